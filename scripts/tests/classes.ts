@@ -49,6 +49,7 @@ export const CLASSES: Readonly<Record<string, readonly TestGroup[]>> = {
         'test/load-*.test.ts',
         'test/cluster/contract/contract.test.ts',
         'test/cluster/faults/random-faults.test.ts',
+        'test/cluster/faults/kills.test.ts',
         'test/{many-repositories,server-leaks,streamed-memory}.test.ts',
         'test/floods/*.test.ts',
         'test/faults/{each-failure,server-killed}.test.ts',

@@ -6,5 +6,7 @@ import { runProgram } from './run-program.ts';
 // Exit codes: 0 success, 1 failure, 2 wrong usage.
 await runProgram(praefectProgram, (args) => {
   const options = new Set(['version', 'help', 'config', ...longOptionNames(COMMANDS)]);
-  return withFlagValues(withDoubleDashes(args, options), flagNames(COMMANDS));
+  const [first = '', ...topics] = args;
+  const wanted = first === 'help' || first === 'h' ? [...topics, '--help'] : args;
+  return withFlagValues(withDoubleDashes(wanted, options), flagNames(COMMANDS));
 });

@@ -104,7 +104,7 @@ export class PraefectServer implements AsyncDisposable {
     const metrics = createPraefectMetrics({
       latencyBuckets: config.prometheus.grpcLatencyBuckets,
       reconciliationBuckets: config.reconciliation.histogramBuckets,
-      maxNodes: Math.max(...config.virtualStorage.map(({ node }) => node.length)),
+      storages: storagesOf(config),
     });
     const onTransfer = (direction: 'read' | 'write', bytes: number): void =>
       metrics.transfers[direction].observe(bytes);
@@ -248,6 +248,10 @@ async function startBackend(parts: BackendParts, signal: AbortSignal): Promise<B
   // Loaded here: it brings the database client along.
   const { startDatabaseBackend } = await import('./backends/database-backend.ts');
   return await startDatabaseBackend(parts, signal);
+}
+
+function storagesOf({ virtualStorage }: PraefectConfig): ReadonlyMap<string, readonly string[]> {
+  return new Map(virtualStorage.map(({ name, node }) => [name, node.map(({ storage }) => storage)]));
 }
 
 function listenAddresses(config: PraefectConfig): readonly ListenAddress[] {

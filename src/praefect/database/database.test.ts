@@ -7,7 +7,7 @@ import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
 import { until } from '#testkit/until';
 import { praefectConfigFrom } from '../config/load-praefect-config.ts';
 import { directSettings, pooledSettings } from './connection-settings.ts';
-import { type Database, sql, violatedConstraint } from './database.ts';
+import { Database, sql, violatedConstraint } from './database.ts';
 
 const skip = withoutPostgres;
 
@@ -77,6 +77,22 @@ test('idle connections that the server has closed are replaced', { skip }, async
   const rows = await Promise.all([1, 2, 3].map(() => database.row(sql`SELECT 1 AS one`)));
 
   assert.deepEqual(rows, [{ one: 1 }, { one: 1 }, { one: 1 }]);
+});
+
+test('a database that stores bytes instead of text is refused', { skip }, async () => {
+  await using postgres = await startPostgres({ isMigrated: false });
+  const { config, database } = postgres;
+  await database.run(
+    sql`CREATE DATABASE bytes ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'`,
+  );
+  try {
+    const { host, user } = config;
+    const settings = { host, user, database: 'bytes', ssl: false, mayFallBack: false } as const;
+    await using bytes = await Database.open(settings);
+    await assert.rejects(bytes.checkVersion(), /SQL_ASCII, but Praefect needs UTF8\. Create it with: CREATE/);
+  } finally {
+    await database.run(sql`DROP DATABASE bytes`);
+  }
 });
 
 test('a transaction is rolled back, and a violated constraint has a name', { skip }, async () => {

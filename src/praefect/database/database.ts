@@ -104,16 +104,26 @@ export class Database implements AsyncDisposable {
     return await this.#searching.transaction().execute(work);
   }
 
-  /** @throws {Error} for a server that is too old. */
+  /** @throws {Error} for a server that is too old, and a database that does not store UTF-8. */
   async checkVersion(): Promise<void> {
     let found: number;
+    let encoding: string | undefined;
     try {
-      const [row] = await this.rows(sql<{ server_version_num: string }>`SHOW server_version_num`);
-      found = Number(row?.server_version_num);
+      const [row] = await this.rows(sql<{ version: string; encoding: string }>`
+        SELECT current_setting('server_version_num') AS version,
+          current_setting('server_encoding') AS encoding`);
+      found = Number(row?.version);
+      encoding = row?.encoding;
     } catch (error) {
       throw new Error(`get postgres server version: ${messageOf(error)}`, { cause: error });
     }
     if (found < MIN_VERSION) throw new Error(`postgres server version too old: ${found}`);
+    // With SQL_ASCII a path may be stored that is no text: notifications and reads of it fail.
+    if (encoding === 'SQL_ASCII')
+      throw new Error(
+        `the encoding of the database is ${encoding}, but Praefect needs UTF8. Create it with: ` +
+          "CREATE DATABASE praefect_production ENCODING 'UTF8' TEMPLATE template0",
+      );
   }
 
   /** Runs a statement, on another connection if the server had closed the first one before. */

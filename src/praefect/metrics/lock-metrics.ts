@@ -3,56 +3,34 @@ import type { MetricsRegistry } from '#platform/metrics/metrics-registry';
 /** Buckets of Go's client library, in seconds. */
 const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
+const RESULTS = ['new_acquisition', 'contended', 'error'] as const;
+const OPERATIONS = ['trylock', 'unlock', 'renew'] as const;
+
 /** Notified of what happens with locks of repositories. */
 export interface LockObserver {
   /** Runs an operation of the database and measures it. */
-  timed<T>(
-    virtualStorage: string,
-    operation: 'trylock' | 'unlock' | 'renew',
-    run: () => Promise<T>,
-  ): Promise<T>;
-  tried(virtualStorage: string, result: 'new_acquisition' | 'contended' | 'error'): void;
+  timed<T>(virtualStorage: string, operation: (typeof OPERATIONS)[number], run: () => Promise<T>): Promise<T>;
+  tried(virtualStorage: string, result: (typeof RESULTS)[number]): void;
   /** A lock is held. Returns the function to be called at its end. */
   held(virtualStorage: string): () => void;
   /** The connection for notifications was made or lost. */
   listener(state: 'connected' | 'disconnected'): void;
 }
 
-export function lockMetrics(registry: MetricsRegistry): LockObserver {
-  const name = (rest: string): string => `gitaly_praefect_repo_reference_write_lock${rest}`;
-  const acquired = registry.counter({
-    name: name('_acquired_total'),
-    help:
-      'Total number of repository reference write locks acquired for the first time, ' +
-      'partitioned by virtual storage.',
-    labels: ['virtual_storage', 'result'],
-  });
-  const holding = registry.gauge({
-    name: name('s_held'),
-    help: 'Current number of repository reference write locks held, per virtual storage.',
-    labels: ['virtual_storage'],
-  });
-  const holdSeconds = registry.histogram({
-    name: name('_hold_duration_seconds'),
-    help:
-      'Duration in seconds that repository reference write locks are held (from successful ' +
-      'acquisition to unlock).',
-    labels: ['virtual_storage'],
-    buckets: BUCKETS,
-  });
-  const operationSeconds = registry.histogram({
-    name: name('_operation_duration_seconds'),
-    help:
-      'Duration in seconds of repository reference write lock database operations, by ' +
-      'operation (trylock, unlock, renew).',
-    labels: ['virtual_storage', 'operation'],
-    buckets: BUCKETS,
-  });
+/** @param virtualStorages whose series are there before the first lock. */
+export function lockMetrics(registry: MetricsRegistry, virtualStorages: readonly string[]): LockObserver {
+  const { acquired, holding, holdSeconds, operationSeconds } = lockFamilies(registry);
   const reconnects = registry.counter({
     name: 'gitaly_praefect_lock_release_listener_reconnects_total',
     help: 'Counts amount of reconnects to listen for notification from write lock release channel',
     labels: ['state'],
   });
+  for (const name of virtualStorages) {
+    for (const result of RESULTS) acquired.with({ virtual_storage: name, result });
+    holding.with({ virtual_storage: name });
+    holdSeconds.with({ virtual_storage: name });
+    for (const operation of OPERATIONS) operationSeconds.with({ virtual_storage: name, operation });
+  }
   const secondsSince = (startedAtMs: number): number => (performance.now() - startedAtMs) / 1000;
   return {
     async timed(virtualStorage, operation, run) {
@@ -77,4 +55,37 @@ export function lockMetrics(registry: MetricsRegistry): LockObserver {
     },
     listener: (state) => reconnects.with({ state }).inc(),
   };
+}
+
+function lockFamilies(registry: MetricsRegistry) {
+  const named = (rest: string): string => `gitaly_praefect_repo_reference_write_lock${rest}`;
+  const acquired = registry.counter({
+    name: named('_acquired_total'),
+    help:
+      'Total number of repository reference write locks acquired for the first time, ' +
+      'partitioned by virtual storage.',
+    labels: ['virtual_storage', 'result'],
+  });
+  const holding = registry.gauge({
+    name: named('s_held'),
+    help: 'Current number of repository reference write locks held, per virtual storage.',
+    labels: ['virtual_storage'],
+  });
+  const holdSeconds = registry.histogram({
+    name: named('_hold_duration_seconds'),
+    help:
+      'Duration in seconds that repository reference write locks are held (from successful ' +
+      'acquisition to unlock).',
+    labels: ['virtual_storage'],
+    buckets: BUCKETS,
+  });
+  const operationSeconds = registry.histogram({
+    name: named('_operation_duration_seconds'),
+    help:
+      'Duration in seconds of repository reference write lock database operations, by ' +
+      'operation (trylock, unlock, renew).',
+    labels: ['virtual_storage', 'operation'],
+    buckets: BUCKETS,
+  });
+  return { acquired, holding, holdSeconds, operationSeconds };
 }

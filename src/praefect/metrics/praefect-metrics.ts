@@ -47,15 +47,16 @@ export interface PraefectMetricsOptions {
   readonly latencyBuckets: readonly number[];
   /** Upper bounds in seconds. */
   readonly reconciliationBuckets: readonly number[];
-  /** Nodes of the largest virtual storage. */
-  readonly maxNodes: number;
+  /** Storages by virtual storage. */
+  readonly storages: ReadonlyMap<string, readonly string[]>;
 }
 
 export function createPraefectMetrics({
   latencyBuckets,
-  maxNodes,
   reconciliationBuckets,
+  storages,
 }: PraefectMetricsOptions): PraefectMetrics {
+  const maxNodes = Math.max(...[...storages.values()].map((each) => each.length));
   const registry = new MetricsRegistry();
   buildInfo(registry, { version: packageVersion(), gitVersion: '' }); // it runs no git
   return {
@@ -75,8 +76,8 @@ export function createPraefectMetrics({
     transactions: transactionMetrics(registry, { latencyBuckets, maxNodes }),
     replication: replicationMetrics(registry, latencyBuckets),
     elections: electionMetrics(registry, latencyBuckets),
-    repair: repairMetrics(registry, reconciliationBuckets),
-    locks: lockMetrics(registry),
+    repair: repairMetrics(registry, reconciliationBuckets, storages),
+    locks: lockMetrics(registry, [...storages.keys()]),
     transfers: transferMetrics(registry),
     ...counters(registry),
   };

@@ -7,10 +7,17 @@ export interface RepairMetrics {
   reconciliationTook(seconds: number): void;
 }
 
-/** @param reconciliationBuckets upper bounds in seconds. */
+/** Results of a verification. */
+const RESULTS = ['valid', 'invalid', 'error'] as const;
+
+/**
+ * @param reconciliationBuckets upper bounds in seconds.
+ * @param storages by virtual storage. Their series are there before the first verification.
+ */
 export function repairMetrics(
   registry: MetricsRegistry,
   reconciliationBuckets: readonly number[],
+  storages: ReadonlyMap<string, readonly string[]>,
 ): RepairMetrics {
   const dequeued = registry.counter({
     name: 'gitaly_praefect_verification_jobs_dequeued_total',
@@ -22,6 +29,11 @@ export function repairMetrics(
     help: 'Number of verification jobs completed and their result',
     labels: ['virtual_storage', 'storage', 'result'],
   });
+  for (const [name, ofStorage] of storages)
+    for (const storage of ofStorage) {
+      dequeued.with({ virtual_storage: name, storage });
+      for (const result of RESULTS) completed.with({ virtual_storage: name, storage, result });
+    }
   const released = registry
     .counter({
       name: 'gitaly_praefect_stale_verification_leases_released_total',

@@ -20,7 +20,7 @@ const logger = createLogger({ format: 'json', level: 'info', stream: { write: ()
 
 /** The locks of one Praefect, with its connection for notifications. */
 async function locksOf({ config, database }: TestDatabase) {
-  const observer = lockMetrics(new MetricsRegistry());
+  const observer = lockMetrics(new MetricsRegistry(), []);
   const locks = new PostgresWriteLocks({ database, logger, observer });
   const connected = Promise.withResolvers<void>();
   const settings = await pooledSettings({

@@ -51,7 +51,12 @@ export interface FaultPraefect {
   readonly databaseLink: FaultyLink;
 }
 
+/** How primaries are elected. With `local` there is one Praefect, and its state is in memory. */
+export type Strategy = 'per_repository' | 'sql' | 'local';
+
 export interface FaultClusterOptions {
+  /** Default `per_repository`. */
+  readonly strategy?: Strategy;
   /** Mounts a small file system for each node's storage, which can be filled. */
   readonly hasSmallDisks?: boolean;
 }
@@ -84,7 +89,10 @@ export class FaultCluster implements AsyncDisposable {
     this.#resources = parts.resources;
   }
 
-  static async start({ hasSmallDisks = false }: FaultClusterOptions = {}): Promise<FaultCluster> {
+  static async start({
+    hasSmallDisks = false,
+    strategy = 'per_repository',
+  }: FaultClusterOptions = {}): Promise<FaultCluster> {
     await using resources = new AsyncDisposableStack();
     const directory = makeScratchDirectory('faults');
     resources.defer(() => rmSync(directory, { recursive: true, force: true }));
@@ -106,8 +114,11 @@ export class FaultCluster implements AsyncDisposable {
       ),
     );
     const praefects = await Promise.all(
-      Array.from({ length: PRAEFECTS }, (_, index) =>
-        startPraefect(join(directory, `praefect-${index + 1}`), index, { nodes, host, user, resources }),
+      Array.from({ length: strategy === 'local' ? 1 : PRAEFECTS }, (_, index) =>
+        startPraefect(join(directory, `praefect-${index + 1}`), index, {
+          ...{ nodes, host, user, resources },
+          strategy,
+        }),
       ),
     );
     return new FaultCluster({ directory, nodes, praefects, database, postgres, resources: resources.move() });
@@ -160,9 +171,15 @@ async function startNode(
 async function startPraefect(
   directory: string,
   number: number,
-  parts: { nodes: readonly FaultNode[]; host: string; user: string; resources: AsyncDisposableStack },
+  parts: {
+    nodes: readonly FaultNode[];
+    host: string;
+    user: string;
+    resources: AsyncDisposableStack;
+    strategy: Strategy;
+  },
 ): Promise<FaultPraefect> {
-  const { host, nodes, resources, user } = parts;
+  const { host, nodes, resources, strategy, user } = parts;
   mkdirSync(directory);
   const socket = join(directory, 'praefect.socket');
   const config = join(directory, 'config.toml');
@@ -172,6 +189,10 @@ async function startPraefect(
   writeFileSync(
     config,
     `socket_path = "${socket}"
+i_understand_my_election_strategy_is_unsupported_and_will_be_removed_without_warning = true
+memory_queue_enabled = ${strategy === 'local'}
+[failover]
+election_strategy = "${strategy}"
 [logging]
 format = "json"
 [database]

@@ -25,10 +25,12 @@ export async function startPushers(
     const relativePath = `repository-${number}.git`;
     const repository = { storageName: 'default', relativePath };
     await connection?.repository.createRepository({ repository });
-    const found = await connection?.praefectInfo.getRepositoryMetadata({
-      query: { case: 'path', value: { virtualStorage: 'default', relativePath } },
-    });
-    paths.set(relativePath, found?.replicaPath ?? '');
+    const found = await connection?.praefectInfo
+      .getRepositoryMetadata({
+        query: { case: 'path', value: { virtualStorage: 'default', relativePath } },
+      })
+      .catch(() => undefined); // a cluster without a database has the clients' paths
+    paths.set(relativePath, found?.replicaPath ?? relativePath);
     for (let branch = 1; branch <= branches; branch++) {
       const directory = join(cluster.directory, `client-${number}-${branch}.git`);
       initRepository(directory);
