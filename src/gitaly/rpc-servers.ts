@@ -134,6 +134,7 @@ function interceptors(parts: RpcServerParts): readonly ServerInterceptor[] {
     },
     maintenance,
     exceptions,
+    changeOfRepository: (target, sinceMs) => storages.changeSince(target, sinceMs),
   });
 }
 

@@ -12,11 +12,12 @@ import { Repository } from './repository.ts';
 import { RepositoryCounts } from './repository-counts.ts';
 import type { RepositoryLocation, RepositoryTarget, Storage } from './repository-target.ts';
 import { requireTarget } from './require-target.ts';
+import { type RepositoryChange, SeenRepositories } from './seen-repositories.ts';
 import { DirectoryMemory } from './statistics/directory-memory.ts';
 import type { DirectorySum } from './statistics/directory-size.ts';
 import type { LooseObjectShard } from './statistics/loose-objects.ts';
 import { escapesBySymlink } from './symlink-guard.ts';
-import { ValidRepositories } from './valid-repositories.ts';
+import { type ValidRepository, ValidRepositories } from './valid-repositories.ts';
 
 export interface StoragesOptions {
   /** Storages with absolute directories. */
@@ -50,6 +51,7 @@ export class Storages {
   readonly looseObjectShards = new DirectoryMemory<LooseObjectShard>();
   readonly repositoryCounts = new RepositoryCounts();
   readonly borrowers = new Borrowers();
+  readonly #seen = new SeenRepositories();
   readonly #byName: ReadonlyMap<string, Storage>;
   readonly #valid: ValidRepositories;
 
@@ -86,7 +88,9 @@ export class Storages {
    */
   open(target: RepositoryTarget | undefined, options: OpenOptions = {}): Repository {
     const given = requireTarget(target);
-    return this.#repository(this.#find(given, options), given);
+    const { location, stats } = this.#find(given, options);
+    this.#seen.note(location.path, stats);
+    return this.#repository(location, given);
   }
 
   /**
@@ -97,7 +101,7 @@ export class Storages {
    */
   objectDirectory(target: RepositoryTarget | undefined): string {
     const given = requireTarget(target);
-    return namedObjectDirectory(this.#find(given, {}), given);
+    return namedObjectDirectory(this.#find(given, {}).location, given);
   }
 
   /**
@@ -109,7 +113,7 @@ export class Storages {
     const given = requireTarget(target);
     const storage = this.storage(given.storageName);
     const known = this.#valid.find(storage, given.relativePath);
-    if (known !== undefined) return known;
+    if (known !== undefined) return known.location;
     const location = this.#locate(storage, given.relativePath);
     if (escapesBySymlink(storage.path, location.path)) throw withRepositoryMetadata(escapes(), given);
     return location;
@@ -126,7 +130,19 @@ export class Storages {
     });
   }
 
-  #find(target: RepositoryTarget, options: OpenOptions): RepositoryLocation {
+  /** Notes that a repository was created at a path, moved there or away from there. */
+  noteMove({ path }: Pick<RepositoryLocation, 'path'>): void {
+    this.#seen.noteMove(path);
+  }
+
+  /** Returns what became of a repository since a time (`performance.now()`) at which it was used. */
+  changeSince(target: RepositoryTarget, sinceMs: number): RepositoryChange | undefined {
+    const storage = this.#byName.get(target.storageName);
+    const path = storage && joinInside(storage.path, target.relativePath);
+    return path === undefined ? undefined : this.#seen.changeSince(path, sinceMs);
+  }
+
+  #find(target: RepositoryTarget, options: OpenOptions): ValidRepository {
     const storage = this.storage(target.storageName);
     const known = this.#valid.find(storage, target.relativePath);
     if (known !== undefined) return known;
@@ -136,7 +152,7 @@ export class Storages {
       const stats = checkGitDirectory(location.path);
       if (escapesBySymlink(storage.path, location.path)) throw escapes();
       this.#valid.remember(location, target.relativePath, stats);
-      return location;
+      return { location, stats };
     } catch (error) {
       throw withRepositoryMetadata(withCode(error, options.otherwise ?? 'INVALID_ARGUMENT'), target);
     }

@@ -6,6 +6,12 @@ import type { RepositoryLocation, Storage } from './repository-target.ts';
 /** Limit of cached checks, about 0.3 KiB each. */
 const MAX_REMEMBERED = 10_000;
 
+/** A valid repository, with the stats of its directory. */
+export interface ValidRepository {
+  readonly location: RepositoryLocation;
+  readonly stats: Stats;
+}
+
 interface Known {
   readonly location: RepositoryLocation;
   readonly stamp: FileStamp;
@@ -26,13 +32,13 @@ export class ValidRepositories {
     this.#now = now;
   }
 
-  /** Returns the location of a repository that is valid now; `undefined` if it must be checked. */
-  find(storage: Storage, relativePath: string): RepositoryLocation | undefined {
+  /** Returns a repository that is valid now; `undefined` if it must be checked. */
+  find(storage: Storage, relativePath: string): ValidRepository | undefined {
     const key = keyOf(storage, relativePath);
     const known = this.#known.get(key);
     if (known === undefined) return undefined;
     const stats = currentStats(known.location.path);
-    if (stats !== undefined && stampOf(stats) === known.stamp) return known.location;
+    if (stats !== undefined && stampOf(stats) === known.stamp) return { location: known.location, stats };
 
     this.#known.delete(key);
     return undefined;

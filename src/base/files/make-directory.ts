@@ -15,11 +15,7 @@ export async function makeDirectory(path: string, { mode }: { mode?: number } = 
   const parent = dirname(path);
   if (parent !== path && (await isMissing(parent)))
     await makeDirectory(parent, { ...(mode !== undefined && { mode }) });
-  try {
-    await mkdir(path, mode);
-  } catch (error) {
-    if (systemErrorCode(error) !== 'EEXIST' || !(await stat(path)).isDirectory()) throw error;
-  }
+  await makeOneDirectory(path, { ...(mode !== undefined && { mode }) });
 }
 
 async function isMissing(path: string): Promise<boolean> {
@@ -28,6 +24,20 @@ async function isMissing(path: string): Promise<boolean> {
     return false;
   } catch (error) {
     return systemErrorCode(error) === 'ENOENT';
+  }
+}
+
+/**
+ * Creates a directory whose parent must exist; an existing directory is left unchanged. For parts
+ * of a repository, which may be removed at any time: its path must not appear again.
+ *
+ * @throws the system's error: ENOENT without a parent, EEXIST for a file in its place, …
+ */
+export async function makeOneDirectory(path: string, { mode }: { mode?: number } = {}): Promise<void> {
+  try {
+    await mkdir(path, mode);
+  } catch (error) {
+    if (systemErrorCode(error) !== 'EEXIST' || !(await stat(path)).isDirectory()) throw error;
   }
 }
 

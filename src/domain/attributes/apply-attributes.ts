@@ -1,4 +1,5 @@
-import { mkdir, rm, stat } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
+import { makeOneDirectory } from '#base/files/make-directory';
 import { wrap } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import type { Vote } from '#storage/lifecycle/voter';
@@ -32,7 +33,7 @@ export async function applyAttributes(
   const options = { maxBytes: MAX_BYTES, signal };
   const object = await repository.objects.readObject(`${commitId}:.gitattributes`, options);
   if (object?.type === 'blob') {
-    await mkdir(`${repository.path}/info`, { recursive: true, mode: DIRECTORY_MODE });
+    await makeOneDirectory(`${repository.path}/info`, { mode: DIRECTORY_MODE });
     await replaceLocked(file, object.data, { mode: FILE_MODE, vote });
   } else if (await exists(file)) {
     await castVote(vote, 'prepared');

@@ -1,15 +1,16 @@
 import { readdir, unlink } from 'node:fs/promises';
 import { posix } from 'node:path';
+import { makeOneDirectory } from '#base/files/make-directory';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { systemErrorCode } from '#base/go/system-error';
 import { readAlternates } from '#storage/alternates';
 import type { Borrowers } from '#storage/borrowers';
-import { makeDirectories } from '#storage/lifecycle/make-directories';
 import type { Vote } from '#storage/lifecycle/voter';
 import { replaceLocked } from '#storage/locks/locked-file';
 import { LockTakenError } from '#storage/locks/repository-lock';
 import type { Repository } from '#storage/repository';
+import { DIRECTORY_MODE } from '#storage/storage-layout';
 import { voteHash } from '../transactions/voter.ts';
 
 const FILE_MODE = 0o644;
@@ -45,7 +46,7 @@ export async function linkMember(
     throw new GitalyError('INTERNAL', `unexpected alternates content: ${quote(current)}`);
 
   const info = `${member.path}/objects/info`;
-  await makeDirectories(member.storage, info);
+  await makeOneDirectory(info, { mode: DIRECTORY_MODE });
   await replaceLocked(`${info}/alternates`, Buffer.from(line), { mode: FILE_MODE, vote }).catch(refuse);
   await borrowers.note(member);
   await removeMemberBitmaps(pool, member);

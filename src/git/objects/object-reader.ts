@@ -304,7 +304,14 @@ export class ObjectReader {
    * Returns the mailmap of HEAD, for commits that were read with {@link readMany}. Its id is
    * requested in the same write as the commit, its contents only when they are new.
    */
-  async mailmap(): Promise<Mailmap | undefined> {
+  mailmap(): Promise<Mailmap | undefined> {
+    const mailmap = this.#readMailmap();
+    // A caller whose commit cannot be read does not await it; that must not end the server.
+    mailmap.catch(() => undefined);
+    return mailmap;
+  }
+
+  async #readMailmap(): Promise<Mailmap | undefined> {
     const found = await this.#pool.mailmapInfo(this.#repository);
     if (found?.type !== 'blob' || found.size > MAX_MAILMAP_BYTES) return undefined;
     const known = this.#mailmaps.get(found.oid);

@@ -250,3 +250,22 @@ test('garbage and cut off trees are errors, not hangs', () => {
     { numRuns: 2000 },
   );
 });
+
+// Symptom: "grpc panic" in the log, or the end of the server, when a repository went away while a
+// reader worked on a batch.
+test('a tree that cannot be read while the reader has a batch fails the next batch only', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('repo.git');
+  const tree = oddTree(repository.path, 1);
+  const found = await resolveTree(repository, Buffer.from(tree), { peel: true });
+  assert.ok(found.kind === 'tree');
+  const walk = walkTree(repository.objects, found.tree, { recursive: true });
+
+  rmSync(repository.path, { recursive: true });
+  repository.caches.forget(repository);
+  assert.equal((await walk.next()).done, false);
+  // This read comes after the one of the tree in the same process.
+  await assert.rejects(repository.objects.readObject(tree.replace(/./g, '1')));
+
+  await assert.rejects(walk.next());
+});

@@ -71,6 +71,8 @@ export async function* walkTree(
     const awaited: AwaitedTree = next;
     let tree = ahead.take(awaited);
     if (tree instanceof Promise) {
+      // It may fail while the reader has the batch; without a handler that would end the server.
+      tree.catch(() => undefined);
       if (batch.length > 0) yield batch;
       batch = [];
       tree = await tree;

@@ -48,6 +48,7 @@ async function noticed(optional: Partial<ChainOptions>): Promise<string[]> {
       onTokenError: () => {},
     },
     explain: undefined,
+    changeOfRepository: () => undefined,
     injectFaults: undefined,
     limits: {
       limits: new Map([

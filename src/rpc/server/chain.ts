@@ -3,6 +3,7 @@ import { accessLog } from './interceptors/access-log.ts';
 import { type AuthenticationOptions, authenticate } from './interceptors/authentication.ts';
 import { type CacheInvalidationOptions, invalidateCaches } from './interceptors/cache-invalidation.ts';
 import { addCostTrailer } from './interceptors/cost-trailer.ts';
+import { type ChangeOfRepository, explainMoves } from './interceptors/explain-moves.ts';
 import { type LimitConcurrencyOptions, limitConcurrency } from './interceptors/limit-concurrency.ts';
 import { type RecoverOptions, recoverExceptions } from './interceptors/recover-exceptions.ts';
 import { type MaintenanceScheduler, scheduleMaintenance } from './interceptors/schedule-maintenance.ts';
@@ -31,6 +32,7 @@ export interface ChainOptions {
   /** Without one no maintenance starts by itself. */
   readonly maintenance: MaintenanceScheduler | undefined;
   readonly exceptions: RecoverOptions;
+  readonly changeOfRepository: ChangeOfRepository;
 }
 
 /**
@@ -68,7 +70,9 @@ export function interceptorChain(options: ChainOptions): readonly ServerIntercep
     ...(options.maintenance === undefined ? [] : [scheduleMaintenance(options.maintenance)]),
     // Only calls that are executed are changes.
     invalidateCaches(options.cacheInvalidation),
-    // Innermost, so that the others see an error like any other.
+    // Around all code that uses repositories, so that the others see an error like any other.
     recoverExceptions(options.exceptions),
+    // Innermost: what a handler finds in half a repository is no mistake in its code.
+    explainMoves(options.changeOfRepository),
   ];
 }

@@ -120,6 +120,7 @@ async function publish(
   const ends = await Promise.allSettled([prepare(vote), syncTree(draftPath)]);
   for (const end of ends) if (end.status === 'rejected') throw end.reason;
   await moveIntoPlace(draftPath, location.path);
+  storages.noteMove(location);
   storages.repositoryCounts.add(location, 1);
   await storages.borrowers.note(location);
   await syncPath(parent);

@@ -37,6 +37,7 @@ export async function moveAway(storages: Storages, target: RepositoryTarget): Pr
     if (systemErrorCode(error) === 'ENOENT') return undefined;
     throw wrap(error, 'moving away what is no repository');
   }
+  storages.noteMove(location);
   storages.caches.forget(storages.repositoryAt(location));
   await syncPath(path.posix.dirname(location.path));
   return movedTo;

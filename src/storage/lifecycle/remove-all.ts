@@ -13,8 +13,10 @@ export async function removeAll(storages: Storages, storage: Storage): Promise<v
   const repositories = await Array.fromAsync(walkRepositories(storage));
   for (const name of await namesIn(storage.path)) await removeTree(`${storage.path}/${name}`);
   storages.repositoryCounts.clear(storage);
-  for (const { path, relativePath } of repositories)
+  for (const { path, relativePath } of repositories) {
+    storages.noteMove({ path });
     storages.caches.forget(storages.repositoryAt({ storage, path, relativePath }));
+  }
 }
 
 async function namesIn(path: string): Promise<string[]> {

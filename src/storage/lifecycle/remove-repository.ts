@@ -41,6 +41,7 @@ export async function removeRepository(
     await castVote(vote, 'prepared', `pre-remove ${repository.relativePath}`);
     removed = await moveAway(repository);
     storages.repositoryCounts.add(repository, -1);
+    storages.noteMove(repository);
     repository.caches.forget(repository);
     await castVote(vote, 'committed', `post-remove ${repository.relativePath}`);
   } finally {

@@ -34,6 +34,7 @@ export async function renameRepository(
     throw wrap(error, 'rename repository');
   });
   source.caches.forget(source);
+  for (const moved of [source, target]) storages.noteMove(moved);
   storages.repositoryCounts.add(source, -1);
   storages.repositoryCounts.add(target, 1);
   await storages.borrowers.note(target);

@@ -1,0 +1,43 @@
+import { codeOf, GitalyError, messageOf } from '#base/gitaly-error';
+import type { RequestTarget } from '../named-targets.ts';
+import type { CallStage, ServerInterceptor } from '../server-call.ts';
+
+/**
+ * Returns what became of a repository since `sinceMs` (`performance.now()`): nothing is there any
+ * more, or another one is; `undefined` if the calls since then found one and the same.
+ */
+export type ChangeOfRepository = (
+  target: RequestTarget,
+  sinceMs: number,
+) => 'removed' | 'replaced' | undefined;
+
+const ENDINGS = {
+  removed: ['NOT_FOUND', 'repository not found'],
+  replaced: ['ABORTED', 'repository was moved, removed or created during the call'],
+} as const;
+
+/**
+ * Returns the interceptor that explains errors without a reason (INTERNAL) of calls whose
+ * repository was removed or replaced meanwhile: their own error is one of many, about whichever
+ * file the call missed first. It is kept for the log.
+ */
+export function explainMoves(changeOf: ChangeOfRepository): ServerInterceptor {
+  const stage: CallStage = {
+    end({ startedAtMs, targets }, failure) {
+      if (failure === undefined || (codeOf(failure) ?? 'INTERNAL') !== 'INTERNAL') return;
+      for (const target of [targets?.repository, targets?.pool]) {
+        const change = target && changeOf(target, startedAtMs);
+        if (change === undefined) continue;
+        const [code, message] = ENDINGS[change];
+        throw new GitalyError(code, message, {
+          cause: failure,
+          metadata: {
+            ...(failure instanceof GitalyError && failure.metadata),
+            original_error: messageOf(failure),
+          },
+        });
+      }
+    },
+  };
+  return () => stage;
+}

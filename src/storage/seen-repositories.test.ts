@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, renameSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { SeenRepositories } from './seen-repositories.ts';
+
+/** A directory that a call has opened, and the time when the call began. */
+function openedDirectory() {
+  const path = join(makeScratchDirectory('seen'), 'repo.git');
+  mkdirSync(path);
+  const seen = new SeenRepositories();
+  const sinceMs = performance.now();
+  seen.note(path, statSync(path));
+  return { path, seen, sinceMs };
+}
+
+test('a directory that stays has no change', () => {
+  const { path, seen, sinceMs } = openedDirectory();
+
+  assert.equal(seen.changeSince(path, sinceMs), undefined);
+  assert.equal(seen.changeSince(`${path}/other`, sinceMs), undefined);
+});
+
+test('a directory that went away is removed for the calls that began before', () => {
+  const { path, seen, sinceMs } = openedDirectory();
+  renameSync(path, `${path}-away`);
+
+  assert.equal(seen.changeSince(path, sinceMs), 'removed');
+  assert.equal(seen.changeSince(path, performance.now()), undefined);
+});
+
+test('another directory at the path is a replacement, whether a later call opened it or not', () => {
+  const { path, seen, sinceMs } = openedDirectory();
+  renameSync(path, `${path}-away`);
+  mkdirSync(path);
+
+  assert.equal(seen.changeSince(path, sinceMs), 'replaced');
+  seen.note(path, statSync(path));
+  assert.equal(seen.changeSince(path, sinceMs), 'replaced');
+  assert.equal(seen.changeSince(path, performance.now()), undefined);
+});
+
+test('a directory that was moved away and back counts as replaced', () => {
+  const { path, seen, sinceMs } = openedDirectory();
+  seen.noteMove(path);
+
+  assert.equal(seen.changeSince(path, sinceMs), 'replaced');
+});

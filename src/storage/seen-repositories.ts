@@ -1,0 +1,64 @@
+import { type Stats, statSync } from 'node:fs';
+import { BoundedMap } from '#base/bounded-map';
+
+/** Limit of repositories that are known, about 0.3 KiB each. */
+const MAX_KNOWN = 10_000;
+
+/** The fate of a repository: nothing is at its path now, or the path has another one. */
+export type RepositoryChange = 'removed' | 'replaced';
+
+/** Stats that tell two directories apart; inodes are used again. */
+type Identity = Pick<Stats, 'ino' | 'birthtimeMs'>;
+
+interface Seen extends Identity {
+  seenMs: number;
+  /** Last time when the path had another directory, or none. */
+  changedMs: number;
+}
+
+/**
+ * The directories that calls found at the paths of repositories, to explain the errors of calls
+ * whose repository was removed, moved or replaced while they ran. Times are those of
+ * `performance.now()`.
+ */
+export class SeenRepositories {
+  readonly #seen = new BoundedMap<string, Seen>({ maxEntries: MAX_KNOWN, order: 'insertion' });
+
+  /** Notes that a call opens the repository at a path. */
+  note(path: string, { ino, birthtimeMs }: Identity): void {
+    const seen = this.#seen.get(path);
+    const now = performance.now();
+    if (seen !== undefined && isSame(seen, { ino, birthtimeMs })) seen.seenMs = now;
+    else {
+      const changedMs = seen === undefined ? Number.NEGATIVE_INFINITY : now;
+      this.#seen.set(path, { ino, birthtimeMs, seenMs: now, changedMs });
+    }
+  }
+
+  /** Notes that the server has moved a repository to a path or away from it. */
+  noteMove(path: string): void {
+    const seen = this.#seen.get(path);
+    if (seen !== undefined) seen.changedMs = performance.now();
+  }
+
+  /** Returns what became of a repository since a time at which it was in use. */
+  changeSince(path: string, sinceMs: number): RepositoryChange | undefined {
+    const seen = this.#seen.get(path);
+    if (seen === undefined || Math.max(seen.seenMs, seen.changedMs) < sinceMs) return undefined;
+    const stats = currentStats(path);
+    if (stats === undefined) return 'removed';
+    return seen.changedMs >= sinceMs || !isSame(seen, stats) ? 'replaced' : undefined;
+  }
+}
+
+function isSame(one: Identity, other: Identity): boolean {
+  return one.ino === other.ino && one.birthtimeMs === other.birthtimeMs;
+}
+
+function currentStats(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined; // A file in place of a parent: the repository is gone as well.
+  }
+}

@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import { shuffled } from '#base/shuffled';
+import { seededRandom } from '#testkit/repositories/random-history';
+import { extent } from '#testkit/soak';
+import { startGitalyProcess } from '#testkit/start-gitaly-process';
+import { testSeed } from '#testkit/test-seed';
+import { startTimeServer } from '#testkit/time-server';
+import { type MethodInfo, methodInfo } from '#wire/method-info';
+import { servedByGitaly } from '#wire/methods';
+import { Caller } from '../hostile-fields/caller.ts';
+import { validCall } from '../hostile-fields/plan.ts';
+import { Sandbox } from '../hostile-fields/sandbox.ts';
+import { SHARED, WITHOUT_VALID_REQUEST } from '../hostile-fields/seeds.ts';
+import { startWebServer } from '../hostile-fields/web-server.ts';
+
+const SECONDS = extent('MOVING_SECONDS', { short: 12, long: 300 });
+/** Repositories that come and go. */
+const TARGETS = 4;
+/** Concurrent calls per repository. */
+const CALLS = 3;
+/** A repository is left in place for at most so long. */
+const MAX_REST_MS = 60;
+/** Codes of calls that failed without a reason that their clients can act on. */
+const WITHOUT_REASON = /^(?:INTERNAL|UNKNOWN|DATA_LOSS)$/;
+/** Another call creates the repository: Gitaly's code and words. */
+const OTHER_CREATES = /: locking repository: file already locked$/;
+
+const METHODS = servedByGitaly
+  .flatMap(({ methods }) => methods.map(methodInfo))
+  .filter(({ path, scope }) => scope === 'repository' && !isExcluded(path));
+const REMOVE = methodNamed('RemoveRepository');
+const RENAME = methodNamed('RenameRepository');
+
+test('calls on a repository that is moved, removed or created meanwhile fail with a reason', async (t) => {
+  const timeServer = await startTimeServer();
+  let root = '';
+  const web = await startWebServer(() => root);
+  using sandbox = new Sandbox({ timeServer: timeServer.address, web: web.url });
+  root = sandbox.web;
+  const { directory, home, workingDirectory } = sandbox;
+  await using gitaly = await startGitalyProcess({ directory, workingDirectory, env: { HOME: home } });
+  await using caller = await Caller.connect(gitaly.address, join(directory, 'sockets'));
+  sandbox.copyTarget(SHARED);
+  mkdirSync(join(sandbox.storage, 'moving'));
+  const random = seededRandom(testSeed('MOVING_SEED'));
+  const deadline = performance.now() + SECONDS * 1000;
+  const isOver = (): boolean => performance.now() > deadline;
+
+  const counts = new Map<string, number>();
+  const unexplained = new Map<string, number>();
+  const note = (method: MethodInfo, code: string, message: string): void => {
+    counts.set(code, (counts.get(code) ?? 0) + 1);
+    if (!WITHOUT_REASON.test(code) || OTHER_CREATES.test(message)) return;
+    const line = `${method.path}: ${code} ${message}`;
+    unexplained.set(line, (unexplained.get(line) ?? 0) + 1);
+  };
+  const targets = Array.from({ length: TARGETS }, (_, index) => `moving/${index}.git`);
+  const callers = targets.flatMap((target) =>
+    Array.from({ length: CALLS }, async () => {
+      while (!isOver()) {
+        for (const method of shuffled(METHODS, random)) {
+          if (isOver()) return;
+          const { code, message } = await caller.call(validCall(method, sandbox, target), 'moving');
+          note(method, code, message);
+        }
+      }
+    }),
+  );
+  const movers = targets.map(async (target) => {
+    while (!isOver()) {
+      putInPlace(sandbox, target);
+      await setTimeout(random() * MAX_REST_MS);
+      const method = random() < 0.5 ? REMOVE : RENAME;
+      const { code, message } = await caller.call(validCall(method, sandbox, target), 'moving');
+      note(method, code, message);
+    }
+  });
+  await Promise.all([...callers, ...movers]);
+  await timeServer[Symbol.asyncDispose]();
+  await web[Symbol.asyncDispose]();
+
+  t.diagnostic(JSON.stringify(Object.fromEntries(counts)));
+  assert.ok((counts.get('OK') ?? 0) > 0 && (counts.get('NOT_FOUND') ?? 0) > 0, 'calls met both states');
+  // A call must not create parts of a repository that was removed: nothing could be created there.
+  const remains = readdirSync(join(sandbox.storage, 'moving'));
+  assert.deepEqual(
+    remains.filter((name) => !existsSync(join(sandbox.storage, 'moving', name, 'objects/pack'))),
+    [],
+  );
+  assert.doesNotMatch(gitaly.log(), /grpc panic|uncaught exception/);
+  assert.deepEqual([...unexplained].map(([line, count]) => `${count} × ${line}`).sort(), []);
+});
+
+/** Puts a complete copy of the repository at its path at once, if nothing is there. */
+function putInPlace(sandbox: Sandbox, target: string): void {
+  const path = join(sandbox.storage, target);
+  sandbox.remove(`${target}-renamed.git`);
+  if (existsSync(path)) return;
+  sandbox.copyTarget('moving/next');
+  renameSync(join(sandbox.storage, 'moving/next'), path);
+}
+
+function isExcluded(path: string): boolean {
+  return WITHOUT_VALID_REQUEST.some((each) => each.path.test(path));
+}
+
+function methodNamed(name: string): MethodInfo {
+  const method = METHODS.find((each) => each.name === name);
+  assert.ok(method !== undefined);
+  return method;
+}
