@@ -4,8 +4,8 @@ import type { Verdict } from './verdicts.ts';
 
 process.env.RECHECK_BACKEND = 'pure';
 const { checkSync } = await import('recheck');
-/** Time for one expression; most take some milliseconds. */
-const TIMEOUT_MS = 10_000;
+/** Time for one expression; most take some milliseconds of a processor that may be busy. */
+const TIMEOUT_MS = 60_000;
 
 parentPort?.on('message', ({ source, flags }: { readonly source: string; readonly flags: string }) => {
   parentPort?.postMessage(verdictOf(source, flags));

@@ -27,8 +27,9 @@ export interface FetchRemoteOptions {
 }
 
 /** A reference is in the way of a directory, or the other way round. */
-const IN_THE_WAY =
-  /^error: (?:cannot lock ref .*(?:exists; cannot create|there are still refs under)|some local refs could not be updated; try running$)/m;
+const LOCK_PROBLEM = 'error: cannot lock ref ';
+const IN_THE_WAY = ['exists; cannot create', 'there are still refs under'] as const;
+const UPDATE_PROBLEM = 'error: some local refs could not be updated; try running';
 
 /**
  * Fetches from a remote. Objects are first kept apart; then references that the remote does not
@@ -89,7 +90,7 @@ async function fetchTo(quarantined: Repository, options: FetchRemoteOptions): Pr
   const { failure } = await runOutgoing(staging.repository, command, run);
   if (failure !== undefined) {
     const stderr = withoutCredentials(failure.stderr);
-    if (IN_THE_WAY.test(stderr))
+    if (isInTheWay(stderr))
       throw new GitalyError('INTERNAL', 'preparing reference update: file directory conflict', {
         cause: failure,
       });
@@ -98,6 +99,16 @@ async function fetchTo(quarantined: Repository, options: FetchRemoteOptions): Pr
   }
   requireTargets(refspecs);
   return await staging.changes(signal);
+}
+
+function isInTheWay(stderr: string): boolean {
+  return stderr
+    .split('\n')
+    .some(
+      (line) =>
+        line === UPDATE_PROBLEM ||
+        (line.startsWith(LOCK_PROBLEM) && IN_THE_WAY.some((words) => line.includes(words))),
+    );
 }
 
 function notFetched(stderr: string, failure: Error, signal: AbortSignal): GitalyError {

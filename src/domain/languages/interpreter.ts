@@ -1,6 +1,6 @@
 /** Lines in which a shell script may hand itself over to another interpreter. */
 const EXEC_LINES = 5;
-const EXEC = /exec (\w+)[^\n]+\$0[^\n]+\$@/;
+const EXEC = /exec (\w+)/;
 const PYTHON_VERSION = /python\d\.\d+/;
 /**
  * Words behind `env` that are not the program: options, and whatever has a dash in it (so go-enry),
@@ -27,11 +27,17 @@ export function interpreterOf(content: string): string {
     while (at < words.length - 1 && ENV_WORD.test(words[at] ?? '')) at++;
     name = baseName(words[at] ?? '');
   }
-  if (name === 'sh')
-    name = lines.map((each) => EXEC.exec(each)?.[1]).find((each) => each !== undefined) ?? 'sh';
+  if (name === 'sh') name = lines.map(programInExec).find((each) => each !== undefined) ?? 'sh';
   if (PYTHON_VERSION.test(name)) name = name.slice(0, name.indexOf('.'));
   // It runs several languages; the option selects one.
   return name === 'osascript' && line.includes('-l') ? '' : name;
+}
+
+/** Returns the program of `exec program … $0 … $@`, with at least one character in each gap. */
+function programInExec(line: string): string | undefined {
+  const script = line.lastIndexOf('$0', line.lastIndexOf('$@') - 3);
+  const found = script < 1 ? null : EXEC.exec(line.slice(0, script - 1));
+  return found?.[1];
 }
 
 function baseName(path: string): string {

@@ -1,10 +1,14 @@
+import { GoRegexp } from '#base/go/regexp/go-regexp';
 import type { LinguistData } from './linguist-data.ts';
 
 /** Lines at the start and at the end of a file in which editors look for a hint. */
 const SCOPE = 5;
-const EMACS = /-\*-[\t\n\f\r ]*([^\n]+?)[\t\n\f\r ]*-\*-/g;
+const EMACS = new GoRegexp(String.raw`-\*-\s*(.+?)\s*-\*-`);
 const EMACS_MODE = /^[^\n]*mode[\t\n\f\r ]*:[\t\n\f\r ]*([^\t\n\f\r ;]+)[\t\n\f\r ]*;*/i;
-const VIM = /(?:(?:[\t\n\f\r ]|(?<![^\n]))vi(?:m[<=>]?\d+|m)?|[\t ]*ex)[\t\n\f\r ]*:[\t\n\f\r ]*([^\n]*)/g;
+const VIM = new GoRegexp(String.raw`(?:(?m:\s|^)vi(?:m[<=>]?\d+|m)?|[\t ]*ex)\s*:\s*(.*)`);
+/** Most files have no hint, and need no search for one. */
+const LIKE_EMACS = '-*-';
+const LIKE_VIM = /(?:vi(?:m[<=>]?\d*)?|ex)[\t\n\f\r ]*:/;
 const VIM_LANGUAGE = /(?:filetype|ft|syntax)[\t\n\f\r ]*=(\w+)(?:[\t\n\f\r ]|:|$)/gi;
 
 /**
@@ -12,23 +16,17 @@ const VIM_LANGUAGE = /(?:filetype|ft|syntax)[\t\n\f\r ]*=(\w+)(?:[\t\n\f\r ]|:|$
  */
 export function languageByModeline(data: LinguistData, content: string): string | undefined {
   const ends = headAndFoot(content);
-  const emacs = lastMatch(ends, EMACS);
+  const emacs = ends.includes(LIKE_EMACS) ? EMACS.lastGroup(ends) : undefined;
   if (emacs !== undefined) {
     const language = data.byAlias(EMACS_MODE.exec(emacs)?.[1] ?? emacs);
     if (language !== undefined) return language;
   }
-  const vim = lastMatch(ends, VIM);
+  const vim = LIKE_VIM.test(ends) ? VIM.lastGroup(ends) : undefined;
   if (vim === undefined) return undefined;
   const names = new Set([...vim.matchAll(VIM_LANGUAGE)].map(([, name = '']) => name));
   const [name] = names;
   // Contradictory hints count as none.
   return name === undefined || names.size > 1 ? undefined : data.byAlias(name);
-}
-
-function lastMatch(text: string, pattern: RegExp): string | undefined {
-  let last: string | undefined;
-  for (const [, match] of text.matchAll(pattern)) last = match;
-  return last;
 }
 
 function headAndFoot(content: string): string {

@@ -13,7 +13,8 @@ const MAX_URL_BYTES = 8192;
 const HOW_TO = 'Use git with the address of a repository, for example: git clone http://HOST/NAME.git';
 const DUMB =
   'This server supports only the smart HTTP protocol, which needs git 1.6.6 or newer. Use a newer client.';
-const DUMB_PATH = /^\/(.+)\/(HEAD|info\/refs|objects\/.*|info\/alternates)$/;
+const DUMB_FILES = ['/HEAD', '/info/refs', '/info/alternates'] as const;
+const DUMB_DIRECTORY = '/objects/';
 /** git-lfs shows the message. @see git-lfs: docs/api/batch.md, 'Response errors' */
 const NO_LFS: Answer = {
   status: 501,
@@ -23,7 +24,7 @@ const NO_LFS: Answer = {
   }),
   headers: { 'Content-Type': 'application/vnd.git-lfs+json' },
 };
-const LFS_PATH = /^\/(.+)\/info\/lfs(\/.*)?$/;
+const LFS = '/info/lfs';
 const SERVICE_PATH = /^\/(.*)\/(git-upload-pack|git-receive-pack)$/;
 const INFO_REFS_PATH = /^\/(.*)\/info\/refs$/;
 
@@ -42,8 +43,11 @@ export function parseRoute(method: string, target: string): Route {
   const name = new URLSearchParams(query).get('service');
   if (infoRefs !== null && name !== null) return infoRefsRoute(method, infoRefs[1] ?? '', name);
   if (service !== null) return serviceRoute(method, service[1] ?? '', service[2] ?? '');
-  if (LFS_PATH.test(path)) return { kind: 'answer', answer: NO_LFS };
-  if (DUMB_PATH.test(path)) return refuse(403, DUMB);
+  // A repository has a name of one character at least.
+  const below = path.slice('/x'.length);
+  if (below.endsWith(LFS) || below.includes(`${LFS}/`)) return { kind: 'answer', answer: NO_LFS };
+  if (below.includes(DUMB_DIRECTORY) || DUMB_FILES.some((file) => below.endsWith(file)))
+    return refuse(403, DUMB);
   return refuse(404, `There is no page at this address. ${HOW_TO}`);
 }
 

@@ -57,12 +57,29 @@ export class GoRegexp {
    * @throws {GitalyError} RESOURCE_EXHAUSTED for an expression and a text that are both very long.
    */
   test(text: string): boolean {
+    this.#limit(text);
+    return this.#compiled.test(text);
+  }
+
+  /**
+   * Returns the text of the first group in the last match; `undefined` without a match.
+   *
+   * @throws {GitalyError} as {@link test}.
+   */
+  lastGroup(text: string): string | undefined {
+    this.#limit(text);
+    const matcher = this.#compiled.matcher(text);
+    let last: string | undefined;
+    while (matcher.find()) last = matcher.group(1) ?? undefined;
+    return last;
+  }
+
+  #limit(text: string): void {
     if (this.#size * text.length > MAX_STEPS)
       throw new GitalyError(
         'RESOURCE_EXHAUSTED',
         'the regular expression is too large for the length of a text; use a shorter one',
       );
-    return this.#compiled.test(text);
   }
 }
 

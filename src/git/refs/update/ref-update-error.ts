@@ -60,37 +60,38 @@ const inTheWay = (match: RegExpMatchArray): RefUpdateFacts => ({
 
 /**
  * git's messages (2.39 to 2.53, in English; with reftable some words are missing) and their
- * reasons. The first match is used.
+ * reasons. The first match is used. A name has no space and no colon, so that no text can be split
+ * in many ways.
  */
 const RULES: readonly Rule[] = [
   [/packed-refs\.lock': File exists\./, 'packed-refs-locked', () => ({})],
   [/packed-refs\.new: File exists\n$/, 'packed-refs-locked', () => ({})],
-  [
-    /^fatal: (?:prepare|commit): cannot lock ref '(.+?)': Unable to create '.*': File exists\./,
-    'locked',
-    named,
-  ],
+  [/^fatal: [a-z]+: cannot lock ref '([^ :\n]+)': Unable [^\n]*: File exists\./, 'locked', named],
   [/^fatal: (?:prepare|commit): cannot lock references/, 'locked', () => ({ reference: Buffer.alloc(0) })],
   [/^fatal: invalid ref format: (.+)\n$/, 'invalid-name', named],
-  [/^fatal: .*: cannot lock ref '.*': '(.*)' exists; cannot create '(.*)'\n/, 'directory-conflict', inTheWay],
-  [/^fatal: .*: cannot process '(.*)' and '(.*)' at the same time\n/, 'conflicting-updates', inTheWay],
   [
-    /^fatal: (?:.*: )?trying to write ref '(.*)' with nonexistent object ([0-9a-f]+)/,
-    'object-missing',
-    named,
+    /^fatal: .*: cannot lock ref '[^ :\n]*': '([^ :\n]*)' exists; cannot create '([^ :\n]*)'\n/,
+    'directory-conflict',
+    inTheWay,
   ],
+  [
+    /^fatal: .*: cannot process '([^ :\n]*)' and '([^ :\n]*)' at the same time\n/,
+    'conflicting-updates',
+    inTheWay,
+  ],
+  [/^fatal: .*trying to write ref '([^ :\n]*)' with nonexistent object/, 'object-missing', named],
   [
     /^fatal: (?:.*: )?trying to write non-commit object [0-9a-f]+ to branch '(.*)'/,
     'object-not-commit',
     named,
   ],
   [
-    /^fatal: (?:.*: )?cannot lock ref '(.*)': is at ([0-9a-f]+) but expected ([0-9a-f]+)\n/,
+    /^fatal: (?:.*: )?cannot lock ref '([^ :\n]*)': is at ([0-9a-f]+) but expected ([0-9a-f]+)\n/,
     'unexpected-value',
     (match) => ({ reference: bytes(match[1]), actualOid: match[2] ?? '', expectedOid: match[3] ?? '' }),
   ],
-  [/^fatal: .*: cannot lock ref '(.*)': reference already exists\n/, 'already-exists', named],
-  [/^fatal: .*: multiple updates for ref '(.*)' not allowed/, 'updated-twice', named],
+  [/^fatal: .*: cannot lock ref '([^ :\n]*)': reference already exists\n/, 'already-exists', named],
+  [/^fatal: .*: multiple updates for ref '([^ :\n]*)' not allowed/, 'updated-twice', named],
 ];
 
 /**
@@ -98,7 +99,7 @@ const RULES: readonly Rule[] = [
  * failure (recorded), so these rules apply only to reftable.
  */
 const REFTABLE_RULES: readonly Rule[] = [
-  [/^fatal: .*: '(.*)' exists; cannot create '(.*)'\n/, 'directory-conflict', inTheWay],
+  [/^fatal: .*: '([^ :\n]*)' exists; cannot create '([^ :\n]*)'\n/, 'directory-conflict', inTheWay],
   ...RULES,
 ];
 
