@@ -1,5 +1,8 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
+/** Unit of the times in /proc. */
+const TICK_MS = 10;
+
 /**
  * Returns the processes that have a directory, or a file in it, in their arguments, or that work
  * there, except this process.
@@ -44,6 +47,22 @@ export function cpuSeconds(pid: number): number {
     .replace(/^.*\) /, '')
     .split(' ');
   return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+/** Returns the CPU time in milliseconds of {@link processIdsIn} and of the children that they had. */
+export function cpuMsIn(directory: string): number {
+  return processIdsIn(directory)
+    .map((pid) => cpuTicks(pid).reduce((sum, ticks) => sum + ticks, 0) * TICK_MS)
+    .reduce((sum, ms) => sum + ms, 0);
+}
+
+/** Returns user and system time of a process, then of its ended children; nothing once it has ended. */
+function cpuTicks(pid: number): number[] {
+  return orEmpty(() => readFileSync(`/proc/${pid}/stat`, 'latin1'))
+    .replace(/^.*\) /, '')
+    .split(' ')
+    .slice(11, 15)
+    .map(Number);
 }
 
 /** Returns the arguments, separated by spaces; empty for a process that has ended. */

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { commandLine, processIdsIn } from '#testkit/process-usage';
+import { commandLine, cpuMsIn, processIdsIn } from '#testkit/process-usage';
 import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
 import { startTimeServer } from '#testkit/time-server';
 import { type MethodInfo, methodInfo } from '#wire/method-info';
@@ -140,6 +140,21 @@ export class Campaign implements AsyncDisposable {
       if (alone.length > 0) return [...findings, { what: alone, calls: [toReplay(call, this.sandbox)] }];
     }
     return [...findings, { what: traces, calls: calls.map((call) => toReplay(call, this.sandbox)) }];
+  }
+
+  /** Makes one call, and returns the CPU time that the server and its processes took for it. */
+  async measure(call: HostileCall): Promise<Outcome & { readonly cpuMs: number }> {
+    this.#prepare(call);
+    const before = this.usedCpuMs();
+    const outcome = await this.#caller.call(call, `measured-${this.#calls++}`);
+    const cpuMs = this.usedCpuMs() - before;
+    if (call.relativePath !== SHARED) this.sandbox.remove(call.relativePath);
+    return { ...outcome, cpuMs };
+  }
+
+  /** Returns the CPU time that the server and its processes have taken. */
+  usedCpuMs(): number {
+    return cpuMsIn(this.sandbox.directory);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -53,11 +53,10 @@ export function* hostileCalls(
   { fields = '', isIsolated, perField, seed }: PlanOptions,
 ): Generator<HostileCall> {
   const values = hostileValues(sandbox);
-  for (const field of textFields(method.input)) {
-    if (NAMES_DIRECTORY.test(`${method.path} ${field.path}`)) continue;
-    if (!field.path.startsWith(fields) || (!isIsolated && NAMES_HOST.test(field.path))) continue;
+  for (const field of attackedFields(method, isIsolated)) {
+    if (!field.path.startsWith(fields)) continue;
     const random = seededRandom(`${seed} ${method.path} ${field.path}`);
-    const isCommon = IN_REPOSITORY.test(field.path) || IN_USER.test(field.path);
+    const isCommon = isInMany(field);
     const valid = validText(method, sandbox, field);
     const joined = isCommon ? [] : joinedValues(values.filter(isShort), valid);
     const count = perField === undefined ? Number.POSITIVE_INFINITY : perField / (isCommon ? 4 : 2);
@@ -82,6 +81,18 @@ export function* hostileCalls(
       random,
     ))
       yield callWith(method, sandbox, `${METADATA}${key}`, value, targetOf(method));
+}
+
+/** Lists the fields that get hostile values. */
+export function attackedFields(method: MethodInfo, isIsolated: boolean): TextField[] {
+  return textFields(method.input)
+    .filter(({ path }) => !NAMES_DIRECTORY.test(`${method.path} ${path}`))
+    .filter(({ path }) => isIsolated || !NAMES_HOST.test(path));
+}
+
+/** Reports whether a field is in the requests of many methods, which treat it alike. */
+export function isInMany({ path }: TextField): boolean {
+  return IN_REPOSITORY.test(path) || IN_USER.test(path);
 }
 
 /** Returns a call whose requests are valid. */
