@@ -5,8 +5,8 @@
 # The source is the package "git" of a newer Debian release. apt downloads it, from the archive that
 # the machine itself uses, with lists and settings in a directory of their own: nothing on the
 # machine changes, and no privileges are needed. The binary packages of such a release need a newer
-# libc, so git is compiled: with make, a C compiler, and the headers of zlib, curl, openssl, expat
-# and pcre2.
+# libc, so git is compiled: with make and a C compiler, and with the headers of the libraries from
+# packages of the machine's own release.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -32,12 +32,8 @@ if [ "$(minor "$home/bin/git")" -ge "$wanted" ]; then
   exit 0
 fi
 
-for program in apt-get cc make tar xz; do
+for program in apt-get cc dpkg make tar xz; do
   command -v "$program" >/dev/null || fail "there is no $program"
-done
-for header in zlib.h curl/curl.h openssl/ssl.h expat.h pcre2.h; do
-  printf '#define PCRE2_CODE_UNIT_WIDTH 8\n#include <%s>\n' "$header" | cc -E - >/dev/null 2>&1 ||
-    fail "the header $header is missing"
 done
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 [ -e "$keyring" ] || fail "the keys of the Debian archive are missing (package debian-archive-keyring)"
@@ -46,14 +42,27 @@ archive=$(apt-get indextargets --format '$(ORIGIN) $(REPO_URI)' 2>/dev/null |
 [ -n "$archive" ] || fail "apt knows no Debian archive: run apt-get update"
 
 rm -rf "$work"
-mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/source"
+mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/source" "$work/packages"
+: >"$work/status" # what is installed does not matter
 trap 'rm -rf "$work"' EXIT
 
 apt() {
   apt-get -qq -o Dir::Etc::SourceList="$work/sources" -o Dir::Etc::SourceParts=/dev/null \
-    -o Dir::State::Lists="$work/lists" -o Dir::Cache="$work/cache" \
-    -o APT::Sandbox::User="$(id -un)" -o Acquire::Retries=2 "$@" >&2
+    -o Dir::State::Lists="$work/lists" -o Dir::State::Status="$work/status" \
+    -o Dir::Cache="$work/cache" -o APT::Sandbox::User="$(id -un)" -o Acquire::Retries=2 "$@" >&2
 }
+
+# libcurl-gnutls is the one that Debian's own git uses, so it is there.
+own=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+echo "deb [signed-by=$keyring] $archive $own main" >"$work/sources"
+echo "newer-git: downloading headers for $own" >&2
+apt update && (cd "$work/packages" && apt download libcurl4-gnutls-dev libexpat1-dev libpcre2-dev \
+  libssl-dev zlib1g-dev libcurl3-gnutls libexpat1 libpcre2-8-0 libssl3 zlib1g) ||
+  fail "the archive has no headers for $own"
+for package in "$work"/packages/*.deb; do dpkg -x "$package" "$work/root"; done
+triplet=$(cc -print-multiarch)
+headers="-I$work/root/usr/include -I$work/root/usr/include/$triplet"
+libraries="-L$work/root/usr/lib/$triplet -L$work/root/lib/$triplet"
 
 for release in $releases; do
   echo "deb-src [signed-by=$keyring] $archive $release main" >"$work/sources"
@@ -67,8 +76,8 @@ echo "newer-git: compiling, about a minute" >&2
 mkdir "$work/build"
 tar -xJf "$tarball" -C "$work/build" --strip-components=1
 # Without git's own tests a quarter less is compiled; -O1 takes half the time of -O2.
-make -C "$work/build" -j"$(nproc)" prefix="$home" CFLAGS=-O1 NO_TCLTK=1 NO_GETTEXT=1 NO_PERL=1 \
-  NO_PYTHON=1 USE_LIBPCRE=1 INSTALL_SYMLINKS=1 \
+make -C "$work/build" -j"$(nproc)" prefix="$home" CFLAGS="-O1 $headers" LDFLAGS="$libraries" \
+  NO_TCLTK=1 NO_GETTEXT=1 NO_PERL=1 NO_PYTHON=1 USE_LIBPCRE=1 INSTALL_SYMLINKS=1 \
   TEST_PROGRAMS= TEST_BUILTINS_OBJS= UNIT_TEST_PROGS= CLAR_TEST_PROG= install >"$home/build.log" 2>&1 ||
   fail "git does not compile: $(tail -n 3 "$home/build.log")"
 [ "$(minor "$home/bin/git")" -ge "$wanted" ] || fail "the git of the archive is older than 2.$wanted"
