@@ -17,7 +17,7 @@ import { DirectoryMemory } from './statistics/directory-memory.ts';
 import type { DirectorySum } from './statistics/directory-size.ts';
 import type { LooseObjectShard } from './statistics/loose-objects.ts';
 import { escapesBySymlink } from './symlink-guard.ts';
-import { type ValidRepository, ValidRepositories } from './valid-repositories.ts';
+import { ValidRepositories, type ValidRepository } from './valid-repositories.ts';
 
 export interface StoragesOptions {
   /** Storages with absolute directories. */

@@ -13,6 +13,8 @@ export interface OutputLinesOptions {
   /** Limit of a line; a longer one is an error. Default 1 MiB. */
   readonly maxLineBytes?: number;
   readonly env?: Readonly<Record<string, string>>;
+  /** CPU time after which the command fails with RESOURCE_EXHAUSTED; default: the subcommand's. */
+  readonly maxCpuSeconds?: number | undefined;
   /** Required for a command that can change references, even if it does not. */
   readonly hooks?: HookSetup;
 }
@@ -27,7 +29,7 @@ export interface OutputLinesOptions {
 export async function* outputLines(
   repository: CommandRepository,
   command: GitCommand,
-  { signal, input, env, hooks, ...splitting }: OutputLinesOptions = {},
+  { signal, input, env, hooks, maxCpuSeconds, ...splitting }: OutputLinesOptions = {},
 ): AsyncGenerator<Buffer[], void, undefined> {
   await repository.spawnTurn(signal);
   const stdin = input === undefined ? 'ignore' : 'pipe';
@@ -35,6 +37,7 @@ export async function* outputLines(
     signal,
     stdin,
     ...(env && { env }),
+    ...(maxCpuSeconds !== undefined && { maxCpuSeconds }),
     ...(hooks && { hooks }),
   });
   // The exit code explains a command that fails before it has read its input, not the broken pipe.
@@ -42,7 +45,8 @@ export async function* outputLines(
   try {
     yield* lineBatches(run.stdout, splitting);
   } catch (error) {
-    // An abort closes the stream under the reader.
+    // The stream closes as well when the process is ended for its CPU time, or on abort.
+    if (run.hasExceededCpu) await run.succeeded();
     throw signal?.aborted === true ? abortError(signal) : error;
   }
   await run.succeeded();

@@ -3,7 +3,7 @@ import { outputLines } from '../command/output-lines.ts';
 import { FALLBACK_SECONDS, type Signature } from '../objects/parse/parse-ident.ts';
 import type { GitRepository } from '../repository.ts';
 import type { BranchTip } from './branch-tip.ts';
-import { forEachRef, type RefQuery } from './for-each-ref.ts';
+import { forEachRef, maxCpuSecondsOf, type RefQuery } from './for-each-ref.ts';
 import { selectByName } from './ref-patterns.ts';
 
 const FIELDS = [
@@ -57,6 +57,7 @@ export function askForBranchTips(
       ...options,
       delimiter: NUL,
       maxLineBytes: MAX_FIELD_BYTES,
+      maxCpuSeconds: maxCpuSecondsOf(query),
     });
     let isBehind = after === undefined;
     for await (const tips of parseTips(fields)) {

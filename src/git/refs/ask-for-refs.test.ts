@@ -3,8 +3,10 @@ import { rmSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { writePackedRefs } from '#testkit/repositories/packed-refs';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { askForRefs } from './ask-for-refs.ts';
+import { maxCpuSecondsOf } from './for-each-ref.ts';
 
 const path = makeScratchDirectory('ask');
 initRepository(path, { commits: 1 });
@@ -50,4 +52,28 @@ test('names up to one are skipped', async () => {
       (await Array.fromAsync(ask(Buffer.from(after)))).flat().map(({ name }) => name.toString()),
       names,
     );
+});
+
+// Symptom: a request of 1 MiB kept a git busy for minutes, and the next one another.
+test('many patterns have a limit of processor time, few have none', async () => {
+  const patterns = Array.from({ length: 4_000 }, (_, index) => `refs/heads/*a*b*c-${index}`);
+  const many = makeScratchDirectory('many-references');
+  initRepository(many, { commits: 1 });
+  const oid = gitOutput(many, ['rev-parse', 'main']);
+  const names = Array.from({ length: 20_000 }, (_, index) => `refs/heads/b-${`${index}`.padStart(6, '0')}`);
+  writePackedRefs(
+    many,
+    names.map((name) => `${oid} ${name}`),
+  );
+  const query = { patterns, pointsAt: [oid] };
+
+  const listing = Array.fromAsync(askForRefs(git.open(many), query, { maxCpuSeconds: 0.3 })());
+
+  await assert.rejects(listing, {
+    code: 'RESOURCE_EXHAUSTED',
+    message: /^git for-each-ref used more than 0.3 s/,
+  });
+  rmSync(many, { recursive: true });
+  assert.equal(maxCpuSecondsOf(query), 30);
+  assert.equal(maxCpuSecondsOf({ patterns: patterns.slice(0, 100), pointsAt: [oid] }), undefined);
 });

@@ -2,7 +2,7 @@ import { outputLines } from '../command/output-lines.ts';
 import type { Arg } from '../command/spawner/spawner.ts';
 import { isOidInAnyCase } from '../objects/object-id.ts';
 import type { ReadableRepository } from '../objects/readable-repository.ts';
-import { forEachRef, type RefQuery } from './for-each-ref.ts';
+import { forEachRef, maxCpuSecondsOf, type RefQuery } from './for-each-ref.ts';
 import type { ListedRef } from './listed-ref.ts';
 import { selectByName } from './ref-patterns.ts';
 
@@ -10,6 +10,8 @@ export interface AskOptions {
   /** Includes the final targets of tag objects. */
   readonly peel?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** CPU time that git may use; default: {@link maxCpuSecondsOf}. */
+  readonly maxCpuSeconds?: number | undefined;
 }
 
 const FORMAT = '%(objectname) %(refname)';
@@ -45,7 +47,7 @@ export function askForRefs(
     knowsExclude,
   });
   const check = forEachRef({ patterns: [NO_PATTERN], pointsAt }, FORMAT, { knowsExclude });
-  const { signal } = options;
+  const { signal, maxCpuSeconds = maxCpuSecondsOf(query) } = options;
   const withoutExcluded = excludesHere
     ? selectByName(exclude, { ignoreCase: query.ignoreCase === true, isExcluding: true, signal })
     : undefined;
@@ -54,7 +56,7 @@ export function askForRefs(
   return async function* ask(after) {
     if (pointsAtHere) await repository.run(check, { signal: options.signal });
     const targets = pointsAtHere ? await idsOf(parts, pointsAt) : undefined;
-    for await (const lines of outputLines(repository, command, { signal: options.signal })) {
+    for await (const lines of outputLines(repository, command, { signal, maxCpuSeconds })) {
       const refs: ListedRef[] = [];
       const parsed = lines.map(parseLine);
       for (const ref of withoutExcluded === undefined ? parsed : await withoutExcluded(parsed)) {

@@ -1,6 +1,12 @@
 import { flag, type GitCommand, type GitOption, gitCommand, joined, value } from '../command/git-command.ts';
 import type { Arg } from '../command/spawner/spawner.ts';
 
+/** Number of patterns that cost little for each reference, and their length together. */
+const MAX_PATTERNS = 256;
+const MAX_PATTERN_BYTES = 8192;
+/** Limit for many patterns. Clients wait no longer for a list; 4,000 × 20,000 names take 10 s. */
+const MAX_CPU_SECONDS = 30;
+
 /** Selection and order of references. */
 export interface RefQuery {
   /** Patterns of `git for-each-ref` (see {@link matchAsPath}). */
@@ -38,4 +44,22 @@ export function forEachRef(query: RefQuery, format: string, options: { knowsExcl
   if (options.knowsExclude)
     for (const pattern of query.exclude ?? []) words.push(joined('--exclude', pattern));
   return gitCommand('for-each-ref', { options: words, args: query.patterns });
+}
+
+/**
+ * Reports whether patterns may be matched in process: each name is compared with each of them, and
+ * a client chooses how many there are. git does it outside of the event loop.
+ */
+export function hasFewPatterns({ patterns, exclude = [] }: RefQuery): boolean {
+  const all = [...patterns, ...exclude];
+  const bytes = all.reduce((sum, pattern) => sum + pattern.length, 0);
+  return all.length <= MAX_PATTERNS && bytes <= MAX_PATTERN_BYTES;
+}
+
+/**
+ * Returns the CPU time that git may use for a query: a client determines the number of patterns,
+ * and git compares each reference with each of them. Without many patterns there is no limit.
+ */
+export function maxCpuSecondsOf(query: RefQuery): number | undefined {
+  return hasFewPatterns(query) ? undefined : MAX_CPU_SECONDS;
 }

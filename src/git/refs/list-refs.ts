@@ -5,16 +5,13 @@ import type { ReadableRepository } from '../objects/readable-repository.ts';
 import { type AskOptions, askForRefs } from './ask-for-refs.ts';
 import type { RefFiles } from './files/ref-files.ts';
 import { type WalkParts, walkRefFiles } from './files/walk-ref-files.ts';
-import type { RefQuery } from './for-each-ref.ts';
+import { hasFewPatterns, type RefQuery } from './for-each-ref.ts';
 import type { ListedRef } from './listed-ref.ts';
 
 export type ListOptions = AskOptions;
 
 /** Number of concurrent lookups of objects. */
 const PEEL_AHEAD = 256;
-/** Patterns that are matched in process, and their length together. */
-const MAX_PATTERNS = 256;
-const MAX_PATTERN_BYTES = 8192;
 
 export interface ListParts extends Omit<WalkParts, 'digits' | 'follow' | 'peel'> {
   readonly repository: ReadableRepository;
@@ -48,17 +45,6 @@ function isByNameOnly({ sort, ignoreCase, pointsAt, contains, merged }: RefQuery
     contains === undefined &&
     merged === undefined
   );
-}
-
-/**
- * Reports whether the patterns may be matched in process: each name is
- * compared with each of them, and a client chooses how many there are. git does it outside of the
- * event loop.
- */
-function hasFewPatterns({ patterns = [], exclude = [] }: RefQuery): boolean {
-  const all = [...patterns, ...exclude];
-  const bytes = all.reduce((sum, pattern) => sum + pattern.length, 0);
-  return all.length <= MAX_PATTERNS && bytes <= MAX_PATTERN_BYTES;
 }
 
 /**
