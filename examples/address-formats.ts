@@ -3,8 +3,10 @@
 // node examples/address-formats.ts unix:data/gitaly.socket tcp://127.0.0.1:8075
 //   dns:gitaly.internal:8075 nonsense
 import { dial, GitalyError, parseAddress } from 'gitaly-ts/client';
+import { readArguments } from './arguments.ts';
 
-for (const address of process.argv.slice(2)) {
+for (const address of readArguments('ADDRESS', '[ADDRESS...]')) {
+  if (address === undefined) continue;
   try {
     console.log(address, JSON.stringify(parseAddress(address)));
     // TLS options are used only for tls:// and dns+tls://. Trusted certificates: the system's,

@@ -2,8 +2,9 @@
 //
 // GITALY_TOKEN=secret node examples/authentication.ts unix:data/gitaly.socket
 import { CallError, dial, tokenCredentials } from 'gitaly-ts/client';
+import { readArguments } from './arguments.ts';
 
-const [address = ''] = process.argv.slice(2);
+const [address] = readArguments('ADDRESS');
 const token = process.env.GITALY_TOKEN ?? '';
 
 await using connection = await dial(address, { token });

@@ -2,8 +2,9 @@
 //
 // node examples/basic-connection.ts unix:data/gitaly.socket
 import { dial } from 'gitaly-ts/client';
+import { readArguments } from './arguments.ts';
 
-const [address = ''] = process.argv.slice(2);
+const [address] = readArguments('ADDRESS');
 
 // Nothing is open yet: the first call connects. Leaving the block closes the connection.
 await using connection = await dial(address, { clientName: 'example' });

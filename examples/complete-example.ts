@@ -1,8 +1,9 @@
 // Creates a repository, writes to it, reads, compares, lists, and removes it.
 // node examples/complete-example.ts unix:data/gitaly.socket default scratch.git
 import { CallError, collect, commitFiles, dial, openBlob, paginate } from 'gitaly-ts/client';
+import { readArguments } from './arguments.ts';
 
-const [address = '', storageName = '', relativePath = ''] = process.argv.slice(2);
+const [address, storageName, relativePath] = readArguments('ADDRESS', 'STORAGE', 'REPOSITORY');
 const repository = { storageName, relativePath, glRepository: 'project-1' };
 const user = {
   glId: 'user-1',

@@ -2,8 +2,9 @@
 //
 // node examples/context.ts unix:data/gitaly.socket
 import { CallError, dial, withCorrelationId, withTraceContext } from 'gitaly-ts/client';
+import { readArguments } from './arguments.ts';
 
-const [address = ''] = process.argv.slice(2);
+const [address] = readArguments('ADDRESS');
 await using connection = await dial(address, { defaultTimeoutMs: 10_000 });
 
 // Every call inside has the id and the trace, however deep it is made. The server's log shows the

@@ -3,8 +3,9 @@
 // node examples/dial-with-sidechannel.ts unix:data/gitaly.socket default hello.git < request-body >
 //   response-body
 import { dialSidechannel, postUploadPack, SidechannelRegistry } from 'gitaly-ts/client';
+import { readArguments } from './arguments.ts';
 
-const [address = '', storageName = '', relativePath = ''] = process.argv.slice(2);
+const [address, storageName, relativePath] = readArguments('ADDRESS', 'STORAGE', 'REPOSITORY');
 const repository = { storageName, relativePath };
 
 // One registry may serve any number of connections and calls.

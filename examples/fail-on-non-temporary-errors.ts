@@ -2,8 +2,9 @@
 //
 // node examples/fail-on-non-temporary-errors.ts unix:/no/such.socket
 import { dial, GitalyError } from 'gitaly-ts/client';
+import { readArguments } from './arguments.ts';
 
-const [address = ''] = process.argv.slice(2);
+const [address] = readArguments('ADDRESS');
 try {
   // Waits for the connection; temporary failures (a timeout, too many open files) are retried until
   // the signal aborts.

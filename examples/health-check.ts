@@ -2,8 +2,9 @@
 //
 // node examples/health-check.ts unix:data/gitaly.socket
 import { dial, GitalyError, healthCheckDialer } from 'gitaly-ts/client';
+import { readArguments } from './arguments.ts';
 
-const [address = ''] = process.argv.slice(2);
+const [address] = readArguments('ADDRESS');
 const checkedDial = healthCheckDialer(); // wraps `dial`, or any other dialer, also one with a health check
 
 try {

@@ -2,8 +2,9 @@
 //
 // node examples/interceptors.ts unix:data/gitaly.socket
 import { CallError, dial, type Interceptor, wrapResponses } from 'gitaly-ts/client';
+import { readArguments } from './arguments.ts';
 
-const [address = ''] = process.argv.slice(2);
+const [address] = readArguments('ADDRESS');
 
 const watching: Interceptor = (invocation, next) => {
   const { method, options } = invocation;

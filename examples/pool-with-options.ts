@@ -2,8 +2,9 @@
 //
 // node examples/pool-with-options.ts unix:data/gitaly.socket
 import { type Dialer, dial, GitalyError, healthCheckDialer, Pool } from 'gitaly-ts/client';
+import { readArguments } from './arguments.ts';
 
-const [address = ''] = process.argv.slice(2);
+const [address] = readArguments('ADDRESS');
 
 const logging: Dialer = async (place, options) => {
   console.log(`dialing ${place}`);

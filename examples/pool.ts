@@ -3,8 +3,9 @@
 //
 // node examples/pool.ts unix:data/gitaly.socket
 import { Pool } from 'gitaly-ts/client';
+import { readArguments } from './arguments.ts';
 
-const [address = ''] = process.argv.slice(2);
+const [address] = readArguments('ADDRESS');
 
 await using pool = new Pool();
 

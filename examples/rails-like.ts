@@ -3,8 +3,9 @@
 //
 // node examples/rails-like.ts unix:data/gitaly.socket
 import { GitalyClient, TooManyInvocationsError } from 'gitaly-ts/client/rails';
+import { readArguments } from './arguments.ts';
 
-const [gitaly_address = ''] = process.argv.slice(2);
+const [gitaly_address] = readArguments('ADDRESS');
 await using gitaly = new GitalyClient({
   storages: { default: { gitaly_address } },
   clientName: 'gitlab-web',

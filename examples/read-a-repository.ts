@@ -2,8 +2,9 @@
 //
 //   node examples/read-a-repository.ts unix:data/gitaly.socket default hello.git
 import { dial, GitalyError } from 'gitaly-ts/client';
+import { readArguments } from './arguments.ts';
 
-const [address = '', storageName = '', relativePath = ''] = process.argv.slice(2);
+const [address, storageName, relativePath] = readArguments('ADDRESS', 'STORAGE', 'REPOSITORY');
 const repository = { storageName, relativePath };
 const HEAD = Buffer.from('HEAD');
 

@@ -3,8 +3,9 @@
 // GIT_SSH_COMMAND='node examples/receive-pack.ts unix:data/gitaly.socket' GIT_SSH_VARIANT=simple
 //   git push ssh://default/hello.git
 import { dial, receivePack } from 'gitaly-ts/client';
+import { readArguments } from './arguments.ts';
 
-const [address = '', storageName = '', command = ''] = process.argv.slice(2);
+const [address, storageName, command] = readArguments('ADDRESS', 'STORAGE', 'COMMAND');
 const [, relativePath] = /^git-receive-pack '\/?(.*)'$/.exec(command) ?? [];
 if (relativePath === undefined) throw new Error(`can only receive-pack: ${command}`);
 

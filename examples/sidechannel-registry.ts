@@ -3,8 +3,9 @@
 //
 // node examples/sidechannel-registry.ts unix:data/gitaly.socket default hello.git
 import { dialSidechannel, SidechannelRegistry } from 'gitaly-ts/client';
+import { readArguments } from './arguments.ts';
 
-const [address = '', storageName = '', relativePath = ''] = process.argv.slice(2);
+const [address, storageName, relativePath] = readArguments('ADDRESS', 'STORAGE', 'REPOSITORY');
 const registry = new SidechannelRegistry();
 await using connection = await dialSidechannel(address, registry);
 

@@ -4,12 +4,9 @@
 // git clone ssh://git@127.0.0.1:2222/hello.git
 import { once } from 'node:events';
 import { authorizedKeysFile, startSshGateway, storageMapping } from 'gitaly-ts/gateway';
+import { readArguments } from './arguments.ts';
 
-const [address, keys, port = '2222'] = process.argv.slice(2);
-if (address === undefined || keys === undefined) {
-  console.error('usage: node examples/ssh-gateway.ts ADDRESS AUTHORIZED_KEYS [PORT]');
-  process.exit(2);
-}
+const [address, keys, port = '2222'] = readArguments('ADDRESS', 'AUTHORIZED_KEYS', '[PORT]');
 
 await using gateway = await startSshGateway({
   gitaly: { address },

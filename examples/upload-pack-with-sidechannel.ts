@@ -4,8 +4,9 @@
 // GIT_SSH_COMMAND='node examples/upload-pack-with-sidechannel.ts unix:data/gitaly.socket'
 //   GIT_SSH_VARIANT=simple git clone …
 import { dialSidechannel, SidechannelRegistry, uploadPackWithSidechannel } from 'gitaly-ts/client';
+import { readArguments } from './arguments.ts';
 
-const [address = '', storageName = '', command = ''] = process.argv.slice(2);
+const [address, storageName, command] = readArguments('ADDRESS', 'STORAGE', 'COMMAND');
 const [, relativePath] = /^git-upload-pack '\/?(.*)'$/.exec(command) ?? [];
 if (relativePath === undefined) throw new Error(`can only upload-pack: ${command}`);
 
