@@ -10,6 +10,12 @@ const ROOT = join(import.meta.dirname, '../..');
 const PROGRAM = ['--conditions=source', join(ROOT, 'src/cli/gitaly-ts.ts')];
 const PAGES = ['README.md', 'CONTRIBUTING.md', ...globSync('docs/**/*.md', { cwd: ROOT })];
 
+/** Commands that have commands of their own. */
+const SUBCOMMANDS: Readonly<Record<string, readonly string[]>> = {
+  cluster: ['status'],
+  repo: ['list', 'create', 'rename', 'remove', 'gc', 'info'],
+};
+
 /** Returns the code of a page: blocks, with continued lines joined, and code in the text. */
 function code(page: string): string[] {
   const text = readFileSync(join(ROOT, page), 'utf8');
@@ -33,9 +39,12 @@ test('commands of gitaly-ts in the docs exist, with their options', async () => 
   assert.ok(names.length > 8);
   const helps = new Map<string, string>();
   for (const name of names) {
-    const words = name === 'cluster' ? ['cluster', 'status'] : [name];
-    const { code: exitCode, stdout } = await run(process.execPath, [...PROGRAM, ...words, '--help']);
-    helps.set(name, exitCode === 0 ? stdout : '');
+    let help = '';
+    for (const words of (SUBCOMMANDS[name] ?? ['']).map((word) => [name, word].filter(Boolean))) {
+      const { code: exitCode, stdout } = await run(process.execPath, [...PROGRAM, ...words, '--help']);
+      if (exitCode === 0) help += stdout;
+    }
+    helps.set(name, help);
   }
 
   const unknown = commands.flatMap(({ page, groups: { command = '', rest = '' } }) => {
@@ -62,6 +71,28 @@ test('targets of make in the docs exist', () => {
     .map(({ page, groups }) => `${page}: make ${groups.target}`);
 
   assert.deepEqual(unknown, []);
+});
+
+// A reader of the client's page was told to install packages that no registry had.
+test('packages that are not published are installed from files, or after the first release', () => {
+  const fromRegistry = inDocs(
+    /\b(?:npm (?:install|i|exec)|npx) (?:-\S+ )*(?<package>gitaly-[a-z]+)(?:@\S*)?(?<rest>.*)$/g,
+  );
+  assert.ok(fromRegistry.length >= 2);
+
+  const early = fromRegistry
+    .filter(({ groups }) => !/# after the first release$/.test(groups.rest ?? ''))
+    .map(({ page, groups }) => `${page}: ${groups.package}`);
+
+  assert.deepEqual(early, []);
+});
+
+test('versions of package files in the docs are those that make packages writes', () => {
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+  const files = inDocs(/gitaly-(?:ts|client)-(?<version>\d[\d.]*)\.tgz/g);
+  assert.ok(files.length >= 3);
+
+  assert.deepEqual([...new Set(files.map((file) => file.groups.version))], [version]);
 });
 
 test('scripts of npm in the docs exist', () => {
