@@ -3,7 +3,7 @@
 export PATH := $(CURDIR)/.node/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-git test-release check build gen packages proto-packages archive bench soak set-up
+.PHONY: help run test test-git test-release check build gen packages proto-packages archive deb bench soak set-up
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 23
@@ -47,6 +47,10 @@ proto-packages: ## Make packages of the protocol for npm, Ruby, Go and Python in
 archive: ## Make an archive with Node inside, for this platform, in packages/
 	@scripts/set-up.sh
 	@npm run --silent archive
+
+deb: ## Make a Debian package of the archive, for this architecture, in packages/
+	@scripts/set-up.sh
+	@npm run --silent deb
 
 soak: ## Run the long forms: hostile values, 20 minutes of mixed load, 10,000 connections, mutations
 	@scripts/set-up.sh

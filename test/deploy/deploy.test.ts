@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { loadConfig } from '#platform/config/load-config';
@@ -14,7 +14,6 @@ const SERVICES = ['gitaly', 'praefect'];
 const CHART = join(DEPLOY, 'helm/gitaly');
 /** Exposure of a unit by systemd's count, in tenths; 100 is no protection. */
 const MAX_EXPOSURE = 20;
-const BUILD_LIMIT_MS = 10 * 60_000;
 
 const directory = makeScratchDirectory('deploy');
 after(() => rmSync(directory, { recursive: true, force: true }));
@@ -160,33 +159,4 @@ test('helm accepts the chart of praefect, and refuses it without a configuration
   assert.match(rendered.stdout, /runAsNonRoot: true/);
   assert.notEqual(bare.code, 0);
   assert.match(bare.stderr, /name a secret whose key praefect.toml is the configuration/);
-});
-
-test('the archive runs on a machine without Node, through links too', async (context) => {
-  const { code } = await run(process.execPath, ['scripts/make-packages.ts', directory], { cwd: ROOT });
-  assert.equal(code, 0);
-  const made = await run(process.execPath, ['scripts/make-archive.ts', directory], {
-    cwd: ROOT,
-    timeoutMs: BUILD_LIMIT_MS,
-  });
-  if (/ENOTFOUND|ECONNREFUSED|EAI_AGAIN|ETIMEDOUT/.test(made.stderr))
-    return context.skip("npm's registry cannot be reached");
-  assert.equal(made.code, 0, made.stderr);
-  await run('tar', ['-xzf', made.stdout.trim(), '-C', directory]);
-  const folder = made.stdout.trim().replace(/\.tar\.gz$/, '');
-  symlinkSync(join(folder, 'bin/gitaly-ts'), join(directory, 'gitaly-ts'));
-  // git, sh and the like, but no Node: not even an old one.
-  const tools = join(directory, 'tools');
-  mkdirSync(tools);
-  for (const name of ['sh', 'git', 'readlink', 'dirname', 'basename', 'sed', 'cat', 'rm', 'mkdir']) {
-    const { stdout } = await run('sh', ['-c', `command -v ${name}`]);
-    symlinkSync(stdout.trim(), join(tools, name));
-  }
-
-  const doctor = await run(join(directory, 'gitaly-ts'), ['doctor', '--json'], { env: { PATH: tools } });
-
-  const { findings } = JSON.parse(doctor.stdout);
-  const node = findings.find(({ subject }: { subject: string }) => subject === 'node');
-  assert.deepEqual([node.level, node.message], ['ok', process.version]);
-  assert.equal(doctor.code, 0, doctor.stdout);
 });

@@ -3,7 +3,7 @@ import { run } from '#testkit/run-program';
 
 export const ROOT = join(import.meta.dirname, '../..');
 /** Longest time for npm's work, which includes downloads. */
-const NPM_LIMIT_MS = 5 * 60_000;
+const NPM_LIMIT_MS = 10 * 60_000;
 const LOOK_UP_LIMIT_MS = 30_000;
 
 /** npm with this Node, whatever Node comes first on the PATH. */
