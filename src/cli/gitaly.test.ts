@@ -160,3 +160,20 @@ test('gitaly serve warns of unknown keys, runs until SIGTERM, and leaves nothing
   assert.equal(existsSync(socket), false);
   assert.deepEqual(readdirSync(join(directory.path, 'run')), []);
 });
+
+// Symptom: the server started, and the RPC had no limit.
+test('gitaly serve refuses a limit of an RPC that does not exist', () => {
+  using directory = scratch();
+  const file = join(directory.path, 'config.toml');
+  writeFileSync(
+    file,
+    `socket_path = "${directory.path}/s"\n[[storage]]\nname = "a"\npath = "${directory.path}/storage"\n` +
+      '[[concurrency]]\nrpc = "FindComit"\nmax_per_repo = 1\n',
+  );
+
+  const { exit, stdout, stderr } = gitaly(['serve', file]);
+
+  assert.deepEqual([exit, stdout], [1, '']);
+  assert.match(stderr, /^failed to configure Gitaly: .*concurrency\[0\]\.rpc names no RPC/);
+  assert.ok(stderr.includes(`  file      ${file}\n  key       concurrency[0].rpc\n`), stderr);
+});

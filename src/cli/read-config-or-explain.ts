@@ -12,7 +12,13 @@ export async function readConfigOrExplain(
   firstLine = (message: string): string => `failed to configure Gitaly: ${message}`,
 ): Promise<GitalyConfig | undefined> {
   try {
-    return await loadConfig(configPath);
+    const config = await loadConfig(configPath);
+    if (config.concurrency.length > 0) {
+      // Loads the descriptors of all RPCs.
+      const { checkLimitedMethods } = await import('#gitaly/unknown-methods');
+      checkLimitedMethods(config, configPath);
+    }
+    return config;
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     process.stderr.write(`${firstLine(error.message)}\n`);

@@ -87,23 +87,29 @@ for (const { id, stdin, serve } of recordings) {
   });
 }
 
-test('unknown keys and limits of unknown RPCs are warnings beside the output', async () => {
+test('unknown keys are warnings beside the output, limits of unknown RPCs are problems', async () => {
   const document = fill(
     'socket_path = "<DIR>/s"\nsoket_path = "x"\n[[storage]]\nname = "a"\npath = "<DIR>/default"\n' +
-      '[[concurrency]]\nrpc = "FindCommit"\nmax_queue_size = 1\nmax_queue_wait = "1s"\n',
+      '[[concurrency]]\nrpc = "FindCommit"\nmax_queue_size = 1\nmax_queue_wait = "1s"\n' +
+      '[[rate_limiting]]\nrpc = "FindCommit"\n',
   );
   const without = document
     .replace(/soket.*\n/, '')
-    .replace('"FindCommit"', '"/gitaly.CommitService/FindCommit"');
+    .replaceAll('"FindCommit"', '"/gitaly.CommitService/FindCommit"');
 
   const { warnings, ...result } = await validateConfiguration(document);
   const { warnings: none, ...other } = await validateConfiguration(without);
 
-  assert.deepEqual(result, other);
+  const problem =
+    'names no RPC of this server: "FindCommit", did you mean "/gitaly.CommitService/FindCommit"?';
+  assert.deepEqual(other, { exitCode: 0, stdout: '', stderr: '' });
   assert.deepEqual(none, []);
+  assert.equal(result.exitCode, 2);
+  assert.deepEqual(JSON.parse(result.stdout), {
+    errors: [{ key: ['concurrency', '[0]', 'rpc'], message: `concurrency[0].rpc ${problem}` }],
+  });
   assert.deepEqual(warnings, [
     'unknown configuration key "soket_path", did you mean "socket_path"? (line 2)',
-    'concurrency[0].rpc names no RPC of this server: "FindCommit", did you mean ' +
-      '"/gitaly.CommitService/FindCommit"?',
+    `rate_limiting[0].rpc ${problem}`,
   ]);
 });

@@ -1,4 +1,5 @@
 import { toJson } from '#base/go/encoding/json';
+import type { UnknownMethod } from '#gitaly/unknown-methods';
 import type { Problem } from '#platform/config/checks';
 import { unknownKeys } from '#platform/config/load-config';
 import { type ReadConfig, ReadConfigError, readConfig } from '#platform/config/read-config';
@@ -29,18 +30,30 @@ export async function validateConfiguration(document: string): Promise<CommandRe
     const { position, text } = error.decoder;
     return report([{ key: [], message: `line ${position.line} column ${position.column}: ${text}` }]);
   }
-  return { ...report(validateConfig(config)), warnings: await warningsOf(config) };
+  const limits = await limitsOfUnknownMethods(config);
+  const fatal = limits.filter(({ isFatal }) => isFatal);
+  const problems = fatal.map(({ path: [table, index, key], message }) => ({
+    key: [table, `[${index}]`, key],
+    message,
+  }));
+  const other = limits.filter(({ isFatal }) => !isFatal).map(({ message }) => message);
+  return {
+    ...report([...validateConfig(config), ...problems]),
+    warnings: [...unknownKeyWarnings(config), ...other],
+  };
 }
 
-/** Returns what an operator should know of a valid configuration, which Gitaly does not tell. */
-async function warningsOf(config: ReadConfig): Promise<string[]> {
-  const unknown = [...unknownKeys(config, '')].map(({ message, fields: { line } }) =>
+function unknownKeyWarnings(config: ReadConfig): string[] {
+  return [...unknownKeys(config, '')].map(({ message, fields: { line } }) =>
     line === undefined ? message : `${message} (line ${line})`,
   );
-  const { concurrency, rateLimiting } = config.values;
-  if (concurrency.length + rateLimiting.length === 0) return unknown;
+}
+
+async function limitsOfUnknownMethods({ values }: ReadConfig): Promise<UnknownMethod[]> {
+  if (values.concurrency.length + values.rateLimiting.length === 0) return [];
+  // Loads the descriptors of all RPCs.
   const { unknownMethods } = await import('#gitaly/unknown-methods');
-  return [...unknown, ...unknownMethods(config.values).map(({ message }) => message)];
+  return unknownMethods(values);
 }
 
 function report(problems: readonly Problem[]): CommandResult {

@@ -39,7 +39,7 @@ import { RunningCalls } from './top/running-calls.ts';
 import { serverStatus } from './top/server-status.ts';
 import type { ServerStatus } from './top/status.ts';
 import { startTracing } from './tracing/start-tracing.ts';
-import { unknownMethods } from './unknown-methods.ts';
+import { checkLimitedMethods } from './unknown-methods.ts';
 
 const SILENT: LogTarget = { error: () => {}, warn: () => {}, info: () => {} };
 
@@ -110,7 +110,7 @@ export class GitalyServer implements AsyncDisposable {
    * undone.
    *
    * @throws {Error} that describes the problem: no usable git, a socket in use, an unreadable
-   *   certificate.
+   *   certificate; {ConfigError} for a limit of an RPC that does not exist.
    */
   static async start({
     config,
@@ -121,6 +121,7 @@ export class GitalyServer implements AsyncDisposable {
     copiesPrograms = false,
   }: GitalyServerOptions): Promise<GitalyServer> {
     const logger = loggerFor(target);
+    for (const { key, message } of checkLimitedMethods(config)) logger.warn({ key }, message);
     await using building = new AsyncDisposableStack();
 
     const runtime = building.adopt(
@@ -186,7 +187,6 @@ export class GitalyServer implements AsyncDisposable {
     const reports = building.use(errorReports(config.logging, logger));
     const unexpected = exceptions(metrics, logger, reports);
     const limits = methodLimits(config);
-    for (const { key, message } of unknownMethods(config)) logger.warn({ key }, message);
     building.use(
       startAdaptiveLimits(config, [...limits.adaptive, ...packs.adaptive], {
         metrics: metrics.adaptiveLimits,

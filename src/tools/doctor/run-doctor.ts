@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { unknownMethods } from '#gitaly/unknown-methods';
+import { checkLimitedMethods } from '#gitaly/unknown-methods';
 import { ConfigError, type GitalyConfig, loadConfig } from '#platform/config/load-config';
 import { checkAddresses, checkSocket } from './check-addresses.ts';
 import { checkCgroups } from './check-cgroups.ts';
@@ -100,6 +100,7 @@ function fixOf({ explanation }: ConfigError): string {
 async function readConfig(path: string): Promise<{ config?: GitalyConfig; findings: Finding[] }> {
   try {
     const config = await loadConfig(path);
+    const limits = checkLimitedMethods(config, path);
     const fix = 'See config.toml.example for all keys.';
     const warnings = config.warnings.map(({ message, fields }) =>
       warning(
@@ -108,8 +109,8 @@ async function readConfig(path: string): Promise<{ config?: GitalyConfig; findin
         fix,
       ),
     );
-    const limits = unknownMethods(config).map(({ message }) => warning('configuration', message, fix));
-    return { config, findings: [ok('configuration', `${path} is valid`), ...warnings, ...limits] };
+    const unused = limits.map(({ message }) => warning('configuration', message, fix));
+    return { config, findings: [ok('configuration', `${path} is valid`), ...warnings, ...unused] };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     return { findings: [failure('configuration', error.message, existsSync(path) ? fixOf(error) : NO_FILE)] };
