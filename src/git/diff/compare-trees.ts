@@ -72,7 +72,12 @@ async function* answer(process: GitProcess, question: string): AsyncGenerator<Bu
   let isBegun = false;
   for (;;) {
     const chunk = await nextChunk(process.stdout);
-    if (chunk === undefined) return isBegun ? 'cut off' : 'nothing';
+    if (chunk === undefined) {
+      if (!isBegun) return 'nothing';
+      // These bytes do not begin the mark: git died after them.
+      if (held.length > 0) yield held;
+      return 'cut off';
+    }
     noteBulkBytes(chunk.length);
     const bytes = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
     if (!isBegun && bytes.equals(END.subarray(1))) return 'nothing';
