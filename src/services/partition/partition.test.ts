@@ -5,6 +5,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { startGitaly } from '#testkit/start-gitaly';
 
+function scratch() {
+  const path = mkdtempSync(join(tmpdir(), 'bucket-'));
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true }) };
+}
+
 // Expected texts: the recordings of Gitaly 19.0 without transactions.
 test('without transactions there are no partitions, and no backups of them', async () => {
   await using gitaly = await startGitaly();
@@ -27,8 +32,8 @@ test('without transactions there are no partitions, and no backups of them', asy
 
 // Expected text: Gitaly 19.0 without transactions. The call said that no backups are configured.
 test('with backups configured, a partition has no transaction to back up', async () => {
-  const bucket = mkdtempSync(join(tmpdir(), 'bucket-'));
-  await using gitaly = await startGitaly({ config: { backup: { go_cloud_url: `file://${bucket}` } } });
+  using bucket = scratch();
+  await using gitaly = await startGitaly({ config: { backup: { go_cloud_url: `file://${bucket.path}` } } });
 
   const backup = gitaly.connection.partition.backupPartition({ storageName: 'default', partitionId: '2' });
 
@@ -36,5 +41,4 @@ test('with backups configured, a partition has no transaction to back up', async
     code: 'INTERNAL',
     message: 'backup partition: transaction not initialized',
   });
-  rmSync(bucket, { recursive: true });
 });
