@@ -143,13 +143,15 @@ function lazyMetrics(registry: MetricsRegistry, further: FurtherMetrics['render'
 const endOf = (format: Format): string => (format === 'openmetrics' ? '# EOF\n' : '');
 
 /**
- * Shares one rendering among all requests that arrive within the interval, so that many requests
- * take no more time than a few.
+ * Shares one rendering among all requests that arrive within the interval or during the previous
+ * rendering, so that many requests take no more time than a few.
  */
 function shared(render: (format: Format) => Promise<Buffer>): Render {
   const next = new Map<Format, Promise<Rendered>>();
+  let last: Promise<unknown> = Promise.resolve();
   let earliestMs = 0;
-  const renderLater = async (format: Format): Promise<Rendered> => {
+  const renderAfter = async (previous: Promise<unknown>, format: Format): Promise<Rendered> => {
+    await previous;
     await sleep(Math.max(0, earliestMs - performance.now()));
     // A request that arrives from here on must see later events.
     next.delete(format);
@@ -160,7 +162,10 @@ function shared(render: (format: Format) => Promise<Buffer>): Render {
     }
   };
   return (format) => {
-    const rendering = next.get(format) ?? renderLater(format);
+    const waiting = next.get(format);
+    if (waiting !== undefined) return waiting;
+    const rendering = renderAfter(last, format);
+    last = rendering.catch(() => {}); // its requests report it
     next.set(format, rendering);
     return rendering;
   };
