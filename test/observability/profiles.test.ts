@@ -20,6 +20,11 @@ async function start() {
   };
 }
 
+function scratch() {
+  const path = mkdtempSync(join(tmpdir(), 'pprof-'));
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true }) };
+}
+
 /** Uses processor time and memory until the response is there. */
 async function whileBusy<T>(work: Promise<T>): Promise<T> {
   const kept: string[][] = [];
@@ -41,24 +46,51 @@ for (const [kind, type] of [
 ] as const) {
   test(`go tool pprof reads /debug/pprof/${kind}`, { skip: NO_GO }, async () => {
     await using monitoring = await start();
-    const directory = mkdtempSync(join(tmpdir(), 'pprof-'));
-    try {
-      const response = await whileBusy(monitoring.get(`${kind}?seconds=2`));
-      assert.equal(response.status, 200);
-      const file = join(directory, 'profile');
-      writeFileSync(file, Buffer.from(await response.arrayBuffer()));
+    using directory = scratch();
+    const response = await whileBusy(monitoring.get(`${kind}?seconds=2`));
+    assert.equal(response.status, 200);
+    const file = join(directory.path, 'profile');
+    writeFileSync(file, Buffer.from(await response.arrayBuffer()));
 
-      const { stdout } = await promisify(execFile)('go', ['tool', 'pprof', '-top', file], {
-        env: { ...process.env, PPROF_TMPDIR: directory },
-      });
+    const { stdout } = await promisify(execFile)('go', ['tool', 'pprof', '-top', file], {
+      env: { ...process.env, PPROF_TMPDIR: directory.path },
+    });
 
-      assert.match(stdout, new RegExp(`^Type: ${type}$`, 'm'));
-      assert.match(stdout, /keepProcessorBusy/);
-    } finally {
-      rmSync(directory, { recursive: true });
-    }
+    assert.match(stdout, new RegExp(`^Type: ${type}$`, 'm'));
+    assert.match(stdout, /keepProcessorBusy/);
   });
 }
+
+// Symptom: the heap profile of an idle server was empty, and pprof had nothing to show.
+test('the heap profile of an idle process contains all memory in use', { skip: NO_GO }, async () => {
+  await using monitoring = await start();
+  using directory = scratch();
+  const file = join(directory.path, 'profile');
+  const used = process.memoryUsage();
+
+  writeFileSync(file, Buffer.from(await (await monitoring.get('heap?seconds=1')).arrayBuffer()));
+
+  const { stdout } = await promisify(execFile)('go', ['tool', 'pprof', '-top', '-unit=B', file], {
+    env: { ...process.env, PPROF_TMPDIR: directory.path },
+  });
+  for (const name of ['old_space', 'array_buffers', '(V8 heap)']) assert.ok(stdout.includes(name), stdout);
+  const [, total] = /of (\d+)B total/.exec(stdout) ?? [];
+  const expected = used.heapUsed + used.external;
+  assert.ok(Math.abs(Number(total) / expected - 1) < 0.5, `${total} of ${expected} bytes\n${stdout}`);
+});
+
+test('a page lists the profiles', async () => {
+  await using monitoring = await start();
+
+  for (const path of ['', '../pprof']) {
+    const response = await monitoring.get(path);
+
+    assert.equal(response.status, 200, path);
+    assert.equal(response.headers.get('content-type'), 'text/html; charset=utf-8');
+    const links = Array.from((await response.text()).matchAll(/href="([^"]*)"/g), ([, link]) => link);
+    assert.deepEqual(links, ['/debug/pprof/heap?seconds=30', '/debug/pprof/profile?seconds=30']);
+  }
+});
 
 test('one profile is taken at a time, and a client that leaves ends it', async () => {
   await using monitoring = await start();

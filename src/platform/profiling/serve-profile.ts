@@ -3,7 +3,7 @@ import { lazyModule } from '#base/lazy-module';
 import type { ProfileKind } from './take-profile.ts';
 
 const loadProfiler = lazyModule(() => import('./take-profile.ts'));
-const PATH = /^\/debug\/pprof\/(profile|heap)$/;
+const INDEX = '/debug/pprof/';
 /** Go's default of a CPU profile. */
 const DEFAULT_SECONDS = 30;
 const MAX_SECONDS = 300;
@@ -14,10 +14,14 @@ export class ProfileEndpoint {
 
   /**
    * Serves `/debug/pprof/profile` and `/debug/pprof/heap`, each with `?seconds=N` (1 to 300,
-   * default 30). @returns false for any other path.
+   * default 30), and a page that lists them, `/debug/pprof/`. @returns false for any other path.
    */
   async serve(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
     const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost');
+    if (pathname === INDEX || `${pathname}/` === INDEX) {
+      send(response, 200, INDEX_PAGE, 'text/html; charset=utf-8');
+      return true;
+    }
     const kind = kindOf(pathname);
     if (kind === undefined) return false;
     const seconds = Number(searchParams.get('seconds') ?? DEFAULT_SECONDS);
@@ -58,11 +62,44 @@ export class ProfileEndpoint {
 }
 
 function kindOf(path: string): ProfileKind | undefined {
-  const [, kind] = PATH.exec(path) ?? [];
-  return kind === 'profile' || kind === 'heap' ? kind : undefined;
+  const name = path.startsWith(INDEX) ? path.slice(INDEX.length) : '';
+  return name === 'profile' || name === 'heap' ? name : undefined;
 }
 
 function sendText(response: ServerResponse, status: number, text: string): void {
-  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'content-length': text.length });
+  send(response, status, text, 'text/plain; charset=utf-8');
+}
+
+function send(response: ServerResponse, status: number, text: string, contentType: string): void {
+  response.writeHead(status, { 'content-type': contentType, 'content-length': Buffer.byteLength(text) });
   response.end(text);
 }
+
+const DESCRIPTIONS: Readonly<Record<ProfileKind, string>> = {
+  heap: 'Memory in use: allocated during the profile by stack, all other by space.',
+  profile: 'CPU time by stack.',
+};
+
+const INDEX_PAGE = `<!DOCTYPE html>
+<html>
+<head>
+<meta charset="utf-8">
+<title>${INDEX}</title>
+</head>
+<body>
+<h1>${INDEX}</h1>
+<p>Profiles of this process in the format of pprof. Each takes the given number of seconds, 1 to
+${MAX_SECONDS}, default ${DEFAULT_SECONDS}.</p>
+<table>
+<tr><th>Profile</th><th>Description</th></tr>
+${Object.entries(DESCRIPTIONS)
+  .map(
+    ([name, text]) =>
+      `<tr><td><a href="${INDEX}${name}?seconds=${DEFAULT_SECONDS}">${name}</a></td><td>${text}</td></tr>`,
+  )
+  .join('\n')}
+</table>
+<p>To read one: <code>go tool pprof -top 'http://HOST:PORT${INDEX}heap?seconds=${DEFAULT_SECONDS}'</code></p>
+</body>
+</html>
+`;

@@ -1,6 +1,7 @@
 import { type HeapProfiler, type Profiler, Session } from 'node:inspector/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { getHeapSpaceStatistics } from 'node:v8';
 import { gzip } from 'node:zlib';
 import { encodePprof, type Frame, type Sample } from './pprof-encoder.ts';
 
@@ -11,8 +12,8 @@ const HEAP_SAMPLING_BYTES = 64 * 1024;
 
 /**
  * Profiles this process' main thread for a time. `profile` is CPU time by stack; `heap` is memory
- * that was allocated in this time and is still in use. The engine's profiler is off before and
- * after.
+ * that was allocated in this time and is still in use, by stack, and all other memory in use by the
+ * engine's space. The engine's profiler is off before and after.
  *
  * @returns pprof's format, gzipped.
  * @throws the signal's reason when aborted.
@@ -77,8 +78,38 @@ const sampleHeap: Sampling = async (session, wait) => {
     if (node.selfSize > 0) samples.push({ stack: own, values: [node.selfSize] });
     for (const child of node.children) open.push({ node: child, stack: own });
   }
-  return { types: [['inuse_space', 'bytes']], samples };
+  const sampledBytes = samples.reduce((sum, { values: [bytes = 0] }) => sum + bytes, 0);
+  return { types: [['inuse_space', 'bytes']], samples: [...samples, ...otherMemory(sampledBytes)] };
 };
+
+/**
+ * Returns the memory in use as one stack for each space of the engine, without the bytes that were
+ * sampled. A sample does not name its space, so each space is reduced in proportion.
+ */
+function otherMemory(sampledBytes: number): Sample[] {
+  const spaces = getHeapSpaceStatistics();
+  const usedBytes = spaces.reduce((sum, { space_used_size }) => sum + space_used_size, 0);
+  const rest = Math.max(0, 1 - sampledBytes / usedBytes);
+  // `external` contains the memory of array buffers.
+  const { external, arrayBuffers } = process.memoryUsage();
+  const parts = [
+    ...spaces.map((space) => ({
+      name: space.space_name,
+      bytes: space.space_used_size * rest,
+      in: '(V8 heap)',
+    })),
+    { name: 'array_buffers', bytes: arrayBuffers, in: '(outside of the V8 heap)' },
+    { name: 'external', bytes: Math.max(0, external - arrayBuffers), in: '(outside of the V8 heap)' },
+  ];
+  return parts
+    .filter(({ bytes }) => bytes >= 1)
+    .map(({ name, bytes, in: parent }) => ({
+      stack: [engineFrame(name), engineFrame(parent)],
+      values: [bytes],
+    }));
+}
+
+const engineFrame = (name: string): Frame => ({ name, file: '', line: 0 });
 
 function frameOf({ functionName, url, lineNumber }: Profiler.ProfileNode['callFrame']): Frame {
   return { name: functionName || '(anonymous)', file: url, line: lineNumber + 1 };
