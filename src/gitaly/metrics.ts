@@ -1,6 +1,7 @@
 import { statusName } from '#base/go/status';
 import type { ApiEndpoint } from '#domain/gitlab-api/http-internal-api';
 import type { NegotiationStatistics } from '#domain/upload-pack/negotiation';
+import type { SubcommandName } from '#git/command/allowed';
 import type { GitalyConfig } from '#platform/config/load-config';
 import { type AdaptiveLimitMetrics, adaptiveLimitMetrics } from '#platform/metrics/adaptive-limit-metrics';
 import { type BackupMetrics, backupMetrics } from '#platform/metrics/backup-metrics';
@@ -61,6 +62,8 @@ export interface ServerMetrics {
   readonly caches: CacheMetrics;
   readonly packs: PackMetrics;
   readonly transfers: TransferMetrics;
+  /** A git command with words that git must not receive; it was not started. */
+  countInvalidCommand(command: SubcommandName): void;
   observeListCommitsByOid(commits: number): void;
   /** A fetch from a repository without exactly one bitmap. */
   countBadBitmaps(method: string, bitmaps: number): void;
@@ -90,11 +93,6 @@ export function createMetrics(config: GitalyConfig): ServerMetrics {
       buckets: LIST_COMMITS_BUCKETS,
     })
     .with({});
-  const badBitmaps = registry.counter({
-    name: 'gitaly_bad_bitmap_request_total',
-    help: 'RPC calls during which there was not exactly 1 packfile bitmap',
-    labels: ['method', 'bitmaps'],
-  });
   const api = registry.histogram({
     name: 'gitaly_gitlab_api_latency_seconds',
     help: "Latency between posting to GitLab's `/internal/` APIs and receiving a response",
@@ -122,9 +120,29 @@ export function createMetrics(config: GitalyConfig): ServerMetrics {
     packs: packMetrics(registry, { latencyBuckets: buckets }),
     transfers: transferMetrics(registry),
     observeListCommitsByOid: (commits) => listedCommits.observe(commits),
-    countBadBitmaps: (method, bitmaps) => badBitmaps.with({ method, bitmaps: String(bitmaps) }).inc(),
+    ...oddCallCounters(registry),
     observeVotingDelay: (seconds) => votes.observe(seconds),
     observeApiLatency: (endpoint, seconds) => api.with({ endpoint }).observe(seconds),
+  };
+}
+
+/** Counts calls that Gitaly counts by what is wrong with their words or their repository. */
+function oddCallCounters(
+  registry: MetricsRegistry,
+): Pick<ServerMetrics, 'countInvalidCommand' | 'countBadBitmaps'> {
+  const invalidCommands = registry.counter({
+    name: 'gitaly_invalid_commands_total',
+    help: 'Total number of invalid arguments tried to execute',
+    labels: ['command'],
+  });
+  const badBitmaps = registry.counter({
+    name: 'gitaly_bad_bitmap_request_total',
+    help: 'RPC calls during which there was not exactly 1 packfile bitmap',
+    labels: ['method', 'bitmaps'],
+  });
+  return {
+    countInvalidCommand: (command) => invalidCommands.with({ command }).inc(),
+    countBadBitmaps: (method, bitmaps) => badBitmaps.with({ method, bitmaps: String(bitmaps) }).inc(),
   };
 }
 

@@ -1,3 +1,4 @@
+import { refusedSubcommand } from '#git/command/git-command';
 import type { GitalyConfig } from '#platform/config/load-config';
 import { RequestFlags } from '#platform/flags/feature-flags';
 import { accessLogFilter } from '#platform/log/access-log';
@@ -109,6 +110,7 @@ function interceptors(parts: RpcServerParts): readonly ServerInterceptor[] {
     metrics: countCalls({
       methodMetrics: metrics.ofMethod,
       clientRequest: metrics.callers.clientRequest,
+      onFailure: invalidCommandCount(metrics),
     }),
     trace: tracing?.interceptor,
     reportErrors: reports?.interceptor,
@@ -144,5 +146,13 @@ function authenticationCounts({
   return {
     onChecked: (enforced, status) => callers.authentication(enforced, status).inc(),
     onTokenError: (reason) => callers.authenticationError(reason).inc(),
+  };
+}
+
+/** Counts calls whose words would have been options of git. */
+function invalidCommandCount({ countInvalidCommand }: ServerMetrics): (failure: unknown) => void {
+  return (failure) => {
+    const command = refusedSubcommand(failure);
+    if (command !== undefined) countInvalidCommand(command);
   };
 }

@@ -120,6 +120,21 @@ test('a fetch from a repository with packs and not one bitmap is counted', async
   assert.deepEqual(await count(), [`gitaly_bad_bitmap_request_total{bitmaps="0",method="${method}"} 1`]);
 });
 
+test('a call whose words would be options of git is counted by subcommand', async () => {
+  await using gitaly = await startObserved();
+  const repository = { storageName: 'default', relativePath: 'ref-write.git' };
+  const call = () =>
+    Array.fromAsync(
+      gitaly.connection.diff.rawDiff({ repository, leftCommitId: '-x', rightCommitId: 'main' }),
+    );
+  assert.equal(sumOf(await metricsOf(gitaly), 'gitaly_invalid_commands_total'), 0);
+
+  for (let count = 0; count < 2; count++) await assert.rejects(call, /cannot start with dash '-'/);
+
+  const series = (await metricsOf(gitaly)).match(/^gitaly_invalid_commands_total\{.*$/gm);
+  assert.deepEqual(series, ['gitaly_invalid_commands_total{command="diff"} 2']);
+});
+
 test('the repositories of each storage are counted when the server starts, and with each call', async () => {
   // Its repository lies directly in the storage, and does not count.
   await using gitaly = await startObserved();

@@ -178,7 +178,10 @@ export type SubcommandName = keyof typeof SUBCOMMANDS;
 
 /** Returns the entry of a subcommand, or `undefined` if it is not listed. */
 export function subcommand(name: string): Subcommand | undefined {
-  // Own keys only: a name such as `constructor` is not a subcommand. The cast holds because hasOwn
-  // just proved the key.
-  return Object.hasOwn(SUBCOMMANDS, name) ? SUBCOMMANDS[name as SubcommandName] : undefined;
+  return isSubcommand(name) ? SUBCOMMANDS[name] : undefined;
+}
+
+export function isSubcommand(name: string): name is SubcommandName {
+  // Own keys only: a name such as `constructor` is not a subcommand.
+  return Object.hasOwn(SUBCOMMANDS, name);
 }

@@ -1,7 +1,7 @@
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { validateRevision } from '../refs/validate-revision.ts';
-import { SUBCOMMANDS, type SubcommandName, subcommand } from './allowed.ts';
+import { isSubcommand, SUBCOMMANDS, type SubcommandName, subcommand } from './allowed.ts';
 import { dashedHalf } from './dashed-half.ts';
 import type { Arg } from './spawner/spawner.ts';
 
@@ -165,6 +165,12 @@ export function checkNul(command: string, word: Arg): void {
  */
 export function isRefused(error: unknown): error is GitalyError {
   return error instanceof GitalyError && error.metadata.command !== undefined;
+}
+
+/** Returns the subcommand of a refused command (see {@link isRefused}). */
+export function refusedSubcommand(error: unknown): SubcommandName | undefined {
+  const name = isRefused(error) ? error.metadata.command : undefined;
+  return typeof name === 'string' && isSubcommand(name) ? name : undefined;
 }
 
 function invalid(command: string, message: string): GitalyError {

@@ -17,6 +17,8 @@ import { deadlineType } from './caller-facts.ts';
 export interface CallMetricsOptions {
   readonly methodMetrics: (method: MethodLabels) => MethodMetrics;
   readonly clientRequest: GitalyMetrics['clientRequest'];
+  /** Receives the error of each call that fails. */
+  readonly onFailure?: (failure: unknown) => void;
 }
 
 /** Returns the metric labels of a method. */
@@ -28,7 +30,11 @@ export function methodLabels({ kind, service, name }: MethodInfo): MethodLabels 
  * Returns the interceptor that counts calls: start, end by status, messages, time, and the client's
  * labels.
  */
-export function countCalls({ methodMetrics, clientRequest }: CallMetricsOptions): ServerInterceptor {
+export function countCalls({
+  methodMetrics,
+  clientRequest,
+  onFailure,
+}: CallMetricsOptions): ServerInterceptor {
   const byMethod = new WeakMap<MethodInfo, MethodCounters>();
   const countersOf = (method: MethodInfo): MethodCounters => {
     let counters = byMethod.get(method);
@@ -47,6 +53,7 @@ export function countCalls({ methodMetrics, clientRequest }: CallMetricsOptions)
       metrics.messagesSent.inc(call.responseMessages);
       metrics.handlingSeconds?.observe((performance.now() - call.startedAtMs) / 1000);
       clientCounter(clients, call, code, clientRequest).inc();
+      if (failure !== undefined) onFailure?.(failure);
     },
   };
   return ({ method }) => {
