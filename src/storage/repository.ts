@@ -1,4 +1,5 @@
 import { posix } from 'node:path';
+import { wrap } from '#base/gitaly-error';
 import type { Git } from '#git/command/git';
 import type { GitCommand } from '#git/command/git-command';
 import type { ObjectDirectories } from '#git/command/git-directory';
@@ -88,7 +89,11 @@ export class Repository implements GitRepository {
   }
 
   get objectFormat(): ObjectFormatName {
-    return requireObjectFormat(this.format);
+    try {
+      return requireObjectFormat(this.format);
+    } catch (error) {
+      throw wrap(error, 'detecting object hash');
+    }
   }
 
   get knownObjectFormat(): ObjectFormatName | undefined {

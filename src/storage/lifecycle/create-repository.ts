@@ -53,7 +53,7 @@ export async function createRepository(
   target: RepositoryTarget | undefined,
   options: CreateRepositoryOptions = {},
 ): Promise<Repository> {
-  const location = storages.locate(target);
+  const location = locate(storages, target);
   await requireAbsent(location.path);
 
   await using scratch = await createTempDirectory(location.storage, 'repo');
@@ -67,6 +67,14 @@ export async function createRepository(
   options.signal?.throwIfAborted();
   await publish(storages, location, scratch.path, vote);
   return storages.repositoryAt(location);
+}
+
+function locate(storages: Storages, target: RepositoryTarget | undefined): RepositoryLocation {
+  try {
+    return storages.locate(target);
+  } catch (error) {
+    throw wrap(error, 'locate repository');
+  }
 }
 
 /** Runs `git init` in a directory that only the caller uses. */

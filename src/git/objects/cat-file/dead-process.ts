@@ -1,4 +1,5 @@
 import { GitalyError } from '#base/gitaly-error';
+import { quote } from '#base/go/quote';
 import type { Lookup } from './lookup.ts';
 
 /**
@@ -9,6 +10,9 @@ const EMPTY_OBJECT = /^error: object file .* is empty$/m;
 /** Matches errors of a git that did not begin. */
 const REFUSED =
   /^fatal: (?:not a git repository|bad config |Expected git repo version|unknown repository extension)/m;
+
+/** Matches git's error for a hash that it does not know. */
+const UNKNOWN_HASH = /^error: invalid value for 'extensions\.objectformat': '(.*)'$/m;
 
 /** Reports whether git found the repository unusable, rather than an object in it. */
 export function isRefusal(stderr: string): boolean {
@@ -26,6 +30,12 @@ export function settleDead(lookup: Lookup, stderr: string): void {
  * after the prefix of their RPC.
  */
 export function deadError(stderr: string): GitalyError {
-  const message = isRefusal(stderr) ? 'flushing: write |1: broken pipe' : 'read info line: EOF';
-  return new GitalyError('UNKNOWN', message, { metadata: { stderr } });
+  return new GitalyError('UNKNOWN', messageOfDeath(stderr), { metadata: { stderr } });
+}
+
+function messageOfDeath(stderr: string): string {
+  // Gitaly detects this before it starts git.
+  const [, hash] = UNKNOWN_HASH.exec(stderr) ?? [];
+  if (hash !== undefined) return `detecting object hash: unknown object format: ${quote(hash)}`;
+  return isRefusal(stderr) ? 'flushing: write |1: broken pipe' : 'read info line: EOF';
 }

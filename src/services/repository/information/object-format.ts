@@ -1,5 +1,4 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { wrap } from '#base/gitaly-error';
 import type { ObjectFormatRequest, ObjectFormatResponseSchema } from '#wire/gen/repository_pb';
 import { ObjectFormat } from '#wire/gen/shared_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
@@ -11,10 +10,5 @@ export function objectFormat(
   request: ObjectFormatRequest,
   deps: RepositoryDependencies,
 ): MessageInitShape<typeof ObjectFormatResponseSchema> {
-  const repository = deps.storages.open(request.repository);
-  try {
-    return { format: FORMATS[repository.objectFormat] };
-  } catch (error) {
-    throw wrap(error, 'detecting object hash');
-  }
+  return { format: FORMATS[deps.storages.open(request.repository).objectFormat] };
 }
