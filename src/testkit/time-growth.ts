@@ -12,15 +12,10 @@ const ATTEMPTS = 3;
 const LONG_MS = 1000;
 
 /**
- * Sizes that are tried: an exponential time shows at the first ones, a quadratic one later. All are
- * multiples of 8.
+ * Sizes that are tried: an exponential time shows at the first ones, a quadratic one later: it
+ * is seconds at the largest size. All are multiples of 8.
  */
-const SIZES = [24, 40, 64, 256, 1024, 4096, 16_384, 65_536, 262_144] as const;
-
-export interface GrowthOptions {
-  /** Size at which a quadratic time is obvious. */
-  readonly largest?: number;
-}
+const SIZES = [24, 40, 64, 256, 1024, 4096, 16_384, 65_536] as const;
 
 /** CPU times of a function for inputs of `size / 4`, `size / 2` and `size`. */
 export interface Growth {
@@ -33,11 +28,8 @@ export interface Growth {
  * until the time can be measured, and compares that with a half and a quarter of the size. A
  * quadratic time grows by 16 there, a linear one by 4.
  */
-export async function assertLinearTime(
-  run: (size: number) => unknown,
-  options: GrowthOptions = {},
-): Promise<void> {
-  const growth = await superlinearGrowth(run, options);
+export async function assertLinearTime(run: (size: number) => unknown): Promise<void> {
+  const growth = await superlinearGrowth(run);
   if (growth === undefined) return;
   const { size, timesMs } = growth;
   const shown = timesMs.map((ms) => ms.toFixed(1)).join(', ');
@@ -45,12 +37,8 @@ export async function assertLinearTime(
 }
 
 /** Returns the times of a function if they grow faster than its input; else `undefined`. */
-export async function superlinearGrowth(
-  run: (size: number) => unknown,
-  { largest = 1 << 18 }: GrowthOptions = {},
-): Promise<Growth | undefined> {
+export async function superlinearGrowth(run: (size: number) => unknown): Promise<Growth | undefined> {
   for (const size of SIZES) {
-    if (size > largest) break;
     if ((await leastCpuMs(run, size)) >= ENOUGH_MS) return await growthAt(run, size);
   }
   return undefined;
