@@ -63,6 +63,13 @@ async function* snapshotOf(source: RemoteRepository): AsyncGenerator<Uint8Array>
   }
 }
 
+/** Returns the status for a source that turned out to be no repository; `undefined` for other errors. */
+export function invalidSourceIn(error: unknown): GitalyError | undefined {
+  for (let each = error; each instanceof Error; each = each.cause)
+    if (each instanceof InvalidSourceError) return each.status;
+  return undefined;
+}
+
 /** Refuses a copy that git would not take for a repository, with the text of Gitaly's vote on it. */
 async function requireHead(draft: Repository, signal: AbortSignal): Promise<void> {
   try {

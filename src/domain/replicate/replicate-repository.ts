@@ -3,7 +3,7 @@ import type { Repository } from '#storage/repository';
 import type { RepositoryTarget } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';
 import type { RemoteRepository } from '../remote-repository/remote-repository.ts';
-import { createFromSource } from './create-from-source.ts';
+import { createFromSource, invalidSourceIn } from './create-from-source.ts';
 import type { ReplicateOptions } from './replicate-options.ts';
 import { requireSource } from './require-source.ts';
 import { synchronizeConfig } from './synchronize-config.ts';
@@ -32,7 +32,8 @@ export async function replicateRepository(
   const repository =
     existing ??
     (await createFromSource(storages, target, source, options).catch((error: unknown) => {
-      throw wrap(error, 'could not create repository from snapshot');
+      // Praefects recognize this text, and drop their record of the source.
+      throw invalidSourceIn(error) ?? wrap(error, 'could not create repository from snapshot');
     }));
   const synchronizing = synchronize(storages, repository, source, {
     ...options,
