@@ -15,7 +15,7 @@ export interface CheckedNodes {
   readonly gone?: readonly GitalyNode[];
 }
 
-/** Time between two checks while a server seems to have ended. */
+/** Time between two checks while the health of a node is about to change. */
 const URGENT_INTERVAL_MS = 500;
 
 /** Decides which node of a virtual storage is the primary. */

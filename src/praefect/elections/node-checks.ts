@@ -21,7 +21,8 @@ export interface NodeChecksOptions {
 /** Checks the nodes of a virtual storage, and remembers how many checks in a row were good. */
 export class NodeChecks {
   readonly #options: NodeChecksOptions;
-  readonly #goodChecks = new Map<GitalyNode, number>();
+  /** Good checks in a row; negative for bad ones. */
+  readonly #inRow = new Map<GitalyNode, number>();
   readonly #gone = new GoneNodes();
 
   constructor(options: NodeChecksOptions) {
@@ -33,7 +34,7 @@ export class NodeChecks {
   }
 
   isHealthy(node: GitalyNode): boolean {
-    return (this.#goodChecks.get(node) ?? 0) >= GOOD_CHECKS;
+    return (this.#inRow.get(node) ?? 0) >= GOOD_CHECKS;
   }
 
   /** Nodes without a server. */
@@ -41,9 +42,13 @@ export class NodeChecks {
     return this.#options.nodes.filter((node) => this.#gone.has(node));
   }
 
-  /** Reports whether the next checks shall not wait: a server seems to have ended. */
+  /**
+   * Reports whether the next checks shall not wait: a check has failed for the first time, or a
+   * node serves that does not count as healthy yet.
+   */
   get isUrgent(): boolean {
-    return this.#gone.isSuspected;
+    const isUnsettled = (count: number): boolean => count === -1 || (count > 0 && count < GOOD_CHECKS);
+    return this.#gone.isSuspected || [...this.#inRow.values()].some(isUnsettled);
   }
 
   /** Checks all nodes once. Returns those that serve; healthy are only some of these. */
@@ -72,7 +77,8 @@ export class NodeChecks {
       seconds: (performance.now() - startedAtMs) / 1000,
     });
     this.#gone.checked(node, failure);
-    this.#goodChecks.set(node, isServing ? (this.#goodChecks.get(node) ?? 0) + 1 : 0);
+    const before = this.#inRow.get(node) ?? 0;
+    this.#inRow.set(node, isServing ? Math.max(before, 0) + 1 : Math.min(before, 0) - 1);
     return isServing;
   }
 }

@@ -34,8 +34,10 @@ export interface ReplicationQueue {
   keep(jobs: readonly DequeuedJob[]): AsyncDisposable;
 }
 
-/** Returns the end of a job: a removal of a replica is never given up. */
-export function endOf(job: DequeuedJob, isDone: boolean): JobEnd {
-  if (isDone) return 'completed';
-  return job.attemptsLeft <= 0 && job.change !== 'delete_replica' ? 'dead' : 'failed';
+/**
+ * Returns the end of a job that failed. It is never given up while its target does not serve, which
+ * may take longer than all its attempts, nor if it removes a replica.
+ */
+export function endOfFailed({ attemptsLeft, change }: DequeuedJob, isTargetServing: boolean): JobEnd {
+  return attemptsLeft <= 0 && isTargetServing && change !== 'delete_replica' ? 'dead' : 'failed';
 }

@@ -3,7 +3,7 @@ import { after, before, beforeEach, test } from 'node:test';
 import { createLogger } from '#platform/log/logger';
 import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
 import { sql } from '../database/database.ts';
-import { endOf, type ReplicationJob, type ReplicationQueue } from './job.ts';
+import { endOfFailed, type ReplicationJob, type ReplicationQueue } from './job.ts';
 import { MemoryQueue } from './memory-queue.ts';
 import { PostgresQueue } from './postgres-queue.ts';
 
@@ -75,7 +75,7 @@ testQueues('a job that fails is tried three times', async (queue) => {
     const [taken] = await queue.dequeue('default', 'b', 1);
     assert.ok(taken);
     assert.equal(taken.attemptsLeft, left);
-    await queue.acknowledge(taken.id, endOf(taken, false));
+    await queue.acknowledge(taken.id, endOfFailed(taken, true));
   }
   assert.deepEqual(await queue.dequeue('default', 'b', 1), []);
   assert.equal(await queue.enqueue(job('x')), true);
@@ -131,7 +131,7 @@ test('the removal of a replica is tried until it succeeds', { skip }, async () =
     const [taken] = await queue.dequeue('default', 'b', 1);
     assert.equal(taken?.attemptsLeft, 3);
     assert.ok(taken);
-    await queue.acknowledge(taken.id, endOf(taken, false));
+    await queue.acknowledge(taken.id, endOfFailed(taken, true));
   }
 });
 

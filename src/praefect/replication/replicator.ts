@@ -6,12 +6,14 @@ import type { ReplicationObserver } from '../metrics/replication-metrics.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import type { ReplicaStore } from '../store/replica-store.ts';
 import { copyRepository } from './copy-repository.ts';
-import { type DequeuedJob, endOf, type JobEnd, type ReplicationQueue } from './job.ts';
+import { type DequeuedJob, endOfFailed, type JobEnd, type ReplicationQueue } from './job.ts';
 import { TargetRing } from './target-ring.ts';
 
 /** Shorter than the minute after which others take the job. */
 const ACKNOWLEDGE_LIMIT_MS = 30_000;
 const ACKNOWLEDGE_PAUSE_MS = 1000;
+/** Limit of the check of a target whose job has failed. */
+const CHECK_TIMEOUT_MS = 1000;
 const FINISHED = 'replication job processing finished';
 
 export interface ReplicatorParts {
@@ -56,7 +58,7 @@ export class Replicator implements AsyncDisposable {
     await this.#running;
   }
 
-  /** Works on one batch. Returns whether there was one. */
+  /** Works on one batch. Returns whether a job has ended: those that failed wait. */
   async #work(target: GitalyNode): Promise<boolean> {
     const { batchSize, isHealthy, logger, queue } = this.#parts;
     if (!isHealthy(target)) return false;
@@ -64,9 +66,13 @@ export class Replicator implements AsyncDisposable {
     try {
       const jobs = await queue.dequeue(virtualStorage, target.storage, batchSize);
       await using _kept = queue.keep(jobs);
-      for (const job of jobs)
-        await this.#acknowledge(job, this.#isStopped ? 'failed' : await this.#run(job, target));
-      return jobs.length > 0;
+      let hasEnded = false;
+      for (const job of jobs) {
+        const end = this.#isStopped ? 'failed' : await this.#run(job, target);
+        await this.#acknowledge(job, end);
+        hasEnded ||= end !== 'failed';
+      }
+      return hasEnded;
     } catch (error) {
       logger.error(
         { virtual_storage: virtualStorage, replication_job_target: target.storage, error: messageOf(error) },
@@ -107,7 +113,7 @@ export class Replicator implements AsyncDisposable {
       ended('completed');
       return 'completed';
     } catch (error) {
-      const end = endOf(job, false);
+      const end = endOfFailed(job, await target.isServing(CHECK_TIMEOUT_MS, () => {}));
       logger.error({ ...fields, new_state: end, error: messageOf(error) }, FINISHED);
       ended(end);
       return end;

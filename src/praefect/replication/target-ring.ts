@@ -24,7 +24,7 @@ export class TargetRing<T> {
   /**
    * Calls `work` with one target after the other until the ring is closed.
    *
-   * @param work returns whether it had anything to do.
+   * @param work returns whether it has done anything.
    */
   async run(work: (target: T) => Promise<boolean>): Promise<void> {
     for (;;) {
