@@ -1,8 +1,10 @@
-import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { initRepository } from '#testkit/repositories/init-repository';
+import { until } from '#testkit/until';
 import type { FaultCluster } from './fault-cluster.ts';
 import { Pusher } from './pusher.ts';
+
+const START_MS = 60_000;
 
 /** The clients of a cluster. */
 export interface StartedPushers {
@@ -24,7 +26,16 @@ export async function startPushers(
   for (let number = 1; number <= repositories; number++) {
     const relativePath = `repository-${number}.git`;
     const repository = { storageName: 'default', relativePath };
-    await connection?.repository.createRepository({ repository });
+    // A busy machine may have answered a check of health too late.
+    let error: unknown;
+    await until(
+      async () => {
+        error = await connection?.repository.createRepository({ repository }).catch((reason) => reason);
+        return !(error instanceof Error);
+      },
+      () => `a repository is created: ${error}`,
+      START_MS,
+    );
     const found = await connection?.praefectInfo
       .getRepositoryMetadata({
         query: { case: 'path', value: { virtualStorage: 'default', relativePath } },
@@ -35,7 +46,11 @@ export async function startPushers(
       const directory = join(cluster.directory, `client-${number}-${branch}.git`);
       initRepository(directory);
       const pusher = new Pusher({ branch: `branch-${branch}`, directory, relativePath, routes });
-      assert.ok(await pusher.push(), pusher.lastError);
+      await until(
+        () => pusher.push(),
+        () => `a push: ${pusher.lastError}`,
+        START_MS,
+      );
       pushers.push(pusher);
     }
   }
