@@ -24,7 +24,6 @@ try {
   const ids: string[] = [];
   for await (const { id } of paginate.commits(connection, { repository, revisions: ['main'] })) ids.push(id);
   console.log(`${ids.length} commits, the last one is ours: ${ids[0] === update?.commitId}`);
-
   const [rightCommitId = '', leftCommitId = ''] = ids;
   const diff = connection.diff.commitDiff({ repository, leftCommitId, rightCommitId });
   for await (const { toPath, patch, toId } of collect.diffs(diff)) {
