@@ -14,6 +14,7 @@ import { type BackedUpReference, readReferenceLines } from './reference-lines.ts
 import { applyChanges, compareReferences } from './reset-references.ts';
 import { StagedRepository } from './staged-repository.ts';
 
+const FETCHING = 'local repository: fetch bundle: fetch bundle';
 const FROM_BUNDLE = 'restore from bundle';
 
 export interface RestoreContentsOptions {
@@ -141,7 +142,7 @@ async function fetchSteps(
     });
     await fetchBundle(repository, readObject(bucket, bundlePath), { ...options, updateHead }).catch(
       (error: unknown) => {
-        throw wrap(error, `${FROM_BUNDLE}: restore bundle: fetch bundle: ${quote(bundlePath)}`);
+        throw wrap(error, `${FROM_BUNDLE}: restore bundle: fetch bundle: ${quote(bundlePath)}: ${FETCHING}`);
       },
     );
   }

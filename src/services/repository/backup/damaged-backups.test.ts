@@ -80,6 +80,9 @@ function makeOther(gitaly: TestGitaly): string {
 const key = (name: string): string => `"group/name.git/${name}"`;
 const missing = (name: string): string => `sink: new reader for ${key(name)}: doesn't exist`;
 
+const NOT_FETCHED =
+  /^restore bundle: fetch bundle: "group\/name.git\/three\/003.bundle": local repository: fetch bundle: fetch bundle: exit status/;
+
 /** Restored with OK once: an increment without its bundle was taken for one in which nothing was new. */
 const DAMAGES: {
   readonly name: string;
@@ -114,12 +117,12 @@ const DAMAGES: {
   {
     name: 'with a bundle that is cut off',
     damage: (gitaly) => truncateSync(fileOf(gitaly, 'three/003.bundle'), 120),
-    message: /^restore bundle: fetch bundle: "group\/name.git\/three\/003.bundle": exit status/,
+    message: NOT_FETCHED,
   },
   {
     name: 'with a bundle of no bytes',
     damage: (gitaly) => truncateSync(fileOf(gitaly, 'three/003.bundle')),
-    message: /^restore bundle: fetch bundle: "group\/name.git\/three\/003.bundle": exit status/,
+    message: NOT_FETCHED,
   },
   {
     name: 'with a list of references that is cut off',
