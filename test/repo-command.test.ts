@@ -2,16 +2,35 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
+import { Command, CommanderError } from 'commander';
 import { addCommit, gitOutput } from '#testkit/repositories/init-repository';
 import { type RunResult, run } from '#testkit/run-program';
 import { startGitaly } from '#testkit/start-gitaly';
+import { addRepoCommands, type RepoProcess } from '../src/cli/repo-commands.ts';
 
-const ROOT = join(import.meta.dirname, '..');
-const ARGUMENTS = ['--conditions=source', join(ROOT, 'src/cli/gitaly-ts.ts'), 'repo'];
+const PROGRAM = join(import.meta.dirname, '../src/cli/gitaly-ts.ts');
 
-function repo(...args: string[]): Promise<RunResult> {
-  return run('node', [...ARGUMENTS, ...args]);
+/** Runs a command in this process: a start of Node takes a second of processor time. */
+async function repo(...args: string[]): Promise<RunResult> {
+  const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
+  const process: RepoProcess = { stdin, stdout, stderr };
+  const program = new Command('gitaly-ts').exitOverride();
+  program.configureOutput({
+    writeOut: (written) => stdout.write(written),
+    writeErr: (written) => stderr.write(written),
+  });
+  addRepoCommands(program, process);
+  try {
+    await program.parseAsync(['repo', ...args], { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    process.exitCode = error.exitCode === 0 ? 0 : 2;
+  }
+  const [out, err] = await Promise.all([stdout, stderr].map((stream) => text(stream.end())));
+  return { code: Number(process.exitCode), stdout: out ?? '', stderr: err ?? '' };
 }
 
 async function ok(...args: string[]): Promise<string> {
@@ -117,4 +136,20 @@ test('failures end with 1 and wrong usage with 2, and name what to do', async ()
   assert.equal(await ok('list', ...to), 'x.git\n');
   for (const name of ['list', 'create', 'rename', 'remove', 'gc', 'info'])
     assert.match(await ok(name, '--help'), /Usage: gitaly-ts repo .*Examples:\n {2}gitaly-ts repo /s);
+});
+
+test('the program prints, and ends with the exit code of the command', async () => {
+  await using gitaly = await startGitaly();
+  const start = (...args: string[]) =>
+    run(process.execPath, ['--conditions=source', PROGRAM, 'repo', ...args, '--to', gitaly.address]);
+
+  const created = await start('create', 'x');
+  const again = await start('create', 'x');
+  const missing = await start('create');
+
+  assert.deepEqual(created, { code: 0, stdout: 'created x.git\n', stderr: '' });
+  assert.deepEqual([again.code, again.stdout], [1, '']);
+  assert.match(again.stderr, /exists already/);
+  assert.equal(missing.code, 2);
+  assert.match(missing.stderr, /missing required argument/);
 });

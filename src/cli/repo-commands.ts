@@ -1,12 +1,17 @@
 import { Argument, type Command, Option } from 'commander';
-import type { RepoOptions } from './repo.ts';
+import type { RepoConsole, RepoOptions } from './repo.ts';
 
 const TARGETS =
   'a directory of "gitaly-ts up" or "gitaly-ts init", a configuration, or the address of a server (with ' +
   'its token in GITALY_TOKEN)';
 
+/** What the commands print to and return their exit code to. */
+export interface RepoProcess extends RepoConsole {
+  exitCode?: number | string | null | undefined;
+}
+
 /** Adds `gitaly-ts repo`. Its code is loaded on use. */
-export function addRepoCommands(program: Command): void {
+export function addRepoCommands(program: Command, on: RepoProcess = process): void {
   const repo = program
     .command('repo')
     .description('List, create, rename, remove and maintain repositories.')
@@ -19,12 +24,12 @@ Examples:
 
 Exit code 0 on success, 1 after a failure, 2 for wrong usage.`,
     );
-  addList(repo);
-  addCreate(repo);
-  addRename(repo);
-  addRemove(repo);
-  addGc(repo);
-  addInfo(repo);
+  addList(repo, on);
+  addCreate(repo, on);
+  addRename(repo, on);
+  addRemove(repo, on);
+  addGc(repo, on);
+  addInfo(repo, on);
 }
 
 /** Adds a command with the options of all. */
@@ -40,15 +45,15 @@ function add(repo: Command, name: string, description: string, examples: readonl
     .addHelpText('after', `\nExamples:${text}`);
 }
 
-function addList(repo: Command): void {
+function addList(repo: Command, on: RepoProcess): void {
   const examples = ['list --to /srv/git', 'list --to /etc/gitaly/config.toml --json'];
   add(repo, 'list', 'Print the names of all repositories.', examples).action(async (options: RepoOptions) => {
     const { listRepositories } = await import('./repo.ts');
-    process.exitCode = await listRepositories(options);
+    on.exitCode = await listRepositories(options, on);
   });
 }
 
-function addCreate(repo: Command): void {
+function addCreate(repo: Command, on: RepoProcess): void {
   const examples = [
     'create team/project',
     'create secure --object-format sha256 --branch trunk --to /srv/git',
@@ -64,12 +69,12 @@ function addCreate(repo: Command): void {
     .action(
       async (name: string, options: RepoOptions & { branch: string; objectFormat: 'sha1' | 'sha256' }) => {
         const { createRepository } = await import('./repo.ts');
-        process.exitCode = await createRepository(name, options);
+        on.exitCode = await createRepository(name, options, on);
       },
     );
 }
 
-function addRename(repo: Command): void {
+function addRename(repo: Command, on: RepoProcess): void {
   add(repo, 'rename', 'Move a repository to another path.', [
     'rename team/old team/new',
     'rename old archive/old --to /srv/git --json',
@@ -78,11 +83,11 @@ function addRename(repo: Command): void {
     .argument('<new name>', 'its new path; .git is added')
     .action(async (from: string, to: string, options: RepoOptions) => {
       const { renameRepository } = await import('./repo.ts');
-      process.exitCode = await renameRepository(from, to, options);
+      on.exitCode = await renameRepository(from, to, options, on);
     });
 }
 
-function addRemove(repo: Command): void {
+function addRemove(repo: Command, on: RepoProcess): void {
   add(repo, 'remove', 'Remove repositories for good, after a question.', [
     'remove team/old',
     'remove one two --yes --to /srv/git',
@@ -91,11 +96,11 @@ function addRemove(repo: Command): void {
     .option('-y, --yes', 'do not ask')
     .action(async (names: string[], options: RepoOptions & { yes?: boolean }) => {
       const { removeRepositories } = await import('./repo.ts');
-      process.exitCode = await removeRepositories(names, options);
+      on.exitCode = await removeRepositories(names, options, on);
     });
 }
 
-function addGc(repo: Command): void {
+function addGc(repo: Command, on: RepoProcess): void {
   add(repo, 'gc', 'Run maintenance: pack objects and references, drop what is unused.', [
     'gc team/project',
     'gc --all --full --to /srv/git',
@@ -105,11 +110,11 @@ function addGc(repo: Command): void {
     .option('--full', 'all of it, not only what is needed')
     .action(async (names: string[], options: RepoOptions & { all?: boolean; full?: boolean }) => {
       const { collectGarbage } = await import('./repo.ts');
-      process.exitCode = await collectGarbage(names, options);
+      on.exitCode = await collectGarbage(names, options, on);
     });
 }
 
-function addInfo(repo: Command): void {
+function addInfo(repo: Command, on: RepoProcess): void {
   add(repo, 'info', 'Print the size, the format and the default branch of a repository.', [
     'info team/project',
     'info team/project --json --to tcp://git.example.com:8075',
@@ -117,6 +122,6 @@ function addInfo(repo: Command): void {
     .argument('<name>', 'the repository')
     .action(async (name: string, options: RepoOptions) => {
       const { showRepository } = await import('./repo.ts');
-      process.exitCode = await showRepository(name, options);
+      on.exitCode = await showRepository(name, options, on);
     });
 }

@@ -14,6 +14,13 @@ export interface RepoOptions {
   readonly json?: boolean;
 }
 
+/** Where the commands print, and read an answer of a person. */
+export interface RepoConsole {
+  readonly stdin: NodeJS.ReadableStream & { readonly isTTY?: boolean };
+  readonly stdout: { write(text: string): unknown };
+  readonly stderr: NodeJS.WritableStream;
+}
+
 /** The command line asks for something that cannot be meant. */
 class UsageError extends Error {
   override readonly name = 'UsageError';
@@ -25,15 +32,15 @@ type Work = (
 ) => Promise<{ readonly json: unknown; readonly lines: readonly string[] }>;
 
 /** @returns the exit code: 0, 1 after a failure, 2 for wrong usage. */
-async function run(options: RepoOptions, work: Work): Promise<number> {
+async function run(options: RepoOptions, { stdout, stderr }: RepoConsole, work: Work): Promise<number> {
   try {
     await using target = await open(options.to);
     const { json, lines } = await work(new Repositories(target.connection, options.storage));
-    if (options.json === true) process.stdout.write(`${JSON.stringify(json, undefined, 2)}\n`);
-    else for (const line of lines) process.stdout.write(`${line}\n`);
+    if (options.json === true) stdout.write(`${JSON.stringify(json, undefined, 2)}\n`);
+    else for (const line of lines) stdout.write(`${line}\n`);
     return 0;
   } catch (error) {
-    process.stderr.write(`gitaly-ts repo: ${messageOf(error)}\n`);
+    stderr.write(`gitaly-ts repo: ${messageOf(error)}\n`);
     return error instanceof UsageError ? 2 : 1;
   }
 }
@@ -55,8 +62,8 @@ async function open(target: string): Promise<Target> {
 }
 
 /** Runs `gitaly-ts repo list`. */
-export function listRepositories(options: RepoOptions): Promise<number> {
-  return run(options, async (repositories) => {
+export function listRepositories(options: RepoOptions, on: RepoConsole): Promise<number> {
+  return run(options, on, async (repositories) => {
     const found = await Array.fromAsync(repositories.list());
     return { json: found, lines: found.map(({ name }) => name) };
   });
@@ -66,16 +73,22 @@ export function listRepositories(options: RepoOptions): Promise<number> {
 export function createRepository(
   name: string,
   options: RepoOptions & { readonly branch: string; readonly objectFormat: 'sha1' | 'sha256' },
+  on: RepoConsole,
 ): Promise<number> {
-  return run(options, async (repositories) => {
+  return run(options, on, async (repositories) => {
     const created = await repositories.create(name, options);
     return { json: { created }, lines: [`created ${created}`] };
   });
 }
 
 /** Runs `gitaly-ts repo rename`. */
-export function renameRepository(from: string, to: string, options: RepoOptions): Promise<number> {
-  return run(options, async (repositories) => {
+export function renameRepository(
+  from: string,
+  to: string,
+  options: RepoOptions,
+  on: RepoConsole,
+): Promise<number> {
+  return run(options, on, async (repositories) => {
     const name = await repositories.nameOf(from);
     const renamed = await repositories.rename(name, to);
     return { json: { from: name, to: renamed }, lines: [`renamed ${name} to ${renamed}`] };
@@ -86,20 +99,21 @@ export function renameRepository(from: string, to: string, options: RepoOptions)
 export function removeRepositories(
   texts: readonly string[],
   options: RepoOptions & { readonly yes?: boolean },
+  on: RepoConsole,
 ): Promise<number> {
-  return run(options, async (repositories) => {
+  return run(options, on, async (repositories) => {
     const names: string[] = [];
     for (const text of texts) names.push(await repositories.nameOf(text));
-    if (options.yes !== true) await confirm(names);
+    if (options.yes !== true) await confirm(names, on);
     for (const name of names) await repositories.remove(name);
     return { json: { removed: names }, lines: names.map((name) => `removed ${name}`) };
   });
 }
 
-async function confirm(names: readonly string[]): Promise<void> {
-  if (!process.stdin.isTTY)
+async function confirm(names: readonly string[], { stdin, stderr }: RepoConsole): Promise<void> {
+  if (stdin.isTTY !== true)
     throw new UsageError('nothing was removed: add --yes to remove without a question');
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const terminal = createInterface({ input: stdin, output: stderr });
   try {
     const answer = await terminal.question(`Remove ${names.join(', ')} for good? Type "yes": `);
     if (answer.trim() !== 'yes') throw new Error('nothing was removed');
@@ -112,8 +126,9 @@ async function confirm(names: readonly string[]): Promise<void> {
 export function collectGarbage(
   texts: readonly string[],
   options: RepoOptions & { readonly all?: boolean; readonly full?: boolean },
+  on: RepoConsole,
 ): Promise<number> {
-  return run(options, async (repositories) => {
+  return run(options, on, async (repositories) => {
     if (options.all === true ? texts.length > 0 : texts.length === 0)
       throw new UsageError('name repositories, or give --all');
     const names: string[] = [];
@@ -125,8 +140,8 @@ export function collectGarbage(
 }
 
 /** Runs `gitaly-ts repo info`. */
-export function showRepository(text: string, options: RepoOptions): Promise<number> {
-  return run(options, async (repositories) => {
+export function showRepository(text: string, options: RepoOptions, on: RepoConsole): Promise<number> {
+  return run(options, on, async (repositories) => {
     const facts = await repositories.facts(await repositories.nameOf(text));
     return { json: facts, lines: linesOf(facts) };
   });
