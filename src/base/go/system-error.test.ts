@@ -24,6 +24,16 @@ function failure(run: () => unknown): unknown {
   return assert.fail('did not throw');
 }
 
+// SetCustomHooks returned `panic: The value of "err" is out of range`: `rm` has a positive errno.
+test('an error that Node makes itself has the text of the C library', () => {
+  const directory = mkdtempSync(path.join(tmpdir(), 'system-error-'));
+  try {
+    assert.equal(systemErrorText(failure(() => rmSync(directory))), 'is a directory');
+  } finally {
+    rmdirSync(directory);
+  }
+});
+
 test('a failed system call has the text of the C library', () => {
   const directory = mkdtempSync(path.join(tmpdir(), 'system-error-'));
   try {

@@ -1,4 +1,4 @@
-import { getSystemErrorMessage } from 'node:util';
+import { getSystemErrorMessage, getSystemErrorName } from 'node:util';
 import { isError } from '../is-error.ts';
 
 /**
@@ -31,9 +31,11 @@ export function systemErrorText(error: unknown): string {
   if (code === undefined) return isError(error) ? error.message : String(error);
   const words = WORDS[code];
   if (words !== undefined) return words;
-  return isError(error) && 'errno' in error && typeof error.errno === 'number'
-    ? getSystemErrorMessage(error.errno)
-    : code;
+  if (!isError(error) || !('errno' in error) || typeof error.errno !== 'number' || error.errno === 0)
+    return code;
+  // Errors that Node makes itself, such as those of `rm`, have the number without its sign.
+  const errno = -Math.abs(error.errno);
+  return WORDS[getSystemErrorName(errno)] ?? getSystemErrorMessage(errno);
 }
 
 /**
