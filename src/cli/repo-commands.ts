@@ -5,7 +5,7 @@ const TARGETS =
   'a directory of "gitaly-ts up" or "gitaly-ts init", a configuration, or the address of a server (with ' +
   'its token in GITALY_TOKEN)';
 
-/** What the commands print to and return their exit code to. */
+/** Receives the output and the exit code of the commands. */
 export interface RepoProcess extends RepoConsole {
   exitCode?: number | string | null | undefined;
 }

@@ -232,8 +232,7 @@ export class GitalyServer implements AsyncDisposable {
     building.defer(async () => {
       for (const listener of listeners) await listener.destroy();
     });
-    const certificate = await followCertificate(config.tls, listeners, logger);
-    if (certificate !== undefined) building.use(certificate);
+    building.use(await followCertificate(config.tls, listeners, logger));
     const state = { isReady: false };
     const status = (): Promise<ServerStatus> =>
       serverStatus({
@@ -248,6 +247,7 @@ export class GitalyServer implements AsyncDisposable {
     const monitoring = await startMonitoring(config, logger, {
       registry: metrics.registry,
       isReady: () => state.isReady,
+      problems: () => storages.presence.problems(),
       status,
       takeSocket,
     });

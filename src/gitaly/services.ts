@@ -282,6 +282,6 @@ export async function createServices(
   const rest = servedByGitaly
     .filter(({ typeName }) => !names.has(typeName))
     .map((service) => serve(service, {}));
-  const served = [...built, ...rest, healthService()];
+  const served = [...built, ...rest, healthService(storages.presence)];
   return { services: [...served, ...reflectionServices(served)], resources };
 }

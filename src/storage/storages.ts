@@ -16,6 +16,7 @@ import { type RepositoryChange, SeenRepositories } from './seen-repositories.ts'
 import { DirectoryMemory } from './statistics/directory-memory.ts';
 import type { DirectorySum } from './statistics/directory-size.ts';
 import type { LooseObjectShard } from './statistics/loose-objects.ts';
+import { StoragePresence } from './storage-presence.ts';
 import { escapesBySymlink } from './symlink-guard.ts';
 import { ValidRepositories, type ValidRepository } from './valid-repositories.ts';
 
@@ -51,6 +52,7 @@ export class Storages {
   readonly looseObjectShards = new DirectoryMemory<LooseObjectShard>();
   readonly repositoryCounts = new RepositoryCounts();
   readonly borrowers = new Borrowers();
+  readonly presence: StoragePresence;
   readonly #seen = new SeenRepositories();
   readonly #byName: ReadonlyMap<string, Storage>;
   readonly #valid: ValidRepositories;
@@ -62,6 +64,7 @@ export class Storages {
       name,
       path: path.posix.resolve(directory),
     }));
+    this.presence = new StoragePresence(this.all);
     this.#byName = new Map(this.all.map((storage) => [storage.name, storage]));
   }
 

@@ -33,8 +33,9 @@ const link = (name: string, target: string) => entry(name, '2', { link: target }
 const hardLink = (name: string, target: string) => entry(name, '1', { link: target });
 
 /**
- * Archives whose entries do not fit together. The errors of system calls passed through for eleven of
- * them; for the first two SetCustomHooks returned `INTERNAL panic: The value of "err" is out of range`.
+ * Archives whose entries do not fit together. The errors of system calls passed through for eleven
+ * of them; for the first two SetCustomHooks returned
+ * `INTERNAL panic: The value of "err" is out of range`.
  */
 const ODD: Readonly<Record<string, Buffer[]>> = {
   'a directory, then a file of its name': [directory(T), directory(`${T}/a`), file(`${T}/a`)],

@@ -22,6 +22,8 @@ export interface MonitoringServerOptions {
   readonly registry: MetricsRegistry;
   /** Returns false until the server accepts calls, and again while it drains. */
   readonly isReady: () => boolean;
+  /** Returns a line for each reason why the server cannot do its work now. */
+  readonly problems?: () => Promise<readonly string[]>;
   /** Returns what the server is doing now, for `/debug/top`. */
   readonly status?: () => Promise<object>;
   /** Metrics that are expensive to collect. */
@@ -70,7 +72,8 @@ const READY: ReadonlySet<string> = new Set(['/-/ready', '/-/readiness']);
 
 /**
  * Starts the HTTP listener for monitoring: `/metrics`, `/-/healthy` (200 while the process
- * responds), `/-/ready` (503 unless calls are accepted), `/debug/top` (JSON of what the server is
+ * responds), `/-/ready` (503 unless calls are accepted and
+ * nothing is broken), `/debug/top` (JSON of what the server is
  * doing now) and `/debug/pprof/` (CPU and heap profiles). Any other path returns 404. There is no
  * authentication.
  *
@@ -193,11 +196,20 @@ async function answer(
     response.setHeader('vary', 'accept, accept-encoding');
     await sendRendered(request, response, await render(format), CONTENT_TYPES[format]);
   } else if (ALIVE.has(path)) send(response, 200, 'ok\n');
-  else if (READY.has(path))
-    send(response, options.isReady() ? 200 : 503, options.isReady() ? 'ready\n' : 'not ready\n');
+  else if (READY.has(path)) await sendReadiness(response, options);
   else if (path === '/debug/top' && options.status !== undefined)
     send(response, 200, `${JSON.stringify(await options.status())}\n`, 'application/json');
   else if (!(await profiles.serve(request, response))) send(response, 404, '404 page not found\n');
+}
+
+async function sendReadiness(
+  response: ServerResponse,
+  { isReady, problems }: MonitoringServerOptions,
+): Promise<void> {
+  const reasons = (await problems?.()) ?? [];
+  const isOk = isReady() && reasons.length === 0;
+  const text = [isOk ? 'ready' : 'not ready', ...reasons].join('\n');
+  send(response, isOk ? 200 : 503, `${text}\n`);
 }
 
 /** Sends the metrics, compressed if the client accepts that: they are a tenth then. */

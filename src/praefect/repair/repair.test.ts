@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { rmSync, utimesSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, utimesSync } from 'node:fs';
 import { test } from 'node:test';
 import { createLogger } from '#platform/log/logger';
 import { startCluster, type TestCluster } from '#testkit/start-cluster';
 import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
+import { until } from '#testkit/until';
 import { Database, sql } from '../database/database.ts';
 import { GitalyNode } from '../nodes/gitaly-node.ts';
 import { PostgresQueue } from '../replication/postgres-queue.ts';
@@ -213,6 +214,57 @@ test('replicas that are not on their nodes are found, and their records deleted'
   await releaseLeases(parts(true));
   assert.deepEqual(counted, ['released 1']);
   assert.equal(await verifyReplicas(parts(true), NEVER), 1);
+});
+
+// The node stayed healthy, and its replicas were verified again and again, before those of others.
+test('replicas of a storage that is gone wait until it is back', { skip }, async () => {
+  await using postgres = await startPostgres();
+  const off = { background_verification: { verification_interval: '0s' } };
+  await using cluster = await startCluster({ database: postgres, config: off });
+  await using setting = await nodesOf(cluster);
+  const { database } = postgres;
+  await cluster.connection.repository.createRepository({ repository });
+  const counted: string[] = [];
+  const nodes = setting.nodes.get('default') ?? [];
+  const serving = () => Promise.all(nodes.map((node) => node.isServing(1000, () => {})));
+  const verify = async (healthy: readonly boolean[]): Promise<string[]> => {
+    await verifyReplicas(
+      {
+        database,
+        nodes: setting.nodes,
+        isHealthy: (node) => healthy[nodes.indexOf(node)] === true,
+        intervalMs: 60_000,
+        deletesRecords: true,
+        metrics: {
+          dequeued: () => {},
+          completed: (_, storage, result) => counted.push(`${storage} ${result}`),
+          released: () => {},
+        },
+        logger: setting.logger,
+      },
+      NEVER,
+    );
+    return counted.splice(0).sort();
+  };
+  const waiting = () =>
+    database.rows(sql`SELECT storage, verification_leased_until AS lease FROM storage_repositories
+      WHERE verified_at IS NULL ORDER BY storage`);
+  const storage = cluster.repositoryPath(3, '');
+
+  renameSync(storage, `${storage.replace(/\/$/, '')}-away`);
+  const beforeHealthCheck = await verify([true, true, true]);
+  assert.deepEqual(beforeHealthCheck, ['gitaly-1 valid', 'gitaly-2 valid', 'gitaly-3 error']);
+  assert.deepEqual(await waiting(), [{ storage: 'gitaly-3', lease: null }], 'it is not lost');
+  await until(async () => (await serving())[2] === false);
+  assert.deepEqual(await serving(), [true, true, false]);
+  assert.deepEqual(await verify(await serving()), [], 'it is not tried in vain');
+
+  mkdirSync(storage); // a new and empty file system
+  await until(async () => (await serving())[2] === true);
+  assert.deepEqual(await verify(await serving()), ['gitaly-3 invalid']);
+  assert.deepEqual(await waiting(), []);
+  const left = await database.rows(sql`SELECT storage FROM storage_repositories ORDER BY storage`);
+  assert.deepEqual(left, [{ storage: 'gitaly-1' }, { storage: 'gitaly-2' }], 'the reconciler copies it');
 });
 
 test('repositories that the database does not have are logged', { skip }, async () => {

@@ -20,6 +20,25 @@ test('the server as a whole is serving', async () => {
   assert.equal(statuses['']?.status, Status.SERVING);
 });
 
+test('a server that cannot do its work is not serving, and Watch sends each change', async () => {
+  let problems: readonly string[] = ['a storage is gone'];
+  await using server = connectTo({ services: [healthService({ problems: async () => problems })] });
+  const check = async () => (await only(server.channel.invoke(callable(Health.method.check), [{}]))).status;
+  const call = server.channel.invoke(callable(Health.method.watch), [{}]);
+  const responses = call[Symbol.asyncIterator]();
+
+  assert.equal(await check(), Status.NOT_SERVING);
+  assert.equal((await responses.next()).value?.status, Status.NOT_SERVING);
+  problems = [];
+  assert.equal((await responses.next()).value?.status, Status.SERVING);
+  assert.equal(await check(), Status.SERVING);
+
+  const next = responses.next().catch(() => {});
+  call.cancel();
+  await next;
+  await until(() => server.server.activeCalls === 0);
+});
+
 test('no other service name exists', async () => {
   await using server = connectTo({ services: [healthService()] });
 

@@ -13,7 +13,7 @@ export function serverService(deps: ServerDependencies): ServiceImplementation<t
     serverInfo: () => serverInfo(deps),
     diskStatistics: (_request, context) => diskStatistics(context, deps),
     clockSynced,
-    readinessCheck,
+    readinessCheck: () => readinessCheck(deps),
     serverSignature: () => serverSignature(deps),
   };
 }

@@ -1,10 +1,15 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { ReadinessCheckResponseSchema } from '#wire/gen/server_pb';
+import type { ServerDependencies } from './dependencies.ts';
 
-/**
- * Reports that the server is ready, as every Git server that answers is. (A cluster manager has
- * more to check.)
- */
-export function readinessCheck(): MessageInitShape<typeof ReadinessCheckResponseSchema> {
-  return { Result: { case: 'okResponse', value: {} } };
+/** Reports that the server is ready, or which storages are gone. */
+export async function readinessCheck({
+  storages,
+}: ServerDependencies): Promise<MessageInitShape<typeof ReadinessCheckResponseSchema>> {
+  const failedChecks = (await storages.presence.problems()).map((errorMessage) => ({
+    name: 'storages',
+    errorMessage,
+  }));
+  if (failedChecks.length === 0) return { Result: { case: 'okResponse', value: {} } };
+  return { Result: { case: 'failureResponse', value: { failedChecks } } };
 }
