@@ -12,7 +12,7 @@ type Identity = Pick<Stats, 'ino' | 'birthtimeMs'>;
 
 interface Seen extends Identity {
   seenMs: number;
-  /** Last time when the path had another directory, or none. */
+  /** Last time when the path is known to have had another directory, or none. */
   changedMs: number;
 }
 
@@ -27,11 +27,12 @@ export class SeenRepositories {
   /** Notes that a call opens the repository at a path. */
   note(path: string, { ino, birthtimeMs }: Identity): void {
     const seen = this.#seen.get(path);
-    const now = performance.now();
-    if (seen !== undefined && isSame(seen, { ino, birthtimeMs })) seen.seenMs = now;
+    const seenMs = performance.now();
+    if (seen !== undefined && isSame(seen, { ino, birthtimeMs })) seen.seenMs = seenMs;
     else {
-      const changedMs = seen === undefined ? Number.NEGATIVE_INFINITY : now;
-      this.#seen.set(path, { ino, birthtimeMs, seenMs: now, changedMs });
+      // It changed at some time since the last call found the other one, perhaps before this call.
+      const changedMs = seen === undefined ? Number.NEGATIVE_INFINITY : seen.seenMs;
+      this.#seen.set(path, { ino, birthtimeMs, seenMs, changedMs });
     }
   }
 
