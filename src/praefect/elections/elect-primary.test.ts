@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createLogger } from '#platform/log/logger';
 import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
+import { until } from '#testkit/until';
 import { sql } from '../database/database.ts';
 import { electPrimary } from './elect-primary.ts';
 
@@ -29,6 +30,31 @@ test('concurrent elections agree, and keep a primary that is valid', { skip }, a
   assert.equal(log.length, 1);
   assert.match(log[0] ?? '', /"primary node changed".*"previous_primary":"gone"/);
   assert.equal(await elect(), elected[0]);
+});
+
+test('elections wait for one that holds the row, and keep its result', { skip }, async () => {
+  await using postgres = await startPostgres();
+  const { database } = postgres;
+  const log: string[] = [];
+  const logger = createLogger({ format: 'json', level: 'info', stream: { write: (line) => log.push(line) } });
+  await database.run(sql`INSERT INTO repositories VALUES ('default', 'x.git', 0, 'gone', 1, 'x')`);
+  await database.run(sql`INSERT INTO storage_repositories SELECT 'default', 'x.git', storage, 0, 1
+    FROM unnest(ARRAY['a', 'b', 'c']) AS each(storage)`);
+  await database.run(sql`INSERT INTO node_status
+    (praefect_name, shard_name, node_name, last_contact_attempt_at, last_seen_active_at)
+    SELECT 'one', 'default', storage, now(), now() FROM unnest(ARRAY['a', 'b', 'c']) AS each(storage)`);
+  const waiting = sql<{ count: number }>`SELECT count(*)::int FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+
+  const elections = await database.transaction(async (executor) => {
+    await sql`UPDATE repositories SET "primary" = 'b' WHERE repository_id = 1`.execute(executor);
+    const started = [1, 2].map(() => electPrimary(database, 1, logger));
+    await until(async () => (await database.row(waiting))?.count === 2);
+    return { started };
+  });
+
+  assert.deepEqual(await Promise.all(elections.started), ['b', 'b']);
+  assert.deepEqual(log, [], 'none of them has elected');
 });
 
 interface Step {
