@@ -106,7 +106,7 @@ for (const spawner of [createNodeSpawner(), createPosixSpawner()]) {
     test('a command that uses too much processor time is ended, and the error says so', async () => {
       const git = await started;
       const repository = createRepository(`cpu-${spawner.name}`);
-      // Many patterns for many paths. git 2.39 would need years for one hard pattern, newer ones do not.
+      // Many patterns for many paths. Only git 2.39 would need years for one hard pattern.
       mkdirSync(join(repository.path, 'info'), { recursive: true });
       writeFileSync(join(repository.path, 'info/attributes'), `${'*a'.repeat(20)}b x\n`.repeat(1000));
       const input = Buffer.from(`${'a'.repeat(200)}1\n`.repeat(10_000));
