@@ -4,7 +4,7 @@ import type { Repository } from '#storage/repository';
 import { allFiles, type CountedFile, changedFiles, type FileList } from './counted-files.ts';
 import type { QuestionedFile } from './detector-protocol.ts';
 import { LINGUIST_ATTRIBUTES, type LinguistAttributes, LOOKED_AT_BYTES } from './file-language.ts';
-import type { LanguageDetector } from './language-detector.ts';
+import type { CallDetector } from './language-detector.ts';
 import { LanguageStats } from './language-stats.ts';
 
 /** Files whose place is looked at together. */
@@ -36,7 +36,7 @@ interface OpenedFile {
 export async function countLanguages(
   repository: Repository,
   commitId: string,
-  { detector, signal }: { readonly detector: LanguageDetector; readonly signal: AbortSignal },
+  { detector, signal }: { readonly detector: CallDetector; readonly signal: AbortSignal },
 ): Promise<ReadonlyMap<string, number>> {
   const before = await LanguageStats.load(repository);
   if (before.commitId === commitId) return before.totals;
@@ -60,7 +60,7 @@ export async function countLanguages(
 
 interface Counting {
   readonly stats: LanguageStats;
-  readonly detector: LanguageDetector;
+  readonly detector: CallDetector;
   readonly signal: AbortSignal;
 }
 

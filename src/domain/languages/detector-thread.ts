@@ -1,5 +1,5 @@
 /**
- * The thread that {@link LanguageDetector} talks to: it says when it is ready, and then answers one
+ * The thread of a {@link DetectorLane}: it says when it is ready, and then answers one
  * question after the other.
  */
 import { parentPort } from 'node:worker_threads';
@@ -9,7 +9,7 @@ import { LinguistData } from './linguist-data.ts';
 
 const data = await LinguistData.read();
 
-// One message at a time; only LanguageDetector sends them.
+// One message at a time; only DetectorLane sends them.
 parentPort?.on('message', (question: DetectorQuestion) => parentPort?.postMessage(answer(question)));
 parentPort?.postMessage('ready');
 

@@ -1,55 +1,54 @@
-import { Worker } from 'node:worker_threads';
-import type {
-  DetectorAnswers,
-  DetectorQuestion,
-  LanguageDescription,
-  QuestionedFile,
-} from './detector-protocol.ts';
+import { type Asked, DetectorLane, DetectorTimeout, type Kind } from './detector-lane.ts';
+import type { DetectorAnswers, LanguageDescription, QuestionedFile } from './detector-protocol.ts';
 
-/** Starting the thread takes a tenth of a second. */
-const START_MS = 20_000;
-/**
- * Contents of files are hostile at times, and patterns can be slow on them: longer than this no
- * batch takes.
- */
+/** Time of a batch in the lane that all calls share; usual ones take some milliseconds. */
+const SHARED_MS = 500;
+/** Time of a batch in the lane of slow calls: contents are hostile at times, and patterns slow on them. */
 const BATCH_MS = 5_000;
 /** For one file alone, after its batch took too long. Usual ones take less than a millisecond. */
 const FILE_MS = 250;
-/** The thread, with the memory it takes, is ended when it was not asked for so long. */
-const IDLE_MS = 10_000;
 
-/** Compiled or not, as this file is. */
-const THREAD = import.meta.filename.endsWith('.ts')
-  ? new URL('./detector-thread.ts', import.meta.url)
-  : new URL('./detector-thread.js', import.meta.url);
-
-type Kind = DetectorQuestion['kind'];
-type Asked<K extends Kind> = Extract<DetectorQuestion, { kind: K }>;
 type FileWithContent = Asked<'languages'>['files'][number];
 
-/** The thread took longer than it may, and was ended. */
-class DetectorTimeout extends Error {}
-
 /**
- * Detects languages in a separate thread. The thread starts at the first question and ends when
- * there are no more users: the data of linguist take memory that an idle server should not hold,
- * and its patterns take time that must not delay other calls. Questions are answered one after the
- * other.
+ * Detects languages in separate threads: the data of linguist take memory that an idle server
+ * should not hold, and its patterns take time that must not delay other calls. There are two: one
+ * for all calls, and one for those whose files were slow, so that these wait only for each other.
  */
 export class LanguageDetector {
   readonly #batchMs: number;
-  #worker: Worker | undefined;
-  #last: Promise<unknown> = Promise.resolve();
-  #idle: NodeJS.Timeout | undefined;
+  readonly #shared = new DetectorLane();
+  readonly #slow = new DetectorLane();
 
-  /** @param options `batchMs`: time limit of a batch, instead of 5 s. */
+  /** @param options `batchMs`: time limit of a slow batch, instead of 5 s. */
   constructor({ batchMs = BATCH_MS }: { readonly batchMs?: number } = {}) {
     this.#batchMs = batchMs;
   }
 
+  /** Returns what asks for one call. */
+  forCall(): CallDetector {
+    return new CallDetector({ shared: this.#shared, slow: this.#slow, batchMs: this.#batchMs });
+  }
+}
+
+interface Lanes {
+  readonly shared: DetectorLane;
+  readonly slow: DetectorLane;
+  readonly batchMs: number;
+}
+
+/** The questions of one call. After a slow answer the rest of them goes to the lane of slow calls. */
+export class CallDetector {
+  readonly #lanes: Lanes;
+  #isSlow = false;
+
+  constructor(lanes: Lanes) {
+    this.#lanes = lanes;
+  }
+
   /** Reports which of the files do not count because of their paths. */
   async areExcluded(files: readonly QuestionedFile[]): Promise<readonly boolean[]> {
-    return await this.#ask({ kind: 'excluded', files }, this.#batchMs);
+    return await this.#ask({ kind: 'excluded', files });
   }
 
   /**
@@ -60,7 +59,7 @@ export class LanguageDetector {
     signal: AbortSignal,
   ): Promise<readonly (string | undefined)[]> {
     try {
-      return await this.#ask({ kind: 'languages', files }, this.#batchMs);
+      return await this.#ask({ kind: 'languages', files });
     } catch (error) {
       if (!(error instanceof DetectorTimeout)) throw error;
     }
@@ -74,74 +73,27 @@ export class LanguageDetector {
 
   /** Returns linguist's descriptions of languages. */
   async describe(names: readonly string[]): Promise<readonly (LanguageDescription | undefined)[]> {
-    return await this.#ask({ kind: 'describe', names }, this.#batchMs);
+    return await this.#ask({ kind: 'describe', names });
   }
 
   async #languageOf(file: FileWithContent): Promise<string | undefined> {
     try {
-      return (await this.#ask<'languages'>({ kind: 'languages', files: [file] }, FILE_MS))[0];
+      const question = { kind: 'languages', files: [file] } as const;
+      return (await this.#lanes.slow.ask<'languages'>(question, FILE_MS))[0];
     } catch (error) {
       if (error instanceof DetectorTimeout) return undefined;
       throw error;
     }
   }
 
-  async #ask<K extends Kind>(question: Asked<K>, timeoutMs: number): Promise<DetectorAnswers[K]> {
-    const answer = this.#last.then(() => this.#exchange(question, timeoutMs));
-    this.#last = answer.catch(() => {});
-    return await answer;
-  }
-
-  async #exchange<K extends Kind>(question: Asked<K>, timeoutMs: number): Promise<DetectorAnswers[K]> {
-    clearTimeout(this.#idle);
+  async #ask<K extends Kind>(question: Asked<K>): Promise<DetectorAnswers[K]> {
+    const { shared, slow, batchMs } = this.#lanes;
     try {
-      const worker = this.#worker ?? (await this.#start());
-      worker.ref();
-      worker.postMessage(question);
-      // It answers a question of this kind.
-      return (await messageOf(worker, timeoutMs)) as DetectorAnswers[K];
+      if (!this.#isSlow) return await shared.ask(question, SHARED_MS);
     } catch (error) {
-      this.#end();
-      throw error;
-    } finally {
-      this.#worker?.unref();
-      this.#idle = setTimeout(() => this.#end(), IDLE_MS).unref();
+      if (!(error instanceof DetectorTimeout)) throw error;
+      this.#isSlow = true;
     }
-  }
-
-  async #start(): Promise<Worker> {
-    const worker = new Worker(THREAD);
-    this.#worker = worker;
-    // Waiting callers receive the error too.
-    worker.on('error', () => {});
-    worker.once('exit', () => {
-      if (this.#worker === worker) this.#worker = undefined;
-    });
-    // The first message reports that the thread is ready.
-    await messageOf(worker, START_MS);
-    return worker;
-  }
-
-  #end(): void {
-    const worker = this.#worker;
-    this.#worker = undefined;
-    void worker?.terminate();
-  }
-}
-
-/** Waits for the next message of a thread. @throws {DetectorTimeout} when none comes in time. */
-async function messageOf(worker: Worker, timeoutMs: number): Promise<unknown> {
-  const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-  const timer = setTimeout(
-    () => reject(new DetectorTimeout('telling languages apart took too long')),
-    timeoutMs,
-  );
-  const onExit = (): void => reject(new Error('the thread that tells languages apart has ended'));
-  worker.on('message', resolve).on('error', reject).on('exit', onExit);
-  try {
-    return await promise;
-  } finally {
-    clearTimeout(timer);
-    worker.off('message', resolve).off('error', reject).off('exit', onExit);
+    return await slow.ask(question, batchMs);
   }
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { countLanguages } from '#domain/languages/count-languages';
-import { LanguageDetector } from '#domain/languages/language-detector';
+import { type CallDetector, LanguageDetector } from '#domain/languages/language-detector';
 import { lookUpRevision } from '#domain/languages/look-up-revision';
 import type { UnaryHandler } from '#rpc/server/handler';
 import { requireRevision } from '#services/convert/request/revision';
@@ -20,7 +20,7 @@ export function commitLanguages({
   typeof CommitLanguagesRequestSchema,
   typeof CommitLanguagesResponseSchema
 > {
-  const detector = new LanguageDetector();
+  const languages = new LanguageDetector();
   return async (request, { signal }) => {
     const repository = storages.open(request.repository);
     const given = requireRevision(request.revision, { allowEmpty: true });
@@ -29,6 +29,7 @@ export function commitLanguages({
     const commitId = await lookUpRevision(repository, revision, signal).catch(
       prefixed('looking up revision'),
     );
+    const detector = languages.forCall();
     const bytes = await countLanguages(repository, commitId, { detector, signal }).catch(
       prefixed('language stats'),
     );
@@ -42,7 +43,7 @@ function prefixed(prefix: string): (error: unknown) => never {
   };
 }
 
-async function toResponse(bytes: ReadonlyMap<string, number>, detector: LanguageDetector): Promise<Response> {
+async function toResponse(bytes: ReadonlyMap<string, number>, detector: CallDetector): Promise<Response> {
   const names = [...bytes.keys()];
   const descriptions = await detector.describe(names);
   const total = Math.fround(names.reduce((sum, name) => sum + (bytes.get(name) ?? 0), 0));
