@@ -82,6 +82,7 @@ async function killAt(
   // The log may be read later than the client gets the response.
   await until(() => killedAt !== undefined, 'the point is reached').finally(endWatch);
   assert.ok(killedAt !== undefined);
+  if (victim === 'a Praefect') await until(() => !praefect.process.isRunning, 'it has ended');
 
   const going = cluster.praefects.findIndex(({ process }) => process.isRunning);
   if (going < 0) await praefect.process.start(); // there is only one
