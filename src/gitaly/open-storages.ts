@@ -12,6 +12,7 @@ import { Storages } from '#storage/storages';
 import { observeInProcess } from './in-process-answers.ts';
 import type { ServerMetrics } from './metrics.ts';
 import { observeLookups } from './object-lookups.ts';
+import { runningCall } from './running-call.ts';
 
 export interface OpenStoragesParts {
   readonly config: GitalyConfig;
@@ -33,7 +34,7 @@ export async function openStorages(
     }),
   });
   catFileMetrics(metrics.registry, () => ({ ...caches.catFiles.counts, members: caches.catFiles.members }));
-  const storages = new Storages({ storages: config.storage, caches });
+  const storages = new Storages({ storages: config.storage, caches, mover: runningCall });
   repositoryCountMetrics(metrics.registry, () => storages.repositoryCounts.entries());
   storageSpaceMetrics(metrics.registry, storages.all);
   for (const storage of storages.all) {

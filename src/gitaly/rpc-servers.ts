@@ -136,7 +136,7 @@ function interceptors(parts: RpcServerParts): readonly ServerInterceptor[] {
     },
     maintenance,
     exceptions,
-    changeOfRepository: (target, sinceMs) => storages.changeSince(target, sinceMs),
+    changeOfRepository: (target, sinceMs, call) => storages.changeSince(target, sinceMs, call),
   });
 }
 

@@ -59,3 +59,19 @@ test('a replacement between two calls is none for the second', () => {
 
   assert.equal(seen.changeSince(path, sinceMs), undefined);
 });
+
+// Born failing: a RestoreRepository that failed behind the removal was NOT_FOUND.
+test('a call that has moved the repository itself keeps its errors; others do not', () => {
+  const path = join(makeScratchDirectory('seen'), 'repo.git');
+  mkdirSync(path);
+  const [mover, other] = [{}, {}];
+  const seen = new SeenRepositories(() => mover);
+  const sinceMs = performance.now();
+  seen.note(path, statSync(path));
+  renameSync(path, `${path}-away`);
+
+  seen.noteMove(path);
+
+  assert.equal(seen.changeSince(path, sinceMs, mover), undefined);
+  assert.equal(seen.changeSince(path, sinceMs, other), 'removed');
+});

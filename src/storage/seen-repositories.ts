@@ -23,6 +23,14 @@ interface Seen extends Identity {
  */
 export class SeenRepositories {
   readonly #seen = new BoundedMap<string, Seen>({ maxEntries: MAX_KNOWN, order: 'insertion' });
+  /** The paths that a call has moved a repository to or away from. */
+  readonly #ownMoves = new WeakMap<object, Set<string>>();
+  readonly #mover: () => object | undefined;
+
+  /** @param mover returns an object that identifies the running call. */
+  constructor(mover: () => object | undefined = () => undefined) {
+    this.#mover = mover;
+  }
 
   /** Notes that a call opens the repository at a path. */
   note(path: string, { ino, birthtimeMs }: Identity): void {
@@ -38,12 +46,21 @@ export class SeenRepositories {
 
   /** Notes that the server has moved a repository to a path or away from it. */
   noteMove(path: string): void {
+    const mover = this.#mover();
+    if (mover !== undefined) {
+      const paths = this.#ownMoves.get(mover) ?? new Set();
+      this.#ownMoves.set(mover, paths.add(path));
+    }
     const seen = this.#seen.get(path);
     if (seen !== undefined) seen.changedMs = performance.now();
   }
 
-  /** Returns what became of a repository since a time at which it was in use. */
-  changeSince(path: string, sinceMs: number): RepositoryChange | undefined {
+  /**
+   * Returns what became of a repository since a time at which a call used it; `undefined` if that
+   * call has moved it itself.
+   */
+  changeSince(path: string, sinceMs: number, call?: object): RepositoryChange | undefined {
+    if (call !== undefined && this.#ownMoves.get(call)?.has(path)) return undefined;
     const seen = this.#seen.get(path);
     if (seen === undefined || Math.max(seen.seenMs, seen.changedMs) < sinceMs) return undefined;
     const stats = currentStats(path);

@@ -26,6 +26,8 @@ export interface StoragesOptions {
   readonly caches: RepositoryCaches;
   /** Milliseconds since 1970, for tests. */
   readonly now?: () => number;
+  /** Returns an object that identifies the running call; for {@link Storages.changeSince}. */
+  readonly mover?: () => object | undefined;
 }
 
 export interface OpenOptions {
@@ -53,12 +55,13 @@ export class Storages {
   readonly repositoryCounts = new RepositoryCounts();
   readonly borrowers = new Borrowers();
   readonly presence: StoragePresence;
-  readonly #seen = new SeenRepositories();
+  readonly #seen: SeenRepositories;
   readonly #byName: ReadonlyMap<string, Storage>;
   readonly #valid: ValidRepositories;
 
   constructor(options: StoragesOptions) {
     this.caches = options.caches;
+    this.#seen = new SeenRepositories(options.mover);
     this.#valid = new ValidRepositories(options.now ?? Date.now);
     this.all = options.storages.map(({ name, path: directory }) => ({
       name,
@@ -138,11 +141,14 @@ export class Storages {
     this.#seen.noteMove(path);
   }
 
-  /** Returns what became of a repository since a time (`performance.now()`) at which it was used. */
-  changeSince(target: RepositoryTarget, sinceMs: number): RepositoryChange | undefined {
+  /**
+   * Returns what became of a repository since a time (`performance.now()`) at which a call used it;
+   * `undefined` if that call has moved it.
+   */
+  changeSince(target: RepositoryTarget, sinceMs: number, call?: object): RepositoryChange | undefined {
     const storage = this.#byName.get(target.storageName);
     const path = storage && joinInside(storage.path, target.relativePath);
-    return path === undefined ? undefined : this.#seen.changeSince(path, sinceMs);
+    return path === undefined ? undefined : this.#seen.changeSince(path, sinceMs, call);
   }
 
   #find(target: RepositoryTarget, options: OpenOptions): ValidRepository {

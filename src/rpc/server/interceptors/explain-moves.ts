@@ -1,14 +1,16 @@
 import { codeOf, GitalyError, messageOf } from '#base/gitaly-error';
 import type { RequestTarget } from '../named-targets.ts';
-import type { CallStage, ServerInterceptor } from '../server-call.ts';
+import type { CallStage, ServerCall, ServerInterceptor } from '../server-call.ts';
 
 /**
  * Returns what became of a repository since `sinceMs` (`performance.now()`): nothing is there any
- * more, or another one is; `undefined` if the calls since then found one and the same.
+ * more, or another one is; `undefined` if the calls since then found one and the same, or if the
+ * call itself has moved it.
  */
 export type ChangeOfRepository = (
   target: RequestTarget,
   sinceMs: number,
+  call: ServerCall,
 ) => 'removed' | 'replaced' | undefined;
 
 const ENDINGS = {
@@ -23,10 +25,11 @@ const ENDINGS = {
  */
 export function explainMoves(changeOf: ChangeOfRepository): ServerInterceptor {
   const stage: CallStage = {
-    end({ startedAtMs, targets }, failure) {
+    end(call, failure) {
+      const { startedAtMs, targets } = call;
       if (failure === undefined || (codeOf(failure) ?? 'INTERNAL') !== 'INTERNAL') return;
       for (const target of [targets?.repository, targets?.pool]) {
-        const change = target && changeOf(target, startedAtMs);
+        const change = target && changeOf(target, startedAtMs, call);
         if (change === undefined) continue;
         const [code, message] = ENDINGS[change];
         throw new GitalyError(code, message, {
