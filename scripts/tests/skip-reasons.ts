@@ -6,7 +6,7 @@ import type { SkippedTest } from './test-results.ts';
  */
 const ACCEPTED: readonly RegExp[] = [
   // Programs
-  /^there is no (?:docker compose|helm|nginx|promtool|gitaly-backup|man|systemd-analyze|rspec|fish)$/,
+  /^there is no (?:docker compose|dpkg-deb|helm|nginx|promtool|gitaly-backup|man|systemd-analyze|rspec|fish)$/,
   /^there is (?:no (?:Ruby with the gem grpc|Bun for this machine)|neither a Docker daemon nor podman)$/,
   /^no base image can be fetched$|^grpcio cannot be installed$|^Go is not installed$|^no sshd: /,
   /^(?:no git filter-repo|git filter-repo is (?:not )?installed)$/,
