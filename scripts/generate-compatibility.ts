@@ -57,7 +57,7 @@ function testsByMethod(): Map<string, string[]> {
   );
   const ofServices = callingTests(ROOT, methods, ['src/services/**/*.test.ts', CLIENT_FUNCTIONS]);
   const others = callingTests(ROOT, methods, [
-    'src/{domain,gitaly,gateway,tools}/**/*.test.ts',
+    'src/{domain,calls,gitaly,gateway,tools}/**/*.test.ts',
     'test/{*,!(golden|hostile-fields)/**/*}.ts',
     CLIENT_FUNCTIONS,
   ]);

@@ -33,8 +33,22 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
     types: ['platform', 'rpc/server/handler'],
     packages: [PROTOBUF],
   },
+  calls: {
+    modules: [
+      'base',
+      'wire',
+      'platform',
+      'rpc/common',
+      'rpc/server',
+      'client/call/trace-context',
+      'storage/statistics/bitmap-count',
+    ],
+    types: ['git', 'storage', 'domain'],
+    packages: [PROTOBUF, OPEN_TELEMETRY],
+  },
   gitaly: {
     modules: [
+      'calls',
       'base',
       'wire',
       'platform',
@@ -46,7 +60,7 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
       'services',
       'client',
     ],
-    packages: [PROTOBUF, OPEN_TELEMETRY],
+    packages: [PROTOBUF],
   },
   praefect: {
     modules: ['base', 'wire', 'platform', 'rpc/common', 'rpc/server', 'client'],
@@ -68,10 +82,11 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
       'gitaly',
       'client',
     ],
+    types: ['calls/top/status'],
     packages: [PROTOBUF],
   },
   cli: {
-    modules: ['base', 'platform', 'gitaly', 'praefect', 'gateway', 'client', 'tools'],
+    modules: ['base', 'platform', 'calls/logs/api-log', 'gitaly', 'praefect', 'gateway', 'client', 'tools'],
     packages: ['commander'],
   },
 };
@@ -80,7 +95,7 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
  * Packages that only parts of their modules may import: folders, which end in a slash, or files.
  */
 export const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
-  [OPEN_TELEMETRY]: ['gitaly/tracing/'],
+  [OPEN_TELEMETRY]: ['calls/tracing/'],
   koffi: ['base/c-library.ts'],
   re2js: ['base/go/regexp/go-regexp.ts'],
   'smol-toml': [

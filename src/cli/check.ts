@@ -1,5 +1,5 @@
 import { quote } from '#base/go/quote';
-import type { logApiCalls } from '#gitaly/api-log';
+import type { logApiCalls } from '#calls/logs/api-log';
 import type { GitlabCheck } from '#gitaly/check-gitlab';
 import { createLogger } from '#platform/log/logger';
 import { logTime } from '#tools/admin/run-command';
@@ -39,7 +39,7 @@ export async function check(
 
 /** Gitaly writes failed calls of GitLab's API to the log of the command, on standard error. */
 async function logToStderr(): Promise<ReturnType<typeof logApiCalls>> {
-  const { logApiCalls } = await import('#gitaly/api-log');
+  const { logApiCalls } = await import('#calls/logs/api-log');
   return logApiCalls(createLogger({ format: 'text', level: 'error', stream: process.stderr }));
 }
 

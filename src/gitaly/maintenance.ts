@@ -1,4 +1,7 @@
 import { messageOf } from '#base/gitaly-error';
+import { dailyLog } from '#calls/logs/daily-log';
+import { fieldsOf, observeHousekeeping } from '#calls/logs/housekeeping-observer';
+import type { ServerMetrics } from '#calls/metrics';
 import { Housekeeping } from '#domain/housekeeping/housekeeping';
 import { MaintenanceRuns } from '#domain/housekeeping/maintenance-runs';
 import { BackgroundMaintenance } from '#domain/housekeeping/schedule/background-maintenance';
@@ -8,9 +11,6 @@ import type { GitalyConfig } from '#platform/config/load-config';
 import type { Logger } from '#platform/log/logger';
 import type { MaintenanceScheduler } from '#rpc/server/interceptors/schedule-maintenance';
 import type { Storages } from '#storage/storages';
-import { dailyLog } from './daily-log.ts';
-import { fieldsOf, observeHousekeeping } from './housekeeping-observer.ts';
-import type { ServerMetrics } from './metrics.ts';
 
 /** The window of Gitaly without a configuration. */
 const DEFAULT_WINDOW: DailyWindow = { startHour: 12, startMinute: 0, durationMs: 10 * 60 * 1000 };

@@ -1,4 +1,8 @@
 import { messageOf } from '#base/gitaly-error';
+import { observeInProcess } from '#calls/cost/in-process-answers';
+import { observeLookups } from '#calls/cost/object-lookups';
+import type { ServerMetrics } from '#calls/metrics';
+import { runningCall } from '#calls/running-call';
 import type { Git } from '#git/command/git';
 import { InProcess } from '#git/in-process';
 import { RepositoryCaches } from '#git/repository-caches';
@@ -9,10 +13,6 @@ import { repositoryCountMetrics } from '#platform/metrics/repository-count-metri
 import { storageSpaceMetrics } from '#platform/metrics/storage-space-metrics';
 import { ensureStorageMetadata } from '#storage/storage-metadata';
 import { Storages } from '#storage/storages';
-import { observeInProcess } from './in-process-answers.ts';
-import type { ServerMetrics } from './metrics.ts';
-import { observeLookups } from './object-lookups.ts';
-import { runningCall } from './running-call.ts';
 
 export interface OpenStoragesParts {
   readonly config: GitalyConfig;

@@ -1,5 +1,6 @@
 import { availableParallelism, totalmem } from 'node:os';
 import { KeyedLimit } from '#base/keyed-limit';
+import { runningCall } from '#calls/running-call';
 import {
   type CallerLimit,
   type PackLimitObserver,
@@ -11,7 +12,6 @@ import type { GitalyConfig } from '#platform/config/load-config';
 import type { AdaptiveLimit } from '#platform/load/adaptive-limits';
 import type { PackMetrics } from '#platform/metrics/pack-metrics';
 import type { ServerCall } from '#rpc/server/server-call';
-import { runningCall } from './running-call.ts';
 
 type Limiting = GitalyConfig['packObjectsLimiting'];
 

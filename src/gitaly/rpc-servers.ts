@@ -1,3 +1,10 @@
+import type { Exceptions } from '#calls/exceptions';
+import { explainCall } from '#calls/explain';
+import type { GitCalls } from '#calls/git-calls';
+import type { ServerMetrics } from '#calls/metrics';
+import { rememberCall } from '#calls/running-call';
+import type { RunningCalls } from '#calls/running-calls';
+import type { Tracing } from '#calls/tracing/tracing';
 import { refusedSubcommand } from '#git/command/git-command';
 import type { GitalyConfig } from '#platform/config/load-config';
 import { RequestFlags } from '#platform/flags/feature-flags';
@@ -22,13 +29,6 @@ import type { MaintenanceScheduler } from '#rpc/server/interceptors/schedule-mai
 import type { ServerCall, ServerInterceptor } from '#rpc/server/server-call';
 import type { Storages } from '#storage/storages';
 import { cacheMarks } from './cache-marks.ts';
-import type { Exceptions } from './exceptions.ts';
-import { explainCall } from './explain.ts';
-import type { GitCalls } from './git-calls.ts';
-import type { ServerMetrics } from './metrics.ts';
-import { rememberCall } from './running-call.ts';
-import type { RunningCalls } from './top/running-calls.ts';
-import type { Tracing } from './tracing/tracing.ts';
 
 export interface RpcServerParts {
   readonly config: GitalyConfig;

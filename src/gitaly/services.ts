@@ -1,5 +1,12 @@
 import { messageOf } from '#base/gitaly-error';
 import { parseBool } from '#base/go/strconv';
+import { observeApi } from '#calls/logs/api-log';
+import { bitmapCheck } from '#calls/logs/bitmap-check';
+import type { ServerMetrics } from '#calls/metrics';
+import { votesOverBackchannels } from '#calls/reverse-votes';
+import { runningCall } from '#calls/running-call';
+import { traceVariables } from '#calls/tracing/trace-variables';
+import type { Tracing } from '#calls/tracing/tracing';
 import { BundleUris } from '#domain/bundle/bundle-uris';
 import { CommitSigning } from '#domain/commit/commit-signing';
 import { CapabilityAdvertisements } from '#domain/git-service/capability-advertisements';
@@ -15,7 +22,6 @@ import { SigningKeys } from '#domain/signing/signing-keys';
 import { type TransactionHooks, transactionHooks } from '#domain/transactions/transaction-hooks';
 import { Voter } from '#domain/transactions/voter';
 import { FetchAnswers } from '#domain/upload-pack/fetch-answers';
-
 import type { GitalyConfig } from '#platform/config/load-config';
 import type { Logger } from '#platform/log/logger';
 import type { PrivatePrograms } from '#platform/process/private-programs';
@@ -75,18 +81,11 @@ import { SmartHTTPService } from '#wire/gen/smarthttp_pb';
 import { SSHService } from '#wire/gen/ssh_pb';
 import { WikiService } from '#wire/gen/wiki_pb';
 import { servedByGitaly } from '#wire/methods';
-import { observeApi } from './api-log.ts';
-import { bitmapCheck } from './bitmap-check.ts';
 import { openBuckets } from './buckets.ts';
 import { internalApi } from './internal-api.ts';
 import { lfsFilterSettings } from './lfs-filter-settings.ts';
-import type { ServerMetrics } from './metrics.ts';
 import { packServing } from './pack-serving.ts';
-import { votesOverBackchannels } from './reverse-votes.ts';
-import { runningCall } from './running-call.ts';
 import { createAdvertisementCache, createStreamCache } from './stream-caches.ts';
-import { traceVariables } from './tracing/trace-variables.ts';
-import type { Tracing } from './tracing/tracing.ts';
 
 export interface ServiceParts {
   readonly config: GitalyConfig;

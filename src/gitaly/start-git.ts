@@ -1,3 +1,9 @@
+import { observeCommands, observeStarts } from '#calls/cost/command-costs';
+import type { GitCalls } from '#calls/git-calls';
+import type { ServerMetrics } from '#calls/metrics';
+import type { RunningCalls } from '#calls/running-calls';
+import { callVariables } from '#calls/tracing/trace-variables';
+import type { Tracing } from '#calls/tracing/tracing';
 import { Git } from '#git/command/git';
 import { trimMemory } from '#git/command/spawner/trim-memory';
 import type { ControlGroups } from '#platform/cgroups/control-groups';
@@ -6,13 +12,7 @@ import type { Logger } from '#platform/log/logger';
 import { buildInfo } from '#platform/metrics/gitaly-metrics';
 import { alsoRelease } from '#platform/process/idle-memory';
 import { packageVersion } from '#platform/process/version';
-import { observeCommands, observeStarts } from './command-costs.ts';
 import { controlGroupOf } from './control-groups.ts';
-import type { GitCalls } from './git-calls.ts';
-import type { ServerMetrics } from './metrics.ts';
-import type { RunningCalls } from './top/running-calls.ts';
-import { callVariables } from './tracing/trace-variables.ts';
-import type { Tracing } from './tracing/tracing.ts';
 
 const SLOW_SPAWNER =
   'git starts more slowly (each start blocks the server for 1 ms and more), its resource usage is not ' +

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { ServerStatus } from '#gitaly/top/status';
+import type { ServerStatus } from '#calls/top/status';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { type RunResult, run } from '#testkit/run-program';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ServerStatus } from '#gitaly/top/status';
+import type { ServerStatus } from '#calls/top/status';
 import { ageText, renderStatus } from './render-status.ts';
 
 const IDLE: ServerStatus = {

@@ -1,4 +1,4 @@
-import type { CallStatus, ProcessStatus, QueueStatus, ServerStatus } from '#gitaly/top/status';
+import type { CallStatus, ProcessStatus, QueueStatus, ServerStatus } from '#calls/top/status';
 import { textTable } from '../admin/text-table.ts';
 
 type BlockStatus = ServerStatus['blocked'][number];

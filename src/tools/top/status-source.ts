@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import type { ServerStatus } from '#gitaly/top/status';
+import type { ServerStatus } from '#calls/top/status';
 import { loadConfig } from '#platform/config/load-config';
 
 const ANSWER_LIMIT_MS = 10_000;

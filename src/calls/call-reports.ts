@@ -4,7 +4,7 @@ import { BlockedCalls } from '#rpc/server/blocked-calls';
 import { startBurdenLog } from './burden-log.ts';
 import type { ServerMetrics } from './metrics.ts';
 import { runningCall } from './running-call.ts';
-import type { RunningCalls } from './top/running-calls.ts';
+import type { RunningCalls } from './running-calls.ts';
 
 /** Reports costly calls, and those that block the event loop, until it is disposed. */
 export function startCallReports(

@@ -3,9 +3,9 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { dial } from '#client/index';
+import { configFrom, GitalyServer } from '#gitaly/index';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { until } from '#testkit/until';
-import { configFrom, GitalyServer } from './index.ts';
 import type { ServerStatus } from './top/status.ts';
 
 interface Line {

@@ -3,7 +3,7 @@ import type { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import { packageVersion } from '#platform/process/version';
 import type { BlockedCalls } from '#rpc/server/blocked-calls';
 import type { MethodLimits } from '#rpc/server/interceptors/limit-concurrency';
-import type { RunningCalls } from './running-calls.ts';
+import type { RunningCalls } from '../running-calls.ts';
 import type { QueueStatus, ServerStatus } from './status.ts';
 
 export interface StatusSources {

@@ -9,7 +9,7 @@ import { type LoadShedderMetrics, loadShedderMetrics } from '#platform/metrics/l
 import type { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import type { ServerCall } from '#rpc/server/server-call';
 import { LimitErrorSchema } from '#wire/gen/errors_pb';
-import type { CallCost, RunningCalls } from './top/running-calls.ts';
+import type { CallCost, RunningCalls } from './running-calls.ts';
 
 /** Calls that carry it may be shed. With `[load_shedder]` it is on by default, unlike in Gitaly. */
 const TRACK_COMMANDS = 'burdenmonitor_track_commands';

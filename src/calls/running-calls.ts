@@ -1,9 +1,9 @@
 import type { ProcessStart } from '#git/command/process/start-process';
 import { CLIENT_NAME, CLIENT_NAME_OLD, REMOTE_IP, USER_ID, USERNAME } from '#rpc/common/header-names';
 import type { CallStage, ServerCall, ServerInterceptor } from '#rpc/server/server-call';
-import { anonymousBytes } from './anonymous-bytes.ts';
-import { cpuTimeMs } from './cpu-time.ts';
-import type { CallStatus, ProcessStatus } from './status.ts';
+import { anonymousBytes } from './cost/anonymous-bytes.ts';
+import { cpuTimeMs } from './cost/cpu-time.ts';
+import type { CallStatus, ProcessStatus } from './top/status.ts';
 
 /** Calls and processes in one status; of more, the oldest are listed. */
 const MAX_LISTED = 500;

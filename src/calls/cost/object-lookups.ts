@@ -1,6 +1,6 @@
 import type { LookupObserver } from '#git/objects/cat-file/lookup';
 import type { ServerCall } from '#rpc/server/server-call';
-import { runningCall } from './running-call.ts';
+import { runningCall } from '../running-call.ts';
 
 /** Sums of one call; times in milliseconds. */
 interface Sums {

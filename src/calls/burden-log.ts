@@ -1,7 +1,7 @@
 import { messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
 import { isTracked } from './load-shedder.ts';
-import type { CallCost, RunningCalls } from './top/running-calls.ts';
+import type { CallCost, RunningCalls } from './running-calls.ts';
 
 /** Interval of Gitaly's burden monitor. */
 const INTERVAL_MS = 5 * 60 * 1000;

@@ -3,10 +3,10 @@ import type { ProcessObserver, ProcessStats } from '#git/command/process/start-p
 import type { Logger } from '#platform/log/logger';
 import type { CommandLabel, CommandMetrics } from '#platform/metrics/gitaly-metrics';
 import type { ServerCall } from '#rpc/server/server-call';
-import { explainCommand } from './explain.ts';
-import { runningCall } from './running-call.ts';
-import type { RunningCalls } from './top/running-calls.ts';
-import type { Tracing } from './tracing/tracing.ts';
+import { explainCommand } from '../explain.ts';
+import { runningCall } from '../running-call.ts';
+import type { RunningCalls } from '../running-calls.ts';
+import type { Tracing } from '../tracing/tracing.ts';
 
 /**
  * Counts the resource usage of child processes: in the metrics by method and command, and as sums

@@ -1,7 +1,7 @@
 import { messageOf } from '#base/gitaly-error';
 import type { FinishedApiCall } from '#domain/gitlab-api/http-internal-api';
 import type { Logger } from '#platform/log/logger';
-import type { ServerMetrics } from './metrics.ts';
+import type { ServerMetrics } from '../metrics.ts';
 
 /** Counts and logs calls of GitLab's internal API. */
 export function observeApi(metrics: ServerMetrics, logger: Logger): (call: FinishedApiCall) => void {

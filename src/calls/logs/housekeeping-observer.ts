@@ -3,7 +3,7 @@ import type { RepositoryState } from '#domain/housekeeping/repository-state';
 import type { Logger } from '#platform/log/logger';
 import type { HousekeepingMetrics } from '#platform/metrics/housekeeping-metrics';
 import type { Repository } from '#storage/repository';
-import { runningCall } from './running-call.ts';
+import { runningCall } from '../running-call.ts';
 
 /** Writes what maintenance does to the log, with Gitaly's texts and fields, and counts it. */
 export function observeHousekeeping(metrics: HousekeepingMetrics, logger: Logger): HousekeepingObserver {

@@ -18,7 +18,7 @@ import { RepositoryService } from '#wire/gen/repository_pb';
 import { logBurden } from './burden-log.ts';
 import { LoadShedder } from './load-shedder.ts';
 import { rememberCall, runningCall } from './running-call.ts';
-import { RunningCalls } from './top/running-calls.ts';
+import { RunningCalls } from './running-calls.ts';
 
 const OFF = {
   enabled: false,

@@ -5,8 +5,8 @@ import { chooseSpawner } from '#git/command/spawner/choose-spawner';
 import { createLogger } from '#platform/log/logger';
 import { commandMetrics } from '#platform/metrics/gitaly-metrics';
 import { MetricsRegistry } from '#platform/metrics/metrics-registry';
+import { RunningCalls } from '../running-calls.ts';
 import { observeCommands } from './command-costs.ts';
-import { RunningCalls } from './top/running-calls.ts';
 
 test('processes that end by a signal are counted, others count as none', async () => {
   const registry = new MetricsRegistry();

@@ -1,6 +1,6 @@
 import type { InProcessName, InProcessObserver } from '#git/in-process';
 import type { InProcessMetrics } from '#platform/metrics/gitaly-metrics';
-import { runningCall } from './running-call.ts';
+import { runningCall } from '../running-call.ts';
 
 type Counter = ReturnType<InProcessMetrics>;
 
