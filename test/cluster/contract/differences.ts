@@ -2,11 +2,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ReportedTest } from './json-reporter.ts';
 
-const DOCUMENT = join(import.meta.dirname, '../../../docs/cluster-differences.md');
+const DOCUMENT = join(import.meta.dirname, 'differences.md');
 /** A row of a table: something in backticks, and the reason. */
 const ROW = /^\| `(?<key>[^`]+)` +\|/;
 
-/** The differences between a cluster and a single server that docs/cluster-differences.md lists. */
+/** The differences between a cluster and a single server, as listed in differences.md. */
 export class Differences {
   /** Messages with which Praefect refuses a call that a single server refuses differently. */
   readonly #refusals: ReadonlySet<string>;
@@ -14,7 +14,7 @@ export class Differences {
   readonly #fields: ReadonlySet<string>;
   /** Tests by {@link nameOf}. */
   readonly #tests: ReadonlySet<string>;
-  /** Tests that differ or not, as the nodes happen to be fast. */
+  /** Tests whose result depends on the timing of the nodes. */
   readonly #varying: ReadonlySet<string>;
 
   constructor() {
