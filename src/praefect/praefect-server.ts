@@ -126,24 +126,14 @@ export class PraefectServer implements AsyncDisposable {
     );
     const parts = { config, nodes: nodes.byStorage, metrics, logger };
     const backend = building.use(await startBackend(parts, signal));
-    const { isHealthy, onNodeError, onRecorded, queue, router, store } = backend;
+    const { isHealthy, onNodeError, onRecorded, pauses, queue, router, store } = backend;
     if (backend.writeLocks !== undefined)
       transactions.serializeBy(new SerializedWrites(backend.writeLocks, logger));
-    const replicator = building.use(
-      new Replicator({
-        queue,
-        store,
-        nodes: nodes.byStorage,
-        isHealthy,
-        batchSize: config.replication.batchSize,
-        workers: config.replication.parallelStorageProcessingWorkers,
-        observer: metrics.replication,
-        logger: logger.child({ component: 'replicator' }),
-      }),
-    );
+    const replicator = building.use(startReplicator(parts, backend));
     const coordinator = new Coordinator({
       router,
       transactions,
+      pauses,
       metrics,
       logger,
       onNodeError,
@@ -241,6 +231,23 @@ export class PraefectServer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#resources.disposeAsync();
   }
+}
+
+function startReplicator(
+  { config, logger, metrics, nodes }: BackendParts,
+  { isHealthy, pauses, queue, store }: Backend,
+): Replicator {
+  return new Replicator({
+    queue,
+    store,
+    pauses,
+    nodes,
+    isHealthy,
+    batchSize: config.replication.batchSize,
+    workers: config.replication.parallelStorageProcessingWorkers,
+    observer: metrics.replication,
+    logger: logger.child({ component: 'replicator' }),
+  });
 }
 
 async function startBackend(parts: BackendParts, signal: AbortSignal): Promise<Backend> {

@@ -6,6 +6,7 @@ import type { PraefectConfig } from '../config/schema.ts';
 import type { PraefectMetrics } from '../metrics/praefect-metrics.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import type { ReplicationQueue } from '../replication/job.ts';
+import type { WritePauses } from '../replication/write-pauses.ts';
 import type { RepositoryKey, Router } from '../routing/routes.ts';
 import type { LocalHandlers } from '../services/local-handler.ts';
 import type { ReplicaStore } from '../store/replica-store.ts';
@@ -25,6 +26,7 @@ export interface Backend extends AsyncDisposable {
   readonly router: Router;
   readonly store: ReplicaStore;
   readonly queue: ReplicationQueue;
+  readonly pauses: WritePauses;
   /** Services on the state. */
   readonly services: readonly ServedService[];
   /** Methods that are answered here and not on the nodes. */

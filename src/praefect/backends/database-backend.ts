@@ -1,12 +1,14 @@
 import { messageOf } from '#base/gitaly-error';
+import type { Logger } from '#platform/log/logger';
 import { failedChecks } from '../checks/checks.ts';
 import { strategyOf } from '../config/strategy.ts';
 import { directSettings, pooledSettings } from '../database/connection-settings.ts';
 import { Database } from '../database/database.ts';
-import { DatabaseListener } from '../database/listener.ts';
+import { combinedHandler, DatabaseListener } from '../database/listener.ts';
 import { databaseMetrics } from '../metrics/database-metrics.ts';
 import { periodic } from '../repair/periodic.ts';
 import { startRepair } from '../repair/start-repair.ts';
+import { PostgresPauses } from '../replication/postgres-pauses.ts';
 import { PostgresQueue } from '../replication/postgres-queue.ts';
 import { infoService } from '../services/info-service.ts';
 import { Assignments } from '../store/assignments.ts';
@@ -63,10 +65,11 @@ export async function startDatabaseBackend(parts: BackendParts, signal: AbortSig
     logger: logger.child({ component: 'write_locks' }),
     observer: metrics.locks,
   });
+  const pauses = new PostgresPauses(database, logger.child({ component: 'write_pauses' }));
   building.use(
     new DatabaseListener({
       settings: direct,
-      handler: writeLocks,
+      handler: combinedHandler([writeLocks, pauses]),
       logger: logger.child({ component: 'resilient_listener' }),
       count: metrics.locks.listener,
     }),
@@ -83,23 +86,7 @@ export async function startDatabaseBackend(parts: BackendParts, signal: AbortSig
       : repositoryPrimaries(parts, state, building);
   const { handlers, isHealthy, onNodeError, primaryOf, router, store, verifies } = primaries;
   const queue = new PostgresQueue(database, logger.child({ component: 'replication_manager' }));
-  const cleaning = (work: () => Promise<unknown>, text: string) => () =>
-    work().then(
-      () => {},
-      (error) => logger.error({ error: messageOf(error) }, text),
-    );
-  building.use(
-    periodic(
-      cleaning(() => queue.acknowledgeStale(STALE_AFTER_MS), 'background periodical acknowledgement failed'),
-      { intervalMs: STALE_CHECK_MS },
-    ),
-  );
-  building.use(
-    periodic(
-      cleaning(() => queue.removeUnusedLocks(), 'clean-up of replication locks failed'),
-      { intervalMs: LOCK_CLEANUP_MS },
-    ),
-  );
+  cleanQueue(queue, logger, building);
   startRepair(parts, { database, isHealthy, verifies }, building);
   const onRecorded = cache.invalidate.bind(cache);
   await primaries.updated(signal);
@@ -129,6 +116,7 @@ export async function startDatabaseBackend(parts: BackendParts, signal: AbortSig
         timeoutMs,
       }),
     writeLocks,
+    pauses: pauses.pauses,
     databaseMetrics: databaseMetrics({
       database,
       availability,
@@ -141,4 +129,25 @@ export async function startDatabaseBackend(parts: BackendParts, signal: AbortSig
     onNodeError,
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
+}
+
+/** Takes back jobs of Praefects that are gone, and removes locks without jobs. */
+function cleanQueue(queue: PostgresQueue, logger: Logger, resources: AsyncDisposableStack): void {
+  const cleaning = (work: () => Promise<unknown>, text: string) => () =>
+    work().then(
+      () => {},
+      (error) => logger.error({ error: messageOf(error) }, text),
+    );
+  resources.use(
+    periodic(
+      cleaning(() => queue.acknowledgeStale(STALE_AFTER_MS), 'background periodical acknowledgement failed'),
+      { intervalMs: STALE_CHECK_MS },
+    ),
+  );
+  resources.use(
+    periodic(
+      cleaning(() => queue.removeUnusedLocks(), 'clean-up of replication locks failed'),
+      { intervalMs: LOCK_CLEANUP_MS },
+    ),
+  );
 }

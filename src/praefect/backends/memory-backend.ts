@@ -5,6 +5,7 @@ import { ErrorThresholds } from '../elections/error-thresholds.ts';
 import { LocalPrimary } from '../elections/local-primary.ts';
 import { startElections } from '../elections/start-elections.ts';
 import { MemoryQueue } from '../replication/memory-queue.ts';
+import { WritePauses } from '../replication/write-pauses.ts';
 import { PathRouter } from '../routing/path-router.ts';
 import { MemoryStore } from '../store/memory-store.ts';
 import type { Backend, BackendParts } from './backend.ts';
@@ -29,6 +30,7 @@ export async function startMemoryBackend(parts: BackendParts): Promise<Backend> 
     router: new PathRouter(elections, store.records()),
     store,
     queue: new MemoryQueue(),
+    pauses: new WritePauses(),
     services: [],
     handlers: new Map(),
     isHealthy: (node) => elections.get(node.config.virtualStorage)?.isHealthy(node) ?? false,

@@ -4,6 +4,7 @@ import type { HandlerContext } from '#rpc/server/handler';
 import type { MethodInfo } from '#wire/method-info';
 import type { PraefectMetrics } from '../metrics/praefect-metrics.ts';
 import type { TransactionMetrics } from '../metrics/transaction-metrics.ts';
+import type { WritePauses } from '../replication/write-pauses.ts';
 import type { RepositoryKey, Router } from '../routing/routes.ts';
 import type { Transactions } from '../transactions/transactions.ts';
 import type { RecordWrite } from './write-finalizer.ts';
@@ -16,6 +17,7 @@ interface CallMetrics extends Pick<PraefectMetrics, 'countRead'> {
 export interface CallParts {
   readonly router: Router;
   readonly transactions: Transactions;
+  readonly pauses: Pick<WritePauses, 'write'>;
   readonly metrics: CallMetrics;
   readonly logger: Logger;
   /** Runs after each write. */

@@ -28,12 +28,16 @@ interface Write extends RepositoryCall {
   readonly hint: string | undefined;
   /** `undefined` if the nodes do not vote. */
   readonly transaction: Transaction | undefined;
+  /** Disposed when the write is recorded. */
+  readonly running: Disposable;
 }
 
 /** Sends a write to the primary and all replicas that are up to date, which vote on it. */
 export async function planWrite(parts: CallParts, call: RepositoryCall): Promise<ProxyPlan> {
   const { context, method, repository, request } = call;
-  const { metrics, router, transactions } = parts;
+  const { metrics, pauses, router, transactions } = parts;
+  using entered = new DisposableStack();
+  entered.use(await pauses.write(repository, context.signal));
   const change = await changeBy(method, repository, router);
   const hint = partitioningHint(method, request, context);
   const additionalPath = method.additionalRepository(request)?.relativePath ?? hint;
@@ -63,7 +67,7 @@ export async function planWrite(parts: CallParts, call: RepositoryCall): Promise
     );
     metrics.transactions.countVoters(repository.virtualStorage, 1 + secondaries.length);
   }
-  return writePlan(parts, { ...call, route, change, hint, transaction });
+  return writePlan(parts, { ...call, route, change, hint, transaction, running: entered.move() });
 }
 
 /** A copy or a restoration onto a repository that exists is an update. */
@@ -73,7 +77,7 @@ async function changeBy(method: MethodInfo, repository: RepositoryKey, router: R
 }
 
 function writePlan({ logger, recordWrite, transactions }: CallParts, write: Write): ProxyPlan {
-  const { change, context, hint, method, repository, request, route, transaction } = write;
+  const { change, context, hint, method, repository, request, route, running, transaction } = write;
   const errors = new Map<string, unknown>();
   const destination = (node: GitalyNode, isPrimary: boolean): Destination => {
     const metadata = outgoingMetadata(context, repository.virtualStorage);
@@ -114,6 +118,7 @@ function writePlan({ logger, recordWrite, transactions }: CallParts, write: Writ
       isBegun: () => transaction.hasCommitted && !hasFailed(errors.get(route.primary.storage)),
     }),
     finish: async () => {
+      using _ = running;
       if (transaction !== undefined) transactions.finish(transaction, proxiedCallFields(context));
       await recordWrite({ change, method, repository, route, errors, transaction, context });
     },

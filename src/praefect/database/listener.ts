@@ -17,6 +17,21 @@ export interface ListenerHandler {
   notified(channel: string, payload: string): void;
 }
 
+/** Combines handlers of different channels, for one connection. */
+export function combinedHandler(handlers: readonly ListenerHandler[]): ListenerHandler {
+  return {
+    channels: handlers.flatMap(({ channels }) => channels),
+    connected: () => {
+      for (const handler of handlers) handler.connected();
+    },
+    disconnected: () => {
+      for (const handler of handlers) handler.disconnected();
+    },
+    notified: (channel, payload) =>
+      handlers.find(({ channels }) => channels.includes(channel))?.notified(channel, payload),
+  };
+}
+
 export interface DatabaseListenerOptions {
   readonly settings: ConnectionSettings;
   readonly handler: ListenerHandler;

@@ -6,6 +6,14 @@ import type { ReplicationJob } from './job.ts';
 /** Reason of a target that may not share objects with the pool. */
 const OTHER_PARTITION = 'repositories are in different partitions';
 
+export interface CopyOptions {
+  readonly source: GitalyNode;
+  readonly target: GitalyNode;
+  /** Path on the disks of both. */
+  readonly replicaPath: string;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
  * Copies a repository from one node to another, and links the copy to the same object pool.
  *
@@ -13,7 +21,7 @@ const OTHER_PARTITION = 'repositories are in different partitions';
  */
 export async function copyRepository(
   { correlationId }: ReplicationJob,
-  { source, target, replicaPath }: { source: GitalyNode; target: GitalyNode; replicaPath: string },
+  { replicaPath, signal, source, target }: CopyOptions,
 ): Promise<'copied' | 'invalid-source'> {
   const { address, token } = source.config;
   const from = { storageName: source.storage, relativePath: replicaPath };
@@ -21,7 +29,8 @@ export async function copyRepository(
   const metadata = gitalyServers({
     [source.storage]: { address, ...(token === undefined ? {} : { token }) },
   });
-  const options = { correlationId, metadata };
+  const ending = { correlationId, ...(signal && { signal }) };
+  const options = { ...ending, metadata };
   try {
     await target.connection.repository.replicateRepository({ repository: to, source: from }, options);
   } catch (error) {
@@ -29,17 +38,17 @@ export async function copyRepository(
     throw error;
   }
   const [sourcePool, targetPool] = await Promise.all([
-    source.connection.objectPool.getObjectPool({ repository: from }, { correlationId }),
-    target.connection.objectPool.getObjectPool({ repository: to }, { correlationId }),
+    source.connection.objectPool.getObjectPool({ repository: from }, ending),
+    target.connection.objectPool.getObjectPool({ repository: to }, ending),
   ]);
   const wanted = sourcePool.objectPool?.repository?.relativePath;
   if (wanted === targetPool.objectPool?.repository?.relativePath) return 'copied';
   if (targetPool.objectPool !== undefined)
-    await target.connection.objectPool.disconnectGitAlternates({ repository: to }, { correlationId });
+    await target.connection.objectPool.disconnectGitAlternates({ repository: to }, ending);
   if (wanted !== undefined) {
     const objectPool = { repository: { storageName: target.storage, relativePath: wanted } };
     await target.connection.objectPool
-      .linkRepositoryToObjectPool({ repository: to, objectPool }, { correlationId })
+      .linkRepositoryToObjectPool({ repository: to, objectPool }, ending)
       .catch(ignoreOtherPartition);
   }
   return 'copied';

@@ -16,6 +16,7 @@ import type { JobEnd, ReplicationJob, ReplicationQueue } from './job.ts';
 import { MemoryQueue } from './memory-queue.ts';
 import { PostgresQueue } from './postgres-queue.ts';
 import { Replicator } from './replicator.ts';
+import { WritePauses } from './write-pauses.ts';
 
 const virtualStorage = 'default';
 const job: ReplicationJob = {
@@ -80,6 +81,7 @@ async function start({
       await using _replicator = new Replicator({
         queue,
         store,
+        pauses: new WritePauses(),
         nodes: new Map([[virtualStorage, nodes]]),
         isHealthy,
         batchSize: 10,

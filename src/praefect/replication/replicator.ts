@@ -5,9 +5,10 @@ import type { Logger } from '#platform/log/logger';
 import type { ReplicationObserver } from '../metrics/replication-metrics.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import type { ReplicaStore } from '../store/replica-store.ts';
-import { copyRepository } from './copy-repository.ts';
+import { catchUp } from './catch-up.ts';
 import { type DequeuedJob, endOfFailed, type JobEnd, type ReplicationQueue } from './job.ts';
 import { TargetRing } from './target-ring.ts';
+import type { WritePauses } from './write-pauses.ts';
 
 /** Shorter than the minute after which others take the job. */
 const ACKNOWLEDGE_LIMIT_MS = 30_000;
@@ -19,6 +20,7 @@ const FINISHED = 'replication job processing finished';
 export interface ReplicatorParts {
   readonly queue: ReplicationQueue;
   readonly store: ReplicaStore;
+  readonly pauses: WritePauses;
   /** Nodes by virtual storage. */
   readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
   readonly isHealthy: (node: GitalyNode) => boolean;
@@ -136,31 +138,11 @@ export class Replicator implements AsyncDisposable {
   }
 
   async #copy(job: DequeuedJob, target: GitalyNode, fields: Record<string, string>): Promise<void> {
-    const { logger, nodes, store } = this.#parts;
+    const { logger, nodes, pauses, store } = this.#parts;
     const source = nodes.get(job.virtualStorage)?.find(({ storage }) => storage === job.source);
     if (source === undefined) throw new Error(`no node for source storage ${JSON.stringify(job.source)}`);
-    // Read before the copy, which may contain more than this.
-    const plan = await store.planCopy(job);
-    if (plan === undefined) {
-      logger.info(fields, 'repository was removed, skipping replication job');
-      return;
-    }
-    if (plan.target >= 0 && plan.target >= plan.source) {
-      logger.info(
-        fields,
-        plan.target === plan.source
-          ? 'target repository already on the same generation, skipping replication job'
-          : 'repository downgrade prevented',
-      );
-      return;
-    }
-    const outcome = await copyRepository(job, { source, target, replicaPath: plan.replicaPath });
-    if (outcome === 'invalid-source') {
-      await store.removeInvalidSource(job);
-      logger.info(fields, 'invalid repository record removed');
-      return;
-    }
-    if (plan.source >= 0) await store.recordCopy(job, plan.source);
+    const isStopped = (): boolean => this.#isStopped;
+    await catchUp({ store, pauses, source, target, logger: logger.child(fields), isStopped }, job);
   }
 
   async #remove(job: DequeuedJob, target: GitalyNode, fields: Record<string, string>): Promise<void> {

@@ -25,8 +25,6 @@ const STRATEGIES = Array.from(
 const AVAILABLE_MS = extent('CLUSTER_AVAILABLE_MS', { short: 15_000, long: 5000 });
 const RECOVERY_MS = 150_000;
 const PAUSE_MS = 100;
-/** Between two writes: a node that is behind catches up only when nothing is written for a while. */
-const CATCH_UP_MS = 2000;
 
 type Point = keyof typeof VOTE_POINTS;
 type Victim = 'the primary' | 'a secondary' | 'a Praefect';
@@ -119,7 +117,7 @@ async function primaryOfWhole({ praefect, pushers }: Setting): Promise<string> {
   await until(
     async () => {
       await pushers[1].push(0);
-      if (primary === undefined) await delay(CATCH_UP_MS);
+      if (primary === undefined) await delay(PAUSE_MS);
       return primary !== undefined;
     },
     () => `all nodes take part: ${pushers[1].lastError}`,

@@ -1,0 +1,89 @@
+import type { Logger } from '#platform/log/logger';
+import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import type { ReplicaStore } from '../store/replica-store.ts';
+import { copyRepository } from './copy-repository.ts';
+import type { ReplicationJob } from './job.ts';
+import { PAUSE_LIMIT_MS, type WritePauses } from './write-pauses.ts';
+
+/** Copies in a row that writes may outrun. After that another job may make the next. */
+const MAX_COPIES = 4;
+/** A pause comes after as many copies: most repositories rest now and then. */
+const COPIES_BEFORE_PAUSE = 2;
+/** A copy that took longer does not fit into a pause with certainty. */
+const MAX_PAUSED_COPY_MS = PAUSE_LIMIT_MS / 2;
+
+export interface CatchUpParts {
+  readonly store: ReplicaStore;
+  readonly pauses: WritePauses;
+  readonly source: GitalyNode;
+  readonly target: GitalyNode;
+  /** With the fields of the job. */
+  readonly logger: Logger;
+  /** Ends the work after the copy that runs. */
+  readonly isStopped: () => boolean;
+}
+
+/** `behind`: writes came between the copy's begin and its end. */
+type CopyEnd = 'done' | 'behind';
+
+/**
+ * Copies the source of a job to its target until the target has what the source has. Each copy is
+ * smaller than the one before. When writes outrun two of them, the writes are paused for the next.
+ */
+export async function catchUp(parts: CatchUpParts, job: ReplicationJob): Promise<void> {
+  for (let count = 1; count <= MAX_COPIES && !parts.isStopped(); count++) {
+    const startedAtMs = performance.now();
+    if ((await copy(parts, job)) === 'done') return;
+    const tookMs = performance.now() - startedAtMs;
+    if (count < COPIES_BEFORE_PAUSE || tookMs > MAX_PAUSED_COPY_MS) continue;
+    await copyInPause(parts, job);
+    return;
+  }
+}
+
+/** Copies once more, and again for the writes that were already running. */
+async function copyInPause(parts: CatchUpParts, job: ReplicationJob): Promise<void> {
+  const startedAtMs = performance.now();
+  await using pause = await parts.pauses.pause(job);
+  let end: CopyEnd = 'behind';
+  try {
+    while (end === 'behind' && !pause.signal.aborted) end = await copy(parts, job, pause.signal);
+  } catch (error) {
+    // Too late: the write that came between has queued another job.
+    if (!pause.signal.aborted) throw error;
+  }
+  const pauseMs = Math.round(performance.now() - startedAtMs);
+  parts.logger.info({ pause_ms: pauseMs, is_current: end === 'done' }, 'writes were paused for a copy');
+}
+
+async function copy(
+  { logger, source, store, target }: CatchUpParts,
+  job: ReplicationJob,
+  signal?: AbortSignal,
+): Promise<CopyEnd> {
+  // Read before the copy, which may contain more than this.
+  const plan = await store.planCopy(job);
+  if (plan === undefined) {
+    logger.info({}, 'repository was removed, skipping replication job');
+    return 'done';
+  }
+  if (plan.target >= 0 && plan.target >= plan.source) {
+    logger.info(
+      {},
+      plan.target === plan.source
+        ? 'target repository already on the same generation, skipping replication job'
+        : 'repository downgrade prevented',
+    );
+    return 'done';
+  }
+  const outcome = await copyRepository(job, { source, target, replicaPath: plan.replicaPath, signal });
+  if (outcome === 'invalid-source') {
+    await store.removeInvalidSource(job);
+    logger.info({}, 'invalid repository record removed');
+    return 'done';
+  }
+  if (plan.source < 0) return 'done';
+  await store.recordCopy(job, plan.source);
+  const after = await store.planCopy(job);
+  return after !== undefined && after.source > after.target ? 'behind' : 'done';
+}

@@ -1,0 +1,132 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { abortable } from '#base/abortable';
+import type { RepositoryKey } from '../routing/routes.ts';
+
+/** Longest time for which one pause holds writes back. */
+export const PAUSE_LIMIT_MS = 4000;
+/** Longest wait of a pause for the writes that run when it begins. Some take minutes. */
+const RUNNING_LIMIT_MS = 1000;
+
+export interface WritePausesOptions {
+  /** Needed if there are other Praefects. */
+  readonly announce?: AnnouncePause;
+  /** Default: 4 s. */
+  readonly limitMs?: number;
+  /** Default: 1 s. */
+  readonly runningLimitMs?: number;
+}
+
+/** Holds back the writes of this process until it is disposed, or its time is over. */
+export interface Hold extends Disposable {
+  readonly ended: Promise<void>;
+}
+
+/** A pause of the writes to a repository. */
+export interface WritePause extends AsyncDisposable {
+  /** Aborted when its time is over: the writes go on. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Has the other Praefects hold back writes, by the key of a repository. Disposing the result ends
+ * that and never rejects. They also go on by themselves when the time of a pause is over.
+ *
+ * @throws when they cannot be notified.
+ */
+export type AnnouncePause = (key: string) => Promise<AsyncDisposable>;
+
+/**
+ * Holds back the writes to a repository for a short time, so that a copy of it is up to date when
+ * it ends. Correctness does not depend on it: a write that is not held back makes the copy outdated
+ * as before.
+ */
+export class WritePauses {
+  readonly #announce: AnnouncePause | undefined;
+  readonly #limitMs: number;
+  readonly #runningLimitMs: number;
+  /** Pauses by the key of their repository. */
+  readonly #holds = new Map<string, Set<Promise<void>>>();
+  /** Writes that run in this process, by the key of their repository. */
+  readonly #writes = new Map<string, Set<Promise<void>>>();
+
+  constructor({
+    announce,
+    limitMs = PAUSE_LIMIT_MS,
+    runningLimitMs = RUNNING_LIMIT_MS,
+  }: WritePausesOptions = {}) {
+    this.#announce = announce;
+    this.#limitMs = limitMs;
+    this.#runningLimitMs = runningLimitMs;
+  }
+
+  /**
+   * Begins a write: waits for the pauses that there are now. Dispose the result when the write is
+   * recorded.
+   *
+   * @throws the signal's reason when it is aborted.
+   */
+  async write(repository: RepositoryKey, signal: AbortSignal): Promise<Disposable> {
+    const key = keyOf(repository);
+    const holds = this.#holds.get(key);
+    if (holds !== undefined) await abortable(Promise.all(holds), signal);
+    return add(this.#writes, key);
+  }
+
+  /**
+   * Holds back new writes to a repository, here and in other Praefects, until disposed or for the
+   * limit. Returns when the writes of this process have ended, or after a second.
+   *
+   * @throws as {@link AnnouncePause}.
+   */
+  async pause(repository: RepositoryKey): Promise<WritePause> {
+    const key = keyOf(repository);
+    await using building = new AsyncDisposableStack();
+    const signal = AbortSignal.timeout(this.#limitMs);
+    building.use(this.hold(key));
+    if (this.#announce !== undefined) building.use(await this.#announce(key));
+    await endOfAll(this.#writes.get(key) ?? [], this.#runningLimitMs);
+    const resources = building.move();
+    return { signal, [Symbol.asyncDispose]: () => resources.disposeAsync() };
+  }
+
+  /** Holds back new writes of this process. */
+  hold(key: string): Hold {
+    const hold = add(this.#holds, key);
+    const timer = setTimeout(() => hold[Symbol.dispose](), this.#limitMs).unref();
+    return {
+      ended: hold.ended,
+      [Symbol.dispose]: () => {
+        clearTimeout(timer);
+        hold[Symbol.dispose]();
+      },
+    };
+  }
+}
+
+/** Adds a promise under a key. Disposing the result removes and resolves it. */
+function add(all: Map<string, Set<Promise<void>>>, key: string): Hold {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const present = all.get(key) ?? new Set();
+  all.set(key, present.add(promise));
+  return {
+    ended: promise,
+    [Symbol.dispose]: () => {
+      resolve();
+      present.delete(promise);
+      if (present.size === 0 && all.get(key) === present) all.delete(key);
+    },
+  };
+}
+
+async function endOfAll(writes: Iterable<Promise<void>>, limitMs: number): Promise<void> {
+  const waiting = new AbortController();
+  const limit = delay(limitMs, undefined, { signal: waiting.signal }).catch(() => {});
+  await Promise.race([Promise.all(writes), limit]);
+  waiting.abort();
+}
+
+/** Short, as notifications of the database have at most 8000 bytes. */
+function keyOf({ virtualStorage, relativePath }: RepositoryKey): string {
+  return createHash('sha256').update(`${virtualStorage}\0${relativePath}`).digest('hex');
+}
