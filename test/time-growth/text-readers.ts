@@ -1,6 +1,7 @@
 import { parseUrl, urlProblem } from '#base/go/net/url';
 import { quote } from '#base/go/quote';
 import { GoRegexp } from '#base/go/regexp/go-regexp';
+import { LoopSlice } from '#base/loop-turns';
 import { isGenerated } from '#domain/generated/is-generated';
 import { checkConfigKeys, parseConfigOptions } from '#domain/git-service/config-options';
 import { interpreterOf } from '#domain/languages/interpreter';
@@ -40,8 +41,12 @@ export function textReaders(): Target[] {
     parse: (input) => read(input.toString()),
   });
   return [
-    target('wordsOf', ['MIT License\n\nCopyright (c) 2020 Me\n\nPermission is granted'], wordsOf),
-    target('matchLicense', ['https://opensource.org/licenses/MIT and more'], matchLicense),
+    target('wordsOf', ['MIT License\n\nCopyright (c) 2020 Me\n\nPermission is granted'], (text) => [
+      ...wordsOf(text),
+    ]),
+    target('matchLicense', ['https://opensource.org/licenses/MIT and more'], (text) =>
+      matchLicense(text, { slice: new LoopSlice() }),
+    ),
     target('isLicenseFile', ['LICENSE-MIT.txt'], isLicenseFile),
     target('GoRegexp', ['(a|b)*[a-z]{2,3}(?i)x'], (text) => new GoRegexp(text)),
     target('urlProblem', ['https://user:pass@host:80/path?query#part'], urlProblem),

@@ -61,7 +61,7 @@ export async function findLicense(
     await slice.pause(signal);
     firstPath ??= file.path;
     const isCanonical = isCanonicalName(entry.name.toString());
-    for (const match of await matchLicense(file.text))
+    for (const match of await matchLicense(file.text, { slice, signal }))
       candidates.push({ ...match, path: file.path, isCanonical });
   }
   const [best] = candidates.sort(byPreference);

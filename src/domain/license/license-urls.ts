@@ -1,11 +1,16 @@
+import type { LoopSlice } from '#base/loop-turns';
 import type { License } from './license-data.ts';
 
-/** Addresses without their schemes, by the list that they are from. */
-const known = new WeakMap<readonly License[], ReadonlyMap<string, License>>();
+/** Addresses without their schemes, and their lengths, the largest first. */
+interface Addresses {
+  readonly licenses: ReadonlyMap<string, License>;
+  readonly lengths: readonly number[];
+}
+
+/** Addresses by the list that they are from. */
+const known = new WeakMap<readonly License[], Addresses>();
 /** Longer ones are none of a license. */
 const ADDRESS = /:\/\/[^\s<>"'`]{1,200}/g;
-/** Length of `://a.b/`, below which nothing is an address. */
-const MIN_LENGTH = 7;
 /** Texts with more addresses are lists of something else. */
 const MAX_ADDRESSES = 1000;
 
@@ -13,7 +18,11 @@ const MAX_ADDRESSES = 1000;
  * Returns the licenses whose addresses a text has, possibly followed by more: a file often names a
  * license by its address instead of repeating its text.
  */
-export function licensesByUrl(text: string, licenses: readonly License[]): Set<License> {
+export async function licensesByUrl(
+  text: string,
+  licenses: readonly License[],
+  { slice, signal }: { readonly slice: LoopSlice; readonly signal?: AbortSignal | undefined },
+): Promise<Set<License>> {
   const addresses = addressesOf(licenses);
   const found = new Set<License>();
   let seen = 0;
@@ -21,27 +30,30 @@ export function licensesByUrl(text: string, licenses: readonly License[]): Set<L
     if (++seen > MAX_ADDRESSES) break;
     const license = longestPrefix(address, addresses);
     if (license !== undefined) found.add(license);
+    if (slice.isOver) await slice.pause(signal);
   }
   return found;
 }
 
-function longestPrefix(address: string, addresses: ReadonlyMap<string, License>): License | undefined {
-  for (let end = address.length; end > MIN_LENGTH; end--) {
-    const license = addresses.get(address.slice(0, end));
+function longestPrefix(address: string, { licenses, lengths }: Addresses): License | undefined {
+  for (const length of lengths) {
+    const license = length > address.length ? undefined : licenses.get(address.slice(0, length));
     if (license !== undefined) return license;
   }
   return undefined;
 }
 
-function addressesOf(licenses: readonly License[]): ReadonlyMap<string, License> {
+function addressesOf(licenses: readonly License[]): Addresses {
   const cached = known.get(licenses);
   if (cached !== undefined) return cached;
-  const addresses = new Map<string, License>();
+  const byAddress = new Map<string, License>();
   for (const license of licenses) {
     const address = license.url.replace(/^[a-z]+(?=:\/\/)/, '').replace(/\/legalcode$/, '');
-    if (address.startsWith('://')) addresses.set(address, license);
-    if (license.isCommon) addresses.set(`://opensource.org/licenses/${license.id}`, license);
+    if (address.startsWith('://')) byAddress.set(address, license);
+    if (license.isCommon) byAddress.set(`://opensource.org/licenses/${license.id}`, license);
   }
+  const lengths = [...new Set(Array.from(byAddress.keys(), (address) => address.length))];
+  const addresses = { licenses: byAddress, lengths: lengths.sort((a, b) => b - a) };
   known.set(licenses, addresses);
   return addresses;
 }

@@ -1,7 +1,8 @@
+import type { LoopSlice } from '#base/loop-turns';
 import { allLicenses, type License } from './license-data.ts';
 import { licensesByUrl } from './license-urls.ts';
 import { wordsOf } from './normalize.ts';
-import { resemblance, SKETCH_SIZE, sketchOf } from './sketch.ts';
+import { resemblance, SKETCH_SIZE, type Sketch, Sketcher } from './sketch.ts';
 
 export interface LicenseMatch {
   readonly license: License;
@@ -21,6 +22,8 @@ const RARE_ESTIMATE = 0.95;
 /** Gitaly 19.0 takes the text of ISC for that of 0BSD, which has one sentence less. */
 const REPLACED: Readonly<Record<string, string>> = { ISC: '0BSD' };
 
+/** Words between two readings of the clock; each takes a microsecond. */
+const WORDS_PER_LOOK = 256;
 /** Confidence of an address, which leaves no doubt. */
 const BY_URL = 1;
 /**
@@ -40,12 +43,19 @@ const ONLY: Readonly<Record<string, { readonly name: string; readonly isText: (t
     },
   };
 
+/** The slice of a comparison, after which others have their turns. */
+export interface MatchOptions {
+  readonly slice: LoopSlice;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Returns the licenses that a text resembles or names by their addresses, in no order. */
-export async function matchLicense(text: string): Promise<LicenseMatch[]> {
-  const sketch = sketchOf(wordsOf(text));
+export async function matchLicense(text: string, options: MatchOptions): Promise<LicenseMatch[]> {
+  const sketch = await sketchInTurns(text, options);
   const isEstimate = sketch.length === SKETCH_SIZE;
   const licenses = await allLicenses();
-  const byUrl = licensesByUrl(text, licenses);
+  const byUrl = await licensesByUrl(text, licenses, options);
+  await options.slice.pause(options.signal);
   const matches = licenses.flatMap((license) => {
     const factor = isEstimate ? (license.isCommon ? ESTIMATE : RARE_ESTIMATE) : 1;
     const confidence = resemblance(sketch, license.sketch) * factor;
@@ -57,6 +67,16 @@ export async function matchLicense(text: string): Promise<LicenseMatch[]> {
     return [{ license: isOnly ? only(named) : named, confidence }];
   });
   return [...matches, ...Array.from(byUrl, (license) => ({ license: only(license), confidence: BY_URL }))];
+}
+
+async function sketchInTurns(text: string, { slice, signal }: MatchOptions): Promise<Sketch> {
+  const sketcher = new Sketcher();
+  let count = 0;
+  for (const word of wordsOf(text)) {
+    sketcher.add(word);
+    if (++count % WORDS_PER_LOOK === 0) await slice.pause(signal);
+  }
+  return sketcher.sketch();
 }
 
 /** The name of the GPL without "or later"; other licenses unchanged. */

@@ -1,5 +1,6 @@
+const LINE_FEED = /\n/g;
 /** Ends of lines for expressions of JavaScript, besides the line feed. */
-const LINE_END = /[\r\u2028\u2029]/;
+const OTHER_LINE_END = /[\r\u2028\u2029]/g;
 /** First character of a word. */
 const WORD = /\w/;
 /**
@@ -8,30 +9,68 @@ const WORD = /\w/;
  */
 const TITLE = /^(?:the )?[\w ."'-]{0,40}\blicen[cs]e\b[\w ."'()-]{0,30}$/i;
 const MAX_TITLE_LENGTH = 81;
-/** Parts of a line that names an owner, or has a place for one. */
-const OWNER_MARK = /\d{4}|©|\(c\)|[<[{]/gi;
-const NO_WORD = /[^a-z0-9]+/;
+/** Marks of an owner, or of a place for one: a year, `(c)`, and these signs. */
+const OWNER_SIGNS = new Set(Buffer.from('©<[{', 'latin1'));
+const YEAR_DIGITS = 4;
+const [DIGIT_0, DIGIT_9, PARENTHESIS] = [0x30, 0x39, 0x29];
+const COMPARED_WORD = /[a-z0-9]+/g;
 /** Spellings that the SPDX guidelines treat as equal. */
-const EQUAL: Readonly<Record<string, string>> = { licence: 'license', licences: 'licenses', https: 'http' };
+const EQUAL: ReadonlyMap<string, string> = new Map([
+  ['licence', 'license'],
+  ['licences', 'licenses'],
+  ['https', 'http'],
+]);
 
 /**
- * Returns the words by which license texts are compared: without case, punctuation, layout, lines
- * about owners, and a title.
+ * Yields the words by which license texts are compared: without case, punctuation, layout, lines
+ * about owners, and a title. For each line it also yields an empty word: the time between two words
+ * is short for every text, so a caller can give turns to others.
  *
  * @see https://spdx.github.io/spdx-spec/v2.3/license-matching-guidelines-and-templates/
  */
-export function wordsOf(text: string): string[] {
+export function* wordsOf(text: string): Generator<string, void, undefined> {
   const start = text.trimStart();
-  const [first = ''] = start.split('\n', 1);
-  const body = first.split(LINE_END).some(isTitle) ? start.slice(first.length) : start;
-  return body
-    .split('\n')
-    .map(withoutOwners)
-    .join('\n')
-    .toLowerCase()
-    .split(NO_WORD)
-    .filter((word) => word !== '')
-    .map((word) => (Object.hasOwn(EQUAL, word) ? (EQUAL[word] ?? word) : word));
+  const [first = ''] = piecesOf(start, LINE_FEED);
+  let hasTitle = false;
+  for (const part of piecesOf(first, OTHER_LINE_END)) {
+    hasTitle ||= isTitle(part);
+    yield '';
+  }
+  for (const line of piecesOf(hasTitle ? start.slice(first.length) : start, LINE_FEED)) {
+    const lastMark = lastOwnerMark(line);
+    let at = 0;
+    for (const part of piecesOf(line, OTHER_LINE_END)) {
+      yield '';
+      if (!isNotice(part, lastMark - at)) yield* wordsOfPart(part);
+      at += part.length + 1;
+    }
+  }
+}
+
+/** Yields the parts of a text between separators of one character. */
+function* piecesOf(text: string, separator: RegExp): Generator<string, void, undefined> {
+  let start = 0;
+  for (;;) {
+    // Others may have used the expression since the last part.
+    separator.lastIndex = start;
+    if (!separator.test(text)) break;
+    const end = separator.lastIndex;
+    yield text.slice(start, end - 1);
+    start = end;
+  }
+  yield text.slice(start);
+}
+
+function* wordsOfPart(part: string): Generator<string, void, undefined> {
+  const lower = part.toLowerCase();
+  let at = 0;
+  for (;;) {
+    COMPARED_WORD.lastIndex = at;
+    const word = COMPARED_WORD.exec(lower)?.[0];
+    if (word === undefined) return;
+    at = COMPARED_WORD.lastIndex;
+    yield EQUAL.get(word) ?? word;
+  }
 }
 
 function isTitle(line: string): boolean {
@@ -39,22 +78,28 @@ function isTitle(line: string): boolean {
   return start !== -1 && line.length - start <= MAX_TITLE_LENGTH && TITLE.test(line.slice(start));
 }
 
-/**
- * Removes the parts of a line that begin like a copyright notice and have an owner's mark behind
- * that. A carriage return separates parts, but the mark may be in a later one.
- */
-function withoutOwners(line: string): string {
-  let lastMark = -1;
-  for (const { index } of line.matchAll(OWNER_MARK)) lastMark = index;
-  if (lastMark === -1) return line;
-  let start = 0;
-  const kept: string[] = [];
-  for (const part of line.split(LINE_END)) {
-    const notice = endOfNotice(part);
-    if (notice === undefined || start + notice > lastMark) kept.push(part);
-    start += part.length + 1;
+/** Returns where the last mark of an owner in a line begins; -1 without one. */
+function lastOwnerMark(line: string): number {
+  let digits = 0;
+  for (let at = line.length - 1; at >= 0; at--) {
+    const code = line.charCodeAt(at);
+    digits = code >= DIGIT_0 && code <= DIGIT_9 ? digits + 1 : 0;
+    if (digits === YEAR_DIGITS || OWNER_SIGNS.has(code)) return at;
+    if (code === PARENTHESIS && line.slice(Math.max(0, at - 2), at).toLowerCase() === '(c') return at - 2;
   }
-  return kept.join('\r');
+  return -1;
+}
+
+/**
+ * Reports whether a part of a line begins like a copyright notice and has an owner's mark behind
+ * that. A carriage return separates parts, but the mark may be in a later one.
+ *
+ * @param lastMark position of the last mark, relative to the part; negative if it is before it.
+ */
+function isNotice(part: string, lastMark: number): boolean {
+  if (lastMark < 0) return false;
+  const end = endOfNotice(part);
+  return end !== undefined && end <= lastMark;
 }
 
 /** Returns where the first sign of a copyright at the start of a part ends. */

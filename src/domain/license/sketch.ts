@@ -7,18 +7,49 @@ export type Sketch = Uint32Array;
  */
 export const SKETCH_SIZE = 256;
 const WORDS_TOGETHER = 3;
+/** Hashes that are collected before all but the smallest ones are dropped. */
+const MAX_HASHES = 16 * SKETCH_SIZE;
 /** Hashes have 24 bits, which four characters of base64 hold. */
 const HASH_BITS = 24;
 /** Parameters of FNV-1a. @see http://www.isthe.com/chongo/tech/comp/fnv/ */
 const FNV_OFFSET = 0x811c9dc5;
 const FNV_PRIME = 0x01000193;
 
-/** Returns the sketch of a text. */
-export function sketchOf(words: readonly string[]): Sketch {
-  const hashes = new Set<number>();
-  for (let at = 0; at + WORDS_TOGETHER <= words.length; at++)
-    hashes.add(hashOf(words.slice(at, at + WORDS_TOGETHER).join(' ')));
-  return Uint32Array.from(hashes).sort().slice(0, SKETCH_SIZE);
+/** Returns the sketch of a text. Empty words do not count. */
+export function sketchOf(words: Iterable<string>): Sketch {
+  const sketcher = new Sketcher();
+  for (const word of words) sketcher.add(word);
+  return sketcher.sketch();
+}
+
+/** Makes the sketch of a text whose words come one by one. */
+export class Sketcher {
+  readonly #words: string[] = [];
+  #hashes = new Set<number>();
+  /** Larger hashes are not among the smallest ones. */
+  #largest = Number.POSITIVE_INFINITY;
+
+  /** Adds the next word. Empty ones do not count. */
+  add(word: string): void {
+    if (word === '') return;
+    this.#words.push(word);
+    if (this.#words.length < WORDS_TOGETHER) return;
+    const hash = hashOf(this.#words.join(' '));
+    this.#words.shift();
+    if (hash > this.#largest) return;
+    this.#hashes.add(hash);
+    if (this.#hashes.size > MAX_HASHES) this.#keepSmallest();
+  }
+
+  sketch(): Sketch {
+    return Uint32Array.from(this.#hashes).sort().slice(0, SKETCH_SIZE);
+  }
+
+  #keepSmallest(): void {
+    const smallest = this.sketch();
+    this.#hashes = new Set(smallest);
+    this.#largest = smallest.at(-1) ?? this.#largest;
+  }
 }
 
 /**

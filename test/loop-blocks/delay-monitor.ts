@@ -1,0 +1,31 @@
+/**
+ * Measures how long the event loop of a server is blocked. Preloaded; each message ends a
+ * measurement, returns it, and starts the next one.
+ */
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+
+/** Longest block of the event loop since the last message. */
+export interface LongestBlock {
+  /** Wall-clock time, with what other processes of a busy machine add. */
+  readonly delayMs: number;
+  /** CPU time of the main thread between two turns of its timers. */
+  readonly cpuMs: number;
+}
+
+const RESOLUTION_MS = 1;
+
+const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+delays.enable();
+let before = process.threadCpuUsage();
+let cpuMs = 0;
+setInterval(() => {
+  const { user, system } = process.threadCpuUsage(before);
+  before = process.threadCpuUsage();
+  cpuMs = Math.max(cpuMs, (user + system) / 1000);
+}, RESOLUTION_MS).unref();
+
+process.on('message', () => {
+  process.send?.({ delayMs: delays.max / 1e6, cpuMs } satisfies LongestBlock);
+  delays.reset();
+  cpuMs = 0;
+});
