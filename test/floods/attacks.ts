@@ -72,15 +72,46 @@ async function rapidResets(target: Target, connections: number): Promise<void> {
     revision: Buffer.from('main'),
   });
   const request = Buffer.concat(encodeFrame([toBinary(FindCommitRequestSchema, message)]));
+  await untilCut(target, connections, async (connection, first) => {
+    for (let index = first; index < first + RESETS_AT_ONCE; index++) {
+      connection.send(FRAME.headers, END_HEADERS, id(index), FIND_COMMIT);
+      connection.send(FRAME.data, END_STREAM, id(index), request);
+      connection.send(FRAME.resetStream, 0, id(index), CANCEL);
+    }
+  });
+}
+
+/** The same with slow calls, which it resets once they have started. */
+async function rapidResetsOfSlowCalls(target: Target, connections: number): Promise<void> {
+  const request = rawDiff(target);
+  await untilCut(target, connections, async (connection, first) => {
+    for (let index = first; index < first + RESETS_AT_ONCE; index++) {
+      connection.send(FRAME.headers, END_HEADERS, id(index), RAW_DIFF);
+      connection.send(FRAME.data, END_STREAM, id(index), request);
+    }
+    await connection.flush();
+    await sleep(3);
+    for (let index = first; index < first + RESETS_AT_ONCE; index++)
+      connection.send(FRAME.resetStream, 0, id(index), CANCEL);
+  });
+}
+
+const RESETS_AT_ONCE = 20;
+
+/** Repeats a batch of streams on many connections for a time, on new ones when they are cut. */
+async function untilCut(
+  target: Target,
+  connections: number,
+  batch: (connection: RawConnection, first: number) => Promise<void>,
+): Promise<void> {
   const end = performance.now() + target.holdMs;
   await together(connections, async () => {
     while (performance.now() < end) {
       const connection = await RawConnection.open(target.tcp);
-      for (let index = 0; index < 20_000 && connection.isOpen; index++) {
-        connection.send(FRAME.headers, END_HEADERS, id(index), FIND_COMMIT);
-        connection.send(FRAME.data, END_STREAM, id(index), request);
-        connection.send(FRAME.resetStream, 0, id(index), CANCEL);
+      for (let first = 0; connection.isOpen && performance.now() < end; first += RESETS_AT_ONCE) {
+        await batch(connection, first);
         await connection.flushLarge();
+        if (first % 500 === 0) await sleep(0); // the connection may have been cut
       }
       await connection.flush();
       connection.close();
@@ -241,6 +272,7 @@ async function longLists(target: Target, calls: number): Promise<void> {
 export const ATTACKS = {
   resetSlowCalls,
   rapidResets,
+  rapidResetsOfSlowCalls,
   heldPushes,
   unreadStreams,
   compressedMessages,

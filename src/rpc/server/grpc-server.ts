@@ -11,6 +11,7 @@ import { Metadata } from '#rpc/common/metadata';
 import { ActiveCall, respondTrailersOnly } from './active-call.ts';
 import { CallContext, type ContextExtras } from './call-context.ts';
 import { CallStarts } from './call-starts.ts';
+import { ReadingTurns, TurnReader } from './connection/reading-turns.ts';
 import { DEFAULT_KEEPALIVE, type KeepalivePolicy, ServerConnection } from './connection/server-connection.ts';
 import { errorHeaders } from './error-headers.ts';
 import type { Peer, ServedService } from './handler.ts';
@@ -58,6 +59,7 @@ export class GrpcServer {
    */
   readonly #idleWaiters = new Set<() => void>();
   readonly #starts = new CallStarts<ServerConnection>();
+  readonly #reading = new ReadingTurns();
   readonly #requestLimits = new RequestLimits();
   #state: 'serving' | 'draining' | 'stopping' = 'serving';
 
@@ -93,8 +95,10 @@ export class GrpcServer {
       return;
     }
     const limits = new ConnectionRequestLimits(this.#requestLimits);
+    const reader = new TurnReader(duplex);
     const connection: ServerConnection = new ServerConnection(duplex, this.#keepalive, {
       onStream: (stream, headers, rawHeaders) => {
+        this.#reading.onStream(reader);
         stream.on('error', ignore); // a reset by the peer; the call learns of it by 'aborted'
         this.#starts.add(connection, () => {
           if (stream.destroyed || stream.closed) return false; // reset before it was handled

@@ -30,12 +30,22 @@ export const MAX_PING_STRIKES = 2;
  */
 export const STREAM_RESET_BURST = 5000;
 export const STREAM_RESET_RATE = 500;
+/**
+ * The limit of nghttp2, which ends a connection with INTERNAL_ERROR; ours comes first, with
+ * ENHANCE_YOUR_CALM.
+ */
+export const NGHTTP2_RESET_BURST = 2 * STREAM_RESET_BURST;
 
 /** TLS handshakes that may begin in one turn of the event loop: one takes up to six milliseconds. */
 export const HANDSHAKES_PER_TURN = 2;
 
 /** Calls that may start in one turn of the event loop: each takes some tenth of a millisecond. */
 export const CALLS_PER_TURN = 32;
+
+/**
+ * Streams that a connection may open in one turn of the event loop before others have their turn.
+ */
+export const STREAMS_PER_TURN = 64;
 
 /**
  * Memory for messages that have not been read yet: those that have arrived in part, and those that

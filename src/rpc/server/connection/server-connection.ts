@@ -14,6 +14,7 @@ import {
   DRAIN_MS,
   HANDSHAKE_TIMEOUT_MS,
   MAX_PING_STRIKES,
+  NGHTTP2_RESET_BURST,
   STREAM_RESET_BURST,
   STREAM_RESET_RATE,
 } from './connection-limits.ts';
@@ -72,6 +73,10 @@ export class ServerConnection {
    * space at that time. Window estimators ping around data, which is no strike (as in grpc-go).
    */
   #hasSent = false;
+  #resetsLeft = STREAM_RESET_BURST;
+  #lastResetAtMs = 0;
+  /** True if it is being closed for too many resets. */
+  #isOver = false;
   /** Open streams to which data was written. */
   readonly #sending = new BriefSet<ServerHttp2Stream>();
   /** Records that headers or messages are written to a stream. */
@@ -90,7 +95,7 @@ export class ServerConnection {
     const session = performServerHandshake(duplex, {
       ...SESSION_OPTIONS,
       settings: SERVER_SETTINGS,
-      streamResetBurst: STREAM_RESET_BURST,
+      streamResetBurst: NGHTTP2_RESET_BURST,
       streamResetRate: STREAM_RESET_RATE,
     });
     keepStreamsBriefly(session);
@@ -101,6 +106,9 @@ export class ServerConnection {
     session.once('remoteSettings', () => clearTimeout(this.#handshake));
     session.on('stream', (stream, headers, _flags, rawHeaders) => {
       this.#isAlive = true;
+      stream.on('close', () => {
+        if (stream.rstCode !== constants.NGHTTP2_NO_ERROR) this.#onReset();
+      });
       events.onStream(stream, headers, rawHeaders);
     });
     session.on('ping', () => this.#onPing());
@@ -186,8 +194,28 @@ export class ServerConnection {
     if (sinceLastMs >= this.#policy.minClientPingIntervalMs) return;
     this.#strikes++;
     if (this.#strikes <= MAX_PING_STRIKES) return;
-    this.#session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM, 0, Buffer.from('too_many_pings'));
-    setImmediate(() => this.destroy());
+    this.#calm('too_many_pings');
+  }
+
+  /** Counts a stream that the client has reset, whether or not it has been answered. */
+  #onReset(): void {
+    const now = performance.now();
+    const regained = ((now - this.#lastResetAtMs) / 1000) * STREAM_RESET_RATE;
+    this.#lastResetAtMs = now;
+    this.#resetsLeft = Math.min(STREAM_RESET_BURST, this.#resetsLeft + regained) - 1;
+    if (this.#resetsLeft >= 0 || this.#isOver) return;
+    this.#isOver = true;
+    this.#calm('too_many_resets', new Error('the client has reset too many streams'));
+  }
+
+  /** Ends the connection of a client that sends too much. The client receives the reason. */
+  #calm(reason: string, error?: Error): void {
+    this.#session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM, 0, Buffer.from(reason));
+    setImmediate(() => {
+      if (error === undefined) this.#session.destroy();
+      else this.#session.destroy(error, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+      this.#cutLater();
+    });
   }
 }
 

@@ -1,0 +1,87 @@
+import type { Duplex } from 'node:stream';
+import { NextTurn } from '#base/next-turn';
+import { STREAMS_PER_TURN } from './connection-limits.ts';
+
+/** A connection whose bytes are read in turns while it opens many streams. */
+export class TurnReader {
+  readonly #duplex: Duplex;
+  #isPaused = false;
+  /** Turn in which it has opened a stream last, and the number of streams in that turn. */
+  turn = -1;
+  opened = 0;
+
+  constructor(duplex: Duplex) {
+    this.#duplex = duplex;
+  }
+
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+    const handle = handleOf(this.#duplex);
+    if (handle === undefined) this.#duplex.pause();
+    else handle.readStop();
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    if (this.#duplex.destroyed) return;
+    const handle = handleOf(this.#duplex);
+    if (handle === undefined) this.#duplex.resume();
+    else handle.readStart();
+  }
+}
+
+/** The part of a socket's handle that stops reading. */
+interface Handle {
+  readStop(): void;
+  readStart(): void;
+}
+
+/**
+ * Returns the handle of a socket, which `node:http2` reads by itself: `pause()` of the socket has
+ * no effect then. Other streams have none, and are read as any other consumer reads them.
+ */
+function handleOf(duplex: Duplex): Handle | undefined {
+  // Not documented; all releases of Node have it, and the shape is checked.
+  const { _handle: handle } = duplex as unknown as { readonly _handle?: Partial<Handle> | null };
+  return typeof handle?.readStop === 'function' && typeof handle.readStart === 'function'
+    ? (handle as Handle)
+    : undefined;
+}
+
+/**
+ * Makes connections that open many streams take turns. Opening a stream costs some hundredth of a
+ * millisecond even if its client resets it at once, and a socket may deliver two mebibytes, which
+ * are many thousand streams, in one turn of the event loop. So a connection with more than
+ * {@link STREAMS_PER_TURN} streams in a turn is read no further, and one such connection goes on in
+ * each later turn. All others are read as ever.
+ */
+export class ReadingTurns {
+  readonly #waiting = new Set<TurnReader>();
+  #number = 0;
+  readonly #turn = new NextTurn(() => this.#nextTurn());
+
+  /** Counts a stream that a connection has opened. */
+  onStream(reader: TurnReader): void {
+    this.#turn.schedule();
+    if (reader.turn !== this.#number) {
+      reader.turn = this.#number;
+      reader.opened = 0;
+    }
+    if (++reader.opened <= STREAMS_PER_TURN || reader.isPaused) return;
+    reader.pause();
+    this.#waiting.add(reader);
+  }
+
+  #nextTurn(): void {
+    this.#number++;
+    const [next] = this.#waiting;
+    if (next === undefined) return;
+    this.#waiting.delete(next);
+    next.resume();
+    if (this.#waiting.size > 0) this.#turn.schedule();
+  }
+}
