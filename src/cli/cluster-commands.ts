@@ -29,8 +29,8 @@ Examples:
   gitaly-ts cluster status --config /etc/gitaly/config.praefect.toml --json
   GITALY_TOKEN=secret gitaly-ts cluster status tcp://praefect.example.com:2305
 
-A directory and a configuration lead to the database, which knows everything. An address is asked by
-calls, which tell neither primaries nor jobs.
+With a directory or a configuration, the status is read from the database. With an address, it is read
+by calls of praefect, without primaries and jobs.
 Exit code 0 when every node is healthy and every replica up to date, 1 otherwise.`,
     )
     .action(async (target: string | undefined, options: { config?: string; json?: boolean }) => {

@@ -121,7 +121,7 @@ function addGit(root: Command, act: Act): void {
         'after',
         '\nExamples:\n  gitaly git -c config.toml -- status\n' +
           '  gitaly git -c config.toml -- -C /srv/git/a.git log -1\n\n' +
-          'Changes of a repository in a storage that are made here pass no hooks and no votes.',
+          'Changes made with this command run no hooks and are not replicated in a cluster.',
       ),
     required: ['config'],
     run: async ({ config }, args) => {

@@ -44,7 +44,7 @@ program
   )
   .option(
     '--http-host <name>',
-    'name by which clients on this machine may address the HTTP gateway, besides localhost; may be repeated',
+    'further name of the HTTP gateway for clients on this machine (Host header); may be repeated',
     collect,
   )
   .option('--ssh <host:port>', 'address of an SSH gateway (default: none)')
@@ -58,13 +58,13 @@ program
   )
   .option(
     '--token <token>',
-    'token of gRPC clients, and password of an HTTP gateway beyond loopback without other authentication ' +
-      '(default: a new one for --grpc HOST:PORT, printed at the start)',
+    'token of gRPC clients, and password of an HTTP gateway on a non-loopback address without other ' +
+      'authentication (default: a new one for --grpc HOST:PORT, printed at the start)',
   )
   .option('--token-file <path>', 'file with the token, readable only by its owner')
   .option(
     '--cluster <nodes>',
-    'number of gitaly nodes behind a praefect, 2 to 9, with a PostgreSQL in the directory',
+    'start a cluster of this many gitaly nodes (2 to 9), a praefect and a PostgreSQL',
     nodeCount,
   )
   .option(

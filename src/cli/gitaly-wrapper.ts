@@ -6,8 +6,8 @@ const HELP = `Usage: gitaly-wrapper <program> [arguments]
 Supervises a server that restarts without refusing calls.
 
 On SIGHUP the server starts a new process, which takes over its sockets. The wrapper keeps its own
-pid. It starts the program, or adopts the process that the PID file names, forwards signals to the
-newest process, and ends with the last one.
+pid. It starts the program, or adopts the process in the PID file, forwards signals to the newest process,
+and exits with the last one.
 
 Environment:
   GITALY_PID_FILE       file with the pid of the process that serves (required)

@@ -88,12 +88,12 @@ function addRename(repo: Command, on: RepoProcess): void {
 }
 
 function addRemove(repo: Command, on: RepoProcess): void {
-  add(repo, 'remove', 'Remove repositories for good, after a question.', [
+  add(repo, 'remove', 'Remove repositories permanently, after confirmation.', [
     'remove team/old',
     'remove one two --yes --to /srv/git',
   ])
     .addArgument(new Argument('<name...>', 'the repositories'))
-    .option('-y, --yes', 'do not ask')
+    .option('-y, --yes', 'skip the confirmation')
     .action(async (names: string[], options: RepoOptions & { yes?: boolean }) => {
       const { removeRepositories } = await import('./repo.ts');
       on.exitCode = await removeRepositories(names, options, on);
@@ -101,13 +101,13 @@ function addRemove(repo: Command, on: RepoProcess): void {
 }
 
 function addGc(repo: Command, on: RepoProcess): void {
-  add(repo, 'gc', 'Run maintenance: pack objects and references, drop what is unused.', [
+  add(repo, 'gc', 'Run maintenance: pack objects and references, remove unreachable objects.', [
     'gc team/project',
     'gc --all --full --to /srv/git',
   ])
     .addArgument(new Argument('[name...]', 'the repositories'))
     .option('--all', 'all repositories of the storage')
-    .option('--full', 'all of it, not only what is needed')
+    .option('--full', 'run all maintenance tasks, not only the needed ones')
     .action(async (names: string[], options: RepoOptions & { all?: boolean; full?: boolean }) => {
       const { collectGarbage } = await import('./repo.ts');
       on.exitCode = await collectGarbage(names, options, on);

@@ -56,7 +56,7 @@ Examples:
   gitaly-ts explain tcp://localhost:9999 CountCommits - < request.json
 
 request.json: {"repository":{"storageName":"default","relativePath":"a.git"},"revision":"text:main"}
-Fields of bytes are base64, or text: and the text. A call that changes something changes it.
+Values of bytes fields are base64, or "text:" followed by text. The call is executed, also a write.
 The server needs "explain = true" in [git]. GITALY_TOKEN is its token.`,
     )
     .action(async (address: string, method: string, request: string, options: ExplainFlags) => {

@@ -50,7 +50,7 @@ Examples:
   gitaly-ts doctor
   gitaly-ts doctor /etc/gitaly/config.toml --json
 
-Exit code 0 when nothing is wrong or there are only warnings, 1 when there are errors.`,
+Exit code 0 without errors (warnings are allowed), 1 with errors.`,
     )
     .action(async (target: string | undefined, options: { json?: boolean }) => {
       const { runDoctor } = await import('./doctor.ts');
@@ -82,7 +82,7 @@ Examples:
   gitaly-ts import --recursive /srv/git --to /srv/gitaly
   gitaly-ts import https://github.com/git/git.git --name mirrors/git --to unix:/run/gitaly/gitaly.socket
 
-An import that was interrupted goes on when it is started again: what is complete is skipped.`,
+To continue an interrupted import, run the same command again: complete repositories are skipped.`,
     )
     .action(async (sources: string[], options: ImportOptions) => {
       const { runImportCommand } = await import('./import.ts');
@@ -101,7 +101,7 @@ function addTestEnv(program: Command): void {
       (name: string, others: readonly string[] = []): readonly string[] => [...others, name],
     )
     .option('--token <token>', 'token of the clients (default: a new one)')
-    .option('--praefect', 'also start a Praefect with an in-memory state in front of the server')
+    .option('--praefect', 'also start a Praefect for the server, with its state in memory')
     .option('--json', 'when ready, print one line of JSON with addresses, token and storages')
     .addHelpText(
       'after',

@@ -162,7 +162,7 @@ test('up --cluster serves, loses a node, is killed, and goes on with its data', 
           ),
         'a push without a node',
       );
-      await until(() => first.notes().includes('gitaly-2 runs again (process '), first.notes);
+      await until(() => first.notes().includes('gitaly-2 restarted (process '), first.notes);
       await until(() => isComplete(report), 'every replica is up to date');
       assert.deepEqual(nodesWith(report, newest), all);
       const { virtual_storages: found } = JSON.parse(
@@ -175,7 +175,7 @@ test('up --cluster serves, loses a node, is killed, and goes on with its data', 
       const doctor = await gitalyTs('doctor', data, '--json');
       const findings: { subject: string }[] = JSON.parse(doctor.stdout).findings;
       assert.equal(findings.filter(({ subject }) => /gitaly-[123]/.test(subject)).length > 0, true);
-      assert.match(first.notes(), new RegExp(`gitaly-2 \\(process ${lost}\\) has ended by itself`));
+      assert.match(first.notes(), new RegExp(`gitaly-2 \\(process ${lost}\\) exited unexpectedly`));
 
       assert.equal(await first.stop('SIGINT'), 0);
       assert.deepEqual(pidsOf(report).filter(isRunning), []);

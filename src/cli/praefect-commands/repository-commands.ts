@@ -30,7 +30,7 @@ export const repositoryCommands: readonly PraefectCommand[] = [
     example: 'remove-repository --virtual-storage default --relative-path x.git --apply',
     options: [
       ...REPOSITORY,
-      { flags: '--apply', description: 'remove the repository; without this flag it is only looked up' },
+      { flags: '--apply', description: 'remove the repository; without this flag only print where it is' },
       { flags: '--db-only', description: 'keep the replicas on the nodes' },
     ],
     run: removeRepository,

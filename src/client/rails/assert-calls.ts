@@ -65,8 +65,8 @@ export async function assertNoNPlus1(
   if (after.length <= before.length) return;
   const message =
     `N+1 calls of Gitaly: ${before.length} with ${few} items, ${after.length} with ${many}. ` +
-    'Ask for all items with one call, or mark a known loop with allowNPlus1Calls.\n' +
-    `The calls that became more:\n${listed(surplus(before, after))}`;
+    'Request all items with one call, or mark a known loop with allowNPlus1Calls.\n' +
+    `Additional calls:\n${listed(surplus(before, after))}`;
   throw failure(message, { actual: after.length, expected: before.length });
 }
 

@@ -77,7 +77,7 @@ async function messageOf(worker: Worker, timeoutMs: number): Promise<unknown> {
     () => reject(new DetectorTimeout('telling languages apart took too long')),
     timeoutMs,
   );
-  const onExit = (): void => reject(new Error('the thread that tells languages apart has ended'));
+  const onExit = (): void => reject(new Error('the language detection thread exited'));
   worker.on('message', resolve).on('error', reject).on('exit', onExit);
   try {
     return await promise;

@@ -265,7 +265,7 @@ export class RefReader {
     for (const candidate of [this.#files.headTarget(), ...DEFAULT_NAMES])
       if (this.#files.resolve(candidate) !== undefined) return candidate;
     if (!this.#files.hasBranch()) return undefined;
-    throw new FallBackToGit('the first branch is asked for');
+    throw new FallBackToGit('the first branch is requested');
   }
 
   async #follow(name: Buffer, options: RefReadOptions): Promise<ResolvedRef | undefined> {

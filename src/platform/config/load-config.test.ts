@@ -252,7 +252,7 @@ test('a key without effect causes a warning with the reason', async () => {
   assert.deepEqual(
     config.warnings.map(({ message }) => message),
     [
-      'configuration key "bin_dir" has no effect: this server uses the programs of its own installation',
+      'configuration key "bin_dir" has no effect: this server uses the programs of its installation',
       'configuration key "git.use_bundled_binaries" has no effect: this server bundles no git',
       'configuration key "prometheus.scrape_timeout" has no effect: only Praefect has a database',
       'configuration key "gitaly-ruby" has no effect: belongs to Gitaly versions before 18.0',

@@ -28,7 +28,7 @@ export const schema = {
   bin_dir: text({
     doc: 'Directory of the auxiliary programs.',
     accepted: 'an existing directory',
-    noEffect: 'this server uses the programs of its own installation',
+    noEffect: 'this server uses the programs of its installation',
   }),
   runtime_dir: text({
     doc:
@@ -69,7 +69,7 @@ export const schema = {
   }),
 
   auth: table(
-    'Authentication of callers. Clients prove that they know the token; the token itself is never sent.',
+    'Authentication of callers. Clients send a signature made with the token, never the token itself.',
     {
       token: secret({
         doc: 'Shared token. Without one every caller is accepted.',
@@ -110,13 +110,13 @@ export const schema = {
       example: '100',
     }),
     in_process: flag({
-      doc: 'Answer without starting git where the result is the same. false always starts git.',
+      doc: 'Serve simple reads without starting git, with the same result. false always starts git.',
       default: true,
       example: 'true',
     }),
     explain: flag({
       doc:
-        'Tell a client that sends x-gitaly-explain: true which git commands its call ran. Their ' +
+        'Return the git commands of a call to a client that sends x-gitaly-explain: true. Their ' +
         'arguments contain paths of this machine.',
       default: false,
       example: 'true',

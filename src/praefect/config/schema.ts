@@ -115,13 +115,13 @@ export const praefectSchema = {
       example: '"10s"',
     }),
     read_error_threshold_count: integer({
-      doc: 'Failed reads from which on a node is unhealthy.',
+      doc: 'Number of failed reads that makes a node unhealthy.',
       default: 0,
       type: 'uint',
       example: '100',
     }),
     write_error_threshold_count: integer({
-      doc: 'Failed writes from which on a node is unhealthy.',
+      doc: 'Number of failed writes that makes a node unhealthy.',
       default: 0,
       type: 'uint',
       example: '10',
@@ -167,15 +167,18 @@ export const praefectSchema = {
     }),
     delete_invalid_records: flag({ doc: 'Delete the records of replicas that do not exist.', default: true }),
   }),
-  repositories_cleanup: table('Search for repositories on the nodes that the database does not have.', {
-    check_interval: duration({ doc: 'Time between looks for a storage to search.', defaultMs: 1_800_000 }),
+  repositories_cleanup: table('Search of the nodes for repositories that are missing in the database.', {
+    check_interval: duration({
+      doc: 'Interval of the check for storages that are due for a search.',
+      defaultMs: 1_800_000,
+    }),
     run_interval: duration({
       doc: 'Time between searches of a storage; 0 means none.',
       defaultMs: 24 * 3_600_000,
     }),
     repositories_in_batch: integer({ doc: 'Repositories compared at once.', default: 16, type: 'uint' }),
   }),
-  virtual_storage: tables('A storage as clients name it, and the nodes behind it.', {
+  virtual_storage: tables('A storage as seen by clients, and its nodes.', {
     name: text({ doc: 'Name in requests.', default: '', example: '"default"', shown: true }),
     default_replication_factor: integer({
       doc: 'Nodes that receive a new repository; 0 means all.',

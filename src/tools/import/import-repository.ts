@@ -48,7 +48,7 @@ export async function importRepository(
   if (!isUrl(location) && isDirectory(location)) {
     const gitDirectory = gitDirectoryOf(location);
     if (gitDirectory === undefined)
-      throw new Error('is not a git repository: name one, or use --recursive to look inside');
+      throw new Error('is not a git repository: name one, or use --recursive to search the directory');
     return await send(gitDirectory, source, settings, { signal, onProgress });
   }
   await using clone = await cloneSource(settings.git, isUrl(location) ? location : resolve(location), {

@@ -65,7 +65,7 @@ async function writeNew(path: string, text: string): Promise<void> {
 
 function configOf(root: string): string {
   const at = (name: string): string => JSON.stringify(join(root, name));
-  return `# Configuration of a server that stands alone. config.toml.example describes every key.
+  return `# Configuration of a stand-alone server. config.toml.example describes every key.
 # Check it: gitaly-ts doctor ${JSON.stringify(join(root, 'config.toml'))}
 
 # Where clients connect on this machine.

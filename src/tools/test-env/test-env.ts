@@ -81,7 +81,7 @@ export async function runTestEnv(options: TestEnvOptions): Promise<void> {
       aborted,
       Promise.race(servers.exited).then(() => {
         if (!end.aborted && !isGone(files))
-          throw new Error(`the server ended by itself; its log is in ${join(files.directory, 'log')}`);
+          throw new Error(`the server exited unexpectedly; its log is in ${join(files.directory, 'log')}`);
       }),
     ]);
   } finally {

@@ -88,7 +88,7 @@ async function accepting(start: ServerStart, child: ChildProcess, signal: AbortS
     if (!isOver && performance.now() < limit) await delay(CONNECT_EVERY_MS);
     else {
       const tail = readFileSync(log, 'utf8').slice(-LOG_TAIL_LENGTH).trim();
-      throw new Error(`${program} ${isOver ? 'has ended' : 'accepts no connections'}. ${log}:\n${tail}`);
+      throw new Error(`${program} ${isOver ? 'exited' : 'accepts no connections'}. ${log}:\n${tail}`);
     }
   }
 }

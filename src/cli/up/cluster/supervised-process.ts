@@ -70,7 +70,7 @@ export class SupervisedProcess implements AsyncDisposable {
       guard.remove(running.pid);
       this.#running = undefined;
       if (this.#stopping.signal.aborted) return;
-      onNote(`${name} (process ${running.pid}) has ended by itself; it is started again`);
+      onNote(`${name} (process ${running.pid}) exited unexpectedly; restarting it`);
       if (performance.now() - startedAt > STEADY_MS) waitMs = FIRST_DELAY_MS;
       running = await this.#startAgain(waitMs);
       waitMs = Math.min(2 * waitMs, MAX_DELAY_MS);
@@ -85,7 +85,7 @@ export class SupervisedProcess implements AsyncDisposable {
       try {
         await delay(waitMs, undefined, { signal });
         const running = await start(signal, (pid) => guard.add(pid, guardSignal));
-        onNote(`${name} runs again (process ${running.pid})`);
+        onNote(`${name} restarted (process ${running.pid})`);
         return running;
       } catch (error) {
         if (signal.aborted) return undefined;

@@ -142,7 +142,7 @@ function checkOrder(block: Buffer, records: readonly PackedRecord[], last: Buffe
 }
 
 function unsorted(): FallBackToGit {
-  return new FallBackToGit('packed-refs says that it is sorted, and is not');
+  return new FallBackToGit('packed-refs is not sorted, although its header declares it');
 }
 
 function lengthOf(records: readonly PackedRecord[], options: LineOptions): number {
