@@ -7,10 +7,10 @@ import { exceptions } from '#calls/exceptions';
 import { GitCalls } from '#calls/git-calls';
 import { createMetrics } from '#calls/metrics';
 import { RunningCalls } from '#calls/running-calls';
+import { interceptors } from '#gitaly/interceptors';
 import { startMaintenance } from '#gitaly/maintenance';
 import { methodLimits } from '#gitaly/method-limits';
 import { openStorages } from '#gitaly/open-storages';
-import { createRpcServers } from '#gitaly/rpc-servers';
 import { startGit } from '#gitaly/start-git';
 import { configFrom } from '#platform/config/load-config';
 import { FdLogStream } from '#platform/log/log-stream';
@@ -19,7 +19,7 @@ import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
 import { callable } from '#rpc/common/grpc/grpc-method';
 import { signToken } from '#rpc/common/token-auth';
 import { Backchannels } from '#rpc/server/connection/backchannels';
-import { connectionProblems } from '#rpc/server/connection/connection-problems';
+import { contextExtras } from '#rpc/server/front';
 import { GrpcServer } from '#rpc/server/grpc-server';
 import { serve } from '#rpc/server/handler';
 import { CommitService } from '#wire/gen/commit_pb';
@@ -136,26 +136,28 @@ async function allInterceptors(directory: string): Promise<GrpcServer> {
   const none = { tracing: undefined, groups: null, copyTo: undefined };
   const git = await startGit({ config, logger, metrics, gitCalls, calls, ...none });
   const { storages } = await openStorages(git, { config, metrics, logger });
-  const { external } = createRpcServers({
-    config,
-    logger,
-    metrics,
+  return new GrpcServer({
     services: SERVICES,
-    storages,
-    trustsUnixSockets: false,
-    tracing: undefined,
-    reports: undefined,
-    calls,
-    gitCalls,
-    faults: undefined,
-    limits: methodLimits(config).byMethod,
-    onWait: () => () => {},
-    maintenance: startMaintenance({ config, storages, metrics, logger }).scheduler,
-    exceptions: exceptions(metrics, logger, undefined),
-    backchannels: new Backchannels((stream) => connectGrpc(stream)),
-    problems: connectionProblems(metrics, logger),
+    interceptors: interceptors({
+      config,
+      logger,
+      metrics,
+      storages,
+      trustsUnixSockets: false,
+      tracing: undefined,
+      reports: undefined,
+      calls,
+      faults: undefined,
+      limits: methodLimits(config).byMethod,
+      onWait: () => () => {},
+      maintenance: startMaintenance({ config, storages, metrics, logger }).scheduler,
+      exceptions: exceptions(metrics, logger, undefined),
+    }),
+    contextExtras: contextExtras({
+      backchannels: new Backchannels((stream) => connectGrpc(stream)),
+      onFlagChecked: (name, enabled) => metrics.callers.featureFlagCheck(name, enabled).inc(),
+    }),
   });
-  return external;
 }
 
 const [role, socket = ''] = process.argv.slice(2);

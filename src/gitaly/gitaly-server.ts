@@ -11,34 +11,25 @@ import { startTracing } from '#calls/tracing/start-tracing';
 import type { GitalyConfig } from '#platform/config/load-config';
 import { type Logger, type LogTarget, loggerFor } from '#platform/log/logger';
 import { cgroupMetrics } from '#platform/metrics/cgroup-metrics';
-import type { MonitoringServer } from '#platform/metrics/monitoring-server';
 import type { ListeningSocket, TakeSocket } from '#platform/process/handover/listening-socket';
 import { PrivatePrograms } from '#platform/process/private-programs';
 import { createRuntimeDirectory } from '#platform/process/runtime-directory';
 import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
-import type { Arrivals } from '#rpc/server/connection/arrivals';
 import { Backchannels } from '#rpc/server/connection/backchannels';
-import { followCertificate } from '#rpc/server/connection/certificate';
-import { connectionProblems } from '#rpc/server/connection/connection-problems';
-import type { Listener } from '#rpc/server/connection/listener';
-import { openListeners } from '#rpc/server/connection/open-listeners';
 import type { FaultInjector } from '#rpc/server/fault-injector';
-import type { GrpcServer } from '#rpc/server/grpc-server';
+import { Front, type FrontAddresses } from '#rpc/server/front';
 import { errorReports } from '#rpc/server/interceptors/error-reports';
 import type { ServerCall } from '#rpc/server/server-call';
 import { startAdaptiveLimits } from './adaptive-limits.ts';
 import { startBackgroundJobs } from './background-jobs.ts';
 import { startControlGroups } from './control-groups.ts';
-import { type Addresses, addressesOf, listenAddresses } from './listeners.ts';
-import { LocalConnections } from './local-connections.ts';
+import { interceptors } from './interceptors.ts';
 import { startMaintenance } from './maintenance.ts';
 import { methodLimits } from './method-limits.ts';
 import { openStorages } from './open-storages.ts';
 import { packLimits } from './pack-limits.ts';
-import { createRpcServers } from './rpc-servers.ts';
 import { createServices } from './services.ts';
 import { startGit } from './start-git.ts';
-import { joinHostPort, startMonitoring } from './start-monitoring.ts';
 import { checkLimitedMethods } from './unknown-methods.ts';
 
 const SILENT: LogTarget = { error: () => {}, warn: () => {}, info: () => {} };
@@ -66,43 +57,35 @@ export interface GitalyServerOptions {
   readonly copiesPrograms?: boolean;
 }
 
+/** Addresses of a server; an address that is not configured is `undefined`. */
+export interface Addresses extends FrontAddresses {
+  /** `unix:<path>`, for hooks and the server itself. */
+  readonly internal: string;
+}
+
 /** A running Git RPC server. */
 export class GitalyServer implements AsyncDisposable {
   readonly addresses: Addresses;
   readonly #logger: Logger;
-  readonly #external: GrpcServer;
-  readonly #arrivals: Arrivals;
-  readonly #listeners: readonly Listener[];
-  readonly #state: { isReady: boolean };
+  readonly #front: Front;
   readonly #resources: AsyncDisposableStack;
-  readonly #local: LocalConnections;
   readonly #exceptions: Exceptions;
   /** `http://host:port` of the monitoring server; `undefined` if there is none. */
   readonly monitoringAddress: string | undefined;
-  readonly #monitoring: MonitoringServer | undefined;
 
-  private constructor(parts: {
+  private constructor(started: {
     logger: Logger;
-    external: GrpcServer;
-    arrivals: Arrivals;
-    listeners: readonly Listener[];
-    local: LocalConnections;
-    monitoring: MonitoringServer | undefined;
-    state: { isReady: boolean };
+    front: Front;
+    internalSocket: string;
     resources: AsyncDisposableStack;
     exceptions: Exceptions;
   }) {
-    this.addresses = addressesOf(parts.listeners);
-    this.#logger = parts.logger;
-    this.#external = parts.external;
-    this.#arrivals = parts.arrivals;
-    this.#listeners = parts.listeners;
-    this.#local = parts.local;
-    this.#state = parts.state;
-    this.#resources = parts.resources;
-    this.#exceptions = parts.exceptions;
-    this.#monitoring = parts.monitoring;
-    this.monitoringAddress = parts.monitoring && `http://${joinHostPort(parts.monitoring.address)}`;
+    this.addresses = { ...started.front.addresses, internal: `unix:${started.internalSocket}` };
+    this.#logger = started.logger;
+    this.#front = started.front;
+    this.#resources = started.resources;
+    this.#exceptions = started.exceptions;
+    this.monitoringAddress = started.front.monitoringAddress;
   }
 
   /**
@@ -183,7 +166,6 @@ export class GitalyServer implements AsyncDisposable {
       }),
     );
 
-    const problems = connectionProblems(metrics, logger);
     const reports = building.use(errorReports(config.logging, logger));
     const unexpected = exceptions(metrics, logger, reports);
     const limits = methodLimits(config);
@@ -203,37 +185,6 @@ export class GitalyServer implements AsyncDisposable {
       }),
     );
     const blockedCalls = building.use(startCallReports(calls, metrics, logger));
-    const servers = building.use(
-      createRpcServers({
-        config,
-        logger,
-        metrics,
-        services,
-        storages,
-        trustsUnixSockets,
-        tracing,
-        reports,
-        calls,
-        gitCalls,
-        faults,
-        limits: limits.byMethod,
-        onWait,
-        maintenance: maintenance.scheduler,
-        exceptions: unexpected,
-        backchannels,
-        problems,
-      }),
-    );
-    const listeners = await openListeners(listenAddresses(config, runtime.internalSocket), {
-      logger,
-      options: { ...servers.accepting, ...(takeSocket && { takeSocket }) },
-    });
-    const local = building.use(new LocalConnections(servers.accepting));
-    building.defer(async () => {
-      for (const listener of listeners) await listener.destroy();
-    });
-    building.use(await followCertificate(config.tls, listeners, logger));
-    const state = { isReady: false };
     const status = (): Promise<ServerStatus> =>
       serverStatus({
         gitVersion: git.version,
@@ -244,24 +195,40 @@ export class GitalyServer implements AsyncDisposable {
         registry: metrics.registry,
         blockedCalls,
       });
-    const monitoring = await startMonitoring(config, logger, {
-      registry: metrics.registry,
-      isReady: () => state.isReady,
-      problems: () => storages.presence.problems(),
-      status,
-      takeSocket,
-    });
-    if (monitoring !== undefined) building.adopt(monitoring, (running) => running.close());
-    state.isReady = true;
+    const front = building.use(
+      await Front.open({
+        config,
+        logger,
+        metrics,
+        services,
+        interceptors: interceptors({
+          config,
+          logger,
+          metrics,
+          storages,
+          trustsUnixSockets,
+          tracing,
+          reports,
+          calls,
+          faults,
+          limits: limits.byMethod,
+          onWait,
+          maintenance: maintenance.scheduler,
+          exceptions: unexpected,
+        }),
+        onFlagChecked: (name, enabled) => metrics.callers.featureFlagCheck(name, enabled).inc(),
+        backchannels,
+        monitoring: { problems: () => storages.presence.problems(), status },
+        internalSocket: runtime.internalSocket,
+        takeSocket,
+        faults,
+      }),
+    );
     tracing?.started(startedAtMs);
     return new GitalyServer({
       logger,
-      external: servers.external,
-      arrivals: servers.arrivals,
-      listeners,
-      local,
-      monitoring,
-      state,
+      front,
+      internalSocket: runtime.internalSocket,
       resources: building.move(),
       exceptions: unexpected,
     });
@@ -281,14 +248,12 @@ export class GitalyServer implements AsyncDisposable {
    * @throws {Error} when the server stops.
    */
   connect(): Duplex {
-    return this.#local.open();
+    return this.#front.connect();
   }
 
   /** The listening sockets for a successor: all but the internal one, which only children use. */
   get sockets(): readonly ListeningSocket[] {
-    return [...this.#listeners, ...(this.#monitoring === undefined ? [] : [this.#monitoring])]
-      .map(({ socket }) => socket)
-      .filter((socket) => socket !== undefined);
+    return this.#front.sockets;
   }
 
   /**
@@ -296,11 +261,7 @@ export class GitalyServer implements AsyncDisposable {
    * ones without a limit, and closes everything.
    */
   async drain(): Promise<void> {
-    this.#state.isReady = false;
-    this.#local.stop();
-    const external = this.#listeners.filter(({ transport }) => transport !== 'internal');
-    await Promise.all(external.map((listener) => listener.stopForDrain()));
-    await this.#external.shutdown({ graceMs: NO_LIMIT_MS, arriving: this.#arrivals.drain() });
+    await this.#front.drain();
     await this[Symbol.asyncDispose]();
   }
 
@@ -310,6 +271,3 @@ export class GitalyServer implements AsyncDisposable {
     this.#logger.debug('server resources released');
   }
 }
-
-/** The caller limits the time of a drain. This is setTimeout's maximum. */
-const NO_LIMIT_MS = 2_147_483_647;

@@ -3,5 +3,4 @@
  */
 export { ConfigError, configFrom, type GitalyConfig, loadConfig } from '#platform/config/load-config';
 export { createLogger, type Logger, type LoggerOptions, type LogTarget } from '#platform/log/logger';
-export { GitalyServer, type GitalyServerOptions } from './gitaly-server.ts';
-export type { Addresses } from './listeners.ts';
+export { type Addresses, GitalyServer, type GitalyServerOptions } from './gitaly-server.ts';

@@ -1,20 +1,11 @@
 import type { Duplex } from 'node:stream';
-import { joinHostPort } from '#client/connect/address';
-import { RequestFlags } from '#platform/flags/feature-flags';
 import type { Logger } from '#platform/log/logger';
-import type { MonitoringServer } from '#platform/metrics/monitoring-server';
 import type { ListeningSocket, TakeSocket } from '#platform/process/handover/listening-socket';
 import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
 import { acceptReverse } from '#rpc/server/connection/accept-reverse';
-import { Arrivals } from '#rpc/server/connection/arrivals';
 import { Backchannels } from '#rpc/server/connection/backchannels';
-import { followCertificate } from '#rpc/server/connection/certificate';
-import { connectionProblems } from '#rpc/server/connection/connection-problems';
-import { demultiplex } from '#rpc/server/connection/demultiplexer';
-import type { ListenAddress, Listener } from '#rpc/server/connection/listener';
-import { openListeners, tcpAddresses } from '#rpc/server/connection/open-listeners';
-import { openCallSidechannel } from '#rpc/server/connection/open-sidechannel';
 import type { FaultInjector } from '#rpc/server/fault-injector';
+import { Front, type FrontOptions } from '#rpc/server/front';
 import { GrpcServer } from '#rpc/server/grpc-server';
 import type { Peer } from '#rpc/server/handler';
 import { healthService } from '#rpc/server/health';
@@ -33,7 +24,6 @@ import { writeFinalizer } from './coordinator/write-finalizer.ts';
 import { interceptors } from './interceptors.ts';
 import { countNodeCalls } from './metrics/count-node-calls.ts';
 import { createPraefectMetrics } from './metrics/praefect-metrics.ts';
-import { startMonitoring } from './monitoring.ts';
 import { Nodes } from './nodes/nodes.ts';
 import { Replicator } from './replication/replicator.ts';
 import { refTransactionService } from './services/ref-transaction.ts';
@@ -42,8 +32,6 @@ import { SerializedWrites } from './transactions/serialized-writes.ts';
 import { Transactions } from './transactions/transactions.ts';
 
 const REVERSE: Peer = { transport: 'internal', address: 'backchannel', backchannelId: undefined };
-/** The caller limits the time of a drain. This is setTimeout's maximum. */
-const NO_LIMIT_MS = 2_147_483_647;
 const NEVER = new AbortController().signal;
 
 export interface PraefectServerOptions {
@@ -63,34 +51,15 @@ export class PraefectServer implements AsyncDisposable {
   readonly addresses: readonly string[];
   /** `http://host:port` of the monitoring server; `undefined` if there is none. */
   readonly monitoringAddress: string | undefined;
-  readonly #grpc: GrpcServer;
-  readonly #arrivals: Arrivals;
-  readonly #listeners: readonly Listener[];
-  readonly #monitoring: MonitoringServer | undefined;
-  readonly #state: { isReady: boolean };
+  readonly #front: Front;
   readonly #resources: AsyncDisposableStack;
 
-  private constructor(parts: {
-    grpc: GrpcServer;
-    arrivals: Arrivals;
-    listeners: readonly Listener[];
-    monitoring: MonitoringServer | undefined;
-    state: { isReady: boolean };
-    resources: AsyncDisposableStack;
-  }) {
-    this.addresses = parts.listeners.map(({ transport, address }) =>
-      transport === 'unix' ? `unix:${address}` : `${transport}://${address}`,
-    );
-    this.#grpc = parts.grpc;
-    this.#arrivals = parts.arrivals;
-    this.#listeners = parts.listeners;
-    this.#monitoring = parts.monitoring;
-    const { monitoring } = parts;
-    this.monitoringAddress =
-      monitoring &&
-      `http://${joinHostPort({ host: monitoring.address.address, port: monitoring.address.port })}`;
-    this.#state = parts.state;
-    this.#resources = parts.resources;
+  private constructor(front: Front, resources: AsyncDisposableStack) {
+    const { unix, tcp, tls } = front.addresses;
+    this.addresses = [unix, tcp, tls].filter((address) => address !== undefined);
+    this.monitoringAddress = front.monitoringAddress;
+    this.#front = front;
+    this.#resources = resources;
   }
 
   /**
@@ -108,7 +77,6 @@ export class PraefectServer implements AsyncDisposable {
     });
     const onTransfer = (direction: 'read' | 'write', bytes: number): void =>
       metrics.transfers[direction].observe(bytes);
-    const problems = connectionProblems(metrics, logger);
     const reports = building.use(errorReports(config.sentry, logger));
     const transactions = new Transactions(logger, metrics.transactions);
     const votes = refTransactionService(transactions);
@@ -146,7 +114,6 @@ export class PraefectServer implements AsyncDisposable {
         onQueued: (virtualStorage, target) => replicator.wake(virtualStorage, target),
       }),
     });
-    const backchannels = new Backchannels<GrpcChannel>((stream) => connectGrpc(stream));
     const services = [
       votes,
       serverService({ nodes: nodes.byStorage, isHealthy, logger, failedChecks: backend.failedChecks }),
@@ -154,76 +121,36 @@ export class PraefectServer implements AsyncDisposable {
       healthService(),
     ];
     const calls = building.use(new CallList(logger, metrics.registry));
-    const grpc = new GrpcServer({
-      services: [...services, ...reflectionServices(services)],
-      interceptors: interceptors({ config, faults, logger, metrics, reports, calls }),
-      unknownMethod: (path) => {
-        const method = methodByPath(path);
-        return method === undefined || method.intercepted || method.operation === 'unknown'
-          ? undefined
-          : { method, handler: backend.handlers.get(path) ?? coordinator.handler(method) };
-      },
-      contextExtras: {
-        flags: (headers) => new RequestFlags(headers),
-        openSidechannel: (headers, peer, signal) =>
-          openCallSidechannel(headers, peer, { sessions: backchannels, signal }),
-      },
-      onConnectionError: problems.onConnectionError,
-    });
-    building.defer(() => grpc.shutdown({ graceMs: 0 }));
-    const arrivals = new Arrivals();
-    const listeners = await openListeners(listenAddresses(config), {
-      logger,
-      options: {
-        ...(takeSocket && { takeSocket }),
-        onAccept: (transport) => transport !== 'internal' && metrics.callers.connection(transport).inc(),
-        onAcceptError: problems.onAcceptError,
-        onConnection: (connection, peer) =>
-          void demultiplex(connection, peer, {
-            backchannels,
-            arrivals,
-            onTransfer,
-            onGrpc: (duplex, from) => {
-              faults?.onConnection(duplex, from);
-              grpc.serveConnection(duplex, from);
-            },
-          }),
-      },
-    });
-    building.defer(async () => {
-      for (const listener of listeners) await listener.destroy();
-    });
-    const certificate = await followCertificate(config.tls, listeners, logger);
-    if (certificate !== undefined) building.use(certificate);
-    const state = { isReady: true };
-    const monitoring = await startMonitoring(config, logger, {
-      registry: metrics.registry,
-      ...(backend.databaseMetrics && {
-        further: {
-          path: '/db_metrics',
-          render: backend.databaseMetrics,
-          isInMetrics: !config.prometheusExcludeDatabaseFromDefaultMetrics,
+    const front = building.use(
+      await Front.open({
+        config,
+        logger,
+        metrics,
+        services: [...services, ...reflectionServices(services)],
+        interceptors: interceptors({ config, faults, logger, metrics, reports, calls }),
+        unknownMethod: (path) => {
+          const method = methodByPath(path);
+          return method === undefined || method.intercepted || method.operation === 'unknown'
+            ? undefined
+            : { method, handler: backend.handlers.get(path) ?? coordinator.handler(method) };
         },
+        backchannels: new Backchannels<GrpcChannel>((stream) => connectGrpc(stream)),
+        monitoring: databaseEndpoint(config, backend),
+        takeSocket,
+        faults,
       }),
-      isReady: () => state.isReady,
-      takeSocket,
-    });
-    if (monitoring !== undefined) building.adopt(monitoring, (running) => running.close());
-    return new PraefectServer({ grpc, arrivals, listeners, monitoring, state, resources: building.move() });
+    );
+    return new PraefectServer(front, building.move());
   }
 
   /** The listening sockets for a successor. */
   get sockets(): readonly ListeningSocket[] {
-    return [...this.#listeners, ...(this.#monitoring === undefined ? [] : [this.#monitoring])]
-      .map(({ socket }) => socket)
-      .filter((socket) => socket !== undefined);
+    return this.#front.sockets;
   }
 
   /** Stops accepting calls, waits for the running ones without a limit, and closes everything. */
   async drain(): Promise<void> {
-    this.#state.isReady = false;
-    await Promise.all(this.#listeners.map((listener) => listener.stopForDrain()));
-    await this.#grpc.shutdown({ graceMs: NO_LIMIT_MS, arriving: this.#arrivals.drain() });
+    await this.#front.drain();
     await this[Symbol.asyncDispose]();
   }
 
@@ -261,7 +188,12 @@ function storagesOf({ virtualStorage }: PraefectConfig): ReadonlyMap<string, rea
   return new Map(virtualStorage.map(({ name, node }) => [name, node.map(({ storage }) => storage)]));
 }
 
-function listenAddresses(config: PraefectConfig): readonly ListenAddress[] {
-  const { socketPath } = config;
-  return [...(socketPath ? [{ transport: 'unix', path: socketPath } as const] : []), ...tcpAddresses(config)];
+/** Returns the endpoint of the metrics that need queries of the database, if there is one. */
+function databaseEndpoint(
+  { prometheusExcludeDatabaseFromDefaultMetrics }: PraefectConfig,
+  { databaseMetrics: render }: Backend,
+): FrontOptions['monitoring'] {
+  if (render === undefined) return {};
+  const isInMetrics = !prometheusExcludeDatabaseFromDefaultMetrics;
+  return { further: { path: '/db_metrics', render, isInMetrics } };
 }

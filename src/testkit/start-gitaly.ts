@@ -1,8 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Connection, type DialOptions, dial } from '#client/index';
-import { GitalyServer } from '#gitaly/gitaly-server';
-import type { Addresses } from '#gitaly/listeners';
+import { type Addresses, GitalyServer } from '#gitaly/gitaly-server';
 import { configFrom } from '#platform/config/load-config';
 import { createLogger, type LogLevel } from '#platform/log/logger';
 import { checkNames } from './check-names.ts';

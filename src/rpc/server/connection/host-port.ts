@@ -11,3 +11,8 @@ export function splitHostPort(address: string): { host: string; port: number } {
   const plain = address.replace(/^\w+:\/\//, '');
   return { host: host ?? plain.slice(0, plain.lastIndexOf(':')), port: Number(port) };
 }
+
+/** Returns an address as in a URL: an IPv6 address gets brackets. */
+export function joinHostPort(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}

@@ -22,6 +22,7 @@ import {
 } from '#platform/process/handover/listening-socket';
 import type { Peer } from '../handler.ts';
 import { ACCEPT_BACKLOG, FIRST_BYTES_MS, HANDSHAKE_TIMEOUT_MS } from './connection-limits.ts';
+import { joinHostPort } from './host-port.ts';
 import { TlsHandshakes } from './tls-handshakes.ts';
 import { inheritSocketFile, placeSocketFile, type SocketFile } from './unix-socket-file.ts';
 
@@ -224,8 +225,4 @@ async function listening(
   server.on('error', reject);
   server.listen({ ...where, backlog: ACCEPT_BACKLOG }, resolve);
   await promise;
-}
-
-function joinHostPort(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -9,6 +9,28 @@ export interface TcpListeners {
   readonly tls: CertificateConfig;
 }
 
+/** Where a server listens. */
+export interface ListenConfig extends TcpListeners {
+  readonly socketPath: string | undefined;
+}
+
+/**
+ * Returns where a server listens, in Gitaly's order.
+ *
+ * @param internalSocket path of the socket for the server's own child processes, if it has one.
+ */
+export function listenAddresses(
+  config: ListenConfig,
+  internalSocket: string | undefined,
+): readonly ListenAddress[] {
+  const { socketPath } = config;
+  return [
+    ...(socketPath ? [{ transport: 'unix', path: socketPath } as const] : []),
+    ...(internalSocket === undefined ? [] : [{ transport: 'internal', path: internalSocket } as const]),
+    ...tcpAddresses(config),
+  ];
+}
+
 /**
  * Returns the TCP addresses of a configuration, without TLS and with it.
  *

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { createDuplexPair } from '#base/streams/duplex-pair';
-import type { ListenerOptions } from '#rpc/server/connection/listener';
+import type { ListenerOptions } from './listener.ts';
 
 /** Connections of clients in this process. Disposing closes them. */
 export class LocalConnections implements Disposable {
