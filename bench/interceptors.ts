@@ -8,8 +8,8 @@ import { GitCalls } from '#calls/git-calls';
 import { createMetrics } from '#calls/metrics';
 import { RunningCalls } from '#calls/running-calls';
 import { interceptors } from '#gitaly/interceptors';
+import { methodLimits } from '#gitaly/limits/method-limits';
 import { startMaintenance } from '#gitaly/maintenance';
-import { methodLimits } from '#gitaly/method-limits';
 import { openStorages } from '#gitaly/open-storages';
 import { startGit } from '#gitaly/start-git';
 import { configFrom } from '#platform/config/load-config';
@@ -133,7 +133,7 @@ async function allInterceptors(directory: string): Promise<GrpcServer> {
   const logger = createLogger({ format: 'json', level: 'info', stream });
   const metrics = createMetrics(config);
   const [gitCalls, calls] = [new GitCalls(), new RunningCalls()];
-  const none = { tracing: undefined, groups: null, copyTo: undefined };
+  const none = { tracing: undefined, groups: undefined, copyTo: undefined };
   const git = await startGit({ config, logger, metrics, gitCalls, calls, ...none });
   const { storages } = await openStorages(git, { config, metrics, logger });
   return new GrpcServer({
@@ -148,9 +148,8 @@ async function allInterceptors(directory: string): Promise<GrpcServer> {
       reports: undefined,
       calls,
       faults: undefined,
-      limits: methodLimits(config).byMethod,
-      onWait: () => () => {},
-      maintenance: startMaintenance({ config, storages, metrics, logger }).scheduler,
+      limits: { byMethod: methodLimits(config).byMethod, onWait: () => () => {} },
+      maintenance: startMaintenance({ config, storages, metrics, logger }),
       exceptions: exceptions(metrics, logger, undefined),
     }),
     contextExtras: contextExtras({

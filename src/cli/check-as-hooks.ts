@@ -22,7 +22,7 @@ export async function checkAsHooks(args: readonly string[]): Promise<number> {
 async function check(
   configPath: string,
 ): Promise<{ readonly lines: readonly string[]; readonly failure: string | undefined }> {
-  const { checkGitlab } = await import('#gitaly/check-gitlab');
+  const { checkGitlab } = await import('#tools/check-gitlab/check-gitlab');
   try {
     const { lines, failure } = await checkGitlab(await loadConfig(configPath));
     return { lines: failure === undefined ? lines : [FAILED], failure };

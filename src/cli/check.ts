@@ -1,8 +1,8 @@
 import { quote } from '#base/go/quote';
 import type { logApiCalls } from '#calls/logs/api-log';
-import type { GitlabCheck } from '#gitaly/check-gitlab';
 import { createLogger } from '#platform/log/logger';
 import { logTime } from '#tools/admin/run-command';
+import type { GitlabCheck } from '#tools/check-gitlab/check-gitlab';
 import type { Finding } from '#tools/doctor/finding';
 import { printFindings, summaryOf } from './findings.ts';
 import { readConfigOrExplain } from './read-config-or-explain.ts';
@@ -21,7 +21,7 @@ export async function check(
     return `${logTime(new Date())} loading configuration ${quote(configPath)}: ${reason}`;
   });
   if (config === undefined) return 1;
-  const { checkGitlab } = await import('#gitaly/check-gitlab');
+  const { checkGitlab } = await import('#tools/check-gitlab/check-gitlab');
   const gitlab = await checkGitlab(config, json ? undefined : await logToStderr());
   if (!json) {
     process.stdout.write(`${gitlab.lines.join('\n')}\n\n`);

@@ -15,7 +15,7 @@ export async function readConfigOrExplain(
     const config = await loadConfig(configPath);
     if (config.concurrency.length > 0) {
       // Loads the descriptors of all RPCs.
-      const { checkLimitedMethods } = await import('#gitaly/unknown-methods');
+      const { checkLimitedMethods } = await import('#gitaly/limits/unknown-methods');
       checkLimitedMethods(config, configPath);
     }
     return config;

@@ -1,5 +1,5 @@
 import { toJson } from '#base/go/encoding/json';
-import type { UnknownMethod } from '#gitaly/unknown-methods';
+import type { UnknownMethod } from '#gitaly/limits/unknown-methods';
 import type { Problem } from '#platform/config/checks';
 import { unknownKeys } from '#platform/config/load-config';
 import { type ReadConfig, ReadConfigError, readConfig } from '#platform/config/read-config';
@@ -52,7 +52,7 @@ function unknownKeyWarnings(config: ReadConfig): string[] {
 async function limitsOfUnknownMethods({ values }: ReadConfig): Promise<UnknownMethod[]> {
   if (values.concurrency.length + values.rateLimiting.length === 0) return [];
   // Loads the descriptors of all RPCs.
-  const { unknownMethods } = await import('#gitaly/unknown-methods');
+  const { unknownMethods } = await import('#gitaly/limits/unknown-methods');
   return unknownMethods(values);
 }
 

@@ -1,36 +1,19 @@
 import type { Duplex } from 'node:stream';
 import { startCallReports } from '#calls/call-reports';
-import { type Exceptions, exceptions } from '#calls/exceptions';
-import { GitCalls } from '#calls/git-calls';
-import { startLoadShedder } from '#calls/load-shedder';
-import { createMetrics } from '#calls/metrics';
-import { RunningCalls } from '#calls/running-calls';
+import type { Exceptions } from '#calls/exceptions';
 import { serverStatus } from '#calls/top/server-status';
 import type { ServerStatus } from '#calls/top/status';
-import { startTracing } from '#calls/tracing/start-tracing';
 import type { GitalyConfig } from '#platform/config/load-config';
 import { type Logger, type LogTarget, loggerFor } from '#platform/log/logger';
-import { cgroupMetrics } from '#platform/metrics/cgroup-metrics';
 import type { ListeningSocket, TakeSocket } from '#platform/process/handover/listening-socket';
-import { PrivatePrograms } from '#platform/process/private-programs';
-import { createRuntimeDirectory } from '#platform/process/runtime-directory';
-import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
-import { Backchannels } from '#rpc/server/connection/backchannels';
 import type { FaultInjector } from '#rpc/server/fault-injector';
-import { Front, type FrontAddresses } from '#rpc/server/front';
-import { errorReports } from '#rpc/server/interceptors/error-reports';
-import type { ServerCall } from '#rpc/server/server-call';
-import { startAdaptiveLimits } from './adaptive-limits.ts';
-import { startBackgroundJobs } from './background-jobs.ts';
-import { startControlGroups } from './control-groups.ts';
+import { Front } from '#rpc/server/front';
+import { createFoundation, type Foundation } from './foundation.ts';
 import { interceptors } from './interceptors.ts';
-import { startMaintenance } from './maintenance.ts';
-import { methodLimits } from './method-limits.ts';
-import { openStorages } from './open-storages.ts';
-import { packLimits } from './pack-limits.ts';
-import { createServices } from './services.ts';
-import { startGit } from './start-git.ts';
-import { checkLimitedMethods } from './unknown-methods.ts';
+import { createLimits, type Limits } from './limits/create-limits.ts';
+import { checkLimitedMethods } from './limits/unknown-methods.ts';
+import { openRepositories } from './repositories.ts';
+import { createServices } from './services/create-services.ts';
 
 const SILENT: LogTarget = { error: () => {}, warn: () => {}, info: () => {} };
 
@@ -58,7 +41,13 @@ export interface GitalyServerOptions {
 }
 
 /** Addresses of a server; an address that is not configured is `undefined`. */
-export interface Addresses extends FrontAddresses {
+export interface Addresses {
+  /** `unix:<path>`. */
+  readonly unix: string | undefined;
+  /** `tcp://host:port`. */
+  readonly tcp: string | undefined;
+  /** `tls://host:port`. */
+  readonly tls: string | undefined;
   /** `unix:<path>`, for hooks and the server itself. */
   readonly internal: string;
 }
@@ -73,19 +62,17 @@ export class GitalyServer implements AsyncDisposable {
   /** `http://host:port` of the monitoring server; `undefined` if there is none. */
   readonly monitoringAddress: string | undefined;
 
-  private constructor(started: {
-    logger: Logger;
-    front: Front;
-    internalSocket: string;
-    resources: AsyncDisposableStack;
-    exceptions: Exceptions;
-  }) {
-    this.addresses = { ...started.front.addresses, internal: `unix:${started.internalSocket}` };
-    this.#logger = started.logger;
-    this.#front = started.front;
-    this.#resources = started.resources;
-    this.#exceptions = started.exceptions;
-    this.monitoringAddress = started.front.monitoringAddress;
+  private constructor(
+    { exceptions, logger, runtime }: Foundation,
+    front: Front,
+    resources: AsyncDisposableStack,
+  ) {
+    this.addresses = { ...front.addresses, internal: `unix:${runtime.internalSocket}` };
+    this.monitoringAddress = front.monitoringAddress;
+    this.#logger = logger;
+    this.#front = front;
+    this.#resources = resources;
+    this.#exceptions = exceptions;
   }
 
   /**
@@ -105,133 +92,33 @@ export class GitalyServer implements AsyncDisposable {
   }: GitalyServerOptions): Promise<GitalyServer> {
     const logger = loggerFor(target);
     for (const { key, message } of checkLimitedMethods(config)) logger.warn({ key }, message);
-    await using building = new AsyncDisposableStack();
-
-    const runtime = building.adopt(
-      await createRuntimeDirectory({
-        parent: config.runtimeDir,
-        onLeftAlone: (path, reason) => logger.warn({ path, reason }, 'could not prune runtime directory'),
-      }),
-      (directory) => directory.remove(),
-    );
-    const programs = building.use(
-      PrivatePrograms.create(runtime.path, {
-        copies: copiesPrograms,
-        onProblem: (error) => logger.warn({ error }, 'the programs that git starts could not be copied'),
-      }),
-    );
-    const metrics = createMetrics(config);
     const startedAtMs = performance.now();
-    const tracing = await startTracing(process.env.GITLAB_TRACING, logger);
-    if (tracing !== undefined) building.use(tracing);
-    const groups = building.use(startControlGroups(config, logger) ?? null);
-    if (groups?.version === 2)
-      for (const directory of groups.parentDirectories)
-        cgroupMetrics(metrics.registry, { directory, path: groups.parentPath });
-    const gitCalls = new GitCalls();
-    const calls = new RunningCalls();
-    const copyTo = copiesPrograms ? runtime.path : undefined;
-    const git = await startGit({ config, logger, metrics, gitCalls, calls, tracing, groups, copyTo });
-
-    const { storages, caches } = await openStorages(git, { config, metrics, logger });
-    building.use(caches);
-
-    const maintenance = building.use(startMaintenance({ config, storages, metrics, logger }));
-    const backchannels = new Backchannels<GrpcChannel>((stream) => connectGrpc(stream));
-    const onWait = (call: ServerCall, configKey: string): (() => void) => {
-      const [onWaited, onTraced] = [calls.waits(call, configKey), tracing?.wait(call, configKey)];
-      return () => {
-        onWaited();
-        onTraced?.();
-      };
-    };
-    const packs = packLimits(config, metrics.packs, onWait);
-    const { services, resources } = await createServices({
-      packLimits: packs.limits,
-      config,
-      logger,
-      metrics,
-      storages,
-      housekeeping: maintenance.housekeeping,
-      runtime,
-      programs,
-      backchannels,
-      tracing,
-    });
-    building.use(resources);
-    building.use(
-      startBackgroundJobs(storages, logger, {
-        onStep: metrics.caches.walked,
-        onLeftover: (kind) => metrics.housekeeping.prunedFiles(kind).inc(),
-      }),
-    );
-
-    const reports = building.use(errorReports(config.logging, logger));
-    const unexpected = exceptions(metrics, logger, reports);
-    const limits = methodLimits(config);
-    building.use(
-      startAdaptiveLimits(config, [...limits.adaptive, ...packs.adaptive], {
-        metrics: metrics.adaptiveLimits,
-        logger,
-        groupDirectories: groups?.parentDirectories,
-      }),
-    );
-    building.use(
-      startLoadShedder(config, {
-        registry: metrics.registry,
-        calls,
-        logger,
-        groupDirectories: groups?.parentDirectories,
-      }),
-    );
-    const blockedCalls = building.use(startCallReports(calls, metrics, logger));
-    const status = (): Promise<ServerStatus> =>
-      serverStatus({
-        gitVersion: git.version,
-        calls,
-        limits: limits.byMethod,
-        packLimits: packs.limits,
-        gitCalls: gitCalls.counts,
-        registry: metrics.registry,
-        blockedCalls,
-      });
+    await using building = new AsyncDisposableStack();
+    const foundation = await createFoundation({ config, logger, copiesPrograms }, building);
+    const repositories = await openRepositories(foundation, building);
+    const limits = createLimits(foundation, building);
+    const services = await createServices(foundation, repositories, limits.packs, building);
+    const { metrics, runtime } = foundation;
     const front = building.use(
       await Front.open({
         config,
         logger,
         metrics,
         services,
-        interceptors: interceptors({
-          config,
-          logger,
-          metrics,
-          storages,
-          trustsUnixSockets,
-          tracing,
-          reports,
-          calls,
-          faults,
-          limits: limits.byMethod,
-          onWait,
-          maintenance: maintenance.scheduler,
-          exceptions: unexpected,
-        }),
+        interceptors: interceptors({ ...foundation, ...repositories, limits, trustsUnixSockets, faults }),
         onFlagChecked: (name, enabled) => metrics.callers.featureFlagCheck(name, enabled).inc(),
-        backchannels,
-        monitoring: { problems: () => storages.presence.problems(), status },
+        backchannels: foundation.backchannels,
+        monitoring: {
+          problems: () => repositories.storages.presence.problems(),
+          status: startStatus(foundation, limits, building),
+        },
         internalSocket: runtime.internalSocket,
         takeSocket,
         faults,
       }),
     );
-    tracing?.started(startedAtMs);
-    return new GitalyServer({
-      logger,
-      front,
-      internalSocket: runtime.internalSocket,
-      resources: building.move(),
-      exceptions: unexpected,
-    });
+    foundation.tracing?.started(startedAtMs);
+    return new GitalyServer(foundation, front, building.move());
   }
 
   /**
@@ -270,4 +157,23 @@ export class GitalyServer implements AsyncDisposable {
     await this.#resources.disposeAsync();
     this.#logger.debug('server resources released');
   }
+}
+
+/** Starts the reports of calls. Returns the function for `/debug/top`. `resources` ends the reports. */
+function startStatus(
+  { calls, git, gitCalls, logger, metrics }: Foundation,
+  limits: Limits,
+  resources: AsyncDisposableStack,
+): () => Promise<ServerStatus> {
+  const blockedCalls = resources.use(startCallReports(calls, metrics, logger));
+  return () =>
+    serverStatus({
+      gitVersion: git.version,
+      calls,
+      limits: limits.byMethod,
+      packLimits: limits.packs,
+      gitCalls: gitCalls.counts,
+      registry: metrics.registry,
+      blockedCalls,
+    });
 }

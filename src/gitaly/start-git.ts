@@ -25,7 +25,7 @@ export interface GitParts {
   readonly gitCalls: GitCalls;
   readonly calls: RunningCalls;
   readonly tracing: Tracing | undefined;
-  readonly groups: ControlGroups | null;
+  readonly groups: ControlGroups | undefined;
   /** Directory for a copy of git; absent for none. */
   readonly copyTo: string | undefined;
 }

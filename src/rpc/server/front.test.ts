@@ -53,7 +53,7 @@ async function openFront(context: TestContext, check: () => Promise<object>) {
   return { front, socketPath, internalSocket };
 }
 
-test('a front serves its sockets and connections of its process, and hands over all but the internal one', async (context) => {
+test('all sockets and its own process reach a front; the internal one stays', async (context) => {
   const { front, socketPath, internalSocket } = await openFront(context, async () => ({}));
   const local = connectGrpc(front.connect());
 

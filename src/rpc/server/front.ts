@@ -38,7 +38,7 @@ export interface FrontOptions extends Pick<GrpcServerOptions, 'services' | 'inte
   readonly metrics: FrontMetrics;
   /** Sessions of multiplexed connections, for calls and sidechannels in the other direction. */
   readonly backchannels: Backchannels<GrpcChannel>;
-  /** What `/debug/top`, `/-/ready` and further endpoints of the monitoring server return. */
+  /** Content of `/debug/top`, `/-/ready` and further endpoints of the monitoring server. */
   readonly monitoring: Pick<MonitoringServerOptions, 'problems' | 'status' | 'further'>;
   /** Notified of each feature flag that a call looks up. */
   readonly onFlagChecked?: RequestFlagsOptions['onChecked'];

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { checkLimitedMethods } from '#gitaly/unknown-methods';
+import { checkLimitedMethods } from '#gitaly/limits/unknown-methods';
 import { ConfigError, type GitalyConfig, loadConfig } from '#platform/config/load-config';
 import { checkAddresses, checkSocket } from './check-addresses.ts';
 import { checkCgroups } from './check-cgroups.ts';

@@ -3,9 +3,9 @@ import type { PackLimits } from '#domain/pack-objects/pack-limits';
 import { SharedPacks } from '#domain/pack-objects/shared-packs';
 import type { PackServing } from '#domain/upload-pack/fetch';
 import { SharedFetches } from '#domain/upload-pack/shared-fetches';
-import { createStreamCache, type StreamCacheParts } from './stream-caches.ts';
+import { createStreamCache, type StreamCacheOptions } from './stream-caches.ts';
 
-export interface PackServingParts extends StreamCacheParts {
+export interface PackServingOptions extends StreamCacheOptions {
   readonly limits: PackLimits;
   /** Program for `uploadpack.packObjectsHook`. */
   readonly hook: string;
@@ -25,14 +25,14 @@ export async function packServing({
   limits,
   hook,
   traceDirectory,
-  ...parts
-}: PackServingParts): Promise<BuiltPackServing> {
+  ...options
+}: PackServingOptions): Promise<BuiltPackServing> {
   const isContended = (): boolean => limits.isContended;
-  const streams = await createStreamCache<ServiceResult>('packObjectsCache', { ...parts, isContended });
+  const streams = await createStreamCache<ServiceResult>('packObjectsCache', { ...options, isContended });
   limits.onContention = () => streams.relieve();
-  const { config, metrics: observer } = parts;
+  const { config, metrics: observer } = options;
   const isCacheEnabled = config.packObjectsCache.enabled;
-  const options = { streams, limits, observer, isCacheEnabled, traceDirectory };
-  const shared = new SharedFetches(options);
-  return { serving: { shared, limits, hook }, packs: new SharedPacks(options), resources: streams };
+  const shareable = { streams, limits, observer, isCacheEnabled, traceDirectory };
+  const shared = new SharedFetches(shareable);
+  return { serving: { shared, limits, hook }, packs: new SharedPacks(shareable), resources: streams };
 }

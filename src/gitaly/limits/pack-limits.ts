@@ -1,6 +1,6 @@
-import { availableParallelism, totalmem } from 'node:os';
 import { KeyedLimit } from '#base/keyed-limit';
 import { runningCall } from '#calls/running-call';
+import { maxTotal } from '#domain/pack-objects/max-total';
 import {
   type CallerLimit,
   type PackLimitObserver,
@@ -20,11 +20,6 @@ export interface ConfiguredPackLimits {
   readonly adaptive: readonly AdaptiveLimit[];
 }
 
-/** git's processes for one pack of a large repository take about this much memory. */
-const PACK_BYTES = 512 * 1024 * 1024;
-/** Packs of a core: most of them wait for their client's network. */
-const PACKS_PER_CORE = 4;
-const MIN_PACKS = 4;
 /** Further ones would wait for minutes. */
 const WAITING_PER_PACK = 250;
 const DEFAULTS = { max: 200, queue: 200 };
@@ -87,26 +82,6 @@ function withWaits(
       else ends.get(call)?.();
     },
   };
-}
-
-/**
- * Returns how many packs may be made at once. @param configured 0 for the default, less for no
- * limit.
- */
-export function maxTotal(
-  configured: number,
-  machine = { cores: availableParallelism(), memoryBytes: usableMemory() },
-): number | undefined {
-  if (configured < 0) return undefined;
-  if (configured > 0) return configured;
-  const byMemory = Math.floor(machine.memoryBytes / PACK_BYTES);
-  return Math.max(MIN_PACKS, Math.min(PACKS_PER_CORE * machine.cores, byMemory));
-}
-
-/** Memory of the machine, or of the control group if that is less. */
-function usableMemory(): number {
-  const limit = process.constrainedMemory();
-  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
 }
 
 function isDefault({ unauthenticated, ...limit }: Limiting): boolean {

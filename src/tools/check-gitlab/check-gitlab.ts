@@ -1,8 +1,8 @@
 import { messageOf } from '#base/gitaly-error';
 import type { FinishedApiCall } from '#domain/gitlab-api/http-internal-api';
+import { internalApi } from '#gitaly/services/internal-api';
 import type { GitalyConfig } from '#platform/config/load-config';
 import { newCorrelationId } from '#rpc/common/correlation-id';
-import { internalApi } from './internal-api.ts';
 
 /** Result of a check: lines for standard output, and the reason of a failure. */
 export interface GitlabCheck {

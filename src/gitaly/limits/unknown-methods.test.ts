@@ -36,7 +36,7 @@ for (const { rpc, hint } of [
 
 /** The interface of 15.0, 16.7 and 19.0, from their protocol files. */
 const wire: { services: Record<string, { methods: Record<string, unknown> }> } = JSON.parse(
-  readFileSync(new URL('../wire/fixtures/wire.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../../wire/fixtures/wire.json', import.meta.url), 'utf8'),
 );
 
 test('a limit of any RPC of any supported release is accepted', () => {

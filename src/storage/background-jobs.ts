@@ -1,42 +1,42 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { messageOf } from '#base/gitaly-error';
-import type { Logger } from '#platform/log/logger';
-import { type CleaningStep, cleanCaches, retireCache } from '#storage/cache/clean-caches';
-import { removeLeftovers } from '#storage/leftovers/remove-leftovers';
-import type { LeftoverKind } from '#storage/leftovers/repository-leftovers';
-import type { Storages } from '#storage/storages';
-import { cleanTempDirectories } from '#storage/temp-directories';
+import { type CleaningStep, cleanCaches, retireCache } from './cache/clean-caches.ts';
+import { removeLeftovers } from './leftovers/remove-leftovers.ts';
+import type { LeftoverKind } from './leftovers/repository-leftovers.ts';
+import type { Storage } from './repository-target.ts';
+import type { Storages } from './storages.ts';
+import { cleanTempDirectories } from './temp-directories.ts';
 
 const HOUR_MS = 60 * 60 * 1000;
 /** Interval of Gitaly's cache walks. */
 const CACHE_WALK_MS = 10 * 60 * 1000;
 
-/** Interval at which repositories are looked at again in which somebody still works. */
+/** Interval at which repositories are checked again in which a process still works. */
 const SURVIVORS_MS = 5_000;
-/** After so many looks it waits for the next hour. */
-const MAX_LOOKS = 12;
+/** After this many checks it waits for the next hour. */
+const MAX_CHECKS = 12;
 
-/** Notified of what the jobs do, for metrics. */
+/** Notified of what the jobs do, for metrics and the log. */
 export interface BackgroundJobsObserver {
   /** A step of a walk through the caches. */
   onStep(step: CleaningStep): void;
   /** Something that a dead process left was removed. */
   onLeftover(kind: LeftoverKind): void;
+  /** The paths that dead processes left in a storage were removed. */
+  onRemoved(storage: Storage, paths: readonly string[]): void;
+  onTempCleaned(storage: Storage, durationMs: number): void;
+  onCounted(storage: Storage, durationMs: number): void;
+  /** A job failed. It runs again at its next interval. */
+  onFailed(job: string, error: unknown): void;
 }
 
 /**
  * Starts the background jobs of a server. They count the repositories (once), and delete the caches
  * of earlier processes, what dead processes left in repositories (at once, and hourly), and expired
- * files in caches (every ten minutes) and temporary directories (at once, and hourly). Failures are
- * logged; periodic jobs run again at the next interval.
+ * files in caches (every ten minutes) and temporary directories (at once, and hourly).
  *
  * @returns a handle that ends the jobs and waits for a running one.
  */
-export function startBackgroundJobs(
-  storages: Storages,
-  logger: Logger,
-  observer: BackgroundJobsObserver,
-): AsyncDisposable {
+export function startBackgroundJobs(storages: Storages, observer: BackgroundJobsObserver): AsyncDisposable {
   const ending = new AbortController();
   const { signal } = ending;
   const running = new Set<Promise<void>>();
@@ -44,7 +44,7 @@ export function startBackgroundJobs(
   const run = (job: () => Promise<void>, name: string): void => {
     const turn = job()
       .catch((error: unknown) => {
-        if (!signal.aborted) logger.error({ error: messageOf(error), job: name }, 'background job failed');
+        if (!signal.aborted) observer.onFailed(name, error);
       })
       .finally(() => running.delete(turn));
     running.add(turn);
@@ -53,8 +53,9 @@ export function startBackgroundJobs(
     setInterval(run, ms, job, name).unref();
 
   const { cleanAfterTheDead, cleanTemp, countRepositories, dropOldCaches, walkCaches } = backgroundJobs(
-    { storages, logger, signal },
+    storages,
     observer,
+    signal,
   );
   run(countRepositories, 'count repositories');
   run(dropOldCaches, 'retire caches');
@@ -75,35 +76,27 @@ export function startBackgroundJobs(
   };
 }
 
-interface JobSurroundings {
-  readonly storages: Storages;
-  readonly logger: Logger;
-  /** Ends the running jobs. */
-  readonly signal: AbortSignal;
-}
-
-function backgroundJobs(
-  { logger, signal, storages }: JobSurroundings,
-  { onLeftover, onStep }: BackgroundJobsObserver,
-) {
+/** Returns the jobs. `signal` ends the running ones. */
+function backgroundJobs(storages: Storages, observer: BackgroundJobsObserver, signal: AbortSignal) {
+  const onStep = (step: CleaningStep): void => observer.onStep(step);
   return {
     async cleanTemp(): Promise<void> {
       for (const storage of storages.all) {
         const startedAt = performance.now();
         await cleanTempDirectories(storage, { signal });
-        const time_ms = Math.round(performance.now() - startedAt);
-        logger.info({ storage: storage.name, time_ms }, 'finished tempdir cleaner walk');
+        observer.onTempCleaned(storage, performance.now() - startedAt);
       }
     },
     async cleanAfterTheDead(): Promise<void> {
       for (const storage of storages.all) {
-        for (let look = 1; look <= MAX_LOOKS; look++) {
+        for (let check = 1; check <= MAX_CHECKS; check++) {
           const { removed, postponed } = await removeLeftovers(storage, { signal });
-          for (const { kind } of removed) onLeftover(kind);
-          if (removed.length > 0) {
-            const paths = removed.map(({ path }) => path);
-            logger.info({ storage: storage.name, removed: paths }, 'removed what dead processes left');
-          }
+          for (const { kind } of removed) observer.onLeftover(kind);
+          if (removed.length > 0)
+            observer.onRemoved(
+              storage,
+              removed.map(({ path }) => path),
+            );
           if (postponed.length === 0) break;
           await delay(SURVIVORS_MS, undefined, { signal, ref: false });
         }
@@ -119,8 +112,7 @@ function backgroundJobs(
       for (const storage of storages.all) {
         const startedAt = performance.now();
         await storages.repositoryCounts.count(storage, { signal });
-        const counting_duration_ms = Math.round(performance.now() - startedAt);
-        logger.info({ storage_path: storage.path, counting_duration_ms }, 'completed counting repositories');
+        observer.onCounted(storage, performance.now() - startedAt);
       }
     },
   };

@@ -1,0 +1,83 @@
+import { type Exceptions, exceptions } from '#calls/exceptions';
+import { GitCalls } from '#calls/git-calls';
+import { createMetrics, type ServerMetrics } from '#calls/metrics';
+import { RunningCalls } from '#calls/running-calls';
+import { startTracing } from '#calls/tracing/start-tracing';
+import type { Tracing } from '#calls/tracing/tracing';
+import type { Git } from '#git/command/git';
+import type { ControlGroups } from '#platform/cgroups/control-groups';
+import { startControlGroups } from '#platform/cgroups/start-control-groups';
+import type { GitalyConfig } from '#platform/config/load-config';
+import type { Logger } from '#platform/log/logger';
+import { cgroupMetrics } from '#platform/metrics/cgroup-metrics';
+import { PrivatePrograms } from '#platform/process/private-programs';
+import { createRuntimeDirectory, type RuntimeDirectory } from '#platform/process/runtime-directory';
+import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
+import { Backchannels } from '#rpc/server/connection/backchannels';
+import { type ErrorReports, errorReports } from '#rpc/server/interceptors/error-reports';
+import { startGit } from './start-git.ts';
+
+/** The base of every part of a server: its process, its git, and the modules that follow its calls. */
+export interface Foundation {
+  readonly config: GitalyConfig;
+  readonly logger: Logger;
+  readonly metrics: ServerMetrics;
+  readonly runtime: RuntimeDirectory;
+  readonly programs: PrivatePrograms;
+  readonly tracing: Tracing | undefined;
+  readonly reports: ErrorReports | undefined;
+  readonly exceptions: Exceptions;
+  readonly calls: RunningCalls;
+  readonly gitCalls: GitCalls;
+  /** Control groups of the git processes. */
+  readonly groups: ControlGroups | undefined;
+  readonly git: Git;
+  /** Sessions of multiplexed connections. */
+  readonly backchannels: Backchannels<GrpcChannel>;
+}
+
+export interface FoundationOptions {
+  readonly config: GitalyConfig;
+  readonly logger: Logger;
+  /** Copies git and the programs that it starts to the runtime directory. */
+  readonly copiesPrograms: boolean;
+}
+
+/** Creates the foundation of a server. `resources` ends it. @throws {Error} without a usable git. */
+export async function createFoundation(
+  { config, logger, copiesPrograms }: FoundationOptions,
+  resources: AsyncDisposableStack,
+): Promise<Foundation> {
+  const runtime = resources.adopt(
+    await createRuntimeDirectory({
+      parent: config.runtimeDir,
+      onLeftAlone: (path, reason) => logger.warn({ path, reason }, 'could not prune runtime directory'),
+    }),
+    (directory) => directory.remove(),
+  );
+  const programs = resources.use(
+    PrivatePrograms.create(runtime.path, {
+      copies: copiesPrograms,
+      onProblem: (error) => logger.warn({ error }, 'the programs that git starts could not be copied'),
+    }),
+  );
+  const metrics = createMetrics(config);
+  const tracing = resources.use((await startTracing(process.env.GITLAB_TRACING, logger)) ?? null);
+  const groups = resources.use(startControlGroups(config.cgroups, logger) ?? null) ?? undefined;
+  if (groups?.version === 2)
+    for (const directory of groups.parentDirectories)
+      cgroupMetrics(metrics.registry, { directory, path: groups.parentPath });
+  const reports = resources.use(errorReports(config.logging, logger));
+  const own = { config, logger, metrics, runtime, programs, tracing: tracing ?? undefined, groups };
+  const [calls, gitCalls] = [new RunningCalls(), new GitCalls()];
+  const git = await startGit({ ...own, calls, gitCalls, copyTo: copiesPrograms ? runtime.path : undefined });
+  return {
+    ...own,
+    reports,
+    exceptions: exceptions(metrics, logger, reports),
+    calls,
+    gitCalls,
+    git,
+    backchannels: new Backchannels<GrpcChannel>((stream) => connectGrpc(stream)),
+  };
+}

@@ -1,0 +1,43 @@
+import { startLoadShedder } from '#calls/load-shedder';
+import type { PackLimits } from '#domain/pack-objects/pack-limits';
+import type { MethodLimits } from '#rpc/server/interceptors/limit-concurrency';
+import type { ServerCall } from '#rpc/server/server-call';
+import type { Foundation } from '../foundation.ts';
+import { startAdaptiveLimits } from './adaptive-limits.ts';
+import { methodLimits } from './method-limits.ts';
+import { packLimits } from './pack-limits.ts';
+
+/** The configured limits of a server. */
+export interface Limits {
+  /** Limits of calls by full method name. */
+  readonly byMethod: ReadonlyMap<string, MethodLimits>;
+  readonly packs: PackLimits;
+  /** Called when a call begins to wait for a limit. @returns what to call when it no longer waits. */
+  readonly onWait: (call: ServerCall, configKey: string) => () => void;
+}
+
+/** Creates the limits, and starts what adapts them to the load. `resources` ends that. */
+export function createLimits(
+  { calls, config, groups, logger, metrics, tracing }: Foundation,
+  resources: AsyncDisposableStack,
+): Limits {
+  const onWait = (call: ServerCall, configKey: string): (() => void) => {
+    const [onWaited, onTraced] = [calls.waits(call, configKey), tracing?.wait(call, configKey)];
+    return () => {
+      onWaited();
+      onTraced?.();
+    };
+  };
+  const methods = methodLimits(config);
+  const packs = packLimits(config, metrics.packs, onWait);
+  const groupDirectories = groups?.parentDirectories;
+  resources.use(
+    startAdaptiveLimits(config, [...methods.adaptive, ...packs.adaptive], {
+      metrics: metrics.adaptiveLimits,
+      logger,
+      groupDirectories,
+    }),
+  );
+  resources.use(startLoadShedder(config, { registry: metrics.registry, calls, logger, groupDirectories }));
+  return { byMethod: methods.byMethod, packs: packs.limits, onWait };
+}

@@ -1,0 +1,41 @@
+import type { PackLimits } from '#domain/pack-objects/pack-limits';
+import { type ServedService, serve } from '#rpc/server/handler';
+import { healthService } from '#rpc/server/health';
+import { reflectionServices } from '#rpc/server/reflection';
+import { servedByGitaly } from '#wire/methods';
+import type { Foundation } from '../foundation.ts';
+import type { Repositories } from '../repositories.ts';
+import { gitProtocolServices } from './git-protocol.ts';
+import { olderServices } from './older.ts';
+import { readingServices } from './reading.ts';
+import { repositoryServices } from './repositories.ts';
+import { createSharedOperations, type ServiceFoundation } from './shared-operations.ts';
+import { writingServices } from './writing.ts';
+
+/**
+ * Creates all services of a gitaly on shared domain operations. Methods that are not built return
+ * UNIMPLEMENTED. `resources` closes what the services hold.
+ */
+export async function createServices(
+  foundation: Foundation,
+  repositories: Repositories,
+  packLimits: PackLimits,
+  resources: AsyncDisposableStack,
+): Promise<readonly ServedService[]> {
+  const { storages } = repositories;
+  const operations = await createSharedOperations(foundation, storages, resources);
+  const shared: ServiceFoundation = { ...foundation, ...repositories, ...operations };
+  const built = [
+    ...readingServices(shared),
+    ...writingServices(shared),
+    ...(await repositoryServices(shared, resources)),
+    ...(await gitProtocolServices(shared, packLimits, resources)),
+    ...olderServices(shared),
+  ];
+  const names = new Set(built.map(({ service }) => service.typeName));
+  const rest = servedByGitaly
+    .filter(({ typeName }) => !names.has(typeName))
+    .map((service) => serve(service, {}));
+  const served = [...built, ...rest, healthService(storages.presence)];
+  return [...served, ...reflectionServices(served)];
+}

@@ -1,0 +1,30 @@
+import { GITALY_RELEASE } from '#platform/process/version';
+import { type ServedService, serve } from '#rpc/server/handler';
+import { analysisService } from '#services/analysis/index';
+import { blobService } from '#services/blob/index';
+import { commitService } from '#services/commit/index';
+import { diffService } from '#services/diff/index';
+import { serverService } from '#services/server/index';
+import { AnalysisService } from '#wire/gen/analysis_pb';
+import { BlobService } from '#wire/gen/blob_pb';
+import { CommitService } from '#wire/gen/commit_pb';
+import { DiffService } from '#wire/gen/diff_pb';
+import { ServerService } from '#wire/gen/server_pb';
+import type { ServiceFoundation } from './shared-operations.ts';
+
+/** Returns the services that only read. */
+export function readingServices({
+  fillsOldFields,
+  metrics,
+  signingKeys,
+  storages,
+}: ServiceFoundation): readonly ServedService[] {
+  const { observeListCommitsByOid } = metrics;
+  return [
+    serve(AnalysisService, analysisService({ storages })),
+    serve(BlobService, blobService({ storages })),
+    serve(CommitService, commitService({ storages, signingKeys, fillsOldFields, observeListCommitsByOid })),
+    serve(DiffService, diffService({ storages })),
+    serve(ServerService, serverService({ storages, serverVersion: GITALY_RELEASE, signingKeys })),
+  ];
+}

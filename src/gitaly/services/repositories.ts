@@ -1,0 +1,54 @@
+import { LicenseCache } from '#domain/license/license-cache';
+import { type ServedService, serve } from '#rpc/server/handler';
+import { backupService } from '#services/backup/index';
+import { objectPoolService } from '#services/objectpool/index';
+import { partitionService } from '#services/partition/index';
+import { raftService } from '#services/raft/index';
+import { remoteService } from '#services/remote/index';
+import { repositoryService } from '#services/repository/index';
+import { BackupService } from '#wire/gen/backup_pb';
+import { RaftService } from '#wire/gen/cluster_pb';
+import { ObjectPoolService } from '#wire/gen/objectpool_pb';
+import { PartitionService } from '#wire/gen/partition_pb';
+import { RemoteService } from '#wire/gen/remote_pb';
+import { RepositoryService } from '#wire/gen/repository_pb';
+import { lfsFilterSettings } from './lfs-filter-settings.ts';
+import type { ServiceFoundation } from './shared-operations.ts';
+import { createStreamCache } from './stream-caches.ts';
+
+/** Returns the services that create, keep and copy whole repositories. `resources` ends them. */
+export async function repositoryServices(
+  { maintenance: { housekeeping }, ...shared }: ServiceFoundation,
+  resources: AsyncDisposableStack,
+): Promise<readonly ServedService[]> {
+  const { buckets, bundleUris, config, logger, metrics, programs, remotes, storages } = shared;
+  const { voteOf, transactionHooks } = shared;
+  const votes = { voteOf, transactionHooks };
+  const cacheOptions = { config, storages, logger, metrics: metrics.packs };
+  const archives = {
+    streams: resources.use(await createStreamCache<void>('archiveCache', cacheOptions)),
+    isCacheEnabled: config.archiveCache.enabled,
+  };
+  return [
+    serve(BackupService, backupService({ bucket: buckets.backup })),
+    serve(ObjectPoolService, objectPoolService({ storages, housekeeping, ...votes })),
+    serve(PartitionService, partitionService({ hasBackups: buckets.backup !== undefined })),
+    serve(RaftService, raftService()),
+    serve(RemoteService, remoteService({ storages })),
+    serve(
+      RepositoryService,
+      repositoryService({
+        archives,
+        lfsFilter: lfsFilterSettings(config, programs.path('gitaly-lfs-smudge')),
+        licenses: new LicenseCache(),
+        housekeeping,
+        remotes,
+        storages,
+        ...votes,
+        backups: buckets.backup && { bucket: buckets.backup, observer: metrics.backups },
+        offloading: config.offloading,
+        bundleUris,
+      }),
+    ),
+  ];
+}

@@ -1,0 +1,31 @@
+import { type ServedService, serve } from '#rpc/server/handler';
+import { cleanupService } from '#services/cleanup/index';
+import { conflictsService } from '#services/conflicts/index';
+import { operationService } from '#services/operation/index';
+import { refService } from '#services/ref/index';
+import { RememberedLists } from '#services/ref/remembered-lists';
+import { CleanupService } from '#wire/gen/cleanup_pb';
+import { ConflictsService } from '#wire/gen/conflicts_pb';
+import { OperationService } from '#wire/gen/operations_pb';
+import { RefService } from '#wire/gen/ref_pb';
+import type { ServiceFoundation } from './shared-operations.ts';
+
+/** Returns the services that change commits and references of a repository. */
+export function writingServices({
+  commitSigning,
+  fillsOldFields,
+  hooks,
+  remotes,
+  storages,
+  transactionHooks,
+  voteOf,
+}: ServiceFoundation): readonly ServedService[] {
+  const votes = { voteOf, transactionHooks };
+  const lists = new RememberedLists();
+  return [
+    serve(CleanupService, cleanupService({ storages, ...votes })),
+    serve(ConflictsService, conflictsService({ storages, hooks, remotes })),
+    serve(OperationService, operationService({ storages, hooks, remotes, commitSigning, ...votes })),
+    serve(RefService, refService({ storages, lists, fillsOldFields, ...votes })),
+  ];
+}
