@@ -1,17 +1,20 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, suite, type TestContext, test } from 'node:test';
+import { gitalyServers } from '#client/index';
 import { extent } from '#testkit/soak';
 import { startGitalyProcess } from '#testkit/start-gitaly-process';
 import type { LongestBlock } from './delay-monitor.ts';
-import { createRepository } from './fast-import.ts';
+import { addBranch, type Branch, createRepository, type Files } from './fast-import.ts';
 
 /**
  * Longest CPU time between two turns of the event loop. A computation's slice is 5 ms; the rest is
  * for a slow machine and the garbage collector. Unlike the delay, it does not depend on what else
  * runs on the machine.
  */
-const LIMIT_MS = 20;
+const LIMIT_MS = 50;
+/** Limit of computations that have no larger steps than their slices. */
+const SLICED_LIMIT_MS = 20;
 /** The least one counts: garbage is not collected, and code not compiled, each time. */
 const attempts = [0, 1, 2];
 /** Limit of FindLicense for a file. */
@@ -30,18 +33,47 @@ const LICENSES: Readonly<Record<string, string>> = {
   addresses: `://${'a'.repeat(200)} `,
 };
 
+/** Files in conflict; git could list millions. */
+const CONFLICTS = extent('CONFLICTS', { short: 5000, long: 50_000 });
+/** Limit of ResolveConflicts for a file with its markers. */
+const RESOLVED_BYTES = 200 << 10;
+/** Size of a file that consists of ids; ListConflictFiles reads up to 64 MiB. */
+const LISTED_BYTES = extent('LISTED_BYTES', { short: 8 << 20, long: 60 << 20 });
+/** Entries of the directories that are merged in process, and above its limit. */
+const DIRECTORIES = [4000, 30_000];
+
+const user = { glId: 'user-1', glUsername: 'jane', name: Buffer.from('Jane'), email: Buffer.from('jane@x') };
+
+/** Branches that change the same files in different ways. */
+const conflicting = (filesOf: (word: string) => Files): Branch[] => [
+  { name: 'base', files: filesOf('base') },
+  { name: 'ours', from: 'base', files: filesOf('ours') },
+  { name: 'theirs', from: 'base', files: filesOf('theirs') },
+];
+const manyFiles = (count: number, content: string): Files =>
+  Object.fromEntries(Array.from({ length: count }, (_, index) => [`file-${index}`, content]));
+/** Every second line is changed, and many lines are empty. */
+const everySecondLine = (word: string): string => {
+  const lines = `${word}\n\n`.repeat(100) + '\n'.repeat(1000);
+  return lines.repeat(RESOLVED_BYTES / 4 / lines.length);
+};
+
 suite('the event loop of a server is not blocked', async () => {
   const gitaly = await startGitalyProcess({ preload: join(import.meta.dirname, 'delay-monitor.ts') });
   after(() => gitaly[Symbol.asyncDispose]());
   const connection = await gitaly.connect();
 
-  const create = (relativePath: string, branches: Parameters<typeof createRepository>[1]) => ({
+  const create = (relativePath: string, branches: readonly Branch[]) => ({
     repository: { storageName: 'default', relativePath },
     oids: createRepository(join(gitaly.directory, 'default', relativePath), branches),
   });
 
   /** Asserts that a call blocks the event loop only shortly. */
-  async function assertTurns(t: TestContext, call: (attempt: number) => Promise<unknown>): Promise<void> {
+  async function assertTurns(
+    t: TestContext,
+    call: (attempt: number) => Promise<unknown>,
+    limitMs = LIMIT_MS,
+  ): Promise<void> {
     let least: LongestBlock | undefined;
     for (const attempt of attempts) {
       await gitaly.ask({});
@@ -53,7 +85,7 @@ suite('the event loop of a server is not blocked', async () => {
     const { delayMs = 0, cpuMs = 0 } = least ?? {};
     const shown = `${Math.round(cpuMs)} ms of CPU time, ${Math.round(delayMs)} ms`;
     t.diagnostic(shown);
-    assert.ok(cpuMs > 0 && cpuMs < LIMIT_MS, shown);
+    assert.ok(cpuMs > 0 && cpuMs < limitMs, shown);
   }
 
   // Each file blocked it for 25 to 70 ms.
@@ -67,8 +99,115 @@ suite('the event loop of a server is not blocked', async () => {
       const repositories = attempts.map((attempt) => create(`${name} ${attempt}.git`, [main]).repository);
 
       // The result is remembered for each repository.
-      await assertTurns(t, (attempt) =>
-        connection.repository.findLicense({ repository: repositories[attempt] }),
+      await assertTurns(
+        t,
+        (attempt) => connection.repository.findLicense({ repository: repositories[attempt] }),
+        SLICED_LIMIT_MS,
       );
+    });
+
+  /** Lists conflicts, and returns the number of bytes. */
+  async function list({ repository, oids }: ReturnType<typeof create>, skipContent = false): Promise<number> {
+    const { ours: ourCommitOid = '', theirs: theirCommitOid = '' } = oids;
+    const request = { repository, ourCommitOid, theirCommitOid, skipContent };
+    let bytes = 0;
+    for await (const { files } of connection.conflicts.listConflictFiles(request))
+      for (const { conflictFilePayload: payload } of files)
+        bytes += payload.case === 'content' ? payload.value.length : 1;
+    return bytes;
+  }
+
+  async function merge(
+    { repository }: ReturnType<typeof create>,
+    ours: string,
+    theirs: string,
+  ): Promise<unknown> {
+    return await connection.operation.userMergeToRef({
+      repository,
+      user,
+      sourceSha: theirs,
+      firstParentRef: Buffer.from(`refs/heads/${ours}`),
+      targetRef: Buffer.from('refs/merge-requests/1/merge'),
+      message: Buffer.from('merge'),
+    });
+  }
+
+  async function resolve(
+    { repository, oids }: ReturnType<typeof create>,
+    resolution: object,
+  ): Promise<string> {
+    const value = {
+      repository,
+      targetRepository: repository,
+      user,
+      sourceBranch: Buffer.from('ours'),
+      targetBranch: Buffer.from('theirs'),
+      ourCommitOid: oids.ours ?? '',
+      theirCommitOid: oids.theirs ?? '',
+      commitMessage: Buffer.from('resolve'),
+    };
+    const json = JSON.stringify([{ old_path: 'f', new_path: 'f', ...resolution }]);
+    const { resolutionError } = await connection.conflicts.resolveConflicts(
+      [
+        { resolveConflictsRequestPayload: { case: 'header', value } },
+        { resolveConflictsRequestPayload: { case: 'filesJson', value: Buffer.from(json) } },
+      ],
+      { metadata: gitalyServers({ default: { address: gitaly.address, token: '' } }) },
+    );
+    return resolutionError;
+  }
+
+  test('by a list of many conflicts', async (t) => {
+    const many = create(
+      'many.git',
+      conflicting((word) => manyFiles(CONFLICTS, word)),
+    );
+
+    await assertTurns(t, async () => assert.equal(await list(many, true), CONFLICTS));
+    await assertTurns(t, async () => assert.ok((await list(many)) > CONFLICTS));
+    await assertTurns(t, () =>
+      assert.rejects(merge(many, 'ours', many.oids.theirs ?? ''), /Failed to create merge/),
+    );
+  });
+
+  test('by a conflict in every second line', async (t) => {
+    const lines = create(
+      'lines.git',
+      conflicting((word) => ({ f: everySecondLine(word) })),
+    );
+
+    await assertTurns(t, async () => assert.ok((await list(lines)) > RESOLVED_BYTES / 4));
+    await assertTurns(t, async () =>
+      assert.match(
+        await resolve(lines, { sections: { none: 'head' } }),
+        /^Missing resolution for section ID/,
+      ),
+    );
+  });
+
+  test('by a file of commit ids', async (t) => {
+    const ids = create(
+      'ids.git',
+      conflicting((word) => ({ f: word })),
+    );
+    const content = `${ids.oids.theirs}\n`;
+    ids.oids.ours = addBranch(join(gitaly.directory, 'default/ids.git'), {
+      name: 'of-ids',
+      from: 'base',
+      files: { f: content.repeat(LISTED_BYTES / content.length) },
+    });
+
+    await assertTurns(t, async () => assert.ok((await list(ids)) > 2));
+  });
+
+  for (const entries of DIRECTORIES)
+    test(`by a merge of directories with ${entries} entries`, async (t) => {
+      const large = create(`large-${entries}.git`, [
+        { name: 'base', files: manyFiles(entries, 'base') },
+        { name: 'ours', from: 'base', files: { 'file-1': 'ours' } },
+        { name: 'theirs', from: 'base', files: { 'file-2': 'theirs' } },
+      ]);
+
+      await assertTurns(t, () => merge(large, 'ours', large.oids.theirs ?? ''));
     });
 });

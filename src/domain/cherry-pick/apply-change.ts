@@ -1,6 +1,6 @@
 import { EMPTY_TREE } from '#git/objects/object-id';
 import type { Commit } from '#git/objects/parse/parse-commit';
-import { MergeConflictError } from '../merge/merge-conflict-error.ts';
+import { conflictPaths, MergeConflictError } from '../merge/merge-conflict-error.ts';
 import type { MergeWorkspace } from '../merge/merge-workspace.ts';
 
 /** The start has the change already: applying it changes nothing. */
@@ -53,7 +53,10 @@ async function apply(
   const labels = { ours: start.oid, theirs: theirs.oid };
   const trees = { base, ours: start.treeOid, theirs: theirs.treeOid, labels };
   const { treeOid, isClean, conflicts } = await workspace.mergeTrees(trees);
-  if (!isClean) throw new MergeConflictError(conflicts, { message: `${what}: there are conflicting files` });
+  if (!isClean) {
+    const message = `${what}: there are conflicting files`;
+    throw new MergeConflictError(await conflictPaths(conflicts), { message });
+  }
   if (treeOid === start.treeOid) throw new ChangesAlreadyAppliedError();
   return treeOid;
 }

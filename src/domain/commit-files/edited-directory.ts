@@ -2,13 +2,13 @@ import { GitalyError } from '#base/gitaly-error';
 import { oidBytesOf, ZERO_OID } from '#git/objects/object-id';
 import type { RawObject } from '#git/objects/object-info';
 import type { ObjectReader } from '#git/objects/object-reader';
-import { parseTree } from '#git/objects/parse/parse-tree';
 import type { ObjectWriter } from '#git/objects/write/write-objects';
 import type { ObjectFormatName } from '#git/repository-format';
 import { changeTree, type TreeChange } from '#git/trees/change-tree';
 import { kindOf } from '#git/trees/entry-kind';
 import { findInTree } from '#git/trees/find-in-tree';
 import { TreeCursor } from '#git/trees/tree-cursor';
+import { treeTable } from '#git/trees/tree-table';
 
 export const TREE_MODE = 0o040000;
 /** For more searches than this, a table of all names is made. */
@@ -40,7 +40,7 @@ export class EditedDirectory {
   /** Results of searches in the tree object, by name (latin-1). */
   readonly #found = new Map<string, Child | undefined>();
   /** All entries of the tree object; made after {@link MAX_SEARCHES} searches. */
-  #table: Map<string, Child> | undefined;
+  #table: ReadonlyMap<string, Child> | undefined;
   /** Changed entries by name, `undefined` for removed ones; also the entered directories. */
   readonly #edits = new Map<string, Child | undefined>();
   /** Number of entries in the tree object; counted on first use. */
@@ -58,7 +58,7 @@ export class EditedDirectory {
 
   async find(name: Buffer): Promise<Child | undefined> {
     const key = name.toString('latin1');
-    return this.#edits.has(key) ? this.#edits.get(key) : this.#stored(await this.#read(), name, key);
+    return this.#edits.has(key) ? this.#edits.get(key) : await this.#stored(await this.#read(), name, key);
   }
 
   /** Returns the directory of that name; `undefined` if the name is free or no directory. */
@@ -103,7 +103,7 @@ export class EditedDirectory {
     for (const [key, child] of this.#edits) {
       const name = Buffer.from(key, 'latin1');
       const entry = child && { mode: child.mode, oid: (await child.directory?.write(writer)) ?? child.oid };
-      const stored = this.#stored(tree, name, key);
+      const stored = await this.#stored(tree, name, key);
       if (stored?.mode === entry?.mode && stored?.oid === entry?.oid) continue;
       changes.push({ name, oldMode: stored?.mode, entry });
     }
@@ -111,13 +111,11 @@ export class EditedDirectory {
     return await writer.write('tree', changeTree(tree.data, changes, oidBytesOf(tree.oid)));
   }
 
-  #stored(tree: RawObject, name: Buffer, key: string): Child | undefined {
+  async #stored(tree: RawObject, name: Buffer, key: string): Promise<Child | undefined> {
     if (this.#table !== undefined) return this.#table.get(key);
     if (this.#found.has(key)) return this.#found.get(key);
     if (this.#found.size >= MAX_SEARCHES) {
-      // Of two entries with the same name the first is used.
-      const entries = parseTree(tree.data, oidBytesOf(tree.oid)).toReversed();
-      this.#table = new Map(entries.map((entry) => [entry.name.toString('latin1'), entry]));
+      this.#table = await treeTable(tree, this.#source.signal);
       return this.#table.get(key);
     }
     const entry = findInTree(tree, name);

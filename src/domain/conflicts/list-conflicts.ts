@@ -46,7 +46,7 @@ export async function* listConflicts(
   const { objects } = quarantine.repository;
   const finder = new EntryFinder(objects, options);
   const tree = Buffer.from(merged.treeOid);
-  for (const file of conflictFiles(merged.conflicts)) {
+  for (const file of await conflictFiles(merged.conflicts, signal)) {
     yield { file, read: () => read(file) };
   }
 
@@ -60,7 +60,7 @@ export async function* listConflicts(
     if (object === undefined) throw refused('getting objectreader: object not found');
     if (!isUtf8(object.data)) throw refused('unsupported encoding');
     const paths = { ours: isInOurs ? path : NO_BYTES, theirs: isInTheirs ? path : NO_BYTES };
-    return withPaths(object.data, { ours, theirs }, paths);
+    return await withPaths(object.data, { ours, theirs }, paths, signal);
   }
 }
 

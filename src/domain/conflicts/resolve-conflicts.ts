@@ -1,4 +1,5 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
+import { eachInTurn, LoopSlice } from '#base/loop-turns';
 import type { Ident } from '#git/objects/write/format-ident';
 import type { Repository } from '#storage/repository';
 import { writeCommit } from '../commit/write-commit.ts';
@@ -6,7 +7,7 @@ import type { WriteFile } from '../commit-files/receive-actions.ts';
 import { TreeEditor } from '../commit-files/tree-editor.ts';
 import { fileWriter } from '../commit-files/write-file.ts';
 import type { MergeWorkspace } from '../merge/merge-workspace.ts';
-import { conflictFiles, withPaths } from './conflict-file.ts';
+import { type ConflictFile, conflictFiles, withPaths } from './conflict-file.ts';
 import type { Resolution } from './resolution-reader.ts';
 import { ResolutionError, resolveFile } from './resolve-file.ts';
 
@@ -40,7 +41,7 @@ export async function resolveConflicts(
   let { treeOid } = merged;
   if (!merged.isClean) {
     const resolving = new Resolving(workspace, target, merge, treeOid);
-    await resolving.resolve(conflictFiles(merged.conflicts).map(({ path }) => path));
+    await resolving.resolve(await conflictFiles(merged.conflicts, workspace.signal));
     treeOid = await resolving.write();
   }
   try {
@@ -77,17 +78,22 @@ class Resolving {
     );
   }
 
-  async resolve(conflicts: readonly Buffer[]): Promise<void> {
+  async resolve(conflicts: readonly ConflictFile[]): Promise<void> {
     const { writer, signal } = this.#workspace;
     const writeFile = await fileWriter(this.#target, writer, signal);
-    const open = new Map(conflicts.map((path) => [path.toString('latin1'), path]));
-    const known = new Set(open.keys());
+    const open = new Map<string, Buffer>();
+    await eachInTurn(conflicts, ({ path }) => void open.set(path.toString('latin1'), path), signal);
+    const resolved = new Set<string>();
+    const slice = new LoopSlice();
     for (const resolution of this.#merge.resolutions) {
       const path = Buffer.from(resolution.newPath);
       const key = path.toString('latin1');
       // The error text of Gitaly's former Ruby server.
-      if (!known.has(key)) throw internal("NoMethodError: undefined method `resolve_lines' for nil:NilClass");
+      if (!open.has(key) && !resolved.has(key))
+        throw internal("NoMethodError: undefined method `resolve_lines' for nil:NilClass");
       open.delete(key);
+      resolved.add(key);
+      await slice.pause(signal);
       await this.#resolveFile(path, resolution, writeFile);
     }
     const [missing] = open.values();
@@ -109,14 +115,16 @@ class Resolving {
     const content = this.#resolved.get(entry.oid) ?? (await this.#contentOf(this.#target, entry.oid));
     if (resolution.content !== '') {
       const paths = { ours: Buffer.from(resolution.oldPath), theirs: path };
-      if (withPaths(content, { ours, theirs }, paths).equals(Buffer.from(resolution.content))) {
+      const unresolved = await withPaths(content, { ours, theirs }, paths, this.#workspace.signal);
+      if (unresolved.equals(Buffer.from(resolution.content))) {
         throw new ResolutionError(`Resolved content has no changes for file ${path}`);
       }
     }
     // The merge drops the last line feed; our side shows whether there was one.
     const before = await this.#contentOf(this.#workspace.repository, `${ours}:${resolution.oldPath}`);
     const endsWithLineFeed = before.at(-1) === 0x0a;
-    const resolved = resolveFile({ path, content, ours, theirs, endsWithLineFeed }, resolution);
+    const conflicted = { path, content, ours, theirs, endsWithLineFeed };
+    const resolved = await resolveFile(conflicted, resolution, this.#workspace.signal);
     const name = path.subarray(path.lastIndexOf(0x2f) + 1);
     const oid = await writeFile(name, only(resolved));
     this.#resolved.set(oid, resolved);

@@ -11,7 +11,11 @@ const CONTENT =
   `=======\nmore\n>>>>>>> ${THEIRS}\n`;
 const ID = createHash('sha1').update('f').digest('hex');
 
-function resolve(content: string, sections: Record<string, string>, more: Partial<Resolution> = {}): string {
+async function resolve(
+  content: string,
+  sections: Record<string, string>,
+  more: Partial<Resolution> = {},
+): Promise<string> {
   const file = {
     path: Buffer.from('f'),
     content: Buffer.from(content),
@@ -26,33 +30,36 @@ function resolve(content: string, sections: Record<string, string>, more: Partia
     sections: new Map(Object.entries(sections)),
     ...more,
   };
-  return resolveFile(file, resolution).toString();
+  return (await resolveFile(file, resolution, new AbortController().signal)).toString();
 }
 
-test('each conflict ends with the side that was chosen for it', () => {
+test('each conflict ends with the side that was chosen for it', async () => {
   const [first, second] = [`${ID}_2_2`, `${ID}_4_4`];
 
-  assert.equal(resolve(CONTENT, { [first]: 'head', [second]: 'head' }), 'a\nours\nb\n');
-  assert.equal(resolve(CONTENT, { [first]: 'origin', [second]: 'head' }), 'a\ntheirs\nb\n');
-  assert.equal(resolve(CONTENT, { [first]: 'origin', [second]: 'origin' }), 'a\ntheirs\nb\nmore\n');
+  assert.equal(await resolve(CONTENT, { [first]: 'head', [second]: 'head' }), 'a\nours\nb\n');
+  assert.equal(await resolve(CONTENT, { [first]: 'origin', [second]: 'head' }), 'a\ntheirs\nb\n');
+  assert.equal(await resolve(CONTENT, { [first]: 'origin', [second]: 'origin' }), 'a\ntheirs\nb\nmore\n');
 });
 
-test('a conflict without a choice is named', () => {
+test('a conflict without a choice is named', async () => {
   const message = `Missing resolution for section ID: ${ID}_4_4`;
-  assert.throws(() => resolve(CONTENT, { [`${ID}_2_2`]: 'head' }), { name: 'ResolutionError', message });
-  assert.throws(() => resolve(CONTENT, { [`${ID}_2_2`]: 'head', [`${ID}_4_4`]: 'both' }), { message });
+  await assert.rejects(resolve(CONTENT, { [`${ID}_2_2`]: 'head' }), { name: 'ResolutionError', message });
+  await assert.rejects(resolve(CONTENT, { [`${ID}_2_2`]: 'head', [`${ID}_4_4`]: 'both' }), { message });
 });
 
-test('line breaks are those of the first line', () => {
+test('line breaks are those of the first line', async () => {
   const content = CONTENT.replaceAll('\n', '\r\n');
 
-  assert.equal(resolve(content, { [`${ID}_2_2`]: 'head', [`${ID}_4_4`]: 'head' }), 'a\r\nours\r\nb\r\n');
+  assert.equal(
+    await resolve(content, { [`${ID}_2_2`]: 'head', [`${ID}_4_4`]: 'head' }),
+    'a\r\nours\r\nb\r\n',
+  );
 });
 
-test('markers of renamed files bear the paths', () => {
+test('markers of renamed files bear the paths', async () => {
   const content = `<<<<<<< ${OURS}:old\nx\n=======\ny\n>>>>>>> ${THEIRS}:f\n`;
 
-  assert.equal(resolve(content, { [`${ID}_1_1`]: 'head' }, { oldPath: 'old' }), 'x\n');
+  assert.equal(await resolve(content, { [`${ID}_1_1`]: 'head' }, { oldPath: 'old' }), 'x\n');
 });
 
 for (const [what, content, code, problem] of [
@@ -73,12 +80,12 @@ for (const [what, content, code, problem] of [
   ['nothing', '', 'INTERNAL', 'merging is not supported for file'],
   ['too much', 'x'.repeat(200 * 1024 + 1), 'INTERNAL', 'merging is not supported for file'],
 ] as const) {
-  test(`a file with ${what} is not resolved`, () => {
+  test(`a file with ${what} is not resolved`, async () => {
     const message = `resolve: parse conflict for "f": ${problem}`;
-    assert.throws(() => resolve(content, { x: 'head' }), { code, message });
+    await assert.rejects(resolve(content, { x: 'head' }), { code, message });
   });
 }
 
-test('without choices the content that was sent is the file', () => {
-  assert.equal(resolve(CONTENT, {}, { content: 'as it is' }), 'as it is');
+test('without choices the content that was sent is the file', async () => {
+  assert.equal(await resolve(CONTENT, {}, { content: 'as it is' }), 'as it is');
 });

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
+import { inTurns } from '#base/loop-turns';
 import type { Resolution } from './resolution-reader.ts';
 
 /** Larger files are not resolved. */
@@ -53,12 +54,13 @@ export class ResolutionError extends Error {
  *
  * @throws {ResolutionError} `Missing resolution for section ID: …`; {GitalyError}
  *   `resolve: parse conflict for "x": …`, INVALID_ARGUMENT for markers that do not fit, INTERNAL
- *   for files that are empty or too large.
+ *   for files that are empty or too large; the reason of the signal.
  */
-export function resolveFile(
+export async function resolveFile(
   file: ConflictedContent,
   { sections, content, oldPath, newPath }: Resolution,
-): Buffer {
+  signal: AbortSignal,
+): Promise<Buffer> {
   if (file.content.length === 0 || file.content.length > MAX_FILE_BYTES) {
     throw parseError('INTERNAL', file, 'merging is not supported for file');
   }
@@ -66,66 +68,77 @@ export function resolveFile(
   const areSame = oldPath === newPath;
   const start = `<<<<<<< ${file.ours}${areSame ? '' : `:${bytes(oldPath)}`}`;
   const end = `>>>>>>> ${file.theirs}${areSame ? '' : `:${bytes(newPath)}`}`;
-  const lines = parseLines(file, { start, end });
+  const lines = await parseLines(file, { start, end }, signal);
   const lineBreak = lines[0]?.hasCarriageReturn === true ? '\r\n' : '\n';
-  const text = chosenLines(file, lines, sections).join(lineBreak) + (file.endsWithLineFeed ? lineBreak : '');
+  const chosen = await chosenLines(file, { lines, sections }, signal);
+  const text = chosen.join(lineBreak) + (file.endsWithLineFeed ? lineBreak : '');
   return Buffer.from(text, 'latin1');
 }
 
-function parseLines(
+async function parseLines(
   file: ConflictedContent,
   markers: { readonly start: string; readonly end: string },
-): Line[] {
+  signal: AbortSignal,
+): Promise<Line[]> {
   const lines: Line[] = [];
   let section: Section = 'none';
   let [oldNumber, newNumber] = [1, 1];
   const all = file.content.toString('latin1').split('\n');
   if (all.at(-1) === '') all.pop();
-  for (const line of all) {
-    const hasCarriageReturn = line.endsWith('\r');
-    const text = hasCarriageReturn ? line.slice(0, -1) : line;
-    const step =
-      STEPS[
-        text === markers.start ? 'start' : text === MIDDLE ? 'middle' : text === markers.end ? 'end' : 'text'
-      ];
-    if (step !== undefined) {
-      if (section !== step.from) throw parseError('INVALID_ARGUMENT', file, 'unexpected conflict delimiter');
-      section = step.to;
-      continue;
+  for await (const piece of inTurns(all, signal))
+    for (const line of piece) {
+      const hasCarriageReturn = line.endsWith('\r');
+      const text = hasCarriageReturn ? line.slice(0, -1) : line;
+      const step =
+        STEPS[
+          text === markers.start
+            ? 'start'
+            : text === MIDDLE
+              ? 'middle'
+              : text === markers.end
+                ? 'end'
+                : 'text'
+        ];
+      if (step !== undefined) {
+        if (section !== step.from)
+          throw parseError('INVALID_ARGUMENT', file, 'unexpected conflict delimiter');
+        section = step.to;
+        continue;
+      }
+      const isNote = text.startsWith('\\');
+      if (isNote) section = 'unterminated';
+      lines.push({ text, hasCarriageReturn, section, oldNumber, newNumber });
+      if (isNote) continue;
+      // Lines of ours count as new and those of theirs as old, as in Gitaly.
+      if (section !== 'ours') oldNumber++;
+      if (section !== 'theirs') newNumber++;
     }
-    const isNote = text.startsWith('\\');
-    if (isNote) section = 'unterminated';
-    lines.push({ text, hasCarriageReturn, section, oldNumber, newNumber });
-    if (isNote) continue;
-    // Lines of ours count as new and those of theirs as old, as in Gitaly.
-    if (section !== 'ours') oldNumber++;
-    if (section !== 'theirs') newNumber++;
-  }
   if (section === 'ours' || section === 'theirs')
     throw parseError('INTERNAL', file, 'missing last delimiter');
   return lines;
 }
 
-function chosenLines(
+async function chosenLines(
   { path }: ConflictedContent,
-  lines: readonly Line[],
-  sections: ReadonlyMap<string, string>,
-): string[] {
+  { lines, sections }: { readonly lines: readonly Line[]; readonly sections: ReadonlyMap<string, string> },
+  signal: AbortSignal,
+): Promise<string[]> {
   const file = createHash('sha1').update(path).digest('hex');
   const chosen: string[] = [];
   let id = '';
-  for (const { text, section, oldNumber, newNumber } of lines) {
-    if (section === 'none') {
-      id = '';
-      chosen.push(text);
-      continue;
+  for await (const piece of inTurns(lines, signal))
+    for (const { text, section, oldNumber, newNumber } of piece) {
+      if (section === 'none') {
+        id = '';
+        chosen.push(text);
+        continue;
+      }
+      if (id === '') id = `${file}_${oldNumber}_${newNumber}`;
+      const side = sections.get(id);
+      if (side !== 'head' && side !== 'origin')
+        throw new ResolutionError(`Missing resolution for section ID: ${id}`);
+      if (section === (side === 'head' ? 'ours' : 'theirs')) chosen.push(text);
     }
-    if (id === '') id = `${file}_${oldNumber}_${newNumber}`;
-    const side = sections.get(id);
-    if (side !== 'head' && side !== 'origin')
-      throw new ResolutionError(`Missing resolution for section ID: ${id}`);
-    if (section === (side === 'head' ? 'ours' : 'theirs')) chosen.push(text);
-  }
   return chosen;
 }
 

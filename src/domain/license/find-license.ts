@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import { LoopSlice } from '#base/loop-turns';
 import { oidBytesOf } from '#git/objects/object-id';
-import { parseTree, type TreeEntry } from '#git/objects/parse/parse-tree';
+import { parseTreeInTurns, type TreeEntry } from '#git/objects/parse/parse-tree';
 import { kindOf } from '#git/trees/entry-kind';
 import { openEntry } from '#git/trees/open-entry';
 import type { Repository } from '#storage/repository';
@@ -51,7 +51,7 @@ export async function findLicense(
 ): Promise<FoundLicense | undefined> {
   const tree = await repository.objects.readObject(`${commitId}^{tree}`, { signal });
   if (tree === undefined) return undefined;
-  const entries = parseTree(tree.data, oidBytesOf(tree.oid));
+  const entries = await parseTreeInTurns(tree.data, oidBytesOf(tree.oid), signal);
   const candidates: Candidate[] = [];
   const slice = new LoopSlice();
   let firstPath: string | undefined;

@@ -1,3 +1,4 @@
+import { eachInTurn } from '#base/loop-turns';
 import type { ConflictEntry } from '#git/merge/parse-merge-tree';
 
 export interface MergeConflictOptions {
@@ -13,10 +14,19 @@ export class MergeConflictError extends Error {
   readonly paths: readonly Buffer[];
   readonly sides: readonly string[];
 
-  constructor(conflicts: readonly ConflictEntry[], { sides = [], message }: MergeConflictOptions = {}) {
+  constructor(paths: readonly Buffer[], { sides = [], message }: MergeConflictOptions = {}) {
     super(message ?? 'merge: there are conflicting files');
-    const byName = new Map(conflicts.map(({ path }) => [path.toString('latin1'), path]));
-    this.paths = [...byName.values()];
+    this.paths = paths;
     this.sides = sides;
   }
+}
+
+/**
+ * Returns the paths of entries in conflict, each once, in their order. Long lists are handled in
+ * slices of the event loop.
+ */
+export async function conflictPaths(conflicts: readonly ConflictEntry[]): Promise<Buffer[]> {
+  const byName = new Map<string, Buffer>();
+  await eachInTurn(conflicts, ({ path }) => void byName.set(path.toString('latin1'), path));
+  return [...byName.values()];
 }

@@ -1,7 +1,7 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
 import type { Ident } from '#git/objects/write/format-ident';
 import { type NewCommit, writeCommit } from '../commit/write-commit.ts';
-import { MergeConflictError } from './merge-conflict-error.ts';
+import { conflictPaths, MergeConflictError } from './merge-conflict-error.ts';
 import type { MergeWorkspace } from './merge-workspace.ts';
 
 export interface MergeIntoCommit {
@@ -34,7 +34,10 @@ export async function mergeIntoCommit(workspace: MergeWorkspace, merge: MergeInt
     sides[0].commitOid,
     sides[1].commitOid,
   );
-  if (!isClean) throw new MergeConflictError(conflicts, { sides: [merge.ours, merge.theirs] });
+  if (!isClean) {
+    const sides = [merge.ours, merge.theirs];
+    throw new MergeConflictError(await conflictPaths(conflicts), { sides });
+  }
 
   const parents = squash ? [sides[0]] : sides;
   // git peels tags where it merges, and refuses them as parents.

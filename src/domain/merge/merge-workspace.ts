@@ -6,7 +6,7 @@ import { type MergedTree, mergeTreeOfCommits } from '#git/merge/merge-tree';
 import { type LabelledTrees, TreeMerges } from '#git/merge/tree-merges';
 import { EMPTY_TREE, OID_BYTES, type OidBytes } from '#git/objects/object-id';
 import type { ObjectReader } from '#git/objects/object-reader';
-import { parseTree, type TreeEntry } from '#git/objects/parse/parse-tree';
+import { parseTreeInTurns, type TreeEntry } from '#git/objects/parse/parse-tree';
 import { ObjectWriter } from '#git/objects/write/write-objects';
 import { requireTreeDepth } from '#git/trees/tree-depth';
 import { syncPath } from '#storage/lifecycle/sync-tree';
@@ -166,7 +166,7 @@ class WorkspaceTrees implements TreeAccess {
     const object = await objects.readObject(oid, { signal }).catch(fallBackOnFailure);
     if (object?.type !== 'tree') throw new FallBackToGit('a tree is missing');
     try {
-      return parseTree(object.data, this.#oidBytes);
+      return await parseTreeInTurns(object.data, this.#oidBytes, signal);
     } catch (error) {
       return fallBackOnFailure(error); // malformed
     }

@@ -1,13 +1,12 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { flag, gitCommand } from '#git/command/git-command';
 import { mergeBase } from '#git/merge/merge-base';
-import type { ConflictEntry } from '#git/merge/parse-merge-tree';
 import { EMPTY_TREE } from '#git/objects/object-id';
 import type { Commit } from '#git/objects/parse/parse-commit';
 import type { Ident } from '#git/objects/write/format-ident';
 import { requireDepthOf } from '#git/trees/tree-depth';
 import { writeCommit } from '../commit/write-commit.ts';
-import { MergeConflictError } from '../merge/merge-conflict-error.ts';
+import { conflictPaths, MergeConflictError } from '../merge/merge-conflict-error.ts';
 import type { MergeWorkspace } from '../merge/merge-workspace.ts';
 import { textOf } from './commit-text.ts';
 
@@ -23,9 +22,9 @@ export interface Rebase {
 
 /** A commit could not be applied. */
 export class RebaseConflictError extends MergeConflictError {
-  constructor(commitOid: string, conflicts: readonly ConflictEntry[], { upstream, branch }: Rebase) {
+  constructor(commitOid: string, paths: readonly Buffer[], { upstream, branch }: Rebase) {
     const message = `rebase: commit "${commitOid}": there are conflicting files`;
-    super(conflicts, { sides: [upstream, branch], message });
+    super(paths, { sides: [upstream, branch], message });
   }
 }
 
@@ -73,7 +72,7 @@ async function applyCommit(
   const labels = { ours: head.oid, theirs: commit.oid };
   const trees = { base, ours: head.treeOid, theirs: commit.treeOid, labels };
   const { treeOid, isClean, conflicts } = await workspace.mergeTrees(trees);
-  if (!isClean) throw new RebaseConflictError(commit.oid, conflicts, request);
+  if (!isClean) throw new RebaseConflictError(commit.oid, await conflictPaths(conflicts), request);
 
   const wasEmpty = commit.treeOid === base;
   if (treeOid === head.treeOid && !wasEmpty) return head;

@@ -1,3 +1,4 @@
+import { loopTurn } from '#base/loop-turns';
 import { FallBackToGit } from '../in-process.ts';
 import { EMPTY_TREE } from '../objects/object-id.ts';
 import type { TreeEntry } from '../objects/parse/parse-tree.ts';
@@ -20,6 +21,13 @@ export interface ThreeTrees {
 
 /** Limit of trees that are read before the merge falls back to git. */
 const MAX_READS = 2_000;
+/**
+ * Most entries of a tree that is merged in process: comparing and writing larger ones blocks the
+ * event loop for more than 10 ms.
+ */
+const MAX_ENTRIES = 4000;
+/** Merging directories of as many entries takes less than a millisecond. */
+const FEW_ENTRIES = 500;
 
 const EMPTY_TREES: ReadonlySet<string> = new Set(Object.values(EMPTY_TREE));
 
@@ -64,6 +72,7 @@ class InProcessMerge {
     const names = new Set([...mine.keys(), ...yours.keys(), ...old.keys()]);
     const merged: NewTreeEntry[] = [];
     const below: Promise<void>[] = [];
+    if (names.size > FEW_ENTRIES) await loopTurn();
     for (const name of names) {
       const [before, left, right] = [old.get(name), mine.get(name), yours.get(name)];
       const keep = (entry: Entry | undefined): void => {
@@ -136,6 +145,7 @@ class InProcessMerge {
     if (oid === undefined) return new Map();
     if (this.#reads++ > MAX_READS) throw new FallBackToGit('very many trees have to be read');
     const entries = await this.#trees.readTree(oid);
+    if (entries.length > MAX_ENTRIES) throw new FallBackToGit('a tree is very large');
     const byName = new Map(entries.map((entry) => [entry.name.toString('latin1'), entry]));
     if (byName.size < entries.length) throw new FallBackToGit('a tree has two entries of one name');
     return byName;

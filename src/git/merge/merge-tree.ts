@@ -42,5 +42,5 @@ export async function mergeTreeOfCommits(
   }
   const { failure } = output;
   if (failure !== undefined && failure.exitCode !== 1) throw failure;
-  return { ...parseMergeTree(Buffer.concat(chunks, bytes)), isClean: failure === undefined };
+  return { ...(await parseMergeTree(Buffer.concat(chunks, bytes), signal)), isClean: failure === undefined };
 }

@@ -49,20 +49,26 @@ function withPrototypes({ treeOid, conflicts, messages }: MergeTreeOutput): Merg
   };
 }
 
-test('what git merge-tree prints is read back', () => {
-  fc.assert(
-    fc.property(output, (merged) => assert.deepEqual(parseMergeTree(format(merged)), withPrototypes(merged))),
+test('what git merge-tree prints is read back', async () => {
+  await fc.assert(
+    fc.asyncProperty(output, async (merged) =>
+      assert.deepEqual(await parseMergeTree(format(merged)), withPrototypes(merged)),
+    ),
   );
 });
 
-test('a clean merge is its tree alone', () => {
-  assert.deepEqual(parseMergeTree(Buffer.from(`${OID}\0`)), { treeOid: OID, conflicts: [], messages: [] });
+test('a clean merge is its tree alone', async () => {
+  assert.deepEqual(await parseMergeTree(Buffer.from(`${OID}\0`)), {
+    treeOid: OID,
+    conflicts: [],
+    messages: [],
+  });
 });
 
-test('advice behind the messages is not read', () => {
+test('advice behind the messages is not read', async () => {
   const text = `${OID}\0\x001\0sub\0CONFLICT (contents)\0CONFLICT in sub\n\0Please merge by hand.\n`;
 
-  assert.deepEqual(parseMergeTree(Buffer.from(text)).messages, [
+  assert.deepEqual((await parseMergeTree(Buffer.from(text))).messages, [
     { paths: [Buffer.from('sub')], type: 'CONFLICT (contents)', text: Buffer.from('CONFLICT in sub\n') },
   ]);
 });
@@ -78,24 +84,24 @@ for (const text of [
   `${OID}\0\0-1\0a\0b\0`,
   `${OID}\0\x005\0a\0b\0`,
 ]) {
-  test(`${JSON.stringify(text)} is no output of merge-tree`, () => {
-    assert.throws(
-      () => parseMergeTree(Buffer.from(text)),
+  test(`${JSON.stringify(text)} is no output of merge-tree`, async () => {
+    await assert.rejects(
+      parseMergeTree(Buffer.from(text)),
       /^GitalyError: couldn't parse merge tree output: /,
     );
   });
 }
 
-test('nothing that git could print makes the parser fail in another way', () => {
+test('nothing that git could print makes the parser fail in another way', async () => {
   const damaged = fc.tuple(output, fc.nat(), fc.nat(255)).map(([merged, at, byte]) => {
     const bytes = format(merged);
     bytes[at % bytes.length] = byte;
     return bytes;
   });
-  fc.assert(
-    fc.property(fc.oneof(fc.uint8Array().map(Buffer.from), damaged), (bytes) => {
+  await fc.assert(
+    fc.asyncProperty(fc.oneof(fc.uint8Array().map(Buffer.from), damaged), async (bytes) => {
       try {
-        parseMergeTree(Buffer.from(bytes));
+        await parseMergeTree(Buffer.from(bytes));
       } catch (error) {
         assert.ok(error instanceof GitalyError);
       }

@@ -1,4 +1,5 @@
 import { GitalyError } from '#base/gitaly-error';
+import { LoopSlice } from '#base/loop-turns';
 import { isOid, OID_DIGITS, OID_SOURCE } from '../objects/object-id.ts';
 
 /** A conflicting file as it is on one side. */
@@ -29,18 +30,23 @@ export interface MergeTreeOutput {
 }
 
 const ENTRY = new RegExp(String.raw`^([0-7]{6}) (${OID_SOURCE}) ([1-3])\t`);
+/** Conflicts or messages between two readings of the clock. */
+const ITEMS_PER_LOOK = 256;
+/** Bytes of the output in an error. */
+const SHOWN_BYTES = 4000;
 const ENTRY_HEAD_BYTES = 6 + 1 + OID_DIGITS.sha256 + 1 + 1 + 1;
 
 /**
  * Parses the output of `git merge-tree --write-tree -z`: `<tree>\0`; for every side of a
  * conflicting file `<mode> <oid> <stage>\t<path>\0`; an empty field; messages `<n>\0<path>\0 (n
  * times) <type>\0<text>\0`. A clean merge may end after the tree. Advice that older versions of git
- * print afterwards is ignored.
+ * print afterwards is ignored. Thousands of conflicts are parsed in slices of the event loop.
  *
  * @throws {GitalyError} `couldn't parse merge tree output: …`, without a code; `metadata.offset` is
- *   the position in the input.
+ *   the position in the input; the reason of the signal.
  */
-export function parseMergeTree(output: Buffer): MergeTreeOutput {
+export async function parseMergeTree(output: Buffer, signal?: AbortSignal): Promise<MergeTreeOutput> {
+  const slice = new LoopSlice();
   const fields = new Fields(output);
   const treeOid = fields.next().toString('latin1');
   if (!isOid(treeOid)) throw malformed(output, 0);
@@ -49,10 +55,12 @@ export function parseMergeTree(output: Buffer): MergeTreeOutput {
     const at = fields.offset;
     const field = fields.next();
     if (field.length === 0) break;
-    conflicts.push(parseEntry(field) ?? fail(output, at));
+    if (conflicts.push(parseEntry(field) ?? fail(output, at)) % ITEMS_PER_LOOK === 0)
+      await slice.pause(signal);
   }
   const messages: MergeMessage[] = [];
-  while (fields.hasNext) messages.push(parseMessage(fields, output));
+  while (fields.hasNext)
+    if (messages.push(parseMessage(fields, output)) % ITEMS_PER_LOOK === 0) await slice.pause(signal);
   return { treeOid, conflicts, messages };
 }
 
@@ -107,7 +115,7 @@ function fail(output: Buffer, offset: number): never {
 }
 
 function malformed(output: Buffer, offset: number): GitalyError {
-  const text = output.toString().replaceAll('\0', '\\x00');
+  const text = output.toString('utf8', 0, SHOWN_BYTES).replaceAll('\0', '\\x00');
   return new GitalyError('UNKNOWN', `couldn't parse merge tree output: ${text.slice(0, 1000)}`, {
     metadata: { offset },
   });

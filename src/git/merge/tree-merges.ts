@@ -1,4 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises';
+import { mapInTurns } from '#base/loop-turns';
 import { flag, gitCommand } from '../command/git-command.ts';
 import type { GitProcess } from '../command/process/git-process.ts';
 import { formatCommit } from '../objects/write/format-commit.ts';
@@ -14,6 +15,13 @@ import { parseMergeTree } from './parse-merge-tree.ts';
  */
 export interface LabelledTrees extends ThreeTrees {
   readonly labels: { readonly ours: string; readonly theirs: string };
+}
+
+interface StartedMerges {
+  readonly process: GitProcess;
+  /** Object directory of the commits that replace trees; `undefined` if git needs none. */
+  readonly standIns: string | undefined;
+  readonly signal: AbortSignal | undefined;
 }
 
 /** Limit of a field, for long messages; paths are shorter. */
@@ -38,6 +46,7 @@ const NUL = Buffer.of(0);
 export class TreeMerges implements AsyncDisposable {
   readonly #repository: GitRepository;
   readonly #process: GitProcess;
+  readonly #signal: AbortSignal | undefined;
   readonly #output: AsyncIterator<Buffer>;
   /** Object directory of the commits that replace trees; `undefined` if git needs none. */
   readonly #standIns: string | undefined;
@@ -45,9 +54,10 @@ export class TreeMerges implements AsyncDisposable {
   /** True if messages of the last response have not been read yet. */
   #hasMessages = false;
 
-  private constructor(repository: GitRepository, process: GitProcess, standIns: string | undefined) {
+  private constructor(repository: GitRepository, { process, standIns, signal }: StartedMerges) {
     this.#repository = repository;
     this.#process = process;
+    this.#signal = signal;
     // A stream without an encoding yields Buffers.
     this.#output = process.stdout[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
     this.#standIns = standIns;
@@ -65,7 +75,7 @@ export class TreeMerges implements AsyncDisposable {
       const command = gitCommand('merge-tree', { options: words.map(flag) });
       await repository.spawnTurn(signal);
       const process = withAlternate(repository, standIns).spawn(command, { signal, stdin: 'pipe' });
-      return new TreeMerges(repository, process, standIns);
+      return new TreeMerges(repository, { process, standIns, signal });
     } catch (error) {
       if (standIns !== undefined) await rm(standIns, { recursive: true, force: true });
       throw error;
@@ -81,7 +91,7 @@ export class TreeMerges implements AsyncDisposable {
     const [line, sides] = await this.#question(base, ours, theirs);
     this.#process.stdin.write(line);
     const { isClean, output } = await this.#nextAnswer();
-    const merged = parseMergeTree(output);
+    const merged = await parseMergeTree(output, this.#signal);
     const rename = (path: Buffer): Buffer => {
       const name = path.toString('latin1');
       const renamed = name
@@ -92,7 +102,11 @@ export class TreeMerges implements AsyncDisposable {
     return {
       ...merged,
       isClean,
-      conflicts: merged.conflicts.map((entry) => ({ ...entry, path: rename(entry.path) })),
+      conflicts: await mapInTurns(
+        merged.conflicts,
+        (entry) => ({ ...entry, path: rename(entry.path) }),
+        this.#signal,
+      ),
     };
   }
 

@@ -1,9 +1,9 @@
-import { oidBytesOf } from '../objects/object-id.ts';
 import type { RawObject } from '../objects/object-info.ts';
 import type { ObjectReader, ReadOptions } from '../objects/object-reader.ts';
-import { parseTree, type TreeEntry } from '../objects/parse/parse-tree.ts';
+import type { TreeEntry } from '../objects/parse/parse-tree.ts';
 import { findInTree } from './find-in-tree.ts';
 import { isPlainPath } from './open-entry.ts';
+import { treeTable } from './tree-table.ts';
 
 const SLASH = 0x2f;
 const COLON = Buffer.from(':');
@@ -36,7 +36,7 @@ export class EntryFinder {
     const slash = path.lastIndexOf(SLASH);
     const directory = slash === -1 ? NO_BYTES : path.subarray(0, slash);
     const tree = await this.#tree(Buffer.concat([revision, COLON, directory]));
-    return tree?.find(path.subarray(slash + 1));
+    return await tree?.find(path.subarray(slash + 1), this.#options.signal);
   }
 
   #tree(name: Buffer): Promise<SearchedTree | undefined> {
@@ -58,22 +58,15 @@ export class EntryFinder {
 class SearchedTree {
   readonly #object: RawObject;
   #searches = 0;
-  /** Entries by name, as latin1 text with one character per byte. */
-  #byName: Map<string, TreeEntry> | undefined;
+  #byName: Promise<ReadonlyMap<string, TreeEntry>> | undefined;
 
   constructor(object: RawObject) {
     this.#object = object;
   }
 
-  find(name: Buffer): TreeEntry | undefined {
+  async find(name: Buffer, signal: AbortSignal | undefined): Promise<TreeEntry | undefined> {
     if (this.#searches++ < MAX_SEARCHES) return findInTree(this.#object, name);
-    const { data, oid } = this.#object;
-    this.#byName ??= table(parseTree(data, oidBytesOf(oid)));
-    return this.#byName.get(name.toString('latin1'));
+    this.#byName ??= treeTable(this.#object, signal);
+    return (await this.#byName).get(name.toString('latin1'));
   }
-}
-
-/** Returns a table of entries. Of duplicate names (which git accepts) the first is used. */
-function table(entries: readonly TreeEntry[]): Map<string, TreeEntry> {
-  return new Map(entries.toReversed().map((entry) => [entry.name.toString('latin1'), entry]));
 }

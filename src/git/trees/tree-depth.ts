@@ -1,5 +1,5 @@
 import { GitalyError } from '#base/gitaly-error';
-import { parseTree, type TreeEntry } from '../objects/parse/parse-tree.ts';
+import { parseTreeInTurns, type TreeEntry } from '../objects/parse/parse-tree.ts';
 import type { GitRepository } from '../repository.ts';
 import { kindOf } from './entry-kind.ts';
 
@@ -89,7 +89,7 @@ export async function requireDepthOf(
   const oidBytes = objectFormat === 'sha1' ? 20 : 32;
   const readTree = async (oid: string) => {
     const object = await objects.readObject(oid, { signal }).catch(() => undefined);
-    return object?.type === 'tree' ? parseTree(object.data, oidBytes) : [];
+    return object?.type === 'tree' ? await parseTreeInTurns(object.data, oidBytes) : [];
   };
   await requireTreeDepth(readTree, [revision]);
   signal.throwIfAborted();

@@ -15,6 +15,8 @@ type Response = MessageInitShape<typeof ListConflictFilesResponseSchema>;
 type File = MessageInitShape<typeof ConflictFileSchema>;
 
 const NO_BYTES = Buffer.alloc(0);
+/** Headers and contents of one response; it is encoded in some milliseconds. */
+const MAX_PARTS = 250;
 
 /** Lists the files that a merge of two commits leaves in conflict, with conflict markers. */
 export async function* listConflictFiles(
@@ -33,6 +35,11 @@ export async function* listConflictFiles(
     if (!allowTreeConflicts && !(file.isInOurs && file.isInTheirs))
       throw new GitalyError('FAILED_PRECONDITION', 'conflict side missing');
     waiting.push({ conflictFilePayload: { case: 'header', value: headerOf(file, ours) } });
+    if (waiting.length >= MAX_PARTS) {
+      yield { files: waiting };
+      waiting = [];
+      waitingBytes = 0;
+    }
     if (skipContent) continue;
     const content = await read();
     for (let at = 0; at < content.length; at += MAX_CHUNK_BYTES) {

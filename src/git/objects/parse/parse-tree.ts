@@ -1,4 +1,5 @@
 import { GitalyError } from '#base/gitaly-error';
+import { LoopSlice } from '#base/loop-turns';
 import { type Oid, type OidBytes, oidAt } from '../object-id.ts';
 
 /** One entry of a tree object. */
@@ -22,7 +23,30 @@ export interface TreeEntry {
  *   `metadata.offset` is the position.
  */
 export function parseTree(data: Buffer, oidBytes: OidBytes): TreeEntry[] {
+  return [...entriesOf(data, oidBytes)];
+}
+
+/** Entries between two readings of the clock. */
+const ENTRIES_PER_LOOK = 256;
+
+/**
+ * Parses as {@link parseTree} does, in slices of the event loop: a tree may have a million entries.
+ *
+ * @throws as {@link parseTree}; the reason of the signal.
+ */
+export async function parseTreeInTurns(
+  data: Buffer,
+  oidBytes: OidBytes,
+  signal?: AbortSignal,
+): Promise<TreeEntry[]> {
   const entries: TreeEntry[] = [];
+  const slice = new LoopSlice();
+  for (const entry of entriesOf(data, oidBytes))
+    if (entries.push(entry) % ENTRIES_PER_LOOK === 0) await slice.pause(signal);
+  return entries;
+}
+
+function* entriesOf(data: Buffer, oidBytes: OidBytes): Generator<TreeEntry, void, undefined> {
   for (let at = 0; at < data.length; ) {
     const space = data.indexOf(0x20, at);
     const nul = space === -1 ? -1 : data.indexOf(0, space + 1);
@@ -31,12 +55,11 @@ export function parseTree(data: Buffer, oidBytes: OidBytes): TreeEntry[] {
     if (nul === -1 || end > data.length || !/^[0-7]{1,7}$/.test(mode)) {
       throw new GitalyError('UNKNOWN', 'malformed tree object', { metadata: { offset: at } });
     }
-    entries.push({
+    yield {
       mode: Number.parseInt(mode, 8),
       name: data.subarray(space + 1, nul),
       oid: oidAt(data, nul + 1, oidBytes),
-    });
+    };
     at = end;
   }
-  return entries;
 }

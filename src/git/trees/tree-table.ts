@@ -1,0 +1,27 @@
+import { LoopSlice } from '#base/loop-turns';
+import { oidBytesOf } from '../objects/object-id.ts';
+import type { RawObject } from '../objects/object-info.ts';
+import { parseTreeInTurns, type TreeEntry } from '../objects/parse/parse-tree.ts';
+
+/** Entries between two readings of the clock. */
+const ENTRIES_PER_LOOK = 256;
+
+/**
+ * Returns the entries of a tree by name, as latin1 text with one character per byte. Of duplicate
+ * names (which git accepts) the first is used. Large trees are read in slices of the event loop.
+ *
+ * @throws as `parseTreeInTurns`.
+ */
+export async function treeTable(
+  { data, oid }: RawObject,
+  signal?: AbortSignal,
+): Promise<ReadonlyMap<string, TreeEntry>> {
+  const table = new Map<string, TreeEntry>();
+  const slice = new LoopSlice();
+  for (const [index, entry] of (await parseTreeInTurns(data, oidBytesOf(oid), signal)).entries()) {
+    const key = entry.name.toString('latin1');
+    if (!table.has(key)) table.set(key, entry);
+    if (index % ENTRIES_PER_LOOK === 0) await slice.pause(signal);
+  }
+  return table;
+}
