@@ -20,4 +20,6 @@ for (const [typed, meant] of [
 
 test('a name that is unlike all known names has no nearest name', () => {
   assert.equal(nearestName('nonsense', KEYS), undefined);
+  assert.equal(nearestName('', KEYS), undefined);
+  assert.equal(nearestName('ab', KEYS), undefined);
 });

@@ -1,13 +1,15 @@
 /**
  * Returns the known name that is most similar to `name`, for "did you mean" messages. Returns
  * `undefined` if more than a third of the characters (at least two) would have to change. Swapped
- * neighbours count as one change; case is ignored.
+ * neighbours count as one change; case is ignored. A name of which no character would stay is not
+ * similar.
  */
 export function nearestName(name: string, known: Iterable<string>): string | undefined {
   const limit = Math.max(2, Math.floor(name.length / 3));
   let best: { name: string; distance: number } | undefined;
   for (const candidate of known) {
     const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());
+    if (distance >= Math.max(name.length, candidate.length)) continue;
     if (distance <= limit && distance < (best?.distance ?? Number.POSITIVE_INFINITY))
       best = { name: candidate, distance };
   }

@@ -1,10 +1,11 @@
+import { existsSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { Command } from 'commander';
 import { versionString } from '#platform/process/version';
 import { check } from './check.ts';
 import { addGitalyCommands } from './gitaly-commands.ts';
 import { serve } from './serve.ts';
-import { group, writeUsageError } from './usage.ts';
+import { commandHint, group, suggestNames, writeUsageError } from './usage.ts';
 import { validateConfiguration } from './validate-configuration.ts';
 
 const EXAMPLES = `
@@ -29,7 +30,6 @@ export function gitalyProgram(exit: (code: number) => void): Command {
     .usage('[--version] [--help] <configfile> | <command>')
     .argument('[configfile]', 'same as "serve <configfile>"')
     .allowExcessArguments()
-    .configureOutput({ outputError: writeUsageError })
     .enablePositionalOptions()
     .helpCommand('help [command]', 'print the help of a command')
     .addHelpText('after', EXAMPLES)
@@ -74,6 +74,7 @@ export function gitalyProgram(exit: (code: number) => void): Command {
     .description('Old name of "configuration validate".')
     .action(async () => exit(await validateInput()));
   addGitalyCommands(root, exit);
+  suggestNames(root, writeUsageError);
   return root;
 }
 
@@ -95,7 +96,13 @@ async function validateInput(): Promise<number> {
 
 async function serveOrHelp(command: Command): Promise<number> {
   const [configPath, ...others] = command.args;
-  if (configPath && others.length === 0) return serve(configPath);
+  const hint = commandHint(command);
+  if (configPath && others.length === 0) {
+    const code = await serve(configPath);
+    if (hint !== '' && !existsSync(configPath)) process.stderr.write(hint);
+    return code;
+  }
   command.outputHelp();
+  process.stderr.write(hint);
   return 2;
 }

@@ -1,107 +1,11 @@
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { CommanderError } from 'commander';
 import { tolerateBrokenPipes } from '#platform/process/broken-pipes';
+import { misspeltVariables } from '#platform/process/own-variables';
 import { tuneRuntime } from '#platform/process/tune-runtime';
-import { versionString } from '#platform/process/version';
-import { addToolCommands } from './tool-commands.ts';
-import type { UpOptions } from './up/up.ts';
-import { WRONG_USAGE } from './usage.ts';
+import { gitalyTsProgram } from './gitaly-ts-program.ts';
 
-/** Collects the values of an option that may be repeated. */
-const collect = (value: string, others: readonly string[] = []): readonly string[] => [...others, value];
-
-function nodeCount(text: string): number {
-  if (!/^[2-9]$/.test(text)) throw new InvalidArgumentError('expected a number from 2 to 9.');
-  return Number(text);
-}
-
-const program = new Command('gitaly-ts')
-  .description('Run and manage a Git server; no configuration needed.')
-  .version(versionString('gitaly-ts'), '-v, --version', 'print the version')
-  .helpOption('-h, --help', 'print this help')
-  .exitOverride()
-  .showHelpAfterError(WRONG_USAGE)
-  .addHelpText('after', '\nExamples:\n  gitaly-ts up\n  gitaly-ts up ~/repositories --http 127.0.0.1:8080');
-
-program
-  .command('up')
-  .description('Start a server and an HTTP gateway for git clone and git push; Ctrl-C stops both.')
-  .argument('[dir]', 'directory of the repositories; created if it does not exist', 'data')
-  .option(
-    '--http <host:port>',
-    'address of the HTTP gateway, or off (default: 127.0.0.1:8080, or another port if that one is in use)',
-  )
-  .option(
-    '--auth-file <path>',
-    'file with the users of the HTTP gateway, made by gitaly-ts hash-password (default: no authentication)',
-  )
-  .option('--auth-url <url>', 'URL of a service that authenticates users of the HTTP gateway')
-  .option('--tls-cert <path>', 'certificate (PEM); the HTTP gateway then serves HTTPS')
-  .option('--tls-key <path>', 'private key of the certificate (PEM)')
-  .option(
-    '--trusted-proxy <network>',
-    'trust X-Forwarded-For from this address or network, such as 10.0.0.0/8; may be repeated',
-    collect,
-  )
-  .option(
-    '--http-host <name>',
-    'further name of the HTTP gateway for clients on this machine (Host header); may be repeated',
-    collect,
-  )
-  .option('--ssh <host:port>', 'address of an SSH gateway (default: none)')
-  .option(
-    '--ssh-keys <file>',
-    'authorized_keys file of the SSH gateway (default: no authentication, loopback only)',
-  )
-  .option(
-    '--grpc <address>',
-    'address for gRPC clients: HOST:PORT, or unix:PATH (default: a socket in the directory)',
-  )
-  .option(
-    '--token <token>',
-    'token of gRPC clients, and password of an HTTP gateway on a non-loopback address without other ' +
-      'authentication (default: a new one for --grpc HOST:PORT, printed at the start)',
-  )
-  .option('--token-file <path>', 'file with the token, readable only by its owner')
-  .option(
-    '--cluster <nodes>',
-    'start a cluster of this many gitaly nodes (2 to 9), a praefect and a PostgreSQL',
-    nodeCount,
-  )
-  .option(
-    '--database <url>',
-    'database of the cluster: postgresql://USER@HOST/NAME; missing parts are read from PGHOST, PGUSER, …',
-  )
-  .option('--json', 'when ready, print one line of JSON with addresses, token and storages')
-  .exitOverride()
-  .addHelpText(
-    'after',
-    '\nExamples:\n  gitaly-ts up\n  gitaly-ts up /srv/git --http 127.0.0.1:3000 --grpc 127.0.0.1:9999\n  gitaly-ts up /srv/git --http 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem --auth-file users\n  gitaly-ts up --ssh 0.0.0.0:2222 --ssh-keys ~/.ssh/authorized_keys\n  gitaly-ts up /srv/cluster --cluster 3\n\nThen: git clone http://127.0.0.1:8080/hello.git',
-  )
-  .action(async (dir: string, options: Omit<UpOptions, 'directory'>) => {
-    const { runUp } = await import('./up/up.ts');
-    process.exitCode = await runUp({ directory: dir, ...options });
-  });
-
-program
-  .command('hash-password')
-  .description('Print a line for --auth-file; the password is read from standard input.')
-  .argument('<name>', 'name of the user')
-  .argument('[path...]', 'repositories and directories that the user may access (default: all)')
-  .option('--write', 'also allow pushes', false)
-  .option('--token', 'generate a token instead of a password, and print it once on standard error', false)
-  .exitOverride()
-  .addHelpText(
-    'after',
-    '\nExamples:\n  gitaly-ts hash-password ann --write >> users\n' +
-      '  gitaly-ts hash-password ci --token team/app.git >> users',
-  )
-  .action(async (name: string, paths: string[], options: { write: boolean; token: boolean }) => {
-    const { runHashPassword } = await import('./hash-password.ts');
-    process.exitCode = await runHashPassword({ name, paths, ...options });
-  });
-
-addToolCommands(program);
-for (const command of program.commands) command.exitOverride();
+const program = gitalyTsProgram();
+for (const message of misspeltVariables()) process.stderr.write(`gitaly-ts: ${message}\n`);
 
 tuneRuntime();
 tolerateBrokenPipes();

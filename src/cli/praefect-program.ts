@@ -4,6 +4,7 @@ import { messageOf } from '#base/gitaly-error';
 import { toJson } from '#base/go/encoding/json';
 import { FdLogStream } from '#platform/log/log-stream';
 import { createLogger, logLevel } from '#platform/log/logger';
+import { misspeltVariables } from '#platform/process/own-variables';
 import { processLife } from '#platform/process/process-life';
 import { listenForStop } from '#platform/process/signals';
 import { versionString } from '#platform/process/version';
@@ -15,7 +16,7 @@ import { poolCommand } from './praefect-commands/pool-command.ts';
 import { repositoryCommands } from './praefect-commands/repository-commands.ts';
 import { sqlCommands } from './praefect-commands/sql-commands.ts';
 import { stateCommands } from './praefect-commands/state-commands.ts';
-import { group, writePraefectUsageError } from './usage.ts';
+import { commandHint, group, suggestNames, writePraefectUsageError } from './usage.ts';
 
 /** The commands that are described as data. */
 export const COMMANDS: readonly PraefectCommand[] = [
@@ -44,10 +45,9 @@ export function praefectProgram(exit: (code: number) => void): Command {
     .version(versionString('Praefect'), '-v, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .option('--config <file>', 'configuration in TOML')
-    .configureOutput({ outputError: writePraefectUsageError })
     .addHelpText('after', EXAMPLES)
     .allowExcessArguments()
-    .action(async () => exit(root.args.length > 0 ? unknownCommand() : await serveOrHelp(root)));
+    .action(async () => exit(root.args.length > 0 ? unknownCommand(root) : await serveOrHelp(root)));
   root
     .command('serve')
     .description('Run the server until a signal stops it (the default command).')
@@ -59,11 +59,12 @@ export function praefectProgram(exit: (code: number) => void): Command {
     .description('Validate the configuration on standard input; print problems as JSON.')
     .addHelpText('after', '\nExample:\n  praefect configuration validate < config.praefect.toml')
     .action(async () => exit(await validate()));
+  suggestNames(root, writePraefectUsageError);
   return root;
 }
 
-function unknownCommand(): number {
-  process.stderr.write("praefect doesn't accept positional arguments\n");
+function unknownCommand(root: Command): number {
+  process.stderr.write(`praefect doesn't accept positional arguments\n${commandHint(root)}`);
   return 1;
 }
 
@@ -96,6 +97,7 @@ async function serve(path: string): Promise<number> {
   const stream = new FdLogStream(process.stdout.fd, { format });
   const logger = createLogger({ format, level: logLevel(config.logging.level), stream });
   for (const { fields, message } of warnings) logger.warn({ config_path: path, ...fields }, message);
+  for (const message of misspeltVariables()) logger.warn(message);
   using signals = listenForStop();
   try {
     const { runPraefect } = await import('#praefect/run-praefect');

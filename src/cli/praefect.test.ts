@@ -157,7 +157,7 @@ storage = "gitaly-1"
 });
 
 test('an unknown command is refused with Gitaly’s text', async () => {
-  const { stderr, code } = await praefect(NODES, 'list-storage');
+  const { stderr, code } = await praefect(NODES, 'nonsense');
   assert.equal(stderr, "praefect doesn't accept positional arguments\n");
   assert.equal(code, 1);
 });

@@ -1,6 +1,7 @@
 import type { GitalyConfig } from '#platform/config/load-config';
 import { FdLogStream } from '#platform/log/log-stream';
 import { createLogger, type Logger, logLevel } from '#platform/log/logger';
+import { misspeltVariables } from '#platform/process/own-variables';
 import { processLife } from '#platform/process/process-life';
 import { listenForStop, type StopSignals } from '#platform/process/signals';
 import { readConfigOrExplain } from './read-config-or-explain.ts';
@@ -15,6 +16,7 @@ export async function serve(configPath: string): Promise<number> {
   const stream = new FdLogStream(process.stdout.fd, { format });
   const logger = createLogger({ format, level: logLevel(config.logging.level), stream });
   for (const { message, fields } of config.warnings) logger.warn(fields, message);
+  for (const message of misspeltVariables()) logger.warn(message);
 
   using signals = listenForStop();
   try {

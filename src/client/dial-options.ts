@@ -1,3 +1,4 @@
+import type { NamesOf } from '#base/check-names';
 import type { MetadataInit } from '#rpc/common/metadata';
 import type { CallCredentials, Interceptor } from './call/call-types.ts';
 import type { RetryPolicy } from './call/retry.ts';
@@ -67,3 +68,47 @@ export interface DialOptions {
   /** Limits the wait of `failOnNonTemporaryDialError`. It has no effect later. */
   readonly signal?: AbortSignal;
 }
+
+const TLS_NAMES: NamesOf<TlsOptions> = {
+  ca: true,
+  serverName: true,
+  minVersion: true,
+  cert: true,
+  key: true,
+  rejectUnauthorized: true,
+};
+const KEEPALIVE_NAMES: NamesOf<Exclude<DialOptions['keepalive'], false | undefined>> = {
+  timeMs: true,
+  timeoutMs: true,
+  withoutCalls: true,
+};
+const RETRY_NAMES: NamesOf<RetryPolicy> = {
+  maxAttempts: true,
+  initialBackoffMs: true,
+  maxBackoffMs: true,
+  multiplier: true,
+  codes: true,
+  methods: true,
+};
+const RESOLVER_NAMES: NamesOf<DnsResolverOptions> = { refreshMs: true, lookupTimeoutMs: true };
+
+/** The names of all options, for `checkNames`. */
+export const DIAL_NAMES: NamesOf<DialOptions> = {
+  token: true,
+  credentials: true,
+  tls: TLS_NAMES,
+  clientName: true,
+  correlationId: true,
+  traceContext: true,
+  interceptors: true,
+  keepalive: KEEPALIVE_NAMES,
+  retry: RETRY_NAMES,
+  loadBalancing: true,
+  dnsResolver: RESOLVER_NAMES,
+  maxReceiveMessageBytes: true,
+  defaultTimeoutMs: true,
+  metadata: true,
+  featureFlags: true,
+  failOnNonTemporaryDialError: true,
+  signal: true,
+};

@@ -1,6 +1,7 @@
+import { checkNames } from '#base/check-names';
 import { Connection } from './connection.ts';
 import { dialBare } from './dial-bare.ts';
-import type { DialOptions } from './dial-options.ts';
+import { DIAL_NAMES, type DialOptions } from './dial-options.ts';
 
 /** A function that creates connections: `dial` or a wrapper of it. */
 export type Dialer = (address: string, options?: DialOptions) => Promise<Connection>;
@@ -11,8 +12,9 @@ export type Dialer = (address: string, options?: DialOptions) => Promise<Connect
  * call.
  *
  * @throws {GitalyError} INVALID_ARGUMENT for a malformed address; the error of unreadable TLS
- *   files.
+ *   files. {TypeError} for an option that does not exist, with the nearest name.
  */
 export async function dial(address: string, options: DialOptions = {}): Promise<Connection> {
+  checkNames('dial', options, DIAL_NAMES);
   return new Connection(await dialBare(address, options));
 }

@@ -1,8 +1,9 @@
+import { checkNames } from '#base/check-names';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { tokenCredentials } from './call/token-credentials.ts';
 import type { Connection } from './connection.ts';
 import { type Dialer, dial } from './dial.ts';
-import type { DialOptions } from './dial-options.ts';
+import { DIAL_NAMES, type DialOptions } from './dial-options.ts';
 
 /** A connection from the users' and from the pool's view. */
 interface Shared {
@@ -23,6 +24,7 @@ export class Pool implements AsyncDisposable {
   readonly #dialed = new Map<string, Connection>();
 
   constructor(options: { dialer?: Dialer; dialOptions?: DialOptions } = {}) {
+    checkNames('Pool', options, { dialer: true, dialOptions: { ...DIAL_NAMES } });
     this.#dialer = options.dialer ?? dial;
     this.#dialOptions = options.dialOptions ?? {};
   }

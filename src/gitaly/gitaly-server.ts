@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import { checkNames, type NamesOf } from '#base/check-names';
 import { startCallReports } from '#calls/call-reports';
 import type { Exceptions } from '#calls/exceptions';
 import { serverStatus } from '#calls/top/server-status';
@@ -39,6 +40,15 @@ export interface GitalyServerOptions {
    */
   readonly copiesPrograms?: boolean;
 }
+
+const NAMES: NamesOf<GitalyServerOptions> = {
+  config: true,
+  logger: true,
+  trustsUnixSockets: true,
+  takeSocket: true,
+  faults: true,
+  copiesPrograms: true,
+};
 
 /** Addresses of a server; an address that is not configured is `undefined`. */
 export interface Addresses {
@@ -82,14 +92,10 @@ export class GitalyServer implements AsyncDisposable {
    * @throws {Error} that describes the problem: no usable git, a socket in use, an unreadable
    *   certificate; {ConfigError} for a limit of an RPC that does not exist.
    */
-  static async start({
-    config,
-    logger: target = SILENT,
-    trustsUnixSockets = false,
-    takeSocket,
-    faults,
-    copiesPrograms = false,
-  }: GitalyServerOptions): Promise<GitalyServer> {
+  static async start(options: GitalyServerOptions): Promise<GitalyServer> {
+    checkNames('GitalyServer.start', options, NAMES);
+    const { config, logger: target = SILENT, trustsUnixSockets = false, takeSocket, faults } = options;
+    const { copiesPrograms = false } = options;
     const logger = loggerFor(target);
     for (const { key, message } of checkLimitedMethods(config)) logger.warn({ key }, message);
     const startedAtMs = performance.now();

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { buffer } from 'node:stream/consumers';
+import { checkNames } from '#base/check-names';
 import { createServer } from '#base/node-http';
 import { TEST_CERTIFICATE, TEST_KEY } from './test-certificate.ts';
 
@@ -52,6 +53,7 @@ const ALLOW: Readonly<Record<string, unknown>> = {
 
 /** Starts a real HTTP server that responds like GitLab's internal API and records its requests. */
 export async function startInternalApi(options: InternalApiOptions = {}): Promise<InternalApi> {
+  checkNames('startInternalApi', options, { socketPath: true, root: true, tls: true });
   const { root = '', socketPath, tls = false } = options;
   const prefix = root + PREFIX;
   let calls: InternalApiCall[] = [];

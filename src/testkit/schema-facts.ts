@@ -3,7 +3,7 @@ import { type Database, sql } from '#praefect/database/database';
 /**
  * Returns what makes two schemas equal for their users: one line for each column, constraint,
  * index, trigger, function, enum and sequence. The texts of views and functions are not part of
- * it.
+ * it. PostgreSQL 18 lists NOT NULL as a constraint, too; it is part of the column here.
  */
 export async function schemaFacts(database: Database): Promise<string[]> {
   const rows = await database.rows(sql<{ fact: string }>`
@@ -15,7 +15,7 @@ export async function schemaFacts(database: Database): Promise<string[]> {
     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'v')
     UNION ALL
     SELECT concat_ws(' ', 'constraint', conrelid::regclass, conname, pg_get_constraintdef(oid))
-    FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+    FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype <> 'n'
     UNION ALL
     SELECT concat_ws(' ', 'index', pg_get_indexdef(i.indexrelid),
       CASE WHEN NOT i.indisvalid THEN 'INVALID' END)

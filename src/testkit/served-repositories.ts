@@ -1,6 +1,6 @@
+import { checkNames } from '#base/check-names';
 import type { Connection } from '#client/index';
 import { ObjectFormat } from '#wire/gen/shared_pb';
-import { checkNames } from './check-names.ts';
 import type { Bytes } from './repositories/import-stream.ts';
 import { type RepositoryName, TestRepository } from './test-repository.ts';
 

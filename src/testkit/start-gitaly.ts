@@ -1,10 +1,11 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { checkNames, type NamesOf } from '#base/check-names';
+import { DIAL_NAMES } from '#client/dial-options';
 import { type Connection, type DialOptions, dial } from '#client/index';
 import { type Addresses, GitalyServer } from '#gitaly/gitaly-server';
 import { configFrom } from '#platform/config/load-config';
 import { createLogger, type LogLevel } from '#platform/log/logger';
-import { checkNames } from './check-names.ts';
 import { Faults } from './faults/faults.ts';
 import type { InternalApi } from './internal-api.ts';
 import { makeScratchDirectory } from './scratch-directory.ts';
@@ -31,7 +32,7 @@ export interface StartGitalyOptions {
 }
 
 /** The names of all options; the compiler checks that none is missing. */
-export const OPTION_NAMES: Readonly<Record<keyof StartGitalyOptions, true>> = {
+export const OPTION_NAMES: NamesOf<StartGitalyOptions> = {
   storages: true,
   token: true,
   tcp: true,
@@ -39,7 +40,7 @@ export const OPTION_NAMES: Readonly<Record<keyof StartGitalyOptions, true>> = {
   internalApi: true,
   customHooks: true,
   config: true,
-  dial: true,
+  dial: DIAL_NAMES,
   logLevel: true,
 };
 
@@ -68,11 +69,21 @@ export interface TestGitaly extends AsyncDisposable, ServedRepositories {
 /**
  * Starts a server in this process.
  *
- * @throws {TypeError} for an option that does not exist
+ * @throws {TypeError} for an option that does not exist, {ConfigError} for such a key of `config`;
+ *   with the nearest name
  */
 export async function startGitaly(options: StartGitalyOptions = {}): Promise<TestGitaly> {
   checkNames('startGitaly', options, OPTION_NAMES);
   const directory = makeScratchDirectory('test');
+  try {
+    return await startIn(directory, options);
+  } catch (error) {
+    rmSync(directory, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function startIn(directory: string, options: StartGitalyOptions): Promise<TestGitaly> {
   const storages = options.storages ?? ['default'];
   for (const name of [...storages, 'run']) mkdirSync(join(directory, name));
   const log: Record<string, unknown>[] = [];

@@ -1,4 +1,4 @@
-import { checkNames } from './check-names.ts';
+import { checkNames, type NamesOf } from '#base/check-names';
 import { servedRepositories } from './served-repositories.ts';
 import { startCluster } from './start-cluster.ts';
 import {
@@ -19,7 +19,7 @@ export interface StartOptions extends StartGitalyOptions {
   readonly praefectConfig?: Readonly<Record<string, unknown>>;
 }
 
-const ALL_NAMES: Readonly<Record<keyof StartOptions, true>> = {
+const ALL_NAMES: NamesOf<StartOptions> = {
   ...OPTION_NAMES,
   cluster: true,
   praefectConfig: true,

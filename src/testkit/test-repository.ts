@@ -1,4 +1,4 @@
-import { checkNames } from './check-names.ts';
+import { checkNames } from '#base/check-names';
 import { gitBytes } from './repositories/git-bytes.ts';
 import {
   type Bytes,

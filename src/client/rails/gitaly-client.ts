@@ -1,10 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
+import { checkNames, type NamesOf } from '#base/check-names';
 import type { Interceptor, Invocation } from '../call/call-types.ts';
 import { tokenCredentials } from '../call/token-credentials.ts';
 import { wrapResponses } from '../call/wrap-responses.ts';
 import type { Connection } from '../connection.ts';
-import type { DialOptions } from '../dial-options.ts';
+import { DIAL_NAMES, type DialOptions } from '../dial-options.ts';
 import { Pool } from '../pool.ts';
 import { applicationFrames, countCall } from './call-limit.ts';
 import type { CallScope } from './call-scope.ts';
@@ -59,6 +60,19 @@ export interface RequestOptions {
   readonly isLimited?: boolean;
 }
 
+const TIMEOUT_NAMES: NamesOf<Timeouts> = { default: true, fast: true, medium: true, long: true };
+const NAMES: NamesOf<GitalyClientConfig> = {
+  storages: true,
+  token: true,
+  clientName: true,
+  timeouts: TIMEOUT_NAMES,
+  featureFlags: true,
+  isProduction: true,
+  keepsCallDetails: true,
+  breaksCircuits: true,
+  dialOptions: DIAL_NAMES,
+};
+
 const DEFAULT_CLIENT_NAME = 'gitlab-web';
 const NO_FRAMES: readonly string[] = [];
 const NO_SETTINGS: CallScope = {};
@@ -84,6 +98,7 @@ export class GitalyClient implements AsyncDisposable {
   readonly #circuits = new CircuitBreakers();
 
   constructor(config: GitalyClientConfig) {
+    checkNames('GitalyClient', config, NAMES);
     const { clientName = DEFAULT_CLIENT_NAME } = config;
     const { interceptors = [], ...options } = config.dialOptions ?? {};
     this.#config = config;

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { checkNames, type NamesOf } from '#base/check-names';
 import { ObjectFormat } from '#wire/gen/shared_pb';
 import type { CallOptions } from '../call/call-types.ts';
 import type { Connection } from '../connection.ts';
@@ -43,6 +44,15 @@ export interface RepositoryOptions {
   readonly glRepository?: string;
 }
 
+const USER_NAMES: NamesOf<NonNullable<RepositoryOptions['user']>> = {
+  name: true,
+  email: true,
+  id: true,
+  username: true,
+  timezone: true,
+};
+const NAMES: NamesOf<RepositoryOptions> = { storage: true, path: true, user: USER_NAMES, glRepository: true };
+
 const HEADS = 'refs/heads/';
 
 /**
@@ -57,7 +67,9 @@ export class Repository {
   readonly #place: Place;
 
   /** Names a repository; makes no call. */
-  constructor(connection: Connection, { storage, path, user, glRepository = '' }: RepositoryOptions) {
+  constructor(connection: Connection, options: RepositoryOptions) {
+    checkNames('Repository', options, NAMES);
+    const { storage, path, user, glRepository = '' } = options;
     this.#place = {
       connection,
       repository: { storageName: storage ?? 'default', relativePath: path, glRepository },

@@ -2,8 +2,10 @@ import type { Server, ServerOptions } from 'node:http';
 import type { Server as TlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { checkNames, type NamesOf, namesIn } from '#base/check-names';
 import { framingProblem, refuseFraming } from '#base/http-framing';
 import { createServer } from '#base/node-http';
+import type { CreateOnPushOptions } from '../create-on-push.ts';
 import { type GitalyAddress, linkGitaly } from '../gitaly-link.ts';
 import { type ListenAddress, listen } from '../listen.ts';
 import { answerClientError } from './client-error.ts';
@@ -23,6 +25,23 @@ export interface HttpGatewayOptions extends Omit<RequestServerOptions, 'link' | 
    */
   readonly onProblem?: (error: unknown) => void;
 }
+
+const LISTEN_NAMES: NamesOf<ListenAddress> = { host: true, port: true };
+const TLS_NAMES: NamesOf<TlsFiles> = { certificatePath: true, keyPath: true };
+const CREATE_NAMES: NamesOf<CreateOnPushOptions> = { objectFormat: true };
+const NAMES: NamesOf<HttpGatewayOptions> = {
+  gitaly: true, // may be a server of the test kit
+  listen: LISTEN_NAMES,
+  mapping: true,
+  authenticator: true,
+  trustedProxies: true,
+  hosts: true,
+  createOnPush: CREATE_NAMES,
+  tls: TLS_NAMES,
+  limits: namesIn(DEFAULT_HTTP_LIMITS),
+  onProblem: true,
+  onFailure: true,
+};
 
 /** A running gateway. */
 export interface HttpGateway extends AsyncDisposable {
@@ -50,9 +69,11 @@ const STREAM_WINDOW_BYTES = 1024 * 1024;
  * Workhorse it uses only Gitaly's RPCs.
  *
  * @throws the system's error when it cannot listen at the address (EADDRINUSE …), the error of an
- *   invalid certificate, {TypeError} for a trusted proxy that is not a network.
+ *   invalid certificate, {TypeError} for a trusted proxy that is not a network and for an option
+ *   that does not exist, with the nearest name.
  */
 export async function startHttpGateway(options: HttpGatewayOptions): Promise<HttpGateway> {
+  checkNames('startHttpGateway', options, NAMES);
   const limits = { ...DEFAULT_HTTP_LIMITS, ...options.limits };
   const link = await linkGitaly(options.gitaly, STREAM_WINDOW_BYTES);
   let created: CreatedServer;

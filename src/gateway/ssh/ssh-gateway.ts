@@ -1,4 +1,5 @@
 import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { checkNames, type NamesOf, namesIn } from '#base/check-names';
 import { type CreateOnPushOptions, RepositoryCreator } from '../create-on-push.ts';
 import { type GitalyAddress, linkGitaly } from '../gitaly-link.ts';
 import { type ListenAddress, listen } from '../listen.ts';
@@ -36,6 +37,21 @@ export interface SshGatewayOptions {
   readonly onFailure?: (error: unknown) => void;
 }
 
+const LISTEN_NAMES: NamesOf<ListenAddress> = { host: true, port: true };
+const CREATE_NAMES: NamesOf<CreateOnPushOptions> = { objectFormat: true };
+const NAMES: NamesOf<SshGatewayOptions> = {
+  gitaly: true, // may be a server of the test kit
+  listen: LISTEN_NAMES,
+  mapping: true,
+  hostKeyPath: true,
+  access: true,
+  authorize: true,
+  createOnPush: CREATE_NAMES,
+  limits: namesIn(SSH_LIMITS),
+  ciphers: true,
+  onFailure: true,
+};
+
 /** A running gateway. */
 export interface SshGateway extends AsyncDisposable {
   readonly host: string;
@@ -56,9 +72,11 @@ export interface SshGateway extends AsyncDisposable {
  * --remote`. Like gitlab-shell it uses only Gitaly's RPCs.
  *
  * @throws the system's error when it cannot listen at the address (EADDRINUSE …) or create the host
- *   key; an Error that describes the problem of the host key.
+ *   key; an Error that describes the problem of the host key. {TypeError} for an option that does
+ *   not exist, with the nearest name.
  */
 export async function startSshGateway(options: SshGatewayOptions): Promise<SshGateway> {
+  checkNames('startSshGateway', options, NAMES);
   const { access, authorize, createOnPush, gitaly, mapping, onFailure } = options;
   const library = await loadSshLibrary();
   const { fingerprint, key: hostKey } = await openHostKey(options.hostKeyPath, library);

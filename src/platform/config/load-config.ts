@@ -74,10 +74,14 @@ export async function loadConfig(path: string): Promise<GitalyConfig> {
  * Returns the configuration that a file with these keys would give, for programs that start a
  * server. Keys are those of the file.
  *
- * @throws {ConfigError}
+ * @throws {ConfigError} also for a key that does not exist, with the nearest name: the caller may
+ *   have no log for warnings.
  */
 export function configFrom(keys: RawTable): GitalyConfig {
-  return check(readConfigObject(keys), '(given by the program)');
+  const read = readConfigObject(keys);
+  const [unknown] = read.unknown;
+  if (unknown !== undefined) throw new ConfigError(`unknown configuration key ${unknownKey(unknown)}`, '');
+  return check(read, '(given by the program)');
 }
 
 function check(read: ReadConfig, path: string): GitalyConfig {

@@ -4,7 +4,7 @@ import { messageOf } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { systemErrorText } from '#base/go/system-error';
 import { generatedConfig } from '#platform/config/config-command';
-import { decode, type RawTable } from '#platform/config/decode';
+import { decode, type RawTable, type UnknownKey } from '#platform/config/decode';
 import { overlay } from '#platform/config/overlay';
 import { readToken } from '#platform/config/token-file';
 import { showPath } from '#platform/config/toml-position';
@@ -38,7 +38,7 @@ export async function loadPraefectConfig(path: string): Promise<LoadedPraefectCo
     const { configCommand } = decode(praefectSchema, raw).values;
     if (typeof configCommand === 'string')
       raw = overlay(praefectSchema, raw, await generatedConfig(configCommand));
-    return praefectConfigFrom(raw);
+    return checkRead(raw);
   } catch (error) {
     if (error instanceof InvalidConfigError) throw error;
     throw new Error(`error reading config file: ${messageOf(error)}`, { cause: error });
@@ -51,11 +51,23 @@ class InvalidConfigError extends Error {
 }
 
 /**
- * Checks a configuration that was read. Whole numbers are bigint.
+ * Checks a configuration that a program gives. Whole numbers are bigint.
  *
- * @throws {Error} `validating config: …`, or for a value of the wrong type.
+ * @throws {Error} `validating config: …`, or for a value of the wrong type; for a key that does not
+ *   exist, with the nearest name.
  */
 export function praefectConfigFrom(raw: RawTable): LoadedPraefectConfig {
+  const [unknown] = decode(praefectSchema, raw).unknown;
+  if (unknown !== undefined) throw new Error(describeUnknownKey(unknown));
+  return checkRead(raw);
+}
+
+function describeUnknownKey({ nearest, path }: UnknownKey): string {
+  const hint = nearest === undefined ? '' : `, did you mean ${quote(nearest)}?`;
+  return `unknown configuration key ${quote(showPath(path))}${hint}`;
+}
+
+function checkRead(raw: RawTable): LoadedPraefectConfig {
   const { values, unknown } = decode(praefectSchema, raw);
   // The schema determines the result of decode.
   const given = values as unknown as PraefectConfig;
@@ -66,11 +78,9 @@ export function praefectConfigFrom(raw: RawTable): LoadedPraefectConfig {
     message: `configuration key ${quote(showPath(path))} has no effect: ${reason}`,
     fields: { key: showPath(path) },
   }));
-  const unknownKeys = unknown.map(({ nearest, path }) => ({
-    message:
-      `unknown configuration key ${quote(showPath(path))}` +
-      (nearest === undefined ? '' : `, did you mean ${quote(nearest)}?`),
-    fields: { key: showPath(path) },
+  const unknownKeys = unknown.map((key) => ({
+    message: describeUnknownKey(key),
+    fields: { key: showPath(key.path) },
   }));
   const config = sanitize({ ...given, auth: { ...given.auth, token } });
   return { config, warnings: [...unknownKeys, ...withoutEffect, ...sharedAddresses(config)] };

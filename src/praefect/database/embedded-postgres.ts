@@ -5,6 +5,7 @@ import { chmod, chown, mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { findPostgres, NO_POSTGRES } from './find-postgres.ts';
+import { copyPackagedPostgres } from './packaged-postgres.ts';
 import { endLeftover, readPidFile } from './postmaster-pid.ts';
 
 const run = promisify(execFile);
@@ -52,8 +53,8 @@ export interface EmbeddedPostgresOptions {
  * @throws {Error} when it is not installed, or with its own words when it does not start.
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
-  const { programs = findPostgres() } = options;
-  if (programs === undefined) throw new Error(NO_POSTGRES);
+  const found = options.programs ?? findPostgres();
+  if (found === undefined) throw new Error(NO_POSTGRES);
   const { directory, isDurable, signal } = options;
   const host = options.socketDirectory ?? join(directory, 'run');
   if (Buffer.byteLength(join(host, `.s.PGSQL.${PORT}`)) > MAX_SOCKET_PATH)
@@ -62,6 +63,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   const owner = await otherUser();
   await prepareDirectories([directory, host], owner);
   if (owner !== undefined) await chown(host, owner.uid, owner.gid);
+  const programs = owner === undefined ? found : await programsFor(owner, found, directory);
   const identity = { ...(owner && { uid: owner.uid, gid: owner.gid }), cwd: '/' };
   if (!existsSync(data)) await initialise(programs, { data, isDurable, owner });
   await endLeftover(data);
@@ -115,15 +117,37 @@ async function prepareDirectories(paths: readonly string[], owner: OtherUser | u
     await mkdir(path, { recursive: true, mode: 0o700 });
     if (owner === undefined) continue;
     await chmod(path, 0o711);
-    const { gid, name, uid } = owner;
-    await run('/bin/sh', ['-c', 'cd "$1"', 'sh', path], { uid, gid, cwd: '/' }).catch((cause: unknown) => {
-      throw new Error(
-        `${path}: PostgreSQL refuses to run as root, and the user ${name}, as whom it runs instead, may ` +
-          'not enter this directory. Choose a directory that everybody may enter, such as one below ' +
-          '/srv, or start as another user than root',
-        { cause },
-      );
-    });
+    if (await succeedsAs(owner, 'cd "$1"', path)) continue;
+    throw new Error(
+      `${path}: PostgreSQL refuses to run as root, and the user ${owner.name}, as whom it runs instead, ` +
+        'may not enter this directory. Choose a directory that everybody may enter, such as one below ' +
+        '/srv, or start as another user than root',
+    );
+  }
+}
+
+/**
+ * Returns the directory of programs that the other user may run: a copy, if those of the npm
+ * package are in a directory that only root may enter.
+ */
+async function programsFor(owner: OtherUser, programs: string, directory: string): Promise<string> {
+  if (await succeedsAs(owner, 'test -r "$1"/initdb -a -x "$1"/initdb', programs)) return programs;
+  const copy = await copyPackagedPostgres(programs, directory);
+  if (copy !== undefined) return copy;
+  throw new Error(
+    `${programs}: PostgreSQL refuses to run as root, and the user ${owner.name}, as whom it runs instead, ` +
+      'may not run the programs in this directory. Make them readable for everybody, or set ' +
+      'GITALY_TS_POSTGRES=embedded',
+  );
+}
+
+/** Reports whether a line of shell, with a path as `$1`, succeeds as another user. */
+async function succeedsAs({ gid, uid }: OtherUser, line: string, path: string): Promise<boolean> {
+  try {
+    await run('/bin/sh', ['-c', line, 'sh', path], { uid, gid, cwd: '/' });
+    return true;
+  } catch {
+    return false; // the caller explains it
   }
 }
 

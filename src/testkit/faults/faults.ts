@@ -1,11 +1,11 @@
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
+import { checkNames, didYouMean } from '#base/check-names';
 import { GitalyError, type StatusCode } from '#base/gitaly-error';
 import type { FaultInjector } from '#rpc/server/fault-injector';
 import type { Peer } from '#rpc/server/handler';
 import type { ServerCall, ServerInterceptor } from '#rpc/server/server-call';
 import { gitalyServices } from '#wire/methods';
-import { checkNames, didYouMean } from '../check-names.ts';
 
 /** A way in which calls fail. `delayMs` may be combined with `refuse` or `cut`. */
 export interface FaultOptions {

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkLimitedMethods } from '#gitaly/limits/unknown-methods';
 import { ConfigError, type GitalyConfig, loadConfig } from '#platform/config/load-config';
+import { misspeltVariables } from '#platform/process/own-variables';
 import { checkAddresses, checkSocket } from './check-addresses.ts';
 import { checkCgroups } from './check-cgroups.ts';
 import { checkHooks } from './check-hooks.ts';
@@ -23,12 +24,18 @@ export async function* diagnose(target: string | undefined): AsyncGenerator<Find
   const config = path === undefined ? undefined : await readConfig(path);
   const gitBinary = process.env.GITALY_TESTING_GIT_BINARY || config?.config?.git.binPath || 'git';
   yield* checkMachine(gitBinary);
+  yield* checkVariables();
   if (config !== undefined && path !== undefined) {
     yield* config.findings;
     if (config.config !== undefined) yield* checkConfigured(config.config, path);
   } else if (target !== undefined) yield* checkUpDirectory(target);
   yield* checkLeftovers(config?.config?.runtimeDir);
   yield await roundTrip(gitBinary);
+}
+
+function* checkVariables(): Generator<Finding> {
+  for (const message of misspeltVariables())
+    yield warning('environment', message, 'Correct the name, or remove the variable.');
 }
 
 /** Tokens of GitLab and of clients are valid for 30 s. */

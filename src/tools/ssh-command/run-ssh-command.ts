@@ -1,4 +1,5 @@
 import { chdir } from 'node:process';
+import { didYouMean } from '#base/check-names';
 import { messageOf } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { statusText } from '#base/go/status';
@@ -39,7 +40,7 @@ export async function runSshCommand(
   const name = args[0] ?? '';
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (command === undefined) {
-    logger.error(`invalid pack command: ${quote(name)}`);
+    logger.error(`invalid pack command: ${quote(name)}${didYouMean(name, Object.keys(COMMANDS))}`);
     return 1;
   }
   try {

@@ -1,5 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { BoundedMap } from '#base/bounded-map';
+import { checkNames, type NamesOf, namesIn } from '#base/check-names';
 import { messageOf } from '#base/gitaly-error';
 import type { AccessRequest, Admission, Authenticator } from '../authentication.ts';
 import { BUSY_ANSWER, NOT_FOUND } from '../failure.ts';
@@ -28,6 +29,7 @@ export interface CallbackAuthenticationOptions {
 }
 
 const DEFAULTS = { timeoutMs: 5000, cacheMs: 0, maxPending: 128 } as const;
+const NAMES: NamesOf<CallbackAuthenticationOptions> = { url: true, token: true, ...namesIn(DEFAULTS) };
 const MAX_CACHED = 10_000;
 const MAX_ANSWER_BYTES = 64 * 1024;
 
@@ -38,6 +40,7 @@ const MAX_ANSWER_BYTES = 64 * 1024;
  * @throws {TypeError} for an invalid URL.
  */
 export function callbackAuthentication(options: CallbackAuthenticationOptions): Authenticator {
+  checkNames('callbackAuthentication', options, NAMES);
   const { cacheMs, maxPending, timeoutMs, token, url } = { ...DEFAULTS, ...options };
   checkUrl(url);
   const headers = {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { checkNames } from '#base/check-names';
 import { ReloadedFiles } from '#platform/files/reloaded-files';
 import type { Answer } from '../answer.ts';
 import type { AccessRequest, Admission, Authenticator } from '../authentication.ts';
@@ -23,10 +24,9 @@ export interface FileAuthenticationOptions {
  *
  * @throws {AuthFileError} and the system's errors when the file is unusable at the start.
  */
-export async function fileAuthentication({
-  onProblem,
-  path,
-}: FileAuthenticationOptions): Promise<Authenticator> {
+export async function fileAuthentication(options: FileAuthenticationOptions): Promise<Authenticator> {
+  checkNames('fileAuthentication', options, { path: true, onProblem: true });
+  const { onProblem, path } = options;
   const file = await ReloadedFiles.open({
     paths: [path],
     parse: ([contents]) => parseAuthFile(contents?.toString() ?? ''),

@@ -1,4 +1,5 @@
 import { open } from 'node:fs/promises';
+import { checkNames } from '#base/check-names';
 import { type FileStamp, NO_FILE, stampOf } from '#base/files/file-stamp';
 import type { Identity } from '#gateway/identity';
 import type { SshLogin } from '../authentication.ts';
@@ -18,6 +19,7 @@ const MAX_FILE_BYTES = 8 << 20;
  * changed. While it cannot be read, every login is refused: the call rejects.
  */
 export function authorizedKeysFile(path: string, options: AuthorizedKeysOptions = {}): AuthorizedKeys {
+  checkNames('authorizedKeysFile', options, { onUnused: true });
   const file = new AuthorizedKeysFile(path, options);
   return { authenticate: ({ key }) => file.identityOf(key.data), load: () => file.load() };
 }
