@@ -36,7 +36,7 @@ interface Entry<K, V> {
 export class BoundedMap<K, V> {
   readonly #entries = new Map<K, Entry<K, V>>();
   /**
-   * The order is in a list of its own: to delete and set a key of a `Map` at every use would
+   * The order is in a separate list: to delete and set a key of a `Map` at every use would
    * replace its table again and again.
    */
   #first: Entry<K, V> | undefined;

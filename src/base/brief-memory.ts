@@ -15,8 +15,8 @@ export interface BriefMemoryOptions<V> {
 const ENTRY_BYTES = 500;
 
 /**
- * Values that are kept for a short time, by keys. Memory is bounded, and given back when the values
- * are old, also if nobody asks for them.
+ * Values that are kept for a short time, by keys. Memory is bounded, and released when the values
+ * are old, without a further call.
  */
 export class BriefMemory<V> {
   readonly #options: BriefMemoryOptions<V>;

@@ -6,7 +6,7 @@ export class BufferPool {
   readonly #maxFree: number;
   readonly #free: ArrayBuffer[] = [];
 
-  /** @param maxFree buffers that are kept while nobody uses them. */
+  /** @param maxFree buffers that are kept while nothing uses them. */
   constructor({ size, maxFree }: { readonly size: number; readonly maxFree: number }) {
     this.#size = size;
     this.#maxFree = maxFree;

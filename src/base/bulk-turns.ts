@@ -1,21 +1,24 @@
 /**
- * Bulk data that is handled in one turn of the event loop, some four pieces: that takes about a
- * millisecond, and everything else waits for as long.
+ * Bulk data that is handled in one iteration of the event loop, some four pieces: that takes about
+ * a millisecond, and everything else waits for as long.
  */
 const BYTES_PER_TURN = 1 << 20;
-/** Shorter pieces take little time and never wait: small answers are not held up by large ones. */
+/** Shorter pieces take little time and never wait: small answers are not delayed by large ones. */
 const SMALL_BYTES = 64 * 1024;
 
-/** Spreads pieces of bulk data over turns of the event loop, so that many streams delay no others. */
+/**
+ * Spreads pieces of bulk data over iterations of the event loop, so that many streams delay no
+ * others.
+ */
 export class BulkTurns {
   #leftBytes = BYTES_PER_TURN;
-  /** Pieces that wait for a later turn, the first one first. */
+  /** Pieces that wait for a later iteration, in order. */
   readonly #waiting: { readonly bytes: number; readonly go: () => void }[] = [];
   #isTurnEnding = false;
 
   /**
-   * Returns when a piece of this size may be handled: `undefined` for at once. Pieces have their
-   * turns in the order of the calls.
+   * Returns when a piece of this size may be handled: `undefined` for at once. Pieces are handled
+   * in the order of the calls.
    */
   next(bytes: number): Promise<void> | undefined {
     if (bytes < SMALL_BYTES) return undefined;

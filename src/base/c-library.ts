@@ -5,7 +5,7 @@ import { messageOf } from './gitaly-error.ts';
 /** The C library that the running program is linked with, by FFI. */
 export interface CLibrary {
   /**
-   * Returns a function by its C prototype. `Buffer` and typed arrays stand for any pointer to our
+   * Returns a function by its C prototype. `Buffer` and typed arrays are passed as pointers to our
    * memory. @throws when the library lacks it.
    */
   find<F extends (...args: never[]) => number>(prototype: string): F;

@@ -56,7 +56,10 @@ export class FairLimit<K extends object> {
     return this.#waiting;
   }
 
-  /** Takes units at once if it overtakes nobody; `undefined` otherwise. Release as in {@link acquire}. */
+  /**
+   * Takes units at once if no other request waits before it; `undefined` otherwise. Release as in
+   * {@link acquire}.
+   */
   tryAcquire(key: K, units = 1): (() => void) | undefined {
     const owner = this.#ownerOf(key);
     if (owner.waiting.length > 0 || !this.#fits(owner, this.#clamp(units)) || this.#isSharedWaitedFor()) {
@@ -163,7 +166,7 @@ export class FairLimit<K extends object> {
     return this.#inUse + units <= capacity && inUse + units <= capacityPerOwner;
   }
 
-  /** Reports whether somebody waits for the shared capacity, not for its own. */
+  /** Reports whether a request waits for the shared capacity, not for its owner's. */
   #isSharedWaitedFor(): boolean {
     const { capacity, capacityPerOwner = capacity } = this.#options;
     return this.#turns.some((key) => {

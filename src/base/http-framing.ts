@@ -2,8 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 
 /**
  * Returns what is ambiguous about the length of a request, or about the host that it is for;
- * `undefined` for a clear one. A proxy in front may read such a request in another way, and take a
- * part of it for the next request of somebody else. Node's parser refuses the other shapes.
+ * `undefined` for a clear one. A proxy may parse such a request differently, and treat a part of it
+ * as the next request of another client. Node's parser refuses the other shapes.
  *
  * @see RFC 9112, sections 3.2 and 6.1
  */

@@ -35,7 +35,7 @@ interface Key {
 
 /**
  * Limits how many callers hold the same key at once; others wait in the order in which they came.
- * Keys that nobody holds cost nothing.
+ * Keys without a holder cost nothing.
  */
 export class KeyedLimit {
   readonly #options: KeyedLimitOptions;
@@ -52,8 +52,8 @@ export class KeyedLimit {
   }
 
   /**
-   * Changes the number of holders for each key. Holders above a lowered limit keep their turn;
-   * nobody follows them.
+   * Changes the number of holders for each key. Holders above a lowered limit keep their turn; no
+   * new ones start.
    */
   resize(maxConcurrency: number): void {
     this.#maxConcurrency = maxConcurrency;
@@ -66,7 +66,7 @@ export class KeyedLimit {
     return { holders: entry?.holders ?? 0, waiting: entry?.waiting.size ?? 0 };
   }
 
-  /** Yields the keys that somebody holds. */
+  /** Yields the keys with holders. */
   *entries(): Generator<{ key: string; holders: number; waiting: number }> {
     for (const [key, { holders, waiting }] of this.#keys) yield { key, holders, waiting: waiting.size };
   }
@@ -150,7 +150,7 @@ export class KeyedLimit {
     };
   }
 
-  /** Passes free turns on at once, so that nobody who comes now overtakes. */
+  /** Passes free turns on at once, so that no new caller overtakes. */
   #serve(entry: Key): void {
     for (const go of entry.waiting) {
       if (entry.holders >= this.#maxConcurrency) return;

@@ -1,10 +1,10 @@
-/** Long computations that wait for their next turn, first come, first served. */
+/** Long computations that wait for their next iteration, first come, first served. */
 const waiting: (() => void)[] = [];
 
 /**
- * Resolves in a later turn of the event loop, after all events that had arrived were handled. Each
- * turn resumes one waiter, so any number of long computations delay other work by only one slice at
- * a time.
+ * Resolves in a later iteration of the event loop, after all events that had arrived were handled.
+ * Each iteration resumes one waiter, so any number of long computations delay other work by only
+ * one slice at a time.
  *
  * @throws the signal's reason when it is aborted.
  */
@@ -35,7 +35,7 @@ export class LoopSlice {
     return performance.now() - this.#startedAt >= SLICE_MS;
   }
 
-  /** Waits for the next turn if the slice is over. @throws as {@link loopTurn}. */
+  /** Waits for the next iteration if the slice is over. @throws as {@link loopTurn}. */
   async pause(signal?: AbortSignal): Promise<void> {
     if (!this.isOver) return;
     await loopTurn(signal);
@@ -50,9 +50,9 @@ export class LoopSlice {
 const ITEMS_PER_LOOK = 256;
 
 /**
- * Yields a list in pieces of at most 256 items, with a turn of the event loop between them when the
- * slice is over. Use it for lists whose length a client determines and whose items are handled
- * without waiting.
+ * Yields a list in pieces of at most 256 items, with an iteration of the event loop between them
+ * when the slice is over. Use it for lists whose length a client determines and whose items are
+ * handled without waiting.
  *
  * @throws as {@link loopTurn}.
  */

@@ -1,4 +1,4 @@
-/** Runs a function in the next turn of the event loop, once for all requests until then. */
+/** Runs a function in the next iteration of the event loop, once for all requests until then. */
 export class NextTurn {
   readonly #run: () => void;
   #isScheduled = false;

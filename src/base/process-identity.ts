@@ -28,8 +28,8 @@ export function ownIdentity(): ProcessIdentity {
 }
 
 /**
- * Returns what names of files and directories end in that belong to this process, so that others
- * can tell with {@link ownerOf} whether they are still used.
+ * Returns the suffix of names of files and directories of this process, by which other processes
+ * determine with {@link ownerOf} whether they are still used.
  */
 export function ownerSuffix(): string {
   if (suffix === undefined) {

@@ -4,7 +4,7 @@ const KIND = Symbol.for('gitaly-ts.class');
 /**
  * Implements `instanceof` for a class that may be loaded more than once in a program: an
  * application uses `gitaly-client`, its tests `gitaly-ts/testing`, and the errors of one must be
- * those of the other. A class takes part with a field of its own:
+ * those of the other. A class takes part with a separate field:
  *
  *     static readonly [SHARED_CLASS]: string = 'CallError';
  *     static override [Symbol.hasInstance](value: unknown): boolean {

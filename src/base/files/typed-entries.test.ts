@@ -30,7 +30,7 @@ function facts(entries: readonly Dirent<Buffer>[]): string[] {
 
 test('names alone, as Bun returns them, get the types that Node returns', () => {
   const entries = readdirSync(directory, { withFileTypes: true, encoding: 'buffer' });
-  // The test runs on Node, whose names stand for what Bun returns.
+  // The test runs on Node, whose names represent what Bun returns.
   const names = readdirSync(directory, { encoding: 'buffer' }) as unknown as Dirent<Buffer>[];
 
   const typed = typedEntries(directory, names);

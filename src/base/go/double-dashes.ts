@@ -13,7 +13,7 @@ export function withDoubleDashes(args: readonly string[], known: ReadonlySet<str
 }
 
 /**
- * Gives Go's flags without a value the one that they stand for: `-f` is `--f=true`. Go takes a
+ * Gives Go's flags without a value the one that they represent: `-f` is `--f=true`. Go takes a
  * value only behind `=`, so what follows such a flag is never its value. Only names in `flags` are
  * touched; nothing after `--` is.
  */

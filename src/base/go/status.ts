@@ -1,6 +1,6 @@
 import { GitalyError, type StatusCode } from '../gitaly-error.ts';
 
-/** Returns the name of a status (`NotFound`), as it stands in log lines and metric labels. */
+/** Returns the name of a status (`NotFound`), as used in log lines and metric labels. */
 export function statusName(code: StatusCode): string {
   if (code === 'OK') return 'OK';
   if (code === 'CANCELLED') return 'Canceled';

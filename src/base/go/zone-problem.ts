@@ -1,6 +1,6 @@
 /**
- * Returns what Go's time package says of a time zone that it does not read as `-0700`; `undefined`
- * for a good one.
+ * Returns the error text of Go's time package for a time zone that it does not read as `-0700`;
+ * `undefined` for a good one.
  */
 export function zoneProblem(zone: string): string | undefined {
   const [, hours, minutes] = /^[+-](\d\d)(\d\d)/.exec(zone) ?? [];

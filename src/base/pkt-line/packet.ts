@@ -1,6 +1,6 @@
 /**
  * Packets (pkt-lines): four hexadecimal digits, the length of digits and payload, then the payload.
- * Lengths below four stand for packets without payload.
+ * Lengths below four represent packets without payload.
  */
 
 /** Maximum size of a packet, including the digits. @see git: pkt-line.h, LARGE_PACKET_MAX. */

@@ -3,9 +3,9 @@ import { GitalyError } from '../gitaly-error.ts';
 const DEFAULT_MAX_LINE_BYTES = 1 << 20;
 
 /**
- * Splits bytes into lines and yields all lines of a chunk at once: one turn of the event loop for a
- * thousand lines instead of a thousand turns. Lines have no delimiter and are views of the chunks;
- * a last line without a delimiter counts. Batches are never empty.
+ * Splits bytes into lines and yields all lines of a chunk at once: one iteration of the event loop
+ * for a thousand lines instead of a thousand turns. Lines have no delimiter and are views of the
+ * chunks; a last line without a delimiter counts. Batches are never empty.
  *
  * @throws {GitalyError} RESOURCE_EXHAUSTED `line exceeds N bytes` when a line is longer than
  *   `maxLineBytes` (default 1 MiB), the most that is ever buffered.

@@ -3,8 +3,8 @@ import { LoopSlice } from '../loop-turns.ts';
 /**
  * Maps items in order, and starts up to `ahead` of them before their results are requested. Results
  * and errors come in the order of the items: the error of a later item never overtakes the result
- * of an earlier one. Results that are no longer requested are dropped. Other work has its turn in
- * between where results come without waiting.
+ * of an earlier one. Results that are no longer requested are dropped. Other work runs in between
+ * where results come without waiting.
  */
 export async function* mapAhead<T, R>(
   items: Iterable<T>,

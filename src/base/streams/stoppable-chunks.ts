@@ -14,7 +14,7 @@ export interface HasReadError {
  * stream. Empty chunks are omitted. There may be one reader. At the end the stream's `readError` is
  * thrown, if it has one.
  *
- * A source that is not a Readable is told to stop with `return`, but a pending wait of the source
+ * A source that is not a Readable is stopped with `return`, but a pending wait of the source
  * continues.
  */
 export function stoppableChunks(

@@ -45,8 +45,8 @@ interface Extensions {
 
 /**
  * Yields the entries of a tar archive (ustar, pax, GNU) as its bytes arrive. Ends at the end marker
- * or at the end of the bytes; what follows is read and dropped. Holds at most 1 MiB besides the
- * chunks of the source.
+ * or at the end of the bytes; what follows is read and dropped. Holds at most 1 MiB in addition to
+ * the chunks of the source.
  *
  * @throws {TarFormatError} for a damaged or truncated archive.
  */

@@ -72,7 +72,7 @@ function version1(mountpoint: string): Hierarchy {
           ]
         : []),
     ],
-    enableControllers: () => {}, // each controller has a hierarchy of its own
+    enableControllers: () => {}, // each controller has a separate hierarchy
   };
 }
 

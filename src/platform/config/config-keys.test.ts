@@ -20,7 +20,7 @@ import { ReadConfigError, readConfig } from './read-config.ts';
 import { schema } from './schema.ts';
 
 // Every key of the schema is tried: with values of its kind, with values of other kinds, at the
-// edges, and, if the schema says what it accepts, with values of its own cases below.
+// edges, and, if the schema lists accepted values, with the cases below.
 
 const KEYS = [...everyKey(schema)];
 const nameOf = ({ path }: PlacedKey): string => path.join('.');
@@ -76,7 +76,7 @@ for (const placed of KEYS) {
   });
 }
 
-/** Cases of the keys whose values have a check of their own: value, and text of the problem. */
+/** Cases of the keys whose values have a separate check: value, and text of the problem. */
 type Cases = readonly (readonly [value: string, problem?: RegExp])[];
 
 const ADDRESS: Cases = [

@@ -142,7 +142,7 @@ function tokenFrom(path: string): Secret {
 }
 
 /**
- * Sets defaults that depend on other keys, replaces zeros that stand for defaults, and makes paths
+ * Sets defaults that depend on other keys, replaces zeros that represent defaults, and makes paths
  * absolute.
  */
 function sanitize(values: ConfigValues): ConfigValues {

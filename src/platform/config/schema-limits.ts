@@ -85,7 +85,7 @@ export function cacheTable(defaults: { backpressure: boolean; minOccurrences: nu
   };
 }
 
-/** Thresholds of Gitaly in percent. They stand for numbers that are not positive, too. */
+/** Thresholds of Gitaly in percent. They also replace numbers that are not positive. */
 export const PRESSURE_DEFAULTS = {
   memory: { warning: 10, backoff: 20, critical: 40 },
   io: { warning: 10, backoff: 20, critical: 40 },

@@ -15,7 +15,7 @@ const RESOLUTION_MS = 20;
 export interface LoadSamplerOptions {
   /** Where control groups are mounted. */
   readonly mountpoint: string;
-  /** Directories of the group to look at. Default: that of this process. */
+  /** Directories of the group to check. Default: that of this process. */
   readonly groupDirectories?: readonly string[] | undefined;
 }
 

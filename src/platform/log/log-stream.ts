@@ -20,13 +20,13 @@ const MAX_WAITING_BYTES = 8 << 20;
 /** Bytes of one write to the descriptor, if no line is longer. */
 const MAX_WRITE_BYTES = 64 << 10;
 const NEWLINE = 0x0a;
-/** A pipe takes so many bytes in one piece (`PIPE_BUF` of Linux). */
+/** Number of bytes that a pipe takes atomically (`PIPE_BUF` of Linux). */
 const MAX_SHARED_WRITE_BYTES = 4096;
 
 /**
- * Time for which lines are collected; a process that is killed loses so much of its log. A write
- * per line costs more than everything else about the line: two threads wake up for it. Collected
- * for 5 ms, lines of a busy server still cost 3.6 µs each for it (CPU of a call: 68 µs).
+ * Time for which lines are collected; a process that is killed loses the log lines of this time. A
+ * write per line costs more than everything else about the line: two threads wake up for it.
+ * Collected for 5 ms, lines of a busy server still cost 3.6 µs each for it (CPU of a call: 68 µs).
  */
 const GATHER_MS = 20;
 

@@ -3,7 +3,7 @@ import type { Counter, Gauge, MetricsRegistry } from './metrics-registry.ts';
 /** Metrics of limits that follow the load. */
 export interface AdaptiveLimitMetrics {
   currentLimit(limit: string): Gauge;
-  /** Signs of overload, by the condition that noticed them. */
+  /** Signs of overload, by the condition that detected them. */
   backoffEvents(watcher: string): Counter;
 }
 

@@ -16,7 +16,7 @@ const MAX_SERIES = 10_000;
 /** Value of every label of the series that counts events beyond the limit. */
 export const OVERFLOW = 'overflow';
 
-/** Stands between the values of labels in a key. No header or name can contain it. */
+/** Separates the values of labels in a key. No header or name can contain it. */
 const SEPARATOR = '\0';
 
 export interface FamilyOptions<L extends string> {

@@ -34,7 +34,7 @@ export interface MonitoringServerOptions {
   readonly takeSocket?: TakeSocket | undefined;
 }
 
-/** Metrics with an endpoint of their own, so that they can be read less often. */
+/** Metrics with a separate endpoint, so that they can be read less often. */
 export interface FurtherMetrics {
   /** `/db_metrics` */
   readonly path: string;

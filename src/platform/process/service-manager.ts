@@ -27,8 +27,8 @@ const PROGRAM_TIMEOUT_MS = 5_000;
 const WATCHDOG_SHARE = 2;
 
 /**
- * Tells systemd about the state of this process (`NOTIFY_SOCKET`), and that its event loop turns
- * (`WATCHDOG_USEC`). Does nothing when systemd does not ask for it.
+ * Notifies systemd of the state of this process (`NOTIFY_SOCKET`), and that its event loop runs
+ * (`WATCHDOG_USEC`). Does nothing when systemd does not request it.
  *
  * The variables are removed from the environment: children must not speak for the server.
  */

@@ -1,7 +1,7 @@
 import { isatty } from 'node:tty';
 import { signalWords } from '#base/go/signal-words';
 
-/** Signals that ask for a stop. */
+/** Signals that request a stop. */
 const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 
 /** The reason of a stop. */

@@ -23,7 +23,7 @@ export function tuneRuntime(): void {
   setTimeout(() => setFlagsFromString('--semi-space-growth-factor=2'), START_MS).unref(); // V8's default
   collectAfterBulkBytes();
   releaseMemoryWhenIdle();
-  // Developers and tests run the sources, and want no cache files beside them.
+  // Developers and tests run the sources; cache files next to these would be in the way.
   if (import.meta.filename.endsWith('.js'))
     enableCompileCache(join(import.meta.dirname, '../../.compile-cache'));
 }

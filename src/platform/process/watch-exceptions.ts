@@ -25,7 +25,7 @@ const HARD_EXIT_MS = EXCEPTION_GRACE_MS + 5_000;
 
 /**
  * Takes over uncaught exceptions and unhandled rejections of this process until disposed. One that
- * is not contained asks for a stop, and ends the process with exit code 1 when the stop takes too
+ * is not contained requests a stop, and ends the process with exit code 1 when the stop takes too
  * long: its supervisor starts it again.
  */
 export function watchExceptions({ contain }: ExceptionWatchOptions): ExceptionWatch {

@@ -1,4 +1,4 @@
-/** A line of a stack, as Sentry wants it. */
+/** A line of a stack, in Sentry's format. */
 export interface StackFrame {
   readonly function: string;
   readonly filename: string;

@@ -22,7 +22,7 @@ const HEADER_PREFIX = 'header^';
 
 /**
  * Parses `otlp-grpc://HOST:PORT?OPTIONS`, `otlp-http://HOST:PORT?OPTIONS`, or the older
- * `opentracing://jaeger?OPTIONS`, which stands for OTLP over gRPC on the host of `udp_endpoint`.
+ * `opentracing://jaeger?OPTIONS`, which represents OTLP over gRPC on the host of `udp_endpoint`.
  * Options: `insecure` (default true), `sampler_param` (share, default 0.001), `header^NAME=VALUE`.
  *
  * @throws {Error} with Gitaly's text.

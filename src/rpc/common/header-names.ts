@@ -23,7 +23,7 @@ export const KEY_TYPE = 'key_type';
 export const FEATURE_FLAG_PREFIX = 'gitaly-feature-';
 /** Trailer: how much an answer cost, a whole number. */
 export const COST = 'x-gitaly-cost';
-/** `true`: the call asks for an explanation. */
+/** `true`: the call requests an explanation. */
 export const EXPLAIN = 'x-gitaly-explain';
 /** Trailer: the explanation, JSON. */
 export const EXPLANATION = 'x-gitaly-explanation-bin';

@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 export interface ReadUpToOptions {
   signal?: AbortSignal;
   /**
-   * Returns false to put the bytes back. Called before the stream can notice that they were its
+   * Returns false to put the bytes back. Called before the stream can detect that they were its
    * last.
    */
   isTaken?: (bytes: Buffer) => boolean;

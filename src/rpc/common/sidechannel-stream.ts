@@ -6,7 +6,7 @@ import type { HasReadError } from '#base/streams/stoppable-chunks';
 
 type Done = (error?: Error | null) => void;
 
-/** A stream whose peer may say that it needs no more data. */
+/** A stream whose peer may report that it needs no more data. */
 interface Abandonable {
   /** Makes `destroy()` end the stream properly, although data is unsent. */
   abandon(): void;

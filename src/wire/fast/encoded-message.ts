@@ -11,7 +11,7 @@ interface Encoded {
 }
 
 /**
- * Returns a message that is already encoded, for lists with an encoder of their own. It is sent as
+ * Returns a message that is already encoded, for lists with a separate encoder. It is sent as
  * these bytes, without a copy. Code in this process that reads its fields sees empty ones.
  *
  * @param bytes must not change until they are sent. They begin with one of the fields 1 to 15,

@@ -1,6 +1,6 @@
 /**
- * Returns what the `net` package says of a text that is no `HOST:PORT` with a port in range;
- * `undefined` for a good one. The host may be empty or in brackets.
+ * Returns the error text of the `net` package for a text that is not `HOST:PORT` with a port in
+ * range; `undefined` for a good one. The host may be empty or in brackets.
  */
 export function addressProblem(address: string): string | undefined {
   const port = /^(?:\[[^\]]*\]|[^:[\]]*):(\w+)$/.exec(address)?.[1];

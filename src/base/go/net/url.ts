@@ -34,7 +34,7 @@ export function parseUrl(address: string): ParsedUrl | undefined {
 }
 
 /**
- * Returns what `url.Parse` says of a text that it does not read; `undefined` for a URL.
+ * Returns the error text of `url.Parse` for a text that it refuses; `undefined` for a URL.
  * `http+unix://%2Fpath` is one, although newer versions of Go refuse it.
  */
 export function urlProblem(text: string): string | undefined {

@@ -10,7 +10,7 @@ export type SocketName = `unix:${string}` | `tcp:${string}`;
 export interface ListeningSocket {
   readonly name: SocketName;
   readonly fd: number;
-  /** True if the file of a Unix socket belongs to somebody else, who removes it: systemd. */
+  /** True if the file of a Unix socket belongs to systemd, which removes it. */
   readonly keepsFile: boolean;
   /** Leaves the socket's file to the successor, which listens there from now on. */
   handOver(): void;

@@ -66,7 +66,7 @@ export async function startSuccessor(options: SuccessorOptions): Promise<Success
       });
     },
   );
-  ended.catch(() => {}); // after the race nobody waits for it
+  ended.catch(() => {}); // after the race nothing waits for it
   const limit = AbortSignal.any([signal, AbortSignal.timeout(options.readyTimeoutMs ?? READY_TIMEOUT_MS)]);
   const { pid } = child;
   try {
@@ -78,7 +78,7 @@ export async function startSuccessor(options: SuccessorOptions): Promise<Success
     );
     const taken = parseReady(await Promise.race([ready, ended]));
     child.unref();
-    // It stays open until this process ends: the successor notices that by it.
+    // It stays open until this process ends: the successor detects that by it.
     if ('unref' in stream && typeof stream.unref === 'function') stream.unref();
     return { pid, taken };
   } catch (error) {
@@ -87,7 +87,9 @@ export async function startSuccessor(options: SuccessorOptions): Promise<Success
   }
 }
 
-/** Resolves to the first line; stays pending when the stream ends without one: the exit tells why. */
+/**
+ * Resolves to the first line; stays pending when the stream ends without one: the exit shows why.
+ */
 function firstLine(stream: Duplex): Promise<string> {
   return new Promise((resolve) => {
     let text = '';

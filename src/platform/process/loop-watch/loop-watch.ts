@@ -58,9 +58,9 @@ interface CurrentBlock {
 }
 
 /**
- * Watches the event loop of the main thread. A second thread notices when it is blocked, and
- * interrupts the running code to look at its stack; see `watch-thread.ts`. Where there is no
- * debugger (Bun, worker threads), blocks are reported at their end, without a stack.
+ * Watches the event loop of the main thread. A second thread detects when it is blocked, and
+ * interrupts the running code to read its stack; see `watch-thread.ts`. Where there is no debugger
+ * (Bun, worker threads), blocks are reported at their end, without a stack.
  */
 class LoopWatch {
   readonly #observers = new Set<LoopObserver<unknown>>();
@@ -90,7 +90,7 @@ class LoopWatch {
     if (this.#observers.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
-    // Without beats it sees silence, and finds no code to look at.
+    // Without beats the main thread seems blocked, but no code is running.
     clearTimeout(this.#ending);
     this.#ending = setTimeout(() => {
       this.#thread?.end();
@@ -117,7 +117,7 @@ class LoopWatch {
   }
 
   /**
-   * Looks at the running code. The thread calls this in the middle of it.
+   * Reads the stack of the running code. The thread calls this in the middle of it.
    *
    * @returns when it has to be called again in this block, in milliseconds; 0 for never.
    */

@@ -6,6 +6,8 @@ export interface WatchThreadData {
   readonly stop: SharedArrayBuffer;
   /** Silence of the main thread, in milliseconds, after which it is interrupted. */
   readonly limitMs: number;
-  /** JavaScript expression that interrupts it. Its value says when to do so again, in milliseconds. */
+  /**
+   * JavaScript expression that interrupts it. Its value shows when to do so again, in milliseconds.
+   */
   readonly interrupt: string;
 }

@@ -38,7 +38,7 @@ function silenceMs(): number {
   return Number((process.hrtime.bigint() - Atomics.load(beats, 0)) / 1_000_000n);
 }
 
-/** Runs the function of the main thread. Returns when it wants to be called again; 0 for never. */
+/** Runs the function of the main thread. Returns the time of its next call; 0 for never. */
 async function interruptMainThread(): Promise<number> {
   const session = new Session();
   session.connectToMainThread();

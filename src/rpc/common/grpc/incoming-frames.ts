@@ -137,7 +137,7 @@ export class IncomingFrames {
     this.#hold();
   }
 
-  /** Tells the limits what is held. Little is not counted, for the sake of most streams. */
+  /** Reports to the limits what is held. Little is not counted, for the sake of most streams. */
   #hold(): void {
     if (this.#limits === undefined) return;
     const bytes = this.#reader.heldBytes + this.#queuedBytes;

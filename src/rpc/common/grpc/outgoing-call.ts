@@ -95,7 +95,7 @@ export class OutgoingCall<I, O> implements ChannelCall<O> {
     stream.on('trailers', (_headers, _flags, rawHeaders) => {
       this.#trailers = Metadata.fromWire(rawHeaders);
     });
-    // before the frames' own listener: the status says what an early end means
+    // before the frames' own listener: the status shows what an early end means
     stream.on('end', () => this.#onEnd());
     this.#incoming = new IncomingFrames(stream, this.#options.maxReceiveMessageBytes);
     stream.on('close', () => this.#onClose());
@@ -288,7 +288,7 @@ class LazyPromise<T> {
   }
 }
 
-/** Tells a source of requests to stop. A source that is waiting stops when its wait ends. */
+/** Stops a source of requests. A source that is waiting stops when its wait ends. */
 async function release(requests: Iterator<unknown> | AsyncIterator<unknown>): Promise<void> {
   try {
     await requests.return?.();

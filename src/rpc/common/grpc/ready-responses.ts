@@ -12,7 +12,7 @@ export interface ReadyResponses {
 const READY = Symbol('ready');
 
 /**
- * Returns a message that stands for several encoded ones: a server that is to send it sends those,
+ * Returns a message that represents several encoded ones: a server that is to send it sends those,
  * uncopied and in one piece. Code in this process that reads its fields sees empty ones.
  */
 export function readyMessage<Desc extends DescMessage>(
@@ -31,7 +31,7 @@ export function readyResponses(messages: readonly Uint8Array[]): ReadyResponses 
   return { count: messages.length, messageBytes, frames };
 }
 
-/** Returns the responses that a message stands for; `undefined` for any other. */
+/** Returns the responses that a message represents; `undefined` for any other. */
 export function readyIn(message: unknown): ReadyResponses | undefined {
   // Any message may have it.
   return (message as Message & { readonly [READY]?: ReadyResponses })[READY];

@@ -25,9 +25,9 @@ export interface FrameSource {
 /**
  * Writes the frames of a session. Frames of one tick are sent together in one `writev`; payload is
  * never copied. Frames without payload are sent with the next payload, or at the end of the event
- * loop's turn, because payload usually follows (the purpose of a stream after a SYN, the status of
- * a call before a FIN). When the connection is full, sources queue and send one frame each in turn.
- * Control frames do not wait for that.
+ * loop's iteration, because payload usually follows (the purpose of a stream after a SYN, the
+ * status of a call before a FIN). When the connection is full, sources queue and send one frame
+ * each in turn. Control frames do not wait for that.
  */
 export class FrameWriter {
   readonly #connection: Duplex;
@@ -62,7 +62,7 @@ export class FrameWriter {
     connection.on('drain', this.#onDrain);
   }
 
-  /** Sends a frame without payload in this turn of the event loop. */
+  /** Sends a frame without payload in this iteration of the event loop. */
   control(type: number, flags: number, streamId: number, length: number): void {
     if (this.#isClosed) return;
     this.#cork();
