@@ -13,7 +13,7 @@ export function summaryOf(findings: readonly Finding[]): Summary {
   return { ok: count('ok'), warnings: count('warning'), errors: count('error') };
 }
 
-/** Collects findings; unless they are wanted as JSON, prints each when it is known, and a summary. */
+/** Collects findings; except for JSON output, prints each when it is known, and a summary. */
 export async function printFindings(
   findings: AsyncIterable<Finding>,
   { json }: { readonly json: boolean },

@@ -21,7 +21,7 @@ export interface RepoConsole {
   readonly stderr: NodeJS.WritableStream;
 }
 
-/** The command line asks for something that cannot be meant. */
+/** The command line requests something that cannot be meant. */
 class UsageError extends Error {
   override readonly name = 'UsageError';
 }

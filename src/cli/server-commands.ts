@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { listenForStop } from '#platform/process/signals';
 
-/** Adds the commands of `gitaly-ts` that look at a running server. Each loads its code on use. */
+/** Adds the commands of `gitaly-ts` that check a running server. Each loads its code on use. */
 export function addServerCommands(program: Command): void {
   addTop(program);
   addExplain(program);

@@ -27,7 +27,7 @@ const MAX_REMEMBERED = 1000;
 
 /**
  * Creates repositories when the first push to them arrives, and sets their default branch to one
- * that was pushed. A client that only asks for the references creates nothing: it receives the
+ * that was pushed. A client that only requests the references creates nothing: it receives the
  * advertisement of an empty repository.
  */
 export class RepositoryCreator {

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs instead of `git pack-objects` in `git upload-pack` (`uploadpack.packObjectsHook`) where packs
-# are limited: asks the server for a turn over the inherited descriptors 3 (out) and 4 (in), runs
-# the command that it was given, and gives the turn back. README.md has the protocol.
+# are limited: requests a slot from the server over the inherited descriptors 3 (out) and 4 (in),
+# runs the command that it was given, and gives the turn back. README.md has the protocol.
 
 refuse() {
   echo 'error executing git hook' >&2

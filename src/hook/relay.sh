@@ -1,7 +1,7 @@
 #!/bin/sh
 # What git runs as a hook: hands the call to the server over the inherited descriptors 3 (out) and 4
-# (in), prints what comes back and exits as told. The protocol is in README.md beside this file; all
-# decisions are the server's. POSIX sh, no state.
+# (in), prints the response and exits with the received code. The protocol is in README.md beside
+# this file; all decisions are the server's. POSIX sh, no state.
 
 LC_ALL=C # bytes, whatever they are
 hook=${0##*/}

@@ -42,7 +42,7 @@ export function documentWith(schema: Fields, path: readonly string[], raw: unkno
   return document;
 }
 
-/** Returns the value of a key in decoded values; the first element stands for an array. */
+/** Returns the value of a key in decoded values; the first element represents an array. */
 export function valueAt(schema: Fields, values: RawTable, path: readonly string[]): unknown {
   let [value, fields]: [unknown, Fields] = [values, schema];
   for (const name of path) {
@@ -55,7 +55,7 @@ export function valueAt(schema: Fields, values: RawTable, path: readonly string[
   return value;
 }
 
-/** TOML values of each kind, with the result; `undefined` stands for the key's default. */
+/** TOML values of each kind, with the result; `undefined` represents the key's default. */
 export const GOOD_VALUES: Readonly<
   Record<KeyKind, readonly (readonly [toml: string, raw: unknown, value: unknown])[]>
 > = {
@@ -107,7 +107,7 @@ export const GOOD_VALUES: Readonly<
 
 /** TOML values that no kind accepts. */
 export const VALUES_OF_NO_KIND = ['{ a = 1 }', '[[1]]', '2026-01-02', '07:32:00'];
-/** TOML values that a kind refuses, besides {@link VALUES_OF_NO_KIND}. */
+/** TOML values that a kind refuses, in addition to {@link VALUES_OF_NO_KIND}. */
 export const BAD_VALUES: Readonly<Record<KeyKind, readonly string[]>> = {
   text: ['5', 'true', '1.5', '["a"]'],
   secret: ['5', 'true', '["a"]'],

@@ -4,7 +4,7 @@ type Statement = ReturnType<typeof sql>;
 type QueryExecutor = ReturnType<Executor['getExecutor']>;
 type Query = Parameters<QueryExecutor['executeQuery']>[0];
 
-/** A node of PostgreSQL's plan, with the fields that are looked at. */
+/** A node of PostgreSQL's plan, with the fields that are checked. */
 interface PlanNode {
   readonly 'Node Type': string;
   readonly 'Relation Name'?: string;

@@ -13,7 +13,7 @@ const observers = new Set<FlushEvent[]>();
 
 /**
  * Returns a list that grows with each flush and move of this process until the end of the test. A
- * test may add steps of its own.
+ * test may add more steps.
  */
 export async function observeFlushes(context: TestContext): Promise<FlushEvent[]> {
   const events: FlushEvent[] = [];

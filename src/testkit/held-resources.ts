@@ -13,7 +13,7 @@ export interface HeldResources {
   readonly resources: number;
 }
 
-/** Measures what this process holds, without garbage; for tests that look for leaks. */
+/** Measures what this process holds, without garbage; for tests that search for leaks. */
 export async function heldResources(): Promise<HeldResources> {
   await delay(SETTLE_MS);
   const collectGarbage = garbageCollector();

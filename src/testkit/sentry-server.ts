@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 
-/** The fields of an event that tests look at. */
+/** The fields of an event that tests check. */
 export interface SentryEvent {
   readonly release: string;
   readonly environment?: string;

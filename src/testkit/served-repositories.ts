@@ -30,7 +30,7 @@ export interface ServedRepositories {
   openRepository(repository: RepositoryName): TestRepository;
   /**
    * Runs real git in a repository and returns its output without the last line feed: the expected
-   * value of a test. In a cluster it is asked on the first node; see {@link TestRepository.paths}.
+   * value of a test. In a cluster it is read on the first node; see {@link TestRepository.paths}.
    *
    * @throws {Error} with git's own message
    */

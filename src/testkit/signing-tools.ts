@@ -27,7 +27,7 @@ export class OpenSsh implements AsyncDisposable {
   }
 
   /**
-   * Creates a key pair and returns the path of the private key; the public one is beside it,
+   * Creates a key pair and returns the path of the private key; the public one is next to it,
    * `.pub`.
    */
   async makeKey(name: string, options: readonly string[], passphrase = ''): Promise<string> {

@@ -1,5 +1,5 @@
 /**
- * Ends a program on a Node that is too old, with one line that says what to do. Its importer loads
+ * Ends a program on a Node that is too old, with one line that shows what to do. Its importer loads
  * the program afterwards, with `import()`: an older Node cannot even read the program's code.
  */
 import { MINIMUM_NODE } from '#platform/process/minimum-node';

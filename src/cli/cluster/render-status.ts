@@ -43,7 +43,7 @@ export function statusJson(status: ClusterStatus): string {
   return `${JSON.stringify(json)}\n`;
 }
 
-/** Formats a status as a table, with what an operator should look at below. */
+/** Formats a status as a table, with what an operator should check below. */
 export function statusText(
   status: ClusterStatus,
   { isColored, now }: { readonly isColored: boolean; readonly now: Date },

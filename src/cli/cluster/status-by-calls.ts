@@ -7,8 +7,8 @@ import {
 } from '#praefect/status/cluster-status';
 
 /**
- * Asks a Praefect for the state of its cluster. Calls tell less than the database: there are no
- * counts of repositories, primaries and jobs.
+ * Reads the state of a cluster by calls of its Praefect. Calls return less than the database: there
+ * are no counts of repositories, primaries and jobs.
  *
  * @throws {CallError} of the first call that fails.
  */

@@ -10,7 +10,7 @@ const REPOSITORY = [
   { flags: RELATIVE_PATH, description: 'relative path in client requests', isRequired: true },
 ];
 
-/** Commands that ask or tell a running Praefect. */
+/** Commands that read or change the state by calls of a running Praefect. */
 export const stateCommands: readonly PraefectCommand[] = [
   {
     name: 'dataloss',

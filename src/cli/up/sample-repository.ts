@@ -104,8 +104,8 @@ function packOf(objects: readonly GitObject[]): Buffer {
 }
 
 /**
- * Encodes type and size: four bits of the size in the first byte beside the type, then seven per
- * byte, lowest first.
+ * Encodes type and size: four bits of the size in the first byte together with the type, then seven
+ * per byte, lowest first.
  */
 function entryHeader(type: number, size: number): Buffer {
   const bytes = [(type << SMALL_SIZE_BITS) | (size & 0x0f)];

@@ -152,7 +152,7 @@ async function takeLock(
   };
 }
 
-/** Returns the description of a lock's holder; `undefined` if nobody holds it. */
+/** Returns the description of a lock's holder; `undefined` if no one holds it. */
 async function askHolder(path: string): Promise<string | undefined> {
   const socket = connect(path);
   socket.setTimeout(ANSWER_TIMEOUT_MS, () => socket.end());

@@ -12,7 +12,7 @@ export interface UpReport {
   /** True if the token was made at this start. */
   readonly isNewToken: boolean;
   readonly directory: string;
-  /** Storages as clients name them; those of a cluster have no path of their own. */
+  /** Storages as clients name them; those of a cluster have no path. */
   readonly storages: readonly { readonly name: string; readonly path?: string }[];
   readonly cluster?: UpClusterReport;
 }

@@ -92,7 +92,7 @@ export class CallError extends GitalyError {
     return this.code === 'UNAVAILABLE' && this.operation === 'accessor';
   }
 
-  /** Set if a limit of the server refused the call: how long the server asks us to wait. */
+  /** Set if a limit of the server refused the call: how long the client should wait. */
   get limit(): { readonly retryAfterMs: number } | undefined {
     const limit = this.detail(LimitErrorSchema);
     if (limit === undefined) return undefined;

@@ -169,7 +169,7 @@ class ManagedCall implements ResponseStream<unknown> {
     return { call, responses: call[Symbol.asyncIterator](), first: undefined };
   }
 
-  /** Waits for a connection. An error says that nothing was sent. */
+  /** Waits for a connection. If it throws, nothing was sent. */
   async #waitForTransport(): Promise<Transport> {
     try {
       return await this.#wait((signal) => this.#host.balancer.waitForTransport(signal));
@@ -182,7 +182,9 @@ class ManagedCall implements ResponseStream<unknown> {
     }
   }
 
-  /** Reports whether the call's own stream of bytes was begun: it cannot be read or written again. */
+  /**
+   * Reports whether the call's own stream of bytes was started: it cannot be read or written again.
+   */
   #hasUsedSidechannel(): boolean {
     const { isSidechannelUnused } = this.#host;
     if (isSidechannelUnused === undefined) return false;

@@ -49,7 +49,7 @@ export class ReplayableRequests {
     }
   }
 
-  /** Ends the call: tells the caller's iterable, once, to stop. */
+  /** Ends the call: stops the caller's iterable, once. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;

@@ -13,7 +13,7 @@ export function wrapResponses<O>(
   return new WrappedCall(call, wrap);
 }
 
-/** A class, because an object with functions of its own costs each call 1.5 KB. */
+/** A class, because an object with its own functions takes 1.5 KB for each call. */
 class WrappedCall<O> implements ResponseStream<O> {
   readonly #call: ResponseStream<O>;
   readonly #wrap: (responses: AsyncIterable<O>) => AsyncIterable<O>;

@@ -41,8 +41,8 @@ export function endpointKey(endpoint: Endpoint): string {
 /**
  * Opens a socket to an endpoint, including the TLS handshake. Ignores proxies in the environment.
  *
- * @throws {GitalyError} UNAVAILABLE with the text of grpc-go; `metadata.temporary` tells whether a
- *   retry may help.
+ * @throws {GitalyError} UNAVAILABLE with the text of grpc-go; `metadata.temporary` reports whether
+ *   a retry may help.
  */
 export function openSocket(
   endpoint: Endpoint,

@@ -47,7 +47,7 @@ export class WaitLimit {
   }
 }
 
-/** Limit of a timer; nobody waits 24 days for a connection. */
+/** Limit of a timer; nothing waits 24 days for a connection. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 function cancelled(reason: unknown): GitalyError {

@@ -21,7 +21,7 @@ export interface OpenedObject {
 /** The object at a path. */
 export interface OpenedEntry extends OpenedObject {
   readonly type: TreeEntryResponse_ObjectType;
-  /** File mode as a number: 0o100644 and the like. */
+  /** File mode as a number: 0o100644 and similar. */
   readonly mode: number;
 }
 

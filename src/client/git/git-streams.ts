@@ -18,7 +18,7 @@ export interface PackResult {
 
 /**
  * Listens to the errors of a command's streams until the result is disposed, and does nothing: the
- * next read or write reports them. An error that nobody listens to would end the process.
+ * next read or write reports them. An error that nothing listens to would end the process.
  */
 export function hearErrors({
   stdin,

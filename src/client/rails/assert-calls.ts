@@ -14,13 +14,13 @@ export interface CallLimits {
   readonly exactly?: number;
 }
 
-/** One item, and enough of them to tell a loop from a constant. */
+/** One item, and enough of them to distinguish a loop from a constant. */
 const SIZES = [1, 5] as const;
 /** Number of stack frames that are shown of a place. */
 const FRAMES = 3;
 
 /**
- * Runs `work` as a request of its own and checks how many calls it makes. Returns its result. The
+ * Runs `work` as a separate request and checks how many calls it makes. Returns its result. The
  * error is an `AssertionError` of Node, which every test runner shows, with the calls and where
  * they come from.
  *
@@ -46,7 +46,7 @@ export async function assertGitalyCalls<T>(
 
 /**
  * Checks that the number of calls does not grow with the number of items: runs `work` with one item
- * and with five (`sizes`), each as a request of its own.
+ * and with five (`sizes`), each as a separate request.
  *
  * `await assertNoNPlus1(gitaly, (size) => renderProjects(projects.slice(0, size)))`
  *

@@ -54,7 +54,7 @@ export interface RequestOptions {
   readonly context?: RequestContext;
   /** End of the request, which limits its calls. */
   readonly deadline?: Date;
-  /** Records the calls of this request, whatever the configuration says. */
+  /** Records the calls of this request, regardless of the configuration. */
   readonly keepsCallDetails?: boolean;
   /** False to count the calls without a limit. Default: true. */
   readonly isLimited?: boolean;
@@ -180,8 +180,8 @@ export class GitalyClient implements AsyncDisposable {
   }
 
   /**
-   * Runs `work`, in which `CommitService.findCommit` asks once for each name of a reference. Use it
-   * where nothing changes references.
+   * Runs `work`, in which `CommitService.findCommit` makes one call for each name of a reference.
+   * Use it where nothing changes references.
    */
   allowRefNameCaching<T>(work: () => T): T {
     return withRefNameCaching(work);

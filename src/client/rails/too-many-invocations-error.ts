@@ -1,6 +1,6 @@
 /**
- * One request has made so many calls that it looks like a loop. Developers and their tools depend
- * on the message.
+ * One request has made more calls than the limit, probably in a loop. Developers and their tools
+ * depend on the message.
  */
 export class TooManyInvocationsError extends Error {
   override readonly name = 'TooManyInvocationsError';

@@ -13,7 +13,7 @@ export interface FileEntry {
   readonly path: string;
   readonly pathBytes: Buffer;
   readonly type: 'file' | 'directory' | 'submodule';
-  /** `0o100644`, `0o100755`, `0o120000` (a link) and the like. */
+  /** `0o100644`, `0o100755`, `0o120000` (a link) and similar. */
   readonly mode: number;
   /** Id of the blob, tree or, for a submodule, commit. */
   readonly oid: string;

@@ -63,7 +63,7 @@ export class ReferenceChangedError extends GitalyError {
   }
 }
 
-/** A change of a file cannot be made as asked: `file exists`, `file not found` … */
+/** A change of a file cannot be made as requested: `file exists`, `file not found` … */
 export class FileChangeError extends GitalyError {
   override readonly name: string = 'FileChangeError';
   readonly path: string;
@@ -87,7 +87,7 @@ const FILE_REASONS: { readonly [type in IndexErrorType]?: FileChangeError['reaso
   [IndexErrorType.FILE_NOT_FOUND]: 'no file',
 };
 
-/** By the type of the message inside the detail: calls wrap the same ones in types of their own. */
+/** By the type of the message inside the detail: each call wraps them in a type of its service. */
 const CLASSES = {
   [MergeConflictErrorSchema.typeName]: MergeConflictError,
   [CustomHookErrorSchema.typeName]: HookRejectedError,

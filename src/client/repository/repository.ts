@@ -30,7 +30,10 @@ export interface RepositoryOptions {
   readonly storage?: string;
   /** Path in the storage: `group/project.git`. */
   readonly path: string;
-  /** Who makes changes: author and committer, and what hooks are told. Needed for changes only. */
+  /**
+   * The user who makes changes: author and committer, also passed to hooks. Needed for changes
+   * only.
+   */
   readonly user?: {
     readonly name: string;
     readonly email: string;

@@ -9,7 +9,7 @@ export interface Signature {
   readonly name: string;
   readonly email: string;
   readonly date: Date;
-  /** `+0200` and the like. */
+  /** `+0200` and similar. */
   readonly timezone: string;
 }
 

@@ -14,6 +14,8 @@ export interface GitExchange {
   readonly remoteAddress: string | undefined;
   /** Aborts when the client disconnects, and when the request takes too long. */
   readonly signal: AbortSignal;
-  /** Tells a client that waits before sending its body (`Expect: 100-continue`) to send it. */
+  /**
+   * Sends `100 Continue` to a client that waits for it before its body (`Expect: 100-continue`).
+   */
   sendContinue(): void;
 }

@@ -9,7 +9,7 @@ const PORT = /:\d*$/;
 
 /**
  * Refuses requests on the loopback interface whose `Host` header has the name of another machine.
- * Otherwise a web page could read and write repositories: its author points a name of their own at
+ * Otherwise a web page could read and write repositories: its author points a name of theirs at
  * 127.0.0.1 (DNS rebinding), and the browser of somebody on this machine then treats the gateway as
  * a part of that page.
  *

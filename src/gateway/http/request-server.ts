@@ -32,8 +32,8 @@ export interface RequestServerOptions {
    */
   readonly trustedProxies?: readonly string[];
   /**
-   * Names, without ports, that requests on the loopback interface may have in `Host`, besides
-   * `localhost`, loopback addresses and the name of this machine. A proxy on this machine that
+   * Names, without ports, that requests on the loopback interface may have in `Host`, in addition
+   * to `localhost`, loopback addresses and the name of this machine. A proxy on this machine that
    * passes its clients' `Host` needs them. Default: none.
    */
   readonly hosts?: readonly string[];
@@ -82,8 +82,8 @@ export class RequestServer {
   }
 
   /**
-   * Serves a request. @param sendContinue tells a client that waits before sending its body
-   * (`Expect: 100-continue`) to send it.
+   * Serves a request. @param sendContinue sends `100 Continue` to a client that waits for it before
+   * its body (`Expect: 100-continue`).
    */
   async serve(request: IncomingMessage, response: ServerResponse, sendContinue: () => void): Promise<void> {
     const gone = new AbortController();

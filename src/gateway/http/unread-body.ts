@@ -6,7 +6,7 @@ const MAX_BYTES = 16 * 1024 * 1024;
 
 /**
  * Reports whether more of the body follows. A request without a body is complete only shortly after
- * it has begun.
+ * it has started.
  */
 export function hasUnreadBody({ complete, headers }: IncomingMessage): boolean {
   return (

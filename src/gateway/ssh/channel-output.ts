@@ -64,7 +64,7 @@ export class ChannelOutput {
     };
     return new Writable({
       highWaterMark: HIGH_WATER_BYTES,
-      // Sent in the next turn of the event loop. What arrives meanwhile is sent together: the
+      // Sent in the next iteration of the event loop. What arrives meanwhile is sent together: the
       // library makes a packet of each piece, and a small packet costs as much as a full one.
       write: (chunk: Buffer, _encoding, done) => setImmediate(send, chunk, done),
       writev: (items, done) => send(Buffer.concat(items.map(({ chunk }): Buffer => chunk)), done),

@@ -21,7 +21,7 @@ const QUOTED = /^'((?:[^'!]|'\\['!]')*)'$/s;
 /** Matches an unquoted argument without characters that are special in a shell. */
 const BARE = /^[\w./~+@:,%=-]+$/;
 
-/** Commands by which git-lfs asks over SSH for the address of its files, or for the files. */
+/** Commands by which git-lfs requests the address of its files, or the files, over SSH. */
 const LFS = /^git[- ]lfs-(?:authenticate|transfer)(?: |$)/;
 const LFS_REFUSED =
   'Git LFS is not served here: only the repository itself. Set lfs.url to the address of an LFS server.';

@@ -156,7 +156,7 @@ export class GitSession {
     const text = failureText(error);
     if (text !== undefined) stderr.write(text);
     const exitCode = error instanceof GitalyError ? error.metadata.exitCode : undefined;
-    if (typeof exitCode === 'number' && exitCode > 0) return exitCode; // git's own failure, told by git
+    if (typeof exitCode === 'number' && exitCode > 0) return exitCode; // git's own failure, reported by git
     if (!EXPECTED.has(codeOf(error) ?? '')) this.#parts.onFailure?.(error);
     return 1;
   }

@@ -36,7 +36,7 @@ const OPTION_NAMES: Readonly<Record<keyof FaultOptions, true>> = {
 export interface Fault {
   /** Number of calls that it was applied to. */
   readonly hits: number;
-  /** Ends it. Delays that have begun go on. */
+  /** Ends it. Delays that have started go on. */
   remove(): void;
 }
 

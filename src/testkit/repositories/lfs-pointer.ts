@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** The object that a pointer stands for: its SHA-256 in hexadecimal, and its size in bytes. */
+/** The object that a pointer represents: its SHA-256 in hexadecimal, and its size in bytes. */
 export interface LfsObject {
   readonly oid: string;
   readonly size: number;

@@ -35,7 +35,7 @@ function sortedKeys(value: unknown): unknown {
 }
 
 interface InfoOptions {
-  /** `undefined` if they were not asked for. */
+  /** `undefined` if they were not requested. */
   readonly partitions: readonly GetPartitionsResponse[] | undefined;
   readonly storage: string;
   readonly isColored: boolean;

@@ -3,7 +3,7 @@ import { type CommandStreams, runCommand } from './run-command.ts';
 
 /**
  * Runs a command about the database of Gitaly's transactions (`gitaly db`). Servers of this project
- * have no transactions and no such database, so the command fails and says so.
+ * have no transactions and no such database, so the command fails with that reason.
  */
 export function failWithoutDatabase(databasePath: string, streams: CommandStreams): Promise<number> {
   return runCommand(streams, async () => {
@@ -16,7 +16,7 @@ export function failWithoutDatabase(databasePath: string, streams: CommandStream
 
 /**
  * Runs a command about write-ahead logs (`gitaly recovery`), which need transactions. Fails with
- * Gitaly's text for a configuration without backups of the log, or says that there is no log.
+ * Gitaly's text for a configuration without backups of the log, or reports that there is no log.
  */
 export function failWithoutLog(configPath: string | undefined, streams: CommandStreams): Promise<number> {
   return runCommand(streams, async () => {

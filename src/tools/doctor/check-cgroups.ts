@@ -6,7 +6,7 @@ import { type Finding, failure, ok, warning } from './finding.ts';
 const SUBJECT = 'cgroups';
 
 /**
- * Checks that control groups can be created as `[cgroups]` wants them, and removes them again.
+ * Checks that control groups can be created as configured in `[cgroups]`, and removes them again.
  * Without that table nothing is checked.
  */
 export function* checkCgroups({ cgroups }: GitalyConfig): Generator<Finding, void, undefined> {

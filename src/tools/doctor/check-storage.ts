@@ -93,7 +93,7 @@ async function checkSpace(subject: string, path: string): Promise<Finding> {
 async function checkTemporaryRoot(subject: string, storage: Storage): Promise<Finding[]> {
   const root = tempRoot(storage);
   const stats = await stat(root).catch(() => undefined);
-  if (stats === undefined) return []; // it is created on demand, beside the repositories
+  if (stats === undefined) return []; // it is created on demand, next to the repositories
   const findings: Finding[] = [];
   if (stats.dev !== (await stat(storage.path)).dev) {
     findings.push(

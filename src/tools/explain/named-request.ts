@@ -29,7 +29,7 @@ export function methodNamed(name: string): MethodInfo {
 
 /**
  * Reads the request messages of a call: a JSON object, or an array of them for a method that takes
- * a stream. In fields of bytes, `text:main` stands for base64 of `main`.
+ * a stream. In fields of bytes, `text:main` represents base64 of `main`.
  *
  * @throws {Error} that describes the JSON's mistake.
  */

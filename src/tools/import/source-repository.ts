@@ -52,7 +52,7 @@ export async function readSourceRepository(
 
 /**
  * Returns the size of a repository's objects in bytes, packed and loose, for a progress bar; 0 if
- * git cannot tell.
+ * git cannot determine it.
  */
 export async function estimateBytes(git: Git, gitDirectory: string, signal: AbortSignal): Promise<number> {
   const count = git.run(gitCommand('count-objects', { options: [flag('-v')] }), {

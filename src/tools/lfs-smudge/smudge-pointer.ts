@@ -1,4 +1,4 @@
-/** Only so many bytes of a file are read for a pointer. @see git-lfs: blobSizeCutoff */
+/** Maximum number of bytes of a file that are read for a pointer. @see git-lfs: blobSizeCutoff */
 export const MAX_POINTER_BYTES = 1024;
 
 const VERSIONS = new Set([

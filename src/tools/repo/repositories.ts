@@ -126,7 +126,7 @@ export class Repositories {
   }
 }
 
-/** Repositories end with `.git`: gateways and maintenance look for them by it. */
+/** Repositories end with `.git`: gateways and maintenance search for them by it. */
 function withSuffix(text: string): string {
   return text.endsWith('.git') ? text : `${text}.git`;
 }

@@ -38,7 +38,7 @@ const execute = promisify(execFile);
  * Finds the build to run, and makes it first if that was not done before. What is made is kept in
  * `cache`, under the name of its version.
  *
- * @throws {Error} that says what to set or to run
+ * @throws {Error} that shows what to set or to run
  */
 export async function serverBuild(choice: BuildChoice, cache: string): Promise<ServerBuild> {
   const { version, repositoryUrl } = choice;

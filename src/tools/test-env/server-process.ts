@@ -39,7 +39,7 @@ kill $guard 2>/dev/null
 exit $code`;
 
 /**
- * Starts a server as a process of its own and waits until it accepts connections.
+ * Starts a server as a separate process and waits until it accepts connections.
  *
  * @throws {Error} with the end of the log if it does not
  */
@@ -49,7 +49,7 @@ export async function startServer(server: ServerCommand, signal: AbortSignal): P
   const child = spawn(
     '/bin/sh',
     ['-c', SUPERVISE, 'sh', ...server.command],
-    // A group of its own: Ctrl-C reaches only this process, which then stops the server.
+    // Its own process group: Ctrl-C reaches only this process, which then stops the server.
     { stdio: ['ignore', log, log, 'pipe'], env: environment, cwd: server.directory, detached: true },
   );
   closeSync(log);

@@ -125,7 +125,7 @@ async function unused({ directory, socket }: EnvironmentFiles): Promise<void> {
   }
 }
 
-/** Finds a port for a configuration: Gitaly does not tell which one it took for port 0. */
+/** Finds a port for a configuration: Gitaly does not report which port it chose for port 0. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');

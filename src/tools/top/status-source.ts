@@ -33,7 +33,7 @@ function urlOf(address: string): URL {
   return new URL(`http://${isEverywhere ? 'localhost' : host}:${port}${PATH}`);
 }
 
-/** Asks a server what it is doing. @throws {Error} that names the address. */
+/** Reads the status of a server. @throws {Error} that names the address. */
 export async function fetchStatus(url: URL, signal: AbortSignal): Promise<ServerStatus> {
   const limited = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_LIMIT_MS)]);
   let response: Response;

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 
-/** Linux keeps so many bytes of a process's name. */
+/** Number of bytes of a process's name that Linux keeps. */
 const COMM_BYTES = 15;
 
 /**

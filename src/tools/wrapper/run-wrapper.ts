@@ -142,7 +142,7 @@ class Supervision {
     this.#logger.info('monitoring process');
   }
 
-  /** Looks for the successor of a restart, which writes its pid when it is ready. */
+  /** Searches for the successor of a restart, which writes its pid when it is ready. */
   #findNewest(): void {
     const { pidFile, program, logger } = this.#supervised;
     try {

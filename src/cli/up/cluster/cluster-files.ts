@@ -68,7 +68,7 @@ export async function clusterFiles(directory: UpDirectory, count: number): Promi
 
 /**
  * Creates the directories, or completes them, and writes the configurations of the nodes. Sockets
- * and the like of an earlier run, whose servers must have ended, are removed.
+ * and similar of an earlier run, whose servers must have ended, are removed.
  */
 export async function writeNodeFiles(
   { path, runtime, socketDirectory }: UpDirectory,

@@ -5,7 +5,7 @@ import { extname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connects } from '#tools/test-env/server-process';
 
-/** A server that runs as a process of its own. */
+/** A server that runs as a separate process. */
 export interface RunningProcess {
   readonly pid: number;
   /** Resolves when it has ended, for whatever reason. */

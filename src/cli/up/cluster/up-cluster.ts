@@ -36,11 +36,11 @@ const EARLIER_LIMIT_MS = 15_000;
 const LOOK_EVERY_MS = 50;
 
 /**
- * Starts the cluster of a directory: PostgreSQL, the gitalys and a praefect, each as a process of
- * its own that is started again whenever it ends. Disposing stops them in an order in which none
+ * Starts the cluster of a directory: PostgreSQL, the gitalys and a praefect, each as a separate
+ * process that is started again whenever it ends. Disposing stops them in an order in which none
  * misses another.
  *
- * @throws {Error} that says what does not start; {WrongDirectoryError}
+ * @throws {Error} that names the program that does not start; {WrongDirectoryError}
  */
 export async function startUpCluster(directory: UpDirectory, options: UpClusterOptions): Promise<UpServer> {
   const { grpc } = options;
@@ -121,7 +121,7 @@ function filesFor(files: ClusterFiles, { listen }: UpGrpc): ClusterFiles {
   return { ...files, praefect: { ...files.praefect, socket: resolve(listen.socket_path) } };
 }
 
-/** Chooses a port for port 0: Praefect does not tell which one it took. */
+/** Chooses a port for port 0: Praefect does not report which one it chose. */
 async function withPort(listen: UpGrpc['listen']): Promise<UpGrpc['listen']> {
   if (!('listen_addr' in listen) || !listen.listen_addr.endsWith(':0')) return listen;
   return { listen_addr: listen.listen_addr.replace(/:0$/, `:${await freePort()}`) };

@@ -317,7 +317,7 @@ export class CommitService extends RepositoryCalls {
     return this.call('medium', (gitaly) => gitaly.commit.commitStats(request));
   }
 
-  /** Yields for each revision whether it exists, under the name that was asked for. */
+  /** Yields for each revision whether it exists, under the name that was requested. */
   objectExistence(
     revisions: Iterable<TextOrBytes>,
   ): AsyncGenerator<CheckObjectsExistResponse_RevisionExistence, void, undefined> {

@@ -55,7 +55,7 @@ interface ChangeOptions {
   readonly rules?: ErrorRules;
 }
 
-/** Asks GitLab to look for secrets in what is pushed. */
+/** Requests GitLab's secret detection for the change. */
 const SECRETS_CHECK: ClientContext = { enable_secrets_check: true };
 
 /**
@@ -67,7 +67,7 @@ const SECRETS_CHECK: ClientContext = { enable_secrets_check: true };
  */
 export class OperationService extends RepositoryCalls {
   /**
-   * Creates a branch, `name` without `refs/heads/`, and returns it. `skipCi` asks GitLab to run no
+   * Creates a branch, `name` without `refs/heads/`, and returns it. With `skipCi`, GitLab runs no
    * pipeline for it.
    *
    * @throws {InvalidRef} for a name or a start point that is not valid

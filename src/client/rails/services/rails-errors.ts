@@ -47,7 +47,7 @@ export class GitError extends RailsError {
   override readonly name: string = 'GitError';
 }
 
-/** A path cannot be changed or listed as asked. The message may be shown to users. */
+/** A path cannot be changed or listed as requested. The message may be shown to users. */
 export class IndexError extends RailsError {
   override readonly name: string = 'IndexError';
 }
@@ -87,7 +87,7 @@ export class InvalidRepository extends RailsError {
   override readonly name: string = 'InvalidRepository';
 }
 
-/** A resolution does not fit the conflicts. The message says which. */
+/** A resolution does not fit the conflicts. The message shows which. */
 export class ResolutionError extends RailsError {
   override readonly name: string = 'ResolutionError';
 }

@@ -95,7 +95,7 @@ test('the commits of a push are those that the repository has not', async () => 
 
   assert.deepEqual(await ids(service.listNewCommits([loose])), [loose]);
   assert.deepEqual(methods(), ['ListCommits']);
-  // In a hook callback the objects are in a directory of their own; here it is the repository's.
+  // In a hook callback the objects are in a separate directory; here it is the repository's.
   const quarantined = new CommitService(client, { ...name, gitObjectDirectory: 'objects' });
   assert.deepEqual(await ids(quarantined.listNewCommits([loose])), []);
   assert.deepEqual(methods(), ['ListAllCommits', 'CheckObjectsExist']);

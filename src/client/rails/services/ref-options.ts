@@ -73,7 +73,7 @@ function orderBy<Name extends string, Key>(
   sortBy: `${Name}_${Direction}`,
 ) {
   const at = sortBy.lastIndexOf('_');
-  // The type says that a name and a direction are joined.
+  // The type shows that a name and a direction are joined.
   const key = keys[sortBy.slice(0, at) as Name];
   const isDescending = sortBy.slice(at) === '_desc';
   return { key, direction: isDescending ? SortDirection.DESCENDING : SortDirection.ASCENDING };

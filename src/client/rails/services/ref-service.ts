@@ -21,7 +21,7 @@ import {
 import { bytes, RepositoryCalls } from './storage-calls.ts';
 import { type ErrorRules, translated, translatedItems } from './translate-errors.ts';
 
-/** A change of a reference. The id of zeros stands for a reference that does not exist. */
+/** A change of a reference. The id of zeros represents a reference that does not exist. */
 export interface ReferenceChange {
   readonly reference: TextOrBytes;
   readonly oldOid: string;

@@ -1,8 +1,8 @@
 import type { Answer } from '../answer.ts';
 
 /**
- * Response that requests a name and a password; git and browsers then find stored ones or ask their
- * user.
+ * Response that requests a name and a password; git and browsers then use stored ones or prompt
+ * their user.
  */
 export const SIGN_IN: Answer = challenge('Sign in with a name and a password, or a token.');
 
