@@ -28,8 +28,8 @@ export interface CreateBackupOptions {
 }
 
 /**
- * Stores a backup of a repository: references, a bundle, custom hooks, at last the manifest. A
- * repository that does not exist has a backup that says so.
+ * Stores a backup of a repository: references, a bundle, custom hooks, at last the manifest. The
+ * backup of a repository that does not exist records this.
  *
  * @param open throws NOT_FOUND for a repository that does not exist.
  * @throws {GitalyError} `manager: …`

@@ -54,7 +54,7 @@ export async function writeManifest(
     await bucket.write(manifestKey(name, target), once(Buffer.from(encodeManifest(manifest))));
 }
 
-/** Reports whether an error says that the manifest does not exist. */
+/** Reports whether an error means that the manifest does not exist. */
 export function isMissing(error: unknown): boolean {
   for (let current = error; isError(current); current = current.cause)
     if (current instanceof MissingObjectError) return true;

@@ -1,7 +1,7 @@
 import { wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 
-/** An object was asked for that the bucket does not have. */
+/** An object was requested that the bucket does not have. */
 export class MissingObjectError extends Error {
   override readonly name = 'MissingObjectError';
 

@@ -8,7 +8,7 @@ import { type Resolution, ResolutionReader } from './resolution-reader.ts';
 const TOKENS_PER_LOOK = 256;
 
 /**
- * Reads the resolutions of a request. A long text takes many turns of the event loop.
+ * Reads the resolutions of a request. A long text takes many iterations of the event loop.
  *
  * @throws {GitalyError} INTERNAL with Go's text for invalid JSON; as {@link ResolutionReader}; the
  *   signal's reason.
@@ -42,7 +42,7 @@ function nextToken(scanner: JsonScanner): ReturnType<JsonScanner['next']> {
   }
 }
 
-/** Returns the text that stands between quotes, without its escapes. */
+/** Returns the text between quotes, without its escapes. */
 function decoded(text: string): string {
   return text.includes('\\') ? String(JSON.parse(`"${text}"`)) : text;
 }

@@ -31,7 +31,7 @@ export interface ExtractHooksOptions {
  * directory. Symbolic links are created and never followed, so nothing outside is written. Files
  * and links have the times of the archive, as with the program tar.
  *
- * @returns the path of `custom_hooks`, which is a file if the archive says so.
+ * @returns the path of `custom_hooks`, which is a file if it is one in the archive.
  * @throws {TarFormatError} for a damaged archive; {GitalyError} for a hostile one and above the
  *   limits; system errors.
  */
@@ -63,8 +63,8 @@ export async function extractHooks(
 }
 
 /**
- * Returns the parts of the path of a wanted entry. As with the program tar, an entry of another
- * spelling (`./custom_hooks`) is not wanted.
+ * Returns the parts of the path of an entry to extract. As with the program tar, an entry of
+ * another spelling (`./custom_hooks`) is skipped.
  */
 function partsOf(name: Buffer): string[] {
   const text = name.toString();

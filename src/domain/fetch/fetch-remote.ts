@@ -117,7 +117,7 @@ function notFetched(stderr: string, failure: Error, signal: AbortSignal): Gitaly
   return new GitalyError('INTERNAL', `fetch remote: ${what}`, { cause: failure });
 }
 
-/** Refuses, as Gitaly does, refspecs that say nothing about where references go. */
+/** Refuses, as Gitaly does, refspecs without a destination. */
 function requireTargets(refspecs: readonly string[]): void {
   if (refspecs.every((refspec) => refspec.includes(':') || refspec.startsWith('^'))) return;
   throw new GitalyError(

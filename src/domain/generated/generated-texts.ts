@@ -130,7 +130,7 @@ export function isGeneratedText(lines: TextLines, path: string, extension: strin
   );
 }
 
-/** Reports whether a name stands between a start and an end. */
+/** Reports whether a name is between a start and an end. */
 function namesFile(text: string, start: RegExp, end: string): boolean {
   const found = start.exec(text);
   return found !== null && text.includes(end, found.index + found[0].length + 1);

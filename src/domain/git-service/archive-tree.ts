@@ -6,7 +6,7 @@ const ARGUMENT = 'argument ';
 /** Options whose value is the next argument. @see git: archive.c, parse_archive_args. */
 const WITH_VALUE = new Set(['--format', '--prefix', '--mtime', '--add-file', '--add-virtual-file']);
 
-/** Finds out which tree a client of `git upload-archive` asks for, from a copy of its bytes. */
+/** Finds out which tree a client of `git upload-archive` requests, from a copy of its bytes. */
 export class ArchiveTree {
   readonly #packets = new PacketParser();
   readonly #arguments: string[] = [];

@@ -28,7 +28,7 @@ export interface CachedAdvertisementOptions {
  * produced for somebody else, or produces it. During a change nothing is shared: its readers may
  * see different states.
  *
- * @param produce yields the advertisement. Its signal is aborted when nobody needs it any more.
+ * @param produce yields the advertisement. Its signal is aborted when nothing needs it any more.
  */
 export async function* cachedAdvertisement(
   repository: Repository,

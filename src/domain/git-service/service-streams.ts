@@ -50,8 +50,8 @@ export interface JoinOptions {
  * for it) with its client until it ends. Back-pressure applies in both directions; bytes are
  * unchanged. An input that fails is an end of input for git, which decides whether it was complete.
  *
- * @throws {ClientGoneError} when output cannot be delivered (the process is told to end first); the
- *   error of `input`, if git accepted the truncated input.
+ * @throws {ClientGoneError} when output cannot be delivered (the process is ended first); the error
+ *   of `input`, if git accepted the truncated input.
  */
 export async function joinStreams(
   process: GitProcess,
@@ -90,8 +90,8 @@ export async function joinStreams(
 }
 
 /**
- * Resolves when a process that was told to end has ended; then a client that does not read is not
- * awaited.
+ * Resolves when a process that was signalled to end has ended; then a client that does not read is
+ * not awaited.
  */
 async function wasEnded(process: GitProcess): Promise<void> {
   await process.exited;

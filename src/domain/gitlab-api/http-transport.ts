@@ -20,7 +20,7 @@ export interface HttpTransportOptions {
   readonly caFile?: string | undefined;
   /** Every file of this folder is trusted as well. */
   readonly caPath?: string | undefined;
-  /** Our own certificate, PEM, shown to an https server that asks for one. */
+  /** Our own certificate, PEM, shown to an https server that requests one. */
   readonly clientCertificate?: { readonly cert: string | Buffer; readonly key: string | Buffer } | undefined;
   /** 0 and absent mean 300. Covers the whole exchange. */
   readonly readTimeoutSeconds?: number | undefined;

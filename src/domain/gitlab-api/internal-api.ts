@@ -43,7 +43,7 @@ export interface FinishedPush {
   readonly clientContext: Uint8Array | undefined;
 }
 
-/** Text that GitLab wants shown to the person who pushed. */
+/** Text from GitLab to show to the pushing user. */
 export interface PostReceiveMessage {
   readonly message: string;
   /** `basic` or `alert`; anything else is refused when printing. */
@@ -72,7 +72,7 @@ export interface ObjectPoolMember {
   readonly isPublic: boolean;
 }
 
-/** Names the pools of which the upstream members are wanted. */
+/** Names the pools whose upstream members are requested. */
 export interface ObjectPoolQuery {
   readonly storageName: string;
   /** Paths in the storage without `.git`, at most 500. */
@@ -81,12 +81,12 @@ export interface ObjectPoolQuery {
 
 /**
  * GitLab's internal API as a Git server needs it. All calls throw an error whose message may be
- * shown to the pushing user; `RateLimitedError` (possibly as a cause) says that the API wants to be
- * left alone for a while.
+ * shown to the pushing user; `RateLimitedError` (possibly as a cause) if the API is rate-limited
+ * for a while.
  */
 export interface InternalApi {
   /**
-   * True without a GitLab: every push is allowed and nothing is reported. Hooks that only ask
+   * True without a GitLab: every push is allowed and nothing is reported. Hooks that only call
    * GitLab are not needed.
    */
   readonly standAlone: boolean;

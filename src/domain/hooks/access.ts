@@ -6,7 +6,7 @@ import { type RelativeObjectDirectories, relativeObjectDirectories } from './hoo
 import { NotAllowedError } from './not-allowed-error.ts';
 import type { PushUser } from './payload.ts';
 
-/** @throws {NotAllowedError} when GitLab refuses, or cannot be asked. */
+/** @throws {NotAllowedError} when GitLab refuses, or cannot be reached. */
 export async function checkAccess(
   api: InternalApi,
   call: HookCall,

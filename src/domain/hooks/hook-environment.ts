@@ -25,7 +25,7 @@ export function environmentFromList(list: readonly string[]): HookEnvironment {
   return environment;
 }
 
-/** Quarantine of a push, relative to the repository, as GitLab wants it. */
+/** Quarantine of a push, relative to the repository, as GitLab requires. */
 export interface RelativeObjectDirectories {
   readonly objectDirectory: string;
   readonly alternateObjectDirectories: readonly string[];

@@ -25,7 +25,7 @@ export interface HookManagerOptions {
   readonly observe?: ((hook: string) => ((error?: unknown) => void) | undefined) | undefined;
   /** Returns additional variables for an operator's scripts. */
   readonly scriptVariables?: (() => Readonly<Record<string, string>>) | undefined;
-  /** Called for failures beside the error that the caller gets. */
+  /** Called for failures in addition to the error that the caller gets. */
   readonly onWarning?: ((message: string, error: unknown) => void) | undefined;
 }
 
@@ -37,7 +37,7 @@ export interface UpdateHookInput {
 }
 
 /**
- * Runs the hooks of a change: asks GitLab, runs the operator's scripts, takes part in the votes of
+ * Runs the hooks of a change: calls GitLab, runs the operator's scripts, takes part in the votes of
  * a cluster (README.md). Nothing is kept between calls.
  */
 export class HookManager {

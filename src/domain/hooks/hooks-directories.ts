@@ -8,7 +8,7 @@ export type RelayedHook = (typeof RELAYED_HOOKS)[number];
 
 /** The relay script as it lies in the package. */
 const SCRIPT = new URL('../../hook/relay.sh', import.meta.url);
-/** The script that asks for a turn before a pack is made. */
+/** The script that requests a turn before a pack is made. */
 const PACK_OBJECTS_SCRIPT = new URL('../../hook/pack-objects.sh', import.meta.url);
 const PACK_OBJECTS = 'pack-objects';
 const EXECUTABLE = 0o755;

@@ -1,9 +1,9 @@
 import type { PushUser } from './payload.ts';
 
-/** GitLab does not allow a change, or could not be asked. */
+/** GitLab does not allow a change, or could not be reached. */
 export class NotAllowedError extends Error {
   override readonly name = 'NotAllowedError';
-  /** GitLab's message, or the reason why GitLab could not be asked. */
+  /** GitLab's message, or the reason why GitLab could not be reached. */
   readonly reason: string;
   readonly userId: string;
   readonly protocol: string;

@@ -52,7 +52,7 @@ export type HookFacts = Pick<
 
 export const HOOKS_PAYLOAD_VARIABLE = 'GITALY_HOOKS_PAYLOAD';
 
-/** The bits by which a payload says which hooks may do something. */
+/** The bits by which a payload shows which hooks may do something. */
 export const HOOK_BITS = {
   'reference-transaction': 1,
   update: 2,

@@ -6,9 +6,9 @@ const TEXT_WIDTH = LINE_WIDTH - 2 * 2; // margin of two columns on either side
 const RULE = '='.repeat(LINE_WIDTH);
 
 /**
- * Yields the text that GitLab wants shown after a push, in the pieces in which it is written. An
- * empty line precedes and follows each message. A `basic` message is unchanged; an `alert` is shown
- * in a banner. Widths count bytes.
+ * Yields the text from GitLab to show after a push, in the pieces in which it is written. An empty
+ * line precedes and follows each message. A `basic` message is unchanged; an `alert` is shown in a
+ * banner. Widths count bytes.
  *
  * @throws {Error} `invalid message type: X`, after the pieces before it.
  */

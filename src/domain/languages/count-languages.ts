@@ -7,12 +7,12 @@ import { LINGUIST_ATTRIBUTES, type LinguistAttributes, LOOKED_AT_BYTES } from '.
 import type { CallDetector } from './language-detector.ts';
 import { LanguageStats } from './language-stats.ts';
 
-/** Files whose place is looked at together. */
+/** Files whose place is checked together. */
 const EXCLUDED_BATCH = 2000;
-/** Files whose contents are looked at together; a megabyte at most. */
+/** Files whose contents are checked together; a megabyte at most. */
 const CONTENT_BATCH = 64;
 
-/** A file with what is said about it. */
+/** A file with its attributes. */
 interface JudgedFile extends QuestionedFile {
   readonly oid: string;
 }

@@ -3,7 +3,7 @@ import type { DetectorAnswers, DetectorQuestion } from './detector-protocol.ts';
 
 /** Starting the thread takes a tenth of a second. */
 const START_MS = 20_000;
-/** The thread, with the memory it takes, is ended when it was not asked for so long. */
+/** Idle time after which the thread is ended, to free its memory. */
 const IDLE_MS = 10_000;
 
 /** Compiled or not, as this file is. */

@@ -25,7 +25,7 @@ export interface LanguageDescription {
   readonly color: string | undefined;
 }
 
-/** The answers, in the order of what was asked. */
+/** The responses, in the order of the requests. */
 export interface DetectorAnswers {
   readonly excluded: readonly boolean[];
   readonly languages: readonly (string | undefined)[];

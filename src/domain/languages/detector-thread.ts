@@ -1,5 +1,5 @@
 /**
- * The thread of a {@link DetectorLane}: it says when it is ready, and then answers one
+ * The thread of a {@link DetectorLane}: it shows when it is ready, and then answers one
  * question after the other.
  */
 import { parentPort } from 'node:worker_threads';

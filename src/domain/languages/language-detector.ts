@@ -25,7 +25,7 @@ export class LanguageDetector {
     this.#batchMs = batchMs;
   }
 
-  /** Returns what asks for one call. */
+  /** Returns the functions that one call uses. */
   forCall(): CallDetector {
     return new CallDetector({ shared: this.#shared, slow: this.#slow, batchMs: this.#batchMs });
   }

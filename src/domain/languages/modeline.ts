@@ -1,7 +1,7 @@
 import { GoRegexp } from '#base/go/regexp/go-regexp';
 import type { LinguistData } from './linguist-data.ts';
 
-/** Lines at the start and at the end of a file in which editors look for a hint. */
+/** Lines at the start and at the end of a file in which editors search for a hint. */
 const SCOPE = 5;
 const EMACS = new GoRegexp(String.raw`-\*-\s*(.+?)\s*-\*-`);
 const EMACS_MODE = /^[^\n]*mode[\t\n\f\r ]*:[\t\n\f\r ]*([^\t\n\f\r ;]+)[\t\n\f\r ]*;*/i;

@@ -8,7 +8,7 @@ import { findLicense } from './find-license.ts';
 
 const { signal } = new AbortController();
 const PACKAGES = join(import.meta.dirname, '../../../node_modules');
-/** Texts on Debian, with the SPDX identifiers of what their names say. */
+/** Texts on Debian, with the SPDX identifiers of their names. */
 const DEBIAN = '/usr/share/common-licenses';
 const DEBIAN_NAMES: Readonly<Record<string, string>> = {
   'Apache-2.0': 'apache-2.0',

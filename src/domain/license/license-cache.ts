@@ -5,7 +5,7 @@ import { type FoundLicense, findLicense } from './find-license.ts';
 /** @see Gitaly: licenseCache */
 const MAX_ENTRIES = 100;
 
-/** The licenses of the last repositories that were asked for, by the commit of HEAD. */
+/** The licenses of the last repositories that were requested, by the commit of HEAD. */
 export class LicenseCache {
   readonly #known = new BoundedMap<string, { readonly found: FoundLicense | undefined }>({
     maxEntries: MAX_ENTRIES,

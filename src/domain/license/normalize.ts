@@ -1,10 +1,10 @@
 const LINE_FEED = /\n/g;
-/** Ends of lines for expressions of JavaScript, besides the line feed. */
+/** Ends of lines for expressions of JavaScript, in addition to the line feed. */
 const OTHER_LINE_END = /[\r\u2028\u2029]/g;
 /** First character of a word. */
 const WORD = /\w/;
 /**
- * Names for the license in a line of its own, which many projects leave out. It is tested only on
+ * Names for the license in a separate line, which many projects leave out. It is tested only on
  * {@link MAX_TITLE_LENGTH} characters.
  */
 const TITLE = /^(?:the )?[\w ."'-]{0,40}\blicen[cs]e\b[\w ."'()-]{0,30}$/i;

@@ -57,7 +57,7 @@ export interface MergeTarget {
 
 /**
  * Merges in a quarantine and stores the result in a reference. Only the cluster votes: GitLab and
- * custom hooks are not asked.
+ * custom hooks are not called.
  *
  * @returns the id that `make` returns.
  * @throws {GitalyError} FAILED_PRECONDITION with the target's text; whatever `make` throws.

@@ -95,7 +95,7 @@ function isObjectFile(directory: string, name: string): boolean {
 function orderOf(name: string): number {
   if (!name.startsWith('pack/')) return 0;
   const at = SUFFIXES.findIndex((suffix) => name.endsWith(suffix));
-  // Bitmaps and modification times come before the index that makes git look for them.
+  // Bitmaps and modification times come before the index that makes git search for them.
   return at === -1 ? 1 : at + 2;
 }
 

@@ -29,7 +29,7 @@ export async function createPool(
   const seed = async (pool: Repository): Promise<void> => {
     const source = openOrigin(storages, origin);
     await clone(source, pool, signal);
-    // The origin may be renamed or removed; the pool is told where it is at each fetch.
+    // The origin may be renamed or removed; its path is passed with each fetch.
     const section = value('--remove-section', 'remote.origin');
     await pool.run(gitCommand('config', { options: [section] }), { signal });
   };
@@ -52,7 +52,7 @@ async function clone(source: Repository, pool: Repository, signal: AbortSignal):
   try {
     await pool.git.run(command, {
       hooks: 'disabled',
-      // An empty origin does not tell git its format.
+      // git cannot read the format of an empty origin.
       env: { GIT_DEFAULT_HASH: source.objectFormat },
       signal,
     });

@@ -3,7 +3,7 @@ import type { Repository } from '#storage/repository';
 import { runRepack } from '../housekeeping/commands/run-repack.ts';
 
 /**
- * Copies the objects that a member borrows into a pack of its own. It stays a member. Clients of
+ * Copies the objects that a member borrows into a separate pack. It stays a member. Clients of
  * 15.0 only.
  *
  * @throws {GitExitError}

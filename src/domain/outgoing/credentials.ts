@@ -10,8 +10,8 @@ export interface UserInfo {
 
 /**
  * When git sends user and password of a URL: `always`, in place of a given header; when `asked`,
- * after the remote has responded 401; `proactive`: also with the first request, if neither is empty
- * and no header is given.
+ * after the remote has responded with 401; `proactive`: also with the first request, if neither is
+ * empty and no header is given.
  */
 export type UserInfoUse = 'always' | 'asked' | 'proactive';
 

@@ -48,8 +48,9 @@ const SETTINGS: readonly ConfigPair[] = [
   { key: 'http.lowSpeedTime', value: STALLED_SECONDS },
 ];
 /**
- * ssh asks this program instead of a terminal, and gets no answer. It is not an option of ssh: a
- * program in its place finds the arguments that it gets from Gitaly. git has its own setting.
+ * ssh runs this program instead of prompting on a terminal; it returns nothing. It is not an option
+ * of ssh: a program in its place finds the arguments that it gets from Gitaly. git has its own
+ * setting.
  */
 const NO_QUESTIONS = { SSH_ASKPASS: 'false', SSH_ASKPASS_REQUIRE: 'force' };
 /** Words that mean the same to a shell without quotes. */

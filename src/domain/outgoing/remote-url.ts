@@ -3,7 +3,7 @@ import { urlProblem } from '#base/go/net/url';
 import { quote } from '#base/go/quote';
 import type { UserInfo } from './credentials.ts';
 
-/** A URL of a remote without credentials, which may stand in a list of processes. */
+/** A URL of a remote without credentials, which may appear in a list of processes. */
 export interface RemoteUrl {
   readonly url: string;
   /** User and password that the URL had; `undefined` for none. */

@@ -32,7 +32,7 @@ export interface SharedPacksOptions {
   readonly traceDirectory: string;
 }
 
-/** A pack that a hook of upload-pack asks for. */
+/** A pack that a hook of upload-pack requests. */
 export interface RequestedPack {
   readonly repository: Repository;
   readonly request: PackObjectsRequest;

@@ -23,6 +23,6 @@ export async function streamOutput(
     }
     return;
   }
-  // A small chunk is in memory of its own, which the pool does not take.
+  // A small chunk has separate memory, which does not go back to the pool.
   await output.passOn((bytes) => writer.write(withoutWaste(bytes), bulkBuffers.give));
 }

@@ -1,12 +1,12 @@
 import { FairLimit, type FairLimitOptions } from '#base/fair-limit';
 
 /**
- * Time after which a pack whose reader holds git up gives its place to one that waits: such packs
- * use no processor, and a reader that is gone must not keep others out. Time in which git goes on
- * is subtracted.
+ * Time after which a pack whose reader holds git up no longer counts, so that one that waits can
+ * start: such packs use no processor, and a reader that is gone must not block others. Time in
+ * which git continues is subtracted.
  */
 export const MAX_HELD_UP_MS = 2000;
-/** Time after which a pack gives its place to one of a repository that has none. */
+/** Time after which a pack no longer counts if one of a repository without a running pack waits. */
 export const MAX_TURN_MS = 5000;
 const LOOK_MS = 250;
 
@@ -25,8 +25,8 @@ interface Turn extends PackPlace {
 }
 
 /**
- * A limit of all packs of a server. A pack that git computes keeps its place as long as only its
- * own repository wants it.
+ * A limit of all packs of a server. A pack that git computes keeps its place while only packs of
+ * its own repository wait.
  */
 export class TotalLimit {
   readonly #limit: FairLimit<object>;

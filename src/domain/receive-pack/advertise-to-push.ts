@@ -14,7 +14,7 @@ import type { CapabilityAdvertisements } from '../git-service/capability-adverti
 
 /** All references except HEAD, which the advertisement to a push omits. */
 const REFERENCES = { peel: false, symrefs: false, unborn: false, prefixes: [Buffer.from('refs/')] };
-/** Leaves of an advertisement only what git says about itself. */
+/** Removes everything from an advertisement except git's capabilities. */
 const HIDE_ALL = { key: 'receive.hideRefs', value: 'refs' };
 
 /**
@@ -27,7 +27,7 @@ const PIECE_BYTES = 128 * 1024;
  * process if the result is sure to equal the output of `git receive-pack`; otherwise git produces
  * it.
  *
- * @param capabilities capabilities of `git receive-pack`; it is asked once for each repository.
+ * @param capabilities capabilities of `git receive-pack`, read once for each repository.
  * @throws as {@link advertiseReferences}.
  */
 export async function* advertiseToPush(

@@ -16,7 +16,7 @@ import type { Push } from './receive-pack.ts';
  * and most hooks have nothing to do:
  *
  * - In a cluster, all hooks vote.
- * - GitLab is asked before the push and informed after it.
+ * - GitLab is called before the push and after it.
  * - Otherwise a hook runs only if an operator has installed a script.
  */
 export async function neededHooks(manager: HookManager, push: Push): Promise<ReadonlySet<RelayedHook>> {

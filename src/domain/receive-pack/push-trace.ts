@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import { type TraceEvent, type TraceFile, traceEvents, traceFields } from '../git-service/trace-file.ts';
 
 const EVENTS = ['"event":"child_', '"category":"progress"'];
-/** git's name of the region in which it looks for missing objects. */
+/** git's name of the region in which it searches for missing objects. */
 const CONNECTIVITY = 'Checking connectivity';
 /** A push starts some ten processes; more fields than this help nobody. */
 const MAX_CHILDREN = 50;

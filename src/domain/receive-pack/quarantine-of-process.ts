@@ -21,7 +21,7 @@ export class EndedQuarantine {
     this.#objectDirectory = objectDirectory;
   }
 
-  /** Looks for the quarantine of a process that is going to be ended. */
+  /** Searches for the quarantine of a process that is going to be ended. */
   find(pid: number): void {
     try {
       for (const child of readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1')

@@ -26,7 +26,7 @@ export interface Push {
   readonly streams: ServiceStreams;
   readonly signal: AbortSignal;
   readonly correlationId: string;
-  /** Receives log fields about git's processes; `undefined` if nobody asks for them. */
+  /** Receives log fields about git's processes; `undefined` if no one requests them. */
   readonly onTrace?: ((fields: Readonly<Record<string, unknown>>) => void) | undefined;
 }
 

@@ -8,8 +8,8 @@ import { NotAllowedError } from '../hooks/not-allowed-error.ts';
 import { customHookErrorOf } from '../hooks/run-custom-hooks.ts';
 
 /**
- * An operator's script refused a change. The message is the script's unchanged output: clients look
- * for prefixes in it.
+ * An operator's script refused a change. The message is the script's unchanged output: clients
+ * search for prefixes in it.
  */
 export class HookRefusedError extends Error {
   override readonly name = 'HookRefusedError';

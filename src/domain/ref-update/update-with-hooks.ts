@@ -15,7 +15,7 @@ import { customHookErrorOf } from '../hooks/run-custom-hooks.ts';
 import type { Transaction } from '../transactions/transaction.ts';
 import { ReferenceUpdateError, UpdateFailedError, withOutput } from './refusals.ts';
 
-/** The user and the call for which a reference changes, and the hooks that are asked. */
+/** The user and the call for which a reference changes, and the hooks that are called. */
 export interface UpdateContext {
   readonly hooks: HookManager;
   readonly user: PushUser;

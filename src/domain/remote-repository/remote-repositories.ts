@@ -17,8 +17,8 @@ export interface RemoteOptions {
 }
 
 /**
- * Repositories that lie on another server, or on this one: it is asked as any other. Connections
- * are kept until this is disposed.
+ * Repositories on another server, or on this one, which is called like any other. Connections are
+ * kept until this is disposed.
  */
 export class RemoteRepositories implements AsyncDisposable {
   readonly #registry = new SidechannelRegistry();

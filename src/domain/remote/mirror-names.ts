@@ -3,7 +3,7 @@ const TAGS = 'refs/tags/';
 
 /**
  * Returns a test of full reference names: all tags, and the branches that match a pattern, in which
- * `*` stands for any text. Without patterns all branches match.
+ * `*` represents any text. Without patterns all branches match.
  */
 export function matchMirrored(patterns: readonly string[]): (name: string) => boolean {
   const tests = patterns.map(matchStars);

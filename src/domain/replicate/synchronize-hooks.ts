@@ -3,7 +3,7 @@ import type { Vote } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';
 import { HOOKS_NAME, setHooks } from '../custom-hooks/set-hooks.ts';
 
-/** A tar archive of the source's hooks that has been asked for. */
+/** A tar archive of the source's hooks that has been requested. */
 export interface HooksArchive {
   /** Its first piece; nothing if there are no hooks. */
   readonly first: Promise<IteratorResult<Uint8Array>>;

@@ -11,7 +11,7 @@ export interface NameQuery {
   /** A file or directory; `.` for all files. */
   readonly query: string;
   readonly ref: Buffer;
-  /** Matches the wanted paths; `undefined` accepts all. */
+  /** Matches the requested paths; `undefined` accepts all. */
   readonly filter: GoRegexp | undefined;
   /** Accepted paths that are left out at the beginning. */
   readonly offset: number;

@@ -4,7 +4,7 @@ import { type KeyMaterial, readPublicPart } from './openpgp-algorithms.ts';
 import { dearmor } from './openpgp-armor.ts';
 import { number, PacketFields, packetsOf, subpacketsOf } from './openpgp-packets.ts';
 
-/** A primary key or a subkey, with what the signatures on it say. */
+/** A primary key or a subkey, with the contents of the signatures on it. */
 export interface OpenPgpKey extends KeyMaterial {
   /** 20 bytes; the last 8 are the key id. */
   readonly fingerprint: Buffer;
@@ -98,7 +98,7 @@ const SELF_SIGNATURES = [0x10, 0x11, 0x12, 0x13, 0x1f];
 const BINDING = 0x18;
 const REVOCATIONS = [0x20, 0x28];
 
-/** Collects what the signatures behind a key say of it; the newest counts. */
+/** Collects the facts in the signatures that follow a key; the newest counts. */
 class KeyWithFacts {
   readonly #key: Omit<OpenPgpKey, 'maySign' | 'expiresAt' | 'isRevoked'>;
   #saidAt = -1;

@@ -56,7 +56,7 @@ export function* packetsOf(bytes: Buffer): Generator<Packet> {
   }
 }
 
-/** Parts of a signature that say something about it, by type; a later one of a type wins. */
+/** Subpackets of a signature, by type; a later one of a type wins. */
 export function subpacketsOf(bytes: Buffer): Map<number, Buffer> {
   const found = new Map<number, Buffer>();
   const fields = new PacketFields(bytes);

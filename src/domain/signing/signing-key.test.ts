@@ -5,7 +5,7 @@ import { GnuPg, NO_GPG, NO_SSH_KEYGEN, OpenSsh } from '#testkit/signing-tools';
 import { parseSigningKey, type SigningKey } from './signing-key.ts';
 
 const NOW = BigInt(Math.floor(Date.now() / 1000));
-/** Ends of lines and spaces before them are what formats for text treat in ways of their own. */
+/** Ends of lines and spaces before them are what formats for text treat in separate ways. */
 const TEXTS = [
   '',
   'tree x\n\nmessage\n',

@@ -11,7 +11,7 @@ export interface SigningKey {
   /**
    * Signs a text.
    *
-   * @param atSeconds since 1970, for signatures that tell when they were made.
+   * @param atSeconds since 1970, for signatures that contain their time.
    * @returns the armoured signature with the line feeds with which Gitaly gives it to git: ids of
    *   commits depend on them.
    * @throws {Error} when the key may not sign.

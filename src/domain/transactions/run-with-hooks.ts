@@ -25,8 +25,8 @@ export interface HookedResult {
 }
 
 /**
- * Runs a command that may change references, on which the cluster votes. When it was told to end,
- * its children have ended too afterwards, so that its files can be removed.
+ * Runs a command that may change references, on which the cluster votes. If it was ended early, its
+ * children have ended too afterwards, so that its files can be removed.
  *
  * @param runner the repository, or git itself for a command outside any repository.
  */

@@ -14,7 +14,7 @@ import { takeFetch } from './take-fetch.ts';
 import { type TakenInput, takeLsRefs } from './take-ls-refs.ts';
 
 /**
- * Serves a conversation in protocol v2. While the client only asks for references, as most fetches
+ * Serves a conversation in protocol v2. While the client only requests references, as most fetches
  * do, no process is started. git starts at the first other command; its advertisement is omitted.
  */
 export async function converse(fetch: Fetch, capabilities: CapabilityAdvertisements): Promise<FetchResult> {
@@ -68,7 +68,7 @@ interface Observers {
 type Rest = { readonly input: AsyncIterable<Uint8Array> } | { readonly result: FetchResult };
 
 /**
- * Answers until the client is satisfied (`undefined`), or sends a command that a git of its own has
+ * Answers until the client is satisfied (`undefined`), or sends a command that a separate git has
  * to answer.
  */
 async function answerAlone(
@@ -95,7 +95,7 @@ async function answerAlone(
 }
 
 /**
- * Answers a clone, whose one request says everything, like other clients. @returns `undefined` when
+ * Serves a clone, whose single request is complete, like other clients. @returns `undefined` when
  * the conversation goes on.
  */
 async function shareFetch(
@@ -111,7 +111,7 @@ async function shareFetch(
   if (packs === undefined || requester === undefined || taken.hasFailed) return { input: taken.input };
   const { input, request } = await takeFetch(taken.bytes, source);
   if (request?.isDone !== true) return { input };
-  // The client has said what it wants: the pack may take its time.
+  // The request is complete: the pack has no time limit.
   observers.watch?.push(request.bytes);
   const question = await answers?.ask(repository, request.bytes, fetch);
   if (question?.answer !== undefined) {

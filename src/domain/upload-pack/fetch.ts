@@ -11,7 +11,7 @@ import type { ShareableRequest } from './shareable-request.ts';
 /** Serves requests that several clients may send. */
 export interface FetchSharing {
   /**
-   * Serves one request. @returns `undefined` if a git of its own has to serve it; nothing was
+   * Serves one request. @returns `undefined` if a separate git has to serve it; nothing was
    * written then.
    */
   serve(fetch: RequestedFetch, request: ShareableRequest): Promise<FetchResult | undefined>;
@@ -21,7 +21,7 @@ export interface FetchSharing {
 export interface PackServing {
   readonly shared: FetchSharing;
   readonly limits: PackLimits;
-  /** Program for `uploadpack.packObjectsHook` that asks for a turn. */
+  /** Program for `uploadpack.packObjectsHook` that requests a turn. */
   readonly hook: string;
 }
 

@@ -1,6 +1,6 @@
 import { packetAt, sizeOfPacket } from '#base/pkt-line/packet';
 
-/** Lines of a request; `undefined` stands for a delimiter packet. */
+/** Lines of a request; `undefined` represents a delimiter packet. */
 export type RequestLines = readonly (string | undefined)[];
 
 /**

@@ -5,7 +5,7 @@ import type { Fetch, FetchResult } from './fetch.ts';
 import { Negotiation } from './negotiation.ts';
 import { packGate } from './pack-gate.ts';
 
-/** Packet after which the pack is made: the client asks for nothing more. */
+/** Packet after which the pack is made: the client requests nothing more. */
 export const DONE: Buffer = Buffer.from('done\n');
 
 /**

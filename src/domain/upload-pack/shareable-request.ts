@@ -11,7 +11,7 @@ export interface ShareableRequest {
   readonly isDone: boolean;
 }
 
-/** Requests with more bytes come from clients with so much of their own that nobody else has it. */
+/** Larger requests list objects of a client that no other client has. */
 export const MAX_SHAREABLE_BYTES = 64 * 1024;
 
 const COMMAND = 'command=fetch';

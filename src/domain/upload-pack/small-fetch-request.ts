@@ -8,7 +8,7 @@ export interface SmallFetchRequest {
   readonly wants: readonly string[];
 }
 
-/** Clients want a few branches; a mirror wants all references. */
+/** Most clients fetch a few branches; a mirror fetches all references. */
 const MAX_REQUEST_BYTES = 16 * 1024;
 
 const COMMAND = 'command=fetch';

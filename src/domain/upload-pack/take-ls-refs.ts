@@ -16,7 +16,7 @@ export interface TakenInput {
 }
 
 /**
- * Reads from a client until it is clear whether it asks for `ls-refs`. It reads at most one such
+ * Reads from a client until it is clear whether it requests `ls-refs`. It reads at most one such
  * request, and only the first packet of others.
  */
 export async function takeLsRefs(source: AsyncIterator<Uint8Array>): Promise<TakenInput> {

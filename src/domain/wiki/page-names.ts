@@ -66,7 +66,7 @@ export function titleMatcher(title: Uint8Array, directory: Uint8Array): (page: P
     ['-', '_'].some((blank) => folded(dashed(stem.toString('latin1'), blank)).equals(wanted));
 }
 
-/** Replaces blanks and angle brackets by dashes. @param blank stands for blanks instead. */
+/** Replaces blanks and angle brackets by dashes. @param blank replaces blanks. */
 export function dashed(text: string, blank = '-'): string {
   return text.replace(BLANKS, blank).replace(/[<>+]/g, '-');
 }

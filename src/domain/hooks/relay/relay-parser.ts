@@ -28,8 +28,8 @@ const SPACE = 0x20;
 
 /**
  * Takes the script's side of the protocol apart (src/hook/README.md). Bytes come in any pieces. A
- * script that does not keep to the protocol or its limits is an error: the push is refused, since
- * what it wants checked is not known.
+ * script that does not keep to the protocol or its limits is an error: the push is refused, because
+ * what it should check is not known.
  */
 export class RelayParser {
   #state: 'idle' | 'fields' | 'input' = 'idle';

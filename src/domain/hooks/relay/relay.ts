@@ -12,7 +12,7 @@ export type RelayHandler = (call: RelayCall, output: HookOutput) => Promise<numb
 
 /** Set for git, so that the script knows that descriptors 3 and 4 are ours. */
 export const RELAY_ENVIRONMENT = { GITALY_HOOKS_RELAY: '1' } as const;
-/** Descriptors that a command with relayed hooks needs beside the standard ones. */
+/** Descriptors that a command with relayed hooks needs in addition to the standard ones. */
 export const RELAY_PIPES = 2;
 
 /**

@@ -42,7 +42,7 @@ export function decideRepack(state: RepositoryState, nowMs: number): RepackPlan 
 
 /** Returns a repack of everything. A pool keeps unreachable objects: members may need them. */
 export function fullRepack(state: RepositoryState, nowMs: number): RepackPlan {
-  // git can write a bitmap only if it has all objects in packs of its own.
+  // git can write a bitmap only if all objects are in packs of the repository itself.
   const common = { writeBitmap: state.alternateCount === 0, writeMultiPackIndex: true };
   return state.isPool
     ? { strategy: 'full_with_unreachable', ...common }

@@ -14,7 +14,7 @@ import { allTasks, ENOUGH_ENTRIES, tasksForEntries, WriteCounts } from './write-
 const MAX_RUNNING = 2;
 /** A repository that finds no place is tried again after its next write. */
 const MAX_WAITING = 1000;
-/** Repositories whose size is known; others are looked at again. */
+/** Repositories whose size is known; others are checked again. */
 const MAX_SEEN = 10_000;
 
 export interface BackgroundMaintenanceOptions {
@@ -50,7 +50,7 @@ export class BackgroundMaintenance implements AsyncDisposable {
     if (isAdded) this.#counts.started(key, tasks);
   }
 
-  /** Looks at a repository that is read for the first time, without waiting. */
+  /** Checks a repository that is read for the first time, without waiting. */
   onRead(target: RepositoryTarget): void {
     const key = keyOf(target);
     if (this.#seen.get(key) === true) return;

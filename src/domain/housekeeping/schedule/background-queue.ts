@@ -7,7 +7,7 @@ export interface BackgroundJob {
 }
 
 /**
- * Runs jobs for which nobody waits, a few at a time, in the order in which they were added.
+ * Runs jobs for which nothing waits, a few at a time, in the order in which they were added.
  * Disposing aborts the running ones, drops the others, and waits.
  */
 export class BackgroundQueue implements AsyncDisposable {

@@ -56,7 +56,9 @@ export class WriteCounts {
   }
 }
 
-/** Returns the tasks that may be needed in a repository with so many files and directories. */
+/**
+ * Returns the tasks that may be needed in a repository with these numbers of files and directories.
+ */
 export function tasksForEntries(entries: number): ReadonlySet<MaintenanceTask> {
   return new Set(TASKS.filter((task) => entries > ENTRIES[task]));
 }
