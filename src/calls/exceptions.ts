@@ -28,7 +28,7 @@ const PEER_IS_GONE = new Set([
   'ECONNREFUSED',
 ]);
 
-/** Logs and counts exceptions, and says which of them end a call and which the process. */
+/** Logs and counts exceptions, and shows which of them end a call and which the process. */
 export function exceptions(
   { callers }: Pick<ServerMetrics, 'callers'>,
   logger: Logger,

@@ -18,7 +18,7 @@ const MAX_ARGUMENT_CHARS = 200;
 /** Limit of the JSON text. Clients accept 8 KiB of trailers, as base64 and with their own keys. */
 const MAX_BYTES = 5000;
 
-/** Fields of the log line that tell what came from a cache, what waited, and what git cost. */
+/** Fields of the log line about caches, waits, and the cost of git. */
 const FACTS = /^(command|catfile|in_process|limit|pack_objects_cache|diskcache)(\.|$)/;
 
 const commandsOf = new WeakMap<ServerCall, Explanation>();
@@ -59,7 +59,7 @@ class Explanation {
 }
 
 /**
- * Explains a call that asks for it with `x-gitaly-explain: true`: its trailer
+ * Explains a call that requests it with `x-gitaly-explain: true`: its trailer
  * `x-gitaly-explanation-bin` is JSON with the git commands that ran for it (`args`, `wall_ms`,
  * `cpu_ms`, `exit_code`) and the log fields about caches, limits and cost. Arguments contain paths
  * of the server, so only an operator's configuration allows this.
@@ -73,7 +73,10 @@ export const explainCall: ServerInterceptor = (call) => {
   };
 };
 
-/** Adds a command to the explanation of its call, if it asked for one. @returns what to call at its end. */
+/**
+ * Adds a command to the explanation of its call, if it requested one. @returns what to call at its
+ * end.
+ */
 export function explainCommand(
   call: ServerCall | undefined,
   start: ProcessStart,

@@ -18,7 +18,7 @@ const LIMITS = {
 const FIND_COMMIT = { path: '/gitaly.CommitService/FindCommit', kind: 'unary' } as const;
 const REQUEST = toBinary(FindCommitRequestSchema, create(FindCommitRequestSchema, {}));
 
-/** A service whose calls run as many processes as they like until they are told to end. */
+/** A service whose calls run any number of processes until they are ended. */
 function counted(gitCalls: GitCalls) {
   const ends: (() => void)[] = [];
   const state = { started: 0, ends };

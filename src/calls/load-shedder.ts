@@ -57,7 +57,7 @@ export class LoadShedder implements Disposable {
     this.#now = options.now ?? (() => performance.now());
   }
 
-  /** Looks at the load from now on, until it is disposed. */
+  /** Checks the load from now on, until it is disposed. */
   start(): this {
     this.#timer = setInterval(() => void this.poll(), POLL_MS).unref();
     return this;

@@ -37,7 +37,7 @@ export interface InProcessObserver {
 }
 
 export interface InProcessOptions {
-  /** `false` always asks git. Default `true`. */
+  /** `false` always starts git. Default `true`. */
   readonly isEnabled?: boolean;
   readonly observer?: InProcessObserver;
 }

@@ -89,7 +89,7 @@ test('a link that takes the place of a file is not followed into an archive', as
   const directory = scratch(context);
   writeFileSync(join(directory, 'secret'), 'secret');
   symlinkSync('secret', join(directory, 'link'));
-  // It was a file when it was looked at.
+  // It was a file when it was checked.
   context.mock.method(fsPromises, 'lstat', stat);
   syncBuiltinESMExports();
   context.after(syncBuiltinESMExports);

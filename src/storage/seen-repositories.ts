@@ -7,7 +7,7 @@ const MAX_KNOWN = 10_000;
 /** The fate of a repository: nothing is at its path now, or the path has another one. */
 export type RepositoryChange = 'removed' | 'replaced';
 
-/** Stats that tell two directories apart; inodes are used again. */
+/** Stats that distinguish two directories; inodes alone are reused. */
 type Identity = Pick<Stats, 'ino' | 'birthtimeMs'>;
 
 interface Seen extends Identity {

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { systemErrorText } from '#base/go/system-error';
 import type { Storage } from './repository-target.ts';
 
-/** Interval in which each directory is read at most once, however many clients ask for health. */
+/** Interval in which each directory is read at most once, however many clients request health. */
 const INTERVAL_MS = 500;
 
 /**
@@ -22,7 +22,7 @@ export class StoragePresence {
   problems(): Promise<readonly string[]> {
     if (this.#last !== undefined && performance.now() < this.#last.endedAtMs + INTERVAL_MS)
       return this.#last.problems;
-    // Infinite while it runs: a file system that hangs is asked once.
+    // Infinite while it runs: a file system that hangs is called once.
     const current = { problems: this.#find(), endedAtMs: Number.POSITIVE_INFINITY };
     void current.problems.then(() => {
       current.endedAtMs = performance.now();

@@ -8,8 +8,8 @@ type Counter = ReturnType<InProcessMetrics>;
 const MAX_REASONS = 8;
 
 /**
- * Counts what is answered in process and what git had to be asked. A call that fell back says so on
- * its log line: `in_process.fallbacks` times, for `in_process.reasons`.
+ * Counts reads that were served in process and those that needed git. The log line of a call that
+ * fell back has these fields: `in_process.fallbacks` times, for `in_process.reasons`.
  */
 export function observeInProcess(metrics: InProcessMetrics): InProcessObserver {
   const counterOf = (path: 'in_process' | 'git') => {

@@ -5,7 +5,7 @@ import type { Repository } from '#storage/repository';
 import { countBitmaps } from '#storage/statistics/bitmap-count';
 import type { ServerMetrics } from '../metrics.ts';
 
-/** Looks at the bitmaps of a repository from which a client fetches. Never rejects. */
+/** Checks the bitmaps of a repository from which a client fetches. Never rejects. */
 export type BitmapCheck = (repository: Repository, context: HandlerContext) => Promise<void>;
 
 /**

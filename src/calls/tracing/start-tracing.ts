@@ -4,8 +4,8 @@ import { parseTracing } from '#platform/tracing/connection-string';
 import type { Tracing } from './tracing.ts';
 
 /**
- * Starts tracing as `GITLAB_TRACING` says. Without it, and if it is not usable, there is none: this
- * is logged and never prevents the start. The SDK is loaded only here.
+ * Starts tracing as configured by `GITLAB_TRACING`. Without it, and if it is not usable, there is
+ * none: this is logged and never prevents the start. The SDK is loaded only here.
  */
 export async function startTracing(
   connectionString: string | undefined,

@@ -14,7 +14,7 @@ const DASH = '-';
  * name.
  *
  * @param wholeWord also searches the path of `<revision>:<path>`, for commands that split a word
- *   before they look for a path.
+ *   before they search for a path.
  */
 export function dashedHalf(word: Arg, { wholeWord }: { readonly wholeWord: boolean }): string | undefined {
   const bytes = Buffer.from(word);

@@ -18,7 +18,7 @@ export interface MergedOutputOptions {
 
 /**
  * Runs a command to its end, with standard output and standard error as one stream. A failure of
- * git is a result. Without pipes of our own, standard error comes after standard output.
+ * git is a result. Without separate pipes, standard error comes after standard output.
  *
  * @throws {GitalyError} CANCELLED or DEADLINE_EXCEEDED when `signal` is aborted.
  */

@@ -88,7 +88,7 @@ test('a copy that cannot be made is a problem that is told, and leaves nothing',
 
 test('a directory of programs that cannot be read is a problem, and leaves nothing', async () => {
   const { parent, problems, onProblem } = place();
-  // It says that its directory is `--exec-path`, which is none.
+  // It reports that its directory is `--exec-path`, which is none.
   const binary = findProgram('echo');
 
   assert.equal(await privateCopy({ ...git, binary }, spawner, { parent, onProblem }), undefined);

@@ -40,7 +40,7 @@ const CALLED_BY_NAME = new Set(['git-receive-pack', 'git-upload-archive', 'git-u
 const ELF_MAGIC = Buffer.from('\x7fELF', 'latin1');
 
 /**
- * Returns a copy of git that runs; `undefined` if none is wanted or possible, or if the operator
+ * Returns a copy of git that runs; `undefined` if none is needed or possible, or if the operator
  * has chosen the directory of git's programs (`GIT_EXEC_PATH`).
  */
 export async function privateCopy(

@@ -22,14 +22,14 @@ export interface PatchProgress {
 export interface Patch extends PatchProgress {
   /** True if git printed anything about this file apart from the raw line. */
   readonly isPresent: boolean;
-  /** The patch as views of git's output, in pieces of any size; empty if it was not wanted. */
+  /** The patch as views of git's output, in pieces of any size; empty if it was not requested. */
   readonly pieces: readonly Buffer[];
 }
 
 export interface PatchRules {
   /**
    * Called from time to time while a patch grows, with the statistics so far. Once it returns
-   * false, the patch is only counted. Default: all are wanted.
+   * false, the patch is only counted. Default: all patches.
    */
   readonly isWanted?: (progress: PatchProgress) => boolean;
   /**
@@ -80,7 +80,7 @@ class GrowingPatch implements Patch {
 /**
  * Reads the patches of `git diff`, one file after the other, from the buffer of its {@link
  * ChunkReader}. Bytes of a patch are returned as views; a line may have any length. At most one
- * patch is buffered, while it is wanted.
+ * patch is buffered, while it is requested.
  */
 export class PatchReader {
   readonly #reader: ChunkReader;

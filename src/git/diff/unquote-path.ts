@@ -10,7 +10,7 @@ const ESCAPES = new Map(
     code,
   ]),
 );
-/** Characters that stand for themselves after a backslash. */
+/** Characters that represent themselves after a backslash. */
 const LITERAL = new Set(Buffer.from('"\\/\''));
 
 /**

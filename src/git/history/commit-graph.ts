@@ -36,7 +36,7 @@ const HIGH_BIT = 0x80000000;
 const MAX_GENERATION = 0x3fffffff;
 
 /**
- * The shape of a history as git stores it in a file beside the objects: commits have positions
+ * The shape of a history as git stores it in a file next to the objects: commits have positions
  * (numbers below {@link size}) and their parents' positions. All ancestors of a commit in the graph
  * are in the graph. Values out of bounds in a damaged file are `undefined`.
  */

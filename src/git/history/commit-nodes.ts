@@ -28,7 +28,7 @@ interface Known {
   readonly stamp: string;
   readonly nodes: BoundedMap<string, CommitNode>;
   areGrafted: boolean;
-  /** True if the repository was checked in this turn of the event loop. */
+  /** True if the repository was checked in this iteration of the event loop. */
   isFresh: boolean;
 }
 

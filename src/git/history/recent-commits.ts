@@ -50,7 +50,7 @@ export async function recentCommits(
  * Walks from some commits, always to the newest one whose child has been seen; of several with the
  * same date to the one that was seen first.
  *
- * @throws {FallBackToGit} when a commit that git would look at cannot be read or has an invalid
+ * @throws {FallBackToGit} when a commit that git would check cannot be read or has an invalid
  *   date, and when too many have to be read.
  */
 export async function walkByDate(

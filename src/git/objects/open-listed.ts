@@ -11,7 +11,7 @@ export interface Looked {
   readonly isWanted: boolean;
 }
 
-/** An item, the result of its lookup, and its contents if they are wanted (and still exist). */
+/** An item, the result of its lookup, and its contents if they are requested (and still exist). */
 export interface Listed<T, L extends Looked> {
   readonly item: T;
   readonly looked: L;

@@ -8,7 +8,7 @@ export interface RefReadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The references of one repository as git prints them, each question with a process of its own. */
+/** The references of one repository as git prints them, each question with a separate process. */
 export class GitRefs {
   readonly #repository: CommandRepository;
 

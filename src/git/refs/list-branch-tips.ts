@@ -15,7 +15,7 @@ export interface TipOptions {
  * Lists references with their commits as `git for-each-ref` does (`.mailmap` not applied), in
  * batches. Plain commits are read with cat-file, which is faster and does not wait for the end of
  * the list; from the first reference on that leads to something unusual, and where history is
- * grafted or shallow, git is asked.
+ * grafted or shallow, git lists them.
  *
  * @throws {GitalyError} at once, for words that git must not receive; {GitExitError} while
  *   iterating, when git fails.

@@ -26,13 +26,13 @@ export function matchAsPath(
   return (name) => tests.some((test) => test(name));
 }
 
-/** Tests between two looks at the clock: one takes a microsecond, with wildcards some hundred. */
+/** Tests between two reads of the clock: one takes a microsecond, with wildcards some hundred. */
 const TESTS_PER_LOOK = 64;
 
 /**
  * Returns a function that selects from a list what has a name that matches some pattern (or none,
  * with `isExcluding`), by the rules of {@link matchAsPath}. A client determines the number of
- * patterns and the number of references, so it gives way to other work.
+ * patterns and the number of references, so it is replaced by other work.
  *
  * @throws the reason of `signal` when it is aborted, from the function it returns.
  */

@@ -77,7 +77,7 @@ export class RefReader {
 
   /**
    * Returns the reference that git takes a name for in a revision (`main`, `tags/v1`, `HEAD`),
-   * without git and without waiting; `undefined` also when only git can tell.
+   * without git and without waiting; `undefined` also when only git can determine it.
    *
    * @param name one character per byte.
    */

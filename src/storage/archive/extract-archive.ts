@@ -23,7 +23,10 @@ const MAX_ENTRIES = 20_000_000;
 const MAX_FILTERED_BYTES = 1024 * 1024;
 /** A link that is already there is never followed. */
 const WRITE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
-/** Never more than the archive says, nothing for others to write, everything for the server. */
+/**
+ * Never more permissions than in the archive, no write access for others, full access for the
+ * server.
+ */
 const MODE_MASK = 0o755;
 const OWN_FILE = 0o600;
 const OWN_DIRECTORY = 0o700;

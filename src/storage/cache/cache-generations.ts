@@ -89,7 +89,7 @@ export async function beginChange(target: GenerationTarget): Promise<PendingChan
 
 /**
  * Creates a mark. A hard link is only a directory entry. A file for each change would take some
- * fifty times as long: when ext4 looks for a free inode, it skips those removed in the last
+ * fifty times as long: when ext4 searches for a free inode, it skips those removed in the last
  * seconds.
  */
 function putMark(storage: Storage, mark: string): void {

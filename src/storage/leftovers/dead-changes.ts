@@ -46,7 +46,7 @@ export async function* deadChanges(
   { nowMs = Date.now, signal }: DeadChangesOptions = {},
 ): AsyncGenerator<DeadChanges> {
   const root = stateRoot(storage);
-  /** Relative paths of directories that are still to be looked at. */
+  /** Relative paths of directories that are still to be checked. */
   const waiting = [''];
   for (let relativePath = waiting.pop(); relativePath !== undefined; relativePath = waiting.pop()) {
     signal?.throwIfAborted();

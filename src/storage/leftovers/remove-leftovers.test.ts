@@ -67,7 +67,7 @@ test('what a dead process left in a repository that it changed is listed, and re
   const { removed, postponed } = await removeLeftovers(storage);
 
   assert.deepEqual(removed.map(({ path }) => path).toSorted(), listed.toSorted());
-  const kinds = [...Object.values(KINDS), 'locks']; // and the lock beside the repository
+  const kinds = [...Object.values(KINDS), 'locks']; // and the lock next to the repository
   assert.deepEqual(removed.map(({ kind }) => kind).toSorted(), kinds.toSorted());
   assert.deepEqual(postponed, []);
   assert.deepEqual(leftIn(repository), []);

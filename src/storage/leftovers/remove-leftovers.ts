@@ -11,13 +11,13 @@ const CLOCK_MARGIN_MS = 50;
 
 export interface RemovedLeftovers {
   readonly removed: readonly Leftover[];
-  /** Relative paths of repositories where somebody still is at work, to be looked at later. */
+  /** Relative paths of repositories where somebody still is at work, to be checked later. */
   readonly postponed: readonly string[];
 }
 
 /**
- * Removes what processes that are dead left where they were changing repositories: the lock beside
- * a repository, temporary files, quarantines and locks in it. Looks at these repositories only, one
+ * Removes what processes that are dead left where they were changing repositories: the lock next to
+ * a repository, temporary files, quarantines and locks in it. Checks these repositories only, one
  * after the other, and leaves alone those in which a process still works. Where a process may be at
  * work of which we cannot know (of another machine, container or boot) only age decides.
  */

@@ -77,7 +77,7 @@ async function* oldIn(directory: string, name: RegExp, bornBeforeMs: number): As
   }
 }
 
-/** A file system that does not know when a file was made says when it was changed instead. */
+/** A file system that does not know when a file was made shows when it was changed instead. */
 async function isOld(path: string, bornBeforeMs: number): Promise<boolean> {
   const stats = await lstat(path).catch(ignoreMissing);
   return stats !== undefined && (stats.birthtimeMs || stats.ctimeMs) < bornBeforeMs;

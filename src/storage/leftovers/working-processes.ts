@@ -1,6 +1,6 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
 
-/** A process of this machine, as far as we may look at it. */
+/** A process of this machine, as far as we may check it. */
 interface Process {
   readonly pid: number;
   readonly parent: number;
@@ -9,8 +9,8 @@ interface Process {
 
 /**
  * Reports whether a process of this machine that is not ours names a directory, or something in it,
- * in its arguments or works there: a git that survived its server. Where the system does not tell
- * (not Linux) there are none.
+ * in its arguments or works there: a git that survived its server. Where the system does not report
+ * them (not Linux) there are none.
  */
 export async function isWorkedIn(directory: string): Promise<boolean> {
   const processes: Process[] = [];
@@ -18,7 +18,7 @@ export async function isWorkedIn(directory: string): Promise<boolean> {
     const found = /^\d+$/.test(name) ? await readProcess(Number(name)) : undefined;
     if (found !== undefined) processes.push(found);
   }
-  // What we start has a process group of its own.
+  // Each process that we start has its own process group.
   const ours = new Set(processes.flatMap(({ pid, parent }) => (parent === process.pid ? [pid] : [])));
   for (const { pid, group } of processes) {
     if (pid === process.pid || ours.has(group)) continue;

@@ -40,7 +40,7 @@ test('nothing is nothing to move, also when it goes at the last moment', async (
   assert.deepEqual(readdirSync(storage.path), []);
 
   writeFileSync(`${storage.path}/x.git`, '');
-  // It is asked for between the lock and the move.
+  // It is requested between the lock and the move.
   context.mock.method(
     Date,
     'now',

@@ -23,7 +23,7 @@ export class LockTakenError extends Error {
 }
 
 /**
- * Takes the lock for creating, moving or removing a repository: a file `<repository>.lock` beside
+ * Takes the lock for creating, moving or removing a repository: a file `<repository>.lock` next to
  * it. Other Gitaly processes on the same storage respect it too. It does not protect the contents
  * of the repository; git does.
  *

@@ -89,7 +89,7 @@ test('either all members are stored or none', async () => {
   await assert.rejects(store.replace('default', [member('b', 'q'), member('b', 'q')]), /UNIQUE/);
 
   assert.deepEqual(rows(file, MEMBERS), ['a p 0']);
-  // A failed write does not hold up the next one.
+  // A failed write does not delay the next one.
   await store.replace('default', []);
   assert.deepEqual(rows(file, MEMBERS), []);
 });
@@ -102,7 +102,7 @@ test('writes come one after the other, and a list waits for them', async () => {
     Array.from({ length: 100 }, (_, index) => member(`a${index}`, 'p')),
   );
   const second = store.replace('default', [member('b', 'q')]);
-  // The first one has begun, and is not at its end.
+  // The first one has started, and is not at its end.
   for (let turn = 0; turn < 20; turn++) await Promise.resolve();
 
   assert.deepEqual(await poolsOf(store, 'default'), ['q']);

@@ -112,7 +112,7 @@ export class PoolMetadataStore implements Disposable {
     this.#database.prepare(statement).run(...values);
   }
 
-  /** Runs work in a transaction of its own, after the earlier ones. */
+  /** Runs work in a separate transaction, after the earlier ones. */
   async #write(work: () => void | Promise<void>): Promise<void> {
     const before = this.#lastWrite;
     const { promise, resolve } = Promise.withResolvers<void>();

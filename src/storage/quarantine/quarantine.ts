@@ -9,7 +9,7 @@ import { quarantinePrefix } from './quarantine-path.ts';
 
 /**
  * A directory for the objects of a change that may still be refused. Objects written through {@link
- * repository} are stored beside the repository's own, can refer to them, and are visible only to
+ * repository} are stored next to the repository's own, can refer to them, and are visible only to
  * programs that get the directory's path (GitLab, custom hooks).
  *
  *     await using quarantine = await Quarantine.create(repository);

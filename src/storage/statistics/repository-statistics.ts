@@ -118,7 +118,7 @@ async function modifiedMs(file: string): Promise<number | undefined> {
 }
 
 /**
- * Adds the statistics of packs. A member is repacked without indexes of its own; git uses those of
+ * Adds the statistics of packs. A member is repacked without separate indexes; git uses those of
  * the pool.
  */
 function addPackfiles(member: Packfiles, pool: Packfiles): Packfiles {

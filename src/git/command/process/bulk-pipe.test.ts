@@ -155,7 +155,8 @@ test('a reader gets everything, and leaves no memory behind that others could us
     const child = await start(pipe, script);
     const chunks = await Array.fromAsync(pipe.chunks(undefined));
     assert.equal((await child.exited).code, 0);
-    // The piece comes back when the descriptor is closed, at the end of a turn of the event loop.
+    // The piece comes back when the descriptor is closed, at the end of an iteration of the event
+    // loop.
     await nextTurn();
     await nextTurn();
     return Buffer.concat(chunks).toString();

@@ -282,7 +282,7 @@ test('who is ended for its CPU time says so, unless it was told to end before', 
   context.mock.timers.enable({ apis: ['setInterval'] });
   for (const isToldBefore of [false, true]) {
     const { process: started, child, signals, group, end } = fake(context);
-    // What /proc says of this process: it has used some CPU time.
+    // CPU time of this process in /proc, which is not zero.
     Object.assign(started, { pid: process.pid });
     using _limit = started.limitCpu(-1);
     Object.assign(started, { pid: PID });

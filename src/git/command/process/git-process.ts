@@ -18,7 +18,7 @@ const STDERR_DRAIN_MS = 1_000;
 /** Interval for checking the rest of an ended process's group. */
 const GROUP_CHECK_MS = 500;
 /**
- * Time to wait for the end of a killed group: its dead members may stay zombies if nobody reaps
+ * Time to wait for the end of a killed group: its dead members may stay zombies if no one reaps
  * them.
  */
 const GROUP_GONE_MS = 1_000;
@@ -79,7 +79,7 @@ export class GitProcess implements AsyncDisposable {
     else parts.signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
 
-  /** True if the process was told to end, by an abort or by {@link kill}. */
+  /** True if the process was signalled to end, by an abort or by {@link kill}. */
   get isEnding(): boolean {
     return this.#termSent;
   }
@@ -163,7 +163,7 @@ export class GitProcess implements AsyncDisposable {
   }
 
   /**
-   * Waits until the group of a process that was told to end is gone, at the latest when it is
+   * Waits until the group of a process that was signalled to end is gone, at the latest when it is
    * killed; returns at once for a process that ended by itself.
    */
   async groupEnded(): Promise<void> {

@@ -2,7 +2,7 @@ import { getPriority, setPriority } from 'node:os';
 
 /**
  * Difference to our own niceness. The process gets a tenth of the share of another one while both
- * want the same processor, which is enough not to stand still, and all of it when it is free.
+ * use the same processor, so it still makes progress, and all of it when it is free.
  */
 const STEPS = 10;
 const MAX_NICENESS = 19;

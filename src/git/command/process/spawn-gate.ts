@@ -33,14 +33,14 @@ export interface SpawnAdmission {
 export interface SpawnWaits {
   /** A start waits (1), or no longer does (-1). */
   waiting(change: 1 | -1): void;
-  /** A start had its turn after so many seconds. */
+  /** Seconds that a start has waited for its turn. */
   waited(seconds: number): void;
   /** A start was refused because too many wait. */
   refused(): void;
 }
 
 /**
- * Spreads starts of processes over time and over turns of the event loop, so that a burst of
+ * Spreads starts of processes over time and over iterations of the event loop, so that a burst of
  * requests from one client does not delay others.
  */
 export class SpawnGate {

@@ -10,7 +10,7 @@ let chosen: Promise<Spawner> | undefined;
 /**
  * Returns the best spawner that works here: `posix_spawn` by FFI, otherwise `child_process` (no FFI
  * for this platform; a worker thread, which gets no signals; Bun, whose sockets take no
- * descriptors). The fallback says why in `fallbackReason`.
+ * descriptors). `fallbackReason` of the fallback has the reason.
  */
 export function chooseSpawner(): Promise<Spawner> {
   chosen ??= choose();

@@ -1,7 +1,7 @@
 import { loadCLibrary } from '#base/c-library';
 
 /**
- * The C library's functions for starting and reaping a process, by FFI. `Buffer` stands for any
+ * The C library's functions for starting and reaping a process, by FFI. `Buffer` represents any
  * pointer to our memory. Functions return what C returns: `posix_spawn*` an error number, the
  * others -1.
  */

@@ -12,7 +12,7 @@ interface Arranged {
   readonly reaper: Reaper;
   /** The children that have died; `undefined` is one that another has reaped. */
   readonly dead: Map<number, Death | undefined>;
-  /** Returns how often the kernel was asked about a child. */
+  /** Returns the number of `wait4` calls for a child. */
   readonly checks: () => number;
 }
 

@@ -9,7 +9,7 @@ const USAGE_WORDS = 32;
 const CHECK_MS = 1_000;
 /**
  * First and longest interval of the checks where no signal arrives. Each is an eighth longer than
- * the one before, so an end is noticed late by at most an eighth of the child's time.
+ * the one before, so an end is detected late by at most an eighth of the child's time.
  */
 const FIRST_POLL_MS = 1;
 const LONGEST_POLL_MS = 50;

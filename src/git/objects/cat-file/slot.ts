@@ -13,8 +13,8 @@ export interface Slot {
   /** Stamp of the repository when `current` was started. */
   stamp: string;
   /**
-   * True if the stamp was checked in this turn of the event loop, so that further lookups need no
-   * check.
+   * True if the stamp was checked in this iteration of the event loop, so that further lookups need
+   * no check.
    */
   isStampFresh: boolean;
   /** Generation of `current`; never reused. */

@@ -15,7 +15,7 @@ const TYPE_NUMBERS = { commit: 1, tree: 2, blob: 3, tag: 4 } as const satisfies 
 const HEADER_BYTES = 12;
 
 /**
- * Writes one pack without deltas, with its index, beside the other packs of an object directory.
+ * Writes one pack without deltas, with its index, next to the other packs of an object directory.
  * Nothing is visible before {@link finish}.
  */
 export class PackWriter implements AsyncDisposable {

@@ -44,7 +44,7 @@ export class PackedLinesCache {
   /**
    * Returns the packed references of a repository; no lines if it has no such file.
    *
-   * @throws {FallBackToGit} when only git can tell what the file says.
+   * @throws {FallBackToGit} when only git can interpret the file.
    */
   async get({ path }: GitDirectory, options: LineOptions): Promise<PackedLines> {
     const stamp = this.#packed.stamp(path);

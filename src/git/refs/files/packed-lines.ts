@@ -100,7 +100,7 @@ export class PackedLines {
 /**
  * Reads a packed-refs file.
  *
- * @throws {FallBackToGit} when only git can tell what it says.
+ * @throws {FallBackToGit} when only git can interpret it.
  */
 export async function readPackedLines(file: PackedRefsFile, options: LineOptions): Promise<PackedLines> {
   const { digits, peel } = options;

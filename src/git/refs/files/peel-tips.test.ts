@@ -44,7 +44,8 @@ for (const state of ['loose', 'packed']) {
       assert.deepEqual(await Promise.all([commit, tree, blob].map(peel)), [undefined, undefined, undefined]);
     }
 
-    // Two looks for each tag each time; others are known by their files, or after the first look.
+    // Two searches for each tag each time; others are known by their files, or after the first
+    // look.
     assert.equal(info.mock.callCount(), 12 + (state === 'packed' ? 2 : 0));
   });
 }

@@ -33,8 +33,8 @@ const NOT_PLAIN = new FallBackToGit('a reference is not one that git writes');
 
 /**
  * The references of one repository as its files have them, read in process and without waiting.
- * Methods throw {@link FallBackToGit} where only git can tell: references that are not plain files,
- * and files that git would not write.
+ * Methods throw {@link FallBackToGit} where only git can read them: references that are not plain
+ * files, and files that git would not write.
  */
 export class RefFiles {
   readonly #packed: PackedRefsCache;

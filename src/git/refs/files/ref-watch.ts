@@ -2,7 +2,7 @@ import { type Dirent, lstatSync, readdirSync, type Stats } from 'node:fs';
 import { type FileStamp, isSettled, NO_FILE, stampOf } from '#base/files/file-stamp';
 import { systemErrorCode } from '#base/go/system-error';
 
-/** Files on which a list of references depends, beside those below `refs/`. */
+/** Files on which a list of references depends, in addition to those below `refs/`. */
 const FILES = ['config', 'config.worktree', 'HEAD', 'packed-refs', 'shallow', 'info/grafts', 'refs'];
 
 const NOT_UTF8 = '\ufffd';

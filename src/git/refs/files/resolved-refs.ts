@@ -90,7 +90,7 @@ export class ResolvedRefWatch {
     if (!isLoose) this.#note(`${this.#gitDirectory}/packed-refs`);
   }
 
-  /** Records a file that is looked at before any reference. @param name one character per byte. */
+  /** Records a file that is checked before any reference. @param name one character per byte. */
   beforeFile(name: string): void {
     if (!isAscii(Buffer.from(name, 'latin1'))) this.#isSettled = false;
     this.#note(`${this.#gitDirectory}/${name}`);

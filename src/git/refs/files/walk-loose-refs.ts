@@ -34,8 +34,8 @@ export interface LooseRefOptions {
   /** Follows a symbolic reference to an id; `undefined` when it leads nowhere. */
   readonly follow: (name: Buffer) => ResolvedRef | undefined;
   /**
-   * Ignores files whose names git does not allow, as `for-each-ref` does; else git is asked at the
-   * first of them.
+   * Ignores files whose names git does not allow, as `for-each-ref` does; else it falls back to git
+   * at the first of them.
    */
   readonly skipsBadNames: boolean;
   /** Limit of files and directories, beyond which git is faster. */

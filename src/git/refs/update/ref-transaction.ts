@@ -28,7 +28,7 @@ export interface RefChange {
   readonly oldOid?: string | undefined;
 }
 
-/** Time for git to revert a prepared change, including its hooks, before it is told to end. */
+/** Time for git to revert a prepared change, including its hooks, before it is ended. */
 const UNDO_MS = 5_000;
 /** Size of the pieces in which queued updates are written. */
 const WRITE_BYTES = 32 * 1024;

@@ -9,7 +9,7 @@ type Streams = Pick<StreamCache<void>, 'open'>;
 /** Returns a cache of streams without results. */
 function arrange(context: TestContext, maxAgeMs = 0): Streams {
   const { cache } = arrangeStreamCache(context, { maxAgeMs });
-  return cache as unknown as StreamCache<void>; // nobody looks at the results
+  return cache as unknown as StreamCache<void>; // nobody checks the results
 }
 
 /** Returns streams of others under the key, which fail one after the other. */

@@ -19,7 +19,7 @@ export interface StreamWriter {
    * Adds bytes that nobody changes afterwards. Wait for the result before the next call.
    *
    * @param recycle receives the bytes when no reader needs them any more.
-   * @throws the reason when nobody needs the stream any more.
+   * @throws the reason when nothing needs the stream any more.
    */
   write(bytes: Buffer, recycle?: (bytes: Buffer) => void): Promise<void> | undefined;
   /** True while the producer has to wait for readers. */
@@ -86,7 +86,7 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
     this.#fate = options.isKept ? 'kept' : 'unkept';
   }
 
-  /** Aborts when nobody needs the stream any more. */
+  /** Aborts when nothing needs the stream any more. */
   get signal(): AbortSignal {
     return this.#abort.signal;
   }
@@ -244,7 +244,7 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
     });
   }
 
-  /** Fails the readers that hold up others who have read everything. */
+  /** Fails the readers that delay others who have read everything. */
   #leaveBehind(): void {
     const readers = [...this.#readers];
     if (!readers.some(({ index }) => index === this.#window.end)) return;

@@ -49,7 +49,7 @@ export interface StreamCacheOptions {
 }
 
 /**
- * Writes a stream. It has to stop when the signal is aborted: then nobody needs the stream.
+ * Writes a stream. It has to stop when the signal is aborted: then nothing needs the stream.
  *
  * @returns facts about the complete stream, for each of its readers.
  */
@@ -158,7 +158,7 @@ export class StreamCache<T> implements AsyncDisposable {
     this.#onDispose.push(dispose);
   }
 
-  /** Ends all producers and removes all files that nobody reads. */
+  /** Ends all producers and removes all files that nothing reads. */
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer);
     for (const dispose of this.#onDispose.splice(0)) dispose();
@@ -253,7 +253,7 @@ export class StreamCache<T> implements AsyncDisposable {
     return await SpoolFile.create(`${directory}/${name.slice(0, 2)}/${name}`, { isHidden: !isKept });
   }
 
-  /** Takes space, if need be from the oldest streams that nobody reads. */
+  /** Takes space, if need be from the oldest streams that nothing reads. */
   #takeSpace(bytes: number): boolean {
     let isTaken = this.#quota.take(bytes);
     for (const [key, entry] of this.#entries) {

@@ -21,7 +21,7 @@ export interface StreamSource<T> {
   stored(index: number): Promise<ReadBlocks>;
   /** Resolves when there may be more. */
   progress(): Promise<void>;
-  /** Is told that the reader has moved on. */
+  /** Called when the reader has advanced. */
   moved(): void;
   left(reader: StreamReader<T>): void;
 }
@@ -29,7 +29,7 @@ export interface StreamSource<T> {
 /** Bytes whose memory is used again when they are given back. */
 export interface LentBytes {
   readonly bytes: Buffer;
-  /** Call it at most once, when nobody reads the bytes any more; without it they may be kept. */
+  /** Call it at most once, when nothing reads the bytes any more; without it they may be kept. */
   giveBack(): void;
 }
 
