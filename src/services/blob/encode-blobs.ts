@@ -43,7 +43,7 @@ export function encodeBlobs<Desc extends DescMessage>(
   return encodedMessage(schema, out);
 }
 
-/** Blobs may have more bytes than a number of 32 bits can say. */
+/** Blobs may have more bytes than a 32-bit number can represent. */
 function largeNumberBytes(value: number): number {
   let bytes = 1;
   for (let rest = value; rest > 0x7f; rest = Math.floor(rest / 0x80)) bytes++;

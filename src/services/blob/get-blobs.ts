@@ -17,7 +17,7 @@ import { BlobGroup } from './encode-blob.ts';
 
 type Response = MessageInitShape<typeof GetBlobsResponseSchema>;
 
-/** A place that the client asks for. */
+/** A place that the client requests. */
 interface Place {
   readonly revision: string;
   readonly path: Buffer;

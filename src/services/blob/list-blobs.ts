@@ -13,7 +13,7 @@ import { encodeBlobs, itemBytes } from './encode-blobs.ts';
 /**
  * Sends the blobs that revisions lead to, each once, in the order of `rev-list`: at most `limit` of
  * them (0 means all), of each at most `bytes_limit` bytes (0 none, negative all), with the path at
- * which it was found first when asked for.
+ * which it was found first when requested.
  */
 export async function* listBlobs(
   request: ListBlobsRequest,

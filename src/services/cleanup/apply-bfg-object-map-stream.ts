@@ -22,7 +22,9 @@ const TYPES: Readonly<Record<RewrittenObject['type'], ObjectType>> = {
   unknown: ObjectType.UNKNOWN,
 };
 
-/** Deletes internal references to rewritten commits, and tells the type of each rewritten object. */
+/**
+ * Deletes internal references to rewritten commits, and returns the type of each rewritten object.
+ */
 export async function* applyBfgObjectMapStream(
   requests: AsyncIterable<ApplyBfgObjectMapStreamRequest>,
   context: HandlerContext,

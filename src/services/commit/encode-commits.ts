@@ -45,7 +45,7 @@ export function commitsResponse<Desc extends DescMessage>(
   return encodedMessage(schema, writer.take());
 }
 
-/** Commits that were read, as messages, with what is known of them besides. */
+/** Commits that were read, as messages, with additional facts. */
 export async function* commitMessages(
   batches: AsyncIterable<readonly CommitOf<NamedObject & CommitExtras>[]>,
 ): AsyncGenerator<CommitMessage[]> {

@@ -275,7 +275,7 @@ test('CommitDiff with ignored white space shows every file once', async () => {
   assert.deepEqual(shown.toSorted(), names.map((name) => `${name} ${name.startsWith('text')} 1`).toSorted());
 });
 
-// Before, clients that asked to ignore white space received all such changes.
+// Before, clients that set the option to ignore white space received all such changes.
 test('CommitDiff ignores changes of white space for clients of 15.0, who know no other kind', async () => {
   await using gitaly = await startGitaly();
   const directory = join(gitaly.storagePath(), 'x.git');

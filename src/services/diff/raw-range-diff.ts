@@ -7,7 +7,7 @@ import type { DiffDependencies } from './dependencies.ts';
 import { requireRanges } from './range-spec.ts';
 import { dataMessages } from './raw-output.ts';
 
-/** Streams what `git range-diff` says of two series of commits. */
+/** Streams the output of `git range-diff` for two series of commits. */
 export async function* rawRangeDiff(
   request: RawRangeDiffRequest,
   context: HandlerContext,

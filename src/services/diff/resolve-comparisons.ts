@@ -9,11 +9,11 @@ import type { FindChangedPathsRequest, FindChangedPathsRequest_Request } from '#
 interface Wanted {
   readonly revision: string;
   readonly type: 'commit' | 'tree';
-  /** Stands before what is wrong with it. */
+  /** Prefix of the problem with it. */
   readonly prefix: string;
 }
 
-/** Revisions that are asked for at once. */
+/** Revisions that are requested at once. */
 const MAX_LOOKUPS = 256;
 
 /**

@@ -12,7 +12,7 @@ import type { HookDependencies } from './dependencies.ts';
 
 type Response = MessageInitShape<typeof PackObjectsHookResponseSchema>;
 
-/** Makes the pack of a fetch within gRPC, as hooks of Gitaly 15 ask for it. */
+/** Makes the pack of a fetch within gRPC, as hooks of Gitaly 15 request it. */
 export async function* packObjectsHook(
   requests: AsyncIterable<PackObjectsHookRequest>,
   context: HandlerContext,

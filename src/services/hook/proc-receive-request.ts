@@ -16,8 +16,8 @@ export interface ProcReceiveRequest {
 type Packet = Buffer | 'flush';
 
 /**
- * Reads the hook's standard input. `answer` gets our side of the negotiation when git has said what
- * it can.
+ * Reads the hook's standard input. `answer` gets our side of the negotiation when git has sent its
+ * capabilities.
  *
  * @throws {Error} with Gitaly's words (`expected version negotiation: …`, `unsupported version: …`)
  */

@@ -12,8 +12,8 @@ const BATCH = 500;
 const MAX_POOL_BYTES = 256 * 1024 * 1024;
 
 /**
- * Asks GitLab for the public upstream of each pool. Pools without one, or with several, are left
- * out.
+ * Returns the public upstream of each pool, from GitLab. Pools without one, or with several, are
+ * left out.
  */
 export async function* listPoolUpstreams(
   requests: AsyncIterable<ListPoolUpstreamsRequest>,

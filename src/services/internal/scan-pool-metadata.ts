@@ -8,7 +8,7 @@ import type { InternalDependencies } from './dependencies.ts';
 import { storageNamed } from './storage-named.ts';
 
 /**
- * Yields the repositories that borrow objects from a pool, as their files say. Those whose pool
+ * Yields the repositories that borrow objects from a pool, read from their files. Those whose pool
  * does not exist are left out, and noted in the store if there is one.
  */
 export async function* scanPoolMetadata(

@@ -27,7 +27,7 @@ const ALTERNATES = `../../../${POOL_PATH}/objects`;
 
 type Formats = Parameters<typeof initRepository>[1];
 
-/** An origin, a copy of it without objects of its own, and their pool. */
+/** An origin, a copy of it without its own objects, and their pool. */
 async function startWithPool(formats: Formats = {}): Promise<TestGitaly> {
   const gitaly = await startGitaly();
   const path = (relativePath: string) => join(gitaly.storagePath(), relativePath);

@@ -30,7 +30,8 @@ test('without transactions there are no partitions, and no backups of them', asy
   });
 });
 
-// Expected text: Gitaly 19.0 without transactions. The call said that no backups are configured.
+// Expected text: Gitaly 19.0 without transactions. The call reported that no backups are
+// configured.
 test('with backups configured, a partition has no transaction to back up', async () => {
   using bucket = scratch();
   await using gitaly = await startGitaly({ config: { backup: { go_cloud_url: `file://${bucket.path}` } } });

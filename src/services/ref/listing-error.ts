@@ -15,7 +15,7 @@ export function startList<T>(list: () => T): T {
 }
 
 /**
- * Converts the failure of a list of references to Gitaly's error; the exit code -1 stands for a git
+ * Converts the failure of a list of references to Gitaly's error; the exit code -1 represents a git
  * that was ended by a signal.
  */
 export function listingError(error: unknown): unknown {

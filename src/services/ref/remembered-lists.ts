@@ -18,7 +18,7 @@ export interface ListCall<I extends DescMessage, O extends DescMessage> {
   readonly input: I;
   readonly output: O;
   readonly request: MessageShape<I>;
-  /** Facts beside the request that change the answer, such as a feature flag. */
+  /** Facts in addition to the request that change the response, such as a feature flag. */
   readonly variant?: string;
   readonly log: CallLog;
   readonly produce: () => AsyncIterable<MessageInitShape<O>>;
@@ -46,7 +46,7 @@ export class RememberedLists {
 
   /**
    * Yields the responses of a call, those of an earlier one if they still hold. The call's log line
-   * says so.
+   * has a field for this.
    */
   async *get<I extends DescMessage, O extends DescMessage>(
     call: ListCall<I, O>,

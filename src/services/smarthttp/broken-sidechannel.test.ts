@@ -11,7 +11,8 @@ import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 const repository = { storageName: 'default', relativePath: 'r.git' };
 
 /**
- * Answers every sidechannel with the same bytes, whatever the protocol says, and keeps what comes.
+ * Answers every sidechannel with the same bytes, regardless of the protocol, and keeps what
+ * arrives.
  */
 class StubbornRegistry extends SidechannelRegistry {
   readonly #bytes: string;

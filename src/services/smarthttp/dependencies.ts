@@ -28,9 +28,9 @@ export interface SmartHttpDependencies {
   readonly serverVersion: string;
   /** Limits of packs, and packs that fetches share. */
   readonly packs: PackServing;
-  /** Looks at the bitmaps of the repository, for `gitaly_bad_bitmap_request_total`. */
+  /** Checks the bitmaps of the repository, for `gitaly_bad_bitmap_request_total`. */
   readonly checkBitmaps?: ((repository: Repository, context: HandlerContext) => Promise<void>) | undefined;
-  /** `gitaly_git_protocol_requests_total`: what the request asks for, as it stands there. */
+  /** `gitaly_git_protocol_requests_total`: `Git-Protocol` of the request, unchanged. */
   readonly observeGitProtocol?: ((method: MethodInfo, gitProtocol: string) => void) | undefined;
   /** `gitaly_smarthttp_packfile_negotiation_requests_total` and the histogram of depths. */
   readonly observeNegotiation?: ((statistics: NegotiationStatistics) => void) | undefined;

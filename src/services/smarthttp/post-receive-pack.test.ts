@@ -64,7 +64,7 @@ for (const isOn of [true, false]) {
     assert.equal(line['trace2.hooks'], isOn ? 'receive-pack' : undefined);
     if (!isOn) assert.deepEqual(fields, []);
     else {
-      // git unpacks what it got, and then looks whether all objects are there.
+      // git unpacks what it got, and then checks whether all objects are there.
       const commands = fields
         .filter((field) => field.endsWith('.command'))
         .map((field) => String(line[field]));

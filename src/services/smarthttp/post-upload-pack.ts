@@ -10,7 +10,7 @@ import { runUploadPack } from './run-upload-pack.ts';
 
 type Response = MessageInitShape<typeof PostUploadPackResponseSchema>;
 
-/** Serves a fetch within gRPC, as clients of Gitaly 15 ask for it. */
+/** Serves a fetch within gRPC, as clients of Gitaly 15 request it. */
 export async function* postUploadPack(
   requests: AsyncIterable<PostUploadPackRequest>,
   context: HandlerContext,

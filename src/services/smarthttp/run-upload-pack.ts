@@ -24,8 +24,8 @@ export interface PostedFetch {
 const NO_STATISTICS = new Negotiation().statistics;
 
 /**
- * Serves one POST of a fetch. @returns what was asked; nothing of a request that was not understood
- * as a whole.
+ * Serves one POST of a fetch. @returns the statistics of the request; none if it could not be
+ * parsed completely.
  */
 export async function runUploadPack(
   fetch: PostedFetch,

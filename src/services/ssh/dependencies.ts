@@ -17,7 +17,7 @@ export interface SshDependencies {
   /** `undefined` without `[bundle_uri] go_cloud_url`. */
   readonly bundleUris?: BundleUris | undefined;
   readonly capabilities: CapabilityAdvertisements;
-  /** `[timeout] upload_pack_negotiation`: until the client has said what it wants. */
+  /** `[timeout] upload_pack_negotiation`: until the client has sent its request. */
   readonly uploadPackTimeoutMs: number;
   /** `[timeout] upload_archive_negotiation` */
   readonly uploadArchiveTimeoutMs: number;
@@ -25,9 +25,9 @@ export interface SshDependencies {
   readonly packs: PackServing;
   /** Earlier answers to clones of small repositories. */
   readonly fetchAnswers: FetchAnswers;
-  /** Looks at the bitmaps of the repository, for `gitaly_bad_bitmap_request_total`. */
+  /** Checks the bitmaps of the repository, for `gitaly_bad_bitmap_request_total`. */
   readonly checkBitmaps?: ((repository: Repository, context: HandlerContext) => Promise<void>) | undefined;
-  /** `gitaly_git_protocol_requests_total`: what the request asks for, as it stands there. */
+  /** `gitaly_git_protocol_requests_total`: `Git-Protocol` of the request, unchanged. */
   readonly observeGitProtocol?: ((method: MethodInfo, gitProtocol: string) => void) | undefined;
   /** `gitaly_ssh_packfile_negotiation_requests_total` and the histogram of depths. */
   readonly observeNegotiation?: ((statistics: NegotiationStatistics) => void) | undefined;

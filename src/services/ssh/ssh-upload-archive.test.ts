@@ -9,7 +9,7 @@ import { startGitaly } from '#testkit/start-gitaly';
 
 const repository = { storageName: 'default', relativePath: 'r.git' };
 
-// git 2.39 died of a segmentation fault, and the call told so.
+// git 2.39 died of a segmentation fault, and the call reported it.
 test('an archive of directories that are nested too deep for git has an error of its own', async () => {
   await using fixture = await StorageFixture.create();
   const deep = fixture.init('deep.git');

@@ -9,7 +9,7 @@ import { outputStreams, type SshResponse } from './respond-with-streams.ts';
 import { ConversationError, runUploadPack } from './run-upload-pack.ts';
 
 /**
- * Serves a fetch over SSH within gRPC, as clients of Gitaly 15 and 16 ask for it. A failure sends
+ * Serves a fetch over SSH within gRPC, as clients of Gitaly 15 and 16 request it. A failure sends
  * the exit status before it.
  */
 export async function* sshUploadPack(

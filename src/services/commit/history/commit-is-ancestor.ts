@@ -6,7 +6,7 @@ import type { CommitIsAncestorRequest, CommitIsAncestorResponseSchema } from '#w
 import type { CommitDependencies } from '../dependencies.ts';
 
 /**
- * Tells whether one commit is reached from another; a commit is its own ancestor. Revisions that
+ * Reports whether one commit is reached from another; a commit is its own ancestor. Revisions that
  * lead to no commit are no ancestors.
  */
 export async function commitIsAncestor(

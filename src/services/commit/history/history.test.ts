@@ -36,7 +36,7 @@ async function idsOf(messages: AsyncIterable<{ commits: readonly GitCommit[] }>)
 const withHistory = (gitaly: TestGitaly, options: RandomRepositoryOptions = {}) =>
   createRandomRepository(join(gitaly.storagePath(), 'x.git'), options);
 
-/** Commits one after the other on `main`, each with a message of so many bytes. */
+/** Commits one after the other on `main`, each with a message of the given size in bytes. */
 function withMessages(
   gitaly: TestGitaly,
   { count, messageBytes }: { count: number; messageBytes: number },

@@ -12,8 +12,8 @@ import type { LastCommitForPathRequest, LastCommitForPathResponseSchema } from '
 import type { CommitDependencies } from '../dependencies.ts';
 
 /**
- * A name that git does not know, when that is all it says. Other failures, such as an id without an
- * object or one of a file, are failures of the call. @see Gitaly: last_commit.go
+ * A name that git does not find, if that is its only error. Other failures, such as an id without
+ * an object or one of a file, are failures of the call. @see Gitaly: last_commit.go
  */
 const UNKNOWN_REVISION = /^fatal: bad revision '.*'\n?$/;
 const SLASH = 0x2f;

@@ -14,7 +14,7 @@ type Response = MessageInitShape<typeof FilterShasWithSignaturesResponseSchema>;
 
 /**
  * Answers every request with those of its commits that carry a signature of a known kind, under the
- * names that they were asked by. One response per request, before the next request is looked at.
+ * names in the request. One response per request, before the next request is checked.
  */
 export async function* filterShasWithSignatures(
   requests: AsyncIterable<FilterShasWithSignaturesRequest>,

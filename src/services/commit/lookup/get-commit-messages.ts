@@ -7,8 +7,8 @@ import type { CommitDependencies } from '../dependencies.ts';
 import { readNamed } from './read-named.ts';
 
 /**
- * Reads whole commit messages, in the order asked for: one message with the name that was asked
- * for, then the text in pieces.
+ * Reads whole commit messages, in the order requested: one message with the name that was
+ * requested, then the text in pieces.
  */
 export async function* getCommitMessages(
   request: GetCommitMessagesRequest,

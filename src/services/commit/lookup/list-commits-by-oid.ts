@@ -7,7 +7,7 @@ import { commitsResponse, encodeCommits } from '../encode-commits.ts';
 import { type NamedCommit, readNamed } from './read-named.ts';
 
 /**
- * Reads commits in the order asked for, as often as asked for. What leads to no commit is left out.
+ * Reads commits in the order requested, as often as requested. What leads to no commit is left out.
  */
 export async function* listCommitsByOid(
   request: ListCommitsByOidRequest,

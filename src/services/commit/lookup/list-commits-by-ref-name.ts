@@ -23,7 +23,7 @@ const REF = fieldNumbers(ListCommitsByRefNameResponse_CommitForRefSchema, {
 });
 
 /**
- * Reads the commits that references lead to, in the order asked for. References that lead to none
+ * Reads the commits that references lead to, in the order requested. References that lead to none
  * are left out.
  */
 export async function* listCommitsByRefName(

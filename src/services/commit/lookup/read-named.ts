@@ -4,7 +4,7 @@ import type { Commit } from '#git/objects/parse/parse-commit';
 import type { HandlerContext } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
 
-/** So many are asked for in one go: enough to keep git busy, few enough to hold their answers. */
+/** So many are requested in one go: enough to keep git busy, few enough to hold their answers. */
 const BATCH = 64;
 
 /** Requested revision and its commit; `undefined` when it resolves to none. */
@@ -15,7 +15,7 @@ export interface NamedCommit<R> {
 
 /**
  * Reads the commits that revisions lead to, in order, through the shared process; one batch is
- * asked for while another is used. What was read before a revision that fails comes before the
+ * requested while another is used. What was read before a revision that fails comes before the
  * error.
  */
 export async function* readNamed<R extends string | Uint8Array>(

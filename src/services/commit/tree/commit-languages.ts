@@ -11,9 +11,7 @@ import type { CommitDependencies } from '../dependencies.ts';
 
 type Response = MessageInitShape<typeof CommitLanguagesResponseSchema>;
 
-/**
- * Says which languages the files of a commit are written in, the one with the largest share first.
- */
+/** Returns the languages of the files of a commit, the one with the largest share first. */
 export function commitLanguages({
   storages,
 }: CommitDependencies): UnaryHandler<

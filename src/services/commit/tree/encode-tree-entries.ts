@@ -50,7 +50,7 @@ export function entryBytes(
   );
 }
 
-/** Fields of a response besides its entries. */
+/** Fields of a response in addition to its entries. */
 export interface EntriesFacts {
   /** `commit_oid` of the entries: UTF-8, not empty. */
   readonly revision: Uint8Array;

@@ -84,7 +84,7 @@ function cleaned(path: Buffer): Buffer {
 
 /**
  * Finds the tree to list. @throws {GitalyError} with GetTreeEntriesError as detail, where clients
- * look at it.
+ * check it.
  */
 async function findTree(
   repository: Repository,

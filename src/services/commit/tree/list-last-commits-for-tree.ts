@@ -84,7 +84,7 @@ export async function* listLastCommitsForTree(
   }
 }
 
-/** Creates the error of a git that was asked for the history of a tree or a blob. */
+/** Creates the error for a failed git that read the history of a tree or a blob. */
 function withoutHistory(): GitalyError {
   return new GitalyError('INTERNAL', 'exit status 255');
 }

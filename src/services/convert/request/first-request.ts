@@ -1,4 +1,4 @@
-/** A stream of requests whose first message says what to do and whose others carry bytes. */
+/** A stream of requests whose first message shows what to do and whose others carry bytes. */
 export interface OpenedRequests<T> {
   /** `undefined` when the client ended its half without a message. */
   readonly first: T | undefined;

@@ -30,7 +30,7 @@ export class MissingPageTokenError extends Error {
 }
 
 /**
- * Returns the part of a list of references that a request asks for. A limit of 0 means an empty
+ * Returns the page of a list of references that a request selects. A limit of 0 means an empty
  * page; a negative or absent limit means everything.
  */
 export function pageOf(parameter: PaginationParameter | undefined): Page {

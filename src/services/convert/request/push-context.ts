@@ -7,12 +7,12 @@ export function transactionOf(context: HandlerContext): Transaction | undefined 
   return parseTransaction(context.headers.get(REFERENCE_TRANSACTION), context.peer.backchannelId);
 }
 
-/** Address of the user behind a call, as the client says it; empty when it does not. */
+/** Address of the user behind a call, as sent by the client; empty if it is not sent. */
 export function remoteIpOf(context: HandlerContext): string {
   return context.headers.get(REMOTE_IP) ?? '';
 }
 
-/** Returns opaque bytes that the client wants passed on to GitLab's internal API. */
+/** Returns opaque bytes of the client for GitLab's internal API. */
 export function clientContextOf(context: HandlerContext): Buffer | undefined {
   return context.headers.getBytes(CLIENT_CONTEXT);
 }

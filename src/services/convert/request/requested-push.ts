@@ -11,7 +11,7 @@ import { clientContextOf, remoteIpOf, transactionOf } from './push-context.ts';
 const RECEIVE_PACK_TRACE2_HOOK: FeatureFlag = { name: 'receive_pack_trace2_hook', onByDefault: false };
 
 /**
- * Returns the push that the first message of PostReceivePack or SSHReceivePack asks for: all but
+ * Returns the push that the first message of PostReceivePack or SSHReceivePack requests: all but
  * its streams and their signal.
  *
  * @throws {GitalyError} for a repository that does not exist, or an invalid `git_config_options`.

@@ -5,7 +5,7 @@ import { type RevisionRules, validateRevision } from '#git/refs/validate-revisio
 /**
  * Checks a revision of a request and hands it back (the same memory).
  *
- * @param prefix stands before the text (`invalid revision: `).
+ * @param prefix is put before the text (`invalid revision: `).
  * @throws {GitalyError} INVALID_ARGUMENT.
  */
 export function requireRevision(

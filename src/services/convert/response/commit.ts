@@ -17,7 +17,7 @@ export const SIGNATURE_TYPES: Readonly<Record<SignatureTypeName, SignatureType>>
 
 export type CommitMessage = MessageInitShape<typeof GitCommitSchema>;
 
-/** Facts about a commit, besides its object, that some calls return. */
+/** Facts about a commit, in addition to its object, that some calls return. */
 export interface CommitExtras {
   readonly trailers?: readonly Trailer[];
   readonly shortStats?: {

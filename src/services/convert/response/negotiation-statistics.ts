@@ -21,7 +21,7 @@ export function toStatisticsMessage(
 }
 
 /**
- * Puts what a client asked for on its call's log line, and hands it to the metrics. A negotiation
+ * Puts what a client requested on its call's log line, and hands it to the metrics. A negotiation
  * that made no sense goes nowhere.
  */
 export function reportNegotiation(

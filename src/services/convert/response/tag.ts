@@ -15,7 +15,7 @@ const LF = 0x0a;
 
 /** Parts of a tag: a reference below `refs/tags/` and its objects. */
 export interface TagParts {
-  /** Without `refs/tags/`: the tag object may say otherwise. */
+  /** Without `refs/tags/`: the tag object may contain another name. */
   readonly name: Buffer;
   /** Target of the reference. */
   readonly oid: string;

@@ -243,7 +243,7 @@ for (const [what, last, message] of [
     }
 
     assert.deepEqual(remains(gitaly, path).temp, []);
-    // Once git has been asked to move the branch, the objects are in the repository, unreachable.
+    // Once git has started to move the branch, the objects are in the repository, unreachable.
     if (!what.includes('moved')) assert.deepEqual(remains(gitaly, path), before);
     assert.equal(gitOutput(path, ['rev-list', '--count', 'main']), '2');
     assert.equal(gitOutput(path, ['fsck', '--strict', '--no-dangling']), '');

@@ -67,7 +67,7 @@ export async function userCommitFiles(
   return { branchUpdate: toBranchUpdate(branchUpdate) };
 }
 
-/** Returns the log fields that tell what a failed call was to do. */
+/** Returns the log fields that describe the request of a failed call. */
 function requestFacts(header: UserCommitFilesRequestHeader): Record<string, unknown> {
   const { repository, branchName, startRepository, startBranchName, startSha, force } = header;
   return {

@@ -335,7 +335,7 @@ test('a client that leaves in the middle of its patches leaves no working tree b
     code: 'CANCELLED',
   });
 
-  // The client is told at once, the server has to clean up first.
+  // The client receives the error at once; the server has to clean up first.
   await until(() => gitaly.log.some((line) => line['grpc.method'] === 'UserApplyPatch'));
   await untilSame(before, () => remains(gitaly, path));
 });

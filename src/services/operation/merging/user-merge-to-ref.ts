@@ -9,7 +9,7 @@ import { requireFilled, requireUser, signingOf } from '../request-parts.ts';
 
 /**
  * Computes the merge that a merge request would make and stores it. Neither GitLab nor hooks are
- * asked.
+ * called.
  */
 export async function userMergeToRef(
   request: UserMergeToRefRequest,

@@ -8,7 +8,7 @@ import type { UserRebaseToRefRequest, UserRebaseToRefResponseSchema } from '#wir
 import type { OperationDependencies } from '../dependencies.ts';
 import { requireFilled, requireUser } from '../request-parts.ts';
 
-/** Rebases commits and stores the result. Neither GitLab nor hooks are asked. */
+/** Rebases commits and stores the result. Neither GitLab nor hooks are called. */
 export async function userRebaseToRef(
   request: UserRebaseToRefRequest,
   context: HandlerContext,

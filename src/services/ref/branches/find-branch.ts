@@ -20,7 +20,7 @@ const BRANCHES = Buffer.from('refs/heads/');
 
 /**
  * Finds a branch by its short name. An unknown one is an empty answer. The name goes to git as a
- * pattern, so one that stands for another branch, or for the branches below it, is an error: a
+ * pattern, so one that represents another branch, or for the branches below it, is an error: a
  * conflict.
  */
 export async function findBranch(

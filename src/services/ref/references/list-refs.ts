@@ -36,7 +36,7 @@ const KEYS: Readonly<Record<number, string>> = {
 };
 
 /**
- * Lists references that match patterns, 20 in a message, HEAD before them if wanted. The last
+ * Lists references that match patterns, 20 in a message, HEAD before them if requested. The last
  * message has a cursor when the list goes on behind the page.
  */
 export async function* listRefs(

@@ -8,7 +8,7 @@ import type { GetTagMessagesRequest, GetTagMessagesResponseSchema } from '#wire/
 import type { RefDependencies } from '../dependencies.ts';
 
 /**
- * Sends the messages of tag objects, whole and as they are: for each its id as it was asked for,
+ * Sends the messages of tag objects, whole and as they are: for each its id as it was requested,
  * then its text in pieces.
  */
 export async function* getTagMessages(

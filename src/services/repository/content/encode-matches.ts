@@ -13,7 +13,7 @@ const FIELDS = fieldNumbers(SearchFilesByContentResponseSchema, {
 const END = encodeWith((writer) => writer.number(FIELDS.endOfMatch, 1));
 
 /**
- * Returns one message that stands for a message per part. A search finds thousands of short
+ * Returns one message that represents a message per part. A search finds thousands of short
  * matches, and to send a message costs more than to encode one.
  */
 export function encodeMatches(
