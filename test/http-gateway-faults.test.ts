@@ -257,7 +257,7 @@ test('the limits of requests per client and in total apply', async (context) => 
       await delay(50);
     }
   };
-  /** Repeats a request until the server has noticed the data on other connections. */
+  /** Repeats a request until the server has detected the data on other connections. */
   const askUntil = async (client: string, status: number): Promise<Response> => {
     for (let asked = 1; ; asked++) {
       const response = await fetch(`${opened.url}/info/refs?service=git-upload-pack`, {

@@ -33,7 +33,7 @@ function hold(
     ...(signal && { signal }),
   });
   const result = Array.fromAsync(call);
-  result.catch(() => {}); // where a test does not look at it
+  result.catch(() => {}); // where a test does not check it
   return { result, end: () => end.resolve() };
 }
 

@@ -18,7 +18,7 @@ import { callsOf, MIX } from './mixed-load/calls.ts';
 import { type RestartingGitaly, startRestarting } from './restart/restarting.ts';
 
 const SECONDS = extent('SOAK_SECONDS', { short: 36, long: 1200 });
-/** A slice of the load ends with a pause, in which the server is looked at. */
+/** A slice of the load ends with a pause, in which the server is checked. */
 const SLICES = extent('SOAK_SLICES', { short: 2, long: 10 });
 const REPOSITORIES = 6;
 const COMMITS = 120;
@@ -122,7 +122,7 @@ class MixedLoad implements AsyncDisposable {
       }),
       (running) => running.close(),
     );
-    // Only calls that no server has begun are sent again.
+    // Only calls that no server has started are sent again.
     const connections = await Promise.all(
       Array.from({ length: CALLERS }, () => dial(first.address, { retry: false })),
     );

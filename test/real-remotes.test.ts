@@ -73,7 +73,7 @@ function assertNothingLeft(gitaly: TestGitaly): void {
 const daemon = join(gitOutput('/', ['--exec-path']), 'git-daemon');
 
 suite('git daemon', { skip: existsSync(daemon) ? false : 'git daemon is not installed' }, () => {
-  /** Serves the repositories in a directory: each host has a directory of its own. */
+  /** Serves the repositories in a directory: each host has a separate directory. */
   async function startDaemon(directory: string): Promise<RemoteServer> {
     const port = await freePort();
     const listen = [`--listen=${HOST}`, `--port=${port}`, '--reuseaddr', '--log-destination=stderr'];

@@ -195,7 +195,7 @@ async function startPush(gitaly: GitalyProcess, options: { isNew?: boolean } = {
   return { source, result, finish: () => stdin.end(pack.subarray(pack.length / 2)) };
 }
 
-/** Reports whether git has begun to receive a pack. */
+/** Reports whether git has started to receive a pack. */
 function hasQuarantine(gitaly: GitalyProcess): boolean {
   return quarantinesIn(gitaly.directory).length > 0;
 }

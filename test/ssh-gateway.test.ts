@@ -379,7 +379,7 @@ suite('git over the SSH gateway, with OpenSSH', { skip: NO_OPENSSH }, () => {
   });
 });
 
-/** Waits until git has begun to write a pack in a repository. */
+/** Waits until git has started to write a pack in a repository. */
 async function growingPack(repository: string): Promise<void> {
   for (let looks = 0; looks < 5000; looks++) {
     const packs = globSync('**/tmp_pack_*', { cwd: repository });

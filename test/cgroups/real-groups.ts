@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, rmdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** A writable mount point of control groups, with a group of our own in it. */
+/** A writable mount point of control groups, with a separate group in it. */
 export interface RealGroups extends Disposable {
   readonly version: 1 | 2;
   readonly mountpoint: string;

@@ -74,7 +74,7 @@ test('reads make no SQL once a repository is known', { skip: withoutOwnPostgres 
   await cluster.connection.repository.createRepository({ repository });
   await commit(cluster, 'first');
   const read = () => cluster.connection.commit.findCommit({ repository, revision: Buffer.from('main') });
-  // Parameters of statements pass as text. Health checks and the like name no repository.
+  // Parameters of statements pass as text. Health checks and similar name no repository.
   let statements = 0;
   link.onRequest = (chunk) => {
     if (chunk.includes(repository.relativePath)) statements++;

@@ -24,7 +24,7 @@ export interface Subject {
 
 /**
  * Talks to a server through a place, as a real client does. Fails where the connection is cut, or
- * when the signal says that it was.
+ * when the signal reports that it was.
  */
 export type Conversation = (place: Place, subject: Subject, signal: AbortSignal) => Promise<void>;
 

@@ -26,7 +26,7 @@ import { type Cut, CuttingProxy, type Place } from './cutting-proxy.ts';
 const EVEN_CUTS = 10;
 /** In the preface of HTTP/2, the first frame, the magic of a multiplexed connection. */
 const FIRST_BYTES = [0, 1, 11, 24, 30, 50];
-/** Descriptors of a server that has served calls: threads, caches, sockets of its own. */
+/** Descriptors of a server that has served calls: threads, caches, its own sockets. */
 const OWN_DESCRIPTORS = 12;
 /** Log lines about errors and exceptions without an owner. */
 const UNOWNED = /grpc panic|nothing was listening for|uncaught exception/;

@@ -10,7 +10,7 @@ const ROOT = join(import.meta.dirname, '../..');
 const PROGRAM = ['--conditions=source', join(ROOT, 'src/cli/gitaly-ts.ts')];
 const PAGES = ['README.md', 'CONTRIBUTING.md', ...globSync('docs/**/*.md', { cwd: ROOT })];
 
-/** Commands that have commands of their own. */
+/** Commands with subcommands. */
 const SUBCOMMANDS: Readonly<Record<string, readonly string[]>> = {
   cluster: ['status'],
   repo: ['list', 'create', 'rename', 'remove', 'gc', 'info'],

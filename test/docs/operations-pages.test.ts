@@ -11,7 +11,7 @@ const BACKUP = 'gitaly-backup';
 const noBackup = spawnSync(BACKUP, ['--help']).error && 'there is no gitaly-backup';
 const noPromtool = spawnSync(PROMTOOL, ['--version']).status !== 0 && 'there is no promtool';
 
-/** Starts a reader whose directories and ports stand for those of the pages. */
+/** Starts a reader whose directories and ports represent those of the pages. */
 async function reader(): Promise<Reader> {
   const ports = { '9236': String(await freePort()), '9999': String(await freePort()) };
   return new Reader((directory) => ({

@@ -85,7 +85,7 @@ test('a client whose connection breaks in the middle of a clone leaves nothing r
 });
 
 /**
- * Starts a fetch of everything whose pack has begun to arrive and is not read. `failed` resolves
+ * Starts a fetch of everything whose pack has started to arrive and is not read. `failed` resolves
  * with its code.
  */
 async function stalledFetch(): Promise<{

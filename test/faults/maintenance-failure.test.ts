@@ -6,7 +6,7 @@ import { OptimizeRepositoryRequest_Strategy as Strategy } from '#wire/gen/reposi
 import { type Case, options, suiteOf } from './case-suite.ts';
 import type { Target } from './faulty-server.ts';
 
-/** Returns a path of its own for each target. */
+/** Returns a separate path for each target. */
 function poolOf({ wire }: Target) {
   const hash = wire.relativePath.replace('.git', '').padStart(64, '0');
   const relativePath = `@pools/${hash.slice(0, 2)}/${hash.slice(2, 4)}/${hash}.git`;

@@ -24,7 +24,7 @@ test(`maintenance that is killed at ${KILLS} points under load loses nothing`, a
   await using arena = await Arena.start({ maintenance: true });
   const pusher = await Pusher.start(arena, NAME);
   const path = arena.serverPath(NAME);
-  // A reference that no push changes, with objects of its own.
+  // A reference that no push changes, with its own objects.
   const extra = await runGit(['-C', path, 'commit-tree', '-m', 'extra', 'main^{tree}']);
   await runGit(['-C', path, 'update-ref', 'refs/keep-around/extra', extra]);
   let [left, runs, reads] = [0, 0, 0];

@@ -7,6 +7,6 @@ import { ATTACKS, type Target } from './attacks.ts';
 const [name, measure, target] = process.argv.slice(2);
 const attack = Object.entries(ATTACKS).find(([key]) => key === name)?.[1];
 if (attack === undefined || target === undefined) throw new Error(`no attack ${name}`);
-// Only the test beside this file starts it.
+// Only the test next to this file starts it.
 await attack(JSON.parse(target) as Target, Number(measure));
 process.exit(0);

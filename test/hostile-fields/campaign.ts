@@ -128,7 +128,7 @@ export class Campaign implements AsyncDisposable {
     return await this.#caller.call(call, 'valid');
   }
 
-  /** Makes calls, and looks at what they have left behind. */
+  /** Makes calls, and checks what they have left behind. */
   async run(calls: readonly HostileCall[]): Promise<Finding[]> {
     const [findings, traces] = await this.#round(calls);
     if (traces.length === 0) return findings;

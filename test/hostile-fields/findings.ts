@@ -11,7 +11,7 @@ const OPTION_COMPLAINT =
 const USAGE = /(?<!need two commit ranges(?:\\n)*)usage: git/;
 /**
  * Places at which a value could begin an option: its start, or a position at which git or a line
- * feed cuts it. Options that stand for revisions are accepted as such.
+ * feed cuts it. Options that represent revisions are accepted as such.
  */
 const LIKE_AN_OPTION = /(?:^|[\s^]|\.\.)-(?!-(?:all|not|branches|tags|alternate-refs)\b|-glob=)/;
 /** An error that our own code did not mean to throw, or Node's text where Go's belongs. */

@@ -27,7 +27,7 @@ const LIMIT_SECONDS = 40;
 /** Seconds after which no further call is made. */
 const limitSeconds =
   Number(process.env.HOSTILE_SECONDS ?? 0) || (isSoak ? Number.POSITIVE_INFINITY : LIMIT_SECONDS);
-/** Calls between two looks at what was left behind. */
+/** Calls between two checks of what was left behind. */
 const ROUND = 48;
 /** Characters of a call in a report; one that is longer is made anew from the seed. */
 const MAX_SHOWN = 2000;

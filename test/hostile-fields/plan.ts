@@ -39,7 +39,7 @@ const MAX_JOINED = 1000;
 const IN_REPOSITORY = /(?:^|[._])repository\.[a-z_]*$/;
 /** Any directory of the storage, which the call then may remove; its own tests try such names. */
 const NAMES_DIRECTORY = /\.NamespaceService\/\w+ (?:name|from|to)$/;
-/** A user's name and the like, too. */
+/** A user's name and similar, too. */
 const IN_USER = /(?:^|\.)(?:user|author|committer)\.[a-z_]+$/;
 
 /**

@@ -4,7 +4,7 @@ import type { HostileCall } from './caller.ts';
 import { callWith } from './plan.ts';
 import type { Sandbox } from './sandbox.ts';
 
-/** Stands for the directory of the sandbox, which is another in each run. */
+/** Represents the directory of the sandbox, which is another in each run. */
 const SANDBOX = '<SANDBOX>';
 
 /** Returns a call as one line of JSON, for {@link fromReplay}. Bytes are written as Latin-1. */

@@ -117,7 +117,7 @@ const names = ['gitaly-ts', 'gitaly-ts/testing', 'gitaly-ts/client', 'gitaly-cli
 console.log(names.every((name) => Object.keys(require(name)).length > 0));
 `;
 
-/** With its documentation; 25 MB in 3,684 files when each module was there beside the bundles. */
+/** With its documentation; 25 MB in 3,684 files when each module was there next to the bundles. */
 const MAX_BYTES = 7_500_000;
 const MAX_FILES = 700;
 

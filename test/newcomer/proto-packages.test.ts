@@ -40,7 +40,7 @@ function folderOf(name: string): string {
   return folder;
 }
 
-/** Builds the gem and installs it, beside the gems of the machine. Returns the folder of gems. */
+/** Builds the gem and installs it, next to the gems of the machine. Returns the folder of gems. */
 async function installGem(folder: string): Promise<string> {
   const gems = join(directory, 'gems');
   const built = await run('gem', ['build', '-C', folder, 'gitaly-protos.gemspec']);

@@ -4,7 +4,7 @@ import { parser } from '@prometheus-io/lezer-promql';
 /** A metric in a query with the labels that the query reads from it. */
 export interface QueriedMetric {
   readonly name: string;
-  /** Labels of its matchers, and of `by`, `on` and the like around it. */
+  /** Labels of its matchers, and of `by`, `on` and similar around it. */
   readonly labels: readonly string[];
   /** Values of `le` that its matchers require. */
   readonly bounds: readonly string[];
@@ -12,7 +12,7 @@ export interface QueriedMetric {
 
 /**
  * Parses a query with Prometheus' own grammar and returns its metrics. Grafana's variables in
- * durations stand for a time and are replaced.
+ * durations represent a time and are replaced.
  *
  * @throws {Error} if the query is not valid.
  */

@@ -31,7 +31,7 @@ test('a restart under load fails no call and breaks no clone', { timeout: 300_00
   await makeRepository(git);
   const tip = await gitOutput(git, ['rev-parse', 'main']);
   const addresses = [first.address, `tcp://${first.tcp}`, `tls://${first.tls}`];
-  // Without a policy for retries: only calls that no server has begun are sent again.
+  // Without a policy for retries: only calls that no server has started are sent again.
   const connections = await Promise.all(
     [...addresses, ...addresses].map((address) =>
       dial(address, { retry: false, tls: { ca: readFileSync(TEST_CERTIFICATE) } }),

@@ -85,7 +85,7 @@ function listens(socketPath: string): Promise<boolean> {
   });
 }
 
-/** Waits until nobody listens on the socket of an environment. */
+/** Waits until nothing listens on the socket of an environment. */
 async function untilGone({ addresses }: Ready): Promise<void> {
   await until(async () => !(await listens(addresses.unix.slice('unix:'.length))));
 }
@@ -190,7 +190,7 @@ test('a second environment in the same directory is refused', async () => {
   assert.equal(await exists(env.ready.addresses.unix, env.ready.token), true);
 });
 
-/** Writes a build of Gitaly's layout, whose server is ours and says that it was started. */
+/** Writes a build of Gitaly's layout, whose server is ours and reports that it was started. */
 function writeBuild(folder: string): void {
   mkdirSync(folder, { recursive: true });
   const server = `#!/bin/sh\\necho "a build of its own"\\nexec "${join(ROOT, 'bin/gitaly')}" "$$@"\\n`;

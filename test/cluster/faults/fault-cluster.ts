@@ -21,7 +21,7 @@ export const NODES = 3;
 const PRAEFECTS = 2;
 const SOCKET = '.s.PGSQL.5432';
 
-/** A Gitaly in a process of its own. Its directory stays when it is killed. */
+/** A Gitaly in a separate process. Its directory stays when it is killed. */
 export interface FaultNode {
   /** Name of its storage. */
   readonly storage: string;
@@ -41,7 +41,7 @@ export interface GitRoute {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** A Praefect in a process of its own, with gateways for git in this one. */
+/** A Praefect in a separate process, with gateways for git in this one. */
 export interface FaultPraefect {
   readonly process: PraefectProcess;
   /** By HTTP, and by SSH where this machine has a client. */
@@ -62,7 +62,7 @@ export interface FaultClusterOptions {
 }
 
 /**
- * Three Gitalys, two Praefects and a PostgreSQL in processes of their own, which are connected by
+ * Three Gitalys, two Praefects and a PostgreSQL in separate processes, which are connected by
  * links that can be disturbed.
  */
 export class FaultCluster implements AsyncDisposable {

@@ -14,7 +14,7 @@ export interface Choices {
   of<T>(values: readonly T[]): T;
 }
 
-/** One fault. Resolves when it has begun. */
+/** One fault. Resolves when it has started. */
 export type Fault = (cluster: FaultCluster, choices: Choices) => Promise<Heal>;
 
 const SLOW_MS = 50;

@@ -12,7 +12,7 @@ const START_MS = 120_000;
 
 type LogLine = Readonly<Record<string, unknown>>;
 
-/** A Praefect in a process of its own, which can be killed and started again. */
+/** A Praefect in a separate process, which can be killed and started again. */
 export class PraefectProcess implements AsyncDisposable {
   /** Called with each line of its log. */
   onLine: (line: LogLine) => void = () => {};

@@ -9,7 +9,7 @@ const SILENCE_SECONDS = 12;
 const PUSH_LIMIT_MS = 30_000;
 const PAUSE_AFTER_FAILURE_MS = 300;
 
-/** Pushes commit after commit to a branch of its own, and knows which ones were acknowledged. */
+/** Pushes commit after commit to a separate branch, and knows which ones were acknowledged. */
 export class Pusher {
   readonly branch: string;
   /** Client's repository. */
