@@ -19,8 +19,8 @@ type Call = () => Promise<void>;
 
 /**
  * Measures lists of blobs, compared with one `git cat-file --batch` that reads the same objects,
- * and with a `git cat-file --batch-command` that is running already: the floor for a server that
- * asks git each time.
+ * and with a `git cat-file --batch-command` that is running already: the minimum for a server that
+ * reads each object through git.
  */
 export const bench: Bench = {
   name: 'blobs',

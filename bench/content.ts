@@ -13,7 +13,7 @@ import type { StoredRepository, Workshop } from './lib/workshop.ts';
 
 interface Question {
   readonly name: string;
-  /** Asks the server that keeps archives. */
+  /** Calls the server that caches archives. */
   readonly isCached?: boolean;
   readonly call: (client: BareClient) => Promise<unknown>;
   readonly reference: string;

@@ -93,11 +93,11 @@ interface Flooded {
   readonly oid: string;
 }
 
-/** Starts the clones, in a process of their own. Resolves when packs are being made. */
+/** Starts the clones, in a separate process. Resolves when packs are being made. */
 async function startFlood(kind: string, { socket, repository, oid }: Flooded): Promise<ChildProcess> {
   const options = [kind, socket, repository.wire.relativePath, oid];
   const child = fork(import.meta.filename, ['clones', ...options], { execArgv: ['--conditions=source'] });
-  // The clients stand for other machines, which would not take the processor from the calls.
+  // The clients represent other machines, which would not take the processor from the calls.
   if (child.pid !== undefined)
     setPriority(child.pid, getPriority() + constants.priority.PRIORITY_BELOW_NORMAL);
   await Promise.race([

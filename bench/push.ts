@@ -78,8 +78,8 @@ export const bench: Bench = {
 };
 
 /**
- * Yields the cost of HTTP for the client: it starts git-remote-http, which loads libcurl, and asks
- * twice. A push by HTTP contains it, whatever the server does.
+ * Yields the cost of HTTP for the client: it starts git-remote-http, which loads libcurl, and sends
+ * two requests. A push by HTTP contains it, whatever the server does.
  */
 async function* clientAlone(
   { quick }: Workshop,

@@ -74,7 +74,7 @@ function serveGrpcJs(path: string): void {
   server.bindAsync(`unix:${path}`, grpc.ServerCredentials.createInsecure(), announce);
 }
 
-/** Tells the parent that the socket is listening, and reports CPU time on request. */
+/** Notifies the parent that the socket is listening, and reports CPU time on request. */
 process.on('SIGINT', () => process.exit());
 function announce(): void {
   process.on('message', () => process.send?.(process.cpuUsage()));

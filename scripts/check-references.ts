@@ -1,7 +1,7 @@
 /**
  * Refuses comments and documents that mention files which do not exist: TypeScript and Markdown
  * files by name or path, paths below the project's folders, and modules' paths in backticks
- * (`git/command`). A name in capitals or `x` stands for any.
+ * (`git/command`). A name in capitals or `x` represents any.
  *
  *   node scripts/check-references.ts [ROOT]
  */

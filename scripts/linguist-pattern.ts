@@ -21,7 +21,7 @@ const FLAGS = /^\(\?([a-z]*)(?:-([a-z]+))?([:)])/;
  */
 interface Group {
   multiline: boolean;
-  /** Flags that were switched on in it; each is a group of its own in JavaScript. */
+  /** Flags that were switched on in it; each is a separate group in JavaScript. */
   readonly flags: string[];
 }
 

@@ -23,7 +23,7 @@ done
 root=$(cd "$(dirname "$self")/.." && pwd -P)
 PATH=$root/node/bin:$PATH
 # A server that restarts itself calls this path again: an upgrade may have changed where it leads.
-# The number tells that the path is this process's, and not inherited from another program.
+# The number marks the path as this process's, not inherited from another program.
 case \${GITALY_TS_LAUNCHER:-} in
   $$:*) ;;
   *)

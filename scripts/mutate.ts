@@ -27,7 +27,7 @@ const MODULES = [
   'gateway',
   'client',
 ];
-/** Recordings, floods and the like: minutes each, and what they notice others notice, too. */
+/** Recordings, floods and similar: minutes each, and what they detect others detect, too. */
 const TESTS = ['src/**/*.test.ts', 'test/*.test.ts', 'test/{exceptions,durability,observability}/*.test.ts'];
 const EXCLUDED = /\/(?:load-|many-repositories|big-push|hostile-attributes)|wire\/|testkit\//;
 /** Limits of the tests for one mutant; the nearest ones come first. */
@@ -68,7 +68,7 @@ interface Result {
   readonly id: string;
   readonly line: number;
   readonly fate: Fate;
-  /** The test that noticed. */
+  /** The test that detected it. */
   readonly by?: string | undefined;
 }
 
@@ -186,7 +186,10 @@ async function fateOf(
   }
 }
 
-/** Duration of a test; the file's own test and its neighbours are the most likely to notice. */
+/**
+ * Duration of a test; the file's own test and its neighbours are the most likely to detect a
+ * mutant.
+ */
 function costOf({ test, seconds }: TestRun, file: string): number {
   if (test === file.replace(/\.ts$/, '.test.ts')) return seconds / 100;
   if (dirname(test) === dirname(file)) return seconds / 10;
@@ -222,7 +225,7 @@ function readResults(): Map<string, Result> {
   return new Map(lines.map((line) => JSON.parse(line) as Result).map((result) => [result.id, result]));
 }
 
-/** Reports whether no test has noticed a mutant so far. */
+/** Reports whether no test has detected a mutant so far. */
 function isAlive(result: Result | undefined): result is Result {
   return result !== undefined && result.fate !== 'killed' && result.fate !== 'timed out';
 }

@@ -9,8 +9,8 @@ export interface RunningCatFile extends AsyncDisposable {
 }
 
 /**
- * Starts `git cat-file --batch-command` for some objects: what a server that asks git for them
- * cannot do without, apart from everything else that a call consists of.
+ * Starts `git cat-file --batch-command` for some objects: the minimum cost of a server that reads
+ * them through git, without the rest of the call.
  */
 export async function runningCatFile(path: string, oids: readonly string[]): Promise<RunningCatFile> {
   const expectedBytes = (

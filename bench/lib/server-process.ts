@@ -26,7 +26,7 @@ const START_LIMIT_MS = 20_000;
 const STOP_LIMIT_MS = 5000;
 
 /**
- * Starts `gitaly serve` with a second storage beside the first. Its log goes to a file in
+ * Starts `gitaly serve` with a second storage next to the first. Its log goes to a file in
  * `directory`, as with a service manager.
  *
  * @param path of the first storage

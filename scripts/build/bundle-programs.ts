@@ -32,7 +32,7 @@ export interface Bundled {
  * code, which is in the package once: a class is the same in all entry points. The modules
  * themselves are left for threads, and in a clone.
  *
- * Packages stay outside, but for {@link BUNDLED_PACKAGES}. `import.meta.url` and the like keep the
+ * Packages stay outside, but for {@link BUNDLED_PACKAGES}. `import.meta.url` and similar keep the
  * value of the module they are written in.
  *
  * @param dist compiled code; it is changed

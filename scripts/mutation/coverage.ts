@@ -59,7 +59,7 @@ export async function measure(sandbox: Sandbox, cache: string, test: string): Pr
   const timeoutMs = MAX_SECONDS * 1000;
   let outcome = await sandbox.run(test, { timeoutMs, coverage: raw });
   const seconds = (performance.now() - start) / 1000;
-  // Measuring may disturb a test that looks at its environment.
+  // Measuring may disturb a test that checks its environment.
   if (outcome === 'failed') outcome = await sandbox.run(test, { timeoutMs });
   const run: TestRun = {
     test,

@@ -1,5 +1,5 @@
 /**
- * Mutants that no test can notice, because the changed program does the same, or does it only
+ * Mutants that no test can detect, because the changed program does the same, or does it only
  * slower. They do not count.
  */
 export interface Equivalent {

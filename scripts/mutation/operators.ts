@@ -1,4 +1,4 @@
-/** Lists the mutants of a source file: small changes, each of which a test should notice. */
+/** Lists the mutants of a source file: small changes, each of which a test should detect. */
 import { type Node, type Program, parseSync, visitorKeys } from 'oxc-parser';
 
 export interface Mutant {
@@ -55,7 +55,7 @@ const METHODS: Readonly<Record<string, string>> = {
   min: 'max',
   max: 'min',
 };
-/** Statements whose removal shows: calls, assignments and the like. */
+/** Statements whose removal shows: calls, assignments and similar. */
 const EFFECTS = new Set([
   'CallExpression',
   'AwaitExpression',

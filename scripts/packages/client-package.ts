@@ -17,7 +17,7 @@ const MODULES = /^(?:base|wire|rpc\/common|client)\//;
 const DEPENDENCY = '@bufbuild/protobuf';
 
 /**
- * Fills a folder with the client library as a package of its own: the code that its entry points
+ * Fills a folder with the client library as a separate package: the code that its entry points
  * reach, bundled, and its declarations. Returns its manifest.
  *
  * @throws {Error} when a file of the server or another package would be needed

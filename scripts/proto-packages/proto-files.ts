@@ -10,7 +10,7 @@ export function protoFiles(): string[] {
 }
 
 /**
- * Copies the files of the package `gitaly` to `<folder>/<name>/`, with imports that say so:
+ * Copies the files of the package `gitaly` to `<folder>/<name>/`, with imports of that path:
  * generated modules are then in a package of that name, and not called `shared`.
  */
 export function copyProtos(folder: string, name: string): void {

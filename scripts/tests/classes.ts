@@ -63,7 +63,7 @@ export const CLASSES: Readonly<Record<string, readonly TestGroup[]>> = {
 };
 
 /**
- * Files that look for lost data. A rare failure of these is a defect, too, so they are not run
+ * Files that search for lost data. A rare failure of these is a defect, too, so they are not run
  * again.
  */
 export const NEVER_AGAIN =

@@ -3,9 +3,9 @@
 //   node scripts/tests/run-tests.ts CLASS [--changed[=COMMIT]] [OPTION OF node --test …] [FILE …]
 //
 // A file with a failing test is run once more, alone, after all others, with the same seed: what
-// fails only beside them is named at the end and does not fail the run, unless there are more than
-// two such files. Files that look for lost data are not run again. With CI=1, a skipped test whose
-// reason is not in skip-reasons.ts fails the run.
+// fails only next to them is named at the end and does not fail the run, unless there are more than
+// two such files. Files that search for lost data are not run again. With CI=1, a skipped test
+// whose reason is not in skip-reasons.ts fails the run.
 
 import { spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
@@ -59,7 +59,9 @@ function whyNotAgain({ failed }: TestRun): string | undefined {
   return lossy.length > 0 ? `These look for lost data: ${lossy.join(' ')}` : undefined;
 }
 
-/** Prints what the run has found out besides failures; returns the exit code that follows. */
+/**
+ * Prints what the run has found out in addition to failures; returns the exit code that follows.
+ */
 function report({ flaky, skipped }: Totals): number {
   console.log(`\nFiles that passed only when run again: ${flaky.length} (at most ${MAX_FLAKY_FILES})`);
   for (const file of flaky) console.log(`  flaky: ${file}`);

@@ -21,7 +21,7 @@ export interface TemporaryDirectory {
  * Creates the directory: in memory if possible, unless `TMPDIR` names another place.
  *
  * Tests create and remove some million files. On a disk this takes a quarter of a run: the disk
- * syncs them, and ext4 without a journal looks at each recently removed file when it creates one.
+ * syncs them, and ext4 without a journal checks each recently removed file when it creates one.
  */
 export function makeTemporaryDirectory(): TemporaryDirectory {
   const parent = process.env.TMPDIR === undefined && canUseMemory() ? IN_MEMORY : tmpdir();
