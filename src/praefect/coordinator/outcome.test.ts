@@ -181,3 +181,23 @@ test('an acknowledgement stands for at least half of the secondaries that voted'
   const two = { ...resultOf(COMMITTED, { errors: { b: gone } }), secondaries: ['b'] };
   assert.equal(isMinority(two, outcomeOf(two)), false, 'of two nodes the primary is enough');
 });
+
+// Born failing: a failed post-receive hook made all secondaries outdated, and the call UNAVAILABLE.
+test('secondaries with all votes of a primary that stopped the others have the write', () => {
+  const stopped = { a: 'stopped', b: 'stopped', c: 'stopped' } as const;
+  const errors = { b: failure, c: failure };
+  const both = resultOf(stopped, { errors });
+  assert.deepEqual(outcomeOf(both).updated, ['b', 'c']);
+  assert.equal(isMinority(both, outcomeOf(both)), false);
+
+  const one = resultOf(stopped, { errors, commits: { a: 2, b: 2, c: 1 } });
+  assert.deepEqual(outcomeOf(one).updated, ['b']);
+  assert.deepEqual(outcomeOf(one).outdated, ['c']);
+
+  const none = resultOf(stopped, { errors, commits: { a: 1, b: 0, c: 0 } });
+  assert.deepEqual(outcomeOf(none).outdated, ['b', 'c']);
+  assert.equal(isMinority(none, outcomeOf(none)), false, 'nothing was written that is acknowledged');
+
+  const failed = resultOf(stopped, { errors: { ...errors, a: failure } });
+  assert.deepEqual(outcomeOf(failed).updated, [], 'the primary has failed');
+});

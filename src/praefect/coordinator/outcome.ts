@@ -117,6 +117,10 @@ function isLost(error: unknown): boolean {
 
 function reasonFor(storage: string, { errors, primary, transaction }: WriteResult): ReplicaReason {
   if (transaction.subtransactions === 0) return 'no-votes';
+  if (isStoppedByPrimary({ errors, primary, transaction }))
+    return transaction.commits.get(storage) === transaction.commits.get(primary)
+      ? 'updated'
+      : 'node-not-committed';
   if (transaction.states.get(primary) !== 'committed') return 'primary-not-committed';
   const error = errors.get(primary);
   if (isInterruption(error) || !isSameStatus(errors.get(storage), error)) return 'node-error-status';
@@ -124,11 +128,27 @@ function reasonFor(storage: string, { errors, primary, transaction }: WriteResul
 }
 
 /**
+ * Reports whether the primary ended the votes itself and succeeded: a hook has refused the change,
+ * or has failed after it. Nodes with the same votes have the same references, although their calls
+ * ended with an error.
+ */
+function isStoppedByPrimary({
+  errors,
+  primary,
+  transaction,
+}: Pick<WriteResult, 'errors' | 'primary' | 'transaction'>): boolean {
+  return !errors.has(primary) && transaction.states.get(primary) === 'stopped';
+}
+
+/**
  * Reports whether an acknowledgement of the write would be one for a minority of the nodes that
  * took part and voted: the others failed after the votes.
  */
-export function isMinority({ secondaries, transaction }: WriteResult, { updated }: WriteOutcome): boolean {
+export function isMinority(result: WriteResult, { updated }: WriteOutcome): boolean {
+  const { secondaries, transaction } = result;
   if (transaction.subtransactions === 0 || secondaries.length < 2) return false;
+  // Each of its votes had a majority.
+  if (isStoppedByPrimary(result)) return false;
   return updated.length < Math.ceil(secondaries.length / 2);
 }
 
