@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { ONLY_IN, RULES, STARTS_PROCESSES } from './layer-rules.ts';
+import { INNER_LAYERS, ONLY_IN, RULES, STARTS_PROCESSES } from './layer-rules.ts';
 
 /**
  * Runs the check on a tree with these files below `src`, and with everything that the rules name
@@ -39,7 +39,10 @@ function namedByRules(missing: string): Record<string, string> {
     ...modules,
     ...types,
   ]);
-  const places = [...Object.values(ONLY_IN).flat(), ...Object.keys(STARTS_PROCESSES)];
+  const layers = Object.entries(INNER_LAYERS).flatMap(([module, folders]) =>
+    folders.map((folder) => `${module}/${folder}/`),
+  );
+  const places = [...Object.values(ONLY_IN).flat(), ...Object.keys(STARTS_PROCESSES), ...layers];
   const empty = [
     ...named.map((name) => (isFile(name) ? `${name}.ts` : `${name}/.keep`)),
     ...places.map((place) => (place.endsWith('/') ? `${place}.keep` : place)),
@@ -145,6 +148,24 @@ for (const [name, file, text, complaint] of [
   ],
   ['a file that imports itself', 'base/x.ts', "import './x.ts';", 'src/base/x.ts: imports itself through'],
   ['the test kit', 'gitaly/x.ts', "import { a } from '#testkit/a';", 'gitaly may not import from here'],
+  [
+    'an import from a higher folder',
+    'praefect/model/x.ts',
+    "import type { A } from '../store/a.ts';",
+    'src/praefect/model/x.ts → ../store/a.ts: this folder is higher in praefect',
+  ],
+  [
+    'an import from a higher folder by its alias',
+    'praefect/model/x/y.ts',
+    "import type { A } from '#praefect/store/a';",
+    'this folder is higher in praefect',
+  ],
+  [
+    'a folder of a layered module without a layer',
+    'praefect/utils/x.ts',
+    "import type { A } from '../model/a.ts';",
+    'this folder has no layer in praefect',
+  ],
   ['a folder that is no module', 'utils/x.ts', '', 'this folder is no module'],
 ] as const) {
   test(`${name} is found`, () => {

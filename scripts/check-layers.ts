@@ -10,7 +10,14 @@ import { existsSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { join, posix, resolve } from 'node:path';
 import { type Import, importRings, readImportGraph } from './import-graph.ts';
-import { type ModuleRule, ONLY_IN, RULES, STARTS_PROCESSES, TEST_MODULE } from './layer-rules.ts';
+import {
+  INNER_LAYERS,
+  type ModuleRule,
+  ONLY_IN,
+  RULES,
+  STARTS_PROCESSES,
+  TEST_MODULE,
+} from './layer-rules.ts';
 
 const src = join(resolve(process.argv[2] ?? join(import.meta.dirname, '..')), 'src');
 const graph = readImportGraph(src);
@@ -42,7 +49,9 @@ function reasonAgainst({ file, name, isType }: Import): string | undefined {
   if (name.startsWith('.')) {
     if (moduleOf(posix.join(posix.dirname(file), name)) !== module)
       return 'leaves its module; write #module/path instead';
-    return name.startsWith('../../') ? 'climbs two folders; write #module/path instead' : undefined;
+    return name.startsWith('../../')
+      ? 'climbs two folders; write #module/path instead'
+      : reasonAgainstFolder(module, file, posix.join(posix.dirname(file), name));
   }
   if (isTest(file)) return undefined;
   if (name === 'node:child_process') {
@@ -68,7 +77,9 @@ function reasonAgainstModule(
   const module = moduleOf(file);
   if (moduleOf(path) === module) {
     const isFarUp = posix.relative(posix.dirname(file), path).startsWith('../../');
-    return isFarUp || path.startsWith('wire/gen/') ? undefined : 'in its own module; write a relative path';
+    return isFarUp || path.startsWith('wire/gen/')
+      ? reasonAgainstFolder(module, file, path)
+      : 'in its own module; write a relative path';
   }
   const listed = (modules: readonly string[] = []): boolean =>
     modules.some((each) => path === each || path.startsWith(`${each}/`));
@@ -76,6 +87,19 @@ function reasonAgainstModule(
   return listed(rule.types)
     ? `${module} may import only types from here: import type`
     : `${module} may not import from here`;
+}
+
+/** Refuses imports from a higher folder in a module with {@link INNER_LAYERS}. */
+function reasonAgainstFolder(module: string | undefined, file: string, target: string): string | undefined {
+  const layers = INNER_LAYERS[module ?? ''];
+  if (module === undefined || layers === undefined || isTest(file)) return undefined;
+  const layerOf = (path: string): number => {
+    const folders = path.slice(module.length + 1).split('/');
+    return folders.length === 1 ? layers.length : layers.indexOf(folders[0] ?? '');
+  };
+  if (layerOf(file) === -1 || layerOf(target) === -1)
+    return `this folder has no layer in ${module}; add it to scripts/layer-rules.ts`;
+  return layerOf(target) > layerOf(file) ? `this folder is higher in ${module}` : undefined;
 }
 
 function reasonAgainstPackage(rule: ModuleRule, file: string, name: string): string | undefined {
@@ -104,6 +128,10 @@ function ruleComplaints(): string[] {
     ...named
       .filter(({ name }) => !existsSync(join(src, name)) && !existsSync(join(src, `${name}.ts`)))
       .map(({ rule, name }) => `the rule of ${rule} names src/${name}, which does not exist`),
+    ...Object.entries(INNER_LAYERS)
+      .flatMap(([module, folders]) => folders.map((folder) => `${module}/${folder}`))
+      .filter((folder) => !existsSync(join(src, folder)))
+      .map((folder) => `scripts/layer-rules.ts names src/${folder}, which does not exist`),
     ...[...Object.values(ONLY_IN).flat(), ...Object.keys(STARTS_PROCESSES)]
       .filter((place) => !existsSync(join(src, place)))
       .map((place) => `scripts/layer-rules.ts names src/${place}, which does not exist`),

@@ -92,6 +92,33 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
 };
 
 /**
+ * Folders of modules that are built in layers, the lowest first: a file may import from its own
+ * folder and from lower ones. Files outside folders are above all.
+ */
+export const INNER_LAYERS: Readonly<Record<string, readonly string[]>> = {
+  praefect: [
+    'model',
+    'config',
+    'database',
+    'nodes',
+    'store',
+    'elections',
+    'routing',
+    'transactions',
+    'replication',
+    'repair',
+    'tracking',
+    'proxy',
+    'coordinator',
+    'checks',
+    'status',
+    'services',
+    'metrics',
+    'backends',
+  ],
+};
+
+/**
  * Packages that only parts of their modules may import: folders, which end in a slash, or files.
  */
 export const ONLY_IN: Readonly<Record<string, readonly string[]>> = {

@@ -7,12 +7,13 @@ import { Backchannels } from '#rpc/server/connection/backchannels';
 import type { FaultInjector } from '#rpc/server/fault-injector';
 import { Front, type FrontOptions } from '#rpc/server/front';
 import { GrpcServer } from '#rpc/server/grpc-server';
-import type { Peer } from '#rpc/server/handler';
+import type { Peer, ServedService } from '#rpc/server/handler';
 import { healthService } from '#rpc/server/health';
 import { countCalls } from '#rpc/server/interceptors/call-metrics';
 import { errorReports } from '#rpc/server/interceptors/error-reports';
 import { mapStatus } from '#rpc/server/interceptors/status-mapping';
 import { reflectionServices } from '#rpc/server/reflection';
+import type { RawMethod } from '#rpc/server/route';
 import { methodByPath } from '#wire/methods';
 import type { Backend, BackendParts } from './backends/backend.ts';
 import { startMemoryBackend } from './backends/memory-backend.ts';
@@ -23,7 +24,7 @@ import { Coordinator } from './coordinator/coordinator.ts';
 import { writeFinalizer } from './coordinator/write-finalizer.ts';
 import { interceptors } from './interceptors.ts';
 import { countNodeCalls } from './metrics/count-node-calls.ts';
-import { createPraefectMetrics } from './metrics/praefect-metrics.ts';
+import { createPraefectMetrics, type PraefectMetrics } from './metrics/praefect-metrics.ts';
 import { Nodes } from './nodes/nodes.ts';
 import { Replicator } from './replication/replicator.ts';
 import { refTransactionService } from './services/ref-transaction.ts';
@@ -75,48 +76,24 @@ export class PraefectServer implements AsyncDisposable {
       reconciliationBuckets: config.reconciliation.histogramBuckets,
       storages: storagesOf(config),
     });
-    const onTransfer = (direction: 'read' | 'write', bytes: number): void =>
-      metrics.transfers[direction].observe(bytes);
     const reports = building.use(errorReports(config.sentry, logger));
     const transactions = new Transactions(logger, metrics.transactions);
     const votes = refTransactionService(transactions);
-    // Nodes need no authentication on connections that we have opened to them.
-    const { callers, ofMethod: methodMetrics } = metrics;
-    const counted = countCalls({ methodMetrics, clientRequest: callers.clientRequest });
-    const reverse = new GrpcServer({ services: [votes], interceptors: [counted, mapStatus] });
-    building.defer(() => reverse.shutdown({ graceMs: 0 }));
-    const callBack = (duplex: Duplex): void => reverse.serveConnection(duplex, REVERSE);
-    const nodes = building.use(
-      await Nodes.dial(config, (stream) => void acceptReverse(stream, callBack), {
-        onTransfer,
-        interceptors: [countNodeCalls(metrics.ofNodeMethod)],
-      }),
-    );
+    const nodes = building.use(await dialNodes(config, metrics, serveVotes(votes, metrics, building)));
     const parts = { config, nodes: nodes.byStorage, metrics, logger };
     const backend = building.use(await startBackend(parts, signal));
-    const { isHealthy, onNodeError, onRecorded, pauses, queue, router, store } = backend;
     if (backend.writeLocks !== undefined)
       transactions.serializeBy(new SerializedWrites(backend.writeLocks, logger));
-    const replicator = building.use(startReplicator(parts, backend));
-    const coordinator = new Coordinator({
-      router,
+    const coordinator = createCoordinator(
+      parts,
+      backend,
       transactions,
-      pauses,
-      metrics,
-      logger,
-      onNodeError,
-      recordWrite: writeFinalizer({
-        store,
-        queue,
-        logger,
-        counted: metrics.countReplicas,
-        onRecorded,
-        onQueued: (virtualStorage, target) => replicator.wake(virtualStorage, target),
-      }),
-    });
+      building.use(startReplicator(parts, backend)),
+    );
+    const { failedChecks, isHealthy } = backend;
     const services = [
       votes,
-      serverService({ nodes: nodes.byStorage, isHealthy, logger, failedChecks: backend.failedChecks }),
+      serverService({ nodes: nodes.byStorage, isHealthy, logger, failedChecks }),
       ...backend.services,
       healthService(),
     ];
@@ -128,12 +105,7 @@ export class PraefectServer implements AsyncDisposable {
         metrics,
         services: [...services, ...reflectionServices(services)],
         interceptors: interceptors({ config, faults, logger, metrics, reports, calls }),
-        unknownMethod: (path) => {
-          const method = methodByPath(path);
-          return method === undefined || method.intercepted || method.operation === 'unknown'
-            ? undefined
-            : { method, handler: backend.handlers.get(path) ?? coordinator.handler(method) };
-        },
+        unknownMethod: proxiedMethod(backend, coordinator),
         backchannels: new Backchannels<GrpcChannel>((stream) => connectGrpc(stream)),
         monitoring: databaseEndpoint(config, backend),
         takeSocket,
@@ -175,6 +147,67 @@ function startReplicator(
     observer: metrics.replication,
     logger: logger.child({ component: 'replicator' }),
   });
+}
+
+/** Returns a function that serves votes on the connections that Praefect has opened to its nodes. */
+function serveVotes(
+  votes: ServedService,
+  { callers, ofMethod: methodMetrics }: PraefectMetrics,
+  resources: AsyncDisposableStack,
+): (duplex: Duplex) => void {
+  // Nodes need no authentication on these connections.
+  const counted = countCalls({ methodMetrics, clientRequest: callers.clientRequest });
+  const reverse = new GrpcServer({ services: [votes], interceptors: [counted, mapStatus] });
+  resources.defer(() => reverse.shutdown({ graceMs: 0 }));
+  return (duplex) => reverse.serveConnection(duplex, REVERSE);
+}
+
+async function dialNodes(
+  config: PraefectConfig,
+  metrics: PraefectMetrics,
+  callBack: (duplex: Duplex) => void,
+): Promise<Nodes> {
+  return await Nodes.dial(config, (stream) => void acceptReverse(stream, callBack), {
+    onTransfer: (direction, bytes) => metrics.transfers[direction].observe(bytes),
+    interceptors: [countNodeCalls(metrics.ofNodeMethod)],
+  });
+}
+
+function createCoordinator(
+  { logger, metrics }: BackendParts,
+  { onNodeError, onRecorded, pauses, queue, router, store }: Backend,
+  transactions: Transactions,
+  replicator: Replicator,
+): Coordinator {
+  return new Coordinator({
+    router,
+    transactions,
+    pauses,
+    metrics,
+    logger,
+    onNodeError,
+    recordWrite: writeFinalizer({
+      store,
+      queue,
+      logger,
+      counted: metrics.countReplicas,
+      onRecorded,
+      onQueued: (virtualStorage, target) => replicator.wake(virtualStorage, target),
+    }),
+  });
+}
+
+/** Returns the function that finds the handlers of Gitaly's methods. */
+function proxiedMethod(
+  { handlers }: Backend,
+  coordinator: Coordinator,
+): (path: string) => RawMethod | undefined {
+  return (path) => {
+    const method = methodByPath(path);
+    return method === undefined || method.intercepted || method.operation === 'unknown'
+      ? undefined
+      : { method, handler: handlers.get(path) ?? coordinator.handler(method) };
+  };
 }
 
 async function startBackend(parts: BackendParts, signal: AbortSignal): Promise<Backend> {

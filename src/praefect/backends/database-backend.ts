@@ -1,6 +1,7 @@
 import { messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
 import { failedChecks } from '../checks/checks.ts';
+import type { PraefectConfig } from '../config/schema.ts';
 import { strategyOf } from '../config/strategy.ts';
 import { directSettings, pooledSettings } from '../database/connection-settings.ts';
 import { Database } from '../database/database.ts';
@@ -20,6 +21,7 @@ import { MetadataReader } from '../store/repository-metadata.ts';
 import { RepositoryRemovals } from '../store/repository-removals.ts';
 import { LEASE_MS, PostgresWriteLocks } from '../transactions/postgres-write-locks.ts';
 import type { Backend, BackendParts } from './backend.ts';
+import type { DatabaseState } from './primaries.ts';
 import { repositoryPrimaries } from './repository-primaries.ts';
 import { storagePrimaries } from './storage-primaries.ts';
 
@@ -36,50 +38,12 @@ const LOCK_CLEANUP_MS = 30 * 60_000;
  * @throws {Error} when the database cannot be reached or is too old.
  */
 export async function startDatabaseBackend(parts: BackendParts, signal: AbortSignal): Promise<Backend> {
-  const { config, logger, metrics, nodes } = parts;
+  const { config, logger, nodes } = parts;
   await using building = new AsyncDisposableStack();
-  const database = building.use(
-    await Database.open(await pooledSettings(config.database), { statementMs: STATEMENT_LIMIT_MS }),
-  );
-  await database.checkVersion();
-  const lookups = new RepositoryLookups(database);
-  const virtualStorages = [...nodes.keys()];
-  const direct = await directSettings(config.database);
-  const cacheLogger = logger.child({ component: 'caching_storage_provider' });
-  const cache = new ReplicaCache({
-    lookups,
-    virtualStorages,
-    logger: cacheLogger,
-    count: metrics.countCache,
-  });
-  building.use(
-    new DatabaseListener({
-      settings: direct,
-      handler: cache,
-      logger: logger.child({ component: 'resilient_listener' }),
-      count: metrics.countListener,
-    }),
-  );
-  const writeLocks = new PostgresWriteLocks({
-    database,
-    logger: logger.child({ component: 'write_locks' }),
-    observer: metrics.locks,
-  });
-  const pauses = new PostgresPauses(database, logger.child({ component: 'write_pauses' }));
-  building.use(
-    new DatabaseListener({
-      settings: direct,
-      handler: combinedHandler([writeLocks, pauses]),
-      logger: logger.child({ component: 'resilient_listener' }),
-      count: metrics.locks.listener,
-    }),
-  );
-  building.use(periodic(() => writeLocks.removeExpired(), { intervalMs: 2 * LEASE_MS }));
-  const storages = new Map([...nodes].map(([name, all]) => [name, all.map(({ storage }) => storage)]));
-  const metadata = new MetadataReader(database, storages);
+  const state = await openState(parts, building);
+  const { cache, database, metadata, storages } = state;
+  const { writeLocks, pauses } = await startLocks(parts, database, building);
   const availability = new Availability(database, storages);
-  const removals = new RepositoryRemovals(database);
-  const state = { database, lookups, cache, metadata, removals };
   const primaries =
     strategyOf(config).name === 'sql'
       ? await storagePrimaries(parts, state, building)
@@ -108,15 +72,9 @@ export async function startDatabaseBackend(parts: BackendParts, signal: AbortSig
     ],
     handlers,
     isHealthy,
-    failedChecks: (timeoutMs) =>
-      failedChecks({
-        config,
-        openDatabase: async () => await Database.open(await pooledSettings(config.database)),
-        print: () => {},
-        timeoutMs,
-      }),
+    failedChecks: (timeoutMs) => failuresOf(config, timeoutMs),
     writeLocks,
-    pauses: pauses.pauses,
+    pauses,
     databaseMetrics: databaseMetrics({
       database,
       availability,
@@ -129,6 +87,68 @@ export async function startDatabaseBackend(parts: BackendParts, signal: AbortSig
     onNodeError,
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
+}
+
+/** Opens the database and what is read from it. `resources` closes that. */
+async function openState(
+  { config, logger, metrics, nodes }: BackendParts,
+  resources: AsyncDisposableStack,
+): Promise<DatabaseState & { readonly storages: ReadonlyMap<string, readonly string[]> }> {
+  const database = resources.use(
+    await Database.open(await pooledSettings(config.database), { statementMs: STATEMENT_LIMIT_MS }),
+  );
+  await database.checkVersion();
+  const lookups = new RepositoryLookups(database);
+  const cache = new ReplicaCache({
+    lookups,
+    virtualStorages: [...nodes.keys()],
+    logger: logger.child({ component: 'caching_storage_provider' }),
+    count: metrics.countCache,
+  });
+  resources.use(
+    new DatabaseListener({
+      settings: await directSettings(config.database),
+      handler: cache,
+      logger: logger.child({ component: 'resilient_listener' }),
+      count: metrics.countListener,
+    }),
+  );
+  const storages = new Map([...nodes].map(([name, all]) => [name, all.map(({ storage }) => storage)]));
+  const metadata = new MetadataReader(database, storages);
+  return { database, lookups, cache, metadata, removals: new RepositoryRemovals(database), storages };
+}
+
+/** Starts the locks and pauses of writes that all Praefects respect. `resources` ends that. */
+async function startLocks(
+  { config, logger, metrics }: BackendParts,
+  database: Database,
+  resources: AsyncDisposableStack,
+): Promise<Pick<Backend, 'pauses'> & { readonly writeLocks: PostgresWriteLocks }> {
+  const writeLocks = new PostgresWriteLocks({
+    database,
+    logger: logger.child({ component: 'write_locks' }),
+    observer: metrics.locks,
+  });
+  const pauses = new PostgresPauses(database, logger.child({ component: 'write_pauses' }));
+  resources.use(
+    new DatabaseListener({
+      settings: await directSettings(config.database),
+      handler: combinedHandler([writeLocks, pauses]),
+      logger: logger.child({ component: 'resilient_listener' }),
+      count: metrics.locks.listener,
+    }),
+  );
+  resources.use(periodic(() => writeLocks.removeExpired(), { intervalMs: 2 * LEASE_MS }));
+  return { writeLocks, pauses: pauses.pauses };
+}
+
+function failuresOf(config: PraefectConfig, timeoutMs: number): Promise<ReadonlyMap<string, string>> {
+  return failedChecks({
+    config,
+    openDatabase: async () => await Database.open(await pooledSettings(config.database)),
+    print: () => {},
+    timeoutMs,
+  });
 }
 
 /** Takes back jobs of Praefects that are gone, and removes locks without jobs. */

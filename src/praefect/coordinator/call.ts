@@ -2,15 +2,17 @@ import type { Message } from '@bufbuild/protobuf';
 import type { Logger } from '#platform/log/logger';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { MethodInfo } from '#wire/method-info';
-import type { PraefectMetrics } from '../metrics/praefect-metrics.ts';
-import type { TransactionMetrics } from '../metrics/transaction-metrics.ts';
+import type { RepositoryKey } from '../model/repository-key.ts';
 import type { WritePauses } from '../replication/write-pauses.ts';
-import type { RepositoryKey, Router } from '../routing/routes.ts';
+import type { Router } from '../routing/routes.ts';
 import type { Transactions } from '../transactions/transactions.ts';
 import type { RecordWrite } from './write-finalizer.ts';
 
-interface CallMetrics extends Pick<PraefectMetrics, 'countRead'> {
-  readonly transactions: Pick<TransactionMetrics, 'countVoters'>;
+/** Notified of calls, for metrics. */
+export interface CallObserver {
+  countMethodType(operation: 'accessor' | 'mutator' | 'maintenance'): void;
+  countRead(virtualStorage: string, storage: string): void;
+  readonly transactions: { countVoters(virtualStorage: string, voters: number): void };
 }
 
 /** Parts that the plans of calls need. */
@@ -18,7 +20,7 @@ export interface CallParts {
   readonly router: Router;
   readonly transactions: Transactions;
   readonly pauses: Pick<WritePauses, 'write'>;
-  readonly metrics: CallMetrics;
+  readonly metrics: CallObserver;
   readonly logger: Logger;
   /** Runs after each write. */
   readonly recordWrite: RecordWrite;

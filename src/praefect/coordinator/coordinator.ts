@@ -3,11 +3,10 @@ import { GitalyError, wrap } from '#base/gitaly-error';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { RawHandler } from '#rpc/server/route';
 import type { MethodInfo } from '#wire/method-info';
-import type { PraefectMetrics } from '../metrics/praefect-metrics.ts';
+import type { RepositoryKey } from '../model/repository-key.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import { ProxiedCall } from '../proxy/proxy-call.ts';
 import type { Destination, ProxyPlan } from '../proxy/proxy-plan.ts';
-import type { RepositoryKey } from '../routing/routes.ts';
 import type { Call, CallParts } from './call.ts';
 import { planMaintenance } from './plan-maintenance.ts';
 import { planRead } from './plan-read.ts';
@@ -16,7 +15,6 @@ import { planWrite } from './plan-write.ts';
 import { repositoryFields } from './repository-fields.ts';
 
 export interface CoordinatorParts extends CallParts {
-  readonly metrics: CallParts['metrics'] & Pick<PraefectMetrics, 'countMethodType'>;
   /** Notified of each call that a node ended with an error. */
   readonly onNodeError: (node: GitalyNode, operation: MethodInfo['operation']) => void;
 }

@@ -1,4 +1,4 @@
-import type { RepositoryKey } from '../routing/routes.ts';
+import type { RepositoryKey } from '../model/repository-key.ts';
 
 /** Log fields of a repository, as in Gitaly. */
 export function repositoryFields({ relativePath, virtualStorage }: RepositoryKey): Record<string, string> {

@@ -1,5 +1,5 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
-import { type RepositoryKey, repositoryNotFound } from '../routing/routes.ts';
+import { type RepositoryKey, repositoryNotFound } from '../model/repository-key.ts';
 
 /** An unknown repository is reported as a Gitaly does, everything else with its place. */
 export function routeError(repository: RepositoryKey, prefix: string): (error: unknown) => never {

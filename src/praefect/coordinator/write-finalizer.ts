@@ -2,12 +2,19 @@ import { GitalyError, wrap } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { MethodInfo } from '#wire/method-info';
-import type { ReplicationQueue } from '../replication/job.ts';
-import type { MutatorRoute, RepositoryKey } from '../routing/routes.ts';
+import type { ReplicationQueue } from '../model/job.ts';
+import {
+  isMinority,
+  outcomeOf,
+  type ReplicaReason,
+  type WriteOutcome,
+  type WriteResult,
+} from '../model/outcome.ts';
+import type { RepositoryKey } from '../model/repository-key.ts';
+import type { MutatorRoute } from '../routing/routes.ts';
 import type { ReplicaStore } from '../store/replica-store.ts';
 import type { Transaction } from '../transactions/transaction.ts';
 import { proxiedCallFields } from './call-fields.ts';
-import { isMinority, outcomeOf, type ReplicaReason, type WriteOutcome, type WriteResult } from './outcome.ts';
 import type { Change } from './transactional-methods.ts';
 
 /** Limit of the record of a write. */

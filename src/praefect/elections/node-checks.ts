@@ -1,7 +1,7 @@
 import { messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
-import type { ElectionObserver } from '../metrics/election-metrics.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import type { ElectionObserver } from './election-observer.ts';
 import type { ErrorThresholds } from './error-thresholds.ts';
 import { GoneNodes } from './gone-nodes.ts';
 

@@ -1,17 +1,27 @@
-import type { BackendParts } from '../backends/backend.ts';
+import type { Logger } from '#platform/log/logger';
+import type { PraefectConfig } from '../config/schema.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import { Election, type PrimaryChoice } from './election.ts';
+import type { ElectionObserver } from './election-observer.ts';
 import type { ErrorThresholds } from './error-thresholds.ts';
 
-export interface ElectionParts {
+export interface ElectionsOptions {
+  readonly config: Pick<PraefectConfig, 'failover'>;
+  /** Nodes by virtual storage. */
+  readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
+  readonly metrics: { readonly elections: ElectionObserver };
+  readonly logger: Logger;
+}
+
+export interface ElectionChoice {
   readonly thresholds: ErrorThresholds | undefined;
   readonly choiceOf: (virtualStorage: string, nodes: readonly GitalyNode[]) => PrimaryChoice;
 }
 
 /** Starts one election for each virtual storage. Returns them by its name. */
 export async function startElections(
-  { config: { failover }, logger, metrics, nodes }: BackendParts,
-  { choiceOf, thresholds }: ElectionParts,
+  { config: { failover }, logger, metrics, nodes }: ElectionsOptions,
+  { choiceOf, thresholds }: ElectionChoice,
   resources: AsyncDisposableStack,
 ): Promise<ReadonlyMap<string, Election>> {
   const started = await Promise.all(

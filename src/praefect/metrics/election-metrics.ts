@@ -1,12 +1,5 @@
 import type { MetricsRegistry } from '#platform/metrics/metrics-registry';
-
-/** Notified of the health checks and elections of the strategies `local` and `sql`. */
-export interface ElectionObserver {
-  /** A check of a node has ended. */
-  checked(storage: string, result: { readonly isHealthy: boolean; readonly seconds: number }): void;
-  /** A virtual storage has this primary now; `undefined` for none. */
-  elected(virtualStorage: string, storages: readonly string[], primary: string | undefined): void;
-}
+import type { ElectionObserver } from '../elections/election-observer.ts';
 
 /** @param latencyBuckets upper bounds in seconds. */
 export function electionMetrics(

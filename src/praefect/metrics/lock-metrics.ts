@@ -1,21 +1,11 @@
 import type { MetricsRegistry } from '#platform/metrics/metrics-registry';
+import type { LockObserver, LockOperation, LockResult } from '../transactions/write-locks.ts';
 
 /** Buckets of Go's client library, in seconds. */
 const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
-const RESULTS = ['new_acquisition', 'contended', 'error'] as const;
-const OPERATIONS = ['trylock', 'unlock', 'renew'] as const;
-
-/** Notified of what happens with locks of repositories. */
-export interface LockObserver {
-  /** Runs an operation of the database and measures it. */
-  timed<T>(virtualStorage: string, operation: (typeof OPERATIONS)[number], run: () => Promise<T>): Promise<T>;
-  tried(virtualStorage: string, result: (typeof RESULTS)[number]): void;
-  /** A lock is held. Returns the function to be called at its end. */
-  held(virtualStorage: string): () => void;
-  /** The connection for notifications was made or lost. */
-  listener(state: 'connected' | 'disconnected'): void;
-}
+const RESULTS: readonly LockResult[] = ['new_acquisition', 'contended', 'error'];
+const OPERATIONS: readonly LockOperation[] = ['trylock', 'unlock', 'renew'];
 
 /** @param virtualStorages whose series are there before the first lock. */
 export function lockMetrics(registry: MetricsRegistry, virtualStorages: readonly string[]): LockObserver {

@@ -13,13 +13,17 @@ import { STATUS_CODES } from '#rpc/common/status-code';
 import { methodLabels } from '#rpc/server/interceptors/call-metrics';
 import { methodInfo } from '#wire/method-info';
 import { gitalyServices } from '#wire/methods';
-import type { ReplicaReason } from '../coordinator/outcome.ts';
+import type { ElectionObserver } from '../elections/election-observer.ts';
+import type { ReplicaReason } from '../model/outcome.ts';
 import { servedKind } from '../proxy/served-kind.ts';
+import type { RepairMetrics } from '../repair/start-repair.ts';
+import type { ReplicationObserver } from '../replication/replicator.ts';
 import type { CacheAccess } from '../store/replica-cache.ts';
-import { type ElectionObserver, electionMetrics } from './election-metrics.ts';
-import { type LockObserver, lockMetrics } from './lock-metrics.ts';
-import { type RepairMetrics, repairMetrics } from './repair-metrics.ts';
-import { type ReplicationObserver, replicationMetrics } from './replication-metrics.ts';
+import type { LockObserver } from '../transactions/write-locks.ts';
+import { electionMetrics } from './election-metrics.ts';
+import { lockMetrics } from './lock-metrics.ts';
+import { repairMetrics } from './repair-metrics.ts';
+import { replicationMetrics } from './replication-metrics.ts';
 import { type TransactionMetrics, transactionMetrics } from './transaction-metrics.ts';
 
 /** All metrics of a Praefect, as functions for the modules that report them. */

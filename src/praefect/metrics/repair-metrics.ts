@@ -1,11 +1,5 @@
 import type { MetricsRegistry } from '#platform/metrics/metrics-registry';
-import type { VerifierMetrics } from '../repair/verifier.ts';
-
-/** Metrics of the searches for replicas that are not as they should be. */
-export interface RepairMetrics {
-  readonly verifier: VerifierMetrics;
-  reconciliationTook(seconds: number): void;
-}
+import type { RepairMetrics } from '../repair/start-repair.ts';
 
 /** Results of a verification. */
 const RESULTS = ['valid', 'invalid', 'error'] as const;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MetricsRegistry } from '#platform/metrics/metrics-registry';
-import type { DequeuedJob } from '../replication/job.ts';
+import type { DequeuedJob } from '../model/job.ts';
 import { replicationMetrics } from './replication-metrics.ts';
 
 const job: DequeuedJob = {

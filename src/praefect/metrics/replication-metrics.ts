@@ -1,14 +1,8 @@
 import type { MetricsRegistry } from '#platform/metrics/metrics-registry';
-import type { DequeuedJob, JobEnd } from '../replication/job.ts';
+import type { ReplicationObserver } from '../replication/replicator.ts';
 
 /** Label `type` of the histograms; they start with 0. */
 const TYPES = ['update', 'create', 'delete', 'delete_replica'];
-
-/** Notified of each replication job. */
-export interface ReplicationObserver {
-  /** A job begins. Returns the function to be called at its end. */
-  started(job: DequeuedJob): (end: JobEnd) => void;
-}
 
 /** @param latencyBuckets upper bounds in seconds. */
 export function replicationMetrics(

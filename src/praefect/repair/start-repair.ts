@@ -1,17 +1,32 @@
-import type { BackendParts } from '../backends/backend.ts';
+import type { Logger } from '#platform/log/logger';
+import type { PraefectConfig } from '../config/schema.ts';
 import type { Database } from '../database/database.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import { searchOneStorage } from './cleaner.ts';
 import { periodic } from './periodic.ts';
 import { reconcile } from './reconciler.ts';
-import { releaseLeases, verifyReplicas } from './verifier.ts';
+import { releaseLeases, type VerifierMetrics, verifyReplicas } from './verifier.ts';
 
 const VERIFY_INTERVAL_MS = 2000;
 const RELEASE_INTERVAL_MS = 10_000;
 
+/** Metrics of the searches for replicas that are not as they should be. */
+export interface RepairMetrics {
+  readonly verifier: VerifierMetrics;
+  reconciliationTook(seconds: number): void;
+}
+
+export interface RepairOptions {
+  readonly config: PraefectConfig;
+  /** Nodes by virtual storage. */
+  readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
+  readonly metrics: { readonly repair: RepairMetrics };
+  readonly logger: Logger;
+}
+
 /** Starts the searches for replicas and repositories that are not as they should be. */
 export function startRepair(
-  { config, logger, metrics, nodes }: BackendParts,
+  { config, logger, metrics, nodes }: RepairOptions,
   {
     database,
     isHealthy,

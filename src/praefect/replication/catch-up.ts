@@ -1,8 +1,8 @@
 import type { Logger } from '#platform/log/logger';
+import type { ReplicationJob } from '../model/job.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import type { ReplicaStore } from '../store/replica-store.ts';
 import { copyRepository } from './copy-repository.ts';
-import type { ReplicationJob } from './job.ts';
 import { PAUSE_LIMIT_MS, type WritePauses } from './write-pauses.ts';
 
 /** Copies in a row that writes may outrun. After that another job may make the next. */

@@ -1,7 +1,7 @@
 import { GitalyError } from '#base/gitaly-error';
 import { gitalyServers } from '#client/index';
+import type { ReplicationJob } from '../model/job.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
-import type { ReplicationJob } from './job.ts';
 
 /** Reason of a target that may not share objects with the pool. */
 const OTHER_PARTITION = 'repositories are in different partitions';

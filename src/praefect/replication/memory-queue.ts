@@ -1,4 +1,4 @@
-import type { DequeuedJob, JobEnd, ReplicationJob, ReplicationQueue } from './job.ts';
+import type { DequeuedJob, JobEnd, ReplicationJob, ReplicationQueue } from '../model/job.ts';
 
 const ATTEMPTS = 3;
 

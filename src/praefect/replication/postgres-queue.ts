@@ -1,7 +1,7 @@
 import { messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
 import { type Database, sql } from '../database/database.ts';
-import type { DequeuedJob, JobEnd, ReplicationJob, ReplicationQueue } from './job.ts';
+import type { DequeuedJob, JobEnd, ReplicationJob, ReplicationQueue } from '../model/job.ts';
 
 const KEEP_INTERVAL_MS = 5000;
 /** Lock rows removed by one clean-up. */

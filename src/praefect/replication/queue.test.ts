@@ -3,7 +3,7 @@ import { after, before, beforeEach, test } from 'node:test';
 import { createLogger } from '#platform/log/logger';
 import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
 import { sql } from '../database/database.ts';
-import { endOfFailed, type ReplicationJob, type ReplicationQueue } from './job.ts';
+import { endOfFailed, type ReplicationJob, type ReplicationQueue } from '../model/job.ts';
 import { MemoryQueue } from './memory-queue.ts';
 import { PostgresQueue } from './postgres-queue.ts';
 

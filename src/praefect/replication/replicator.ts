@@ -2,11 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { GitalyError, messageOf } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import type { Logger } from '#platform/log/logger';
-import type { ReplicationObserver } from '../metrics/replication-metrics.ts';
+import { type DequeuedJob, endOfFailed, type JobEnd, type ReplicationQueue } from '../model/job.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import type { ReplicaStore } from '../store/replica-store.ts';
 import { catchUp } from './catch-up.ts';
-import { type DequeuedJob, endOfFailed, type JobEnd, type ReplicationQueue } from './job.ts';
 import { TargetRing } from './target-ring.ts';
 import type { WritePauses } from './write-pauses.ts';
 
@@ -16,6 +15,12 @@ const ACKNOWLEDGE_PAUSE_MS = 1000;
 /** Limit of the check of a target whose job has failed. */
 const CHECK_TIMEOUT_MS = 1000;
 const FINISHED = 'replication job processing finished';
+
+/** Notified of each replication job. */
+export interface ReplicationObserver {
+  /** A job begins. Returns the function to be called at its end. */
+  started(job: DequeuedJob): (end: JobEnd) => void;
+}
 
 export interface ReplicatorParts {
   readonly queue: ReplicationQueue;

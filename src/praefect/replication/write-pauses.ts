@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { abortable } from '#base/abortable';
-import type { RepositoryKey } from '../routing/routes.ts';
+import type { RepositoryKey } from '../model/repository-key.ts';
 
 /** Longest time for which one pause holds writes back. */
 export const PAUSE_LIMIT_MS = 4000;

@@ -1,31 +1,10 @@
 import { randomInt } from 'node:crypto';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import type { Election } from '../elections/election.ts';
+import type { RepositoryKey } from '../model/repository-key.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
-import type { ConsistentReplicas } from '../store/repository-lookups.ts';
-import type { AccessorRoute, MaintenanceRoute, MutatorRoute, RepositoryKey, Router } from './routes.ts';
-
-/** A repository that the state of the cluster has. */
-export interface RepositoryRecord extends ConsistentReplicas {
-  /** 0 where repositories have no ids. */
-  readonly repositoryId: number;
-}
-
-/** The state of the cluster, as far as it decides routes. `undefined` is: no record. */
-export interface RepositoryRecords {
-  /** Returns the replicas that may answer a read. */
-  forRead(repository: RepositoryKey): Promise<ConsistentReplicas | undefined>;
-  forWrite(repository: RepositoryKey): Promise<RepositoryRecord | undefined>;
-  /** Returns the path on the nodes' disks. */
-  replicaPath(repository: RepositoryKey): Promise<string | undefined>;
-  /** Returns an id for a new repository; `undefined` if it has a record. */
-  reserveId(repository: RepositoryKey): Promise<number | undefined>;
-  /**
-   * Reports whether all replicas of a repository without a record count as up to date, not only the
-   * primary's.
-   */
-  readonly trustsUnknown: boolean;
-}
+import type { RepositoryRecords } from '../store/repository-records.ts';
+import type { AccessorRoute, MaintenanceRoute, MutatorRoute, Router } from './routes.ts';
 
 /**
  * Routes by one primary for a whole virtual storage (strategies `local` and `sql`). A repository

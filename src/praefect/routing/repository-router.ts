@@ -1,19 +1,13 @@
 import { randomInt } from 'node:crypto';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { shuffled } from '#base/shuffled';
+import { type RepositoryKey, repositoryNotFound } from '../model/repository-key.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import type { ReplicaCache } from '../store/replica-cache.ts';
 import type { RepositoryLookups, WriteFacts } from '../store/repository-lookups.ts';
 import type { RepositoryMetadata } from '../store/repository-metadata.ts';
 import { deriveReplicaPath } from './replica-path.ts';
-import {
-  type AccessorRoute,
-  type MaintenanceRoute,
-  type MutatorRoute,
-  type RepositoryKey,
-  type Router,
-  repositoryNotFound,
-} from './routes.ts';
+import type { AccessorRoute, MaintenanceRoute, MutatorRoute, Router } from './routes.ts';
 
 export interface RepositoryRouterParts {
   /** Nodes by virtual storage, in the order of the configuration. */

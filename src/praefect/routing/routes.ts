@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import type { RepositoryKey } from '../model/repository-key.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 
 /** Where the repositories of a request are on the nodes' disks. */
@@ -32,20 +32,7 @@ export interface MaintenanceRoute {
   readonly replicaPath: string;
 }
 
-/** A repository as clients name it. */
-export interface RepositoryKey {
-  readonly virtualStorage: string;
-  readonly relativePath: string;
-}
-
-/** Returns the error of a repository that is not in the database. */
-export function repositoryNotFound({ relativePath, virtualStorage }: RepositoryKey): GitalyError {
-  return new GitalyError('NOT_FOUND', 'repository not found', {
-    metadata: { storage_name: virtualStorage, relative_path: relativePath },
-  });
-}
-
-/** Chooses the nodes of a call. An unknown repository is a {@link repositoryNotFound}. */
+/** Chooses the nodes of a call. An unknown repository is a `repositoryNotFound`. */
 export interface Router {
   /** Reports whether a virtual storage is configured. */
   knows(virtualStorage: string): boolean;

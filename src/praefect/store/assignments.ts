@@ -2,7 +2,7 @@ import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { shuffled } from '#base/shuffled';
 import { type Database, sql } from '../database/database.ts';
-import type { RepositoryKey } from '../routing/routes.ts';
+import type { RepositoryKey } from '../model/repository-key.ts';
 
 /** Assigns nodes to repositories. */
 export class Assignments {

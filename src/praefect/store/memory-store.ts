@@ -1,6 +1,5 @@
-import type { ReplicationJob } from '../replication/job.ts';
-import type { RepositoryRecord, RepositoryRecords } from '../routing/path-router.ts';
-import type { RepositoryKey } from '../routing/routes.ts';
+import type { ReplicationJob } from '../model/job.ts';
+import type { RepositoryKey } from '../model/repository-key.ts';
 import {
   type CopyPlan,
   groupsOf,
@@ -8,6 +7,7 @@ import {
   type RecordedWrite,
   type ReplicaStore,
 } from './replica-store.ts';
+import type { RepositoryRecord, RepositoryRecords } from './repository-records.ts';
 
 /** The replicas of a repository that are up to date, and those that are not. */
 interface Entry {

@@ -1,7 +1,7 @@
 import { GitalyError } from '#base/gitaly-error';
 import { type Database, sql, violatedConstraint } from '../database/database.ts';
-import type { ReplicationJob } from '../replication/job.ts';
-import type { RepositoryKey } from '../routing/routes.ts';
+import type { ReplicationJob } from '../model/job.ts';
+import type { RepositoryKey } from '../model/repository-key.ts';
 import {
   type CopyPlan,
   groupsOf,

@@ -2,7 +2,7 @@ import { BoundedMap } from '#base/bounded-map';
 import { messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
 import type { ListenerHandler } from '../database/listener.ts';
-import type { RepositoryKey } from '../routing/routes.ts';
+import type { RepositoryKey } from '../model/repository-key.ts';
 import type { ConsistentReplicas, RepositoryLookups } from './repository-lookups.ts';
 
 /** Repositories of each virtual storage, as in Gitaly. */

@@ -1,5 +1,5 @@
 import { type Database, sql } from '../database/database.ts';
-import type { RepositoryKey } from '../routing/routes.ts';
+import type { RepositoryKey } from '../model/repository-key.ts';
 
 /** The replicas of a repository, of a virtual storage, or of one node of it. */
 export type ReplicaSelector =

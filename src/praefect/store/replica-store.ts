@@ -1,5 +1,5 @@
-import type { ReplicationJob } from '../replication/job.ts';
-import type { RepositoryKey } from '../routing/routes.ts';
+import type { ReplicationJob } from '../model/job.ts';
+import type { RepositoryKey } from '../model/repository-key.ts';
 
 /** A repository that was created on its nodes. */
 export interface NewRepository {

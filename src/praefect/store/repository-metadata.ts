@@ -1,5 +1,5 @@
 import { type Database, sql } from '../database/database.ts';
-import type { RepositoryKey } from '../routing/routes.ts';
+import type { RepositoryKey } from '../model/repository-key.ts';
 
 /** One replica of a repository, or a storage that shall get one. */
 export interface ReplicaMetadata {

@@ -1,6 +1,6 @@
 import { GitalyError } from '#base/gitaly-error';
 import { type Database, sql, violatedConstraint } from '../database/database.ts';
-import type { RepositoryKey } from '../routing/routes.ts';
+import type { RepositoryKey } from '../model/repository-key.ts';
 
 /** Where a removed repository was. */
 export interface RemovedRepository {

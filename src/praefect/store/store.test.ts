@@ -3,7 +3,7 @@ import { after, before, beforeEach, test } from 'node:test';
 import { GENERATED_STORAGES, generateCluster } from '#testkit/generate-cluster';
 import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
 import { sql } from '../database/database.ts';
-import type { ReplicationJob } from '../replication/job.ts';
+import type { ReplicationJob } from '../model/job.ts';
 import { Availability } from './availability.ts';
 import { MemoryStore } from './memory-store.ts';
 import { PostgresStore } from './postgres-store.ts';

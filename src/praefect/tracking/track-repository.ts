@@ -5,9 +5,9 @@ import { asGoStatus } from '#base/go/status';
 import { shuffled } from '#base/shuffled';
 import type { PraefectConfig } from '../config/schema.ts';
 import { type Database, sql } from '../database/database.ts';
+import type { ReplicationQueue } from '../model/job.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import { copyRepository } from '../replication/copy-repository.ts';
-import type { ReplicationQueue } from '../replication/job.ts';
 import { PostgresStore } from '../store/postgres-store.ts';
 import { RepositoryLookups } from '../store/repository-lookups.ts';
 

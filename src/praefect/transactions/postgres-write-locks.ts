@@ -4,9 +4,8 @@ import { messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
 import { type Database, sql } from '../database/database.ts';
 import type { ListenerHandler } from '../database/listener.ts';
-import type { LockObserver } from '../metrics/lock-metrics.ts';
-import type { RepositoryKey } from '../routing/routes.ts';
-import type { WriteLock, WriteLocks } from './write-locks.ts';
+import type { RepositoryKey } from '../model/repository-key.ts';
+import type { LockObserver, WriteLock, WriteLocks } from './write-locks.ts';
 
 /** Time after which others may take a lock that was not renewed. */
 export const LEASE_MS = 20_000;

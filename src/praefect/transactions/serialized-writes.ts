@@ -1,7 +1,7 @@
 import { abortable } from '#base/abortable';
 import { messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
-import type { RepositoryKey } from '../routing/routes.ts';
+import type { RepositoryKey } from '../model/repository-key.ts';
 import type { WriteLock, WriteLocks } from './write-locks.ts';
 
 /** A step of a reference transaction, by the votes that are cast in it. */

@@ -1,8 +1,6 @@
 import { quote } from '#base/go/quote';
+import type { VoterState } from '../model/outcome.ts';
 import { TransactionError } from './transaction-error.ts';
-
-/** State of a voter in a subtransaction. All but `undecided` are final. */
-export type VoterState = 'undecided' | 'committed' | 'failed' | 'canceled' | 'stopped';
 
 /** A node that takes part in a transaction. */
 export interface Voter {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { VoterState } from './subtransaction.ts';
+import type { VoterState } from '../model/outcome.ts';
 import { Transaction } from './transaction.ts';
 import { TransactionError } from './transaction-error.ts';
 import { planVotes } from './voters.ts';

@@ -1,4 +1,5 @@
-import { Subtransaction, type Voter, type VoterState } from './subtransaction.ts';
+import type { VoterState } from '../model/outcome.ts';
+import { Subtransaction, type Voter } from './subtransaction.ts';
 import { TransactionError } from './transaction-error.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { messageOf } from '#base/gitaly-error';
 import type { LogFields } from '#platform/log/field-list';
 import type { Logger } from '#platform/log/logger';
-import type { RepositoryKey } from '../routing/routes.ts';
+import type { RepositoryKey } from '../model/repository-key.ts';
 import type { SerializedWrites, VotePhase } from './serialized-writes.ts';
 import { Transaction } from './transaction.ts';
 import { TransactionError, UnknownTransactionError } from './transaction-error.ts';

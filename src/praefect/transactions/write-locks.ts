@@ -1,4 +1,4 @@
-import type { RepositoryKey } from '../routing/routes.ts';
+import type { RepositoryKey } from '../model/repository-key.ts';
 
 /** The lock of a repository, held by one transaction among all Praefects. */
 export interface WriteLock {
@@ -11,4 +11,18 @@ export interface WriteLock {
 export interface WriteLocks {
   /** Waits until the lock is free. @throws when the signal is aborted. */
   lock(repository: RepositoryKey, transactionId: bigint, signal: AbortSignal): Promise<WriteLock>;
+}
+
+export type LockOperation = 'trylock' | 'unlock' | 'renew';
+export type LockResult = 'new_acquisition' | 'contended' | 'error';
+
+/** Notified of what happens with locks of repositories. */
+export interface LockObserver {
+  /** Runs an operation of the database and measures it. */
+  timed<T>(virtualStorage: string, operation: LockOperation, run: () => Promise<T>): Promise<T>;
+  tried(virtualStorage: string, result: LockResult): void;
+  /** A lock is held. Returns the function to be called at its end. */
+  held(virtualStorage: string): () => void;
+  /** The connection for notifications was made or lost. */
+  listener(state: 'connected' | 'disconnected'): void;
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
-import type { VoterState } from '../transactions/subtransaction.ts';
+import type { VoterState } from './outcome.ts';
 import { isMinority, outcomeOf, type WriteResult } from './outcome.ts';
 
 const failure = new GitalyError('ABORTED', 'no');

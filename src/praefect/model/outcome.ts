@@ -1,5 +1,7 @@
 import { GitalyError, type StatusCode } from '#base/gitaly-error';
-import type { VoterState } from '../transactions/subtransaction.ts';
+
+/** State of a voter in a subtransaction. All but `undecided` are final. */
+export type VoterState = 'undecided' | 'committed' | 'failed' | 'canceled' | 'stopped';
 
 /** Label `reason` of `gitaly_praefect_tx_replications_total`. */
 export type ReplicaReason =
