@@ -1,6 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
 import { trimmed } from '#base/trim';
-import type { GitRepository } from './repository.ts';
 
 /** A setting in a repository's `config` file. */
 export interface Setting {
@@ -28,7 +27,7 @@ const DIFFICULT_VALUE = /["\\#;\t\r\0\v\f]/;
  * Reads a repository's `config` file, in the order of its lines; `undefined` if it has any unusual
  * line, which only git can parse, or is unreadable.
  */
-export function readSettings({ path }: GitRepository): Setting[] | undefined {
+export function readSettings({ path }: { readonly path: string }): Setting[] | undefined {
   const file = `${path}/config`;
   try {
     if (statSync(file).size > MAX_FILE_BYTES) return undefined;

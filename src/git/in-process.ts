@@ -19,6 +19,7 @@ export type InProcessName =
   | 'merge_commits'
   | 'merge_trees'
   | 'push_refs'
+  | 'read_object'
   | 'read_ref'
   | 'recent_commits'
   | 'ref_exists'

@@ -8,6 +8,7 @@ import { InProcess } from './in-process.ts';
 import { startCatFile } from './objects/cat-file/cat-file-command.ts';
 import { CatFilePool } from './objects/cat-file/cat-file-pool.ts';
 import type { LookupObserver } from './objects/cat-file/lookup.ts';
+import { ObjectDatabases } from './objects/database/object-databases.ts';
 import { ObjectReader } from './objects/object-reader.ts';
 import { MailmapCache } from './objects/parse/mailmap-cache.ts';
 import type { ReadableRepository } from './objects/readable-repository.ts';
@@ -52,6 +53,7 @@ export class RepositoryCaches implements AsyncDisposable {
   readonly updateRefs = new ProcessPool(startUpdateRef, UPDATE_REFS);
   readonly treeDiffs = new ProcessPool(startTreeDiff, TREE_DIFFS);
   readonly formats = new RepositoryFormats();
+  readonly #databases = new ObjectDatabases();
   readonly #mailmaps = new MailmapCache();
   readonly #refs = createRefCaches();
   readonly #commitNodes = new CommitNodeCache();
@@ -79,6 +81,7 @@ export class RepositoryCaches implements AsyncDisposable {
   objects(repository: ReadableRepository): ObjectReader {
     return new ObjectReader(repository, {
       pool: this.catFiles,
+      databases: this.#databases,
       mailmaps: this.#mailmaps,
       resolveName: (name) => this.refs(repository).resolveShortNow(name)?.oid,
     });
@@ -99,6 +102,7 @@ export class RepositoryCaches implements AsyncDisposable {
     this.#refs.lines.forget(repository);
     this.#refs.sums.forget(repository.path);
     this.#commitNodes.forget(repository);
+    this.#databases.forget(repository);
     this.catFiles.forget(repository);
     this.updateRefs.forget(repository);
     this.treeDiffs.forget(repository);
@@ -109,12 +113,14 @@ export class RepositoryCaches implements AsyncDisposable {
    * removed.
    */
   release(repository: GitDirectory): void {
+    this.#databases.release(repository);
     this.catFiles.release(repository);
     this.treeDiffs.forget(repository);
   }
 
   /** Ends all background processes, and resolves when they have ended. */
   async close(): Promise<void> {
+    this.#databases.close();
     await Promise.all([this.catFiles.close(), this.updateRefs.close(), this.treeDiffs.close()]);
   }
 

@@ -4,6 +4,7 @@ import { type FileStamp, stampOf } from '#base/files/file-stamp';
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { systemErrorCode, systemErrorText } from '#base/go/system-error';
+import { parseSettings } from './config-file.ts';
 
 export type ObjectFormatName = 'sha1' | 'sha256';
 /**
@@ -17,7 +18,20 @@ export interface RepositoryFormat {
   readonly objectFormat: ObjectFormatName | undefined;
   readonly objectFormatName: string;
   readonly referenceBackend: ReferenceBackend;
+  /**
+   * True if every version of git that knows the formats above works in the repository. False if its
+   * `config` has anything unusual: git may refuse it.
+   */
+  readonly isPlain: boolean;
 }
+
+const ONLY_IN_VERSION_1: ReadonlySet<string> = new Set(['extensions.objectformat', 'extensions.refstorage']);
+const EXTENSIONS: ReadonlySet<string> = new Set([
+  ...ONLY_IN_VERSION_1,
+  'extensions.noop',
+  'extensions.partialclone',
+  'extensions.preciousobjects',
+]);
 
 interface Located {
   readonly path: string;
@@ -104,7 +118,18 @@ export function parseFormat(text: string, isWorktree: boolean): RepositoryFormat
     objectFormat: objectFormatName === 'sha1' || objectFormatName === 'sha256' ? objectFormatName : undefined,
     objectFormatName,
     referenceBackend: odd ? 'other' : storage === 'reftable' ? 'reftable' : 'files',
+    isPlain: isPlainConfig(text),
   };
+}
+
+/** Reports whether a config file has a version and extensions that git supports. */
+function isPlainConfig(text: string): boolean {
+  const all = parseSettings(text);
+  if (all === undefined) return false;
+  const version = all.findLast(({ key }) => key === 'core.repositoryformatversion')?.value.toString() ?? '0';
+  const extensions = all.filter(({ key }) => key.startsWith('extensions.'));
+  if (version === '0') return !extensions.some(({ key }) => ONLY_IN_VERSION_1.has(key));
+  return version === '1' && extensions.every(({ key }) => EXTENSIONS.has(key));
 }
 
 /** Returns the settings of all sections. An expression over the whole text may take quadratic time. */

@@ -220,7 +220,7 @@ test('commits that are far from each other need no git where there is a graph', 
 
   assert.equal(await isAncestor(repository, { ancestor: base, descendant: tip }), true);
   assert.equal(await isAncestor(repository, { ancestor: tip, descendant: base }), false);
-  assert.deepEqual(started, ['cat-file']);
+  assert.deepEqual(started, []);
 });
 
 function unlessFallBack(error: unknown): void {

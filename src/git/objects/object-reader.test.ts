@@ -9,11 +9,13 @@ import { GitFixture } from '#testkit/repositories/git-fixture';
 import { outputSync } from '#testkit/run-program-sync';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { until } from '#testkit/until';
+import { InProcess } from '../in-process.ts';
 
 const directory = makeScratchDirectory('objects');
 const git = await GitFixture.start();
+const onlyCatFile = await GitFixture.start({ inProcess: new InProcess({ isEnabled: false }) });
 after(async () => {
-  await git.close();
+  await Promise.all([git.close(), onlyCatFile.close()]);
   rmSync(directory, { recursive: true });
 });
 
@@ -31,6 +33,8 @@ let count = 0;
 class Fixture {
   readonly path = join(directory, `${count++}.git`);
   readonly repository = git.open(this.path);
+  /** The same one, without answers in process. */
+  readonly byCatFile = onlyCatFile.open(this.path);
 
   constructor(...options: string[]) {
     outputSync('git', ['init', '--quiet', '--bare', '--initial-branch=main', ...options, this.path]);
@@ -167,15 +171,15 @@ test('a short name is taken for what git takes it for, also where several things
 test('concurrent requests share one process and get their own answers', async () => {
   const fixture = new Fixture();
   const oids = Array.from({ length: 50 }, (_, index) => fixture.blob(`blob ${index}`));
-  const objects = fixture.repository.objects;
-  const before = git.caches.catFiles.counts.started;
+  const { objects } = fixture.byCatFile;
+  const before = onlyCatFile.caches.catFiles.counts.started;
 
   const all = await Promise.all(
     Array.from({ length: 1_000 }, (_, index) => objects.readObject(oids[index % 50] ?? '')),
   );
 
   for (const [index, object] of all.entries()) assert.equal(object?.data.toString(), `blob ${index % 50}`);
-  assert.equal(git.caches.catFiles.counts.started, before + 1);
+  assert.equal(onlyCatFile.caches.catFiles.counts.started, before + 1);
 });
 
 test('a revision that kills git fails alone, whatever else is asked at the time', async () => {
@@ -331,7 +335,7 @@ test('an object above the limit is refused without harm to others', async () => 
 test('an aborted request does not wait, and does not disturb its neighbours', async () => {
   const fixture = new Fixture();
   const small = fixture.blob('small');
-  const objects = fixture.repository.objects;
+  const { objects } = fixture.byCatFile;
   const controller = new AbortController();
 
   const aborted = objects.readObject(small, { signal: controller.signal });

@@ -1,10 +1,13 @@
 import { Readable } from 'node:stream';
 import { GitalyError } from '#base/gitaly-error';
+import { loopTurn } from '#base/loop-turns';
 import type { CommandRepository } from '../command/command-repository.ts';
 import { abortError, GitExitError } from '../command/exit-error.ts';
 import { flag, gitCommand } from '../command/git-command.ts';
+import { FallBackToGit } from '../in-process.ts';
 import type { CatFilePool } from './cat-file/cat-file-pool.ts';
 import { type Found, Lookup, type LookupMode } from './cat-file/lookup.ts';
+import type { ObjectDatabases } from './database/object-databases.ts';
 import { cutPaddedOid, OID_DIGITS, type Oid, SHORT_OID_SOURCE } from './object-id.ts';
 import type { ObjectInfo, RawObject } from './object-info.ts';
 import type { Mailmap } from './parse/mailmap.ts';
@@ -53,6 +56,7 @@ const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
 
 const PEEL_COMMIT = Buffer.from('^{commit}');
 const PEEL_TAG = Buffer.from('^{tag}');
+const MAILMAP = Buffer.from('HEAD:.mailmap');
 
 /**
  * Matches revisions that get a dedicated process, because git dies of them (relative paths, missing
@@ -76,23 +80,26 @@ const MAX_REFERENCE_BYTES = 300;
 
 export interface ObjectReaderParts {
   readonly pool: CatFilePool;
+  readonly databases: ObjectDatabases;
   readonly mailmaps: MailmapCache;
   /** Returns the current id of a full or short reference name, if it is known without git. */
   readonly resolveName: (name: string) => string | undefined;
 }
 
 /**
- * Reads the objects of one repository through the shared cat-file processes. It is cheap to create
- * and holds nothing.
+ * Reads the objects of one repository, in process or through the shared cat-file processes. It is
+ * cheap to create and holds nothing.
  */
 export class ObjectReader {
   readonly #pool: CatFilePool;
+  readonly #databases: ObjectDatabases;
   readonly #mailmaps: MailmapCache;
   readonly #resolveName: ObjectReaderParts['resolveName'];
   readonly #repository: CommandRepository;
 
-  constructor(repository: CommandRepository, { pool, mailmaps, resolveName }: ObjectReaderParts) {
+  constructor(repository: CommandRepository, { pool, databases, mailmaps, resolveName }: ObjectReaderParts) {
     this.#pool = pool;
+    this.#databases = databases;
     this.#mailmaps = mailmaps;
     this.#resolveName = resolveName;
     this.#repository = repository;
@@ -148,8 +155,9 @@ export class ObjectReader {
    * waiting; `undefined` does not mean that there is none.
    */
   cached(snapshot: Buffer): RawObject | undefined {
-    const found = this.#pool.cached(this.#repository, snapshot);
-    return found !== undefined && isWhole(found) ? found : undefined;
+    return this.#repository.inProcess.isEnabled
+      ? this.#databases.cached(this.#repository, snapshot)
+      : undefined;
   }
 
   /**
@@ -229,14 +237,42 @@ export class ObjectReader {
     if (revision.includes(0))
       throw new GitalyError('INVALID_ARGUMENT', 'revision must not contain NUL bytes');
     const snapshot = this.snapshot(revision);
-    const known = this.#pool.cached(this.#repository, snapshot);
-    if (known !== undefined)
-      return mode === 'info' ? { oid: known.oid, type: known.type, size: known.size } : known;
+    const known = this.cached(snapshot);
+    if (known !== undefined) return mode === 'info' ? infoOf(known) : known;
 
     const { signal } = options;
     if (signal?.aborted === true) throw abortError(signal);
     const whole = snapshot.length > OID_DIGITS.sha1 ? this.#cutId(snapshot) : snapshot;
-    const wanted = this.#fitsOnALine(whole) ? whole : await this.#resolve(whole, signal);
+    const askGit = (): Promise<Found | undefined> => this.#askCatFile(mode, whole, maxBytes, signal);
+    if (!this.#databases.isSupported(whole)) return await askGit();
+    // A caller that reads many objects would not let any other call continue.
+    if (this.#databases.turn.isOver) await loopTurn();
+    return await this.#repository.inProcess.attempt(
+      'read_object',
+      () => this.#readHere(mode, whole, maxBytes),
+      askGit,
+    );
+  }
+
+  /** Reads an object in process. @throws {FallBackToGit} when only git can. */
+  #readHere(mode: LookupMode, revision: Buffer, maxBytes: number): Found | undefined {
+    if (mode === 'info') {
+      const info = this.#databases.find(this.#repository, revision, false);
+      return info && infoOf(info);
+    }
+    const found = this.#databases.find(this.#repository, revision, true);
+    if (mode === 'whole' && found !== undefined && found.size > maxBytes)
+      throw new FallBackToGit('an object is too large');
+    return found;
+  }
+
+  async #askCatFile(
+    mode: LookupMode,
+    revision: Buffer,
+    maxBytes: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Found | undefined> {
+    const wanted = this.#fitsOnALine(revision) ? revision : await this.#resolve(revision, signal);
     if (wanted === undefined) return undefined;
     const lookup = new Lookup(mode, wanted, maxBytes);
     if (wanted.length > MAX_SHARED_BYTES || DIFFICULT.test(wanted.toString('latin1')))
@@ -312,19 +348,34 @@ export class ObjectReader {
   }
 
   async #readMailmap(): Promise<Mailmap | undefined> {
-    const found = await this.#pool.mailmapInfo(this.#repository);
-    if (found?.type !== 'blob' || found.size > MAX_MAILMAP_BYTES) return undefined;
-    const known = this.#mailmaps.get(found.oid);
+    const oid = await this.#mailmapId();
+    if (oid === undefined) return undefined;
+    const known = this.#mailmaps.get(oid);
     if (known !== undefined) return known;
-    const blob = new Lookup('whole', Buffer.from(found.oid), MAX_MAILMAP_BYTES);
-    this.#pool.submit(this.#repository, blob);
-    const { data } = (await blob.answer) ?? {};
-    return data && this.#mailmaps.add(found.oid, data);
+    const { data } = (await this.readObject(oid, { maxBytes: MAX_MAILMAP_BYTES })) ?? {};
+    return data && this.#mailmaps.add(oid, data);
+  }
+
+  /** Returns the id of HEAD's mailmap; `undefined` if there is none, or a directory or a huge file. */
+  async #mailmapId(): Promise<string | undefined> {
+    const place = this.snapshot(MAILMAP);
+    const isFixed = place !== MAILMAP && this.#repository.inProcess.isEnabled;
+    const known = isFixed ? this.#mailmaps.idAt(place) : undefined;
+    if (known !== undefined) return known.oid;
+    // git continues without an unreadable mailmap.
+    const read = isFixed
+      ? this.info(place).catch(() => 'unreadable' as const)
+      : this.#pool.mailmapInfo(this.#repository);
+    const found = await read;
+    if (found === 'unreadable') return undefined;
+    const oid = found?.type === 'blob' && found.size <= MAX_MAILMAP_BYTES ? found.oid : undefined;
+    if (isFixed) this.#mailmaps.setIdAt(place, oid);
+    return oid;
   }
 }
 
-function isWhole(found: Found): found is Found & RawObject {
-  return found.data !== undefined;
+function infoOf({ oid, type, size }: ObjectInfo): ObjectInfo {
+  return { oid, type, size };
 }
 
 /** An object whose stream is created on demand. */

@@ -2,7 +2,7 @@ import type { RawObject } from '../objects/object-info.ts';
 import type { ObjectReader, ReadOptions } from '../objects/object-reader.ts';
 import type { TreeEntry } from '../objects/parse/parse-tree.ts';
 import { findInTree } from './find-in-tree.ts';
-import { isPlainPath } from './open-entry.ts';
+import { isPlainPath } from './plain-path.ts';
 import { treeTable } from './tree-table.ts';
 
 const SLASH = 0x2f;

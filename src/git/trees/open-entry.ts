@@ -7,6 +7,7 @@ import {
 import type { TreeEntry } from '../objects/parse/parse-tree.ts';
 import { type EntryKind, kindOf } from './entry-kind.ts';
 import { findInTree } from './find-in-tree.ts';
+import { isPlainPath } from './plain-path.ts';
 
 /** A tree entry and its object. */
 export interface OpenEntry {
@@ -98,11 +99,4 @@ function isCheap(revision: Buffer, path: Buffer): boolean {
 
 function abandon(object: OpenObject | undefined): void {
   if (object !== undefined && object.data === undefined) object.stream.destroy();
-}
-
-/** Reports whether git would print a path: no part is empty, `.` or `..`. */
-export function isPlainPath(path: Uint8Array): boolean {
-  // One character per byte: only dots and slashes matter.
-  const text = Buffer.from(path.buffer, path.byteOffset, path.byteLength).toString('latin1');
-  return !/(?:^|\/)(?:\.\.?)?(?:\/|$)/.test(text);
 }

@@ -5,6 +5,9 @@ import { GitFixture } from '#testkit/repositories/git-fixture';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { until } from '#testkit/until';
 
+/** A revision that is not resolved in process. */
+const FOR_GIT = 'main~0';
+
 /** Moves the clock of this process forward. */
 function advance(context: TestContext, byMs: number): void {
   const now = performance.now.bind(performance);
@@ -26,9 +29,9 @@ test('no more than four times the budget of processes run at once', async () => 
     code: 'RESOURCE_EXHAUSTED',
     message: 'too many processes are reading objects',
   });
-  await assert.rejects(repository.objects.info('main'), { code: 'RESOURCE_EXHAUSTED' });
+  await assert.rejects(repository.objects.info(FOR_GIT), { code: 'RESOURCE_EXHAUSTED' });
   await borrowed[0]?.[Symbol.asyncDispose]();
-  assert.equal((await repository.objects.info('main'))?.type, 'commit');
+  assert.equal((await repository.objects.info(FOR_GIT))?.type, 'commit');
   await Promise.all(borrowed.map((run) => run[Symbol.asyncDispose]()));
   assert.equal(pool.counts.started, 9);
 });
@@ -43,10 +46,10 @@ for (const { what, ageMs, started } of [
     // It must not end by being idle.
     await using git = await GitFixture.start({ catFileIdleMs: Number.MAX_SAFE_INTEGER });
     const repository = git.open(path);
-    await repository.objects.info('main');
+    await repository.objects.info(FOR_GIT);
 
     advance(context, ageMs);
-    await repository.objects.info('main');
+    await repository.objects.info(FOR_GIT);
 
     assert.equal(git.caches.catFiles.counts.started, started);
     await until(() => git.caches.catFiles.counts.running === 1);
@@ -58,12 +61,12 @@ test('an idle process ends, and the next lookup starts another', async (context)
   const { path } = storage.init('x.git', { commits: 1 });
   await using git = await GitFixture.start({ catFileIdleMs: 60_000 });
   const repository = git.open(path);
-  await repository.objects.info('main');
+  await repository.objects.info(FOR_GIT);
 
   advance(context, 60_001);
 
   await until(() => git.caches.catFiles.counts.running === 0);
-  assert.equal((await repository.objects.info('main'))?.type, 'commit');
+  assert.equal((await repository.objects.info(FOR_GIT))?.type, 'commit');
   assert.equal(git.caches.catFiles.counts.started, 2);
 });
 
@@ -73,14 +76,14 @@ test('the processes of a removed repository end, and those of others go on', asy
     fixture.init('gone.git', { commits: 1 }),
     fixture.init('other.git', { commits: 1 }),
   ] as const;
-  for (const repository of [gone, other]) await repository.objects.info('main');
+  for (const repository of [gone, other]) await repository.objects.info(FOR_GIT);
   const pool = fixture.caches.catFiles;
   assert.equal(pool.counts.running, 2);
 
   fixture.caches.forget(gone);
 
   await until(() => pool.counts.running === 1);
-  await other.objects.info('main');
+  await other.objects.info(FOR_GIT);
   assert.equal(pool.counts.started, 2);
 });
 
@@ -93,14 +96,14 @@ test('the process of released object directories ends, and that of the repositor
     objectDirectory,
     alternateObjectDirectories: [repository.objectDirectory],
   });
-  for (const each of [repository, quarantined]) await each.objects.info('main');
+  for (const each of [repository, quarantined]) await each.objects.info(FOR_GIT);
   const pool = fixture.caches.catFiles;
   assert.equal(pool.counts.running, 2);
 
   fixture.caches.release(quarantined);
 
   await until(() => pool.counts.running === 1);
-  await repository.objects.info('main');
+  await repository.objects.info(FOR_GIT);
   assert.equal(pool.counts.started, 2);
 });
 
@@ -108,7 +111,7 @@ test('a lookup whose slot is dropped while it waits is answered, and its process
   await using fixture = await StorageFixture.create();
   const repository = fixture.init('x.git', { commits: 1 });
 
-  const info = repository.objects.info('main^{commit}');
+  const info = repository.objects.info(FOR_GIT);
   fixture.caches.forget(repository);
 
   assert.equal((await info)?.type, 'commit');

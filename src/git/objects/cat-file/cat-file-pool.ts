@@ -4,12 +4,10 @@ import type { CommandRepository } from '#git/command/command-repository';
 import type { GitDirectory } from '#git/command/git-directory';
 import type { GitProcess } from '#git/command/process/git-process';
 import { stampOf } from '#git/repository-stamp';
-import { isParsable } from '../parse/is-parsable.ts';
 import { CatFileProcess } from './cat-file-process.ts';
 import { settleDead } from './dead-process.ts';
 import { type Found, Lookup, type LookupObserver } from './lookup.ts';
 import { newSlot, type Slot, slotKey } from './slot.ts';
-import { parseObjectId, parsePlace, SmallObjectCache } from './small-object-cache.ts';
 
 export interface CatFilePoolOptions {
   /** Starts a cat-file on a repository, with pipes on standard input and output. */
@@ -78,8 +76,6 @@ export class CatFilePool {
   /** The slot that was used last. */
   #newest: Slot | undefined;
   readonly #processes = new Set<CatFileProcess>();
-  readonly #small = new SmallObjectCache();
-  #lastGeneration = 0;
   /** Processes that each belong to one reader. */
   readonly #borrowed = new Set<GitProcess>();
   /**
@@ -95,28 +91,11 @@ export class CatFilePool {
   }
 
   /**
-   * Returns an object that the repository's shared process has read before, by its id or its place
-   * (see `small-object-cache.ts`).
-   */
-  cached(repository: CommandRepository, revision: Buffer): Found | undefined {
-    const slot = this.#slots.get(slotKey(repository));
-    if (slot === undefined || !this.#isCurrent(slot)) return undefined;
-    const byId = parseObjectId(revision);
-    const place = byId === undefined ? parsePlace(revision) : undefined;
-    if (byId === undefined && place === undefined) return undefined;
-    this.#touch(slot);
-    if (place !== undefined) return this.#small.getAt(slot.generation, place);
-    const known = byId && this.#small.get(slot.generation, byId.oid);
-    return byId?.type === undefined || byId.type === known?.type ? known : undefined;
-  }
-
-  /**
    * Sends a lookup to the repository's shared process; `lookup.answer` resolves with the response.
    */
   submit(repository: CommandRepository, lookup: Lookup): void {
     const slot = this.#slot(repository);
     this.#observe(lookup);
-    if (lookup.mode !== 'info') this.#remember(slot, lookup);
     this.#enqueue(slot, lookup);
   }
 
@@ -255,22 +234,6 @@ export class CatFilePool {
     for (const lookup of lookups) this.counts.lookups[lookup.mode === 'info' ? 'info' : 'contents']++;
   }
 
-  /** Caches the object of a lookup, if it is small, by its id and its path. */
-  #remember(slot: Slot, lookup: Lookup): void {
-    const { generation } = slot;
-    lookup.answer.then(
-      (found) => {
-        if (found?.data === undefined || slot.generation !== generation) return;
-        // It could otherwise be found by its type.
-        if (!isParsable(found.type, found.data)) return;
-        const place = parsePlace(lookup.revision);
-        if (place === undefined) this.#small.add(generation, found);
-        else this.#small.addAt(generation, place, found);
-      },
-      () => {}, // the lookup itself reports the error
-    );
-  }
-
   /** Reports whether the slot's process still matches the repository on disk. */
   #isCurrent(slot: Slot): boolean {
     const { current } = slot;
@@ -307,7 +270,6 @@ export class CatFilePool {
     current?.retire();
     slot.current = undefined;
     slot.stamp = stampOf(slot.repository);
-    slot.generation = ++this.#lastGeneration;
     slot.current = this.#start(slot);
     return slot.current;
   }
@@ -425,7 +387,6 @@ export class CatFilePool {
       if (slot.queue.length === 0 && (slot.current === undefined || slot.current.isIdle)) this.#drop(slot);
     }
     if (this.#slots.size > 0 || this.#processes.size > 0) return;
-    this.#small.clear();
     clearInterval(this.#sweeper);
     this.#sweeper = undefined;
   }

@@ -17,8 +17,6 @@ export interface Slot {
    * no check.
    */
   isStampFresh: boolean;
-  /** Generation of `current`; never reused. */
-  generation: number;
   lastUsedAt: number;
   /** Number of lookups with a dedicated process, or waiting for one. */
   runningAlone: number;
@@ -40,7 +38,6 @@ export function newSlot(key: string, repository: CommandRepository): Slot {
     queue: [],
     stamp: '',
     isStampFresh: false,
-    generation: 0,
     lastUsedAt: 0,
     runningAlone: 0,
     waitingAlone: [],

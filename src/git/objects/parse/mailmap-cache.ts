@@ -8,13 +8,32 @@ const MAX_MAILMAPS = 10_000;
 /** Larger mailmaps are ignored, because reading them would cost too much. */
 export const MAX_MAILMAP_BYTES = 1024 * 1024;
 
+/** Limit of the commits whose mailmap is known, some 200 bytes each. */
+const MAX_PLACES = 10_000;
+
 /** Parsed mailmaps by the id of their blob, shared by all repositories. */
 export class MailmapCache {
+  readonly #places = new BoundedMap<string, { readonly oid: string | undefined }>({
+    maxEntries: MAX_PLACES,
+  });
   readonly #entries = new BoundedMap<string, { mailmap: Mailmap; bytes: number }>({
     maxEntries: MAX_MAILMAPS,
     maxWeight: MAX_BYTES,
     weigh: ({ bytes }) => bytes,
   });
+
+  /**
+   * Returns the id of the mailmap at a place, `<commit id>:.mailmap`, if it is known. Its own id is
+   * `undefined` if there is no mailmap at the place.
+   */
+  idAt(place: Buffer): { readonly oid: string | undefined } | undefined {
+    return this.#places.get(place.toString('latin1'));
+  }
+
+  /** Remembers the id of the mailmap at a place. */
+  setIdAt(place: Buffer, oid: string | undefined): void {
+    this.#places.set(place.toString('latin1'), { oid });
+  }
 
   get(oid: string): Mailmap | undefined {
     return this.#entries.get(oid)?.mailmap;

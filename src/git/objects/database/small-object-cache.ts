@@ -1,6 +1,6 @@
 import { BoundedMap } from '#base/bounded-map';
 import { OID_DIGITS, OID_SOURCE } from '../object-id.ts';
-import type { Found } from './lookup.ts';
+import type { RawObject } from '../object-info.ts';
 
 /** Limit of all cached objects together. */
 const MAX_BYTES = 8 * 1024 * 1024;
@@ -49,46 +49,41 @@ const PLACE = new RegExp(`^${OID_SOURCE}:`);
 const COLON = 0x3a;
 
 /**
- * Small objects that a running process has read, by the process's generation and id. They live as
- * long as the process: when the pool switches to another one (the repository was replaced, its
- * alternates changed, it was idle for a while), they become unreachable.
+ * Small objects that were read, by the generation of their database and id. When it changes (the
+ * repository was replaced, its packs or alternates changed, some minutes have passed), they become
+ * unreachable.
  *
  * Contents are shared by all callers and must not be changed.
  */
 export class SmallObjectCache {
-  readonly #entries = new BoundedMap<string, Found>({
+  readonly #entries = new BoundedMap<string, RawObject>({
     maxEntries: MAX_BYTES / ENTRY_BYTES,
     maxWeight: MAX_BYTES,
-    weigh: ({ data }) => (data?.length ?? 0) + ENTRY_BYTES,
+    weigh: ({ data }) => data.length + ENTRY_BYTES,
   });
   /** Ids of the objects at paths. */
   readonly #places = new BoundedMap<string, string>({ maxEntries: MAX_PLACES });
 
   /** Returns the object at a place in the format of {@link parsePlace}. */
-  getAt(generation: number, place: string): Found | undefined {
+  getAt(generation: number, place: string): RawObject | undefined {
     const oid = this.#places.get(`${generation} ${place}`);
     return oid === undefined ? undefined : this.get(generation, oid);
   }
 
   /** Caches the object at a place, if it is small. */
-  addAt(generation: number, place: string, found: Found): void {
+  addAt(generation: number, place: string, found: RawObject): void {
     this.add(generation, found);
     this.#places.set(`${generation} ${place}`, found.oid);
   }
 
-  get(generation: number, oid: string): Found | undefined {
+  get(generation: number, oid: string): RawObject | undefined {
     return this.#entries.get(`${generation} ${oid}`);
   }
 
   /** Caches an object, if it is small. */
-  add(generation: number, { oid, type, size, data }: Found): void {
+  add(generation: number, { oid, type, size, data }: RawObject): void {
     const key = `${generation} ${oid}`;
-    if (
-      data === undefined ||
-      size > (type === 'tree' ? MAX_TREE_BYTES : MAX_OBJECT_BYTES) ||
-      this.#entries.has(key)
-    )
-      return;
+    if (size > (type === 'tree' ? MAX_TREE_BYTES : MAX_OBJECT_BYTES) || this.#entries.has(key)) return;
     // This is a copy, because the contents are a view of everything that one read returned.
     const own = Buffer.allocUnsafeSlow(data.length);
     data.copy(own);

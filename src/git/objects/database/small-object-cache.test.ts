@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { oidOf } from '#testkit/repositories/oid-of';
-import type { Found } from './lookup.ts';
+import type { RawObject } from '../object-info.ts';
 import { parseObjectId, parsePlace, SmallObjectCache } from './small-object-cache.ts';
 
 const OID = 'a'.repeat(40);
 
-function object(oid: string, size: number): Found {
+function object(oid: string, size: number): RawObject {
   return { oid: oidOf(oid), type: 'blob', size, data: Buffer.alloc(size, oid) };
 }
 
-test('an object is found by the process that read it and by its id', () => {
+test('an object is found by the generation in which it was read and by its id', () => {
   const cache = new SmallObjectCache();
   cache.add(1, object(OID, 10));
 
@@ -26,7 +26,7 @@ test('contents are copied, and big objects are not kept', () => {
   const given = object(OID, 10);
   cache.add(1, given);
   cache.add(1, object('b'.repeat(40), 100_000));
-  given.data?.fill(0);
+  given.data.fill(0);
 
   assert.deepEqual(cache.get(1, OID), object(OID, 10));
   assert.equal(cache.get(1, 'b'.repeat(40)), undefined);

@@ -1,0 +1,39 @@
+import { BoundedMap } from '#base/bounded-map';
+import type { ObjectType } from '../object-info.ts';
+import type { ImmutableFile } from './immutable-file.ts';
+
+/** Limit of all bases together. */
+const MAX_BYTES = 8 * 1024 * 1024;
+/** Memory of an entry in addition to its contents. */
+const ENTRY_BYTES = 200;
+
+/** The contents of an object in a pack. */
+export interface PackedObject {
+  readonly type: ObjectType;
+  readonly data: Buffer;
+}
+
+/** Objects of packs from which others are made, shared by all repositories. */
+export class DeltaBases {
+  readonly #entries = new BoundedMap<string, PackedObject>({
+    maxEntries: MAX_BYTES / ENTRY_BYTES,
+    maxWeight: MAX_BYTES,
+    weigh: ({ data }) => data.length + ENTRY_BYTES,
+  });
+
+  get(pack: ImmutableFile, offset: number): PackedObject | undefined {
+    return this.#entries.get(keyOf(pack, offset));
+  }
+
+  add(pack: ImmutableFile, offset: number, object: PackedObject): void {
+    this.#entries.set(keyOf(pack, offset), object);
+  }
+
+  clear(): void {
+    this.#entries.clear();
+  }
+}
+
+function keyOf({ id }: ImmutableFile, offset: number): string {
+  return `${id} ${offset}`;
+}

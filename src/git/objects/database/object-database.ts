@@ -1,0 +1,110 @@
+import { readFileSync } from 'node:fs';
+import { type FileStamp, fileStamp } from '#base/files/file-stamp';
+import type { CommandRepository } from '#git/command/command-repository';
+import { FallBackToGit } from '#git/in-process';
+import { EMPTY_TREE, OID_DIGITS, OID_SOURCE, type Oid } from '../object-id.ts';
+import type { ObjectDirectory, StoredObject } from './object-directory.ts';
+
+/** git's limit of nested alternates. */
+const MAX_DEPTH = 5;
+/**
+ * Age at which small objects are read again in any case: loose ones may have been pruned, which
+ * changes no directory that is watched. A `cat-file` is replaced at this age, too.
+ */
+const MAX_AGE_MS = 5 * 60_000;
+
+const HEAD = new RegExp(`^(?:ref: refs/[^\n]+|${OID_SOURCE})\n?$`);
+
+let lastGeneration = 0;
+
+/** Returns the state of an object directory, up to date in this turn of the event loop. */
+export type DirectoryAt = (path: string, oidBytes: number) => ObjectDirectory;
+
+/** The objects of one repository, in its own directory and those that it borrows from. */
+export class ObjectDatabase {
+  readonly path: string;
+  readonly objectDirectory: string;
+  /** Changes when objects may have disappeared. Never reused. */
+  generation = ++lastGeneration;
+  /** The turn in which it was checked. */
+  checkedIn = 0;
+  lastUsedAt = 0;
+  readonly #alternates: readonly string[];
+  /** Hexadecimal digits of an id. */
+  readonly digits: number;
+  readonly #directoryAt: DirectoryAt;
+  #directories: readonly ObjectDirectory[] = [];
+  #versions = '';
+  #bornAt = 0;
+  #headStamp: FileStamp | undefined;
+  #hasPlainHead = false;
+
+  constructor(
+    { path, objectDirectory, alternateObjectDirectories, objectFormat }: CommandRepository,
+    directoryAt: DirectoryAt,
+  ) {
+    this.path = path;
+    this.objectDirectory = objectDirectory;
+    this.#alternates = alternateObjectDirectories;
+    this.digits = OID_DIGITS[objectFormat];
+    this.#directoryAt = directoryAt;
+  }
+
+  /**
+   * Looks at the files again.
+   *
+   * @throws {FallBackToGit} when git may refuse the repository; the system's error.
+   */
+  refresh({ format }: CommandRepository, now: number): void {
+    this.lastUsedAt = now;
+    if (!format.isPlain) throw new FallBackToGit('the config file is unusual');
+    this.#checkHead();
+    const all = new Map<string, ObjectDirectory>();
+    let level: readonly string[] = [this.objectDirectory, ...this.#alternates];
+    for (let depth = 0; depth <= MAX_DEPTH && level.length > 0; depth++) {
+      const added = level.filter((path) => !all.has(path));
+      for (const path of added) all.set(path, this.#directoryAt(path, this.digits / 2));
+      level = added.flatMap((path) => all.get(path)?.alternates ?? []);
+    }
+    this.#directories = [...all.values()];
+    const versions = this.#directories.map(({ id, version }) => `${id}.${version}`).join(' ');
+    if (versions === this.#versions && now - this.#bornAt < MAX_AGE_MS) return;
+    this.#versions = versions;
+    this.#bornAt = now;
+    this.generation = ++lastGeneration;
+  }
+
+  /** Git refuses a directory whose HEAD is not as it writes it. */
+  #checkHead(): void {
+    const head = `${this.path}/HEAD`;
+    const stamp = fileStamp(head);
+    if (stamp !== this.#headStamp) {
+      this.#hasPlainHead = HEAD.test(readFileSync(head, 'latin1'));
+      this.#headStamp = stamp;
+    }
+    if (!this.#hasPlainHead) throw new FallBackToGit('HEAD is unusual');
+  }
+
+  /**
+   * Reads an object, or only its type and size.
+   *
+   * @returns `undefined` if there is none: git may know better, for example where to fetch it.
+   * @throws {FallBackToGit} when it cannot be read in process; the system's error.
+   */
+  find(oid: Oid, wantsData: boolean): StoredObject | undefined {
+    if (oid.length !== this.digits) throw new FallBackToGit('an id of another format');
+    if (oid === EMPTY_TREE.sha1 || oid === EMPTY_TREE.sha256) return EMPTY;
+    const name = Buffer.from(oid, 'hex');
+    for (const directory of this.#directories) {
+      const found = directory.findPacked(name, wantsData);
+      if (found !== undefined) return found;
+    }
+    for (const directory of this.#directories) {
+      const found = directory.findLoose(oid);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+}
+
+const EMPTY: StoredObject = { type: 'tree', size: 0, data: Buffer.alloc(0) };

@@ -1,0 +1,363 @@
+import assert from 'node:assert/strict';
+import {
+  appendFileSync,
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { FallBackToGit } from '#git/in-process';
+import { fc } from '#testkit/fast-check';
+import { GitFixture } from '#testkit/repositories/git-fixture';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { randomHistory, seededRandom } from '#testkit/repositories/random-history';
+import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
+import { outputSync } from '#testkit/run-program-sync';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { isOid, trustedOid } from '../object-id.ts';
+import { ObjectDatabases } from './object-databases.ts';
+
+const root = makeScratchDirectory('object-databases');
+const git = await GitFixture.start();
+after(async () => {
+  await git.close();
+  rmSync(root, { recursive: true });
+});
+
+type ObjectFormat = 'sha1' | 'sha256';
+let made = 0;
+
+/** Creates a repository with a random history, and one file that changed often (deltas). */
+function makeRepository(objectFormat: ObjectFormat = 'sha1', seed = 7): string {
+  const path = join(root, `${made++}.git`);
+  initRepository(path, { objectFormat });
+  gitOutput(
+    path,
+    ['fast-import', '--quiet', '--date-format=raw', '--done'],
+    randomHistory(seededRandom(seed), 12),
+  );
+  const random = seededRandom(seed);
+  let text = Array.from({ length: 200 }, () => `${random()}\n`).join('');
+  for (let version = 0; version < 30; version++) {
+    text = text.slice(0, 500 + version * 40) + `changed ${version}\n` + text.slice(500 + version * 40);
+    gitOutput(path, ['hash-object', '-w', '--stdin'], text);
+  }
+  for (const size of [0, 1, 4_000, 70_000, 262_144, 262_145])
+    gitOutput(path, ['hash-object', '-w', '--stdin'], Buffer.alloc(size, 'x'));
+  gitOutput(path, ['tag', '-a', '-m', 'tag', 'v1', 'refs/heads/main']);
+  gitOutput(path, ['tag', '-a', '-m', 'tag of a tag', 'v2', 'v1']);
+  return path;
+}
+
+function rawOutput(path: string, args: readonly string[]): Buffer {
+  return outputSync('git', args, { cwd: path, env: GIT_ENVIRONMENT });
+}
+
+/** Returns git's list of all objects with their types and sizes. */
+function allObjects(path: string): { oid: string; type: string; size: number }[] {
+  const output = gitOutput(path, ['cat-file', '--batch-check', '--batch-all-objects', '--unordered']);
+  return output.split('\n').map((line) => {
+    const [oid = '', type = '', size = ''] = line.split(' ');
+    return { oid, type, size: Number(size) };
+  });
+}
+
+/** Compares every object of a repository with git, and returns how many were read in process. */
+function compareAll(path: string, databases = new ObjectDatabases()): number {
+  const repository = git.open(path);
+  let read = 0;
+  for (const { oid, type, size } of allObjects(path)) {
+    assert.deepEqual(databases.find(repository, Buffer.from(oid), false), { oid, type, size });
+    if (size > 256 * 1024) {
+      assert.throws(() => databases.find(repository, Buffer.from(oid), true), FallBackToGit);
+      continue;
+    }
+    const found = databases.find(repository, Buffer.from(oid), true);
+    assert.ok(found?.data.equals(rawOutput(path, ['cat-file', type, oid])), oid);
+    assert.equal(found?.type, type);
+    read++;
+  }
+  databases.close();
+  return read;
+}
+
+const LAYOUTS: Readonly<Record<string, (path: string) => void>> = {
+  'loose objects': () => {},
+  'one pack': (path) => gitOutput(path, ['repack', '-adq', '--depth=50', '--window=50']),
+  'a pack whose deltas name their bases': (path) =>
+    gitOutput(path, ['-c', 'repack.useDeltaBaseOffset=false', 'repack', '-adq']),
+  'packs and loose objects': (path) => {
+    gitOutput(path, ['repack', '-dq']);
+    gitOutput(path, ['hash-object', '-w', '--stdin'], 'later');
+    gitOutput(path, ['repack', '-dq']);
+    gitOutput(path, ['hash-object', '-w', '--stdin'], 'latest');
+  },
+  'several packs and a multi-pack-index': (path) => {
+    gitOutput(path, ['repack', '-dq']);
+    gitOutput(path, ['commit-tree', '-m', 'more', 'refs/heads/main^{tree}']);
+    gitOutput(path, ['repack', '-dq']);
+    gitOutput(path, ['multi-pack-index', 'write']);
+  },
+  'an index with offsets of 64 bits': (path) => {
+    gitOutput(path, ['repack', '-adq']);
+    for (const name of readdirSync(join(path, 'objects/pack'))) {
+      if (!name.endsWith('.pack')) continue;
+      const pack = join(path, 'objects/pack', name);
+      rmSync(pack.replace(/\.pack$/, '.idx'), { force: true });
+      gitOutput(path, ['index-pack', '--index-version=2,0x40', pack]);
+    }
+  },
+};
+
+for (const objectFormat of ['sha1', 'sha256'] as const) {
+  for (const [name, arrange] of Object.entries(LAYOUTS)) {
+    test(`every object is what git reads: ${name}, ${objectFormat}`, () => {
+      const path = makeRepository(objectFormat);
+      arrange(path);
+
+      assert.ok(compareAll(path) > 60);
+    });
+  }
+}
+
+test('names with types and paths lead where git finds an object', () => {
+  const path = makeRepository();
+  const repository = git.open(path);
+  const databases = new ObjectDatabases();
+  const [file = ''] = gitOutput(path, ['ls-tree', '-r', '--name-only', 'refs/heads/main']).split('\n');
+  const oidOf = (name: string): string => gitOutput(path, ['rev-parse', name]);
+  const [main, tag, tree, blob] = [
+    'refs/heads/main',
+    'v2',
+    'refs/heads/main^{tree}',
+    `refs/heads/main:${file}`,
+  ].map(oidOf);
+  const paths = [
+    '',
+    file,
+    `${file}/x`,
+    'a',
+    'b',
+    'd',
+    'd/x',
+    'd/e/z',
+    'd/e',
+    'name with space',
+    'a/x',
+    'nope',
+    'd/nope',
+    'd/',
+    '/a',
+    'd//x',
+    'd/../a',
+  ];
+  const revisions = [main, tag, tree, blob].flatMap((oid) => [
+    `${oid}`,
+    ...['commit', 'tree', 'blob', 'tag'].map((type) => `${oid}^{${type}}`),
+    ...paths.map((below) => `${oid}:${below}`),
+  ]);
+
+  const answered = revisions.filter((revision) => {
+    const line = gitOutput(path, ['cat-file', '--batch-check'], `${revision}\n`);
+    const [oid = '', type, size] = line.split(' ');
+    const expected = isOid(oid) && type !== 'missing' ? { oid, type, size: Number(size) } : undefined;
+    try {
+      const found = databases.find(repository, Buffer.from(revision), true);
+      const { data, ...info } = found ?? {};
+      assert.deepEqual(found && info, expected, revision);
+      assert.equal(data?.length, expected?.size);
+    } catch (error) {
+      if (!(error instanceof FallBackToGit)) throw error;
+      // git can tell more of names without an object, and of strange paths.
+      assert.ok(
+        expected === undefined || /:.*(?:\/$|\/\/|\.)/.test(revision),
+        `${revision}: ${error.message}`,
+      );
+      return false;
+    }
+    return true;
+  });
+
+  assert.ok(answered.length > 40, `${answered.length} of ${revisions.length}`);
+  databases.close();
+});
+
+test('objects of alternates, and of their alternates, are found', () => {
+  const pool = makeRepository('sha1', 3);
+  gitOutput(pool, ['repack', '-adq']);
+  const [first, second] = [join(root, `${made++}.git`), join(root, `${made++}.git`)] as const;
+  for (const [path, alternate] of [
+    [first, join(pool, 'objects')],
+    [second, '../../' + first.slice(root.length + 1) + '/objects'],
+  ] as const) {
+    initRepository(path);
+    mkdirSync(join(path, 'objects/info'), { recursive: true });
+    writeFileSync(join(path, 'objects/info/alternates'), `# comment\n\n${alternate}\n`);
+    gitOutput(path, ['hash-object', '-w', '--stdin'], `own ${path}`);
+  }
+
+  assert.ok(allObjects(second).length > allObjects(pool).length);
+  compareAll(second);
+});
+
+test('a repack, a prune and another repository at the path are noticed', async () => {
+  const path = makeRepository();
+  const repository = git.open(path);
+  const databases = new ObjectDatabases();
+  const find = (oid: string) => databases.find(repository, Buffer.from(oid), true);
+  const nextTurn = () => new Promise(setImmediate);
+  const lost = gitOutput(path, ['hash-object', '-w', '--stdin'], 'unreachable\n');
+  const main = gitOutput(path, ['rev-parse', 'refs/heads/main']);
+  gitOutput(path, ['repack', '-dq']);
+  assert.equal(find(main)?.type, 'commit');
+  assert.equal(find(lost)?.type, 'blob');
+
+  for (const turn of [1, 2, 3]) {
+    await nextTurn();
+    const added = gitOutput(path, [
+      'commit-tree',
+      '-m',
+      `turn ${turn}`,
+      '-p',
+      'refs/heads/main',
+      'refs/heads/main^{tree}',
+    ]);
+    gitOutput(path, ['update-ref', 'refs/heads/main', added]);
+    gitOutput(path, ['repack', '-adq']);
+    await nextTurn();
+    assert.equal(find(added)?.type, 'commit');
+    assert.equal(find(main)?.type, 'commit');
+  }
+
+  gitOutput(path, ['gc', '--prune=now', '--quiet']);
+  await nextTurn();
+  assert.throws(() => find(lost), FallBackToGit);
+  rmSync(path, { recursive: true });
+  initRepository(path);
+  await nextTurn();
+  assert.throws(() => find(main), FallBackToGit);
+  databases.close();
+});
+
+test('a damaged file gives the object that git reads, or leaves it to git', () => {
+  const path = makeRepository('sha1', 11);
+  gitOutput(path, ['repack', '-adfq']);
+  const objects = allObjects(path).filter(({ size }) => size < 5_000);
+  const contents = new Map(objects.map(({ oid, type }) => [oid, rawOutput(path, ['cat-file', type, oid])]));
+  const repository = git.open(path);
+  let found = 0;
+  let refused = 0;
+  for (const ending of ['.pack', '.idx']) {
+    const name = readdirSync(join(path, 'objects/pack')).find((entry) => entry.endsWith(ending));
+    const file = join(path, 'objects/pack', name ?? '');
+    const whole = readFileSync(file);
+    chmodSync(file, 0o644);
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.nat(whole.length - 1).map((length) => whole.subarray(0, length)),
+          fc.tuple(fc.nat(whole.length - 1), fc.integer({ min: 1, max: 255 })).map(([at, change]) => {
+            const copy = Buffer.from(whole);
+            copy.writeUInt8((copy[at] ?? 0) ^ change, at);
+            return copy;
+          }),
+        ),
+        (bytes) => {
+          writeFileSync(file, bytes);
+          const databases = new ObjectDatabases();
+          for (const { oid, type } of objects) {
+            try {
+              const object = databases.find(repository, Buffer.from(oid), true);
+              found++;
+              if (contents.get(oid)?.equals(object?.data ?? Buffer.alloc(0))) continue;
+              // Only an index that names another object's place has no checksum of it.
+              assert.deepEqual(object?.data, rawOutput(path, ['cat-file', object?.type ?? type, oid]));
+            } catch (error) {
+              if (!(error instanceof FallBackToGit)) throw error;
+              refused++;
+            }
+          }
+          databases.close();
+        },
+      ),
+      { numRuns: 60 },
+    );
+    writeFileSync(file, whole);
+  }
+  assert.ok(found > 0 && refused > 0, `${found} found, ${refused} refused`);
+});
+
+test('a damaged loose object is left to git, wherever the damage is', () => {
+  const path = join(root, `${made++}.git`);
+  initRepository(path);
+  const oid = gitOutput(path, ['hash-object', '-w', '--stdin'], `${'text '.repeat(50)}\n`);
+  const file = join(path, 'objects', oid.slice(0, 2), oid.slice(2));
+  const whole = readFileSync(file);
+  const contents = rawOutput(path, ['cat-file', 'blob', oid]);
+  chmodSync(file, 0o644);
+  const repository = git.open(path);
+  const read = (): Buffer | undefined => new ObjectDatabases().find(repository, Buffer.from(oid), true)?.data;
+  for (let at = 0; at < whole.length; at++) {
+    const copy = Buffer.from(whole);
+    copy.writeUInt8((copy[at] ?? 0) ^ 0x55, at);
+    for (const bytes of [copy, whole.subarray(0, at)]) {
+      writeFileSync(file, bytes);
+      try {
+        assert.deepEqual(read(), contents);
+      } catch (error) {
+        assert.ok(error instanceof FallBackToGit, String(error));
+      }
+    }
+  }
+  writeFileSync(file, whole);
+  appendFileSync(file, 'more');
+  assert.throws(read, FallBackToGit);
+  writeFileSync(file, whole);
+  assert.deepEqual(read(), contents);
+});
+
+test('files of a repository that nobody reads are closed', () => {
+  const path = makeRepository();
+  gitOutput(path, ['repack', '-adq']);
+  const databases = new ObjectDatabases();
+  const before = readdirSync('/proc/self/fd').length;
+  databases.find(git.open(path), Buffer.from(gitOutput(path, ['rev-parse', 'refs/heads/main'])), true);
+  assert.equal(readdirSync('/proc/self/fd').length, before + 2);
+
+  databases.forget(git.open(path));
+
+  assert.equal(readdirSync('/proc/self/fd').length, before);
+  databases.close();
+});
+
+test('an id of another length is left to git', () => {
+  const path = makeRepository();
+  const oid = trustedOid('a'.repeat(64));
+  assert.throws(() => new ObjectDatabases().find(git.open(path), Buffer.from(oid), true), FallBackToGit);
+});
+
+for (const [name, file, text] of [
+  ['HEAD is no reference', 'HEAD', 'garbage\n'],
+  ['config cannot be parsed', 'config', '[core\n'],
+  ['the version is unknown', 'config', '[core]\n\trepositoryformatversion = 9\n'],
+  ['an extension is unknown', 'config', '[core]\n\trepositoryformatversion = 1\n[extensions]\n\tother = x\n'],
+] as const) {
+  test(`a repository that git refuses is left to git: ${name}`, () => {
+    const path = makeRepository();
+    const repository = git.open(path);
+    const revision = Buffer.from(gitOutput(path, ['rev-parse', 'refs/heads/main']));
+    const databases = new ObjectDatabases();
+    assert.equal(databases.find(repository, revision, true)?.type, 'commit');
+    writeFileSync(join(path, file), text);
+
+    assert.throws(() => rawOutput(path, ['cat-file', '-t', revision.toString()]));
+    const other = new ObjectDatabases();
+    assert.throws(() => other.find(repository, revision, true), FallBackToGit);
+    other.close();
+    databases.close();
+  });
+}

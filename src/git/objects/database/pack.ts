@@ -1,0 +1,163 @@
+import { FallBackToGit } from '#git/in-process';
+import type { ObjectType } from '../object-info.ts';
+import { applyDelta, resultSizeOf } from './apply-delta.ts';
+import type { DeltaBases, PackedObject } from './delta-bases.ts';
+import { ImmutableFile } from './immutable-file.ts';
+import { inflateExactly, inflateHead } from './inflate.ts';
+import { LIMITS } from './limits.ts';
+import { MAX_HEADER_BYTES, type PackEntry, parsePackEntry } from './pack-entry.ts';
+import { PackIndex } from './pack-index.ts';
+import type { PageCache } from './page-cache.ts';
+
+/** Caches that all packs share. */
+export interface PackCaches {
+  readonly pages: PageCache;
+  readonly bases: DeltaBases;
+}
+
+const HEADER_BYTES = 12;
+const VERSIONS = [2, 3];
+/** First read of an entry: most commits are whole then. */
+const FIRST_READ_BYTES = 4096;
+/** Compressed bytes from which the sizes at the beginning of a delta can be inflated. */
+const DELTA_HEAD_BYTES = 128;
+
+/**
+ * Bytes of the entry that is being read. One for all packs, because nothing waits between reading
+ * and inflating.
+ */
+const scratch = Buffer.allocUnsafeSlow(LIMITS.objectBytes + LIMITS.objectBytes / 8 + FIRST_READ_BYTES);
+
+interface EntryAt {
+  readonly entry: PackEntry;
+  readonly offset: number;
+}
+
+/** A pack with its index. Both files are open until {@link close}. */
+export class Pack {
+  readonly #index: PackIndex;
+  readonly #file: ImmutableFile;
+  readonly #bases: DeltaBases;
+  readonly #oidBytes: number;
+
+  /**
+   * Opens the files of a pack.
+   *
+   * @param stem Path without `.pack` and `.idx`.
+   * @throws {FallBackToGit} for an index that cannot be read in process; the system's error.
+   */
+  constructor(stem: string, { pages, bases }: PackCaches, oidBytes: number) {
+    this.#bases = bases;
+    this.#oidBytes = oidBytes;
+    this.#index = new PackIndex(`${stem}.idx`, pages, oidBytes);
+    try {
+      this.#file = new ImmutableFile(`${stem}.pack`);
+    } catch (error) {
+      this.#index.close();
+      throw error;
+    }
+    if (this.#isOf(this.#index)) return;
+    this.close();
+    throw new FallBackToGit('a pack is not that of its index');
+  }
+
+  /** Reports whether the file is a pack, and the one for which the index was made, as git does. */
+  #isOf({ count, packChecksum }: PackIndex): boolean {
+    const header = Buffer.alloc(HEADER_BYTES);
+    const trailer = Buffer.alloc(packChecksum.length);
+    return (
+      this.#file.size >= header.length + trailer.length &&
+      this.#file.read(header, 0) === header.length &&
+      header.toString('latin1', 0, 4) === 'PACK' &&
+      VERSIONS.includes(header.readUInt32BE(4)) &&
+      header.readUInt32BE(8) === count &&
+      this.#file.read(trailer, this.#file.size - trailer.length) === trailer.length &&
+      trailer.equals(packChecksum)
+    );
+  }
+
+  /** Returns the position of an object, by its binary id. @throws {FallBackToGit} */
+  offsetOf(name: Buffer): number | undefined {
+    return this.#index.offsetOf(name);
+  }
+
+  /** Returns type and size of the object at a position. @throws {FallBackToGit} */
+  infoAt(offset: number): { readonly type: ObjectType; readonly size: number } {
+    const first = this.#entryAt(offset);
+    const { entry } = first;
+    if (entry.kind === 'object') return { type: entry.type, size: entry.size };
+    const start = this.#read(offset + entry.headerBytes, DELTA_HEAD_BYTES);
+    const size = resultSizeOf(inflateHead(start));
+    let current: EntryAt = first;
+    for (let step = 0; step <= LIMITS.deltas; step++) {
+      if (current.entry.kind === 'object') return { type: current.entry.type, size };
+      current = this.#entryAt(this.#baseOf(current));
+    }
+    throw new FallBackToGit('an object has too many deltas');
+  }
+
+  /**
+   * Reads the object at a position. Its contents are shared and must not be changed.
+   *
+   * @throws {FallBackToGit} also beyond {@link LIMITS}.
+   */
+  objectAt(offset: number): PackedObject {
+    const deltas: { readonly delta: Buffer; readonly offset: number }[] = [];
+    let work = 0;
+    let at = offset;
+    let object = this.#bases.get(this.#file, at);
+    while (object === undefined) {
+      const current = this.#entryAt(at);
+      const data = this.#inflate(current);
+      work += data.length;
+      if (current.entry.kind === 'object') object = { type: current.entry.type, data };
+      else {
+        deltas.push({ delta: data, offset: at });
+        if (deltas.length > LIMITS.deltas) throw new FallBackToGit('an object has too many deltas');
+        at = this.#baseOf(current);
+        object = this.#bases.get(this.#file, at);
+      }
+    }
+    for (const { delta, offset: madeAt } of deltas.reverse()) {
+      this.#bases.add(this.#file, at, object);
+      object = { type: object.type, data: applyDelta(object.data, delta, LIMITS.objectBytes) };
+      work += object.data.length;
+      if (work > LIMITS.workBytes) throw new FallBackToGit('an object takes too much work');
+      at = madeAt;
+    }
+    return object;
+  }
+
+  close(): void {
+    this.#index.close();
+    this.#file.close();
+  }
+
+  #entryAt(offset: number): EntryAt {
+    const bytes = this.#read(offset, FIRST_READ_BYTES);
+    return { entry: parsePackEntry(bytes, this.#oidBytes), offset };
+  }
+
+  #baseOf({ entry, offset }: EntryAt): number {
+    if (entry.kind === 'offset-delta' && entry.distance < offset) return offset - entry.distance;
+    const base = entry.kind === 'name-delta' ? this.offsetOf(entry.base) : undefined;
+    if (base === undefined) throw new FallBackToGit('the base of a delta is not in its pack');
+    return base;
+  }
+
+  #inflate({ entry: { size, headerBytes }, offset }: EntryAt): Buffer {
+    if (size > LIMITS.objectBytes) throw new FallBackToGit('an object is too large');
+    // zlib adds at most some bytes per block to data that it cannot compress.
+    const length = headerBytes + size + (size >>> 3) + MAX_HEADER_BYTES;
+    return inflateExactly(this.#read(offset, length).subarray(headerBytes), size);
+  }
+
+  /** Reads into the shared buffer, up to the end of the objects. */
+  #read(offset: number, length: number): Buffer {
+    const end = Math.min(offset + length, this.#file.size - this.#oidBytes);
+    if (offset < 0 || end <= offset) throw new FallBackToGit('an object is not in its pack');
+    const bytes = scratch.subarray(0, end - offset);
+    if (this.#file.read(bytes, offset) < bytes.length) throw new FallBackToGit('a pack ends early');
+    return bytes;
+  }
+}

@@ -1,0 +1,60 @@
+import { BoundedMap } from '#base/bounded-map';
+import { FallBackToGit } from '#git/in-process';
+import type { ImmutableFile } from './immutable-file.ts';
+
+/** Bytes of a page: the whole index of a pack of 500 objects. */
+const PAGE_BYTES = 16 * 1024;
+/** Limit of all pages together. */
+const MAX_BYTES = 16 * 1024 * 1024;
+/** Pages of a file: with these, the largest one has 512 GiB. */
+const MAX_PAGES = 2 ** 25;
+
+/** Pages of pack indexes, shared by all repositories. */
+export class PageCache {
+  readonly #pages = new BoundedMap<number, Buffer>({
+    maxEntries: MAX_BYTES / PAGE_BYTES,
+    maxWeight: MAX_BYTES,
+    weigh: (page) => page.length,
+  });
+
+  /**
+   * Returns the bytes of a file from a position, as a view that must not be changed.
+   *
+   * @throws {FallBackToGit} when the file ends before.
+   */
+  bytes(file: ImmutableFile, position: number, length: number): Buffer {
+    const page = this.#page(file, Math.floor(position / PAGE_BYTES));
+    const start = position % PAGE_BYTES;
+    const end = start + length;
+    if (end <= page.length) return page.subarray(start, end);
+    if (page.length < PAGE_BYTES) throw new FallBackToGit('a pack index ends early');
+    const head = page.subarray(start);
+    return Buffer.concat([head, this.bytes(file, position + head.length, length - head.length)]);
+  }
+
+  /** Compares bytes of a file with others, like `Buffer.compare`. @throws as {@link bytes}. */
+  compare(file: ImmutableFile, position: number, other: Buffer): number {
+    return this.bytes(file, position, other.length).compare(other);
+  }
+
+  /** Reads a number of 32 bits. @throws as {@link bytes}. */
+  uint32(file: ImmutableFile, position: number): number {
+    return this.bytes(file, position, 4).readUInt32BE();
+  }
+
+  clear(): void {
+    this.#pages.clear();
+  }
+
+  #page(file: ImmutableFile, number: number): Buffer {
+    const key = file.id * MAX_PAGES + number;
+    const known = this.#pages.get(key);
+    if (known !== undefined) return known;
+    const start = number * PAGE_BYTES;
+    if (start >= file.size) throw new FallBackToGit('a pack index ends early');
+    const page = Buffer.allocUnsafeSlow(Math.min(PAGE_BYTES, file.size - start));
+    if (file.read(page, start) < page.length) throw new FallBackToGit('a pack index ends early');
+    this.#pages.set(key, page);
+    return page;
+  }
+}
