@@ -10,12 +10,26 @@ import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { servedRepositories } from '#testkit/served-repositories';
 import { type StartGitalyOptions, startGitaly as startNode, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
+import { createDatabase } from './contract-database.ts';
 import { mirror } from './mirror.ts';
 import { ReplicationWatch } from './replication-watch.ts';
+import { TrackedRepositories } from './tracked-repositories.ts';
 
 export type { StartGitalyOptions, TestGitaly } from '#testkit/start-gitaly';
 
 const NODES = 3;
+/** `host user` of a PostgreSQL for the state of the clusters. Without it the state is in memory. */
+const { CONTRACT_DATABASE: SERVER = '' } = process.env;
+const IN_MEMORY = {
+  memory_queue_enabled: true,
+  i_understand_my_election_strategy_is_unsupported_and_will_be_removed_without_warning: true,
+  // No node fails in these tests: one that is slow on a busy machine stays healthy.
+  failover: { election_strategy: 'local', bootstrap_interval: '1ms', monitor_interval: '24h' },
+};
+const IN_DATABASE = {
+  reconciliation: { scheduling_interval: '0s' },
+  background_verification: { verification_interval: '0s' },
+};
 const STARTS = 20;
 /** When the primary has failed, the other nodes come to their end so soon after the call's. */
 const QUIET_MS = 1000;
@@ -28,10 +42,11 @@ const OWN = new Set(['+gitaly', '.gitaly-metadata']);
 
 /**
  * Takes the place of the testkit's `startGitaly` for the tests of a single server: three Gitalys
- * behind a Praefect, which keeps its state in memory. Each storage is a virtual storage.
+ * behind a Praefect. Each storage is a virtual storage.
  *
- * These tests work on the files of the first node. Before each call the other nodes get the same
- * files, and a call ends when its replication jobs are done.
+ * These tests work on the files of the first node, and a call ends when its replication jobs are
+ * done. With the state in memory, the other nodes get the same files before each call. With a
+ * database, see {@link TrackedRepositories}.
  */
 export async function startGitaly(options: StartGitalyOptions = {}): Promise<TestGitaly> {
   await using building = new AsyncDisposableStack();
@@ -52,33 +67,36 @@ export async function startGitaly(options: StartGitalyOptions = {}): Promise<Tes
   }
   const directories = [...storages, 'custom_hooks'];
   const watch = new ReplicationWatch();
+  const state = SERVER === '' ? undefined : building.use(await createDatabase(SERVER));
+  const { config } = praefectConfigFrom({
+    socket_path: join(sockets, 'praefect.socket'),
+    ...(state === undefined ? IN_MEMORY : { ...IN_DATABASE, database: state.config }),
+    ...(options.token !== undefined && { auth: { token: options.token } }),
+    virtual_storage: storages.map((name) => ({
+      name,
+      node: nodes.map(({ address }, index) => ({
+        storage: nameOn(index + 1, name),
+        address,
+        ...(options.token !== undefined && { token: options.token }),
+      })),
+    })),
+  });
+  const files: Files =
+    state === undefined
+      ? {
+          beforeCall: async () => makeEqual(nodes, directories),
+          afterCall: async () => {},
+        }
+      : building.use(await TrackedRepositories.start(state.database, config, nodes));
   const praefect = building.use(
-    await startHealthy(watch, {
-      config: praefectConfigFrom({
-        socket_path: join(sockets, 'praefect.socket'),
-        memory_queue_enabled: true,
-        i_understand_my_election_strategy_is_unsupported_and_will_be_removed_without_warning: true,
-        // No node fails in these tests: one that is slow on a busy machine stays healthy.
-        failover: { election_strategy: 'local', bootstrap_interval: '1ms', monitor_interval: '24h' },
-        ...(options.token !== undefined && { auth: { token: options.token } }),
-        virtual_storage: storages.map((name) => ({
-          name,
-          node: nodes.map(({ address }, index) => ({
-            storage: nameOn(index + 1, name),
-            address,
-            ...(options.token !== undefined && { token: options.token }),
-          })),
-        })),
-      }).config,
-      faults: mirroring(nodes, directories, watch),
-    }),
+    await startHealthy(watch, { config, faults: betweenCalls(nodes, directories, { files, watch }) }),
   );
   const [address = ''] = praefect.addresses;
   const connection = building.use(
     await dial(address, { ...(options.token !== undefined && { token: options.token }), ...options.dial }),
   );
   // The last call may be followed by a test's own clean-up.
-  building.defer(() => makeEqual(nodes, directories));
+  if (state === undefined) building.defer(() => makeEqual(nodes, directories));
   const resources = building.move();
   let closed: Promise<void> | undefined;
   const close = (): Promise<void> => {
@@ -148,21 +166,29 @@ function optionsOfNode(
   };
 }
 
+/** Work on the nodes' files while no call runs. */
+interface Files {
+  beforeCall(): Promise<void>;
+  afterCall(): Promise<void>;
+}
+
 /**
- * Gives all nodes the files of the first before a call, when no other runs. A call of a test ends
- * after those that nodes have made for it, and when nodes that were told to stop have tidied up.
+ * Prepares the nodes before a call, when no other runs. A call of a test ends after those that
+ * nodes have made for it, and when nodes that were told to stop have tidied up.
  */
-function mirroring(
+function betweenCalls(
   nodes: readonly TestGitaly[],
   directories: readonly string[],
-  watch: ReplicationWatch,
+  { files, watch }: { readonly files: Files; readonly watch: ReplicationWatch },
 ): FaultInjector {
   const running = new Set<number>();
   let started = 0;
-  const interceptor: ServerInterceptor = () => {
-    if (running.size === 0) makeEqual(nodes, directories);
+  let prepared = Promise.resolve();
+  const interceptor: ServerInterceptor = async () => {
     const number = ++started;
+    if (running.size === 0) prepared = prepared.catch(() => {}).then(() => files.beforeCall());
     running.add(number);
+    await prepared;
     const isQuiet = (): boolean =>
       [...running].every((other) => other <= number) &&
       nodes.every(({ directory }) =>
@@ -174,6 +200,7 @@ function mirroring(
           await watch.settled();
           // A test's own later call may run on.
           await until(isQuiet, 'no later call runs', QUIET_MS).catch(() => {});
+          if (running.size === 1) await files.afterCall();
         } finally {
           running.delete(number);
         }
