@@ -96,6 +96,7 @@ const FLOODS: readonly Flood[] = [
   {
     name: 'window updates up to the overflow',
     isCut: true,
+    start: () => frame(FRAME.headers, END_HEADERS, 1, CALL),
     times: 5,
     frame: () => frame(FRAME.windowUpdate, 0, 0, uint32(0x7fff_ffff)),
   },

@@ -15,12 +15,15 @@ export const END_STREAM = 1;
 export const END_HEADERS = 4;
 
 /**
- * Returns the beginning of a client's data: the preface and settings, here as `id, value` pairs.
+ * Returns the beginning of a client's data: the preface, settings, here as `id, value` pairs, and
+ * the acknowledgement of the server's settings.
  */
 export function preface(...settings: (readonly [id: number, value: number])[]): Buffer {
+  const acknowledged = 1;
   return Buffer.concat([
     Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
     frame(FRAME.settings, 0, 0, settingsPayload(settings)),
+    frame(FRAME.settings, acknowledged, 0),
   ]);
 }
 

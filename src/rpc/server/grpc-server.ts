@@ -15,6 +15,7 @@ import { ReadingTurns, TurnReader } from './connection/reading-turns.ts';
 import { DEFAULT_KEEPALIVE, type KeepalivePolicy, ServerConnection } from './connection/server-connection.ts';
 import { errorHeaders } from './error-headers.ts';
 import type { Peer, ServedService } from './handler.ts';
+import { refusalOf } from './refusal.ts';
 import { ConnectionRequestLimits, RequestLimits } from './request-limits.ts';
 import { type RawMethod, type Route, rawRoute, routesOf } from './route.ts';
 import type { ServerInterceptor } from './server-call.ts';
@@ -39,7 +40,6 @@ export interface GrpcServerOptions {
 
 /** Time for which a hard stop waits for handlers to notice the abort. */
 const ABORT_GRACE_MS = 5000;
-const CONTENT_TYPE = /^application\/grpc(?:[+;]|$)/;
 const ROUTE_PATH = /^\/(?<service>[^/]+)\/(?<method>[^/]+)$/;
 
 /** Serves gRPC on accepted connections. */
@@ -166,7 +166,7 @@ export class GrpcServer {
   ): void {
     const timeout = single(headers[GRPC_TIMEOUT]);
     const timeoutMs = timeout === undefined ? undefined : (parseGrpcTimeout(timeout) ?? Number.NaN);
-    const refusal = refusalOf(headers, timeoutMs);
+    const refusal = refusalOf(headers, rawHeaders, timeoutMs);
     if (refusal !== undefined) {
       refuse(stream, refusal.error, refusal.httpStatus);
       return;
@@ -219,32 +219,6 @@ interface Accepting {
   readonly connection: ServerConnection;
   readonly peer: Peer;
   readonly limits: ConnectionRequestLimits;
-}
-
-interface Refusal {
-  readonly httpStatus: number;
-  readonly error: GitalyError;
-}
-
-/** Returns the error of a request that is not valid gRPC. Codes and texts are grpc-go's. */
-function refusalOf(headers: IncomingHttpHeaders, timeoutMs: number | undefined): Refusal | undefined {
-  const type = headers['content-type'] ?? '';
-  if (!CONTENT_TYPE.test(type)) {
-    return {
-      httpStatus: 415,
-      error: new GitalyError('INVALID_ARGUMENT', `invalid gRPC request content-type ${JSON.stringify(type)}`),
-    };
-  }
-  const method = headers[':method'] ?? '';
-  if (method !== 'POST') {
-    const text = `Received a HEADERS frame with :method ${JSON.stringify(method)} which should be POST`;
-    return { httpStatus: 405, error: new GitalyError('INTERNAL', text) };
-  }
-  if (Number.isNaN(timeoutMs)) {
-    const text = `malformed grpc-timeout: ${JSON.stringify(headers[GRPC_TIMEOUT])}`;
-    return { httpStatus: 400, error: new GitalyError('INTERNAL', text) };
-  }
-  return undefined;
 }
 
 function refuse(stream: ServerHttp2Stream, error: GitalyError, httpStatus = 200): void {

@@ -1,5 +1,5 @@
 import { Duplex } from 'node:stream';
-import { findAuthority, replaceAuthority } from './find-authority.ts';
+import { findAuthority, kindOfAuthority, replaceAuthority } from './find-authority.ts';
 import { FRAME_TYPE, FrameScanner, headerBlock } from './frame-scanner.ts';
 
 type Done = (error?: Error | null) => void;
@@ -8,8 +8,9 @@ const PREFACE_BYTES = 24;
 
 /**
  * A connection of which `node:http2` reads requests with any `:authority`. nghttp2 resets a request
- * whose authority is no host name; grpc-go up to 1.48 sends the path of the Unix socket in it. The
- * value is used nowhere, so each one is replaced by a host name before the bytes are parsed.
+ * whose authority has other characters than a host and a port; grpc-go up to 1.48 sends the path of
+ * the Unix socket in it. The value is used nowhere, so each such one is replaced by a host name
+ * before the bytes are parsed.
  *
  * Bytes pass through JavaScript in both directions, at almost twice the cost of a socket that
  * `node:http2` reads itself.
@@ -72,7 +73,8 @@ export class AuthorityRewriter extends Duplex {
         if (frame.type !== FRAME_TYPE.headers) return frame.bytes;
         const block = headerBlock(frame);
         const authority = findAuthority(block);
-        if (authority !== undefined) replaceAuthority(block, authority);
+        if (authority !== undefined && kindOfAuthority(block, authority) === 'to-replace')
+          replaceAuthority(block, authority);
         return frame.bytes;
       });
     } catch {

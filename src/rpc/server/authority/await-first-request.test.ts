@@ -163,10 +163,10 @@ test('a ping before the first request is answered, and its answer is no ping', a
 
 for (const [name, one, most] of [
   ['1000 pings', frame(6, 0, Buffer.alloc(8)), 1000],
-  ['256 KiB', frame(0, 0, Buffer.alloc(1024 - 9)), 256],
+  ['256 KiB', frame(0xbb, 0, Buffer.alloc(1023 - 9)), 256],
 ] as const) {
   test(`a client that sends more than ${name} before a request is left to node:http2`, async () => {
-    const { client, connection, result, state } = begin([PREFACE]);
+    const { client, connection, result, state } = begin([PREFACE, SETTINGS]);
     client.resume();
     client.write(Buffer.concat(Array.from({ length: most }, () => one)));
     await settle();
@@ -177,6 +177,34 @@ for (const [name, one, most] of [
     assert.equal(await result, connection);
   });
 }
+
+for (const [name, sent] of [
+  ['a window before the settings', frame(8, 0, Buffer.of(0, 0, 0, 1))],
+  ['data before a request', Buffer.concat([SETTINGS, frame(0, 0, Buffer.alloc(1))])],
+] as const) {
+  test(`${name} is left to node:http2, which ends the connection`, async () => {
+    const { connection, result } = begin([PREFACE, sent]);
+
+    assert.equal(await result, connection);
+  });
+}
+
+test('what all clients send before their requests has a limit', async () => {
+  const arrivals = new Arrivals();
+  const [near, far] = duplexPair();
+  far.write(Buffer.concat([PREFACE, SETTINGS]));
+  far.resume();
+  const signal = new AbortController().signal;
+  const result = awaitFirstRequest(near, { signal, onHandshake: () => {}, arrivals });
+  await settle();
+  assert.equal(arrivals.keptBytes, SETTINGS.length);
+
+  arrivals.keptBytes += 64 << 20; // of others
+  far.write(frame(8, 0, Buffer.of(0, 0, 0, 1)));
+
+  assert.equal(await result, near);
+  assert.equal(arrivals.keptBytes, 64 << 20);
+});
 
 test('a preface in pieces is one, and a part of one is left to node:http2', async () => {
   const whole = begin([PREFACE.subarray(0, 12)]);

@@ -1,10 +1,10 @@
 import { getPackedSettings } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { readUpTo } from '#rpc/common/read-up-to';
-import type { Arrivals } from '../connection/arrivals.ts';
+import { Arrivals } from '../connection/arrivals.ts';
 import { SERVER_SETTINGS } from '../server-settings.ts';
 import { AuthorityRewriter } from './authority-rewriter.ts';
-import { findAuthority, isLocalhost } from './find-authority.ts';
+import { findAuthority, kindOfAuthority } from './find-authority.ts';
 import {
   ACK,
   FRAME_HEADER_BYTES,
@@ -21,6 +21,11 @@ const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
  */
 const MAX_KEPT_BYTES = 256 * 1024;
 const MAX_PINGS = 1000;
+/** Limit for all connections together. Beyond it, those that send more are passed on at once. */
+const MAX_KEPT_BYTES_OF_ALL = 64 << 20;
+
+/** Frames that are errors before the first request: data, resets, promises, continued headers. */
+const OF_REQUESTS: ReadonlySet<number> = new Set([0, 3, 5, 9]);
 
 export interface FirstRequestOptions {
   /** Ends the wait for the preface and the settings of the client, and for its acknowledgement. */
@@ -32,8 +37,8 @@ export interface FirstRequestOptions {
 }
 
 /**
- * Waits for the first request of a connection over a Unix socket, and returns what `node:http2` is
- * to read: the connection itself if the request names `localhost`, otherwise an
+ * Waits for the first request of a connection, and returns what `node:http2` is to read: the
+ * connection itself if it accepts the authority of the request, otherwise an
  * {@link AuthorityRewriter} on top. Most clients send nothing before they have our settings, so
  * these are sent here; `node:http2` sends them again, and the client's first acknowledgement is
  * dropped. All other bytes are put back.
@@ -55,7 +60,7 @@ export async function awaitFirstRequest(
     },
   });
   if (!hasPreface) return connection;
-  const client = new WaitingClient(connection);
+  using client = new WaitingClient(connection, arrivals);
   connection.write(frame(FRAME_TYPE.settings, 0, getPackedSettings(SERVER_SETTINGS)));
   const draining = new AbortController();
   using _ = arrivals?.onDrain(() => draining.abort());
@@ -79,6 +84,7 @@ export async function awaitFirstRequest(
 /** A client that has not sent a whole request yet, with the bytes that it has sent. */
 class WaitingClient {
   readonly #connection: Duplex;
+  readonly #arrivals: Arrivals;
   #scanner = new FrameScanner();
   readonly #kept: Buffer[] = [];
   #keptBytes = 0;
@@ -90,8 +96,13 @@ class WaitingClient {
   #isUnusual = false;
   #hasSettings = false;
 
-  constructor(connection: Duplex) {
+  constructor(connection: Duplex, arrivals: Arrivals = new Arrivals()) {
     this.#connection = connection;
+    this.#arrivals = arrivals;
+  }
+
+  [Symbol.dispose](): void {
+    this.#arrivals.keptBytes -= this.#keptBytes;
   }
 
   /** True if the client has sent its settings and has acknowledged ours. */
@@ -117,7 +128,8 @@ class WaitingClient {
       this.#scanner = new FrameScanner();
       this.#isUnusual = true;
     }
-    if (this.#keptBytes > MAX_KEPT_BYTES || this.#pings > MAX_PINGS) this.#isUnusual = true;
+    const isTooMuch = this.#keptBytes > MAX_KEPT_BYTES || this.#arrivals.keptBytes > MAX_KEPT_BYTES_OF_ALL;
+    if (isTooMuch || this.#pings > MAX_PINGS) this.#isUnusual = true;
   }
 
   /** Puts back what was kept and returns what is to be read instead of the connection. */
@@ -139,11 +151,12 @@ class WaitingClient {
       return;
     }
     if (type === FRAME_TYPE.settings) this.#hasSettings = true;
+    else if (!this.#hasSettings || (!this.#hasRequest && OF_REQUESTS.has(type))) this.#isUnusual = true;
     if (type === FRAME_TYPE.headers && !this.#hasRequest) {
       this.#hasRequest = true;
       const block = headerBlock(each);
       const authority = findAuthority(block);
-      this.#needsRewriter = authority !== undefined && !isLocalhost(block, authority);
+      this.#needsRewriter = authority !== undefined && kindOfAuthority(block, authority) === 'to-replace';
     }
     this.#keep(bytes);
   }
@@ -152,6 +165,7 @@ class WaitingClient {
     for (const piece of pieces) {
       this.#kept.push(piece);
       this.#keptBytes += piece.length;
+      this.#arrivals.keptBytes += piece.length;
     }
   }
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:http2';
 import { duplexPair } from 'node:stream';
 import { test } from 'node:test';
-import { findAuthority, isLocalhost, replaceAuthority } from './find-authority.ts';
+import { findAuthority, kindOfAuthority, replaceAuthority } from './find-authority.ts';
 import { FRAME_TYPE, FrameScanner, headerBlock } from './frame-scanner.ts';
 
 const PREFACE_BYTES = 24;
@@ -49,7 +49,7 @@ for (const authority of [
     const found = findAuthority(block);
 
     assert.ok(found !== undefined);
-    assert.equal(isLocalhost(block, found), /^localhost(?::\d+)?$/.test(authority));
+    assert.equal(kindOfAuthority(block, found), /[ /]/.test(authority) ? 'to-replace' : 'accepted');
     if (!found.isHuffman) assert.equal(block.toString('latin1', found.valueStart, found.valueEnd), authority);
     replaceAuthority(block, found);
     const replaced = findAuthority(block);
@@ -58,6 +58,31 @@ for (const authority of [
     assert.equal(block.length, length);
   });
 }
+
+test('an authority with a name of its own in the block is found', async () => {
+  for (const name of ['0a3a617574686f72697479', '88b83b5339ec327d7f']) {
+    const block = Buffer.from(`8300${name}022f78`, 'hex');
+    const found = findAuthority(block);
+    assert.equal(found && block.toString('latin1', found.valueStart, found.valueEnd), '/x', name);
+  }
+});
+
+test('control characters are left for the parser to refuse, tabs and bytes above 127 are not', () => {
+  for (const [value, kind] of [
+    ['\0', 'refused'],
+    ['\n', 'refused'],
+    ['a/\x7f', 'refused'],
+    ['\t', 'to-replace'],
+    ['\xff', 'to-replace'],
+    ['', 'accepted'],
+  ] as const) {
+    const bytes = Buffer.from(value, 'latin1');
+    const block = Buffer.concat([Buffer.of(1, bytes.length), bytes]);
+    const found = findAuthority(block);
+    assert.ok(found !== undefined);
+    assert.equal(kindOfAuthority(block, found), kind, JSON.stringify(value));
+  }
+});
 
 test('blocks without a literal authority, and those that make no sense, have none', () => {
   for (const hex of [

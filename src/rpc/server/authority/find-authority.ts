@@ -1,5 +1,7 @@
-/** The value of `:authority` in a block of headers. */
-export interface AuthorityLiteral {
+import { huffmanBytes } from './huffman.ts';
+
+/** A string in a block of headers. */
+export interface HeaderLiteral {
   /** Offset of the string: its length and flag, before the bytes. */
   readonly start: number;
   /** Offset of the first byte, and of the one behind the last. */
@@ -22,7 +24,7 @@ const MAX_NUMBER_SHIFT = 21;
  *
  * @returns undefined also for a block that breaks off or makes no sense.
  */
-export function findAuthority(block: Uint8Array): AuthorityLiteral | undefined {
+export function findAuthority(block: Uint8Array): HeaderLiteral | undefined {
   const reader = new BlockReader(block);
   while (!reader.isAtEnd) {
     const first = reader.peek();
@@ -35,11 +37,20 @@ export function findAuthority(block: Uint8Array): AuthorityLiteral | undefined {
       continue;
     }
     const index = reader.number(first >= 0x40 ? 6 : 4);
-    if (index === 0) reader.string();
+    const isAuthority = index === AUTHORITY_INDEX || (index === 0 && isAuthorityName(block, reader.string()));
     const value = reader.string();
-    if (index === AUTHORITY_INDEX) return value;
+    if (isAuthority) return value;
   }
   return undefined;
+}
+
+const AUTHORITY_NAME = Buffer.from(':authority');
+
+/** Reports whether a name that the block has as a literal is `:authority`. */
+function isAuthorityName(block: Uint8Array, name: HeaderLiteral | undefined): boolean {
+  if (name === undefined || name.valueEnd - name.valueStart > AUTHORITY_NAME.length) return false;
+  const bytes = block.subarray(name.valueStart, name.valueEnd);
+  return AUTHORITY_NAME.equals(name.isHuffman ? Uint8Array.from(huffmanBytes(bytes)) : bytes);
 }
 
 class BlockReader {
@@ -73,7 +84,7 @@ class BlockReader {
   }
 
   /** Skips a string. Returns undefined if the block ends in it. */
-  string(): AuthorityLiteral | undefined {
+  string(): HeaderLiteral | undefined {
     const start = this.#at;
     const isHuffman = (this.peek() & HUFFMAN_FLAG) !== 0;
     const length = this.number(7);
@@ -90,25 +101,33 @@ class BlockReader {
   }
 }
 
-const LOCALHOST = Buffer.from('localhost');
-const LOCALHOST_HUFFMAN = Buffer.from('a0e41d139d09', 'hex');
-
-/** A colon, which takes seven bits in Huffman's code; nine letters before it fill six bytes. */
-const COLON = { plain: 0x3a, huffman: 0xb8 >> 1 } as const;
-
 /**
- * Reports whether the authority is `localhost`, with or without a port, which clients of a Unix
- * socket send as a rule.
+ * The treatment of an authority by `node:http2`, or the need to replace it. nghttp2 resets requests
+ * whose authority has other characters than RFC 3986 allows there; grpc-go and Gitaly accept any
+ * without control characters.
  */
-export function isLocalhost(
+export type AuthorityKind = 'accepted' | 'to-replace' | 'refused';
+
+/** Bytes in authorities that nghttp2 accepts: those of a host, a port and percent-encoding. */
+const ACCEPTED = new Set(
+  Buffer.from("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!$%&'()*+,-.:;=[]_~"),
+);
+const TAB = 9;
+const SPACE = 0x20;
+const DELETE = 0x7f;
+
+/** Returns the kind of an authority. An empty one has no byte that could be replaced. */
+export function kindOfAuthority(
   block: Uint8Array,
-  { valueStart, valueEnd, isHuffman }: AuthorityLiteral,
-): boolean {
-  const name = isHuffman ? LOCALHOST_HUFFMAN : LOCALHOST;
+  { valueStart, valueEnd, isHuffman }: HeaderLiteral,
+): AuthorityKind {
   const value = block.subarray(valueStart, valueEnd);
-  if (!name.equals(value.subarray(0, name.length))) return false;
-  const next = value[name.length];
-  return next === undefined || (isHuffman ? next >> 1 === COLON.huffman : next === COLON.plain);
+  let kind: AuthorityKind = 'accepted';
+  for (const byte of isHuffman ? huffmanBytes(value) : value) {
+    if ((byte < SPACE && byte !== TAB) || byte === DELETE) return 'refused';
+    if (!ACCEPTED.has(byte)) kind = 'to-replace';
+  }
+  return kind;
 }
 
 const FILLER = 'x'.charCodeAt(0);
@@ -118,7 +137,7 @@ const FILLER = 'x'.charCodeAt(0);
  * in Huffman's code, so it has at most as many characters as before: the table of the reader, whose
  * entries count by their characters, keeps everything that the peer may refer to.
  */
-export function replaceAuthority(block: Uint8Array, { start, valueStart, valueEnd }: AuthorityLiteral): void {
+export function replaceAuthority(block: Uint8Array, { start, valueStart, valueEnd }: HeaderLiteral): void {
   block[start] = (block[start] ?? 0) & ~HUFFMAN_FLAG;
   block.fill(FILLER, valueStart, valueEnd);
 }

@@ -7,6 +7,8 @@ import { ARRIVAL_MS } from './connection-limits.ts';
  * processed.
  */
 export class Arrivals {
+  /** Bytes that are kept for all of them until they are passed on. */
+  keptBytes = 0;
   #pending = 0;
   readonly #listeners = new Set<() => void>();
   #isDraining = false;

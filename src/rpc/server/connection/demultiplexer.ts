@@ -25,9 +25,9 @@ export interface DemultiplexerOptions {
 
 /**
  * Determines the kind of a new connection from its first 11 bytes. A plain one is passed on
- * unchanged (a socket stays a socket, so that `node:http2` reads it natively), over a Unix socket
- * with its first request; on a multiplexed one the client's first stream replaces it. Resolves when
- * that is decided and never rejects: a connection that fails or is silent too long is destroyed.
+ * unchanged with its first request (a socket stays a socket, so that `node:http2` reads it
+ * natively); on a multiplexed one the client's first stream replaces it. Resolves when that is
+ * decided and never rejects: a connection that fails or is silent too long is destroyed.
  */
 export function demultiplex(
   connection: Duplex,
@@ -91,8 +91,8 @@ async function multiplex(
 }
 
 /**
- * Passes on a duplex that starts with the preface. The name of a Unix socket's server is none of
- * a host, and some clients send it as one.
+ * Passes on a duplex that starts with the preface. Clients may name the server by any text, such
+ * as the path of its Unix socket.
  */
 async function serve(
   duplex: Duplex,
@@ -100,8 +100,7 @@ async function serve(
   options: DemultiplexerOptions,
   handshake: FirstRequestOptions,
 ): Promise<void> {
-  const hasHostName = peer.transport === 'tcp' || peer.transport === 'tls';
-  const served = hasHostName ? duplex : await awaitFirstRequest(duplex, handshake);
+  const served = await awaitFirstRequest(duplex, handshake);
   if (served === undefined) duplex.destroy();
   else options.onGrpc(served, peer);
 }

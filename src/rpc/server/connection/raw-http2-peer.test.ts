@@ -71,6 +71,27 @@ test('requests that are not gRPC are refused as by grpc-go', async () => {
   assert.equal(get.headers[':status'], 405);
   const hurry = await ask(server.port, { 'grpc-timeout': '5 minutes' });
   assert.deepEqual([hurry.headers[':status'], hurry.headers['grpc-status']], [400, '13']);
+  const unit = 'malformed grpc-timeout: transport: timeout unit is not recognized: "5 minutes"';
+  assert.equal(hurry.headers['grpc-message'], unit);
+  for (const [timeout, problem] of [
+    ['S', 'transport: timeout string is too short: "S"'],
+    ['1234567890S', 'transport: timeout string is too long: "1234567890S"'],
+    ['-5S', 'strconv.ParseUint: parsing "-5": invalid syntax'],
+  ] as const) {
+    const { headers } = await ask(server.port, { 'grpc-timeout': timeout });
+    assert.equal(headers['grpc-message'], `malformed grpc-timeout: ${problem}`);
+  }
+});
+
+// grpc-go ends the call; here the value was read as far as it went.
+test('a binary header that is no Base64 ends the call, not the connection', async () => {
+  await using server = await listen({ services });
+
+  const { headers } = await ask(server.port, { 'x-test-bin': '!!!' });
+
+  assert.deepEqual([headers[':status'], headers['grpc-status']], [400, '13']);
+  const problem = 'illegal base64 data at input byte 0';
+  assert.equal(headers['grpc-message'], `malformed binary metadata "!!!" in header "x-test-bin": ${problem}`);
 });
 
 test('content types with a suffix or parameters are gRPC', async () => {
