@@ -54,6 +54,7 @@ export function interceptors(options: InterceptorsOptions): readonly ServerInter
     maintenance: maintenance.scheduler,
     exceptions,
     changeOfRepository: (target, sinceMs, call) => storages.changeSince(target, sinceMs, call),
+    problemOfFormat: (target) => storages.formatProblem(target),
   });
 }
 

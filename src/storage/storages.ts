@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import path from 'node:path';
 import { GitalyError, withCode } from '#base/gitaly-error';
+import { quote } from '#base/go/quote';
 import { systemErrorText } from '#base/go/system-error';
 import type { Git } from '#git/command/git';
 import type { RepositoryCaches } from '#git/repository-caches';
@@ -149,6 +150,21 @@ export class Storages {
     const storage = this.#byName.get(target.storageName);
     const path = storage && joinInside(storage.path, target.relativePath);
     return path === undefined ? undefined : this.#seen.changeSince(path, sinceMs, call);
+  }
+
+  /**
+   * Returns the reason why the object format of a repository cannot be used; `undefined` if it can,
+   * and for a repository that cannot be opened.
+   */
+  formatProblem(target: RepositoryTarget): string | undefined {
+    let repository: Repository;
+    try {
+      repository = this.open(target);
+    } catch {
+      return undefined; // that is the reason then
+    }
+    const { objectFormat, objectFormatName } = repository.format;
+    return objectFormat === undefined ? `unknown object format: ${quote(objectFormatName)}` : undefined;
   }
 
   #find(target: RepositoryTarget, options: OpenOptions): ValidRepository {

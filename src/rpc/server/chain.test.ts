@@ -49,6 +49,7 @@ async function noticed(optional: Partial<ChainOptions>): Promise<string[]> {
     },
     explain: undefined,
     changeOfRepository: () => undefined,
+    problemOfFormat: () => undefined,
     injectFaults: undefined,
     limits: {
       limits: new Map([

@@ -3,6 +3,7 @@ import { accessLog } from './interceptors/access-log.ts';
 import { type AuthenticationOptions, authenticate } from './interceptors/authentication.ts';
 import { type CacheInvalidationOptions, invalidateCaches } from './interceptors/cache-invalidation.ts';
 import { addCostTrailer } from './interceptors/cost-trailer.ts';
+import { explainFormats, type ProblemOfFormat } from './interceptors/explain-formats.ts';
 import { type ChangeOfRepository, explainMoves } from './interceptors/explain-moves.ts';
 import { type LimitConcurrencyOptions, limitConcurrency } from './interceptors/limit-concurrency.ts';
 import { type RecoverOptions, recoverExceptions } from './interceptors/recover-exceptions.ts';
@@ -33,6 +34,7 @@ export interface ChainOptions {
   readonly maintenance: MaintenanceScheduler | undefined;
   readonly exceptions: RecoverOptions;
   readonly changeOfRepository: ChangeOfRepository;
+  readonly problemOfFormat: ProblemOfFormat;
 }
 
 /**
@@ -72,6 +74,8 @@ export function interceptorChain(options: ChainOptions): readonly ServerIntercep
     invalidateCaches(options.cacheInvalidation),
     // Around all code that uses repositories, so that the others see an error like any other.
     recoverExceptions(options.exceptions),
+    // Not for a repository that has gone.
+    explainFormats(options.problemOfFormat),
     // Innermost: what a handler finds in half a repository is no mistake in its code.
     explainMoves(options.changeOfRepository),
   ];

@@ -28,16 +28,103 @@ const CALLS: Readonly<Record<string, (connection: Connection) => Promise<unknown
 for (const [name, call] of Object.entries(CALLS)) {
   test(`${name} names the unknown object format of a repository`, async () => {
     await using gitaly = await startGitaly();
-    const path = join(gitaly.storagePath(), repository.relativePath);
-    initRepository(path);
-    gitOutput(path, ['config', 'core.repositoryFormatVersion', '1']);
-    appendFileSync(join(path, 'config'), '[extensions]\n\tobjectformat = md5\n');
+    makeUnknown(gitaly.storagePath());
 
     await assert.rejects(call(gitaly.connection), {
       code: 'INTERNAL',
       message: 'detecting object hash: unknown object format: "md5"',
     });
   });
+}
+
+const revision = main;
+const name = Buffer.from('refs/heads/x');
+
+/** Recorded from Gitaly 19.0: the step that the error names, and the call. */
+const STEPS: readonly (readonly [
+  method: string,
+  step: string,
+  call: (connection: Connection) => Promise<unknown>,
+])[] = [
+  [
+    'GetBlob',
+    'create object reader: detecting object hash',
+    ({ blob }) => Array.fromAsync(blob.getBlob({ repository, oid, limit: -1n })),
+  ],
+  [
+    'ListCommits',
+    'creating object reader: detecting object hash',
+    ({ commit }) => Array.fromAsync(commit.listCommits({ repository, revisions: ['main'] })),
+  ],
+  [
+    'ListAllCommits',
+    'creating object reader: detecting object hash',
+    ({ commit }) => Array.fromAsync(commit.listAllCommits({ repository })),
+  ],
+  [
+    'LastCommitForPath',
+    'detecting object hash',
+    ({ commit }) => commit.lastCommitForPath({ repository, revision, path: Buffer.from('a') }),
+  ],
+  [
+    'CommitDiff',
+    'detecting object format',
+    ({ diff }) => Array.fromAsync(diff.commitDiff({ repository, leftCommitId: oid, rightCommitId: oid })),
+  ],
+  [
+    'FindAllBranches',
+    'creating object reader: detecting object hash',
+    ({ ref }) => Array.fromAsync(ref.findAllBranches({ repository })),
+  ],
+  [
+    'WriteRef',
+    'detecting object format',
+    ({ repository: service }) => service.writeRef({ repository, ref: name, revision: Buffer.from(oid) }),
+  ],
+  [
+    'UserDeleteBranch',
+    'detecting object format',
+    ({ operation }) => operation.userDeleteBranch({ repository, branchName: main, user }),
+  ],
+  [
+    'UserDeleteTag',
+    'detecting object format',
+    ({ operation }) => operation.userDeleteTag({ repository, tagName: main, user }),
+  ],
+  [
+    'FetchRemote',
+    'fetch remote: detecting object hash',
+    ({ repository: service }) =>
+      service.fetchRemote({ repository, remoteParams: { url: 'http://127.0.0.1:1/x.git' } }),
+  ],
+];
+
+for (const [method, step, call] of STEPS) {
+  test(`${method} names the step that needs the object format`, async () => {
+    await using gitaly = await startGitaly();
+    makeUnknown(gitaly.storagePath());
+
+    await assert.rejects(call(gitaly.connection), {
+      code: 'INTERNAL',
+      message: `${step}: unknown object format: "md5"`,
+    });
+  });
+}
+
+test('an error with a reason of its own keeps it, whatever the object format is', async () => {
+  await using gitaly = await startGitaly();
+  makeUnknown(gitaly.storagePath());
+
+  const call = gitaly.connection.commit.lastCommitForPath({ repository });
+
+  await assert.rejects(call, { code: 'INVALID_ARGUMENT', message: 'empty revision' });
+});
+
+function makeUnknown(storage: string): void {
+  const path = join(storage, repository.relativePath);
+  initRepository(path);
+  gitOutput(path, ['config', 'core.repositoryFormatVersion', '1']);
+  appendFileSync(join(path, 'config'), '[extensions]\n\tobjectformat = md5\n');
 }
 
 // Expected text: Gitaly 19.0.
