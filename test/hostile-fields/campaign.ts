@@ -81,7 +81,8 @@ export class Campaign implements AsyncDisposable {
     });
   }
 
-  static async start(): Promise<Campaign> {
+  /** @param preload a module that the server loads first. */
+  static async start({ preload }: { readonly preload?: string } = {}): Promise<Campaign> {
     const timeServer = await startTimeServer();
     let root = '';
     const web = await startWebServer(() => root);
@@ -96,6 +97,7 @@ export class Campaign implements AsyncDisposable {
       config: bucketsIn(directory),
       env: { HOME: home },
       onLog: (text) => log.add(text),
+      ...(preload !== undefined && { preload }),
     });
     const caller = await Caller.connect(gitaly.address, join(directory, 'sockets'));
     sandbox.copyTarget(SHARED);

@@ -61,3 +61,11 @@ export function hostileShapes(sample: Buffer, places: readonly number[]): Hostil
     return [{ piece, build: repeated }, ...inside];
   });
 }
+
+/**
+ * Returns shapes for one field: alone, and before, between and after other text. Expressions such
+ * as `\s+$` are slow only with text behind.
+ */
+export function fieldShapes(): HostileShape[] {
+  return hostileShapes(Buffer.from('a\n'), [0, 1, 2]);
+}

@@ -1,0 +1,63 @@
+import type { MethodInfo } from '#wire/method-info';
+import { CALL_LIMIT_MS } from '../hostile-fields/caller.ts';
+import type { Campaign } from '../hostile-fields/campaign.ts';
+import { callWith } from '../hostile-fields/plan.ts';
+import type { HostileShape } from './hostile-shapes.ts';
+
+/** A quadratic time is seconds at the largest size. */
+const SIZES = [1 << 14, 1 << 15, 1 << 16] as const;
+/** A call that takes less CPU time at the largest size grows in proportion, or does not matter. */
+const ENOUGH_MS = 400;
+/** Growth of the second step in relation to the first: 2 for a linear time, 4 for a quadratic one. */
+const MAX_STEP_GROWTH = 3;
+/** A growth that is too large is measured again, as often as this: noise goes away … */
+const ATTEMPTS = 3;
+/** … and is not as large as this. */
+const LONG_MS = 2000;
+/** A call that took as long has not ended. */
+const ENDLESS_MS = CALL_LIMIT_MS - 1000;
+
+/** Measures how the CPU time of calls grows with the text in one of their fields. */
+export class FieldGrowth {
+  readonly #campaign: Campaign;
+  #isStuck = false;
+
+  constructor(campaign: Campaign) {
+    this.#campaign = campaign;
+  }
+
+  /** True after a call that has not ended, as one that takes exponential time: nothing else does. */
+  get isStuck(): boolean {
+    return this.#isStuck;
+  }
+
+  /** Returns what is wrong with the times of a call with a text that grows in one field. */
+  async findings(method: MethodInfo, field: string, shape: HostileShape): Promise<string[]> {
+    const finding = (what: string): string[] => [
+      `${method.path} ${field} with ${JSON.stringify(shape.piece)}: ${what}`,
+    ];
+    const cpuMs = (size: number): Promise<number> => this.#cpuMs(method, field, shape.build(size));
+    if (this.#isStuck || (await cpuMs(SIZES[2])) < ENOUGH_MS) return [];
+    let timesMs: number[] = [];
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      if (this.#isStuck) return finding('does not end');
+      timesMs = [await cpuMs(SIZES[0]), await cpuMs(SIZES[1]), await cpuMs(SIZES[2])];
+      if (isLinear(timesMs)) return [];
+      if ((timesMs.at(-1) ?? 0) > LONG_MS) break;
+    }
+    return finding(`${timesMs.map(Math.round).join(', ')} ms of CPU time`);
+  }
+
+  async #cpuMs(method: MethodInfo, field: string, text: Buffer): Promise<number> {
+    if (this.#isStuck) return Number.POSITIVE_INFINITY;
+    const { sandbox } = this.#campaign;
+    const call = callWith(method, sandbox, field, text, this.#campaign.targetOf(method));
+    const outcome = await this.#campaign.measure(call);
+    this.#isStuck = outcome.tookMs > ENDLESS_MS;
+    return outcome.cpuMs;
+  }
+}
+
+function isLinear([first = 0, second = 0, third = 0]: readonly number[]): boolean {
+  return third - second < MAX_STEP_GROWTH * Math.max(second - first, ENOUGH_MS / 4);
+}
