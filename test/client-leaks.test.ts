@@ -1,3 +1,5 @@
+// Own process: it measures memory and descriptors
+
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { PassThrough } from 'node:stream';

@@ -1,3 +1,5 @@
+// Own process: it measures memory and descriptors
+
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';

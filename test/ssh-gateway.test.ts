@@ -1,3 +1,5 @@
+// Own process: it measures memory
+
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';

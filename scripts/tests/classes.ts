@@ -1,16 +1,20 @@
-/** Files that are tested together, with the options of `node --test` for them. */
+/** Files that are tested together. */
 export interface TestGroup {
   /** Globs. */
   readonly files: readonly string[];
   /** Globs of files that belong to another class. */
   readonly exclude?: readonly string[];
-  readonly options: readonly string[];
+  /** Time limit of each test. */
+  readonly timeoutMs: number;
+  /** Number of files that run at a time. */
+  readonly processes: number;
   readonly env?: Readonly<Record<string, string>>;
+  /** Runs each file in a process of its own. */
+  readonly separately?: boolean;
 }
 
-const REAL_OPTIONS = ['--test-concurrency=3', '--test-timeout=600000'];
-const SOAK = { GITALY_SOAK: '1' };
-const SOAK_OPTIONS = ['--test-concurrency=1', '--test-timeout=3600000'];
+const REAL = { processes: 3, timeoutMs: 600_000 };
+const SOAK = { processes: 1, timeoutMs: 3_600_000, env: { GITALY_SOAK: '1' }, separately: true };
 
 /** Tests of packages, images, pages and other languages: what a release consists of. */
 const RELEASE = [
@@ -20,29 +24,28 @@ const RELEASE = [
 
 const FAST: TestGroup = {
   files: ['src/{base,wire,platform,rpc}/**/*.test.ts', 'scripts/**/*.test.ts'],
-  options: ['--test-isolation=none', '--test-timeout=60000'],
+  processes: 2,
+  timeoutMs: 60_000,
 };
 
 /** The classes of tests by name. CONTRIBUTING.md describes when to run which. */
 export const CLASSES: Readonly<Record<string, readonly TestGroup[]>> = {
   fast: [FAST],
-  real: [{ files: ['src/!(base|wire|platform|rpc)/**/*.test.ts'], options: REAL_OPTIONS }],
-  whole: [{ files: ['test/**/*.test.ts'], exclude: RELEASE, options: REAL_OPTIONS }],
+  real: [{ files: ['src/!(base|wire|platform|rpc)/**/*.test.ts'], ...REAL }],
+  whole: [{ files: ['test/**/*.test.ts'], exclude: RELEASE, ...REAL }],
   test: [
     FAST,
     {
       files: ['src/!(base|wire|platform|rpc)/**/*.test.ts', 'test/**/*.test.ts'],
       exclude: RELEASE,
-      options: REAL_OPTIONS,
+      ...REAL,
     },
   ],
-  release: [{ files: RELEASE, options: REAL_OPTIONS }],
-  git: [
-    { files: ['test/golden/*.test.ts', 'src/{git,services,domain}/**/*.test.ts'], options: REAL_OPTIONS },
-  ],
-  'soak:fields': [{ files: ['test/hostile-fields/*.test.ts'], options: ['--test-concurrency=1'], env: SOAK }],
-  'soak:mix': [{ files: ['test/mixed-load.test.ts'], options: SOAK_OPTIONS, env: SOAK }],
-  'soak:time': [{ files: ['test/time-growth/*.test.ts'], options: SOAK_OPTIONS, env: SOAK }],
+  release: [{ files: RELEASE, ...REAL }],
+  git: [{ files: ['test/golden/*.test.ts', 'src/{git,services,domain}/**/*.test.ts'], ...REAL }],
+  'soak:fields': [{ files: ['test/hostile-fields/*.test.ts'], ...SOAK, timeoutMs: 86_400_000 }],
+  'soak:mix': [{ files: ['test/mixed-load.test.ts'], ...SOAK }],
+  'soak:time': [{ files: ['test/time-growth/*.test.ts'], ...SOAK }],
   'soak:load': [
     {
       files: [
@@ -56,8 +59,7 @@ export const CLASSES: Readonly<Record<string, readonly TestGroup[]>> = {
         'test/{http-gateway-faults,ssh-gateway-idle,differential}.test.ts',
         'test/{parsers,time-growth}/*.test.ts',
       ],
-      options: SOAK_OPTIONS,
-      env: SOAK,
+      ...SOAK,
     },
   ],
 };

@@ -1,4 +1,4 @@
-import type { SkippedTest } from './test-results.ts';
+import type { SkippedTest } from './file-result.ts';
 
 /**
  * The reasons for which a test may be skipped where `CI` is set: programs and rights that such a

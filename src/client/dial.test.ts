@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { createServer as createTlsServer } from 'node:tls';
 import { inspect } from 'node:util';
+import { setVariable } from '#testkit/set-variable';
 import { startGitaly } from '#testkit/start-gitaly';
 import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';
 import {
@@ -105,8 +106,7 @@ test('a certificate of SSL_CERT_FILE is trusted, an unknown one is not', async (
     });
   }
 
-  process.env.SSL_CERT_FILE = TEST_CERTIFICATE;
-  context.after(() => delete process.env.SSL_CERT_FILE);
+  setVariable(context, 'SSL_CERT_FILE', TEST_CERTIFICATE);
   await using connection = await dial(address);
   assert.equal((await connection.health.check({})).status, 1);
 });

@@ -7,6 +7,7 @@ import { connect } from 'node:tls';
 import { dialSidechannel, SidechannelRegistry } from '#client/index';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startSentry } from '#testkit/sentry-server';
+import { setVariable } from '#testkit/set-variable';
 import { startCluster } from '#testkit/start-cluster';
 import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';
 import { until } from '#testkit/until';
@@ -44,8 +45,7 @@ async function serialOf(address: string): Promise<string> {
 }
 
 test('clients with TLS are served, over plain and multiplexed connections', async (context) => {
-  process.env.SSL_CERT_FILE = TEST_CERTIFICATE;
-  context.after(() => delete process.env.SSL_CERT_FILE);
+  setVariable(context, 'SSL_CERT_FILE', TEST_CERTIFICATE);
   await using cluster = await startCluster({ nodes: 1, config: ownCertificate().config });
   const tls = cluster.server.addresses.find((address) => address.startsWith('tls://')) ?? '';
   await using connection = await dialSidechannel(tls, new SidechannelRegistry());
@@ -69,8 +69,7 @@ test('a changed certificate is used for new connections, without a restart', asy
 });
 
 test('nodes are reached over TLS, and vote there', async (context) => {
-  process.env.SSL_CERT_FILE = TEST_CERTIFICATE;
-  context.after(() => delete process.env.SSL_CERT_FILE);
+  setVariable(context, 'SSL_CERT_FILE', TEST_CERTIFICATE);
   await using cluster = await startCluster({ nodes: 2, gitaly: { tls: true } });
 
   await cluster.connection.repository.createRepository({ repository });

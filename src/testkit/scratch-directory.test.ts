@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, utimesSync }
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { makeScratchDirectory, reapScratchDirectories } from './scratch-directory.ts';
+import { setVariable } from './set-variable.ts';
 
 /** A pid above Linux's maximum. */
 const DEAD = 2 ** 22 + 1;
@@ -37,15 +38,11 @@ test('old directories of dead processes are removed, and everything else stays',
 });
 
 test('below a directory with a long name a server would have no sockets, so /tmp is used', (context) => {
-  const before = process.env.TMPDIR;
   const outer = mkdtempSync('/tmp/gitaly-');
   const long = join(outer, 'x'.repeat(40));
   mkdirSync(long);
-  context.after(() => {
-    if (before === undefined) delete process.env.TMPDIR;
-    else process.env.TMPDIR = before;
-    rmSync(outer, { recursive: true });
-  });
+  context.after(() => rmSync(outer, { recursive: true }));
+  setVariable(context, 'TMPDIR', outer);
   const placed = [outer, long].map((parent) => {
     process.env.TMPDIR = parent;
     const path = makeScratchDirectory('test');

@@ -1,14 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setVariable } from '#testkit/set-variable';
 import { findProgram } from './find-program.ts';
 
 test('without a PATH the usual directories are searched, and none with an empty one', (context) => {
-  const { PATH } = process.env;
-  context.after(() => {
-    process.env.PATH = PATH;
-  });
-
-  delete process.env.PATH;
+  setVariable(context, 'PATH', undefined);
   assert.match(findProgram('sh'), /^\/(?:usr\/)?bin\/sh$/);
 
   process.env.PATH = '';

@@ -1,3 +1,5 @@
+// Own process: it measures CPU time
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fc } from '#testkit/fast-check';

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { startInternalApi } from '#testkit/internal-api';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { pushBody, readReport, ZERO_OID } from '#testkit/repositories/push';
+import { setVariable } from '#testkit/set-variable';
 import { startGitaly } from '#testkit/start-gitaly';
 
 const repository = { storageName: 'default', relativePath: 'r.git', glRepository: 'project-1' };
@@ -13,8 +14,8 @@ const REFUSE = { '/allowed': [200, { status: false, message: 'GitLab says no' }]
 
 for (const value of ['1', 'false']) {
   const isOff = value === '1';
-  test(`GITALY_TESTING_NO_GIT_HOOKS=${value}: ${isOff ? 'a script' : 'GitLab'} decides`, async () => {
-    process.env.GITALY_TESTING_NO_GIT_HOOKS = value;
+  test(`GITALY_TESTING_NO_GIT_HOOKS=${value}: ${isOff ? 'a script' : 'GitLab'} decides`, async (context) => {
+    setVariable(context, 'GITALY_TESTING_NO_GIT_HOOKS', value);
     await using internalApi = await startInternalApi();
     internalApi.reset(REFUSE);
     await using gitaly = await startGitaly({ internalApi, customHooks: true });

@@ -1,3 +1,5 @@
+// Own process: it measures memory and CPU time
+
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';

@@ -1,3 +1,5 @@
+// Own process: it measures memory
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { alsoRelease, IdleMemory, processorShare } from './idle-memory.ts';

@@ -1,3 +1,5 @@
+// Own process: it measures memory
+
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';

@@ -1,3 +1,5 @@
+// Own process: it measures memory
+
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';

@@ -1,0 +1,40 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+const FILE = join(import.meta.dirname, '../../.cache/test-durations.json');
+/** For files that have never run: neither first nor last. */
+const UNKNOWN_MS = 5000;
+
+/** How long files of tests took when they last ran, in milliseconds. */
+export class Durations {
+  readonly #path: string;
+  readonly #known: Record<string, number>;
+
+  constructor(path = FILE) {
+    this.#path = path;
+    this.#known = read(path);
+  }
+
+  /** Returns files with the longest first, so that none of these is the last to end. */
+  longestFirst(files: readonly string[]): string[] {
+    const durationOf = (file: string): number => this.#known[file] ?? UNKNOWN_MS;
+    return files.toSorted((a, b) => durationOf(b) - durationOf(a));
+  }
+
+  add(file: string, durationMs: number): void {
+    this.#known[file] = Math.round(durationMs);
+  }
+
+  save(): void {
+    mkdirSync(dirname(this.#path), { recursive: true });
+    writeFileSync(this.#path, JSON.stringify(this.#known));
+  }
+}
+
+function read(path: string): Record<string, number> {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as Record<string, number>; // written by `save`
+  } catch {
+    return {}; // the first run, or one that was killed while it wrote
+  }
+}

@@ -1,0 +1,65 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { FileResult } from './file-result.ts';
+import { ownProcessReason } from './own-process.ts';
+import { type PrintedResult, TestProcess, type TestProcessOptions } from './test-process.ts';
+
+/** A process that has run this many files is replaced: its memory only grows. */
+const MAX_FILES_PER_PROCESS = 40;
+
+export interface RunFilesOptions extends TestProcessOptions {
+  /** Number of processes at a time. */
+  readonly processes: number;
+  /** Runs each file in a process of its own. */
+  readonly separately?: boolean;
+  /** Is called with each result, and with what the file has printed. */
+  readonly onResult: (result: FileResult, output: string) => void;
+}
+
+/**
+ * Runs files of tests in the given order, several in a process, and returns their results. A file
+ * that ends its process has failed; the next one gets another process. Once `signal` is aborted, no
+ * result is added.
+ */
+export async function runFiles(files: readonly string[], options: RunFilesOptions): Promise<FileResult[]> {
+  const queue = files.values();
+  const results: FileResult[] = [];
+  const runQueue = async (): Promise<void> => {
+    await using series = new ProcessSeries(options);
+    for (const file of queue) {
+      const { output, ...result } = await series.run(file);
+      if (options.signal.aborted) return;
+      results.push(result);
+      options.onResult(result, output);
+    }
+  };
+  await Promise.all(Array.from({ length: options.processes }, runQueue));
+  return results;
+}
+
+/** Processes with tests, one at a time. */
+class ProcessSeries implements AsyncDisposable {
+  readonly #options: RunFilesOptions;
+  #shared: TestProcess | undefined;
+
+  constructor(options: RunFilesOptions) {
+    this.#options = options;
+  }
+
+  async run(file: string): Promise<PrintedResult> {
+    const { separately = false, cwd } = this.#options;
+    if (separately || ownProcessReason(readFileSync(join(cwd, file), 'utf8')) !== undefined) {
+      await using own = new TestProcess(this.#options);
+      return await own.run(file);
+    }
+    const isUsed = this.#shared?.hasEnded || (this.#shared?.filesRun ?? 0) >= MAX_FILES_PER_PROCESS;
+    if (isUsed) await this[Symbol.asyncDispose]();
+    this.#shared ??= new TestProcess(this.#options);
+    return await this.#shared.run(file);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#shared?.[Symbol.asyncDispose]();
+    this.#shared = undefined;
+  }
+}

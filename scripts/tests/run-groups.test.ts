@@ -1,0 +1,202 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { stripVTControlCharacters } from 'node:util';
+import { Durations } from './durations.ts';
+import { type RunGroupsOptions, runGroups } from './run-groups.ts';
+
+const IMPORTS = `import { after, afterEach, before, describe, test } from 'node:test';
+  import { existsSync, writeFileSync } from 'node:fs';
+`;
+const PASSES = `test('passes', () => {});`;
+const BLOCKS = `test('blocks', () => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0));`;
+const FAILS = `test('fails', () => { throw new Error('broken'); });`;
+/** Fails when it runs for the first time. */
+const failsOnce = (name: string) =>
+  `test('fails once', () => {
+     if (existsSync('${name}.ran')) return;
+     writeFileSync('${name}.ran', '');
+     throw new Error('too early');
+   });`;
+
+/** Runs files of tests in a new directory, in one process; returns what is printed, without colors. */
+async function runTexts(
+  context: TestContext,
+  texts: Readonly<Record<string, string>>,
+  options: Partial<RunGroupsOptions & { readonly timeoutMs: number }> = {},
+) {
+  const cwd = realpathSync(mkdtempSync(join(tmpdir(), 'run-groups-')));
+  context.after(() => rmSync(cwd, { recursive: true }));
+  for (const [name, text] of Object.entries(texts)) {
+    mkdirSync(dirname(join(cwd, name)), { recursive: true });
+    const [head, body] = text.startsWith('//')
+      ? [text.split('\n', 1)[0], text.replace(/^.*\n/, '')]
+      : ['', text];
+    writeFileSync(join(cwd, name), `${head}\n${IMPORTS}${body}`);
+  }
+  const { NODE_TEST_CONTEXT: _, CI: __, ...env } = process.env;
+  const lines: string[] = [];
+  const { timeoutMs = 10_000 } = options;
+  const hasPassed = await runGroups([{ files: ['**/*.test.mjs'], processes: 1, timeoutMs }], {
+    cwd,
+    env,
+    nodeOptions: [],
+    isWanted: () => true,
+    isVerbose: false,
+    isContinuous: false,
+    isOldGit: false,
+    durations: new Durations(join(cwd, 'durations.json')),
+    signal: new AbortController().signal,
+    print: (line) => lines.push(stripVTControlCharacters(line)),
+    ...options,
+  });
+  const printed = lines.join('\n');
+  /** Passed and failed runs of each file: `+a -b`. */
+  const marks = [...printed.matchAll(/^([✔✖]) (\S+)\.test\.mjs: /gm)]
+    .map(([, mark, name]) => `${mark === '✔' ? '+' : '-'}${name}`)
+    .join(' ');
+  return { cwd, hasPassed, printed, marks };
+}
+
+test('files share a process, and their hooks are their own', async (context) => {
+  const pid = (name: string) => `test('${name}', () => console.log('${name} in', process.pid));`;
+  const { hasPassed, printed, marks } = await runTexts(context, {
+    'a.test.mjs': `before(() => console.log('BEFORE')); afterEach(() => console.log('EACH')); ${pid('one')}`,
+    'b.test.mjs': `${pid('two')} describe('suite', () => { test('inner', () => {}); });`,
+    'c.test.mjs': `// Own process: it measures memory\n${pid('three')}`,
+  });
+
+  assert.equal(hasPassed, true);
+  assert.equal(marks, '+a +b +c');
+  const pids = [...printed.matchAll(/ in (\d+)/g)].map(([, each]) => each);
+  assert.equal(pids[0], pids[1]);
+  assert.notEqual(pids[1], pids[2]);
+  assert.equal(printed.match(/BEFORE/g)?.length, 1);
+  assert.equal(printed.match(/EACH/g)?.length, 1);
+});
+
+test('a file that fails once is run again alone, and reported as flaky', async (context) => {
+  const { hasPassed, printed, marks } = await runTexts(context, {
+    'a.test.mjs': failsOnce('a'),
+    'b.test.mjs': PASSES,
+  });
+
+  assert.equal(hasPassed, true);
+  assert.equal(marks, '-a +b +a');
+  assert.match(printed, /too early/);
+  assert.match(printed, /passed only when run again: 1 [^\n]*\n {2}flaky: a\.test\.mjs/);
+});
+
+test('a file that fails twice fails the run', async (context) => {
+  const { hasPassed, printed, marks } = await runTexts(context, {
+    'a.test.mjs': FAILS,
+    'b.test.mjs': PASSES,
+  });
+
+  assert.equal(hasPassed, false);
+  assert.equal(marks, '-a +b -a');
+  assert.match(printed, /passed only when run again: 0 /);
+});
+
+test('a file that looks for lost data is not run again', async (context) => {
+  const { hasPassed, printed, marks } = await runTexts(context, {
+    'test/faults/a.test.mjs': failsOnce('a'),
+    'b.test.mjs': failsOnce('b'),
+  });
+
+  assert.equal(hasPassed, false);
+  assert.equal(marks, '-b -test/faults/a');
+  assert.match(printed, /not run again: .*\nThese look for lost data: test\/faults\/a\.test\.mjs/);
+});
+
+test('more than two flaky files fail the run', async (context) => {
+  const { hasPassed, printed } = await runTexts(context, {
+    'a.test.mjs': failsOnce('a'),
+    'b.test.mjs': failsOnce('b'),
+    'c.test.mjs': failsOnce('c'),
+  });
+
+  assert.equal(hasPassed, false);
+  assert.match(printed, /passed only when run again: 3 \(at most 2\)/);
+});
+
+test('a file that ends the process has failed, and the others have their results', async (context) => {
+  const { hasPassed, printed, marks } = await runTexts(context, {
+    'a.test.mjs': PASSES,
+    'b.test.mjs': `test('waits', () => new Promise((resolve) => setTimeout(resolve, 100)));
+      test('killed', () => process.kill(process.pid, 'SIGKILL'));`,
+    'c.test.mjs': `test('exits', () => process.exit(7));`,
+    'd.test.mjs': PASSES,
+  });
+
+  assert.equal(hasPassed, false);
+  assert.equal(marks, '+a -b -c +d -b -c');
+  assert.match(printed, /ended \(SIGKILL\) in the test "(?:waits|killed)"/);
+  assert.match(printed, /ended \(exit code 7\) in its first test or before/);
+});
+
+test('a process that a test blocks is killed', async (context) => {
+  const { hasPassed, printed, marks } = await runTexts(
+    context,
+    { 'a.test.mjs': BLOCKS, 'b.test.mjs': PASSES },
+    { timeoutMs: 2500 },
+  );
+
+  assert.equal(hasPassed, false);
+  assert.equal(marks, '-a +b -a');
+  assert.match(printed, /has not responded in its first test or before/);
+});
+
+test('failures outside tests fail the file', async (context) => {
+  const { hasPassed, printed, marks } = await runTexts(context, {
+    'a.test.mjs': `throw new Error('at the import');`,
+    'b.test.mjs': `${PASSES} setTimeout(() => { throw new Error('late'); }, 10);`,
+    'c.test.mjs': '',
+    'd.test.mjs': `test('sets', () => { process.env.LEFT_BEHIND = '1'; });`,
+    'e.test.mjs': PASSES,
+  });
+
+  assert.equal(hasPassed, false);
+  assert.equal(marks, '-a -b -c -d +e -a -b -c -d');
+  assert.match(printed, /at the import/);
+  assert.match(printed, /The file has no tests/);
+  assert.match(printed, /leaves changes for the next file in the process: LEFT_BEHIND/);
+});
+
+test('skipped tests are counted, and fail a continuous run without an accepted reason', async (context) => {
+  const texts = {
+    'a.test.mjs': `test('declared', { skip: 'no reason' }, () => {}); test('x', { skip: true });`,
+  };
+  const { hasPassed, printed } = await runTexts(context, texts);
+  assert.equal(hasPassed, true);
+  assert.match(printed, / 1 × no reason\n {2}1 × no reason given/);
+
+  const strict = await runTexts(context, texts, { isContinuous: true });
+  assert.equal(strict.hasPassed, false);
+  assert.match(strict.printed, /not accepted: a\.test\.mjs: declared: no reason/);
+});
+
+test('the longest files of the last run start first', async (context) => {
+  const file = join(realpathSync(mkdtempSync(join(tmpdir(), 'run-groups-'))), 'durations.json');
+  context.after(() => rmSync(dirname(file), { recursive: true }));
+  const durations = new Durations(file);
+  durations.add('short', 1);
+  durations.add('long', 60_000);
+  durations.save();
+
+  assert.ok(existsSync(file));
+  assert.deepEqual(new Durations(file).longestFirst(['short', 'new', 'long']), ['long', 'new', 'short']);
+});
+
+test('a stopped run ends at once, and has failed', async (context) => {
+  const { hasPassed, marks } = await runTexts(
+    context,
+    { 'a.test.mjs': `test('waits', () => new Promise((resolve) => setTimeout(resolve, 60_000)));` },
+    { signal: AbortSignal.timeout(500), timeoutMs: 100_000 },
+  );
+
+  assert.equal(hasPassed, false);
+  assert.equal(marks, '');
+});

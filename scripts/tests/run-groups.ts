@@ -1,0 +1,126 @@
+import { globSync } from 'node:fs';
+import { styleText } from 'node:util';
+import { NEVER_AGAIN, type TestGroup } from './classes.ts';
+import type { Durations } from './durations.ts';
+import type { FileResult } from './file-result.ts';
+import { type RunFilesOptions, runFiles } from './run-files.ts';
+import { summarizeSkips, unacceptedSkips } from './skip-reasons.ts';
+
+/** More failing files than this are not run again: they have a common cause. */
+const MAX_FILES_AGAIN = 8;
+/** More files than this that pass only when they are run again fail the run. */
+const MAX_FLAKY_FILES = 2;
+
+export interface RunGroupsOptions {
+  /** Directory that contains the files. */
+  readonly cwd: string;
+  readonly env: NodeJS.ProcessEnv;
+  /** Options of `node`. */
+  readonly nodeOptions: readonly string[];
+  /** Whether a file belongs to the run. */
+  readonly isWanted: (file: string) => boolean;
+  /** Prints the tests of files that pass, too. */
+  readonly isVerbose: boolean;
+  /** Fails the run for skipped tests whose reasons are not accepted. */
+  readonly isContinuous: boolean;
+  readonly isOldGit: boolean;
+  readonly durations: Durations;
+  readonly signal: AbortSignal;
+  readonly print: (line: string) => void;
+}
+
+/** What the groups of a run have resulted in. */
+interface Totals {
+  readonly results: FileResult[];
+  readonly flaky: string[];
+}
+
+/**
+ * Runs groups of files, up to the first with a failure, and prints their results. Files with
+ * failures are run once more, alone. Reports whether all tests have passed.
+ */
+export async function runGroups(groups: readonly TestGroup[], options: RunGroupsOptions): Promise<boolean> {
+  const totals: Totals = { results: [], flaky: [] };
+  let hasPassed = true;
+  for (const group of groups) {
+    hasPassed = await runGroup(group, options, totals);
+    if (!hasPassed) break;
+  }
+  const isAccepted = report(totals, options);
+  return hasPassed && isAccepted;
+}
+
+/** Returns the files of a group. */
+function filesOf({ files, exclude = [] }: TestGroup, cwd: string): string[] {
+  return globSync(files, { cwd, exclude }).sort();
+}
+
+async function runGroup(group: TestGroup, options: RunGroupsOptions, totals: Totals): Promise<boolean> {
+  const { cwd, durations, print, signal } = options;
+  const files = filesOf(group, cwd).filter(options.isWanted);
+  const each: RunFilesOptions = {
+    ...group,
+    ...options,
+    env: { ...options.env, ...group.env },
+    onResult(result, output) {
+      totals.results.push(result);
+      if (!result.failed) durations.add(result.file, result.durationMs);
+      printResult(result, output, options);
+    },
+  };
+  const results = await runFiles(durations.longestFirst(files), each);
+  durations.save();
+  if (signal.aborted) return false;
+  const failed = results.filter((result) => result.failed).map(({ file }) => file);
+  if (failed.length === 0) return true;
+  const reason = whyNotAgain(failed);
+  if (reason !== undefined) {
+    print(`\nFailed, and not run again: ${failed.join(' ')}\n${reason}`);
+    return false;
+  }
+  print(`\nOnce more, alone: ${failed.join(' ')}\n`);
+  const again = await runFiles(failed, { ...each, processes: 1, separately: true });
+  if (signal.aborted || again.some((result) => result.failed)) return false;
+  totals.flaky.push(...failed);
+  return true;
+}
+
+/** Returns why files with failures are not run again, if they are not. */
+function whyNotAgain(failed: readonly string[]): string | undefined {
+  if (failed.length > MAX_FILES_AGAIN) return `More than ${MAX_FILES_AGAIN} files have failed.`;
+  const lossy = failed.filter((file) => NEVER_AGAIN.test(file));
+  return lossy.length > 0 ? `These look for lost data: ${lossy.join(' ')}` : undefined;
+}
+
+function printResult(result: FileResult, output: string, { isVerbose, print }: RunGroupsOptions): void {
+  const { file, failed, tests, durationMs, cpuMs, problem } = result;
+  const mark = failed ? styleText('red', '✖') : styleText('green', '✔');
+  print(`${mark} ${file}: ${tests} tests, ${seconds(durationMs)} (CPU ${seconds(cpuMs)})`);
+  if (output.trim() !== '') print(output.trimEnd());
+  if (failed || isVerbose) print(result.report.trimEnd());
+  if (problem !== undefined) print(styleText('red', problem));
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
+}
+
+/** Prints what the run has found out besides failures; reports whether that is accepted. */
+function report({ results, flaky }: Totals, options: RunGroupsOptions): boolean {
+  const { isContinuous, isOldGit, print } = options;
+  if (results.length === 0) print('There is nothing to test.');
+  print(`\nFiles that passed only when run again: ${flaky.length} (at most ${MAX_FLAKY_FILES})`);
+  for (const file of flaky) print(`  flaky: ${file}`);
+  const skipped = results.flatMap((result) => result.skipped);
+  if (skipped.length > 0) print(`Skipped tests:\n${summarizeSkips(skipped).join('\n')}`);
+  const wrong = isContinuous ? unacceptedSkips(skipped, { isOldGit }) : [];
+  for (const { file, name, reason } of wrong)
+    print(`Skipped for a reason that is not accepted: ${file}: ${name}: ${reason || 'none'}`);
+  const sum = (count: (result: FileResult) => number): number =>
+    results.reduce((total, result) => total + count(result), 0);
+  print(
+    `${new Set(results.map(({ file }) => file)).size} files, ${sum(({ tests }) => tests)} tests, ` +
+      `${Math.round(sum(({ cpuMs }) => cpuMs) / 1000)} s of CPU time`,
+  );
+  return flaky.length <= MAX_FLAKY_FILES && wrong.length === 0;
+}

@@ -1,0 +1,13 @@
+import type { TestContext } from 'node:test';
+
+/** Sets or removes an environment variable of this process until the test ends; once in a test. */
+export function setVariable(context: TestContext, name: string, value: string | undefined): void {
+  const before = process.env[name];
+  assign(name, value);
+  context.after(() => assign(name, before));
+}
+
+function assign(name: string, value: string | undefined): void {
+  if (value === undefined) delete process.env[name];
+  else process.env[name] = value;
+}
