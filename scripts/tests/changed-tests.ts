@@ -12,13 +12,18 @@ const STARTS_PROGRAMS = /\b(?:dist|bin)\//;
 
 /** Returns the test files that a change since a commit can affect, tracked or not. */
 export function changedTests(commit: string): Set<string> {
-  const changed = [
-    ...git('diff', '--name-only', '-z', '--no-renames', commit, '--'),
-    ...git('ls-files', '--others', '--exclude-standard', '-z'),
-  ];
+  const changed = changedFiles(commit);
   const files = globSync('{src,test,scripts,bench}/**/*.ts', { cwd: ROOT });
   const sources = new Map(files.map((file) => [file, readFileSync(join(ROOT, file), 'utf8')]));
   return affectedTests(sources, changed);
+}
+
+/** Returns the files that have changed since a commit, tracked or not. */
+export function changedFiles(commit: string): string[] {
+  return [
+    ...git('diff', '--name-only', '-z', '--no-renames', commit, '--'),
+    ...git('ls-files', '--others', '--exclude-standard', '-z'),
+  ];
 }
 
 /**

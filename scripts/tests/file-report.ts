@@ -25,7 +25,7 @@ export class FileReport {
     });
   }
 
-  /** Whether all tests at the top of the file have ended. */
+  /** True when all tests at the top of the file have ended. */
   get isComplete(): boolean {
     return this.#pending === 0;
   }

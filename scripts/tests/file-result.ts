@@ -6,7 +6,7 @@ export interface SkippedTest {
   readonly reason: string;
 }
 
-/** What a file of tests has resulted in. */
+/** The result of a file of tests. */
 export interface FileResult {
   /** Path below the project's root. */
   readonly file: string;

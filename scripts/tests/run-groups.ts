@@ -17,7 +17,7 @@ export interface RunGroupsOptions {
   readonly env: NodeJS.ProcessEnv;
   /** Options of `node`. */
   readonly nodeOptions: readonly string[];
-  /** Whether a file belongs to the run. */
+  /** Selects the files of the run. */
   readonly isWanted: (file: string) => boolean;
   /** Prints the tests of files that pass, too. */
   readonly isVerbose: boolean;
@@ -29,7 +29,7 @@ export interface RunGroupsOptions {
   readonly print: (line: string) => void;
 }
 
-/** What the groups of a run have resulted in. */
+/** The results of all groups of a run. */
 interface Totals {
   readonly results: FileResult[];
   readonly flaky: string[];

@@ -11,7 +11,7 @@ const COMPILE_CACHE = join(import.meta.dirname, '../../.cache/compiled');
 /** A process that is silent for longer than this part of a test's time limit is killed. */
 const MAX_SILENCE = 1.2;
 const MAX_EXIT_MS = 60_000;
-/** What a file prints is kept up to this length, from its end. */
+/** Length of the end of a file's output that is kept. */
 const MAX_OUTPUT_CHARACTERS = 1 << 18;
 
 export interface TestProcessOptions {

@@ -17,7 +17,7 @@ const MAX_PATH_BYTES = 4096;
 const MAX_DRAIN_MS = 30_000;
 const TICK_MS = 10; // USER_HZ is 100 on all platforms of Node
 
-/** Waits, without a turn of the event loop, for the next path. Returns `''` at the end. */
+/** Blocks until the next path arrives. Returns `''` at the end. */
 function nextFile(): string {
   const buffer = Buffer.alloc(MAX_PATH_BYTES);
   let length = 0;
@@ -82,7 +82,7 @@ async function runFile(file: string, timeout: number): Promise<FileResult> {
     durationMs: performance.now() - before.timeMs,
     cpuMs: cpuMs() - before.cpuMs,
   });
-  // `run` ends with the event `beforeExit`, which is emitted again only after a turn of the loop.
+  // `run` ends with the event `beforeExit`, which is emitted again only if the loop has run.
   await immediate();
   const end = watchEnd(report, finish);
   for await (const event of run({ files: [file], isolation: 'none', timeout })) {
