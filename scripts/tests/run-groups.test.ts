@@ -11,6 +11,7 @@ const IMPORTS = `import { after, afterEach, before, describe, test } from 'node:
   import { existsSync, writeFileSync } from 'node:fs';
 `;
 const PASSES = `test('passes', () => {});`;
+const ODD_NAMES = `for (const name of ['\\u2028', '\\n', '\\r', '\\ud800', 'x'.repeat(100_000)]) test(name, () => {});`;
 const BLOCKS = `test('blocks', () => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0));`;
 const FAILS = `test('fails', () => { throw new Error('broken'); });`;
 /** Fails when it runs for the first time. */
@@ -75,6 +76,14 @@ test('files share a process, and their hooks are their own', async (context) => 
   assert.notEqual(pids[1], pids[2]);
   assert.equal(printed.match(/BEFORE/g)?.length, 1);
   assert.equal(printed.match(/EACH/g)?.length, 1);
+});
+
+// readline ended a message at U+2028, and the run with it.
+test('tests can have any names', async (context) => {
+  const { hasPassed, printed } = await runTexts(context, { 'a.test.mjs': ODD_NAMES });
+
+  assert.equal(hasPassed, true);
+  assert.match(printed, /a\.test\.mjs: 5 tests/);
 });
 
 test('a file that fails once is run again alone, and reported as flaky', async (context) => {

@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import type { Duplex } from 'node:stream';
 import { setImmediate as immediate } from 'node:timers/promises';
 import type { FileResult, WorkerMessage } from './file-result.ts';
@@ -57,8 +56,12 @@ export class TestProcess implements AsyncDisposable {
       });
     this.#socket = this.#child.stdio[3] as Duplex; // a socket, as `stdio` requests
     this.#socket.on('error', () => undefined); // the process has ended, which `run` notices
-    createInterface({ input: this.#socket }).on('line', (line) => {
-      this.#onMessage(JSON.parse(line) as WorkerMessage); // from worker.ts
+    let rest = '';
+    // No `readline`: it also ends lines at U+2028, which JSON contains as it is.
+    this.#socket.setEncoding('utf8').on('data', (text: string) => {
+      const lines = (rest + text).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) this.#onMessage(JSON.parse(line) as WorkerMessage); // from worker.ts
     });
   }
 
