@@ -22,5 +22,10 @@ export interface FileResult {
   readonly problem?: string;
 }
 
-/** A line that a process with tests (worker.ts) writes: the test that it starts, or a result. */
-export type WorkerMessage = { readonly started: string } | { readonly result: FileResult };
+/**
+ * A line that a process with tests (worker.ts) writes: the test that it starts, or a result, which
+ * may be its last.
+ */
+export type WorkerMessage =
+  | { readonly started: string }
+  | { readonly result: FileResult; readonly isLast?: boolean };

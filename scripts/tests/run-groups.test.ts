@@ -11,7 +11,8 @@ const IMPORTS = `import { after, afterEach, before, describe, test } from 'node:
   import { existsSync, writeFileSync } from 'node:fs';
 `;
 const PASSES = `test('passes', () => {});`;
-const ODD_NAMES = `for (const name of ['\\u2028', '\\n', '\\r', '\\ud800', 'x'.repeat(100_000)]) test(name, () => {});`;
+const ODD_NAMES = `for (const name of ['\\u2028', '\\n', '\\r', '\\ud800', 'x'.repeat(100_000)])
+  test(name, () => {});`;
 const BLOCKS = `test('blocks', () => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0));`;
 const FAILS = `test('fails', () => { throw new Error('broken'); });`;
 /** Fails when it runs for the first time. */
@@ -109,7 +110,7 @@ test('a file that fails twice fails the run', async (context) => {
   assert.match(printed, /passed only when run again: 0 /);
 });
 
-test('a file that looks for lost data is not run again', async (context) => {
+test('a file that searches for lost data is not run again', async (context) => {
   const { hasPassed, printed, marks } = await runTexts(context, {
     'test/faults/a.test.mjs': failsOnce('a'),
     'b.test.mjs': failsOnce('b'),
@@ -117,7 +118,7 @@ test('a file that looks for lost data is not run again', async (context) => {
 
   assert.equal(hasPassed, false);
   assert.equal(marks, '-b -test/faults/a');
-  assert.match(printed, /not run again: .*\nThese look for lost data: test\/faults\/a\.test\.mjs/);
+  assert.match(printed, /not run again: .*\nThese search for lost data: test\/faults\/a\.test\.mjs/);
 });
 
 test('more than two flaky files fail the run', async (context) => {
@@ -156,6 +157,18 @@ test('a process that a test blocks is killed', async (context) => {
   assert.equal(hasPassed, false);
   assert.equal(marks, '-a +b -a');
   assert.match(printed, /has not responded in its first test or before/);
+});
+
+test('a file that keeps its process running has failed, and the next one runs', async (context) => {
+  const { hasPassed, printed, marks } = await runTexts(
+    context,
+    { 'a.test.mjs': `${PASSES} setInterval(() => {}, 1000);`, 'b.test.mjs': PASSES },
+    { timeoutMs: 2500 },
+  );
+
+  assert.equal(hasPassed, false);
+  assert.equal(marks, '-a +b -a');
+  assert.match(printed, /does not end after the last test: it still has .*Timeout/);
 });
 
 test('failures outside tests fail the file', async (context) => {

@@ -89,7 +89,7 @@ async function runGroup(group: TestGroup, options: RunGroupsOptions, totals: Tot
 function whyNotAgain(failed: readonly string[]): string | undefined {
   if (failed.length > MAX_FILES_AGAIN) return `More than ${MAX_FILES_AGAIN} files have failed.`;
   const lossy = failed.filter((file) => NEVER_AGAIN.test(file));
-  return lossy.length > 0 ? `These look for lost data: ${lossy.join(' ')}` : undefined;
+  return lossy.length > 0 ? `These search for lost data: ${lossy.join(' ')}` : undefined;
 }
 
 function printResult(result: FileResult, output: string, { isVerbose, print }: RunGroupsOptions): void {

@@ -37,6 +37,7 @@ export class TestProcess implements AsyncDisposable {
   #output = '';
   #onMessage: (message: WorkerMessage) => void = () => undefined;
   #filesRun = 0;
+  #isEnding = false;
 
   constructor(options: TestProcessOptions) {
     this.#options = options;
@@ -70,8 +71,9 @@ export class TestProcess implements AsyncDisposable {
     return this.#filesRun;
   }
 
+  /** True when the process cannot run another file. */
   get hasEnded(): boolean {
-    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+    return this.#isEnding || this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
 
   /** Runs a file. If that ends the process or takes too long, the file has failed. */
@@ -88,8 +90,12 @@ export class TestProcess implements AsyncDisposable {
     }, this.#options.timeoutMs * MAX_SILENCE);
     this.#onMessage = (message) => {
       limit.refresh();
-      if ('result' in message) resolve(message.result);
-      else running = message.started;
+      if ('started' in message) {
+        running = message.started;
+        return;
+      }
+      this.#isEnding = message.isLast ?? false;
+      resolve(message.result);
     };
     void this.#exited.then(async () => {
       await immediate(); // what it has sent last comes first

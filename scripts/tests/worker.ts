@@ -62,14 +62,18 @@ function changes(before: ReturnType<typeof inherited>, after: ReturnType<typeof 
 }
 
 /** Reports a file whose tests have ended, and which keeps the process running, and exits. */
-function watchEnd(report: FileReport, finish: () => FileResult): { restart(): void; stop(): void } {
+function watchEnd(
+  report: FileReport,
+  limitMs: number,
+  finish: () => FileResult,
+): { restart(): void; stop(): void } {
   const timer = setInterval(() => {
     if (!report.isComplete) return;
     const resources = [...new Set(process.getActiveResourcesInfo())].join(', ');
     report.addProblem(`The process does not end after the last test: it still has ${resources}.`);
-    send({ result: finish() });
+    send({ result: finish(), isLast: true });
     process.exit(1);
-  }, MAX_DRAIN_MS).unref();
+  }, limitMs).unref();
   return { restart: () => void timer.refresh(), stop: () => clearInterval(timer) };
 }
 
@@ -84,7 +88,7 @@ async function runFile(file: string, timeout: number): Promise<FileResult> {
   });
   // `run` ends with the event `beforeExit`, which is emitted again only if the loop has run.
   await immediate();
-  const end = watchEnd(report, finish);
+  const end = watchEnd(report, Math.min(MAX_DRAIN_MS, timeout), finish);
   for await (const event of run({ files: [file], isolation: 'none', timeout })) {
     if (event.type === 'test:dequeue') send({ started: event.data.name });
     report.add(event);

@@ -252,11 +252,11 @@ test('a packed-refs file too big to be kept is searched where it lies', async ()
 test('while others write and pack, every read finds a reference with a value it had', async () => {
   const { repository, commits, run } = createRepository();
   run('update-ref', 'refs/heads/fixed', commits[0] ?? '');
-  const script = `for i in 1 2 3 4 5 6 7 8; do
-    git update-ref refs/heads/moving ${commits[1]}; git pack-refs --all
-    git update-ref refs/heads/fixed ${commits[0]}
-    git update-ref refs/heads/moving ${commits[2]}; git pack-refs --all
-    git update-ref refs/heads/fixed ${commits[0]}; done`;
+  const enough = join(repository.path, 'enough');
+  const script = `write() { git update-ref refs/heads/moving $1; git pack-refs --all
+    git update-ref refs/heads/fixed ${commits[0]}; }
+    for i in 1 2 3 4 5 6 7 8; do write ${commits[1]}; write ${commits[2]}; done
+    until [ -e "$GIT_DIR/enough" ]; do write ${commits[1]}; write ${commits[2]}; done`;
   run('update-ref', 'refs/heads/moving', commits[1] ?? '');
   const writer = spawn('sh', ['-c', script], { env: { ...ENV, GIT_DIR: repository.path }, stdio: 'ignore' });
   const exited = once(writer, 'exit');
@@ -267,6 +267,7 @@ test('while others write and pack, every read finds a reference with a value it 
     assert.equal((await refs.resolve('refs/heads/fixed'))?.oid, commits[0]);
     assert.ok([commits[1], commits[2]].includes((await refs.resolve('refs/heads/moving'))?.oid ?? ''));
     reads++;
+    if (reads === 101) writeFileSync(enough, '');
     if (reads % 20 === 0) await new Promise((resolve) => setImmediate(resolve));
   }
 
