@@ -50,6 +50,19 @@ test('each word of the list is refused, in names and in prose', () => {
   );
 });
 
+test('words of prose are refused in comments and documents, not in names, strings and code blocks', () => {
+  const { status, output } = checkWords({
+    'src/x.ts': "// the file beside it\nconst beside = 'beside';\n/** The handler has begun. */\n",
+    'README.md': 'It takes so many bytes.\n\n```\nbeside\n```\n\nIn a turn of the event loop.\n',
+  });
+
+  assert.equal(status, 1, output);
+  assert.deepEqual(
+    [...output.matchAll(/^(\S+:\d+): “(.*?)”/gm)].map(([, at, word]) => `${at} ${word}`),
+    ['README.md:1 so many', 'README.md:7 turn of the event loop', 'src/x.ts:1 beside', 'src/x.ts:3 begun'],
+  );
+});
+
 test('words that only contain a refused one pass, and so do exempt files', () => {
   const { status, output } = checkWords({
     'src/x.ts': 'const indoor = 1; // headroom, mushrooms, outdoors, a bathroom\n',

@@ -7,13 +7,17 @@
  */
 import { globSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { DOC_OPENINGS, MAX_CODE_COLUMNS, MAX_TEXT_COLUMNS, WORDS } from './word-list.ts';
+import { DOC_OPENINGS, MAX_CODE_COLUMNS, MAX_TEXT_COLUMNS, PROSE_WORDS, WORDS } from './word-list.ts';
 
 const PLACES = ['*.md', 'bin/*', '{src,scripts,test,bench,examples,docs}/**/*.{ts,md,sh}'];
 
 /** Files that are generated, recorded or not ours, or that must contain the words. */
 const EXEMPT =
   /^src\/wire\/gen\/|\/fixtures\/|^scripts\/(?:word-list|check-words\.test)\.ts$|^test\/golden\/(?:repos|cases|played)\/|^docs\/compatibility\.md$/;
+
+/** Documents that may contain words of prose: measurements, text of the interface, names of tests. */
+const PROSE_EXEMPT =
+  /^bench\/README\.md$|^docs\/(?:performance|messages-reference)\.md$|^test\/cluster\/contract\/differences\.md$/;
 
 const root = resolve(process.argv[2] ?? join(import.meta.dirname, '..'));
 const files = globSync(PLACES, { cwd: root })
@@ -24,7 +28,8 @@ const complaints = files.flatMap((file) => {
   let isText = file.endsWith('.md');
   return lines.flatMap((line, index) => {
     if (file.endsWith('.md') && line.trim().startsWith('```')) isText = !isText;
-    const reasons = [...wordsIn(line, lines[index - 1] ?? ''), ...widthProblems(file, line, isText)];
+    const isProse = (isText || isComment(file, line)) && !PROSE_EXEMPT.test(file);
+    const reasons = [...wordsIn(line, lines[index - 1] ?? '', isProse), ...widthProblems(file, line, isText)];
     return reasons.map((reason) => `${file}:${index + 1}: ${reason}`);
   });
 });
@@ -33,9 +38,9 @@ for (const complaint of complaints) console.error(complaint);
 if (complaints.length > 0) process.exitCode = 1;
 else console.log(`words: ${files.length} files`);
 
-function wordsIn(line: string, before: string): string[] {
+function wordsIn(line: string, before: string, isProse: boolean): string[] {
   const opensDoc = /^\s*\/\*\*/.test(line) || /^\s*\/\*\*$/.test(before);
-  const rules = opensDoc ? [...WORDS, ...DOC_OPENINGS] : WORDS;
+  const rules = [...WORDS, ...(isProse ? PROSE_WORDS : []), ...(opensDoc ? DOC_OPENINGS : [])];
   return rules.flatMap(({ pattern, instead }) => {
     const word = pattern.exec(line)?.[0];
     return word === undefined ? [] : [`“${word.trim()}”: write ${instead}`];
@@ -49,8 +54,12 @@ function wordsIn(line: string, before: string): string[] {
 function widthProblems(file: string, line: string, isText: boolean): string[] {
   if (/https?:\/\/|biome-ignore|^\s*\/.*\/[a-z]*[;,]?$/.test(line) || (isText && /^\s*\|/.test(line)))
     return [];
-  const comment = file.endsWith('.ts') ? /^\s*(?:\/\/|\/?\*)/ : /^\s*#(?!!)/;
-  const isComment = !file.endsWith('.md') && comment.test(line);
-  const columns = isText || isComment ? MAX_TEXT_COLUMNS : MAX_CODE_COLUMNS;
+  const columns = isText || isComment(file, line) ? MAX_TEXT_COLUMNS : MAX_CODE_COLUMNS;
   return [...line].length > columns ? [`longer than ${columns} columns`] : [];
+}
+
+/** Reports whether a line of a source file is nothing but a comment, or a part of one. */
+function isComment(file: string, line: string): boolean {
+  if (file.endsWith('.md')) return false;
+  return (file.endsWith('.ts') ? /^\s*(?:\/\/|\/?\*)/ : /^\s*#(?!!)/).test(line);
 }

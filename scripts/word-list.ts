@@ -23,6 +23,20 @@ export const WORDS: readonly WordRule[] = [
   { pattern: /\bgoodbye\b/i, instead: 'close, drain' },
 ];
 
+/** Words that are refused in comments and documents; names and strings may contain them. */
+export const PROSE_WORDS: readonly WordRule[] = [
+  { pattern: /\bbeside\b/, instead: 'next to, in addition to' },
+  { pattern: /\bbegun\b/, instead: 'started' },
+  { pattern: /\bso many\b|\bso much\b/i, instead: 'this number of' },
+  { pattern: /\bheld up\b|\bholds? up\b/, instead: 'delayed, blocked' },
+  { pattern: /\b(?:and|or) the like\b/, instead: 'and similar' },
+  { pattern: /\bstands? for\b/i, instead: 'represents, replaces' },
+  { pattern: /\bturns? of the event loop\b/, instead: 'iteration of the event loop' },
+  { pattern: /\bgives? way\b/, instead: 'what happens: is removed, is replaced' },
+  { pattern: /\b(?:is|are|was|were) told\b(?! of\b)/, instead: 'is notified, receives' },
+  { pattern: /\blooks whether\b/i, instead: 'checks whether' },
+];
+
 /** Words that are refused at the beginning of a doc comment. */
 export const DOC_OPENINGS: readonly WordRule[] = [
   { pattern: /^\s*(?:\/\*)?\*+ What\b/, instead: 'a verb (Returns …) or a noun' },

@@ -8,7 +8,7 @@ import { runGit } from '#testkit/repositories/run-git';
 import { extent } from '#testkit/soak';
 import { Arena, client, commit } from './faults/arena.ts';
 
-/** The short form ends after so many of each, which takes some fifteen seconds. */
+/** The short form ends after this number of each, which takes some fifteen seconds. */
 const SHORT_PAIRS = 200;
 const SHORT_SECONDS = 35;
 const SECONDS = extent('LOAD_SECONDS', { short: SHORT_SECONDS, long: 60 });

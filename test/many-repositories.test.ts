@@ -43,7 +43,7 @@ test(`${REPOSITORIES} repositories that are used once leave no process and memor
   const tookMs = performance.now() - startedAt;
   const highest = residentBytes(gitaly.pid);
 
-  // A process that is told to end no longer counts, but runs until it has received the signal.
+  // A process that is signalled to end no longer counts, but runs until it has received the signal.
   assert.ok(most <= BUDGET + 2 * CALLS_AT_ONCE, `${most} processes at once`);
   const limit = performance.now() + GONE_AFTER_MS;
   while (catFiles(gitaly) > 0 && performance.now() < limit) await sleep(200);

@@ -10,7 +10,7 @@ export interface CommandResult {
   readonly exitCode: number;
   readonly stdout: string;
   readonly stderr: string;
-  /** Lines for standard error beside Gitaly's output. They do not change the exit code. */
+  /** Lines for standard error in addition to Gitaly's output. They do not change the exit code. */
   readonly warnings?: readonly string[];
 }
 

@@ -30,7 +30,9 @@ export interface GitParts {
   readonly copyTo: string | undefined;
 }
 
-/** Looks at the git of this server, and prepares what runs it. @throws {Error} without a usable git. */
+/**
+ * Checks the git of this server, and prepares what runs it. @throws {Error} without a usable git.
+ */
 export async function startGit(parts: GitParts): Promise<Git> {
   const { config, logger, metrics, gitCalls, calls, tracing, groups, copyTo } = parts;
   let gitVersion = '';

@@ -1,6 +1,6 @@
 #!/bin/sh
 # What git runs as a hook: hands the call to the server over the inherited descriptors 3 (out) and 4
-# (in), prints the response and exits with the received code. The protocol is in README.md beside
+# (in), prints the response and exits with the received code. The protocol is in README.md next to
 # this file; all decisions are the server's. POSIX sh, no state.
 
 LC_ALL=C # bytes, whatever they are

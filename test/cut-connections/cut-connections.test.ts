@@ -22,7 +22,7 @@ import {
 } from './conversations.ts';
 import { type Cut, CuttingProxy, type Place } from './cutting-proxy.ts';
 
-/** Cuts in each direction of a conversation, beside those in its first bytes. */
+/** Cuts in each direction of a conversation, in addition to those in its first bytes. */
 const EVEN_CUTS = 10;
 /** In the preface of HTTP/2, the first frame, the magic of a multiplexed connection. */
 const FIRST_BYTES = [0, 1, 11, 24, 30, 50];

@@ -22,7 +22,7 @@ export type Traffic = Readonly<Record<Cut['direction'], number>>;
 /** Time for which the server's bytes are read after the client's half has ended. */
 const READ_ON_MS = 50;
 
-/** Stands between real clients and a server and cuts what passes at any byte. */
+/** A proxy between real clients and a server that cuts the connection at any byte. */
 export class CuttingProxy implements AsyncDisposable {
   /** Address for clients, of the same kind as the server's. */
   readonly place: Place;

@@ -73,7 +73,7 @@ test('targets of make in the docs exist', () => {
   assert.deepEqual(unknown, []);
 });
 
-// A reader of the client's page was told to install packages that no registry had.
+// The client's page named packages to install that no registry had.
 test('packages that are not published are installed from files, or after the first release', () => {
   const fromRegistry = inDocs(
     /\b(?:npm (?:install|i|exec)|npx) (?:-\S+ )*(?<package>gitaly-[a-z]+)(?:@\S*)?(?<rest>.*)$/g,

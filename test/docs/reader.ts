@@ -49,7 +49,7 @@ export class Reader implements AsyncDisposable {
   readonly #env: NodeJS.ProcessEnv;
   readonly #here: (directory: string) => Readonly<Record<string, string>>;
 
-  /** @param here what stands here for texts of the page, such as directories and ports. */
+  /** @param here replacements for texts of the page, such as directories and ports. */
   constructor(here: (directory: string) => Readonly<Record<string, string>>) {
     this.#here = here;
     this.#programs = join(this.directory, 'bin');
@@ -88,8 +88,8 @@ export class Reader implements AsyncDisposable {
   }
 
   /**
-   * Does what a page says, from its top to its end: writes the files whose names are the first
-   * lines of its blocks, and runs the commands. Returns their output.
+   * Follows a page, from its top to its end: writes the files whose names are the first lines of
+   * its blocks, and runs the commands. Returns their output.
    *
    * @param without blocks that are left out.
    */

@@ -14,7 +14,7 @@ import { assertSound, refsOf } from './remains.ts';
 
 /** Limit of occasions; no operation reaches it, but an endless loop would. */
 const MAX_OCCASIONS = 200;
-/** The first occasions of a fault all fail, then each of so many. */
+/** The first occasions of a fault all fail, then one of this number. */
 const FIRST_OCCASIONS = 4;
 const STRIDE = extent('FAILURE_STRIDE', { short: 5, long: 1 });
 /** Time limit of a call. */

@@ -183,7 +183,7 @@ export class FaultyServer implements AsyncDisposable {
   }
 }
 
-/** Tells a script which of its runs fails, and how. */
+/** Configures which run of a script fails, and how. */
 function armScript(directory: string, nth: number, how: string): () => Promise<Report> {
   rmSync(join(directory, 'runs'), { recursive: true, force: true });
   mkdirSync(join(directory, 'runs'));

@@ -6,7 +6,8 @@ import { processesIn } from '#testkit/process-usage';
 import { runGit } from '#testkit/repositories/run-git';
 
 /**
- * Time after which a process that is told to end, and a directory that is being removed, are gone.
+ * Time after which a process that is signalled to end, and a directory that is being removed, are
+ * gone.
  */
 const GONE_AFTER_MS = 5_000;
 /** Processes that the server keeps for some seconds for the next call. */

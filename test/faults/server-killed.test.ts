@@ -94,7 +94,7 @@ class Writer {
     return writer;
   }
 
-  /** Commits files and makes tags until told to stop or cut off. @returns how many commits were made. */
+  /** Commits files and makes tags until stopped or cut off. @returns how many commits were made. */
   async write(stop: AbortSignal): Promise<number> {
     let count = 0;
     try {

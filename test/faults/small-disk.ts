@@ -35,7 +35,7 @@ export function refusal(): string | false {
   }
 }
 
-/** Fills the disk of a directory with a file `filler` until so many bytes are free. */
+/** Fills the disk of a directory with a file `filler` until only this number of bytes is free. */
 export function fill(directory: string, freeBytes: number): void {
   const { bavail, bsize } = statfsSync(directory);
   appendFileSync(join(directory, 'filler'), Buffer.alloc(Math.max(0, bavail * bsize - freeBytes)));

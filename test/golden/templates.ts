@@ -17,7 +17,7 @@ const SCRIPT_OF_AREA: Readonly<Record<string, string>> = {
 };
 
 /**
- * Since 2.41 git writes reverse indexes beside packs by default, and the recordings count them.
+ * Since 2.41 git writes reverse indexes next to packs by default, and the recordings count them.
  */
 export const AS_NEWER_GIT = {
   GIT_CONFIG_COUNT: '1',

@@ -31,7 +31,7 @@ export interface HostileCall {
   readonly isRaw: boolean;
   /** Of the target repository. */
   readonly relativePath: string;
-  /** Set when the value stands in the metadata instead of a field. */
+  /** Set when the value is in the metadata instead of a field. */
   readonly metadata?: MetadataInit;
 }
 

@@ -74,7 +74,7 @@ function attack(): void {
     const known = new Set<string>();
     const finishRound = async (): Promise<void> => {
       for (const finding of await campaign.run(round)) {
-        // The same in the same field says nothing new.
+        // The same value in the same field tests nothing new.
         const kind = `${finding.calls[0]?.replace(/"value".*/s, '')} ${finding.what[0]?.slice(0, 30)}`;
         if (known.has(kind)) continue;
         known.add(kind);

@@ -1,11 +1,11 @@
 import { networkInterfaces } from 'node:os';
 import { type RunResult, run } from '#testkit/run-program';
 
-/** Longest time that Node's timers take: the campaign has no limit of its own. */
+/** Longest time that Node's timers take: the campaign has no own limit. */
 const NO_LIMIT_MS = 2 ** 31 - 1;
 /** Options that make a network, as root and as an ordinary user. */
 const COMMANDS = [['-n'], ['-rn']] as const;
-/** Without the variable, a test runner inside is one of its own. */
+/** Without the variable, a test runner inside is independent. */
 const SCRIPT = 'unset NODE_TEST_CONTEXT; ip link set lo up && exec "$0" "$@"';
 
 /**

@@ -26,7 +26,7 @@ export interface PlanOptions {
 
 /** Fields and metadata that make the server connect to an address. */
 const NAMES_HOST = /(?:^|[._:-])(?:url|uri|host|ntp_host|address|servers|resolved_address)$/;
-/** Stands before the key of metadata in the place of a field. */
+/** Prefix of the key of metadata in place of a field. */
 const METADATA = 'metadata:';
 /** Values tried for each key of metadata when all values of fields are. */
 const PER_KEY = 8;
@@ -35,7 +35,7 @@ const KEYS = 2;
 
 /** Longer values find nothing more when they are joined. */
 const MAX_JOINED = 1000;
-/** Repositories stand in every request and are always treated alike. */
+/** Repositories are in every request and are always treated alike. */
 const IN_REPOSITORY = /(?:^|[._])repository\.[a-z_]*$/;
 /** Any directory of the storage, which the call then may remove; its own tests try such names. */
 const NAMES_DIRECTORY = /\.NamespaceService\/\w+ (?:name|from|to)$/;

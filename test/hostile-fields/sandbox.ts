@@ -26,9 +26,9 @@ export interface SandboxAddresses {
   readonly web: string;
 }
 
-/** Stands in a file outside of all repositories; no response may hold it. */
+/** Content of a file outside of all repositories; no response may contain it. */
 export const SECRET = 'this-is-outside-of-every-repository';
-/** Stands in a file of a repository that no request names. */
+/** Content of a file of a repository that no request names. */
 export const OTHER_SECRET = 'this-is-in-another-repository';
 
 const POINTER = `version https://git-lfs.github.com/spec/v1
@@ -184,7 +184,10 @@ export class Sandbox {
     rmSync(join(this.storage, relativePath), { recursive: true, force: true });
   }
 
-  /** Returns everything in the sandbox but the given places: paths, with what tells a change. */
+  /**
+   * Returns everything in the sandbox but the given places: paths, with the facts that reveal a
+   * change.
+   */
   state(except: readonly string[]): Map<string, string> {
     const state = new Map<string, string>();
     addState(state, this.directory, new Set(except.map((path) => join(this.directory, path))));

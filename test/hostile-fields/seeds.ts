@@ -211,7 +211,7 @@ function wholeSeed(method: MethodInfo, context: SeedContext): Seed {
   const message = messageFor(method, method.input, context, 0);
   const [oneof] = method.input.oneofs;
   const streams = method.kind === 'client_stream' || method.kind === 'bidi_stream';
-  // In a stream, a oneof at the top tells the kinds of messages apart: one of each, the header
+  // In a stream, a oneof at the top distinguishes the kinds of messages: one of each, the header
   // first.
   return streams && oneof !== undefined ? eachCase(method, message, oneof, context) : [message];
 }

@@ -8,9 +8,9 @@ import type { LongestBlock } from './delay-monitor.ts';
 import { addBranch, type Branch, createRepository, type Files } from './fast-import.ts';
 
 /**
- * Longest CPU time between two turns of the event loop. A computation's slice is 5 ms; the rest is
- * for a slow machine and the garbage collector. Unlike the delay, it does not depend on what else
- * runs on the machine.
+ * Longest CPU time between two iterations of the event loop. A computation's slice is 5 ms; the
+ * rest is for a slow machine and the garbage collector. Unlike the delay, it does not depend on
+ * what else runs on the machine.
  */
 const LIMIT_MS = 50;
 /** Limit of computations that have no larger steps than their slices. */

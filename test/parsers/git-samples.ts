@@ -28,7 +28,7 @@ export interface GitSamples {
 
 const COMMITS = 30;
 
-/** Makes a repository at an empty path and returns what git writes there and says of it. */
+/** Makes a repository at an empty path and returns what git writes there and prints about it. */
 export function gitSamples(path: string): GitSamples {
   const git = (args: readonly string[], input?: string): Buffer =>
     execFileSync('git', ['-C', path, ...args], {

@@ -63,7 +63,7 @@ test('a restart under load fails no call and breaks no clone', { timeout: 300_00
   assert.ok(cloned >= CLONES_AT_ONCE);
   assert.match(first.log(), /msg="Upgrade succeeded"/);
   // The processes of a restart share the log; no line is cut by one of another process. A process
-  // that has to wait for the reader of its last lines ends without them, and says so.
+  // that has to wait for the reader of its last lines ends without them, and reports this.
   for (const line of first.log().trimEnd().split('\n'))
     assert.match(line, /^(time="[^"]+" level=[^\n]* pid=\d+|gitaly: \d+ log lines dropped$)/);
   assert.doesNotMatch(first.log(), /unclean/);

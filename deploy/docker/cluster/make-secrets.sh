@@ -2,7 +2,7 @@
 # Makes the secrets of compose.yaml: two tokens, the password of the database, and praefect's
 # configuration with all of them. Existing ones are kept. The directory is private; the files in it
 # are readable for the users of the containers.
-#   make-secrets.sh [DIRECTORY]      default: secrets/ beside this file
+#   make-secrets.sh [DIRECTORY]      default: secrets/ next to this file
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 secrets=${1:-$here/secrets}

@@ -204,7 +204,7 @@ test('branches and tags come, go and are listed', async () => {
   await assert.rejects(repository.deleteBranch('topic'), { code: 'FAILED_PRECONDITION' });
 });
 
-/** Two branches that change the same line, and a third one beside. */
+/** Two branches that change the same line, and an unrelated third one. */
 async function diverge({ repository }: Arranged): Promise<{ base: string; mine: string; theirs: string }> {
   const base = await repository.commit({ branch: 'main', message: 'base', files: { a: 'one\n', b: 'b\n' } });
   const start = { oid: base };

@@ -42,7 +42,7 @@ const MAX_FILES = 100;
 
 /**
  * Finds the license of a commit among the files of its top directory; `undefined` if none of them
- * may be one. The README beside this file describes the method.
+ * may be one. The README next to this file describes the method.
  */
 export async function findLicense(
   repository: Repository,

@@ -91,7 +91,7 @@ function lastOwnerMark(line: string): number {
 }
 
 /**
- * Reports whether a part of a line begins like a copyright notice and has an owner's mark behind
+ * Reports whether a part of a line begins like a copyright detect and has an owner's mark behind
  * that. A carriage return separates parts, but the mark may be in a later one.
  *
  * @param lastMark position of the last mark, relative to the part; negative if it is before it.

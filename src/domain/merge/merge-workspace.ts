@@ -161,7 +161,7 @@ class WorkspaceTrees implements TreeAccess {
     const written = this.#written.get(oid);
     if (written !== undefined) return written;
     const { repository, target, signal } = this.#options;
-    // Reading from a quarantine needs a process of its own.
+    // Reading from a quarantine needs a separate process.
     const { objects } = this.#workspace.hasObjectsOfGit ? target : repository;
     const object = await objects.readObject(oid, { signal }).catch(fallBackOnFailure);
     if (object?.type !== 'tree') throw new FallBackToGit('a tree is missing');

@@ -25,8 +25,8 @@ interface Turn extends PackPlace {
 }
 
 /**
- * A limit of all packs of a server. A pack that git computes keeps its place while only packs of
- * its own repository wait.
+ * A limit of all packs of a server. A pack that git computes keeps its place while only separate
+ * packs repository wait.
  */
 export class TotalLimit {
   readonly #limit: FairLimit<object>;

@@ -4,7 +4,7 @@ import { openBucket, UnsupportedBucketError } from '#domain/bucket/open-bucket';
 import type { GitalyConfig } from '#platform/config/load-config';
 import type { Logger } from '#platform/log/logger';
 
-/** The configured buckets; calls that need a missing one say that it is not configured. */
+/** The configured buckets; calls that need a missing one report that it is not configured. */
 export interface Buckets {
   readonly backup: Bucket | undefined;
   readonly bundleUri: Bucket | undefined;

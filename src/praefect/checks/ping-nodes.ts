@@ -14,7 +14,7 @@ interface Target {
 }
 
 /**
- * Checks that each node answers, is healthy and serves the storages that the configuration says.
+ * Checks that each node responds, is healthy and serves the configured storages.
  *
  * @param print receives the progress.
  * @throws {Error} `the following nodes are not healthy: …`

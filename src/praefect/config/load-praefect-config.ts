@@ -86,7 +86,7 @@ function checkRead(raw: RawTable): LoadedPraefectConfig {
   return { config, warnings: [...unknownKeys, ...withoutEffect, ...sharedAddresses(config)] };
 }
 
-/** Replaces zeros that stand for defaults, and removes the scheme of the socket. */
+/** Replaces zeros that represent defaults, and removes the scheme of the socket. */
 function sanitize(config: PraefectConfig): PraefectConfig {
   const { failover, gracefulStopTimeoutMs, socketPath } = config;
   return {

@@ -3,12 +3,12 @@ import type { HandlerContext } from '#rpc/server/handler';
 import type { Repository } from '#wire/gen/shared_pb';
 import type { MethodInfo } from '#wire/method-info';
 
-/** Metadata with the path of a repository beside which the node stores a new one. */
+/** Metadata with the path of a repository, in whose partition the node stores a new one. */
 export const PARTITIONING_HINT = 'gitaly-partitioning-hint';
 
 /**
- * Returns the path of the repository beside which a new one is stored: from the metadata, or the
- * source of a fork.
+ * Returns the path of the repository in whose partition a new one is stored: from the metadata, or
+ * the source of a fork.
  */
 export function partitioningHint(
   method: MethodInfo,

@@ -4,7 +4,7 @@ import { outgoingMetadata } from './outgoing-metadata.ts';
 import { rewriteRepositories } from './rewrite.ts';
 import { routeError } from './route-error.ts';
 
-/** Metadata with which a client asks the primary to answer a read. */
+/** Metadata with which a client requests a read from the primary. */
 const ACCESSOR_POLICY = 'gitaly-route-repository-accessor-policy';
 const PRIMARY_METHODS: ReadonlySet<string> = new Set(['GetObjectDirectorySize', 'RepositorySize']);
 

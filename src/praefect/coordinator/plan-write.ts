@@ -93,7 +93,7 @@ function writePlan({ logger, recordWrite, transactions }: CallParts, write: Writ
       onError: (error) => {
         errors.set(node.storage, error);
         if (isPrimary) {
-          // The others complete what they have begun. Any other error of the primary ends them.
+          // The others complete what they have started. Any other error of the primary ends them.
           if (isInterruption(error)) transaction?.continueWithout(node.storage);
           return error;
         }
@@ -132,7 +132,7 @@ function transactionHeader({ id }: Transaction, { storage }: GitalyNode, isPrima
   return Buffer.from(json).toString('base64');
 }
 
-/** Reports whether a node has ended its call with an error of its own. */
+/** Reports whether a node has ended its call with its own error. */
 function hasFailed(error: unknown): boolean {
   return error !== undefined && !isInterruption(error);
 }
@@ -141,6 +141,6 @@ function cancelVoter(transaction: Transaction, { storage }: GitalyNode): void {
   try {
     transaction.cancelVoter(storage);
   } catch {
-    // It has voted, or its vote was ended: the outcome counts it as it stands.
+    // It has voted, or its vote was ended: the outcome counts its current vote.
   }
 }

@@ -6,7 +6,7 @@ export function routeError(repository: RepositoryKey, prefix: string): (error: u
   return (error) => {
     if (error instanceof GitalyError && error.message === 'repository not found')
       throw repositoryNotFound(repository);
-    // Clients look for this text.
+    // Clients search for this text.
     if (error instanceof GitalyError && error.message === 'repository is in read-only mode') throw error;
     throw wrap(error, prefix);
   };

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { transactionalMethods } from './transactional-methods.ts';
 
-// Gitaly 19.0's list, and what 15.0 had besides.
+// Gitaly 19.0's list, and the additional methods of 15.0.
 const OF_19 = `
   CleanupService/{ApplyBfgObjectMapStream,RewriteHistory} ConflictsService/{ResolveConflicts}
   ObjectPoolService/{DisconnectGitAlternates,FetchIntoObjectPool,LinkRepositoryToObjectPool}

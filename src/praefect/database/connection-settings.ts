@@ -5,7 +5,7 @@ import type { PraefectConfig } from '../config/schema.ts';
 type DatabaseConfig = PraefectConfig['database'];
 type ConnectionConfig = Omit<DatabaseConfig, 'sessionPooled' | 'hostNoProxy' | 'portNoProxy'>;
 
-/** Where and as whom to connect. Omitted settings have libpq's defaults: PGHOST and the like. */
+/** Where and as whom to connect. Omitted settings have libpq's defaults: PGHOST and similar. */
 export interface ConnectionSettings {
   readonly host?: string;
   readonly port?: number;

@@ -33,7 +33,7 @@ export interface EmbeddedPostgres extends AsyncDisposable {
 export interface EmbeddedPostgresOptions {
   /** Directory of the data; initialised if it does not exist. */
   readonly directory: string;
-  /** Directory of the socket; default `run` beside the data. */
+  /** Directory of the socket; default `run` next to the data. */
   readonly socketDirectory?: string;
   /** False for data that may be lost when the machine fails: it is faster. */
   readonly isDurable: boolean;
@@ -170,7 +170,7 @@ async function initialise(
   await rename(draft, data);
 }
 
-/** Waits until the server's pid file says that it accepts connections. */
+/** Waits until the server's pid file reports that it accepts connections. */
 async function ready(data: string, pid: number | undefined, goesOn: () => boolean): Promise<void> {
   const limit = performance.now() + START_LIMIT_MS;
   while (goesOn() && performance.now() < limit) {

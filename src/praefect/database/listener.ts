@@ -42,7 +42,7 @@ export interface DatabaseListenerOptions {
   readonly retryMs?: number;
 }
 
-/** Receives notifications on a connection of its own, and connects again whenever it is lost. */
+/** Receives notifications on a separate connection, and connects again whenever it is lost. */
 export class DatabaseListener implements AsyncDisposable {
   readonly #options: DatabaseListenerOptions;
   readonly #stopping = new AbortController();

@@ -18,7 +18,7 @@ export async function electPrimary(
       executor,
     );
     const before = locked.rows[0]?.primary ?? undefined;
-    // A statement of its own: it sees the result of an election that held the lock.
+    // A separate statement, so that it sees the result of the election that held the lock.
     const valid = await sql<{ storage: string }>`
       SELECT storage FROM valid_primaries WHERE repository_id = ${repositoryId} ORDER BY random()`.execute(
       executor,

@@ -6,7 +6,7 @@ import { ACTIVE_SECONDS, recordStatus } from './node-status.ts';
 
 /** The least time between elections. */
 const ELECTION_SECONDS = 10;
-/** How long a Praefect counts as active after it looked at a node. */
+/** How long a Praefect counts as active after it checked a node. */
 const PRAEFECT_SECONDS = 60;
 
 export interface SqlPrimaryOptions {
@@ -54,7 +54,7 @@ export class SqlPrimary implements PrimaryChoice {
     this.#set(name);
   }
 
-  /** Asks the database: other Praefects elect, too. */
+  /** Queries the database, because other Praefects elect, too. */
   async find(): Promise<GitalyNode | undefined> {
     const { database } = this.#options;
     this.#set((await database.row(this.#stored()))?.name);

@@ -31,8 +31,8 @@ interface Collector {
 }
 
 /**
- * Returns the metrics that need queries, which run at each call. They have an endpoint of their
- * own, so that it can be read less often.
+ * Returns the metrics that need queries, which run at each call. They have a separate endpoint, so
+ * that it can be read less often.
  */
 export function databaseMetrics(parts: DatabaseMetricsParts): (format: TextFormat) => Promise<string> {
   const collectors = collectorsOf(parts);

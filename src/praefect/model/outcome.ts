@@ -36,8 +36,8 @@ export interface WriteOutcome {
   /** Storages whose replica has it, without the primary's. */
   readonly updated: readonly string[];
   /**
-   * Groups of storages whose replicas may stand for the repository instead of the primary's, the
-   * best first. Replicas of one group are equal. Empty unless the primary was interrupted.
+   * Groups of storages whose replicas may replace the primary's as the current state, the best
+   * first. Replicas of one group are equal. Empty unless the primary was interrupted.
    */
   readonly successors: readonly (readonly string[])[];
   /** Reports whether the first successors have the whole write. */
@@ -87,8 +87,9 @@ export function outcomeOf(result: WriteResult): WriteOutcome {
 }
 
 /**
- * Returns which replicas may stand for the repository after the primary was interrupted. All of
- * them had the acknowledged writes when the call began; they differ by what they have of this one.
+ * Returns which replicas may be recorded as the current state after the primary was interrupted.
+ * All of them had the acknowledged writes when the call began; they differ by what they have of
+ * this one.
  */
 function successorsOf(
   { errors, primary, secondaries, transaction }: WriteResult,

@@ -108,7 +108,7 @@ export class GitalyNode implements AsyncDisposable {
   }
 
   /**
-   * Asks the node whether it serves. Never rejects.
+   * Checks the health of the node. Never rejects.
    *
    * @param onFailure receives the reason for a `false`.
    */

@@ -2,12 +2,12 @@ import { GitalyError } from '#base/gitaly-error';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { ProxyPlan } from './proxy-plan.ts';
 
-/** Time in which nodes complete what they have begun when the client or the primary has gone. */
+/** Time in which nodes complete what they have started when the client or the primary has gone. */
 const COMPLETION_MS = 2000;
 
 /**
  * Ends the calls of a proxied call on its nodes when the client has gone, or when one of them ends
- * for all. Nodes that have begun a change complete it first: otherwise each would stop at another
+ * for all. Nodes that have started a change complete it first: otherwise each would stop at another
  * point of it.
  */
 export class CallsEnding implements Disposable {
@@ -32,7 +32,7 @@ export class CallsEnding implements Disposable {
     else signal.addEventListener('abort', this.#onAbort, { once: true });
   }
 
-  /** Ends the calls: at once, or after a time if the nodes have begun a change. */
+  /** Ends the calls: at once, or after a time if the nodes have started a change. */
   soon(): void {
     if (this.#plan.isBegun?.() !== true) this.now();
     else this.#timer ??= setTimeout(() => this.now(), COMPLETION_MS);

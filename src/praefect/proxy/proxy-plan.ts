@@ -18,8 +18,8 @@ export interface ProxyPlan {
   /** Their responses are dropped. */
   readonly secondaries: readonly Destination[];
   /**
-   * Reports whether the nodes have begun a change that they shall complete, although the client or
-   * the primary has gone.
+   * Reports whether the nodes have started a change that they shall complete, although the client
+   * or the primary has gone.
    */
   isBegun?(): boolean;
   /** Runs after the call, in any case. Its error is the call's if that has none. */

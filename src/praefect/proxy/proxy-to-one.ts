@@ -59,7 +59,7 @@ export class ProxyToOne implements AsyncIterator<Buffer, void> {
     this.#call?.cancel(this.#context.abortReason);
     // A waiting `next` fails now, and ends the call itself.
     if (!this.#isWaiting && !this.#isOver)
-      await this.#fail(new GitalyError('CANCELLED', 'context canceled')).catch(() => {}); // nobody is told
+      await this.#fail(new GitalyError('CANCELLED', 'context canceled')).catch(() => {}); // no receiver
     return DONE;
   }
 

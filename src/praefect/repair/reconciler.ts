@@ -68,7 +68,7 @@ async function schedule({ database, isHealthy, logger, nodes }: ReconcilerParts)
     const lock = await sql<{ is_held: boolean }>`
       SELECT pg_try_advisory_xact_lock(${LOCK}) AS is_held`.execute(executor);
     if (lock.rows[0]?.is_held !== true) return [];
-    // A statement of its own: it sees the jobs of the one that had the lock before.
+    // A separate statement, so that it sees the jobs of the previous holder of the lock.
     return (await searchStatement(healthy).execute(executor)).rows.map(({ job }) => job);
   });
 }

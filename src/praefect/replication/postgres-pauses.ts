@@ -17,7 +17,7 @@ export class PostgresPauses implements ListenerHandler {
   readonly pauses: WritePauses;
   readonly #database: Database;
   readonly #logger: Logger;
-  /** Tells the notifications of this process from those of others. */
+  /** Distinguishes the notifications of this process from those of others. */
   readonly #process = randomUUID();
   /** Pauses of other Praefects, by their id. */
   readonly #holds = new Map<string, Hold>();

@@ -29,7 +29,7 @@ const UTC_NOW = sql`(now() AT TIME ZONE 'UTC')`;
 
 /**
  * Replication jobs in PostgreSQL, shared with other Praefects. A row of `replication_queue_lock`
- * for each repository and target is held while its jobs run; `replication_queue_job_lock` says
+ * for each repository and target is held while its jobs run; `replication_queue_job_lock` shows
  * which do, and since when nothing was heard of them.
  */
 export class PostgresQueue implements ReplicationQueue {

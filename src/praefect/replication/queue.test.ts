@@ -62,7 +62,7 @@ testQueues('jobs come oldest first, one at a time for each repository and target
   assert.deepEqual(pathsOf(await queue.dequeue('default', 'c', 10)), ['x']);
   assert.deepEqual(await queue.dequeue('other', 'b', 10), []);
 
-  // One that runs may have begun before this change.
+  // One that runs may have started before this change.
   assert.equal(await queue.enqueue(job('x')), true);
   assert.deepEqual(await queue.dequeue('default', 'b', 10), []);
   await queue.acknowledge(first[0]?.id ?? 0, 'completed');

@@ -37,7 +37,7 @@ interface Setting extends AsyncDisposable {
   readonly queue: ReplicationQueue;
   readonly log: Record<string, unknown>[];
   readonly logger: ReturnType<typeof createLogger>;
-  /** Works on the queue until so many jobs have ended; returns how. */
+  /** Works on the queue until this number of jobs has ended; returns their results. */
   run(count: number, isHealthy?: (node: GitalyNode) => boolean): Promise<readonly JobEnd[]>;
 }
 

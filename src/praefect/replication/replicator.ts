@@ -53,7 +53,7 @@ export class Replicator implements AsyncDisposable {
     this.#running = Promise.all(workers);
   }
 
-  /** Looks for jobs of a target now. */
+  /** Searches for jobs of a target now. */
   wake(virtualStorage: string, target: string): void {
     this.#rings.get(virtualStorage)?.wake(({ storage }) => storage === target);
   }

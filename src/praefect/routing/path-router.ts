@@ -105,7 +105,7 @@ export class PathRouter implements Router {
   }
 }
 
-/** Divides the nodes beside the primary into those that take part, and those that get a copy. */
+/** Divides the nodes other than the primary into participants and those that get a copy. */
 function nodesOf(
   { nodes }: Election,
   primary: GitalyNode,

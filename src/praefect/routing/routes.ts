@@ -36,11 +36,11 @@ export interface MaintenanceRoute {
 export interface Router {
   /** Reports whether a virtual storage is configured. */
   knows(virtualStorage: string): boolean;
-  /** @param onPrimary asks the primary instead of any replica that is up to date. */
+  /** @param onPrimary reads from the primary instead of any up-to-date replica. */
   accessor(repository: RepositoryKey, options: { onPrimary: boolean }): Promise<AccessorRoute>;
   /** Reports whether a call that creates a repository changes this one instead. */
   exists(repository: RepositoryKey): Promise<boolean>;
-  /** Returns the path on the disks of a repository that a call names beside its own. */
+  /** Returns the path on the disks of a repository that a call names in addition to its own. */
   additionalPath(repository: RepositoryKey): Promise<string>;
   storageAccessor(virtualStorage: string): Promise<GitalyNode>;
   mutator(repository: RepositoryKey, additionalPath: string | undefined): Promise<MutatorRoute>;

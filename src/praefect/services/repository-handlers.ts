@@ -95,7 +95,7 @@ function backupHandler({ router }: RepositoryHandlersParts): RepositoryHandler {
   });
 }
 
-/** Asks a node for the pool of a repository, and names the pool as clients do. */
+/** Reads the pool of a repository from a node, and returns it with the clients' names. */
 function getObjectPoolHandler({ lookups, router }: RepositoryHandlersParts): RepositoryHandler {
   return answer(ObjectPoolService.method.getObjectPool, async ({ repository }, { correlationId, signal }) => {
     if (repository === undefined || repository.storageName === '' || repository.relativePath === '')

@@ -83,7 +83,7 @@ function readiness(
   return { Result: { case: 'failureResponse', value: { failedChecks } } };
 }
 
-/** Asks a node that is healthy, if there is one. */
+/** Calls a healthy node, if there is one. */
 async function askOne(
   virtualStorage: string,
   { isHealthy, logger, nodes }: ServerServiceParts,

@@ -36,7 +36,7 @@ export interface ClusterStatus {
 /** Most paths of unavailable repositories in a status. */
 export const MAX_UNAVAILABLE_PATHS = 100;
 
-/** Returns a sentence for everything that an operator should look at; nothing if all is well. */
+/** Returns a sentence for everything that an operator should check; nothing if all is well. */
 export function problemsOf({ praefects, virtualStorages }: ClusterStatus): string[] {
   return [
     ...(praefects?.length === 0 ? ['no praefect has checked the nodes in the last minute'] : []),

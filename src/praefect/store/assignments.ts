@@ -16,9 +16,9 @@ export class Assignments {
   }
 
   /**
-   * Assigns as many nodes as a factor says: adds random ones, the primary first, or removes random
-   * ones, never the primary. Without a primary it removes none. Nodes that are not configured do
-   * not count and stay.
+   * Assigns as many nodes as the replication factor: adds random ones, the primary first, or
+   * removes random ones, never the primary. Without a primary it removes none. Nodes that are not
+   * configured do not count and stay.
    *
    * @returns the assigned storages, sorted.
    * @throws {GitalyError} INVALID_ARGUMENT

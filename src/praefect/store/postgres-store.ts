@@ -20,7 +20,7 @@ const TAKEN: ReadonlySet<string | undefined> = new Set([
 /** Repositories and their replicas in PostgreSQL. Each operation is one statement. */
 export class PostgresStore implements ReplicaStore {
   readonly #database: Database;
-  /** Reports whether repositories have primaries of their own. */
+  /** Reports whether repositories have separate primaries. */
   protected readonly recordsPrimary: boolean = true;
 
   constructor(database: Database) {

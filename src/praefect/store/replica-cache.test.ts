@@ -7,7 +7,7 @@ import type { ConsistentReplicas } from './repository-lookups.ts';
 const REPLICAS: ConsistentReplicas = { replicaPath: '@cluster/x', storages: new Set(['a', 'b']) };
 const repository = (relativePath: string, virtualStorage = 'default') => ({ virtualStorage, relativePath });
 
-/** A cache before lookups that end when they are told to. The cases are those of Gitaly 19.0. */
+/** A cache of lookups that end on request. The cases are those of Gitaly 19.0. */
 function cacheOf({ maxEntries = 100 } = {}) {
   const accesses: string[] = [];
   const log: Record<string, unknown>[] = [];

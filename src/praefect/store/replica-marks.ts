@@ -6,7 +6,7 @@ export type ReplicaSelector =
   | { readonly repositoryId: number }
   | { readonly virtualStorage: string; readonly storage?: string };
 
-/** Changes what the database says about replicas, by the will of an operator. */
+/** Changes the records of replicas in the database, as requested by an operator. */
 export class ReplicaMarks {
   readonly #database: Database;
 

@@ -27,7 +27,7 @@ export interface PostgresWriteLocksOptions {
 export class PostgresWriteLocks implements WriteLocks, ListenerHandler {
   readonly channels = ['repository_reference_write_lock_releases'];
   readonly #options: PostgresWriteLocksOptions;
-  /** Ids of transactions are those of a process: this tells the processes apart. */
+  /** Ids of transactions are unique in a process; this distinguishes the processes. */
   readonly #process = BigInt(randomBytes(4).readUInt32BE() >>> 1) << ID_BITS;
   /** Resolvers by lock. */
   readonly #waiting = new Map<string, Set<() => void>>();

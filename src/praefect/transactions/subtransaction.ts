@@ -116,7 +116,8 @@ export class Subtransaction {
 
   /**
    * Withdraws the node without which nothing is decided, after an earlier change was: the others
-   * complete what they have begun. When all of them have voted, the hash with the most votes wins.
+   * complete what they have started. When all of them have voted, the hash with the most votes
+   * wins.
    */
   continueWithout(node: string): void {
     if (this.#isDecided) return;

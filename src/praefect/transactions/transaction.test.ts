@@ -17,7 +17,7 @@ function transactionOf(count: number): Transaction {
 const statesOf = (transaction: Transaction): Record<string, VoterState> =>
   Object.fromEntries(transaction.states);
 
-/** Votes for all nodes, and returns what each was told: `commit`, or why not. */
+/** Votes for all nodes, and returns the decision that each received: `commit`, or why not. */
 async function outcomes(transaction: Transaction, votes: Readonly<Record<string, string>>): Promise<unknown> {
   const told = await Promise.all(
     Object.entries(votes).map(async ([node, hash]) => [

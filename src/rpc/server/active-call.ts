@@ -51,7 +51,7 @@ export class ActiveCall implements ServerCall, Sender {
   readonly #limits: ConnectionRequestLimits;
   /** Gives back the memory of the request that was decoded last. */
   #releaseRequest: (() => void) | undefined;
-  /** The stages that have begun and not ended, outermost first. */
+  /** The stages that have started and not ended, outermost first. */
   readonly #stages: CallStage[] = [];
   /** True from the begin of the handler until it has ended or the call has failed. */
   #isHandling = false;
@@ -456,7 +456,7 @@ function endWith(
 }
 
 /**
- * Tells a client that is still sending that its data is not read (RST_STREAM NO_ERROR). It waits
+ * Notifies a client that is still sending that its data is not read (RST_STREAM NO_ERROR). It waits
  * until the status has been sent, because nghttp2 drops the queued data of a stream that is reset.
  */
 function releaseSender(stream: ServerHttp2Stream): void {

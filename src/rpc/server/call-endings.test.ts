@@ -248,7 +248,7 @@ test('a connection that comes during a drain gets its first calls', async () => 
 
   assert.equal((await first).commit?.id, 'x');
   await late.closed;
-  // One that never says a word is closed, too.
+  // One that never sends anything is closed, too.
   const [silent, accepted] = duplexPair();
   server.server.serveConnection(accepted, TEST_PEER);
   silent.resume();

@@ -5,9 +5,9 @@ import { CALLS_PER_TURN } from './connection/connection-limits.ts';
 type Start = () => boolean;
 
 /**
- * Spreads the starts of calls over turns of the event loop when many arrive at once. Connections
- * take turns, so that a call of one client does not wait for all calls of another, and calls that
- * are reset in the meantime never start.
+ * Spreads the starts of calls over iterations of the event loop when many arrive at once.
+ * Connections take turns, so that a call of one client does not wait for all calls of another, and
+ * calls that are reset in the meantime never start.
  */
 export class CallStarts<K> {
   readonly #waiting = new Map<K, Start[]>();

@@ -24,7 +24,9 @@ export interface ChainOptions {
   readonly rememberCall: ServerInterceptor;
   readonly accessLog: AccessLogOptions;
   readonly authentication: AuthenticationOptions;
-  /** Tells a client what its call did; `undefined` if the configuration does not allow it. */
+  /**
+   * Returns to the client what its call did; `undefined` if the configuration does not allow it.
+   */
   readonly explain: ServerInterceptor | undefined;
   /** Makes calls fail on purpose, in tests of clients. */
   readonly injectFaults: ServerInterceptor | undefined;
@@ -58,7 +60,7 @@ export function interceptorChain(options: ChainOptions): readonly ServerIntercep
     authenticate(options.authentication),
     // Not unauthenticated callers; around the limits, as calls that wait are listed too.
     options.listCalls,
-    // Not for unauthenticated callers; around the limits, whose waits it tells.
+    // Not for unauthenticated callers; around the limits, whose waits it includes.
     ...(options.explain === undefined ? [] : [options.explain]),
     // Only calls that would be executed; a delayed one takes no turn.
     ...(options.injectFaults === undefined ? [] : [options.injectFaults]),

@@ -9,7 +9,7 @@ import { packDetails } from '#rpc/common/typed-details';
 import { StatusSchema } from '#wire/gen/google/rpc/status_pb';
 import { shortenText, shortenTexts } from './shorten-texts.ts';
 
-/** HPACK counts 32 bytes for every header besides its name and value (RFC 7541, 4.1). */
+/** HPACK counts 32 bytes for every header in addition to its name and value (RFC 7541, 4.1). */
 const HEADER_OVERHEAD_BYTES = 32;
 /**
  * Space for the headers around a status: `:status`, `content-type`, `grpc-status` and a few
@@ -27,7 +27,7 @@ const MIN_TEXT_BYTES = 256;
  * Returns the headers that end a call with an error. Where the peer's limit on header lists
  * (`maxBytes`) has no space for all of them, the message and the texts in the details (a hook's
  * output) are shortened to the same length, so that a client still finds a detail of the type that
- * it looks for. The code always arrives.
+ * it searches for. The code always arrives.
  */
 export function errorHeaders(error: GitalyError, maxBytes: number): OutgoingHttpHeaders {
   const space = maxBytes - RESERVED_BYTES;

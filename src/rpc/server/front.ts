@@ -179,7 +179,7 @@ function createAcceptors(options: FrontOptions): Acceptors {
     onConnectionError: problems.onConnectionError,
   };
   const external = new GrpcServer(serverOptions);
-  // Calls of hooks get a server of their own, because the calls that a drain waits for need them.
+  // Calls of hooks get a separate server, because the calls that a drain waits for need them.
   const internal = internalSocket === undefined ? undefined : new GrpcServer(serverOptions);
   const arrivals = new Arrivals();
   const accepting: ListenerOptions = {

@@ -38,7 +38,7 @@ export interface GrpcServerOptions {
   readonly onConnectionError?: (error: Error, peer: Peer) => void;
 }
 
-/** Time for which a hard stop waits for handlers to notice the abort. */
+/** Time for which a hard stop waits for handlers to detect the abort. */
 const ABORT_GRACE_MS = 5000;
 const ROUTE_PATH = /^\/(?<service>[^/]+)\/(?<method>[^/]+)$/;
 

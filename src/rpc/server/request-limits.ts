@@ -52,8 +52,9 @@ export class ConnectionRequestLimits implements IncomingLimits {
   }
 
   /**
-   * Waits until there is memory for a large message, and for a turn of the event loop to decode it
-   * in. The result gives the memory back, and is called when the message is no longer used.
+   * Waits until there is memory for a large message, and for an iteration of the event loop to
+   * decode it in. The result gives the memory back, and is called when the message is no longer
+   * used.
    *
    * @param elements counts those of the message, up to a limit.
    * @throws {GitalyError} RESOURCE_EXHAUSTED when it has too many elements, or too much waits; the

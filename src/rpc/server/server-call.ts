@@ -60,6 +60,7 @@ export interface CallStage {
 
 /**
  * Begins a call, outermost first. Throwing (or rejecting) ends the call with that error, which the
- * stages that have begun see. Without a stage the interceptor has nothing more to do with the call.
+ * stages that have started see. Without a stage the interceptor has nothing more to do with the
+ * call.
  */
 export type ServerInterceptor = (call: ServerCall) => CallStage | undefined | Promise<CallStage | undefined>;

@@ -11,7 +11,7 @@ export function shortenTexts(details: readonly ErrorDetail[], maxBytes: number):
   return details.map((detail) => {
     const schema = registry.getMessage(detail.$typeName);
     if (schema === undefined) return detail;
-    // Its type name says that it is a message of this schema.
+    // Its type name shows that it is a message of this schema.
     const copy = clone(schema, detail as Message);
     shortenFields(reflect(schema, copy), maxBytes);
     return copy;

@@ -9,7 +9,7 @@ import { makeTemplate } from './contract-database.ts';
 import { Differences } from './differences.ts';
 import type { ReportedTest } from './json-reporter.ts';
 
-/** In `make test`, one of so many recordings is replayed, of some areas. */
+/** In `make test`, one of this number of recordings is replayed, of some areas. */
 const EVERY = 40;
 const FILES = ['test/golden/{commit-files,objectpool,ref,repository,smarthttp}.test.ts'];
 const ALL_FILES = ['test/golden/*.test.ts', 'src/services/**/*.test.ts'];

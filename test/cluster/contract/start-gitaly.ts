@@ -174,7 +174,7 @@ interface Files {
 
 /**
  * Prepares the nodes before a call, when no other runs. A call of a test ends after those that
- * nodes have made for it, and when nodes that were told to stop have tidied up.
+ * nodes have made for it, and when nodes that were stopped have cleaned up.
  */
 function betweenCalls(
   nodes: readonly TestGitaly[],

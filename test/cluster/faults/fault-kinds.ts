@@ -119,7 +119,7 @@ async function ended({ process }: FaultPraefect): Promise<void> {
   while (process.isRunning && performance.now() < limit) await delay(LOOK_EVERY_MS);
 }
 
-/** The disk of a node is full. Its storage must be a small file system of its own. */
+/** The disk of a node is full. Its storage must be a separate small file system. */
 export const fullDisk: Fault = async (cluster, choices) => {
   const storage = join(anyNode(cluster, choices).directory, 'default');
   const filler = join(storage, 'filler');

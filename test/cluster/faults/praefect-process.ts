@@ -7,7 +7,7 @@ import { until } from '#testkit/until';
 const ROOT = join(import.meta.dirname, '../../..');
 /** Lines of the log that are kept for the error of a failed start. */
 const KEPT_LINES = 20;
-/** Time for a start beside all the clients, on a machine that is busy with other things too. */
+/** Time limit of a start while all clients run, on a busy machine. */
 const START_MS = 120_000;
 
 type LogLine = Readonly<Record<string, unknown>>;

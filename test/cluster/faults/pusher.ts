@@ -3,7 +3,7 @@ import { runGit } from '#testkit/repositories/run-git';
 import { run } from '#testkit/run-program';
 import type { GitRoute } from './fault-cluster.ts';
 
-/** Ends a push whose server says nothing. */
+/** Ends a push whose server sends nothing. */
 const SILENCE_SECONDS = 12;
 /** Ends any other push: a gateway for SSH waits as long as its client. */
 const PUSH_LIMIT_MS = 30_000;

@@ -13,7 +13,7 @@ test('the packs of an aborted repack are removed, and no other files', async () 
 
   const repack = runRepack(repository, gitCommand('repack', { options: ['-a', '-d'].map(flag) }), {
     signal: abort.signal,
-    // As its pack-objects leaves them when both are ended before it is told their names.
+    // As its pack-objects leaves them when both are ended before it receives their names.
     observer: ({ pid }) => {
       for (const name of [`.tmp-${pid}-pack-1.pack`, `.tmp-${pid}-pack-1.rev`, `.tmp-${pid}1-pack-1.pack`])
         writeFileSync(`${packs}/${name}`, '');

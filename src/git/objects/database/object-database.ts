@@ -17,7 +17,7 @@ const HEAD = new RegExp(`^(?:ref: refs/[^\n]+|${OID_SOURCE})\n?$`);
 
 let lastGeneration = 0;
 
-/** Returns the state of an object directory, up to date in this turn of the event loop. */
+/** Returns the state of an object directory, up to date in this iteration of the event loop. */
 export type DirectoryAt = (path: string, oidBytes: number) => ObjectDirectory;
 
 /** The objects of one repository, in its own directory and those that it borrows from. */
@@ -51,7 +51,7 @@ export class ObjectDatabase {
   }
 
   /**
-   * Looks at the files again.
+   * Checks the files again.
    *
    * @throws {FallBackToGit} when git may refuse the repository; the system's error.
    */

@@ -16,7 +16,7 @@ import { Turn } from './turn.ts';
 /** Repositories, and object directories, whose state is kept; some 500 bytes each. */
 const MAX_KEPT = 5_000;
 const SWEEP_MS = 5_000;
-/** Time after which the files of a repository that nobody reads are closed. */
+/** Time after which the files of a repository that nothing reads are closed. */
 const IDLE_MS = 10_000;
 
 const SLASH = 0x2f;
@@ -159,7 +159,7 @@ export class ObjectDatabases {
     return database;
   }
 
-  /** Brings a database up to date, once in a turn of the event loop. */
+  /** Brings a database up to date, once in an iteration of the event loop. */
   #check(database: ObjectDatabase, repository: CommandRepository): void {
     const { number } = this.turn;
     if (database.checkedIn === number) return;

@@ -33,7 +33,7 @@ export class ObjectDirectory {
   version = 0;
   /** Object directories that `info/alternates` names. */
   alternates: readonly string[] = [];
-  /** The turn of the event loop in which it was refreshed. */
+  /** The iteration of the event loop in which it was refreshed. */
   checkedIn = 0;
   lastUsedAt = 0;
   readonly #open: OpenPacks;

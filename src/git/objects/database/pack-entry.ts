@@ -9,7 +9,7 @@ export type PackEntry = {
   readonly headerBytes: number;
 } & (
   | { readonly kind: 'object'; readonly type: ObjectType }
-  /** A delta to the object that begins so many bytes earlier. */
+  /** A delta to the object that begins this number of bytes earlier. */
   | { readonly kind: 'offset-delta'; readonly distance: number }
   /** A delta to the object with this binary id. */
   | { readonly kind: 'name-delta'; readonly base: Buffer }

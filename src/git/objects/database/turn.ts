@@ -2,8 +2,8 @@
 const SLICE_MS = 2;
 
 /**
- * The current turn of the event loop. What was checked in it needs no second check, and reads that
- * have taken long in it must pause.
+ * The current iteration of the event loop. What was checked in it needs no second check, and reads
+ * that have taken long in it must pause.
  */
 export class Turn {
   #number = 0;

@@ -16,7 +16,7 @@ export interface SuccessorOptions {
   /** Ends the attempt, and the new process. */
   readonly signal: AbortSignal;
   readonly command: SuccessorCommand;
-  /** Variables beside those of this process. */
+  /** Variables in addition to those of this process. */
   readonly env?: Readonly<Record<string, string>>;
   /** Default one minute, tableflip's. */
   readonly readyTimeoutMs?: number;

@@ -24,7 +24,9 @@ export class Arrivals {
     });
   }
 
-  /** Calls back in a drain, at once if it has begun. Dispose the result when that is not needed. */
+  /**
+   * Calls back in a drain, at once if it has started. Dispose the result when that is not needed.
+   */
   onDrain(listener: () => void): Disposable {
     if (this.#isDraining) listener();
     else this.#listeners.add(listener);

@@ -36,14 +36,20 @@ export const STREAM_RESET_RATE = 500;
  */
 export const NGHTTP2_RESET_BURST = 2 * STREAM_RESET_BURST;
 
-/** TLS handshakes that may begin in one turn of the event loop: one takes up to six milliseconds. */
+/**
+ * TLS handshakes that may begin in one iteration of the event loop: one takes up to six
+ * milliseconds.
+ */
 export const HANDSHAKES_PER_TURN = 2;
 
-/** Calls that may start in one turn of the event loop: each takes some tenth of a millisecond. */
+/**
+ * Calls that may start in one iteration of the event loop: each takes some tenth of a millisecond.
+ */
 export const CALLS_PER_TURN = 32;
 
 /**
- * Streams that a connection may open in one turn of the event loop before others have their turn.
+ * Streams that a connection may open in one iteration of the event loop before others have their
+ * turn.
  */
 export const STREAMS_PER_TURN = 64;
 

@@ -197,7 +197,7 @@ export class Listener {
       ALPNCallback: ({ protocols }) => (protocols.includes(ALPN_HTTP2) ? ALPN_HTTP2 : undefined),
     });
     server.on('secureConnection', (secured) => this.#options.onConnection(secured, this.#peer(secured)));
-    // No call has begun, so the error cannot be reported.
+    // No call has started, so the error cannot be reported.
     server.on('tlsClientError', (_error, secured: TLSSocket) => secured.destroy());
     return server;
   }

@@ -130,7 +130,7 @@ test('the server ends a call at its deadline, whatever the client does', async (
         await once(signal, 'abort');
         throw signal.reason;
       },
-      // Does not look at the signal; ends by itself for a test that fails.
+      // Does not check the signal; ends by itself for a test that fails.
       listFiles: async function* () {
         for (let message = 0; message < 500; message++) {
           yield {};

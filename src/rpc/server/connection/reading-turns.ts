@@ -55,7 +55,7 @@ function handleOf(duplex: Duplex): Handle | undefined {
 /**
  * Makes connections that open many streams take turns. Opening a stream costs some hundredth of a
  * millisecond even if its client resets it at once, and a socket may deliver two mebibytes, which
- * are many thousand streams, in one turn of the event loop. So a connection with more than
+ * are many thousand streams, in one iteration of the event loop. So a connection with more than
  * {@link STREAMS_PER_TURN} streams in a turn is read no further, and one such connection goes on in
  * each later turn. All others are read as ever.
  */

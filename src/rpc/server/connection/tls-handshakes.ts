@@ -10,9 +10,9 @@ export interface TlsHandshakesOptions {
 }
 
 /**
- * Spreads TLS handshakes over turns of the event loop: each takes milliseconds of computation, and
- * clients can begin thousands at once. A handshake begins when the client has sent something, so
- * that clients cannot wait until all are prepared; those that leave before cost nothing.
+ * Spreads TLS handshakes over iterations of the event loop: each takes milliseconds of computation,
+ * and clients can begin thousands at once. A handshake begins when the client has sent something,
+ * so that clients cannot wait until all are prepared; those that leave before cost nothing.
  */
 export class TlsHandshakes {
   readonly #options: TlsHandshakesOptions;
@@ -25,7 +25,7 @@ export class TlsHandshakes {
 
   add(socket: Socket): void {
     const timer = setTimeout(() => socket.destroy(), this.#options.timeoutMs).unref();
-    socket.on('error', () => {}); // the close follows, and nobody waits for the connection yet
+    socket.on('error', () => {}); // the close follows, and nothing waits for the connection yet
     socket.once('readable', () => {
       clearTimeout(timer);
       this.#waiting.add(socket);

@@ -27,7 +27,7 @@ export function collectFacts(addTo: (facts: Facts) => void): Record<string, stri
   return found;
 }
 
-/** Adds what the headers of a call tell about its caller. */
+/** Adds what the headers of a call contain about its caller. */
 export function addCallerFacts(
   facts: Facts,
   { headers, deadlineMs }: Pick<ServerCall, 'headers' | 'deadlineMs'>,
@@ -70,8 +70,8 @@ export function addTargetFacts(facts: Facts, { targets }: Pick<ServerCall, 'targ
 }
 
 /**
- * Returns the kind of a call's deadline: `none` without one, whatever the client says, and
- * otherwise what it says.
+ * Returns the kind of a call's deadline: `none` without a deadline, whatever the client sends;
+ * otherwise the value that it sends.
  */
 export function deadlineType(given: string | undefined, deadlineMs: number | undefined): string | undefined {
   return deadlineMs === undefined ? 'none' : given || undefined;

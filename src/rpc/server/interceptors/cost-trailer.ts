@@ -26,7 +26,7 @@ const BY_METHOD: ReadonlyMap<string, number> = new Map([
   ['/gitaly.SmartHTTPService/PostUploadPackWithSidechannel', 10],
 ]);
 
-/** So many bytes of messages cost one more, begun ones too. */
+/** One more cost unit per this number of bytes of messages, rounded up. */
 const BYTES_PER_POINT = 1 << 20;
 
 /**

@@ -32,8 +32,8 @@ export function panicError(exception: unknown): GitalyError {
 }
 
 /**
- * Returns the exception behind an error: the error itself, or what it wraps. An error with a text
- * of its own was made on purpose.
+ * Returns the exception behind an error: the error itself, or what it wraps. An error with its own
+ * text was thrown on purpose.
  */
 function exceptionIn(error: unknown): Error | undefined {
   let inner = error;

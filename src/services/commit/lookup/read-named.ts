@@ -4,7 +4,9 @@ import type { Commit } from '#git/objects/parse/parse-commit';
 import type { HandlerContext } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
 
-/** So many are requested in one go: enough to keep git busy, few enough to hold their answers. */
+/**
+ * Number of commits requested at once: enough to keep git busy, few enough to hold the responses.
+ */
 const BATCH = 64;
 
 /** Requested revision and its commit; `undefined` when it resolves to none. */

@@ -49,7 +49,7 @@ function entry(name: string, content = '', type = '0', link = ''): Buffer {
   return Buffer.concat([header, Buffer.from(content), Buffer.alloc(paddingOf(size))]);
 }
 
-/** The lock is a dangling link, for which `existsSync` looks in vain. */
+/** The lock is a dangling link, which `existsSync` does not find. */
 const isLocked = (directory: string) => readdirSync(directory).includes('custom_hooks.lock');
 
 const archiveOf = (...entries: Buffer[]) => Buffer.concat([...entries, END_OF_ARCHIVE]);
