@@ -204,6 +204,35 @@ test('objects of alternates, and of their alternates, are found', () => {
   compareAll(second);
 });
 
+test('many packs are read through a multi-pack-index only', async () => {
+  const path = join(root, `${made++}.git`);
+  initRepository(path);
+  const oids = Array.from({ length: 70 }, (_, number) => {
+    const oid = gitOutput(path, ['hash-object', '-w', '--stdin'], `${number}`);
+    gitOutput(path, ['pack-objects', '-q', 'objects/pack/pack'], `${oid}\n`);
+    return oid;
+  });
+  gitOutput(path, ['prune-packed', '-q']);
+  const repository = git.open(path);
+  const databases = new ObjectDatabases();
+  const find = (oid: string) => databases.find(repository, Buffer.from(oid), true)?.data.toString();
+  assert.throws(() => find(oids[0] ?? ''), FallBackToGit);
+
+  gitOutput(path, ['multi-pack-index', 'write']);
+  await new Promise(setImmediate);
+
+  assert.deepEqual(
+    oids.map(find),
+    oids.map((_, number) => `${number}`),
+  );
+  gitOutput(path, ['hash-object', '-w', '--stdin'], 'new');
+  const later = gitOutput(path, ['hash-object', '-w', '--stdin'], 'later');
+  gitOutput(path, ['pack-objects', '-q', 'objects/pack/pack'], `${later}\n`);
+  await new Promise(setImmediate);
+  assert.equal(find(later), 'later');
+  databases.close();
+});
+
 test('a repack, a prune and another repository at the path are noticed', async () => {
   const path = makeRepository();
   const repository = git.open(path);
@@ -245,13 +274,13 @@ test('a repack, a prune and another repository at the path are noticed', async (
 
 test('a damaged file gives the object that git reads, or leaves it to git', () => {
   const path = makeRepository('sha1', 11);
-  gitOutput(path, ['repack', '-adfq']);
+  gitOutput(path, ['repack', '-adfq', '--write-midx']);
   const objects = allObjects(path).filter(({ size }) => size < 5_000);
   const contents = new Map(objects.map(({ oid, type }) => [oid, rawOutput(path, ['cat-file', type, oid])]));
   const repository = git.open(path);
   let found = 0;
   let refused = 0;
-  for (const ending of ['.pack', '.idx']) {
+  for (const ending of ['.pack', '.idx', 'multi-pack-index']) {
     const name = readdirSync(join(path, 'objects/pack')).find((entry) => entry.endsWith(ending));
     const file = join(path, 'objects/pack', name ?? '');
     const whole = readFileSync(file);

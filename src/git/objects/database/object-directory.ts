@@ -8,7 +8,9 @@ import type { ObjectType } from '../object-info.ts';
 import { alternateLines } from '../write/alternates-file.ts';
 import { LIMITS } from './limits.ts';
 import { readLooseObject } from './loose-object.ts';
-import { ListedPack, type OpenPacks } from './open-packs.ts';
+import { MultiPackIndex } from './multi-pack-index.ts';
+import { ListedFile, type OpenPacks } from './open-packs.ts';
+import { Pack } from './pack.ts';
 
 /** An object of a directory; `data` only if it was requested and is small. */
 export interface StoredObject {
@@ -37,8 +39,12 @@ export class ObjectDirectory {
   checkedIn = 0;
   lastUsedAt = 0;
   readonly #open: OpenPacks;
-  /** The last pack in which an object was found is the first. */
-  #packs: ListedPack[] = [];
+  /** By path, without `.pack`. */
+  #packs: ReadonlyMap<string, ListedFile<Pack>> = new Map();
+  #multiPackIndex: ListedFile<MultiPackIndex> | undefined;
+  #multiPackStamp: FileStamp = NO_FILE;
+  /** Packs that it does not list. The last one in which an object was found is the first. */
+  #unlisted: ListedFile<Pack>[] = [];
   #packStamp: FileStamp | undefined;
   /** True if any later change of the directory of packs changes its stamp. */
   #isSettled = false;
@@ -67,15 +73,16 @@ export class ObjectDirectory {
    * @throws {FallBackToGit} when it cannot be read in process; the system's error.
    */
   findPacked(name: Buffer, wantsData: boolean): StoredObject | undefined {
-    if (this.#packs.length > LIMITS.packs) throw new FallBackToGit('there are too many packs');
-    for (const [index, listed] of this.#packs.entries()) {
-      const pack = listed.open();
+    const place = this.#multiPackIndex?.open().find(name);
+    const listed = place && this.#packs.get(this.#pathOf(place.stem));
+    if (listed !== undefined) return read(listed.open(), place?.offset ?? 0, wantsData);
+    if (this.#unlisted.length > LIMITS.packs) throw new FallBackToGit('there are too many packs');
+    for (const [index, candidate] of this.#unlisted.entries()) {
+      const pack = candidate.open();
       const offset = pack.offsetOf(name);
       if (offset === undefined) continue;
-      if (index > 0) this.#packs = [listed, ...this.#packs.filter((other) => other !== listed)];
-      if (!wantsData) return { ...pack.infoAt(offset), data: undefined };
-      const { type, data } = pack.objectAt(offset);
-      return { type, data, size: data.length };
+      if (index > 0) this.#unlisted = [candidate, ...this.#unlisted.filter((other) => other !== candidate)];
+      return read(pack, offset, wantsData);
     }
     return undefined;
   }
@@ -86,8 +93,12 @@ export class ObjectDirectory {
   }
 
   close(): void {
-    for (const pack of this.#packs) pack.close();
-    this.#packs = [];
+    for (const pack of this.#packs.values()) pack.close();
+    this.#multiPackIndex?.close();
+    this.#packs = new Map();
+    this.#unlisted = [];
+    this.#multiPackIndex = undefined;
+    this.#multiPackStamp = NO_FILE;
     this.#packStamp = undefined;
     this.#isSettled = false;
   }
@@ -97,18 +108,49 @@ export class ObjectDirectory {
     const stats = statSync(directory, { throwIfNoEntry: false });
     const stamp = stats === undefined ? NO_FILE : stampOf(stats);
     if (stamp === this.#packStamp && this.#isSettled) return;
-    const stems = stats === undefined ? [] : listPacks(directory);
-    const isSame =
-      stems.length === this.#packs.length && this.#packs.every(({ stem }) => stems.includes(stem));
-    if (!isSame) {
-      const known = new Map(this.#packs.map((pack) => [pack.stem, pack]));
-      this.#packs = stems.map((stem) => known.get(stem) ?? new ListedPack(stem, this.#open, this.oidBytes));
-      for (const pack of this.#packs) known.delete(pack.stem);
-      for (const gone of known.values()) gone.close();
+    const isSame = this.#setPacks(stats === undefined ? [] : listPacks(directory));
+    const hasNewIndex = this.#refreshMultiPackIndex(`${directory}/multi-pack-index`);
+    if (!isSame || hasNewIndex) {
+      const listed = this.#multiPackIndex?.open().stems.map((stem) => this.#pathOf(stem));
+      const inIndex = new Set(listed);
+      this.#unlisted = [...this.#packs.values()].filter(({ path }) => !inIndex.has(path));
     }
     if (!isSame || stamp !== this.#packStamp) this.version++;
     this.#packStamp = stamp;
     this.#isSettled = stats === undefined || isSettled(stats, Date.now());
+  }
+
+  /** Replaces the packs, closes those that are gone, and reports whether there was no change. */
+  #setPacks(paths: readonly string[]): boolean {
+    const known = this.#packs;
+    if (paths.length === known.size && paths.every((path) => known.has(path))) return true;
+    const open = this.#open;
+    this.#packs = new Map(
+      paths.map((path) => [
+        path,
+        known.get(path) ?? new ListedFile(path, () => new Pack(path, open.caches, this.oidBytes), open),
+      ]),
+    );
+    for (const [path, pack] of known) if (!this.#packs.has(path)) pack.close();
+    return false;
+  }
+
+  /** Replaces the multi-pack-index if it has changed, and reports whether it has. */
+  #refreshMultiPackIndex(path: string): boolean {
+    const stamp = fileStamp(path);
+    if (stamp === this.#multiPackStamp) return false;
+    this.#multiPackIndex?.close();
+    const { pages } = this.#open.caches;
+    this.#multiPackIndex =
+      stamp === NO_FILE
+        ? undefined
+        : new ListedFile(path, () => new MultiPackIndex(path, pages, this.oidBytes), this.#open);
+    this.#multiPackStamp = stamp;
+    return true;
+  }
+
+  #pathOf(stem: string): string {
+    return `${this.path}/pack/${stem}`;
   }
 
   get #alternatesFile(): string {
@@ -124,6 +166,12 @@ export class ObjectDirectory {
       throw error;
     }
   }
+}
+
+function read(pack: Pack, offset: number, wantsData: boolean): StoredObject {
+  if (!wantsData) return { ...pack.infoAt(offset), data: undefined };
+  const { type, data } = pack.objectAt(offset);
+  return { type, data, size: data.length };
 }
 
 /** Returns the paths of the packs in a directory, without the ends of their names. */

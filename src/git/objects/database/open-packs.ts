@@ -1,35 +1,37 @@
 import { DeltaBases } from './delta-bases.ts';
-import { Pack } from './pack.ts';
 import { PageCache } from './page-cache.ts';
 
-/** Limit of open packs, with two files each. */
+/** Limit of open packs, with two files each, and of multi-pack-indexes. */
 const MAX_OPEN = 256;
 
-/** A pack that an object directory lists. Its files are opened when they are needed. */
-export class ListedPack {
-  /** Path without `.pack` and `.idx`. */
-  readonly stem: string;
-  readonly #open: OpenPacks;
-  readonly #oidBytes: number;
-  #pack: Pack | undefined;
+interface Closable {
+  close(): void;
+}
 
-  constructor(stem: string, open: OpenPacks, oidBytes: number) {
-    this.stem = stem;
-    this.#open = open;
-    this.#oidBytes = oidBytes;
+/** A pack, or a multi-pack-index, that a directory lists. Its files are opened when they are needed. */
+export class ListedFile<T extends Closable> {
+  readonly path: string;
+  readonly #make: () => T;
+  readonly #all: OpenPacks;
+  #opened: T | undefined;
+
+  constructor(path: string, make: () => T, all: OpenPacks) {
+    this.path = path;
+    this.#make = make;
+    this.#all = all;
   }
 
-  /** Returns the open pack. @throws as the constructor of `Pack`. */
-  open(): Pack {
-    this.#pack ??= new Pack(this.stem, this.#open.caches, this.#oidBytes);
-    this.#open.use(this);
-    return this.#pack;
+  /** Returns the open file. @throws as its constructor. */
+  open(): T {
+    this.#opened ??= this.#make();
+    this.#all.use(this);
+    return this.#opened;
   }
 
   close(): void {
-    this.#pack?.close();
-    this.#pack = undefined;
-    this.#open.drop(this);
+    this.#opened?.close();
+    this.#opened = undefined;
+    this.#all.drop(this);
   }
 }
 
@@ -37,28 +39,28 @@ export class ListedPack {
 export class OpenPacks {
   readonly caches = { pages: new PageCache(), bases: new DeltaBases() };
   /** In order of use, the latest last. */
-  readonly #packs = new Set<ListedPack>();
-  #newest: ListedPack | undefined;
+  readonly #files = new Set<Closable>();
+  #newest: Closable | undefined;
 
-  /** Notes that a pack is needed, and closes the one that was not needed for longest. */
-  use(pack: ListedPack): void {
-    if (pack === this.#newest) return;
-    this.#packs.delete(pack);
-    this.#packs.add(pack);
-    this.#newest = pack;
-    if (this.#packs.size <= MAX_OPEN) return;
-    for (const oldest of this.#packs) {
+  /** Notes that a file is needed, and closes the one that was not needed for longest. */
+  use(file: Closable): void {
+    if (file === this.#newest) return;
+    this.#files.delete(file);
+    this.#files.add(file);
+    this.#newest = file;
+    if (this.#files.size <= MAX_OPEN) return;
+    for (const oldest of this.#files) {
       oldest.close();
       return;
     }
   }
 
-  drop(pack: ListedPack): void {
-    this.#packs.delete(pack);
-    if (this.#newest === pack) this.#newest = undefined;
+  drop(file: Closable): void {
+    this.#files.delete(file);
+    if (this.#newest === file) this.#newest = undefined;
   }
 
-  /** Frees what was read. Packs stay open. */
+  /** Frees what was read. Files stay open. */
   clear(): void {
     this.caches.pages.clear();
     this.caches.bases.clear();
