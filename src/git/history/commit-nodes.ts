@@ -155,16 +155,17 @@ export class CommitNodes {
   }
 
   /**
-   * Reads a commit and `ahead` of its ancestors; `undefined` if there is no such commit.
+   * Reads a commit and, where a read is a round trip, `ahead` of its ancestors; `undefined` if
+   * there is no such commit.
    *
    * @throws {FallBackToGit} when the commit cannot be read, or is very large.
    */
   async read(oid: string, ahead = READ_AHEAD): Promise<CommitNode | undefined> {
     const read = (revision: string) =>
       this.#objects.readObject(revision, { maxBytes: MAX_COMMIT_BYTES }).catch(fallBackOnFailure);
-    const behind = Array.from({ length: ahead }, (_, index) =>
-      read(`${oid}~${index + 1}`).catch(ignoreFallBack),
-    );
+    // In process, each of them is read when it is needed.
+    const length = this.#objects.isInProcess ? 0 : ahead;
+    const behind = Array.from({ length }, (_, index) => read(`${oid}~${index + 1}`).catch(ignoreFallBack));
     const [first, ...others] = await Promise.all([read(oid), ...behind]);
     for (const object of others.toReversed()) this.#remember(object);
     return this.#remember(first);

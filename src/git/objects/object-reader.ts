@@ -105,6 +105,11 @@ export class ObjectReader {
     this.#repository = repository;
   }
 
+  /** True if reads by id need no round trip to a process, unless only git can read the object. */
+  get isInProcess(): boolean {
+    return this.#repository.inProcess.isEnabled;
+  }
+
   /**
    * Returns id, type and size of a revision's object; `undefined` if there is no such object.
    *
@@ -155,9 +160,7 @@ export class ObjectReader {
    * waiting; `undefined` does not mean that there is none.
    */
   cached(snapshot: Buffer): RawObject | undefined {
-    return this.#repository.inProcess.isEnabled
-      ? this.#databases.cached(this.#repository, snapshot)
-      : undefined;
+    return this.isInProcess ? this.#databases.cached(this.#repository, snapshot) : undefined;
   }
 
   /**
@@ -359,7 +362,7 @@ export class ObjectReader {
   /** Returns the id of HEAD's mailmap; `undefined` if there is none, or a directory or a huge file. */
   async #mailmapId(): Promise<string | undefined> {
     const place = this.snapshot(MAILMAP);
-    const isFixed = place !== MAILMAP && this.#repository.inProcess.isEnabled;
+    const isFixed = place !== MAILMAP && this.isInProcess;
     const known = isFixed ? this.#mailmaps.idAt(place) : undefined;
     if (known !== undefined) return known.oid;
     // git continues without an unreadable mailmap.

@@ -43,7 +43,7 @@ function makeRepository(objectFormat: ObjectFormat = 'sha1', seed = 7): string {
   const random = seededRandom(seed);
   let text = Array.from({ length: 200 }, () => `${random()}\n`).join('');
   for (let version = 0; version < 30; version++) {
-    text = text.slice(0, 500 + version * 40) + `changed ${version}\n` + text.slice(500 + version * 40);
+    text = `${text.slice(0, 500 + version * 40)}changed ${version}\n${text.slice(500 + version * 40)}`;
     gitOutput(path, ['hash-object', '-w', '--stdin'], text);
   }
   for (const size of [0, 1, 4_000, 70_000, 262_144, 262_145])
@@ -192,7 +192,7 @@ test('objects of alternates, and of their alternates, are found', () => {
   const [first, second] = [join(root, `${made++}.git`), join(root, `${made++}.git`)] as const;
   for (const [path, alternate] of [
     [first, join(pool, 'objects')],
-    [second, '../../' + first.slice(root.length + 1) + '/objects'],
+    [second, `../../${first.slice(root.length + 1)}/objects`],
   ] as const) {
     initRepository(path);
     mkdirSync(join(path, 'objects/info'), { recursive: true });
