@@ -102,7 +102,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: 'each call sets it anew',
   },
   {
-    id: 'src/rpc/server/active-call.ts: && → ||: return error instanceof TypeError',
+    id: 'src/rpc/server/call/request-reader.ts: && → ||: return error instanceof TypeError',
     reason: 'the decoder throws no other TypeError, and no other error with that code',
   },
   {

@@ -8,7 +8,8 @@ import { parseGrpcTimeout } from '#rpc/common/grpc/grpc-timeout';
 import { IncomingFrames } from '#rpc/common/grpc/incoming-frames';
 import { GRPC_ACCEPT_ENCODING, GRPC_ENCODING, GRPC_TIMEOUT } from '#rpc/common/header-names';
 import { Metadata } from '#rpc/common/metadata';
-import { ActiveCall, respondTrailersOnly } from './active-call.ts';
+import { ActiveCall } from './call/active-call.ts';
+import { respondTrailersOnly } from './call/response-writer.ts';
 import { CallContext, type ContextExtras } from './call-context.ts';
 import { CallStarts } from './call-starts.ts';
 import { ReadingTurns, TurnReader } from './connection/reading-turns.ts';
@@ -192,7 +193,8 @@ export class GrpcServer {
     const incoming = new IncomingFrames(stream, this.#maxMessageBytes, limits);
     incoming.encoding = encoding;
     const context = new CallContext(route.method, metadata, peer, deadlineMs, this.#extras);
-    const call = new ActiveCall(route, context, stream, incoming, limits, connection.onSent);
+    const { onSent } = connection;
+    const call = new ActiveCall({ route, context, stream, incoming, limits, onSent });
     const member = this.#calls.add(call);
     call.run(this.#interceptors, () => {
       this.#calls.delete(member);

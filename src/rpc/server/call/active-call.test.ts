@@ -20,9 +20,9 @@ import { BlobService, GetBlobResponseSchema } from '#wire/gen/blob_pb';
 import { CommitService } from '#wire/gen/commit_pb';
 import { RepositoryService } from '#wire/gen/repository_pb';
 import { SSHService } from '#wire/gen/ssh_pb';
-import { GrpcServer, type GrpcServerOptions } from './grpc-server.ts';
-import { serve } from './handler.ts';
-import type { ServerCall, ServerInterceptor } from './server-call.ts';
+import { GrpcServer, type GrpcServerOptions } from '../grpc-server.ts';
+import { serve } from '../handler.ts';
+import type { ServerCall, ServerInterceptor } from '../server-call.ts';
 
 const findCommit = callable(CommitService.method.findCommit);
 const getBlob = callable(BlobService.method.getBlob);
