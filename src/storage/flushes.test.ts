@@ -1,3 +1,5 @@
+// Own process: it replaces functions of node:fs before other modules keep them
+
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
