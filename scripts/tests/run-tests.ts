@@ -10,15 +10,11 @@
 
 import { spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { changedTests } from './changed-tests.ts';
 import { CLASSES } from './classes.ts';
 import { Durations } from './durations.ts';
 import { runGroups } from './run-groups.ts';
 import { makeTemporaryDirectory } from './temporary-directory.ts';
-
-const SOURCE_MODULES = join(import.meta.dirname, 'source-modules.ts');
 
 function isContinuous(): boolean {
   return /^(?:1|true)$/.test(process.env.CI ?? '');
@@ -28,11 +24,6 @@ function isContinuous(): boolean {
 function isOldGit(): boolean {
   const [, minor] = /^git version 2\.(\d+)/.exec(spawnSync('git', ['version']).stdout.toString()) ?? [];
   return minor !== undefined && Number(minor) < 45;
-}
-
-/** Returns the options of all Node processes of the run. */
-function nodeOptions(): string {
-  return `${process.env.NODE_OPTIONS ?? ''} --import=${pathToFileURL(SOURCE_MODULES)}`.trim();
 }
 
 /** Returns a signal that Ctrl-C aborts, so that the run can remove its directory. */
@@ -58,7 +49,7 @@ async function main([name = '', ...args]: readonly string[]): Promise<number> {
   try {
     const hasPassed = await runGroups(groups, {
       cwd: process.cwd(),
-      env: { ...process.env, TMPDIR: directory.path, NODE_OPTIONS: nodeOptions() },
+      env: { ...process.env, TMPDIR: directory.path },
       nodeOptions: args.filter((arg) => arg.startsWith('--') && arg !== change),
       isWanted: (file) => changed?.has(file) !== false && (only.size === 0 || only.has(file)),
       isVerbose: only.size > 0 && only.size < 4,
