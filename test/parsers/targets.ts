@@ -8,7 +8,7 @@ import { parsePax } from '#base/tar/parse-pax';
 import { readTar, TarFormatError } from '#base/tar/read-tar';
 import { parseResolutions } from '#domain/conflicts/parse-resolutions';
 import { RelayParser } from '#domain/hooks/relay/relay-parser';
-import { parseRemoteUrl } from '#domain/outgoing/remote-url';
+import { parseRemoteUrl } from '#domain/remote/url/remote-url';
 import { parseSigningKey } from '#domain/signing/signing-key';
 import { LsRefsParser } from '#domain/upload-pack/ls-refs-request';
 import { Negotiation } from '#domain/upload-pack/negotiation';

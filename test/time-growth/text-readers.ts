@@ -8,7 +8,7 @@ import { interpreterOf } from '#domain/languages/interpreter';
 import { isLicenseFile } from '#domain/license/license-files';
 import { matchLicense } from '#domain/license/match-license';
 import { wordsOf } from '#domain/license/normalize';
-import { withoutCredentials } from '#domain/outgoing/remote-url';
+import { withoutCredentials } from '#domain/remote/url/remote-url';
 import { safeConfig } from '#domain/snapshot/safe-config';
 import { parseRoute } from '#gateway/http/route';
 import { GitExitError } from '#git/command/exit-error';

@@ -3,7 +3,7 @@ import { quote } from '#base/go/quote';
 import { asGoStatus } from '#base/go/status';
 import { GitExitError } from '#git/command/exit-error';
 import type { Repository } from '#storage/repository';
-import type { OpenRemote, RemoteRepository } from '../remote-repository/remote-repository.ts';
+import type { OpenRemote, RemoteRepository } from '../remote/server/remote-repository.ts';
 import type { SignalOption } from '../revisions/commit-of.ts';
 import { branchReference } from '../revisions/reference-names.ts';
 

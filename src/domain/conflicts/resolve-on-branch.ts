@@ -8,7 +8,7 @@ import { type Person, signatureOf } from '../commit/signature.ts';
 import { MergeWorkspace } from '../merge/merge-workspace.ts';
 import { updateFromQuarantine } from '../ref-update/quarantined-update.ts';
 import type { UpdateContext } from '../ref-update/update-with-hooks.ts';
-import type { OpenRemote, RemoteRepository } from '../remote-repository/remote-repository.ts';
+import type { OpenRemote, RemoteRepository } from '../remote/server/remote-repository.ts';
 import { commitOf } from '../revisions/commit-of.ts';
 import { branchReference } from '../revisions/reference-names.ts';
 import { parseResolutions } from './parse-resolutions.ts';

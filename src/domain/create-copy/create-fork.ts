@@ -6,9 +6,9 @@ import { createRepository } from '#storage/lifecycle/create-repository';
 import type { Repository } from '#storage/repository';
 import type { RepositoryTarget } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';
-import { UnknownServerError } from '../remote-repository/gitaly-servers.ts';
-import { INTERNAL_URL } from '../remote-repository/internal-fetch.ts';
-import type { OpenRemote, RemoteRepository } from '../remote-repository/remote-repository.ts';
+import { UnknownServerError } from '../remote/server/gitaly-servers.ts';
+import { INTERNAL_URL } from '../remote/server/internal-fetch.ts';
+import type { OpenRemote, RemoteRepository } from '../remote/server/remote-repository.ts';
 import { removeOrigin } from './clone-into.ts';
 import type { CreateOptions } from './create-from-bundle.ts';
 

@@ -4,8 +4,8 @@ import { createRepository } from '#storage/lifecycle/create-repository';
 import type { Repository } from '#storage/repository';
 import type { RepositoryTarget } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';
-import { type Download, download } from '../outgoing/download.ts';
-import { OUTGOING_LIMITS } from '../outgoing/run-outgoing.ts';
+import { type Download, download } from '../remote/url/download.ts';
+import { OUTGOING_LIMITS } from '../remote/url/run-outgoing.ts';
 import { extractSnapshot } from '../snapshot/extract-snapshot.ts';
 import type { CreateOptions } from './create-from-bundle.ts';
 

@@ -6,9 +6,9 @@ import { createRepository } from '#storage/lifecycle/create-repository';
 import type { Repository } from '#storage/repository';
 import type { RepositoryTarget } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';
-import { type OutgoingRemote, prepareOutgoing } from '../outgoing/outgoing-remote.ts';
-import { withoutCredentials } from '../outgoing/remote-url.ts';
-import { type OutgoingLimits, runOutgoing } from '../outgoing/run-outgoing.ts';
+import { type OutgoingRemote, prepareOutgoing } from '../remote/url/outgoing-remote.ts';
+import { withoutCredentials } from '../remote/url/remote-url.ts';
+import { type OutgoingLimits, runOutgoing } from '../remote/url/run-outgoing.ts';
 import { removeOrigin } from './clone-into.ts';
 import type { CreateOptions } from './create-from-bundle.ts';
 

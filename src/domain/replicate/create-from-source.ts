@@ -6,7 +6,7 @@ import { moveAway } from '#storage/lifecycle/move-away';
 import type { Repository } from '#storage/repository';
 import type { RepositoryTarget } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';
-import type { RemoteRepository } from '../remote-repository/remote-repository.ts';
+import type { RemoteRepository } from '../remote/server/remote-repository.ts';
 import { extractSnapshot } from '../snapshot/extract-snapshot.ts';
 import type { ReplicateOptions } from './replicate-options.ts';
 import { invalidSource, isInvalidSource } from './require-source.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
-import type { RemoteRepository } from '../remote-repository/remote-repository.ts';
+import type { RemoteRepository } from '../remote/server/remote-repository.ts';
 import type { ReplicateOptions } from './replicate-options.ts';
 import { replicateRepository } from './replicate-repository.ts';
 

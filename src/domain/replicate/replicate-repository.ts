@@ -2,7 +2,7 @@ import { codeOf, wrap } from '#base/gitaly-error';
 import type { Repository } from '#storage/repository';
 import type { RepositoryTarget } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';
-import type { RemoteRepository } from '../remote-repository/remote-repository.ts';
+import type { RemoteRepository } from '../remote/server/remote-repository.ts';
 import { createFromSource, invalidSourceIn } from './create-from-source.ts';
 import type { ReplicateOptions } from './replicate-options.ts';
 import { requireSource } from './require-source.ts';

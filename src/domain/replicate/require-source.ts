@@ -1,5 +1,5 @@
 import { codeOf, GitalyError, wrap } from '#base/gitaly-error';
-import type { RemoteRepository } from '../remote-repository/remote-repository.ts';
+import type { RemoteRepository } from '../remote/server/remote-repository.ts';
 
 /**
  * Checks that the source exists and is a repository.

@@ -6,7 +6,7 @@ import { disconnectMember } from '../object-pool/disconnect-member.ts';
 import { linkMember } from '../object-pool/link-member.ts';
 import { InvalidPoolError, openPool } from '../object-pool/open-pool.ts';
 import { poolOfMember } from '../object-pool/pool-of-member.ts';
-import type { RemoteRepository } from '../remote-repository/remote-repository.ts';
+import type { RemoteRepository } from '../remote/server/remote-repository.ts';
 import { createFromRemoteSnapshot } from './create-from-source.ts';
 import type { ReplicateOptions } from './replicate-options.ts';
 

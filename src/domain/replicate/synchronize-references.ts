@@ -3,8 +3,8 @@ import { flag, gitCommand } from '#git/command/git-command';
 import type { Vote } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';
 import { setDefaultBranch } from '../ref-update/set-default-branch.ts';
-import { INTERNAL_URL } from '../remote-repository/internal-fetch.ts';
-import type { RemoteRepository } from '../remote-repository/remote-repository.ts';
+import { INTERNAL_URL } from '../remote/server/internal-fetch.ts';
+import type { RemoteRepository } from '../remote/server/remote-repository.ts';
 import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
 
 export interface SynchronizeOptions {

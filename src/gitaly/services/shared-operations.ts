@@ -10,7 +10,7 @@ import type { InternalApi } from '#domain/gitlab-api/internal-api';
 import { standAloneApi } from '#domain/gitlab-api/stand-alone-api';
 import { HookManager } from '#domain/hooks/hook-manager';
 import { HooksDirectories } from '#domain/hooks/hooks-directories';
-import { RemoteRepositories } from '#domain/remote-repository/remote-repositories';
+import { RemoteRepositories } from '#domain/remote/server/remote-repositories';
 import { SigningKeys } from '#domain/signing/signing-keys';
 import { type TransactionHooks, transactionHooks } from '#domain/transactions/transaction-hooks';
 import { Voter } from '#domain/transactions/voter';

@@ -1,5 +1,5 @@
 import type { HookManager } from '#domain/hooks/hook-manager';
-import type { RemoteRepositories } from '#domain/remote-repository/remote-repositories';
+import type { RemoteRepositories } from '#domain/remote/server/remote-repositories';
 import type { Storages } from '#storage/storages';
 
 export interface ConflictsDependencies {

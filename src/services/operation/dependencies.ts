@@ -1,6 +1,6 @@
 import type { CommitSigning } from '#domain/commit/commit-signing';
 import type { HookManager } from '#domain/hooks/hook-manager';
-import type { RemoteRepositories } from '#domain/remote-repository/remote-repositories';
+import type { RemoteRepositories } from '#domain/remote/server/remote-repositories';
 import type { VotingDependencies } from '#services/convert/request/voting-dependencies';
 import type { Storages } from '#storage/storages';
 

@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
-import { existsRemote } from '#domain/remote/find-remote';
+import { existsRemote } from '#domain/remote/mirror/find-remote';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { FindRemoteRepositoryRequest, FindRemoteRepositoryResponseSchema } from '#wire/gen/remote_pb';
 import type { RemoteDependencies } from './dependencies.ts';

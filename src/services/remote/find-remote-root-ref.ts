@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
-import { findRemoteRootRef as find } from '#domain/remote/find-remote';
+import { findRemoteRootRef as find } from '#domain/remote/mirror/find-remote';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { FindRemoteRootRefRequest, FindRemoteRootRefResponseSchema } from '#wire/gen/remote_pb';
 import type { RemoteDependencies } from './dependencies.ts';

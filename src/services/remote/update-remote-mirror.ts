@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { HeldBytes } from '#base/held-bytes';
-import { updateMirror } from '#domain/remote/update-mirror';
+import { updateMirror } from '#domain/remote/mirror/update-mirror';
 import type { HandlerContext } from '#rpc/server/handler';
 import { openRequests } from '#services/convert/request/first-request';
 import type { UpdateRemoteMirrorRequest, UpdateRemoteMirrorResponseSchema } from '#wire/gen/remote_pb';

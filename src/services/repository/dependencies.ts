@@ -5,7 +5,7 @@ import type { Bucket } from '#domain/bucket/bucket';
 import type { BundleUris } from '#domain/bundle/bundle-uris';
 import type { Housekeeping } from '#domain/housekeeping/housekeeping';
 import type { LicenseCache } from '#domain/license/license-cache';
-import type { RemoteRepositories } from '#domain/remote-repository/remote-repositories';
+import type { RemoteRepositories } from '#domain/remote/server/remote-repositories';
 import type { VotingDependencies } from '#services/convert/request/voting-dependencies';
 import type { Storages } from '#storage/storages';
 import type { OffloadingSettings } from './maintenance/refuse-offloading.ts';

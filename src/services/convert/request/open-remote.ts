@@ -1,5 +1,5 @@
-import type { RemoteOptions, RemoteRepositories } from '#domain/remote-repository/remote-repositories';
-import type { OpenRemote } from '#domain/remote-repository/remote-repository';
+import type { RemoteOptions, RemoteRepositories } from '#domain/remote/server/remote-repositories';
+import type { OpenRemote } from '#domain/remote/server/remote-repository';
 import { GITALY_SERVERS } from '#rpc/common/header-names';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { RepositoryTarget } from '#storage/repository-target';

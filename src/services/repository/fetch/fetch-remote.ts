@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
-import { fetchRemote as fetch } from '#domain/fetch/fetch-remote';
+import { fetchRemote as fetch } from '#domain/remote/fetch/fetch-remote';
 import type { FeatureFlag } from '#platform/flags/feature-flags';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { FetchRemoteRequest, FetchRemoteResponseSchema } from '#wire/gen/repository_pb';

@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { fetchSourceBranch as fetch } from '#domain/fetch/fetch-source-branch';
+import { fetchSourceBranch as fetch } from '#domain/remote/fetch/fetch-source-branch';
 import type { HandlerContext } from '#rpc/server/handler';
 import { remoteOpener } from '#services/convert/request/open-remote';
 import { requireRevision } from '#services/convert/request/revision';

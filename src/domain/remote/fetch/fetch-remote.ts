@@ -5,11 +5,11 @@ import { flag, gitCommand } from '#git/command/git-command';
 import { ZERO_OID } from '#git/objects/object-id';
 import { Quarantine } from '#storage/quarantine/quarantine';
 import type { Repository } from '#storage/repository';
-import { type OutgoingRemote, prepareOutgoing } from '../outgoing/outgoing-remote.ts';
-import { withoutCredentials } from '../outgoing/remote-url.ts';
-import { runOutgoing } from '../outgoing/run-outgoing.ts';
-import { inRefTransaction } from '../ref-update/update-reference.ts';
-import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
+import { type OutgoingRemote, prepareOutgoing } from '../url/outgoing-remote.ts';
+import { withoutCredentials } from '../url/remote-url.ts';
+import { runOutgoing } from '../url/run-outgoing.ts';
+import { inRefTransaction } from '#domain/ref-update/update-reference';
+import type { TransactionHooks } from '#domain/transactions/transaction-hooks';
 import { type FetchedChanges, FetchStaging } from './fetch-staging.ts';
 
 export interface FetchRemoteOptions {

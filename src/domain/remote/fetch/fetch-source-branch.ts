@@ -2,10 +2,10 @@ import { wrap } from '#base/gitaly-error';
 import { RefUpdateError } from '#git/refs/update/ref-update-error';
 import { Quarantine } from '#storage/quarantine/quarantine';
 import type { Repository } from '#storage/repository';
-import { updateReference } from '../ref-update/update-reference.ts';
-import type { RemoteRepository } from '../remote-repository/remote-repository.ts';
-import { commitOf } from '../revisions/commit-of.ts';
-import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
+import { updateReference } from '#domain/ref-update/update-reference';
+import type { RemoteRepository } from '../server/remote-repository.ts';
+import { commitOf } from '#domain/revisions/commit-of';
+import type { TransactionHooks } from '#domain/transactions/transaction-hooks';
 import { isFileOfGit } from './file-of-git.ts';
 
 export interface SourceBranch {

@@ -7,9 +7,9 @@ import { flag, gitCommand } from '#git/command/git-command';
 import { outputBytes } from '#git/command/output-bytes';
 import { isAncestor } from '#git/history/is-ancestor';
 import type { Repository } from '#storage/repository';
-import { type Outgoing, type OutgoingRemote, prepareOutgoing } from '../outgoing/outgoing-remote.ts';
-import { withoutCredentials } from '../outgoing/remote-url.ts';
-import { runOutgoing } from '../outgoing/run-outgoing.ts';
+import { type Outgoing, type OutgoingRemote, prepareOutgoing } from '../url/outgoing-remote.ts';
+import { withoutCredentials } from '../url/remote-url.ts';
+import { runOutgoing } from '../url/run-outgoing.ts';
 import { matchMirrored } from './mirror-names.ts';
 import { planMirror } from './mirror-plan.ts';
 

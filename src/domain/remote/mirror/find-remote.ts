@@ -4,8 +4,8 @@ import { gitCommand } from '#git/command/git-command';
 import { isOid } from '#git/objects/object-id';
 import type { Repository } from '#storage/repository';
 import type { Storage } from '#storage/repository-target';
-import { type OutgoingRemote, prepareOutgoing } from '../outgoing/outgoing-remote.ts';
-import { runOutgoing } from '../outgoing/run-outgoing.ts';
+import { type OutgoingRemote, prepareOutgoing } from '../url/outgoing-remote.ts';
+import { runOutgoing } from '../url/run-outgoing.ts';
 
 /** Nothing that is read here needs longer. */
 const LIMITS = { maxBytes: Number.POSITIVE_INFINITY, maxMs: 10 * 60 * 1000 };
