@@ -5,10 +5,3 @@ export const MAX_TEST_FILE_LINES = 500;
 export const MAX_FUNCTION_LINES = 60;
 /** Largest number of `if`, `for`, `while`, `switch` and `try` around each other in a function. */
 export const MAX_NESTING = 4;
-
-/**
- * Files and functions above the limits, with their sizes: `file` for a file, `file: name` for a
- * function. These may only shrink: the check refuses larger ones, and entries that are no longer
- * needed.
- */
-export const LARGER: Readonly<Record<string, number>> = {};
