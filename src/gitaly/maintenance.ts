@@ -63,6 +63,14 @@ function startBackground(
   return new BackgroundMaintenance({
     storages,
     housekeeping,
+    onCounted: (repository, { directories, files }) =>
+      logger.info(
+        {
+          ...fieldsOf(repository),
+          repository_stats: { directory_count: directories, file_count: files },
+        },
+        'collected repository statistics',
+      ),
     onBegin: (repository, tasks) =>
       logger.info({ ...fieldsOf(repository), operations: [...tasks] }, 'beginning scheduled housekeeping'),
     onEnd: (repository, error) => {

@@ -7,6 +7,7 @@ import { explainCommand } from '../explain.ts';
 import { runningCall } from '../running-call.ts';
 import type { RunningCalls } from '../running-calls.ts';
 import type { Tracing } from '../tracing/tracing.ts';
+import { MemorySamples } from './memory-samples.ts';
 
 /**
  * Counts the resource usage of child processes: in the metrics by method and command, and as sums
@@ -20,6 +21,7 @@ export function observeCommands(
   calls: RunningCalls,
   tracing?: Tracing,
 ): ProcessObserver {
+  const memory = new MemorySamples();
   return (start) => {
     const { program, subcommand, forkMs } = start;
     const call = runningCall();
@@ -31,6 +33,7 @@ export function observeCommands(
     };
     const running = metrics.running.with(own);
     running.inc();
+    const endSamples = memory.start(start.pid);
     const onListed = calls.processStarted(call, start);
     const onTraced = tracing?.command(call, start);
     const onExplained = explainCommand(call, start);
@@ -39,7 +42,8 @@ export function observeCommands(
       running.dec();
       const backend = { reference_backend: start.referenceBackend ?? '' };
       count(metrics, { ...own, ...backend, git_version: gitVersion() }, stats);
-      if (call !== undefined) addToLine(call, stats);
+      const anonymous = endSamples();
+      if (call !== undefined) addToLine(call, stats, anonymous);
       onListed();
       onTraced?.(stats);
       onExplained?.(stats);
@@ -78,7 +82,11 @@ function count(
  * Adds a process to the sums on the call's log line. A process that ends after its call is not
  * added, because the line is written already.
  */
-function addToLine(call: ServerCall, { forkMs, exit, controlGroupPath }: ProcessStats): void {
+function addToLine(
+  call: ServerCall,
+  { forkMs, exit, controlGroupPath }: ProcessStats,
+  anonymousBytes: number,
+): void {
   const { usage } = exit;
   const used: Record<string, number> = {
     'command.count': 1,
@@ -98,10 +106,11 @@ function addToLine(call: ServerCall, { forkMs, exit, controlGroupPath }: Process
   for (const [field, value] of Object.entries(used))
     sums[field] = Math.round(Number(call.logFields[field] ?? 0) + value);
   if (usage) {
-    sums['command.maxrss'] = Math.max(
-      Number(call.logFields['command.maxrss'] ?? 0),
-      usage.maxRssKilobytes * 1024,
-    );
+    const keepLargest = (field: string, value: number): void => {
+      sums[field] = Math.max(Number(call.logFields[field] ?? 0), value);
+    };
+    keepLargest('command.maxrss', usage.maxRssKilobytes * 1024);
+    keepLargest('command.maxrssanon_bytes', anonymousBytes);
   }
   call.context.log.add({ ...sums, ...(controlGroupPath && { 'command.cgroup_path': controlGroupPath }) });
 }

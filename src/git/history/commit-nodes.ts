@@ -155,20 +155,38 @@ export class CommitNodes {
   }
 
   /**
-   * Reads a commit and, where a read is a round trip, `ahead` of its ancestors; `undefined` if
-   * there is no such commit.
+   * Reads a commit and `ahead` of its ancestors; `undefined` if there is no such commit.
    *
    * @throws {FallBackToGit} when the commit cannot be read, or is very large.
    */
   async read(oid: string, ahead = READ_AHEAD): Promise<CommitNode | undefined> {
-    const read = (revision: string) =>
-      this.#objects.readObject(revision, { maxBytes: MAX_COMMIT_BYTES }).catch(fallBackOnFailure);
-    // In process, each of them is read when it is needed.
-    const length = this.#objects.isInProcess ? 0 : ahead;
-    const behind = Array.from({ length }, (_, index) => read(`${oid}~${index + 1}`).catch(ignoreFallBack));
-    const [first, ...others] = await Promise.all([read(oid), ...behind]);
+    return this.#objects.isInProcess
+      ? await this.#readOneByOne(oid, ahead)
+      : await this.#readAtOnce(oid, ahead);
+  }
+
+  async #readOneByOne(oid: string, ahead: number): Promise<CommitNode | undefined> {
+    const first = this.#remember(await this.#readObject(oid));
+    let next = first?.parents[0];
+    for (let left = ahead; left > 0 && next !== undefined && this.known(next) === undefined; left--) {
+      const object = await this.#readObject(next).catch(ignoreFallBack);
+      next = this.#remember(object)?.parents[0];
+    }
+    return first;
+  }
+
+  /** Reads by one write to a process and one response. */
+  async #readAtOnce(oid: string, ahead: number): Promise<CommitNode | undefined> {
+    const behind = Array.from({ length: ahead }, (_, index) =>
+      this.#readObject(`${oid}~${index + 1}`).catch(ignoreFallBack),
+    );
+    const [first, ...others] = await Promise.all([this.#readObject(oid), ...behind]);
     for (const object of others.toReversed()) this.#remember(object);
     return this.#remember(first);
+  }
+
+  async #readObject(revision: string): Promise<RawObject | undefined> {
+    return await this.#objects.readObject(revision, { maxBytes: MAX_COMMIT_BYTES }).catch(fallBackOnFailure);
   }
 
   #remember(object: RawObject | undefined): CommitNode | undefined {

@@ -1,5 +1,6 @@
 import { messageOf } from '#base/gitaly-error';
 import { bitmapCheck } from '#calls/logs/bitmap-check';
+import { detailsLog } from '#calls/logs/details-log';
 import { CapabilityAdvertisements } from '#domain/git-service/capability-advertisements';
 import type { PackLimits } from '#domain/pack-objects/pack-limits';
 import { GitReceivePack } from '#domain/receive-pack/git-receive-pack';
@@ -19,6 +20,8 @@ import { SSHService } from '#wire/gen/ssh_pb';
 import { packServing } from './pack-serving.ts';
 import type { ServiceFoundation } from './shared-operations.ts';
 import { createAdvertisementCache } from './stream-caches.ts';
+
+const SWEEP_FAILED = 'removing the leftovers of killed pushes failed';
 
 /** Returns the services for git clients, and for git's own processes. `resources` ends them. */
 export async function gitProtocolServices(
@@ -41,8 +44,7 @@ export async function gitProtocolServices(
     directories,
     traceDirectory,
     onHookError: shared.onHookError,
-    onSweepError: (error) =>
-      logger.warn({ error: messageOf(error) }, 'removing the leftovers of killed pushes failed'),
+    onSweepError: (error) => logger.warn({ error: messageOf(error) }, SWEEP_FAILED),
   });
   const transport = {
     storages,
@@ -53,6 +55,7 @@ export async function gitProtocolServices(
     packs: packs.serving,
     fetchAnswers: new FetchAnswers(),
     checkBitmaps: bitmapCheck({ logger, metrics }),
+    logDetails: detailsLog(logger),
     observeGitProtocol: metrics.countGitProtocol,
   };
   const advertisements = resources.use(await createAdvertisementCache(cacheOptions, metrics.caches));

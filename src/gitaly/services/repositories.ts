@@ -1,3 +1,4 @@
+import { detailsLog } from '#calls/logs/details-log';
 import { LicenseCache } from '#domain/license/license-cache';
 import { type ServedService, serve } from '#rpc/server/handler';
 import { backupService } from '#services/backup/index';
@@ -39,6 +40,7 @@ export async function repositoryServices(
       RepositoryService,
       repositoryService({
         archives,
+        logDetails: detailsLog(logger),
         lfsFilter: lfsFilterSettings(config, programs.path('gitaly-lfs-smudge')),
         licenses: new LicenseCache(),
         housekeeping,

@@ -7,11 +7,14 @@ import type { Housekeeping } from '#domain/housekeeping/housekeeping';
 import type { LicenseCache } from '#domain/license/license-cache';
 import type { RemoteRepositories } from '#domain/remote/server/remote-repositories';
 import type { VotingDependencies } from '#services/convert/request/voting-dependencies';
+import type { DetailsLog } from '#services/convert/response/details-log';
 import type { Storages } from '#storage/storages';
 import type { OffloadingSettings } from './maintenance/refuse-offloading.ts';
 
 export interface RepositoryDependencies extends VotingDependencies {
   readonly archives: SharedArchives;
+  /** Logs `request details` of an archive. */
+  readonly logDetails?: DetailsLog | undefined;
   /** Filter for LFS pointers in archives; `undefined` without GitLab. */
   readonly lfsFilter: LfsFilterSettings | undefined;
   readonly licenses: LicenseCache;

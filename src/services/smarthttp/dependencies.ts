@@ -7,6 +7,7 @@ import type { PackServing } from '#domain/upload-pack/fetch';
 import type { FetchAnswers } from '#domain/upload-pack/fetch-answers';
 import type { NegotiationStatistics } from '#domain/upload-pack/negotiation';
 import type { HandlerContext } from '#rpc/server/handler';
+import type { DetailsLog } from '#services/convert/response/details-log';
 import type { StreamCache } from '#storage/cache/streams/stream-cache';
 import type { Repository } from '#storage/repository';
 import type { Storages } from '#storage/storages';
@@ -30,6 +31,8 @@ export interface SmartHttpDependencies {
   readonly packs: PackServing;
   /** Checks the bitmaps of the repository, for `gitaly_bad_bitmap_request_total`. */
   readonly checkBitmaps?: ((repository: Repository, context: HandlerContext) => Promise<void>) | undefined;
+  /** Logs `request details` of a fetch that succeeded. */
+  readonly logDetails?: DetailsLog | undefined;
   /** `gitaly_git_protocol_requests_total`: `Git-Protocol` of the request, unchanged. */
   readonly observeGitProtocol?: ((method: MethodInfo, gitProtocol: string) => void) | undefined;
   /** `gitaly_smarthttp_packfile_negotiation_requests_total` and the histogram of depths. */

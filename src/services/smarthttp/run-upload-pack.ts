@@ -1,4 +1,7 @@
+import { createHash, type Hash } from 'node:crypto';
+import { Readable } from 'node:stream';
 import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
+import { countWrites } from '#base/streams/count-writes';
 import { ClientGoneError, type ServiceStreams } from '#domain/git-service/service-streams';
 import { GitStartError } from '#domain/git-service/start-service';
 import { Negotiation, type NegotiationStatistics } from '#domain/upload-pack/negotiation';
@@ -38,7 +41,10 @@ export async function runUploadPack(
   const { fetchAnswers: answers, packs } = deps;
   const requester = packRequesterOf(context);
   const options = { bundleUri, isStateless: true, answers, packs, requester };
-  const result = await uploadPack({ ...fetch, ...options }).catch((error: unknown) => {
+  const responseBytes = countWrites(fetch.streams.stdout);
+  const hash = createHash('sha1');
+  const streams = { ...fetch.streams, input: hashed(fetch.streams.input, hash) };
+  const result = await uploadPack({ ...fetch, ...options, streams }).catch((error: unknown) => {
     throw explained(withLimitError(error));
   });
   reportNegotiation(result, context.log, deps.observeNegotiation);
@@ -51,7 +57,19 @@ export async function runUploadPack(
       `running upload-pack: waiting for upload-pack: ${describeExit(exit)}`,
     );
   }
+  if (exit.code === 0)
+    deps.logDetails?.({ request_sha: hash.digest('hex'), response_bytes: responseBytes() }, context);
   return statistics;
+}
+
+/** Yields data unchanged, and hashes it. */
+async function* hashed(input: AsyncIterable<Uint8Array>, hash: Hash): AsyncGenerator<Uint8Array> {
+  // Reading a sidechannel to its end must leave its write side open, which carries git's response.
+  const chunks = input instanceof Readable ? input.iterator({ destroyOnReturn: false }) : input;
+  for await (const chunk of chunks) {
+    hash.update(chunk);
+    yield chunk;
+  }
 }
 
 function explained(error: unknown): GitalyError {

@@ -1,6 +1,7 @@
 import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { LimitRefusal } from '#base/keyed-limit';
+import { countWrites } from '#base/streams/count-writes';
 import type { LimitedResult } from '#domain/git-service/run-limited';
 import type { ServiceStreams } from '#domain/git-service/service-streams';
 import { GitStartError } from '#domain/git-service/start-service';
@@ -52,12 +53,14 @@ export async function runUploadPack(
   const bundleUri = await offeredBundle(fetch, context, deps.bundleUris);
   const requester = packRequesterOf(context);
   const { fetchAnswers: answers, packs } = deps;
+  const responseBytes = countWrites(fetch.streams.stdout);
   const options = { bundleUri, isStateless: false, capabilities, answers, negotiationTimeoutMs, packs };
   const result = await uploadPack({ ...fetch, ...options, requester }).catch((error: unknown) => {
     throw withPrefix('running upload-pack', failedConversation(error));
   });
   reportNegotiation(result, context.log, deps.observeNegotiation);
   if (result.exit.code !== 0) throw withPrefix('running upload-pack', refusedConversation(result));
+  deps.logDetails?.({ response_bytes: responseBytes() }, context);
   return result.statistics;
 }
 

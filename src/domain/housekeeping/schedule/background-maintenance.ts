@@ -17,9 +17,17 @@ const MAX_WAITING = 1000;
 /** Repositories whose size is known; others are checked again. */
 const MAX_SEEN = 10_000;
 
+/** Directories, the repository's own included, and files; counting stops at many. */
+export interface EntryCounts {
+  readonly directories: number;
+  readonly files: number;
+}
+
 export interface BackgroundMaintenanceOptions {
   readonly storages: Storages;
   readonly housekeeping: Housekeeping;
+  /** Reports the size of a repository that is read for the first time. */
+  readonly onCounted: (repository: Repository, entries: EntryCounts) => void;
   readonly onBegin: (repository: Repository, tasks: ReadonlySet<MaintenanceTask>) => void;
   /** `error` is `undefined` after a success. */
   readonly onEnd: (repository: Repository, error: unknown) => void;
@@ -58,7 +66,9 @@ export class BackgroundMaintenance implements AsyncDisposable {
     this.#add(target, key, async (signal) => {
       const repository = this.#open(target);
       if (repository === undefined) return;
-      const tasks = tasksForEntries(await countEntries(repository.path, signal));
+      const entries = await countEntries(repository.path, signal);
+      this.#options.onCounted(repository, entries);
+      const tasks = tasksForEntries(entries.directories + entries.files);
       if (tasks.size > 0) await this.#maintain(target, tasks, signal);
     });
   }
@@ -106,17 +116,21 @@ function keyOf({ storageName, relativePath }: RepositoryTarget): string {
 }
 
 /** Counts files and directories, up to a number that is enough for every task. */
-async function countEntries(root: string, signal: AbortSignal): Promise<number> {
-  let count = 0;
+async function countEntries(root: string, signal: AbortSignal): Promise<EntryCounts> {
+  let directories = 1;
+  let files = 0;
   const pending = [root];
   for (let directory = pending.pop(); directory !== undefined; directory = pending.pop()) {
     signal.throwIfAborted();
     const entries = (await readdir(directory, { withFileTypes: true }).catch(ifUnreadable)) ?? [];
-    for (const entry of entries) if (entry.isDirectory()) pending.push(`${directory}/${entry.name}`);
-    count += entries.length;
-    if (count >= ENOUGH_ENTRIES) return count;
+    for (const entry of entries) {
+      if (entry.isDirectory()) pending.push(`${directory}/${entry.name}`);
+      if (entry.isDirectory()) directories++;
+      else files++;
+    }
+    if (directories + files >= ENOUGH_ENTRIES) break;
   }
-  return count;
+  return { directories, files };
 }
 
 function ifUnreadable(error: unknown): undefined {

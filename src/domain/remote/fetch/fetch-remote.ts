@@ -1,5 +1,7 @@
 import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
+import { inRefTransaction } from '#domain/ref-update/update-reference';
+import type { TransactionHooks } from '#domain/transactions/transaction-hooks';
 import { abortText } from '#git/command/exit-error';
 import { flag, gitCommand } from '#git/command/git-command';
 import { ZERO_OID } from '#git/objects/object-id';
@@ -8,8 +10,6 @@ import type { Repository } from '#storage/repository';
 import { type OutgoingRemote, prepareOutgoing } from '../url/outgoing-remote.ts';
 import { withoutCredentials } from '../url/remote-url.ts';
 import { runOutgoing } from '../url/run-outgoing.ts';
-import { inRefTransaction } from '#domain/ref-update/update-reference';
-import type { TransactionHooks } from '#domain/transactions/transaction-hooks';
 import { type FetchedChanges, FetchStaging } from './fetch-staging.ts';
 
 export interface FetchRemoteOptions {

@@ -1,11 +1,11 @@
 import { wrap } from '#base/gitaly-error';
+import { updateReference } from '#domain/ref-update/update-reference';
+import { commitOf } from '#domain/revisions/commit-of';
+import type { TransactionHooks } from '#domain/transactions/transaction-hooks';
 import { RefUpdateError } from '#git/refs/update/ref-update-error';
 import { Quarantine } from '#storage/quarantine/quarantine';
 import type { Repository } from '#storage/repository';
-import { updateReference } from '#domain/ref-update/update-reference';
 import type { RemoteRepository } from '../server/remote-repository.ts';
-import { commitOf } from '#domain/revisions/commit-of';
-import type { TransactionHooks } from '#domain/transactions/transaction-hooks';
 import { isFileOfGit } from './file-of-git.ts';
 
 export interface SourceBranch {

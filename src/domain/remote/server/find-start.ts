@@ -1,7 +1,7 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
+import { commitOf, type SignalOption, whyNoCommit } from '#domain/revisions/commit-of';
 import type { Quarantine } from '#storage/quarantine/quarantine';
 import type { Repository } from '#storage/repository';
-import { commitOf, type SignalOption, whyNoCommit } from '#domain/revisions/commit-of';
 import type { OpenRemote } from './remote-repository.ts';
 
 /** The commit that a change begins with. */

@@ -1,11 +1,11 @@
 import { PassThrough } from 'node:stream';
 import { uploadPackWithSidechannel } from '#client/git/upload-pack-with-sidechannel';
+import type { TransactionHooks } from '#domain/transactions/transaction-hooks';
 import type { CommandRepository } from '#git/command/command-repository';
 import type { ConfigPair } from '#git/command/config';
 import type { GitExitError } from '#git/command/exit-error';
 import type { GitCommand } from '#git/command/git-command';
 import type { GitProcess } from '#git/command/process/git-process';
-import type { TransactionHooks } from '#domain/transactions/transaction-hooks';
 import { callOptions, type RemoteParts, repositoryMessage } from './remote-parts.ts';
 
 /** git requires an ssh URL to use GIT_SSH_COMMAND; its host and path are not used. */

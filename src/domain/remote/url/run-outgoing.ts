@@ -1,9 +1,9 @@
 import { GitalyError } from '#base/gitaly-error';
+import { type HookedResult, runWithHooks } from '#domain/transactions/run-with-hooks';
+import type { TransactionHooks } from '#domain/transactions/transaction-hooks';
 import type { CommandRepository } from '#git/command/command-repository';
 import type { ConfigPair } from '#git/command/config';
 import type { GitCommand } from '#git/command/git-command';
-import { type HookedResult, runWithHooks } from '#domain/transactions/run-with-hooks';
-import type { TransactionHooks } from '#domain/transactions/transaction-hooks';
 import type { Outgoing } from './outgoing-remote.ts';
 import { watchSize } from './watch-size.ts';
 

@@ -6,6 +6,7 @@ import { findInTree } from '#git/trees/find-in-tree';
 import { isPlainPath } from '#git/trees/plain-path';
 import { OID_DIGITS, type Oid, trustedOid } from '../object-id.ts';
 import type { ObjectInfo, RawObject } from '../object-info.ts';
+import { isParsable } from '../parse/is-parsable.ts';
 import { ObjectDatabase } from './object-database.ts';
 import { ObjectDirectory } from './object-directory.ts';
 import { OpenPacks } from './open-packs.ts';
@@ -144,6 +145,8 @@ export class ObjectDatabases {
     const { type, size, data } = found;
     if (data === undefined) throw new FallBackToGit('an object is too large');
     const object = { oid, type, size, data };
+    // It could otherwise be found by its type.
+    if (!isParsable(type, data)) return object;
     this.#small.add(database.generation, object);
     return this.#small.get(database.generation, oid) ?? object;
   }

@@ -1,4 +1,5 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
+import { createHash } from 'node:crypto';
+import { type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { GitalyError, withCode } from '#base/gitaly-error';
 import { mapInTurns } from '#base/loop-turns';
 import { archivePath, findArchiveSource } from '#domain/archive/archive-source';
@@ -12,6 +13,7 @@ import type { Repository } from '#storage/repository';
 import {
   GetArchiveRequest_Format as Format,
   type GetArchiveRequest,
+  GetArchiveRequestSchema,
   type GetArchiveResponseSchema,
 } from '#wire/gen/repository_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
@@ -39,6 +41,7 @@ export async function* getArchive(
   const { signal } = context;
   const paths = { path, excludes, isElided: request.elidePath };
   const source = await findArchiveSource(repository, revision, paths, signal);
+  deps.logDetails?.({ request_hash: hashOf(request) }, context);
   const lfs = request.includeLfsBlobs ? lfsOf(repository, context, deps) : undefined;
   const options = { format, prefix: request.prefix, lfs };
   const { log } = context;
@@ -48,6 +51,11 @@ export async function* getArchive(
   } catch (error) {
     throw withCode(error, 'INTERNAL');
   }
+}
+
+/** Returns a hash that is equal for equal requests, by which logs are searched for them. */
+function hashOf(request: GetArchiveRequest): string {
+  return createHash('sha256').update(toBinary(GetArchiveRequestSchema, request)).digest('hex');
 }
 
 function lfsOf(
