@@ -15,6 +15,8 @@ const SOCKET = 3;
 const MAX_PATH_BYTES = 4096;
 /** Time in which sockets, timers and processes of a file have to be gone after its last test. */
 const MAX_DRAIN_MS = 30_000;
+/** Time in which a file has to register its first test. */
+const MAX_LOAD_MS = 20_000;
 const TICK_MS = 10; // USER_HZ is 100 on all platforms of Node
 
 /** Blocks until the next path arrives. Returns `''` at the end. */
@@ -89,11 +91,15 @@ async function runFile(file: string, timeout: number): Promise<FileResult> {
   // `run` ends with the event `beforeExit`, which is emitted again only if the loop has run.
   await immediate();
   const end = watchEnd(report, Math.min(MAX_DRAIN_MS, timeout), finish);
+  // A file may wait for something that does not keep the process running before its first test.
+  const loading = setTimeout(() => undefined, MAX_LOAD_MS);
   for await (const event of run({ files: [file], isolation: 'none', timeout })) {
     if (event.type === 'test:dequeue') send({ started: event.data.name });
+    if (event.type === 'test:enqueue') clearTimeout(loading);
     report.add(event);
     end.restart();
   }
+  clearTimeout(loading);
   end.stop();
   const changed = changes(before.inherited, inherited());
   if (changed.length > 0)

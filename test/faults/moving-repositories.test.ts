@@ -30,6 +30,8 @@ const WITHOUT_REASON = /^(?:INTERNAL|UNKNOWN|DATA_LOSS)$/;
 const MAKES_ANOTHER = /^(?:Create(?!RepositoryFromBundle)|Replicate|Restore)/;
 /** Another call creates the repository: Gitaly's code and words. */
 const OTHER_CREATES = /: locking repository: file already locked$/;
+/** Another call has deleted the branch: Gitaly's code and words. */
+const OTHER_DELETES = /: bad revision 'main'\\n"$/;
 
 const METHODS = servedByGitaly
   .flatMap(({ methods }) => methods.map(methodInfo))
@@ -58,7 +60,7 @@ test('calls on a repository that is moved, removed or created meanwhile fail wit
   const unexplained = new Map<string, number>();
   const note = (method: MethodInfo, code: string, message: string): void => {
     counts.set(code, (counts.get(code) ?? 0) + 1);
-    if (!WITHOUT_REASON.test(code) || OTHER_CREATES.test(message)) return;
+    if (!WITHOUT_REASON.test(code) || OTHER_CREATES.test(message) || OTHER_DELETES.test(message)) return;
     const line = `${method.path}: ${code} ${message}`;
     unexplained.set(line, (unexplained.get(line) ?? 0) + 1);
   };

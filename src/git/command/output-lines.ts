@@ -45,8 +45,9 @@ export async function* outputLines(
   try {
     yield* lineBatches(run.stdout, splitting);
   } catch (error) {
-    // The stream closes as well when the process is ended for its CPU time, or on abort.
-    if (run.hasExceededCpu) await run.succeeded();
+    // The stream closes as well when the process is ended for its CPU time, or on abort. It may
+    // have succeeded at that moment, but its output is lost.
+    if (run.hasExceededCpu) throw run.failure(await run.exited);
     throw signal?.aborted === true ? abortError(signal) : error;
   }
   await run.succeeded();

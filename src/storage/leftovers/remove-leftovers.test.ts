@@ -1,3 +1,5 @@
+// Own process: it looks for files of processes that have ended, and of this one
+
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';

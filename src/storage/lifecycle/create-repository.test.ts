@@ -122,6 +122,19 @@ for (const [what, make] of [
   });
 }
 
+// Born failing: INTERNAL `moving repository into place: rename … directory not empty`.
+test('a repository that something else creates meanwhile is not replaced', async () => {
+  await using fixture = await StorageFixture.create();
+  const path = `${fixture.storage.path}/new/repo.git`;
+  const vote = async (phase: string): Promise<void> => {
+    if (phase === 'prepared') mkdirSync(`${path}/objects`, { recursive: true });
+  };
+
+  const error = await refused(fixture, { vote });
+
+  assert.deepEqual([error.code, error.message], ['ALREADY_EXISTS', 'repository exists already']);
+});
+
 test('a link to nothing is not replaced', async () => {
   await using fixture = await StorageFixture.create();
   mkdirSync(`${fixture.storage.path}/new`);

@@ -150,6 +150,8 @@ async function moveIntoPlace(from: string, to: string): Promise<void> {
   try {
     await rename(from, to);
   } catch (error) {
+    // Something outside the server has created it since the check.
+    if (systemErrorCode(error) === 'ENOTEMPTY') throw existsAlready();
     throw new GitalyError(
       'INTERNAL',
       `moving repository into place: rename ${from} ${to}: ${systemErrorText(error)}`,
@@ -172,7 +174,11 @@ async function requireAbsent(repositoryPath: string): Promise<void> {
     const words = repositoryPath.includes('\0') ? 'invalid argument' : systemErrorText(error);
     throw new GitalyError('INTERNAL', `pre-lock stat: stat ${repositoryPath}: ${words}`, { cause: error });
   }
-  throw new GitalyError('ALREADY_EXISTS', 'repository exists already');
+  throw existsAlready();
+}
+
+function existsAlready(): GitalyError {
+  return new GitalyError('ALREADY_EXISTS', 'repository exists already');
 }
 
 async function touch(file: string): Promise<void> {

@@ -21,13 +21,20 @@ function failing(error: Error, changeOf: ChangeOfRepository) {
   return { server, ends };
 }
 
-for (const [change, code, message] of [
-  ['removed', 'NOT_FOUND', 'repository not found'],
-  ['replaced', 'ABORTED', 'repository was moved, removed or created during the call'],
+for (const [change, code, message, own] of [
+  ['removed', 'NOT_FOUND', 'repository not found', new Error('exit status 128')],
+  // Born failing: CalculateChecksum found a directory without its files.
+  ['removed', 'NOT_FOUND', 'repository not found', new GitalyError('DATA_LOSS', 'exit status 128')],
+  [
+    'replaced',
+    'ABORTED',
+    'repository was moved, removed or created during the call',
+    new Error('exit status 128'),
+  ],
 ] as const) {
-  test(`a call whose repository was ${change} ends with ${code}, and its own error is logged`, async () => {
+  test(`${own} of a call whose repository was ${change} becomes ${code}, and is logged`, async () => {
     const asked: unknown[] = [];
-    const { server, ends } = failing(new Error('exit status 128'), ({ relativePath }) => {
+    const { server, ends } = failing(own, ({ relativePath }) => {
       asked.push(relativePath);
       return change;
     });

@@ -18,8 +18,11 @@ const ENDINGS = {
   replaced: ['ABORTED', 'repository was moved, removed or created during the call'],
 } as const;
 
+/** Codes of errors about a file that is missing, or incomplete. */
+const UNEXPLAINED: ReadonlySet<string> = new Set(['INTERNAL', 'DATA_LOSS']);
+
 /**
- * Returns the interceptor that explains errors without a reason (INTERNAL) of calls whose
+ * Returns the interceptor that explains errors without a reason of calls whose
  * repository was removed or replaced meanwhile: their own error is one of many, about whichever
  * file the call missed first. It is kept for the log.
  */
@@ -27,7 +30,7 @@ export function explainMoves(changeOf: ChangeOfRepository): ServerInterceptor {
   const stage: CallStage = {
     end(call, failure) {
       const { startedAtMs, targets } = call;
-      if (failure === undefined || (codeOf(failure) ?? 'INTERNAL') !== 'INTERNAL') return;
+      if (failure === undefined || !UNEXPLAINED.has(codeOf(failure) ?? 'INTERNAL')) return;
       for (const target of [targets?.repository, targets?.pool]) {
         const change = target && changeOf(target, startedAtMs, call);
         if (change === undefined) continue;
