@@ -32,14 +32,14 @@ interface Opened {
 
 async function open(
   context: TestContext,
-  options: Partial<HttpGatewayOptions> & { blobBytes?: number } = {},
+  { blobBytes = 10, ...options }: Partial<HttpGatewayOptions> & { blobBytes?: number } = {},
 ): Promise<Opened> {
   const gitaly = await startGitaly();
   await gitaly.connection.repository.createRepository({
     repository: { storageName: 'default', relativePath: 'a.git' },
   });
   const path = join(gitaly.storagePath(), 'a.git');
-  const blob = Buffer.alloc(options.blobBytes ?? 10);
+  const blob = Buffer.alloc(blobBytes);
   for (let at = 0; at < blob.length; at += 65_536) crypto.getRandomValues(blob.subarray(at, at + 65_536));
   const oid = await runGit(['-C', path, 'hash-object', '-w', '--stdin'], { input: blob });
   const tree = await runGit(['-C', path, 'mktree'], { input: `100644 blob ${oid}\tfile\n` });

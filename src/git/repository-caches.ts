@@ -25,7 +25,7 @@ export interface RepositoryCachesOptions {
   readonly catFileProcesses?: number | undefined;
   /** Time for which an idle process is kept. Default 10 s. */
   readonly catFileIdleMs?: number | undefined;
-  /** Notified of lookups in cat-file processes. */
+  /** Notified of lookups of objects, in cat-file processes and in process. */
   readonly lookupObserver?: LookupObserver | undefined;
   /** Default: answers in process, and reports it to nobody. */
   readonly inProcess?: InProcess | undefined;
@@ -54,6 +54,7 @@ export class RepositoryCaches implements AsyncDisposable {
   readonly treeDiffs = new ProcessPool(startTreeDiff, TREE_DIFFS);
   readonly formats = new RepositoryFormats();
   readonly #databases = new ObjectDatabases();
+  readonly #lookupObserver: LookupObserver | undefined;
   readonly #mailmaps = new MailmapCache();
   readonly #refs = createRefCaches();
   readonly #commitNodes = new CommitNodeCache();
@@ -69,6 +70,7 @@ export class RepositoryCaches implements AsyncDisposable {
   ) {
     this.git = git;
     this.inProcess = inProcess;
+    this.#lookupObserver = lookupObserver;
     this.catFiles = new CatFilePool({
       start: startCatFile,
       delimiter: git.capabilities.catFileNul ? 0 : 10,
@@ -82,6 +84,7 @@ export class RepositoryCaches implements AsyncDisposable {
     return new ObjectReader(repository, {
       pool: this.catFiles,
       databases: this.#databases,
+      observer: this.#lookupObserver,
       mailmaps: this.#mailmaps,
       resolveName: (name) => this.refs(repository).resolveShortNow(name)?.oid,
     });

@@ -52,6 +52,8 @@ export async function makeCalls({ address, connection, oid }: TestGitaly & { oid
   await commit
     .findCommit({ repository: { ...repository, relativePath: 'none.git' }, revision: Buffer.from('x') }, CALL)
     .catch(() => undefined);
+  // Only git resolves a short id.
+  await commit.findCommit({ repository, revision: Buffer.from(oid.slice(0, 12)) }, CALL);
   for await (const _ of commit.listCommitsByOid({ repository, oid: [oid] }, CALL));
   await repositories.repositorySize({ repository }, CALL);
   await repositories.optimizeRepository({ repository }, CALL).catch(() => undefined);

@@ -9,9 +9,10 @@ interface Sums {
 }
 
 /**
- * Adds the lookups of a call in cat-file processes to its log line, with Gitaly's names of the
- * fields: `catfile.request_object_count`, `catfile.read_object_ms` … The shared process gets the
- * lookups of one iteration of the event loop in one write, so each lookup counts as one flush.
+ * Adds the lookups of objects of a call to its log line, with Gitaly's names of the fields:
+ * `catfile.request_object_count`, `catfile.read_object_ms` … Those in process count, too. The
+ * shared process gets the lookups of one iteration of the event loop in one write, so each lookup
+ * counts as one flush.
  */
 export function observeLookups(): LookupObserver {
   const sums = new WeakMap<ServerCall, Sums>();

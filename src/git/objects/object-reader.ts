@@ -6,7 +6,7 @@ import { abortError, GitExitError } from '../command/exit-error.ts';
 import { flag, gitCommand } from '../command/git-command.ts';
 import { FallBackToGit } from '../in-process.ts';
 import type { CatFilePool } from './cat-file/cat-file-pool.ts';
-import { type Found, Lookup, type LookupMode } from './cat-file/lookup.ts';
+import { type Found, Lookup, type LookupMode, type LookupObserver } from './cat-file/lookup.ts';
 import type { ObjectDatabases } from './database/object-databases.ts';
 import { cutPaddedOid, OID_DIGITS, type Oid, SHORT_OID_SOURCE } from './object-id.ts';
 import type { ObjectInfo, RawObject } from './object-info.ts';
@@ -82,6 +82,8 @@ export interface ObjectReaderParts {
   readonly pool: CatFilePool;
   readonly databases: ObjectDatabases;
   readonly mailmaps: MailmapCache;
+  /** Notified of reads in process; the pool notifies of its own. */
+  readonly observer?: LookupObserver | undefined;
   /** Returns the current id of a full or short reference name, if it is known without git. */
   readonly resolveName: (name: string) => string | undefined;
 }
@@ -93,13 +95,18 @@ export interface ObjectReaderParts {
 export class ObjectReader {
   readonly #pool: CatFilePool;
   readonly #databases: ObjectDatabases;
+  readonly #observer: LookupObserver | undefined;
   readonly #mailmaps: MailmapCache;
   readonly #resolveName: ObjectReaderParts['resolveName'];
   readonly #repository: CommandRepository;
 
-  constructor(repository: CommandRepository, { pool, databases, mailmaps, resolveName }: ObjectReaderParts) {
+  constructor(
+    repository: CommandRepository,
+    { pool, databases, mailmaps, observer, resolveName }: ObjectReaderParts,
+  ) {
     this.#pool = pool;
     this.#databases = databases;
+    this.#observer = observer;
     this.#mailmaps = mailmaps;
     this.#resolveName = resolveName;
     this.#repository = repository;
@@ -257,8 +264,14 @@ export class ObjectReader {
     );
   }
 
-  /** Reads an object in process. @throws {FallBackToGit} when only git can. */
+  /** Reads an object in process, and counts it. @throws {FallBackToGit} when only git can. */
   #readHere(mode: LookupMode, revision: Buffer, maxBytes: number): Found | undefined {
+    const found = this.#find(mode, revision, maxBytes);
+    this.#observer?.(mode)?.();
+    return found;
+  }
+
+  #find(mode: LookupMode, revision: Buffer, maxBytes: number): Found | undefined {
     if (mode === 'info') {
       const info = this.#databases.find(this.#repository, revision, false);
       return info && infoOf(info);
