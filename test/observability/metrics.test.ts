@@ -186,7 +186,7 @@ test('the scripted calls are counted, each where it belongs', async () => {
     }),
     1,
   );
-  assert.equal(count('gitaly_authentications_total', { enforced: 'true', status: 'ok' }), 13);
+  assert.equal(count('gitaly_authentications_total', { enforced: 'true', status: 'ok' }), 14);
   assert.equal(count('gitaly_cacheinvalidator_optype_total', { type: 'mutator' }), 1);
   assert.equal(count('gitaly_cacheinvalidator_optype_total', { type: 'maintenance' }), 1);
   assert.equal(count('gitaly_connections_total', { type: 'unix' }), 2);

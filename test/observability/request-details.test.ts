@@ -41,7 +41,7 @@ test('fetches and archives log the size of the response and a hash of the reques
   const [http, overSsh, archive] = detailsOf(gitaly);
   assert.equal(http?.request_sha, createHash('sha1').update(body).digest('hex'));
   assert.equal(http.response_bytes, posted.length);
-  assert.equal(http['grpc.method'], 'PostUploadPackWithSidechannel');
+  assert.match(String(http['grpc.request.fullMethod']), /PostUploadPackWithSidechannel$/);
   assert.equal(overSsh?.response_bytes, sshBytes);
   const message = toBinary(GetArchiveRequestSchema, create(GetArchiveRequestSchema, request));
   assert.equal(archive?.request_hash, createHash('sha256').update(message).digest('hex'));

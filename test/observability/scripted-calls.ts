@@ -52,8 +52,6 @@ export async function makeCalls({ address, connection, oid }: TestGitaly & { oid
   await commit
     .findCommit({ repository: { ...repository, relativePath: 'none.git' }, revision: Buffer.from('x') }, CALL)
     .catch(() => undefined);
-  // Only git resolves a short id.
-  await commit.findCommit({ repository, revision: Buffer.from(oid.slice(0, 12)) }, CALL);
   for await (const _ of commit.listCommitsByOid({ repository, oid: [oid] }, CALL));
   await repositories.repositorySize({ repository }, CALL);
   await repositories.optimizeRepository({ repository }, CALL).catch(() => undefined);
@@ -69,6 +67,9 @@ export async function makeCalls({ address, connection, oid }: TestGitaly & { oid
     CALL,
   );
   await fetchShallow({ address, oid });
+  // Only git resolves a short id.
+  const entry = { repository, revision: Buffer.from(oid.slice(0, 12)), path: Buffer.from('none') };
+  await Array.fromAsync(commit.treeEntry(entry, CALL)).catch(() => undefined);
 }
 
 /** Makes a shallow fetch of one commit. */

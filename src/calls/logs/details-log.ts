@@ -11,8 +11,6 @@ export function detailsLog(logger: Logger) {
       {
         ...fields,
         correlation_id: correlationId,
-        'grpc.method': method.name,
-        'grpc.service': method.service,
         'grpc.request.fullMethod': method.path,
       },
       'request details',
