@@ -17,7 +17,7 @@ const EXEMPT =
 
 /** Documents that may contain words of prose: measurements, text of the interface, names of tests. */
 const PROSE_EXEMPT =
-  /^bench\/README\.md$|^docs\/(?:performance|messages-reference)\.md$|^test\/cluster\/contract\/differences\.md$/;
+  /^bench\/README\.md$|^docs\/messages-reference\.md$|^test\/cluster\/contract\/differences\.md$/;
 
 const root = resolve(process.argv[2] ?? join(import.meta.dirname, '..'));
 const files = globSync(PLACES, { cwd: root })
