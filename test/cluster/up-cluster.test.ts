@@ -28,6 +28,9 @@ const program = (name: string): string[] => ['--conditions=source', join(ROOT, `
 const env = { ...process.env, NODE_COMPILE_CACHE: join(ROOT, '.cache/compiled') };
 const HTTP = ['--http', '127.0.0.1:0'];
 
+/** Limit for the start of five programs, on a busy machine. */
+const START_MS = 90_000;
+
 interface Report {
   readonly http: string;
   readonly ssh: string;
@@ -66,6 +69,7 @@ async function up(directory: string, ...args: string[]) {
   await until(
     () => line.includes('\n') || child.exitCode !== null,
     () => `a report: ${notes}`,
+    START_MS,
   );
   if (child.exitCode !== null) throw new Error(notes);
   return {
