@@ -3,7 +3,7 @@ import type { ObjectType } from '../object-info.ts';
 import type { ImmutableFile } from './immutable-file.ts';
 
 /** Limit of all bases together. */
-const MAX_BYTES = 8 * 1024 * 1024;
+const MAX_BYTES = 4 * 1024 * 1024;
 /** Memory of an entry in addition to its contents. */
 const ENTRY_BYTES = 200;
 

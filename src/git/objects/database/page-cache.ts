@@ -5,7 +5,7 @@ import type { ImmutableFile } from './immutable-file.ts';
 /** Bytes of a page: the whole index of a pack of 500 objects. */
 const PAGE_BYTES = 16 * 1024;
 /** Limit of all pages together. */
-const MAX_BYTES = 16 * 1024 * 1024;
+const MAX_BYTES = 8 * 1024 * 1024;
 /** Pages of a file: with these, the largest one has 512 GiB. */
 const MAX_PAGES = 2 ** 25;
 
