@@ -139,7 +139,9 @@ suite('git by way of gitaly-ssh', () => {
 
     await runGit(['ls-remote', 'gitaly:a.git'], { cwd: ROOT, env });
 
-    const call = gitaly.log.find((entry) => entry.correlation_id === 'from-the-environment');
+    const call = gitaly.log.find(
+      (entry) => entry['grpc.code'] === 'OK' && entry.correlation_id === 'from-the-environment',
+    );
     assert.equal(call?.['grpc.method'], 'SSHUploadPackWithSidechannel');
     assert.equal(call?.feature_flags, 'some_flag');
   });
