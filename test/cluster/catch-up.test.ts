@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { commitFiles } from '#client/index';
 import { deriveReplicaPath } from '#praefect/routing/replica-path';
@@ -29,31 +30,30 @@ for (const { name, praefects, skip, start } of [
     await commit(cluster, 'first');
     const path = database ? deriveReplicaPath(1, repository.relativePath) : repository.relativePath;
     const stop = new AbortController();
-    const writing = Promise.all(
-      BRANCHES.map((branch, index) =>
-        writeOn(cluster.praefects[index % praefects] ?? cluster, branch, stop.signal),
-      ),
+    const writers = BRANCHES.map((branch, index) =>
+      writeOn(cluster.praefects[index % praefects] ?? cluster, branch, stop.signal),
     );
+    resources.defer(async () => {
+      stop.abort();
+      await Promise.allSettled(writers);
+    });
     const nodesOf = (log: TestPraefect['log']): number[] => log.flatMap(nodesOfWrite);
     const isWhole = (): boolean =>
       cluster.praefects.every(({ log }) => {
         const last = nodesOf(log).slice(-WRITES);
         return last.length === WRITES && last.every((count) => count === 3);
       });
-    try {
-      await until(isWhole, 'all nodes take part', CATCH_UP_MS);
-      const number = Number(secondaryOf(cluster.log).slice('gitaly-'.length));
-      const seen = cluster.log.length;
-      // Another old value on this node makes its vote another one.
-      gitOutput(cluster.repositoryPath(number, path), ['update-ref', '-d', 'refs/heads/one']);
-      await until(() => nodesOf(cluster.log.slice(seen)).includes(2), 'the node is behind', CATCH_UP_MS);
-      const from = performance.now();
-      await until(isWhole, 'the node has caught up', CATCH_UP_MS);
-      context.diagnostic(`after ${Math.round(performance.now() - from)} ms`);
-    } finally {
-      stop.abort();
-    }
-    const tips = await writing;
+    await until(isWhole, 'all nodes take part', CATCH_UP_MS);
+    const number = Number(secondaryOf(cluster.log).slice('gitaly-'.length));
+    const seen = cluster.log.length;
+    // Another old value on this node makes its vote another one.
+    await deleteRef(cluster.repositoryPath(number, path), 'refs/heads/one');
+    await until(() => nodesOf(cluster.log.slice(seen)).includes(2), 'the node is behind', CATCH_UP_MS);
+    const from = performance.now();
+    await until(isWhole, 'the node has caught up', CATCH_UP_MS);
+    context.diagnostic(`after ${Math.round(performance.now() - from)} ms`);
+    stop.abort();
+    const tips = await Promise.all(writers);
     context.diagnostic(`longest write: ${Math.max(...tips.map(({ longestMs }) => longestMs))} ms`);
     for (const [index, { latest }] of tips.entries())
       for (const node of NODES) {
@@ -61,6 +61,16 @@ for (const { name, praefects, skip, start } of [
         assert.equal(gitOutput(cluster.repositoryPath(node, path), args), latest);
       }
   });
+
+/** Deletes a reference that writes lock now and then. */
+async function deleteRef(path: string, name: string): Promise<void> {
+  const isDeleted = (): boolean => {
+    const { status, stderr } = spawnSync('git', ['-C', path, 'update-ref', '-d', name]);
+    if (status !== 0) assert.match(stderr.toString(), /\.lock': File exists/);
+    return status === 0;
+  };
+  await until(isDeleted, 'no write locks the reference', CATCH_UP_MS);
+}
 
 /** Commits to a branch until the signal is aborted. Returns the last commit. */
 async function writeOn(
