@@ -108,6 +108,8 @@ test('a file that fails twice fails the run', async (context) => {
   assert.equal(hasPassed, false);
   assert.equal(marks, '-a +b -a');
   assert.match(printed, /passed only when run again: 0 /);
+  const end = printed.slice(printed.indexOf('passed only when'));
+  assert.match(end, /^✖ a\.test\.mjs\n.*\n✖ fails .*\n +Error: broken\n/m, 'the reason is repeated');
 });
 
 test('a file that searches for lost data is not run again', async (context) => {

@@ -29,6 +29,9 @@ export interface RunGroupsOptions {
   readonly print: (line: string) => void;
 }
 
+/** Lines about each failed file that are repeated at the end. */
+const MAX_REASON_LINES = 12;
+
 /** The results of all groups of a run. */
 interface Totals {
   readonly results: FileResult[];
@@ -105,6 +108,15 @@ function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(1)} s`;
 }
 
+/** Returns the begin of a failed file's list of failures: what was printed first is far above. */
+function reasonOf({ report, problem = '' }: FileResult): string {
+  const lines = report.slice(report.lastIndexOf('failing tests:')).split('\n');
+  return [problem, ...lines.slice(1)]
+    .filter((line) => line.trim() !== '')
+    .slice(0, MAX_REASON_LINES)
+    .join('\n');
+}
+
 /** Prints what the run has found out besides failures; reports whether that is accepted. */
 function report({ results, flaky }: Totals, options: RunGroupsOptions): boolean {
   const { isContinuous, isOldGit, print } = options;
@@ -116,6 +128,8 @@ function report({ results, flaky }: Totals, options: RunGroupsOptions): boolean 
   const wrong = isContinuous ? unacceptedSkips(skipped, { isOldGit }) : [];
   for (const { file, name, reason } of wrong)
     print(`Skipped for a reason that is not accepted: ${file}: ${name}: ${reason || 'none'}`);
+  const failed = new Map(results.filter((result) => result.failed).map((result) => [result.file, result]));
+  for (const result of failed.values()) print(`✖ ${result.file}\n${reasonOf(result)}`);
   const sum = (count: (result: FileResult) => number): number =>
     results.reduce((total, result) => total + count(result), 0);
   print(
