@@ -1,7 +1,7 @@
 import { codeOf, GitalyError, messageOf } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { isError } from '#base/is-error';
-import type { RefName } from '#git/refs/ref-reader';
+import type { UncheckedRefName } from '#git/refs/ref-name';
 import type { CapturedOutput } from '../hooks/captured-output.ts';
 import type { CustomHookName } from '../hooks/custom-hook-files.ts';
 import { NotAllowedError } from '../hooks/not-allowed-error.ts';
@@ -29,12 +29,12 @@ export class HookRefusedError extends Error {
 /** git did not change the reference: it has another value, is locked, or has an invalid name. */
 export class ReferenceUpdateError extends Error {
   override readonly name = 'ReferenceUpdateError';
-  readonly reference: RefName;
+  readonly reference: UncheckedRefName;
   readonly oldOid: string;
   readonly newOid: string;
 
   constructor(
-    update: { readonly reference: RefName; readonly oldOid: string; readonly newOid: string },
+    update: { readonly reference: UncheckedRefName; readonly oldOid: string; readonly newOid: string },
     cause: Error,
   ) {
     super(`reference update: ${cause.message}`, { cause });

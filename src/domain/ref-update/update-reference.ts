@@ -1,4 +1,4 @@
-import type { RefName } from '#git/refs/ref-reader';
+import type { UncheckedRefName } from '#git/refs/ref-name';
 import { type RefChange, RefTransaction } from '#git/refs/update/ref-transaction';
 import type { Repository } from '#storage/repository';
 import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
@@ -17,7 +17,7 @@ export interface RefUpdateOptions {
  */
 export async function updateReference(
   repository: Repository,
-  name: RefName,
+  name: UncheckedRefName,
   change: RefChange,
   options: RefUpdateOptions,
 ): Promise<void> {

@@ -9,6 +9,7 @@ import { MAX_SYMBOLIC_DEPTH, type RefFiles } from './files/ref-files.ts';
 import { type LooseRef, walkLooseRefs } from './files/walk-loose-refs.ts';
 import type { HiddenRefs } from './hidden-refs.ts';
 import { beginsWith, startsWithAny, withoutNested } from './prefixes.ts';
+import { HEAD } from './ref-name.ts';
 
 /** A client's `ls-refs` request, and the visible references. */
 export interface AdvertisedRefsQuery {
@@ -45,7 +46,6 @@ const MAX_LOOSE = 300;
 /** Objects that are looked up at once. */
 const PEEL_AHEAD = 256;
 
-const HEAD = Buffer.from('HEAD');
 const NAMESPACE = Buffer.from('refs/');
 
 /**
@@ -182,7 +182,7 @@ interface Head {
 function readHead({ files }: AdvertiseParts): Head {
   const end = files.follow(HEAD);
   if (end !== undefined) return { target: end.name.equals(HEAD) ? undefined : end.name, oid: end.oid };
-  let at: Buffer = HEAD;
+  let at = HEAD;
   for (let depth = 0; depth < MAX_SYMBOLIC_DEPTH; depth++) {
     const raw = files.read(at);
     const target = depth === 0 ? undefined : at;

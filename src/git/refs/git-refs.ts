@@ -3,6 +3,7 @@ import { GitExitError } from '../command/exit-error.ts';
 import { flag, type GitCommand, gitCommand, value } from '../command/git-command.ts';
 import { trustedOid } from '../objects/object-id.ts';
 import type { RawRef } from './files/loose-ref.ts';
+import { type RefName, trustedRefName } from './ref-name.ts';
 
 export interface RefReadOptions {
   readonly signal?: AbortSignal | undefined;
@@ -17,10 +18,10 @@ export class GitRefs {
   }
 
   /** Returns the contents of a reference, not followed; `undefined` when it does not exist. */
-  async read(name: Buffer, options: RefReadOptions): Promise<RawRef | undefined> {
+  async read(name: RefName, options: RefReadOptions): Promise<RawRef | undefined> {
     const symbolic = gitCommand('symbolic-ref', { options: [flag('--quiet')], args: [name] });
     const target = await this.#succeeds(symbolic, options);
-    if (target !== undefined) return { symbolicTarget: target.subarray(0, -1) };
+    if (target !== undefined) return { symbolicTarget: trustedRefName(target.subarray(0, -1)) };
     // Fails where the object is missing, which does not matter here; rev-parse ignores that.
     if (!(await this.exists(name, options).catch(trueOnFatal))) return undefined;
     const revParse = gitCommand('rev-parse', { options: [flag('--verify')], revisions: [name] });
@@ -29,16 +30,16 @@ export class GitRefs {
   }
 
   /** Reports whether a reference exists. @throws {GitExitError} when its object is missing. */
-  async exists(name: Buffer, options: RefReadOptions): Promise<boolean> {
+  async exists(name: RefName, options: RefReadOptions): Promise<boolean> {
     const showRef = gitCommand('show-ref', { options: [flag('--verify'), flag('--quiet')], args: [name] });
     return (await this.#succeeds(showRef, options)) !== undefined;
   }
 
   /** Returns the target of a symbolic reference. @throws {GitExitError} when it is none. */
-  async symbolicTarget(name: Buffer, options: RefReadOptions): Promise<Buffer> {
+  async symbolicTarget(name: RefName, options: RefReadOptions): Promise<RefName> {
     const command = gitCommand('symbolic-ref', { args: [name] });
     const output = await this.#repository.run(command, { ...options, hooks: 'disabled' });
-    return output.subarray(0, -1);
+    return trustedRefName(output.subarray(0, -1));
   }
 
   /** Returns the first branch in the order of names; `undefined` when there is none. */

@@ -7,6 +7,7 @@ import type { RefFiles } from './files/ref-files.ts';
 import { type WalkParts, walkRefFiles } from './files/walk-ref-files.ts';
 import { hasFewPatterns, type RefQuery } from './for-each-ref.ts';
 import type { ListedRef } from './listed-ref.ts';
+import type { RefName } from './ref-name.ts';
 
 export type ListOptions = AskOptions;
 
@@ -73,7 +74,7 @@ function filesFirst(
   async function* fromFiles(): AsyncGenerator<ListedRef[], void> {
     files.requirePlain();
     const digits = OID_DIGITS[repository.objectFormat];
-    const follow = (name: Buffer) => files.follow(name);
+    const follow = (name: RefName) => files.follow(name);
     const peel = options.peel === true ? looseRefPeeler(repository, options) : undefined;
     for await (const refs of walkRefFiles({ repository, packed, digits, follow, peel }, query)) {
       const end = refs.at(-1);

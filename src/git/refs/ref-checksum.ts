@@ -10,6 +10,7 @@ import type { RefCaches } from './files/ref-caches.ts';
 import type { RefFiles } from './files/ref-files.ts';
 import { walkLooseRefs } from './files/walk-loose-refs.ts';
 import type { RefReadOptions } from './git-refs.ts';
+import { HEAD } from './ref-name.ts';
 
 export interface ChecksumParts {
   readonly repository: ReadableRepository;
@@ -21,7 +22,6 @@ export interface ChecksumParts {
 const MAX_LOOSE = 5_000;
 /** Objects that are looked up at once. */
 const LOOK_UP_AHEAD = 256;
-const HEAD = Buffer.from('HEAD');
 const NAMESPACE = Buffer.from('refs/');
 
 /**

@@ -11,6 +11,7 @@ import { outputSync, runSync } from '#testkit/run-program-sync';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import type { GitRepository } from '../repository.ts';
 import { GitRefs } from './git-refs.ts';
+import { trustedRefName } from './ref-name.ts';
 
 const directory = makeScratchDirectory('refs');
 const started: string[] = [];
@@ -131,11 +132,12 @@ test('git itself reads a reference as its files have it', async () => {
   run('update-ref', 'refs/heads/direct', commits[0] ?? '');
   run('symbolic-ref', 'refs/heads/symbolic', 'refs/heads/direct');
 
-  assert.deepEqual(await refs.read(Buffer.from('refs/heads/direct'), {}), { oid: commits[0] });
-  assert.deepEqual(await refs.read(Buffer.from('refs/heads/symbolic'), {}), {
+  const read = (name: string) => refs.read(trustedRefName(Buffer.from(name)), {});
+  assert.deepEqual(await read('refs/heads/direct'), { oid: commits[0] });
+  assert.deepEqual(await read('refs/heads/symbolic'), {
     symbolicTarget: Buffer.from('refs/heads/direct'),
   });
-  assert.equal(await refs.read(Buffer.from('refs/heads/absent'), {}), undefined);
+  assert.equal(await read('refs/heads/absent'), undefined);
 });
 
 test('names that are not UTF-8 are found', async () => {

@@ -14,13 +14,19 @@ import { GitRefs, type RefReadOptions } from './git-refs.ts';
 import { type ListOptions, listRefs } from './list-refs.ts';
 import type { ListedRef } from './listed-ref.ts';
 import { refChecksum } from './ref-checksum.ts';
-import { isReferenceName } from './validate-reference.ts';
+import {
+  bytesOfName,
+  HEAD,
+  isRefName,
+  parseRefName,
+  type RefName,
+  trustedRefName,
+  type UncheckedRefName,
+} from './ref-name.ts';
 
-/** A full reference name (`refs/heads/main`, `HEAD`): bytes, or a string that is encoded as UTF-8. */
-export type RefName = string | Uint8Array;
-
-const HEAD = Buffer.from('HEAD');
-const DEFAULT_NAMES = [Buffer.from('refs/heads/main'), Buffer.from('refs/heads/master')];
+const DEFAULT_NAMES = ['refs/heads/main', 'refs/heads/master'].map((name) =>
+  trustedRefName(Buffer.from(name)),
+);
 
 // Made once, because names are resolved in every call.
 const NO_REFERENCE = new FallBackToGit('there is no such reference');
@@ -52,26 +58,27 @@ export class RefReader {
    *
    * @throws {GitExitError} when git finds the reference or the repository broken.
    */
-  async read(name: RefName, options: RefReadOptions = {}): Promise<RawRef | undefined> {
-    const bytes = bytesOf(name);
-    if (!isReferenceName(bytes)) return undefined;
+  async read(name: UncheckedRefName, options: RefReadOptions = {}): Promise<RawRef | undefined> {
+    const checked = parseRefName(name);
+    if (checked === undefined) return undefined;
     const read = (): RawRef | undefined => {
       this.#files.requireFiles();
-      return this.#files.read(bytes);
+      return this.#files.read(checked);
     };
-    return await this.#attempt('read_ref', read, () => this.#git.read(bytes, options));
+    return await this.#attempt('read_ref', read, () => this.#git.read(checked, options));
   }
 
   /**
-   * Resolves a reference to an object id; `undefined` if it does not exist, is dangling or
-   * circular.
+   * Resolves a reference to an object id; `undefined` if it does not exist, has an impossible name,
+   * is dangling or circular.
    */
-  async resolve(name: RefName, options: RefReadOptions = {}): Promise<ResolvedRef | undefined> {
-    const bytes = bytesOf(name);
+  async resolve(name: UncheckedRefName, options: RefReadOptions = {}): Promise<ResolvedRef | undefined> {
+    const checked = parseRefName(name);
+    if (checked === undefined) return undefined;
     return await this.#attempt(
       'resolve_ref',
-      () => this.#files.resolve(bytes),
-      () => this.#follow(bytes, options),
+      () => this.#files.resolve(checked),
+      () => this.#follow(checked, options),
     );
   }
 
@@ -102,7 +109,7 @@ export class RefReader {
    * @throws {GitExitError} `exit status 128` when HEAD is not symbolic, points outside `refs/`, or
    *   is broken.
    */
-  async headTarget(options: RefReadOptions = {}): Promise<Buffer> {
+  async headTarget(options: RefReadOptions = {}): Promise<RefName> {
     return await this.#attempt(
       'head_target',
       () => this.#files.headTarget(),
@@ -117,18 +124,20 @@ export class RefReader {
    * @throws {GitExitError} `exit status 128` when its object is missing; {GitalyError} without a
    *   code for a NUL in the name.
    */
-  async exists(name: RefName, options: RefReadOptions = {}): Promise<boolean> {
-    const bytes = bytesOf(name);
+  async exists(name: UncheckedRefName, options: RefReadOptions = {}): Promise<boolean> {
+    const bytes = bytesOfName(name);
     checkNul('show-ref', bytes);
+    const checked = parseRefName(bytes);
+    if (checked === undefined) return false;
     return await this.#attempt(
       'ref_exists',
       async () => {
-        const resolved = this.#files.resolve(bytes);
+        const resolved = this.#files.resolve(checked);
         if (resolved === undefined) return false;
         if (await this.#hasObject(resolved.oid, options)) return true;
         throw new FallBackToGit('an object is missing');
       },
-      async () => isReferenceName(bytes) && (await this.#git.exists(bytes, options)),
+      () => this.#git.exists(checked, options),
     );
   }
 
@@ -178,7 +187,7 @@ export class RefReader {
    * @param name is no pattern.
    */
   async find(name: Buffer, options: RefReadOptions = {}): Promise<ListedRef | undefined> {
-    if (!isReferenceName(name)) return undefined;
+    if (!isRefName(name)) return undefined;
     return await this.#attempt(
       'find_ref',
       () => {
@@ -252,11 +261,14 @@ export class RefReader {
 
   #resolveShort(name: string): ResolvedRef {
     const isFull = name === 'HEAD' || name.startsWith('refs/');
-    const resolved = isFull
-      ? this.#files.resolve(Buffer.from(name, 'latin1'))
-      : this.#files.resolveShort(name);
+    const resolved = isFull ? this.#resolveFull(name) : this.#files.resolveShort(name);
     if (resolved !== undefined) return resolved;
     throw NO_REFERENCE;
+  }
+
+  #resolveFull(name: string): ResolvedRef | undefined {
+    const checked = parseRefName(Buffer.from(name, 'latin1'));
+    return checked && this.#files.resolve(checked);
   }
 
   #defaultInFiles(): Buffer | undefined {
@@ -268,7 +280,7 @@ export class RefReader {
     throw new FallBackToGit('the first branch is requested');
   }
 
-  async #follow(name: Buffer, options: RefReadOptions): Promise<ResolvedRef | undefined> {
+  async #follow(name: RefName, options: RefReadOptions): Promise<ResolvedRef | undefined> {
     let at = name;
     for (let depth = 0; depth < MAX_SYMBOLIC_DEPTH; depth++) {
       const raw = await this.read(at, options);
@@ -278,10 +290,4 @@ export class RefReader {
     }
     return undefined;
   }
-}
-
-function bytesOf(name: RefName): Buffer {
-  return typeof name === 'string'
-    ? Buffer.from(name)
-    : Buffer.from(name.buffer, name.byteOffset, name.byteLength);
 }

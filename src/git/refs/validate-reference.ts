@@ -22,8 +22,6 @@ const CHECKS: readonly (readonly [(name: string) => boolean, string])[] = [
   ],
 ];
 
-const HEAD = Buffer.from('HEAD');
-
 /** Anything that one of the checks may object to. */
 const SUSPICIOUS = /[^\x21-\xff]|[:?[\\^~*\x7f]|\.\.|@\{|\/[/.]|\.lock(?:\/|$)|[/.]$/;
 
@@ -38,9 +36,4 @@ export function validateReference(name: string | Uint8Array): string | undefined
       : Buffer.from(name.buffer, name.byteOffset, name.byteLength).toString('latin1');
   if (text.startsWith('refs/') && !SUSPICIOUS.test(text)) return undefined;
   return CHECKS.find(([fails]) => fails(text))?.[1];
-}
-
-/** Reports whether a name is HEAD or one that git accepts for a reference. */
-export function isReferenceName(name: Buffer): boolean {
-  return name.equals(HEAD) || validateReference(name) === undefined;
 }

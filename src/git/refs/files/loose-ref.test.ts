@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { FallBackToGit } from '#git/in-process';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { trustedRefName } from '../ref-name.ts';
 import { parseLooseRef, readLooseRef } from './loose-ref.ts';
 
 const directory = makeScratchDirectory('loose');
@@ -44,7 +45,7 @@ for (const text of [
 }
 
 test('a file of any name is read; a directory and nothing are none; others are left to git', () => {
-  const name = Buffer.from('refs-\xff', 'latin1');
+  const name = trustedRefName(Buffer.from('refs-\xff', 'latin1'));
   writeFileSync(Buffer.concat([Buffer.from(`${directory}/`), name]), `${OID}\n`);
   mkdirSync(join(directory, 'directory'));
   symlinkSync('directory', join(directory, 'link'));
@@ -52,9 +53,9 @@ test('a file of any name is read; a directory and nothing are none; others are l
   writeFileSync(join(directory, 'large'), OID.padEnd(8193));
 
   assert.deepEqual(readLooseRef(directory, name), { oid: OID });
-  assert.deepEqual(readLooseRef(directory, Buffer.from('largest')), { oid: OID });
+  assert.deepEqual(readLooseRef(directory, trustedRefName(Buffer.from('largest'))), { oid: OID });
   for (const other of ['directory', 'absent'])
-    assert.equal(readLooseRef(directory, Buffer.from(other)), undefined);
+    assert.equal(readLooseRef(directory, trustedRefName(Buffer.from(other))), undefined);
   for (const other of ['link', 'large'])
-    assert.throws(() => readLooseRef(directory, Buffer.from(other)), FallBackToGit);
+    assert.throws(() => readLooseRef(directory, trustedRefName(Buffer.from(other))), FallBackToGit);
 });

@@ -3,12 +3,12 @@ import { systemErrorCode } from '#base/go/system-error';
 import { GIT_SPACE, trimmed } from '#base/trim';
 import { FallBackToGit } from '#git/in-process';
 import { isZeroOid, OID_SOURCE, type Oid, trustedOid } from '#git/objects/object-id';
-import { validateReference } from '../validate-reference.ts';
+import { HEAD, isRefName, type RefName } from '../ref-name.ts';
 
 /** The value of a reference: an object id, or the name of another reference. */
 export type RawRef =
   | { readonly oid: Oid; readonly symbolicTarget?: undefined }
-  | { readonly oid?: undefined; readonly symbolicTarget: Buffer };
+  | { readonly oid?: undefined; readonly symbolicTarget: RefName };
 
 /** Limit of a reference file; git does not write longer ones. */
 const MAX_BYTES = 8 * 1024;
@@ -23,7 +23,7 @@ const NOT_PLAIN = new FallBackToGit('a reference file is not one that git writes
  * @throws {FallBackToGit} for what git may read in another way: a symbolic link, garbage, a zero
  *   id, a target outside `refs/`.
  */
-export function readLooseRef(gitDirectory: string, name: Buffer): RawRef | undefined {
+export function readLooseRef(gitDirectory: string, name: RefName): RawRef | undefined {
   // A path made of bytes is as good as a string for the file system, but only bytes can name
   // everything git can.
   const file = Buffer.concat([Buffer.from(`${gitDirectory}/`), name]);
@@ -47,7 +47,7 @@ export function parseLooseRef(data: Buffer): RawRef {
   if (text.startsWith('ref:')) {
     const target = trimmed(text.slice(4), GIT_SPACE);
     const symbolicTarget = Buffer.from(target, 'latin1');
-    if (validateReference(symbolicTarget) !== undefined) throw NOT_PLAIN;
+    if (!isRefName(symbolicTarget) || symbolicTarget.equals(HEAD)) throw NOT_PLAIN;
     return { symbolicTarget };
   }
   const oid = BEGINS_WITH_OID.exec(text)?.[1];

@@ -3,7 +3,7 @@ import { GitalyError } from '#base/gitaly-error';
 import type { CommandRepository } from '#git/command/command-repository';
 import { FallBackToGit } from '#git/in-process';
 import { isOid, isZeroOid } from '#git/objects/object-id';
-import { isReferenceName, validateReference } from '../validate-reference.ts';
+import { HEAD, isRefName, type RefName } from '../ref-name.ts';
 import { type RawRef, readLooseRef } from './loose-ref.ts';
 import { findPackedRef, firstPackedRef, requireSorted } from './packed-refs.ts';
 import type { PackedRefsCache } from './packed-refs-cache.ts';
@@ -22,7 +22,6 @@ const MAX_ENTRIES = 1_000;
  */
 const SHORT_NAME_PREFIXES = ['refs/', 'refs/tags/', 'refs/heads/'];
 
-const HEAD = Buffer.from('HEAD');
 const BRANCHES = Buffer.from('refs/heads/');
 
 // Made once: names are resolved in every call, and to make an error costs more than that.
@@ -68,7 +67,7 @@ export class RefFiles {
    * Reads a reference from its own file, else from packed-refs. The order matters: packing writes
    * the latter first.
    */
-  read(name: Buffer): RawRef | undefined {
+  read(name: RefName): RawRef | undefined {
     const loose = readLooseRef(this.#repository.path, name);
     if (loose !== undefined) return loose;
     const oid = this.#packed.read(this.#repository.path, (source) => {
@@ -81,14 +80,13 @@ export class RefFiles {
   }
 
   /**
-   * Follows a reference of any name to an object id; `undefined` when it does not exist, has an
-   * impossible name, or leads nowhere. @throws as `referenceBackend`.
+   * Follows a reference to an object id; `undefined` when it does not exist or leads nowhere.
+   * @throws as `referenceBackend`.
    */
-  resolve(name: Buffer): ResolvedRef | undefined {
+  resolve(name: RefName): ResolvedRef | undefined {
     const known = this.#resolved.find(this.#repository.path, name.toString('latin1'));
     // The files that led to it are unchanged, so references are still files.
     if (known?.ref !== undefined) return known.ref;
-    if (known === undefined && !isReferenceName(name)) return undefined;
     this.requireFiles();
     return known === undefined ? this.#followAnew(name) : known.ref;
   }
@@ -110,7 +108,7 @@ export class RefFiles {
     this.requireFiles();
     for (const prefix of SHORT_NAME_PREFIXES) {
       const candidate = Buffer.from(prefix + name, 'latin1');
-      const ref = isReferenceName(candidate) ? this.#followChain(candidate, watch) : undefined;
+      const ref = isRefName(candidate) ? this.#followChain(candidate, watch) : undefined;
       if (ref === undefined) continue;
       watch.found(ref);
       return ref;
@@ -118,8 +116,8 @@ export class RefFiles {
     return undefined;
   }
 
-  /** Like {@link resolve} for a possible name, where references are known to be files. */
-  follow(name: Buffer): ResolvedRef | undefined {
+  /** Like {@link resolve} where references are known to be files. */
+  follow(name: RefName): ResolvedRef | undefined {
     const known = this.#resolved.find(this.#repository.path, name.toString('latin1'));
     return known === undefined ? this.#followAnew(name) : known.ref;
   }
@@ -128,9 +126,9 @@ export class RefFiles {
    * Returns the reference that HEAD names, at the end of the chain of symbolic ones; it need not
    * exist. @throws as `referenceBackend`.
    */
-  headTarget(): Buffer {
+  headTarget(): RefName {
     this.requireFiles();
-    let at: Buffer = HEAD;
+    let at = HEAD;
     for (let depth = 0; depth < MAX_SYMBOLIC_DEPTH; depth++) {
       const raw = this.read(at);
       if (raw?.symbolicTarget !== undefined) at = raw.symbolicTarget;
@@ -151,15 +149,15 @@ export class RefFiles {
     return isPacked === true || this.#hasLooseBranch();
   }
 
-  #followAnew(name: Buffer): ResolvedRef | undefined {
+  #followAnew(name: RefName): ResolvedRef | undefined {
     const watch = this.#resolved.watch(this.#repository.path, name.toString('latin1'));
     const ref = this.#followChain(name, watch);
     watch.found(ref);
     return ref;
   }
 
-  #followChain(name: Buffer, watch: ResolvedRefWatch): ResolvedRef | undefined {
-    let at: Buffer = name;
+  #followChain(name: RefName, watch: ResolvedRefWatch): ResolvedRef | undefined {
+    let at = name;
     for (let depth = 0; depth < MAX_SYMBOLIC_DEPTH; depth++) {
       watch.before(at);
       const raw = this.read(at);
@@ -178,7 +176,7 @@ export class RefFiles {
         if (++seen > MAX_ENTRIES) throw new FallBackToGit('there are very many loose references');
         const name = Buffer.concat([directory, entry.name]);
         if (entry.isDirectory()) waiting.push(Buffer.concat([name, Buffer.from('/')]));
-        else if (validateReference(name) === undefined) {
+        else if (isRefName(name)) {
           const raw = readLooseRef(this.#repository.path, name);
           if (raw?.symbolicTarget !== undefined) throw new FallBackToGit('a branch is symbolic');
           if (raw !== undefined) return true;

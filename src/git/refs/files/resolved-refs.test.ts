@@ -6,6 +6,7 @@ import { after, test } from 'node:test';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { oidOf } from '#testkit/repositories/oid-of';
+import { HEAD, trustedRefName } from '../ref-name.ts';
 import { RefReader } from '../ref-reader.ts';
 import { createRefCaches } from './ref-caches.ts';
 import { ResolvedRefs } from './resolved-refs.ts';
@@ -17,7 +18,6 @@ after(async () => {
   rmSync(directory, { recursive: true });
 });
 
-const HEAD = Buffer.from('HEAD');
 /** A clock for which every file is old enough. */
 const LATER = (): number => Date.now() + 60_000;
 
@@ -153,7 +153,7 @@ test('a file that is written in place is read again, also when it stays as long 
   const [one = '', two = ''] = commits;
   writeFileSync(join(path, 'refs/heads/main'), `${one}\n`);
   const refs = new ResolvedRefs(LATER);
-  const name = Buffer.from('refs/heads/main');
+  const name = trustedRefName(Buffer.from('refs/heads/main'));
   const watch = refs.watch(path, 'refs/heads/main');
   watch.before(name);
   watch.found({ name, oid: oidOf(one) });

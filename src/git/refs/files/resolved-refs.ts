@@ -4,10 +4,11 @@ import { BoundedMap } from '#base/bounded-map';
 import { type FileStamp, isSettled, NO_FILE, stampOf } from '#base/files/file-stamp';
 import { systemErrorCode } from '#base/go/system-error';
 import type { Oid } from '#git/objects/object-id';
+import type { RefName } from '../ref-name.ts';
 
 /** A reference with its symbolic references resolved. */
 export interface ResolvedRef {
-  readonly name: Buffer;
+  readonly name: RefName;
   readonly oid: Oid;
 }
 
@@ -83,7 +84,7 @@ export class ResolvedRefWatch {
   }
 
   /** Records the files of a reference, before it is read from its file and from packed-refs. */
-  before(name: Buffer): void {
+  before(name: RefName): void {
     // Names beyond ASCII are rare, and cannot be put into a path as text.
     if (!isAscii(name)) this.#isSettled = false;
     const isLoose = this.#note(`${this.#gitDirectory}/${name.toString('latin1')}`);

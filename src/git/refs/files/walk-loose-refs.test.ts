@@ -4,6 +4,7 @@ import { after, test } from 'node:test';
 import { FallBackToGit } from '#git/in-process';
 import { trustedOid } from '#git/objects/object-id';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { trustedRefName } from '../ref-name.ts';
 import { walkLooseRefs } from './walk-loose-refs.ts';
 
 const path = makeScratchDirectory('walk');
@@ -57,7 +58,7 @@ test('files are references in the order of their names, except what git ignores'
   writeFileSync(`${other}/refs/heads/dangling`, 'ref: refs/heads/none\n');
   const follow = (name: Buffer) =>
     name.toString().endsWith('link')
-      ? { name: Buffer.from('refs/heads/a'), oid: trustedOid(oid) }
+      ? { name: trustedRefName(Buffer.from('refs/heads/a')), oid: trustedOid(oid) }
       : undefined;
   const walk = async (prefix: string) =>
     (

@@ -4,7 +4,7 @@ import { typedEntries } from '#base/files/typed-entries';
 import { systemErrorCode } from '#base/go/system-error';
 import { FallBackToGit } from '#git/in-process';
 import { beginsWith } from '../prefixes.ts';
-import { validateReference } from '../validate-reference.ts';
+import { isRefName, type RefName } from '../ref-name.ts';
 import { readLooseRef } from './loose-ref.ts';
 import type { ResolvedRef } from './resolved-refs.ts';
 
@@ -32,7 +32,7 @@ export interface LooseRefOptions {
   /** Prefix of the names; it begins with `refs/`. */
   readonly prefix: Buffer;
   /** Follows a symbolic reference to an id; `undefined` when it leads nowhere. */
-  readonly follow: (name: Buffer) => ResolvedRef | undefined;
+  readonly follow: (name: RefName) => ResolvedRef | undefined;
   /**
    * Ignores files whose names git does not allow, as `for-each-ref` does; else it falls back to git
    * at the first of them.
@@ -52,7 +52,7 @@ export async function walkLooseRefs(gitDirectory: string, options: LooseRefOptio
   const { prefix, follow } = options;
   const refs: LooseRef[] = [];
   // Such a prefix may even lead out of the repository.
-  if (isBadName(Buffer.concat([prefix, ANY_LETTER]), options)) return refs;
+  if (!isUsable(Buffer.concat([prefix, ANY_LETTER]), options)) return refs;
   const waiting = [prefix.subarray(0, prefix.lastIndexOf(SLASH) + 1)];
   let seen = 0;
   for (let directory = waiting.pop(); directory !== undefined; directory = waiting.pop()) {
@@ -65,7 +65,7 @@ export async function walkLooseRefs(gitDirectory: string, options: LooseRefOptio
         const below = Buffer.concat([name, SLASH]);
         const shared = Math.min(below.length, prefix.length);
         if (below.compare(prefix, 0, shared, 0, shared) === 0) waiting.push(below);
-      } else if (beginsWith(name, prefix) && !isBadName(name, options)) {
+      } else if (beginsWith(name, prefix) && isUsable(name, options)) {
         const ref = readRef(gitDirectory, name, follow);
         if (ref !== undefined) refs.push(ref);
       }
@@ -74,10 +74,10 @@ export async function walkLooseRefs(gitDirectory: string, options: LooseRefOptio
   return refs.sort((a, b) => Buffer.compare(a.name, b.name));
 }
 
-function isBadName(name: Buffer, { skipsBadNames }: LooseRefOptions): boolean {
-  const isBad = validateReference(name) !== undefined;
-  if (isBad && !skipsBadNames) throw new FallBackToGit('a name that git does not allow');
-  return isBad;
+function isUsable(name: Buffer, { skipsBadNames }: LooseRefOptions): name is RefName {
+  if (isRefName(name)) return true;
+  if (skipsBadNames) return false;
+  throw new FallBackToGit('a name that git does not allow');
 }
 
 /** Reports whether git ignores an entry. */
@@ -87,7 +87,7 @@ function isIgnored(entry: Buffer): boolean {
 
 function readRef(
   gitDirectory: string,
-  name: Buffer,
+  name: RefName,
   follow: LooseRefOptions['follow'],
 ): LooseRef | undefined {
   const raw = readLooseRef(gitDirectory, name);

@@ -4,6 +4,7 @@ import { FallBackToGit } from '#git/in-process';
 import type { OidDigits } from '#git/objects/object-id';
 import type { RefQuery } from '../for-each-ref.ts';
 import type { ListedRef } from '../listed-ref.ts';
+import type { RefName } from '../ref-name.ts';
 import { matchAsPath, prefixesOf } from '../ref-patterns.ts';
 import { requireFullyPeeled, requireSorted } from './packed-refs.ts';
 import type { PackedRefsCache, PackedRefsFile } from './packed-refs-cache.ts';
@@ -20,7 +21,7 @@ export interface WalkParts {
   /** Number of hex digits of an object id. */
   readonly digits: OidDigits;
   /** Follows a reference in the files. */
-  readonly follow: (name: Buffer) => ResolvedRef | undefined;
+  readonly follow: (name: RefName) => ResolvedRef | undefined;
   /**
    * Looks up the final targets of tag objects that the files do not contain. Without it they stay
    * unknown.

@@ -5,7 +5,7 @@ import type { GitProcess } from '#git/command/process/git-process';
 import type { HookSetup } from '#git/command/spawn-options';
 import type { GitRepository } from '#git/repository';
 import type { ReferenceBackend } from '#git/repository-format';
-import type { RefName } from '../ref-reader.ts';
+import { bytesOfName, type UncheckedRefName } from '../ref-name.ts';
 import { refUpdateError } from './ref-update-error.ts';
 import { UPDATE_REF } from './update-ref-process.ts';
 
@@ -129,26 +129,26 @@ export class RefTransaction implements AsyncDisposable {
    * Queues the change of a reference. A deletion never follows a symbolic reference: git would
    * delete its target and leave it dangling.
    */
-  async update(name: RefName, { newOid, oldOid = '' }: RefChange): Promise<void> {
+  async update(name: UncheckedRefName, { newOid, oldOid = '' }: RefChange): Promise<void> {
     if (newOid.includes('\0') || oldOid.includes('\0')) this.#hasNul = true;
     const isDeletion = /^0+$/.test(newOid);
     const option = isDeletion || this.#options.noDereference === true ? NO_DEREFERENCE : NOTHING;
-    if (isDeletion && oldOid === '') await this.#queue([option, DELETE, bytesOf(name), END_OF_DELETE]);
-    else await this.#queue([option, UPDATE, bytesOf(name), this.#oids(newOid, oldOid)]);
+    if (isDeletion && oldOid === '') await this.#queue([option, DELETE, bytesOfName(name), END_OF_DELETE]);
+    else await this.#queue([option, UPDATE, bytesOfName(name), this.#oids(newOid, oldOid)]);
   }
 
   /**
    * Queues the change of a reference to a symbolic one; its target need not exist. Needs git 2.46
    * (`capabilities.symrefUpdate`).
    */
-  async updateSymbolic(name: RefName, target: RefName): Promise<void> {
-    if (bytesOf(target).includes(0)) this.#hasNul = true;
+  async updateSymbolic(name: UncheckedRefName, target: UncheckedRefName): Promise<void> {
+    if (bytesOfName(target).includes(0)) this.#hasNul = true;
     const option = this.#options.noDereference === true ? NO_DEREFERENCE : NOTHING;
     await this.#queue([
       option,
       UPDATE_SYMBOLIC,
-      bytesOf(name),
-      Buffer.concat([Buffer.of(0), bytesOf(target), Buffer.alloc(3)]),
+      bytesOfName(name),
+      Buffer.concat([Buffer.of(0), bytesOfName(target), Buffer.alloc(3)]),
     ]);
   }
 
@@ -330,8 +330,4 @@ function firstOf(emitter: EventEmitter, events: readonly string[]): Promise<void
     };
     for (const event of events) emitter.on(event, onEvent);
   });
-}
-
-function bytesOf(name: RefName): Uint8Array {
-  return typeof name === 'string' ? Buffer.from(name) : name;
 }
