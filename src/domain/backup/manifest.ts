@@ -53,19 +53,27 @@ function optional(key: string, value: string): string[] {
 /** Quotes a TOML string: in apostrophes where its characters allow it. */
 function text(value: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: TOML forbids them between apostrophes
-  return /['\0-\x08\x0a-\x1f\x7f]/.test(value) ? JSON.stringify(value) : `'${value}'`;
+  if (!/['\0-\x08\x0a-\x1f\x7f]/.test(value)) return `'${value}'`;
+  // JSON leaves this control character as it is.
+  return JSON.stringify(value).replaceAll('\x7f', '\\u007f');
 }
 
 /** Decodes a manifest. @throws {Error} for one that is no TOML, has other fields, or keys outside the bucket. */
 export function decodeManifest(document: string): BackupManifest {
   const fields = JsonFields.of(parse(document)) ?? JsonFields.NONE;
   return {
-    empty: fields.flag('empty') ?? false,
-    nonExistent: fields.flag('non_existent') ?? false,
-    objectFormat: fields.text('object_format') ?? '',
-    headReference: fields.text('head_reference') ?? '',
-    steps: (fields.list('steps') ?? []).map((item) => decodeStep(JsonFields.of(item) ?? JsonFields.NONE)),
+    empty: fields.has('empty') && fields.required('empty', 'flag'),
+    nonExistent: fields.has('non_existent') && fields.required('non_existent', 'flag'),
+    objectFormat: textOrEmpty(fields, 'object_format'),
+    headReference: textOrEmpty(fields, 'head_reference'),
+    steps: (fields.has('steps') ? fields.required('steps', 'list') : []).map((item) =>
+      decodeStep(JsonFields.of(item) ?? JsonFields.NONE),
+    ),
   };
+}
+
+function textOrEmpty(fields: JsonFields, name: string): string {
+  return fields.has(name) ? fields.required(name, 'text') : '';
 }
 
 function decodeStep(fields: JsonFields): BackupStep {

@@ -137,6 +137,20 @@ test('a copy that fails leaves no draft', async (context) => {
   assert.equal(statSync(`${to}/0a/tmp_adopted_bc`, { throwIfNoEntry: false }), undefined);
 });
 
+test('a file that disappeared is taken in the next pass', async (context) => {
+  const { to } = directories(context, []);
+  const from = otherFileSystem(context, to);
+  if (from === undefined) return context.skip('there is one file system');
+  fill(from, ['ff/later']);
+  mkdirSync(`${from}/0a`);
+  // It can be read as soon as the other one is there.
+  symlinkSync(`${to}/ff/later`, `${from}/0a/bc`);
+
+  await adoptObjects(from, to, signal);
+
+  assert.equal(readFileSync(`${to}/0a/bc`, 'utf8'), 'ff/later');
+});
+
 test('files that keep disappearing end the passes with an error', async (context) => {
   const { to } = directories(context, []);
   const from = otherFileSystem(context, to);

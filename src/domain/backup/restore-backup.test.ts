@@ -1,0 +1,227 @@
+import assert from 'node:assert/strict';
+import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { test } from 'node:test';
+import type { Repository } from '#storage/repository';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
+import { MemoryBucket } from '../bucket/memory-bucket.ts';
+import { createBackup } from './create-backup.ts';
+import { type RestoreBackupOptions, restoreBackup } from './restore-backup.ts';
+
+const { signal } = new AbortController();
+const NAME = { storageName: 'group', relativePath: 'name.git' };
+const MANIFESTS = 'manifests/group/name.git';
+const TARGET = { storageName: 'default', relativePath: 'restored.git' };
+const observer = { observePhase: () => {}, observeBundle: () => {} };
+
+async function* textOf(text: string): AsyncGenerator<Buffer> {
+  yield Buffer.from(text);
+}
+
+class Backups implements AsyncDisposable {
+  readonly fixture: StorageFixture;
+  readonly bucket = new MemoryBucket();
+  readonly skipped: number[] = [];
+
+  constructor(fixture: StorageFixture) {
+    this.fixture = fixture;
+  }
+
+  get path(): string {
+    return this.fixture.storages.locate(TARGET).path;
+  }
+
+  async create(id: string, repository: Repository | undefined, incremental = false): Promise<void> {
+    const { storages } = this.fixture;
+    const open = () => repository ?? storages.open({ storageName: 'default', relativePath: 'none.git' });
+    await createBackup(this.bucket, open, { name: NAME, id, incremental, latestId: '', observer, signal });
+  }
+
+  async restore(id: string, options: Partial<RestoreBackupOptions> = {}): Promise<void> {
+    await restoreBackup(this.bucket, this.fixture.storages, TARGET, {
+      name: NAME,
+      id,
+      useLatest: false,
+      hooksOf: () => undefined,
+      vote: undefined,
+      onSkipped: (references) => this.skipped.push(references),
+      signal,
+      ...options,
+    });
+  }
+
+  git(...args: string[]): string {
+    return this.fixture.runGit(this.path, args);
+  }
+
+  async textAt(key: string): Promise<string> {
+    return Buffer.concat(await Array.fromAsync(this.bucket.read(key))).toString('latin1');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    assert.deepEqual(globSync(`${this.fixture.storage.path}/+gitaly/tmp/*`), []);
+    await this.fixture[Symbol.asyncDispose]();
+  }
+}
+
+async function start(): Promise<Backups> {
+  return new Backups(await StorageFixture.create());
+}
+
+for (const head of ['refs/heads/trunk', 'refs/other/x']) {
+  test(`HEAD of a restored repository is ${head} as before, with and without commits`, async () => {
+    await using backups = await start();
+    const { fixture } = backups;
+    const repository = fixture.init('x.git', { commits: 1 });
+    fixture.runGit(repository.path, ['update-ref', head, 'main']);
+    fixture.runGit(repository.path, ['symbolic-ref', 'HEAD', head]);
+    await backups.create('one', repository);
+    const empty = fixture.init('empty.git', { objectFormat: 'sha256' });
+    fixture.runGit(empty.path, ['symbolic-ref', 'HEAD', 'refs/heads/trunk']);
+    await backups.create('empty', empty);
+
+    await backups.restore('one');
+    assert.equal(backups.git('symbolic-ref', 'HEAD'), head);
+    assert.equal(backups.git('show-ref'), fixture.runGit(repository.path, ['show-ref']));
+
+    // The objects of a backup without references have another format: the repository is replaced.
+    await backups.restore('empty');
+    assert.equal(backups.git('symbolic-ref', 'HEAD'), 'refs/heads/trunk');
+    assert.equal(backups.git('rev-parse', '--show-object-format'), 'sha256');
+  });
+}
+
+test('HEAD that was detached becomes the branch of its commit', async () => {
+  await using backups = await start();
+  const { fixture } = backups;
+  const repository = fixture.init('x.git', { commits: 2 });
+  fixture.runGit(repository.path, ['branch', 'old', 'main~1']);
+  fixture.runGit(repository.path, ['update-ref', '--no-deref', 'HEAD', 'old']);
+  await backups.create('one', repository);
+
+  await backups.restore('one');
+  assert.equal(backups.git('symbolic-ref', 'HEAD'), 'refs/heads/old');
+
+  // Bundles are fetched only if objects are missing.
+  for (const branch of ['main', 'other']) {
+    rmSync(backups.path, { recursive: true });
+    fixture.init(TARGET.relativePath);
+    backups.git('symbolic-ref', 'HEAD', `refs/heads/${branch}`);
+    await backups.restore('one');
+    assert.equal(backups.git('symbolic-ref', 'HEAD'), 'refs/heads/old');
+  }
+});
+
+test('the newest backup replaces a missing one only on request, and never a damaged one', async () => {
+  await using backups = await start();
+  const { fixture, bucket } = backups;
+  await backups.create('one', fixture.init('x.git', { commits: 1 }));
+  await bucket.write(`${MANIFESTS}/bad.toml`, textOf('no TOML'));
+  await backups.create('two', fixture.init('y.git', { commits: 2 }));
+
+  await assert.rejects(backups.restore('none'), {
+    message: /^manager: manifest: find: read manifest: .*doesn't exist$/,
+  });
+  await assert.rejects(backups.restore('bad', { useLatest: true }), {
+    message: /^manager: manifest: find: read manifest: Invalid TOML/,
+  });
+  assert.equal(existsSync(backups.path), false);
+
+  for (const [id, options] of [
+    ['none', { useLatest: true }],
+    ['', {}],
+  ] as const) {
+    await backups.restore(id, options);
+    assert.equal(backups.git('rev-list', '--count', 'main'), '2');
+  }
+});
+
+test('a repository without any backup is removed, with a vote', async () => {
+  await using backups = await start();
+  backups.fixture.init(TARGET.relativePath, { commits: 1 });
+  const phases: string[] = [];
+  const vote = async (phase: string): Promise<void> => void phases.push(phase);
+
+  for (const _ of [1, 2])
+    await assert.rejects(backups.restore('', { vote }), { message: "manifest: find latest: doesn't exist" });
+
+  assert.equal(existsSync(backups.path), false);
+  assert.equal(new Set(phases).size, phases.length);
+  assert.ok(phases.includes('committed'), phases.join());
+});
+
+test('a vote that refuses the removal keeps the repository', async () => {
+  await using backups = await start();
+  backups.fixture.init(TARGET.relativePath, { commits: 1 });
+  const vote = async (): Promise<void> => {
+    throw new Error('no');
+  };
+
+  await assert.rejects(backups.restore('', { vote }), { message: /^repository removed: / });
+
+  assert.equal(backups.git('rev-list', '--count', 'main'), '1');
+});
+
+test('the backup of a repository that did not exist changes nothing', async () => {
+  await using backups = await start();
+  await backups.create('none', undefined);
+  await backups.restore('none');
+  assert.equal(existsSync(backups.path), false);
+
+  backups.fixture.init(TARGET.relativePath, { commits: 1 });
+  await backups.restore('none');
+  assert.equal(backups.git('rev-list', '--count', 'main'), '1');
+});
+
+test('a manifest without steps, or a list without references, restores nothing', async () => {
+  await using backups = await start();
+  const { fixture, bucket } = backups;
+  await backups.create('one', fixture.init('x.git', { commits: 1 }));
+  await bucket.write(`${MANIFESTS}/steps.toml`, textOf('empty = false\n'));
+  await assert.rejects(backups.restore('steps'), { message: 'manager: no backup steps' });
+
+  await bucket.write('group/name.git/one/001.refs', textOf(''));
+  await assert.rejects(backups.restore('one'), { message: /^manager: .*no refs in backup$/ });
+
+  await bucket.write('group/name.git/one/001.refs', textOf('HEAD\n'));
+  await assert.rejects(backups.restore('one'), {
+    message: /^manager: .*restore from bundle: read refs: read refs: the backup has a line/,
+  });
+  assert.equal(existsSync(backups.path), false);
+});
+
+test('hooks of a backup replace those of a repository; without hooks in it they stay', async () => {
+  await using backups = await start();
+  const { fixture } = backups;
+  const repository = fixture.init('x.git', { commits: 1 });
+  await backups.create('without', repository);
+  mkdirSync(`${repository.path}/custom_hooks`);
+  writeFileSync(`${repository.path}/custom_hooks/update`, 'of the backup', { mode: 0o755 });
+  await backups.create('with', repository);
+  const hook = () => readFileSync(`${backups.path}/custom_hooks/update`, 'utf8');
+
+  await backups.restore('with');
+  assert.equal(hook(), 'of the backup');
+  writeFileSync(`${backups.path}/custom_hooks/update`, 'mine');
+  await backups.restore('without');
+  assert.equal(hook(), 'mine');
+  await backups.restore('with');
+  assert.equal(hook(), 'of the backup');
+});
+
+test('references that lost their objects are counted, the others restored in place', async () => {
+  await using backups = await start();
+  const { fixture, bucket } = backups;
+  const repository = fixture.init('x.git', { commits: 2 });
+  await backups.create('one', repository);
+  const list = 'group/name.git/one/001.refs';
+  const lines = await backups.textAt(list);
+  await bucket.write(list, textOf(`${lines}${'1'.repeat(40)} refs/heads/gone\n`));
+  fixture.init(TARGET.relativePath);
+  fixture.commit(backups.path);
+  fixture.runGit(backups.path, ['branch', 'mine', 'main']);
+
+  await backups.restore('one');
+
+  assert.deepEqual(backups.skipped, [1]);
+  assert.equal(backups.git('show-ref', '--head'), fixture.runGit(repository.path, ['show-ref', '--head']));
+});
