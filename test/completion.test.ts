@@ -5,10 +5,11 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { programCommand } from '#testkit/program-command';
 import { run } from '#testkit/run-program';
 
 const ROOT = join(import.meta.dirname, '..');
-const PROGRAM = ['--conditions=source', join(ROOT, 'src/cli/gitaly-ts.ts')];
+const PROGRAM = programCommand('gitaly-ts');
 
 async function gitalyTs(...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await run(process.execPath, [...PROGRAM, ...args], { cwd: ROOT });

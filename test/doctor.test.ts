@@ -19,13 +19,14 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { ownerSuffix } from '#base/process-identity';
 import { dial } from '#client/index';
+import { programCommand } from '#testkit/program-command';
 import { type RunResult, run } from '#testkit/run-program';
 import { startGitaly } from '#testkit/start-gitaly';
 import { startGitalyProcess } from '#testkit/start-gitaly-process';
 import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';
 
 const ROOT = join(import.meta.dirname, '..');
-const PROGRAM = ['--conditions=source', join(ROOT, 'src/cli/gitaly-ts.ts')];
+const PROGRAM = programCommand('gitaly-ts');
 
 interface Finding {
   readonly subject: string;
@@ -112,12 +113,7 @@ test('a directory made by init is healthy, can be served, and is unchanged by a 
 
 /** Starts `gitaly serve` on a directory of init. */
 async function startInitialized(directory: string) {
-  const args = [
-    '--conditions=source',
-    join(ROOT, 'src/cli/gitaly.ts'),
-    'serve',
-    join(directory, 'config.toml'),
-  ];
+  const args = [...programCommand('gitaly'), 'serve', join(directory, 'config.toml')];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const exited = once(child, 'exit');
   const address = `unix:${join(directory, 'gitaly.socket')}`;

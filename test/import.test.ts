@@ -18,12 +18,13 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { startHttpGateway, storageMapping } from '#gateway/index';
+import { programCommand } from '#testkit/program-command';
 import { GIT_ENVIRONMENT, runGit } from '#testkit/repositories/run-git';
 import { type RunResult, run } from '#testkit/run-program';
 import { startGitaly } from '#testkit/start-gitaly';
 
 const ROOT = join(import.meta.dirname, '..');
-const ARGUMENTS = ['--conditions=source', join(ROOT, 'src/cli/gitaly-ts.ts')];
+const ARGUMENTS = programCommand('gitaly-ts');
 
 interface Place extends Disposable {
   readonly root: string;

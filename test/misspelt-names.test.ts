@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { type Command, CommanderError } from 'commander';
 import { gitalyProgram } from '#cli/gitaly-program';
@@ -20,6 +19,7 @@ import {
 import { configFrom, GitalyServer } from '#gitaly/index';
 import { misspeltVariables } from '#platform/process/own-variables';
 import { startGitaly, startInternalApi } from '#testkit/index';
+import { type ProgramName, programCommand } from '#testkit/program-command';
 import { run } from '#testkit/run-program';
 
 // A misspelt name of an option, key, command or variable changed nothing, silently.
@@ -133,7 +133,7 @@ for (const program of PROGRAMS) {
   });
 }
 
-const COMMANDS: readonly (readonly [program: string, args: readonly string[], meant: string])[] = [
+const COMMANDS: readonly (readonly [program: ProgramName, args: readonly string[], meant: string])[] = [
   ['gitaly-ts', ['upp'], 'up'],
   ['gitaly-ts', ['repo', 'lst'], 'list'],
   ['gitaly-ts', ['cluster', 'staus'], 'status'],
@@ -148,9 +148,7 @@ const COMMANDS: readonly (readonly [program: string, args: readonly string[], me
 
 for (const [program, args, meant] of COMMANDS) {
   test(`${program} ${args.join(' ')} fails and suggests ${meant}`, async () => {
-    const file = join(import.meta.dirname, `../src/cli/${program}.ts`);
-
-    const { code, stderr } = await run(process.execPath, ['--conditions=source', file, ...args]);
+    const { code, stderr } = await run(process.execPath, [...programCommand(program), ...args]);
 
     assert.notEqual(code, 0);
     assert.match(stderr, new RegExp(`[Dd]id you mean \\\\?"${meant}\\\\?"\\?`));
@@ -162,8 +160,7 @@ test('a misspelt variable of the environment is named with the right one', async
     [...misspeltVariables({ GITALY_UPGRADE_ENABLED: 'true', GITALY_TOKEN: 'x', GITALY_SERVICE_HOST: 'x' })],
     ['unknown environment variable GITALY_UPGRADE_ENABLED; did you mean "GITALY_UPGRADES_ENABLED"?'],
   );
-  const file = join(import.meta.dirname, '../src/cli/gitaly-ts.ts');
-  const args = ['--conditions=source', file, 'completion', 'bash'];
+  const args = [...programCommand('gitaly-ts'), 'completion', 'bash'];
 
   const { stderr } = await run(process.execPath, args, { env: { GITALY_TOKN: 'x' } });
 

@@ -6,12 +6,11 @@ import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { Command, CommanderError } from 'commander';
+import { programCommand } from '#testkit/program-command';
 import { addCommit, gitOutput } from '#testkit/repositories/init-repository';
 import { type RunResult, run } from '#testkit/run-program';
 import { startGitaly } from '#testkit/start-gitaly';
 import { addRepoCommands, type RepoProcess } from '../src/cli/repo-commands.ts';
-
-const PROGRAM = join(import.meta.dirname, '../src/cli/gitaly-ts.ts');
 
 /** Runs a command in this process: a start of Node takes a second of processor time. */
 async function repo(...args: string[]): Promise<RunResult> {
@@ -141,7 +140,7 @@ test('failures end with 1 and wrong usage with 2, and name what to do', async ()
 test('the program prints, and ends with the exit code of the command', async () => {
   await using gitaly = await startGitaly();
   const start = (...args: string[]) =>
-    run(process.execPath, ['--conditions=source', PROGRAM, 'repo', ...args, '--to', gitaly.address]);
+    run(process.execPath, [...programCommand('gitaly-ts'), 'repo', ...args, '--to', gitaly.address]);
 
   const created = await start('create', 'x');
   const again = await start('create', 'x');

@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { receivePack } from '#client/index';
+import { programCommand } from '#testkit/program-command';
 import { FLUSH, packet } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';
 import { run } from '#testkit/run-program';
@@ -131,12 +132,7 @@ test('an invalid configuration ends with exit code 1 and names the key, before a
       `socket_path = "${socket}"\n[[storage]]\nname = "default"\npath = "${directory}/missing"\n`,
     );
 
-    const { code, stderr } = await run(process.execPath, [
-      '--conditions=source',
-      'src/cli/gitaly.ts',
-      'serve',
-      config,
-    ]);
+    const { code, stderr } = await run(process.execPath, [...programCommand('gitaly'), 'serve', config]);
 
     assert.equal(code, 1);
     assert.match(stderr, /storage/);

@@ -8,13 +8,14 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { dial } from '#client/index';
+import { programCommand } from '#testkit/program-command';
 import { runGit } from '#testkit/repositories/run-git';
 import { run } from '#testkit/run-program';
 import { gitOverSsh, NO_OPENSSH, sshArguments } from '#testkit/ssh-client';
 import { TEST_CERTIFICATE } from '#testkit/test-certificate';
 
 const ROOT = join(import.meta.dirname, '..');
-const CLI = ['--conditions=source', join(ROOT, 'src/cli/gitaly-ts.ts')];
+const CLI = programCommand('gitaly-ts');
 const ARGUMENTS = [...CLI, 'up'];
 
 interface Up extends AsyncDisposable {

@@ -10,6 +10,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
+import { globSync, statSync } from 'node:fs';
 import { changedTests } from './changed-tests.ts';
 import { CLASSES } from './classes.ts';
 import { Durations } from './durations.ts';
@@ -24,6 +25,13 @@ function isContinuous(): boolean {
 function isOldGit(): boolean {
   const [, minor] = /^git version 2\.(\d+)/.exec(spawnSync('git', ['version']).stdout.toString()) ?? [];
   return minor !== undefined && Number(minor) < 45;
+}
+
+/** Reports whether `dist/` is as new as the sources, so that tests can run the programs in it. */
+function isBuilt(): boolean {
+  const built = statSync('dist/.built', { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const sources = globSync(['src/**', 'package.json', 'tsconfig*.json']);
+  return sources.every((file) => (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0) <= built);
 }
 
 /** Returns a signal that Ctrl-C aborts, so that the run can remove its directory. */
@@ -49,7 +57,7 @@ async function main([name = '', ...args]: readonly string[]): Promise<number> {
   try {
     const hasPassed = await runGroups(groups, {
       cwd: process.cwd(),
-      env: { ...process.env, TMPDIR: directory.path },
+      env: { ...process.env, TMPDIR: directory.path, ...(isBuilt() && { TEST_PROGRAMS: 'built' }) },
       nodeOptions: args.filter((arg) => arg.startsWith('--') && arg !== change),
       isWanted: (file) => changed?.has(file) !== false && (only.size === 0 || only.has(file)),
       isVerbose: only.size > 0 && only.size < 4,

@@ -1,13 +1,12 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { programCommand } from './program-command.ts';
 import { type RunResult, run } from './run-program.ts';
 import { makeScratchDirectory } from './scratch-directory.ts';
 import type { TestCluster } from './start-cluster.ts';
 import type { TestDatabase } from './start-postgres.ts';
 
-const PROGRAM = join(import.meta.dirname, '../cli/praefect.ts');
-
-/** Runs a command of `praefect` from source, with the configuration of a cluster with a database. */
+/** Runs a command of `praefect` with the configuration of a cluster with a database. */
 export async function runPraefect(
   { cluster, postgres }: { cluster: Pick<TestCluster, 'address' | 'nodes'>; postgres: TestDatabase },
   ...args: string[]
@@ -31,7 +30,7 @@ name = "default"
 ${nodes.join('')}`,
   );
   try {
-    return await run(process.execPath, ['--conditions=source', PROGRAM, '--config', path, ...args]);
+    return await run(process.execPath, [...programCommand('praefect'), '--config', path, ...args]);
   } finally {
     rmSync(directory, { recursive: true });
   }

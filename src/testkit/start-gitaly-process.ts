@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Connection, dial } from '#client/index';
+import { programCommand, sourceCommand } from './program-command.ts';
 import { makeScratchDirectory } from './scratch-directory.ts';
 import { TEST_CERTIFICATE, TEST_KEY } from './test-certificate.ts';
 
@@ -63,13 +64,12 @@ export interface GitalyProcessOptions {
    */
   readonly onLog?: (text: string) => void;
   /**
-   * A module that the process loads first. It responds to {@link GitalyProcess.ask} with
-   * `process.send`.
+   * A module that the process loads before the sources of the program. It responds to
+   * {@link GitalyProcess.ask} with `process.send`.
    */
   readonly preload?: string;
 }
 
-const CLI = join(import.meta.dirname, '../cli/gitaly.ts');
 /** Compile cache, which halves the time of a start; not under version control. */
 const COMPILE_CACHE = join(import.meta.dirname, '../../.cache/compiled');
 /** Long, because a busy machine is slow. */
@@ -86,8 +86,9 @@ export async function startGitalyProcess(options: GitalyProcessOptions = {}): Pr
   writeFileSync(config, configText(directory, socket, options));
   const limit = options.maxDescriptors === undefined ? '' : `ulimit -n ${options.maxDescriptors}; `;
   const { preload } = options;
-  const nodeOptions = ['--conditions=source', ...(preload === undefined ? [] : ['--import', preload])];
-  const command = [process.execPath, ...nodeOptions, CLI, 'serve', config];
+  const program =
+    preload === undefined ? programCommand('gitaly') : ['--import', preload, ...sourceCommand('gitaly')];
+  const command = [process.execPath, ...program, 'serve', config];
   const child = spawn('/bin/sh', ['-c', `${limit}exec "$@"`, 'sh', ...command], {
     stdio: ['ignore', 'pipe', 'pipe', ...(preload === undefined ? [] : (['ipc'] as const))],
     env: { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE, ...options.env },

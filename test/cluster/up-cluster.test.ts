@@ -14,6 +14,7 @@ import {
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { dial } from '#client/index';
+import { programCommand } from '#testkit/program-command';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { runGit } from '#testkit/repositories/run-git';
 import { type RunResult, run } from '#testkit/run-program';
@@ -23,7 +24,6 @@ import { withoutOwnPostgres as skip, startPostgres } from '#testkit/start-postgr
 import { until } from '#testkit/until';
 
 const ROOT = join(import.meta.dirname, '../..');
-const program = (name: string): string[] => ['--conditions=source', join(ROOT, `src/cli/${name}.ts`)];
 /** Compile cache, which halves the time of a start; not under version control. */
 const env = { ...process.env, NODE_COMPILE_CACHE: join(ROOT, '.cache/compiled') };
 const HTTP = ['--http', '127.0.0.1:0'];
@@ -48,11 +48,15 @@ interface Report {
 
 /** Starts a cluster and waits until it reports that it is up. */
 async function up(directory: string, ...args: string[]) {
-  const child = spawn(process.execPath, [...program('gitaly-ts'), 'up', directory, '--json', ...args], {
-    cwd: ROOT,
-    env,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const child = spawn(
+    process.execPath,
+    [...programCommand('gitaly-ts'), 'up', directory, '--json', ...args],
+    {
+      cwd: ROOT,
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
   const exited = once(child, 'exit');
   let line = '';
   let notes = '';
@@ -81,7 +85,7 @@ async function up(directory: string, ...args: string[]) {
 }
 
 const gitalyTs = (...args: string[]): Promise<RunResult> =>
-  run(process.execPath, [...program('gitaly-ts'), ...args], { cwd: ROOT, env });
+  run(process.execPath, [...programCommand('gitaly-ts'), ...args], { cwd: ROOT, env });
 
 /** A directory that every user may enter: root runs PostgreSQL as another one. */
 async function inTemporaryDirectory(work: (directory: string) => Promise<void>): Promise<void> {

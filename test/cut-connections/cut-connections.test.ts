@@ -5,6 +5,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { openDescriptors } from '#testkit/process-usage';
+import { programCommand } from '#testkit/program-command';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { runGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
@@ -108,10 +109,8 @@ test('git clients that are cut off at any byte leave the gateways as they were',
   skip: NO_OPENSSH,
 }, async (t) => {
   const directory = makeScratchDirectory('cut');
-  const main = join(import.meta.dirname, '../../src/cli/gitaly-ts.ts');
   const args = [
-    '--conditions=source',
-    main,
+    ...programCommand('gitaly-ts'),
     'up',
     join(directory, 'up'),
     '--http',

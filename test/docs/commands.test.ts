@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'smol-toml';
 import { readConfigObject } from '#platform/config/read-config';
+import { programCommand } from '#testkit/program-command';
 import { run } from '#testkit/run-program';
 
 const ROOT = join(import.meta.dirname, '../..');
-const PROGRAM = ['--conditions=source', join(ROOT, 'src/cli/gitaly-ts.ts')];
+const PROGRAM = programCommand('gitaly-ts');
 const PAGES = ['README.md', 'CONTRIBUTING.md', ...globSync('docs/**/*.md', { cwd: ROOT })];
 
 /** Commands with subcommands. */

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { chmodSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { systemErrorCode } from '#base/go/system-error';
+import { programCommand } from '#testkit/program-command';
 import { run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 
@@ -54,8 +55,8 @@ export class Reader implements AsyncDisposable {
     this.#here = here;
     this.#programs = join(this.directory, 'bin');
     mkdirSync(this.#programs);
-    for (const name of ['gitaly', 'gitaly-ssh', 'gitaly-ts', 'gitaly-wrapper', 'praefect'])
-      this.add(name, process.execPath, '--conditions=source', join(ROOT, `src/cli/${name}.ts`));
+    for (const name of ['gitaly', 'gitaly-ssh', 'gitaly-ts', 'gitaly-wrapper', 'praefect'] as const)
+      this.add(name, process.execPath, ...programCommand(name));
     this.#env = {
       ...process.env,
       PATH: `${this.#programs}${delimiter}${process.env.PATH}`,

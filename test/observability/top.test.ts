@@ -4,6 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { ServerStatus } from '#calls/top/status';
+import { programCommand } from '#testkit/program-command';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { type RunResult, run } from '#testkit/run-program';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
@@ -34,8 +35,7 @@ async function start(more: Readonly<Record<string, unknown>> = {}): Promise<Obse
     gitaly,
     address,
     status: async () => (await (await fetch(`http://${address}/debug/top`)).json()) as ServerStatus,
-    top: (...args) =>
-      run(process.execPath, ['--conditions=source', 'src/cli/gitaly-ts.ts', 'top', ...args], { cwd: ROOT }),
+    top: (...args) => run(process.execPath, [...programCommand('gitaly-ts'), 'top', ...args], { cwd: ROOT }),
     [Symbol.asyncDispose]: () => gitaly[Symbol.asyncDispose](),
   };
 }

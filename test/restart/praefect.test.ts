@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { dial } from '#client/index';
+import { programCommand } from '#testkit/program-command';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
@@ -35,11 +36,10 @@ storage = "gitaly-1"
 address = "${gitaly.address}"
 `,
   );
-  const praefect = spawn(
-    process.execPath,
-    ['--conditions=source', 'src/cli/praefect.ts', '--config', config ?? ''],
-    { cwd: ROOT, env: { ...process.env, GITALY_UPGRADES_ENABLED: 'true', GITALY_PID_FILE: pidFile } },
-  );
+  const praefect = spawn(process.execPath, [...programCommand('praefect'), '--config', config ?? ''], {
+    cwd: ROOT,
+    env: { ...process.env, GITALY_UPGRADES_ENABLED: 'true', GITALY_PID_FILE: pidFile },
+  });
   const output: Buffer[] = [];
   for (const stream of [praefect.stdout, praefect.stderr])
     stream.on('data', (chunk: Buffer) => output.push(chunk));

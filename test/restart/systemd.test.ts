@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { dial } from '#client/index';
 import { descriptorOf } from '#platform/process/handover/listening-socket';
+import { programCommand } from '#testkit/program-command';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';
 import { until } from '#testkit/until';
@@ -47,7 +48,7 @@ path = "${directory}/default"
 `,
   );
   const servers = [unix, ...others];
-  const command = [process.execPath, '--conditions=source', 'src/cli/gitaly.ts', 'serve', config];
+  const command = [process.execPath, ...programCommand('gitaly'), 'serve', config];
   const child = spawn('/bin/sh', ['-c', 'LISTEN_PID=$$ exec "$@"', 'sh', ...command], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe', ...servers.map(descriptorOf)],

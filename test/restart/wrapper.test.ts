@@ -4,14 +4,15 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { dial } from '#client/index';
+import { programCommand } from '#testkit/program-command';
 import { run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { until } from '#testkit/until';
 import { isAlive } from '#tools/wrapper/find-server';
 
 const ROOT = join(import.meta.dirname, '../..');
-const NODE = [process.execPath, '--conditions=source'];
-const WRAPPER = [...NODE, 'src/cli/gitaly-wrapper.ts'];
+const WRAPPER = [process.execPath, ...programCommand('gitaly-wrapper')];
+const GITALY = [process.execPath, ...programCommand('gitaly')];
 
 /** A wrapped server on a temporary directory. */
 interface Wrapped extends AsyncDisposable {
@@ -35,7 +36,7 @@ function startWrapped(): Wrapped {
   );
   // The wrapper recognizes a server by the name of its program.
   const program = join(directory, 'bin/gitaly');
-  writeFileSync(program, `#!/bin/sh\nexec ${NODE.join(' ')} ${ROOT}/src/cli/gitaly.ts "$@"\n`, {
+  writeFileSync(program, `#!/bin/sh\nexec ${GITALY.join(' ')} "$@"\n`, {
     mode: 0o755,
   });
   const pidFile = join(directory, 'gitaly.pid');

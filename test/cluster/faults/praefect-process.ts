@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { programCommand } from '#testkit/program-command';
 import { until } from '#testkit/until';
 
 const ROOT = join(import.meta.dirname, '../../..');
@@ -38,15 +39,11 @@ export class PraefectProcess implements AsyncDisposable {
   /** Starts it again, after a kill. */
   async start(): Promise<void> {
     await this.#exited;
-    const child = spawn(
-      process.execPath,
-      ['--conditions=source', 'src/cli/praefect.ts', '--config', this.#config],
-      {
-        cwd: ROOT,
-        stdio: ['ignore', 'pipe', 'pipe'],
-        env: { ...process.env, NODE_COMPILE_CACHE: join(ROOT, '.cache/compiled') },
-      },
-    );
+    const child = spawn(process.execPath, [...programCommand('praefect'), '--config', this.#config], {
+      cwd: ROOT,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, NODE_COMPILE_CACHE: join(ROOT, '.cache/compiled') },
+    });
     this.#child = child;
     this.#exited = once(child, 'close');
     let isStarted = false;

@@ -1,0 +1,22 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+
+export type ProgramName = 'gitaly' | 'gitaly-ssh' | 'gitaly-ts' | 'gitaly-wrapper' | 'praefect';
+
+const SOURCES = join(import.meta.dirname, '../cli');
+const BUILT = join(import.meta.dirname, '../../dist/cli');
+
+/**
+ * Returns the arguments of `node` that run a program. The runner of the tests builds the programs
+ * and sets `TEST_PROGRAMS=built`: they start with a third of the CPU time. Without it they run from
+ * source, so that a test that is run alone sees the last change.
+ */
+export function programCommand(name: ProgramName): string[] {
+  const built = join(BUILT, `${name}.js`);
+  return process.env.TEST_PROGRAMS === 'built' && existsSync(built) ? [built] : sourceCommand(name);
+}
+
+/** Returns the arguments of `node` that run a program from source. */
+export function sourceCommand(name: ProgramName): string[] {
+  return ['--conditions=source', join(SOURCES, `${name}.ts`)];
+}
