@@ -25,6 +25,12 @@ export interface Bundled {
   readonly entries?: Readonly<Record<string, string>>;
 }
 
+interface Options {
+  readonly sourceMaps: boolean;
+  /** Modules, as imports name them, that an entry point already contains and exports. */
+  readonly bundled?: { readonly modules: ReadonlySet<string>; readonly entry: string };
+}
+
 /**
  * Replaces each program `cli/NAME.js` below `dist` by one that imports its code from a few files in
  * `shared/`, and writes the entry points of the package in the same way as `entry/NAME.js`. A
@@ -40,7 +46,7 @@ export interface Bundled {
 export async function bundleCode(
   dist: string,
   { programs = [], entries = {} }: Bundled,
-  { sourceMaps }: { readonly sourceMaps: boolean },
+  { sourceMaps, bundled: before }: Options,
 ): Promise<void> {
   const inputs = {
     ...Object.fromEntries(programs.map((name) => [`cli/${name}`, `cli/${name}`])),
@@ -52,7 +58,7 @@ export async function bundleCode(
     cwd: dist,
     platform: 'node',
     resolve: { modules: [PACKAGES] },
-    external: (id) => !OWN.test(id) && !BUNDLED_PACKAGES.has(id),
+    external: (id) => before?.modules.has(id) || (!OWN.test(id) && !BUNDLED_PACKAGES.has(id)),
     plugins: [ownModules(dist, sourceMaps)],
     onLog: (level, log) => {
       // A dynamic import of a module that another one imports statically does no harm.
@@ -66,6 +72,8 @@ export async function bundleCode(
     keepNames: true, // errors are logged and compared by the names of their classes
     sourcemap: sourceMaps,
     comments: false,
+    // All bundles are one level below `dist`.
+    paths: (id) => (before?.modules.has(id) ? `../${ENTRIES}/${before.entry}.js` : id),
     entryFileNames: '[name].js',
     chunkFileNames: `${SHARED}/[name]-[hash].js`,
   });

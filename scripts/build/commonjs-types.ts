@@ -23,11 +23,13 @@ export function writeCommonJsTypes(dist: string, entries: Readonly<Record<string
     );
     const path = join(dist, 'entry', `${name}.js`);
     const source = `'${posix.join('..', module)}.js' with { 'resolution-mode': 'import' };`;
-    const lines = [`import type * as module from ${source}`, `export type * from ${source}`];
-    for (const value of exportsOf(path)) {
-      lines.push(`export declare const ${value}: typeof module.${value};`);
-      if (types.has(value)) lines.push(`export type ${value} = module.${value};`);
-    }
+    const values = exportsOf(path);
+    const lines = [
+      `import type * as m from ${source}`,
+      `export type * from ${source}`,
+      `export declare const\n${values.map((value) => `${value}: typeof m.${value}`).join(',\n')};`,
+      ...values.filter((value) => types.has(value)).map((value) => `export type ${value} = m.${value};`),
+    ];
     writeFileSync(path.replace(/js$/, 'd.cts'), `${lines.join('\n')}\n`);
   }
 }

@@ -18,6 +18,12 @@ export declare type GetBlobRequest = {
    */
   oid: string;
 };
+
+/**
+ * Describes the message gitaly.GetBlobRequest.
+ * Use \`create(GetBlobRequestSchema)\` to create a new message.
+ */
+export declare const GetBlobRequestSchema: GenMessage<GetBlobRequest>;
 `;
 
   assert.equal(
@@ -31,6 +37,8 @@ export declare type GetBlobRequest = {
 export declare type GetBlobRequest = {
   oid: string;
 };
+
+export declare const GetBlobRequestSchema: GenMessage<GetBlobRequest>;
 `,
   );
 });

@@ -2,6 +2,7 @@ import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path';
 import { bundleCode } from '../build/bundle-programs.ts';
 import { writeCommonJsTypes } from '../build/commonjs-types.ts';
+import { joinDeclarations } from '../build/join-declarations.ts';
 import { commonFields, exportOf, type Manifest, rootManifest } from './manifest.ts';
 import { reachable } from './reachable.ts';
 import { ROOT } from './run.ts';
@@ -14,44 +15,53 @@ const ENTRIES = {
   './messages': { file: 'messages', module: 'wire/messages' },
 } as const;
 const MODULES = /^(?:base|wire|rpc\/common|client)\//;
+/** The entry point with almost all generated code that the client uses. */
+const MESSAGES = 'messages';
+/** A module of which everything is exported. */
+const EXPORTED = /^export \* from ['"](?<module>#[^'"]+)['"]/gm;
 const DEPENDENCY = '@bufbuild/protobuf';
 
 /**
  * Fills a folder with the client library as a separate package: the code that its entry points
- * reach, bundled, and its declarations. Returns its manifest.
+ * reach, bundled, and its declarations, joined. Returns its manifest.
  *
  * @throws {Error} when a file of the server or another package would be needed
  */
 export async function stageClient(compiled: string, folder: string): Promise<Manifest> {
   const entries = Object.values(ENTRIES);
-  const modules = entries.map(({ module }) => module);
-  const { files, packages } = reachable(compiled, modules);
+  const { files, packages } = reachable(
+    compiled,
+    entries.map(({ module }) => module),
+  );
   const foreign = files.find((file) => !MODULES.test(file));
   if (foreign !== undefined) throw new Error(`${foreign} is no part of the client, but reachable from it`);
   for (const [name, file] of packages)
     if (name !== DEPENDENCY) throw new Error(`${file} needs the package ${name}`);
+  const dist = join(folder, 'dist');
   for (const file of files) {
-    mkdirSync(dirname(join(folder, 'dist', file)), { recursive: true });
-    writeFileSync(join(folder, 'dist', file), renamed(readFileSync(join(compiled, file), 'utf8')));
+    mkdirSync(dirname(join(dist, file)), { recursive: true });
+    writeFileSync(join(dist, file), renamed(readFileSync(join(compiled, file), 'utf8')));
   }
-  const bundled = Object.fromEntries(entries.map(({ file, module }) => [file, module]));
-  await bundleCode(join(folder, 'dist'), { entries: bundled }, { sourceMaps: false });
-  const declared = new Set(
-    reachable(
-      compiled,
-      modules.map((module) => `${module}.d.ts`),
-    ).files,
-  );
-  for (const file of files) if (!declared.has(file)) rmSync(join(folder, 'dist', file));
-  writeCommonJsTypes(join(folder, 'dist'), bundled);
+  const bundled: Record<string, string> = {};
+  for (const { file, module } of entries) bundled[file] = module;
+  const { [MESSAGES]: messages = '', ...others } = bundled;
+  const exported = readFileSync(join(dist, `${messages}.js`), 'utf8').matchAll(EXPORTED);
+  const modules = new Set([...exported].map(({ groups }) => groups?.module ?? ''));
+  await bundleCode(dist, { entries: { [MESSAGES]: messages } }, { sourceMaps: false });
+  const before = { modules, entry: MESSAGES };
+  await bundleCode(dist, { entries: others }, { sourceMaps: false, bundled: before });
+  joinDeclarations(dist, bundled);
+  for (const file of files) rmSync(join(dist, file));
+  writeCommonJsTypes(dist, Object.fromEntries(entries.map(({ file }) => [file, `entry/${file}`])));
   cpSync(join(ROOT, 'docs/client/npm-readme.md'), join(folder, 'README.md'));
   return {
     name: 'gitaly-client',
     description: 'Client library for Gitaly and Praefect',
     keywords: ['gitaly', 'praefect', 'git', 'grpc', 'client', 'rpc'],
     ...commonFields(),
-    imports: { '#*': './dist/*.js' },
-    exports: Object.fromEntries(Object.entries(ENTRIES).map(([name, entry]) => [name, exportOf(entry)])),
+    exports: Object.fromEntries(
+      Object.entries(ENTRIES).map(([name, { file }]) => [name, exportOf({ file, module: `entry/${file}` })]),
+    ),
     files: ['dist', 'NOTICE'],
     sideEffects: false,
     dependencies: { [DEPENDENCY]: rootManifest().dependencies[DEPENDENCY] ?? '' },
