@@ -21,6 +21,8 @@ export interface SidechannelDialOptions extends DialOptions {
    * refused.
    */
   readonly onBackchannel?: (stream: Duplex) => void;
+  /** Notified when an open connection has ended, for whatever reason. */
+  readonly onDisconnect?: () => void;
   /**
    * Opens a connection to a server in this process, instead of a socket to the address:
    * `GitalyServer.connect`.
@@ -34,10 +36,19 @@ export function dialBareSidechannel(
   registry: SidechannelRegistry,
   options: SidechannelDialOptions = {},
 ): Promise<BareConnection> {
-  const { acceptBacklog, connect, maxStreamWindowBytes, onBackchannel, onTransfer, ...dialOptions } = options;
+  const {
+    acceptBacklog,
+    connect,
+    maxStreamWindowBytes,
+    onBackchannel,
+    onDisconnect,
+    onTransfer,
+    ...dialOptions
+  } = options;
   return dialBare(address, dialOptions, {
     connect,
     isSidechannelUnused: (id) => registry.isUnused(id),
+    onClosed: onDisconnect,
     onStream: (stream) => void acceptStream(stream, registry, onBackchannel),
     settings: {
       ...YAMUX_SIDECHANNEL_CLIENT,

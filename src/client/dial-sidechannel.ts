@@ -10,6 +10,7 @@ const NAMES: NamesOf<SidechannelDialOptions> = {
   acceptBacklog: true,
   onTransfer: true,
   onBackchannel: true,
+  onDisconnect: true,
   connect: true,
 };
 

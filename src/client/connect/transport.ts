@@ -28,6 +28,8 @@ export type OpenTransport = (endpoint: Endpoint, signal: AbortSignal) => Promise
 export interface Multiplexing {
   /** Handles a stream that the server opens, before any byte is read from it. */
   onStream(stream: Duplex): void;
+  /** Notified when the connection is closed. */
+  readonly onClosed?: (() => void) | undefined;
   readonly settings: YamuxOptions;
   /** Reports whether the callback of a sidechannel has not run yet: calls over others are not repeated. */
   readonly isSidechannelUnused?: (id: string) => boolean;
@@ -89,6 +91,7 @@ function createTransport(socket: Duplex, carrier: Carrier, options: TransportOpt
   const wantsKeepalive = () => !options.pingsOnlyWhenHeld || holders > 0;
   const channel = connectGrpc(carrier.duplex, { ...options.channel, wantsKeepalive });
   const { promise: closed, resolve: onClosed } = Promise.withResolvers<void>();
+  if (options.multiplexing?.onClosed !== undefined) void closed.then(options.multiplexing.onClosed);
   socket.once('close', () => onClosed());
   if (socket.closed) onClosed();
   void channel.closed.then(() => carrier.end());

@@ -42,5 +42,5 @@ export interface Backend extends AsyncDisposable {
   /** A write to a repository was recorded. */
   onRecorded(repository: RepositoryKey): void;
   /** A node ended a call with an error. */
-  onNodeError(node: GitalyNode, operation: MethodInfo['operation']): void;
+  onNodeError(node: GitalyNode, operation: MethodInfo['operation'], error: unknown): void;
 }

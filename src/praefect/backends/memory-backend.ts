@@ -36,7 +36,8 @@ export async function startMemoryBackend(parts: BackendParts): Promise<Backend> 
     isHealthy: (node) => elections.get(node.config.virtualStorage)?.isHealthy(node) ?? false,
     failedChecks: (timeoutMs) => failuresOf(parts.config, timeoutMs),
     onRecorded: () => {},
-    onNodeError: (node, operation) => thresholds?.count(node, operation),
+    onNodeError: (node, operation, error) =>
+      elections.get(node.config.virtualStorage)?.callFailed(node, operation, error),
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
 }

@@ -14,7 +14,7 @@ export function repositoryPrimaries(
   resources: AsyncDisposableStack,
 ): Primaries {
   const health = resources.use(
-    HealthManager.start({
+    new HealthManager({
       database,
       nodes,
       praefectName: praefectName(config),
@@ -41,6 +41,6 @@ export function repositoryPrimaries(
     primaryOf: (_, repositoryId) => electPrimary(database, repositoryId, logger),
     verifies: true,
     updated: (signal) => health.updated(signal),
-    onNodeError: () => {},
+    onNodeError: (node, _, error) => health.callFailed(node, error),
   };
 }

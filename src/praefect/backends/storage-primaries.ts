@@ -47,6 +47,7 @@ export async function storagePrimaries(
     primaryOf: async (virtualStorage) => (await elections.get(virtualStorage)?.primary())?.storage,
     verifies: false,
     updated: async () => {},
-    onNodeError: (node, operation) => thresholds?.count(node, operation),
+    onNodeError: (node, operation, error) =>
+      elections.get(node.config.virtualStorage)?.callFailed(node, operation, error),
   };
 }

@@ -16,7 +16,7 @@ import { repositoryFields } from './repository-fields.ts';
 
 export interface CoordinatorParts extends CallParts {
   /** Notified of each call that a node ended with an error. */
-  readonly onNodeError: (node: GitalyNode, operation: MethodInfo['operation']) => void;
+  readonly onNodeError: (node: GitalyNode, operation: MethodInfo['operation'], error: unknown) => void;
 }
 
 /** Decides for each call which nodes receive it, and passes it on. */
@@ -84,7 +84,7 @@ export class Coordinator {
     const observed = (destination: Destination): Destination => ({
       ...destination,
       onError: (error) => {
-        this.#parts.onNodeError(destination.node, operation);
+        this.#parts.onNodeError(destination.node, operation, error);
         return destination.onError(error);
       },
     });

@@ -1,6 +1,8 @@
-import { GitalyError, messageOf } from '#base/gitaly-error';
+import { codeOf, GitalyError, messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
+import type { MethodInfo } from '#wire/method-info';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import { CheckRounds } from './check-rounds.ts';
 import type { ElectionObserver } from './election-observer.ts';
 import type { ErrorThresholds } from './error-thresholds.ts';
 import { GOOD_CHECKS, NodeChecks } from './node-checks.ts';
@@ -46,9 +48,7 @@ export interface ElectionOptions {
 export class Election implements AsyncDisposable {
   readonly #options: ElectionOptions;
   readonly #checks: NodeChecks;
-  #timer: NodeJS.Timeout | undefined;
-  #checking: Promise<void> | undefined;
-  #isStopped = false;
+  #rounds: CheckRounds | undefined;
 
   private constructor(options: ElectionOptions) {
     this.#options = options;
@@ -62,7 +62,7 @@ export class Election implements AsyncDisposable {
       if (check > 0) await new Promise((resolve) => setTimeout(resolve, options.bootstrapIntervalMs));
       await election.#check();
     }
-    election.#schedule();
+    election.#startRounds();
     return election;
   }
 
@@ -85,21 +85,26 @@ export class Election implements AsyncDisposable {
     return primary;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#isStopped = true;
-    clearTimeout(this.#timer);
-    await this.#checking;
+  /** Notifies of a call that a node ended with an error. */
+  callFailed(node: GitalyNode, operation: MethodInfo['operation'], error: unknown): void {
+    this.#options.thresholds?.count(node, operation);
+    if (codeOf(error) === 'UNAVAILABLE') this.#suspect(node);
   }
 
-  /** A slow round is not overtaken by the next. */
-  #schedule(): void {
-    const { monitorIntervalMs: usual } = this.#options;
-    const intervalMs = this.#checks.isUrgent ? Math.min(URGENT_INTERVAL_MS, usual) : usual;
-    this.#timer = setTimeout(() => {
-      this.#checking = this.#check().finally(() => {
-        if (!this.#isStopped) this.#schedule();
-      });
-    }, intervalMs).unref();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#rounds?.[Symbol.asyncDispose]();
+  }
+
+  #startRounds(): void {
+    const { monitorIntervalMs: usual, nodes } = this.#options;
+    const intervalMs = (): number => (this.#checks.isUrgent ? Math.min(URGENT_INTERVAL_MS, usual) : usual);
+    this.#rounds = new CheckRounds({ run: () => this.#check(), intervalMs });
+    for (const node of nodes) node.onDisconnect = () => this.#suspect(node);
+  }
+
+  /** Has a node that serves, as far as is known, checked before its time. */
+  #suspect(node: GitalyNode): void {
+    if (this.#checks.isServing(node)) this.#rounds?.soon();
   }
 
   async #check(): Promise<void> {

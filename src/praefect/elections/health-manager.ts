@@ -1,7 +1,8 @@
-import { messageOf } from '#base/gitaly-error';
+import { codeOf, messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
 import type { Database } from '../database/database.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import { CheckRounds } from './check-rounds.ts';
 import { GoneNodes } from './gone-nodes.ts';
 import { recordStatus } from './node-status.ts';
 
@@ -28,19 +29,17 @@ export class HealthManager implements AsyncDisposable {
   readonly #updated = Promise.withResolvers<void>();
   readonly #gone = new GoneNodes();
   #healthy: ReadonlySet<GitalyNode> = new Set();
-  #timer: NodeJS.Timeout | undefined;
-  #checking: Promise<void> | undefined;
-
-  private constructor(options: HealthManagerOptions) {
-    this.#options = options;
-  }
+  readonly #rounds: CheckRounds;
 
   /** Starts the checks. Nodes are unhealthy until the first has ended. */
-  static start(options: HealthManagerOptions): HealthManager {
-    const manager = new HealthManager(options);
-    manager.#check();
-    manager.#timer = setInterval(() => manager.#check(), INTERVAL_MS).unref();
-    return manager;
+  constructor(options: HealthManagerOptions) {
+    this.#options = options;
+    for (const node of [...options.nodes.values()].flat()) node.onDisconnect = () => this.#suspect(node);
+    this.#rounds = new CheckRounds({
+      run: () => this.#checkAll(),
+      intervalMs: () => INTERVAL_MS,
+      startsAtOnce: true,
+    });
   }
 
   /** Resolves when the database has the first results. */
@@ -61,16 +60,18 @@ export class HealthManager implements AsyncDisposable {
     return this.#healthy.has(node);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    clearInterval(this.#timer);
-    await this.#checking;
+  /** Notifies of a call that a node ended with an error. */
+  callFailed(node: GitalyNode, error: unknown): void {
+    if (codeOf(error) === 'UNAVAILABLE') this.#suspect(node);
   }
 
-  #check(): void {
-    // A slow round is not overtaken by the next.
-    this.#checking ??= this.#checkAll().finally(() => {
-      this.#checking = undefined;
-    });
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#rounds[Symbol.asyncDispose]();
+  }
+
+  /** Has a node that counts as healthy checked before its time. */
+  #suspect(node: GitalyNode): void {
+    if (this.isHealthy(node)) this.#rounds.soon();
   }
 
   async #checkAll(): Promise<void> {

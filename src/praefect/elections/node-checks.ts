@@ -37,6 +37,11 @@ export class NodeChecks {
     return (this.#inRow.get(node) ?? 0) >= GOOD_CHECKS;
   }
 
+  /** Reports whether the last check of a node was good. */
+  isServing(node: GitalyNode): boolean {
+    return (this.#inRow.get(node) ?? 0) > 0;
+  }
+
   /** Nodes without a server. */
   get gone(): readonly GitalyNode[] {
     return this.#options.nodes.filter((node) => this.#gone.has(node));

@@ -99,14 +99,24 @@ test('elections in the database', { skip }, async (t) => {
     await clear(postgres);
     const choice = sqlPrimary(postgres);
     await choice.update({ serving: [a, b], healthy: [] });
-    await postgres.database.run(
-      sql`UPDATE shard_primaries SET elected_at = elected_at - interval '11 seconds'`,
-    );
 
     await choice.update({ serving: [b], healthy: [] });
     assert.equal((await choice.find())?.storage, 'a', 'it may only be busy');
     await choice.update({ serving: [b], healthy: [], gone: [a] });
     assert.equal((await choice.find())?.storage, 'b');
+  });
+
+  // Born failing: neither saw what the other had found, and writes failed until the next check.
+  await t.test('Praefects that find at the same time that the primary has gone replace it', async () => {
+    for (let count = 0; count < 10; count++) {
+      await clear(postgres);
+      const both = ['one', 'two'].map((name) => sqlPrimary(postgres, name));
+      await Promise.all(both.map((each) => each.update({ serving: [a, b], healthy: [] })));
+
+      await Promise.all(both.map((each) => each.update({ serving: [b], healthy: [], gone: [a] })));
+
+      for (const each of both) assert.equal((await each.find())?.storage, 'b');
+    }
   });
 
   await t.test('a demoted primary comes back when the last election is old enough', async () => {

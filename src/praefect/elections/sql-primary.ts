@@ -22,7 +22,8 @@ export interface SqlPrimaryOptions {
 /**
  * Keeps the primary of a virtual storage in the table `shard_primaries` (strategy `sql`).
  * Candidates are the nodes that at least half of the Praefects see. When the primary is none of
- * them, the candidate that misses the fewest writes takes its place, at most every ten seconds.
+ * them, the candidate that misses the fewest writes takes its place: at most every ten seconds,
+ * unless the server of the primary has ended.
  * Without candidates the primary is demoted, and nothing takes its calls.
  */
 export class SqlPrimary implements PrimaryChoice {
@@ -39,14 +40,17 @@ export class SqlPrimary implements PrimaryChoice {
   }
 
   async update(checked: CheckedNodes): Promise<void> {
-    const name = await this.#options.database.transaction(async (executor) => {
-      await this.#report(executor, checked);
+    const gone = (checked.gone ?? []).map(({ storage }) => storage);
+    const { database } = this.#options;
+    // Committed first: of Praefects that report at the same time, the last one sees all reports.
+    await database.run(this.#report(checked));
+    const name = await database.transaction(async (executor) => {
       const candidates = await this.#candidates(executor);
       const stored = async () => (await this.#stored().execute(executor)).rows[0]?.name;
       const primary = await stored();
       if (candidates.length === 0) await this.#demote(executor);
       else if (primary === undefined || !candidates.includes(primary))
-        await this.#elect(executor, candidates);
+        await this.#elect(executor, { candidates, gone });
       else return primary;
       // Another Praefect may have elected meanwhile, or not long ago.
       return await stored();
@@ -61,7 +65,8 @@ export class SqlPrimary implements PrimaryChoice {
     return this.#current;
   }
 
-  async #report(executor: Executor, { gone = [], serving }: CheckedNodes): Promise<void> {
+  /** The statement that records what this Praefect has found. */
+  #report({ gone = [], serving }: CheckedNodes) {
     const { nodes, praefectName, virtualStorage } = this.#options;
     const statuses = nodes.map((node) => ({
       virtualStorage,
@@ -69,7 +74,7 @@ export class SqlPrimary implements PrimaryChoice {
       isServing: serving.includes(node),
       isGone: gone.includes(node),
     }));
-    await recordStatus(praefectName, statuses).execute(executor);
+    return recordStatus(praefectName, statuses);
   }
 
   /** Returns the storages that may become the primary, those first that most Praefects see. */
@@ -109,7 +114,10 @@ export class SqlPrimary implements PrimaryChoice {
     if (rows[0] !== undefined) logger.info({ primary: rows[0].name }, 'demoting primary node');
   }
 
-  async #elect(executor: Executor, candidates: readonly string[]): Promise<void> {
+  async #elect(
+    executor: Executor,
+    { candidates, gone }: { readonly candidates: readonly string[]; readonly gone: readonly string[] },
+  ): Promise<void> {
     const { logger, praefectName, virtualStorage } = this.#options;
     const { rows } = await sql<{ storage: string }>`
       SELECT candidates.storage
@@ -129,9 +137,8 @@ export class SqlPrimary implements PrimaryChoice {
         node_name = excluded.node_name,
         elected_at = excluded.elected_at,
         demoted = false
-      WHERE shard_primaries.elected_at < now() - make_interval(secs => ${ELECTION_SECONDS})`.execute(
-      executor,
-    );
+      WHERE shard_primaries.elected_at < now() - make_interval(secs => ${ELECTION_SECONDS})
+        OR shard_primaries.node_name = ANY(${gone}::text[])`.execute(executor);
     if (written.numAffectedRows !== 1n) return;
     logger.info(
       { candidates, new_primary: elected, fallback_choice: rows.length === 0 },

@@ -47,6 +47,8 @@ export class GitalyNode implements AsyncDisposable {
   readonly config: NodeConfig;
   readonly connection: Connection;
   readonly sidechannels: SidechannelRegistry;
+  /** Called when the multiplexed connection has ended: the server has gone, or has stopped. */
+  onDisconnect: () => void = () => {};
   readonly #reads: Connection;
 
   private constructor(
@@ -80,8 +82,10 @@ export class GitalyNode implements AsyncDisposable {
       ...multiplexer,
       ...options,
       onBackchannel: onReverse,
+      onDisconnect: () => node.onDisconnect(),
     });
-    return new GitalyNode(config, connection, await dial(config.address, options), sidechannels);
+    const node = new GitalyNode(config, connection, await dial(config.address, options), sidechannels);
+    return node;
   }
 
   get storage(): string {

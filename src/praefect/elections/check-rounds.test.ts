@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { CheckRounds } from './check-rounds.ts';
+
+const HOUR_MS = 3_600_000;
+
+test('however many calls fail, one round runs at a time, at most two in a second', async () => {
+  const startsMs: number[] = [];
+  let running = 0;
+  const rounds = new CheckRounds({
+    intervalMs: () => HOUR_MS,
+    run: async () => {
+      assert.equal(++running, 1);
+      startsMs.push(performance.now());
+      await delay(50);
+      running--;
+    },
+  });
+  const endMs = performance.now() + 1700;
+  while (performance.now() < endMs) {
+    rounds.soon();
+    await delay(1);
+  }
+  await rounds[Symbol.asyncDispose]();
+
+  assert.ok(startsMs.length >= 2, 'rounds go on');
+  for (const [index, startMs] of startsMs.slice(1).entries())
+    assert.ok(startMs - (startsMs[index] ?? 0) > 490, 'half a second apart');
+});
+
+test('a request during a round has another one follow, and none after the end', async () => {
+  const begun = Promise.withResolvers<void>();
+  const followed = Promise.withResolvers<void>();
+  let count = 0;
+  const rounds = new CheckRounds({
+    startsAtOnce: true,
+    intervalMs: () => HOUR_MS,
+    run: async () => {
+      if (++count === 1) await begun.promise;
+      else followed.resolve();
+    },
+  });
+  assert.equal(count, 1);
+  rounds.soon();
+  begun.resolve();
+  await followed.promise;
+
+  rounds.soon();
+  await rounds[Symbol.asyncDispose]();
+  rounds.soon();
+  await delay(600);
+  assert.equal(count, 2);
+});
+
+test('an interval below half a second stays as it is', async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let count = 0;
+  const startMs = performance.now();
+  await using _rounds = new CheckRounds({
+    intervalMs: () => 10,
+    run: async () => {
+      if (++count === 5) resolve();
+    },
+  });
+  await promise;
+  assert.ok(performance.now() - startMs >= 45);
+});

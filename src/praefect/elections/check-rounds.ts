@@ -1,0 +1,65 @@
+/** The least time between the starts of two rounds that are not due yet. */
+const SOON_MS = 500;
+
+export interface CheckRoundsOptions {
+  /** Runs one round. Must not reject. */
+  readonly run: () => Promise<void>;
+  /** Returns the time between the starts of the last round and of the next one. */
+  readonly intervalMs: () => number;
+  /** Default false: the first round starts after an interval. */
+  readonly startsAtOnce?: boolean;
+}
+
+/**
+ * Runs rounds of health checks at intervals, one at a time, or earlier after {@link soon}.
+ * Disposing waits for the round that runs.
+ */
+export class CheckRounds implements AsyncDisposable {
+  readonly #options: CheckRoundsOptions;
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> | undefined;
+  #startedAtMs = performance.now();
+  #isSoon = false;
+  #isStopped = false;
+
+  constructor(options: CheckRoundsOptions) {
+    this.#options = options;
+    if (options.startsAtOnce === true) this.#start();
+    else this.#schedule();
+  }
+
+  /**
+   * Starts the next round at once, or half a second after the start of the last one. Calls before
+   * that round have no further effect. A round that runs may have passed the node in question, so
+   * another one follows.
+   */
+  soon(): void {
+    if (this.#isSoon) return;
+    this.#isSoon = true;
+    if (this.#running === undefined) this.#schedule();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+    await this.#running;
+  }
+
+  #schedule(): void {
+    clearTimeout(this.#timer);
+    if (this.#isStopped) return;
+    const usualMs = this.#options.intervalMs();
+    const intervalMs = this.#isSoon ? Math.min(SOON_MS, usualMs) : usualMs;
+    const delayMs = Math.max(0, this.#startedAtMs + intervalMs - performance.now());
+    this.#timer = setTimeout(() => this.#start(), delayMs).unref();
+  }
+
+  #start(): void {
+    this.#isSoon = false;
+    this.#startedAtMs = performance.now();
+    this.#running = this.#options.run().finally(() => {
+      this.#running = undefined;
+      this.#schedule();
+    });
+  }
+}
