@@ -161,9 +161,9 @@ async function fateOf(
   const source = sandbox.original(file);
   const mutant = mutantsOf(file, source).find((each) => each.id === id);
   if (mutant === undefined) return undefined;
-  const { line, start } = mutant;
+  const { line, executed } = mutant;
   const candidates = runs
-    .filter((run) => run.isPassed && executes(run, file, source, start))
+    .filter((run) => run.isPassed && executes(run, file, source, executed))
     .sort((a, b) => costOf(a, file) - costOf(b, file));
   const isUnknown = runs.some((run) => !run.isPassed && isNear(run.test, file));
   if (candidates.length === 0) return { id, line, fate: isUnknown ? 'not tried' : 'not executed' };

@@ -60,6 +60,14 @@ test('a mutant keeps its id when lines are added before it, and equal lines have
   assert.deepEqual(ids(`c;\n\n${source}`), ids(source));
 });
 
+test('an operator between operands is executed with the left one', () => {
+  const source = 'const x = first && second;';
+
+  const [mutant] = mutantsOf('x.ts', source);
+
+  assert.equal(source.slice(mutant?.executed), 'first && second;');
+});
+
 test('a source that cannot be parsed is an error', () => {
   assert.throws(() => mutantsOf('x.ts', 'if ('), /^Error: x\.ts: /);
 });

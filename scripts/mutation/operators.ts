@@ -10,6 +10,8 @@ export interface Mutant {
   readonly start: number;
   readonly end: number;
   readonly replacement: string;
+  /** Place that a test must execute to notice the change. */
+  readonly executed: number;
   /** Line number, from 1. */
   readonly line: number;
   /** Text of the line without its indentation. */
@@ -21,6 +23,7 @@ interface Change {
   readonly start: number;
   readonly end: number;
   readonly replacement: string;
+  readonly executed: number;
 }
 
 /** Larger numbers are sizes and times, which tests have no reason to know exactly. */
@@ -138,14 +141,18 @@ function isNode(value: unknown): value is Node {
 function changesOf(node: Node, source: string): readonly Change[] {
   const textOf = ({ start, end }: Node): string => source.slice(start, end);
   const replace = (operator: string, { start, end }: Node, replacement: string): Change[] => [
-    { operator, start, end, replacement },
+    { operator, start, end, replacement, executed: start },
   ];
-  /** Replaces the operator between two operands. */
+  /**
+   * Replaces the operator between two operands. Coverage counts `&&` and `||` with the operand to
+   * the right, which need not be executed.
+   */
   const swap = (left: Node, right: Node, from: string): Change[] => {
     const to = OPPOSITES[from];
     const start = source.indexOf(from, left.end);
     if (to === undefined || start === -1 || start >= right.start) return [];
-    return [{ operator: `${from} → ${to}`, start, end: start + from.length, replacement: to }];
+    const end = start + from.length;
+    return [{ operator: `${from} → ${to}`, start, end, replacement: to, executed: left.start }];
   };
   switch (node.type) {
     case 'IfStatement':
@@ -193,7 +200,8 @@ function otherMethod(callee: Node): readonly Change[] {
   if (callee.type !== 'MemberExpression' || callee.property.type !== 'Identifier') return [];
   const { name, start, end } = callee.property;
   const replacement = METHODS[name];
-  return replacement === undefined ? [] : [{ operator: `${name} → ${replacement}`, start, end, replacement }];
+  if (replacement === undefined) return [];
+  return [{ operator: `${name} → ${replacement}`, start, end, replacement, executed: start }];
 }
 
 /** Reports whether `+` would join texts. */

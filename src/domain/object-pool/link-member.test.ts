@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { voteHash } from '../transactions/voter.ts';
@@ -90,6 +90,18 @@ test('the bitmaps of a member go when the pool has some', async () => {
   assert.equal(existsSync(packOf(member, 'pack-1.pack')), true);
   assert.equal(existsSync(packOf(member, 'multi-pack-index-1.bitmap')), true);
   assert.equal(existsSync(packOf(pool, 'pack-2.bitmap')), true);
+});
+
+test('a directory for the alternates is made; a link in its place is reported', async () => {
+  const { fixture, member, file, link } = await start();
+  await using _fixture = fixture;
+  rmSync(`${member.path}/objects/info`, { recursive: true });
+  symlinkSync('nowhere', `${member.path}/objects/info`);
+  await assert.rejects(link(), { syscall: 'mkdir' });
+
+  rmSync(`${member.path}/objects/info`);
+  await link();
+  assert.equal(existsSync(file), true);
 });
 
 test('a pool without packs can be linked; a bitmap that cannot be removed is reported', async () => {

@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { type TestContext, test } from 'node:test';
+import { setImmediate as immediate } from 'node:timers/promises';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
+import { until } from '#testkit/until';
+import { Housekeeping } from '../housekeeping.ts';
+import { MaintenanceRuns } from '../maintenance-runs.ts';
+import { BackgroundMaintenance } from './background-maintenance.ts';
+
+async function start(context: TestContext) {
+  const fixture = await StorageFixture.create();
+  context.after(() => fixture[Symbol.asyncDispose]());
+  const repository = fixture.init('x.git', { commits: 1 });
+  const events: string[] = [];
+  const errors: unknown[] = [];
+  const runs = new MaintenanceRuns();
+  const background = new BackgroundMaintenance({
+    storages: fixture.storages,
+    housekeeping: new Housekeeping(runs),
+    onCounted: (_, { directories, files }) => events.push(`counted ${directories} ${files}`),
+    onBegin: (_, tasks) => events.push(`begin ${[...tasks].sort().join()}`),
+    onEnd: (_, error) => {
+      errors.push(error);
+      events.push('end');
+    },
+  });
+  context.after(() => background[Symbol.asyncDispose]());
+  const ended = () =>
+    until(
+      () => events.includes('end'),
+      () => events.join(),
+    );
+  return { fixture, repository, events, errors, runs, background, ended, target: repository.target };
+}
+
+test('after many writes what is due begins, once', async (context) => {
+  const { events, errors, background, ended, target } = await start(context);
+
+  for (let write = 1; write <= 10; write++) background.afterWrite(target);
+  await immediate();
+  assert.deepEqual(events, []);
+  background.afterWrite(target);
+  background.afterWrite(target);
+  await ended();
+
+  assert.deepEqual(events, ['begin packReferences', 'end']);
+  assert.deepEqual(errors, [undefined]);
+});
+
+test('a change of the whole history starts everything at once', async (context) => {
+  const { events, background, ended, target } = await start(context);
+
+  background.afterWrite(target, { force: true });
+  await ended();
+
+  assert.deepEqual(events, ['begin commitGraph,packReferences,prune,repack', 'end']);
+});
+
+test('at its first read a repository is counted; a large one is maintained', async (context) => {
+  const { fixture, repository, events, background, ended, target } = await start(context);
+  rmSync(repository.path, { recursive: true });
+  mkdirSync(`${repository.path}/objects/pack`, { recursive: true });
+  mkdirSync(`${repository.path}/refs/heads`, { recursive: true });
+  for (const name of ['HEAD', 'config'])
+    writeFileSync(`${repository.path}/${name}`, 'ref: refs/heads/main\n');
+  symlinkSync('nowhere', `${repository.path}/refs/link`);
+
+  background.onRead(target);
+  background.onRead(target);
+  await until(() => events.length > 0);
+  await immediate();
+  assert.deepEqual(events, ['counted 5 3']);
+
+  const large = fixture.init('large.git', { commits: 1 });
+  for (let number = 0; number < 1001; number++) writeFileSync(`${large.path}/refs/heads/${number}.x`, '');
+  background.onRead(large.target);
+  await ended();
+  assert.match(events[1] ?? '', /^counted \d+ 10\d\d$/);
+  assert.deepEqual(events.slice(2), ['begin commitGraph,packReferences,prune,repack', 'end']);
+});
+
+test('counting ends where more would change nothing', async (context) => {
+  const { repository, events, background, target } = await start(context);
+  const deep = Array.from({ length: 400 }, (_, level) => `refs/heads/${level}/x`);
+  for (const name of deep) mkdirSync(`${repository.path}/${name}/y`, { recursive: true });
+
+  background.onRead(target);
+  await until(() => events.length > 0);
+
+  const [, directories, files] = (events[0] ?? '').split(' ').map(Number);
+  assert.ok(directories !== undefined && files !== undefined);
+  assert.ok(directories + files > 1000 && directories < 1200, events[0]);
+});
+
+test('nothing begins in a repository where maintenance runs, or that was removed', async (context) => {
+  const { repository, events, runs, background, target } = await start(context);
+  using _run = runs.tryStart(repository);
+  background.afterWrite(target, { force: true });
+  await background[Symbol.asyncDispose]();
+  assert.deepEqual(events, []);
+
+  const other = await start(context);
+  rmSync(other.repository.path, { recursive: true });
+  other.background.afterWrite(other.target, { force: true });
+  other.background.onRead(other.target);
+  await other.background[Symbol.asyncDispose]();
+  assert.deepEqual(other.events, []);
+});
+
+test('maintenance that fails is reported', async (context) => {
+  const { repository, events, errors, background, ended, target } = await start(context);
+  rmSync(`${repository.path}/config`);
+
+  background.afterWrite(target, { force: true });
+  await ended();
+
+  assert.deepEqual(events.at(-1), 'end');
+  assert.match(String(errors[0]), /deriving repository info: .*config: no such file/);
+});
