@@ -58,7 +58,7 @@ The share is that of killed mutants among those with a known fate:
                   (${MAX_TESTS} tests and ${MAX_SECONDS} seconds for each mutant)
   not executed    no test executes the place
 Left out of it is a mutant that was not tried: no test noticed, but a near one was cut off by the
-limits, or fails without the mutant or takes above a minute, so that its coverage is unknown.
+limits, or fails without the mutant or takes minutes, so that its coverage is unknown.
 
 Results and coverage are kept in .cache/mutate; the first run measures which tests execute what.`;
 

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { setImmediate as immediate } from 'node:timers/promises';
 import { BackgroundQueue } from './background-queue.ts';
 
-/** Jobs that end when they are told to, or aborted. */
+/** Jobs that run until the test ends them, or the queue aborts them. */
 class Jobs {
   readonly started: string[] = [];
   readonly errors: unknown[] = [];

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
+import { voteHash } from '#domain/transactions/voter';
 import type { Repository } from '#storage/repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
-import { voteHash } from '../../transactions/voter.ts';
 import { type CleanStaleDataOptions, cleanStaleData } from './clean-stale-data.ts';
 
 const { signal } = new AbortController();
