@@ -133,7 +133,7 @@ export class LoadShedder implements Disposable {
 /** Ends expensive calls under critical load until it is disposed, if that is configured. */
 export function startLoadShedder(
   { adaptiveLimiting, cgroups, loadShedder }: GitalyConfig,
-  { registry, groupDirectories, ...parts }: LoadShedderParts,
+  { registry, groupDirectories, ...parts }: StartLoadShedderOptions,
 ): Disposable {
   const stack = new DisposableStack();
   const { calls } = parts;
@@ -146,7 +146,7 @@ export function startLoadShedder(
   return stack;
 }
 
-export interface LoadShedderParts {
+export interface StartLoadShedderOptions {
   readonly registry: MetricsRegistry;
   readonly calls: RunningCalls;
   readonly logger: Logger;

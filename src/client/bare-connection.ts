@@ -8,7 +8,7 @@ import {
 import type { ConnectionState } from './connect/connection-state.ts';
 
 /** The parts of a connection, assembled by `dialBare`. */
-export interface ConnectionParts {
+export interface BareConnectionOptions {
   readonly address: string;
   readonly interceptors: readonly Interceptor[];
   readonly startCall: Invoke;
@@ -23,11 +23,11 @@ export interface ConnectionParts {
  * starts.
  */
 export class BareConnection implements ServiceCaller, AsyncDisposable {
-  readonly #parts: ConnectionParts;
+  readonly #parts: BareConnectionOptions;
   readonly #invoke: Invoke;
   readonly #clients = new Map<ServiceDescriptor, unknown>();
 
-  constructor(parts: ConnectionParts) {
+  constructor(parts: BareConnectionOptions) {
     this.#parts = parts;
     this.#invoke = parts.interceptors.reduceRight<Invoke>(
       (next, interceptor) => (invocation) => interceptor(invocation, next),

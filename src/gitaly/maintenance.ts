@@ -22,7 +22,7 @@ export interface ServerMaintenance extends AsyncDisposable {
   readonly scheduler: MaintenanceScheduler | undefined;
 }
 
-export interface MaintenanceParts {
+export interface MaintenanceOptions {
   readonly config: GitalyConfig;
   readonly storages: Storages;
   readonly metrics: ServerMetrics;
@@ -30,7 +30,7 @@ export interface MaintenanceParts {
 }
 
 /** Creates the maintenance of a server and starts the daily one. */
-export function startMaintenance(parts: MaintenanceParts): ServerMaintenance {
+export function startMaintenance(parts: MaintenanceOptions): ServerMaintenance {
   const { config, storages, metrics, logger } = parts;
   const resources = new AsyncDisposableStack();
   const runs = new MaintenanceRuns();
@@ -57,7 +57,7 @@ export function startMaintenance(parts: MaintenanceParts): ServerMaintenance {
 }
 
 function startBackground(
-  { storages, logger }: MaintenanceParts,
+  { storages, logger }: MaintenanceOptions,
   housekeeping: Housekeeping,
 ): BackgroundMaintenance {
   return new BackgroundMaintenance({
@@ -82,7 +82,7 @@ function startBackground(
 }
 
 function startDaily(
-  { config, storages, logger }: MaintenanceParts,
+  { config, storages, logger }: MaintenanceOptions,
   housekeeping: Housekeeping,
 ): AsyncDisposable {
   const { startHour, startMinute, durationMs, storages: names } = config.dailyMaintenance;

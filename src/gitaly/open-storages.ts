@@ -14,7 +14,7 @@ import { storageSpaceMetrics } from '#platform/metrics/storage-space-metrics';
 import { ensureStorageMetadata } from '#storage/storage-metadata';
 import { Storages } from '#storage/storages';
 
-export interface OpenStoragesParts {
+export interface OpenStoragesOptions {
   readonly config: GitalyConfig;
   readonly metrics: ServerMetrics;
   readonly logger: Logger;
@@ -23,7 +23,7 @@ export interface OpenStoragesParts {
 /** Opens the configured storages. `caches` ends what their repositories keep. */
 export async function openStorages(
   git: Git,
-  { config, metrics, logger }: OpenStoragesParts,
+  { config, metrics, logger }: OpenStoragesOptions,
 ): Promise<{ storages: Storages; caches: RepositoryCaches }> {
   const caches = new RepositoryCaches(git, {
     catFileProcesses: config.git.catfileCacheSize,

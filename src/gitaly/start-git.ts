@@ -18,7 +18,7 @@ const SLOW_SPAWNER =
   'git starts more slowly (each start blocks the server for 1 ms and more), its resource usage is not ' +
   'counted, and freed memory is not returned to the system';
 
-export interface GitParts {
+export interface StartGitOptions {
   readonly config: GitalyConfig;
   readonly logger: Logger;
   readonly metrics: ServerMetrics;
@@ -33,8 +33,8 @@ export interface GitParts {
 /**
  * Checks the git of this server, and prepares what runs it. @throws {Error} without a usable git.
  */
-export async function startGit(parts: GitParts): Promise<Git> {
-  const { config, logger, metrics, gitCalls, calls, tracing, groups, copyTo } = parts;
+export async function startGit(options: StartGitOptions): Promise<Git> {
+  const { config, logger, metrics, gitCalls, calls, tracing, groups, copyTo } = options;
   let gitVersion = '';
   const testedGit = process.env.GITALY_TESTING_GIT_BINARY;
   const git = await Git.start({

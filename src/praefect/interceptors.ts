@@ -14,7 +14,7 @@ import type { PraefectConfig } from './config/schema.ts';
 import type { PraefectMetrics } from './metrics/praefect-metrics.ts';
 import { servedKind } from './proxy/served-kind.ts';
 
-export interface InterceptorsParts {
+export interface PraefectInterceptorsOptions {
   readonly config: PraefectConfig;
   readonly logger: Logger;
   readonly metrics: PraefectMetrics;
@@ -31,7 +31,7 @@ export function interceptors({
   logger,
   metrics,
   reports,
-}: InterceptorsParts): readonly ServerInterceptor[] {
+}: PraefectInterceptorsOptions): readonly ServerInterceptor[] {
   return [
     countCalls({ methodMetrics: metrics.ofMethod, clientRequest: metrics.callers.clientRequest }),
     accessLog({

@@ -15,7 +15,7 @@ import { mapStatus } from '#rpc/server/interceptors/status-mapping';
 import { reflectionServices } from '#rpc/server/reflection';
 import type { RawMethod } from '#rpc/server/route';
 import { methodByPath } from '#wire/methods';
-import type { Backend, BackendParts } from './backends/backend.ts';
+import type { Backend, BackendOptions } from './backends/backend.ts';
 import { startMemoryBackend } from './backends/memory-backend.ts';
 import { CallList } from './call-list.ts';
 import type { PraefectConfig } from './config/schema.ts';
@@ -133,7 +133,7 @@ export class PraefectServer implements AsyncDisposable {
 }
 
 function startReplicator(
-  { config, logger, metrics, nodes }: BackendParts,
+  { config, logger, metrics, nodes }: BackendOptions,
   { isHealthy, pauses, queue, store }: Backend,
 ): Replicator {
   return new Replicator({
@@ -174,7 +174,7 @@ async function dialNodes(
 }
 
 function createCoordinator(
-  { logger, metrics }: BackendParts,
+  { logger, metrics }: BackendOptions,
   { onNodeError, onRecorded, pauses, queue, router, store }: Backend,
   transactions: Transactions,
   replicator: Replicator,
@@ -210,7 +210,7 @@ function proxiedMethod(
   };
 }
 
-async function startBackend(parts: BackendParts, signal: AbortSignal): Promise<Backend> {
+async function startBackend(parts: BackendOptions, signal: AbortSignal): Promise<Backend> {
   if (strategyOf(parts.config).isInMemory) return await startMemoryBackend(parts);
   // Loaded here: it brings the database client along.
   const { startDatabaseBackend } = await import('./backends/database-backend.ts');

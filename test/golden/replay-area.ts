@@ -89,7 +89,7 @@ export function replayArea(
   });
 }
 
-interface StageParts {
+interface StageOptions {
   readonly area: string;
   readonly templates: Templates;
   readonly api: InternalApi;
@@ -97,7 +97,7 @@ interface StageParts {
   readonly config: string;
 }
 
-async function startStage({ area, templates, api, config }: StageParts): Promise<Stage> {
+async function startStage({ area, templates, api, config }: StageOptions): Promise<Stage> {
   const gitaly = await startGitaly({
     storages: ['default', 'second'],
     internalApi: api,

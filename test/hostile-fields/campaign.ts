@@ -51,7 +51,7 @@ const POOLED = / cat-file --batch-command| update-ref -z --stdin| diff-tree -r -
 const EXIT_LIMIT_MS = 5_000;
 const COMPILED = /--conditions=source|\/dist\/cli\//;
 
-interface CampaignParts {
+interface CampaignOptions {
   readonly sandbox: Sandbox;
   readonly gitaly: GitalyProcess;
   readonly caller: Caller;
@@ -70,7 +70,7 @@ export class Campaign implements AsyncDisposable {
   #calls = 0;
   #exit: number | NodeJS.Signals | undefined;
 
-  private constructor({ sandbox, gitaly, caller, log, servers }: CampaignParts) {
+  private constructor({ sandbox, gitaly, caller, log, servers }: CampaignOptions) {
     this.sandbox = sandbox;
     this.#gitaly = gitaly;
     this.#caller = caller;

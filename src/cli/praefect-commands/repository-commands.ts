@@ -6,7 +6,7 @@ import { systemErrorText } from '#base/go/system-error';
 import { createLogger } from '#platform/log/logger';
 import type { Database } from '#praefect/database/database';
 import type { Nodes } from '#praefect/nodes/nodes';
-import type { TrackParts } from '#praefect/tracking/track-repository';
+import type { TrackOptions } from '#praefect/tracking/track-repository';
 import { type CommandInput, isSet, type PraefectCommand, print, textOf } from './command.ts';
 import { connect, connectToPraefect, failedCall } from './connect.ts';
 import { openDatabase } from './sql-commands.ts';
@@ -152,7 +152,7 @@ async function removeRepository(input: CommandInput): Promise<undefined> {
 async function startTracking(
   input: CommandInput,
 ): Promise<
-  AsyncDisposable & { readonly parts: TrackParts; readonly database: Database; readonly nodes: Nodes }
+  AsyncDisposable & { readonly parts: TrackOptions; readonly database: Database; readonly nodes: Nodes }
 > {
   const [{ Nodes }, { PostgresQueue }] = await Promise.all([
     import('#praefect/nodes/nodes'),

@@ -50,7 +50,7 @@ export function parseUpSsh({ ssh, sshKeys: keys }: UpSshOptions): UpSsh | undefi
 /** Starts the SSH gateway of `gitaly-ts up`. Its host key is stored in the directory. */
 export async function openUpSsh(
   { listen, keys }: UpSsh,
-  { directory, storage, ...gitaly }: UpSshParts,
+  { directory, storage, ...gitaly }: StartUpSshOptions,
 ): Promise<SshGateway> {
   return await startSshGateway({
     gitaly,
@@ -68,7 +68,7 @@ export interface GatewayTarget extends GitalyAddress {
   readonly storage: string;
 }
 
-export interface UpSshParts extends GatewayTarget {
+export interface StartUpSshOptions extends GatewayTarget {
   readonly directory: string;
 }
 

@@ -69,7 +69,7 @@ export async function runUp(options: UpOptions): Promise<number> {
     const token = givenToken(options);
     const http = await parseUpHttp(options, token);
     const grpc = parseUpGrpc(options.grpc, token);
-    const parts: UpParts = {
+    const parts: UpServerOptions = {
       http,
       ssh: parseUpSsh(options),
       grpc,
@@ -92,7 +92,7 @@ export async function runUp(options: UpOptions): Promise<number> {
   }
 }
 
-interface UpParts {
+interface UpServerOptions {
   readonly http: UpHttp | undefined;
   readonly ssh: UpSsh | undefined;
   readonly grpc: UpGrpc;
@@ -102,7 +102,7 @@ interface UpParts {
 }
 
 async function run(
-  { cluster, grpc, http, isJson, isNewToken, ssh }: UpParts,
+  { cluster, grpc, http, isJson, isNewToken, ssh }: UpServerOptions,
   directory: UpDirectory,
   signals: StopSignals,
 ): Promise<number> {
@@ -138,7 +138,7 @@ async function run(
 
 async function startServer(
   directory: UpDirectory,
-  { cluster, grpc }: Pick<UpParts, 'cluster' | 'grpc'>,
+  { cluster, grpc }: Pick<UpServerOptions, 'cluster' | 'grpc'>,
   { force, stop: signal }: StopSignals,
 ): Promise<UpServer> {
   if (cluster === undefined) return await startUpServer(directory, grpc);
@@ -147,7 +147,7 @@ async function startServer(
   return await startUpCluster(directory, { ...cluster, grpc, signal, force });
 }
 
-function parseUpCluster({ cluster: nodes, database }: UpOptions): UpParts['cluster'] {
+function parseUpCluster({ cluster: nodes, database }: UpOptions): UpServerOptions['cluster'] {
   if (nodes !== undefined)
     return { nodes, database: database === undefined ? undefined : databaseKeys(database) };
   if (database !== undefined) throw new GatewayArgumentError('--database has no effect without --cluster N');

@@ -82,20 +82,23 @@ export async function changeOntoBranch(
   return await updateFromQuarantine(repository, make, context);
 }
 
-interface ChangeParts {
+interface MakeChangeOptions {
   readonly repository: Repository;
   readonly quarantine: Quarantine;
   readonly change: BranchChange;
   readonly steps: ChangeSteps;
 }
 
-async function makeChange(parts: ChangeParts, { signal }: UpdateContext): Promise<BranchUpdate & NewValue> {
-  const { repository, quarantine, change } = parts;
+async function makeChange(
+  options: MakeChangeOptions,
+  { signal }: UpdateContext,
+): Promise<BranchUpdate & NewValue> {
+  const { repository, quarantine, change } = options;
   const { branchName, startRevision, openRemote, dryRun } = change;
   const revision = startRevision.length > 0 ? startRevision : branchName;
   const start = await findStart({ repository, quarantine, revision, openRemote }, { signal });
   const isFirstBranch = !(await repository.refs.hasBranches({ signal }));
-  const changed = await makeCommit(parts, start, signal);
+  const changed = await makeCommit(options, start, signal);
 
   const reference = branchReference(branchName);
   const tip = await tipOf(repository, reference, { signal });
@@ -111,7 +114,7 @@ async function makeChange(parts: ChangeParts, { signal }: UpdateContext): Promis
 }
 
 async function makeCommit(
-  { quarantine, change, steps }: ChangeParts,
+  { quarantine, change, steps }: MakeChangeOptions,
   { oid: startOid, repository }: Start,
   signal: AbortSignal,
 ): Promise<string> {

@@ -54,17 +54,20 @@ export async function commitFilesToBranch(
   );
 }
 
-interface CommitParts {
+interface MakeCommitOptions {
   readonly repository: Repository;
   readonly quarantine: Quarantine;
   readonly request: BranchFiles;
 }
 
-async function makeCommit(parts: CommitParts, context: UpdateContext): Promise<BranchUpdate & NewValue> {
-  const { repository, quarantine, request } = parts;
+async function makeCommit(
+  options: MakeCommitOptions,
+  context: UpdateContext,
+): Promise<BranchUpdate & NewValue> {
+  const { repository, quarantine, request } = options;
   const { signal } = context;
   const parent = await findParent({ ...request, repository, target: quarantine.repository }, { signal });
-  const newOid = await writeFiles(parts, parent, context);
+  const newOid = await writeFiles(options, parent, context);
   const isFirstBranch = !(await repository.refs.hasBranches({ signal }));
   const expected = await expectedOid(repository, request.expectedOldOid, { signal, allowZero: true });
   const zero = ZERO_OID[repository.objectFormat];
@@ -80,7 +83,7 @@ function currentOid({ targetOid, parentOid }: Parent, { force }: BranchFiles): s
 }
 
 async function writeFiles(
-  { repository, quarantine, request }: CommitParts,
+  { repository, quarantine, request }: MakeCommitOptions,
   parent: Parent,
   { hooks, signal }: UpdateContext,
 ): Promise<string> {

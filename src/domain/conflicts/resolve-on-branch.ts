@@ -75,7 +75,7 @@ function requireOids(oids: readonly string[], repository: Repository): void {
   throw new GitalyError('INTERNAL', text);
 }
 
-interface SourceParts {
+interface FindSourceOptions {
   readonly repository: Repository;
   /** The repository with the quarantine. */
   readonly target: Repository;
@@ -88,7 +88,7 @@ interface SourceParts {
  * of theirs.
  */
 async function sourceOf(
-  { repository, target, remote, request }: SourceParts,
+  { repository, target, remote, request }: FindSourceOptions,
   signal: AbortSignal,
 ): Promise<Repository> {
   const revision = Buffer.concat([branchReference(request.targetBranch), Buffer.from('^{commit}')]);

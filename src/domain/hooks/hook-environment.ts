@@ -56,7 +56,7 @@ function relative(from: string, to: string): string {
   return posix.relative(from, to) || '.';
 }
 
-export interface CustomHookEnvironmentParts {
+export interface CustomHookEnvironmentOptions {
   /** Variables that all children inherit, and those that git needs. */
   readonly base: Readonly<Record<string, string>>;
   /** The hook's own variables, already cut down to those that may pass. */
@@ -75,7 +75,7 @@ export interface CustomHookEnvironmentParts {
  * Builds the complete environment of an operator's script. The payload is not part of it: it holds
  * a token.
  */
-export function customHookEnvironment(parts: CustomHookEnvironmentParts): Record<string, string> {
+export function customHookEnvironment(parts: CustomHookEnvironmentOptions): Record<string, string> {
   const { environment, payload, repositoryPath, passed, base } = parts;
   const { repository, user } = payload;
   const path = environment.PATH || base.PATH || '';

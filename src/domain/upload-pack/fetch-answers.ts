@@ -32,7 +32,7 @@ export interface FetchQuestion {
   keep(): Promise<void>;
 }
 
-export interface FetchParts {
+export interface FetchAnswerOptions {
   readonly config: readonly ConfigPair[];
   readonly signal: AbortSignal;
 }
@@ -58,7 +58,11 @@ export class FetchAnswers {
    * Looks up a request. @param bytes all that the client has sent. @returns `undefined` for
    * requests whose answers are never kept.
    */
-  async ask(repository: Repository, bytes: Buffer, parts: FetchParts): Promise<FetchQuestion | undefined> {
+  async ask(
+    repository: Repository,
+    bytes: Buffer,
+    parts: FetchAnswerOptions,
+  ): Promise<FetchQuestion | undefined> {
     const request = smallFetchRequest(bytes);
     const key = request && (await keyOf(repository, request, parts));
     if (request === undefined || key === undefined) return undefined;
@@ -107,7 +111,7 @@ function mayHideTags(rule: Buffer): boolean {
 async function keyOf(
   repository: Repository,
   request: SmallFetchRequest,
-  { config, signal }: FetchParts,
+  { config, signal }: FetchAnswerOptions,
 ): Promise<string | undefined> {
   const { objectDirectory, path } = repository;
   // Before the references are read: a change in between then gives a key that never matches.

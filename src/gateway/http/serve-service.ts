@@ -30,7 +30,7 @@ export async function serveUploadPack(
   response.end();
 }
 
-export interface ReceivePackParts {
+export interface ReceivePackOptions {
   readonly link: GitalyLink;
   readonly creator: RepositoryCreator | undefined;
   readonly onFailure?: (error: unknown, request: IncomingMessage) => void;
@@ -40,7 +40,7 @@ export interface ReceivePackParts {
 export async function serveReceivePack(
   exchange: GitExchange,
   body: AsyncIterable<Uint8Array>,
-  parts: ReceivePackParts,
+  parts: ReceivePackOptions,
 ): Promise<void> {
   const { identity, repository, request, response } = exchange;
   const options = callOptions(exchange);

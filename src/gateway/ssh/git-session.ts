@@ -7,7 +7,7 @@ import { failureText, framed } from './failure-text.ts';
 import { parseGitCommand } from './git-command.ts';
 import { type SshChannel, type SshSession, sendingSide } from './ssh-library.ts';
 
-export interface GitSessionParts {
+export interface GitSessionOptions {
   readonly sender: Sender;
   readonly runner: CommandRunner;
   readonly identity: Identity;
@@ -36,15 +36,15 @@ const EXPECTED = new Set(['NOT_FOUND', 'PERMISSION_DENIED', 'RESOURCE_EXHAUSTED'
 
 /** One session channel of a client, with at most one command and no other SSH feature. */
 export class GitSession {
-  readonly #parts: GitSessionParts;
+  readonly #options: GitSessionOptions;
   readonly #gone = new AbortController();
   #channel: SshChannel | undefined;
   #isRunning = false;
   #isClosed = false;
   #gitProtocol = '';
 
-  constructor(session: SshSession, parts: GitSessionParts) {
-    this.#parts = parts;
+  constructor(session: SshSession, options: GitSessionOptions) {
+    this.#options = options;
     session.on('env', (accept, reject, { key, val }) => {
       if (key !== 'GIT_PROTOCOL') return reject?.();
       this.#gitProtocol = gitProtocol(val);
@@ -79,7 +79,7 @@ export class GitSession {
    * closed its side too.
    */
   #endIfDone(): void {
-    if (this.#channel !== undefined && this.#isClosed && !this.#isRunning) this.#parts.onEnd();
+    if (this.#channel !== undefined && this.#isClosed && !this.#isRunning) this.#options.onEnd();
   }
 
   /** Starts a command. @param channel undefined if the session has one already. */
@@ -87,7 +87,7 @@ export class GitSession {
     await this.#with(channel, async (output, stdin) => {
       const command = parseGitCommand(text);
       if ('refusal' in command) return this.#say(output, command.refusal);
-      const { identity, remoteAddress, runner } = this.#parts;
+      const { identity, remoteAddress, runner } = this.#options;
       const io = { stdin, stdout: output.stdout, stderr: output.stderr };
       try {
         return await runner.run({
@@ -106,7 +106,7 @@ export class GitSession {
 
   async #greet(channel: SshChannel | undefined): Promise<void> {
     const text =
-      `You are logged in as ${this.#parts.identity.username}. This server has no shell; use ` +
+      `You are logged in as ${this.#options.identity.username}. This server has no shell; use ` +
       'git with the address of a repository.';
     await this.#with(channel, async (output) => this.#say(output, text));
   }
@@ -120,9 +120,9 @@ export class GitSession {
     this.#channel = channel;
     this.#isRunning = true;
     channel.on('error', () => {}); // `close` of the session follows
-    const onInput = () => this.#parts.sender.refreshIdleTimer();
+    const onInput = () => this.#options.sender.refreshIdleTimer();
     channel.on('readable', onInput);
-    const output = new ChannelOutput(channel, this.#parts.sender);
+    const output = new ChannelOutput(channel, this.#options.sender);
     const { signal } = this.#gone;
     const onGone = () => output.destroy(signal.reason);
     signal.addEventListener('abort', onGone, { once: true });
@@ -135,12 +135,12 @@ export class GitSession {
       channel.off('readable', onInput);
       await output.finish(exitCode);
     } catch (error) {
-      if (!signal.aborted) this.#parts.onFailure?.(error);
+      if (!signal.aborted) this.#options.onFailure?.(error);
       channel.close();
     } finally {
       signal.removeEventListener('abort', onGone);
       this.#isRunning = false;
-      this.#parts.onIdle();
+      this.#options.onIdle();
       this.#endIfDone();
     }
   }
@@ -157,7 +157,7 @@ export class GitSession {
     if (text !== undefined) stderr.write(text);
     const exitCode = error instanceof GitalyError ? error.metadata.exitCode : undefined;
     if (typeof exitCode === 'number' && exitCode > 0) return exitCode; // git's own failure, reported by git
-    if (!EXPECTED.has(codeOf(error) ?? '')) this.#parts.onFailure?.(error);
+    if (!EXPECTED.has(codeOf(error) ?? '')) this.#options.onFailure?.(error);
     return 1;
   }
 }

@@ -5,7 +5,7 @@ import { fingerprintOf } from './keys/host-key.ts';
 import { weaknessOf } from './keys/public-key.ts';
 import type { SshAuthRequest, SshKeyRequest, SshLibrary } from './ssh-library.ts';
 
-export interface LoginParts {
+export interface LoginOptions {
   readonly library: SshLibrary;
   readonly access: SshAccess;
   readonly remoteAddress: string | undefined;
@@ -24,15 +24,15 @@ export type LoginAnswer =
 
 /** The authentication of one connection: counts refusals and calls the access function. */
 export class Login {
-  readonly #parts: LoginParts;
+  readonly #options: LoginOptions;
   #refused = 0;
 
-  constructor(parts: LoginParts) {
-    this.#parts = parts;
+  constructor(options: LoginOptions) {
+    this.#options = options;
   }
 
   async answer(request: SshAuthRequest): Promise<LoginAnswer> {
-    const { access, maxAuthAttempts } = this.#parts;
+    const { access, maxAuthAttempts } = this.#options;
     if ('everybody' in access) return { identity: access.everybody };
     if (request.method === 'publickey') {
       const identity = await this.#identityOf(request);
@@ -47,7 +47,7 @@ export class Login {
     key: { algo: type, data },
     username: user,
   }: SshKeyRequest): Promise<Identity | undefined> {
-    const { access, onFailure, remoteAddress } = this.#parts;
+    const { access, onFailure, remoteAddress } = this.#options;
     if ('everybody' in access || weaknessOf({ type, data }) !== undefined) return undefined;
     try {
       return await access.authenticate({
@@ -64,7 +64,7 @@ export class Login {
 
   #isProven({ blob, hashAlgo, key: { algo, data }, signature }: SshKeyRequest): boolean {
     if (algo === 'ssh-rsa' && hashAlgo === undefined) return false; // a signature with SHA-1
-    const key = this.#parts.library.utils.parseKey(`${algo} ${data.toString('base64')}`);
+    const key = this.#options.library.utils.parseKey(`${algo} ${data.toString('base64')}`);
     if (isError(key) || blob === undefined || signature === undefined) return false;
     return key.verify(blob, signature, hashAlgo) === true;
   }

@@ -21,7 +21,7 @@ import {
 } from './ssh-library.ts';
 import type { SshLimits } from './ssh-limits.ts';
 
-export interface SshConnectionParts {
+export interface SshConnectionOptions {
   readonly library: SshLibrary;
   readonly hostKey: SshParsedKey;
   readonly access: SshAccess;
@@ -48,7 +48,7 @@ const DRAIN_MS = 2000;
 
 /** One client: its login, its session channels, and the limits of both. */
 export class SshConnection implements Sender {
-  readonly #parts: SshConnectionParts;
+  readonly #options: SshConnectionOptions;
   readonly #socket: Socket;
   readonly #remoteAddress: string | undefined;
   readonly #sessions = new Set<GitSession>();
@@ -63,11 +63,11 @@ export class SshConnection implements Sender {
   #last: NodeJS.Timeout | undefined;
   #isCorked = false;
 
-  constructor(socket: Socket, parts: SshConnectionParts) {
-    this.#parts = parts;
+  constructor(socket: Socket, options: SshConnectionOptions) {
+    this.#options = options;
     this.#socket = socket;
     this.#remoteAddress = socket.remoteAddress;
-    const { idleTimeoutMs, keepAliveIntervalMs, loginGraceMs } = parts.limits;
+    const { idleTimeoutMs, keepAliveIntervalMs, loginGraceMs } = options.limits;
     this.#grace = setTimeout(() => this.destroy(), loginGraceMs);
     this.#idle = setTimeout(() => this.destroy(), Math.max(idleTimeoutMs, loginGraceMs));
     socket.setNoDelay(true);
@@ -108,7 +108,7 @@ export class SshConnection implements Sender {
     while (!this.#isReady()) {
       if (this.#socket.destroyed) throw new GitalyError('CANCELLED', 'the client disconnected');
       if (this.#isExchangingKeys())
-        this.#exchangeLimit ??= setTimeout(() => this.destroy(), this.#parts.limits.loginGraceMs);
+        this.#exchangeLimit ??= setTimeout(() => this.destroy(), this.#options.limits.loginGraceMs);
       await this.#change.promise;
     }
   }
@@ -140,7 +140,7 @@ export class SshConnection implements Sender {
 
   /** Lets the library serve the socket, with the ciphers that are best for this client. */
   async #begin(keepaliveInterval: number): Promise<void> {
-    const { ciphers, hostKey, library } = this.#parts;
+    const { ciphers, hostKey, library } = this.#options;
     const socket = this.#socket;
     const offer = await clientCiphers(socket);
     if (socket.destroyed) return;
@@ -161,7 +161,7 @@ export class SshConnection implements Sender {
     this.#cork();
     const isFlooded =
       this.#socket.writableLength >
-        MAX_UNSENT_BYTES + this.#parts.limits.maxSessions * MAX_UNSENT_BYTES_PER_SESSION ||
+        MAX_UNSENT_BYTES + this.#options.limits.maxSessions * MAX_UNSENT_BYTES_PER_SESSION ||
       (this.#client !== undefined && packetsWaiting(this.#client) > MAX_PACKETS_WAITING) ||
       [...this.#sessions].some((session) => session.isFlooded);
     if (isFlooded) this.destroy();
@@ -169,7 +169,7 @@ export class SshConnection implements Sender {
 
   #serve(client: SshClient): void {
     this.#client = client;
-    const { access, library, limits, onFailure } = this.#parts;
+    const { access, library, limits, onFailure } = this.#options;
     const { maxAuthAttempts } = limits;
     const login = new Login({
       library,
@@ -199,7 +199,7 @@ export class SshConnection implements Sender {
   }
 
   #open(session: SshSession, identity: Identity): void {
-    const { onFailure, runner } = this.#parts;
+    const { onFailure, runner } = this.#options;
     const opened: GitSession = new GitSession(session, {
       sender: this,
       runner,

@@ -9,7 +9,7 @@ import { CommandRunner } from './command-runner.ts';
 import { ConnectionLimit } from './connection-limit.ts';
 import { openHostKey } from './keys/host-key.ts';
 import { SSH_CIPHERS, type SshCipher } from './ssh-ciphers.ts';
-import { SshConnection, type SshConnectionParts } from './ssh-connection.ts';
+import { SshConnection, type SshConnectionOptions } from './ssh-connection.ts';
 import { loadSshLibrary } from './ssh-library.ts';
 import { SSH_LIMITS, type SshLimits } from './ssh-limits.ts';
 
@@ -115,11 +115,11 @@ export async function startSshGateway(options: SshGatewayOptions): Promise<SshGa
 
 /** All connections of a gateway. */
 class Clients {
-  readonly #parts: SshConnectionParts;
+  readonly #parts: SshConnectionOptions;
   readonly #admission: ConnectionLimit;
   readonly #connections = new Set<SshConnection>();
 
-  constructor(parts: SshConnectionParts) {
+  constructor(parts: SshConnectionOptions) {
     this.#parts = parts;
     this.#admission = new ConnectionLimit(parts.limits);
   }

@@ -131,7 +131,7 @@ const PER_COMMAND: Readonly<Partial<Record<SubcommandName, readonly ConfigPair[]
   'update-ref': [NO_AMBIGUITY],
 };
 
-export interface ConfigParts {
+export interface ConfigOptions {
   readonly command: SubcommandName;
   /**
    * Format of the command's repository; `undefined` omits `attr.tree` (no repository, or a git
@@ -154,7 +154,7 @@ export function configOf({
   packReuseMulti,
   call,
   operator,
-}: ConfigParts): ConfigPair[] {
+}: ConfigOptions): ConfigPair[] {
   for (const setting of call) checkKey(setting);
   const packReuse = packReuseMulti ? [REUSE_SEVERAL_PACKS] : [];
   return [
@@ -167,7 +167,7 @@ export function configOf({
   ];
 }
 
-function attributes(command: SubcommandName, objectFormat: ConfigParts['objectFormat']): ConfigPair[] {
+function attributes(command: SubcommandName, objectFormat: ConfigOptions['objectFormat']): ConfigPair[] {
   if (objectFormat === undefined) return [];
   return [pair('attr.tree', SUBCOMMANDS[command].attributesOfHead ? 'HEAD' : EMPTY_TREE[objectFormat])];
 }

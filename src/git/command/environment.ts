@@ -46,7 +46,7 @@ export function inheritedEnvironment(environment: Readonly<NodeJS.ProcessEnv>): 
   return kept;
 }
 
-export interface EnvironmentParts {
+export interface EnvironmentOptions {
   /** Made once by {@link inheritedEnvironment}. */
   readonly inherited: Readonly<Record<string, string>>;
   readonly repository?: GitDirectory | undefined;
@@ -57,12 +57,12 @@ export interface EnvironmentParts {
 }
 
 /** Returns the whole environment of one git process. */
-export function gitEnvironment(parts: EnvironmentParts): Record<string, Arg> {
+export function gitEnvironment(options: EnvironmentOptions): Record<string, Arg> {
   return {
-    ...parts.inherited,
-    ...(parts.repository && objectDirectories(parts.repository)),
-    ...(isGitProtocol(parts.gitProtocol) ? { GIT_PROTOCOL: parts.gitProtocol } : {}),
-    ...parts.env,
+    ...options.inherited,
+    ...(options.repository && objectDirectories(options.repository)),
+    ...(isGitProtocol(options.gitProtocol) ? { GIT_PROTOCOL: options.gitProtocol } : {}),
+    ...options.env,
     ...FIXED,
   };
 }

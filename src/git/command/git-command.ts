@@ -15,7 +15,7 @@ export interface GitOption {
 }
 
 /** The parts of a git command as data. */
-export interface GitCommandParts {
+export interface GitCommandOptions {
   /** A word after the subcommand that git treats as a verb (`bundle create`, `remote prune`). */
   readonly action?: string;
   readonly options?: readonly GitOption[];
@@ -86,7 +86,7 @@ export function joined(name: string, optionValue: Arg | number): GitOption {
  *   `metadata.command` names the subcommand for the count of invalid commands. An invalid revision
  *   of `rev-list` is INVALID_ARGUMENT.
  */
-export function gitCommand(name: SubcommandName, parts: GitCommandParts = {}): GitCommand {
+export function gitCommand(name: SubcommandName, parts: GitCommandOptions = {}): GitCommand {
   const known = subcommand(name);
   if (known === undefined) throw invalid(name, `invalid sub command name ${quote(name)}: invalid argument`);
   const words: Arg[] = [name];

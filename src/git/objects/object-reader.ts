@@ -78,7 +78,7 @@ const REFERENCE = new RegExp(
 );
 const MAX_REFERENCE_BYTES = 300;
 
-export interface ObjectReaderParts {
+export interface ObjectReaderOptions {
   readonly pool: CatFilePool;
   readonly databases: ObjectDatabases;
   readonly mailmaps: MailmapCache;
@@ -97,12 +97,12 @@ export class ObjectReader {
   readonly #databases: ObjectDatabases;
   readonly #observer: LookupObserver | undefined;
   readonly #mailmaps: MailmapCache;
-  readonly #resolveName: ObjectReaderParts['resolveName'];
+  readonly #resolveName: ObjectReaderOptions['resolveName'];
   readonly #repository: CommandRepository;
 
   constructor(
     repository: CommandRepository,
-    { pool, databases, mailmaps, observer, resolveName }: ObjectReaderParts,
+    { pool, databases, mailmaps, observer, resolveName }: ObjectReaderOptions,
   ) {
     this.#pool = pool;
     this.#databases = databases;

@@ -24,7 +24,7 @@ export interface AdvertisedRefsQuery {
   readonly hidden: HiddenRefs;
 }
 
-export interface AdvertiseParts {
+export interface AdvertiseOptions {
   readonly repository: GitDirectory;
   readonly files: Pick<RefFiles, 'read' | 'follow'>;
   /** The packed references. */
@@ -54,7 +54,7 @@ const NAMESPACE = Buffer.from('refs/');
  *
  * @throws {FallBackToGit} when only git knows the answer.
  */
-export async function advertisedRefs(parts: AdvertiseParts, query: AdvertisedRefsQuery): Promise<Buffer[]> {
+export async function advertisedRefs(parts: AdvertiseOptions, query: AdvertisedRefsQuery): Promise<Buffer[]> {
   const { repository, packedLines } = parts;
   if (query.prefixes.length > MAX_PREFIXES || query.hidden.names.length > MAX_HIDING_RULES) {
     throw new FallBackToGit('very many prefixes or hidden references');
@@ -84,7 +84,7 @@ export async function advertisedRefs(parts: AdvertiseParts, query: AdvertisedRef
 
 /** Returns the references in the directories of the prefixes, in the order of names. */
 async function looseRefs(
-  { repository, files }: AdvertiseParts,
+  { repository, files }: AdvertiseOptions,
   areas: readonly Buffer[],
 ): Promise<LooseRef[]> {
   const loose: LooseRef[] = [];
@@ -179,7 +179,7 @@ interface Head {
 }
 
 /** Reads the target of HEAD. @throws {FallBackToGit} when HEAD is damaged. */
-function readHead({ files }: AdvertiseParts): Head {
+function readHead({ files }: AdvertiseOptions): Head {
   const end = files.follow(HEAD);
   if (end !== undefined) return { target: end.name.equals(HEAD) ? undefined : end.name, oid: end.oid };
   let at = HEAD;
@@ -194,7 +194,7 @@ function readHead({ files }: AdvertiseParts): Head {
 }
 
 async function headPacket(
-  parts: AdvertiseParts,
+  parts: AdvertiseOptions,
   { head: { target, oid }, lines }: { head: Head; lines: PackedLines },
   query: AdvertisedRefsQuery,
 ): Promise<Buffer | undefined> {
@@ -216,7 +216,7 @@ async function headPacket(
 }
 
 async function encoded(
-  parts: AdvertiseParts,
+  parts: AdvertiseOptions,
   { ref, isVisible, query }: { ref: LooseRef; isVisible: Visibility; query: AdvertisedRefsQuery },
 ): Promise<Encoded> {
   const { name, oid, symbolicTarget } = ref;

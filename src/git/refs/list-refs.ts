@@ -4,7 +4,7 @@ import { OID_DIGITS } from '../objects/object-id.ts';
 import type { ReadableRepository } from '../objects/readable-repository.ts';
 import { type AskOptions, askForRefs } from './ask-for-refs.ts';
 import type { RefFiles } from './files/ref-files.ts';
-import { type WalkParts, walkRefFiles } from './files/walk-ref-files.ts';
+import { type WalkRefsOptions, walkRefFiles } from './files/walk-ref-files.ts';
 import { hasFewPatterns, type RefQuery } from './for-each-ref.ts';
 import type { ListedRef } from './listed-ref.ts';
 import type { RefName } from './ref-name.ts';
@@ -14,7 +14,7 @@ export type ListOptions = AskOptions;
 /** Number of concurrent lookups of objects. */
 const PEEL_AHEAD = 256;
 
-export interface ListParts extends Omit<WalkParts, 'digits' | 'follow' | 'peel'> {
+export interface RefSources extends Omit<WalkRefsOptions, 'digits' | 'follow' | 'peel'> {
   readonly repository: ReadableRepository;
   readonly files: RefFiles;
 }
@@ -28,7 +28,7 @@ export interface ListParts extends Omit<WalkParts, 'digits' | 'follow' | 'peel'>
  *   iterating, when git fails.
  */
 export function listRefs(
-  parts: ListParts,
+  parts: RefSources,
   query: RefQuery,
   options: ListOptions = {},
 ): AsyncGenerator<ListedRef[], void> {
@@ -64,7 +64,7 @@ function looseRefPeeler({ objects }: ReadableRepository, { signal }: ListOptions
 }
 
 function filesFirst(
-  { repository, files, packed }: ListParts,
+  { repository, files, packed }: RefSources,
   query: RefQuery,
   { ask, options }: { ask: (after?: Buffer) => AsyncGenerator<ListedRef[], void>; options: ListOptions },
 ): AsyncGenerator<ListedRef[], void> {

@@ -12,7 +12,7 @@ import { walkLooseRefs } from './files/walk-loose-refs.ts';
 import type { RefReadOptions } from './git-refs.ts';
 import { HEAD } from './ref-name.ts';
 
-export interface ChecksumParts {
+export interface ChecksumOptions {
   readonly repository: ReadableRepository;
   readonly files: RefFiles;
   readonly caches: RefCaches;
@@ -35,7 +35,7 @@ const NAMESPACE = Buffer.from('refs/');
  * @throws {FallBackToGit} when only git knows the lines.
  */
 export async function refChecksum(
-  { repository, files, caches }: ChecksumParts,
+  { repository, files, caches }: ChecksumOptions,
   { signal }: RefReadOptions,
 ): Promise<Buffer> {
   files.requirePlain();

@@ -14,7 +14,7 @@ import type { ReplicaStore } from '../store/replica-store.ts';
 import type { WriteLocks } from '../transactions/write-locks.ts';
 
 /** Parts of a Praefect that a backend uses. */
-export interface BackendParts {
+export interface BackendOptions {
   readonly config: PraefectConfig;
   /** Nodes by virtual storage. */
   readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;

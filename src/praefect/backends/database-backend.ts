@@ -20,7 +20,7 @@ import { RepositoryLookups } from '../store/repository-lookups.ts';
 import { MetadataReader } from '../store/repository-metadata.ts';
 import { RepositoryRemovals } from '../store/repository-removals.ts';
 import { LEASE_MS, PostgresWriteLocks } from '../transactions/postgres-write-locks.ts';
-import type { Backend, BackendParts } from './backend.ts';
+import type { Backend, BackendOptions } from './backend.ts';
 import type { DatabaseState } from './primaries.ts';
 import { repositoryPrimaries } from './repository-primaries.ts';
 import { storagePrimaries } from './storage-primaries.ts';
@@ -37,21 +37,21 @@ const LOCK_CLEANUP_MS = 30 * 60_000;
  *
  * @throws {Error} when the database cannot be reached or is too old.
  */
-export async function startDatabaseBackend(parts: BackendParts, signal: AbortSignal): Promise<Backend> {
-  const { config, logger, nodes } = parts;
+export async function startDatabaseBackend(options: BackendOptions, signal: AbortSignal): Promise<Backend> {
+  const { config, logger, nodes } = options;
   await using building = new AsyncDisposableStack();
-  const state = await openState(parts, building);
+  const state = await openState(options, building);
   const { cache, database, metadata, storages } = state;
-  const { writeLocks, pauses } = await startLocks(parts, database, building);
+  const { writeLocks, pauses } = await startLocks(options, database, building);
   const availability = new Availability(database, storages);
   const primaries =
     strategyOf(config).name === 'sql'
-      ? await storagePrimaries(parts, state, building)
-      : repositoryPrimaries(parts, state, building);
+      ? await storagePrimaries(options, state, building)
+      : repositoryPrimaries(options, state, building);
   const { handlers, isHealthy, onNodeError, primaryOf, router, store, verifies } = primaries;
   const queue = new PostgresQueue(database, logger.child({ component: 'replication_manager' }));
   cleanQueue(queue, logger, building);
-  startRepair(parts, { database, isHealthy, verifies }, building);
+  startRepair(options, { database, isHealthy, verifies }, building);
   const onRecorded = cache.invalidate.bind(cache);
   await primaries.updated(signal);
   const resources = building.move();
@@ -91,7 +91,7 @@ export async function startDatabaseBackend(parts: BackendParts, signal: AbortSig
 
 /** Opens the database and what is read from it. `resources` closes that. */
 async function openState(
-  { config, logger, metrics, nodes }: BackendParts,
+  { config, logger, metrics, nodes }: BackendOptions,
   resources: AsyncDisposableStack,
 ): Promise<DatabaseState & { readonly storages: ReadonlyMap<string, readonly string[]> }> {
   const database = resources.use(
@@ -120,7 +120,7 @@ async function openState(
 
 /** Starts the locks and pauses of writes that all Praefects respect. `resources` ends that. */
 async function startLocks(
-  { config, logger, metrics }: BackendParts,
+  { config, logger, metrics }: BackendOptions,
   database: Database,
   resources: AsyncDisposableStack,
 ): Promise<Pick<Backend, 'pauses'> & { readonly writeLocks: PostgresWriteLocks }> {

@@ -8,19 +8,19 @@ import { MemoryQueue } from '../replication/memory-queue.ts';
 import { WritePauses } from '../replication/write-pauses.ts';
 import { PathRouter } from '../routing/path-router.ts';
 import { MemoryStore } from '../store/memory-store.ts';
-import type { Backend, BackendParts } from './backend.ts';
+import type { Backend, BackendOptions } from './backend.ts';
 
 /** Elects the primaries and starts with an empty state, which ends with the process. */
-export async function startMemoryBackend(parts: BackendParts): Promise<Backend> {
+export async function startMemoryBackend(options: BackendOptions): Promise<Backend> {
   await using building = new AsyncDisposableStack();
-  const thresholds = ErrorThresholds.of(parts.config);
-  const failsOver = parts.config.failover.enabled;
+  const thresholds = ErrorThresholds.of(options.config);
+  const failsOver = options.config.failover.enabled;
   const elections = await startElections(
-    parts,
+    options,
     {
       thresholds,
       choiceOf: (virtualStorage, nodes) =>
-        new LocalPrimary({ virtualStorage, nodes, failsOver, logger: parts.logger }),
+        new LocalPrimary({ virtualStorage, nodes, failsOver, logger: options.logger }),
     },
     building,
   );
@@ -34,7 +34,7 @@ export async function startMemoryBackend(parts: BackendParts): Promise<Backend> 
     services: [],
     handlers: new Map(),
     isHealthy: (node) => elections.get(node.config.virtualStorage)?.isHealthy(node) ?? false,
-    failedChecks: (timeoutMs) => failuresOf(parts.config, timeoutMs),
+    failedChecks: (timeoutMs) => failuresOf(options.config, timeoutMs),
     onRecorded: () => {},
     onNodeError: (node, operation, error) =>
       elections.get(node.config.virtualStorage)?.callFailed(node, operation, error),

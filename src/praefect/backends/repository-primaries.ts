@@ -3,13 +3,13 @@ import { HealthManager } from '../elections/health-manager.ts';
 import { RepositoryRouter } from '../routing/repository-router.ts';
 import { repositoryHandlers } from '../services/repository-handlers.ts';
 import { PostgresStore } from '../store/postgres-store.ts';
-import type { BackendParts } from './backend.ts';
+import type { BackendOptions } from './backend.ts';
 import { praefectName } from './praefect-name.ts';
 import type { DatabaseState, Primaries } from './primaries.ts';
 
 /** Elects a primary for each repository (strategy `per_repository`). */
 export function repositoryPrimaries(
-  { config, logger, nodes }: BackendParts,
+  { config, logger, nodes }: BackendOptions,
   { cache, database, lookups, metadata, removals }: DatabaseState,
   resources: AsyncDisposableStack,
 ): Primaries {

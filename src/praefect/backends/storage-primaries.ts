@@ -4,21 +4,21 @@ import { startElections } from '../elections/start-elections.ts';
 import { PathRouter } from '../routing/path-router.ts';
 import { renameHandler } from '../services/repository-handlers.ts';
 import { PathStore } from '../store/path-store.ts';
-import type { BackendParts } from './backend.ts';
+import type { BackendOptions } from './backend.ts';
 import { praefectName } from './praefect-name.ts';
 import type { DatabaseState, Primaries } from './primaries.ts';
 
 /** Elects a primary for each virtual storage, in the database (strategy `sql`). */
 export async function storagePrimaries(
-  parts: BackendParts,
+  options: BackendOptions,
   { cache, database, lookups, removals }: DatabaseState,
   resources: AsyncDisposableStack,
 ): Promise<Primaries> {
-  const { config, logger } = parts;
+  const { config, logger } = options;
   const thresholds = ErrorThresholds.of(config);
   const name = praefectName(config);
   const elections = await startElections(
-    parts,
+    options,
     {
       thresholds,
       choiceOf: (virtualStorage, nodes) =>

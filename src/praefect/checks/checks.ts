@@ -5,7 +5,7 @@ import type { Database } from '../database/database.ts';
 import { pingNodes } from './ping-nodes.ts';
 
 /** Means and limits of a check. */
-export interface CheckParts {
+export interface PraefectCheckOptions {
   readonly config: PraefectConfig;
   /** Opens the database; the caller of it closes it. */
   readonly openDatabase: () => Promise<Database>;
@@ -20,7 +20,7 @@ export interface Check {
   readonly description: string;
   readonly severity: 'fatal' | 'warning';
   /** @throws {Error} the reason of the failure. */
-  run(parts: CheckParts): Promise<void>;
+  run(options: PraefectCheckOptions): Promise<void>;
 }
 
 export const checks: readonly Check[] = [
@@ -93,10 +93,10 @@ export const checks: readonly Check[] = [
 ];
 
 /** Runs all checks at the same time. Returns the reasons of those that failed, by name. */
-export async function failedChecks(parts: CheckParts): Promise<ReadonlyMap<string, string>> {
+export async function failedChecks(options: PraefectCheckOptions): Promise<ReadonlyMap<string, string>> {
   const failures = await Promise.all(
     checks.map(async ({ name, run }) => {
-      const reason = await limited(run(parts), parts.timeoutMs).then(() => undefined, messageOf);
+      const reason = await limited(run(options), options.timeoutMs).then(() => undefined, messageOf);
       return reason === undefined ? [] : [[name, reason] as const];
     }),
   );

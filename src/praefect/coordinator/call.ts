@@ -16,7 +16,7 @@ export interface CallObserver {
 }
 
 /** Parts that the plans of calls need. */
-export interface CallParts {
+export interface CoordinatedCallOptions {
   readonly router: Router;
   readonly transactions: Transactions;
   readonly pauses: Pick<WritePauses, 'write'>;

@@ -7,24 +7,24 @@ import type { RepositoryKey } from '../model/repository-key.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import { ProxiedCall } from '../proxy/proxy-call.ts';
 import type { Destination, ProxyPlan } from '../proxy/proxy-plan.ts';
-import type { Call, CallParts } from './call.ts';
+import type { Call, CoordinatedCallOptions } from './call.ts';
 import { planMaintenance } from './plan-maintenance.ts';
 import { planRead } from './plan-read.ts';
 import { planStorageCall } from './plan-storage-call.ts';
 import { planWrite } from './plan-write.ts';
 import { repositoryFields } from './repository-fields.ts';
 
-export interface CoordinatorParts extends CallParts {
+export interface CoordinatorOptions extends CoordinatedCallOptions {
   /** Notified of each call that a node ended with an error. */
   readonly onNodeError: (node: GitalyNode, operation: MethodInfo['operation'], error: unknown) => void;
 }
 
 /** Decides for each call which nodes receive it, and passes it on. */
 export class Coordinator {
-  readonly #parts: CoordinatorParts;
+  readonly #options: CoordinatorOptions;
 
-  constructor(parts: CoordinatorParts) {
-    this.#parts = parts;
+  constructor(options: CoordinatorOptions) {
+    this.#options = options;
   }
 
   /** Returns the handler of a method that the nodes answer. */
@@ -41,13 +41,13 @@ export class Coordinator {
     } catch (error) {
       throw wrap(error, 'grpc: failed to unmarshal the received message');
     }
-    if (method.operation !== 'unknown') this.#parts.metrics.countMethodType(method.operation);
+    if (method.operation !== 'unknown') this.#options.metrics.countMethodType(method.operation);
     const call = { method, request, context };
     switch (method.scope) {
       case 'repository':
         return await this.#planForRepository(call);
       case 'storage':
-        return await planStorageCall(this.#parts, call);
+        return await planStorageCall(this.#options, call);
       default:
         throw new GitalyError('INTERNAL', `rpc with undefined scope ${JSON.stringify(method.scope)}`);
     }
@@ -59,11 +59,11 @@ export class Coordinator {
     context.log.add(repositoryFields(repository));
     switch (method.operation) {
       case 'accessor':
-        return await planRead(this.#parts, { ...call, repository });
+        return await planRead(this.#options, { ...call, repository });
       case 'mutator':
-        return await planWrite(this.#parts, { ...call, repository });
+        return await planWrite(this.#options, { ...call, repository });
       default:
-        return await planMaintenance(this.#parts, { ...call, repository });
+        return await planMaintenance(this.#options, { ...call, repository });
     }
   }
 
@@ -74,7 +74,7 @@ export class Coordinator {
     if (storageName === '' && relativePath === '') throw invalid('repository not set');
     if (storageName === '') throw invalid('storage name not set');
     if (relativePath === '') throw invalid('repository path not set');
-    if (!this.#parts.router.knows(storageName))
+    if (!this.#options.router.knows(storageName))
       throw invalid('storage name not found', { storage_name: storageName });
     return { virtualStorage: storageName, relativePath };
   }
@@ -84,7 +84,7 @@ export class Coordinator {
     const observed = (destination: Destination): Destination => ({
       ...destination,
       onError: (error) => {
-        this.#parts.onNodeError(destination.node, operation, error);
+        this.#options.onNodeError(destination.node, operation, error);
         return destination.onError(error);
       },
     });

@@ -1,13 +1,13 @@
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import type { Destination, ProxyPlan } from '../proxy/proxy-plan.ts';
-import type { CallParts, RepositoryCall } from './call.ts';
+import type { CoordinatedCallOptions, RepositoryCall } from './call.ts';
 import { outgoingMetadata } from './outgoing-metadata.ts';
 import { rewriteRepositories } from './rewrite.ts';
 import { routeError } from './route-error.ts';
 
 /** Sends maintenance to all healthy nodes that have the repository, outdated replicas included. */
 export async function planMaintenance(
-  { router }: CallParts,
+  { router }: CoordinatedCallOptions,
   { context, method, repository, request }: RepositoryCall,
 ): Promise<ProxyPlan> {
   const { nodes, replicaPath, repositoryId } = await router

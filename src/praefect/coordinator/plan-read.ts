@@ -1,5 +1,5 @@
 import type { ProxyPlan } from '../proxy/proxy-plan.ts';
-import type { CallParts, RepositoryCall } from './call.ts';
+import type { CoordinatedCallOptions, RepositoryCall } from './call.ts';
 import { outgoingMetadata } from './outgoing-metadata.ts';
 import { rewriteRepositories } from './rewrite.ts';
 import { routeError } from './route-error.ts';
@@ -10,7 +10,7 @@ const PRIMARY_METHODS: ReadonlySet<string> = new Set(['GetObjectDirectorySize', 
 
 /** Sends a read to one node whose replica is up to date. */
 export async function planRead(
-  { metrics, router }: CallParts,
+  { metrics, router }: CoordinatedCallOptions,
   { context, method, repository, request }: RepositoryCall,
 ): Promise<ProxyPlan> {
   const onPrimary =

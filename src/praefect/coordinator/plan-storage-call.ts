@@ -1,13 +1,13 @@
 import { GitalyError } from '#base/gitaly-error';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import type { Destination, ProxyPlan } from '../proxy/proxy-plan.ts';
-import type { Call, CallParts } from './call.ts';
+import type { Call, CoordinatedCallOptions } from './call.ts';
 import { outgoingMetadata } from './outgoing-metadata.ts';
 import { rewriteStorage } from './rewrite.ts';
 
 /** Sends a call of storage scope to a healthy node, or a mutator to the primary and the others. */
 export async function planStorageCall(
-  { router }: CallParts,
+  { router }: CoordinatedCallOptions,
   { context, method, request }: Call,
 ): Promise<ProxyPlan> {
   const virtualStorage = method.targetStorage(request) ?? '';

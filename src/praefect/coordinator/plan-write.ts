@@ -9,7 +9,7 @@ import type { Destination, ProxyPlan } from '../proxy/proxy-plan.ts';
 import type { MutatorRoute, Router } from '../routing/routes.ts';
 import type { Transaction } from '../transactions/transaction.ts';
 import { planVotes } from '../transactions/voters.ts';
-import type { CallParts, RepositoryCall } from './call.ts';
+import type { CoordinatedCallOptions, RepositoryCall } from './call.ts';
 import { proxiedCallFields } from './call-fields.ts';
 import { outgoingMetadata } from './outgoing-metadata.ts';
 import { PARTITIONING_HINT, partitioningHint } from './partitioning-hint.ts';
@@ -34,9 +34,9 @@ interface Write extends RepositoryCall {
 }
 
 /** Sends a write to the primary and all replicas that are up to date, which vote on it. */
-export async function planWrite(parts: CallParts, call: RepositoryCall): Promise<ProxyPlan> {
+export async function planWrite(options: CoordinatedCallOptions, call: RepositoryCall): Promise<ProxyPlan> {
   const { context, method, repository, request } = call;
-  const { metrics, pauses, router, transactions } = parts;
+  const { metrics, pauses, router, transactions } = options;
   using entered = new DisposableStack();
   entered.use(await pauses.write(repository, context.signal));
   const change = await changeBy(method, repository, router);
@@ -68,7 +68,7 @@ export async function planWrite(parts: CallParts, call: RepositoryCall): Promise
     );
     metrics.transactions.countVoters(repository.virtualStorage, 1 + secondaries.length);
   }
-  return writePlan(parts, { ...call, route, change, hint, transaction, running: entered.move() });
+  return writePlan(options, { ...call, route, change, hint, transaction, running: entered.move() });
 }
 
 /** A copy or a restoration onto a repository that exists is an update. */
@@ -77,7 +77,7 @@ async function changeBy(method: MethodInfo, repository: RepositoryKey, router: R
   return isUpdate ? 'update' : changeOf(method);
 }
 
-function writePlan({ logger, recordWrite, transactions }: CallParts, write: Write): ProxyPlan {
+function writePlan({ logger, recordWrite, transactions }: CoordinatedCallOptions, write: Write): ProxyPlan {
   const { change, context, hint, method, repository, request, route, running, transaction } = write;
   const errors = new Map<string, unknown>();
   const destination = (node: GitalyNode, isPrimary: boolean): Destination => {

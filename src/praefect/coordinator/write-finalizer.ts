@@ -35,7 +35,7 @@ export interface EndedWrite {
 
 export type RecordWrite = (write: EndedWrite) => Promise<void>;
 
-export interface FinalizerParts {
+export interface FinalizerOptions {
   readonly store: ReplicaStore;
   readonly queue: ReplicationQueue;
   readonly logger: Logger;
@@ -50,28 +50,28 @@ export interface FinalizerParts {
  * Returns the function that records after a write which replicas have it, and queues copies for
  * those that do not. It goes on without the client.
  */
-export function writeFinalizer(parts: FinalizerParts): RecordWrite {
+export function writeFinalizer(options: FinalizerOptions): RecordWrite {
   return async (write) => {
-    await limited(record(parts, write));
+    await limited(record(options, write));
     write.context.signal.throwIfAborted();
   };
 }
 
-async function record(parts: FinalizerParts, write: EndedWrite): Promise<void> {
-  const { counted, onRecorded } = parts;
+async function record(options: FinalizerOptions, write: EndedWrite): Promise<void> {
+  const { counted, onRecorded } = options;
   const result = resultOf(write);
   const outcome = outcomeOf(result);
   if (!outcome.isWritten) return;
   for (const [reason, storages] of outcome.reasons) counted(reason, storages.length);
-  logOutcome(parts, write, outcome);
-  const holders = await recordIn(parts.store, write, outcome);
+  logOutcome(options, write, outcome);
+  const holders = await recordIn(options.store, write, outcome);
   if (holders === undefined) return;
   onRecorded?.(write.repository);
   const lacking = [result.primary, ...outcome.updated, ...outcome.outdated].filter(
     (storage) => !holders.includes(storage),
   );
   // Only a cluster without a database passes it on. All nodes rename: there is nothing to copy.
-  if (write.change !== 'rename') await queueCopies(parts, write, { holders, lacking });
+  if (write.change !== 'rename') await queueCopies(options, write, { holders, lacking });
   if (!write.errors.has(result.primary) && isMinority(result, outcome))
     throw new GitalyError(
       'UNAVAILABLE',
@@ -115,7 +115,7 @@ async function recordIn(
 
 /** Queues a copy for each storage that lacks a write, from one that has it. */
 async function queueCopies(
-  { logger, onQueued, queue }: FinalizerParts,
+  { logger, onQueued, queue }: FinalizerOptions,
   { change, context, repository, route }: EndedWrite,
   { holders, lacking }: { readonly holders: readonly string[]; readonly lacking: readonly string[] },
 ): Promise<void> {
@@ -141,7 +141,7 @@ async function queueCopies(
 }
 
 function logOutcome(
-  { logger }: FinalizerParts,
+  { logger }: FinalizerOptions,
   { change, context, method, route, transaction }: EndedWrite,
   { outdated, reasons, successors, updated }: WriteOutcome,
 ): void {

@@ -5,7 +5,7 @@ import type { TextFormat } from '#platform/metrics/text-format';
 import { type Database, sql } from '../database/database.ts';
 import type { Availability } from '../store/availability.ts';
 
-export interface DatabaseMetricsParts {
+export interface DatabaseMetricsOptions {
   readonly database: Database;
   readonly availability: Pick<Availability, 'countUnavailable'>;
   /** Configured storages by virtual storage. */
@@ -34,8 +34,8 @@ interface Collector {
  * Returns the metrics that need queries, which run at each call. They have a separate endpoint, so
  * that it can be read less often.
  */
-export function databaseMetrics(parts: DatabaseMetricsParts): (format: TextFormat) => Promise<string> {
-  const collectors = collectorsOf(parts);
+export function databaseMetrics(options: DatabaseMetricsOptions): (format: TextFormat) => Promise<string> {
+  const collectors = collectorsOf(options);
   return async (format) => {
     const registry = new MetricsRegistry();
     await Promise.all(
@@ -45,7 +45,7 @@ export function databaseMetrics(parts: DatabaseMetricsParts): (format: TextForma
           const gauge = registry.gauge(family);
           for (const [labels, value] of samples) (gauge.with(labels) as Gauge).set(value);
         } catch (error) {
-          parts.logger.child({ component }).error({ error: messageOf(error) }, failure);
+          options.logger.child({ component }).error({ error: messageOf(error) }, failure);
         }
       }),
     );
@@ -53,15 +53,15 @@ export function databaseMetrics(parts: DatabaseMetricsParts): (format: TextForma
   };
 }
 
-function collectorsOf(parts: DatabaseMetricsParts): readonly Collector[] {
-  const { availability, storages, timeoutMs, verificationIntervalMs } = parts;
+function collectorsOf(options: DatabaseMetricsOptions): readonly Collector[] {
+  const { availability, storages, timeoutMs, verificationIntervalMs } = options;
   const verification: Collector = {
     name: 'gitaly_praefect_verification_queue_depth',
     help: 'Number of replicas pending verification.',
     labels: ['virtual_storage', 'storage', 'status'],
     component: 'verification_queue_depth_collector',
     failure: 'failed to query verification queue depth metric',
-    collect: () => verificationDepth(parts),
+    collect: () => verificationDepth(options),
   };
   return [
     {
@@ -81,13 +81,13 @@ function collectorsOf(parts: DatabaseMetricsParts): readonly Collector[] {
       labels: ['virtual_storage', 'target_node', 'state'],
       component: 'queue_depth_collector',
       failure: 'failed to query queue depth metrics',
-      collect: () => queueDepth(parts),
+      collect: () => queueDepth(options),
     },
     ...(verificationIntervalMs > 0 ? [verification] : []),
   ];
 }
 
-async function queueDepth({ database, timeoutMs }: DatabaseMetricsParts): Promise<readonly Sample[]> {
+async function queueDepth({ database, timeoutMs }: DatabaseMetricsOptions): Promise<readonly Sample[]> {
   interface Row {
     readonly virtual_storage: string;
     readonly target_node: string;
@@ -111,7 +111,7 @@ async function verificationDepth({
   storages,
   timeoutMs,
   verificationIntervalMs,
-}: DatabaseMetricsParts): Promise<readonly Sample[]> {
+}: DatabaseMetricsOptions): Promise<readonly Sample[]> {
   interface Row {
     readonly virtual_storage: string;
     readonly storage: string;

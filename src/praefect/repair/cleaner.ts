@@ -9,7 +9,7 @@ const REFRESH_MS = 29_900;
 const ABANDONED_MS = 30_000;
 const MIN_AGE_MS = 24 * 3_600_000;
 
-export interface CleanerParts {
+export interface CleanerOptions {
   readonly database: Database;
   readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
   /** Time between two searches of a storage. */
@@ -22,10 +22,10 @@ export interface CleanerParts {
  * Searches the storage that was not searched for longest, and logs the repositories of which the
  * database does not know. It deletes nothing. Never rejects.
  */
-export async function searchOneStorage(parts: CleanerParts, signal: AbortSignal): Promise<void> {
-  const { batchSize, database, logger } = parts;
+export async function searchOneStorage(options: CleanerOptions, signal: AbortSignal): Promise<void> {
+  const { batchSize, database, logger } = options;
   try {
-    const node = await acquire(parts);
+    const node = await acquire(options);
     if (node === undefined) return;
     const { storage } = node;
     const { virtualStorage } = node.config;
@@ -65,7 +65,7 @@ export async function searchOneStorage(parts: CleanerParts, signal: AbortSignal)
  * Takes the storage that is due, if there is one. The times have no zone: as in Gitaly they are in
  * that of the database server.
  */
-async function acquire({ database, nodes, runIntervalMs }: CleanerParts): Promise<GitalyNode | undefined> {
+async function acquire({ database, nodes, runIntervalMs }: CleanerOptions): Promise<GitalyNode | undefined> {
   const all = [...nodes.values()].flat();
   const names = all.map(({ config }) => config.virtualStorage);
   const storages = all.map(({ storage }) => storage);

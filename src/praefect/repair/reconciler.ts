@@ -10,7 +10,7 @@ const JOBS_PER_LINE = 25;
 /** Nodes that a virtual storage needs, to copy from one to another. */
 const MIN_HEALTHY = 2;
 
-export interface ReconcilerParts {
+export interface ReconcilerOptions {
   readonly database: Database;
   readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
   readonly isHealthy: (node: GitalyNode) => boolean;
@@ -34,11 +34,11 @@ interface Job {
  * Queues copies to replicas that are missing or outdated, and removals of replicas that are not
  * assigned. Never rejects.
  */
-export async function reconcile(parts: ReconcilerParts): Promise<void> {
-  const { logger, took } = parts;
+export async function reconcile(options: ReconcilerOptions): Promise<void> {
+  const { logger, took } = options;
   const start = performance.now();
   try {
-    const jobs = await schedule(parts);
+    const jobs = await schedule(options);
     for (let first = 0; first < jobs.length; first += JOBS_PER_LINE)
       logger.info(
         { scheduled_jobs: jobs.slice(first, first + JOBS_PER_LINE) },
@@ -52,7 +52,7 @@ export async function reconcile(parts: ReconcilerParts): Promise<void> {
   }
 }
 
-async function schedule({ database, isHealthy, logger, nodes }: ReconcilerParts): Promise<readonly Job[]> {
+async function schedule({ database, isHealthy, logger, nodes }: ReconcilerOptions): Promise<readonly Job[]> {
   const healthy: (readonly [virtualStorage: string, storage: string])[] = [];
   for (const [name, ofStorage] of nodes) {
     const up = ofStorage.filter(isHealthy);

@@ -10,7 +10,7 @@ import { GitalyNode } from '../nodes/gitaly-node.ts';
 import { PostgresQueue } from '../replication/postgres-queue.ts';
 import { searchOneStorage } from './cleaner.ts';
 import { reconcile } from './reconciler.ts';
-import { releaseLeases, type VerifierParts, verifyReplicas } from './verifier.ts';
+import { releaseLeases, type VerifierOptions, verifyReplicas } from './verifier.ts';
 
 const skip = withoutPostgres;
 const repository = { storageName: 'default', relativePath: '@hashed/aa/bb/aabb.git' };
@@ -154,9 +154,9 @@ test('only one Praefect reconciles at a time', { skip }, async () => {
   const { database } = postgres;
   for (let id = 1; id <= 50; id++) await record(postgres, { id, generation: 1, replicas: { 'gitaly-1': 1 } });
   const { logger, nodes } = setting;
-  const parts = { database, nodes, isHealthy: () => true, logger, took: () => {} };
+  const options = { database, nodes, isHealthy: () => true, logger, took: () => {} };
 
-  await Promise.all(Array.from({ length: 5 }, () => reconcile(parts)));
+  await Promise.all(Array.from({ length: 5 }, () => reconcile(options)));
 
   const [row] = await database.rows(sql<{ jobs: number; distinct: number }>`
     SELECT count(*) AS jobs, count(DISTINCT lock_id) AS distinct FROM replication_queue`);
@@ -177,7 +177,7 @@ test('replicas that are not on their nodes are found, and their records deleted'
   await database.run(sql`INSERT INTO storage_repositories
     SELECT virtual_storage, relative_path, 'gitaly-4', 0, repository_id FROM repositories`);
   const counted: string[] = [];
-  const parts = (deletesRecords: boolean): VerifierParts => ({
+  const options = (deletesRecords: boolean): VerifierOptions => ({
     database,
     nodes: setting.nodes,
     isHealthy: () => true,
@@ -194,13 +194,13 @@ test('replicas that are not on their nodes are found, and their records deleted'
     database.rows(sql`SELECT storage, verified_at IS NOT NULL AS verified FROM storage_repositories
       WHERE storage <> 'gitaly-4' ORDER BY storage`);
 
-  assert.equal(await verifyReplicas(parts(false), NEVER), 3);
+  assert.equal(await verifyReplicas(options(false), NEVER), 3);
   assert.deepEqual(counted.splice(0).sort(), ['gitaly-1 valid', 'gitaly-2 valid', 'gitaly-3 invalid']);
   assert.equal((await verified()).length, 3);
-  assert.equal(await verifyReplicas(parts(true), NEVER), 0, 'all were verified a moment ago');
+  assert.equal(await verifyReplicas(options(true), NEVER), 0, 'all were verified a moment ago');
   await database.run(sql`UPDATE storage_repositories SET verified_at = now() - interval '2 minutes'
     WHERE storage IN ('gitaly-1', 'gitaly-3')`);
-  assert.equal(await verifyReplicas(parts(true), NEVER), 2);
+  assert.equal(await verifyReplicas(options(true), NEVER), 2);
   assert.deepEqual(await verified(), [
     { storage: 'gitaly-1', verified: true },
     { storage: 'gitaly-2', verified: true },
@@ -211,9 +211,9 @@ test('replicas that are not on their nodes are found, and their records deleted'
   await database.run(sql`UPDATE storage_repositories SET verified_at = NULL,
     verification_leased_until = now() - interval '1 minute' WHERE storage = 'gitaly-1'`);
   counted.length = 0;
-  await releaseLeases(parts(true));
+  await releaseLeases(options(true));
   assert.deepEqual(counted, ['released 1']);
-  assert.equal(await verifyReplicas(parts(true), NEVER), 1);
+  assert.equal(await verifyReplicas(options(true), NEVER), 1);
 });
 
 // The node stayed healthy, and its replicas were verified again and again, before those of others.
@@ -291,7 +291,7 @@ test('repositories that the database does not have are logged', { skip }, async 
   const inTokyo = resources.use(
     await Database.open({ host, user, database: dbname, ssl: false, mayFallBack: false }),
   );
-  const parts = {
+  const options = {
     database: inTokyo,
     nodes: new Map([['default', [node]]]),
     runIntervalMs: 60_000,
@@ -299,8 +299,8 @@ test('repositories that the database does not have are logged', { skip }, async 
     logger: setting.logger,
   };
 
-  await searchOneStorage(parts, NEVER);
-  await searchOneStorage(parts, NEVER);
+  await searchOneStorage(options, NEVER);
+  await searchOneStorage(options, NEVER);
 
   const found = setting.log.filter(({ msg }) => msg === 'repository is not managed by praefect');
   assert.deepEqual(

@@ -17,7 +17,7 @@ export interface VerifierMetrics {
   released(leases: number): void;
 }
 
-export interface VerifierParts {
+export interface VerifierOptions {
   readonly database: Database;
   readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
   readonly isHealthy: (node: GitalyNode) => boolean;
@@ -48,18 +48,18 @@ interface Verified {
  *
  * @returns the number of checked replicas.
  */
-export async function verifyReplicas(parts: VerifierParts, signal: AbortSignal): Promise<number> {
-  const { logger, metrics } = parts;
+export async function verifyReplicas(options: VerifierOptions, signal: AbortSignal): Promise<number> {
+  const { logger, metrics } = options;
   try {
-    const replicas = await lease(parts);
+    const replicas = await lease(options);
     using limited = limitedSignal(LEASE_MS, signal);
     const verified = await Promise.all(
       replicas.map(async (replica): Promise<Verified> => {
         metrics.dequeued(replica.virtual_storage, replica.storage);
-        return { replica, result: await verify(parts, replica, limited.signal) };
+        return { replica, result: await verify(options, replica, limited.signal) };
       }),
     );
-    if (verified.length > 0) await record(parts, verified);
+    if (verified.length > 0) await record(options, verified);
     for (const { replica, result } of verified)
       metrics.completed(replica.virtual_storage, replica.storage, result);
     return verified.length;
@@ -70,7 +70,7 @@ export async function verifyReplicas(parts: VerifierParts, signal: AbortSignal):
 }
 
 /** Frees the replicas of Praefects that are gone. Never rejects. */
-export async function releaseLeases({ database, logger, metrics }: VerifierParts): Promise<void> {
+export async function releaseLeases({ database, logger, metrics }: VerifierOptions): Promise<void> {
   try {
     for (;;) {
       const released = await database.rows(sql<{
@@ -98,7 +98,12 @@ export async function releaseLeases({ database, logger, metrics }: VerifierParts
 }
 
 /** Takes the replicas that have waited longest. */
-async function lease({ database, intervalMs, isHealthy, nodes }: VerifierParts): Promise<readonly Replica[]> {
+async function lease({
+  database,
+  intervalMs,
+  isHealthy,
+  nodes,
+}: VerifierOptions): Promise<readonly Replica[]> {
   const healthy = [...nodes.values()].flat().filter(isHealthy);
   if (healthy.length === 0) return [];
   return await database.rows(sql<Replica>`
@@ -126,7 +131,7 @@ async function lease({ database, intervalMs, isHealthy, nodes }: VerifierParts):
 }
 
 async function verify(
-  { logger, nodes }: VerifierParts,
+  { logger, nodes }: VerifierOptions,
   replica: Replica,
   signal: AbortSignal,
 ): Promise<VerificationResult> {
@@ -144,7 +149,7 @@ async function verify(
 }
 
 async function record(
-  { database, deletesRecords, logger }: VerifierParts,
+  { database, deletesRecords, logger }: VerifierOptions,
   verified: readonly Verified[],
 ): Promise<void> {
   const missing = verified.filter(({ result }) => result === 'invalid').map(({ replica }) => replica);

@@ -12,7 +12,7 @@ const COPIES_BEFORE_PAUSE = 2;
 /** A copy that took longer does not fit into a pause with certainty. */
 const MAX_PAUSED_COPY_MS = PAUSE_LIMIT_MS / 2;
 
-export interface CatchUpParts {
+export interface CatchUpOptions {
   readonly store: ReplicaStore;
   readonly pauses: WritePauses;
   readonly source: GitalyNode;
@@ -30,34 +30,34 @@ type CopyEnd = 'done' | 'behind';
  * Copies the source of a job to its target until the target has what the source has. Each copy is
  * smaller than the one before. When writes outrun two of them, the writes are paused for the next.
  */
-export async function catchUp(parts: CatchUpParts, job: ReplicationJob): Promise<void> {
-  for (let count = 1; count <= MAX_COPIES && !parts.isStopped(); count++) {
+export async function catchUp(options: CatchUpOptions, job: ReplicationJob): Promise<void> {
+  for (let count = 1; count <= MAX_COPIES && !options.isStopped(); count++) {
     const startedAtMs = performance.now();
-    if ((await copy(parts, job)) === 'done') return;
+    if ((await copy(options, job)) === 'done') return;
     const tookMs = performance.now() - startedAtMs;
     if (count < COPIES_BEFORE_PAUSE || tookMs > MAX_PAUSED_COPY_MS) continue;
-    await copyInPause(parts, job);
+    await copyInPause(options, job);
     return;
   }
 }
 
 /** Copies once more, and again for the writes that were already running. */
-async function copyInPause(parts: CatchUpParts, job: ReplicationJob): Promise<void> {
+async function copyInPause(options: CatchUpOptions, job: ReplicationJob): Promise<void> {
   const startedAtMs = performance.now();
-  await using pause = await parts.pauses.pause(job);
+  await using pause = await options.pauses.pause(job);
   let end: CopyEnd = 'behind';
   try {
-    while (end === 'behind' && !pause.signal.aborted) end = await copy(parts, job, pause.signal);
+    while (end === 'behind' && !pause.signal.aborted) end = await copy(options, job, pause.signal);
   } catch (error) {
     // Too late: the write that came between has queued another job.
     if (!pause.signal.aborted) throw error;
   }
   const pauseMs = Math.round(performance.now() - startedAtMs);
-  parts.logger.info({ pause_ms: pauseMs, is_current: end === 'done' }, 'writes were paused for a copy');
+  options.logger.info({ pause_ms: pauseMs, is_current: end === 'done' }, 'writes were paused for a copy');
 }
 
 async function copy(
-  { logger, source, store, target }: CatchUpParts,
+  { logger, source, store, target }: CatchUpOptions,
   job: ReplicationJob,
   signal?: AbortSignal,
 ): Promise<CopyEnd> {

@@ -22,7 +22,7 @@ export interface ReplicationObserver {
   started(job: DequeuedJob): (end: JobEnd) => void;
 }
 
-export interface ReplicatorParts {
+export interface ReplicatorOptions {
   readonly queue: ReplicationQueue;
   readonly store: ReplicaStore;
   readonly pauses: WritePauses;
@@ -38,16 +38,16 @@ export interface ReplicatorParts {
 
 /** Brings replicas up to date: works on the jobs of the queue, one after the other for a target. */
 export class Replicator implements AsyncDisposable {
-  readonly #parts: ReplicatorParts;
+  readonly #options: ReplicatorOptions;
   readonly #rings: ReadonlyMap<string, TargetRing<GitalyNode>>;
   readonly #running: Promise<unknown>;
   #isStopped = false;
 
-  constructor(parts: ReplicatorParts) {
-    this.#parts = parts;
-    this.#rings = new Map([...parts.nodes].map(([name, nodes]) => [name, new TargetRing(nodes)]));
+  constructor(options: ReplicatorOptions) {
+    this.#options = options;
+    this.#rings = new Map([...options.nodes].map(([name, nodes]) => [name, new TargetRing(nodes)]));
     const workers = [...this.#rings].flatMap(([name, ring]) => {
-      const count = Math.min(parts.workers, parts.nodes.get(name)?.length ?? 1);
+      const count = Math.min(options.workers, options.nodes.get(name)?.length ?? 1);
       return Array.from({ length: count }, () => ring.run((target) => this.#work(target)));
     });
     this.#running = Promise.all(workers);
@@ -67,7 +67,7 @@ export class Replicator implements AsyncDisposable {
 
   /** Works on one batch. Returns whether a job has ended: those that failed wait. */
   async #work(target: GitalyNode): Promise<boolean> {
-    const { batchSize, isHealthy, logger, queue } = this.#parts;
+    const { batchSize, isHealthy, logger, queue } = this.#options;
     if (!isHealthy(target)) return false;
     const { virtualStorage } = target.config;
     try {
@@ -94,7 +94,7 @@ export class Replicator implements AsyncDisposable {
     const limit = performance.now() + ACKNOWLEDGE_LIMIT_MS;
     for (;;) {
       try {
-        await this.#parts.queue.acknowledge(id, end);
+        await this.#options.queue.acknowledge(id, end);
         return;
       } catch (error) {
         if (this.#isStopped || performance.now() > limit) throw error;
@@ -104,7 +104,7 @@ export class Replicator implements AsyncDisposable {
   }
 
   async #run(job: DequeuedJob, target: GitalyNode): Promise<JobEnd> {
-    const { logger } = this.#parts;
+    const { logger } = this.#options;
     const fields = {
       virtual_storage: job.virtualStorage,
       relative_path: job.relativePath,
@@ -112,7 +112,7 @@ export class Replicator implements AsyncDisposable {
       replication_job_target: job.target,
       correlation_id: job.correlationId,
     };
-    const ended = this.#parts.observer.started(job);
+    const ended = this.#options.observer.started(job);
     logger.info({ ...fields, event: job }, 'replication job processing started');
     try {
       await this.#perform(job, target, fields);
@@ -143,7 +143,7 @@ export class Replicator implements AsyncDisposable {
   }
 
   async #copy(job: DequeuedJob, target: GitalyNode, fields: Record<string, string>): Promise<void> {
-    const { logger, nodes, pauses, store } = this.#parts;
+    const { logger, nodes, pauses, store } = this.#options;
     const source = nodes.get(job.virtualStorage)?.find(({ storage }) => storage === job.source);
     if (source === undefined) throw new Error(`no node for source storage ${JSON.stringify(job.source)}`);
     const isStopped = (): boolean => this.#isStopped;
@@ -151,7 +151,7 @@ export class Replicator implements AsyncDisposable {
   }
 
   async #remove(job: DequeuedJob, target: GitalyNode, fields: Record<string, string>): Promise<void> {
-    const { logger, store } = this.#parts;
+    const { logger, store } = this.#options;
     const { correlationId, replicaPath } = job;
     // Jobs of the reconciler have no path. The replicas of a removed repository were removed, too.
     const path = replicaPath || (await store.planCopy(job))?.replicaPath;

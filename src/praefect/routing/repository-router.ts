@@ -9,7 +9,7 @@ import type { RepositoryMetadata } from '../store/repository-metadata.ts';
 import { deriveReplicaPath } from './replica-path.ts';
 import type { AccessorRoute, MaintenanceRoute, MutatorRoute, Router } from './routes.ts';
 
-export interface RepositoryRouterParts {
+export interface RepositoryRouterOptions {
   /** Nodes by virtual storage, in the order of the configuration. */
   readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
   /** Nodes that receive a new repository, by virtual storage; 0 for all. */
@@ -27,14 +27,14 @@ export interface RepositoryRouterParts {
  * assigned to it and a path on their disks.
  */
 export class RepositoryRouter implements Router {
-  readonly #parts: RepositoryRouterParts;
+  readonly #options: RepositoryRouterOptions;
 
-  constructor(parts: RepositoryRouterParts) {
-    this.#parts = parts;
+  constructor(options: RepositoryRouterOptions) {
+    this.#options = options;
   }
 
   knows(virtualStorage: string): boolean {
-    return this.#parts.nodes.has(virtualStorage);
+    return this.#options.nodes.has(virtualStorage);
   }
 
   async accessor(repository: RepositoryKey, { onPrimary }: { onPrimary: boolean }): Promise<AccessorRoute> {
@@ -45,7 +45,7 @@ export class RepositoryRouter implements Router {
       if (node === undefined) throw new Error('primary gitaly is not healthy');
       return { node, replicaPath };
     }
-    const replicas = await this.#parts.cache.get(repository).catch(wrapped('consistent storages'));
+    const replicas = await this.#options.cache.get(repository).catch(wrapped('consistent storages'));
     if (replicas === undefined) throw repositoryNotFound(repository);
     const node = anyOf(healthy.filter(({ storage }) => replicas.storages.has(storage)));
     if (node === undefined) throw new Error('no suitable node to serve the request');
@@ -89,7 +89,7 @@ export class RepositoryRouter implements Router {
   }
 
   async creation(repository: RepositoryKey, additionalPath: string | undefined): Promise<MutatorRoute> {
-    const { lookups, metadataOf, replicationFactors } = this.#parts;
+    const { lookups, metadataOf, replicationFactors } = this.#options;
     const { relativePath, virtualStorage } = repository;
     let chosen: ChosenNodes;
     let additional: RepositoryMetadata | undefined;
@@ -115,11 +115,11 @@ export class RepositoryRouter implements Router {
   }
 
   async exists(repository: RepositoryKey): Promise<boolean> {
-    return await this.#parts.lookups.exists(repository);
+    return await this.#options.lookups.exists(repository);
   }
 
   async additionalPath(repository: RepositoryKey): Promise<string> {
-    const path = await this.#parts.lookups.replicaPath(repository);
+    const path = await this.#options.lookups.replicaPath(repository);
     if (path === undefined) throw additionalNotFound(repository);
     return path;
   }
@@ -130,7 +130,7 @@ export class RepositoryRouter implements Router {
 
   async maintenance(repository: RepositoryKey): Promise<MaintenanceRoute> {
     const healthy = this.#healthy(repository.virtualStorage);
-    const metadata = await this.#parts.metadataOf(repository).catch(wrapped('getting repository metadata'));
+    const metadata = await this.#options.metadataOf(repository).catch(wrapped('getting repository metadata'));
     if (metadata === undefined) throw repositoryNotFound(repository);
     const storages = new Set(
       metadata.replicas
@@ -143,19 +143,19 @@ export class RepositoryRouter implements Router {
   }
 
   #configured(virtualStorage: string): readonly GitalyNode[] {
-    const nodes = this.#parts.nodes.get(virtualStorage);
+    const nodes = this.#options.nodes.get(virtualStorage);
     if (nodes === undefined) throw new GitalyError('INVALID_ARGUMENT', 'virtual storage does not exist');
     return nodes;
   }
 
   #healthy(virtualStorage: string): readonly GitalyNode[] {
-    const healthy = this.#configured(virtualStorage).filter(this.#parts.isHealthy);
+    const healthy = this.#configured(virtualStorage).filter(this.#options.isHealthy);
     if (healthy.length === 0) throw new Error('no healthy nodes');
     return healthy;
   }
 
   async #facts(repository: RepositoryKey): Promise<WriteFacts> {
-    const facts = await this.#parts.lookups.writeFacts(repository).catch(wrapped('get repository id'));
+    const facts = await this.#options.lookups.writeFacts(repository).catch(wrapped('get repository id'));
     if (facts === undefined) throw repositoryNotFound(repository);
     return facts;
   }
@@ -163,7 +163,7 @@ export class RepositoryRouter implements Router {
   /** Returns the facts with a primary, which may have been elected now. */
   async #withPrimary(repository: RepositoryKey, before: WriteFacts): Promise<WriteFacts> {
     if (before.isPrimaryValid) return before;
-    const primary = await this.#parts.electPrimary(before.repositoryId).catch(wrapped('get primary'));
+    const primary = await this.#options.electPrimary(before.repositoryId).catch(wrapped('get primary'));
     if (primary === undefined) throw new Error('get primary: no primary');
     return { ...(await this.#facts(repository)), primary };
   }

@@ -10,7 +10,7 @@ import type { Availability } from '../store/availability.ts';
 import type { ReplicaMarks } from '../store/replica-marks.ts';
 import type { MetadataReader, RepositoryMetadata } from '../store/repository-metadata.ts';
 
-export interface InfoServiceParts {
+export interface InfoServiceOptions {
   readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
   readonly metadata: MetadataReader;
   readonly availability: Availability;
@@ -22,12 +22,12 @@ export interface InfoServiceParts {
 }
 
 /** Questions and orders of operators about the cluster. */
-export function infoService(parts: InfoServiceParts): ServedService {
-  const { assignments, marks, metadata, nodes } = parts;
+export function infoService(options: InfoServiceOptions): ServedService {
+  const { assignments, marks, metadata, nodes } = options;
 
   async function* lost(virtualStorage: string, includePartial: boolean) {
     if (!nodes.has(virtualStorage)) throw new Error(`unknown virtual storage: ${quote(virtualStorage)}`);
-    for await (const partial of parts.availability.partiallyAvailable(virtualStorage)) {
+    for await (const partial of options.availability.partiallyAvailable(virtualStorage)) {
       const losses = partial.map(lossOf).filter(({ unavailable }) => includePartial || unavailable);
       if (losses.length > 0) yield losses;
     }
@@ -36,7 +36,7 @@ export function infoService(parts: InfoServiceParts): ServedService {
   return serve(PraefectInfoService, {
     async repositoryReplicas({ repository }, { signal }) {
       const { relativePath = '', storageName = '' } = repository ?? {};
-      return await replicasOf(parts, { virtualStorage: storageName, relativePath }, signal);
+      return await replicasOf(options, { virtualStorage: storageName, relativePath }, signal);
     },
     async datalossCheck({ includePartiallyReplicated, virtualStorage }) {
       const pages = await Array.fromAsync(lost(virtualStorage, includePartiallyReplicated));
@@ -46,7 +46,7 @@ export function infoService(parts: InfoServiceParts): ServedService {
       for await (const repositories of lost(virtualStorage, includePartiallyReplicated))
         yield { repositories };
     },
-    setAuthoritativeStorage: async (request) => await setAuthoritativeStorage(parts, request),
+    setAuthoritativeStorage: async (request) => await setAuthoritativeStorage(options, request),
     async markUnverified({ selector }) {
       if (selector.case === undefined) throw new Error('unknown selector: <nil>');
       const replicas =
@@ -77,7 +77,7 @@ export function infoService(parts: InfoServiceParts): ServedService {
 }
 
 async function setAuthoritativeStorage(
-  { marks, nodes, onChanged }: InfoServiceParts,
+  { marks, nodes, onChanged }: InfoServiceOptions,
   { authoritativeStorage, relativePath, virtualStorage }: SetAuthoritativeStorageRequest,
 ): Promise<Record<string, never>> {
   const ofStorage = nodes.get(virtualStorage);
@@ -98,7 +98,7 @@ async function setAuthoritativeStorage(
 }
 
 async function replicasOf(
-  { metadata, nodes, primaryOf }: InfoServiceParts,
+  { metadata, nodes, primaryOf }: InfoServiceOptions,
   repository: RepositoryKey,
   signal: AbortSignal,
 ) {

@@ -19,7 +19,7 @@ import { answer, answerStream, type LocalHandlers } from './local-handler.ts';
 /** Limit for the removal of a repository on all nodes. */
 const REMOVAL_LIMIT_MS = 10_000;
 
-export interface RepositoryHandlersParts {
+export interface RepositoryHandlersOptions {
   readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
   readonly router: Router;
   readonly lookups: RepositoryLookups;
@@ -32,7 +32,7 @@ export interface RepositoryHandlersParts {
 type RepositoryHandler = readonly [path: string, handler: RawHandler];
 
 /** Methods on repositories that the database answers, or that change the database first. */
-export function repositoryHandlers(parts: RepositoryHandlersParts): LocalHandlers {
+export function repositoryHandlers(parts: RepositoryHandlersOptions): LocalHandlers {
   const { lookups, nodes, removals } = parts;
   return new Map([
     answer(RepositoryService.method.removeRepository, async ({ repository }, context) => {
@@ -80,7 +80,7 @@ export function repositoryHandlers(parts: RepositoryHandlersParts): LocalHandler
 }
 
 /** Has a node back up the repository. */
-function backupHandler({ router }: RepositoryHandlersParts): RepositoryHandler {
+function backupHandler({ router }: RepositoryHandlersOptions): RepositoryHandler {
   return answer(RepositoryService.method.backupRepository, async (request, { correlationId, signal }) => {
     if (request.repository === undefined) throw invalid('repository not set');
     const key = keyOf(request.repository);
@@ -96,7 +96,7 @@ function backupHandler({ router }: RepositoryHandlersParts): RepositoryHandler {
 }
 
 /** Reads the pool of a repository from a node, and returns it with the clients' names. */
-function getObjectPoolHandler({ lookups, router }: RepositoryHandlersParts): RepositoryHandler {
+function getObjectPoolHandler({ lookups, router }: RepositoryHandlersOptions): RepositoryHandler {
   return answer(ObjectPoolService.method.getObjectPool, async ({ repository }, { correlationId, signal }) => {
     if (repository === undefined || repository.storageName === '' || repository.relativePath === '')
       throw invalid('repository not set');
@@ -123,7 +123,7 @@ function getObjectPoolHandler({ lookups, router }: RepositoryHandlersParts): Rep
 export function renameHandler({
   onChanged,
   removals,
-}: Pick<RepositoryHandlersParts, 'onChanged' | 'removals'>): RepositoryHandler {
+}: Pick<RepositoryHandlersOptions, 'onChanged' | 'removals'>): RepositoryHandler {
   return answer(RepositoryService.method.renameRepository, async ({ relativePath, repository }) => {
     const from = checked(repository);
     if (relativePath === '') throw invalid('destination relative path is empty');
@@ -141,7 +141,7 @@ type CallNode = (
 
 /** Removes a repository from the database, then on its nodes. Returns false if it is unknown. */
 async function remove(
-  { logger, nodes, onChanged, removals }: RepositoryHandlersParts,
+  { logger, nodes, onChanged, removals }: RepositoryHandlersOptions,
   repository: Repository,
   { correlationId, signal }: HandlerContext,
   call: CallNode,

@@ -19,7 +19,7 @@ const READINESS_LIMIT_MS = 30_000;
 /** Namespace of the ids of virtual storages (UUID version 5). */
 const FILESYSTEM_NAMESPACE = '1ef1a8c6cf524d0a92a6ca643e8bc7c5';
 
-export interface ServerServiceParts {
+export interface ServerServiceOptions {
   /** Nodes by virtual storage. */
   readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
   readonly isHealthy: (node: GitalyNode) => boolean;
@@ -29,11 +29,11 @@ export interface ServerServiceParts {
 }
 
 /** Facts about a cluster: its virtual storages look like the storages of one Gitaly. */
-export function serverService(parts: ServerServiceParts): ServedService {
-  const { failedChecks, nodes } = parts;
+export function serverService(options: ServerServiceOptions): ServedService {
+  const { failedChecks, nodes } = options;
   return serve(ServerService, {
     async serverInfo(_, { signal }) {
-      const answers = await Promise.all([...nodes.keys()].map((name) => askOne(name, parts, signal)));
+      const answers = await Promise.all([...nodes.keys()].map((name) => askOne(name, options, signal)));
       const [first] = answers.filter((answer) => answer !== undefined);
       return {
         serverVersion: first?.info.serverVersion ?? '',
@@ -86,7 +86,7 @@ function readiness(
 /** Calls a healthy node, if there is one. */
 async function askOne(
   virtualStorage: string,
-  { isHealthy, logger, nodes }: ServerServiceParts,
+  { isHealthy, logger, nodes }: ServerServiceOptions,
   signal: AbortSignal,
 ): Promise<{ info: ServerInfoResponse; status: ServerInfoResponse['storageStatuses'] } | undefined> {
   const ofStorage = nodes.get(virtualStorage) ?? [];

@@ -2,7 +2,7 @@ import { messageOf } from '#base/gitaly-error';
 import { describeJsonError } from '#base/go/encoding/json-error';
 import { quote } from '#base/go/quote';
 import { RepositoryLookups } from '../store/repository-lookups.ts';
-import { isOnNode, type TrackParts, type TrackRequest, trackRepository } from './track-repository.ts';
+import { isOnNode, type TrackOptions, type TrackRequest, trackRepository } from './track-repository.ts';
 
 /** Names of a line's keys and of the command's options. */
 const KEYS = [
@@ -26,7 +26,7 @@ interface Invalid {
  * @throws {Error} `invalid entries found, aborting`, and that of the first repository that fails.
  */
 export async function trackRepositories(
-  parts: TrackParts,
+  parts: TrackOptions,
   { path, lines }: { path: string; lines: readonly string[] },
 ): Promise<void> {
   const { print } = parts;
@@ -71,7 +71,7 @@ export async function trackRepositories(
 
 /** @param isFirst records a path, and reports whether it is the first line with it. */
 async function read(
-  parts: TrackParts,
+  parts: TrackOptions,
   text: string,
   isFirst: (relativePath: string) => boolean,
 ): Promise<{ request: TrackRequest; problems: readonly string[] }> {

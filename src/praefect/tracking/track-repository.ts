@@ -24,7 +24,7 @@ export interface TrackRequest {
   readonly authoritativeStorage: string;
 }
 
-export interface TrackParts {
+export interface TrackOptions {
   readonly config: PraefectConfig;
   readonly database: Database;
   readonly queue: ReplicationQueue;
@@ -40,9 +40,9 @@ export interface TrackParts {
  *
  * @throws {Error} `attempting to track repository in praefect database: …`
  */
-export async function trackRepository(parts: TrackParts, request: TrackRequest): Promise<void> {
+export async function trackRepository(options: TrackOptions, request: TrackRequest): Promise<void> {
   try {
-    await track(parts, request);
+    await track(options, request);
   } catch (error) {
     throw new Error(`${PREFIX}: ${messageOf(error)}`, { cause: error });
   }
@@ -55,7 +55,7 @@ export async function trackRepository(parts: TrackParts, request: TrackRequest):
  * @throws {Error} `virtual storage "x" not found`, `node "x" not found`
  */
 export async function isOnNode(
-  { nodes, print }: Pick<TrackParts, 'nodes' | 'print'>,
+  { nodes, print }: Pick<TrackOptions, 'nodes' | 'print'>,
   { authoritativeStorage, replicaPath, virtualStorage }: TrackRequest,
 ): Promise<boolean> {
   const ofStorage = nodes.get(virtualStorage);
@@ -75,15 +75,15 @@ export async function isOnNode(
   }
 }
 
-async function track(parts: TrackParts, request: TrackRequest): Promise<void> {
-  const { config, nodes, print, queue, replicatesNow } = parts;
+async function track(options: TrackOptions, request: TrackRequest): Promise<void> {
+  const { config, nodes, print, queue, replicatesNow } = options;
   const { authoritativeStorage: primary, relativePath, replicaPath, virtualStorage } = request;
-  if (!(await isOnNode(parts, request))) throw new Error('authoritative repository does not exist');
+  if (!(await isOnNode(options, request))) throw new Error('authoritative repository does not exist');
   const factor =
     config.virtualStorage.find(({ name }) => name === virtualStorage)?.defaultReplicationFactor ?? 0;
   const others = (nodes.get(virtualStorage) ?? []).filter(({ storage }) => storage !== primary);
   const secondaries = factor > 0 ? shuffled(others).slice(0, factor - 1) : others;
-  const repositoryId = await record(parts, request, {
+  const repositoryId = await record(options, request, {
     outdated: secondaries.map(({ storage }) => storage),
     isAssigned: factor > 0,
   });
@@ -101,7 +101,7 @@ async function track(parts: TrackParts, request: TrackRequest): Promise<void> {
       correlationId: randomUUID(),
     } as const;
     if (replicatesNow && source !== undefined) {
-      const store = new PostgresStore(parts.database);
+      const store = new PostgresStore(options.database);
       const plan = await store.planCopy(job);
       if (plan !== undefined && plan.source > plan.target) {
         const outcome = await copyRepository(job, { source, target, replicaPath: plan.replicaPath }).catch(
@@ -128,7 +128,7 @@ async function track(parts: TrackParts, request: TrackRequest): Promise<void> {
 }
 
 async function record(
-  { database, print }: TrackParts,
+  { database, print }: TrackOptions,
   { authoritativeStorage, relativePath, replicaPath, virtualStorage }: TrackRequest,
   { isAssigned, outdated }: { isAssigned: boolean; outdated: readonly string[] },
 ): Promise<number> {

@@ -33,7 +33,7 @@ export interface BlockStatus {
   readonly stack: readonly string[];
 }
 
-export interface BlockedCallsParts {
+export interface BlockedCallsOptions {
   readonly logger: Logger;
   readonly metrics: LoopMetrics;
   /** Returns the call in whose asynchronous context it is called. */
@@ -50,7 +50,7 @@ interface Suspects {
 
 /** Logs, counts and remembers when the event loop was blocked, and by which call. */
 export class BlockedCalls implements Disposable {
-  readonly #parts: BlockedCallsParts;
+  readonly #options: BlockedCallsOptions;
   readonly #watching: Disposable;
   readonly #lines = new TokenBuckets(LINES);
   readonly #blocks: BlockStatus[] = [];
@@ -58,10 +58,10 @@ export class BlockedCalls implements Disposable {
   /** True from the report of a block that goes on until its end. */
   #isReported = false;
 
-  constructor(parts: BlockedCallsParts) {
-    this.#parts = parts;
+  constructor(options: BlockedCallsOptions) {
+    this.#options = options;
     this.#watching = watchLoop<Suspects>({
-      capture: () => this.#suspects(parts.current()),
+      capture: () => this.#suspects(options.current()),
       onBlocked: (block) => this.#onBlocked(block),
     });
   }
@@ -78,7 +78,7 @@ export class BlockedCalls implements Disposable {
   #suspects(call: ServerCall | undefined): Suspects {
     if (call !== undefined) return { call, candidates: [] };
     const candidates: CallNames[] = [];
-    for (const each of this.#parts.running()) {
+    for (const each of this.#options.running()) {
       if (candidates.length === MAX_CANDIDATES) break;
       candidates.push(namesOf(each));
     }
@@ -90,7 +90,7 @@ export class BlockedCalls implements Disposable {
     if (!this.#isReported) this.#log(block, suspects);
     this.#isReported = !block.isOver;
     if (!block.isOver) return;
-    this.#parts.metrics.blocked(suspects.call?.method ?? { service: '', name: '' }, block.blockedMs / 1000);
+    this.#options.metrics.blocked(suspects.call?.method ?? { service: '', name: '' }, block.blockedMs / 1000);
     this.#blocks.push({
       time: new Date(block.startedAtMs).toISOString(),
       blocked_ms: Math.round(block.blockedMs),
@@ -123,9 +123,9 @@ export class BlockedCalls implements Disposable {
       ...(this.#unlogged > 0 && { lines_left_out: this.#unlogged }),
     };
     this.#unlogged = 0;
-    if (isOver) this.#parts.logger.warn(fields, 'event loop was blocked');
+    if (isOver) this.#options.logger.warn(fields, 'event loop was blocked');
     // The loop that writes other lines does not run.
-    else this.#parts.logger.logNow('warn', fields, 'event loop is blocked');
+    else this.#options.logger.logNow('warn', fields, 'event loop is blocked');
   }
 }
 

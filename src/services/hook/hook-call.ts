@@ -18,7 +18,7 @@ export interface HookResponse {
   exitStatus?: { value: number };
 }
 
-/** The parts of a request that all hooks have. */
+/** The fields of a request that all hooks have. */
 export interface HookRequest {
   readonly environmentVariables: readonly string[];
   readonly gitPushOptions?: readonly string[];
@@ -33,7 +33,7 @@ export function payloadOf({ environmentVariables }: HookRequest): HooksPayload {
   }
 }
 
-export interface HookCallParts {
+export interface HookCallFields {
   readonly repository: Repository;
   readonly request: HookRequest;
   readonly respond: Respond<HookResponse>;
@@ -45,7 +45,7 @@ export interface HookCallParts {
  * payload cannot be read.
  */
 export function hookCallOf(
-  { repository, request, respond, signal }: HookCallParts,
+  { repository, request, respond, signal }: HookCallFields,
   context: HandlerContext,
 ): HookCall {
   return {

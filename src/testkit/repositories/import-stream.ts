@@ -18,8 +18,8 @@ export interface Person {
   readonly timezone?: string;
 }
 
-/** The parts of a commit for `git fast-import`. */
-export interface CommitParts {
+/** The fields of a commit for `git fast-import`. */
+export interface CommitFields {
   readonly reference: Bytes;
   readonly author: Required<Person>;
   readonly committer: Required<Person>;
@@ -29,8 +29,8 @@ export interface CommitParts {
   readonly files: Iterable<readonly [path: Bytes, change: FileChange]>;
 }
 
-/** The parts of an annotated tag for `git fast-import`. */
-export interface TagParts {
+/** The fields of an annotated tag for `git fast-import`. */
+export interface TagFields {
   readonly name: Bytes;
   readonly target: string;
   readonly tagger: Required<Person>;
@@ -38,7 +38,14 @@ export interface TagParts {
 }
 
 /** Returns the stream that creates a commit, moves its reference and prints its id. */
-export function commitStream({ author, committer, files, message, parents, reference }: CommitParts): Buffer {
+export function commitStream({
+  author,
+  committer,
+  files,
+  message,
+  parents,
+  reference,
+}: CommitFields): Buffer {
   const parts: Bytes[] = ['commit ', reference, '\nmark :1\n'];
   parts.push('author ', ...personParts(author), 'committer ', ...personParts(committer), ...data(message));
   for (const [index, parent] of parents.entries())
@@ -48,7 +55,7 @@ export function commitStream({ author, committer, files, message, parents, refer
 }
 
 /** Returns the stream that creates an annotated tag with its reference, and prints its id. */
-export function tagStream({ message, name, tagger, target }: TagParts): Buffer {
+export function tagStream({ message, name, tagger, target }: TagFields): Buffer {
   const person = personParts(tagger);
   return join([
     'tag ',

@@ -2,10 +2,14 @@ import type { GitExitError } from '#git/command/exit-error';
 import { flag, gitCommand } from '#git/command/git-command';
 import type { Repository } from '#storage/repository';
 import { INTERNAL_URL, internalFetch } from './internal-fetch.ts';
-import type { RemoteParts } from './remote-parts.ts';
+import type { RemoteServerOptions } from './remote-server-options.ts';
 
 /** Fetches one commit from the remote (see RemoteRepository.fetchInto). */
-export async function fetchCommit(repository: Repository, oid: string, remote: RemoteParts): Promise<void> {
+export async function fetchCommit(
+  repository: Repository,
+  oid: string,
+  remote: RemoteServerOptions,
+): Promise<void> {
   const options = ['--no-write-fetch-head', '--quiet', '--no-tags', '--atomic'].map(flag);
   const command = gitCommand('fetch', { options, args: [INTERNAL_URL, oid] });
   const config = [{ key: 'advice.fetchShowForcedUpdates', value: 'false' }];

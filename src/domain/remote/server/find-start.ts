@@ -11,7 +11,7 @@ export interface Start {
   readonly repository: Repository;
 }
 
-export interface StartParts {
+export interface FindStartOptions {
   readonly repository: Repository;
   /** Receives the objects that are fetched from another repository. */
   readonly quarantine: Quarantine;
@@ -28,7 +28,7 @@ export interface StartParts {
  *   `remote repository: …`, `fetch start: …`.
  */
 export async function findStart(
-  { repository, quarantine, revision, openRemote }: StartParts,
+  { repository, quarantine, revision, openRemote }: FindStartOptions,
   options: SignalOption,
 ): Promise<Start> {
   if (openRemote === undefined) {

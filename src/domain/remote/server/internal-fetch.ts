@@ -6,7 +6,7 @@ import type { ConfigPair } from '#git/command/config';
 import type { GitExitError } from '#git/command/exit-error';
 import type { GitCommand } from '#git/command/git-command';
 import type { GitProcess } from '#git/command/process/git-process';
-import { callOptions, type RemoteParts, repositoryMessage } from './remote-parts.ts';
+import { callOptions, type RemoteServerOptions, repositoryMessage } from './remote-server-options.ts';
 
 /** git requires an ssh URL to use GIT_SSH_COMMAND; its host and path are not used. */
 export const INTERNAL_URL = 'ssh://gitaly/internal.git';
@@ -37,7 +37,10 @@ const SHOW_ALL_REFERENCES = 'transfer.hideRefs=!refs';
 const TRANSPORT_PIPES = 2;
 
 /** Runs git against a repository on another server. Afterwards git and its children have ended. */
-export async function internalFetch(fetch: InternalFetch, remote: RemoteParts): Promise<InternalFetchResult> {
+export async function internalFetch(
+  fetch: InternalFetch,
+  remote: RemoteServerOptions,
+): Promise<InternalFetchResult> {
   const { runner, command, config = [], hooks, gitProtocol } = fetch;
   const { signal } = remote;
   const hookPipes = hooks?.extraPipes ?? 0;
@@ -78,7 +81,7 @@ async function transport(
   git: GitProcess,
   hookPipes: number,
   gitProtocol: string,
-  parts: RemoteParts,
+  parts: RemoteServerOptions,
 ): Promise<unknown> {
   const { connection, registry, target } = parts;
   const [answers, questions] = git.extra.slice(hookPipes);

@@ -3,7 +3,7 @@ import type { CallOptions } from '#client/call/call-types';
 import type { Repository } from '#storage/repository';
 import { fetchCommit } from './fetch-commit.ts';
 import { type InternalFetch, type InternalFetchResult, internalFetch } from './internal-fetch.ts';
-import { callOptions, type RemoteParts, repositoryMessage } from './remote-parts.ts';
+import { callOptions, type RemoteServerOptions, repositoryMessage } from './remote-server-options.ts';
 
 /** git writes some hundred bytes. */
 const MAX_CONFIG_BYTES = 1024 * 1024;
@@ -15,9 +15,9 @@ export type OpenRemote = () => Promise<RemoteRepository>;
  * A repository on another server. Its methods throw {CallError} with that server's status.
  */
 export class RemoteRepository {
-  readonly #parts: RemoteParts;
+  readonly #parts: RemoteServerOptions;
 
-  constructor(parts: RemoteParts) {
+  constructor(parts: RemoteServerOptions) {
     this.#parts = parts;
   }
 

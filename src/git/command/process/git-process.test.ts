@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { GitExit } from '../exit-error.ts';
 import type { ChildExit, SpawnedChild } from '../spawner/spawner.ts';
-import { GitProcess, type ProcessParts } from './git-process.ts';
+import { GitProcess, type GitProcessOptions } from './git-process.ts';
 
 /** No process has this id: it is above the limit of Linux. */
 const PID = 1 << 29;
@@ -27,7 +27,7 @@ interface Fake {
 }
 
 /** A child without a program, whose end and group the test decides. */
-function fake(context: TestContext, parts: Partial<ProcessParts> = {}): Fake {
+function fake(context: TestContext, options: Partial<GitProcessOptions> = {}): Fake {
   const { promise, resolve } = Promise.withResolvers<ChildExit>();
   const [stdin, stdout, stderr, socket] = Array.from({ length: 4 }, () => new PassThrough());
   assert.ok(stdin && stdout && stderr && socket);
@@ -51,7 +51,7 @@ function fake(context: TestContext, parts: Partial<ProcessParts> = {}): Fake {
     keepStderr: true,
     killGraceMs: 30,
     onExit: (_process, exit) => exits.push(exit),
-    ...parts,
+    ...options,
   });
   // Without a reader, standard error ends only when it is closed.
   const end = (exit: ChildExit): void => {

@@ -24,7 +24,7 @@ const GROUP_CHECK_MS = 500;
 const GROUP_GONE_MS = 1_000;
 const GROUP_GONE_CHECK_MS = 20;
 
-export interface ProcessParts {
+export interface GitProcessOptions {
   readonly argv: readonly Arg[];
   readonly startedAt: number;
   /** Name of the process in our messages. */
@@ -62,21 +62,21 @@ export class GitProcess implements AsyncDisposable {
   /** The exceeded limit of CPU time. */
   #exceededCpuSeconds: number | undefined;
 
-  constructor(child: SpawnedChild, parts: ProcessParts) {
+  constructor(child: SpawnedChild, options: GitProcessOptions) {
     this.pid = child.pid;
-    this.argv = parts.argv;
-    this.title = parts.title;
+    this.argv = options.argv;
+    this.title = options.title;
     this.extra = child.extra;
     this.#child = child;
-    this.#signal = parts.signal;
-    this.#killGraceMs = parts.killGraceMs ?? KILL_GRACE_MS;
-    this.#head = parts.keepStderr && child.stderr !== undefined ? new StderrHead(child.stderr) : undefined;
+    this.#signal = options.signal;
+    this.#killGraceMs = options.killGraceMs ?? KILL_GRACE_MS;
+    this.#head = options.keepStderr && child.stderr !== undefined ? new StderrHead(child.stderr) : undefined;
     // A write reports a closed reader to the writer; the event must not be unhandled.
     for (const stream of [child.stdin, child.stdout, ...child.extra]) stream?.on('error', () => {});
-    if (!parts.keepStderr) child.stderr?.on('error', () => {});
-    this.exited = this.#watch(parts);
-    if (parts.signal?.aborted === true) this.#onAbort();
-    else parts.signal?.addEventListener('abort', this.#onAbort, { once: true });
+    if (!options.keepStderr) child.stderr?.on('error', () => {});
+    this.exited = this.#watch(options);
+    if (options.signal?.aborted === true) this.#onAbort();
+    else options.signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
 
   /** True if the process was signalled to end, by an abort or by {@link kill}. */
@@ -235,15 +235,15 @@ export class GitProcess implements AsyncDisposable {
     if (this.#head === undefined) this.#child.stderr?.destroy();
   }
 
-  async #watch(parts: ProcessParts): Promise<GitExit> {
+  async #watch(options: GitProcessOptions): Promise<GitExit> {
     const exit = await this.#child.exited;
     this.#reaped = true;
     if (exit.signal !== undefined && !this.#termSent) this.#endOrphans();
     this.#signal?.removeEventListener('abort', this.#onAbort);
-    const realMs = performance.now() - parts.startedAt;
+    const realMs = performance.now() - options.startedAt;
     await this.#head?.complete(STDERR_DRAIN_MS);
     const result: GitExit = { ...exit, realMs, ended: this.#ended };
-    parts.onExit(this, result);
+    options.onExit(this, result);
     return result;
   }
 }

@@ -4,18 +4,23 @@ import os, { getPriority } from 'node:os';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import type { SpawnedChild, Spawner, SpawnRequest } from '../spawner/spawner.ts';
-import { type ProcessStart, type ProcessStats, type StartParts, startProcess } from './start-process.ts';
+import {
+  type ProcessStart,
+  type ProcessStats,
+  type StartProcessOptions,
+  startProcess,
+} from './start-process.ts';
 
 /** No process has this id: it is above the limit of Linux. */
 const PID = 1 << 29;
 
 interface Fake {
-  readonly parts: StartParts;
+  readonly parts: StartProcessOptions;
   readonly requests: SpawnRequest[];
 }
 
 /** A spawner of children that end at once with code 3 and a word on standard error. */
-function fake(parts: Partial<StartParts> = {}): Fake {
+function fake(parts: Partial<StartProcessOptions> = {}): Fake {
   const requests: SpawnRequest[] = [];
   const spawner: Spawner = {
     name: 'child_process',

@@ -59,7 +59,7 @@ export interface ProcessOptions {
   readonly pipeBytes?: number | undefined;
 }
 
-export interface StartParts extends ProcessOptions {
+export interface StartProcessOptions extends ProcessOptions {
   readonly spawner: Spawner;
   readonly file: string;
   readonly argv: readonly Arg[];
@@ -83,51 +83,53 @@ export interface StartParts extends ProcessOptions {
  * @throws {GitalyError} CANCELLED or DEADLINE_EXCEEDED when the signal is already aborted;
  *   {SpawnError} when the kernel refuses.
  */
-export function startProcess(parts: StartParts): GitProcess {
-  const { signal, argv, stderr = 'head' } = parts;
+export function startProcess(options: StartProcessOptions): GitProcess {
+  const { signal, argv, stderr = 'head' } = options;
   if (signal?.aborted === true) throw abortError(signal);
-  for (const value of Object.values(parts.env)) checkEnvironment(value);
+  for (const value of Object.values(options.env)) checkEnvironment(value);
   const request: SpawnRequest = {
-    file: parts.file,
+    file: options.file,
     argv,
-    env: parts.env,
-    cwd: parts.cwd,
-    stdin: parts.stdin ?? 'ignore',
-    stdout: parts.stdout ?? 'pipe',
+    env: options.env,
+    cwd: options.cwd,
+    stdin: options.stdin ?? 'ignore',
+    stdout: options.stdout ?? 'pipe',
     stderr: stderr === 'head' ? 'pipe' : stderr,
-    extraPipes: parts.extraPipes ?? 0,
-    pipeBytes: parts.pipeBytes,
-    controlGroup: parts.controlGroup,
-    startsNone: parts.startsNone,
+    extraPipes: options.extraPipes ?? 0,
+    pipeBytes: options.pipeBytes,
+    controlGroup: options.controlGroup,
+    startsNone: options.startsNone,
   };
   const startedAt = performance.now();
-  const child = parts.spawner.spawn(request);
-  if (parts.yields === true) lowerPriority(child.pid);
+  const child = options.spawner.spawn(request);
+  if (options.yields === true) lowerPriority(child.pid);
   const start: ProcessStart = {
-    program: parts.program,
-    subcommand: parts.subcommand,
+    program: options.program,
+    subcommand: options.subcommand,
     argv,
     pid: child.pid,
     forkMs: performance.now() - startedAt,
-    repositoryPath: parts.repositoryPath,
-    controlGroupPath: parts.controlGroup?.path,
-    referenceBackend: parts.referenceBackend,
+    repositoryPath: options.repositoryPath,
+    controlGroupPath: options.controlGroup?.path,
+    referenceBackend: options.referenceBackend,
   };
-  const finishers = parts.observers.map((observe) => observe(start)).filter((finish) => finish !== undefined);
+  const finishers = options.observers
+    .map((observe) => observe(start))
+    .filter((finish) => finish !== undefined);
   const onExit = (process: GitProcess, exit: GitExit): void => {
     for (const finish of finishers) finish({ ...start, exit, stderrHead: process.stderrHead });
   };
-  const title = parts.subcommand === '' ? parts.program : `${parts.program} ${parts.subcommand}`;
+  const title = options.subcommand === '' ? options.program : `${options.program} ${options.subcommand}`;
   const process = new GitProcess(child, {
     argv,
     startedAt,
     title,
     signal,
     keepStderr: stderr === 'head',
-    killGraceMs: parts.killGraceMs,
+    killGraceMs: options.killGraceMs,
     onExit,
   });
-  if (parts.maxCpuSeconds !== undefined) process.limitCpu(parts.maxCpuSeconds);
+  if (options.maxCpuSeconds !== undefined) process.limitCpu(options.maxCpuSeconds);
   return process;
 }
 

@@ -15,7 +15,7 @@ import { type LooseRef, walkLooseRefs } from './walk-loose-refs.ts';
 /** Limit of loose files, beyond which git is faster. */
 const MAX_LOOSE = 5_000;
 
-export interface WalkParts {
+export interface WalkRefsOptions {
   readonly repository: GitDirectory;
   readonly packed: PackedRefsCache;
   /** Number of hex digits of an object id. */
@@ -36,7 +36,7 @@ export interface WalkParts {
  * @throws {FallBackToGit} when the rest of the list has to come from git.
  */
 export async function* walkRefFiles(
-  { repository, packed, digits, follow, peel }: WalkParts,
+  { repository, packed, digits, follow, peel }: WalkRefsOptions,
   { patterns, exclude = [] }: Pick<RefQuery, 'patterns' | 'exclude'>,
 ): AsyncGenerator<ListedRef[], void> {
   if (!isDirectory(repository.objectDirectory)) throw new FallBackToGit('there are no objects');
@@ -69,7 +69,7 @@ interface Shadow {
   readonly ref: ListedRef | undefined;
 }
 
-async function toShadows(loose: readonly LooseRef[], peel: WalkParts['peel']): Promise<Shadow[]> {
+async function toShadows(loose: readonly LooseRef[], peel: WalkRefsOptions['peel']): Promise<Shadow[]> {
   const refs: ListedRef[] = [];
   for (const { name, oid } of loose)
     if (oid !== undefined) refs.push({ name, oid, peeledOid: undefined, isPeelKnown: false });

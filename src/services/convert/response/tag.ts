@@ -14,7 +14,7 @@ const MAX_MESSAGE_BYTES = 10 * 1024;
 const LF = 0x0a;
 
 /** Parts of a tag: a reference below `refs/tags/` and its objects. */
-export interface TagParts {
+export interface TagFields {
   /** Without `refs/tags/`: the tag object may contain another name. */
   readonly name: Buffer;
   /** Target of the reference. */
@@ -29,7 +29,7 @@ export interface TagParts {
  * Converts a tag to its message: line feeds at the end of its text are removed, and a long text is
  * truncated.
  */
-export function toTagMessage({ name, oid, tag, commit }: TagParts): TagMessage & { $typeName?: never } {
+export function toTagMessage({ name, oid, tag, commit }: TagFields): TagMessage & { $typeName?: never } {
   return {
     name,
     id: oid,

@@ -4,7 +4,7 @@ import type { SidechannelRegistry } from '#client/sidechannel-registry';
 import type { RepositoryTarget } from '#storage/repository-target';
 
 /** A repository on another server, and the connection on which it is called. */
-export interface RemoteParts {
+export interface RemoteServerOptions {
   readonly connection: Connection;
   readonly registry: SidechannelRegistry;
   readonly target: RepositoryTarget;
@@ -20,6 +20,6 @@ export function repositoryMessage(target: RepositoryTarget) {
 }
 
 /** Returns the options of each call for the original one. */
-export function callOptions({ signal, correlationId, featureFlags }: RemoteParts): CallOptions {
+export function callOptions({ signal, correlationId, featureFlags }: RemoteServerOptions): CallOptions {
   return { signal, correlationId, ...(featureFlags && { featureFlags }) };
 }
