@@ -30,9 +30,8 @@ const MODULES = [
 /** Recordings, floods and similar: minutes each, and what they detect others detect, too. */
 const TESTS = ['src/**/*.test.ts', 'test/*.test.ts', 'test/{exceptions,durability,observability}/*.test.ts'];
 const EXCLUDED = /\/(?:load-|many-repositories|big-push|hostile-attributes)|wire\/|testkit\//;
-/** Limits of the tests for one mutant; the nearest ones come first. */
+/** Limit of the tests for one mutant, as is `--seconds`; the nearest ones come first. */
 const MAX_TESTS = 25;
-const MAX_SECONDS = 40;
 
 const USAGE = `Tests the tests: changes the sources in one place at a time and runs the tests of the place.
 
@@ -46,6 +45,7 @@ const USAGE = `Tests the tests: changes the sources in one place at a time and r
                   results are kept for each choice of tests
   --sample N      mutants of each module (default 50)
   --seed N        another sample (default 1)
+  --seconds N     duration of the tests for one mutant (default 40); more on a busy machine
   --minutes N     ends after that time; the next run continues
   --survivors     tries those again that were not killed
   --report        prints survivors and shares of earlier runs
@@ -55,7 +55,7 @@ The share is that of killed mutants among those with a known fate:
   killed          a test failed, or took several times longer than on the unchanged source
   survived        the tests that execute the place passed: all that are near (in the folder of the
                   file, above or below it), and as many of the others as the limits allow
-                  (${MAX_TESTS} tests and ${MAX_SECONDS} seconds for each mutant)
+                  (${MAX_TESTS} tests and --seconds for each mutant)
   not executed    no test executes the place
 Left out of it is a mutant that was not tried: no test noticed, but a near one was cut off by the
 limits, or fails without the mutant or takes minutes, so that its coverage is unknown.
@@ -79,6 +79,7 @@ const { values } = parseArgs({
     tests: { type: 'string', multiple: true, default: TESTS },
     sample: { type: 'string', default: '50' },
     seed: { type: 'string', default: '1' },
+    seconds: { type: 'string', default: '40' },
     minutes: { type: 'string', default: 'Infinity' },
     survivors: { type: 'boolean', default: false },
     report: { type: 'boolean', default: false },
@@ -171,7 +172,7 @@ async function fateOf(
   try {
     let seconds = 0;
     for (const [index, run] of candidates.entries()) {
-      if (index === MAX_TESTS || (seconds > 0 && seconds + run.seconds > MAX_SECONDS)) {
+      if (index === MAX_TESTS || (seconds > 0 && seconds + run.seconds > Number(values.seconds))) {
         const isCutOff = candidates.slice(index).some(({ test }) => isNear(test, file));
         return { id, line, fate: isCutOff || isUnknown ? 'not tried' : 'survived' };
       }

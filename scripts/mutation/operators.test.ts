@@ -41,6 +41,7 @@ for (const [source, expected] of [
   ['type A = 1 | 2; interface B { c: true }', []],
   ["import a from 'b'; const x = a + 'c';", []],
   ['const x = 4096;', []],
+  ['const NAMES: NamesOf<Options> = { host: true };', []],
   ['class A extends B { constructor() { super(); } }', []],
 ] as const) {
   test(`the mutants of ${source}`, () => {

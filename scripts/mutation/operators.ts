@@ -115,7 +115,7 @@ interface Place {
 
 function visit(node: Node, place: Place, changes: Change[]): void {
   if (node.type.startsWith('TS') && !EXPRESSIONS.has(node.type)) return;
-  if (node.type === 'ImportDeclaration') return;
+  if (node.type === 'ImportDeclaration' || isCheckedTable(node, place.source)) return;
   // The caller waits for a promise, too.
   const isSame = node.type === 'AwaitExpression' && place.isReturned && !place.isCaught;
   if (!isSame) changes.push(...changesOf(node, place.source));
@@ -132,6 +132,11 @@ function placeBelow(node: Node, child: Node, { source, isCaught }: Place): Omit<
     return { isReturned, isCaught: isCaught || child === node.block || node.finalizer !== null };
   if (!/Function/.test(node.type)) return { isReturned, isCaught };
   return { isReturned, isCaught: /\busing\b/.test(source.slice(node.start, node.end)) };
+}
+
+/** Reports whether a node is a table of option names: the compiler checks its values. */
+function isCheckedTable(node: Node, source: string): boolean {
+  return node.type === 'VariableDeclarator' && /: NamesOf</.test(source.slice(node.id.start, node.id.end));
 }
 
 function isNode(value: unknown): value is Node {

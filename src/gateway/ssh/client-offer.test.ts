@@ -59,6 +59,13 @@ test('an offer is incomplete until the list of ciphers is there', () => {
   assert.notEqual(ciphersOf(bytes.subarray(0, needed)), 'incomplete');
 });
 
+test('a client without any cipher has an empty name', () => {
+  const bytes = offer(['kex', 'host', 'to server', '', 'mac']);
+  const needed = bytes.indexOf('to server') + 'to server'.length + 4;
+
+  assert.deepEqual(ciphersOf(bytes.subarray(0, needed)), ['']);
+});
+
 test('another packet, or a list that is longer than its packet, is no offer', () => {
   const other = offer(LISTS);
   other[other.indexOf('\n') + 6] = 21;

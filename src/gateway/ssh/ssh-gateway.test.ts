@@ -72,6 +72,16 @@ test('nothing but git: no terminal, no files, no forwarding', async () => {
   await assert.rejects(asked((done) => client.connection.exec(LIST, { pty: true }, done)));
 });
 
+test('a session without a command gets a message instead of a shell', async () => {
+  await using opened = await startGateway();
+  await using client = await logIn(opened.gateway);
+  const { promise, resolve, reject } = Promise.withResolvers<ssh2.ClientChannel>();
+  client.connection.shell(false, (error, channel) => (error ? reject(error) : resolve(channel)));
+  const { stderr } = await ended(await promise);
+
+  assert.match(stderr, /You are logged in as .*This server has no shell/s);
+});
+
 test('a client that disconnects ends the call', async () => {
   await using opened = await startGateway();
   const client = await logIn(opened.gateway);

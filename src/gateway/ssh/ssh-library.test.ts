@@ -2,16 +2,19 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import ssh2 from 'ssh2';
 import {
   forgetWritten,
+  IDENTIFICATION,
   isExchangingKeys,
   packetsWaiting,
   type SshChannel,
   type SshClient,
   sendingSide,
+  withoutIdentification,
 } from './ssh-library.ts';
 
 /** Private fields of ssh2 that ssh-library.ts uses. */
@@ -63,4 +66,26 @@ test('the private fields of ssh2 that the gateway uses are there and mean what i
   for (const field of CHANNEL_FIELDS.slice(1)) assert.equal(Reflect.get(channel, field), undefined);
   client.end();
   server.close();
+});
+
+test('the identification that was sent before is not sent again', async () => {
+  for (const [first, expected] of [
+    [IDENTIFICATION, ['second', 'third']],
+    ['first', ['first', 'second', 'third']],
+  ] as const) {
+    const written: string[] = [];
+    const socket = new Duplex({
+      write(chunk: Buffer, _encoding, done) {
+        written.push(chunk.toString());
+        done();
+      },
+    });
+    // Only its `write` is used.
+    withoutIdentification(socket as Socket);
+
+    const results = [first, 'second', 'third'].map((text) => socket.write(Buffer.from(text)));
+
+    assert.deepEqual(results, [true, true, true]);
+    assert.deepEqual(written, expected);
+  }
 });
