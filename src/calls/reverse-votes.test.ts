@@ -10,7 +10,7 @@ import { Backchannels } from '#rpc/server/connection/backchannels';
 import { votesOverBackchannels } from './reverse-votes.ts';
 
 const EMPTY_MESSAGE = Buffer.alloc(5);
-const BALLOT = { transactionId: 7n, node: 'gitaly-1', hash: new Uint8Array(20), phase: 'prepared' } as const;
+const REQUEST = { transactionId: 7n, node: 'gitaly-1', hash: new Uint8Array(20), phase: 'prepared' } as const;
 
 /** Both ends of a multiplexed connection: a node, and a praefect that answers each call by itself. */
 function connected(onCall: (stream: ServerHttp2Stream) => void) {
@@ -38,7 +38,7 @@ test('a vote returns with its response, and its stream ends without a reset', as
   });
   const { signal } = new AbortController();
 
-  const outcome = await connection.votes.vote(BALLOT, { signal });
+  const outcome = await connection.votes.vote(REQUEST, { signal });
   const stream = await answered.promise;
   const closed = once(stream, 'close');
   stream.once('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
@@ -58,6 +58,6 @@ test('a vote that is refused fails with the status', async () => {
   });
   const { signal } = new AbortController();
 
-  await assert.rejects(connection.votes.vote(BALLOT, { signal }), { code: 'NOT_FOUND', message: 'none' });
+  await assert.rejects(connection.votes.vote(REQUEST, { signal }), { code: 'NOT_FOUND', message: 'none' });
   await assert.rejects(connection.votes.stop(7n, { signal }), { code: 'NOT_FOUND', message: 'none' });
 });

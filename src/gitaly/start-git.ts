@@ -4,7 +4,7 @@ import type { ServerMetrics } from '#calls/metrics';
 import type { RunningCalls } from '#calls/running-calls';
 import { callVariables } from '#calls/tracing/trace-variables';
 import type { Tracing } from '#calls/tracing/tracing';
-import { Git } from '#git/command/git';
+import { type ChooseControlGroup, Git } from '#git/command/git';
 import { trimMemory } from '#git/command/spawner/trim-memory';
 import type { ControlGroups } from '#platform/cgroups/control-groups';
 import type { GitalyConfig } from '#platform/config/load-config';
@@ -12,11 +12,13 @@ import type { Logger } from '#platform/log/logger';
 import { buildInfo } from '#platform/metrics/gitaly-metrics';
 import { alsoRelease } from '#platform/process/idle-memory';
 import { packageVersion } from '#platform/process/version';
-import { controlGroupOf } from './control-groups.ts';
 
 const SLOW_SPAWNER =
   'git starts more slowly (each start blocks the server for 1 ms and more), its resource usage is not ' +
   'counted, and freed memory is not returned to the system';
+
+/** Separates the storage's name from the path, and the words of a command without a repository. */
+const SEPARATOR = '/';
 
 export interface StartGitOptions {
   readonly config: GitalyConfig;
@@ -61,4 +63,14 @@ export async function startGit(options: StartGitOptions): Promise<Git> {
   if (git.spawner.fallbackReason !== undefined)
     logger.warn({ reason: git.spawner.fallbackReason }, SLOW_SPAWNER);
   return git;
+}
+
+/** Returns the choice of a group for each command: by storage and relative path, as Gitaly does. */
+function controlGroupOf(groups: ControlGroups, { storage }: GitalyConfig): ChooseControlGroup {
+  return (argv, repository) => {
+    if (repository === undefined) return groups.groupFor(argv.map(String).join(SEPARATOR));
+    const found = storage.find(({ path }) => repository.path.startsWith(`${path}/`));
+    const key = found && [found.name, repository.path.slice(found.path.length + 1)].join(SEPARATOR);
+    return groups.groupFor(key ?? repository.path);
+  };
 }

@@ -1,4 +1,5 @@
 import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
+import { quote } from '#base/go/quote';
 import { gitEnvironment, inheritedEnvironment } from '#git/command/environment';
 import { objectIdProblem } from '#git/objects/object-id';
 import type { Repository } from '#storage/repository';
@@ -11,8 +12,7 @@ import type { HookCall } from './hook-call.ts';
 import { customHookEnvironment } from './hook-environment.ts';
 import type { PushUser } from './payload.ts';
 import { postReceiveText } from './post-receive-messages.ts';
-import { type ReferenceTransactionState, referenceTransactionBallot } from './reference-transaction.ts';
-import { requireObjectFormat } from './require-object-format.ts';
+import { type ReferenceTransactionState, referenceTransactionVote } from './reference-transaction.ts';
 import { runCustomHooks } from './run-custom-hooks.ts';
 
 export interface HookManagerOptions {
@@ -130,11 +130,11 @@ export class HookManager {
   ): Promise<void> {
     const { objectFormat, transaction } = call.payload;
     const format = requireObjectFormat(objectFormat);
-    const ballot = transaction && referenceTransactionBallot(state, changes, format);
-    if (ballot === undefined || transaction === undefined) return;
+    const vote = transaction && referenceTransactionVote(state, changes, format);
+    if (vote === undefined || transaction === undefined) return;
     await this.#observed('reference-transaction', async () => {
       try {
-        await this.#options.voter.vote(transaction, ballot.phase, ballot.hash, call);
+        await this.#options.voter.vote(transaction, vote.phase, vote.hash, call);
       } catch (error) {
         throw wrap(error, 'error voting on transaction', 'UNKNOWN');
       }
@@ -271,4 +271,14 @@ function textOnly(environment: Readonly<Record<string, string | Uint8Array>>): R
 
 function internal(message: string): GitalyError {
   return new GitalyError('INTERNAL', message);
+}
+
+/**
+ * Checks the object format that a hooks payload names.
+ *
+ * @throws {Error} `looking up object hash: unknown object format: "x"`
+ */
+function requireObjectFormat(format: string): 'sha1' | 'sha256' {
+  if (format === 'sha1' || format === 'sha256') return format;
+  throw new Error(`looking up object hash: unknown object format: ${quote(format)}`);
 }

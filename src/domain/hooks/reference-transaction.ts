@@ -19,7 +19,7 @@ export function parseReferenceTransactionState(word: string): ReferenceTransacti
 }
 
 /**
- * Returns the ballot of a cluster's vote for one call of the hook; `undefined` when there is
+ * Returns what the nodes of a cluster vote on for one call of the hook; `undefined` when there is
  * nothing to vote on.
  *
  * Deleting a packed reference makes git run an extra transaction that force-deletes (old and new
@@ -29,7 +29,7 @@ export function parseReferenceTransactionState(word: string): ReferenceTransacti
  *
  * @param changes lines `<old> <new> <reference>\n` exactly as git prints them.
  */
-export function referenceTransactionBallot(
+export function referenceTransactionVote(
   state: ReferenceTransactionState,
   changes: Buffer,
   objectFormat: 'sha1' | 'sha256',

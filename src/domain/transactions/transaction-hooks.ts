@@ -3,10 +3,7 @@ import type { HookSetup } from '#git/command/spawn-options';
 import type { Vote } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';
 import type { HooksDirectories } from '../hooks/hooks-directories.ts';
-import {
-  parseReferenceTransactionState,
-  referenceTransactionBallot,
-} from '../hooks/reference-transaction.ts';
+import { parseReferenceTransactionState, referenceTransactionVote } from '../hooks/reference-transaction.ts';
 import { RELAY_ENVIRONMENT, RELAY_PIPES, type RelayHandler, serveRelay } from '../hooks/relay/relay.ts';
 
 /** Hooks through which a git command that changes references takes part in a cluster's vote. */
@@ -51,10 +48,10 @@ function voteHandler(repository: Repository, { vote, onError }: TransactionHooks
     // Newer versions of git announce a transaction before they take locks. Gitaly's hook does not
     // vote on that.
     if (state === 'preparing') return 0;
-    const ballot = referenceTransactionBallot(state, stdin, repository.objectFormat);
-    if (ballot === undefined) return 0;
+    const change = referenceTransactionVote(state, stdin, repository.objectFormat);
+    if (change === undefined) return 0;
     try {
-      await vote(ballot.phase, ballot.hash);
+      await vote(change.phase, change.hash);
       return 0;
     } catch (error) {
       onError(error);

@@ -17,16 +17,16 @@ const HASH = new Uint8Array(20).fill(1);
 
 /** The far end of a connection, as Praefect would be. */
 function farEnd(answer: VoteOutcome | undefined) {
-  const ballots: VoteRequest[] = [];
+  const requests: VoteRequest[] = [];
   const stopped: bigint[] = [];
   const client: VotingClient = {
-    vote: async (ballot) => {
-      ballots.push(ballot);
+    vote: async (request) => {
+      requests.push(request);
       return answer;
     },
     stop: async (id) => void stopped.push(id),
   };
-  return { ballots, stopped, client };
+  return { requests, stopped, client };
 }
 
 /** The far end while it waits for another node. */
@@ -39,7 +39,7 @@ const WAITING: VotingClient = {
 };
 
 test('a vote carries the transaction, the phase and the hash over the connection of the call', async () => {
-  const { ballots, stopped, client } = farEnd('commit');
+  const { requests, stopped, client } = farEnd('commit');
   const connected: number[] = [];
   const delays: number[] = [];
   const voter = new Voter({
@@ -55,10 +55,10 @@ test('a vote carries the transaction, the phase and the hash over the connection
   await voter.voteOf(TRANSACTION, { signal })?.('committed', HASH);
   await voter.stop(TRANSACTION, { signal });
 
-  const ballot = { transactionId: 7n, node: 'gitaly-1', hash: HASH };
-  assert.deepEqual(ballots, [
-    { ...ballot, phase: 'prepared' },
-    { ...ballot, phase: 'committed' },
+  const request = { transactionId: 7n, node: 'gitaly-1', hash: HASH };
+  assert.deepEqual(requests, [
+    { ...request, phase: 'prepared' },
+    { ...request, phase: 'committed' },
   ]);
   assert.deepEqual([connected, stopped], [[3, 3, 3], [7n]]);
   assert.equal(delays.length, 2);

@@ -11,7 +11,7 @@ export type VoteOutcome = 'commit' | 'abort' | 'stop';
 /** Client for votes at the far end of a reverse channel. */
 export interface VotingClient {
   /** Resolves when all votes of the phase are in; `undefined` for an unknown answer. */
-  vote(ballot: VoteRequest, options: { signal: AbortSignal }): Promise<VoteOutcome | undefined>;
+  vote(request: VoteRequest, options: { signal: AbortSignal }): Promise<VoteOutcome | undefined>;
   /** Reports that the change will not happen. */
   stop(transactionId: bigint, options: { signal: AbortSignal }): Promise<void>;
 }
@@ -86,10 +86,10 @@ export class Voter {
     const client = this.#connect(transaction);
     const start = performance.now();
     using limited = limitedSignal(VOTE_TIMEOUT_MS, options.signal);
-    const ballot = { transactionId: transaction.id, node: transaction.node, hash, phase };
+    const request = { transactionId: transaction.id, node: transaction.node, hash, phase };
     let outcome: VoteOutcome | undefined;
     try {
-      outcome = await client.vote(ballot, limited);
+      outcome = await client.vote(request, limited);
     } catch (error) {
       if (!limited.signal.aborted || options.signal.aborted) throw error;
       throw new GitalyError('CANCELLED', 'transaction timeout 5m0s exceeded: context canceled', {

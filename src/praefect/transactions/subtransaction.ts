@@ -3,13 +3,13 @@ import type { VoterState } from '../model/outcome.ts';
 import { TransactionError } from './transaction-error.ts';
 
 /** A node that takes part in a transaction. */
-export interface Voter {
+export interface VotingNode {
   /** The node's storage. */
   readonly node: string;
   readonly weight: number;
 }
 
-interface Ballot extends Voter {
+interface NodeVote extends VotingNode {
   /** The hash that was voted for, in hex. */
   vote: string | undefined;
   state: VoterState;
@@ -26,7 +26,7 @@ export interface SubtransactionOptions {
  * once.
  */
 export class Subtransaction {
-  readonly #ballots: ReadonlyMap<string, Ballot>;
+  readonly #votes: ReadonlyMap<string, NodeVote>;
   readonly #threshold: number;
   readonly #decided = Promise.withResolvers<void>();
   #isDecided = false;
@@ -38,11 +38,11 @@ export class Subtransaction {
    * @param options.isLeaderless see {@link continueWithout}.
    */
   constructor(
-    voters: readonly Voter[],
+    voters: readonly VotingNode[],
     threshold: number,
     { canceled = new Set(), isLeaderless = false }: SubtransactionOptions = {},
   ) {
-    this.#ballots = new Map(
+    this.#votes = new Map(
       voters.map((voter) => [
         voter.node,
         { ...voter, vote: undefined, state: canceled.has(voter.node) ? 'canceled' : 'undecided' },
@@ -53,16 +53,16 @@ export class Subtransaction {
   }
 
   get states(): ReadonlyMap<string, VoterState> {
-    return new Map([...this.#ballots].map(([node, { state }]) => [node, state]));
+    return new Map([...this.#votes].map(([node, { state }]) => [node, state]));
   }
 
   /** @throws when the node is no voter. */
   state(node: string): VoterState {
-    return this.#ballot(node).state;
+    return this.#voteOf(node).state;
   }
 
   hasVoted(node: string): boolean {
-    return this.#ballots.get(node)?.vote !== undefined;
+    return this.#votes.get(node)?.vote !== undefined;
   }
 
   /**
@@ -78,10 +78,11 @@ export class Subtransaction {
     signal: AbortSignal,
     withdraw = (): void => this.cancelVoter(node),
   ): Promise<void> {
-    const ballot = this.#ballot(node);
-    if (ballot.vote !== undefined) throw new Error(`node already cast a vote: ${quote(node)}`);
-    if (ballot.state !== 'undecided') throw unchangeable(ballot, `updating state of node ${quote(node)}: `);
-    ballot.vote = hash;
+    const nodeVote = this.#voteOf(node);
+    if (nodeVote.vote !== undefined) throw new Error(`node already cast a vote: ${quote(node)}`);
+    if (nodeVote.state !== 'undecided')
+      throw unchangeable(nodeVote, `updating state of node ${quote(node)}: `);
+    nodeVote.vote = hash;
     this.#count();
     await this.#wait(signal);
     if (signal.aborted) {
@@ -89,7 +90,7 @@ export class Subtransaction {
       throw signal.reason;
     }
     const state = this.state(node);
-    if (state === 'failed') throw new TransactionError('failed', { detail: this.#countText(ballot) });
+    if (state === 'failed') throw new TransactionError('failed', { detail: this.#countText(nodeVote) });
     if (state === 'canceled' || state === 'stopped') throw new TransactionError(state);
   }
 
@@ -99,18 +100,18 @@ export class Subtransaction {
    * @throws when the subtransaction is decided, as the node may have committed.
    */
   cancelVoter(node: string): void {
-    const ballot = this.#ballot(node);
-    if (ballot.state !== 'undecided') throw unchangeable(ballot, 'cancel vote: ');
+    const nodeVote = this.#voteOf(node);
+    if (nodeVote.state !== 'undecided') throw unchangeable(nodeVote, 'cancel vote: ');
     if (this.#isDecided) throw new Error('cancel vote: subtransaction was already finished');
     this.withdraw(node);
   }
 
   /** Withdraws a node as {@link cancelVoter} does, unless its state is final. */
   withdraw(node: string): void {
-    const ballot = this.#ballot(node);
-    if (ballot.state !== 'undecided') return;
-    ballot.state = 'canceled';
-    ballot.vote = undefined;
+    const nodeVote = this.#voteOf(node);
+    if (nodeVote.state !== 'undecided') return;
+    nodeVote.state = 'canceled';
+    nodeVote.vote = undefined;
     if (!this.#isDecided) this.#count();
   }
 
@@ -127,7 +128,7 @@ export class Subtransaction {
 
   /** Ends the vote for all nodes that are undecided. */
   end(state: 'canceled' | 'stopped'): void {
-    for (const ballot of this.#ballots.values()) if (ballot.state === 'undecided') ballot.state = state;
+    for (const nodeVote of this.#votes.values()) if (nodeVote.state === 'undecided') nodeVote.state = state;
     this.#decide();
   }
 
@@ -138,16 +139,16 @@ export class Subtransaction {
     if (this.#isLeaderless && outstanding > 0) return;
     const isReached = this.#isLeaderless || weight >= this.#threshold;
     if (!isReached && weight + outstanding >= this.#threshold) return;
-    for (const ballot of this.#ballots.values()) {
-      if (ballot.state !== 'undecided' || ballot.vote === undefined) continue;
-      ballot.state = isReached && ballot.vote === hash ? 'committed' : 'failed';
+    for (const nodeVote of this.#votes.values()) {
+      if (nodeVote.state !== 'undecided' || nodeVote.vote === undefined) continue;
+      nodeVote.state = isReached && nodeVote.vote === hash ? 'committed' : 'failed';
     }
     this.#decide();
   }
 
   #leader(): { hash: string | undefined; weight: number } {
     let leader: { hash: string | undefined; weight: number } = { hash: undefined, weight: 0 };
-    for (const { vote } of this.#ballots.values()) {
+    for (const { vote } of this.#votes.values()) {
       if (vote === undefined) continue;
       const weight = this.#weightOf(vote);
       if (weight > leader.weight) leader = { hash: vote, weight };
@@ -157,13 +158,13 @@ export class Subtransaction {
 
   #weightOf(hash: string): number {
     let sum = 0;
-    for (const { vote, weight } of this.#ballots.values()) if (vote === hash) sum += weight;
+    for (const { vote, weight } of this.#votes.values()) if (vote === hash) sum += weight;
     return sum;
   }
 
   #outstandingWeight(): number {
     let sum = 0;
-    for (const { vote, state, weight } of this.#ballots.values())
+    for (const { vote, state, weight } of this.#votes.values())
       if (vote === undefined && state === 'undecided') sum += weight;
     return sum;
   }
@@ -182,18 +183,18 @@ export class Subtransaction {
     signal.removeEventListener('abort', onAbort);
   }
 
-  #ballot(node: string): Ballot {
-    const ballot = this.#ballots.get(node);
-    if (ballot === undefined) throw new Error(`invalid node for transaction: ${quote(node)}`);
-    return ballot;
+  #voteOf(node: string): NodeVote {
+    const nodeVote = this.#votes.get(node);
+    if (nodeVote === undefined) throw new Error(`invalid node for transaction: ${quote(node)}`);
+    return nodeVote;
   }
 
-  #countText({ vote = '' }: Ballot): string {
+  #countText({ vote = '' }: NodeVote): string {
     return `got ${this.#weightOf(vote)}/${this.#threshold} votes for ${vote}`;
   }
 }
 
-function unchangeable({ state }: Ballot, prefix: string): Error {
+function unchangeable({ state }: NodeVote, prefix: string): Error {
   if (state === 'canceled' || state === 'stopped') return new TransactionError(state, { prefix });
   const reason = state === 'failed' ? 'voter is in invalid state 2' : `cannot change ${state} vote`;
   return new Error(prefix + reason);

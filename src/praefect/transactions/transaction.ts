@@ -1,5 +1,5 @@
 import type { VoterState } from '../model/outcome.ts';
-import { Subtransaction, type Voter } from './subtransaction.ts';
+import { Subtransaction, type VotingNode } from './subtransaction.ts';
 import { TransactionError } from './transaction-error.ts';
 
 /**
@@ -8,7 +8,7 @@ import { TransactionError } from './transaction-error.ts';
  */
 export class Transaction {
   readonly id: bigint;
-  readonly #voters: readonly Voter[];
+  readonly #voters: readonly VotingNode[];
   readonly #threshold: number;
   readonly #subtransactions: Subtransaction[] = [];
   /** Nodes that have failed. */
@@ -17,7 +17,7 @@ export class Transaction {
   #end: 'canceled' | 'stopped' | undefined;
 
   /** @throws when the voters cannot come to one decision. */
-  constructor(id: bigint, voters: readonly Voter[], threshold: number) {
+  constructor(id: bigint, voters: readonly VotingNode[], threshold: number) {
     if (voters.length === 0) throw new Error('transaction requires at least one node');
     if (new Set(voters.map(({ node }) => node)).size < voters.length)
       throw new Error('transactions cannot have duplicate nodes');

@@ -1,7 +1,7 @@
-import type { Voter } from './subtransaction.ts';
+import type { VotingNode } from './subtransaction.ts';
 
 export interface VotingPlan {
-  readonly voters: readonly Voter[];
+  readonly voters: readonly VotingNode[];
   readonly threshold: number;
 }
 

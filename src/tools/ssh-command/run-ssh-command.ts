@@ -3,6 +3,7 @@ import { didYouMean } from '#base/check-names';
 import { messageOf } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { statusText } from '#base/go/status';
+import { parseBool } from '#base/go/strconv';
 import type { BareConnection } from '#client/bare-connection';
 import { CallError } from '#client/call/call-error';
 import { dialBareSidechannel } from '#client/dial-bare-sidechannel';
@@ -10,7 +11,6 @@ import type { Stdio } from '#client/git/git-streams';
 import { SidechannelRegistry } from '#client/sidechannel-registry';
 import { createLogger } from '#platform/log/logger';
 import { COMMANDS, type Command } from './commands.ts';
-import { parseFeatureFlags } from './feature-flags.ts';
 
 /** The environment of a process. */
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -88,4 +88,15 @@ function enter(directory: string): void {
 function textOf(error: unknown): string {
   const message = messageOf(error);
   return error instanceof CallError ? statusText(error.code, message) : message;
+}
+
+/** Parses `name:true,other_name:false`. Ignores malformed items. */
+function parseFeatureFlags(text: string): Record<string, boolean> {
+  const flags: Record<string, boolean> = {};
+  for (const pair of text.split(',')) {
+    const [name = '', ...value] = pair.split(':');
+    const isOn = parseBool(value.join(':'));
+    if (name !== '' && isOn !== undefined) flags[name] = isOn;
+  }
+  return flags;
 }

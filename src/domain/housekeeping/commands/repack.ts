@@ -1,11 +1,12 @@
 import { open, utimes } from 'node:fs/promises';
+import { GitalyError } from '#base/gitaly-error';
 import type { ConfigPair } from '#git/command/config';
+import { GitExitError } from '#git/command/exit-error';
 import { flag, type GitOption, gitCommand, value } from '#git/command/git-command';
 import { FULL_REPACK_TIMESTAMP } from '#storage/lifecycle/create-repository';
 import { isPoolPath } from '#storage/pool-path';
 import type { Repository } from '#storage/repository';
 import type { RepackPlan } from '../plan.ts';
-import { withExitCode } from './exit-code.ts';
 import { gitTime } from './git-time.ts';
 import { runRepack } from './run-repack.ts';
 
@@ -82,4 +83,17 @@ async function touchTimestamp({ path }: Repository): Promise<void> {
   await (await open(file, 'a', 0o600)).close();
   const now = new Date();
   await utimes(file, now, now);
+}
+
+/**
+ * Returns a function that rethrows the failure of a command as `<name> failed with error code N`.
+ */
+function withExitCode(name: string): (error: unknown) => never {
+  return (error) => {
+    if (!(error instanceof GitExitError) || error.exitCode === undefined) throw error;
+    throw new GitalyError('INTERNAL', `${name} failed with error code ${error.exitCode}`, {
+      cause: error,
+      metadata: { stderr: error.stderr },
+    });
+  };
 }
