@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { CallError } from '#client/index';
+import { CallError, commitFiles } from '#client/index';
 import { startHttpGateway, storageMapping } from '#gateway/index';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { runGit } from '#testkit/repositories/run-git';
@@ -33,6 +33,26 @@ test('a write reaches all nodes, by their votes', async () => {
     revision: Buffer.from('main'),
   });
   assert.equal(found?.id, id);
+});
+
+// Born failing: each node used its own clock. If a call passed the end of a second, the commits of
+// nodes differed, and those that lost the vote were outdated.
+test('a commit whose client sets no time is the same on all nodes', async () => {
+  await using cluster = await startCluster();
+  await cluster.connection.repository.createRepository({ repository });
+  cluster.nodes[1]?.faults.add('UserCommitFiles', { delayMs: 1100 });
+  const person = { glId: 'user-1', name: Buffer.from('Jane'), email: Buffer.from('jane@example.com') };
+
+  const update = await commitFiles(
+    cluster.connection,
+    { repository, user: person, branchName: Buffer.from('main'), commitMessage: Buffer.from('open') },
+    [{ type: 'create', path: 'a', content: 'a' }],
+  );
+
+  for (const node of NODES)
+    assert.equal(gitOutput(pathOn(cluster, node), ['rev-parse', 'refs/heads/main']), update?.commitId);
+  const completed = cluster.log.filter(({ msg }) => msg === 'transaction completed');
+  assert.equal(completed.at(-1)?.['transaction.committed'], '3/3');
 });
 
 test('a repository is renamed on all nodes', async () => {

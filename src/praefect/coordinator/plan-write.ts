@@ -11,6 +11,7 @@ import type { Transaction } from '../transactions/transaction.ts';
 import { planVotes } from '../transactions/voters.ts';
 import type { CoordinatedCallOptions, RepositoryCall } from './call.ts';
 import { proxiedCallFields } from './call-fields.ts';
+import { fillTime } from './fill-time.ts';
 import { outgoingMetadata } from './outgoing-metadata.ts';
 import { PARTITIONING_HINT, partitioningHint } from './partitioning-hint.ts';
 import { repositoryFields } from './repository-fields.ts';
@@ -47,6 +48,7 @@ export async function planWrite(options: CoordinatedCallOptions, call: Repositor
     : router
         .mutator(repository, additionalPath)
         .catch(routeError(repository, 'mutator call: route repository mutator')));
+  fillTime(method, request);
   const secondaries = route.secondaries.map(({ storage }) => storage);
   const primary = route.primary.storage;
   context.log.add({
