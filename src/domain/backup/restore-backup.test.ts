@@ -111,6 +111,25 @@ test('HEAD that was detached becomes the branch of its commit', async () => {
   }
 });
 
+for (const branch of ['main', 'master']) {
+  test(`HEAD of an existing repository becomes ${branch} if HEAD was detached there`, async () => {
+    await using backups = await start();
+    const { fixture } = backups;
+    const repository = fixture.init('x.git', { commits: 1 });
+    fixture.runGit(repository.path, ['branch', '-M', 'main', branch]);
+    fixture.runGit(repository.path, ['update-ref', '--no-deref', 'HEAD', branch]);
+    await backups.create('one', repository);
+
+    for (const head of ['other', branch]) {
+      rmSync(backups.path, { recursive: true, force: true });
+      fixture.init(TARGET.relativePath);
+      backups.git('symbolic-ref', 'HEAD', `refs/heads/${head}`);
+      await backups.restore('one');
+      assert.equal(backups.git('symbolic-ref', 'HEAD'), `refs/heads/${branch}`);
+    }
+  });
+}
+
 test('the newest backup replaces a missing one only on request, and never a damaged one', async () => {
   await using backups = await start();
   const { fixture, bucket } = backups;
