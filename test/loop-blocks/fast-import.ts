@@ -28,3 +28,13 @@ export function addBranch(path: string, { name, from, files }: Branch): string {
   gitOutput(path, ['fast-import', '--quiet'], Buffer.concat(parts.map((part) => Buffer.from(part))));
   return gitOutput(path, ['rev-parse', `refs/heads/${name}`]);
 }
+
+/** Adds a branch `main` whose directory has this many files, of the same contents. */
+export function addHugeTree(path: string, entries: number, mode: string): void {
+  const blob = Buffer.from(gitOutput(path, ['hash-object', '-w', '--stdin'], Buffer.from('x')), 'hex');
+  const names = Array.from({ length: entries }, (_, index) => `file-${index}`).sort();
+  const tree = Buffer.concat(names.flatMap((name) => [Buffer.from(`${mode} ${name}\0`), blob]));
+  const oid = gitOutput(path, ['hash-object', '-t', 'tree', '-w', '--literally', '--stdin'], tree);
+  const commit = gitOutput(path, ['commit-tree', oid, '-m', 'huge']);
+  gitOutput(path, ['update-ref', 'refs/heads/main', commit]);
+}

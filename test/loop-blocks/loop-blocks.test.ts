@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, suite, type TestContext, test } from 'node:test';
-import { gitalyServers } from '#client/index';
+import { commitFiles, gitalyServers } from '#client/index';
 import { extent } from '#testkit/soak';
 import { startGitalyProcess } from '#testkit/start-gitaly-process';
+import { GetTreeEntriesRequest_SortBy as SortBy } from '#wire/gen/commit_pb';
 import type { LongestBlock } from './delay-monitor.ts';
-import { addBranch, type Branch, createRepository, type Files } from './fast-import.ts';
+import { addBranch, addHugeTree, type Branch, createRepository, type Files } from './fast-import.ts';
 
 /**
  * Longest CPU time between two iterations of the event loop. A computation's slice is 5 ms; the
@@ -41,6 +42,10 @@ const RESOLVED_BYTES = 200 << 10;
 const LISTED_BYTES = extent('LISTED_BYTES', { short: 8 << 20, long: 60 << 20 });
 /** Entries of the directories that are merged in process, and above its limit. */
 const DIRECTORIES = [4000, 30_000];
+/** Entries of a directory that is read and changed; a tree object may have a million. */
+/** A table of a million names grows by copying, which takes 30 ms at once. */
+const TREE_LIMIT_MS = 100;
+const TREE_ENTRIES = extent('TREE_ENTRIES', { short: 200_000, long: 1_000_000 });
 
 const user = { glId: 'user-1', glUsername: 'jane', name: Buffer.from('Jane'), email: Buffer.from('jane@x') };
 
@@ -199,6 +204,42 @@ suite('the event loop of a server is not blocked', async () => {
 
     await assertTurns(t, async () => assert.ok((await list(ids)) > 2));
   });
+
+  // One file of it was found in 240 ms; a change took 300 ms, and 8 s with the modes of old trees.
+  for (const [kind, mode] of Object.entries({ modes: '100644', 'old modes': '100664' }))
+    test(`by reading and changing a huge directory with ${kind}`, async (t) => {
+      const { repository } = create(`huge-${mode}.git`, []);
+      addHugeTree(join(gitaly.directory, 'default', repository.relativePath), TREE_ENTRIES, mode);
+      const revision = Buffer.from('main');
+      const treeEntry = async (path: string): Promise<string> => {
+        let oid = '';
+        const request = { repository, revision, path: Buffer.from(path) };
+        for await (const answer of connection.commit.treeEntry(request)) oid ||= answer.oid;
+        return oid;
+      };
+      const header = { repository, user, branchName: revision, commitMessage: Buffer.from('x') };
+
+      await assertTurns(t, async () => assert.ok(await treeEntry(`file-${TREE_ENTRIES - 1}`)));
+      await assertTurns(
+        t,
+        async (attempt) => {
+          await commitFiles(connection, header, [
+            { type: 'create', path: `new-${attempt}`, content: Buffer.from('new') },
+            { type: 'delete', path: `file-${TREE_ENTRIES - 2 - attempt}` },
+            { type: 'update', path: `file-${TREE_ENTRIES - 1}`, content: Buffer.from(`${attempt}`) },
+          ]);
+        },
+        TREE_LIMIT_MS,
+      );
+      for (const sort of [SortBy.DEFAULT, SortBy.TREES_FIRST, SortBy.FILESYSTEM])
+        await assertTurns(t, async () => {
+          let entries = 0;
+          const request = { repository, revision, path: Buffer.from('.'), sort };
+          for await (const answer of connection.commit.getTreeEntries(request))
+            entries += answer.entries.length;
+          assert.ok(entries > TREE_ENTRIES - 4);
+        });
+    });
 
   for (const entries of DIRECTORIES)
     test(`by a merge of directories with ${entries} entries`, async (t) => {

@@ -1,4 +1,5 @@
 import { GitalyError } from '#base/gitaly-error';
+import { LoopSlice } from '#base/loop-turns';
 import { oidBytesOf, ZERO_OID } from '#git/objects/object-id';
 import type { RawObject } from '#git/objects/object-info';
 import type { ObjectReader } from '#git/objects/object-reader';
@@ -6,13 +7,15 @@ import type { ObjectWriter } from '#git/objects/write/write-objects';
 import type { ObjectFormatName } from '#git/repository-format';
 import { changeTree, type TreeChange } from '#git/trees/change-tree';
 import { kindOf } from '#git/trees/entry-kind';
-import { findInTree } from '#git/trees/find-in-tree';
+import { searchTree } from '#git/trees/find-in-tree';
 import { TreeCursor } from '#git/trees/tree-cursor';
 import { treeTable } from '#git/trees/tree-table';
 
 export const TREE_MODE = 0o040000;
 /** For more searches than this, a table of all names is made. */
 const MAX_SEARCHES = 2;
+/** Entries between two readings of the clock. */
+const ENTRIES_PER_LOOK = 256;
 /** Bytes of the largest tree object that is read: a million entries. */
 const MAX_TREE_BYTES = 64 * 1024 * 1024;
 
@@ -92,7 +95,7 @@ export class EditedDirectory {
 
   async isEmpty(): Promise<boolean> {
     if (this.#growth > 0) return false;
-    this.#storedEntries ??= countEntries(await this.#read());
+    this.#storedEntries ??= await countEntries(await this.#read(), this.#source.signal);
     return this.#storedEntries + this.#growth === 0;
   }
 
@@ -108,7 +111,9 @@ export class EditedDirectory {
       changes.push({ name, oldMode: stored?.mode, entry });
     }
     if (changes.length === 0 && this.#oid !== undefined) return this.#oid;
-    return await writer.write('tree', changeTree(tree.data, changes, oidBytesOf(tree.oid)));
+    const { signal } = this.#source;
+    const oidBytes = oidBytesOf(tree.oid);
+    return await writer.write('tree', await changeTree({ data: tree.data, oidBytes, signal }, changes));
   }
 
   async #stored(tree: RawObject, name: Buffer, key: string): Promise<Child | undefined> {
@@ -118,7 +123,7 @@ export class EditedDirectory {
       this.#table = await treeTable(tree, this.#source.signal);
       return this.#table.get(key);
     }
-    const entry = findInTree(tree, name);
+    const entry = await searchTree(tree, name, this.#source.signal);
     this.#found.set(key, entry);
     return entry;
   }
@@ -135,9 +140,10 @@ export class EditedDirectory {
   }
 }
 
-function countEntries({ data, oid }: RawObject): number {
+async function countEntries({ data, oid }: RawObject, signal: AbortSignal | undefined): Promise<number> {
   const cursor = new TreeCursor(data, oidBytesOf(oid));
+  const slice = new LoopSlice();
   let count = 0;
-  while (cursor.next()) count++;
+  while (cursor.next()) if (++count % ENTRIES_PER_LOOK === 0) await slice.pause(signal);
   return count;
 }

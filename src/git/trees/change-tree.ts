@@ -1,11 +1,16 @@
+import { LoopSlice } from '#base/loop-turns';
 import type { OidBytes } from '../objects/object-id.ts';
-import { parseTree } from '../objects/parse/parse-tree.ts';
-import { formatTree, type NewTreeEntry } from '../objects/write/format-tree.ts';
+import { parseTreeInTurns } from '../objects/parse/parse-tree.ts';
+import { formatTree, formatTreeInTurns, type NewTreeEntry } from '../objects/write/format-tree.ts';
 import { canonicalMode, kindOf } from './entry-kind.ts';
 import { TreeCursor } from './tree-cursor.ts';
 
 const SLASH = 0x2f;
 const ZERO = 0x30;
+/** Entries between two readings of the clock. */
+const ENTRIES_PER_LOOK = 256;
+/** A canonical mode is this much longer than the shortest one of an entry, which has 24 bytes. */
+const MAX_GROWTH = 5 / 24;
 
 /** Change of one name in a tree. */
 export interface TreeChange {
@@ -23,43 +28,87 @@ interface Step {
   bytes: Buffer | undefined;
 }
 
+interface TreeData {
+  readonly data: Buffer;
+  readonly oidBytes: OidBytes;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
  * Returns the contents of a tree object with some names changed. Unchanged entries are copied in
  * pieces, so that a change of one name in a directory of thousands costs little more than reading
- * its bytes. Modes that current git would not write become canonical.
+ * its bytes; a larger one is read in slices of the event loop. Modes that current git would not
+ * write become canonical.
  *
- * @param data contents of the tree object.
  * @param changes one for each name.
- * @throws {Error} as `formatTree`; {GitalyError} `malformed tree object`.
+ * @throws {Error} as `formatTree`; {GitalyError} `malformed tree object`; the reason of the signal.
  */
-export function changeTree(data: Buffer, changes: readonly TreeChange[], oidBytes: OidBytes): Buffer {
-  return splice(data, changes, oidBytes) ?? rebuild(data, changes, oidBytes);
+export async function changeTree(tree: TreeData, changes: readonly TreeChange[]): Promise<Buffer> {
+  return (await splice(tree, changes)) ?? (await rebuild(tree, changes));
 }
 
-/** Copies the tree with changes; `undefined` for a tree that current git would not write. */
-function splice(data: Buffer, changes: readonly TreeChange[], oidBytes: OidBytes): Buffer | undefined {
+/** Copies the tree with changes; `undefined` for a tree with unordered or duplicate names. */
+async function splice(
+  { data, oidBytes, signal }: TreeData,
+  changes: readonly TreeChange[],
+): Promise<Buffer | undefined> {
   const steps = stepsOf(changes);
-  const parts: Buffer[] = [];
+  const output = new Output(data, steps);
   const cursor = new TreeCursor(data, oidBytes);
+  const slice = new LoopSlice();
   let nextStep = 0;
-  let copied = 0;
-  for (let start = 0; cursor.next(); start = cursor.nameEnd + 1 + oidBytes) {
-    if (canonicalMode(cursor.mode) !== cursor.mode || data[start] === ZERO) return undefined;
+  for (let start = 0, count = 1; cursor.next(); start = cursor.nameEnd + 1 + oidBytes, count++) {
+    const end = cursor.nameEnd + 1 + oidBytes;
     for (let step = steps[nextStep]; step !== undefined; step = steps[++nextStep]) {
       const order = compareKey(cursor, step.key);
       if (order < 0) break;
       if (step.drops !== (order === 0)) return undefined;
-      parts.push(data.subarray(copied, start));
-      if (step.bytes !== undefined) parts.push(step.bytes);
-      copied = order === 0 ? cursor.nameEnd + 1 + oidBytes : start;
+      output.replace(start, order === 0 ? end : start, step.bytes);
     }
+    const mode = canonicalMode(cursor.mode);
+    if (mode !== cursor.mode || data[start] === ZERO)
+      output.replace(start, cursor.nameAt, Buffer.from(`${mode.toString(8)} `));
+    if (count % ENTRIES_PER_LOOK > 0 || !slice.isOver) continue;
+    output.copyUpTo(end);
+    await slice.pause(signal);
   }
-  parts.push(data.subarray(copied));
   for (const { drops, bytes } of steps.slice(nextStep)) {
     if (drops) return undefined;
-    if (bytes !== undefined) parts.push(bytes);
+    output.replace(data.length, data.length, bytes);
   }
-  return Buffer.concat(parts);
+  return output.finish();
+}
+
+/** A copy of a tree with replaced parts. */
+class Output {
+  readonly #data: Buffer;
+  readonly #bytes: Buffer;
+  #read = 0;
+  #written = 0;
+
+  constructor(data: Buffer, steps: readonly Step[]) {
+    const added = steps.reduce((sum, { bytes }) => sum + (bytes?.length ?? 0), 0);
+    this.#data = data;
+    this.#bytes = Buffer.allocUnsafeSlow(data.length + Math.ceil(data.length * MAX_GROWTH) + added);
+  }
+
+  /** Replaces a part behind all that was copied. A part that was replaced is not replaced again. */
+  replace(start: number, end: number, bytes: Buffer | undefined): void {
+    if (start < this.#read) return;
+    this.copyUpTo(start);
+    if (bytes !== undefined) this.#written += bytes.copy(this.#bytes, this.#written);
+    this.#read = end;
+  }
+
+  copyUpTo(end: number): void {
+    if (end > this.#read) this.#written += this.#data.copy(this.#bytes, this.#written, this.#read, end);
+    this.#read = Math.max(this.#read, end);
+  }
+
+  finish(): Buffer {
+    this.copyUpTo(this.#data.length);
+    return this.#bytes.subarray(0, this.#written);
+  }
 }
 
 /**
@@ -96,18 +145,25 @@ function compareKey({ data, nameAt, nameEnd, mode }: TreeCursor, key: Buffer): n
   return SLASH - (key[length] ?? 0) || Math.sign(length + 1 - key.length);
 }
 
-/** Rebuilds a tree slowly, for trees made by old or unusual programs. */
-function rebuild(data: Buffer, changes: readonly TreeChange[], oidBytes: OidBytes): Buffer {
+/** Rebuilds a tree slowly, for trees made by faulty programs. */
+async function rebuild(
+  { data, oidBytes, signal }: TreeData,
+  changes: readonly TreeChange[],
+): Promise<Buffer> {
   const entries = new Map<string, NewTreeEntry>();
-  const twice: NewTreeEntry[] = [];
-  for (const entry of parseTree(data, oidBytes)) {
+  const all: NewTreeEntry[] = [];
+  const slice = new LoopSlice();
+  for (const [index, entry] of (await parseTreeInTurns(data, oidBytes, signal)).entries()) {
     const name = entry.name.toString('latin1');
-    if (entries.has(name)) twice.push(entry);
+    if (entries.has(name)) all.push(entry);
     else entries.set(name, { ...entry, mode: canonicalMode(entry.mode) });
+    if (index % ENTRIES_PER_LOOK === 0) await slice.pause(signal);
   }
   for (const { name, entry } of changes) {
     if (entry === undefined) entries.delete(name.toString('latin1'));
     else entries.set(name.toString('latin1'), { name, ...entry });
   }
-  return formatTree([...entries.values(), ...twice]);
+  for (const entry of entries.values())
+    if (all.push(entry) % ENTRIES_PER_LOOK === 0) await slice.pause(signal);
+  return await formatTreeInTurns(all, signal);
 }

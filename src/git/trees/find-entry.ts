@@ -1,7 +1,7 @@
 import type { RawObject } from '../objects/object-info.ts';
 import type { ObjectReader, ReadOptions } from '../objects/object-reader.ts';
 import type { TreeEntry } from '../objects/parse/parse-tree.ts';
-import { findInTree } from './find-in-tree.ts';
+import { searchTree } from './find-in-tree.ts';
 import { isPlainPath } from './plain-path.ts';
 import { treeTable } from './tree-table.ts';
 
@@ -65,7 +65,7 @@ class SearchedTree {
   }
 
   async find(name: Buffer, signal: AbortSignal | undefined): Promise<TreeEntry | undefined> {
-    if (this.#searches++ < MAX_SEARCHES) return findInTree(this.#object, name);
+    if (this.#searches++ < MAX_SEARCHES) return await searchTree(this.#object, name, signal);
     this.#byName ??= treeTable(this.#object, signal);
     return (await this.#byName).get(name.toString('latin1'));
   }

@@ -6,7 +6,7 @@ import {
 } from '../objects/object-reader.ts';
 import type { TreeEntry } from '../objects/parse/parse-tree.ts';
 import { type EntryKind, kindOf } from './entry-kind.ts';
-import { findInTree } from './find-in-tree.ts';
+import { findInTree, searchTree } from './find-in-tree.ts';
 import { isPlainPath } from './plain-path.ts';
 
 /** A tree entry and its object. */
@@ -60,7 +60,7 @@ export async function openEntry(
   try {
     const tree = await reading;
     if (tree?.type !== 'tree') return undefined;
-    const entry = findInTree(tree, name);
+    const entry = await searchTree(tree, name, options.signal);
     if (entry === undefined) return undefined;
     const kind = kindOf(entry.mode);
     if (kind === 'submodule') return { entry, kind, object: undefined };

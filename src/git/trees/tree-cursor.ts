@@ -67,10 +67,11 @@ export class TreeCursor {
 
   /** Reports whether the current entry has this name. */
   isNamed(name: Uint8Array): boolean {
-    return (
-      this.nameEnd - this.nameAt === name.length &&
-      this.data.compare(name, 0, name.length, this.nameAt, this.nameEnd) === 0
-    );
+    if (this.nameEnd - this.nameAt !== name.length) return false;
+    // Names of one directory often begin alike, and a native comparison costs as much as 40 of these.
+    for (let at = this.nameEnd, index = name.length; index > 0; )
+      if (this.data[--at] !== name[--index]) return false;
+    return true;
   }
 }
 

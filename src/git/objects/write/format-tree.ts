@@ -1,3 +1,6 @@
+import { inTurns, mapInTurns } from '#base/loop-turns';
+import { sortInTurns } from '#base/sort-in-turns';
+
 const TREE_MODE = 0o040000;
 const SLASH = 0x2f;
 const FILE_TYPE = 0o170000;
@@ -22,20 +25,34 @@ export function formatTree(entries: readonly NewTreeEntry[]): Buffer {
     .map((entry) => ({ entry, key: sortKey(entry) }))
     .sort((a, b) => Buffer.compare(a.key, b.key));
   const names = new Set<string>();
-  const parts: Buffer[] = [];
-  for (const { entry } of sorted) {
-    const name = entry.name.toString('latin1');
-    if (!isPossibleName(name) || names.has(name))
-      throw new Error(`a tree cannot hold the name ${JSON.stringify(name)} here`);
-    names.add(name);
-    parts.push(
-      Buffer.from(`${entry.mode.toString(8)} `),
-      entry.name,
-      Buffer.of(0),
-      Buffer.from(entry.oid, 'hex'),
-    );
-  }
-  return Buffer.concat(parts);
+  return Buffer.concat(sorted.map(({ entry }) => formatEntry(entry, names)));
+}
+
+/**
+ * Returns the contents as {@link formatTree} does, in slices of the event loop.
+ *
+ * @throws as {@link formatTree}; the reason of the signal.
+ */
+export async function formatTreeInTurns(
+  entries: readonly NewTreeEntry[],
+  signal?: AbortSignal,
+): Promise<Buffer> {
+  const keyed = await mapInTurns(entries, (entry) => ({ entry, key: sortKey(entry) }), signal);
+  const sorted = await sortInTurns(keyed, (a, b) => Buffer.compare(a.key, b.key), signal);
+  const names = new Set<string>();
+  const pieces: Buffer[] = [];
+  for await (const some of inTurns(sorted, signal))
+    pieces.push(Buffer.concat(some.map(({ entry }) => formatEntry(entry, names))));
+  return Buffer.concat(pieces);
+}
+
+/** @param names of the entries before; the entry's is added. */
+function formatEntry({ mode, name: bytes, oid }: NewTreeEntry, names: Set<string>): Buffer {
+  const name = bytes.toString('latin1');
+  if (!isPossibleName(name) || names.has(name))
+    throw new Error(`a tree cannot hold the name ${JSON.stringify(name)} here`);
+  names.add(name);
+  return Buffer.concat([Buffer.from(`${mode.toString(8)} `), bytes, Buffer.of(0), Buffer.from(oid, 'hex')]);
 }
 
 function isPossibleName(name: string): boolean {

@@ -3,7 +3,7 @@ import type { ObjectFormatName } from '#git/repository-format';
 import type { Oid } from '../object-id.ts';
 import type { ObjectType } from '../object-info.ts';
 import { formatTree, type NewTreeEntry } from './format-tree.ts';
-import { objectId } from './object-hash.ts';
+import { objectId, objectIdInTurns } from './object-hash.ts';
 import { PackWriter } from './pack-writer.ts';
 import { StoredObjects } from './stored-objects.ts';
 import { streamLoose, TempObject, writeAll, writeLoose } from './write-loose.ts';
@@ -81,7 +81,10 @@ export class ObjectWriter implements AsyncDisposable {
    */
   async write(type: ObjectType, data: Uint8Array): Promise<Oid> {
     this.#rethrow();
-    const oid = objectId(this.objectFormat, type, data);
+    const oid =
+      data.length <= MAX_BLOB_IN_MEMORY
+        ? objectId(this.objectFormat, type, data)
+        : await objectIdInTurns(this.objectFormat, type, data);
     if (this.#written.has(oid)) return oid;
     this.#written.add(oid);
     if (

@@ -46,10 +46,10 @@ export async function* getTreeEntries(
 
   const path = Buffer.from(request.path);
   const tree = await findTree(repository, request, { name: treeName(revision, path, tokenTree), signal });
-  const listing = inOrder(
-    walkTree(repository.objects, tree, { recursive, prefix: cleaned(path), signal }),
-    request.sort,
-  );
+  const listing = inOrder(walkTree(repository.objects, tree, { recursive, prefix: cleaned(path), signal }), {
+    sort: request.sort,
+    signal,
+  });
   try {
     const cut = page && (await cutTreePage(listing, page, tree.oid));
     const batches = cut === undefined ? listing : [cut.entries];
@@ -130,10 +130,10 @@ function unresolved(
 
 function inOrder(
   batches: AsyncIterable<readonly WalkedEntry[]>,
-  sort: SortBy,
+  { sort, signal }: { readonly sort: SortBy; readonly signal: AbortSignal },
 ): AsyncIterable<readonly WalkedEntry[]> {
-  if (sort === SortBy.TREES_FIRST) return sortEntries(batches, 'kind');
-  return sort === SortBy.FILESYSTEM ? sortEntries(batches, 'path') : batches;
+  if (sort === SortBy.TREES_FIRST) return sortEntries(batches, 'kind', signal);
+  return sort === SortBy.FILESYSTEM ? sortEntries(batches, 'path', signal) : batches;
 }
 
 /** Finds the tree of a revision, which clients of 15.0 get with every entry; empty for none. */

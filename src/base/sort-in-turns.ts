@@ -1,0 +1,55 @@
+import { LoopSlice } from './loop-turns.ts';
+
+/** Items that are sorted, or merged, between two readings of the clock. */
+const ITEMS_PER_LOOK = 256;
+
+/**
+ * Returns the items in order, as `toSorted` does, in slices of the event loop. Equal items keep
+ * their order.
+ *
+ * @throws the reason of the signal.
+ */
+export async function sortInTurns<T extends object>(
+  items: readonly T[],
+  compare: (one: T, other: T) => number,
+  signal?: AbortSignal,
+): Promise<readonly T[]> {
+  const slice = new LoopSlice();
+  let runs: (readonly T[])[] = [];
+  for (let start = 0; start < items.length; start += ITEMS_PER_LOOK) {
+    runs.push(items.slice(start, start + ITEMS_PER_LOOK).sort(compare));
+    await slice.pause(signal);
+  }
+  while (runs.length > 1) {
+    const merged: (readonly T[])[] = [];
+    for (let index = 0; index < runs.length; index += 2)
+      merged.push(await merge(runs[index] ?? [], runs[index + 1] ?? [], { compare, slice, signal }));
+    runs = merged;
+  }
+  return runs[0] ?? [];
+}
+
+interface Merging<T> {
+  readonly compare: (one: T, other: T) => number;
+  readonly slice: LoopSlice;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function merge<T extends object>(
+  first: readonly T[],
+  second: readonly T[],
+  { compare, slice, signal }: Merging<T>,
+): Promise<readonly T[]> {
+  if (second.length === 0) return first;
+  const merged: T[] = [];
+  for (let one = 0, other = 0; one < first.length || other < second.length; ) {
+    const [left, right] = [first[one], second[other]];
+    const takesLeft = right === undefined || (left !== undefined && compare(left, right) <= 0);
+    const next = takesLeft ? left : right;
+    if (next === undefined) break;
+    if (takesLeft) one++;
+    else other++;
+    if (merged.push(next) % ITEMS_PER_LOOK === 0) await slice.pause(signal);
+  }
+  return merged;
+}
