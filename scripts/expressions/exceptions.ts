@@ -9,9 +9,6 @@ export interface ExpressionException {
   readonly from: string;
 }
 
-/** @see LanguageDetector: a batch that takes longer than its limit ends with its thread. */
-const LINGUIST = 'the start of a file, and paths, in a thread with a time limit; linguist’s own patterns';
-
 export const EXCEPTIONS: readonly ExpressionException[] = [
   {
     file: 'src/base/go/private-key-pem.ts',
@@ -30,12 +27,6 @@ export const EXCEPTIONS: readonly ExpressionException[] = [
     pattern: undefined,
     maxBytes: 256 << 10,
     from: 'two constants of clean-stale-data.ts, on keys of a config file that the server writes',
-  },
-  {
-    file: 'src/domain/languages/linguist-data.ts',
-    pattern: undefined,
-    maxBytes: 16 << 10,
-    from: LINGUIST,
   },
   {
     file: 'src/domain/signing/ssh-key.ts',

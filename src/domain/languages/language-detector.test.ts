@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { detectLanguage } from './detect-language.ts';
+import { LOOKED_AT_BYTES } from './file-language.ts';
 import { LanguageDetector } from './language-detector.ts';
+import { LinguistData } from './linguist-data.ts';
+
+/** CPU time for the start of one file; it takes 10 ms. */
+const MAX_FILE_US = 100_000;
 
 const file = (path: string, content: string) => ({
   path,
@@ -11,7 +17,7 @@ const file = (path: string, content: string) => ({
 const { signal } = new AbortController();
 
 test('questions that are asked at once are all answered, each with its own', async () => {
-  const detector = new LanguageDetector().forCall();
+  const detector = new LanguageDetector().forCall('a.git');
 
   const [languages, excluded, described] = await Promise.all([
     detector.languagesOf([file('a.rb', ''), file('README.md', '# x'), file('a.go', '')], signal),
@@ -28,7 +34,7 @@ test('questions that are asked at once are all answered, each with its own', asy
 });
 
 test('the thread does not keep the process alive', async () => {
-  const detector = new LanguageDetector().forCall();
+  const detector = new LanguageDetector().forCall('a.git');
 
   await detector.describe(['Ruby']);
 
@@ -36,44 +42,55 @@ test('the thread does not keep the process alive', async () => {
   assert.ok(!process.getActiveResourcesInfo().includes('MessagePort'));
 });
 
-test('a file on which a pattern takes too long has no language, and the others keep theirs', async () => {
-  const detector = new LanguageDetector({ batchMs: 500 }).forCall();
-  // Line feeds for a pattern that matches a line that begins with white space: it scans to the end
-  // once for every line.
-  const slow = Array.from({ length: 2 }, () => file('a.fpp', '\n'.repeat(16 * 1024)));
+/** Each takes 2 ms, which is as slow as linguist's rules are. */
+const slowFiles = (count: number) =>
+  Array.from({ length: count }, () => file('a.bas', '\n'.repeat(LOOKED_AT_BYTES)));
 
-  const languages = await detector.languagesOf(
-    [...slow, file('a.rb', ''), ...slow, file('a.go', '')],
-    signal,
-  );
+test('the files of a batch that takes too long are detected one after the other', async () => {
+  const detector = new LanguageDetector({ batchMs: 20 }).forCall('a.git');
+  const slow = slowFiles(200);
 
-  assert.deepEqual([languages[2], languages[5]], ['Ruby', 'Go']);
+  const languages = await detector.languagesOf([...slow, file('a.rb', ''), file('a.go', '')], signal);
+
+  assert.deepEqual(languages.slice(-2), ['Ruby', 'Go']);
 });
 
-// One hostile repository delayed CommitLanguages of all others, by five seconds for each batch.
-test('a call whose files are slow delays others once, for half a second', async () => {
-  const detector = new LanguageDetector({ batchMs: 1500 });
-  const hostile = detector.forCall();
-  const slow = Array.from({ length: 4 }, () => file('a.fpp', '\n'.repeat(16 * 1024)));
-  let isOver = false;
-  const counting = hostile.languagesOf(slow, signal).finally(() => {
-    isOver = true;
+// Rules that are applied to line feeds or brackets took seconds for one file of 16 KiB, and hours
+// for `.app`: their time was quadratic or worse.
+for (const [path, content] of Object.entries({
+  'a.fpp': '\n',
+  'a.srv': '\n',
+  'a.al': '\n\n',
+  'a.app': '{application,a,[]',
+  'a.cairo': '%builtins a ',
+}))
+  test(`${path} of hostile contents is detected in little time`, async () => {
+    const data = await LinguistData.read();
+    const text = Buffer.from(content.repeat(LOOKED_AT_BYTES / content.length));
+    detectLanguage(data, path, Buffer.from(content));
+    const before = process.threadCpuUsage();
+
+    detectLanguage(data, path, text);
+
+    const { user, system } = process.threadCpuUsage(before);
+    assert.ok(user + system < MAX_FILE_US, `${user + system} µs`);
   });
 
-  for (let count = 0; count < 5; count++) {
-    assert.deepEqual(await detector.forCall().languagesOf([file('a.rb', '')], signal), ['Ruby']);
-    assert.equal(isOver, false, `answer ${count} came after the slow ones`);
-  }
-
-  assert.deepEqual(await counting, [undefined, undefined, undefined, undefined]);
-  isOver = false;
-  const next = hostile.languagesOf(slow, signal).finally(() => {
-    isOver = true;
+// One hostile repository delayed CommitLanguages of all others, by half a second for each call.
+test('many calls for one repository delay the others by one question', async () => {
+  const detector = new LanguageDetector();
+  await detector.forCall('b.git').describe(['Ruby']); // starts the thread
+  const hostile = Array.from({ length: 10 }, async () => {
+    using call = detector.forCall('hostile.git');
+    for (let batch = 0; batch < 6; batch++) await call.languagesOf(slowFiles(16), signal);
   });
   const startedAtMs = performance.now();
-  assert.deepEqual(await detector.forCall().languagesOf([file('a.rb', '')], signal), ['Ruby']);
-  const quickMs = performance.now() - startedAtMs;
-  assert.equal(isOver, false);
-  await next;
-  assert.ok(quickMs * 2 < performance.now() - startedAtMs, `${quickMs} ms`);
+
+  for (let count = 0; count < 3; count++)
+    assert.deepEqual(await detector.forCall('b.git').languagesOf([file('a.rb', '')], signal), ['Ruby']);
+
+  const othersMs = performance.now() - startedAtMs;
+  await Promise.all(hostile);
+  const allMs = performance.now() - startedAtMs;
+  assert.ok(othersMs * 4 < allMs, `${Math.round(othersMs)} of ${Math.round(allMs)} ms`);
 });

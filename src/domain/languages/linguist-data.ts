@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type LinearRegexp, linearRegexp } from '#base/go/regexp/linear-regexp';
 
 /** Linguist's class of a language. */
 export type LanguageType = 'programming' | 'markup' | 'data' | 'prose';
@@ -22,8 +23,8 @@ export interface Rule {
   /** Languages that the rule selects, if it is not part of another rule. */
   readonly languages?: readonly string[];
   /**
-   * A pattern that has to match, `null` for one that go-enry cannot compile: such a rule never
-   * holds.
+   * A pattern in Go's syntax that has to match, `null` for one that go-enry cannot compile: such a
+   * rule never holds.
    */
   readonly any?: string | null;
   /** A pattern that must not match. */
@@ -48,6 +49,9 @@ interface Record {
   readonly documentation?: string;
 }
 
+/** Matches nothing. */
+const NEVER = String.raw`[^\x00-\x{10FFFF}]`;
+
 /** Names of languages by something that points to them, in alphabetical order. */
 type Pointers = ReadonlyMap<string, readonly string[]>;
 
@@ -63,9 +67,9 @@ export class LinguistData {
   /** Rules by extension, to be tried in order. */
   readonly rules: ReadonlyMap<string, readonly Rule[]>;
   readonly #byAlias: ReadonlyMap<string, string>;
-  readonly #vendored: RegExp;
-  readonly #documentation: RegExp;
-  readonly #patterns = new Map<string, RegExp>();
+  readonly #vendored: LinearRegexp;
+  readonly #documentation: LinearRegexp;
+  readonly #patterns = new Map<string, LinearRegexp>();
 
   private constructor(records: readonly Record[]) {
     const languages = records.filter(isLanguage).toSorted((a, b) => (a.language < b.language ? -1 : 1));
@@ -83,8 +87,8 @@ export class LinguistData {
     this.rules = new Map(
       records.flatMap(({ extensions = [], rules }) => (rules ? extensions.map((each) => [each, rules]) : [])),
     );
-    const one = (name: 'vendored' | 'documentation'): RegExp =>
-      new RegExp(records.find((record) => record[name] !== undefined)?.[name] ?? '(?!)');
+    const one = (name: 'vendored' | 'documentation'): LinearRegexp =>
+      linearRegexp(records.find((record) => record[name] !== undefined)?.[name] ?? NEVER);
     this.#vendored = one('vendored');
     this.#documentation = one('documentation');
   }
@@ -112,10 +116,10 @@ export class LinguistData {
   }
 
   /** Compiles a pattern of {@link rules}, once. */
-  pattern(source: string): RegExp {
+  pattern(source: string): LinearRegexp {
     const known = this.#patterns.get(source);
     if (known !== undefined) return known;
-    const pattern = new RegExp(source);
+    const pattern = linearRegexp(source);
     this.#patterns.set(source, pattern);
     return pattern;
   }

@@ -18,8 +18,8 @@ const MAX_KNOWN = 1_000;
 const known = new WeakMap<Buffer, Map<string, TreeEntry>>();
 
 /**
- * Finds the first entry of a name in a tree object without parsing the others. Blocks the event loop
- * for the whole tree: use it for trees with a limited size.
+ * Finds the first entry of a name in a tree object without parsing the others. Blocks the event
+ * loop for the whole tree: use it for trees with a limited size.
  *
  * @throws {GitalyError} without a code when the data before the entry are not a tree.
  */
@@ -29,8 +29,8 @@ export function findInTree(tree: RawObject, name: Buffer): TreeEntry | undefined
 }
 
 /**
- * Finds the first entry of a name, as {@link findInTree} does. Large trees are read in slices of the
- * event loop.
+ * Finds the first entry of a name, as {@link findInTree} does. Large trees are read in slices of
+ * the event loop.
  *
  * @throws as {@link findInTree}; the reason of the signal.
  */

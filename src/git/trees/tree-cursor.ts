@@ -68,7 +68,7 @@ export class TreeCursor {
   /** Reports whether the current entry has this name. */
   isNamed(name: Uint8Array): boolean {
     if (this.nameEnd - this.nameAt !== name.length) return false;
-    // Names of one directory often begin alike, and a native comparison costs as much as 40 of these.
+    // Names of one directory often begin alike. A native comparison costs as much as 40 of these.
     for (let at = this.nameEnd, index = name.length; index > 0; )
       if (this.data[--at] !== name[--index]) return false;
     return true;

@@ -27,7 +27,7 @@ export function commitLanguages({
     const commitId = await lookUpRevision(repository, revision, signal).catch(
       prefixed('looking up revision'),
     );
-    const detector = languages.forCall();
+    using detector = languages.forCall(repository.path);
     const bytes = await countLanguages(repository, commitId, { detector, signal }).catch(
       prefixed('language stats'),
     );
