@@ -29,7 +29,8 @@ export interface Subcommand {
   /**
    * CPU time after which a process is ended. It applies to commands that match the patterns of
    * `.gitattributes`, which come from users: git's matching takes time that is exponential in the
-   * number of stars.
+   * number of stars. It also applies to those that compare contents line by line, in quadratic time
+   * for large files without common lines.
    */
   readonly maxCpuSeconds: number | undefined;
   /** Options that the command always gets, after its others. */
@@ -59,6 +60,8 @@ const UPDATES: Subcommand = { ...PLAIN, updatesReferences: true };
 const BARE: Subcommand = { ...PLAIN, endOfOptions: false };
 const HEAD: Subcommand = { ...PLAIN, attributesOfHead: true };
 const LONG_HEAD: Subcommand = { ...HEAD, maxCpuSeconds: MAX_LONG_CPU_SECONDS };
+/** Compares contents. */
+const COMPARES: Subcommand = { ...PLAIN, maxCpuSeconds: MAX_LONG_CPU_SECONDS };
 const BULK: Subcommand = { ...PLAIN, bulk: true };
 const PACKS: Subcommand = { ...BULK, yields: true };
 
@@ -66,11 +69,11 @@ const PACKS: Subcommand = { ...BULK, yields: true };
  * Every git subcommand that may be started (facts: Gitaly's command table, git's option parsers).
  */
 export const SUBCOMMANDS = {
-  am: UPDATES,
+  am: { ...UPDATES, maxCpuSeconds: MAX_LONG_CPU_SECONDS },
   apply: PLAIN,
   archive: { ...LONG_HEAD, endOfOptions: false, bulk: true },
   backfill: PLAIN,
-  blame: BARE,
+  blame: { ...COMPARES, endOfOptions: false },
   bundle: BULK,
   'cat-file': HEAD,
   'check-attr': { ...LONG_HEAD, endOfOptions: false },
@@ -90,8 +93,8 @@ export const SUBCOMMANDS = {
     maxCpuSeconds: MAX_DIFF_CPU_SECONDS,
     fixedOptions: NO_DIFF_PROGRAMS,
   },
-  'diff-pairs': { ...BULK, fixedOptions: NO_DIFF_PROGRAMS },
-  'diff-tree': { ...PLAIN, fixedOptions: NO_DIFF_PROGRAMS },
+  'diff-pairs': { ...COMPARES, bulk: true, fixedOptions: NO_DIFF_PROGRAMS },
+  'diff-tree': { ...COMPARES, fixedOptions: NO_DIFF_PROGRAMS },
   'fast-export': BULK,
   fetch: UPDATES,
   'filter-repo': { ...UPDATES, endOfOptions: false },
@@ -111,7 +114,7 @@ export const SUBCOMMANDS = {
   maintenance: PLAIN,
   merge: { ...LONG_HEAD, updatesReferences: true },
   'merge-base': PLAIN,
-  'merge-file': PLAIN,
+  'merge-file': COMPARES,
   'merge-tree': LONG_HEAD,
   mktag: PLAIN,
   mktree: PLAIN,
@@ -119,11 +122,11 @@ export const SUBCOMMANDS = {
   'pack-objects': PACKS,
   'pack-redundant': PLAIN,
   'pack-refs': PLAIN,
-  'patch-id': BARE,
+  'patch-id': { ...COMPARES, endOfOptions: false },
   prune: PLAIN,
   'prune-packed': PLAIN,
   push: PLAIN,
-  'range-diff': { ...BARE, cutsRanges: true },
+  'range-diff': { ...COMPARES, endOfOptions: false, cutsRanges: true },
   'receive-pack': { ...UPDATES, bulk: true },
   reflog: PLAIN,
   refs: PLAIN,

@@ -185,10 +185,11 @@ test('commands that may change references or have no end of options are those of
   );
 });
 
-test('commands with a limit of processor time match patterns of attributes, or users’ patterns', () => {
+test('commands with a limit of processor time compare contents, or match patterns of users', () => {
   assert.equal(
     names(({ maxCpuSeconds }) => maxCpuSeconds !== undefined),
-    'archive check-attr diff format-patch grep log merge merge-tree worktree',
+    'am archive blame check-attr diff diff-pairs diff-tree format-patch grep log merge merge-file ' +
+      'merge-tree patch-id range-diff worktree',
   );
   assert.equal(
     names(({ attributesOfHead }) => attributesOfHead),
