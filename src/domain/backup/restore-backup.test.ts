@@ -130,6 +130,20 @@ for (const branch of ['main', 'master']) {
   });
 }
 
+test('a repository whose HEAD is detached is restored like any other', async () => {
+  await using backups = await start();
+  const { fixture } = backups;
+  await backups.create('one', fixture.init('x.git', { commits: 2 }));
+  fixture.init(TARGET.relativePath);
+  fixture.commit(backups.path);
+  backups.git('update-ref', '--no-deref', 'HEAD', 'main');
+
+  await backups.restore('one');
+
+  assert.equal(backups.git('symbolic-ref', 'HEAD'), 'refs/heads/main');
+  assert.equal(backups.git('rev-list', '--count', 'main'), '2');
+});
+
 test('the newest backup replaces a missing one only on request, and never a damaged one', async () => {
   await using backups = await start();
   const { fixture, bucket } = backups;
