@@ -11,6 +11,7 @@ import type { RepositoryLocation, RepositoryTarget } from '../repository-target.
 import type { Storages } from '../storages.ts';
 import { createTempDirectory } from '../temp-directories.ts';
 import { makeDirectories } from './make-directories.ts';
+import { isRest, removeRest } from './remove-rest.ts';
 import { repositoryVote } from './repository-vote.ts';
 import { syncPath, syncTree } from './sync-tree.ts';
 import type { Vote, VotePhase } from './voter.ts';
@@ -123,6 +124,7 @@ async function publish(
     throw wrap(error, 'locking repository');
   });
   await requireAbsent(location.path);
+  await removeRest(location);
 
   // The other nodes are waited for meanwhile. The draft is not removed before both have ended.
   const ends = await Promise.allSettled([prepare(vote), syncTree(draftPath)]);
@@ -163,8 +165,8 @@ async function moveIntoPlace(from: string, to: string): Promise<void> {
 }
 
 /**
- * Checks that the path does not exist. A dangling link counts as missing, as in Gitaly; the rename
- * then refuses to replace it.
+ * Checks that the path does not exist, or has only what git left of an earlier repository. A
+ * dangling link counts as missing, as in Gitaly; the rename then refuses to replace it.
  */
 async function requireAbsent(repositoryPath: string): Promise<void> {
   try {
@@ -174,7 +176,7 @@ async function requireAbsent(repositoryPath: string): Promise<void> {
     const words = repositoryPath.includes('\0') ? 'invalid argument' : systemErrorText(error);
     throw new GitalyError('INTERNAL', `pre-lock stat: stat ${repositoryPath}: ${words}`, { cause: error });
   }
-  throw existsAlready();
+  if (!(await isRest(repositoryPath))) throw existsAlready();
 }
 
 function existsAlready(): GitalyError {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { rename, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { GitalyError, withCode, wrap } from '#base/gitaly-error';
@@ -7,6 +8,7 @@ import { LockTakenError, lockRepository } from '../locks/repository-lock.ts';
 import type { Repository } from '../repository.ts';
 import type { Storages } from '../storages.ts';
 import { createTempDirectory, removeTree } from '../temp-directories.ts';
+import { removeRest } from './remove-rest.ts';
 import { syncPath } from './sync-tree.ts';
 import { noVote, type Vote } from './voter.ts';
 
@@ -46,8 +48,19 @@ export async function removeRepository(
     await castVote(vote, 'committed', `post-remove ${repository.relativePath}`);
   } finally {
     // Its files can take a while, and the lock is not needed for them.
-    if (removed !== undefined) await removeTree(removed).catch(options.onLeftover ?? (() => undefined));
+    if (removed !== undefined) {
+      const onError = options.onLeftover ?? (() => undefined);
+      await removeTree(removed).catch(onError);
+      await removeRestOf(repository).catch(onError);
+    }
   }
+}
+
+/** Removes what a git process has left at the path since. A creation removes it, too. */
+async function removeRestOf(repository: Repository): Promise<void> {
+  if (!existsSync(repository.path)) return;
+  await using _lock = await lockRepository(repository.storage, repository.path);
+  await removeRest(repository);
 }
 
 async function castVote(
