@@ -8,7 +8,7 @@ const REPLICAS: ConsistentReplicas = { replicaPath: '@cluster/x', storages: new 
 const repository = (relativePath: string, virtualStorage = 'default') => ({ virtualStorage, relativePath });
 
 /** A cache of lookups that end on request. The cases are those of Gitaly 19.0. */
-function cacheOf({ maxEntries = 100 } = {}) {
+function cacheOf({ maxEntries = 100, isConnected = true } = {}) {
   const accesses: string[] = [];
   const log: Record<string, unknown>[] = [];
   const lookups: PromiseWithResolvers<ConsistentReplicas | undefined>[] = [];
@@ -30,7 +30,7 @@ function cacheOf({ maxEntries = 100 } = {}) {
     }),
     count: (virtualStorage, access, number = 1) => accesses.push(`${virtualStorage} ${access} ${number}`),
   });
-  cache.connected();
+  if (isConnected) cache.connected();
   return {
     cache,
     log,
@@ -131,6 +131,14 @@ test('without notifications nothing is kept', async () => {
   await read('x');
   cache.disconnected();
   assert.deepEqual(counted(), ['default miss 1', 'default populate 1', 'default evict 1']);
+});
+
+test('before the first notifications nothing is kept', async () => {
+  const { counted, read } = cacheOf({ isConnected: false });
+
+  for (const path of ['x', 'x']) await read(path);
+
+  assert.deepEqual(counted(), ['default miss 1', 'default miss 1']);
 });
 
 test('a full cache forgets the repository that was not read for longest', async () => {
