@@ -83,7 +83,8 @@ export function writePraefectUsageError(error: string, write: (text: string) => 
 function goWords(error: string): string {
   const unknown = /^error: unknown option '-*([^'=]*)/.exec(error)?.[1];
   if (unknown !== undefined) return `flag provided but not defined: -${unknown}`;
-  const incomplete = /^error: option '(?:-\w, )?(-+[\w-]+).*' argument missing$/.exec(error)?.[1];
-  if (incomplete !== undefined) return `flag needs an argument: ${incomplete}`;
+  const incomplete = /^error: option '(?:-\w, )?(-[\w-]+)/.exec(error)?.[1];
+  if (incomplete !== undefined && error.endsWith("' argument missing"))
+    return `flag needs an argument: ${incomplete}`;
   return error.replace(/^error: /, '');
 }

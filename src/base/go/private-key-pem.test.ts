@@ -46,3 +46,13 @@ test('any other text is left as it is', () => {
   ])
     assert.equal(privateKeyPem(text), text);
 });
+
+test('a file of many beginnings without a key is read in little time', () => {
+  const text = '-----BEGIN A PRIVATE KEY-----\nAAAA\n'.repeat(30_000);
+  const before = process.threadCpuUsage();
+
+  assert.equal(privateKeyPem(text), text);
+
+  const { user } = process.threadCpuUsage(before);
+  assert.ok(user < 1_000_000, `${user} µs`);
+});

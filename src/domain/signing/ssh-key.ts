@@ -9,7 +9,9 @@ import {
 import { SshFields, sshString } from './ssh-fields.ts';
 
 const MAGIC = 'openssh-key-v1\0';
-const PEM = /^-----BEGIN OPENSSH PRIVATE KEY-----\s+([A-Za-z0-9+/=\s]+)-----END OPENSSH PRIVATE KEY-----/;
+const BEGIN = '-----BEGIN OPENSSH PRIVATE KEY-----';
+const END = '-----END OPENSSH PRIVATE KEY-----';
+const BASE64 = /^\s[A-Za-z0-9+/=\s]+$/;
 
 export interface SshKey {
   /** `ssh-ed25519`, `ssh-rsa`, `ecdsa-sha2-nistp256` and its like. */
@@ -28,8 +30,10 @@ export interface SshKey {
  * @see OpenSSH: PROTOCOL.key
  */
 export function parseSshKey(file: Buffer): SshKey {
-  const body = PEM.exec(file.toString('latin1'))?.[1];
-  if (body === undefined) throw new Error('ssh: no key found');
+  const text = file.toString('latin1');
+  const end = text.indexOf(END);
+  const body = text.slice(BEGIN.length, Math.max(0, end));
+  if (!text.startsWith(BEGIN) || end === -1 || !BASE64.test(body)) throw new Error('ssh: no key found');
   const bytes = Buffer.from(body, 'base64');
   if (bytes.toString('latin1', 0, MAGIC.length) !== MAGIC)
     throw new Error('ssh: invalid openssh private key format');

@@ -10,7 +10,7 @@ export interface Position {
 /** Path of key names and of indexes in arrays of tables. */
 export type KeyPath = readonly (string | number)[];
 
-const HEADER = /^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?/;
+const HEADER = /^\s*(\[\[?)([^\]]+)\]/;
 const KEY_VALUE = /^\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=\s*/;
 
 /**

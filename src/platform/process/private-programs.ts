@@ -22,7 +22,7 @@ export interface PrivateProgramsOptions {
 const COPY_AFTER_MS = 1000;
 const PACKAGE_ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 /** Imports in our own compiled code, also those at the first use. */
-const IMPORT = /(?:\bfrom\s*|\bimport\s*\(?\s*)['"](?<specifier>[^'"\s]+)['"]/g;
+const IMPORT = /(?:\bfrom|\bimport) ?\(? ?['"](?<specifier>[^'"\s]+)['"]/g;
 const PACKAGE_NAME = /^(?:@[a-z-]+\/)?[a-z][a-z0-9-]*/;
 /** Files of a dependency that run as ES modules. */
 const CODE = new Set(['', '.js', '.mjs', '.json']);

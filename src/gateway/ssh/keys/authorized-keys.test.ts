@@ -88,3 +88,12 @@ test('a long line of quotes is parsed quickly', () => {
 
   assert.ok(performance.now() - start < 1000);
 });
+
+test('a line that is longer than any key is refused', () => {
+  const text = `"${'\\"'.repeat(16 << 10)}\n`;
+
+  assert.deepEqual(parseAuthorizedKeys(text), {
+    keys: [],
+    unused: [{ line: 1, reason: 'it is longer than 16384 bytes' }],
+  });
+});

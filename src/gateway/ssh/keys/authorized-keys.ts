@@ -39,6 +39,8 @@ const OPTIONS_WITHOUT_EFFECT = new Set([
  */
 const LINE =
   /^(?:(?<options>(?:[^\s"]|"(?:\\.|[^"\\])*")+)[ \t]+)?(?<type>(?:ssh|ecdsa|sk)-[\w@.-]+)[ \t]+(?<data>[A-Za-z0-9+/]+={0,2})(?:[ \t]+(?<comment>.*))?$/;
+/** Longest line that is read; a key of 16,384 bits has 2,800 bytes. */
+const MAX_LINE_BYTES = 16 << 10;
 const OPTION = /(?<name>[\w-]+)(?:="(?:\\.|[^"\\])*")?(?:,|$)/gy;
 
 /**
@@ -65,6 +67,7 @@ export function parseAuthorizedKeys(text: string): {
 
 /** Returns the key, or the reason why the line is refused. */
 function parseLine(content: string): Omit<AuthorizedKey, 'line'> | string {
+  if (content.length > MAX_LINE_BYTES) return `it is longer than ${MAX_LINE_BYTES} bytes`;
   const { comment = '', data, options, type } = LINE.exec(content)?.groups ?? {};
   if (type === undefined || data === undefined) return 'it is not a public key in the format of ssh-keygen';
   const reason = options === undefined ? undefined : reasonAgainst(options);
