@@ -21,12 +21,13 @@ export class Differences {
   constructor({ hasDatabase = false } = {}) {
     const sections = readFileSync(DOCUMENT, 'utf8').split('\n## ').slice(1);
     const [refusals = '', fields = '', tests = '', varying = '', ...ofDatabase] = sections;
-    const [ownRefusals = '', ownTests = ''] = hasDatabase ? ofDatabase : [];
+    const [ownRefusals = '', ownTests = '', ownVarying = ''] = hasDatabase ? ofDatabase : [];
     this.#refusals = new Set([...keysOf(refusals), ...keysOf(ownRefusals)]);
     this.#fields = keysOf(fields);
     // What depends on the state in memory may be equal with a database.
     this.#tests = keysOf(hasDatabase ? ownTests : tests);
-    this.#varying = new Set([...keysOf(varying), ...(hasDatabase ? keysOf(tests) : [])]);
+    const all = [varying, ownVarying, ...(hasDatabase ? [tests] : [])];
+    this.#varying = new Set(all.flatMap((section) => [...keysOf(section)]));
   }
 
   /** Returns the failures that are not listed, and the listed tests that passed. */

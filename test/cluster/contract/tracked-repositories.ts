@@ -1,4 +1,13 @@
-import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createLogger } from '#platform/log/logger';
@@ -77,7 +86,8 @@ export class TrackedRepositories implements AsyncDisposable {
     for (const each of await this.#tracked()) {
       known.add(this.#directory(0, each.storage, each.path));
       const state = this.#stateOf(each);
-      if (state === this.#states.get(this.#directory(0, each.storage, each.path))) continue;
+      const before = this.#states.get(this.#directory(0, each.storage, each.path));
+      if (state !== undefined && state === before) continue;
       isChanged = true;
       if (state !== undefined && this.#isSame(each)) await this.#replicate(each);
       else {
@@ -143,7 +153,9 @@ export class TrackedRepositories implements AsyncDisposable {
 
   #stateOf({ path, storage }: Tracked): string | undefined {
     const directory = this.#directory(0, storage, path);
-    return existsSync(directory) ? stateOf(`${directory}/`).join('\n') : undefined;
+    // Some tests put a file there.
+    const isDirectory = statSync(directory, { throwIfNoEntry: false })?.isDirectory() === true;
+    return isDirectory ? stateOf(`${directory}/`).join('\n') : undefined;
   }
 
   /** Reports whether a repository was changed, and not replaced by another one. */
@@ -158,7 +170,7 @@ export class TrackedRepositories implements AsyncDisposable {
     for (const index of this.#gitalys.keys())
       for (const each of [path, replicaPath])
         if (index > 0 || (each === replicaPath && path !== replicaPath))
-          rmSync(this.#directory(index, storage, each), { recursive: true, force: true });
+          removeBelow(this.#directory(index, storage, ''), each);
   }
 
   async #track(storage: string, path: string): Promise<void> {
@@ -203,6 +215,18 @@ export class TrackedRepositories implements AsyncDisposable {
       const end = await copyRepository(job, { source, target, replicaPath }).catch(() => 'failed');
       if (plan !== undefined && end === 'copied') await store.recordCopy(job, plan.source);
     }
+  }
+}
+
+/** Removes what is at a path below a storage, and the directories above it that are empty then. */
+function removeBelow(storage: string, path: string): void {
+  let directory = join(storage, path);
+  if (!directory.startsWith(`${storage}/`)) return; // some tests try to leave the storage
+  rmSync(directory, { recursive: true, force: true });
+  for (directory = dirname(directory); directory !== storage; directory = dirname(directory)) {
+    if (!existsSync(directory)) continue;
+    if (readdirSync(directory).length > 0) return;
+    rmdirSync(directory);
   }
 }
 
