@@ -58,6 +58,21 @@ test('all lines about a write have its correlation id and method', async () => {
     });
 });
 
+test('the access line of a read names the node and the path on its disk', async () => {
+  await using cluster = await startCluster();
+  await cluster.connection.repository.createRepository({ repository });
+
+  await cluster.connection.repository.repositorySize({ repository }, { correlationId });
+
+  const finished = () =>
+    cluster.log.find(
+      (line) => line.correlation_id === correlationId && line.msg === 'finished streaming call with code OK',
+    );
+  await until(() => finished() !== undefined);
+  assert.partialDeepStrictEqual(finished()?.route, { replica_path: repository.relativePath });
+  assert.match(JSON.stringify(finished()?.route), /"storage":"gitaly-[123]"/);
+});
+
 test('without a correlation id of the client all nodes get that of the access line', async () => {
   await using cluster = await startCluster();
   await cluster.connection.repository.createRepository({ repository }, { correlationId: '' });

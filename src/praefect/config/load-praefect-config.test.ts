@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { loadPraefectConfig, praefectConfigFrom } from './load-praefect-config.ts';
-import { strategyOf } from './strategy.ts';
+import { problemOfStrategy, strategyOf } from './strategy.ts';
 
 const directory = makeScratchDirectory('praefect-config');
 after(() => rmSync(directory, { recursive: true }));
@@ -94,4 +94,21 @@ test('other strategies than per_repository need a consent', () => {
     failsOver: false,
     isInMemory: true,
   });
+});
+
+test('a strategy and the place of its state fit together', () => {
+  const problem = (failover: object, more: object = {}) =>
+    problemOfStrategy(praefectConfigFrom({ ...WORKING, failover, ...more }).config);
+  const consent = { [CONSENT]: true };
+  const inMemory = { memory_queue_enabled: true };
+
+  assert.equal(problem({}), undefined);
+  assert.equal(problem({ election_strategy: 'sql' }, consent), undefined);
+  assert.equal(problem({ election_strategy: 'local' }, { ...consent, ...inMemory }), undefined);
+  assert.match(problem({}, inMemory) ?? '', /^memory_queue_enabled = true needs election_strategy = "local"/);
+  assert.match(
+    problem({ election_strategy: 'sql' }, { ...consent, ...inMemory }) ?? '',
+    /^memory_queue_enabled/,
+  );
+  assert.match(problem({ election_strategy: 'local' }, consent) ?? '', /needs memory_queue_enabled = true/);
 });
