@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { dial } from '#client/index';
 import { startHttpGateway, storageMapping } from '#gateway/index';
-import { openDescriptors, processesIn, residentBytes } from '#testkit/process-usage';
+import { openDescriptors, openFilesIn, processesIn, residentBytes } from '#testkit/process-usage';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { randomHistory, seededRandom } from '#testkit/repositories/random-history';
 import { runGit } from '#testkit/repositories/run-git';
@@ -24,7 +24,7 @@ const REPOSITORIES = 6;
 const COMMITS = 120;
 const CALLERS = 8;
 const PUSHERS = 3;
-/** Idle processes live ten seconds. */
+/** Idle processes live ten seconds, and packs stay open for 10 to 15. */
 const GONE_AFTER_MS = 60_000;
 const DESCRIPTORS_LEFT = 5;
 /** Normal variation of a heap between two processes, or two states of one. */
@@ -221,9 +221,10 @@ class MixedLoad implements AsyncDisposable {
 /** Returns what the server uses when nothing runs any more. */
 async function restingSample(gitaly: RestartingGitaly, storage: string): Promise<Sample> {
   const limit = performance.now() + GONE_AFTER_MS;
-  while (processesIn(storage).length > 0 && performance.now() < limit) await delay(200);
-  assert.deepEqual(processesIn(storage), []);
   const pid = gitaly.pid();
+  const inUse = (): string[] => [...processesIn(storage), ...openFilesIn(pid, storage)];
+  while (inUse().length > 0 && performance.now() < limit) await delay(200);
+  assert.deepEqual(inUse(), []);
   return { pid, residentBytes: residentBytes(pid), descriptors: openDescriptors(pid) };
 }
 

@@ -24,6 +24,14 @@ export function openDescriptors(pid: number): number {
   return readdirSync(`/proc/${pid}/fd`).length;
 }
 
+/** Returns the paths of a process's open files in a directory; removed ones end in ` (deleted)`. */
+export function openFilesIn(pid: number, directory: string): string[] {
+  const links = `/proc/${pid}/fd`;
+  return readdirSync(links)
+    .map((name) => orEmpty(() => readlinkSync(`${links}/${name}`)))
+    .filter((path) => isInside(path, directory));
+}
+
 /** Returns the limit of open descriptors of this process and its children. */
 export function descriptorLimit(): number {
   return Number(/^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1]);
