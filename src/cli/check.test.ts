@@ -4,12 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { startInternalApi } from '#testkit/internal-api';
+import { programCommand } from '#testkit/program-command';
 import { type RunResult, run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import type { Finding } from '#tools/doctor/finding';
 import { clockFinding } from '#tools/doctor/run-doctor';
 
-const PROGRAM = ['--conditions=source', join(import.meta.dirname, 'gitaly.ts')];
+const PROGRAM = programCommand('gitaly');
 
 interface CheckOutput {
   readonly gitlab: { readonly ok: boolean };

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { programCommand } from '#testkit/program-command';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { type RunResult, run } from '#testkit/run-program';
 import { startGitaly } from '#testkit/start-gitaly';
@@ -12,7 +13,7 @@ async function start(git: Readonly<Record<string, unknown>> = { explain: true, i
   const gitaly = await startGitaly({ config: { git }, token: 'secret' });
   const path = join(gitaly.storagePath(), 'x.git');
   initRepository(path, { commits: 2 });
-  const program = ['--conditions=source', 'src/cli/gitaly-ts.ts', 'explain'];
+  const program = [...programCommand('gitaly-ts'), 'explain'];
   return Object.assign(gitaly, {
     path,
     explain: (args: readonly string[], input = ''): Promise<RunResult> =>
@@ -94,7 +95,7 @@ for (const { args, text } of [
   { args: ['FindCommit', '[]'], text: /FindCommit takes one request, not a list/ },
 ]) {
   test(`explain refuses ${args.join(' ')}`, async () => {
-    const program = ['--conditions=source', 'src/cli/gitaly-ts.ts', 'explain', 'unix:/none'];
+    const program = [...programCommand('gitaly-ts'), 'explain', 'unix:/none'];
 
     const { code, stdout, stderr } = await run(process.execPath, [...program, ...args], { cwd: ROOT });
 

@@ -1,23 +1,30 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { startForeignServer } from '#testkit/foreign-server';
+import { programCommand } from '#testkit/program-command';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { type RunResult, run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { GetPartitionsResponseSchema, RaftClusterInfoResponseSchema } from '#wire/gen/cluster_pb';
 
-const PROGRAM = ['--conditions=source', join(import.meta.dirname, 'gitaly.ts')];
+const PROGRAM = programCommand('gitaly');
 /** Time at the head of a line of Go's log package. */
 const TIME = /^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d /;
 
 function gitaly(args: readonly string[], options: Parameters<typeof run>[2] = {}): Promise<RunResult> {
   return run(process.execPath, [...PROGRAM, ...args], options);
+}
+
+/** A scratch directory that is removed at the end of the test. */
+function scratchDirectory(what: string): { readonly path: string } & Disposable {
+  const path = makeScratchDirectory(what);
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true }) };
 }
 
 /** Writes a configuration with which commands find the server. */
@@ -84,7 +91,8 @@ test('options may have one dash, and arguments too many do no harm, as in Gitaly
 });
 
 test('a server that does not run is an error', async () => {
-  const directory = makeScratchDirectory('no-server');
+  using scratch = scratchDirectory('no-server');
+  const directory = scratch.path;
   mkdirSync(join(directory, 'storage'));
   const config = join(directory, 'c.toml');
   writeFileSync(
@@ -150,7 +158,8 @@ test('git keeps the settings that the caller has in the environment', async () =
 });
 
 test('pool records the members of object pools', async () => {
-  const file = join(makeScratchDirectory('pools'), 'pools.db');
+  using scratch = scratchDirectory('pools');
+  const file = join(scratch.path, 'pools.db');
   await using server = await startGitaly({ config: { pool_metadata: { database_path: file } } });
   initRepository(join(server.storagePath(), 'pool.git'));
   initRepository(join(server.storagePath(), 'member.git'));
@@ -200,9 +209,9 @@ async function startCluster() {
       call.end();
     },
   });
-  const directory = makeScratchDirectory('raft');
-  const config = join(directory, 'c.toml');
   const socket = server.address.slice('unix:'.length);
+  const directory = dirname(socket);
+  const config = join(directory, 'c.toml');
   writeFileSync(config, `socket_path = "${socket}"\n[[storage]]\nname = "one"\npath = "${directory}"\n`);
   return Object.assign(server, { config });
 }
@@ -296,7 +305,8 @@ test('cluster info of a server without Raft is an error', async () => {
 });
 
 test('commands about transactions say that this server has none', async () => {
-  const directory = makeScratchDirectory('recovery');
+  using scratch = scratchDirectory('recovery');
+  const directory = scratch.path;
   const config = join(directory, 'c.toml');
   const base = `socket_path = "${directory}/s"\n[[storage]]\nname = "one"\npath = "${directory}"\n`;
   const recover = async (backup: string) => {

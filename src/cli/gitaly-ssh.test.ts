@@ -3,13 +3,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
+import { programCommand, sourceCommand } from '#testkit/program-command';
 import { runGit } from '#testkit/repositories/run-git';
 import { type RunResult, run } from '#testkit/run-program';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { TEST_CERTIFICATE } from '#testkit/test-certificate';
 import { ObjectFormat } from '#wire/gen/shared_pb';
 
-const PROGRAM = join(import.meta.dirname, 'gitaly-ssh.ts');
+const PROGRAM = programCommand('gitaly-ssh');
 const ROOT = join(import.meta.dirname, '../..');
 const TOKEN = 'the secret of the server';
 const REPOSITORY = { storageName: 'default', relativePath: 'a.git', glRepository: 'project-1' };
@@ -21,7 +22,7 @@ function environment(
   payload: object = { repository: REPOSITORY },
 ): Record<string, string> {
   return {
-    GIT_SSH_COMMAND: `"${process.execPath}" --conditions=source "${PROGRAM}" ${command}`,
+    GIT_SSH_COMMAND: `"${process.execPath}" ${PROGRAM.join(' ')} ${command}`,
     GIT_SSH_VARIANT: 'simple',
     GITALY_ADDRESS: address,
     GITALY_TOKEN: TOKEN,
@@ -31,7 +32,7 @@ function environment(
 }
 
 function gitalySsh(args: readonly string[], env: Record<string, string> = {}): Promise<RunResult> {
-  return run(process.execPath, ['--conditions=source', PROGRAM, ...args], {
+  return run(process.execPath, [...PROGRAM, ...args], {
     env: { GITALY_ADDRESS: '', ...env },
     cwd: ROOT,
   });
@@ -157,7 +158,7 @@ suite('git by way of gitaly-ssh', () => {
       ['upload-pack', { repository: REPOSITORY }],
       ['receive-pack', { repository: REPOSITORY, glId: 'user-1' }],
     ] as const) {
-      const line = `"${process.execPath}" --conditions=source "${PROGRAM}" ${command} x y </dev/null | true`;
+      const line = `"${process.execPath}" ${PROGRAM.join(' ')} ${command} x y </dev/null | true`;
 
       const { stderr } = await run('sh', ['-c', line], {
         env: environment(gitaly.address, command, payload),
@@ -240,9 +241,8 @@ test('it loads the generated code of only its own service, because git waits for
   const { stdout } = await run(
     process.execPath,
     [
-      '--conditions=source',
       `--import=data:text/javascript,${encodeURIComponent(hook)}`,
-      PROGRAM,
+      ...sourceCommand('gitaly-ssh'),
       'upload-pack',
       'a',
       'b',

@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { packageVersion } from '#platform/process/version';
+import { programCommand } from '#testkit/program-command';
 
-const PROGRAM = ['--conditions=source', join(import.meta.dirname, 'gitaly.ts')];
+const PROGRAM = programCommand('gitaly');
 
 function gitaly(args: readonly string[], input = '') {
   const run = spawnSync(process.execPath, [...PROGRAM, ...args], { encoding: 'utf8', input });

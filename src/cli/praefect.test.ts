@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { programCommand } from '#testkit/program-command';
 import { run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 
 const directory = makeScratchDirectory('praefect');
 after(() => rmSync(directory, { recursive: true }));
 
-const PROGRAM = join(import.meta.dirname, 'praefect.ts');
 const NODES = `
 socket_path = "${directory}/praefect.socket"
 [[virtual_storage]]
@@ -25,7 +25,7 @@ async function praefect(config: string | undefined, ...args: string[]) {
   const path = join(directory, 'config.toml');
   if (config !== undefined) writeFileSync(path, config);
   const option = config === undefined ? [] : ['-config', path];
-  return await run(process.execPath, ['--conditions=source', PROGRAM, ...option, ...args]);
+  return await run(process.execPath, [...programCommand('praefect'), ...option, ...args]);
 }
 
 test('list-storages prints a table', async () => {
@@ -121,7 +121,7 @@ test('configuration without a command prints its help', async () => {
 
 test('configuration validate lists problems as JSON', async () => {
   const validate = (input: string) =>
-    run(process.execPath, ['--conditions=source', PROGRAM, 'configuration', 'validate'], { input });
+    run(process.execPath, [...programCommand('praefect'), 'configuration', 'validate'], { input });
   assert.deepEqual(await validate(NODES), { stdout: '', stderr: '', code: 0 });
   const bad = await validate(`
 [failover]

@@ -3,6 +3,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { migrations } from '#praefect/database/migrations/migrate';
+import { programCommand } from '#testkit/program-command';
 import { type RunResult, run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
@@ -10,7 +11,6 @@ import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/star
 const skip = withoutPostgres;
 const directory = makeScratchDirectory('praefect-sql');
 after(() => rmSync(directory, { recursive: true }));
-const PROGRAM = join(import.meta.dirname, '../praefect.ts');
 const LAST = migrations.at(-1)?.id ?? '';
 
 async function praefect(database: Pick<TestDatabase, 'config'>, ...args: string[]): Promise<RunResult> {
@@ -31,7 +31,7 @@ storage = "gitaly-1"
 address = "unix:/run/gitaly-1.socket"
 `,
   );
-  return await run(process.execPath, ['--conditions=source', PROGRAM, '-config', path, ...args]);
+  return await run(process.execPath, [...programCommand('praefect'), '-config', path, ...args]);
 }
 
 test('sql-migrate brings the schema up, status shows it and down takes it back', { skip }, async () => {
