@@ -220,6 +220,22 @@ test('PruneUnreachableObjects drops old objects, loose and packed, and repacks',
   assert.ok(Date.now() - statSync(`${path}/.gitaly-full-repack-timestamp`).mtimeMs < 60_000);
 });
 
+test('a full repack notes its time, a geometric one does not', async () => {
+  const { fixture, repository, housekeeping } = await start();
+  await using _fixture = fixture;
+  const file = `${repository.path}/.gitaly-full-repack-timestamp`;
+  writeFileSync(file, '');
+  for (const [strategy, isNoted] of [
+    ['geometric', false],
+    ['full_with_unreachable', true],
+  ] as const) {
+    utimesSync(file, 1, 1);
+    const repack = { strategy, writeBitmap: false, writeMultiPackIndex: false };
+    await housekeeping.optimize(repository, { plan: () => ({ packReferences: false, repack }), signal });
+    assert.equal(Date.now() - statSync(file).mtimeMs < 60_000, isNoted, strategy);
+  }
+});
+
 test('PruneUnreachableObjects reports the step that fails', async () => {
   for (const [damage, message] of [
     ['references', /^pruning objects: executing prune: exit status 128$/],

@@ -167,6 +167,22 @@ test('tables are compacted when one is less than twice as large as the next newe
   assert.equal(packs(1000, 227, 128), true);
 });
 
+test('references of an unknown backend are never packed', () => {
+  assert.equal(shouldPackReferences({ backend: 'other' }), false);
+});
+
+test('joining a pool needs a full repack, unless one came later or at the same time', () => {
+  const strategyAt = (alternatesModifiedMs: number) => {
+    const rest = { alternateCount: 1, alternatesModifiedMs, lastFullRepackMs: NOW_MS };
+    return decideRepack(state({ rest }), NOW_MS)?.strategy;
+  };
+
+  assert.deepEqual(
+    [-1, 0, 1].map((ms) => strategyAt(NOW_MS + ms)),
+    [undefined, undefined, 'full_with_cruft'],
+  );
+});
+
 test('objects are pruned beyond 1024 stale ones, never in a pool', () => {
   assert.equal(decidePrune(state({ stale: 1024 }), NOW_MS), undefined);
   assert.deepEqual(decidePrune(state({ stale: 1025 }), NOW_MS), { expireBeforeMs: NOW_MS - 10 * DAY_MS });
