@@ -90,9 +90,12 @@ test('a link that takes the place of a file is not followed into an archive', as
   writeFileSync(join(directory, 'secret'), 'secret');
   symlinkSync('secret', join(directory, 'link'));
   // It was a file when it was checked.
-  context.mock.method(fsPromises, 'lstat', stat);
+  const faked = context.mock.method(fsPromises, 'lstat', stat);
   syncBuiltinESMExports();
-  context.after(syncBuiltinESMExports);
+  context.after(() => {
+    faked.mock.restore(); // only later without this, so other files would keep it
+    syncBuiltinESMExports();
+  });
   const { signal } = new AbortController();
 
   const archive = archiveTree(join(directory, 'link'), { name: 'top', signal });
