@@ -47,7 +47,7 @@ export function reapScratchDirectories(parent: string, nowMs = Date.now()): void
     const path = join(parent, name);
     try {
       const { mtimeMs, uid } = statSync(path);
-      if (nowMs - mtimeMs >= minAgeMs && uid === process.getuid?.())
+      if (nowMs - Math.floor(mtimeMs) >= minAgeMs && uid === process.getuid?.())
         rmSync(path, { recursive: true, force: true });
     } catch {
       // Another run was faster, or something in it cannot be removed: the next run tries again.
