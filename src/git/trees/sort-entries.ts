@@ -10,8 +10,10 @@ export type EntryOrder = 'kind' | 'path';
 
 const RANKS: Readonly<Record<EntryKind, number>> = { tree: 0, blob: 1, submodule: 2 };
 
-/** Yields the entries of a listing in another order than git's. All of them are kept in memory,
- * and sorted in slices of the event loop. */
+/**
+ * Yields the entries of a listing in another order than git's. All of them are kept in memory, and
+ * sorted in slices of the event loop.
+ */
 export async function* sortEntries(
   batches: AsyncIterable<readonly WalkedEntry[]>,
   order: EntryOrder,
