@@ -1,3 +1,5 @@
+// Own process: it awaits before its first test, which run() does not wait for in a used process
+
 import assert from 'node:assert/strict';
 import {
   chmodSync,
