@@ -1,36 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
-import { Metadata } from '#rpc/common/metadata';
+import { answeringInvoke } from '#testkit/answering-invoke';
 import { CommitService } from '#wire/gen/commit_pb';
 import { RefService } from '#wire/gen/ref_pb';
 import { SSHService } from '#wire/gen/ssh_pb';
 import { gitalyServices } from '#wire/methods';
-import type { Invocation, Invoke, ResponseStream } from './call-types.ts';
 import { callName, createClient } from './typed-client.ts';
-
-/** Responds to every call with these messages. */
-function answering(...messages: unknown[]): { invoke: Invoke; invocations: Invocation[] } {
-  const invocations: Invocation[] = [];
-  const invoke: Invoke = (invocation) => {
-    invocations.push(invocation);
-    const stream: ResponseStream<unknown> = {
-      headers: Promise.resolve(Metadata.from()),
-      trailers: Promise.resolve(Metadata.from()),
-      cancel: () => {},
-      async *[Symbol.asyncIterator]() {
-        yield* messages;
-      },
-      [Symbol.asyncDispose]: async () => {},
-    };
-    return stream;
-  };
-  return { invoke, invocations };
-}
 
 test('every method of every service has a function with its name, except for a leading acronym', () => {
   for (const service of gitalyServices) {
-    const client: object = createClient(service, answering().invoke);
+    const client: object = createClient(service, answeringInvoke().invoke);
     for (const method of service.methods) {
       assert.equal(callName(method), method.localName.replace(/^sSH/, 'ssh'));
       assert.equal(
@@ -43,7 +23,7 @@ test('every method of every service has a function with its name, except for a l
 });
 
 test('a unary call sends its request and resolves with the one response', async () => {
-  const { invoke, invocations } = answering('response');
+  const { invoke, invocations } = answeringInvoke('response');
   const client = createClient(CommitService, invoke);
 
   const response: unknown = await client.findCommit({ revision: Buffer.from('main') }, { timeoutMs: 5 });
@@ -55,8 +35,8 @@ test('a unary call sends its request and resolves with the one response', async 
 });
 
 test('a unary call without a response, or with two, is an error', async () => {
-  const none = createClient(CommitService, answering().invoke);
-  const two = createClient(CommitService, answering('one', 'two').invoke);
+  const none = createClient(CommitService, answeringInvoke().invoke);
+  const two = createClient(CommitService, answeringInvoke('one', 'two').invoke);
 
   await assert.rejects(
     none.findCommit({}),
@@ -78,7 +58,7 @@ test('an exception of an interceptor rejects a unary call', async () => {
 });
 
 test('a server stream yields its responses in order', async () => {
-  const client = createClient(RefService, answering('one', 'two').invoke);
+  const client = createClient(RefService, answeringInvoke('one', 'two').invoke);
   const responses: unknown[] = [];
 
   for await (const response of client.listRefs({})) responses.push(response);
@@ -87,7 +67,7 @@ test('a server stream yields its responses in order', async () => {
 });
 
 test('a bidirectional call passes its requests on unchanged', () => {
-  const { invoke, invocations } = answering();
+  const { invoke, invocations } = answeringInvoke();
   const requests = (async function* () {
     yield { stdin: Buffer.from('x') };
   })();

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { create, type Message } from '@bufbuild/protobuf';
-import type { Invocation, Invoke, ResponseStream } from '#client/call/call-types';
+import type { Invocation } from '#client/call/call-types';
 import { createClient } from '#client/call/typed-client';
 import type { Connection } from '#client/connection';
-import { Metadata } from '#rpc/common/metadata';
+import { answeringInvoke } from '#testkit/answering-invoke';
 import {
   OperationService as Service,
   UserCherryPickResponseSchema,
@@ -31,20 +31,7 @@ const OID = '1'.repeat(40);
 
 /** A server that answers each call with one message. */
 function answering(message: Message): { caller: StorageCaller; invocations: Invocation[] } {
-  const invocations: Invocation[] = [];
-  const invoke: Invoke = (invocation) => {
-    invocations.push(invocation);
-    const stream: ResponseStream<unknown> = {
-      headers: Promise.resolve(Metadata.from()),
-      trailers: Promise.resolve(Metadata.from()),
-      cancel: () => {},
-      async *[Symbol.asyncIterator]() {
-        yield message;
-      },
-      [Symbol.asyncDispose]: async () => {},
-    };
-    return stream;
-  };
+  const { invoke, invocations } = answeringInvoke(message);
   const clients = { operation: createClient(Service, invoke), remote: createClient(Remotes, invoke) };
   // The calls below are of these two services.
   return { caller: { call: (_, work) => work(clients as unknown as Connection) }, invocations };
