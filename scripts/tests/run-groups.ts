@@ -108,7 +108,7 @@ function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(1)} s`;
 }
 
-/** Returns the begin of a failed file's list of failures: what was printed first is far above. */
+/** Returns the first lines of a failed file's list of failures, which was printed far above. */
 function reasonOf({ report, problem = '' }: FileResult): string {
   const lines = report.slice(report.lastIndexOf('failing tests:')).split('\n');
   return [problem, ...lines.slice(1)]
