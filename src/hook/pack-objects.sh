@@ -4,6 +4,7 @@
 # runs the command that it was given, and gives the turn back. README.md has the protocol.
 
 refuse() {
+  cat >/dev/null # upload-pack would die of SIGPIPE, and its client would not read why
   echo 'error executing git hook' >&2
   echo 'error resource exhausted, please try again later' >&2
   exit 1
