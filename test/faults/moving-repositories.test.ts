@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
+import { systemErrorCode } from '#base/go/system-error';
 import { shuffled } from '#base/shuffled';
 import { seededRandom } from '#testkit/repositories/random-history';
 import { extent } from '#testkit/soak';
@@ -113,7 +114,12 @@ function putInPlace(sandbox: Sandbox, target: string): void {
   if (isRest(path)) sandbox.remove(target);
   if (existsSync(path)) return;
   sandbox.copyTarget('moving/next');
-  renameSync(join(sandbox.storage, 'moving/next'), path);
+  try {
+    renameSync(join(sandbox.storage, 'moving/next'), path);
+  } catch (error) {
+    // A call has created a part of the repository meanwhile. The next time removes it.
+    if (systemErrorCode(error) !== 'ENOTEMPTY') throw error;
+  }
 }
 
 /** Reports whether there is a directory, but no repository. */
