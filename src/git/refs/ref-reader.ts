@@ -219,7 +219,7 @@ export class RefReader {
       repository,
       files: this.#files,
       packedLines: ({ peel }: { peel: boolean }) => lines.get(repository, { digits, peel }),
-      peel: (oid: string) => peeler.peel(repository, repository.objects, oid, { signal }),
+      peel: (oid: string) => peeler.peel(repository.objects, oid, { signal }),
     } as const;
     return await advertisedRefs(parts, query);
   }

@@ -157,7 +157,7 @@ test('names with types and paths lead where git finds an object', () => {
   ];
   const revisions = [main, tag, tree, blob].flatMap((oid) => [
     `${oid}`,
-    ...['commit', 'tree', 'blob', 'tag'].map((type) => `${oid}^{${type}}`),
+    ...['commit', 'tree', 'blob', 'tag', ''].map((type) => `${oid}^{${type}}`),
     ...paths.map((below) => `${oid}:${below}`),
   ]);
 
@@ -183,6 +183,18 @@ test('names with types and paths lead where git finds an object', () => {
   });
 
   assert.ok(answered.length > 40, `${answered.length} of ${revisions.length}`);
+  databases.close();
+});
+
+test('a tag that gives another type than its object has is left to git', () => {
+  const path = makeRepository();
+  const main = gitOutput(path, ['rev-parse', 'refs/heads/main']);
+  const data = `object ${main}\ntype tree\ntag x\ntagger A <a@x> 1 +0000\n\nx\n`;
+  const tag = gitOutput(path, ['hash-object', '-t', 'tag', '-w', '--literally', '--stdin'], data);
+  const databases = new ObjectDatabases();
+
+  for (const type of ['', 'commit', 'tree'])
+    assert.throws(() => databases.find(git.open(path), Buffer.from(`${tag}^{${type}}`), true), FallBackToGit);
   databases.close();
 });
 

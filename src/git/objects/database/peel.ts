@@ -5,29 +5,49 @@ import { isParsable } from '../parse/is-parsable.ts';
 import { LIMITS } from './limits.ts';
 
 const TREE_LINE = new RegExp(`^tree (${OID_SOURCE})\n`);
-const OBJECT_LINE = new RegExp(`^object (${OID_SOURCE})\n`);
-/** Bytes of the longer one of these lines. */
-const LINE_BYTES = 'object \n'.length + 64;
+const OBJECT_LINES = new RegExp(`^object (${OID_SOURCE})\ntype (commit|tree|blob|tag)\n`);
+/** Bytes of the longer one of these. */
+const LINES_BYTES = 'object \ntype commit\n'.length + 64;
 
 /**
  * Follows tags and, for a tree, a commit to an object of a type.
  *
+ * @param type Empty for the first object that is not a tag.
  * @throws {FallBackToGit} when there is none, or an object is not as git writes it; as `read` does.
  */
 export function peel(oid: Oid, type: string, read: (oid: Oid) => RawObject): RawObject {
   let object = read(oid);
   for (let step = 0; step <= LIMITS.tags; step++) {
-    if (!isParsable(object.type, object.data)) throw new FallBackToGit('an object is not of its type');
-    if (object.type === type) return object;
-    if (object.type === 'tag') object = read(idIn(object, OBJECT_LINE));
+    if (!isParsable(object.type, object.data)) throw notOfItsType();
+    if (isOfType(object, type)) return object;
+    if (object.type === 'tag') object = readTarget(object, read);
     else if (object.type === 'commit' && type === 'tree') object = read(idIn(object, TREE_LINE));
     else break;
   }
   throw new FallBackToGit('a name leads to no object of the type');
 }
 
-function idIn({ data, oid }: RawObject, line: RegExp): Oid {
-  const [, found] = line.exec(data.toString('latin1', 0, LINE_BYTES)) ?? [];
-  if (found?.length !== oid.length) throw new FallBackToGit('an object is not of its type');
+/** Reports whether an object is of a type in the format of {@link peel}. */
+export function isOfType(object: RawObject, type: string): boolean {
+  return type === '' ? object.type !== 'tag' : object.type === type;
+}
+
+function readTarget(tag: RawObject, read: (oid: Oid) => RawObject): RawObject {
+  const target = read(idIn(tag, OBJECT_LINES));
+  if (!headOf(tag).includes(`\ntype ${target.type}\n`)) throw notOfItsType();
+  return target;
+}
+
+function idIn(object: RawObject, lines: RegExp): Oid {
+  const [, found] = lines.exec(headOf(object)) ?? [];
+  if (found?.length !== object.oid.length) throw notOfItsType();
   return trustedOid(found);
+}
+
+function headOf({ data }: RawObject): string {
+  return data.toString('latin1', 0, LINES_BYTES);
+}
+
+function notOfItsType(): FallBackToGit {
+  return new FallBackToGit('an object is not of its type');
 }

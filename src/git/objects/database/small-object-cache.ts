@@ -21,10 +21,13 @@ const ENTRY_BYTES = 256;
  * Matches a full id, possibly peeled to a type. An id always names the same contents, so its result
  * can be cached.
  */
-const BY_ID = new RegExp(String.raw`^(${OID_SOURCE})(?:\^\{(commit|tree|blob|tag)\})?$`);
+const BY_ID = new RegExp(String.raw`^(${OID_SOURCE})(?:\^\{(commit|tree|blob|tag|)\})?$`);
 const MAX_BY_ID_BYTES = OID_DIGITS.sha256 + '^{commit}'.length;
 
-/** Parses a revision that is an id, with the required type; `undefined` for any other revision. */
+/**
+ * Parses a revision that is an id, with the required type, which is empty for the first object that
+ * is not a tag; `undefined` for any other revision.
+ */
 export function parseObjectId(revision: Buffer): { oid: string; type: string | undefined } | undefined {
   if (revision.length < OID_DIGITS.sha1 || revision.length > MAX_BY_ID_BYTES) return undefined;
   const [, oid, type] = BY_ID.exec(revision.toString('latin1')) ?? [];
