@@ -171,6 +171,15 @@ export class ObjectReader {
   }
 
   /**
+   * Lists the files that may hold an object: loose ones, which need not exist, and packs.
+   *
+   * @throws {FallBackToGit} when the repository cannot be read in process; the system's error.
+   */
+  filesWith(oid: Oid): Iterable<string> {
+    return this.#databases.filesWith(this.#repository, oid);
+  }
+
+  /**
    * Reads the commit of a revision, with tags peeled, and applies `.mailmap` of HEAD unless
    * disabled. Returns `undefined` if there is none. Costs one round trip to a running process.
    *

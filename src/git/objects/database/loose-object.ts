@@ -1,7 +1,6 @@
 import { systemErrorCode } from '#base/go/system-error';
 import { FallBackToGit } from '#git/in-process';
 import { isObjectType, type ObjectType } from '../object-info.ts';
-import { loosePath } from '../write/stored-objects.ts';
 import { ImmutableFile } from './immutable-file.ts';
 import { inflateHead, inflateUpTo } from './inflate.ts';
 import { LIMITS } from './limits.ts';
@@ -24,6 +23,11 @@ const EXPECTED_BYTES = 4096;
 /** A file of an object that is read has fewer compressed bytes. */
 const MAX_FILE_BYTES = 2 * LIMITS.objectBytes;
 const HEADER = /^(commit|tree|blob|tag) (0|[1-9]\d{0,14})$/;
+
+/** Returns the path of a loose object. */
+export function loosePath(objectDirectory: string, oid: string): string {
+  return `${objectDirectory}/${oid.slice(0, 2)}/${oid.slice(2)}`;
+}
 
 /**
  * Reads a loose object of an object directory; `undefined` if there is none.

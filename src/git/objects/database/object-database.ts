@@ -3,10 +3,9 @@ import { type FileStamp, fileStamp } from '#base/files/file-stamp';
 import type { CommandRepository } from '#git/command/command-repository';
 import { FallBackToGit } from '#git/in-process';
 import { EMPTY_TREE, OID_DIGITS, OID_SOURCE, type Oid } from '../object-id.ts';
+import { withAlternates } from '../write/alternates-file.ts';
 import type { ObjectDirectory, StoredObject } from './object-directory.ts';
 
-/** git's limit of nested alternates. */
-const MAX_DEPTH = 5;
 /**
  * Age at which small objects are read again in any case: loose ones may have been pruned, which
  * changes no directory that is watched. A `cat-file` is replaced at this age, too.
@@ -59,14 +58,9 @@ export class ObjectDatabase {
     this.lastUsedAt = now;
     if (!format.isPlain) throw new FallBackToGit('the config file is unusual');
     this.#checkHead();
-    const all = new Map<string, ObjectDirectory>();
-    let level: readonly string[] = [this.objectDirectory, ...this.#alternates];
-    for (let depth = 0; depth <= MAX_DEPTH && level.length > 0; depth++) {
-      const added = level.filter((path) => !all.has(path));
-      for (const path of added) all.set(path, this.#directoryAt(path, this.digits / 2));
-      level = added.flatMap((path) => all.get(path)?.alternates ?? []);
-    }
-    this.#directories = [...all.values()];
+    const at = (path: string): ObjectDirectory => this.#directoryAt(path, this.digits / 2);
+    const own = [this.objectDirectory, ...this.#alternates];
+    this.#directories = withAlternates(own, (path) => at(path).alternates).map(at);
     const versions = this.#directories.map(({ id, version }) => `${id}.${version}`).join(' ');
     if (versions === this.#versions && now - this.#bornAt < MAX_AGE_MS) return;
     this.#versions = versions;
@@ -104,6 +98,11 @@ export class ObjectDatabase {
       if (found !== undefined) return found;
     }
     return undefined;
+  }
+
+  /** Lists the files that may hold an object. @throws as {@link find}. */
+  *filesWith(oid: Oid): Generator<string, void> {
+    for (const directory of this.#directories) yield* directory.filesWith(oid);
   }
 }
 

@@ -10,7 +10,7 @@ import { isParsable } from '../parse/is-parsable.ts';
 import { ObjectDatabase } from './object-database.ts';
 import { ObjectDirectory } from './object-directory.ts';
 import { OpenPacks } from './open-packs.ts';
-import { peel } from './peel.ts';
+import { isOfType, peel } from './peel.ts';
 import { parseObjectId, parsePlace, SmallObjectCache } from './small-object-cache.ts';
 import { Turn } from './turn.ts';
 
@@ -58,7 +58,8 @@ export class ObjectDatabases {
     }
     if (byId === undefined) return this.#small.getAt(database.generation, place ?? '');
     const known = this.#small.get(database.generation, byId.oid);
-    return byId.type === undefined || byId.type === known?.type ? known : undefined;
+    const isFound = known === undefined || byId.type === undefined || isOfType(known, byId.type);
+    return isFound ? known : undefined;
   }
 
   /**
@@ -80,6 +81,15 @@ export class ObjectDatabases {
     } catch (error) {
       return fallBackOnFailure(error);
     }
+  }
+
+  /**
+   * Lists the files that may hold an object: loose ones, which need not exist, and packs.
+   *
+   * @throws {FallBackToGit} when the repository cannot be read in process; the system's error.
+   */
+  filesWith(repository: CommandRepository, oid: Oid): Iterable<string> {
+    return this.#open(repository).filesWith(oid);
   }
 
   /** Forgets a repository that was removed or moved, and closes its files. */

@@ -1,13 +1,11 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { posix } from 'node:path';
+import { readdirSync, statSync } from 'node:fs';
 import { type FileStamp, fileStamp, isSettled, NO_FILE, stampOf } from '#base/files/file-stamp';
-import { systemErrorCode } from '#base/go/system-error';
 import { FallBackToGit } from '#git/in-process';
 import type { Oid } from '../object-id.ts';
 import type { ObjectType } from '../object-info.ts';
-import { alternateLines } from '../write/alternates-file.ts';
+import { alternatesFileOf, readAlternatesOf } from '../write/alternates-file.ts';
 import { LIMITS } from './limits.ts';
-import { readLooseObject } from './loose-object.ts';
+import { loosePath, readLooseObject } from './loose-object.ts';
 import { MultiPackIndex } from './multi-pack-index.ts';
 import { ListedFile, type OpenPacks } from './open-packs.ts';
 import { Pack } from './pack.ts';
@@ -17,6 +15,12 @@ export interface StoredObject {
   readonly type: ObjectType;
   readonly size: number;
   readonly data: Buffer | undefined;
+}
+
+/** A pack with an object. */
+interface PackedAt {
+  readonly listed: ListedFile<Pack>;
+  readonly offset: number;
 }
 
 const INDEX = '.idx';
@@ -60,9 +64,9 @@ export class ObjectDirectory {
   /** Lists packs and alternates again if they may have changed. @throws the system's error. */
   refresh(): void {
     this.#refreshPacks();
-    const stamp = fileStamp(this.#alternatesFile);
+    const stamp = fileStamp(alternatesFileOf(this.path));
     if (stamp === this.#alternatesStamp) return;
-    this.alternates = this.#readAlternates();
+    this.alternates = readAlternatesOf(this.path);
     this.#alternatesStamp = stamp;
     this.version++;
   }
@@ -73,18 +77,19 @@ export class ObjectDirectory {
    * @throws {FallBackToGit} when it cannot be read in process; the system's error.
    */
   findPacked(name: Buffer, wantsData: boolean): StoredObject | undefined {
-    const place = this.#multiPackIndex?.open().find(name);
-    const listed = place && this.#packs.get(this.#pathOf(place.stem));
-    if (listed !== undefined) return read(listed.open(), place?.offset ?? 0, wantsData);
-    if (this.#unlisted.length > LIMITS.packs) throw new FallBackToGit('there are too many packs');
-    for (const [index, candidate] of this.#unlisted.entries()) {
-      const pack = candidate.open();
-      const offset = pack.offsetOf(name);
-      if (offset === undefined) continue;
-      if (index > 0) this.#unlisted = [candidate, ...this.#unlisted.filter((other) => other !== candidate)];
-      return read(pack, offset, wantsData);
-    }
-    return undefined;
+    const [place] = this.#placesOf(name);
+    return place && read(place.listed.open(), place.offset, wantsData);
+  }
+
+  /**
+   * Lists the files that may hold an object, by its id: a loose one, which need not exist, and the
+   * packs whose index has it.
+   *
+   * @throws as {@link findPacked}.
+   */
+  *filesWith(oid: Oid): Generator<string, void> {
+    yield loosePath(this.path, oid);
+    for (const { listed } of this.#placesOf(Buffer.from(oid, 'hex'))) yield `${listed.path}.pack`;
   }
 
   /** Finds a loose object. @throws as {@link findPacked}. */
@@ -101,6 +106,20 @@ export class ObjectDirectory {
     this.#multiPackStamp = NO_FILE;
     this.#packStamp = undefined;
     this.#isSettled = false;
+  }
+
+  /** Lists the packs with an object. The search ends with the reader. */
+  *#placesOf(name: Buffer): Generator<PackedAt, void> {
+    const place = this.#multiPackIndex?.open().find(name);
+    const indexed = place && this.#packs.get(this.#pathOf(place.stem));
+    if (indexed !== undefined) yield { listed: indexed, offset: place?.offset ?? 0 };
+    if (this.#unlisted.length > LIMITS.packs) throw new FallBackToGit('there are too many packs');
+    for (const [index, listed] of this.#unlisted.entries()) {
+      const offset = listed.open().offsetOf(name);
+      if (offset === undefined) continue;
+      if (index > 0) this.#unlisted = [listed, ...this.#unlisted.filter((other) => other !== listed)];
+      yield { listed, offset };
+    }
   }
 
   #refreshPacks(): void {
@@ -151,20 +170,6 @@ export class ObjectDirectory {
 
   #pathOf(stem: string): string {
     return `${this.path}/pack/${stem}`;
-  }
-
-  get #alternatesFile(): string {
-    return `${this.path}/info/alternates`;
-  }
-
-  #readAlternates(): string[] {
-    try {
-      const lines = alternateLines(readFileSync(this.#alternatesFile, 'utf8'));
-      return lines.map((line) => posix.resolve(this.path, line));
-    } catch (error) {
-      if (systemErrorCode(error) === 'ENOENT') return [];
-      throw error;
-    }
   }
 }
 

@@ -14,31 +14,52 @@ export function alternateLines(text: string): string[] {
   return lines.filter((line) => line !== '' && !line.startsWith('#'));
 }
 
+/** Returns the path of the file that lists the alternates of an object directory. */
+export function alternatesFileOf(objectDirectory: string): string {
+  return `${objectDirectory}/info/alternates`;
+}
+
+/**
+ * Reads the `info/alternates` of an object directory: absolute paths.
+ *
+ * @throws the system's error, unless there is no such file.
+ */
+export function readAlternatesOf(objectDirectory: string): string[] {
+  try {
+    const lines = alternateLines(readFileSync(alternatesFileOf(objectDirectory), 'utf8'));
+    return lines.map((line) => posix.resolve(objectDirectory, line));
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
 /**
  * Returns object directories together with those in their `info/alternates`, absolute, each once,
- * in git's search order. An unreadable file names none.
+ * in git's search order.
+ *
+ * @param alternatesOf Returns what the file of a directory names. By default, an unreadable file
+ *   names none.
  */
-export function withAlternates(objectDirectories: readonly string[]): string[] {
+export function withAlternates(
+  objectDirectories: readonly string[],
+  alternatesOf: (objectDirectory: string) => readonly string[] = readableAlternatesOf,
+): string[] {
   const all = new Set(objectDirectories);
   let level: readonly string[] = objectDirectories;
   for (let depth = 0; depth <= MAX_DEPTH && level.length > 0; depth++) {
-    level = level.flatMap(listed).filter((directory) => !all.has(directory));
+    level = level.flatMap(alternatesOf).filter((directory) => !all.has(directory));
     for (const directory of level) all.add(directory);
   }
   return [...all];
 }
 
-function listed(objectDirectory: string): string[] {
-  const lines = alternateLines(read(`${objectDirectory}/info/alternates`));
-  return lines.map((line) => posix.resolve(objectDirectory, line));
-}
-
-function read(path: string): string {
+function readableAlternatesOf(objectDirectory: string): string[] {
   try {
-    return readFileSync(path, 'utf8');
+    return readAlternatesOf(objectDirectory);
   } catch (error) {
     // git reports other errors when it reads the file.
     if (systemErrorCode(error) === undefined) throw error;
-    return '';
+    return [];
   }
 }

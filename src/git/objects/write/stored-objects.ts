@@ -1,47 +1,43 @@
 import { existsSync, utimesSync } from 'node:fs';
-import type { ObjectDirectories } from '#git/command/git-directory';
-import { withAlternates } from './alternates-file.ts';
-import { isInPack, openPackNames } from './pack-names.ts';
+import { systemErrorCode } from '#base/go/system-error';
+import { FallBackToGit } from '#git/in-process';
+import type { Oid } from '../object-id.ts';
+import type { ObjectReader } from '../object-reader.ts';
 
-/**
- * The objects that a repository already has, in its own directories or its alternates. The packs
- * are those at the first lookup.
- */
+const PACK = '.pack';
+
+/** The objects that a repository already has, in its own directories or its alternates. */
 export class StoredObjects {
-  readonly #directories: readonly string[];
-  #packs: ReturnType<typeof openPackNames> | undefined;
+  readonly #objects: ObjectReader;
   readonly #freshPacks = new Set<string>();
 
-  constructor({ objectDirectory, alternateObjectDirectories }: ObjectDirectories) {
-    this.#directories = withAlternates([objectDirectory, ...alternateObjectDirectories]);
+  constructor(objects: ObjectReader) {
+    this.#objects = objects;
   }
 
   /**
    * Updates the time of an existing object (or of its pack), which protects it from pruning, as git
-   * does instead of writing it again. Returns `false` if it must be written.
+   * does instead of writing it again. Returns `false` if it must be written: cruft packs protect no
+   * object, and it is harmless to write one that only git finds.
    */
-  freshen(oid: string): boolean {
-    return (
-      this.#directories.some((directory) => touch(loosePath(directory, oid))) || this.#freshenPacked(oid)
-    );
+  freshen(oid: Oid): boolean {
+    try {
+      for (const path of this.#objects.filesWith(oid)) {
+        if (path.endsWith(PACK) ? this.#touchPack(path) : touch(path)) return true;
+      }
+      return false;
+    } catch (error) {
+      if (!(error instanceof FallBackToGit) && systemErrorCode(error) === undefined) throw error;
+      return false;
+    }
   }
 
-  #freshenPacked(oid: string): boolean {
-    this.#packs ??= this.#directories.flatMap(openPackNames);
-    const name = Buffer.from(oid, 'hex');
-    return this.#packs.some((pack) => isInPack(pack, name) && this.#touchPack(pack.indexPath));
-  }
-
-  #touchPack(indexPath: string): boolean {
-    if (!this.#freshPacks.has(indexPath) && !touch(indexPath.replace(/\.idx$/, '.pack'))) return false;
-    this.#freshPacks.add(indexPath);
+  #touchPack(path: string): boolean {
+    if (this.#freshPacks.has(path)) return true;
+    if (existsSync(`${path.slice(0, -PACK.length)}.mtimes`) || !touch(path)) return false;
+    this.#freshPacks.add(path);
     return true;
   }
-}
-
-/** Returns the path of a loose object. */
-export function loosePath(objectDirectory: string, oid: string): string {
-  return `${objectDirectory}/${oid.slice(0, 2)}/${oid.slice(2)}`;
 }
 
 function touch(path: string): boolean {

@@ -7,10 +7,10 @@ import { noteBulkBytes } from '#base/bulk-memory';
 import { renameInto } from '#base/files/rename-into';
 import { isError } from '#base/is-error';
 import type { ObjectFormatName } from '#git/repository-format';
+import { loosePath } from '../database/loose-object.ts';
 import { type Oid, oidAt } from '../object-id.ts';
 import type { ObjectType } from '../object-info.ts';
 import { objectHeader } from './object-hash.ts';
-import { loosePath } from './stored-objects.ts';
 
 /** git's default for loose objects, which are written far more often than read. */
 export const LOOSE_LEVEL = 1;
@@ -79,7 +79,7 @@ interface BigBlob {
   readonly sizeBytes: number;
   readonly objectFormat: ObjectFormatName;
   /** Called once the id is known. */
-  readonly isStored: (oid: string) => boolean;
+  readonly isStored: (oid: Oid) => boolean;
 }
 
 /**

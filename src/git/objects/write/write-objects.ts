@@ -160,12 +160,9 @@ export class ObjectWriter implements AsyncDisposable {
     for (const object of held) await this.#write(object);
   }
 
-  /**
-   * Reports whether an object exists. The list is made at the first written object: until then the
-   * repository may change.
-   */
-  #isStored(oid: string): boolean {
-    this.#stored ??= new StoredObjects(this.#repository);
+  /** Reports whether an object exists. Until the first one is written, the repository may change. */
+  #isStored(oid: Oid): boolean {
+    this.#stored ??= new StoredObjects(this.#repository.objects);
     return this.#stored.freshen(oid);
   }
 

@@ -22,11 +22,7 @@ export class TipPeeler {
    *
    * @throws {FallBackToGit} when the tag leads nowhere, or objects are broken.
    */
-  async peel(
-    objects: ObjectReader,
-    oid: string,
-    { signal }: PeelOptions = {},
-  ): Promise<string | undefined> {
+  async peel(objects: ObjectReader, oid: string, { signal }: PeelOptions = {}): Promise<string | undefined> {
     if (this.#plain.get(oid) === true) return undefined;
     const type = (await objects.info(oid, { signal }).catch(fallBackOnFailure))?.type;
     if (type === 'tag') return await endOf(objects, oid, signal);
