@@ -1,42 +1,12 @@
-import type { BundleUris } from '#domain/bundle/bundle-uris';
 import type { CacheObserver } from '#domain/git-service/cached-advertisement';
-import type { CapabilityAdvertisements } from '#domain/git-service/capability-advertisements';
-import type { ReceivePack } from '#domain/receive-pack/receive-pack';
-import type { Voter } from '#domain/transactions/voter';
-import type { PackServing } from '#domain/upload-pack/fetch';
-import type { FetchAnswers } from '#domain/upload-pack/fetch-answers';
-import type { NegotiationStatistics } from '#domain/upload-pack/negotiation';
-import type { HandlerContext } from '#rpc/server/handler';
-import type { DetailsLog } from '#services/convert/response/details-log';
+import type { GitTransportDependencies } from '#services/convert/request/git-transport-dependencies';
 import type { StreamCache } from '#storage/cache/streams/stream-cache';
-import type { Repository } from '#storage/repository';
-import type { Storages } from '#storage/storages';
-import type { MethodInfo } from '#wire/method-info';
 
-export interface SmartHttpDependencies {
-  readonly storages: Storages;
-  readonly receivePack: ReceivePack;
-  readonly voter: Voter;
-  /** `undefined` without `[bundle_uri] go_cloud_url`. */
-  readonly bundleUris?: BundleUris | undefined;
-  /** Of `git upload-pack`. */
-  readonly capabilities: CapabilityAdvertisements;
-  /** Earlier answers to clones of small repositories. */
-  readonly fetchAnswers: FetchAnswers;
+export interface SmartHttpDependencies extends GitTransportDependencies {
   /** Of references, in version 0 of the protocol; kept, or under way. */
   readonly advertisements: StreamCache<void>;
   /** Part of the key of cached answers: another release may answer otherwise. */
   readonly serverVersion: string;
-  /** Limits of packs, and packs that fetches share. */
-  readonly packs: PackServing;
-  /** Checks the bitmaps of the repository, for `gitaly_bad_bitmap_request_total`. */
-  readonly checkBitmaps?: ((repository: Repository, context: HandlerContext) => Promise<void>) | undefined;
-  /** Logs `request details` of a fetch that succeeded. */
-  readonly logDetails?: DetailsLog | undefined;
-  /** `gitaly_git_protocol_requests_total`: `Git-Protocol` of the request, unchanged. */
-  readonly observeGitProtocol?: ((method: MethodInfo, gitProtocol: string) => void) | undefined;
-  /** `gitaly_smarthttp_packfile_negotiation_requests_total` and the histogram of depths. */
-  readonly observeNegotiation?: ((statistics: NegotiationStatistics) => void) | undefined;
   /** `gitaly_inforef_cache_*` and `gitaly_diskcache_*`. */
   readonly cacheObserver?: CacheObserver | undefined;
 }

@@ -1,0 +1,38 @@
+import { messageOf } from '#base/gitaly-error';
+import { bitmapCheck } from '#calls/logs/bitmap-check';
+import { detailsLog } from '#calls/logs/details-log';
+import { CapabilityAdvertisements } from '#domain/git-service/capability-advertisements';
+import { GitReceivePack } from '#domain/receive-pack/git-receive-pack';
+import type { PackServing } from '#domain/upload-pack/fetch';
+import { FetchAnswers } from '#domain/upload-pack/fetch-answers';
+import type { GitTransportDependencies } from '#services/convert/request/git-transport-dependencies';
+import type { ServiceFoundation } from './shared-operations.ts';
+
+const SWEEP_FAILED = 'removing the leftovers of killed pushes failed';
+
+/** Creates what fetches and pushes need over HTTP and SSH. */
+export function gitTransport(
+  { bundleUris, directories, hooks, logger, metrics, storages, voter, ...shared }: ServiceFoundation,
+  traceDirectory: string,
+  packs: PackServing,
+): GitTransportDependencies {
+  const receivePack = new GitReceivePack({
+    hooks,
+    directories,
+    traceDirectory,
+    onHookError: shared.onHookError,
+    onSweepError: (error) => logger.warn({ error: messageOf(error) }, SWEEP_FAILED),
+  });
+  return {
+    storages,
+    receivePack,
+    voter,
+    bundleUris,
+    capabilities: new CapabilityAdvertisements(),
+    packs,
+    fetchAnswers: new FetchAnswers(),
+    checkBitmaps: bitmapCheck({ logger, metrics }),
+    logDetails: detailsLog(logger),
+    observeGitProtocol: metrics.countGitProtocol,
+  };
+}

@@ -1,0 +1,35 @@
+import type { BundleUris } from '#domain/bundle/bundle-uris';
+import type { CapabilityAdvertisements } from '#domain/git-service/capability-advertisements';
+import type { ReceivePack } from '#domain/receive-pack/receive-pack';
+import type { Voter } from '#domain/transactions/voter';
+import type { PackServing } from '#domain/upload-pack/fetch';
+import type { FetchAnswers } from '#domain/upload-pack/fetch-answers';
+import type { NegotiationStatistics } from '#domain/upload-pack/negotiation';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { Repository } from '#storage/repository';
+import type { Storages } from '#storage/storages';
+import type { MethodInfo } from '#wire/method-info';
+import type { DetailsLog } from '../response/details-log.ts';
+
+/** Dependencies of the services that communicate with git clients. */
+export interface GitTransportDependencies {
+  readonly storages: Storages;
+  readonly receivePack: ReceivePack;
+  readonly voter: Voter;
+  /** `undefined` without `[bundle_uri] go_cloud_url`. */
+  readonly bundleUris?: BundleUris | undefined;
+  /** Of `git upload-pack`. */
+  readonly capabilities: CapabilityAdvertisements;
+  /** Limits of packs, and packs that fetches share. */
+  readonly packs: PackServing;
+  /** Earlier answers to clones of small repositories. */
+  readonly fetchAnswers: FetchAnswers;
+  /** Checks the bitmaps of the repository, for `gitaly_bad_bitmap_request_total`. */
+  readonly checkBitmaps?: ((repository: Repository, context: HandlerContext) => Promise<void>) | undefined;
+  /** Logs `request details` of a fetch that succeeded. */
+  readonly logDetails?: DetailsLog | undefined;
+  /** `gitaly_git_protocol_requests_total`: `Git-Protocol` of the request, unchanged. */
+  readonly observeGitProtocol?: ((method: MethodInfo, gitProtocol: string) => void) | undefined;
+  /** `gitaly_{smarthttp,ssh}_packfile_negotiation_requests_total` and the histogram of depths. */
+  readonly observeNegotiation?: ((statistics: NegotiationStatistics) => void) | undefined;
+}
