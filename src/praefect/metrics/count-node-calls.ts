@@ -1,6 +1,7 @@
 import { codeOf } from '#base/gitaly-error';
 import { statusName } from '#base/go/status';
-import type { Interceptor, Invocation, Metadata, ResponseStream } from '#client/index';
+import { ForwardedCall } from '#client/call/forwarded-call';
+import type { Interceptor, Invocation, ResponseStream } from '#client/index';
 import type { MethodLabels, MethodMetrics } from '#platform/metrics/grpc-metrics';
 import { methodLabels } from '#rpc/server/interceptors/call-metrics';
 import type { MethodInfo } from '#wire/method-info';
@@ -45,9 +46,8 @@ async function* countEach(requests: Invocation['requests'], metrics: MethodMetri
   }
 }
 
-/** A call that counts its responses and its end. A class, because proxied reads are many. */
-class CountedCall implements ResponseStream<unknown>, AsyncIterator<unknown, void> {
-  readonly #call: ResponseStream<unknown>;
+/** A call that counts its responses and its end. */
+class CountedCall extends ForwardedCall<unknown> implements AsyncIterator<unknown, void> {
   readonly #metrics: MethodMetrics;
   readonly #countsFailures: boolean;
   readonly #startedAtMs = performance.now();
@@ -63,26 +63,18 @@ class CountedCall implements ResponseStream<unknown>, AsyncIterator<unknown, voi
     metrics: MethodMetrics,
     { countsFailures }: { countsFailures: boolean },
   ) {
-    this.#call = call;
+    super(call);
     this.#metrics = metrics;
     this.#countsFailures = countsFailures;
   }
 
-  get headers(): Promise<Metadata> {
-    return this.#call.headers;
-  }
-
-  get trailers(): Promise<Metadata> {
-    return this.#call.trailers;
-  }
-
-  cancel(reason?: unknown): void {
-    this.#call.cancel(reason);
+  override cancel(reason?: unknown): void {
+    super.cancel(reason);
     this.#end(codeOf(reason) ?? 'CANCELLED');
   }
 
   [Symbol.asyncIterator](): AsyncIterator<unknown, void> {
-    this.#responses ??= this.#call[Symbol.asyncIterator]();
+    this.#responses ??= this.call[Symbol.asyncIterator]();
     return this;
   }
 
@@ -103,9 +95,9 @@ class CountedCall implements ResponseStream<unknown>, AsyncIterator<unknown, voi
     return (await this.#responses?.return?.()) ?? DONE;
   }
 
-  [Symbol.asyncDispose](): PromiseLike<void> {
+  override [Symbol.asyncDispose](): Promise<void> {
     this.#end('CANCELLED');
-    return this.#call[Symbol.asyncDispose]();
+    return super[Symbol.asyncDispose]();
   }
 
   /** Counts the first end only: leaving the loop of an ended call changes nothing. */
