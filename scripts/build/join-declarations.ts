@@ -78,7 +78,7 @@ function filesOf(
   return files;
 }
 
-/** Gives every declaration of a file a name of its own. */
+/** Gives every declaration of a file a separate name. */
 function nameDeclarations({ modules: own, taken }: Joined, { modules, names }: Plan): void {
   for (const module of own)
     for (const { to } of modules.get(module)?.references ?? [])

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 
 /**
  * Runs the compiler, whose messages go to this process's outputs. Returns what else there is to
- * print if it has failed: nothing after messages of its own, an explanation when it could not start
+ * print if it has failed: nothing after its own messages, an explanation when it could not start
  * or was killed; `undefined` if it has succeeded.
  */
 export function runCompiler(program: string, args: readonly string[]): string | undefined {

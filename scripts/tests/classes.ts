@@ -9,7 +9,7 @@ export interface TestGroup {
   /** Number of files that run at a time. */
   readonly processes: number;
   readonly env?: Readonly<Record<string, string>>;
-  /** Runs each file in a process of its own. */
+  /** Runs each file in a separate process. */
   readonly separately?: boolean;
 }
 

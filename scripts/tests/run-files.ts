@@ -10,7 +10,7 @@ const MAX_FILES_PER_PROCESS = 40;
 export interface RunFilesOptions extends TestProcessOptions {
   /** Number of processes at a time. */
   readonly processes: number;
-  /** Runs each file in a process of its own. */
+  /** Runs each file in a separate process. */
   readonly separately?: boolean;
   /** Is called with each result, and with what the file has printed. */
   readonly onResult: (result: FileResult, output: string) => void;

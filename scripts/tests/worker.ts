@@ -2,7 +2,7 @@
 // the sources takes more CPU time than the tests of most files. The paths come in lines on a
 // socket, which takes the messages of file-result.ts.
 //
-// `run` makes a root of its own for each file, so the hooks at the top of a file are for that file.
+// `run` makes a separate root for each file, so the hooks at the top of a file are for that file.
 // It ends when nothing keeps the process running, as the process of a single file would.
 
 import { readFileSync, readSync, writeSync } from 'node:fs';

@@ -20,7 +20,7 @@ export class BufferPool {
     return Buffer.allocUnsafeSlow(this.#size);
   };
 
-  /** Takes a buffer back, or a part of it. Nobody may use it any more. */
+  /** Takes a buffer back, or a part of it. It must not be used any more. */
   readonly give = ({ buffer }: Buffer): void => {
     if (
       this.#free.length < this.#maxFree &&

@@ -12,7 +12,7 @@ import { runningCall } from './running-call.ts';
 export interface Exceptions extends RecoverOptions {
   /**
    * Deals with an exception that nothing caught: ends the call that it comes from, if one runs.
-   * Returns false when nobody knows what it has left undone, so that the process should end.
+   * Returns false when it is unknown what it has left undone, so that the process should end.
    */
   contain(exception: unknown): boolean;
 }

@@ -27,7 +27,7 @@ export interface RepositoryCachesOptions {
   readonly catFileIdleMs?: number | undefined;
   /** Notified of lookups of objects, in cat-file processes and in process. */
   readonly lookupObserver?: LookupObserver | undefined;
-  /** Default: answers in process, and reports it to nobody. */
+  /** Default: answers in process, without a report. */
   readonly inProcess?: InProcess | undefined;
 }
 

@@ -34,7 +34,7 @@ const WORKTREES = 'gitlab-worktree';
 const REMOVE_MS = 30_000;
 
 /**
- * Applies mails with `git am --3way`, in a working tree of its own. git reads the repository's
+ * Applies mails with `git am --3way`, in a separate working tree. git reads the repository's
  * settings (`apply.whitespace`) and runs none of its hooks. Objects are written directly into the
  * repository.
  *

@@ -123,7 +123,7 @@ export class CallDetector implements Disposable {
   async #ask<K extends Kind>(question: Asked<K>): Promise<DetectorAnswers[K]> {
     const { calls } = this.#lanes;
     const answer = calls.last.then(() => this.#askNow(question));
-    calls.last = answer.catch(() => {}); // the call that asked gets the error
+    calls.last = answer.catch(() => {}); // the call that waits gets the error
     return await answer;
   }
 

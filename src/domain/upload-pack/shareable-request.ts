@@ -22,7 +22,7 @@ const ID = '[0-9a-f]{40}(?:[0-9a-f]{24})?';
 const WANT = new RegExp(`^want (${ID})$`);
 /**
  * Arguments with which an answer stays right: an object that was found stays the same, and a pack
- * that lacks what was added since is still complete for what was asked. Not among them are
+ * that lacks what was added since is still complete for the request. Not among them are
  * references by name (`want-ref`, `deepen-not`), which move.
  */
 const ARGUMENT = new RegExp(

@@ -82,7 +82,7 @@ export interface ObjectReaderOptions {
   readonly pool: CatFilePool;
   readonly databases: ObjectDatabases;
   readonly mailmaps: MailmapCache;
-  /** Notified of reads in process; the pool notifies of its own. */
+  /** Notified of reads in process; the pool reports its own reads. */
   readonly observer?: LookupObserver | undefined;
   /** Returns the current id of a full or short reference name, if it is known without git. */
   readonly resolveName: (name: string) => string | undefined;

@@ -67,7 +67,7 @@ export class MemoryQueue implements ReplicationQueue {
     this.#entries = this.#entries.filter((each) => each !== entry && !isDone(each));
   }
 
-  /** Nobody else takes jobs of this process. */
+  /** No other process takes jobs of this process. */
   keep(): AsyncDisposable {
     return { [Symbol.asyncDispose]: async () => {} };
   }

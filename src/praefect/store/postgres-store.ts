@@ -134,7 +134,7 @@ export class PostgresStore implements ReplicaStore {
 
   async removeInvalidSource({ repositoryId: id, source }: ReplicationJob): Promise<void> {
     await this.#database.transaction(async (executor) => {
-      // Nobody adds a replica between the two.
+      // No replica is added between the two.
       await sql`SELECT FROM repositories WHERE repository_id = ${id} FOR UPDATE`.execute(executor);
       await sql`DELETE FROM storage_repositories
         WHERE repository_id = ${id} AND storage = ${source}`.execute(executor);

@@ -35,7 +35,7 @@ async function createRepository(gitaly: TestGitaly): Promise<string> {
 
 type Call = 'sidechannel' | 'stream';
 
-/** Talks with the server in chunks, and says all that came back, with how the call ended. */
+/** Talks with the server in chunks, and returns all that came back, with the end of the call. */
 async function talkTo(gitaly: TestGitaly) {
   const registry = new SidechannelRegistry();
   const connection = await dialSidechannel(gitaly.address, registry);
@@ -82,7 +82,7 @@ function commands(gitaly: TestGitaly): unknown[] {
 }
 
 /**
- * Endings of a conversation, after the references: what the client says, and the processes that it
+ * Endings of a conversation, after the references: what the client sends, and the processes that it
  * takes.
  */
 const CONVERSATIONS: readonly [name: string, chunks: (oid: string) => string[], processes: number][] = [

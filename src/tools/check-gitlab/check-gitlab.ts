@@ -8,7 +8,7 @@ import { newCorrelationId } from '#rpc/common/correlation-id';
 export interface GitlabCheck {
   readonly lines: readonly string[];
   readonly failure: string | undefined;
-  /** Milliseconds by which GitLab's clock is ahead of ours, to a second; if GitLab has told its time. */
+  /** Milliseconds by which GitLab's clock is ahead of ours, to a second; if GitLab has sent its time. */
   readonly clockDifferenceMs?: number | undefined;
 }
 

@@ -30,7 +30,7 @@ export async function packObjectsHook(call: HookCall): Promise<number> {
     throw new Error(`RPC failed: SetupSidechannel: ${messageOf(error)}`, { cause: error });
   });
   const server = createServer({ allowHalfOpen: true });
-  server.on('error', () => {}); // the call ends without a connection, and says so
+  server.on('error', () => {}); // the call fails without a connection
   try {
     const path = join(directory, SOCKET_NAME);
     server.listen(path);

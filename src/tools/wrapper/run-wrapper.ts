@@ -17,7 +17,7 @@ const CHECK_EVERY_MS = 1000;
 
 /**
  * Signals that are not forwarded: those that nobody can catch, faults of this process, and what the
- * kernel tells this process about its own children, pipes and timers.
+ * kernel reports to this process about its children, pipes and timers.
  */
 const OWN_SIGNALS = new Set<string>(
   `SIGKILL SIGSTOP SIGURG SIGCHLD SIGPIPE SIGPROF SIGVTALRM SIGSEGV SIGBUS SIGFPE SIGILL SIGABRT

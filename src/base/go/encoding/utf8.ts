@@ -3,7 +3,7 @@ import { isUtf8 } from 'node:buffer';
 const LONGEST_CHARACTER = 4;
 
 /**
- * Reads bytes as text as Go does: each byte that is not UTF-8 becomes a U+FFFD of its own. (Node's
+ * Reads bytes as text as Go does: each byte that is not UTF-8 becomes a separate U+FFFD. (Node's
  * decoders make one of a character that breaks off.)
  */
 export function textOfUtf8(bytes: Buffer): string {

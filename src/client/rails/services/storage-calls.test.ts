@@ -7,7 +7,7 @@ import { bytes, literalPaths, RepositoryCalls, type StorageCaller, unlessCode } 
 
 const scope = new AsyncLocalStorage<string>();
 
-/** Runs the work of each call in a scope of its own. */
+/** Runs the work of each call in a separate scope. */
 const caller: StorageCaller = {
   call: (storage, work, { timeout } = {}) =>
     // The work below does not use the connection.

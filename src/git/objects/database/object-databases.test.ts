@@ -172,7 +172,7 @@ test('names with types and paths lead where git finds an object', () => {
       assert.equal(data?.length, expected?.size);
     } catch (error) {
       if (!(error instanceof FallBackToGit)) throw error;
-      // git can tell more of names without an object, and of strange paths.
+      // git reports more about names without an object, and about strange paths.
       assert.ok(
         expected === undefined || /:.*(?:\/$|\/\/|\.)/.test(revision),
         `${revision}: ${error.message}`,

@@ -66,7 +66,7 @@ export class ObjectDatabases {
    * Finds the object of an id, possibly peeled to a type, or at a path below one.
    *
    * @returns `undefined` if a tree has no such path.
-   * @throws {FallBackToGit} when only git can tell; the system's error.
+   * @throws {FallBackToGit} when only git can answer; the system's error.
    */
   find(repository: CommandRepository, revision: Buffer, wantsData: true): RawObject | undefined;
   find(repository: CommandRepository, revision: Buffer, wantsData: boolean): ObjectInfo | undefined;

@@ -33,7 +33,7 @@ export interface LoopBlock<C> {
   readonly isOver: boolean;
   /**
    * The JavaScript stack about a second after the begin, innermost function first; empty where the
-   * runtime cannot tell it.
+   * runtime cannot report it.
    */
   readonly stack: readonly string[];
   /** The observer's capture at that moment; `undefined` if the stack is empty. */

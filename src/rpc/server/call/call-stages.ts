@@ -52,7 +52,7 @@ export class CallStages {
     else stage.within(() => this.begin(interceptors, next));
   }
 
-  /** Reports whether no stage runs, so that nobody looks at the request. */
+  /** Reports whether no stage runs, so that the request is not inspected. */
   get isEmpty(): boolean {
     return this.#begun.length === 0;
   }
