@@ -1,4 +1,5 @@
 import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { Database, sql } from '#praefect/database/database';
 import {
   type EmbeddedPostgres,
@@ -7,6 +8,7 @@ import {
 } from '#praefect/database/embedded-postgres';
 import { findPostgres } from '#praefect/database/find-postgres';
 import { applyAllMigrations } from '#praefect/database/migrations/migrate';
+import { copyPostgresTemplate, MIGRATED } from './postgres-template.ts';
 import { makeScratchDirectory } from './scratch-directory.ts';
 
 /** Database of a server that the environment names. Everything in it is removed. */
@@ -52,6 +54,7 @@ export async function startPostgres({ isMigrated = true } = {}): Promise<TestDat
   if (!usesEnvironment) {
     const directory = makeScratchDirectory('pg');
     building.defer(() => rmSync(directory, { recursive: true, force: true }));
+    await copyPostgresTemplate(join(directory, 'data'));
     const started = await startEmbeddedPostgres({ directory, isDurable: false });
     server = started;
     start = async () => {
@@ -60,7 +63,7 @@ export async function startPostgres({ isMigrated = true } = {}): Promise<TestDat
     building.defer(async () => {
       if (server !== undefined) await removeEmbeddedPostgres(server, directory);
     });
-    config = { host: started.host, user: started.user, dbname: 'postgres' };
+    config = { host: started.host, user: started.user, dbname: isMigrated ? MIGRATED : 'postgres' };
   }
   const { host, user, dbname } = config;
   const database = building.use(
@@ -72,8 +75,10 @@ export async function startPostgres({ isMigrated = true } = {}): Promise<TestDat
       mayFallBack: false,
     }),
   );
-  await emptyDatabase(database);
-  if (isMigrated) await applyAllMigrations(database);
+  if (usesEnvironment) {
+    await emptyDatabase(database);
+    if (isMigrated) await applyAllMigrations(database);
+  }
   const resources = building.move();
   return {
     database,

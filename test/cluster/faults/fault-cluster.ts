@@ -8,7 +8,7 @@ import {
   removeEmbeddedPostgres,
   startEmbeddedPostgres,
 } from '#praefect/database/embedded-postgres';
-import { applyAllMigrations } from '#praefect/database/migrations/migrate';
+import { copyPostgresTemplate, MIGRATED } from '#testkit/postgres-template';
 import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { gitOverSsh, NO_OPENSSH, sshArguments } from '#testkit/ssh-client';
@@ -97,6 +97,8 @@ export class FaultCluster implements AsyncDisposable {
     const directory = makeScratchDirectory('faults');
     resources.defer(() => rmSync(directory, { recursive: true, force: true }));
     chmodSync(directory, 0o711); // PostgreSQL runs as another user
+    mkdirSync(join(directory, 'pg'));
+    await copyPostgresTemplate(join(directory, 'pg/data'));
     const postgres = {
       directory: join(directory, 'pg'),
       // Durable: what was committed before a crash is there after it.
@@ -105,9 +107,8 @@ export class FaultCluster implements AsyncDisposable {
     resources.defer(() => removeEmbeddedPostgres(postgres.running, postgres.directory));
     const { host, user } = postgres.running;
     const database = resources.use(
-      await Database.open({ host, user, database: 'postgres', ssl: false, mayFallBack: false }),
+      await Database.open({ host, user, database: MIGRATED, ssl: false, mayFallBack: false }),
     );
-    await applyAllMigrations(database);
     const nodes = await Promise.all(
       Array.from({ length: NODES }, (_, index) =>
         startNode(join(directory, `node-${index + 1}`), `gitaly-${index + 1}`, resources, hasSmallDisks),
@@ -198,7 +199,7 @@ format = "json"
 [database]
 host = "${directory}"
 user = "${user}"
-dbname = "postgres"
+dbname = "${MIGRATED}"
 [reconciliation]
 scheduling_interval = "2s"
 [[virtual_storage]]
