@@ -1,8 +1,10 @@
+import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { capabilitiesOf } from '#git/command/capabilities';
 import type { ReferenceBackend } from '#git/repository-format';
 import { outputSync } from '../run-program-sync.ts';
 import { GIT_ENVIRONMENT, testedGit } from './run-git.ts';
+import { Template } from './template.ts';
 
 type KnownBackend = Exclude<ReferenceBackend, 'other'>;
 
@@ -22,8 +24,22 @@ export function referenceBackends(): readonly KnownBackend[] {
   return capabilitiesOf(testedGit()).reftable ? ['files', 'reftable'] : ['files'];
 }
 
-/** Creates a bare repository with git. */
+/** Repositories that git has made here, by its place and their options. */
+const templates = new Map<string, Template>();
+
+/** Creates a bare repository with git, or a copy of one that was created with the same options. */
 export function initRepository(directory: string, options: InitOptions = {}): void {
+  if (existsSync(directory) && readdirSync(directory).length > 0) {
+    makeRepository(directory, options);
+    return;
+  }
+  const key = JSON.stringify([process.env.PATH, options]);
+  const template = templates.get(key) ?? new Template((path) => makeRepository(path, options));
+  templates.set(key, template);
+  template.copyTo(directory);
+}
+
+function makeRepository(directory: string, options: InitOptions): void {
   const { commits = 0, objectFormat = 'sha1', referenceBackend = 'files' } = options;
   const formats = [
     `--object-format=${objectFormat}`,
