@@ -55,6 +55,7 @@ export class Caller implements AsyncDisposable {
   readonly #multiplexed: Connection;
   readonly #registry: SidechannelRegistry;
   readonly #directory: string;
+  readonly #limitMs: number;
   /** Servers of the storages of other repositories: the same server. */
   readonly #servers: MetadataInit;
   #sockets = 0;
@@ -63,21 +64,25 @@ export class Caller implements AsyncDisposable {
     channel: GrpcChannel,
     multiplexed: Connection,
     registry: SidechannelRegistry,
-    directory: string,
+    { directory, limitMs }: { readonly directory: string; readonly limitMs: number },
   ) {
     this.#servers = gitalyServers({ default: { address: multiplexed.address, token: '' } });
     this.#channel = channel;
     this.#multiplexed = multiplexed;
     this.#registry = registry;
     this.#directory = directory;
+    this.#limitMs = limitMs;
   }
 
-  /** @param directory for the sockets of hooks. */
-  static async connect(address: string, directory: string): Promise<Caller> {
+  /**
+   * @param directory for the sockets of hooks.
+   * @param limitMs the time limit of each call.
+   */
+  static async connect(address: string, directory: string, limitMs = CALL_LIMIT_MS): Promise<Caller> {
     const registry = new SidechannelRegistry();
     const multiplexed = await dialSidechannel(address, registry);
     const channel = connectGrpc(connect(address.replace(/^unix:/, '')));
-    return new Caller(channel, multiplexed, registry, directory);
+    return new Caller(channel, multiplexed, registry, { directory, limitMs });
   }
 
   /** Makes one call to its end. Never rejects. */
@@ -97,7 +102,7 @@ export class Caller implements AsyncDisposable {
       this.#multiplexed.invoke({
         method: call.method,
         requests: call.requests.map((request) => create(call.method.input, request)),
-        options: { timeoutMs: CALL_LIMIT_MS, metadata: { ...metadata, ...waiter.metadata } },
+        options: { timeoutMs: this.#limitMs, metadata: { ...metadata, ...waiter.metadata } },
       }),
       (message) => toBinary(call.method.output, create(call.method.output, message as Plain)),
       received,
@@ -110,7 +115,7 @@ export class Caller implements AsyncDisposable {
   }
 
   async #plain(call: HostileCall, metadata: MetadataInit): Promise<Outcome> {
-    const options = { timeoutMs: CALL_LIMIT_MS, metadata };
+    const options = { timeoutMs: this.#limitMs, metadata };
     return await outcomeOf(
       this.#channel.invokeRaw(call.method, encodedRequests(call), options),
       (bytes) => bytes,

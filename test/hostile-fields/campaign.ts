@@ -6,7 +6,7 @@ import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-pr
 import { startTimeServer } from '#testkit/time-server';
 import { type MethodInfo, methodInfo } from '#wire/method-info';
 import { servedByGitaly } from '#wire/methods';
-import { Caller, type HostileCall, type Outcome } from './caller.ts';
+import { CALL_LIMIT_MS, Caller, type HostileCall, type Outcome } from './caller.ts';
 import { findingsOf, namesRepository } from './findings.ts';
 import { validCall } from './plan.ts';
 import { toReplay } from './replay.ts';
@@ -51,10 +51,18 @@ const POOLED = / cat-file --batch-command| update-ref -z --stdin| diff-tree -r -
 const EXIT_LIMIT_MS = 5_000;
 const COMPILED = /--conditions=source|\/dist\/cli\//;
 
+interface CampaignStart {
+  /** A module that the server loads first. */
+  readonly preload?: string;
+  /** Time limit of each call. */
+  readonly callLimitMs?: number;
+}
+
 interface CampaignOptions {
   readonly sandbox: Sandbox;
   readonly gitaly: GitalyProcess;
   readonly caller: Caller;
+  readonly callLimitMs: number;
   readonly log: LogByCall;
   /** Servers that valid requests name. */
   readonly servers: readonly AsyncDisposable[];
@@ -62,6 +70,8 @@ interface CampaignOptions {
 
 /** A server in a sandbox, and a client that is not well-behaved. */
 export class Campaign implements AsyncDisposable {
+  /** Time limit of each call. */
+  readonly callLimitMs: number;
   readonly sandbox: Sandbox;
   readonly #gitaly: GitalyProcess;
   readonly #caller: Caller;
@@ -70,7 +80,8 @@ export class Campaign implements AsyncDisposable {
   #calls = 0;
   #exit: number | NodeJS.Signals | undefined;
 
-  private constructor({ sandbox, gitaly, caller, log, servers }: CampaignOptions) {
+  private constructor({ sandbox, gitaly, caller, callLimitMs, log, servers }: CampaignOptions) {
+    this.callLimitMs = callLimitMs;
     this.sandbox = sandbox;
     this.#gitaly = gitaly;
     this.#caller = caller;
@@ -81,8 +92,7 @@ export class Campaign implements AsyncDisposable {
     });
   }
 
-  /** @param preload a module that the server loads first. */
-  static async start({ preload }: { readonly preload?: string } = {}): Promise<Campaign> {
+  static async start({ preload, callLimitMs = CALL_LIMIT_MS }: CampaignStart = {}): Promise<Campaign> {
     const timeServer = await startTimeServer();
     let root = '';
     const web = await startWebServer(() => root);
@@ -99,9 +109,9 @@ export class Campaign implements AsyncDisposable {
       onLog: (text) => log.add(text),
       ...(preload !== undefined && { preload }),
     });
-    const caller = await Caller.connect(gitaly.address, join(directory, 'sockets'));
+    const caller = await Caller.connect(gitaly.address, join(directory, 'sockets'), callLimitMs);
     sandbox.copyTarget(SHARED);
-    return new Campaign({ sandbox, gitaly, caller, log, servers: [timeServer, web] });
+    return new Campaign({ sandbox, gitaly, caller, callLimitMs, log, servers: [timeServer, web] });
   }
 
   /** Number of calls made. */

@@ -1,5 +1,4 @@
 import type { MethodInfo } from '#wire/method-info';
-import { CALL_LIMIT_MS } from '../hostile-fields/caller.ts';
 import type { Campaign } from '../hostile-fields/campaign.ts';
 import { callWith } from '../hostile-fields/plan.ts';
 import type { HostileShape } from './hostile-shapes.ts';
@@ -14,8 +13,8 @@ const MAX_STEP_GROWTH = 3;
 const ATTEMPTS = 3;
 /** … and is not as large as this. */
 const LONG_MS = 2000;
-/** A call that took as long has not ended. */
-const ENDLESS_MS = CALL_LIMIT_MS - 1000;
+/** A call that ends at its time limit, or as little before it, has not ended. */
+const END_MARGIN_MS = 1000;
 
 /** Measures how the CPU time of calls grows with the text in one of their fields. */
 export class FieldGrowth {
@@ -53,7 +52,7 @@ export class FieldGrowth {
     const { sandbox } = this.#campaign;
     const call = callWith(method, sandbox, field, text, this.#campaign.targetOf(method));
     const outcome = await this.#campaign.measure(call);
-    this.#isStuck = outcome.tookMs > ENDLESS_MS;
+    this.#isStuck = outcome.tookMs > this.#campaign.callLimitMs - END_MARGIN_MS;
     return outcome.cpuMs;
   }
 }
