@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
+import { moduleOptions } from '#testkit/program-command';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { runGit } from '#testkit/repositories/run-git';
 import { type RunProgramOptions, type RunResult, run } from '#testkit/run-program';
@@ -22,7 +23,7 @@ const tried = new Set<string>();
 
 function example(name: string, args: readonly string[], options: RunProgramOptions = {}): Promise<RunResult> {
   tried.add(name);
-  return run(process.execPath, ['--conditions=source', join(EXAMPLES, name), ...args], options);
+  return run(process.execPath, [...moduleOptions(), join(EXAMPLES, name), ...args], options);
 }
 
 /** Returns an example's output if it succeeds. */
@@ -55,7 +56,8 @@ suite('the examples', { concurrency: 2 }, () => {
   /** Runs git with an example in place of ssh. */
   const gitOver = (name: string, ...args: string[]) => {
     tried.add(name);
-    const command = `"${process.execPath}" --conditions=source "${join(EXAMPLES, name)}" ${address}`;
+    const words = [process.execPath, ...moduleOptions(), join(EXAMPLES, name)].map((word) => `"${word}"`);
+    const command = `${words.join(' ')} ${address}`;
     return runGit(args, { cwd: ROOT, env: { GIT_SSH_COMMAND: command, GIT_SSH_VARIANT: 'simple' } });
   };
 
@@ -223,7 +225,7 @@ suite('the examples', { concurrency: 2 }, () => {
     const key = await makeSshKey(join(server.directory, 'id'), 'ann');
     writeFileSync(keys, key.line);
     const gateway = spawn(process.execPath, [
-      '--conditions=source',
+      ...moduleOptions(),
       join(EXAMPLES, 'ssh-gateway.ts'),
       server.address,
       keys,

@@ -6,8 +6,8 @@ import { after, before, suite, test } from 'node:test';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { ObjectFormat } from '#wire/gen/shared_pb';
+import { gitOverClient } from './git-over-client/environment.ts';
 
-const SSH = join(import.meta.dirname, 'git-over-client/ssh.ts');
 const FORMATS = { sha1: ObjectFormat.SHA1, sha256: ObjectFormat.SHA256 } as const;
 
 const COMBINATIONS = [
@@ -31,12 +31,7 @@ for (const { format, protocol, sidechannel } of COMBINATIONS) {
     const git = (at: string, ...args: string[]) =>
       runGit(['-C', at, '-c', `protocol.version=${protocol}`, ...args], {
         cwd: join(import.meta.dirname, '..'),
-        env: {
-          GIT_SSH_COMMAND: `"${process.execPath}" --conditions=source "${SSH}"`,
-          GIT_SSH_VARIANT: 'ssh',
-          GITALY_ADDRESS: gitaly.address,
-          WITH_SIDECHANNEL: sidechannel,
-        },
+        env: gitOverClient(gitaly.address, { withSidechannel: sidechannel === '1' }),
       });
 
     test('push, clone, fetch, shallow clone, forced push and archive', async () => {

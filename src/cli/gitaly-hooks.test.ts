@@ -6,11 +6,14 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { encodeHooksPayload, type HooksPayload } from '#domain/hooks/payload';
 import { startInternalApi } from '#testkit/internal-api';
+import { programCommand } from '#testkit/program-command';
 import { runGit } from '#testkit/repositories/run-git';
 import { type RunResult, run } from '#testkit/run-program';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 
-const PROGRAM = join(import.meta.dirname, 'gitaly-hooks.ts');
+const PROGRAM = programCommand('gitaly-hooks');
+/** For a shell. */
+const COMMAND = [process.execPath, ...PROGRAM].map((word) => `"${word}"`).join(' ');
 const ROOT = join(import.meta.dirname, '../..');
 const REPOSITORY = {
   storageName: 'default',
@@ -65,15 +68,11 @@ async function place(options: Parameters<typeof startGitaly>[0] = {}): Promise<P
     logs,
     payload,
     run: (args, { as, input = '', env = {} } = {}) =>
-      run(
-        process.execPath,
-        ['--conditions=source', ...(as === undefined ? [] : [`--title=${as}`]), PROGRAM, ...args],
-        {
-          cwd: ROOT,
-          input,
-          env: { GITALY_HOOKS_PAYLOAD: payload(), GITALY_LOG_DIR: logs, CORRELATION_ID: 'from-git', ...env },
-        },
-      ),
+      run(process.execPath, [...(as === undefined ? [] : [`--title=${as}`]), ...PROGRAM, ...args], {
+        cwd: ROOT,
+        input,
+        env: { GITALY_HOOKS_PAYLOAD: payload(), GITALY_LOG_DIR: logs, CORRELATION_ID: 'from-git', ...env },
+      }),
     script(hook, text) {
       const path = join(gitaly.directory, `custom_hooks/${hook}.d/1`);
       mkdirSync(dirname(path), { recursive: true });
@@ -221,7 +220,7 @@ test('an internal failure is logged, and the user sees only that there was one',
 test('the log is written to the descriptor from the server', async () => {
   await using at = await place();
   const file = join(at.logs, 'descriptor');
-  const line = `"${process.execPath}" --conditions=source "${PROGRAM}" wrong 7>"${file}"`;
+  const line = `${COMMAND} wrong 7>"${file}"`;
 
   await run('sh', ['-c', line], {
     cwd: ROOT,
@@ -240,9 +239,7 @@ test('git upload-pack gets its packs from the server through the pack-objects ho
   const oid = await runGit(['-C', at.repository, 'commit-tree', '-m', 'one', tree]);
   await runGit(['-C', at.repository, 'update-ref', 'refs/heads/main', oid]);
   const wrapper = join(at.logs, 'hook');
-  writeFileSync(wrapper, `#!/bin/sh\nexec "${process.execPath}" --conditions=source "${PROGRAM}" "$@"\n`, {
-    mode: 0o755,
-  });
+  writeFileSync(wrapper, `#!/bin/sh\nexec ${COMMAND} "$@"\n`, { mode: 0o755 });
   const env = { GITALY_HOOKS_PAYLOAD: at.payload() };
   const serve =
     `cd "${ROOT}" && GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=uploadpack.packObjectsHook ` +

@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
 import { test } from 'node:test';
-
-const PROGRAM = join(import.meta.dirname, 'gitaly-lfs-smudge.ts');
+import { programCommand } from '#testkit/program-command';
 
 test('without a file to filter, the program says that git runs it', () => {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['--conditions=source', PROGRAM], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, programCommand('gitaly-lfs-smudge'), {
     stdio: ['ignore', 'pipe', 'pipe'], // /dev/null, a device as a terminal is
     encoding: 'utf8',
   });

@@ -1,7 +1,14 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
-export type ProgramName = 'gitaly' | 'gitaly-ssh' | 'gitaly-ts' | 'gitaly-wrapper' | 'praefect';
+export type ProgramName =
+  | 'gitaly'
+  | 'gitaly-hooks'
+  | 'gitaly-lfs-smudge'
+  | 'gitaly-ssh'
+  | 'gitaly-ts'
+  | 'gitaly-wrapper'
+  | 'praefect';
 
 const SOURCES = join(import.meta.dirname, '../cli');
 const BUILT = join(import.meta.dirname, '../../dist/cli');
@@ -13,7 +20,19 @@ const BUILT = join(import.meta.dirname, '../../dist/cli');
  */
 export function programCommand(name: ProgramName): string[] {
   const built = join(BUILT, `${name}.js`);
-  return process.env.TEST_PROGRAMS === 'built' && existsSync(built) ? [built] : sourceCommand(name);
+  return isBuilt() && existsSync(built) ? [built] : sourceCommand(name);
+}
+
+/**
+ * Returns the options of `node` for a script that imports modules of the project: those that the
+ * runner of the tests has built, or without it the sources.
+ */
+export function moduleOptions(): string[] {
+  return isBuilt() ? [] : ['--conditions=source'];
+}
+
+function isBuilt(): boolean {
+  return process.env.TEST_PROGRAMS === 'built';
 }
 
 /** Returns the arguments of `node` that run a program from source. */

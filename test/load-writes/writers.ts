@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CallError, type Connection } from '#client/index';
 import type { Random } from '#testkit/repositories/random-history';
 import { GIT_ENVIRONMENT, runGit } from '#testkit/repositories/run-git';
 import { run } from '#testkit/run-program';
 import { UserCommitFilesActionHeader_ActionType as ActionType } from '#wire/gen/operations_pb';
+import { gitOverClient } from '../git-over-client/environment.ts';
 import type { Ledger } from './ledger.ts';
 
 export const repository = { storageName: 'default', relativePath: 'written.git', glRepository: 'project-1' };
@@ -16,7 +16,6 @@ export const SHARED = 'refs/heads/main';
 /** Time limit of a call. */
 const CALL_LIMIT_MS = 30_000;
 const ZERO_OID = '0'.repeat(40);
-const SSH = join(import.meta.dirname, '../git-over-client/ssh.ts');
 const USER = { glId: 'user-1', glUsername: 'jane', name: Buffer.from('Jane'), email: Buffer.from('jane@x') };
 
 /** Error of a writer that came too late; for WriteRef it is in the text. */
@@ -169,9 +168,7 @@ export async function pushUntil(
   await runGit(['clone', '--quiet', '--bare', directory, work]);
   const env = {
     ...GIT_ENVIRONMENT,
-    GIT_SSH_COMMAND: `"${process.execPath}" --conditions=source "${SSH}"`,
-    GIT_SSH_VARIANT: 'ssh',
-    GITALY_ADDRESS: address,
+    ...gitOverClient(address),
   };
   const url = `ssh://host/${repository.relativePath}`;
   for (let serial = 0; performance.now() < until; serial++) {

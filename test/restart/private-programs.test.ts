@@ -19,6 +19,7 @@ import { run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { until } from '#testkit/until';
 import { isAlive } from '#tools/wrapper/find-server';
+import { gitOverClient } from '../git-over-client/environment.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const repository = { storageName: 'default', relativePath: 'a.git', glRepository: 'project-1' };
@@ -104,14 +105,9 @@ test('a server survives that its package and git are replaced by something that 
 });
 
 async function push(work: string, directory: string): Promise<void> {
-  const ssh = join(ROOT, 'test/git-over-client/ssh.ts');
   await runGit(['-C', work, 'push', '-q', 'ssh://host/a.git', 'main'], {
     cwd: ROOT,
-    env: {
-      GIT_SSH_COMMAND: `"${process.execPath}" --conditions=source "${ssh}"`,
-      GIT_SSH_VARIANT: 'ssh',
-      GITALY_ADDRESS: `unix:${directory}/gitaly.socket`,
-    },
+    env: gitOverClient(`unix:${directory}/gitaly.socket`),
   });
   assert.ok(readFileSync(join(directory, 'default/a.git/HEAD'), 'utf8').length > 0);
 }

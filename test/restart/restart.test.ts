@@ -15,9 +15,9 @@ import { startGitalyProcess } from '#testkit/start-gitaly-process';
 import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';
 import { until } from '#testkit/until';
 import { isAlive } from '#tools/wrapper/find-server';
+import { gitOverClient } from '../git-over-client/environment.ts';
 import { startRestarting } from './restarting.ts';
 
-const SSH = join(import.meta.dirname, '../git-over-client/ssh.ts');
 const repository = { storageName: 'default', relativePath: 'a.git' };
 const CALLS_PER_SECOND = 200;
 const CLONES_AT_ONCE = extent('RESTART_CLONES', { short: 3, long: 8 });
@@ -141,12 +141,7 @@ async function cloneUntil(
     const target = join(directory, `${name}-${clones++}`);
     await runGit(['clone', '-q', 'ssh://host/a.git', target], {
       cwd: join(import.meta.dirname, '../..'),
-      env: {
-        GIT_SSH_COMMAND: `"${process.execPath}" --conditions=source "${SSH}"`,
-        GIT_SSH_VARIANT: 'ssh',
-        GITALY_ADDRESS: address,
-        WITH_SIDECHANNEL: clones % 2 === 0 ? '0' : '1',
-      },
+      env: gitOverClient(address, { withSidechannel: clones % 2 === 1 }),
     });
     assert.equal(await runGit(['rev-parse', 'HEAD'], { cwd: target }), tip);
     await runGit(['fsck', '--strict', '--connectivity-only'], { cwd: target });
