@@ -6,6 +6,7 @@ import { runSync } from '#testkit/run-program-sync';
 import type { TestGitaly } from '#testkit/start-gitaly';
 import { methodByPath } from '#wire/methods';
 import { bytesAsText } from './bytes-as-text.ts';
+import { withoutEmptyLists } from './leftovers.ts';
 import type { Json, JsonObject, RecordedCase } from './recorded-case.ts';
 import { AS_NEWER_GIT, type Templates } from './templates.ts';
 
@@ -182,8 +183,10 @@ export class Playground {
     const storage = join(directory, 'default');
     const inRepository = recorded.repo === undefined ? storage : this.#repository(recorded, directory);
     const withStderr = AREAS_WITH_STDERR.test(this.#area) && recorded.given?.setup !== script;
-    const { stdout } = runSync('sh', ['-c', withStderr ? `exec 2>&1; ${script}` : script], {
-      cwd: this.#isDirectory(inRepository) ? inRepository : storage,
+    const cwd = this.#isDirectory(inRepository) ? inRepository : storage;
+    const text = withStderr ? `exec 2>&1; ${script}` : withoutEmptyLists(script, cwd);
+    const { stdout } = runSync('sh', ['-c', text], {
+      cwd,
       env: {
         HOME: directory,
         // Outside a repository git reports if it stopped at the mount point of another file system.
