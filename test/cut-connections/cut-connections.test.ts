@@ -9,6 +9,7 @@ import { programCommand } from '#testkit/program-command';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { runGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { seededShare } from '#testkit/seeded-share';
 import { gitOverSsh, NO_OPENSSH, sshArguments } from '#testkit/ssh-client';
 import { startGitalyProcess } from '#testkit/start-gitaly-process';
 import { until } from '#testkit/until';
@@ -27,6 +28,8 @@ import { type Cut, CuttingProxy, type Place } from './cutting-proxy.ts';
 const EVEN_CUTS = 10;
 /** In the preface of HTTP/2, the first frame, the magic of a multiplexed connection. */
 const FIRST_BYTES = [0, 1, 11, 24, 30, 50];
+/** Share of the cuts that `npm test` tries. */
+const SHARE = 0.3;
 /** Descriptors of a server that has served calls: threads, caches, its own sockets. */
 const OWN_DESCRIPTORS = 12;
 /** Log lines about errors and exceptions without an owner. */
@@ -62,7 +65,7 @@ function cutsOf(total: Readonly<Record<Cut['direction'], number>>): Cut[] {
 async function cutEverywhere(place: Place, converse: Conversation, subject: Subject): Promise<number> {
   await using proxy = await CuttingProxy.start(place);
   await converse(proxy.place, subject, proxy.arm(undefined));
-  const cuts = cutsOf(proxy.traffic);
+  const cuts = seededShare(cutsOf(proxy.traffic), SHARE);
   for (const cut of cuts) {
     // Whether the client fails is its own affair.
     await converse(proxy.place, subject, proxy.arm(cut)).catch(() => {});

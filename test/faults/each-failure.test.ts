@@ -5,18 +5,23 @@ import { after, before, suite, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CallError } from '#client/index';
 import { openDescriptors, processesIn } from '#testkit/process-usage';
+import { seededRandom } from '#testkit/repositories/random-history';
 import { runGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { extent } from '#testkit/soak';
+import { testSeed } from '#testkit/test-seed';
 import { type Fault, FaultyServer, makeTemplate } from './faulty-server.ts';
 import { type History, OPERATIONS, type Operation, PushRefusedError, templateStream } from './operations.ts';
 import { assertSound, refsOf } from './remains.ts';
 
 /** Limit of occasions; no operation reaches it, but an endless loop would. */
 const MAX_OCCASIONS = 200;
-/** The first occasions of a fault all fail, then one of this number. */
-const FIRST_OCCASIONS = 4;
-const STRIDE = extent('FAILURE_STRIDE', { short: 5, long: 1 });
+/** The first occasion of a fault fails, then the seed chooses one of this number, and so on. */
+const STRIDE = extent('FAILURE_STRIDE', { short: 16, long: 1 });
+/** One of this number of pairs of an operation and a kind of failure is tried. */
+const PAIRS = extent('FAILURE_PAIRS', { short: 3, long: 1 });
+const seed = testSeed();
+const random = seededRandom(seed);
 /** Time limit of a call. */
 const CALL_LIMIT_MS = 20_000;
 /** Idle processes of pools live ten seconds. */
@@ -89,9 +94,10 @@ for (const [setup, options, faults] of [
     });
     after(() => server[Symbol.asyncDispose]());
 
-    for (const operation of OPERATIONS) {
+    for (const [index, operation] of OPERATIONS.entries()) {
       test(`${operation.name} is atomic whatever fails, and leaves nothing behind`, async (context) => {
-        for (const fault of faults) {
+        // Each operation has other failures than the next one, so that all have some.
+        for (const fault of faults.filter((_, at) => (index + at + seed) % PAIRS === 0)) {
           const count = await failEach(context, { server, operation, fault });
           for (const name of [fault, operation.name]) injected.set(name, (injected.get(name) ?? 0) + count);
         }
@@ -138,7 +144,7 @@ async function failEach(context: TestContext, { server, operation, fault }: Run)
   const { refs: newRefs } = await attempt(server, operation, inCluster);
   const outcomes: string[] = [];
   let isChangedBefore = false;
-  for (let nth = 1; ; nth += nth < FIRST_OCCASIONS ? 1 : STRIDE) {
+  for (let nth = 1; ; nth += 1 + Math.floor(random() * STRIDE)) {
     assert.ok(nth < MAX_OCCASIONS, `${fault}: no end in sight`);
     await server.arm(fault, nth);
     const run = await attempt(server, operation, inCluster).catch((error: unknown) => {

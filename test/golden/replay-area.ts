@@ -6,6 +6,7 @@ import { parse } from 'smol-toml';
 import { startGitHttpServer } from '#testkit/git-http-server';
 import { type InternalApi, startInternalApi } from '#testkit/internal-api';
 import { testedGit } from '#testkit/repositories/run-git';
+import { seededShare } from '#testkit/seeded-share';
 import { startGitaly } from '#testkit/start-gitaly';
 import { RawClient } from './call-by-grpc-js.ts';
 import { playCase } from './play-case.ts';
@@ -23,6 +24,8 @@ interface Stage extends AsyncDisposable {
 export interface ReplayOptions {
   /** Plays only the cases that this accepts. */
   readonly isWanted?: (recorded: RecordedCase) => boolean;
+  /** Share of the cases that `npm test` plays, chosen by its seed; default all. */
+  readonly share?: number;
   /** Cases before which the folder of backups is emptied. */
   readonly withoutBackups?: (recorded: RecordedCase) => boolean;
   /** TOML tables, for every server, behind the lines of a recording. */
@@ -35,14 +38,17 @@ export interface ReplayOptions {
  */
 export function replayArea(
   area: string,
-  { isWanted = () => true, withoutBackups = () => false, config: base = '' }: ReplayOptions = {},
+  { isWanted = () => true, share = 1, withoutBackups = () => false, config: base = '' }: ReplayOptions = {},
 ): void {
   const { rpcs, exceptions, ignored } = readPlayed(testedGit());
   const { GOLDEN: wanted = '', GOLDEN_EVERY: every = '1' } = process.env;
-  const cases = readCases(area)
+  const all = readCases(area)
     .filter((recorded) => rpcs.has(recorded.rpc) && recorded.id.includes(wanted) && isWanted(recorded))
-    .filter((_, index) => index % Number(every) === 0)
-    .map((each) => ({ ...each, ignore: [...(each.ignore ?? []), ...(ignored.get(each.rpc) ?? [])] }));
+    .filter((_, index) => index % Number(every) === 0);
+  const cases = seededShare(all, share).map((each) => ({
+    ...each,
+    ignore: [...(each.ignore ?? []), ...(ignored.get(each.rpc) ?? [])],
+  }));
 
   describe(`recorded answers: ${area}`, { concurrency: false }, () => {
     let templates: Templates;
