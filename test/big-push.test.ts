@@ -6,12 +6,13 @@ import { test } from 'node:test';
 import { startHttpGateway, storageMapping } from '#gateway/index';
 import { runGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { extent } from '#testkit/soak';
 import { startGitaly } from '#testkit/start-gitaly';
 
-const BLOB_MIB = 200;
+const BLOB_MIB = extent('BLOB_MIB', { short: 64, long: 200 });
 const LIMIT_MS = 120_000;
 
-test('a blob of 200 MB is pushed and cloned through the HTTP gateway', async () => {
+test(`a blob of ${BLOB_MIB} MiB is pushed and cloned through the HTTP gateway`, async () => {
   const directory = makeScratchDirectory('big-push');
   await using gitaly = await startGitaly();
   const gateway = await startHttpGateway({

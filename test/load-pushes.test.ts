@@ -8,13 +8,13 @@ import { runGit } from '#testkit/repositories/run-git';
 import { extent } from '#testkit/soak';
 import { Arena, client, commit } from './faults/arena.ts';
 
-/** The short form ends after this number of each, which takes some fifteen seconds. */
-const SHORT_PAIRS = 200;
+/** The short form ends after this number of each, which takes some seven seconds. */
+const SHORT_PAIRS = 90;
 const SHORT_SECONDS = 35;
 const SECONDS = extent('LOAD_SECONDS', { short: SHORT_SECONDS, long: 60 });
 const PAIRS = SECONDS === SHORT_SECONDS ? SHORT_PAIRS : Number.POSITIVE_INFINITY;
 /** Number after which caches are full. */
-const WARM_PAIRS = 60;
+const WARM_PAIRS = 40;
 const CLIENTS = 16;
 const REPOSITORIES = 4;
 /** An idle cat-file process lives ten seconds. */

@@ -17,7 +17,7 @@ const LIMIT_MS = 50;
 /** Limit of computations that have no larger steps than their slices. */
 const SLICED_LIMIT_MS = 20;
 /** The least one counts: garbage is not collected, and code not compiled, each time. */
-const attempts = [0, 1, 2];
+const ATTEMPTS = 3;
 /** Limit of FindLicense for a file. */
 const LICENSE_BYTES = 256 << 10;
 /** FindLicense reads a hundred. */
@@ -45,7 +45,7 @@ const DIRECTORIES = [4000, 30_000];
 /** Entries of a directory that is read and changed; a tree object may have a million. */
 /** A table of a million names grows by copying, which takes 30 ms at once. */
 const TREE_LIMIT_MS = 100;
-const TREE_ENTRIES = extent('TREE_ENTRIES', { short: 200_000, long: 1_000_000 });
+const TREE_ENTRIES = extent('TREE_ENTRIES', { short: 100_000, long: 1_000_000 });
 
 const user = { glId: 'user-1', glUsername: 'jane', name: Buffer.from('Jane'), email: Buffer.from('jane@x') };
 
@@ -80,7 +80,7 @@ suite('the event loop of a server is not blocked', async () => {
     limitMs = LIMIT_MS,
   ): Promise<void> {
     let least: LongestBlock | undefined;
-    for (const attempt of attempts) {
+    for (let attempt = 0; attempt < ATTEMPTS && (least?.cpuMs ?? limitMs) >= limitMs; attempt++) {
       await gitaly.ask({});
       await call(attempt);
       // Sent by delay-monitor.ts.
@@ -101,12 +101,14 @@ suite('the event loop of a server is not blocked', async () => {
         names.map((file, index) => [file, Buffer.alloc(LICENSE_BYTES, `${index} `).fill(piece, 8)]),
       );
       const main = { name: 'main', files };
-      const repositories = attempts.map((attempt) => create(`${name} ${attempt}.git`, [main]).repository);
 
       // The result is remembered for each repository.
       await assertTurns(
         t,
-        (attempt) => connection.repository.findLicense({ repository: repositories[attempt] }),
+        (attempt) => {
+          const { repository } = create(`${name} ${attempt}.git`, [main]);
+          return connection.repository.findLicense({ repository });
+        },
         SLICED_LIMIT_MS,
       );
     });
