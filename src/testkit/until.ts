@@ -9,18 +9,20 @@ const STEADY_MS = 100;
  * limit is long, because a busy machine is slow.
  *
  * @param what describes the condition or the progress. Default: the text of the condition.
+ * @param everyMs time between two looks: longer if a look starts a program.
  * @throws {Error} `waited in vain: <what>` after 30 s, or after `limitMs`.
  */
 export async function until(
   holds: () => boolean | Promise<boolean>,
   what: string | (() => string) = String(holds),
   limitMs = IN_VAIN_MS,
+  everyMs = LOOK_EVERY_MS,
 ): Promise<void> {
   const limit = performance.now() + limitMs;
   while (!(await holds())) {
     if (performance.now() > limit)
       throw new Error(`waited in vain: ${typeof what === 'string' ? what : what()}`);
-    await delay(LOOK_EVERY_MS);
+    await delay(everyMs);
   }
 }
 

@@ -28,6 +28,9 @@ const ROOT = join(import.meta.dirname, '../..');
 const env = { ...process.env, NODE_COMPILE_CACHE: join(ROOT, '.cache/compiled') };
 const HTTP = ['--http', '127.0.0.1:0'];
 
+/** Limit for copies to a node, and the time between two programs that print whether they are made. */
+const COMPLETE_MS = 60_000;
+const STATUS_EVERY_MS = 500;
 /** Limit for the start of five programs, on a busy machine. */
 const START_MS = 90_000;
 
@@ -109,9 +112,12 @@ function nodesWith({ cluster }: Report, commit: string): string[] {
     .map(({ name }) => name);
 }
 
-/** Reports whether every replica of every repository is up to date, on a healthy node. */
-const isComplete = async ({ directory }: Report): Promise<boolean> =>
-  (await gitalyTs('cluster', 'status', directory)).code === 0;
+/** Waits until every replica of every repository is up to date, on a healthy node. */
+function untilComplete({ directory }: Report): Promise<void> {
+  const isComplete = async (): Promise<boolean> =>
+    (await gitalyTs('cluster', 'status', directory)).code === 0;
+  return until(isComplete, 'every replica is up to date', COMPLETE_MS, STATUS_EVERY_MS);
+}
 
 function isRunning(pid: number): boolean {
   try {
@@ -171,7 +177,7 @@ test('up --cluster serves, loses a node, is killed, and goes on with its data', 
         'a push without a node',
       );
       await until(() => first.notes().includes('gitaly-2 restarted (process '), first.notes);
-      await until(() => isComplete(report), 'every replica is up to date');
+      await untilComplete(report);
       assert.deepEqual(nodesWith(report, newest), all);
       const { virtual_storages: found } = JSON.parse(
         (await gitalyTs('cluster', 'status', data, '--json')).stdout,
@@ -207,7 +213,7 @@ test('up --cluster serves, loses a node, is killed, and goes on with its data', 
     }
     await using third = await up(data, ...HTTP, '--cluster', '4');
     const { report } = third;
-    await until(() => isComplete(report), 'the new node has everything');
+    await untilComplete(report);
     assert.deepEqual(killed.filter(isRunning), []);
     assert.deepEqual(nodesWith(report, newest), [...all, 'gitaly-4']);
     const taken = await gitalyTs('up', data, '--cluster', '4');

@@ -7,10 +7,11 @@ import { runGit } from '#testkit/repositories/run-git';
 import { run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startGitalyProcess } from '#testkit/start-gitaly-process';
+import { runFiles } from '../../scripts/tests/run-files.ts';
+import { gitOverClient } from '../git-over-client/environment.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const PRELOAD = join(import.meta.dirname, 'deny-koffi.ts');
-const SSH = join(ROOT, 'test/git-over-client/ssh.ts');
 /** Parts of the suite that start many processes, with every kind of descriptor and stream. */
 const REPRESENTATIVE = [
   'src/git/command/process/spawn-gate.test.ts',
@@ -20,8 +21,7 @@ const REPRESENTATIVE = [
   'src/testkit/*.test.ts',
 ];
 const COMMITS = 3;
-const SUITE_LIMIT_MS = 10 * 60_000;
-const OUTPUT_TAIL_LENGTH = 4000;
+const TEST_LIMIT_MS = 10 * 60_000;
 const repository = { storageName: 'default', relativePath: 'r.git' };
 
 test('without koffi a server serves calls, pushes and clones, and doctor reports it', async (context) => {
@@ -35,12 +35,7 @@ test('without koffi a server serves calls, pushes and clones, and doctor reports
   const git = (...args: string[]): Promise<string> =>
     runGit(args, {
       cwd: ROOT,
-      env: {
-        GIT_SSH_COMMAND: `"${process.execPath}" --conditions=source "${SSH}"`,
-        GIT_SSH_VARIANT: 'ssh',
-        GITALY_ADDRESS: gitaly.address,
-        WITH_SIDECHANNEL: '1',
-      },
+      env: gitOverClient(gitaly.address, { withSidechannel: true }),
     });
 
   await git('-C', source, 'push', '--quiet', 'ssh://x/r.git', 'main');
@@ -63,19 +58,23 @@ test('without koffi a server serves calls, pushes and clones, and doctor reports
   );
 });
 
-test('a representative part of the test suite passes without koffi', async () => {
+test('a representative part of the test suite passes without koffi', async (context) => {
   const files = globSync(REPRESENTATIVE, { cwd: ROOT });
   assert.ok(files.length > 5, `${files.length} files`);
 
-  // A variable marks the children of this file's runner; a runner with it would run nothing.
-  const node = ['-u', 'NODE_TEST_CONTEXT', process.execPath, '--conditions=source'];
-  const { code, stdout } = await run(
-    'env',
-    [...node, '--test', '--test-concurrency=2', '--test-reporter=tap', ...files],
-    { cwd: ROOT, timeoutMs: SUITE_LIMIT_MS, env: { NODE_OPTIONS: `--import=${PRELOAD}` } },
-  );
+  // A variable marks the children of this file's runner; a process with it would run nothing.
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+  const results = await runFiles(files, {
+    cwd: ROOT,
+    processes: 2,
+    timeoutMs: TEST_LIMIT_MS,
+    env: { ...env, NODE_OPTIONS: `--import=${PRELOAD}` },
+    nodeOptions: [],
+    signal: context.signal,
+    onResult: () => undefined,
+  });
 
-  const failures = stdout.split('\n').filter((line) => /^ *not ok/.test(line));
-  assert.deepEqual([code, failures], [0, []], stdout.slice(-OUTPUT_TAIL_LENGTH));
-  assert.ok(Number(/^# pass (\d+)$/m.exec(stdout)?.[1]) > 80, stdout.slice(-OUTPUT_TAIL_LENGTH));
+  const failures = results.filter(({ failed }) => failed).map(({ file, report }) => `${file}\n${report}`);
+  assert.deepEqual(failures, []);
+  assert.ok(results.reduce((sum, { tests }) => sum + tests, 0) > 80);
 });

@@ -74,7 +74,8 @@ async function runThroughCluster(
       '--conditions=source',
       `--import=${folder}/redirect.ts`,
       '--test',
-      '--test-concurrency=2',
+      // Recordings have no hooks outside of a suite, so their files can share a process.
+      ...(isSoak ? ['--test-concurrency=2'] : ['--test-isolation=none']),
       '--test-timeout=300000',
       `--test-reporter=${folder}/json-reporter.ts`,
       ...files,
