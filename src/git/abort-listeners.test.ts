@@ -9,7 +9,6 @@ import { flag, gitCommand } from './command/git-command.ts';
 import { RefTransaction } from './refs/update/ref-transaction.ts';
 
 const REV_LIST = gitCommand('rev-list', { options: [flag('--all')] });
-const NO_HOOKS = { hooks: 'disabled' } as const;
 
 /** Work within a call, whose signal lives longer than each piece of it. */
 const WORK: Readonly<Record<string, (repository: Repository, signal: AbortSignal) => Promise<unknown>>> = {
@@ -28,21 +27,21 @@ const WORK: Readonly<Record<string, (repository: Repository, signal: AbortSignal
     assert.equal(found && (await buffer(found.stream)).length, 600_000);
   },
   'a change of a reference': async (repository, signal) => {
-    await using transaction = await RefTransaction.start(repository, { ...NO_HOOKS, signal });
+    await using transaction = await RefTransaction.start(repository, { signal });
     await transaction.update('refs/heads/new', {
       newOid: (await repository.objects.info('main'))?.oid ?? '',
     });
     await transaction.commit();
   },
   'a change that is taken back': async (repository, signal) => {
-    await using transaction = await RefTransaction.start(repository, { ...NO_HOOKS, signal });
+    await using transaction = await RefTransaction.start(repository, { signal });
     await transaction.update('refs/heads/new', {
       newOid: (await repository.objects.info('main'))?.oid ?? '',
     });
     await transaction.prepare();
   },
   'a change that git refuses': async (repository, signal) => {
-    await using transaction = await RefTransaction.start(repository, { ...NO_HOOKS, signal });
+    await using transaction = await RefTransaction.start(repository, { signal });
     await transaction.update('refs/heads/new', { newOid: '1'.repeat(40) });
     await transaction.prepare().catch(() => {});
   },

@@ -1,7 +1,6 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { flag, gitCommand, joined } from '#git/command/git-command';
-import type { Vote } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';
 import { setDefaultBranch } from '../ref-update/set-default-branch.ts';
 import { runWithHooks } from '../transactions/run-with-hooks.ts';
@@ -12,7 +11,6 @@ export interface FetchBundleOptions {
   /** Points HEAD to the branch that HEAD of the bundle has the commit of. */
   readonly updateHead: boolean;
   readonly hooks: TransactionHooks | undefined;
-  readonly vote: Vote | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -64,7 +62,7 @@ function notABundle(path: string): string {
 async function updateHead(
   repository: Repository,
   bundlePath: string,
-  { hooks, vote, signal }: FetchBundleOptions,
+  { hooks, signal }: FetchBundleOptions,
 ): Promise<void> {
   const command = gitCommand('bundle', { action: 'list-heads', args: [bundlePath, 'HEAD'] });
   const [oid = ''] = (await repository.run(command, { signal })).toString('latin1').split(' ');
@@ -72,7 +70,7 @@ async function updateHead(
   const branch = await branchAt(repository, oid, signal).catch((error: unknown) => {
     throw wrap(error, 'guess head');
   });
-  await setDefaultBranch(repository, branch, { hooks, vote, signal }).catch((error: unknown) => {
+  await setDefaultBranch(repository, branch, { hooks, signal }).catch((error: unknown) => {
     throw wrap(error, 'update head');
   });
 }

@@ -39,7 +39,7 @@ async function createReferences(
   oids: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
-  await using transaction = await RefTransaction.start(pool, { hooks: 'disabled', signal });
+  await using transaction = await RefTransaction.start(pool, { signal });
   for (const newOid of oids) await transaction.update(`refs/dangling/${newOid}`, { newOid });
   await transaction.commit();
 }

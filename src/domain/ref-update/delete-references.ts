@@ -32,7 +32,7 @@ export async function deleteReferences(
   const newOid = ZERO_OID[repository.objectFormat];
   const cast = vote && castingOf(vote, voteHash(Buffer.concat(names.map(lineOf))));
 
-  await using transaction = await RefTransaction.start(repository, { hooks: 'disabled', signal });
+  await using transaction = await RefTransaction.start(repository, { signal });
   for (const name of names) await transaction.update(name, { newOid });
   await cast?.('preparing', 'preparing');
   await transaction.prepare().catch(prefixed('unable to prepare'));

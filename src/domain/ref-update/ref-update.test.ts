@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import { setImmediate } from 'node:timers/promises';
-import type { GitProcess } from '#git/command/process/git-process';
 import type { Vote } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';
 import { referenceBackends } from '#testkit/repositories/init-repository';
@@ -49,32 +47,6 @@ test('a reference is written without hooks when nothing is voted on', async () =
 
   assert.equal(fixture.runGit(repository.path, ['rev-parse', 'new']), newOid);
 });
-
-for (const [what, newOid] of [
-  ['written', '4b825dc642cb6eb9a060e54bf8d69288fbee4904'],
-  ['not written', '1'.repeat(40)],
-] as const) {
-  test(`hooks are served until their pipes are closed when a reference is ${what}`, async () => {
-    await using fixture = await StorageFixture.create();
-    const repository = fixture.init('x.git', { commits: 1 });
-    const events: string[] = [];
-    const hooks = {
-      setup: 'disabled',
-      extraPipes: 2,
-      async serve({ extra }: GitProcess) {
-        await Promise.all(extra.map((pipe) => new Promise((resolve) => pipe.once('close', resolve))));
-        await setImmediate();
-        events.push(`${extra.length} pipes closed`);
-      },
-    } as const;
-
-    await updateReference(repository, 'refs/trees/new', { newOid }, { hooks }).catch(() =>
-      events.push('failed'),
-    );
-
-    assert.deepEqual(events, ['2 pipes closed', ...(what === 'written' ? [] : ['failed'])]);
-  });
-}
 
 test('a symbolic reference stays, and the one that it leads to changes', async () => {
   await using fixture = await StorageFixture.create();
@@ -123,7 +95,7 @@ for (const referenceBackend of referenceBackends()) {
     await using fixture = await StorageFixture.create();
     const repository = fixture.init('x.git', { commits: 1, referenceBackend });
 
-    await setDefaultBranch(repository, Buffer.from('refs/heads/new'), { hooks: undefined, vote: undefined });
+    await setDefaultBranch(repository, Buffer.from('refs/heads/new'), { hooks: undefined });
 
     assert.equal(fixture.runGit(repository.path, ['symbolic-ref', 'HEAD']), 'refs/heads/new');
   });
@@ -135,7 +107,6 @@ for (const referenceBackend of referenceBackends()) {
 
     await setDefaultBranch(repository, Buffer.from('refs/heads/new'), {
       hooks: cluster.hooksFor(repository),
-      vote: cluster.vote,
     });
 
     // A git that passes symbolic references to its hooks prints `<old> <new> HEAD`; with an older
@@ -152,7 +123,6 @@ for (const referenceBackend of referenceBackends()) {
 
     const change = setDefaultBranch(repository, Buffer.from('refs/heads/new'), {
       hooks: cluster.hooksFor(repository),
-      vote: cluster.vote,
     });
 
     await assert.rejects(change, /^GitalyError: commit: /);
@@ -165,7 +135,7 @@ for (const name of ['main', 'HEAD', 'refs/heads/a..b', 'refs/heads/', 'refs/head
     await using fixture = await StorageFixture.create();
     const repository = fixture.init('x.git');
 
-    const change = setDefaultBranch(repository, Buffer.from(name), { hooks: undefined, vote: undefined });
+    const change = setDefaultBranch(repository, Buffer.from(name), { hooks: undefined });
 
     await assert.rejects(change, { message: `"${name}" is a malformed refname` });
   });

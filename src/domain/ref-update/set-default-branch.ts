@@ -10,14 +10,6 @@ import { inRefTransaction, type RefUpdateOptions } from './update-reference.ts';
 
 const HEAD_MODE = 0o644;
 
-export interface SetDefaultBranchOptions extends RefUpdateOptions {
-  /**
-   * Used with git before 2.46, which runs no hooks for symbolic references; `undefined` when
-   * nothing is voted on.
-   */
-  readonly vote: Vote | undefined;
-}
-
 /**
  * Points HEAD to a reference, which need not exist.
  *
@@ -27,7 +19,7 @@ export interface SetDefaultBranchOptions extends RefUpdateOptions {
 export async function setDefaultBranch(
   repository: Repository,
   target: Buffer,
-  options: SetDefaultBranchOptions,
+  options: RefUpdateOptions,
 ): Promise<void> {
   if (validateReference(target) !== undefined) throw new Error(`${quote(target)} is a malformed refname`);
   try {
@@ -36,7 +28,7 @@ export async function setDefaultBranch(
         transaction.updateSymbolic('HEAD', target),
       );
     } else {
-      await replaceHead(repository, target, options.vote);
+      await replaceHead(repository, target, options.hooks?.vote);
     }
   } catch (error) {
     throw wrap(error, 'commit');

@@ -2,9 +2,10 @@ import type { UncheckedRefName } from '#git/refs/ref-name';
 import { type RefChange, RefTransaction } from '#git/refs/update/ref-transaction';
 import type { Repository } from '#storage/repository';
 import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
+import { type RefUpdates, VotedUpdates } from './voted-updates.ts';
 
 export interface RefUpdateOptions {
-  /** Hooks for the vote of the cluster; `undefined` without a cluster. */
+  /** For the vote of the cluster; `undefined` without a cluster. */
   readonly hooks: TransactionHooks | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -26,24 +27,17 @@ export async function updateReference(
   );
 }
 
-/** Runs an atomic change of references, and serves its hooks. */
+/** Runs an atomic change of references. */
 export async function inRefTransaction(
   repository: Repository,
   { hooks, signal, noDereference }: RefUpdateOptions & { readonly noDereference: boolean },
-  queue: (transaction: RefTransaction) => Promise<void>,
+  queue: (updates: RefUpdates) => Promise<void>,
 ): Promise<void> {
-  await using transaction = await RefTransaction.start(repository, {
-    hooks: hooks?.setup ?? 'disabled',
-    extraPipes: hooks?.extraPipes,
-    noDereference,
-    signal,
-  });
-  const serving = hooks?.serve(transaction.process);
-  try {
-    await queue(transaction);
-    await transaction.commit();
-  } finally {
-    for (const pipe of transaction.process.extra) pipe.destroy();
-    await serving;
-  }
+  await using transaction = await RefTransaction.start(repository, { noDereference, signal });
+  const updates =
+    hooks === undefined
+      ? transaction
+      : new VotedUpdates(repository, transaction, { vote: hooks.vote, noDereference });
+  await queue(updates);
+  await updates.commit();
 }

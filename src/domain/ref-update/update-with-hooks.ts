@@ -89,10 +89,7 @@ async function runUpdate(update: ReferenceUpdate, context: UpdateContext): Promi
     hooks.update(callIn(repository), { reference, oldValue: oldOid, newValue: newOid }),
   );
 
-  await using transaction = await RefTransaction.start(repository, {
-    hooks: 'disabled',
-    signal: context.signal,
-  });
+  await using transaction = await RefTransaction.start(repository, { signal: context.signal });
   const byGit = async (step: Promise<void>): Promise<void> => {
     await step.catch((error: unknown) => {
       throw isError(error) ? new ReferenceUpdateError({ reference, oldOid, newOid }, error) : error;

@@ -82,7 +82,7 @@ async function synchronize(
   const first = whenUsed(archive.next());
   try {
     const hooks = hooksOf(repository);
-    await synchronizeReferences(repository, source, { hooks, vote, signal }).catch((error: unknown) => {
+    await synchronizeReferences(repository, source, { hooks, signal }).catch((error: unknown) => {
       throw wrap(error, 'synchronizing references');
     });
     await synchronizeHooks(repository, { first, rest: archive }, { vote, signal }).catch((error: unknown) => {

@@ -1,6 +1,5 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { flag, gitCommand } from '#git/command/git-command';
-import type { Vote } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';
 import { setDefaultBranch } from '../ref-update/set-default-branch.ts';
 import { INTERNAL_URL } from '../remote/server/internal-fetch.ts';
@@ -9,7 +8,6 @@ import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
 
 export interface SynchronizeOptions {
   readonly hooks: TransactionHooks | undefined;
-  readonly vote: Vote | undefined;
   readonly signal: AbortSignal;
 }
 

@@ -8,6 +8,8 @@ import { RELAY_ENVIRONMENT, RELAY_PIPES, type RelayHandler, serveRelay } from '.
 
 /** Hooks through which a git command that changes references takes part in a cluster's vote. */
 export interface TransactionHooks {
+  /** Votes on a change without a hook. A failure is also reported as one of a hook. */
+  readonly vote: Vote;
   readonly setup: HookSetup;
   readonly extraPipes: number;
   /** Answers the hooks of a started command; resolves when the command needs them no longer. */
@@ -30,8 +32,15 @@ export interface TransactionHooksOptions {
 export function transactionHooks(repository: Repository, options: TransactionHooksOptions): TransactionHooks {
   const directory = options.directories.directoryFor(new Set(['reference-transaction']));
   const setup = directory === undefined ? 'disabled' : { directory, env: RELAY_ENVIRONMENT };
-  const handle = voteHandler(repository, options);
+  const vote: Vote = async (phase, hash) => {
+    await options.vote(phase, hash).catch((error: unknown) => {
+      options.onError(error);
+      throw error;
+    });
+  };
+  const handle = voteHandler(repository, vote);
   return {
+    vote,
     setup,
     extraPipes: RELAY_PIPES,
     async serve({ extra: [requests, answers] }) {
@@ -41,7 +50,7 @@ export function transactionHooks(repository: Repository, options: TransactionHoo
   };
 }
 
-function voteHandler(repository: Repository, { vote, onError }: TransactionHooksOptions): RelayHandler {
+function voteHandler(repository: Repository, vote: Vote): RelayHandler {
   return async ({ args: [word], stdin }) => {
     const state = parseReferenceTransactionState(word?.toString() ?? '');
     if (state === undefined) throw new Error(`reference-transaction hook has invalid state: "${word}"`);
@@ -53,8 +62,7 @@ function voteHandler(repository: Repository, { vote, onError }: TransactionHooks
     try {
       await vote(change.phase, change.hash);
       return 0;
-    } catch (error) {
-      onError(error);
+    } catch {
       // git rolls the change back and reports it to its hook, which is still served
       return 1;
     }

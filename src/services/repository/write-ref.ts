@@ -34,8 +34,7 @@ export async function writeRef(
   const { signal } = context;
   const hooks = deps.transactionHooks(context, repository);
   if (isHead) {
-    const options = { hooks, signal, vote: deps.voteOf(context) };
-    await setDefaultBranch(repository, revision, options).catch((error: unknown) => {
+    await setDefaultBranch(repository, revision, { hooks, signal }).catch((error: unknown) => {
       throw wrap(error, 'setting default branch');
     });
   } else {

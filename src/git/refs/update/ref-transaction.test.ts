@@ -9,7 +9,6 @@ import { RefUpdateError, type RefUpdateProblem } from './ref-update-error.ts';
 
 const ZERO = '0'.repeat(40);
 const ABSENT = '1'.repeat(40);
-const NO_HOOKS = { hooks: 'disabled' } as const;
 
 async function commitUpdate(
   repository: Repository,
@@ -17,7 +16,7 @@ async function commitUpdate(
   newOid: string,
   oldOid?: string,
 ): Promise<void> {
-  await using transaction = await RefTransaction.start(repository, NO_HOOKS);
+  await using transaction = await RefTransaction.start(repository);
   await transaction.update(name, { newOid, oldOid });
   await transaction.commit();
 }
@@ -28,7 +27,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     const repository = fixture.init('x.git', { commits: 2, objectFormat });
     const [second = '', first = ''] = fixture.runGit(repository.path, ['rev-list', 'main']).split('\n');
 
-    await using transaction = await RefTransaction.start(repository, NO_HOOKS);
+    await using transaction = await RefTransaction.start(repository);
     await transaction.update('refs/heads/main', { newOid: first, oldOid: second });
     await transaction.update(Buffer.from([...Buffer.from('refs/heads/'), 0xff]), { newOid: second });
     await transaction.commit();
@@ -45,7 +44,7 @@ test('nothing happens before the commit, and nothing at all without one', async 
   const repository = fixture.init('x.git', { commits: 1 });
   const oid = fixture.runGit(repository.path, ['rev-parse', 'main']);
   {
-    await using transaction = await RefTransaction.start(repository, NO_HOOKS);
+    await using transaction = await RefTransaction.start(repository);
     await transaction.update('refs/heads/new', { newOid: oid });
     await transaction.prepare();
     assert.ok(existsSync(`${repository.path}/refs/heads/new.lock`));
@@ -60,7 +59,7 @@ test('many references are changed at once', async () => {
   const repository = fixture.init('x.git', { commits: 1 });
   const oid = fixture.runGit(repository.path, ['rev-parse', 'main']);
 
-  await using transaction = await RefTransaction.start(repository, NO_HOOKS);
+  await using transaction = await RefTransaction.start(repository);
   for (let number = 0; number < 500; number++)
     await transaction.update(`refs/tags/t${number}`, { newOid: oid });
   await transaction.prepare();
@@ -82,7 +81,6 @@ test('a symbolic reference is followed unless it is not to be', async () => {
   assert.equal(readFileSync(`${repository.path}/refs/heads/link`, 'utf8'), 'ref: refs/heads/target\n');
 
   await using transaction = await RefTransaction.start(repository, {
-    ...NO_HOOKS,
     noDereference: true,
   });
   await transaction.update('refs/heads/link', { newOid });
@@ -149,7 +147,7 @@ const REFUSALS: readonly Refusal[] = [
     what: 'two names that exclude each other',
     problem: 'conflicting-updates',
     run: async (repository, newOid) => {
-      await using transaction = await RefTransaction.start(repository, NO_HOOKS);
+      await using transaction = await RefTransaction.start(repository);
       await transaction.update('refs/heads/a', { newOid });
       await transaction.update('refs/heads/a/b', { newOid });
       await transaction.commit();
@@ -160,7 +158,7 @@ const REFUSALS: readonly Refusal[] = [
     problem: 'updated-twice',
     facts: { reference: 'refs/heads/a' },
     run: async (repository, newOid) => {
-      await using transaction = await RefTransaction.start(repository, NO_HOOKS);
+      await using transaction = await RefTransaction.start(repository);
       await transaction.update('refs/heads/a', { newOid });
       await transaction.update('refs/heads/a', { newOid });
       await transaction.prepare();
@@ -229,7 +227,7 @@ test('steps out of order are refused', async () => {
   await using fixture = await StorageFixture.create();
   const repository = fixture.init('x.git', { commits: 1 });
 
-  await using transaction = await RefTransaction.start(repository, NO_HOOKS);
+  await using transaction = await RefTransaction.start(repository);
   await transaction.prepare();
 
   await assert.rejects(
@@ -247,7 +245,6 @@ test('an abort undoes the change', async () => {
   const newOid = fixture.runGit(repository.path, ['rev-parse', 'main']);
 
   await using transaction = await RefTransaction.start(repository, {
-    ...NO_HOOKS,
     signal: controller.signal,
   });
   await transaction.update('refs/heads/new', { newOid });
@@ -259,33 +256,11 @@ test('an abort undoes the change', async () => {
   assert.equal(existsSync(`${repository.path}/refs/heads/new.lock`), false);
 });
 
-test('hooks are notified of what is not committed', async () => {
-  await using fixture = await StorageFixture.create();
-  const repository = fixture.init('x.git', { commits: 1 });
-  const newOid = fixture.runGit(repository.path, ['rev-parse', 'main']);
-  const hooks = { directory: `${fixture.root}/hooks`, env: {} };
-  mkdirSync(hooks.directory);
-  const script = `#!/bin/sh\necho "$1 $(cat)" >> ${fixture.root}/log\n`;
-  writeFileSync(`${hooks.directory}/reference-transaction`, script, { mode: 0o755 });
-  {
-    await using transaction = await RefTransaction.start(repository, { hooks });
-    await transaction.update('refs/heads/new', { newOid });
-    await transaction.prepare();
-  }
-
-  const change = `${ZERO} ${newOid} refs/heads/new`;
-  const log = readFileSync(`${fixture.root}/log`, 'utf8').split('\n');
-  assert.deepEqual(
-    log.filter((line) => !line.startsWith('preparing')),
-    [`prepared ${change}`, `aborted ${change}`, ''],
-  );
-});
-
 test('a symbolic reference is made by a git that can, and never with a NUL', async () => {
   await using fixture = await StorageFixture.create();
   const repository = fixture.init('x.git', { commits: 1 });
   const change = async (name: string, target: string): Promise<void> => {
-    await using transaction = await RefTransaction.start(repository, NO_HOOKS);
+    await using transaction = await RefTransaction.start(repository);
     await transaction.updateSymbolic(name, target);
     await transaction.commit();
   };
@@ -311,7 +286,7 @@ test('a repository that git refuses is refused at the start, and nothing stays o
   const before = open();
 
   for (let attempt = 0; attempt < 3; attempt++)
-    await assert.rejects(RefTransaction.start(repository, NO_HOOKS), { name: 'GitExitError', exitCode: 128 });
+    await assert.rejects(RefTransaction.start(repository), { name: 'GitExitError', exitCode: 128 });
 
   assert.ok(open() <= before);
 });
@@ -322,7 +297,7 @@ test('a process is started in its turn, and only when none waits', async (contex
   const turns = context.mock.method(repository, 'spawnTurn');
 
   for (let number = 0; number < 2; number++) {
-    await using transaction = await RefTransaction.start(repository, NO_HOOKS);
+    await using transaction = await RefTransaction.start(repository);
     await transaction.commit();
   }
 

@@ -2,17 +2,12 @@ import type { EventEmitter } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
 import { abortError, type GitExitError } from '#git/command/exit-error';
 import type { GitProcess } from '#git/command/process/git-process';
-import type { HookSetup } from '#git/command/spawn-options';
 import type { GitRepository } from '#git/repository';
 import type { ReferenceBackend } from '#git/repository-format';
 import { bytesOfName, type UncheckedRefName } from '../ref-name.ts';
 import { refUpdateError } from './ref-update-error.ts';
-import { UPDATE_REF } from './update-ref-process.ts';
 
 export interface RefTransactionOptions {
-  readonly hooks: HookSetup;
-  /** Number of two-way sockets for the hooks: `process.extra`. */
-  readonly extraPipes?: number | undefined;
   /** Changes symbolic references themselves instead of their targets. */
   readonly noDereference?: boolean;
   readonly signal?: AbortSignal | undefined;
@@ -28,7 +23,7 @@ export interface RefChange {
   readonly oldOid?: string | undefined;
 }
 
-/** Time for git to revert a prepared change, including its hooks, before it is ended. */
+/** Time for git to revert a prepared change before it is ended. */
 const UNDO_MS = 5_000;
 /** Size of the pieces in which queued updates are written. */
 const WRITE_BYTES = 32 * 1024;
@@ -36,11 +31,11 @@ const WRITE_BYTES = 32 * 1024;
 /** The process of a transaction; `pool` and `isAsleep` as the fields of the same names. */
 interface Source {
   readonly process: GitProcess;
-  readonly pool?: Pool;
+  readonly pool: Pool;
   readonly isAsleep?: boolean;
 }
 
-/** Pool of processes without hooks. */
+/** Pool of processes. */
 interface Pool {
   start(): Promise<GitProcess>;
   giveBack(process: GitProcess): void;
@@ -54,6 +49,9 @@ const UPDATE_SYMBOLIC = Buffer.from('symref-update ');
 const DELETE = Buffer.from('delete ');
 const END_OF_DELETE = Buffer.from('\0\0');
 
+/** The exit of a git that refuses something. */
+const FATAL = { code: 128, signal: undefined, usage: undefined, realMs: 0, ended: undefined };
+
 type State = 'started' | 'prepared' | 'closed';
 
 /**
@@ -61,19 +59,18 @@ type State = 'started' | 'prepared' | 'closed';
  * locks and checks them, `commit` applies all or none. Disposing before the commit reverts
  * everything.
  *
- *     await using transaction = await RefTransaction.start(repository, { hooks: 'disabled' });
+ *     await using transaction = await RefTransaction.start(repository);
  *     await transaction.update('refs/heads/main', { newOid });
  *     await transaction.commit();
  *
  * Methods throw {RefUpdateError} if git gives a reason for its refusal, {GitExitError} for other
- * failures. An update is checked at the next step, not when it is queued. Without hooks the process
+ * failures. An update is checked at the next step, not when it is queued. No hooks run. The process
  * comes from a pool and returns to it.
  */
 export class RefTransaction implements AsyncDisposable {
   readonly #repository: GitRepository;
   readonly #options: RefTransactionOptions;
-  /** Pool of the process; `undefined` if it is started for the transaction and ends with it. */
-  readonly #pool: Pool | undefined;
+  readonly #pool: Pool;
   readonly #onAbort = (): void => this.process.kill();
   #process: GitProcess;
   /** True if the process has waited in the pool and got no command yet. It may be dead. */
@@ -94,7 +91,7 @@ export class RefTransaction implements AsyncDisposable {
     this.#pool = pool;
     this.#isAsleep = isAsleep;
     // A pooled process does not observe the signal of its current call.
-    if (pool !== undefined) options.signal?.addEventListener('abort', this.#onAbort, { once: true });
+    options.signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
 
   get process(): GitProcess {
@@ -105,13 +102,12 @@ export class RefTransaction implements AsyncDisposable {
    * Starts a transaction. @throws {GitalyError} CANCELLED or DEADLINE_EXCEEDED when the signal is
    * already aborted.
    */
-  static async start(repository: GitRepository, options: RefTransactionOptions): Promise<RefTransaction> {
-    const { hooks, extraPipes = 0, signal } = options;
+  static async start(
+    repository: GitRepository,
+    options: RefTransactionOptions = {},
+  ): Promise<RefTransaction> {
+    const { signal } = options;
     if (signal?.aborted === true) throw abortError(signal);
-    if (hooks !== 'disabled' || extraPipes > 0) {
-      const process = repository.spawn(UPDATE_REF, { hooks, stdin: 'pipe', signal, extraPipes });
-      return await new RefTransaction(repository, options, { process }).#begin();
-    }
     const pool: Pool = {
       start: async () => {
         await repository.spawnTurn(signal);
@@ -167,26 +163,19 @@ export class RefTransaction implements AsyncDisposable {
     await this.#step('commit');
     this.#state = 'closed';
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
-    if (this.#pool === undefined) {
-      this.process.stdin.end();
-      await this.process.succeeded();
-    } else if (!this.process.isEnding) {
-      this.#pool.giveBack(this.process);
-    }
+    if (!this.process.isEnding) this.#pool.giveBack(this.process);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
-    const isWaiting = this.#state === 'closed' && this.#pool !== undefined;
-    if (isWaiting) return;
+    if (this.#state === 'closed') return; // the process is in the pool
     if (this.#isAsleep && !this.process.isEnding) {
       this.#state = 'closed';
-      this.#pool?.giveBack(this.process);
+      this.#pool.giveBack(this.process);
       return;
     }
-    if (this.#state !== 'closed' && !this.process.isEnding) {
-      // The end of its input makes git revert everything and notify its hooks; a signal would only
-      // do the former.
+    if (!this.process.isEnding) {
+      // The end of its input makes git revert everything.
       this.process.stdin.end();
       await Promise.race([this.process.exited, setTimeout(UNDO_MS, undefined, { ref: false })]);
     }
@@ -257,12 +246,7 @@ export class RefTransaction implements AsyncDisposable {
   async #wake(bytes: Buffer): Promise<void> {
     this.#isAsleep = false;
     await this.#write(Buffer.concat([Buffer.from('start\0'), bytes]));
-    if (
-      (await this.#readLine()) === STARTED ||
-      this.#pool === undefined ||
-      this.#options.signal?.aborted === true
-    )
-      return;
+    if ((await this.#readLine()) === STARTED || this.#options.signal?.aborted === true) return;
     this.#process = await this.#pool.start();
     this.#answers = '';
     await this.#begin();
@@ -309,13 +293,19 @@ export class RefTransaction implements AsyncDisposable {
     }
   }
 
+  /** Returns the failure of git whose reference-transaction hook refuses a change. */
+  refusedByHook(cause: unknown): GitExitError {
+    const error = this.process.exitError(FATAL);
+    error.cause = cause;
+    return error;
+  }
+
   /**
    * Returns git's failure for a name with NUL. git does not receive the name, because it would
    * parse the rest as separate words.
    */
   #refuseNul(): GitExitError {
-    const exit = { code: 128, signal: undefined, usage: undefined, realMs: 0, ended: undefined };
-    return this.process.exitError(exit);
+    return this.process.exitError(FATAL);
   }
 }
 

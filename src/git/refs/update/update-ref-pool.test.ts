@@ -6,11 +6,9 @@ import { referenceBackends } from '#testkit/repositories/init-repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { RefTransaction } from './ref-transaction.ts';
 
-const NO_HOOKS = { hooks: 'disabled' } as const;
-
 /** Creates a reference, or deletes it without `newOid`. @returns the process that did it. */
 async function change(repository: Repository, name: string, newOid = '0'.repeat(40)): Promise<number> {
-  await using transaction = await RefTransaction.start(repository, NO_HOOKS);
+  await using transaction = await RefTransaction.start(repository);
   await transaction.update(name, { newOid });
   await transaction.commit();
   return transaction.process.pid;
@@ -75,7 +73,7 @@ for (const { what, before } of [
       await change(repository, 'refs/heads/new', commit).then(() => tip(fixture, repository)),
       commit,
     );
-    await using transaction = await RefTransaction.start(repository, NO_HOOKS);
+    await using transaction = await RefTransaction.start(repository);
     await transaction.update('refs/heads/main', { newOid: oid, oldOid: oid });
     await assert.rejects(transaction.prepare(), { message: 'reference does not point to expected object' });
   });
@@ -110,7 +108,7 @@ test('a process that died in the pool is replaced, also for many updates', async
   const oid = tip(fixture, repository);
   process.kill(await change(repository, 'refs/heads/a', oid), 'SIGKILL');
 
-  await using transaction = await RefTransaction.start(repository, NO_HOOKS);
+  await using transaction = await RefTransaction.start(repository);
   for (let number = 0; number < 2_000; number++)
     await transaction.update(`refs/keep-around/${number}`, { newOid: oid });
   await transaction.commit();
@@ -124,7 +122,7 @@ test('the end of a call does not touch the process that it gave back', async () 
   const repository = fixture.init('x.git', { commits: 1 });
   const oid = tip(fixture, repository);
   const call = new AbortController();
-  await using transaction = await RefTransaction.start(repository, { ...NO_HOOKS, signal: call.signal });
+  await using transaction = await RefTransaction.start(repository, { signal: call.signal });
   await transaction.update('refs/heads/a', { newOid: oid });
   await transaction.commit();
 
@@ -140,7 +138,7 @@ test('a process that was not needed after all serves the next change', async () 
   const pid = await change(repository, 'refs/heads/a', oid);
 
   {
-    await using transaction = await RefTransaction.start(repository, NO_HOOKS);
+    await using transaction = await RefTransaction.start(repository);
     await transaction.update('refs/heads/b', { newOid: oid });
   }
 
@@ -191,7 +189,7 @@ for (const field of ['newOid', 'oldOid'] as const) {
     const attack = `\0update refs/heads/b\0${oid}`;
     const values =
       field === 'newOid' ? { newOid: `${oid}\0${attack}` } : { newOid: oid, oldOid: `${attack}\0` };
-    await using transaction = await RefTransaction.start(repository, NO_HOOKS);
+    await using transaction = await RefTransaction.start(repository);
     await transaction.update('refs/heads/a', values);
 
     await assert.rejects(transaction.commit(), { message: 'exit status 128' });
@@ -204,7 +202,7 @@ test('many updates are written in few pieces', async () => {
   await using fixture = await StorageFixture.create();
   const repository = fixture.init('x.git', { commits: 1 });
   const oid = tip(fixture, repository);
-  await using transaction = await RefTransaction.start(repository, NO_HOOKS);
+  await using transaction = await RefTransaction.start(repository);
 
   for (let number = 0; number < 2_000; number++)
     await transaction.update(`refs/keep-around/${number}`, { newOid: oid });

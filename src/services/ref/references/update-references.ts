@@ -1,8 +1,8 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { type ErrorDetail, GitalyError, messageOf, wrap } from '#base/gitaly-error';
 import { inRefTransaction } from '#domain/ref-update/update-reference';
+import type { RefUpdates } from '#domain/ref-update/voted-updates';
 import { objectIdProblem } from '#git/objects/object-id';
-import type { RefTransaction } from '#git/refs/update/ref-transaction';
 import { RefUpdateError } from '#git/refs/update/ref-update-error';
 import { validateReference } from '#git/refs/validate-reference';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -30,7 +30,7 @@ export async function updateReferences(
   const objectFormat = repository.objectFormat;
   requireUpdates(first);
 
-  const queue = async (transaction: RefTransaction, { updates }: UpdateReferencesRequest): Promise<void> => {
+  const queue = async (transaction: RefUpdates, { updates }: UpdateReferencesRequest): Promise<void> => {
     for (const update of updates)
       await transaction.update(update.reference, checkUpdate(update, objectFormat));
   };

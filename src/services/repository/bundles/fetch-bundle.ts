@@ -19,8 +19,8 @@ export async function fetchBundle(
 
   const pieces = allBytesOf({ ...opened, first }, ({ data }) => data);
   const { updateHead } = first;
-  const [hooks, vote] = [deps.transactionHooks(context, repository), deps.voteOf(context)];
-  const options = { updateHead, hooks, vote, signal: context.signal };
+  const hooks = deps.transactionHooks(context, repository);
+  const options = { updateHead, hooks, signal: context.signal };
   await fetch(repository, pieces, options).catch((error: unknown) => {
     throw wrap(error, 'fetch bundle');
   });
