@@ -5,11 +5,23 @@ import { type TestContext, test } from 'node:test';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startGitaly } from '#testkit/start-gitaly';
 
+type ObjectFormat = 'sha1' | 'sha256';
+
 const USER = { glId: 'user-1', glUsername: 'jane', name: Buffer.from('Jane'), email: Buffer.from('j@x') };
 const MAIN = Buffer.from('main');
+const MESSAGE = Buffer.from('message');
+/** git's own options, before the subcommand. */
+const OWN_OPTIONS = /^(?:--git-dir \S+ |-c \S+ )+/;
+/** git moves branches. Its process stays for the next calls, so only some start one. */
+const MOVES_BRANCHES = 'update-ref';
+/** git compares patches to find commits that a rebase leaves out. */
+const OF_GIT: Readonly<Record<string, readonly string[]>> = {
+  userRebaseConfirmable: ['rev-list'],
+  userRebaseToRef: ['rev-list'],
+};
 
-/** Starts a server whose git writes down how it is called. */
-async function start(context: TestContext) {
+/** Starts a server whose git notes how it is called, with one repository. */
+async function start(context: TestContext, objectFormat: ObjectFormat) {
   const directory = makeScratchDirectory('noted-git');
   mkdirSync(directory, { recursive: true });
   const [script, log] = [join(directory, 'git'), join(directory, 'log')];
@@ -22,76 +34,173 @@ async function start(context: TestContext) {
     await gitaly.close();
     rmSync(directory, { recursive: true });
   });
-  const repository = await gitaly.createRepository({ relativePath: 'r.git' });
-  await repository.commit({ files: { 'README.md': 'hello\n', 'src/a.ts': 'a\n', 'src/b.ts': 'b\n' } });
+  const repository = await gitaly.createRepository({ relativePath: 'r.git', objectFormat });
+  await repository.commit({
+    files: { 'README.md': 'hello\n', 'src/a.ts': 'a\n', 'src/b.ts': 'b\n', 'both.txt': lines('1', '2') },
+  });
   await repository.commit({ files: { 'src/a.ts': 'aa\n' } });
-  await repository.git(['update-ref', 'refs/heads/side', 'refs/heads/main']);
-  await repository.commit({ branch: 'side', files: { 'side.txt': 'side\n' } });
-  await repository.commit({ files: { 'main.txt': 'main\n' } });
+  for (const branch of ['side', 'other', 'third', 'picked'])
+    await repository.git(['update-ref', `refs/heads/${branch}`, 'refs/heads/main']);
+  for (const branch of ['side', 'other', 'third']) {
+    await repository.commit({ branch, files: { [`${branch}.txt`]: 'text\n' } });
+    await repository.commit({ branch, files: { [`${branch}-2.txt`]: 'text\n' } });
+  }
+  await repository.commit({ branch: 'picked', files: { 'both.txt': lines('one', '2') } });
+  await repository.commit({ files: { 'both.txt': lines('1', 'two') } });
+  await repository.git(['tag', '-a', '-m', 'tag', 'v1', 'main']);
   await repository.git(['repack', '-adq']);
-  return { gitaly, repository, log };
+  writeFileSync(log, '');
+  /** Makes a call, and returns its result and the subcommands of git that it started. */
+  const noted = async <T>(call: () => Promise<T>): Promise<[T, string[]]> => {
+    const before = readFileSync(log, 'utf8').length;
+    const result = await call();
+    const commands = readFileSync(log, 'utf8').slice(before).split('\n').slice(0, -1);
+    return [result, commands.map((words) => words.replace(OWN_OPTIONS, '').split(' ', 1)[0] ?? words)];
+  };
+  const tip = (name: string): Promise<string> => repository.git(['rev-parse', name]);
+  const servers = { default: { address: gitaly.address, token: '' } };
+  const metadata = { 'gitaly-servers': Buffer.from(JSON.stringify(servers)).toString('base64') };
+  return { repository, connection: gitaly.connection, noted, tip, metadata };
 }
 
-test('reads, commits and merges start no cat-file, in a repository that was never read', async (context) => {
-  const { gitaly, repository, log } = await start(context);
-  const { blob, commit, operation } = gitaly.connection;
-  const oid = await repository.git(['rev-parse', 'main']);
-  const readme = await repository.git(['rev-parse', 'main:README.md']);
-  const all = async <T>(stream: AsyncIterable<T>): Promise<T[]> => await Array.fromAsync(stream);
-  writeFileSync(log, '');
+const lines = (first: string, last: string): string => `${first}\n${'line\n'.repeat(20)}${last}\n`;
 
-  const found = await commit.findCommit({ repository, revision: MAIN });
-  assert.equal(found.commit?.id, oid);
-  const [entry] = await all(commit.treeEntry({ repository, revision: MAIN, path: Buffer.from('README.md') }));
-  assert.equal(entry?.oid, readme);
-  const entries = await all(commit.getTreeEntries({ repository, revision: MAIN, path: Buffer.from('src') }));
-  assert.deepEqual(
-    entries.flatMap((page) => page.entries).map(({ path }) => Buffer.from(path).toString()),
-    ['src/a.ts', 'src/b.ts'],
-  );
-  const listed = await all(commit.listCommitsByOid({ repository, oid: [oid] }));
-  assert.equal(listed[0]?.commits[0]?.id, oid);
-  const history = await all(commit.listCommits({ repository, revisions: ['main'] }));
-  assert.equal(history.flatMap(({ commits }) => commits).length, 3);
-  const revisionPaths = [{ revision: 'main', path: Buffer.from('README.md') }];
-  const blobs = await all(blob.getBlobs({ repository, revisionPaths, limit: -1n }));
-  assert.equal(Buffer.concat(blobs.map(({ data }) => data)).toString(), 'hello\n');
-  const last = await all(commit.listLastCommitsForTree({ repository, revision: 'main', limit: 10 }));
-  assert.equal(last.flatMap(({ commits }) => commits).length, 3);
+const all = async <T>(stream: AsyncIterable<T>): Promise<T[]> => await Array.fromAsync(stream);
 
-  await operation.userCommitFiles([
-    {
-      userCommitFilesRequestPayload: {
-        case: 'header',
-        value: { repository, user: USER, branchName: MAIN, commitMessage: Buffer.from('more') },
-      },
-    },
-    {
-      userCommitFilesRequestPayload: {
-        case: 'action',
-        value: {
-          userCommitFilesActionPayload: {
-            case: 'header',
-            value: { action: 0, filePath: Buffer.from('new') },
+for (const objectFormat of ['sha1', 'sha256'] as const) {
+  test(`the first reads of a ${objectFormat} repository start no git`, async (context) => {
+    const { repository, connection, noted, tip } = await start(context, objectFormat);
+    const { blob, commit, ref } = connection;
+    const oid = await tip('main');
+    const readme = await tip('main:README.md');
+    const revision = MAIN;
+
+    const [found, ofFind] = await noted(() => commit.findCommit({ repository, revision }));
+    assert.equal(found.commit?.id, oid);
+    const [tag, ofTag] = await noted(() => ref.findTag({ repository, tagName: Buffer.from('v1') }));
+    assert.equal(tag.tag?.targetCommit?.id, oid);
+    const path = Buffer.from('README.md');
+    const [[entry], ofEntry] = await noted(() => all(commit.treeEntry({ repository, revision, path })));
+    assert.equal(entry?.oid, readme);
+    const source = Buffer.from('src');
+    const [entries, ofEntries] = await noted(() =>
+      all(commit.getTreeEntries({ repository, revision, path: source })),
+    );
+    assert.deepEqual(
+      entries.flatMap((page) => page.entries).map((each) => Buffer.from(each.path).toString()),
+      ['src/a.ts', 'src/b.ts'],
+    );
+    const [listed, ofListed] = await noted(() => all(commit.listCommitsByOid({ repository, oid: [oid] })));
+    assert.equal(listed[0]?.commits[0]?.id, oid);
+    const [history, ofHistory] = await noted(() =>
+      all(commit.listCommits({ repository, revisions: ['main'], paginationParams: { limit: 20 } })),
+    );
+    assert.equal(history.flatMap(({ commits }) => commits).length, 3);
+    const revisionPaths = [{ revision: 'main', path }];
+    const [blobs, ofBlobs] = await noted(() => all(blob.getBlobs({ repository, revisionPaths, limit: -1n })));
+    assert.equal(Buffer.concat(blobs.map(({ data }) => data)).toString(), 'hello\n');
+    const [last, ofLast] = await noted(() =>
+      all(commit.listLastCommitsForTree({ repository, revision: 'main', limit: 10 })),
+    );
+    assert.equal(last.flatMap(({ commits }) => commits).length, 3);
+
+    const started = { ofFind, ofTag, ofEntry, ofEntries, ofListed, ofHistory, ofBlobs, ofLast };
+    for (const [name, commands] of Object.entries(started)) assert.deepEqual(commands, [], name);
+  });
+
+  test(`commits and merges of a ${objectFormat} repository start git for references only`, async (context) => {
+    const { repository, connection, noted, tip, metadata } = await start(context, objectFormat);
+    const { operation } = connection;
+    const write = { repository, user: USER };
+    const [before, side, other, third, picked] = await Promise.all(
+      ['main', 'side', 'other', 'third', 'picked'].map(tip),
+    );
+    const calls: Record<string, () => Promise<unknown>> = {
+      userCommitFiles: () =>
+        operation.userCommitFiles([
+          {
+            userCommitFilesRequestPayload: {
+              case: 'header',
+              value: { ...write, branchName: MAIN, commitMessage: MESSAGE },
+            },
           },
-        },
-      },
-    },
-    {
-      userCommitFilesRequestPayload: {
-        case: 'action',
-        value: { userCommitFilesActionPayload: { case: 'content', value: Buffer.from('new\n') } },
-      },
-    },
-  ]);
+          action({ case: 'header', value: { filePath: Buffer.from('x') } }),
+          action({ case: 'content', value: Buffer.from('new\n') }),
+        ]),
+      userMergeBranch: () =>
+        all(
+          operation.userMergeBranch([
+            { ...write, branch: MAIN, commitId: side ?? '', message: MESSAGE },
+            { apply: true },
+          ]),
+        ),
+      userCherryPick: () =>
+        operation.userCherryPick({
+          ...write,
+          branchName: MAIN,
+          commit: { id: picked ?? '' },
+          message: MESSAGE,
+        }),
+      userRevert: () =>
+        operation.userRevert({ ...write, branchName: MAIN, commit: { id: picked ?? '' }, message: MESSAGE }),
+      userSquash: () =>
+        operation.userSquash({
+          ...write,
+          startSha: before ?? '',
+          endSha: other ?? '',
+          author: USER,
+          commitMessage: MESSAGE,
+        }),
+      userRebaseConfirmable: () =>
+        all(
+          operation.userRebaseConfirmable(
+            [
+              {
+                userRebaseConfirmableRequestPayload: {
+                  case: 'header',
+                  value: {
+                    ...write,
+                    branch: Buffer.from('third'),
+                    branchSha: third ?? '',
+                    remoteRepository: repository,
+                    remoteBranch: MAIN,
+                  },
+                },
+              },
+              { userRebaseConfirmableRequestPayload: { case: 'apply', value: true } },
+            ],
+            { metadata },
+          ),
+        ),
+      userRebaseToRef: () =>
+        operation.userRebaseToRef({
+          ...write,
+          sourceSha: other ?? '',
+          targetRef: Buffer.from('refs/merge-requests/1/head'),
+          firstParentRef: Buffer.from('refs/heads/main'),
+        }),
+      userMergeToRef: () =>
+        operation.userMergeToRef({
+          ...write,
+          sourceSha: other ?? '',
+          targetRef: Buffer.from('refs/merge-requests/1/merge'),
+          firstParentRef: Buffer.from('refs/heads/main'),
+          message: MESSAGE,
+        }),
+    };
 
-  const side = await repository.git(['rev-parse', 'side']);
-  async function* merge() {
-    yield { repository, user: USER, branch: MAIN, commitId: side, message: Buffer.from('merge') };
-    yield { apply: true };
-  }
-  const merged = await all(operation.userMergeBranch(merge()));
-  assert.equal(merged.at(-1)?.branchUpdate?.commitId, await repository.git(['rev-parse', 'main']));
+    for (const [name, call] of Object.entries(calls)) {
+      const [, commands] = await noted(call);
+      const others = commands.filter((command) => command !== MOVES_BRANCHES);
+      assert.deepEqual(others, OF_GIT[name] ?? [], name);
+    }
+    assert.equal(await repository.git(['show', 'main:both.txt']), lines('1', 'two').trimEnd());
+  });
+}
 
-  assert.doesNotMatch(readFileSync(log, 'utf8'), /cat-file/);
-});
+type Action = { case: 'header'; value: { filePath: Buffer } } | { case: 'content'; value: Buffer };
+
+function action(payload: Action) {
+  const value = { userCommitFilesActionPayload: payload };
+  return { userCommitFilesRequestPayload: { case: 'action', value } } as const;
+}

@@ -13,6 +13,7 @@ export type InProcessName =
   | 'head_target'
   | 'is_ancestor'
   | 'last_commits'
+  | 'list_directory'
   | 'list_refs'
   | 'ls_refs'
   | 'merge_base'

@@ -1,7 +1,13 @@
 import { GitalyError } from '#base/gitaly-error';
-import type { CommandRepository } from '../command/command-repository.ts';
 import { flag, gitCommand } from '../command/git-command.ts';
 import { outputLines } from '../command/output-lines.ts';
+import { FallBackToGit, fallBackOnFailure } from '../in-process.ts';
+import { isOid, OID_BYTES } from '../objects/object-id.ts';
+import { parseTreeInTurns } from '../objects/parse/parse-tree.ts';
+import type { GitRepository } from '../repository.ts';
+import { kindOf } from '../trees/entry-kind.ts';
+import { EntryFinder } from '../trees/find-entry.ts';
+import { isPlainPath } from '../trees/plain-path.ts';
 
 /** An entry as listed by `git ls-tree`. */
 export interface ListedEntry {
@@ -10,18 +16,75 @@ export interface ListedEntry {
   readonly path: Buffer;
 }
 
+interface DirectoryQuery {
+  readonly revision: string;
+  readonly path: Uint8Array;
+  readonly literalPathspecs: boolean;
+}
+
+interface Options {
+  readonly signal?: AbortSignal | undefined;
+}
+
 const TAB = 0x09;
+const SLASH = 0x2f;
+const COLON = 0x3a;
+const ROOT = Buffer.from('.');
 
 /**
  * Lists a path as `git ls-tree` does: the entries of a directory if the path ends with a slash,
- * otherwise the entry itself.
+ * otherwise the entry itself. The path `.` is the root.
  *
  * @throws {GitExitError} when there is no such revision, or the path leads out of the repository.
  */
 export async function listDirectory(
-  repository: CommandRepository,
-  { revision, path, literalPathspecs }: { revision: string; path: Uint8Array; literalPathspecs: boolean },
-  { signal }: { readonly signal?: AbortSignal | undefined } = {},
+  repository: GitRepository,
+  query: DirectoryQuery,
+  options: Options = {},
+): Promise<ListedEntry[]> {
+  return await repository.inProcess.attempt(
+    'list_directory',
+    () => readDirectory(repository, query, options),
+    () => askGit(repository, query, options),
+  );
+}
+
+/** @throws {FallBackToGit} for unusual revisions and paths, and when there is no such directory. */
+async function readDirectory(
+  { objects, objectFormat }: GitRepository,
+  query: DirectoryQuery,
+  options: Options,
+): Promise<ListedEntry[]> {
+  const path = Buffer.from(query.path);
+  const isRoot = path.equals(ROOT);
+  const directory = isRoot || path.at(-1) !== SLASH ? path : path.subarray(0, -1);
+  const revision = objects.snapshot(Buffer.from(query.revision));
+  if (!isOid(revision.toString('latin1'))) throw new FallBackToGit('an unusual revision');
+  if (!isRoot && (!isPlainPath(directory) || path[0] === COLON)) throw new FallBackToGit('an unusual path');
+  if (directory === path && !isRoot) {
+    const entry = await new EntryFinder(objects, options).find(revision, path).catch(fallBackOnFailure);
+    if (entry === undefined) throw new FallBackToGit('there is no such entry');
+    return [{ type: typeOf(entry.mode), path }];
+  }
+  const prefix = isRoot ? Buffer.alloc(0) : path;
+  const place = Buffer.concat([revision, Buffer.of(COLON), isRoot ? prefix : directory]);
+  const tree = await objects.readObject(place, options).catch(fallBackOnFailure);
+  if (tree?.type !== 'tree') throw new FallBackToGit('there is no such directory');
+  const entries = await parseTreeInTurns(tree.data, OID_BYTES[objectFormat], options.signal).catch(
+    fallBackOnFailure,
+  );
+  return entries.map(({ mode, name }) => ({ type: typeOf(mode), path: Buffer.concat([prefix, name]) }));
+}
+
+function typeOf(mode: number): string {
+  const kind = kindOf(mode);
+  return kind === 'submodule' ? 'commit' : kind;
+}
+
+async function askGit(
+  repository: GitRepository,
+  { revision, path, literalPathspecs }: DirectoryQuery,
+  { signal }: Options,
 ): Promise<ListedEntry[]> {
   const options = [flag('-z'), flag('--full-name')];
   const command = gitCommand('ls-tree', { options, revisions: [revision], paths: [path], literalPathspecs });

@@ -189,7 +189,7 @@ export class ObjectReader {
     revision: Revision,
     options: ReadOptions & { mailmap?: boolean } = {},
   ): Promise<Commit | undefined> {
-    const wanted = Buffer.concat([bytesOf(revision), PEEL_COMMIT]);
+    const wanted = peeledToCommit(bytesOf(revision));
     const mailmap = options.mailmap === false ? undefined : this.mailmap();
     const found = await this.#look('whole', wanted, DEFAULT_MAX_BYTES, options);
     if (found?.data === undefined) return undefined;
@@ -397,6 +397,12 @@ export class ObjectReader {
     if (isFixed) this.#mailmaps.setIdAt(place, oid);
     return oid;
   }
+}
+
+/** Adds `^{commit}`, unless the revision already ends with it. */
+function peeledToCommit(revision: Buffer): Buffer {
+  const isPeeled = !revision.includes(':') && revision.subarray(-PEEL_COMMIT.length).equals(PEEL_COMMIT);
+  return isPeeled ? revision : Buffer.concat([revision, PEEL_COMMIT]);
 }
 
 function infoOf({ oid, type, size }: ObjectInfo): ObjectInfo {
