@@ -108,7 +108,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     for (const [name, commands] of Object.entries(started)) assert.deepEqual(commands, [], name);
   });
 
-  test(`commits and merges of a ${objectFormat} repository start git for references only`, async (context) => {
+  test(`writes to a ${objectFormat} repository start git for branches only`, async (context) => {
     const { repository, connection, noted, tip, metadata } = await start(context, objectFormat);
     const { operation } = connection;
     const write = { repository, user: USER };

@@ -4,13 +4,13 @@ import { nearMergeBase } from '#git/merge/merge-base';
 import { mergeInProcess, type ThreeTrees, type TreeAccess } from '#git/merge/merge-in-process';
 import { type MergedTree, mergeTreeOfCommits } from '#git/merge/merge-tree';
 import { type LabelledTrees, TreeMerges } from '#git/merge/tree-merges';
-import { EMPTY_TREE, OID_BYTES, type OidBytes } from '#git/objects/object-id';
+import { EMPTY_TREE } from '#git/objects/object-id';
 import type { ObjectReader } from '#git/objects/object-reader';
-import { parseTreeInTurns, type TreeEntry } from '#git/objects/parse/parse-tree';
 import { ObjectWriter } from '#git/objects/write/write-objects';
 import { requireTreeDepth } from '#git/trees/tree-depth';
 import { syncPath } from '#storage/lifecycle/sync-tree';
 import type { Repository } from '#storage/repository';
+import { WorkspaceTrees } from './workspace-trees.ts';
 
 export interface MergeWorkspaceOptions {
   /** Repository with the commits. */
@@ -21,8 +21,8 @@ export interface MergeWorkspaceOptions {
 }
 
 /**
- * Merges several times in a row: each merge sees the objects that the earlier ones made. Merges of
- * different files are made in process; git makes the others.
+ * Merges several times in a row: each merge sees the objects that the earlier ones made. Merges
+ * without conflicts and renames are made in process; git makes the others.
  *
  *     const target = quarantine.repository;
  *     await using workspace = new MergeWorkspace({ repository, target, signal });
@@ -46,7 +46,14 @@ export class MergeWorkspace implements AsyncDisposable {
     this.repository = options.repository;
     this.signal = options.signal;
     this.writer = new ObjectWriter(options.target, options.target.objectFormat);
-    this.#trees = new WorkspaceTrees(this, options, this.writer);
+    const { repository, target, signal } = options;
+    this.#trees = new WorkspaceTrees({
+      repository,
+      writer: this.writer,
+      // Reading from a quarantine needs a separate state of its directories.
+      objects: () => (this.hasObjectsOfGit ? target : repository).objects,
+      signal,
+    });
   }
 
   get objects(): ObjectReader {
@@ -140,43 +147,6 @@ export class MergeWorkspace implements AsyncDisposable {
 function emptyOnFallBack(error: unknown): [] {
   if (!(error instanceof FallBackToGit)) throw error;
   return [];
-}
-
-/** Trees of the repository, and those that the merges have written. */
-class WorkspaceTrees implements TreeAccess {
-  readonly #workspace: MergeWorkspace;
-  readonly #options: MergeWorkspaceOptions;
-  readonly #writer: ObjectWriter;
-  readonly #written = new Map<string, readonly TreeEntry[]>();
-  readonly #oidBytes: OidBytes;
-
-  constructor(workspace: MergeWorkspace, options: MergeWorkspaceOptions, writer: ObjectWriter) {
-    this.#workspace = workspace;
-    this.#options = options;
-    this.#writer = writer;
-    this.#oidBytes = OID_BYTES[writer.objectFormat];
-  }
-
-  async readTree(oid: string): Promise<readonly TreeEntry[]> {
-    const written = this.#written.get(oid);
-    if (written !== undefined) return written;
-    const { repository, target, signal } = this.#options;
-    // Reading from a quarantine needs a separate process.
-    const { objects } = this.#workspace.hasObjectsOfGit ? target : repository;
-    const object = await objects.readObject(oid, { signal }).catch(fallBackOnFailure);
-    if (object?.type !== 'tree') throw new FallBackToGit('a tree is missing');
-    try {
-      return await parseTreeInTurns(object.data, this.#oidBytes, signal);
-    } catch (error) {
-      return fallBackOnFailure(error); // malformed
-    }
-  }
-
-  async writeTree(entries: readonly TreeEntry[]): Promise<string> {
-    const oid = await this.#writer.writeTree(entries);
-    this.#written.set(oid, entries);
-    return oid;
-  }
 }
 
 /** Files flushed at the same time, which the file system combines. */

@@ -2,13 +2,11 @@ import { statSync } from 'node:fs';
 import type { ConfigPair } from '../command/config.ts';
 import { outputBytes } from '../command/output-bytes.ts';
 import type { Arg } from '../command/spawner/spawner.ts';
-import { readSettings } from '../config-file.ts';
 import { isPlainRevision } from '../history/plain-revision.ts';
 import type { GitRepository } from '../repository.ts';
-import type { RepositoryFormat } from '../repository-format.ts';
 import { type PatchOptions, patchCommand, type Sides } from './commands.ts';
 import { compareTrees, type TreePair } from './compare-trees.ts';
-import { isIrrelevantToDiff } from './irrelevant-settings.ts';
+import { hasPlainSettings } from './plain-settings.ts';
 
 export interface PatchQuery extends PatchOptions {
   readonly sides: Sides;
@@ -51,29 +49,13 @@ function isPlain(repository: GitRepository, { sides, wordDiff = false, ignoredSp
   if (wordDiff || ignoredSpace !== undefined || paths.length > 0 || !repository.git.capabilities.attrTree)
     return false;
   if (![left, right].every((side) => isPlainSide(repository, side))) return false;
-  if (!repository.git.settings('diff', { repository }).every(({ key }) => isIrrelevantToDiff(key)))
-    return false;
   // A process reads the file only once, so a waiting process cannot be used.
   if (statSync(`${repository.path}/info/attributes`, { throwIfNoEntry: false }) !== undefined) return false;
-  return hasPlainSettings(repository.format, repository);
+  return hasPlainSettings(repository, 'diff');
 }
 
 function isPlainSide({ objectFormat }: GitRepository, side: Arg): boolean {
   return typeof side === 'string' && isPlainRevision(side, objectFormat);
-}
-
-/**
- * Results by the object of the repository's format, which is the same until the `config` file
- * changes.
- */
-const plainSettings = new WeakMap<RepositoryFormat, boolean>();
-
-function hasPlainSettings(format: RepositoryFormat, repository: GitRepository): boolean {
-  const known = plainSettings.get(format);
-  if (known !== undefined) return known;
-  const hasNoDiffSettings = readSettings(repository)?.every(({ key }) => isIrrelevantToDiff(key)) ?? false;
-  plainSettings.set(format, hasNoDiffSettings);
-  return hasNoDiffSettings;
 }
 
 /** Returns the trees; `undefined` if one is missing: git then reports the error. */

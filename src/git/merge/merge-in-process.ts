@@ -5,14 +5,21 @@ import type { TreeEntry } from '../objects/parse/parse-tree.ts';
 import type { NewTreeEntry } from '../objects/write/format-tree.ts';
 import { canonicalMode, kindOf } from '../trees/entry-kind.ts';
 
-/** Reads and writes trees. */
+/** Reads and writes objects of a merge. */
 export interface TreeAccess {
   /** Reads a tree. @throws {FallBackToGit} when there is no such tree, or it is malformed. */
   readTree(oid: string): Promise<readonly TreeEntry[]>;
   writeTree(entries: readonly NewTreeEntry[]): Promise<string>;
+  /** Merges a file, and writes the result. @throws {FallBackToGit} for conflicts, and for git. */
+  mergeFile(versions: FileVersions): Promise<string>;
 }
 
-/** Ids of trees. */
+/** Ids of a file's versions. */
+export interface FileVersions extends ThreeTrees {
+  readonly path: Buffer;
+}
+
+/** Ids of trees, or of other objects. */
 export interface ThreeTrees {
   readonly base: string;
   readonly ours: string;
@@ -26,15 +33,16 @@ const MAX_READS = 2_000;
  * event loop for more than 10 ms.
  */
 const MAX_ENTRIES = 4000;
+/** Limit of files that are merged line by line. */
+const MAX_FILES = 100;
 /** Merging directories of as many entries takes less than a millisecond. */
 const FEW_ENTRIES = 500;
 
 const EMPTY_TREES: ReadonlySet<string> = new Set(Object.values(EMPTY_TREE));
 
 /**
- * Merges trees without starting git if no decision is needed: no file was changed on both sides,
- * and no change on one side can be a rename that would affect the other side. This covers most
- * merges.
+ * Merges trees without starting git if no decision is needed: no change on one side conflicts with
+ * the other side, or can be a rename that would affect it. This covers most merges.
  *
  * @returns the id of the merged tree, the same as that of `git merge-tree`.
  * @throws {FallBackToGit} for a merge that needs git; errors of reading and writing.
@@ -43,7 +51,7 @@ export async function mergeInProcess(trees: TreeAccess, { base, ours, theirs }: 
   if (ours === theirs || base === theirs) return ours;
   if (base === ours) return theirs;
   const merge = new InProcessMerge(trees);
-  const merged = await merge.mergeTrees(base, ours, theirs);
+  const merged = await merge.mergeTrees({ base, ours, theirs }, '');
   if (await merge.mayHoldRenames()) throw new FallBackToGit('there may be renames');
   return merged?.oid ?? (await trees.writeTree([]));
 }
@@ -57,38 +65,56 @@ interface Change {
   readonly after: Entry | undefined;
 }
 
+/** Trees of a directory; the base may have none. */
+interface Sides {
+  readonly base: string | undefined;
+  readonly ours: string;
+  readonly theirs: string;
+}
+
+/** An entry that both sides changed. */
+interface Versions {
+  readonly name: string;
+  readonly before: Entry | undefined;
+  readonly left: Entry | undefined;
+  readonly right: Entry | undefined;
+}
+
 class InProcessMerge {
   readonly #trees: TreeAccess;
   readonly #changes: Record<Side, Change[]> = { ours: [], theirs: [] };
   #reads = 0;
+  #files = 0;
 
   constructor(trees: TreeAccess) {
     this.#trees = trees;
   }
 
-  /** Merges directories; `undefined` for one that becomes empty. */
-  async mergeTrees(base: string | undefined, ours: string, theirs: string): Promise<Entry | undefined> {
+  /**
+   * Merges directories; `undefined` for one that becomes empty.
+   *
+   * @param path With a slash at its end; one character per byte.
+   */
+  async mergeTrees({ base, ours, theirs }: Sides, path: string): Promise<Entry | undefined> {
     const [old, mine, yours] = await Promise.all([this.#read(base), this.#read(ours), this.#read(theirs)]);
     const names = new Set([...mine.keys(), ...yours.keys(), ...old.keys()]);
     const merged: NewTreeEntry[] = [];
-    const below: Promise<void>[] = [];
     if (names.size > FEW_ENTRIES) await loopTurn();
+    const undecided: Versions[] = [];
+    const keep = (name: string, entry: Entry | undefined): void => {
+      if (entry !== undefined)
+        merged.push({ name: Buffer.from(name, 'latin1'), mode: entry.mode, oid: entry.oid });
+    };
     for (const name of names) {
       const [before, left, right] = [old.get(name), mine.get(name), yours.get(name)];
-      const keep = (entry: Entry | undefined): void => {
-        if (entry !== undefined)
-          merged.push({ name: Buffer.from(name, 'latin1'), mode: entry.mode, oid: entry.oid });
-      };
       const isSettled = isSame(left, right) || isSame(before, left) || isSame(before, right);
       if (isSettled) {
         if (!isSame(before, left)) this.#changes.ours.push({ before, after: left });
         if (!isSame(before, right)) this.#changes.theirs.push({ before, after: right });
-        keep(isSame(before, left) ? right : left);
-      } else below.push(this.#mergeBelow(before, left, right).then(keep));
+        keep(name, isSame(before, left) ? right : left);
+      } else undecided.push({ name, before, left, right });
     }
-    // Waits for all of them, so that none still runs when one falls back to git.
-    for (const result of await Promise.allSettled(below))
-      if (result.status === 'rejected') throw result.reason;
+    for (const versions of undecided) keep(versions.name, await this.#mergeBelow(versions, path));
     if (merged.length === 0) return undefined;
     if (merged.some(isUnusual)) throw new FallBackToGit('a tree is not one that git writes');
     const mode = 0o040000;
@@ -109,14 +135,26 @@ class InProcessMerge {
     return (first.removes && second.adds) || (first.adds && second.removes);
   }
 
-  async #mergeBelow(
-    before: Entry | undefined,
-    left: Entry | undefined,
-    right: Entry | undefined,
-  ): Promise<Entry | undefined> {
-    const areTrees = isTree(left) && isTree(right) && (before === undefined || isTree(before));
-    if (!areTrees) throw new FallBackToGit('a file was changed on both sides');
-    return await this.mergeTrees(before?.oid, left.oid, right.oid);
+  async #mergeBelow({ name, before, left, right }: Versions, path: string): Promise<Entry | undefined> {
+    const isNoFile = before === undefined || isTree(before);
+    if (isTree(left) && isTree(right) && isNoFile)
+      return await this.mergeTrees(
+        { base: before?.oid, ours: left.oid, theirs: right.oid },
+        `${path}${name}/`,
+      );
+    if (!isRegular(before) || !isRegular(left) || !isRegular(right))
+      throw new FallBackToGit('both sides changed what is not a file');
+    if (left.mode !== right.mode && left.mode !== before.mode && right.mode !== before.mode)
+      throw new FallBackToGit('both sides changed a mode');
+    const mode = left.mode === before.mode ? right.mode : left.mode;
+    return { mode, oid: await this.#mergeFile(Buffer.from(path + name, 'latin1'), before, left, right) };
+  }
+
+  async #mergeFile(path: Buffer, { oid: base }: Entry, { oid: ours }: Entry, { oid: theirs }: Entry) {
+    if (ours === theirs || theirs === base) return ours;
+    if (ours === base) return theirs;
+    if (this.#files++ > MAX_FILES) throw new FallBackToGit('very many files have to be merged');
+    return await this.#trees.mergeFile({ path, base, ours, theirs });
   }
 
   /** Reports whether changes added or removed files. */
@@ -161,6 +199,10 @@ function isSame(one: Entry | undefined, other: Entry | undefined): boolean {
 
 function isTree(entry: Entry | undefined): entry is Entry {
   return entry !== undefined && kindOf(entry.mode) === 'tree';
+}
+
+function isRegular(entry: Entry | undefined): entry is Entry {
+  return entry !== undefined && (entry.mode === 0o100644 || entry.mode === 0o100755);
 }
 
 /** Reports whether git would write an entry in another form. */

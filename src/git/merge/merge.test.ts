@@ -10,8 +10,9 @@ import { FallBackToGit } from '../in-process.ts';
 import { parseTree } from '../objects/parse/parse-tree.ts';
 import type { NewTreeEntry } from '../objects/write/format-tree.ts';
 import { ObjectWriter } from '../objects/write/write-objects.ts';
+import { mergeLines } from './lines/merge-lines.ts';
 import { mergeBase } from './merge-base.ts';
-import { mergeInProcess } from './merge-in-process.ts';
+import { type FileVersions, mergeInProcess } from './merge-in-process.ts';
 import { TreeMerges } from './tree-merges.ts';
 
 /** Contents by path. */
@@ -102,10 +103,16 @@ test('trees are merged in process as git merge-tree merges them, or not at all',
   await using fixture = await StorageFixture.create();
   const repository = fixture.init('x.git');
   await using writer = new ObjectWriter(repository, 'sha1');
+  const read = async (oid: string): Promise<Buffer> =>
+    (await repository.objects.readObject(oid))?.data ?? Buffer.alloc(0);
   const access = {
-    readTree: async (oid: string) =>
-      parseTree((await repository.objects.readObject(oid))?.data ?? Buffer.alloc(0), 20),
+    readTree: async (oid: string) => parseTree(await read(oid), 20),
     writeTree: (entries: readonly NewTreeEntry[]) => writer.writeTree(entries),
+    mergeFile: async ({ base, ours, theirs }: FileVersions) =>
+      writer.write(
+        'blob',
+        mergeLines({ base: await read(base), ours: await read(ours), theirs: await read(theirs) }),
+      ),
   };
   const examples = fc.sample(fc.tuple(base, side, side), 400);
   const merges: { trees: { base: string; ours: string; theirs: string }; sides: [string, string] }[] = [];

@@ -170,11 +170,7 @@ export class ObjectReader {
     return this.isInProcess ? this.#databases.cached(this.#repository, snapshot) : undefined;
   }
 
-  /**
-   * Lists the files that may hold an object: loose ones, which need not exist, and packs.
-   *
-   * @throws {FallBackToGit} when the repository cannot be read in process; the system's error.
-   */
+  /** Lists the files that may hold an object. @throws as `ObjectDatabases.filesWith`. */
   filesWith(oid: Oid): Iterable<string> {
     return this.#databases.filesWith(this.#repository, oid);
   }
