@@ -38,6 +38,8 @@ const LICENSES: Readonly<Record<string, string>> = {
 const CONFLICTS = extent('CONFLICTS', { short: 5000, long: 50_000 });
 /** Limit of ResolveConflicts for a file with its markers. */
 const RESOLVED_BYTES = 200 << 10;
+/** Resolutions of one file, each of which replaces the one before. */
+const RESOLUTIONS = extent('RESOLUTIONS', { short: 1000, long: 5000 });
 /** Size of a file that consists of ids; ListConflictFiles reads up to 64 MiB. */
 const LISTED_BYTES = extent('LISTED_BYTES', { short: 8 << 20, long: 60 << 20 });
 /** Entries of the directories that are merged in process, and above its limit. */
@@ -141,7 +143,7 @@ suite('the event loop of a server is not blocked', async () => {
 
   async function resolve(
     { repository, oids }: ReturnType<typeof create>,
-    resolution: object,
+    ...resolutions: object[]
   ): Promise<string> {
     const value = {
       repository,
@@ -153,7 +155,7 @@ suite('the event loop of a server is not blocked', async () => {
       theirCommitOid: oids.theirs ?? '',
       commitMessage: Buffer.from('resolve'),
     };
-    const json = JSON.stringify([{ old_path: 'f', new_path: 'f', ...resolution }]);
+    const json = JSON.stringify(resolutions.map((each) => ({ old_path: 'f', new_path: 'f', ...each })));
     const { resolutionError } = await connection.conflicts.resolveConflicts(
       [
         { resolveConflictsRequestPayload: { case: 'header', value } },
@@ -190,6 +192,16 @@ suite('the event loop of a server is not blocked', async () => {
         /^Missing resolution for section ID/,
       ),
     );
+  });
+
+  test('by many resolutions of one file', async (t) => {
+    const branches = conflicting((word) => ({ f: everySecondLine(word) }));
+    const resolutions = Array.from({ length: RESOLUTIONS }, (_, index) => ({ content: `${index}\n` }));
+
+    await assertTurns(t, async (attempt) => {
+      const lines = create(`resolutions-${attempt}.git`, branches);
+      assert.equal(await resolve(lines, ...resolutions), '');
+    });
   });
 
   test('by a file of commit ids', async (t) => {
