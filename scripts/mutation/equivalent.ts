@@ -18,10 +18,6 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: 'git reads attributes only for some of these commands; the entry is for safety',
   },
   {
-    id: 'src/git/refs/files/packed-lines-cache.ts: negate the condition: if (error instanceof FallBackToGit)',
-    reason: 'the caller falls back to git either way, once or each time',
-  },
-  {
     id: 'src/git/refs/files/packed-refs-cache.ts: + → -: const count = readSync(',
     reason: 'the kernel reads a file whole, so there is no second read',
   },

@@ -12,7 +12,7 @@ import { ObjectDatabases } from './objects/database/object-databases.ts';
 import { ObjectReader } from './objects/object-reader.ts';
 import { MailmapCache } from './objects/parse/mailmap-cache.ts';
 import type { ReadableRepository } from './objects/readable-repository.ts';
-import { createRefCaches } from './refs/files/ref-caches.ts';
+import { RefCaches } from './refs/ref-caches.ts';
 import { RefReader } from './refs/ref-reader.ts';
 import { startUpdateRef } from './refs/update/update-ref-process.ts';
 import { RepositoryFormats } from './repository-format.ts';
@@ -56,7 +56,7 @@ export class RepositoryCaches implements AsyncDisposable {
   readonly #databases = new ObjectDatabases();
   readonly #lookupObserver: LookupObserver | undefined;
   readonly #mailmaps = new MailmapCache();
-  readonly #refs = createRefCaches();
+  readonly #refs = new RefCaches();
   readonly #commitNodes = new CommitNodeCache();
 
   constructor(
@@ -101,9 +101,7 @@ export class RepositoryCaches implements AsyncDisposable {
   /** Drops everything about a repository that was removed or moved. */
   forget(repository: GitDirectory): void {
     this.formats.forget(repository);
-    this.#refs.packed.forget(repository.path);
-    this.#refs.lines.forget(repository);
-    this.#refs.sums.forget(repository.path);
+    this.#refs.forget(repository.path);
     this.#commitNodes.forget(repository);
     this.#databases.forget(repository);
     this.catFiles.forget(repository);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { isZeroOid, ZERO_OID } from '#git/objects/object-id';
-import { MAX_SYMBOLIC_DEPTH } from '#git/refs/files/ref-files';
+import { MAX_SYMBOLIC_DEPTH } from '#git/refs/follow-ref';
 import { bytesOfName, type UncheckedRefName } from '#git/refs/ref-name';
 import type { RefChange, RefTransaction } from '#git/refs/update/ref-transaction';
 import type { Vote } from '#storage/lifecycle/voter';

@@ -4,9 +4,11 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { FLUSH_PACKET, packetAt, sizeOfPacket, textPacket } from '#base/pkt-line/packet';
+import { referenceBackends } from '#testkit/repositories/init-repository';
 import { ReferencesFixture, type ReferencesRepository } from '#testkit/repositories/references-fixture';
 import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
 import { FallBackToGit } from '../in-process.ts';
+import { OID_DIGITS } from '../objects/object-id.ts';
 import { HiddenRefs } from './hidden-refs.ts';
 
 const fixture = await ReferencesFixture.start();
@@ -20,9 +22,14 @@ interface Request {
 }
 
 /** Returns what one `git upload-pack` responds to each request. */
-function askGit({ path }: ReferencesRepository, requests: readonly Request[], hidden: readonly string[]) {
+function askGit(
+  { path, commits }: ReferencesRepository,
+  requests: readonly Request[],
+  hidden: readonly string[],
+) {
   const input = requests.flatMap(({ prefixes = [], ...flags }) => [
     textPacket('command=ls-refs\n'),
+    textPacket(`object-format=${commits[0]?.length === OID_DIGITS.sha1 ? 'sha1' : 'sha256'}\n`),
     '0001',
     ...Object.entries(flags).flatMap(([name, isSet]) => (isSet ? [textPacket(`${name}\n`)] : [])),
     ...prefixes.map((prefix) => textPacket(`ref-prefix ${prefix}\n`)),
@@ -138,6 +145,45 @@ for (const head of [
         );
     }
   });
+}
+
+if (referenceBackends().includes('reftable')) {
+  for (const format of ['sha1', 'sha256'] as const) {
+    test(`reftables of a ${format} repository are advertised as git does`, async () => {
+      const tables = fixture.createRepository(format, 'reftable');
+      const [one = '', two = ''] = tables.commits;
+      for (const name of ['a', 'b', 'b-c', 'main', 'sub/x', 'zz'])
+        tables.run('update-ref', `refs/heads/${name}`, one);
+      for (const name of ['v1', 'v2', 'w']) tables.run('tag', '-a', '-m', name, name, two);
+      tables.run('update-ref', '-d', 'refs/heads/zz');
+      for (const [name, target] of [
+        ['refs/heads/link', 'refs/heads/a'],
+        ['refs/heads/chain', 'refs/heads/link'],
+        ['refs/heads/dangling', 'refs/heads/absent'],
+        ['refs/tags/link', 'refs/tags/v1'],
+      ] as const)
+        tables.run('symbolic-ref', name, target);
+
+      for (const head of ['refs/heads/main', 'refs/heads/chain', 'refs/heads/none']) {
+        tables.run('symbolic-ref', 'HEAD', head);
+        for (const hidden of [
+          [],
+          ['refs/heads', '!refs/heads/b', 'refs/tags/v1'],
+          ['HEAD', 'refs/heads/link'],
+        ]) {
+          const expected = askGit(tables, REQUESTS, hidden);
+          for (const [index, request] of REQUESTS.entries())
+            assert.equal(
+              await advertise(tables, request, hidden),
+              expected[index],
+              JSON.stringify([head, request, hidden]),
+            );
+        }
+      }
+      tables.run('update-ref', '--no-deref', 'HEAD', tables.run('rev-parse', 'v1^{}'));
+      assert.equal(await advertise(tables, {}), askGit(tables, [{}], [])[0]);
+    });
+  }
 }
 
 test('what is very much is left to git', async () => {

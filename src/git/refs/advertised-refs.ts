@@ -5,11 +5,12 @@ import type { GitDirectory } from '../command/git-directory.ts';
 import { FallBackToGit } from '../in-process.ts';
 import { behindName, behindPrefix, edgesBelow, sortedNames } from './files/name-ranges.ts';
 import type { PackedLines } from './files/packed-lines.ts';
-import { MAX_SYMBOLIC_DEPTH, type RefFiles } from './files/ref-files.ts';
-import { type LooseRef, walkLooseRefs } from './files/walk-loose-refs.ts';
+import type { LooseRef } from './files/walk-loose-refs.ts';
+import { MAX_SYMBOLIC_DEPTH } from './follow-ref.ts';
 import type { HiddenRefs } from './hidden-refs.ts';
 import { beginsWith, startsWithAny, withoutNested } from './prefixes.ts';
 import { HEAD } from './ref-name.ts';
+import type { AdvertisedView } from './ref-storage.ts';
 
 /** A client's `ls-refs` request, and the visible references. */
 export interface AdvertisedRefsQuery {
@@ -26,9 +27,7 @@ export interface AdvertisedRefsQuery {
 
 export interface AdvertiseOptions {
   readonly repository: GitDirectory;
-  readonly files: Pick<RefFiles, 'read' | 'follow'>;
-  /** The packed references. */
-  readonly packedLines: (options: { peel: boolean }) => Promise<PackedLines>;
+  readonly view: AdvertisedView;
   /** Returns the target of a tag object. */
   readonly peel: (oid: string) => Promise<string | undefined>;
 }
@@ -55,7 +54,7 @@ const NAMESPACE = Buffer.from('refs/');
  * @throws {FallBackToGit} when only git knows the answer.
  */
 export async function advertisedRefs(parts: AdvertiseOptions, query: AdvertisedRefsQuery): Promise<Buffer[]> {
-  const { repository, packedLines } = parts;
+  const { repository, view } = parts;
   if (query.prefixes.length > MAX_PREFIXES || query.hidden.names.length > MAX_HIDING_RULES) {
     throw new FallBackToGit('very many prefixes or hidden references');
   }
@@ -66,10 +65,10 @@ export async function advertisedRefs(parts: AdvertiseOptions, query: AdvertisedR
   const areas = withoutNested(prefixes);
   const isInside = startsWithAny(areas);
   const isVisible = (name: Buffer): boolean => isInside(name) && !query.hidden.has(name);
-  const head = readHead(parts);
+  const head = readHead(view);
   // Loose files are read before packed-refs: git writes that before it removes the packed files.
-  const loose = (await looseRefs(parts, areas)).filter(({ name }) => isInside(name));
-  const lines = await packedLines({ peel: query.peel });
+  const loose = (await looseRefs(view, areas)).filter(({ name }) => isInside(name));
+  const lines = await view.lines();
 
   const shownLoose = await Array.fromAsync(
     mapAhead(loose, PEEL_AHEAD, (ref) => encoded(parts, { ref, isVisible, query })),
@@ -83,22 +82,10 @@ export async function advertisedRefs(parts: AdvertiseOptions, query: AdvertisedR
 }
 
 /** Returns the references in the directories of the prefixes, in the order of names. */
-async function looseRefs(
-  { repository, files }: AdvertiseOptions,
-  areas: readonly Buffer[],
-): Promise<LooseRef[]> {
+async function looseRefs(view: AdvertisedView, areas: readonly Buffer[]): Promise<LooseRef[]> {
   const loose: LooseRef[] = [];
-  for (const prefix of withoutNested(areas.map((area) => area.subarray(0, area.lastIndexOf('/') + 1)))) {
-    const maxEntries = MAX_LOOSE - loose.length;
-    loose.push(
-      ...(await walkLooseRefs(repository.path, {
-        prefix,
-        follow: (name) => files.follow(name),
-        skipsBadNames: false,
-        maxEntries,
-      })),
-    );
-  }
+  for (const directory of withoutNested(areas.map((area) => area.subarray(0, area.lastIndexOf('/') + 1))))
+    loose.push(...(await view.others(directory, MAX_LOOSE - loose.length)));
   return loose;
 }
 
@@ -179,12 +166,12 @@ interface Head {
 }
 
 /** Reads the target of HEAD. @throws {FallBackToGit} when HEAD is damaged. */
-function readHead({ files }: AdvertiseOptions): Head {
-  const end = files.follow(HEAD);
+function readHead(view: AdvertisedView): Head {
+  const end = view.follow(HEAD);
   if (end !== undefined) return { target: end.name.equals(HEAD) ? undefined : end.name, oid: end.oid };
   let at = HEAD;
   for (let depth = 0; depth < MAX_SYMBOLIC_DEPTH; depth++) {
-    const raw = files.read(at);
+    const raw = view.read(at);
     const target = depth === 0 ? undefined : at;
     if (raw === undefined && target === undefined) break;
     if (raw?.symbolicTarget === undefined) return { target, oid: raw?.oid };

@@ -1,3 +1,5 @@
+import type { Sha1Xor } from '#base/sha1-xor';
+
 /**
  * Matches the lines of `git show-ref --head` that belong to a repository's checksum. It is not
  * anchored: `refs/x/HEAD` and `refs/x/refs/heads/y` count too.
@@ -16,4 +18,9 @@ export function isChecksumLine(text: string, nameStart = 0, nameEnd = text.lengt
     FREQUENT.some((prefix) => text.startsWith(prefix, nameStart)) ||
     COUNTS.test(text.slice(nameStart, nameEnd))
   );
+}
+
+/** Adds the hash of a line, or removes it when it was added before. */
+export function addChecksumLine(xor: Sha1Xor, oid: string, name: Buffer): void {
+  xor.add(Buffer.concat([Buffer.from(`${oid} `), name]));
 }

@@ -1,28 +1,25 @@
 import { mapAhead } from '#base/streams/map-ahead';
 import { FallBackToGit } from '../in-process.ts';
-import { OID_DIGITS } from '../objects/object-id.ts';
 import type { ReadableRepository } from '../objects/readable-repository.ts';
 import { type AskOptions, askForRefs } from './ask-for-refs.ts';
-import type { RefFiles } from './files/ref-files.ts';
-import { type WalkRefsOptions, walkRefFiles } from './files/walk-ref-files.ts';
 import { hasFewPatterns, type RefQuery } from './for-each-ref.ts';
 import type { ListedRef } from './listed-ref.ts';
-import type { RefName } from './ref-name.ts';
+import type { StoredRefs } from './stored-refs.ts';
 
 export type ListOptions = AskOptions;
 
 /** Number of concurrent lookups of objects. */
 const PEEL_AHEAD = 256;
 
-export interface RefSources extends Omit<WalkRefsOptions, 'digits' | 'follow' | 'peel'> {
+export interface RefSources {
   readonly repository: ReadableRepository;
-  readonly files: RefFiles;
+  readonly stored: StoredRefs;
 }
 
 /**
- * Lists references as `git for-each-ref` does, in batches as they are found: from the files of the
- * repository when they have everything that the query needs, else, and from the first unusual file
- * on, from git. Nothing is started or read before the first `next`.
+ * Lists references as `git for-each-ref` does, in batches as they are found: from the storage
+ * when it has everything that the query needs, else, and from the first unusual reference on, from
+ * git. Nothing is started or read before the first `next`.
  *
  * @throws {GitalyError} at once, for words that git must not receive; {GitExitError} while
  *   iterating, when git fails.
@@ -34,7 +31,7 @@ export function listRefs(
 ): AsyncGenerator<ListedRef[], void> {
   const ask = askForRefs(parts.repository, query, options);
   const isInProcess = isByNameOnly(query) && hasFewPatterns(query);
-  return limited(isInProcess ? filesFirst(parts, query, { ask, options }) : ask(), query.limit);
+  return limited(isInProcess ? storageFirst(parts, query, { ask, options }) : ask(), query.limit);
 }
 
 function isByNameOnly({ sort, ignoreCase, pointsAt, contains, merged }: RefQuery): boolean {
@@ -49,7 +46,7 @@ function isByNameOnly({ sort, ignoreCase, pointsAt, contains, merged }: RefQuery
 }
 
 /**
- * Returns a function that peels loose references; packed ones have their targets in the file. git
+ * Returns a function that peels references whose storage does not contain their targets. git
  * reports a reference without its object.
  */
 function looseRefPeeler({ objects }: ReadableRepository, { signal }: ListOptions) {
@@ -63,20 +60,18 @@ function looseRefPeeler({ objects }: ReadableRepository, { signal }: ListOptions
     Array.fromAsync(mapAhead(refs, PEEL_AHEAD, peel));
 }
 
-function filesFirst(
-  { repository, files, packed }: RefSources,
+function storageFirst(
+  { repository, stored }: RefSources,
   query: RefQuery,
   { ask, options }: { ask: (after?: Buffer) => AsyncGenerator<ListedRef[], void>; options: ListOptions },
 ): AsyncGenerator<ListedRef[], void> {
   let last: Buffer | undefined;
-  return repository.inProcess.attemptEach('list_refs', fromFiles, () => ask(last));
+  return repository.inProcess.attemptEach('list_refs', fromStorage, () => ask(last));
 
-  async function* fromFiles(): AsyncGenerator<ListedRef[], void> {
-    files.requirePlain();
-    const digits = OID_DIGITS[repository.objectFormat];
-    const follow = (name: RefName) => files.follow(name);
+  async function* fromStorage(): AsyncGenerator<ListedRef[], void> {
+    const storage = stored.requirePlain();
     const peel = options.peel === true ? looseRefPeeler(repository, options) : undefined;
-    for await (const refs of walkRefFiles({ repository, packed, digits, follow, peel }, query)) {
+    for await (const refs of storage.list(query, peel)) {
       const end = refs.at(-1);
       if (end === undefined) continue;
       last = end.name;

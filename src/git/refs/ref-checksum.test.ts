@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { referenceBackends } from '#testkit/repositories/init-repository';
 import { ReferencesFixture, type ReferencesRepository } from '#testkit/repositories/references-fixture';
 import { FallBackToGit } from '../in-process.ts';
 
@@ -60,6 +61,33 @@ for (const format of ['sha1', 'sha256'] as const) {
     writeFileSync(join(path, 'HEAD'), 'ref: refs/heads/none\n');
     await check('unborn');
   });
+}
+
+if (referenceBackends().includes('reftable')) {
+  for (const format of ['sha1', 'sha256'] as const) {
+    test(`the checksum of reftables of a ${format} repository is that of git's list`, async () => {
+      const made = fixture.createRepository(format, 'reftable');
+      const { run, commits } = made;
+      const [one = '', two = ''] = commits;
+      const names = ['heads/main', 'heads/over', 'tags/t', 'keep-around/k', 'remotes/r', 'x/HEAD'];
+      for (const name of names) run('update-ref', `refs/${name}`, one);
+      run('tag', '-a', '-m', 'x', 'annotated', one);
+      run('symbolic-ref', 'refs/heads/link', 'refs/heads/over');
+      run('symbolic-ref', 'refs/heads/dangling', 'refs/heads/nowhere');
+      for (const change of [
+        ['rev-parse'],
+        ['update-ref', 'refs/heads/over', two],
+        ['update-ref', '-d', 'refs/tags/t'],
+        ['pack-refs', '--all'],
+        ['symbolic-ref', 'HEAD', 'refs/heads/none'],
+        ['update-ref', '--no-deref', 'HEAD', two],
+      ]) {
+        run(...change);
+        for (const _ of ['read', 'cached'])
+          assert.equal(await checksum(made), expected(made), change.join(' '));
+      }
+    });
+  }
 }
 
 test('git is asked about missing objects, bad names, many files and an unsorted one', async () => {

@@ -1,18 +1,15 @@
 import { checkNul } from '../command/git-command.ts';
 import { FallBackToGit, fallBackOnFailure, type InProcessName } from '../in-process.ts';
-import { OID_DIGITS } from '../objects/object-id.ts';
 import type { ReadableRepository } from '../objects/readable-repository.ts';
 import type { ReferenceBackend } from '../repository-format.ts';
 import { type AdvertisedRefsQuery, advertisedRefs } from './advertised-refs.ts';
 import type { RawRef } from './files/loose-ref.ts';
-import type { RefCaches } from './files/ref-caches.ts';
-import { MAX_SYMBOLIC_DEPTH, RefFiles } from './files/ref-files.ts';
-import { type RefWatch, watchRefs } from './files/ref-watch.ts';
-import type { ResolvedRef } from './files/resolved-refs.ts';
+import { MAX_SYMBOLIC_DEPTH } from './follow-ref.ts';
 import type { RefQuery } from './for-each-ref.ts';
 import { GitRefs, type RefReadOptions } from './git-refs.ts';
 import { type ListOptions, listRefs } from './list-refs.ts';
 import type { ListedRef } from './listed-ref.ts';
+import type { RefCaches } from './ref-caches.ts';
 import { refChecksum } from './ref-checksum.ts';
 import {
   bytesOfName,
@@ -23,6 +20,9 @@ import {
   trustedRefName,
   type UncheckedRefName,
 } from './ref-name.ts';
+import { type RefWatch, watchRefs } from './ref-watch.ts';
+import type { ResolvedRef } from './resolved-refs.ts';
+import { StoredRefs } from './stored-refs.ts';
 
 const DEFAULT_NAMES = ['refs/heads/main', 'refs/heads/master'].map((name) =>
   trustedRefName(Buffer.from(name)),
@@ -32,19 +32,19 @@ const DEFAULT_NAMES = ['refs/heads/main', 'refs/heads/master'].map((name) =>
 const NO_REFERENCE = new FallBackToGit('there is no such reference');
 
 /**
- * Reads the references of one repository: in process where they are plain files, through git where
- * they are not (reftable, worktrees, unusual files). Cheap to make; holds nothing. Both paths
- * return the same; a test compares them.
+ * Reads the references of one repository: in process where git's files are usual ones, else through
+ * git (worktrees, unusual or damaged files). Cheap to make; holds nothing. Both paths return the
+ * same; a test compares them.
  */
 export class RefReader {
   readonly #caches: RefCaches;
   readonly #repository: ReadableRepository;
-  readonly #files: RefFiles;
+  readonly #stored: StoredRefs;
 
   constructor(caches: RefCaches, repository: ReadableRepository) {
     this.#caches = caches;
     this.#repository = repository;
-    this.#files = new RefFiles(caches, repository);
+    this.#stored = new StoredRefs(caches, repository);
   }
 
   /** Storage format of the references. @throws when the config file cannot be read. */
@@ -61,11 +61,11 @@ export class RefReader {
   async read(name: UncheckedRefName, options: RefReadOptions = {}): Promise<RawRef | undefined> {
     const checked = parseRefName(name);
     if (checked === undefined) return undefined;
-    const read = (): RawRef | undefined => {
-      this.#files.requireFiles();
-      return this.#files.read(checked);
-    };
-    return await this.#attempt('read_ref', read, () => this.#git.read(checked, options));
+    return await this.#attempt(
+      'read_ref',
+      () => this.#stored.read(checked),
+      () => this.#git.read(checked, options),
+    );
   }
 
   /**
@@ -77,7 +77,7 @@ export class RefReader {
     if (checked === undefined) return undefined;
     return await this.#attempt(
       'resolve_ref',
-      () => this.#files.resolve(checked),
+      () => this.#stored.resolve(checked),
       () => this.#follow(checked, options),
     );
   }
@@ -112,7 +112,7 @@ export class RefReader {
   async headTarget(options: RefReadOptions = {}): Promise<RefName> {
     return await this.#attempt(
       'head_target',
-      () => this.#files.headTarget(),
+      () => this.#stored.headTarget(),
       () => this.#git.symbolicTarget(HEAD, options),
     );
   }
@@ -132,7 +132,7 @@ export class RefReader {
     return await this.#attempt(
       'ref_exists',
       async () => {
-        const resolved = this.#files.resolve(checked);
+        const resolved = this.#stored.resolve(checked);
         if (resolved === undefined) return false;
         if (await this.#hasObject(resolved.oid, options)) return true;
         throw new FallBackToGit('an object is missing');
@@ -145,7 +145,7 @@ export class RefReader {
   async hasBranches(options: RefReadOptions = {}): Promise<boolean> {
     return await this.#attempt(
       'has_branches',
-      () => this.#files.hasBranch(),
+      () => this.#stored.hasBranch(),
       async () => (await this.#git.firstBranch(options)) !== undefined,
     );
   }
@@ -160,7 +160,7 @@ export class RefReader {
   async defaultBranch(options: RefReadOptions = {}): Promise<Buffer | undefined> {
     return await this.#attempt(
       'default_branch',
-      () => this.#defaultInFiles(),
+      () => this.#storedDefault(),
       async () => {
         for (const candidate of [await this.headTarget(options), ...DEFAULT_NAMES])
           if ((await this.resolve(candidate, options)) !== undefined) return candidate;
@@ -177,8 +177,7 @@ export class RefReader {
    *   when git fails.
    */
   list(query: RefQuery, options: ListOptions = {}): AsyncGenerator<ListedRef[], void> {
-    const parts = { repository: this.#repository, files: this.#files, packed: this.#caches.packed };
-    return listRefs(parts, query, options);
+    return listRefs({ repository: this.#repository, stored: this.#stored }, query, options);
   }
 
   /**
@@ -191,8 +190,7 @@ export class RefReader {
     return await this.#attempt(
       'find_ref',
       () => {
-        this.#files.requirePlain();
-        const resolved = this.#files.follow(name);
+        const resolved = this.#stored.requirePlain().follow(name);
         return resolved && { name, oid: resolved.oid, peeledOid: undefined, isPeelKnown: false };
       },
       async () => {
@@ -210,17 +208,13 @@ export class RefReader {
    * @throws {FallBackToGit} when only git knows the answer; when the config file cannot be read.
    */
   async advertise(query: AdvertisedRefsQuery, { signal }: RefReadOptions = {}): Promise<Buffer[]> {
-    const [repository, { lines, peeler }] = [this.#repository, this.#caches];
-    const { objectFormat } = repository.format;
-    if (objectFormat === undefined) throw new FallBackToGit('the object format is unknown');
-    this.#files.requireFiles();
-    const digits = OID_DIGITS[objectFormat];
+    const [repository, { peeler }] = [this.#repository, this.#caches];
+    if (repository.format.objectFormat === undefined) throw new FallBackToGit('the object format is unknown');
     const parts = {
       repository,
-      files: this.#files,
-      packedLines: ({ peel }: { peel: boolean }) => lines.get(repository, { digits, peel }),
+      view: await this.#stored.storage.advertised({ peel: query.peel }),
       peel: (oid: string) => peeler.peel(repository.objects, oid, { signal }),
-    } as const;
+    };
     return await advertisedRefs(parts, query);
   }
 
@@ -229,8 +223,7 @@ export class RefReader {
    * checksum, 20 bytes. For use inside an attempt. @throws as {@link refChecksum}.
    */
   async checksum(options: RefReadOptions = {}): Promise<Buffer> {
-    const parts = { repository: this.#repository, files: this.#files, caches: this.#caches };
-    return await refChecksum(parts, options);
+    return await refChecksum(this.#repository, this.#stored, options);
   }
 
   /**
@@ -239,7 +232,7 @@ export class RefReader {
    */
   watch(): RefWatch | undefined {
     const { inProcess, path } = this.#repository;
-    return inProcess.isEnabled && this.backend === 'files' ? watchRefs(path) : undefined;
+    return inProcess.isEnabled && this.backend !== 'other' ? watchRefs(path) : undefined;
   }
 
   /** Made when needed: most questions need none. */
@@ -261,22 +254,22 @@ export class RefReader {
 
   #resolveShort(name: string): ResolvedRef {
     const isFull = name === 'HEAD' || name.startsWith('refs/');
-    const resolved = isFull ? this.#resolveFull(name) : this.#files.resolveShort(name);
+    const resolved = isFull ? this.#resolveFull(name) : this.#stored.resolveShort(name);
     if (resolved !== undefined) return resolved;
     throw NO_REFERENCE;
   }
 
   #resolveFull(name: string): ResolvedRef | undefined {
     const checked = parseRefName(Buffer.from(name, 'latin1'));
-    return checked && this.#files.resolve(checked);
+    return checked && this.#stored.resolve(checked);
   }
 
-  #defaultInFiles(): Buffer | undefined {
-    const head = this.#files.resolve(HEAD);
+  #storedDefault(): Buffer | undefined {
+    const head = this.#stored.resolve(HEAD);
     if (head !== undefined && !head.name.equals(HEAD)) return head.name;
-    for (const candidate of [this.#files.headTarget(), ...DEFAULT_NAMES])
-      if (this.#files.resolve(candidate) !== undefined) return candidate;
-    if (!this.#files.hasBranch()) return undefined;
+    for (const candidate of [this.#stored.headTarget(), ...DEFAULT_NAMES])
+      if (this.#stored.resolve(candidate) !== undefined) return candidate;
+    if (!this.#stored.hasBranch()) return undefined;
     throw new FallBackToGit('the first branch is requested');
   }
 

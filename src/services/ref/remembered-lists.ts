@@ -1,6 +1,6 @@
 import { create, type DescMessage, type MessageInitShape, type MessageShape } from '@bufbuild/protobuf';
 import { BriefMemory } from '#base/brief-memory';
-import type { RefWatch } from '#git/refs/files/ref-watch';
+import type { RefWatch } from '#git/refs/ref-watch';
 import { type ReadyResponses, readyMessage, readyResponses } from '#rpc/common/grpc/ready-responses';
 import type { CallLog } from '#rpc/server/handler';
 import { requestBytes } from '#services/convert/request/request-bytes';

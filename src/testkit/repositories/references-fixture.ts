@@ -37,9 +37,12 @@ export class ReferencesFixture {
     return new ReferencesFixture(git, started);
   }
 
-  createRepository(objectFormat: 'sha1' | 'sha256' = 'sha1'): ReferencesRepository {
+  createRepository(
+    objectFormat: 'sha1' | 'sha256' = 'sha1',
+    referenceBackend: 'files' | 'reftable' = 'files',
+  ): ReferencesRepository {
     const path = this.newPath('git');
-    initRepository(path, { objectFormat });
+    initRepository(path, { objectFormat, referenceBackend });
     const run = (...args: string[]): string => gitOutput(path, args);
     const tree = gitOutput(path, ['mktree'], '');
     const commits = ['one', 'two', 'three'].map((message) => run('commit-tree', '-m', message, tree));

@@ -5,8 +5,9 @@ import { after, test } from 'node:test';
 import { FallBackToGit } from '#git/in-process';
 import { OID_DIGITS } from '#git/objects/object-id';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { RefLinesCache } from '../ref-lines-cache.ts';
 import type { PackedLines } from './packed-lines.ts';
-import { PackedLinesCache } from './packed-lines-cache.ts';
+import { packedLinesSource } from './packed-lines-file.ts';
 import { PackedRefsCache } from './packed-refs-cache.ts';
 
 const directory = makeScratchDirectory('lines');
@@ -25,22 +26,21 @@ const TEXT = [
   `${TWO} ${NAMES[3]}\n`,
 ].join('\n');
 
-type Target = Parameters<PackedLinesCache['get']>[0];
-
-function makeRepository(text: string): Target {
+function makeRepository(text: string): string {
   const path = join(directory, String(count++));
   mkdirSync(path);
   if (text !== '') writeFileSync(join(path, 'packed-refs'), text, 'latin1');
-  // Nothing else of it is used.
-  return { path } as Target;
+  return path;
 }
 
 /** Reads lines without other caches. */
 async function linesOf(text: string, peel: boolean): Promise<PackedLines> {
-  return await new PackedLinesCache(new PackedRefsCache()).get(makeRepository(text), {
-    digits: DIGITS,
-    peel,
-  });
+  return await readLines(new RefLinesCache(), makeRepository(text), peel);
+}
+
+async function readLines(cache: RefLinesCache, path: string, peel: boolean): Promise<PackedLines> {
+  const options = { digits: DIGITS, peel };
+  return (await cache.get(path, options, packedLinesSource(new PackedRefsCache(), path, options))).lines;
 }
 
 /** A packet as in git: Documentation/gitprotocol-common.txt. */
@@ -141,8 +141,8 @@ test('the order is checked across reads, too', async () => {
 
 test('lines are kept until the file changes, each form for itself', async () => {
   const repository = makeRepository(TEXT);
-  const cache = new PackedLinesCache(new PackedRefsCache());
-  const get = (peel = true) => cache.get(repository, { digits: DIGITS, peel });
+  const cache = new RefLinesCache();
+  const get = (peel = true) => readLines(cache, repository, peel);
   const open = readdirSync('/proc/self/fd').length;
 
   const [first, second] = await Promise.all([get(), get()]);
@@ -150,12 +150,12 @@ test('lines are kept until the file changes, each form for itself', async () => 
   assert.equal(await get(), first);
   assert.notEqual(await get(false), first);
 
-  writeFileSync(join(repository.path, 'packed-refs'), `${HEADER}${ONE} refs/x\n`);
+  writeFileSync(join(repository, 'packed-refs'), `${HEADER}${ONE} refs/x\n`);
   const changed = await get();
   assert.equal(changed.count, 1);
   cache.forget(repository);
   assert.notEqual(await get(), changed);
-  writeFileSync(join(repository.path, 'packed-refs'), 'garbage\n');
+  writeFileSync(join(repository, 'packed-refs'), 'garbage\n');
   for (const _ of [1, 2]) await assert.rejects(get(), FallBackToGit);
   assert.equal(readdirSync('/proc/self/fd').length, open);
 });

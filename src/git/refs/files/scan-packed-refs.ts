@@ -2,6 +2,7 @@ import { FallBackToGit } from '#git/in-process';
 import type { OidDigits } from '#git/objects/object-id';
 import type { ListedRef } from '../listed-ref.ts';
 import { beginsWith } from '../prefixes.ts';
+import { isStoredName } from '../stored-name.ts';
 import { findPackedPosition, isFullyPeeled } from './packed-refs.ts';
 import type { PackedRefsFile } from './packed-refs-cache.ts';
 
@@ -15,20 +16,9 @@ const READ_BYTES = 256 * 1024;
 const LF = 0x0a;
 const PEELED = 0x5e;
 const SPACE = 0x20;
-const SLASH = 0x2f;
-const DOT = 0x2e;
-const AT = 0x40;
-const BRACE = 0x7b;
 const ZERO = 0x30;
-const LAST_OF_LOCK = 0x6b;
-const LOCK = '.lock';
-const NAMESPACE = [...Buffer.from('refs/')];
 const NOT_HEX = Uint8Array.from({ length: 256 }, (_, byte) =>
   /[0-9a-f]/.test(String.fromCharCode(byte)) ? 0 : 1,
-);
-/** Bytes that no reference name contains. */
-const NOT_IN_NAMES = Uint8Array.from({ length: 256 }, (_, byte) =>
-  byte <= SPACE || byte === 0x7f || ':?*[\\~^'.includes(String.fromCharCode(byte)) ? 1 : 0,
 );
 
 export interface ScanOptions {
@@ -146,31 +136,18 @@ function toRefs(
 }
 
 /**
- * Checks a line `<id> <name>` at a position, and returns the position of its end. It is one pass
- * over its bytes for speed.
+ * Checks a line `<id> <name>` at a position, and returns the position of its end.
  *
  * @throws {FallBackToGit} at what git would not write: names that it refuses, ids of
  *   nothing, broken lines.
  */
 function checkReference(block: Buffer, start: number, digits: number): number {
   checkId(block, start, digits);
-  if (block[start + digits] !== SPACE) throw broken();
-  let at = start + digits + 1;
-  for (const byte of NAMESPACE) if (block[at++] !== byte) throw broken();
-  let previous = SLASH;
-  for (let byte = block[at]; byte !== LF; byte = block[++at]) {
-    if (byte === undefined || NOT_IN_NAMES[byte] === 1) throw broken();
-    if (byte === SLASH) checkEndOfComponent(block, at, previous);
-    else if (
-      (byte === DOT && (previous === DOT || previous === SLASH)) ||
-      (byte === BRACE && previous === AT)
-    )
-      throw broken();
-    previous = byte;
-  }
-  checkEndOfComponent(block, at, previous);
-  if (previous === DOT) throw broken();
-  return at;
+  const nameStart = start + digits + 1;
+  if (block[nameStart - 1] !== SPACE) throw broken();
+  const end = block.indexOf(LF, nameStart);
+  if (end === -1 || !isStoredName(block, nameStart, end)) throw broken();
+  return end;
 }
 
 function checkId(block: Buffer, start: number, digits: number): void {
@@ -182,11 +159,6 @@ function checkId(block: Buffer, start: number, digits: number): void {
     bits |= byte ^ ZERO;
   }
   if (odd !== 0 || bits === 0) throw broken();
-}
-
-function checkEndOfComponent(block: Buffer, end: number, last: number): void {
-  if (last === SLASH || (last === LAST_OF_LOCK && block.toString('latin1', end - LOCK.length, end) === LOCK))
-    throw broken();
 }
 
 function broken(): FallBackToGit {

@@ -5,8 +5,8 @@ import { systemErrorCode } from '#base/go/system-error';
 import { FallBackToGit } from '#git/in-process';
 import { beginsWith } from '../prefixes.ts';
 import { isRefName, type RefName } from '../ref-name.ts';
+import type { ResolvedRef } from '../resolved-refs.ts';
 import { readLooseRef } from './loose-ref.ts';
-import type { ResolvedRef } from './resolved-refs.ts';
 
 /** Number of entries after which the event loop gets a turn (some 5 ms). */
 const ENTRIES_PER_TURN = 200;

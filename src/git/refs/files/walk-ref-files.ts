@@ -6,9 +6,9 @@ import type { RefQuery } from '../for-each-ref.ts';
 import type { ListedRef } from '../listed-ref.ts';
 import type { RefName } from '../ref-name.ts';
 import { matchAsPath, prefixesOf } from '../ref-patterns.ts';
+import type { ResolvedRef } from '../resolved-refs.ts';
 import { requireFullyPeeled, requireSorted } from './packed-refs.ts';
 import type { PackedRefsCache, PackedRefsFile } from './packed-refs-cache.ts';
-import type { ResolvedRef } from './resolved-refs.ts';
 import { scanPackedRefs } from './scan-packed-refs.ts';
 import { type LooseRef, walkLooseRefs } from './walk-loose-refs.ts';
 

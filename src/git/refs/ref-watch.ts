@@ -1,9 +1,19 @@
 import { type Dirent, lstatSync, readdirSync, type Stats } from 'node:fs';
 import { type FileStamp, isSettled, NO_FILE, stampOf } from '#base/files/file-stamp';
 import { systemErrorCode } from '#base/go/system-error';
+import { TABLES_LIST } from './reftable/stacks.ts';
 
 /** Files on which a list of references depends, in addition to those below `refs/`. */
-const FILES = ['config', 'config.worktree', 'HEAD', 'packed-refs', 'shallow', 'info/grafts', 'refs'];
+const FILES = [
+  'config',
+  'config.worktree',
+  'HEAD',
+  'packed-refs',
+  'shallow',
+  'info/grafts',
+  'refs',
+  TABLES_LIST,
+];
 
 const NOT_UTF8 = '\ufffd';
 
@@ -26,9 +36,8 @@ export class RefWatch {
 }
 
 /**
- * Notes the state of the references that are kept in files: all directories and files below
- * `refs/`, packed-refs, HEAD, and the files that change how they are read. Call it before reading
- * them.
+ * Notes the state of the references: all directories and files below `refs/`, packed-refs, HEAD,
+ * the list of reftables, and the files that change how they are read. Call it before reading them.
  *
  * @param nowMs milliseconds since 1970.
  * @returns undefined when they changed so recently that the next change may go unnoticed, when

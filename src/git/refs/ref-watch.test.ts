@@ -61,7 +61,7 @@ test('references that have just changed are not watched', () => {
 
 test('unusual references are not watched', () => {
   const unusual: readonly ((path: string) => void)[] = [
-    (path) => writeFileSync(join(path, 'commondir'), '../other.git\n'),
+    (path) => writeFileSync(join(path, 'commondir'), './other.git\n'),
     (path) => symlinkSync('loose', join(path, 'refs/heads/link')),
     (path) => writeFileSync(Buffer.from(`${path}/refs/heads/\xff`, 'latin1'), ''),
     (path) => {

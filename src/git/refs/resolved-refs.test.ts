@@ -6,9 +6,9 @@ import { after, test } from 'node:test';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { oidOf } from '#testkit/repositories/oid-of';
-import { HEAD, trustedRefName } from '../ref-name.ts';
-import { RefReader } from '../ref-reader.ts';
-import { createRefCaches } from './ref-caches.ts';
+import { RefCaches } from './ref-caches.ts';
+import { HEAD, trustedRefName } from './ref-name.ts';
+import { RefReader } from './ref-reader.ts';
 import { ResolvedRefs } from './resolved-refs.ts';
 
 const directory = realpathSync(mkdtempSync(join(tmpdir(), 'resolved-test-')));
@@ -36,7 +36,7 @@ test('what was remembered is forgotten with any change that git makes to a refer
   const [one = '', two = '', three = ''] = commits;
   const resolved = new ResolvedRefs(LATER);
   const repository = git.open(path);
-  const reader = new RefReader({ ...createRefCaches(), resolved }, repository);
+  const reader = new RefReader(new RefCaches(resolved), repository);
   const changes: string[][] = [
     ['update-ref', 'refs/heads/main', one],
     ['update-ref', 'refs/heads/main', two],
@@ -71,7 +71,7 @@ test('a short name is forgotten with any change that gives it another meaning', 
   const { path, commits } = createRepository('short.git');
   const [one = '', two = '', three = ''] = commits;
   const resolved = new ResolvedRefs(LATER);
-  const reader = new RefReader({ ...createRefCaches(), resolved }, git.open(path));
+  const reader = new RefReader(new RefCaches(resolved), git.open(path));
   const names = ['main', 'below/it', 'heads/main'];
   const changes = [
     ['update-ref', 'refs/heads/main', one],
@@ -107,7 +107,7 @@ test('a file of the git directory hides a short name, also one that was remember
   const { path, commits } = createRepository('file.git');
   gitOutput(path, ['update-ref', 'refs/heads/main', commits[0] ?? '']);
   const resolved = new ResolvedRefs(LATER);
-  const reader = new RefReader({ ...createRefCaches(), resolved }, git.open(path));
+  const reader = new RefReader(new RefCaches(resolved), git.open(path));
   assert.equal(reader.resolveShortNow('main')?.oid, commits[0]);
 
   writeFileSync(join(path, 'main'), `${commits[1]}\n`);
@@ -119,7 +119,7 @@ test('a full name is never taken for a short one', () => {
   const { path, commits } = createRepository('forms.git');
   gitOutput(path, ['update-ref', 'refs/heads/main', commits[0] ?? '']);
   const resolved = new ResolvedRefs(LATER);
-  const reader = new RefReader({ ...createRefCaches(), resolved }, git.open(path));
+  const reader = new RefReader(new RefCaches(resolved), git.open(path));
   assert.equal(reader.resolveShortNow('main')?.oid, commits[0]);
 
   assert.equal(resolved.find(path, 'main'), undefined);

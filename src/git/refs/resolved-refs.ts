@@ -3,8 +3,8 @@ import { lstatSync, type Stats } from 'node:fs';
 import { BoundedMap } from '#base/bounded-map';
 import { type FileStamp, isSettled, NO_FILE, stampOf } from '#base/files/file-stamp';
 import { systemErrorCode } from '#base/go/system-error';
-import type { Oid } from '#git/objects/object-id';
-import type { RefName } from '../ref-name.ts';
+import type { Oid } from '../objects/object-id.ts';
+import type { RefName } from './ref-name.ts';
 
 /** A reference with its symbolic references resolved. */
 export interface ResolvedRef {

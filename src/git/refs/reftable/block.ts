@@ -1,0 +1,221 @@
+import { broken } from './broken.ts';
+import { ByteReader } from './byte-reader.ts';
+import { STACK_LIMITS } from './limits.ts';
+
+/** The kinds of blocks that lead to references. */
+export type BlockType = 'ref' | 'index';
+
+/** The bytes of a block. */
+export interface BlockBytes {
+  /** The block from its start, in the first one with the header of the file. */
+  readonly data: Buffer;
+  /** Length of the file's header, in the first block. */
+  readonly headerBytes: number;
+  /** Bytes of an object id. */
+  readonly oidBytes: number;
+}
+
+/** The forms of a record's value, by the number that the format gives them. */
+export const FORM = { deletion: 0, oid: 1, peeledOid: 2, symbolic: 3 } as const;
+
+export const BLOCK_TYPES: Readonly<Record<number, BlockType | 'other'>> = {
+  114: 'ref',
+  105: 'index',
+  108: 'other',
+  111: 'other',
+};
+/** Bytes of the type and the length. */
+export const BLOCK_HEAD_BYTES = 4;
+const COUNT_BYTES = 2;
+const RESTART_BYTES = 3;
+const FORM_BITS = 3;
+/** Memory of a record in addition to its name. */
+const RECORD_BYTES = 13;
+
+/**
+ * A decoded block of references, or of an index. All of it is checked, so that each way of
+ * searching it has the same result.
+ *
+ * @see git: Documentation/technical/reftable
+ */
+export class Block {
+  readonly type: BlockType;
+  readonly count: number;
+  /** Full names, one after another. */
+  readonly #names: Buffer;
+  readonly #nameEnds: Uint32Array;
+  readonly #forms: Uint8Array;
+  /** Positions of values in the data; in an index those of blocks in the file. */
+  readonly #values: Float64Array;
+  readonly #data: Buffer;
+  readonly #oidBytes: number;
+
+  /** Decodes a block. @throws {FallBackToGit} at anything that git would not write. */
+  constructor(type: BlockType, bytes: BlockBytes) {
+    const { data, headerBytes, oidBytes } = bytes;
+    const restarts = restartsOf(data, headerBytes + BLOCK_HEAD_BYTES);
+    const decoder = new Decoder(type, bytes, restarts);
+    decoder.decode();
+    this.type = type;
+    this.count = decoder.forms.length;
+    this.#names = Buffer.concat(decoder.names);
+    this.#nameEnds = Uint32Array.from(decoder.nameEnds);
+    this.#forms = Uint8Array.from(decoder.forms);
+    this.#values = Float64Array.from(decoder.values);
+    this.#data = data;
+    this.#oidBytes = oidBytes;
+  }
+
+  /** Memory in bytes. */
+  get weight(): number {
+    return this.#data.length + this.#names.length + this.count * RECORD_BYTES;
+  }
+
+  /** Returns the number of the first record whose name is not below `name`. */
+  position(name: Buffer): number {
+    let low = 0;
+    let high = this.count;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.compare(middle, name) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** Compares a record's name with another, like `Buffer.compare`. */
+  compare(record: number, name: Buffer): number {
+    return -name.compare(this.#names, this.#nameStart(record), this.#nameEnds[record]);
+  }
+
+  name(record: number): Buffer {
+    return this.#names.subarray(this.#nameStart(record), this.#nameEnds[record]);
+  }
+
+  /** Returns the position of the block to which a record of an index leads. */
+  target(record: number): number {
+    return this.#values[record] ?? 0;
+  }
+
+  form(record: number): number {
+    return this.#forms[record] ?? 0;
+  }
+
+  /** Returns the object id of a record. */
+  oid(record: number): string {
+    return this.#oidAt(this.target(record));
+  }
+
+  /** Returns the target of a tag object. */
+  peeledOid(record: number): string {
+    return this.#oidAt(this.target(record) + this.#oidBytes);
+  }
+
+  /** Returns the name to which a symbolic reference leads. */
+  symbolicTarget(record: number): Buffer {
+    const reader = new ByteReader(this.#data, this.target(record), this.#data.length);
+    const length = reader.varint();
+    const start = reader.skip(length);
+    return this.#data.subarray(start, start + length);
+  }
+
+  #oidAt(position: number): string {
+    return this.#data.toString('hex', position, position + this.#oidBytes);
+  }
+
+  #nameStart(record: number): number {
+    return record === 0 ? 0 : (this.#nameEnds[record - 1] ?? 0);
+  }
+}
+
+interface Restarts {
+  readonly positions: ReadonlySet<number>;
+  /** End of the records. */
+  readonly recordsEnd: number;
+}
+
+/** Reads the table of records with full names at a block's end. */
+function restartsOf(data: Buffer, recordsStart: number): Restarts {
+  if (data.length < recordsStart + COUNT_BYTES) throw broken('a block is too short');
+  const count = data.readUInt16BE(data.length - COUNT_BYTES);
+  const recordsEnd = data.length - COUNT_BYTES - count * RESTART_BYTES;
+  if (count === 0 || recordsEnd <= recordsStart) throw broken('a block has wrong restart points');
+  const positions = new Set<number>();
+  let last = 0;
+  for (let at = recordsEnd; at < data.length - COUNT_BYTES; at += RESTART_BYTES) {
+    const position = data.readUIntBE(at, RESTART_BYTES);
+    if (position <= last) throw broken('restart points are not in order');
+    positions.add(position);
+    last = position;
+  }
+  return { positions, recordsEnd };
+}
+
+/** Decodes the records of a block. */
+class Decoder {
+  readonly names: Buffer[] = [];
+  readonly nameEnds: number[] = [];
+  readonly forms: number[] = [];
+  readonly values: number[] = [];
+  readonly #type: BlockType;
+  readonly #bytes: BlockBytes;
+  readonly #restarts: Restarts;
+  #length = 0;
+
+  constructor(type: BlockType, bytes: BlockBytes, restarts: Restarts) {
+    this.#type = type;
+    this.#bytes = bytes;
+    this.#restarts = restarts;
+  }
+
+  decode(): void {
+    const { data, headerBytes } = this.#bytes;
+    const { positions, recordsEnd } = this.#restarts;
+    const reader = new ByteReader(data, headerBytes + BLOCK_HEAD_BYTES, recordsEnd);
+    let name: Buffer = Buffer.alloc(0);
+    let restarts = 0;
+    while (!reader.isAtEnd) {
+      const isRestart = positions.has(reader.position);
+      if (isRestart) restarts++;
+      name = this.#record(reader, name, isRestart);
+    }
+    if (restarts !== positions.size) throw broken('a restart point is inside a record');
+  }
+
+  /** Decodes a record after that of a name, and returns its own name. */
+  #record(reader: ByteReader, before: Buffer, isRestart: boolean): Buffer {
+    const { data } = this.#bytes;
+    const shared = reader.varint();
+    const lengthAndForm = reader.varint();
+    const length = Math.floor(lengthAndForm / 2 ** FORM_BITS);
+    const form = lengthAndForm % 2 ** FORM_BITS;
+    if (shared > before.length || (isRestart && shared > 0)) throw broken('a prefix is too long');
+    const suffixStart = reader.skip(length);
+    const suffix = data.subarray(suffixStart, suffixStart + length);
+    if (suffix.compare(before, shared) <= 0) throw broken('names are not in order');
+    const name = shared === 0 ? suffix : Buffer.concat([before.subarray(0, shared), suffix]);
+    this.#length += name.length;
+    if (this.#length > STACK_LIMITS.nameBytes) throw broken('the names of a block are too long');
+    this.names.push(name);
+    this.nameEnds.push(this.#length);
+    this.forms.push(form);
+    this.values.push(this.#type === 'index' ? indexValue(reader, form) : this.#refValue(reader, form));
+    return name;
+  }
+
+  #refValue(reader: ByteReader, form: number): number {
+    reader.varint(); // the number of the change, which decides nothing: tables are in its order
+    const start = reader.position;
+    const { oidBytes } = this.#bytes;
+    if (form === FORM.oid) reader.skip(oidBytes);
+    else if (form === FORM.peeledOid) reader.skip(2 * oidBytes);
+    else if (form === FORM.symbolic) reader.skip(reader.varint());
+    else if (form !== FORM.deletion) throw broken('a value has an unknown form');
+    return start;
+  }
+}
+
+function indexValue(reader: ByteReader, form: number): number {
+  if (form !== 0) throw broken('a value of an index has an unknown form');
+  return reader.varint();
+}

@@ -1,0 +1,65 @@
+import { LoopSlice } from '#base/loop-turns';
+import { followRef } from '../follow-ref.ts';
+import type { RefQuery } from '../for-each-ref.ts';
+import type { ListedRef } from '../listed-ref.ts';
+import { trustedRefName } from '../ref-name.ts';
+import { matchAsPath, prefixesOf } from '../ref-patterns.ts';
+import { isStoredName } from '../stored-name.ts';
+import { broken } from './broken.ts';
+import type { Stack, StackRef } from './stack.ts';
+
+/** References of a batch: some 0.2 ms of reading. */
+const BATCH = 256;
+
+/**
+ * Lists the references of a stack whose files are held, as `git for-each-ref` does, in batches,
+ * with the targets of tag objects.
+ *
+ * @throws {FallBackToGit} when the rest of the list has to come from git.
+ */
+export async function* listStack(
+  stack: Stack,
+  { patterns, exclude = [] }: Pick<RefQuery, 'patterns' | 'exclude'>,
+): AsyncGenerator<ListedRef[], void> {
+  const bytes = patterns.map((pattern) => Buffer.from(pattern));
+  const matches = matchAsPath(bytes);
+  const isExcluded = exclude.length === 0 ? undefined : matchAsPath(exclude);
+  for (const { prefix, isWhole } of prefixesOf(bytes)) {
+    for await (const refs of stackBatches(stack, prefix)) {
+      const listed: ListedRef[] = [];
+      for (const ref of refs) {
+        if ((!isWhole && !matches(ref.name)) || isExcluded?.(ref.name)) continue;
+        const found = toListed(stack, ref);
+        if (found !== undefined) listed.push(found);
+      }
+      yield listed;
+    }
+  }
+}
+
+/**
+ * Yields the references with a prefix in batches, and lets the event loop run between them.
+ *
+ * @throws {FallBackToGit} at a name that git does not accept.
+ */
+export async function* stackBatches(stack: Stack, prefix: Buffer): AsyncGenerator<StackRef[], void> {
+  let batch: StackRef[] = [];
+  const slice = new LoopSlice();
+  for (const ref of stack.references(prefix)) {
+    if (!isStoredName(ref.name, 0, ref.name.length)) throw broken('a name is not one of git’s');
+    batch.push(ref);
+    if (batch.length < BATCH) continue;
+    yield batch;
+    batch = [];
+    await slice.pause();
+  }
+  yield batch;
+}
+
+/** Follows a symbolic reference; `undefined` if it leads nowhere. */
+function toListed(stack: Stack, { name, oid, peeledOid }: StackRef): ListedRef | undefined {
+  if (oid !== undefined) return { name, oid, peeledOid, isPeelKnown: true };
+  const end = followRef((at) => stack.read(at), trustedRefName(name)); // stackBatches has checked it
+  if (end === undefined) return undefined;
+  return { name, oid: end.oid, peeledOid: stack.find(end.name)?.peeledOid, isPeelKnown: true };
+}

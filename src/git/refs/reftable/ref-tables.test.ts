@@ -1,0 +1,254 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { InProcess } from '#git/in-process';
+import type { GitRepository } from '#git/repository';
+import { fc } from '#testkit/fast-check';
+import { GitFixture } from '#testkit/repositories/git-fixture';
+import { gitOutput, referenceBackends } from '#testkit/repositories/init-repository';
+import { ReferencesFixture, type ReferencesRepository } from '#testkit/repositories/references-fixture';
+import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
+import { runSync } from '#testkit/run-program-sync';
+import { RefCaches } from '../ref-caches.ts';
+import { RefReader } from '../ref-reader.ts';
+
+const PATTERNS = ['refs/', 'refs/heads', 'refs/heads/a*', 'refs/**/head', 'refs/tags/', 'refs/heads/a/b'];
+const NO_COMPACTION = { ...GIT_ENVIRONMENT, GIT_TEST_REFTABLE_AUTOCOMPACTION: 'false' };
+
+const fixture = await ReferencesFixture.start();
+const gitAlone = await GitFixture.start({ inProcess: new InProcess({ isEnabled: false }) });
+after(async () => {
+  await fixture.close();
+  await gitAlone.close();
+});
+
+/** References that are symbolic. They lead to branches, because git follows longer chains in one step. */
+const SYMBOLIC: ReadonlySet<string> = new Set(['HEAD', 'refs/heads/z-link', 'refs/links/x']);
+
+interface Change {
+  readonly name: string;
+  readonly target: number;
+  readonly how: 'update' | 'delete' | 'tag';
+}
+
+const component = fc.stringMatching(/^[a-cé-]{1,3}$/).filter((text) => !text.startsWith('-'));
+const name = fc.oneof(
+  fc.array(component, { minLength: 1, maxLength: 3 }).map((parts) => `refs/heads/${parts.join('/')}`),
+  fc.nat(400).map((number) => `refs/merge-requests/${number}/head`),
+  fc.nat(60).map((length) => `refs/heads/${'a'.repeat(length + 1)}`),
+  fc.constantFrom('refs/heads/main', 'refs/heads/master', 'HEAD', 'refs/heads/z-link', 'refs/links/x'),
+);
+const change: fc.Arbitrary<Change> = fc.record({
+  name,
+  target: fc.nat(2),
+  how: fc.constantFrom('update', 'update', 'update', 'tag', 'delete'),
+});
+
+/** Makes changes in one transaction each; git refuses some, which then change nothing. */
+function apply(made: ReferencesRepository, tables: readonly (readonly Change[])[], compacts: boolean): void {
+  const tag = makeTag(made);
+  for (const changes of tables) {
+    const first = new Map(changes.map((each) => [each.name, each])).values();
+    const lines = Array.from(first, (each) => lineOf(made, each, { tag, all: changes }));
+    const run = { cwd: made.path, env: compacts ? GIT_ENVIRONMENT : NO_COMPACTION, input: lines.join('') };
+    if (runSync('git', ['update-ref', '--no-deref', '--stdin'], run).code === 0) continue;
+    for (const line of lines)
+      runSync('git', ['update-ref', '--no-deref', '--stdin'], { ...run, input: line });
+  }
+}
+
+function lineOf(
+  { commits }: ReferencesRepository,
+  { name: ref, target, how }: Change,
+  { tag, all }: { tag: string; all: readonly Change[] },
+): string {
+  const branch = all.find((each) => each.name.startsWith('refs/heads/') && !SYMBOLIC.has(each.name))?.name;
+  if (SYMBOLIC.has(ref)) return `symref-update ${ref} ${branch ?? 'refs/heads/none'}\n`;
+  if (how === 'delete') return `update ${ref} ${'0'.repeat(tag.length)}\n`;
+  return `update ${ref} ${how === 'tag' && !ref.startsWith('refs/heads') ? tag : commits[target]}\n`;
+}
+
+/** Returns the results of all questions, or their errors. */
+async function answers(
+  { refs }: Pick<GitRepository, 'refs'>,
+  names: readonly string[],
+  peel = true,
+): Promise<unknown[]> {
+  const ask = async (question: () => unknown): Promise<unknown> => {
+    try {
+      return await question();
+    } catch (error) {
+      return error instanceof Error ? error.name : 'unknown';
+    }
+  };
+  const found: unknown[] = [];
+  for (const pattern of PATTERNS)
+    found.push(
+      await ask(async () =>
+        (await Array.fromAsync(refs.list({ patterns: [pattern] }, { peel })))
+          .flat()
+          .map(
+            ({ oid, name: ref, peeledOid }) =>
+              `${oid} ${ref.toString('latin1')} ${(peel && peeledOid) || ''}`,
+          ),
+      ),
+    );
+  for (const ref of names) {
+    found.push(ref, await ask(() => refs.read(ref)), await ask(async () => (await refs.resolve(ref))?.oid));
+    found.push(await ask(() => refs.exists(ref)));
+    if (ref !== 'HEAD') found.push(await ask(async () => (await refs.find(Buffer.from(ref)))?.oid));
+  }
+  found.push(await ask(() => refs.headTarget()), await ask(() => refs.hasBranches()));
+  found.push(await ask(() => refs.defaultBranch()));
+  return found;
+}
+
+if (referenceBackends().includes('reftable')) {
+  test('all questions about random stacks have the answers of git', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom('sha1', 'sha256'),
+        fc.constantFrom('256', '1024', '4096'),
+        fc.boolean(),
+        fc.array(fc.array(change, { minLength: 1, maxLength: 60 }), { minLength: 1, maxLength: 8 }),
+        async (format, blockSize, compacts, tables) => {
+          const made = createRepository(format);
+          made.run('config', 'reftable.blockSize', blockSize);
+          apply(made, tables, compacts);
+          const names = [...new Set(tables.flat().map((each) => each.name)), 'refs/heads/none', 'HEAD'].slice(
+            -12,
+          );
+
+          const expected = await answers(gitAlone.open(made.path), names);
+          assert.deepEqual(await answers(made.repository, names), expected);
+        },
+      ),
+      { numRuns: 6 },
+    );
+  });
+
+  test('questions about a plain stack start no git', async () => {
+    const made = createRepository('sha1');
+    for (const ref of ['refs/heads/main', 'refs/tags/v1', 'refs/heads/x'])
+      made.run('update-ref', ref, made.commits[0] ?? '');
+    made.run('update-ref', '-d', 'refs/heads/x');
+    fixture.started.length = 0;
+
+    await answers(made.repository, ['refs/heads/main', 'refs/tags/v1', 'refs/heads/x', 'HEAD']);
+    await made.repository.refs.checksum();
+
+    assert.deepEqual(
+      fixture.started.filter((each) => each !== 'cat-file'),
+      [],
+    );
+  });
+
+  test('damaged stacks give what git gives, or its error', async () => {
+    const made = createRepository('sha1');
+    made.run('config', 'reftable.blockSize', '256');
+    const changes = Array.from({ length: 120 }, (_, index): Change => {
+      return { name: `refs/heads/b${index}`, target: index % 3, how: 'update' };
+    });
+    apply(made, [changes, changes.slice(0, 5).map((each) => ({ ...each, how: 'delete' }))], false);
+    const tables = readdirSync(join(made.path, 'reftable')).filter((each) => each.endsWith('.ref'));
+    const sizes = tables.map((each) => statSync(join(made.path, 'reftable', each)).size);
+    const file = join(made.path, 'reftable', tables[sizes.indexOf(Math.max(...sizes))] ?? '');
+    const good = readFileSync(file);
+
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.nat(good.length - 1), fc.nat(255)), { minLength: 1, maxLength: 2 }),
+        fc.option(fc.nat(good.length), { nil: undefined, freq: 4 }),
+        async (edits, length) => {
+          const bad = Buffer.from(good.subarray(0, length));
+          for (const [at, byte] of edits) if (at < bad.length) bad[at] = byte;
+          writeFileSync(file, bad);
+
+          const names = ['refs/heads/b3', 'refs/heads/b77'];
+          const refs = new RefReader(new RefCaches(), made.repository);
+          const expected = await answers(gitAlone.open(made.path), names, false);
+          assert.deepEqual(await answers({ refs }, names, false), expected);
+        },
+      ),
+      { numRuns: 25 },
+    );
+    writeFileSync(file, good);
+  });
+
+  test('a reader beside writers that compact, and are killed, sees no half transaction', async () => {
+    const made = createRepository('sha1');
+    const [one = '', two = ''] = made.commits;
+    const names = Array.from({ length: 20 }, (_, index) => `refs/heads/pair${index}`);
+    gitOutput(made.path, ['update-ref', '--stdin'], names.map((ref) => `create ${ref} ${one}\n`).join(''));
+    let isOver = false;
+    const writing = (async () => {
+      for (let round = 0; !isOver; round++) {
+        const oid = round % 2 === 0 ? two : one;
+        const child = spawn('git', ['update-ref', '--stdin'], {
+          cwd: made.path,
+          env: GIT_ENVIRONMENT,
+          stdio: ['pipe', 'ignore', 'ignore'],
+        });
+        const ended = once(child, 'close');
+        child.stdin.on('error', () => {}); // it may have been killed
+        child.stdin.end(names.map((ref) => `update ${ref} ${oid}\n`).join(''));
+        if (round % 3 === 2) {
+          await sleep(round % 5);
+          child.kill('SIGKILL');
+        }
+        await ended;
+        // A killed writer leaves its lock, as a server would find it.
+        runSync('rm', ['-f', join(made.path, 'reftable/tables.list.lock')]);
+      }
+    })();
+    let lists = 0;
+    const end = Date.now() + 1_500;
+    while (Date.now() < end) {
+      const found = (await Array.fromAsync(made.repository.refs.list({ patterns: ['refs/heads/'] }))).flat();
+      assert.equal(found.length, names.length);
+      assert.equal(new Set(found.map(({ oid }) => oid)).size, 1, 'a torn view');
+      assert.ok(await made.repository.refs.resolve('refs/heads/pair7'));
+      lists++;
+    }
+    isOver = true;
+    await writing;
+
+    assert.ok(lists > 10);
+    assert.deepEqual(
+      await answers(made.repository, names.slice(0, 2)),
+      await answers(gitAlone.open(made.path), names.slice(0, 2)),
+    );
+  });
+
+  test('a migration in either direction is seen at once', async () => {
+    const made = createRepository('sha1');
+    made.run('update-ref', 'refs/heads/main', made.commits[0] ?? '');
+    for (const [format, commit] of [
+      ['files', 1],
+      ['reftable', 2],
+    ] as const) {
+      assert.ok(await made.repository.refs.resolve('refs/heads/main'));
+      made.run('refs', 'migrate', `--ref-format=${format}`);
+      made.run('update-ref', 'refs/heads/main', made.commits[commit] ?? '');
+
+      assert.equal((await made.repository.refs.resolve('refs/heads/main'))?.oid, made.commits[commit]);
+      assert.equal(made.repository.refs.backend, format);
+    }
+  });
+}
+
+function createRepository(format: 'sha1' | 'sha256'): ReferencesRepository {
+  return fixture.createRepository(format, 'reftable');
+}
+
+function makeTag({ path, commits }: ReferencesRepository): string {
+  return gitOutput(
+    path,
+    ['mktag'],
+    `object ${commits[0]}\ntype commit\ntag t\ntagger A <a@x> 1 +0000\n\nx\n`,
+  );
+}

@@ -1,0 +1,122 @@
+import { existsSync } from 'node:fs';
+import type { CommandRepository } from '#git/command/command-repository';
+import { FallBackToGit } from '#git/in-process';
+import { OID_BYTES, OID_DIGITS, type OidBytes } from '#git/objects/object-id';
+import type { ObjectFormatName } from '#git/repository-format';
+import { followCached, followRef } from '../follow-ref.ts';
+import type { RefQuery } from '../for-each-ref.ts';
+import type { ListedRef } from '../listed-ref.ts';
+import { beginsWith } from '../prefixes.ts';
+import type { RefCaches } from '../ref-caches.ts';
+import type { RefName } from '../ref-name.ts';
+import type { AdvertisedView, ReadRef, RefStorage, RefSum } from '../ref-storage.ts';
+import type { ResolvedRef, ResolvedRefWatch } from '../resolved-refs.ts';
+import { encodeStack } from './encode-stack.ts';
+import { listStack } from './list-stack.ts';
+import { fallBackOnVanished, type Stack } from './stack.ts';
+import { TABLES_LIST } from './stacks.ts';
+import { sumStack } from './sum-stack.ts';
+
+const BRANCHES = Buffer.from('refs/heads/');
+// Made once: names are resolved in every call.
+const UNKNOWN_HASH = new FallBackToGit('the object format is unknown');
+
+/** The references of one repository in a stack of reftables. */
+export class RefTables implements RefStorage {
+  readonly #caches: RefCaches;
+  readonly #repository: CommandRepository;
+
+  constructor(caches: RefCaches, repository: CommandRepository) {
+    this.#caches = caches;
+    this.#repository = repository;
+  }
+
+  inView<T>(use: (read: ReadRef) => T, watch?: ResolvedRefWatch): T {
+    watch?.beforeFile(TABLES_LIST);
+    return this.#use((stack) => use((name) => stack.read(name)));
+  }
+
+  follow(name: RefName): ResolvedRef | undefined {
+    return followCached(this, this.#caches.resolved, { gitDirectory: this.#repository.path, name });
+  }
+
+  /** git has some references in files (FETCH_HEAD), and may have one of the name in a table. */
+  isTaken(name: string): boolean {
+    const bytes = Buffer.from(name, 'latin1');
+    if (existsSync(Buffer.concat([Buffer.from(`${this.#repository.path}/`), bytes]))) return true;
+    return this.#use((stack) => stack.find(bytes)) !== undefined;
+  }
+
+  hasBranch(): boolean {
+    return this.#use((stack) => {
+      const { value } = stack.references(BRANCHES).next();
+      if (value?.symbolicTarget !== undefined) throw new FallBackToGit('a branch is symbolic');
+      return value !== undefined;
+    });
+  }
+
+  async *list(query: Pick<RefQuery, 'patterns' | 'exclude'>): AsyncGenerator<ListedRef[], void> {
+    if (!existsSync(this.#repository.objectDirectory)) throw new FallBackToGit('there are no objects');
+    const { stack, held } = this.#held();
+    using _ = held;
+    yield* listStack(stack, query);
+  }
+
+  async advertised({ peel }: { readonly peel: boolean }): Promise<AdvertisedView> {
+    const { stack, held } = this.#held();
+    using _ = held;
+    const { path } = this.#repository;
+    const options = { digits: OID_DIGITS[this.#objectFormat()], peel };
+    const open = () => ({ stamp: stack, encoded: encodeStack(stack, options) });
+    const { lines, symbolic } = await this.#caches.lines.get(path, options, { stamp: stack, open });
+    const read = (name: RefName) => orFallBack(() => stack.read(name));
+    const follow = (name: RefName) => followRef(read, name);
+    const others = symbolic.map((name) => {
+      const end = follow(name);
+      return { name, oid: end?.oid, symbolicTarget: end?.name };
+    });
+    return {
+      read,
+      follow,
+      others: (directory, maxEntries) => {
+        const below = others.filter(({ name }) => beginsWith(name, directory));
+        if (below.length > maxEntries) throw new FallBackToGit('there are very many symbolic references');
+        return Promise.resolve(below);
+      },
+      lines: () => Promise.resolve(lines),
+    };
+  }
+
+  async sum(): Promise<RefSum> {
+    const { stack, held } = this.#held();
+    using _ = held;
+    return await sumStack(stack);
+  }
+
+  #use<T>(read: (stack: Stack) => T): T {
+    return this.#caches.stacks.use(this.#repository.path, this.#oidBytes(), read);
+  }
+
+  /** Returns the current stack with its files open, so that it stays readable. */
+  #held(): { readonly stack: Stack; readonly held: Disposable } {
+    return this.#use((stack) => ({ stack, held: stack.hold() }));
+  }
+
+  #oidBytes(): OidBytes {
+    return OID_BYTES[this.#objectFormat()];
+  }
+
+  #objectFormat(): ObjectFormatName {
+    const { objectFormat } = this.#repository.format;
+    if (objectFormat === undefined) throw UNKNOWN_HASH;
+    return objectFormat;
+  }
+}
+
+function orFallBack<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    return fallBackOnVanished(error);
+  }
+}

@@ -1,0 +1,146 @@
+import { FallBackToGit } from '#git/in-process';
+import { isZeroOid, type OidBytes, trustedOid } from '#git/objects/object-id';
+import type { RawRef } from '../files/loose-ref.ts';
+import { beginsWith } from '../prefixes.ts';
+import { HEAD, isRefName } from '../ref-name.ts';
+import { type Block, FORM } from './block.ts';
+import type { BlockCache } from './block-cache.ts';
+import { broken, TableVanished } from './broken.ts';
+import { STACK_LIMITS } from './limits.ts';
+import type { Table } from './table.ts';
+import { TableCursor } from './table-cursor.ts';
+
+/** A reference of a stack, not followed. Exactly one of `oid` and `symbolicTarget` is set. */
+export interface StackRef {
+  readonly name: Buffer;
+  readonly oid: string | undefined;
+  /** Target of a tag object. */
+  readonly peeledOid: string | undefined;
+  readonly symbolicTarget: Buffer | undefined;
+}
+
+/** One state of the references of a repository: the tables of its list, the oldest first. */
+export class Stack {
+  readonly tables: readonly Table[];
+  readonly #blocks: BlockCache;
+
+  /**
+   * Creates the view. @param oidBytes of the repository's object ids.
+   * @throws {FallBackToGit} for tables of another hash, and for very many.
+   */
+  constructor(tables: readonly Table[], blocks: BlockCache, oidBytes: OidBytes) {
+    if (tables.some((table) => table.oidBytes !== oidBytes)) throw broken('a table has another hash');
+    if (tables.length > STACK_LIMITS.tables) throw broken('there are very many tables');
+    this.tables = tables;
+    this.#blocks = blocks;
+  }
+
+  /** Keeps the files open until the result is disposed. @throws {TableVanished}. */
+  hold(): Disposable {
+    const held = new DisposableStack();
+    try {
+      for (const table of this.tables) held.use(table.hold());
+      return held;
+    } catch (error) {
+      held.dispose();
+      throw error;
+    }
+  }
+
+  /**
+   * Returns a reference; `undefined` when it does not exist.
+   *
+   * @throws {TableVanished}; {FallBackToGit} when only git can read it.
+   */
+  find(name: Buffer): StackRef | undefined {
+    for (let index = this.tables.length - 1; index >= 0; index--) {
+      const table = this.tables[index];
+      if (table === undefined) continue;
+      const cursor = new TableCursor(table, this.#blocks);
+      cursor.seek(name);
+      const { block, record } = cursor;
+      if (block !== undefined && block.compare(record, name) === 0) return refOf(block, record);
+    }
+    return undefined;
+  }
+
+  /** Returns a reference as {@link find} does. @throws as it. */
+  read(name: Buffer): RawRef | undefined {
+    const ref = this.find(name);
+    if (ref === undefined) return undefined;
+    const { oid, symbolicTarget } = ref;
+    if (oid !== undefined) return { oid: trustedOid(oid) }; // its length was checked with the block
+    if (symbolicTarget !== undefined && isRefName(symbolicTarget) && !symbolicTarget.equals(HEAD))
+      return { symbolicTarget };
+    throw broken('a symbolic reference has a wrong target');
+  }
+
+  /** Yields the references with a prefix, in the order of names. @throws as {@link find}. */
+  *references(prefix: Buffer): Generator<StackRef, void> {
+    // The newest table comes first, because the first of equal names counts.
+    const cursors = this.tables.toReversed().map((table) => new TableCursor(table, this.#blocks));
+    for (const cursor of cursors) cursor.seek(prefix);
+    for (;;) {
+      const run = nextRun(cursors);
+      if (run === undefined) return;
+      const { first, end } = run;
+      for (let { block } = first; block !== undefined; { block } = first) {
+        const { record } = first;
+        if (end !== undefined && block.compare(record, end) >= 0) break;
+        if (!beginsWith(block.name(record), prefix)) return;
+        const ref = refOf(block, record);
+        if (ref !== undefined) yield ref;
+        first.next();
+      }
+    }
+  }
+}
+
+/**
+ * Returns the cursor with the first name, and the first name of the others: its records before that
+ * can be read without comparing. Moves the others over records that it hides.
+ */
+function nextRun(
+  cursors: readonly TableCursor[],
+): { readonly first: TableCursor; readonly end: Buffer | undefined } | undefined {
+  let first: TableCursor | undefined;
+  for (const cursor of cursors) {
+    if (cursor.block === undefined) continue;
+    if (first === undefined || compareCursors(cursor, first) < 0) first = cursor;
+  }
+  if (first === undefined) return undefined;
+  let end: TableCursor | undefined;
+  for (const cursor of cursors) {
+    if (cursor === first || cursor.block === undefined) continue;
+    if (compareCursors(cursor, first) === 0) cursor.next();
+    if (cursor.block !== undefined && (end === undefined || compareCursors(cursor, end) < 0)) end = cursor;
+  }
+  return { first, end: end && nameAt(end) };
+}
+
+function compareCursors(a: TableCursor, b: TableCursor): number {
+  return a.block?.compare(a.record, nameAt(b)) ?? 0;
+}
+
+function nameAt({ block, record }: TableCursor): Buffer {
+  return block?.name(record) ?? Buffer.alloc(0);
+}
+
+/** Returns the reference of a record; `undefined` if it was deleted. */
+function refOf(block: Block, record: number): StackRef | undefined {
+  const form = block.form(record);
+  if (form === FORM.deletion) return undefined;
+  const name = block.name(record);
+  if (form === FORM.symbolic)
+    return { name, oid: undefined, peeledOid: undefined, symbolicTarget: block.symbolicTarget(record) };
+  const oid = block.oid(record);
+  if (isZeroOid(oid)) throw broken('a reference has an id of nothing');
+  const peeledOid = form === FORM.peeledOid ? block.peeledOid(record) : undefined;
+  return { name, oid, peeledOid, symbolicTarget: undefined };
+}
+
+/** Turns the loss of a table into a fallback: for reads that cannot begin again. */
+export function fallBackOnVanished(error: unknown): never {
+  if (error instanceof TableVanished) throw new FallBackToGit('reftable: a table was removed');
+  throw error;
+}

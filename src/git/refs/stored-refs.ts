@@ -1,0 +1,128 @@
+import { GitalyError } from '#base/gitaly-error';
+import type { CommandRepository } from '../command/command-repository.ts';
+import { FallBackToGit } from '../in-process.ts';
+import type { RawRef } from './files/loose-ref.ts';
+import { RefFiles } from './files/ref-files.ts';
+import { followRef, MAX_SYMBOLIC_DEPTH } from './follow-ref.ts';
+import type { RefCaches } from './ref-caches.ts';
+import { HEAD, isRefName, type RefName } from './ref-name.ts';
+import type { RefStorage } from './ref-storage.ts';
+import { RefTables } from './reftable/ref-tables.ts';
+import type { ResolvedRef } from './resolved-refs.ts';
+
+/**
+ * The prefixes with which git completes a short name first, in its order. After these come remotes,
+ * which only git looks up.
+ */
+const SHORT_NAME_PREFIXES = ['refs/', 'refs/tags/', 'refs/heads/'];
+
+// Made once: names are resolved in every call, and to make an error costs more than that.
+const UNSUPPORTED = new FallBackToGit('the storage of references is not supported');
+// git reads a reference or a file of the name itself before it completes the name.
+const TAKEN = new FallBackToGit('a reference or file of the git directory has the name');
+
+/**
+ * The references of one repository in the storage format of its `config`, read in process and
+ * without waiting. Methods throw {@link FallBackToGit} where only git can read them, and the error
+ * of `referenceBackend`.
+ */
+export class StoredRefs {
+  readonly #caches: RefCaches;
+  readonly #repository: CommandRepository;
+
+  constructor(caches: RefCaches, repository: CommandRepository) {
+    this.#caches = caches;
+    this.#repository = repository;
+  }
+
+  /** The storage, as the config file names it at this moment. */
+  get storage(): RefStorage {
+    const [caches, repository] = [this.#caches, this.#repository];
+    switch (repository.referenceBackend) {
+      case 'files':
+        return new RefFiles(caches, repository);
+      case 'reftable':
+        // An older git refuses the repository.
+        if (repository.git.capabilities.reftable) return new RefTables(caches, repository);
+        throw UNSUPPORTED;
+      default:
+        throw UNSUPPORTED;
+    }
+  }
+
+  /** Returns the storage of a repository that git would work with. */
+  requirePlain(): RefStorage {
+    try {
+      const { storage } = this;
+      if (storage.follow(HEAD) === undefined && storage.inView((read) => read(HEAD)) === undefined)
+        throw new FallBackToGit('there is no HEAD');
+      return storage;
+    } catch (error) {
+      if (!(error instanceof GitalyError)) throw error;
+      throw new FallBackToGit('the config file cannot be read', { cause: error });
+    }
+  }
+
+  /** Returns the contents of a reference, not followed; `undefined` when it does not exist. */
+  read(name: RefName): RawRef | undefined {
+    return this.storage.inView((read) => read(name));
+  }
+
+  /** Follows a reference to an object id; `undefined` when it does not exist or leads nowhere. */
+  resolve(name: RefName): ResolvedRef | undefined {
+    const known = this.#caches.resolved.find(this.#repository.path, name.toString('latin1'));
+    // The files that led to it are unchanged, so the storage is the same, too.
+    if (known?.ref !== undefined) return known.ref;
+    const { storage } = this;
+    return known === undefined ? storage.follow(name) : known.ref;
+  }
+
+  /**
+   * Resolves a name that git completes (`main`, `tags/v1`); `undefined` when only git knows what it
+   * is.
+   *
+   * @param name one character per byte; not `HEAD` and not below `refs/`.
+   */
+  resolveShort(name: string): ResolvedRef | undefined {
+    const { path } = this.#repository;
+    const { resolved } = this.#caches;
+    const known = resolved.find(path, name, 'short');
+    if (known?.ref !== undefined) return known.ref;
+    const watch = resolved.watch(path, name, 'short');
+    watch.beforeFile(name);
+    const { storage } = this;
+    if (storage.isTaken(name)) throw TAKEN;
+    for (const prefix of SHORT_NAME_PREFIXES) {
+      const candidate = Buffer.from(prefix + name, 'latin1');
+      const ref = isRefName(candidate)
+        ? storage.inView((read) => followRef(read, candidate), watch)
+        : undefined;
+      if (ref === undefined) continue;
+      watch.found(ref);
+      return ref;
+    }
+    return undefined;
+  }
+
+  /**
+   * Returns the reference that HEAD names, at the end of the chain of symbolic ones; it need not
+   * exist.
+   */
+  headTarget(): RefName {
+    return this.storage.inView((read) => {
+      let at = HEAD;
+      for (let depth = 0; depth < MAX_SYMBOLIC_DEPTH; depth++) {
+        const raw = read(at);
+        if (raw?.symbolicTarget !== undefined) at = raw.symbolicTarget;
+        else if (at === HEAD) throw new FallBackToGit('HEAD is not symbolic');
+        else return at;
+      }
+      throw new FallBackToGit('HEAD leads through too many symbolic references');
+    });
+  }
+
+  /** Reports whether there is any branch. */
+  hasBranch(): boolean {
+    return this.storage.hasBranch();
+  }
+}
