@@ -1,3 +1,5 @@
+import { OID_BYTES } from '#git/objects/object-id';
+import { isStoredName } from '../stored-name.ts';
 import { broken } from './broken.ts';
 import { ByteReader } from './byte-reader.ts';
 import { STACK_LIMITS } from './limits.ts';
@@ -18,6 +20,20 @@ export interface BlockBytes {
 /** The forms of a record's value, by the number that the format gives them. */
 export const FORM = { deletion: 0, oid: 1, peeledOid: 2, symbolic: 3 } as const;
 
+/** Marks in the form of a record that only git can read: an id of zeros, or another name. */
+const FORM_MASK = 0x0f;
+const ZERO_ID = 0x10;
+const OTHER_NAME = 0x20;
+
+/** A reference of a table, not followed. Exactly one of `oid` and `symbolicTarget` is set. */
+export interface StackRef {
+  readonly name: Buffer;
+  readonly oid: string | undefined;
+  /** Target of a tag object. */
+  readonly peeledOid: string | undefined;
+  readonly symbolicTarget: Buffer | undefined;
+}
+
 export const BLOCK_TYPES: Readonly<Record<number, BlockType | 'other'>> = {
   114: 'ref',
   105: 'index',
@@ -26,6 +42,7 @@ export const BLOCK_TYPES: Readonly<Record<number, BlockType | 'other'>> = {
 };
 /** Bytes of the type and the length. */
 export const BLOCK_HEAD_BYTES = 4;
+const NO_ID = Buffer.alloc(OID_BYTES.sha256);
 const COUNT_BYTES = 2;
 const RESTART_BYTES = 3;
 const FORM_BITS = 3;
@@ -49,6 +66,8 @@ export class Block {
   readonly #values: Float64Array;
   readonly #data: Buffer;
   readonly #oidBytes: number;
+  /** The data as hexadecimal digits, when needed: faster than converting each id. */
+  #hex: string | undefined;
 
   /** Decodes a block. @throws {FallBackToGit} at anything that git would not write. */
   constructor(type: BlockType, bytes: BlockBytes) {
@@ -68,7 +87,7 @@ export class Block {
 
   /** Memory in bytes. */
   get weight(): number {
-    return this.#data.length + this.#names.length + this.count * RECORD_BYTES;
+    return 3 * this.#data.length + this.#names.length + this.count * RECORD_BYTES;
   }
 
   /** Returns the number of the first record whose name is not below `name`. */
@@ -97,22 +116,49 @@ export class Block {
     return this.#values[record] ?? 0;
   }
 
-  form(record: number): number {
-    return this.#forms[record] ?? 0;
+  /**
+   * Returns the reference of a record; `undefined` if it was deleted.
+   *
+   * @throws {FallBackToGit} for an id of zeros.
+   */
+  ref(record: number): StackRef | undefined {
+    const form = this.#forms[record] ?? 0;
+    if ((form & ZERO_ID) !== 0) throw broken('a reference has an id of nothing');
+    switch (form & FORM_MASK) {
+      case FORM.deletion:
+        return undefined;
+      case FORM.symbolic:
+        return {
+          name: this.name(record),
+          oid: undefined,
+          peeledOid: undefined,
+          symbolicTarget: this.#symbolicTarget(record),
+        };
+      default: {
+        const start = this.target(record);
+        const isPeeled = (form & FORM_MASK) === FORM.peeledOid;
+        const peeledOid = isPeeled ? this.#oidAt(start + this.#oidBytes) : undefined;
+        return { name: this.name(record), oid: this.#oidAt(start), peeledOid, symbolicTarget: undefined };
+      }
+    }
   }
 
-  /** Returns the object id of a record. */
-  oid(record: number): string {
-    return this.#oidAt(this.target(record));
+  /**
+   * Returns the references of records from one up to, but not including, another.
+   *
+   * @throws {FallBackToGit} for an id of zeros, and a name that git does not accept below `refs/`.
+   */
+  refs(from: number, to: number): StackRef[] {
+    const refs: StackRef[] = [];
+    for (let record = from; record < to; record++) {
+      if (((this.#forms[record] ?? 0) & OTHER_NAME) !== 0) throw broken('a name is not one of git’s');
+      const ref = this.ref(record);
+      if (ref !== undefined) refs.push(ref);
+    }
+    return refs;
   }
 
-  /** Returns the target of a tag object. */
-  peeledOid(record: number): string {
-    return this.#oidAt(this.target(record) + this.#oidBytes);
-  }
-
-  /** Returns the name to which a symbolic reference leads. */
-  symbolicTarget(record: number): Buffer {
+  #symbolicTarget(record: number): Buffer {
     const reader = new ByteReader(this.#data, this.target(record), this.#data.length);
     const length = reader.varint();
     const start = reader.skip(length);
@@ -120,7 +166,8 @@ export class Block {
   }
 
   #oidAt(position: number): string {
-    return this.#data.toString('hex', position, position + this.#oidBytes);
+    this.#hex ??= this.#data.toString('hex');
+    return this.#hex.slice(2 * position, 2 * (position + this.#oidBytes));
   }
 
   #nameStart(record: number): number {
@@ -198,9 +245,18 @@ class Decoder {
     if (this.#length > STACK_LIMITS.nameBytes) throw broken('the names of a block are too long');
     this.names.push(name);
     this.nameEnds.push(this.#length);
-    this.forms.push(form);
-    this.values.push(this.#type === 'index' ? indexValue(reader, form) : this.#refValue(reader, form));
+    const value = this.#type === 'index' ? indexValue(reader, form) : this.#refValue(reader, form);
+    this.values.push(value);
+    this.forms.push(form | this.#marksOf(name, form, value));
     return name;
+  }
+
+  #marksOf(name: Buffer, form: number, value: number): number {
+    if (this.#type === 'index') return 0;
+    const { data, oidBytes } = this.#bytes;
+    const hasId = form === FORM.oid || form === FORM.peeledOid;
+    const isZero = hasId && data.compare(NO_ID, 0, oidBytes, value, value + oidBytes) === 0;
+    return (isZero ? ZERO_ID : 0) | (isStoredName(name, 0, name.length) ? 0 : OTHER_NAME);
   }
 
   #refValue(reader: ByteReader, form: number): number {

@@ -3,10 +3,11 @@ import { FallBackToGit } from '#git/in-process';
 import { type LineOptions, PackedLines } from '../files/packed-lines.ts';
 import type { EncodedRefs } from '../ref-lines-cache.ts';
 import { type RefName, trustedRefName } from '../ref-name.ts';
+import type { StackRef } from './block.ts';
 import { broken } from './broken.ts';
 import { STACK_LIMITS } from './limits.ts';
 import { stackBatches } from './list-stack.ts';
-import type { Stack, StackRef } from './stack.ts';
+import type { Stack } from './stack.ts';
 
 const NAMESPACE = Buffer.from('refs/');
 

@@ -4,12 +4,8 @@ import type { RefQuery } from '../for-each-ref.ts';
 import type { ListedRef } from '../listed-ref.ts';
 import { trustedRefName } from '../ref-name.ts';
 import { matchAsPath, prefixesOf } from '../ref-patterns.ts';
-import { isStoredName } from '../stored-name.ts';
-import { broken } from './broken.ts';
-import type { Stack, StackRef } from './stack.ts';
-
-/** References of a batch: some 0.2 ms of reading. */
-const BATCH = 256;
+import type { StackRef } from './block.ts';
+import type { Stack } from './stack.ts';
 
 /**
  * Lists the references of a stack whose files are held, as `git for-each-ref` does, in batches,
@@ -43,17 +39,11 @@ export async function* listStack(
  * @throws {FallBackToGit} at a name that git does not accept.
  */
 export async function* stackBatches(stack: Stack, prefix: Buffer): AsyncGenerator<StackRef[], void> {
-  let batch: StackRef[] = [];
   const slice = new LoopSlice();
-  for (const ref of stack.references(prefix)) {
-    if (!isStoredName(ref.name, 0, ref.name.length)) throw broken('a name is not one of git’s');
-    batch.push(ref);
-    if (batch.length < BATCH) continue;
-    yield batch;
-    batch = [];
+  for (const refs of stack.batches(prefix)) {
+    yield refs;
     await slice.pause();
   }
-  yield batch;
 }
 
 /** Follows a symbolic reference; `undefined` if it leads nowhere. */

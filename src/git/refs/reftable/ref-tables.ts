@@ -49,9 +49,11 @@ export class RefTables implements RefStorage {
 
   hasBranch(): boolean {
     return this.#use((stack) => {
-      const { value } = stack.references(BRANCHES).next();
-      if (value?.symbolicTarget !== undefined) throw new FallBackToGit('a branch is symbolic');
-      return value !== undefined;
+      for (const [first] of stack.batches(BRANCHES)) {
+        if (first?.symbolicTarget !== undefined) throw new FallBackToGit('a branch is symbolic');
+        if (first !== undefined) return true;
+      }
+      return false;
     });
   }
 

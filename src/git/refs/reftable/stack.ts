@@ -1,23 +1,15 @@
 import { FallBackToGit } from '#git/in-process';
-import { isZeroOid, type OidBytes, trustedOid } from '#git/objects/object-id';
+import { type OidBytes, trustedOid } from '#git/objects/object-id';
 import type { RawRef } from '../files/loose-ref.ts';
+import { behindPrefix } from '../files/name-ranges.ts';
 import { beginsWith } from '../prefixes.ts';
 import { HEAD, isRefName } from '../ref-name.ts';
-import { type Block, FORM } from './block.ts';
+import type { StackRef } from './block.ts';
 import type { BlockCache } from './block-cache.ts';
 import { broken, TableVanished } from './broken.ts';
 import { STACK_LIMITS } from './limits.ts';
 import type { Table } from './table.ts';
 import { TableCursor } from './table-cursor.ts';
-
-/** A reference of a stack, not followed. Exactly one of `oid` and `symbolicTarget` is set. */
-export interface StackRef {
-  readonly name: Buffer;
-  readonly oid: string | undefined;
-  /** Target of a tag object. */
-  readonly peeledOid: string | undefined;
-  readonly symbolicTarget: Buffer | undefined;
-}
 
 /** One state of the references of a repository: the tables of its list, the oldest first. */
 export class Stack {
@@ -59,7 +51,7 @@ export class Stack {
       const cursor = new TableCursor(table, this.#blocks);
       cursor.seek(name);
       const { block, record } = cursor;
-      if (block !== undefined && block.compare(record, name) === 0) return refOf(block, record);
+      if (block !== undefined && block.compare(record, name) === 0) return block.ref(record);
     }
     return undefined;
   }
@@ -75,30 +67,31 @@ export class Stack {
     throw broken('a symbolic reference has a wrong target');
   }
 
-  /** Yields the references with a prefix, in the order of names. @throws as {@link find}. */
-  *references(prefix: Buffer): Generator<StackRef, void> {
+  /**
+   * Yields the references with a prefix, in the order of names, in batches of up to a block.
+   *
+   * @throws as {@link find}, and for a name that git does not accept.
+   */
+  *batches(prefix: Buffer): Generator<StackRef[], void> {
     // The newest table comes first, because the first of equal names counts.
     const cursors = this.tables.toReversed().map((table) => new TableCursor(table, this.#blocks));
     for (const cursor of cursors) cursor.seek(prefix);
-    for (;;) {
-      const run = nextRun(cursors);
-      if (run === undefined) return;
-      const { first, end } = run;
-      for (let { block } = first; block !== undefined; { block } = first) {
-        const { record } = first;
-        if (end !== undefined && block.compare(record, end) >= 0) break;
-        if (!beginsWith(block.name(record), prefix)) return;
-        const ref = refOf(block, record);
-        if (ref !== undefined) yield ref;
-        first.next();
-      }
+    const behind = behindPrefix(prefix);
+    for (let run = nextRun(cursors); run !== undefined; run = nextRun(cursors)) {
+      const { first, end = behind } = run;
+      const { block, record } = first;
+      if (block === undefined || !beginsWith(block.name(record), prefix)) return;
+      const limit = end !== undefined && behind !== undefined && behind.compare(end) < 0 ? behind : end;
+      const stop = limit === undefined ? block.count : block.position(limit);
+      yield block.refs(record, stop);
+      first.moveTo(stop);
     }
   }
 }
 
 /**
  * Returns the cursor with the first name, and the first name of the others: its records before that
- * can be read without comparing. Moves the others over records that it hides.
+ * need no comparison. Moves the others over records that it hides.
  */
 function nextRun(
   cursors: readonly TableCursor[],
@@ -124,19 +117,6 @@ function compareCursors(a: TableCursor, b: TableCursor): number {
 
 function nameAt({ block, record }: TableCursor): Buffer {
   return block?.name(record) ?? Buffer.alloc(0);
-}
-
-/** Returns the reference of a record; `undefined` if it was deleted. */
-function refOf(block: Block, record: number): StackRef | undefined {
-  const form = block.form(record);
-  if (form === FORM.deletion) return undefined;
-  const name = block.name(record);
-  if (form === FORM.symbolic)
-    return { name, oid: undefined, peeledOid: undefined, symbolicTarget: block.symbolicTarget(record) };
-  const oid = block.oid(record);
-  if (isZeroOid(oid)) throw broken('a reference has an id of nothing');
-  const peeledOid = form === FORM.peeledOid ? block.peeledOid(record) : undefined;
-  return { name, oid, peeledOid, symbolicTarget: undefined };
 }
 
 /** Turns the loss of a table into a fallback: for reads that cannot begin again. */

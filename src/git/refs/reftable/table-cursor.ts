@@ -38,8 +38,14 @@ export class TableCursor {
 
   /** Moves to the next record. @throws as {@link seek}. */
   next(): void {
+    this.moveTo(this.#record + 1);
+  }
+
+  /** Moves to a record of the block, or to the next block from its end. @throws as {@link seek}. */
+  moveTo(record: number): void {
     const placed = this.#placed;
-    if (placed === undefined || ++this.#record < placed.block.count) return;
+    this.#record = record;
+    if (placed === undefined || record < placed.block.count) return;
     const following = this.#at(placed.next, 'ref', this.#table.size <= STACK_LIMITS.scannedBytes);
     if (following !== undefined) checkOrder(placed.block, following.block);
     this.#placed = following;
