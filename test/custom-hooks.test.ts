@@ -8,6 +8,7 @@ import { gitOutput, initRepository } from '#testkit/repositories/init-repository
 import { pushBody, readReport, ZERO_OID } from '#testkit/repositories/push';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
+import { USER } from '#testkit/user';
 
 const repository = {
   storageName: 'default',
@@ -15,7 +16,6 @@ const repository = {
   glRepository: 'project-1',
   glProjectPath: 'group/project',
 };
-const user = { glId: 'user-1', glUsername: 'jane', name: Buffer.from('Jane'), email: Buffer.from('jane@x') };
 const MEBIBYTE = 1024 * 1024;
 const MANY = 10_000;
 
@@ -66,7 +66,7 @@ async function push(
 }
 
 async function tagFailure({ gitaly }: Place): Promise<string> {
-  const request = { repository, user, tagName: Buffer.from('v1'), targetRevision: Buffer.from('main') };
+  const request = { repository, user: USER, tagName: Buffer.from('v1'), targetRevision: Buffer.from('main') };
   return await gitaly.connection.operation.userCreateTag(request).then(
     () => 'done',
     (error: unknown) => (error instanceof CallError ? `${error.code} ${error.message}` : String(error)),

@@ -10,9 +10,9 @@ import { pushBody, readReport, ZERO_OID } from '#testkit/repositories/push';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { TEST_CERTIFICATE } from '#testkit/test-certificate';
+import { USER } from '#testkit/user';
 
 const repository = { storageName: 'default', relativePath: 'r.git', glRepository: 'project-1' };
-const user = { glId: 'user-1', glUsername: 'jane', name: Buffer.from('Jane'), email: Buffer.from('jane@x') };
 /** `read_timeout` of these servers is one second. */
 const TOO_SLOW_MS = 1500;
 
@@ -29,7 +29,7 @@ async function push(gitaly: TestGitaly, branch: string, oid: string) {
 
 /** Creates a tag for a user. Returns `undefined`, or code and text of the failure. */
 async function tag(gitaly: TestGitaly, name: string): Promise<string | undefined> {
-  const request = { repository, user, tagName: Buffer.from(name), targetRevision: Buffer.from('main') };
+  const request = { repository, user: USER, tagName: Buffer.from(name), targetRevision: Buffer.from('main') };
   return await gitaly.connection.operation.userCreateTag(request).then(
     () => undefined,
     (error: unknown) => (error instanceof CallError ? `${error.code} ${error.message}` : String(error)),
@@ -151,7 +151,7 @@ suite('what GitLab answers decides', () => {
     });
   }
 
-  test('messages of GitLab reach the user, and an unknown kind of message is reported', async () => {
+  test('messages of GitLab reach the user: USER, and an unknown kind of message is reported', async () => {
     const messages = [
       { type: 'basic', message: 'To create a merge request, visit:' },
       { type: 'shout', message: 'no' },

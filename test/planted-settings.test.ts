@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { startGitaly } from '#testkit/start-gitaly';
+import { USER } from '#testkit/user';
 
 const repository = { storageName: 'default', relativePath: 'r.git', glRepository: 'project-1' };
-const user = { glId: 'user-1', glUsername: 'jane', name: Buffer.from('Jane'), email: Buffer.from('jane@x') };
 
 /** Settings of a repository with which git starts programs. */
 const PROGRAMS = [
@@ -106,7 +106,7 @@ test('the settings of a repository start no programs', async () => {
         {
           userApplyPatchRequestPayload: {
             case: 'header',
-            value: { repository, user, targetBranch: Buffer.from('main') },
+            value: { repository, user: USER, targetBranch: Buffer.from('main') },
           },
         },
         { userApplyPatchRequestPayload: { case: 'patches', value: Buffer.from(`${patch}\n`) } },
@@ -114,7 +114,7 @@ test('the settings of a repository start no programs', async () => {
     userCherryPick: () =>
       operation.userCherryPick({
         repository,
-        user,
+        user: USER,
         commit: { id: theirs },
         branchName: branch,
         message: Buffer.from('m'),

@@ -1,6 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { type CallOptions, type Connection, postReceivePack, receivePack } from '#client/index';
 import { pushBody, readReport, ZERO_OID } from '#testkit/repositories/push';
+import { USER } from '#testkit/user';
 import { UserCommitFilesActionHeader_ActionType as ActionType } from '#wire/gen/operations_pb';
 import type { Target } from './faulty-server.ts';
 
@@ -61,7 +62,6 @@ export function templateStream(): string {
 }
 
 const MAIN = Buffer.from('main');
-const USER = { glId: 'user-1', glUsername: 'jane', name: Buffer.from('Jane'), email: Buffer.from('jane@x') };
 const TIMESTAMP = { seconds: 1_700_000_000n };
 
 const userCommitFiles: Operation = {

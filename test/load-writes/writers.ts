@@ -4,6 +4,7 @@ import { CallError, type Connection } from '#client/index';
 import type { Random } from '#testkit/repositories/random-history';
 import { GIT_ENVIRONMENT, runGit } from '#testkit/repositories/run-git';
 import { run } from '#testkit/run-program';
+import { USER } from '#testkit/user';
 import { UserCommitFilesActionHeader_ActionType as ActionType } from '#wire/gen/operations_pb';
 import { gitOverClient } from '../git-over-client/environment.ts';
 import type { Ledger } from './ledger.ts';
@@ -16,7 +17,6 @@ export const SHARED = 'refs/heads/main';
 /** Time limit of a call. */
 const CALL_LIMIT_MS = 30_000;
 const ZERO_OID = '0'.repeat(40);
-const USER = { glId: 'user-1', glUsername: 'jane', name: Buffer.from('Jane'), email: Buffer.from('jane@x') };
 
 /** Error of a writer that came too late; for WriteRef it is in the text. */
 const LOST_BY_VALUE = /reference does not point to expected object$/;

@@ -4,6 +4,7 @@ import { after, suite, type TestContext, test } from 'node:test';
 import { commitFiles, gitalyServers } from '#client/index';
 import { extent } from '#testkit/soak';
 import { startGitalyProcess } from '#testkit/start-gitaly-process';
+import { USER } from '#testkit/user';
 import { GetTreeEntriesRequest_SortBy as SortBy } from '#wire/gen/commit_pb';
 import type { LongestBlock } from './delay-monitor.ts';
 import { addBranch, addHugeTree, type Branch, createRepository, type Files } from './fast-import.ts';
@@ -48,8 +49,6 @@ const DIRECTORIES = [4000, 30_000];
 /** A table of a million names grows by copying, which takes 30 ms at once. */
 const TREE_LIMIT_MS = 100;
 const TREE_ENTRIES = extent('TREE_ENTRIES', { short: 100_000, long: 1_000_000 });
-
-const user = { glId: 'user-1', glUsername: 'jane', name: Buffer.from('Jane'), email: Buffer.from('jane@x') };
 
 /** Branches that change the same files in different ways. */
 const conflicting = (filesOf: (word: string) => Files): Branch[] => [
@@ -133,7 +132,7 @@ suite('the event loop of a server is not blocked', async () => {
   ): Promise<unknown> {
     return await connection.operation.userMergeToRef({
       repository,
-      user,
+      user: USER,
       sourceSha: theirs,
       firstParentRef: Buffer.from(`refs/heads/${ours}`),
       targetRef: Buffer.from('refs/merge-requests/1/merge'),
@@ -148,7 +147,7 @@ suite('the event loop of a server is not blocked', async () => {
     const value = {
       repository,
       targetRepository: repository,
-      user,
+      user: USER,
       sourceBranch: Buffer.from('ours'),
       targetBranch: Buffer.from('theirs'),
       ourCommitOid: oids.ours ?? '',
@@ -231,7 +230,7 @@ suite('the event loop of a server is not blocked', async () => {
         for await (const answer of connection.commit.treeEntry(request)) oid ||= answer.oid;
         return oid;
       };
-      const header = { repository, user, branchName: revision, commitMessage: Buffer.from('x') };
+      const header = { repository, user: USER, branchName: revision, commitMessage: Buffer.from('x') };
 
       await assertTurns(t, async () => assert.ok(await treeEntry(`file-${TREE_ENTRIES - 1}`)));
       await assertTurns(

@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { USER } from '#testkit/user';
 import {
   applyBfgObjectMap,
   applyPatch,
@@ -25,7 +26,6 @@ import {
 } from '../index.ts';
 
 const REPOSITORY = { storageName: 'default', relativePath: 'a.git', glRepository: 'project-1' };
-const USER = { glId: 'user-1', glUsername: 'jane', name: Buffer.from('Jane'), email: Buffer.from('jane@x') };
 const HEADER = {
   repository: REPOSITORY,
   user: USER,

@@ -5,9 +5,9 @@ import { test } from 'node:test';
 import { gitalyServers } from '#client/index';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly } from '#testkit/start-gitaly';
+import { USER } from '#testkit/user';
 
 const repository = { storageName: 'default', relativePath: 'r.git', glRepository: 'p', glProjectPath: 'g/p' };
-const user = { glId: 'user-1', glUsername: 'jane', name: Buffer.from('Jane'), email: Buffer.from('jane@x') };
 
 const file = (third: string): string => `M 100644 inline dir/a\ndata ${third.length + 5}\n1\n2\n${third}\n\n`;
 const commit = (branch: string, from: string, content: string): string =>
@@ -36,7 +36,7 @@ test('ResolveConflicts makes the merge that git makes with the same resolution',
     const value = {
       repository,
       targetRepository: repository,
-      user,
+      user: USER,
       sourceBranch: Buffer.from('ours'),
       targetBranch: Buffer.from('theirs'),
       ourCommitOid: ours,

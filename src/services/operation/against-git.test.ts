@@ -5,9 +5,9 @@ import { test } from 'node:test';
 import { gitalyServers } from '#client/index';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { USER } from '#testkit/user';
 
 const repository = { storageName: 'default', relativePath: 'r.git', glRepository: 'p', glProjectPath: 'g/p' };
-const user = { glId: 'user-1', glUsername: 'jane', name: Buffer.from('Jane'), email: Buffer.from('jane@x') };
 const timestamp = { seconds: 1_700_000_000n };
 const SUBMODULE = '1'.repeat(40);
 const OTHER_COMMIT = '2'.repeat(40);
@@ -77,7 +77,7 @@ test('UserFFBranch moves a branch to a descendant and refuses any other commit',
   await using server = await start();
   const { operation } = server.gitaly.connection;
   const [base = '', topic = '', main = ''] = await oids(server.git, 'base', 'topic', 'main');
-  const forward = { repository, user, branch: Buffer.from('base'), commitId: topic };
+  const forward = { repository, user: USER, branch: Buffer.from('base'), commitId: topic };
 
   await assert.rejects(operation.userFFBranch({ ...forward, branch: Buffer.from('main') }), {
     code: 'FAILED_PRECONDITION',
@@ -96,7 +96,7 @@ test('UserUpdateBranch moves a branch only from the commit that the caller names
   await using server = await start();
   const { operation } = server.gitaly.connection;
   const [base = '', topic = '', main = ''] = await oids(server.git, 'base', 'topic', 'main');
-  const update = { repository, user, branchName: Buffer.from('main'), newrev: Buffer.from(topic) };
+  const update = { repository, user: USER, branchName: Buffer.from('main'), newrev: Buffer.from(topic) };
 
   await assert.rejects(operation.userUpdateBranch({ ...update, oldrev: Buffer.from(base) }), {
     code: 'FAILED_PRECONDITION',
@@ -113,17 +113,20 @@ test('UserDeleteBranch and UserDeleteTag remove the reference that git lists, an
   await server.git('tag', '-m', 'a tag', 'v1', 'topic');
   await server.git('tag', 'topic', 'topic');
 
-  await operation.userDeleteBranch({ repository, user, branchName: Buffer.from('topic') });
-  await operation.userDeleteTag({ repository, user, tagName: Buffer.from('v1') });
+  await operation.userDeleteBranch({ repository, user: USER, branchName: Buffer.from('topic') });
+  await operation.userDeleteTag({ repository, user: USER, tagName: Buffer.from('v1') });
 
   assert.equal(
     await server.git('for-each-ref', '--format=%(refname)'),
     'refs/heads/base\nrefs/heads/main\nrefs/tags/topic',
   );
-  await assert.rejects(operation.userDeleteBranch({ repository, user, branchName: Buffer.from('topic') }), {
-    code: 'FAILED_PRECONDITION',
-  });
-  await assert.rejects(operation.userDeleteTag({ repository, user, tagName: Buffer.from('v1') }), {
+  await assert.rejects(
+    operation.userDeleteBranch({ repository, user: USER, branchName: Buffer.from('topic') }),
+    {
+      code: 'FAILED_PRECONDITION',
+    },
+  );
+  await assert.rejects(operation.userDeleteTag({ repository, user: USER, tagName: Buffer.from('v1') }), {
     code: 'FAILED_PRECONDITION',
   });
 });
@@ -134,7 +137,7 @@ test('UserUpdateSubmodule changes that entry of the tree and nothing else', asyn
   const [main = ''] = await oids(server.git, 'main');
   const update = {
     repository,
-    user,
+    user: USER,
     timestamp,
     branch: Buffer.from('main'),
     submodule: Buffer.from('lib'),
@@ -196,7 +199,7 @@ async function rebase(
 ): Promise<string> {
   const value = {
     repository,
-    user,
+    user: USER,
     branch: Buffer.from('topic'),
     branchSha: topic,
     remoteRepository: repository,

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { startGitaly } from '#testkit/start-gitaly';
+import { USER } from '#testkit/user';
 
 const REPOSITORY = { storageName: 'default', relativePath: 'r.git' };
-const USER = { glId: 'user-1', glUsername: 'jane', name: Buffer.from('Jane'), email: Buffer.from('jane@x') };
 
 for (const rpc of ['userCherryPick', 'userRevert'] as const) {
   test(`${rpc} does not show git a start that begins with a dash`, async () => {

@@ -6,9 +6,9 @@ import { nestDirectories } from '#testkit/repositories/deep-trees';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { startGitaly } from '#testkit/start-gitaly';
+import { USER } from '#testkit/user';
 
 const repository = { storageName: 'default', relativePath: 'r.git' };
-const user = { glId: 'user-1', glUsername: 'jane', name: Buffer.from('Jane'), email: Buffer.from('jane@x') };
 /** A few above the limit; at 10,000 levels git failed with a segmentation fault. */
 const TOO_MANY_LEVELS = 2100;
 const TOO_DEEP = /directories are nested deeper than 2048 levels/;
@@ -35,24 +35,35 @@ test('calls that merge refuse trees that are nested too deep for git', async () 
         conflicts.listConflictFiles({ repository, ourCommitOid: ours, theirCommitOid: theirs }),
       ),
     UserRebaseToRef: () =>
-      operation.userRebaseToRef({ repository, user, sourceSha: theirs, firstParentRef, targetRef }),
+      operation.userRebaseToRef({ repository, user: USER, sourceSha: theirs, firstParentRef, targetRef }),
     UserMergeToRef: () =>
-      operation.userMergeToRef({ repository, user, sourceSha: theirs, firstParentRef, targetRef, message }),
+      operation.userMergeToRef({
+        repository,
+        user: USER,
+        sourceSha: theirs,
+        firstParentRef,
+        targetRef,
+        message,
+      }),
     UserSquash: () =>
       operation.userSquash({
         repository,
-        user,
-        author: user,
+        user: USER,
+        author: USER,
         startSha: ours,
         endSha: theirs,
         commitMessage: message,
       }),
-    UserCherryPick: () => operation.userCherryPick({ repository, user, commit, branchName: branch, message }),
-    UserRevert: () => operation.userRevert({ repository, user, commit, branchName: branch, message }),
+    UserCherryPick: () =>
+      operation.userCherryPick({ repository, user: USER, commit, branchName: branch, message }),
+    UserRevert: () => operation.userRevert({ repository, user: USER, commit, branchName: branch, message }),
     UserApplyPatch: () =>
       operation.userApplyPatch([
         {
-          userApplyPatchRequestPayload: { case: 'header', value: { repository, user, targetBranch: branch } },
+          userApplyPatchRequestPayload: {
+            case: 'header',
+            value: { repository, user: USER, targetBranch: branch },
+          },
         },
       ]),
   };

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { startGitaly } from '#testkit/start-gitaly';
+import { USER } from '#testkit/user';
 
 const repository = { storageName: 'default', relativePath: 'r.git' };
-const user = { glId: 'user-1', glUsername: 'jane', name: Buffer.from('Jane'), email: Buffer.from('jane@x') };
 const HISTORY = `commit refs/heads/main
 mark :1
 author Old <old@x> 1600000000 +0000
@@ -51,7 +51,7 @@ for (const [flag, author] of [
     const rebased = await operation.userRebaseToRef(
       {
         repository,
-        user,
+        user: USER,
         sourceSha: topic,
         firstParentRef: Buffer.from('refs/heads/main'),
         targetRef: Buffer.from('refs/merge-requests/1/merge'),
@@ -61,7 +61,7 @@ for (const [flag, author] of [
     const picked = await operation.userCherryPick(
       {
         repository,
-        user,
+        user: USER,
         commit: { id: topic },
         branchName: Buffer.from('main'),
         message: Buffer.from('picked'),

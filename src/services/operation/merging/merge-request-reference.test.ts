@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { USER } from '#testkit/user';
 
 const REPOSITORY = { storageName: 'default', relativePath: 'r.git' };
-const USER = { glId: 'user-1', glUsername: 'jane', name: Buffer.from('Jane'), email: Buffer.from('jane@x') };
 const MAIN = Buffer.from('refs/heads/main');
 
 const TO_REFERENCE = {
