@@ -3,18 +3,27 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 
 const MIB = 1024 * 1024;
-const repository = { storageName: 'default', relativePath: 'x.git' };
-const sides = { repository, leftCommitId: 'left', rightCommitId: 'right' };
 
-/** Creates a diff of `files` files of 8 MiB each. */
-function largeDiff(gitaly: TestGitaly, files: number): void {
-  const directory = join(gitaly.storagePath(), 'x.git');
+let gitaly: TestGitaly;
+let six: ReturnType<typeof largeDiff>;
+let twelve: ReturnType<typeof largeDiff>;
+before(async () => {
+  gitaly = await startGitaly();
+  six = largeDiff(6);
+  twelve = largeDiff(12);
+});
+after(() => gitaly[Symbol.asyncDispose]());
+
+/** Creates a diff of `files` files of 8 MiB each. Returns the fields of a request for it. */
+function largeDiff(files: number) {
+  const repository = { storageName: 'default', relativePath: `${files}.git` };
+  const directory = join(gitaly.storagePath(), repository.relativePath);
   initRepository(directory);
   const commit = (branch: string) =>
     Buffer.from(`commit refs/heads/${branch}\ncommitter C <c@example.com> 1 +0000\ndata 0\ndeleteall\n`);
@@ -25,16 +34,19 @@ function largeDiff(gitaly: TestGitaly, files: number): void {
   ]);
   const stream = Buffer.concat([commit('left'), commit('right'), ...parts.flat(), Buffer.from('\n')]);
   gitOutput(directory, ['-c', 'core.compression=0', 'fast-import', '--quiet'], stream);
+  return { repository, leftCommitId: 'left', rightCommitId: 'right' };
 }
 
 /** Waits until no `git diff` runs on the server's storage. */
-async function ended(gitaly: TestGitaly, message: string): Promise<void> {
+async function ended(message: string): Promise<void> {
   const isRunning = (): boolean =>
     readdirSync('/proc').some((entry) => /^\d+$/.test(entry) && isDiff(`/proc/${entry}/cmdline`));
   const isDiff = (file: string): boolean => {
     try {
       const words = readFileSync(file, 'latin1').split('\0');
-      return words.includes('diff') && words.includes(join(gitaly.storagePath(), 'x.git'));
+      return (
+        words.includes('diff') && words.includes(join(gitaly.storagePath(), six.repository.relativePath))
+      );
     } catch {
       return false; // it has just ended
     }
@@ -47,61 +59,49 @@ async function ended(gitaly: TestGitaly, message: string): Promise<void> {
 
 for (const name of ['rawDiff', 'commitDiff'] as const) {
   test(`${name}: the first message comes before git has finished`, async () => {
-    await using gitaly = await startGitaly();
-    largeDiff(gitaly, 6);
     const startedAt = performance.now();
 
     let firstMs = 0;
-    for await (const _ of gitaly.connection.diff[name](sides)) firstMs ||= performance.now() - startedAt;
+    for await (const _ of gitaly.connection.diff[name](six)) firstMs ||= performance.now() - startedAt;
 
     const wholeMs = performance.now() - startedAt;
     assert.ok(firstMs < wholeMs / 2, `${firstMs} of ${wholeMs} ms`);
   });
 
   test(`${name}: a reader that leaves ends git, and the server goes on`, async () => {
-    await using gitaly = await startGitaly();
-    largeDiff(gitaly, 6);
+    for (let round = 0; round < 3; round++) for await (const _ of gitaly.connection.diff[name](six)) break;
 
-    for (let round = 0; round < 3; round++) for await (const _ of gitaly.connection.diff[name](sides)) break;
-
-    const { stats } = (await Array.fromAsync(gitaly.connection.diff.diffStats(sides))).at(0) ?? {};
+    const { stats } = (await Array.fromAsync(gitaly.connection.diff.diffStats(six))).at(0) ?? {};
     assert.equal(stats?.length, 6);
-    await ended(gitaly, 'the diffs were not ended');
+    await ended('the diffs were not ended');
   });
 
   test(`${name}: an abort in the middle ends the call with its code`, async () => {
-    await using gitaly = await startGitaly();
-    largeDiff(gitaly, 6);
     const abort = new AbortController();
 
     const read = async () => {
-      for await (const _ of gitaly.connection.diff[name](sides, { signal: abort.signal })) abort.abort();
+      for await (const _ of gitaly.connection.diff[name](six, { signal: abort.signal })) abort.abort();
     };
 
     await assert.rejects(read(), { code: 'CANCELLED' });
-    await ended(gitaly, 'the diff was not ended');
+    await ended('the diff was not ended');
   });
 
   test(`${name}: a deadline in the middle ends the call with its code`, async () => {
-    await using gitaly = await startGitaly();
-    largeDiff(gitaly, 6);
-
     const read = async () => {
-      for await (const _ of gitaly.connection.diff[name](sides, { timeoutMs: 300 })) await sleep(50);
+      for await (const _ of gitaly.connection.diff[name](six, { timeoutMs: 300 })) await sleep(50);
     };
 
     await assert.rejects(read(), { code: 'DEADLINE_EXCEEDED' });
-    await ended(gitaly, 'the diff was not ended');
+    await ended('the diff was not ended');
   });
 }
 
 test('RawDiff: a reader that is slow makes git wait instead of filling memory', async () => {
-  await using gitaly = await startGitaly();
-  largeDiff(gitaly, 12);
   const before = process.memoryUsage().rss;
 
   let [highest, pieces] = [0, 0];
-  for await (const _ of gitaly.connection.diff.rawDiff(sides)) {
+  for await (const _ of gitaly.connection.diff.rawDiff(twelve)) {
     if (++pieces > 30) break;
     await sleep(10);
     highest = Math.max(highest, process.memoryUsage().rss - before);
@@ -111,17 +111,15 @@ test('RawDiff: a reader that is slow makes git wait instead of filling memory', 
 });
 
 test('CommitDiff: patches that are too large are not held in memory', async () => {
-  await using gitaly = await startGitaly();
-  largeDiff(gitaly, 12);
   const limits = { enforceLimits: true, maxFiles: 100, maxLines: 1e6, maxBytes: 1e9, maxPatchBytes: 500_000 };
-  for await (const _ of gitaly.connection.diff.rawDiff(sides)) break; // everything is loaded
+  for await (const _ of gitaly.connection.diff.rawDiff(twelve)) break; // everything is loaded
   const before = process.memoryUsage().rss;
   let highest = 0;
   const look = setInterval(() => {
     highest = Math.max(highest, process.memoryUsage().rss - before);
   }, 5);
 
-  const messages = await Array.fromAsync(gitaly.connection.diff.commitDiff({ ...sides, ...limits }));
+  const messages = await Array.fromAsync(gitaly.connection.diff.commitDiff({ ...twelve, ...limits }));
   clearInterval(look);
 
   assert.deepEqual(
