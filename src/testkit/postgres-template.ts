@@ -1,18 +1,15 @@
-import { createHash } from 'node:crypto';
-import { existsSync, globSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Database, sql } from '#praefect/database/database';
 import { removeEmbeddedPostgres, startEmbeddedPostgres } from '#praefect/database/embedded-postgres';
 import { findPostgres, NO_POSTGRES } from '#praefect/database/find-postgres';
 import { applyAllMigrations, migrations } from '#praefect/database/migrations/migrate';
+import { type CachedDirectory, cachedDirectory } from './cached-directory.ts';
 import { run } from './run-program.ts';
 import { makeScratchDirectory } from './scratch-directory.ts';
 
 /** Database with all migrations; `postgres` is empty. */
 export const MIGRATED = 'migrated';
-/** Not under version control. */
-const CACHE = join(import.meta.dirname, '../../.cache');
-
 /**
  * Fills `data` with a copy of the data of a new PostgreSQL server with the databases `postgres` and
  * {@link MIGRATED}. `initdb` and the migrations, which take a second of CPU time, run once for each
@@ -31,10 +28,9 @@ const templates = new Map<string, Promise<string>>();
 
 async function findTemplate(programs: string): Promise<string> {
   const { stdout: version } = await run(join(programs, 'postgres'), ['--version']);
-  const facts = JSON.stringify([migrations, version, process.getuid?.()]);
-  const template = join(CACHE, `postgres-${createHash('sha1').update(facts).digest('hex').slice(0, 12)}`);
-  if (!existsSync(template)) await makeTemplate(template, programs);
-  return template;
+  const template = cachedDirectory('postgres', [migrations, version, process.getuid?.()]);
+  if (!existsSync(template.path)) await makeTemplate(template, programs);
+  return template.path;
 }
 
 /** With owner, modes and times: as root, the server runs as another user. */
@@ -43,11 +39,9 @@ async function copy(from: string, to: string): Promise<void> {
   if (code !== 0) throw new Error(`cp: ${stderr}`);
 }
 
-/** Makes the template, and removes those of other versions. */
-async function makeTemplate(template: string, programs: string): Promise<void> {
+async function makeTemplate(template: CachedDirectory, programs: string): Promise<void> {
   const directory = makeScratchDirectory('pg');
   const server = await startEmbeddedPostgres({ directory, isDurable: false, programs });
-  const draft = `${template}.${process.pid}`;
   try {
     const { host, user } = server;
     const settings = { host, user, ssl: false, mayFallBack: false } as const;
@@ -59,12 +53,9 @@ async function makeTemplate(template: string, programs: string): Promise<void> {
     await server[Symbol.asyncDispose]();
   }
   try {
-    for (const old of globSync(join(CACHE, 'postgres-*'))) rmSync(old, { recursive: true, force: true });
-    mkdirSync(CACHE, { recursive: true });
-    await copy(join(directory, 'data'), draft);
-    if (!existsSync(template)) renameSync(draft, template);
+    await copy(join(directory, 'data'), template.draft);
+    template.keep();
   } finally {
-    rmSync(draft, { recursive: true, force: true });
     await removeEmbeddedPostgres(server, directory);
   }
 }

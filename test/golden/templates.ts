@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { cachedDirectory } from '#testkit/cached-directory';
 
 /** The script that builds an area's templates, if it does not have the area's name. */
 const SCRIPT_OF_AREA: Readonly<Record<string, string>> = {
@@ -26,7 +27,7 @@ export const AS_NEWER_GIT = {
 };
 
 /**
- * The template repositories of an area, built by git in a temporary directory that is removed with
+ * The template repositories of an area, made by git, in a temporary directory that is removed with
  * this object.
  */
 export class Templates implements Disposable {
@@ -34,11 +35,7 @@ export class Templates implements Disposable {
 
   constructor(area: string) {
     this.directory = mkdtempSync(join(tmpdir(), 'golden-templates-'));
-    const script = join(import.meta.dirname, 'repos', `${SCRIPT_OF_AREA[area] ?? area}.sh`);
-    execFileSync('sh', [script, this.directory], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      env: { ...process.env, ...AS_NEWER_GIT },
-    });
+    copy(madeTemplates(SCRIPT_OF_AREA[area] ?? area), this.directory);
   }
 
   /**
@@ -53,14 +50,38 @@ export class Templates implements Disposable {
   copyTo(name: string, storage: string): void {
     const target = join(storage, `${name}.git`);
     mkdirSync(dirname(target), { recursive: true });
-    cpSync(join(this.directory, `${name}.git`), target, {
-      recursive: true,
-      preserveTimestamps: true,
-      verbatimSymlinks: true,
-    });
+    copy(join(this.directory, `${name}.git`), target);
   }
 
   [Symbol.dispose](): void {
     rmSync(this.directory, { recursive: true, force: true });
   }
+}
+
+/**
+ * Returns the directory of the templates of a script, which runs once for several areas and
+ * processes; again after an hour, because maintenance removes files by their age.
+ */
+function madeTemplates(name: string): string {
+  const script = join(import.meta.dirname, 'repos', `${name}.sh`);
+  const git = execFileSync('git', ['version'], { encoding: 'utf8' });
+  const facts = [
+    readFileSync(script, 'utf8'),
+    git,
+    process.getuid?.(),
+    new Date().toISOString().slice(0, 13),
+  ];
+  const made = cachedDirectory(`golden-${name}`, facts);
+  if (!existsSync(made.path)) {
+    execFileSync('sh', [script, made.draft], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, ...AS_NEWER_GIT },
+    });
+    made.keep();
+  }
+  return made.path;
+}
+
+function copy(from: string, to: string): void {
+  cpSync(from, to, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
 }
