@@ -402,7 +402,7 @@ test('an interrupt ends the import, leaves nothing incomplete, and the next one 
 
 test('an interrupt while a repository is sent removes it again', async () => {
   using at = place();
-  const source = await at.make('big', { bytes: 48 << 20 });
+  const source = await at.make('big', { bytes: 24 << 20 });
   const child = spawn(process.execPath, [...ARGUMENTS, 'import', source, '--to', at.data], {
     cwd: ROOT,
     stdio: 'ignore',
@@ -421,7 +421,7 @@ test('an interrupt while a repository is sent removes it again', async () => {
 
 test('a killed import leaves a repository empty or complete, and the next one completes it', async () => {
   using at = place();
-  const source = await at.make('big', { bytes: 48 << 20 });
+  const source = await at.make('big', { bytes: 24 << 20 });
   const child = spawn(process.execPath, [...ARGUMENTS, 'import', source, '--to', at.data], {
     cwd: ROOT,
     stdio: 'ignore',

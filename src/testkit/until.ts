@@ -1,6 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 const LOOK_EVERY_MS = 10;
+/** After a while the time between two looks is this part of it, but not longer than the limit. */
+const PART_OF_WAIT = 0.1;
+const MAX_LOOK_EVERY_MS = 500;
 const IN_VAIN_MS = 30_000;
 const STEADY_MS = 100;
 
@@ -9,20 +12,19 @@ const STEADY_MS = 100;
  * limit is long, because a busy machine is slow.
  *
  * @param what describes the condition or the progress. Default: the text of the condition.
- * @param everyMs time between two looks: longer if a look starts a program.
  * @throws {Error} `waited in vain: <what>` after 30 s, or after `limitMs`.
  */
 export async function until(
   holds: () => boolean | Promise<boolean>,
   what: string | (() => string) = String(holds),
   limitMs = IN_VAIN_MS,
-  everyMs = LOOK_EVERY_MS,
 ): Promise<void> {
-  const limit = performance.now() + limitMs;
+  const startedMs = performance.now();
   while (!(await holds())) {
-    if (performance.now() > limit)
-      throw new Error(`waited in vain: ${typeof what === 'string' ? what : what()}`);
-    await delay(everyMs);
+    const waitedMs = performance.now() - startedMs;
+    if (waitedMs > limitMs) throw new Error(`waited in vain: ${typeof what === 'string' ? what : what()}`);
+    // Looks may read all of /proc, or start a program.
+    await delay(Math.min(Math.max(LOOK_EVERY_MS, waitedMs * PART_OF_WAIT), MAX_LOOK_EVERY_MS));
   }
 }
 

@@ -28,9 +28,8 @@ const ROOT = join(import.meta.dirname, '../..');
 const env = { ...process.env, NODE_COMPILE_CACHE: join(ROOT, '.cache/compiled') };
 const HTTP = ['--http', '127.0.0.1:0'];
 
-/** Limit for copies to a node, and the time between two programs that print whether they are made. */
+/** Limit for copies to a node. */
 const COMPLETE_MS = 60_000;
-const STATUS_EVERY_MS = 500;
 /** Limit for the start of five programs, on a busy machine. */
 const START_MS = 90_000;
 
@@ -116,7 +115,7 @@ function nodesWith({ cluster }: Report, commit: string): string[] {
 function untilComplete({ directory }: Report): Promise<void> {
   const isComplete = async (): Promise<boolean> =>
     (await gitalyTs('cluster', 'status', directory)).code === 0;
-  return until(isComplete, 'every replica is up to date', COMPLETE_MS, STATUS_EVERY_MS);
+  return until(isComplete, 'every replica is up to date', COMPLETE_MS);
 }
 
 function isRunning(pid: number): boolean {
