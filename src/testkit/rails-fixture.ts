@@ -3,14 +3,6 @@ import { GitalyClient } from '#client/rails/index';
 import { Metadata } from '#rpc/common/metadata';
 import { startGitaly } from './start-gitaly.ts';
 
-/** The user of the changes in tests. */
-export const USER = {
-  glId: 'user-1',
-  glUsername: 'jane',
-  name: Buffer.from('Jane Doe'),
-  email: Buffer.from('jane@example.com'),
-};
-
 /** Returns all of a list of names or paths, as text. */
 export async function texts(items: AsyncIterable<Uint8Array>): Promise<string[]> {
   return (await Array.fromAsync(items)).map((item) => Buffer.from(item).toString());

@@ -3,7 +3,8 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { MergeConflictError } from '#client/repository/errors';
-import { arrangeServices, USER } from '#testkit/rails-fixture';
+import { arrangeServices } from '#testkit/rails-fixture';
+import { USER } from '#testkit/user';
 import {
   CommitService,
   ConflictsService,
