@@ -13,6 +13,7 @@ import { bench as blobs } from './blobs.ts';
 import { bench as clientCalls } from './client-calls.ts';
 import { bench as clone } from './clone.ts';
 import { bench as cluster } from './cluster.ts';
+import { bench as coldRepositories } from './cold-repositories.ts';
 import { bench as commitFiles } from './commit-files.ts';
 import { bench as commits } from './commits.ts';
 import { bench as content } from './content.ts';
@@ -46,6 +47,7 @@ const BENCHES: readonly Bench[] = [
   processStart,
   interceptors,
   unaryCalls,
+  coldRepositories,
   reads,
   clientCalls,
   trees,
