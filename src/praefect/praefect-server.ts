@@ -22,6 +22,7 @@ import type { PraefectConfig } from './config/schema.ts';
 import { strategyOf } from './config/strategy.ts';
 import { Coordinator } from './coordinator/coordinator.ts';
 import { writeFinalizer } from './coordinator/write-finalizer.ts';
+import { WriteOrder } from './coordinator/write-order.ts';
 import { interceptors } from './interceptors.ts';
 import { countNodeCalls } from './metrics/count-node-calls.ts';
 import { createPraefectMetrics, type PraefectMetrics } from './metrics/praefect-metrics.ts';
@@ -29,7 +30,6 @@ import { Nodes } from './nodes/nodes.ts';
 import { Replicator } from './replication/replicator.ts';
 import { refTransactionService } from './services/ref-transaction.ts';
 import { serverService } from './services/server-service.ts';
-import { SerializedWrites } from './transactions/serialized-writes.ts';
 import { Transactions } from './transactions/transactions.ts';
 
 const REVERSE: Peer = { transport: 'internal', address: 'backchannel', backchannelId: undefined };
@@ -82,8 +82,6 @@ export class PraefectServer implements AsyncDisposable {
     const nodes = building.use(await dialNodes(config, metrics, serveVotes(votes, metrics, building)));
     const parts = { config, nodes: nodes.byStorage, metrics, logger };
     const backend = building.use(await startBackend(parts, signal));
-    if (backend.writeLocks !== undefined)
-      transactions.serializeBy(new SerializedWrites(backend.writeLocks, logger));
     const coordinator = createCoordinator(
       parts,
       backend,
@@ -174,8 +172,8 @@ async function dialNodes(
 }
 
 function createCoordinator(
-  { logger, metrics }: BackendOptions,
-  { onNodeError, onRecorded, pauses, queue, router, store }: Backend,
+  { config, logger, metrics }: BackendOptions,
+  { onNodeError, onRecorded, pauses, queue, router, store, writeLocks }: Backend,
   transactions: Transactions,
   replicator: Replicator,
 ): Coordinator {
@@ -183,6 +181,7 @@ function createCoordinator(
     router,
     transactions,
     pauses,
+    order: new WriteOrder({ isOn: config.transactions.orderedWrites, sharedLocks: writeLocks, logger }),
     metrics,
     logger,
     onNodeError,

@@ -144,6 +144,14 @@ export const praefectSchema = {
       accepted: 'a whole number, 1 or greater',
     }),
   }),
+  transactions: table('Votes of the nodes on writes.', {
+    ordered_writes: flag({
+      doc:
+        'Let writes to one repository change references one after another, in the order of their ' +
+        'arrival, so that its nodes do not wait for each other.',
+      default: true,
+    }),
+  }),
   replication: table('Copies to outdated replicas.', {
     batch_size: integer({ doc: 'Jobs taken from the queue at once.', default: 10, type: 'uint' }),
     parallel_storage_processing_workers: integer({

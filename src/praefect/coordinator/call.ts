@@ -7,6 +7,7 @@ import type { WritePauses } from '../replication/write-pauses.ts';
 import type { Router } from '../routing/routes.ts';
 import type { Transactions } from '../transactions/transactions.ts';
 import type { RecordWrite } from './write-finalizer.ts';
+import type { WriteOrder } from './write-order.ts';
 
 /** Notified of calls, for metrics. */
 export interface CallObserver {
@@ -20,6 +21,7 @@ export interface CoordinatedCallOptions {
   readonly router: Router;
   readonly transactions: Transactions;
   readonly pauses: Pick<WritePauses, 'write'>;
+  readonly order: WriteOrder;
   readonly metrics: CallObserver;
   readonly logger: Logger;
   /** Runs after each write. */

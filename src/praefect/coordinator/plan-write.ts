@@ -19,7 +19,7 @@ import { rewriteRepositories } from './rewrite.ts';
 import { routeError } from './route-error.ts';
 import { type Change, changeOf, isTransactional } from './transactional-methods.ts';
 
-/** Lets writes to a repository wait for each other, before the nodes lock references. */
+/** Lets a write wait for those of other Praefects, too. */
 const SERIALIZED_WRITE = flagHeader('praefect_serialized_write');
 
 const UPSERTS: ReadonlySet<string> = new Set(['ReplicateRepository', 'RestoreRepository']);
@@ -37,9 +37,11 @@ interface Write extends RepositoryCall {
 /** Sends a write to the primary and all replicas that are up to date, which vote on it. */
 export async function planWrite(options: CoordinatedCallOptions, call: RepositoryCall): Promise<ProxyPlan> {
   const { context, method, repository, request } = call;
-  const { metrics, pauses, router, transactions } = options;
+  const { metrics, order, pauses, router, transactions } = options;
   using entered = new DisposableStack();
   entered.use(await pauses.write(repository, context.signal));
+  // After the pause: one ends only when the writes that came before have ended.
+  entered.use(await order.enter(method, repository, context.signal));
   const change = await changeBy(method, repository, router);
   const hint = partitioningHint(method, request, context);
   const additionalPath = method.additionalRepository(request)?.relativePath ?? hint;
@@ -63,10 +65,10 @@ export async function planWrite(options: CoordinatedCallOptions, call: Repositor
   });
   let transaction: Transaction | undefined;
   if (isTransactional(method)) {
-    const isSerialized = context.headers.get(SERIALIZED_WRITE) === 'true';
+    const isShared = context.headers.get(SERIALIZED_WRITE) === 'true';
     transaction = transactions.register(
       planVotes(primary, secondaries),
-      isSerialized ? repository : undefined,
+      order.ofVotes(method, repository, isShared),
     );
     metrics.transactions.countVoters(repository.virtualStorage, 1 + secondaries.length);
   }

@@ -25,6 +25,12 @@ export interface TransactionObserver {
   finished(subtransactions: number): void;
 }
 
+/** How a transaction waits for others. */
+export interface Serialized {
+  readonly repository: RepositoryKey;
+  readonly writes: SerializedWrites;
+}
+
 /** A vote of a node. */
 export interface Vote {
   readonly node: string;
@@ -44,9 +50,8 @@ export class Transactions {
   readonly #log: Logger;
   readonly #observer: TransactionObserver;
   readonly #running = new Map<bigint, Transaction>();
-  /** Repositories of the transactions that wait for others. */
-  readonly #serialized = new Map<bigint, RepositoryKey>();
-  #writes: SerializedWrites | undefined;
+  /** The transactions that wait for others. */
+  readonly #serialized = new Map<bigint, Serialized>();
   #lastId = 0n;
 
   constructor(log: Logger, observer: TransactionObserver) {
@@ -54,17 +59,12 @@ export class Transactions {
     this.#observer = observer;
   }
 
-  /** Sets by which locks transactions wait for each other. Without it none does. */
-  serializeBy(writes: SerializedWrites): void {
-    this.#writes = writes;
-  }
-
   /**
    * Starts a transaction. The caller ends it with {@link finish}.
    *
-   * @param serialized the repository, if the write waits for other such writes to it.
+   * @param serialized set if the write waits for other such writes to its repository.
    */
-  register({ voters, threshold }: VotingPlan, serialized?: RepositoryKey): Transaction {
+  register({ voters, threshold }: VotingPlan, serialized?: Serialized): Transaction {
     this.#lastId += 1n;
     const transaction = new Transaction(this.#lastId, voters, threshold);
     this.#running.set(transaction.id, transaction);
@@ -114,9 +114,9 @@ export class Transactions {
     try {
       const transaction = this.#find(id);
       const vote = (): Promise<void> => transaction.vote(node, hash, signal);
-      const repository = this.#serialized.get(id);
-      if (repository === undefined || this.#writes === undefined) await vote();
-      else await this.#writes.vote({ id, repository }, phase, signal, vote);
+      const serialized = this.#serialized.get(id);
+      if (serialized === undefined) await vote();
+      else await serialized.writes.vote({ id, repository: serialized.repository }, phase, signal, vote);
     } catch (error) {
       const end = error instanceof TransactionError ? error.end : 'invalid';
       this.#observer.counted(end);
@@ -138,7 +138,9 @@ export class Transactions {
   }
 
   #release(id: bigint): void {
-    if (this.#serialized.delete(id)) void this.#writes?.release(id);
+    const serialized = this.#serialized.get(id);
+    this.#serialized.delete(id);
+    void serialized?.writes.release(id);
   }
 
   #find(id: bigint): Transaction {

@@ -1,0 +1,68 @@
+import { GitalyError } from '#base/gitaly-error';
+import type { Logger } from '#platform/log/logger';
+import type { MethodInfo } from '#wire/method-info';
+import type { RepositoryKey } from '../model/repository-key.ts';
+import { MemoryWriteLocks } from '../transactions/memory-write-locks.ts';
+import { SerializedWrites } from '../transactions/serialized-writes.ts';
+import type { Serialized } from '../transactions/transactions.ts';
+import type { WriteLocks } from '../transactions/write-locks.ts';
+
+/**
+ * Short writes whose nodes do not vote before they lock references. They wait before they are sent
+ * to the nodes. No hook of a user runs in them.
+ */
+const WAITS_BEFORE = new Set(['WriteRef']);
+
+/** Ids of calls that wait before they are sent; transactions have others. */
+const NO_TRANSACTION = 0n;
+
+export interface WriteOrderOptions {
+  /** False: only writes that request it wait. */
+  readonly isOn: boolean;
+  /** Locks among all Praefects, for writes that request it; `undefined` without a database. */
+  readonly sharedLocks: WriteLocks | undefined;
+  readonly logger: Logger;
+}
+
+/**
+ * Lets the nodes of a repository see its writes in one order. Two writes that lock references on
+ * different nodes in different orders would wait for each other until git's time-outs refuse both.
+ */
+export class WriteOrder {
+  readonly #isOn: boolean;
+  readonly #locks = new MemoryWriteLocks();
+  readonly #own: SerializedWrites;
+  readonly #shared: SerializedWrites | undefined;
+
+  constructor({ isOn, sharedLocks, logger }: WriteOrderOptions) {
+    this.#isOn = isOn;
+    this.#own = new SerializedWrites(this.#locks, logger);
+    this.#shared = sharedLocks && new SerializedWrites(sharedLocks, logger);
+  }
+
+  /**
+   * Waits until a write may be sent to the nodes. Disposing the result lets the next one go on.
+   *
+   * @throws {GitalyError} RESOURCE_EXHAUSTED when too many writes wait; the signal's reason when it
+   *   is aborted.
+   */
+  async enter(method: MethodInfo, repository: RepositoryKey, signal: AbortSignal): Promise<Disposable> {
+    if (!this.#isOn || !WAITS_BEFORE.has(method.name)) return { [Symbol.dispose]() {} };
+    const lock = await this.#locks.lock(repository, NO_TRANSACTION, signal).catch((cause: unknown) => {
+      signal.throwIfAborted();
+      throw new GitalyError('RESOURCE_EXHAUSTED', 'too many writes wait for the repository', { cause });
+    });
+    return { [Symbol.dispose]: () => void lock.release() };
+  }
+
+  /**
+   * Returns how the votes of a write wait for those of others; `undefined` if they do not.
+   *
+   * @param isShared the write waits for those of other Praefects, too.
+   */
+  ofVotes(method: MethodInfo, repository: RepositoryKey, isShared: boolean): Serialized | undefined {
+    if (isShared && this.#shared !== undefined) return { repository, writes: this.#shared };
+    const waits = this.#isOn && !WAITS_BEFORE.has(method.name);
+    return waits ? { repository, writes: this.#own } : undefined;
+  }
+}
