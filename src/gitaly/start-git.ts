@@ -20,6 +20,11 @@ const SLOW_SPAWNER =
 /** Separates the storage's name from the path, and the words of a command without a repository. */
 const SEPARATOR = '/';
 
+/** Commands that create repositories. */
+const CREATING: ReadonlySet<string> = new Set(['clone', 'init']);
+
+type Variables = ReturnType<typeof callVariables>;
+
 export interface StartGitOptions {
   readonly config: GitalyConfig;
   readonly logger: Logger;
@@ -51,11 +56,13 @@ export async function startGit(options: StartGitOptions): Promise<Git> {
         : undefined,
     config: config.git.config,
     observer: observeCommands(metrics.commands, logger, () => gitVersion, calls, tracing),
-    environment: callVariables(tracing),
+    environment: withRefFormat(callVariables(tracing), config),
     admission: gitCalls,
     waits: observeStarts(metrics.commands),
     ...(groups && { controlGroup: controlGroupOf(groups, config) }),
   });
+  if (config.git.defaultRefFormat === 'reftable' && !git.capabilities.reftable)
+    throw new Error(`git.default_ref_format: reftable needs git 2.45 or newer, and this is ${git.version}`);
   gitVersion = git.version;
   alsoRelease(trimMemory);
   buildInfo(metrics.registry, { version: packageVersion(), gitVersion });
@@ -63,6 +70,14 @@ export async function startGit(options: StartGitOptions): Promise<Git> {
   if (git.spawner.fallbackReason !== undefined)
     logger.warn({ reason: git.spawner.fallbackReason }, SLOW_SPAWNER);
   return git;
+}
+
+/** Adds the variable that sets the storage of references in repositories that a command creates. */
+function withRefFormat(variables: Variables, { git }: GitalyConfig): Variables {
+  if (git.defaultRefFormat === 'files') return variables;
+  const format = { GIT_DEFAULT_REF_FORMAT: git.defaultRefFormat };
+  return (subcommand) =>
+    CREATING.has(subcommand) ? { ...variables(subcommand), ...format } : variables(subcommand);
 }
 
 /** Returns the choice of a group for each command: by storage and relative path, as Gitaly does. */

@@ -128,6 +128,11 @@ export function openProblem(error: unknown): string {
   return `open ${path}: ${systemErrorText(error)}`;
 }
 
+/** Checks the name of a storage of references. */
+export function refFormat(format: string): string | undefined {
+  return format === 'files' || format === 'reftable' ? undefined : `not supported: ${quote(format)}`;
+}
+
 /** Checks a version of the interface: 15.0 is the oldest that this server speaks. */
 export function clientVersion(version: string): string | undefined {
   const [, major] = /^(\d+)\.\d+$/.exec(version) ?? [];

@@ -264,6 +264,7 @@ const CASES: Readonly<Record<string, Cases>> = {
     ['"file:///x"\nenabled = true'],
     ['"%zz://"\nenabled = true', /offloading\.go_cloud_url: /],
   ],
+  'git.default_ref_format': [['"files"'], ['"reftable"'], ['"packed"', /not supported: "packed"/]],
   'compatibility.oldest_client': [
     ['"15.0"'],
     ['"16.7"'],

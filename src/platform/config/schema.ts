@@ -109,6 +109,12 @@ export const schema = {
       default: 100,
       example: '100',
     }),
+    default_ref_format: text({
+      doc: 'Storage of references in new repositories. reftable needs git 2.45 or newer.',
+      default: 'files',
+      example: '"reftable"',
+      accepted: '"files" or "reftable"',
+    }),
     in_process: flag({
       doc: 'Serve simple reads without starting git, with the same result. false always starts git.',
       default: true,

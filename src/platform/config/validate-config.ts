@@ -13,6 +13,7 @@ import {
   notBlank,
   type Problem,
   Problems,
+  refFormat,
   within,
 } from './checks.ts';
 import type { ReadConfig } from './read-config.ts';
@@ -43,6 +44,7 @@ export function validateConfig(config: ReadConfig): Problem[] {
   }
   if (values.binDir !== undefined || empty) problems.add(directoryExists(values.binDir ?? ''), 'bin_dir');
   if (values.runtimeDir !== undefined) problems.add(directoryExists(values.runtimeDir), 'runtime_dir');
+  problems.add(refFormat(values.git.defaultRefFormat), 'git', 'default_ref_format');
   for (const setting of values.git.config) problems.add(gitConfigKey(setting.key), 'git', 'config', 'key');
   for (const problem of storageProblems(values.storage))
     problems.add(problem.message, 'storage', ...problem.key);

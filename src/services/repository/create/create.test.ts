@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initRepository, referenceBackends } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
 
@@ -176,4 +176,28 @@ test('RemoveAll empties a storage, and answers nothing from before', async () =>
     code: 'INVALID_ARGUMENT',
     message: 'remove all: storage name not found',
   });
+});
+
+test('new repositories and forks have the references of git.default_ref_format', async () => {
+  const start = () => startGitaly({ config: { git: { default_ref_format: 'reftable' } } });
+  if (!referenceBackends().includes('reftable')) {
+    await assert.rejects(start(), /git\.default_ref_format: reftable needs git 2\.45 or newer/);
+    return;
+  }
+  await using gitaly = await start();
+  initRepository(pathOf(gitaly, source), { commits: 2 });
+  const created = { storageName: 'default', relativePath: 'new.git' };
+
+  await gitaly.connection.repository.createRepository({ repository: created });
+  await gitaly.connection.repository.createFork(
+    { repository: target, sourceRepository: source },
+    { metadata: serversOf(gitaly) },
+  );
+
+  for (const repository of [created, target])
+    assert.equal(gitOutput(pathOf(gitaly, repository), ['rev-parse', '--show-ref-format']), 'reftable');
+  assert.equal(refsOf(pathOf(gitaly, target)), refsOf(pathOf(gitaly, source)));
+  const revision = Buffer.from('refs/heads/main');
+  const { value } = await gitaly.connection.ref.refExists({ repository: target, ref: revision });
+  assert.equal(value, true);
 });
