@@ -77,7 +77,7 @@ export class Block {
     decoder.decode();
     this.type = type;
     this.count = decoder.forms.length;
-    this.#names = Buffer.concat(decoder.names);
+    this.#names = decoder.names();
     this.#nameEnds = Uint32Array.from(decoder.nameEnds);
     this.#forms = Uint8Array.from(decoder.forms);
     this.#values = Float64Array.from(decoder.values);
@@ -200,63 +200,82 @@ function restartsOf(data: Buffer, recordsStart: number): Restarts {
 
 /** Decodes the records of a block. */
 class Decoder {
-  readonly names: Buffer[] = [];
   readonly nameEnds: number[] = [];
   readonly forms: number[] = [];
   readonly values: number[] = [];
   readonly #type: BlockType;
   readonly #bytes: BlockBytes;
   readonly #restarts: Restarts;
+  /** Full names, one after another, and unused bytes. */
+  #names: Buffer;
   #length = 0;
 
   constructor(type: BlockType, bytes: BlockBytes, restarts: Restarts) {
     this.#type = type;
     this.#bytes = bytes;
     this.#restarts = restarts;
+    this.#names = Buffer.allocUnsafeSlow(2 * bytes.data.length);
+  }
+
+  /** Returns the names, in memory of their own. */
+  names(): Buffer {
+    const names = Buffer.allocUnsafeSlow(this.#length);
+    this.#names.copy(names, 0, 0, this.#length);
+    return names;
   }
 
   decode(): void {
     const { data, headerBytes } = this.#bytes;
     const { positions, recordsEnd } = this.#restarts;
     const reader = new ByteReader(data, headerBytes + BLOCK_HEAD_BYTES, recordsEnd);
-    let name: Buffer = Buffer.alloc(0);
     let restarts = 0;
     while (!reader.isAtEnd) {
       const isRestart = positions.has(reader.position);
       if (isRestart) restarts++;
-      name = this.#record(reader, name, isRestart);
+      this.#record(reader, isRestart);
     }
     if (restarts !== positions.size) throw broken('a restart point is inside a record');
   }
 
-  /** Decodes a record after that of a name, and returns its own name. */
-  #record(reader: ByteReader, before: Buffer, isRestart: boolean): Buffer {
+  #record(reader: ByteReader, isRestart: boolean): void {
     const { data } = this.#bytes;
     const shared = reader.varint();
     const lengthAndForm = reader.varint();
     const length = Math.floor(lengthAndForm / 2 ** FORM_BITS);
     const form = lengthAndForm % 2 ** FORM_BITS;
-    if (shared > before.length || (isRestart && shared > 0)) throw broken('a prefix is too long');
+    const start = this.#length;
+    const before = start - (this.nameEnds.at(-2) ?? 0);
+    if (shared > before || (isRestart && shared > 0)) throw broken('a prefix is too long');
     const suffixStart = reader.skip(length);
-    const suffix = data.subarray(suffixStart, suffixStart + length);
-    if (suffix.compare(before, shared) <= 0) throw broken('names are not in order');
-    const name = shared === 0 ? suffix : Buffer.concat([before.subarray(0, shared), suffix]);
-    this.#length += name.length;
-    if (this.#length > STACK_LIMITS.nameBytes) throw broken('the names of a block are too long');
-    this.names.push(name);
+    const suffixEnd = suffixStart + length;
+    if (data.compare(this.#names, start - before + shared, start, suffixStart, suffixEnd) <= 0)
+      throw broken('names are not in order');
+    this.#reserve(shared + length);
+    this.#names.copyWithin(start, start - before, start - before + shared);
+    data.copy(this.#names, start + shared, suffixStart, suffixEnd);
+    this.#length = start + shared + length;
     this.nameEnds.push(this.#length);
     const value = this.#type === 'index' ? indexValue(reader, form) : this.#refValue(reader, form);
     this.values.push(value);
-    this.forms.push(form | this.#marksOf(name, form, value));
-    return name;
+    this.forms.push(form | this.#marksOf(start, form, value));
   }
 
-  #marksOf(name: Buffer, form: number, value: number): number {
+  /** Enlarges the buffer of names if a name needs it. */
+  #reserve(length: number): void {
+    const needed = this.#length + length;
+    if (needed > STACK_LIMITS.nameBytes) throw broken('the names of a block are too long');
+    if (needed <= this.#names.length) return;
+    const larger = Buffer.allocUnsafeSlow(2 * needed);
+    this.#names.copy(larger, 0, 0, this.#length);
+    this.#names = larger;
+  }
+
+  #marksOf(nameStart: number, form: number, value: number): number {
     if (this.#type === 'index') return 0;
     const { data, oidBytes } = this.#bytes;
     const hasId = form === FORM.oid || form === FORM.peeledOid;
     const isZero = hasId && data.compare(NO_ID, 0, oidBytes, value, value + oidBytes) === 0;
-    return (isZero ? ZERO_ID : 0) | (isStoredName(name, 0, name.length) ? 0 : OTHER_NAME);
+    return (isZero ? ZERO_ID : 0) | (isStoredName(this.#names, nameStart, this.#length) ? 0 : OTHER_NAME);
   }
 
   #refValue(reader: ByteReader, form: number): number {
