@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
+import { connect } from 'node:net';
 import { test } from 'node:test';
+import { connectGrpc } from '#rpc/common/grpc/grpc-channel';
+import { callable } from '#rpc/common/grpc/grpc-method';
 import type { Metadata } from '#rpc/common/metadata';
+import { CommitService } from '#wire/gen/commit_pb';
+import { RepositoryService } from '#wire/gen/repository_pb';
 import { repository } from './cluster-repository.ts';
 import { startClusterOf } from './start-node.ts';
 
@@ -65,4 +70,22 @@ test('metadata passes in both directions, flags have their defaults, the log has
 
   const intercepted = cluster.log.find(({ 'grpc.method': method }) => method === 'ServerInfo');
   assert.equal(intercepted?.component, 'praefect.UnaryServerInterceptor');
+});
+
+// A method that Praefect answers itself failed with `panic: premature EOF`.
+test('malformed requests are refused with the texts of Go', async () => {
+  await using cluster = await startClusterOf({ findCommit: () => ({}) });
+  const channel = connectGrpc(connect(cluster.address.replace(/^unix:/, '')));
+  const [noUtf8, broken] = [Buffer.from([0x0a, 0x03, 0x12, 0x01, 0xff]), Buffer.of(0xff)];
+
+  for (const method of [CommitService.method.findCommit, RepositoryService.method.repositoryExists])
+    for (const [bytes, reason] of [
+      [noUtf8, 'string field contains invalid UTF-8'],
+      [broken, 'proto: cannot parse invalid wire-format data'],
+    ] as const)
+      await assert.rejects(Array.fromAsync(channel.invokeRaw(callable(method), [bytes])), {
+        code: 'INTERNAL',
+        message: `grpc: failed to unmarshal the received message: ${reason}`,
+      });
+  await channel.close();
 });

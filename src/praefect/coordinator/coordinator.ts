@@ -1,5 +1,6 @@
 import { fromBinary, type Message } from '@bufbuild/protobuf';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError } from '#base/gitaly-error';
+import { decodeError } from '#rpc/server/call/decode-error';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { RawHandler } from '#rpc/server/route';
 import type { MethodInfo } from '#wire/method-info';
@@ -39,7 +40,7 @@ export class Coordinator {
     try {
       request = fromBinary(method.input, frame);
     } catch (error) {
-      throw wrap(error, 'grpc: failed to unmarshal the received message');
+      throw decodeError(error);
     }
     if (method.operation !== 'unknown') this.#options.metrics.countMethodType(method.operation);
     const call = { method, request, context };

@@ -9,6 +9,7 @@ import {
   toBinary,
 } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
+import { decodeError } from '#rpc/server/call/decode-error';
 import type { HandlerContext } from '#rpc/server/handler';
 import { addTargetFacts, collectFacts } from '#rpc/server/interceptors/caller-facts';
 import { namedTargets } from '#rpc/server/named-targets';
@@ -46,11 +47,19 @@ function handle<I extends DescMessage, O extends DescMessage>(
     async function* (requests, context) {
       const { value, done } = await requests[Symbol.asyncIterator]().next();
       if (done) throw new GitalyError('INTERNAL', 'EOF');
-      const request = fromBinary(method.input, value, { readUnknownFields: false });
+      const request = decode(method.input, value);
       const targets = namedTargets(info, request);
       context.log.add(collectFacts((facts) => addTargetFacts(facts, { targets })));
       for await (const response of run(request, context))
         yield toBinary(method.output, create(method.output, response));
     },
   ];
+}
+
+function decode<I extends DescMessage>(input: I, payload: Uint8Array): MessageShape<I> {
+  try {
+    return fromBinary(input, payload, { readUnknownFields: false });
+  } catch (error) {
+    throw decodeError(error);
+  }
 }

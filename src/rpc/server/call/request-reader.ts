@@ -2,10 +2,9 @@ import { GitalyError } from '#base/gitaly-error';
 import type { IncomingFrames } from '#rpc/common/grpc/incoming-frames';
 import type { ConnectionRequestLimits } from '../request-limits.ts';
 import type { Route } from '../route.ts';
+import { decodeError } from './decode-error.ts';
 
-// Texts of grpc-go.
-const BAD_REQUEST = 'grpc: error unmarshalling request';
-const BAD_MESSAGE = 'grpc: failed to unmarshal the received message';
+/** Text of grpc-go. */
 const NO_REQUEST = 'cardinality violation: received no request message from non-client-streaming RPC';
 
 /** The call of a reader. */
@@ -94,21 +93,9 @@ export class RequestReader {
     try {
       message = route.decode(payload);
     } catch (error) {
-      const text = route.method.kind === 'unary' ? BAD_REQUEST : BAD_MESSAGE;
-      throw new GitalyError('INTERNAL', `${text}: ${decodeFailure(error)}`, { cause: error });
+      throw decodeError(error, { isOnly: route.method.kind === 'unary' });
     }
     this.bytes += payload.length;
     return this.messages++ > 0 ? message : this.#owner.onFirstRequest(message);
   }
-}
-
-/** Returns Go's text for a malformed message. */
-function decodeFailure(error: unknown): string {
-  return isUtf8Failure(error)
-    ? 'string field contains invalid UTF-8'
-    : 'proto: cannot parse invalid wire-format data';
-}
-
-function isUtf8Failure(error: unknown): boolean {
-  return error instanceof TypeError && 'code' in error && error.code === 'ERR_ENCODING_INVALID_ENCODED_DATA';
 }
