@@ -7,8 +7,8 @@ import type { HostileShape } from './hostile-shapes.ts';
 const SIZES = [1 << 14, 1 << 15, 1 << 16] as const;
 /** A call that takes less CPU time at the largest size grows in proportion, or does not matter. */
 const ENOUGH_MS = 400;
-/** Growth of the second step in relation to the first: 2 for a linear time, 4 for a quadratic one. */
-const MAX_STEP_GROWTH = 3;
+/** Growth from the smallest size to the largest: 4 for a linear time, 16 for a quadratic one. */
+const MAX_GROWTH = 8;
 /** A growth that is too large is measured again, as often as this: noise goes away … */
 const ATTEMPTS = 3;
 /** … and is not as large as this. */
@@ -40,7 +40,9 @@ export class FieldGrowth {
     let timesMs: number[] = [];
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       if (this.#isStuck) return finding('does not end');
-      timesMs = [await cpuMs(SIZES[0]), await cpuMs(SIZES[1]), await cpuMs(SIZES[2])];
+      // The smallest one twice: noise there hides the growth.
+      const first = Math.min(await cpuMs(SIZES[0]), await cpuMs(SIZES[0]));
+      timesMs = [first, await cpuMs(SIZES[1]), await cpuMs(SIZES[2])];
       if (isLinear(timesMs)) return [];
       if ((timesMs.at(-1) ?? 0) > LONG_MS) break;
     }
@@ -57,6 +59,6 @@ export class FieldGrowth {
   }
 }
 
-function isLinear([first = 0, second = 0, third = 0]: readonly number[]): boolean {
-  return third - second < MAX_STEP_GROWTH * Math.max(second - first, ENOUGH_MS / 4);
+function isLinear([first = 0, , third = 0]: readonly number[]): boolean {
+  return third < MAX_GROWTH * Math.max(first, ENOUGH_MS / MAX_GROWTH);
 }
