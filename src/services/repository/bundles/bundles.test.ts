@@ -152,8 +152,10 @@ test('an empty repository has no bundle', async () => {
   );
 
   const message = 'create bundle: refusing to create empty bundle';
-  await assert.rejects(all, { code: 'INTERNAL', message });
-  await assert.rejects(listed, { code: 'FAILED_PRECONDITION', message });
+  await Promise.all([
+    assert.rejects(all, { code: 'INTERNAL', message }),
+    assert.rejects(listed, { code: 'FAILED_PRECONDITION', message }),
+  ]);
 });
 
 for (const [what, data] of [
