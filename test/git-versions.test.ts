@@ -184,6 +184,8 @@ for (const { what, capability, ask, used, usedByBoth } of QUESTIONS) {
 
 function makeRepository(directory: string): void {
   initRepository(directory);
+  // Any setting of merges leaves them to git.
+  gitOutput(directory, ['config', 'merge.conflictStyle', 'merge']);
   const text = Array.from({ length: 30 }, (_, index) => `line ${index}\n`);
   const file = (name: string, content: string): string =>
     `M 100644 inline ${name}\ndata ${Buffer.byteLength(content)}\n${content}\n`;

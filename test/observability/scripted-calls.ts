@@ -47,7 +47,8 @@ export async function makeCalls({ address, connection, oid }: TestGitaly & { oid
   await server.serverInfo({}, CALL);
   for await (const _ of ref.findAllTags({ repository }, CALL));
   for await (const _ of ref.findAllBranches({ repository }, CALL));
-  await commit.findCommit({ repository, revision: Buffer.from(`${oid}^{commit}`) }, CALL);
+  // Not read in process, so the line has the fields of cat-file.
+  await commit.findCommit({ repository, revision: Buffer.from(`${oid}~0`) }, CALL);
   await commit.findCommit({ repository, revision: Buffer.from('-x') }, CALL).catch(() => undefined);
   await commit
     .findCommit({ repository: { ...repository, relativePath: 'none.git' }, revision: Buffer.from('x') }, CALL)

@@ -26,6 +26,8 @@ interface Fake {
   readonly end: (exit: ChildExit) => void;
 }
 
+const KILL = process.kill;
+
 /** A child without a program, whose end and group the test decides. */
 function fake(context: TestContext, options: Partial<GitProcessOptions> = {}): Fake {
   const { promise, resolve } = Promise.withResolvers<ChildExit>();
@@ -35,13 +37,17 @@ function fake(context: TestContext, options: Partial<GitProcessOptions> = {}): F
   const signals: (string | number | undefined)[] = [];
   const group: Fake['group'] = { state: 'alive' };
   let checks = 0;
-  context.mock.method(process, 'kill', (pid: number, signal: string | number | undefined) => {
+  // Not a mock: with two of them in a test, the end of it restores the first one.
+  context.after(() => {
+    process.kill = KILL;
+  });
+  process.kill = (pid, signal) => {
     assert.equal(pid, -PID);
     if (signal === 0) checks++;
     else if (group.state === 'alive') signals.push(signal);
     if (group.state === 'alive') return true;
     throw Object.assign(new Error(), { code: group.state === 'gone' ? 'ESRCH' : 'EPERM' });
-  });
+  };
   const exits: GitExit[] = [];
   const started = new GitProcess(child, {
     argv: ['git', 'log'],
