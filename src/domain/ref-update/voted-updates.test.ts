@@ -113,6 +113,35 @@ for (const objectFormat of ['sha1', 'sha256'] as const)
     }
   });
 
+// References are looked up in process: a message of thousands blocked the event loop to its end.
+test('many updates leave iterations of the event loop to other calls', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git', { commits: 1 });
+  const newOid = fixture.runGit(repository.path, ['rev-parse', 'main']);
+  let iterations = 0;
+  let isOver = false;
+  const count = (): void => {
+    iterations++;
+    if (!isOver) setImmediate(count);
+  };
+
+  const change = inRefTransaction(
+    repository,
+    { hooks: { ...NO_HOOKS, vote: async () => {} }, noDereference: false },
+    async (updates) => {
+      setImmediate(count);
+      const startedAt = performance.now();
+      for (let index = 0; performance.now() - startedAt < 100; index++)
+        await updates.update(`refs/heads/many-${index}`, { newOid });
+      isOver = true;
+      throw new Error('enough');
+    },
+  );
+
+  await assert.rejects(change, { message: 'enough' });
+  assert.ok(iterations >= 4, `${iterations} iterations in 100 ms`);
+});
+
 test('a circle of symbolic references ends with the refusal of git', async () => {
   await using fixture = await StorageFixture.create();
   const repository = fixture.init('x.git', { commits: 1 });

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { LoopSlice } from '#base/loop-turns';
 import { isZeroOid, ZERO_OID } from '#git/objects/object-id';
 import { MAX_SYMBOLIC_DEPTH } from '#git/refs/follow-ref';
 import { bytesOfName, type UncheckedRefName } from '#git/refs/ref-name';
@@ -36,6 +37,7 @@ export class VotedUpdates implements RefUpdates {
   readonly #transaction: RefTransaction;
   readonly #options: VotedUpdatesOptions;
   readonly #lines = createHash('sha1');
+  readonly #slice = new LoopSlice();
   readonly #followed: FollowedUpdate[] = [];
   /** The SHA-1 of all lines, once the references are locked. */
   #hash: Buffer | undefined;
@@ -99,6 +101,7 @@ export class VotedUpdates implements RefUpdates {
   }
 
   async #targetOf(name: UncheckedRefName): Promise<UncheckedRefName | undefined> {
+    await this.#slice.pause();
     // git refuses a broken reference itself, with its own words.
     const reference = await this.#repository.refs.read(name).catch(() => undefined);
     return reference?.symbolicTarget;
