@@ -19,10 +19,11 @@ import { SHARED, WITHOUT_VALID_REQUEST } from '../hostile-fields/seeds.ts';
 import { startWebServer } from '../hostile-fields/web-server.ts';
 
 const SECONDS = extent('MOVING_SECONDS', { short: 12, long: 300 });
-/** Repositories that come and go. */
-const TARGETS = 4;
-/** Concurrent calls per repository. */
-const CALLS = 3;
+/** Repositories that come and go while they are read, and those that are changed meanwhile. */
+const READ_TARGETS = 2;
+const CHANGED_TARGETS = 3;
+/** Concurrent reads per repository. */
+const READS = 4;
 /** A repository is left in place for at most so long. */
 const MAX_REST_MS = 60;
 /** Codes of calls that failed without a reason that their clients can act on. */
@@ -31,14 +32,14 @@ const WITHOUT_REASON = /^(?:INTERNAL|UNKNOWN|DATA_LOSS)$/;
 const MAKES_ANOTHER = /^(?:Create(?!RepositoryFromBundle)|Replicate|Restore)/;
 /** Another call creates the repository: Gitaly's code and words. */
 const OTHER_CREATES = /: locking repository: file already locked$/;
-/** Another call has deleted the branch: Gitaly's code and words. */
-const OTHER_DELETES = /: bad revision 'main'\\n"$/;
 
 const METHODS = servedByGitaly
   .flatMap(({ methods }) => methods.map(methodInfo))
   .filter(
     ({ name, path, scope }) => scope === 'repository' && !isExcluded(path) && !MAKES_ANOTHER.test(name),
   );
+const READING = METHODS.filter(({ operation }) => operation === 'accessor');
+const CHANGING = METHODS.filter(({ operation }) => operation !== 'accessor');
 const REMOVE = methodNamed('RemoveRepository');
 const RENAME = methodNamed('RenameRepository');
 
@@ -61,30 +62,37 @@ test('calls on a repository that is moved, removed or created meanwhile fail wit
   const unexplained = new Map<string, number>();
   const note = (method: MethodInfo, code: string, message: string): void => {
     counts.set(code, (counts.get(code) ?? 0) + 1);
-    if (!WITHOUT_REASON.test(code) || OTHER_CREATES.test(message) || OTHER_DELETES.test(message)) return;
+    if (!WITHOUT_REASON.test(code) || OTHER_CREATES.test(message)) return;
     const line = `${method.path}: ${code} ${message}`;
     unexplained.set(line, (unexplained.get(line) ?? 0) + 1);
   };
-  const targets = Array.from({ length: TARGETS }, (_, index) => `moving/${index}.git`);
-  const callers = targets.flatMap((target) =>
-    Array.from({ length: CALLS }, async () => {
-      while (!isOver()) {
-        for (const method of shuffled(METHODS, random)) {
-          if (isOver()) return;
-          const { code, message } = await caller.call(validCall(method, sandbox, target), 'moving');
-          note(method, code, message);
-        }
+  const place = (kind: string) => (_: unknown, index: number) =>
+    new Place(sandbox, `moving/${kind}${index}.git`);
+  const read = Array.from({ length: READ_TARGETS }, place('read'));
+  const changed = Array.from({ length: CHANGED_TARGETS }, place('changed'));
+  const callAll = async (target: Place, methods: readonly MethodInfo[]): Promise<void> => {
+    while (!isOver())
+      for (const method of shuffled(methods, random)) {
+        if (isOver()) return;
+        // What one call changes may be what the next one needs: each has a repository of its own.
+        if (methods === CHANGING) await target.next();
+        const { code, message } = await caller.call(validCall(method, sandbox, target.path), 'moving');
+        note(method, code, message);
       }
-    }),
-  );
-  const movers = targets.map(async (target) => {
+  };
+  const callers = [
+    ...read.flatMap((target) => Array.from({ length: READS }, () => callAll(target, READING))),
+    ...changed.map((target) => callAll(target, CHANGING)),
+  ];
+  const movers = [...read, ...changed].map(async (target) => {
     while (!isOver()) {
-      putInPlace(sandbox, target);
+      target.fill();
       await setTimeout(random() * MAX_REST_MS);
       const method = random() < 0.5 ? REMOVE : RENAME;
-      const { code, message } = await caller.call(validCall(method, sandbox, target), 'moving');
+      const { code, message } = await caller.call(validCall(method, sandbox, target.path), 'moving');
       note(method, code, message);
     }
+    target.end();
   });
   await Promise.all([...callers, ...movers]);
   await timeServer[Symbol.asyncDispose]();
@@ -106,19 +114,45 @@ test('calls on a repository that is moved, removed or created meanwhile fail wit
   assert.deepEqual([...unexplained].map(([line, count]) => `${count} × ${line}`).sort(), []);
 });
 
-/** Puts a complete copy of the repository at its path at once, if nothing is there. */
-function putInPlace(sandbox: Sandbox, target: string): void {
-  const path = join(sandbox.storage, target);
-  sandbox.remove(`${target}-renamed.git`);
-  // git creates missing parents of a reference that it locks.
-  if (isRest(path)) sandbox.remove(target);
-  if (existsSync(path)) return;
-  sandbox.copyTarget('moving/next');
-  try {
-    renameSync(join(sandbox.storage, 'moving/next'), path);
-  } catch (error) {
-    // A call has created a part of the repository meanwhile. The next time removes it.
-    if (systemErrorCode(error) !== 'ENOTEMPTY') throw error;
+/** A path with one repository after another. */
+class Place {
+  readonly path: string;
+  readonly #sandbox: Sandbox;
+  #filled = Promise.withResolvers<void>();
+
+  constructor(sandbox: Sandbox, path: string) {
+    this.#sandbox = sandbox;
+    this.path = path;
+  }
+
+  /** Waits for a repository that is put in place from now on, or for the end. */
+  async next(): Promise<void> {
+    await this.#filled.promise;
+  }
+
+  /** Puts a complete copy of the repository at the path at once, if nothing is there. */
+  fill(): void {
+    const sandbox = this.#sandbox;
+    const path = join(sandbox.storage, this.path);
+    sandbox.remove(`${this.path}-renamed.git`);
+    // git creates missing parents of a reference that it locks.
+    if (isRest(path)) sandbox.remove(this.path);
+    if (existsSync(path)) return;
+    sandbox.copyTarget('moving/next');
+    try {
+      renameSync(join(sandbox.storage, 'moving/next'), path);
+    } catch (error) {
+      // A call has created a part of the repository meanwhile. The next time removes it.
+      if (systemErrorCode(error) !== 'ENOTEMPTY') throw error;
+      return;
+    }
+    this.end();
+  }
+
+  /** Lets those go on that wait. */
+  end(): void {
+    this.#filled.resolve();
+    this.#filled = Promise.withResolvers();
   }
 }
 
