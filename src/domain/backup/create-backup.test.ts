@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
+import { MemoryStore } from '#object-store/memory/memory-store';
+import { MissingObjectError } from '#object-store/store-error';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
-import { MissingObjectError } from '../bucket/bucket.ts';
-import { MemoryBucket } from '../bucket/memory-bucket.ts';
 import { readLatestBackupId, writeBackupId } from './backup-ids.ts';
 import { type CreateBackupOptions, createBackup } from './create-backup.ts';
 import { findLatestManifest, findManifest, isLater, writeManifest } from './manifests.ts';
@@ -16,7 +16,7 @@ const FOLDER = 'group/name.git';
 async function start() {
   const fixture = await StorageFixture.create();
   const repository = fixture.init('x.git', { commits: 1 });
-  const bucket = new MemoryBucket();
+  const bucket = new MemoryStore();
   const seen: string[] = [];
   let bundleBytes = -1;
   const observer = {
@@ -38,8 +38,13 @@ async function start() {
       signal,
       ...options,
     });
-  const keys = async () => (await Array.fromAsync(bucket.list(`${FOLDER}/`))).map(({ key }) => key).sort();
-  const sizeOf = async (key: string) => Buffer.concat(await Array.fromAsync(bucket.read(key))).length;
+  const keys = async () =>
+    (await Array.fromAsync(bucket.list(`${FOLDER}/`, { signal })))
+      .flat()
+      .map(({ key }) => key)
+      .sort();
+  const sizeOf = async (key: string) =>
+    Buffer.concat(await Array.fromAsync(bucket.get(key, { signal }))).length;
   return { fixture, repository, bucket, seen, backUp, keys, sizeOf, bundleBytes: () => bundleBytes };
 }
 
@@ -55,7 +60,7 @@ test('the parts of a backup are stored and measured', async () => {
   const parts = ['001.bundle', '001.custom_hooks.tar', '001.refs'].map((part) => `${FOLDER}/one/${part}`);
   assert.deepEqual(await keys(), parts);
   assert.equal(bundleBytes(), await sizeOf(`${FOLDER}/one/001.bundle`));
-  assert.deepEqual(await findLatestManifest(bucket, NAME), {
+  assert.deepEqual(await findLatestManifest(bucket, NAME, { signal }), {
     empty: false,
     nonExistent: false,
     objectFormat: 'sha1',
@@ -78,7 +83,7 @@ test('an empty repository has no bundle, a missing one no files', async () => {
   await backUp('empty', {}, () => empty);
   assert.deepEqual(await keys(), [`${FOLDER}/empty/001.refs`]);
   assert.deepEqual(seen, ['refs', 'custom_hooks']);
-  assert.partialDeepStrictEqual(await findManifest(bucket, NAME, 'empty'), {
+  assert.partialDeepStrictEqual(await findManifest(bucket, NAME, 'empty', { signal }), {
     empty: true,
     nonExistent: false,
     objectFormat: 'sha256',
@@ -88,7 +93,7 @@ test('an empty repository has no bundle, a missing one no files', async () => {
   await backUp('none', {}, () => {
     throw new GitalyError('NOT_FOUND', 'no repository');
   });
-  assert.partialDeepStrictEqual(await findManifest(bucket, NAME, 'none'), {
+  assert.partialDeepStrictEqual(await findManifest(bucket, NAME, 'none', { signal }), {
     empty: true,
     nonExistent: true,
     objectFormat: '',
@@ -105,14 +110,14 @@ test('an increment on a backup of a missing repository, or on none, is a full ba
   const { fixture, bucket, backUp } = await start();
   await using _fixture = fixture;
   await backUp('first', { incremental: true });
-  assert.equal((await findManifest(bucket, NAME, 'first')).steps.length, 1);
+  assert.equal((await findManifest(bucket, NAME, 'first', { signal })).steps.length, 1);
   await backUp('none', {}, () => {
     throw new GitalyError('NOT_FOUND', 'no repository');
   });
 
   await backUp('next', { incremental: true, latestId: 'none' });
 
-  const { steps } = await findManifest(bucket, NAME, 'next');
+  const { steps } = await findManifest(bucket, NAME, 'next', { signal });
   assert.deepEqual(
     steps.map(({ bundlePath, previousRefPath }) => [bundlePath, previousRefPath]),
     [[`${FOLDER}/next/001.bundle`, undefined]],
@@ -126,9 +131,9 @@ test('an increment without anything new has the header of a bundle', async () =>
 
   await backUp('two', { incremental: true });
 
-  const { steps } = await findManifest(bucket, NAME, 'two');
+  const { steps } = await findManifest(bucket, NAME, 'two', { signal });
   assert.equal(steps.at(-1)?.previousRefPath, `${FOLDER}/one/001.refs`);
-  const bundle = Buffer.concat(await Array.fromAsync(bucket.read(`${FOLDER}/two/002.bundle`)));
+  const bundle = Buffer.concat(await Array.fromAsync(bucket.get(`${FOLDER}/two/002.bundle`, { signal })));
   // What git writes to its output before it refuses.
   assert.equal(bundle.toString('latin1'), '# v2 git bundle\n\n');
 });
@@ -140,19 +145,19 @@ test('HEAD that is detached has no reference in the manifest', async () => {
 
   await backUp('one');
 
-  assert.equal((await findManifest(bucket, NAME, 'one')).headReference, '');
+  assert.equal((await findManifest(bucket, NAME, 'one', { signal })).headReference, '');
 });
 
 test('a damaged manifest, or damaged objects, end a backup', async () => {
   const { fixture, repository, bucket, backUp } = await start();
   await using _fixture = fixture;
   await backUp('one');
-  await bucket.write(`manifests/${FOLDER}/bad.toml`, textOf('no TOML'));
+  await bucket.put(`manifests/${FOLDER}/bad.toml`, textOf('no TOML'), { signal });
   await assert.rejects(backUp('two', { incremental: true, latestId: 'bad' }), {
     message: /^manager: manifest: begin incremental: manifest: find: read manifest: /,
   });
-  await bucket.write(`manifests/${FOLDER}/zz.toml`, textOf('no TOML'));
-  await bucket.write(`manifests/${FOLDER}/+latest.toml`, textOf('no TOML'));
+  await bucket.put(`manifests/${FOLDER}/zz.toml`, textOf('no TOML'), { signal });
+  await bucket.put(`manifests/${FOLDER}/+latest.toml`, textOf('no TOML'), { signal });
   await assert.rejects(backUp('two', { incremental: true }), {
     message: /^manager: manifest: begin incremental: manifest: find latest: /,
   });
@@ -169,18 +174,18 @@ async function* textOf(text: string): AsyncGenerator<Buffer> {
 }
 
 test('the newest manifest is the last one in the folder of the repository itself', async () => {
-  const bucket = new MemoryBucket();
+  const bucket = new MemoryStore();
   const manifest = { empty: true, nonExistent: true, objectFormat: '', headReference: '', steps: [] };
-  await assert.rejects(findLatestManifest(bucket, NAME), {
+  await assert.rejects(findLatestManifest(bucket, NAME, { signal }), {
     message: "manifest: find latest: doesn't exist",
   });
-  await writeManifest(bucket, { ...NAME, relativePath: 'name.git/inner' }, 'inner', manifest);
-  await bucket.write(`manifests/${FOLDER}/zz.txt`, textOf('no manifest'));
-  await assert.rejects(findLatestManifest(bucket, NAME), { message: /doesn't exist$/ });
+  await writeManifest(bucket, { ...NAME, relativePath: 'name.git/inner' }, 'inner', manifest, { signal });
+  await bucket.put(`manifests/${FOLDER}/zz.txt`, textOf('no manifest'), { signal });
+  await assert.rejects(findLatestManifest(bucket, NAME, { signal }), { message: /doesn't exist$/ });
 
-  await writeManifest(bucket, NAME, 'one', manifest);
+  await writeManifest(bucket, NAME, 'one', manifest, { signal });
 
-  assert.deepEqual(await findLatestManifest(bucket, NAME), manifest);
+  assert.deepEqual(await findLatestManifest(bucket, NAME, { signal }), manifest);
 });
 
 test('the later of two objects is the younger one, then the one with the greater name', () => {
@@ -194,10 +199,10 @@ test('the later of two objects is the younger one, then the one with the greater
 });
 
 test('the id of the last backup is found', async () => {
-  const bucket = new MemoryBucket();
-  await assert.rejects(readLatestBackupId(bucket), MissingObjectError);
+  const bucket = new MemoryStore();
+  await assert.rejects(readLatestBackupId(bucket, { signal }), MissingObjectError);
 
-  for (const id of ['20260101', '20260102']) await writeBackupId(bucket, id);
+  for (const id of ['20260101', '20260102']) await writeBackupId(bucket, id, { signal });
 
-  assert.equal(await readLatestBackupId(bucket), '20260102');
+  assert.equal(await readLatestBackupId(bucket, { signal }), '20260102');
 });

@@ -1,9 +1,10 @@
 import { codeOf, wrap } from '#base/gitaly-error';
 import { GitExitError } from '#git/command/exit-error';
+import { objectKey } from '#object-store/object-key';
+import type { ObjectCall, ObjectStore } from '#object-store/object-store';
+import { putUnlessEmpty } from '#object-store/pieces';
 import { archiveTree } from '#storage/archive/archive-tree';
 import type { Repository } from '#storage/repository';
-import { type Bucket, writeUnlessEmpty } from '../bucket/bucket.ts';
-import { objectKey } from '../bucket/object-key.ts';
 import { bundleOf, bundleOfAll, EmptyBundleError } from '../bundle/create-bundle.ts';
 import { HOOKS_NAME } from '../custom-hooks/set-hooks.ts';
 import type { BackupManifest, BackupStep } from './manifest.ts';
@@ -35,14 +36,14 @@ export interface CreateBackupOptions {
  * @throws {GitalyError} `manager: …`
  */
 export async function createBackup(
-  bucket: Bucket,
+  bucket: ObjectStore,
   open: () => Repository,
   options: CreateBackupOptions,
 ): Promise<void> {
   try {
     const manifest = await begin(bucket, options);
     const complete = await store(bucket, openOrNone(open), manifest, options);
-    await writeManifest(bucket, options.name, options.id, complete);
+    await writeManifest(bucket, options.name, options.id, complete, options);
   } catch (error) {
     throw wrap(error, 'manager');
   }
@@ -51,7 +52,7 @@ export async function createBackup(
 const NOTHING = { empty: true, nonExistent: true, objectFormat: '', headReference: '' } as const;
 
 /** Returns the manifest with the step to be stored. */
-async function begin(bucket: Bucket, options: CreateBackupOptions): Promise<BackupManifest> {
+async function begin(bucket: ObjectStore, options: CreateBackupOptions): Promise<BackupManifest> {
   const base = options.incremental ? await findBase(bucket, options) : undefined;
   // A backup of a repository that did not exist has no files on which another could be based.
   const steps = base === undefined || base.nonExistent ? [] : base.steps;
@@ -59,16 +60,16 @@ async function begin(bucket: Bucket, options: CreateBackupOptions): Promise<Back
 }
 
 async function findBase(
-  bucket: Bucket,
-  { name, latestId }: CreateBackupOptions,
+  bucket: ObjectStore,
+  { name, latestId, signal }: CreateBackupOptions,
 ): Promise<BackupManifest | undefined> {
   try {
-    if (latestId !== '') return await findManifest(bucket, name, latestId);
+    if (latestId !== '') return await findManifest(bucket, name, latestId, { signal });
   } catch (error) {
     if (!isMissing(error)) throw wrap(error, 'manifest: begin incremental');
   }
   try {
-    return await findLatestManifest(bucket, name);
+    return await findLatestManifest(bucket, name, { signal });
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw wrap(error, 'manifest: begin incremental');
@@ -96,7 +97,7 @@ function openOrNone(open: () => Repository): Repository | undefined {
 }
 
 async function store(
-  bucket: Bucket,
+  bucket: ObjectStore,
   repository: Repository | undefined,
   manifest: BackupManifest,
   { observer, signal }: CreateBackupOptions,
@@ -115,10 +116,11 @@ async function store(
   if (references > 0)
     observer.observeBundle(await timed('bundle', () => storeBundle(bucket, step, repository, signal)));
   await timed('custom_hooks', () =>
-    writeUnlessEmpty(
+    putUnlessEmpty(
       bucket,
       step.customHooksPath,
       archiveTree(`${repository.path}/${HOOKS_NAME}`, { name: HOOKS_NAME, signal }),
+      { signal },
     ),
   );
   const { objectFormat } = repository;
@@ -137,13 +139,13 @@ async function headOf(repository: Repository, signal: AbortSignal): Promise<stri
 
 /** @returns the number of references. */
 async function storeReferences(
-  bucket: Bucket,
+  bucket: ObjectStore,
   step: BackupStep,
   repository: Repository,
   signal: AbortSignal,
 ): Promise<number> {
   let count = 0;
-  await bucket.write(
+  await bucket.put(
     step.refPath,
     (async function* () {
       for await (const lines of referenceLines(repository, signal)) {
@@ -151,13 +153,14 @@ async function storeReferences(
         yield lines;
       }
     })(),
+    { signal },
   );
   return count;
 }
 
 /** @returns the size in bytes. */
 async function storeBundle(
-  bucket: Bucket,
+  bucket: ObjectStore,
   step: BackupStep,
   repository: Repository,
   signal: AbortSignal,
@@ -165,9 +168,9 @@ async function storeBundle(
   const pieces =
     step.previousRefPath === undefined
       ? bundleOfAll(repository, { signal })
-      : bundleOf(repository, await newSince(bucket, step.previousRefPath), { signal });
+      : bundleOf(repository, await newSince(bucket, step.previousRefPath, { signal }), { signal });
   try {
-    return await writeUnlessEmpty(bucket, step.bundlePath, orHeader(pieces));
+    return await putUnlessEmpty(bucket, step.bundlePath, orHeader(pieces), { signal });
   } catch (error) {
     throw wrap(error, 'write bundle');
   }
@@ -186,7 +189,11 @@ async function* orHeader(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> 
 }
 
 /** Returns the revisions of all references without what the older ones lead to. */
-async function newSince(bucket: Bucket, previousRefPath: string): Promise<Buffer[]> {
-  const previous = await readReferenceLines(bucket.read(previousRefPath));
+async function newSince(
+  bucket: ObjectStore,
+  previousRefPath: string,
+  options: ObjectCall,
+): Promise<Buffer[]> {
+  const previous = await readReferenceLines(bucket.get(previousRefPath, options));
   return [Buffer.from('--all'), ...previous.map(({ oid }) => Buffer.from(`^${oid}`))];
 }

@@ -1,6 +1,6 @@
 import { parse } from 'smol-toml';
 import { JsonFields } from '#base/json-fields';
-import { objectKey } from '../bucket/object-key.ts';
+import { objectKey } from '#object-store/object-key';
 
 /** A full backup of a repository, or the difference to the step before it. Values are keys. */
 export interface BackupStep {

@@ -1,8 +1,10 @@
 import { wrap } from '#base/gitaly-error';
 import { isError } from '#base/is-error';
-import { type Bucket, MissingObjectError, readObject } from '../bucket/bucket.ts';
-import { objectKey } from '../bucket/object-key.ts';
+import { objectKey } from '#object-store/object-key';
+import type { ObjectCall, ObjectFacts, ObjectStore } from '#object-store/object-store';
+import { MissingObjectError } from '#object-store/store-error';
 import { type BackupManifest, decodeManifest, encodeManifest } from './manifest.ts';
+import { readObject } from './read-object.ts';
 
 /** The name under which a repository's backups are kept; need not be the one it has on disk. */
 export interface BackupName {
@@ -21,8 +23,15 @@ const SUFFIX = '.toml';
  *
  * @throws {Error} caused by {@link MissingObjectError} when there is none.
  */
-export async function findManifest(bucket: Bucket, name: BackupName, id: string): Promise<BackupManifest> {
-  return prefixed('manifest: find: read manifest', () => readManifest(bucket, manifestKey(name, id)));
+export async function findManifest(
+  bucket: ObjectStore,
+  name: BackupName,
+  id: string,
+  options: ObjectCall,
+): Promise<BackupManifest> {
+  return prefixed('manifest: find: read manifest', () =>
+    readManifest(bucket, manifestKey(name, id), options),
+  );
 }
 
 /**
@@ -30,28 +39,31 @@ export async function findManifest(bucket: Bucket, name: BackupName, id: string)
  *
  * @throws {Error} caused by {@link MissingObjectError} when there is none.
  */
-export async function findLatestManifest(bucket: Bucket, name: BackupName): Promise<BackupManifest> {
+export async function findLatestManifest(
+  bucket: ObjectStore,
+  name: BackupName,
+  options: ObjectCall,
+): Promise<BackupManifest> {
   return prefixed('manifest: find latest', async () => {
-    let latest: { key: string; modifiedMs: number } | undefined;
     const folder = `${objectKey('manifests', name.storageName, name.relativePath)}/`;
-    for await (const object of bucket.list(folder)) {
-      const isManifest = object.key.endsWith(SUFFIX) && !object.key.slice(folder.length).includes('/');
-      if (isManifest && isLater(object, latest)) latest = object;
-    }
+    const isManifest = (key: string): boolean =>
+      key.endsWith(SUFFIX) && !key.slice(folder.length).includes('/');
+    const latest = await latestObject(bucket.list(folder, options), isManifest);
     if (latest === undefined) throw new MissingObjectError();
-    return await readManifest(bucket, latest.key);
+    return await readManifest(bucket, latest.key, options);
   });
 }
 
 /** Stores a manifest, which makes the backup visible. */
 export async function writeManifest(
-  bucket: Bucket,
+  bucket: ObjectStore,
   name: BackupName,
   id: string,
   manifest: BackupManifest,
+  options: ObjectCall,
 ): Promise<void> {
   for (const target of [id, LATEST])
-    await bucket.write(manifestKey(name, target), once(Buffer.from(encodeManifest(manifest))));
+    await bucket.put(manifestKey(name, target), once(Buffer.from(encodeManifest(manifest))), options);
 }
 
 /** Reports whether an error means that the manifest does not exist. */
@@ -61,10 +73,18 @@ export function isMissing(error: unknown): boolean {
   return false;
 }
 
-interface Dated {
-  readonly key: string;
-  readonly modifiedMs: number;
+/** Returns the selected object that was stored last; `undefined` if there is none. */
+export async function latestObject(
+  pages: AsyncIterable<readonly ObjectFacts[]>,
+  isSelected: (key: string) => boolean,
+): Promise<ObjectFacts | undefined> {
+  let latest: ObjectFacts | undefined;
+  for await (const page of pages)
+    for (const object of page) if (isSelected(object.key) && isLater(object, latest)) latest = object;
+  return latest;
 }
+
+type Dated = Pick<ObjectFacts, 'key' | 'modifiedMs'>;
 
 /** Objects of the same time are ordered by name. */
 export function isLater(object: Dated, latest: Dated | undefined): boolean {
@@ -76,10 +96,10 @@ function manifestKey({ storageName, relativePath }: BackupName, id: string): str
   return objectKey('manifests', storageName, relativePath, `${id}${SUFFIX}`);
 }
 
-async function readManifest(bucket: Bucket, key: string): Promise<BackupManifest> {
+async function readManifest(bucket: ObjectStore, key: string, options: ObjectCall): Promise<BackupManifest> {
   const pieces: Buffer[] = [];
   let bytes = 0;
-  for await (const piece of readObject(bucket, key)) {
+  for await (const piece of readObject(bucket, key, options)) {
     bytes += piece.length;
     if (bytes > MAX_MANIFEST_BYTES) throw new Error('the manifest is too large');
     pieces.push(piece);

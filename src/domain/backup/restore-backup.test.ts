@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { MemoryStore } from '#object-store/memory/memory-store';
 import type { Repository } from '#storage/repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
-import { MemoryBucket } from '../bucket/memory-bucket.ts';
 import { createBackup } from './create-backup.ts';
 import { type RestoreBackupOptions, restoreBackup } from './restore-backup.ts';
 
@@ -19,7 +19,7 @@ async function* textOf(text: string): AsyncGenerator<Buffer> {
 
 class Backups implements AsyncDisposable {
   readonly fixture: StorageFixture;
-  readonly bucket = new MemoryBucket();
+  readonly bucket = new MemoryStore();
   readonly skipped: number[] = [];
 
   constructor(fixture: StorageFixture) {
@@ -54,7 +54,7 @@ class Backups implements AsyncDisposable {
   }
 
   async textAt(key: string): Promise<string> {
-    return Buffer.concat(await Array.fromAsync(this.bucket.read(key))).toString('latin1');
+    return Buffer.concat(await Array.fromAsync(this.bucket.get(key, { signal }))).toString('latin1');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -148,7 +148,7 @@ test('the newest backup replaces a missing one only on request, and never a dama
   await using backups = await start();
   const { fixture, bucket } = backups;
   await backups.create('one', fixture.init('x.git', { commits: 1 }));
-  await bucket.write(`${MANIFESTS}/bad.toml`, textOf('no TOML'));
+  await bucket.put(`${MANIFESTS}/bad.toml`, textOf('no TOML'), { signal });
   await backups.create('two', fixture.init('y.git', { commits: 2 }));
 
   await assert.rejects(backups.restore('none'), {
@@ -209,13 +209,13 @@ test('a manifest without steps, or a list without references, restores nothing',
   await using backups = await start();
   const { fixture, bucket } = backups;
   await backups.create('one', fixture.init('x.git', { commits: 1 }));
-  await bucket.write(`${MANIFESTS}/steps.toml`, textOf('empty = false\n'));
+  await bucket.put(`${MANIFESTS}/steps.toml`, textOf('empty = false\n'), { signal });
   await assert.rejects(backups.restore('steps'), { message: 'manager: no backup steps' });
 
-  await bucket.write('group/name.git/one/001.refs', textOf(''));
+  await bucket.put('group/name.git/one/001.refs', textOf(''), { signal });
   await assert.rejects(backups.restore('one'), { message: /^manager: .*no refs in backup$/ });
 
-  await bucket.write('group/name.git/one/001.refs', textOf('HEAD\n'));
+  await bucket.put('group/name.git/one/001.refs', textOf('HEAD\n'), { signal });
   await assert.rejects(backups.restore('one'), {
     message: /^manager: .*restore from bundle: read refs: read refs: the backup has a line/,
   });
@@ -248,7 +248,7 @@ test('references that lost their objects are counted, the others restored in pla
   await backups.create('one', repository);
   const list = 'group/name.git/one/001.refs';
   const lines = await backups.textAt(list);
-  await bucket.write(list, textOf(`${lines}${'1'.repeat(40)} refs/heads/gone\n`));
+  await bucket.put(list, textOf(`${lines}${'1'.repeat(40)} refs/heads/gone\n`), { signal });
   fixture.init(TARGET.relativePath);
   fixture.commit(backups.path);
   fixture.runGit(backups.path, ['branch', 'mine', 'main']);

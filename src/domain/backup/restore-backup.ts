@@ -1,12 +1,12 @@
 import { codeOf, GitalyError, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
+import type { ObjectStore } from '#object-store/object-store';
 import { createRepository } from '#storage/lifecycle/create-repository';
 import { removeRepository } from '#storage/lifecycle/remove-repository';
 import type { Vote } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';
 import type { RepositoryTarget } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';
-import type { Bucket } from '../bucket/bucket.ts';
 import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
 import type { BackupManifest } from './manifest.ts';
 import { type BackupName, findLatestManifest, findManifest, isMissing } from './manifests.ts';
@@ -35,7 +35,7 @@ const BRANCHES = 'refs/heads/';
  * @throws {GitalyError} INTERNAL `manager: …`, `manifest: find latest: doesn't exist`.
  */
 export async function restoreBackup(
-  bucket: Bucket,
+  bucket: ObjectStore,
   storages: Storages,
   target: RepositoryTarget,
   options: RestoreBackupOptions,
@@ -62,18 +62,18 @@ export async function restoreBackup(
 }
 
 async function find(
-  bucket: Bucket,
+  bucket: ObjectStore,
   storages: Storages,
   target: RepositoryTarget,
-  { name, id, useLatest, vote }: RestoreBackupOptions,
+  { name, id, useLatest, vote, signal }: RestoreBackupOptions,
 ): Promise<BackupManifest> {
   try {
-    if (id !== '') return await findManifest(bucket, name, id);
+    if (id !== '') return await findManifest(bucket, name, id, { signal });
   } catch (error) {
     if (!useLatest || !isMissing(error)) throw wrap(error, 'manager');
   }
   try {
-    return await findLatestManifest(bucket, name);
+    return await findLatestManifest(bucket, name, { signal });
   } catch (error) {
     if (!isMissing(error)) throw wrap(error, 'manager');
     await remove(storages, target, vote);
@@ -106,7 +106,7 @@ function formatOf({ objectFormat, empty }: BackupManifest): 'sha1' | 'sha256' {
 }
 
 async function create(
-  bucket: Bucket,
+  bucket: ObjectStore,
   storages: Storages,
   target: RepositoryTarget,
   manifest: BackupManifest,

@@ -2,14 +2,15 @@ import { wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { GitExitError } from '#git/command/exit-error';
 import { RefUpdateError } from '#git/refs/update/ref-update-error';
+import type { ObjectCall, ObjectStore } from '#object-store/object-store';
 import type { Vote } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';
-import { type Bucket, readObject, requireObject } from '../bucket/bucket.ts';
 import { fetchBundle } from '../bundle/fetch-bundle.ts';
 import { checkHooks, setHooks } from '../custom-hooks/set-hooks.ts';
 import { setDefaultBranch } from '../ref-update/set-default-branch.ts';
 import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
 import type { BackupManifest, BackupStep } from './manifest.ts';
+import { readObject, requireObject } from './read-object.ts';
 import { type BackedUpReference, readReferenceLines } from './reference-lines.ts';
 import { applyChanges, compareReferences } from './reset-references.ts';
 import { StagedRepository } from './staged-repository.ts';
@@ -28,12 +29,12 @@ export interface RestoreContentsOptions {
 /** Restores objects, references, HEAD and custom hooks of a backup in a repository that is new. */
 export async function fillRepository(
   draft: Repository,
-  bucket: Bucket,
+  bucket: ObjectStore,
   manifest: BackupManifest,
   options: RestoreContentsOptions,
 ): Promise<void> {
   if (!manifest.empty) {
-    const references = await referencesOf(bucket, manifest);
+    const references = await referencesOf(bucket, manifest, options);
     await fetchSteps(draft, bucket, manifest, options);
     await setWhereObjectsExist(draft, references, options);
     await restoreHead(draft, manifest.headReference, options);
@@ -47,11 +48,11 @@ export async function fillRepository(
  */
 export async function replaceContents(
   repository: Repository,
-  bucket: Bucket,
+  bucket: ObjectStore,
   manifest: BackupManifest,
   options: RestoreContentsOptions,
 ): Promise<void> {
-  const references = await referencesOf(bucket, manifest);
+  const references = await referencesOf(bucket, manifest, options);
   await requireHooks(repository, bucket, manifest, options);
   const changes = await compareReferences(repository, references, options.signal);
   let { headReference } = manifest;
@@ -69,46 +70,55 @@ export async function replaceContents(
 /** Checks that the hooks of a backup, if it has some, can be restored. */
 export async function requireHooks(
   repository: Repository,
-  bucket: Bucket,
+  bucket: ObjectStore,
   manifest: BackupManifest,
   { signal }: Pick<RestoreContentsOptions, 'signal'>,
 ): Promise<void> {
-  await withHooks(bucket, manifest, (archive) => checkHooks(repository, archive, { signal }));
+  await withHooks(bucket, manifest, { signal }, (archive) => checkHooks(repository, archive, { signal }));
 }
 
 async function restoreHooks(
   repository: Repository,
-  bucket: Bucket,
+  bucket: ObjectStore,
   manifest: BackupManifest,
   options: RestoreContentsOptions,
 ): Promise<void> {
-  await withHooks(bucket, manifest, (archive) => setHooks(repository, archive, options));
+  await withHooks(bucket, manifest, options, (archive) => setHooks(repository, archive, options));
 }
 
 /** A backup of a repository without hooks has no archive; hooks that exist then stay, as in Gitaly. */
 async function withHooks(
-  bucket: Bucket,
+  bucket: ObjectStore,
   { steps }: BackupManifest,
+  { signal }: ObjectCall,
   use: (archive: AsyncIterable<Uint8Array>) => Promise<void>,
 ): Promise<void> {
   const key = steps.at(-1)?.customHooksPath;
-  if (key === undefined || !(await bucket.exists(key))) return;
-  await use(bucket.read(key)).catch((error: unknown) => {
+  if (key === undefined || (await bucket.head(key, { signal })) === undefined) return;
+  await use(bucket.get(key, { signal })).catch((error: unknown) => {
     throw wrap(error, `restore custom hooks, ${quote(key)}`);
   });
 }
 
 /** Returns the references of the newest step. */
-async function referencesOf(bucket: Bucket, { steps }: BackupManifest): Promise<BackedUpReference[]> {
+async function referencesOf(
+  bucket: ObjectStore,
+  { steps }: BackupManifest,
+  options: ObjectCall,
+): Promise<BackedUpReference[]> {
   const step = steps.at(-1);
-  const references = step === undefined ? [] : await readReferences(bucket, step);
+  const references = step === undefined ? [] : await readReferences(bucket, step, options);
   if (references.length === 0) throw new Error('no refs in backup');
   return references;
 }
 
-async function readReferences(bucket: Bucket, { refPath }: BackupStep): Promise<BackedUpReference[]> {
+async function readReferences(
+  bucket: ObjectStore,
+  { refPath }: BackupStep,
+  { signal }: ObjectCall,
+): Promise<BackedUpReference[]> {
   try {
-    return await readReferenceLines(readObject(bucket, refPath));
+    return await readReferenceLines(readObject(bucket, refPath, { signal }));
   } catch (error) {
     throw wrap(error, `${FROM_BUNDLE}: read refs: read refs`);
   }
@@ -128,23 +138,25 @@ async function isApplied(change: Promise<void>): Promise<boolean> {
 /** Fetches the bundles of all steps. A missing one is an error: without it the data is older. */
 async function fetchSteps(
   repository: Repository,
-  bucket: Bucket,
+  bucket: ObjectStore,
   manifest: BackupManifest,
   options: RestoreContentsOptions,
 ): Promise<void> {
+  const { signal } = options;
   const updateHead = manifest.headReference === '';
   for (const step of manifest.steps) {
     const { bundlePath } = step;
     // A repository without references has no bundle.
-    if ((await readReferences(bucket, step)).length === 0) continue;
-    await requireObject(bucket, bundlePath).catch((error: unknown) => {
+    if ((await readReferences(bucket, step, options)).length === 0) continue;
+    await requireObject(bucket, bundlePath, { signal }).catch((error: unknown) => {
       throw wrap(error, `${FROM_BUNDLE}: restore bundle: get reader: ${quote(bundlePath)}`);
     });
-    await fetchBundle(repository, readObject(bucket, bundlePath), { ...options, updateHead }).catch(
-      (error: unknown) => {
-        throw wrap(error, `${FROM_BUNDLE}: restore bundle: fetch bundle: ${quote(bundlePath)}: ${FETCHING}`);
-      },
-    );
+    await fetchBundle(repository, readObject(bucket, bundlePath, { signal }), {
+      ...options,
+      updateHead,
+    }).catch((error: unknown) => {
+      throw wrap(error, `${FROM_BUNDLE}: restore bundle: fetch bundle: ${quote(bundlePath)}: ${FETCHING}`);
+    });
   }
 }
 

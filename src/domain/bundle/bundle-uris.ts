@@ -1,8 +1,9 @@
 import { GitalyError, withCode } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
+import { objectKey } from '#object-store/object-key';
+import type { ObjectStore } from '#object-store/object-store';
+import { putUnlessEmpty } from '#object-store/pieces';
 import type { Repository } from '#storage/repository';
-import { type Bucket, writeUnlessEmpty } from '../bucket/bucket.ts';
-import { objectKey } from '../bucket/object-key.ts';
 import { bundleOf, EmptyBundleError } from './create-bundle.ts';
 
 /** As Gitaly's. @see Gitaly: internal/bundleuri/sink.go */
@@ -16,11 +17,11 @@ export interface BundleUriOptions {
 
 /** Bundles of default branches in a bucket, from which clones get most of their objects. */
 export class BundleUris {
-  readonly #bucket: Bucket;
+  readonly #bucket: ObjectStore;
   readonly #observe: (bytes: number, seconds: number) => void;
 
   /** @param observe sees the size and duration of each bundle. */
-  constructor(bucket: Bucket, observe: (bytes: number, seconds: number) => void) {
+  constructor(bucket: ObjectStore, observe: (bytes: number, seconds: number) => void) {
     this.#bucket = bucket;
     this.#observe = observe;
   }
@@ -35,7 +36,8 @@ export class BundleUris {
     const startedAt = performance.now();
     const key = keyOf(repository, storageName);
     try {
-      const bytes = await writeUnlessEmpty(this.#bucket, key, bundleOf(repository, [head], { signal }));
+      const pieces = bundleOf(repository, [head], { signal });
+      const bytes = await putUnlessEmpty(this.#bucket, key, pieces, { signal });
       this.#observe(bytes, (performance.now() - startedAt) / 1000);
     } catch (error) {
       if (!(error instanceof EmptyBundleError)) throw withCode(error, 'INTERNAL');
@@ -48,12 +50,15 @@ export class BundleUris {
    * Returns an address at which anybody can download the bundle of a repository for some minutes;
    * `undefined` if there is no bundle, or if the bucket has no addresses.
    *
-   * @param storageName as in {@link BundleUriOptions}.
    */
-  async publicUrl(repository: Repository, storageName: string): Promise<string | undefined> {
-    if (this.#bucket.publicUrl === undefined) return undefined;
+  async publicUrl(
+    repository: Repository,
+    { storageName, signal }: BundleUriOptions,
+  ): Promise<string | undefined> {
     const key = keyOf(repository, storageName);
-    return (await this.#bucket.exists(key)) ? this.#bucket.publicUrl(key, URL_VALID_MS) : undefined;
+    const url = await this.#bucket.signedUrl(key, { validMs: URL_VALID_MS, signal });
+    if (url === undefined || (await this.#bucket.head(key, { signal })) === undefined) return undefined;
+    return url;
   }
 }
 

@@ -1,13 +1,14 @@
 import { messageOf, wrap } from '#base/gitaly-error';
-import type { Bucket } from '#domain/bucket/bucket';
-import { openBucket, UnsupportedBucketError } from '#domain/bucket/open-bucket';
+import type { ObjectStore } from '#object-store/object-store';
+import { openStore } from '#object-store/open-store';
+import { UnsupportedStoreError } from '#object-store/store-error';
 import type { GitalyConfig } from '#platform/config/load-config';
 import type { Logger } from '#platform/log/logger';
 
 /** The configured buckets; calls that need a missing one report that it is not configured. */
 export interface Buckets {
-  readonly backup: Bucket | undefined;
-  readonly bundleUri: Bucket | undefined;
+  readonly backup: ObjectStore | undefined;
+  readonly bundleUri: ObjectStore | undefined;
 }
 
 /** Opens the buckets of the configuration. @throws {Error} when one cannot be used. */
@@ -33,12 +34,12 @@ async function openConfigured(
   key: string,
   url: string | undefined,
   logger: Logger,
-): Promise<Bucket | undefined> {
+): Promise<ObjectStore | undefined> {
   if (!url) return undefined;
   try {
-    return await openBucket(url);
+    return await openStore(url);
   } catch (error) {
-    if (!(error instanceof UnsupportedBucketError)) throw wrap(error, key);
+    if (!(error instanceof UnsupportedStoreError)) throw wrap(error, key);
     logger.warn({ key, error: messageOf(error) }, 'the calls that need this bucket are refused');
     return undefined;
   }

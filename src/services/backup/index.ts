@@ -1,7 +1,8 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { readLatestBackupId, writeBackupId } from '#domain/backup/backup-ids';
-import { type Bucket, MissingObjectError } from '#domain/bucket/bucket';
+import type { ObjectCall, ObjectStore } from '#object-store/object-store';
+import { MissingObjectError } from '#object-store/store-error';
 import type { ServiceImplementation } from '#rpc/server/handler';
 import type {
   BackupService,
@@ -12,42 +13,44 @@ import type {
 
 export interface BackupDependencies {
   /** Bucket of `[backup] go_cloud_url`. */
-  readonly bucket: Bucket | undefined;
+  readonly bucket: ObjectStore | undefined;
 }
 
 /** Ids of finished backups of all repositories. */
 export function backupService({ bucket }: BackupDependencies): ServiceImplementation<typeof BackupService> {
   return {
-    writeBackupID: (request) => writeId(request, bucket),
-    readLatestBackupID: () => readLatestId(bucket),
+    writeBackupID: (request, { signal }) => writeId(request, bucket, { signal }),
+    readLatestBackupID: (_request, { signal }) => readLatestId(bucket, { signal }),
   };
 }
 
 async function writeId(
   { backupId }: WriteBackupIDRequest,
-  bucket: Bucket | undefined,
+  bucket: ObjectStore | undefined,
+  options: ObjectCall,
 ): Promise<MessageInitShape<typeof WriteBackupIDResponseSchema>> {
   const configured = requireBucket(bucket, 'write backup ID');
   if (backupId === '') throw new GitalyError('INVALID_ARGUMENT', 'empty backup ID');
-  await writeBackupId(configured, backupId).catch((error: unknown) => {
+  await writeBackupId(configured, backupId, options).catch((error: unknown) => {
     throw wrap(error, 'write backup id');
   });
   return {};
 }
 
 async function readLatestId(
-  bucket: Bucket | undefined,
+  bucket: ObjectStore | undefined,
+  options: ObjectCall,
 ): Promise<MessageInitShape<typeof ReadLatestBackupIDResponseSchema>> {
   const configured = requireBucket(bucket, 'read latest backup ID');
   try {
-    return { backupId: await readLatestBackupId(configured) };
+    return { backupId: await readLatestBackupId(configured, options) };
   } catch (error) {
     if (error instanceof MissingObjectError) throw wrap(error, 'no backup id markers found', 'NOT_FOUND');
     throw wrap(error, 'read latest backup id');
   }
 }
 
-function requireBucket(bucket: Bucket | undefined, call: string): Bucket {
+function requireBucket(bucket: ObjectStore | undefined, call: string): ObjectStore {
   if (bucket === undefined)
     throw new GitalyError('FAILED_PRECONDITION', `${call}: server-side backups are not configured`);
   return bucket;

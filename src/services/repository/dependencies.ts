@@ -1,7 +1,7 @@
 import type { LfsFilterSettings } from '#domain/archive/lfs-filter';
 import type { SharedArchives } from '#domain/archive/shared-archive';
 import type { BackupObserver } from '#domain/backup/create-backup';
-import type { Bucket } from '#domain/bucket/bucket';
+import type { ObjectStore } from '#object-store/object-store';
 import type { BundleUris } from '#domain/bundle/bundle-uris';
 import type { Housekeeping } from '#domain/housekeeping/housekeeping';
 import type { LicenseCache } from '#domain/license/license-cache';
@@ -22,7 +22,7 @@ export interface RepositoryDependencies extends VotingDependencies {
   readonly remotes: RemoteRepositories;
   readonly storages: Storages;
   /** `undefined` without `[backup] go_cloud_url`. */
-  readonly backups: { readonly bucket: Bucket; readonly observer: BackupObserver } | undefined;
+  readonly backups: { readonly bucket: ObjectStore; readonly observer: BackupObserver } | undefined;
   readonly offloading: OffloadingSettings;
   /** `undefined` without `[bundle_uri] go_cloud_url`. */
   readonly bundleUris: BundleUris | undefined;

@@ -27,7 +27,10 @@ export async function offeredBundle(
   if (bundleUris === undefined || gitProtocol !== 'version=2') return undefined;
   if (!context.flags.isEnabled(BUNDLE_URI)) return undefined;
   try {
-    return await bundleUris.publicUrl(repository, bundleStorageOf(repository, context));
+    return await bundleUris.publicUrl(repository, {
+      storageName: bundleStorageOf(repository, context),
+      signal: context.signal,
+    });
   } catch (error) {
     context.log.add({ bundle_uri_error: messageOf(error) });
     return undefined;

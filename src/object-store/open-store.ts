@@ -3,33 +3,43 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { makeDirectory } from '#base/files/make-directory';
 import { systemErrorCode } from '#base/go/system-error';
-import type { Bucket } from './bucket.ts';
-import { DirectoryBucket, type UrlSigner } from './directory-bucket.ts';
-import { MemoryBucket } from './memory-bucket.ts';
-
-/** The URL names a kind of bucket that this server cannot use. */
-export class UnsupportedBucketError extends Error {
-  override readonly name = 'UnsupportedBucketError';
-}
+import { DirectoryStore } from './file/directory-store.ts';
+import type { UrlSigner } from './file/sign-url.ts';
+import { MemoryStore } from './memory/memory-store.ts';
+import { requirePrefix } from './object-key.ts';
+import type { ObjectStore } from './object-store.ts';
+import { PrefixedStore } from './prefixed-store.ts';
+import { UnsupportedStoreError } from './store-error.ts';
 
 /**
- * Opens the bucket of a URL: `file:///directory` or a path, `mem://`.
+ * Opens the store of a URL: `file:///directory` or a path, `mem://`. The forms and options are
+ * those of Go Cloud.
  *
- * Of the options of Go's library, `create_dir=true` creates the directory, `base_url` and
- * `secret_key_path` sign public addresses; others have no effect.
+ * | option                        | kinds | effect                                            |
+ * | ----------------------------- | ----- | ------------------------------------------------- |
+ * | `prefix`                      | all   | begins all keys; ends with `/` if it is a folder  |
+ * | `create_dir=true`             | file  | creates the directory                             |
+ * | `base_url`, `secret_key_path` | file  | sign the URLs for clients                         |
  *
- * @throws {UnsupportedBucketError} for other kinds; {Error} when the directory is missing.
+ * @throws {UnsupportedStoreError} for other kinds; {Error} when the directory is missing.
  */
-export async function openBucket(url: string): Promise<Bucket> {
+export async function openStore(url: string): Promise<ObjectStore> {
   const { protocol, directory, options } = parse(url);
-  if (protocol === 'mem:') return new MemoryBucket();
+  const store = await openKind(protocol, directory, options);
+  const prefix = options.get('prefix') ?? '';
+  requirePrefix(prefix);
+  return prefix === '' ? store : new PrefixedStore(store, prefix);
+}
+
+async function openKind(protocol: string, directory: string, options: URLSearchParams): Promise<ObjectStore> {
+  if (protocol === 'mem:') return new MemoryStore();
   if (protocol !== 'file:')
-    throw new UnsupportedBucketError(
+    throw new UnsupportedStoreError(
       `buckets of the kind ${JSON.stringify(protocol.slice(0, -1))} are not built: use file:///directory`,
     );
   if (options.get('create_dir') === 'true') await makeDirectory(directory);
   await requireDirectory(directory);
-  return new DirectoryBucket(directory, await signer(options));
+  return new DirectoryStore(directory, await signer(options));
 }
 
 function parse(url: string): { protocol: string; directory: string; options: URLSearchParams } {

@@ -1,0 +1,176 @@
+import { randomBytes } from 'node:crypto';
+import { open, opendir, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { noteBulkBytes } from '#base/bulk-memory';
+import { ignoreMissing } from '#base/files/ignore-missing';
+import { makeDirectory } from '#base/files/make-directory';
+import { requireKey, requirePrefix, TEMPORARY_PREFIX } from '../object-key.ts';
+import {
+  type GetOptions,
+  type ObjectCall,
+  type ObjectFacts,
+  type ObjectStore,
+  PAGE_OBJECTS,
+  type PutOptions,
+  type SignOptions,
+} from '../object-store.ts';
+import { checkedPieces } from '../pieces.ts';
+import { MissingObjectError } from '../store-error.ts';
+import { publish, versionOf } from './publish.ts';
+import { signUrl, type UrlSigner } from './sign-url.ts';
+
+const PIECE_BYTES = 128 * 1024;
+const FILE_MODE = 0o600;
+
+/** A store in a directory (`file:///path` or a path), one file for each object. */
+export class DirectoryStore implements ObjectStore {
+  readonly #directory: string;
+  readonly #signer: UrlSigner | undefined;
+
+  /** @param directory absolute; it exists. */
+  constructor(directory: string, signer?: UrlSigner) {
+    this.#directory = directory;
+    this.#signer = signer;
+  }
+
+  async *get(key: string, { range, signal }: GetOptions): AsyncGenerator<Buffer, void, undefined> {
+    signal.throwIfAborted();
+    await using file = await this.#ifThere(open(this.#path(key), 'r'));
+    if (file === undefined || !(await file.stat()).isFile()) throw new MissingObjectError();
+    let { start: position = 0, length: left = Number.POSITIVE_INFINITY } = range ?? {};
+    while (left > 0) {
+      signal.throwIfAborted();
+      const buffer = Buffer.allocUnsafe(Math.min(left, PIECE_BYTES));
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, position);
+      if (bytesRead === 0) return;
+      position += bytesRead;
+      left -= bytesRead;
+      noteBulkBytes(bytesRead);
+      yield buffer.subarray(0, bytesRead);
+    }
+  }
+
+  async put(key: string, pieces: AsyncIterable<Uint8Array>, options: PutOptions): Promise<void> {
+    const target = this.#path(key);
+    const folder = path.posix.dirname(target);
+    await makeDirectory(folder);
+    const temporary = `${folder}/${TEMPORARY_PREFIX}${randomBytes(8).toString('hex')}`;
+    try {
+      await writeFile(temporary, checkedPieces(pieces, options));
+      await publish({ key, temporary, target }, options);
+      await syncDirectory(folder);
+    } finally {
+      await rm(temporary, { force: true });
+    }
+  }
+
+  async head(key: string, { signal }: ObjectCall): Promise<ObjectFacts | undefined> {
+    signal.throwIfAborted();
+    const stats = await this.#ifThere(stat(this.#path(key), { bigint: true }));
+    if (stats?.isFile() !== true) return undefined;
+    return {
+      key,
+      sizeBytes: Number(stats.size),
+      modifiedMs: Number(stats.mtimeNs) / 1e6,
+      version: versionOf(stats),
+    };
+  }
+
+  async *list(prefix: string, options: ObjectCall): AsyncGenerator<readonly ObjectFacts[], void, undefined> {
+    requirePrefix(prefix);
+    let page: ObjectFacts[] = [];
+    for await (const object of this.#walk(prefix.slice(0, prefix.lastIndexOf('/') + 1), prefix, options)) {
+      page.push(object);
+      if (page.length < PAGE_OBJECTS) continue;
+      yield page;
+      page = [];
+    }
+    if (page.length > 0) yield page;
+  }
+
+  async delete(keys: readonly string[], { signal }: ObjectCall): Promise<void> {
+    const paths = keys.map((key) => this.#path(key));
+    const folders = new Set<string>();
+    for (const file of paths) {
+      signal.throwIfAborted();
+      if ((await this.#ifThere(rm(file).then(() => true))) === true) folders.add(path.posix.dirname(file));
+    }
+    for (const folder of folders) await syncDirectory(folder);
+  }
+
+  async signedUrl(key: string, { validMs }: SignOptions): Promise<string | undefined> {
+    requireKey(key);
+    return this.#signer && signUrl(this.#signer, key, validMs);
+  }
+
+  /** Yields the objects in a folder, which is empty or ends with a slash, and in those below it. */
+  async *#walk(
+    folder: string,
+    prefix: string,
+    options: ObjectCall,
+  ): AsyncGenerator<ObjectFacts, void, undefined> {
+    const names: string[] = [];
+    for await (const entry of (await this.#ifThere(opendir(`${this.#directory}/${folder}`))) ?? []) {
+      if (entry.name.startsWith(TEMPORARY_PREFIX)) continue;
+      if (entry.isDirectory()) names.push(`${folder}${entry.name}/`);
+      else if (entry.isFile()) names.push(`${folder}${entry.name}`);
+    }
+    for (const key of names.sort()) {
+      options.signal.throwIfAborted();
+      if (!key.startsWith(prefix)) continue;
+      if (key.endsWith('/')) yield* this.#walk(key, prefix, options);
+      else yield* await this.#present(key, options);
+    }
+  }
+
+  /** Returns the facts of a listed object, unless it was deleted since. */
+  async #present(key: string, options: ObjectCall): Promise<ObjectFacts[]> {
+    const object = isKey(key) ? await this.head(key, options) : undefined;
+    return object === undefined ? [] : [object];
+  }
+
+  /**
+   * Returns the result of a call for a file, or `undefined` if the file does not exist.
+   *
+   * @throws {Error} if the whole bucket is missing: a disk that is not mounted is no empty bucket.
+   */
+  async #ifThere<T>(call: Promise<T>): Promise<T | undefined> {
+    try {
+      return await call;
+    } catch (error) {
+      ignoreMissing(error);
+      if ((await stat(this.#directory).catch(ignoreMissing)) !== undefined) return undefined;
+      throw new Error(`the bucket's directory ${this.#directory} does not exist`, { cause: error });
+    }
+  }
+
+  #path(key: string): string {
+    requireKey(key);
+    return `${this.#directory}/${key}`;
+  }
+}
+
+/** Reports whether a file has a name that a store can have written. */
+function isKey(key: string): boolean {
+  try {
+    requireKey(key);
+    return true;
+  } catch {
+    return false; // a file of another program, which no call can name
+  }
+}
+
+/** Writes a new file and flushes it to disk. */
+async function writeFile(file: string, pieces: AsyncIterable<Uint8Array>): Promise<void> {
+  await using handle = await open(file, 'wx', FILE_MODE);
+  for await (const piece of pieces) {
+    noteBulkBytes(piece.length);
+    await handle.writeFile(piece);
+  }
+  await handle.sync();
+}
+
+async function syncDirectory(directory: string): Promise<void> {
+  await using handle = await open(directory, 'r');
+  await handle.sync();
+}

@@ -1,0 +1,42 @@
+import path from 'node:path';
+import { GitalyError } from '#base/gitaly-error';
+import { trimmed } from '#base/trim';
+
+/** Limit of S3 and Google Cloud Storage. */
+const MAX_KEY_BYTES = 1024;
+/** Begins the names of files that are no objects: incomplete ones and locks. */
+export const TEMPORARY_PREFIX = '.fileblob-';
+
+/**
+ * Joins parts to a key as Go's `path.Join` does: `.`, `..` and doubled slashes are removed, so that
+ * a client's `..` leads out of a folder, but not out of the bucket.
+ *
+ * @throws {GitalyError} INVALID_ARGUMENT for a key outside the bucket, and for control characters.
+ */
+export function objectKey(...parts: readonly string[]): string {
+  const key = trimmed(path.posix.join(...parts), '/');
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  if (key === '.' || key === '' || /^\.\.(\/|$)|[\0-\x1f]/.test(key))
+    throw new GitalyError('INVALID_ARGUMENT', 'the name leads out of the bucket');
+  return key;
+}
+
+/**
+ * Checks a key that is passed to a store: {@link objectKey} does not change it, it is not too long
+ * and not reserved.
+ *
+ * @throws {GitalyError} INVALID_ARGUMENT
+ */
+export function requireKey(key: string): void {
+  if (objectKey(key) !== key) throw new GitalyError('INVALID_ARGUMENT', 'the name leads out of the bucket');
+  if (Buffer.byteLength(key) > MAX_KEY_BYTES)
+    throw new GitalyError('INVALID_ARGUMENT', `the name of the object has more than ${MAX_KEY_BYTES} bytes`);
+  if (key.startsWith(TEMPORARY_PREFIX) || key.includes(`/${TEMPORARY_PREFIX}`))
+    throw new GitalyError('INVALID_ARGUMENT', `${TEMPORARY_PREFIX} is reserved in names of objects`);
+}
+
+/** Checks the prefix of a list, which may be empty or end with a slash. @throws as {@link requireKey}. */
+export function requirePrefix(prefix: string): void {
+  const key = prefix.endsWith('/') ? prefix.slice(0, -1) : prefix;
+  if (prefix !== '') requireKey(key);
+}

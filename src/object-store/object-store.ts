@@ -1,0 +1,67 @@
+/** An object as a store lists it. */
+export interface ObjectFacts {
+  readonly key: string;
+  readonly sizeBytes: number;
+  /** Milliseconds since 1970. */
+  readonly modifiedMs: number;
+  /** Changes whenever the contents are replaced. Its form depends on the store. */
+  readonly version: string;
+}
+
+export interface ObjectCall {
+  readonly signal: AbortSignal;
+}
+
+export interface GetOptions extends ObjectCall {
+  /** Bytes to read: from `start`, at most `length`. Default: the whole object. */
+  readonly range?: { readonly start: number; readonly length?: number };
+}
+
+/** State of an object under which it may be replaced: `absent`, or still the given version. */
+export type PutCondition = 'absent' | { readonly version: string };
+
+export interface PutOptions extends ObjectCall {
+  /** Number of bytes, if it is known. A source with another number of bytes is an error. */
+  readonly sizeBytes?: number;
+  /** @see PutCondition */
+  readonly onlyIf?: PutCondition;
+}
+
+export interface SignOptions extends ObjectCall {
+  /** Time for which the URL is valid. */
+  readonly validMs: number;
+}
+
+/**
+ * Objects under keys: a directory, memory, or a bucket of a service. Keys are paths with `/`, made
+ * by `objectKey`; every method refuses other keys with INVALID_ARGUMENT. Every method ends when its
+ * signal is aborted, with the reason of the signal.
+ */
+export interface ObjectStore {
+  /** Yields the bytes of an object. @throws {MissingObjectError} */
+  get(key: string, options: GetOptions): AsyncGenerator<Buffer, void, undefined>;
+  /**
+   * Stores an object, in place of an older one. It appears when it is complete. If `pieces` fails
+   * or the signal is aborted, nothing changes and nothing is left behind.
+   *
+   * @throws {PreconditionError} if `onlyIf` does not hold.
+   */
+  put(key: string, pieces: AsyncIterable<Uint8Array>, options: PutOptions): Promise<void>;
+  /** Returns the facts of an object; `undefined` if it does not exist. */
+  head(key: string, options: ObjectCall): Promise<ObjectFacts | undefined>;
+  /**
+   * Yields the objects whose keys begin with `prefix`, in the order of their keys, in pages of at
+   * most {@link PAGE_OBJECTS}. The prefix may end anywhere in a key; the empty one selects all.
+   */
+  list(prefix: string, options: ObjectCall): AsyncGenerator<readonly ObjectFacts[], void, undefined>;
+  /** Deletes objects. Those that do not exist are no error. */
+  delete(keys: readonly string[], options: ObjectCall): Promise<void>;
+  /**
+   * Returns a URL at which anybody can read an object for a while, whether it exists or not;
+   * `undefined` if the store has no such URLs.
+   */
+  signedUrl(key: string, options: SignOptions): Promise<string | undefined>;
+}
+
+/** Objects in a page of a list, and keys in one request to delete: the limit of S3. */
+export const PAGE_OBJECTS = 1000;

@@ -1,0 +1,52 @@
+import type {
+  GetOptions,
+  ObjectCall,
+  ObjectFacts,
+  ObjectStore,
+  PutOptions,
+  SignOptions,
+} from './object-store.ts';
+
+/** A part of a store: the objects whose keys begin with a prefix, without it (`?prefix=`). */
+export class PrefixedStore implements ObjectStore {
+  readonly #store: ObjectStore;
+  readonly #prefix: string;
+
+  constructor(store: ObjectStore, prefix: string) {
+    this.#store = store;
+    this.#prefix = prefix;
+  }
+
+  get(key: string, options: GetOptions): AsyncGenerator<Buffer, void, undefined> {
+    return this.#store.get(this.#prefix + key, options);
+  }
+
+  put(key: string, pieces: AsyncIterable<Uint8Array>, options: PutOptions): Promise<void> {
+    return this.#store.put(this.#prefix + key, pieces, options);
+  }
+
+  async head(key: string, options: ObjectCall): Promise<ObjectFacts | undefined> {
+    const facts = await this.#store.head(this.#prefix + key, options);
+    return facts && this.#inside(facts);
+  }
+
+  async *list(prefix: string, options: ObjectCall): AsyncGenerator<readonly ObjectFacts[], void, undefined> {
+    for await (const page of this.#store.list(this.#prefix + prefix, options))
+      yield page.map((facts) => this.#inside(facts));
+  }
+
+  delete(keys: readonly string[], options: ObjectCall): Promise<void> {
+    return this.#store.delete(
+      keys.map((key) => this.#prefix + key),
+      options,
+    );
+  }
+
+  signedUrl(key: string, options: SignOptions): Promise<string | undefined> {
+    return this.#store.signedUrl(this.#prefix + key, options);
+  }
+
+  #inside(facts: ObjectFacts): ObjectFacts {
+    return { ...facts, key: facts.key.slice(this.#prefix.length) };
+  }
+}
