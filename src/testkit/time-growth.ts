@@ -7,7 +7,7 @@ const EXACT_MS = 16;
 /** Growth of a linear time for four times the input, and what caches of the processor add. */
 const MAX_GROWTH = 9;
 /** Measurements of a size in a round. */
-const REPEATS = 3;
+const REPEATS = 2;
 /** A growth from which on all is measured again: the processor may be twice as fast at times. */
 const SURELY_LINEAR = 6;
 /** Rounds of measurements; the least disturbed time of each size counts. */

@@ -10,7 +10,7 @@ import { fieldShapes } from './hostile-shapes.ts';
 const METHOD = methodInfo(RefService.method.updateReferences);
 const FIELD = 'updates.reference';
 /** Of the server with an added expression, which is at work until then. */
-const CALL_LIMIT_MS = 10_000;
+const CALL_LIMIT_MS = 6000;
 
 /** Returns what is reported of a server whose check of names applies an expression in addition. */
 async function reported(expression: string, piece: string): Promise<string[]> {
