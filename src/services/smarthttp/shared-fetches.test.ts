@@ -18,8 +18,8 @@ import { until } from '#testkit/until';
 import { LimitErrorSchema } from '#wire/gen/errors_pb';
 
 const REPOSITORY = { storageName: 'default', relativePath: 'r.git' };
-/** More than the window of a stream in memory. */
-const LARGE = 5_000_000;
+/** More than the window of a stream in memory (2 MiB). */
+const LARGE = 3_000_000;
 const GONE = '1'.repeat(40);
 
 /** Runs git; an upload-pack or pack-objects waits until the test lets it go. */
@@ -62,7 +62,7 @@ async function start(context: TestContext, config: Readonly<Record<string, unkno
   });
   const path = join(gitaly.storagePath(), REPOSITORY.relativePath);
   initRepository(path);
-  const oid = commitFiles(path, { large: randomBytes(LARGE).toString('latin1') });
+  const oid = commitFiles(path, { large: randomBytes(LARGE) });
   const registry = new SidechannelRegistry();
   const connection = await dialSidechannel(gitaly.address, registry);
   context.after(async () => {
