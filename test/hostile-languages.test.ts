@@ -11,7 +11,7 @@ import { addBranch, createRepository } from './loop-blocks/fast-import.ts';
 const LOOKED_AT_BYTES = 16 << 10;
 const HOSTILE_FILES = 400;
 const HOSTILE_CALLS = 20;
-const MAX_LANGUAGES_MS = 1000;
+const MAX_LANGUAGES_MS = 2500;
 /** CPU time between two iterations of the event loop. */
 const MAX_BLOCK_MS = 50;
 
