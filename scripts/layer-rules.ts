@@ -13,6 +13,7 @@ export interface ModuleRule {
 
 const PROTOBUF = '@bufbuild/protobuf';
 const OPEN_TELEMETRY = '@opentelemetry';
+const AWS = '@aws-sdk';
 
 export const RULES: Readonly<Record<string, ModuleRule>> = {
   base: { modules: [], packages: ['koffi', 're2js'] },
@@ -21,7 +22,7 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
   'rpc/common': { modules: ['base', 'wire'], packages: [PROTOBUF] },
   'rpc/server': { modules: ['base', 'wire', 'platform', 'rpc/common'], packages: [PROTOBUF] },
   git: { modules: ['base'] },
-  'object-store': { modules: ['base'] },
+  'object-store': { modules: ['base'], packages: [AWS] },
   storage: { modules: ['base', 'git'] },
   domain: {
     modules: ['base', 'git', 'object-store', 'storage', 'client'],
@@ -138,6 +139,7 @@ export const INNER_LAYERS: Readonly<Record<string, readonly string[]>> = {
  */
 export const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
   [OPEN_TELEMETRY]: ['calls/tracing/'],
+  [AWS]: ['object-store/s3/'],
   koffi: ['base/c-library.ts'],
   re2js: ['base/go/regexp/'],
   'smol-toml': [

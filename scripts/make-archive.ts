@@ -38,7 +38,9 @@ exec "$root/lib/node_modules/gitaly-ts/bin/$(basename "$self")" "$@"
 `;
 
 const target = resolve(process.argv[2] ?? 'packages');
-const { name, version, bin } = rootManifest();
+const { name, version, bin, peerDependencies = {} } = rootManifest();
+// npm does not install the packages for backups in buckets with ours.
+const forBuckets = Object.entries(peerDependencies).map(([name, range]) => `${name}@${range}`);
 const work = mkdtempSync(join(tmpdir(), 'gitaly-archive-'));
 try {
   const title = `${name}-${version}-${process.platform}-${process.arch}`;
@@ -52,7 +54,7 @@ try {
     '--prefix',
     join(folder, 'lib'),
   ];
-  run('npm', ['install', ...options, join(target, `${name}-${version}.tgz`)], work);
+  run('npm', ['install', ...options, join(target, `${name}-${version}.tgz`), ...forBuckets], work);
   cpSync(process.execPath, join(folder, 'node/bin/node'), { dereference: true });
   for (const program of Object.keys(bin ?? {})) {
     writeFileSync(join(folder, 'bin', program), LAUNCHER);

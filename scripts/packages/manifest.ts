@@ -9,11 +9,14 @@ export interface Manifest {
   readonly version: string;
   readonly dependencies: Readonly<Record<string, string>>;
   readonly optionalDependencies?: Readonly<Record<string, string>>;
+  /** Packages for buckets, which users add. */
+  readonly peerDependencies?: Readonly<Record<string, string>>;
+  readonly peerDependenciesMeta?: Readonly<Record<string, { readonly optional: boolean }>>;
   readonly [field: string]: unknown;
 }
 
 /** Declarations of the entry points use Node's types; a program in JavaScript needs none. */
-const NODE_TYPES = {
+export const NODE_TYPES = {
   peerDependencies: { '@types/node': '>=24' },
   peerDependenciesMeta: { '@types/node': { optional: true } },
 };

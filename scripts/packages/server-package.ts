@@ -1,6 +1,6 @@
 import { cpSync, existsSync, globSync, readFileSync, rmSync } from 'node:fs';
 import { join, posix } from 'node:path';
-import { commonFields, type Manifest, rootManifest } from './manifest.ts';
+import { commonFields, type Manifest, NODE_TYPES, rootManifest } from './manifest.ts';
 import { reachable } from './reachable.ts';
 import { ROOT } from './run.ts';
 
@@ -18,15 +18,15 @@ interface Export {
  * @throws {Error} when a published file imports a package that is not installed with it
  */
 export function stageServer(compiled: string, folder: string): Manifest {
-  const { name, description, keywords, bin, files, exports, dependencies, optionalDependencies } =
-    rootManifest() as Manifest & {
-      readonly files: readonly string[];
-      readonly exports: Readonly<Record<string, Export>>;
-      readonly bin: Readonly<Record<string, string>>;
-    };
+  const root = rootManifest() as Manifest & {
+    readonly files: readonly string[];
+    readonly exports: Readonly<Record<string, Export>>;
+    readonly bin: Readonly<Record<string, string>>;
+  };
+  const { name, description, keywords, bin, files, exports, dependencies, optionalDependencies } = root;
   cpSync(compiled, join(folder, 'dist'), { recursive: true });
   removeUnused(join(folder, 'dist'), { programs: Object.values(bin), exports: Object.values(exports) });
-  checkPackages(join(folder, 'dist'), { ...dependencies, ...optionalDependencies });
+  checkPackages(join(folder, 'dist'), { ...dependencies, ...optionalDependencies, ...root.peerDependencies });
   for (const file of files) {
     if (file !== 'dist' && existsSync(join(ROOT, file)))
       cpSync(join(ROOT, file), join(folder, file), { recursive: true });
@@ -37,6 +37,8 @@ export function stageServer(compiled: string, folder: string): Manifest {
     description,
     keywords,
     ...commonFields(),
+    peerDependencies: { ...NODE_TYPES.peerDependencies, ...root.peerDependencies },
+    peerDependenciesMeta: { ...NODE_TYPES.peerDependenciesMeta, ...root.peerDependenciesMeta },
     imports: { '#wire/gen/*': './dist/wire/gen/*.js', '#*': './dist/*.js' },
     exports: Object.fromEntries(
       Object.entries(exports).map(([path, { source: _, ...published }]) => [path, published]),

@@ -4,6 +4,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { startS3Server } from '#testkit/start-s3-server';
 import { type ObjectFacts, type ObjectStore, PAGE_OBJECTS } from './object-store.ts';
 import { openStore } from './open-store.ts';
 import { putUnlessEmpty } from './pieces.ts';
@@ -31,6 +32,10 @@ interface Kind {
 }
 
 let opened = 0;
+const s3 = await startS3Server();
+after(() => s3?.[Symbol.asyncDispose]());
+const noS3 = s3 === undefined ? 'Go is not installed' : undefined;
+
 const KINDS: readonly Kind[] = [
   { name: 'file', open: () => openStore(`file://${directory}/${opened++}?create_dir=true`) },
   { name: 'path', open: () => openStore(join(directory, String(opened++))) },
@@ -39,6 +44,8 @@ const KINDS: readonly Kind[] = [
     open: () => openStore(`file://${directory}/${opened++}?create_dir=true&prefix=a/b/`),
   },
   { name: 'mem', open: () => openStore('mem://') },
+  { name: 's3', skip: noS3, open: async () => openStore((await s3?.createBucket()) ?? '') },
+  { name: 's3?prefix', skip: noS3, open: async () => openStore(`${await s3?.createBucket()}&prefix=a/b/`) },
 ];
 
 for (const { name, skip, open } of KINDS) {

@@ -35,6 +35,16 @@ export function requireKey(key: string): void {
     throw new GitalyError('INVALID_ARGUMENT', `${TEMPORARY_PREFIX} is reserved in names of objects`);
 }
 
+/** Reports whether a file or an object of other programs has a name that {@link requireKey} accepts. */
+export function isKey(key: string): boolean {
+  try {
+    requireKey(key);
+    return true;
+  } catch {
+    return false; // no call can name it
+  }
+}
+
 /** Checks the prefix of a list, which may be empty or end with a slash. @throws as {@link requireKey}. */
 export function requirePrefix(prefix: string): void {
   const key = prefix.endsWith('/') ? prefix.slice(0, -1) : prefix;

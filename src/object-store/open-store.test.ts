@@ -62,7 +62,7 @@ test('a lock that a killed process left is removed; a fresh one is respected unt
   writeFileSync(lock, '');
   const replace = (on: AbortSignal) => store.put('key', pieces('new'), { signal: on, onlyIf: { version } });
 
-  await assert.rejects(replace(AbortSignal.timeout(100)), { name: 'AbortError' });
+  await assert.rejects(replace(AbortSignal.timeout(100)), { name: 'TimeoutError' });
   assert.equal(readFileSync(join(path, 'key'), 'utf8'), 'old');
   utimesSync(lock, 0, 0);
   await replace(signal);

@@ -9,11 +9,17 @@ import { MemoryStore } from './memory/memory-store.ts';
 import { requirePrefix } from './object-key.ts';
 import type { ObjectStore } from './object-store.ts';
 import { PrefixedStore } from './prefixed-store.ts';
+import { openS3 } from './s3/open-s3.ts';
 import { UnsupportedStoreError } from './store-error.ts';
 
+export interface OpenStoreOptions {
+  /** Bytes of the parts of which a large object is stored in a bucket. Default: those of the service. */
+  readonly partBytes?: number;
+}
+
 /**
- * Opens the store of a URL: `file:///directory` or a path, `mem://`. The forms and options are
- * those of Go Cloud.
+ * Opens the store of a URL: `file:///directory` or a path, `mem://`, `s3://bucket`. The forms and
+ * options are those of Go Cloud; `s3/s3-options.ts` has those of S3.
  *
  * | option                        | kinds | effect                                            |
  * | ----------------------------- | ----- | ------------------------------------------------- |
@@ -21,21 +27,30 @@ import { UnsupportedStoreError } from './store-error.ts';
  * | `create_dir=true`             | file  | creates the directory                             |
  * | `base_url`, `secret_key_path` | file  | sign the URLs for clients                         |
  *
- * @throws {UnsupportedStoreError} for other kinds; {Error} when the directory is missing.
+ * @throws {UnsupportedStoreError} for other kinds, and without the package of a kind; {Error} when
+ *   the directory is missing, and for wrong options.
  */
-export async function openStore(url: string): Promise<ObjectStore> {
+export async function openStore(url: string, { partBytes = 0 }: OpenStoreOptions = {}): Promise<ObjectStore> {
   const { protocol, directory, options } = parse(url);
-  const store = await openKind(protocol, directory, options);
+  const store =
+    protocol === 's3:'
+      ? await openS3(new URL(url), { partBytes })
+      : await openLocal(protocol, directory, options);
   const prefix = options.get('prefix') ?? '';
   requirePrefix(prefix);
   return prefix === '' ? store : new PrefixedStore(store, prefix);
 }
 
-async function openKind(protocol: string, directory: string, options: URLSearchParams): Promise<ObjectStore> {
+async function openLocal(
+  protocol: string,
+  directory: string,
+  options: URLSearchParams,
+): Promise<ObjectStore> {
   if (protocol === 'mem:') return new MemoryStore();
   if (protocol !== 'file:')
     throw new UnsupportedStoreError(
-      `buckets of the kind ${JSON.stringify(protocol.slice(0, -1))} are not built: use file:///directory`,
+      `buckets of the kind ${JSON.stringify(protocol.slice(0, -1))} are not built: ` +
+        'use s3://bucket or file:///directory',
     );
   if (options.get('create_dir') === 'true') await makeDirectory(directory);
   await requireDirectory(directory);

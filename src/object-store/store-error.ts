@@ -20,3 +20,32 @@ export class PreconditionError extends Error {
 export class UnsupportedStoreError extends Error {
   override readonly name = 'UnsupportedStoreError';
 }
+
+export interface StoreFailure {
+  /** Kind and name, such as `s3 bucket "backups"`. */
+  readonly store: string;
+  readonly operation: string;
+  /** The key, or the prefix of a list. */
+  readonly key: string;
+  /** Error code of the service, such as `AccessDenied`. */
+  readonly code: string;
+  readonly message: string;
+  /** Advice; `undefined` if only the message helps. */
+  readonly hint: string | undefined;
+}
+
+/**
+ * A call of a service failed. The error of the service's library is not its cause: it refers to the
+ * request, with its signature.
+ */
+export class StoreError extends Error {
+  override readonly name = 'StoreError';
+  readonly failure: StoreFailure;
+
+  constructor(failure: StoreFailure) {
+    const { store, operation, key, code, message, hint } = failure;
+    const text = message === '' || message === code ? code : `${code}: ${message}`;
+    super(`${store}: ${operation} ${JSON.stringify(key)}: ${text}${hint === undefined ? '' : ` (${hint})`}`);
+    this.failure = failure;
+  }
+}

@@ -12,11 +12,12 @@ const BUILD_LIMIT_MS = 10 * 60 * 1000;
  * Builds the Go module in a directory and returns the path of the program; `undefined` if Go is not
  * installed. It is built once for each state of its sources.
  *
+ * @param options.package a program of another module that `go.mod` requires; default: the module's.
  * @throws {Error} with the compiler's output.
  */
 export async function goProgram(
   source: string,
-  options: { tags?: string } = {},
+  options: { tags?: string; package?: string } = {},
 ): Promise<string | undefined> {
   if (spawnSync('go', ['version']).status !== 0) return undefined;
   const hash = createHash('sha256').update(options.tags ?? '');
@@ -28,8 +29,9 @@ export async function goProgram(
 
   mkdirSync(CACHE, { recursive: true });
   const draft = `${program}.${process.pid}`;
+  const target = options.package ?? '.';
   const flags = options.tags === undefined ? [] : ['-tags', options.tags];
-  const { code, stderr } = await run('go', ['build', ...flags, '-o', draft, '.'], {
+  const { code, stderr } = await run('go', ['build', ...flags, '-o', draft, target], {
     cwd: source,
     timeoutMs: BUILD_LIMIT_MS,
   });

@@ -1,7 +1,10 @@
-import type { TestContext } from 'node:test';
+/** A test, or anything else that ends. */
+interface Context {
+  after(work: () => void): void;
+}
 
 /** Sets or removes an environment variable of this process until the test ends; once in a test. */
-export function setVariable(context: TestContext, name: string, value: string | undefined): void {
+export function setVariable(context: Context, name: string, value: string | undefined): void {
   const before = process.env[name];
   assign(name, value);
   context.after(() => assign(name, before));

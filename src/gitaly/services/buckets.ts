@@ -1,6 +1,6 @@
 import { messageOf, wrap } from '#base/gitaly-error';
 import type { ObjectStore } from '#object-store/object-store';
-import { openStore } from '#object-store/open-store';
+import { type OpenStoreOptions, openStore } from '#object-store/open-store';
 import { UnsupportedStoreError } from '#object-store/store-error';
 import type { GitalyConfig } from '#platform/config/load-config';
 import type { Logger } from '#platform/log/logger';
@@ -15,8 +15,11 @@ export interface Buckets {
 export async function openBuckets(config: GitalyConfig, logger: Logger): Promise<Buckets> {
   requireOffloadingUrl(config);
   return {
-    backup: await openConfigured('backup.go_cloud_url', config.backup.goCloudUrl, logger),
-    bundleUri: await openConfigured('bundle_uri.go_cloud_url', config.bundleUri.goCloudUrl, logger),
+    backup: await openConfigured('backup.go_cloud_url', config.backup.goCloudUrl, {
+      logger,
+      partBytes: config.backup.bufferSize,
+    }),
+    bundleUri: await openConfigured('bundle_uri.go_cloud_url', config.bundleUri.goCloudUrl, { logger }),
   };
 }
 
@@ -29,15 +32,18 @@ function requireOffloadingUrl({ transactions, offloading }: GitalyConfig): void 
     throw new Error('empty offloading storage URL');
 }
 
-/** A kind of bucket that only Gitaly knows is a warning, so that its configuration starts. */
+/**
+ * A kind of bucket that only Gitaly knows, or whose package is missing, is a warning: git works
+ * without backups.
+ */
 async function openConfigured(
   key: string,
   url: string | undefined,
-  logger: Logger,
+  { logger, ...options }: { readonly logger: Logger } & OpenStoreOptions,
 ): Promise<ObjectStore | undefined> {
   if (!url) return undefined;
   try {
-    return await openStore(url);
+    return await openStore(url, options);
   } catch (error) {
     if (!(error instanceof UnsupportedStoreError)) throw wrap(error, key);
     logger.warn({ key, error: messageOf(error) }, 'the calls that need this bucket are refused');

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { noteBulkBytes } from '#base/bulk-memory';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { makeDirectory } from '#base/files/make-directory';
-import { requireKey, requirePrefix, TEMPORARY_PREFIX } from '../object-key.ts';
+import { isKey, requireKey, requirePrefix, TEMPORARY_PREFIX } from '../object-key.ts';
 import {
   type GetOptions,
   type ObjectCall,
@@ -147,16 +147,6 @@ export class DirectoryStore implements ObjectStore {
   #path(key: string): string {
     requireKey(key);
     return `${this.#directory}/${key}`;
-  }
-}
-
-/** Reports whether a file has a name that a store can have written. */
-function isKey(key: string): boolean {
-  try {
-    requireKey(key);
-    return true;
-  } catch {
-    return false; // a file of another program, which no call can name
   }
 }
 

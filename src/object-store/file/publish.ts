@@ -69,7 +69,7 @@ async function lockObject(target: string, signal: AbortSignal): Promise<AsyncDis
       if (systemErrorCode(error) !== 'EEXIST') throw error;
     }
     await removeStale(lock);
-    await setTimeout(LOCK_RETRY_MS, undefined, { signal });
+    await setTimeout(LOCK_RETRY_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
   }
 }
 

@@ -332,8 +332,9 @@ export const schema = {
   backup: table('Backups made by the server.', {
     go_cloud_url: text({
       doc:
-        'Bucket of the backups: file:///directory (?create_dir=true creates it), a path, or mem://. ' +
-        's3://, gs:// and azblob:// are not built yet.',
+        'Bucket of the backups: file:///directory (?create_dir=true creates it), a path, mem://, or ' +
+        's3://bucket?region=…, which needs the package @aws-sdk/client-s3. ' +
+        'gs:// and azblob:// are not built yet.',
       accepted: 'a URL such as file:///var/opt/backups',
     }),
     wal_backup_go_cloud_url: text({
@@ -348,9 +349,8 @@ export const schema = {
       noEffect: 'this server has no write-ahead log',
     }),
     buffer_size: integer({
-      doc: 'Size of an upload part in bytes. 0 means 5 MiB.',
+      doc: 'Size of an upload part in bytes, in s3:// buckets. 0 means 5 MiB, which is the minimum.',
       default: 0,
-      noEffect: 'files have no parts, as in Gitaly; object stores are not built yet',
     }),
     layout: text({ doc: 'Layout of a backup.', noEffect: 'removed in 18.9' }),
   }),
@@ -358,7 +358,7 @@ export const schema = {
     go_cloud_url: text({
       doc:
         'Bucket of the bundles, as in [backup]. The options base_url and secret_key_path sign the ' +
-        'addresses for clients.',
+        'addresses for clients; s3:// signs its own.',
       accepted: 'a URL',
     }),
   }),

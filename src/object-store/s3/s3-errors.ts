@@ -1,0 +1,75 @@
+import { isError } from '#base/is-error';
+import { StoreError } from '../store-error.ts';
+
+const WRONG_REGION = 'the bucket is in another region: set ?region=';
+const WRONG_KEYS = 'check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile';
+const FORBIDDEN = 'the credentials do not permit this: check the policy of the bucket and of the user';
+const EXPIRED = 'the credentials have expired: renew them';
+const UNREACHABLE = 'check ?endpoint= and the network';
+
+/** Advice by the code of the service, of the SDK, or of the system. */
+const HINTS: Readonly<Record<string, string>> = {
+  AccessDenied: FORBIDDEN,
+  AllAccessDisabled: FORBIDDEN,
+  AuthorizationHeaderMalformed: WRONG_REGION,
+  CredentialsProviderError:
+    'no credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or ?profile=',
+  ECONNREFUSED: UNREACHABLE,
+  EHOSTUNREACH: UNREACHABLE,
+  ENOTFOUND: UNREACHABLE,
+  ExpiredToken: EXPIRED,
+  ExpiredTokenException: EXPIRED,
+  Forbidden: FORBIDDEN,
+  IllegalLocationConstraintException: WRONG_REGION,
+  InvalidAccessKeyId: WRONG_KEYS,
+  NoSuchBucket: 'create the bucket, or correct its name in the URL',
+  PermanentRedirect: WRONG_REGION,
+  RequestTimeTooSkewed: 'the clock of this machine is wrong: synchronize it',
+  SignatureDoesNotMatch: WRONG_KEYS,
+  SlowDown: 'the service limits the rate of requests: use fewer at once',
+  TokenRefreshRequired: EXPIRED,
+};
+
+/** For responses without a body, which have no code. */
+const CODE_BY_STATUS: Readonly<Record<number, string>> = {
+  301: 'PermanentRedirect',
+  403: 'Forbidden',
+  404: 'NotFound',
+  412: 'PreconditionFailed',
+  503: 'SlowDown',
+};
+
+/** Facts about a failure of the SDK. */
+export interface S3Problem {
+  readonly code: string;
+  readonly status: number | undefined;
+  readonly message: string;
+}
+
+/** Returns the facts of an error that the SDK threw. */
+export function s3ProblemOf(error: unknown): S3Problem {
+  if (!isError(error)) return { code: 'Unknown', status: undefined, message: String(error) };
+  // The SDK adds `$metadata` to errors of the service, Node `code` to those of the system.
+  const { $metadata, code } = error as { $metadata?: { httpStatusCode?: number }; code?: unknown };
+  const status = $metadata?.httpStatusCode;
+  const isUnnamed = /^(?:Error|Unknown|UnknownError|\d+)$/.test(error.name);
+  const byStatus = status === undefined ? undefined : CODE_BY_STATUS[status];
+  const name = typeof code === 'string' ? code : isUnnamed ? (byStatus ?? error.name) : error.name;
+  // The SDK adds a second line for its own developers.
+  const [message = ''] = error.message.split('\n', 1);
+  return { code: name, status, message: /^Unknown(Error)?$/.test(message) ? '' : message };
+}
+
+/**
+ * Reports whether the response broke off after its status. The SDK does not make such a call again.
+ */
+export function isCutResponse(error: unknown): boolean {
+  return isError(error) && error.message.includes('\n  Deserialization error');
+}
+
+/** Returns our error for a failure of the SDK. */
+export function s3Error(error: unknown, call: { store: string; operation: string; key: string }): StoreError {
+  const { code, message } = s3ProblemOf(error);
+  const hint = message.startsWith('Region is missing') ? 'set ?region= or AWS_REGION' : HINTS[code];
+  return new StoreError({ ...call, code, message, hint });
+}

@@ -1,0 +1,215 @@
+import { addAbortSignal, Readable } from 'node:stream';
+import { setTimeout } from 'node:timers/promises';
+import type { S3Client } from '@aws-sdk/client-s3';
+import { noteBulkBytes } from '#base/bulk-memory';
+import { isKey, requireKey, requirePrefix } from '../object-key.ts';
+import {
+  type GetOptions,
+  type ObjectCall,
+  type ObjectFacts,
+  type ObjectStore,
+  PAGE_OBJECTS,
+  type PutOptions,
+  type SignOptions,
+} from '../object-store.ts';
+import { MissingObjectError, StoreError } from '../store-error.ts';
+import { isCutResponse, s3Error, s3ProblemOf } from './s3-errors.ts';
+import type { S3Options } from './s3-options.ts';
+import type { S3Sdk } from './s3-sdk.ts';
+import { upload } from './upload.ts';
+
+/** Broken connections in a row, without a byte between them, after which a read fails. */
+const MAX_RESUMES = 4;
+/** Responses in a row that break off before a call fails. The SDK repeats other failures. */
+const MAX_CUT_RESPONSES = 4;
+const RETRY_DELAY_MS = 200;
+const MAX_SIGNED_SECONDS = 7 * 24 * 3600; // limit of S3
+
+export interface S3StoreOptions extends Omit<S3Options, 'client'> {
+  readonly sdk: S3Sdk;
+  readonly client: S3Client;
+  /** Bytes of a part of a large object. */
+  readonly partBytes: number;
+}
+
+/** A bucket of S3, or of a service with its protocol (`s3://bucket`). */
+export class S3Store implements ObjectStore {
+  readonly #options: S3StoreOptions;
+
+  constructor(options: S3StoreOptions) {
+    this.#options = options;
+  }
+
+  async *get(key: string, { range, signal }: GetOptions): AsyncGenerator<Buffer, void, undefined> {
+    requireKey(key);
+    const { start = 0, length = Number.POSITIVE_INFINITY } = range ?? {};
+    if (length === 0) return;
+    const state: ReadState = { position: start, end: start + length, version: undefined };
+    for (let failures = 0; ; failures++) {
+      const before = state.position;
+      const body = await this.#open(key, state, signal);
+      if (body === undefined) return;
+      try {
+        yield* counted(body, state);
+        return;
+      } catch (error) {
+        signal.throwIfAborted();
+        if (state.position > before) failures = 0;
+        if (failures >= MAX_RESUMES) throw s3Error(error, this.#call('get', key));
+      }
+      await waitBeforeRetry(failures, signal);
+    }
+  }
+
+  async put(key: string, pieces: AsyncIterable<Uint8Array>, options: PutOptions): Promise<void> {
+    requireKey(key);
+    options.signal.throwIfAborted();
+    const { sdk, client, bucket, encryption, partBytes } = this.#options;
+    await upload(pieces, options, {
+      sdk,
+      partBytes,
+      encryption,
+      target: { Bucket: bucket, Key: key },
+      send: (work, signal) => this.#run('put', key, signal, () => work(client)),
+    });
+  }
+
+  async head(key: string, { signal }: ObjectCall): Promise<ObjectFacts | undefined> {
+    requireKey(key);
+    const { sdk, client, bucket } = this.#options;
+    try {
+      const command = new sdk.HeadObjectCommand({ Bucket: bucket, Key: key });
+      const head = await this.#run('head', key, signal, () => client.send(command, { abortSignal: signal }));
+      return factsOf(key, head.ContentLength, head);
+    } catch (error) {
+      if (error instanceof MissingObjectError) return undefined;
+      throw error;
+    }
+  }
+
+  async *list(
+    prefix: string,
+    { signal }: ObjectCall,
+  ): AsyncGenerator<readonly ObjectFacts[], void, undefined> {
+    requirePrefix(prefix);
+    const { sdk, client, bucket } = this.#options;
+    const input = { Bucket: bucket, Prefix: prefix, MaxKeys: PAGE_OBJECTS };
+    for (let token: string | undefined; ; ) {
+      const command = new sdk.ListObjectsV2Command({ ...input, ...(token && { ContinuationToken: token }) });
+      const page = await this.#run('list', prefix, signal, () =>
+        client.send(command, { abortSignal: signal }),
+      );
+      const objects = (page.Contents ?? []).map((object) => factsOf(object.Key ?? '', object.Size, object));
+      const named = objects.filter(({ key }) => isKey(key));
+      if (named.length > 0) yield named;
+      if (page.IsTruncated !== true) return;
+      if (!page.NextContinuationToken || page.NextContinuationToken === token)
+        throw this.#failure('list', prefix, 'the service sent a part of the list without a way to the rest');
+      token = page.NextContinuationToken;
+    }
+  }
+
+  async delete(keys: readonly string[], { signal }: ObjectCall): Promise<void> {
+    keys.forEach(requireKey);
+    signal.throwIfAborted();
+    const { sdk, client, bucket } = this.#options;
+    for (let first = 0; first < keys.length; first += PAGE_OBJECTS) {
+      const page = keys.slice(first, first + PAGE_OBJECTS);
+      const command = new sdk.DeleteObjectsCommand({
+        Bucket: bucket,
+        Delete: { Quiet: true, Objects: page.map((Key) => ({ Key })) },
+      });
+      const send = () => client.send(command, { abortSignal: signal });
+      const { Errors = [] } = await this.#run('delete', page[0] ?? '', signal, send);
+      for (const { Key = '', Code = 'Unknown', Message = '' } of Errors)
+        if (Code !== 'NoSuchKey')
+          throw s3Error(Object.assign(new Error(Message), { name: Code }), this.#call('delete', Key));
+    }
+  }
+
+  async signedUrl(key: string, { validMs, signal }: SignOptions): Promise<string | undefined> {
+    requireKey(key);
+    const { sdk, client, bucket } = this.#options;
+    const expiresIn = Math.min(Math.ceil(validMs / 1000), MAX_SIGNED_SECONDS);
+    const command = new sdk.GetObjectCommand({ Bucket: bucket, Key: key });
+    return await this.#run('sign', key, signal, () => sdk.getSignedUrl(client, command, { expiresIn }));
+  }
+
+  /** Starts a read at a position; `undefined` if the object ends before. */
+  async #open(key: string, state: ReadState, signal: AbortSignal): Promise<Readable | undefined> {
+    const { sdk, client, bucket } = this.#options;
+    const { position, end, version } = state;
+    const isWhole = position === 0 && end === Number.POSITIVE_INFINITY;
+    const command = new sdk.GetObjectCommand({
+      Bucket: bucket,
+      Key: key,
+      ...(!isWhole && { Range: `bytes=${position}-${Number.isFinite(end) ? end - 1 : ''}` }),
+      ...(version !== undefined && { IfMatch: version }),
+    });
+    try {
+      const send = () => client.send(command, { abortSignal: signal });
+      const { Body, ETag } = await this.#run('get', key, signal, send);
+      state.version = ETag;
+      if (Body instanceof Readable) return addAbortSignal(signal, Body); // the SDK ends only the request
+      throw this.#failure('get', key, 'the response has no body');
+    } catch (error) {
+      if (error instanceof StoreError && error.failure.code === 'InvalidRange') return undefined;
+      throw error;
+    }
+  }
+
+  /** Runs a call of the SDK, whose errors become ours. */
+  async #run<T>(operation: string, key: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    for (let failures = 1; ; failures++) {
+      signal.throwIfAborted();
+      try {
+        return await work();
+      } catch (error) {
+        signal.throwIfAborted();
+        const { code, status } = s3ProblemOf(error);
+        if (code === 'NoSuchKey' || (code === 'NotFound' && status === 404)) throw new MissingObjectError();
+        if (!isCutResponse(error) || failures === MAX_CUT_RESPONSES)
+          throw s3Error(error, this.#call(operation, key));
+      }
+      await waitBeforeRetry(failures, signal);
+    }
+  }
+
+  #failure(operation: string, key: string, message: string): StoreError {
+    return new StoreError({ ...this.#call(operation, key), code: 'BadResponse', message, hint: undefined });
+  }
+
+  #call(operation: string, key: string): { store: string; operation: string; key: string } {
+    return { store: `s3 bucket ${JSON.stringify(this.#options.bucket)}`, operation, key };
+  }
+}
+
+interface ReadState {
+  position: number;
+  readonly end: number;
+  /** ETag of the first response: later ones must be of the same object. */
+  version: string | undefined;
+}
+
+async function waitBeforeRetry(failures: number, signal: AbortSignal): Promise<void> {
+  const delayMs = RETRY_DELAY_MS * 2 ** failures * (0.5 + Math.random());
+  await setTimeout(delayMs, undefined, { signal }).catch(() => signal.throwIfAborted());
+}
+
+/** Yields the pieces of a response, and counts them. */
+async function* counted(body: Readable, state: ReadState): AsyncGenerator<Buffer, void, undefined> {
+  for await (const piece of body) {
+    const bytes = piece as Buffer; // a response of Node is a stream of buffers
+    state.position += bytes.length;
+    noteBulkBytes(bytes.length);
+    yield bytes;
+  }
+}
+
+function factsOf(
+  key: string,
+  sizeBytes: number | undefined,
+  { LastModified, ETag }: { LastModified?: Date | undefined; ETag?: string | undefined },
+): ObjectFacts {
+  return { key, sizeBytes: sizeBytes ?? 0, modifiedMs: LastModified?.getTime() ?? 0, version: ETag ?? '' };
+}

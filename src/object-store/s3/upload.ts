@@ -1,0 +1,170 @@
+import { setTimeout } from 'node:timers/promises';
+import type { S3Client } from '@aws-sdk/client-s3';
+import type { PutOptions } from '../object-store.ts';
+import { checkedPieces } from '../pieces.ts';
+import { MissingObjectError, PreconditionError, StoreError } from '../store-error.ts';
+import type { S3Options } from './s3-options.ts';
+import type { S3Sdk } from './s3-sdk.ts';
+import { sendParts } from './send-parts.ts';
+
+/** Limit of S3. */
+const MAX_PARTS = 10_000;
+/** The first parts have the configured size. Later ones are larger, so that 136 GiB fit by default. */
+const PARTS_PER_SIZE = 2000;
+const MAX_GROWN_BYTES = 20 * 1024 * 1024;
+/** Time for the removal of an incomplete upload, after the call has ended. */
+const ABORT_TIMEOUT_MS = 30_000;
+const MAX_ABORTS = 5;
+const ABORT_DELAY_MS = 100;
+/** As Gitaly's: a cache must not keep a backup, nor a proxy change it. @see internal/backup/sink.go */
+const HEADERS = { CacheControl: 'no-store, no-transform', ContentType: 'application/octet-stream' };
+
+export interface UploadDependencies extends Pick<S3Options, 'encryption'> {
+  readonly sdk: S3Sdk;
+  readonly partBytes: number;
+  readonly target: { readonly Bucket: string; readonly Key: string };
+  /** Runs a call of the SDK, and translates its errors. */
+  readonly send: <T>(work: (client: S3Client) => Promise<T>, signal: AbortSignal) => Promise<T>;
+}
+
+interface Multipart {
+  readonly Bucket: string;
+  readonly Key: string;
+  readonly UploadId: string | undefined;
+}
+
+/** Stores an object: at once if it fits into a part, else in parts of which some are sent at once. */
+export async function upload(
+  pieces: AsyncIterable<Uint8Array>,
+  options: PutOptions,
+  deps: UploadDependencies,
+): Promise<void> {
+  const parts = partsOf(checkedPieces(pieces, options), deps);
+  try {
+    const first = await parts.next();
+    const start = first.value ?? Buffer.alloc(0);
+    if (start.length < deps.partBytes) return await putWhole(start, options, deps);
+    await putParts(start, parts, options, deps);
+  } catch (error) {
+    throw conditionError(error, options, deps);
+  } finally {
+    await parts.return(undefined);
+  }
+}
+
+async function putWhole(Body: Buffer, options: PutOptions, deps: UploadDependencies): Promise<void> {
+  const { sdk, target, encryption, send } = deps;
+  const { signal } = options;
+  const input = { ...target, ...encryption, ...HEADERS, ...conditionOf(options), Body };
+  await send((client) => client.send(new sdk.PutObjectCommand(input), { abortSignal: signal }), signal);
+}
+
+async function putParts(
+  start: Buffer,
+  parts: AsyncIterable<Buffer>,
+  options: PutOptions,
+  deps: UploadDependencies,
+): Promise<void> {
+  const { sdk, target, encryption, send } = deps;
+  const { signal } = options;
+  const create = new sdk.CreateMultipartUploadCommand({ ...target, ...encryption, ...HEADERS });
+  const { UploadId } = await send((client) => client.send(create, { abortSignal: signal }), signal);
+  const multipart = { ...target, UploadId };
+  try {
+    const sendPart = async (Body: Buffer, PartNumber: number, ending: AbortSignal) => {
+      const part = new sdk.UploadPartCommand({ ...multipart, PartNumber, Body });
+      const { ETag } = await send((client) => client.send(part, { abortSignal: ending }), ending);
+      return { PartNumber, ETag };
+    };
+    const completed = await sendParts(following(start, parts), sendPart, { signal });
+    const complete = new sdk.CompleteMultipartUploadCommand({
+      ...multipart,
+      ...conditionOf(options),
+      MultipartUpload: { Parts: completed },
+    });
+    await send((client) => client.send(complete, { abortSignal: signal }), signal);
+  } catch (error) {
+    await abortUpload(multipart, deps);
+    throw error;
+  }
+}
+
+/**
+ * Removes an incomplete upload. A part that the service is still receiving can outlive the first
+ * request, so it is repeated until the service does not know the upload. If that fails, the error
+ * of the upload counts, and the life cycle rule of the bucket removes what is left.
+ *
+ * @see S3: API reference, AbortMultipartUpload
+ */
+async function abortUpload(multipart: Multipart, { sdk, send }: UploadDependencies): Promise<void> {
+  const signal = AbortSignal.timeout(ABORT_TIMEOUT_MS);
+  try {
+    for (let attempt = 0; attempt < MAX_ABORTS; attempt++) {
+      const command = new sdk.AbortMultipartUploadCommand(multipart);
+      await send((client) => client.send(command, { abortSignal: signal }), signal);
+      await setTimeout(ABORT_DELAY_MS * attempt);
+    }
+  } catch {
+    // NoSuchUpload: it is removed. Others: see above.
+  }
+}
+
+async function* following(first: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  yield first;
+  yield* rest;
+}
+
+/** Joins pieces to parts; only the last is smaller than its size. */
+async function* partsOf(
+  pieces: AsyncIterable<Uint8Array>,
+  deps: UploadDependencies,
+): AsyncGenerator<Buffer, undefined, undefined> {
+  let gathered: Uint8Array[] = [];
+  let bytes = 0;
+  let count = 0;
+  for await (const piece of pieces) {
+    let rest = piece;
+    for (;;) {
+      const grown = deps.partBytes * (1 + Math.floor(count / PARTS_PER_SIZE));
+      const size = Math.max(deps.partBytes, Math.min(grown, MAX_GROWN_BYTES));
+      const taken = rest.subarray(0, size - bytes);
+      gathered.push(taken);
+      bytes += taken.length;
+      rest = rest.subarray(taken.length);
+      if (bytes < size) break;
+      if (count === MAX_PARTS) throw tooLarge(deps);
+      yield Buffer.concat(gathered, bytes);
+      [gathered, bytes] = [[], 0];
+      count++;
+    }
+  }
+  if (bytes > 0) yield Buffer.concat(gathered, bytes);
+  return undefined;
+}
+
+function conditionOf({ onlyIf }: PutOptions): { IfNoneMatch?: string; IfMatch?: string } {
+  if (onlyIf === undefined) return {};
+  return onlyIf === 'absent' ? { IfNoneMatch: '*' } : { IfMatch: onlyIf.version };
+}
+
+/** Returns the error of a condition that does not hold; any other error unchanged. */
+function conditionError(error: unknown, { onlyIf }: PutOptions, { target }: UploadDependencies): unknown {
+  if (onlyIf === undefined) return error;
+  const isConflict =
+    error instanceof StoreError &&
+    /^(?:PreconditionFailed|ConditionalRequestConflict)$/.test(error.failure.code);
+  return isConflict || error instanceof MissingObjectError
+    ? new PreconditionError(target.Key, { cause: error })
+    : error;
+}
+
+function tooLarge({ target, partBytes }: UploadDependencies): StoreError {
+  return new StoreError({
+    store: `s3 bucket ${JSON.stringify(target.Bucket)}`,
+    operation: 'put',
+    key: target.Key,
+    code: 'EntityTooLarge',
+    message: `more than ${MAX_PARTS} parts, the first of ${partBytes} bytes`,
+    hint: 'raise [backup] buffer_size',
+  });
+}

@@ -1,0 +1,73 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+/** Failure of a request; `undefined`: it is passed on. */
+export type HttpFault =
+  | { readonly status: number; readonly body: string }
+  /** The connection is closed after these bytes of the response's body, or nothing more is sent. */
+  | { readonly cutAfterBytes: number; readonly isStalled?: boolean };
+
+export interface HttpFaultProxy extends AsyncDisposable {
+  readonly port: number;
+  /** `METHOD /path?query range` of all requests so far. */
+  readonly requests: readonly string[];
+}
+
+/** Starts an HTTP proxy in front of a port of this machine; the test chooses the faults. */
+export async function startHttpFaultProxy(
+  port: number,
+  faultOf: (line: string) => HttpFault | undefined,
+): Promise<HttpFaultProxy> {
+  const requests: string[] = [];
+  const server = createServer((from, to) => {
+    const line = [from.method, from.url, from.headers.range].filter(Boolean).join(' ');
+    requests.push(line);
+    passOn(port, from, to, faultOf(line));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    port: (server.address() as AddressInfo).port, // it listens on TCP
+    requests,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+function passOn(port: number, from: IncomingMessage, to: ServerResponse, fault: HttpFault | undefined): void {
+  if (fault !== undefined && 'status' in fault) {
+    from.resume();
+    to.writeHead(fault.status, { 'content-type': 'application/xml', connection: 'close' }).end(fault.body);
+    return;
+  }
+  const { method, url, headers } = from;
+  const onward = request({ host: '127.0.0.1', port, method, path: url, headers, agent: false });
+  onward.on('error', () => to.destroy());
+  to.on('close', () => onward.destroy());
+  from.pipe(onward);
+  onward.on('response', (response) => {
+    to.writeHead(response.statusCode ?? 0, response.headers);
+    if (fault === undefined) response.pipe(to);
+    else void sendPart(response, to, fault);
+  });
+}
+
+async function sendPart(
+  response: IncomingMessage,
+  to: ServerResponse,
+  { cutAfterBytes, isStalled = false }: Extract<HttpFault, { cutAfterBytes: number }>,
+): Promise<void> {
+  let left = cutAfterBytes;
+  for await (const piece of response as AsyncIterable<Buffer>) {
+    // a response is a stream of buffers
+    const sent = piece.subarray(0, left);
+    left -= sent.length;
+    await new Promise((resolve) => to.write(sent, resolve));
+    if (left === 0) break;
+  }
+  if (!isStalled) to.destroy();
+}

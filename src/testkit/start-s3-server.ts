@@ -1,0 +1,90 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { freePort } from './free-port.ts';
+import { goProgram } from './go-program.ts';
+import { makeScratchDirectory } from './scratch-directory.ts';
+import { setVariable } from './set-variable.ts';
+import { until } from './until.ts';
+
+const SOURCE = join(import.meta.dirname, '../../test/s3-server');
+const PROGRAM = 'github.com/versity/versitygw/cmd/versitygw';
+const ACCESS_KEY = 'test-access-key';
+/** Must not be in any error or log. */
+export const S3_SECRET = 'test-secret-0123456789';
+
+/** A real S3 server (versitygw) on a temporary directory. */
+export interface S3Server extends AsyncDisposable {
+  readonly port: number;
+  /** Directory of the server: one folder for each bucket, with a file for each object. */
+  readonly directory: string;
+  /** Creates a bucket. @returns a URL for `openStore`. */
+  createBucket(): Promise<string>;
+}
+
+/**
+ * Starts an S3 server, and sets the variables with its credentials until it is disposed.
+ *
+ * @returns `undefined` if Go, which builds the server, is not installed.
+ */
+export async function startS3Server(): Promise<S3Server | undefined> {
+  const program = await goProgram(SOURCE, { package: PROGRAM });
+  if (program === undefined) return undefined;
+  await using stack = new AsyncDisposableStack();
+  const root = makeScratchDirectory('s3');
+  stack.defer(() => rmSync(root, { recursive: true, force: true }));
+  const [directory, facts] = [join(root, 'buckets'), join(root, 'facts')];
+  for (const each of [directory, facts]) mkdirSync(each);
+  const port = await freePort();
+  const context = { after: (work: () => void) => void stack.defer(work) };
+  setVariable(context, 'AWS_ACCESS_KEY_ID', ACCESS_KEY);
+  setVariable(context, 'AWS_SECRET_ACCESS_KEY', S3_SECRET);
+  const child = spawn(
+    program,
+    ['--port', `127.0.0.1:${port}`, '--quiet', 'posix', '--sidecar', facts, directory],
+    {
+      env: { ...process.env, ROOT_ACCESS_KEY: ACCESS_KEY, ROOT_SECRET_KEY: S3_SECRET },
+      stdio: 'ignore',
+    },
+  );
+  const exited = once(child, 'exit');
+  stack.defer(async () => {
+    child.kill();
+    await exited;
+  });
+  await until(() => isListening(port));
+  const running = stack.move();
+  let buckets = 0;
+  return {
+    port,
+    directory,
+    createBucket: async () => {
+      const bucket = `bucket-${buckets++}`;
+      await createBucket(port, bucket);
+      return `s3://${bucket}?region=us-east-1&endpoint=http://127.0.0.1:${port}&use_path_style=true`;
+    },
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}
+
+async function createBucket(port: number, Bucket: string): Promise<void> {
+  const { CreateBucketCommand, S3Client } = await import('@aws-sdk/client-s3');
+  const endpoint = `http://127.0.0.1:${port}`;
+  const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true });
+  await client.send(new CreateBucketCommand({ Bucket }));
+  client.destroy();
+}
+
+async function isListening(port: number): Promise<boolean> {
+  const socket = connect({ host: '127.0.0.1', port });
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false; // not yet
+  } finally {
+    socket.destroy();
+  }
+}
