@@ -1,5 +1,5 @@
 /** Bytes of all parts that are sent at once; a part that is gathered comes in addition. */
-const MAX_SENT_BYTES = 16 * 1024 * 1024;
+const MAX_SENT_BYTES = 10 * 1024 * 1024;
 /**
  * Time for parts that are being sent when another one fails or the call is aborted. A service goes
  * on with a request that is cut, so that its part could appear after the upload was removed.

@@ -1,5 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import type { S3Client } from '@aws-sdk/client-s3';
+import { noteBulkBytes } from '#base/bulk-memory';
 import type { PutOptions } from '../object-store.ts';
 import { checkedPieces } from '../pieces.ts';
 import { MissingObjectError, PreconditionError, StoreError } from '../store-error.ts';
@@ -39,12 +40,13 @@ export async function upload(
   options: PutOptions,
   deps: UploadDependencies,
 ): Promise<void> {
-  const parts = partsOf(checkedPieces(pieces, options), deps);
+  const sent: Buffer[] = [];
+  const parts = partsOf(checkedPieces(pieces, options), deps, sent);
   try {
     const first = await parts.next();
     const start = first.value ?? Buffer.alloc(0);
     if (start.length < deps.partBytes) return await putWhole(start, options, deps);
-    await putParts(start, parts, options, deps);
+    await putParts(following(start, parts), options, { ...deps, sent });
   } catch (error) {
     throw conditionError(error, options, deps);
   } finally {
@@ -60,12 +62,11 @@ async function putWhole(Body: Buffer, options: PutOptions, deps: UploadDependenc
 }
 
 async function putParts(
-  start: Buffer,
   parts: AsyncIterable<Buffer>,
   options: PutOptions,
-  deps: UploadDependencies,
+  deps: UploadDependencies & { readonly sent: Buffer[] },
 ): Promise<void> {
-  const { sdk, target, encryption, send } = deps;
+  const { sdk, target, encryption, send, sent } = deps;
   const { signal } = options;
   const create = new sdk.CreateMultipartUploadCommand({ ...target, ...encryption, ...HEADERS });
   const { UploadId } = await send((client) => client.send(create, { abortSignal: signal }), signal);
@@ -74,9 +75,10 @@ async function putParts(
     const sendPart = async (Body: Buffer, PartNumber: number, ending: AbortSignal) => {
       const part = new sdk.UploadPartCommand({ ...multipart, PartNumber, Body });
       const { ETag } = await send((client) => client.send(part, { abortSignal: ending }), ending);
+      sent.push(Body);
       return { PartNumber, ETag };
     };
-    const completed = await sendParts(following(start, parts), sendPart, { signal });
+    const completed = await sendParts(parts, sendPart, { signal });
     const complete = new sdk.CompleteMultipartUploadCommand({
       ...multipart,
       ...conditionOf(options),
@@ -114,15 +116,21 @@ async function* following(first: Buffer, rest: AsyncIterable<Buffer>): AsyncGene
   yield* rest;
 }
 
-/** Joins pieces to parts; only the last is smaller than its size. */
+/**
+ * Joins pieces to parts; only the last is smaller than its size.
+ *
+ * @param sent parts that are used again: new ones would be freed late, by full collections only.
+ */
 async function* partsOf(
   pieces: AsyncIterable<Uint8Array>,
   deps: UploadDependencies,
+  sent: Buffer[],
 ): AsyncGenerator<Buffer, undefined, undefined> {
   let gathered: Uint8Array[] = [];
   let bytes = 0;
   let count = 0;
   for await (const piece of pieces) {
+    noteBulkBytes(piece.length);
     let rest = piece;
     for (;;) {
       const grown = deps.partBytes * (1 + Math.floor(count / PARTS_PER_SIZE));
@@ -133,13 +141,24 @@ async function* partsOf(
       rest = rest.subarray(taken.length);
       if (bytes < size) break;
       if (count === MAX_PARTS) throw tooLarge(deps);
-      yield Buffer.concat(gathered, bytes);
+      const part = sent.pop();
+      yield joined(gathered, part?.length === size ? part : Buffer.allocUnsafeSlow(size));
       [gathered, bytes] = [[], 0];
       count++;
     }
   }
   if (bytes > 0) yield Buffer.concat(gathered, bytes);
   return undefined;
+}
+
+/** Copies pieces into a buffer of their size. */
+function joined(pieces: readonly Uint8Array[], target: Buffer): Buffer {
+  let end = 0;
+  for (const piece of pieces) {
+    target.set(piece, end);
+    end += piece.length;
+  }
+  return target;
 }
 
 function conditionOf({ onlyIf }: PutOptions): { IfNoneMatch?: string; IfMatch?: string } {
