@@ -187,6 +187,25 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
           firstParentRef: Buffer.from('refs/heads/main'),
           message: MESSAGE,
         }),
+      userCreateTag: () =>
+        operation.userCreateTag({
+          ...write,
+          tagName: Buffer.from('annotated'),
+          targetRevision: MAIN,
+          message: MESSAGE,
+        }),
+      userCreateTagOfTag: () =>
+        operation.userCreateTag({
+          ...write,
+          tagName: Buffer.from('light'),
+          targetRevision: Buffer.from('v1'),
+        }),
+      userDeleteTag: () => operation.userDeleteTag({ ...write, tagName: Buffer.from('light') }),
+      userCreateBranch: () =>
+        operation.userCreateBranch({ ...write, branchName: Buffer.from('new'), startPoint: MAIN }),
+      userFFBranch: async () =>
+        operation.userFFBranch({ ...write, branch: Buffer.from('side'), commitId: await tip('main') }),
+      userDeleteBranch: () => operation.userDeleteBranch({ ...write, branchName: Buffer.from('new') }),
     };
 
     for (const [name, call] of Object.entries(calls)) {

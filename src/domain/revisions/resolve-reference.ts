@@ -1,10 +1,11 @@
 import { GitExitError } from '#git/command/exit-error';
+import { parseRefName } from '#git/refs/ref-name';
 import type { Repository } from '#storage/repository';
 import type { SignalOption } from './commit-of.ts';
 
 /**
  * Returns the id that a reference leads to; `undefined` when there is none. A name that no
- * reference can have is resolved as git resolves any revision.
+ * reference has is resolved as git resolves any revision.
  */
 export async function resolveReference(
   repository: Repository,
@@ -16,5 +17,8 @@ export async function resolveReference(
     if (!(error instanceof GitExitError)) throw error;
     return undefined;
   });
-  return found?.oid ?? (await repository.objects.info(name, { signal }))?.oid;
+  if (found !== undefined) return found.oid;
+  const checked = parseRefName(name);
+  if (checked !== undefined && repository.refs.isCompletedNow(checked) === false) return undefined;
+  return (await repository.objects.info(name, { signal }))?.oid;
 }

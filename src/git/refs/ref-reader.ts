@@ -29,6 +29,9 @@ const DEFAULT_NAMES = ['refs/heads/main', 'refs/heads/master'].map((name) =>
 );
 
 // Made once, because names are resolved in every call.
+/** A name as `git describe` prints it. */
+const ENDS_WITH_ID = /-g[0-9a-f]+$/i;
+const ID_IN_NAME = new FallBackToGit('the name may be one of git describe');
 const NO_REFERENCE = new FallBackToGit('there is no such reference');
 
 /**
@@ -92,6 +95,23 @@ export class RefReader {
     return this.#repository.inProcess.attemptNow(
       'resolve_name',
       () => this.#resolveShort(name),
+      () => undefined,
+    );
+  }
+
+  /**
+   * Reports whether git takes a name below `refs/` that no reference has for something else:
+   * another reference (`refs/heads/refs/tags/v1`), or the commit whose id it ends with
+   * (`refs/tags/v1-2-g1234567`). `undefined` when only git can determine it.
+   */
+  isCompletedNow(name: RefName): boolean | undefined {
+    const text = name.toString('latin1');
+    return this.#repository.inProcess.attemptNow(
+      'resolve_name',
+      () => {
+        if (ENDS_WITH_ID.test(text)) throw ID_IN_NAME;
+        return this.#stored.isCompleted(text);
+      },
       () => undefined,
     );
   }

@@ -104,6 +104,16 @@ export class StoredRefs {
     return undefined;
   }
 
+  /** Reports whether git completes a name that no reference has to the name of another one. */
+  isCompleted(name: string): boolean {
+    if (this.resolveShort(name) !== undefined) return true;
+    const { storage } = this;
+    return ['', '/HEAD'].some((rest) => {
+      const candidate = Buffer.from(`refs/remotes/${name}${rest}`, 'latin1');
+      return isRefName(candidate) && storage.inView((read) => followRef(read, candidate)) !== undefined;
+    });
+  }
+
   /**
    * Returns the reference that HEAD names, at the end of the chain of symbolic ones; it need not
    * exist.
