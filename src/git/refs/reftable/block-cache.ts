@@ -34,16 +34,18 @@ export class BlockCache {
 
   /**
    * Returns the block at a position; `undefined` at the end of the table, and before a block that
-   * leads to no references. @param keeps false for a block that is not needed again soon.
+   * leads to no references. A large table's blocks of references are not kept: few are needed again
+   * soon, and blocks that are kept for a short time make the heap grow to ten times the cache.
    *
    * @throws {TableVanished}; {FallBackToGit} when it is damaged.
    */
-  get(table: Table, position: number, { keeps }: { keeps: boolean }): PlacedBlock | undefined {
+  get(table: Table, position: number): PlacedBlock | undefined {
     const key = `${table.id}:${position}`;
     const known = this.#blocks.get(key);
     if (known !== undefined) return known;
     const read = readBlock(table, position);
-    if (read !== undefined && keeps) this.#blocks.set(key, read);
+    if (read === undefined) return undefined;
+    if (read.block.type === 'index' || table.size <= STACK_LIMITS.keptBytes) this.#blocks.set(key, read);
     return read;
   }
 }
@@ -66,7 +68,7 @@ function readBlock(table: Table, position: number): PlacedBlock | undefined {
   if (length > data.length) data = table.read(position, length);
   if (length > data.length) throw broken('a block ends early');
   const block = new Block(type, {
-    data: Buffer.from(data.subarray(0, length)),
+    data: data.subarray(0, length),
     headerBytes,
     oidBytes: table.oidBytes,
   });

@@ -66,8 +66,9 @@ export class Block {
   readonly #values: Float64Array;
   readonly #data: Buffer;
   readonly #oidBytes: number;
-  /** The data as hexadecimal digits, when needed: faster than converting each id. */
+  /** The data as hexadecimal digits, for lists: faster than converting each id. */
   #hex: string | undefined;
+  #areNamesMarked = false;
 
   /** Decodes a block. @throws {FallBackToGit} at anything that git would not write. */
   constructor(type: BlockType, bytes: BlockBytes) {
@@ -76,11 +77,12 @@ export class Block {
     const decoder = new Decoder(type, bytes, restarts);
     decoder.decode();
     this.type = type;
-    this.count = decoder.forms.length;
+    const { count } = decoder;
+    this.count = count;
     this.#names = decoder.names();
-    this.#nameEnds = Uint32Array.from(decoder.nameEnds);
-    this.#forms = Uint8Array.from(decoder.forms);
-    this.#values = Float64Array.from(decoder.values);
+    this.#nameEnds = scratch.nameEnds.slice(0, count);
+    this.#forms = scratch.forms.slice(0, count);
+    this.#values = scratch.values.slice(0, count);
     this.#data = data;
     this.#oidBytes = oidBytes;
   }
@@ -149,6 +151,8 @@ export class Block {
    * @throws {FallBackToGit} for an id of zeros, and a name that git does not accept below `refs/`.
    */
   refs(from: number, to: number): StackRef[] {
+    this.#markNames();
+    if (to > from) this.#hex ??= this.#data.toString('hex');
     const refs: StackRef[] = [];
     for (let record = from; record < to; record++) {
       if (((this.#forms[record] ?? 0) & OTHER_NAME) !== 0) throw broken('a name is not one of git’s');
@@ -156,6 +160,15 @@ export class Block {
       if (ref !== undefined) refs.push(ref);
     }
     return refs;
+  }
+
+  /** Marks names that git does not accept: once, and only for lists. Lookups bring their name. */
+  #markNames(): void {
+    if (this.#areNamesMarked) return;
+    for (let record = 0; record < this.count; record++)
+      if (!isStoredName(this.#names, this.#nameStart(record), this.#nameEnds[record] ?? 0))
+        this.#forms[record] = (this.#forms[record] ?? 0) | OTHER_NAME;
+    this.#areNamesMarked = true;
   }
 
   #symbolicTarget(record: number): Buffer {
@@ -166,8 +179,9 @@ export class Block {
   }
 
   #oidAt(position: number): string {
-    this.#hex ??= this.#data.toString('hex');
-    return this.#hex.slice(2 * position, 2 * (position + this.#oidBytes));
+    const end = position + this.#oidBytes;
+    if (this.#hex === undefined) return this.#data.toString('hex', position, end);
+    return this.#hex.slice(2 * position, 2 * end);
   }
 
   #nameStart(record: number): number {
@@ -198,11 +212,29 @@ function restartsOf(data: Buffer, recordsStart: number): Restarts {
   return { positions, recordsEnd };
 }
 
-/** Decodes the records of a block. */
+/** Bytes of the shortest record: the lengths of the prefix and the suffix, the suffix, a number. */
+const MIN_RECORD_BYTES = 4;
+
+/** Memory for decoding one block, used by all: decoding waits for nothing. */
+const scratch = {
+  names: Buffer.alloc(0),
+  nameEnds: new Uint32Array(0),
+  forms: new Uint8Array(0),
+  values: new Float64Array(0),
+};
+
+/** Provides scratch memory for a block. It keeps the size of the largest. */
+function reserveRecords(blockBytes: number): void {
+  const count = Math.ceil(blockBytes / MIN_RECORD_BYTES);
+  if (count <= scratch.forms.length) return;
+  scratch.nameEnds = new Uint32Array(count);
+  scratch.forms = new Uint8Array(count);
+  scratch.values = new Float64Array(count);
+}
+
+/** Decodes the records of a block into the scratch memory. */
 class Decoder {
-  readonly nameEnds: number[] = [];
-  readonly forms: number[] = [];
-  readonly values: number[] = [];
+  count = 0;
   readonly #type: BlockType;
   readonly #bytes: BlockBytes;
   readonly #restarts: Restarts;
@@ -214,7 +246,8 @@ class Decoder {
     this.#type = type;
     this.#bytes = bytes;
     this.#restarts = restarts;
-    this.#names = Buffer.allocUnsafeSlow(2 * bytes.data.length);
+    reserveRecords(bytes.data.length);
+    this.#names = scratch.names;
   }
 
   /** Returns the names, in memory of their own. */
@@ -244,20 +277,34 @@ class Decoder {
     const length = Math.floor(lengthAndForm / 2 ** FORM_BITS);
     const form = lengthAndForm % 2 ** FORM_BITS;
     const start = this.#length;
-    const before = start - (this.nameEnds.at(-2) ?? 0);
+    const record = this.count++;
+    const before = start - (record < 2 ? 0 : (scratch.nameEnds[record - 2] ?? 0));
     if (shared > before || (isRestart && shared > 0)) throw broken('a prefix is too long');
     const suffixStart = reader.skip(length);
     const suffixEnd = suffixStart + length;
-    if (data.compare(this.#names, start - before + shared, start, suffixStart, suffixEnd) <= 0)
+    if (!this.#isAfter(start - before + shared, suffixStart, suffixEnd))
       throw broken('names are not in order');
     this.#reserve(shared + length);
-    this.#names.copyWithin(start, start - before, start - before + shared);
-    data.copy(this.#names, start + shared, suffixStart, suffixEnd);
+    copyBytes(this.#names, start - before, { to: this.#names, at: start, length: shared });
+    copyBytes(data, suffixStart, { to: this.#names, at: start + shared, length });
     this.#length = start + shared + length;
-    this.nameEnds.push(this.#length);
+    scratch.nameEnds[record] = this.#length;
     const value = this.#type === 'index' ? indexValue(reader, form) : this.#refValue(reader, form);
-    this.values.push(value);
-    this.forms.push(form | this.#marksOf(start, form, value));
+    scratch.values[record] = value;
+    scratch.forms[record] = this.#type === 'ref' && this.#isZeroId(form, value) ? form | ZERO_ID : form;
+  }
+
+  /** Reports whether bytes of the block come after the rest of the last name, from a position. */
+  #isAfter(rest: number, from: number, end: number): boolean {
+    const { data } = this.#bytes;
+    const names = this.#names;
+    let last = rest;
+    for (let at = from; at < end; at++, last++) {
+      if (last === this.#length) return true;
+      const difference = (data[at] ?? 0) - (names[last] ?? 0);
+      if (difference !== 0) return difference > 0;
+    }
+    return false;
   }
 
   /** Enlarges the buffer of names if a name needs it. */
@@ -268,14 +315,13 @@ class Decoder {
     const larger = Buffer.allocUnsafeSlow(2 * needed);
     this.#names.copy(larger, 0, 0, this.#length);
     this.#names = larger;
+    scratch.names = larger;
   }
 
-  #marksOf(nameStart: number, form: number, value: number): number {
-    if (this.#type === 'index') return 0;
+  #isZeroId(form: number, value: number): boolean {
     const { data, oidBytes } = this.#bytes;
-    const hasId = form === FORM.oid || form === FORM.peeledOid;
-    const isZero = hasId && data.compare(NO_ID, 0, oidBytes, value, value + oidBytes) === 0;
-    return (isZero ? ZERO_ID : 0) | (isStoredName(this.#names, nameStart, this.#length) ? 0 : OTHER_NAME);
+    if (data[value] !== 0 || (form !== FORM.oid && form !== FORM.peeledOid)) return false;
+    return data.compare(NO_ID, 0, oidBytes, value, value + oidBytes) === 0;
   }
 
   #refValue(reader: ByteReader, form: number): number {
@@ -288,6 +334,15 @@ class Decoder {
     else if (form !== FORM.deletion) throw broken('a value has an unknown form');
     return start;
   }
+}
+
+/** Copies bytes one by one: names are short, and a call of the runtime costs more. */
+function copyBytes(
+  source: Buffer,
+  from: number,
+  { to, at, length }: { readonly to: Buffer; readonly at: number; readonly length: number },
+): void {
+  for (let index = 0; index < length; index++) to[at + index] = source[from + index] ?? 0;
 }
 
 function indexValue(reader: ByteReader, form: number): number {

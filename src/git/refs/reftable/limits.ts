@@ -18,8 +18,8 @@ export const STACK_LIMITS = {
   wholeBytes: 16 * 1024,
   /** Bytes of an encoded advertisement: some 400,000 references. */
   advertisedBytes: 32 * 1024 * 1024,
-  /** Tables above it do not stay in the cache of blocks when they are read from end to end. */
-  scannedBytes: 1024 * 1024,
+  /** Tables up to this size have their blocks of references kept in the cache. */
+  keptBytes: 1024 * 1024,
   /** Attempts to open a stack whose tables are removed meanwhile. */
   attempts: 5,
 } as const;

@@ -46,7 +46,7 @@ export class TableCursor {
     const placed = this.#placed;
     this.#record = record;
     if (placed === undefined || record < placed.block.count) return;
-    const following = this.#at(placed.next, 'ref', this.#table.size <= STACK_LIMITS.scannedBytes);
+    const following = this.#at(placed.next, 'ref');
     if (following !== undefined) checkOrder(placed.block, following.block);
     this.#placed = following;
     this.#record = 0;
@@ -80,15 +80,15 @@ export class TableCursor {
 
   /** Returns the block to which a record of an index leads. */
   #below(index: Block, record: number): PlacedBlock {
-    const placed = this.#blocks.get(this.#table, index.target(record), { keeps: true });
+    const placed = this.#blocks.get(this.#table, index.target(record));
     if (placed === undefined) throw broken('an index leads to no references');
     if (lastCompare(placed.block, index.name(record)) !== 0)
       throw broken('an index has another name than its block');
     return placed;
   }
 
-  #at(position: number, type: BlockType, keeps = true): PlacedBlock | undefined {
-    const placed = this.#blocks.get(this.#table, position, { keeps });
+  #at(position: number, type: BlockType): PlacedBlock | undefined {
+    const placed = this.#blocks.get(this.#table, position);
     return placed?.block.type === type ? placed : undefined;
   }
 }
