@@ -1,6 +1,7 @@
 import { observeCommands, observeStarts } from '#calls/cost/command-costs';
 import type { GitCalls } from '#calls/git-calls';
 import type { ServerMetrics } from '#calls/metrics';
+import { runningCall } from '#calls/running-call';
 import type { RunningCalls } from '#calls/running-calls';
 import { callVariables } from '#calls/tracing/trace-variables';
 import type { Tracing } from '#calls/tracing/tracing';
@@ -8,6 +9,7 @@ import { type ChooseControlGroup, Git } from '#git/command/git';
 import { trimMemory } from '#git/command/spawner/trim-memory';
 import type { ControlGroups } from '#platform/cgroups/control-groups';
 import type { GitalyConfig } from '#platform/config/load-config';
+import type { FeatureFlag } from '#platform/flags/feature-flags';
 import type { Logger } from '#platform/log/logger';
 import { buildInfo } from '#platform/metrics/gitaly-metrics';
 import { alsoRelease } from '#platform/process/idle-memory';
@@ -22,6 +24,9 @@ const SEPARATOR = '/';
 
 /** Commands that create repositories. */
 const CREATING: ReadonlySet<string> = new Set(['clone', 'init']);
+
+/** On: repositories that the call creates have reftables, if git can make them. */
+const NEW_REPO_REFTABLE: FeatureFlag = { name: 'new_repo_reftable_backend', onByDefault: false };
 
 type Variables = ReturnType<typeof callVariables>;
 
@@ -74,10 +79,13 @@ export async function startGit(options: StartGitOptions): Promise<Git> {
 
 /** Adds the variable that sets the storage of references in repositories that a command creates. */
 function withRefFormat(variables: Variables, { git }: GitalyConfig): Variables {
-  if (git.defaultRefFormat === 'files') return variables;
-  const format = { GIT_DEFAULT_REF_FORMAT: git.defaultRefFormat };
-  return (subcommand) =>
-    CREATING.has(subcommand) ? { ...variables(subcommand), ...format } : variables(subcommand);
+  return (subcommand) => {
+    if (!CREATING.has(subcommand)) return variables(subcommand);
+    const isFlagged = runningCall()?.context.flags.isEnabled(NEW_REPO_REFTABLE) === true;
+    const format = isFlagged ? 'reftable' : git.defaultRefFormat;
+    // A git without reftables ignores the variable.
+    return { ...variables(subcommand), ...(format !== 'files' && { GIT_DEFAULT_REF_FORMAT: format }) };
+  };
 }
 
 /** Returns the choice of a group for each command: by storage and relative path, as Gitaly does. */

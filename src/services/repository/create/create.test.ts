@@ -201,3 +201,18 @@ test('new repositories and forks have the references of git.default_ref_format',
   const { value } = await gitaly.connection.ref.refExists({ repository: target, ref: revision });
   assert.equal(value, true);
 });
+
+test('the flag new_repo_reftable_backend creates repositories with reftables', async () => {
+  await using gitaly = await startGitaly();
+  const flagged = { storageName: 'default', relativePath: 'flagged.git' };
+  const plain = { storageName: 'default', relativePath: 'plain.git' };
+  const flag = (value: string) => ({ metadata: { 'gitaly-feature-new-repo-reftable-backend': value } });
+
+  await gitaly.connection.repository.createRepository({ repository: flagged }, flag('true'));
+  await gitaly.connection.repository.createRepository({ repository: plain }, flag('false'));
+
+  // A git without reftables ignores the format, and stores references in files.
+  const hasReftables = referenceBackends().includes('reftable');
+  assert.equal(existsSync(join(pathOf(gitaly, flagged), 'reftable/tables.list')), hasReftables);
+  assert.equal(existsSync(join(pathOf(gitaly, plain), 'reftable')), false);
+});
