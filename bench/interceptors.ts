@@ -149,7 +149,7 @@ async function allInterceptors(directory: string): Promise<GrpcServer> {
       calls,
       faults: undefined,
       limits: { byMethod: methodLimits(config).byMethod, onWait: () => () => {} },
-      maintenance: startMaintenance({ config, storages, metrics, logger }),
+      maintenance: startMaintenance({ calls, config, storages, metrics, logger }),
       exceptions: exceptions(metrics, logger, undefined),
     }),
     contextExtras: contextExtras({

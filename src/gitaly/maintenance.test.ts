@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { systemErrorCode } from '#base/go/system-error';
 import { ownerSuffix } from '#base/process-identity';
+import { QUIET_MS } from '#domain/housekeeping/schedule/quiet/decide-start';
 import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
@@ -32,6 +33,23 @@ async function write(gitaly: TestGitaly, from: number, to: number): Promise<void
   }
 }
 
+/** Merges a commit into `main`. */
+async function merge(gitaly: TestGitaly, commitId: string): Promise<void> {
+  const user = {
+    glId: 'user-1',
+    glUsername: 'jane',
+    name: Buffer.from('Jane'),
+    email: Buffer.from('j@x.org'),
+  };
+  const applied = Promise.withResolvers<void>();
+  async function* requests() {
+    yield { repository, user, commitId, branch: Buffer.from('main'), message: Buffer.from('merge') };
+    await applied.promise;
+    yield { apply: true };
+  }
+  for await (const _ of gitaly.connection.operation.userMergeBranch(requests())) applied.resolve();
+}
+
 test('references are packed after many writes, and the repository keeps them all', async () => {
   await using gitaly = await startGitaly(AUTOMATIC);
   const directory = pathOf(gitaly);
@@ -56,15 +74,37 @@ test('objects are packed after more writes', async () => {
   initRepository(directory, { commits: 5 });
 
   await write(gitaly, 1, 21);
-  // The run for the references may be active still; then the next write starts this one.
-  let number = 21;
-  await until(async () => {
-    await write(gitaly, ++number, number);
-    return existsSync(join(directory, 'objects/pack/multi-pack-index'));
-  });
+  await until(() => existsSync(join(directory, 'objects/pack/multi-pack-index')));
   await until(() => existsSync(join(directory, 'objects/info/commit-graphs/commit-graph-chain')));
 
   gitOutput(directory, ['fsck', '--full', '--strict']);
+});
+
+// A repack of a busy repository took more than half of the CPU while merges ran.
+test('merges are not accompanied by maintenance, which begins when they end', async () => {
+  await using gitaly = await startGitaly(AUTOMATIC);
+  const directory = pathOf(gitaly);
+  initRepository(directory, { commits: 2 });
+  const tip = gitOutput(directory, ['rev-parse', 'main']);
+  const begun = () => gitaly.log.filter(({ msg }) => msg === 'beginning scheduled housekeeping');
+  const commits = Array.from({ length: 40 }, (_, number) =>
+    gitOutput(directory, ['commit-tree', `${tip}^{tree}`, '-p', tip, '-m', `side ${number}`]),
+  );
+
+  let longestGapMs = 0;
+  let endedAtMs = performance.now();
+  for (const commitId of commits) {
+    await merge(gitaly, commitId);
+    longestGapMs = Math.max(longestGapMs, performance.now() - endedAtMs);
+    endedAtMs = performance.now();
+  }
+  // On a machine that stops this process for that long, the repository was quiet.
+  if (longestGapMs < QUIET_MS) assert.equal(begun().length, 0);
+  await until(() => ended(gitaly) > 0);
+
+  assert.ok(existsSync(join(directory, 'objects/pack/multi-pack-index')));
+  assert.equal(typeof begun().at(-1)?.waited_ms, 'number');
+  assert.match(String(begun().at(-1)?.start_reason), /^(quiet|overdue)$/);
 });
 
 test('nothing starts after writes when that is switched off, nor after refused ones', async () => {

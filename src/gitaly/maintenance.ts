@@ -1,7 +1,9 @@
 import { messageOf } from '#base/gitaly-error';
+import { loadSensor } from '#calls/load-sensor';
 import { dailyLog } from '#calls/logs/daily-log';
 import { fieldsOf, observeHousekeeping } from '#calls/logs/housekeeping-observer';
 import type { ServerMetrics } from '#calls/metrics';
+import type { RunningCalls } from '#calls/running-calls';
 import { Housekeeping } from '#domain/housekeeping/housekeeping';
 import { MaintenanceRuns } from '#domain/housekeeping/maintenance-runs';
 import { BackgroundMaintenance } from '#domain/housekeeping/schedule/background-maintenance';
@@ -27,6 +29,7 @@ export interface MaintenanceOptions {
   readonly storages: Storages;
   readonly metrics: ServerMetrics;
   readonly logger: Logger;
+  readonly calls: RunningCalls;
 }
 
 /** Creates the maintenance of a server and starts the daily one. */
@@ -57,12 +60,13 @@ export function startMaintenance(parts: MaintenanceOptions): ServerMaintenance {
 }
 
 function startBackground(
-  { storages, logger }: MaintenanceOptions,
+  { storages, logger, calls }: MaintenanceOptions,
   housekeeping: Housekeeping,
 ): BackgroundMaintenance {
   return new BackgroundMaintenance({
     storages,
     housekeeping,
+    sensor: loadSensor(calls),
     onCounted: (repository, { directories, files }) =>
       logger.info(
         {
@@ -71,8 +75,17 @@ function startBackground(
         },
         'collected repository statistics',
       ),
-    onBegin: (repository, tasks) =>
-      logger.info({ ...fieldsOf(repository), operations: [...tasks] }, 'beginning scheduled housekeeping'),
+    onBegin: (repository, tasks, { waitedMs, reason, waitedFor }) =>
+      logger.info(
+        {
+          ...fieldsOf(repository),
+          operations: [...tasks],
+          waited_ms: Math.round(waitedMs),
+          start_reason: reason,
+          ...(waitedFor !== undefined && { waited_for: waitedFor }),
+        },
+        'beginning scheduled housekeeping',
+      ),
     onEnd: (repository, error) => {
       if (error === undefined) logger.info(fieldsOf(repository), 'ended scheduled housekeeping');
       else

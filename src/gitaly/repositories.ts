@@ -13,12 +13,12 @@ export interface Repositories {
 
 /** Opens the storages and starts their maintenance and background jobs. `resources` ends them. */
 export async function openRepositories(
-  { config, git, logger, metrics }: Foundation,
+  { calls, config, git, logger, metrics }: Foundation,
   resources: AsyncDisposableStack,
 ): Promise<Repositories> {
   const { storages, caches } = await openStorages(git, { config, metrics, logger });
   resources.use(caches);
-  const maintenance = resources.use(startMaintenance({ config, storages, metrics, logger }));
+  const maintenance = resources.use(startMaintenance({ calls, config, storages, metrics, logger }));
   resources.use(
     startBackgroundJobs(storages, {
       ...logBackgroundJobs(logger),

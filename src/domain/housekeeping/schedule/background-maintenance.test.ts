@@ -7,6 +7,25 @@ import { until } from '#testkit/until';
 import { Housekeeping } from '../housekeeping.ts';
 import { MaintenanceRuns } from '../maintenance-runs.ts';
 import { BackgroundMaintenance } from './background-maintenance.ts';
+import type { LoadMoment } from './quiet/quiet-wait.ts';
+
+/** A host without load, and calls that the test sets. */
+class TestLoad {
+  targets: LoadMoment['targets'] = [];
+  measurements = 0;
+  checks = 0;
+  readonly sensor = {
+    start: (): Disposable => {
+      this.measurements++;
+      return { [Symbol.dispose]: () => void this.measurements-- };
+    },
+    read: async (): Promise<LoadMoment> => {
+      this.checks++;
+      const host = { calls: 0, busyCalls: 4, eventLoopDelayMs: 0, cpuPressure: 0 };
+      return { targets: this.targets, host };
+    },
+  };
+}
 
 async function start(context: TestContext) {
   const fixture = await StorageFixture.create();
@@ -14,10 +33,12 @@ async function start(context: TestContext) {
   const repository = fixture.init('x.git', { commits: 1 });
   const events: string[] = [];
   const errors: unknown[] = [];
+  const load = new TestLoad();
   const runs = new MaintenanceRuns();
   const background = new BackgroundMaintenance({
     storages: fixture.storages,
     housekeeping: new Housekeeping(runs),
+    sensor: load.sensor,
     onCounted: (_, { directories, files }) => events.push(`counted ${directories} ${files}`),
     onBegin: (_, tasks) => events.push(`begin ${[...tasks].sort().join()}`),
     onEnd: (_, error) => {
@@ -31,7 +52,7 @@ async function start(context: TestContext) {
       () => events.includes('end'),
       () => events.join(),
     );
-  return { fixture, repository, events, errors, runs, background, ended, target: repository.target };
+  return { load, fixture, repository, events, errors, runs, background, ended, target: repository.target };
 }
 
 test('after many writes what is due begins, once', async (context) => {
@@ -46,6 +67,33 @@ test('after many writes what is due begins, once', async (context) => {
 
   assert.deepEqual(events, ['begin packReferences', 'end']);
   assert.deepEqual(errors, [undefined]);
+});
+
+test('what is due waits while a call runs in the repository, and begins with all tasks', async (context) => {
+  const { load, events, background, ended, target } = await start(context);
+  load.targets = [target];
+
+  for (let write = 1; write <= 21; write++) background.afterWrite(target);
+  assert.equal(load.measurements, 1);
+  await until(() => load.checks >= 4);
+  assert.deepEqual(events, []);
+  load.targets = [];
+  await ended();
+
+  assert.deepEqual(events, ['begin commitGraph,packReferences,prune,repack', 'end']);
+  assert.equal(load.measurements, 0);
+});
+
+test('the end drops what waits and its measurement', async (context) => {
+  const { load, events, background, target } = await start(context);
+  background.afterWrite(target, { force: true });
+  assert.equal(load.measurements, 1);
+
+  await background[Symbol.asyncDispose]();
+
+  background.afterWrite(target, { force: true });
+  assert.equal(load.measurements, 0);
+  assert.deepEqual(events, []);
 });
 
 test('a change of the whole history starts everything at once', async (context) => {
@@ -94,9 +142,10 @@ test('counting ends where more would change nothing', async (context) => {
 });
 
 test('nothing begins in a repository where maintenance runs, or that was removed', async (context) => {
-  const { repository, events, runs, background, target } = await start(context);
+  const { load, repository, events, runs, background, target } = await start(context);
   using _run = runs.tryStart(repository);
   background.afterWrite(target, { force: true });
+  await until(() => load.measurements === 0); // it no longer waits
   await background[Symbol.asyncDispose]();
   assert.deepEqual(events, []);
 
@@ -104,6 +153,7 @@ test('nothing begins in a repository where maintenance runs, or that was removed
   rmSync(other.repository.path, { recursive: true });
   other.background.afterWrite(other.target, { force: true });
   other.background.onRead(other.target);
+  await until(() => other.load.measurements === 0);
   await other.background[Symbol.asyncDispose]();
   assert.deepEqual(other.events, []);
 });

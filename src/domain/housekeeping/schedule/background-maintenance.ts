@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { readdir } from 'node:fs/promises';
 import { BoundedMap } from '#base/bounded-map';
 import { systemErrorCode } from '#base/go/system-error';
@@ -8,6 +9,7 @@ import { planAsNeeded } from '../decisions/plan-maintenance.ts';
 import type { Housekeeping } from '../housekeeping.ts';
 import { type MaintenanceTask, restrictPlan } from '../plan.ts';
 import { BackgroundQueue } from './background-queue.ts';
+import { keyOf, type LoadSensor, QuietWait, type WaitReport } from './quiet/quiet-wait.ts';
 import { allTasks, ENOUGH_ENTRIES, tasksForEntries, WriteCounts } from './write-counts.ts';
 
 /** Runs at a time: calls need the machine too. */
@@ -26,36 +28,46 @@ export interface EntryCounts {
 export interface BackgroundMaintenanceOptions {
   readonly storages: Storages;
   readonly housekeeping: Housekeeping;
+  readonly sensor: LoadSensor;
   /** Reports the size of a repository that is read for the first time. */
   readonly onCounted: (repository: Repository, entries: EntryCounts) => void;
-  readonly onBegin: (repository: Repository, tasks: ReadonlySet<MaintenanceTask>) => void;
+  readonly onBegin: (repository: Repository, tasks: ReadonlySet<MaintenanceTask>, report: WaitReport) => void;
   /** `error` is `undefined` after a success. */
   readonly onEnd: (repository: Repository, error: unknown) => void;
 }
 
-/** Maintenance that starts by itself: after writes, and at the first read of a large repository. */
+interface DueRun {
+  readonly tasks: ReadonlySet<MaintenanceTask>;
+  readonly report: WaitReport;
+  readonly signal: AbortSignal;
+}
+
+/** Maintenance that starts by itself, at a quiet moment: after writes, and at the first read of a large repository. */
 export class BackgroundMaintenance implements AsyncDisposable {
   readonly #options: BackgroundMaintenanceOptions;
   readonly #counts = new WriteCounts();
   readonly #seen = new BoundedMap<string, true>({ maxEntries: MAX_SEEN, order: 'insertion' });
   readonly #queue = new BackgroundQueue({ maxRunning: MAX_RUNNING, maxWaiting: MAX_WAITING });
 
+  readonly #wait: QuietWait;
+
   constructor(options: BackgroundMaintenanceOptions) {
     this.#options = options;
+    this.#wait = new QuietWait({ sensor: options.sensor, maxWaiting: MAX_WAITING });
   }
 
   /**
-   * Counts a change of a repository and starts what is due, without waiting for it.
+   * Counts a change of a repository. Tasks that are due start at a quiet moment; no call waits.
    *
    * @param force starts everything, after a change of the whole history.
    */
   afterWrite(target: RepositoryTarget, { force = false }: { readonly force?: boolean } = {}): void {
     const key = keyOf(target);
+    this.#wait.written(target);
     const due = this.#counts.countWrite(key);
     const tasks = force ? allTasks() : due;
     if (tasks.size === 0) return;
-    const isAdded = this.#add(target, key, (signal) => this.#maintain(target, tasks, signal));
-    if (isAdded) this.#counts.started(key, tasks);
+    if (this.#addDue(target, tasks)) this.#counts.started(key, tasks);
   }
 
   /** Checks a repository that is read for the first time, without waiting. */
@@ -69,12 +81,21 @@ export class BackgroundMaintenance implements AsyncDisposable {
       const entries = await countEntries(repository.path, signal);
       this.#options.onCounted(repository, entries);
       const tasks = tasksForEntries(entries.directories + entries.files);
-      if (tasks.size > 0) await this.#maintain(target, tasks, signal);
+      if (tasks.size > 0) this.#addDue(target, tasks);
     });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#wait[Symbol.dispose]();
     await this.#queue[Symbol.asyncDispose]();
+  }
+
+  #addDue(target: RepositoryTarget, tasks: ReadonlySet<MaintenanceTask>): boolean {
+    const run = (all: ReadonlySet<MaintenanceTask>, report: WaitReport): boolean =>
+      this.#queue.startsAtOnce &&
+      this.#add(target, keyOf(target), (signal) => this.#maintain(target, { tasks: all, report, signal }));
+    // The log lines of the run name the call that caused it.
+    return this.#wait.add({ target, tasks, run: AsyncLocalStorage.bind(run) });
   }
 
   #add(target: RepositoryTarget, key: string, run: (signal: AbortSignal) => Promise<void>): boolean {
@@ -85,15 +106,11 @@ export class BackgroundMaintenance implements AsyncDisposable {
     return this.#queue.add({ key, run, onError });
   }
 
-  async #maintain(
-    target: RepositoryTarget,
-    tasks: ReadonlySet<MaintenanceTask>,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #maintain(target: RepositoryTarget, { tasks, report, signal }: DueRun): Promise<void> {
     const { housekeeping, onBegin, onEnd } = this.#options;
     const repository = this.#open(target);
     if (repository === undefined || housekeeping.runs.isRunning(repository)) return;
-    onBegin(repository, tasks);
+    onBegin(repository, tasks, report);
     await housekeeping.optimize(repository, {
       plan: (state, nowMs) => restrictPlan(planAsNeeded(state, nowMs), tasks),
       signal,
@@ -109,10 +126,6 @@ export class BackgroundMaintenance implements AsyncDisposable {
       return undefined; // the call itself reported the reason
     }
   }
-}
-
-function keyOf({ storageName, relativePath }: RepositoryTarget): string {
-  return `${storageName}\0${relativePath}`;
 }
 
 /** Counts files and directories, up to a number that is enough for every task. */

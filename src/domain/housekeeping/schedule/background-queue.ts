@@ -22,6 +22,11 @@ export class BackgroundQueue implements AsyncDisposable {
     this.#maxWaiting = limits.maxWaiting;
   }
 
+  /** Reports whether a job would start at once. */
+  get startsAtOnce(): boolean {
+    return this.#running.size < this.#maxRunning;
+  }
+
   /** Adds a job. @returns false if there is one with its key, or too many are waiting. */
   add(job: BackgroundJob): boolean {
     const isKnown = this.#waiting.has(job.key) || this.#running.has(job.key);
