@@ -19,7 +19,10 @@ export class GitRefs {
 
   /** Returns the contents of a reference, not followed; `undefined` when it does not exist. */
   async read(name: RefName, options: RefReadOptions): Promise<RawRef | undefined> {
-    const symbolic = gitCommand('symbolic-ref', { options: [flag('--quiet')], args: [name] });
+    const symbolic = gitCommand('symbolic-ref', {
+      options: [flag('--quiet'), flag('--no-recurse')],
+      args: [name],
+    });
     const target = await this.#succeeds(symbolic, options);
     if (target !== undefined) return { symbolicTarget: trustedRefName(target.subarray(0, -1)) };
     // Fails where the object is missing, which does not matter here; rev-parse ignores that.

@@ -96,6 +96,18 @@ for (const format of ['sha1', 'sha256']) {
   });
 }
 
+// Symptom: read through git, a symbolic reference had the end of its chain as its target.
+test('a symbolic reference to another is read as its first target, by git, too', async () => {
+  const { repository, run } = createRepository();
+  run('symbolic-ref', 'refs/heads/second', 'refs/heads/main');
+  run('symbolic-ref', 'refs/heads/first', 'refs/heads/second');
+  const name = trustedRefName(Buffer.from('refs/heads/first'));
+  const expected = { symbolicTarget: Buffer.from('refs/heads/second') };
+
+  assert.deepEqual(await repository.refs.read(name), expected);
+  assert.deepEqual(await new GitRefs(repository).read(name, {}), expected);
+});
+
 test('a chain of symbolic references ends where it ends for git', async () => {
   const { repository, commits, run } = createRepository();
   run('update-ref', 'refs/heads/0', commits[0] ?? '');
