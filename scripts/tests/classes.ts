@@ -16,9 +16,12 @@ export interface TestGroup {
 const REAL = { processes: 3, timeoutMs: 600_000 };
 const SOAK = { processes: 1, timeoutMs: 3_600_000, env: { GITALY_SOAK: '1' }, separately: true };
 
-/** Tests of packages, images, pages and other languages: what a release consists of. */
+/**
+ * Tests of packages, images, pages and other languages: what a release consists of. Those of object
+ * stores build the servers of others for minutes.
+ */
 const RELEASE = [
-  'test/{deploy,docs,newcomer,test-env}/**/*.test.ts',
+  'test/{deploy,docs,newcomer,object-store,test-env}/**/*.test.ts',
   'test/{grpc-go-peer,interop-go,yamux-go}.test.ts',
 ];
 

@@ -1,11 +1,11 @@
 import type { LfsFilterSettings } from '#domain/archive/lfs-filter';
 import type { SharedArchives } from '#domain/archive/shared-archive';
 import type { BackupObserver } from '#domain/backup/create-backup';
-import type { ObjectStore } from '#object-store/object-store';
 import type { BundleUris } from '#domain/bundle/bundle-uris';
 import type { Housekeeping } from '#domain/housekeeping/housekeeping';
 import type { LicenseCache } from '#domain/license/license-cache';
 import type { RemoteRepositories } from '#domain/remote/server/remote-repositories';
+import type { ObjectStore } from '#object-store/object-store';
 import type { VotingDependencies } from '#services/convert/request/voting-dependencies';
 import type { DetailsLog } from '#services/convert/response/details-log';
 import type { Storages } from '#storage/storages';

@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import {
   appendFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
-  rmSync,
   statSync,
   truncateSync,
   writeFileSync,
@@ -15,7 +13,6 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
-import { startS3Server } from '#testkit/start-s3-server';
 
 const vanityRepository = { storageName: 'group', relativePath: 'name.git' };
 const original = { storageName: 'default', relativePath: 'x.git' };
@@ -219,32 +216,4 @@ test('a bucket that only Gitaly can use is a warning, and its calls are refused'
   await assert.rejects(backUp(gitaly, 'one'), { code: 'FAILED_PRECONDITION' });
 
   assert.ok(gitaly.log.some(({ level, key }) => level === 'warning' && key === 'backup.go_cloud_url'));
-});
-
-test('backups in a bucket of S3 restore, and one that is missing has a clear error', async (context) => {
-  await using s3 = await startS3Server();
-  if (s3 === undefined) return context.skip('Go is not installed');
-  const url = await s3.createBucket();
-  await using gitaly = await startGitaly({
-    config: { backup: { go_cloud_url: url, buffer_size: 6_000_000 } },
-  });
-  const path = pathOf(gitaly, original);
-  initRepository(path, { commits: 2 });
-  writeFileSync(join(path, 'large'), randomBytes(14_000_000)); // three parts
-  const blob = gitOutput(path, ['hash-object', '-w', join(path, 'large')]).trim();
-  gitOutput(path, ['update-ref', 'refs/blobs/large', blob]);
-  await backUp(gitaly, 'one');
-  addCommit(path, 3);
-  await backUp(gitaly, 'two', { incremental: true });
-
-  await restore(gitaly, 'two');
-
-  assert.deepEqual(stateOf(pathOf(gitaly, copy)), stateOf(path));
-  await assert.rejects(restore(gitaly, 'none'), /manifest: find: read manifest: .*doesn't exist/);
-  rmSync(s3.directory, { recursive: true });
-  mkdirSync(s3.directory);
-  await assert.rejects(
-    backUp(gitaly, 'three'),
-    /s3 bucket "bucket-0": put ".*": NoSuchBucket: .*create the bucket/,
-  );
 });

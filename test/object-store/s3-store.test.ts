@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { inspect } from 'node:util';
 import { ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3';
+import { openStore } from '#object-store/open-store';
+import { StoreError } from '#object-store/store-error';
 import { type HttpFault, startHttpFaultProxy } from '#testkit/http-fault-proxy';
 import { setVariable } from '#testkit/set-variable';
 import { S3_SECRET, startS3Server } from '#testkit/start-s3-server';
-import { openStore } from '../open-store.ts';
-import { StoreError } from '../store-error.ts';
 
 const MIB = 1024 * 1024;
 const { signal } = new AbortController();

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { startGitaly } from '#testkit/start-gitaly';
+import { startS3Server } from '#testkit/start-s3-server';
+
+const vanityRepository = { storageName: 'group', relativePath: 'name.git' };
+const original = { storageName: 'default', relativePath: 'x.git' };
+const copy = { storageName: 'default', relativePath: 'a/copy.git' };
+
+/** The references of a repository whose objects are complete. */
+function stateOf(path: string): string {
+  gitOutput(path, ['fsck', '--full', '--strict']);
+  return gitOutput(path, ['for-each-ref', '--format=%(refname) %(objectname)']);
+}
+
+test('backups in a bucket of S3 restore, and one that is missing has a clear error', async (context) => {
+  await using s3 = await startS3Server();
+  if (s3 === undefined) return context.skip('Go is not installed');
+  const url = await s3.createBucket();
+  await using gitaly = await startGitaly({
+    config: { backup: { go_cloud_url: url, buffer_size: 6_000_000 } },
+  });
+  const { repository } = gitaly.connection;
+  const backUp = (backupId: string, options: object = {}) =>
+    repository.backupRepository({ repository: original, vanityRepository, backupId, ...options });
+  const restore = (backupId: string) =>
+    repository.restoreRepository({ repository: copy, vanityRepository, backupId });
+  const path = join(gitaly.storagePath(), original.relativePath);
+  initRepository(path, { commits: 2 });
+  writeFileSync(join(path, 'large'), randomBytes(14_000_000)); // three parts
+  const blob = gitOutput(path, ['hash-object', '-w', join(path, 'large')]).trim();
+  gitOutput(path, ['update-ref', 'refs/blobs/large', blob]);
+  await backUp('one');
+  addCommit(path, 3);
+  await backUp('two', { incremental: true });
+
+  await restore('two');
+
+  assert.deepEqual(stateOf(join(gitaly.storagePath(), copy.relativePath)), stateOf(path));
+  await assert.rejects(restore('none'), /manifest: find: read manifest: .*doesn't exist/);
+  rmSync(s3.directory, { recursive: true });
+  mkdirSync(s3.directory);
+  await assert.rejects(backUp('three'), /s3 bucket "bucket-0": put ".*": NoSuchBucket: .*create the bucket/);
+});

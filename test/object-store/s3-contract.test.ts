@@ -1,0 +1,12 @@
+import { after } from 'node:test';
+import { openStore } from '#object-store/open-store';
+import { testObjectStore } from '#testkit/object-store-contract';
+import { startS3Server } from '#testkit/start-s3-server';
+
+const server = await startS3Server();
+after(() => server?.[Symbol.asyncDispose]());
+const skip = server === undefined ? 'Go is not installed' : undefined;
+const bucket = async (): Promise<string> => (await server?.createBucket()) ?? '';
+
+testObjectStore({ name: 's3', skip, open: async () => openStore(await bucket()) });
+testObjectStore({ name: 's3?prefix', skip, open: async () => openStore(`${await bucket()}&prefix=a/b/`) });
