@@ -23,13 +23,9 @@ export interface StoreKind {
   readonly open: () => Promise<ObjectStore>;
 }
 
-/** Tests the behaviour that all kinds of stores have in common. */
-export function testObjectStore({ name, skip, open }: StoreKind): void {
-  const contract = (behaviour: string, work: (store: ObjectStore) => Promise<void>): void => {
-    test(`${name}: ${behaviour}`, { skip }, async () => work(await open()));
-  };
-
-  contract('objects are stored, read and replaced whole', async (store) => {
+/** The behaviour that all kinds of stores have in common. */
+const CONTRACT: Readonly<Record<string, (store: ObjectStore) => Promise<void>>> = {
+  'objects are stored, read and replaced whole': async (store) => {
     await store.put('a/b/one', pieces('o', '', 'ne'), { signal });
     await store.put('a/empty', pieces(), { signal, sizeBytes: 0 });
     assert.deepEqual([await read(store, 'a/b/one'), await read(store, 'a/empty')], ['one', '']);
@@ -37,9 +33,9 @@ export function testObjectStore({ name, skip, open }: StoreKind): void {
     await store.put('a/b/one', pieces('again'), { signal, sizeBytes: 5 });
 
     assert.equal(await read(store, 'a/b/one'), 'again');
-  });
+  },
 
-  contract('a part of an object is read by its range', async (store) => {
+  'a part of an object is read by its range': async (store) => {
     await store.put('key', pieces('0123456789'), { signal });
 
     assert.equal(await read(store, 'key', { start: 3, length: 4 }), '3456');
@@ -47,9 +43,9 @@ export function testObjectStore({ name, skip, open }: StoreKind): void {
     assert.equal(await read(store, 'key', { start: 8, length: 100 }), '89');
     assert.equal(await read(store, 'key', { start: 10 }), '');
     assert.equal(await read(store, 'key', { start: 2, length: 0 }), '');
-  });
+  },
 
-  contract('large objects are stored and read unchanged', async (store) => {
+  'large objects are stored and read unchanged': async (store) => {
     const piece = Buffer.from(Array.from({ length: 300_007 }, (_, index) => index % 251));
     const many = async function* (): AsyncGenerator<Buffer> {
       for (let count = 0; count < 40; count++) yield piece;
@@ -60,18 +56,18 @@ export function testObjectStore({ name, skip, open }: StoreKind): void {
     const expected = Buffer.concat(Array.from({ length: 40 }, () => piece));
     assert.equal((await store.head('large', { signal }))?.sizeBytes, expected.length);
     assert.ok(expected.equals(Buffer.concat(await Array.fromAsync(store.get('large', { signal })))));
-  });
+  },
 
-  contract('objects that do not exist are missing', async (store) => {
+  'objects that do not exist are missing': async (store) => {
     await store.put('a/b', pieces('b'), { signal });
 
     for (const key of ['none', 'a', 'a/b/c', 'a/c']) {
       await assert.rejects(read(store, key), MissingObjectError, key);
       assert.equal(await store.head(key, { signal }), undefined, key);
     }
-  });
+  },
 
-  contract('the facts of an object are its size, time and version', async (store) => {
+  'the facts of an object are its size, time and version': async (store) => {
     const before = Date.now();
     await store.put('key', pieces('four'), { signal });
     const facts = await store.head('key', { signal });
@@ -82,9 +78,9 @@ export function testObjectStore({ name, skip, open }: StoreKind): void {
     const age = (facts?.modifiedMs ?? 0) - before;
     assert.ok(age > -5000 && age < 60_000, `${age} ms after the call began`);
     assert.notEqual(replaced?.version, facts?.version);
-  });
+  },
 
-  contract('a failed, aborted or wrong source changes nothing', async (store) => {
+  'a failed, aborted or wrong source changes nothing': async (store) => {
     await store.put('key', pieces('old'), { signal });
     const controller = new AbortController();
     const reason = new Error('no longer wanted');
@@ -103,9 +99,9 @@ export function testObjectStore({ name, skip, open }: StoreKind): void {
 
     assert.deepEqual(await keys(store, ''), ['key']);
     assert.equal(await read(store, 'key'), 'old');
-  });
+  },
 
-  contract('an aborted signal ends every call', async (store) => {
+  'an aborted signal ends every call': async (store) => {
     await store.put('key', pieces('old'), { signal });
     const reason = new Error('no longer wanted');
     const options = { signal: AbortSignal.abort(reason) };
@@ -116,9 +112,9 @@ export function testObjectStore({ name, skip, open }: StoreKind): void {
     await assert.rejects(store.delete(['key'], options), reason);
     await assert.rejects(store.put('key', pieces('new'), options), reason);
     assert.equal(await read(store, 'key'), 'old');
-  });
+  },
 
-  contract('an object is created only if there is none', async (store) => {
+  'an object is created only if there is none': async (store) => {
     const create = (text: string) => store.put('key', pieces(text), { signal, onlyIf: 'absent' });
     const results = await Promise.allSettled(['a', 'b', 'c', 'd'].map(create));
 
@@ -127,9 +123,9 @@ export function testObjectStore({ name, skip, open }: StoreKind): void {
     for (const { reason } of failures) assert.ok(reason instanceof PreconditionError, String(reason));
     const created = results.findIndex(({ status }) => status === 'fulfilled');
     assert.equal(await read(store, 'key'), 'abcd'[created]);
-  });
+  },
 
-  contract('an object is replaced only if it has not changed', async (store) => {
+  'an object is replaced only if it has not changed': async (store) => {
     await store.put('key', pieces('old'), { signal });
     const version = (await store.head('key', { signal }))?.version ?? '';
     const replace = (text: string) => store.put('key', pieces(text), { signal, onlyIf: { version } });
@@ -142,9 +138,9 @@ export function testObjectStore({ name, skip, open }: StoreKind): void {
     await store.delete(['key'], { signal });
     await assert.rejects(replace('gone'), PreconditionError);
     assert.deepEqual(await keys(store, ''), []);
-  });
+  },
 
-  contract('objects are listed by prefix, in order', async (store) => {
+  'objects are listed by prefix, in order': async (store) => {
     for (const key of ['ab', 'a/two', 'a/b/one', 'a.b', 'b']) await store.put(key, pieces('x'), { signal });
 
     assert.deepEqual(await keys(store, ''), ['a.b', 'a/b/one', 'a/two', 'ab', 'b']);
@@ -157,9 +153,9 @@ export function testObjectStore({ name, skip, open }: StoreKind): void {
       listed,
       [await store.head('a/two', { signal })].filter((facts) => facts !== undefined),
     );
-  });
+  },
 
-  contract('many objects are listed in pages, and deleted', async (store) => {
+  'many objects are listed in pages, and deleted': async (store) => {
     const all = Array.from(
       { length: PAGE_OBJECTS + 5 },
       (_, index) => `many/${String(index).padStart(4, '0')}`,
@@ -177,9 +173,9 @@ export function testObjectStore({ name, skip, open }: StoreKind): void {
     await store.delete([], { signal });
 
     assert.deepEqual(await keys(store, ''), all.slice(0, 1));
-  });
+  },
 
-  contract('keys that are not as objectKey returns them are refused', async (store) => {
+  'keys that are not as objectKey returns them are refused': async (store) => {
     const refused = { code: 'INVALID_ARGUMENT' };
     for (const key of FOREIGN_KEYS) {
       await assert.rejects(read(store, key), refused, key);
@@ -190,14 +186,20 @@ export function testObjectStore({ name, skip, open }: StoreKind): void {
     }
     for (const prefix of ['../', '/', 'a//', 'a/../'])
       await assert.rejects(Array.fromAsync(store.list(prefix, { signal })), refused, prefix);
-  });
+  },
 
-  contract('nothing is stored without bytes by putUnlessEmpty', async (store) => {
+  'nothing is stored without bytes by putUnlessEmpty': async (store) => {
     assert.equal(await putUnlessEmpty(store, 'empty', pieces('', ''), { signal }), 0);
     assert.equal(await putUnlessEmpty(store, 'full', pieces('', 'x', 'yz'), { signal }), 3);
 
     assert.deepEqual(await keys(store, ''), ['full']);
-  });
+  },
+};
+
+/** Tests that a kind of store behaves as all do. */
+export function testObjectStore({ name, skip, open }: StoreKind): void {
+  for (const [behaviour, work] of Object.entries(CONTRACT))
+    test(`${name}: ${behaviour}`, { skip }, async () => work(await open()));
 }
 
 async function read(
