@@ -18,7 +18,7 @@ export async function resolveReference(
     return undefined;
   });
   if (found !== undefined) return found.oid;
-  const checked = parseRefName(name);
+  const checked = repository.knownObjectFormat && parseRefName(name);
   if (checked !== undefined && repository.refs.isCompletedNow(checked) === false) return undefined;
   return (await repository.objects.info(name, { signal }))?.oid;
 }
