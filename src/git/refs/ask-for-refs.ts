@@ -25,7 +25,8 @@ const SPACE = 0x20;
 /**
  * Prepares a `git for-each-ref` and implements the features that older versions lack: excluding
  * references, and nested tags. Nothing is started before the result is called and iterated; `after`
- * then skips everything up to that name.
+ * then skips everything up to that name. Of a damaged reftable git may list names out of order:
+ * skipping ends at the first of these.
  *
  * The limit of the query is not applied where features are implemented here.
  *
@@ -56,16 +57,28 @@ export function askForRefs(
   return async function* ask(after) {
     if (pointsAtHere) await repository.run(check, { signal: options.signal });
     const targets = pointsAtHere ? await idsOf(parts, pointsAt) : undefined;
+    const isSkipped = skipUpTo(after);
     for await (const lines of outputLines(repository, command, { signal, maxCpuSeconds })) {
       const refs: ListedRef[] = [];
       const parsed = lines.map(parseLine);
       for (const ref of withoutExcluded === undefined ? parsed : await withoutExcluded(parsed)) {
-        if (after !== undefined && Buffer.compare(ref.name, after) <= 0) continue;
+        if (isSkipped(ref)) continue;
         if (targets !== undefined && !(await leadsToOne(parts, ref, targets))) continue;
         refs.push(await withPeeled(parts, ref, options.peel === true));
       }
       if (refs.length > 0) yield refs;
     }
+  };
+}
+
+function skipUpTo(after: Buffer | undefined): (ref: Line) => boolean {
+  let isSkipping = after !== undefined;
+  let last: Buffer | undefined;
+  return ({ name }) => {
+    if (!isSkipping || after === undefined) return false;
+    isSkipping = name.compare(after) <= 0 && (last === undefined || last.compare(name) < 0);
+    last = name;
+    return isSkipping;
   };
 }
 

@@ -203,7 +203,9 @@ suite('reftables', { skip }, () => {
           assert.deepEqual(await answers({ refs }, names, false), expected);
         },
       ),
-      { numRuns: 25 },
+      // Symptom of the example: git lists a name that is not in order, and the list that it
+      // continued left that name out.
+      { numRuns: 25, examples: [[[[395, 128]], undefined]] },
     );
     writeFileSync(file, good);
   });
