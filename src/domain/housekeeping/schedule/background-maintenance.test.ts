@@ -128,6 +128,22 @@ test('at its first read a repository is counted; a large one is maintained', asy
   assert.deepEqual(events.slice(2), ['begin commitGraph,packReferences,prune,repack', 'end']);
 });
 
+// Symptom: the files of a cold repository were counted during its first call, which took as much
+// CPU as the call.
+test('counting waits for a quiet moment, and maintenance that is due replaces it', async (context) => {
+  const { load, events, background, ended, target } = await start(context);
+  load.targets = [target];
+
+  background.onRead(target);
+  await until(() => load.checks >= 4);
+  assert.deepEqual(events, []);
+  background.afterWrite(target, { force: true });
+  load.targets = [];
+  await ended();
+
+  assert.deepEqual(events, ['begin commitGraph,packReferences,prune,repack', 'end']);
+});
+
 test('counting ends where more would change nothing', async (context) => {
   const { repository, events, background, target } = await start(context);
   const deep = Array.from({ length: 400 }, (_, level) => `refs/heads/${level}/x`);

@@ -16,6 +16,8 @@ import { allTasks, ENOUGH_ENTRIES, tasksForEntries, WriteCounts } from './write-
 const MAX_RUNNING = 2;
 /** A repository that finds no place is tried again after its next write. */
 const MAX_WAITING = 1000;
+/** Repositories that wait to be counted, so that there is a place for those with a known debt. */
+const MAX_COUNTS_WAITING = 800;
 /** Repositories whose size is known; others are checked again. */
 const MAX_SEEN = 10_000;
 
@@ -70,19 +72,11 @@ export class BackgroundMaintenance implements AsyncDisposable {
     if (this.#addDue(target, tasks)) this.#counts.started(key, tasks);
   }
 
-  /** Checks a repository that is read for the first time, without waiting. */
+  /** Counts a repository that is read for the first time, at a quiet moment; no call waits. */
   onRead(target: RepositoryTarget): void {
     const key = keyOf(target);
-    if (this.#seen.get(key) === true) return;
-    this.#seen.set(key, true);
-    this.#add(target, key, async (signal) => {
-      const repository = this.#open(target);
-      if (repository === undefined) return;
-      const entries = await countEntries(repository.path, signal);
-      this.#options.onCounted(repository, entries);
-      const tasks = tasksForEntries(entries.directories + entries.files);
-      if (tasks.size > 0) this.#addDue(target, tasks);
-    });
+    if (this.#seen.get(key) === true || this.#wait.size >= MAX_COUNTS_WAITING) return;
+    if (this.#addDue(target, new Set())) this.#seen.set(key, true);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -90,10 +84,16 @@ export class BackgroundMaintenance implements AsyncDisposable {
     await this.#queue[Symbol.asyncDispose]();
   }
 
+  /** Lets a repository wait for its tasks, and to be counted if it has none. */
   #addDue(target: RepositoryTarget, tasks: ReadonlySet<MaintenanceTask>): boolean {
-    const run = (all: ReadonlySet<MaintenanceTask>, report: WaitReport): boolean =>
-      this.#queue.startsAtOnce &&
-      this.#add(target, keyOf(target), (signal) => this.#maintain(target, { tasks: all, report, signal }));
+    const key = keyOf(target);
+    const run = (all: ReadonlySet<MaintenanceTask>, report: WaitReport): boolean => {
+      if (all.size === 0) return this.#add(target, key, (signal) => this.#count(target, signal));
+      return (
+        this.#queue.startsAtOnce &&
+        this.#add(target, key, (signal) => this.#maintain(target, { tasks: all, report, signal }))
+      );
+    };
     // The log lines of the run name the call that caused it.
     return this.#wait.add({ target, tasks, run: AsyncLocalStorage.bind(run) });
   }
@@ -104,6 +104,15 @@ export class BackgroundMaintenance implements AsyncDisposable {
       if (repository !== undefined) this.#options.onEnd(repository, error);
     };
     return this.#queue.add({ key, run, onError });
+  }
+
+  async #count(target: RepositoryTarget, signal: AbortSignal): Promise<void> {
+    const repository = this.#open(target);
+    if (repository === undefined) return;
+    const entries = await countEntries(repository.path, signal);
+    this.#options.onCounted(repository, entries);
+    const tasks = tasksForEntries(entries.directories + entries.files);
+    if (tasks.size > 0) this.#addDue(target, tasks);
   }
 
   async #maintain(target: RepositoryTarget, { tasks, report, signal }: DueRun): Promise<void> {

@@ -30,6 +30,7 @@ export interface WaitReport {
 /** A repository whose maintenance is due. */
 export interface DueMaintenance {
   readonly target: RepositoryTarget;
+  /** May be empty, for a repository that is only checked. */
   readonly tasks: ReadonlySet<MaintenanceTask>;
   /** @returns false if it cannot run now; then it waits on. */
   readonly run: (tasks: ReadonlySet<MaintenanceTask>, report: WaitReport) => boolean;
@@ -63,6 +64,11 @@ export class QuietWait implements Disposable {
   constructor(options: QuietWaitOptions) {
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
+  }
+
+  /** Number of repositories that wait. */
+  get size(): number {
+    return this.#waiting.size;
   }
 
   /** Adds a repository, or tasks to one that waits. @returns false if too many wait. */
