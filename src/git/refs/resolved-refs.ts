@@ -83,12 +83,21 @@ export class ResolvedRefWatch {
     this.#remember = remember;
   }
 
-  /** Records the files of a reference, before it is read from its file and from packed-refs. */
-  before(name: RefName): void {
+  /**
+   * Records the files of a reference, before it is read from its file and from packed-refs.
+   *
+   * @returns the stamp of packed-refs when the reference has no file, so that only packed-refs need
+   *   be read; else `undefined`.
+   */
+  before(name: RefName): FileStamp | undefined {
     // Names beyond ASCII are rare, and cannot be put into a path as text.
     if (!isAscii(name)) this.#isSettled = false;
-    const isLoose = this.#note(`${this.#gitDirectory}/${name.toString('latin1')}`);
-    if (!isLoose) this.#note(`${this.#gitDirectory}/packed-refs`);
+    const loose = this.#note(`${this.#gitDirectory}/${name.toString('latin1')}`);
+    if (loose !== 'unknown' && loose?.isFile() === true) return undefined;
+    const packed = this.#note(`${this.#gitDirectory}/packed-refs`);
+    if (packed === 'unknown' || loose === 'unknown') return undefined;
+    // A directory may be in its place.
+    return loose === undefined || loose.isDirectory() ? stampOrNone(packed) : undefined;
   }
 
   /** Records a file that is checked before any reference. @param name one character per byte. */
@@ -103,14 +112,14 @@ export class ResolvedRefWatch {
     this.#remember({ files: Array.from(this.#files, ([path, stamp]) => ({ path, stamp })), ref });
   }
 
-  /** Records a file. @returns whether it is a file; a directory may be in its place. */
-  #note(path: string): boolean {
-    if (!this.#isSettled) return false;
+  /** Records a file. @returns its state; `undefined` if there is none. */
+  #note(path: string): Stats | 'unknown' | undefined {
+    if (!this.#isSettled) return 'unknown';
     const stats = statsOf(path);
     if (stats === 'unknown' || (stats !== undefined && !isSettled(stats, this.#nowMs)))
       this.#isSettled = false;
     else this.#add(path, stampOrNone(stats));
-    return stats !== 'unknown' && stats?.isFile() === true;
+    return stats;
   }
 
   #add(path: string, stamp: FileStamp): void {

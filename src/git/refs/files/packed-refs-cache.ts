@@ -39,10 +39,15 @@ export class PackedRefsCache {
   /**
    * Calls back with the repository's packed references; returns `undefined` without a call if it
    * has no such file. The source is valid only during the call.
+   *
+   * @param stamp that of the file, if the caller knows it.
    */
-  read<T>(gitDirectory: string, use: (source: ByteSource) => T): T | undefined {
+  read<T>(
+    gitDirectory: string,
+    use: (source: ByteSource) => T,
+    stamp: FileStamp = fileStamp(`${gitDirectory}/packed-refs`),
+  ): T | undefined {
     const file = `${gitDirectory}/packed-refs`;
-    const stamp = fileStamp(file);
     if (stamp === NO_FILE) return undefined;
     const kept = this.#kept.get(gitDirectory);
     if (kept?.stamp === stamp) return use(new MemorySource(kept.data));

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import type { FileStamp } from '#base/files/file-stamp';
 import type { CommandRepository } from '#git/command/command-repository';
 import { FallBackToGit } from '#git/in-process';
 import { isOid, isZeroOid, OID_DIGITS } from '#git/objects/object-id';
@@ -11,7 +12,7 @@ import type { AdvertisedView, PeelRefs, ReadRef, RefStorage, RefSum } from '../r
 import type { ResolvedRef, ResolvedRefWatch } from '../resolved-refs.ts';
 import { type RawRef, readLooseRef } from './loose-ref.ts';
 import { packedLinesSource } from './packed-lines-file.ts';
-import { findPackedRef, firstPackedRef, requireSorted } from './packed-refs.ts';
+import { type ByteSource, findPackedRef, firstPackedRef, requireSorted } from './packed-refs.ts';
 import { sumRefFiles } from './sum-ref-files.ts';
 import { entriesOf, walkLooseRefs } from './walk-loose-refs.ts';
 import { walkRefFiles } from './walk-ref-files.ts';
@@ -34,8 +35,8 @@ export class RefFiles implements RefStorage {
 
   inView<T>(use: (read: ReadRef) => T, watch?: ResolvedRefWatch): T {
     return use((name) => {
-      watch?.before(name);
-      return this.#read(name);
+      const packed = watch?.before(name);
+      return packed === undefined ? this.#read(name) : this.#readPacked(name, packed);
     });
   }
 
@@ -94,11 +95,16 @@ export class RefFiles implements RefStorage {
   #read(name: RefName): RawRef | undefined {
     const { path } = this.#repository;
     const loose = readLooseRef(path, name);
-    if (loose !== undefined) return loose;
-    const oid = this.#caches.packed.read(path, (source) => {
+    return loose ?? this.#readPacked(name);
+  }
+
+  /** @param stamp that of packed-refs, where it is known. */
+  #readPacked(name: RefName, stamp?: FileStamp): RawRef | undefined {
+    const find = (source: ByteSource): string | undefined => {
       requireSorted(source);
       return findPackedRef(source, name);
-    });
+    };
+    const oid = this.#caches.packed.read(this.#repository.path, find, stamp);
     if (oid === undefined) return undefined;
     if (!isOid(oid) || isZeroOid(oid)) throw NOT_PLAIN;
     return { oid };
