@@ -53,7 +53,7 @@ deb: ## Make a Debian package of the archive, for this architecture, in packages
 	@npm run --silent deb
 
 soak: ## Run the long forms: hostile values, 20 minutes of mixed load, 10,000 connections, mutations
-	@scripts/set-up.sh
+	@scripts/set-up.sh build
 	@npm run --silent soak
 
 bench: ## Measure; prints a table and writes JSON
