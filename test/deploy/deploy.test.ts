@@ -11,7 +11,6 @@ import { layOutMachine, TOKEN } from './machine-root.ts';
 const ROOT = join(import.meta.dirname, '../..');
 const DEPLOY = join(ROOT, 'deploy');
 const SERVICES = ['gitaly', 'praefect'];
-const CHART = join(DEPLOY, 'helm/gitaly');
 /** Exposure of a unit by systemd's count, in tenths; 100 is no protection. */
 const MAX_EXPOSURE = 20;
 
@@ -26,7 +25,6 @@ async function succeeds(program: string, ...args: readonly string[]): Promise<bo
 const noSystemd = !(await succeeds('systemd-analyze', '--version')) && 'there is no systemd-analyze';
 const noCompose = !(await succeeds('docker', 'compose', 'version')) && 'there is no docker compose';
 const noMan = !(await succeeds('man', '--version')) && 'there is no man';
-const noHelm = !(await succeeds('helm', 'version')) && 'there is no helm';
 
 test('systemd accepts the units', { skip: noSystemd }, async () => {
   const units = ['gitaly.service', 'gitaly.socket', 'praefect.service'];
@@ -123,40 +121,4 @@ test('man formats every manual page without a warning', { skip: noMan }, async (
 
 test('docker compose accepts its file', { skip: noCompose }, async () => {
   assert.ok(await succeeds('docker', 'compose', '--file', 'deploy/docker/compose.yaml', 'config', '--quiet'));
-});
-
-test('helm accepts the chart, and refuses it without a token', { skip: noHelm }, async () => {
-  const values = ['--set', 'tokenSecret=gitaly', '--set-string', 'config=[git]\ncatfile_cache_size = 10'];
-
-  const lint = await run('helm', ['lint', '--strict', CHART, ...values]);
-  const rendered = await run('helm', ['template', 'test', CHART, ...values]);
-  const anonymous = await run('helm', ['template', 'test', CHART]);
-  const image = readFileSync(join(DEPLOY, 'docker/config.toml'), 'utf8');
-
-  assert.equal(lint.code, 0, lint.stdout + lint.stderr);
-  // The token is where the image's command reads it.
-  const command = /^config_command = .*$/m.exec(image)?.[0] ?? 'none';
-  assert.ok(rendered.stdout.includes(`\n    ${command}\n`));
-  assert.match(rendered.stdout, /name: token, mountPath: \/run\/secrets\/gitaly_token, subPath: token/);
-  assert.match(rendered.stdout, /^ {4}\[git\]\n {4}catfile_cache_size = 10$/m);
-  assert.match(rendered.stdout, /runAsNonRoot: true/);
-  assert.notEqual(anonymous.code, 0);
-  assert.match(anonymous.stderr, /name a secret whose key token is the token of the clients/);
-});
-
-test('helm accepts the chart of praefect, and refuses it without a configuration', {
-  skip: noHelm,
-}, async () => {
-  const chart = join(DEPLOY, 'helm/praefect');
-  const values = ['--set', 'configSecret=praefect'];
-
-  const lint = await run('helm', ['lint', '--strict', chart, ...values]);
-  const rendered = await run('helm', ['template', 'test', chart, ...values]);
-  const bare = await run('helm', ['template', 'test', chart]);
-
-  assert.equal(lint.code, 0, lint.stdout + lint.stderr);
-  assert.match(rendered.stdout, /args: \[praefect, --config, \/etc\/praefect\/praefect.toml, sql-migrate\]/);
-  assert.match(rendered.stdout, /runAsNonRoot: true/);
-  assert.notEqual(bare.code, 0);
-  assert.match(bare.stderr, /name a secret whose key praefect.toml is the configuration/);
 });
