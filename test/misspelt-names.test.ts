@@ -144,6 +144,7 @@ const COMMANDS: readonly (readonly [program: ProgramName, args: readonly string[
   ['praefect', ['--config', 'x', 'lst-storages'], 'list-storages'],
   ['praefect', ['configuration', 'valdate'], 'validate'],
   ['gitaly-ssh', ['uplod-pack', 'a', 'b'], 'upload-pack'],
+  ['gitaly-backup', ['crete'], 'create'],
 ];
 
 for (const [program, args, meant] of COMMANDS) {

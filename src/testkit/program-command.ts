@@ -5,6 +5,7 @@ export type ProgramName =
   | 'gitaly'
   | 'gitaly-hooks'
   | 'gitaly-lfs-smudge'
+  | 'gitaly-backup'
   | 'gitaly-ssh'
   | 'gitaly-ts'
   | 'gitaly-wrapper'

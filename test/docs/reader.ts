@@ -42,6 +42,15 @@ function withoutIndentation(text: string, indentation: string): string {
   return text.replaceAll(new RegExp(`^${indentation}`, 'gm'), '');
 }
 
+const PROGRAMS = [
+  'gitaly',
+  'gitaly-backup',
+  'gitaly-ssh',
+  'gitaly-ts',
+  'gitaly-wrapper',
+  'praefect',
+] as const;
+
 /** Directory, programs on PATH, and running servers of a reader of a page. */
 export class Reader implements AsyncDisposable {
   readonly directory = makeScratchDirectory('docs');
@@ -55,8 +64,7 @@ export class Reader implements AsyncDisposable {
     this.#here = here;
     this.#programs = join(this.directory, 'bin');
     mkdirSync(this.#programs);
-    for (const name of ['gitaly', 'gitaly-ssh', 'gitaly-ts', 'gitaly-wrapper', 'praefect'] as const)
-      this.add(name, process.execPath, ...programCommand(name));
+    for (const name of PROGRAMS) this.add(name, process.execPath, ...programCommand(name));
     this.#env = {
       ...process.env,
       PATH: `${this.#programs}${delimiter}${process.env.PATH}`,

@@ -222,7 +222,8 @@ suite('installed into an empty project', { skip }, () => {
   test('this Node runs it as a module and by require(), and the programs start', async () => {
     await runs(process.execPath);
 
-    for (const name of ['gitaly', 'gitaly-ts', 'gitaly-hooks', 'gitaly-ssh', 'gitaly-lfs-smudge']) {
+    const others = ['hooks', 'ssh', 'lfs-smudge', 'backup'].map((name) => `gitaly-${name}`);
+    for (const name of ['gitaly', 'gitaly-ts', ...others]) {
       const program = join(folder, 'node_modules/.bin', name);
       assert.match(await succeeded(program, ['--version'], folder), /, version \d/, name);
     }

@@ -7,6 +7,7 @@ import { MissingObjectError } from '#object-store/store-error';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { readLatestBackupId, writeBackupId } from './backup-ids.ts';
 import { type CreateBackupOptions, createBackup } from './create-backup.ts';
+import { LocalSource } from './local-source.ts';
 import { findLatestManifest, findManifest, isLater, writeManifest } from './manifests.ts';
 
 const { signal } = new AbortController();
@@ -29,7 +30,7 @@ async function start() {
     },
   };
   const backUp = (id: string, options: Partial<CreateBackupOptions> = {}, open = () => repository) =>
-    createBackup(bucket, open, {
+    createBackup(bucket, new LocalSource(open, signal), {
       name: NAME,
       id,
       incremental: false,

@@ -1,15 +1,12 @@
 import { codeOf, wrap } from '#base/gitaly-error';
-import { GitExitError } from '#git/command/exit-error';
 import { objectKey } from '#object-store/object-key';
 import type { ObjectCall, ObjectStore } from '#object-store/object-store';
 import { putUnlessEmpty } from '#object-store/pieces';
-import { archiveTree } from '#storage/archive/archive-tree';
-import type { Repository } from '#storage/repository';
-import { bundleOf, bundleOfAll, EmptyBundleError } from '../bundle/create-bundle.ts';
-import { HOOKS_NAME } from '../custom-hooks/set-hooks.ts';
+import { EmptyBundleError } from '../bundle/create-bundle.ts';
+import type { BackupSource } from './backup-source.ts';
 import type { BackupManifest, BackupStep } from './manifest.ts';
 import { type BackupName, findLatestManifest, findManifest, isMissing, writeManifest } from './manifests.ts';
-import { readReferenceLines, referenceLines } from './reference-lines.ts';
+import { readReferenceLines } from './reference-lines.ts';
 
 /** Sees how long the parts of a backup take. */
 export interface BackupObserver {
@@ -32,17 +29,20 @@ export interface CreateBackupOptions {
  * Stores a backup of a repository: references, a bundle, custom hooks, at last the manifest. The
  * backup of a repository that does not exist records this.
  *
- * @param open throws NOT_FOUND for a repository that does not exist.
  * @throws {GitalyError} `manager: …`
  */
 export async function createBackup(
   bucket: ObjectStore,
-  open: () => Repository,
+  source: BackupSource,
   options: CreateBackupOptions,
 ): Promise<void> {
   try {
     const manifest = await begin(bucket, options);
-    const complete = await store(bucket, openOrNone(open), manifest, options);
+    const objectFormat = await formatOrNone(source);
+    const complete =
+      objectFormat === undefined
+        ? manifest
+        : await store(bucket, source, { ...manifest, objectFormat }, options);
     await writeManifest(bucket, options.name, options.id, complete, options);
   } catch (error) {
     throw wrap(error, 'manager');
@@ -87,9 +87,10 @@ function newStep({ name, id }: CreateBackupOptions, number: number, previous?: B
   };
 }
 
-function openOrNone(open: () => Repository): Repository | undefined {
+/** @returns `undefined` if there is no repository. */
+async function formatOrNone(source: BackupSource): Promise<string | undefined> {
   try {
-    return open();
+    return await source.objectFormat();
   } catch (error) {
     if (codeOf(error) === 'NOT_FOUND') return undefined;
     throw error;
@@ -98,12 +99,12 @@ function openOrNone(open: () => Repository): Repository | undefined {
 
 async function store(
   bucket: ObjectStore,
-  repository: Repository | undefined,
+  source: BackupSource,
   manifest: BackupManifest,
   { observer, signal }: CreateBackupOptions,
 ): Promise<BackupManifest> {
   const step = manifest.steps.at(-1);
-  if (repository === undefined || step === undefined) return manifest;
+  if (step === undefined) return manifest;
   const timed = async <T>(phase: Parameters<BackupObserver['observePhase']>[0], work: () => Promise<T>) => {
     const start = performance.now();
     const result = await work();
@@ -111,66 +112,49 @@ async function store(
     return result;
   };
 
-  const headReference = await headOf(repository, signal);
-  const references = await timed('refs', () => storeReferences(bucket, step, repository, signal));
-  if (references > 0)
-    observer.observeBundle(await timed('bundle', () => storeBundle(bucket, step, repository, signal)));
+  const headReference = await source.headReference();
+  const hasReferences = await timed('refs', () => storeReferences(bucket, step, source, signal));
+  if (hasReferences)
+    observer.observeBundle(await timed('bundle', () => storeBundle(bucket, step, source, signal)));
   await timed('custom_hooks', () =>
-    putUnlessEmpty(
-      bucket,
-      step.customHooksPath,
-      archiveTree(`${repository.path}/${HOOKS_NAME}`, { name: HOOKS_NAME, signal }),
-      { signal },
-    ),
+    putUnlessEmpty(bucket, step.customHooksPath, source.customHooks(), { signal }),
   );
-  const { objectFormat } = repository;
-  return { empty: references === 0, nonExistent: false, objectFormat, headReference, steps: manifest.steps };
+  return { ...manifest, empty: !hasReferences, nonExistent: false, headReference };
 }
 
-/** Returns the target of HEAD; an empty text if HEAD is detached. */
-async function headOf(repository: Repository, signal: AbortSignal): Promise<string> {
-  try {
-    return (await repository.refs.headTarget({ signal })).toString();
-  } catch (error) {
-    if (error instanceof GitExitError) return '';
-    throw error;
-  }
-}
-
-/** @returns the number of references. */
+/** @returns whether there are any. */
 async function storeReferences(
   bucket: ObjectStore,
   step: BackupStep,
-  repository: Repository,
+  source: BackupSource,
   signal: AbortSignal,
-): Promise<number> {
-  let count = 0;
+): Promise<boolean> {
+  let hasReferences = false;
   await bucket.put(
     step.refPath,
     (async function* () {
-      for await (const lines of referenceLines(repository, signal)) {
-        count++;
+      for await (const lines of source.referenceLines()) {
+        hasReferences = true;
         yield lines;
       }
     })(),
     { signal },
   );
-  return count;
+  return hasReferences;
 }
 
 /** @returns the size in bytes. */
 async function storeBundle(
   bucket: ObjectStore,
   step: BackupStep,
-  repository: Repository,
+  source: BackupSource,
   signal: AbortSignal,
 ): Promise<number> {
-  const pieces =
-    step.previousRefPath === undefined
-      ? bundleOfAll(repository, { signal })
-      : bundleOf(repository, await newSince(bucket, step.previousRefPath, { signal }), { signal });
+  const { previousRefPath } = step;
+  const revisions =
+    previousRefPath === undefined ? undefined : await newSince(bucket, previousRefPath, { signal });
   try {
-    return await putUnlessEmpty(bucket, step.bundlePath, orHeader(pieces), { signal });
+    return await putUnlessEmpty(bucket, step.bundlePath, orHeader(source.bundle(revisions)), { signal });
   } catch (error) {
     throw wrap(error, 'write bundle');
   }

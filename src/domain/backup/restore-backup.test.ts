@@ -5,6 +5,7 @@ import { MemoryStore } from '#object-store/memory/memory-store';
 import type { Repository } from '#storage/repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { createBackup } from './create-backup.ts';
+import { LocalSource } from './local-source.ts';
 import { type RestoreBackupOptions, restoreBackup } from './restore-backup.ts';
 
 const { signal } = new AbortController();
@@ -33,7 +34,8 @@ class Backups implements AsyncDisposable {
   async create(id: string, repository: Repository | undefined, incremental = false): Promise<void> {
     const { storages } = this.fixture;
     const open = () => repository ?? storages.open({ storageName: 'default', relativePath: 'none.git' });
-    await createBackup(this.bucket, open, { name: NAME, id, incremental, latestId: '', observer, signal });
+    const source = new LocalSource(open, signal);
+    await createBackup(this.bucket, source, { name: NAME, id, incremental, latestId: '', observer, signal });
   }
 
   async restore(id: string, options: Partial<RestoreBackupOptions> = {}): Promise<void> {

@@ -1,6 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { createBackup } from '#domain/backup/create-backup';
+import { LocalSource } from '#domain/backup/local-source';
 import type { HandlerContext } from '#rpc/server/handler';
 import { requireTarget } from '#storage/require-target';
 import type { BackupRepositoryRequest, BackupRepositoryResponseSchema } from '#wire/gen/repository_pb';
@@ -20,8 +21,9 @@ export async function backupRepository(
   const name = requireTarget(request.vanityRepository);
 
   const { bucket, observer } = backups;
+  const source = new LocalSource(() => storages.open(repository), signal);
   const options = { name, id, incremental, latestId, observer, signal };
-  await createBackup(bucket, () => storages.open(repository), options).catch((error: unknown) => {
+  await createBackup(bucket, source, options).catch((error: unknown) => {
     throw wrap(error, 'backup repository');
   });
   return {};

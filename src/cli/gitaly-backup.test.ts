@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, suite, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { programCommand } from '#testkit/program-command';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { type RunResult, run } from '#testkit/run-program';
+import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+
+const PROGRAM = programCommand('gitaly-backup');
+const REPOSITORIES = 12;
+
+suite('gitaly-backup', () => {
+  let gitaly: TestGitaly;
+  let jobs: string;
+  let backups: string;
+  before(async () => {
+    gitaly = await startGitaly();
+    backups = join(gitaly.directory, 'backups');
+    const names = Array.from({ length: REPOSITORIES }, (_, number) => `${number}.git`);
+    for (const name of names) initRepository(join(gitaly.storagePath(), name), { commits: 2 });
+    jobs = names
+      .map((name) =>
+        JSON.stringify({ address: gitaly.address, storage_name: 'default', relative_path: name }),
+      )
+      .join('\n');
+  });
+  after(() => gitaly.close());
+
+  const gitalyBackup = (
+    args: readonly string[],
+    { input = jobs, signal }: RunInput = {},
+  ): Promise<RunResult> => run(process.execPath, [...PROGRAM, ...args], { input, ...(signal && { signal }) });
+  const manifests = (): string[] =>
+    existsSync(join(backups, 'manifests'))
+      ? readdirSync(join(backups, 'manifests'), { recursive: true, encoding: 'utf8' }).filter((name) =>
+          /^default\/\d+\.git\/\d{14}\.toml$/.test(name),
+        )
+      : [];
+
+  test('a program that is killed leaves whole backups; the next one completes them', async () => {
+    for (const ms of [300, 450, 600]) {
+      const kill = new AbortController();
+      const running = gitalyBackup(['create', '-path', backups], { signal: kill.signal });
+      await sleep(ms);
+      kill.abort();
+      await running;
+    }
+    const { code, stdout } = await gitalyBackup(['create', '-path', backups, '-parallel=3']);
+
+    assert.equal(code, 0, stdout);
+    assert.equal(stdout.match(/"msg":"completed create"/g)?.length, REPOSITORIES);
+    assert.ok(manifests().length >= REPOSITORIES);
+    const states = stateOfAll(gitaly);
+    for (const name of readdirSync(gitaly.storagePath()).filter((each) => each.endsWith('.git')))
+      rmSync(join(gitaly.storagePath(), name), { recursive: true });
+    const restored = await gitalyBackup(['restore', '-path', backups]);
+    assert.equal(restored.code, 0, restored.stdout);
+    assert.deepEqual(stateOfAll(gitaly), states);
+  });
+
+  test('the exit code is 1 if a repository fails, and the last line of the log lists it', async () => {
+    const input = '{"storage_name":"default","relative_path":"x.git"}';
+    const { code, stdout, stderr } = await gitalyBackup(['create', '-path', backups], { input });
+
+    assert.deepEqual([code, stderr], [1, '']);
+    const lines = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    assert.deepEqual(
+      lines.map(({ level }) => level),
+      ['info', 'error', 'error'],
+    );
+    assert.match(lines[2].msg, /^create: pipeline: 1 failures encountered:\n - x\.git: manager: /);
+  });
+
+  for (const [args, expected] of [
+    [['--version'], { code: 0, stdout: /^Gitaly Backup, version / }],
+    [['create', '-help'], { code: 0, stdout: /--server-side/ }],
+    [['create'], { code: 1, stdout: /create: -path is missing/ }],
+    [['create', '-path', '/x', '-parallel', 'many'], { code: 1, stderr: /no number/ }],
+    [['restore', '-bogus'], { code: 1, stderr: /flag provided but not defined: -bogus/ }],
+    [['create', '-path', 'ftp://x'], { code: 1, stdout: /create: resolve sink: .*\\"ftp\\"/ }],
+    [['partition', 'create', '-timeout', 'soon'], { code: 1, stderr: /no duration/ }],
+    [['partition', 'create'], { code: 1, stdout: /set GITALY_SERVERS/ }],
+  ] as const)
+    test(`${args.join(' ')} has exit code ${expected.code}`, async () => {
+      const { code, stdout, stderr } = await gitalyBackup(args, { input: '' });
+
+      assert.equal(code, expected.code);
+      assert.match(stdout, 'stdout' in expected ? expected.stdout : /^/);
+      assert.match(stderr, 'stderr' in expected ? expected.stderr : /^$/);
+    });
+});
+
+interface RunInput {
+  readonly input?: string;
+  readonly signal?: AbortSignal;
+}
+
+function stateOfAll(gitaly: TestGitaly): string[] {
+  return readdirSync(gitaly.storagePath())
+    .filter((name) => name.endsWith('.git'))
+    .map((name) => {
+      const path = join(gitaly.storagePath(), name);
+      gitOutput(path, ['fsck', '--full']);
+      return `${name} ${gitOutput(path, ['for-each-ref'])}`;
+    });
+}

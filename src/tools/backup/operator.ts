@@ -1,0 +1,34 @@
+import type { BackupJob } from './job.ts';
+
+export interface CreateOptions {
+  /** Name of the backup. */
+  readonly id: string;
+  /** Stores only what is new since the latest backup, if there is one. */
+  readonly incremental: boolean;
+  /** The backup on which an increment is based; empty for the latest of each repository. */
+  readonly latestId: string;
+  readonly signal: AbortSignal;
+}
+
+export interface RestoreOptions {
+  /** Name of the backup; empty for the latest of each repository. */
+  readonly id: string;
+  /** Takes the latest of a repository that has no backup of this name. */
+  readonly useLatest: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Makes and restores the backups of repositories. */
+export interface BackupOperator {
+  create(job: BackupJob, options: CreateOptions): Promise<void>;
+  restore(job: BackupJob, options: RestoreOptions): Promise<void>;
+  /** Notes that repositories were backed up under a name. */
+  writeId(id: string, signal: AbortSignal): Promise<void>;
+  /** Returns the name that was noted last; `undefined` if there is none. */
+  latestId(signal: AbortSignal): Promise<string | undefined>;
+}
+
+/** There was nothing to back up, or to restore, in a repository. */
+export class SkippedError extends Error {
+  override readonly name = 'SkippedError';
+}

@@ -1,0 +1,94 @@
+import { clientMessageOf } from '#base/gitaly-error';
+import { KeyedLimit } from '#base/keyed-limit';
+import type { Logger } from '#platform/log/logger';
+import type { BackupJob } from './job.ts';
+import { SkippedError } from './operator.ts';
+
+export interface PipelineOptions {
+  /** `create` or `restore`, for the log. */
+  readonly command: string;
+  readonly logger: Logger;
+  /** Jobs at a time; 0 leaves only the limit of each storage. */
+  readonly parallel: number;
+  /** Jobs of one storage at a time; 0 leaves only the limit of all. */
+  readonly parallelStorage: number;
+  readonly run: (job: BackupJob) => Promise<void>;
+  readonly signal: AbortSignal;
+}
+
+const ALL = '';
+
+/** Runs jobs, some at a time. A job that fails does not affect the others. */
+export class Pipeline {
+  readonly #options: PipelineOptions;
+  /** Jobs of a storage that run, or wait for {@link #total}. */
+  readonly #storages: KeyedLimit;
+  readonly #total: KeyedLimit | undefined;
+  readonly #running = new Set<Promise<void>>();
+  readonly #failures: string[] = [];
+  readonly #done: BackupJob[] = [];
+
+  constructor(options: PipelineOptions) {
+    this.#options = options;
+    const { parallel, parallelStorage } = options;
+    this.#storages = limit(parallelStorage || parallel || 1);
+    this.#total = parallel > 0 && parallelStorage > 0 ? limit(parallel) : undefined;
+  }
+
+  /** Waits until the job may start, and starts it. */
+  async handle(job: BackupJob): Promise<void> {
+    const { parallelStorage, signal } = this.#options;
+    const key = parallelStorage > 0 ? job.storageName : ALL;
+    const turn = await this.#storages.acquire(key, signal);
+    const running = this.#run(job).finally(() => {
+      turn.release();
+      this.#running.delete(running);
+    });
+    this.#running.add(running);
+  }
+
+  /**
+   * Waits for all jobs.
+   *
+   * @returns the jobs that succeeded, and a text that lists the failures; `undefined` without any.
+   */
+  async end(): Promise<{ readonly done: readonly BackupJob[]; readonly failures: string | undefined }> {
+    await Promise.all(this.#running);
+    const lines = this.#failures.map((failure) => ` - ${failure}\n`).join('');
+    const failures =
+      lines === '' ? undefined : `pipeline: ${this.#failures.length} failures encountered:\n${lines}`;
+    return { done: this.#done, failures };
+  }
+
+  async #run(job: BackupJob): Promise<void> {
+    const { command, run, signal } = this.#options;
+    const { storageName, relativePath, glProjectPath } = job;
+    const logger = this.#options.logger.child({
+      'command.name': command,
+      storage_name: storageName,
+      relative_path: relativePath,
+      gl_project_path: glProjectPath,
+    });
+    try {
+      const turn = await this.#total?.acquire(ALL, signal);
+      try {
+        logger.info(`started ${command}`);
+        await run(job);
+      } finally {
+        turn?.release();
+      }
+    } catch (error) {
+      if (error instanceof SkippedError) return logger.warn(`skipped ${command}`);
+      logger.error({ error: clientMessageOf(error) }, `${command} failed`);
+      const name = glProjectPath === '' ? relativePath : `${relativePath} (${glProjectPath})`;
+      this.#failures.push(`${name}: ${clientMessageOf(error)}`);
+      return;
+    }
+    this.#done.push(job);
+    logger.info(`completed ${command}`);
+  }
+}
+
+function limit(maxConcurrency: number): KeyedLimit {
+  return new KeyedLimit({ maxConcurrency, maxQueueSize: 0, maxWaitMs: 0 });
+}

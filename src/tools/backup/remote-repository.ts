@@ -1,0 +1,214 @@
+import { codeOf, wrap } from '#base/gitaly-error';
+import { asGoStatus } from '#base/go/status';
+import type { Connection } from '#client/index';
+import type { BackupSource } from '#domain/backup/backup-source';
+import type { BackedUpReference } from '#domain/backup/reference-lines';
+import { EmptyBundleError } from '#domain/bundle/create-bundle';
+import { ObjectFormat } from '#wire/gen/shared_pb';
+
+/** A repository on a server, as its clients name it. */
+export interface RemoteTarget {
+  readonly storageName: string;
+  readonly relativePath: string;
+  readonly glProjectPath: string;
+}
+
+interface Change {
+  readonly reference: Uint8Array;
+  readonly newObjectId: Uint8Array;
+}
+
+const PATTERNS_PER_MESSAGE = 1000;
+const CHANGES_PER_MESSAGE = 1000;
+const PIECE_BYTES = 128 * 1024;
+const HEAD = 'HEAD';
+
+/** The calls of a backup and of a restore on one repository of a server. */
+export class RemoteRepository implements BackupSource {
+  readonly #connection: Connection;
+  readonly #repository: RemoteTarget;
+  readonly #signal: AbortSignal;
+
+  constructor(connection: Connection, repository: RemoteTarget, signal: AbortSignal) {
+    this.#connection = connection;
+    this.#repository = repository;
+    this.#signal = signal;
+  }
+
+  async objectFormat(): Promise<string> {
+    const { format } = await failing('object hash', this.#calls.objectFormat(this.#target, this.#options));
+    return format === ObjectFormat.SHA256 ? 'sha256' : 'sha1';
+  }
+
+  async headReference(): Promise<string> {
+    const request = { ...this.#target, headOnly: true };
+    const call = this.#connection.ref.findDefaultBranchName(request, this.#options);
+    return Buffer.from((await failing('head reference', call)).name).toString();
+  }
+
+  async *referenceLines(): AsyncGenerator<Buffer, void, undefined> {
+    for await (const references of this.#references())
+      if (references.length > 0)
+        yield Buffer.concat(
+          references.flatMap(({ oid, name }) => [Buffer.from(`${oid} `), name, Buffer.from('\n')]),
+        );
+  }
+
+  async *bundle(revisions?: readonly Buffer[]): AsyncGenerator<Buffer, void, undefined> {
+    const calls = this.#calls;
+    const answers =
+      revisions === undefined
+        ? calls.createBundle(this.#target, this.#options)
+        : calls.createBundleFromRefList(this.#patterns(revisions), this.#options);
+    try {
+      for await (const { data } of answers) yield Buffer.from(data);
+    } catch (error) {
+      if (codeOf(error) === 'FAILED_PRECONDITION') throw new EmptyBundleError();
+      throw remoteError(error, revisions === undefined ? 'create bundle' : 'create bundle patterns: recv');
+    }
+  }
+
+  async *customHooks(): AsyncGenerator<Uint8Array, void, undefined> {
+    try {
+      for await (const { data } of this.#calls.getCustomHooks(this.#target, this.#options)) yield data;
+    } catch (error) {
+      throw remoteError(error, 'get custom hooks');
+    }
+  }
+
+  /** Creates an empty repository. @param defaultBranch without `refs/heads/`; may be empty. */
+  async create(objectFormat: 'sha1' | 'sha256', defaultBranch: string): Promise<void> {
+    const request = {
+      ...this.#target,
+      objectFormat: objectFormat === 'sha256' ? ObjectFormat.SHA256 : ObjectFormat.SHA1,
+      defaultBranch: Buffer.from(defaultBranch),
+    };
+    await failing('create', this.#calls.createRepository(request, this.#options));
+  }
+
+  /** Removes the repository, if it exists. */
+  async remove(): Promise<void> {
+    try {
+      await this.#calls.removeRepository(this.#target, this.#options);
+    } catch (error) {
+      if (codeOf(error) !== 'NOT_FOUND') throw remoteError(error, 'remove');
+    }
+  }
+
+  /** Fetches a bundle, and makes the references those of the bundle. */
+  async fetchBundle(bundle: AsyncIterable<Uint8Array>, { updateHead }: { readonly updateHead: boolean }) {
+    const requests = withData({ ...this.#target, updateHead }, bundle);
+    await failing('fetch bundle', this.#calls.fetchBundle(requests, this.#options));
+  }
+
+  /** Creates the repository from a bundle. It appears when it is complete. */
+  async createFromBundle(bundle: AsyncIterable<Uint8Array>): Promise<void> {
+    const requests = withData(this.#target, bundle);
+    await failing('create from bundle', this.#calls.createRepositoryFromBundle(requests, this.#options));
+  }
+
+  async setCustomHooks(archive: AsyncIterable<Uint8Array>): Promise<void> {
+    const requests = withData(this.#target, archive);
+    await failing('set custom hooks', this.#calls.setCustomHooks(requests, this.#options));
+  }
+
+  async setHead(target: string): Promise<void> {
+    const request = { ...this.#target, ref: Buffer.from(HEAD), revision: Buffer.from(target) };
+    await failing('write HEAD ref', this.#calls.writeRef(request, this.#options));
+  }
+
+  /**
+   * Makes the references those of a backup, HEAD apart: all or none.
+   *
+   * @param options.keepsFailed removes the others first, and leaves those as they are whose objects
+   *   are missing.
+   */
+  async resetReferences(
+    wanted: readonly BackedUpReference[],
+    { keepsFailed }: { readonly keepsFailed: boolean },
+  ): Promise<void> {
+    const left = new Map(wanted.map((reference) => [reference.name.toString('latin1'), reference]));
+    left.delete(HEAD);
+    const zero = Buffer.from('0'.repeat((await this.objectFormat()) === 'sha256' ? 64 : 40));
+    const removed: Change[] = [];
+    for await (const references of this.#references())
+      for (const { name, oid } of references) {
+        const key = name.toString('latin1');
+        const reference = left.get(key);
+        if (reference?.oid === oid) left.delete(key);
+        else if (reference === undefined && key !== HEAD)
+          removed.push({ reference: name, newObjectId: zero });
+      }
+    const changed = left
+      .values()
+      .map(({ name, oid }) => ({ reference: name, newObjectId: Buffer.from(oid) }))
+      .toArray();
+    if (!keepsFailed) return await this.#update([...removed, ...changed], 'update refs');
+    await this.#update(removed, 'remove refs');
+    await this.#update(changed, 'update refs').catch((error: unknown) => {
+      if (this.#signal.aborted) throw error;
+    });
+  }
+
+  async *#references(): AsyncGenerator<BackedUpReference[], void, undefined> {
+    const request = { ...this.#target, head: true, patterns: [Buffer.from('refs/')] };
+    try {
+      for await (const { references } of this.#connection.ref.listRefs(request, this.#options))
+        yield references.map(({ name, target }) => ({ name: Buffer.from(name), oid: target }));
+    } catch (error) {
+      throw remoteError(error, 'list refs');
+    }
+  }
+
+  async #update(changes: readonly Change[], what: string): Promise<void> {
+    if (changes.length === 0) return;
+    const requests = batches(changes, CHANGES_PER_MESSAGE).map((updates, number) =>
+      number === 0 ? { ...this.#target, updates } : { updates },
+    );
+    await failing(what, this.#connection.ref.updateReferences(requests, this.#options));
+  }
+
+  #patterns(revisions: readonly Buffer[]) {
+    return batches(revisions, PATTERNS_PER_MESSAGE).map((patterns) => ({ ...this.#target, patterns }));
+  }
+
+  get #calls(): Connection['repository'] {
+    return this.#connection.repository;
+  }
+
+  get #target(): { readonly repository: RemoteTarget } {
+    return { repository: this.#repository };
+  }
+
+  get #options(): { readonly signal: AbortSignal } {
+    return { signal: this.#signal };
+  }
+}
+
+/** Waits for a call. @throws {GitalyError} `remote repository: WHAT: rpc error: …` */
+async function failing<T>(what: string, call: Promise<T>): Promise<T> {
+  try {
+    return await call;
+  } catch (error) {
+    throw remoteError(error, what);
+  }
+}
+
+function remoteError(error: unknown, what: string): Error {
+  return wrap(asGoStatus(error), `remote repository: ${what}`);
+}
+
+function* batches<T>(items: readonly T[], size: number): Generator<T[], void, undefined> {
+  for (let at = 0; at < items.length; at += size) yield items.slice(at, at + size);
+}
+
+/** Yields the first message, with the first bytes, and messages for the others. */
+async function* withData<First extends object>(
+  first: First,
+  content: AsyncIterable<Uint8Array>,
+): AsyncGenerator<First | { data: Uint8Array }, void, undefined> {
+  yield first;
+  for await (const piece of content)
+    for (let at = 0; at < piece.length; at += PIECE_BYTES)
+      yield { data: piece.subarray(at, at + PIECE_BYTES) };
+}

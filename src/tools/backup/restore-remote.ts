@@ -1,0 +1,170 @@
+import { codeOf, wrap } from '#base/gitaly-error';
+import { quote } from '#base/go/quote';
+import type { BackupManifest } from '#domain/backup/manifest';
+import { readObject, requireObject } from '#domain/backup/read-object';
+import { type BackedUpReference, readReferenceLines } from '#domain/backup/reference-lines';
+import type { ObjectStore } from '#object-store/object-store';
+import type { RemoteRepository } from './remote-repository.ts';
+
+const BRANCHES = 'refs/heads/';
+
+export interface RestoreRemoteOptions {
+  /** Notified when the references alone could not be reset, so that the bundles are fetched. */
+  readonly onBundles: (reason: unknown) => void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Makes a repository on a server what it was at the time of a backup. All parts of the backup are
+ * looked up before the first change. A repository that does not exist appears with the contents of
+ * the first step, and is removed again if anything fails after that.
+ *
+ * @throws {GitalyError} `manager: …`
+ */
+export async function restoreRemote(
+  store: ObjectStore,
+  repository: RemoteRepository,
+  manifest: BackupManifest,
+  options: RestoreRemoteOptions,
+): Promise<void> {
+  try {
+    if (manifest.steps.length === 0) throw new Error('no backup steps');
+    if (manifest.nonExistent) return;
+    const restore = {
+      store,
+      repository,
+      manifest,
+      parts: await findParts(store, manifest, options),
+      options,
+    };
+    if (!manifest.empty && (await exists(repository))) await replaceContents(restore);
+    else await create(restore);
+  } catch (error) {
+    throw wrap(error, 'manager');
+  }
+}
+
+interface Restore {
+  readonly store: ObjectStore;
+  readonly repository: RemoteRepository;
+  readonly manifest: BackupManifest;
+  readonly parts: Parts;
+  readonly options: RestoreRemoteOptions;
+}
+
+async function replaceContents(restore: Restore): Promise<void> {
+  const { repository, manifest, parts, options } = restore;
+  try {
+    // The bundle alone knows the HEAD of an older backup.
+    if (manifest.headReference === '') throw new Error('expected HEAD to be a symbolic reference');
+    await repository.resetReferences(parts.references, { keepsFailed: false });
+  } catch (error) {
+    options.signal.throwIfAborted();
+    options.onBundles(error);
+    await fetchBundles(restore, 0);
+  }
+  await restoreHead(restore);
+  await restoreHooks(restore);
+}
+
+async function create(restore: Restore): Promise<void> {
+  const { store, repository, manifest, parts, options } = restore;
+  if (manifest.empty) {
+    const objectFormat = formatOf(manifest);
+    await repository.remove();
+    await repository.create(objectFormat, branchOf(manifest) ?? '');
+  } else await repository.createFromBundle(readObject(store, parts.bundles[0] ?? '', options));
+  try {
+    if (!manifest.empty) {
+      await fetchBundles(restore, 1);
+      await restoreHead(restore);
+    }
+    await restoreHooks(restore);
+  } catch (error) {
+    await repository.remove().catch(() => {}); // the first error tells more
+    throw error;
+  }
+}
+
+/** The parts of a backup. */
+interface Parts {
+  /** Keys of the bundles, oldest first. */
+  readonly bundles: readonly string[];
+  /** References of the newest step. */
+  readonly references: readonly BackedUpReference[];
+  /** Key of the custom hooks of the newest step; `undefined` if it has none. */
+  readonly hooks: string | undefined;
+}
+
+/** @throws {Error} if a part is missing: without it, the data would be older. */
+async function findParts(
+  store: ObjectStore,
+  { empty, steps }: BackupManifest,
+  options: RestoreRemoteOptions,
+): Promise<Parts> {
+  const bundles: string[] = [];
+  let references: readonly BackedUpReference[] = [];
+  for (const { refPath, bundlePath } of empty ? [] : steps) {
+    try {
+      references = await readReferenceLines(readObject(store, refPath, options));
+    } catch (error) {
+      throw wrap(error, 'restore from bundle: read refs: read refs');
+    }
+    // A repository without references has no bundle.
+    if (references.length === 0) continue;
+    await requireObject(store, bundlePath, options).catch((error: unknown) => {
+      throw wrap(error, `restore from bundle: restore bundle: get reader: ${quote(bundlePath)}`);
+    });
+    bundles.push(bundlePath);
+  }
+  if (!empty && references.length === 0) throw new Error('no refs in backup');
+  const key = steps.at(-1)?.customHooksPath ?? '';
+  const hasHooks = (await store.head(key, options)) !== undefined;
+  return { bundles, references, hooks: hasHooks ? key : undefined };
+}
+
+/** Fetches the bundles from one on, and sets the references. */
+async function fetchBundles(
+  { store, repository, manifest, parts, options }: Restore,
+  from: number,
+): Promise<void> {
+  const updateHead = branchOf(manifest) === undefined;
+  for (const key of parts.bundles.slice(from))
+    await repository.fetchBundle(readObject(store, key, options), { updateHead }).catch((error: unknown) => {
+      throw wrap(error, `restore from bundle: restore bundle: fetch bundle: ${quote(key)}`);
+    });
+  await repository.resetReferences(parts.references, { keepsFailed: true });
+}
+
+async function restoreHead({ repository, manifest }: Restore): Promise<void> {
+  if (manifest.headReference !== '') await repository.setHead(manifest.headReference);
+}
+
+async function restoreHooks({ store, repository, parts: { hooks }, options }: Restore): Promise<void> {
+  if (hooks === undefined) return;
+  await repository.setCustomHooks(store.get(hooks, options)).catch((error: unknown) => {
+    throw wrap(error, `restore custom hooks, ${quote(hooks)}`);
+  });
+}
+
+async function exists(repository: RemoteRepository): Promise<boolean> {
+  try {
+    await repository.objectFormat();
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'NOT_FOUND') return false;
+    throw error;
+  }
+}
+
+/** Returns the branch that HEAD names; `undefined` if it names none. */
+function branchOf({ headReference }: BackupManifest): string | undefined {
+  return headReference.startsWith(BRANCHES) ? headReference.slice(BRANCHES.length) : undefined;
+}
+
+function formatOf({ objectFormat }: BackupManifest): 'sha1' | 'sha256' {
+  if (objectFormat === 'sha1' || objectFormat === 'sha256') return objectFormat;
+  throw new Error(
+    `recreate empty repo: create empty repo: get object hash: unknown object format: ${quote(objectFormat)}`,
+  );
+}

@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict';
+import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { ObjectStore } from '#object-store/object-store';
+import { openStore } from '#object-store/open-store';
+import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { startGitaly } from '#testkit/start-gitaly';
+import { Servers } from './servers.ts';
+import { StoreOperator } from './store-operator.ts';
+
+const { signal } = new AbortController();
+
+/** Passes operations on until the n-th, which fails; of a put, after its first bytes. */
+class FailingStore implements ObjectStore {
+  readonly #store: ObjectStore;
+  #left: number;
+
+  constructor(store: ObjectStore, failing: number) {
+    this.#store = store;
+    this.#left = failing;
+  }
+
+  get hasFailed(): boolean {
+    return this.#left <= 0;
+  }
+
+  async *get(...args: Parameters<ObjectStore['get']>): AsyncGenerator<Buffer, void, undefined> {
+    const isCut = this.#isNext();
+    for await (const piece of this.#store.get(...args)) {
+      yield isCut ? piece.subarray(0, piece.length / 2) : piece;
+      if (isCut) throw new Error('the store is cut off');
+    }
+  }
+
+  async put(key: string, pieces: AsyncIterable<Uint8Array>, options: Parameters<ObjectStore['put']>[2]) {
+    const isCut = this.#isNext();
+    const passed = async function* () {
+      for await (const piece of pieces) {
+        yield piece;
+        if (isCut) throw new Error('the store is cut off');
+      }
+      if (isCut) throw new Error('the store is cut off');
+    };
+    await this.#store.put(key, passed(), options);
+  }
+
+  async head(...args: Parameters<ObjectStore['head']>) {
+    this.#fail();
+    return await this.#store.head(...args);
+  }
+
+  async *list(...args: Parameters<ObjectStore['list']>) {
+    this.#fail();
+    yield* this.#store.list(...args);
+  }
+
+  async delete(...args: Parameters<ObjectStore['delete']>) {
+    this.#fail();
+    await this.#store.delete(...args);
+  }
+
+  async signedUrl(...args: Parameters<ObjectStore['signedUrl']>) {
+    return await this.#store.signedUrl(...args);
+  }
+
+  #isNext(): boolean {
+    return --this.#left === 0;
+  }
+
+  #fail(): void {
+    if (this.#isNext()) throw new Error('the store is cut off');
+  }
+}
+
+function stateOf(path: string): string[] {
+  gitOutput(path, ['fsck', '--full', '--no-dangling']);
+  return [gitOutput(path, ['symbolic-ref', 'HEAD']), gitOutput(path, ['for-each-ref'])];
+}
+
+test('a store that fails at any operation leaves whole backups and whole repositories', async () => {
+  await using gitaly = await startGitaly();
+  await using servers = new Servers(new Map([['default', { address: gitaly.address, token: '' }]]));
+  const store = await openStore(join(gitaly.directory, 'backups'));
+  const operator = (failing: number) => {
+    const failingStore = new FailingStore(store, failing);
+    return { failingStore, tool: new StoreOperator(failingStore, servers, () => {}) };
+  };
+  const { tool } = operator(Number.POSITIVE_INFINITY);
+  const job = {
+    server: { address: '', token: '' },
+    storageName: 'default',
+    relativePath: 'x.git',
+    glProjectPath: '',
+  };
+  const path = join(gitaly.storagePath(), 'x.git');
+  const latest = { id: '', useLatest: true, signal };
+  initRepository(path, { commits: 2 });
+  await tool.create(job, { id: 'full', incremental: false, latestId: '', signal });
+  const old = stateOf(path);
+
+  let operations = 0;
+  for (let failing = 1, isOver = false; !isOver; failing++) {
+    const options = { id: `increment-${failing}`, incremental: true, latestId: 'full', signal };
+    addCommit(path, 100 + failing);
+    const current = stateOf(path);
+    const { failingStore, tool: failingTool } = operator(failing);
+    const outcome = await failingTool.create(job, options).then(
+      () => 'made',
+      () => 'failed',
+    );
+    isOver = !failingStore.hasFailed;
+    assert.equal(outcome, isOver ? 'made' : 'failed', `operation ${failing}`);
+
+    // The backup is there as a whole, or not at all.
+    const found = await store.head(`manifests/default/x.git/${options.id}.toml`, { signal });
+    rmSync(path, { recursive: true });
+    await tool.restore(job, { id: found === undefined ? 'full' : options.id, useLatest: false, signal });
+    assert.deepEqual(stateOf(path), found === undefined ? old : current, `operation ${failing}`);
+    operations++;
+  }
+  assert.ok(operations > 5, `${operations} operations`);
+  const wanted = stateOf(path);
+
+  for (let failing = 1, isOver = false; !isOver; failing++) {
+    rmSync(path, { recursive: true });
+    const { failingStore, tool: failingTool } = operator(failing);
+    const outcome = await failingTool.restore(job, latest).then(
+      () => 'restored',
+      () => 'failed',
+    );
+    isOver = !failingStore.hasFailed;
+    assert.equal(outcome, isOver ? 'restored' : 'failed', `operation ${failing}`);
+    if (!isOver) assert.equal(existsSync(path), false, `half a repository after operation ${failing}`);
+    await tool.restore(job, latest);
+    assert.deepEqual(stateOf(path), wanted);
+  }
+});

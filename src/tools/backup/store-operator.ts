@@ -1,0 +1,110 @@
+import { wrap } from '#base/gitaly-error';
+import { readLatestBackupId, writeBackupId } from '#domain/backup/backup-ids';
+import { type BackupObserver, createBackup } from '#domain/backup/create-backup';
+import type { BackupManifest } from '#domain/backup/manifest';
+import { findLatestManifest, findManifest, isMissing } from '#domain/backup/manifests';
+import { findOlderBackup } from '#domain/backup/older-layouts';
+import type { ObjectStore } from '#object-store/object-store';
+import { MissingObjectError } from '#object-store/store-error';
+import type { BackupJob } from './job.ts';
+import type { BackupOperator, CreateOptions, RestoreOptions } from './operator.ts';
+import { RemoteRepository } from './remote-repository.ts';
+import { restoreRemote } from './restore-remote.ts';
+import type { Servers } from './servers.ts';
+
+/** The program has no metrics. */
+const UNOBSERVED: BackupObserver = { observePhase: () => {}, observeBundle: () => {} };
+
+/** Copies repositories by calls of their servers into a directory or a bucket, and back. */
+export class StoreOperator implements BackupOperator {
+  readonly #store: ObjectStore;
+  readonly #servers: Servers;
+  readonly #onBundles: (job: BackupJob, backupId: string, reason: unknown) => void;
+
+  /** @param onBundles is called when references alone cannot be restored. */
+  constructor(
+    store: ObjectStore,
+    servers: Servers,
+    onBundles: (job: BackupJob, backupId: string, reason: unknown) => void,
+  ) {
+    this.#store = store;
+    this.#servers = servers;
+    this.#onBundles = onBundles;
+  }
+
+  async create(job: BackupJob, options: CreateOptions): Promise<void> {
+    const source = await this.#repositoryOf(job, options.signal);
+    await createBackup(this.#store, source, { ...options, name: job, observer: UNOBSERVED });
+  }
+
+  async restore(job: BackupJob, { id, useLatest, signal }: RestoreOptions): Promise<void> {
+    const repository = await this.#repositoryOf(job, signal);
+    const manifest = await this.#find(job, repository, { id, useLatest, signal });
+    const onBundles = (reason: unknown): void => this.#onBundles(job, id, reason);
+    await restoreRemote(this.#store, repository, manifest, { onBundles, signal });
+  }
+
+  async writeId(id: string, signal: AbortSignal): Promise<void> {
+    try {
+      await writeBackupId(this.#store, id, { signal });
+    } catch (error) {
+      throw wrap(error, 'write backup marker');
+    }
+  }
+
+  async latestId(signal: AbortSignal): Promise<string | undefined> {
+    try {
+      return await readLatestBackupId(this.#store, { signal });
+    } catch (error) {
+      if (error instanceof MissingObjectError) return undefined;
+      throw wrap(error, 'find latest backup ID');
+    }
+  }
+
+  /**
+   * Finds a backup. A repository that has none at all is removed, as by Gitaly, unless the store
+   * is empty: then it is another directory than the user thinks.
+   */
+  async #find(
+    job: BackupJob,
+    repository: RemoteRepository,
+    { id, useLatest, signal }: RestoreOptions,
+  ): Promise<BackupManifest> {
+    const older = (backupId: string) => findOlderBackup(this.#store, job.relativePath, backupId, { signal });
+    try {
+      if (id !== '') return await findManifest(this.#store, job, id, { signal });
+    } catch (error) {
+      const found = isMissing(error) ? await older(id) : undefined;
+      if (found !== undefined) return found;
+      if (!useLatest || !isMissing(error)) throw wrap(error, 'manager');
+    }
+    try {
+      return await findLatestManifest(this.#store, job, { signal });
+    } catch (error) {
+      const found = isMissing(error) ? await older('') : undefined;
+      if (found !== undefined) return found;
+      if (!isMissing(error)) throw wrap(error, 'manager');
+      if (!(await this.#hasAny(signal))) throw new Error('there is no backup in the place that -path names');
+      await repository.remove().catch((failure: unknown) => {
+        throw wrap(failure, 'manager: repository removed');
+      });
+      throw error;
+    }
+  }
+
+  /** Reports whether the store has any object. */
+  async #hasAny(signal: AbortSignal): Promise<boolean> {
+    for await (const page of this.#store.list('', { signal })) if (page.length > 0) return true;
+    return false;
+  }
+
+  async #repositoryOf(job: BackupJob, signal: AbortSignal): Promise<RemoteRepository> {
+    try {
+      const connection = await this.#servers.of(job.storageName, job.server);
+      const { storageName, relativePath, glProjectPath } = job;
+      return new RemoteRepository(connection, { storageName, relativePath, glProjectPath }, signal);
+    } catch (error) {
+      throw wrap(error, 'manager');
+    }
+  }
+}
