@@ -19,6 +19,7 @@ import type { RawHandler, RawMethod } from '#rpc/server/route';
 import { goProgram } from '#testkit/go-program';
 import { all, only } from '#testkit/in-process-rpc';
 import { run } from '#testkit/run-program';
+import { steady, until } from '#testkit/until';
 import { CommitService } from '#wire/gen/commit_pb';
 import { LimitErrorSchema } from '#wire/gen/errors_pb';
 import { SSHService } from '#wire/gen/ssh_pb';
@@ -149,7 +150,7 @@ test('the deadline and the cancellation of a grpc-go client reach the handler', 
 
   assert.equal(await server.play('deadline'), '');
   assert.equal(await server.play('cancel'), '');
-  while (server.reasons.length < 2) await delay(5);
+  await until(() => server.reasons.length >= 2);
   assert.deepEqual(server.reasons[1], new GitalyError('CANCELLED', 'context canceled'));
 });
 
@@ -157,8 +158,8 @@ test('a slow grpc-go client stops our generator', { skip }, async () => {
   await using server = await ourServer();
 
   const played = server.play('slow-reader');
-  await delay(400);
-  const before = server.produced;
+  await until(() => server.produced > 0);
+  const before = await steady(() => server.produced);
 
   assert.ok(before > 0 && before < 100, `${before} messages were made ahead`);
   assert.equal(await played, '');
@@ -168,7 +169,7 @@ test('a grpc-go client that dies cancels its call', { skip }, async () => {
   await using server = await ourServer();
 
   assert.equal(await server.play('vanish'), '');
-  while (server.reasons.length === 0) await delay(5);
+  await until(() => server.reasons.length > 0);
   assert.deepEqual(server.reasons, [new GitalyError('CANCELLED', 'context canceled')]);
 });
 
@@ -264,7 +265,7 @@ test('the deadline and the cancellation of our client reach a grpc-go server', {
     assert.equal(message.length, 100_000);
     break;
   }
-  while ((await go.counters()).aborted < 3) await delay(5);
+  await until(async () => (await go.counters()).aborted >= 3);
 });
 
 test('our client refuses messages above the limit of a grpc-go server, and is refused', {
@@ -339,7 +340,7 @@ test('our client stops sending when a grpc-go server has responded', { skip }, a
     code: 'INVALID_ARGUMENT',
     message: 'not a word more',
   });
-  while (!isReleased) await delay(5);
+  await until(() => isReleased);
 });
 
 test('our client has 200 running calls on a grpc-go server', { skip }, async () => {
@@ -366,7 +367,7 @@ test('our client finishes its call while a grpc-go server stops gracefully', { s
   await using go = await goServer();
   const requests = (async function* () {
     yield Buffer.from('0');
-    while (go.channel.state === 'ready') await delay(5);
+    await until(() => go.channel.state !== 'ready');
     for (let i = 1; i < 5; i++) yield Buffer.from(String(i));
   })();
 

@@ -6,7 +6,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, suite, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { connect } from 'node:tls';
 import {
   callbackAuthentication,
@@ -183,9 +182,10 @@ suite('git with credentials', () => {
         },
       );
       assert.equal(cloned.code, 0, cloned.stderr);
-      await delay(50);
-      return gitaly.log.slice(before).find((entry) => entry['grpc.method'] === 'InfoRefsUploadPack')
-        ?.remote_ip;
+      const logged = () =>
+        gitaly.log.slice(before).find((entry) => entry['grpc.method'] === 'InfoRefsUploadPack');
+      await until(() => logged() !== undefined);
+      return logged()?.remote_ip;
     };
 
     assert.equal(await ask(trusting), '203.0.113.5');
@@ -211,7 +211,7 @@ suite('git with credentials', () => {
     const first = await serial();
 
     writeFileSync(certificatePath, 'no certificate');
-    while (problems.length === 0) await delay(100);
+    await until(() => problems.length > 0);
     assert.equal(await serial(), first);
 
     const made = await run('openssl', [

@@ -22,6 +22,7 @@ import { programCommand } from '#testkit/program-command';
 import { GIT_ENVIRONMENT, runGit } from '#testkit/repositories/run-git';
 import { type RunResult, run } from '#testkit/run-program';
 import { startGitaly } from '#testkit/start-gitaly';
+import { until } from '#testkit/until';
 
 const ROOT = join(import.meta.dirname, '..');
 const ARGUMENTS = programCommand('gitaly-ts');
@@ -408,7 +409,7 @@ test('an interrupt while a repository is sent removes it again', async () => {
     stdio: 'ignore',
   });
   const exited = once(child, 'exit');
-  while (!existsSync(at.imported('big.git/HEAD'))) await delay(5);
+  await until(() => existsSync(at.imported('big.git/HEAD')));
   await delay(50);
 
   child.kill('SIGTERM');
@@ -427,7 +428,7 @@ test('a killed import leaves a repository empty or complete, and the next one co
     stdio: 'ignore',
   });
   const exited = once(child, 'exit');
-  while (!existsSync(at.imported('big.git/HEAD'))) await delay(5);
+  await until(() => existsSync(at.imported('big.git/HEAD')));
   await delay(50);
   child.kill('SIGKILL');
   await exited;

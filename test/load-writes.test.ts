@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { openDescriptors, processesIn, residentBytes } from '#testkit/process-usage';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { seededRandom } from '#testkit/repositories/random-history';
 import { extent } from '#testkit/soak';
 import { startGitalyProcess } from '#testkit/start-gitaly-process';
+import { until } from '#testkit/until';
 import { Ledger } from './load-writes/ledger.ts';
 import { BRANCHES, pushUntil, repository, SHARED, writeUntil } from './load-writes/writers.ts';
 
@@ -32,12 +32,12 @@ test('with 32 writers and pushes between, each accepted change is in the history
   );
   const descriptors = openDescriptors(gitaly.pid);
 
-  const until = performance.now() + SECONDS * 1000;
+  const endsAt = performance.now() + SECONDS * 1000;
   const writers = clients.map((client, number) =>
-    writeUntil(until, { client, directory, ledger, number, random: seededRandom(number) }),
+    writeUntil(endsAt, { client, directory, ledger, number, random: seededRandom(number) }),
   );
   const pushers = Array.from({ length: PUSHERS }, (_, number) =>
-    pushUntil(until, {
+    pushUntil(endsAt, {
       directory,
       ledger,
       number,
@@ -59,10 +59,12 @@ test('with 32 writers and pushes between, each accepted change is in the history
   );
   assert.deepEqual([...left, ...readdirSync(join(storage, '+gitaly/tmp'))], []);
 
-  const limit = performance.now() + GONE_AFTER_MS;
-  while (processesIn(storage).length > 0 && performance.now() < limit) await sleep(200);
+  await until(
+    () => processesIn(storage).length === 0,
+    () => `${processesIn(storage)}`,
+    GONE_AFTER_MS,
+  );
   context.diagnostic(`${Math.round(grown / 1024 ** 2)} MiB more than when warm`);
-  assert.deepEqual(processesIn(storage), []);
   assert.ok(
     openDescriptors(gitaly.pid) <= descriptors + DESCRIPTORS_LEFT,
     `${openDescriptors(gitaly.pid)} of ${descriptors}`,

@@ -7,6 +7,7 @@ import { processesIn, residentBytes } from '#testkit/process-usage';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { extent } from '#testkit/soak';
 import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
+import { until } from '#testkit/until';
 
 const REPOSITORIES = extent('MANY_REPOSITORIES', { short: 1000, long: 10_000 });
 const CALLS_AT_ONCE = 16;
@@ -47,9 +48,7 @@ test(`${REPOSITORIES} repositories that are used once leave no process and memor
 
   // A process that is signalled to end no longer counts, but runs until it has received the signal.
   assert.ok(most <= BUDGET + 2 * CALLS_AT_ONCE, `${most} processes at once`);
-  const limit = performance.now() + GONE_AFTER_MS;
-  while (catFiles(gitaly) > 0 && performance.now() < limit) await sleep(200);
-  assert.equal(catFiles(gitaly), 0, 'processes are left');
+  await until(() => catFiles(gitaly) === 0, 'no process is left', GONE_AFTER_MS);
   const freed = performance.now() + FREED_AFTER_MS;
   const leftNow = (): number => residentBytes(gitaly.pid) - before;
   while (leftNow() >= MEMORY_LEFT_BYTES && performance.now() < freed) await sleep(1000);

@@ -220,11 +220,13 @@ class MixedLoad implements AsyncDisposable {
 
 /** Returns what the server uses when nothing runs any more. */
 async function restingSample(gitaly: RestartingGitaly, storage: string): Promise<Sample> {
-  const limit = performance.now() + GONE_AFTER_MS;
   const pid = gitaly.pid();
   const inUse = (): string[] => [...processesIn(storage), ...openFilesIn(pid, storage)];
-  while (inUse().length > 0 && performance.now() < limit) await delay(200);
-  assert.deepEqual(inUse(), []);
+  await until(
+    () => inUse().length === 0,
+    () => `in use: ${inUse().join(', ')}`,
+    GONE_AFTER_MS,
+  );
   return { pid, residentBytes: residentBytes(pid), descriptors: openDescriptors(pid) };
 }
 

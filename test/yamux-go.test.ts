@@ -15,6 +15,7 @@ import { YamuxSession } from '#rpc/common/yamux/session';
 import type { YamuxOptions } from '#rpc/common/yamux/settings';
 import type { YamuxStream } from '#rpc/common/yamux/stream';
 import { goProgram } from '#testkit/go-program';
+import { until } from '#testkit/until';
 
 const MIB = 1024 * 1024;
 
@@ -328,7 +329,7 @@ for (const role of ['client', 'server'] as const) {
 
     await new Promise<void>((resolve) => stream.end(Buffer.alloc(200_000), resolve));
     stream.destroy();
-    while (peer.session.streamCount > 0) await sleep(5);
+    await until(() => peer.session.streamCount === 0);
     await peer.session.close();
 
     const { bytes, error } = await peer.result;

@@ -6,6 +6,7 @@ import { dial } from '#client/index';
 import { configFrom, GitalyServer } from '#gitaly/index';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { until } from '#testkit/until';
+import { watchThreadStarted } from '#testkit/watch-thread';
 import type { ServerStatus } from './top/status.ts';
 
 interface Line {
@@ -62,7 +63,7 @@ const repository = { storageName: 'default', relativePath: 'a/b.git' };
 test('a blocked event loop is logged, counted and shown with the call and the stack', async () => {
   await using at = await startBlocking(1500);
   await at.connection.server.serverInfo({});
-  await new Promise((resolve) => void setTimeout(resolve, 500)); // the watching thread starts
+  await watchThreadStarted();
 
   await at.connection.repository.repositoryExists({ repository }, { correlationId: 'the-one' });
   await until(() => at.lines.some(({ message }) => message === 'event loop was blocked'));

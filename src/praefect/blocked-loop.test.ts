@@ -7,6 +7,7 @@ import { loggerFor } from '#platform/log/logger';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
+import { watchThreadStarted } from '#testkit/watch-thread';
 import { praefectConfigFrom } from './config/load-praefect-config.ts';
 import { PraefectServer } from './praefect-server.ts';
 
@@ -38,7 +39,7 @@ test('praefect logs and counts a blocked event loop with the call and the stack'
   stack.defer(() => connection.close());
   const repository = { storageName: 'default', relativePath: 'a/b.git' };
   await connection.server.serverInfo({});
-  await new Promise((resolve) => void setTimeout(resolve, 500)); // the watching thread starts
+  await watchThreadStarted();
 
   await connection.repository.repositoryExists({ repository }, { correlationId: 'the-one' });
   await until(() => lines.some(({ msg }) => msg === 'event loop was blocked'));

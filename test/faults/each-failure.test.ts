@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, suite, type TestContext, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { CallError } from '#client/index';
 import { openDescriptors, processesIn } from '#testkit/process-usage';
 import { seededRandom } from '#testkit/repositories/random-history';
@@ -10,6 +9,7 @@ import { runGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { extent } from '#testkit/soak';
 import { testSeed } from '#testkit/test-seed';
+import { until } from '#testkit/until';
 import { type Fault, FaultyServer, makeTemplate } from './faulty-server.ts';
 import { type History, OPERATIONS, type Operation, PushRefusedError, templateStream } from './operations.ts';
 import { assertSound, refsOf } from './remains.ts';
@@ -113,12 +113,11 @@ for (const [setup, options, faults] of [
     });
 
     test('no process and no descriptor is left afterwards', async () => {
-      const limit = performance.now() + GONE_AFTER_MS;
       const isClean = () =>
         processesIn(server.storage).length === 0 &&
         processesIn(server.secondStorage).length === 0 &&
         openDescriptors(server.gitaly.pid) <= descriptors + DESCRIPTORS_LEFT;
-      while (!isClean() && performance.now() < limit) await sleep(200);
+      await until(isClean, 'clean', GONE_AFTER_MS).catch(() => {}); // named below
       assert.deepEqual(processesIn(server.storage), []);
       assert.ok(
         openDescriptors(server.gitaly.pid) <= descriptors + DESCRIPTORS_LEFT,

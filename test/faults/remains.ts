@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { processesIn } from '#testkit/process-usage';
 import { runGit } from '#testkit/repositories/run-git';
+import { until } from '#testkit/until';
 
 /**
  * Time after which a process that is signalled to end, and a directory that is being removed, are
@@ -25,9 +25,12 @@ export async function refsOf(directory: string): Promise<string> {
 export async function assertSound(storage: string, directory: string): Promise<void> {
   const fsck = await runGit(['-C', directory, 'fsck', '--strict', '--no-dangling']);
   assert.equal(fsck, '', 'git fsck');
-  const limit = performance.now() + GONE_AFTER_MS;
-  while (left(storage, directory).length > 0 && performance.now() < limit) await sleep(10);
-  assert.deepEqual(left(storage, directory), []);
+  const leftNow = (): string[] => left(storage, directory);
+  await until(
+    () => leftNow().length === 0,
+    () => `these are left: ${leftNow().join(', ')}`,
+    GONE_AFTER_MS,
+  );
 }
 
 function left(storage: string, directory: string): string[] {

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { PassThrough, Writable } from 'node:stream';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { gitCommand } from '#git/command/git-command';
 import { FLUSH, packet } from '#testkit/repositories/push';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
+import { until } from '#testkit/until';
 import { runLimited } from './run-limited.ts';
 import { ClientGoneError, type ServiceStreams } from './service-streams.ts';
 
@@ -34,7 +34,11 @@ async function* halfOpen(...chunks: readonly Buffer[]): AsyncGenerator<Buffer> {
   await new Promise(() => {});
 }
 
-const stuck = () => new Writable({ highWaterMark: 1, write: () => {} });
+/** A client that takes nothing. `arrived` resolves when git's output waits for it. */
+function stuck(): Writable & { readonly arrived: Promise<void> } {
+  const { promise: arrived, resolve } = Promise.withResolvers<void>();
+  return Object.assign(new Writable({ highWaterMark: 1, write: () => resolve() }), { arrived });
+}
 
 for (const isDirect of [false, true]) {
   const kind = isDirect ? 'through one buffer' : 'chunk by chunk';
@@ -59,8 +63,9 @@ for (const isDirect of [false, true]) {
   test(`an abort ends a conversation with a client that takes nothing (${kind})`, async () => {
     await using bed = await uploadPackBed();
     const abort = new AbortController();
-    const running = bed.run({ input: halfOpen(bed.request), stdout: stuck(), isDirect }, abort.signal);
-    await sleep(50);
+    const stdout = stuck();
+    const running = bed.run({ input: halfOpen(bed.request), stdout, isDirect }, abort.signal);
+    await stdout.arrived;
 
     abort.abort();
 
@@ -80,7 +85,7 @@ for (const isDirect of [false, true]) {
     await using bed = await uploadPackBed();
     const stdout = new PassThrough({ highWaterMark: 1 });
     const running = bed.run({ input: halfOpen(bed.request), stdout, isDirect });
-    await sleep(50);
+    await until(() => stdout.readableLength > 0);
 
     stdout.destroy();
 

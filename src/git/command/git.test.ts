@@ -6,7 +6,6 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync 
 import { getPriority } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { setTimeout } from 'node:timers/promises';
 import { packet } from '#testkit/repositories/push';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { until } from '#testkit/until';
@@ -129,12 +128,11 @@ for (const spawner of [createNodeSpawner(), createPosixSpawner()]) {
         signal: controller.signal,
       });
 
-      await setTimeout(50);
+      await until(() => runningMembers(run.pid).length > 0);
       controller.abort();
 
       await assert.rejects(run.succeeded(), { message: 'signal: terminated: context canceled' });
-      await setTimeout(10);
-      assert.deepEqual(runningMembers(run.pid), []);
+      await until(() => runningMembers(run.pid).length === 0);
     });
 
     test('nothing is started once the signal is aborted', async () => {

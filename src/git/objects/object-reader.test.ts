@@ -313,7 +313,7 @@ test('a reader that stops stops git, and one that leaves ends it', async () => {
   controller.abort();
 
   assert.equal(opened?.stream.destroyed, true);
-  while (git.caches.catFiles.counts.running > running) await setTimeout(5);
+  await until(() => git.caches.catFiles.counts.running <= running);
   assert.equal((await objects.info(big))?.size, 64 * 1024 * 1024);
 });
 

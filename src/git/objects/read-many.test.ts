@@ -3,10 +3,10 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { steady, until } from '#testkit/until';
 import type { GitRepository } from '../repository.ts';
 import type { ObjectReader } from './object-reader.ts';
 import type { Source } from './read-many.ts';
@@ -58,10 +58,9 @@ const named = (...oids: string[]): Source<{ oid: string }> => {
   return () => [oids.map((oid) => ({ oid }))];
 };
 
-/** Asserts that no process is left. */
-async function assertNoneLent(): Promise<void> {
-  for (let tries = 0; tries < 100 && git.caches.catFiles.counts.running > 0; tries++) await sleep(20);
-  assert.equal(git.caches.catFiles.counts.running, 0);
+/** Waits until no process is left. */
+async function untilNoneLent(): Promise<void> {
+  await until(() => git.caches.catFiles.counts.running === 0);
 }
 
 for (const objectFormat of ['sha1', 'sha256'] as const) {
@@ -95,7 +94,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     );
     for (const { item, object } of read)
       assert.deepEqual(object?.data, Buffer.from(files[item.path.toString()] ?? 'none'));
-    await assertNoneLent();
+    await untilNoneLent();
   });
 }
 
@@ -170,7 +169,7 @@ test('a revision that git does not know is an error in git’s words, after what
 
   await assert.rejects(flat(objects.readMany(walk)), { message });
   await assert.rejects(flat(walkObjects(repository, { revisions: ['--not', 'nope'] })), { message });
-  await assertNoneLent();
+  await untilNoneLent();
 });
 
 test('an object directory that is missing is an error of cat-file', async () => {
@@ -194,7 +193,7 @@ test('git that dies of an object fails the reader', async () => {
   writeFileSync(file, whole.subarray(0, 100));
 
   await assert.rejects(flat(objects.readMany(named(good, bad, good))), { message: 'read info line: EOF' });
-  await assertNoneLent();
+  await untilNoneLent();
 });
 
 test('an object that is too big to be held is an error', async () => {
@@ -202,7 +201,7 @@ test('an object that is too big to be held is an error', async () => {
   const oid = blob(randomBytes(100));
 
   await assert.rejects(flat(objects.readMany(named(oid), { maxBytes: 99 })), { code: 'RESOURCE_EXHAUSTED' });
-  await assertNoneLent();
+  await untilNoneLent();
 });
 
 test('a reader that leaves ends both processes, in the middle of a big object too', async () => {
@@ -223,7 +222,7 @@ test('a reader that leaves ends both processes, in the middle of a big object to
   }
 
   assert.deepEqual(ended, [true]);
-  await assertNoneLent();
+  await untilNoneLent();
 });
 
 test('an abort ends a reader whose source has nothing more to say', async () => {
@@ -241,7 +240,7 @@ test('an abort ends a reader whose source has nothing more to say', async () => 
 
   assert.equal(first.value?.[0]?.object?.data.toString(), 'x');
   await assert.rejects(reading.next(), { code: 'CANCELLED' });
-  await assertNoneLent();
+  await untilNoneLent();
 });
 
 test('a slow reader stops git and its source', async () => {
@@ -254,14 +253,11 @@ test('a slow reader stops git and its source', async () => {
 
   const reading = objects.readMany(source);
   await reading.next();
-  await sleep(300);
-  const before = asked;
-  await sleep(300);
 
-  assert.equal(asked, before);
-  assert.ok(asked < 5000, `${asked} objects were asked for`);
+  const before = await steady(() => asked);
+  assert.ok(before < 5000, `${before} objects were asked for`);
   await reading.return(undefined);
-  await assertNoneLent();
+  await untilNoneLent();
 });
 
 test('a thousand commits and their trees are read by one process', async () => {

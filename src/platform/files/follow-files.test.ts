@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { until } from '#testkit/until';
 import { followFiles } from './follow-files.ts';
 import { ReloadedFiles } from './reloaded-files.ts';
 
@@ -37,7 +38,7 @@ test('changes are applied automatically until it is disposed', async (context) =
   const { path, applied, following } = await followed(context, 5);
 
   writeFileSync(path, 'the second');
-  while (applied.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(() => applied.length > 0);
   following[Symbol.dispose]();
   writeFileSync(path, 'the third one');
   await new Promise((resolve) => setTimeout(resolve, 50));

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { until } from '#testkit/until';
 import { ServiceManager } from './service-manager.ts';
 
 function arrange(env: NodeJS.ProcessEnv) {
@@ -62,7 +63,7 @@ test('the watchdog is fed until the process hands over', async () => {
   const fed = (): number => sent.filter((each) => each === '/s: WATCHDOG=1').length;
 
   manager.ready();
-  while (fed() < 3) await delay(1);
+  await until(() => fed() >= 3);
   manager.handedOver(1);
   const before = fed();
   await delay(10);

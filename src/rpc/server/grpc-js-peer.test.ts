@@ -17,7 +17,7 @@ import { callable } from '#rpc/common/grpc/grpc-method';
 import { statusError } from '#rpc/common/status-details';
 import { unpackDetails } from '#rpc/common/typed-details';
 import { all, listen, only } from '#testkit/in-process-rpc';
-import { steady } from '#testkit/until';
+import { steady, until } from '#testkit/until';
 import { CommitService } from '#wire/gen/commit_pb';
 import { LimitErrorSchema } from '#wire/gen/errors_pb';
 import { RepositoryService } from '#wire/gen/repository_pb';
@@ -50,7 +50,7 @@ const DETAIL = create(LimitErrorSchema, { errorMessage: 'too many' });
 // --- grpc-js as the client of our server
 // -----------------------------------------------------------------------------------
 
-const states = { aborted: [] as unknown[], produced: 0 };
+const states = { waiting: 0, aborted: [] as unknown[], produced: 0 };
 
 const OUR_SERVICES = [
   serve(CommitService, {
@@ -58,6 +58,7 @@ const OUR_SERVICES = [
       const what = Buffer.from(revision).toString();
       if (what === 'fail') throw new GitalyError('NOT_FOUND', 'grün: 100%', { details: [DETAIL] });
       if (what === 'wait') {
+        states.waiting++;
         await new Promise((resolve) => signal.addEventListener('abort', resolve));
         states.aborted.push(signal.reason);
         throw signal.reason;
@@ -108,6 +109,7 @@ interface UnaryResult {
 
 async function jsClient(options: grpc.ClientOptions = {}): Promise<JsClient> {
   states.aborted = [];
+  states.waiting = 0;
   const server = await listen({ services: OUR_SERVICES });
   const client = new grpc.Client(`127.0.0.1:${server.port}`, grpc.credentials.createInsecure(), {
     'grpc.max_receive_message_length': -1,
@@ -187,10 +189,10 @@ test('grpc-js client: deadline and cancellation reach the handler', async () => 
     () => {},
   );
   const status = new Promise<grpc.StatusObject>((resolve) => call.on('status', resolve));
-  await delay(50);
+  await until(() => states.waiting === 2);
   call.cancel();
   assert.equal((await status).code, grpc.status.CANCELLED);
-  while (states.aborted.length < 2) await delay(5);
+  await until(() => states.aborted.length >= 2);
   assert.deepEqual(states.aborted[1], new GitalyError('CANCELLED', 'context canceled'));
 });
 
@@ -240,7 +242,7 @@ test('grpc-js client: a slow reader stops our generator, and a reader that stops
   assert.ok(ahead * 100_000 < 10_000_000, `${ahead} messages were made ahead`);
   call.cancel();
 
-  while (states.aborted.length === 0) await delay(5);
+  await until(() => states.aborted.length > 0);
 });
 
 test('grpc-js client: a server that responds before it has read everything', async () => {
@@ -280,6 +282,7 @@ interface JsServer extends AsyncDisposable {
 
 async function jsServer(): Promise<JsServer> {
   states.aborted = [];
+  states.waiting = 0;
   const server = new grpc.Server({ 'grpc.max_receive_message_length': -1 });
   type FindCommit = typeof CommitService.method.findCommit;
   type ReceivePack = typeof SSHService.method.sSHReceivePack;
@@ -292,7 +295,10 @@ async function jsServer(): Promise<JsServer> {
       ) => {
         const what = Buffer.from(call.request.revision).toString();
         call.on('cancelled', () => states.aborted.push(what));
-        if (what === 'wait') return;
+        if (what === 'wait') {
+          states.waiting++;
+          return;
+        }
         const trailers = new grpc.Metadata();
         if (what === 'fail') {
           callback({ code: grpc.status.NOT_FOUND, details: 'grün: 100%', metadata: trailers });
@@ -392,7 +398,7 @@ test('grpc-js server: deadline and cancellation reach the server', async () => {
     ),
     { code: 'CANCELLED' },
   );
-  while (states.aborted.length < 2) await delay(5);
+  await until(() => states.aborted.length >= 2);
 });
 
 test('grpc-js server: the limit on received messages', async () => {
@@ -428,14 +434,14 @@ test('grpc-js server: breaking out of the loop cancels', async () => {
 
   for await (const _ of js.channel.invoke(ourReceivePack, endless)) break;
 
-  while (states.aborted.length === 0) await delay(5);
+  await until(() => states.aborted.length > 0);
 });
 
 test('grpc-js server: calls fail as unavailable when it disconnects', async () => {
   await using js = await jsServer();
   const call = js.channel.invoke(ourFindCommit, [{ revision: Buffer.from('wait') }]);
   const failed = assert.rejects(all(call), { code: 'UNAVAILABLE' });
-  await delay(50);
+  await until(() => states.waiting === 1);
 
   js.server.forceShutdown();
 
@@ -461,7 +467,7 @@ test('grpc-js server: a graceful stop lets the running call finish', async () =>
     responses.push(stdout.length);
     if (responses.length > 1) continue;
     js.server.tryShutdown(() => {});
-    while (js.channel.state === 'ready') await delay(5);
+    await until(() => js.channel.state !== 'ready');
     gate.resolve();
   }
 

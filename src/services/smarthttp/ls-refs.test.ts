@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { dialSidechannel, postUploadPack, SidechannelRegistry } from '#client/index';
 import { writePackedRefs } from '#testkit/repositories/packed-refs';
 import { FLUSH, packet } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { until } from '#testkit/until';
 
 const REPOSITORY = { storageName: 'default', relativePath: 'r.git' };
 const V2 = { repository: REPOSITORY, gitProtocol: 'version=2' };
@@ -147,10 +147,11 @@ test('a client that does not read its list and leaves ends the call', async () =
   await createRepository(gitaly, { branches: 30_000 });
   await using client = await sidechannelTo(gitaly);
   const abort = new AbortController();
-  const stuck = new Writable({ highWaterMark: 1, write: () => {} });
+  const arrived = Promise.withResolvers<void>();
+  const stuck = new Writable({ highWaterMark: 1, write: () => arrived.resolve() });
   const posting = client.post([Buffer.from(LS_REFS)], { stdout: stuck, signal: abort.signal });
   posting.catch(() => {});
-  await sleep(300);
+  await arrived.promise;
 
   abort.abort();
 
@@ -170,7 +171,7 @@ test('a client that never finishes its request and leaves ends the call', async 
   const io = { stdin: never, stdout: collector().stream };
   const posting = postUploadPack(connection, registry, io, V2, { signal: abort.signal });
   posting.catch(() => {});
-  await sleep(100);
+  await until(() => never.readableLength === 0); // all is sent
 
   abort.abort();
 

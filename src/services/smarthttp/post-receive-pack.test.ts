@@ -3,12 +3,12 @@ import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from '#client/index';
 import { startInternalApi } from '#testkit/internal-api';
 import { pushBody, readReport, ZERO_OID } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { until } from '#testkit/until';
 import { startVotingServer } from '#testkit/voting-server';
 
 const REPOSITORY = {
@@ -346,7 +346,7 @@ test('a client that leaves in the middle ends git and its hooks', async () => {
   const ended = (async () => {
     for await (const _ of call);
   })();
-  while (!existsSync(started)) await sleep(5);
+  await until(() => existsSync(started));
 
   abort.abort();
 

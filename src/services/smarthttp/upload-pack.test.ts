@@ -177,11 +177,12 @@ test('a client that does not read holds git back, and one that leaves ends it', 
   await using gitaly = await startGitaly();
   const { oid } = await createRepository(gitaly, { fileBytes: 30_000_000 });
   await using client = await sidechannelTo(gitaly);
-  const stuck = new Writable({ highWaterMark: 1, write: () => {} });
+  const arrived = Promise.withResolvers<void>();
+  const stuck = new Writable({ highWaterMark: 1, write: () => arrived.resolve() });
   const abort = new AbortController();
   const fetching = client.fetch(wants(oid), { stdout: stuck, signal: abort.signal });
   fetching.catch(() => {});
-  await sleep(200);
+  await arrived.promise;
   const before = process.memoryUsage().rss;
   await sleep(100);
   assert.ok(process.memoryUsage().rss - before < 10_000_000);

@@ -5,6 +5,7 @@ import { PassThrough, Writable } from 'node:stream';
 import { test } from 'node:test';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { bulkBuffers, PIECE_BYTES } from '#base/bulk-buffers';
+import { until } from '#testkit/until';
 import { chooseSpawner } from '../spawner/choose-spawner.ts';
 import { BulkPipe } from './bulk-pipe.ts';
 
@@ -66,7 +67,7 @@ test('the next piece is not read before the destination has taken the last one',
   const copying = pipe.copyTo(destination);
 
   writeSync(pipe.writeEnd, 'first');
-  while (release === undefined) await sleep(1);
+  await until(() => release !== undefined);
   writeSync(pipe.writeEnd, randomBytes(1000));
   await sleep(20);
   assert.deepEqual(written.map(String), ['first']);

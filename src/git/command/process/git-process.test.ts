@@ -3,6 +3,7 @@ import { getEventListeners } from 'node:events';
 import { PassThrough } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { until } from '#testkit/until';
 import type { GitExit } from '../exit-error.ts';
 import type { ChildExit, SpawnedChild } from '../spawner/spawner.ts';
 import { GitProcess, type GitProcessOptions } from './git-process.ts';
@@ -101,7 +102,7 @@ test('a group that goes on after the grace is killed, until it is gone', async (
 
   process.kill();
   const ended = process.groupEnded();
-  while (signals.length < 3) await new Promise((resolve) => setTimeout(resolve, 2));
+  await until(() => signals.length >= 3);
   group.state = 'gone';
   end(KILLED);
   await ended;
@@ -116,7 +117,7 @@ test('the rest of a group is checked while the process itself has ended', async 
 
   end(SUCCESS);
   await process.exited;
-  while (signals.length < 2) await new Promise((resolve) => setTimeout(resolve, 2));
+  await until(() => signals.length >= 2);
 
   assert.deepEqual(signals.slice(0, 2), ['SIGTERM', 'SIGKILL']);
   assert.ok(checks() > 0);
@@ -143,7 +144,7 @@ test('a group whose dead members nobody reaps is given up after a second', async
   let ahead = 0;
   context.mock.method(performance, 'now', () => now() + ahead);
   process.kill();
-  while (signals.length < 2) await new Promise((resolve) => setTimeout(resolve, 2));
+  await until(() => signals.length >= 2);
 
   ahead = 1_001;
   await process.groupEnded();

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { test } from 'node:test';
 import { until } from '#testkit/until';
+import { watchThreadStarted } from '#testkit/watch-thread';
 import { BLOCKED_MS, type LoopBlock, STILL_BLOCKED_MS, watchLoop } from './loop-watch.ts';
 
 const context = new AsyncLocalStorage<string>();
@@ -15,9 +16,6 @@ function watched(): Disposable & { readonly blocks: LoopBlock<string | undefined
   });
   return { blocks, [Symbol.dispose]: () => watching[Symbol.dispose]() };
 }
-
-/** Gives the thread time to start: a block before that has no stack. */
-const threadStarts = (): Promise<void> => new Promise((resolve) => void setTimeout(resolve, 500));
 
 function burnsUntil(isOver: () => boolean): void {
   while (!isOver());
@@ -40,7 +38,7 @@ for (const { name, run, frame } of [
 ]) {
   test(`${name} of more than a second is reported with its stack and its context`, async () => {
     using at = watched();
-    await threadStarts();
+    await watchThreadStarted();
 
     await context.run('the call', async () => {
       await Promise.resolve();
@@ -59,7 +57,7 @@ for (const { name, run, frame } of [
 
 test('a block that goes on is reported before its end, and again at its end', async () => {
   using at = watched();
-  await threadStarts();
+  await watchThreadStarted();
 
   const isReported = (): boolean => at.blocks.length > 0;
   const limit = performance.now() + 4 * STILL_BLOCKED_MS;
@@ -76,7 +74,7 @@ test('a block that goes on is reported before its end, and again at its end', as
 
 test('many short turns are no block', async () => {
   using at = watched();
-  await threadStarts();
+  await watchThreadStarted();
 
   for (let turn = 0; turn < 30; turn++) {
     burnsFor(60);
@@ -88,7 +86,7 @@ test('many short turns are no block', async () => {
 
 test('microtasks and timers do not run in the middle of the code that is looked at', async () => {
   using at = watched();
-  await threadStarts();
+  await watchThreadStarted();
   let isOver = false;
   const early: string[] = [];
   queueMicrotask(() => isOver || early.push('microtask'));

@@ -4,6 +4,7 @@ import { buffer, text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { test } from 'node:test';
 import { sessionPair, sessionWithRawPeer, settle } from '#testkit/raw-yamux-peer';
+import { until } from '#testkit/until';
 import { FLAG, FRAME_TYPE } from './frame.ts';
 import type { YamuxOptions } from './settings.ts';
 import type { YamuxStream } from './stream.ts';
@@ -229,7 +230,7 @@ for (const isDestroyed of [false, true]) {
 
     stream.end();
     if (isDestroyed) stream.destroy();
-    while (session.streamCount > 0) await new Promise((resolve) => setTimeout(resolve, 2));
+    await until(() => session.streamCount === 0);
     await settle();
 
     assert.equal(stream.destroyed, true);

@@ -3,10 +3,10 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout } from 'node:timers/promises';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { until } from '#testkit/until';
 import {
   UserCommitFilesActionHeader_ActionType as ActionType,
   type UserCommitFilesActionHeaderSchema,
@@ -267,7 +267,7 @@ test('a client that leaves in the middle leaves nothing', async () => {
   });
 
   // The client receives its answer before the server has cleaned up.
-  for (let wait = 0; wait < 100 && remains(gitaly, path).temp.length > 0; wait++) await setTimeout(50);
+  await until(() => remains(gitaly, path).temp.length === 0);
   assert.deepEqual(remains(gitaly, path), { objects: '', temp: [] });
 });
 

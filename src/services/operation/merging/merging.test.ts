@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
@@ -113,8 +113,7 @@ async function remains(
 }
 
 async function untilSame<T>(expected: T, look: () => Promise<T>): Promise<void> {
-  for (let attempt = 0; attempt < 100 && JSON.stringify(await look()) !== JSON.stringify(expected); attempt++)
-    await sleep(20);
+  await until(async () => isDeepStrictEqual(await look(), expected)).catch(() => {}); // compared below
   assert.deepEqual(await look(), expected);
 }
 
@@ -137,7 +136,7 @@ for (const objectFormat of ['sha1', 'sha256']) {
 
     async function* requests() {
       yield mergeRequest(topic);
-      while (seen.length === 0) await sleep(5);
+      await until(() => seen.length > 0);
       yield { apply: true };
     }
     for await (const { commitId, branchUpdate } of gitaly.connection.operation.userMergeBranch(requests())) {
@@ -183,7 +182,7 @@ test('of several merges into a branch at once one wins, the others are told', as
 
   async function* requests() {
     yield mergeRequest(topic);
-    while (merged < 4) await sleep(5);
+    await until(() => merged >= 4);
     yield { apply: true };
   }
   const outcomes = await Promise.allSettled(
@@ -328,7 +327,7 @@ test('a client that leaves in the middle of its patches leaves no working tree b
     yield {
       userApplyPatchRequestPayload: { case: 'patches' as const, value: Buffer.from(patch.slice(0, 200)) },
     };
-    while (!existsSync(join(path, 'worktrees'))) await sleep(5);
+    await until(() => existsSync(join(path, 'worktrees')));
     leave.abort();
   }
   await assert.rejects(gitaly.connection.operation.userApplyPatch(requests(), { signal: leave.signal }), {

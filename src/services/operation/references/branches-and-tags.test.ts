@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { startInternalApi } from '#testkit/internal-api';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { until } from '#testkit/until';
 import { type CastVote, startVotingServer } from '#testkit/voting-server';
 
 const REPOSITORY = {
@@ -202,12 +203,11 @@ test('a client that leaves while a script runs changes nothing', async () => {
 
   const call = gitaly.connection.operation.userCreateTag(NEW_TAG, { signal: controller.signal });
   call.catch(() => {});
-  while (!existsSync(started)) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(() => existsSync(started));
   controller.abort();
 
   await assert.rejects(call, { code: 'CANCELLED' });
-  while ((await remains(gitaly, path)).left.length > 0)
-    await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(async () => (await remains(gitaly, path)).left.length === 0);
   assert.deepEqual(await remains(gitaly, path), UNTOUCHED);
 });
 
