@@ -27,12 +27,15 @@ test('files of the largest length pass, and longer ones are refused; tests may b
     'src/b.ts': statements(451),
     'src/a.test.ts': statements(500),
     'src/b.test.ts': statements(501),
+    'src/gitaly/services/a.ts': statements(60),
+    'src/gitaly/services/b.ts': statements(61),
     'src/wire/gen/c.ts': statements(1000),
   });
 
   assert.deepEqual(lines, [
     'src/b.test.ts: 501 lines; the limit is 500',
     'src/b.ts: 451 lines; the limit is 450',
+    'src/gitaly/services/b.ts: 61 lines; the limit is 60',
   ]);
 });
 

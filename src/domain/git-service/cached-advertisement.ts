@@ -1,9 +1,24 @@
 import { messageOf } from '#base/gitaly-error';
 import { currentGeneration } from '#storage/cache/cache-generations';
 import { cacheKey } from '#storage/cache/cache-key';
+import type { StreamCacheSettings } from '#storage/cache/streams/open-stream-cache';
 import { sharedChunks } from '#storage/cache/streams/shared-chunks';
 import type { StreamCache } from '#storage/cache/streams/stream-cache';
 import type { Repository } from '#storage/repository';
+
+/** Time for which an advertisement is kept if git, or another program, changes the repository. */
+const AGE_MS = 5 * 60 * 1000;
+/** An advertisement of some 15,000 references stays in memory. */
+const MEMORY_BYTES = 1 << 20;
+
+/** Settings of the cache of advertisements. It is always enabled. */
+export const ADVERTISEMENT_CACHE: Omit<StreamCacheSettings, 'directory'> = {
+  maxAgeMs: AGE_MS,
+  minOccurrences: 0,
+  hasBackpressure: false,
+  maxBytes: 0,
+  smallBytes: MEMORY_BYTES,
+};
 
 /** Notified of lookups in the cache of advertisements, for metrics. */
 export interface CacheObserver {

@@ -12,6 +12,26 @@ export interface SigningKeyFiles {
 }
 
 /**
+ * Returns the configured keys; `undefined` without a key that signs. All files are read once:
+ * `onProblem` receives the error of one that cannot be used.
+ */
+export async function openSigningKeys(
+  { signingKey = '', rotatedSigningKeys }: ConfiguredKeys,
+  onProblem: (error: unknown) => void,
+): Promise<SigningKeys | undefined> {
+  if (signingKey === '') return undefined;
+  const keys = new SigningKeys({ signingKey, rotated: rotatedSigningKeys });
+  await keys.all().catch(onProblem);
+  return keys;
+}
+
+/** Keys of `[git]`. */
+interface ConfiguredKeys {
+  readonly signingKey: string | undefined;
+  readonly rotatedSigningKeys: readonly string[];
+}
+
+/**
  * The keys of a server. A file is read at its first use, and again when it has changed: a key is
  * replaced without a restart.
  */

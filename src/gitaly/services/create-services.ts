@@ -9,7 +9,8 @@ import { gitProtocolServices } from './git-protocol.ts';
 import { olderServices } from './older.ts';
 import { readingServices } from './reading.ts';
 import { repositoryServices } from './repositories.ts';
-import { createSharedOperations, type ServiceFoundation } from './shared-operations.ts';
+import type { ServiceFoundation } from './service-foundation.ts';
+import { createSharedOperations } from './shared-operations.ts';
 import { writingServices } from './writing.ts';
 
 /**

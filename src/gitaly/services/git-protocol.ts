@@ -12,7 +12,7 @@ import { SmartHTTPService } from '#wire/gen/smarthttp_pb';
 import { SSHService } from '#wire/gen/ssh_pb';
 import { gitTransport } from './git-transport.ts';
 import { packServing } from './pack-serving.ts';
-import type { ServiceFoundation } from './shared-operations.ts';
+import type { ServiceFoundation } from './service-foundation.ts';
 import { createAdvertisementCache } from './stream-caches.ts';
 
 /** Returns the services for git clients, and for git's own processes. `resources` ends them. */

@@ -6,7 +6,7 @@ import { GitReceivePack } from '#domain/receive-pack/git-receive-pack';
 import type { PackServing } from '#domain/upload-pack/fetch';
 import { FetchAnswers } from '#domain/upload-pack/fetch-answers';
 import type { GitTransportDependencies } from '#services/convert/request/git-transport-dependencies';
-import type { ServiceFoundation } from './shared-operations.ts';
+import type { ServiceFoundation } from './service-foundation.ts';
 
 const SWEEP_FAILED = 'removing the leftovers of killed pushes failed';
 

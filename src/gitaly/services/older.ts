@@ -3,7 +3,7 @@ import { namespaceService } from '#services/namespace/index';
 import { wikiService } from '#services/wiki/index';
 import { NamespaceService } from '#wire/gen/namespace_pb';
 import { WikiService } from '#wire/gen/wiki_pb';
-import type { ServiceFoundation } from './shared-operations.ts';
+import type { ServiceFoundation } from './service-foundation.ts';
 
 /** Returns services that only clients of older releases call. */
 export function olderServices({ hooks, storages }: ServiceFoundation): readonly ServedService[] {

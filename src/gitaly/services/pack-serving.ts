@@ -3,7 +3,8 @@ import type { PackLimits } from '#domain/pack-objects/pack-limits';
 import { SharedPacks } from '#domain/pack-objects/shared-packs';
 import type { PackServing } from '#domain/upload-pack/fetch';
 import { SharedFetches } from '#domain/upload-pack/shared-fetches';
-import { createStreamCache, type StreamCacheOptions } from './stream-caches.ts';
+import type { StreamCacheOptions } from './open-cache.ts';
+import { createStreamCache } from './stream-caches.ts';
 
 export interface PackServingOptions extends StreamCacheOptions {
   readonly limits: PackLimits;

@@ -10,7 +10,7 @@ import { BlobService } from '#wire/gen/blob_pb';
 import { CommitService } from '#wire/gen/commit_pb';
 import { DiffService } from '#wire/gen/diff_pb';
 import { ServerService } from '#wire/gen/server_pb';
-import type { ServiceFoundation } from './shared-operations.ts';
+import type { ServiceFoundation } from './service-foundation.ts';
 
 /** Returns the services that only read. */
 export function readingServices({

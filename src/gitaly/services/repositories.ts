@@ -14,7 +14,7 @@ import { PartitionService } from '#wire/gen/partition_pb';
 import { RemoteService } from '#wire/gen/remote_pb';
 import { RepositoryService } from '#wire/gen/repository_pb';
 import { lfsFilterSettings } from './lfs-filter-settings.ts';
-import type { ServiceFoundation } from './shared-operations.ts';
+import type { ServiceFoundation } from './service-foundation.ts';
 import { createStreamCache } from './stream-caches.ts';
 
 /** Returns the services that create, keep and copy whole repositories. `resources` ends them. */

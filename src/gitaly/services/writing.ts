@@ -8,7 +8,7 @@ import { CleanupService } from '#wire/gen/cleanup_pb';
 import { ConflictsService } from '#wire/gen/conflicts_pb';
 import { OperationService } from '#wire/gen/operations_pb';
 import { RefService } from '#wire/gen/ref_pb';
-import type { ServiceFoundation } from './shared-operations.ts';
+import type { ServiceFoundation } from './service-foundation.ts';
 
 /** Returns the services that change commits and references of a repository. */
 export function writingServices({

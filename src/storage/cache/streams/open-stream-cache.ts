@@ -1,5 +1,6 @@
 import { mkdir, statfs } from 'node:fs/promises';
 import { makeDirectories } from '#storage/lifecycle/make-directories';
+import { streamCacheRoot } from '#storage/storage-layout';
 import type { Storages } from '#storage/storages';
 import { StreamCache, type StreamCacheOptions } from './stream-cache.ts';
 
@@ -9,6 +10,8 @@ const DEFAULT_SHARE = 0.1;
 /** Limit if the file system does not report its size. */
 const FALLBACK_BYTES = 1 << 30;
 const SWEEP_MS = 10 * 60 * 1000;
+/** The configuration requires a storage. */
+const NO_STORAGE = { path: '/nonexistent' };
 
 /** Settings of a cache. Without `maxBytes`, it may take a tenth of the file system. */
 export type StreamCacheSettings = Pick<
@@ -19,6 +22,11 @@ export type StreamCacheSettings = Pick<
 export interface StreamCacheHooks extends Pick<StreamCacheOptions, 'observer' | 'onError' | 'isContended'> {
   /** Called when files of dead processes could not be removed. */
   onSweepError(error: unknown): void;
+}
+
+/** Returns the default directory of a cache, in the first storage. */
+export function streamCacheDirectory({ all }: Storages, name: string): string {
+  return streamCacheRoot(all[0] ?? NO_STORAGE, name);
 }
 
 /** Opens a cache. Files of dead processes are removed at once and every ten minutes. */
