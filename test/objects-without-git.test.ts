@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startGitaly } from '#testkit/start-gitaly';
+import { USER } from '#testkit/user';
 
 type ObjectFormat = 'sha1' | 'sha256';
 
-const USER = { glId: 'user-1', glUsername: 'jane', name: Buffer.from('Jane'), email: Buffer.from('j@x') };
 const MAIN = Buffer.from('main');
 const MESSAGE = Buffer.from('message');
 /** git's own options, before the subcommand. */

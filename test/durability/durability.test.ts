@@ -12,6 +12,7 @@ import { Quarantine } from '#storage/quarantine/quarantine';
 import { pushBody, readReport, ZERO_OID } from '#testkit/repositories/push';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { USER } from '#testkit/user';
 import { type FileEvent, reasonAgainstTracing, traceFlushes, unflushed } from './trace-flushes.ts';
 
 let skip: string | false = false;
@@ -93,7 +94,6 @@ for (const { what, write, expected } of WRITES) {
 }
 
 const REPOSITORY = { storageName: 'default', relativePath: 'x.git', glRepository: 'project-1' };
-const USER = { glId: 'user-1', name: Buffer.from('Jane'), email: Buffer.from('jane@x') };
 
 /** Creates a repository with a commit. @returns its path and the id of the commit. */
 async function createRepository({ connection, storagePath }: TestGitaly) {

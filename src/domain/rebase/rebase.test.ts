@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly } from '#testkit/start-gitaly';
+import { USER } from '#testkit/user';
 
 const REPOSITORY = { storageName: 'default', relativePath: 'x.git', glRepository: 'project-1' };
-const USER = { glId: 'user-1', name: Buffer.from('Jane'), email: Buffer.from('jane@x') };
 
 const lines = (changed: Readonly<Record<number, string>>): string =>
   Array.from({ length: 20 }, (_, line) => `${changed[line] ?? line}\n`).join('');

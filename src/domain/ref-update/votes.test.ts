@@ -5,10 +5,10 @@ import { test } from 'node:test';
 import type { CallOptions, Connection } from '#client/index';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { startGitaly } from '#testkit/start-gitaly';
+import { USER } from '#testkit/user';
 import { startVotingServer } from '#testkit/voting-server';
 
 const REPOSITORY = { storageName: 'default', relativePath: 'x.git', glRepository: 'project-1' };
-const USER = { glId: 'user-1', name: Buffer.from('Jane'), email: Buffer.from('jane@x') };
 
 const CHANGES: readonly {
   readonly name: string;

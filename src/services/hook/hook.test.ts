@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { encodeHooksPayload, type HooksPayload } from '#domain/hooks/payload';
 import { startInternalApi } from '#testkit/internal-api';
+import { createSmallRepository, REPOSITORY, writeScript } from '#testkit/operation-fixture';
 import { packets } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
@@ -14,23 +15,7 @@ import { until } from '#testkit/until';
 import { startVotingServer } from '#testkit/voting-server';
 import { ReferenceTransactionHookRequest_State as State } from '#wire/gen/hook_pb';
 
-const REPOSITORY = {
-  storageName: 'default',
-  relativePath: 'r.git',
-  glRepository: 'project-1',
-  glProjectPath: 'g/p',
-};
 const ZERO = '0'.repeat(40);
-
-async function createRepository(gitaly: TestGitaly): Promise<{ path: string; oid: string }> {
-  const path = join(gitaly.storagePath(), 'r.git');
-  await runGit(['init', '--quiet', '--bare', '--initial-branch=main', path]);
-  const blob = await runGit(['-C', path, 'hash-object', '-w', '--stdin'], { input: randomBytes(500_000) });
-  const tree = await runGit(['-C', path, 'mktree'], { input: `100644 blob ${blob}\tfile\n` });
-  const oid = await runGit(['-C', path, 'commit-tree', '-m', 'one', tree]);
-  await runGit(['-C', path, 'update-ref', 'refs/heads/main', oid]);
-  return { path, oid };
-}
 
 function payload(overrides: Partial<HooksPayload> = {}): string {
   const encoded = encodeHooksPayload({
@@ -66,16 +51,10 @@ async function collect(
   return result;
 }
 
-function script(path: string, text: string): void {
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, `#!/bin/sh\n${text}\n`);
-  chmodSync(path, 0o755);
-}
-
 test('a refusal longer than a message comes in several, each with the exit status', async () => {
   await using api = await startInternalApi();
   await using gitaly = await startGitaly({ internalApi: api });
-  await createRepository(gitaly);
+  createSmallRepository(gitaly, randomBytes(500_000));
   const message = 'x'.repeat(300_000);
   api.reset({ '/allowed': [200, { status: false, message }] });
 
@@ -91,8 +70,8 @@ test('a refusal longer than a message comes in several, each with the exit statu
 
 test('a script that prints more than its reader takes waits, and one whose reader leaves ends', async () => {
   await using gitaly = await startGitaly({ customHooks: true });
-  await createRepository(gitaly);
-  script(join(gitaly.directory, 'custom_hooks/pre-receive.d/1'), 'cat >/dev/null; yes');
+  createSmallRepository(gitaly, randomBytes(500_000));
+  writeScript(join(gitaly.directory, 'custom_hooks/pre-receive.d/1'), 'cat >/dev/null; yes');
 
   const call = gitaly.connection.hook.preReceiveHook([
     { repository: REPOSITORY, environmentVariables: [payload()] },
@@ -107,12 +86,12 @@ test('a script that prints more than its reader takes waits, and one whose reade
 
 test('every script gets the whole input, also one after a script that read none of it', async () => {
   await using gitaly = await startGitaly({ customHooks: true });
-  await createRepository(gitaly);
+  createSmallRepository(gitaly, randomBytes(500_000));
   const changes = Array.from({ length: 20_000 }, (_, index) => `${ZERO} ${ZERO} refs/heads/${index}\n`).join(
     '',
   );
-  script(join(gitaly.directory, 'custom_hooks/post-receive.d/1'), 'exec <&-; echo first');
-  script(join(gitaly.directory, 'custom_hooks/post-receive.d/2'), 'wc -l');
+  writeScript(join(gitaly.directory, 'custom_hooks/post-receive.d/1'), 'exec <&-; echo first');
+  writeScript(join(gitaly.directory, 'custom_hooks/post-receive.d/2'), 'wc -l');
 
   const half = changes.length / 2;
   const requests = [
@@ -127,7 +106,7 @@ test('every script gets the whole input, also one after a script that read none 
 
 test('without GitLab a hook needs no name of the project', async () => {
   await using gitaly = await startGitaly();
-  await createRepository(gitaly);
+  createSmallRepository(gitaly, randomBytes(500_000));
   const repository = { storageName: 'default', relativePath: 'r.git' };
 
   const call = gitaly.connection.hook.preReceiveHook([
@@ -140,7 +119,7 @@ test('without GitLab a hook needs no name of the project', async () => {
 
 test('an update needs a reference and two ids', async () => {
   await using gitaly = await startGitaly();
-  const { oid } = await createRepository(gitaly);
+  const { oid } = createSmallRepository(gitaly, randomBytes(500_000));
   const change = { ref: Buffer.from('refs/heads/x'), oldValue: ZERO, newValue: oid };
   const update = (values: Partial<typeof change>) => {
     const environmentVariables = [payload()];
@@ -166,7 +145,7 @@ test('an update needs a reference and two ids', async () => {
 
 test('hooks vote over the connection that the payload names', async () => {
   await using gitaly = await startGitaly();
-  await createRepository(gitaly);
+  createSmallRepository(gitaly, randomBytes(500_000));
   await using voting = await startVotingServer(gitaly.address);
   // The first multiplexed connection of this server has number 1.
   const transaction = { id: 3n, node: 'n', primary: true, backchannelId: 1 };
@@ -193,7 +172,7 @@ test('hooks vote over the connection that the payload names', async () => {
 
 test('a pack is made for a hook that waits on its socket', async () => {
   await using gitaly = await startGitaly();
-  const { path, oid } = await createRepository(gitaly);
+  const { path, oid } = createSmallRepository(gitaly, randomBytes(500_000));
   const socketPath = join(gitaly.directory, 'sidechannel');
   const answers: Promise<Buffer>[] = [];
   const server = createServer({ allowHalfOpen: true }, (socket: Socket) => {
@@ -235,7 +214,7 @@ test('a pack is made for a hook that waits on its socket', async () => {
 
 test('PackObjectsHook makes a pack within gRPC', async () => {
   await using gitaly = await startGitaly();
-  const { oid } = await createRepository(gitaly);
+  const { oid } = createSmallRepository(gitaly, randomBytes(500_000));
   const requests = [
     { repository: REPOSITORY, args: ['pack-objects', '--revs', '--stdout'] },
     { stdin: Buffer.from(`${oid}\n`) },
@@ -250,7 +229,7 @@ test('PackObjectsHook makes a pack within gRPC', async () => {
 test('a kept pack is sent again, for identical arguments and objects only', async () => {
   const config = { pack_objects_cache: { enabled: true, min_occurrences: 0 } };
   await using gitaly = await startGitaly({ config });
-  const { path, oid } = await createRepository(gitaly);
+  const { path, oid } = createSmallRepository(gitaly, randomBytes(500_000));
   const blob = await runGit(['-C', path, 'rev-parse', `${oid}:file`]);
   const ask = async (input: string, ...more: string[]) => {
     const args = ['pack-objects', '--revs', '--stdout', '--progress', ...more];
@@ -293,7 +272,7 @@ test('the hook of an address with too many packs is refused', async () => {
     pack_objects_limiting: { max_concurrency: 1, max_queue_size: 1, max_queue_wait: '1ms' },
   };
   await using gitaly = await startGitaly({ config });
-  const { oid } = await createRepository(gitaly);
+  const { oid } = createSmallRepository(gitaly, randomBytes(500_000));
   const metadata = { remote_ip: '192.0.2.1' };
   const ask = (depth: string) => {
     const requests = [

@@ -3,27 +3,13 @@ import { copyFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Connection } from '#client/index';
+import { MAIN, REPOSITORY, repositoryPath, TIMESTAMP, USER_IN_TOKYO } from '#testkit/operation-fixture';
 import { initRepository } from '#testkit/repositories/init-repository';
 import { runGit } from '#testkit/repositories/run-git';
 import { GnuPg, NO_GPG, NO_SSH_KEYGEN, OpenSsh } from '#testkit/signing-tools';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { GetCommitSignaturesResponse_Signer as Signer } from '#wire/gen/commit_pb';
 
-const REPOSITORY = {
-  storageName: 'default',
-  relativePath: 'r.git',
-  glRepository: 'project-1',
-  glProjectPath: 'group/project',
-};
-const USER = {
-  glId: 'user-1',
-  glUsername: 'jane',
-  name: Buffer.from('Jane'),
-  email: Buffer.from('jane@x'),
-  timezone: 'Asia/Tokyo',
-};
-const TIMESTAMP = { seconds: 1_700_000_000n };
-const MAIN = Buffer.from('main');
 const MESSAGE = Buffer.from('by the server');
 
 const HISTORY = [
@@ -42,7 +28,7 @@ async function createRepository(
   gitaly: TestGitaly,
   objectFormat: 'sha1' | 'sha256' = 'sha1',
 ): Promise<string> {
-  const path = join(gitaly.storagePath(), 'r.git');
+  const path = repositoryPath(gitaly);
   initRepository(path, { objectFormat });
   await runGit(['-C', path, 'fast-import', '--quiet'], { input: HISTORY });
   return path;
@@ -61,7 +47,7 @@ const CALLS: Readonly<
   UserCommitFiles: async ({ operation }, _ends, sign) => {
     const header = {
       repository: REPOSITORY,
-      user: USER,
+      user: USER_IN_TOKYO,
       branchName: MAIN,
       commitMessage: MESSAGE,
       timestamp: TIMESTAMP,
@@ -91,28 +77,30 @@ const CALLS: Readonly<
       timestamp: TIMESTAMP,
       sign,
     };
-    return (await operation.userMergeToRef({ repository: REPOSITORY, user: USER, ...request })).commitId;
+    return (await operation.userMergeToRef({ repository: REPOSITORY, user: USER_IN_TOKYO, ...request }))
+      .commitId;
   },
   UserSquash: async ({ operation }, { main, topic }, sign) => {
     const request = {
       startSha: main,
       endSha: topic,
-      author: USER,
+      author: USER_IN_TOKYO,
       commitMessage: MESSAGE,
       timestamp: TIMESTAMP,
       sign,
     };
-    return (await operation.userSquash({ repository: REPOSITORY, user: USER, ...request })).squashSha;
+    return (await operation.userSquash({ repository: REPOSITORY, user: USER_IN_TOKYO, ...request }))
+      .squashSha;
   },
   UserCherryPick: async ({ operation }, { topic }, sign) => {
     const request = { commit: { id: topic }, branchName: MAIN, message: MESSAGE, timestamp: TIMESTAMP, sign };
-    return (await operation.userCherryPick({ repository: REPOSITORY, user: USER, ...request })).branchUpdate
-      ?.commitId;
+    return (await operation.userCherryPick({ repository: REPOSITORY, user: USER_IN_TOKYO, ...request }))
+      .branchUpdate?.commitId;
   },
   UserRevert: async ({ operation }, { main }, sign) => {
     const request = { commit: { id: main }, branchName: MAIN, message: MESSAGE, timestamp: TIMESTAMP, sign };
-    return (await operation.userRevert({ repository: REPOSITORY, user: USER, ...request })).branchUpdate
-      ?.commitId;
+    return (await operation.userRevert({ repository: REPOSITORY, user: USER_IN_TOKYO, ...request }))
+      .branchUpdate?.commitId;
   },
 };
 
@@ -123,14 +111,14 @@ async function merge(
 ) {
   const request = { branch: MAIN, commitId: topic, message: MESSAGE, timestamp: TIMESTAMP, ...options };
   let commitId: string | undefined;
-  const requests = [{ repository: REPOSITORY, user: USER, ...request }, { apply: true }];
+  const requests = [{ repository: REPOSITORY, user: USER_IN_TOKYO, ...request }, { apply: true }];
   for await (const { branchUpdate } of operation.userMergeBranch(requests)) commitId = branchUpdate?.commitId;
   return commitId;
 }
 
 /** Makes a commit and gives its id. */
 async function commit(gitaly: TestGitaly, call: string, sign: boolean): Promise<string> {
-  const path = join(gitaly.storagePath(), 'r.git');
+  const path = repositoryPath(gitaly);
   const [main = '', topic = ''] = (await runGit(['-C', path, 'rev-parse', 'main', 'topic'])).split('\n');
   const oid = await CALLS[call]?.(gitaly.connection, { main, topic }, sign);
   assert.ok(oid, call);
@@ -238,13 +226,7 @@ test('a key is replaced without a restart, and rotated keys keep what they signe
 
   assert.deepEqual(await signers(gitaly, first, second), [Signer.SYSTEM, Signer.SYSTEM]);
   rmSync(join(other.storagePath(), 'r.git'), { recursive: true });
-  await runGit([
-    'clone',
-    '--quiet',
-    '--mirror',
-    join(gitaly.storagePath(), 'r.git'),
-    join(other.storagePath(), 'r.git'),
-  ]);
+  await runGit(['clone', '--quiet', '--mirror', repositoryPath(gitaly), join(other.storagePath(), 'r.git')]);
   assert.deepEqual(await signers(other, first, second), [Signer.USER, Signer.SYSTEM]);
 });
 

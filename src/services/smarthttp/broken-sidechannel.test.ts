@@ -1,14 +1,11 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import { type Connection, dialSidechannel, SidechannelRegistry } from '#client/index';
+import { createSmallRepository, REPOSITORY } from '#testkit/operation-fixture';
 import { FLUSH, packet } from '#testkit/repositories/push';
-import { runGit } from '#testkit/repositories/run-git';
-import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
-
-const repository = { storageName: 'default', relativePath: 'r.git' };
+import { startGitaly } from '#testkit/start-gitaly';
 
 /**
  * Answers every sidechannel with the same bytes, regardless of the protocol, and keeps what
@@ -35,19 +32,11 @@ class StubbornRegistry extends SidechannelRegistry {
   }
 }
 
-async function createRepository(gitaly: TestGitaly): Promise<string> {
-  const path = join(gitaly.storagePath(), 'r.git');
-  await runGit(['init', '--quiet', '--bare', '--initial-branch=main', path]);
-  const tree = await runGit(['-C', path, 'mktree'], { input: '' });
-  const oid = await runGit(['-C', path, 'commit-tree', '-m', 'one', tree]);
-  await runGit(['-C', path, 'update-ref', 'refs/heads/main', oid]);
-  return oid;
-}
-
 const METADATA = { metadata: { 'gitaly-sidechannel-id': '1' } };
 const overHttp = ({ smartHttp }: Connection) =>
-  smartHttp.postUploadPackWithSidechannel({ repository }, METADATA);
-const overSsh = ({ ssh }: Connection) => ssh.sshUploadPackWithSidechannel({ repository }, METADATA);
+  smartHttp.postUploadPackWithSidechannel({ repository: REPOSITORY }, METADATA);
+const overSsh = ({ ssh }: Connection) =>
+  ssh.sshUploadPackWithSidechannel({ repository: REPOSITORY }, METADATA);
 
 /**
  * Expected end of each call when the client's bytes end behind a complete request: git had all it
@@ -61,7 +50,7 @@ const ENDINGS = [
 for (const { bytes, reason } of ENDINGS) {
   test(`malformed sidechannel data does not keep git's response from its client: ${bytes}`, async () => {
     await using gitaly = await startGitaly();
-    const oid = await createRepository(gitaly);
+    const oid = createSmallRepository(gitaly).oid;
     const request = packet(`${packet(`want ${oid} no-progress\n`)}${FLUSH}${packet('done\n')}`);
 
     for (const [call, outcome] of [
@@ -84,7 +73,7 @@ for (const { bytes, reason } of ENDINGS) {
 
 test('where git cannot do without what did not come, its exit code is the answer', async () => {
   await using gitaly = await startGitaly();
-  await createRepository(gitaly);
+  createSmallRepository(gitaly).oid;
 
   for (const [call, outcome] of [
     [

@@ -3,6 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, wr
 import { open, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { REPOSITORY } from '#testkit/operation-fixture';
 import { commitFiles } from '#testkit/repositories/commit-files';
 import { initRepository } from '#testkit/repositories/init-repository';
 import { FLUSH } from '#testkit/repositories/push';
@@ -11,7 +12,6 @@ import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
 
-const REPOSITORY = { storageName: 'default', relativePath: 'r.git' };
 /** Their advertisement does not stay in memory. */
 const MANY_REFERENCES = 20_000;
 

@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { test } from 'node:test';
 import { dialSidechannel, postUploadPack, SidechannelRegistry } from '#client/index';
+import { createSmallRepository, REPOSITORY } from '#testkit/operation-fixture';
 import { writePackedRefs } from '#testkit/repositories/packed-refs';
 import { FLUSH, packet } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
 
-const REPOSITORY = { storageName: 'default', relativePath: 'r.git' };
 const V2 = { repository: REPOSITORY, gitProtocol: 'version=2' };
 /** A setting that git does not know, and of which we do not know that. */
 const ASK_GIT = { gitConfigOptions: ['testing.askGit=yes'] };
@@ -20,15 +19,11 @@ const LS_REFS = `${packet('command=ls-refs\n')}${CAPABILITIES}0001${ARGUMENTS}${
 
 /** Makes `r.git` with a commit, an annotated tag and more branches. */
 async function createRepository(gitaly: TestGitaly, { branches = 3 } = {}): Promise<string> {
-  const path = join(gitaly.storagePath(), 'r.git');
-  await runGit(['init', '--quiet', '--bare', '--initial-branch=main', path]);
-  const tree = await runGit(['-C', path, 'mktree'], { input: '' });
-  const oid = await runGit(['-C', path, 'commit-tree', '-m', 'one', tree]);
+  const { path, oid } = createSmallRepository(gitaly);
   writePackedRefs(
     path,
     Array.from({ length: branches }, (_, number) => `${oid} refs/heads/branch-number-${number}`),
   );
-  await runGit(['-C', path, 'update-ref', 'refs/heads/main', oid]);
   await runGit(['-C', path, 'tag', '-a', '-m', 'tag', 'v1', oid]);
   await runGit(['-C', path, 'pack-refs', '--all']);
   return oid;

@@ -1,34 +1,19 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Connection } from '#client/index';
 import { startInternalApi } from '#testkit/internal-api';
+import { createSmallRepository, REPOSITORY, writeScript } from '#testkit/operation-fixture';
 import { pushBody, readReport, ZERO_OID } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';
-import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { startGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
 import { startVotingServer } from '#testkit/voting-server';
 
-const REPOSITORY = {
-  storageName: 'default',
-  relativePath: 'r.git',
-  glRepository: 'project-1',
-  glProjectPath: 'group/project',
-};
 const FIRST = { repository: REPOSITORY, glId: 'user-1', glUsername: 'jane' };
 const sha1 = (text: string): string => createHash('sha1').update(text).digest('hex');
-
-/** Makes `r.git` with one commit on `main`. */
-async function createRepository(gitaly: TestGitaly): Promise<{ path: string; oid: string }> {
-  const path = join(gitaly.storagePath(), 'r.git');
-  await runGit(['init', '--quiet', '--bare', '--initial-branch=main', path]);
-  const tree = await runGit(['-C', path, 'mktree'], { input: '' });
-  const oid = await runGit(['-C', path, 'commit-tree', '-m', 'one', tree]);
-  await runGit(['-C', path, 'update-ref', 'refs/heads/main', oid]);
-  return { path, oid };
-}
 
 async function push(connection: Connection, body: Uint8Array, metadata: Record<string, string> = {}) {
   const answer: Uint8Array[] = [];
@@ -42,17 +27,11 @@ async function push(connection: Connection, body: Uint8Array, metadata: Record<s
   return readReport(Buffer.concat(answer));
 }
 
-function script(path: string, text: string): void {
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, `#!/bin/sh\n${text}\n`);
-  chmodSync(path, 0o755);
-}
-
 for (const isOn of [true, false]) {
   const what = isOn ? 'the' : 'no';
   test(`with receive_pack_trace2_hook ${isOn} the log has ${what} processes of a push`, async () => {
     await using gitaly = await startGitaly();
-    const { path, oid } = await createRepository(gitaly);
+    const { path, oid } = createSmallRepository(gitaly);
     const metadata = { 'gitaly-feature-receive-pack-trace2-hook': String(isOn) };
 
     const body = pushBody([`${ZERO_OID} ${oid} refs/heads/new`]);
@@ -88,9 +67,9 @@ for (const isOn of [true, false]) {
 
 test('without GitLab and without scripts a push runs no hook at all', async () => {
   await using gitaly = await startGitaly({ logLevel: 'debug' });
-  const { path, oid } = await createRepository(gitaly);
+  const { path, oid } = createSmallRepository(gitaly);
   // A hook in the repository itself must not run either.
-  script(join(path, 'hooks/pre-receive'), 'exit 1');
+  writeScript(join(path, 'hooks/pre-receive'), 'exit 1');
 
   const { report, messages } = await push(gitaly.connection, pushBody([`${ZERO_OID} ${oid} refs/heads/new`]));
 
@@ -101,7 +80,7 @@ test('without GitLab and without scripts a push runs no hook at all', async () =
 test('GitLab is called before and after a push, with the quarantine as a relative path', async () => {
   await using api = await startInternalApi();
   await using gitaly = await startGitaly({ internalApi: api });
-  const { path, oid } = await createRepository(gitaly);
+  const { path, oid } = createSmallRepository(gitaly);
   const messages = [{ type: 'basic', message: 'To create a merge request, visit:' }];
   api.reset({ '/post_receive': [200, { reference_counter_decreased: true, messages }] });
 
@@ -133,7 +112,7 @@ test('GitLab is called before and after a push, with the quarantine as a relativ
 test('a push that GitLab refuses, or cannot be asked about, changes nothing and says why', async () => {
   await using api = await startInternalApi();
   await using gitaly = await startGitaly({ internalApi: api });
-  const { path, oid } = await createRepository(gitaly);
+  const { path, oid } = createSmallRepository(gitaly);
   const body = pushBody([`${ZERO_OID} ${oid} refs/heads/new`]);
   const answers: readonly [answer: unknown, message: string][] = [
     [[200, { status: false, message: 'You shall not push' }], 'GitLab: You shall not push'],
@@ -169,7 +148,7 @@ test('a push that GitLab refuses, or cannot be asked about, changes nothing and 
 test('a push that GitLab does not count is refused', async () => {
   await using api = await startInternalApi();
   await using gitaly = await startGitaly({ internalApi: api });
-  const { path, oid } = await createRepository(gitaly);
+  const { path, oid } = createSmallRepository(gitaly);
   const failed =
     'calling pre_receive endpoint: http post to gitlab api /pre_receive endpoint: Internal API error (500)';
   const answers: readonly [answer: unknown, message: string][] = [
@@ -191,7 +170,7 @@ test('a push that GitLab does not count is refused', async () => {
 
 test('scripts see the objects of the push, and what they print reaches the pusher in order', async () => {
   await using gitaly = await startGitaly({ customHooks: true });
-  const { path, oid } = await createRepository(gitaly);
+  const { path, oid } = createSmallRepository(gitaly);
   const source = join(gitaly.directory, 'source');
   await runGit(['clone', '--quiet', path, source]);
   await runGit(['-C', source, 'commit', '--quiet', '--allow-empty', '-m', 'two']);
@@ -202,15 +181,15 @@ test('scripts see the objects of the push, and what they print reaches the pushe
   });
   const name =
     readdirSync(gitaly.directory).find((file) => file.startsWith('pack-') && file.endsWith('.pack')) ?? '';
-  script(
+  writeScript(
     join(gitaly.directory, 'custom_hooks/pre-receive.d/1'),
     'while read old new ref; do git cat-file -t $new; done; echo $GL_ID $GL_PROTOCOL',
   );
-  script(
+  writeScript(
     join(gitaly.directory, 'custom_hooks/update.d/1'),
     'echo update "$@" >&2; test "$1" != refs/heads/bad',
   );
-  script(
+  writeScript(
     join(gitaly.directory, 'custom_hooks/post-receive.d/1'),
     'git rev-parse refs/heads/good; env | grep GITALY_',
   );
@@ -233,7 +212,7 @@ test('scripts see the objects of the push, and what they print reaches the pushe
 test('a push in a transaction casts the votes that other nodes cast too', async () => {
   await using api = await startInternalApi();
   await using gitaly = await startGitaly({ internalApi: api });
-  const { oid } = await createRepository(gitaly);
+  const { oid } = createSmallRepository(gitaly);
   await using voting = await startVotingServer(gitaly.address);
   const update = `${ZERO_OID} ${oid} refs/heads/new`;
   const expected = [
@@ -259,8 +238,8 @@ test('a push in a transaction casts the votes that other nodes cast too', async 
 test('a secondary votes the same and asks nobody', async () => {
   await using api = await startInternalApi();
   await using gitaly = await startGitaly({ internalApi: api, customHooks: true });
-  const { oid } = await createRepository(gitaly);
-  script(join(gitaly.directory, 'custom_hooks/pre-receive.d/1'), 'exit 1');
+  const { oid } = createSmallRepository(gitaly);
+  writeScript(join(gitaly.directory, 'custom_hooks/pre-receive.d/1'), 'exit 1');
   await using voting = await startVotingServer(gitaly.address);
 
   const body = pushBody([`${ZERO_OID} ${oid} refs/heads/new`]);
@@ -273,8 +252,8 @@ test('a secondary votes the same and asks nobody', async () => {
 
 test('a refusal stops the transaction, and the call is OK', async () => {
   await using gitaly = await startGitaly({ customHooks: true });
-  const { oid } = await createRepository(gitaly);
-  script(join(gitaly.directory, 'custom_hooks/pre-receive.d/1'), 'echo no; exit 1');
+  const { oid } = createSmallRepository(gitaly);
+  writeScript(join(gitaly.directory, 'custom_hooks/pre-receive.d/1'), 'echo no; exit 1');
   await using voting = await startVotingServer(gitaly.address);
   voting.decide = () => 'STOP';
 
@@ -297,7 +276,7 @@ test('a refusal stops the transaction, and the call is OK', async () => {
 
 test('a lost vote keeps the references as they were, and a lost last vote fails the call', async () => {
   await using gitaly = await startGitaly();
-  const { path, oid } = await createRepository(gitaly);
+  const { path, oid } = createSmallRepository(gitaly);
   await using voting = await startVotingServer(gitaly.address);
   const body = pushBody([`${ZERO_OID} ${oid} refs/heads/new`]);
 
@@ -315,7 +294,7 @@ test('a lost vote keeps the references as they were, and a lost last vote fails 
 
 test('a transaction without a way back is refused before anything changes', async () => {
   await using gitaly = await startGitaly();
-  const { path, oid } = await createRepository(gitaly);
+  const { path, oid } = createSmallRepository(gitaly);
   const metadata = {
     'gitaly-reference-transaction': Buffer.from('{"id":1,"node":"n","primary":true}').toString('base64'),
   };
@@ -329,10 +308,10 @@ test('a transaction without a way back is refused before anything changes', asyn
 
 test('a client that leaves in the middle ends git and its hooks', async () => {
   await using gitaly = await startGitaly({ customHooks: true });
-  const { path, oid } = await createRepository(gitaly);
+  const { path, oid } = createSmallRepository(gitaly);
   const started = join(gitaly.directory, 'started');
   const finished = join(gitaly.directory, 'finished');
-  script(
+  writeScript(
     join(gitaly.directory, 'custom_hooks/pre-receive.d/1'),
     `touch ${started}; sleep 20; touch ${finished}`,
   );
@@ -358,7 +337,7 @@ test('a client that leaves in the middle ends git and its hooks', async () => {
 
 test('git is ended by a client that never finishes its request', async () => {
   await using gitaly = await startGitaly();
-  await createRepository(gitaly);
+  createSmallRepository(gitaly);
   async function* halfOpen() {
     yield FIRST;
     yield { data: Buffer.from('zzzz') }; // git stops at once

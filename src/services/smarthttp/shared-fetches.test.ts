@@ -8,6 +8,7 @@ import { type TestContext, test } from 'node:test';
 import type { ServerStatus } from '#calls/top/status';
 import { CallError, dialSidechannel, postUploadPack, SidechannelRegistry } from '#client/index';
 import { REMOTE_IP, USERNAME } from '#rpc/common/header-names';
+import { REPOSITORY } from '#testkit/operation-fixture';
 import { commitFiles } from '#testkit/repositories/commit-files';
 import { initRepository } from '#testkit/repositories/init-repository';
 import { FLUSH, packet, packets } from '#testkit/repositories/push';
@@ -17,7 +18,6 @@ import { startGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
 import { LimitErrorSchema } from '#wire/gen/errors_pb';
 
-const REPOSITORY = { storageName: 'default', relativePath: 'r.git' };
 /** More than the window of a stream in memory (2 MiB). */
 const LARGE = 3_000_000;
 const GONE = '1'.repeat(40);

@@ -5,11 +5,11 @@ import { PassThrough, Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { dialSidechannel, postUploadPack, SidechannelRegistry } from '#client/index';
+import { REPOSITORY } from '#testkit/operation-fixture';
 import { FLUSH, packet, packets } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 
-const REPOSITORY = { storageName: 'default', relativePath: 'r.git' };
 /** A setting that git does not know, and of which the server does not know that. */
 const ASK_GIT = { gitConfigOptions: ['testing.askGit=yes'] };
 

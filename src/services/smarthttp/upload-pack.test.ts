@@ -7,11 +7,10 @@ import { PassThrough, Readable, Writable } from 'node:stream';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dialSidechannel, postUploadPack, SidechannelRegistry } from '#client/index';
+import { REPOSITORY } from '#testkit/operation-fixture';
 import { FLUSH, packet, packets } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
-
-const REPOSITORY = { storageName: 'default', relativePath: 'r.git' };
 
 /**
  * Makes `r.git` with one commit on `main` that holds a file of the given size, and a hidden

@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { test } from 'node:test';
 import { dialSidechannel, SidechannelRegistry, uploadPack, uploadPackWithSidechannel } from '#client/index';
+import { createSmallRepository, REPOSITORY } from '#testkit/operation-fixture';
 import { FLUSH, packet, packets } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';
 import { gitOverSsh, makeSshKey, NO_OPENSSH, sshArguments } from '#testkit/ssh-client';
 import { startGateway } from '#testkit/ssh-gateway-fixture';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 
-const REPOSITORY = { storageName: 'default', relativePath: 'r.git', glRepository: 'project-1' };
 /** Settings that mean nothing, but that only git knows to mean nothing. */
 const ASK_GIT = { gitConfigOptions: ['core.unknown=1'] };
 
@@ -24,11 +24,7 @@ const fetchOf = (oid: string): string =>
   [packet('no-progress'), packet(`want ${oid}\n`), packet('done\n'), FLUSH].join('');
 
 async function createRepository(gitaly: TestGitaly): Promise<string> {
-  const path = join(gitaly.storagePath(), 'r.git');
-  await runGit(['init', '--quiet', '--bare', '--initial-branch=main', path]);
-  const tree = await runGit(['-C', path, 'mktree'], { input: '' });
-  const oid = await runGit(['-C', path, 'commit-tree', '-m', 'one', tree]);
-  await runGit(['-C', path, 'update-ref', 'refs/heads/main', oid]);
+  const { path, oid } = createSmallRepository(gitaly);
   await runGit(['-C', path, 'tag', '-a', '-m', 'tag', 'v1', oid]);
   return oid;
 }

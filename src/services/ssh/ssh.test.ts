@@ -1,29 +1,14 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
 import { PassThrough, Readable, Writable } from 'node:stream';
 import { test } from 'node:test';
 import { dialSidechannel, SidechannelRegistry, uploadPackWithSidechannel } from '#client/index';
+import { createSmallRepository, REPOSITORY } from '#testkit/operation-fixture';
 import { FLUSH, packet, packets, pushBody, ZERO_OID } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 
-const REPOSITORY = { storageName: 'default', relativePath: 'r.git', glRepository: 'project-1' };
-
 /** Makes `r.git` with one commit on `main`. */
-async function createRepository(
-  gitaly: TestGitaly,
-  { fileBytes = 10 } = {},
-): Promise<{ path: string; oid: string }> {
-  const path = join(gitaly.storagePath(), 'r.git');
-  await runGit(['init', '--quiet', '--bare', '--initial-branch=main', path]);
-  const blob = await runGit(['-C', path, 'hash-object', '-w', '--stdin'], { input: randomBytes(fileBytes) });
-  const tree = await runGit(['-C', path, 'mktree'], { input: `100644 blob ${blob}\tfile\n` });
-  const oid = await runGit(['-C', path, 'commit-tree', '-m', 'one', tree]);
-  await runGit(['-C', path, 'update-ref', 'refs/heads/main', oid]);
-  return { path, oid };
-}
-
 interface Message {
   readonly stdout: Uint8Array;
   readonly stderr: Uint8Array;
@@ -88,7 +73,7 @@ async function overSidechannel(gitaly: TestGitaly, stdin: Readable, request: obj
 
 test('a fetch over SSH travels in side bands, and the client need not end its half', async () => {
   await using gitaly = await startGitaly();
-  const { oid } = await createRepository(gitaly, { fileBytes: 3_000_000 });
+  const { oid } = createSmallRepository(gitaly, randomBytes(3_000_000));
   const stdin = new PassThrough();
   stdin.write(wants(oid)); // and no end
 
@@ -103,7 +88,7 @@ test('a fetch over SSH travels in side bands, and the client need not end its ha
 
 test('protocol v2 with nothing asked is OK, with empty statistics', async () => {
   await using gitaly = await startGitaly();
-  await createRepository(gitaly);
+  createSmallRepository(gitaly, randomBytes(10));
 
   const { result, stdout } = await overSidechannel(gitaly, Readable.from([]), { gitProtocol: 'version=2' });
 
@@ -113,7 +98,7 @@ test('protocol v2 with nothing asked is OK, with empty statistics', async () => 
 
 test('failures of a fetch over SSH say what git said; a hang-up is the client’s own doing', async () => {
   await using gitaly = await startGitaly();
-  await createRepository(gitaly);
+  createSmallRepository(gitaly, randomBytes(10));
 
   await assert.rejects(
     overSidechannel(gitaly, Readable.from([Buffer.from(wants('1'.repeat(40)))])),
@@ -134,7 +119,7 @@ test('a client that does not say what it wants is sent away, one that has said i
   await using gitaly = await startGitaly({
     config: { timeout: { upload_pack_negotiation: '300ms', upload_archive_negotiation: '300ms' } },
   });
-  const { oid } = await createRepository(gitaly);
+  const { oid } = createSmallRepository(gitaly, randomBytes(10));
 
   const silent = await collect(gitaly.connection.ssh.sshUploadPack(halfOpen({ repository: REPOSITORY })));
   assert.equal(
@@ -164,7 +149,7 @@ test('a client that does not say what it wants is sent away, one that has said i
 
 test('SSHUploadPack serves within gRPC and sends an exit status only before a failure', async () => {
   await using gitaly = await startGitaly();
-  const { oid } = await createRepository(gitaly);
+  const { oid } = createSmallRepository(gitaly, randomBytes(10));
 
   const good = await collect(
     gitaly.connection.ssh.sshUploadPack([{ repository: REPOSITORY }, { stdin: Buffer.from(wants(oid)) }]),
@@ -185,7 +170,7 @@ test('SSHUploadPack serves within gRPC and sends an exit status only before a fa
 
 test('a push over SSH ends when git ends, whatever the client still has to say', async () => {
   await using gitaly = await startGitaly();
-  const { path, oid } = await createRepository(gitaly);
+  const { path, oid } = createSmallRepository(gitaly, randomBytes(10));
   const first = { repository: REPOSITORY, glId: 'user-1', glUsername: 'jane' };
   const body = pushBody([`${ZERO_OID} ${oid} refs/heads/new`]);
 
@@ -200,7 +185,7 @@ test('a push over SSH ends when git ends, whatever the client still has to say',
 
 test('an aborted push over SSH is cancelled by its client; a malformed one is an error', async () => {
   await using gitaly = await startGitaly();
-  await createRepository(gitaly);
+  createSmallRepository(gitaly, randomBytes(10));
   const first = { repository: REPOSITORY, glId: 'user-1' };
 
   const ended = await collect(gitaly.connection.ssh.sshReceivePack([first]));
@@ -215,7 +200,7 @@ test('an aborted push over SSH is cancelled by its client; a malformed one is an
 
 test('git archive works over SSH', async () => {
   await using gitaly = await startGitaly();
-  await createRepository(gitaly);
+  createSmallRepository(gitaly, randomBytes(10));
   const request = `${packet('argument --format=tar\n')}${packet('argument main\n')}${FLUSH}`;
 
   const { stdout, exitStatus, error } = await collect(
@@ -262,7 +247,7 @@ const REFUSED: readonly [
 
 test('first messages are checked in order', async () => {
   await using gitaly = await startGitaly();
-  await createRepository(gitaly);
+  createSmallRepository(gitaly, randomBytes(10));
 
   for (const [method, first, error] of REFUSED) {
     assert.equal(errorOf(await collect(gitaly.connection.ssh[method]([first]))), error);

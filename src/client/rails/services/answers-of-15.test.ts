@@ -5,6 +5,7 @@ import type { Invocation } from '#client/call/call-types';
 import { createClient } from '#client/call/typed-client';
 import type { Connection } from '#client/connection';
 import { answeringInvoke } from '#testkit/answering-invoke';
+import { USER } from '#testkit/user';
 import {
   OperationService as Service,
   UserCherryPickResponseSchema,
@@ -25,7 +26,6 @@ import { OperationService, RemoteService } from '../index.ts';
 import type { StorageCaller } from './storage-calls.ts';
 
 const REPOSITORY = { storageName: 'default', relativePath: 'a.git' };
-const USER = { glId: 'user-1', name: Buffer.from('Jane'), email: Buffer.from('jane@x') };
 const MAIN = Buffer.from('main');
 const OID = '1'.repeat(40);
 

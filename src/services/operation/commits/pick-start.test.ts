@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { REPOSITORY } from '#testkit/operation-fixture';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { startGitaly } from '#testkit/start-gitaly';
 import { USER } from '#testkit/user';
-
-const REPOSITORY = { storageName: 'default', relativePath: 'r.git' };
 
 for (const rpc of ['userCherryPick', 'userRevert'] as const) {
   test(`${rpc} does not show git a start that begins with a dash`, async () => {

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { REPOSITORY } from '#testkit/operation-fixture';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { USER } from '#testkit/user';
 
-const REPOSITORY = { storageName: 'default', relativePath: 'r.git' };
 const MAIN = Buffer.from('refs/heads/main');
 
 const TO_REFERENCE = {

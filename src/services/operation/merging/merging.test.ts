@@ -1,29 +1,22 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
+import {
+  changeLeftovers,
+  MAIN,
+  REPOSITORY,
+  repositoryPath,
+  TIMESTAMP,
+  USER_IN_TOKYO,
+} from '#testkit/operation-fixture';
+import { initRepository } from '#testkit/repositories/init-repository';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
 import { startVotingServer } from '#testkit/voting-server';
-
-const REPOSITORY = {
-  storageName: 'default',
-  relativePath: 'r.git',
-  glRepository: 'project-1',
-  glProjectPath: 'group/project',
-};
-const USER = {
-  glId: 'user-1',
-  glUsername: 'jane',
-  name: Buffer.from('Jane'),
-  email: Buffer.from('jane@x'),
-  timezone: 'Asia/Tokyo',
-};
-const TIMESTAMP = { seconds: 1_700_000_000n };
-const MAIN = Buffer.from('main');
 
 /** Returns `lines` numbered lines, with the given ones replaced. */
 function text(lines: number, changed: Readonly<Record<number, string>> = {}): string {
@@ -65,17 +58,10 @@ function importStream(commits: readonly Commit[]): Buffer {
 async function createRepository(
   gitaly: TestGitaly,
   commits: readonly Commit[],
-  objectFormat = 'sha1',
+  objectFormat: 'sha1' | 'sha256' = 'sha1',
 ): Promise<string> {
-  const path = join(gitaly.storagePath(), 'r.git');
-  await runGit([
-    'init',
-    '--quiet',
-    '--bare',
-    '--initial-branch=main',
-    `--object-format=${objectFormat}`,
-    path,
-  ]);
+  const path = repositoryPath(gitaly);
+  initRepository(path, { objectFormat });
   await runGit(['-C', path, 'fast-import', '--quiet'], { input: importStream(commits) });
   return path;
 }
@@ -87,28 +73,15 @@ const DIVERGED: readonly Commit[] = [
   { branch: 'main', files: { a: text(30, { 20: 'main' }), b: 'more\n' } },
 ];
 
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch {
-    return []; // none, or none any more
-  }
-}
-
 /** Returns the files that a failed change may have left. */
 async function remains(
   gitaly: TestGitaly,
   path: string,
 ): Promise<{ main: string; objects: string; left: string[] }> {
-  const temp = join(gitaly.storagePath(), '+gitaly/tmp');
-  const locks = readdirSync(path, { recursive: true, encoding: 'utf8' }).filter((name) =>
-    name.endsWith('.lock'),
-  );
-  const worktrees = ['worktrees', 'gitlab-worktree'].flatMap((name) => namesIn(join(path, name)));
   return {
     main: await runGit(['-C', path, 'rev-parse', 'main']),
     objects: await runGit(['-C', path, 'cat-file', '--batch-all-objects', '--batch-check']),
-    left: [...namesIn(temp), ...locks, ...worktrees],
+    left: changeLeftovers(gitaly, path),
   };
 }
 
@@ -119,14 +92,14 @@ async function untilSame<T>(expected: T, look: () => Promise<T>): Promise<void> 
 
 const mergeRequest = (commitId: string) => ({
   repository: REPOSITORY,
-  user: USER,
+  user: USER_IN_TOKYO,
   branch: MAIN,
   commitId,
   message: Buffer.from('Merge topic'),
   timestamp: TIMESTAMP,
 });
 
-for (const objectFormat of ['sha1', 'sha256']) {
+for (const objectFormat of ['sha1', 'sha256'] as const) {
   test(`a merge in a ${objectFormat} repository is visible after the second request`, async () => {
     await using gitaly = await startGitaly();
     const path = await createRepository(gitaly, DIVERGED, objectFormat);
@@ -238,7 +211,7 @@ function longHistory(): Commit[] {
   return commits;
 }
 
-for (const objectFormat of ['sha1', 'sha256']) {
+for (const objectFormat of ['sha1', 'sha256'] as const) {
   test(`a rebase in a ${objectFormat} repository ends as that of git`, async () => {
     await using gitaly = await startGitaly();
     const path = await createRepository(gitaly, longHistory(), objectFormat);
@@ -246,7 +219,7 @@ for (const objectFormat of ['sha1', 'sha256']) {
 
     const { commitId } = await gitaly.connection.operation.userRebaseToRef({
       repository: REPOSITORY,
-      user: USER,
+      user: USER_IN_TOKYO,
       sourceSha: topic,
       targetRef: Buffer.from('refs/merge-requests/1/merge'),
       firstParentRef: Buffer.from('refs/heads/main'),
@@ -279,7 +252,7 @@ test('text in an encoding that is not converted stays as it is in a rebase', asy
 
   const { commitId } = await gitaly.connection.operation.userRebaseToRef({
     repository: REPOSITORY,
-    user: USER,
+    user: USER_IN_TOKYO,
     sourceSha: 'topic',
     targetRef: Buffer.from('refs/merge-requests/1/merge'),
     firstParentRef: MAIN,
@@ -293,7 +266,12 @@ test('the nodes of a cluster agree on a squashed commit before it is in the repo
   await using gitaly = await startGitaly();
   const path = await createRepository(gitaly, DIVERGED);
   await using cluster = await startVotingServer(gitaly.address);
-  const people = { user: USER, author: USER, commitMessage: Buffer.from('squashed'), timestamp: TIMESTAMP };
+  const people = {
+    user: USER_IN_TOKYO,
+    author: USER_IN_TOKYO,
+    commitMessage: Buffer.from('squashed'),
+    timestamp: TIMESTAMP,
+  };
   const request = { repository: REPOSITORY, startSha: 'main', endSha: 'topic', ...people };
   const before = await remains(gitaly, path);
 
@@ -322,7 +300,7 @@ test('a client that leaves in the middle of its patches leaves no working tree b
   const leave = new AbortController();
 
   async function* requests() {
-    const header = { repository: REPOSITORY, user: USER, targetBranch: MAIN, timestamp: TIMESTAMP };
+    const header = { repository: REPOSITORY, user: USER_IN_TOKYO, targetBranch: MAIN, timestamp: TIMESTAMP };
     yield { userApplyPatchRequestPayload: { case: 'header' as const, value: header } };
     yield {
       userApplyPatchRequestPayload: { case: 'patches' as const, value: Buffer.from(patch.slice(0, 200)) },
@@ -348,7 +326,7 @@ test('patches of many megabytes are applied as they come', async () => {
   const patch = Buffer.from(`${await runGit(['-C', path, 'format-patch', '--stdout', 'main..topic'])}\n`);
 
   async function* requests() {
-    const header = { repository: REPOSITORY, user: USER, targetBranch: MAIN, timestamp: TIMESTAMP };
+    const header = { repository: REPOSITORY, user: USER_IN_TOKYO, targetBranch: MAIN, timestamp: TIMESTAMP };
     yield { userApplyPatchRequestPayload: { case: 'header' as const, value: header } };
     for (let at = 0; at < patch.length; at += 100_000) {
       yield {

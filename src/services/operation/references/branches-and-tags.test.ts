@@ -1,59 +1,37 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { startInternalApi } from '#testkit/internal-api';
+import {
+  changeLeftovers,
+  createSmallRepository,
+  REPOSITORY,
+  USER_IN_TOKYO,
+  writeScript,
+} from '#testkit/operation-fixture';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
 import { type CastVote, startVotingServer } from '#testkit/voting-server';
 
-const REPOSITORY = {
-  storageName: 'default',
-  relativePath: 'r.git',
-  glRepository: 'project-1',
-  glProjectPath: 'group/project',
-};
-const USER = {
-  glId: 'user-1',
-  glUsername: 'jane',
-  name: Buffer.from('Jane'),
-  email: Buffer.from('jane@x'),
-  timezone: 'Asia/Tokyo',
-};
 const ZERO_OID = '0'.repeat(40);
 const NEW_BRANCH = {
   repository: REPOSITORY,
-  user: USER,
+  user: USER_IN_TOKYO,
   branchName: Buffer.from('new'),
   startPoint: Buffer.from('main'),
 };
 const NEW_TAG = {
   repository: REPOSITORY,
-  user: USER,
+  user: USER_IN_TOKYO,
   tagName: Buffer.from('v1'),
   targetRevision: Buffer.from('main'),
   message: Buffer.from('one'),
   timestamp: { seconds: 1_700_000_000n },
 };
 const sha1 = (text: string): string => createHash('sha1').update(text).digest('hex');
-
-/** Makes `r.git` with one commit on `main`. */
-async function createRepository(gitaly: TestGitaly): Promise<{ path: string; oid: string }> {
-  const path = join(gitaly.storagePath(), 'r.git');
-  await runGit(['init', '--quiet', '--bare', '--initial-branch=main', path]);
-  const tree = await runGit(['-C', path, 'mktree'], { input: '' });
-  const oid = await runGit(['-C', path, 'commit-tree', '-m', 'one', tree]);
-  await runGit(['-C', path, 'update-ref', 'refs/heads/main', oid]);
-  return { path, oid };
-}
-
-function script(path: string, text: string): void {
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, `#!/bin/sh\n${text}\n`);
-  chmodSync(path, 0o755);
-}
 
 /** Names of references, and what a failed change may have left. */
 async function remains(
@@ -64,23 +42,19 @@ async function remains(
   const objects = (await runGit(['-C', path, 'cat-file', '--batch-all-objects', '--batch-check'])).split(
     '\n',
   ).length;
-  const temp = join(gitaly.storagePath(), '+gitaly/tmp');
-  const locks = readdirSync(path, { recursive: true, encoding: 'utf8' }).filter((name) =>
-    name.endsWith('.lock'),
-  );
-  return { refs, objects, left: [...(existsSync(temp) ? readdirSync(temp) : []), ...locks] };
+  return { refs, objects, left: changeLeftovers(gitaly, path) };
 }
 
 const UNTOUCHED = { refs: 'refs/heads/main', objects: 2, left: [] };
 
 test('hooks run in order; those before the change see the new object in a quarantine', async () => {
   await using gitaly = await startGitaly({ customHooks: true });
-  const { path } = await createRepository(gitaly);
+  const { path } = createSmallRepository(gitaly);
   const log = join(gitaly.directory, 'log');
   for (const hook of ['pre-receive', 'update', 'post-receive']) {
     const find = 'oid=$3; [ "$oid" ] || read old oid ref';
     const where = '[ "$GIT_OBJECT_DIRECTORY" ] && echo quarantine || echo repository';
-    script(
+    writeScript(
       join(gitaly.directory, `custom_hooks/${hook}.d/x`),
       `${find}; echo ${hook} $GL_ID $GL_PROTOCOL $(git cat-file -t $oid) $(${where}) $(git ` +
         `for-each-ref refs/tags | wc -l) >> ${log}`,
@@ -106,8 +80,8 @@ for (const { hook, code, left } of [
 ]) {
   test(`a ${hook} script that refuses leaves the references as they were`, async () => {
     await using gitaly = await startGitaly({ customHooks: true });
-    const { path } = await createRepository(gitaly);
-    script(join(gitaly.directory, `custom_hooks/${hook}.d/x`), 'echo no; exit 3');
+    const { path } = createSmallRepository(gitaly);
+    writeScript(join(gitaly.directory, `custom_hooks/${hook}.d/x`), 'echo no; exit 3');
 
     const call = gitaly.connection.operation.userCreateTag(NEW_TAG);
 
@@ -121,8 +95,8 @@ for (const { hook, code, left } of [
 
 test('what a chatty script prints is cut, and the call still answers', async () => {
   await using gitaly = await startGitaly({ customHooks: true });
-  await createRepository(gitaly);
-  script(
+  createSmallRepository(gitaly);
+  writeScript(
     join(gitaly.directory, 'custom_hooks/pre-receive.d/x'),
     'head -c 3000000 /dev/zero | tr "\\0" x >&2; exit 1',
   );
@@ -134,7 +108,7 @@ test('what a chatty script prints is cut, and the call still answers', async () 
 
 test('in a cluster a change is voted on in four steps, and hooks are waited for', async () => {
   await using gitaly = await startGitaly();
-  const { oid } = await createRepository(gitaly);
+  const { oid } = createSmallRepository(gitaly);
   await using cluster = await startVotingServer(gitaly.address);
 
   await cluster.connection.operation.userCreateBranch(NEW_BRANCH, { metadata: cluster.metadata() });
@@ -156,7 +130,7 @@ test('in a cluster a change is voted on in four steps, and hooks are waited for'
 for (let lost = 1; lost <= 6; lost++) {
   test(`a tag whose vote ${lost} is lost ${lost < 5 ? 'is not made' : 'was made already'}`, async () => {
     await using gitaly = await startGitaly();
-    const { path } = await createRepository(gitaly);
+    const { path } = createSmallRepository(gitaly);
     await using cluster = await startVotingServer(gitaly.address);
     cluster.decide = () => (cluster.votes.length === lost ? 'ABORT' : 'COMMIT');
 
@@ -176,7 +150,7 @@ for (let lost = 1; lost <= 6; lost++) {
 test('only the primary asks GitLab and runs scripts; when they refuse it tells the others', async () => {
   await using api = await startInternalApi();
   await using gitaly = await startGitaly({ internalApi: api });
-  const { path } = await createRepository(gitaly);
+  const { path } = createSmallRepository(gitaly);
   await using cluster = await startVotingServer(gitaly.address);
   api.reset({ '/allowed': [200, { status: false, message: 'no' }] });
 
@@ -196,9 +170,9 @@ test('only the primary asks GitLab and runs scripts; when they refuse it tells t
 
 test('a client that leaves while a script runs changes nothing', async () => {
   await using gitaly = await startGitaly({ customHooks: true });
-  const { path } = await createRepository(gitaly);
+  const { path } = createSmallRepository(gitaly);
   const started = join(gitaly.directory, 'started');
-  script(join(gitaly.directory, 'custom_hooks/pre-receive.d/x'), `touch ${started}; exec sleep 60`);
+  writeScript(join(gitaly.directory, 'custom_hooks/pre-receive.d/x'), `touch ${started}; exec sleep 60`);
   const controller = new AbortController();
 
   const call = gitaly.connection.operation.userCreateTag(NEW_TAG, { signal: controller.signal });
@@ -213,7 +187,7 @@ test('a client that leaves while a script runs changes nothing', async () => {
 
 test('of many who create the same branch one wins, and the others are told so', async () => {
   await using gitaly = await startGitaly();
-  const { path, oid } = await createRepository(gitaly);
+  const { path, oid } = createSmallRepository(gitaly);
 
   const calls = Array.from({ length: 12 }, () => gitaly.connection.operation.userCreateBranch(NEW_BRANCH));
   const outcomes = await Promise.allSettled(calls);
@@ -233,7 +207,7 @@ test('of many who create the same branch one wins, and the others are told so', 
 
 test('references are deleted on every node or on none', async () => {
   await using gitaly = await startGitaly();
-  const { path, oid } = await createRepository(gitaly);
+  const { path, oid } = createSmallRepository(gitaly);
   await runGit(['-C', path, 'tag', 'a']);
   await using cluster = await startVotingServer(gitaly.address);
   const request = {
