@@ -8,6 +8,7 @@ import { misspeltVariables } from '#platform/process/own-variables';
 import { listenForStop } from '#platform/process/signals';
 import { versionString } from '#platform/process/version';
 import type { BackupContext } from '#tools/backup/run-backup';
+import { count, timeId } from './option-values.ts';
 import { group, suggestNames, writeUsageError } from './usage.ts';
 
 const EXAMPLES = `
@@ -143,16 +144,6 @@ async function run(command: (context: BackupContext) => Promise<void>): Promise<
     process.stdin.destroy();
     await stream.end();
   }
-}
-
-function timeId(now: Date): string {
-  return now.toISOString().replace(/\D/g, '').slice(0, 'YYYYMMDDhhmmss'.length);
-}
-
-function count(text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('It is no number from 0.');
-  return value;
 }
 
 function duration(text: string): number {

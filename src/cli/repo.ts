@@ -1,11 +1,8 @@
-import { existsSync, statSync } from 'node:fs';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { messageOf } from '#base/gitaly-error';
-import { loadConfig } from '#platform/config/load-config';
 import { formatBytes } from '#tools/import/format-amount';
 import { Repositories, type RepositoryFacts } from '#tools/repo/repositories';
-import { isAddress, openTarget, type Target } from './open-target.ts';
+import { openServer, UsageError } from './open-server.ts';
 
 /** Options of all commands `gitaly-ts repo`. */
 export interface RepoOptions {
@@ -21,11 +18,6 @@ export interface RepoConsole {
   readonly stderr: NodeJS.WritableStream;
 }
 
-/** The command line requests something that cannot be meant. */
-class UsageError extends Error {
-  override readonly name = 'UsageError';
-}
-
 /** A command of `gitaly-ts repo`. @returns what `--json` prints, and lines for people. */
 type Work = (
   repositories: Repositories,
@@ -34,7 +26,7 @@ type Work = (
 /** @returns the exit code: 0, 1 after a failure, 2 for wrong usage. */
 async function run(options: RepoOptions, { stdout, stderr }: RepoConsole, work: Work): Promise<number> {
   try {
-    await using target = await open(options.to);
+    await using target = await openServer(options.to, '--to');
     const { json, lines } = await work(new Repositories(target.connection, options.storage));
     if (options.json === true) stdout.write(`${JSON.stringify(json, undefined, 2)}\n`);
     else for (const line of lines) stdout.write(`${line}\n`);
@@ -43,22 +35,6 @@ async function run(options: RepoOptions, { stdout, stderr }: RepoConsole, work: 
     stderr.write(`gitaly-ts repo: ${messageOf(error)}\n`);
     return error instanceof UsageError ? 2 : 1;
   }
-}
-
-/** Connects to an address, a directory of `gitaly-ts up`, or the server of a configuration. */
-async function open(target: string): Promise<Target> {
-  if (isAddress(target)) return await openTarget(target, process.env.GITALY_TOKEN);
-  if (!existsSync(target))
-    throw new UsageError(
-      `${target} does not exist: name a directory, a configuration or an address with --to`,
-    );
-  const inside = join(target, 'config.toml');
-  const file = statSync(target).isDirectory() ? (existsSync(inside) ? inside : undefined) : target;
-  if (file === undefined) return await openTarget(target, process.env.GITALY_TOKEN);
-  const config = await loadConfig(file);
-  const { socketPath, listenAddr } = config;
-  const address = socketPath === '' ? `tcp://${listenAddr}` : `unix:${socketPath}`;
-  return await openTarget(address, process.env.GITALY_TOKEN ?? config.auth.token?.reveal());
 }
 
 /** Runs `gitaly-ts repo list`. */

@@ -1,5 +1,6 @@
 import { Argument, type Command } from 'commander';
 import type { Shell } from '#tools/completion/completion';
+import { addBackupCommands } from './backup-commands.ts';
 import { addClusterCommands } from './cluster-commands.ts';
 import type { ImportOptions } from './import.ts';
 import { addRepoCommands } from './repo-commands.ts';
@@ -12,6 +13,7 @@ export function addToolCommands(program: Command): void {
   addDoctor(program);
   addImport(program);
   addRepoCommands(program);
+  addBackupCommands(program);
   addServerCommands(program);
   addClusterCommands(program);
   addTestEnv(program);

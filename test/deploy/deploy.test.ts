@@ -27,11 +27,12 @@ const noCompose = !(await succeeds('docker', 'compose', 'version')) && 'there is
 const noMan = !(await succeeds('man', '--version')) && 'there is no man';
 
 test('systemd accepts the units', { skip: noSystemd }, async () => {
-  const units = ['gitaly.service', 'gitaly.socket', 'praefect.service'];
+  const servers = ['gitaly.service', 'gitaly.socket', 'praefect.service'];
+  const units = [...servers, 'gitaly-backup.service', 'gitaly-backup.timer'];
   for (const name of units) {
     const unit = readFileSync(join(DEPLOY, 'systemd', name), 'utf8');
     // The program and its manual page need not be installed here.
-    const text = unit.replace(/\/usr\/local\/bin\/\w+/, '/bin/true').replace(/^Documentation=.*\n/m, '');
+    const text = unit.replace(/\/usr\/local\/bin\/[\w-]+/g, '/bin/true').replace(/^Documentation=.*\n/m, '');
     writeFileSync(join(directory, name), text);
   }
 
@@ -50,6 +51,18 @@ test('the socket unit listens where the configuration does, by the name of that 
   assert.match(unit, /^FileDescriptorName=unix$/m);
 });
 
+for (const name of [...SERVICES, 'gitaly-backup']) {
+  const path = join(DEPLOY, `systemd/${name}.service`);
+
+  test(`${name}.service takes from the server what it does not need`, { skip: noSystemd }, async () => {
+    const options = ['--offline=true', `--threshold=${MAX_EXPOSURE}`];
+
+    const { code, stdout, stderr } = await run('systemd-analyze', ['security', ...options, path]);
+
+    assert.equal(code, 0, stdout + stderr);
+  });
+}
+
 for (const name of SERVICES) {
   const path = join(DEPLOY, `systemd/${name}.service`);
 
@@ -59,14 +72,6 @@ for (const name of SERVICES) {
     assert.match(unit, /^Type=notify$/m);
     assert.match(unit, /^Environment=GITALY_UPGRADES_ENABLED=true$/m);
     assert.match(unit, /^ExecReload=\/bin\/kill -HUP \$MAINPID$/m);
-  });
-
-  test(`${name}.service takes from the server what it does not need`, { skip: noSystemd }, async () => {
-    const options = ['--offline=true', `--threshold=${MAX_EXPOSURE}`];
-
-    const { code, stdout, stderr } = await run('systemd-analyze', ['security', ...options, path]);
-
-    assert.equal(code, 0, stdout + stderr);
   });
 }
 

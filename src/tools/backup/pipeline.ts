@@ -1,13 +1,21 @@
 import { clientMessageOf } from '#base/gitaly-error';
 import { KeyedLimit } from '#base/keyed-limit';
-import type { Logger } from '#platform/log/logger';
 import type { BackupJob } from './job.ts';
 import { SkippedError } from './operator.ts';
 
+/** The end of a job. */
+export type JobOutcome =
+  | { readonly kind: 'done' | 'skipped' }
+  | { readonly kind: 'failed'; readonly message: string };
+
+/** Sees the jobs start and end. */
+export interface PipelineListener {
+  onStart(job: BackupJob): void;
+  onEnd(job: BackupJob, outcome: JobOutcome): void;
+}
+
 export interface PipelineOptions {
-  /** `create` or `restore`, for the log. */
-  readonly command: string;
-  readonly logger: Logger;
+  readonly listener: PipelineListener;
   /** Jobs at a time; 0 leaves only the limit of each storage. */
   readonly parallel: number;
   /** Jobs of one storage at a time; 0 leaves only the limit of all. */
@@ -61,31 +69,26 @@ export class Pipeline {
   }
 
   async #run(job: BackupJob): Promise<void> {
-    const { command, run, signal } = this.#options;
-    const { storageName, relativePath, glProjectPath } = job;
-    const logger = this.#options.logger.child({
-      'command.name': command,
-      storage_name: storageName,
-      relative_path: relativePath,
-      gl_project_path: glProjectPath,
-    });
+    const { listener, run, signal } = this.#options;
     try {
       const turn = await this.#total?.acquire(ALL, signal);
       try {
-        logger.info(`started ${command}`);
+        listener.onStart(job);
         await run(job);
       } finally {
         turn?.release();
       }
     } catch (error) {
-      if (error instanceof SkippedError) return logger.warn(`skipped ${command}`);
-      logger.error({ error: clientMessageOf(error) }, `${command} failed`);
+      if (error instanceof SkippedError) return listener.onEnd(job, { kind: 'skipped' });
+      const message = clientMessageOf(error);
+      listener.onEnd(job, { kind: 'failed', message });
+      const { relativePath, glProjectPath } = job;
       const name = glProjectPath === '' ? relativePath : `${relativePath} (${glProjectPath})`;
-      this.#failures.push(`${name}: ${clientMessageOf(error)}`);
+      this.#failures.push(`${name}: ${message}`);
       return;
     }
     this.#done.push(job);
-    logger.info(`completed ${command}`);
+    listener.onEnd(job, { kind: 'done' });
   }
 }
 

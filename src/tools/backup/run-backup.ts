@@ -2,7 +2,9 @@ import { clientMessageOf, codeOf, wrap } from '#base/gitaly-error';
 import { asGoStatus } from '#base/go/status';
 import { openStore } from '#object-store/open-store';
 import type { Logger } from '#platform/log/logger';
+import { POOL } from './back-up-storage.ts';
 import { type BackupJob, readJobs } from './job.ts';
+import { logListener } from './log-listener.ts';
 import type { BackupOperator } from './operator.ts';
 import { Pipeline } from './pipeline.ts';
 import { ServerSideOperator } from './server-side-operator.ts';
@@ -39,8 +41,6 @@ export interface BackupContext {
 }
 
 const LATEST_FAILED = 'read latest backup ID failed, will fallback to individual repository lookups';
-/** Repositories whose objects others borrow. They are not in backups. */
-const POOL = /(?:^|\/)@(?:cluster\/)?pools\//;
 
 /**
  * Backs up the repositories that the input names.
@@ -54,7 +54,7 @@ export async function runCreate(options: CreateArguments, context: BackupContext
   const operator = await openOperator('create', options, servers, logger);
   const latestId = incremental ? ((await latestOf(operator, context)) ?? '') : '';
   const pipeline = new Pipeline({
-    ...{ command: 'create', ...options, logger, signal },
+    ...{ ...options, listener: logListener(logger, 'create'), signal },
     run: (job) => operator.create(job, { id, latestId, incremental, signal }),
   });
   const { done, failures } = await runAll('create', pipeline, context);
@@ -79,7 +79,7 @@ export async function runRestore(options: RestoreArguments, context: BackupConte
   const id = useLatest ? ((await latestOf(operator, context)) ?? '') : options.id;
   const existing = await listAll(servers, options.removeAllRepositories, context);
   const pipeline = new Pipeline({
-    ...{ command: 'restore', ...options, logger, signal },
+    ...{ ...options, listener: logListener(logger, 'restore'), signal },
     run: (job) => operator.restore(job, { id, useLatest, signal }),
   });
   const { done, failures } = await runAll('restore', pipeline, context);

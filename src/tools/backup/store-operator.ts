@@ -18,13 +18,13 @@ const UNOBSERVED: BackupObserver = { observePhase: () => {}, observeBundle: () =
 /** Copies repositories by calls of their servers into a directory or a bucket, and back. */
 export class StoreOperator implements BackupOperator {
   readonly #store: ObjectStore;
-  readonly #servers: Servers;
+  readonly #servers: Pick<Servers, 'of'>;
   readonly #onBundles: (job: BackupJob, backupId: string, reason: unknown) => void;
 
   /** @param onBundles is called when references alone cannot be restored. */
   constructor(
     store: ObjectStore,
-    servers: Servers,
+    servers: Pick<Servers, 'of'>,
     onBundles: (job: BackupJob, backupId: string, reason: unknown) => void,
   ) {
     this.#store = store;

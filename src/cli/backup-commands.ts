@@ -1,0 +1,130 @@
+import { availableParallelism } from 'node:os';
+import type { Command } from 'commander';
+import type { BackUpAllOptions } from '#tools/backup/stored-backups';
+import { count, timeId } from './option-values.ts';
+
+/** Adds `gitaly-ts backup`. Its code is loaded on use. */
+export function addBackupCommands(program: Command): void {
+  const backup = program
+    .command('backup')
+    .description('Back up all repositories of a server; list, verify and prune backups.')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  gitaly-ts backup /srv/git --to /var/opt/backups
+  gitaly-ts backup /etc/gitaly/config.toml --to s3://my-backups --incremental --verify
+  gitaly-ts backup list /var/opt/backups
+  gitaly-ts backup prune /var/opt/backups --keep-daily 7 --keep-weekly 4
+
+Restore with gitaly-backup, or with that of Gitaly. Exit code 0 on success, 1 after a failure, 2 for
+wrong usage, 3 if only some repositories failed.`,
+    );
+  addCreate(backup);
+  addList(backup);
+  addVerify(backup);
+  addPrune(backup);
+}
+
+interface CreateArguments extends Omit<BackUpAllOptions, 'connection' | 'id'> {
+  readonly id?: string;
+}
+
+function addCreate(backup: Command): void {
+  backup
+    .command('create', { isDefault: true })
+    .description('Back up all repositories of a storage (the default command).')
+    .argument(
+      '<target>',
+      'a directory of "gitaly-ts up" or "gitaly-ts init", a configuration, or the address of a server ' +
+        'or praefect (with its token in GITALY_TOKEN)',
+    )
+    .requiredOption('--to <url>', 'directory, or URL of a bucket')
+    .option('--storage <name>', 'name of the storage', 'default')
+    .option('--incremental', 'store only what is new since the latest backup, if there is one', false)
+    .option('--id <name>', 'name of the backup; that of an interrupted one continues it (default: the time)')
+    .option('-j, --jobs <n>', 'repositories at a time', count, availableParallelism())
+    .option('--verify', 'verify the backup afterwards', false)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  gitaly-ts backup /srv/git --to /var/opt/backups
+  gitaly-ts backup unix:/run/gitaly/gitaly.socket --to s3://my-backups --incremental --verify`,
+    )
+    .action(async (target: string, { id, ...options }: CreateArguments) => {
+      const { createBackup } = await import('./backup.ts');
+      const named = { ...options, id: id ?? timeId(new Date()) };
+      process.exitCode = await createBackup(target, named, process);
+    });
+}
+
+function addList(backup: Command): void {
+  backup
+    .command('list')
+    .description('Print the backups, the oldest first. Exit code 1 if none came to its end.')
+    .argument('<url>', 'directory, or URL of a bucket')
+    .option('--json', 'print JSON', false)
+    .addHelpText('after', '\nExample:\n  gitaly-ts backup list s3://my-backups --json')
+    .action(async (url: string, options: { readonly json: boolean }) => {
+      const { listBackups } = await import('./backup.ts');
+      process.exitCode = await listBackups(url, options, process);
+    });
+}
+
+function addVerify(backup: Command): void {
+  backup
+    .command('verify')
+    .description('Check backups without a server: bundles, checksums, and the objects of all references.')
+    .argument('<url>', 'directory, or URL of a bucket')
+    .option('--id <name>', 'name of a backup (default: the newest of each repository)', '')
+    .option('--repository <path>', 'path of one repository', '')
+    .addHelpText('after', '\nExample:\n  gitaly-ts backup verify /var/opt/backups --repository hello.git')
+    .action(async (url: string, options: { readonly id: string; readonly repository: string }) => {
+      const { verifyBackups } = await import('./backup.ts');
+      process.exitCode = await verifyBackups(url, options, process);
+    });
+}
+
+interface PruneArguments {
+  readonly keepLast: number;
+  readonly keepDaily: number;
+  readonly keepWeekly: number;
+  readonly keepMonthly: number;
+  readonly keepYearly: number;
+  readonly dryRun: boolean;
+}
+
+function addPrune(backup: Command): void {
+  backup
+    .command('prune')
+    .description('Remove old backups, and the files that no other backup needs.')
+    .argument('<url>', 'directory, or URL of a bucket')
+    .option('--keep-last <n>', 'keep the newest backups', count, 0)
+    .option('--keep-daily <n>', 'keep the newest of this many days', count, 0)
+    .option('--keep-weekly <n>', 'keep the newest of this many weeks', count, 0)
+    .option('--keep-monthly <n>', 'keep the newest of this many months', count, 0)
+    .option('--keep-yearly <n>', 'keep the newest of this many years', count, 0)
+    .option('--dry-run', 'print what would be removed', false)
+    .addHelpText(
+      'after',
+      `
+The newest backup that came to its end, and the newest of each repository, are always kept. Times are
+in UTC; weeks begin on Monday.
+
+Examples:
+  gitaly-ts backup prune /var/opt/backups --keep-daily 7 --keep-weekly 4 --dry-run
+  gitaly-ts backup prune s3://my-backups --keep-last 10`,
+    )
+    .action(async (url: string, given: PruneArguments) => {
+      const { pruneBackups } = await import('./backup.ts');
+      const retention = {
+        last: given.keepLast,
+        daily: given.keepDaily,
+        weekly: given.keepWeekly,
+        monthly: given.keepMonthly,
+        yearly: given.keepYearly,
+      };
+      process.exitCode = await pruneBackups(url, { retention, isDryRun: given.dryRun }, process);
+    });
+}

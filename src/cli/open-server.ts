@@ -1,0 +1,30 @@
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { loadConfig } from '#platform/config/load-config';
+import { isAddress, openTarget, type Target } from './open-target.ts';
+
+/** The command line requests something that cannot be meant. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/**
+ * Connects to an address, a directory of `gitaly-ts up`, or the server of a configuration.
+ *
+ * @param option for the error, such as `--to`.
+ * @throws {UsageError} if there is nothing of this name.
+ */
+export async function openServer(target: string, option: string): Promise<Target> {
+  if (isAddress(target)) return await openTarget(target, process.env.GITALY_TOKEN);
+  if (!existsSync(target))
+    throw new UsageError(
+      `${target} does not exist: name a directory, a configuration or an address with ${option}`,
+    );
+  const inside = join(target, 'config.toml');
+  const file = statSync(target).isDirectory() ? (existsSync(inside) ? inside : undefined) : target;
+  if (file === undefined) return await openTarget(target, process.env.GITALY_TOKEN);
+  const config = await loadConfig(file);
+  const { socketPath, listenAddr } = config;
+  const address = socketPath === '' ? `tcp://${listenAddr}` : `unix:${socketPath}`;
+  return await openTarget(address, process.env.GITALY_TOKEN ?? config.auth.token?.reveal());
+}

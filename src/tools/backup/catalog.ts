@@ -1,0 +1,69 @@
+import { objectKey } from '#object-store/object-key';
+import type { ObjectCall, ObjectFacts, ObjectStore } from '#object-store/object-store';
+
+/** The backup of one repository, as its manifest is stored. */
+export interface StoredBackup {
+  readonly storageName: string;
+  readonly relativePath: string;
+  readonly id: string;
+  readonly manifestKey: string;
+  readonly modifiedMs: number;
+}
+
+/** The backups of repositories that were made under one name. */
+export interface BackupRun {
+  readonly id: string;
+  /** Time of the newest, in milliseconds since 1970. */
+  readonly modifiedMs: number;
+  readonly repositories: number;
+  /** False if the program was stopped before its end. */
+  readonly isEnded: boolean;
+}
+
+const MANIFESTS = 'manifests/';
+const MARKERS = 'backup_ids/';
+/** Storage, path and id of a manifest's key; not the copy of the latest. */
+const MANIFEST = /^manifests\/(?<storageName>[^/]+)\/(?<relativePath>.+)\/(?<id>[^/+][^/]*)\.toml$/;
+
+/**
+ * Yields the backups of repositories in a store, in pages, in the order of their keys.
+ *
+ * @param prefix of the keys of their manifests; default all.
+ */
+export async function* storedBackups(
+  store: ObjectStore,
+  options: ObjectCall,
+  prefix = MANIFESTS,
+): AsyncGenerator<StoredBackup[], void, undefined> {
+  for await (const page of store.list(prefix, options))
+    yield page.flatMap((object) => backupOf(object) ?? []);
+}
+
+/** Returns the runs in a store, the oldest first. */
+export async function listRuns(store: ObjectStore, options: ObjectCall): Promise<BackupRun[]> {
+  const ended = new Set<string>();
+  for await (const page of store.list(MARKERS, options))
+    for (const { key } of page) ended.add(key.slice(MARKERS.length));
+  const runs = new Map<string, { modifiedMs: number; repositories: number }>();
+  for await (const page of storedBackups(store, options))
+    for (const { id, modifiedMs } of page) {
+      const run = runs.get(id) ?? { modifiedMs: 0, repositories: 0 };
+      runs.set(id, { modifiedMs: Math.max(run.modifiedMs, modifiedMs), repositories: run.repositories + 1 });
+    }
+  return Array.from(runs, ([id, run]) => ({ id, ...run, isEnded: ended.has(id) })).sort(byTime);
+}
+
+/** Returns the key of the marker of a run. */
+export function markerKey(id: string): string {
+  return objectKey(MARKERS, id);
+}
+
+function byTime(a: BackupRun, b: BackupRun): number {
+  return a.modifiedMs - b.modifiedMs || (a.id < b.id ? -1 : 1);
+}
+
+function backupOf({ key, modifiedMs }: ObjectFacts): StoredBackup | undefined {
+  const { storageName, relativePath, id } = MANIFEST.exec(key)?.groups ?? {};
+  if (storageName === undefined || relativePath === undefined || id === undefined) return undefined;
+  return { storageName, relativePath, id, manifestKey: key, modifiedMs };
+}

@@ -1,0 +1,92 @@
+import { decodeManifest } from '#domain/backup/manifest';
+import { readObject } from '#domain/backup/read-object';
+import { objectKey } from '#object-store/object-key';
+import { type ObjectCall, type ObjectStore, PAGE_OBJECTS } from '#object-store/object-store';
+import { markerKey, type StoredBackup, storedBackups } from './catalog.ts';
+
+/**
+ * Removes the backups of runs that are not kept, but the newest one of each repository, and the
+ * files that no other backup needs. A manifest goes before its files, so that there is no backup
+ * without its files at any time.
+ *
+ * @param options.isDryRun counts only.
+ * @returns the number of removed backups of repositories.
+ * @throws {Error} for a manifest that cannot be read, before anything of its repository is removed.
+ */
+export async function prune(
+  store: ObjectStore,
+  kept: ReadonlySet<string>,
+  { isDryRun, signal }: ObjectCall & { readonly isDryRun: boolean },
+): Promise<number> {
+  let count = 0;
+  const ids = new Set<string>();
+  let last: string | undefined;
+  for await (const page of storedBackups(store, { signal }))
+    for (const backup of page) {
+      if (folderOf(backup) === last) continue;
+      last = folderOf(backup);
+      const plan = await planFor(store, await siblings(store, backup, { signal }), kept, { signal });
+      count += plan.removed.length;
+      for (const { id } of plan.removed) ids.add(id);
+      if (isDryRun) continue;
+      const manifests = plan.removed.map(({ manifestKey }) => manifestKey);
+      await remove(store, manifests, { signal });
+      await remove(store, plan.files, { signal });
+    }
+  if (!isDryRun) await remove(store, [...ids].map(markerKey), { signal });
+  return count;
+}
+
+interface Plan {
+  readonly removed: readonly StoredBackup[];
+  /** Keys of the files that only these need. */
+  readonly files: readonly string[];
+}
+
+/** @param backups all of one repository. */
+async function planFor(
+  store: ObjectStore,
+  backups: readonly StoredBackup[],
+  kept: ReadonlySet<string>,
+  options: ObjectCall,
+): Promise<Plan> {
+  const newestMs = Math.max(...backups.map(({ modifiedMs }) => modifiedMs));
+  const isKept = ({ id, modifiedMs }: StoredBackup): boolean => kept.has(id) || modifiedMs === newestMs;
+  const removed = backups.filter((backup) => !isKept(backup));
+  if (removed.length === 0) return { removed, files: [] };
+  const needed = new Set<string>();
+  const unneeded = new Set<string>();
+  for (const backup of [...backups.filter(isKept), ...removed])
+    for (const key of await filesOf(store, backup.manifestKey, options))
+      if (isKept(backup)) needed.add(key);
+      else if (!needed.has(key)) unneeded.add(key);
+  return { removed, files: [...unneeded] };
+}
+
+/** Returns all backups of the repository of one: others may be between them in the order of keys. */
+async function siblings(
+  store: ObjectStore,
+  backup: StoredBackup,
+  options: ObjectCall,
+): Promise<StoredBackup[]> {
+  const found = await Array.fromAsync(storedBackups(store, options, folderOf(backup)));
+  return found.flat().filter((each) => folderOf(each) === folderOf(backup));
+}
+
+/** Returns the prefix of the keys of a repository's manifests. */
+function folderOf({ manifestKey }: StoredBackup): string {
+  return manifestKey.slice(0, manifestKey.lastIndexOf('/') + 1);
+}
+
+/** Returns the keys of the files to which a manifest refers. */
+async function filesOf(store: ObjectStore, manifestKey: string, options: ObjectCall): Promise<string[]> {
+  const text = Buffer.concat(await Array.fromAsync(readObject(store, manifestKey, options))).toString();
+  return decodeManifest(text).steps.flatMap(({ bundlePath, refPath, customHooksPath }) =>
+    [bundlePath, refPath, customHooksPath].map((key) => objectKey(key)),
+  );
+}
+
+async function remove(store: ObjectStore, keys: readonly string[], options: ObjectCall): Promise<void> {
+  for (let at = 0; at < keys.length; at += PAGE_OBJECTS)
+    await store.delete(keys.slice(at, at + PAGE_OBJECTS), options);
+}

@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { BackupRun } from './catalog.ts';
+import { keptRuns, type Retention } from './retention.ts';
+
+const NONE: Retention = { last: 0, daily: 0, weekly: 0, monthly: 0, yearly: 0 };
+
+const runAt = (time: string, isEnded = true): BackupRun => ({
+  id: time,
+  modifiedMs: Date.parse(`${time}Z`),
+  repositories: 1,
+  isEnded,
+});
+
+const RUNS = [
+  '2025-12-31T23:00',
+  '2026-10-31T01:00',
+  '2026-11-14T01:00', // a Saturday
+  '2026-11-15T01:00', // a Sunday
+  '2026-11-16T01:00', // a Monday
+  '2026-11-16T23:59',
+  '2026-11-17T00:00',
+  '2026-11-17T12:00',
+].map((time) => runAt(time));
+
+for (const [retention, kept] of [
+  [{}, ['2026-11-17T12:00']],
+  [{ last: 3 }, ['2026-11-16T23:59', '2026-11-17T00:00', '2026-11-17T12:00']],
+  [{ daily: 3 }, ['2026-11-15T01:00', '2026-11-16T23:59', '2026-11-17T12:00']],
+  [{ weekly: 2 }, ['2026-11-15T01:00', '2026-11-17T12:00']],
+  [{ weekly: 3 }, ['2026-10-31T01:00', '2026-11-15T01:00', '2026-11-17T12:00']],
+  [{ monthly: 9 }, ['2025-12-31T23:00', '2026-10-31T01:00', '2026-11-17T12:00']],
+  [{ yearly: 1, daily: 2 }, ['2026-11-16T23:59', '2026-11-17T12:00']],
+] as const)
+  test(`of ${JSON.stringify(retention)} the newest of each period is kept`, () => {
+    assert.deepEqual([...keptRuns(RUNS, { ...NONE, ...retention })].sort(), kept);
+  });
+
+test('runs that were interrupted do not count, and the newest one is kept', () => {
+  const runs = [
+    runAt('2026-11-15T00:00'),
+    runAt('2026-11-16T00:00', false),
+    runAt('2026-11-17T00:00', false),
+  ];
+
+  assert.deepEqual([...keptRuns(runs, { ...NONE, daily: 2 })].sort(), [
+    '2026-11-15T00:00',
+    '2026-11-17T00:00',
+  ]);
+  assert.deepEqual([...keptRuns([], { ...NONE, daily: 2 })], []);
+});

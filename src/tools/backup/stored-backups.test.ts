@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { addCommit, initRepository } from '#testkit/repositories/init-repository';
+import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { backUpAll, listBackups, pruneBackups, verifyBackups } from './stored-backups.ts';
+
+const KEEP_ONE = { last: 1, daily: 0, weekly: 0, monthly: 0, yearly: 0 };
+
+/** The output of a command: the JSON lines, and the text for people. */
+class Console {
+  stdout = '';
+  stderr = '';
+
+  get context() {
+    return {
+      stdout: { write: (text: string) => (this.stdout += text) },
+      stderr: { write: (text: string) => (this.stderr += text) },
+      signal: new AbortController().signal,
+    };
+  }
+
+  get lines(): Record<string, unknown>[] {
+    return this.stdout
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line))
+      .sort((a, b) => (a.repository < b.repository ? -1 : 1));
+  }
+}
+
+async function start(): Promise<{ gitaly: TestGitaly; url: string; path: (name: string) => string }> {
+  const gitaly = await startGitaly();
+  const path = (name: string): string => join(gitaly.storagePath(), name);
+  initRepository(path('a.git'), { commits: 2 });
+  initRepository(path('group/b.git'), { commits: 1, objectFormat: 'sha256' });
+  initRepository(path('empty.git'));
+  initRepository(path('@pools/6b/86/6b86.git'), { commits: 1 });
+  return { gitaly, url: join(gitaly.directory, 'backups'), path };
+}
+
+async function backUp({ connection }: TestGitaly, to: string, id: string, incremental = false) {
+  const output = new Console();
+  const options = { connection, to, id, incremental, storage: 'default', jobs: 2, verify: false };
+  return { code: await backUpAll(options, output.context), output };
+}
+
+async function verify(url: string, options: { id?: string; repository?: string } = {}) {
+  const output = new Console();
+  return { code: await verifyBackups(url, { id: '', repository: '', ...options }, output.context), output };
+}
+
+test('all repositories but pools are backed up; a second run under the name continues it', async () => {
+  const { gitaly, url, path } = await start();
+  await using _gitaly = gitaly;
+
+  const first = await backUp(gitaly, url, 'one');
+  rmSync(join(url, 'manifests/default/group/b.git/one.toml'));
+  initRepository(path('new.git'), { commits: 1 });
+  const second = await backUp(gitaly, url, 'one');
+
+  const outcomes = ({ lines }: Console) => lines.map(({ repository, outcome }) => `${repository} ${outcome}`);
+  assert.deepEqual([first.code, second.code], [0, 0]);
+  assert.deepEqual(outcomes(first.output), ['a.git done', 'empty.git done', 'group/b.git done']);
+  assert.match(first.output.stderr, /^backup one: 3 backed up, 0 skipped, 0 failed, [\d.]+ KiB in \d s\n$/);
+  assert.deepEqual(outcomes(second.output), [
+    'a.git skipped',
+    'empty.git skipped',
+    'group/b.git done',
+    'new.git done',
+  ]);
+  const listed = new Console();
+  assert.equal(await listBackups(url, { json: true }, listed.context), 0);
+  const [{ time, ...run }] = JSON.parse(listed.stdout);
+  assert.deepEqual(run, { id: 'one', repositories: 4, isEnded: true });
+  assert.ok(Math.abs(Date.now() - Date.parse(time)) < 60_000);
+});
+
+test('one repository that fails gives exit code 3, all of them 1', async () => {
+  const { gitaly, url, path } = await start();
+  await using _gitaly = gitaly;
+  writeFileSync(join(path('a.git'), 'config'), '[core]\n\trepositoryformatversion = 9\n');
+
+  const { code, output } = await backUp(gitaly, url, 'one');
+
+  assert.equal(code, 3);
+  assert.deepEqual(
+    output.lines.map(({ outcome }) => outcome),
+    ['failed', 'done', 'done'],
+  );
+  for (const name of ['group', 'empty.git']) rmSync(path(name), { recursive: true });
+  assert.equal((await backUp(gitaly, url, 'two')).code, 1);
+});
+
+test('a backup is good as long as every part of it is whole', async () => {
+  const { gitaly, url, path } = await start();
+  await using _gitaly = gitaly;
+  await backUp(gitaly, url, 'one');
+  addCommit(path('a.git'), 3);
+  await backUp(gitaly, url, 'two', true);
+
+  const { code, output } = await verify(url);
+  assert.equal(code, 0);
+  assert.deepEqual(
+    output.lines.map(({ repository, id, steps, references }) => [repository, id, steps, references]),
+    [
+      ['a.git', 'two', 2, 2],
+      ['empty.git', 'two', 2, 0],
+      ['group/b.git', 'two', 2, 2],
+    ],
+  );
+  assert.equal((await verify(url, { id: 'one', repository: 'a.git' })).output.lines.length, 1);
+  await assert.rejects(verify(url, { id: 'none' }), /there is no such backup/);
+
+  const folder = join(url, 'default/a.git');
+  const refs = readFileSync(join(folder, 'two/002.refs'));
+  for (const [damage, message] of [
+    [() => truncateSync(join(folder, 'one/001.bundle'), 300), /bundle "default\/a\.git\/one\/001\.bundle": /],
+    [() => writeFileSync(join(folder, 'two/002.refs'), `${'1'.repeat(40)} refs/heads/x\n`), /no object.*x/],
+    [() => writeFileSync(join(folder, 'two/002.refs'), refs.subarray(0, -3)), /cut off/],
+    [() => rmSync(join(folder, 'two/002.refs')), /002\.refs.*doesn't exist/],
+    [() => rmSync(join(folder, 'two/002.bundle')), /002\.bundle.*doesn't exist/],
+    [() => writeFileSync(join(url, 'manifests/default/a.git/two.toml'), 'x'), /./],
+  ] as const) {
+    const files = [
+      'one/001.bundle',
+      'two/002.refs',
+      'two/002.bundle',
+      '../../manifests/default/a.git/two.toml',
+    ];
+    const good = files.map((file) => [join(folder, file), readFileSync(join(folder, file))] as const);
+    damage();
+
+    const found = await verify(url, { id: 'two' });
+
+    assert.equal(found.code, 3, 'the others are good');
+    assert.match(String(found.output.lines[0]?.error), message);
+    for (const [file, bytes] of good) writeFileSync(file, bytes);
+  }
+  assert.equal((await verify(url)).code, 0);
+});
+
+test('pruning keeps what is needed, also by an increment whose base is removed', async () => {
+  const { gitaly, url, path } = await start();
+  await using _gitaly = gitaly;
+  await backUp(gitaly, url, 'one');
+  rmSync(path('group'), { recursive: true });
+  addCommit(path('a.git'), 3);
+  await backUp(gitaly, url, 'two', true);
+  addCommit(path('a.git'), 4);
+  await backUp(gitaly, url, 'three', true);
+  await backUp(gitaly, url, 'other', false);
+  rmSync(join(url, 'backup_ids/other')); // interrupted
+  const files = (): string[] =>
+    readdirSync(join(url, 'default/a.git'), { recursive: true, encoding: 'utf8' }).filter((name) =>
+      name.includes('.'),
+    );
+  const before = files().sort();
+
+  const dry = new Console();
+  await pruneBackups(url, { retention: KEEP_ONE, isDryRun: true }, dry.context);
+  assert.equal(dry.stdout, 'remove  one\nremove  two\nkeep    three\nkeep    other\n');
+  assert.deepEqual(files().sort(), before);
+  const output = new Console();
+  await pruneBackups(url, { retention: KEEP_ONE, isDryRun: false }, output.context);
+
+  // The increments of `three` need the files of all before it.
+  assert.deepEqual(files().sort(), before);
+  const manifests = (name: string): string[] => readdirSync(join(url, 'manifests/default', name)).sort();
+  assert.deepEqual(manifests('a.git'), ['+latest.toml', 'other.toml', 'three.toml']);
+  // A repository that is gone keeps its newest backup.
+  assert.deepEqual(manifests('group/b.git'), ['+latest.toml', 'one.toml']);
+  assert.equal((await verify(url, { id: 'three' })).code, 0);
+
+  await backUp(gitaly, url, 'full', false);
+  await pruneBackups(url, { retention: KEEP_ONE, isDryRun: false }, output.context);
+  assert.deepEqual(manifests('a.git'), ['+latest.toml', 'full.toml']);
+  assert.deepEqual(files(), ['full/001.bundle', 'full/001.refs']);
+  assert.equal((await verify(url)).code, 0);
+});

@@ -1,0 +1,151 @@
+import { tmpdir } from 'node:os';
+import { clientMessageOf } from '#base/gitaly-error';
+import type { Connection } from '#client/index';
+import { Git } from '#git/command/git';
+import type { ObjectStore } from '#object-store/object-store';
+import { openStore } from '#object-store/open-store';
+import { formatSeconds } from '../import/format-amount.ts';
+import { backUpStorage } from './back-up-storage.ts';
+import { BackupReport, type Output } from './backup-report.ts';
+import { listRuns, type StoredBackup, storedBackups } from './catalog.ts';
+import { countedStore } from './counted-store.ts';
+import { prune } from './prune.ts';
+import { keptRuns, type Retention } from './retention.ts';
+import { verifyBackup } from './verify.ts';
+
+/** Exit codes besides 0 for a complete success. */
+const [FAILURE, PARTIAL] = [1, 3];
+
+/** The outputs and the end of a command. */
+export interface CommandContext {
+  readonly stdout: Output;
+  readonly stderr: Output;
+  readonly signal: AbortSignal;
+}
+
+export interface BackUpAllOptions {
+  readonly connection: Connection;
+  /** Directory, or URL of a bucket. */
+  readonly to: string;
+  readonly storage: string;
+  readonly id: string;
+  readonly incremental: boolean;
+  /** Repositories at a time. */
+  readonly jobs: number;
+  /** Verifies the backup afterwards. */
+  readonly verify: boolean;
+}
+
+export interface WhichBackups {
+  /** Empty for the newest backup of each repository. */
+  readonly id: string;
+  /** Path of one repository; empty for all. */
+  readonly repository: string;
+}
+
+/** Backs up all repositories of a storage. @returns the exit code. */
+export async function backUpAll(options: BackUpAllOptions, context: CommandContext): Promise<number> {
+  const { to, id, storage: storageName, incremental, jobs: parallel, verify, connection } = options;
+  const { stderr, signal } = context;
+  const store = await openStore(to);
+  using report = new BackupReport(context);
+  const { listener } = report;
+  const counted = countedStore(store, (bytes) => report.addBytes(bytes));
+  const settings = { connection, storageName, id, incremental, parallel, listener, signal };
+  try {
+    await backUpStorage({ ...settings, store: counted });
+  } catch (error) {
+    if (signal.aborted) stderr.write(`Run the same command with "--id ${id}" to continue.\n`);
+    throw error;
+  } finally {
+    report[Symbol.dispose]();
+  }
+  stderr.write(`${report.summary(id)}\n`);
+  const { failed } = report.counts;
+  if (failed > 0) return failed < report.total ? PARTIAL : FAILURE;
+  return verify && report.total > 0 ? await verifyStored(store, { id, repository: '' }, context) : 0;
+}
+
+/** Verifies the backups in a directory or bucket. @returns the exit code. */
+export async function verifyBackups(
+  url: string,
+  options: WhichBackups,
+  context: CommandContext,
+): Promise<number> {
+  return await verifyStored(await openStore(url), options, context);
+}
+
+async function verifyStored(
+  store: ObjectStore,
+  options: WhichBackups,
+  { stdout, stderr, signal }: CommandContext,
+): Promise<number> {
+  const git = await Git.start({ binary: 'git' });
+  let [good, bad] = [0, 0];
+  for (const backup of await selectBackups(store, options, signal)) {
+    const { relativePath: repository, id } = backup;
+    try {
+      const facts = await verifyBackup(store, backup, { git, temporaryDirectory: tmpdir(), signal });
+      good++;
+      stdout.write(`${JSON.stringify({ repository, id, outcome: 'good', ...facts })}\n`);
+    } catch (error) {
+      signal.throwIfAborted();
+      bad++;
+      stdout.write(`${JSON.stringify({ repository, id, outcome: 'bad', error: clientMessageOf(error) })}\n`);
+    }
+  }
+  stderr.write(`${good} good, ${bad} bad\n`);
+  if (good + bad === 0) throw new Error('there is no such backup: "gitaly-ts backup list" prints all');
+  return bad === 0 ? 0 : good > 0 ? PARTIAL : FAILURE;
+}
+
+/** Returns the backups with an id, or the newest of each repository. */
+async function selectBackups(
+  store: ObjectStore,
+  { id, repository }: WhichBackups,
+  signal: AbortSignal,
+): Promise<StoredBackup[]> {
+  const selected = new Map<string, StoredBackup>();
+  for await (const page of storedBackups(store, { signal }))
+    for (const backup of page) {
+      if (id !== '' && backup.id !== id) continue;
+      if (repository !== '' && backup.relativePath !== repository) continue;
+      const key = `${backup.storageName}\0${backup.relativePath}`;
+      if ((selected.get(key)?.modifiedMs ?? 0) <= backup.modifiedMs) selected.set(key, backup);
+    }
+  return [...selected.values()];
+}
+
+/** Prints the backups. @returns the exit code: 1 if none came to its end. */
+export async function listBackups(
+  url: string,
+  { json }: { readonly json: boolean },
+  { stdout, stderr, signal }: CommandContext,
+): Promise<number> {
+  const runs = await listRuns(await openStore(url), { signal });
+  const rows = runs.map(({ modifiedMs, ...each }) => ({ ...each, time: new Date(modifiedMs).toISOString() }));
+  if (json) stdout.write(`${JSON.stringify(rows, undefined, 2)}\n`);
+  else
+    for (const { id, time, repositories, isEnded } of rows)
+      stdout.write(`${id}  ${time}  ${repositories} repositories${isEnded ? '' : '  (interrupted)'}\n`);
+  const newest = runs.filter(({ isEnded }) => isEnded).at(-1);
+  if (newest === undefined) stderr.write('There is no backup that came to its end.\n');
+  else stderr.write(`The newest is ${formatSeconds((Date.now() - newest.modifiedMs) / 1000)} old.\n`);
+  return newest === undefined ? FAILURE : 0;
+}
+
+/** Removes old backups. @returns the exit code. */
+export async function pruneBackups(
+  url: string,
+  { retention, isDryRun }: { readonly retention: Retention; readonly isDryRun: boolean },
+  { stdout, stderr, signal }: CommandContext,
+): Promise<number> {
+  const store = await openStore(url);
+  const runs = await listRuns(store, { signal });
+  const kept = keptRuns(runs, retention);
+  for (const { id } of runs) stdout.write(`${kept.has(id) ? 'keep  ' : 'remove'}  ${id}\n`);
+  const count = await prune(store, kept, { isDryRun, signal });
+  const verb = isDryRun ? 'would remove' : 'removed';
+  stderr.write(`${verb} ${count} backups of repositories\n`);
+  return 0;
+}

@@ -1,0 +1,126 @@
+import { mkdtemp, open, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { quote } from '#base/go/quote';
+import { decodeManifest } from '#domain/backup/manifest';
+import { readObject } from '#domain/backup/read-object';
+import { type BackedUpReference, readReferenceLines } from '#domain/backup/reference-lines';
+import { GitExitError } from '#git/command/exit-error';
+import type { Git } from '#git/command/git';
+import { flag, gitCommand } from '#git/command/git-command';
+import type { GitDirectory } from '#git/command/git-directory';
+import type { ObjectStore } from '#object-store/object-store';
+import type { StoredBackup } from './catalog.ts';
+
+/** Objects of which git is asked at once. */
+const REFERENCES_AT_ONCE = 100_000;
+
+export interface VerifyOptions {
+  readonly git: Git;
+  /** Where a repository of the objects is made; it needs as much space as the largest backup. */
+  readonly temporaryDirectory: string;
+  readonly signal: AbortSignal;
+}
+
+/** Facts about a backup that can be restored. */
+export interface VerifiedBackup {
+  readonly steps: number;
+  readonly references: number;
+}
+
+/**
+ * Checks a backup without a server: the manifest, the header and checksums of all bundles, and that
+ * each reference's object is in them. git unpacks the bundles into a temporary repository.
+ *
+ * @throws {Error} for the first fault.
+ */
+export async function verifyBackup(
+  store: ObjectStore,
+  { manifestKey }: StoredBackup,
+  options: VerifyOptions,
+): Promise<VerifiedBackup> {
+  const { signal } = options;
+  const text = Buffer.concat(await Array.fromAsync(readObject(store, manifestKey, { signal }))).toString();
+  const { empty, nonExistent, objectFormat, steps } = decodeManifest(text);
+  if (steps.length === 0) throw new Error('no backup steps');
+  if (nonExistent) return { steps: 0, references: 0 };
+  await using scratch = await scratchRepository(objectFormat, options);
+  let references: BackedUpReference[] = [];
+  for (const { refPath, bundlePath, customHooksPath } of steps) {
+    references = await readReferenceLines(readObject(store, refPath, { signal }));
+    if (references.length > 0) await unpack(store, bundlePath, scratch, options);
+    if ((await store.head(customHooksPath, { signal })) !== undefined)
+      for await (const _ of store.get(customHooksPath, { signal })); // it can be read to its end
+  }
+  if (!empty && references.length === 0) throw new Error('no refs in backup');
+  await requireObjects(references, scratch, options);
+  return { steps: steps.length, references: references.length };
+}
+
+interface Scratch extends AsyncDisposable {
+  readonly repository: GitDirectory;
+  readonly directory: string;
+}
+
+async function scratchRepository(
+  objectFormat: string,
+  { git, temporaryDirectory, signal }: VerifyOptions,
+): Promise<Scratch> {
+  if (objectFormat !== 'sha1' && objectFormat !== 'sha256')
+    throw new Error(`unknown object format ${quote(objectFormat)}`);
+  await using building = new AsyncDisposableStack();
+  const directory = await mkdtemp(join(temporaryDirectory, 'gitaly-verify-'));
+  building.defer(() => rm(directory, { recursive: true, force: true }));
+  const path = join(directory, 'objects.git');
+  const init = gitCommand('init', {
+    options: ['--bare', '--quiet', `--object-format=${objectFormat}`].map(flag),
+    args: [path],
+  });
+  await git.run(init, { signal });
+  const repository: GitDirectory = {
+    path,
+    objectDirectory: join(path, 'objects'),
+    alternateObjectDirectories: [],
+    knownObjectFormat: objectFormat,
+  };
+  const kept = building.move();
+  return { repository, directory, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+/** Fetches the objects of a bundle, as a restore does: git checks its checksums and prerequisites. */
+async function unpack(
+  store: ObjectStore,
+  key: string,
+  { repository, directory }: Scratch,
+  { git, signal }: VerifyOptions,
+): Promise<void> {
+  const path = join(directory, 'step.bundle');
+  await using file = await open(path, 'w');
+  for await (const piece of readObject(store, key, { signal })) await file.writeFile(piece);
+  const fetch = gitCommand('fetch', {
+    options: ['--no-write-fetch-head', '--quiet', '--atomic', '--force'].map(flag),
+    args: [path, 'refs/*:refs/*'],
+  });
+  const config = [{ key: 'transfer.fsckObjects', value: 'false' }];
+  await git.run(fetch, { repository, hooks: 'disabled', config, signal }).catch((error: unknown) => {
+    const words = error instanceof GitExitError ? error.stderr.trim().replaceAll(path, key) : undefined;
+    throw words === undefined ? error : new Error(`bundle ${quote(key)}: ${words}`, { cause: error });
+  });
+}
+
+/** @throws {Error} if an object of a reference is missing. */
+async function requireObjects(
+  references: readonly BackedUpReference[],
+  { repository }: Scratch,
+  { git, signal }: VerifyOptions,
+): Promise<void> {
+  const check = gitCommand('cat-file', { options: [flag('--batch-check=%(objectname)')] });
+  for (let at = 0; at < references.length; at += REFERENCES_AT_ONCE) {
+    const some = references.slice(at, at + REFERENCES_AT_ONCE);
+    const input = some.map(({ oid }) => `${oid}\n`).join('');
+    const lines = (await git.run(check, { repository, input, signal })).toString().split('\n');
+    const missing = some.filter((_, index) => lines[index]?.endsWith(' missing') === true);
+    const [first] = missing;
+    if (first !== undefined)
+      throw new Error(`${missing.length} references have no object, such as ${quote(first.name.toString())}`);
+  }
+}
