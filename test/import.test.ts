@@ -401,9 +401,8 @@ test('an interrupt ends the import, leaves nothing incomplete, and the next one 
   }
 });
 
-test('an interrupt while a repository is sent removes it again', async () => {
-  using at = place();
-  const source = await at.make('big', { bytes: 24 << 20 });
+/** Ends an import while it sends the repository `big`, and returns its exit code. */
+async function killImport(at: Place, source: string, signal: NodeJS.Signals): Promise<unknown> {
   const child = spawn(process.execPath, [...ARGUMENTS, 'import', source, '--to', at.data], {
     cwd: ROOT,
     stdio: 'ignore',
@@ -412,8 +411,16 @@ test('an interrupt while a repository is sent removes it again', async () => {
   await until(() => existsSync(at.imported('big.git/HEAD')));
   await delay(50);
 
-  child.kill('SIGTERM');
+  child.kill(signal);
   const [code] = await exited;
+  return code;
+}
+
+test('an interrupt while a repository is sent removes it again', async () => {
+  using at = place();
+  const source = await at.make('big', { bytes: 24 << 20 });
+
+  const code = await killImport(at, source, 'SIGTERM');
 
   const left = existsSync(at.imported('big.git')) ? await references(at.imported('big.git')) : 'removed';
   assert.equal(left, code === 0 ? await references(source) : 'removed');
@@ -423,15 +430,7 @@ test('an interrupt while a repository is sent removes it again', async () => {
 test('a killed import leaves a repository empty or complete, and the next one completes it', async () => {
   using at = place();
   const source = await at.make('big', { bytes: 24 << 20 });
-  const child = spawn(process.execPath, [...ARGUMENTS, 'import', source, '--to', at.data], {
-    cwd: ROOT,
-    stdio: 'ignore',
-  });
-  const exited = once(child, 'exit');
-  await until(() => existsSync(at.imported('big.git/HEAD')));
-  await delay(50);
-  child.kill('SIGKILL');
-  await exited;
+  await killImport(at, source, 'SIGKILL');
 
   const left = await references(at.imported('big.git'));
   const { code, stderr } = await at.run(source, '--to', at.data);

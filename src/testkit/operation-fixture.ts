@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { commitFiles } from './repositories/commit-files.ts';
-import { initRepository } from './repositories/init-repository.ts';
+import { gitOutput, initRepository } from './repositories/init-repository.ts';
 import type { TestGitaly } from './start-gitaly.ts';
 import { USER } from './user.ts';
 
@@ -29,8 +29,9 @@ export function repositoryPath(gitaly: TestGitaly): string {
  */
 export function createSmallRepository(gitaly: TestGitaly, file?: Buffer): { path: string; oid: string } {
   const path = repositoryPath(gitaly);
-  initRepository(path);
-  return { path, oid: commitFiles(path, file === undefined ? {} : { file }) };
+  initRepository(path, { commits: file === undefined ? 1 : 0 });
+  const oid = file === undefined ? gitOutput(path, ['rev-parse', 'main']) : commitFiles(path, { file });
+  return { path, oid };
 }
 
 /** Writes an executable script for `sh`, such as a custom hook, and makes its directory. */

@@ -3,11 +3,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GitalyError } from '#base/gitaly-error';
+import { idsOf, withHistory } from '#testkit/commit-histories';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
-import {
-  createRandomRepository,
-  type RandomRepositoryOptions,
-} from '#testkit/repositories/random-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import {
   FindAllCommitsRequest_Order,
@@ -16,7 +13,6 @@ import {
   ListCommitsRequest_Order,
   type ListCommitsResponse,
 } from '#wire/gen/commit_pb';
-import type { GitCommit } from '#wire/gen/shared_pb';
 
 const MIB = 1024 * 1024;
 const repository = { storageName: 'default', relativePath: 'x.git' };
@@ -27,14 +23,6 @@ const lines = (text: string): string[] => text.split('\n').filter(Boolean);
 async function collect<T>(messages: AsyncIterable<T>): Promise<T[]> {
   return await Array.fromAsync(messages);
 }
-
-async function idsOf(messages: AsyncIterable<{ commits: readonly GitCommit[] }>): Promise<string[]> {
-  return (await collect(messages)).flatMap(({ commits }) => commits.map(({ id }) => id));
-}
-
-/** Creates a random history in `x.git`, and a function that runs git in it. */
-const withHistory = (gitaly: TestGitaly, options: RandomRepositoryOptions = {}) =>
-  createRandomRepository(join(gitaly.storagePath(), 'x.git'), options);
 
 /** Commits one after the other on `main`, each with a message of the given size in bytes. */
 function withMessages(

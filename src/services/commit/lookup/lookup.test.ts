@@ -1,13 +1,9 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { idsOf, withHistory } from '#testkit/commit-histories';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
-import {
-  createRandomRepository,
-  type RandomRepositoryOptions,
-} from '#testkit/repositories/random-repository';
-import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
-import type { GitCommit } from '#wire/gen/shared_pb';
+import { startGitaly } from '#testkit/start-gitaly';
 
 const repository = { storageName: 'default', relativePath: 'x.git' };
 
@@ -17,14 +13,6 @@ const lines = (text: string): string[] => text.split('\n').filter(Boolean);
 async function collect<T>(messages: AsyncIterable<T>): Promise<T[]> {
   return await Array.fromAsync(messages);
 }
-
-async function idsOf(messages: AsyncIterable<{ commits: readonly GitCommit[] }>): Promise<string[]> {
-  return (await collect(messages)).flatMap(({ commits }) => commits.map(({ id }) => id));
-}
-
-/** Creates a random history in `x.git`, and a function that runs git in it. */
-const withHistory = (gitaly: TestGitaly, options: RandomRepositoryOptions = {}) =>
-  createRandomRepository(join(gitaly.storagePath(), 'x.git'), options);
 
 test('ListCommitsByOid and ListCommitsByRefName find commits in the order asked for', async () => {
   await using gitaly = await startGitaly();

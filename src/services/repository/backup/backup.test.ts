@@ -13,19 +13,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { pathOf, startWithBackups } from '#testkit/start-with-backups';
 
 const vanityRepository = { storageName: 'group', relativePath: 'name.git' };
 const original = { storageName: 'default', relativePath: 'x.git' };
 const copy = { storageName: 'default', relativePath: 'a/copy.git' };
-
-async function start(): Promise<TestGitaly> {
-  const config = (directory: string) => ({ backup: { go_cloud_url: join(directory, 'backups') } });
-  return await startGitaly({ config });
-}
-
-function pathOf(gitaly: TestGitaly, { relativePath }: { relativePath: string }): string {
-  return join(gitaly.storagePath(), relativePath);
-}
 
 /** Everything of a repository that a backup keeps, as git sees it. */
 function stateOf(path: string): string[] {
@@ -48,7 +40,7 @@ function restore(gitaly: TestGitaly, backupId: string, repository = copy): Promi
 
 for (const objectFormat of ['sha1', 'sha256'] as const) {
   test(`each backup of a ${objectFormat} repository restores its own time`, async () => {
-    await using gitaly = await start();
+    await using gitaly = await startWithBackups();
     const path = pathOf(gitaly, original);
     initRepository(path, { commits: 2, objectFormat });
     gitOutput(path, ['tag', '-a', '-m', 'annotated', 'v1', 'main']);
@@ -80,7 +72,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
 }
 
 test('an increment has only what is new', async () => {
-  await using gitaly = await start();
+  await using gitaly = await startWithBackups();
   const path = pathOf(gitaly, original);
   initRepository(path, { commits: 3 });
   await backUp(gitaly, 'one');
@@ -95,7 +87,7 @@ test('an increment has only what is new', async () => {
 });
 
 test('an increment is based on the given backup, and on the newest where that is missing', async () => {
-  await using gitaly = await start();
+  await using gitaly = await startWithBackups();
   initRepository(pathOf(gitaly, original), { commits: 1 });
   await backUp(gitaly, 'one');
   await backUp(gitaly, 'two');
@@ -110,7 +102,7 @@ test('an increment is based on the given backup, and on the newest where that is
 });
 
 test('custom hooks are restored with their modes', async () => {
-  await using gitaly = await start();
+  await using gitaly = await startWithBackups();
   const path = pathOf(gitaly, original);
   initRepository(path, { commits: 1 });
   mkdirSync(join(path, 'custom_hooks/pre-receive.d'), { recursive: true });
@@ -125,7 +117,7 @@ test('custom hooks are restored with their modes', async () => {
 });
 
 test('a damaged bundle leaves nothing of a new repository, and the references of an old one', async () => {
-  await using gitaly = await start();
+  await using gitaly = await startWithBackups();
   initRepository(pathOf(gitaly, original), { commits: 3 });
   await backUp(gitaly, 'one');
   const bundle = join(gitaly.directory, 'backups/group/name.git/one/001.bundle');
@@ -146,7 +138,7 @@ test('a damaged bundle leaves nothing of a new repository, and the references of
 });
 
 test('references without objects are left out of a restored repository, and logged', async () => {
-  await using gitaly = await start();
+  await using gitaly = await startWithBackups();
   const path = pathOf(gitaly, original);
   initRepository(path, { commits: 2 });
   await backUp(gitaly, 'one');
@@ -161,7 +153,7 @@ test('references without objects are left out of a restored repository, and logg
 });
 
 test('a hostile manifest reads nothing outside the bucket', async () => {
-  await using gitaly = await start();
+  await using gitaly = await startWithBackups();
   initRepository(pathOf(gitaly, original), { commits: 1 });
   await backUp(gitaly, 'one');
   const folder = join(gitaly.directory, 'backups/manifests/group/name.git');
@@ -176,7 +168,7 @@ test('a hostile manifest reads nothing outside the bucket', async () => {
 });
 
 test('of restores of one repository at once, one succeeds', async () => {
-  await using gitaly = await start();
+  await using gitaly = await startWithBackups();
   initRepository(pathOf(gitaly, original), { commits: 2 });
   await backUp(gitaly, 'one');
 

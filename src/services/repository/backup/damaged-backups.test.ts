@@ -12,21 +12,12 @@ import {
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
-import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import type { TestGitaly } from '#testkit/start-gitaly';
+import { pathOf, startWithBackups } from '#testkit/start-with-backups';
 
 const vanityRepository = { storageName: 'group', relativePath: 'name.git' };
 const original = { storageName: 'default', relativePath: 'x.git' };
 const copy = { storageName: 'default', relativePath: 'copy.git' };
-
-async function start(): Promise<TestGitaly> {
-  return await startGitaly({
-    config: (directory) => ({ backup: { go_cloud_url: join(directory, 'backups') } }),
-  });
-}
-
-function pathOf(gitaly: TestGitaly, { relativePath }: { relativePath: string }): string {
-  return join(gitaly.storagePath(), relativePath);
-}
 
 function fileOf(gitaly: TestGitaly, name: string): string {
   return join(gitaly.directory, 'backups/group/name.git', name);
@@ -136,7 +127,7 @@ const DAMAGES: {
 
 for (const { name, damage, message } of DAMAGES) {
   test(`a backup ${name} is refused, and nothing changes`, async () => {
-    await using gitaly = await start();
+    await using gitaly = await startWithBackups();
     await backUpThrice(gitaly);
     damage(gitaly);
     const prefix = 'restore repository: manager: restore from bundle: ';
@@ -157,7 +148,7 @@ for (const { name, damage, message } of DAMAGES) {
 }
 
 test('hooks that cannot be restored change nothing', async () => {
-  await using gitaly = await start();
+  await using gitaly = await startWithBackups();
   await backUpThrice(gitaly);
   truncateSync(fileOf(gitaly, 'three/003.custom_hooks.tar'), 700);
   const other = makeOther(gitaly);
@@ -174,7 +165,7 @@ test('hooks that cannot be restored change nothing', async () => {
 });
 
 test('a manifest of an unknown object format is refused', async () => {
-  await using gitaly = await start();
+  await using gitaly = await startWithBackups();
   await backUpThrice(gitaly);
   const list = join(gitaly.directory, 'backups/manifests/group/name.git/three.toml');
   const manifest = readFileSync(list, 'utf8');
@@ -189,7 +180,7 @@ test('a manifest of an unknown object format is refused', async () => {
 });
 
 test('a bucket that is gone does not remove the repository', async () => {
-  await using gitaly = await start();
+  await using gitaly = await startWithBackups();
   await backUpThrice(gitaly);
   const other = makeOther(gitaly);
   const before = stateOf(other);
@@ -205,7 +196,7 @@ test('a bucket that is gone does not remove the repository', async () => {
 });
 
 test('an existing repository gets the last state of several steps, and keeps none of its own', async () => {
-  await using gitaly = await start();
+  await using gitaly = await startWithBackups();
   await backUpThrice(gitaly);
   const other = makeOther(gitaly);
 
@@ -215,7 +206,7 @@ test('an existing repository gets the last state of several steps, and keeps non
 });
 
 test('an increment of a repository that did not exist before is a full backup', async () => {
-  await using gitaly = await start();
+  await using gitaly = await startWithBackups();
   await backUp(gitaly, 'none');
   initRepository(pathOf(gitaly, original), { commits: 2 });
 
@@ -228,7 +219,7 @@ test('an increment of a repository that did not exist before is a full backup', 
 for (const objectFormat of ['sha1', 'sha256'] as const) {
   // gitaly-backup and Gitaly refused the backup: its manifest named a bundle that was not there.
   test(`an increment of an unchanged ${objectFormat} repository has the header of a bundle`, async () => {
-    await using gitaly = await start();
+    await using gitaly = await startWithBackups();
     initRepository(pathOf(gitaly, original), { commits: 2, objectFormat });
     await backUp(gitaly, 'one');
 

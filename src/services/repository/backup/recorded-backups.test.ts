@@ -5,24 +5,18 @@ import { test } from 'node:test';
 import { decodeManifest } from '#domain/backup/manifest';
 import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { outputSync } from '#testkit/run-program-sync';
-import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { startWithBackups } from '#testkit/start-with-backups';
 
 /** Backups that Gitaly wrote; `fixtures/README.md` lists the requests. */
 const RECORDED = join(import.meta.dirname, 'fixtures/recorded-backups');
 const IDS = ['one', 'two', 'three'] as const;
 const HOOK = '#!/bin/sh\n';
 
-async function start(): Promise<TestGitaly> {
-  return await startGitaly({
-    config: (directory) => ({ backup: { go_cloud_url: join(directory, 'backups') } }),
-  });
-}
-
 for (const objectFormat of ['sha1', 'sha256'] as const) {
   const vanityRepository = { storageName: 'default', relativePath: `${objectFormat}.git` };
 
   test(`the recorded backups of a ${objectFormat} repository are restored`, async () => {
-    await using gitaly = await start();
+    await using gitaly = await startWithBackups();
     cpSync(RECORDED, join(gitaly.directory, 'backups'), { recursive: true });
 
     for (const [index, backupId] of IDS.entries()) {
@@ -48,7 +42,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
   });
 
   test(`backups of a ${objectFormat} repository have the files of the recorded ones`, async () => {
-    await using gitaly = await start();
+    await using gitaly = await startWithBackups();
     const repository = { storageName: 'default', relativePath: 'x.git' };
     const path = join(gitaly.storagePath(), 'x.git');
     const backUp = (backupId: string, incremental: boolean) =>

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { commitFiles, type NewFile } from '#testkit/repositories/commit-files';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
-import { startGitaly } from '#testkit/start-gitaly';
+import { startWithRepository } from '#testkit/start-with-repository';
 import { until } from '#testkit/until';
 import { GetRawChangesResponse_RawChange_Operation as Operation } from '#wire/gen/repository_pb';
 
@@ -12,18 +12,10 @@ const repository = { storageName: 'default', relativePath: 'x.git' };
 const bytes = (text: string) => Buffer.from(text);
 const text = (data: Uint8Array) => Buffer.from(data).toString();
 
-async function start(options: Parameters<typeof initRepository>[1] = {}) {
-  const gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), repository.relativePath);
-  initRepository(directory, options);
-  const { repository: calls } = gitaly.connection;
-  return { gitaly, directory, calls, [Symbol.asyncDispose]: () => gitaly[Symbol.asyncDispose]() };
-}
-
 for (const objectFormat of ['sha1', 'sha256'] as const) {
   describe(objectFormat, () => {
     test('GetRawChanges lists what git diff --raw lists, with sizes', async () => {
-      await using fixture = await start({ objectFormat });
+      await using fixture = await startWithRepository({ objectFormat });
       const { directory, calls } = fixture;
       const content = Array.from({ length: 40 }, (_, line) => `line ${line}\n`).join('');
       const before: Record<string, NewFile> = {
@@ -79,7 +71,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     });
 
     test('SearchFilesByContent finds what git grep finds', async () => {
-      await using fixture = await start({ objectFormat });
+      await using fixture = await startWithRepository({ objectFormat });
       const { directory, calls } = fixture;
       const lines = Array.from({ length: 60 }, (_, number) =>
         number % 15 === 7 ? 'Needle' : `line ${number}`,
@@ -106,7 +98,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     });
 
     test('FastExport streams a history that git imports', async () => {
-      await using fixture = await start({ objectFormat });
+      await using fixture = await startWithRepository({ objectFormat });
       const { directory, calls } = fixture;
       commitFiles(directory, { a: 'a'.repeat(200_000), b: 'b' });
       commitFiles(directory, { b: 'c' });
@@ -129,7 +121,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     });
 
     test('ApplyGitattributes writes the file of a revision, and removes it if there is none', async () => {
-      await using fixture = await start({ objectFormat });
+      await using fixture = await startWithRepository({ objectFormat });
       const { directory, calls } = fixture;
       const attributes = '*.txt text\n'.repeat(3);
       commitFiles(directory, { '.gitattributes': attributes });
@@ -155,7 +147,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
 }
 
 test('GetRawChanges sends many changes in several messages', async () => {
-  await using fixture = await start();
+  await using fixture = await startWithRepository();
   const { directory, calls } = fixture;
   const names = Array.from(
     { length: 12_000 },
@@ -176,7 +168,7 @@ test('GetRawChanges sends many changes in several messages', async () => {
 });
 
 test('GetRawChanges refuses revisions that do not exist', async () => {
-  await using fixture = await start({ commits: 1 });
+  await using fixture = await startWithRepository({ commits: 1 });
   const { calls } = fixture;
   const changes = (fromRevision: string, toRevision: string) =>
     Array.fromAsync(calls.getRawChanges({ repository, fromRevision, toRevision }));
@@ -192,7 +184,7 @@ test('GetRawChanges refuses revisions that do not exist', async () => {
 });
 
 test('SearchFilesByContent cuts a long match into messages of 128 KiB', async () => {
-  await using fixture = await start();
+  await using fixture = await startWithRepository();
   const { directory, calls } = fixture;
   const line = `needle${'x'.repeat(576 * 1024)}`;
   const short = Array.from({ length: 21_000 }, () => 'needle').join('\n');
@@ -217,7 +209,7 @@ test('SearchFilesByContent cuts a long match into messages of 128 KiB', async ()
 });
 
 test('a client that leaves a search ends git', async () => {
-  await using fixture = await start();
+  await using fixture = await startWithRepository();
   const { gitaly, directory, calls } = fixture;
   const line = `needle${'x'.repeat(1000)}\n`;
   commitFiles(
@@ -243,7 +235,7 @@ test('a client that leaves a search ends git', async () => {
 });
 
 test('GetConfig streams the file as it is, and reports a missing one', async () => {
-  await using fixture = await start();
+  await using fixture = await startWithRepository();
   const { directory, calls } = fixture;
   const file = join(directory, 'config');
   writeFileSync(file, Buffer.concat([readFileSync(file), Buffer.from('# \xff\0 '.repeat(20_000), 'latin1')]));
@@ -260,7 +252,7 @@ test('GetConfig streams the file as it is, and reports a missing one', async () 
 });
 
 test('GetInfoAttributes reads the file of HEAD, of any size', async () => {
-  await using fixture = await start();
+  await using fixture = await startWithRepository();
   const { directory, calls } = fixture;
   const read = () => Array.fromAsync(calls.getInfoAttributes({ repository }));
   assert.deepEqual(
@@ -286,7 +278,7 @@ test('GetInfoAttributes reads the file of HEAD, of any size', async () => {
   );
 });
 
-type Calls = Awaited<ReturnType<typeof start>>['calls'];
+type Calls = Awaited<ReturnType<typeof startWithRepository>>['calls'];
 
 async function search(calls: Calls, query: string, ref = 'main'): Promise<string[]> {
   const matches: string[] = [];

@@ -3,24 +3,16 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { commitFiles } from '#testkit/repositories/commit-files';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
-import { startGitaly } from '#testkit/start-gitaly';
+import { gitOutput } from '#testkit/repositories/init-repository';
+import { startWithRepository } from '#testkit/start-with-repository';
 
 const repository = { storageName: 'default', relativePath: 'x.git' };
 const bytes = (text: string) => Buffer.from(text);
 
-async function start(options: Parameters<typeof initRepository>[1] = {}) {
-  const gitaly = await startGitaly();
-  const directory = join(gitaly.storagePath(), repository.relativePath);
-  initRepository(directory, options);
-  const { repository: calls } = gitaly.connection;
-  return { gitaly, directory, calls, [Symbol.asyncDispose]: () => gitaly[Symbol.asyncDispose]() };
-}
-
 for (const objectFormat of ['sha1', 'sha256'] as const) {
   describe(objectFormat, () => {
     test('ObjectsSize agrees with git about ranges and pseudo-revisions', async () => {
-      await using fixture = await start({ objectFormat });
+      await using fixture = await startWithRepository({ objectFormat });
       const { directory, calls } = fixture;
       commitFiles(directory, { a: 'a'.repeat(1000), b: 'b' });
       commitFiles(directory, { a: 'changed', 'd/c': 'x' });
@@ -45,7 +37,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     });
 
     test('FindMergeBase agrees with git about two and three revisions', async () => {
-      await using fixture = await start({ objectFormat });
+      await using fixture = await startWithRepository({ objectFormat });
       const { directory, calls } = fixture;
       commitFiles(directory, { base: '1' });
       gitOutput(directory, ['update-ref', 'refs/heads/side', 'main']);
@@ -76,7 +68,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     });
 
     test('Fsck finds a sound repository without problems, and reports a missing object', async () => {
-      await using fixture = await start({ objectFormat });
+      await using fixture = await startWithRepository({ objectFormat });
       const { directory, calls } = fixture;
       commitFiles(directory, { a: 'content' });
       gitOutput(directory, ['unpack-objects', '-q'], packOf(directory));
@@ -93,7 +85,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     });
 
     test('GetFileAttributes returns the attributes of a revision', async () => {
-      await using fixture = await start({ objectFormat });
+      await using fixture = await startWithRepository({ objectFormat });
       const { directory, calls } = fixture;
       commitFiles(directory, {
         '.gitattributes':
@@ -123,7 +115,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
 }
 
 test('GetFileAttributes refuses paths and names that git refuses', async () => {
-  await using fixture = await start();
+  await using fixture = await startWithRepository();
   const { directory, calls } = fixture;
   commitFiles(directory, { a: '' });
   const ask = (paths: string[], attributes: string[], revision = 'main') =>
@@ -140,7 +132,7 @@ test('GetFileAttributes refuses paths and names that git refuses', async () => {
 });
 
 test('SetFullPath writes a value that FullPath and git read', async () => {
-  await using fixture = await start();
+  await using fixture = await startWithRepository();
   const { directory, calls } = fixture;
   await assert.rejects(calls.fullPath({ repository }), {
     code: 'INTERNAL',
@@ -161,7 +153,7 @@ test('SetFullPath writes a value that FullPath and git read', async () => {
 });
 
 test('SetFullPath leaves the file alone when it cannot write it', async () => {
-  await using fixture = await start();
+  await using fixture = await startWithRepository();
   const { directory, calls } = fixture;
   const before = readFileSync(join(directory, 'config'), 'utf8');
   writeFileSync(join(directory, 'config.lock'), '');
@@ -180,7 +172,7 @@ test('SetFullPath leaves the file alone when it cannot write it', async () => {
 });
 
 test('of SetFullPath calls at the same time each one succeeds or reports the lock', async () => {
-  await using fixture = await start();
+  await using fixture = await startWithRepository();
   const { directory, calls } = fixture;
 
   const results = await Promise.allSettled(
