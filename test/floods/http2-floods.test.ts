@@ -1,9 +1,8 @@
-import assert from 'node:assert/strict';
-import type { Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { encodeFrame } from '#rpc/common/grpc/grpc-frame';
 import { FindCommitRequestSchema } from '#wire/gen/commit_pb';
+import { assertHarmless, type Flood } from './connection-flood.ts';
 import {
   callHeaders,
   END_HEADERS,
@@ -14,14 +13,18 @@ import {
   settingsPayload,
   uint32,
 } from './http2-frames.ts';
-import { isCut, mib, pour, REPOSITORY, repeat, report, Victim } from './victim.ts';
+import { REPOSITORY, Victim } from './victim.ts';
 
 const FIND_COMMIT = '/gitaly.CommitService/FindCommit';
 const request = create(FindCommitRequestSchema, { repository: REPOSITORY, revision: Buffer.from('main') });
 const REQUEST = Buffer.concat(encodeFrame([toBinary(FindCommitRequestSchema, request)]));
 const CALL = callHeaders(FIND_COMMIT);
-/** Limit of a flood's memory, including normal variations of the heap. */
-const MAX_GROWTH_BYTES = 256 * 1024 ** 2;
+const LIMITS = {
+  maxGrowthBytes: 256 * 1024 ** 2,
+  stuckAfterMs: 2000,
+  cutWithinMs: 5000,
+  readsAtEnd: true,
+} as const;
 
 let victim: Victim;
 before(async () => {
@@ -29,20 +32,14 @@ before(async () => {
 });
 after(() => victim[Symbol.asyncDispose]());
 
-interface Flood {
-  readonly name: string;
-  /** True if the server closes the connection; `undefined` if its HTTP/2 library may choose. */
-  readonly isCut?: true;
-  /** True for a client that reads no responses. */
-  readonly deaf?: boolean;
+interface Http2Flood extends Flood {
+  /** Returns frames before those that are repeated. */
   start?(): Buffer;
-  readonly times: number;
-  frame(index: number): Buffer;
 }
 
 const stream = (index: number): number => 2 * index + 1;
 
-const FLOODS: readonly Flood[] = [
+const FLOODS: readonly Http2Flood[] = [
   {
     name: 'streams that are opened and reset at once',
     isCut: true,
@@ -151,24 +148,8 @@ const FLOODS: readonly Flood[] = [
 
 for (const flood of FLOODS) {
   test(`a flood of ${flood.name} harms no other client`, async (context) => {
-    let socket: Socket | undefined;
-    let sent = 0;
-    let cut = false;
+    const hello = Buffer.concat([preface(), flood.start?.() ?? Buffer.alloc(0)]);
 
-    const damage = await victim.flood(async () => {
-      socket = await victim.connect();
-      if (flood.deaf) socket.pause();
-      socket.write(preface());
-      if (flood.start) socket.write(flood.start());
-      sent = await pour(socket, repeat(flood.times, flood.frame));
-      socket.resume();
-      cut = await isCut(socket, flood.isCut ? 5000 : 200);
-    });
-
-    report(context, flood.name, damage);
-    context.diagnostic(`${sent} of ${flood.times} sent, ${cut ? 'cut' : 'served'}`);
-    socket?.destroy();
-    assert.ok(damage.grownBytes < MAX_GROWTH_BYTES, `${mib(damage.grownBytes)} MiB`);
-    if (flood.isCut) assert.ok(cut, 'the connection stayed open');
+    await assertHarmless(victim, flood, context, { hello, ...LIMITS });
   });
 }

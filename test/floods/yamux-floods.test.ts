@@ -1,29 +1,22 @@
-import assert from 'node:assert/strict';
-import type { Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import { encodeHeader, FLAG, FRAME_TYPE } from '#rpc/common/yamux/frame';
+import { assertHarmless, type Flood } from './connection-flood.ts';
 import { preface } from './http2-frames.ts';
-import { isCut, mib, pour, repeat, report, Victim } from './victim.ts';
+import { Victim } from './victim.ts';
 
 const { data, windowUpdate, ping, goAway } = FRAME_TYPE;
-/** Limit of a flood's memory, including normal variations of the heap. */
-const MAX_GROWTH_BYTES = 96 * 1024 ** 2;
+const LIMITS = {
+  maxGrowthBytes: 96 * 1024 ** 2,
+  stuckAfterMs: 500,
+  cutWithinMs: 16_000,
+  readsAtEnd: false,
+} as const;
 
 let victim: Victim;
 before(async () => {
   victim = await Victim.start();
 });
 after(() => victim[Symbol.asyncDispose]());
-
-interface Flood {
-  readonly name: string;
-  /** True if the server closes the connection. */
-  readonly isCut?: true;
-  /** True for a client that reads no responses. */
-  readonly deaf?: boolean;
-  readonly times: number;
-  frame(index: number): Buffer;
-}
 
 const frame = (
   type: number,
@@ -108,25 +101,9 @@ const FLOODS: readonly Flood[] = [
 
 for (const flood of FLOODS) {
   test(`a multiplexed flood of ${flood.name} harms no other client`, async (context) => {
-    let socket: Socket | undefined;
-    let sent = 0;
-    let cut = false;
+    const first = preface();
+    const hello = Buffer.concat([Buffer.from('backchannel'), frame(data, FLAG.syn, 1, first.length, first)]);
 
-    const damage = await victim.flood(async () => {
-      socket = await victim.connect();
-      if (flood.deaf) socket.pause();
-      const hello = preface();
-      socket.write(
-        Buffer.concat([Buffer.from('backchannel'), frame(data, FLAG.syn, 1, hello.length, hello)]),
-      );
-      sent = await pour(socket, repeat(flood.times, flood.frame), 500);
-      cut = await isCut(socket, flood.isCut ? 16_000 : 200);
-    });
-
-    report(context, flood.name, damage);
-    context.diagnostic(`${sent} of ${flood.times} sent, ${cut ? 'cut' : 'served'}`);
-    socket?.destroy();
-    assert.ok(damage.grownBytes < MAX_GROWTH_BYTES, `${mib(damage.grownBytes)} MiB`);
-    if (flood.isCut) assert.ok(cut, 'the connection stayed open');
+    await assertHarmless(victim, flood, context, { hello, ...LIMITS });
   });
 }
