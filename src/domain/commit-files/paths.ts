@@ -1,4 +1,9 @@
+import { MAX_TREE_DEPTH } from '#git/trees/tree-depth';
 import { IndexError } from './index-error.ts';
+
+/** Parts of a path as it is sent, where `.` and `..` count, too. */
+const MAX_PARTS = 16 * MAX_TREE_DEPTH;
+const SLASH = 0x2f;
 
 /** No entry of a tree can be changed at a path. The message is Gitaly's. */
 export class TreePathError extends Error {
@@ -7,16 +12,24 @@ export class TreePathError extends Error {
 
 /**
  * Returns the path of an action as it is used in the tree: `/a/./b/../c/` is `a/c`, the root is
- * `.`.
+ * `.`. A path of more levels than git can read is invalid.
  *
  * @throws {IndexError}
  */
 export function cleanActionPath(path: Buffer): Buffer {
   if (path.length === 0) throw new IndexError('empty path', path);
-  if (path.includes('//')) throw new IndexError('invalid path', path);
+  if (path.includes('//') || hasMoreSlashes(path, MAX_PARTS)) throw new IndexError('invalid path', path);
   const clean = pathInTree(path);
   if (clean === undefined) throw new IndexError('directory traversal', path);
+  if (hasMoreSlashes(clean, MAX_TREE_DEPTH)) throw new IndexError('invalid path', path);
   return clean;
+}
+
+function hasMoreSlashes(path: Buffer, limit: number): boolean {
+  let count = 0;
+  for (let at = path.indexOf(SLASH); at !== -1; at = path.indexOf(SLASH, at + 1))
+    if (++count > limit) return true;
+  return false;
 }
 
 /**

@@ -113,6 +113,24 @@ test('a file that was moved gives way to a later action of the request, as with 
   await assert.rejects(userCommitFiles([header(), ...create('y', 'again\n')]), { code: 'ALREADY_EXISTS' });
 });
 
+// Symptom: a path of 500,000 directories took minutes, and git could not read the commit.
+test('a path has as many directories as git can read', async () => {
+  await using gitaly = await startGitaly();
+  const path = initRepository(gitaly);
+  const { userCommitFiles } = gitaly.connection.operation;
+
+  await userCommitFiles([header(), ...create(`${'a/'.repeat(2048)}x`, 'deep')]);
+  assert.equal(gitOutput(path, ['cat-file', '-p', `main:${'a/'.repeat(2048)}x`]), 'deep');
+  for (const name of [`${'a/'.repeat(2049)}x`, 'a/'.repeat(500_000), `${'./'.repeat(500_000)}x`]) {
+    const start = performance.now();
+    await assert.rejects(userCommitFiles([header(), ...create(name, '')]), {
+      code: 'INVALID_ARGUMENT',
+      message: /^invalid path: /,
+    });
+    assert.ok(performance.now() - start < 5_000);
+  }
+});
+
 test('another repository to start in is asked only when something of it is needed', async () => {
   await using gitaly = await startGitaly();
   initRepository(gitaly);
