@@ -4,7 +4,7 @@ import { createServer, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
-import { encodeHooksPayload } from '#domain/hooks/payload';
+import { hooksPayload } from '#testkit/hooks-payload';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 
@@ -30,26 +30,14 @@ async function callWith(gitaly: TestGitaly, onSocket: (socket: Socket) => void):
     onSocket(socket);
   });
   await new Promise<void>((resolve) => server.listen(path, resolve));
-  const payload = encodeHooksPayload({
-    requestedHooks: 0,
-    featureFlags: [],
-    repository,
-    objectFormat: 'sha1',
-    runtimeDirectory: '/nowhere',
-    internalSocket: '/nowhere/intern',
-    internalSocketToken: '',
-    transaction: undefined,
-    user: undefined,
-    transactionId: 0,
-    clientContext: undefined,
-  });
+  const payload = hooksPayload({ requestedHooks: 0, repository, user: undefined });
   try {
     return await gitaly.connection.hook
       .packObjectsHookWithSidechannel(
         {
           repository,
           args: ['pack-objects', '--revs', '--stdout', '--thin'],
-          environmentVariables: [`GITALY_HOOKS_PAYLOAD=${payload}`],
+          environmentVariables: [payload],
         },
         { metadata: { 'gitaly-sidechannel-socket': path }, timeoutMs: 10_000 },
       )

@@ -5,7 +5,7 @@ import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { test } from 'node:test';
-import { encodeHooksPayload, type HooksPayload } from '#domain/hooks/payload';
+import { hooksPayload } from '#testkit/hooks-payload';
 import { startInternalApi } from '#testkit/internal-api';
 import { createSmallRepository, REPOSITORY, writeScript } from '#testkit/operation-fixture';
 import { packets } from '#testkit/repositories/push';
@@ -16,24 +16,6 @@ import { startVotingServer } from '#testkit/voting-server';
 import { ReferenceTransactionHookRequest_State as State } from '#wire/gen/hook_pb';
 
 const ZERO = '0'.repeat(40);
-
-function payload(overrides: Partial<HooksPayload> = {}): string {
-  const encoded = encodeHooksPayload({
-    requestedHooks: 15,
-    featureFlags: [],
-    repository: REPOSITORY,
-    objectFormat: 'sha1',
-    runtimeDirectory: '/nowhere',
-    internalSocket: '/nowhere/intern',
-    internalSocketToken: '',
-    transaction: undefined,
-    user: { username: 'jane', userId: 'user-1', protocol: 'http', remoteIp: '' },
-    transactionId: 0,
-    clientContext: undefined,
-    ...overrides,
-  });
-  return `GITALY_HOOKS_PAYLOAD=${encoded}`;
-}
 
 async function collect(
   messages: AsyncIterable<{
@@ -59,7 +41,7 @@ test('a refusal longer than a message comes in several, each with the exit statu
   api.reset({ '/allowed': [200, { status: false, message }] });
 
   const call = gitaly.connection.hook.preReceiveHook([
-    { repository: REPOSITORY, environmentVariables: [payload()] },
+    { repository: REPOSITORY, environmentVariables: [hooksPayload()] },
     { stdin: Buffer.from('change\n') },
   ]);
   const { stderr, exitStatus } = await collect(call);
@@ -74,7 +56,7 @@ test('a script that prints more than its reader takes waits, and one whose reade
   writeScript(join(gitaly.directory, 'custom_hooks/pre-receive.d/1'), 'cat >/dev/null; yes');
 
   const call = gitaly.connection.hook.preReceiveHook([
-    { repository: REPOSITORY, environmentVariables: [payload()] },
+    { repository: REPOSITORY, environmentVariables: [hooksPayload()] },
     { stdin: Buffer.from('change\n') },
   ]);
   for await (const { stdout } of call) {
@@ -95,7 +77,7 @@ test('every script gets the whole input, also one after a script that read none 
 
   const half = changes.length / 2;
   const requests = [
-    { repository: REPOSITORY, environmentVariables: [payload()] },
+    { repository: REPOSITORY, environmentVariables: [hooksPayload()] },
     { stdin: Buffer.from(changes.slice(0, half)) },
     { stdin: Buffer.from(changes.slice(half)) },
   ];
@@ -110,7 +92,7 @@ test('without GitLab a hook needs no name of the project', async () => {
   const repository = { storageName: 'default', relativePath: 'r.git' };
 
   const call = gitaly.connection.hook.preReceiveHook([
-    { repository, environmentVariables: [payload()] },
+    { repository, environmentVariables: [hooksPayload()] },
     { stdin: Buffer.from('change\n') },
   ]);
 
@@ -122,7 +104,7 @@ test('an update needs a reference and two ids', async () => {
   const { oid } = createSmallRepository(gitaly, randomBytes(500_000));
   const change = { ref: Buffer.from('refs/heads/x'), oldValue: ZERO, newValue: oid };
   const update = (values: Partial<typeof change>) => {
-    const environmentVariables = [payload()];
+    const environmentVariables = [hooksPayload()];
     return collect(
       gitaly.connection.hook.updateHook({
         repository: REPOSITORY,
@@ -149,7 +131,7 @@ test('hooks vote over the connection that the payload names', async () => {
   await using voting = await startVotingServer(gitaly.address);
   // The first multiplexed connection of this server has number 1.
   const transaction = { id: 3n, node: 'n', primary: true, backchannelId: 1 };
-  const environmentVariables = [payload({ transaction })];
+  const environmentVariables = [hooksPayload({ transaction })];
   const vote = async (state: State, stdin: string) => {
     const requests = [{ repository: REPOSITORY, environmentVariables, state }, { stdin: Buffer.from(stdin) }];
     for await (const _ of voting.connection.hook.referenceTransactionHook(requests));
@@ -183,7 +165,7 @@ test('a pack is made for a hook that waits on its socket', async () => {
     const request = {
       repository: REPOSITORY,
       args: ['pack-objects', '--revs', '--stdout', '--progress'],
-      environmentVariables: [payload()],
+      environmentVariables: [hooksPayload()],
     };
     const metadata = { 'gitaly-sidechannel-socket': socketPath };
 

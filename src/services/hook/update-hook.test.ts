@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { encodeHooksPayload } from '#domain/hooks/payload';
+import { hooksPayload } from '#testkit/hooks-payload';
 import { FLUSH, packet, packets } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
@@ -11,20 +11,8 @@ const repository = { storageName: 'default', relativePath: 'r.git', glRepository
 const [OLD, NEW] = ['1'.repeat(40), '2'.repeat(40)];
 
 function payload(transactionId: number): string {
-  const encoded = encodeHooksPayload({
-    requestedHooks: 31,
-    featureFlags: [],
-    repository,
-    objectFormat: 'sha1',
-    runtimeDirectory: '/nowhere',
-    internalSocket: '/nowhere/intern',
-    internalSocketToken: '',
-    transaction: undefined,
-    user: { username: 'jane', userId: 'user-1', protocol: 'ssh', remoteIp: '' },
-    transactionId,
-    clientContext: undefined,
-  });
-  return `GITALY_HOOKS_PAYLOAD=${encoded}`;
+  const user = { username: 'jane', userId: 'user-1', protocol: 'ssh', remoteIp: '' } as const;
+  return hooksPayload({ requestedHooks: 31, repository, user, transactionId });
 }
 
 interface Message {
