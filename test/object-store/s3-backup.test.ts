@@ -2,10 +2,14 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { test } from 'node:test';
+import { createLogger } from '#platform/log/logger';
 import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { startGitaly } from '#testkit/start-gitaly';
 import { startS3Server } from '#testkit/start-s3-server';
+import { runRestore } from '#tools/backup/run-backup';
+import { backUpAll, pruneBackups, verifyBackups } from '#tools/backup/stored-backups';
 
 const vanityRepository = { storageName: 'group', relativePath: 'name.git' };
 const original = { storageName: 'default', relativePath: 'x.git' };
@@ -45,4 +49,57 @@ test('backups in a bucket of S3 restore, and one that is missing has a clear err
   rmSync(s3.directory, { recursive: true });
   mkdirSync(s3.directory);
   await assert.rejects(backUp('three'), /s3 bucket "bucket-0": put ".*": NoSuchBucket: .*create the bucket/);
+});
+
+test('the programs for backups work with a bucket', async (context) => {
+  await using s3 = await startS3Server();
+  if (s3 === undefined) return context.skip('Go is not installed');
+  const url = await s3.createBucket();
+  await using gitaly = await startGitaly();
+  const path = join(gitaly.storagePath(), 'x.git');
+  initRepository(path, { commits: 3 });
+  const references = gitOutput(path, ['for-each-ref']);
+  const output: string[] = [];
+  const console = { write: (text: string) => output.push(text) };
+  const ended = { stdout: console, stderr: console, signal: new AbortController().signal };
+  const backUp = (id: string) =>
+    backUpAll(
+      {
+        connection: gitaly.connection,
+        to: url,
+        id,
+        incremental: true,
+        storage: 'default',
+        jobs: 2,
+        verify: true,
+      },
+      ended,
+    );
+
+  assert.deepEqual(
+    [await backUp('one'), await backUp('two'), await backUp('three')],
+    [0, 0, 0],
+    output.join(''),
+  );
+  const retention = { last: 1, daily: 0, weekly: 0, monthly: 0, yearly: 0 };
+  assert.equal(await pruneBackups(url, { retention, isDryRun: false }, ended), 0);
+  assert.equal(await verifyBackups(url, { id: '', repository: '' }, ended), 0, output.join(''));
+  rmSync(path, { recursive: true });
+  const job = { address: gitaly.address, storage_name: 'default', relative_path: 'x.git' };
+  const restore = {
+    path: url,
+    id: '',
+    parallel: 1,
+    parallelStorage: 1,
+    serverSide: false,
+    removeAllRepositories: [],
+  };
+  await runRestore(restore, {
+    logger: createLogger({ format: 'json', level: 'info', stream: console }),
+    input: Readable.from([Buffer.from(JSON.stringify(job))]),
+    environment: {},
+    signal: ended.signal,
+  });
+
+  assert.equal(gitOutput(path, ['for-each-ref']), references);
 });
