@@ -7,14 +7,21 @@ const LISTS = [
   'find gitlab-worktree worktrees -mindepth 1 2>/dev/null | head',
 ];
 
+const PREFIX = `${LISTS.join('; ')}; `;
+
+/** Returns a recording's script without the lists of what a call may leave. */
+export function withoutLists(script: string): string {
+  return script.startsWith(PREFIX) ? script.slice(PREFIX.length) : script;
+}
+
 /**
  * Returns the rest of a recording's script behind three lists of what a call may leave, if these
  * are empty in a repository; else the whole script. A thousand recordings have the lists, and their
  * six programs take longer than the call.
  */
 export function withoutEmptyLists(script: string, repository: string): string {
-  const prefix = `${LISTS.join('; ')}; `;
-  if (!script.startsWith(prefix)) return script;
+  const rest = withoutLists(script);
+  if (rest === script) return script;
   const temporary = join(repository, '../+gitaly/tmp');
   const isEmpty =
     existsSync(temporary) && // else `find` reports that
@@ -23,7 +30,7 @@ export function withoutEmptyLists(script: string, repository: string): string {
       name.endsWith('.lock'),
     ) &&
     ['gitlab-worktree', 'worktrees'].every((name) => isEmptyDirectory(join(repository, name)));
-  return isEmpty ? script.slice(prefix.length) : script;
+  return isEmpty ? rest : script;
 }
 
 /** Reports whether a directory has no entries, or does not exist. */

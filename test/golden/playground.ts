@@ -6,12 +6,16 @@ import { runSync } from '#testkit/run-program-sync';
 import type { TestGitaly } from '#testkit/start-gitaly';
 import { methodByPath } from '#wire/methods';
 import { bytesAsText } from './bytes-as-text.ts';
-import { withoutEmptyLists } from './leftovers.ts';
+import { withoutEmptyLists, withoutLists } from './leftovers.ts';
 import type { Json, JsonObject, RecordedCase } from './recorded-case.ts';
+import { StorageCopy } from './storage-copy.ts';
 import { AS_NEWER_GIT, type Templates } from './templates.ts';
 
 /** In these areas standard error was recorded together with standard output. */
 const AREAS_WITH_STDERR = /^(repository|objectpool|smarthttp|misc)/;
+
+/** Matches commands whose output may depend on more than the storages' repositories. */
+const LOOKS_ELSEWHERE = /\.\.|\$(?:STORAGE|SECOND|HOME)|\bdate\b/;
 
 /** Default response of the recordings' internal API. */
 const ALLOW: Readonly<Record<string, Json>> = {
@@ -28,6 +32,9 @@ export class Playground {
   readonly #area: string;
   readonly #gitaly: TestGitaly;
   readonly #templates: Templates;
+  readonly #copies: { readonly default: StorageCopy; readonly second: StorageCopy };
+  /** Outputs of `after` commands in storages that the call has not changed. */
+  readonly #outputs = new Map<string, string>();
   readonly #api: InternalApi;
   readonly #web: GitHttpServer;
   /** The repositories of the last case if it only read them. */
@@ -43,6 +50,11 @@ export class Playground {
     this.#area = parts.area;
     this.#gitaly = parts.gitaly;
     this.#templates = parts.templates;
+    const mayRepair = parts.gitaly.nodes.length === 1; // a cluster replicates new repositories
+    this.#copies = {
+      default: new StorageCopy(this.#storage, parts.templates, { mayRepair }),
+      second: new StorageCopy(this.#second, parts.templates, { mayRepair }),
+    };
     this.#api = parts.api;
     this.#web = parts.web;
   }
@@ -65,8 +77,9 @@ export class Playground {
     if (layout !== undefined && layout === this.#layout) return;
     this.#layout = layout;
 
-    for (const storage of [this.#storage, this.#second]) this.#clear(storage);
-    for (const name of namesOf(recorded)) this.#templates.copyTo(name, this.#storage);
+    for (const storage of [this.#storage, this.#second]) emptyTemporary(storage);
+    this.#copies.default.restore(namesOf(recorded));
+    this.#copies.second.restore([]);
     this.#writeHooks(join(this.#gitaly.directory, 'custom_hooks'), recorded.given?.custom_hooks ?? {});
     if (recorded.repo !== undefined)
       this.#writeHooks(join(this.#repository(recorded), 'custom_hooks'), recorded.given?.repo_hooks ?? {});
@@ -89,8 +102,26 @@ export class Playground {
     const isOnAll = !isRead && recorded.status.code === 'OK';
     const nodes = isOnAll ? this.#gitaly.nodes : [this.#gitaly];
     return nodes.map(({ directory }) =>
-      (recorded.after ?? []).map(({ run }) => ({ stdout: this.#shell(recorded, run, directory) })),
+      (recorded.after ?? []).map(({ run }) => ({
+        stdout:
+          directory === this.#gitaly.directory
+            ? this.#outputOf(recorded, run)
+            : this.#shell(recorded, run, directory),
+      })),
     );
+  }
+
+  /** Runs a command unless its output is known, because nothing in the storages has changed. */
+  #outputOf(recorded: RecordedCase, run: string): string {
+    const isKnowable =
+      !LOOKS_ELSEWHERE.test(withoutLists(run)) &&
+      [this.#storage, this.#second].every((storage) => readdirSync(temporaryOf(storage)).length === 0) &&
+      [this.#copies.default, this.#copies.second].every((copy) => copy.isRestored());
+    if (!isKnowable) return this.#shell(recorded, run);
+    const key = JSON.stringify([recorded.repo, namesOf(recorded), run]);
+    const output = this.#outputs.get(key) ?? this.#shell(recorded, run);
+    this.#outputs.set(key, output);
+    return output;
   }
 
   apiCalls(): Json[] {
@@ -211,17 +242,6 @@ export class Playground {
     );
   }
 
-  /** Empties a storage except for the server's own files. */
-  #clear(storage: string): void {
-    mkdirSync(join(storage, '+gitaly/tmp'), { recursive: true });
-    for (const name of readdirSync(storage)) {
-      if (name !== '+gitaly' && name !== '.gitaly-metadata')
-        rmSync(join(storage, name), { recursive: true, force: true });
-    }
-    for (const name of readdirSync(join(storage, '+gitaly/tmp')))
-      rmSync(join(storage, '+gitaly/tmp', name), { recursive: true });
-  }
-
   #isDirectory(path: string): boolean {
     try {
       readdirSync(path);
@@ -240,6 +260,17 @@ function onlyReads(recorded: RecordedCase): boolean {
   // It changes the other side, which lies in the same storage.
   if (recorded.rpc === 'RemoteService/UpdateRemoteMirror') return false;
   return recorded.given === undefined && methodByPath(`/gitaly.${recorded.rpc}`)?.operation === 'accessor';
+}
+
+/** Removes what calls have left in a storage's directory of temporary files. */
+function emptyTemporary(storage: string): void {
+  const directory = temporaryOf(storage);
+  mkdirSync(directory, { recursive: true });
+  for (const name of readdirSync(directory)) rmSync(join(directory, name), { recursive: true });
+}
+
+function temporaryOf(storage: string): string {
+  return join(storage, '+gitaly/tmp');
 }
 
 function namesOf(recorded: RecordedCase): string[] {

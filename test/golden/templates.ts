@@ -53,6 +53,11 @@ export class Templates implements Disposable {
     copy(join(this.directory, `${name}.git`), target);
   }
 
+  /** Copies a file or a directory of a template to the same place in its copy. */
+  copyPart(name: string, path: string, storage: string): void {
+    copy(join(this.directory, `${name}.git`, path), join(storage, `${name}.git`, path));
+  }
+
   [Symbol.dispose](): void {
     rmSync(this.directory, { recursive: true, force: true });
   }
