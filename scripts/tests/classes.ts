@@ -62,7 +62,7 @@ export const CLASSES: Readonly<Record<string, readonly TestGroup[]>> = {
         'test/faults/{contents,each,maintenance}-failure.test.ts',
         'test/faults/{maintenance,server}-killed.test.ts',
         'test/{http-gateway-faults,ssh-gateway-idle,differential}.test.ts',
-        'test/{cut-connections,loop-blocks,parsers,time-growth}/*.test.ts',
+        'test/{cut-connections,loop-blocks,parsers,time-growth,without-koffi}/*.test.ts',
       ],
       ...SOAK,
     },

@@ -6,6 +6,7 @@ import { gitOutput, initRepository } from '#testkit/repositories/init-repository
 import { runGit } from '#testkit/repositories/run-git';
 import { run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { seededShare } from '#testkit/seeded-share';
 import { startGitalyProcess } from '#testkit/start-gitaly-process';
 import { runFiles } from '../../scripts/tests/run-files.ts';
 import { gitOverClient } from '../git-over-client/environment.ts';
@@ -20,6 +21,8 @@ const REPRESENTATIVE = [
   'src/domain/{hooks,receive-pack}/*.test.ts',
   'src/testkit/*.test.ts',
 ];
+/** Share of their files that `npm test` runs, by its seed; all in the soak. */
+const SHARE = 1 / 3;
 const COMMITS = 3;
 const TEST_LIMIT_MS = 10 * 60_000;
 const repository = { storageName: 'default', relativePath: 'r.git' };
@@ -59,8 +62,9 @@ test('without koffi a server serves calls, pushes and clones, and doctor reports
 });
 
 test('a representative part of the test suite passes without koffi', async (context) => {
-  const files = globSync(REPRESENTATIVE, { cwd: ROOT });
-  assert.ok(files.length > 5, `${files.length} files`);
+  const all = globSync(REPRESENTATIVE, { cwd: ROOT }).sort();
+  assert.ok(all.length > 15, `${all.length} files`);
+  const files = seededShare(all, SHARE);
 
   // A variable marks the children of this file's runner; a process with it would run nothing.
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
@@ -76,5 +80,5 @@ test('a representative part of the test suite passes without koffi', async (cont
 
   const failures = results.filter(({ failed }) => failed).map(({ file, report }) => `${file}\n${report}`);
   assert.deepEqual(failures, []);
-  assert.ok(results.reduce((sum, { tests }) => sum + tests, 0) > 80);
+  assert.ok(results.length > 0 && results.every(({ tests }) => tests > 0));
 });
