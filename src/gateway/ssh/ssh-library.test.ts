@@ -6,6 +6,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import ssh2 from 'ssh2';
+import { newEd25519Key } from './keys/openssh-key.ts';
 import {
   forgetWritten,
   IDENTIFICATION,
@@ -30,7 +31,7 @@ test('package.json names the one version of ssh2 that is installed', () => {
 });
 
 test('the private fields of ssh2 that the gateway uses are there and mean what it reads', async () => {
-  const host = ssh2.utils.generateKeyPairSync('ed25519');
+  const host = newEd25519Key();
   const opened = Promise.withResolvers<{ connection: SshClient; channel: SshChannel }>();
   const server = new ssh2.Server({ hostKeys: [host.private] }, (connection) => {
     connection.on('authentication', (attempt) => attempt.accept());
