@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { tmpdir } from 'node:os';
 import { test } from 'node:test';
 import { type Command, CommanderError } from 'commander';
+import { gitalyBackupProgram } from '#cli/gitaly-backup-program';
 import { gitalyProgram } from '#cli/gitaly-program';
 import { gitalyTsProgram } from '#cli/gitaly-ts-program';
 import { praefectProgram } from '#cli/praefect-program';
@@ -93,7 +94,13 @@ for (const [typed, meant, call] of CALLS) {
   });
 }
 
-const PROGRAMS = [gitalyTsProgram(), gitalyProgram(() => {}), praefectProgram(() => {})];
+const NO_EXIT = () => {};
+const PROGRAMS = [
+  gitalyTsProgram(),
+  gitalyProgram(NO_EXIT),
+  gitalyBackupProgram(NO_EXIT),
+  praefectProgram(NO_EXIT),
+];
 
 /** Returns what a program writes about a wrong command line. */
 async function refusal(program: Command, args: readonly string[]): Promise<string> {

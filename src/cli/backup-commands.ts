@@ -1,6 +1,5 @@
 import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
-import type { BackUpAllOptions } from '#tools/backup/stored-backups';
 import { count, timeId } from './option-values.ts';
 
 /** Adds `gitaly-ts backup`. Its code is loaded on use. */
@@ -26,8 +25,13 @@ wrong usage, 3 if only some repositories failed.`,
   addPrune(backup);
 }
 
-interface CreateArguments extends Omit<BackUpAllOptions, 'connection' | 'id'> {
+interface CreateArguments {
+  readonly to?: string;
+  readonly storage: string;
   readonly id?: string;
+  readonly incremental?: boolean;
+  readonly jobs?: number;
+  readonly verify?: boolean;
 }
 
 function addCreate(backup: Command): void {
@@ -39,12 +43,12 @@ function addCreate(backup: Command): void {
       'a directory of "gitaly-ts up" or "gitaly-ts init", a configuration, or the address of a server ' +
         'or praefect (with its token in GITALY_TOKEN)',
     )
-    .requiredOption('--to <url>', 'directory, or URL of a bucket')
+    .option('--to <url>', 'directory, or URL of a bucket')
     .option('--storage <name>', 'name of the storage', 'default')
-    .option('--incremental', 'store only what is new since the latest backup, if there is one', false)
+    .option('--incremental', 'store only what is new since the latest backup, if there is one')
     .option('--id <name>', 'name of the backup; that of an interrupted one continues it (default: the time)')
-    .option('-j, --jobs <n>', 'repositories at a time', count, availableParallelism())
-    .option('--verify', 'verify the backup afterwards', false)
+    .option('-j, --jobs <n>', 'repositories at a time (default: the number of CPUs)', count)
+    .option('--verify', 'verify the backup afterwards')
     .addHelpText(
       'after',
       `
@@ -52,10 +56,12 @@ Examples:
   gitaly-ts backup /srv/git --to /var/opt/backups
   gitaly-ts backup unix:/run/gitaly/gitaly.socket --to s3://my-backups --incremental --verify`,
     )
-    .action(async (target: string, { id, ...options }: CreateArguments) => {
+    .action(async (target: string, given: CreateArguments) => {
       const { createBackup } = await import('./backup.ts');
-      const named = { ...options, id: id ?? timeId(new Date()) };
-      process.exitCode = await createBackup(target, named, process);
+      const { to = '', storage, id = timeId(new Date()), jobs = availableParallelism() } = given;
+      const { incremental = false, verify = false } = given;
+      const options = { to, storage, id, jobs, incremental, verify };
+      process.exitCode = await createBackup(target, options, process);
     });
 }
 
@@ -64,11 +70,11 @@ function addList(backup: Command): void {
     .command('list')
     .description('Print the backups, the oldest first. Exit code 1 if none came to its end.')
     .argument('<url>', 'directory, or URL of a bucket')
-    .option('--json', 'print JSON', false)
+    .option('--json', 'print JSON')
     .addHelpText('after', '\nExample:\n  gitaly-ts backup list s3://my-backups --json')
-    .action(async (url: string, options: { readonly json: boolean }) => {
+    .action(async (url: string, { json = false }: { readonly json?: boolean }) => {
       const { listBackups } = await import('./backup.ts');
-      process.exitCode = await listBackups(url, options, process);
+      process.exitCode = await listBackups(url, { json }, process);
     });
 }
 
@@ -77,22 +83,23 @@ function addVerify(backup: Command): void {
     .command('verify')
     .description('Check backups without a server: bundles, checksums, and the objects of all references.')
     .argument('<url>', 'directory, or URL of a bucket')
-    .option('--id <name>', 'name of a backup (default: the newest of each repository)', '')
-    .option('--repository <path>', 'path of one repository', '')
+    .option('--id <name>', 'name of a backup (default: the newest of each repository)')
+    .option('--repository <path>', 'path of one repository')
     .addHelpText('after', '\nExample:\n  gitaly-ts backup verify /var/opt/backups --repository hello.git')
-    .action(async (url: string, options: { readonly id: string; readonly repository: string }) => {
+    .action(async (url: string, given: { readonly id?: string; readonly repository?: string }) => {
       const { verifyBackups } = await import('./backup.ts');
-      process.exitCode = await verifyBackups(url, options, process);
+      const { id = '', repository = '' } = given;
+      process.exitCode = await verifyBackups(url, { id, repository }, process);
     });
 }
 
 interface PruneArguments {
-  readonly keepLast: number;
-  readonly keepDaily: number;
-  readonly keepWeekly: number;
-  readonly keepMonthly: number;
-  readonly keepYearly: number;
-  readonly dryRun: boolean;
+  readonly keepLast?: number;
+  readonly keepDaily?: number;
+  readonly keepWeekly?: number;
+  readonly keepMonthly?: number;
+  readonly keepYearly?: number;
+  readonly dryRun?: boolean;
 }
 
 function addPrune(backup: Command): void {
@@ -100,12 +107,12 @@ function addPrune(backup: Command): void {
     .command('prune')
     .description('Remove old backups, and the files that no other backup needs.')
     .argument('<url>', 'directory, or URL of a bucket')
-    .option('--keep-last <n>', 'keep the newest backups', count, 0)
-    .option('--keep-daily <n>', 'keep the newest of this many days', count, 0)
-    .option('--keep-weekly <n>', 'keep the newest of this many weeks', count, 0)
-    .option('--keep-monthly <n>', 'keep the newest of this many months', count, 0)
-    .option('--keep-yearly <n>', 'keep the newest of this many years', count, 0)
-    .option('--dry-run', 'print what would be removed', false)
+    .option('--keep-last <n>', 'keep the newest backups', count)
+    .option('--keep-daily <n>', 'keep the newest of this many days', count)
+    .option('--keep-weekly <n>', 'keep the newest of this many weeks', count)
+    .option('--keep-monthly <n>', 'keep the newest of this many months', count)
+    .option('--keep-yearly <n>', 'keep the newest of this many years', count)
+    .option('--dry-run', 'print what would be removed')
     .addHelpText(
       'after',
       `
@@ -119,12 +126,12 @@ Examples:
     .action(async (url: string, given: PruneArguments) => {
       const { pruneBackups } = await import('./backup.ts');
       const retention = {
-        last: given.keepLast,
-        daily: given.keepDaily,
-        weekly: given.keepWeekly,
-        monthly: given.keepMonthly,
-        yearly: given.keepYearly,
+        last: given.keepLast ?? 0,
+        daily: given.keepDaily ?? 0,
+        weekly: given.keepWeekly ?? 0,
+        monthly: given.keepMonthly ?? 0,
+        yearly: given.keepYearly ?? 0,
       };
-      process.exitCode = await pruneBackups(url, { retention, isDryRun: given.dryRun }, process);
+      process.exitCode = await pruneBackups(url, { retention, isDryRun: given.dryRun ?? false }, process);
     });
 }

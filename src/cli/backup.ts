@@ -26,6 +26,7 @@ export function createBackup(
   on: Console,
 ): Promise<number> {
   return run(on, async (context) => {
+    if (options.to === '') throw new UsageError('--to is missing: name a directory, or the URL of a bucket');
     await using server = await openServer(target, 'the first argument');
     return await commands.backUpAll({ ...options, connection: server.connection }, context);
   });

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { clientMessageOf } from '#base/gitaly-error';
 import { parseDurationMs } from '#base/go/duration';
 import { FdLogStream } from '#platform/log/log-stream';
@@ -44,7 +44,7 @@ const PARTITION_EXAMPLE = '\nExample:\n  gitaly-backup partition create -paralle
 /** Options as commander returns them. */
 interface JobOptions {
   readonly path?: string;
-  readonly parallel: number;
+  readonly parallel?: number;
   readonly parallelStorage: number;
   readonly id?: string;
   readonly serverSide?: boolean;
@@ -77,9 +77,11 @@ function addCreate(root: Command, exit: (code: number) => void): void {
       id = timeId(new Date()),
       ...options
     } = command.optsWithGlobals<JobOptions & { readonly incremental?: boolean }>();
-    const { serverSide = false, incremental = false } = options;
+    const { parallel = availableParallelism(), serverSide = false, incremental = false } = options;
     const { runCreate } = await import('#tools/backup/run-backup');
-    exit(await run((context) => runCreate({ ...options, path, id, serverSide, incremental }, context)));
+    exit(
+      await run((context) => runCreate({ ...options, path, id, parallel, serverSide, incremental }, context)),
+    );
   });
 }
 
@@ -89,8 +91,7 @@ function addRestore(root: Command, exit: (code: number) => void): void {
     .option(
       '--remove-all-repositories <storages>',
       'remove the repositories of these storages that are not restored; separated by commas',
-      (value: string, before: readonly string[]) => [...before, ...value.split(',').filter(Boolean)],
-      [],
+      (value: string, before: readonly string[] = []) => [...before, ...value.split(',').filter(Boolean)],
     )
     .addHelpText('after', RESTORE_EXAMPLES);
   command.action(async () => {
@@ -98,10 +99,11 @@ function addRestore(root: Command, exit: (code: number) => void): void {
       path = '',
       id = '',
       ...options
-    } = command.optsWithGlobals<JobOptions & { readonly removeAllRepositories: readonly string[] }>();
-    const { serverSide = false } = options;
+    } = command.optsWithGlobals<JobOptions & { readonly removeAllRepositories?: readonly string[] }>();
+    const { parallel = availableParallelism(), serverSide = false, removeAllRepositories = [] } = options;
+    const named = { ...options, path, id, parallel, serverSide, removeAllRepositories };
     const { runRestore } = await import('#tools/backup/run-backup');
-    exit(await run((context) => runRestore({ ...options, path, id, serverSide }, context)));
+    exit(await run((context) => runRestore(named, context)));
   });
 }
 
@@ -111,7 +113,11 @@ function addPartition(root: Command, exit: (code: number) => void): void {
     .command('create')
     .description('Let the servers in GITALY_SERVERS back up all partitions (servers with transactions only).')
     .option('--parallel <n>', 'partitions of a storage at a time', count, 2)
-    .option('--timeout <duration>', 'limit for one partition, such as 30s or 2h45m', duration, 300_000)
+    .addOption(
+      new Option('--timeout <duration>', 'limit for one partition, such as 30s or 2h45m')
+        .argParser(duration)
+        .default(300_000, '5m'),
+    )
     .addHelpText('after', PARTITION_EXAMPLE);
   command.action(async () => {
     const { parallel, timeout } = command.opts<{ readonly parallel: number; readonly timeout: number }>();
@@ -123,7 +129,7 @@ function addPartition(root: Command, exit: (code: number) => void): void {
 function withJobOptions(command: Command): Command {
   return command
     .option('--path <directory|url>', 'directory, or URL of a bucket, with the backups')
-    .option('--parallel <n>', 'repositories at a time', count, availableParallelism())
+    .option('--parallel <n>', 'repositories at a time (default: the number of CPUs)', count)
     .option('--parallel-storage <n>', 'repositories of one storage at a time', count, 2)
     .option('--server-side', 'the servers use the bucket of their configuration');
 }

@@ -17,6 +17,9 @@ const AREAS_WITH_STDERR = /^(repository|objectpool|smarthttp|misc)/;
 /** Matches commands whose output may depend on more than the storages' repositories. */
 const LOOKS_ELSEWHERE = /\.\.|\$(?:STORAGE|SECOND|HOME)|\bdate\b/;
 
+/** Matches commands that change settings, which running processes of git have already read. */
+const SETS_CONFIG = /\bconfig\b/;
+
 /** Default response of the recordings' internal API. */
 const ALLOW: Readonly<Record<string, Json>> = {
   '/allowed': [200, { status: true }],
@@ -78,12 +81,14 @@ export class Playground {
     this.#layout = layout;
 
     for (const storage of [this.#storage, this.#second]) emptyTemporary(storage);
-    this.#copies.default.restore(namesOf(recorded));
+    const { setup } = recorded.given ?? {};
+    const isAnew = setup !== undefined && SETS_CONFIG.test(setup);
+    this.#copies.default.restore(namesOf(recorded), { isAnew });
     this.#copies.second.restore([]);
     this.#writeHooks(join(this.#gitaly.directory, 'custom_hooks'), recorded.given?.custom_hooks ?? {});
     if (recorded.repo !== undefined)
       this.#writeHooks(join(this.#repository(recorded), 'custom_hooks'), recorded.given?.repo_hooks ?? {});
-    if (recorded.given?.setup !== undefined) this.#shell(recorded, recorded.given.setup);
+    if (setup !== undefined) this.#shell(recorded, setup);
   }
 
   /** Empties the bucket of the recorded configurations. */

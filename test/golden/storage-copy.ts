@@ -5,7 +5,7 @@ import type { Templates } from './templates.ts';
 /** Entries of a storage that belong to the server. */
 const OF_SERVER: ReadonlySet<string> = new Set(['+gitaly', '.gitaly-metadata']);
 /** Files of a repository that processes of git keep open or in memory. */
-const KEPT_BY_GIT = /^objects\/(?:pack|info)\//;
+const KEPT_BY_GIT = /^(?:config$|objects\/(?:pack|info)\/)/;
 
 /** Paths of a tree with what changes when an entry is changed or replaced. */
 type Marks = ReadonlyMap<string, string>;
@@ -29,9 +29,13 @@ export class StorageCopy {
     this.#mayRepair = mayRepair;
   }
 
-  /** Makes the storage consist of these templates, except for the server's own files. */
-  restore(names: readonly string[]): void {
-    const kept = this.#mayRepair ? names : [];
+  /**
+   * Makes the storage consist of these templates, except for the server's own files.
+   *
+   * @param options.isAnew copies all: no process of git runs in a new directory.
+   */
+  restore(names: readonly string[], { isAnew = false } = {}): void {
+    const kept = this.#mayRepair && !isAnew ? names : [];
     for (const path of this.#others(kept)) rmSync(join(this.#path, path), { recursive: true, force: true });
     for (const name of this.#copies.keys()) if (!kept.includes(name)) this.#copies.delete(name);
     for (const name of names) this.#restoreCopy(name);
