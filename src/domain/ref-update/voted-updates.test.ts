@@ -59,7 +59,7 @@ function linesOfGit(fixture: StorageFixture, path: string, updates: readonly Upd
       const voted = lines.filter((line) => !SYMBOLIC.has(line.trim().split(' ')[2] ?? ''));
       return `${name.split('.')[0]} ${voted.join('')}`;
     })
-    .filter((each) => /[1-9a-f]/.test(each.replace(/^\w+ |refs\/\S+/gm, '')));
+    .filter((each) => /[1-9a-f]/.test(each.replace(/^\w+ /, '').replace(/refs\/\S+/g, '')));
 }
 
 for (const objectFormat of ['sha1', 'sha256'] as const)
