@@ -1,5 +1,5 @@
-import path from 'node:path';
 import { GitalyError } from '#base/gitaly-error';
+import { normalizePath } from '#base/normalize-path';
 import { trimmed } from '#base/trim';
 
 /** Limit of S3 and Google Cloud Storage. */
@@ -14,7 +14,7 @@ export const TEMPORARY_PREFIX = '.fileblob-';
  * @throws {GitalyError} INVALID_ARGUMENT for a key outside the bucket, and for control characters.
  */
 export function objectKey(...parts: readonly string[]): string {
-  const key = trimmed(path.posix.join(...parts), '/');
+  const key = trimmed(normalizePath(parts.filter(Boolean).join('/')), '/');
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   if (key === '.' || key === '' || /^\.\.(\/|$)|[\0-\x1f]/.test(key))
     throw new GitalyError('INVALID_ARGUMENT', 'the name leads out of the bucket');

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
-import path from 'node:path';
 import { wrap } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
+import { resolvePath } from '#base/normalize-path';
 import { alternateLines } from '#git/objects/write/alternates-file';
 
 /** The file that names further object directories of a repository. */
@@ -29,5 +29,5 @@ export async function readAlternates(repositoryPath: string): Promise<Alternates
  * the repository's own.
  */
 export function alternateDirectory(repositoryPath: string, objectDirectory: string): string {
-  return path.posix.resolve(repositoryPath, 'objects', objectDirectory);
+  return resolvePath(`${repositoryPath}/objects`, objectDirectory);
 }

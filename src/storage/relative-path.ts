@@ -1,4 +1,4 @@
-import path from 'node:path';
+import { resolvePath } from '#base/normalize-path';
 
 /**
  * Joins a path from a request to a directory, as text only: `.`, `..`, doubled, leading and
@@ -9,7 +9,7 @@ import path from 'node:path';
  *   if the path leaves the directory.
  */
 export function joinInside(directory: string, relativePath: string): string | undefined {
-  const joined = path.posix.resolve(directory, `./${relativePath}`);
+  const joined = resolvePath(directory, `./${relativePath}`);
   return isInside(directory, joined) ? joined : undefined;
 }
 

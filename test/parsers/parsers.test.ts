@@ -12,7 +12,7 @@ import { signatureTargets } from './signature-targets.ts';
 import { parserTargets, type Target } from './targets.ts';
 
 /** Number of mutated inputs for each parser. `PARSER_SEED=7` uses others. */
-const MUTATIONS = extent('MUTATIONS', { short: 400, long: 50_000 });
+const MUTATIONS = extent('MUTATIONS', { short: 200, long: 50_000 });
 const SEED = Number(process.env.PARSER_SEED ?? 1);
 /** Far above what any input of this size takes; a parser that needs more has no linear time. */
 const LIMIT_MS = 20_000;

@@ -4,7 +4,7 @@ import { callWith } from '../hostile-fields/plan.ts';
 import type { HostileShape } from './hostile-shapes.ts';
 
 /** A quadratic time is seconds at the largest size. */
-const SIZES = [1 << 14, 1 << 15, 1 << 16] as const;
+const SIZES = [1 << 16, 1 << 17, 1 << 18] as const;
 /** A call that takes less CPU time at the largest size grows in proportion, or does not matter. */
 const ENOUGH_MS = 400;
 /** Growth from the smallest size to the largest: 4 for a linear time, 16 for a quadratic one. */

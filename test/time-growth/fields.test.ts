@@ -16,7 +16,7 @@ const only = process.env.GROWTH_ONLY ?? '';
 /** Shapes for each field; a quarter of them for fields that many methods have. */
 const SHAPES = extent('GROWTH_SHAPES', { short: 1, long: 24 });
 /** CPU time of the server after which no further method is tried. */
-const BUDGET_MS = extent('GROWTH_BUDGET_MS', { short: 7000, long: Number.POSITIVE_INFINITY });
+const BUDGET_MS = extent('GROWTH_BUDGET_MS', { short: 4000, long: Number.POSITIVE_INFINITY });
 const network = isIsolated() ? undefined : await isolatingCommand();
 if (network === undefined) measureFields();
 else

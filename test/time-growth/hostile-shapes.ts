@@ -62,10 +62,16 @@ export function hostileShapes(sample: Buffer, places: readonly number[]): Hostil
   });
 }
 
+/** A long path, and after it parts that are removed again. */
+const UP_AND_DOWN: HostileShape = {
+  piece: 'a/, then b/../',
+  build: (size) => Buffer.concat([Buffer.alloc(size / 2, 'a/'), Buffer.alloc(size / 2, 'b/../')]),
+};
+
 /**
  * Returns shapes for one field: alone, and before, between and after other text. Expressions such
  * as `\s+$` are slow only with text behind.
  */
 export function fieldShapes(): HostileShape[] {
-  return hostileShapes(Buffer.from('a\n'), [0, 1, 2]);
+  return [...hostileShapes(Buffer.from('a\n'), [0, 1, 2]), UP_AND_DOWN];
 }

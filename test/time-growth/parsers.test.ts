@@ -16,7 +16,7 @@ import { hostileShapes } from './hostile-shapes.ts';
 import { textReaders } from './text-readers.ts';
 
 /** Number of shapes for each parser; all of them in the soak. */
-const SHAPES = extent('GROWTH_SHAPES', { short: 4, long: 5000 });
+const SHAPES = extent('GROWTH_SHAPES', { short: 2, long: 5000 });
 const SEED = testSeed('GROWTH_SEED');
 /** Places in a sample at which a piece is repeated. */
 const PLACES = 6;

@@ -23,3 +23,14 @@ for (const [text, expected] of CASES) {
     assert.equal(quote(text), expected);
   });
 }
+
+// A path of a mebibyte, which a client sent, blocked the event loop for half a second.
+test('long text is quoted in runs', () => {
+  const text = 'a/'.repeat(1 << 19);
+  const durations = Array.from({ length: 3 }, () => {
+    const before = process.cpuUsage();
+    assert.equal(quote(text), `"${text}"`);
+    return process.cpuUsage(before).user / 1000;
+  });
+  assert.ok(Math.min(...durations) < 100, `${durations} ms of CPU`);
+});

@@ -1,7 +1,7 @@
-import { posix } from 'node:path';
 import { GitalyError } from '#base/gitaly-error';
 import { isLocalPath } from '#base/go/is-local-path';
 import { quote } from '#base/go/quote';
+import { normalizePath } from '#base/normalize-path';
 import { trimmedEnd, trimmedStart } from '#base/trim';
 import { EMPTY_TREE } from '#git/objects/object-id';
 import { EntryFinder } from '#git/trees/find-entry';
@@ -38,7 +38,7 @@ export function archivePath(path: Uint8Array): Buffer {
   const bytes = Buffer.from(text, 'latin1');
   if (text !== '' && !isLocalPath(bytes))
     throw new GitalyError('INVALID_ARGUMENT', 'relative path escapes root directory');
-  const clean = trimmedEnd(posix.normalize(text), '/');
+  const clean = trimmedEnd(normalizePath(text), '/');
   return clean === '.' ? NO_BYTES : Buffer.from(clean, 'latin1');
 }
 

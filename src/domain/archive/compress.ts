@@ -58,7 +58,7 @@ export async function* compress(
   } finally {
     // A reader that leaves ends the program, which ends the feeding, which ends the source.
     running.stdin.destroy();
-    await feeding.catch(() => {});
+    await feeding.catch(() => {}); // its error has been thrown, or the reader has left
   }
 }
 

@@ -1,10 +1,10 @@
-import { posix } from 'node:path';
 import { GitalyError } from '#base/gitaly-error';
 import { isLocalPath } from '#base/go/is-local-path';
+import { normalizePath } from '#base/normalize-path';
 import { mapAhead } from '#base/streams/map-ahead';
 import { type AttributeFile, TreeAttributes } from '#git/attributes/tree-attributes';
 import { gitCommand } from '#git/command/git-command';
-import { EntryFinder } from '#git/trees/find-entry';
+import { DirectoriesAbove, type Directory } from '#git/trees/directories-above';
 import type { Repository } from '#storage/repository';
 
 export interface AttributesQuery {
@@ -26,7 +26,6 @@ export interface FileAttribute {
 /** @see git: attr.c, attr_name_valid */
 const NAME = /^[A-Za-z0-9_.][-A-Za-z0-9_.]*$/;
 const ATTRIBUTES = Buffer.from('.gitattributes');
-const SLASH = Buffer.from('/');
 const LOOK_UPS_AT_ONCE = 128;
 
 /**
@@ -77,7 +76,7 @@ function normalPath(path: string): Buffer {
   if (path === '') return Buffer.alloc(0);
   const bytes = Buffer.from(path);
   if (!isLocalPath(bytes)) throw gitFails();
-  const normal = posix.normalize(bytes.toString('latin1')).replace(/\/$/, '');
+  const normal = normalizePath(bytes.toString('latin1')).replace(/\/$/, '');
   return Buffer.from(normal === '.' ? '' : normal, 'latin1');
 }
 
@@ -91,31 +90,19 @@ async function attributeFiles(
   { oid, paths }: { readonly oid: Buffer; readonly paths: readonly Buffer[] },
   signal: AbortSignal,
 ): Promise<AttributeFile[]> {
-  const finder = new EntryFinder(objects, { signal });
-  const directories = directoriesOf(paths);
-  const look = async (directory: Buffer): Promise<AttributeFile | undefined> => {
-    const path = directory.length === 0 ? ATTRIBUTES : Buffer.concat([directory, SLASH, ATTRIBUTES]);
-    const entry = await finder.find(oid, path);
-    return entry && { directory, oid: entry.oid };
-  };
+  const directories = new DirectoriesAbove(objects, oid, { signal });
+  const seen = new Set<Directory>();
   const files: AttributeFile[] = [];
-  for await (const file of mapAhead(directories, LOOK_UPS_AT_ONCE, look))
-    if (file !== undefined) files.push(file);
-  return files;
-}
-
-/** Returns the directories above paths, each once; the top is always among them. */
-function directoriesOf(paths: readonly Buffer[]): Buffer[] {
-  const found = new Set(['']);
-  for (const path of paths) {
-    const text = path.toString('latin1');
-    for (let end = text.lastIndexOf('/'); end > 0; end = text.lastIndexOf('/', end - 1)) {
-      const directory = text.slice(0, end);
-      if (found.has(directory)) break;
-      found.add(directory);
+  const look = async (path: Buffer): Promise<void> => {
+    for await (const directory of directories.of(path)) {
+      if (seen.has(directory)) continue;
+      seen.add(directory);
+      const entry = await directory.find(ATTRIBUTES);
+      if (entry !== undefined) files.push({ directory: directory.path, oid: entry.oid });
     }
-  }
-  return [...found].map((directory) => Buffer.from(directory, 'latin1'));
+  };
+  for await (const _ of mapAhead(paths, LOOK_UPS_AT_ONCE, look));
+  return files;
 }
 
 /** Returns the error of a `git check-attr` that ends instead of answering. */

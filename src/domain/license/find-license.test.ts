@@ -34,21 +34,25 @@ const LICENSE_FILE = /^licen[sc]e(?:\.md|\.txt)?$/i;
 interface Package {
   readonly name: string;
   readonly license: string;
-  readonly file: string;
+  readonly text: string;
 }
 
-/** Lists the installed packages that name their license and contain its text. */
+/** Lists the installed packages that name their license and contain its text, with each text once. */
 function packages(): Package[] {
   const names = readdirSync(PACKAGES).flatMap((name) =>
     name.startsWith('@') ? readdirSync(join(PACKAGES, name)).map((part) => `${name}/${part}`) : [name],
   );
-  return names.flatMap((name) => {
+  const seen = new Set<string>();
+  return names.sort().flatMap((name) => {
     const directory = join(PACKAGES, name);
     if (!existsSync(join(directory, 'package.json'))) return [];
     const { license = '' } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'));
     const file = readdirSync(directory).find((entry) => LICENSE_FILE.test(entry));
     if (file === undefined || !/^[\w.-]+$/.test(license)) return [];
-    return [{ name, license: license.toLowerCase(), file: join(directory, file) }];
+    const text = readFileSync(join(directory, file), 'utf8');
+    if (seen.has(text)) return [];
+    seen.add(text);
+    return [{ name, license: license.toLowerCase(), text }];
   });
 }
 
@@ -63,8 +67,8 @@ test('the license files of npm packages have the license that the package names'
   const all = packages();
   assert.ok(all.length > 40, `${all.length} packages`);
 
-  for (const { name, license, file } of all) {
-    const found = await licenseOf(fixture, { LICENSE: readFileSync(file) });
+  for (const { name, license, text } of all) {
+    const found = await licenseOf(fixture, { LICENSE: text });
     const expected = WITH_OTHER_TEXTS.has(name) ? 'other' : license === 'isc' ? '0bsd' : license;
     assert.equal(found?.shortName, ANSWERS[name] ?? expected, name);
   }

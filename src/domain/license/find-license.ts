@@ -1,5 +1,5 @@
-import { posix } from 'node:path';
 import { LoopSlice } from '#base/loop-turns';
+import { normalizePath } from '#base/normalize-path';
 import { oidBytesOf } from '#git/objects/object-id';
 import { parseTreeInTurns, type TreeEntry } from '#git/objects/parse/parse-tree';
 import { kindOf } from '#git/trees/entry-kind';
@@ -84,7 +84,7 @@ async function readFile(
 ): Promise<{ readonly path: string; readonly text: string } | undefined> {
   const isLink = (mode & 0o170000) === 0o120000;
   if (!isLink) return { path: name.toString(), text: await textOf(oid) };
-  const path = posix.normalize(await textOf(oid));
+  const path = normalizePath(await textOf(oid));
   const target = await openEntry(objects, Buffer.from(commitId), Buffer.from(path), { signal });
   target?.object?.stream.destroy();
   return target?.object?.type === 'blob' ? { path, text: await textOf(target.object.oid) } : undefined;

@@ -22,6 +22,13 @@ interface Frame {
   readonly baseAt: number;
 }
 
+/** A directory that has attributes, or one below it has. */
+interface FrameNode {
+  frame: Frame | undefined;
+  /** By name, one character per byte. */
+  readonly children: Map<string, FrameNode>;
+}
+
 /** The attributes of one path, by name. Unspecified ones are missing. */
 export type Attributes = ReadonlyMap<string, Exclude<AttributeState, 'unspecified'>>;
 
@@ -50,19 +57,16 @@ const BUILT_IN = parseAttributes(Buffer.from('[attr]binary -diff -merge -text'),
  */
 export class TreeAttributes {
   readonly #info: Frame;
-  /** Frames by directory, one character per byte. */
-  readonly #frames: ReadonlyMap<string, Frame>;
+  readonly #top: FrameNode = { frame: undefined, children: new Map() };
   readonly #macros: ReadonlyMap<string, AttributeLine>;
   readonly #work: MatchWork = { steps: 0 };
 
   constructor(info: readonly AttributeLine[], files: ReadonlyMap<string, readonly AttributeLine[]>) {
     this.#info = { lines: info.toReversed(), baseAt: 0 };
-    this.#frames = new Map(
-      [...files].map(([directory, lines]) => [
-        directory,
-        { lines: lines.toReversed(), baseAt: directory === '' ? 0 : directory.length + 1 },
-      ]),
-    );
+    for (const [directory, lines] of files) {
+      const frame = { lines: lines.toReversed(), baseAt: directory === '' ? 0 : directory.length + 1 };
+      nodeOf(this.#top, directory).frame = frame;
+    }
     // The last definition is used, and those of `info/attributes` come last.
     const lines = [...BUILT_IN, ...(files.get('') ?? []), ...info];
     this.#macros = new Map(lines.flatMap((line) => (line.macro === undefined ? [] : [[line.macro, line]])));
@@ -144,13 +148,16 @@ export class TreeAttributes {
    * top.
    */
   #framesOf(path: Buffer): Frame[] {
-    const frames = [this.#info];
-    if (this.#frames.size === 0) return frames;
-    for (let end = path.lastIndexOf(SLASH); ; end = path.lastIndexOf(SLASH, end - 1)) {
-      const frame = this.#frames.get(end <= 0 ? '' : path.toString('latin1', 0, end));
-      if (frame !== undefined) frames.push(frame);
-      if (end <= 0) return frames;
+    const frames: Frame[] = [];
+    let node: FrameNode | undefined = this.#top;
+    for (let at = 0; node !== undefined; ) {
+      if (node.frame !== undefined) frames.push(node.frame);
+      const slash = path.indexOf(SLASH, at);
+      if (slash === -1) break;
+      node = node.children.get(path.toString('latin1', at, slash));
+      at = slash + 1;
     }
+    return [this.#info, ...frames.reverse()];
   }
 
   /**
@@ -166,6 +173,17 @@ export class TreeAttributes {
       if (macro !== undefined) this.#assign(found, macro.assignments);
     }
   }
+}
+
+/** Returns the node of a directory, and adds those that are missing. */
+function nodeOf(top: FrameNode, directory: string): FrameNode {
+  let node = top;
+  for (const name of directory === '' ? [] : directory.split('/')) {
+    const child = node.children.get(name) ?? { frame: undefined, children: new Map() };
+    node.children.set(name, child);
+    node = child;
+  }
+  return node;
 }
 
 async function readInfoFile({ path }: GitRepository): Promise<Buffer> {

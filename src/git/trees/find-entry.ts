@@ -1,15 +1,11 @@
-import type { RawObject } from '../objects/object-info.ts';
 import type { ObjectReader, ReadOptions } from '../objects/object-reader.ts';
 import type { TreeEntry } from '../objects/parse/parse-tree.ts';
-import { searchTree } from './find-in-tree.ts';
 import { isPlainPath } from './plain-path.ts';
-import { treeTable } from './tree-table.ts';
+import { SearchedTree } from './searched-tree.ts';
 
 const SLASH = 0x2f;
 const COLON = Buffer.from(':');
 const NO_BYTES = Buffer.alloc(0);
-/** Number of searches after which a tree gets a table of its names. */
-const MAX_SEARCHES = 2;
 
 /**
  * Finds the entries of many paths, as `openEntry` does for one. It keeps the trees that it has
@@ -51,22 +47,5 @@ export class EntryFinder {
   async #read(name: Buffer): Promise<SearchedTree | undefined> {
     const object = await this.#objects.readObject(name, this.#options);
     return object?.type === 'tree' ? new SearchedTree(object) : undefined;
-  }
-}
-
-/** A tree for looking up names. */
-class SearchedTree {
-  readonly #object: RawObject;
-  #searches = 0;
-  #byName: Promise<ReadonlyMap<string, TreeEntry>> | undefined;
-
-  constructor(object: RawObject) {
-    this.#object = object;
-  }
-
-  async find(name: Buffer, signal: AbortSignal | undefined): Promise<TreeEntry | undefined> {
-    if (this.#searches++ < MAX_SEARCHES) return await searchTree(this.#object, name, signal);
-    this.#byName ??= treeTable(this.#object, signal);
-    return (await this.#byName).get(name.toString('latin1'));
   }
 }

@@ -1,4 +1,4 @@
-import { inTurns, mapInTurns } from '#base/loop-turns';
+import { inTurns, LoopSlice, mapInTurns } from '#base/loop-turns';
 import { sortInTurns } from '#base/sort-in-turns';
 import type { EntryKind } from './entry-kind.ts';
 import type { WalkedEntry } from './walked-entry.ts';
@@ -8,35 +8,49 @@ import type { WalkedEntry } from './walked-entry.ts';
  */
 export type EntryOrder = 'kind' | 'path';
 
-const RANKS: Readonly<Record<EntryKind, number>> = { tree: 0, blob: 1, submodule: 2 };
+type Batch = readonly WalkedEntry[];
+
+const KINDS: readonly EntryKind[] = ['tree', 'blob', 'submodule'];
 
 /**
  * Yields the entries of a listing in another order than git's. All of them are kept in memory, and
  * sorted in slices of the event loop.
  */
-export async function* sortEntries(
-  batches: AsyncIterable<readonly WalkedEntry[]>,
+export function sortEntries(
+  batches: AsyncIterable<Batch>,
   order: EntryOrder,
   signal?: AbortSignal,
-): AsyncGenerator<readonly WalkedEntry[], void, undefined> {
-  const all: WalkedEntry[] = [];
-  for await (const batch of batches) for (const entry of batch) all.push(entry);
-  yield* inTurns(
-    order === 'path' ? await byPath(all, signal) : await sortInTurns(all, byKind, signal),
-    signal,
-  );
+): AsyncIterable<Batch> {
+  return order === 'path' ? byPath(batches, signal) : byKind(batches, signal);
 }
 
-function byKind(one: WalkedEntry, other: WalkedEntry): number {
-  return RANKS[one.kind] - RANKS[other.kind];
-}
-
-async function byPath(
-  entries: readonly WalkedEntry[],
+/** Keeps the batches short: one array of all entries takes long to grow. */
+async function* byKind(
+  batches: AsyncIterable<Batch>,
   signal: AbortSignal | undefined,
-): Promise<WalkedEntry[]> {
+): AsyncGenerator<Batch, void, undefined> {
+  const kept = new Map(KINDS.map((kind): [EntryKind, Batch[]] => [kind, []]));
+  for await (const batch of batches)
+    for (const [kind, parts] of kept) {
+      const part = batch.filter((entry) => entry.kind === kind);
+      if (part.length > 0) parts.push(part);
+    }
+  const slice = new LoopSlice();
+  for (const parts of kept.values())
+    for (const part of parts) {
+      yield part;
+      await slice.pause(signal);
+    }
+}
+
+async function* byPath(
+  batches: AsyncIterable<Batch>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Batch, void, undefined> {
+  const entries: WalkedEntry[] = [];
+  for await (const batch of batches) for (const entry of batch) entries.push(entry);
   // A path is built on access, and sorting accesses it often.
   const named = await mapInTurns(entries, (entry) => ({ entry, path: entry.path }), signal);
   const sorted = await sortInTurns(named, (a, b) => a.path.compare(b.path), signal);
-  return await mapInTurns(sorted, ({ entry }) => entry, signal);
+  yield* inTurns(await mapInTurns(sorted, ({ entry }) => entry, signal), signal);
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { posix } from 'node:path';
 import { systemErrorCode } from '#base/go/system-error';
+import { resolvePath } from '#base/normalize-path';
 
 /** git's limit of nested alternates. */
 const MAX_DEPTH = 5;
@@ -27,7 +27,7 @@ export function alternatesFileOf(objectDirectory: string): string {
 export function readAlternatesOf(objectDirectory: string): string[] {
   try {
     const lines = alternateLines(readFileSync(alternatesFileOf(objectDirectory), 'utf8'));
-    return lines.map((line) => posix.resolve(objectDirectory, line));
+    return lines.map((line) => resolvePath(objectDirectory, line));
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return [];
     throw error;

@@ -1,6 +1,6 @@
-import { posix } from 'node:path';
 import { create, type MessageShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
+import { normalizePath } from '#base/normalize-path';
 import type { RawObject } from '#git/objects/object-info';
 import { resolveTree } from '#git/trees/resolve-tree';
 import { sortEntries } from '#git/trees/sort-entries';
@@ -78,7 +78,7 @@ function treeName(revision: Buffer, path: Buffer, tokenTree: string): Buffer {
 
 /** Returns the prefix of the entries' names: the path without redundant dots and slashes. */
 function cleaned(path: Buffer): Buffer {
-  const text = posix.normalize(path.toString('latin1')).replace(/\/$/, '');
+  const text = normalizePath(path.toString('latin1')).replace(/\/$/, '');
   return Buffer.from(text === '.' ? '' : text, 'latin1');
 }
 
