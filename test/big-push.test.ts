@@ -9,7 +9,7 @@ import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { extent } from '#testkit/soak';
 import { startGitaly } from '#testkit/start-gitaly';
 
-const BLOB_MIB = extent('BLOB_MIB', { short: 64, long: 200 });
+const BLOB_MIB = extent('BLOB_MIB', { short: 48, long: 200 });
 const LIMIT_MS = 120_000;
 
 test(`a blob of ${BLOB_MIB} MiB is pushed and cloned through the HTTP gateway`, async () => {

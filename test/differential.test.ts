@@ -4,7 +4,7 @@ import { compareReading, SEED } from './differential/compare-reading.ts';
 import { KINDS } from './differential/unusual-repository.ts';
 
 /** Number of requests for each repository; more find more. */
-const QUESTIONS = extent('QUESTIONS', { short: 60, long: 5000 });
+const QUESTIONS = extent('QUESTIONS', { short: 40, long: 5000 });
 
 for (const format of ['sha1', 'sha256'] as const) {
   for (const kind of KINDS) {

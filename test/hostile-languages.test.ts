@@ -9,8 +9,8 @@ import { addBranch, createRepository } from './loop-blocks/fast-import.ts';
 
 /** The part of a file that linguist's rules read. */
 const LOOKED_AT_BYTES = 16 << 10;
-const HOSTILE_FILES = 400;
-const HOSTILE_CALLS = 20;
+const HOSTILE_FILES = 200;
+const HOSTILE_CALLS = 12;
 const MAX_LANGUAGES_MS = 2500;
 /** CPU time between two iterations of the event loop. */
 const MAX_BLOCK_MS = 50;

@@ -9,7 +9,7 @@ import { extent } from '#testkit/soak';
 import { Arena, client, commit } from './faults/arena.ts';
 
 /** The short form ends after this number of each, which takes some seven seconds. */
-const SHORT_PAIRS = 90;
+const SHORT_PAIRS = 60;
 const SHORT_SECONDS = 35;
 const SECONDS = extent('LOAD_SECONDS', { short: SHORT_SECONDS, long: 60 });
 const PAIRS = SECONDS === SHORT_SECONDS ? SHORT_PAIRS : Number.POSITIVE_INFINITY;

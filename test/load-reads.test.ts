@@ -10,7 +10,7 @@ import { runGit } from '#testkit/repositories/run-git';
 import { extent } from '#testkit/soak';
 import { startGitalyProcess } from '#testkit/start-gitaly-process';
 
-const SECONDS = extent('LOAD_SECONDS', { short: 8, long: 60 });
+const SECONDS = extent('LOAD_SECONDS', { short: 5, long: 60 });
 const CLIENTS = 64;
 const COMMITS = 300;
 const BRANCHES = 20;

@@ -14,7 +14,7 @@ import { extent } from '#testkit/soak';
 
 /** Both ends of a connection are in this process. */
 const CONNECTIONS = Math.min(
-  extent('IDLE_CONNECTIONS', { short: 1000, long: 10_000 }),
+  extent('IDLE_CONNECTIONS', { short: 400, long: 10_000 }),
   Math.floor(descriptorLimit() / 2) - 250,
 );
 /** Number of them that have logged in; both ends of those are in this process. */

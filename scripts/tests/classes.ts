@@ -17,12 +17,15 @@ const REAL = { processes: 3, timeoutMs: 600_000 };
 const SOAK = { processes: 1, timeoutMs: 3_600_000, env: { GITALY_SOAK: '1' }, separately: true };
 
 /**
- * Tests of packages, images, pages and other languages: what a release consists of. Those of object
- * stores build the servers of others for minutes.
+ * Tests of what users of a release meet: packages, images, pages, the first commands of a newcomer,
+ * machines without koffi, other languages. Those of object stores build the servers of others for
+ * minutes.
  */
 const RELEASE = [
-  'test/{deploy,docs,newcomer,object-store,test-env}/**/*.test.ts',
+  'test/{deploy,docs,newcomer,object-store,test-env,without-koffi}/**/*.test.ts',
   'test/{grpc-go-peer,interop-go,yamux-go}.test.ts',
+  'test/{completion,doctor,examples,import,up}.test.ts',
+  'test/cluster/up-cluster.test.ts',
 ];
 
 const FAST: TestGroup = {

@@ -12,7 +12,7 @@ import { OptimizeRepositoryRequest_Strategy as Strategy } from '#wire/gen/reposi
 import { Arena, leftoversIn } from './arena.ts';
 import { Pusher } from './pusher.ts';
 
-const KILLS = extent('MAINTENANCE_KILLS', { short: 4, long: 16 });
+const KILLS = extent('MAINTENANCE_KILLS', { short: 2, long: 16 });
 /** A server lives up to this many times as long as one maintenance takes. */
 const LONGEST_LIFE = 2;
 const CLIENTS_NOTICE_MS = 100;

@@ -13,7 +13,7 @@ import { UserCommitFilesActionHeader_ActionType as ActionType } from '#wire/gen/
 import { Arena, leftoversIn } from './arena.ts';
 import { Pusher } from './pusher.ts';
 
-const KILLS = extent('SERVER_KILLS', { short: 5, long: 30 });
+const KILLS = extent('SERVER_KILLS', { short: 3, long: 30 });
 const PUSHERS = 2;
 /** A server lives up to this many times as long as a push takes. */
 const LONGEST_LIFE = 2;

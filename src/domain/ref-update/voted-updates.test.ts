@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { isZeroOid } from '#git/objects/object-id';
 import { seededRandom } from '#testkit/repositories/random-history';
@@ -18,9 +19,9 @@ interface Update {
   readonly oldOid?: string;
 }
 
-/** References with symbolic ones, two of them in a row, packed ones and dangling ones. */
-function prepare(fixture: StorageFixture, name: string, objectFormat: 'sha1' | 'sha256') {
-  const repository = fixture.init(name, { commits: 2, objectFormat });
+/** Makes references with symbolic ones, two of them in a row, packed ones and dangling ones. */
+function makeTemplate(fixture: StorageFixture, objectFormat: 'sha1' | 'sha256'): string {
+  const repository = fixture.init('template.git', { commits: 2, objectFormat });
   const git = (...args: string[]): string => fixture.runGit(repository.path, args);
   for (let index = 0; index < 6; index++) git('update-ref', `refs/heads/b${index}`, 'main');
   git('pack-refs', '--all');
@@ -29,7 +30,13 @@ function prepare(fixture: StorageFixture, name: string, objectFormat: 'sha1' | '
   git('symbolic-ref', 'refs/heads/chain', 'refs/heads/link2');
   git('symbolic-ref', 'refs/heads/link2', 'refs/heads/b1');
   git('symbolic-ref', 'refs/heads/dangling', 'refs/heads/none');
-  return { repository, git };
+  return repository.path;
+}
+
+function copyOf(template: string, fixture: StorageFixture, relativePath: string) {
+  cpSync(template, join(fixture.storage.path, relativePath), { recursive: true });
+  const repository = fixture.storages.open({ storageName: 'default', relativePath });
+  return { repository, git: (...args: string[]): string => fixture.runGit(repository.path, args) };
 }
 
 const SYMBOLIC = new Set([
@@ -67,11 +74,12 @@ for (const objectFormat of ['sha1', 'sha256'] as const)
     await using fixture = await StorageFixture.create();
     const random = seededRandom(testSeed('VOTES_SEED'));
     const below = (limit: number): number => Math.floor(random() * limit);
+    const template = makeTemplate(fixture, objectFormat);
+    const [newest = '', older = ''] = fixture.runGit(template, ['rev-list', 'main']).split('\n');
+    const zero = '0'.repeat(newest.length);
     for (let round = 0; round < TRANSACTIONS; round++) {
-      const theirs = prepare(fixture, `git-${round}.git`, objectFormat);
-      const ours = prepare(fixture, `ours-${round}.git`, objectFormat);
-      const zero = '0'.repeat(objectFormat === 'sha1' ? 40 : 64);
-      const [newest = '', older = ''] = theirs.git('rev-list', 'main').split('\n');
+      const theirs = copyOf(template, fixture, `git-${round}.git`);
+      const ours = copyOf(template, fixture, `ours-${round}.git`);
       const updates = Array.from({ length: 8 }, (_, index): Update | undefined => {
         if (random() < 0.4) return undefined;
         const current = index < 4 ? newest : older;

@@ -13,7 +13,7 @@ const repository = { storageName: 'default', relativePath: 'r.git' };
 test('an archive of directories that are nested too deep for git has an error of its own', async () => {
   await using fixture = await StorageFixture.create();
   const deep = fixture.init('deep.git');
-  await nestDirectories(deep, 10_000);
+  await nestDirectories(deep, 5000);
   await using gitaly = await startGitaly();
   cpSync(deep.path, join(gitaly.storagePath(), 'r.git'), { recursive: true });
   const archive = async (...words: readonly string[]) => {

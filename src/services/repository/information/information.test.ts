@@ -131,6 +131,28 @@ test('GetFileAttributes refuses paths and names that git refuses', async () => {
   await assert.rejects(ask(['a\0b'], ['text']), { message: 'check attr: path with NUL byte not allowed' });
 });
 
+// Every directory above a path was looked up by its whole name: a minute for a path of 64 KiB, and
+// hours of the event loop for this one.
+test('a path of half a million directories has attributes', async () => {
+  await using fixture = await startWithRepository();
+  const { directory, calls } = fixture;
+  commitFiles(directory, { '.gitattributes': '* x=top\n', 'a/.gitattributes': '* x=a\n' });
+  const startMs = performance.now();
+
+  const { attributeInfos } = await calls.getFileAttributes({
+    repository,
+    revision: bytes('main'),
+    paths: ['a/'.repeat(500_000), 'b/'.repeat(500_000)],
+    attributes: ['x'],
+  });
+
+  assert.deepEqual(
+    attributeInfos.map(({ value }) => value),
+    ['a', 'top'],
+  );
+  assert.ok(performance.now() - startMs < 20_000);
+});
+
 test('SetFullPath writes a value that FullPath and git read', async () => {
   await using fixture = await startWithRepository();
   const { directory, calls } = fixture;
