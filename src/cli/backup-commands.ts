@@ -32,6 +32,7 @@ interface CreateArguments {
   readonly incremental?: boolean;
   readonly jobs?: number;
   readonly verify?: boolean;
+  readonly metricsFile?: string;
 }
 
 function addCreate(backup: Command): void {
@@ -49,6 +50,10 @@ function addCreate(backup: Command): void {
     .option('--id <name>', 'name of the backup; that of an interrupted one continues it (default: the time)')
     .option('-j, --jobs <n>', 'repositories at a time (default: the number of CPUs)', count)
     .option('--verify', 'verify the backup afterwards')
+    .option(
+      '--metrics-file <path>',
+      'write the result as metrics, for the textfile collector of node_exporter',
+    )
     .addHelpText(
       'after',
       `
@@ -59,8 +64,8 @@ Examples:
     .action(async (target: string, given: CreateArguments) => {
       const { createBackup } = await import('./backup.ts');
       const { to = '', storage, id = timeId(new Date()), jobs = availableParallelism() } = given;
-      const { incremental = false, verify = false } = given;
-      const options = { to, storage, id, jobs, incremental, verify };
+      const { incremental = false, verify = false, metricsFile } = given;
+      const options = { to, storage, id, jobs, incremental, verify, metricsFile };
       process.exitCode = await createBackup(target, options, process);
     });
 }

@@ -84,6 +84,7 @@ export { updateRemoteMirror } from './split/update-remote-mirror.ts';
 export {
   applyBfgObjectMap,
   createRepositoryFromBundle,
+  fetchBundle,
   rewriteHistory,
   setCustomHooks,
 } from './split/upload-to-repository.ts';

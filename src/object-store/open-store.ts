@@ -3,23 +3,37 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { makeDirectory } from '#base/files/make-directory';
 import { systemErrorCode } from '#base/go/system-error';
+import { openAzure } from './azure/open-azure.ts';
 import { DirectoryStore } from './file/directory-store.ts';
 import type { UrlSigner } from './file/sign-url.ts';
+import { openGcs } from './gs/open-gcs.ts';
 import { MemoryStore } from './memory/memory-store.ts';
 import { requirePrefix } from './object-key.ts';
 import type { ObjectStore } from './object-store.ts';
+import { ObservedStore, type StoreObserver } from './observed-store.ts';
 import { PrefixedStore } from './prefixed-store.ts';
+import type { NoteRetry } from './retry.ts';
 import { openS3 } from './s3/open-s3.ts';
 import { UnsupportedStoreError } from './store-error.ts';
 
 export interface OpenStoreOptions {
+  /** Receives all operations. */
+  readonly observer?: StoreObserver;
   /** Bytes of the parts of which a large object is stored in a bucket. Default: those of the service. */
   readonly partBytes?: number;
 }
 
+/** The services, by the scheme of their URLs. */
+const SERVICES: Readonly<Record<string, typeof openS3>> = {
+  's3:': openS3,
+  'gs:': openGcs,
+  'azblob:': openAzure,
+};
+
 /**
- * Opens the store of a URL: `file:///directory` or a path, `mem://`, `s3://bucket`. The forms and
- * options are those of Go Cloud; `s3/s3-options.ts` has those of S3.
+ * Opens the store of a URL: `file:///directory` or a path, `mem://`, `s3://bucket`, `gs://bucket`,
+ * `azblob://container`. The forms and options are those of Go Cloud; `s3/s3-options.ts`,
+ * `gs/gcs-options.ts` and `azure/azure-options.ts` have those of the services.
  *
  * | option                        | kinds | effect                                            |
  * | ----------------------------- | ----- | ------------------------------------------------- |
@@ -30,15 +44,29 @@ export interface OpenStoreOptions {
  * @throws {UnsupportedStoreError} for other kinds, and without the package of a kind; {Error} when
  *   the directory is missing, and for wrong options.
  */
-export async function openStore(url: string, { partBytes = 0 }: OpenStoreOptions = {}): Promise<ObjectStore> {
+export async function openStore(
+  url: string,
+  { partBytes = 0, observer }: OpenStoreOptions = {},
+): Promise<ObjectStore> {
   const { protocol, directory, options } = parse(url);
+  const kind = protocol.slice(0, -1);
+  const service = SERVICES[protocol];
+  const onRetry: NoteRetry = (operation, times = 1) => observer?.retried(kind, operation, times);
   const store =
-    protocol === 's3:'
-      ? await openS3(new URL(url), { partBytes })
-      : await openLocal(protocol, directory, options);
+    service === undefined
+      ? await openLocal(protocol, directory, options)
+      : await service(new URL(url), { partBytes, onRetry });
   const prefix = options.get('prefix') ?? '';
   requirePrefix(prefix);
-  return prefix === '' ? store : new PrefixedStore(store, prefix);
+  const observed = observer === undefined ? store : new ObservedStore(store, kind, observer);
+  return prefix === '' ? observed : new PrefixedStore(observed, prefix);
+}
+
+/** Returns the directory of a URL; `undefined` for a bucket that is not a directory. */
+export function localDirectoryOf(url: string): { path: string; isCreated: boolean } | undefined {
+  const { protocol, directory, options } = parse(url);
+  if (protocol !== 'file:') return undefined;
+  return { path: directory, isCreated: options.get('create_dir') === 'true' };
 }
 
 async function openLocal(
@@ -50,7 +78,7 @@ async function openLocal(
   if (protocol !== 'file:')
     throw new UnsupportedStoreError(
       `buckets of the kind ${JSON.stringify(protocol.slice(0, -1))} are not built: ` +
-        'use s3://bucket or file:///directory',
+        'use s3://bucket, gs://bucket, azblob://container or file:///directory',
     );
   if (options.get('create_dir') === 'true') await makeDirectory(directory);
   await requireDirectory(directory);

@@ -5,8 +5,15 @@ import type { AddressInfo } from 'node:net';
 /** Failure of a request; `undefined`: it is passed on. */
 export type HttpFault =
   | { readonly status: number; readonly body: string }
+  /** The request is passed on after this time. */
+  | { readonly delayMs: number }
   /** The connection is closed after these bytes of the response's body, or nothing more is sent. */
-  | { readonly cutAfterBytes: number; readonly isStalled?: boolean };
+  | {
+      readonly cutAfterBytes: number;
+      readonly isStalled?: boolean;
+      /** Replace those of the response. */
+      readonly headers?: Readonly<Record<string, string>>;
+    };
 
 export interface HttpFaultProxy extends AsyncDisposable {
   readonly port: number;
@@ -17,13 +24,15 @@ export interface HttpFaultProxy extends AsyncDisposable {
 /** Starts an HTTP proxy in front of a port of this machine; the test chooses the faults. */
 export async function startHttpFaultProxy(
   port: number,
-  faultOf: (line: string) => HttpFault | undefined,
+  faultOf: (line: string, request: IncomingMessage) => HttpFault | undefined,
 ): Promise<HttpFaultProxy> {
   const requests: string[] = [];
   const server = createServer((from, to) => {
-    const line = [from.method, from.url, from.headers.range].filter(Boolean).join(' ');
+    const line = [from.method, from.url, from.headers.range ?? from.headers['x-ms-range']]
+      .filter(Boolean)
+      .join(' ');
     requests.push(line);
-    passOn(port, from, to, faultOf(line));
+    passOn(port, from, to, faultOf(line, from));
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -44,13 +53,18 @@ function passOn(port: number, from: IncomingMessage, to: ServerResponse, fault: 
     to.writeHead(fault.status, { 'content-type': 'application/xml', connection: 'close' }).end(fault.body);
     return;
   }
+  if (fault !== undefined && 'delayMs' in fault) {
+    const timer = setTimeout(() => passOn(port, from, to, undefined), fault.delayMs);
+    to.on('close', () => clearTimeout(timer));
+    return;
+  }
   const { method, url, headers } = from;
   const onward = request({ host: '127.0.0.1', port, method, path: url, headers, agent: false });
   onward.on('error', () => to.destroy());
   to.on('close', () => onward.destroy());
   from.pipe(onward);
   onward.on('response', (response) => {
-    to.writeHead(response.statusCode ?? 0, response.headers);
+    to.writeHead(response.statusCode ?? 0, { ...response.headers, ...fault?.headers });
     if (fault === undefined) response.pipe(to);
     else void sendPart(response, to, fault);
   });

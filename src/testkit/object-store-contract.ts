@@ -155,6 +155,27 @@ const CONTRACT: Readonly<Record<string, (store: ObjectStore) => Promise<void>>> 
     );
   },
 
+  'keys have any characters that are not control characters': async (store) => {
+    const all = [
+      'a b+c',
+      'a%2Fb',
+      'a../b',
+      'a?b#c',
+      'a\\b"c',
+      "a'(b)!*",
+      'ä/€/😀',
+      'a&b=c;d',
+      'a:b@c',
+    ].sort();
+    for (const key of all) await store.put(key, pieces(key), { signal });
+
+    assert.deepEqual((await keys(store, '')).sort(), all);
+    for (const key of all) assert.equal(await read(store, key), key);
+    assert.deepEqual(await keys(store, 'a?b#'), ['a?b#c']);
+    await store.delete(all, { signal });
+    assert.deepEqual(await keys(store, ''), []);
+  },
+
   'many objects are listed in pages, and deleted': async (store) => {
     const all = Array.from(
       { length: PAGE_OBJECTS + 5 },

@@ -1,13 +1,10 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdirSync, rmSync } from 'node:fs';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import { freePort } from './free-port.ts';
 import { goProgram } from './go-program.ts';
 import { makeScratchDirectory } from './scratch-directory.ts';
 import { setVariable } from './set-variable.ts';
-import { until } from './until.ts';
+import { startServerProgram } from './start-server-program.ts';
 
 const SOURCE = join(import.meta.dirname, '../../test/s3-server');
 const PROGRAM = 'github.com/versity/versitygw/cmd/versitygw';
@@ -41,20 +38,9 @@ export async function startS3Server(): Promise<S3Server | undefined> {
   const context = { after: (work: () => void) => void stack.defer(work) };
   setVariable(context, 'AWS_ACCESS_KEY_ID', ACCESS_KEY);
   setVariable(context, 'AWS_SECRET_ACCESS_KEY', S3_SECRET);
-  const child = spawn(
-    program,
-    ['--port', `127.0.0.1:${port}`, '--quiet', 'posix', '--sidecar', facts, directory],
-    {
-      env: { ...process.env, ROOT_ACCESS_KEY: ACCESS_KEY, ROOT_SECRET_KEY: S3_SECRET },
-      stdio: 'ignore',
-    },
-  );
-  const exited = once(child, 'exit');
-  stack.defer(async () => {
-    child.kill();
-    await exited;
-  });
-  await until(() => isListening(port));
+  const args = ['--port', `127.0.0.1:${port}`, '--quiet', 'posix', '--sidecar', facts, directory];
+  const env = { ROOT_ACCESS_KEY: ACCESS_KEY, ROOT_SECRET_KEY: S3_SECRET };
+  stack.use(await startServerProgram({ program, args, port, env }));
   const running = stack.move();
   let buckets = 0;
   return {
@@ -75,16 +61,4 @@ async function createBucket(port: number, Bucket: string): Promise<void> {
   const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true });
   await client.send(new CreateBucketCommand({ Bucket }));
   client.destroy();
-}
-
-async function isListening(port: number): Promise<boolean> {
-  const socket = connect({ host: '127.0.0.1', port });
-  try {
-    await once(socket, 'connect');
-    return true;
-  } catch {
-    return false; // not yet
-  } finally {
-    socket.destroy();
-  }
 }

@@ -4,7 +4,6 @@ import { inspect } from 'node:util';
 import { ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3';
 import { openStore } from '#object-store/open-store';
 import { StoreError } from '#object-store/store-error';
-import { type HttpFault, startHttpFaultProxy } from '#testkit/http-fault-proxy';
 import { setVariable } from '#testkit/set-variable';
 import { S3_SECRET, startS3Server } from '#testkit/start-s3-server';
 
@@ -33,14 +32,6 @@ async function newBucket() {
     return Uploads.length;
   };
   return { url, openUploads };
-}
-
-async function through(faultOf: (line: string) => HttpFault | undefined) {
-  const { url, openUploads } = await newBucket();
-  const direct = await openStore(url.href);
-  const proxy = await startHttpFaultProxy(server?.port ?? 0, faultOf);
-  url.searchParams.set('endpoint', `http://127.0.0.1:${proxy.port}`);
-  return { proxy, direct, openUploads, store: await openStore(url.href) };
 }
 
 test('a source that fails or is aborted leaves no part of a large object', { skip }, async () => {
@@ -72,124 +63,6 @@ test('a source that fails or is aborted leaves no part of a large object', { ski
 
   assert.equal(await openUploads(), 0);
   assert.equal(await store.head('key', { signal }), undefined);
-});
-
-test('a read is resumed where the connection broke', { skip }, async () => {
-  const cuts = [3 * MIB, 2 * MIB, 0, 0, MIB];
-  const cut = (line: string): HttpFault | undefined => {
-    const bytes = line.startsWith('GET /bucket') ? cuts.shift() : undefined;
-    return bytes === undefined ? undefined : { cutAfterBytes: bytes };
-  };
-  const { proxy, direct, store } = await through(cut);
-  await using _proxy = proxy;
-  await direct.put('key', mebibytes(9), { signal });
-
-  const content = Buffer.concat(await Array.fromAsync(store.get('key', { signal })));
-
-  assert.ok(content.equals(Buffer.concat(await Array.fromAsync(mebibytes(9)))));
-  const ranges = proxy.requests.map((line) => /bytes=\d+-$/.exec(line)?.[0]);
-  assert.deepEqual([ranges[0], ranges.length], [undefined, 6]);
-  assert.equal(ranges.at(-1), `bytes=${6 * MIB}-`);
-});
-
-test('a read fails if the object is replaced in the meantime, or the connection breaks again and again', {
-  skip,
-}, async () => {
-  let fault: HttpFault | undefined = { cutAfterBytes: MIB };
-  const { proxy, direct, store } = await through((line) => (line.startsWith('GET ') ? fault : undefined));
-  await using _proxy = proxy;
-  await direct.put('key', mebibytes(3), { signal });
-  const pieces = store.get('key', { signal });
-  await pieces.next();
-  await direct.put('key', mebibytes(2), { signal });
-
-  fault = undefined;
-  await assert.rejects(Array.fromAsync(pieces), /get "key": PreconditionFailed: /);
-  fault = { cutAfterBytes: 0 };
-  await assert.rejects(Array.fromAsync(store.get('key', { signal })), /get "key": ECONNRESET: /);
-});
-
-test('a call whose response is cut is made again', { skip }, async () => {
-  const cut = new Set<string>();
-  const { proxy, store } = await through((line) => {
-    if (cut.has(line)) return undefined;
-    cut.add(line);
-    return { cutAfterBytes: 10 };
-  });
-  await using _proxy = proxy;
-
-  await store.put('key', mebibytes(11), { signal });
-  const listed = (await Array.fromAsync(store.list('', { signal }))).flat();
-  await store.delete(['key'], { signal });
-
-  assert.deepEqual(
-    listed.map(({ key, sizeBytes }) => [key, sizeBytes]),
-    [['key', 11 * MIB]],
-  );
-  assert.equal(await store.head('key', { signal }), undefined);
-});
-
-test('requests that the service refuses for a while are sent again', { skip }, async () => {
-  const busy: HttpFault = {
-    status: 503,
-    body: '<Error><Code>SlowDown</Code><Message>slow down</Message></Error>',
-  };
-  const refusals = new Map<string, number>();
-  const { proxy, store } = await through((line) => {
-    const count = refusals.get(line) ?? 0;
-    refusals.set(line, count + 1);
-    return count < 1 ? busy : undefined;
-  });
-  await using _proxy = proxy;
-
-  await store.put('small', mebibytes(1), { signal });
-  await store.put('large', mebibytes(11), { signal });
-  const large = await Array.fromAsync(store.get('large', { signal }));
-
-  assert.equal(Buffer.concat(large).length, 11 * MIB);
-});
-
-test('a service that is busy for too long ends a call with what to do, an abort ends it at once', {
-  skip,
-}, async () => {
-  const body = '<Error><Code>SlowDown</Code><Message>slow down</Message></Error>';
-  const { proxy, store } = await through(() => ({ status: 503, body }));
-  await using _proxy = proxy;
-  const timeout = AbortSignal.timeout(50);
-
-  await assert.rejects(store.put('key', mebibytes(1), { signal: timeout }), { name: 'TimeoutError' });
-  await assert.rejects(store.head('key', { signal }), /head "key": SlowDown.*\(the service limits the rate/);
-});
-
-test('an abort ends a read whose connection has stalled', { skip }, async () => {
-  const { proxy, direct, store } = await through(() => ({ cutAfterBytes: MIB, isStalled: true }));
-  await using _proxy = proxy;
-  await direct.put('key', mebibytes(3), { signal });
-  const controller = new AbortController();
-  const reason = new Error('no longer wanted');
-  let bytes = 0;
-
-  const reading = async (): Promise<void> => {
-    for await (const piece of store.get('key', { signal: controller.signal })) {
-      bytes += piece.length;
-      if (bytes === MIB) setImmediate(() => controller.abort(reason));
-    }
-  };
-
-  await assert.rejects(reading(), reason);
-  assert.equal(bytes, MIB);
-});
-
-test('half a page of a list is an error, not the end', { skip }, async () => {
-  const body =
-    '<ListBucketResult><IsTruncated>true</IsTruncated><Contents><Key>a</Key></Contents></ListBucketResult>';
-  const { proxy, store } = await through(() => ({ status: 200, body }));
-  await using _proxy = proxy;
-
-  await assert.rejects(
-    Array.fromAsync(store.list('', { signal })),
-    /list "": BadResponse: .* part of the list/,
-  );
 });
 
 test('a signed URL is readable without credentials, until it expires', { skip }, async () => {

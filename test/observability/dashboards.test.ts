@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
+import { readFileSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { before, suite, test } from 'node:test';
 import { adaptiveLimitMetrics } from '#platform/metrics/adaptive-limit-metrics';
 import { limitMetrics } from '#platform/metrics/limit-metrics';
 import { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import { packMetrics } from '#platform/metrics/pack-metrics';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { until } from '#testkit/until';
+import { writeMetricsFile } from '#tools/backup/metrics-file';
 import { familiesOf } from './exposition.ts';
 import { makeCalls, metricsOf, startObserved } from './scripted-calls.ts';
 import { missingOf, shippedQueries } from './shipped-queries.ts';
@@ -23,6 +27,17 @@ function metricsOfLimits(): string {
   packs.looked('hit');
   packs.streamCache('pack_objects', '/directory');
   return registry.render('text');
+}
+
+/** Returns the metrics of "gitaly-ts backup". */
+async function metricsOfBackups(): Promise<string> {
+  const file = join(makeScratchDirectory('backup-metrics'), 'backup.prom');
+  const repositories = { done: 1, skipped: 0, failed: 0 };
+  const facts = { storage: 'default', bytes: 1, seconds: 1, endedMs: Date.now() };
+  await writeMetricsFile(file, { ...facts, isComplete: true, repositories });
+  const text = readFileSync(file, 'utf8');
+  rmSync(dirname(file), { recursive: true });
+  return text;
 }
 
 suite('the dashboards and the alert rules of gitaly', () => {
@@ -44,7 +59,7 @@ suite('the dashboards and the alert rules of gitaly', () => {
     const ofLimits = metricsOfLimits();
     const own = [...familiesOf(ofLimits).keys()];
     const kept = exposition.split(/(?=^# HELP )/m).filter((text) => !own.includes(text.split(' ')[2] ?? ''));
-    exposition = kept.join('') + ofLimits;
+    exposition = kept.join('') + ofLimits + (await metricsOfBackups());
   });
 
   for (const [file, queries] of shippedQueries('gitaly')) {

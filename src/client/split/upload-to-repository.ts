@@ -28,6 +28,25 @@ export async function createRepositoryFromBundle(
 }
 
 /**
+ * Fetches the objects of a bundle, and makes the references those of the bundle (RPC FetchBundle).
+ *
+ * @param options.updateHead also sets HEAD.
+ * @throws {CallError} the status of the call.
+ */
+export async function fetchBundle(
+  connection: Connection,
+  repository: Repository,
+  bundle: Content,
+  options: CallOptions & { readonly updateHead?: boolean } = {},
+): Promise<void> {
+  const { updateHead = false } = options;
+  await connection.repository.fetchBundle(
+    withFirst({ repository, updateHead }, splitBytes(bundle), (data) => ({ data })),
+    options,
+  );
+}
+
+/**
  * Replaces the custom hooks of a repository with those of a tar archive (RPC SetCustomHooks, since
  * 16.7).
  *

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
@@ -106,6 +107,34 @@ test('an empty repository has no bundle, a missing one no files', async () => {
   });
   await assert.rejects(refused, { code: 'INVALID_ARGUMENT', message: 'manager: no storage' });
 });
+
+for (const objectFormat of ['sha1', 'sha256'] as const) {
+  test(`an unchanged ${objectFormat} repository gets the bytes of git's bundle without git`, async () => {
+    const { fixture, bucket, keys } = await start();
+    await using _fixture = fixture;
+    const repository = fixture.init('unchanged.git', { commits: 2, objectFormat });
+    const source = new LocalSource(() => repository, signal);
+    const options = { name: NAME, incremental: true, latestId: '', signal };
+    const observer = { observePhase: () => {}, observeBundle: () => {} };
+    await createBackup(bucket, source, { ...options, id: 'one', observer });
+    let bundles = 0;
+    source.bundle = () => {
+      bundles++;
+      throw new Error('git was started');
+    };
+
+    await createBackup(bucket, source, { ...options, id: 'two', observer });
+
+    assert.equal(bundles, 0);
+    const oid = fixture.runGit(repository.path, ['rev-parse', 'HEAD']);
+    const flags = ['bundle', 'create', '-', '--all', `^${oid}`];
+    const { status, stdout } = spawnSync('git', flags, { cwd: repository.path });
+    assert.equal(status, 128, 'git refuses it after the header');
+    const stored = await Array.fromAsync(bucket.get(`${FOLDER}/two/002.bundle`, { signal }));
+    assert.deepEqual(Buffer.concat(stored), stdout);
+    assert.ok((await keys()).includes(`${FOLDER}/two/002.refs`));
+  });
+}
 
 test('an increment on a backup of a missing repository, or on none, is a full backup', async () => {
   const { fixture, bucket, backUp } = await start();

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { codeOf, wrap } from '#base/gitaly-error';
 import { objectKey } from '#object-store/object-key';
 import type { ObjectCall, ObjectStore } from '#object-store/object-store';
@@ -113,48 +114,56 @@ async function store(
   };
 
   const headReference = await source.headReference();
-  const hasReferences = await timed('refs', () => storeReferences(bucket, step, source, signal));
-  if (hasReferences)
-    observer.observeBundle(await timed('bundle', () => storeBundle(bucket, step, source, signal)));
+  const references = await timed('refs', () => storeReferences(bucket, step, source, signal));
+  const hasReferences = references !== undefined;
+  if (hasReferences) {
+    const { objectFormat } = manifest;
+    const deps = { bucket, source, references, objectFormat, signal };
+    observer.observeBundle(await timed('bundle', () => storeBundle(step, deps)));
+  }
   await timed('custom_hooks', () =>
     putUnlessEmpty(bucket, step.customHooksPath, source.customHooks(), { signal }),
   );
   return { ...manifest, empty: !hasReferences, nonExistent: false, headReference };
 }
 
-/** @returns whether there are any. */
+/** @returns the SHA-256 of the list; `undefined` if there are no references. */
 async function storeReferences(
   bucket: ObjectStore,
   step: BackupStep,
   source: BackupSource,
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<string | undefined> {
+  const hash = createHash('sha256');
   let hasReferences = false;
   await bucket.put(
     step.refPath,
     (async function* () {
       for await (const lines of source.referenceLines()) {
         hasReferences = true;
+        hash.update(lines);
         yield lines;
       }
     })(),
     { signal },
   );
-  return hasReferences;
+  return hasReferences ? hash.digest('hex') : undefined;
 }
 
-/** @returns the size in bytes. */
-async function storeBundle(
-  bucket: ObjectStore,
-  step: BackupStep,
-  source: BackupSource,
-  signal: AbortSignal,
-): Promise<number> {
-  const { previousRefPath } = step;
-  const revisions =
-    previousRefPath === undefined ? undefined : await newSince(bucket, previousRefPath, { signal });
+interface BundleDependencies {
+  readonly bucket: ObjectStore;
+  readonly source: BackupSource;
+  /** SHA-256 of the list of references. */
+  readonly references: string;
+  readonly objectFormat: string;
+  readonly signal: AbortSignal;
+}
+
+/** Stores what is new since the previous references. @returns the size in bytes. */
+async function storeBundle(step: BackupStep, deps: BundleDependencies): Promise<number> {
+  const { bucket, signal } = deps;
   try {
-    return await putUnlessEmpty(bucket, step.bundlePath, orHeader(source.bundle(revisions)), { signal });
+    return await putUnlessEmpty(bucket, step.bundlePath, await newObjects(step, deps), { signal });
   } catch (error) {
     throw wrap(error, 'write bundle');
   }
@@ -170,6 +179,27 @@ async function* orHeader(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> 
   } catch (error) {
     if (!(error instanceof EmptyBundleError)) throw error;
   }
+}
+
+/**
+ * Returns a bundle of what is new since the previous references. If they are the same, nothing is
+ * new, and no git is started.
+ */
+async function newObjects(
+  { previousRefPath }: BackupStep,
+  { bucket, source, references, objectFormat, signal }: BundleDependencies,
+): Promise<AsyncIterable<Buffer>> {
+  if (previousRefPath === undefined) return orHeader(source.bundle());
+  const previous = createHash('sha256');
+  for await (const piece of bucket.get(previousRefPath, { signal })) previous.update(piece);
+  if (previous.digest('hex') === references) return headerOf(objectFormat);
+  return orHeader(source.bundle(await newSince(bucket, previousRefPath, { signal })));
+}
+
+/** Yields the header that git writes before it refuses an empty bundle. */
+async function* headerOf(objectFormat: string): AsyncGenerator<Buffer> {
+  const isSha1 = objectFormat === 'sha1';
+  yield Buffer.from(isSha1 ? '# v2 git bundle\n\n' : `# v3 git bundle\n@object-format=${objectFormat}\n\n`);
 }
 
 /** Returns the revisions of all references without what the older ones lead to. */

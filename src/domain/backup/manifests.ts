@@ -34,6 +34,16 @@ export async function findManifest(
   );
 }
 
+/** Reports whether a repository has a backup with an id. */
+export async function hasManifest(
+  bucket: ObjectStore,
+  name: BackupName,
+  id: string,
+  options: ObjectCall,
+): Promise<boolean> {
+  return (await bucket.head(manifestKey(name, id), options)) !== undefined;
+}
+
 /**
  * Reads the manifest of a repository that was written last.
  *
@@ -96,7 +106,12 @@ function manifestKey({ storageName, relativePath }: BackupName, id: string): str
   return objectKey('manifests', storageName, relativePath, `${id}${SUFFIX}`);
 }
 
-async function readManifest(bucket: ObjectStore, key: string, options: ObjectCall): Promise<BackupManifest> {
+/** Reads a manifest. @throws {Error} for one that is damaged, missing or larger than 16 MiB. */
+export async function readManifest(
+  bucket: ObjectStore,
+  key: string,
+  options: ObjectCall,
+): Promise<BackupManifest> {
   const pieces: Buffer[] = [];
   let bytes = 0;
   for await (const piece of readObject(bucket, key, options)) {

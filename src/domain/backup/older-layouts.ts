@@ -6,8 +6,8 @@ import { readObject } from './read-object.ts';
 /** The content of a pointer is an id. */
 const MAX_POINTER_BYTES = 4096;
 const LATEST = 'LATEST';
-/** Number of the last step. */
-const STEP_NUMBER = /^\d{1,6}$/;
+/** Number of the last step, of at most 9,999. */
+const STEP_NUMBER = /^\d{1,4}$/;
 
 /**
  * Finds a backup that was made before there were manifests. Gitaly 15 wrote pointers:

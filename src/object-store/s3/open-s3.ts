@@ -1,4 +1,5 @@
 import type { ObjectStore } from '../object-store.ts';
+import type { OpenServiceOptions } from '../retry.ts';
 import { parseS3Options } from './s3-options.ts';
 import { loadS3Sdk } from './s3-sdk.ts';
 import { S3Store } from './s3-store.ts';
@@ -13,12 +14,13 @@ const MIN_PART_BYTES = 5 * 1024 * 1024;
  * @param partBytes bytes of a part; fewer than S3 accepts are raised to its limit.
  * @throws {UnsupportedStoreError} if the SDK is not installed; {Error} for a wrong option.
  */
-export async function openS3(url: URL, { partBytes }: { readonly partBytes: number }): Promise<ObjectStore> {
+export async function openS3(url: URL, { partBytes, onRetry }: OpenServiceOptions): Promise<ObjectStore> {
   const { client, ...options } = parseS3Options(url);
   const sdk = await loadS3Sdk();
   return new S3Store({
     ...options,
     sdk,
+    onRetry,
     client: new sdk.S3Client(client),
     partBytes: Math.max(partBytes, MIN_PART_BYTES),
   });

@@ -1,4 +1,5 @@
 import type { S3ClientConfig } from '@aws-sdk/client-s3';
+import { booleanOption, requireBucketUrl } from '../url-options.ts';
 
 /** Settings of a URL `s3://bucket?…`. */
 export interface S3Options {
@@ -18,8 +19,7 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const IDLE_TIMEOUT_MS = 60_000;
 const ENCRYPTIONS = ['AES256', 'aws:kms', 'aws:kms:dsse'] as const;
 
-/** Options without an effect here: settings of Go's library. `prefix` applies to all kinds. */
-const IGNORED = ['prefix', 'awssdk', 'hostname_immutable', 'rate_limiter_capacity'];
+const IGNORED = ['awssdk', 'hostname_immutable', 'rate_limiter_capacity'];
 const TAKEN = [
   'accelerate',
   'anonymous',
@@ -47,17 +47,16 @@ const TAKEN = [
  */
 export function parseS3Options(url: URL): S3Options {
   const options = url.searchParams;
-  if (url.hostname === '') throw new Error('the URL has no bucket: write s3://bucket?region=…');
-  if (url.username !== '' || url.password !== '')
-    throw new Error('credentials do not belong in the URL: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY');
-  for (const name of options.keys()) {
-    if (name === 'role')
-      throw new Error('role is not supported: name a profile that has role_arn, with ?profile=');
-    if (!TAKEN.includes(name) && !IGNORED.includes(name))
-      throw new Error(`unknown option ${JSON.stringify(name)}: an s3 URL takes ${TAKEN.join(', ')}, prefix`);
-  }
+  if (options.has('role'))
+    throw new Error('role is not supported: name a profile that has role_arn, with ?profile=');
+  const bucket = requireBucketUrl(url, {
+    kind: 's3',
+    taken: TAKEN,
+    ignored: IGNORED,
+    credentials: 'AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY',
+  });
   return {
-    bucket: decodeURIComponent(url.hostname),
+    bucket,
     client: clientOf(options),
     encryption: encryptionOf(options),
   };
@@ -70,12 +69,12 @@ function clientOf(options: URLSearchParams): S3ClientConfig {
     ...(region !== null && { region }),
     ...(profile !== null && { profile }),
     ...(endpoint !== undefined && { endpoint }),
-    ...(endpoint === undefined && booleanOf(options, 'disable_https', 'disableSSL') && { tls: false }),
-    ...(booleanOf(options, 'use_path_style', 's3ForcePathStyle') && { forcePathStyle: true }),
-    ...(booleanOf(options, 'accelerate') && { useAccelerateEndpoint: true }),
-    ...(booleanOf(options, 'dualstack') && { useDualstackEndpoint: true }),
-    ...(booleanOf(options, 'fips') && { useFipsEndpoint: true }),
-    ...(booleanOf(options, 'anonymous') && { signer: { sign: async (request) => request } }),
+    ...(endpoint === undefined && booleanOption(options, 'disable_https', 'disableSSL') && { tls: false }),
+    ...(booleanOption(options, 'use_path_style', 's3ForcePathStyle') && { forcePathStyle: true }),
+    ...(booleanOption(options, 'accelerate') && { useAccelerateEndpoint: true }),
+    ...(booleanOption(options, 'dualstack') && { useDualstackEndpoint: true }),
+    ...(booleanOption(options, 'fips') && { useFipsEndpoint: true }),
+    ...(booleanOption(options, 'anonymous') && { signer: { sign: async (request) => request } }),
     // As Gitaly does: services other than Amazon's may not know checksums.
     requestChecksumCalculation: checksumMode(
       options,
@@ -93,7 +92,7 @@ function endpointOf(options: URLSearchParams): string | undefined {
   const endpoint = options.get('endpoint');
   if (endpoint === null || endpoint === '') return undefined;
   if (/^https?:\/\//.test(endpoint)) return endpoint;
-  return `${booleanOf(options, 'disable_https', 'disableSSL') ? 'http' : 'https'}://${endpoint}`;
+  return `${booleanOption(options, 'disable_https', 'disableSSL') ? 'http' : 'https'}://${endpoint}`;
 }
 
 function encryptionOf(options: URLSearchParams): S3Options['encryption'] {
@@ -117,13 +116,4 @@ function checksumMode(
   if (value === 'when_supported') return 'WHEN_SUPPORTED';
   if (value === 'when_required') return 'WHEN_REQUIRED';
   throw new Error(`${name} is when_supported or when_required; not ${JSON.stringify(value)}`);
-}
-
-/** Returns the value of the first of the names that is set, as Go's `strconv.ParseBool` reads it. */
-function booleanOf(options: URLSearchParams, ...names: readonly string[]): boolean {
-  const name = names.find((each) => options.has(each));
-  const value = name === undefined ? 'false' : (options.get(name) ?? '');
-  if (/^(1|t|T|true|TRUE|True)$/.test(value)) return true;
-  if (/^(0|f|F|false|FALSE|False)$/.test(value)) return false;
-  throw new Error(`${name} is true or false; not ${JSON.stringify(value)}`);
 }

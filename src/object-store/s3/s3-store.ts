@@ -1,7 +1,5 @@
 import { addAbortSignal, Readable } from 'node:stream';
-import { setTimeout } from 'node:timers/promises';
 import type { S3Client } from '@aws-sdk/client-s3';
-import { noteBulkBytes } from '#base/bulk-memory';
 import { isKey, requireKey, requirePrefix } from '../object-key.ts';
 import {
   type GetOptions,
@@ -12,22 +10,23 @@ import {
   type PutOptions,
   type SignOptions,
 } from '../object-store.ts';
+import type { StoreOperation } from '../observed-store.ts';
+import { type ReadState, rangeHeader, readResumed } from '../read-resumed.ts';
+import { type NoteRetry, waitBeforeRetry } from '../retry.ts';
 import { MissingObjectError, StoreError } from '../store-error.ts';
 import { isCutResponse, s3Error, s3ProblemOf } from './s3-errors.ts';
 import type { S3Options } from './s3-options.ts';
 import type { S3Sdk } from './s3-sdk.ts';
 import { upload } from './upload.ts';
 
-/** Broken connections in a row, without a byte between them, after which a read fails. */
-const MAX_RESUMES = 4;
 /** Responses in a row that break off before a call fails. The SDK repeats other failures. */
 const MAX_CUT_RESPONSES = 4;
-const RETRY_DELAY_MS = 200;
 const MAX_SIGNED_SECONDS = 7 * 24 * 3600; // limit of S3
 
 export interface S3StoreOptions extends Omit<S3Options, 'client'> {
   readonly sdk: S3Sdk;
   readonly client: S3Client;
+  readonly onRetry: NoteRetry;
   /** Bytes of a part of a large object. */
   readonly partBytes: number;
 }
@@ -40,25 +39,13 @@ export class S3Store implements ObjectStore {
     this.#options = options;
   }
 
-  async *get(key: string, { range, signal }: GetOptions): AsyncGenerator<Buffer, void, undefined> {
+  async *get(key: string, options: GetOptions): AsyncGenerator<Buffer, void, undefined> {
     requireKey(key);
-    const { start = 0, length = Number.POSITIVE_INFINITY } = range ?? {};
-    if (length === 0) return;
-    const state: ReadState = { position: start, end: start + length, version: undefined };
-    for (let failures = 0; ; failures++) {
-      const before = state.position;
-      const body = await this.#open(key, state, signal);
-      if (body === undefined) return;
-      try {
-        yield* counted(body, state);
-        return;
-      } catch (error) {
-        signal.throwIfAborted();
-        if (state.position > before) failures = 0;
-        if (failures >= MAX_RESUMES) throw s3Error(error, this.#call('get', key));
-      }
-      await waitBeforeRetry(failures, signal);
-    }
+    yield* readResumed(options, {
+      open: (state) => this.#open(key, state, options.signal),
+      onRetry: this.#options.onRetry,
+      toError: (error) => s3Error(error, this.#call('get', key)),
+    });
   }
 
   async put(key: string, pieces: AsyncIterable<Uint8Array>, options: PutOptions): Promise<void> {
@@ -138,12 +125,12 @@ export class S3Store implements ObjectStore {
   /** Starts a read at a position; `undefined` if the object ends before. */
   async #open(key: string, state: ReadState, signal: AbortSignal): Promise<Readable | undefined> {
     const { sdk, client, bucket } = this.#options;
-    const { position, end, version } = state;
-    const isWhole = position === 0 && end === Number.POSITIVE_INFINITY;
+    const { version } = state;
+    const Range = rangeHeader(state);
     const command = new sdk.GetObjectCommand({
       Bucket: bucket,
       Key: key,
-      ...(!isWhole && { Range: `bytes=${position}-${Number.isFinite(end) ? end - 1 : ''}` }),
+      ...(Range !== undefined && { Range }),
       ...(version !== undefined && { IfMatch: version }),
     });
     try {
@@ -159,20 +146,36 @@ export class S3Store implements ObjectStore {
   }
 
   /** Runs a call of the SDK, whose errors become ours. */
-  async #run<T>(operation: string, key: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  async #run<T>(
+    operation: StoreOperation,
+    key: string,
+    signal: AbortSignal,
+    work: () => Promise<T>,
+  ): Promise<T> {
     for (let failures = 1; ; failures++) {
       signal.throwIfAborted();
       try {
-        return await work();
+        const result = await work();
+        this.#noteAttempts(operation, result);
+        return result;
       } catch (error) {
+        this.#noteAttempts(operation, error);
         signal.throwIfAborted();
         const { code, status } = s3ProblemOf(error);
         if (code === 'NoSuchKey' || (code === 'NotFound' && status === 404)) throw new MissingObjectError();
         if (!isCutResponse(error) || failures === MAX_CUT_RESPONSES)
           throw s3Error(error, this.#call(operation, key));
       }
+      this.#options.onRetry(operation);
       await waitBeforeRetry(failures, signal);
     }
+  }
+
+  /** Reports the attempts of the SDK, which are in its results and its errors. */
+  #noteAttempts(operation: StoreOperation, result: unknown): void {
+    if (typeof result !== 'object' || result === null || !('$metadata' in result)) return;
+    const { attempts = 1 } = result.$metadata as { attempts?: number }; // the SDK's type
+    if (attempts > 1) this.#options.onRetry(operation, attempts - 1);
   }
 
   #failure(operation: string, key: string, message: string): StoreError {
@@ -181,28 +184,6 @@ export class S3Store implements ObjectStore {
 
   #call(operation: string, key: string): { store: string; operation: string; key: string } {
     return { store: `s3 bucket ${JSON.stringify(this.#options.bucket)}`, operation, key };
-  }
-}
-
-interface ReadState {
-  position: number;
-  readonly end: number;
-  /** ETag of the first response: later ones must be of the same object. */
-  version: string | undefined;
-}
-
-async function waitBeforeRetry(failures: number, signal: AbortSignal): Promise<void> {
-  const delayMs = RETRY_DELAY_MS * 2 ** failures * (0.5 + Math.random());
-  await setTimeout(delayMs, undefined, { signal }).catch(() => signal.throwIfAborted());
-}
-
-/** Yields the pieces of a response, and counts them. */
-async function* counted(body: Readable, state: ReadState): AsyncGenerator<Buffer, void, undefined> {
-  for await (const piece of body) {
-    const bytes = piece as Buffer; // a response of Node is a stream of buffers
-    state.position += bytes.length;
-    noteBulkBytes(bytes.length);
-    yield bytes;
   }
 }
 

@@ -1,18 +1,17 @@
 import { setTimeout } from 'node:timers/promises';
 import type { S3Client } from '@aws-sdk/client-s3';
-import { noteBulkBytes } from '#base/bulk-memory';
 import type { PutOptions } from '../object-store.ts';
+import { following, partsOf } from '../parts.ts';
 import { checkedPieces } from '../pieces.ts';
+import { sendParts } from '../send-parts.ts';
 import { MissingObjectError, PreconditionError, StoreError } from '../store-error.ts';
 import type { S3Options } from './s3-options.ts';
 import type { S3Sdk } from './s3-sdk.ts';
-import { sendParts } from './send-parts.ts';
 
 /** Limit of S3. */
 const MAX_PARTS = 10_000;
 /** The first parts have the configured size. Later ones are larger, so that 136 GiB fit by default. */
 const PARTS_PER_SIZE = 2000;
-const MAX_GROWN_BYTES = 20 * 1024 * 1024;
 /** Time for the removal of an incomplete upload, after the call has ended. */
 const ABORT_TIMEOUT_MS = 30_000;
 const MAX_ABORTS = 5;
@@ -41,7 +40,13 @@ export async function upload(
   deps: UploadDependencies,
 ): Promise<void> {
   const sent: Buffer[] = [];
-  const parts = partsOf(checkedPieces(pieces, options), deps, sent);
+  const parts = partsOf(checkedPieces(pieces, options), {
+    partBytes: deps.partBytes,
+    maxParts: MAX_PARTS,
+    partsPerSize: PARTS_PER_SIZE,
+    sent,
+    tooLarge: () => tooLarge(deps),
+  });
   try {
     const first = await parts.next();
     const start = first.value ?? Buffer.alloc(0);
@@ -109,56 +114,6 @@ async function abortUpload(multipart: Multipart, { sdk, send }: UploadDependenci
   } catch {
     // NoSuchUpload: it is removed. Others: see above.
   }
-}
-
-async function* following(first: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  yield first;
-  yield* rest;
-}
-
-/**
- * Joins pieces to parts; only the last is smaller than its size.
- *
- * @param sent parts that are used again: new ones would be freed late, by full collections only.
- */
-async function* partsOf(
-  pieces: AsyncIterable<Uint8Array>,
-  deps: UploadDependencies,
-  sent: Buffer[],
-): AsyncGenerator<Buffer, undefined, undefined> {
-  let gathered: Uint8Array[] = [];
-  let bytes = 0;
-  let count = 0;
-  for await (const piece of pieces) {
-    noteBulkBytes(piece.length);
-    let rest = piece;
-    for (;;) {
-      const grown = deps.partBytes * (1 + Math.floor(count / PARTS_PER_SIZE));
-      const size = Math.max(deps.partBytes, Math.min(grown, MAX_GROWN_BYTES));
-      const taken = rest.subarray(0, size - bytes);
-      gathered.push(taken);
-      bytes += taken.length;
-      rest = rest.subarray(taken.length);
-      if (bytes < size) break;
-      if (count === MAX_PARTS) throw tooLarge(deps);
-      const part = sent.pop();
-      yield joined(gathered, part?.length === size ? part : Buffer.allocUnsafeSlow(size));
-      [gathered, bytes] = [[], 0];
-      count++;
-    }
-  }
-  if (bytes > 0) yield Buffer.concat(gathered, bytes);
-  return undefined;
-}
-
-/** Copies pieces into a buffer of their size. */
-function joined(pieces: readonly Uint8Array[], target: Buffer): Buffer {
-  let end = 0;
-  for (const piece of pieces) {
-    target.set(piece, end);
-    end += piece.length;
-  }
-  return target;
 }
 
 function conditionOf({ onlyIf }: PutOptions): { IfNoneMatch?: string; IfMatch?: string } {

@@ -1,7 +1,7 @@
 import type { Connection } from '#client/index';
-import { type BackupName, findManifest, isMissing } from '#domain/backup/manifests';
+import { hasManifest } from '#domain/backup/manifests';
 import type { ObjectStore } from '#object-store/object-store';
-import type { BackupJob } from './job.ts';
+import { type BackupJob, isPool } from './job.ts';
 import { SkippedError } from './operator.ts';
 import { Pipeline, type PipelineListener } from './pipeline.ts';
 import { StoreOperator } from './store-operator.ts';
@@ -21,25 +21,24 @@ export interface BackUpStorageOptions {
   readonly signal: AbortSignal;
 }
 
-/** Object pools. The backup of a repository contains the objects that it borrows. */
-export const POOL = /(?:^|\/)@(?:cluster\/)?pools\//;
-
 /**
- * Backs up all repositories of a storage. Those that the backup has already are skipped, so that
- * one that was interrupted continues under its name.
- *
- * @returns a text that lists the failures; `undefined` without any.
+ * Backs up all repositories of a storage but pools: the backup of a repository contains the objects
+ * that it borrows. Repositories that the backup has already are skipped, so that one that was
+ * interrupted continues under its name.
  */
-export async function backUpStorage(options: BackUpStorageOptions): Promise<string | undefined> {
+export async function backUpStorage(options: BackUpStorageOptions): Promise<void> {
   const { connection, storageName, store, id, incremental, parallel, listener, signal } = options;
   const operator = new StoreOperator(store, { of: () => Promise.resolve(connection) }, () => {});
   // One that was interrupted has no mark, so it is not the base of its own increments.
   const latestId = incremental ? ((await operator.latestId(signal)) ?? '') : '';
   const jobs = await jobsOf(connection, storageName, signal);
   listener.onFound(jobs.length);
+  let stored = 0;
   const run = async (job: BackupJob): Promise<void> => {
-    if (await hasBackup(store, job, id, signal)) throw new SkippedError('it is in the backup');
-    await operator.create(job, { id, incremental, latestId, signal });
+    const isStored = await hasManifest(store, job, id, { signal });
+    if (!isStored) await operator.create(job, { id, incremental, latestId, signal });
+    stored++;
+    if (isStored) throw new SkippedError('it is in the backup');
   };
   const pipeline = new Pipeline({ listener, parallel, parallelStorage: 0, run, signal });
   try {
@@ -47,10 +46,8 @@ export async function backUpStorage(options: BackUpStorageOptions): Promise<stri
   } finally {
     await pipeline.end();
   }
-  const { failures } = await pipeline.end();
   signal.throwIfAborted();
-  await operator.writeId(id, signal);
-  return failures;
+  if (stored > 0) await operator.writeId(id, signal);
 }
 
 async function jobsOf(
@@ -61,21 +58,6 @@ async function jobsOf(
   const server = { address: '', token: '' };
   const jobs: BackupJob[] = [];
   for await (const { relativePath } of connection.internal.walkRepos({ storageName }, { signal }))
-    if (!POOL.test(relativePath)) jobs.push({ server, storageName, relativePath, glProjectPath: '' });
+    if (!isPool(relativePath)) jobs.push({ server, storageName, relativePath, glProjectPath: '' });
   return jobs;
-}
-
-async function hasBackup(
-  store: ObjectStore,
-  name: BackupName,
-  id: string,
-  signal: AbortSignal,
-): Promise<boolean> {
-  try {
-    await findManifest(store, name, id, { signal });
-    return true;
-  } catch (error) {
-    if (isMissing(error)) return false;
-    throw error;
-  }
 }

@@ -2,6 +2,7 @@ import { formatBytes, formatSeconds } from '../import/format-amount.ts';
 import { formatBar } from '../import/progress-bar.ts';
 import type { BackUpStorageOptions } from './back-up-storage.ts';
 import type { BackupJob } from './job.ts';
+import type { BackupResult } from './metrics-file.ts';
 import type { JobOutcome } from './pipeline.ts';
 
 /** An output stream that may be a terminal. */
@@ -54,6 +55,12 @@ export class BackupReport implements Disposable {
   /** Number of repositories with each outcome. */
   get counts(): Readonly<Record<JobOutcome['kind'], number>> {
     return this.#counts;
+  }
+
+  /** The result so far. */
+  get facts(): Pick<BackupResult, 'repositories' | 'bytes' | 'seconds'> {
+    const seconds = (performance.now() - this.#startedAt) / 1000;
+    return { repositories: this.#counts, bytes: this.#bytes, seconds };
   }
 
   /** Describes the result in one line. */

@@ -106,6 +106,9 @@ for (const objectFormat of ['sha1', 'sha256'] as const)
     await backups.create(job);
     addCommit(path, 3);
     gitOutput(path, ['branch', '-D', 'old']);
+    // More references than the client sends in one message.
+    const branches = Array.from({ length: 250 }, (_, number) => `create refs/heads/b${number} main\n`);
+    gitOutput(path, ['update-ref', '--stdin'], branches.join(''));
     gitOutput(path, ['update-ref', 'refs/keep-around/x', 'main']);
     mkdirSync(join(path, 'custom_hooks'));
     writeFileSync(join(path, 'custom_hooks/update'), '#!/bin/sh\n', { mode: 0o755 });

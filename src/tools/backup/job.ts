@@ -11,7 +11,13 @@ export interface BackupJob {
   readonly glProjectPath: string;
 }
 
+const POOL = /(?:^|\/)@(?:cluster\/)?pools\//;
 const MAX_JOB_LENGTH = 1024 * 1024;
+
+/** Reports whether a path is one of the folders that contain only object pools. */
+export function isPool(relativePath: string): boolean {
+  return POOL.test(relativePath);
+}
 
 /** Yields the jobs of a stream of JSON objects. @throws {Error} for anything else. */
 export async function* readJobs(

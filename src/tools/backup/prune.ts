@@ -1,13 +1,12 @@
-import { decodeManifest } from '#domain/backup/manifest';
-import { readObject } from '#domain/backup/read-object';
+import { readManifest } from '#domain/backup/manifests';
 import { objectKey } from '#object-store/object-key';
 import { type ObjectCall, type ObjectStore, PAGE_OBJECTS } from '#object-store/object-store';
 import { markerKey, type StoredBackup, storedBackups } from './catalog.ts';
 
 /**
- * Removes the backups of runs that are not kept, but the newest one of each repository, and the
- * files that no other backup needs. A manifest goes before its files, so that there is no backup
- * without its files at any time.
+ * Removes the backups of runs that are not kept, but the newest one of each repository, the files
+ * that no other backup needs, and the marks of the runs of which nothing is left. A manifest goes
+ * before its files, so that there is no backup without its files at any time.
  *
  * @param options.isDryRun counts only.
  * @returns the number of removed backups of repositories.
@@ -19,7 +18,7 @@ export async function prune(
   { isDryRun, signal }: ObjectCall & { readonly isDryRun: boolean },
 ): Promise<number> {
   let count = 0;
-  const ids = new Set<string>();
+  const ids = { removed: new Set<string>(), kept: new Set<string>() };
   let last: string | undefined;
   for await (const page of storedBackups(store, { signal }))
     for (const backup of page) {
@@ -27,17 +26,19 @@ export async function prune(
       last = folderOf(backup);
       const plan = await planFor(store, await siblings(store, backup, { signal }), kept, { signal });
       count += plan.removed.length;
-      for (const { id } of plan.removed) ids.add(id);
+      for (const { id } of plan.removed) ids.removed.add(id);
+      for (const { id } of plan.kept) ids.kept.add(id);
       if (isDryRun) continue;
       const manifests = plan.removed.map(({ manifestKey }) => manifestKey);
       await remove(store, manifests, { signal });
       await remove(store, plan.files, { signal });
     }
-  if (!isDryRun) await remove(store, [...ids].map(markerKey), { signal });
+  if (!isDryRun) await remove(store, [...ids.removed.difference(ids.kept)].map(markerKey), { signal });
   return count;
 }
 
 interface Plan {
+  readonly kept: readonly StoredBackup[];
   readonly removed: readonly StoredBackup[];
   /** Keys of the files that only these need. */
   readonly files: readonly string[];
@@ -52,15 +53,16 @@ async function planFor(
 ): Promise<Plan> {
   const newestMs = Math.max(...backups.map(({ modifiedMs }) => modifiedMs));
   const isKept = ({ id, modifiedMs }: StoredBackup): boolean => kept.has(id) || modifiedMs === newestMs;
+  const stays = backups.filter(isKept);
   const removed = backups.filter((backup) => !isKept(backup));
-  if (removed.length === 0) return { removed, files: [] };
+  if (removed.length === 0) return { kept: stays, removed, files: [] };
   const needed = new Set<string>();
   const unneeded = new Set<string>();
-  for (const backup of [...backups.filter(isKept), ...removed])
+  for (const backup of [...stays, ...removed])
     for (const key of await filesOf(store, backup.manifestKey, options))
       if (isKept(backup)) needed.add(key);
       else if (!needed.has(key)) unneeded.add(key);
-  return { removed, files: [...unneeded] };
+  return { kept: stays, removed, files: [...unneeded] };
 }
 
 /** Returns all backups of the repository of one: others may be between them in the order of keys. */
@@ -80,8 +82,8 @@ function folderOf({ manifestKey }: StoredBackup): string {
 
 /** Returns the keys of the files to which a manifest refers. */
 async function filesOf(store: ObjectStore, manifestKey: string, options: ObjectCall): Promise<string[]> {
-  const text = Buffer.concat(await Array.fromAsync(readObject(store, manifestKey, options))).toString();
-  return decodeManifest(text).steps.flatMap(({ bundlePath, refPath, customHooksPath }) =>
+  const { steps } = await readManifest(store, manifestKey, options);
+  return steps.flatMap(({ bundlePath, refPath, customHooksPath }) =>
     [bundlePath, refPath, customHooksPath].map((key) => objectKey(key)),
   );
 }

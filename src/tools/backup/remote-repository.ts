@@ -1,6 +1,12 @@
 import { codeOf, wrap } from '#base/gitaly-error';
 import { asGoStatus } from '#base/go/status';
-import type { Connection } from '#client/index';
+import {
+  type Connection,
+  createRepositoryFromBundle,
+  fetchBundle,
+  setCustomHooks,
+  splitItems,
+} from '#client/index';
 import type { BackupSource } from '#domain/backup/backup-source';
 import type { BackedUpReference } from '#domain/backup/reference-lines';
 import { EmptyBundleError } from '#domain/bundle/create-bundle';
@@ -18,9 +24,6 @@ interface Change {
   readonly newObjectId: Uint8Array;
 }
 
-const PATTERNS_PER_MESSAGE = 1000;
-const CHANGES_PER_MESSAGE = 1000;
-const PIECE_BYTES = 128 * 1024;
 const HEAD = 'HEAD';
 
 /** The calls of a backup and of a restore on one repository of a server. */
@@ -97,19 +100,19 @@ export class RemoteRepository implements BackupSource {
 
   /** Fetches a bundle, and makes the references those of the bundle. */
   async fetchBundle(bundle: AsyncIterable<Uint8Array>, { updateHead }: { readonly updateHead: boolean }) {
-    const requests = withData({ ...this.#target, updateHead }, bundle);
-    await failing('fetch bundle', this.#calls.fetchBundle(requests, this.#options));
+    const options = { ...this.#options, updateHead };
+    await failing('fetch bundle', fetchBundle(this.#connection, this.#repository, bundle, options));
   }
 
   /** Creates the repository from a bundle. It appears when it is complete. */
   async createFromBundle(bundle: AsyncIterable<Uint8Array>): Promise<void> {
-    const requests = withData(this.#target, bundle);
-    await failing('create from bundle', this.#calls.createRepositoryFromBundle(requests, this.#options));
+    const call = createRepositoryFromBundle(this.#connection, this.#repository, bundle, this.#options);
+    await failing('create from bundle', call);
   }
 
   async setCustomHooks(archive: AsyncIterable<Uint8Array>): Promise<void> {
-    const requests = withData(this.#target, archive);
-    await failing('set custom hooks', this.#calls.setCustomHooks(requests, this.#options));
+    const call = setCustomHooks(this.#connection, this.#repository, archive, this.#options);
+    await failing('set custom hooks', call);
   }
 
   async setHead(target: string): Promise<void> {
@@ -162,14 +165,19 @@ export class RemoteRepository implements BackupSource {
 
   async #update(changes: readonly Change[], what: string): Promise<void> {
     if (changes.length === 0) return;
-    const requests = batches(changes, CHANGES_PER_MESSAGE).map((updates, number) =>
-      number === 0 ? { ...this.#target, updates } : { updates },
-    );
-    await failing(what, this.#connection.ref.updateReferences(requests, this.#options));
+    const target = this.#target;
+    const requests = async function* () {
+      let isFirst = true;
+      for await (const updates of splitItems(changes)) {
+        yield isFirst ? { ...target, updates } : { updates };
+        isFirst = false;
+      }
+    };
+    await failing(what, this.#connection.ref.updateReferences(requests(), this.#options));
   }
 
-  #patterns(revisions: readonly Buffer[]) {
-    return batches(revisions, PATTERNS_PER_MESSAGE).map((patterns) => ({ ...this.#target, patterns }));
+  async *#patterns(revisions: readonly Buffer[]) {
+    for await (const patterns of splitItems(revisions)) yield { ...this.#target, patterns };
   }
 
   get #calls(): Connection['repository'] {
@@ -196,19 +204,4 @@ async function failing<T>(what: string, call: Promise<T>): Promise<T> {
 
 function remoteError(error: unknown, what: string): Error {
   return wrap(asGoStatus(error), `remote repository: ${what}`);
-}
-
-function* batches<T>(items: readonly T[], size: number): Generator<T[], void, undefined> {
-  for (let at = 0; at < items.length; at += size) yield items.slice(at, at + size);
-}
-
-/** Yields the first message, with the first bytes, and messages for the others. */
-async function* withData<First extends object>(
-  first: First,
-  content: AsyncIterable<Uint8Array>,
-): AsyncGenerator<First | { data: Uint8Array }, void, undefined> {
-  yield first;
-  for await (const piece of content)
-    for (let at = 0; at < piece.length; at += PIECE_BYTES)
-      yield { data: piece.subarray(at, at + PIECE_BYTES) };
 }

@@ -2,8 +2,7 @@ import { clientMessageOf, codeOf, wrap } from '#base/gitaly-error';
 import { asGoStatus } from '#base/go/status';
 import { openStore } from '#object-store/open-store';
 import type { Logger } from '#platform/log/logger';
-import { POOL } from './back-up-storage.ts';
-import { type BackupJob, readJobs } from './job.ts';
+import { type BackupJob, isPool, readJobs } from './job.ts';
 import { logListener } from './log-listener.ts';
 import type { BackupOperator } from './operator.ts';
 import { Pipeline } from './pipeline.ts';
@@ -87,7 +86,7 @@ export async function runRestore(options: RestoreArguments, context: BackupConte
   const restored = new Set(done.map(keyOf));
   await removeAll(
     servers,
-    existing.filter((each) => !restored.has(keyOf(each)) && !POOL.test(each.relativePath)),
+    existing.filter((each) => !restored.has(keyOf(each)) && !isPool(each.relativePath)),
     signal,
   );
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { addCommit, initRepository } from '#testkit/repositories/init-repository';
@@ -91,6 +91,8 @@ test('one repository that fails gives exit code 3, all of them 1', async () => {
   );
   for (const name of ['group', 'empty.git']) rmSync(path(name), { recursive: true });
   assert.equal((await backUp(gitaly, url, 'two')).code, 1);
+  // The next increment is based on the last run that stored something.
+  assert.deepEqual(readdirSync(join(url, 'backup_ids')), ['one']);
 });
 
 test('a backup is good as long as every part of it is whole', async () => {
@@ -98,6 +100,7 @@ test('a backup is good as long as every part of it is whole', async () => {
   await using _gitaly = gitaly;
   await backUp(gitaly, url, 'one');
   addCommit(path('a.git'), 3);
+  mkdirSync(join(path('a.git'), 'custom_hooks'));
   await backUp(gitaly, url, 'two', true);
 
   const { code, output } = await verify(url);
@@ -122,11 +125,13 @@ test('a backup is good as long as every part of it is whole', async () => {
     [() => rmSync(join(folder, 'two/002.refs')), /002\.refs.*doesn't exist/],
     [() => rmSync(join(folder, 'two/002.bundle')), /002\.bundle.*doesn't exist/],
     [() => writeFileSync(join(url, 'manifests/default/a.git/two.toml'), 'x'), /./],
+    [() => writeFileSync(join(folder, 'two/002.custom_hooks.tar'), 'x'.repeat(600)), /custom_hooks\.tar/],
   ] as const) {
     const files = [
       'one/001.bundle',
       'two/002.refs',
       'two/002.bundle',
+      'two/002.custom_hooks.tar',
       '../../manifests/default/a.git/two.toml',
     ];
     const good = files.map((file) => [join(folder, file), readFileSync(join(folder, file))] as const);
@@ -171,6 +176,7 @@ test('pruning keeps what is needed, also by an increment whose base is removed',
   assert.deepEqual(manifests('a.git'), ['+latest.toml', 'other.toml', 'three.toml']);
   // A repository that is gone keeps its newest backup.
   assert.deepEqual(manifests('group/b.git'), ['+latest.toml', 'one.toml']);
+  assert.deepEqual(readdirSync(join(url, 'backup_ids')).sort(), ['one', 'three']);
   assert.equal((await verify(url, { id: 'three' })).code, 0);
 
   await backUp(gitaly, url, 'full', false);

@@ -9,6 +9,7 @@ import { backUpStorage } from './back-up-storage.ts';
 import { BackupReport, type Output } from './backup-report.ts';
 import { listRuns, type StoredBackup, storedBackups } from './catalog.ts';
 import { countedStore } from './counted-store.ts';
+import { writeMetricsFile } from './metrics-file.ts';
 import { prune } from './prune.ts';
 import { keptRuns, type Retention } from './retention.ts';
 import { verifyBackup } from './verify.ts';
@@ -34,6 +35,8 @@ export interface BackUpAllOptions {
   readonly jobs: number;
   /** Verifies the backup afterwards. */
   readonly verify: boolean;
+  /** File for the metrics of the result; absent for none. */
+  readonly metricsFile?: string | undefined;
 }
 
 export interface WhichBackups {
@@ -45,10 +48,27 @@ export interface WhichBackups {
 
 /** Backs up all repositories of a storage. @returns the exit code. */
 export async function backUpAll(options: BackUpAllOptions, context: CommandContext): Promise<number> {
+  using report = new BackupReport(context);
+  const { metricsFile, storage } = options;
+  let isComplete = false;
+  try {
+    const code = await backUp(options, report, context);
+    isComplete = code === 0;
+    return code;
+  } finally {
+    const facts = { storage, isComplete, endedMs: Date.now(), ...report.facts };
+    if (metricsFile !== undefined) await writeMetricsFile(metricsFile, facts);
+  }
+}
+
+async function backUp(
+  options: BackUpAllOptions,
+  report: BackupReport,
+  context: CommandContext,
+): Promise<number> {
   const { to, id, storage: storageName, incremental, jobs: parallel, verify, connection } = options;
   const { stderr, signal } = context;
   const store = await openStore(to);
-  using report = new BackupReport(context);
   const { listener } = report;
   const counted = countedStore(store, (bytes) => report.addBytes(bytes));
   const settings = { connection, storageName, id, incremental, parallel, listener, signal };

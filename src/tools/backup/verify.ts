@@ -1,14 +1,18 @@
-import { mkdtemp, open, rm } from 'node:fs/promises';
+import { createWriteStream } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
-import { decodeManifest } from '#domain/backup/manifest';
+import { readTar } from '#base/tar/read-tar';
+import { readManifest } from '#domain/backup/manifests';
 import { readObject } from '#domain/backup/read-object';
 import { type BackedUpReference, readReferenceLines } from '#domain/backup/reference-lines';
 import { GitExitError } from '#git/command/exit-error';
 import type { Git } from '#git/command/git';
 import { flag, gitCommand } from '#git/command/git-command';
 import type { GitDirectory } from '#git/command/git-directory';
-import type { ObjectStore } from '#object-store/object-store';
+import type { ObjectCall, ObjectStore } from '#object-store/object-store';
 import type { StoredBackup } from './catalog.ts';
 
 /** Objects of which git is asked at once. */
@@ -39,8 +43,7 @@ export async function verifyBackup(
   options: VerifyOptions,
 ): Promise<VerifiedBackup> {
   const { signal } = options;
-  const text = Buffer.concat(await Array.fromAsync(readObject(store, manifestKey, { signal }))).toString();
-  const { empty, nonExistent, objectFormat, steps } = decodeManifest(text);
+  const { empty, nonExistent, objectFormat, steps } = await readManifest(store, manifestKey, { signal });
   if (steps.length === 0) throw new Error('no backup steps');
   if (nonExistent) return { steps: 0, references: 0 };
   await using scratch = await scratchRepository(objectFormat, options);
@@ -48,8 +51,7 @@ export async function verifyBackup(
   for (const { refPath, bundlePath, customHooksPath } of steps) {
     references = await readReferenceLines(readObject(store, refPath, { signal }));
     if (references.length > 0) await unpack(store, bundlePath, scratch, options);
-    if ((await store.head(customHooksPath, { signal })) !== undefined)
-      for await (const _ of store.get(customHooksPath, { signal })); // it can be read to its end
+    await readHooks(store, customHooksPath, { signal });
   }
   if (!empty && references.length === 0) throw new Error('no refs in backup');
   await requireObjects(references, scratch, options);
@@ -94,8 +96,7 @@ async function unpack(
   { git, signal }: VerifyOptions,
 ): Promise<void> {
   const path = join(directory, 'step.bundle');
-  await using file = await open(path, 'w');
-  for await (const piece of readObject(store, key, { signal })) await file.writeFile(piece);
+  await pipeline(readObject(store, key, { signal }), createWriteStream(path), { signal });
   const fetch = gitCommand('fetch', {
     options: ['--no-write-fetch-head', '--quiet', '--atomic', '--force'].map(flag),
     args: [path, 'refs/*:refs/*'],
@@ -105,6 +106,16 @@ async function unpack(
     const words = error instanceof GitExitError ? error.stderr.trim().replaceAll(path, key) : undefined;
     throw words === undefined ? error : new Error(`bundle ${quote(key)}: ${words}`, { cause: error });
   });
+}
+
+/** Reads the archive of custom hooks, if there is one. @throws {Error} if it is damaged. */
+async function readHooks(store: ObjectStore, key: string, options: ObjectCall): Promise<void> {
+  if ((await store.head(key, options)) === undefined) return;
+  try {
+    for await (const { content } of readTar(readObject(store, key, options))) for await (const _ of content);
+  } catch (error) {
+    throw wrap(error, `custom hooks, ${quote(key)}`);
+  }
 }
 
 /** @throws {Error} if an object of a reference is missing. */

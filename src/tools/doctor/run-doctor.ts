@@ -4,6 +4,7 @@ import { checkLimitedMethods } from '#gitaly/limits/unknown-methods';
 import { ConfigError, type GitalyConfig, loadConfig } from '#platform/config/load-config';
 import { misspeltVariables } from '#platform/process/own-variables';
 import { checkAddresses, checkSocket } from './check-addresses.ts';
+import { checkBuckets } from './check-buckets.ts';
 import { checkCgroups } from './check-cgroups.ts';
 import { checkHooks } from './check-hooks.ts';
 import { checkLeftovers } from './check-leftovers.ts';
@@ -59,6 +60,7 @@ async function* checkConfigured(
   yield* checkSecrets(config, path);
   yield* checkHooks(config);
   yield* checkCgroups(config);
+  yield* checkBuckets(config);
   yield* checkAddresses(config);
 }
 

@@ -202,8 +202,27 @@ test('GenerateBundleURI stores a bundle of the default branch from which git clo
   );
 });
 
-test('a bucket that only Gitaly can use is a warning, and its calls are refused', async () => {
-  await using gitaly = await startGitaly({ config: { backup: { go_cloud_url: 'gs://bucket' } } });
+test('an incremental backup of an unchanged repository starts no git', async () => {
+  await using gitaly = await startGitaly({
+    config: (directory) => {
+      const git = join(directory, 'logging-git');
+      writeFileSync(git, `#!/bin/sh\necho "$*" >>${directory}/started\nexec git "$@"\n`, { mode: 0o755 });
+      const bucket = `file://${directory}/bucket?create_dir=true`;
+      return { backup: { go_cloud_url: bucket }, git: { bin_path: git } };
+    },
+  });
+  initRepository(pathOf(gitaly, original), { commits: 3 });
+  await backUp(gitaly, 'one');
+  const started = () => readFileSync(join(gitaly.directory, 'started'), 'utf8');
+  const before = started();
+
+  await backUp(gitaly, 'two', { incremental: true });
+
+  assert.equal(started(), before);
+});
+
+test('a bucket of an unknown kind is a warning, and its calls are refused', async () => {
+  await using gitaly = await startGitaly({ config: { backup: { go_cloud_url: 'ftp://bucket' } } });
 
   await assert.rejects(backUp(gitaly, 'one'), { code: 'FAILED_PRECONDITION' });
 

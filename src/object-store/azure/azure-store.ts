@@ -1,0 +1,218 @@
+import { addAbortSignal, Readable } from 'node:stream';
+import type {
+  BlockBlobClient,
+  ContainerClient,
+  ContainerListBlobFlatSegmentResponse,
+} from '@azure/storage-blob';
+import { limitedSignal } from '#base/limited-signal';
+import { eachInTurn } from '../each-in-turn.ts';
+import { escapeKey, unescapeKey } from '../escape-key.ts';
+import { isKey, requireKey, requirePrefix } from '../object-key.ts';
+import {
+  type GetOptions,
+  type ObjectCall,
+  type ObjectFacts,
+  type ObjectStore,
+  PAGE_OBJECTS,
+  type PutOptions,
+  type SignOptions,
+} from '../object-store.ts';
+import type { StoreOperation } from '../observed-store.ts';
+import { type ReadState, readResumed } from '../read-resumed.ts';
+import { type NoteRetry, waitBeforeRetry } from '../retry.ts';
+import { MissingObjectError, StoreError } from '../store-error.ts';
+import { azureError, azureProblemOf, isTransient } from './azure-errors.ts';
+import { uploadBlob } from './upload.ts';
+
+/** Requests to delete objects that are sent at once. */
+const MAX_DELETIONS = 16;
+/** Attempts of a request, with growing random delays between them. */
+const MAX_ATTEMPTS = 5;
+/** Time for an attempt. */
+const REQUEST_TIMEOUT_MS = 5 * 60_000;
+
+export interface AzureStoreOptions {
+  readonly container: ContainerClient;
+  readonly onRetry: NoteRetry;
+  /** Bytes of a block of a large object. */
+  readonly partBytes: number;
+  /** Returns a URL with which anybody can read a blob; `undefined` without a key to sign with. */
+  readonly sign: (blob: BlockBlobClient, expiresOn: Date, signal: AbortSignal) => Promise<string | undefined>;
+}
+
+/** A container of Azure Blob Storage (`azblob://container`). */
+export class AzureStore implements ObjectStore {
+  readonly #options: AzureStoreOptions;
+
+  constructor(options: AzureStoreOptions) {
+    this.#options = options;
+  }
+
+  async *get(key: string, options: GetOptions): AsyncGenerator<Buffer, void, undefined> {
+    requireKey(key);
+    yield* readResumed(options, {
+      open: (state) => this.#open(key, state, options.signal),
+      onRetry: this.#options.onRetry,
+      toError: (error) => azureError(error, this.#call('get', key)),
+    });
+  }
+
+  async put(key: string, pieces: AsyncIterable<Uint8Array>, options: PutOptions): Promise<void> {
+    requireKey(key);
+    options.signal.throwIfAborted();
+    await uploadBlob(pieces, options, {
+      key,
+      blob: this.#blob(key),
+      partBytes: this.#options.partBytes,
+      store: this.#call('put', key).store,
+      send: (work, signal) => this.#run('put', key, signal, work),
+    });
+  }
+
+  async head(key: string, { signal }: ObjectCall): Promise<ObjectFacts | undefined> {
+    requireKey(key);
+    try {
+      const send = (abortSignal: AbortSignal) => this.#blob(key).getProperties({ abortSignal });
+      const { contentLength, ...properties } = await this.#run('head', key, signal, send);
+      return factsOf(key, { ...properties, contentLength });
+    } catch (error) {
+      if (error instanceof MissingObjectError) return undefined;
+      throw error;
+    }
+  }
+
+  async *list(
+    prefix: string,
+    { signal }: ObjectCall,
+  ): AsyncGenerator<readonly ObjectFacts[], void, undefined> {
+    requirePrefix(prefix);
+    for (let token: string | undefined; ; ) {
+      const { segment, continuationToken } = await this.#run('list', prefix, signal, (abortSignal) =>
+        this.#page(prefix, token, abortSignal),
+      );
+      const objects = segment.blobItems.map(({ name, properties }) => factsOf(unescapeKey(name), properties));
+      const named = objects.filter(({ key }) => isKey(key));
+      if (named.length > 0) yield named;
+      if (!continuationToken) return;
+      if (continuationToken === token)
+        throw this.#failure('list', prefix, 'the service sent a part of the list without a way to the rest');
+      token = continuationToken;
+    }
+  }
+
+  async delete(keys: readonly string[], { signal }: ObjectCall): Promise<void> {
+    keys.forEach(requireKey);
+    signal.throwIfAborted();
+    await eachInTurn(keys, MAX_DELETIONS, async (key) => {
+      const send = (abortSignal: AbortSignal) =>
+        this.#blob(key).delete({ deleteSnapshots: 'include', abortSignal });
+      await this.#run('delete', key, signal, send).catch((error) => {
+        if (!(error instanceof MissingObjectError)) throw error;
+      });
+    });
+  }
+
+  async signedUrl(key: string, { validMs, signal }: SignOptions): Promise<string | undefined> {
+    requireKey(key);
+    const expiresOn = new Date(Math.ceil((Date.now() + validMs) / 1000) * 1000);
+    return await this.#run('sign', key, signal, (abortSignal) =>
+      this.#options.sign(this.#blob(key), expiresOn, abortSignal),
+    );
+  }
+
+  async #page(
+    prefix: string,
+    continuationToken: string | undefined,
+    abortSignal: AbortSignal,
+  ): Promise<ContainerListBlobFlatSegmentResponse> {
+    const pages = this.#options.container
+      .listBlobsFlat({ prefix: escapeKey(prefix, 'azblob'), abortSignal })
+      .byPage({ maxPageSize: PAGE_OBJECTS, ...(continuationToken !== undefined && { continuationToken }) });
+    for await (const page of pages) return page;
+    throw this.#failure('list', prefix, 'the service sent no page');
+  }
+
+  /** Starts a read at a position; `undefined` if the object ends before. */
+  async #open(key: string, state: ReadState, signal: AbortSignal): Promise<Readable | undefined> {
+    const { position, end, version } = state;
+    const count = Number.isFinite(end) ? end - position : undefined;
+    const options = {
+      abortSignal: signal,
+      maxRetryRequests: 0, // a read is resumed here
+      ...(version !== undefined && { conditions: { ifMatch: quoted(version) } }),
+    };
+    try {
+      // Not limited in time: the signal ends the body, too.
+      const send = () => this.#blob(key).download(position, count, options);
+      const { readableStreamBody: body, etag } = await this.#run('get', key, signal, send);
+      state.version = unquoted(etag);
+      if (body instanceof Readable) return addAbortSignal(signal, body);
+      throw this.#failure('get', key, 'the response has no body');
+    } catch (error) {
+      if (error instanceof StoreError && error.failure.code === 'InvalidRange') return undefined;
+      throw error;
+    }
+  }
+
+  /** Runs a call of the SDK, whose errors become ours. */
+  async #run<T>(
+    operation: StoreOperation,
+    key: string,
+    signal: AbortSignal,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    for (let failures = 1; ; failures++) {
+      signal.throwIfAborted();
+      using limit = limitedSignal(REQUEST_TIMEOUT_MS, signal);
+      try {
+        return await work(limit.signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        const { code, status } = azureProblemOf(error);
+        if (status === 404 && code === 'BlobNotFound') throw new MissingObjectError();
+        if (!isTransient(error) || failures === MAX_ATTEMPTS)
+          throw azureError(error, this.#call(operation, key));
+      }
+      this.#options.onRetry(operation);
+      await waitBeforeRetry(failures - 1, signal);
+    }
+  }
+
+  #blob(key: string): BlockBlobClient {
+    return this.#options.container.getBlockBlobClient(escapeKey(key, 'azblob'));
+  }
+
+  #failure(operation: string, key: string, message: string): StoreError {
+    return new StoreError({ ...this.#call(operation, key), code: 'BadResponse', message, hint: undefined });
+  }
+
+  #call(operation: string, key: string): { store: string; operation: string; key: string } {
+    const { containerName } = this.#options.container;
+    return { store: `azblob container ${JSON.stringify(containerName)}`, operation, key };
+  }
+}
+
+function factsOf(
+  key: string,
+  facts: {
+    readonly contentLength?: number | undefined;
+    readonly lastModified?: Date | undefined;
+    readonly etag?: string | undefined;
+  },
+): ObjectFacts {
+  return {
+    key,
+    sizeBytes: facts.contentLength ?? 0,
+    modifiedMs: facts.lastModified?.getTime() ?? 0,
+    version: unquoted(facts.etag),
+  };
+}
+
+/** Removes the quotes of an ETag, which only some responses have. */
+function unquoted(etag = ''): string {
+  return etag.replaceAll('"', '');
+}
+
+function quoted(version: string): string {
+  return `"${version}"`;
+}

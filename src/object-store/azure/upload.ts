@@ -1,0 +1,111 @@
+import type { BlockBlobClient } from '@azure/storage-blob';
+import type { PutOptions } from '../object-store.ts';
+import { following, partsOf } from '../parts.ts';
+import { checkedPieces } from '../pieces.ts';
+import { sendParts } from '../send-parts.ts';
+import { MissingObjectError, PreconditionError, StoreError } from '../store-error.ts';
+
+/** Limit of Azure. */
+const MAX_BLOCKS = 50_000;
+/** The first blocks have the configured size. Later ones are larger. */
+const BLOCKS_PER_SIZE = 10_000;
+/** Length of the names of blocks, which must be equal. */
+const ID_DIGITS = 8;
+/** As Gitaly's: a cache must not keep a backup, nor a proxy change it. @see internal/backup/sink.go */
+const HEADERS = {
+  blobCacheControl: 'no-store, no-transform',
+  blobContentType: 'application/octet-stream',
+};
+
+export interface BlobUpload {
+  readonly key: string;
+  readonly store: string;
+  readonly blob: BlockBlobClient;
+  readonly partBytes: number;
+  /** Runs a call of the SDK, and translates its errors. */
+  readonly send: <T>(work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal) => Promise<T>;
+}
+
+/**
+ * Stores an object: at once if it fits into a block, else in blocks of which some are sent at once.
+ * The blocks of an upload that failed are not part of any object; Azure removes them after a week.
+ */
+export async function uploadBlob(
+  pieces: AsyncIterable<Uint8Array>,
+  options: PutOptions,
+  deps: BlobUpload,
+): Promise<void> {
+  const sent: Buffer[] = [];
+  const parts = partsOf(checkedPieces(pieces, options), {
+    partBytes: deps.partBytes,
+    maxParts: MAX_BLOCKS,
+    partsPerSize: BLOCKS_PER_SIZE,
+    sent,
+    tooLarge: () => tooLarge(deps),
+  });
+  try {
+    const first = await parts.next();
+    const start = first.value ?? Buffer.alloc(0);
+    if (start.length < deps.partBytes) return await putWhole(start, options, deps);
+    await putBlocks(following(start, parts), options, { ...deps, sent });
+  } catch (error) {
+    throw conditionError(error, options, deps);
+  } finally {
+    await parts.return(undefined);
+  }
+}
+
+async function putWhole(content: Buffer, options: PutOptions, { blob, send }: BlobUpload): Promise<void> {
+  const conditions = conditionOf(options);
+  await send(
+    (abortSignal) =>
+      blob.upload(content, content.length, { abortSignal, conditions, blobHTTPHeaders: HEADERS }),
+    options.signal,
+  );
+}
+
+async function putBlocks(
+  parts: AsyncIterable<Buffer>,
+  options: PutOptions,
+  { blob, send, sent }: BlobUpload & { readonly sent: Buffer[] },
+): Promise<void> {
+  const { signal } = options;
+  const sendBlock = async (body: Buffer, number: number, ending: AbortSignal): Promise<string> => {
+    const id = Buffer.from(String(number).padStart(ID_DIGITS, '0')).toString('base64');
+    await send((abortSignal) => blob.stageBlock(id, body, body.length, { abortSignal }), ending);
+    sent.push(body);
+    return id;
+  };
+  const ids = await sendParts(parts, sendBlock, { signal });
+  const conditions = conditionOf(options);
+  await send(
+    (abortSignal) => blob.commitBlockList(ids, { abortSignal, conditions, blobHTTPHeaders: HEADERS }),
+    signal,
+  );
+}
+
+function conditionOf({ onlyIf }: PutOptions): { ifNoneMatch?: string; ifMatch?: string } {
+  if (onlyIf === undefined) return {};
+  return onlyIf === 'absent' ? { ifNoneMatch: '*' } : { ifMatch: `"${onlyIf.version}"` };
+}
+
+/** Returns the error of a condition that does not hold; any other error unchanged. */
+function conditionError(error: unknown, { onlyIf }: PutOptions, { key }: BlobUpload): unknown {
+  if (onlyIf === undefined) return error;
+  const isConflict =
+    error instanceof StoreError && /^(?:ConditionNotMet|BlobAlreadyExists)$/.test(error.failure.code);
+  return isConflict || error instanceof MissingObjectError
+    ? new PreconditionError(key, { cause: error })
+    : error;
+}
+
+function tooLarge({ store, key, partBytes }: BlobUpload): StoreError {
+  return new StoreError({
+    store,
+    operation: 'put',
+    key,
+    code: 'BlockCountExceedsLimit',
+    message: `more than ${MAX_BLOCKS} blocks, the first of ${partBytes} bytes`,
+    hint: 'raise [backup] buffer_size',
+  });
+}

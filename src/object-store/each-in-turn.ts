@@ -1,0 +1,26 @@
+/**
+ * Runs a function for each value, a number of them at once. After a failure no other one starts,
+ * and all have ended when the error is thrown.
+ */
+export async function eachInTurn<T>(
+  values: readonly T[],
+  maxAtOnce: number,
+  work: (value: T) => Promise<void>,
+): Promise<void> {
+  const left = values.values();
+  let isFailed = false;
+  const worker = async (): Promise<void> => {
+    for (const value of left) {
+      if (isFailed) return;
+      try {
+        await work(value);
+      } catch (error) {
+        isFailed = true;
+        throw error;
+      }
+    }
+  };
+  const workers = Array.from({ length: Math.min(maxAtOnce, values.length) }, worker);
+  const ended = await Promise.allSettled(workers);
+  for (const each of ended) if (each.status === 'rejected') throw each.reason;
+}

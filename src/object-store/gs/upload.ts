@@ -1,0 +1,238 @@
+import { createHash, type Hash, randomUUID } from 'node:crypto';
+import { type HttpResponse, textOf } from '../http-request.ts';
+import type { PutOptions } from '../object-store.ts';
+import { following, partsOf } from '../parts.ts';
+import { checkedPieces } from '../pieces.ts';
+import { PreconditionError, StoreError } from '../store-error.ts';
+import { drained, type GcsCall, type GcsClient } from './gcs-client.ts';
+
+/** Time for the removal of an incomplete upload, after the call has ended. */
+const ABORT_TIMEOUT_MS = 30_000;
+const MORE_EXPECTED = 308;
+const CANCELLED = 499;
+const TYPE = 'application/octet-stream';
+/** As Gitaly's: a cache must not keep a backup, nor a proxy change it. @see internal/backup/sink.go */
+const METADATA = { contentType: TYPE, cacheControl: 'no-store, no-transform' };
+
+export interface GcsUpload {
+  readonly client: GcsClient;
+  /** A multiple of 256 KiB, as the service requires. */
+  readonly partBytes: number;
+  readonly call: GcsCall;
+  /** Address of uploads, with the name of the object. */
+  readonly uploads: URL;
+  readonly object: URL;
+}
+
+/** Facts of a stored object that show whether all bytes have arrived. */
+interface Stored {
+  readonly size?: string;
+  readonly md5Hash?: string;
+  readonly generation?: string;
+}
+
+/**
+ * Stores an object: at once if it fits into a part, else in a session, part by part. While a part
+ * is sent the next one is gathered.
+ */
+export async function uploadObject(
+  pieces: AsyncIterable<Uint8Array>,
+  options: PutOptions,
+  deps: GcsUpload,
+): Promise<void> {
+  const sent: Buffer[] = [];
+  const hash = createHash('md5'); // the checksum of the service
+  const parts = partsOf(hashed(checkedPieces(pieces, options), hash), {
+    partBytes: deps.partBytes,
+    maxParts: Number.POSITIVE_INFINITY,
+    partsPerSize: Number.POSITIVE_INFINITY,
+    sent,
+    tooLarge: () => new Error('unreachable: there is no limit of parts'),
+  });
+  try {
+    const first = await parts.next();
+    const start = first.value ?? Buffer.alloc(0);
+    if (start.length < deps.partBytes) return await putWhole(start, options, { ...deps, hash });
+    await putParts(following(start, parts), options, { ...deps, hash, sent });
+  } catch (error) {
+    throw putError(error, options, deps);
+  } finally {
+    await parts.return(undefined);
+  }
+}
+
+async function putWhole(
+  content: Buffer,
+  options: PutOptions,
+  { client, call, uploads, hash }: GcsUpload & { readonly hash: Hash },
+): Promise<void> {
+  const boundary = randomUUID();
+  const metadata = JSON.stringify({ ...METADATA, md5Hash: hash.digest('base64') });
+  const head = [
+    `--${boundary}`,
+    'content-type: application/json',
+    '',
+    metadata,
+    `--${boundary}`,
+    `content-type: ${TYPE}`,
+    '',
+    '',
+  ].join('\r\n');
+  await client.send(
+    {
+      method: 'POST',
+      url: withQuery(uploads, { uploadType: 'multipart', ...conditionOf(options) }),
+      headers: { 'content-type': `multipart/related; boundary=${boundary}` },
+      body: [Buffer.from(head), content, Buffer.from(`\r\n--${boundary}--`)],
+      read: drained,
+    },
+    call,
+  );
+}
+
+interface Session extends GcsUpload {
+  readonly hash: Hash;
+  readonly sent: Buffer[];
+  /** Address of the session; whoever knows it can write to it. */
+  readonly session: URL;
+}
+
+async function putParts(
+  parts: AsyncIterable<Buffer>,
+  options: PutOptions,
+  deps: Omit<Session, 'session'>,
+): Promise<void> {
+  const session = await openSession(options, deps);
+  try {
+    await sendAll(parts, { ...deps, session });
+  } catch (error) {
+    await cancel(session, deps);
+    throw error;
+  }
+}
+
+async function openSession(options: PutOptions, { client, call, uploads }: GcsUpload): Promise<URL> {
+  const location = await client.send(
+    {
+      method: 'POST',
+      url: withQuery(uploads, { uploadType: 'resumable', ...conditionOf(options) }),
+      headers: { 'content-type': 'application/json', 'x-upload-content-type': TYPE },
+      body: [Buffer.from(JSON.stringify(METADATA))],
+      read: async (response) => {
+        await drained(response);
+        return response.headers.location ?? '';
+      },
+    },
+    call,
+  );
+  const session = URL.parse(location);
+  if (session !== null) return session;
+  throw badResponse('the service opened no session for the upload', { client, call });
+}
+
+/** Sends the parts in order; the last one completes the object. */
+async function sendAll(parts: AsyncIterable<Buffer>, deps: Session): Promise<void> {
+  let offset = 0;
+  let waiting: Buffer | undefined;
+  let sending: Promise<unknown> = Promise.resolve();
+  try {
+    for await (const part of parts) {
+      await sending;
+      if (waiting !== undefined) {
+        const [body, start] = [waiting, offset];
+        sending = sendPart(body, { start, total: undefined }, deps).then(() => deps.sent.push(body));
+        sending.catch(() => {}); // thrown where it is awaited
+        offset += body.length;
+      }
+      waiting = part;
+    }
+  } finally {
+    await sending; // no part must arrive after the upload was cancelled
+  }
+  const last = waiting ?? Buffer.alloc(0);
+  const total = offset + last.length;
+  const response = await sendPart(last, { start: offset, total }, deps);
+  await requireStored(response, total, deps);
+}
+
+/** Sends a part, and its rest if the service kept only the start of it. */
+async function sendPart(
+  body: Buffer,
+  { start, total }: { start: number; total: number | undefined },
+  deps: Session,
+): Promise<HttpResponse> {
+  const { client, call, session } = deps;
+  const end = start + body.length;
+  for (let from = start; ; ) {
+    const response = await client.send(
+      {
+        method: 'PUT',
+        url: session,
+        headers: { 'content-range': `bytes ${from}-${end - 1}/${total ?? '*'}` },
+        body: [body.subarray(from - start)],
+        accepts: [MORE_EXPECTED],
+        read: (each) => each,
+      },
+      call,
+    );
+    if (response.status !== MORE_EXPECTED) return response;
+    await drained(response);
+    const kept = Number(/^bytes=0-(\d+)$/.exec(response.headers.range ?? '')?.[1] ?? -1) + 1;
+    if (kept >= end && total === undefined) return response;
+    if (kept < from || kept >= end) throw badResponse('the service lost a part of the upload', deps);
+    from = kept;
+  }
+}
+
+/** Checks that the stored object has all bytes. An object that differs is removed. */
+async function requireStored(response: HttpResponse, total: number, deps: Session): Promise<void> {
+  const { client, call, object, hash } = deps;
+  // Google's form of objects: every field is optional.
+  const read = async (each: HttpResponse): Promise<Stored> => JSON.parse(await textOf(each)) as Stored;
+  const url = withQuery(object, { fields: 'size,md5Hash,generation' });
+  const stored = await read(response).catch(() => client.send({ method: 'GET', url, read }, call));
+  const { size, md5Hash, generation } = stored;
+  if (Number(size) === total && (md5Hash === undefined || md5Hash === hash.digest('base64'))) return;
+  if (generation !== undefined)
+    await client.send({ method: 'DELETE', url: withQuery(object, { generation }), read: drained }, call);
+  throw badResponse('the stored object differs from the sent one', deps);
+}
+
+/** Removes an incomplete upload. If that fails, the service removes it after a week. */
+async function cancel(session: URL, { client, call }: GcsUpload): Promise<void> {
+  const signal = AbortSignal.timeout(ABORT_TIMEOUT_MS);
+  const request = { method: 'DELETE', url: session, accepts: [CANCELLED], read: drained };
+  await client.send(request, { ...call, signal }).catch(() => {}); // the error of the upload counts
+}
+
+async function* hashed(pieces: AsyncIterable<Uint8Array>, hash: Hash): AsyncGenerator<Uint8Array> {
+  for await (const piece of pieces) {
+    hash.update(piece);
+    yield piece;
+  }
+}
+
+function conditionOf({ onlyIf }: PutOptions): Record<string, string> {
+  if (onlyIf === undefined) return {};
+  return { ifGenerationMatch: onlyIf === 'absent' ? '0' : onlyIf.version };
+}
+
+function withQuery(url: URL, query: Readonly<Record<string, string>>): URL {
+  const changed = new URL(url);
+  for (const [name, value] of Object.entries(query)) changed.searchParams.set(name, value);
+  return changed;
+}
+
+function badResponse(message: string, { client, call }: Pick<GcsUpload, 'client' | 'call'>): StoreError {
+  return client.error({ code: 'BadResponse', status: undefined, message, isTransient: false }, call);
+}
+
+/** Returns the error of a condition that does not hold, or of a missing bucket; others unchanged. */
+function putError(error: unknown, { onlyIf }: PutOptions, { client, call }: GcsUpload): unknown {
+  if (!(error instanceof StoreError)) return error;
+  if (onlyIf !== undefined && error.failure.code === 'conditionNotMet')
+    return new PreconditionError(call.key, { cause: error });
+  if (error.failure.code !== 'notFound') return error;
+  const problem = { code: 'NoSuchBucket', status: 404, message: error.failure.message, isTransient: false };
+  return client.error(problem, call);
+}

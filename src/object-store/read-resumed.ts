@@ -1,0 +1,78 @@
+import type { Readable } from 'node:stream';
+import { noteBulkBytes } from '#base/bulk-memory';
+import type { GetOptions } from './object-store.ts';
+import { type NoteRetry, waitBeforeRetry } from './retry.ts';
+
+/** Broken connections in a row, without a byte between them, after which a read fails. */
+const MAX_RESUMES = 4;
+/** Time without any byte from the service, after which a connection counts as broken. */
+const IDLE_TIMEOUT_MS = 60_000;
+
+/** Position of a read in an object. */
+export interface ReadState {
+  position: number;
+  readonly end: number;
+  /** Version in the first response: later ones must be of the same object. */
+  version: string | undefined;
+}
+
+export interface ResumedRead {
+  /** Starts a read at a position; `undefined` if the object ends before. */
+  readonly open: (state: ReadState) => Promise<Readable | undefined>;
+  readonly onRetry: NoteRetry;
+  /** Returns the error of a connection that breaks again and again. */
+  readonly toError: (error: unknown) => Error;
+}
+
+/** Reads an object of a service, and continues where a connection broke. */
+export async function* readResumed(
+  { range, signal }: GetOptions,
+  { open, onRetry, toError }: ResumedRead,
+): AsyncGenerator<Buffer, void, undefined> {
+  const { start = 0, length = Number.POSITIVE_INFINITY } = range ?? {};
+  if (length === 0) return;
+  const state: ReadState = { position: start, end: start + length, version: undefined };
+  for (let failures = 0; ; failures++) {
+    const before = state.position;
+    const body = await open(state);
+    if (body === undefined) return;
+    try {
+      yield* counted(body, state);
+      return;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (state.position >= state.end) return;
+      if (state.position > before) failures = 0;
+      if (failures >= MAX_RESUMES) throw toError(error);
+    }
+    onRetry('get');
+    await waitBeforeRetry(failures, signal);
+  }
+}
+
+/** Returns the value of the header `Range` for the rest of a read; `undefined` for a whole object. */
+export function rangeHeader({ position, end }: ReadState): string | undefined {
+  if (position === 0 && end === Number.POSITIVE_INFINITY) return undefined;
+  return `bytes=${position}-${Number.isFinite(end) ? end - 1 : ''}`;
+}
+
+/** Yields the pieces of a response, and counts them. */
+async function* counted(body: Readable, state: ReadState): AsyncGenerator<Buffer, void, undefined> {
+  let isWaiting = true; // for the service, not for the reader
+  const timer = setTimeout(() => {
+    if (isWaiting) body.destroy(Object.assign(new Error('the service sent nothing'), { code: 'ETIMEDOUT' }));
+  }, IDLE_TIMEOUT_MS);
+  try {
+    for await (const piece of body) {
+      const bytes = piece as Buffer; // a response of Node is a stream of buffers
+      state.position += bytes.length;
+      noteBulkBytes(bytes.length);
+      isWaiting = false;
+      yield bytes;
+      isWaiting = true;
+      timer.refresh();
+    }
+  } finally {
+    clearTimeout(timer);
+  }
+}

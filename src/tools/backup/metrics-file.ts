@@ -1,0 +1,62 @@
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { ignoreMissing } from '#base/files/ignore-missing';
+import { MetricsRegistry } from '#platform/metrics/metrics-registry';
+
+/** Result of a backup of a storage. */
+export interface BackupResult {
+  readonly storage: string;
+  /** True if all repositories are in the backup. */
+  readonly isComplete: boolean;
+  readonly repositories: Readonly<Record<'done' | 'skipped' | 'failed', number>>;
+  readonly bytes: number;
+  readonly seconds: number;
+  readonly endedMs: number;
+}
+
+const LAST_SUCCESS = 'gitaly_ts_backup_last_success_timestamp_seconds';
+const MAX_BYTES = 64 * 1024;
+
+/**
+ * Writes the result as metrics, for the textfile collector of Prometheus' node_exporter. The time
+ * of the last complete backup is kept from the file if this one is not complete.
+ */
+export async function writeMetricsFile(path: string, result: BackupResult): Promise<void> {
+  const last = result.isComplete ? result.endedMs / 1000 : await lastSuccess(path, result.storage);
+  const draft = `${path}.${process.pid}`;
+  try {
+    await writeFile(draft, render(result, last));
+    await rename(draft, path); // the collector must not see half a file
+  } catch (error) {
+    await rm(draft, { force: true });
+    throw error;
+  }
+}
+
+function render({ storage, repositories, bytes, seconds, endedMs }: BackupResult, last?: number): string {
+  const registry = new MetricsRegistry();
+  const gauge = (name: string, help: string) => registry.gauge({ name, help, labels: ['storage'] });
+  const success = gauge(LAST_SUCCESS, 'Unix time of the end of the last complete backup.');
+  if (last !== undefined) success.with({ storage }).set(last);
+  gauge('gitaly_ts_backup_last_run_timestamp_seconds', 'Unix time of the end of the last backup.')
+    .with({ storage })
+    .set(endedMs / 1000);
+  gauge('gitaly_ts_backup_last_run_seconds', 'Duration of the last backup.').with({ storage }).set(seconds);
+  gauge('gitaly_ts_backup_last_run_bytes', 'Bytes that the last backup stored.').with({ storage }).set(bytes);
+  const outcomes = registry.gauge({
+    name: 'gitaly_ts_backup_last_run_repositories',
+    help: 'Repositories of the last backup, by outcome.',
+    labels: ['storage', 'outcome'],
+  });
+  for (const [outcome, count] of Object.entries(repositories)) outcomes.with({ storage, outcome }).set(count);
+  return registry.render('text');
+}
+
+/** Returns the time of the last complete backup in an earlier file, in seconds. */
+async function lastSuccess(path: string, storage: string): Promise<number | undefined> {
+  const text = await readFile(path, 'utf8').catch(ignoreMissing);
+  if (text === undefined || text.length > MAX_BYTES) return undefined;
+  const start = `${LAST_SUCCESS}{storage=${JSON.stringify(storage)}} `;
+  const line = text.split('\n').find((each) => each.startsWith(start));
+  const seconds = Number(line?.slice(start.length));
+  return Number.isFinite(seconds) ? seconds : undefined;
+}

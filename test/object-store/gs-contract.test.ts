@@ -1,0 +1,12 @@
+import { after } from 'node:test';
+import { openStore } from '#object-store/open-store';
+import { testObjectStore } from '#testkit/object-store-contract';
+import { startGcsServer } from '#testkit/start-gcs-server';
+
+const server = await startGcsServer();
+after(() => server?.[Symbol.asyncDispose]());
+const skip = server === undefined ? 'Go is not installed' : undefined;
+const bucket = async (): Promise<string> => (await server?.createBucket()) ?? '';
+
+testObjectStore({ name: 'gs', skip, open: async () => openStore(await bucket()) });
+testObjectStore({ name: 'gs?prefix', skip, open: async () => openStore(`${await bucket()}&prefix=a/b/`) });

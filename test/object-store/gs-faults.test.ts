@@ -1,0 +1,33 @@
+import { after } from 'node:test';
+import { openStore } from '#object-store/open-store';
+import { testStoreFaults } from '#testkit/object-store-faults';
+import { startGcsServer } from '#testkit/start-gcs-server';
+
+const server = await startGcsServer();
+after(() => server?.[Symbol.asyncDispose]());
+
+testStoreFaults({
+  name: 'gs',
+  skip: server === undefined && 'Go is not installed',
+  open: async () => {
+    const url = new URL((await server?.createBucket()) ?? '');
+    return {
+      port: server?.port ?? 0,
+      at: (port, observer) => {
+        url.searchParams.set('endpoint', `http://127.0.0.1:${port}`);
+        return openStore(url.href, { ...(observer && { observer }) });
+      },
+    };
+  },
+  busy: {
+    body: '{"error":{"code":503,"message":"slow down","errors":[{"reason":"rateLimitExceeded"}]}}',
+    message: /head "key": rateLimitExceeded: slow down \(the service limits the rate/,
+  },
+  halfPage: '{"items":[{"name":"a","size":"1"}],"nextPageToken":"same"}',
+  expired: {
+    status: 401,
+    body: '{"error":{"code":401,"message":"Invalid Credentials","errors":[{"reason":"authError"}]}}',
+    message: /put "key": authError: Invalid Credentials \(the credentials are invalid or have expired/,
+  },
+  versionHeader: 'x-goog-generation',
+});
