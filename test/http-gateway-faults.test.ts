@@ -371,7 +371,7 @@ test('git-lfs receives an error in its own format', async (context) => {
 
 /** Both ends of a connection are in this process. */
 const IDLE_CONNECTIONS = Math.min(
-  extent('IDLE_CONNECTIONS', { short: 2000, long: 10_000 }),
+  extent('IDLE_CONNECTIONS', { short: 800, long: 10_000 }),
   Math.floor(descriptorLimit() / 2) - 250,
 );
 const MAX_BYTES_PER_CONNECTION = 24 * 1024;

@@ -1,18 +1,20 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { dial } from '#client/index';
+import { freePort } from '#testkit/free-port';
 import { programCommand } from '#testkit/program-command';
 import { runGit } from '#testkit/repositories/run-git';
 import { run } from '#testkit/run-program';
 import { gitOverSsh, NO_OPENSSH, sshArguments } from '#testkit/ssh-client';
 import { TEST_CERTIFICATE } from '#testkit/test-certificate';
+import { until } from '#testkit/until';
 
 const ROOT = join(import.meta.dirname, '..');
 const CLI = programCommand('gitaly-ts');
@@ -255,6 +257,24 @@ test('--http-host adds a name for clients on this machine', async () => {
   });
 });
 
+test('--bundle-url offers bundles that the gateway serves, and only at signed addresses', async () => {
+  await inTemporaryDirectory(async (directory) => {
+    const port = await freePort();
+    const data = join(directory, 'data');
+    const address = `http://127.0.0.1:${port}`;
+    await using server = await up(data, '--http', `127.0.0.1:${port}`, '--bundle-url', `${address}/`);
+
+    for (let count = 0; count < 5; count++)
+      await runGit(['clone', '-q', `${server.url}/hello.git`, join(directory, `clone-${count}`)]);
+    await until(() => existsSync(join(data, 'bundles/default/hello.git/uri/chain.json')));
+
+    const response = await fetch(`${address}/-/bundles?obj=default/hello.git/uri/chain.json`);
+    assert.equal(response.status, 403);
+    await response.arrayBuffer();
+    assert.equal(statSync(join(data, 'bundles.key')).mode & 0o777, 0o600);
+  });
+});
+
 test('with a file of users and a certificate it serves those users over HTTPS', async () => {
   await inTemporaryDirectory(async (directory) => {
     const make = (args: string[], input = '') =>
@@ -310,16 +330,19 @@ test('invalid combinations of gateway options are usage errors with a message', 
     const open = await start('--grpc', '127.0.0.1:0', '--token-file', users);
     const noToken = await start('--grpc', '127.0.0.1:0', '--token', '');
     const useless = await start('--token', 'x');
+    const movable = await start('--bundle-url', 'http://localhost:8080');
     const swapped = await start('--tls-cert', TEST_CERTIFICATE, '--tls-key', users);
     const unnamed = await run(process.execPath, [...CLI, 'hash-password', 'a b'], { cwd: ROOT });
     const empty = await run(process.execPath, [...CLI, 'hash-password', 'ann'], { cwd: ROOT });
 
     assert.deepEqual([half.code, both.code, wrong.code, empty.code], [2, 2, 1, 2]);
-    for (const { code, stderr } of [off, twoTokens, open, noToken, useless]) assert.equal(code, 2, stderr);
+    for (const { code, stderr } of [off, twoTokens, open, noToken, useless, movable])
+      assert.equal(code, 2, stderr);
     assert.match(off.stderr, /--auth-file requires the HTTP gateway: leave out --http off/);
     assert.match(twoTokens.stderr, /use one of --token and --token-file/);
     assert.match(open.stderr, /--token-file .*users: other users can read it\. .* chmod 600 /);
     assert.match(noToken.stderr, /--token: the token is empty/);
+    assert.match(movable.stderr, /--bundle-url requires a fixed port: add --http HOST:PORT/);
     assert.match(useless.stderr, /a token has no effect here: add --grpc ADDRESS/);
     assert.match(half.stderr, /--tls-cert and --tls-key must be given together/);
     assert.match(both.stderr, /use one of --auth-file and --auth-url/);

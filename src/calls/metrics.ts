@@ -23,6 +23,7 @@ import { grpcServerMetrics, type MethodLabels, type MethodMetrics } from '#platf
 import { type HousekeepingMetrics, housekeepingMetrics } from '#platform/metrics/housekeeping-metrics';
 import { limitMetrics, type MethodLimitMetrics } from '#platform/metrics/limit-metrics';
 import { MetricsRegistry } from '#platform/metrics/metrics-registry';
+import { type ObjectStoreMetrics, objectStoreMetrics } from '#platform/metrics/object-store-metrics';
 import { type PackMetrics, packMetrics } from '#platform/metrics/pack-metrics';
 import { STATUS_CODES } from '#rpc/common/status-code';
 import { methodLabels } from '#rpc/server/interceptors/call-metrics';
@@ -59,6 +60,7 @@ export interface ServerMetrics {
   readonly adaptiveLimits: AdaptiveLimitMetrics;
   readonly limits: (service: string, method: string) => MethodLimitMetrics;
   readonly backups: BackupMetrics;
+  readonly objectStores: ObjectStoreMetrics;
   readonly caches: CacheMetrics;
   readonly packs: PackMetrics;
   readonly transfers: TransferMetrics;
@@ -116,6 +118,7 @@ export function createMetrics(config: GitalyConfig): ServerMetrics {
     adaptiveLimits: adaptiveLimitMetrics(registry),
     limits: limitMetrics(registry, { latencyBuckets: buckets }),
     backups: backupMetrics(registry),
+    objectStores: objectStoreMetrics(registry),
     caches: cacheMetrics(registry),
     packs: packMetrics(registry, { latencyBuckets: buckets }),
     transfers: transferMetrics(registry),

@@ -40,31 +40,11 @@ export function gitalyTsProgram(): Command {
 }
 
 function addUp(program: Command): void {
-  program
+  const up = program
     .command('up')
     .description('Start a server and an HTTP gateway for git clone and git push; Ctrl-C stops both.')
-    .argument('[dir]', 'directory of the repositories; created if it does not exist', 'data')
-    .option(
-      '--http <host:port>',
-      'address of the HTTP gateway, or off (default: 127.0.0.1:8080, or another port if that one is in use)',
-    )
-    .option(
-      '--auth-file <path>',
-      'file with the users of the HTTP gateway, made by gitaly-ts hash-password (default: no authentication)',
-    )
-    .option('--auth-url <url>', 'URL of a service that authenticates users of the HTTP gateway')
-    .option('--tls-cert <path>', 'certificate (PEM); the HTTP gateway then serves HTTPS')
-    .option('--tls-key <path>', 'private key of the certificate (PEM)')
-    .option(
-      '--trusted-proxy <network>',
-      'trust X-Forwarded-For from this address or network, such as 10.0.0.0/8; may be repeated',
-      collect,
-    )
-    .option(
-      '--http-host <name>',
-      'further name of the HTTP gateway for clients on this machine (Host header); may be repeated',
-      collect,
-    )
+    .argument('[dir]', 'directory of the repositories; created if it does not exist', 'data');
+  addHttpOptions(up)
     .option('--ssh <host:port>', 'address of an SSH gateway (default: none)')
     .option(
       '--ssh-keys <file>',
@@ -96,6 +76,36 @@ function addUp(program: Command): void {
       const { runUp } = await import('./up/up.ts');
       process.exitCode = await runUp({ directory: dir, ...options });
     });
+}
+
+/** Adds the options of the HTTP gateway. */
+function addHttpOptions(up: Command): Command {
+  return up
+    .option(
+      '--http <host:port>',
+      'address of the HTTP gateway, or off (default: 127.0.0.1:8080, or another port if that one is in use)',
+    )
+    .option(
+      '--auth-file <path>',
+      'file with the users of the HTTP gateway, made by gitaly-ts hash-password (default: no authentication)',
+    )
+    .option('--auth-url <url>', 'URL of a service that authenticates users of the HTTP gateway')
+    .option('--tls-cert <path>', 'certificate (PEM); the HTTP gateway then serves HTTPS')
+    .option('--tls-key <path>', 'private key of the certificate (PEM)')
+    .option(
+      '--trusted-proxy <network>',
+      'trust X-Forwarded-For from this address or network, such as 10.0.0.0/8; may be repeated',
+      collect,
+    )
+    .option(
+      '--http-host <name>',
+      'further name of the HTTP gateway for clients on this machine (Host header); may be repeated',
+      collect,
+    )
+    .option(
+      '--bundle-url <url>',
+      'address of the HTTP gateway for clients, who get bundles of repositories that are cloned often there',
+    );
 }
 
 function addHashPassword(program: Command): void {

@@ -20,6 +20,7 @@ export {
   type Authenticator,
   noAuthentication,
 } from './http/authentication.ts';
+export type { BundleOptions } from './http/bundles/bundle-source.ts';
 export { type HttpGateway, type HttpGatewayOptions, startHttpGateway } from './http/http-gateway.ts';
 export { DEFAULT_HTTP_LIMITS, type HttpLimits } from './http/limits/http-limits.ts';
 export type { TlsFiles } from './http/tls-server.ts';

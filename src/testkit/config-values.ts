@@ -73,6 +73,10 @@ export const GOOD_VALUES: Readonly<
     ['0x10', 16n, 16],
     ['9007199254740991', 9007199254740991n, Number.MAX_SAFE_INTEGER],
   ],
+  'integer-or-auto': [
+    ['7', 7n, 7],
+    ['"auto"', 'auto', 'auto'],
+  ],
   float: [
     ['0.25', 0.25, 0.25],
     ['3', 3n, 3],
@@ -112,6 +116,7 @@ export const BAD_VALUES: Readonly<Record<KeyKind, readonly string[]>> = {
   text: ['5', 'true', '1.5', '["a"]'],
   secret: ['5', 'true', '["a"]'],
   integer: ['"5"', '1.5', 'true', '[1]', '""', 'inf'],
+  'integer-or-auto': ['"5"', '"Auto"', '""', '1.5', 'true', '[1]', 'inf'],
   float: ['"0.5"', 'true', '[1.0]'],
   flag: ['"true"', '1', '0', '[true]'],
   duration: ['"1 minute"', '"90"', '""', '5', 'true', '"1y"', '"s"', '"9999999999h"', '["1s"]'],

@@ -2,6 +2,7 @@ import { messageOf } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import type { Secret } from '#base/secret';
 import {
+  type BundleOptions,
   type HttpGateway,
   type HttpGatewayOptions,
   startHttpGateway,
@@ -16,6 +17,8 @@ import type { GatewayTarget } from './up-ssh.ts';
 export interface UpHttpOptions extends GatewayArguments {
   /** `HOST:PORT`, or `off`; default 127.0.0.1:8080, or another port if that one is in use. */
   readonly http?: string | undefined;
+  /** Address of the gateway for clients: bundles of repositories that are cloned often are offered there. */
+  readonly bundleUrl?: string | undefined;
 }
 
 /** The HTTP gateway of `gitaly-ts up`, before its start. */
@@ -26,6 +29,8 @@ export interface UpHttp {
   readonly settings: Awaited<ReturnType<typeof gatewayOptions>>;
   /** True if users need the token of the command line. */
   readonly usesToken: boolean;
+  /** Address of bundles for clients; `undefined` without bundles. */
+  readonly bundleUrl: string | undefined;
 }
 
 const DEFAULT_HTTP = '127.0.0.1:8080';
@@ -38,6 +43,7 @@ const NEEDS_HTTP = {
   tlsKey: '--tls-key',
   trustedProxy: '--trusted-proxy',
   httpHost: '--http-host',
+  bundleUrl: '--bundle-url',
 } as const;
 
 /**
@@ -76,13 +82,28 @@ export async function parseUpHttp(
     settings:
       isOpen && token !== undefined ? { ...settings, authenticator: tokenAuthentication(token) } : settings,
     usesToken: isOpen,
+    bundleUrl: bundleUrlOf(options),
   };
+}
+
+/** Returns the address of the bundles. @throws {GatewayArgumentError} */
+function bundleUrlOf({ bundleUrl, http }: UpHttpOptions): string | undefined {
+  if (bundleUrl === undefined) return undefined;
+  const url = URL.parse(bundleUrl);
+  if (url === null || !/^https?:$/.test(url.protocol) || url.username !== '' || url.search !== '')
+    throw new GatewayArgumentError(
+      `--bundle-url ${bundleUrl}: write the address of the gateway for clients, such as https://git.example.com`,
+    );
+  if (http === undefined)
+    throw new GatewayArgumentError('--bundle-url requires a fixed port: add --http HOST:PORT');
+  return `${url.origin}${url.pathname.replace(/\/$/, '')}/-/bundles`;
 }
 
 /** Starts the gateway, on another port if the default one is in use. */
 export async function openUpHttp(
   { listen, mayMove, settings }: UpHttp,
   { storage, ...gitaly }: GatewayTarget,
+  bundles: BundleOptions | undefined,
 ): Promise<HttpGateway> {
   const options: HttpGatewayOptions = {
     ...settings,
@@ -90,6 +111,7 @@ export async function openUpHttp(
     listen,
     mapping: storageMapping(storage),
     createOnPush: {},
+    ...(bundles && { bundles }),
     onFailure: (error) => process.stderr.write(`gitaly-ts: a request failed: ${messageOf(error)}\n`),
   };
   try {

@@ -1,4 +1,5 @@
 import { configFrom, createLogger, GitalyServer } from '#gitaly/index';
+import type { UpBundles } from './up-bundles.ts';
 import type { UpDirectory } from './up-directory.ts';
 import type { UpGrpc } from './up-grpc.ts';
 import type { UpReport } from './up-report.ts';
@@ -17,7 +18,10 @@ export interface UpServer
 const STORAGE = 'default';
 
 /** Starts a server in this process. */
-export async function startUpServer(directory: UpDirectory, grpc: UpGrpc): Promise<UpServer> {
+export async function startUpServer(
+  directory: UpDirectory,
+  { bundles, grpc }: { readonly bundles: UpBundles | undefined; readonly grpc: UpGrpc },
+): Promise<UpServer> {
   const { listen, token, trustsUnixSockets } = grpc;
   const storage = { name: STORAGE, path: directory.repositories };
   const config = configFrom({
@@ -25,6 +29,7 @@ export async function startUpServer(directory: UpDirectory, grpc: UpGrpc): Promi
     runtime_dir: directory.runtime,
     storage: [storage],
     ...(token !== undefined && { auth: { token: token.reveal() } }),
+    ...(bundles && { bundle_uri: bundles.server }),
     ...listen,
   });
   const logger = createLogger({ format: 'text', level: 'warn', stream: process.stderr });

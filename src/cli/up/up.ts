@@ -11,6 +11,7 @@ import { databaseKeys } from './cluster/database-url.ts';
 import type { UpClusterOptions } from './cluster/up-cluster.ts';
 import { GatewayArgumentError } from './gateway-options.ts';
 import { makeSampleRepository } from './sample-repository.ts';
+import { prepareBundles, type UpBundles } from './up-bundles.ts';
 import { DirectoryInUseError, openUpDirectory, type UpDirectory } from './up-directory.ts';
 import { parseUpGrpc, type UpGrpc } from './up-grpc.ts';
 import { openUpHttp, parseUpHttp, type UpHttp, type UpHttpOptions } from './up-http.ts';
@@ -82,6 +83,8 @@ export async function runUp(options: UpOptions): Promise<number> {
         'a token has no effect here: add --grpc ADDRESS, or --http with an address that other machines reach',
       );
     }
+    if (http?.bundleUrl !== undefined && parts.cluster !== undefined)
+      throw new GatewayArgumentError('--bundle-url has no effect with --cluster: the nodes need a bucket');
     const kind = parts.cluster === undefined ? 'server' : 'cluster';
     await using directory = await openUpDirectory(options.directory, kind);
     return await run(parts, directory, signals);
@@ -106,10 +109,12 @@ async function run(
   directory: UpDirectory,
   signals: StopSignals,
 ): Promise<number> {
-  await using server = await startServer(directory, { cluster, grpc }, signals);
+  const bundleUrl = http?.bundleUrl;
+  const bundles = bundleUrl === undefined ? undefined : await prepareBundles(directory.path, bundleUrl);
+  await using server = await startServer(directory, { bundles, cluster, grpc }, signals);
   using exceptions = watchExceptions({ contain: (exception) => server.contain(exception) });
   const { target } = server;
-  await using gateway = http && (await openUpHttp(http, target));
+  await using gateway = http && (await openUpHttp(http, target, bundles?.gateway));
   await using sshGateway = ssh && (await openUpSsh(ssh, { ...target, directory: directory.path }));
   if (http?.settings.tls !== undefined) signals.useHangup(() => void gateway?.renewTls());
   await makeHello(target);
@@ -136,12 +141,16 @@ async function run(
   return exceptions.stop.aborted ? 1 : 0;
 }
 
+interface StartedParts extends Pick<UpServerOptions, 'cluster' | 'grpc'> {
+  readonly bundles: UpBundles | undefined;
+}
+
 async function startServer(
   directory: UpDirectory,
-  { cluster, grpc }: Pick<UpServerOptions, 'cluster' | 'grpc'>,
+  { bundles, cluster, grpc }: StartedParts,
   { force, stop: signal }: StopSignals,
 ): Promise<UpServer> {
-  if (cluster === undefined) return await startUpServer(directory, grpc);
+  if (cluster === undefined) return await startUpServer(directory, { bundles, grpc });
   // Loaded here: it brings the database client along.
   const { startUpCluster } = await import('./cluster/up-cluster.ts');
   return await startUpCluster(directory, { ...cluster, grpc, signal, force });

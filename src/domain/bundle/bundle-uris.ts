@@ -4,26 +4,26 @@ import { objectKey } from '#object-store/object-key';
 import type { ObjectStore } from '#object-store/object-store';
 import { putUnlessEmpty } from '#object-store/pieces';
 import type { Repository } from '#storage/repository';
+import { AutomaticBundles, type AutomaticBundlesOptions } from './automatic/automatic-bundles.ts';
 import { bundleOf, EmptyBundleError } from './create-bundle.ts';
+import type { BundleUriOptions, OfferedBundle } from './offered-bundle.ts';
 
 /** As Gitaly's. @see Gitaly: internal/bundleuri/sink.go */
 const URL_VALID_MS = 10 * 60 * 1000;
-
-export interface BundleUriOptions {
-  /** Storage in the bucket; the virtual one behind a Praefect, so that nodes share bundles. */
-  readonly storageName: string;
-  readonly signal: AbortSignal;
-}
 
 /** Bundles of default branches in a bucket, from which clones get most of their objects. */
 export class BundleUris {
   readonly #bucket: ObjectStore;
   readonly #observe: (bytes: number, seconds: number) => void;
 
-  /** @param observe sees the size and duration of each bundle. */
-  constructor(bucket: ObjectStore, observe: (bytes: number, seconds: number) => void) {
+  /** Bundles that are made when clones are frequent. */
+  readonly automatic: AutomaticBundles;
+
+  /** @param automatic of the same bucket; `observe` receives the size and duration of each bundle. */
+  constructor(bucket: ObjectStore, automatic: AutomaticBundlesOptions) {
     this.#bucket = bucket;
-    this.#observe = observe;
+    this.#observe = automatic.observe;
+    this.automatic = new AutomaticBundles(bucket, automatic);
   }
 
   /**
@@ -47,18 +47,18 @@ export class BundleUris {
   }
 
   /**
-   * Returns an address at which anybody can download the bundle of a repository for some minutes;
-   * `undefined` if there is no bundle, or if the bucket has no addresses.
-   *
+   * Returns the bundles of a repository, with addresses at which anybody can download them for some
+   * minutes: the automatic ones, else the one that was requested. There are none if the bucket has
+   * no addresses.
    */
-  async publicUrl(
-    repository: Repository,
-    { storageName, signal }: BundleUriOptions,
-  ): Promise<string | undefined> {
+  async offered(repository: Repository, options: BundleUriOptions): Promise<readonly OfferedBundle[]> {
+    const automatic = await this.automatic.offered(repository, { ...options, validMs: URL_VALID_MS });
+    if (automatic.length > 0) return automatic;
+    const { storageName, signal } = options;
     const key = keyOf(repository, storageName);
     const url = await this.#bucket.signedUrl(key, { validMs: URL_VALID_MS, signal });
-    if (url === undefined || (await this.#bucket.head(key, { signal })) === undefined) return undefined;
-    return url;
+    if (url === undefined || (await this.#bucket.head(key, { signal })) === undefined) return [];
+    return [{ id: 'default', url, token: 1 }]; // the token never changes: it is downloaded once
   }
 }
 

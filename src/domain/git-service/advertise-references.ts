@@ -5,6 +5,7 @@ import { evenStream } from '#base/streams/even-pieces';
 import type { ConfigPair } from '#git/command/config';
 import { flag, gitCommand } from '#git/command/git-command';
 import type { Repository } from '#storage/repository';
+import type { OfferedBundle } from '../bundle/offered-bundle.ts';
 import { advertisesBundleUri } from './bundle-uri-settings.ts';
 import { startService } from './start-service.ts';
 
@@ -14,8 +15,8 @@ export interface Advertisement {
   readonly config: readonly ConfigPair[];
   /** Protocol requested by the client; anything but `version=1` and `version=2` is ignored. */
   readonly gitProtocol: string;
-  /** Address of a bundle that is offered to a fetch; absent for none. */
-  readonly bundleUri?: string | undefined;
+  /** Bundles that are offered to a fetch; absent for none. */
+  readonly bundles?: readonly OfferedBundle[];
   readonly signal: AbortSignal;
 }
 
@@ -55,7 +56,7 @@ export function serviceHeader(service: Advertisement['service']): Buffer[] {
  *   it fails.
  */
 export async function* advertisement(repository: Repository, asked: Advertisement): AsyncGenerator<Buffer> {
-  const { service, config, gitProtocol, bundleUri, signal } = asked;
+  const { service, config, gitProtocol, bundles, signal } = asked;
   const command = gitCommand(service, {
     options: [flag('--stateless-rpc'), flag('--advertise-refs')],
     args: [repository.path],
@@ -72,7 +73,7 @@ export async function* advertisement(repository: Repository, asked: Advertisemen
     try {
       return await startService(repository, command, {
         signal,
-        config: [...config, advertisesBundleUri(bundleUri)],
+        config: [...config, advertisesBundleUri(bundles)],
         gitProtocol,
         hooks: 'disabled',
       });

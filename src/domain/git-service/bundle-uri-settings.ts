@@ -1,28 +1,29 @@
 import type { ConfigPair } from '#git/command/config';
+import type { OfferedBundle } from '../bundle/offered-bundle.ts';
 
 /**
- * Returns the settings with which `git upload-pack` offers a bundle to clients of protocol v2. The
- * bundle has the history up to when it was made; its token never changes, so that a client
- * downloads it once.
+ * Returns the settings with which `git upload-pack` offers bundles to clients of protocol v2.
  *
- * @param url address of the bundle; `undefined` if there is none.
+ * @param bundles those that are needed together; none to offer nothing.
  */
-export function bundleUriSettings(url: string | undefined): ConfigPair[] {
-  if (url === undefined) return [advertising(false)];
+export function bundleUriSettings(bundles: readonly OfferedBundle[] = []): ConfigPair[] {
+  if (bundles.length === 0) return [advertising(false)];
   return [
     { key: 'bundle.version', value: '1' },
     { key: 'bundle.mode', value: 'all' },
     { key: 'bundle.heuristic', value: 'creationToken' },
-    // Whoever has the address can download the bundle.
-    { key: 'bundle.default.uri', value: url, secret: true },
-    { key: 'bundle.default.creationToken', value: '1' },
+    ...bundles.flatMap(({ id, url, token }): ConfigPair[] => [
+      // Whoever has the address can download the bundle.
+      { key: `bundle.${id}.uri`, value: url, secret: true },
+      { key: `bundle.${id}.creationToken`, value: String(token) },
+    ]),
     advertising(true),
   ];
 }
 
 /** Returns the setting that announces bundles among git's capabilities. */
-export function advertisesBundleUri(url: string | undefined): ConfigPair {
-  return advertising(url !== undefined);
+export function advertisesBundleUri(bundles: readonly OfferedBundle[] = []): ConfigPair {
+  return advertising(bundles.length > 0);
 }
 
 function advertising(isOffered: boolean): ConfigPair {

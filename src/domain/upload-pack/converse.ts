@@ -18,11 +18,11 @@ import { type TakenInput, takeLsRefs } from './take-ls-refs.ts';
  * do, no process is started. git starts at the first other command; its advertisement is omitted.
  */
 export async function converse(fetch: Fetch, capabilities: CapabilityAdvertisements): Promise<FetchResult> {
-  const { bundleUri, config, repository, streams } = fetch;
+  const { bundles, config, repository, streams } = fetch;
   if (!isListable(repository, { service: 'upload-pack', config })) return await runGit(fetch);
   const { known, remember } = await capabilities.lookUp(repository, [
     ...config,
-    advertisesBundleUri(bundleUri),
+    advertisesBundleUri(bundles),
   ]);
   if (known !== undefined) return await beginWithoutGit(fetch, known);
   const stdout = observingAdvertisement(streams.stdout, (advertisement) => void remember([advertisement]));

@@ -1,5 +1,6 @@
 import type { ConfigPair } from '#git/command/config';
 import type { Repository } from '#storage/repository';
+import type { OfferedBundle } from '../bundle/offered-bundle.ts';
 import type { CapabilityAdvertisements } from '../git-service/capability-advertisements.ts';
 import type { LimitedResult } from '../git-service/run-limited.ts';
 import type { ServiceStreams } from '../git-service/service-streams.ts';
@@ -36,8 +37,8 @@ export interface Fetch {
   readonly gitProtocol: string;
   /** Settings of the request. */
   readonly config: readonly ConfigPair[];
-  /** Address of a bundle that is offered to the client; absent for none. */
-  readonly bundleUri?: string | undefined;
+  /** Bundles that are offered to the client; absent for none. */
+  readonly bundles?: readonly OfferedBundle[];
   readonly streams: ServiceStreams;
   /**
    * Source of the advertisement at the beginning of a conversation. Without it git serves all

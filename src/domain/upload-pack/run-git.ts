@@ -20,7 +20,7 @@ export async function runGit(fetch: Fetch, negotiation = new Negotiation()): Pro
   });
   const gate = packGate(fetch);
   const result = await runLimited(repository, command, {
-    config: [...fetch.config, ...bundleUriSettings(fetch.bundleUri), ...(gate?.config ?? [])],
+    config: [...fetch.config, ...bundleUriSettings(fetch.bundles), ...(gate?.config ?? [])],
     pipes: gate,
     gitProtocol,
     streams,

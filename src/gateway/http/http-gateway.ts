@@ -8,17 +8,22 @@ import { createServer } from '#base/node-http';
 import type { CreateOnPushOptions } from '../create-on-push.ts';
 import { type GitalyAddress, linkGitaly } from '../gitaly-link.ts';
 import { type ListenAddress, listen } from '../listen.ts';
+import { type BundleOptions, openBundleSource } from './bundles/bundle-source.ts';
 import { answerClientError } from './client-error.ts';
 import { DEFAULT_HTTP_LIMITS, type HttpLimits } from './limits/http-limits.ts';
 import { RequestServer, type RequestServerOptions } from './request-server.ts';
 import { createTlsServer, type TlsFiles } from './tls-server.ts';
 
-export interface HttpGatewayOptions extends Omit<RequestServerOptions, 'link' | 'limits'> {
+export interface HttpGatewayOptions extends Omit<RequestServerOptions, 'bundles' | 'link' | 'limits'> {
   readonly gitaly: GitalyAddress;
   readonly listen: ListenAddress;
   /** Certificate for HTTPS; changed files are loaded within seconds. Default: plain HTTP. */
   readonly tls?: TlsFiles;
   readonly limits?: Partial<HttpLimits>;
+  /**
+   * Bundles for clones, served at `/-/bundles`: `base_url` of Gitaly's bucket. Default: none.
+   */
+  readonly bundles?: BundleOptions;
   /**
    * Called for problems that an operator should fix while the gateway runs: a changed certificate
    * that is invalid, connections that cannot be accepted.
@@ -28,6 +33,7 @@ export interface HttpGatewayOptions extends Omit<RequestServerOptions, 'link' | 
 
 const LISTEN_NAMES: NamesOf<ListenAddress> = { host: true, port: true };
 const TLS_NAMES: NamesOf<TlsFiles> = { certificatePath: true, keyPath: true };
+const BUNDLE_NAMES: NamesOf<BundleOptions> = { url: true, secretKeyPath: true };
 const CREATE_NAMES: NamesOf<CreateOnPushOptions> = { objectFormat: true };
 const NAMES: NamesOf<HttpGatewayOptions> = {
   gitaly: true, // may be a server of the test kit
@@ -39,6 +45,7 @@ const NAMES: NamesOf<HttpGatewayOptions> = {
   createOnPush: CREATE_NAMES,
   tls: TLS_NAMES,
   limits: namesIn(DEFAULT_HTTP_LIMITS),
+  bundles: BUNDLE_NAMES,
   onProblem: true,
   onFailure: true,
 };
@@ -79,7 +86,10 @@ export async function startHttpGateway(options: HttpGatewayOptions): Promise<Htt
   let created: CreatedServer;
   try {
     const hosts = [inUrl(options.listen.host), ...(options.hosts ?? [])];
-    created = await createHttpServer(new RequestServer({ ...options, hosts, limits, link }), limits, options);
+    const { bundles, ...others } = options;
+    const source = bundles && { bundles: await openBundleSource(bundles) };
+    const requests = new RequestServer({ ...others, ...source, hosts, limits, link });
+    created = await createHttpServer(requests, limits, options);
     await listen(created.server, options.listen, options.onProblem ?? (() => {}));
   } catch (error) {
     await link.connection.close();

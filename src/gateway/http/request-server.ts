@@ -6,6 +6,8 @@ import type { GitalyLink } from '../gitaly-link.ts';
 import type { RepositoryMapping } from '../repository-mapping.ts';
 import { type Answer, sendAnswer } from './answer.ts';
 import { type Authenticator, noAuthentication } from './authentication.ts';
+import type { BundleSource } from './bundles/bundle-source.ts';
+import { serveBundle } from './bundles/serve-bundle.ts';
 import { busyReport } from './busy-report.ts';
 import { BUSY_ANSWER, failureAnswer, NOT_FOUND } from './failure.ts';
 import type { GitExchange } from './git-exchange.ts';
@@ -24,6 +26,8 @@ export interface RequestServerOptions {
   readonly link: GitalyLink;
   readonly mapping: RepositoryMapping;
   readonly limits: HttpLimits;
+  /** Bundles for clones. Default: none are served. */
+  readonly bundles?: BundleSource;
   /** Default: everybody is accepted. */
   readonly authenticator?: Authenticator;
   /**
@@ -46,7 +50,8 @@ export interface RequestServerOptions {
   readonly onFailure?: (error: unknown, request: IncomingMessage) => void;
 }
 
-type GitRoute = Exclude<Route, { readonly kind: 'answer' }>;
+type ServedRoute = Exclude<Route, { readonly kind: 'answer' }>;
+type GitRoute = Exclude<ServedRoute, { readonly kind: 'bundle' }>;
 
 /** A request in progress; its fields are set step by step. */
 interface Visit {
@@ -101,7 +106,8 @@ export class RequestServer {
 
     const timer = setTimeout(() => gone.abort(TOO_LONG), this.#options.limits.requestTimeoutMs).unref();
     try {
-      await this.#answer(visit, route);
+      if (route.kind === 'bundle') await this.#sendBundle(visit, route.query);
+      else await this.#answer(visit, route);
     } catch (error) {
       await this.#fail(visit, route, gone.signal.aborted ? gone.signal.reason : error);
     } finally {
@@ -149,18 +155,25 @@ export class RequestServer {
       : { maxBytes: limits.maxReceivePackBodyBytes, timeoutMs: limits.requestTimeoutMs, idleTimeoutMs };
   }
 
-  async #fail(visit: Visit, { kind, service }: GitRoute, error: unknown): Promise<void> {
+  /** Sends a bundle. The signature of its address replaces authentication. */
+  async #sendBundle({ gone, request, response }: Visit, query: string): Promise<void> {
+    const { bundles } = this.#options;
+    if (bundles === undefined) throw new Refusal(NOT_FOUND);
+    await serveBundle({ request, response, query, signal: gone.signal }, bundles);
+  }
+
+  async #fail(visit: Visit, route: ServedRoute, error: unknown): Promise<void> {
     const { body, request, response } = visit;
     if (response.destroyed) return; // the client disconnected, which is the failure
     const answer = error instanceof Refusal ? error.answer : (body?.refusal ?? failureAnswer(error));
     if (response.headersSent || answer.status >= 500) this.#options.onFailure?.(error, request);
     if (
       !response.headersSent &&
-      kind === 'service' &&
+      route.kind === 'service' &&
       error instanceof CallError &&
       error.limit !== undefined
     ) {
-      response.end(busyReport(service));
+      response.end(busyReport(route.service));
     } else {
       await refuse(visit, answer);
     }

@@ -1,10 +1,13 @@
 import type { GitService } from '#client/git/info-refs';
 import { parseRepositoryPath, type RepositoryPath } from '../repository-path.ts';
 import type { Answer } from './answer.ts';
+import { BUNDLES_PATH } from './bundles/bundle-source.ts';
 
 /** A parsed request line. */
 export type Route =
   | { readonly kind: 'info-refs' | 'service'; readonly service: GitService; readonly path: RepositoryPath }
+  /** A bundle at a signed address. */
+  | { readonly kind: 'bundle'; readonly query: string }
   | { readonly kind: 'answer'; readonly answer: Answer };
 
 /** Limit of the target's length; a repository path of full length with every byte escaped fits. */
@@ -37,6 +40,7 @@ export function parseRoute(method: string, target: string): Route {
   if (!target.startsWith('/')) return refuse(400, `The address must begin with a slash. ${HOW_TO}`);
   const [path = '', query = ''] = splitOnce(target, '?');
   if (path === '/') return refuse(200, `This is a Git server. ${HOW_TO}`);
+  if (path === BUNDLES_PATH) return bundleRoute(method, query);
 
   const infoRefs = INFO_REFS_PATH.exec(path);
   const service = SERVICE_PATH.exec(path);
@@ -49,6 +53,10 @@ export function parseRoute(method: string, target: string): Route {
   if (below.includes(DUMB_DIRECTORY) || DUMB_FILES.some((file) => below.endsWith(file)))
     return refuse(403, DUMB);
   return refuse(404, `There is no page at this address. ${HOW_TO}`);
+}
+
+function bundleRoute(method: string, query: string): Route {
+  return method === 'GET' || method === 'HEAD' ? { kind: 'bundle', query } : refuseMethod('GET, HEAD');
 }
 
 function infoRefsRoute(method: string, path: string, name: string): Route {

@@ -7,6 +7,7 @@ import { openBuckets } from './buckets.ts';
 
 const BASE = { listen_addr: ':0', storage: [{ name: 'a', path: '/tmp' }] };
 const ON = { enabled: true };
+const UNOBSERVED = { ended: () => {}, bytes: () => {}, retried: () => {} };
 const SILENT = loggerFor({ error: () => {}, warn: () => {}, info: () => {} });
 
 test('offloading without a bucket prevents the start', async () => {
@@ -22,7 +23,7 @@ for (const [name, keys] of Object.entries({
   'there is a bucket': { transactions: ON, offloading: { ...ON, go_cloud_url: 's3://objects' } },
 })) {
   test(`the keys of offloading do not prevent the start if ${name}`, async () => {
-    const buckets = await openBuckets(configFrom({ ...BASE, ...keys }), SILENT);
+    const buckets = await openBuckets(configFrom({ ...BASE, ...keys }), SILENT, UNOBSERVED);
 
     assert.deepEqual(buckets, { backup: undefined, bundleUri: undefined });
   });

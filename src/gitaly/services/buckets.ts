@@ -1,5 +1,6 @@
 import { messageOf, wrap } from '#base/gitaly-error';
 import type { ObjectStore } from '#object-store/object-store';
+import type { StoreObserver } from '#object-store/observed-store';
 import { type OpenStoreOptions, openStore } from '#object-store/open-store';
 import { UnsupportedStoreError } from '#object-store/store-error';
 import type { GitalyConfig } from '#platform/config/load-config';
@@ -12,14 +13,18 @@ export interface Buckets {
 }
 
 /** Opens the buckets of the configuration. @throws {Error} when one cannot be used. */
-export async function openBuckets(config: GitalyConfig, logger: Logger): Promise<Buckets> {
+export async function openBuckets(
+  config: GitalyConfig,
+  logger: Logger,
+  observer: StoreObserver,
+): Promise<Buckets> {
   requireOffloadingUrl(config);
+  const { backup, bundleUri } = config;
+  const open = (key: string, url: string | undefined, partBytes = 0) =>
+    openConfigured(key, url, { logger, observer, partBytes });
   return {
-    backup: await openConfigured('backup.go_cloud_url', config.backup.goCloudUrl, {
-      logger,
-      partBytes: config.backup.bufferSize,
-    }),
-    bundleUri: await openConfigured('bundle_uri.go_cloud_url', config.bundleUri.goCloudUrl, { logger }),
+    backup: await open('backup.go_cloud_url', backup.goCloudUrl, backup.bufferSize),
+    bundleUri: await open('bundle_uri.go_cloud_url', bundleUri.goCloudUrl),
   };
 }
 

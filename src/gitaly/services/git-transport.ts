@@ -28,6 +28,7 @@ export function gitTransport(
     receivePack,
     voter,
     bundleUris,
+    makesBundles: shared.config.bundleUri.automatic,
     capabilities: new CapabilityAdvertisements(),
     packs,
     fetchAnswers: new FetchAnswers(),

@@ -1,6 +1,5 @@
 import { messageOf } from '#base/gitaly-error';
 import { votesOverBackchannels } from '#calls/reverse-votes';
-import { BundleUris } from '#domain/bundle/bundle-uris';
 import { CommitSigning } from '#domain/commit/commit-signing';
 import { HooksDirectories } from '#domain/hooks/hooks-directories';
 import { RemoteRepositories } from '#domain/remote/server/remote-repositories';
@@ -13,6 +12,7 @@ import type { Storages } from '#storage/storages';
 import type { Foundation } from '../foundation.ts';
 import { openBuckets } from './buckets.ts';
 import { createHooks } from './hooks.ts';
+import { openBundleUris } from './open-bundle-uris.ts';
 import type { SharedOperations } from './service-foundation.ts';
 
 const KEY_UNUSABLE = 'a signing key cannot be used: calls that need it fail until its file is replaced';
@@ -34,7 +34,7 @@ export async function createSharedOperations(
   const directories = resources.use(
     await HooksDirectories.create(runtime.path, programs.path('gitaly-hooks')),
   );
-  const buckets = await openBuckets(config, logger);
+  const buckets = await openBuckets(config, logger, metrics.objectStores);
   const keys = await openSigningKeys(config.git, onKeyProblem);
   const voteOf = (context: HandlerContext) =>
     voter.voteOf(transactionOf(context), { signal: context.signal });
@@ -52,7 +52,7 @@ export async function createSharedOperations(
     signingKeys: keys,
     commitSigning: new CommitSigning({ keys, committerName, committerEmail }),
     buckets,
-    bundleUris: buckets.bundleUri && new BundleUris(buckets.bundleUri, metrics.backups.observeBundleUri),
+    bundleUris: buckets.bundleUri && openBundleUris(buckets.bundleUri, foundation, resources),
     fillsOldFields: Number.parseFloat(config.compatibility.oldestClient) < 16,
   };
 }

@@ -265,6 +265,14 @@ const CASES: Readonly<Record<string, Cases>> = {
     ['"%zz://"\nenabled = true', /offloading\.go_cloud_url: /],
   ],
   'git.default_ref_format': [['"files"'], ['"reftable"'], ['"packed"', /not supported: "packed"/]],
+  'workers.max': [
+    ['"auto"'],
+    ['1'],
+    ['256'],
+    ['0', /workers\.max: not in range: 0 out of \[1, 256\]/],
+    ['-1', /workers\.max: not in range: -1 out of \[1, 256\]/],
+    ['257', /workers\.max: not in range: 257 out of \[1, 256\]/],
+  ],
   'compatibility.oldest_client': [
     ['"15.0"'],
     ['"16.7"'],

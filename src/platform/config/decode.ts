@@ -107,6 +107,10 @@ function decodeValue(key: Key, value: unknown, path: KeyPath): unknown {
       return value === '' ? undefined : new Secret(value);
     case 'integer':
       return decodeInteger(key, value, path);
+    case 'integer-or-auto':
+      if (typeof value === 'bigint' || value === 'auto') return value === 'auto' ? value : Number(value);
+      if (typeof value !== 'string') throw mismatch(path, value);
+      throw new DecodeError(path, value, `toml: ${quote(value)} is neither "auto" nor a whole number`, true);
     case 'float':
       return decodeFloat(value, path);
     case 'flag':

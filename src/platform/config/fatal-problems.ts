@@ -11,7 +11,7 @@ import type { ReadConfig } from './read-config.ts';
 import type { ConfigValues } from './schema.ts';
 import { authProblems } from './server-checks.ts';
 import type { KeyPath } from './toml-position.ts';
-import { storageProblems, usesGitlab } from './validate-config.ts';
+import { storageProblems, usesGitlab, workersProblem } from './validate-config.ts';
 
 /** A reason that prevents the start. */
 export interface FatalProblem {
@@ -87,6 +87,10 @@ const CHECKS: readonly Check[] = [
   (values) => missingDirectory(values.binDir, 'bin_dir'),
   (values) => missingDirectory(values.runtimeDir, 'runtime_dir'),
   maintenance,
+  (values) => {
+    const problem = workersProblem(values);
+    return problem === undefined ? undefined : invalid(`workers.max: ${problem}`, ['workers', 'max']);
+  },
   cgroups,
   packObjectsCache,
   // Gitaly detects these later.

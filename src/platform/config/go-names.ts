@@ -76,6 +76,8 @@ export function goType(path: KeyPath): string {
   switch (node?.kind) {
     case 'integer':
       return node.integerType ?? 'int';
+    case 'integer-or-auto':
+      return 'int';
     case 'float':
       return 'float64';
     case 'flag':

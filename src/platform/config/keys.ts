@@ -6,6 +6,7 @@ export type KeyKind =
   | 'text'
   | 'secret'
   | 'integer'
+  | 'integer-or-auto'
   | 'float'
   | 'flag'
   | 'duration'
@@ -113,6 +114,13 @@ export function integer(facts: KeyFacts & { default: number; type?: IntegerType 
   return { kind: 'integer', integerType: type ?? 'int', ...rest };
 }
 
+/** A whole number, or a text by which the server chooses one itself. */
+export function integerOrAuto(
+  facts: KeyFacts & { default: number | 'auto' },
+): Key<'integer-or-auto', number | 'auto'> {
+  return { kind: 'integer-or-auto', ...facts };
+}
+
 export function float(facts: KeyFacts & { default: number }): Key<'float', number> {
   return { kind: 'float', ...facts };
 }
@@ -172,6 +180,7 @@ const KINDS: Readonly<Record<KeyKind, (key: Key) => string>> = {
   text: () => 'a text in quotes',
   secret: () => 'a text in quotes',
   integer: (key) => (key.integerType?.startsWith('u') ? 'a whole number, 0 or greater' : 'a whole number'),
+  'integer-or-auto': () => '"auto" or a whole number',
   float: () => 'a number',
   flag: () => 'true or false',
   duration: () => 'a duration in quotes, such as "90s", "1m30s" or "300ms" (units ns, us, ms, s, m, h)',

@@ -1,9 +1,24 @@
 import { CERTIFICATE_KEYS } from './certificate-keys.ts';
-import { type ConfigOf, duration, flag, float, integer, secret, table, tables, text, texts } from './keys.ts';
+import {
+  type ConfigOf,
+  duration,
+  flag,
+  float,
+  integer,
+  integerOrAuto,
+  secret,
+  table,
+  tables,
+  text,
+  texts,
+} from './keys.ts';
 import { LATENCY_BUCKETS } from './latency-buckets.ts';
 import { gitlabShellTable, gitlabTable } from './schema-gitlab.ts';
 import { cacheTable, cgroupsTable, concurrencyLimits, PRESSURE_DEFAULTS, pressure } from './schema-limits.ts';
 import { offloadingTable, raftTable, rubyTable, transactionsTable } from './schema-unused.ts';
+
+/** Limit of `[workers] max`. */
+export const MAX_WORKERS = 256;
 
 const GONE = 'belongs to Gitaly versions before 18.0';
 
@@ -295,6 +310,17 @@ export const schema = {
     { enabled: flag({ doc: 'Enable it.' }) },
   ),
 
+  workers: table('Processes of the server. Not in Gitaly.', {
+    max: integerOrAuto({
+      doc:
+        'Most processes that serve calls. Further ones start while the server is busy and end when they ' +
+        'have nothing to do. 1 means a single process; "auto" means half of the processors that the ' +
+        'control group allows, at least 1.',
+      default: 1,
+      example: '"auto"',
+      accepted: `"auto" or a whole number from 1 to ${MAX_WORKERS}`,
+    }),
+  }),
   cgroups: cgroupsTable,
   daily_maintenance: table(
     'Housekeeping once a day. Without this table: at 12:00, ten minutes, all storages.',
@@ -332,9 +358,8 @@ export const schema = {
   backup: table('Backups made by the server.', {
     go_cloud_url: text({
       doc:
-        'Bucket of the backups: file:///directory (?create_dir=true creates it), a path, mem://, or ' +
-        's3://bucket?region=…, which needs the package @aws-sdk/client-s3. ' +
-        'gs:// and azblob:// are not built yet.',
+        'Bucket of the backups: file:///directory (?create_dir=true creates it), a path, mem://, ' +
+        's3://bucket?region=…, gs://bucket or azblob://container. The last three need npm packages.',
       accepted: 'a URL such as file:///var/opt/backups',
     }),
     wal_backup_go_cloud_url: text({
@@ -349,7 +374,9 @@ export const schema = {
       noEffect: 'this server has no write-ahead log',
     }),
     buffer_size: integer({
-      doc: 'Size of an upload part in bytes, in s3:// buckets. 0 means 5 MiB, which is the minimum.',
+      doc:
+        'Size of an upload part in bytes, in s3://, gs:// and azblob:// buckets. 0 means 5 MiB (the ' +
+        'minimum of s3://), and 8 MiB for gs://.',
       default: 0,
     }),
     layout: text({ doc: 'Layout of a backup.', noEffect: 'removed in 18.9' }),
@@ -358,8 +385,18 @@ export const schema = {
     go_cloud_url: text({
       doc:
         'Bucket of the bundles, as in [backup]. The options base_url and secret_key_path sign the ' +
-        'addresses for clients; s3:// signs its own.',
+        'addresses for clients; s3://, gs:// and azblob:// sign their own.',
       accepted: 'a URL',
+    }),
+    automatic: flag({
+      doc:
+        'Make bundles of repositories that are cloned five times within a minute, and offer them, ' +
+        'without feature flags. Not in Gitaly.',
+    }),
+    max_age: duration({
+      doc: 'Age from which an automatic bundle without the newest commits is not offered. Not in Gitaly.',
+      defaultMs: 24 * 3600 * 1000,
+      example: '"24h"',
     }),
   }),
   timeout: table('Time limits that protect the server from stalled clients.', {

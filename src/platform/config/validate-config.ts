@@ -17,7 +17,7 @@ import {
   within,
 } from './checks.ts';
 import type { ReadConfig } from './read-config.ts';
-import type { ConfigValues } from './schema.ts';
+import { type ConfigValues, MAX_WORKERS } from './schema.ts';
 import { authProblems, prometheusProblems, tlsProblems } from './server-checks.ts';
 
 type Limits = ConfigValues['packObjectsLimiting']['unauthenticated'];
@@ -56,6 +56,7 @@ export function validateConfig(config: ReadConfig): Problem[] {
   if (values.gitlabShell.dir !== undefined)
     problems.add(directoryExists(values.gitlabShell.dir), 'gitlab-shell', 'dir');
   problems.add(atLeast(values.gracefulRestartTimeoutMs, 0, formatDuration), 'graceful_restart_timeout');
+  problems.add(workersProblem(values), 'workers', 'max');
   dailyMaintenance(values, problems);
   cgroups(values.cgroups, problems);
   for (const [index, limit] of values.concurrency.entries()) {
@@ -80,6 +81,11 @@ export function validateConfig(config: ReadConfig): Problem[] {
     problems.add(urlProblem(values.offloading.goCloudUrl), 'offloading', 'go_cloud_url');
   }
   return problems.list;
+}
+
+/** Returns the problem of the number of processes. */
+export function workersProblem({ workers: { max } }: ConfigValues): string | undefined {
+  return max === 'auto' ? undefined : within(max, 1, MAX_WORKERS);
 }
 
 /** Reports whether the file configures the GitLab API. If not, the server runs stand-alone. */

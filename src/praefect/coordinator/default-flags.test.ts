@@ -36,6 +36,7 @@ test('flags of the client stay, the others get their default', () => {
     'gitaly-feature-bundle-uri': 'true',
     'gitaly-feature-ruby-ref-iterator': 'false',
     'gitaly-feature-unknown': 'true',
+    'gitaly-feature-bundle-generation': 'false',
     'gitaly-feature-fetch-remote-proactive-auth': 'false',
     'gitaly-feature-gpg-signing': 'true',
     'gitaly-feature-limit-unauthenticated': 'true',

@@ -3,6 +3,7 @@ import type { Metadata } from '#rpc/common/metadata';
 
 /** The flags that our nodes check, with their defaults. */
 export const KNOWN_FLAGS: readonly FeatureFlag[] = [
+  { name: 'bundle_generation', onByDefault: false },
   { name: 'bundle_uri', onByDefault: false },
   { name: 'fetch_remote_proactive_auth', onByDefault: false },
   { name: 'gpg_signing', onByDefault: true },

@@ -121,6 +121,7 @@ function add(all: Map<string, Set<Promise<void>>>, key: string): Hold {
 
 async function endOfAll(writes: Iterable<Promise<void>>, limitMs: number): Promise<void> {
   const waiting = new AbortController();
+  // It is aborted when all writes have ended.
   const limit = delay(limitMs, undefined, { signal: waiting.signal }).catch(() => {});
   await Promise.race([Promise.all(writes), limit]);
   waiting.abort();

@@ -8,7 +8,7 @@ import {
 import { parseConfigOptions } from '#domain/git-service/config-options';
 import { FEATURE_FLAG_PREFIX } from '#rpc/common/header-names';
 import type { HandlerContext } from '#rpc/server/handler';
-import { offeredBundle } from '#services/convert/request/bundle-uri';
+import { offeredBundles } from '#services/convert/request/bundle-uri';
 import { requestBytes } from '#services/convert/request/request-bytes';
 import { MAX_CHUNK_BYTES } from '#services/convert/response/stream-responses';
 import {
@@ -33,8 +33,8 @@ export async function* infoRefsUploadPack(
 
   const { gitProtocol } = request;
   const { signal } = context;
-  const bundleUri = await offeredBundle({ repository, gitProtocol }, context, deps.bundleUris);
-  const asked = { service: 'upload-pack', config, gitProtocol, bundleUri, signal } as const;
+  const bundles = await offeredBundles({ repository, gitProtocol }, context, deps);
+  const asked = { service: 'upload-pack', config, gitProtocol, bundles, signal } as const;
   for await (const chunk of remembered()) {
     for (let start = 0; start < chunk.length; start += MAX_CHUNK_BYTES)
       yield { data: chunk.subarray(start, start + MAX_CHUNK_BYTES) };
@@ -43,7 +43,7 @@ export async function* infoRefsUploadPack(
   async function* remembered(): AsyncGenerator<Buffer> {
     if (gitProtocol === 'version=2') {
       yield* serviceHeader('upload-pack');
-      const settings = [...config, advertisesBundleUri(bundleUri)];
+      const settings = [...config, advertisesBundleUri(bundles)];
       yield* deps.capabilities.get(repository, settings, () => advertisement(repository, asked));
       return;
     }

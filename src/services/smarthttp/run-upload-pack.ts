@@ -9,7 +9,7 @@ import { uploadPack } from '#domain/upload-pack/upload-pack';
 import type { ConfigPair } from '#git/command/config';
 import { describeExit } from '#git/command/exit-error';
 import type { HandlerContext } from '#rpc/server/handler';
-import { offeredBundle } from '#services/convert/request/bundle-uri';
+import { noteClone, offeredBundles } from '#services/convert/request/bundle-uri';
 import { packRequesterOf } from '#services/convert/request/pack-requester';
 import { withLimitError } from '#services/convert/response/limit-refusal';
 import { reportNegotiation } from '#services/convert/response/negotiation-statistics';
@@ -37,10 +37,10 @@ export async function runUploadPack(
 ): Promise<NegotiationStatistics> {
   // Not awaited: the fetch does not depend on it.
   void deps.checkBitmaps?.(fetch.repository, context);
-  const bundleUri = await offeredBundle(fetch, context, deps.bundleUris);
+  const bundles = await offeredBundles(fetch, context, deps);
   const { fetchAnswers: answers, packs } = deps;
   const requester = packRequesterOf(context);
-  const options = { bundleUri, isStateless: true, answers, packs, requester };
+  const options = { bundles, isStateless: true, answers, packs, requester };
   const responseBytes = countWrites(fetch.streams.stdout);
   const hash = createHash('sha1');
   const streams = { ...fetch.streams, input: hashed(fetch.streams.input, hash) };
@@ -57,8 +57,10 @@ export async function runUploadPack(
       `running upload-pack: waiting for upload-pack: ${describeExit(exit)}`,
     );
   }
-  if (exit.code === 0)
+  if (exit.code === 0) {
+    noteClone(fetch.repository, statistics, context, deps);
     deps.logDetails?.({ request_sha: hash.digest('hex'), response_bytes: responseBytes() }, context);
+  }
   return statistics;
 }
 

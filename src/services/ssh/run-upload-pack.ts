@@ -10,7 +10,7 @@ import { uploadPack } from '#domain/upload-pack/upload-pack';
 import type { ConfigPair } from '#git/command/config';
 import { describeExit } from '#git/command/exit-error';
 import type { HandlerContext } from '#rpc/server/handler';
-import { offeredBundle } from '#services/convert/request/bundle-uri';
+import { noteClone, offeredBundles } from '#services/convert/request/bundle-uri';
 import { packRequesterOf } from '#services/convert/request/pack-requester';
 import { withLimitError } from '#services/convert/response/limit-refusal';
 import { reportNegotiation } from '#services/convert/response/negotiation-statistics';
@@ -50,16 +50,17 @@ export async function runUploadPack(
   const { capabilities, uploadPackTimeoutMs: negotiationTimeoutMs } = deps;
   // Not awaited: the fetch does not depend on it.
   void deps.checkBitmaps?.(fetch.repository, context);
-  const bundleUri = await offeredBundle(fetch, context, deps.bundleUris);
+  const bundles = await offeredBundles(fetch, context, deps);
   const requester = packRequesterOf(context);
   const { fetchAnswers: answers, packs } = deps;
   const responseBytes = countWrites(fetch.streams.stdout);
-  const options = { bundleUri, isStateless: false, capabilities, answers, negotiationTimeoutMs, packs };
+  const options = { bundles, isStateless: false, capabilities, answers, negotiationTimeoutMs, packs };
   const result = await uploadPack({ ...fetch, ...options, requester }).catch((error: unknown) => {
     throw withPrefix('running upload-pack', failedConversation(error));
   });
   reportNegotiation(result, context.log, deps.observeNegotiation);
   if (result.exit.code !== 0) throw withPrefix('running upload-pack', refusedConversation(result));
+  noteClone(fetch.repository, result.statistics, context, deps);
   deps.logDetails?.({ response_bytes: responseBytes() }, context);
   return result.statistics;
 }

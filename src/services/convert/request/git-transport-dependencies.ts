@@ -1,4 +1,3 @@
-import type { BundleUris } from '#domain/bundle/bundle-uris';
 import type { CapabilityAdvertisements } from '#domain/git-service/capability-advertisements';
 import type { ReceivePack } from '#domain/receive-pack/receive-pack';
 import type { Voter } from '#domain/transactions/voter';
@@ -10,14 +9,13 @@ import type { Repository } from '#storage/repository';
 import type { Storages } from '#storage/storages';
 import type { MethodInfo } from '#wire/method-info';
 import type { DetailsLog } from '../response/details-log.ts';
+import type { BundleDependencies } from './bundle-uri.ts';
 
 /** Dependencies of the services that communicate with git clients. */
-export interface GitTransportDependencies {
+export interface GitTransportDependencies extends BundleDependencies {
   readonly storages: Storages;
   readonly receivePack: ReceivePack;
   readonly voter: Voter;
-  /** `undefined` without `[bundle_uri] go_cloud_url`. */
-  readonly bundleUris?: BundleUris | undefined;
   /** Of `git upload-pack`. */
   readonly capabilities: CapabilityAdvertisements;
   /** Limits of packs, and packs that fetches share. */

@@ -1,0 +1,79 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { verifySignedUrl } from '#object-store/file/sign-url';
+import { isKey } from '#object-store/object-key';
+import type { ObjectFacts } from '#object-store/object-store';
+import { MissingObjectError } from '#object-store/store-error';
+import type { Answer } from '../answer.ts';
+import { Refusal } from '../refusal.ts';
+import type { BundleSource } from './bundle-source.ts';
+import { type ByteRange, parseByteRange } from './byte-range.ts';
+
+const WRONG_SIGNATURE: Answer = {
+  status: 403,
+  text: 'This address is not signed, or has expired. Clone again: the server sends a new one.',
+};
+const NO_BUNDLE: Answer = { status: 404, text: 'There is no such bundle any more. Clone again.' };
+const SUFFIX = '.bundle';
+
+export interface BundleExchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** The query of the address. */
+  readonly query: string;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Serves a bundle, or a range of it, to a client with a signed address.
+ *
+ * @throws {Refusal} for an address without a valid signature, and for a missing object.
+ */
+export async function serveBundle(exchange: BundleExchange, { store, secret }: BundleSource): Promise<void> {
+  const { request, response, query, signal } = exchange;
+  const key = verifySignedUrl(secret, new URLSearchParams(query), Date.now());
+  if (key === undefined) throw new Refusal(WRONG_SIGNATURE);
+  const facts = key.endsWith(SUFFIX) && isKey(key) ? await store.head(key, { signal }) : undefined;
+  if (facts === undefined) throw new Refusal(NO_BUNDLE);
+  const range = prepare(request, response, facts);
+  if (range === undefined || request.method === 'HEAD') return void response.end();
+  try {
+    await pipeline(Readable.from(store.get(facts.key, { range, signal }), { objectMode: false }), response);
+  } catch (error) {
+    if (error instanceof MissingObjectError && !response.headersSent) throw new Refusal(NO_BUNDLE);
+    throw error;
+  }
+}
+
+/** Sets the status and the headers. @returns the bytes to send; `undefined` for none. */
+function prepare(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { sizeBytes, modifiedMs, version }: ObjectFacts,
+): ByteRange | undefined {
+  const etag = `"${version.replaceAll('"', '')}"`;
+  response.setHeader('ETag', etag);
+  response.setHeader('Last-Modified', new Date(modifiedMs).toUTCString());
+  response.setHeader('Accept-Ranges', 'bytes');
+  response.setHeader('Cache-Control', 'private, no-transform');
+  const { 'if-none-match': ifNoneMatch, 'if-range': ifRange, range: header } = request.headers;
+  if (ifNoneMatch?.split(',').some((each) => each.trim() === etag)) {
+    response.statusCode = 304;
+    return undefined;
+  }
+  const isCurrent = ifRange === undefined || ifRange === etag;
+  const range = isCurrent ? parseByteRange(header, sizeBytes) : undefined;
+  if (range === 'unsatisfiable') {
+    response.statusCode = 416;
+    response.setHeader('Content-Range', `bytes */${sizeBytes}`);
+    return undefined;
+  }
+  const { start, length } = range ?? { start: 0, length: sizeBytes };
+  response.statusCode = range === undefined ? 200 : 206;
+  if (range !== undefined)
+    response.setHeader('Content-Range', `bytes ${start}-${start + length - 1}/${sizeBytes}`);
+  response.setHeader('Content-Type', 'application/x-git-bundle');
+  response.setHeader('Content-Length', length);
+  return { start, length };
+}

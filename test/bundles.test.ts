@@ -1,0 +1,240 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { type HttpGateway, startHttpGateway, startSshGateway, storageMapping } from '#gateway/index';
+import { isAtLeast } from '#git/command/capabilities';
+import { signUrl } from '#object-store/file/sign-url';
+import { freePort } from '#testkit/free-port';
+import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { runGit, testedGit } from '#testkit/repositories/run-git';
+import { gitOverSsh, makeSshKey, NO_OPENSSH, sshArguments } from '#testkit/ssh-client';
+import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { until } from '#testkit/until';
+
+const WITH_BUNDLES = ['-c', 'transfer.bundleURI=true'];
+const knowsBundles = isAtLeast(testedGit(), { major: 2, minor: 40 });
+const skip = knowsBundles ? false : 'git knows bundles of servers since 2.40';
+
+interface Served {
+  readonly gitaly: TestGitaly;
+  readonly gateway: HttpGateway;
+  readonly url: string;
+  /** Path of the repository on the server. */
+  readonly path: string;
+  /** Names of the files in the repository's folder of the bucket. */
+  readonly bundles: () => string[];
+  /** Clones into a new directory, and returns it. */
+  readonly clone: (
+    options?: readonly string[],
+    url?: string,
+    env?: Record<string, string>,
+  ) => Promise<string>;
+  readonly signed: (key: string, validMs?: number) => string;
+}
+
+/** Starts a server whose bundles a gateway serves, with one repository. */
+async function serve(stack: AsyncDisposableStack, options: { flags?: boolean } = {}): Promise<Served> {
+  const port = await freePort();
+  const baseUrl = `http://127.0.0.1:${port}/-/bundles`;
+  const gitaly = stack.use(
+    await startGitaly({
+      config: (directory) => {
+        const secret = join(directory, 'secret');
+        writeFileSync(secret, 'hush');
+        const signing = new URLSearchParams({ base_url: baseUrl, secret_key_path: secret });
+        const url = `file://${directory}/bundles?create_dir=true&${signing}`;
+        return { bundle_uri: { go_cloud_url: url, automatic: options.flags !== true } };
+      },
+    }),
+  );
+  const secretKeyPath = join(gitaly.directory, 'secret');
+  const gateway = stack.use(
+    await startHttpGateway({
+      gitaly: { address: gitaly.address },
+      listen: { host: '127.0.0.1', port },
+      mapping: storageMapping('default'),
+      bundles: { url: `file://${gitaly.directory}/bundles`, secretKeyPath },
+    }),
+  );
+  const path = join(gitaly.storagePath(), 'r.git');
+  initRepository(path, { commits: 3 });
+  const url = `${gateway.url}/r.git`;
+  const folder = join(gitaly.directory, 'bundles/default/r.git/uri');
+  let clones = 0;
+  const clone: Served['clone'] = async (flags = [], from = url, env = {}) => {
+    const target = join(gitaly.directory, `clone-${clones++}`);
+    await runGit([...flags, 'clone', '-q', '--bare', from, target], { env });
+    return target;
+  };
+  const secret = readFileSync(secretKeyPath);
+  return {
+    ...{ gitaly, gateway, url, path, clone },
+    bundles: () => {
+      try {
+        return readdirSync(folder).sort();
+      } catch {
+        return []; // there are none yet
+      }
+    },
+    signed: (key, validMs = 60_000) => signUrl({ baseUrl, secret }, key, validMs),
+  };
+}
+
+async function cloneOften({ clone, bundles }: Served): Promise<void> {
+  for (let count = 0; count < 5; count++) await clone();
+  await until(() => bundles().includes('chain.json'));
+}
+
+function bundled(clone: string): string[] {
+  return gitOutput(clone, ['for-each-ref', '--format=%(objectname)', 'refs/bundles'])
+    .split('\n')
+    .filter(Boolean);
+}
+
+/** Adds a commit with a file that does not compress. */
+function grow(path: string): string {
+  const blob = gitOutput(path, ['hash-object', '-w', '--stdin'], randomBytes(2_000_000));
+  const tree = gitOutput(path, ['mktree'], `100644 blob ${blob}\tlarge\n`);
+  const commit = gitOutput(path, ['commit-tree', '-p', 'main', '-m', 'large', tree]);
+  gitOutput(path, ['update-ref', 'refs/heads/main', commit]);
+  return commit;
+}
+
+test('a repository that is cloned often gets a bundle, others do not', async () => {
+  await using stack = new AsyncDisposableStack();
+  const served = await serve(stack);
+  for (let count = 0; count < 6; count++) await served.clone(['-c', 'protocol.version=2'], served.url);
+  await until(() => served.bundles().length === 2);
+
+  const other = join(served.gitaly.storagePath(), 'other.git');
+  initRepository(other, { commits: 1 });
+  for (let count = 0; count < 4; count++) await served.clone([], `${served.gateway.url}/other.git`);
+
+  assert.deepEqual(readdirSync(join(served.gitaly.directory, 'bundles/default')), ['r.git']);
+  const [bundle = ''] = served.bundles();
+  const file = join(served.gitaly.directory, 'bundles/default/r.git/uri', bundle);
+  assert.equal(gitOutput(served.path, ['bundle', 'list-heads', file]).split(' ')[1], 'refs/heads/main');
+});
+
+test('without the key and the feature flags nothing is made', async () => {
+  await using stack = new AsyncDisposableStack();
+  const served = await serve(stack, { flags: true });
+
+  for (let count = 0; count < 6; count++) await served.clone();
+
+  assert.deepEqual(served.bundles(), []);
+});
+
+test('the gateway serves a bundle at its signed address, whole or in part', async () => {
+  await using stack = new AsyncDisposableStack();
+  const served = await serve(stack);
+  await cloneOften(served);
+  const name = served.bundles().find((each) => each.endsWith('.bundle')) ?? '';
+  const key = `default/r.git/uri/${name}`;
+  const content = readFileSync(join(served.gitaly.directory, 'bundles', key));
+  const get = (headers: Record<string, string> = {}, url = served.signed(key)) => fetch(url, { headers });
+
+  const whole = await get();
+  const etag = whole.headers.get('etag') ?? '';
+  const part = await get({ range: 'bytes=5-', 'if-range': etag });
+  const outdated = await get({ range: 'bytes=5-', 'if-range': '"other"' });
+  const beyond = await get({ range: `bytes=${content.length}-` });
+  const head = await fetch(served.signed(key), { method: 'HEAD' });
+  const unchanged = await get({ 'if-none-match': etag });
+
+  assert.ok(content.equals(Buffer.from(await whole.arrayBuffer())));
+  assert.equal(whole.headers.get('accept-ranges'), 'bytes');
+  assert.equal(part.status, 206);
+  assert.equal(part.headers.get('content-range'), `bytes 5-${content.length - 1}/${content.length}`);
+  assert.ok(content.subarray(5).equals(Buffer.from(await part.arrayBuffer())));
+  assert.equal(outdated.status, 200);
+  assert.equal((await outdated.arrayBuffer()).byteLength, content.length);
+  assert.deepEqual([beyond.status, unchanged.status], [416, 304]);
+  assert.deepEqual([head.status, head.headers.get('content-length')], [200, String(content.length)]);
+});
+
+test('the gateway serves nothing without a valid signature, and nothing but bundles', async () => {
+  await using stack = new AsyncDisposableStack();
+  const served = await serve(stack);
+  await cloneOften(served);
+  const name = served.bundles().find((each) => each.endsWith('.bundle')) ?? '';
+  const key = `default/r.git/uri/${name}`;
+  const status = async (url: string, method = 'GET'): Promise<number> => {
+    const response = await fetch(url, { method });
+    await response.arrayBuffer();
+    return response.status;
+  };
+  const changed = (field: string, value: string): string => {
+    const url = new URL(served.signed(key));
+    url.searchParams.set(field, value);
+    return url.href;
+  };
+
+  assert.equal(await status(served.signed(key)), 200);
+  assert.equal(await status(`${served.gateway.url}/-/bundles`), 403);
+  assert.equal(await status(served.signed(key, -2000)), 403);
+  assert.equal(await status(changed('obj', 'default/other.git/uri/x.bundle')), 403);
+  assert.equal(await status(changed('expiry', '9999999999')), 403);
+  assert.equal(await status(changed('signature', 'AAAA')), 403);
+  assert.equal(await status(served.signed('default/r.git/uri/chain.json')), 404);
+  assert.equal(await status(served.signed('../secret.bundle')), 404);
+  assert.equal(await status(served.signed(key), 'POST'), 405);
+});
+
+test('a clone downloads the chain, and has the right result after pushes of all kinds', {
+  skip,
+}, async () => {
+  await using stack = new AsyncDisposableStack();
+  const served = await serve(stack);
+  const { path, clone, bundles } = served;
+  grow(path);
+  await cloneOften(served);
+  const first = gitOutput(path, ['rev-parse', 'main']);
+  const newest = addCommit(path, 4);
+
+  const behind = await clone(WITH_BUNDLES);
+
+  assert.ok(bundled(behind).includes(first), 'the bundle was used');
+  assert.equal(gitOutput(behind, ['rev-parse', 'main']), newest);
+  gitOutput(behind, ['fsck', '--strict']);
+
+  gitOutput(path, ['update-ref', 'refs/heads/main', `${first}~1`]);
+  const forced = grow(path);
+  const plain = await clone(WITH_BUNDLES);
+  assert.deepEqual(bundled(plain), [], 'a chain with lost commits is not offered');
+  assert.equal(gitOutput(plain, ['rev-parse', 'main']), forced);
+
+  gitOutput(path, ['repack', '-a', '-d', '-q']);
+  gitOutput(path, ['prune', '--expire=now']);
+  await until(() => bundles().filter((name) => name.endsWith('.bundle')).length === 2);
+  await until(async () => bundled(await clone(WITH_BUNDLES)).includes(forced));
+});
+
+test('a client over SSH gets the bundles of the HTTP gateway', { skip: skip || NO_OPENSSH }, async () => {
+  await using stack = new AsyncDisposableStack();
+  const served = await serve(stack);
+  const { directory, address } = served.gitaly;
+  await cloneOften(served);
+  const key = await makeSshKey(join(directory, 'id'), 'ann');
+  const hostKeyPath = join(directory, 'host-key');
+  const gateway = stack.use(
+    await startSshGateway({
+      gitaly: { address },
+      listen: { host: '127.0.0.1', port: 0 },
+      mapping: storageMapping('default'),
+      hostKeyPath,
+      access: { everybody: { glId: 'user-1', username: 'git' } },
+    }),
+  );
+  const ssh = await sshArguments({ directory, gateway, hostKeyPath, key: key.path });
+
+  const clone = await served.clone(
+    WITH_BUNDLES,
+    `ssh://git@${gateway.host}:${gateway.port}/r.git`,
+    gitOverSsh(ssh),
+  );
+
+  assert.deepEqual([...new Set(bundled(clone))], [gitOutput(served.path, ['rev-parse', 'main'])]);
+});
