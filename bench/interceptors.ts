@@ -8,6 +8,7 @@ import { GitCalls } from '#calls/git-calls';
 import { createMetrics } from '#calls/metrics';
 import { RunningCalls } from '#calls/running-calls';
 import { interceptors } from '#gitaly/interceptors';
+import { limitFactory } from '#gitaly/limits/limit-factory';
 import { methodLimits } from '#gitaly/limits/method-limits';
 import { startMaintenance } from '#gitaly/maintenance';
 import { openStorages } from '#gitaly/open-storages';
@@ -148,7 +149,7 @@ async function allInterceptors(directory: string): Promise<GrpcServer> {
       reports: undefined,
       calls,
       faults: undefined,
-      limits: { byMethod: methodLimits(config).byMethod, onWait: () => () => {} },
+      limits: { byMethod: methodLimits(config, limitFactory(undefined)).byMethod, onWait: () => () => {} },
       maintenance: startMaintenance({ calls, config, storages, metrics, logger }),
       exceptions: exceptions(metrics, logger, undefined),
     }),

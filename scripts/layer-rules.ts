@@ -14,6 +14,8 @@ export interface ModuleRule {
 const PROTOBUF = '@bufbuild/protobuf';
 const OPEN_TELEMETRY = '@opentelemetry';
 const AWS = '@aws-sdk';
+const AZURE = '@azure';
+const GOOGLE_AUTH = 'google-auth-library';
 
 export const RULES: Readonly<Record<string, ModuleRule>> = {
   base: { modules: [], packages: ['koffi', 're2js'] },
@@ -22,7 +24,7 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
   'rpc/common': { modules: ['base', 'wire'], packages: [PROTOBUF] },
   'rpc/server': { modules: ['base', 'wire', 'platform', 'rpc/common'], packages: [PROTOBUF] },
   git: { modules: ['base'] },
-  'object-store': { modules: ['base'], packages: [AWS] },
+  'object-store': { modules: ['base'], packages: [AWS, AZURE, GOOGLE_AUTH] },
   storage: { modules: ['base', 'git'] },
   domain: {
     modules: ['base', 'git', 'object-store', 'storage', 'client'],
@@ -61,8 +63,10 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
     types: ['git', 'storage', 'domain'],
     packages: [PROTOBUF, OPEN_TELEMETRY],
   },
+  workers: { modules: ['base', 'platform'] },
   gitaly: {
     modules: [
+      'workers',
       'calls',
       'base',
       'wire',
@@ -83,7 +87,10 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
     packages: [PROTOBUF, 'smol-toml', 'kysely', 'pg'],
   },
   client: { modules: ['base', 'wire', 'rpc/common'], packages: [PROTOBUF] },
-  gateway: { modules: ['base', 'wire', 'platform', 'rpc/common', 'client'], packages: [PROTOBUF, 'ssh2'] },
+  gateway: {
+    modules: ['base', 'wire', 'platform', 'rpc/common', 'object-store', 'client'],
+    packages: [PROTOBUF, 'ssh2'],
+  },
   hook: { modules: [] },
   tools: {
     modules: [
@@ -143,6 +150,8 @@ export const INNER_LAYERS: Readonly<Record<string, readonly string[]>> = {
 export const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
   [OPEN_TELEMETRY]: ['calls/tracing/'],
   [AWS]: ['object-store/s3/'],
+  [AZURE]: ['object-store/azure/'],
+  [GOOGLE_AUTH]: ['object-store/gs/'],
   koffi: ['base/c-library.ts'],
   re2js: ['base/go/regexp/'],
   'smol-toml': [
@@ -167,6 +176,7 @@ export const STARTS_PROCESSES: Readonly<Record<string, string>> = {
   'platform/process/handover/start-successor.ts': 'the next process of a restart',
   'platform/process/service-manager.ts': 'systemd-notify, where there is no FFI',
   'tools/wrapper/': 'gitaly-wrapper starts the server',
+  'workers/worker-process.ts': 'further processes of this server',
 };
 
 /** Module that may import anything and that only tests import. */

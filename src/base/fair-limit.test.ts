@@ -116,3 +116,16 @@ test('nothing is lost or exceeded, whatever the order of requests and releases',
     { numRuns: 50 },
   );
 });
+
+test('a part of the capacity may be used, which can change', async () => {
+  let share = 0.5;
+  const limit = new FairLimit<object>({ name: 'things', capacity: 4, share: () => share });
+  const owner = {};
+  const [first, second] = [limit.tryAcquire(owner), limit.tryAcquire(owner)];
+  assert.ok(first && second);
+  assert.equal(limit.tryAcquire(owner), undefined);
+
+  share = 1;
+  assert.ok(limit.tryAcquire(owner) && limit.tryAcquire(owner));
+  assert.equal(limit.tryAcquire(owner), undefined);
+});

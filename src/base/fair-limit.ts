@@ -5,6 +5,8 @@ export interface FairLimitOptions {
   readonly name: string;
   /** Amount that may be in use at once, in units of the caller's choice. */
   readonly capacity: number;
+  /** Returns the part of the capacities that may be used now. Default 1. */
+  readonly share?: (() => number) | undefined;
   /** Of the capacity, for one owner. Default: all of it. */
   readonly capacityPerOwner?: number;
   /** Requests that may wait, for all owners together and for each. Default: no limit. */
@@ -145,7 +147,7 @@ export class FairLimit<K extends object> {
       const [next] = owner?.waiting ?? [];
       if (key === undefined || owner === undefined || next === undefined) {
         this.#turns.splice(passed, 1);
-      } else if (this.#inUse + next.units > this.#options.capacity) {
+      } else if (this.#inUse + next.units > this.#capacities().capacity) {
         // What needs much is not overtaken for ever by what needs little.
         return;
       } else if (!this.#fits(owner, next.units)) {
@@ -162,13 +164,13 @@ export class FairLimit<K extends object> {
   }
 
   #fits({ inUse }: Owner, units: number): boolean {
-    const { capacity, capacityPerOwner = capacity } = this.#options;
+    const { capacity, capacityPerOwner } = this.#capacities();
     return this.#inUse + units <= capacity && inUse + units <= capacityPerOwner;
   }
 
   /** Reports whether a request waits for the shared capacity, not for its owner's. */
   #isSharedWaitedFor(): boolean {
-    const { capacity, capacityPerOwner = capacity } = this.#options;
+    const { capacityPerOwner } = this.#capacities();
     return this.#turns.some((key) => {
       const owner = this.#owners.get(key);
       const units = owner?.waiting[0]?.units;
@@ -177,8 +179,15 @@ export class FairLimit<K extends object> {
   }
 
   #clamp(units: number): number {
-    const { capacity, capacityPerOwner = capacity } = this.#options;
+    const { capacity, capacityPerOwner } = this.#capacities();
     return Math.min(units, capacity, capacityPerOwner);
+  }
+
+  #capacities(): { readonly capacity: number; readonly capacityPerOwner: number } {
+    const { capacity, capacityPerOwner = capacity, share } = this.#options;
+    if (share === undefined) return { capacity, capacityPerOwner };
+    const part = (of: number): number => Math.max(1, Math.floor(of * share()));
+    return { capacity: part(capacity), capacityPerOwner: part(capacityPerOwner) };
   }
 
   #ownerOf(key: K): Owner {

@@ -27,6 +27,31 @@ export interface Turn {
   release(): void;
 }
 
+/** A limit of how many callers hold the same key at once. */
+export interface CallersLimit {
+  readonly maxConcurrency: number;
+  /** Callers that hold or wait for a key. */
+  callers(key: string): { readonly holders: number; readonly waiting: number };
+  /** Yields the keys with holders. */
+  entries(): Iterable<{ readonly key: string; readonly holders: number; readonly waiting: number }>;
+  /** Returns a turn if there is one now. */
+  take(key: string): Turn | undefined;
+  /**
+   * Waits for a turn.
+   *
+   * @param onWait is called if there is none at once.
+   * @throws {LimitRefusal}
+   */
+  acquire(key: string, signal: AbortSignal, onWait?: () => void): Promise<Turn>;
+}
+
+/** Returns the refusal of a caller that no longer waits. */
+export function abortedWait(signal: AbortSignal): LimitRefusal {
+  const reason: unknown = signal.reason;
+  const text = reason instanceof Error ? reason.message : String(reason);
+  return new LimitRefusal('other', `unexpected error when dequeueing request: ${text}`, reason);
+}
+
 interface Key {
   holders: number;
   /** In order of arrival. */
@@ -37,7 +62,7 @@ interface Key {
  * Limits how many callers hold the same key at once; others wait in the order in which they came.
  * Keys without a holder cost nothing.
  */
-export class KeyedLimit {
+export class KeyedLimit implements CallersLimit {
   readonly #options: KeyedLimitOptions;
   readonly #keys = new Map<string, Key>();
   #maxConcurrency: number;
@@ -60,18 +85,15 @@ export class KeyedLimit {
     for (const entry of this.#keys.values()) this.#serve(entry);
   }
 
-  /** Callers that hold or wait for a key. */
   callers(key: string): { readonly holders: number; readonly waiting: number } {
     const entry = this.#keys.get(key);
     return { holders: entry?.holders ?? 0, waiting: entry?.waiting.size ?? 0 };
   }
 
-  /** Yields the keys with holders. */
   *entries(): Generator<{ key: string; holders: number; waiting: number }> {
     for (const [key, { holders, waiting }] of this.#keys) yield { key, holders, waiting: waiting.size };
   }
 
-  /** Returns a turn if there is one now. */
   take(key: string): Turn | undefined {
     const entry = this.#entry(key);
     if (entry.holders >= this.#maxConcurrency) return undefined;
@@ -79,12 +101,6 @@ export class KeyedLimit {
     return this.#turn(key, entry, 0);
   }
 
-  /**
-   * Waits for a turn.
-   *
-   * @param onWait is called if there is none at once.
-   * @throws {LimitRefusal}
-   */
   async acquire(key: string, signal: AbortSignal, onWait?: () => void): Promise<Turn> {
     const turn = this.take(key);
     if (turn !== undefined) return turn;
@@ -113,11 +129,7 @@ export class KeyedLimit {
     const leave = (refusal: LimitRefusal): void => {
       if (entry.waiting.delete(go)) reject(refusal);
     };
-    const onAbort = (): void => {
-      const reason: unknown = signal.reason;
-      const text = reason instanceof Error ? reason.message : String(reason);
-      leave(new LimitRefusal('other', `unexpected error when dequeueing request: ${text}`, reason));
-    };
+    const onAbort = (): void => leave(abortedWait(signal));
     const timer =
       maxWaitMs > 0
         ? setTimeout(

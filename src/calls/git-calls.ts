@@ -37,7 +37,8 @@ export const DEFAULT_GIT_CALL_LIMITS: GitCallLimits = {
 export class GitCalls implements SpawnAdmission {
   readonly #limit: FairLimit<object>;
 
-  constructor(limits: GitCallLimits = DEFAULT_GIT_CALL_LIMITS) {
+  /** @param share returns the part of the limits that this process may use. */
+  constructor(limits: GitCallLimits = DEFAULT_GIT_CALL_LIMITS, share?: () => number) {
     this.#limit = new FairLimit({
       name: 'calls that run git',
       capacity: limits.maxRunning,
@@ -45,6 +46,7 @@ export class GitCalls implements SpawnAdmission {
       maxWaiting: limits.maxWaiting,
       maxWaitingPerOwner: limits.maxWaitingPerConnection,
       maxWaitMs: limits.maxWaitMs,
+      share,
     });
   }
 

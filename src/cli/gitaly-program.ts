@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { Command } from 'commander';
+import { WORKER_COMMAND } from '#gitaly/family/worker-command';
 import { versionString } from '#platform/process/version';
 import { check } from './check.ts';
 import { addGitalyCommands } from './gitaly-commands.ts';
@@ -73,9 +74,20 @@ export function gitalyProgram(exit: (code: number) => void): Command {
     .command('validate-configuration', { hidden: true }) // its name in 15.x
     .description('Old name of "configuration validate".')
     .action(async () => exit(await validateInput()));
+  addWorker(root, exit);
   addGitalyCommands(root, exit);
   suggestNames(root, writeUsageError);
   return root;
+}
+
+function addWorker(root: Command, exit: (code: number) => void): void {
+  root
+    .command(WORKER_COMMAND, { hidden: true })
+    .description('A worker process of a server; only the server starts it.')
+    .action(async () => {
+      const { runWorker } = await import('#gitaly/run-worker');
+      exit(await runWorker());
+    });
 }
 
 async function checkOrHelp(options: { json?: boolean }, command: Command): Promise<number> {

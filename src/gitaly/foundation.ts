@@ -1,5 +1,5 @@
 import { type Exceptions, exceptions } from '#calls/exceptions';
-import { GitCalls } from '#calls/git-calls';
+import { DEFAULT_GIT_CALL_LIMITS, GitCalls } from '#calls/git-calls';
 import { createMetrics, type ServerMetrics } from '#calls/metrics';
 import { RunningCalls } from '#calls/running-calls';
 import { startTracing } from '#calls/tracing/start-tracing';
@@ -15,12 +15,15 @@ import { createRuntimeDirectory, type RuntimeDirectory } from '#platform/process
 import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
 import { Backchannels } from '#rpc/server/connection/backchannels';
 import { type ErrorReports, errorReports } from '#rpc/server/interceptors/error-reports';
+import type { Family } from './family/family.ts';
 import { startGit } from './start-git.ts';
 
 /** The base of every part of a server: its process, its git, and the modules that follow its calls. */
 export interface Foundation {
   readonly config: GitalyConfig;
   readonly logger: Logger;
+  /** The other processes of this server; `undefined` for a server of one process. */
+  readonly family: Family | undefined;
   readonly metrics: ServerMetrics;
   readonly runtime: RuntimeDirectory;
   readonly programs: PrivatePrograms;
@@ -41,11 +44,12 @@ export interface FoundationOptions {
   readonly logger: Logger;
   /** Copies git and the programs that it starts to the runtime directory. */
   readonly copiesPrograms: boolean;
+  readonly family: Family | undefined;
 }
 
 /** Creates the foundation of a server. `resources` ends it. @throws {Error} without a usable git. */
 export async function createFoundation(
-  { config, logger, copiesPrograms }: FoundationOptions,
+  { config, logger, copiesPrograms, family }: FoundationOptions,
   resources: AsyncDisposableStack,
 ): Promise<Foundation> {
   const runtime = resources.adopt(
@@ -68,8 +72,8 @@ export async function createFoundation(
     for (const directory of groups.parentDirectories)
       cgroupMetrics(metrics.registry, { directory, path: groups.parentPath });
   const reports = resources.use(errorReports(config.logging, logger));
-  const own = { config, logger, metrics, runtime, programs, tracing: tracing ?? undefined, groups };
-  const [calls, gitCalls] = [new RunningCalls(), new GitCalls()];
+  const own = { config, logger, family, metrics, runtime, programs, tracing: tracing ?? undefined, groups };
+  const [calls, gitCalls] = [new RunningCalls(), new GitCalls(DEFAULT_GIT_CALL_LIMITS, family?.share)];
   const git = await startGit({ ...own, calls, gitCalls, copyTo: copiesPrograms ? runtime.path : undefined });
   return {
     ...own,

@@ -9,6 +9,7 @@ import { type Logger, type LogTarget, loggerFor } from '#platform/log/logger';
 import type { ListeningSocket, TakeSocket } from '#platform/process/handover/listening-socket';
 import type { FaultInjector } from '#rpc/server/fault-injector';
 import { Front } from '#rpc/server/front';
+import type { Family } from './family/family.ts';
 import { createFoundation, type Foundation } from './foundation.ts';
 import { interceptors } from './interceptors.ts';
 import { createLimits, type Limits } from './limits/create-limits.ts';
@@ -72,11 +73,14 @@ export class GitalyServer implements AsyncDisposable {
   /** `http://host:port` of the monitoring server; `undefined` if there is none. */
   readonly monitoringAddress: string | undefined;
 
+  readonly #family: Family | undefined;
+
   private constructor(
-    { exceptions, logger, runtime }: Foundation,
+    { exceptions, family, logger, runtime }: Foundation,
     front: Front,
     resources: AsyncDisposableStack,
   ) {
+    this.#family = family;
     this.addresses = { ...front.addresses, internal: `unix:${runtime.internalSocket}` };
     this.monitoringAddress = front.monitoringAddress;
     this.#logger = logger;
@@ -89,10 +93,11 @@ export class GitalyServer implements AsyncDisposable {
    * Builds a server from the bottom up and opens its sockets. If a step fails, the earlier ones are
    * undone.
    *
+   * @param family the other processes of a server that has several; default: it has one.
    * @throws {Error} that describes the problem: no usable git, a socket in use, an unreadable
    *   certificate; {ConfigError} for a limit of an RPC that does not exist.
    */
-  static async start(options: GitalyServerOptions): Promise<GitalyServer> {
+  static async start(options: GitalyServerOptions, family?: Family): Promise<GitalyServer> {
     checkNames('GitalyServer.start', options, NAMES);
     const { config, logger: target = SILENT, trustsUnixSockets = false, takeSocket, faults } = options;
     const { copiesPrograms = false } = options;
@@ -100,11 +105,12 @@ export class GitalyServer implements AsyncDisposable {
     for (const { key, message } of checkLimitedMethods(config)) logger.warn({ key }, message);
     const startedAtMs = performance.now();
     await using building = new AsyncDisposableStack();
-    const foundation = await createFoundation({ config, logger, copiesPrograms }, building);
+    const foundation = await createFoundation({ config, logger, copiesPrograms, family }, building);
     const repositories = await openRepositories(foundation, building);
     const limits = createLimits(foundation, building);
     const services = await createServices(foundation, repositories, limits.packs, building);
     const { metrics, runtime } = foundation;
+    const status = startStatus(foundation, limits, building);
     const front = building.use(
       await Front.open({
         config,
@@ -116,14 +122,22 @@ export class GitalyServer implements AsyncDisposable {
         backchannels: foundation.backchannels,
         monitoring: {
           problems: () => repositories.storages.presence.problems(),
-          status: startStatus(foundation, limits, building),
+          status: family?.role === 'supervisor' ? () => family.monitoring.status(status) : status,
+          others: family?.role === 'supervisor' ? family.monitoring : undefined,
         },
         internalSocket: runtime.internalSocket,
         takeSocket,
+        sharing: family?.sharing,
         faults,
       }),
     );
     foundation.tracing?.started(startedAtMs);
+    if (family !== undefined) {
+      const { cleanAfterTheDead } = repositories;
+      const { registry } = metrics;
+      family.onStarted({ front, directory: runtime.path, cleanAfterTheDead, registry, status });
+      building.defer(() => family.endOthers());
+    }
     return new GitalyServer(foundation, front, building.move());
   }
 
@@ -154,7 +168,7 @@ export class GitalyServer implements AsyncDisposable {
    * ones without a limit, and closes everything.
    */
   async drain(): Promise<void> {
-    await this.#front.drain();
+    await Promise.all([this.#front.drain(), this.#family?.drainOthers()]);
     await this[Symbol.asyncDispose]();
   }
 

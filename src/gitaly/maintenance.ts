@@ -6,6 +6,7 @@ import type { ServerMetrics } from '#calls/metrics';
 import type { RunningCalls } from '#calls/running-calls';
 import { Housekeeping } from '#domain/housekeeping/housekeeping';
 import { MaintenanceRuns } from '#domain/housekeeping/maintenance-runs';
+import type { HousekeepingObserver } from '#domain/housekeeping/observer';
 import { BackgroundMaintenance } from '#domain/housekeeping/schedule/background-maintenance';
 import { startDailyMaintenance } from '#domain/housekeeping/schedule/daily-maintenance';
 import type { DailyWindow } from '#domain/housekeeping/schedule/daily-window';
@@ -13,6 +14,15 @@ import type { GitalyConfig } from '#platform/config/load-config';
 import type { Logger } from '#platform/log/logger';
 import type { MaintenanceScheduler } from '#rpc/server/interceptors/schedule-maintenance';
 import type { Storages } from '#storage/storages';
+import type { Link } from '#workers/link';
+import type { Family } from './family/family.ts';
+import { answerForMaintenance, RemoteMaintenanceRuns } from './family/remote-maintenance-runs.ts';
+import {
+  answerForLoad,
+  answerForScheduler,
+  familySensor,
+  remoteScheduler,
+} from './family/remote-scheduler.ts';
 
 /** The window of Gitaly without a configuration. */
 const DEFAULT_WINDOW: DailyWindow = { startHour: 12, startMinute: 0, durationMs: 10 * 60 * 1000 };
@@ -30,43 +40,72 @@ export interface MaintenanceOptions {
   readonly metrics: ServerMetrics;
   readonly logger: Logger;
   readonly calls: RunningCalls;
+  readonly family?: Family | undefined;
 }
 
 /** Creates the maintenance of a server and starts the daily one. */
 export function startMaintenance(parts: MaintenanceOptions): ServerMaintenance {
-  const { config, storages, metrics, logger } = parts;
+  const { config, storages, metrics, logger, family } = parts;
   const resources = new AsyncDisposableStack();
+  const observer = observeHousekeeping(metrics.housekeeping, logger);
+  if (family?.role === 'worker') return workerMaintenance(parts, family.link, observer);
   const runs = new MaintenanceRuns();
-  const housekeeping = new Housekeeping(runs, observeHousekeeping(metrics.housekeeping, logger));
+  const housekeeping = new Housekeeping(runs, observer);
   if (!config.dailyMaintenance.disabled) resources.use(startDaily(parts, housekeeping));
   const background = config.housekeeping.automatic
     ? resources.use(startBackground(parts, housekeeping))
     : undefined;
+  const scheduler: MaintenanceScheduler | undefined = background && {
+    isRunning: isRunningIn(runs, storages),
+    afterWrite: (target, options) => background.afterWrite(target, options),
+    onRead: (target) => background.onRead(target),
+  };
+  if (family !== undefined) {
+    answerForMaintenance(family.desk, runs);
+    if (scheduler !== undefined) answerForScheduler(family.desk, scheduler);
+  }
   return {
     housekeeping,
-    scheduler: background && {
-      isRunning: (target) => {
-        try {
-          return runs.isRunning(storages.locate(target));
-        } catch {
-          return false; // the handler responds with the reason
-        }
-      },
-      afterWrite: (target, options) => background.afterWrite(target, options),
-      onRead: (target) => background.onRead(target),
-    },
+    scheduler,
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
 }
 
+/** Returns the maintenance of a worker: what starts by itself is started by the supervisor. */
+function workerMaintenance(
+  { calls, config, storages }: MaintenanceOptions,
+  link: Link,
+  observer: HousekeepingObserver,
+): ServerMaintenance {
+  const runs = new RemoteMaintenanceRuns(link);
+  answerForLoad(link, calls);
+  return {
+    housekeeping: new Housekeeping(runs, observer),
+    scheduler: config.housekeeping.automatic
+      ? { isRunning: isRunningIn(runs, storages), ...remoteScheduler(link) }
+      : undefined,
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
+
+function isRunningIn(runs: MaintenanceRuns, storages: Storages): MaintenanceScheduler['isRunning'] {
+  return (target) => {
+    try {
+      return runs.isRunning(storages.locate(target));
+    } catch {
+      return false; // the handler responds with the reason
+    }
+  };
+}
+
 function startBackground(
-  { storages, logger, calls }: MaintenanceOptions,
+  { storages, logger, calls, family }: MaintenanceOptions,
   housekeeping: Housekeeping,
 ): BackgroundMaintenance {
   return new BackgroundMaintenance({
     storages,
     housekeeping,
-    sensor: loadSensor(calls),
+    sensor: family?.role === 'supervisor' ? familySensor(loadSensor(calls), family) : loadSensor(calls),
     onCounted: (repository, { directories, files }) =>
       logger.info(
         {

@@ -13,17 +13,20 @@ import { repositoryCountMetrics } from '#platform/metrics/repository-count-metri
 import { storageSpaceMetrics } from '#platform/metrics/storage-space-metrics';
 import { ensureStorageMetadata } from '#storage/storage-metadata';
 import { Storages } from '#storage/storages';
+import type { Family } from './family/family.ts';
+import { answerForAccounts, remoteAccounts } from './family/remote-accounts.ts';
 
 export interface OpenStoragesOptions {
   readonly config: GitalyConfig;
   readonly metrics: ServerMetrics;
   readonly logger: Logger;
+  readonly family?: Family | undefined;
 }
 
 /** Opens the configured storages. `caches` ends what their repositories keep. */
 export async function openStorages(
   git: Git,
-  { config, metrics, logger }: OpenStoragesOptions,
+  { config, metrics, logger, family }: OpenStoragesOptions,
 ): Promise<{ storages: Storages; caches: RepositoryCaches }> {
   const caches = new RepositoryCaches(git, {
     catFileProcesses: config.git.catfileCacheSize,
@@ -34,8 +37,15 @@ export async function openStorages(
     }),
   });
   catFileMetrics(metrics.registry, () => ({ ...caches.catFiles.counts, members: caches.catFiles.members }));
-  const storages = new Storages({ storages: config.storage, caches, mover: runningCall });
+  const storages = new Storages({
+    storages: config.storage,
+    caches,
+    mover: runningCall,
+    ...(family?.role === 'worker' && remoteAccounts(family.link)),
+  });
+  if (family?.role === 'supervisor') answerForAccounts(family.desk, storages);
   repositoryCountMetrics(metrics.registry, () => storages.repositoryCounts.entries());
+  if (family?.role === 'worker') return { storages, caches }; // the supervisor does the rest
   storageSpaceMetrics(metrics.registry, storages.all);
   for (const storage of storages.all) {
     await ensureStorageMetadata(storage).catch((error: unknown) =>

@@ -5,7 +5,7 @@ import type { Logger } from '#platform/log/logger';
 import { type ProcessLife, serveUntilStopped } from '#platform/process/serve-until-stopped';
 import { packageVersion } from '#platform/process/version';
 import { watchExceptions } from '#platform/process/watch-exceptions';
-import { GitalyServer } from './gitaly-server.ts';
+import { startProcesses } from './family/start-processes.ts';
 
 /** Developers and tests run the sources; their files change on purpose. */
 const IS_BUILT = import.meta.filename.endsWith('.js');
@@ -47,11 +47,11 @@ export async function runGitaly(config: GitalyConfig, { logger, life }: RunOptio
         'unauthenticated requests.',
     );
   }
-  const server = await GitalyServer.start({
-    config,
+  const server = await startProcesses(config, {
     logger,
     takeSocket: life.inherited.take,
     copiesPrograms: IS_BUILT,
+    log: life.log,
   });
   using exceptions = watchExceptions({ contain: (exception) => server.contain(exception) });
   logger.info({ duration_ms: Math.round(performance.now() - startedAt) }, 'Started Gitaly');

@@ -29,14 +29,18 @@ export interface BackgroundJobsObserver {
   onFailed(job: string, error: unknown): void;
 }
 
+/** The background jobs of a server. Disposing ends them and waits for a running one. */
+export interface BackgroundJobs extends AsyncDisposable {
+  /** Starts to remove what dead processes have left in repositories. */
+  cleanAfterTheDead(): void;
+}
+
 /**
  * Starts the background jobs of a server. They count the repositories (once), and delete the caches
  * of earlier processes, what dead processes left in repositories (at once, and hourly), and expired
  * files in caches (every ten minutes) and temporary directories (at once, and hourly).
- *
- * @returns a handle that ends the jobs and waits for a running one.
  */
-export function startBackgroundJobs(storages: Storages, observer: BackgroundJobsObserver): AsyncDisposable {
+export function startBackgroundJobs(storages: Storages, observer: BackgroundJobsObserver): BackgroundJobs {
   const ending = new AbortController();
   const { signal } = ending;
   const running = new Set<Promise<void>>();
@@ -68,6 +72,7 @@ export function startBackgroundJobs(storages: Storages, observer: BackgroundJobs
   ];
 
   return {
+    cleanAfterTheDead: () => run(cleanAfterTheDead, 'clean after dead processes'),
     async [Symbol.asyncDispose]() {
       for (const timer of timers) clearInterval(timer);
       ending.abort();

@@ -29,6 +29,9 @@ export interface StoragesOptions {
   readonly now?: () => number;
   /** Returns an object that identifies the running call; for {@link Storages.changeSince}. */
   readonly mover?: () => object | undefined;
+  /** Replaced in a process that does not keep account of repositories itself. */
+  readonly repositoryCounts?: RepositoryCounts | undefined;
+  readonly borrowers?: Borrowers | undefined;
 }
 
 export interface OpenOptions {
@@ -53,8 +56,8 @@ export class Storages {
   readonly directorySums = new DirectoryMemory<DirectorySum>();
   /** Loose objects by directory, for all repositories. */
   readonly looseObjectShards = new DirectoryMemory<LooseObjectShard>();
-  readonly repositoryCounts = new RepositoryCounts();
-  readonly borrowers = new Borrowers();
+  readonly repositoryCounts: RepositoryCounts;
+  readonly borrowers: Borrowers;
   readonly presence: StoragePresence;
   readonly #seen: SeenRepositories;
   readonly #byName: ReadonlyMap<string, Storage>;
@@ -62,6 +65,8 @@ export class Storages {
 
   constructor(options: StoragesOptions) {
     this.caches = options.caches;
+    this.repositoryCounts = options.repositoryCounts ?? new RepositoryCounts();
+    this.borrowers = options.borrowers ?? new Borrowers();
     this.#seen = new SeenRepositories(options.mover);
     this.#valid = new ValidRepositories(options.now ?? Date.now);
     this.all = options.storages.map(({ name, path: directory }) => ({

@@ -163,7 +163,7 @@ ${options.config ?? ''}
 }
 
 function listenerIn(log: string, schema: string): string | undefined {
-  return new RegExp(`msg="listening at address" address="?([^" ]+)"? .*schema=${schema}$`, 'm').exec(
+  return new RegExp(`msg="listening at address" address="?([^" ]+)"? .*schema=${schema}(?: |$)`, 'm').exec(
     log,
   )?.[1];
 }

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { checkNames, type NamesOf } from '#base/check-names';
 import { DIAL_NAMES } from '#client/dial-options';
 import { type Connection, type DialOptions, dial } from '#client/index';
-import { type Addresses, GitalyServer } from '#gitaly/gitaly-server';
+import { type Addresses, GitalyServer, type GitalyServerOptions } from '#gitaly/gitaly-server';
 import { configFrom } from '#platform/config/load-config';
-import { createLogger, type LogLevel } from '#platform/log/logger';
+import { createLogger, type Logger, type LogLevel } from '#platform/log/logger';
 import { Faults } from './faults/faults.ts';
 import type { InternalApi } from './internal-api.ts';
 import { makeScratchDirectory } from './scratch-directory.ts';
@@ -74,16 +74,37 @@ export interface TestGitaly extends AsyncDisposable, ServedRepositories {
  */
 export async function startGitaly(options: StartGitalyOptions = {}): Promise<TestGitaly> {
   checkNames('startGitaly', options, OPTION_NAMES);
+  return await startGitalyWith(options, ({ config, faults, logger }) =>
+    GitalyServer.start({ config, logger, faults }),
+  );
+}
+
+/** The parts that {@link startGitalyWith} starts a server from. */
+export interface ServerParts extends Required<Pick<GitalyServerOptions, 'config' | 'faults'>> {
+  readonly logger: Logger;
+  /** Decoded lines of the logger. */
+  readonly log: readonly Record<string, unknown>[];
+}
+
+/** Starts a server with another function. */
+export async function startGitalyWith(
+  options: StartGitalyOptions,
+  start: (parts: ServerParts) => Promise<GitalyServer>,
+): Promise<TestGitaly> {
   const directory = makeScratchDirectory('test');
   try {
-    return await startIn(directory, options);
+    return await startIn(directory, options, start);
   } catch (error) {
     rmSync(directory, { recursive: true, force: true });
     throw error;
   }
 }
 
-async function startIn(directory: string, options: StartGitalyOptions): Promise<TestGitaly> {
+async function startIn(
+  directory: string,
+  options: StartGitalyOptions,
+  start: (parts: ServerParts) => Promise<GitalyServer>,
+): Promise<TestGitaly> {
   const storages = options.storages ?? ['default'];
   for (const name of [...storages, 'run']) mkdirSync(join(directory, name));
   const log: Record<string, unknown>[] = [];
@@ -94,11 +115,8 @@ async function startIn(directory: string, options: StartGitalyOptions): Promise<
     stream: { write: (line) => log.push(JSON.parse(line) as Record<string, unknown>) },
   });
   const faults = new Faults();
-  const server = await GitalyServer.start({
-    config: configFrom(configOf(directory, storages, options)),
-    logger,
-    faults: faults.injector,
-  });
+  const config = configFrom(configOf(directory, storages, options));
+  const server = await start({ config, faults: faults.injector, log, logger });
   const address = server.addresses.unix ?? '';
   const connection = await dial(address, {
     ...(options.token !== undefined && { token: options.token }),

@@ -28,6 +28,19 @@ export interface CallStatus {
   readonly request_messages: number;
   readonly response_messages: number;
   readonly processes: readonly ProcessStatus[];
+  /** Process that serves it, if the server may have several. */
+  readonly worker?: number;
+}
+
+/** A process of a server that may have several. */
+export interface WorkerStatus {
+  /** 0 for the one that accepts connections. */
+  readonly worker: number;
+  readonly pid: number;
+  readonly uptime_seconds: number;
+  readonly cpu_seconds: number;
+  readonly memory_bytes: number;
+  readonly call_count: number;
 }
 
 /** A limit in use: that of an RPC for a repository, or of packs. */
@@ -69,4 +82,6 @@ export interface ServerStatus {
   readonly blocked: readonly BlockStatus[];
   /** Counters and gauges of the caches, by their names in `/metrics`. */
   readonly caches: Readonly<Record<string, number>>;
+  /** The processes that serve calls, if there may be several. */
+  readonly workers?: readonly WorkerStatus[];
 }

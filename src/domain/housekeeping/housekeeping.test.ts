@@ -164,7 +164,7 @@ test('references that cannot be packed are an error with the messages of git', a
 test('one run at a time: another one is left out, and other maintenance refused', async () => {
   const { fixture, repository, reports, runs, housekeeping } = await start();
   await using _fixture = fixture;
-  using run = runs.tryStart(repository);
+  using run = await runs.tryStart(repository);
   assert.ok(run);
 
   assert.equal(await housekeeping.optimize(repository, { signal }), false);
@@ -182,7 +182,7 @@ test('exclusive maintenance returns its result, and is aborted with the call or 
   await using _fixture = fixture;
   const seen: boolean[] = [];
   const result = await housekeeping.exclusively(repository, signal, async (running) => {
-    seen.push(runs.isRunning(repository), running.aborted);
+    seen.push(await runs.isRunning(repository), running.aborted);
     return 7;
   });
   assert.equal(result, 7);

@@ -4,7 +4,7 @@ import type { Vote } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';
 import { cleanWorktrees } from '../worktrees/clean-worktrees.ts';
 import { planAsNeeded } from './decisions/plan-maintenance.ts';
-import type { MaintenanceRun, MaintenanceRuns } from './maintenance-runs.ts';
+import type { MaintenanceRuns } from './maintenance-runs.ts';
 import { type HousekeepingObserver, NO_OBSERVER } from './observer.ts';
 import { isEmptyPlan, type MaintenancePlan } from './plan.ts';
 import { measureRepository, type RepositoryState } from './repository-state.ts';
@@ -38,7 +38,7 @@ export class Housekeeping {
    *   and as {@link runPlan}.
    */
   async optimize(repository: Repository, options: OptimizeOptions): Promise<boolean> {
-    using run = this.runs.tryStart(repository);
+    using run = await this.runs.tryStart(repository, options.signal);
     if (run === undefined) return false;
     const signal = AbortSignal.any([options.signal, run.signal]);
     const state = await measureRepository(repository).catch((error: unknown) => {
@@ -69,7 +69,7 @@ export class Housekeeping {
     signal: AbortSignal,
     work: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    using run: MaintenanceRun | undefined = this.runs.tryStart(repository);
+    using run = await this.runs.tryStart(repository, signal);
     if (run === undefined)
       throw new GitalyError('ALREADY_EXISTS', 'housekeeping already executing for repository');
     return await whileMarked(repository, false, () => work(AbortSignal.any([signal, run.signal])));

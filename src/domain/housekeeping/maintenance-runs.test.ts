@@ -8,13 +8,13 @@ const repository = { path: '/r.git' };
 test('a run that cannot be left out aborts the running one and leaves no listener', async () => {
   const runs = new MaintenanceRuns();
   const call = new AbortController();
-  const first = runs.tryStart(repository);
-  assert.equal(runs.tryStart(repository), undefined);
+  const first = await runs.tryStart(repository);
+  assert.equal(await runs.tryStart(repository), undefined);
 
   const taking = runs.takeOver(repository, call.signal);
 
   assert.equal(first?.signal.aborted, true);
-  first[Symbol.dispose]();
+  first?.[Symbol.dispose]();
   using second = await taking;
   assert.equal(second.signal.aborted, false);
   assert.equal(runs.isRunning(repository), true);
@@ -24,7 +24,7 @@ test('a run that cannot be left out aborts the running one and leaves no listene
 test('a call that is aborted while it waits starts nothing', async () => {
   const runs = new MaintenanceRuns();
   const call = new AbortController();
-  using first = runs.tryStart(repository);
+  using first = await runs.tryStart(repository);
   const taking = runs.takeOver(repository, call.signal);
 
   call.abort();

@@ -1,7 +1,8 @@
 import { abortable } from '#base/abortable';
 import { abortError } from '#git/command/exit-error';
 
-interface Located {
+/** A repository, by its directory. */
+export interface Located {
   /** Absolute. */
   readonly path: string;
 }
@@ -19,13 +20,14 @@ interface Entry {
 
 /**
  * The maintenance that runs in the repositories of one server: one at a time in each. Everything
- * that moves or drops objects is such a run.
+ * that moves or drops objects is such a run. A process that does not keep account of the runs
+ * overrides all of it.
  */
 export class MaintenanceRuns {
   readonly #running = new Map<string, Entry>();
 
   /** Starts a run. @returns `undefined` if there is one already. */
-  tryStart(repository: Located): MaintenanceRun | undefined {
+  async tryStart(repository: Located, _signal?: AbortSignal): Promise<MaintenanceRun | undefined> {
     return this.#running.has(repository.path) ? undefined : this.#start(repository);
   }
 
@@ -59,7 +61,7 @@ export class MaintenanceRuns {
     }
   }
 
-  isRunning({ path }: Located): boolean {
+  isRunning({ path }: Located): boolean | Promise<boolean> {
     return this.#running.has(path);
   }
 }

@@ -29,7 +29,7 @@ export class DetectorLane {
   /** @throws {DetectorTimeout} when the answer takes longer than the time. */
   async ask<K extends Kind>(question: Asked<K>, timeoutMs: number): Promise<DetectorAnswers[K]> {
     const answer = this.#last.then(() => this.#exchange(question, timeoutMs));
-    this.#last = answer.catch(() => {});
+    this.#last = answer.catch(() => {}); // the next question does not depend on it
     return await answer;
   }
 

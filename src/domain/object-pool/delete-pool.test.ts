@@ -70,11 +70,13 @@ test('an abort keeps the pool', async () => {
 test('maintenance of the repositories is ended, and possible again afterwards', async () => {
   const { fixture, pool, member, behind, maintenance, remove } = await start();
   await using _fixture = fixture;
-  const runs = [pool, member, behind].map((repository) => {
-    const run = maintenance.tryStart(repository);
-    run?.signal.addEventListener('abort', () => run[Symbol.dispose]());
-    return run;
-  });
+  const runs = await Promise.all(
+    [pool, member, behind].map(async (repository) => {
+      const run = await maintenance.tryStart(repository);
+      run?.signal.addEventListener('abort', () => run[Symbol.dispose]());
+      return run;
+    }),
+  );
 
   await remove();
 

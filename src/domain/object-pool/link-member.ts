@@ -4,6 +4,7 @@ import { makeOneDirectory } from '#base/files/make-directory';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { systemErrorCode } from '#base/go/system-error';
+import { normalizePath } from '#base/normalize-path';
 import { readAlternates } from '#storage/alternates';
 import type { Borrowers } from '#storage/borrowers';
 import type { Vote } from '#storage/lifecycle/voter';
@@ -42,7 +43,7 @@ export async function linkMember(
     await vote?.('synchronized', voteHash(Buffer.from('repository linked')));
     return;
   }
-  if (current !== undefined && posix.normalize(current) !== `${pool.path}/objects`)
+  if (current !== undefined && normalizePath(current) !== `${pool.path}/objects`)
     throw new GitalyError('INTERNAL', `unexpected alternates content: ${quote(current)}`);
 
   const info = `${member.path}/objects/info`;

@@ -1,7 +1,7 @@
 import { codeOf } from '#base/gitaly-error';
-import { type KeyedLimit, type LimitReason, LimitRefusal } from '#base/keyed-limit';
+import { type CallersLimit, type LimitReason, LimitRefusal } from '#base/keyed-limit';
 import { limitedAddress } from './limited-address.ts';
-import type { TotalLimit } from './total-limit.ts';
+import type { PackPlaces } from './total-limit.ts';
 
 /** The call for which a pack is made. */
 export interface PackRequester {
@@ -14,7 +14,7 @@ export interface PackRequester {
 
 /** A limit of packs for one client address. */
 export interface CallerLimit {
-  readonly limit: KeyedLimit;
+  readonly limit: CallersLimit;
   /** Where the configuration has it, for the log of a refused call. */
   readonly configKey: string;
 }
@@ -32,7 +32,7 @@ export interface PackLimitsOptions {
   readonly authenticated?: CallerLimit | undefined;
   readonly unauthenticated?: CallerLimit | undefined;
   /** Limit of all packs of this server; their owners are repositories. */
-  readonly total?: TotalLimit | undefined;
+  readonly total?: PackPlaces | undefined;
   readonly observers: Readonly<Record<'authenticated' | 'unauthenticated' | 'total', PackLimitObserver>>;
 }
 
@@ -59,7 +59,7 @@ export interface PackQueue {
 
 /**
  * Limits how many packs are made at once: for one client address, and in all. A pack counts from
- * before its git process starts until the process has ended; {@link TotalLimit} may give its place
+ * before its git process starts until the process has ended; {@link PackPlaces} may give its place
  * to another one before.
  */
 export class PackLimits {
@@ -172,22 +172,20 @@ export class PackLimits {
       if (--owner.packs === 0) this.#owners.delete(repository);
     };
     const startedAt = performance.now();
+    let isQueued = false;
+    const onWait = (): void => {
+      isQueued = true;
+      observer.queued(1);
+      this.onContention?.();
+    };
     try {
-      const place = { owner, isHeldUp };
-      let release = total.tryAcquire(place);
-      if (release === undefined) {
-        observer.queued(1);
-        try {
-          const waiting = total.acquire(place, { signal });
-          this.onContention?.();
-          release = await waiting;
-        } finally {
-          observer.queued(-1);
-        }
+      const release = await total.acquire({ owner, isHeldUp }, { repository, signal, onWait }).finally(() => {
+        if (isQueued) observer.queued(-1);
+      });
+      if (isQueued)
         requester.log.add({
           'limit.pack_objects_total_queue_ms': Math.floor(performance.now() - startedAt),
         });
-      }
       observer.acquired((performance.now() - startedAt) / 1000);
       const counted = releasing(release, observer);
       return () => {

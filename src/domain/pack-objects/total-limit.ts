@@ -8,7 +8,7 @@ import { FairLimit, type FairLimitOptions } from '#base/fair-limit';
 export const MAX_HELD_UP_MS = 2000;
 /** Time after which a pack no longer counts if one of a repository without a running pack waits. */
 export const MAX_TURN_MS = 5000;
-const LOOK_MS = 250;
+export const LOOK_MS = 250;
 
 /** A request for a place. */
 export interface PackPlace {
@@ -24,11 +24,31 @@ interface Turn extends PackPlace {
   heldUpMs: number;
 }
 
+export interface PackPlaceOptions {
+  /** Path of the repository. */
+  readonly repository: string;
+  readonly signal: AbortSignal;
+  /** Called if there is none at once. */
+  readonly onWait?: () => void;
+}
+
+/** A limit of all packs of a server. */
+export interface PackPlaces {
+  readonly inUse: number;
+  readonly waiting: number;
+  /**
+   * Waits for a place. The result gives it back.
+   *
+   * @throws as {@link FairLimit.acquire}.
+   */
+  acquire(place: PackPlace, options: PackPlaceOptions): Promise<() => void>;
+}
+
 /**
- * A limit of all packs of a server. A pack that git computes keeps its place while only separate
- * packs repository wait.
+ * The limit of all packs in one process. A pack that git computes keeps its place while only
+ * further packs of its repository wait.
  */
-export class TotalLimit {
+export class TotalLimit implements PackPlaces {
   readonly #limit: FairLimit<object>;
   /** Turns in the order of their beginning. */
   readonly #turns = new Set<Turn>();
@@ -53,12 +73,18 @@ export class TotalLimit {
     return release && this.#begin(place, release);
   }
 
-  /** Waits for a place. @throws as {@link FairLimit.acquire}. */
-  async acquire(place: PackPlace, options: { readonly signal: AbortSignal }): Promise<() => void> {
+  async acquire(
+    place: PackPlace,
+    { onWait, signal }: Pick<PackPlaceOptions, 'onWait' | 'signal'>,
+  ): Promise<() => void> {
+    const taken = this.tryAcquire(place);
+    if (taken !== undefined) return taken;
     this.#waiting.add(place);
     this.#look ??= setInterval(() => this.#endTurns(), LOOK_MS).unref();
     try {
-      return this.#begin(place, await this.#limit.acquire(place.owner, options));
+      const acquired = this.#limit.acquire(place.owner, { signal });
+      onWait?.();
+      return this.#begin(place, await acquired);
     } finally {
       this.#waiting.delete(place);
     }

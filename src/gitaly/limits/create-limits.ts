@@ -4,6 +4,7 @@ import type { MethodLimits } from '#rpc/server/interceptors/limit-concurrency';
 import type { ServerCall } from '#rpc/server/server-call';
 import type { Foundation } from '../foundation.ts';
 import { startAdaptiveLimits } from './adaptive-limits.ts';
+import { limitFactory } from './limit-factory.ts';
 import { methodLimits } from './method-limits.ts';
 import { packLimits } from './pack-limits.ts';
 
@@ -18,7 +19,7 @@ export interface Limits {
 
 /** Creates the limits, and starts what adapts them to the load. `resources` ends that. */
 export function createLimits(
-  { calls, config, groups, logger, metrics, tracing }: Foundation,
+  { calls, config, family, groups, logger, metrics, tracing }: Foundation,
   resources: AsyncDisposableStack,
 ): Limits {
   const onWait = (call: ServerCall, configKey: string): (() => void) => {
@@ -28,8 +29,9 @@ export function createLimits(
       onTraced?.();
     };
   };
-  const methods = methodLimits(config);
-  const packs = packLimits(config, metrics.packs, onWait);
+  const make = limitFactory(family);
+  const methods = methodLimits(config, make);
+  const packs = packLimits(config, metrics.packs, onWait, make);
   const groupDirectories = groups?.parentDirectories;
   resources.use(
     startAdaptiveLimits(config, [...methods.adaptive, ...packs.adaptive], {

@@ -7,11 +7,11 @@ import {
   PackLimits,
   TOTAL_KEY,
 } from '#domain/pack-objects/pack-limits';
-import { TotalLimit } from '#domain/pack-objects/total-limit';
 import type { GitalyConfig } from '#platform/config/load-config';
 import type { AdaptiveLimit } from '#platform/load/adaptive-limits';
 import type { PackMetrics } from '#platform/metrics/pack-metrics';
 import type { ServerCall } from '#rpc/server/server-call';
+import type { LimitFactory } from './limit-factory.ts';
 
 type Limiting = GitalyConfig['packObjectsLimiting'];
 
@@ -32,12 +32,13 @@ export function packLimits(
   config: GitalyConfig,
   metrics: PackMetrics,
   onWait: (call: ServerCall, configKey: string) => () => void,
+  make: LimitFactory,
 ): ConfiguredPackLimits {
   const limiting = config.packObjectsLimiting;
   const adaptive: AdaptiveLimit[] = [];
   const add = (name: string, values: Limiting['unauthenticated'], configKey: string) => {
-    const limit = callerLimit(values, configKey);
-    if (limit !== undefined && values.adaptive)
+    const limit = callerLimit(values, configKey, make);
+    if (values.adaptive && limit?.limit instanceof KeyedLimit)
       adaptive.push({ name, limit: limit.limit, min: Math.max(1, values.minLimit), max: values.maxLimit });
     return limit;
   };
@@ -51,7 +52,7 @@ export function packLimits(
     total:
       capacity === undefined
         ? undefined
-        : new TotalLimit({ name: 'packs', capacity, maxWaiting: capacity * WAITING_PER_PACK }),
+        : make.packs(TOTAL_KEY, { name: 'packs', capacity, maxWaiting: capacity * WAITING_PER_PACK }),
     observers: {
       authenticated: withWaits(metrics.limits.authenticated, 'pack_objects_limiting', onWait),
       unauthenticated: withWaits(
@@ -99,12 +100,16 @@ function isDefault({ unauthenticated, ...limit }: Limiting): boolean {
   );
 }
 
-function callerLimit(limit: Limiting['unauthenticated'], configKey: string): CallerLimit | undefined {
+function callerLimit(
+  limit: Limiting['unauthenticated'],
+  configKey: string,
+  make: LimitFactory,
+): CallerLimit | undefined {
   const maxConcurrency = limit.adaptive ? limit.initialLimit : limit.maxConcurrency || limit.maxPerRepo;
   if (maxConcurrency <= 0) return undefined;
   const maxQueueSize = limit.maxQueueSize || limit.maxQueueLength || DEFAULTS.queue;
   return {
-    limit: new KeyedLimit({ maxConcurrency, maxQueueSize, maxWaitMs: limit.maxQueueWaitMs }),
+    limit: make.keyed(configKey, { maxConcurrency, maxQueueSize, maxWaitMs: limit.maxQueueWaitMs }),
     configKey,
   };
 }

@@ -21,9 +21,9 @@ export async function gitProtocolServices(
   limits: PackLimits,
   resources: AsyncDisposableStack,
 ): Promise<readonly ServedService[]> {
-  const { config, directories, hooks, logger, metrics, runtime, storages } = shared;
+  const { config, family, directories, hooks, logger, metrics, runtime, storages } = shared;
   const { databasePath } = config.poolMetadata;
-  const cacheOptions = { config, storages, logger, metrics: metrics.packs };
+  const cacheOptions = { config, family, storages, logger, metrics: metrics.packs };
   const traceDirectory = runtime.path;
   const hook = directories.packObjectsHook;
   const packs = await packServing({ ...cacheOptions, limits, hook, traceDirectory });

@@ -5,6 +5,7 @@ import type { PackMetrics } from '#platform/metrics/pack-metrics';
 import { openStreamCache, type StreamCacheSettings } from '#storage/cache/streams/open-stream-cache';
 import type { StreamCache } from '#storage/cache/streams/stream-cache';
 import type { Storages } from '#storage/storages';
+import type { Family } from '../family/family.ts';
 
 export interface StreamCacheOptions {
   readonly config: GitalyConfig;
@@ -12,11 +13,13 @@ export interface StreamCacheOptions {
   readonly metrics: PackMetrics;
   readonly logger: Logger;
   readonly isContended?: () => boolean;
+  /** The other processes of this server. */
+  readonly family: Pick<Family, 'share'> | undefined;
 }
 
 /** Opens a cache whose errors are logged, with metrics of its name. */
 export async function openCache<T>(
-  { storages, metrics, logger, isContended }: StreamCacheOptions,
+  { storages, metrics, logger, isContended, family }: StreamCacheOptions,
   name: string,
   { onError, ...settings }: StreamCacheSettings & { readonly onError?: () => void },
 ): Promise<StreamCache<T>> {
@@ -31,5 +34,6 @@ export async function openCache<T>(
     },
     onSweepError: (error) => warn(error, 'cleaning the stream cache failed'),
     ...(isContended !== undefined && { isContended }),
+    share: family?.share,
   });
 }

@@ -22,10 +22,10 @@ export async function repositoryServices(
   { maintenance: { housekeeping }, ...shared }: ServiceFoundation,
   resources: AsyncDisposableStack,
 ): Promise<readonly ServedService[]> {
-  const { buckets, bundleUris, config, logger, metrics, programs, remotes, storages } = shared;
+  const { buckets, bundleUris, config, family, logger, metrics, programs, remotes, storages } = shared;
   const { voteOf, transactionHooks } = shared;
   const votes = { voteOf, transactionHooks };
-  const cacheOptions = { config, storages, logger, metrics: metrics.packs };
+  const cacheOptions = { config, family, storages, logger, metrics: metrics.packs };
   const archives = {
     streams: resources.use(await createStreamCache<void>('archiveCache', cacheOptions)),
     isCacheEnabled: config.archiveCache.enabled,

@@ -49,6 +49,8 @@ export class FdLogStream implements LogStream {
    * so few lines that no other line gets into the middle of one.
    */
   isShared = false;
+  /** True once this process has workers, or is one: all of them write to the descriptor. */
+  hasWorkers = false;
   /**
    * Waiting lines in order, as bytes. Waiting strings, each made of fifty pieces, would cost the
    * garbage collector more than the lines themselves.
@@ -191,7 +193,8 @@ export class FdLogStream implements LogStream {
     if (this.#waiting.length === 0) this.#closeBlock();
     const lines = this.#waiting.shift();
     if (lines !== undefined) {
-      const size = this.isShared ? lengthOfLines(lines, MAX_SHARED_WRITE_BYTES) : lines.length;
+      const isShared = this.isShared || this.hasWorkers;
+      const size = isShared ? lengthOfLines(lines, MAX_SHARED_WRITE_BYTES) : lines.length;
       if (size < lines.length) this.#waiting.unshift(lines.subarray(size));
       this.#waitingBytes -= size;
       return lines.subarray(0, size);

@@ -142,6 +142,7 @@ export function buildInfo(registry: MetricsRegistry, labels: { version: string; 
   registry
     .gauge({
       name: 'gitlab_build_info',
+      isOfServer: true,
       help: 'What is running: always 1.',
       labels: [
         'version',

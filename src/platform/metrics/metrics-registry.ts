@@ -1,3 +1,4 @@
+import type { FamilySnapshot, RegistrySnapshot } from './registry-snapshot.ts';
 import {
   familyHead,
   histogramLines,
@@ -23,6 +24,8 @@ export interface FamilyOptions<L extends string> {
   readonly name: string;
   readonly help: string;
   readonly labels?: readonly L[];
+  /** True if every process of a server has the same value: it is not added up. */
+  readonly isOfServer?: boolean;
 }
 
 /** A number that only grows. */
@@ -84,6 +87,7 @@ export class Family<L extends string, S> {
   readonly type: MetricType;
   /** Names of the labels, sorted. */
   readonly labels: readonly L[];
+  readonly isOfServer: boolean;
   readonly #create: () => S;
   /**
    * Series by the values of their labels. There are thousands with 0, so the text of a line is made
@@ -95,6 +99,7 @@ export class Family<L extends string, S> {
     this.type = type;
     this.name = options.name;
     this.help = options.help;
+    this.isOfServer = options.isOfServer ?? false;
     this.labels = [...(options.labels ?? [])].sort();
     this.#create = create;
   }
@@ -144,6 +149,7 @@ interface Declared {
   readonly lines: () => string;
   /** Text between the braces, and value, of each series; none of a histogram. */
   readonly values: () => Iterable<readonly [string, number]>;
+  readonly snapshot: () => FamilySnapshot;
 }
 
 /** The metrics of one server. Modules declare their metrics; the monitoring server reads them. */
@@ -166,8 +172,10 @@ export class MetricsRegistry {
     options: FamilyOptions<L> & { readonly buckets: readonly number[] },
   ): Family<L, Histogram> {
     const family = new Family('histogram', options, () => new Histogram(options.buckets));
-    return this.#declare(family, ({ text, series }) =>
-      histogramLines(family.name, text, options.buckets, series),
+    return this.#declare(
+      family,
+      ({ text, series }) => histogramLines(family.name, text, options.buckets, series),
+      options.buckets,
     );
   }
 
@@ -191,6 +199,12 @@ export class MetricsRegistry {
     return text;
   }
 
+  /** Returns all families at this moment, for another process. */
+  snapshot(): RegistrySnapshot {
+    for (const update of this.#beforeCollect) update();
+    return [...this.#declared.values()].map(({ snapshot }) => snapshot());
+  }
+
   /**
    * Returns the counters and gauges whose names match, as `name{label="value"}`, in order of
    * their names.
@@ -208,6 +222,7 @@ export class MetricsRegistry {
   #declare<L extends string, S>(
     family: Family<L, S>,
     line: (entry: { readonly text: string; readonly series: S }) => string,
+    bounds: readonly number[] = [],
   ): Family<L, S> {
     if (this.#declared.has(family.name)) throw new Error(`the metric ${family.name} is declared twice`);
     const lines = (): string => {
@@ -219,7 +234,20 @@ export class MetricsRegistry {
       for (const { text, series } of family.entries())
         if (series instanceof Counter || series instanceof Gauge) yield [text, series.value];
     }
-    this.#declared.set(family.name, { family, lines, values });
+    const snapshot = (): FamilySnapshot => ({
+      name: family.name,
+      help: family.help,
+      type: family.type,
+      isOfServer: family.isOfServer,
+      bounds,
+      series: Array.from(family.entries(), ({ text, series }) => [text, numbersOf(series)]),
+    });
+    this.#declared.set(family.name, { family, lines, values, snapshot });
     return family;
   }
+}
+
+function numbersOf(series: unknown): FamilySnapshot['series'][number][1] {
+  if (series instanceof Histogram) return { counts: [...series.counts], sum: series.sum };
+  return series instanceof Counter || series instanceof Gauge ? series.value : 0;
 }

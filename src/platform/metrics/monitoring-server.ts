@@ -15,7 +15,9 @@ import {
 import { ProfileEndpoint } from '../profiling/serve-profile.ts';
 import { acceptsGzip, Rendered } from './compressed-text.ts';
 import type { MetricsRegistry } from './metrics-registry.ts';
+import { mergeReports, type OtherProcesses } from './process-group.ts';
 import type { ProcessMetrics } from './process-metrics.ts';
+import { renderSnapshot } from './registry-snapshot.ts';
 import { CONTENT_TYPES } from './text-format.ts';
 
 export interface MonitoringServerOptions {
@@ -28,6 +30,8 @@ export interface MonitoringServerOptions {
   readonly status?: () => Promise<object>;
   /** Metrics that are expensive to collect. */
   readonly further?: FurtherMetrics;
+  /** The further processes of the server. */
+  readonly others?: OtherProcesses | undefined;
   /** Default {@link REQUEST_TIMEOUT_MS}. */
   readonly requestTimeoutMs?: number;
   /** Returns the socket of the address if this process has inherited one. */
@@ -85,10 +89,10 @@ export async function startMonitoringServer(
 ): Promise<MonitoringServer> {
   const { further } = options;
   const rendered = {
-    metrics: shared(lazyMetrics(options.registry, further?.isInMetrics ? further.render : undefined)),
+    metrics: shared(lazyMetrics(options, further?.isInMetrics ? further.render : undefined)),
     further: further && shared(async (format) => Buffer.from((await further.render(format)) + endOf(format))),
   };
-  const profiles = new ProfileEndpoint();
+  const profiles = new ProfileEndpoint(options.others);
   const requestTimeout = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
   const limits = {
     requestTimeout,
@@ -133,12 +137,20 @@ type Render = (format: Format) => Promise<Rendered>;
 const loadProcessMetrics = lazyModule(() => import('./process-metrics.ts'));
 
 /** Loads the process metrics at the first request. OpenMetrics is returned only on request. */
-function lazyMetrics(registry: MetricsRegistry, further: FurtherMetrics['render'] | undefined) {
+function lazyMetrics(
+  { registry, others }: Pick<MonitoringServerOptions, 'others' | 'registry'>,
+  further: FurtherMetrics['render'] | undefined,
+) {
   let loading: Promise<ProcessMetrics> | undefined;
   return async (format: Format): Promise<Buffer> => {
     loading ??= loadProcessMetrics().then((module) => new module.ProcessMetrics());
-    const ofProcess = await (await loading).render(format);
+    const processMetrics = await loading;
     const more = (await further?.(format)) ?? '';
+    if (others !== undefined) {
+      const own = { registry: registry.snapshot(), process: await processMetrics.snapshot() };
+      return Buffer.from(renderSnapshot(await mergeReports(own, others), format) + more + endOf(format));
+    }
+    const ofProcess = await processMetrics.render(format);
     return Buffer.from(registry.render(format) + more + ofProcess + endOf(format));
   };
 }

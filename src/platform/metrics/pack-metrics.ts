@@ -89,6 +89,7 @@ function streamCacheMetrics(registry: MetricsRegistry): Pick<PackMetrics, 'cache
   const enabled = (cache: string) =>
     registry.gauge({
       name: `gitaly_${cache}_cache_enabled`,
+      isOfServer: true,
       help: 'Whether the cache keeps streams, and where.',
       labels: ['dir', 'max_age'],
     });

@@ -3,6 +3,7 @@ import { constants, monitorEventLoopDelay, PerformanceObserver } from 'node:perf
 import { setImmediate } from 'node:timers/promises';
 import { getHeapSpaceStatistics } from 'node:v8';
 import { type Gauge, MetricsRegistry } from './metrics-registry.ts';
+import type { RegistrySnapshot } from './registry-snapshot.ts';
 import type { TextFormat } from './text-format.ts';
 
 /** Sampling interval of the event loop's delay. */
@@ -44,10 +45,20 @@ export class ProcessMetrics {
   }
 
   async render(format: TextFormat): Promise<string> {
+    await this.#measureLag();
+    return this.#registry.render(format);
+  }
+
+  /** Returns the metrics at this moment, for another process. */
+  async snapshot(): Promise<RegistrySnapshot> {
+    await this.#measureLag();
+    return this.#registry.snapshot();
+  }
+
+  async #measureLag(): Promise<void> {
     const askedAt = performance.now();
     await setImmediate();
     this.#lag.set((performance.now() - askedAt) / 1000);
-    return this.#registry.render(format);
   }
 
   #gauge(name: string, help: string): Gauge {

@@ -11,6 +11,7 @@ const NAMES: readonly string[] = [
   'TESTING_ENABLE_ALL_FEATURE_FLAGS',
   'TESTING_GIT_BINARY',
   'TESTING_NO_GIT_HOOKS',
+  'TESTING_WORKERS',
   'TS_POSTGRES',
   'UPGRADES_ENABLED',
   // clients and tools

@@ -18,7 +18,7 @@ const LAUNCHER_VARIABLE = 'GITALY_TS_LAUNCHER';
 export function processLife(
   logger: Logger,
   signals: StopSignals,
-  log: Pick<FdLogStream, 'isShared'>,
+  log: Pick<FdLogStream, 'isShared' | 'hasWorkers'>,
 ): ProcessLife {
   const inherited = InheritedSockets.fromEnvironment();
   const { predecessor } = inherited;

@@ -36,7 +36,7 @@ export interface ProcessLife {
   readonly inherited: InheritedSockets;
   readonly serviceManager: ServiceManager;
   /** The descriptor of the log, which the processes of a restart share. */
-  readonly log: Pick<FdLogStream, 'isShared'>;
+  readonly log: Pick<FdLogStream, 'isShared' | 'hasWorkers'>;
   /** Starts the next process of a restart. */
   readonly successor: SuccessorCommand;
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { lazyModule } from '#base/lazy-module';
+import type { OtherProcesses } from '../metrics/process-group.ts';
 import type { ProfileKind } from './take-profile.ts';
 
 const loadProfiler = lazyModule(() => import('./take-profile.ts'));
@@ -10,11 +11,18 @@ const MAX_SECONDS = 300;
 
 /** Serves one profile at a time: the engine has one profiler. */
 export class ProfileEndpoint {
+  readonly #others: Pick<OtherProcesses, 'profile'> | undefined;
   #isBusy = false;
+
+  /** @param others the further processes of the server. */
+  constructor(others?: Pick<OtherProcesses, 'profile'>) {
+    this.#others = others;
+  }
 
   /**
    * Serves `/debug/pprof/profile` and `/debug/pprof/heap`, each with `?seconds=N` (1 to 300,
-   * default 30), and a page that lists them, `/debug/pprof/`. @returns false for any other path.
+   * default 30), and a page that lists them, `/debug/pprof/`. `&worker=N` selects another process
+   * of the server. @returns false for any other path.
    */
   async serve(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
     const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost');
@@ -28,16 +36,12 @@ export class ProfileEndpoint {
     if (!Number.isInteger(seconds) || seconds < 1 || seconds > MAX_SECONDS)
       sendText(response, 400, `seconds must be a whole number from 1 to ${MAX_SECONDS}\n`);
     else if (this.#isBusy) sendText(response, 503, 'another profile is being taken; try again later\n');
-    else await this.#take(kind, seconds, request, response);
+    else
+      await this.#take({ kind, seconds, worker: Number(searchParams.get('worker') ?? 0) }, request, response);
     return true;
   }
 
-  async #take(
-    kind: ProfileKind,
-    seconds: number,
-    { socket }: IncomingMessage,
-    response: ServerResponse,
-  ): Promise<void> {
+  async #take(wanted: WantedProfile, { socket }: IncomingMessage, response: ServerResponse): Promise<void> {
     this.#isBusy = true;
     const gone = new AbortController();
     const onClose = (): void => gone.abort();
@@ -45,11 +49,14 @@ export class ProfileEndpoint {
     const idleMs = socket.timeout ?? 0;
     socket.setTimeout(0); // the connection is silent while the profile is taken
     try {
-      const { takeProfile } = await loadProfiler();
-      const profile = await takeProfile(kind, seconds, gone.signal);
+      const profile = await this.#profile(wanted, gone.signal);
+      if (profile === undefined) {
+        sendText(response, 404, `there is no worker ${wanted.worker}\n`);
+        return;
+      }
       response.writeHead(200, {
         'content-type': 'application/octet-stream',
-        'content-disposition': `attachment; filename="${kind}"`,
+        'content-disposition': `attachment; filename="${wanted.kind}"`,
         'content-length': profile.length,
       });
       response.end(profile);
@@ -59,6 +66,22 @@ export class ProfileEndpoint {
       this.#isBusy = false;
     }
   }
+
+  async #profile(
+    { kind, seconds, worker }: WantedProfile,
+    signal: AbortSignal,
+  ): Promise<Uint8Array | undefined> {
+    if (worker !== 0) return await this.#others?.profile(worker, kind, seconds, signal);
+    const { takeProfile } = await loadProfiler();
+    return await takeProfile(kind, seconds, signal);
+  }
+}
+
+interface WantedProfile {
+  readonly kind: ProfileKind;
+  readonly seconds: number;
+  /** Number of the process. */
+  readonly worker: number;
 }
 
 function kindOf(path: string): ProfileKind | undefined {

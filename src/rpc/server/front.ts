@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { RequestFlags, type RequestFlagsOptions } from '#platform/flags/feature-flags';
 import type { Logger } from '#platform/log/logger';
@@ -14,7 +15,7 @@ import { followCertificate } from './connection/certificate.ts';
 import { connectionProblems } from './connection/connection-problems.ts';
 import { demultiplex } from './connection/demultiplexer.ts';
 import { joinHostPort } from './connection/host-port.ts';
-import type { Listener, ListenerOptions } from './connection/listener.ts';
+import type { ConnectionSharing, Listener, ListenerOptions } from './connection/listener.ts';
 import { LocalConnections } from './connection/local-connections.ts';
 import { type ListenConfig, listenAddresses, openListeners } from './connection/open-listeners.ts';
 import { openCallSidechannel } from './connection/open-sidechannel.ts';
@@ -39,13 +40,15 @@ export interface FrontOptions extends Pick<GrpcServerOptions, 'services' | 'inte
   /** Sessions of multiplexed connections, for calls and sidechannels in the other direction. */
   readonly backchannels: Backchannels<GrpcChannel>;
   /** Content of `/debug/top`, `/-/ready` and further endpoints of the monitoring server. */
-  readonly monitoring: Pick<MonitoringServerOptions, 'problems' | 'status' | 'further'>;
+  readonly monitoring: Pick<MonitoringServerOptions, 'problems' | 'status' | 'further' | 'others'>;
   /** Notified of each feature flag that a call looks up. */
   readonly onFlagChecked?: RequestFlagsOptions['onChecked'];
   /** Path of a socket for calls of the server's own child processes. A drain ends them last. */
   readonly internalSocket?: string;
   /** Returns the socket of an address if this process has inherited one. */
   readonly takeSocket?: TakeSocket | undefined;
+  /** How the processes of this server share its connections, if there can be several. */
+  readonly sharing?: ConnectionSharing | undefined;
   readonly faults?: FaultInjector | undefined;
 }
 
@@ -103,12 +106,12 @@ export class Front implements AsyncDisposable {
    * @throws {Error} that describes the problem: a socket in use, an unreadable certificate.
    */
   static async open(options: FrontOptions): Promise<Front> {
-    const { config, internalSocket, logger, metrics, monitoring: shown, takeSocket } = options;
+    const { config, internalSocket, logger, metrics, monitoring: shown, takeSocket, sharing } = options;
     await using opening = new AsyncDisposableStack();
     const acceptors = opening.use(createAcceptors(options));
     const listeners = await openListeners(listenAddresses(config, internalSocket), {
       logger,
-      options: { ...acceptors.accepting, ...(takeSocket && { takeSocket }) },
+      options: { ...acceptors.accepting, ...(takeSocket && { takeSocket }), sharing },
     });
     const local = opening.use(new LocalConnections(acceptors.accepting));
     opening.defer(async () => {
@@ -116,7 +119,8 @@ export class Front implements AsyncDisposable {
     });
     opening.use(await followCertificate(config.tls, listeners, logger));
     const state = { isReady: false };
-    const monitoring = await startMonitoring(config.prometheusListenAddr, logger, {
+    const monitoringAddress = sharing?.role === 'worker' ? undefined : config.prometheusListenAddr;
+    const monitoring = await startMonitoring(monitoringAddress, logger, {
       ...shown,
       registry: metrics.registry,
       isReady: () => state.isReady,
@@ -135,6 +139,27 @@ export class Front implements AsyncDisposable {
    */
   connect(): Duplex {
     return this.#local.open();
+  }
+
+  /** Serves a connection that another process of this server has accepted. */
+  receive(socket: Socket, transport: 'unix' | 'tcp' | 'tls'): void {
+    const listener = this.#listeners.find((each) => each.transport === transport);
+    if (listener === undefined) socket.destroy();
+    else listener.receive(socket);
+  }
+
+  /**
+   * Ends the busiest connection gracefully, so that its client opens another one, which may reach
+   * another process. Returns false unless two have calls.
+   */
+  moveConnection(): boolean {
+    return this.#acceptors.external.moveConnection();
+  }
+
+  /** Calls that run, and open connections, without those of our own child processes. */
+  get load(): { readonly calls: number; readonly connections: number } {
+    const { activeCalls: calls, connections } = this.#acceptors.external;
+    return { calls, connections };
   }
 
   /** The listening sockets for a successor: all but the internal one, which only children use. */

@@ -140,6 +140,21 @@ export class GrpcServer {
     await this.#idleWithin(ABORT_GRACE_MS);
   }
 
+  /**
+   * Ends the connection with the most calls since the last time gracefully, so that its client
+   * opens another one. Returns false unless two connections had calls.
+   */
+  moveConnection(): boolean {
+    const active = [...this.#connections].filter(
+      ({ isDraining, recentCalls }) => !isDraining && recentCalls > 0,
+    );
+    const [busiest] = active.toSorted((a, b) => b.recentCalls - a.recentCalls);
+    for (const connection of active) connection.recentCalls = 0;
+    if (busiest === undefined || active.length < 2) return false;
+    busiest.drain();
+    return true;
+  }
+
   #idleWithin(waitMs: number): Promise<boolean> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => settle(false), waitMs);
@@ -193,6 +208,7 @@ export class GrpcServer {
     const incoming = new IncomingFrames(stream, this.#maxMessageBytes, limits);
     incoming.encoding = encoding;
     const context = new CallContext(route.method, metadata, peer, deadlineMs, this.#extras);
+    connection.recentCalls++;
     const { onSent } = connection;
     const call = new ActiveCall({ route, context, stream, incoming, limits, onSent });
     const member = this.#calls.add(call);

@@ -1,4 +1,4 @@
-import type { CallStatus, ProcessStatus, QueueStatus, ServerStatus } from '#calls/top/status';
+import type { CallStatus, ProcessStatus, QueueStatus, ServerStatus, WorkerStatus } from '#calls/top/status';
 import { textTable } from '../admin/text-table.ts';
 
 type BlockStatus = ServerStatus['blocked'][number];
@@ -14,6 +14,7 @@ export function renderStatus(status: ServerStatus): string {
       ['AGE', 'RPC', 'REPOSITORY', 'USER', 'CLIENT', 'CORRELATION ID', 'STATE'],
       status.calls.map(callRow),
     ),
+    table(['WORKER', 'PID', 'AGE', 'CPU', 'MIB', 'CALLS'], (status.workers ?? []).map(workerRow)),
     table(['RUNNING', 'WAITING', 'MAX', 'RPC', 'REPOSITORY', 'LIMIT'], status.queues.map(queueRow)),
     table(['PID', 'AGE', 'CPU', 'OTHER PROCESSES', 'DIRECTORY'], status.processes.map(processRow)),
     table(['BLOCKED', 'AT', 'RPC', 'REPOSITORY', 'CORRELATION ID', 'CODE'], status.blocked.map(blockRow)),
@@ -51,6 +52,18 @@ function callRow(call: CallStatus): string[] {
     call.client,
     call.correlation_id,
     call.waits_for === undefined ? running.join(', ') : `waits for ${call.waits_for}`,
+  ];
+}
+
+function workerRow(status: WorkerStatus): string[] {
+  const { worker, pid, uptime_seconds, cpu_seconds, memory_bytes, call_count } = status;
+  return [
+    String(worker),
+    String(pid),
+    ageText(uptime_seconds * 1000),
+    ageText(cpu_seconds * 1000),
+    String(Math.round(memory_bytes / (1 << 20))),
+    String(call_count),
   ];
 }
 

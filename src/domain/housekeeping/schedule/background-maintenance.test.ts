@@ -159,7 +159,7 @@ test('counting ends where more would change nothing', async (context) => {
 
 test('nothing begins in a repository where maintenance runs, or that was removed', async (context) => {
   const { load, repository, events, runs, background, target } = await start(context);
-  using _run = runs.tryStart(repository);
+  using _run = await runs.tryStart(repository);
   background.afterWrite(target, { force: true });
   await until(() => load.measurements === 0); // it no longer waits
   await background[Symbol.asyncDispose]();

@@ -118,7 +118,7 @@ export class BackgroundMaintenance implements AsyncDisposable {
   async #maintain(target: RepositoryTarget, { tasks, report, signal }: DueRun): Promise<void> {
     const { housekeeping, onBegin, onEnd } = this.#options;
     const repository = this.#open(target);
-    if (repository === undefined || housekeeping.runs.isRunning(repository)) return;
+    if (repository === undefined || (await housekeeping.runs.isRunning(repository))) return;
     onBegin(repository, tasks, report);
     await housekeeping.optimize(repository, {
       plan: (state, nowMs) => restrictPlan(planAsNeeded(state, nowMs), tasks),

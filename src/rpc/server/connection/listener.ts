@@ -50,7 +50,23 @@ export interface ListenerOptions {
   readonly tlsHandshakeTimeoutMs?: number;
   /** Returns the socket of an address if this process has inherited one. */
   readonly takeSocket?: TakeSocket;
+  /** How the processes of a server share its connections, if there can be several. */
+  readonly sharing?: ConnectionSharing | undefined;
 }
+
+/** Connections of clients are accepted by one process of a server, which may hand them over. */
+export type ConnectionSharing =
+  | {
+      readonly role: 'supervisor';
+      /**
+       * Hands over a new connection of which nothing has been read. Returns false if it stays here.
+       *
+       * @param takeBack serves it here after all.
+       */
+      handOver(socket: Socket, transport: 'unix' | 'tcp' | 'tls', takeBack: () => void): boolean;
+    }
+  /** Listens only for its own child processes; connections come by {@link Listener.receive}. */
+  | { readonly role: 'worker' };
 
 const ALPN_HTTP2 = 'h2';
 
@@ -77,8 +93,13 @@ export class Listener {
       timeoutMs: options.tlsHandshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS,
     });
     this.#tls = target.transport === 'tls' ? this.#tlsServer(target.tls) : undefined;
-    // Small requests and responses must not wait for each other's ACKs.
-    this.#server = createServer({ noDelay: true, allowHalfOpen: false }, (socket) => this.#accept(socket));
+    const { sharing } = options;
+    const isShared = sharing?.role === 'supervisor' && target.transport !== 'internal';
+    this.#server = createServer(
+      // Small requests and responses must not wait for each other's ACKs.
+      { noDelay: true, allowHalfOpen: false, pauseOnConnect: isShared },
+      (socket) => (isShared ? this.#share(socket, sharing.handOver) : this.#accept(socket)),
+    );
   }
 
   /**
@@ -124,6 +145,12 @@ export class Listener {
     };
   }
 
+  /** Serves a connection that another process has accepted. */
+  receive(socket: Socket): void {
+    socket.setNoDelay(true);
+    this.#accept(socket);
+  }
+
   /** Uses another certificate for new connections. Does nothing on a listener without TLS. */
   renewTls(tls: SecureContextOptions): void {
     this.#tls?.setSecureContext(tls);
@@ -152,6 +179,7 @@ export class Listener {
   }
 
   async #listen(target: ListenAddress): Promise<void> {
+    if (this.#options.sharing?.role === 'worker' && target.transport !== 'internal') return;
     if (this.#name !== undefined && target.transport !== 'internal')
       this.#inherited = this.#options.takeSocket?.(this.#name, target.transport);
     const inherited = this.#inherited;
@@ -176,6 +204,18 @@ export class Listener {
     const bound = this.#server.address();
     this.#address =
       typeof bound === 'object' && bound !== null ? joinHostPort(bound.address, bound.port) : '';
+  }
+
+  /** Hands a connection over, or serves it here. It has not been read. */
+  #share(socket: Socket, handOver: Extract<ConnectionSharing, { role: 'supervisor' }>['handOver']): void {
+    const { transport } = this;
+    const serve = (): void => {
+      // As if it had not been paused: `pauseOnConnect` sets what this sets back.
+      (socket as { readableFlowing: boolean | null }).readableFlowing = null;
+      this.#accept(socket);
+      socket.read(0);
+    };
+    if (transport === 'internal' || !handOver(socket, transport, serve)) serve();
   }
 
   #accept(socket: Socket): void {

@@ -54,7 +54,8 @@ export async function openListeners(
     for (const address of addresses) {
       const listener = await Listener.listen(address, options);
       listeners.push(listener);
-      logger.info({ address: listener.address, schema: address.transport }, 'listening at address');
+      if (options.sharing?.role !== 'worker')
+        logger.info({ address: listener.address, schema: address.transport }, 'listening at address');
     }
   } catch (error) {
     for (const listener of listeners) await listener.destroy();

@@ -77,6 +77,9 @@ export class ServerConnection {
   #lastResetAtMs = 0;
   /** True if it is being closed for too many resets. */
   #isOver = false;
+  #isDraining = false;
+  /** Calls since the server last compared its connections. */
+  recentCalls = 0;
   /** Open streams to which data was written. */
   readonly #sending = new BriefSet<ServerHttp2Stream>();
   /** Records that headers or messages are written to a stream. */
@@ -127,6 +130,8 @@ export class ServerConnection {
    * the GOAWAY was not processed, and clients may retry it on another connection.
    */
   drain(): void {
+    if (this.#isDraining) return;
+    this.#isDraining = true;
     this.#duplex.once('finish', () => this.#cutLater()); // the peer need not close its side
     this.#session.close();
   }
@@ -141,6 +146,11 @@ export class ServerConnection {
       clearTimeout(timer);
       setImmediate(() => this.drain());
     });
+  }
+
+  /** True once the client has been requested to leave. */
+  get isDraining(): boolean {
+    return this.#isDraining;
   }
 
   /** Closes the connection; running streams are reset. */

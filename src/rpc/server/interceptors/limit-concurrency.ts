@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
-import { type KeyedLimit, LimitRefusal, type Turn } from '#base/keyed-limit';
+import { type CallersLimit, LimitRefusal, type Turn } from '#base/keyed-limit';
 import type { TokenBuckets } from '#base/token-buckets';
 import type { FeatureFlag } from '#platform/flags/feature-flags';
 import type { MethodLimitMetrics } from '#platform/metrics/limit-metrics';
@@ -12,14 +12,19 @@ const LIMIT_UNAUTHENTICATED: FeatureFlag = { name: 'limit_unauthenticated', onBy
 
 /** Limits for the calls of one RPC to one repository. */
 export interface ConcurrencyLimit {
-  readonly limit: KeyedLimit;
+  readonly limit: CallersLimit;
   /** Where the configuration has it, for the log of a refused call. */
   readonly configKey: string;
 }
 
+/** Buckets in another process of this server. */
+export interface RemoteBuckets {
+  take(key: string): Promise<boolean>;
+}
+
 /** Limit of how often calls of one RPC to one repository start. */
 export interface RateLimit {
-  readonly buckets: TokenBuckets;
+  readonly buckets: Pick<TokenBuckets, 'take'> | RemoteBuckets;
   readonly configKey: string;
 }
 
@@ -80,9 +85,12 @@ class LimitedCall implements CallStage {
   request(call: ServerCall): void | Promise<void> {
     const key = call.targets?.repository?.relativePath;
     if (key === undefined || key === '') return;
-    const used = limitOf(call, key, this.#limiters);
+    const { metrics, rate } = this.#limiters;
+    const isAllowed = rate?.buckets.take(key) ?? true;
+    if (isAllowed instanceof Promise) return this.#requestRemote(call, key, isAllowed);
+    if (!isAllowed) throw tooOften(call, key, this.#limiters);
+    const used = limitOf(call, this.#limiters);
     if (used === undefined) return;
-    const { metrics } = this.#limiters;
     // Mostly there is a turn at once; then the call creates neither a promise nor a signal.
     const turn = used.limit.take(key);
     if (turn === undefined) return this.#wait(call, key, used);
@@ -93,6 +101,12 @@ class LimitedCall implements CallStage {
   end(): void {
     this.#isOver = true;
     this.#release();
+  }
+
+  async #requestRemote(call: ServerCall, key: string, isAllowed: Promise<boolean>): Promise<void> {
+    if (!(await isAllowed)) throw tooOften(call, key, this.#limiters);
+    const used = limitOf(call, this.#limiters);
+    if (used !== undefined && !this.#isOver) await this.#wait(call, key, used);
   }
 
   async #wait(call: ServerCall, key: string, used: ConcurrencyLimit): Promise<void> {
@@ -114,26 +128,23 @@ function isOwnLimitEnabled({ context }: ServerCall): boolean {
   return context.flags.isEnabled(LIMIT_UNAUTHENTICATED);
 }
 
-/** Returns the limit that applies to a call, if any. @throws when such calls start too often. */
-function limitOf(
-  call: ServerCall,
-  key: string,
-  { metrics, ...limiters }: MethodLimiters,
-): ConcurrencyLimit | undefined {
+/** Returns the limit that applies to a call, if any. */
+function limitOf(call: ServerCall, limiters: MethodLimiters): ConcurrencyLimit | undefined {
   const isAuthenticated = call.headers.has(USERNAME);
-  const { rate } = limiters;
-  if (rate !== undefined && !rate.buckets.take(key)) {
-    metrics.dropped('rate', isAuthenticated).inc();
-    call.context.log.add({
-      'limit.limiting_type': 'per-rpc',
-      'limit.limiting_key': key,
-      'limit.concurrency_dropped': 'rate',
-      'limit.config_key': rate.configKey,
-    });
-    throw limitError('rate limit reached');
-  }
   const own = isAuthenticated || !isOwnLimitEnabled(call) ? undefined : limiters.unauthenticated;
   return own ?? limiters.authenticated;
+}
+
+/** Counts and logs a call of a method whose calls start too often, and returns its error. */
+function tooOften(call: ServerCall, key: string, { metrics, rate }: MethodLimiters): GitalyError {
+  metrics.dropped('rate', call.headers.has(USERNAME)).inc();
+  call.context.log.add({
+    'limit.limiting_type': 'per-rpc',
+    'limit.limiting_key': key,
+    'limit.concurrency_dropped': 'rate',
+    'limit.config_key': rate?.configKey,
+  });
+  return limitError('rate limit reached');
 }
 
 interface Waiting {
@@ -178,7 +189,7 @@ async function acquire(
 
 interface Begun {
   readonly turn: Turn;
-  readonly limit: KeyedLimit;
+  readonly limit: CallersLimit;
   readonly metrics: MethodLimitMetrics;
 }
 
@@ -190,7 +201,7 @@ function begun(call: ServerCall, key: string, { turn, limit, metrics }: Begun): 
   return turn;
 }
 
-function logTurn(call: ServerCall, key: string, limit: KeyedLimit, waitedMs: number): void {
+function logTurn(call: ServerCall, key: string, limit: CallersLimit, waitedMs: number): void {
   const { holders, waiting } = limit.callers(key);
   call.context.log.add({
     'limit.limiting_type': 'per-rpc',

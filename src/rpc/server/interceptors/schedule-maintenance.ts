@@ -5,7 +5,7 @@ import type { CallStage, ServerCall, ServerInterceptor } from '../server-call.ts
 /** Notified of calls, to maintain the repositories that they change. Nothing may throw or wait. */
 export interface MaintenanceScheduler {
   /** Reports whether maintenance runs in the repository now. */
-  isRunning(target: RequestTarget): boolean;
+  isRunning(target: RequestTarget): boolean | Promise<boolean>;
   afterWrite(target: RequestTarget, options: { readonly force: boolean }): void;
   onRead(target: RequestTarget): void;
 }
@@ -32,8 +32,10 @@ export function scheduleMaintenance(scheduler: MaintenanceScheduler): ServerInte
   };
   const maintenance: CallStage = {
     request({ targets }) {
-      if (targets?.repository !== undefined && scheduler.isRunning(targets.repository))
-        throw new GitalyError('ALREADY_EXISTS', 'housekeeping already executing for repository');
+      if (targets?.repository === undefined) return;
+      const isRunning = scheduler.isRunning(targets.repository);
+      if (typeof isRunning !== 'boolean') return isRunning.then(refuseSecond);
+      refuseSecond(isRunning);
     },
   };
   return ({ method, peer }) => {
@@ -49,6 +51,11 @@ export function scheduleMaintenance(scheduler: MaintenanceScheduler): ServerInte
         return undefined;
     }
   };
+}
+
+/** @throws when maintenance runs already. */
+function refuseSecond(isRunning: boolean): void {
+  if (isRunning) throw new GitalyError('ALREADY_EXISTS', 'housekeeping already executing for repository');
 }
 
 function changeStage(scheduler: MaintenanceScheduler): CallStage {

@@ -19,7 +19,8 @@ export type StreamCacheSettings = Pick<
   'directory' | 'maxAgeMs' | 'minOccurrences' | 'hasBackpressure' | 'maxBytes' | 'smallBytes'
 >;
 
-export interface StreamCacheHooks extends Pick<StreamCacheOptions, 'observer' | 'onError' | 'isContended'> {
+export interface StreamCacheHooks
+  extends Pick<StreamCacheOptions, 'observer' | 'onError' | 'isContended' | 'share'> {
   /** Called when files of dead processes could not be removed. */
   onSweepError(error: unknown): void;
 }

@@ -33,6 +33,8 @@ export interface StreamCacheOptions {
   readonly hasBackpressure: boolean;
   /** Limit of the bytes of all files. */
   readonly maxBytes: number;
+  /** Returns the part of it that this process may use. Default 1. */
+  readonly share?: (() => number) | undefined;
   /** A stream that is to be kept and is not longer stays in memory. Default {@link SMALL_BYTES}. */
   readonly smallBytes?: number;
   readonly observer?: StreamCacheObserver | undefined;
@@ -94,7 +96,7 @@ export class StreamCache<T> implements AsyncDisposable {
   constructor(options: StreamCacheOptions) {
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
-    this.#quota = new DiskQuota(options.maxBytes);
+    this.#quota = new DiskQuota(options.maxBytes, options.share);
     this.#occurrences = new Occurrences(options.maxAgeMs, this.#now);
     if (options.maxAgeMs > 0)
       this.#timer = setInterval(() => this.expire(), Math.min(options.maxAgeMs, SWEEP_MS)).unref();

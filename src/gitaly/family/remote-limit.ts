@@ -1,0 +1,53 @@
+import { BoundedMap } from '#base/bounded-map';
+import { abortedWait, type CallersLimit, type Turn } from '#base/keyed-limit';
+import type { Link } from '#workers/link';
+import type { GrantedTurn } from './limit-answers.ts';
+
+interface Callers {
+  readonly holders: number;
+  readonly waiting: number;
+}
+
+const NOBODY: Callers = { holders: 0, waiting: 0 };
+/** Keys whose last known callers are kept, for the log. */
+const MAX_KNOWN = 1000;
+
+/** A limit that the supervisor keeps for all processes: each turn is one question to it. */
+export class RemoteLimit implements CallersLimit {
+  readonly maxConcurrency: number;
+  readonly #link: Link;
+  readonly #topic: string;
+  readonly #known = new BoundedMap<string, Callers>({ maxEntries: MAX_KNOWN });
+
+  constructor(link: Link, name: string, maxConcurrency: number) {
+    this.#link = link;
+    this.#topic = `limit ${name}`;
+    this.maxConcurrency = maxConcurrency;
+  }
+
+  callers(key: string): Callers {
+    return this.#known.get(key) ?? NOBODY;
+  }
+
+  /** The supervisor lists them. */
+  entries(): Iterable<never> {
+    return [];
+  }
+
+  /** There is none without a question. */
+  take(): undefined {
+    return undefined;
+  }
+
+  async acquire(key: string, signal: AbortSignal, onWait?: () => void): Promise<Turn> {
+    try {
+      const options = { signal, ...(onWait && { onNote: onWait }) };
+      const { release, value } = await this.#link.ask(this.#topic, key, options);
+      const { holders, waitedMs, waiting } = value as GrantedTurn; // from `answerForLimit`
+      this.#known.set(key, { holders, waiting });
+      return { waitedMs, release };
+    } catch (error) {
+      throw signal.aborted ? abortedWait(signal) : error;
+    }
+  }
+}

@@ -1,0 +1,243 @@
+import type { Socket } from 'node:net';
+import { type FromWire, fromWire, toWire } from './wire-error.ts';
+
+/** Sends a message to the other process; `false` when the channel is closed. */
+export type Send = (message: LinkMessage, socket?: Socket, onSent?: (error: Error | null) => void) => boolean;
+
+/** Messages between a supervisor and a worker. They are copied by V8's serializer. */
+export type LinkMessage =
+  | { readonly kind: 'tell'; readonly topic: string; readonly value: unknown }
+  | { readonly kind: 'ask'; readonly id: number; readonly topic: string; readonly value: unknown }
+  /** To the process that answers: the other one no longer waits, or has finished with the answer. */
+  | { readonly kind: 'end'; readonly id: number }
+  /** To the process that asks, before the answer. */
+  | { readonly kind: 'note'; readonly id: number; readonly value: unknown }
+  | { readonly kind: 'answer'; readonly id: number; readonly value: unknown; readonly isHeld: boolean }
+  | { readonly kind: 'failure'; readonly id: number; readonly error: FromWire }
+  /** To the process that answered, about an answer that is held. */
+  | { readonly kind: 'remark'; readonly id: number; readonly value: unknown }
+  /** To the process that holds an answer: it should end soon. */
+  | { readonly kind: 'recall'; readonly id: number };
+
+/** The means of a handler while it answers. */
+export interface Asked {
+  /** Aborts when the other process no longer waits, or has ended. */
+  readonly signal: AbortSignal;
+  /** Sends something to the other process before the answer. */
+  note(value: unknown): void;
+  /** Asks the other process to give the answer back. */
+  recall(): void;
+}
+
+/** An answer. With `release` it is held until the other process gives it back, or ends. */
+export interface Answer {
+  readonly value?: unknown;
+  release?(): void;
+  /** Receives what the holder tells about it. */
+  onRemark?(value: unknown): void;
+}
+
+/** An answer of the other process. */
+export interface Held {
+  readonly value: unknown;
+  /** Aborts when the other process wants it back. */
+  readonly recalled: AbortSignal;
+  /** Tells the other process something about it. */
+  remark(value: unknown): void;
+  /** Gives it back; only the first call counts. */
+  release(): void;
+}
+
+export interface AskOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly onNote?: (value: unknown) => void;
+}
+
+type Handler = (value: unknown, asked: Asked) => Promise<Answer> | Answer;
+
+interface Asking {
+  readonly resolve: (held: Held) => void;
+  readonly reject: (error: unknown) => void;
+  readonly onNote: AskOptions['onNote'];
+}
+
+interface Answering {
+  readonly ending: AbortController;
+  answer: Answer | undefined;
+}
+
+/** The channel has closed: the other process has ended. */
+export class LinkClosedError extends Error {
+  override readonly name = 'LinkClosedError';
+}
+
+/**
+ * One end of the channel between a supervisor and a worker. Each side may tell the other something
+ * (no answer), or ask for something that the other one answers and, if it is a part of a limit,
+ * keeps an account of until it is given back. When a process ends, everything that it held is given
+ * back.
+ */
+export class Link {
+  readonly #send: Send;
+  readonly #tellers = new Map<string, (value: unknown, socket: Socket | undefined) => void>();
+  readonly #handlers = new Map<string, Handler>();
+  readonly #asking = new Map<number, Asking>();
+  readonly #held = new Map<number, AbortController>();
+  readonly #answering = new Map<number, Answering>();
+  #lastId = 0;
+  #isClosed = false;
+
+  constructor(send: Send) {
+    this.#send = send;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Answers of this process that the other one holds or waits for. */
+  get answering(): number {
+    return this.#answering.size;
+  }
+
+  /** Registers the receiver of a topic that needs no answer. */
+  onTold(topic: string, receive: (value: unknown, socket: Socket | undefined) => void): void {
+    this.#tellers.set(topic, receive);
+  }
+
+  /** Registers what answers a topic. */
+  onAsked(topic: string, handle: Handler): void {
+    this.#handlers.set(topic, handle);
+  }
+
+  /** Tells the other process something, with a connection that it takes over. */
+  tell(topic: string, value?: unknown, socket?: Socket, onSent?: (error: Error | null) => void): void {
+    if (this.#isClosed) onSent?.(new LinkClosedError('the other process has ended'));
+    else this.#send({ kind: 'tell', topic, value }, socket, onSent);
+  }
+
+  /**
+   * Asks the other process.
+   *
+   * @throws {LinkClosedError} when it ends; the signal's reason; the error of its handler.
+   */
+  async ask(topic: string, value?: unknown, { signal, onNote }: AskOptions = {}): Promise<Held> {
+    signal?.throwIfAborted();
+    if (this.#isClosed) throw new LinkClosedError('the other process has ended');
+    const id = ++this.#lastId;
+    const { promise, resolve, reject } = Promise.withResolvers<Held>();
+    this.#asking.set(id, { resolve, reject, onNote });
+    const onAbort = (): void => {
+      if (this.#asking.delete(id)) {
+        this.#sendNow({ kind: 'end', id });
+        reject(signal?.reason);
+      }
+    };
+    signal?.addEventListener('abort', onAbort, { once: true });
+    this.#sendNow({ kind: 'ask', id, topic, value });
+    try {
+      return await promise;
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** Handles a message of the other process. */
+  receive(message: LinkMessage, socket: Socket | undefined): void {
+    switch (message.kind) {
+      case 'tell':
+        this.#tellers.get(message.topic)?.(message.value, socket);
+        return;
+      case 'ask':
+        void this.#answer(message);
+        return;
+      case 'end':
+        this.#end(message.id);
+        return;
+      case 'note':
+        this.#asking.get(message.id)?.onNote?.(message.value);
+        return;
+      case 'answer':
+        this.#answered(message);
+        return;
+      case 'failure':
+        this.#take(message.id)?.reject(fromWire(message.error));
+        return;
+      case 'remark':
+        this.#answering.get(message.id)?.answer?.onRemark?.(message.value);
+        return;
+      case 'recall':
+        this.#held.get(message.id)?.abort();
+        return;
+    }
+  }
+
+  /** The other process has ended: fails what waits for it, and takes back what it holds. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    for (const { reject } of this.#asking.values())
+      reject(new LinkClosedError('the other process has ended'));
+    this.#asking.clear();
+    for (const id of [...this.#answering.keys()]) this.#end(id);
+    for (const recalled of this.#held.values()) recalled.abort();
+    this.#held.clear();
+  }
+
+  #sendNow(message: LinkMessage): void {
+    if (!this.#isClosed) this.#send(message);
+  }
+
+  #take(id: number): Asking | undefined {
+    const asking = this.#asking.get(id);
+    this.#asking.delete(id);
+    return asking;
+  }
+
+  #answered({ id, isHeld, value }: Extract<LinkMessage, { kind: 'answer' }>): void {
+    const asking = this.#take(id);
+    if (asking === undefined) return; // given up; the other side has been notified
+    const recalled = new AbortController();
+    if (isHeld) this.#held.set(id, recalled);
+    asking.resolve({
+      value,
+      recalled: recalled.signal,
+      remark: (about) => {
+        if (this.#held.has(id)) this.#sendNow({ kind: 'remark', id, value: about });
+      },
+      release: () => {
+        if (this.#held.delete(id)) this.#sendNow({ kind: 'end', id });
+      },
+    });
+  }
+
+  async #answer({ id, topic, value }: Extract<LinkMessage, { kind: 'ask' }>): Promise<void> {
+    const answering: Answering = { ending: new AbortController(), answer: undefined };
+    this.#answering.set(id, answering);
+    const { signal } = answering.ending;
+    try {
+      const handle = this.#handlers.get(topic);
+      if (handle === undefined) throw new Error(`nothing answers ${topic}`);
+      const answer = await handle(value, {
+        signal,
+        note: (noted) => this.#sendNow({ kind: 'note', id, value: noted }),
+        recall: () => this.#sendNow({ kind: 'recall', id }),
+      });
+      if (signal.aborted) answer.release?.();
+      else if (answer.release === undefined) this.#answering.delete(id);
+      else answering.answer = answer;
+      if (!signal.aborted)
+        this.#sendNow({ kind: 'answer', id, value: answer.value, isHeld: answer.release !== undefined });
+    } catch (error) {
+      this.#answering.delete(id);
+      if (!signal.aborted) this.#sendNow({ kind: 'failure', id, error: toWire(error) });
+    }
+  }
+
+  #end(id: number): void {
+    const answering = this.#answering.get(id);
+    this.#answering.delete(id);
+    answering?.ending.abort(new LinkClosedError('the other process no longer waits'));
+    answering?.answer?.release?.();
+  }
+}

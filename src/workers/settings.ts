@@ -1,0 +1,78 @@
+import { availableParallelism } from 'node:os';
+import { JsonFields } from '#base/json-fields';
+
+/** When workers start, end and get connections. Times are milliseconds. */
+export interface WorkerSettings {
+  /** Workers that are started at once. For tests. */
+  readonly start: number;
+  /** How a process is chosen for a connection. The others are for tests: any one, or any worker. */
+  readonly choice: 'least' | 'random' | 'worker';
+  /** Interval of the reports of workers, and of decisions. */
+  readonly tickMs: number;
+  /** Utilisation of an event loop from which on a process counts as busy. */
+  readonly busyShare: number;
+  /** Time for which every process must be busy before another one starts. */
+  readonly busyMs: number;
+  /** Time for which a worker must have had nothing to do before it ends. */
+  readonly idleMs: number;
+  /** Shortest time between two connections that a busy process gives up. */
+  readonly moveMs: number;
+  /** Time without a report after which a worker counts as hung, and is replaced. */
+  readonly hungMs: number;
+  /** Delay before the next start after a worker that failed; doubles up to `maxBackOffMs`. */
+  readonly backOffMs: number;
+  readonly maxBackOffMs: number;
+}
+
+/** Utilisation of an event loop up to which a process is idle enough for connections of busy ones. */
+export const REST_SHARE = 0.35;
+/** Utilisation of an event loop up to which a process has nothing to do. */
+export const IDLE_SHARE = 0.02;
+
+export const DEFAULT_SETTINGS: WorkerSettings = {
+  start: 0,
+  choice: 'least',
+  tickMs: 1000,
+  busyShare: 0.7,
+  busyMs: 3000,
+  idleMs: 300_000,
+  moveMs: 2000,
+  hungMs: 30_000,
+  backOffMs: 1000,
+  maxBackOffMs: 60_000,
+};
+
+const CHOICES = ['least', 'random', 'worker'] as const satisfies WorkerSettings['choice'][];
+
+/** Variable with settings as JSON, for tests. */
+const VARIABLE = 'GITALY_TESTING_WORKERS';
+
+/** Returns the settings, with those of the environment. */
+export function workerSettings(env: NodeJS.ProcessEnv = process.env): WorkerSettings {
+  const given = JsonFields.parse(env[VARIABLE] ?? '');
+  if (given === undefined) return DEFAULT_SETTINGS;
+  const number = (name: Exclude<keyof WorkerSettings, 'choice'>): number =>
+    given.number(name) ?? DEFAULT_SETTINGS[name];
+  return {
+    start: number('start'),
+    choice: CHOICES.find((choice) => choice === given.text('choice')) ?? DEFAULT_SETTINGS.choice,
+    tickMs: number('tickMs'),
+    busyShare: number('busyShare'),
+    busyMs: number('busyMs'),
+    idleMs: number('idleMs'),
+    moveMs: number('moveMs'),
+    hungMs: number('hungMs'),
+    backOffMs: number('backOffMs'),
+    maxBackOffMs: number('maxBackOffMs'),
+  };
+}
+
+/**
+ * Returns the most processes that may serve calls.
+ *
+ * @param configured `[workers] max`.
+ * @param processors those that the control group allows.
+ */
+export function maxProcesses(configured: number | 'auto', processors = availableParallelism()): number {
+  return configured === 'auto' ? Math.max(1, Math.floor(processors / 2)) : configured;
+}

@@ -1,0 +1,313 @@
+import { rmSync, statSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { performance } from 'node:perf_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
+import { messageOf } from '#base/gitaly-error';
+import type { Logger } from '#platform/log/logger';
+import { packageVersion } from '#platform/process/version';
+import type { Link } from './link.ts';
+import { IDLE_SHARE, REST_SHARE, type WorkerSettings } from './settings.ts';
+import { Stretch } from './stretch.ts';
+import {
+  type Load,
+  type Readiness,
+  type Transport,
+  type WorkerCommand,
+  WorkerProcess,
+} from './worker-process.ts';
+
+/** Notified of the life of workers, for metrics. */
+export interface SupervisorObserver {
+  /** Number of processes that serve calls, this one included. */
+  running(processes: number): void;
+  started(): void;
+  ended(reason: 'idle' | 'failed' | 'hung' | 'stopped'): void;
+  /** A connection was handed over. */
+  handedOver(): void;
+  /** A connection was ended because its process was busy and another was not. */
+  moved(): void;
+}
+
+export interface SupervisorOptions {
+  readonly settings: WorkerSettings;
+  /** Processes that serve calls, this one included; 2 or more. */
+  readonly maxProcesses: number;
+  readonly command: WorkerCommand;
+  /** Returns what a new worker needs to start; see `pack`. */
+  readonly greeting: (worker: number) => unknown;
+  readonly logger: Logger;
+}
+
+/** The server of this process, which is worker 0. */
+export interface OwnServer {
+  readonly observer: SupervisorObserver;
+  /** Answers what workers ask for; called for each new worker. */
+  serve(worker: number, link: Link): void;
+  /** Ends a connection so that its client opens another one. False if there are not two. */
+  moveConnection(): boolean;
+  /** Called after the end of a worker. */
+  onWorkerEnded(worker: number): void;
+}
+
+/**
+ * Starts worker processes while the event loops of all are busy, and ends those with nothing to do.
+ * Chooses the process for each connection, and replaces processes that fail or hang.
+ */
+export class Supervisor implements AsyncDisposable {
+  readonly #options: SupervisorOptions;
+  readonly #workers = new Map<number, WorkerProcess>();
+  readonly #entry: string | undefined;
+  readonly #busy = new Stretch();
+  readonly #allBusy = new Stretch();
+  #own: OwnServer | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #used = performance.eventLoopUtilization();
+  #ownShare = 0;
+  #failures = 0;
+  #nextStartMs = 0;
+  #nextMoveMs = 0;
+  #hasUpgradeWarning = false;
+  #isEnding = false;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+    this.#entry = identityOf(options.command.file);
+  }
+
+  /** Workers that serve calls, in order of their numbers. */
+  get workers(): readonly WorkerProcess[] {
+    return [...this.#workers.values()].filter(({ state }) => state === 'ready');
+  }
+
+  /** Starts to watch the load. */
+  start(own: OwnServer): void {
+    this.#own = own;
+    own.observer.running(1);
+    this.#timer = setInterval(() => this.#tick(), this.#options.settings.tickMs).unref();
+    for (let index = 0; index < this.#options.settings.start; index++) this.#startWorker();
+  }
+
+  /**
+   * Hands a new connection to a worker, unread. Returns false if this process should serve it.
+   *
+   * @param takeBack serves it here after all, if it cannot be handed over.
+   */
+  handOver(socket: Socket, transport: Transport, takeBack: () => void): boolean {
+    const worker = this.#choose();
+    if (worker === undefined) return false;
+    worker.give(socket, transport, () => {
+      if (!socket.destroyed) takeBack();
+    });
+    this.#own?.observer.handedOver();
+    return true;
+  }
+
+  /** Ends all workers gracefully: their calls may finish. */
+  async drain(): Promise<void> {
+    this.#end();
+    await Promise.all([...this.#workers.values()].map((worker) => this.#drainWorker(worker, 'stopped')));
+  }
+
+  /** Ends all workers with their calls. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#end();
+    await Promise.all([...this.#workers.values()].map((worker) => worker.stop()));
+  }
+
+  #end(): void {
+    this.#isEnding = true;
+    clearInterval(this.#timer);
+  }
+
+  #choose(): WorkerProcess | undefined {
+    const ready = this.workers;
+    const { choice } = this.#options.settings;
+    if (choice !== 'least') {
+      const own = choice === 'random' ? 1 : 0;
+      return ready[Math.floor(Math.random() * (ready.length + own))];
+    }
+    let best: WorkerProcess | undefined;
+    let bestScore = this.#ownShare;
+    for (const worker of ready) {
+      const { score } = worker;
+      if (score >= bestScore) continue;
+      [best, bestScore] = [worker, score];
+    }
+    return best;
+  }
+
+  #tick(): void {
+    const used = performance.eventLoopUtilization();
+    this.#ownShare = performance.eventLoopUtilization(used, this.#used).utilization;
+    this.#used = used;
+    const { settings } = this.#options;
+    const ready = this.workers;
+    for (const worker of this.#workers.values()) this.#watch(worker);
+    const shares = [this.#ownShare, ...ready.map(({ load }) => load.share)];
+    const busyMs = this.#allBusy.note(shares.every((share) => share > settings.busyShare));
+    if (busyMs >= settings.busyMs && this.#startWorker()) this.#allBusy.note(false);
+    if (settings.choice === 'random') this.#moveAtRandom(ready);
+    else this.#moveFromBusy(ready, shares);
+    this.#endIdle(ready);
+  }
+
+  /** Reports a worker that has not reported its load for long, and then replaces it. */
+  #watch(worker: WorkerProcess): void {
+    const { logger, settings } = this.#options;
+    const silentMs = performance.now() - worker.reportedAtMs;
+    if (silentMs < settings.hungMs) return;
+    const fields = { worker: worker.number, worker_pid: worker.pid, silent_ms: Math.round(silentMs) };
+    if (!worker.isReportedHung) {
+      worker.isReportedHung = true;
+      logger.error(fields, 'a worker process hangs');
+      return; // replaced at the next tick, if it still hangs then
+    }
+    logger.error(fields, 'a worker process is replaced because it hangs');
+    worker.kill();
+  }
+
+  #moveFromBusy(ready: readonly WorkerProcess[], shares: readonly number[]): void {
+    const { busyMs, busyShare, moveMs } = this.#options.settings;
+    const now = performance.now();
+    const ownBusyMs = this.#busy.note(this.#ownShare > busyShare, now);
+    const rests = shares.some((share) => share < REST_SHARE);
+    const hot = ready.filter((worker) => worker.busy.note(worker.load.share > busyShare, now) >= busyMs);
+    if (!rests || now < this.#nextMoveMs) return;
+    if (ownBusyMs >= busyMs) this.#moveOwn();
+    else if (hot[0] === undefined) return;
+    for (const worker of hot) this.#moveOf(worker);
+    this.#nextMoveMs = now + moveMs;
+  }
+
+  #moveAtRandom(ready: readonly WorkerProcess[]): void {
+    const index = Math.floor(Math.random() * (ready.length + 1));
+    const worker = ready[index];
+    if (worker === undefined) this.#moveOwn();
+    else this.#moveOf(worker);
+  }
+
+  #moveOwn(): void {
+    if (this.#own?.moveConnection() === true) this.#own.observer.moved();
+  }
+
+  #moveOf({ link }: WorkerProcess): void {
+    link.tell('move');
+  }
+
+  /** Ends one worker of those with nothing to do, the one with the highest number. */
+  #endIdle(ready: readonly WorkerProcess[]): void {
+    const { settings } = this.#options;
+    const idle = ready.filter(
+      ({ idle: stretch, load }) =>
+        stretch.note(load.calls === 0 && load.share < IDLE_SHARE) >= settings.idleMs,
+    );
+    const worker = idle.at(-1);
+    if (worker !== undefined) void this.#drainWorker(worker, 'idle');
+  }
+
+  async #drainWorker(worker: WorkerProcess, reason: 'idle' | 'stopped'): Promise<void> {
+    if (worker.state !== 'draining') {
+      if (worker.state === 'starting') worker.kill();
+      else worker.link.tell('drain');
+      worker.state = 'draining';
+      this.#options.logger.info(
+        { worker: worker.number, worker_pid: worker.pid, reason },
+        'ending a worker process',
+      );
+    }
+    await worker.exited;
+  }
+
+  /** Starts a worker unless there are enough, or one is starting. */
+  #startWorker(): boolean {
+    const { command, logger, maxProcesses, settings } = this.#options;
+    const isStarting = [...this.#workers.values()].some(({ state }) => state === 'starting');
+    const isTooEarly = performance.now() < this.#nextStartMs;
+    if (this.#isEnding || this.#workers.size >= maxProcesses - 1 || isTooEarly) return false;
+    if (isStarting && this.#workers.size >= settings.start) return false;
+    if (identityOf(command.file) !== this.#entry) {
+      if (!this.#hasUpgradeWarning)
+        logger.warn('no further worker process starts: the program has been upgraded; restart the server');
+      this.#hasUpgradeWarning = true;
+      return false;
+    }
+    let number = 1;
+    while (this.#workers.has(number)) number++;
+    const worker = new WorkerProcess(number, command);
+    this.#workers.set(number, worker);
+    this.#own?.observer.started();
+    this.#follow(worker);
+    return true;
+  }
+
+  #follow(worker: WorkerProcess): void {
+    const { greeting, logger } = this.#options;
+    const { link, number } = worker;
+    // The types of what workers report: they run the same code.
+    link.onTold('ready', (value) => this.#ready(worker, value as Readiness));
+    link.onTold('load', (value) => worker.report(value as Load));
+    link.onTold('moved', () => this.#own?.observer.moved());
+    link.onTold('leaving', () => {
+      worker.state = 'draining';
+    });
+    this.#own?.serve(number, link);
+    link.tell('start', greeting(number));
+    void worker.exited
+      .then((how) => this.#ended(worker, how))
+      .catch((error: unknown) => {
+        logger.error({ error: messageOf(error), worker: number }, 'cleaning after a worker process failed');
+      });
+  }
+
+  #ready(worker: WorkerProcess, readiness: Readiness): void {
+    const { logger } = this.#options;
+    worker.readiness = readiness;
+    if (readiness.version !== packageVersion()) {
+      logger.warn(
+        { worker_version: readiness.version },
+        'a worker process has another version; it is not used',
+      );
+      worker.kill();
+      return;
+    }
+    if (this.#isEnding) return;
+    worker.state = 'ready';
+    this.#failures = 0;
+    const startMs = Math.round(performance.now() - worker.startedAtMs);
+    logger.info(
+      { worker: worker.number, worker_pid: worker.pid, duration_ms: startMs },
+      'a worker process accepts connections',
+    );
+    this.#own?.observer.running(this.workers.length + 1);
+  }
+
+  async #ended(worker: WorkerProcess, how: string): Promise<void> {
+    const { logger, settings } = this.#options;
+    const observer = this.#own?.observer;
+    this.#workers.delete(worker.number);
+    if (worker.readiness !== undefined) rmSync(worker.readiness.directory, { recursive: true, force: true });
+    this.#own?.onWorkerEnded(worker.number);
+    observer?.running(this.workers.length + 1);
+    if (worker.state === 'draining') {
+      observer?.ended(this.#isEnding ? 'stopped' : 'idle');
+      return;
+    }
+    observer?.ended(worker.isReportedHung ? 'hung' : 'failed');
+    const backOffMs = Math.min(settings.maxBackOffMs, settings.backOffMs * 2 ** this.#failures);
+    this.#failures++;
+    this.#nextStartMs = performance.now() + backOffMs;
+    logger.error(
+      { worker: worker.number, worker_pid: worker.pid, reason: how, back_off_ms: backOffMs },
+      'a worker process has failed',
+    );
+    if (this.#isEnding) return;
+    await delay(backOffMs, undefined, { ref: false });
+    this.#startWorker();
+  }
+}
+
+/** Returns what changes when a program is upgraded. */
+function identityOf(file: string): string | undefined {
+  const stats = statSync(file, { throwIfNoEntry: false });
+  return stats && `${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeMs}`;
+}

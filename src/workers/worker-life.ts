@@ -1,0 +1,154 @@
+import type { Socket } from 'node:net';
+import { performance } from 'node:perf_hooks';
+import { Link, LinkClosedError, type LinkMessage } from './link.ts';
+import type { Load, Readiness, Transport } from './worker-process.ts';
+
+/** The server of a worker process. */
+export interface WorkerServer {
+  /** Serves a connection that the supervisor has accepted. */
+  receive(socket: Socket, transport: Transport): void;
+  /** Ends a connection so that its client opens another one. False if there are not two. */
+  moveConnection(): boolean;
+  readonly load: Omit<Load, 'share'>;
+  readonly readiness: Readiness;
+  /** Called before the channel closes. */
+  beforeEnd(): void;
+  /** Lets the running calls finish. */
+  drain(): Promise<void>;
+  /** Aborts them. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface WorkerLifeOptions {
+  /** Starts the server with what the supervisor sent. */
+  readonly start: (greeting: unknown, link: Link) => Promise<WorkerServer>;
+  readonly tickMs: number;
+  /** Aborts when an exception has left the process in an unknown state. */
+  readonly failed: AbortSignal;
+  /** Time for running calls after that. */
+  readonly failedGraceMs: number;
+}
+
+/** Time that a worker has to end its git processes after its supervisor has ended. */
+const ORPHAN_MS = 700;
+
+/**
+ * Runs the life of a worker: starts the server when the supervisor sends its configuration, serves
+ * the connections that it hands over, and ends when it requests that or ends itself.
+ *
+ * @returns the exit code.
+ */
+export async function runWorkerLife(options: WorkerLifeOptions): Promise<number> {
+  const link = new Link((message, _socket, onSent) => {
+    if (!process.connected) {
+      onSent?.(new LinkClosedError('the supervisor has ended'));
+      return false;
+    }
+    sendUp(message, (error) => onSent?.(error));
+    return true;
+  });
+  const life = new Life(link, options);
+  // The type of what arrives: only our own supervisor writes there.
+  process.on('message', (message, socket) =>
+    link.receive(message as LinkMessage, socket as Socket | undefined),
+  );
+  process.on('disconnect', () => life.orphaned());
+  const code = await life.ended;
+  life.beforeEnd();
+  await new Promise<void>((resolve) => link.tell('ended', undefined, undefined, () => resolve()));
+  process.disconnect?.();
+  return code;
+}
+
+function sendUp(message: LinkMessage, onSent: (error: Error | null) => void): void {
+  process.send?.(message, onSent);
+}
+
+class Life {
+  readonly ended: Promise<number>;
+  readonly #link: Link;
+  readonly #options: WorkerLifeOptions;
+  readonly #end: (code: number) => void;
+  readonly #waiting: { readonly socket: Socket; readonly transport: Transport }[] = [];
+  #server: WorkerServer | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #isEnding = false;
+
+  constructor(link: Link, options: WorkerLifeOptions) {
+    this.#link = link;
+    this.#options = options;
+    const { promise, resolve } = Promise.withResolvers<number>();
+    [this.ended, this.#end] = [promise, resolve];
+    link.onTold('start', (greeting) => void this.#start(greeting));
+    link.onTold('connection', (transport, socket) => {
+      // The type of the value: only our own supervisor sends it.
+      if (socket !== undefined) this.#receive(socket, transport as Transport);
+    });
+    link.onTold('move', () => {
+      if (this.#server?.moveConnection() === true) link.tell('moved');
+    });
+    link.onTold('drain', () => void this.#finish(0, undefined));
+    link.onTold('stop', () => void this.#abort(0));
+    options.failed.addEventListener('abort', () => {
+      link.tell('leaving');
+      void this.#finish(1, options.failedGraceMs);
+    });
+  }
+
+  beforeEnd(): void {
+    this.#server?.beforeEnd();
+  }
+
+  /** The supervisor has ended: nothing may be left within a second. */
+  orphaned(): void {
+    this.#link.close();
+    setTimeout(() => process.exit(1), ORPHAN_MS).unref();
+    void this.#abort(1);
+  }
+
+  async #start(greeting: unknown): Promise<void> {
+    try {
+      this.#server = await this.#options.start(greeting, this.#link);
+    } catch (error) {
+      process.stderr.write(`gitaly: a worker process could not start: ${error}\n`);
+      this.#end(1);
+      return;
+    }
+    this.#link.tell('ready', this.#server.readiness);
+    this.#reportLoad(this.#server);
+    for (const { socket, transport } of this.#waiting.splice(0)) this.#server.receive(socket, transport);
+  }
+
+  #receive(socket: Socket, transport: Transport): void {
+    if (this.#server === undefined) this.#waiting.push({ socket, transport });
+    else this.#server.receive(socket, transport);
+  }
+
+  #reportLoad(server: WorkerServer): void {
+    let used = performance.eventLoopUtilization();
+    this.#timer = setInterval(() => {
+      const now = performance.eventLoopUtilization();
+      const { utilization: share } = performance.eventLoopUtilization(now, used);
+      used = now;
+      this.#link.tell('load', { share, ...server.load } satisfies Load);
+    }, this.#options.tickMs).unref();
+  }
+
+  /** Lets calls finish, for a limited time if there is a limit. */
+  async #finish(code: number, limitMs: number | undefined): Promise<void> {
+    if (this.#isEnding) return;
+    this.#isEnding = true;
+    const timer = limitMs === undefined ? undefined : setTimeout(() => void this.#abort(code), limitMs);
+    await this.#server?.drain().catch(() => {}); // what is left ends with the process
+    clearTimeout(timer);
+    clearInterval(this.#timer);
+    this.#end(code);
+  }
+
+  async #abort(code: number): Promise<void> {
+    this.#isEnding = true;
+    await this.#server?.[Symbol.asyncDispose]().catch(() => {}); // ends with the process
+    clearInterval(this.#timer);
+    this.#end(code);
+  }
+}

@@ -1,0 +1,144 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import type { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Link, type LinkMessage } from './link.ts';
+import { Stretch } from './stretch.ts';
+
+/** How to start a worker. */
+export interface WorkerCommand {
+  readonly file: string;
+  /** Options of Node. */
+  readonly options: readonly string[];
+  readonly args: readonly string[];
+}
+
+/** Load of a process, which a worker reports at each tick. */
+export interface Load {
+  /** Share of the time in which the event loop was busy, 0 to 1. */
+  readonly share: number;
+  /** Calls that run. */
+  readonly calls: number;
+  readonly connections: number;
+}
+
+/** The report of a worker when it accepts connections. */
+export interface Readiness {
+  readonly version: string;
+  /** Directory that is removed after its end. */
+  readonly directory: string;
+}
+
+export type Transport = 'unix' | 'tcp' | 'tls';
+
+/** Connections that may be on their way to a worker at once; a worker that hangs reads none. */
+const MAX_ON_THE_WAY = 64;
+/** Weight of a connection that was handed over since the last report. */
+const NEW_CONNECTION_SHARE = 0.05;
+/** Weight of an open connection: it decides between processes that are equally busy. */
+const OPEN_CONNECTION_SHARE = 0.001;
+/** Time for the last messages of a process that has ended. */
+const LAST_MESSAGES_MS = 500;
+/** Time for a process to end after a request to end at once. */
+const STOP_MS = 2000;
+
+/** A worker, as its supervisor sees it. */
+export class WorkerProcess {
+  /** 1 to 255; a number is used again after the end of its worker. */
+  readonly number: number;
+  readonly link: Link;
+  readonly startedAtMs = performance.now();
+  readonly exited: Promise<string>;
+  /** Loads that make it a busy worker, one with nothing to do. */
+  readonly busy = new Stretch();
+  readonly idle = new Stretch();
+  readonly #child: ChildProcess;
+  readiness: Readiness | undefined;
+  state: 'starting' | 'ready' | 'draining' = 'starting';
+  load: Load = { share: 0, calls: 0, connections: 0 };
+  reportedAtMs = performance.now();
+  isReportedHung = false;
+  /** Connections given since the last report. */
+  #given = 0;
+  #onTheWay = 0;
+
+  constructor(number: number, { args, file, options }: WorkerCommand) {
+    this.number = number;
+    this.#child = fork(file, [...args], {
+      serialization: 'advanced',
+      execArgv: [...options],
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
+    this.link = new Link((message, socket, onSent) => this.#send(message, socket, onSent));
+    // The type of what arrives: only our own worker writes there.
+    this.#child.on('message', (message) => this.link.receive(message as LinkMessage, undefined));
+    this.exited = this.#exit();
+    void this.exited.then(() => this.link.close());
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  /** Expected load of the next connection; infinite if it should get none. */
+  get score(): number {
+    if (this.state !== 'ready' || this.#onTheWay >= MAX_ON_THE_WAY) return Number.POSITIVE_INFINITY;
+    const { connections, share } = this.load;
+    return share + this.#given * NEW_CONNECTION_SHARE + connections * OPEN_CONNECTION_SHARE;
+  }
+
+  /** Notes a report. */
+  report(load: Load): void {
+    this.load = load;
+    this.reportedAtMs = performance.now();
+    this.isReportedHung = false;
+    this.#given = 0;
+  }
+
+  /**
+   * Hands a connection over. The socket must not have been read.
+   *
+   * @param takeBack is called if that fails while the connection is still open here.
+   */
+  give(socket: Socket, transport: Transport, takeBack: () => void): void {
+    this.#given++;
+    this.#onTheWay++;
+    this.link.tell('connection', transport, socket, (error) => {
+      this.#onTheWay--;
+      if (error !== null) takeBack();
+    });
+  }
+
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
+
+  /** Ends the process now, with its calls. */
+  async stop(): Promise<void> {
+    this.link.tell('stop');
+    const limit = new AbortController();
+    await Promise.race([this.exited, delay(STOP_MS, undefined, { signal: limit.signal })]);
+    limit.abort();
+    this.kill();
+    await this.exited;
+  }
+
+  /** Resolves after the last message. */
+  async #exit(): Promise<string> {
+    const closed = new Promise<void>((resolve) => this.#child.once('disconnect', resolve));
+    const how = await new Promise<string>((resolve) => {
+      this.#child.once('error', (error) => resolve(error.message));
+      this.#child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
+    });
+    if (this.#child.connected)
+      await Promise.race([closed, delay(LAST_MESSAGES_MS, undefined, { ref: false })]);
+    return how;
+  }
+
+  #send(message: LinkMessage, socket?: Socket, onSent?: (error: Error | null) => void): boolean {
+    if (!this.#child.connected) {
+      onSent?.(new Error('the worker has ended'));
+      return false;
+    }
+    return this.#child.send(message, socket, {}, (error) => onSent?.(error));
+  }
+}

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { until } from '#testkit/until';
+import { connections, isRunning, ready, readyWorkers, repository, servedBy, startFamily } from './family.ts';
+
+test('connections by every listener reach every process, and have the same data', async () => {
+  await using gitaly = await startFamily('', { choice: 'random' });
+  const first = await gitaly.connect();
+  await first.repository.createRepository({ repository });
+
+  for (const address of [gitaly.address, `tcp://${gitaly.tcp}`]) {
+    const opened = await connections(address, 12);
+    for (const connection of opened) {
+      const { exists } = await connection.repository.repositoryExists({ repository });
+      assert.equal(exists, true);
+    }
+    await Promise.all(opened.map((connection) => connection.close()));
+  }
+
+  await until(() => servedBy(gitaly, 'RepositoryExists').size === 3, gitaly.log);
+});
+
+test('SIGTERM ends all processes and leaves nothing behind', async () => {
+  await using gitaly = await startFamily();
+  const workers = readyWorkers(gitaly);
+
+  gitaly.kill('SIGTERM');
+
+  assert.equal(await gitaly.exited, 0, gitaly.log());
+  assert.deepEqual(workers.map(isRunning), [false, false]);
+  assert.deepEqual(readdirSync(join(gitaly.directory, 'run')), []);
+  assert.equal(existsSync(join(gitaly.directory, 'gitaly.socket')), false);
+});
+
+test('a killed worker is replaced and its directory removed', async () => {
+  await using gitaly = await startFamily('', { backOffMs: 50 });
+  const [first = 0] = readyWorkers(gitaly);
+
+  process.kill(first, 'SIGKILL');
+  await ready(gitaly, 3);
+
+  assert.match(gitaly.log(), /msg="a worker process has failed".*reason=SIGKILL/);
+  assert.equal(existsSync(join(gitaly.directory, `run/gitaly-${first}`)), false);
+});
+
+test('workers end within a second after their supervisor was killed', async () => {
+  await using gitaly = await startFamily();
+  const workers = readyWorkers(gitaly);
+
+  gitaly.kill('SIGKILL');
+
+  await until(() => !workers.some(isRunning), 'workers run', 2000);
+  assert.deepEqual(
+    readdirSync(join(gitaly.directory, 'run')).filter((name) => name !== `gitaly-${gitaly.pid}`),
+    [],
+  );
+});
