@@ -16,6 +16,7 @@ import { refUpdateError } from '#git/refs/update/ref-update-error';
 import { validateReference } from '#git/refs/validate-reference';
 import { maskUrlCredentials } from '#platform/log/mask-urls';
 import { stackFrames } from '#platform/sentry/stack-frames';
+import { percentEncode } from '#rpc/common/grpc/percent-encoding';
 import type { Target } from '../parsers/targets.ts';
 
 /** The server gives at most 16 KiB; here all of a text is examined. */
@@ -51,6 +52,7 @@ export function textReaders(): Target[] {
     target('GoRegexp', ['(a|b)*[a-z]{2,3}(?i)x'], (text) => new GoRegexp(text)),
     target('urlProblem', ['https://user:pass@host:80/path?query#part'], urlProblem),
     target('parseUrl', ['https://user:pass@host:80/path?query#part'], parseUrl),
+    target('percentEncode', ['100% of a\u0000b'], percentEncode),
     target('quote', ['a\u0000b'], quote),
     target('maskUrlCredentials', ['fetch https://user:pass@host/x'], maskUrlCredentials),
     target('withoutCredentials', ['fatal: https://user:pass@host/x not found'], withoutCredentials),

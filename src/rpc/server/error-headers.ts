@@ -32,8 +32,10 @@ const MIN_TEXT_BYTES = 256;
 export function errorHeaders(error: GitalyError, maxBytes: number): OutgoingHttpHeaders {
   const space = maxBytes - RESERVED_BYTES;
   const headers = { [GRPC_STATUS]: String(statusNumber(error.code)) };
-  const whole = { ...messageHeader(error.message), ...detailsHeader(error) };
-  if (sizeOf(whole) <= space) return { ...headers, ...whole };
+  if (error.message.length <= space) {
+    const whole = { ...messageHeader(error.message), ...detailsHeader(error) };
+    if (sizeOf(whole) <= space) return { ...headers, ...whole };
+  }
   const shortened = error.details.length === 0 ? undefined : shortenedHeaders(error, space);
   return { ...headers, ...(shortened ?? cutMessageHeader(error.message, space)) };
 }
@@ -60,13 +62,14 @@ function shortenedHeaders(error: GitalyError, space: number): Headers | undefine
 
 function cutMessageHeader(message: string, space: number): Headers {
   const available = Math.max(space - GRPC_MESSAGE.length - HEADER_OVERHEAD_BYTES, 0);
-  const encoded = percentEncode(message.toWellFormed());
-  if (encoded.length <= available) return messageHeader(message);
+  // An encoded character is not shorter than itself.
+  const encoded = percentEncode(message.slice(0, available));
+  if (message.length <= available && encoded.length <= available) return { [GRPC_MESSAGE]: encoded };
   return { [GRPC_MESSAGE]: encoded.slice(0, available).replace(/%.?$/, '') };
 }
 
 function messageHeader(message: string): Headers {
-  return message === '' ? {} : { [GRPC_MESSAGE]: percentEncode(message.toWellFormed()) };
+  return message === '' ? {} : { [GRPC_MESSAGE]: percentEncode(message) };
 }
 
 /** Code, message and details as `google.rpc.Status`. */

@@ -4,22 +4,33 @@
  */
 const PLAIN = /^(?! )[\x20-\x24\x26-\x7e]*(?<! )$/;
 
+const PERCENT = 0x25;
+/** Length of `%XX`. */
+const ESCAPE_LENGTH = 3;
 const ESCAPES = /^(?:%[0-9a-fA-F]{2})+$/;
 
 /**
  * Encodes a status message for `grpc-message`: UTF-8 bytes outside 0x20-0x7E, `%`, and a space at
- * an end become `%XX`.
+ * an end become `%XX`. A mebibyte takes a few milliseconds.
  */
 export function percentEncode(text: string): string {
   if (PLAIN.test(text)) return text;
-  let encoded = '';
-  for (const byte of Buffer.from(text, 'utf8')) {
-    encoded +=
-      byte >= 0x20 && byte <= 0x7e && byte !== 0x25
-        ? String.fromCharCode(byte)
-        : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+  const bytes = Buffer.from(text, 'utf8');
+  const encoded = Buffer.allocUnsafe(bytes.length * ESCAPE_LENGTH);
+  let length = 0;
+  for (const byte of bytes) {
+    if (byte >= 0x20 && byte <= 0x7e && byte !== PERCENT) encoded[length++] = byte;
+    else {
+      encoded[length++] = PERCENT;
+      encoded[length++] = hexDigit(byte >> 4);
+      encoded[length++] = hexDigit(byte & 0xf);
+    }
   }
-  return encoded.replace(/^ | $/g, '%20');
+  return encoded.toString('latin1', 0, length).replace(/^ | $/g, '%20');
+}
+
+function hexDigit(value: number): number {
+  return value < 10 ? value + 0x30 : value - 10 + 0x41;
 }
 
 /**
