@@ -145,7 +145,8 @@ export class Supervisor implements AsyncDisposable {
     for (const worker of this.#workers.values()) this.#watch(worker);
     const shares = [this.#ownShare, ...ready.map(({ load }) => load.share)];
     const busyMs = this.#allBusy.note(shares.every((share) => share > settings.busyShare));
-    if (busyMs >= settings.busyMs && this.#startWorker()) this.#allBusy.note(false);
+    const mayStart = busyMs >= settings.busyMs && performance.now() >= this.#nextStartMs;
+    if (mayStart && this.#startWorker()) this.#allBusy.note(false);
     if (settings.choice === 'random') this.#moveAtRandom(ready);
     else this.#moveFromBusy(ready, shares);
     this.#endIdle(ready);
@@ -222,8 +223,7 @@ export class Supervisor implements AsyncDisposable {
   #startWorker(): boolean {
     const { command, logger, maxProcesses, settings } = this.#options;
     const isStarting = [...this.#workers.values()].some(({ state }) => state === 'starting');
-    const isTooEarly = performance.now() < this.#nextStartMs;
-    if (this.#isEnding || this.#workers.size >= maxProcesses - 1 || isTooEarly) return false;
+    if (this.#isEnding || this.#workers.size >= maxProcesses - 1) return false;
     if (isStarting && this.#workers.size >= settings.start) return false;
     if (identityOf(command.file) !== this.#entry) {
       if (!this.#hasUpgradeWarning)
