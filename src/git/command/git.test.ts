@@ -17,6 +17,7 @@ import type { ProcessStats } from './process/start-process.ts';
 import { createNodeSpawner } from './spawner/node-spawner.ts';
 import { createPosixSpawner } from './spawner/posix-spawner.ts';
 
+const MISSING = join(import.meta.dirname, 'no-such-program');
 const directory = makeScratchDirectory('git');
 after(() => rmSync(directory, { recursive: true }));
 
@@ -296,10 +297,10 @@ for (const spawner of [createNodeSpawner(), createPosixSpawner()]) {
     test('a program that is not there is an error at once', async () => {
       const git = await started;
 
-      assert.throws(() => spawnProgram('/nonexistent', { spawner: git.spawner, env: {}, cwd: '/' }), {
+      assert.throws(() => spawnProgram(MISSING, { spawner: git.spawner, env: {}, cwd: '/' }), {
         name: 'SpawnError',
         code: 'ENOENT',
-        message: 'fork/exec /nonexistent: no such file or directory',
+        message: `fork/exec ${MISSING}: no such file or directory`,
       });
     });
 

@@ -10,8 +10,6 @@ const DEFAULT_SHARE = 0.1;
 /** Limit if the file system does not report its size. */
 const FALLBACK_BYTES = 1 << 30;
 const SWEEP_MS = 10 * 60 * 1000;
-/** The configuration requires a storage. */
-const NO_STORAGE = { path: '/nonexistent' };
 
 /** Settings of a cache. Without `maxBytes`, it may take a tenth of the file system. */
 export type StreamCacheSettings = Pick<
@@ -25,9 +23,10 @@ export interface StreamCacheHooks
   onSweepError(error: unknown): void;
 }
 
-/** Returns the default directory of a cache, in the first storage. */
-export function streamCacheDirectory({ all }: Storages, name: string): string {
-  return streamCacheRoot(all[0] ?? NO_STORAGE, name);
+/** Returns the default directory of a cache, in the first storage; the configuration requires one. */
+export function streamCacheDirectory({ all: [first] }: Storages, name: string): string {
+  if (first === undefined) throw new Error('the server has no storage');
+  return streamCacheRoot(first, name);
 }
 
 /** Opens a cache. Files of dead processes are removed at once and every ten minutes. */
