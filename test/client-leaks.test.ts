@@ -16,7 +16,7 @@ import { heldResources } from '#testkit/held-resources';
 import { extent, isSoak } from '#testkit/soak';
 import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
 
-const CYCLES = extent('LEAK_CYCLES', { short: 4000, long: 10_000 });
+const CYCLES = extent('LEAK_CYCLES', { short: 3000, long: 10_000 });
 /**
  * Growth caused by the engine itself, more in a short run; a leak of a small object with strings
  * is larger.

@@ -18,7 +18,7 @@ import { GetArchiveRequest_Format as Format } from '#wire/gen/repository_pb';
 const MEBIBYTE = 1024 ** 2;
 /** Above `core.bigFileThreshold`: git searches no deltas. */
 const FILE_MIB = 64;
-const CONTENT_MIB = extent('STREAMED_MIB', { short: 64, long: 1024 });
+const CONTENT_MIB = extent('STREAMED_MIB', { short: 40, long: 1024 });
 /** Growth while it passes through; it does not depend on the size of the content. */
 const MAX_GROWTH_BYTES = extent('STREAMED_GROWTH_MIB', { short: 24, long: 64 }) * MEBIBYTE;
 

@@ -23,7 +23,7 @@ const SOAK = { processes: 1, timeoutMs: 3_600_000, env: { GITALY_SOAK: '1' }, se
  */
 const RELEASE = [
   'test/{deploy,docs,newcomer,object-store,test-env,without-koffi}/**/*.test.ts',
-  'test/{grpc-go-peer,interop-go,yamux-go}.test.ts',
+  'test/{grpc-go-peer,interop-go,yamux-go,observability/profiles}.test.ts',
   'test/{completion,doctor,examples,import,up}.test.ts',
   'test/cluster/up-cluster.test.ts',
 ];

@@ -41,7 +41,7 @@ const FLOODS: readonly Flood[] = [
 ];
 
 /** Share of the floods that `npm test` tries. */
-const SHARE = 0.25;
+const SHARE = 0.12;
 /**
  * Limit of the 99th percentile of the other client's response times. The short version shares the
  * machine with other tests, so there it limits the processor time that the server uses meanwhile.

@@ -23,7 +23,7 @@ const perField = Number(process.env.HOSTILE_PER_FIELD ?? 0) || (isSoak ? undefin
 /** Beginning of the fields to try, or `metadata:`. */
 const fields = process.env.HOSTILE_FIELD ?? '';
 /** Of a choice of calls, with the methods in the order of the seed. */
-const LIMIT_SECONDS = 20;
+const LIMIT_SECONDS = 12;
 /** Seconds after which no further call is made. */
 const limitSeconds =
   Number(process.env.HOSTILE_SECONDS ?? 0) || (isSoak ? Number.POSITIVE_INFINITY : LIMIT_SECONDS);

@@ -10,7 +10,7 @@ import { type Connection, dial, receivePack } from '#client/index';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { runGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { extent } from '#testkit/soak';
+import { extent, isSoak } from '#testkit/soak';
 import { type GitalyProcessOptions, startGitalyProcess } from '#testkit/start-gitaly-process';
 import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';
 import { until } from '#testkit/until';
@@ -25,17 +25,21 @@ const RESTARTS = extent('RESTARTS', { short: 2, long: 12 });
 const COMMITS = 200;
 
 test('a restart under load fails no call and breaks no clone', { timeout: 300_000 }, async (context) => {
-  await restartUnderLoad(context);
+  await restartUnderLoad(context, RESTARTS);
 });
 
 test('so does a restart of three processes', { timeout: 300_000 }, async (context) => {
-  await restartUnderLoad(context, {
+  await restartUnderLoad(context, isSoak ? RESTARTS : 1, {
     config: '[workers]\nmax = 3\n',
     env: { GITALY_TESTING_WORKERS: JSON.stringify({ start: 2, choice: 'random', tickMs: 100 }) },
   });
 });
 
-async function restartUnderLoad(context: TestContext, options: GitalyProcessOptions = {}): Promise<void> {
+async function restartUnderLoad(
+  context: TestContext,
+  restarts: number,
+  options: GitalyProcessOptions = {},
+): Promise<void> {
   await using gitaly = await startRestarting({ everyListener: true, ...options });
   const { first, directory } = gitaly;
   const git = join(directory, 'default', repository.relativePath);
@@ -55,7 +59,7 @@ async function restartUnderLoad(context: TestContext, options: GitalyProcessOpti
   );
 
   const pids = [gitaly.pid()];
-  for (let restart = 0; restart < RESTARTS; restart++) {
+  for (let restart = 0; restart < restarts; restart++) {
     await delay(500);
     await gitaly.restart();
     pids.push(gitaly.pid());
@@ -68,9 +72,9 @@ async function restartUnderLoad(context: TestContext, options: GitalyProcessOpti
   const { calls, failures } = await load;
   const cloned = (await Promise.all(clones)).reduce((sum, count) => sum + count, 0);
   for (const connection of connections) await connection.close();
-  context.diagnostic(`${calls} calls and ${cloned} clones during ${RESTARTS} restarts`);
+  context.diagnostic(`${calls} calls and ${cloned} clones during ${restarts} restarts`);
   assert.deepEqual(failures, []);
-  assert.equal(new Set(pids).size, RESTARTS + 1);
+  assert.equal(new Set(pids).size, restarts + 1);
   assert.ok(cloned >= CLONES_AT_ONCE);
   assert.match(first.log(), /msg="Upgrade succeeded"/);
   // The processes of a restart share the log; no line is cut by one of another process. A process
