@@ -7,10 +7,12 @@ import { systemErrorCode, systemErrorText } from '#base/go/system-error';
 import { parseSettings } from './config-file.ts';
 
 export type ObjectFormatName = 'sha1' | 'sha256';
+/** Storage of references that can be read in process. */
+export type StoredBackend = 'files' | 'reftable';
 /**
  * Storage of references; `other` is a format that only git can read (worktrees, future formats).
  */
-export type ReferenceBackend = 'files' | 'reftable' | 'other';
+export type ReferenceBackend = StoredBackend | 'other';
 
 /** The storage format according to a repository's own `config` file. */
 export interface RepositoryFormat {

@@ -1,14 +1,15 @@
-import { messageOf } from '#base/gitaly-error';
+import { GitalyError, messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
 import type { CacheInvalidationOptions } from '#rpc/server/interceptors/cache-invalidation';
 import { beginChange } from '#storage/cache/cache-generations';
+import { beginChangeInTurn } from '#storage/locks/write-exclusion';
 import type { Storages } from '#storage/storages';
 import type { MethodInfo } from '#wire/method-info';
 
 /**
  * Returns a function that marks changes of repositories for the caches of `storage`. A missing
- * repository has nothing cached; other problems are logged and
- * passed to `onFailed`.
+ * repository has nothing cached; other problems are logged and passed to `onFailed`. A change waits
+ * while the references are migrated.
  */
 export function cacheMarks(
   storages: Storages,
@@ -19,7 +20,9 @@ export function cacheMarks(
     onFailed(method.path);
     logger.warn({ error: messageOf(error) }, 'marking a change for the caches failed');
   };
-  return async (target, method) => {
+  return async (target, method, { context, isNested }) => {
+    // Excludes all other changes, and marks itself.
+    if (method.name === 'MigrateReferenceBackend') return undefined;
     const reportHere = (error: unknown): undefined => report(error, method);
     let location: ReturnType<Storages['locate']>;
     try {
@@ -27,7 +30,12 @@ export function cacheMarks(
     } catch {
       return undefined; // the handler responds with the reason
     }
-    const change = await beginChange(location).catch(reportHere);
+    // A nested one is part of a change for whose end the exclusion waits.
+    const beginning = isNested ? beginChange(location) : beginChangeInTurn(location, context);
+    const change = await beginning.catch((error: unknown) => {
+      if (error instanceof GitalyError) throw error;
+      return reportHere(error);
+    });
     return change && (() => change.end().catch(reportHere));
   };
 }

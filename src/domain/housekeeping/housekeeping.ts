@@ -1,6 +1,7 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
-import { beginChange } from '#storage/cache/cache-generations';
+
 import type { Vote } from '#storage/lifecycle/voter';
+import { beginChangeInTurn } from '#storage/locks/write-exclusion';
 import type { Repository } from '#storage/repository';
 import { cleanWorktrees } from '../worktrees/clean-worktrees.ts';
 import { planAsNeeded } from './decisions/plan-maintenance.ts';
@@ -51,7 +52,9 @@ export class Housekeeping {
     let status: 'success' | 'failure' = 'failure';
     try {
       await this.#clean(repository, { ...options, signal, record });
-      await whileMarked(repository, isEmptyPlan(plan), () => runPlan(repository, plan, { record, signal }));
+      await whileMarked(repository, { isUnchanged: isEmptyPlan(plan), signal }, () =>
+        runPlan(repository, plan, { record, signal }),
+      );
       status = 'success';
     } finally {
       this.#observer.onOptimized(repository, record.report(status));
@@ -72,7 +75,8 @@ export class Housekeeping {
     using run = await this.runs.tryStart(repository, signal);
     if (run === undefined)
       throw new GitalyError('ALREADY_EXISTS', 'housekeeping already executing for repository');
-    return await whileMarked(repository, false, () => work(AbortSignal.any([signal, run.signal])));
+    const running = AbortSignal.any([signal, run.signal]);
+    return await whileMarked(repository, { isUnchanged: false, signal: running }, () => work(running));
   }
 
   /** Removes stale data, as part of another operation. */
@@ -112,11 +116,11 @@ export class Housekeeping {
  */
 async function whileMarked<T>(
   repository: Repository,
-  isUnchanged: boolean,
+  { isUnchanged, signal }: { readonly isUnchanged: boolean; readonly signal: AbortSignal },
   work: () => Promise<T>,
 ): Promise<T> {
   if (isUnchanged) return await work();
-  const change = await beginChange(repository);
+  const change = await beginChangeInTurn(repository, { signal });
   try {
     return await work();
   } finally {

@@ -35,6 +35,8 @@ const SINCE = {
   packRefsAuto: [2, 45],
   /** Repositories with reftable; `for-each-ref --include-root-refs` came with the same release. */
   reftable: [2, 45],
+  /** `refs migrate`. */
+  refsMigrate: [2, 46],
   /** `symref-update` in `update-ref --stdin`. */
   symrefUpdate: [2, 46],
   /** `cat-file --batch-all-objects --filter`. */

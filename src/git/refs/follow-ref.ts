@@ -19,15 +19,15 @@ export function followRef(read: ReadRef, name: RefName): ResolvedRef | undefined
 
 /** Follows a reference of a storage, and caches the result. */
 export function followCached(
-  storage: Pick<RefStorage, 'inView'>,
+  storage: Pick<RefStorage, 'backend' | 'inView'>,
   resolved: ResolvedRefs,
   { gitDirectory, name }: { readonly gitDirectory: string; readonly name: RefName },
 ): ResolvedRef | undefined {
   const key = name.toString('latin1');
   const known = resolved.find(gitDirectory, key);
-  if (known !== undefined) return known.ref;
+  if (known?.ref !== undefined || known?.backend === storage.backend) return known.ref;
   const watch: ResolvedRefWatch = resolved.watch(gitDirectory, key);
   const ref = storage.inView((read) => followRef(read, name), watch);
-  watch.found(ref);
+  watch.found(ref, storage.backend);
   return ref;
 }

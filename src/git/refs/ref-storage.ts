@@ -1,3 +1,4 @@
+import type { StoredBackend } from '../repository-format.ts';
 import type { RawRef } from './files/loose-ref.ts';
 import type { PackedLines } from './files/packed-lines.ts';
 import type { LooseRef } from './files/walk-loose-refs.ts';
@@ -39,6 +40,8 @@ export interface RefSum {
  * {@link FallBackToGit} where only git can read them: what git would not write, or very much of it.
  */
 export interface RefStorage {
+  readonly backend: StoredBackend;
+
   /**
    * Calls back with a function that reads references. All files are noted in `watch` before they
    * are read. It may call back again, if they change meanwhile.

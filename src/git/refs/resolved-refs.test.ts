@@ -141,7 +141,7 @@ test('files that changed a moment ago are not cached: the next change may leave 
   for (const refs of [young, old]) {
     const watch = refs.watch(path, 'HEAD');
     watch.before(HEAD);
-    watch.found({ name: HEAD, oid: oidOf(commits[0] ?? '') });
+    watch.found({ name: HEAD, oid: oidOf(commits[0] ?? '') }, 'files');
   }
 
   assert.equal(young.find(path, 'HEAD'), undefined);
@@ -156,7 +156,7 @@ test('a file that is written in place is read again, also when it stays as long 
   const name = trustedRefName(Buffer.from('refs/heads/main'));
   const watch = refs.watch(path, 'refs/heads/main');
   watch.before(name);
-  watch.found({ name, oid: oidOf(one) });
+  watch.found({ name, oid: oidOf(one) }, 'files');
   const before = statSync(join(path, 'refs/heads/main')).ctimeMs;
 
   while (statSync(join(path, 'refs/heads/main')).ctimeMs === before)

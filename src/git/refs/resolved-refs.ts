@@ -4,6 +4,7 @@ import { BoundedMap } from '#base/bounded-map';
 import { type FileStamp, isSettled, NO_FILE, stampOf } from '#base/files/file-stamp';
 import { systemErrorCode } from '#base/go/system-error';
 import type { Oid } from '../objects/object-id.ts';
+import type { StoredBackend } from '../repository-format.ts';
 import type { RefName } from './ref-name.ts';
 
 /** A reference with its symbolic references resolved. */
@@ -17,7 +18,12 @@ interface Known {
   readonly files: readonly WatchedFile[];
   /** `undefined` if there is no such reference. */
   readonly ref: ResolvedRef | undefined;
+  /** The format of the references that were read. */
+  readonly backend: StoredBackend;
 }
+
+/** The known result of a name. That there is no reference only applies to references of the format. */
+export type KnownRef = Pick<Known, 'ref' | 'backend'>;
 
 type NameForm = 'full' | 'short';
 
@@ -47,11 +53,7 @@ export class ResolvedRefs {
    *
    * @param form `short` for a name that git completes (`main`), one character per byte.
    */
-  find(
-    gitDirectory: string,
-    name: string,
-    form: NameForm = 'full',
-  ): { readonly ref: ResolvedRef | undefined } | undefined {
+  find(gitDirectory: string, name: string, form: NameForm = 'full'): KnownRef | undefined {
     const key = keyOf(gitDirectory, name, form);
     const known = this.#known.get(key);
     if (known === undefined) return undefined;
@@ -107,9 +109,10 @@ export class ResolvedRefWatch {
   }
 
   /** Caches the result, if the files are old enough. */
-  found(ref: ResolvedRef | undefined): void {
+  found(ref: ResolvedRef | undefined, backend: StoredBackend): void {
     if (!this.#isSettled) return;
-    this.#remember({ files: Array.from(this.#files, ([path, stamp]) => ({ path, stamp })), ref });
+    const files = Array.from(this.#files, ([path, stamp]) => ({ path, stamp }));
+    this.#remember({ files, ref, backend });
   }
 
   /** Records a file. @returns its state; `undefined` if there is none. */

@@ -74,7 +74,7 @@ export class StoredRefs {
     // The files that led to it are unchanged, so the storage is the same, too.
     if (known?.ref !== undefined) return known.ref;
     const { storage } = this;
-    return known === undefined ? storage.follow(name) : known.ref;
+    return known?.backend === storage.backend ? undefined : storage.follow(name);
   }
 
   /**
@@ -98,7 +98,7 @@ export class StoredRefs {
         ? storage.inView((read) => followRef(read, candidate), watch)
         : undefined;
       if (ref === undefined) continue;
-      watch.found(ref);
+      watch.found(ref, storage.backend);
       return ref;
     }
     return undefined;

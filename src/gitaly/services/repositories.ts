@@ -49,6 +49,7 @@ export async function repositoryServices(
         ...votes,
         backups: buckets.backup && { bucket: buckets.backup, observer: metrics.backups },
         offloading: config.offloading,
+        migratesReferences: config.transactions.enabled,
         bundleUris,
       }),
     ),

@@ -14,7 +14,11 @@ export const transactionsTable = table(
     }),
     recover_pending_wal: flag({ doc: 'Apply the pending entries of the log, then continue without it.' }),
   },
-  { noEffect: SWITCHED_OFF },
+  {
+    noEffect:
+      'not built, except that with enabled = true MigrateReferenceBackend is served: else the server works ' +
+      'as Gitaly does with enabled = false',
+  },
 );
 
 export const raftTable = table(

@@ -27,6 +27,8 @@ export const COST = 'x-gitaly-cost';
 export const EXPLAIN = 'x-gitaly-explain';
 /** Trailer: the explanation, JSON. */
 export const EXPLANATION = 'x-gitaly-explanation-bin';
+/** `true`: the client wants references migrated by a server that has no transactions. */
+export const MIGRATE_REFERENCES = 'x-gitaly-migrate-references';
 /** Opaque bytes that go back to the GitLab internal API. */
 export const CLIENT_CONTEXT = 'gitaly-client-context-bin';
 /** Decimal id; the last value is used. */

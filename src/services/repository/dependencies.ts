@@ -24,6 +24,8 @@ export interface RepositoryDependencies extends VotingDependencies {
   /** `undefined` without `[backup] go_cloud_url`. */
   readonly backups: { readonly bucket: ObjectStore; readonly observer: BackupObserver } | undefined;
   readonly offloading: OffloadingSettings;
+  /** True if all clients may migrate references: `[transactions] enabled`. */
+  readonly migratesReferences: boolean;
   /** `undefined` without `[bundle_uri] go_cloud_url`. */
   readonly bundleUris: BundleUris | undefined;
 }

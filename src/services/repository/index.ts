@@ -91,7 +91,7 @@ export function repositoryService(
     getSnapshot: (request, context) => getSnapshot(request, context, deps),
     hasLocalBranches: (request, context) => hasLocalBranches(request, context, deps),
     midxRepack: (request, context) => midxRepack(request, context, deps),
-    migrateReferenceBackend: (request) => migrateReferenceBackend(request, deps),
+    migrateReferenceBackend: (request, context) => migrateReferenceBackend(request, context, deps),
     objectFormat: (request) => objectFormat(request, deps),
     objectsSize: (requests, context) => objectsSize(requests, context, deps),
     optimizeRepository: (request, context) => optimizeRepository(request, context, deps),

@@ -206,7 +206,8 @@ function latestPath(target: GenerationTarget): string {
   return `${stateDirectory(target)}/latest`;
 }
 
-function pendingDirectory(target: GenerationTarget): string {
+/** Returns the directory with the marks of changes under way. */
+export function pendingDirectory(target: GenerationTarget): string {
   return `${stateDirectory(target)}/${PENDING}`;
 }
 

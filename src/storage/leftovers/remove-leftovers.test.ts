@@ -32,6 +32,7 @@ const KINDS = {
   'objects/tmp_objdir-incoming-abcdef/pack/tmp_pack_1': 'objectdirs',
   'packed-refs.lock': 'packedrefslock',
   'packed-refs.new': 'packedrefsnew',
+  'ref_migration.a1B2c3/reftable/tables.list': 'refmigrations',
   'refs/heads/main.lock': 'reflocks',
   'reftable/tables.list.lock': 'reftablelocks',
 } as const;

@@ -1,4 +1,5 @@
 import { endChange } from '../cache/cache-generations.ts';
+import { endMigration } from '../lifecycle/reference-files.ts';
 import { hasStaleLock, removeStaleLock } from '../locks/repository-lock.ts';
 import type { Storage } from '../repository-target.ts';
 import { removeTree } from '../temp-directories.ts';
@@ -36,7 +37,8 @@ export async function removeLeftovers(
       continue;
     }
     for await (const leftover of repositoryLeftovers(path, bornBeforeMs)) {
-      await removeTree(leftover.path);
+      if (leftover.kind === 'refmigrations') await endMigration(path, leftover.path);
+      else await removeTree(leftover.path);
       removed.push(leftover);
     }
     // Younger files are left for when nobody unknown may use them.

@@ -1,5 +1,6 @@
 import { lstat, readdir } from 'node:fs/promises';
 import { ignoreMissing } from '#base/files/ignore-missing';
+import { REFERENCE_DRAFT } from '../lifecycle/reference-files.ts';
 import { QUARANTINE } from '../quarantine/stale-quarantines.ts';
 
 /** Start of this process, in milliseconds since 1970. */
@@ -13,6 +14,7 @@ export type LeftoverKind =
   | 'packedrefslock'
   | 'packedrefsnew'
   | 'reflocks'
+  | 'refmigrations'
   | 'reftablelocks'
   | 'worktrees';
 
@@ -32,6 +34,7 @@ const PLACES: readonly {
   { kind: 'packedrefslock', directory: '', name: /^packed-refs\.lock$/ },
   { kind: 'packedrefsnew', directory: '', name: /^packed-refs\.new$/ },
   { kind: 'locks', directory: '', name: /(?<!^packed-refs)\.lock$/ },
+  { kind: 'refmigrations', directory: '', name: REFERENCE_DRAFT },
   { kind: 'worktrees', directory: 'gitlab-worktree', name: /^am-/ },
   { kind: 'locks', directory: 'info', name: /\.lock$/ },
   { kind: 'objectdirs', directory: 'objects', name: QUARANTINE },

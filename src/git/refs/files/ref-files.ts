@@ -25,6 +25,7 @@ const NOT_PLAIN = new FallBackToGit('a reference is not one that git writes');
 
 /** The references of one repository in files: loose ones, and packed-refs. */
 export class RefFiles implements RefStorage {
+  readonly backend = 'files';
   readonly #caches: RefCaches;
   readonly #repository: CommandRepository;
 

@@ -23,6 +23,7 @@ const UNKNOWN_HASH = new FallBackToGit('the object format is unknown');
 
 /** The references of one repository in a stack of reftables. */
 export class RefTables implements RefStorage {
+  readonly backend = 'reftable';
   readonly #caches: RefCaches;
   readonly #repository: CommandRepository;
 

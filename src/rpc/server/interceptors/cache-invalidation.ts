@@ -2,14 +2,23 @@ import type { MethodInfo } from '#wire/method-info';
 import type { RequestTarget } from '../named-targets.ts';
 import type { ServerInterceptor } from '../server-call.ts';
 
+/** The parts of a call that the begin of its change depends on. */
+export interface ChangingCall {
+  /** Its signal is made on use. */
+  readonly context: { readonly signal: AbortSignal };
+  /** True for a call of a hook, which runs in another change. */
+  readonly isNested: boolean;
+}
+
 export interface CacheInvalidationOptions {
   /**
    * Marks the begin of a change of the repository; the result ends the mark. The function reports
-   * its problems itself.
+   * its problems itself, except those for which the change must not begin.
    */
   readonly beginChange: (
     target: RequestTarget,
     method: MethodInfo,
+    call: ChangingCall,
   ) => Promise<(() => Promise<void>) | undefined>;
   /** Notified of every call, for metrics. */
   readonly onCall?: (operation: MethodInfo['operation']) => void;
@@ -25,8 +34,10 @@ export function invalidateCaches({ beginChange, onCall }: CacheInvalidationOptio
     if (method.operation !== 'mutator' || method.scope !== 'repository') return undefined;
     let endChange: (() => Promise<void>) | undefined;
     return {
-      async request({ targets }) {
-        if (targets?.repository !== undefined) endChange = await beginChange(targets.repository, method);
+      async request({ targets, context, peer }) {
+        if (targets?.repository === undefined) return;
+        const isNested = peer.transport === 'internal';
+        endChange = await beginChange(targets.repository, method, { context, isNested });
       },
       end: () => endChange?.(),
     };

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { initRepository } from '#testkit/repositories/init-repository';
+import { capabilitiesOf } from '#git/command/capabilities';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { testedGit } from '#testkit/repositories/run-git';
 import { startGitaly } from '#testkit/start-gitaly';
+import { startVotingServer } from '#testkit/voting-server';
 import { MigrateReferenceBackendRequest_ReferenceBackend as Backend } from '#wire/gen/repository_pb';
 
 // Expected text: the recordings of Gitaly 19.0 without transactions.
@@ -18,4 +22,52 @@ test('without transactions the format of references stays', async () => {
     }),
     { code: 'INTERNAL', message: 'transaction not found' },
   );
+});
+
+test('a client that wants it migrates references without transactions', async () => {
+  await using gitaly = await startGitaly();
+  const repository = { storageName: 'default', relativePath: 'x.git' };
+  const path = join(gitaly.storagePath(), 'x.git');
+  initRepository(path, { commits: 1 });
+  const metadata = { 'x-gitaly-migrate-references': 'true' };
+  const migrate = (targetReferenceBackend: Backend) =>
+    gitaly.connection.repository.migrateReferenceBackend(
+      { repository, targetReferenceBackend },
+      { metadata },
+    );
+
+  await migrate(Backend.FILES);
+  await assert.rejects(migrate(Backend.UNSPECIFIED), { message: 'target reference backend not set' });
+  if (!capabilitiesOf(testedGit()).refsMigrate) return;
+  const { time } = await migrate(Backend.REFTABLE);
+  assert.ok(Number(time?.seconds) < 60 && Number(time?.nanos) > 0);
+  assert.equal(gitOutput(path, ['rev-parse', '--show-ref-format']), 'reftable');
+});
+
+test('the nodes of a cluster vote on a migration, and a refused one changes nothing', async () => {
+  if (!capabilitiesOf(testedGit()).refsMigrate) return;
+  await using gitaly = await startGitaly({ config: { transactions: { enabled: true } } });
+  await using voting = await startVotingServer(gitaly.address);
+  const repository = { storageName: 'default', relativePath: 'x.git' };
+  const path = join(gitaly.storagePath(), 'x.git');
+  initRepository(path, { commits: 1 });
+  const format = () => gitOutput(path, ['rev-parse', '--show-ref-format']);
+  const migrate = (targetReferenceBackend: Backend) =>
+    voting.connection.repository.migrateReferenceBackend(
+      { repository, targetReferenceBackend },
+      { metadata: voting.metadata() },
+    );
+
+  voting.decide = ({ phase }) => (phase === 'PREPARED_PHASE' ? 'ABORT' : 'COMMIT');
+  await assert.rejects(migrate(Backend.REFTABLE), /transaction was aborted/);
+  assert.deepEqual([format(), readdirSync(path).includes('reftable')], ['files', false]);
+
+  voting.decide = () => 'COMMIT';
+  await migrate(Backend.REFTABLE);
+  assert.equal(format(), 'reftable');
+  assert.deepEqual(
+    voting.votes.map(({ phase }) => phase),
+    ['PREPARING', 'PREPARED', 'PREPARING', 'PREPARED', 'COMMITTED'].map((phase) => `${phase}_PHASE`),
+  );
+  assert.equal(new Set(voting.votes.map(({ hash }) => hash)).size, 1);
 });

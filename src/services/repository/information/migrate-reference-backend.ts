@@ -1,15 +1,41 @@
-import { GitalyError } from '#base/gitaly-error';
-import type { MigrateReferenceBackendRequest } from '#wire/gen/repository_pb';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError, wrap } from '#base/gitaly-error';
+import { migrateReferences } from '#domain/migrate-references/migrate-references';
+import { MIGRATE_REFERENCES } from '#rpc/common/header-names';
+import type { HandlerContext } from '#rpc/server/handler';
+import {
+  MigrateReferenceBackendRequest_ReferenceBackend as Backend,
+  type MigrateReferenceBackendRequest,
+  type MigrateReferenceBackendResponseSchema,
+} from '#wire/gen/repository_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
 
 /**
- * Refuses to change the storage format of references, as Gitaly does without its transactions: it
- * could not exclude other writers.
+ * Changes the storage format of references. Gitaly serves it only with transactions, so this server
+ * serves it if they are enabled, or if the client shows that it wants it in any case.
  */
-export function migrateReferenceBackend(
+export async function migrateReferenceBackend(
   request: MigrateReferenceBackendRequest,
+  context: HandlerContext,
   deps: RepositoryDependencies,
-): never {
-  deps.storages.open(request.repository);
-  throw new GitalyError('INTERNAL', 'transaction not found');
+): Promise<MessageInitShape<typeof MigrateReferenceBackendResponseSchema>> {
+  const repository = deps.storages.open(request.repository);
+  if (!deps.migratesReferences && context.headers.get(MIGRATE_REFERENCES) !== 'true')
+    throw new GitalyError('INTERNAL', 'transaction not found');
+  const { targetReferenceBackend } = request;
+  if (targetReferenceBackend === Backend.UNSPECIFIED)
+    throw new GitalyError('INVALID_ARGUMENT', 'target reference backend not set');
+
+  const startedMs = performance.now();
+  // As Gitaly: an unknown number means files.
+  const target = targetReferenceBackend === Backend.REFTABLE ? 'reftable' : 'files';
+  await migrateReferences(repository, target, {
+    maintenance: deps.housekeeping.runs,
+    vote: deps.voteOf(context),
+    signal: context.signal,
+  }).catch((error: unknown) => {
+    throw wrap(error, 'migration failed');
+  });
+  const nanos = Math.round((performance.now() - startedMs) * 1e6);
+  return { time: { seconds: BigInt(Math.floor(nanos / 1e9)), nanos: nanos % 1e9 } };
 }

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { test } from 'node:test';
+import { ownerSuffix, ownIdentity } from '#base/process-identity';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
+import { pendingDirectory } from '../cache/cache-generations.ts';
+import { beginChangeInTurn, excludeChanges } from './write-exclusion.ts';
+
+const { signal } = new AbortController();
+const DEAD_PID = spawnSync('true').pid;
+
+test('an exclusion waits for changes under way, and later ones wait for its end', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git');
+  const events: string[] = [];
+  const first = await beginChangeInTurn(repository, { signal });
+
+  const excluding = excludeChanges(repository, signal).then((exclusion) => {
+    events.push('excluded');
+    return exclusion;
+  });
+  const end = (): Promise<void> => {
+    events.push('first ends');
+    return first.end();
+  };
+  setTimeout(end, 50);
+  const exclusion = await excluding;
+  const changes = [1, 2].map(async () => {
+    const change = await beginChangeInTurn(repository, { signal });
+    events.push('change');
+    return change;
+  });
+  await assert.rejects(excludeChanges(repository, signal), { code: 'ABORTED' });
+  events.push('ends');
+  await exclusion[Symbol.asyncDispose]();
+  for (const change of await Promise.all(changes)) await change.end();
+
+  assert.deepEqual(events, ['first ends', 'excluded', 'ends', 'change', 'change']);
+  assert.deepEqual(readdirSync(dirname(pendingDirectory(repository))), ['pending']);
+  assert.deepEqual(readdirSync(pendingDirectory(repository)), []);
+});
+
+test('a wait ends with its call', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git');
+  const reason = new Error('the caller left');
+  const ending = () => {
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(reason), 30);
+    return controller;
+  };
+
+  const change = await beginChangeInTurn(repository, { signal });
+  await assert.rejects(excludeChanges(repository, ending().signal), reason);
+  await change.end();
+  await using _exclusion = await excludeChanges(repository, signal);
+  await assert.rejects(beginChangeInTurn(repository, ending()), reason);
+});
+
+test('what a killed process held keeps nobody waiting', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git');
+  const pending = pendingDirectory(repository);
+  mkdirSync(pending, { recursive: true });
+  symlinkSync(JSON.stringify({ ...ownIdentity(), pid: DEAD_PID }), `${pending}-exclusive.lock`);
+  writeFileSync(`${pending}/1${ownerSuffix().replace(/\.\d+\.\d+$/, `.${DEAD_PID}.1`)}`, '');
+
+  await (await beginChangeInTurn(repository, { signal })).end();
+  await using _exclusion = await excludeChanges(repository, signal);
+});
