@@ -95,6 +95,7 @@ test('gitaly check --json has the findings of all parts, with a fix for each pro
   writeFileSync(join(hooks, 'update.d/plain'), '#!/bin/sh\n', { mode: 0o644 });
   const lines =
     `[gitlab]\nurl = "${api.url}"\nsecret = "${api.secret}"\n[hooks]\ncustom_hooks_dir = "${hooks}"\n` +
+    `[backup]\ngo_cloud_url = "mem://"\n` +
     `[cgroups]\nmountpoint = "${hooks}/none"\nmemory_bytes = 1\n[cgroups.repositories]\ncount = 1\n`;
 
   const { code, stdout } = await check(lines, '--json');
@@ -115,6 +116,7 @@ test('gitaly check --json has the findings of all parts, with a fix for each pro
     found('cgroups')[0]?.message ?? '',
     /^there are no control groups at .*none: git runs without/,
   );
+  assert.match(found('bucket of [backup]')[0]?.message ?? '', /^an object was written, read, listed/);
   assert.equal(found('clock')[0]?.message, "agrees with GitLab's");
   for (const subject of ['node', 'git', 'storage default', 'socket_path', 'round trip'])
     assert.ok(found(subject).length > 0, subject);

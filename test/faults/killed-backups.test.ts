@@ -13,7 +13,7 @@ const original = { storageName: 'default', relativePath: 'x.git' };
 const vanityRepository = { storageName: 'group', relativePath: 'name.git' };
 /** Milliseconds after which the server is killed: before, during and after the writes of a backup. */
 const KILLS_MS = [2, 8, 20, 40, 80, 160];
-const SHARE = 1 / 3;
+const SHARE = 1 / 6;
 
 function stateOf(path: string): string[] {
   gitOutput(path, ['fsck', '--full', '--no-dangling']);
@@ -32,7 +32,7 @@ function grow(path: string): void {
 }
 
 /** Makes a call that the end of the server may cut off. @returns whether it succeeded. */
-async function until(server: GitalyProcess, work: Promise<unknown>, killMs: number): Promise<boolean> {
+async function killedAt(server: GitalyProcess, work: Promise<unknown>, killMs: number): Promise<boolean> {
   const outcome = work.then(
     () => true,
     () => false,
@@ -45,7 +45,6 @@ async function until(server: GitalyProcess, work: Promise<unknown>, killMs: numb
 
 test('a server that is killed during backups and restores leaves whole ones', async (context) => {
   const directory = makeScratchDirectory('killed-backups');
-  context.after(() => rmSync(directory, { recursive: true, force: true }));
   const config = `[backup]\ngo_cloud_url = "file://${directory}/bucket?create_dir=true"\n`;
   mkdirSync(join(directory, 'default'));
   const path = join(directory, 'default/x.git');
@@ -53,47 +52,47 @@ test('a server that is killed during backups and restores leaves whole ones', as
   const states = new Map<string, string[]>();
   const manifests = join(directory, 'bucket/manifests/group/name.git');
   let [copies, backupId] = [0, ''];
+  let server = await startGitalyProcess({ directory, config });
+  context.after(async () => {
+    await server[Symbol.asyncDispose]();
+    rmSync(directory, { recursive: true, force: true });
+  });
+  const copyOf = () => ({ storageName: 'default', relativePath: `copy-${copies++}.git` });
+  let { repository: current } = await server.connect();
+  /** Kills the server during a call, and starts the next one. @returns whether the call succeeded. */
+  const killDuring = async (work: Promise<unknown>, killMs: number): Promise<boolean> => {
+    const isDone = await killedAt(server, work, killMs);
+    await server[Symbol.asyncDispose]();
+    server = await startGitalyProcess({ directory, config });
+    ({ repository: current } = await server.connect());
+    return isDone;
+  };
 
   for (const [index, killMs] of seededShare(KILLS_MS, SHARE).entries()) {
     grow(path);
     addCommit(path, 10 + index);
     backupId = `backup-${index}`;
     states.set(backupId, stateOf(path));
-    const killed = await startGitalyProcess({ directory, config });
-    {
-      await using connection = await killed.connect();
-      const request = { repository: original, vanityRepository, backupId, incremental: true };
-      const isDone = await until(killed, connection.repository.backupRepository(request), killMs);
-      if (isDone) assert.ok(existsSync(join(manifests, `${backupId}.toml`)));
-    }
-
-    await using server = await startGitalyProcess({ directory, config });
-    await using connection = await server.connect();
+    const request = { repository: original, vanityRepository, backupId, incremental: true };
+    const isDone = await killDuring(current.backupRepository(request), killMs);
+    if (isDone) assert.ok(existsSync(join(manifests, `${backupId}.toml`)));
     const listed = existsSync(manifests) ? readdirSync(manifests) : [];
     for (const name of listed.filter((each) => /^backup-\d\.toml$/.test(each))) {
       const id = name.replace('.toml', '');
-      const repository = { storageName: 'default', relativePath: `copy-${copies++}.git` };
-      await connection.repository.restoreRepository({ repository, vanityRepository, backupId: id });
+      const repository = copyOf();
+      await current.restoreRepository({ repository, vanityRepository, backupId: id });
       assert.deepEqual(stateOf(join(directory, 'default', repository.relativePath)), states.get(id), id);
     }
-    const again = { repository: original, vanityRepository, backupId, incremental: true };
-    await connection.repository.backupRepository(again);
+    await current.backupRepository(request);
   }
 
   for (const killMs of seededShare(KILLS_MS, SHARE)) {
-    const repository = { storageName: 'default', relativePath: `copy-${copies++}.git` };
+    const repository = copyOf();
     const target = join(directory, 'default', repository.relativePath);
     const request = { repository, vanityRepository, backupId };
-    const killed = await startGitalyProcess({ directory, config });
-    {
-      await using connection = await killed.connect();
-      await until(killed, connection.repository.restoreRepository(request), killMs);
-    }
+    await killDuring(current.restoreRepository(request), killMs);
     if (existsSync(target)) assert.deepEqual(stateOf(target), states.get(backupId), `after ${killMs} ms`);
-
-    await using server = await startGitalyProcess({ directory, config });
-    await using connection = await server.connect();
-    await connection.repository.restoreRepository(request);
+    await current.restoreRepository(request);
     assert.deepEqual(stateOf(target), states.get(backupId));
   }
 });

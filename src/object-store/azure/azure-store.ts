@@ -137,13 +137,12 @@ export class AzureStore implements ObjectStore {
     const { position, end, version } = state;
     const count = Number.isFinite(end) ? end - position : undefined;
     const options = {
-      abortSignal: signal,
       maxRetryRequests: 0, // a read is resumed here
       ...(version !== undefined && { conditions: { ifMatch: quoted(version) } }),
     };
     try {
-      // Not limited in time: the signal ends the body, too.
-      const send = () => this.#blob(key).download(position, count, options);
+      const send = (abortSignal: AbortSignal) =>
+        this.#blob(key).download(position, count, { ...options, abortSignal });
       const { readableStreamBody: body, etag } = await this.#run('get', key, signal, send);
       state.version = unquoted(etag);
       if (body instanceof Readable) return addAbortSignal(signal, body);

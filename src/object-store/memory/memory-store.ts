@@ -78,8 +78,9 @@ export class MemoryStore implements ObjectStore {
     for (const key of keys) this.#remove(key);
   }
 
-  async signedUrl(key: string): Promise<undefined> {
+  async signedUrl(key: string): Promise<string | undefined> {
     requireKey(key);
+    return undefined;
   }
 
   #remove(key: string): void {

@@ -52,7 +52,7 @@ async function roundTrip(store: ObjectStore, key: string): Promise<void> {
     const listed = (await Array.fromAsync(store.list(key, { signal }))).flat();
     if (!listed.some((facts) => facts.key === key)) throw new Error('the bucket does not list a new object');
   } finally {
-    await store.delete([key], { signal });
+    await store.delete([key], { signal: AbortSignal.timeout(LIMIT_MS) });
   }
 }
 

@@ -3,16 +3,17 @@ import { BackgroundQueue } from '#domain/housekeeping/schedule/background-queue'
 import type { ObjectStore } from '#object-store/object-store';
 import type { Repository } from '#storage/repository';
 import type { BundleUriOptions, OfferedBundle } from '../offered-bundle.ts';
-import { isOfferable } from './bundle-chain.ts';
-import { bundleFolder, readChain, type StoredChain } from './chain-store.ts';
+import { type BundleChain, isOfferable } from './bundle-chain.ts';
+import { bundleFolder, readChain } from './chain-store.ts';
 import { CloneCounts } from './clone-counts.ts';
-import { hasChain, makeNextBundle, offeredBranch } from './make-chain.ts';
+import { hasChain, makeNextBundle, offeredBranch, RETIRED_KEPT_MS } from './make-chain.ts';
 
 /** Bundles are made one at a time: each reads a whole repository. */
 const MAX_RUNNING = 1;
 const MAX_WAITING = 100;
-/** Time for which a chain is not read again, and its growth is not checked again. */
+/** Time for which a chain is not read again, nor its addresses signed again. */
 const KNOWN_MS = 10_000;
+/** Time for which the growth of a branch is not checked again. */
 const CHECK_MS = 60_000;
 const MAX_KNOWN = 1000;
 
@@ -24,6 +25,12 @@ export interface AutomaticBundlesOptions {
   readonly onError: (repository: Repository, error: unknown) => void;
 }
 
+/** A chain, and its bundles with addresses once a fetch was offered them. */
+interface KnownChain {
+  readonly chain: BundleChain | undefined;
+  bundles?: readonly OfferedBundle[];
+}
+
 /**
  * Chains of bundles that are made without being requested: when a repository is cloned often, and
  * when one with a chain has grown.
@@ -33,7 +40,7 @@ export class AutomaticBundles implements AsyncDisposable {
   readonly #options: AutomaticBundlesOptions;
   readonly #clones = new CloneCounts();
   readonly #queue = new BackgroundQueue({ maxRunning: MAX_RUNNING, maxWaiting: MAX_WAITING });
-  readonly #known = new BoundedMap<string, StoredChain>({ maxEntries: MAX_KNOWN, maxAgeMs: KNOWN_MS });
+  readonly #known = new BoundedMap<string, KnownChain>({ maxEntries: MAX_KNOWN, maxAgeMs: KNOWN_MS });
   readonly #checked = new BoundedMap<string, true>({ maxEntries: MAX_KNOWN, maxAgeMs: CHECK_MS });
 
   constructor(bucket: ObjectStore, options: AutomaticBundlesOptions) {
@@ -55,27 +62,27 @@ export class AutomaticBundles implements AsyncDisposable {
     { storageName, signal, validMs }: BundleUriOptions & { readonly validMs: number },
   ): Promise<readonly OfferedBundle[]> {
     const folder = bundleFolder(repository, storageName);
-    const { chain } = await this.#chainOf(folder, signal);
+    const known = await this.#chainOf(folder, signal);
+    const { chain } = known;
     if (chain === undefined) return [];
     const branch = await offeredBranch(repository, signal);
     if (branch === undefined) return [];
     const { name, oid } = branch;
     const isDescendant = await hasChain(repository, chain, { oid, signal });
+    const nowMs = Date.now();
     // A chain that the branch no longer has is replaced at once, growth is checked once a minute.
     const check = isDescendant ? folder : `${folder} ${oid}`;
-    if (chain.bundles.at(-1)?.oid !== oid && this.#checked.get(check) === undefined) {
+    const isDue =
+      chain.bundles.at(-1)?.oid !== oid ||
+      chain.retired.some(({ retiredMs }) => nowMs - retiredMs >= RETIRED_KEPT_MS);
+    if (isDue && this.#checked.get(check) === undefined) {
       this.#checked.set(check, true);
       this.#makeLater(repository, storageName);
     }
     const { maxAgeMs } = this.#options;
-    if (!isOfferable(chain, { nowMs: Date.now(), branch: name.toString(), oid, isDescendant, maxAgeMs }))
-      return [];
-    const offers = chain.bundles.map(async ({ key, token }) => {
-      const url = await this.#bucket.signedUrl(key, { validMs, signal });
-      return url === undefined ? undefined : { id: `b${token}`, url, token };
-    });
-    const bundles = (await Promise.all(offers)).filter((offer) => offer !== undefined);
-    return bundles.length === chain.bundles.length ? bundles : [];
+    if (!isOfferable(chain, { nowMs, branch: name.toString(), oid, isDescendant, maxAgeMs })) return [];
+    known.bundles ??= await this.#signed(chain, { validMs, signal });
+    return known.bundles;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -99,11 +106,25 @@ export class AutomaticBundles implements AsyncDisposable {
     });
   }
 
-  async #chainOf(folder: string, signal: AbortSignal): Promise<StoredChain> {
+  async #chainOf(folder: string, signal: AbortSignal): Promise<KnownChain> {
     const known = this.#known.get(folder);
     if (known !== undefined) return known;
-    const stored = await readChain(this.#bucket, folder, signal);
-    this.#known.set(folder, stored);
-    return stored;
+    const { chain } = await readChain(this.#bucket, folder, signal);
+    const read: KnownChain = { chain };
+    this.#known.set(folder, read);
+    return read;
+  }
+
+  /** Returns the bundles with addresses; none if the bucket has no addresses. */
+  async #signed(
+    { bundles }: BundleChain,
+    options: { readonly validMs: number; readonly signal: AbortSignal },
+  ): Promise<OfferedBundle[]> {
+    const offers = bundles.map(async ({ key, token }): Promise<OfferedBundle | undefined> => {
+      const url = await this.#bucket.signedUrl(key, options);
+      return url === undefined ? undefined : { id: `b${token}`, url, token };
+    });
+    const signed = (await Promise.all(offers)).filter((offer) => offer !== undefined);
+    return signed.length === bundles.length ? signed : [];
   }
 }

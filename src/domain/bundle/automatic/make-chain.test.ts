@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { MemoryStore } from '#object-store/memory/memory-store';
+import { PreconditionError } from '#object-store/store-error';
 import { fc } from '#testkit/fast-check';
 import { addCommit, gitOutput } from '#testkit/repositories/init-repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
@@ -15,12 +16,11 @@ const { signal } = new AbortController();
 const DAY_MS = 24 * 3600 * 1000;
 const FOLDER = 'default/x.git/uri';
 
-async function start(stack: AsyncDisposableStack) {
+async function start(stack: AsyncDisposableStack, bucket = new MemoryStore()) {
   const fixture = stack.use(await StorageFixture.create());
   const directory = makeScratchDirectory('make-chain');
   stack.defer(() => rmSync(directory, { recursive: true }));
   const repository = fixture.init('x.git', { commits: 3 });
-  const bucket = new MemoryStore();
   let now = Date.parse('2026-01-01');
   const make = () =>
     makeNextBundle(repository, { bucket, storageName: 'default', maxAgeMs: DAY_MS, now: () => now, signal });
@@ -109,8 +109,50 @@ test('a branch that is hidden, or no branch, has no bundles', async () => {
   gitOutput(repository.path, ['symbolic-ref', 'HEAD', 'refs/keep-around/x']);
 
   assert.equal(await make(), undefined);
+  gitOutput(repository.path, ['symbolic-ref', 'HEAD', 'refs/x']);
+  assert.equal(await make(), undefined);
 
   assert.deepEqual(await keys(), []);
+});
+
+test('a chain whose write succeeded without a response keeps its bundle', async () => {
+  await using stack = new AsyncDisposableStack();
+  class LossyStore extends MemoryStore {
+    override async put(...[key, pieces, options]: Parameters<MemoryStore['put']>): Promise<void> {
+      await super.put(key, pieces, options);
+      if (options.onlyIf !== undefined) throw new PreconditionError(key); // to the repeated request
+    }
+  }
+  const { make, chain, keys } = await start(stack, new LossyStore());
+
+  await make();
+
+  const [made] = (await chain())?.bundles ?? [];
+  assert.deepEqual((await keys()).sort(), [made?.key, `${FOLDER}/chain.json`]);
+});
+
+test('a full bundle removes those that a killed server left, and no others', async () => {
+  await using stack = new AsyncDisposableStack();
+  const { repository, bucket, chain, keys } = await start(stack);
+  const content = async function* (): AsyncGenerator<Buffer> {
+    yield Buffer.from('x');
+  };
+  const [orphan, requested] = [`${FOLDER}/1-${randomUUID()}.bundle`, `${FOLDER}/default.bundle`];
+  for (const key of [orphan, requested]) await bucket.put(key, content(), { signal });
+  const make = (passedMs: number) =>
+    makeNextBundle(repository, {
+      ...{ bucket, storageName: 'default', maxAgeMs: DAY_MS, signal },
+      now: () => Date.now() + passedMs,
+    });
+  await make(0);
+  assert.ok((await keys()).includes(orphan), 'its server may be writing the chain');
+  gitOutput(repository.path, ['update-ref', 'HEAD', 'HEAD~1']);
+
+  await make(RETIRED_KEPT_MS);
+
+  const { bundles = [], retired = [] } = (await chain()) ?? {};
+  const used = [...bundles, ...retired].map(({ key }) => key);
+  assert.deepEqual((await keys()).sort(), [...used, `${FOLDER}/chain.json`, requested].sort());
 });
 
 const REFERENCES = [

@@ -13,7 +13,10 @@ import { bundleFolder, readChain, writeChain } from './chain-store.ts';
 
 /** Longer than addresses are valid, and than most downloads take. */
 export const RETIRED_KEPT_MS = 60 * 60 * 1000;
+const CLEANUP_MS = 10_000;
 const BRANCHES = Buffer.from('refs/heads/');
+/** Ends the keys of bundles that are made here: token and UUID. */
+const AUTOMATIC = /\/\d{1,16}-[0-9a-f-]{36}\.bundle$/;
 
 export interface MakeChainOptions {
   readonly bucket: ObjectStore;
@@ -38,7 +41,7 @@ export async function offeredBranch(
   signal: AbortSignal,
 ): Promise<OfferedBranch | undefined> {
   const name = await repository.refs.headTarget({ signal });
-  if (name.compare(BRANCHES, 0, BRANCHES.length, 0, BRANCHES.length) !== 0) return undefined;
+  if (!name.subarray(0, BRANCHES.length).equals(BRANCHES)) return undefined;
   // Settings that are not understood may hide it.
   const settings = referenceSettings(repository, 'upload-pack', []);
   if (settings === undefined || settings.hidden.has(name)) return undefined;
@@ -76,15 +79,42 @@ export async function makeNextBundle(
   if (changed === undefined) return undefined;
   const { kept, removed } = splitRetired(changed, options.now());
   if (made === undefined && removed.length === 0) return undefined;
+  const renewed = { ...changed, retired: kept };
   try {
-    await writeChain(bucket, folder, { chain: { ...changed, retired: kept }, onlyIf: condition, signal });
+    await writeChain(bucket, folder, { chain: renewed, onlyIf: condition, signal });
   } catch (error) {
-    if (made !== undefined) await bucket.delete([made.bundle.key], { signal });
+    if (made !== undefined) await removeUnoffered(bucket, folder, made.bundle);
     if (error instanceof PreconditionError) return undefined; // another node of the cluster was faster
     throw error;
   }
-  await bucket.delete(removed, { signal });
+  const orphans = made?.kind === 'full' ? await orphansIn(bucket, folder, renewed, options) : [];
+  await bucket.delete([...removed, ...orphans], { signal });
   return made?.bundle.bytes;
+}
+
+/**
+ * Removes a bundle of which the chain was not written, even if the work was aborted. The chain may
+ * have it all the same: a write whose response was lost is repeated, and refused then.
+ */
+async function removeUnoffered(bucket: ObjectStore, folder: string, { key }: ChainedBundle): Promise<void> {
+  const signal = AbortSignal.timeout(CLEANUP_MS);
+  const { chain } = await readChain(bucket, folder, signal);
+  if (chain?.bundles.some((bundle) => bundle.key === key) !== true) await bucket.delete([key], { signal });
+}
+
+/** Returns the keys of old bundles that no chain has: those of a server that was killed. */
+async function orphansIn(
+  bucket: ObjectStore,
+  folder: string,
+  { bundles, retired }: BundleChain,
+  { now, signal }: MakeChainOptions,
+): Promise<string[]> {
+  const known = new Set([...bundles, ...retired].map(({ key }) => key));
+  const found: string[] = [];
+  for await (const page of bucket.list(`${folder}/`, { signal }))
+    for (const { key, modifiedMs } of page)
+      if (AUTOMATIC.test(key) && !known.has(key) && now() - modifiedMs >= RETIRED_KEPT_MS) found.push(key);
+  return found;
 }
 
 interface NextFacts {
