@@ -179,6 +179,22 @@ test('a linked directory does not lead out of the storage', async () => {
   assert.equal(fixture.storages.open(at('inside/x.git')).relativePath, 'inside/x.git');
 });
 
+// Each parent directory was looked up with its whole name: 8 s of the event loop.
+test('a path that is longer than the kernel takes is looked up in little time', async () => {
+  await using fixture = await StorageFixture.create();
+  symlinkSync('..', `${fixture.storage.path}/link`);
+  const deep = 'refs/'.repeat(80_000);
+  const before = process.cpuUsage();
+
+  assert.equal(fixture.storages.locate(at(`a/${deep}`)).relativePath, `a/${deep.slice(0, -1)}`);
+  assert.deepEqual(
+    refusal(() => fixture.storages.locate(at(`link/${deep}`))),
+    ESCAPES,
+  );
+
+  assert.ok(process.cpuUsage(before).user < 2_000_000);
+});
+
 test('a link inside a repository does not lead out of the storage', async () => {
   await using fixture = await StorageFixture.create();
   const { path } = fixture.init('x.git');

@@ -4,6 +4,9 @@ import { systemErrorCode } from '#base/go/system-error';
 import { isGitDirectory } from './git-directory.ts';
 import { isInside } from './relative-path.ts';
 
+/** Linux and macOS know no longer path, in bytes: nothing exists there. */
+const PATH_MAX = 4096;
+
 /**
  * Reports whether symbolic links lead a clean path below a storage out of it. There are two kinds
  * of links:
@@ -40,11 +43,17 @@ export function realPath(given: string): string | undefined {
 }
 
 function nearestRealPath(given: string): string {
-  for (let current = given; ; current = path.posix.dirname(current)) {
+  for (let current = withoutLongNames(given); ; current = path.posix.dirname(current)) {
     const real = realPath(current);
     if (real !== undefined) return real;
     if (current === '/') return '/';
   }
+}
+
+/** Returns the longest parent directory, or the path itself, that the kernel may know. */
+function withoutLongNames(given: string): string {
+  if (given.length < PATH_MAX) return given;
+  return given.slice(0, Math.max(given.lastIndexOf('/', PATH_MAX), 1));
 }
 
 function liesInRepository(root: string, directory: string): boolean {
