@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { Command, CommanderError } from 'commander';
+import { capabilitiesOf } from '#git/command/capabilities';
 import { programCommand } from '#testkit/program-command';
 import { addCommit, gitOutput } from '#testkit/repositories/init-repository';
+import { testedGit } from '#testkit/repositories/run-git';
 import { type RunResult, run } from '#testkit/run-program';
 import { startGitaly } from '#testkit/start-gitaly';
 import { addRepoCommands, type RepoProcess } from '../src/cli/repo-commands.ts';
@@ -85,12 +87,47 @@ test('--json prints the result for programs', async () => {
     defaultBranch: 'main',
     packs: 0,
     looseObjects: 2,
+    referenceFormat: 'files',
     looseReferences: 1,
     borrowsFrom: [],
   });
   assert.match(await ok('info', 'x', '--to', gitaly.address), /^name {14}x\.git\ndefault branch {4}main\n/);
   assert.deepEqual(await json('rename', 'x', 'y'), { from: 'x.git', to: 'y.git' });
   assert.deepEqual(await json('remove', 'y', '--yes'), { removed: ['y.git'] });
+});
+
+test('references of one, some and all repositories are migrated, and a second run continues', async () => {
+  await using gitaly = await startGitaly();
+  const to = ['--to', gitaly.address];
+  const migrate = (...args: string[]) => repo('migrate-references', ...args, ...to);
+  for (const name of ['a/one', 'a/two', 'b/one', 'broken']) await ok('create', name, ...to);
+
+  const dryRun = await migrate('--prefix', 'b/', '--format', 'reftable', '--dry-run');
+  assert.deepEqual(dryRun, { code: 0, stdout: 'needed     b/one.git\n1 needed\n', stderr: '' });
+  const same = await migrate('a/one', '--format', 'files');
+  assert.equal(same.stdout, 'unchanged  a/one.git\n1 unchanged\n');
+  assert.deepEqual((await migrate('--prefix', 'none/', '--format', 'files')).stdout, 'no repositories\n');
+
+  if (!capabilitiesOf(testedGit()).refsMigrate) {
+    const refused = await migrate('a/one', '--format', 'reftable');
+    assert.deepEqual([refused.code, refused.stdout], [1, '1 failed\n']);
+    assert.match(refused.stderr, /^failed {5}a\/one\.git {2}migration failed: .* git 2\.46/);
+    return;
+  }
+  writeFileSync(join(gitaly.storagePath(), 'broken.git/packed-refs'), 'no reference\n');
+  const first = await migrate('b/one', '--format', 'reftable');
+  assert.equal(first.stdout, 'migrated   b/one.git\n1 migrated\n');
+  const all = await migrate('--all', '--format', 'reftable', '--jobs', '1', '--json');
+  assert.equal(all.code, 3);
+  const { failed, ...others } = JSON.parse(all.stdout);
+  assert.deepEqual(failed, ['broken.git']);
+  assert.deepEqual(others, { migrated: ['a/one.git', 'a/two.git'], needed: [], unchanged: ['b/one.git'] });
+  assert.match(all.stderr, /^failed {5}broken\.git {2}migration failed: /);
+  const formats = ['a/one.git', 'broken.git'].map((name) =>
+    readFileSync(join(gitaly.storagePath(), name, 'config'), 'utf8').includes('refstorage = reftable'),
+  );
+  assert.deepEqual(formats, [true, false]);
+  assert.match(await ok('info', 'b/one', ...to), /^references {8}reftable, 0 loose$/m);
 });
 
 test('a directory without a server gets one meanwhile, and a configuration names its server', async () => {
@@ -123,6 +160,9 @@ test('failures end with 1 and wrong usage with 2, and name what to do', async ()
     [1, /no server at unix:\/nowhere/, ['list', '--to', 'unix:/nowhere']],
     [2, /add --yes/, ['remove', 'x', ...to]],
     [2, /name repositories, or give --all/, ['gc', ...to]],
+    [2, /give --all or --prefix/, ['migrate-references', '--format', 'files', ...to]],
+    [2, /files/, ['migrate-references', 'x', '--format', 'sqlite', ...to]],
+    [2, /from 1 to 64/, ['migrate-references', 'x', '--format', 'files', '--jobs', '0', ...to]],
     [2, /does not exist/, ['list', '--to', '/nowhere']],
     [2, /missing required argument/, ['create']],
     [2, /sha1, sha256/, ['create', 'y', '--object-format', 'md5', ...to]],
@@ -133,7 +173,7 @@ test('failures end with 1 and wrong usage with 2, and name what to do', async ()
     assert.match(result.stderr, message);
   }
   assert.equal(await ok('list', ...to), 'x.git\n');
-  for (const name of ['list', 'create', 'rename', 'remove', 'gc', 'info'])
+  for (const name of ['list', 'create', 'rename', 'remove', 'gc', 'info', 'migrate-references'])
     assert.match(await ok(name, '--help'), /Usage: gitaly-ts repo .*Examples:\n {2}gitaly-ts repo /s);
 });
 

@@ -1,9 +1,12 @@
-import { Argument, type Command, Option } from 'commander';
+import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
 import type { RepoConsole, RepoOptions } from './repo.ts';
+import type { MigrateReferencesOptions } from './repo-migrate-references.ts';
 
 const TARGETS =
   'a directory of "gitaly-ts up" or "gitaly-ts init", a configuration, or the address of a server (with ' +
   'its token in GITALY_TOKEN)';
+
+const MAX_JOBS = 64;
 
 /** Receives the output and the exit code of the commands. */
 export interface RepoProcess extends RepoConsole {
@@ -14,7 +17,7 @@ export interface RepoProcess extends RepoConsole {
 export function addRepoCommands(program: Command, on: RepoProcess = process): void {
   const repo = program
     .command('repo')
-    .description('List, create, rename, remove and maintain repositories.')
+    .description('List, create, rename, remove, maintain and migrate repositories.')
     .addHelpText(
       'after',
       `
@@ -30,6 +33,7 @@ Exit code 0 on success, 1 after a failure, 2 for wrong usage.`,
   addRemove(repo, on);
   addGc(repo, on);
   addInfo(repo, on);
+  addMigrateReferences(repo, on);
 }
 
 /** Adds a command with the options of all. */
@@ -124,4 +128,42 @@ function addInfo(repo: Command, on: RepoProcess): void {
       const { showRepository } = await import('./repo.ts');
       on.exitCode = await showRepository(name, options, on);
     });
+}
+
+function addMigrateReferences(repo: Command, on: RepoProcess): void {
+  const examples = [
+    'migrate-references team/project --format reftable',
+    'migrate-references --prefix team/ --format reftable --dry-run --to /srv/git',
+    'migrate-references --all --format files --jobs 4 --to unix:/run/gitaly/gitaly.socket',
+  ];
+  add(repo, 'migrate-references', 'Store the references of repositories in another format.', examples)
+    .addArgument(new Argument('[name...]', 'the repositories'))
+    .addOption(
+      new Option('--format <format>', 'storage format of references; the server needs git 2.46')
+        .choices(['reftable', 'files'])
+        .makeOptionMandatory(),
+    )
+    .option('--all', 'all repositories of the storage')
+    .option('--prefix <prefix>', 'all repositories whose names begin with this')
+    .option('--dry-run', 'only print the repositories that have another format')
+    .option('--jobs <number>', 'repositories that are migrated concurrently', parseJobs, 2)
+    .addHelpText(
+      'after',
+      `
+Changes of a repository wait for its migration, for about a second. Repositories that have the
+format are skipped: run the command again to continue an interrupted run.
+
+Exit code 0 when all have the format, 3 when some failed, 1 when all failed, 2 for wrong usage.`,
+    )
+    .action(async (names: string[], options: MigrateReferencesOptions) => {
+      const { migrateReferences } = await import('./repo-migrate-references.ts');
+      on.exitCode = await migrateReferences(names, options, on);
+    });
+}
+
+function parseJobs(text: string): number {
+  const jobs = Number(text);
+  if (!Number.isInteger(jobs) || jobs < 1 || jobs > MAX_JOBS)
+    throw new InvalidArgumentError(`It must be a number from 1 to ${MAX_JOBS}.`);
+  return jobs;
 }

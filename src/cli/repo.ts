@@ -133,7 +133,7 @@ function linesOf(facts: RepositoryFacts): string[] {
       'objects',
       `${formatBytes(facts.objectBytes)} in ${facts.packs} packs, ${facts.looseObjects} loose objects`,
     ],
-    ['loose references', String(facts.looseReferences)],
+    ['references', `${facts.referenceFormat}, ${facts.looseReferences} loose`],
     ...facts.borrowsFrom.map((directory) => ['borrows from', directory] as const),
   ];
   return rows.map(([key, value]) => `${key.padEnd(18)}${value}`);

@@ -4,7 +4,10 @@ import { formatBytes, formatSeconds } from './format-amount.ts';
 export interface BarState {
   readonly total: number;
   readonly done: number;
-  readonly bytes: number;
+  /** Transferred; `undefined` if nothing is. */
+  readonly bytes?: number;
+  /** Further facts, such as `1 failed`. */
+  readonly facts?: readonly string[];
   /** Finished part of the work, 0 to 1; only for the estimate of the remaining time. */
   readonly fraction: number;
   readonly elapsedSeconds: number;
@@ -19,13 +22,15 @@ const [MIN_SECONDS, MIN_FRACTION] = [2, 0.02];
  * to the width of the terminal.
  */
 export function formatBar(state: BarState, columns: number): string {
-  const { total, done, bytes, fraction, elapsedSeconds } = state;
+  const { total, done, bytes, facts = [], fraction, elapsedSeconds } = state;
   const filled = Math.min(BAR_WIDTH, Math.floor(Math.max(fraction, 0) * BAR_WIDTH));
   const isKnown = elapsedSeconds >= MIN_SECONDS && fraction >= MIN_FRACTION && fraction < 1;
   const parts = [
     `[${'#'.repeat(filled)}${'-'.repeat(BAR_WIDTH - filled)}] ${done}/${total} repositories`,
-    formatBytes(bytes),
-    `${formatBytes(elapsedSeconds > 0 ? bytes / elapsedSeconds : 0)}/s`,
+    ...(bytes === undefined
+      ? []
+      : [formatBytes(bytes), `${formatBytes(elapsedSeconds > 0 ? bytes / elapsedSeconds : 0)}/s`]),
+    ...facts,
     isKnown ? `${formatSeconds((elapsedSeconds * (1 - fraction)) / fraction)} left` : '',
   ];
   return parts

@@ -1,26 +1,17 @@
+import { ProgressLine, type TerminalOutput } from '../progress-line.ts';
 import { formatBytes } from './format-amount.ts';
 import type { ImportListener } from './import-all.ts';
 import { formatBar } from './progress-bar.ts';
 import type { Source } from './source.ts';
 import { displayOf } from './url.ts';
 
-/** An output stream that may be a terminal. */
-interface Output {
-  readonly isTTY?: boolean;
-  readonly columns?: number;
-  write(text: string): unknown;
-}
-
 export interface ReportOptions {
-  readonly stdout: Output;
-  readonly stderr: Output;
+  readonly stdout: TerminalOutput;
+  readonly stderr: TerminalOutput;
   readonly sources: readonly Source[];
   /** Returns the estimated bytes of a source; `undefined` while unknown. */
   readonly sizeOf: (source: Source) => number | undefined;
 }
-
-const REDRAW_MS = 100;
-const CLEAR_LINE = '\r\u001b[K';
 
 /**
  * Reports the progress of an import: a line for each repository (results on standard output,
@@ -30,13 +21,13 @@ export class ImportReport implements ImportListener, Disposable {
   readonly #options: ReportOptions;
   readonly #startedAt = performance.now();
   readonly #running = new Map<Source, number>();
-  readonly #timer: NodeJS.Timeout | undefined;
+  readonly #line: ProgressLine;
   readonly #done = new Set<Source>();
   #doneBytes = 0;
 
   constructor(options: ReportOptions) {
     this.#options = options;
-    if (options.stderr.isTTY === true) this.#timer = setInterval(() => this.#draw(), REDRAW_MS);
+    this.#line = new ProgressLine(options.stderr, (columns) => this.#bar(columns));
   }
 
   get elapsedSeconds(): number {
@@ -61,12 +52,12 @@ export class ImportReport implements ImportListener, Disposable {
         : [];
     const text = [...facts, ...(note === undefined ? [] : [note])].join(', ');
     this.#finish(source, bytes);
-    this.#print(this.#options.stdout, `${outcome.padEnd(8)}  ${source.relativePath}  ${text}\n`);
+    this.#line.print(this.#options.stdout, `${outcome.padEnd(8)}  ${source.relativePath}  ${text}\n`);
   }
 
   onFailed(source: Source, reason: string): void {
     this.#finish(source, 0);
-    this.#print(
+    this.#line.print(
       this.#options.stderr,
       `failed    ${source.relativePath}  from ${displayOf(source.location)}: ${reason}\n`,
     );
@@ -74,12 +65,11 @@ export class ImportReport implements ImportListener, Disposable {
 
   /** Prints a line that belongs to no repository. */
   say(text: string): void {
-    this.#print(this.#options.stderr, `${text}\n`);
+    this.#line.print(this.#options.stderr, `${text}\n`);
   }
 
   [Symbol.dispose](): void {
-    clearInterval(this.#timer);
-    if (this.#timer !== undefined) this.#options.stderr.write(CLEAR_LINE);
+    this.#line[Symbol.dispose]();
   }
 
   #finish(source: Source, bytes: number): void {
@@ -88,14 +78,8 @@ export class ImportReport implements ImportListener, Disposable {
     this.#doneBytes += bytes;
   }
 
-  #print(output: Output, text: string): void {
-    if (this.#timer !== undefined) this.#options.stderr.write(CLEAR_LINE);
-    output.write(text);
-    if (this.#timer !== undefined) this.#draw();
-  }
-
-  #draw(): void {
-    const { stderr, sources } = this.#options;
+  #bar(columns: number): string {
+    const { sources } = this.#options;
     const running = [...this.#running.values()].reduce((sum, bytes) => sum + bytes, 0);
     const state = {
       total: sources.length,
@@ -104,7 +88,7 @@ export class ImportReport implements ImportListener, Disposable {
       fraction: this.#fraction(),
       elapsedSeconds: this.elapsedSeconds,
     };
-    stderr.write(`${CLEAR_LINE}${formatBar(state, stderr.columns ?? 80)}`);
+    return formatBar(state, columns);
   }
 
   /** Returns the finished part: by size if all sizes are known, otherwise by count. */

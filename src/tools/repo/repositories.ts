@@ -1,7 +1,16 @@
 import { codeOf, GitalyError } from '#base/gitaly-error';
 import type { Connection } from '#client/index';
-import { OptimizeRepositoryRequest_Strategy } from '#wire/gen/repository_pb';
+import { MIGRATE_REFERENCES } from '#rpc/common/header-names';
+import {
+  MigrateReferenceBackendRequest_ReferenceBackend,
+  OptimizeRepositoryRequest_Strategy,
+  type RepositoryInfoResponse,
+  RepositoryInfoResponse_ReferencesInfo_ReferenceBackend,
+} from '#wire/gen/repository_pb';
 import { ObjectFormat } from '#wire/gen/shared_pb';
+
+/** Storage format of references. */
+export type ReferenceFormat = 'files' | 'reftable';
 
 /** A repository as `gitaly-ts repo list` shows it. */
 export interface ListedRepository {
@@ -19,6 +28,7 @@ export interface RepositoryFacts {
   readonly objectBytes: number;
   readonly packs: number;
   readonly looseObjects: number;
+  readonly referenceFormat: ReferenceFormat;
   readonly looseReferences: number;
   /** The repository from which objects are borrowed. */
   readonly borrowsFrom: readonly string[];
@@ -107,9 +117,23 @@ export class Repositories {
       objectBytes: Number(info.objects?.size ?? 0),
       packs: Number(info.objects?.packfileCount ?? 0),
       looseObjects: Number(info.objects?.looseObjectsCount ?? 0),
+      referenceFormat: formatOf(info),
       looseReferences: Number(info.references?.looseCount ?? 0),
       borrowsFrom: info.alternates?.objectDirectories ?? [],
     };
+  }
+
+  async referenceFormat(name: string): Promise<ReferenceFormat> {
+    return formatOf(await this.#connection.repository.repositoryInfo({ repository: this.#target(name) }));
+  }
+
+  /** Changes the storage format of the references, while other changes of the repository wait. */
+  async migrateReferences(name: string, format: ReferenceFormat): Promise<void> {
+    const { FILES, REFTABLE } = MigrateReferenceBackendRequest_ReferenceBackend;
+    await this.#connection.repository.migrateReferenceBackend(
+      { repository: this.#target(name), targetReferenceBackend: format === 'files' ? FILES : REFTABLE },
+      { metadata: { [MIGRATE_REFERENCES]: 'true' } },
+    );
   }
 
   async #exists(name: string): Promise<boolean> {
@@ -124,6 +148,11 @@ export class Repositories {
   #target(relativePath: string) {
     return { storageName: this.#storageName, relativePath };
   }
+}
+
+function formatOf({ references }: RepositoryInfoResponse): ReferenceFormat {
+  const { REFTABLE } = RepositoryInfoResponse_ReferencesInfo_ReferenceBackend;
+  return references?.referenceBackend === REFTABLE ? 'reftable' : 'files';
 }
 
 /** Repositories end with `.git`: gateways and maintenance search for them by it. */

@@ -1,0 +1,41 @@
+import { messageOf } from '#base/gitaly-error';
+import type { ReferenceFormat, Repositories } from './repositories.ts';
+
+/** Notified of each repository. */
+export interface MigrationListener {
+  /** @param outcome `needed` in a dry run. */
+  onDone(name: string, outcome: 'migrated' | 'needed' | 'unchanged'): void;
+  onFailed(name: string, reason: string): void;
+}
+
+export interface MigrateAllOptions {
+  readonly format: ReferenceFormat;
+  /** Number of repositories that are migrated concurrently. */
+  readonly jobs: number;
+  /** Only finds the repositories that have another format. */
+  readonly isDryRun: boolean;
+  readonly listener: MigrationListener;
+}
+
+/**
+ * Changes the storage format of the references of repositories. One that has the format is left
+ * alone, so an interrupted run is continued by another one. A failure does not stop the others.
+ */
+export async function migrateAll(
+  repositories: Repositories,
+  names: readonly string[],
+  { format, jobs, isDryRun, listener }: MigrateAllOptions,
+): Promise<void> {
+  const migrate = async (name: string): Promise<void> => {
+    if ((await repositories.referenceFormat(name)) === format) return listener.onDone(name, 'unchanged');
+    if (isDryRun) return listener.onDone(name, 'needed');
+    await repositories.migrateReferences(name, format);
+    listener.onDone(name, 'migrated');
+  };
+  const waiting = names.values();
+  const work = async (): Promise<void> => {
+    for (const name of waiting)
+      await migrate(name).catch((error: unknown) => listener.onFailed(name, messageOf(error)));
+  };
+  await Promise.all(Array.from({ length: jobs }, work));
+}
