@@ -48,6 +48,7 @@ interface JobOptions {
   readonly parallelStorage: number;
   readonly id?: string;
   readonly serverSide?: boolean;
+  readonly layout: string;
 }
 
 /** Returns the command line of `gitaly-backup`; `exit` receives the exit code. */
@@ -131,7 +132,12 @@ function withJobOptions(command: Command): Command {
     .option('--path <directory|url>', 'directory, or URL of a bucket, with the backups')
     .option('--parallel <n>', 'repositories at a time (default: the number of CPUs)', count)
     .option('--parallel-storage <n>', 'repositories of one storage at a time', count, 2)
-    .option('--server-side', 'the servers use the bucket of their configuration');
+    .option('--server-side', 'the servers use the bucket of their configuration')
+    .option(
+      '--layout <name>',
+      'pointer: files without manifests, as of Gitaly 15; legacy: those before, which are only read',
+      'manifest',
+    );
 }
 
 /** Runs a command. @returns its exit code. */

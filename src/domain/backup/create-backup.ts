@@ -223,7 +223,7 @@ async function* headerOf(objectFormat: string): AsyncGenerator<Buffer> {
 }
 
 /** Returns the revisions of all references without what the older ones lead to. */
-async function newSince(
+export async function newSince(
   bucket: ObjectStore,
   previousRefPath: string,
   options: ObjectCall,

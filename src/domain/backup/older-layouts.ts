@@ -5,7 +5,8 @@ import { readObject } from './read-object.ts';
 
 /** The content of a pointer is an id. */
 const MAX_POINTER_BYTES = 4096;
-const LATEST = 'LATEST';
+/** Name of a pointer. */
+export const LATEST = 'LATEST';
 /** Number of the last step, of at most 9,999. */
 const STEP_NUMBER = /^\d{1,4}$/;
 
@@ -28,35 +29,59 @@ export async function findOlderBackup(
   id: string,
   options: ObjectCall,
 ): Promise<BackupManifest | undefined> {
-  const path = relativePath.replace(/\.git$/, '');
-  const wanted = id === '' ? await readPointer(store, path, options) : id;
-  if (wanted !== undefined) return await findByPointer(store, objectKey(path, wanted), options);
-  const bundlePath = objectKey(`${path}.bundle`);
-  if ((await store.head(bundlePath, options)) === undefined) return undefined;
-  const refPath = objectKey(`${path}.refs`);
-  return manifestOf([{ bundlePath, refPath, customHooksPath: objectKey(path, 'custom_hooks.tar') }]);
+  const path = olderPath(relativePath);
+  const pointed = await findPointed(store, path, options, id);
+  if (pointed !== undefined) return manifestOf(pointed.steps);
+  if (id !== '') return undefined;
+  const step = legacyStep(path);
+  return (await store.head(step.bundlePath, options)) === undefined ? undefined : manifestOf([step]);
 }
 
-async function findByPointer(
+/** Returns the backup of an empty repository: it has no bundle, but may have custom hooks. */
+export function emptyOlderBackup(relativePath: string): BackupManifest {
+  return { ...manifestOf([legacyStep(olderPath(relativePath))]), empty: true, objectFormat: 'sha1' };
+}
+
+function legacyStep(path: string): BackupStep {
+  return {
+    bundlePath: objectKey(`${path}.bundle`),
+    refPath: objectKey(`${path}.refs`),
+    customHooksPath: objectKey(path, 'custom_hooks.tar'),
+  };
+}
+
+/** Returns the path of a repository in these layouts. */
+export function olderPath(relativePath: string): string {
+  return relativePath.replace(/\.git$/, '');
+}
+
+/** Finds a backup with pointers. @param id empty for the latest. */
+export async function findPointed(
   store: ObjectStore,
-  folder: string,
+  path: string,
   options: ObjectCall,
-): Promise<BackupManifest | undefined> {
+  id = '',
+): Promise<{ readonly folder: string; readonly steps: readonly BackupStep[] } | undefined> {
+  const wanted = id === '' ? await readPointer(store, path, options) : id;
+  if (wanted === undefined) return undefined;
+  const folder = objectKey(path, wanted);
   const last = await readPointer(store, folder, options);
   if (last === undefined) return undefined;
   if (!STEP_NUMBER.test(last)) throw new Error('find: determine increment ID: it is no number');
-  const key = (number: number, suffix: string): string =>
-    objectKey(folder, `${String(number).padStart(3, '0')}.${suffix}`);
-  const steps = Array.from({ length: Number(last) }, (_, index): BackupStep => {
-    const number = index + 1;
-    return {
-      bundlePath: key(number, 'bundle'),
-      refPath: key(number, 'refs'),
-      ...(index > 0 && { previousRefPath: key(index, 'refs') }),
-      customHooksPath: key(number, 'custom_hooks.tar'),
-    };
-  });
-  return manifestOf(steps);
+  const steps = Array.from({ length: Number(last) }, (_, index) => numberedStep(folder, index + 1));
+  return { folder, steps };
+}
+
+/** Returns the step with a number in the folder of a backup with pointers. */
+export function numberedStep(folder: string, number: number): BackupStep {
+  const key = (of: number, suffix: string): string =>
+    objectKey(folder, `${String(of).padStart(3, '0')}.${suffix}`);
+  return {
+    bundlePath: key(number, 'bundle'),
+    refPath: key(number, 'refs'),
+    ...(number > 1 && { previousRefPath: key(number - 1, 'refs') }),
+    customHooksPath: key(number, 'custom_hooks.tar'),
+  };
 }
 
 function manifestOf(steps: readonly BackupStep[]): BackupManifest {

@@ -373,3 +373,55 @@ for (const [input, message] of [
       [],
     );
   });
+
+test('backups with pointers have the files of Gitaly 15, and are restored', async () => {
+  await using backups = await Backups.start();
+  const path = backups.path('group/x.git');
+  initRepository(path, { commits: 2 });
+  initRepository(backups.path('empty.git'));
+  const input = backups.job('group/x.git') + backups.job('empty.git');
+  const pointer = { layout: 'pointer', incremental: true };
+
+  await backups.create(input, { ...pointer, id: 'full' });
+  addCommit(path, 3);
+  await backups.create(input, { ...pointer, id: 'other' });
+  const skipped = backups.log;
+  await backups.create(input, { ...pointer, id: 'third' });
+
+  const parts = ['001.bundle', '001.refs', '002.bundle', '002.refs', '003.refs', 'LATEST'];
+  const files = [...parts.map((part) => `full/${part}`), 'LATEST'];
+  assert.deepEqual(backups.files(), files.map((file) => `group/x/${file}`).sort());
+  assert.deepEqual(
+    ['LATEST', 'full/LATEST'].map((file) => backups.read(`group/x/${file}`)),
+    ['full', '002'],
+  );
+  assert.deepEqual(
+    skipped.filter(({ msg }) => msg === 'skipped create').map((line) => line.relative_path),
+    ['empty.git'],
+  );
+  const state = stateOf(path);
+  for (const layout of ['pointer', 'manifest']) {
+    rmSync(path, { recursive: true });
+    await backups.restore(backups.job('group/x.git'), { layout });
+    assert.deepEqual(stateOf(path), state, layout);
+  }
+  await assert.rejects(backups.create(input, { layout: 'legacy' }), /the layout "legacy" is only read/);
+  await assert.rejects(
+    backups.restore(input, { layout: 'x' }),
+    /restore: resolve locator: unknown layout: "x"/,
+  );
+});
+
+test('in older layouts a repository without a backup is removed, or restored as an empty one', async () => {
+  await using backups = await Backups.start();
+  const [kept, removed] = [backups.path('kept.git'), backups.path('removed.git')];
+  for (const path of [kept, removed]) initRepository(path, { commits: 1 });
+  mkdirSync(backups.directory);
+  writeFileSync(join(backups.directory, 'other.bundle'), '');
+
+  const input = backups.job('kept.git', { always_create: true }) + backups.job('removed.git');
+  await backups.restore(input, { layout: 'legacy' }).catch(() => {});
+
+  assert.equal(existsSync(removed), false);
+  assert.equal(gitOutput(kept, ['for-each-ref']), '');
+});

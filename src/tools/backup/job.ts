@@ -9,6 +9,8 @@ export interface BackupJob {
   readonly storageName: string;
   readonly relativePath: string;
   readonly glProjectPath: string;
+  /** In older layouts: a repository without a backup is restored as an empty one. */
+  readonly alwaysCreate?: boolean;
 }
 
 const POOL = /(?:^|\/)@(?:cluster\/)?pools\//;
@@ -32,6 +34,7 @@ export async function* readJobs(
       storageName: text('storage_name'),
       relativePath: text('relative_path'),
       glProjectPath: text('gl_project_path'),
+      alwaysCreate: fields.has('always_create') && fields.required('always_create', 'flag'),
     };
   }
 }

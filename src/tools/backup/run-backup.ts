@@ -8,7 +8,7 @@ import type { BackupOperator } from './operator.ts';
 import { Pipeline } from './pipeline.ts';
 import { ServerSideOperator } from './server-side-operator.ts';
 import { readServers, Servers } from './servers.ts';
-import { StoreOperator } from './store-operator.ts';
+import { type BackupLayout, StoreOperator } from './store-operator.ts';
 
 /** The options of both commands. */
 export interface BackupArguments {
@@ -19,6 +19,8 @@ export interface BackupArguments {
   /** Name of the backup; empty for the latest one when restoring. */
   readonly id: string;
   readonly serverSide: boolean;
+  /** Name of a {@link BackupLayout}, default `manifest`; without an effect on servers. */
+  readonly layout?: string;
 }
 
 export interface CreateArguments extends BackupArguments {
@@ -93,15 +95,16 @@ export async function runRestore(options: RestoreArguments, context: BackupConte
 
 async function openOperator(
   command: string,
-  { path, serverSide }: BackupArguments,
+  { path, serverSide, layout = 'manifest' }: BackupArguments,
   servers: Servers,
   logger: Logger,
 ): Promise<BackupOperator> {
   if (serverSide && path !== '') throw new Error(`${command}: path cannot be used with server-side backups`);
   if (serverSide) return new ServerSideOperator(servers);
   if (path === '') throw new Error(`${command}: -path is missing: name a directory, or the URL of a bucket`);
+  const known = layoutOf(command, layout);
   try {
-    return new StoreOperator(await openStore(path), servers, (job, backupId, reason) =>
+    const onBundles = (job: BackupJob, backupId: string, reason: unknown): void =>
       logger.warn(
         {
           storage: job.storageName,
@@ -110,11 +113,18 @@ async function openOperator(
           error: clientMessageOf(reason),
         },
         'unable to reset refs. Proceeding with a normal restore',
-      ),
-    );
+      );
+    return new StoreOperator(await openStore(path), servers, onBundles, known);
   } catch (error) {
     throw wrap(error, `${command}: resolve sink`);
   }
+}
+
+function layoutOf(command: string, name: string): BackupLayout {
+  if (name === 'legacy' && command === 'create')
+    throw new Error('create: resolve locator: the layout "legacy" is only read: leave -layout out');
+  if (name === 'manifest' || name === 'pointer' || name === 'legacy') return name;
+  throw new Error(`${command}: resolve locator: unknown layout: ${JSON.stringify(name)}`);
 }
 
 /** Returns the name of the latest backup; `undefined` if each repository has to be looked up. */

@@ -3,11 +3,12 @@ import { readLatestBackupId, writeBackupId } from '#domain/backup/backup-ids';
 import { type BackupObserver, createBackup } from '#domain/backup/create-backup';
 import type { BackupManifest } from '#domain/backup/manifest';
 import { findLatestManifest, findManifest, isMissing } from '#domain/backup/manifests';
-import { findOlderBackup } from '#domain/backup/older-layouts';
+import { emptyOlderBackup, findOlderBackup } from '#domain/backup/older-layouts';
+import { createPointerBackup } from '#domain/backup/pointer-layout';
 import type { ObjectStore } from '#object-store/object-store';
 import { MissingObjectError } from '#object-store/store-error';
 import type { BackupJob } from './job.ts';
-import type { BackupOperator, CreateOptions, RestoreOptions } from './operator.ts';
+import { type BackupOperator, type CreateOptions, type RestoreOptions, SkippedError } from './operator.ts';
 import { RemoteRepository } from './remote-repository.ts';
 import { restoreRemote } from './restore-remote.ts';
 import type { Servers } from './servers.ts';
@@ -15,18 +16,32 @@ import type { Servers } from './servers.ts';
 /** The program has no metrics. */
 const UNOBSERVED: BackupObserver = { observePhase: () => {}, observeBundle: () => {} };
 
+/** How the files of backups are found. The older ones have no manifests; `legacy` is only read. */
+export type BackupLayout = 'manifest' | 'pointer' | 'legacy';
+
+const SKIPPED = {
+  empty: 'manager: repository empty: repository skipped',
+  unchanged: 'manager: write bundle: repository skipped: no changes to bundle',
+};
+
 /** Copies repositories by calls of their servers into a directory or a bucket, and back. */
 export class StoreOperator implements BackupOperator {
   readonly #store: ObjectStore;
   readonly #servers: Pick<Servers, 'of'>;
   readonly #onBundles: (job: BackupJob, backupId: string, reason: unknown) => void;
+  readonly #layout: BackupLayout;
 
-  /** @param onBundles is called when references alone cannot be restored. */
+  /**
+   * @param onBundles is called when references alone cannot be restored.
+   * @param layout of new backups; backups are found in any, this one is preferred.
+   */
   constructor(
     store: ObjectStore,
     servers: Pick<Servers, 'of'>,
     onBundles: (job: BackupJob, backupId: string, reason: unknown) => void,
+    layout: BackupLayout = 'manifest',
   ) {
+    this.#layout = layout;
     this.#store = store;
     this.#servers = servers;
     this.#onBundles = onBundles;
@@ -34,7 +49,10 @@ export class StoreOperator implements BackupOperator {
 
   async create(job: BackupJob, options: CreateOptions): Promise<void> {
     const source = await this.#repositoryOf(job, options.signal);
-    await createBackup(this.#store, source, { ...options, name: job, observer: UNOBSERVED });
+    const settings = { ...options, name: job, observer: UNOBSERVED };
+    if (this.#layout === 'manifest') return await createBackup(this.#store, source, settings);
+    const outcome = await createPointerBackup(this.#store, source, settings);
+    if (outcome !== 'stored') throw new SkippedError(SKIPPED[outcome]);
   }
 
   async restore(job: BackupJob, { id, useLatest, signal }: RestoreOptions): Promise<void> {
@@ -45,6 +63,7 @@ export class StoreOperator implements BackupOperator {
   }
 
   async writeId(id: string, signal: AbortSignal): Promise<void> {
+    if (this.#layout !== 'manifest') return;
     try {
       await writeBackupId(this.#store, id, { signal });
     } catch (error) {
@@ -53,6 +72,7 @@ export class StoreOperator implements BackupOperator {
   }
 
   async latestId(signal: AbortSignal): Promise<string | undefined> {
+    if (this.#layout !== 'manifest') return undefined;
     try {
       return await readLatestBackupId(this.#store, { signal });
     } catch (error) {
@@ -71,6 +91,8 @@ export class StoreOperator implements BackupOperator {
     { id, useLatest, signal }: RestoreOptions,
   ): Promise<BackupManifest> {
     const older = (backupId: string) => findOlderBackup(this.#store, job.relativePath, backupId, { signal });
+    const preferred = this.#layout === 'manifest' ? undefined : await older(id);
+    if (preferred !== undefined) return preferred;
     try {
       if (id !== '') return await findManifest(this.#store, job, id, { signal });
     } catch (error) {
@@ -85,6 +107,7 @@ export class StoreOperator implements BackupOperator {
       if (found !== undefined) return found;
       if (!isMissing(error)) throw wrap(error, 'manager');
       if (!(await this.#hasAny(signal))) throw new Error('there is no backup in the place that -path names');
+      if (this.#layout !== 'manifest' && job.alwaysCreate === true) return emptyOlderBackup(job.relativePath);
       await repository.remove().catch((failure: unknown) => {
         throw wrap(failure, 'manager: repository removed');
       });
