@@ -41,6 +41,11 @@ export function writePacketLength(target: Buffer, at: number, length: number): v
     target[at + digit] = HEX[(length >>> (12 - 4 * digit)) & 15] ?? 0;
 }
 
+/** Returns the four digits for `payloadBytes` bytes of payload as text. */
+export function packetDigits(payloadBytes: number): string {
+  return (payloadBytes + LENGTH_DIGITS).toString(16).padStart(LENGTH_DIGITS, '0');
+}
+
 /** Returns a packet with a copy of the payload. */
 export function packet(payload: Uint8Array): Buffer {
   return Buffer.concat([packetHeader(payload.length), payload]);

@@ -1,8 +1,9 @@
 import { NO_FILE } from '#base/files/file-stamp';
 import { FallBackToGit } from '#git/in-process';
 import { type EncodedRefs, type LinesSource, NO_LINES } from '../ref-lines-cache.ts';
-import { type LineOptions, readPackedLines } from './packed-lines.ts';
+import type { LineOptions } from './packed-lines.ts';
 import type { PackedRefsCache, PackedRefsFile } from './packed-refs-cache.ts';
+import { readPackedLines } from './read-packed-lines.ts';
 
 /** Larger files are left to git. 400,000 references take some 30 MB. */
 const MAX_FILE_BYTES = 32 * 1024 * 1024;

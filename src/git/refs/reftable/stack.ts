@@ -27,6 +27,11 @@ export class Stack {
     this.#blocks = blocks;
   }
 
+  /** Bytes of all tables. */
+  get bytes(): number {
+    return this.tables.reduce((sum, { size }) => sum + size, 0);
+  }
+
   /** Keeps the files open until the result is disposed. @throws {TableVanished}. */
   hold(): Disposable {
     const held = new DisposableStack();
