@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { MemoryStore } from '#object-store/memory/memory-store';
 import { PreconditionError } from '#object-store/store-error';
-import { fc } from '#testkit/fast-check';
 import { addCommit, gitOutput } from '#testkit/repositories/init-repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
@@ -153,63 +152,6 @@ test('a full bundle removes those that a killed server left, and no others', asy
   const { bundles = [], retired = [] } = (await chain()) ?? {};
   const used = [...bundles, ...retired].map(({ key }) => key);
   assert.deepEqual((await keys()).sort(), [...used, `${FOLDER}/chain.json`, requested].sort());
-});
-
-const REFERENCES = [
-  'refs/heads/other',
-  'refs/heads/secret/a',
-  'refs/tags/v1',
-  'refs/keep-around/1',
-  'refs/merge-requests/1/head',
-  'refs/environments/x',
-  'refs/internal/y',
-];
-
-test('no commit of another reference is in a bundle, whatever references there are', async () => {
-  await using stack = new AsyncDisposableStack();
-  const { directory, repository, make, files, pass } = await start(stack);
-  const { path } = repository;
-  let commits = 10;
-  const step = fc.record({
-    reference: fc.constantFrom(...REFERENCES),
-    onBranch: fc.boolean(),
-    isRemoved: fc.boolean(),
-  });
-
-  await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 3 }), async (steps) => {
-      const hidden = new Set<string>();
-      for (const { reference, onBranch, isRemoved } of steps) {
-        if (onBranch) addCommit(path, ++commits);
-        const tree = gitOutput(path, ['mktree'], '');
-        const secret = gitOutput(path, [
-          'commit-tree',
-          '-p',
-          'HEAD',
-          '-m',
-          `${reference} ${++commits}`,
-          tree,
-        ]);
-        hidden.add(secret);
-        gitOutput(path, isRemoved ? ['update-ref', '-d', reference] : ['update-ref', reference, secret]);
-      }
-      pass(DAY_MS);
-      await make();
-      for (const file of await files()) {
-        const heads = gitOutput(path, ['bundle', 'list-heads', file]).trim().split('\n');
-        assert.deepEqual(
-          heads.map((line) => line.split(' ')[1]),
-          ['refs/heads/main'],
-        );
-        const clone = join(directory, `clone-${++commits}`);
-        gitOutput(directory, ['init', '-q', '--bare', clone]);
-        for (const each of await files()) gitOutput(clone, ['bundle', 'unbundle', each]);
-        const objects = gitOutput(clone, ['cat-file', '--batch-all-objects', '--batch-check=%(objectname)']);
-        for (const secret of hidden) assert.equal(objects.includes(secret), false, secret);
-      }
-    }),
-    { numRuns: 5 },
-  );
 });
 
 test('of two servers that make the same bundle, one keeps it', async () => {
