@@ -10,8 +10,8 @@ export interface RevisionInput {
   readonly words: readonly Arg[];
 }
 
-const DASH = 0x2d;
-const LF = Buffer.from('\n');
+/** Matches pseudo-revisions, and what git would parse as an option. */
+const DASH = /(?:^|[\n^.])-/;
 
 /**
  * Arranges revisions and pseudo-revisions (`--all`, `--not`, `--glob=…`) for `rev-list --stdin`.
@@ -26,18 +26,17 @@ export function revisionInput(
   { capabilities }: Git,
   revisions: readonly (string | Uint8Array)[],
 ): RevisionInput {
-  const all = revisions.flatMap((revision) => linesOf(Buffer.from(revision)));
-  for (const line of all) checkRevision('rev-list', line);
-  const firstPseudo = capabilities.revListStdinPseudo ? -1 : all.findIndex((line) => line[0] === DASH);
-  const lines = firstPseudo === -1 ? all : all.slice(0, firstPseudo);
-  const words = firstPseudo === -1 ? [] : all.slice(firstPseudo);
-  return { stdin: Buffer.concat(lines.flatMap((line) => [line, LF])), words };
+  // One character per byte: what is searched for is ASCII.
+  const text = revisions.map((revision) => `${Buffer.from(revision).toString('latin1')}\n`).join('');
+  if (!DASH.test(text)) return { stdin: bytesOf(text), words: [] };
+  const lines = text.slice(0, -1).split('\n');
+  for (const line of lines) if (DASH.test(line)) checkRevision('rev-list', bytesOf(line));
+  const firstPseudo = capabilities.revListStdinPseudo ? -1 : lines.findIndex((line) => line.startsWith('-'));
+  if (firstPseudo === -1) return { stdin: bytesOf(text), words: [] };
+  const onStdin = lines.slice(0, firstPseudo).map((line) => `${line}\n`);
+  return { stdin: bytesOf(onStdin.join('')), words: lines.slice(firstPseudo).map(bytesOf) };
 }
 
-function linesOf(revision: Buffer): Buffer[] {
-  if (!revision.includes(LF)) return [revision];
-  return revision
-    .toString('latin1')
-    .split('\n')
-    .map((line) => Buffer.from(line, 'latin1'));
+function bytesOf(text: string): Buffer {
+  return Buffer.from(text, 'latin1');
 }
