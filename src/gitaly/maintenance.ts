@@ -99,7 +99,7 @@ function isRunningIn(runs: MaintenanceRuns, storages: Storages): MaintenanceSche
 }
 
 function startBackground(
-  { storages, logger, calls, family }: MaintenanceOptions,
+  { storages, logger, calls, family, metrics }: MaintenanceOptions,
   housekeeping: Housekeeping,
 ): BackgroundMaintenance {
   return new BackgroundMaintenance({
@@ -114,7 +114,8 @@ function startBackground(
         },
         'collected repository statistics',
       ),
-    onBegin: (repository, tasks, { waitedMs, reason, waitedFor }) =>
+    onBegin: (repository, tasks, { waitedMs, reason, waitedFor }) => {
+      metrics.housekeeping.wait(reason).observe(waitedMs / 1000);
       logger.info(
         {
           ...fieldsOf(repository),
@@ -124,7 +125,12 @@ function startBackground(
           ...(waitedFor !== undefined && { waited_for: waitedFor }),
         },
         'beginning scheduled housekeeping',
-      ),
+      );
+    },
+    onGiveWay: (repository) => {
+      metrics.housekeeping.gaveWay.inc();
+      logger.info(fieldsOf(repository), 'scheduled housekeeping gives way to calls');
+    },
     onEnd: (repository, error) => {
       if (error === undefined) logger.info(fieldsOf(repository), 'ended scheduled housekeeping');
       else

@@ -17,6 +17,8 @@ export interface OptimizeOptions {
   /** Default: what the repository needs. @param nowMs milliseconds since 1970. */
   readonly plan?: (state: RepositoryState, nowMs: number) => MaintenancePlan;
   readonly vote?: Vote | undefined;
+  /** Called before each further step; if it resolves to false, the rest is left for another run. */
+  readonly mayGoOn?: (() => Promise<boolean>) | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -53,7 +55,7 @@ export class Housekeeping {
     try {
       await this.#clean(repository, { ...options, signal, record });
       await whileMarked(repository, { isUnchanged: isEmptyPlan(plan), signal }, () =>
-        runPlan(repository, plan, { record, signal }),
+        runPlan(repository, plan, { record, mayGoOn: options.mayGoOn, signal }),
       );
       status = 'success';
     } finally {

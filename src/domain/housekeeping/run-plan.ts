@@ -7,6 +7,13 @@ import { writeCommitGraph } from './commands/write-commit-graph.ts';
 import type { MaintenancePlan } from './plan.ts';
 import type { RunRecord } from './run-record.ts';
 
+export interface RunPlanOptions {
+  readonly record: RunRecord;
+  /** Called before each step but the first; if it resolves to false, the run ends there. */
+  readonly mayGoOn?: (() => Promise<boolean>) | undefined;
+  readonly signal: AbortSignal;
+}
+
 /**
  * Carries out a plan. The first failure ends it.
  *
@@ -16,8 +23,9 @@ import type { RunRecord } from './run-record.ts';
 export async function runPlan(
   repository: Repository,
   plan: MaintenancePlan,
-  { record, signal }: { readonly record: RunRecord; readonly signal: AbortSignal },
+  { mayGoOn, record, signal }: RunPlanOptions,
 ): Promise<void> {
+  let [hasRun, isOver] = [false, false];
   const step = async (
     name: 'repack' | 'prune' | 'pack-refs' | 'commit-graph',
     doing: string,
@@ -25,6 +33,9 @@ export async function runPlan(
     run: () => Promise<void>,
   ): Promise<void> => {
     signal.throwIfAborted();
+    isOver ||= hasRun && (await mayGoOn?.()) === false;
+    if (isOver) return;
+    hasRun = true;
     await record.step(name, run, tasks).catch((error: unknown) => {
       throw wrap(error, `could not ${doing}`);
     });

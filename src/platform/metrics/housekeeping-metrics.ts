@@ -9,6 +9,10 @@ export interface HousekeepingMetrics {
   structureCount(dataStructure: string): Histogram;
   structureSize(dataStructure: string): Histogram;
   sinceOptimization(dataStructure: string): Histogram;
+  /** Time for which automatic maintenance was due, in seconds. */
+  wait(reason: 'quiet' | 'overdue'): Histogram;
+  /** Automatic maintenance that left steps for another quiet moment. */
+  readonly gaveWay: Counter;
 }
 
 const HOUR = 3600;
@@ -18,6 +22,7 @@ const SINCE_BUCKETS = [
   ...[1, 60, 300, 600, 1800, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, 18 * HOUR],
   ...[DAY, 2 * DAY, 3 * DAY, 5 * DAY, 7 * DAY, 14 * DAY, 21 * DAY, 28 * DAY],
 ];
+const WAIT_BUCKETS = [0.5, 1, 5, 10, 30, 60, 120, 300, 600];
 const STRUCTURE_BUCKETS = 32;
 const MAX_COUNT = 1e7;
 const MAX_SIZE_BYTES = 5e10;
@@ -66,6 +71,7 @@ export function housekeepingMetrics(
     buckets: SINCE_BUCKETS,
   });
   return {
+    ...scheduleMetrics(registry),
     task: (task, status) => tasks.with({ housekeeping_task: task, status }),
     latency: (task) => latency.with({ housekeeping_task: task, stage: 'apply' }),
     prunedFiles: (fileType) => pruned.with({ filetype: fileType }),
@@ -75,6 +81,20 @@ export function housekeepingMetrics(
     structureSize: (dataStructure) => size.with({ data_structure: dataStructure }),
     sinceOptimization: (dataStructure) => since.with({ data_structure: dataStructure }),
   };
+}
+
+function scheduleMetrics(registry: MetricsRegistry): Pick<HousekeepingMetrics, 'gaveWay' | 'wait'> {
+  const wait = registry.histogram({
+    name: 'gitaly_ts_housekeeping_wait_seconds',
+    help: 'Time for which automatic maintenance waited, by why it started.',
+    labels: ['reason'],
+    buckets: WAIT_BUCKETS,
+  });
+  const gaveWay = registry.counter({
+    name: 'gitaly_ts_housekeeping_gave_way_total',
+    help: 'Runs of automatic maintenance that left steps for another quiet moment.',
+  });
+  return { wait: (reason) => wait.with({ reason }), gaveWay: gaveWay.with({}) };
 }
 
 /** Returns bounds from 1 to a maximum, each the same multiple of the one before. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as immediate } from 'node:timers/promises';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
@@ -12,6 +12,8 @@ import type { LoadMoment } from './quiet/quiet-wait.ts';
 /** A host without load, and calls that the test sets. */
 class TestLoad {
   targets: LoadMoment['targets'] = [];
+  /** Calls from the start of a run on. */
+  whileRunning: LoadMoment['targets'] = [];
   measurements = 0;
   checks = 0;
   readonly sensor = {
@@ -40,7 +42,11 @@ async function start(context: TestContext) {
     housekeeping: new Housekeeping(runs),
     sensor: load.sensor,
     onCounted: (_, { directories, files }) => events.push(`counted ${directories} ${files}`),
-    onBegin: (_, tasks) => events.push(`begin ${[...tasks].sort().join()}`),
+    onBegin: (_, tasks) => {
+      events.push(`begin ${[...tasks].sort().join()}`);
+      load.targets = load.whileRunning;
+    },
+    onGiveWay: () => events.push('gave way'),
     onEnd: (_, error) => {
       errors.push(error);
       events.push('end');
@@ -82,6 +88,29 @@ test('what is due waits while a call runs in the repository, and begins with all
 
   assert.deepEqual(events, ['begin commitGraph,packReferences,prune,repack', 'end']);
   assert.equal(load.measurements, 0);
+});
+
+test('maintenance gives way to calls between its steps, and goes on afterwards', async (context) => {
+  const { load, fixture, repository, events, errors, background, ended, target } = await start(context);
+  const { path } = repository;
+  const tip = fixture.runGit(path, ['rev-parse', 'main']).trim();
+  for (let number = 0; number < 200; number++) writeFileSync(`${path}/refs/heads/${number}`, `${tip}\n`);
+  const looseReferences = () => readdirSync(`${path}/refs/heads`).length;
+  load.whileRunning = [target];
+
+  background.afterWrite(target, { force: true });
+  await ended();
+  const all = 'begin commitGraph,packReferences,prune,repack';
+  assert.deepEqual(events, [all, 'gave way', 'end']);
+  assert.match(fixture.runGit(path, ['count-objects']), /^0 objects/); // the first step
+  assert.equal(looseReferences(), 201);
+  load.whileRunning = [];
+  load.targets = [];
+  await until(() => events.length >= 5);
+
+  assert.deepEqual(events.slice(3), [all, 'end']);
+  assert.deepEqual(errors, [undefined, undefined]);
+  assert.equal(looseReferences(), 0);
 });
 
 test('the end drops what waits and its measurement', async (context) => {

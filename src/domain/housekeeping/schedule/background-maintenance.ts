@@ -9,6 +9,7 @@ import { planAsNeeded } from '../decisions/plan-maintenance.ts';
 import type { Housekeeping } from '../housekeeping.ts';
 import { type MaintenanceTask, restrictPlan } from '../plan.ts';
 import { BackgroundQueue } from './background-queue.ts';
+import { reasonToGiveWay } from './quiet/decide-start.ts';
 import { keyOf, type LoadSensor, QuietWait, type WaitReport } from './quiet/quiet-wait.ts';
 import { allTasks, ENOUGH_ENTRIES, tasksForEntries, WriteCounts } from './write-counts.ts';
 
@@ -34,6 +35,8 @@ export interface BackgroundMaintenanceOptions {
   /** Reports the size of a repository that is read for the first time. */
   readonly onCounted: (repository: Repository, entries: EntryCounts) => void;
   readonly onBegin: (repository: Repository, tasks: ReadonlySet<MaintenanceTask>, report: WaitReport) => void;
+  /** Called when a run leaves the rest of its tasks for another quiet moment. */
+  readonly onGiveWay: (repository: Repository) => void;
   /** `error` is `undefined` after a success. */
   readonly onEnd: (repository: Repository, error: unknown) => void;
 }
@@ -116,15 +119,31 @@ export class BackgroundMaintenance implements AsyncDisposable {
   }
 
   async #maintain(target: RepositoryTarget, { tasks, report, signal }: DueRun): Promise<void> {
-    const { housekeeping, onBegin, onEnd } = this.#options;
+    const { housekeeping, onBegin, onEnd, onGiveWay } = this.#options;
     const repository = this.#open(target);
     if (repository === undefined || (await housekeeping.runs.isRunning(repository))) return;
     onBegin(repository, tasks, report);
+    let gaveWay = false;
+    // An overdue run does everything, so that the debt does not grow for ever.
+    const isQuiet = async (): Promise<boolean> => {
+      gaveWay = await this.#isBusy(target);
+      return !gaveWay;
+    };
     await housekeeping.optimize(repository, {
       plan: (state, nowMs) => restrictPlan(planAsNeeded(state, nowMs), tasks),
+      mayGoOn: report.reason === 'quiet' ? isQuiet : undefined,
       signal,
     });
+    if (gaveWay && this.#addDue(target, tasks)) onGiveWay(repository);
     onEnd(repository, undefined);
+  }
+
+  /** Reports whether calls have started since the quiet moment. */
+  async #isBusy(target: RepositoryTarget): Promise<boolean> {
+    const { host, targets } = await this.#options.sensor.read();
+    const key = keyOf(target);
+    const calls = targets.filter((other) => keyOf(other) === key).length;
+    return reasonToGiveWay(calls, host) !== undefined;
   }
 
   /** A repository that was removed meanwhile needs nothing. */

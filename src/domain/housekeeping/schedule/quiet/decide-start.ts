@@ -66,6 +66,16 @@ export function decideStart(moment: MaintenanceMoment): StartDecision {
   return { kind: 'wait', reason: hostReason, untilMs: hostOverdueMs };
 }
 
+/**
+ * Returns why maintenance that started at a quiet moment does not go on with its next step;
+ * `undefined` if it does.
+ *
+ * @param calls running calls of the repository.
+ */
+export function reasonToGiveWay(calls: number, host: HostLoad): WaitReason | undefined {
+  return calls > 0 ? 'calls' : busyHost(host);
+}
+
 function busyHost({ calls, busyCalls, eventLoopDelayMs, cpuPressure }: HostLoad): WaitReason | undefined {
   if (calls >= busyCalls) return 'host-calls';
   if (eventLoopDelayMs >= BUSY_LOOP_MS) return 'event-loop';
