@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type GitVersion, isAtLeast, MINIMUM_GIT, parseGitVersion } from '#git/command/capabilities';
+import type { StoredBackend } from '#git/repository-format';
 import { type Difference, matchesPath } from './compare.ts';
 import type { Json } from './recorded-case.ts';
 
@@ -44,7 +45,10 @@ const here = import.meta.dirname;
  * Joins all files of `played/`: the replayed RPCs and, by case id, the exceptions for a version of
  * git.
  */
-export function readPlayed(git: GitVersion): {
+export function readPlayed(
+  git: GitVersion,
+  referenceBackend: StoredBackend = 'files',
+): {
   rpcs: ReadonlySet<string>;
   exceptions: ReadonlyMap<string, Disagreement>;
   ignored: ReadonlyMap<string, readonly string[]>;
@@ -52,7 +56,9 @@ export function readPlayed(git: GitVersion): {
   const rpcs = new Set<string>();
   const ignored = new Map<string, readonly string[]>();
   const exceptions = new Map<string, Disagreement>();
-  for (const name of readdirSync(join(here, 'played')).filter((name) => name.endsWith('.json'))) {
+  const names = readdirSync(join(here, 'played')).filter((name) => name.endsWith('.json'));
+  // Last, so that its exceptions replace others.
+  for (const name of [...names, ...(referenceBackend === 'reftable' ? ['../reftable.json'] : [])]) {
     // Fixtures of this repository, see above.
     const played = JSON.parse(readFileSync(join(here, 'played', name), 'utf8')) as Played;
     for (const rpc of played.rpcs) rpcs.add(rpc);

@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { parse } from 'smol-toml';
+import type { StoredBackend } from '#git/repository-format';
 import { startGitHttpServer } from '#testkit/git-http-server';
 import { type InternalApi, startInternalApi } from '#testkit/internal-api';
 import { testedGit } from '#testkit/repositories/run-git';
@@ -28,6 +29,10 @@ export interface ReplayOptions {
   readonly share?: number;
   /** Cases before which the folder of backups is emptied. */
   readonly withoutBackups?: (recorded: RecordedCase) => boolean;
+  /** Changes a case before it is played. */
+  readonly adapt?: (recorded: RecordedCase) => RecordedCase;
+  /** Format of the references of all templates; default as they were recorded. */
+  readonly referenceBackend?: StoredBackend;
   /** TOML tables, for every server, behind the lines of a recording. */
   readonly config?: string;
 }
@@ -36,17 +41,16 @@ export interface ReplayOptions {
  * Replays the cases of an area whose RPC is in `played/`, one after the other on one server per
  * configuration.
  */
-export function replayArea(
-  area: string,
-  { isWanted = () => true, share = 1, withoutBackups = () => false, config: base = '' }: ReplayOptions = {},
-): void {
-  const { rpcs, exceptions, ignored } = readPlayed(testedGit());
+export function replayArea(area: string, options: ReplayOptions = {}): void {
+  const { isWanted = () => true, share = 1, withoutBackups = () => false, config: base = '' } = options;
+  const { adapt = (recorded) => recorded, referenceBackend } = options;
+  const { rpcs, exceptions, ignored } = readPlayed(testedGit(), referenceBackend);
   const { GOLDEN: wanted = '', GOLDEN_EVERY: every = '1' } = process.env;
   const all = readCases(area)
     .filter((recorded) => rpcs.has(recorded.rpc) && recorded.id.includes(wanted) && isWanted(recorded))
     .filter((_, index) => index % Number(every) === 0);
   const cases = seededShare(all, share).map((each) => ({
-    ...each,
+    ...adapt(each),
     ignore: [...(each.ignore ?? []), ...(ignored.get(each.rpc) ?? [])],
   }));
 
@@ -67,7 +71,7 @@ export function replayArea(
     }
 
     before(async () => {
-      templates = new Templates(area);
+      templates = new Templates(area, referenceBackend);
       api = await startInternalApi();
     });
 

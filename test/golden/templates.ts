@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import type { StoredBackend } from '#git/repository-format';
 import { cachedDirectory } from '#testkit/cached-directory';
+import { runSync } from '#testkit/run-program-sync';
 
 /** The script that builds an area's templates, if it does not have the area's name. */
 const SCRIPT_OF_AREA: Readonly<Record<string, string>> = {
@@ -33,9 +35,14 @@ export const AS_NEWER_GIT = {
 export class Templates implements Disposable {
   readonly directory: string;
 
-  constructor(area: string) {
+  /**
+   * Makes the templates. @param referenceBackend with `reftable`, those that git can migrate have
+   * this format; the others are as they were recorded.
+   */
+  constructor(area: string, referenceBackend: StoredBackend = 'files') {
     this.directory = mkdtempSync(join(tmpdir(), 'golden-templates-'));
     copy(madeTemplates(SCRIPT_OF_AREA[area] ?? area), this.directory);
+    if (referenceBackend === 'reftable') migrateAll(this.directory);
   }
 
   /**
@@ -60,6 +67,14 @@ export class Templates implements Disposable {
 
   [Symbol.dispose](): void {
     rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** Migrates the references of the templates in a directory, except of those that git refuses. */
+function migrateAll(directory: string): void {
+  for (const name of readdirSync(directory)) {
+    const cwd = join(directory, name);
+    if (name.endsWith('.git')) runSync('git', ['refs', 'migrate', '--ref-format=reftable'], { cwd });
   }
 }
 
