@@ -11,9 +11,12 @@ import type { GitRepository } from '#git/repository';
 import { fc } from '#testkit/fast-check';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { gitOutput, referenceBackends } from '#testkit/repositories/init-repository';
+import { seededRandom } from '#testkit/repositories/random-history';
 import { ReferencesFixture, type ReferencesRepository } from '#testkit/repositories/references-fixture';
 import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
 import { runSync } from '#testkit/run-program-sync';
+import { extent } from '#testkit/soak';
+import { testSeed } from '#testkit/test-seed';
 import { RefCaches } from '../ref-caches.ts';
 import { RefReader } from '../ref-reader.ts';
 import { Stacks } from './stacks.ts';
@@ -132,8 +135,41 @@ suite('reftables', { skip }, () => {
           assert.deepEqual(await answers(made.repository, names), expected);
         },
       ),
-      { numRuns: 6 },
+      { numRuns: extent('REFTABLE_STACKS', { short: 6, long: 300 }) },
     );
+  });
+
+  test('a stack of many tables and references has the references that git lists', async () => {
+    const count = extent('REFTABLE_REFERENCES', { short: 3_000, long: 200_000 });
+    const tables = extent('REFTABLE_TABLES', { short: 12, long: 40 });
+    const random = seededRandom(testSeed());
+    const below = (limit: number): number => Math.floor(random() * limit);
+    for (const format of ['sha1', 'sha256'] as const) {
+      const made = createRepository(format);
+      const names = largeNames(count);
+      const zeros = '0'.repeat(made.commits[0]?.length ?? 0);
+      for (let table = 0; table < tables; table++) {
+        const some = new Set(Array.from({ length: count / 20 }, () => names[below(count)] ?? ''));
+        const changed = table === 0 ? names : [...some];
+        const lines = changed.map((ref) => {
+          const isDeleted = table > 0 && below(4) === 0;
+          return `update ${ref} ${isDeleted ? zeros : made.commits[below(3)]}\n`;
+        });
+        const run = { cwd: made.path, env: NO_COMPACTION, input: lines.join('') };
+        assert.equal(runSync('git', ['update-ref', '--no-deref', '--stdin'], run).code, 0);
+      }
+      const files = readdirSync(join(made.path, 'reftable')).filter((each) => each.endsWith('.ref'));
+      assert.ok(files.length >= tables, `${files.length} tables`);
+
+      assert.ok((await fixture.check(made)) > 0);
+      const listed = new Map(
+        fixture.askGit(made, ['refs/']).map((line) => line.split(' ').reverse()) as [string, string][],
+      );
+      for (const ref of [...Array.from({ length: 500 }, () => names[below(count)] ?? ''), 'refs/heads/none'])
+        assert.equal((await made.repository.refs.resolve(ref))?.oid, listed.get(ref), ref);
+      made.run('pack-refs', '--all');
+      await fixture.check(made);
+    }
   });
 
   test('questions about a plain stack start no git', async () => {
@@ -205,7 +241,10 @@ suite('reftables', { skip }, () => {
       ),
       // Symptom of the example: git lists a name that is not in order, and the list that it
       // continued left that name out.
-      { numRuns: 25, examples: [[[[395, 128]], undefined]] },
+      {
+        numRuns: extent('REFTABLE_DAMAGES', { short: 25, long: 2_000 }),
+        examples: [[[[395, 128]], undefined]],
+      },
     );
     writeFileSync(file, good);
   });
@@ -237,7 +276,7 @@ suite('reftables', { skip }, () => {
       }
     })();
     let lists = 0;
-    const end = Date.now() + 1_500;
+    const end = Date.now() + extent('REFTABLE_WRITERS_MS', { short: 1_500, long: 60_000 });
     while (Date.now() < end) {
       const found = (await Array.fromAsync(made.repository.refs.list({ patterns: ['refs/heads/'] }))).flat();
       assert.equal(found.length, names.length);
@@ -282,4 +321,12 @@ function makeTag({ path, commits }: ReferencesRepository): string {
     ['mktag'],
     `object ${commits[0]}\ntype commit\ntag t\ntagger A <a@x> 1 +0000\n\nx\n`,
   );
+}
+
+/** Returns names with prefixes of each length in common. */
+function largeNames(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => {
+    const number = (index * 7919) % count;
+    return `refs/heads/b${'a'.repeat(number % 97)}${number % 10 === 0 ? '/' : '-'}${number}`;
+  });
 }
