@@ -19,6 +19,8 @@ export interface WorkerSettings {
   readonly moveMs: number;
   /** Time without a report after which a worker counts as hung, and is replaced. */
   readonly hungMs: number;
+  /** Time without a report after which a worker that starts counts as hung. */
+  readonly startMs: number;
   /** Delay before the next start after a worker that failed; doubles up to `maxBackOffMs`. */
   readonly backOffMs: number;
   readonly maxBackOffMs: number;
@@ -38,6 +40,7 @@ export const DEFAULT_SETTINGS: WorkerSettings = {
   idleMs: 300_000,
   moveMs: 2000,
   hungMs: 30_000,
+  startMs: 120_000,
   backOffMs: 1000,
   maxBackOffMs: 60_000,
 };
@@ -62,6 +65,7 @@ export function workerSettings(env: NodeJS.ProcessEnv = process.env): WorkerSett
     idleMs: number('idleMs'),
     moveMs: number('moveMs'),
     hungMs: number('hungMs'),
+    startMs: number('startMs'),
     backOffMs: number('backOffMs'),
     maxBackOffMs: number('maxBackOffMs'),
   };

@@ -156,7 +156,7 @@ export class Supervisor implements AsyncDisposable {
   #watch(worker: WorkerProcess): void {
     const { logger, settings } = this.#options;
     const silentMs = performance.now() - worker.reportedAtMs;
-    if (silentMs < settings.hungMs) return;
+    if (silentMs < (worker.state === 'starting' ? settings.startMs : settings.hungMs)) return;
     const fields = { worker: worker.number, worker_pid: worker.pid, silent_ms: Math.round(silentMs) };
     if (!worker.isReportedHung) {
       worker.isReportedHung = true;
@@ -272,6 +272,7 @@ export class Supervisor implements AsyncDisposable {
     }
     if (this.#isEnding) return;
     worker.state = 'ready';
+    worker.reportedAtMs = performance.now();
     this.#failures = 0;
     const startMs = Math.round(performance.now() - worker.startedAtMs);
     logger.info(

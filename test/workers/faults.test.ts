@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { CallError, type Connection, commitFiles, dial } from '#client/index';
+import { gitOutput } from '#testkit/repositories/init-repository';
+import { extent } from '#testkit/soak';
+import type { GitalyProcess } from '#testkit/start-gitaly-process';
+import { until } from '#testkit/until';
+import { USER } from '#testkit/user';
+import { metrics, ready, readyWorkers, repository, startFamily, sumOf } from './family.ts';
+
+const CONNECTIONS = 9;
+const KILLS = extent('WORKER_KILLS', { short: 2, long: 20 });
+const COMMITS = extent('WORKER_COMMITS', { short: 6, long: 200 });
+const CALL_EVERY_MS = 10;
+/** Connections stay where they are. */
+const STEADY = { choice: 'random', tickMs: 600_000, backOffMs: 50 };
+
+/** Opens connections that repeat no call by themselves. */
+async function openConnections({ address }: GitalyProcess): Promise<Connection[]> {
+  return await Promise.all(Array.from({ length: CONNECTIONS }, () => dial(address, { retry: false })));
+}
+
+/** Returns for each connection the process that serves it, by calls with a name of the round. */
+async function processesOf(gitaly: GitalyProcess, opened: readonly Connection[], round: number) {
+  const pathOf = (index: number): string => `round-${round}-${index}.git`;
+  const processOf = (index: number): string | undefined =>
+    new RegExp(`repoPath=${pathOf(index)} .*worker=(\\d)`).exec(gitaly.log())?.[1];
+  await Promise.all(
+    opened.map(({ repository: calls }, index) =>
+      calls.repositoryExists({ repository: { ...repository, relativePath: pathOf(index) } }),
+    ),
+  );
+  await until(() => opened.every((_, index) => processOf(index) !== undefined), 'all calls are logged');
+  return opened.map((_, index) => Number(processOf(index)));
+}
+
+test('a killed worker fails its own calls only, and repeated they succeed', async () => {
+  await using gitaly = await startFamily('', STEADY);
+  const opened = await openConnections(gitaly);
+
+  for (let round = 0; round < KILLS; round++) {
+    const processes = await processesOf(gitaly, opened, round);
+    const failed = new Set<number>();
+    const codes = new Set<string>();
+    const ending = new AbortController();
+    const load = opened.map(async (connection, index) => {
+      while (!ending.signal.aborted) {
+        await delay(CALL_EVERY_MS);
+        await connection.repository.repositoryExists({ repository }).catch((error: unknown) => {
+          failed.add(processes[index] ?? -1);
+          codes.add(error instanceof CallError ? error.code : String(error));
+        });
+      }
+    });
+
+    const victim = 1 + (round % 2);
+    const pid = Number(
+      [...gitaly.log().matchAll(new RegExp(`accepts connections".* worker=${victim} worker_pid=(\\d+)`, 'g'))]
+        .at(-1)
+        ?.at(1),
+    );
+    process.kill(pid, 'SIGKILL');
+    await ready(gitaly, 2 + round + 1);
+    ending.abort();
+    await Promise.all(load);
+
+    assert.deepEqual([...failed], processes.includes(victim) ? [victim] : []);
+    assert.deepEqual([...codes], failed.size === 0 ? [] : ['UNAVAILABLE']);
+    for (const connection of opened) await connection.repository.repositoryExists({ repository });
+  }
+
+  const text = await metrics(gitaly);
+  assert.equal(sumOf(text, 'gitaly_ts_worker_ends_total', 'reason="failed"'), KILLS);
+  await Promise.all(opened.map((connection) => connection.close()));
+});
+
+test('a worker that hangs is reported and replaced', async () => {
+  await using gitaly = await startFamily('', { hungMs: 1500, backOffMs: 50 });
+  const [hanging = 0] = readyWorkers(gitaly);
+
+  process.kill(hanging, 'SIGSTOP');
+  await ready(gitaly, 3);
+
+  assert.match(gitaly.log(), new RegExp(`msg="a worker process hangs".* worker_pid=${hanging}`));
+  assert.match(gitaly.log(), /msg="a worker process is replaced because it hangs"/);
+  assert.equal(sumOf(await metrics(gitaly), 'gitaly_ts_worker_ends_total', 'reason="hung"'), 1);
+});
+
+test('writers and maintenance in several processes lose nothing, even if one is killed', async () => {
+  await using gitaly = await startFamily('', STEADY);
+  const opened = await openConnections(gitaly);
+  await opened[0]?.repository.createRepository({ repository });
+  const [housekeeper, ...writers] = opened;
+  const ending = new AbortController();
+  const maintenance = (async () => {
+    while (!ending.signal.aborted)
+      await housekeeper?.repository.optimizeRepository({ repository }).catch(ignoreUnavailable);
+  })();
+
+  const acknowledged = await Promise.all(
+    writers.map((connection, index) => write(connection, index, gitaly)),
+  );
+  ending.abort();
+  await maintenance;
+
+  const path = join(gitaly.directory, 'default', repository.relativePath);
+  assert.equal(gitOutput(path, ['fsck', '--strict', '--full', '--no-dangling']), '');
+  for (const [index, commits] of acknowledged.entries()) {
+    const history = gitOutput(path, ['rev-list', '--reverse', `branch-${index}`]).split('\n');
+    assert.deepEqual(
+      history.filter((id) => commits.includes(id)),
+      commits,
+      `branch-${index}`,
+    );
+  }
+  await Promise.all(opened.map((connection) => connection.close()));
+});
+
+/** Makes commits on a branch. The first writer kills a worker halfway. @returns those acknowledged. */
+async function write(connection: Connection, index: number, gitaly: GitalyProcess): Promise<string[]> {
+  const commits: string[] = [];
+  for (let number = 0; number < COMMITS; number++) {
+    if (index === 0 && number === COMMITS / 2) process.kill(readyWorkers(gitaly)[0] ?? 0, 'SIGKILL');
+    const header = {
+      repository: { ...repository, glRepository: 'project-1' },
+      user: USER,
+      branchName: Buffer.from(`branch-${index}`),
+      commitMessage: Buffer.from(`${number}`),
+    };
+    const file = { type: 'create', path: `file-${number}`, content: `${index} ${number}` } as const;
+    const update = await commitFiles(connection, header, [file]).catch(ignoreUnavailable);
+    if (update !== undefined) commits.push(update.commitId);
+  }
+  return commits;
+}
+
+/** Calls of a killed process fail; it is not known whether their changes were made. */
+function ignoreUnavailable(error: unknown): undefined {
+  if (error instanceof CallError && error.code === 'UNAVAILABLE') return undefined;
+  throw error;
+}
