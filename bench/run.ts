@@ -18,6 +18,7 @@ import { bench as commitFiles } from './commit-files.ts';
 import { bench as commits } from './commits.ts';
 import { bench as content } from './content.ts';
 import { bench as copies } from './copies.ts';
+import { bench as cores } from './cores.ts';
 import { bench as diffs } from './diffs.ts';
 import { bench as flood } from './flood.ts';
 import { bench as infoRefs } from './info-refs.ts';
@@ -55,6 +56,7 @@ const BENCHES: readonly Bench[] = [
   blobs,
   diffs,
   commitFiles,
+  cores,
   copies,
   merges,
   references,

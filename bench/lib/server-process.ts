@@ -30,12 +30,21 @@ const STOP_LIMIT_MS = 5000;
  * `directory`, as with a service manager.
  *
  * @param path of the first storage
- * @param options `storage` is its name; `settings` are additional tables of the configuration.
+ * @param options `storage` is its name, `settings` are additional tables of the configuration,
+ *   `env` additional variables.
  */
 export async function startServer(
   directory: string,
   path: string,
-  { storage = 'default', settings = '' } = {},
+  {
+    storage = 'default',
+    settings = '',
+    env = {},
+  }: {
+    readonly storage?: string;
+    readonly settings?: string;
+    readonly env?: Readonly<Record<string, string>>;
+  } = {},
 ): Promise<ServerProcess> {
   // Socket paths are limited to some 100 bytes, and the directory of a clone may be long.
   const sockets = mkdtempSync(join(tmpdir(), 'gitaly-bench-'));
@@ -52,7 +61,10 @@ export async function startServer(
   );
   const log = openSync(join(directory, 'gitaly.log'), 'a');
   const startedAt = performance.now();
-  const child = spawn(join(BIN, 'gitaly'), ['serve', config], { stdio: ['ignore', log, 'inherit'] });
+  const child = spawn(join(BIN, 'gitaly'), ['serve', config], {
+    stdio: ['ignore', log, 'inherit'],
+    env: { ...process.env, ...env },
+  });
   return await running(child, socket, startedAt, sockets);
 }
 

@@ -54,9 +54,14 @@ export class Workshop implements AsyncDisposable {
     };
   }
 
-  /** Starts `gitaly serve` on a Unix socket. @param settings additional tables of its configuration. */
-  async server(settings = ''): Promise<ServerProcess> {
-    return this.#keep(await startServer(this.directory, this.storage, { settings }));
+  /**
+   * Starts `gitaly serve` on a Unix socket.
+   *
+   * @param settings additional tables of its configuration.
+   * @param env variables added to those of this process.
+   */
+  async server(settings = '', env: Readonly<Record<string, string>> = {}): Promise<ServerProcess> {
+    return this.#keep(await startServer(this.directory, this.storage, { settings, env }));
   }
 
   /** Starts `gitaly-ts up`: server and HTTP gateway in one process on the same storage. */
