@@ -65,6 +65,9 @@ export const CLASSES: Readonly<Record<string, readonly TestGroup[]>> = {
         'test/faults/{contents,each,maintenance}-failure.test.ts',
         'test/faults/{maintenance,server}-killed.test.ts',
         'test/{http-gateway-faults,ssh-gateway-idle,differential}.test.ts',
+        'src/git/refs/reftable/ref-tables.test.ts',
+        'src/domain/migrate-references/*.test.ts',
+        'test/golden/reftable.test.ts',
         'test/{cut-connections,loop-blocks,parsers,time-growth,without-koffi}/*.test.ts',
       ],
       ...SOAK,
@@ -77,4 +80,4 @@ export const CLASSES: Readonly<Record<string, readonly TestGroup[]>> = {
  * again.
  */
 export const NEVER_AGAIN =
-  /^test\/(?:durability|faults|cluster)\/|^test\/restart\/restart\.|^test\/(?:load-writes|load-pushes|mixed-load|big-push)\.|^src\/praefect\/(?:transactions|elections)\//;
+  /^test\/(?:durability|faults|cluster)\/|^test\/restart\/restart\.|^test\/(?:load-writes|load-pushes|mixed-load|big-push)\.|^src\/(?:praefect\/(?:transactions|elections)|domain\/migrate-references)\//;
