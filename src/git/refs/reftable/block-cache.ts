@@ -33,6 +33,16 @@ export class BlockCache {
   }
 
   /**
+   * Returns the records among which a name would be, of the block at a position. A block that is
+   * not kept is decoded as a whole only the first time.
+   *
+   * @throws as {@link get}.
+   */
+  around(table: Table, position: number, name: Buffer): PlacedBlock | undefined {
+    return table.isChecked(position) ? readBlock(table, position, name) : undefined;
+  }
+
+  /**
    * Returns the block at a position; `undefined` at the end of the table, and before a block that
    * leads to no references. A large table's blocks of references are not kept: few are needed again
    * soon, and blocks that are kept for a short time make the heap grow to ten times the cache.
@@ -50,7 +60,12 @@ export class BlockCache {
   }
 }
 
-function readBlock(table: Table, position: number): PlacedBlock | undefined {
+/**
+ * Reads a block.
+ *
+ * @param around only the records among which a name would be, of a block that was checked.
+ */
+function readBlock(table: Table, position: number, around?: Buffer): PlacedBlock | undefined {
   if (position >= table.size) return undefined;
   const headerBytes = position === 0 ? table.headerBytes : 0;
   using _ = table.hold();
@@ -67,11 +82,8 @@ function readBlock(table: Table, position: number): PlacedBlock | undefined {
   if (isTooLarge || length > STACK_LIMITS.blockBytes) throw broken('a block is too large');
   if (length > data.length) data = table.read(position, length);
   if (length > data.length) throw broken('a block ends early');
-  const block = new Block(type, {
-    data: data.subarray(0, length),
-    headerBytes,
-    oidBytes: table.oidBytes,
-  });
+  const bytes = { data: data.subarray(0, length), headerBytes, oidBytes: table.oidBytes };
+  const block = new Block(type, bytes, around);
   return { block, next: position + fullLength(table, data, length) };
 }
 

@@ -70,10 +70,16 @@ export class Block {
   #hex: string | undefined;
   #areNamesMarked = false;
 
-  /** Decodes a block. @throws {FallBackToGit} at anything that git would not write. */
-  constructor(type: BlockType, bytes: BlockBytes) {
+  /**
+   * Decodes a block. @throws {FallBackToGit} at anything that git would not write.
+   *
+   * @param around decodes only the records among which a name would be, of a block that was decoded
+   *   as a whole before.
+   */
+  constructor(type: BlockType, bytes: BlockBytes, around?: Buffer) {
     const { data, headerBytes, oidBytes } = bytes;
-    const restarts = restartsOf(data, headerBytes + BLOCK_HEAD_BYTES);
+    const all = restartsOf(data, headerBytes + BLOCK_HEAD_BYTES, around !== undefined);
+    const restarts = around === undefined ? all : partAround(data, all.recordsEnd, around);
     const decoder = new Decoder(type, bytes, restarts);
     decoder.decode();
     this.type = type;
@@ -191,17 +197,19 @@ export class Block {
 
 interface Restarts {
   readonly positions: ReadonlySet<number>;
+  readonly recordsStart: number;
   /** End of the records. */
   readonly recordsEnd: number;
 }
 
-/** Reads the table of records with full names at a block's end. */
-function restartsOf(data: Buffer, recordsStart: number): Restarts {
+/** Reads the table of records with full names at a block's end. @param isChecked leaves it out. */
+function restartsOf(data: Buffer, recordsStart: number, isChecked: boolean): Restarts {
   if (data.length < recordsStart + COUNT_BYTES) throw broken('a block is too short');
   const count = data.readUInt16BE(data.length - COUNT_BYTES);
   const recordsEnd = data.length - COUNT_BYTES - count * RESTART_BYTES;
   if (count === 0 || recordsEnd <= recordsStart) throw broken('a block has wrong restart points');
   const positions = new Set<number>();
+  if (isChecked) return { positions, recordsStart, recordsEnd };
   let last = 0;
   for (let at = recordsEnd; at < data.length - COUNT_BYTES; at += RESTART_BYTES) {
     const position = data.readUIntBE(at, RESTART_BYTES);
@@ -209,7 +217,36 @@ function restartsOf(data: Buffer, recordsStart: number): Restarts {
     positions.add(position);
     last = position;
   }
-  return { positions, recordsEnd };
+  return { positions, recordsStart, recordsEnd };
+}
+
+/** Finds the records between two restart points among which a name would be. */
+function partAround(data: Buffer, recordsEnd: number, name: Buffer): Restarts {
+  const position = (restart: number): number =>
+    data.readUIntBE(recordsEnd + restart * RESTART_BYTES, RESTART_BYTES);
+  const count = data.readUInt16BE(data.length - COUNT_BYTES);
+  let low = 0;
+  let high = count - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >>> 1;
+    if (compareFullName(data, position(middle), name) > 0) high = middle - 1;
+    else low = middle;
+  }
+  const recordsStart = position(low);
+  return {
+    positions: new Set([recordsStart]),
+    recordsStart,
+    recordsEnd: low === count - 1 ? recordsEnd : position(low + 1),
+  };
+}
+
+/** Compares the name of a record at a restart point with another, like `Buffer.compare`. */
+function compareFullName(data: Buffer, position: number, name: Buffer): number {
+  const reader = new ByteReader(data, position, data.length);
+  reader.varint();
+  const length = Math.floor(reader.varint() / 2 ** FORM_BITS);
+  const start = reader.skip(length);
+  return -name.compare(data, start, start + length);
 }
 
 /** Bytes of the shortest record: the lengths of the prefix and the suffix, the suffix, a number. */
@@ -258,9 +295,8 @@ class Decoder {
   }
 
   decode(): void {
-    const { data, headerBytes } = this.#bytes;
-    const { positions, recordsEnd } = this.#restarts;
-    const reader = new ByteReader(data, headerBytes + BLOCK_HEAD_BYTES, recordsEnd);
+    const { positions, recordsStart, recordsEnd } = this.#restarts;
+    const reader = new ByteReader(this.#bytes.data, recordsStart, recordsEnd);
     let restarts = 0;
     while (!reader.isAtEnd) {
       const isRestart = positions.has(reader.position);

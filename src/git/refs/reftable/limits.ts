@@ -20,6 +20,8 @@ export const STACK_LIMITS = {
   advertisedBytes: 32 * 1024 * 1024,
   /** Tables up to this size have their blocks of references kept in the cache. */
   keptBytes: 1024 * 1024,
+  /** Bytes of the marks of a table's checked blocks, a bit each. */
+  markBytes: 64 * 1024,
   /** Attempts to open a stack whose tables are removed meanwhile. */
   attempts: 5,
 } as const;

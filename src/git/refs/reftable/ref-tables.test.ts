@@ -5,6 +5,7 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { InProcess } from '#git/in-process';
 import { OID_BYTES } from '#git/objects/object-id';
 import type { GitRepository } from '#git/repository';
@@ -202,8 +203,13 @@ suite('reftables', { skip }, () => {
     const find = (ref: string) =>
       stacks.use(made.path, OID_BYTES.sha1, (stack) => stack.read(Buffer.from(ref)));
 
-    for (const [index, ref] of names.entries())
-      if (index % 97 === 0) assert.deepEqual(find(ref), { oid }, ref);
+    // The second time a block is not decoded as a whole.
+    for (const _round of [1, 2])
+      for (const [index, ref] of names.entries()) {
+        if (index % 97 !== 0) continue;
+        assert.deepEqual(find(ref), { oid }, ref);
+        assert.equal(find(`${ref}-`), undefined);
+      }
 
     const fileBytes = readdirSync(join(made.path, 'reftable'))
       .map((each) => statSync(join(made.path, 'reftable', each)).size)
@@ -223,6 +229,8 @@ suite('reftables', { skip }, () => {
     const sizes = tables.map((each) => statSync(join(made.path, 'reftable', each)).size);
     const file = join(made.path, 'reftable', tables[sizes.indexOf(Math.max(...sizes))] ?? '');
     const good = readFileSync(file);
+    const names = ['refs/heads/b3', 'refs/heads/b77'];
+    const intact = await answers(gitAlone.open(made.path), names, false);
 
     await fc.assert(
       fc.asyncProperty(
@@ -233,17 +241,31 @@ suite('reftables', { skip }, () => {
           for (const [at, byte] of edits) if (at < bad.length) bad[at] = byte;
           writeFileSync(file, bad);
 
-          const names = ['refs/heads/b3', 'refs/heads/b77'];
           const refs = new RefReader(new RefCaches(), made.repository);
           const expected = await answers(gitAlone.open(made.path), names, false);
-          assert.deepEqual(await answers({ refs }, names, false), expected);
+          const found = await answers({ refs }, names, false);
+          // A lookup ends at the newest table with the name. git also looks into the older ones,
+          // and fails where they are damaged.
+          const allowed = expected.map((answer, index) =>
+            index >= PATTERNS.length &&
+            answer === 'GitExitError' &&
+            isDeepStrictEqual(found[index], intact[index])
+              ? found[index]
+              : answer,
+          );
+          assert.deepEqual(found, allowed);
         },
       ),
-      // Symptom of the example: git lists a name that is not in order, and the list that it
-      // continued left that name out.
+      // Symptoms of the examples: git lists a name that is not in order, and the list that it
+      // continued left that name out; a length that only git's lookup saw; a list ended at a name
+      // outside of refs/, which git passes over.
       {
         numRuns: extent('REFTABLE_DAMAGES', { short: 25, long: 2_000 }),
-        examples: [[[[395, 128]], undefined]],
+        examples: [
+          [[[395, 128]], undefined],
+          [[[1283, 3]], undefined],
+          [[[1798, 115]], undefined],
+        ],
       },
     );
     writeFileSync(file, good);

@@ -11,6 +11,8 @@ import { STACK_LIMITS } from './limits.ts';
 import type { Table } from './table.ts';
 import { TableCursor } from './table-cursor.ts';
 
+const NAMESPACE = Buffer.from('refs/');
+
 /** One state of the references of a repository: the tables of its list, the oldest first. */
 export class Stack {
   readonly tables: readonly Table[];
@@ -53,10 +55,8 @@ export class Stack {
     for (let index = this.tables.length - 1; index >= 0; index--) {
       const table = this.tables[index];
       if (table === undefined) continue;
-      const cursor = new TableCursor(table, this.#blocks);
-      cursor.seek(name);
-      const { block, record } = cursor;
-      if (block !== undefined && block.compare(record, name) === 0) return block.ref(record);
+      const found = new TableCursor(table, this.#blocks).lookUp(name);
+      if (found !== undefined) return found.block.ref(found.record);
     }
     return undefined;
   }
@@ -85,7 +85,13 @@ export class Stack {
     for (let run = nextRun(cursors); run !== undefined; run = nextRun(cursors)) {
       const { first, end = behind } = run;
       const { block, record } = first;
-      if (block === undefined || !beginsWith(block.name(record), prefix)) return;
+      if (block === undefined) return;
+      const name = block.name(record);
+      if (!beginsWith(name, prefix)) {
+        // git passes over such names.
+        if (!beginsWith(name, NAMESPACE)) throw broken('a name behind all references');
+        return;
+      }
       const limit = end !== undefined && behind !== undefined && behind.compare(end) < 0 ? behind : end;
       const stop = limit === undefined ? block.count : block.position(limit);
       yield block.refs(record, stop);

@@ -36,6 +36,18 @@ export class TableCursor {
     this.#record = this.#placed?.block.position(name) ?? 0;
   }
 
+  /**
+   * Returns a block with the record of a name, if the table has one, and its number. Does not move.
+   *
+   * @throws as {@link seek}.
+   */
+  lookUp(name: Buffer): { readonly block: Block; readonly record: number } | undefined {
+    const block = this.#find(name, true)?.block;
+    if (block === undefined) return undefined;
+    const record = block.position(name);
+    return record < block.count && block.compare(record, name) === 0 ? { block, record } : undefined;
+  }
+
   /** Moves to the next record. @throws as {@link seek}. */
   next(): void {
     this.moveTo(this.#record + 1);
@@ -52,14 +64,18 @@ export class TableCursor {
     this.#record = 0;
   }
 
-  #find(name: Buffer): PlacedBlock | undefined {
+  /** Finds the block where a name would be. @param isLookup or only the records around it. */
+  #find(name: Buffer, isLookup = false): PlacedBlock | undefined {
     const { hasRefs, indexPosition } = this.#table;
     if (!hasRefs) return undefined;
     if (indexPosition === 0) return this.#findFrom(0, 'ref', name);
     let placed = this.#findFrom(indexPosition, 'index', name);
     for (let level = 0; placed?.block.type === 'index'; level++) {
       if (level === STACK_LIMITS.levels) throw broken('an index has too many levels');
-      placed = this.#below(placed.block, placed.block.position(name));
+      const { block } = placed;
+      const record = block.position(name);
+      const part = isLookup ? this.#blocks.around(this.#table, block.target(record), name) : undefined;
+      placed = part ?? this.#below(block, record);
     }
     return placed;
   }
@@ -84,6 +100,7 @@ export class TableCursor {
     if (placed === undefined) throw broken('an index leads to no references');
     if (lastCompare(placed.block, index.name(record)) !== 0)
       throw broken('an index has another name than its block');
+    if (placed.block.type === 'ref') this.#table.markChecked(index.target(record));
     return placed;
   }
 

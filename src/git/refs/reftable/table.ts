@@ -50,6 +50,8 @@ export class Table implements Layout {
   readonly #stamp: string;
   #fd: number | undefined;
   #holders = 0;
+  /** A bit for each block that was checked. */
+  #checked: Uint8Array | undefined;
 
   /**
    * Reads the header and the footer.
@@ -77,9 +79,28 @@ export class Table implements Layout {
     }
   }
 
-  /** Bytes of the file that are in memory. */
+  /** Memory of the file's bytes and of the marks of checked blocks. */
   get keptBytes(): number {
-    return this.#whole?.length ?? 0;
+    return this.#whole?.length ?? this.#markBytes;
+  }
+
+  /** Reports whether the block at a position was decoded and checked as a whole. */
+  isChecked(position: number): boolean {
+    const block = position / this.blockSize;
+    return ((this.#checked?.[block >>> 3] ?? 0) & (1 << (block & 7))) !== 0 && Number.isInteger(block);
+  }
+
+  /** Notes that the block at a position was checked. */
+  markChecked(position: number): void {
+    const block = position / this.blockSize;
+    const bytes = this.#markBytes;
+    if (bytes === 0 || bytes > STACK_LIMITS.markBytes || !Number.isInteger(block)) return;
+    this.#checked ??= new Uint8Array(bytes);
+    this.#checked[block >>> 3] = (this.#checked[block >>> 3] ?? 0) | (1 << (block & 7));
+  }
+
+  get #markBytes(): number {
+    return this.blockSize === 0 ? 0 : Math.ceil(this.size / this.blockSize / 8);
   }
 
   /**
