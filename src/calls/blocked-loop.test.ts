@@ -79,7 +79,8 @@ test('a blocked event loop is logged, counted and shown with the call and the st
   });
   assert.ok(Number(lines[0]?.fields.blocked_ms) >= 1400);
   assert.match(String(lines[0]?.fields.stack), /at waitsLong/);
-  const [block] = (await at.status()).blocked;
+  // On a busy machine others follow.
+  const block = (await at.status()).blocked.find(({ call }) => call?.correlation_id === 'the-one');
   assert.partialDeepStrictEqual(block?.call, {
     method: '/gitaly.RepositoryService/RepositoryExists',
     repository: 'a/b.git',

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { connectGrpc } from '#rpc/common/grpc/grpc-channel';
 import { serve } from '#rpc/server/handler';
 import { connectTo, listen } from '#testkit/in-process-rpc';
+import { until } from '#testkit/until';
 import { CommitService, FindCommitRequestSchema } from '#wire/gen/commit_pb';
 import { GitCalls } from './git-calls.ts';
 import { rememberCall } from './running-call.ts';
@@ -36,8 +38,11 @@ function counted(gitCalls: GitCalls) {
   return { state, options: { services, interceptors: [rememberCall] } };
 }
 
-async function settled(): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, 50));
+/** Waits until as many calls have started, and then whether another one does. */
+async function startedOnly(state: { readonly started: number }, count: number): Promise<void> {
+  await until(() => state.started >= count, `${count} calls have started`);
+  await delay(50);
+  assert.equal(state.started, count);
 }
 
 test('calls that run git are limited per connection and in all, and the next one follows', async () => {
@@ -51,18 +56,15 @@ test('calls that run git are limited per connection and in all, and the next one
     );
 
   const first = Array.from({ length: 5 }, () => call(0));
-  await settled();
-  assert.equal(state.started, 2);
+  await startedOnly(state, 2);
   assert.equal(await Promise.race(first), 'RESOURCE_EXHAUSTED: too many calls that run git are waiting');
   const other = [call(1), call(1)];
-  await settled();
-  assert.equal(state.started, 3);
+  await startedOnly(state, 3);
   state.ends.shift()?.();
-  await settled();
-  assert.equal(state.started, 4);
+  await startedOnly(state, 4);
   for (let left = 0; left < 5; left++) {
+    await until(() => state.ends.length > 0, 'the next call has started');
     state.ends.shift()?.();
-    await settled();
   }
 
   assert.deepEqual(await Promise.all(other), ['ended', 'ended']);
@@ -79,6 +81,7 @@ test('a call that waited too long is refused, and one whose client left takes no
     Array.fromAsync(channel.invokeRaw(FIND_COMMIT, [REQUEST], signal && { signal }));
 
   const running = call();
+  await startedOnly(state, 1);
   const left = call(controller.signal);
   left.catch(() => {});
   const late = call();
@@ -99,9 +102,8 @@ test('calls of hooks are not limited, as the calls that they belong to wait for 
   const calls = Array.from({ length: 4 }, () =>
     Array.fromAsync(server.channel.invokeRaw(FIND_COMMIT, [REQUEST])),
   );
-  await settled();
+  await startedOnly(state, 4);
 
-  assert.equal(state.started, 4);
   for (const end of state.ends) end();
   await Promise.all(calls);
 });
