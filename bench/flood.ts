@@ -70,7 +70,7 @@ export const bench: Bench = {
 type Calls = readonly ((channel: GrpcChannel) => Promise<void>)[];
 
 /** Starts a call every {@link PACE_MS}, each on the next repository. Returns their milliseconds. */
-async function latencies(channel: GrpcChannel, calls: Calls, windowMs: number): Promise<number[]> {
+export async function latencies(channel: GrpcChannel, calls: Calls, windowMs: number): Promise<number[]> {
   const taken: number[] = [];
   const running: Promise<void>[] = [];
   const start = performance.now();

@@ -9,7 +9,9 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { collectAfterBulkBytes } from '#base/bulk-memory';
+import { bench as backups } from './backups.ts';
 import { bench as blobs } from './blobs.ts';
+import { bench as bundles } from './bundles.ts';
 import { bench as clientCalls } from './client-calls.ts';
 import { bench as clone } from './clone.ts';
 import { bench as cluster } from './cluster.ts';
@@ -69,9 +71,11 @@ const BENCHES: readonly Bench[] = [
   clone,
   sharedClones,
   flood,
+  bundles,
   sshGateway,
   cluster,
   maintenance,
+  backups,
   sizes,
   memory,
 ];

@@ -23,6 +23,7 @@ const RECIPES = {
   '200k-refs': { commits: 1, blobs: 0, blobBytes: 0, references: 200_000 },
   '20mb': { commits: 1, blobs: 40, blobBytes: MB / 2, references: 0 },
   '250mb': { commits: 1, blobs: 500, blobBytes: MB / 2, references: 0 },
+  '1gb': { commits: 1, blobs: 250, blobBytes: 4 * MB, references: 0 },
   '2gb': { commits: 1, blobs: 500, blobBytes: 4 * MB, references: 0 },
 } as const satisfies Record<string, Recipe>;
 

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
+import { freePort } from '#testkit/free-port';
 
 /** A server in a separate process, started from `bin/` as in production. */
 export interface ServerProcess {
@@ -111,19 +112,21 @@ export async function startBareProxy({ socket: target }: ServerProcess): Promise
 /** Starts `gitaly-ts up` on the directory that contains `repositories/`. */
 export async function startGateway(
   directory: string,
-  { ssh = false } = {},
+  { ssh = false, bundles = false } = {},
 ): Promise<ServerProcess & GatewayUrls> {
   const sockets = mkdtempSync(join(tmpdir(), 'gitaly-bench-'));
   const socket = join(sockets, 'gitaly.socket');
+  const address = `127.0.0.1:${bundles ? await freePort() : 0}`;
   const startedAt = performance.now();
   const args = [
     'up',
     directory,
     '--http',
-    '127.0.0.1:0',
+    address,
     '--grpc',
     `unix:${socket}`,
     ...(ssh ? ['--ssh', '127.0.0.1:0'] : []),
+    ...(bundles ? ['--bundle-url', `http://${address}`] : []),
   ];
   const child = spawn(join(BIN, 'gitaly-ts'), args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const urls = await printedUrls(child.stdout);

@@ -64,9 +64,13 @@ export class Workshop implements AsyncDisposable {
     return this.#keep(await startServer(this.directory, this.storage, { settings, env }));
   }
 
-  /** Starts `gitaly-ts up`: server and HTTP gateway in one process on the same storage. */
-  async gateway(): Promise<ServerProcess & { readonly url: string }> {
-    return this.#keep(await startGateway(this.directory));
+  /**
+   * Starts `gitaly-ts up`: server and HTTP gateway in one process on the same storage.
+   *
+   * @param options.bundles it makes and serves bundles for clones.
+   */
+  async gateway(options: { bundles?: boolean } = {}): Promise<ServerProcess & { readonly url: string }> {
+    return this.#keep(await startGateway(this.directory, options));
   }
 
   /** Starts the same with an SSH gateway. */

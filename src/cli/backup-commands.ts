@@ -25,6 +25,11 @@ wrong usage, 3 if only some repositories failed.`,
   addPrune(backup);
 }
 
+/** Much of the time is spent on waiting for the disk or the bucket. */
+function defaultJobs(incremental: boolean): number {
+  return availableParallelism() * (incremental ? 4 : 2);
+}
+
 interface CreateArguments {
   readonly to?: string;
   readonly storage: string;
@@ -48,7 +53,11 @@ function addCreate(backup: Command): void {
     .option('--storage <name>', 'name of the storage', 'default')
     .option('--incremental', 'store only what is new since the latest backup, if there is one')
     .option('--id <name>', 'name of the backup; that of an interrupted one continues it (default: the time)')
-    .option('-j, --jobs <n>', 'repositories at a time (default: the number of CPUs)', count)
+    .option(
+      '-j, --jobs <n>',
+      'repositories at a time (default: twice the number of CPUs, with --incremental four times)',
+      count,
+    )
     .option('--verify', 'verify the backup afterwards')
     .option(
       '--metrics-file <path>',
@@ -63,8 +72,8 @@ Examples:
     )
     .action(async (target: string, given: CreateArguments) => {
       const { createBackup } = await import('./backup.ts');
-      const { to = '', storage, id = timeId(new Date()), jobs = availableParallelism() } = given;
-      const { incremental = false, verify = false, metricsFile } = given;
+      const { to = '', storage, id = timeId(new Date()), incremental = false } = given;
+      const { jobs = defaultJobs(incremental), verify = false, metricsFile } = given;
       const options = { to, storage, id, jobs, incremental, verify, metricsFile };
       process.exitCode = await createBackup(target, options, process);
     });

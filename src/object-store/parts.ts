@@ -3,6 +3,10 @@ import { noteBulkBytes } from '#base/bulk-memory';
 /** Later parts are larger, up to this size, so that a large object has few enough of them. */
 const MAX_GROWN_BYTES = 20 * 1024 * 1024;
 
+/** Objects up to this size need no memory for a whole part. */
+const SMALL_BYTES = 256 * 1024;
+const NOTHING = Buffer.alloc(0);
+
 export interface PartsOptions {
   /** Bytes of the first parts. */
   readonly partBytes: number;
@@ -20,7 +24,7 @@ export async function* partsOf(
   pieces: AsyncIterable<Uint8Array>,
   { partBytes, maxParts, partsPerSize, sent, tooLarge }: PartsOptions,
 ): AsyncGenerator<Buffer, undefined, undefined> {
-  let gathered: Uint8Array[] = [];
+  let part: Buffer = NOTHING;
   let bytes = 0;
   let count = 0;
   for await (const piece of pieces) {
@@ -30,33 +34,38 @@ export async function* partsOf(
       const grown = partBytes * (1 + Math.floor(count / partsPerSize));
       const size = Math.max(partBytes, Math.min(grown, MAX_GROWN_BYTES));
       const taken = rest.subarray(0, size - bytes);
-      gathered.push(taken);
+      part = roomFor(bytes + taken.length, { part, bytes, size, sent });
+      // A piece is copied at once: it is garbage before the part is complete.
+      part.set(taken, bytes);
       bytes += taken.length;
       rest = rest.subarray(taken.length);
       if (bytes < size) break;
       if (count === maxParts) throw tooLarge();
-      const part = sent.pop();
-      yield joined(gathered, part?.length === size ? part : Buffer.allocUnsafeSlow(size));
-      [gathered, bytes] = [[], 0];
+      yield part;
+      [part, bytes] = [NOTHING, 0];
       count++;
     }
   }
-  if (bytes > 0) yield Buffer.concat(gathered, bytes);
+  if (bytes > 0) yield part.subarray(0, bytes);
   return undefined;
+}
+
+/** Returns the part, or a larger copy: of the size of a part, once it is larger than a small object. */
+function roomFor(
+  needed: number,
+  { part, bytes, size, sent }: { part: Buffer; bytes: number; size: number; sent: Buffer[] },
+): Buffer {
+  if (needed <= part.length) return part;
+  const capacity =
+    needed > SMALL_BYTES ? size : Math.min(Math.max(needed, part.length * 2), SMALL_BYTES, size);
+  const used = capacity === size ? sent.pop() : undefined;
+  const larger = used?.length === size ? used : Buffer.allocUnsafeSlow(capacity);
+  larger.set(part.subarray(0, bytes));
+  return larger;
 }
 
 /** Yields the parts again after the first of them has been taken. */
 export async function* following(first: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   yield first;
   yield* rest;
-}
-
-/** Copies pieces into a buffer of their size. */
-function joined(pieces: readonly Uint8Array[], target: Buffer): Buffer {
-  let end = 0;
-  for (const piece of pieces) {
-    target.set(piece, end);
-    end += piece.length;
-  }
-  return target;
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { open, opendir, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, opendir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { noteBulkBytes } from '#base/bulk-memory';
 import { ignoreMissing } from '#base/files/ignore-missing';
@@ -53,14 +53,15 @@ export class DirectoryStore implements ObjectStore {
   async put(key: string, pieces: AsyncIterable<Uint8Array>, options: PutOptions): Promise<void> {
     const target = this.#path(key);
     const folder = path.posix.dirname(target);
-    await makeDirectory(folder);
     const temporary = `${folder}/${TEMPORARY_PREFIX}${randomBytes(8).toString('hex')}`;
+    let isLeft = true;
     try {
       await writeFile(temporary, checkedPieces(pieces, options));
       await publish({ key, temporary, target }, options);
+      isLeft = options.onlyIf === 'absent'; // else it was renamed
       await syncDirectory(folder);
     } finally {
-      await rm(temporary, { force: true });
+      if (isLeft) await rm(temporary, { force: true });
     }
   }
 
@@ -150,14 +151,24 @@ export class DirectoryStore implements ObjectStore {
   }
 }
 
-/** Writes a new file and flushes it to disk. */
+/** Writes a new file, in a directory that is created if it is missing, and flushes it to disk. */
 async function writeFile(file: string, pieces: AsyncIterable<Uint8Array>): Promise<void> {
-  await using handle = await open(file, 'wx', FILE_MODE);
+  await using handle = await create(file);
   for await (const piece of pieces) {
     noteBulkBytes(piece.length);
     await handle.writeFile(piece);
   }
   await handle.sync();
+}
+
+async function create(file: string): Promise<FileHandle> {
+  try {
+    return await open(file, 'wx', FILE_MODE);
+  } catch (error) {
+    ignoreMissing(error);
+  }
+  await makeDirectory(path.posix.dirname(file));
+  return await open(file, 'wx', FILE_MODE);
 }
 
 async function syncDirectory(directory: string): Promise<void> {

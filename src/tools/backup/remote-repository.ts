@@ -64,7 +64,7 @@ export class RemoteRepository implements BackupSource {
         ? calls.createBundle(this.#target, this.#options)
         : calls.createBundleFromRefList(this.#patterns(revisions), this.#options);
     try {
-      for await (const { data } of answers) yield Buffer.from(data);
+      for await (const { data } of answers) yield Buffer.from(data.buffer, data.byteOffset, data.byteLength);
     } catch (error) {
       if (codeOf(error) === 'FAILED_PRECONDITION') throw new EmptyBundleError();
       throw remoteError(error, revisions === undefined ? 'create bundle' : 'create bundle patterns: recv');
