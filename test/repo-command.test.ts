@@ -161,6 +161,7 @@ test('failures end with 1 and wrong usage with 2, and name what to do', async ()
     [2, /add --yes/, ['remove', 'x', ...to]],
     [2, /name repositories, or give --all/, ['gc', ...to]],
     [2, /give --all or --prefix/, ['migrate-references', '--format', 'files', ...to]],
+    [2, /--format reftable/, ['migrate-references', 'x', ...to]],
     [2, /files/, ['migrate-references', 'x', '--format', 'sqlite', ...to]],
     [2, /from 1 to 64/, ['migrate-references', 'x', '--format', 'files', '--jobs', '0', ...to]],
     [2, /does not exist/, ['list', '--to', '/nowhere']],

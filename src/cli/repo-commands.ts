@@ -139,9 +139,10 @@ function addMigrateReferences(repo: Command, on: RepoProcess): void {
   add(repo, 'migrate-references', 'Store the references of repositories in another format.', examples)
     .addArgument(new Argument('[name...]', 'the repositories'))
     .addOption(
-      new Option('--format <format>', 'storage format of references; the server needs git 2.46')
-        .choices(['reftable', 'files'])
-        .makeOptionMandatory(),
+      new Option('--format <format>', 'storage format of references; the server needs git 2.46').choices([
+        'reftable',
+        'files',
+      ]),
     )
     .option('--all', 'all repositories of the storage')
     .option('--prefix <prefix>', 'all repositories whose names begin with this')

@@ -7,7 +7,7 @@ import { openServer, UsageError } from './open-server.ts';
 import type { RepoConsole, RepoOptions } from './repo.ts';
 
 export interface MigrateReferencesOptions extends RepoOptions {
-  readonly format: ReferenceFormat;
+  readonly format?: ReferenceFormat;
   readonly all?: boolean;
   readonly prefix?: string;
   readonly dryRun?: boolean;
@@ -29,11 +29,12 @@ export async function migrateReferences(
   on: RepoConsole,
 ): Promise<number> {
   try {
+    const { format, jobs, dryRun: isDryRun = false } = options;
+    if (format === undefined) throw new UsageError('give the format: --format reftable or --format files');
     await using target = await openServer(options.to, '--to');
     const repositories = new Repositories(target.connection, options.storage);
     const names = await namesOf(texts, options, repositories);
     using report = new MigrationReport(names.length, options, on);
-    const { format, jobs, dryRun: isDryRun = false } = options;
     await migrateAll(repositories, names, { format, jobs, isDryRun, listener: report });
     return report.end();
   } catch (error) {
