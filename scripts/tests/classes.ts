@@ -13,7 +13,7 @@ export interface TestGroup {
   readonly separately?: boolean;
 }
 
-const REAL = { processes: 3, timeoutMs: 600_000 };
+const REAL = { processes: 4, timeoutMs: 600_000 };
 const SOAK = { processes: 1, timeoutMs: 3_600_000, env: { GITALY_SOAK: '1' }, separately: true };
 
 /**
@@ -28,25 +28,18 @@ const RELEASE = [
   'test/cluster/up-cluster.test.ts',
 ];
 
-const FAST: TestGroup = {
-  files: ['src/{base,wire,platform,rpc}/**/*.test.ts', 'scripts/**/*.test.ts'],
-  processes: 2,
-  timeoutMs: 60_000,
-};
-
 /** The classes of tests by name. CONTRIBUTING.md describes when to run which. */
 export const CLASSES: Readonly<Record<string, readonly TestGroup[]>> = {
-  fast: [FAST],
-  real: [{ files: ['src/!(base|wire|platform|rpc)/**/*.test.ts'], ...REAL }],
-  whole: [{ files: ['test/**/*.test.ts'], exclude: RELEASE, ...REAL }],
-  test: [
-    FAST,
+  fast: [
     {
-      files: ['src/!(base|wire|platform|rpc)/**/*.test.ts', 'test/**/*.test.ts'],
-      exclude: RELEASE,
-      ...REAL,
+      files: ['src/{base,wire,platform,rpc}/**/*.test.ts', 'scripts/**/*.test.ts'],
+      processes: 2,
+      timeoutMs: 60_000,
     },
   ],
+  real: [{ files: ['src/!(base|wire|platform|rpc)/**/*.test.ts'], ...REAL }],
+  whole: [{ files: ['test/**/*.test.ts'], exclude: RELEASE, ...REAL }],
+  test: [{ files: ['{src,scripts,test}/**/*.test.ts'], exclude: RELEASE, ...REAL }],
   release: [{ files: RELEASE, ...REAL }],
   git: [{ files: ['test/golden/*.test.ts', 'src/{git,services,domain}/**/*.test.ts'], ...REAL }],
   'soak:fields': [{ files: ['test/hostile-fields/*.test.ts'], ...SOAK, timeoutMs: 86_400_000 }],
