@@ -83,6 +83,7 @@ suite('git over the SSH gateway, with OpenSSH', { skip: NO_OPENSSH }, () => {
     const work = join(directory, `work-${name}`);
     const url = `${gateway.url}/${name}`;
     await git('init', '-q', '-b', 'main', work);
+    await git('-C', work, 'config', 'core.compression', '0');
     await commit(work, 'one.txt', 'one\n'.repeat(100));
     await commit(work, 'two.txt', 'two\n'.repeat(100));
     await git('-C', work, 'tag', '-a', '-m', 'first', 'v1');
@@ -383,11 +384,11 @@ suite('git over the SSH gateway, with OpenSSH', { skip: NO_OPENSSH }, () => {
 
 /** Waits until git has started to write a pack in a repository. */
 async function growingPack(repository: string): Promise<void> {
-  for (let looks = 0; looks < 5000; looks++) {
-    const packs = globSync('**/tmp_pack_*', { cwd: repository });
+  for (let looks = 0; looks < 2000; looks++) {
+    const packs = globSync('objects/{pack,tmp_objdir*/pack}/tmp_pack_*', { cwd: repository });
     if (packs.some((pack) => (statSync(join(repository, pack), { throwIfNoEntry: false })?.size ?? 0) > 0))
       return;
-    await delay(2);
+    await delay(5);
   }
   throw new Error(`nothing is written in ${repository}`);
 }

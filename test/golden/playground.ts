@@ -42,6 +42,8 @@ export class Playground {
   readonly #web: GitHttpServer;
   /** The repositories of the last case if it only read them. */
   #layout: string | undefined;
+  /** True if the repositories are as before the call; `undefined` if it is not known. */
+  #isIntact: boolean | undefined;
 
   constructor(parts: {
     area: string;
@@ -75,6 +77,8 @@ export class Playground {
     this.#api.reset({ ...ALLOW, ...recorded.given?.api });
     const files = Object.entries(recorded.http_files ?? {});
     this.#web.reset(Object.fromEntries(files.map(([name, data]) => [name, Buffer.from(data, 'base64')])));
+    const isIntact = this.#isIntact === true;
+    this.#isIntact = undefined;
     const layout = onlyReads(recorded) ? JSON.stringify(namesOf(recorded)) : undefined;
     // the case before this one had the same repositories and did not change them
     if (layout !== undefined && layout === this.#layout) return;
@@ -83,7 +87,7 @@ export class Playground {
     for (const storage of [this.#storage, this.#second]) emptyTemporary(storage);
     const { setup } = recorded.given ?? {};
     const isAnew = setup !== undefined && SETS_CONFIG.test(setup);
-    this.#copies.default.restore(namesOf(recorded), { isAnew });
+    this.#copies.default.restore(namesOf(recorded), { isAnew, isIntact });
     this.#copies.second.restore([]);
     this.#writeHooks(join(this.#gitaly.directory, 'custom_hooks'), recorded.given?.custom_hooks ?? {});
     if (recorded.repo !== undefined)
@@ -121,12 +125,18 @@ export class Playground {
     const isKnowable =
       !LOOKS_ELSEWHERE.test(withoutLists(run)) &&
       [this.#storage, this.#second].every((storage) => readdirSync(temporaryOf(storage)).length === 0) &&
-      [this.#copies.default, this.#copies.second].every((copy) => copy.isRestored());
+      this.#areCopiesIntact();
     if (!isKnowable) return this.#shell(recorded, run);
     const key = JSON.stringify([recorded.repo, namesOf(recorded), run]);
     const output = this.#outputs.get(key) ?? this.#shell(recorded, run);
     this.#outputs.set(key, output);
     return output;
+  }
+
+  /** Reports whether the repositories are as they were before the call; looks once for all commands. */
+  #areCopiesIntact(): boolean {
+    this.#isIntact ??= [this.#copies.default, this.#copies.second].every((copy) => copy.isRestored());
+    return this.#isIntact;
   }
 
   apiCalls(): Json[] {
@@ -220,6 +230,7 @@ export class Playground {
     const inRepository = recorded.repo === undefined ? storage : this.#repository(recorded, directory);
     const withStderr = AREAS_WITH_STDERR.test(this.#area) && recorded.given?.setup !== script;
     const cwd = this.#isDirectory(inRepository) ? inRepository : storage;
+    if (this.#isIntact === true) this.#isIntact = undefined; // until it is looked at again
     const text = withStderr ? `exec 2>&1; ${script}` : withoutEmptyLists(script, cwd);
     const { stdout } = runSync('sh', ['-c', text], {
       cwd,

@@ -33,12 +33,13 @@ export class StorageCopy {
    * Makes the storage consist of these templates, except for the server's own files.
    *
    * @param options.isAnew copies all: no process of git runs in a new directory.
+   * @param options.isIntact `isRestored` was true, and nothing has run since.
    */
-  restore(names: readonly string[], { isAnew = false } = {}): void {
+  restore(names: readonly string[], { isAnew = false, isIntact = false } = {}): void {
     const kept = this.#mayRepair && !isAnew ? names : [];
     for (const path of this.#others(kept)) rmSync(join(this.#path, path), { recursive: true, force: true });
     for (const name of this.#copies.keys()) if (!kept.includes(name)) this.#copies.delete(name);
-    for (const name of names) this.#restoreCopy(name);
+    for (const name of names) if (!isIntact || !this.#copies.has(name)) this.#restoreCopy(name);
   }
 
   /** Reports whether the storage is as `restore` has left it. */
