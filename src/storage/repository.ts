@@ -34,6 +34,7 @@ export class Repository implements GitRepository {
   readonly alternateObjectDirectories: readonly string[];
   readonly glRepository: string;
   readonly glProjectPath: string;
+  #format: { readonly checkedIn: number; readonly format: RepositoryFormat } | undefined;
 
   constructor(
     caches: RepositoryCaches,
@@ -84,8 +85,16 @@ export class Repository implements GitRepository {
     return this.caches.inProcess;
   }
 
+  /**
+   * A call needs it several times, so the config file is checked once in an iteration of the event
+   * loop.
+   */
   get format(): RepositoryFormat {
-    return this.caches.formats.of(this);
+    const { number } = this.caches.turn;
+    if (this.#format?.checkedIn === number) return this.#format.format;
+    const format = this.caches.formats.of(this);
+    this.#format = { checkedIn: number, format };
+    return format;
   }
 
   get objectFormat(): ObjectFormatName {
