@@ -77,24 +77,6 @@ test('the parts of a backup are stored and measured', async () => {
   });
 });
 
-test('a second full backup of the same name leaves the files of the first until it is complete', async () => {
-  const { fixture, repository, bucket, backUp, keys } = await start();
-  await using _fixture = fixture;
-  await backUp('one');
-  await backUp('two', { incremental: true });
-  fixture.commit(repository.path, 2);
-
-  await backUp('one');
-
-  const stepsOf = async (id: string) =>
-    (await findManifest(bucket, NAME, id, { signal })).steps.map(({ refPath }) => refPath);
-  assert.deepEqual(await stepsOf('two'), [`${FOLDER}/one/001.refs`, `${FOLDER}/two/002.refs`]);
-  assert.deepEqual(await stepsOf('one'), [`${FOLDER}/one/002.refs`]);
-  assert.ok((await keys()).includes(`${FOLDER}/one/001.bundle`));
-  await backUp('one', { incremental: true });
-  assert.deepEqual(await stepsOf('one'), [`${FOLDER}/one/002.refs`, `${FOLDER}/one/003.refs`]);
-});
-
 test('an empty repository has no bundle, a missing one no files', async () => {
   const { fixture, bucket, seen, backUp, keys } = await start();
   await using _fixture = fixture;

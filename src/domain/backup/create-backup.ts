@@ -57,27 +57,7 @@ async function begin(bucket: ObjectStore, options: CreateBackupOptions): Promise
   const base = options.incremental ? await findBase(bucket, options) : undefined;
   // A backup of a repository that did not exist has no files on which another could be based.
   const steps = base === undefined || base.nonExistent ? [] : base.steps;
-  const number = steps.length > 0 ? lastNumber(steps) + 1 : await freeNumber(bucket, options);
-  return { ...NOTHING, steps: [...steps, newStep(options, number, steps.at(-1))] };
-}
-
-/** Returns the highest number in the names of the files of a backup. */
-function lastNumber(steps: readonly BackupStep[]): number {
-  const numbers = steps.map(({ refPath }) => Number(/(\d{3,15})\.refs$/.exec(refPath)?.[1] ?? 0));
-  return Math.max(steps.length, ...numbers);
-}
-
-/**
- * Returns the number of the files of a full backup: 1, unless there is a complete backup of this
- * name, which stays whole until the new one is complete.
- */
-async function freeNumber(bucket: ObjectStore, { name, id, signal }: CreateBackupOptions): Promise<number> {
-  try {
-    return lastNumber((await findManifest(bucket, name, id, { signal })).steps) + 1;
-  } catch (error) {
-    if (isMissing(error)) return 1;
-    throw wrap(error, 'manifest: begin');
-  }
+  return { ...NOTHING, steps: [...steps, newStep(options, steps.length + 1, steps.at(-1))] };
 }
 
 async function findBase(
