@@ -25,7 +25,8 @@ export type InProcessName =
   | 'recent_commits'
   | 'ref_exists'
   | 'resolve_name'
-  | 'resolve_ref';
+  | 'resolve_ref'
+  | 'unpicked_commits';
 
 /** Signals that only git can answer. Caught by {@link InProcess}; never reaches a caller of it. */
 export class FallBackToGit extends Error {

@@ -1,10 +1,9 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
-import { flag, gitCommand } from '#git/command/git-command';
 import { mergeBase } from '#git/merge/merge-base';
+import { unpickedCommits } from '#git/merge/unpicked-commits';
 import { EMPTY_TREE } from '#git/objects/object-id';
 import type { Commit } from '#git/objects/parse/parse-commit';
 import type { Ident } from '#git/objects/write/format-ident';
-import { requireDepthOf } from '#git/trees/tree-depth';
 import { writeCommit } from '../commit/write-commit.ts';
 import { conflictPaths, MergeConflictError } from '../merge/merge-conflict-error.ts';
 import type { MergeWorkspace } from '../merge/merge-workspace.ts';
@@ -49,7 +48,7 @@ export async function rebase(workspace: MergeWorkspace, request: Rebase): Promis
   if (base === tip) return onto;
 
   let head = { oid: onto, treeOid: (await readCommit(workspace, onto)).treeOid };
-  for (const oid of await commitsToApply(workspace, onto, tip)) {
+  for (const oid of await unpickedCommits(repository, { onto, tip }, { signal })) {
     head = await applyCommit(workspace, head, await readCommit(workspace, oid, request.mailmap), request);
   }
   return head.oid;
@@ -84,27 +83,6 @@ async function applyCommit(
   } catch (error) {
     throw wrap(error, 'rebase using merge-tree: write commit', 'UNKNOWN');
   }
-}
-
-/**
- * Lists the commits in the order in which they are applied. For `--cherry-pick` git from 2.46 on
- * reads their trees, and fails if they are nested too deep.
- */
-async function commitsToApply(
-  { repository, signal }: MergeWorkspace,
-  onto: string,
-  tip: string,
-): Promise<string[]> {
-  const words = ['--cherry-pick', '--right-only', '--no-merges', '--topo-order', '--reverse'];
-  const command = gitCommand('rev-list', { options: words.map(flag), revisions: [`${onto}...${tip}`] });
-  const output = await repository.run(command, { signal }).catch(async (error: unknown) => {
-    await requireDepthOf(repository, `${tip}^{tree}`, signal);
-    throw error;
-  });
-  return output
-    .toString('latin1')
-    .split('\n')
-    .filter((oid) => oid !== '');
 }
 
 async function resolve({ objects, signal }: MergeWorkspace, revision: string, what: string): Promise<string> {

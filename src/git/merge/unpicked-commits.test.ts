@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { fc } from '#testkit/fast-check';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
+import { runSync } from '#testkit/run-program-sync';
+import { FallBackToGit } from '../in-process.ts';
+import { ObjectWriter } from '../objects/write/write-objects.ts';
+import { nearUnpickedCommits, unpickedCommits } from './unpicked-commits.ts';
+
+type Files = ReadonlyMap<string, string>;
+
+const ARGS = ['rev-list', '--cherry-pick', '--right-only', '--no-merges', '--topo-order', '--reverse'];
+const { signal } = new AbortController();
+
+/** git leaves white space out when it compares names; `d` may be a file or a directory. */
+const PATHS = ['a', 'a b', 'ab', 'c', 'd', 'd/x', 'd/y'];
+/** Files and texts are few, so that commits of both sides often make the same change. */
+const change = fc.record({
+  path: fc.constantFrom(...PATHS),
+  text: fc.constantFrom('one', 'two', '', 'x:two'),
+});
+const commit = fc.record({
+  changes: fc.array(change, { maxLength: 2 }),
+  /** Numbers of commits before, counted backwards. */
+  other: fc.option(fc.nat(8), { freq: 6 }),
+  seconds: fc.integer({ min: -2, max: 3 }),
+});
+const history = fc.record({
+  base: fc.array(commit, { minLength: 1, maxLength: 3 }),
+  left: fc.array(commit, { minLength: 1, maxLength: 5 }),
+  right: fc.array(
+    fc.record({ changes: commit.map(({ changes }) => changes), seconds: fc.integer({ min: -2, max: 3 }) }),
+    {
+      minLength: 1,
+      maxLength: 4,
+    },
+  ),
+});
+
+function changed(files: Files, changes: readonly { path: string; text: string }[]): Files {
+  const now = new Map(files);
+  for (const { path, text } of changes) {
+    for (const name of now.keys())
+      if (name.startsWith(`${path}/`) || path.startsWith(`${name}/`)) now.delete(name);
+    if (text === '') now.delete(path);
+    else now.set(path, text);
+  }
+  return now;
+}
+
+async function writeFiles(writer: ObjectWriter, files: Files): Promise<string> {
+  const below = new Map(
+    [...files].flatMap(([path, text]) => (path[1] === '/' ? [[path.slice(2), text]] : [])),
+  );
+  const entries = [];
+  for (const [path, text] of files) {
+    if (path[1] === '/') continue;
+    const mode = text.startsWith('x:') ? 0o100755 : 0o100644;
+    entries.push({ name: Buffer.from(path), mode, oid: await writer.write('blob', Buffer.from(text)) });
+  }
+  if (below.size > 0)
+    entries.push({ name: Buffer.from('d'), mode: 0o040000, oid: await writeFiles(writer, below) });
+  return await writer.writeTree(entries);
+}
+
+for (const objectFormat of ['sha1', 'sha256'] as const) {
+  test(`the commits to rebase of a ${objectFormat} repository are those that git lists`, async () => {
+    await using fixture = await StorageFixture.create();
+    const repository = fixture.init('x.git', { objectFormat });
+    await using writer = new ObjectWriter(repository, objectFormat);
+    let inProcess = 0;
+    const examples = fc.sample(history, 60);
+    for (const { base, left, right } of examples) {
+      let clock = 1_700_000_000;
+      const add = async (
+        from: { oid: string; files: Files } | undefined,
+        other: string | undefined,
+        { changes, seconds }: { changes: readonly { path: string; text: string }[]; seconds: number },
+      ) => {
+        const files = changed(from?.files ?? new Map(), changes);
+        const parents = new Set([from?.oid, other].filter((oid) => oid !== undefined));
+        const lines = [...parents].map((oid) => `parent ${oid}\n`).join('');
+        clock += seconds;
+        const person = `a <> ${clock} +0000`;
+        const tree = await writeFiles(writer, files);
+        const text = `tree ${tree}\n${lines}author ${person}\ncommitter ${person}\n\n${clock}\n`;
+        return { oid: await writer.write('commit', Buffer.from(text)), files };
+      };
+      const all: { oid: string; files: Files }[] = [];
+      for (const each of [...base, ...left]) {
+        const other = each.other === null ? undefined : all.at(-each.other - 1)?.oid;
+        all.push(await add(all.at(-1), other, each));
+      }
+      const onto = all.at(-1)?.oid ?? '';
+      clock = 1_700_000_000 + base.length;
+      let tip = all[base.length - 1];
+      for (const each of right) tip = await add(tip, undefined, each);
+      await writer.finish();
+      const sides = { onto, tip: tip?.oid ?? '' };
+
+      const range = `${sides.onto}...${sides.tip}`;
+      const expected = runSync('git', [...ARGS, range], { cwd: repository.path }).stdout.toString();
+
+      const listed = await nearUnpickedCommits(repository, sides, { signal }).catch(undefinedOnFallBack);
+      if (listed !== undefined) inProcess++;
+      const actual = listed ?? (await unpickedCommits(repository, sides, { signal }));
+      assert.equal(actual.map((oid) => `${oid}\n`).join(''), expected, JSON.stringify({ base, left, right }));
+    }
+    assert.ok(inProcess > examples.length / 5, `only ${inProcess} of ${examples.length}`);
+  });
+}
+
+function undefinedOnFallBack(error: unknown): undefined {
+  if (!(error instanceof FallBackToGit)) throw error;
+}
