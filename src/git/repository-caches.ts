@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import type { Git } from './command/git.ts';
 import type { GitDirectory } from './command/git-directory.ts';
 import { ProcessPool } from './command/process-pool.ts';
+import { DiffOutputs } from './diff/diff-outputs.ts';
 import { startTreeDiff } from './diff/tree-diff-process.ts';
 import { CommitNodeCache, type CommitNodes } from './history/commit-nodes.ts';
 import { InProcess } from './in-process.ts';
@@ -53,6 +54,7 @@ export class RepositoryCaches implements AsyncDisposable {
   readonly catFiles: CatFilePool;
   readonly updateRefs = new ProcessPool(startUpdateRef, UPDATE_REFS);
   readonly treeDiffs = new ProcessPool(startTreeDiff, TREE_DIFFS);
+  readonly diffOutputs = new DiffOutputs();
   readonly formats = new RepositoryFormats();
   readonly #databases = new ObjectDatabases();
   readonly #lookupObserver: LookupObserver | undefined;
@@ -107,6 +109,7 @@ export class RepositoryCaches implements AsyncDisposable {
   /** Drops everything about a repository that was removed or moved. */
   forget(repository: GitDirectory): void {
     this.formats.forget(repository);
+    this.diffOutputs.forget(repository);
     this.#refs.forget(repository.path);
     this.#commitNodes.forget(repository);
     this.#databases.forget(repository);

@@ -1,6 +1,7 @@
 import type { CommandRepository } from './command/command-repository.ts';
 import type { ObjectDirectories } from './command/git-directory.ts';
 import type { ProcessPool } from './command/process-pool.ts';
+import type { DiffOutputs } from './diff/diff-outputs.ts';
 import type { CommitNodes } from './history/commit-nodes.ts';
 import type { ObjectReader } from './objects/object-reader.ts';
 import type { RefReader } from './refs/ref-reader.ts';
@@ -22,6 +23,8 @@ export interface GitRepository extends CommandRepository {
    * `patchOutput`.
    */
   readonly treeDiffs: ProcessPool;
+  /** Outputs of git for pairs of trees. */
+  readonly diffOutputs: DiffOutputs;
 
   /** Returns the same repository, reading from or writing to other object directories. */
   withObjectDirectories(directories: Partial<ObjectDirectories>): GitRepository;

@@ -6,6 +6,7 @@ import type { ObjectDirectories } from '#git/command/git-directory';
 import type { GitProcess } from '#git/command/process/git-process';
 import type { ProcessPool } from '#git/command/process-pool';
 import type { RunOptions, SpawnOptions } from '#git/command/spawn-options';
+import type { DiffOutputs } from '#git/diff/diff-outputs';
 import type { CommitNodes } from '#git/history/commit-nodes';
 import type { InProcess } from '#git/in-process';
 import type { ObjectReader } from '#git/objects/object-reader';
@@ -135,6 +136,10 @@ export class Repository implements GitRepository {
 
   get treeDiffs(): ProcessPool {
     return this.caches.treeDiffs;
+  }
+
+  get diffOutputs(): DiffOutputs {
+    return this.caches.diffOutputs;
   }
 
   spawn(command: GitCommand, options: Omit<SpawnOptions, 'repository'> = {}): GitProcess {

@@ -4,14 +4,7 @@ import { MAX_DIFF_CPU_SECONDS } from '../command/allowed.ts';
 import { abortError } from '../command/exit-error.ts';
 import type { GitProcess } from '../command/process/git-process.ts';
 import type { GitRepository } from '../repository.ts';
-
-/** Ids of trees. */
-export interface TreePair {
-  readonly before: string;
-  readonly after: string;
-  /** Tree whose `.gitattributes` apply. */
-  readonly attributes: string;
-}
+import type { TreePair } from './diff-outputs.ts';
 
 /** Limit of uses, because git keeps all trees that it has read. */
 const MAX_USES = 100;

@@ -1,0 +1,110 @@
+import { BoundedMap } from '#base/bounded-map';
+import type { CommandRepository } from '../command/command-repository.ts';
+import { directoriesKey, type GitDirectory } from '../command/git-directory.ts';
+import { piecesOf } from './patch-pieces.ts';
+
+/** Limit of all outputs together. */
+const MAX_BYTES = 16 * 1024 * 1024;
+/** Limit of one output. */
+const MAX_OUTPUT_BYTES = 512 * 1024;
+/** Bytes of an entry in addition to its output. */
+const ENTRY_BYTES = 600;
+const MAX_ENTRIES = 5_000;
+/**
+ * Age at which git compares again: an object that is missing meanwhile would not be noticed. Small
+ * objects that were read are kept as long.
+ */
+const MAX_AGE_MS = 5 * 60_000;
+/** Size of the pieces of an output, as of those from a pipe. */
+const PIECE_BYTES = 64 * 1024;
+
+/** Ids of trees. */
+export interface TreePair {
+  readonly before: string;
+  readonly after: string;
+  /** Tree whose `.gitattributes` apply. */
+  readonly attributes: string;
+}
+
+/** A command with its options, and the trees that it compared. */
+export interface OutputKind {
+  /** Different for each command and its options. */
+  readonly name: string;
+  readonly trees: TreePair;
+}
+
+/**
+ * Outputs of git for pairs of trees, for all repositories together: a page with a diff is opened
+ * several times. Only for outputs that nothing but the trees determines (see `plainTrees`).
+ */
+export class DiffOutputs {
+  readonly #kept: BoundedMap<string, Buffer>;
+
+  /** Creates the cache. @param now clock in milliseconds, for tests. */
+  constructor(now?: () => number) {
+    this.#kept = new BoundedMap({
+      maxEntries: MAX_ENTRIES,
+      maxWeight: MAX_BYTES,
+      maxAgeMs: MAX_AGE_MS,
+      weigh: ({ length }) => length + ENTRY_BYTES,
+      ...(now && { now }),
+    });
+  }
+
+  /**
+   * Yields the output that is kept, or else that of git. It is kept if it is small, and if `askGit`
+   * returns true at its end. The pieces must not be changed.
+   */
+  async *read(
+    repository: CommandRepository,
+    { name, trees: { before, after, attributes } }: OutputKind,
+    askGit: () => AsyncGenerator<Buffer, boolean, undefined>,
+  ): AsyncGenerator<Buffer, void, undefined> {
+    const key = `${directoriesKey(repository)}\0${name} ${before} ${after} ${attributes}`;
+    const { isEnabled } = repository.inProcess;
+    const kept = isEnabled ? this.#kept.get(key) : undefined;
+    if (kept !== undefined) {
+      yield* piecesOf([kept], PIECE_BYTES);
+      return;
+    }
+    const note = new NotedOutput();
+    const isWhole = yield* note.from(askGit());
+    if (isEnabled && isWhole && note.isSmall) this.#kept.set(key, note.bytes);
+  }
+
+  /** Drops the outputs of a repository that was removed or moved. */
+  forget({ path }: GitDirectory): void {
+    for (const key of this.#kept.keys()) if (key.startsWith(`${path}\0`)) this.#kept.delete(key);
+  }
+}
+
+/** The bytes of an output, while they are few. */
+class NotedOutput {
+  readonly #chunks: Buffer[] = [];
+  #length = 0;
+
+  get isSmall(): boolean {
+    return this.#length <= MAX_OUTPUT_BYTES;
+  }
+
+  get bytes(): Buffer {
+    return Buffer.concat(this.#chunks);
+  }
+
+  async *from(
+    output: AsyncGenerator<Buffer, boolean, undefined>,
+  ): AsyncGenerator<Buffer, boolean, undefined> {
+    try {
+      for (;;) {
+        const { done, value } = await output.next();
+        if (done === true) return value;
+        this.#length += value.length;
+        if (this.isSmall) this.#chunks.push(value);
+        else this.#chunks.length = 0;
+        yield value;
+      }
+    } finally {
+      await output.return(false);
+    }
+  }
+}

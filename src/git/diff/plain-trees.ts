@@ -1,0 +1,33 @@
+import { statSync } from 'node:fs';
+import type { Arg } from '../command/spawner/spawner.ts';
+import { isPlainRevision } from '../history/plain-revision.ts';
+import type { GitRepository } from '../repository.ts';
+import type { Sides } from './commands.ts';
+import type { TreePair } from './diff-outputs.ts';
+import { hasPlainSettings } from './plain-settings.ts';
+
+/**
+ * Returns the trees of two commits, if they alone determine how `git diff` compares the commits;
+ * also `undefined` if a tree is missing: git then reports the error.
+ */
+export async function plainTrees(
+  repository: GitRepository,
+  { left, right, paths = [] }: Sides,
+  signal: AbortSignal,
+): Promise<TreePair | undefined> {
+  if (paths.length > 0 || !repository.git.capabilities.attrTree) return undefined;
+  if (![left, right].every((side) => isPlainSide(repository, side))) return undefined;
+  // A process reads the file only once, so a waiting process cannot be used.
+  if (statSync(`${repository.path}/info/attributes`, { throwIfNoEntry: false }) !== undefined)
+    return undefined;
+  if (!hasPlainSettings(repository, 'diff')) return undefined;
+  const objects = repository.objects;
+  const names = [`${left}^{tree}`, `${right}^{tree}`, 'HEAD^{tree}'];
+  const [before, after, attributes] = await Promise.all(names.map((name) => objects.info(name, { signal })));
+  if (before === undefined || after === undefined || attributes === undefined) return undefined;
+  return { before: before.oid, after: after.oid, attributes: attributes.oid };
+}
+
+function isPlainSide({ objectFormat }: GitRepository, side: Arg): boolean {
+  return typeof side === 'string' && isPlainRevision(side, objectFormat);
+}
