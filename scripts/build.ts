@@ -32,6 +32,8 @@ const root = join(import.meta.dirname, '..');
 const dist = resolve(given.to ?? join(root, 'dist'));
 const next = `${dist}.next-${process.pid}`;
 
+/** Modules that are the code of a thread with packages of its own. */
+const THREADS = ['console/rendering/render-thread'];
 /** Files that the compiler creates itself or that are not used at run time. */
 const LEFT_OUT = [/(?<!\.d)\.ts$/, /\.md$/, /(^|\/)fixtures\/(?!tls-(?:certificate|key)\.pem$)/];
 
@@ -49,7 +51,7 @@ try {
     mendDeclarations(next);
     const entries = markExecutables();
     const programs = entries.map((entry) => basename(entry, '.js'));
-    const bundled = { programs, entries: packageEntries() };
+    const bundled = { programs, entries: packageEntries(), threads: THREADS };
     await bundleCode(next, bundled, { sourceMaps: !given['no-source-maps'] });
     writeCommonJsTypes(next, bundled.entries);
     writeFileSync(join(next, '.built'), '');

@@ -91,6 +91,10 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
     modules: ['base', 'wire', 'platform', 'rpc/common', 'object-store', 'client'],
     packages: [PROTOBUF, 'ssh2'],
   },
+  console: {
+    modules: ['base', 'wire', 'client', 'gateway/http/pages/page-source'],
+    packages: ['highlight.js', 'markdown-it'],
+  },
   hook: { modules: [] },
   tools: {
     modules: [
@@ -112,7 +116,17 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
     packages: [PROTOBUF],
   },
   cli: {
-    modules: ['base', 'platform', 'calls/logs/api-log', 'gitaly', 'praefect', 'gateway', 'client', 'tools'],
+    modules: [
+      'base',
+      'platform',
+      'calls/logs/api-log',
+      'gitaly',
+      'praefect',
+      'gateway',
+      'console',
+      'client',
+      'tools',
+    ],
     packages: ['commander'],
   },
 };
@@ -152,6 +166,8 @@ export const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
   [AWS]: ['object-store/s3/'],
   [AZURE]: ['object-store/azure/'],
   [GOOGLE_AUTH]: ['object-store/gs/'],
+  'highlight.js': ['console/rendering/highlight-code.ts'],
+  'markdown-it': ['console/rendering/render-markdown.ts'],
   koffi: ['base/c-library.ts'],
   re2js: ['base/go/regexp/'],
   'smol-toml': [

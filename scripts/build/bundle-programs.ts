@@ -1,18 +1,24 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { type Plugin, rolldown } from 'rolldown';
 
 /** Folder of the code that the programs and entry points share, below `dist/`. */
 const SHARED = 'shared';
 /** Folder of the entry points of the package, below `dist/`. */
 const ENTRIES = 'entry';
+/** Folder of the bundled threads, below `dist/`. */
+const THREADS = 'threads';
 /** Starts at a path of the file system: everything else is a package, or comes with Node. */
 const OWN = /^[./#]/;
 /**
- * A package of 255 modules, of which one of ours uses a few: as modules they take 3 MB of a
- * praefect, bundled 1 MB.
+ * Packages that are bundled. kysely has 255 modules, of which one of ours uses a few: as modules
+ * they take 3 MB of a praefect, bundled 1 MB. highlight.js takes 9 MB on disk, bundled 0.3 MB.
  */
-const BUNDLED_PACKAGES: ReadonlySet<string> = new Set(['kysely']);
+const BUNDLED_PACKAGES: ReadonlySet<string> = new Set([
+  'kysely',
+  ...['highlight.js/lib/common', 'markdown-it'], // of the thread that renders
+  ...['argparse', 'entities', 'linkify-it', 'mdurl', 'punycode.js', 'uc.micro'], // of markdown-it
+]);
 /** The packages of this project: `dist` may be elsewhere. */
 const PACKAGES = join(import.meta.dirname, '../../node_modules');
 const LOCATION = /\bimport\.meta\.(?<part>url|filename|dirname)\b/g;
@@ -23,6 +29,8 @@ export interface Bundled {
   readonly programs?: readonly string[];
   /** Module of each entry point `entry/NAME.js` of the package, without its ending. */
   readonly entries?: Readonly<Record<string, string>>;
+  /** Modules that are the code of a thread, without their endings: they become `threads/NAME.js`. */
+  readonly threads?: readonly string[];
 }
 
 interface Options {
@@ -45,12 +53,13 @@ interface Options {
  */
 export async function bundleCode(
   dist: string,
-  { programs = [], entries = {} }: Bundled,
+  { programs = [], entries = {}, threads = [] }: Bundled,
   { sourceMaps, bundled: before }: Options,
 ): Promise<void> {
   const inputs = {
     ...Object.fromEntries(programs.map((name) => [`cli/${name}`, `cli/${name}`])),
     ...Object.fromEntries(Object.entries(entries).map(([name, module]) => [`${ENTRIES}/${name}`, module])),
+    ...Object.fromEntries(threads.map((module) => [`${THREADS}/${basename(module)}`, module])),
   };
   const paths = Object.entries(inputs).map(([name, module]) => [name, join(dist, `${module}.js`)]);
   const bundled = await rolldown({

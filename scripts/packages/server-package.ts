@@ -51,8 +51,8 @@ export function stageServer(compiled: string, folder: string): Manifest {
   };
 }
 
-/** `new URL('./NAME.js', import.meta.url)`, as the bundler writes it: the file of a thread. */
-const THREAD = /new URL\("\.\/(?<name>[\w-]+\.js)", new URL\("\.\.\/(?<module>[^"]+)", import\.meta\.url\)/g;
+/** `new URL('PATH.js', import.meta.url)`, as the bundler writes it: the file of a thread. */
+const THREAD = /new URL\("(?<name>\.[\w./-]+\.js)", new URL\("\.\.\/(?<module>[^"]+)", import\.meta\.url\)/g;
 
 /**
  * Removes the modules that are in the bundles, and the declarations that no export needs: the

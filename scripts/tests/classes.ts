@@ -26,6 +26,7 @@ const RELEASE = [
   'test/{grpc-go-peer,interop-go,yamux-go,observability/profiles}.test.ts',
   'test/{completion,doctor,examples,import,up}.test.ts',
   'test/cluster/up-cluster.test.ts',
+  'test/console/browser.test.ts',
 ];
 
 /** The classes of tests by name. CONTRIBUTING.md describes when to run which. */

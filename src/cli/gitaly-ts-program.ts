@@ -105,7 +105,8 @@ function addHttpOptions(up: Command): Command {
     .option(
       '--bundle-url <url>',
       'address of the HTTP gateway for clients, who get bundles of repositories that are cloned often there',
-    );
+    )
+    .option('--no-console', 'serve no pages for browsers at /-/console of the HTTP gateway');
 }
 
 function addHashPassword(program: Command): void {

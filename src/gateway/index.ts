@@ -23,6 +23,13 @@ export {
 export type { BundleOptions } from './http/bundles/bundle-source.ts';
 export { type HttpGateway, type HttpGatewayOptions, startHttpGateway } from './http/http-gateway.ts';
 export { DEFAULT_HTTP_LIMITS, type HttpLimits } from './http/limits/http-limits.ts';
+export {
+  PAGES_PATH,
+  type PageAccess,
+  type PageAnswer,
+  type PageRequest,
+  type PageSource,
+} from './http/pages/page-source.ts';
 export type { TlsFiles } from './http/tls-server.ts';
 export type { Identity } from './identity.ts';
 export { type RepositoryInit, type RepositoryMapping, storageMapping } from './repository-mapping.ts';

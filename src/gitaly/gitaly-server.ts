@@ -74,13 +74,15 @@ export class GitalyServer implements AsyncDisposable {
   readonly monitoringAddress: string | undefined;
 
   readonly #family: Family | undefined;
+  readonly #status: () => Promise<ServerStatus>;
 
   private constructor(
     { exceptions, family, logger, runtime }: Foundation,
-    front: Front,
+    { front, status }: { readonly front: Front; readonly status: () => Promise<ServerStatus> },
     resources: AsyncDisposableStack,
   ) {
     this.#family = family;
+    this.#status = status;
     this.addresses = { ...front.addresses, internal: `unix:${runtime.internalSocket}` };
     this.monitoringAddress = front.monitoringAddress;
     this.#logger = logger;
@@ -138,7 +140,7 @@ export class GitalyServer implements AsyncDisposable {
       family.onStarted({ front, directory: runtime.path, cleanAfterTheDead, registry, status });
       building.defer(() => family.endOthers());
     }
-    return new GitalyServer(foundation, front, building.move());
+    return new GitalyServer(foundation, { front, status }, building.move());
   }
 
   /**
@@ -156,6 +158,11 @@ export class GitalyServer implements AsyncDisposable {
    */
   connect(): Duplex {
     return this.#front.connect();
+  }
+
+  /** Returns what the server is doing now: the JSON of `/debug/top`. */
+  async status(): Promise<ServerStatus> {
+    return await this.#status();
   }
 
   /** The listening sockets for a successor: all but the internal one, which only children use. */

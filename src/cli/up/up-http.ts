@@ -5,6 +5,7 @@ import {
   type BundleOptions,
   type HttpGateway,
   type HttpGatewayOptions,
+  type PageSource,
   startHttpGateway,
   storageMapping,
   tokenAuthentication,
@@ -19,6 +20,8 @@ export interface UpHttpOptions extends GatewayArguments {
   readonly http?: string | undefined;
   /** Address of the gateway for clients: bundles of repositories that are cloned often are offered there. */
   readonly bundleUrl?: string | undefined;
+  /** False without the console. */
+  readonly console?: boolean;
 }
 
 /** The HTTP gateway of `gitaly-ts up`, before its start. */
@@ -31,6 +34,7 @@ export interface UpHttp {
   readonly usesToken: boolean;
   /** Address of bundles for clients; `undefined` without bundles. */
   readonly bundleUrl: string | undefined;
+  readonly hasConsole: boolean;
 }
 
 const DEFAULT_HTTP = '127.0.0.1:8080';
@@ -83,6 +87,7 @@ export async function parseUpHttp(
       isOpen && token !== undefined ? { ...settings, authenticator: tokenAuthentication(token) } : settings,
     usesToken: isOpen,
     bundleUrl: bundleUrlOf(options),
+    hasConsole: options.console !== false,
   };
 }
 
@@ -103,7 +108,7 @@ function bundleUrlOf({ bundleUrl, http }: UpHttpOptions): string | undefined {
 export async function openUpHttp(
   { listen, mayMove, settings }: UpHttp,
   { storage, ...gitaly }: GatewayTarget,
-  bundles: BundleOptions | undefined,
+  { bundles, pages }: { readonly bundles: BundleOptions | undefined; readonly pages: PageSource | undefined },
 ): Promise<HttpGateway> {
   const options: HttpGatewayOptions = {
     ...settings,
@@ -112,6 +117,7 @@ export async function openUpHttp(
     mapping: storageMapping(storage),
     createOnPush: {},
     ...(bundles && { bundles }),
+    ...(pages && { pages }),
     onFailure: (error) => process.stderr.write(`gitaly-ts: a request failed: ${messageOf(error)}\n`),
   };
   try {

@@ -4,6 +4,8 @@ import type { Secret } from '#base/secret';
 export interface UpReport {
   /** URL of the HTTP gateway, if there is one. */
   readonly http: string | undefined;
+  /** URL of the console, if there is one. */
+  readonly console?: string | undefined;
   readonly ssh: { readonly url: string; readonly fingerprint: string; readonly users: string } | undefined;
   /** Addresses for gRPC clients. */
   readonly grpc: readonly string[];
@@ -34,9 +36,19 @@ export interface UpClusterReport {
 }
 
 /** Formats the report as one line of JSON. */
-export function jsonReport({ cluster, http, ssh, grpc, token, directory, storages }: UpReport): string {
+export function jsonReport({
+  cluster,
+  console,
+  http,
+  ssh,
+  grpc,
+  token,
+  directory,
+  storages,
+}: UpReport): string {
   const report = {
     ...(http !== undefined && { http }),
+    ...(console !== undefined && { console }),
     ...(ssh !== undefined && { ssh: ssh.url, ssh_fingerprint: ssh.fingerprint }),
     grpc,
     ...(token !== undefined && { token: token.reveal() }),
@@ -50,9 +62,10 @@ export function jsonReport({ cluster, http, ssh, grpc, token, directory, storage
 
 /** Formats the report for a person: addresses, and commands to try. */
 export function textReport(report: UpReport): string {
-  const { cluster, http, ssh, grpc, token, isNewToken, directory } = report;
+  const { cluster, console, http, ssh, grpc, token, isNewToken, directory } = report;
   const lines = [
     ...(http === undefined ? [] : [`  HTTP  ${http}`]),
+    ...(console === undefined ? [] : [`  pages ${console}`]),
     ...(ssh === undefined ? [] : [`  SSH   ${ssh.url}, host key ${ssh.fingerprint}; ${ssh.users}`]),
     `  gRPC  ${grpc.join(', ')}`,
     ...(token === undefined ? [] : [`  token ${tokenText(token, isNewToken)}`]),

@@ -1,3 +1,4 @@
+import type { ConsoleOptions } from '#console/index';
 import { configFrom, createLogger, GitalyServer } from '#gitaly/index';
 import type { UpBundles } from './up-bundles.ts';
 import type { UpDirectory } from './up-directory.ts';
@@ -11,6 +12,8 @@ export interface UpServer
     Required<Pick<UpReport, 'grpc' | 'storages'>>,
     Pick<UpReport, 'cluster'> {
   readonly target: GatewayTarget;
+  /** The part of the console's options that a server in this process supplies. */
+  readonly console?: Pick<ConsoleOptions, 'status'>;
   /** Deals with an exception that nothing caught, if it can. */
   contain(exception: unknown): boolean;
 }
@@ -42,6 +45,7 @@ export async function startUpServer(
       storage: STORAGE,
       ...(!trustsUnixSockets && token !== undefined && { token: token.reveal() }),
     },
+    console: { status: () => server.status() },
     grpc: [server.addresses.tcp, address].filter((one) => one !== undefined),
     storages: [storage],
     contain: (exception) => server.contain(exception),

@@ -3,7 +3,7 @@ import { messageOf } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import { isError } from '#base/is-error';
 import { dial } from '#client/index';
-import type { HttpGateway, SshGateway } from '#gateway/index';
+import { type HttpGateway, PAGES_PATH, type SshGateway } from '#gateway/index';
 import { listenForStop, type StopSignals } from '#platform/process/signals';
 import { watchExceptions } from '#platform/process/watch-exceptions';
 import { AddressError } from '../listen-address.ts';
@@ -12,6 +12,7 @@ import type { UpClusterOptions } from './cluster/up-cluster.ts';
 import { GatewayArgumentError } from './gateway-options.ts';
 import { makeSampleRepository } from './sample-repository.ts';
 import { prepareBundles, type UpBundles } from './up-bundles.ts';
+import { UpConsole } from './up-console.ts';
 import { DirectoryInUseError, openUpDirectory, type UpDirectory } from './up-directory.ts';
 import { parseUpGrpc, type UpGrpc } from './up-grpc.ts';
 import { openUpHttp, parseUpHttp, type UpHttp, type UpHttpOptions } from './up-http.ts';
@@ -114,13 +115,19 @@ async function run(
   await using server = await startServer(directory, { bundles, cluster, grpc }, signals);
   using exceptions = watchExceptions({ contain: (exception) => server.contain(exception) });
   const { target } = server;
-  await using gateway = http && (await openUpHttp(http, target, bundles?.gateway));
+  let sshAddress: string | undefined;
+  await using pages = http?.hasConsole
+    ? new UpConsole({ target, ...server.console, sshAddress: () => sshAddress })
+    : undefined;
+  await using gateway = http && (await openUpHttp(http, target, { bundles: bundles?.gateway, pages }));
   await using sshGateway = ssh && (await openUpSsh(ssh, { ...target, directory: directory.path }));
+  sshAddress = sshGateway?.url;
   if (http?.settings.tls !== undefined) signals.useHangup(() => void gateway?.renewTls());
   await makeHello(target);
 
   const report: UpReport = {
     http: gateway?.url,
+    console: pages && gateway && `${gateway.url}${PAGES_PATH}`,
     ssh: sshGateway && ssh && describeSsh(sshGateway, ssh),
     grpc: server.grpc,
     token: grpc.token,

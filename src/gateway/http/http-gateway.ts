@@ -46,6 +46,7 @@ const NAMES: NamesOf<HttpGatewayOptions> = {
   tls: TLS_NAMES,
   limits: namesIn(DEFAULT_HTTP_LIMITS),
   bundles: BUNDLE_NAMES,
+  pages: true, // an object with functions
   onProblem: true,
   onFailure: true,
 };

@@ -14,9 +14,11 @@ import type { GitExchange } from './git-exchange.ts';
 import { HostCheck } from './host-check.ts';
 import { ClientSlots } from './limits/client-slots.ts';
 import type { HttpLimits } from './limits/http-limits.ts';
+import { PAGES_PATH, type PageSource } from './pages/page-source.ts';
+import { servePage } from './pages/serve-page.ts';
 import { Refusal, TOO_MANY } from './refusal.ts';
 import { RequestBody } from './request-body.ts';
-import { parseRoute, type Route } from './route.ts';
+import { HOW_TO, parseRoute, type Route } from './route.ts';
 import { serveInfoRefs } from './serve-info-refs.ts';
 import { serveReceivePack, serveUploadPack } from './serve-service.ts';
 import { type Peer, TrustedProxies } from './trusted-proxies.ts';
@@ -28,6 +30,8 @@ export interface RequestServerOptions {
   readonly limits: HttpLimits;
   /** Bundles for clones. Default: none are served. */
   readonly bundles?: BundleSource;
+  /** Pages for people, below `/-/console`. Default: there are none. */
+  readonly pages?: PageSource;
   /** Default: everybody is accepted. */
   readonly authenticator?: Authenticator;
   /**
@@ -51,7 +55,7 @@ export interface RequestServerOptions {
 }
 
 type ServedRoute = Exclude<Route, { readonly kind: 'answer' }>;
-type GitRoute = Exclude<ServedRoute, { readonly kind: 'bundle' }>;
+type GitRoute = Exclude<ServedRoute, { readonly kind: 'bundle' | 'page' }>;
 
 /** A request in progress; its fields are set step by step. */
 interface Visit {
@@ -107,6 +111,7 @@ export class RequestServer {
     const timer = setTimeout(() => gone.abort(TOO_LONG), this.#options.limits.requestTimeoutMs).unref();
     try {
       if (route.kind === 'bundle') await this.#sendBundle(visit, route.query);
+      else if (route.kind === 'page') await this.#sendPage(visit, route);
       else await this.#answer(visit, route);
     } catch (error) {
       await this.#fail(visit, route, gone.signal.aborted ? gone.signal.reason : error);
@@ -162,6 +167,16 @@ export class RequestServer {
     await serveBundle({ request, response, query, signal: gone.signal }, bundles);
   }
 
+  async #sendPage(
+    { gone, peer, request, response }: Visit,
+    { isTop }: { readonly isTop: boolean },
+  ): Promise<void> {
+    const { authenticator, pages } = this.#options;
+    if (isTop) throw new Refusal(topAnswer(request, pages !== undefined));
+    if (pages === undefined) throw new Refusal(NO_PAGE);
+    await servePage({ request, response, peer, signal: gone.signal, authenticator }, pages);
+  }
+
   async #fail(visit: Visit, route: ServedRoute, error: unknown): Promise<void> {
     const { body, request, response } = visit;
     if (response.destroyed) return; // the client disconnected, which is the failure
@@ -178,6 +193,16 @@ export class RequestServer {
       await refuse(visit, answer);
     }
   }
+}
+
+const NO_PAGE: Answer = { status: 404, text: `There is no page at this address. ${HOW_TO}` };
+
+/** Returns the response at the address of the gateway itself: browsers are sent to the pages. */
+function topAnswer({ headers }: IncomingMessage, hasPages: boolean): Answer {
+  const text = `This is a Git server. ${HOW_TO}`;
+  return hasPages && headers.accept?.includes('text/html')
+    ? { status: 303, text, headers: { Location: PAGES_PATH } }
+    : { status: 200, text };
 }
 
 const TOO_LONG = new Refusal({ status: 504, text: 'The request took longer than this server allows.' });

@@ -79,7 +79,6 @@ const ANSWERS: readonly (readonly [string, string, number, RegExp])[] = [
   ['GET', '/a.git/git-upload-pack', 405, /supports only POST/],
   ['POST', '/a.git/info/lfs/objects/batch', 501, /Git LFS/],
   ['GET', '/a.git', 404, /git clone/],
-  ['GET', '/', 200, /This is a Git server/],
   ['GET', 'http://evil/a.git', 400, /begin with a slash/],
   ['OPTIONS', '*', 400, /begin with a slash/],
   ['GET', `/${'a'.repeat(9000)}`, 414, /longer than/],
@@ -99,3 +98,13 @@ test('a wrong method is answered with the right one', () => {
 
   assert.deepEqual(route.kind === 'answer' && route.answer.headers, { Allow: 'POST' });
 });
+
+for (const [path, isTop] of [
+  ['/', true],
+  ['/-/console', false],
+  ['/-/console/a?b', false],
+] as const) {
+  test(`${path} is a page`, () => {
+    assert.deepEqual(parseRoute('GET', path), { kind: 'page', isTop });
+  });
+}

@@ -2,18 +2,21 @@ import type { GitService } from '#client/git/info-refs';
 import { parseRepositoryPath, type RepositoryPath } from '../repository-path.ts';
 import type { Answer } from './answer.ts';
 import { BUNDLES_PATH } from './bundles/bundle-source.ts';
+import { PAGES_PATH } from './pages/page-source.ts';
 
 /** A parsed request line. */
 export type Route =
   | { readonly kind: 'info-refs' | 'service'; readonly service: GitService; readonly path: RepositoryPath }
   /** A bundle at a signed address. */
   | { readonly kind: 'bundle'; readonly query: string }
+  /** A page for people; `isTop` for the address of the gateway itself. */
+  | { readonly kind: 'page'; readonly isTop: boolean }
   | { readonly kind: 'answer'; readonly answer: Answer };
 
 /** Limit of the target's length; a repository path of full length with every byte escaped fits. */
 const MAX_URL_BYTES = 8192;
 
-const HOW_TO = 'Use git with the address of a repository, for example: git clone http://HOST/NAME.git';
+export const HOW_TO = 'Use git with the address of a repository, for example: git clone http://HOST/NAME.git';
 const DUMB =
   'This server supports only the smart HTTP protocol, which needs git 1.6.6 or newer. Use a newer client.';
 const DUMB_FILES = ['/HEAD', '/info/refs', '/info/alternates'] as const;
@@ -39,7 +42,8 @@ export function parseRoute(method: string, target: string): Route {
   if (target.length > MAX_URL_BYTES) return refuse(414, `The address is longer than ${MAX_URL_BYTES} bytes.`);
   if (!target.startsWith('/')) return refuse(400, `The address must begin with a slash. ${HOW_TO}`);
   const [path = '', query = ''] = splitOnce(target, '?');
-  if (path === '/') return refuse(200, `This is a Git server. ${HOW_TO}`);
+  if (path === '/') return { kind: 'page', isTop: true };
+  if (path === PAGES_PATH || path.startsWith(`${PAGES_PATH}/`)) return { kind: 'page', isTop: false };
   if (path === BUNDLES_PATH) return bundleRoute(method, query);
 
   const infoRefs = INFO_REFS_PATH.exec(path);

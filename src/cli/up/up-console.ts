@@ -1,0 +1,52 @@
+import { dial } from '#client/index';
+import type { Console, ConsoleOptions } from '#console/index';
+import type { PageSource } from '#gateway/index';
+import type { GatewayTarget } from './up-ssh.ts';
+
+export interface UpConsoleOptions extends Pick<ConsoleOptions, 'status'> {
+  readonly target: GatewayTarget;
+  /** Returns the address of the SSH gateway once it is open. */
+  readonly sshAddress: () => string | undefined;
+}
+
+/** The console of `gitaly-ts up`. Its code is loaded and its connection opened by its first page. */
+export class UpConsole implements PageSource, AsyncDisposable {
+  readonly #options: UpConsoleOptions;
+  readonly #resources = new AsyncDisposableStack();
+  #opened: Promise<Console> | undefined;
+
+  constructor(options: UpConsoleOptions) {
+    this.#options = options;
+  }
+
+  async answer(...[request]: Parameters<PageSource['answer']>): ReturnType<PageSource['answer']> {
+    this.#opened ??= this.#open();
+    const opened = await this.#opened;
+    return await opened.answer(request);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#opened?.catch(() => {}); // the page has reported it
+    await this.#resources.disposeAsync();
+  }
+
+  async #open(): Promise<Console> {
+    const { sshAddress, status, target } = this.#options;
+    const { address, storage, token } = target;
+    const { Console } = await import('#console/index');
+    const connection = await dial(address, {
+      clientName: 'gitaly-console',
+      ...(token !== undefined && { token }),
+    });
+    this.#resources.defer(() => connection.close());
+    const ssh = sshAddress();
+    return this.#resources.use(
+      new Console({
+        connection,
+        storage,
+        ...(status && { status }),
+        ...(ssh !== undefined && { sshAddress: ssh }),
+      }),
+    );
+  }
+}

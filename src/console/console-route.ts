@@ -1,0 +1,105 @@
+import { PAGES_PATH } from '#gateway/http/pages/page-source';
+
+/** Address of the console, below that of the gateway. */
+export const CONSOLE_PATH = PAGES_PATH;
+
+/** A parsed address of the console. */
+export type ConsoleRoute =
+  | { readonly kind: 'page'; readonly name: ServerPage }
+  | { readonly kind: 'asset'; readonly name: string }
+  | {
+      readonly kind: 'repository';
+      /** Path in the storage, as the address has it: it is not checked. */
+      readonly path: string;
+      readonly view: RepositoryView;
+      /** The part after the view: a file's path, a commit's id. Paths of git need not be UTF-8. */
+      readonly rest: Buffer;
+    }
+  /** The address of another page, which is meant. */
+  | { readonly kind: 'moved'; readonly to: string };
+
+const SERVER_PAGES = ['overview', 'repositories', 'running', 'sign-in'] as const;
+export type ServerPage = (typeof SERVER_PAGES)[number];
+
+const VIEWS = ['files', 'commits', 'commit', 'branches', 'tags'] as const;
+export type RepositoryView = (typeof VIEWS)[number];
+
+const REPOSITORY = `${CONSOLE_PATH}/repository/`;
+const ASSETS = `${CONSOLE_PATH}/assets/`;
+/** Between the path of a repository and the view. */
+const SEPARATOR = '/-/';
+const NOTHING = Buffer.alloc(0);
+const PERCENT = 0x25;
+
+/** Parameters of an address; empty ones are left out. */
+export type Query = Readonly<Record<string, string>>;
+
+/**
+ * Parses the path of an address, without its query. Returns `undefined` if there is no such page.
+ */
+export function parseConsoleRoute(path: string): ConsoleRoute | undefined {
+  if (path === CONSOLE_PATH || path === `${CONSOLE_PATH}/`)
+    return { kind: 'moved', to: `${CONSOLE_PATH}/overview` };
+  if (path.startsWith(ASSETS)) return { kind: 'asset', name: path.slice(ASSETS.length) };
+  if (path.startsWith(REPOSITORY)) return repositoryRoute(path.slice(REPOSITORY.length));
+  const name = SERVER_PAGES.find((page) => path === `${CONSOLE_PATH}/${page}`);
+  return name && { kind: 'page', name };
+}
+
+function repositoryRoute(encoded: string): ConsoleRoute | undefined {
+  const at = encoded.indexOf(SEPARATOR);
+  const path = decoded(at === -1 ? encoded : encoded.slice(0, at))?.toString();
+  const [name = '', ...others] = at === -1 ? ['files'] : encoded.slice(at + SEPARATOR.length).split('/');
+  const rest = decoded(others.join('/'));
+  const view = VIEWS.find((each) => each === name);
+  if (path === undefined || path === '' || rest === undefined || view === undefined) return undefined;
+  return { kind: 'repository', path, view, rest };
+}
+
+/** Returns the address of a view of a repository. */
+export function repositoryAddress(
+  path: string,
+  view: RepositoryView,
+  { rest = NOTHING, query = {} }: { readonly rest?: Uint8Array | string; readonly query?: Query } = {},
+): string {
+  const below = rest.length === 0 ? '' : `/${encodePath(rest)}`;
+  return withQuery(`${REPOSITORY}${encodePath(path)}${SEPARATOR}${view}${below}`, query);
+}
+
+/** Returns an address with the parameters that are not empty. */
+export function withQuery(address: string, query: Query): string {
+  const given = Object.entries(query).filter(([, value]) => value !== '');
+  return given.length === 0 ? address : `${address}?${new URLSearchParams(given)}`;
+}
+
+/** Characters of a path that an address contains as they are: RFC 3986, 'unreserved', and slashes. */
+const PLAIN = /^[A-Za-z0-9\-._~/]$/;
+
+function encodePath(path: Uint8Array | string): string {
+  let encoded = '';
+  for (const byte of Buffer.from(path)) {
+    const character = String.fromCharCode(byte);
+    encoded += PLAIN.test(character) ? character : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+  }
+  return encoded;
+}
+
+const ESCAPE = /^[0-9a-f]{2}$/i;
+
+/** Returns the bytes of a part of an address; `undefined` if an escape is malformed. */
+function decoded(text: string): Buffer | undefined {
+  const bytes = Buffer.from(text);
+  let length = 0;
+  for (let index = 0; index < bytes.length; index++, length++) {
+    const byte = bytes[index] ?? 0;
+    if (byte !== PERCENT) {
+      bytes[length] = byte;
+      continue;
+    }
+    const digits = bytes.subarray(index + 1, index + 3).toString('latin1');
+    if (!ESCAPE.test(digits)) return undefined;
+    bytes[length] = Number.parseInt(digits, 16);
+    index += 2;
+  }
+  return bytes.subarray(0, length);
+}

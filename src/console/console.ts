@@ -1,0 +1,163 @@
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+import type { Connection } from '#client/connection';
+import type { PageAnswer, PageRequest } from '#gateway/http/pages/page-source';
+import { assetAt } from './assets.ts';
+import { CONSOLE_PATH, type ConsoleRoute, parseConsoleRoute, type ServerPage } from './console-route.ts';
+import { document } from './html/layout.ts';
+import { notFound, type Page, problemPage } from './page.ts';
+import { overviewPage } from './pages/overview-page.ts';
+import { repositoriesPage } from './pages/repositories-page.ts';
+import { repositoryPage } from './pages/repository-pages.ts';
+import { runningPage } from './pages/running-page.ts';
+import { Renderer } from './rendering/renderer.ts';
+import { RepositoryCatalog } from './repositories/repository-catalog.ts';
+import type { StatusSource } from './server-status.ts';
+import type { Visit } from './visit.ts';
+
+export interface ConsoleOptions {
+  /** Reads everything that the console shows. The console does not close it. */
+  readonly connection: Connection;
+  /** Name of the storage whose repositories it shows. */
+  readonly storage: string;
+  /** `ssh://git@HOST:PORT` of an SSH gateway for the same storage. Default: none is shown. */
+  readonly sshAddress?: string;
+  /** Returns the state of a server in this process. Default: the page of running calls is missing. */
+  readonly status?: StatusSource;
+}
+
+/** Headers of every response. Nothing is loaded from, sent to or shown in other pages. */
+const HEADERS = {
+  'Content-Security-Policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+  'X-Content-Type-Options': 'nosniff',
+  'Referrer-Policy': 'no-referrer',
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+  'Cache-Control': 'private, no-store',
+  Vary: 'Accept, Accept-Encoding',
+} as const;
+const MAX_TARGET_BYTES = 8192;
+/** Smaller responses are not compressed. */
+const COMPRESS_BYTES = 1024;
+const compress = promisify(gzip);
+
+/**
+ * Pages about a server and its repositories, below `/-/console`. They are read only, and show what
+ * the client may read with git. Each page has a JSON form at the same address, with `?format=json`
+ * or `Accept: application/json`.
+ */
+export class Console implements AsyncDisposable {
+  readonly #options: ConsoleOptions;
+  readonly #catalog: RepositoryCatalog;
+  readonly #renderer = new Renderer();
+
+  constructor(options: ConsoleOptions) {
+    this.#options = options;
+    this.#catalog = new RepositoryCatalog(options.connection, options.storage);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#catalog[Symbol.dispose]();
+    await this.#renderer[Symbol.asyncDispose]();
+  }
+
+  /**
+   * Returns the response to a request whose path begins with `/-/console`.
+   *
+   * @throws the errors of the calls to the server that are no answer about a page.
+   */
+  async answer(request: PageRequest): Promise<PageAnswer> {
+    if (request.method !== 'GET' && request.method !== 'HEAD')
+      return plain(405, 'The console supports only GET and HEAD.', { Allow: 'GET, HEAD' });
+    if (request.target.length > MAX_TARGET_BYTES) return plain(414, 'The address is too long.');
+    const [path = '', ...queries] = request.target.split('?');
+    const query = new URLSearchParams(queries.join('?'));
+    const route = parseConsoleRoute(path);
+    if (route?.kind === 'moved') return moved(route.to);
+    if (route?.kind === 'asset')
+      return withHeaders(assetAt(route.name) ?? plain(404, 'There is no such file.'));
+    const page = await this.#page(route, request, query);
+    if ('body' in page && 'headers' in page) return withHeaders(page);
+    return page.location === undefined ? await sent(page, request, query) : moved(page.location);
+  }
+
+  async #page(
+    route: Exclude<ConsoleRoute, { kind: 'moved' | 'asset' }> | undefined,
+    request: PageRequest,
+    query: URLSearchParams,
+  ): Promise<Page | PageAnswer> {
+    const { access, headers, scheme, signal } = request;
+    const visit: Visit = { access, query, signal, origin: `${scheme}://${headers.host ?? 'localhost'}` };
+    if (route === undefined) return notFound();
+    if (route.kind === 'page') return await this.#serverPage(route.name, visit);
+    // Repositories that the client may not read are refused as for git.
+    const path = route.path.endsWith('.git') ? route.path : `${route.path}.git`;
+    const refusal = await access.refusalAt(path);
+    if (refusal !== undefined) return refusal.status === 401 ? refusal : problemOf(refusal);
+    const { connection, sshAddress, storage } = this.#options;
+    return await repositoryPage({ ...route, path }, visit, {
+      connection,
+      storage,
+      sshAddress,
+      renderer: this.#renderer,
+    });
+  }
+
+  async #serverPage(name: ServerPage, visit: Visit): Promise<Page | PageAnswer> {
+    const { access } = visit;
+    switch (name) {
+      case 'sign-in':
+        return access.hasCredentials
+          ? { title: 'Sign in', data: {}, body: notFound().body, location: `${CONSOLE_PATH}/repositories` }
+          : access.signIn;
+      case 'repositories':
+        return await repositoriesPage(visit, this.#catalog);
+      case 'overview':
+        return await overviewPage(visit, { ...this.#options, catalog: this.#catalog });
+      case 'running':
+        return await runningPage(visit, this.#options.status);
+    }
+  }
+}
+
+function problemOf({ body, status }: PageAnswer): Page {
+  return problemPage(status, status === 404 ? 'Not found' : 'Refused', body.toString().trim());
+}
+
+async function sent(
+  page: Page,
+  { access, headers }: PageRequest,
+  query: URLSearchParams,
+): Promise<PageAnswer> {
+  const isJson = query.get('format') === 'json' || /^application\/json\b/.test(headers.accept ?? '');
+  const text = isJson
+    ? `${JSON.stringify(page.data, undefined, 2)}\n`
+    : document(page, { isSignedIn: access.isOpen || access.hasCredentials });
+  const type = `${isJson ? 'application/json' : 'text/html'}; charset=utf-8`;
+  const accepts = /\bgzip\b/.test(String(headers['accept-encoding'] ?? ''));
+  const body = Buffer.from(text);
+  const isCompressed = accepts && body.length >= COMPRESS_BYTES;
+  return withHeaders({
+    status: page.status ?? 200,
+    headers: { 'Content-Type': type, ...(isCompressed && { 'Content-Encoding': 'gzip' }) },
+    body: isCompressed ? await compress(body) : body,
+  });
+}
+
+function moved(to: string): PageAnswer {
+  return withHeaders({ status: 303, headers: { Location: to }, body: '' });
+}
+
+function plain(status: number, text: string, headers: PageAnswer['headers'] = {}): PageAnswer {
+  return withHeaders({
+    status,
+    headers: { 'Content-Type': 'text/plain; charset=utf-8', ...headers },
+    body: `${text}\n`,
+  });
+}
+
+function withHeaders({ body, headers, status }: PageAnswer): PageAnswer {
+  return { status, headers: { ...HEADERS, ...headers }, body };
+}

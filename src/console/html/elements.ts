@@ -1,0 +1,21 @@
+import { type Html, html, type Part } from './html.ts';
+
+/** Returns a table. Each row has a cell for each heading. */
+export function table(headings: readonly string[], rows: readonly (readonly Part[])[]): Html {
+  const head = headings.map((heading) => html`<th scope="col">${heading}</th>`);
+  const body = rows.map((cells) => html`<tr>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>\n`);
+  return html`<table>\n<thead><tr>${head}</tr></thead>\n<tbody>${body}</tbody>\n</table>`;
+}
+
+/** Returns a link. */
+export function link(address: string, text: Part): Html {
+  return html`<a href="${address}">${text}</a>`;
+}
+
+/** Returns lines of code in a frame that scrolls, also with the keyboard. @param name for readers. */
+export function codeFrame(name: string, code: Part, numbers?: Part): Html {
+  const beside = numbers && html`<pre class="numbers" aria-hidden="true">${numbers}</pre>`;
+  return html`<div class="code" tabindex="0" role="region" aria-label="${name}">
+${beside}<pre><code>${code}</code></pre>
+</div>`;
+}

@@ -1,0 +1,44 @@
+import { assetAddress } from '../assets.ts';
+import { CONSOLE_PATH } from '../console-route.ts';
+import type { Page } from '../page.ts';
+import { html, trusted } from './html.ts';
+
+const SECTIONS = [
+  ['overview', 'Overview'],
+  ['repositories', 'Repositories'],
+  ['running', 'Running'],
+] as const;
+
+/** Returns the whole document of a page. */
+export function document(
+  { body, isLive = false, section, title }: Page,
+  { isSignedIn }: { isSignedIn: boolean },
+): string {
+  const links = SECTIONS.map(([name, text]) => {
+    const current = name === section ? html` aria-current="page"` : undefined;
+    return html`<a href="${CONSOLE_PATH}/${name}"${current}>${text}</a>`;
+  });
+  const signIn = isSignedIn ? undefined : html`<a class="sign-in" href="${CONSOLE_PATH}/sign-in">Sign in</a>`;
+  // Not in the template: the bundler changes templates that contain the end of a script.
+  const script = trusted(`<script type="module" src="${assetAddress('console.mjs')}"></script>`);
+  return html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>${title} · gitaly-ts</title>
+<link rel="icon" href="${assetAddress('icon.svg')}">
+<link rel="stylesheet" href="${assetAddress('style.css')}">
+${script}
+</head>
+<body>
+<a class="skip" href="#main">Skip to content</a>
+<header><nav aria-label="Console"><span class="brand">gitaly-ts</span>${links}${signIn}</nav></header>
+<main id="main"${isLive ? html` data-live` : undefined}>
+${body}
+</main>
+</body>
+</html>
+`.toString();
+}

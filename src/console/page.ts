@@ -1,0 +1,31 @@
+import { type Html, html } from './html/html.ts';
+
+/** A page of the console, for people and as JSON at the same address. */
+export interface Page {
+  readonly status?: number;
+  readonly title: string;
+  /** The JSON form. */
+  readonly data: unknown;
+  readonly body: Html;
+  /** Entry of the main navigation that the page belongs to. */
+  readonly section?: 'overview' | 'repositories' | 'running';
+  /** The address of a page to go to instead. */
+  readonly location?: string;
+  /** Refreshes the page's live parts at intervals, where the client runs scripts. */
+  readonly isLive?: boolean;
+}
+
+/** Returns a page that reports a problem. */
+export function problemPage(status: number, title: string, text: string): Page {
+  return {
+    status,
+    title,
+    data: { error: text },
+    body: html`<h1>${title}</h1><p>${text}</p>`,
+  };
+}
+
+/** The answer to an unknown address, and to one that is hidden. */
+export function notFound(): Page {
+  return problemPage(404, 'Not found', 'There is no such page. Check the address.');
+}

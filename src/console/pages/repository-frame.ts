@@ -1,0 +1,67 @@
+import { type RepositoryView, repositoryAddress } from '../console-route.ts';
+import { codeFrame } from '../html/elements.ts';
+import { type Html, html } from '../html/html.ts';
+import type { Page } from '../page.ts';
+import type { Visit } from '../visit.ts';
+
+/** The upper part of each page of a repository. */
+export interface RepositoryFrame extends Pick<Visit, 'origin'> {
+  readonly path: string;
+  readonly sshAddress: string | undefined;
+  /** The chosen revision; empty in a repository without commits. */
+  readonly revision?: string;
+  readonly view?: RepositoryView;
+}
+
+const TABS = [
+  ['files', 'Files'],
+  ['commits', 'Commits'],
+  ['branches', 'Branches'],
+  ['tags', 'Tags'],
+] as const;
+
+/** Returns the heading of a repository, its addresses for git, and the links to its pages. */
+export function frame(visit: RepositoryFrame): Html {
+  const { path, revision = '', view } = visit;
+  const tabs = TABS.map(([name, text]) => {
+    const isCurrent = name === view || (name === 'commits' && view === 'commit');
+    const current = isCurrent ? html` aria-current="page"` : undefined;
+    const address = repositoryAddress(path, name, { query: { ref: revision } });
+    return html`<a href="${address}"${current}>${text}</a>`;
+  });
+  return html`<h1>${nameOf(path)}</h1>
+${cloneAddresses(visit).map(
+  ({ kind, address }) => html`<p class="clone"><label>Clone with ${kind}
+<input readonly value="${address}" data-copy></label></p>`,
+)}
+<nav class="tabs" aria-label="Repository">${tabs}</nav>`;
+}
+
+/** Returns the page of a repository without commits. */
+export function emptyPage(visit: RepositoryFrame): Page {
+  const [clone] = cloneAddresses(visit);
+  return {
+    title: nameOf(visit.path),
+    section: 'repositories',
+    data: { name: visit.path, isEmpty: true, clone: cloneAddresses(visit) },
+    body: html`${frame(visit)}
+<h2>The repository has no commits on its default branch</h2>
+<p>Push some:</p>
+${codeFrame('Commands', `git remote add origin ${clone?.address}\ngit push -u origin main`)}`,
+  };
+}
+
+export function nameOf(path: string): string {
+  return path.replace(/\.git$/, '');
+}
+
+/** Returns the addresses of a repository for git. */
+export function cloneAddresses({
+  origin,
+  path,
+  sshAddress,
+}: RepositoryFrame): { readonly kind: 'HTTP' | 'SSH'; readonly address: string }[] {
+  const encoded = path.split('/').map(encodeURIComponent).join('/');
+  const http = { kind: 'HTTP', address: `${origin}/${encoded}` } as const;
+  return sshAddress === undefined ? [http] : [http, { kind: 'SSH', address: `${sshAddress}/${encoded}` }];
+}

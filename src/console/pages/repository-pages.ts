@@ -1,0 +1,70 @@
+import { codeOf } from '#base/gitaly-error';
+import { Repository } from '#client/repository/repository';
+import type { ConsoleRoute, RepositoryView } from '../console-route.ts';
+import { notFound, type Page, problemPage } from '../page.ts';
+import type { Visit } from '../visit.ts';
+import { branchesPage } from './branches-page.ts';
+import { commitPage } from './commit-page.ts';
+import { commitsPage } from './commits-page.ts';
+import { filesPage } from './files-page.ts';
+import { emptyPage } from './repository-frame.ts';
+import type { RepositoryPagesOptions, RepositoryVisit } from './repository-visit.ts';
+import { tagsPage } from './tags-page.ts';
+
+/** Time limit of the calls of a page. */
+const TIMEOUT_MS = 20_000;
+const MAX_REVISION = 1000;
+
+/** Pages of a repository that exists and has commits. */
+const PAGES: Readonly<Record<RepositoryView, (visit: RepositoryVisit) => Promise<Page>>> = {
+  files: filesPage,
+  commits: commitsPage,
+  commit: commitPage,
+  branches: branchesPage,
+  tags: tagsPage,
+};
+
+/**
+ * Returns a page of a repository.
+ *
+ * @throws the errors of the calls, but for what means that there is no such page.
+ */
+export async function repositoryPage(
+  route: Extract<ConsoleRoute, { readonly kind: 'repository' }>,
+  visit: Visit,
+  options: RepositoryPagesOptions,
+): Promise<Page> {
+  const { connection, storage } = options;
+  const { path, rest, view } = route;
+  const repository = new Repository(connection, { storage, path });
+  const calls = { signal: visit.signal, timeoutMs: TIMEOUT_MS };
+  try {
+    const revision = await revisionOf(visit, repository, calls);
+    if (revision === undefined) {
+      return (await repository.exists(calls)) ? emptyPage({ ...visit, ...options, path }) : notFound();
+    }
+    const commit = await repository.findCommit(view === 'commit' ? rest : revision, calls);
+    if (commit === undefined) return noRevision();
+    return await PAGES[view]({ ...visit, ...options, repository, path, view, rest, revision, commit, calls });
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === 'NOT_FOUND') return notFound();
+    if (code === 'INVALID_ARGUMENT') return noRevision();
+    throw error;
+  }
+}
+
+function noRevision(): Page {
+  return problemPage(404, 'Not found', 'There is no such branch, tag, commit or file.');
+}
+
+/** Returns the chosen revision or the default branch; `undefined` if there is neither. */
+async function revisionOf(
+  { query }: Visit,
+  repository: Repository,
+  calls: RepositoryVisit['calls'],
+): Promise<string | undefined> {
+  const chosen = query.get('ref') ?? '';
+  if (chosen !== '') return chosen.slice(0, MAX_REVISION);
+  return await repository.defaultBranch(calls);
+}

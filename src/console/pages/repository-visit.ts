@@ -1,0 +1,28 @@
+import type { Connection } from '#client/connection';
+import type { Repository } from '#client/repository/repository';
+import type { Commit } from '#client/repository/values';
+import type { RepositoryView } from '../console-route.ts';
+import type { Renderer } from '../rendering/renderer.ts';
+import type { Visit } from '../visit.ts';
+
+export interface RepositoryPagesOptions {
+  readonly connection: Connection;
+  readonly storage: string;
+  readonly renderer: Renderer;
+  /** Address for `git clone` by SSH, before the path of a repository; `undefined` without SSH. */
+  readonly sshAddress: string | undefined;
+}
+
+/** The repository of a page, and the choices in its address. */
+export interface RepositoryVisit extends Visit, RepositoryPagesOptions {
+  readonly repository: Repository;
+  /** Path in the storage, which ends in `.git`. */
+  readonly path: string;
+  readonly view: RepositoryView;
+  readonly rest: Buffer;
+  /** The chosen branch, tag or commit; the default branch if the address has none. */
+  readonly revision: string;
+  /** The commit of the revision. */
+  readonly commit: Commit;
+  readonly calls: { readonly signal: AbortSignal; readonly timeoutMs: number };
+}

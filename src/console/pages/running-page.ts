@@ -1,0 +1,60 @@
+import { table } from '../html/elements.ts';
+import { formatDuration } from '../html/format.ts';
+import { type Html, html, type Part } from '../html/html.ts';
+import { type Page, problemPage } from '../page.ts';
+import type { ConsoleStatus, StatusSource } from '../server-status.ts';
+import type { Visit } from '../visit.ts';
+
+/** Shows the calls that run, their git processes, and the limits for which calls wait. */
+export async function runningPage({ access }: Visit, status: StatusSource | undefined): Promise<Page> {
+  if (!access.isOpen) return problemPage(403, 'Refused', 'This page shows the calls of all users.');
+  if (status === undefined)
+    return problemPage(404, 'Not available', 'The server runs in other processes. Use gitaly top there.');
+  const now = await status();
+  return {
+    title: 'Running',
+    section: 'running',
+    isLive: true,
+    data: now,
+    body: html`<h1>Running</h1>
+<div data-refresh>
+<h2>Calls</h2>
+${calls(now)}
+<h2>Limits in use</h2>
+${queues(now)}
+<h2>Shared and background processes</h2>
+${processes(now)}
+</div>`,
+  };
+}
+
+function calls({ call_count, calls: shown }: ConsoleStatus): Html {
+  if (call_count === 0) return html`<p>No call is running.</p>`;
+  const hidden = call_count - shown.length;
+  return html`${table(['Method', 'Time', 'Repository', 'User', 'Client', 'Processes'], shown.map(callRow))}
+${hidden > 0 ? html`<p>${hidden} younger calls are not shown.</p>` : undefined}`;
+}
+
+function callRow(call: ConsoleStatus['calls'][number]): readonly Part[] {
+  const waits = call.waits_for && html` <em>waits for ${call.waits_for}</em>`;
+  const commands = call.processes.map(({ command, pid }) => html`<code>${command}</code> (${pid}) `);
+  const time = formatDuration(call.age_ms);
+  return [[call.method, waits], time, call.repository, call.user, call.client, commands];
+}
+
+function queues({ queues: shown }: ConsoleStatus): Html {
+  if (shown.length === 0) return html`<p>No call counts towards a limit.</p>`;
+  return table(['Limit', 'Method', 'Repository', 'Running', 'Waiting'], shown.map(queueRow));
+}
+
+function queueRow({ limit, max, method, repository, running, waiting }: ConsoleStatus['queues'][number]) {
+  return [limit, method, repository, max === undefined ? running : `${running} of ${max}`, waiting];
+}
+
+function processes({ processes: shown }: ConsoleStatus): Html {
+  if (shown.length === 0) return html`<p>None.</p>`;
+  return table(
+    ['Process', 'Command', 'Time'],
+    shown.map(({ age_ms, command, pid }) => [pid, html`<code>${command}</code>`, formatDuration(age_ms)]),
+  );
+}

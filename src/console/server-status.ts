@@ -1,0 +1,39 @@
+/** State of a server in this process: the part of the JSON of `/debug/top` that the console shows. */
+export interface ConsoleStatus {
+  readonly uptime_seconds: number;
+  readonly cpu_seconds: number;
+  readonly memory_bytes: number;
+  readonly call_count: number;
+  readonly calls: readonly {
+    readonly method: string;
+    readonly age_ms: number;
+    readonly waits_for?: string;
+    readonly repository: string;
+    readonly user: string;
+    readonly client: string;
+    readonly processes: readonly {
+      readonly pid: number;
+      readonly command: string;
+      readonly age_ms: number;
+    }[];
+  }[];
+  readonly queues: readonly {
+    readonly limit: string;
+    readonly method: string;
+    readonly repository: string;
+    readonly running: number;
+    readonly waiting: number;
+    readonly max?: number;
+  }[];
+  readonly git: { readonly running_calls: number; readonly waiting_calls: number };
+  readonly processes: readonly {
+    readonly pid: number;
+    readonly command: string;
+    readonly age_ms: number;
+    readonly directory: string;
+  }[];
+  readonly caches: Readonly<Record<string, number>>;
+}
+
+/** Returns what the server is doing now. */
+export type StatusSource = () => ConsoleStatus | Promise<ConsoleStatus>;

@@ -1,0 +1,50 @@
+import type { IncomingHttpHeaders } from 'node:http';
+
+/** Address below which a gateway serves pages for people. */
+export const PAGES_PATH = '/-/console';
+
+/** Pages for people, which a gateway serves in addition to git. */
+export interface PageSource {
+  /**
+   * Returns the response to a request whose path is {@link PAGES_PATH} or below it.
+   *
+   * @throws the errors of calls to Gitaly.
+   */
+  answer(request: PageRequest): Promise<PageAnswer>;
+}
+
+/** A request for a page. */
+export interface PageRequest {
+  readonly method: string;
+  /** Path and query, as the client sent them. */
+  readonly target: string;
+  readonly headers: IncomingHttpHeaders;
+  /** Scheme used by the client, also behind trusted proxies. */
+  readonly scheme: 'http' | 'https';
+  /** Aborts when the client disconnects and when the request takes too long. */
+  readonly signal: AbortSignal;
+  readonly access: PageAccess;
+}
+
+/** The rights of a client, which are those for git. */
+export interface PageAccess {
+  /** True without authentication: everybody may read everything. */
+  readonly isOpen: boolean;
+  /** True if the client sent credentials, right or wrong. */
+  readonly hasCredentials: boolean;
+  /**
+   * Returns the refusal to read a repository; `undefined` if the client may read it.
+   *
+   * @param path in the storage, not checked. @throws as the authenticator.
+   */
+  refusalAt(path: string): Promise<PageAnswer | undefined>;
+  /** The response that requests credentials. */
+  readonly signIn: PageAnswer;
+}
+
+/** A complete response. */
+export interface PageAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Buffer | string;
+}

@@ -1,0 +1,62 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { checkRepositoryPath } from '#gateway/repository-path';
+import type { Answer } from '../answer.ts';
+import { SIGN_IN } from '../auth/challenge.ts';
+import type { Authenticator } from '../authentication.ts';
+import { NOT_FOUND } from '../failure.ts';
+import type { Peer } from '../trusted-proxies.ts';
+import type { PageAccess, PageAnswer, PageSource } from './page-source.ts';
+
+/** A request for a page, on its way to the pages. */
+export interface PageExchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly peer: Peer;
+  readonly signal: AbortSignal;
+  /** `undefined` if everybody may read everything. */
+  readonly authenticator: Authenticator | undefined;
+}
+
+/** Serves a page. @throws what the pages throw. */
+export async function servePage(exchange: PageExchange, pages: PageSource): Promise<void> {
+  const { peer, request, response, signal } = exchange;
+  const { body, headers, status } = await pages.answer({
+    method: request.method ?? '',
+    target: request.url ?? '',
+    headers: request.headers,
+    scheme: peer.scheme,
+    signal,
+    access: accessOf(exchange),
+  });
+  const bytes = Buffer.from(body);
+  response.writeHead(status, { ...headers, 'Content-Length': bytes.length });
+  response.end(request.method === 'HEAD' ? undefined : bytes);
+}
+
+function accessOf({ authenticator, peer, request }: PageExchange): PageAccess {
+  return {
+    isOpen: authenticator === undefined,
+    hasCredentials: request.headers.authorization !== undefined,
+    signIn: asPage(SIGN_IN),
+    refusalAt: async (text) => {
+      const path = checkRepositoryPath(text.split('/'));
+      if (typeof path !== 'string') return asPage(NOT_FOUND);
+      const admission = await authenticator?.authenticate({
+        headers: request.headers,
+        remoteAddress: peer.address,
+        scheme: peer.scheme,
+        path,
+        operation: 'read',
+      });
+      return admission !== undefined && 'answer' in admission ? asPage(admission.answer) : undefined;
+    },
+  };
+}
+
+function asPage({ headers, status, text }: Answer): PageAnswer {
+  return {
+    status,
+    headers: { 'Content-Type': 'text/plain; charset=utf-8', ...headers },
+    body: `${text}\n`,
+  };
+}

@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { type OpenedConsole, openConsole } from './open-console.ts';
+
+/** Where Debian's package `chromium` has it. */
+const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const AXE = readFileSync(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8');
+const REPORT = "axe.run().then((r) => r.violations.map((v) => v.id + ' ' + v.nodes[0].html))";
+const HOSTILE = `"><img src=x onerror="console.error('ran')"><script>console.error('ran')</script>`;
+
+/** Ways in which each page is opened. */
+const VIEWS: Readonly<Record<string, BrowserContextOptions>> = {
+  light: { colorScheme: 'light', viewport: { width: 1280, height: 800 } },
+  dark: { colorScheme: 'dark', viewport: { width: 1280, height: 800 } },
+  narrow: { colorScheme: 'light', viewport: { width: 360, height: 640 } },
+  wide: { colorScheme: 'dark', viewport: { width: 3840, height: 2160 } },
+  'without scripts': { javaScriptEnabled: false, viewport: { width: 1280, height: 800 } },
+};
+
+const PATH = '/repository/group/sample.git/-';
+const PAGES = [
+  '/overview',
+  '/running',
+  '/repositories',
+  '/repositories?search=nothing-has-this-name',
+  '/repository/empty.git',
+  '/repository/missing.git',
+  `${PATH}/files`,
+  `${PATH}/files/src/code.ts`,
+  `${PATH}/files/hostile.txt`,
+  `${PATH}/files/binary.bin`,
+  `${PATH}/commits`,
+  `${PATH}/commit/main`,
+  `${PATH}/branches`,
+  `${PATH}/tags`,
+];
+
+describe('the console in Chromium', {
+  skip: existsSync(CHROMIUM) ? false : 'Chromium is not installed',
+}, () => {
+  let console: OpenedConsole;
+  let browser: Browser;
+
+  before(async () => {
+    console = await openConsole();
+    const repository = await console.gitaly.createRepository({
+      relativePath: 'group/sample.git',
+      commits: 3,
+    });
+    await repository.commit({
+      message: `Change everything ${HOSTILE}`,
+      files: {
+        'README.md': `# Sample\n\nText with [a link](src/code.ts), \`code\` and ${HOSTILE}\n\n- one\n- two\n`,
+        'src/code.ts': `/** A comment. */\nexport const answer = 42;\n`,
+        'hostile.txt': HOSTILE.repeat(20),
+        'binary.bin': Buffer.from([0, 1, 2]),
+        'a-very-long-name-without-any-blank-in-it-that-does-not-fit-on-a-narrow-screen.txt': 'x\n',
+      },
+    });
+    await repository.git(['tag', '-m', HOSTILE, 'v1']);
+    await console.gitaly.createRepository({ relativePath: 'empty.git' });
+    browser = await chromium.launch({
+      executablePath: CHROMIUM,
+      args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-sync'],
+    });
+  });
+
+  after(async () => {
+    await browser.close();
+    await console[Symbol.asyncDispose]();
+  });
+
+  for (const [view, options] of Object.entries(VIEWS)) {
+    test(`every page is shown ${view}`, async () => {
+      await using context = await browser.newContext(options);
+      const problems: string[] = [];
+      for (const path of PAGES) {
+        const page = await context.newPage();
+        page.on('request', (request) => {
+          if (!request.url().startsWith(`${console.gateway.url}/-/console/`))
+            problems.push(`${path} requests ${request.url()}`);
+        });
+        page.on('console', (message) => {
+          const isMissing = path.includes('missing') && message.text().includes('404');
+          if (!isMissing) problems.push(`${path}: ${message.text()}`);
+        });
+        page.on('pageerror', (error) => problems.push(`${path}: ${error.message}`));
+        await page.goto(`${console.url}${path}`);
+
+        const heading = await page.locator('h1').textContent();
+        assert.notEqual(heading, '', path);
+        problems.push(...(await layoutProblems(page, path)));
+        if (options.javaScriptEnabled !== false) problems.push(...(await axeViolations(page, path)));
+        await page.close();
+      }
+
+      assert.deepEqual(problems, []);
+    });
+  }
+
+  test('the list is searched as one types, also with the keyboard alone', async () => {
+    await using context = await browser.newContext();
+    const page = await context.newPage();
+    await page.goto(`${console.url}/repositories`);
+    await page.keyboard.press('Tab');
+    assert.equal(await page.evaluate('document.activeElement.textContent'), 'Skip to content');
+
+    await page.locator('#search').focus();
+    await page.keyboard.type('sampl');
+
+    await page.locator('#results', { hasNotText: 'empty' }).waitFor();
+    await page.getByRole('link', { name: 'group/sample' }).press('Enter');
+    await page.waitForURL(`**${PATH}/files`);
+    await page.getByRole('link', { name: 'README.md' }).click();
+    await page.getByRole('link', { name: 'a link' }).click();
+    assert.match((await page.locator('.code code').textContent()) ?? '', /export const answer = 42;/);
+  });
+
+  test('a page is small and painted soon', async () => {
+    await using context = await browser.newContext();
+    const page = await context.newPage();
+    let bytes = 0;
+    page.on('response', async (response) => {
+      bytes += (await response.body()).length;
+    });
+    await page.goto(`${console.url}/repositories`, { waitUntil: 'networkidle' });
+
+    assert.ok(bytes > 0 && bytes < 100_000, `${bytes} bytes`);
+    const paint = await page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime");
+    assert.ok(Number(paint) < 5000, `${paint} ms`); // on a busy machine; docs/console.md has figures
+  });
+});
+
+/** Returns the reasons why a page has to be scrolled sideways. */
+async function layoutProblems(page: Page, path: string): Promise<string[]> {
+  const { content, window } = (await page.evaluate(
+    '({ content: document.documentElement.scrollWidth, window: innerWidth })',
+  )) as { content: number; window: number }; // the result of the expression
+  return content > window ? [`${path} is ${content} pixels wide on a screen of ${window}`] : [];
+}
+
+/** Returns the rules of accessibility that a page violates. */
+async function axeViolations(page: Page, path: string): Promise<string[]> {
+  const session = await page.context().newCDPSession(page); // no policy of the page applies to it
+  const { result } = await session.send('Runtime.evaluate', {
+    expression: `${AXE};${REPORT}`,
+    awaitPromise: true,
+    returnByValue: true,
+  });
+  const found = result.value as string[]; // the result of the expression
+  return found.map((violation) => `${path}: ${violation}`);
+}

@@ -1,0 +1,224 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { openConsole } from './open-console.ts';
+
+/** Strings that run in a page that inserts them somewhere without escaping. */
+const HOSTILE = [
+  '<script>alert(1)</script>',
+  '"><img src=x onerror=alert(1)>',
+  "' onmouseover='alert(1)",
+  '</title><svg onload=alert(1)>',
+  '</pre></code><iframe srcdoc=x>',
+].join(' ');
+/** Matches a page that contains such a string without escaping it. */
+const RUNS = /<(?:script>|img|svg|iframe)|<[^>]* on\w+=/;
+
+test('the pages of a hostile repository show its texts and run none', async () => {
+  await using console = await openConsole();
+  const repository = await console.gitaly.createRepository({ relativePath: 'evil.git' });
+  const name = HOSTILE.replaceAll('/', '_');
+  const commit = await repository.commit({
+    message: `${HOSTILE}\n\n${HOSTILE}`,
+    author: { name: HOSTILE.replace(/[<>]/g, '') || 'x', email: 'x@example.com' },
+    files: {
+      'README.md': `# ${HOSTILE}\n\n[x](javascript:alert(1)) ${HOSTILE}`,
+      [`${name}.ts`]: `let a = '${HOSTILE}'; // ${HOSTILE}\n`,
+      'plain.txt': HOSTILE,
+      'picture.svg': '<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>',
+      'binary.bin': Buffer.from([0, 1, 2, 255]),
+      'direction.txt': 'access\u202E level',
+    },
+  });
+  await repository.git(['tag', '-m', HOSTILE, 'v1']);
+  const path = '/repository/evil.git/-';
+  const entries: { path: string }[] = (await console.json('/repository/evil.git')).entries;
+  assert.equal(entries.length, 6);
+
+  const pages = [
+    '/overview',
+    '/running',
+    `/repositories?search=${encodeURIComponent(HOSTILE)}`,
+    `${path}/files`,
+    `${path}/files?ref=${encodeURIComponent(HOSTILE)}`,
+    `${path}/commits`,
+    `${path}/commit/${commit}`,
+    `${path}/branches`,
+    `${path}/tags`,
+    ...entries.map((entry) => `${path}/files/${encodeURIComponent(entry.path)}`),
+  ];
+  for (const address of pages) {
+    const { headers, text } = await console.get(address);
+    const own = text.replace(/<script type="module" src="[\w/.-]+">/, '');
+    assert.doesNotMatch(own.replace(/="[^"]*"/g, ''), RUNS, address);
+    assert.match(headers.get('content-security-policy') ?? '', /^default-src 'none'; script-src 'self';/);
+    assert.equal(headers.get('x-content-type-options'), 'nosniff');
+    assert.doesNotMatch(text, /(?:src|href)="(?:https?:)?\/\//, 'nothing of another host');
+  }
+  const shown = await console.get(`${path}/files/plain.txt`);
+  assert.match(shown.text, /&lt;script&gt;alert\(1\)&lt;\/script&gt;/);
+  assert.match((await console.get(`${path}/files/direction.txt`)).text, /access⟨U\+202E⟩ level/);
+  assert.match((await console.get(`${path}/files/binary.bin`)).text, /A binary file/);
+});
+
+test('the JSON of a page agrees with git', async () => {
+  await using console = await openConsole();
+  const repository = await console.gitaly.createRepository({ relativePath: 'a/b.git', commits: 60 });
+  const git = (...args: string[]): Promise<string> => repository.git(args);
+  await git('tag', '-m', 'first', 'v1', 'main~3');
+  await git('branch', 'other', 'main~1');
+  const path = '/repository/a/b.git/-';
+
+  const commits = await console.json(`${path}/commits`);
+  const older = await console.json(commits.next.replace('/-/console', ''));
+  const ids = [...commits.commits, ...older.commits].map(({ id }: { id: string }) => id);
+  assert.deepEqual(ids, (await git('log', '--format=%H', 'main')).split('\n'));
+  assert.equal(older.next, null);
+
+  const files = await console.json(`${path}/files?ref=refs/tags/v1`);
+  assert.equal(files.commit, await git('rev-parse', 'v1^0'));
+  assert.deepEqual(
+    files.entries.map((entry: { path: string; oid: string }) => `${entry.oid}\t${entry.path}`),
+    (await git('ls-tree', '--format=%(objectname)%x09%(path)', 'v1')).split('\n'),
+  );
+  const file = await console.json(`${path}/files/${files.entries[0].path}`);
+  assert.equal(file.text.trimEnd(), await git('cat-file', 'blob', files.entries[0].oid));
+
+  const commit = await console.json(`${path}/commit/${ids[0]}`);
+  const patch = commit.files.map((each: { patch: string }) => each.patch).join('');
+  const expected = await git('diff-tree', '-p', '--no-commit-id', ids[0] ?? '');
+  assert.equal(patch.trimEnd(), expected.slice(expected.indexOf('@@')));
+  const first = await console.json(`${path}/commit/${ids.at(-1)}`);
+  assert.equal(first.files[0].linesRemoved, 0);
+
+  const { branches } = await console.json(`${path}/branches`);
+  assert.deepEqual(branches.map(({ name }: { name: string }) => name).sort(), ['main', 'other']);
+  const { tags } = await console.json(`${path}/tags`);
+  assert.deepEqual(
+    tags.map((tag: { name: string; commit: string }) => [tag.name, tag.commit]),
+    [['v1', await git('rev-parse', 'v1^0')]],
+  );
+});
+
+test('names and contents need not be UTF-8, empty repositories have a page', async () => {
+  await using console = await openConsole();
+  const repository = await console.gitaly.createRepository({ relativePath: 'bytes.git' });
+  const latin = Buffer.from('caf\xe9', 'latin1');
+  await repository.commit({ files: new Map([[latin, latin]]) });
+  await console.gitaly.createRepository({ relativePath: 'empty.git' });
+
+  const { text } = await console.get('/repository/bytes.git');
+  assert.match(text, /href="\/-\/console\/repository\/bytes\.git\/-\/files\/caf%E9\?ref=main"/);
+  assert.equal((await console.get('/repository/bytes.git/-/files/caf%E9')).status, 200);
+  const empty = await console.get('/repository/empty.git');
+  assert.equal(empty.status, 200);
+  assert.match(empty.text, /git push -u origin main/);
+});
+
+test('repositories are listed in pages, found by a part of their name, and sorted', async () => {
+  await using console = await openConsole();
+  const names = Array.from({ length: 105 }, (_, number) => `group/r-${String(number).padStart(3, '0')}.git`);
+  for (const relativePath of names) await console.gitaly.createRepository({ relativePath });
+
+  const first = await console.json('/repositories');
+  const second = await console.json(first.next.replace('/-/console', ''));
+  const listed = [...first.repositories, ...second.repositories].map(({ name }: { name: string }) => name);
+  assert.deepEqual(listed, names);
+  assert.equal(second.next, null);
+  const found = await console.json('/repositories?search=R-05');
+  assert.deepEqual(
+    found.repositories.map(({ name }: { name: string }) => name),
+    names.filter((name) => name.includes('r-05')),
+  );
+  const changed: { changed: string }[] = (await console.json('/repositories?sort=changed')).repositories;
+  const times = changed.map((each) => each.changed);
+  assert.deepEqual(times, times.toSorted().reverse());
+});
+
+test('who may not read a repository with git does not see it here', async (context) => {
+  const directory = scratch(context);
+  const authFile = join(directory, 'users');
+  const token = 'a-token-of-ann';
+  const digest = createHash('sha256').update(token).digest('hex');
+  writeFileSync(authFile, `ann read sha256:${digest} team\nanonymous read - open\n`);
+  await using console = await openConsole({ authFile });
+  for (const relativePath of ['open/a.git', 'team/b.git', 'secret/c.git'])
+    await console.gitaly.createRepository({ relativePath, commits: 1 });
+  const ann = { authorization: `Basic ${btoa(`ann:${token}`)}` };
+  const listed = async (headers: Record<string, string>): Promise<string[]> =>
+    (await console.json('/repositories', headers)).repositories.map(({ name }: { name: string }) => name);
+
+  assert.deepEqual(await listed({}), ['open/a.git']);
+  assert.deepEqual(await listed(ann), ['open/a.git', 'team/b.git']);
+  assert.equal((await console.get('/repository/open/a.git')).status, 200);
+  assert.equal((await console.get('/repository/team/b.git')).status, 401);
+  assert.equal((await console.get('/repository/team/b.git', ann)).status, 200);
+  const hidden = await console.get('/repository/secret/c.git', ann);
+  const missing = await console.get('/repository/secret/missing.git', ann);
+  assert.deepEqual([hidden.status, hidden.text], [404, missing.text]);
+  assert.equal((await console.get('/running', ann)).status, 403);
+  assert.equal((await console.json('/overview', ann)).status, undefined);
+
+  const signIn = await console.get('/sign-in');
+  assert.deepEqual(
+    [signIn.status, signIn.headers.get('www-authenticate')],
+    [401, 'Basic realm="git", charset="UTF-8"'],
+  );
+  assert.equal((await console.get('/sign-in', ann)).headers.get('location'), '/-/console/repositories');
+});
+
+test('what is no page, or no request for one, is refused', async () => {
+  await using console = await openConsole();
+  await console.gitaly.createRepository({ relativePath: 'a.git', commits: 1 });
+  const path = '/repository/a.git/-';
+  for (const [address, status] of [
+    ['/nothing', 404],
+    ['/assets/../console.ts', 404],
+    ['/assets/style.css', 404],
+    ['/repository/missing.git', 404],
+    ['/repository/..%2Fa.git', 404],
+    ['/repository/a.git%2F..%2F..%2Fetc.git', 404],
+    [`${path}/files/missing`, 404],
+    [`${path}/files/..%2F..%2Fconfig`, 404],
+    [`${path}/files?ref=--output=/tmp/x`, 404],
+    [`${path}/files?ref=missing`, 404],
+    [`${path}/commit/-x`, 404],
+    [`${path}/commit/${'f'.repeat(40)}`, 404],
+    [`${path}/commits?skip=99999999999`, 200],
+    [`/repositories?search=${'x'.repeat(9000)}`, 414],
+  ] as const)
+    assert.equal((await console.get(address)).status, status, address);
+
+  const posted = await fetch(`${console.url}/overview`, { method: 'POST', body: 'x' });
+  assert.deepEqual([posted.status, posted.headers.get('allow')], [405, 'GET, HEAD']);
+  const head = await fetch(`${console.url}/overview`, { method: 'HEAD' });
+  assert.deepEqual([head.status, await head.text()], [200, '']);
+  const top = await fetch(console.gateway.url, { headers: { accept: 'text/html' }, redirect: 'manual' });
+  assert.equal(top.headers.get('location'), '/-/console');
+  assert.match(await (await fetch(console.gateway.url)).text(), /^This is a Git server\./);
+});
+
+test('large files and changes are cut, and say so', async () => {
+  await using console = await openConsole();
+  const repository = await console.gitaly.createRepository({ relativePath: 'large.git' });
+  const commit = await repository.commit({
+    files: { 'large.txt': 'a line of text\n'.repeat(100_000), 'large.md': '# a\n'.repeat(200_000) },
+  });
+  const path = '/repository/large.git/-';
+
+  const file = await console.get(`${path}/files/large.txt`);
+  assert.match(file.text, /Only the first 256\.0 KiB are shown/);
+  assert.ok(file.text.length < 1_000_000);
+  assert.equal((await console.get(`${path}/files/large.md`)).status, 200);
+  const change = await console.get(`${path}/commit/${commit}`);
+  assert.ok(change.text.length < 1_000_000, `${change.text.length}`);
+});
+
+function scratch(context: TestContext): string {
+  const directory = makeScratchDirectory('console');
+  context.after(() => rmSync(directory, { recursive: true }));
+  return directory;
+}
