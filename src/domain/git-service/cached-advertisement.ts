@@ -4,6 +4,7 @@ import { cacheKey } from '#storage/cache/cache-key';
 import type { StreamCacheSettings } from '#storage/cache/streams/open-stream-cache';
 import { sharedChunks } from '#storage/cache/streams/shared-chunks';
 import type { StreamCache } from '#storage/cache/streams/stream-cache';
+import type { LentBytes } from '#storage/cache/streams/stream-reader';
 import type { Repository } from '#storage/repository';
 
 /** Time for which an advertisement is kept if git, or another program, changes the repository. */
@@ -19,6 +20,9 @@ export const ADVERTISEMENT_CACHE: Omit<StreamCacheSettings, 'directory'> = {
   maxBytes: 0,
   smallBytes: MEMORY_BYTES,
 };
+
+/** Does nothing: git's own output is not used again. */
+function keep(): void {}
 
 /** Notified of lookups in the cache of advertisements, for metrics. */
 export interface CacheObserver {
@@ -49,11 +53,11 @@ export async function* cachedAdvertisement(
   repository: Repository,
   produce: (signal: AbortSignal) => AsyncGenerator<Buffer>,
   { keyParts, streams, observe, log, signal }: CachedAdvertisementOptions,
-): AsyncGenerator<Buffer> {
+): AsyncGenerator<LentBytes> {
   observe?.diskCache('attempt');
   const generation = await generationOrError();
   if (generation === undefined) {
-    yield* produce(signal);
+    for await (const bytes of produce(signal)) yield { bytes, giveBack: keep };
     return;
   }
   log.add({ diskcache: generation });
@@ -72,9 +76,9 @@ export async function* cachedAdvertisement(
       },
     },
   );
-  for await (const { bytes } of chunks) {
-    observe?.diskCacheBytes(direction, bytes.length);
-    yield bytes;
+  for await (const lent of chunks) {
+    observe?.diskCacheBytes(direction, lent.bytes.length);
+    yield lent;
   }
 
   /** A state that cannot be read is logged and counted; then nothing is cached. */

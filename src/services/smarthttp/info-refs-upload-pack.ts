@@ -10,6 +10,7 @@ import { FEATURE_FLAG_PREFIX } from '#rpc/common/header-names';
 import type { HandlerContext } from '#rpc/server/handler';
 import { offeredBundles } from '#services/convert/request/bundle-uri';
 import { requestBytes } from '#services/convert/request/request-bytes';
+import { lentMessages } from '#services/convert/response/lent-messages';
 import { MAX_CHUNK_BYTES } from '#services/convert/response/stream-responses';
 import {
   type InfoRefsRequest,
@@ -35,25 +36,23 @@ export async function* infoRefsUploadPack(
   const { signal } = context;
   const bundles = await offeredBundles({ repository, gitProtocol }, context, deps);
   const asked = { service: 'upload-pack', config, gitProtocol, bundles, signal } as const;
-  for await (const chunk of remembered()) {
+  if (config.length === 0 && gitProtocol === '') {
+    const produce = (ended: AbortSignal) => advertiseReferences(repository, { ...asked, signal: ended });
+    const cached = cachedAdvertisement(repository, produce, cacheOptions(request, context, deps));
+    for await (const lent of cached) yield* lentMessages(lent, (data) => ({ data }));
+    return;
+  }
+  for await (const chunk of written()) {
     for (let start = 0; start < chunk.length; start += MAX_CHUNK_BYTES)
       yield { data: chunk.subarray(start, start + MAX_CHUNK_BYTES) };
   }
 
-  async function* remembered(): AsyncGenerator<Buffer> {
+  async function* written(): AsyncGenerator<Buffer> {
     if (gitProtocol === 'version=2') {
       yield* serviceHeader('upload-pack');
       const settings = [...config, advertisesBundleUri(bundles)];
       yield* deps.capabilities.get(repository, settings, () => advertisement(repository, asked));
-      return;
-    }
-    const isPlain = config.length === 0 && gitProtocol === '';
-    if (!isPlain) {
-      yield* advertiseReferences(repository, asked);
-      return;
-    }
-    const produce = (ended: AbortSignal) => advertiseReferences(repository, { ...asked, signal: ended });
-    yield* cachedAdvertisement(repository, produce, cacheOptions(request, context, deps));
+    } else yield* advertiseReferences(repository, asked);
   }
 }
 
