@@ -16,6 +16,9 @@ import {
   WorkerProcess,
 } from './worker-process.ts';
 
+/** Number of missing reports after which a worker gets no connections: its load is not known. */
+const SILENT_TICKS = 3;
+
 /** Notified of the life of workers, for metrics. */
 export interface SupervisorObserver {
   /** Number of processes that serve calls, this one included. */
@@ -96,7 +99,8 @@ export class Supervisor implements AsyncDisposable {
     const worker = this.#choose();
     if (worker === undefined) return false;
     worker.give(socket, transport, () => {
-      if (!socket.destroyed) takeBack();
+      if (this.#isEnding) socket.destroy();
+      else takeBack();
     });
     this.#own?.observer.handedOver();
     return true;
@@ -120,8 +124,9 @@ export class Supervisor implements AsyncDisposable {
   }
 
   #choose(): WorkerProcess | undefined {
-    const ready = this.workers;
-    const { choice } = this.#options.settings;
+    const { choice, tickMs } = this.#options.settings;
+    const reportedMs = performance.now() - SILENT_TICKS * tickMs;
+    const ready = this.workers.filter(({ reportedAtMs }) => reportedAtMs >= reportedMs);
     if (choice !== 'least') {
       const own = choice === 'random' ? 1 : 0;
       return ready[Math.floor(Math.random() * (ready.length + own))];
@@ -273,7 +278,6 @@ export class Supervisor implements AsyncDisposable {
     if (this.#isEnding) return;
     worker.state = 'ready';
     worker.reportedAtMs = performance.now();
-    this.#failures = 0;
     const startMs = Math.round(performance.now() - worker.startedAtMs);
     logger.info(
       { worker: worker.number, worker_pid: worker.pid, duration_ms: startMs },
@@ -294,6 +298,8 @@ export class Supervisor implements AsyncDisposable {
       return;
     }
     observer?.ended(worker.isReportedHung ? 'hung' : 'failed');
+    // One that fails soon after its start, again and again, must not be started each second.
+    if (performance.now() - worker.startedAtMs > settings.maxBackOffMs) this.#failures = 0;
     const backOffMs = Math.min(settings.maxBackOffMs, settings.backOffMs * 2 ** this.#failures);
     this.#failures++;
     this.#nextStartMs = performance.now() + backOffMs;

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { Link, LinkClosedError, type LinkMessage } from './link.ts';
-import type { Load, Readiness, Transport } from './worker-process.ts';
+import type { Given, Load, Readiness, Received, Transport } from './worker-process.ts';
 
 /** The server of a worker process. */
 export interface WorkerServer {
@@ -80,9 +80,11 @@ class Life {
     const { promise, resolve } = Promise.withResolvers<number>();
     [this.ended, this.#end] = [promise, resolve];
     link.onTold('start', (greeting) => void this.#start(greeting));
-    link.onTold('connection', (transport, socket) => {
-      // The type of the value: only our own supervisor sends it.
-      if (socket !== undefined) this.#receive(socket, transport as Transport);
+    link.onTold('connection', (value, socket) => {
+      const { id, transport } = value as Given; // only our own supervisor sends it
+      // Before anything is read: from here on, nobody else can serve the connection.
+      link.tell('received', { id, hasSocket: socket !== undefined } satisfies Received);
+      if (socket !== undefined) this.#receive(socket, transport);
     });
     link.onTold('move', () => {
       if (this.#server?.moveConnection() === true) link.tell('moved');
@@ -126,11 +128,16 @@ class Life {
 
   #reportLoad(server: WorkerServer): void {
     let used = performance.eventLoopUtilization();
+    let isSending = false;
     this.#timer = setInterval(() => {
+      if (isSending) return; // the supervisor does not read: reports would fill the memory
       const now = performance.eventLoopUtilization();
       const { utilization: share } = performance.eventLoopUtilization(now, used);
       used = now;
-      this.#link.tell('load', { share, ...server.load } satisfies Load);
+      isSending = true;
+      this.#link.tell('load', { share, ...server.load } satisfies Load, undefined, () => {
+        isSending = false;
+      });
     }, this.#options.tickMs).unref();
   }
 

@@ -30,6 +30,23 @@ export interface Readiness {
 
 export type Transport = 'unix' | 'tcp' | 'tls';
 
+/** A connection that comes with the message. */
+export interface Given {
+  readonly id: number;
+  readonly transport: Transport;
+}
+
+/** Confirms a connection, or reports that the message came without it. */
+export interface Received {
+  readonly id: number;
+  readonly hasSocket: boolean;
+}
+
+interface OnTheWay {
+  readonly socket: Socket;
+  readonly takeBack: () => void;
+}
+
 /** Connections that may be on their way to a worker at once; a worker that hangs reads none. */
 const MAX_ON_THE_WAY = 64;
 /** Weight of a connection that was handed over since the last report. */
@@ -59,7 +76,9 @@ export class WorkerProcess {
   isReportedHung = false;
   /** Connections given since the last report. */
   #given = 0;
-  #onTheWay = 0;
+  /** Connections that it has not confirmed. */
+  readonly #onTheWay = new Map<number, OnTheWay>();
+  #lastConnection = 0;
 
   constructor(number: number, { args, file, options }: WorkerCommand) {
     this.number = number;
@@ -71,8 +90,13 @@ export class WorkerProcess {
     this.link = new Link((message, socket, onSent) => this.#send(message, socket, onSent));
     // The type of what arrives: only our own worker writes there.
     this.#child.on('message', (message) => this.link.receive(message as LinkMessage, undefined));
+    // The type of the value: only our own worker tells it.
+    this.link.onTold('received', (value) => this.#received(value as Received));
     this.exited = this.#exit();
-    void this.exited.then(() => this.link.close());
+    void this.exited.then(() => {
+      this.link.close();
+      for (const id of [...this.#onTheWay.keys()]) this.#received({ id, hasSocket: false });
+    });
   }
 
   get pid(): number {
@@ -81,7 +105,7 @@ export class WorkerProcess {
 
   /** Expected load of the next connection; infinite if it should get none. */
   get score(): number {
-    if (this.state !== 'ready' || this.#onTheWay >= MAX_ON_THE_WAY) return Number.POSITIVE_INFINITY;
+    if (this.state !== 'ready' || this.#onTheWay.size >= MAX_ON_THE_WAY) return Number.POSITIVE_INFINITY;
     const { connections, share } = this.load;
     return share + this.#given * NEW_CONNECTION_SHARE + connections * OPEN_CONNECTION_SHARE;
   }
@@ -95,16 +119,17 @@ export class WorkerProcess {
   }
 
   /**
-   * Hands a connection over. The socket must not have been read.
+   * Hands a connection over. The socket must not have been read. It stays open here until the
+   * worker confirms it, because a worker that is killed drops those that it has not taken.
    *
-   * @param takeBack is called if that fails while the connection is still open here.
+   * @param takeBack is called if it never does.
    */
   give(socket: Socket, transport: Transport, takeBack: () => void): void {
     this.#given++;
-    this.#onTheWay++;
-    this.link.tell('connection', transport, socket, (error) => {
-      this.#onTheWay--;
-      if (error !== null) takeBack();
+    const id = ++this.#lastConnection;
+    this.#onTheWay.set(id, { socket, takeBack });
+    this.link.tell('connection', { id, transport } satisfies Given, socket, (error) => {
+      if (error !== null) this.#received({ id, hasSocket: false });
     });
   }
 
@@ -120,6 +145,13 @@ export class WorkerProcess {
     limit.abort();
     this.kill();
     await this.exited;
+  }
+
+  #received({ hasSocket, id }: Received): void {
+    const given = this.#onTheWay.get(id);
+    this.#onTheWay.delete(id);
+    if (hasSocket) given?.socket.destroy();
+    else if (given?.socket.destroyed === false) given.takeBack();
   }
 
   /** Resolves after the last message. */
@@ -139,6 +171,6 @@ export class WorkerProcess {
       onSent?.(new Error('the worker has ended'));
       return false;
     }
-    return this.#child.send(message, socket, {}, (error) => onSent?.(error));
+    return this.#child.send(message, socket, { keepOpen: true }, (error) => onSent?.(error));
   }
 }

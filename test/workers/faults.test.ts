@@ -15,7 +15,7 @@ const KILLS = extent('WORKER_KILLS', { short: 2, long: 20 });
 const COMMITS = extent('WORKER_COMMITS', { short: 6, long: 200 });
 const CALL_EVERY_MS = 10;
 /** Connections stay where they are. */
-const STEADY = { choice: 'random', tickMs: 600_000, backOffMs: 50 };
+const STEADY = { choice: 'random', tickMs: 600_000, backOffMs: 50, maxBackOffMs: 200 };
 
 /** Opens connections that repeat no call by themselves. */
 async function openConnections({ address }: GitalyProcess): Promise<Connection[]> {
@@ -73,6 +73,22 @@ test('a killed worker fails its own calls only, and repeated they succeed', asyn
 
   const text = await metrics(gitaly);
   assert.equal(sumOf(text, 'gitaly_ts_worker_ends_total', 'reason="failed"'), KILLS);
+  await Promise.all(opened.map((connection) => connection.close()));
+});
+
+test('connections that a killed worker had not taken are served by others', async () => {
+  await using gitaly = await startFamily('', { ...STEADY, choice: 'worker' });
+  const workers = readyWorkers(gitaly);
+  for (const pid of workers) process.kill(pid, 'SIGSTOP');
+  const handedOver = async (): Promise<number> =>
+    sumOf(await metrics(gitaly), 'gitaly_ts_worker_connections_total');
+  const opened = await openConnections(gitaly); // each connects with its first call
+  const calls = opened.map((connection) => connection.repository.repositoryExists({ repository }));
+  await until(async () => (await handedOver()) === CONNECTIONS, 'all connections are handed over');
+
+  for (const pid of workers) process.kill(pid, 'SIGKILL');
+
+  assert.equal((await Promise.all(calls)).length, CONNECTIONS);
   await Promise.all(opened.map((connection) => connection.close()));
 });
 

@@ -43,11 +43,17 @@ export function reportToSupervisor(link: Link, { registry, status }: FamilyServe
     return { value: await takeProfile(kind, seconds, signal) };
   });
   let used = process.cpuUsage();
+  let isSending = false;
   setInterval(() => {
+    if (isSending) return; // the supervisor does not read: reports would fill the memory
     const { user, system } = process.cpuUsage(used);
     if (user + system < REPORT_AFTER_US) return;
     used = process.cpuUsage();
-    link.tell(METRICS, { registry: registry.snapshot(), process: [] } satisfies ProcessReport);
+    isSending = true;
+    const last = { registry: registry.snapshot(), process: [] } satisfies ProcessReport;
+    link.tell(METRICS, last, undefined, () => {
+      isSending = false;
+    });
   }, REPORT_EVERY_MS).unref();
 }
 
