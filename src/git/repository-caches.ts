@@ -10,7 +10,6 @@ import { startCatFile } from './objects/cat-file/cat-file-command.ts';
 import { CatFilePool } from './objects/cat-file/cat-file-pool.ts';
 import type { LookupObserver } from './objects/cat-file/lookup.ts';
 import { ObjectDatabases } from './objects/database/object-databases.ts';
-import type { Turn } from './objects/database/turn.ts';
 import { ObjectReader } from './objects/object-reader.ts';
 import { MailmapCache } from './objects/parse/mailmap-cache.ts';
 import type { ReadableRepository } from './objects/readable-repository.ts';
@@ -81,11 +80,6 @@ export class RepositoryCaches implements AsyncDisposable {
       idleMs: catFileIdleMs,
       observer: lookupObserver,
     });
-  }
-
-  /** The current iteration of the event loop. */
-  get turn(): Turn {
-    return this.#databases.turn;
   }
 
   objects(repository: ReadableRepository): ObjectReader {

@@ -35,7 +35,6 @@ export class Repository implements GitRepository {
   readonly alternateObjectDirectories: readonly string[];
   readonly glRepository: string;
   readonly glProjectPath: string;
-  #format: { readonly checkedIn: number; readonly format: RepositoryFormat } | undefined;
 
   constructor(
     caches: RepositoryCaches,
@@ -86,16 +85,8 @@ export class Repository implements GitRepository {
     return this.caches.inProcess;
   }
 
-  /**
-   * A call needs it several times, so the config file is checked once in an iteration of the event
-   * loop.
-   */
   get format(): RepositoryFormat {
-    const { number } = this.caches.turn;
-    if (this.#format?.checkedIn === number) return this.#format.format;
-    const format = this.caches.formats.of(this);
-    this.#format = { checkedIn: number, format };
-    return format;
+    return this.caches.formats.of(this);
   }
 
   get objectFormat(): ObjectFormatName {
