@@ -134,6 +134,10 @@ test('misspelt options are refused with the nearest name', async () => {
   await assert.rejects(repository.commit({ file: {} } as object), /did you mean "files"/);
   await assert.rejects(repository.tag('x', { msg: '' } as object), /a tag has no option "msg"/);
   await assert.rejects(
+    repository.commit({ author: { nam: 'x', email: 'y' } } as object),
+    /a commit has no option "author.nam"; did you mean "author.name"/,
+  );
+  await assert.rejects(
     repository.merge({ from: 'main', onto: 'x' } as { from: string }),
     /no option "onto"; did you mean "into"/,
   );

@@ -1,4 +1,4 @@
-import { checkNames } from '#base/check-names';
+import { checkNames, type NamesOf } from '#base/check-names';
 import { gitBytes } from './repositories/git-bytes.ts';
 import {
   type Bytes,
@@ -25,13 +25,15 @@ export interface NewCommit {
   readonly committer?: Person;
 }
 
-const COMMIT_OPTIONS: Readonly<Record<keyof NewCommit, true>> = {
+const PERSON_NAMES: NamesOf<Person> = { name: true, email: true, seconds: true, timezone: true };
+
+const COMMIT_OPTIONS: NamesOf<NewCommit> = {
   branch: true,
   message: true,
   files: true,
   parents: true,
-  author: true,
-  committer: true,
+  author: PERSON_NAMES,
+  committer: PERSON_NAMES,
 };
 
 /** A tag to create. */
@@ -43,7 +45,7 @@ export interface NewTag {
   readonly tagger?: Person;
 }
 
-const TAG_OPTIONS: Readonly<Record<keyof NewTag, true>> = { target: true, message: true, tagger: true };
+const TAG_OPTIONS: NamesOf<NewTag> = { target: true, message: true, tagger: PERSON_NAMES };
 
 /** A merge to create. */
 export interface NewMerge {
@@ -55,11 +57,11 @@ export interface NewMerge {
   readonly author?: Person;
 }
 
-const MERGE_OPTIONS: Readonly<Record<keyof NewMerge, true>> = {
+const MERGE_OPTIONS: NamesOf<NewMerge> = {
   from: true,
   into: true,
   message: true,
-  author: true,
+  author: PERSON_NAMES,
 };
 
 /** Who creates objects if a test does not care. */

@@ -86,5 +86,7 @@ test('unknown methods and options are refused with the nearest name', async () =
 
   assert.throws(() => faults.add('FindComit', { cut: true }), /did you mean "FindCommit"/);
   assert.throws(() => faults.add('FindCommit', { delay: 1 } as object), /did you mean "delayMs"/);
+  const refuse = { code: 'UNAVAILBLE', message: '' };
+  assert.throws(() => faults.add('FindCommit', { refuse } as object), /did you mean "UNAVAILABLE"/);
   assert.throws(() => faults.add('FindCommit', {}), /needs "delayMs", "refuse" or "cut"/);
 });

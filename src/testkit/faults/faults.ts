@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { checkNames, didYouMean } from '#base/check-names';
 import { GitalyError, type StatusCode } from '#base/gitaly-error';
+import { STATUS_CODES } from '#rpc/common/status-code';
 import type { FaultInjector } from '#rpc/server/fault-injector';
 import type { Peer } from '#rpc/server/handler';
 import type { ServerCall, ServerInterceptor } from '#rpc/server/server-call';
@@ -63,13 +64,16 @@ export class Faults {
    *
    * @param method name of a method, `FindCommit`, or its path, `/gitaly.CommitService/FindCommit`;
    *   `*` for all
-   * @throws {TypeError} for an unknown method or option
+   * @throws {TypeError} for an unknown method, option or status
    */
   add(method: string, options: FaultOptions): Fault {
     checkNames('a fault', options, OPTION_NAMES);
     if (method !== EVERY_METHOD) checkMethod(method);
     if (options.delayMs === undefined && options.refuse === undefined && options.cut === undefined)
       throw new TypeError('a fault needs "delayMs", "refuse" or "cut"');
+    const code = typeof options.refuse === 'object' ? options.refuse.code : options.refuse;
+    if (code !== undefined && !STATUS_CODES.includes(code))
+      throw new TypeError(`there is no status "${code}"${didYouMean(code, STATUS_CODES)}`);
     const entry: Entry = { method, options, hits: 0 };
     this.#entries.add(entry);
     return {
