@@ -126,7 +126,9 @@ export class Supervisor implements AsyncDisposable {
   #choose(): WorkerProcess | undefined {
     const { choice, tickMs } = this.#options.settings;
     const reportedMs = performance.now() - SILENT_TICKS * tickMs;
-    const ready = this.workers.filter(({ reportedAtMs }) => reportedAtMs >= reportedMs);
+    const ready = this.workers.filter(
+      ({ reportedAtMs, score }) => reportedAtMs >= reportedMs && Number.isFinite(score),
+    );
     if (choice !== 'least') {
       const own = choice === 'random' ? 1 : 0;
       return ready[Math.floor(Math.random() * (ready.length + own))];

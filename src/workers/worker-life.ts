@@ -82,9 +82,11 @@ class Life {
     link.onTold('start', (greeting) => void this.#start(greeting));
     link.onTold('connection', (value, socket) => {
       const { id, transport } = value as Given; // only our own supervisor sends it
+      const isTaken = socket !== undefined && !this.#isEnding;
       // Before anything is read: from here on, nobody else can serve the connection.
-      link.tell('received', { id, hasSocket: socket !== undefined } satisfies Received);
-      if (socket !== undefined) this.#receive(socket, transport);
+      link.tell('received', { id, isTaken } satisfies Received);
+      if (isTaken) this.#receive(socket, transport);
+      else socket?.destroy(); // it stays open in the supervisor
     });
     link.onTold('move', () => {
       if (this.#server?.moveConnection() === true) link.tell('moved');

@@ -36,10 +36,10 @@ export interface Given {
   readonly transport: Transport;
 }
 
-/** Confirms a connection, or reports that the message came without it. */
+/** Confirms a connection, or leaves it to the supervisor. */
 export interface Received {
   readonly id: number;
-  readonly hasSocket: boolean;
+  readonly isTaken: boolean;
 }
 
 interface OnTheWay {
@@ -95,7 +95,7 @@ export class WorkerProcess {
     this.exited = this.#exit();
     void this.exited.then(() => {
       this.link.close();
-      for (const id of [...this.#onTheWay.keys()]) this.#received({ id, hasSocket: false });
+      for (const id of [...this.#onTheWay.keys()]) this.#received({ id, isTaken: false });
     });
   }
 
@@ -129,7 +129,7 @@ export class WorkerProcess {
     const id = ++this.#lastConnection;
     this.#onTheWay.set(id, { socket, takeBack });
     this.link.tell('connection', { id, transport } satisfies Given, socket, (error) => {
-      if (error !== null) this.#received({ id, hasSocket: false });
+      if (error !== null) this.#received({ id, isTaken: false });
     });
   }
 
@@ -147,10 +147,10 @@ export class WorkerProcess {
     await this.exited;
   }
 
-  #received({ hasSocket, id }: Received): void {
+  #received({ id, isTaken }: Received): void {
     const given = this.#onTheWay.get(id);
     this.#onTheWay.delete(id);
-    if (hasSocket) given?.socket.destroy();
+    if (isTaken) given?.socket.destroy();
     else if (given?.socket.destroyed === false) given.takeBack();
   }
 
