@@ -23,6 +23,9 @@ const CYCLES = extent('LEAK_CYCLES', { short: 3000, long: 10_000 });
  */
 const NOISE_BYTES = CYCLES * (isSoak ? 40 : 75);
 
+/** Cycles until the engine has compiled what they need. */
+const WARM_UP = 400;
+
 const REPOSITORY = { storageName: 'default', relativePath: 'a.git', glRepository: 'project-1' };
 
 let gitaly: GitalyProcess;
@@ -49,7 +52,7 @@ async function assertKeepsNothing(
     };
     await Promise.all(Array.from({ length: width }, worker));
   };
-  await run(cycles / 4);
+  await run(Math.max(WARM_UP, cycles / 4));
   const early = await heldResources();
   await run(cycles);
   const late = await heldResources();
