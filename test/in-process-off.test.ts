@@ -10,6 +10,9 @@ import { replayArea } from './golden/replay-area.ts';
  */
 const SHARES = { ref: 0.15, commit: 0.15, smarthttp: 1 };
 
+/** The mailmap of git's processes may be a moment old: that of the recording before. */
+const CHANGES_MAILMAP = /\.mailmap\b/;
+
 // The reading calls once more with `git.in_process = false`, where git answers every question. An
 // operator who sets that has to get the same responses.
 
@@ -25,9 +28,6 @@ for (const kind of ['sound', 'damaged', 'shallow'] as const) {
       config: { git: { in_process: false } },
     }));
 }
-
-/** The mailmap of git's processes may be a moment old: that of the recording before. */
-const CHANGES_MAILMAP = /\.mailmap\b/;
 
 function readsOnly({ rpc, given }: RecordedCase): boolean {
   const isReading = methodByPath(`/gitaly.${rpc}`)?.operation === 'accessor' && given?.config === undefined;
