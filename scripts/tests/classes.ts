@@ -41,7 +41,8 @@ export const CLASSES: Readonly<Record<string, readonly TestGroup[]>> = {
   real: [{ files: ['src/!(base|wire|platform|rpc)/**/*.test.ts'], ...REAL }],
   whole: [{ files: ['test/**/*.test.ts'], exclude: RELEASE, ...REAL }],
   test: [{ files: ['{src,scripts,test}/**/*.test.ts'], exclude: RELEASE, ...REAL }],
-  release: [{ files: RELEASE, ...REAL }],
+  // They build programs with several threads, and servers of others.
+  release: [{ files: RELEASE, ...REAL, processes: 3 }],
   git: [{ files: ['test/golden/*.test.ts', 'src/{git,services,domain}/**/*.test.ts'], ...REAL }],
   'soak:fields': [{ files: ['test/hostile-fields/*.test.ts'], ...SOAK, timeoutMs: 86_400_000 }],
   'soak:mix': [{ files: ['test/mixed-load.test.ts'], ...SOAK }],

@@ -14,7 +14,7 @@ const PAGES = ['README.md', 'CONTRIBUTING.md', ...globSync('docs/**/*.md', { cwd
 /** Commands with subcommands. */
 const SUBCOMMANDS: Readonly<Record<string, readonly string[]>> = {
   cluster: ['status'],
-  repo: ['list', 'create', 'rename', 'remove', 'gc', 'info'],
+  repo: ['list', 'create', 'rename', 'remove', 'gc', 'info', 'migrate-references'],
 };
 
 /** Returns the code of a page: blocks, with continued lines joined, and code in the text. */
