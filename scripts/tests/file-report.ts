@@ -14,8 +14,8 @@ export class FileReport {
   #failures = 0;
   #succeeded = false;
   #problem: string | undefined;
-  /** Tests at the top of the file that have not ended. */
-  #pending = 0;
+  /** Tests at the top of the file that have not ended; `undefined` before the first one. */
+  #pending: number | undefined;
 
   /** @param file a path relative to the working directory. */
   constructor(file: string) {
@@ -25,7 +25,7 @@ export class FileReport {
     });
   }
 
-  /** True when all tests at the top of the file have ended. */
+  /** True when all tests at the top of the file have ended. A file may build programs before. */
   get isComplete(): boolean {
     return this.#pending === 0;
   }
@@ -33,8 +33,8 @@ export class FileReport {
   add(event: TestEvent): void {
     this.#reporter.write(event);
     const { type, data } = event;
-    if (type === 'test:enqueue' && data.nesting === 0) this.#pending++;
-    if (type === 'test:complete' && data.nesting === 0) this.#pending--;
+    if (type === 'test:enqueue' && data.nesting === 0) this.#pending = (this.#pending ?? 0) + 1;
+    if (type === 'test:complete' && data.nesting === 0) this.#pending = (this.#pending ?? 0) - 1;
     if (type === 'test:summary' && data.file === undefined) {
       this.#tests = data.counts.tests;
       this.#succeeded = data.success;
