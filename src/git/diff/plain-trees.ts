@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import type { Arg } from '../command/spawner/spawner.ts';
 import { isPlainRevision } from '../history/plain-revision.ts';
+import { hasOtherParents } from '../refs/list-branch-tips.ts';
 import type { GitRepository } from '../repository.ts';
 import type { Sides } from './commands.ts';
 import type { TreePair } from './diff-outputs.ts';
@@ -17,6 +18,8 @@ export async function plainTrees(
 ): Promise<TreePair | undefined> {
   if (paths.length > 0 || !repository.git.capabilities.attrTree) return undefined;
   if (![left, right].every((side) => isPlainSide(repository, side))) return undefined;
+  // Of a commit without parents here, git reports an error.
+  if (hasOtherParents(repository)) return undefined;
   // A process reads the file only once, so a waiting process cannot be used.
   if (statSync(`${repository.path}/info/attributes`, { throwIfNoEntry: false }) !== undefined)
     return undefined;

@@ -49,6 +49,6 @@ export function listBranchTips(
 }
 
 /** Reports whether commits may have other parents than they name. */
-function hasOtherParents({ path }: GitRepository): boolean {
+export function hasOtherParents({ path }: GitRepository): boolean {
   return existsSync(`${path}/shallow`) || existsSync(`${path}/info/grafts`);
 }
