@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { flag, gitCommand } from '#git/command/git-command';
@@ -10,6 +11,8 @@ test('the packs of an aborted repack are removed, and no other files', async () 
   const repository = fixture.init('x.git', { commits: 3 });
   const packs = `${repository.path}/objects/pack`;
   const abort = new AbortController();
+  // git waits for its contents: it cannot end before it is aborted.
+  spawnSync('mkfifo', [`${repository.path}/objects/info/alternates`]);
 
   const repack = runRepack(repository, gitCommand('repack', { options: ['-a', '-d'].map(flag) }), {
     signal: abort.signal,
