@@ -23,6 +23,7 @@ import { bench as copies } from './copies.ts';
 import { bench as cores } from './cores.ts';
 import { bench as diffs } from './diffs.ts';
 import { bench as flood } from './flood.ts';
+import { bench as forks } from './forks.ts';
 import { bench as infoRefs } from './info-refs.ts';
 import { bench as interceptors } from './interceptors.ts';
 import { type Bench, isMet, type Measurement, ratioOf } from './lib/bench.ts';
@@ -60,6 +61,7 @@ const BENCHES: readonly Bench[] = [
   commitFiles,
   cores,
   copies,
+  forks,
   merges,
   references,
   infoRefs,

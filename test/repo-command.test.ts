@@ -193,3 +193,28 @@ test('the program prints, and ends with the exit code of the command', async () 
   assert.equal(missing.code, 2);
   assert.match(missing.stderr, /missing required argument/);
 });
+
+test('a fork borrows its objects; --copy makes one that has its own', async () => {
+  await using gitaly = await startGitaly({ token: 'secret' });
+  process.env.GITALY_TOKEN = 'secret';
+  const to = ['--to', gitaly.address];
+  const at = (name: string): string => join(gitaly.storagePath(), name);
+  try {
+    await ok('create', 'source', ...to);
+    addCommit(at('source.git'), 1);
+
+    const made = await ok('fork', 'source', 'me/fork', ...to);
+    assert.equal(made, 'created me/fork.git, a fork of source.git\n');
+    const copied = await ok('fork', 'source', 'copy', '--copy', '--json', ...to);
+    assert.deepEqual(JSON.parse(copied), { source: 'source.git', created: 'copy.git' });
+    const absent = await repo('fork', 'source', 'other', '--branch', 'absent', ...to);
+    assert.match(absent.stderr, /Remote branch absent not found/);
+  } finally {
+    delete process.env.GITALY_TOKEN;
+  }
+  const main = gitOutput(at('source.git'), ['rev-parse', 'main']);
+  for (const name of ['me/fork.git', 'copy.git'])
+    assert.equal(gitOutput(at(name), ['rev-parse', 'main']), main);
+  const borrows = (name: string): boolean => existsSync(join(at(name), 'objects/info/alternates'));
+  assert.deepEqual([borrows('me/fork.git'), borrows('copy.git')], [true, false]);
+});

@@ -6,6 +6,8 @@ import { DirectoryInUseError, openUpDirectory, upSocket } from './up/up-director
 /** A server to work with, until it is disposed. */
 export interface Target extends AsyncDisposable {
   readonly connection: Connection;
+  /** With which the connection signs its calls. */
+  readonly token?: string | undefined;
 }
 
 /** The storage in a directory of `gitaly-ts up`. */
@@ -56,7 +58,7 @@ async function connectTo(address: string, token: string | undefined): Promise<Ta
       },
     );
   });
-  return { connection, [Symbol.asyncDispose]: () => connection.close() };
+  return { connection, token, [Symbol.asyncDispose]: () => connection.close() };
 }
 
 /**

@@ -17,7 +17,7 @@ export interface RepoProcess extends RepoConsole {
 export function addRepoCommands(program: Command, on: RepoProcess = process): void {
   const repo = program
     .command('repo')
-    .description('List, create, rename, remove, maintain and migrate repositories.')
+    .description('List, create, fork, rename, remove, maintain and migrate repositories.')
     .addHelpText(
       'after',
       `
@@ -29,6 +29,7 @@ Exit code 0 on success, 1 after a failure, 2 for wrong usage.`,
     );
   addList(repo, on);
   addCreate(repo, on);
+  addFork(repo, on);
   addRename(repo, on);
   addRemove(repo, on);
   addGc(repo, on);
@@ -74,6 +75,25 @@ function addCreate(repo: Command, on: RepoProcess): void {
       async (name: string, options: RepoOptions & { branch: string; objectFormat: 'sha1' | 'sha256' }) => {
         const { createRepository } = await import('./repo.ts');
         on.exitCode = await createRepository(name, options, on);
+      },
+    );
+}
+
+function addFork(repo: Command, on: RepoProcess): void {
+  const examples = [
+    'fork team/project me/project',
+    'fork team/project me/fix --branch main --to /srv/git',
+    'fork team/project archive/project --copy',
+  ];
+  add(repo, 'fork', 'Create a fork of a repository on the same storage.', examples)
+    .argument('<source>', 'the repository')
+    .argument('<name>', 'path of the fork; .git is added')
+    .option('--branch <name>', 'only this branch; default: all branches and tags')
+    .option('--copy', 'copy all objects, instead of borrowing them from a pool shared with the source')
+    .action(
+      async (source: string, name: string, options: RepoOptions & { branch?: string; copy?: boolean }) => {
+        const { forkRepository } = await import('./repo.ts');
+        on.exitCode = await forkRepository(source, name, options, on);
       },
     );
 }

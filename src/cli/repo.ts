@@ -21,13 +21,14 @@ export interface RepoConsole {
 /** A command of `gitaly-ts repo`. @returns what `--json` prints, and lines for people. */
 type Work = (
   repositories: Repositories,
+  token: string | undefined,
 ) => Promise<{ readonly json: unknown; readonly lines: readonly string[] }>;
 
 /** @returns the exit code: 0, 1 after a failure, 2 for wrong usage. */
 async function run(options: RepoOptions, { stdout, stderr }: RepoConsole, work: Work): Promise<number> {
   try {
     await using target = await openServer(options.to, '--to');
-    const { json, lines } = await work(new Repositories(target.connection, options.storage));
+    const { json, lines } = await work(new Repositories(target.connection, options.storage), target.token);
     if (options.json === true) stdout.write(`${JSON.stringify(json, undefined, 2)}\n`);
     else for (const line of lines) stdout.write(`${line}\n`);
     return 0;
@@ -68,6 +69,25 @@ export function renameRepository(
     const name = await repositories.nameOf(from);
     const renamed = await repositories.rename(name, to);
     return { json: { from: name, to: renamed }, lines: [`renamed ${name} to ${renamed}`] };
+  });
+}
+
+/** Runs `gitaly-ts repo fork`. */
+export function forkRepository(
+  source: string,
+  text: string,
+  options: RepoOptions & { readonly branch?: string; readonly copy?: boolean },
+  on: RepoConsole,
+): Promise<number> {
+  return run(options, on, async (repositories, token) => {
+    const { branch, copy } = options;
+    const from = await repositories.nameOf(source);
+    const created = await repositories.fork(from, text, {
+      ...(branch !== undefined && { branch }),
+      ...(copy !== undefined && { copy }),
+      ...(token !== undefined && { token }),
+    });
+    return { json: { source: from, created }, lines: [`created ${created}, a fork of ${from}`] };
   });
 }
 

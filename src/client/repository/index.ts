@@ -13,6 +13,7 @@ export {
   MergeConflictError,
   ReferenceChangedError,
 } from './errors.ts';
+export type { ForkOptions } from './fork.ts';
 export type { LogOptions } from './history.ts';
 export { Repository, type RepositoryOptions } from './repository.ts';
 export type { Branch, Commit, Signature, Tag, TextOrBytes } from './values.ts';

@@ -10,6 +10,7 @@ import * as changes from './changes.ts';
 import { type DiffOptions, diff, type FileDiff } from './comparisons.ts';
 import { type FileEntry, type FilesOptions, files, openFile, readBytes } from './contents.ts';
 import { typedError } from './errors.ts';
+import { type ForkOptions, fork } from './fork.ts';
 import { type LogOptions, log } from './history.ts';
 import type { Place } from './place.ts';
 import {
@@ -68,11 +69,13 @@ const HEADS = 'refs/heads/';
  */
 export class Repository {
   readonly #place: Place;
+  readonly #options: RepositoryOptions;
 
   /** Names a repository; makes no call. */
   constructor(connection: Connection, options: RepositoryOptions) {
     checkNames('Repository', options, NAMES);
     const { storage, path, user, glRepository = '' } = options;
+    this.#options = options;
     this.#place = {
       connection,
       repository: { storageName: storage ?? 'default', relativePath: path, glRepository },
@@ -113,6 +116,24 @@ export class Repository {
   async remove(options: CallOptions = {}): Promise<void> {
     const { connection, repository } = this.#place;
     await connection.repository.removeRepository({ repository }, options);
+  }
+
+  /**
+   * Creates a fork on the same storage, with its branches and tags or one branch. It borrows its
+   * objects: its time and space do not depend on the size of this repository. Users who may read
+   * the fork can read all objects of this repository by their ids.
+   *
+   * @param path of the fork: `group/fork.git`.
+   * @throws {CallError} ALREADY_EXISTS; NOT_FOUND.
+   */
+  async fork(path: string, options: ForkOptions = {}): Promise<Repository> {
+    await fork(this.#place, path, options);
+    const { storage, user } = this.#options;
+    return new Repository(this.#place.connection, {
+      path,
+      ...(storage !== undefined && { storage }),
+      ...(user !== undefined && { user }),
+    });
   }
 
   /**

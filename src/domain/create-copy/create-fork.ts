@@ -42,9 +42,10 @@ export async function createFork(
 
 async function cloneSource(draft: Repository, options: ForkOptions): Promise<void> {
   const { reference, signal } = options;
-  const branch = branchOf(reference);
+  const branch = requireBranch(reference);
   const source = await openSource(options);
-  const single = branch && [flag('--no-tags'), flag('--single-branch'), joined('--branch', branch)];
+  const name = branch?.subarray(BRANCHES.length);
+  const single = name && [flag('--no-tags'), flag('--single-branch'), joined('--branch', name)];
   const command = gitCommand('clone', {
     options: [flag('--bare'), flag('--quiet'), ...(single ?? [])],
     args: [INTERNAL_URL, draft.path],
@@ -53,16 +54,21 @@ async function cloneSource(draft: Repository, options: ForkOptions): Promise<voi
   const clone = { runner: draft.git, command, config, hooks: undefined, gitProtocol: '' } as const;
   const { failure, refusal } = await source.fetch(clone);
   if (failure !== undefined) throw notCloned(failure, refusal);
-  await checkHead(draft, branch && reference, signal);
+  await checkHead(draft, branch, signal);
   await removeOrigin(draft, signal);
 }
 
-function branchOf(reference: Uint8Array): Uint8Array | undefined {
+/**
+ * Returns the full name of the branch of a request; `undefined` for none.
+ *
+ * @throws {GitalyError} INVALID_ARGUMENT `reference is not a branch`.
+ */
+export function requireBranch(reference: Uint8Array): Buffer | undefined {
   if (reference.length === 0) return undefined;
   const isBranch = BRANCHES.equals(reference.subarray(0, BRANCHES.length));
   if (!isBranch || reference.length === BRANCHES.length)
     throw new GitalyError('INVALID_ARGUMENT', 'reference is not a branch');
-  return reference.subarray(BRANCHES.length);
+  return Buffer.from(reference);
 }
 
 async function openSource({ openSource: open, sourceStorage }: ForkOptions): Promise<RemoteRepository> {

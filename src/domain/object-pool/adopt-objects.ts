@@ -32,8 +32,10 @@ async function adoptOnce(from: string, to: string, signal: AbortSignal): Promise
   let isComplete = true;
   const made = new Set<string>();
   const changed = new Set<string>();
+  const existing = new Set(await filesBelow(to));
   for (const name of (await filesBelow(from)).sort(byOrderOfUse)) {
     signal.throwIfAborted();
+    if (existing.has(name)) continue;
     const directory = posix.dirname(`${to}/${name}`);
     if (!made.has(directory)) await mkdir(directory, { recursive: true, mode: DIRECTORY_MODE });
     made.add(directory);
@@ -76,13 +78,16 @@ async function adoptCopy(source: string, target: string): Promise<'added' | 'the
 
 const LOOSE_DIRECTORY = /^[0-9a-f]{2}$/;
 
-/** Lists objects and packs, relative to the directory; temporary files of git are none. */
+/**
+ * Lists objects and packs, relative to the directory; temporary files of git are none. Packs come
+ * last: loose objects that are packed meanwhile are found there.
+ */
 async function filesBelow(directory: string): Promise<string[]> {
+  const loose = (await readdir(directory)).filter((name) => LOOSE_DIRECTORY.test(name));
   const files: string[] = [];
-  for (const entry of await readdir(directory, { withFileTypes: true })) {
-    if (!entry.isDirectory() || !(entry.name === 'pack' || LOOSE_DIRECTORY.test(entry.name))) continue;
-    const names = (await readdir(`${directory}/${entry.name}`).catch(ignoreMissing)) ?? [];
-    for (const name of names) if (isObjectFile(entry.name, name)) files.push(`${entry.name}/${name}`);
+  for (const shard of [...loose, 'pack']) {
+    const names = (await readdir(`${directory}/${shard}`).catch(ignoreMissing)) ?? [];
+    for (const name of names) if (isObjectFile(shard, name)) files.push(`${shard}/${name}`);
   }
   return files;
 }

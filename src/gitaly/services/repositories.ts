@@ -1,4 +1,5 @@
 import { detailsLog } from '#calls/logs/details-log';
+import { LinkedForks } from '#domain/fork/linked-forks';
 import { LicenseCache } from '#domain/license/license-cache';
 import { type ServedService, serve } from '#rpc/server/handler';
 import { backupService } from '#services/backup/index';
@@ -44,6 +45,7 @@ export async function repositoryServices(
         lfsFilter: lfsFilterSettings(config, programs.path('gitaly-lfs-smudge')),
         licenses: new LicenseCache(),
         housekeeping,
+        linkedForks: new LinkedForks(storages),
         remotes,
         storages,
         ...votes,

@@ -2,6 +2,7 @@ import type { LfsFilterSettings } from '#domain/archive/lfs-filter';
 import type { SharedArchives } from '#domain/archive/shared-archive';
 import type { BackupObserver } from '#domain/backup/create-backup';
 import type { BundleUris } from '#domain/bundle/bundle-uris';
+import type { LinkedForks } from '#domain/fork/linked-forks';
 import type { Housekeeping } from '#domain/housekeeping/housekeeping';
 import type { LicenseCache } from '#domain/license/license-cache';
 import type { RemoteRepositories } from '#domain/remote/server/remote-repositories';
@@ -19,6 +20,7 @@ export interface RepositoryDependencies extends VotingDependencies {
   readonly lfsFilter: LfsFilterSettings | undefined;
   readonly licenses: LicenseCache;
   readonly housekeeping: Housekeeping;
+  readonly linkedForks: LinkedForks;
   readonly remotes: RemoteRepositories;
   readonly storages: Storages;
   /** `undefined` without `[backup] go_cloud_url`. */

@@ -1,5 +1,6 @@
 import { codeOf, GitalyError } from '#base/gitaly-error';
 import type { Connection } from '#client/index';
+import { type ForkOptions, Repository } from '#client/repository/index';
 import { MIGRATE_REFERENCES } from '#rpc/common/header-names';
 import {
   MigrateReferenceBackendRequest_ReferenceBackend,
@@ -85,6 +86,14 @@ export class Repositories {
     const relativePath = withSuffix(to);
     await this.#connection.repository.renameRepository({ repository: this.#target(name), relativePath });
     return relativePath;
+  }
+
+  /** Creates a fork of a repository. @returns its name, which ends with `.git`. */
+  async fork(source: string, text: string, options: ForkOptions): Promise<string> {
+    const name = withSuffix(text);
+    const storage = this.#storageName;
+    await new Repository(this.#connection, { storage, path: source }).fork(name, options);
+    return name;
   }
 
   async remove(name: string): Promise<void> {

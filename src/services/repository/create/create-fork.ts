@@ -1,6 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { wrap } from '#base/gitaly-error';
-import { createFork as fork } from '#domain/create-copy/create-fork';
+import { createFork as fork, requireBranch } from '#domain/create-copy/create-fork';
+import { LINKED_FORK } from '#rpc/common/header-names';
 import type { HandlerContext } from '#rpc/server/handler';
 import { remoteConnector } from '#services/convert/request/open-remote';
 import { requireTarget } from '#storage/require-target';
@@ -8,7 +9,11 @@ import type { CreateForkRequest, CreateForkResponseSchema } from '#wire/gen/repo
 import type { Repository } from '#wire/gen/shared_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
 
-/** Creates a repository with the branches and tags of another, whole or not at all. */
+/**
+ * Creates a repository with the branches and tags of another, whole or not at all. A client may
+ * want it to borrow its objects, which the nodes of a cluster cannot: they would name the pool
+ * differently.
+ */
 export async function createFork(
   request: CreateForkRequest,
   context: HandlerContext,
@@ -17,17 +22,26 @@ export async function createFork(
   const source = sourceOf(request);
   deps.storages.locate(request.repository);
 
+  const vote = deps.voteOf(context);
+  const { signal } = context;
+  if (context.headers.get(LINKED_FORK) === 'true' && vote === undefined) {
+    const branch = requireBranch(request.revision);
+    const linked = deps.linkedForks.create(request.repository, source, { branch, signal });
+    if (await linked.catch(failed)) return {};
+  }
   const options = {
     openSource: remoteConnector(source, context, deps.remotes),
     sourceStorage: source.storageName,
     reference: request.revision,
-    vote: deps.voteOf(context),
-    signal: context.signal,
+    vote,
+    signal,
   };
-  await fork(deps.storages, request.repository, options).catch((error: unknown) => {
-    throw wrap(error, 'creating fork');
-  });
+  await fork(deps.storages, request.repository, options).catch(failed);
   return {};
+}
+
+function failed(error: unknown): never {
+  throw wrap(error, 'creating fork');
 }
 
 function sourceOf({ sourceRepository }: CreateForkRequest): Repository {

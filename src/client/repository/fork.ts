@@ -1,0 +1,44 @@
+import { LINKED_FORK } from '#rpc/common/header-names';
+import type { CallOptions } from '../call/call-types.ts';
+import { gitalyServers } from '../gitaly-servers.ts';
+import type { Place } from './place.ts';
+import { bytesOf, type TextOrBytes } from './values.ts';
+
+const HEADS = Buffer.from('refs/heads/');
+
+export interface ForkOptions extends CallOptions {
+  /** Only this branch, without `refs/heads/`. Default: all branches and tags. */
+  readonly branch?: TextOrBytes;
+  /**
+   * Copies all objects. Default: the fork borrows them from a pool that it shares with the source,
+   * where the server can do so.
+   */
+  readonly copy?: boolean;
+  /** Token of the server, with which it calls itself to copy. */
+  readonly token?: string;
+}
+
+/** Creates a fork on the storage of its source (RPC CreateFork). */
+export async function fork(
+  { connection, repository }: Place,
+  relativePath: string,
+  { branch, copy = false, token, metadata, ...options }: ForkOptions,
+): Promise<void> {
+  const { storageName = '' } = repository;
+  const server = { address: connection.address, ...(token !== undefined && { token }) };
+  await connection.repository.createFork(
+    {
+      repository: { storageName, relativePath },
+      sourceRepository: repository,
+      revision: branch === undefined ? Buffer.alloc(0) : Buffer.concat([HEADS, bytesOf(branch)]),
+    },
+    {
+      ...options,
+      metadata: {
+        ...gitalyServers({ [storageName]: server }),
+        ...(!copy && { [LINKED_FORK]: 'true' }),
+        ...metadata,
+      },
+    },
+  );
+}

@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { Repository } from '#client/repository/index';
+import {
+  addCommit,
+  gitOutput,
+  initRepository,
+  referenceBackends,
+} from '#testkit/repositories/init-repository';
+import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+
+function sourceOf(gitaly: TestGitaly): Repository {
+  return new Repository(gitaly.connection, { path: 'source.git' });
+}
+
+function at(gitaly: TestGitaly, name: string): string {
+  return join(gitaly.storagePath(), name);
+}
+
+function refsOf(path: string): string {
+  return gitOutput(path, ['for-each-ref', 'refs/heads', 'refs/tags']);
+}
+
+/** Returns the pool of a repository, as git reads the alternates. */
+function poolOf(path: string): string {
+  const line = readFileSync(`${path}/objects/info/alternates`, 'utf8').trim();
+  return join(path, 'objects', line, '..');
+}
+
+for (const referenceBackend of referenceBackends())
+  for (const objectFormat of ['sha1', 'sha256'] as const)
+    test(`a fork borrows its objects: ${objectFormat}, ${referenceBackend}`, async () => {
+      await using gitaly = await startGitaly();
+      const source = at(gitaly, 'source.git');
+      initRepository(source, { commits: 3, objectFormat, referenceBackend });
+      gitOutput(source, ['tag', '-a', '-m', 'one', 'v1', 'main~1']);
+      gitOutput(source, ['symbolic-ref', 'refs/heads/alias', 'refs/heads/main']);
+      gitOutput(source, ['update-ref', 'refs/keep-around/kept', 'main~2']);
+
+      await sourceOf(gitaly).fork('fork.git');
+
+      const fork = at(gitaly, 'fork.git');
+      assert.equal(refsOf(fork), refsOf(source));
+      assert.equal(gitOutput(fork, ['for-each-ref', 'refs/keep-around']), '');
+      assert.equal(gitOutput(fork, ['symbolic-ref', 'HEAD']), 'refs/heads/main');
+      assert.equal(gitOutput(fork, ['rev-parse', '--show-object-format']), objectFormat);
+      const counts = gitOutput(fork, ['count-objects', '-v']).split('\n');
+      assert.ok(counts.includes('count: 0') && counts.includes('in-pack: 0'), counts.join());
+      gitOutput(fork, ['fsck', '--strict']);
+      assert.equal(poolOf(fork), poolOf(source));
+      const { objectPool } = await gitaly.connection.objectPool.getObjectPool({
+        repository: { storageName: 'default', relativePath: 'fork.git' },
+      });
+      assert.equal(at(gitaly, objectPool?.repository?.relativePath ?? ''), poolOf(fork));
+    });
+
+test('later forks have what was pushed since, and share one file of references', async () => {
+  await using gitaly = await startGitaly();
+  const source = at(gitaly, 'source.git');
+  initRepository(source, { commits: 2 });
+  await sourceOf(gitaly).fork('first.git');
+  const first = refsOf(source);
+  addCommit(source, 3);
+  gitOutput(source, ['repack', '-a', '-d', '-l', '-q']);
+  gitOutput(source, ['branch', 'second', 'main']);
+  addCommit(source, 4);
+
+  for (const name of ['second.git', 'third.git']) await sourceOf(gitaly).fork(name);
+
+  assert.equal(refsOf(at(gitaly, 'first.git')), first);
+  for (const name of ['second.git', 'third.git']) {
+    assert.equal(refsOf(at(gitaly, name)), refsOf(source));
+    gitOutput(at(gitaly, name), ['fsck', '--strict']);
+    assert.equal(poolOf(at(gitaly, name)), poolOf(source));
+  }
+});
+
+test('changes of a fork or its source do not reach the others', async () => {
+  await using gitaly = await startGitaly();
+  const source = at(gitaly, 'source.git');
+  initRepository(source, { commits: 2 });
+  for (const name of ['a.git', 'b.git']) await sourceOf(gitaly).fork(name);
+  const before = refsOf(source);
+
+  gitOutput(at(gitaly, 'a.git'), ['update-ref', '-d', 'refs/heads/main']);
+  addCommit(at(gitaly, 'a.git'), 1);
+  gitOutput(at(gitaly, 'a.git'), ['pack-refs', '--all']);
+  gitOutput(at(gitaly, 'a.git'), ['config', 'a.b', 'c']);
+  assert.equal(refsOf(at(gitaly, 'b.git')), before);
+
+  rmSync(source, { recursive: true });
+  assert.equal(gitOutput(at(gitaly, 'b.git'), ['rev-list', '--count', 'main']), '2');
+  gitOutput(at(gitaly, 'b.git'), ['fsck', '--strict']);
+});
+
+test('a fork of one branch has only it, as HEAD', async () => {
+  await using gitaly = await startGitaly();
+  const source = at(gitaly, 'source.git');
+  initRepository(source, { commits: 3 });
+  gitOutput(source, ['branch', 'topic', 'main~1']);
+  gitOutput(source, ['tag', 'v1']);
+
+  await sourceOf(gitaly).fork('topic.git', { branch: 'topic' });
+
+  const fork = at(gitaly, 'topic.git');
+  assert.equal(refsOf(fork), gitOutput(source, ['for-each-ref', 'refs/heads/topic']));
+  assert.equal(gitOutput(fork, ['symbolic-ref', 'HEAD']), 'refs/heads/topic');
+  const missing = sourceOf(gitaly).fork('none.git', { branch: 'none' });
+  await assert.rejects(missing, /Remote branch none not found/);
+  assert.equal(existsSync(at(gitaly, 'none.git')), false);
+});
+
+test('a fork of a fork borrows from the same pool, with the objects of the fork', async () => {
+  await using gitaly = await startGitaly();
+  initRepository(at(gitaly, 'source.git'), { commits: 2 });
+  const fork = await sourceOf(gitaly).fork('fork.git');
+  addCommit(at(gitaly, 'fork.git'), 3);
+
+  await fork.fork('second.git');
+
+  assert.equal(poolOf(at(gitaly, 'second.git')), poolOf(at(gitaly, 'source.git')));
+  assert.equal(refsOf(at(gitaly, 'second.git')), refsOf(at(gitaly, 'fork.git')));
+  rmSync(at(gitaly, 'fork.git'), { recursive: true });
+  gitOutput(at(gitaly, 'second.git'), ['fsck', '--strict']);
+});
+
+test('a shallow source, or any on demand, is copied', async () => {
+  await using gitaly = await startGitaly();
+  const source = at(gitaly, 'source.git');
+  initRepository(source, { commits: 3 });
+  await sourceOf(gitaly).fork('copy.git', { copy: true });
+  const head = gitOutput(source, ['rev-parse', 'main~1']);
+  writeFileSync(`${source}/shallow`, `${head}\n`);
+  await sourceOf(gitaly).fork('shallow.git');
+
+  for (const name of ['copy.git', 'shallow.git']) {
+    assert.equal(existsSync(join(at(gitaly, name), 'objects/info/alternates')), false, name);
+    assert.equal(refsOf(at(gitaly, name)), refsOf(source), name);
+  }
+  assert.equal(existsSync(at(gitaly, '@pools')), false);
+});
+
+test('of many forks at once each is complete, and there is one pool', async () => {
+  await using gitaly = await startGitaly();
+  const source = at(gitaly, 'source.git');
+  initRepository(source, { commits: 3 });
+  const names = Array.from({ length: 20 }, (_, number) => `forks/${number}.git`);
+
+  await Promise.all(names.map((name) => sourceOf(gitaly).fork(name)));
+
+  for (const name of names) {
+    assert.equal(poolOf(at(gitaly, name)), poolOf(source));
+    assert.equal(refsOf(at(gitaly, name)), refsOf(source));
+  }
+  const template = statSync(join(poolOf(source), 'gitaly-ts-forks/references'));
+  assert.equal(statSync(join(at(gitaly, 'forks/7.git'), 'packed-refs')).ino, template.ino);
+});
+
+test('deleting the pool leaves forks with all objects, and the next fork gets another pool', async () => {
+  await using gitaly = await startGitaly();
+  const source = at(gitaly, 'source.git');
+  initRepository(source, { commits: 2 });
+  await sourceOf(gitaly).fork('fork.git');
+  const relativePath = poolOf(source).slice(gitaly.storagePath().length + 1);
+
+  const repository = { storageName: 'default', relativePath };
+  await gitaly.connection.objectPool.deleteObjectPool({ objectPool: { repository } });
+  await sourceOf(gitaly).fork('next.git');
+
+  gitOutput(at(gitaly, 'fork.git'), ['fsck', '--strict']);
+  gitOutput(at(gitaly, 'next.git'), ['fsck', '--strict']);
+  assert.notEqual(poolOf(at(gitaly, 'next.git')), at(gitaly, relativePath));
+});

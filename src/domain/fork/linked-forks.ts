@@ -1,0 +1,163 @@
+import { lstatSync, mkdirSync } from 'node:fs';
+import { BoundedMap } from '#base/bounded-map';
+import { GitalyError } from '#base/gitaly-error';
+import { KeyedLimit } from '#base/keyed-limit';
+import type { RefWatch } from '#git/refs/ref-watch';
+import { createRepository } from '#storage/lifecycle/create-repository';
+import { removeRepository } from '#storage/lifecycle/remove-repository';
+import { isPoolPath } from '#storage/pool-path';
+import type { Repository } from '#storage/repository';
+import type { RepositoryTarget } from '#storage/repository-target';
+import { DIRECTORY_MODE } from '#storage/storage-layout';
+import type { Storages } from '#storage/storages';
+import { adoptObjects } from '../object-pool/adopt-objects.ts';
+import { linkOrCopy, replaceByLink } from './shared-file.ts';
+import { NewConfigs, writeSkeleton } from './skeleton.ts';
+import { createSourcePool, findSourcePool } from './source-pool.ts';
+import { writeReferences } from './write-references.ts';
+
+/** Sources whose state is remembered; each may take 30 KB. */
+const MAX_KNOWN = 200;
+
+/** Directory of a pool with files that forks share. */
+const SHARED = 'gitaly-ts-forks';
+/** The references of the last fork. The next one may be a hard link of it. */
+const REFERENCES = `${SHARED}/references`;
+const ALL = ['refs/heads/', 'refs/tags/'].map((prefix) => Buffer.from(prefix));
+const BRANCHES = 'refs/heads/';
+
+/** Files that make a repository another one than its references and objects show. */
+const UNUSUAL = ['shallow', 'info/grafts', 'commondir'];
+
+/** The state of a source at its last fork. */
+interface Known {
+  readonly poolPath: string;
+  /** SHA-256 of the references; the pool has their objects. */
+  readonly hash: string;
+  /** `undefined` if the references had just changed. */
+  readonly watch: RefWatch | undefined;
+}
+
+interface BorrowOptions {
+  /** Full name of the only branch to copy; `undefined` for all branches and tags. */
+  readonly branch: Buffer | undefined;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Makes forks that borrow all objects from the object pool of their source, so that neither their
+ * time nor their space depends on its size. A source without a pool gets one of hard links: its
+ * first fork takes as long as to link its files of objects.
+ */
+export class LinkedForks {
+  readonly #storages: Storages;
+  readonly #configs = new NewConfigs();
+  readonly #known = new BoundedMap<string, Known>({ maxEntries: MAX_KNOWN });
+  /** One fork of a source at a time adds objects to its pool. */
+  readonly #turns = new KeyedLimit({ maxConcurrency: 1, maxQueueSize: 0, maxWaitMs: 0 });
+
+  constructor(storages: Storages) {
+    this.#storages = storages;
+  }
+
+  /**
+   * Creates a fork with the branches and tags of its source, or with one branch.
+   *
+   * @returns false if nothing was done because the source cannot be forked in this way: it is on
+   *   another storage; it is a pool, shallow, without the branch, or has a detached HEAD; it
+   *   borrows objects from something else than a pool; new repositories use reftables.
+   * @throws {GitalyError} as `createRepository` and, for the source, `Storages.open`; ABORTED when
+   *   the pool is deleted meanwhile.
+   */
+  async create(
+    target: RepositoryTarget | undefined,
+    sourceTarget: RepositoryTarget,
+    options: BorrowOptions,
+  ): Promise<boolean> {
+    const location = this.#storages.locate(target);
+    if (location.storage.name !== sourceTarget.storageName) return false;
+    const source = this.#storages.open(sourceTarget);
+    const { branch, signal } = options;
+    const config = await this.#configs.like(source, signal);
+    const head = branch ?? (await branchOfHead(source, signal));
+    if (config === undefined || head === undefined || !(await this.#isForkable(source, branch))) return false;
+
+    const seed = async (draft: Repository): Promise<void> => {
+      mkdirSync(draft.path, { mode: DIRECTORY_MODE });
+      const pool = await this.#borrow(draft, source, options);
+      const shared = `${pool.path}/${SHARED}`;
+      const finalPath = location.path;
+      const sharesHead = branch === undefined;
+      await writeSkeleton(draft.path, { config, head, sharesHead, pool, shared, finalPath });
+    };
+    const fork = await createRepository(this.#storages, target, { init: 'none', seed, signal });
+    await this.#checkPool(fork);
+    return true;
+  }
+
+  /** The pool may have been deleted before the fork was known as a member of it. */
+  async #checkPool(fork: Repository): Promise<void> {
+    const pool = await findSourcePool(this.#storages, fork).catch(() => undefined);
+    if (pool !== undefined) return;
+    await removeRepository(this.#storages, fork);
+    throw new GitalyError('ABORTED', 'the object pool of the source was deleted');
+  }
+
+  async #isForkable(source: Repository, branch: Buffer | undefined): Promise<boolean> {
+    if (isPoolPath(source.relativePath)) return false;
+    if (branch !== undefined && (await source.refs.resolve(branch)) === undefined) return false;
+    for (const name of UNUSUAL)
+      if (lstatSync(`${source.path}/${name}`, { throwIfNoEntry: false }) !== undefined) return false;
+    // It has alternates that are no pool.
+    return await findSourcePool(this.#storages, source).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** Writes the references of a fork, and returns a pool that has all their objects. */
+  async #borrow(draft: Repository, source: Repository, options: BorrowOptions): Promise<Repository> {
+    const turn = await this.#turns.acquire(source.path, options.signal);
+    try {
+      const pool = await findSourcePool(this.#storages, source);
+      const known = this.#known.get(source.path);
+      const isCurrent = known !== undefined && known.poolPath === pool?.path && known.watch?.isUnchanged();
+      if (pool !== undefined && isCurrent === true && options.branch === undefined)
+        if (await linkOrCopy(`${pool.path}/${REFERENCES}`, `${draft.path}/packed-refs`)) return pool;
+      return await this.#readSource(draft, { source, pool, known }, options);
+    } finally {
+      turn.release();
+    }
+  }
+
+  /** References are read before objects: those of later references may be missing. */
+  async #readSource(
+    draft: Repository,
+    state: { source: Repository; pool: Repository | undefined; known: Known | undefined },
+    { branch, signal }: BorrowOptions,
+  ): Promise<Repository> {
+    const { source, known } = state;
+    const watch = source.refs.watch();
+    const references = `${draft.path}/packed-refs`;
+    const patterns = branch === undefined ? ALL : [branch];
+    const hash = await writeReferences(source, references, { patterns, signal });
+    const isKnown = known !== undefined && known.poolPath === state.pool?.path && known.hash === hash;
+    const pool = state.pool ?? (await createSourcePool(this.#storages, source, { references, signal }));
+    if (state.pool !== undefined && !isKnown)
+      await adoptObjects(source.objectDirectory, pool.objectDirectory, signal);
+    if (branch !== undefined) return pool;
+    const template = `${pool.path}/${REFERENCES}`;
+    mkdirSync(`${pool.path}/${SHARED}`, { recursive: true, mode: DIRECTORY_MODE });
+    if (isKnown) await replaceByLink(template, references);
+    else await replaceByLink(references, template);
+    this.#known.set(source.path, { poolPath: pool.path, hash, watch });
+    return pool;
+  }
+}
+
+/** Returns the branch that HEAD names, which need not exist; `undefined` if it names none. */
+async function branchOfHead(source: Repository, signal: AbortSignal): Promise<Buffer | undefined> {
+  const head = await source.refs.head({ signal });
+  const target = head.symbolicTarget;
+  return target?.toString('latin1').startsWith(BRANCHES) === true ? target : undefined;
+}

@@ -1,0 +1,49 @@
+import { createHash } from 'node:crypto';
+import { copyFile, link, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { systemErrorCode } from '#base/go/system-error';
+import { DIRECTORY_MODE } from '#storage/storage-layout';
+
+/**
+ * Forks share these files, and git replaces a file instead of changing it. The mode warns a person
+ * with an editor, which may change it.
+ */
+const FILE_MODE = 0o444;
+const NAME_DIGITS = 16;
+
+/**
+ * Writes a small file as a hard link of one in a directory, which gets it if need be. It takes no
+ * space but its entry.
+ *
+ * @param directory for few different contents.
+ */
+export async function writeShared(
+  directory: string,
+  path: string,
+  content: string | Uint8Array,
+): Promise<void> {
+  const shared = `${directory}/${createHash('sha256').update(content).digest('hex').slice(0, NAME_DIGITS)}`;
+  if (await linkOrCopy(shared, path)) return;
+  await mkdir(directory, { recursive: true, mode: DIRECTORY_MODE });
+  await writeFile(path, content, { mode: FILE_MODE });
+  await replaceByLink(path, shared);
+}
+
+/** Makes a hard link, or a copy where there can be none. @returns false if there is no such file. */
+export async function linkOrCopy(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to);
+  } catch (error) {
+    const code = systemErrorCode(error);
+    if (code === 'ENOENT') return false;
+    if (code !== 'EMLINK' && code !== 'EPERM' && code !== 'EXDEV') throw error;
+    await copyFile(from, to);
+  }
+  return true;
+}
+
+/** Puts a hard link in place of a file, at once. @param to also begins the name of a draft. */
+export async function replaceByLink(from: string, to: string): Promise<void> {
+  const draft = `${to}.new`;
+  await rm(draft, { force: true });
+  if (await linkOrCopy(from, draft)) await rename(draft, to);
+}
