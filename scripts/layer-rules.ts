@@ -23,16 +23,17 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
   platform: { modules: ['base'], packages: ['smol-toml', PROTOBUF] },
   'rpc/common': { modules: ['base', 'wire'], packages: [PROTOBUF] },
   'rpc/server': { modules: ['base', 'wire', 'platform', 'rpc/common'], packages: [PROTOBUF] },
+  tokens: { modules: ['base'], packages: ['jose'] },
   git: { modules: ['base'] },
   'object-store': { modules: ['base'], packages: [AWS, AZURE, GOOGLE_AUTH] },
   storage: { modules: ['base', 'git'] },
   domain: {
-    modules: ['base', 'git', 'object-store', 'storage', 'client'],
+    modules: ['base', 'git', 'object-store', 'storage', 'client', 'tokens/reference-rules'],
     types: ['platform'],
     packages: ['smol-toml'],
   },
   'services/convert': {
-    modules: ['base', 'wire', 'rpc/common', 'git', 'storage', 'domain'],
+    modules: ['base', 'wire', 'rpc/common', 'git', 'storage', 'domain', 'tokens/reference-rules'],
     types: ['platform', 'rpc/server/handler'],
     packages: [PROTOBUF],
   },
@@ -88,7 +89,7 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
   },
   client: { modules: ['base', 'wire', 'rpc/common'], packages: [PROTOBUF] },
   gateway: {
-    modules: ['base', 'wire', 'platform', 'rpc/common', 'object-store', 'client'],
+    modules: ['base', 'wire', 'platform', 'rpc/common', 'object-store', 'client', 'tokens'],
     packages: [PROTOBUF, 'ssh2'],
   },
   console: {
@@ -125,6 +126,7 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
       'gateway',
       'console',
       'client',
+      'tokens',
       'tools',
     ],
     packages: ['commander'],

@@ -6,6 +6,7 @@ import type { ImportOptions } from './import.ts';
 import { addRepoCommands } from './repo-commands.ts';
 import { addServerCommands } from './server-commands.ts';
 import type { TestEnvArguments } from './test-env.ts';
+import { addTokenCommands } from './token-commands.ts';
 
 /** Adds the tool commands of `gitaly-ts`. Each loads its code on use. */
 export function addToolCommands(program: Command): void {
@@ -14,6 +15,7 @@ export function addToolCommands(program: Command): void {
   addImport(program);
   addRepoCommands(program);
   addBackupCommands(program);
+  addTokenCommands(program);
   addServerCommands(program);
   addClusterCommands(program);
   addTestEnv(program);

@@ -1,5 +1,14 @@
-import { CORRELATION_ID, KEY_ID, KEY_TYPE, REMOTE_IP, USER_ID, USERNAME } from '#rpc/common/header-names';
+import {
+  CORRELATION_ID,
+  KEY_ID,
+  KEY_TYPE,
+  REFERENCE_RULES,
+  REMOTE_IP,
+  USER_ID,
+  USERNAME,
+} from '#rpc/common/header-names';
 import type { MetadataInit } from '#rpc/common/metadata';
+import { formatReferenceRules } from '#tokens/reference-rules';
 import type { Identity } from './identity.ts';
 
 export interface Caller {
@@ -14,14 +23,20 @@ const NOT_PRINTABLE_ASCII = /[^ -~]/gu;
 
 /**
  * Returns the metadata of a call under gitlab-shell's keys: the user and their address, for hooks,
- * limits and logs.
+ * limits and logs, and the rules of their token.
  */
 export function callMetadata({ correlationId, identity, remoteAddress }: Caller): MetadataInit {
   return {
     [USER_ID]: identity.glId.replaceAll(NOT_PRINTABLE_ASCII, '?'),
     [USERNAME]: identity.username.replaceAll(NOT_PRINTABLE_ASCII, '?'),
     ...(identity.keyId === undefined ? {} : { [KEY_ID]: String(identity.keyId), [KEY_TYPE]: 'key' }),
+    ...rulesOf(identity),
     ...(remoteAddress === undefined ? {} : { [REMOTE_IP]: remoteAddress }),
     ...(correlationId === undefined ? {} : { [CORRELATION_ID]: correlationId }),
   };
+}
+
+function rulesOf({ scope }: Identity): MetadataInit {
+  if (scope === undefined || scope.references.length === 0) return {};
+  return { [REFERENCE_RULES]: Buffer.from(JSON.stringify(formatReferenceRules(scope.references))) };
 }

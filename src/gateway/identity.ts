@@ -1,3 +1,5 @@
+import type { TokenScope } from '#tokens/scope';
+
 /** The user of a request, as Gitaly's hooks identify people. */
 export interface Identity {
   /** `user-<number>`, `username-<name>` or `key-<number>`; never empty, or pushes are refused. */
@@ -5,4 +7,11 @@ export interface Identity {
   readonly username: string;
   /** Number of the SSH key used for the login, if any. */
   readonly keyId?: number;
+  /** Scope of the token used for the login, if any. */
+  readonly scope?: TokenScope;
+}
+
+/** Reports whether a user may create repositories by a push: with a token only as administrator. */
+export function mayCreate({ scope }: Identity): boolean {
+  return scope === undefined || scope.access === 'admin';
 }

@@ -3,6 +3,16 @@
  * 'gitaly-ts/gateway'`.
  */
 
+export { issueToken, type TokenRequest } from '#tokens/issue';
+export type { ReferenceRule } from '#tokens/reference-rules';
+export { type Access, parseScope, type TokenScope } from '#tokens/scope';
+export { TokenStore } from '#tokens/token-store';
+export {
+  type ForeignIssuer,
+  type TokenOwner,
+  TokenVerifier,
+  type TokenVerifierOptions,
+} from '#tokens/token-verifier';
 export type { CreateOnPushOptions } from './create-on-push.ts';
 export type { GitalyAddress } from './gitaly-link.ts';
 export type { Answer } from './http/answer.ts';
@@ -13,6 +23,10 @@ export {
 } from './http/auth/callback-authentication.ts';
 export { type FileAuthenticationOptions, fileAuthentication } from './http/auth/file-authentication.ts';
 export { createToken, hashPassword } from './http/auth/password-hash.ts';
+export {
+  type ScopedTokenOptions,
+  scopedTokenAuthentication,
+} from './http/auth/scoped-token-authentication.ts';
 export { tokenAuthentication } from './http/auth/token-authentication.ts';
 export {
   type AccessRequest,

@@ -5,7 +5,9 @@ import {
   callbackAuthentication,
   fileAuthentication,
   type HttpGatewayOptions,
+  scopedTokenAuthentication,
 } from '#gateway/index';
+import type { TokenVerifier } from '#tokens/token-verifier';
 
 /** Command line options for authentication, TLS and proxies. */
 export interface GatewayArguments {
@@ -23,9 +25,15 @@ export class GatewayArgumentError extends Error {
   override readonly name = 'GatewayArgumentError';
 }
 
-/** Returns the gateway's options. @throws {GatewayArgumentError}; the error of a file or a URL. */
+/**
+ * Returns the gateway's options.
+ *
+ * @param verifier of tokens, which are accepted besides the other kinds of authentication.
+ * @throws {GatewayArgumentError}; the error of a file or a URL.
+ */
 export async function gatewayOptions(
   given: GatewayArguments,
+  verifier: TokenVerifier | undefined,
 ): Promise<Pick<HttpGatewayOptions, 'authenticator' | 'hosts' | 'onProblem' | 'tls' | 'trustedProxies'>> {
   const { authFile, authUrl, httpHost, tlsCert, tlsKey, trustedProxy } = given;
   if (authFile !== undefined && authUrl !== undefined)
@@ -35,7 +43,8 @@ export async function gatewayOptions(
       '--tls-cert and --tls-key must be given together: a certificate and its key, both PEM files',
     );
   }
-  const authenticator = await authenticatorOf(authFile, authUrl);
+  const otherwise = await authenticatorOf(authFile, authUrl);
+  const authenticator = verifier ? scopedTokenAuthentication({ verifier, otherwise }) : otherwise;
   return {
     ...(authenticator && { authenticator }),
     ...(tlsCert !== undefined &&

@@ -10,6 +10,7 @@ import {
   storageMapping,
   tokenAuthentication,
 } from '#gateway/index';
+import type { TokenVerifier } from '#tokens/token-verifier';
 import { AddressError, type HostAndPort, isLoopback, parseHttpAddress } from '../listen-address.ts';
 import { GatewayArgumentError, type GatewayArguments, gatewayOptions } from './gateway-options.ts';
 import type { GatewayTarget } from './up-ssh.ts';
@@ -55,12 +56,14 @@ const NEEDS_HTTP = {
  *
  * @param token of the command line: it is the password beyond loopback if there is no other
  *   authentication.
+ * @param verifier of tokens that the gateway accepts.
  * @throws {AddressError} for an invalid address, and for one beyond loopback without
  *   authentication; {GatewayArgumentError}; the error of a file or a URL.
  */
 export async function parseUpHttp(
   options: UpHttpOptions,
   token: Secret | undefined,
+  verifier: TokenVerifier | undefined,
 ): Promise<UpHttp | undefined> {
   const { http } = options;
   if (http === OFF) {
@@ -71,13 +74,13 @@ export async function parseUpHttp(
     return undefined;
   }
   const listen = parseHttpAddress(http ?? DEFAULT_HTTP);
-  const settings = await gatewayOptions(options);
+  const settings = await gatewayOptions(options, verifier);
   const isOpen = settings.authenticator === undefined && !isLoopback(listen.host);
   if (isOpen && token === undefined) {
     throw new AddressError(
       `--http ${http}: other machines can reach this address, so the gateway needs authentication: add ` +
-        '--auth-file FILE (see gitaly-ts hash-password --help), --auth-url URL, or --token-file FILE, ' +
-        'whose token is then the password',
+        '--tokens (see gitaly-ts token --help), --auth-file FILE (see gitaly-ts hash-password --help), ' +
+        '--auth-url URL, or --token-file FILE, whose token is then the password',
     );
   }
   return {

@@ -8,6 +8,7 @@ import {
   startSshGateway,
   storageMapping,
 } from '#gateway/index';
+import type { TokenVerifier } from '#tokens/token-verifier';
 import { AddressError, type HostAndPort, isLoopback, parseSshAddress } from '../listen-address.ts';
 
 /** Command line options of the SSH gateway. */
@@ -24,32 +25,38 @@ export interface UpSshOptions {
 export interface UpSsh {
   readonly listen: HostAndPort;
   readonly keys: string | undefined;
+  /** Checks tokens, which are passwords of any name. */
+  readonly verifier: TokenVerifier | undefined;
 }
 
 /**
  * Parses the options. @throws {AddressError} for an invalid address, and for a public address
- * without a file of keys.
+ * without a file of keys and without tokens.
  */
-export function parseUpSsh({ ssh, sshKeys: keys }: UpSshOptions): UpSsh | undefined {
+export function parseUpSsh(
+  { ssh, sshKeys: keys }: UpSshOptions,
+  verifier: TokenVerifier | undefined,
+): UpSsh | undefined {
   if (ssh === undefined) {
     if (keys !== undefined)
       throw new AddressError('--ssh-keys requires the SSH gateway: add --ssh HOST:PORT');
     return undefined;
   }
   const listen = parseSshAddress(ssh);
-  if (keys === undefined && !isLoopback(listen.host)) {
+  if (keys === undefined && verifier === undefined && !isLoopback(listen.host)) {
     throw new AddressError(
       `--ssh ${ssh}: other machines can reach this address, so the gateway needs a file of public ` +
         'keys: add --ssh-keys FILE, ' +
-        'for example --ssh-keys ~/.ssh/authorized_keys or --ssh-keys ~/.ssh/id_ed25519.pub',
+        'for example --ssh-keys ~/.ssh/authorized_keys or --ssh-keys ~/.ssh/id_ed25519.pub; or tokens: ' +
+        'add --tokens',
     );
   }
-  return { listen, keys };
+  return { listen, keys, verifier };
 }
 
 /** Starts the SSH gateway of `gitaly-ts up`. Its host key is stored in the directory. */
 export async function openUpSsh(
-  { listen, keys }: UpSsh,
+  { listen, keys, verifier }: UpSsh,
   { directory, storage, ...gitaly }: StartUpSshOptions,
 ): Promise<SshGateway> {
   return await startSshGateway({
@@ -58,7 +65,7 @@ export async function openUpSsh(
     mapping: storageMapping(storage),
     createOnPush: {},
     hostKeyPath: join(directory, 'ssh_host_ed25519_key'),
-    access: await accessBy(keys),
+    access: await accessBy(keys, verifier),
     onFailure: (error) => process.stderr.write(`gitaly-ts: an SSH request failed: ${messageOf(error)}\n`),
   });
 }
@@ -75,19 +82,24 @@ export interface StartUpSshOptions extends GatewayTarget {
 /** Returns what `up` reports about the gateway. */
 export function describeSsh(
   { fingerprint, url }: SshGateway,
-  { keys }: UpSsh,
+  { keys, verifier }: UpSsh,
 ): { url: string; fingerprint: string; users: string } {
-  const users = keys === undefined ? 'accepts everybody on this machine' : `accepts the keys in ${keys}`;
+  const accepted = [keys && `the keys in ${keys}`, verifier && 'tokens'].filter(Boolean);
+  const users =
+    accepted.length === 0 ? 'accepts everybody on this machine' : `accepts ${accepted.join(' and ')}`;
   return { url, fingerprint, users };
 }
 
-async function accessBy(keys: string | undefined): Promise<SshAccess> {
-  if (keys === undefined) return { everybody: { glId: 'user-1', username: 'git' } };
+async function accessBy(keys: string | undefined, tokens: TokenVerifier | undefined): Promise<SshAccess> {
+  if (keys === undefined)
+    return tokens === undefined
+      ? { everybody: { glId: 'user-1', username: 'git' } }
+      : { authenticate: () => undefined, tokens };
   const file = authorizedKeysFile(keys, {
     onUnused: ({ line, reason }) =>
       process.stderr.write(`gitaly-ts: ${keys}:${line} is ignored: ${reason}\n`),
   });
   if ((await file.load()) === 0)
     process.stderr.write(`gitaly-ts: ${keys} contains no key. Add one; no restart is needed\n`);
-  return file;
+  return { authenticate: file.authenticate, ...(tokens && { tokens }) };
 }

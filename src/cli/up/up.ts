@@ -27,8 +27,9 @@ import {
   type UpSshOptions,
 } from './up-ssh.ts';
 import { givenToken, type UpTokenOptions } from './up-token.ts';
+import { type UpTokensOptions, upTokens } from './up-tokens.ts';
 
-export interface UpOptions extends UpHttpOptions, UpSshOptions, UpTokenOptions {
+export interface UpOptions extends UpHttpOptions, UpSshOptions, UpTokenOptions, UpTokensOptions {
   readonly directory: string;
   /** `HOST:PORT` or `unix:PATH`; default a socket in the directory. */
   readonly grpc?: string | undefined;
@@ -69,11 +70,12 @@ export async function runUp(options: UpOptions): Promise<number> {
   using signals = listenForStop();
   try {
     const token = givenToken(options);
-    const http = await parseUpHttp(options, token);
+    const verifier = await upTokens(options.directory, options);
+    const http = await parseUpHttp(options, token, verifier);
     const grpc = parseUpGrpc(options.grpc, token);
     const parts: UpServerOptions = {
       http,
-      ssh: parseUpSsh(options),
+      ssh: parseUpSsh(options, verifier),
       grpc,
       cluster: parseUpCluster(options),
       isNewToken: token === undefined && grpc.token !== undefined,

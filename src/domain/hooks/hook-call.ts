@@ -1,4 +1,5 @@
 import type { Repository } from '#storage/repository';
+import type { ReferenceRule } from '#tokens/reference-rules';
 import type { HookEnvironment } from './hook-environment.ts';
 import type { HookOutput } from './hook-output.ts';
 import type { HookFacts } from './payload.ts';
@@ -11,6 +12,8 @@ export interface HookCall {
   /** Variables that git gave the hook. */
   readonly environment: HookEnvironment;
   readonly pushOptions: readonly string[];
+  /** Rules of the token with which the push came. */
+  readonly referenceRules?: readonly ReferenceRule[] | undefined;
   readonly output: HookOutput;
   readonly signal: AbortSignal;
   readonly correlationId: string;

@@ -7,6 +7,7 @@ import type { Storages } from '#storage/storages';
 import type { InternalApi } from '../gitlab-api/internal-api.ts';
 import { type Voter, voteHash } from '../transactions/voter.ts';
 import { checkAccess, quarantineOf } from './access.ts';
+import { checkReferenceRules } from './check-reference-rules.ts';
 import { type CustomHookName, findCustomHooks, hasCustomHooks } from './custom-hook-files.ts';
 import type { HookCall } from './hook-call.ts';
 import { customHookEnvironment } from './hook-environment.ts';
@@ -71,10 +72,10 @@ export class HookManager {
   }
 
   /**
-   * Checks access and runs the scripts of `pre-receive`.
+   * Checks the rules of a token and access, and runs the scripts of `pre-receive`.
    *
    * @param changes lines `<old> <new> <reference>\n`.
-   * @throws {NotAllowedError} {CustomHookError} and others: the push is refused.
+   * @throws {RuleRefusal} {NotAllowedError} {CustomHookError} and others: the push is refused.
    */
   async preReceive(call: HookCall, changes: Buffer): Promise<void> {
     await this.#onPrimary(call, 'pre-receive', async () => {
@@ -83,6 +84,7 @@ export class HookManager {
       this.#requireName(call);
       const user = requireUser(call);
       if (user.protocol === '') throw internal('protocol not set');
+      if (call.referenceRules !== undefined) await checkReferenceRules(call, call.referenceRules, changes);
       await checkAccess(this.api, call, { user, changes, quarantine });
       await this.#runScripts(call, 'pre-receive', [], changes);
       await this.#announce(call);

@@ -17,12 +17,14 @@ import type { Push } from './receive-pack.ts';
  *
  * - In a cluster, all hooks vote.
  * - GitLab is called before the push and after it.
+ * - The rules of a token are checked before the push.
  * - Otherwise a hook runs only if an operator has installed a script.
  */
 export async function neededHooks(manager: HookManager, push: Push): Promise<ReadonlySet<RelayedHook>> {
   if (push.transaction !== undefined)
     return new Set<RelayedHook>(['pre-receive', 'update', 'reference-transaction', 'post-receive']);
   const needed = new Set<RelayedHook>(manager.api.standAlone ? [] : ['pre-receive', 'post-receive']);
+  if (push.referenceRules !== undefined) needed.add('pre-receive');
   for (const hook of ['pre-receive', 'update', 'post-receive'] as const) {
     if (needed.has(hook)) continue;
     if (await hasCustomHooks(push.repository.path, manager.customHooksDirectory, hook)) needed.add(hook);
@@ -43,6 +45,7 @@ export function pushHookHandler(manager: HookManager, push: Push): RelayHandler 
       payload: { repository: target, objectFormat, transaction, user, clientContext },
       environment: call.environment,
       pushOptions: call.pushOptions,
+      referenceRules: push.referenceRules,
       output,
       signal: push.signal,
       correlationId: push.correlationId,

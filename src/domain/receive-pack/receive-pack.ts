@@ -1,6 +1,7 @@
 import type { ConfigPair } from '#git/command/config';
 import type { Repository } from '#storage/repository';
 import type { RepositoryTarget } from '#storage/repository-target';
+import type { ReferenceRule } from '#tokens/reference-rules';
 import type { ServiceResult, ServiceStreams } from '../git-service/service-streams.ts';
 import type { PushUser } from '../hooks/payload.ts';
 import type { Transaction } from '../transactions/transaction.ts';
@@ -23,6 +24,8 @@ export interface Push {
   readonly transaction: Transaction | undefined;
   /** Opaque bytes that go to GitLab's internal API. */
   readonly clientContext: Buffer | undefined;
+  /** Rules that the changes must keep; `undefined` if the push came without such a token. */
+  readonly referenceRules?: readonly ReferenceRule[] | undefined;
   readonly streams: ServiceStreams;
   readonly signal: AbortSignal;
   readonly correlationId: string;

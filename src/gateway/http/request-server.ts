@@ -3,6 +3,7 @@ import { GitalyError } from '#base/gitaly-error';
 import { CallError } from '#client/call/call-error';
 import { type CreateOnPushOptions, RepositoryCreator } from '../create-on-push.ts';
 import type { GitalyLink } from '../gitaly-link.ts';
+import { mayCreate } from '../identity.ts';
 import type { RepositoryMapping } from '../repository-mapping.ts';
 import { type Answer, sendAnswer } from './answer.ts';
 import { type Authenticator, noAuthentication } from './authentication.ts';
@@ -142,14 +143,15 @@ export class RequestServer {
       signal: gone.signal,
     };
 
-    if (kind === 'info-refs') return await serveInfoRefs(exchange, this.#options.link, this.#creator);
+    const creator = mayCreate(identity) ? this.#creator : undefined;
+    if (kind === 'info-refs') return await serveInfoRefs(exchange, this.#options.link, creator);
     const expected = `application/x-${service}-request`;
     if (request.headers['content-type'] !== expected) {
       return await refuse(visit, { status: 415, text: `The content type must be ${expected}.` });
     }
     visit.body = RequestBody.of(request, this.#bodyLimits(service));
     if (service === 'git-upload-pack') await serveUploadPack(exchange, visit.body, this.#options.link);
-    else await serveReceivePack(exchange, visit.body, { ...this.#options, creator: this.#creator });
+    else await serveReceivePack(exchange, visit.body, { ...this.#options, creator });
   }
 
   #bodyLimits(service: GitRoute['service']) {

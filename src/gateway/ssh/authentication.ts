@@ -1,3 +1,4 @@
+import type { TokenVerifier } from '#tokens/token-verifier';
 import type { Identity } from '../identity.ts';
 import type { RepositoryPath } from '../repository-path.ts';
 import type { PublicKey } from './keys/public-key.ts';
@@ -22,7 +23,11 @@ export interface SshLogin {
  */
 export type SshAccess =
   | { readonly everybody: Identity }
-  | { readonly authenticate: (login: SshLogin) => Promise<Identity | undefined> | Identity | undefined };
+  | {
+      readonly authenticate: (login: SshLogin) => Promise<Identity | undefined> | Identity | undefined;
+      /** Checks tokens, which clients send as passwords. Default: passwords are refused. */
+      readonly tokens?: TokenVerifier;
+    };
 
 /** A request of a logged-in user for a repository. */
 export interface SshAccessRequest {

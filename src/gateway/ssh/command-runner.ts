@@ -5,12 +5,14 @@ import type { Stdio } from '#client/git/git-streams';
 import { receivePack } from '#client/git/receive-pack';
 import { uploadArchive } from '#client/git/upload-archive';
 import { uploadPackWithSidechannel } from '#client/git/upload-pack-with-sidechannel';
+import { accessTo } from '#tokens/scope';
 import { callMetadata } from '../call-metadata.ts';
 import type { RepositoryCreator } from '../create-on-push.ts';
 import { withoutAdvertisement } from '../empty-advertisement.ts';
 import type { GitalyLink } from '../gitaly-link.ts';
-import type { Identity } from '../identity.ts';
+import { type Identity, mayCreate } from '../identity.ts';
 import type { RepositoryInit, RepositoryMapping } from '../repository-mapping.ts';
+import type { RepositoryPath } from '../repository-path.ts';
 import type { SshAccessRequest } from './authentication.ts';
 import type { GitCommand } from './git-command.ts';
 
@@ -51,6 +53,7 @@ export class CommandRunner {
     const { path, service } = command;
     const operation = service === 'git-receive-pack' ? 'write' : 'read';
     const isAllowed = (await this.#options.authorize?.({ identity, path, operation, remoteAddress })) ?? true;
+    requireScope(identity, path, operation);
     if (!isAllowed) throw new GitalyError('PERMISSION_DENIED', `You may not ${operation} this repository.`);
     const repository = this.#options.mapping.repositoryAt(path);
     if (repository === undefined) throw new GitalyError('NOT_FOUND', 'not mapped');
@@ -78,7 +81,8 @@ export class CommandRunner {
    * arrive. git sends nothing before it has received the references.
    */
   async #receivePack(run: CommandRun, repository: RepositoryInit, options: CallOptions): Promise<number> {
-    const { creator, onFailure } = this.#options;
+    const { onFailure } = this.#options;
+    const creator = mayCreate(run.identity) ? this.#options.creator : undefined;
     let exitCode: number;
     try {
       exitCode = await this.#push(run, repository, options);
@@ -112,4 +116,13 @@ export class CommandRunner {
     const { exitCode } = await receivePack(this.#options.link.connection, io, request, options);
     return exitCode;
   }
+}
+
+/** A repository outside the scope of a token is reported as missing. */
+function requireScope({ scope }: Identity, path: RepositoryPath, operation: 'read' | 'write'): void {
+  if (scope === undefined) return;
+  const access = accessTo(scope, path);
+  if (access === undefined) throw new GitalyError('NOT_FOUND', 'not in the scope of the token');
+  if (operation === 'write' && access === 'read')
+    throw new GitalyError('PERMISSION_DENIED', 'You may not write this repository.');
 }

@@ -1,5 +1,6 @@
 import { isError } from '#base/is-error';
 import type { Identity } from '../identity.ts';
+import { identityOfToken } from '../token-login.ts';
 import type { SshAccess } from './authentication.ts';
 import { fingerprintOf } from './keys/host-key.ts';
 import { weaknessOf } from './keys/public-key.ts';
@@ -39,8 +40,30 @@ export class Login {
       if (identity !== undefined && request.signature === undefined) return 'prove';
       if (identity !== undefined && this.#isProven(request)) return { identity };
     }
+    if (request.method === 'password') {
+      const identity = await this.#identityOfToken(request.password);
+      if (identity !== undefined) return { identity };
+    }
     // Clients first send `none` to get the list of methods: that is one more.
     return ++this.#refused > maxAuthAttempts ? 'too many' : 'refused';
+  }
+
+  /** Returns the methods with which a client may log in. */
+  get methods(): ('publickey' | 'password')[] {
+    const { access } = this.#options;
+    return 'tokens' in access && access.tokens !== undefined ? ['publickey', 'password'] : ['publickey'];
+  }
+
+  async #identityOfToken(password: string): Promise<Identity | undefined> {
+    const { access, onFailure } = this.#options;
+    if (!('tokens' in access) || access.tokens === undefined) return undefined;
+    try {
+      const identity = await identityOfToken(access.tokens, password);
+      return identity === 'refused' ? undefined : identity;
+    } catch (error) {
+      onFailure?.(error);
+      return undefined;
+    }
   }
 
   async #identityOf({

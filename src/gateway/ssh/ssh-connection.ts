@@ -216,7 +216,7 @@ export class SshConnection implements Sender {
   async #decide(login: Login, request: SshAuthRequest): Promise<void> {
     const answer = await login.answer(request);
     if (answer === 'too many') this.#end();
-    else if (answer === 'refused') request.reject(['publickey']);
+    else if (answer === 'refused') request.reject(login.methods);
     else if (answer === 'prove') request.accept();
     else {
       this.#identity = answer.identity;

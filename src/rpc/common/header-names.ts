@@ -29,6 +29,8 @@ export const EXPLAIN = 'x-gitaly-explain';
 export const EXPLANATION = 'x-gitaly-explanation-bin';
 /** `true`: the client wants references migrated by a server that has no transactions. */
 export const MIGRATE_REFERENCES = 'x-gitaly-migrate-references';
+/** JSON: the rules of references of the token with which a push came to a gateway. */
+export const REFERENCE_RULES = 'x-gitaly-reference-rules-bin';
 /** `true`: the client wants a fork that borrows its objects from a pool. */
 export const LINKED_FORK = 'x-gitaly-linked-fork';
 /** Opaque bytes that go back to the GitLab internal API. */

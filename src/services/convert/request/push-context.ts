@@ -1,6 +1,8 @@
+import { GitalyError, messageOf } from '#base/gitaly-error';
 import { parseTransaction, type Transaction } from '#domain/transactions/transaction';
-import { CLIENT_CONTEXT, REFERENCE_TRANSACTION, REMOTE_IP } from '#rpc/common/header-names';
+import { CLIENT_CONTEXT, REFERENCE_RULES, REFERENCE_TRANSACTION, REMOTE_IP } from '#rpc/common/header-names';
 import type { HandlerContext } from '#rpc/server/handler';
+import { parseReferenceRules, type ReferenceRule } from '#tokens/reference-rules';
 
 /** Returns the transaction that a call has to vote in; `undefined` for none. */
 export function transactionOf(context: HandlerContext): Transaction | undefined {
@@ -15,4 +17,19 @@ export function remoteIpOf(context: HandlerContext): string {
 /** Returns opaque bytes of the client for GitLab's internal API. */
 export function clientContextOf(context: HandlerContext): Buffer | undefined {
   return context.headers.getBytes(CLIENT_CONTEXT);
+}
+
+/**
+ * Returns the rules of the token with which a push came to a gateway; `undefined` for none.
+ *
+ * @throws {GitalyError} INVALID_ARGUMENT for rules that cannot be read: the push is refused.
+ */
+export function referenceRulesOf(context: HandlerContext): readonly ReferenceRule[] | undefined {
+  const text = context.headers.getBytes(REFERENCE_RULES);
+  if (text === undefined) return undefined;
+  try {
+    return parseReferenceRules(JSON.parse(text.toString()));
+  } catch (error) {
+    throw new GitalyError('INVALID_ARGUMENT', `reference rules: ${messageOf(error)}`, { cause: error });
+  }
 }

@@ -5,7 +5,7 @@ import type { HandlerContext } from '#rpc/server/handler';
 import type { Storages } from '#storage/storages';
 import type { PostReceivePackRequest } from '#wire/gen/smarthttp_pb';
 import type { SSHReceivePackRequest } from '#wire/gen/ssh_pb';
-import { clientContextOf, remoteIpOf, transactionOf } from './push-context.ts';
+import { clientContextOf, referenceRulesOf, remoteIpOf, transactionOf } from './push-context.ts';
 
 /** On: the log line has the commands of a push, and the time of each. */
 const RECEIVE_PACK_TRACE2_HOOK: FeatureFlag = { name: 'receive_pack_trace2_hook', onByDefault: false };
@@ -14,7 +14,8 @@ const RECEIVE_PACK_TRACE2_HOOK: FeatureFlag = { name: 'receive_pack_trace2_hook'
  * Returns the push that the first message of PostReceivePack or SSHReceivePack requests: all but
  * its streams and their signal.
  *
- * @throws {GitalyError} for a repository that does not exist, or an invalid `git_config_options`.
+ * @throws {GitalyError} for a repository that does not exist, an invalid `git_config_options`, or
+ *   invalid rules.
  */
 export function requestedPush(
   first: PostReceivePackRequest | SSHReceivePackRequest,
@@ -32,6 +33,7 @@ export function requestedPush(
     config: parseConfigOptions(first.gitConfigOptions),
     transaction: transactionOf(context),
     clientContext: clientContextOf(context),
+    referenceRules: referenceRulesOf(context),
     correlationId: context.correlationId,
     ...(context.flags.isEnabled(RECEIVE_PACK_TRACE2_HOOK) && {
       onTrace: (fields) => context.log.add(fields),

@@ -1,0 +1,116 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { CreateTokenOptions, TokenConsole, TokenOptions } from './token.ts';
+
+/** Receives the output and the exit code of the commands. */
+export interface TokenProcess extends TokenConsole {
+  exitCode?: number | string | null | undefined;
+}
+
+const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
+
+/** Adds `gitaly-ts token`. Its code is loaded on use. */
+export function addTokenCommands(program: Command, on: TokenProcess = process): void {
+  const token = program
+    .command('token')
+    .description('Issue, list and revoke tokens that can do little, for "gitaly-ts up --tokens".')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  gitaly-ts token create ci --repository 'team/**' --access write --expires 90d
+  gitaly-ts token create bot --repository team/site --access write \\
+    --ref 'allow refs/heads/bot/** no-force' --ref 'deny refs/**'
+  gitaly-ts token list
+  gitaly-ts token revoke 3xN0kq8mT2mX5yJcW9aBcQ
+
+A token is the password of any name, or a bearer token. Exit code 0 on success, 1 after a failure,
+2 for wrong usage.`,
+    );
+  addCreate(token, on);
+  addList(token, on);
+  addRevoke(token, on);
+  addRotate(token, on);
+}
+
+function add(token: Command, name: string, description: string, examples: readonly string[]): Command {
+  const text = examples.map((example) => `\n  gitaly-ts token ${example}`).join('');
+  return token
+    .command(name)
+    .description(description)
+    .option('--in <dir>', 'the directory of "gitaly-ts up"', 'data')
+    .option('--json', 'print the result as JSON')
+    .exitOverride()
+    .addHelpText('after', `\nExamples:${text}`);
+}
+
+function addCreate(token: Command, on: TokenProcess): void {
+  const examples = [
+    "create ci --repository 'team/**' --access write --expires 90d",
+    "create docs --repository team/site --access write --ref 'allow refs/heads/main no-force path=docs/'",
+  ];
+  add(token, 'create', 'Issue a token and print it once.', examples)
+    .argument('<name>', 'person or program, which hooks and logs get to see')
+    .requiredOption(
+      '--repository <pattern>',
+      'repositories: * is any part of a name, ** any path; may be repeated',
+      collect,
+    )
+    .addOption(
+      new Option('--access <access>', 'what the token allows; admin also creates repositories by a push')
+        .choices(['read', 'write', 'admin'])
+        .default('read'),
+    )
+    .option('--expires <time>', 'time until it expires: 90m, 12h, 30d', parseSeconds, 30 * 86_400)
+    .option(
+      '--ref <rule>',
+      'rule for pushes, the first that fits decides: allow|deny PATTERN [no-force] [no-delete] ' +
+        '[path=PATH…]; may be repeated (default: all references)',
+      collect,
+    )
+    .action(async (name: string, options: CreateTokenOptions) => {
+      const { createToken } = await import('./token.ts');
+      on.exitCode = await createToken(name, options, on);
+    });
+}
+
+function addList(token: Command, on: TokenProcess): void {
+  const examples = ['list', 'list --in /srv/git --json'];
+  add(token, 'list', 'Print the tokens that have not expired.', examples).action(
+    async (options: TokenOptions) => {
+      const { listTokens } = await import('./token.ts');
+      on.exitCode = await listTokens(options, on);
+    },
+  );
+}
+
+function addRevoke(token: Command, on: TokenProcess): void {
+  const examples = ['revoke 3xN0kq8mT2mX5yJcW9aBcQ', 'revoke --name ci'];
+  add(token, 'revoke', 'Revoke tokens: the next request with one is refused.', examples)
+    .argument('[id...]', 'ids of tokens, as "token list" prints them')
+    .option('--name <name>', 'all tokens of this name')
+    .action(async (ids: string[], options: TokenOptions & { name?: string }) => {
+      const { revokeTokens } = await import('./token.ts');
+      on.exitCode = await revokeTokens(ids, options, on);
+    });
+}
+
+function addRotate(token: Command, on: TokenProcess): void {
+  const examples = ['rotate-keys', 'rotate-keys --remove 3xN0kq8mT2mX5yJcW9aBcQ'];
+  add(token, 'rotate-keys', 'Make a new key for signing; tokens of older keys stay valid.', examples)
+    .option('--remove <id>', 'remove this key: its tokens are refused from now on; may be repeated', collect)
+    .action(async (options: TokenOptions & { remove?: string[] }) => {
+      const { rotateKeys } = await import('./token.ts');
+      on.exitCode = await rotateKeys(options, on);
+    });
+}
+
+function collect(value: string, before: readonly string[] | undefined): string[] {
+  return [...(before ?? []), value];
+}
+
+function parseSeconds(text: string): number {
+  const [, digits = '', unit = ''] = /^(\d{1,9})([smhd])$/.exec(text) ?? [];
+  const seconds = Number(digits) * (SECONDS[unit] ?? 0);
+  if (seconds === 0) throw new InvalidArgumentError('Write a time such as 90m, 12h or 30d.');
+  return seconds;
+}

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { test } from 'node:test';
+import { Command, CommanderError } from 'commander';
+import type { RunResult } from '#testkit/run-program';
+import { TokenStore } from '#tokens/token-store';
+import { TokenVerifier } from '#tokens/token-verifier';
+import { tokensIn } from './token.ts';
+import { addTokenCommands, type TokenProcess } from './token-commands.ts';
+
+async function token(...args: string[]): Promise<RunResult> {
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+  const process: TokenProcess = { stdout, stderr };
+  const program = new Command('gitaly-ts').exitOverride();
+  program.configureOutput({
+    writeOut: (written) => stdout.write(written),
+    writeErr: (written) => stderr.write(written),
+  });
+  addTokenCommands(program, process);
+  try {
+    await program.parseAsync(['token', ...args], { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    process.exitCode = error.exitCode === 0 ? 0 : 2;
+  }
+  const [out, err] = await Promise.all([stdout, stderr].map((stream) => text(stream.end())));
+  return { code: Number(process.exitCode), stdout: out ?? '', stderr: err ?? '' };
+}
+
+test('tokens are issued, listed and revoked, and keys rotate', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'token-'));
+  try {
+    const place = ['--in', directory];
+    const verifier = new TokenVerifier({ store: new TokenStore(tokensIn(directory)) });
+    const rules = ['--ref', 'allow refs/heads/docs no-force no-delete path=docs/', '--ref', 'deny **'];
+    const scope = ['--repository', 'team/**', '--access', 'write', '--expires', '2h', ...rules];
+    const made = await token('create', 'ci', ...scope, ...place);
+    assert.equal(made.code, 0, made.stderr);
+    const text = made.stdout.trim();
+    assert.match(made.stderr, /^Token [\w-]+ for ci, valid until .*\. It is shown only once:\n$/);
+    const allowed = {
+      effect: 'allow',
+      pattern: 'refs/heads/docs',
+      force: false,
+      delete: false,
+      paths: ['docs/'],
+    };
+    const owner = await verifier.verify(text);
+    assert.deepEqual(owner?.scope.references[0], allowed);
+
+    const [listed] = JSON.parse((await token('list', '--json', ...place)).stdout);
+    assert.deepEqual([listed.subject, listed.expiresAt - listed.issuedAt], ['ci', 7200]);
+    assert.match((await token('list', ...place)).stdout, /ci {2}write team\/\*\*, 2 rules {2}until /);
+
+    const [oldKey = ''] = await new TokenStore(tokensIn(directory)).keyIds();
+    assert.match((await token('rotate-keys', ...place)).stdout, /^created key /);
+    assert.notEqual(await verifier.verify(text), undefined);
+    assert.equal((await token('revoke', '--name', 'ci', ...place)).stdout, `revoked ${listed.id}\n`);
+    assert.equal(await verifier.verify(text), undefined);
+    assert.match((await token('list', ...place)).stdout, /revoked$/m);
+    assert.match((await token('rotate-keys', '--remove', oldKey, ...place)).stdout, /removed key/);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test('wrong usage is explained, with exit code 2', async () => {
+  const wrong: readonly (readonly [RegExp, ...string[]])[] = [
+    [/required option '--repository/, 'create', 'ci'],
+    [/Write a time such as 90m/, 'create', 'ci', '--repository', 'a', '--expires', '3 weeks'],
+    [/begin with allow or deny/, 'create', 'ci', '--repository', 'a', '--ref', 'permit x'],
+    [/noforce is not no-force/, 'create', 'ci', '--repository', 'a', '--ref', 'allow x noforce'],
+    [/a name has 1 to 128 letters/, 'create', 'c i', '--repository', 'a'],
+    [/"repositories" must be a list/, 'create', 'ci', '--repository', ''],
+    [/give ids of tokens/, 'revoke'],
+    [/is no id of a token/, 'revoke', '../keys/x'],
+    [/there is no key x/, 'rotate-keys', '--remove', 'x'],
+  ];
+  const directory = mkdtempSync(join(tmpdir(), 'token-'));
+  for (const [message, ...args] of wrong) {
+    const { code, stderr } = await token(...args, '--in', directory);
+    assert.match(stderr, message);
+    assert.equal(code, 2, args.join(' '));
+  }
+  rmSync(directory, { recursive: true });
+});

@@ -1,0 +1,132 @@
+import { join } from 'node:path';
+import { messageOf } from '#base/gitaly-error';
+import { issueToken } from '#tokens/issue';
+import { parseReferenceRules, RuleError } from '#tokens/reference-rules';
+import { formatScope, parseScope } from '#tokens/scope';
+import { type IssuedToken, TokenStore } from '#tokens/token-store';
+
+/** Options of all commands `gitaly-ts token`. */
+export interface TokenOptions {
+  readonly in: string;
+  readonly json?: boolean;
+}
+
+export interface CreateTokenOptions extends TokenOptions {
+  readonly repository: readonly string[];
+  readonly access: string;
+  /** Seconds. */
+  readonly expires: number;
+  readonly ref?: readonly string[];
+}
+
+/** Where the commands print. */
+export interface TokenConsole {
+  readonly stdout: { write(text: string): unknown };
+  readonly stderr: { write(text: string): unknown };
+}
+
+/** A command. @returns what `--json` prints, and lines for people. */
+type Work = (store: TokenStore) => Promise<{ readonly json: unknown; readonly lines: readonly string[] }>;
+
+/** Returns the directory of tokens in a directory of `gitaly-ts up`. */
+export function tokensIn(directory: string): string {
+  return join(directory, 'tokens');
+}
+
+/** @returns the exit code: 0, 1 after a failure, 2 for wrong usage. */
+async function run(options: TokenOptions, { stdout, stderr }: TokenConsole, work: Work): Promise<number> {
+  try {
+    const { json, lines } = await work(new TokenStore(tokensIn(options.in)));
+    if (options.json === true) stdout.write(`${JSON.stringify(json, undefined, 2)}\n`);
+    else for (const line of lines) stdout.write(`${line}\n`);
+    return 0;
+  } catch (error) {
+    stderr.write(`gitaly-ts token: ${messageOf(error)}\n`);
+    return error instanceof RuleError || error instanceof RangeError ? 2 : 1;
+  }
+}
+
+/** Runs `gitaly-ts token create`. */
+export function createToken(name: string, options: CreateTokenOptions, on: TokenConsole): Promise<number> {
+  return run(options, on, async (store) => {
+    const { access, expires, ref, repository: repositories } = options;
+    const references = ref?.map(ruleOf);
+    const scope = parseScope({ access, repositories, ...(references && { references }) });
+    const made = await issueToken(store, { subject: name, scope, lifetimeSeconds: expires });
+    const until = new Date(made.expiresAt * 1000).toISOString();
+    on.stderr.write(`Token ${made.id} for ${name}, valid until ${until}. It is shown only once:\n`);
+    return { json: made, lines: [made.token] };
+  });
+}
+
+/** Parses `allow|deny PATTERN [no-force] [no-delete] [path=PATH…]`. @throws {RuleError} */
+function ruleOf(text: string): object {
+  const [effect = '', pattern, ...words] = text.trim().split(/\s+/);
+  if ((effect !== 'allow' && effect !== 'deny') || pattern === undefined)
+    throw new RuleError(`--ref ${JSON.stringify(text)}: begin with allow or deny and a pattern`);
+  const paths = words.filter((word) => word.startsWith('path=')).map((word) => word.slice('path='.length));
+  const unknown = words.find((word) => !/^(?:no-force$|no-delete$|path=.)/.test(word));
+  if (unknown !== undefined)
+    throw new RuleError(`--ref ${JSON.stringify(text)}: ${unknown} is not no-force, no-delete or path=PATH`);
+  const rule = {
+    [effect]: pattern,
+    ...(words.includes('no-force') && { force: false }),
+    ...(words.includes('no-delete') && { delete: false }),
+    ...(paths.length > 0 && { paths }),
+  };
+  parseReferenceRules([rule]);
+  return rule;
+}
+
+/** Runs `gitaly-ts token list`. */
+export function listTokens(options: TokenOptions, on: TokenConsole): Promise<number> {
+  return run(options, on, async (store) => {
+    const tokens = await store.list();
+    const json = tokens.map(({ scope, ...token }) => ({ ...token, scope: formatScope(scope) }));
+    return { json, lines: tokens.map(lineOf) };
+  });
+}
+
+function lineOf({ expiresAt, id, isRevoked, scope, subject }: IssuedToken): string {
+  const state = isRevoked ? 'revoked' : `until ${new Date(expiresAt * 1000).toISOString()}`;
+  const rules = scope.references.length === 0 ? '' : `, ${scope.references.length} rules`;
+  return `${id}  ${subject}  ${scope.access} ${scope.repositories.join(' ')}${rules}  ${state}`;
+}
+
+/** Runs `gitaly-ts token revoke`. */
+export function revokeTokens(
+  ids: readonly string[],
+  options: TokenOptions & { readonly name?: string },
+  on: TokenConsole,
+): Promise<number> {
+  return run(options, on, async (store) => {
+    const { name } = options;
+    const named = name === undefined ? [] : (await store.list()).filter(({ subject }) => subject === name);
+    const all = [...ids, ...named.map(({ id }) => id)];
+    if (all.length === 0)
+      throw new RangeError(
+        name === undefined ? 'give ids of tokens, or --name' : `${name} has no token that is valid`,
+      );
+    for (const id of all) await store.revoke(id);
+    return { json: { revoked: all }, lines: all.map((id) => `revoked ${id}`) };
+  });
+}
+
+/** Runs `gitaly-ts token rotate-keys`. */
+export function rotateKeys(
+  options: TokenOptions & { readonly remove?: readonly string[] },
+  on: TokenConsole,
+): Promise<number> {
+  return run(options, on, async (store) => {
+    await store.prepare();
+    const { remove = [] } = options;
+    const before = await store.keyIds();
+    const missing = remove.find((id) => !before.includes(id));
+    if (missing !== undefined) throw new RangeError(`there is no key ${missing}; keys: ${before.join(' ')}`);
+    const created = await store.addKey();
+    for (const id of remove) await store.removeKey(id);
+    const keys = await store.keyIds();
+    const lines = [`created key ${created}`, ...remove.map((id) => `removed key ${id}`)];
+    return { json: { created, removed: remove, keys }, lines: [...lines, `keys: ${keys.join(' ')}`] };
+  });
+}

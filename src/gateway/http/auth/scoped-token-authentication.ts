@@ -1,0 +1,44 @@
+import { identityOfToken } from '#gateway/token-login';
+import { accessTo } from '#tokens/scope';
+import type { TokenVerifier } from '#tokens/token-verifier';
+import type { Answer } from '../answer.ts';
+import type { AccessRequest, Admission, Authenticator } from '../authentication.ts';
+import { NOT_FOUND } from '../failure.ts';
+import { READ_ONLY, SIGN_IN, WRONG_CREDENTIALS } from './challenge.ts';
+import { parseCredentials } from './credentials.ts';
+
+export interface ScopedTokenOptions {
+  readonly verifier: TokenVerifier;
+  /** Accepts requests without such a token. Default: they are refused. */
+  readonly otherwise?: Authenticator | undefined;
+}
+
+/**
+ * Returns an authenticator for the tokens of `gitaly-ts token`, as bearer tokens or as the password
+ * of any name. A repository outside a token's scope is reported as missing. All tokens that are not
+ * valid get one response, whatever the reason.
+ */
+export function scopedTokenAuthentication({ otherwise, verifier }: ScopedTokenOptions): Authenticator {
+  return {
+    authenticate: async (request) => {
+      const credentials = parseCredentials(request.headers.authorization);
+      const text =
+        credentials.kind === 'bearer'
+          ? credentials.token.reveal()
+          : credentials.kind === 'basic'
+            ? credentials.password.reveal()
+            : '';
+      const identity = await identityOfToken(verifier, text);
+      if (identity === 'refused') return { answer: WRONG_CREDENTIALS };
+      if (identity !== undefined) return decide(identity, request);
+      if (otherwise !== undefined) return await otherwise.authenticate(request);
+      return { answer: credentials.kind === 'none' ? SIGN_IN : WRONG_CREDENTIALS };
+    },
+  };
+}
+
+function decide(identity: Admission, { operation, path }: AccessRequest): Admission | { answer: Answer } {
+  const access = identity.scope && accessTo(identity.scope, path);
+  if (access === undefined) return { answer: NOT_FOUND };
+  return operation === 'write' && access === 'read' ? { answer: READ_ONLY } : identity;
+}

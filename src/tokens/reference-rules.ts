@@ -1,0 +1,106 @@
+import { JsonFields } from '#base/json-fields';
+import { fitsPattern, MAX_PATTERN_CHARACTERS } from './pattern.ts';
+
+/** A right of a token, or its lack, for the references that fit a pattern. */
+export interface ReferenceRule {
+  readonly effect: 'allow' | 'deny';
+  /** Pattern of full names, such as `refs/heads/feature/**`. */
+  readonly pattern: string;
+  /** Allows to replace commits; without it a push must be a fast-forward. Default true. */
+  readonly force: boolean;
+  /** Allows to delete. Default true. */
+  readonly delete: boolean;
+  /** Files and directories that new commits may change; empty for all. */
+  readonly paths: readonly string[];
+}
+
+/** A rule or scope that cannot be meant; the message names the part. */
+export class RuleError extends Error {
+  override readonly name = 'RuleError';
+}
+
+export const MAX_RULES = 50;
+const MAX_PATHS = 50;
+const KNOWN: ReadonlySet<string> = new Set(['allow', 'deny', 'force', 'delete', 'paths']);
+
+/**
+ * Parses the JSON form of rules: `[{ "allow": "refs/heads/**", "force": false, "delete": false,
+ * "paths": ["docs/"] }, { "deny": "refs/**" }]`.
+ *
+ * @throws {RuleError}
+ */
+export function parseReferenceRules(value: unknown): readonly ReferenceRule[] {
+  if (!Array.isArray(value)) throw new RuleError('the rules of references must be a list');
+  if (value.length > MAX_RULES) throw new RuleError(`more than ${MAX_RULES} rules of references`);
+  return value.map((rule: unknown, index) => {
+    try {
+      return parseRule(rule);
+    } catch (error) {
+      if (!(error instanceof RuleError)) throw error;
+      throw new RuleError(`rule ${index + 1}: ${error.message}`);
+    }
+  });
+}
+
+function parseRule(value: unknown): ReferenceRule {
+  const fields = JsonFields.of(value);
+  if (fields === undefined) throw new RuleError('it must be an object');
+  const unknown = Object.keys(Object(value)).find((name) => !KNOWN.has(name));
+  // A misspelt restriction must not be a missing one.
+  if (unknown !== undefined) throw new RuleError(`unknown field ${JSON.stringify(unknown)}`);
+  const [allow, deny] = [fields.text('allow'), fields.text('deny')];
+  const pattern = allow ?? deny;
+  if (pattern === undefined || (allow !== undefined && deny !== undefined))
+    throw new RuleError('it needs either "allow" or "deny" with a pattern');
+  if (pattern === '' || pattern.length > MAX_PATTERN_CHARACTERS)
+    throw new RuleError(`a pattern has 1 to ${MAX_PATTERN_CHARACTERS} characters`);
+  return {
+    effect: allow === undefined ? 'deny' : 'allow',
+    pattern,
+    force: flagOf(fields, 'force'),
+    delete: flagOf(fields, 'delete'),
+    paths: pathsOf(fields),
+  };
+}
+
+function flagOf(fields: JsonFields, name: string): boolean {
+  const flag = fields.flag(name);
+  if (flag === undefined && fields.has(name)) throw new RuleError(`"${name}" must be true or false`);
+  return flag ?? true;
+}
+
+function pathsOf(fields: JsonFields): readonly string[] {
+  const paths = fields.list('paths') ?? [];
+  const areTexts = paths.every((path): path is string => typeof path === 'string' && path !== '');
+  if (!areTexts || (fields.has('paths') && fields.list('paths') === undefined))
+    throw new RuleError('"paths" must be a list of texts');
+  if (paths.length > MAX_PATHS) throw new RuleError(`more than ${MAX_PATHS} paths`);
+  return paths;
+}
+
+/** Returns the JSON form of rules, as {@link parseReferenceRules} reads it. */
+export function formatReferenceRules(rules: readonly ReferenceRule[]): readonly object[] {
+  return rules.map(({ effect, pattern, force, delete: deletes, paths }) => ({
+    [effect]: pattern,
+    ...(!force && { force }),
+    ...(!deletes && { delete: deletes }),
+    ...(paths.length > 0 && { paths }),
+  }));
+}
+
+/** The first rule that fits a reference, with its number for messages; `undefined` for none. */
+export function ruleFor(
+  rules: readonly ReferenceRule[],
+  reference: string,
+): { readonly number: number; readonly rule: ReferenceRule } | undefined {
+  const index = rules.findIndex(({ pattern }) => fitsPattern(pattern, reference));
+  const rule = rules[index];
+  return rule && { number: index + 1, rule };
+}
+
+/** Reports whether a path is one of a rule's files, or below one of its directories. */
+export function isInPaths({ paths }: ReferenceRule, path: string): boolean {
+  return paths.some((allowed) =>
+    allowed.endsWith('/') ? path.startsWith(allowed) : path === allowed || path.startsWith(`${allowed}/`),
+  );
+}

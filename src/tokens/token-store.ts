@@ -1,0 +1,181 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { CryptoKey, JWK } from 'jose';
+import { BoundedMap } from '#base/bounded-map';
+import { ignoreMissing } from '#base/files/ignore-missing';
+import { JsonFields } from '#base/json-fields';
+import { formatScope, parseScope, type TokenScope } from './scope.ts';
+
+/** Algorithm of our own keys. */
+const ALGORITHM = 'EdDSA';
+const DIRECTORY_MODE = 0o700;
+const FILE_MODE = 0o600;
+const ID_BYTES = 16;
+/** Ids become names of files, so nothing else does. */
+const ID = /^[\w-]{1,128}$/;
+const MAX_KEYS = 32;
+
+/** A token that was issued; never the token itself. */
+export interface IssuedToken {
+  readonly id: string;
+  readonly subject: string;
+  readonly scope: TokenScope;
+  /** Seconds since 1970. */
+  readonly issuedAt: number;
+  readonly expiresAt: number;
+  readonly isRevoked: boolean;
+}
+
+/** A key for signing. */
+export interface SigningKey {
+  readonly id: string;
+  readonly createdAt: number;
+  readonly key: CryptoKey;
+}
+
+/**
+ * The directory with the keys, the list of tokens and the revoked ones. Each is a file of its own,
+ * made at once, so any number of processes may use the directory, and a change has an effect with
+ * the next request.
+ */
+export class TokenStore {
+  readonly directory: string;
+  readonly #public = new BoundedMap<string, CryptoKey>({ maxEntries: MAX_KEYS });
+
+  constructor(directory: string) {
+    this.directory = directory;
+  }
+
+  /** Creates the directory, and the first key if there is none. */
+  async prepare(): Promise<void> {
+    for (const name of ['keys', 'issued', 'revoked'])
+      await mkdir(join(this.directory, name), { recursive: true, mode: DIRECTORY_MODE });
+    if ((await this.keyIds()).length === 0) await this.addKey();
+  }
+
+  /** Makes a new key, with which tokens are signed from now on. @returns its id. */
+  async addKey(): Promise<string> {
+    const { exportJWK, generateKeyPair } = await import('jose');
+    const { privateKey } = await generateKeyPair(ALGORITHM, { extractable: true });
+    const id = newId();
+    const key = { ...(await exportJWK(privateKey)), kid: id, alg: ALGORITHM };
+    await this.#write('keys', id, { createdAt: Date.now(), key });
+    return id;
+  }
+
+  /** Removes a key: tokens that it signed are refused. @returns false if there is none. */
+  async removeKey(id: string): Promise<boolean> {
+    if (!(await this.keyIds()).includes(id)) return false;
+    await rm(join(this.directory, 'keys', id));
+    return true;
+  }
+
+  /** Returns the ids of the keys, the newest last. */
+  async keyIds(): Promise<string[]> {
+    const made = await Promise.all(
+      (await this.#names('keys')).map(async (id) => ({
+        id,
+        at: (await this.#read('keys', id))?.number('createdAt') ?? 0,
+      })),
+    );
+    return made.sort((a, b) => a.at - b.at).map(({ id }) => id);
+  }
+
+  /** Returns the newest key. @throws {Error} if there is none. */
+  async signingKey(): Promise<SigningKey> {
+    const { importJWK } = await import('jose');
+    const id = (await this.keyIds()).at(-1);
+    const fields = id === undefined ? undefined : await this.#read('keys', id);
+    if (id === undefined || fields === undefined) throw new Error(`${this.directory} has no key`);
+    const key = await importJWK(fields.value('key') as JWK, ALGORITHM); // as addKey has written it
+    if (key instanceof Uint8Array) throw new Error(`${this.directory}/keys/${id} is no key pair`);
+    return { id, createdAt: fields.number('createdAt') ?? 0, key };
+  }
+
+  /** Returns a public key; `undefined` for one that does not exist, or has been removed. */
+  async publicKey(id: string): Promise<CryptoKey | undefined> {
+    if (!ID.test(id) || (await stat(join(this.directory, 'keys', id)).catch(ignoreMissing)) === undefined)
+      return undefined;
+    const known = this.#public.get(id);
+    if (known !== undefined) return known;
+    const { importJWK } = await import('jose');
+    const { d: _private, ...pair } = Object((await this.#read('keys', id))?.value('key'));
+    const key = await importJWK(pair as JWK, ALGORITHM);
+    if (key instanceof Uint8Array) return undefined;
+    this.#public.set(id, key);
+    return key;
+  }
+
+  /** Notes a token. Entries of tokens that have expired are removed. @returns its id. */
+  async note(token: Omit<IssuedToken, 'id' | 'isRevoked'>): Promise<string> {
+    await this.#removeExpired();
+    const id = newId();
+    await this.#write('issued', id, { ...token, scope: formatScope(token.scope) });
+    return id;
+  }
+
+  /** Returns the tokens that have not expired, the oldest first. */
+  async list(): Promise<IssuedToken[]> {
+    const revoked = new Set(await this.#names('revoked'));
+    const found: IssuedToken[] = [];
+    for (const id of await this.#names('issued')) {
+      const fields = await this.#read('issued', id);
+      if (fields === undefined) continue;
+      const [issuedAt, expiresAt] = [fields.number('issuedAt') ?? 0, fields.number('expiresAt') ?? 0];
+      if (expiresAt * 1000 < Date.now()) continue;
+      const scope = parseScope(fields.value('scope'));
+      const subject = fields.text('subject') ?? '';
+      found.push({ id, subject, scope, issuedAt, expiresAt, isRevoked: revoked.has(id) });
+    }
+    return found.sort((a, b) => a.issuedAt - b.issuedAt);
+  }
+
+  /** Revokes a token by its id, also one that somebody else has issued. @throws {RangeError} */
+  async revoke(id: string): Promise<void> {
+    if (!ID.test(id)) throw new RangeError(`${JSON.stringify(id)} is no id of a token`);
+    const expiresAt = (await this.#read('issued', id))?.number('expiresAt');
+    await this.#write('revoked', id, { expiresAt });
+  }
+
+  /** Reports whether a token was revoked. An id that no token has counts as revoked. */
+  async isRevoked(id: string): Promise<boolean> {
+    if (!ID.test(id)) return true;
+    return (await stat(join(this.directory, 'revoked', id)).catch(ignoreMissing)) !== undefined;
+  }
+
+  async #removeExpired(): Promise<void> {
+    for (const kind of ['issued', 'revoked'] as const)
+      for (const id of await this.#names(kind)) {
+        const expiresAt = (await this.#read(kind, id))?.number('expiresAt');
+        const isOver = expiresAt !== undefined && expiresAt * 1000 < Date.now();
+        if (isOver) await rm(join(this.directory, kind, id), { force: true });
+      }
+  }
+
+  async #names(kind: string): Promise<string[]> {
+    const names = (await readdir(join(this.directory, kind)).catch(ignoreMissing)) ?? [];
+    return names.filter((name) => ID.test(name));
+  }
+
+  async #read(kind: string, id: string): Promise<JsonFields | undefined> {
+    const text = await readFile(join(this.directory, kind, id), 'utf8').catch(ignoreMissing);
+    return text === undefined ? undefined : JsonFields.parse(text);
+  }
+
+  /** Makes a file that is complete whenever it is visible. */
+  async #write(kind: string, id: string, value: unknown): Promise<void> {
+    const path = join(this.directory, kind, id);
+    const draft = `${path}.${randomBytes(ID_BYTES).toString('hex')}.new`;
+    {
+      await using file = await open(draft, 'wx', FILE_MODE);
+      await file.writeFile(`${JSON.stringify(value)}\n`);
+      await file.sync();
+    }
+    await rename(draft, path);
+  }
+}
+
+function newId(): string {
+  return randomBytes(ID_BYTES).toString('base64url');
+}

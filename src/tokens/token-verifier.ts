@@ -1,0 +1,144 @@
+import { readFile } from 'node:fs/promises';
+import type { JSONWebKeySet, JWTPayload, JWTVerifyGetKey, JWTVerifyOptions } from 'jose';
+import { messageOf } from '#base/gitaly-error';
+import { AUDIENCE, OWN_ISSUER, SCOPE_CLAIM } from './issue.ts';
+import { parseScope, type TokenScope } from './scope.ts';
+import type { TokenStore } from './token-store.ts';
+
+/** The owner of a valid token. */
+export interface TokenOwner {
+  readonly subject: string;
+  readonly scope: TokenScope;
+}
+
+/** Keys of somebody else whose tokens are accepted, too. */
+export interface ForeignIssuer {
+  /** A file with a JSON Web Key Set, or its `https:` URL (`http:` on loopback). */
+  readonly jwks: string;
+  /** `iss` of the tokens. */
+  readonly issuer: string;
+}
+
+export interface TokenVerifierOptions {
+  readonly store: TokenStore;
+  readonly foreign?: ForeignIssuer;
+  /** Called when tokens cannot be checked because of the server or the other issuer. */
+  readonly onProblem?: (error: unknown) => void;
+}
+
+/** Longer texts are refused before they are decoded. */
+const MAX_TOKEN_CHARACTERS = 8192;
+const ALGORITHMS = ['EdDSA', 'ES256'];
+const CLOCK_TOLERANCE_SECONDS = 5;
+const FETCH_LIMIT_MS = 5_000;
+const KEYS_MAX_AGE_MS = 10 * 60 * 1000;
+/** An unknown key is searched for again no sooner. */
+const KEYS_COOL_DOWN_MS = 30_000;
+const MAX_SUBJECT_CHARACTERS = 128;
+const JWT = /^eyJ[\w-]+\.[\w-]+\.[\w-]+$/;
+const LOOPBACK = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
+
+/** Reports whether a text has the form of a token of ours. */
+export function isTokenText(text: string): boolean {
+  return text.length <= MAX_TOKEN_CHARACTERS && JWT.test(text);
+}
+
+/** Checks tokens. */
+export class TokenVerifier {
+  readonly #options: TokenVerifierOptions;
+  #foreignKeys: Promise<JWTVerifyGetKey> | undefined;
+
+  constructor(options: TokenVerifierOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Loads what is needed to check tokens.
+   *
+   * @throws {Error} if the directory or the file with keys cannot be used, or the URL is not
+   *   allowed.
+   */
+  async prepare(): Promise<void> {
+    await this.#options.store.prepare();
+    if (this.#options.foreign !== undefined) await this.#keysOfForeign(this.#options.foreign);
+  }
+
+  /** Returns the owner of a token; `undefined` for one that is not valid, for whatever reason. */
+  async verify(token: string): Promise<TokenOwner | undefined> {
+    if (!isTokenText(token)) return undefined;
+    const { decodeJwt, errors, jwtVerify } = await import('jose');
+    try {
+      const { foreign, store } = this.#options;
+      const isForeign = foreign !== undefined && decodeJwt(token).iss === foreign.issuer;
+      const options = verifyOptions(isForeign ? foreign.issuer : OWN_ISSUER);
+      const { payload } = await jwtVerify(
+        token,
+        isForeign ? await this.#keysOfForeign(foreign) : (header) => ownKey(store, header.kid),
+        isForeign ? options : { ...options, requiredClaims: ['exp', 'sub', 'jti'] },
+      );
+      if (payload.jti !== undefined && (await store.isRevoked(payload.jti))) return undefined;
+      return ownerOf(payload);
+    } catch (error) {
+      // Everything that is wrong with a token is one of these, except for a service that is down.
+      const isOfToken = error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout);
+      if (!isOfToken) this.#options.onProblem?.(error);
+      return undefined;
+    }
+  }
+
+  async #keysOfForeign({ jwks }: ForeignIssuer): Promise<JWTVerifyGetKey> {
+    this.#foreignKeys ??= foreignKeys(jwks);
+    try {
+      return await this.#foreignKeys;
+    } catch (error) {
+      this.#foreignKeys = undefined;
+      throw error;
+    }
+  }
+}
+
+function verifyOptions(issuer: string): JWTVerifyOptions {
+  return {
+    algorithms: ALGORITHMS,
+    issuer,
+    audience: AUDIENCE,
+    clockTolerance: CLOCK_TOLERANCE_SECONDS,
+    requiredClaims: ['exp', 'sub'],
+  };
+}
+
+async function ownKey(store: TokenStore, id: string | undefined) {
+  const { errors } = await import('jose');
+  const key = id === undefined ? undefined : await store.publicKey(id);
+  if (key === undefined) throw new errors.JWKSNoMatchingKey();
+  return key;
+}
+
+async function foreignKeys(place: string): Promise<JWTVerifyGetKey> {
+  const { createLocalJWKSet, createRemoteJWKSet } = await import('jose');
+  const url = /^https?:/.test(place) ? URL.parse(place) : undefined;
+  if (url === undefined) {
+    try {
+      return createLocalJWKSet(JSON.parse(await readFile(place, 'utf8')) as JSONWebKeySet); // it checks
+    } catch (error) {
+      throw new Error(`${place}: ${messageOf(error)}`, { cause: error });
+    }
+  }
+  if (url === null || (url.protocol !== 'https:' && !LOOPBACK.test(url.hostname)))
+    throw new Error(`${place}: keys are read by https only`);
+  return createRemoteJWKSet(url, {
+    timeoutDuration: FETCH_LIMIT_MS,
+    cooldownDuration: KEYS_COOL_DOWN_MS,
+    cacheMaxAge: KEYS_MAX_AGE_MS,
+  });
+}
+
+function ownerOf(payload: JWTPayload): TokenOwner | undefined {
+  const { sub: subject = '' } = payload;
+  if (subject === '' || subject.length > MAX_SUBJECT_CHARACTERS) return undefined;
+  try {
+    return { subject, scope: parseScope(payload[SCOPE_CLAIM]) };
+  } catch {
+    return undefined; // signed, but nothing that can be meant: it allows nothing
+  }
+}

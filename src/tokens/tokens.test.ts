@@ -1,0 +1,202 @@
+import assert from 'node:assert/strict';
+import { createHmac, generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { issueToken } from './issue.ts';
+import { formatReferenceRules, parseReferenceRules } from './reference-rules.ts';
+import { parseScope } from './scope.ts';
+import { TokenStore } from './token-store.ts';
+import { TokenVerifier } from './token-verifier.ts';
+
+const SCOPE = parseScope({ access: 'write', repositories: ['team/**'] });
+const HOUR = 3600;
+
+interface Opened extends Disposable {
+  readonly directory: string;
+  readonly store: TokenStore;
+  readonly verifier: TokenVerifier;
+}
+
+function open(): Opened {
+  const directory = mkdtempSync(join(tmpdir(), 'tokens-'));
+  const store = new TokenStore(directory);
+  return {
+    directory,
+    store,
+    verifier: new TokenVerifier({ store }),
+    [Symbol.dispose]: () => rmSync(directory, { recursive: true }),
+  };
+}
+
+function part(value: unknown): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url');
+}
+
+test('a token names its owner and scope, and is kept nowhere', async () => {
+  using opened = open();
+  const { directory, store, verifier } = opened;
+  const { id, token } = await issueToken(store, { subject: 'ci', scope: SCOPE, lifetimeSeconds: HOUR });
+
+  assert.deepEqual(await verifier.verify(token), { subject: 'ci', scope: SCOPE });
+  assert.deepEqual(
+    (await store.list()).map((listed) => [listed.id, listed.subject, listed.isRevoked]),
+    [[id, 'ci', false]],
+  );
+  const signature = token.split('.')[2] ?? '';
+  for (const kind of ['keys', 'issued', 'revoked'])
+    for (const name of readdirSync(join(directory, kind))) {
+      const file = join(directory, kind, name);
+      assert.equal(statSync(file).mode & 0o777, 0o600);
+      assert.ok(!readFileSync(file, 'utf8').includes(signature));
+    }
+});
+
+test('what is not signed with one of the keys is refused', async () => {
+  using opened = open();
+  const { directory, store, verifier } = opened;
+  const { token } = await issueToken(store, { subject: 'ci', scope: SCOPE, lifetimeSeconds: HOUR });
+  const [head = '', body = '', signature = ''] = token.split('.');
+  const [kid = ''] = readdirSync(join(directory, 'keys'));
+  const claims = JSON.parse(Buffer.from(body, 'base64url').toString());
+  const { x = '' } = JSON.parse(readFileSync(join(directory, 'keys', kid), 'utf8')).key;
+  const hmac = (header: string): string =>
+    createHmac('sha256', Buffer.from(x, 'base64url')).update(`${header}.${body}`).digest('base64url');
+  const hs256 = part({ alg: 'HS256', kid });
+  const { privateKey } = await generateKeyPair('EdDSA');
+  const byOther = (header: object, payload: object = claims): Promise<string> =>
+    new SignJWT({ ...payload }).setProtectedHeader({ alg: 'EdDSA', ...header }).sign(privateKey);
+
+  const forged: Readonly<Record<string, string>> = {
+    'alg none': `${part({ alg: 'none', kid })}.${body}.`,
+    'alg none, with a signature': `${part({ alg: 'none', kid })}.${body}.${signature}`,
+    'HS256 with the public key': `${hs256}.${body}.${hmac(hs256)}`,
+    'other claims': `${head}.${part({ ...claims, sub: 'root' })}.${signature}`,
+    'another key': await byOther({ kid }),
+    'no kid': await byOther({}),
+    'a kid that is a path': await byOther({ kid: '../issued/x' }),
+    'a kid that is a device': await byOther({ kid: '/dev/zero' }),
+    'a key in the header': await byOther({
+      kid,
+      jwk: generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }),
+    }),
+    'cut off': token.slice(0, -10),
+    'three points': `${token}.x`,
+    'a line feed': `${token}\n`,
+    'very long': `eyJ${'a'.repeat(100_000)}.b.c`,
+    empty: '',
+  };
+  for (const [name, text] of Object.entries(forged))
+    assert.equal(await verifier.verify(text), undefined, name);
+  assert.notEqual(await verifier.verify(token), undefined);
+});
+
+test('time, audience, issuer, subject and id are checked', async () => {
+  using opened = open();
+  const { store, verifier } = opened;
+  await store.prepare();
+  const { id: kid, key } = await store.signingKey();
+  const now = Math.floor(Date.now() / 1000);
+  const good = {
+    iss: 'gitaly-ts',
+    aud: 'gitaly-ts',
+    sub: 'ci',
+    jti: 'abc',
+    exp: now + HOUR,
+    gitaly_ts: { access: 'read', repositories: ['**'] },
+  };
+  const isValid = async (claims: object): Promise<boolean> => {
+    const token = await new SignJWT({ ...good, ...claims })
+      .setProtectedHeader({ alg: 'EdDSA', kid })
+      .sign(key);
+    return (await verifier.verify(token)) !== undefined;
+  };
+
+  assert.equal(await isValid({}), true);
+  const bad: Readonly<Record<string, object>> = {
+    expired: { exp: now - 60 },
+    'without end': { exp: undefined },
+    'in the future': { nbf: now + 60 },
+    audience: { aud: 'other' },
+    issuer: { iss: 'other' },
+    'no subject': { sub: undefined },
+    'no id': { jti: undefined },
+    'an id that is a path': { jti: '../keys' },
+    'no scope': { gitaly_ts: undefined },
+    'an unknown field': { gitaly_ts: { ...good.gitaly_ts, reference: [] } },
+    'a misspelt restriction': {
+      gitaly_ts: { ...good.gitaly_ts, references: [{ allow: '**', no_force: true }] },
+    },
+  };
+  for (const [name, claims] of Object.entries(bad)) assert.equal(await isValid(claims), false, name);
+  await store.revoke('abc');
+  assert.equal(await isValid({}), false, 'revoked');
+});
+
+test('a new key signs from now on, older tokens stay valid until their key is removed', async () => {
+  using opened = open();
+  const { store, verifier } = opened;
+  const issue = () => issueToken(store, { subject: 'ci', scope: SCOPE, lifetimeSeconds: HOUR });
+  const old = await issue();
+  const [first = ''] = await store.keyIds();
+  const second = await store.addKey();
+  const young = await issue();
+
+  assert.equal(JSON.parse(Buffer.from(young.token.split('.')[0] ?? '', 'base64url').toString()).kid, second);
+  for (const { token } of [old, young]) assert.notEqual(await verifier.verify(token), undefined);
+  await store.removeKey(first);
+  assert.equal(await verifier.verify(old.token), undefined);
+  assert.notEqual(await verifier.verify(young.token), undefined);
+  assert.equal(await store.removeKey('../issued'), false);
+});
+
+test("a customer's keys are read from a file or a URL, and only for the customer's issuer", async () => {
+  using opened = open();
+  const { directory, store } = opened;
+  const { privateKey, publicKey } = await generateKeyPair('ES256');
+  const keys = { keys: [{ ...(await exportJWK(publicKey)), kid: 'theirs', alg: 'ES256' }] };
+  const file = join(directory, 'jwks.json');
+  writeFileSync(file, JSON.stringify(keys));
+  const server = createServer((_request, response) => response.end(JSON.stringify(keys)));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  assert.ok(typeof address === 'object' && address !== null);
+  const sign = (iss: string): Promise<string> =>
+    new SignJWT({ gitaly_ts: { access: 'read', repositories: ['**'] } })
+      .setProtectedHeader({ alg: 'ES256', kid: 'theirs' })
+      .setIssuer(iss)
+      .setAudience('gitaly-ts')
+      .setSubject('ann')
+      .setExpirationTime('1h')
+      .sign(privateKey);
+
+  for (const jwks of [file, `http://127.0.0.1:${address.port}/jwks`]) {
+    const verifier = new TokenVerifier({ store, foreign: { jwks, issuer: 'https://id.example.com' } });
+    await verifier.prepare();
+    assert.equal((await verifier.verify(await sign('https://id.example.com')))?.subject, 'ann');
+    assert.equal(await verifier.verify(await sign('gitaly-ts')), undefined);
+    assert.equal(await verifier.verify(await sign('https://other.example.com')), undefined);
+  }
+  server.close();
+  const plain = new TokenVerifier({ store, foreign: { jwks: 'http://id.example.com/k', issuer: 'x' } });
+  await assert.rejects(plain.prepare(), /https only/);
+});
+
+test('rules are written and read, and wrong ones name their part', () => {
+  const json = [{ allow: 'refs/heads/**', force: false, delete: false, paths: ['docs/'] }, { deny: '**' }];
+  assert.deepEqual(formatReferenceRules(parseReferenceRules(json)), json);
+  const wrong: readonly (readonly [unknown, RegExp])[] = [
+    [{}, /must be a list/],
+    [[1], /rule 1: it must be an object/],
+    [[{ deny: '**' }, { allow: '' }], /rule 2: a pattern has 1 to 256/],
+    [[{ allow: 'a', deny: 'b' }], /either "allow" or "deny"/],
+    [[{ allow: 'a', force: 'no' }], /"force" must be true or false/],
+    [[{ allow: 'a', paths: 'docs' }], /"paths" must be a list/],
+    [[{ allow: 'a', path: ['docs'] }], /unknown field "path"/],
+    [Array.from({ length: 51 }, () => ({ deny: 'a' })), /more than 50 rules/],
+  ];
+  for (const [rules, message] of wrong) assert.throws(() => parseReferenceRules(rules), message);
+});

@@ -1,0 +1,257 @@
+import assert from 'node:assert/strict';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import {
+  type HttpGateway,
+  type SshGateway,
+  scopedTokenAuthentication,
+  startHttpGateway,
+  startSshGateway,
+  storageMapping,
+} from '#gateway/index';
+import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
+import { type RunResult, run } from '#testkit/run-program';
+import { gitOverSsh, NO_OPENSSH, sshArguments } from '#testkit/ssh-client';
+import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { issueToken } from '#tokens/issue';
+import { parseScope } from '#tokens/scope';
+import { TokenStore } from '#tokens/token-store';
+import { TokenVerifier } from '#tokens/token-verifier';
+
+/** A server with both gateways, which accept tokens only, and a clone to push from. */
+class Site implements AsyncDisposable {
+  readonly directory = mkdtempSync(join(tmpdir(), 'tokens-'));
+  readonly store = new TokenStore(join(this.directory, 'tokens'));
+  readonly work = join(this.directory, 'work');
+  readonly hostKeyPath = join(this.directory, 'host_key');
+  readonly resources = new AsyncDisposableStack();
+  declare readonly gitaly: TestGitaly;
+  declare readonly http: HttpGateway;
+  declare readonly ssh: SshGateway;
+
+  static async open(): Promise<Site> {
+    const site = new Site();
+    site.resources.defer(() => rmSync(site.directory, { recursive: true, force: true }));
+    const verifier = new TokenVerifier({ store: site.store });
+    await verifier.prepare();
+    const gitaly = site.resources.use(await startGitaly());
+    const common = {
+      gitaly: { address: gitaly.address },
+      listen: { host: '127.0.0.1', port: 0 },
+      mapping: storageMapping('default'),
+      createOnPush: {},
+    } as const;
+    const authenticator = scopedTokenAuthentication({ verifier });
+    const http = site.resources.use(await startHttpGateway({ ...common, authenticator }));
+    const access = { authenticate: () => undefined, tokens: verifier };
+    const { hostKeyPath } = site;
+    const ssh = site.resources.use(await startSshGateway({ ...common, hostKeyPath, access }));
+    Object.assign(site, { gitaly, http, ssh });
+    await site.ok('init', '-q', '-b', 'main', site.work);
+    return site;
+  }
+
+  async token(scope: object, lifetimeSeconds = 3600): Promise<{ id: string; token: string }> {
+    return await issueToken(this.store, { subject: 'ci', scope: parseScope(scope), lifetimeSeconds });
+  }
+
+  git(...args: string[]): Promise<RunResult> {
+    return run('git', args, { env: GIT_ENVIRONMENT });
+  }
+
+  async ok(...args: string[]): Promise<void> {
+    const { code, stderr } = await this.git(...args);
+    assert.equal(code, 0, `${args.join(' ')}: ${stderr}`);
+  }
+
+  async commit(path: string): Promise<void> {
+    const file = join(this.work, path);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, `${Math.random()}\n`);
+    await this.ok('-C', this.work, 'add', '.');
+    await this.ok('-C', this.work, 'commit', '-qm', path);
+  }
+
+  /** Pushes by HTTP with a token; several texts are refspecs and options. */
+  push(token: string, repository: string, ...args: string[]): Promise<RunResult> {
+    const url = `http://x:${token}@127.0.0.1:${this.http.port}/${repository}`;
+    return this.git('-C', this.work, 'push', '-q', url, ...args);
+  }
+
+  list(token: string, repository: string): Promise<RunResult> {
+    return this.git('ls-remote', `http://x:${token}@127.0.0.1:${this.http.port}/${repository}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.resources.disposeAsync();
+  }
+}
+
+const ADMIN = { access: 'admin', repositories: ['**'] };
+
+function works({ code, stderr }: RunResult): void {
+  assert.equal(code, 0, stderr);
+}
+
+function fails({ code, stderr }: RunResult, reason: RegExp): void {
+  assert.notEqual(code, 0);
+  assert.match(stderr, reason);
+}
+
+test('a token reads, writes and creates what its scope has, and sees nothing else', async () => {
+  await using site = await Site.open();
+  const [admin, reader, writer] = await Promise.all([
+    site.token(ADMIN),
+    site.token({ access: 'read', repositories: ['team/*'] }),
+    site.token({ access: 'write', repositories: ['team/*'] }),
+  ]);
+  await site.commit('a');
+  for (const name of ['team/app.git', 'other/app.git']) works(await site.push(admin.token, name, 'main'));
+  await site.commit('b');
+
+  works(await site.list(reader.token, 'team/app'));
+  fails(await site.push(reader.token, 'team/app', 'main'), /403|not push to it/);
+  works(await site.push(writer.token, 'team/app', 'main'));
+  fails(await site.list(writer.token, 'other/app'), /not found/);
+  fails(await site.push(writer.token, 'team/new', 'main'), /not found/);
+  const bearer = ['-c', `http.extraHeader=Authorization: Bearer ${reader.token}`];
+  works(await site.git(...bearer, 'ls-remote', `${site.http.url}/team/app`));
+});
+
+test('a revoked token is refused by the next request, like one that never was', async () => {
+  await using site = await Site.open();
+  await site.commit('a');
+  works(await site.push((await site.token(ADMIN)).token, 'a', 'main'));
+  const { id, token } = await site.token({ access: 'read', repositories: ['a'] });
+  works(await site.list(token, 'a'));
+  const answer = async (text: string): Promise<string> => {
+    const headers = { authorization: `Bearer ${text}` };
+    const url = `${site.http.url}/a.git/info/refs?service=git-upload-pack`;
+    const { status, statusText, ...response } = await fetch(url, { headers }).then(async (it) => ({
+      status: it.status,
+      statusText: it.statusText,
+      body: await it.text(),
+      challenge: it.headers.get('www-authenticate'),
+    }));
+    return JSON.stringify({ status, statusText, ...response });
+  };
+
+  await site.store.revoke(id);
+
+  const refused = await answer(token);
+  assert.match(refused, /"status":401/);
+  const other = await site.token({ access: 'read', repositories: ['a'] });
+  assert.equal(await answer(`${other.token.slice(0, -4)}AAAA`), refused);
+  assert.equal(await answer('nonsense'), refused);
+});
+
+test('rules of references hold where they move, and the refusal names the rule', async () => {
+  await using site = await Site.open();
+  const admin = await site.token(ADMIN);
+  const bot = await site.token({
+    access: 'write',
+    repositories: ['a'],
+    references: [
+      { allow: 'refs/heads/bot/**', delete: false },
+      { allow: 'refs/heads/docs', force: false, paths: ['docs/', 'README.md'] },
+      { allow: 'refs/tags/**', force: false },
+      { deny: 'refs/heads/main' },
+    ],
+  });
+  await site.commit('src/a');
+  works(await site.push(admin.token, 'a', 'main', 'main:docs', 'main:bot/old', 'main:refs/tags/v1'));
+  const push = (...args: string[]): Promise<RunResult> => site.push(bot.token, 'a', ...args);
+
+  await site.commit('src/b');
+  works(await push('HEAD:bot/x'));
+  works(await push('--force', 'HEAD~1:bot/x'));
+  fails(await push(':bot/x'), /bot\/x: rule 1 of the token does not allow to delete/);
+  fails(await push('HEAD:main'), /refs\/heads\/main: rule 4 of the token denies it/);
+  fails(await push('HEAD:other'), /refs\/heads\/other: no rule of the token allows it/);
+  fails(await push('HEAD:docs'), /rule 2 of the token does not allow to change "src\/b"/);
+  works(await push('HEAD:refs/tags/v2'));
+  fails(await push('--force', 'HEAD:refs/tags/v1'), /rule 3 of the token does not allow to replace/);
+  // One change that is refused refuses the whole push.
+  fails(await push('HEAD:bot/y', 'HEAD:main'), /denies it/);
+  const { stdout } = await site.list(admin.token, 'a');
+  assert.doesNotMatch(stdout, /bot\/y|heads\/other/);
+
+  await site.ok('-C', site.work, 'reset', '-q', '--hard', 'HEAD~1');
+  await site.commit('docs/one');
+  await site.commit('README.md');
+  works(await push('HEAD:docs'));
+  await site.ok('-C', site.work, 'reset', '-q', '--hard', 'HEAD~1');
+  await site.commit('docs/two');
+  fails(await push('--force', 'HEAD:docs'), /rule 2 of the token does not allow to replace commits/);
+});
+
+test('a merge may bring what HEAD has, but not what only another branch has', async () => {
+  await using site = await Site.open();
+  const admin = await site.token(ADMIN);
+  const docs = await site.token({
+    access: 'write',
+    repositories: ['a'],
+    references: [{ allow: 'refs/heads/docs', paths: ['docs/'] }, { allow: 'refs/heads/scratch' }],
+  });
+  await site.commit('src/a');
+  works(await site.push(admin.token, 'a', 'main', 'main:docs'));
+  await site.ok('-C', site.work, 'checkout', '-q', '-b', 'docs');
+  await site.commit('docs/one');
+  await site.ok('-C', site.work, 'checkout', '-q', 'main');
+  await site.commit('src/b');
+  works(await site.push(admin.token, 'a', 'main'));
+  await site.ok('-C', site.work, 'checkout', '-q', 'docs');
+  await site.ok('-C', site.work, 'merge', '-q', '-m', 'from main', 'main');
+  works(await site.push(docs.token, 'a', 'docs'));
+
+  await site.commit('src/c');
+  works(await site.push(docs.token, 'a', 'HEAD:scratch'));
+  fails(await site.push(docs.token, 'a', 'docs'), /rule 1 of the token does not allow to change "src\/c"/);
+});
+
+test('over SSH a token is the password, with the same rules', { skip: NO_OPENSSH }, async () => {
+  await using site = await Site.open();
+  const admin = await site.token(ADMIN);
+  await site.commit('a');
+  works(await site.push(admin.token, 'a', 'main'));
+  const scope = { access: 'write', repositories: ['a'], references: [{ deny: '**' }] };
+  const { id, token } = await site.token(scope);
+  const { directory, hostKeyPath, ssh: gateway } = site;
+  const options = (await sshArguments({ directory, gateway, hostKeyPath })).map((option) =>
+    option === 'BatchMode=yes' ? 'PreferredAuthentications=password' : option,
+  );
+  const askPass = join(directory, 'ask');
+  const git = async (password: string, ...args: string[]): Promise<RunResult> => {
+    writeFileSync(askPass, `#!/bin/sh\necho '${password}'\n`);
+    chmodSync(askPass, 0o700);
+    const env = {
+      ...gitOverSsh([...options, '-o', 'NumberOfPasswordPrompts=1']),
+      SSH_ASKPASS: askPass,
+      SSH_ASKPASS_REQUIRE: 'force',
+    };
+    return await run('git', args, { env });
+  };
+  const url = (name: string): string => `${gateway.url}/${name}`;
+
+  works(await git(token, 'ls-remote', url('a')));
+  fails(await git(token, 'ls-remote', url('b')), /There is no such repository/);
+  fails(await git(token, '-C', site.work, 'push', url('a'), 'HEAD:x'), /rule 1 of the token denies it/);
+  works(await git(admin.token, '-C', site.work, 'push', '-q', url('new'), 'HEAD:main'));
+  fails(await git('wrong', 'ls-remote', url('a')), /denied/);
+  await site.store.revoke(id);
+  fails(await git(token, 'ls-remote', url('a')), /denied/);
+});
+
+test('a push whose rules cannot be read is refused', async () => {
+  await using site = await Site.open();
+  const repository = { storageName: 'default', relativePath: 'a.git', glRepository: 'a' };
+  await site.gitaly.connection.repository.createRepository({ repository });
+  const metadata = { 'x-gitaly-reference-rules-bin': Buffer.from('[{"allow":"**","forc":false}]') };
+  async function* requests() {
+    yield { repository, glId: 'user-1' };
+  }
+  const call = site.gitaly.connection.smartHttp.postReceivePack(requests(), { metadata });
+  await assert.rejects(Array.fromAsync(call), { code: 'INVALID_ARGUMENT', message: /unknown field "forc"/ });
+});
