@@ -50,7 +50,7 @@ function addCreate(token: Command, on: TokenProcess): void {
   ];
   add(token, 'create', 'Issue a token and print it once.', examples)
     .argument('<name>', 'person or program, which hooks and logs get to see')
-    .requiredOption(
+    .option(
       '--repository <pattern>',
       'repositories: * is any part of a name, ** any path; may be repeated',
       collect,

@@ -70,7 +70,7 @@ test('tokens are issued, listed and revoked, and keys rotate', async () => {
 
 test('wrong usage is explained, with exit code 2', async () => {
   const wrong: readonly (readonly [RegExp, ...string[]])[] = [
-    [/required option '--repository/, 'create', 'ci'],
+    [/name repositories: --repository/, 'create', 'ci'],
     [/Write a time such as 90m/, 'create', 'ci', '--repository', 'a', '--expires', '3 weeks'],
     [/begin with allow or deny/, 'create', 'ci', '--repository', 'a', '--ref', 'permit x'],
     [/noforce is not no-force/, 'create', 'ci', '--repository', 'a', '--ref', 'allow x noforce'],

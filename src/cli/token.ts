@@ -12,7 +12,7 @@ export interface TokenOptions {
 }
 
 export interface CreateTokenOptions extends TokenOptions {
-  readonly repository: readonly string[];
+  readonly repository?: readonly string[];
   readonly access: string;
   /** Seconds. */
   readonly expires: number;
@@ -50,6 +50,7 @@ async function run(options: TokenOptions, { stdout, stderr }: TokenConsole, work
 export function createToken(name: string, options: CreateTokenOptions, on: TokenConsole): Promise<number> {
   return run(options, on, async (store) => {
     const { access, expires, ref, repository: repositories } = options;
+    if (repositories === undefined) throw new RangeError('name repositories: --repository PATTERN');
     const references = ref?.map(ruleOf);
     const scope = parseScope({ access, repositories, ...(references && { references }) });
     const made = await issueToken(store, { subject: name, scope, lifetimeSeconds: expires });
