@@ -338,8 +338,11 @@ suite('git over the SSH gateway, with OpenSSH', { skip: NO_OPENSSH }, () => {
 
   test('a client that is killed during a clone ends git', async () => {
     const url = await large('killed.git', LARGE_BYTES);
+    // The client reads a part and then stops, so that it is killed in the middle.
+    const part = 'dd bs=64k count=100 status=none; sleep 60';
+    const reading = `read_part() { ${environment.GIT_SSH_COMMAND} "$@" | { ${part}; }; }; read_part`;
     const clone = spawn('git', ['clone', '-q', '--bare', url, join(directory, 'clone-killed')], {
-      env: { ...process.env, ...environment },
+      env: { ...process.env, ...environment, GIT_SSH_COMMAND: reading, GIT_SSH_VARIANT: 'ssh' },
       detached: true,
       stdio: 'ignore',
     });

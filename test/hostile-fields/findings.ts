@@ -65,8 +65,10 @@ export function namesRepository({ field }: HostileCall): boolean {
   return /(?:^|[._])repository\.(?:storage_name|relative_path)$|^relative_path$/.test(field);
 }
 
+/** The texts of the requests; of a reference also the short name, as git says it. */
 function valueText({ requests, value }: HostileCall): string[] {
-  return [...textsIn(requests), value.toString()];
+  const texts = [...textsIn(requests), value.toString()];
+  return texts.flatMap((text) => [text, text.replace(/^refs\/(?:heads|tags|remotes)\//, '')]);
 }
 
 function* textsIn(value: unknown): Generator<string> {

@@ -44,14 +44,17 @@ test('a killed worker fails its own calls only, and repeated they succeed', asyn
     const processes = await processesOf(gitaly, opened, round);
     const failed = new Set<number>();
     const codes = new Set<string>();
+    const waiting = new Set<number>();
     const ending = new AbortController();
     const load = opened.map(async (connection, index) => {
       while (!ending.signal.aborted) {
         await delay(CALL_EVERY_MS);
+        waiting.add(index);
         await connection.repository.repositoryExists({ repository }).catch((error: unknown) => {
           failed.add(processes[index] ?? -1);
           codes.add(error instanceof CallError ? error.code : String(error));
         });
+        waiting.delete(index);
       }
     });
 
@@ -61,6 +64,10 @@ test('a killed worker fails its own calls only, and repeated they succeed', asyn
         .at(-1)
         ?.at(1),
     );
+    // Stopped first, so that each of its connections has a call when it is killed.
+    process.kill(pid, 'SIGSTOP');
+    await until(() => processes.every((each, index) => each !== victim || waiting.has(index)));
+    await delay(CALL_EVERY_MS);
     process.kill(pid, 'SIGKILL');
     await ready(gitaly, 2 + round + 1);
     ending.abort();
