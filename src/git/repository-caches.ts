@@ -15,6 +15,7 @@ import { MailmapCache } from './objects/parse/mailmap-cache.ts';
 import type { ReadableRepository } from './objects/readable-repository.ts';
 import { RefCaches } from './refs/ref-caches.ts';
 import { RefReader } from './refs/ref-reader.ts';
+import type { RefChangeRecorder } from './refs/update/ref-change-recorder.ts';
 import { startUpdateRef } from './refs/update/update-ref-process.ts';
 import { RepositoryFormats } from './repository-format.ts';
 
@@ -55,6 +56,8 @@ export class RepositoryCaches implements AsyncDisposable {
   readonly treeDiffs = new ProcessPool(startTreeDiff, TREE_DIFFS);
   readonly diffOutputs = new DiffOutputs();
   readonly formats = new RepositoryFormats();
+  /** Set once, before changes are made. */
+  changeRecorder: RefChangeRecorder | undefined;
   readonly #databases = new ObjectDatabases();
   readonly #lookupObserver: LookupObserver | undefined;
   readonly #mailmaps = new MailmapCache();

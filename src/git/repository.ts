@@ -5,6 +5,7 @@ import type { DiffOutputs } from './diff/diff-outputs.ts';
 import type { CommitNodes } from './history/commit-nodes.ts';
 import type { ObjectReader } from './objects/object-reader.ts';
 import type { RefReader } from './refs/ref-reader.ts';
+import type { RefChangeRecorder } from './refs/update/ref-change-recorder.ts';
 
 /**
  * The handle of one repository, with everything that a function needs to work on it. It holds
@@ -18,6 +19,8 @@ export interface GitRepository extends CommandRepository {
   readonly commits: CommitNodes;
   /** Waiting processes for changes of references; used by `RefTransaction`. */
   readonly updateRefs: ProcessPool;
+  /** Records changes of references; `undefined` if nobody asks for them. */
+  readonly changeRecorder: RefChangeRecorder | undefined;
   /**
    * Waiting processes for comparing trees, one variant per tree of attributes; used by
    * `patchOutput`.

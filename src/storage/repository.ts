@@ -11,6 +11,7 @@ import type { CommitNodes } from '#git/history/commit-nodes';
 import type { InProcess } from '#git/in-process';
 import type { ObjectReader } from '#git/objects/object-reader';
 import type { RefReader } from '#git/refs/ref-reader';
+import type { RefChangeRecorder } from '#git/refs/update/ref-change-recorder';
 import type { GitRepository } from '#git/repository';
 import type { RepositoryCaches } from '#git/repository-caches';
 import {
@@ -123,6 +124,10 @@ export class Repository implements GitRepository {
 
   get updateRefs(): ProcessPool {
     return this.caches.updateRefs;
+  }
+
+  get changeRecorder(): RefChangeRecorder | undefined {
+    return this.caches.changeRecorder;
   }
 
   get treeDiffs(): ProcessPool {

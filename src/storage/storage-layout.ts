@@ -32,6 +32,11 @@ export function stateRoot(storage: Storage): string {
   return `${storage.path}/${OWN_DIRECTORY}/state`;
 }
 
+/** Returns the directory of the change feed. */
+export function eventsRoot(storage: Storage): string {
+  return `${storage.path}/${OWN_DIRECTORY}/events`;
+}
+
 /** Name of a directory below {@link stateRoot} with marks of changes under way. */
 export const PENDING = 'pending';
 

@@ -7,6 +7,7 @@ import type { Git } from '#git/command/git';
 import type { RepositoryCaches } from '#git/repository-caches';
 import { Borrowers } from './borrowers.ts';
 import { checkGitDirectory } from './git-directory.ts';
+import type { LifecycleChange, LifecycleRecorder } from './lifecycle/lifecycle-recorder.ts';
 import { namedObjectDirectory, objectDirectories } from './object-directories.ts';
 import { joinInside } from './relative-path.ts';
 import { Repository } from './repository.ts';
@@ -59,6 +60,8 @@ export class Storages {
   readonly repositoryCounts: RepositoryCounts;
   readonly borrowers: Borrowers;
   readonly presence: StoragePresence;
+  /** Set once, before repositories change; `undefined` if nobody asks for their changes. */
+  lifecycleRecorder: LifecycleRecorder | undefined;
   readonly #seen: SeenRepositories;
   readonly #byName: ReadonlyMap<string, Storage>;
   readonly #valid: ValidRepositories;
@@ -140,6 +143,12 @@ export class Storages {
       storageName: location.storage.name,
       relativePath: location.relativePath,
     });
+  }
+
+  /** Creates, removes or moves a repository, and records that. @throws what the function throws. */
+  async recordWhile(change: LifecycleChange, make: () => Promise<void>): Promise<void> {
+    if (this.lifecycleRecorder === undefined) await make();
+    else await this.lifecycleRecorder.recordWhile(change, make);
   }
 
   /** Notes that a repository was created at a path, moved there or away from there. */

@@ -8,6 +8,7 @@ import type { HookManager } from '../hooks/hook-manager.ts';
 import type { HooksDirectories } from '../hooks/hooks-directories.ts';
 import { RELAY_ENVIRONMENT, RELAY_PIPES, type RelayHandler, serveRelay } from '../hooks/relay/relay.ts';
 import { neededHooks, pushHookHandler } from './push-hooks.ts';
+import { PushRecording } from './push-recording.ts';
 import { pushTraceFields } from './push-trace.ts';
 import { EndedQuarantine } from './quarantine-of-process.ts';
 import type { Push, ReceivePack } from './receive-pack.ts';
@@ -62,6 +63,7 @@ export class GitReceivePack implements ReceivePack {
       ...push,
       signal: AbortSignal.any([signal, over.signal]),
     });
+    await using recording = new PushRecording(repository);
     await using process = await startService(
       repository,
       gitCommand('receive-pack', { options, args: [repository.path] }),
@@ -83,7 +85,7 @@ export class GitReceivePack implements ReceivePack {
     const sweeping = removeStaleQuarantines(repository.objectDirectory).catch(this.#options.onSweepError);
     const serving = this.#serveHooks(process, handle);
     try {
-      return await joinStreams(process, streams);
+      return await joinStreams(process, { ...streams, input: recording.watch(streams.input) });
     } finally {
       for (const pipe of process.extra) pipe.destroy();
       await serving;

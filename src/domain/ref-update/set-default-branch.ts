@@ -28,6 +28,7 @@ export async function setDefaultBranch(
         transaction.updateSymbolic('HEAD', target),
       );
     } else {
+      await using _recording = await repository.changeRecorder?.begin(repository, ['HEAD']);
       await replaceHead(repository, target, options.hooks?.vote);
     }
   } catch (error) {

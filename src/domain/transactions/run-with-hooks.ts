@@ -1,9 +1,9 @@
 import { writeChunk } from '#base/streams/copy-stream';
-import type { CommandRepository } from '#git/command/command-repository';
 import type { ConfigPair } from '#git/command/config';
 import type { GitExitError } from '#git/command/exit-error';
 import type { GitCommand } from '#git/command/git-command';
 import type { GitProcess } from '#git/command/process/git-process';
+import type { GitRepository } from '#git/repository';
 import type { TransactionHooks } from './transaction-hooks.ts';
 
 export interface HookedRun {
@@ -16,6 +16,9 @@ export interface HookedRun {
   readonly input?: AsyncIterable<Uint8Array>;
 }
 
+/** A repository whose references may change, or git itself for a command outside any repository. */
+export type HookedRunner = Pick<GitRepository, 'spawn' | 'spawnTurn'> | GitRepository;
+
 /** The end of a command. */
 export interface HookedResult {
   /** `undefined` for a command that succeeded. */
@@ -27,15 +30,14 @@ export interface HookedResult {
 /**
  * Runs a command that may change references, on which the cluster votes. If it was ended early, its
  * children have ended too afterwards, so that its files can be removed.
- *
- * @param runner the repository, or git itself for a command outside any repository.
  */
 export async function runWithHooks(
-  runner: Pick<CommandRepository, 'spawn' | 'spawnTurn'>,
+  runner: HookedRunner,
   command: GitCommand,
   { hooks, signal, worktree, env, config, input }: HookedRun,
 ): Promise<HookedResult> {
   await runner.spawnTurn(signal);
+  await using _recording = await recordingOf(runner);
   await using git = runner.spawn(command, {
     signal,
     worktree,
@@ -56,6 +58,11 @@ export async function runWithHooks(
   const fed = await Promise.race([feeding, undefined]);
   if (fed?.status === 'rejected') throw fed.reason;
   return { failure: exit.code === 0 ? undefined : git.exitError(exit), stdout };
+}
+
+/** Begins to record the changes of a command that may change any reference. */
+export async function recordingOf(runner: HookedRunner): Promise<AsyncDisposable | undefined> {
+  return 'changeRecorder' in runner ? await runner.changeRecorder?.begin(runner, undefined) : undefined;
 }
 
 async function settled(work: Promise<void>): Promise<PromiseSettledResult<void>> {

@@ -129,7 +129,7 @@ async function publish(
   // The other nodes are waited for meanwhile. The draft is not removed before both have ended.
   const ends = await Promise.allSettled([prepare(vote), syncTree(draftPath)]);
   for (const end of ends) if (end.status === 'rejected') throw end.reason;
-  await moveIntoPlace(draftPath, location.path);
+  await storages.recordWhile({ kind: 'created', location }, () => moveIntoPlace(draftPath, location.path));
   storages.noteMove(location);
   storages.repositoryCounts.add(location, 1);
   await storages.borrowers.note(location);

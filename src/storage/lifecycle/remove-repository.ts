@@ -41,7 +41,9 @@ export async function removeRepository(
     await using _lock = await lock(repository);
     await requirePresent(repository.path);
     await castVote(vote, 'prepared', `pre-remove ${repository.relativePath}`);
-    removed = await moveAway(repository);
+    await storages.recordWhile({ kind: 'removed', location: repository }, async () => {
+      removed = await moveAway(repository);
+    });
     storages.repositoryCounts.add(repository, -1);
     storages.noteMove(repository);
     repository.caches.forget(repository);

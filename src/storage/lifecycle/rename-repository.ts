@@ -30,9 +30,8 @@ export async function renameRepository(
   await using _first = await lock(source, first);
   await using _second = await lock(source, second);
   await requireAbsent(target.path);
-  await rename(source.path, target.path).catch((error: unknown) => {
-    throw wrap(error, 'rename repository');
-  });
+  const change = { kind: 'renamed', location: target, previousPath: source.relativePath } as const;
+  await storages.recordWhile(change, () => move(source, target));
   source.caches.forget(source);
   for (const moved of [source, target]) storages.noteMove(moved);
   storages.repositoryCounts.add(source, -1);
@@ -40,6 +39,12 @@ export async function renameRepository(
   await storages.borrowers.note(target);
   await syncPath(parent);
   await syncPath(path.posix.dirname(source.path));
+}
+
+async function move(source: Repository, target: RepositoryLocation): Promise<void> {
+  await rename(source.path, target.path).catch((error: unknown) => {
+    throw wrap(error, 'rename repository');
+  });
 }
 
 async function lock({ storage }: Repository, repositoryPath: string): Promise<AsyncDisposable> {

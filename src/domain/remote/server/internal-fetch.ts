@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { uploadPackWithSidechannel } from '#client/git/upload-pack-with-sidechannel';
+import { type HookedRunner, recordingOf } from '#domain/transactions/run-with-hooks';
 import type { TransactionHooks } from '#domain/transactions/transaction-hooks';
-import type { CommandRepository } from '#git/command/command-repository';
 import type { ConfigPair } from '#git/command/config';
 import type { GitExitError } from '#git/command/exit-error';
 import type { GitCommand } from '#git/command/git-command';
@@ -14,7 +14,7 @@ export const INTERNAL_URL = 'ssh://gitaly/internal.git';
 /** A `git fetch` or `git clone` of {@link INTERNAL_URL}. */
 export interface InternalFetch {
   /** The repository, or git itself for a clone. */
-  readonly runner: Pick<CommandRepository, 'spawn' | 'spawnTurn'>;
+  readonly runner: HookedRunner;
   readonly command: GitCommand;
   readonly config?: readonly ConfigPair[];
   /** Hooks for the vote of the cluster; `undefined` without a cluster. */
@@ -45,6 +45,7 @@ export async function internalFetch(
   const { signal } = remote;
   const hookPipes = hooks?.extraPipes ?? 0;
   await runner.spawnTurn(signal);
+  await using _recording = await recordingOf(runner);
   await using git = runner.spawn(command, {
     signal,
     hooks: hooks?.setup ?? 'disabled',

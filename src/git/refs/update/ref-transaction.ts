@@ -81,6 +81,9 @@ export class RefTransaction implements AsyncDisposable {
   #queued: Uint8Array[] = [];
   #queuedBytes = 0;
   #hasNul = false;
+  /** Names of the changes, if they are recorded. */
+  readonly #names: string[] | undefined;
+  #recording: AsyncDisposable | undefined;
   #lastOids: { readonly newOid: string; readonly oldOid: string; readonly bytes: Buffer } | undefined;
 
   private constructor(repository: GitRepository, options: RefTransactionOptions, from: Source) {
@@ -90,6 +93,7 @@ export class RefTransaction implements AsyncDisposable {
     this.#options = options;
     this.#pool = pool;
     this.#isAsleep = isAsleep;
+    this.#names = repository.changeRecorder && [];
     // A pooled process does not observe the signal of its current call.
     options.signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
@@ -155,13 +159,17 @@ export class RefTransaction implements AsyncDisposable {
     this.#expect('started');
     await this.#step('prepare');
     this.#state = 'prepared';
+    const { changeRecorder } = this.#repository;
+    this.#recording = await changeRecorder?.begin(this.#repository, this.#names, { isLocked: true });
   }
 
   /** Applies the change, prepared or not. */
   async commit(): Promise<void> {
     if (this.#state === 'closed') this.#expect('started');
+    if (this.#state === 'started' && this.#names !== undefined) await this.prepare();
     await this.#step('commit');
     this.#state = 'closed';
+    await this.#endRecording();
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
     if (!this.process.isEnding) this.#pool.giveBack(this.process);
   }
@@ -181,6 +189,12 @@ export class RefTransaction implements AsyncDisposable {
     }
     this.#state = 'closed';
     await this.process[Symbol.asyncDispose]();
+    await this.#endRecording();
+  }
+
+  async #endRecording(): Promise<void> {
+    await this.#recording?.[Symbol.asyncDispose]();
+    this.#recording = undefined;
   }
 
   async #begin(): Promise<this> {
@@ -198,6 +212,7 @@ export class RefTransaction implements AsyncDisposable {
     command: readonly [option: Buffer, verb: Buffer, name: Uint8Array, rest: Buffer],
   ): Promise<void> {
     this.#expect('started');
+    this.#names?.push(Buffer.from(command[2]).toString('latin1'));
     // It would end the name, and the rest would be parsed as another command.
     if (command[2].includes(0)) this.#hasNul = true;
     for (const piece of command) {

@@ -1,0 +1,33 @@
+import type { RefReader } from '../ref-reader.ts';
+
+/** A repository whose references are read after a change. */
+export interface RecordedRepository {
+  /** Absolute path. */
+  readonly path: string;
+  readonly refs: RefReader;
+}
+
+export interface RecordingOptions {
+  /** Nothing else can change the references until the change ends. */
+  readonly isLocked?: boolean;
+}
+
+/**
+ * Records changes of references, so that none is lost when the server dies. Its functions never
+ * throw: a change does not fail because it cannot be recorded.
+ */
+export interface RefChangeRecorder {
+  /**
+   * Notes that references are about to change. Disposing the result records what became of them:
+   * the references show it.
+   *
+   * @param names full names, one character per byte; `undefined` if any reference may change.
+   * @returns `undefined` for a repository whose changes nobody sees, such as one that is being
+   *   created.
+   */
+  begin(
+    repository: RecordedRepository,
+    names: readonly string[] | undefined,
+    options?: RecordingOptions,
+  ): Promise<AsyncDisposable | undefined>;
+}

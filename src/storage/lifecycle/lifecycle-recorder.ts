@@ -1,0 +1,16 @@
+import type { RepositoryLocation } from '../repository-target.ts';
+
+/** A repository is created, removed, or moved from another path. */
+export interface LifecycleChange {
+  readonly kind: 'created' | 'removed' | 'renamed';
+  /** After the change. */
+  readonly location: RepositoryLocation;
+  /** Only of a renamed repository. */
+  readonly previousPath?: string;
+}
+
+/** Records changes of repositories, so that none is lost when the server dies. It never throws. */
+export interface LifecycleRecorder {
+  /** Makes a change, and records it if the function succeeds. @throws what the function throws. */
+  recordWhile(change: LifecycleChange, make: () => Promise<void>): Promise<void>;
+}
