@@ -27,6 +27,7 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
   git: { modules: ['base'] },
   'object-store': { modules: ['base'], packages: [AWS, AZURE, GOOGLE_AUTH] },
   storage: { modules: ['base', 'git'] },
+  events: { modules: ['base', 'git', 'storage', 'tokens/pattern'] },
   domain: {
     modules: ['base', 'git', 'object-store', 'storage', 'client', 'tokens/reference-rules'],
     types: ['platform'],
@@ -46,6 +47,7 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
       'object-store/store-error',
       'storage',
       'domain',
+      'events',
       'services/convert',
     ],
     types: ['platform', 'rpc/server/handler', 'object-store/object-store'],
@@ -77,6 +79,7 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
       'git',
       'object-store',
       'storage',
+      'events',
       'domain',
       'services',
       'client',

@@ -69,6 +69,7 @@ function addUp(program: Command): void {
       '--database <url>',
       'database of the cluster: postgresql://USER@HOST/NAME; missing parts are read from PGHOST, PGUSER, …',
     )
+    .option('--events', 'record every change of a repository, for the RPCs of the change feed')
     .option('--json', 'when ready, print one line of JSON with addresses, token and storages')
     .exitOverride()
     .addHelpText('after', UP_EXAMPLES)

@@ -6,6 +6,7 @@ import { RaftService } from '#wire/gen/cluster_pb';
 import { CommitService } from '#wire/gen/commit_pb';
 import { ConflictsService } from '#wire/gen/conflicts_pb';
 import { DiffService } from '#wire/gen/diff_pb';
+import { EventService } from '#wire/gen/gitalyts/events/v1/events_pb';
 import { Health } from '#wire/gen/grpc/health/v1/health_pb';
 import { HookService } from '#wire/gen/hook_pb';
 import { InternalGitaly } from '#wire/gen/internal_pb';
@@ -101,6 +102,10 @@ export class Connection implements ServiceCaller, AsyncDisposable {
   }
   get diff(): ClientOf<typeof DiffService> {
     return this.client(DiffService);
+  }
+  /** The change feed of a gitaly-ts with `[events] enabled`; others respond UNIMPLEMENTED. */
+  get events(): ClientOf<typeof EventService> {
+    return this.client(EventService);
   }
   get health(): ClientOf<typeof Health> {
     return this.client(Health);

@@ -63,6 +63,13 @@ export interface Addresses {
   readonly internal: string;
 }
 
+interface ServerParts {
+  readonly front: Front;
+  readonly status: () => Promise<ServerStatus>;
+  /** Ends calls that would last for ever. */
+  readonly onDrain: () => void;
+}
+
 /** A running Git RPC server. */
 export class GitalyServer implements AsyncDisposable {
   readonly addresses: Addresses;
@@ -75,14 +82,16 @@ export class GitalyServer implements AsyncDisposable {
 
   readonly #family: Family | undefined;
   readonly #status: () => Promise<ServerStatus>;
+  readonly #onDrain: () => void;
 
   private constructor(
     { exceptions, family, logger, runtime }: Foundation,
-    { front, status }: { readonly front: Front; readonly status: () => Promise<ServerStatus> },
+    { front, status, onDrain }: ServerParts,
     resources: AsyncDisposableStack,
   ) {
     this.#family = family;
     this.#status = status;
+    this.#onDrain = onDrain;
     this.addresses = { ...front.addresses, internal: `unix:${runtime.internalSocket}` };
     this.monitoringAddress = front.monitoringAddress;
     this.#logger = logger;
@@ -140,7 +149,8 @@ export class GitalyServer implements AsyncDisposable {
       family.onStarted({ front, directory: runtime.path, cleanAfterTheDead, registry, status });
       building.defer(() => family.endOthers());
     }
-    return new GitalyServer(foundation, { front, status }, building.move());
+    const onDrain = (): void => repositories.feed?.endWatching();
+    return new GitalyServer(foundation, { front, status, onDrain }, building.move());
   }
 
   /**
@@ -175,6 +185,7 @@ export class GitalyServer implements AsyncDisposable {
    * ones without a limit, and closes everything.
    */
   async drain(): Promise<void> {
+    this.#onDrain();
     await Promise.all([this.#front.drain(), this.#family?.drainOthers()]);
     await this[Symbol.asyncDispose]();
   }

@@ -1,4 +1,6 @@
+import { messageOf } from '#base/gitaly-error';
 import { logBackgroundJobs } from '#calls/logs/background-jobs-log';
+import { ChangeFeed } from '#events/change-feed';
 import { startBackgroundJobs } from '#storage/background-jobs';
 import type { Storages } from '#storage/storages';
 import type { Foundation } from './foundation.ts';
@@ -8,6 +10,8 @@ import { openStorages } from './open-storages.ts';
 /** The repositories of a server, and what works on them without a call. */
 export interface Repositories {
   readonly storages: Storages;
+  /** The change feed; `undefined` if it is off. */
+  readonly feed: ChangeFeed | undefined;
   readonly maintenance: ServerMaintenance;
   /** Starts to remove what dead processes have left in repositories. A worker leaves that to its supervisor. */
   readonly cleanAfterTheDead: () => void;
@@ -20,8 +24,9 @@ export async function openRepositories(
 ): Promise<Repositories> {
   const { storages, caches } = await openStorages(git, { config, metrics, logger, family });
   resources.use(caches);
+  const feed = await openFeed(storages, { config, logger }, resources);
   const maintenance = resources.use(startMaintenance({ calls, config, family, storages, metrics, logger }));
-  if (family?.role === 'worker') return { storages, maintenance, cleanAfterTheDead: () => {} };
+  if (family?.role === 'worker') return { storages, feed, maintenance, cleanAfterTheDead: () => {} };
   const jobs = resources.use(
     startBackgroundJobs(storages, {
       ...logBackgroundJobs(logger),
@@ -29,5 +34,21 @@ export async function openRepositories(
       onLeftover: (kind) => metrics.housekeeping.prunedFiles(kind).inc(),
     }),
   );
-  return { storages, maintenance, cleanAfterTheDead: () => jobs.cleanAfterTheDead() };
+  return { storages, feed, maintenance, cleanAfterTheDead: () => jobs.cleanAfterTheDead() };
+}
+
+/** Opens the change feed if it is enabled; from then on it records every change. */
+async function openFeed(
+  storages: Storages,
+  { config: { events }, logger }: Pick<Foundation, 'config' | 'logger'>,
+  resources: AsyncDisposableStack,
+): Promise<ChangeFeed | undefined> {
+  if (!events.enabled) return undefined;
+  const { maxBytes, maxAgeMs } = events;
+  const onProblem = (error: unknown): void =>
+    logger.error({ error: messageOf(error) }, 'the change feed could not record a change');
+  const feed = resources.use(await ChangeFeed.open(storages, { maxBytes, maxAgeMs, onProblem }));
+  storages.caches.changeRecorder = feed;
+  storages.lifecycleRecorder = feed;
+  return feed;
 }

@@ -20,10 +20,16 @@ export interface UpServer
 
 const STORAGE = 'default';
 
+interface UpServerParts {
+  readonly bundles: UpBundles | undefined;
+  readonly grpc: UpGrpc;
+  readonly hasEvents: boolean;
+}
+
 /** Starts a server in this process. */
 export async function startUpServer(
   directory: UpDirectory,
-  { bundles, grpc }: { readonly bundles: UpBundles | undefined; readonly grpc: UpGrpc },
+  { bundles, grpc, hasEvents }: UpServerParts,
 ): Promise<UpServer> {
   const { listen, token, trustsUnixSockets } = grpc;
   const storage = { name: STORAGE, path: directory.repositories };
@@ -33,6 +39,7 @@ export async function startUpServer(
     storage: [storage],
     ...(token !== undefined && { auth: { token: token.reveal() } }),
     ...(bundles && { bundle_uri: bundles.server }),
+    ...(hasEvents && { events: { enabled: true } }),
     ...listen,
   });
   const logger = createLogger({ format: 'text', level: 'warn', stream: process.stderr });

@@ -37,6 +37,8 @@ export interface UpOptions extends UpHttpOptions, UpSshOptions, UpTokenOptions, 
   readonly cluster?: number | undefined;
   /** URL of the cluster's PostgreSQL database; default a server in the directory. */
   readonly database?: string | undefined;
+  /** Keeps a change feed. */
+  readonly events?: boolean;
   /** Prints one line of JSON instead of text. */
   readonly json?: boolean;
 }
@@ -78,6 +80,7 @@ export async function runUp(options: UpOptions): Promise<number> {
       ssh: parseUpSsh(options, verifier),
       grpc,
       cluster: parseUpCluster(options),
+      hasEvents: options.events === true,
       isNewToken: token === undefined && grpc.token !== undefined,
       isJson: options.json === true,
     };
@@ -103,18 +106,19 @@ interface UpServerOptions {
   readonly ssh: UpSsh | undefined;
   readonly grpc: UpGrpc;
   readonly cluster: Pick<UpClusterOptions, 'nodes' | 'database'> | undefined;
+  readonly hasEvents: boolean;
   readonly isNewToken: boolean;
   readonly isJson: boolean;
 }
 
 async function run(
-  { cluster, grpc, http, isJson, isNewToken, ssh }: UpServerOptions,
+  { cluster, grpc, hasEvents, http, isJson, isNewToken, ssh }: UpServerOptions,
   directory: UpDirectory,
   signals: StopSignals,
 ): Promise<number> {
   const bundleUrl = http?.bundleUrl;
   const bundles = bundleUrl === undefined ? undefined : await prepareBundles(directory.path, bundleUrl);
-  await using server = await startServer(directory, { bundles, cluster, grpc }, signals);
+  await using server = await startServer(directory, { bundles, cluster, grpc, hasEvents }, signals);
   using exceptions = watchExceptions({ contain: (exception) => server.contain(exception) });
   const { target } = server;
   let sshAddress: string | undefined;
@@ -150,22 +154,24 @@ async function run(
   return exceptions.stop.aborted ? 1 : 0;
 }
 
-interface StartedParts extends Pick<UpServerOptions, 'cluster' | 'grpc'> {
+interface StartedParts extends Pick<UpServerOptions, 'cluster' | 'grpc' | 'hasEvents'> {
   readonly bundles: UpBundles | undefined;
 }
 
 async function startServer(
   directory: UpDirectory,
-  { bundles, cluster, grpc }: StartedParts,
+  { bundles, cluster, grpc, hasEvents }: StartedParts,
   { force, stop: signal }: StopSignals,
 ): Promise<UpServer> {
-  if (cluster === undefined) return await startUpServer(directory, { bundles, grpc });
+  if (cluster === undefined) return await startUpServer(directory, { bundles, grpc, hasEvents });
   // Loaded here: it brings the database client along.
   const { startUpCluster } = await import('./cluster/up-cluster.ts');
   return await startUpCluster(directory, { ...cluster, grpc, signal, force });
 }
 
-function parseUpCluster({ cluster: nodes, database }: UpOptions): UpServerOptions['cluster'] {
+function parseUpCluster({ cluster: nodes, database, events }: UpOptions): UpServerOptions['cluster'] {
+  if (nodes !== undefined && events === true)
+    throw new GatewayArgumentError('--events has no effect with --cluster: praefect has no change feed yet');
   if (nodes !== undefined)
     return { nodes, database: database === undefined ? undefined : databaseKeys(database) };
   if (database !== undefined) throw new GatewayArgumentError('--database has no effect without --cluster N');

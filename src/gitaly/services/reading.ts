@@ -4,16 +4,19 @@ import { analysisService } from '#services/analysis/index';
 import { blobService } from '#services/blob/index';
 import { commitService } from '#services/commit/index';
 import { diffService } from '#services/diff/index';
+import { eventService } from '#services/events/index';
 import { serverService } from '#services/server/index';
 import { AnalysisService } from '#wire/gen/analysis_pb';
 import { BlobService } from '#wire/gen/blob_pb';
 import { CommitService } from '#wire/gen/commit_pb';
 import { DiffService } from '#wire/gen/diff_pb';
+import { EventService } from '#wire/gen/gitalyts/events/v1/events_pb';
 import { ServerService } from '#wire/gen/server_pb';
 import type { ServiceFoundation } from './service-foundation.ts';
 
 /** Returns the services that only read. */
 export function readingServices({
+  feed,
   fillsOldFields,
   metrics,
   signingKeys,
@@ -25,6 +28,7 @@ export function readingServices({
     serve(BlobService, blobService({ storages })),
     serve(CommitService, commitService({ storages, signingKeys, fillsOldFields, observeListCommitsByOid })),
     serve(DiffService, diffService({ storages })),
+    ...(feed === undefined ? [] : [serve(EventService, eventService({ feed }))]),
     serve(ServerService, serverService({ storages, serverVersion: GITALY_RELEASE, signingKeys })),
   ];
 }

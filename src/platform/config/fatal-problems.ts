@@ -11,7 +11,7 @@ import type { ReadConfig } from './read-config.ts';
 import type { ConfigValues } from './schema.ts';
 import { authProblems } from './server-checks.ts';
 import type { KeyPath } from './toml-position.ts';
-import { storageProblems, usesGitlab, workersProblem } from './validate-config.ts';
+import { eventsProblems, storageProblems, usesGitlab, workersProblem } from './validate-config.ts';
 
 /** A reason that prevents the start. */
 export interface FatalProblem {
@@ -90,6 +90,12 @@ const CHECKS: readonly Check[] = [
   (values) => {
     const problem = workersProblem(values);
     return problem === undefined ? undefined : invalid(`workers.max: ${problem}`, ['workers', 'max']);
+  },
+  (values) => {
+    const [problem] = eventsProblems(values);
+    return (
+      problem && invalid(`events.${problem.key.join('.')}: ${problem.message}`, ['events', ...problem.key])
+    );
   },
   cgroups,
   packObjectsCache,

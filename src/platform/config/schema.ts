@@ -13,6 +13,7 @@ import {
   texts,
 } from './keys.ts';
 import { LATENCY_BUCKETS } from './latency-buckets.ts';
+import { eventsTable } from './schema-events.ts';
 import { gitlabShellTable, gitlabTable } from './schema-gitlab.ts';
 import { cacheTable, cgroupsTable, concurrencyLimits, PRESSURE_DEFAULTS, pressure } from './schema-limits.ts';
 import { offloadingTable, raftTable, rubyTable, transactionsTable } from './schema-unused.ts';
@@ -321,6 +322,7 @@ export const schema = {
       accepted: `"auto" or a whole number from 1 to ${MAX_WORKERS}`,
     }),
   }),
+  events: eventsTable,
   cgroups: cgroupsTable,
   daily_maintenance: table(
     'Housekeeping once a day. Without this table: at 12:00, ten minutes, all storages.',

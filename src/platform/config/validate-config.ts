@@ -57,6 +57,7 @@ export function validateConfig(config: ReadConfig): Problem[] {
     problems.add(directoryExists(values.gitlabShell.dir), 'gitlab-shell', 'dir');
   problems.add(atLeast(values.gracefulRestartTimeoutMs, 0, formatDuration), 'graceful_restart_timeout');
   problems.add(workersProblem(values), 'workers', 'max');
+  for (const { key, message } of eventsProblems(values)) problems.add(message, 'events', ...key);
   dailyMaintenance(values, problems);
   cgroups(values.cgroups, problems);
   for (const [index, limit] of values.concurrency.entries()) {
@@ -86,6 +87,18 @@ export function validateConfig(config: ReadConfig): Problem[] {
 /** Returns the problem of the number of processes. */
 export function workersProblem({ workers: { max } }: ConfigValues): string | undefined {
   return max === 'auto' ? undefined : within(max, 1, MAX_WORKERS);
+}
+
+const MIN_JOURNAL_BYTES = 65_536;
+
+/** Returns the problems of `[events]`, with relative keys. */
+export function eventsProblems({ events, workers }: ConfigValues): Problem[] {
+  const problems = new Problems();
+  if (events.enabled && workers.max !== 1) problems.add('needs workers.max = 1', 'enabled');
+  if (events.maxBytes < MIN_JOURNAL_BYTES)
+    problems.add(`must be at least ${MIN_JOURNAL_BYTES}: ${events.maxBytes}`, 'max_bytes');
+  if (events.maxAgeMs <= 0) problems.add('must be longer than 0s', 'max_age');
+  return problems.list;
 }
 
 /** Reports whether the file configures the GitLab API. If not, the server runs stand-alone. */

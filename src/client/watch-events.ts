@@ -1,0 +1,148 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { GitalyError, type StatusCode } from '#base/gitaly-error';
+import {
+  type Event,
+  EventService,
+  Event_Kind as Kind,
+  type WatchResponse,
+} from '#wire/gen/gitalyts/events/v1/events_pb';
+import type { CallOptions } from './call/call-types.ts';
+import type { ServiceCaller } from './call/typed-client.ts';
+
+export interface WatchOptions extends Pick<CallOptions, 'metadata' | 'signal'> {
+  readonly storageName: string;
+  /** Only events after this cursor. Default: the oldest that is kept. */
+  readonly after?: bigint;
+  /** Only events from now on. */
+  readonly fromNow?: boolean;
+  /** Beginning of the relative paths of repositories. */
+  readonly pathPrefix?: string;
+  /** Pattern of full names: `*` matches any characters but a slash, `**` any. */
+  readonly referencePattern?: string;
+  /** Seconds after which a silent connection is opened anew; default 30. */
+  readonly heartbeatSeconds?: number;
+}
+
+/** A change of a repository or of one of its references. */
+export interface RepositoryEvent {
+  /** The cursor: `after` of a later call continues behind this event. */
+  readonly sequence: bigint;
+  /** `resync`: references may have changed in a way that is not known; list them. */
+  readonly kind: 'reference' | 'created' | 'removed' | 'renamed' | 'resync';
+  readonly storageName: string;
+  readonly relativePath: string;
+  readonly time: Date;
+  /** Full name; only of kind `reference`. */
+  readonly reference: Buffer | undefined;
+  /** Object id, of HEAD `ref: <name>`; `undefined`: the reference did not exist. */
+  readonly oldValue: string | undefined;
+  /** `undefined`: the reference was deleted. */
+  readonly newValue: string | undefined;
+  /** Only of kind `renamed`. */
+  readonly previousPath: string | undefined;
+}
+
+const KINDS = {
+  [Kind.UNSPECIFIED]: 'resync',
+  [Kind.REFERENCE]: 'reference',
+  [Kind.CREATED]: 'created',
+  [Kind.REMOVED]: 'removed',
+  [Kind.RENAMED]: 'renamed',
+  [Kind.RESYNC]: 'resync',
+} as const satisfies Record<Kind, RepositoryEvent['kind']>;
+
+const DEFAULT_HEARTBEAT_SECONDS = 30;
+/** After this many heartbeats without a message the connection is taken for dead. */
+const SILENT_BEATS = 3;
+const SECOND_MS = 1000;
+const NANOS_PER_MS = 1_000_000;
+const FIRST_PAUSE_MS = 100;
+const MAX_PAUSE_MS = 10_000;
+const PASSING: ReadonlySet<StatusCode> = new Set([
+  'UNAVAILABLE',
+  'CANCELLED',
+  'DEADLINE_EXCEEDED',
+  'RESOURCE_EXHAUSTED',
+]);
+
+/**
+ * Yields the changes of a storage as they happen, and continues behind the last one when the
+ * connection is lost or the server starts again. Ends with the signal, or when the loop is left.
+ *
+ *     for await (const event of watchEvents(connection, { storageName: 'default' })) …
+ *
+ * @throws {CallError} OUT_OF_RANGE when the events behind `after` are no longer kept; UNIMPLEMENTED
+ *   from a server without a change feed.
+ */
+export async function* watchEvents(
+  connection: ServiceCaller,
+  options: WatchOptions,
+): AsyncGenerator<RepositoryEvent, void, undefined> {
+  const { signal, fromNow = false } = options;
+  let cursor = fromNow ? undefined : (options.after ?? 0n);
+  const isOver = (): boolean => signal?.aborted === true;
+  for (let pauseMs = FIRST_PAUSE_MS; !isOver(); ) {
+    try {
+      for await (const { events, cursor: next } of responses(connection, options, cursor)) {
+        pauseMs = FIRST_PAUSE_MS;
+        for (const event of events) {
+          cursor = event.sequence;
+          yield decode(event);
+        }
+        cursor = next;
+      }
+    } catch (error) {
+      if (isOver()) return;
+      if (!(error instanceof GitalyError) || !PASSING.has(error.code)) throw error;
+    }
+    await delay(pauseMs, undefined, { signal }).catch(() => {}); // the loop ends with the signal
+    pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS);
+  }
+}
+
+/** Yields the messages of one call, which ends when the server has been silent for too long. */
+async function* responses(
+  connection: ServiceCaller,
+  options: WatchOptions,
+  cursor: bigint | undefined,
+): AsyncGenerator<WatchResponse, void, undefined> {
+  const { storageName, pathPrefix = '', referencePattern = '', metadata, signal } = options;
+  const { heartbeatSeconds = DEFAULT_HEARTBEAT_SECONDS } = options;
+  const silence = new AbortController();
+  const signals = signal === undefined ? [silence.signal] : [signal, silence.signal];
+  const timer = setTimeout(() => silence.abort(), SILENT_BEATS * heartbeatSeconds * SECOND_MS);
+  const call = connection.client(EventService).watch(
+    {
+      storageName,
+      ...(cursor === undefined ? { fromNow: true } : { after: cursor }),
+      filter: { pathPrefix, referencePattern },
+      heartbeatSeconds,
+    },
+    { signal: AbortSignal.any(signals), ...(metadata !== undefined && { metadata }) },
+  );
+  try {
+    for await (const response of call) {
+      timer.refresh();
+      yield response;
+      timer.refresh(); // the consumer may have been slow
+    }
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function decode(event: Event): RepositoryEvent {
+  const { kind, sequence, storageName, relativePath, time, reference } = event;
+  const milliseconds = Number(time?.seconds ?? 0n) * SECOND_MS + (time?.nanos ?? 0) / NANOS_PER_MS;
+  return {
+    sequence,
+    kind: KINDS[kind],
+    storageName,
+    relativePath,
+    time: new Date(milliseconds),
+    reference: reference.length === 0 ? undefined : Buffer.from(reference),
+    oldValue: event.oldValue || undefined,
+    newValue: event.newValue || undefined,
+    previousPath: event.previousRelativePath || undefined,
+  };
+}

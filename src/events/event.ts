@@ -1,0 +1,41 @@
+import { fitsPattern, MAX_PATTERN_CHARACTERS } from '#tokens/pattern';
+
+/** A change of a repository or one of its references. */
+export interface RepositoryEvent {
+  readonly sequence: number;
+  readonly kind: 'reference' | 'created' | 'removed' | 'renamed' | 'resync';
+  readonly relativePath: string;
+  /** Milliseconds since 1970. */
+  readonly timeMs: number;
+  /** Full name, one character per byte. */
+  readonly reference?: string;
+  /** Object id or `ref: <name>`; absent if there was no such reference. */
+  readonly oldValue?: string;
+  /** Absent for a deletion. */
+  readonly newValue?: string;
+  readonly previousPath?: string;
+}
+
+/** An event before it gets its number. */
+export type NewEvent = Omit<RepositoryEvent, 'sequence' | 'timeMs'>;
+
+/** Events that are wanted; empty texts match all. */
+export interface EventFilter {
+  readonly pathPrefix: string;
+  readonly referencePattern: string;
+}
+
+/** Returns what is wrong with the pattern of references; `undefined` if nothing is. */
+export function checkPattern(pattern: string): string | undefined {
+  return pattern.length > MAX_PATTERN_CHARACTERS
+    ? `longer than ${MAX_PATTERN_CHARACTERS} characters`
+    : undefined;
+}
+
+/** Reports whether an event is wanted. Events that are about no reference fit each pattern. */
+export function isWanted({ pathPrefix, referencePattern }: EventFilter, event: RepositoryEvent): boolean {
+  if (!event.relativePath.startsWith(pathPrefix) && event.previousPath?.startsWith(pathPrefix) !== true)
+    return false;
+  const { reference } = event;
+  return referencePattern === '' || reference === undefined || fitsPattern(referencePattern, reference);
+}

@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { appendFileSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import type { NewEvent } from './event.ts';
+import { Journal, type JournalOptions, TooOldError } from './journal.ts';
+
+const event = (number: number): NewEvent => ({
+  kind: 'reference',
+  relativePath: 'a.git',
+  reference: `refs/heads/${number}`,
+  newValue: 'a'.repeat(40),
+});
+
+function optionsIn(context: TestContext, changes: Partial<JournalOptions> = {}): JournalOptions {
+  const directory = makeScratchDirectory('journal');
+  context.after(() => rmSync(directory, { recursive: true }));
+  const onProblem = (error: unknown): never => assert.fail(String(error));
+  return { directory, maxBytes: 1 << 20, maxAgeMs: 3_600_000, onProblem, ...changes };
+}
+
+async function sequences(journal: Journal, after: number): Promise<number[]> {
+  return (await Array.fromAsync(journal.read(after))).flat().map(({ sequence }) => sequence);
+}
+
+test('events are numbered, and read from a cursor on, also by the next process', async (context) => {
+  const options = optionsIn(context);
+  {
+    await using journal = await Journal.open(options);
+    for (let number = 1; number <= 10; number++) assert.equal(await journal.add([event(number)]), true);
+
+    assert.deepEqual(await sequences(journal, 7), [8, 9, 10]);
+    assert.deepEqual(await sequences(journal, 10), []);
+  }
+  await using journal = await Journal.open(options);
+  assert.equal(journal.last, 10);
+  await journal.add([event(11)]);
+
+  assert.deepEqual(await sequences(journal, 8), [9, 10, 11]);
+  const [first] = (await Array.fromAsync(journal.read(0))).flat();
+  assert.deepEqual({ ...first, timeMs: 0 }, { ...event(1), sequence: 1, timeMs: 0 });
+});
+
+for (const [what, rest] of [
+  ['the beginning of a line', '00000000 {"sequence":3'],
+  ['a line with a wrong checksum', `00000000 ${JSON.stringify({ sequence: 3, ...event(3) })}\n`],
+] as const) {
+  test(`${what} at the end is cut off`, async (context) => {
+    const options = optionsIn(context);
+    {
+      await using journal = await Journal.open(options);
+      await journal.add([event(1), event(2)]);
+    }
+    const [name = ''] = readdirSync(options.directory);
+    appendFileSync(join(options.directory, name), rest);
+
+    await using journal = await Journal.open(options);
+    await journal.add([event(3)]);
+
+    assert.deepEqual(await sequences(journal, 0), [1, 2, 3]);
+  });
+}
+
+test('the oldest segments give way, and cursors in them are too old', async (context) => {
+  const options = optionsIn(context, { maxBytes: 65_536 });
+  await using journal = await Journal.open(options);
+
+  for (let number = 1; number <= 2000; number++) await journal.add([event(number)]);
+
+  assert.ok(readdirSync(options.directory).length <= 17);
+  assert.ok(journal.oldest > 0);
+  const kept = await sequences(journal, journal.oldest);
+  assert.equal(kept[0], journal.oldest + 1);
+  assert.equal(kept.at(-1), 2000);
+  await using again = await Journal.open(options);
+  await assert.rejects(Array.fromAsync(again.read(0)), TooOldError);
+});
+
+test('events that could not be written are written later, in their order', async (context) => {
+  const problems: unknown[] = [];
+  const onProblem = (error: unknown): void => void problems.push(error);
+  const options = optionsIn(context, { maxBytes: 65_536, onProblem });
+  await using journal = await Journal.open(options);
+  await journal.add(Array.from({ length: 30 }, (_, index) => event(index + 1))); // a full segment
+  const moved = `${options.directory}.moved`;
+  renameSync(options.directory, moved);
+
+  assert.equal(await journal.add([event(31)]), false);
+  assert.equal(journal.last, 30);
+  renameSync(moved, options.directory);
+  assert.equal(await journal.add([event(32)]), true);
+
+  assert.match(String(problems[0]), /ENOENT/);
+  assert.deepEqual((await sequences(journal, 0)).length, 32);
+  await journal[Symbol.asyncDispose]();
+  await using again = await Journal.open(options);
+  assert.equal(again.last, 32);
+});
+
+test('news come once events are in the file', async (context) => {
+  await using journal = await Journal.open(optionsIn(context));
+  const news = journal.news.then(() => journal.last);
+
+  await journal.add([event(1)]);
+
+  assert.equal(await news, 1);
+});
+
+test('a reader that is far behind reads the files', async (context) => {
+  await using journal = await Journal.open(optionsIn(context, { maxBytes: 1 << 26 }));
+  for (let start = 0; start < 30_000; start += 1000)
+    await journal.add(Array.from({ length: 1000 }, (_, index) => event(start + index)));
+
+  const read = await sequences(journal, 5);
+
+  assert.deepEqual([read.length, read[0], read.at(-1)], [29_995, 6, 30_000]);
+});

@@ -1,0 +1,51 @@
+import { LoopSlice } from '#base/loop-turns';
+import { MAX_SYMBOLIC_DEPTH } from '#git/refs/follow-ref';
+import { HEAD } from '#git/refs/ref-name';
+import type { RecordedRepository } from '#git/refs/update/ref-change-recorder';
+
+/** The value of a reference: an object id, of HEAD `ref: <name>`; `undefined` if there is none. */
+export type ReferenceValue = string | undefined;
+
+const HEAD_NAME = HEAD.toString();
+
+/** Returns the current value of a reference. @param name one character per byte. */
+export async function readValue({ refs }: RecordedRepository, name: string): Promise<ReferenceValue> {
+  if (name !== HEAD_NAME) return (await refs.resolve(Buffer.from(name, 'latin1')))?.oid;
+  const head = await refs.head();
+  return head.oid ?? `ref: ${head.symbolicTarget?.toString('latin1')}`;
+}
+
+/**
+ * Returns the values of HEAD and of all references; `undefined` if there are more than a limit.
+ */
+export async function listValues(
+  repository: RecordedRepository,
+  limit: number,
+): Promise<Map<string, string> | undefined> {
+  const values = new Map<string, string>();
+  const head = await readValue(repository, HEAD_NAME);
+  if (head !== undefined) values.set(HEAD_NAME, head);
+  const slice = new LoopSlice();
+  for await (const refs of repository.refs.list({ patterns: [], limit: limit + 1 })) {
+    for (const { name, oid } of refs) values.set(name.toString('latin1'), oid);
+    await slice.pause();
+    if (values.size > limit + 1) return undefined;
+  }
+  return values;
+}
+
+/** Returns references with those that symbolic ones among them lead to, which change in their place. */
+export async function withTargets(
+  repository: RecordedRepository,
+  names: readonly string[],
+): Promise<string[]> {
+  const all = new Set(names);
+  const slice = new LoopSlice();
+  for (const name of all) {
+    const raw = await repository.refs.read(Buffer.from(name, 'latin1'));
+    if (raw?.symbolicTarget !== undefined && all.size < 2 * names.length + MAX_SYMBOLIC_DEPTH)
+      all.add(raw.symbolicTarget.toString('latin1'));
+    await slice.pause();
+  }
+  return [...all];
+}

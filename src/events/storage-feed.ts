@@ -1,0 +1,152 @@
+import { existsSync } from 'node:fs';
+import type { RecordedRepository, RecordingOptions } from '#git/refs/update/ref-change-recorder';
+import type { LifecycleChange } from '#storage/lifecycle/lifecycle-recorder';
+import type { NewEvent } from './event.ts';
+import type { Intents } from './intents.ts';
+import type { Journal } from './journal.ts';
+import { withTargets } from './reference-values.ts';
+import { type Finding, MAX_REFERENCES, RepositoryTracker } from './repository-tracker.ts';
+
+export interface StorageFeedOptions {
+  readonly journal: Journal;
+  readonly intents: Intents;
+  readonly onProblem: (error: unknown) => void;
+}
+
+/** A repository with changes under way. */
+interface Tracked {
+  readonly tracker: RepositoryTracker;
+  changes: number;
+  relativePath: string;
+}
+
+/** Records the changes of one storage: an intent before each, events after it. */
+export class StorageFeed implements AsyncDisposable {
+  readonly journal: Journal;
+  readonly #intents: Intents;
+  readonly #onProblem: (error: unknown) => void;
+  readonly #tracked = new Map<string, Tracked>();
+
+  constructor({ journal, intents, onProblem }: StorageFeedOptions) {
+    this.journal = journal;
+    this.#intents = intents;
+    this.#onProblem = onProblem;
+  }
+
+  /** Begins a change of references. @see RefChangeRecorder */
+  async begin(
+    repository: RecordedRepository,
+    relativePath: string,
+    names: readonly string[] | undefined,
+    options: RecordingOptions,
+  ): Promise<AsyncDisposable> {
+    const tracked = this.#track(relativePath);
+    const { tracker } = tracked;
+    let few: readonly string[] | undefined;
+    let isKnown = false;
+    let file: string | undefined;
+    try {
+      const after = this.journal.last;
+      few = names && names.length <= MAX_REFERENCES ? await withTargets(repository, names) : undefined;
+      const values = few && (await tracker.observe(repository, few, options));
+      isKnown = values !== undefined || (names === undefined && (await tracker.observeAll(repository)));
+      file = await this.#intents.write({
+        kind: 'references',
+        relativePath,
+        after,
+        ...(values && { values }),
+      });
+    } catch (error) {
+      this.#onProblem(error);
+    }
+    const compare = async (): Promise<void> => {
+      if (!isKnown) return void this.#add(tracked, { kind: 'resync' });
+      await (few === undefined ? tracker.compareAll(repository) : tracker.observe(repository, few));
+    };
+    return {
+      [Symbol.asyncDispose]: async () => {
+        await compare().catch((error: unknown) => this.#unreadable(repository, tracked, error));
+        await this.#end(tracked, file);
+      },
+    };
+  }
+
+  /** Makes a change of a repository. @see LifecycleRecorder */
+  async recordWhile(
+    change: LifecycleChange,
+    make: () => Promise<void>,
+    opened: RecordedRepository,
+  ): Promise<void> {
+    const { kind, location, previousPath } = change;
+    const { relativePath } = location;
+    const event = { kind, relativePath, ...(previousPath !== undefined && { previousPath }) };
+    const file = await this.#intents.write({ ...event, after: this.journal.last }).catch(this.#onProblem);
+    const tracked = this.#track(relativePath);
+    try {
+      if (kind === 'created') tracked.tracker.startEmpty();
+      await make();
+      const previous = previousPath === undefined ? undefined : this.#tracked.get(previousPath);
+      void this.journal.add([event]);
+      if (previous !== undefined) previous.relativePath = relativePath;
+      if (kind === 'created')
+        await tracked.tracker
+          .compareAll(opened)
+          .catch((error: unknown) => this.#unreadable(opened, tracked, error));
+    } finally {
+      await this.#end(tracked, file ?? undefined);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.journal[Symbol.asyncDispose]();
+  }
+
+  #track(relativePath: string): Tracked {
+    let tracked = this.#tracked.get(relativePath);
+    if (tracked === undefined) {
+      const made: Tracked = {
+        tracker: new RepositoryTracker((finding) => this.#add(made, finding)),
+        changes: 0,
+        relativePath,
+      };
+      this.#tracked.set(relativePath, made);
+      tracked = made;
+    }
+    tracked.changes++;
+    return tracked;
+  }
+
+  async #end(tracked: Tracked, file: string | undefined): Promise<void> {
+    if (--tracked.changes === 0) {
+      for (const [path, each] of this.#tracked) if (each === tracked) this.#tracked.delete(path);
+    }
+    // The intent stays while its events are not in the journal.
+    if ((await this.journal.add([])) && file !== undefined)
+      await this.#intents.remove(file).catch(this.#onProblem);
+  }
+
+  #add({ relativePath }: Tracked, finding: Finding): void {
+    void this.journal.add([eventOf(relativePath, finding)]);
+  }
+
+  /** The repository may have been moved or removed meanwhile; else its references are to be listed. */
+  #unreadable(repository: RecordedRepository, tracked: Tracked, error: unknown): void {
+    const isMoved = this.#tracked.get(tracked.relativePath) !== tracked;
+    if (!existsSync(repository.path) && !isMoved) return;
+    this.#onProblem(error);
+    this.#add(tracked, { kind: 'resync' });
+  }
+}
+
+/** Returns the event of a finding, without fields that have no value. */
+export function eventOf(relativePath: string, finding: Finding): NewEvent {
+  if (finding.kind === 'resync') return { kind: 'resync', relativePath };
+  const { kind, reference, oldValue, newValue } = finding;
+  return {
+    kind,
+    relativePath,
+    reference,
+    ...(oldValue !== undefined && { oldValue }),
+    ...(newValue !== undefined && { newValue }),
+  };
+}

@@ -1,0 +1,29 @@
+import { GitalyError } from '#base/gitaly-error';
+import { checkPattern, type EventFilter } from '#events/event';
+import { type Journal, TooOldError } from '#events/journal';
+import type { Filter } from '#wire/gen/gitalyts/events/v1/events_pb';
+
+/** Returns the filter of a request. @throws {GitalyError} INVALID_ARGUMENT for a wrong pattern. */
+export function filterOf(filter: Filter | undefined): EventFilter {
+  const { pathPrefix = '', referencePattern = '' } = filter ?? {};
+  const problem = checkPattern(referencePattern);
+  if (problem !== undefined) throw new GitalyError('INVALID_ARGUMENT', `reference_pattern: ${problem}`);
+  // References have one character per byte.
+  return { pathPrefix, referencePattern: Buffer.from(referencePattern).toString('latin1') };
+}
+
+/**
+ * Returns the cursor of a request. @throws {GitalyError} OUT_OF_RANGE for one that is not of this
+ * journal.
+ */
+export function cursorOf(after: bigint, journal: Journal): number {
+  if (after > BigInt(journal.last))
+    throw new GitalyError('OUT_OF_RANGE', `the last event is ${journal.last}, not ${after}`);
+  return after === 0n ? Math.max(Number(after), journal.oldest) : Number(after);
+}
+
+/** Throws OUT_OF_RANGE when the events after a cursor are no longer kept. */
+export function refuseOld(error: unknown): never {
+  if (!(error instanceof TooOldError)) throw error;
+  throw new GitalyError('OUT_OF_RANGE', error.message, { cause: error });
+}

@@ -1,0 +1,69 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError } from '#base/gitaly-error';
+import type { ChangeFeed } from '#events/change-feed';
+import { isWanted, type RepositoryEvent } from '#events/event';
+import type { Journal } from '#events/journal';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { WatchRequest, WatchResponseSchema } from '#wire/gen/gitalyts/events/v1/events_pb';
+import { encodeEvent } from './encode-event.ts';
+import { cursorOf, filterOf, refuseOld } from './request.ts';
+
+const DEFAULT_HEARTBEAT_SECONDS = 30;
+const MAX_HEARTBEAT_SECONDS = 3600;
+const MAX_EVENTS = 1000;
+
+/** Sends events from a cursor on, until the client or the server ends. A slow client holds nothing. */
+export async function* watch(
+  { storageName, after, fromNow, filter: wanted, heartbeatSeconds }: WatchRequest,
+  { signal }: HandlerContext,
+  { feed }: { readonly feed: ChangeFeed },
+): AsyncGenerator<MessageInitShape<typeof WatchResponseSchema>> {
+  const journal = feed.journal(storageName);
+  const filter = filterOf(wanted);
+  const seconds = Math.min(heartbeatSeconds || DEFAULT_HEARTBEAT_SECONDS, MAX_HEARTBEAT_SECONDS);
+  let cursor = fromNow ? journal.last : cursorOf(after, journal);
+  // Sent at once, so that a client knows from where it watches.
+  yield { cursor: BigInt(cursor) };
+  for (;;) {
+    const news = journal.news;
+    for await (const events of pagesAfter(cursor, journal)) {
+      cursor = events.at(-1)?.sequence ?? cursor;
+      const found = events.filter((event) => isWanted(filter, event));
+      if (found.length > 0)
+        yield { events: found.map((event) => encodeEvent(storageName, event)), cursor: BigInt(cursor) };
+    }
+    if (journal.last > cursor) continue;
+    const isNews = await newsWithin(news, seconds, [signal, feed.ending]);
+    signal.throwIfAborted();
+    if (feed.ending.aborted) throw new GitalyError('UNAVAILABLE', 'the server is stopping');
+    if (!isNews) yield { cursor: BigInt(cursor) };
+  }
+}
+
+/** Yields the events after a cursor in parts for one message. @throws {GitalyError} OUT_OF_RANGE. */
+async function* pagesAfter(cursor: number, journal: Journal): AsyncGenerator<readonly RepositoryEvent[]> {
+  try {
+    for await (const events of journal.read(cursor))
+      for (let start = 0; start < events.length; start += MAX_EVENTS)
+        yield events.slice(start, start + MAX_EVENTS);
+  } catch (error) {
+    refuseOld(error);
+  }
+}
+
+/** Waits for news. @returns false when there is none in time, or a signal is aborted. */
+async function newsWithin(news: Promise<void>, seconds: number, signals: AbortSignal[]): Promise<boolean> {
+  const over = Promise.withResolvers<boolean>();
+  const end = (): void => over.resolve(false);
+  const timer = setTimeout(end, seconds * 1000);
+  for (const signal of signals) {
+    if (signal.aborted) end();
+    signal.addEventListener('abort', end, { once: true });
+  }
+  try {
+    return await Promise.race([news.then(() => true), over.promise]);
+  } finally {
+    clearTimeout(timer);
+    for (const signal of signals) signal.removeEventListener('abort', end);
+  }
+}

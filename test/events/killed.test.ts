@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Connection, commitFiles, type RepositoryEvent, watchEvents } from '#client/index';
+import { seededRandom } from '#testkit/repositories/random-history';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { extent } from '#testkit/soak';
+import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
+import { testSeed } from '#testkit/test-seed';
+import { USER } from '#testkit/user';
+import { Replay, referencesOf } from './replay.ts';
+
+const KILLS = extent('FEED_KILLS', { short: 4, long: 100 });
+const WRITERS = 6;
+const MAX_LIFE_MS = 1200;
+const seed = testSeed('FEED_SEED');
+const REPOSITORIES = ['a.git', 'b.git'];
+
+/** Writes with everything that moves references, until the server is gone. */
+async function write(connection: Connection, writer: number, random: () => number): Promise<void> {
+  const relativePath = REPOSITORIES[writer % REPOSITORIES.length] ?? '';
+  const repository = { storageName: 'default', relativePath, glRepository: 'project-1' };
+  const own = { storageName: 'default', relativePath: `own/${writer}.git` };
+  const branch = (): Buffer => Buffer.from(`b${Math.floor(random() * 8)}`);
+  const acts: (() => Promise<unknown>)[] = [
+    () =>
+      commitFiles(
+        connection,
+        { repository, user: USER, branchName: branch(), commitMessage: Buffer.from('x') },
+        [{ type: 'create', path: `f${random()}`, content: 'x' }],
+      ),
+    () => connection.operation.userDeleteBranch({ repository, user: USER, branchName: branch() }),
+    () =>
+      connection.ref.deleteRefs({
+        repository,
+        refs: [1, 2, 3].map(() => Buffer.from(`refs/heads/${branch()}`)),
+      }),
+    () =>
+      connection.repository.writeRef({
+        repository,
+        ref: Buffer.from(`refs/heads/${branch()}`),
+        revision: Buffer.from('refs/heads/main'),
+      }),
+    () => connection.repository.createRepository({ repository: own }),
+    () => connection.repository.removeRepository({ repository: own }),
+  ];
+  for (;;) {
+    const act = acts[Math.floor(random() * acts.length)];
+    const code = await act?.().then(
+      () => 'OK',
+      (error: unknown) => (error instanceof Error && 'code' in error ? error.code : error),
+    );
+    if (code === 'UNAVAILABLE' || code === 'CANCELLED') return;
+  }
+}
+
+test('a server that is killed at any time loses no change and invents none', async (context) => {
+  context.diagnostic(`FEED_SEED=${seed}`);
+  const random = seededRandom(seed);
+  const directory = makeScratchDirectory('feed');
+  context.after(() => rmSync(directory, { recursive: true, force: true }));
+  const start = (): Promise<GitalyProcess> =>
+    startGitalyProcess({ directory, config: '[events]\nenabled = true\n' });
+  let gitaly = await start();
+  context.after(() => gitaly[Symbol.asyncDispose]());
+  const setUp = await gitaly.connect();
+  for (const relativePath of REPOSITORIES) {
+    const repository = { storageName: 'default', relativePath, glRepository: 'project-1' };
+    await setUp.repository.createRepository({ repository });
+    await commitFiles(
+      setUp,
+      { repository, user: USER, branchName: Buffer.from('main'), commitMessage: Buffer.from('x') },
+      [{ type: 'create', path: 'first', content: 'x' }],
+    );
+  }
+  await setUp.close();
+
+  for (let kill = 0; kill < KILLS; kill++) {
+    const connections = await Promise.all(Array.from({ length: WRITERS }, () => gitaly.connect()));
+    const writing = connections.map((connection, writer) => write(connection, writer, random));
+    await delay(50 + random() * MAX_LIFE_MS);
+    gitaly.kill('SIGKILL');
+    await gitaly.exited;
+    await Promise.all(writing);
+    await Promise.all(connections.map((connection) => connection.close()));
+    await gitaly[Symbol.asyncDispose]();
+    gitaly = await start();
+  }
+
+  await using connection = await gitaly.connect();
+  const replay = new Replay();
+  const { cursor: end } = await connection.events
+    .watch({ storageName: 'default', fromNow: true })
+    [Symbol.asyncIterator]()
+    .next()
+    .then(({ value }) => value ?? assert.fail('no cursor'));
+  const kinds = new Map<RepositoryEvent['kind'], number>();
+  for await (const event of watchEvents(connection, { storageName: 'default' })) {
+    replay.apply(event);
+    kinds.set(event.kind, (kinds.get(event.kind) ?? 0) + 1);
+    if (event.sequence >= end) break;
+  }
+  context.diagnostic(JSON.stringify(Object.fromEntries(kinds)));
+  for (const path of REPOSITORIES) {
+    assert.equal(replay.unknown.has(path), false, `${path} is to be listed anew`);
+    assert.deepEqual(
+      replay.repositories.get(path),
+      await referencesOf(join(directory, 'default', path)),
+      path,
+    );
+  }
+  const own = [...replay.repositories.keys()].filter((path) => path.startsWith('own/'));
+  for (let writer = 0; writer < WRITERS; writer++) {
+    const path = `own/${writer}.git`;
+    const { exists } = await connection.repository.repositoryExists({
+      repository: { storageName: 'default', relativePath: path },
+    });
+    assert.equal(own.includes(path), exists, path);
+  }
+});
