@@ -29,6 +29,7 @@ export class ChangeFeed implements RefChangeRecorder, LifecycleRecorder, AsyncDi
   readonly #storages: Storages;
   readonly #feeds = new Map<string, StorageFeed>();
   readonly #ending = new AbortController();
+  readonly #watching: Promise<void>[] = [];
 
   private constructor(storages: Storages) {
     this.#storages = storages;
@@ -43,8 +44,14 @@ export class ChangeFeed implements RefChangeRecorder, LifecycleRecorder, AsyncDi
       const journal = await Journal.open({ ...options, directory: posix.join(directory, 'journal') });
       const intents = new Intents(posix.join(directory, 'intents'));
       const open = (relativePath: string) => feed.#find(storage.name, relativePath);
-      await recover({ journal, intents, open });
-      feed.#feeds.set(storage.name, new StorageFeed({ journal, intents, onProblem }));
+      const left = await recover({ journal, intents, open, onProblem });
+      const storageFeed = new StorageFeed({ journal, intents, onProblem });
+      feed.#feeds.set(storage.name, storageFeed);
+      for (const intent of left) {
+        const repository = open(intent.relativePath);
+        if (repository !== undefined)
+          feed.#watching.push(storageFeed.watchOrphans(repository, intent, feed.ending));
+      }
     }
     return feed;
   }
@@ -88,6 +95,7 @@ export class ChangeFeed implements RefChangeRecorder, LifecycleRecorder, AsyncDi
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.endWatching();
+    await Promise.all(this.#watching);
     for (const feed of this.#feeds.values()) await feed[Symbol.asyncDispose]();
   }
 

@@ -105,9 +105,7 @@ export class Journal implements AsyncDisposable {
       const numbered = { sequence: ++this.#last, timeMs: Date.now(), ...event };
       this.#waiting.push({ event: numbered, line: Buffer.from(formatEventLine(numbered)) });
     }
-    this.#writing ??= this.#write().finally(() => {
-      this.#writing = undefined;
-    });
+    this.#writing ??= this.#write();
     return await this.#writing;
   }
 
@@ -174,6 +172,7 @@ export class Journal implements AsyncDisposable {
     this.#written = this.#last;
   }
 
+  /** Writes what waits. Ends in the same step in which nothing waits any more. */
   async #write(): Promise<boolean> {
     await undefined; // events of one iteration are written together
     while (this.#waiting.length > 0) {
@@ -184,6 +183,7 @@ export class Journal implements AsyncDisposable {
         this.#options.onProblem(error);
         // Their changes are noted elsewhere; the references will show them.
         if (this.#waiting.length > MAX_WAITING) this.#waiting.splice(0, this.#waiting.length - MAX_WAITING);
+        this.#writing = undefined;
         return false;
       }
       this.#waiting.splice(0, batch.length);
@@ -193,6 +193,7 @@ export class Journal implements AsyncDisposable {
       this.#news = Promise.withResolvers();
       this.#flushing ??= setTimeout(() => this.#flush(), FLUSH_MS).unref();
     }
+    this.#writing = undefined;
     return true;
   }
 

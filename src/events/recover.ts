@@ -10,27 +10,43 @@ export interface RecoverOptions {
   readonly intents: Intents;
   /** Returns the repository of a path; `undefined` if there is none. */
   readonly open: (relativePath: string) => Repository | undefined;
+  /** Called when references cannot be read. */
+  readonly onProblem: (error: unknown) => void;
 }
 
 /**
  * Finishes what a dead process has left: the references decide what was changed, the journal what
  * was reported.
+ *
+ * @returns the changes of references that a git of the dead process may still make.
  */
-export async function recover({ journal, intents, open }: RecoverOptions): Promise<void> {
+export async function recover({
+  journal,
+  intents,
+  open,
+  onProblem,
+}: RecoverOptions): Promise<readonly Intent[]> {
   const { files, intents: left } = await intents.left();
   if (left.length > 0) {
     const reported = await reportedSince(journal, left[0]?.after ?? journal.last);
     const events: NewEvent[] = [];
+    const report = (error: unknown): null => {
+      onProblem(error);
+      return null;
+    };
     for (const intent of left.filter(({ kind }) => kind !== 'references'))
       events.push(...lifecycleEvents(intent, reported, open));
     for (const [path, changes] of Map.groupBy(
       left.filter(isOfReferences),
       ({ relativePath }) => relativePath,
     ))
-      events.push(...(await referenceEvents(path, changes, { reported, repository: open(path) })));
-    if (!(await journal.add(events))) return; // the next start tries again
+      events.push(
+        ...(await referenceEvents(path, changes, { reported, repository: open(path), onProblem: report })),
+      );
+    if (!(await journal.add(events))) return []; // the next start tries again
   }
   for (const file of files) await intents.remove(file);
+  return left.filter(isOfReferences);
 }
 
 function isOfReferences({ kind }: Intent): boolean {
@@ -64,13 +80,17 @@ function lifecycleEvents(
   return isReported === true || !wasMoved ? [] : [{ kind, relativePath, previousPath }, resync];
 }
 
+interface Found {
+  /** Events of the journal since the first intent; `undefined` if they are no longer kept. */
+  readonly reported: readonly RepositoryEvent[] | undefined;
+  readonly repository: Repository | undefined;
+  readonly onProblem: (error: unknown) => null;
+}
+
 async function referenceEvents(
   relativePath: string,
   intents: readonly Intent[],
-  {
-    reported,
-    repository,
-  }: { reported: readonly RepositoryEvent[] | undefined; repository: Repository | undefined },
+  { reported, repository, onProblem }: Found,
 ): Promise<NewEvent[]> {
   if (repository === undefined) return []; // it was removed afterwards
   const resync = { kind: 'resync', relativePath } as const;
@@ -84,7 +104,8 @@ async function referenceEvents(
       last.set(event.reference, event.newValue);
   const events: NewEvent[] = [];
   for (const [reference, oldValue] of last) {
-    const newValue = await readValue(repository, reference);
+    const newValue = await readValue(repository, reference).catch(onProblem);
+    if (newValue === null) return [resync];
     if (newValue !== oldValue)
       events.push(eventOf(relativePath, { kind: 'reference', reference, oldValue, newValue }));
   }

@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { RecordedRepository, RecordingOptions } from '#git/refs/update/ref-change-recorder';
 import type { LifecycleChange } from '#storage/lifecycle/lifecycle-recorder';
 import type { NewEvent } from './event.ts';
-import type { Intents } from './intents.ts';
+import type { Intent, Intents } from './intents.ts';
 import type { Journal } from './journal.ts';
 import { withTargets } from './reference-values.ts';
 import { type Finding, MAX_REFERENCES, RepositoryTracker } from './repository-tracker.ts';
@@ -13,11 +14,16 @@ export interface StorageFeedOptions {
   readonly onProblem: (error: unknown) => void;
 }
 
+const ORPHAN_MS = 300_000;
+const ORPHAN_LOOKS = 150;
+
 /** A repository with changes under way. */
 interface Tracked {
   readonly tracker: RepositoryTracker;
   changes: number;
   relativePath: string;
+  /** The repository was removed. There may be another one at its path. */
+  isGone: boolean;
 }
 
 /** Records the changes of one storage: an intent before each, events after it. */
@@ -71,6 +77,30 @@ export class StorageFeed implements AsyncDisposable {
     };
   }
 
+  /**
+   * Looks at references of a dead process's change for some minutes: a git that it had started may
+   * still move them.
+   */
+  async watchOrphans(
+    repository: RecordedRepository,
+    { relativePath, values }: Intent,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const look = () => this.begin(repository, relativePath, values && Object.keys(values), {});
+    // Comparing all references may take long.
+    const looks = values === undefined ? 1 : ORPHAN_LOOKS;
+    let change = await look();
+    for (let number = 1; !signal.aborted; number++) {
+      await delay(ORPHAN_MS / looks, undefined, { ref: false, signal }).catch(() => {}); // the loop ends
+      if (number === looks) break;
+      // Values are remembered as long as there is a change.
+      const next = await look();
+      await change[Symbol.asyncDispose]();
+      change = next;
+    }
+    await change[Symbol.asyncDispose]();
+  }
+
   /** Makes a change of a repository. @see LifecycleRecorder */
   async recordWhile(
     change: LifecycleChange,
@@ -88,6 +118,7 @@ export class StorageFeed implements AsyncDisposable {
       const previous = previousPath === undefined ? undefined : this.#tracked.get(previousPath);
       void this.journal.add([event]);
       if (previous !== undefined) previous.relativePath = relativePath;
+      if (kind === 'removed') this.#forget(tracked);
       if (kind === 'created')
         await tracked.tracker
           .compareAll(opened)
@@ -108,6 +139,7 @@ export class StorageFeed implements AsyncDisposable {
         tracker: new RepositoryTracker((finding) => this.#add(made, finding)),
         changes: 0,
         relativePath,
+        isGone: false,
       };
       this.#tracked.set(relativePath, made);
       tracked = made;
@@ -116,22 +148,27 @@ export class StorageFeed implements AsyncDisposable {
     return tracked;
   }
 
+  #forget(tracked: Tracked): void {
+    tracked.isGone = true;
+    for (const [path, each] of this.#tracked) if (each === tracked) this.#tracked.delete(path);
+  }
+
   async #end(tracked: Tracked, file: string | undefined): Promise<void> {
-    if (--tracked.changes === 0) {
-      for (const [path, each] of this.#tracked) if (each === tracked) this.#tracked.delete(path);
-    }
+    if (--tracked.changes === 0) this.#forget(tracked);
     // The intent stays while its events are not in the journal.
     if ((await this.journal.add([])) && file !== undefined)
       await this.#intents.remove(file).catch(this.#onProblem);
   }
 
-  #add({ relativePath }: Tracked, finding: Finding): void {
+  #add({ isGone, relativePath }: Tracked, finding: Finding): void {
+    if (isGone) return;
     void this.journal.add([eventOf(relativePath, finding)]);
   }
 
   /** The repository may have been moved or removed meanwhile; else its references are to be listed. */
   #unreadable(repository: RecordedRepository, tracked: Tracked, error: unknown): void {
     const isMoved = this.#tracked.get(tracked.relativePath) !== tracked;
+    if (tracked.isGone) return;
     if (!existsSync(repository.path) && !isMoved) return;
     this.#onProblem(error);
     this.#add(tracked, { kind: 'resync' });
