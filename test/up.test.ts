@@ -225,7 +225,7 @@ test('a gateway that other machines reach needs authentication; a token is a pas
     assert.equal(refused.code, 2);
     assert.match(
       refused.stderr,
-      /needs authentication: add --auth-file FILE .*, --auth-url URL, or --token-file/,
+      /needs authentication: add --tokens .*, --auth-file FILE .*, --auth-url URL, or --token-file/,
     );
     assert.equal(existsSync(data), false);
 

@@ -14,7 +14,8 @@ const PAGES = ['README.md', 'CONTRIBUTING.md', ...globSync('docs/**/*.md', { cwd
 /** Commands with subcommands. */
 const SUBCOMMANDS: Readonly<Record<string, readonly string[]>> = {
   cluster: ['status'],
-  repo: ['list', 'create', 'rename', 'remove', 'gc', 'info', 'migrate-references'],
+  repo: ['list', 'create', 'fork', 'rename', 'remove', 'gc', 'info', 'migrate-references'],
+  token: ['create', 'list', 'revoke', 'rotate-keys'],
 };
 
 /** Returns the code of a page: blocks, with continued lines joined, and code in the text. */

@@ -175,6 +175,35 @@ test('a move is one event, and the references stay', async (context) => {
   assert.deepEqual([relativePath, previousPath], ['group/b.git', 'a.git']);
 });
 
+test('a repository that replaces another begins anew', async (context) => {
+  await using gitaly = await startGitaly(FEED);
+  const events = collecting(context, gitaly);
+  const { repository } = gitaly.connection;
+
+  for (let life = 0; life < 3; life++) {
+    await repository.createRepository({ repository: target('a.git') });
+    await Promise.all([0, 1, 2].map((writer) => commitTo(gitaly, 'a.git', `b${writer}`, `${life}`)));
+    await repository.removeRepository({ repository: target('a.git') });
+  }
+
+  await until(() => events.filter(({ kind }) => kind === 'removed').length === 3);
+  const replay = new Replay();
+  for (const event of events) replay.apply(event);
+  assert.equal(events.length, 3 * (1 + 1 + 3 + 1), 'created, HEAD, three branches, removed');
+});
+
+test('many additions at once lose none', async (context) => {
+  await using gitaly = await startGitaly(FEED);
+  const events = collecting(context, gitaly);
+  const paths = Array.from({ length: 40 }, (_, number) => `many/${number}.git`);
+
+  await Promise.all(
+    paths.map((path) => gitaly.connection.repository.createRepository({ repository: target(path) })),
+  );
+
+  await until(() => events.length === 2 * paths.length);
+});
+
 test('pages, cursors and filters', async () => {
   await using gitaly = await startGitaly(FEED);
   const { events, repository } = gitaly.connection;

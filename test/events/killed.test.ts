@@ -4,19 +4,52 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Connection, commitFiles, type RepositoryEvent, watchEvents } from '#client/index';
+import { startHttpGateway, storageMapping } from '#gateway/index';
+import { processesIn } from '#testkit/process-usage';
 import { seededRandom } from '#testkit/repositories/random-history';
+import { runGit } from '#testkit/repositories/run-git';
+import { run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { extent } from '#testkit/soak';
 import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
 import { testSeed } from '#testkit/test-seed';
+import { until } from '#testkit/until';
 import { USER } from '#testkit/user';
 import { Replay, referencesOf } from './replay.ts';
 
 const KILLS = extent('FEED_KILLS', { short: 4, long: 100 });
 const WRITERS = 6;
 const MAX_LIFE_MS = 1200;
+const ORPHANS_MS = 3000;
 const seed = testSeed('FEED_SEED');
 const REPOSITORIES = ['a.git', 'b.git'];
+
+/** A work tree whose commits are pushed over HTTP. */
+class Pusher {
+  readonly #work: string;
+  readonly #url: string;
+  #commits = 0;
+
+  private constructor(work: string, url: string) {
+    this.#work = work;
+    this.#url = url;
+  }
+
+  static async create(work: string, url: string): Promise<Pusher> {
+    await runGit(['init', '-q', '-b', 'main', work]);
+    return new Pusher(work, url);
+  }
+
+  /** Pushes until the server is gone. */
+  async push(random: () => number, isGone: () => boolean): Promise<void> {
+    while (!isGone()) {
+      await runGit(['-C', this.#work, 'commit', '-q', '--allow-empty', '-m', `${this.#commits++}`]);
+      const branches = [1, 2, 3].map(() => `refs/heads/pushed-${Math.floor(random() * 4)}`);
+      const commands = [...new Set(branches)].map((name) => (random() < 0.2 ? `:${name}` : `+HEAD:${name}`));
+      await run('git', ['-C', this.#work, 'push', '-q', this.#url, ...commands]);
+    }
+  }
+}
 
 /** Writes with everything that moves references, until the server is gone. */
 async function write(connection: Connection, writer: number, random: () => number): Promise<void> {
@@ -77,11 +110,22 @@ test('a server that is killed at any time loses no change and invents none', asy
   }
   await setUp.close();
 
+  const gateway = await startHttpGateway({
+    gitaly: { address: gitaly.address },
+    listen: { host: '127.0.0.1', port: 0 },
+    mapping: storageMapping('default'),
+  });
+  context.after(() => gateway.close());
+  const pusher = await Pusher.create(join(directory, 'work'), `${gateway.url}/a.git`);
+
   for (let kill = 0; kill < KILLS; kill++) {
+    let isGone = false;
     const connections = await Promise.all(Array.from({ length: WRITERS }, () => gitaly.connect()));
     const writing = connections.map((connection, writer) => write(connection, writer, random));
+    writing.push(pusher.push(random, () => isGone));
     await delay(50 + random() * MAX_LIFE_MS);
     gitaly.kill('SIGKILL');
+    isGone = true;
     await gitaly.exited;
     await Promise.all(writing);
     await Promise.all(connections.map((connection) => connection.close()));
@@ -90,6 +134,11 @@ test('a server that is killed at any time loses no change and invents none', asy
   }
 
   await using connection = await gitaly.connect();
+  // A push may have outlived its server; the feed looks every two seconds.
+  await until(
+    () => !processesIn(join(directory, 'default')).some((command) => command.includes('receive-pack')),
+  );
+  await delay(ORPHANS_MS);
   const replay = new Replay();
   const { cursor: end } = await connection.events
     .watch({ storageName: 'default', fromNow: true })
