@@ -22,6 +22,7 @@ import { bench as content } from './content.ts';
 import { bench as copies } from './copies.ts';
 import { bench as cores } from './cores.ts';
 import { bench as diffs } from './diffs.ts';
+import { bench as events } from './events.ts';
 import { bench as flood } from './flood.ts';
 import { bench as forks } from './forks.ts';
 import { bench as infoRefs } from './info-refs.ts';
@@ -72,6 +73,7 @@ const BENCHES: readonly Bench[] = [
   pushHook,
   clone,
   sharedClones,
+  events,
   flood,
   bundles,
   sshGateway,
