@@ -87,6 +87,17 @@ test('tests can have any names', async (context) => {
   assert.match(printed, /a\.test\.mjs: 5 tests/);
 });
 
+test('a file that replaces the clock ends with its tests', { timeout: 10_000 }, async (context) => {
+  const { hasPassed } = await runTexts(context, {
+    'a.test.mjs': `test('clock', async (context) => {
+        context.mock.timers.enable({ apis: ['setTimeout'] });
+        for (let turn = 0; turn < 100; turn++) await new Promise((resolve) => setImmediate(resolve));
+      });`,
+  });
+
+  assert.equal(hasPassed, true);
+});
+
 test('a file that fails once is run again alone, and reported as flaky', async (context) => {
   const { hasPassed, printed, marks } = await runTexts(context, {
     'a.test.mjs': failsOnce('a'),

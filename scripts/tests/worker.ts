@@ -18,6 +18,8 @@ const MAX_DRAIN_MS = 30_000;
 /** Time in which a file has to register its first test. */
 const MAX_LOAD_MS = 20_000;
 const TICK_MS = 10; // USER_HZ is 100 on all platforms of Node
+/** The real clock: tests replace the global functions while they run. */
+const { setTimeout: startTimer, clearTimeout: stopTimer } = globalThis;
 
 /** Blocks until the next path arrives. Returns `''` at the end. */
 function nextFile(): string {
@@ -92,14 +94,14 @@ async function runFile(file: string, timeout: number): Promise<FileResult> {
   await immediate();
   const end = watchEnd(report, Math.min(MAX_DRAIN_MS, timeout), finish);
   // A file may wait for something that does not keep the process running before its first test.
-  const loading = setTimeout(() => undefined, MAX_LOAD_MS);
+  const loading = startTimer(() => undefined, MAX_LOAD_MS);
   for await (const event of run({ files: [file], isolation: 'none', timeout })) {
     if (event.type === 'test:dequeue') send({ started: event.data.name });
-    if (event.type === 'test:enqueue') clearTimeout(loading);
+    if (event.type === 'test:enqueue') stopTimer(loading);
     report.add(event);
     end.restart();
   }
-  clearTimeout(loading);
+  stopTimer(loading);
   end.stop();
   const changed = changes(before.inherited, inherited());
   if (changed.length > 0)
