@@ -74,6 +74,16 @@ export class ChangeFeed implements RefChangeRecorder, LifecycleRecorder, AsyncDi
     return feed.journal;
   }
 
+  /** Yields the journal of each storage, and the directory with what belongs to it. */
+  *journals(): Generator<{
+    readonly storage: string;
+    readonly directory: string;
+    readonly journal: Journal;
+  }> {
+    for (const storage of this.#storages.all)
+      yield { storage: storage.name, directory: eventsRoot(storage), journal: this.journal(storage.name) };
+  }
+
   async begin(
     repository: RecordedRepository,
     names: readonly string[] | undefined,

@@ -136,9 +136,10 @@ export class Journal implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#writing;
     clearTimeout(this.#flushing);
-    await this.#file?.sync().catch(this.#options.onProblem);
-    await this.#file?.close();
+    const file = this.#file;
     this.#file = undefined;
+    await file?.sync().catch(this.#options.onProblem);
+    await file?.close();
   }
 
   /** Yields the events of a segment. @throws {TooOldError} if it was removed meanwhile. */
@@ -224,8 +225,11 @@ export class Journal implements AsyncDisposable {
     }
     const segment = { first, bytes: 0, lastMs: Date.now() };
     const file = await open(this.#path(segment), 'a', FILE_MODE);
-    await this.#file?.close();
+    // Nobody flushes a file that is being closed.
+    const previous = this.#file;
     this.#file = file;
+    await previous?.datasync();
+    await previous?.close();
     this.#segments.push(segment);
     await this.#retire();
     return segment;

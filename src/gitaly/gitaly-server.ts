@@ -14,7 +14,7 @@ import { createFoundation, type Foundation } from './foundation.ts';
 import { interceptors } from './interceptors.ts';
 import { createLimits, type Limits } from './limits/create-limits.ts';
 import { checkLimitedMethods } from './limits/unknown-methods.ts';
-import { openRepositories } from './repositories.ts';
+import { openRepositories, type Repositories } from './repositories.ts';
 import { createServices } from './services/create-services.ts';
 
 const SILENT: LogTarget = { error: () => {}, warn: () => {}, info: () => {} };
@@ -121,7 +121,7 @@ export class GitalyServer implements AsyncDisposable {
     const limits = createLimits(foundation, building);
     const services = await createServices(foundation, repositories, limits.packs, building);
     const { metrics, runtime } = foundation;
-    const status = startStatus(foundation, limits, building);
+    const status = startStatus({ ...foundation, ...repositories }, limits, building);
     const front = building.use(
       await Front.open({
         config,
@@ -199,7 +199,7 @@ export class GitalyServer implements AsyncDisposable {
 
 /** Starts the reports of calls. Returns the function for `/debug/top`. `resources` ends the reports. */
 function startStatus(
-  { calls, git, gitCalls, logger, metrics }: Foundation,
+  { calls, git, gitCalls, logger, metrics, webhooks }: Foundation & Repositories,
   limits: Limits,
   resources: AsyncDisposableStack,
 ): () => Promise<ServerStatus> {
@@ -213,5 +213,6 @@ function startStatus(
       gitCalls: gitCalls.counts,
       registry: metrics.registry,
       blockedCalls,
+      webhooks,
     });
 }

@@ -3,15 +3,19 @@ import { logBackgroundJobs } from '#calls/logs/background-jobs-log';
 import { ChangeFeed } from '#events/change-feed';
 import { startBackgroundJobs } from '#storage/background-jobs';
 import type { Storages } from '#storage/storages';
+import type { Webhooks } from '#webhooks/webhooks';
 import type { Foundation } from './foundation.ts';
 import { type ServerMaintenance, startMaintenance } from './maintenance.ts';
 import { openStorages } from './open-storages.ts';
+import { startWebhooks } from './webhooks.ts';
 
 /** The repositories of a server, and what works on them without a call. */
 export interface Repositories {
   readonly storages: Storages;
   /** The change feed; `undefined` if it is off. */
   readonly feed: ChangeFeed | undefined;
+  /** `undefined` without any. */
+  readonly webhooks: Webhooks | undefined;
   readonly maintenance: ServerMaintenance;
   /** Starts to remove what dead processes have left in repositories. A worker leaves that to its supervisor. */
   readonly cleanAfterTheDead: () => void;
@@ -24,9 +28,10 @@ export async function openRepositories(
 ): Promise<Repositories> {
   const { storages, caches } = await openStorages(git, { config, metrics, logger, family });
   resources.use(caches);
-  const feed = await openFeed(storages, { config, logger }, resources);
+  const { feed, webhooks } = await openFeed(storages, { config, logger }, resources);
   const maintenance = resources.use(startMaintenance({ calls, config, family, storages, metrics, logger }));
-  if (family?.role === 'worker') return { storages, feed, maintenance, cleanAfterTheDead: () => {} };
+  if (family?.role === 'worker')
+    return { storages, feed, webhooks, maintenance, cleanAfterTheDead: () => {} };
   const jobs = resources.use(
     startBackgroundJobs(storages, {
       ...logBackgroundJobs(logger),
@@ -34,21 +39,25 @@ export async function openRepositories(
       onLeftover: (kind) => metrics.housekeeping.prunedFiles(kind).inc(),
     }),
   );
-  return { storages, feed, maintenance, cleanAfterTheDead: () => jobs.cleanAfterTheDead() };
+  return { storages, feed, webhooks, maintenance, cleanAfterTheDead: () => jobs.cleanAfterTheDead() };
 }
 
-/** Opens the change feed if it is enabled; from then on it records every change. */
+/** Opens the change feed if it is enabled; from then on it records every change, and webhooks get it. */
 async function openFeed(
   storages: Storages,
-  { config: { events }, logger }: Pick<Foundation, 'config' | 'logger'>,
+  { config, logger }: Pick<Foundation, 'config' | 'logger'>,
   resources: AsyncDisposableStack,
-): Promise<ChangeFeed | undefined> {
-  if (!events.enabled) return undefined;
-  const { maxBytes, maxAgeMs } = events;
+): Promise<Pick<Repositories, 'feed' | 'webhooks'>> {
+  const { enabled, maxBytes, maxAgeMs } = config.events;
+  if (!enabled) return { feed: undefined, webhooks: undefined };
   const onProblem = (error: unknown): void =>
     logger.error({ error: messageOf(error) }, 'the change feed could not record a change');
   const feed = resources.use(await ChangeFeed.open(storages, { maxBytes, maxAgeMs, onProblem }));
   storages.caches.changeRecorder = feed;
   storages.lifecycleRecorder = feed;
-  return feed;
+  const onWebhookProblem = (error: unknown): void =>
+    logger.error({ error: messageOf(error) }, 'a webhook could not keep its progress');
+  const webhooks = await startWebhooks(config, { feed, onProblem: onWebhookProblem });
+  if (webhooks !== undefined) resources.use(webhooks);
+  return { feed, webhooks };
 }

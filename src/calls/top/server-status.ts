@@ -3,6 +3,7 @@ import type { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import { packageVersion } from '#platform/process/version';
 import type { BlockedCalls } from '#rpc/server/blocked-calls';
 import type { MethodLimits } from '#rpc/server/interceptors/limit-concurrency';
+import type { Webhooks } from '#webhooks/webhooks';
 import type { RunningCalls } from '../running-calls.ts';
 import type { QueueStatus, ServerStatus } from './status.ts';
 
@@ -14,6 +15,7 @@ export interface StatusSources {
   readonly gitCalls: { readonly running: number; readonly waiting: number };
   readonly registry: MetricsRegistry;
   readonly blockedCalls: Pick<BlockedCalls, 'last'>;
+  readonly webhooks: Pick<Webhooks, 'status'> | undefined;
 }
 
 /** Keys of limits in one status. */
@@ -39,6 +41,7 @@ export async function serverStatus(sources: StatusSources): Promise<ServerStatus
     processes,
     blocked: sources.blockedCalls.last,
     caches: sources.registry.values(CACHES),
+    ...(sources.webhooks && { webhooks: sources.webhooks.status() }),
   };
 }
 

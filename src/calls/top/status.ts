@@ -1,4 +1,5 @@
 import type { BlockStatus } from '#rpc/server/blocked-calls';
+import type { WebhookStatus } from '#webhooks/webhooks';
 
 /** A git process, or another program that the server runs. */
 export interface ProcessStatus {
@@ -82,6 +83,8 @@ export interface ServerStatus {
   readonly blocked: readonly BlockStatus[];
   /** Counters and gauges of the caches, by their names in `/metrics`. */
   readonly caches: Readonly<Record<string, number>>;
+  /** Present if there are webhooks. */
+  readonly webhooks?: readonly WebhookStatus[];
   /** The processes that serve calls, if there may be several. */
   readonly workers?: readonly WorkerStatus[];
 }

@@ -12,6 +12,7 @@ import type { ConfigValues } from './schema.ts';
 import { authProblems } from './server-checks.ts';
 import type { KeyPath } from './toml-position.ts';
 import { eventsProblems, storageProblems, usesGitlab, workersProblem } from './validate-config.ts';
+import { webhookProblems } from './webhook-problems.ts';
 
 /** A reason that prevents the start. */
 export interface FatalProblem {
@@ -96,6 +97,11 @@ const CHECKS: readonly Check[] = [
     return (
       problem && invalid(`events.${problem.key.join('.')}: ${problem.message}`, ['events', ...problem.key])
     );
+  },
+  (values) => {
+    const [problem] = webhookProblems(values);
+    const name = problem && ['webhook', ...problem.key].join('.');
+    return problem && invalid(`${name}: ${problem.message}`, ['webhook', ...problem.key.map(index)]);
   },
   cgroups,
   packObjectsCache,

@@ -13,7 +13,7 @@ import {
   texts,
 } from './keys.ts';
 import { LATENCY_BUCKETS } from './latency-buckets.ts';
-import { eventsTable } from './schema-events.ts';
+import { eventsTable, webhookTables } from './schema-events.ts';
 import { gitlabShellTable, gitlabTable } from './schema-gitlab.ts';
 import { cacheTable, cgroupsTable, concurrencyLimits, PRESSURE_DEFAULTS, pressure } from './schema-limits.ts';
 import { offloadingTable, raftTable, rubyTable, transactionsTable } from './schema-unused.ts';
@@ -323,6 +323,7 @@ export const schema = {
     }),
   }),
   events: eventsTable,
+  webhook: webhookTables,
   cgroups: cgroupsTable,
   daily_maintenance: table(
     'Housekeeping once a day. Without this table: at 12:00, ten minutes, all storages.',

@@ -19,6 +19,7 @@ import {
 import type { ReadConfig } from './read-config.ts';
 import { type ConfigValues, MAX_WORKERS } from './schema.ts';
 import { authProblems, prometheusProblems, tlsProblems } from './server-checks.ts';
+import { webhookProblems } from './webhook-problems.ts';
 
 type Limits = ConfigValues['packObjectsLimiting']['unauthenticated'];
 
@@ -58,6 +59,7 @@ export function validateConfig(config: ReadConfig): Problem[] {
   problems.add(atLeast(values.gracefulRestartTimeoutMs, 0, formatDuration), 'graceful_restart_timeout');
   problems.add(workersProblem(values), 'workers', 'max');
   for (const { key, message } of eventsProblems(values)) problems.add(message, 'events', ...key);
+  for (const { key, message } of webhookProblems(values)) problems.add(message, 'webhook', ...key);
   dailyMaintenance(values, problems);
   cgroups(values.cgroups, problems);
   for (const [index, limit] of values.concurrency.entries()) {

@@ -1,0 +1,205 @@
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import type { NewEvent } from '#events/event';
+import type { EventPayload } from '#events/event-payload';
+import { Journal } from '#events/journal';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { until } from '#testkit/until';
+import { Deliveries, type DeliveriesOptions } from './deliveries.ts';
+import { DeliveryState } from './delivery-state.ts';
+import { RefusedError } from './sender.ts';
+import type { Webhook } from './webhook.ts';
+
+const WEBHOOK: Webhook = {
+  name: 'test',
+  url: new URL('http://127.0.0.1/'),
+  key: Buffer.alloc(24),
+  storages: [],
+  filter: { pathPrefix: '', referencePattern: '' },
+  mayBePrivate: true,
+};
+const fail = (error: unknown): never => assert.fail(String(error));
+
+const change = (relativePath: string, number: number): NewEvent => ({
+  kind: 'reference',
+  relativePath,
+  reference: `refs/heads/${number}`,
+  newValue: 'a'.repeat(40),
+});
+
+interface Given {
+  readonly journal: Journal;
+  /** `repository reference` of each delivered event. */
+  readonly delivered: string[];
+  /** Called for each attempt; throws to refuse. */
+  receive: (payload: EventPayload) => Promise<void> | void;
+  start(changes?: Partial<DeliveriesOptions>): Deliveries & { readonly state: DeliveryState };
+}
+
+async function given(context: TestContext, { maxBytes = 1 << 20 } = {}): Promise<Given> {
+  const directory = makeScratchDirectory('deliveries');
+  context.after(() => rmSync(directory, { recursive: true }));
+  const options = { directory: join(directory, 'journal'), maxBytes, maxAgeMs: 3_600_000, onProblem: fail };
+  const journal = await Journal.open(options);
+  context.after(() => journal[Symbol.asyncDispose]());
+  const made: Given = {
+    journal,
+    delivered: [],
+    receive: () => {},
+    start(changes = {}) {
+      const state = new DeliveryState(join(directory, 'hooks', 'state.json'), fail);
+      const send = async (payload: EventPayload, signal: AbortSignal): Promise<void> => {
+        await made.receive(payload);
+        signal.throwIfAborted();
+        made.delivered.push(`${payload.repository} ${payload.reference}`);
+      };
+      const deliveries = new Deliveries({
+        ...{ storage: 'default', journal, webhook: WEBHOOK, state, sender: { send } },
+        ...{ firstPauseMs: 1, onProblem: fail },
+        ...changes,
+      });
+      return Object.assign(deliveries, { state });
+    },
+  };
+  return made;
+}
+
+test('a webhook begins with the next event, and continues after a restart', async (context) => {
+  const { delivered, journal, start } = await given(context);
+  await journal.add([change('a.git', 1)]);
+  {
+    await using _ = start();
+    await journal.add([change('a.git', 2)]);
+    await until(() => delivered.length === 1);
+  }
+  await journal.add([change('a.git', 3)]);
+  await using _ = start();
+  await until(() => delivered.length === 2);
+
+  assert.deepEqual(delivered, ['a.git refs/heads/2', 'a.git refs/heads/3']);
+});
+
+test('a repository keeps its order while its events are refused, others go on', async (context) => {
+  const made = await given(context);
+  const { delivered, journal } = made;
+  let refusals = 0;
+  made.receive = ({ reference, repository }) => {
+    if (repository !== 'a.git' || reference !== 'refs/heads/1' || refusals === 5) return;
+    refusals++;
+    throw new RefusedError('500', undefined);
+  };
+  await using deliveries = made.start();
+  await journal.add([change('a.git', 1), change('a.git', 2), change('b.git', 1), change('a.git', 3)]);
+  await until(() => delivered.length === 4);
+
+  const ofA = delivered.filter((text) => text.startsWith('a.git'));
+  assert.deepEqual(ofA, ['a.git refs/heads/1', 'a.git refs/heads/2', 'a.git refs/heads/3']);
+  assert.equal(delivered[0], 'b.git refs/heads/1');
+  assert.deepEqual(deliveries.counts, { delivered: 4, failed: 5, lastProblem: undefined });
+});
+
+test('a renamed repository continues the order of its former path', async (context) => {
+  const made = await given(context);
+  const { delivered, journal } = made;
+  const order: string[] = [];
+  let refusals = 0;
+  made.receive = ({ repository, type }) => {
+    if (repository === 'a.git' && refusals++ < 3) throw new RefusedError('500', undefined);
+    order.push(`${type} ${repository}`);
+  };
+  await using _ = made.start();
+  const renamed: NewEvent = { kind: 'renamed', relativePath: 'b.git', previousPath: 'a.git' };
+  await journal.add([change('a.git', 1), renamed, change('b.git', 1)]);
+  await until(() => delivered.length === 3);
+
+  assert.deepEqual(order, ['reference a.git', 'renamed b.git', 'reference b.git']);
+});
+
+test('what was not delivered at the end is delivered after the next start, once', async (context) => {
+  const made = await given(context);
+  const { delivered, journal } = made;
+  made.receive = ({ repository }) => {
+    if (repository === 'a.git') throw new RefusedError('503', 60_000);
+  };
+  {
+    await using deliveries = made.start();
+    await journal.add([change('a.git', 1), change('b.git', 1), change('a.git', 2)]);
+    await until(() => delivered.length === 1 && deliveries.counts.failed === 1);
+  }
+  made.receive = () => {};
+  await using _ = made.start();
+  await until(() => delivered.length === 3);
+
+  assert.deepEqual(delivered, ['b.git refs/heads/1', 'a.git refs/heads/1', 'a.git refs/heads/2']);
+});
+
+test('an old event that is refused five times becomes a dead letter', async (context) => {
+  const made = await given(context);
+  const { delivered, journal } = made;
+  made.receive = ({ reference }) => {
+    if (reference === 'refs/heads/1') throw new RefusedError('the receiver responded with 500', undefined);
+  };
+  {
+    await using deliveries = made.start({ giveUpMs: 0 });
+    await journal.add([change('a.git', 1), change('a.git', 2)]);
+    await until(() => delivered.length === 1);
+
+    assert.equal(deliveries.counts.failed, 5);
+  }
+  await using later = made.start();
+  const [letter] = later.state.deadLetters;
+  assert.equal(later.state.deadLetters.length, 1);
+  assert.equal(letter?.id, 'default:1');
+  assert.equal(letter?.reason, 'the receiver responded with 500');
+  assert.deepEqual([...later.state.waiting], []);
+});
+
+test('only wanted events are delivered', async (context) => {
+  const { delivered, journal, start } = await given(context);
+  const filter = { pathPrefix: 'team/', referencePattern: 'refs/heads/*' };
+  await using _ = start({ webhook: { ...WEBHOOK, filter } });
+  await journal.add([change('other.git', 1), { ...change('team/a.git', 1), reference: 'refs/tags/v1' }]);
+  await journal.add([change('team/a.git', 2)]);
+  await until(() => delivered.length > 0);
+
+  assert.deepEqual(delivered, ['team/a.git refs/heads/2']);
+});
+
+test('a receiver that is down holds a thousand events, the others stay in the journal', async (context) => {
+  const made = await given(context);
+  const { delivered, journal } = made;
+  let isDown = true;
+  made.receive = () => {
+    if (isDown) throw new Error('connection refused');
+  };
+  await using deliveries = made.start({ firstPauseMs: 200 });
+  const events = Array.from({ length: 3000 }, (_, index) => change(`${index % 50}.git`, index));
+  await journal.add(events);
+  await until(() => deliveries.counts.failed >= 8);
+  assert.equal(deliveries.state.waiting.size, 1000);
+
+  isDown = false;
+  await until(() => delivered.length === events.length);
+  assert.equal(new Set(delivered).size, events.length);
+});
+
+test('events that were removed from the journal are a dead letter, later ones are sent', async (context) => {
+  const made = await given(context, { maxBytes: 65_536 });
+  const { delivered, journal } = made;
+  {
+    await using _ = made.start();
+    await journal.add([change('a.git', 0)]);
+    await until(() => delivered.length === 1);
+  }
+  // More than the journal has in memory.
+  for (let number = 1; number <= 1700; number++)
+    await journal.add(Array.from({ length: 10 }, () => change('a.git', number)));
+  assert.ok(journal.oldest > 1);
+  await using later = made.start();
+  await until(() => delivered.at(-1) === 'a.git refs/heads/1700' && later.state.waiting.size === 0);
+
+  assert.equal(delivered.length - 1, journal.last - journal.oldest);
+  assert.match(later.state.deadLetters[0]?.reason ?? '', /no longer kept/);
+});

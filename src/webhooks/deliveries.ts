@@ -1,0 +1,191 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { abortable } from '#base/abortable';
+import { KeyedLimit } from '#base/keyed-limit';
+import { isWanted, type RepositoryEvent } from '#events/event';
+import { eventPayload } from '#events/event-payload';
+import { type Journal, TooOldError } from '#events/journal';
+import type { DeliveryState } from './delivery-state.ts';
+import { MAX_CONNECTIONS, RefusedError, type Sender } from './sender.ts';
+import type { Webhook } from './webhook.ts';
+
+export interface DeliveriesOptions {
+  readonly storage: string;
+  readonly journal: Journal;
+  readonly webhook: Webhook;
+  readonly sender: Pick<Sender, 'send'>;
+  readonly state: DeliveryState;
+  /** Pause after the first failure; each further one is twice as long. Default 1 s. */
+  readonly firstPauseMs?: number;
+  /** Age at which an event is given up. Default: a day. */
+  readonly giveUpMs?: number;
+  readonly onProblem: (error: unknown) => void;
+}
+
+/** The numbers of a webhook in a storage since the start. */
+export interface DeliveryCounts {
+  delivered: number;
+  /** Attempts that failed. */
+  failed: number;
+  /** Why the last attempt failed; `undefined` after one that did not. */
+  lastProblem: string | undefined;
+}
+
+const SECOND_MS = 1000;
+const HOUR_MS = 3600 * SECOND_MS;
+const DAY_MS = 24 * HOUR_MS;
+/** An old event gets this many attempts too: the server may have been down for longer. */
+const MIN_ATTEMPTS = 5;
+/** Events that are not delivered yet; later ones stay in the journal. */
+const MAX_WAITING = 1000;
+const PAGE = 256;
+const JITTER = 0.2;
+
+/**
+ * Delivers the events of one storage to one webhook, from the journal: at least once, those of a
+ * repository in their order, others at the same time.
+ */
+export class Deliveries implements AsyncDisposable {
+  readonly counts: DeliveryCounts = { delivered: 0, failed: 0, lastProblem: undefined };
+  readonly #options: DeliveriesOptions;
+  readonly #ending = new AbortController();
+  readonly #slots = new KeyedLimit({ maxConcurrency: MAX_CONNECTIONS, maxQueueSize: 0, maxWaitMs: 0 });
+  /** The last delivery of each repository that has any. */
+  readonly #tails = new Map<string, Promise<void>>();
+  #room = Promise.withResolvers<void>();
+  readonly #running: Promise<void>;
+
+  constructor(options: DeliveriesOptions) {
+    this.#options = options;
+    this.#running = this.#run().catch((error: unknown) => {
+      if (!this.#ending.signal.aborted) options.onProblem(error);
+    });
+  }
+
+  /** Ends the attempts. What was not delivered is delivered after the next start. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ending.abort();
+    await this.#running;
+    await Promise.all(this.#tails.values());
+    await this.#options.state[Symbol.asyncDispose]();
+  }
+
+  /** Rejects when the server stops. */
+  async #run(): Promise<never> {
+    const { journal, state } = this.#options;
+    const { signal } = this.#ending;
+    // A cursor beyond the journal belongs to one that was removed.
+    state.cursor = Math.min(state.cursor ?? journal.last, journal.last);
+    state.changed();
+    let position = Math.min(state.cursor, ...[...state.waiting].map((sequence) => sequence - 1));
+    for (;;) {
+      const { news } = journal;
+      const events = await this.#page(position);
+      for (const event of events ?? []) await this.#begin(event);
+      position = events === undefined ? journal.oldest : (events.at(-1)?.sequence ?? position);
+      if (events?.length === 0) await abortable(news, signal);
+      else signal.throwIfAborted();
+    }
+  }
+
+  /**
+   * Returns some events after a position; `undefined` when the next ones are no longer kept, which
+   * becomes a dead letter.
+   */
+  async #page(position: number): Promise<readonly RepositoryEvent[] | undefined> {
+    const { journal, state, storage } = this.#options;
+    const page: RepositoryEvent[] = [];
+    try {
+      for await (const events of journal.read(position)) {
+        page.push(...events.slice(0, PAGE - page.length));
+        if (page.length >= PAGE) break;
+      }
+    } catch (error) {
+      if (!(error instanceof TooOldError)) throw error;
+      for (const sequence of state.waiting) if (sequence <= journal.oldest) state.waiting.delete(sequence);
+      this.#giveUp({ id: `${storage}:${journal.oldest}`, repository: '' }, error.message);
+      return undefined;
+    }
+    return page;
+  }
+
+  /** Begins to deliver an event when there is room for it. */
+  async #begin(event: RepositoryEvent): Promise<void> {
+    const { state, webhook } = this.#options;
+    const { previousPath, relativePath, sequence } = event;
+    const isNew = sequence > (state.cursor ?? 0);
+    if (isNew && isWanted(webhook.filter, event)) {
+      while (state.waiting.size >= MAX_WAITING) await abortable(this.#room.promise, this.#ending.signal);
+      state.waiting.add(sequence);
+    }
+    if (isNew) {
+      state.cursor = sequence;
+      state.changed();
+    }
+    if (!state.waiting.has(sequence)) return;
+    // A renamed repository continues the order of its former path.
+    const keys = previousPath === undefined ? [relativePath] : [relativePath, previousPath];
+    const before = keys.map((key) => this.#tails.get(key));
+    const delivery = Promise.all(before)
+      .then(() => this.#deliver(event))
+      .catch((error: unknown) => {
+        if (!this.#ending.signal.aborted) this.#options.onProblem(error);
+      })
+      .finally(() => {
+        for (const key of keys) if (this.#tails.get(key) === delivery) this.#tails.delete(key);
+      });
+    for (const key of keys) this.#tails.set(key, delivery);
+  }
+
+  /** Delivers an event, or gives it up after a day. Rejects when the server stops. */
+  async #deliver(event: RepositoryEvent): Promise<void> {
+    const { giveUpMs = DAY_MS, state, storage } = this.#options;
+    const { signal } = this.#ending;
+    const payload = eventPayload(storage, event);
+    for (let attempt = 1; ; attempt++) {
+      signal.throwIfAborted();
+      const problem = await this.#attempt(payload);
+      if (problem === undefined) break;
+      if (attempt >= MIN_ATTEMPTS && Date.now() - event.timeMs > giveUpMs) {
+        this.#giveUp(payload, problem.message);
+        break;
+      }
+      await delay(this.#pauseAfter(attempt, problem), undefined, { signal, ref: false });
+    }
+    state.waiting.delete(event.sequence);
+    state.changed();
+    this.#room.resolve();
+    this.#room = Promise.withResolvers();
+  }
+
+  /** Makes one attempt. Returns why it failed. */
+  async #attempt(payload: ReturnType<typeof eventPayload>): Promise<Error | undefined> {
+    const { counts } = this;
+    const { signal } = this.#ending;
+    const slot = await this.#slots.acquire('', signal);
+    try {
+      await this.#options.sender.send(payload, signal);
+      counts.delivered++;
+      counts.lastProblem = undefined;
+      return undefined;
+    } catch (error) {
+      signal.throwIfAborted();
+      const problem = error instanceof Error ? error : new Error(String(error));
+      counts.failed++;
+      counts.lastProblem = problem.message;
+      return problem;
+    } finally {
+      slot.release();
+    }
+  }
+
+  #pauseAfter(attempt: number, problem: Error): number {
+    const { firstPauseMs = SECOND_MS } = this.#options;
+    const pauseMs = Math.min(firstPauseMs * 2 ** (attempt - 1), HOUR_MS);
+    const wishedMs = problem instanceof RefusedError ? (problem.retryAfterMs ?? 0) : 0;
+    return Math.max(pauseMs, wishedMs) * (1 + JITTER * Math.random());
+  }
+
+  #giveUp({ id, repository }: { readonly id: string; readonly repository: string }, reason: string): void {
+    this.#options.state.addDeadLetter({ id, repository, reason, time: new Date().toISOString() });
+  }
+}
