@@ -94,7 +94,16 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
   },
   client: { modules: ['base', 'wire', 'rpc/common'], packages: [PROTOBUF] },
   gateway: {
-    modules: ['base', 'wire', 'platform', 'rpc/common', 'object-store', 'client', 'tokens'],
+    modules: [
+      'base',
+      'wire',
+      'platform',
+      'rpc/common',
+      'object-store',
+      'client',
+      'tokens',
+      'events/event-payload',
+    ],
     packages: [PROTOBUF, 'ssh2'],
   },
   console: {

@@ -3,4 +3,4 @@
  * loads at first use (`WebSocket` and others). They are parts of undici, which costs 10 MB and
  * 40 ms.
  */
-export const { createServer, request, STATUS_CODES } = process.getBuiltinModule('node:http');
+export const { Agent, createServer, request, STATUS_CODES } = process.getBuiltinModule('node:http');

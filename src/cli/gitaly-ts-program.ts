@@ -69,7 +69,10 @@ function addUp(program: Command): void {
       '--database <url>',
       'database of the cluster: postgresql://USER@HOST/NAME; missing parts are read from PGHOST, PGUSER, …',
     )
-    .option('--events', 'record every change of a repository, for the RPCs of the change feed')
+    .option('--events', 'record every change of a repository, for clients of the change feed')
+    .option('--webhook <url>', 'post every change of a repository to this address (implies --events)')
+    .option('--webhook-secret-file <path>', 'file with the secret that signs these posts')
+    .option('--webhook-private', 'allow a webhook on this machine or in a private network')
     .option('--json', 'when ready, print one line of JSON with addresses, token and storages')
     .exitOverride()
     .addHelpText('after', UP_EXAMPLES)

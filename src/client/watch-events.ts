@@ -87,7 +87,7 @@ export async function* watchEvents(
         pauseMs = FIRST_PAUSE_MS;
         for (const event of events) {
           cursor = event.sequence;
-          yield decode(event);
+          yield decodeEvent(event);
         }
         cursor = next;
       }
@@ -131,7 +131,8 @@ async function* responses(
   }
 }
 
-function decode(event: Event): RepositoryEvent {
+/** Returns the event of a message. */
+export function decodeEvent(event: Event): RepositoryEvent {
   const { kind, sequence, storageName, relativePath, time, reference } = event;
   const milliseconds = Number(time?.seconds ?? 0n) * SECOND_MS + (time?.nanos ?? 0) / NANOS_PER_MS;
   return {

@@ -10,6 +10,7 @@ import { overviewPage } from './pages/overview-page.ts';
 import { repositoriesPage } from './pages/repositories-page.ts';
 import { repositoryPage } from './pages/repository-pages.ts';
 import { runningPage } from './pages/running-page.ts';
+import { webhooksPage } from './pages/webhooks-page.ts';
 import { Renderer } from './rendering/renderer.ts';
 import { RepositoryCatalog } from './repositories/repository-catalog.ts';
 import type { StatusSource } from './server-status.ts';
@@ -118,6 +119,8 @@ export class Console implements AsyncDisposable {
         return await overviewPage(visit, { ...this.#options, catalog: this.#catalog });
       case 'running':
         return await runningPage(visit, this.#options.status);
+      case 'webhooks':
+        return await webhooksPage(visit, this.#options.status);
     }
   }
 }

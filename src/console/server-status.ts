@@ -33,6 +33,22 @@ export interface ConsoleStatus {
     readonly directory: string;
   }[];
   readonly caches: Readonly<Record<string, number>>;
+  readonly webhooks?: readonly {
+    readonly name: string;
+    readonly storage: string;
+    readonly host: string;
+    readonly delivered: number;
+    readonly failed_attempts: number;
+    readonly waiting: number;
+    readonly behind: number;
+    readonly last_problem: string;
+    readonly dead_letters: readonly {
+      readonly id: string;
+      readonly repository: string;
+      readonly reason: string;
+      readonly time: string;
+    }[];
+  }[];
 }
 
 /** Returns what the server is doing now. */

@@ -51,7 +51,7 @@ export class Deliveries implements AsyncDisposable {
   readonly #slots = new KeyedLimit({ maxConcurrency: MAX_CONNECTIONS, maxQueueSize: 0, maxWaitMs: 0 });
   /** The last delivery of each repository that has any. */
   readonly #tails = new Map<string, Promise<void>>();
-  #room = Promise.withResolvers<void>();
+  #space = Promise.withResolvers<void>();
   readonly #running: Promise<void>;
 
   constructor(options: DeliveriesOptions) {
@@ -108,13 +108,13 @@ export class Deliveries implements AsyncDisposable {
     return page;
   }
 
-  /** Begins to deliver an event when there is room for it. */
+  /** Begins to deliver an event when there is space for it. */
   async #begin(event: RepositoryEvent): Promise<void> {
     const { state, webhook } = this.#options;
     const { previousPath, relativePath, sequence } = event;
     const isNew = sequence > (state.cursor ?? 0);
     if (isNew && isWanted(webhook.filter, event)) {
-      while (state.waiting.size >= MAX_WAITING) await abortable(this.#room.promise, this.#ending.signal);
+      while (state.waiting.size >= MAX_WAITING) await abortable(this.#space.promise, this.#ending.signal);
       state.waiting.add(sequence);
     }
     if (isNew) {
@@ -153,8 +153,8 @@ export class Deliveries implements AsyncDisposable {
     }
     state.waiting.delete(event.sequence);
     state.changed();
-    this.#room.resolve();
-    this.#room = Promise.withResolvers();
+    this.#space.resolve();
+    this.#space = Promise.withResolvers();
   }
 
   /** Makes one attempt. Returns why it failed. */

@@ -19,8 +19,8 @@ const MAX_DEAD_LETTERS = 100;
 const FILE_MODE = 0o600;
 
 /**
- * How far the events of a storage were delivered to a webhook, in a file. The file is at most half a
- * second behind, so an event may be delivered again after a crash.
+ * How far the events of a storage were delivered to a webhook, in a file. The file is at most half
+ * a second behind, so an event may be delivered again after a crash.
  */
 export class DeliveryState implements AsyncDisposable {
   /** Sequence of the last event that was looked at; `undefined` for a new webhook. */

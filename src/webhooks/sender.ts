@@ -1,11 +1,7 @@
-import {
-  type ClientRequest,
-  Agent as HttpAgent,
-  type IncomingMessage,
-  request as requestHttp,
-} from 'node:http';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
 import { isIP } from 'node:net';
+import { Agent as HttpAgent, request as requestHttp } from '#base/node-http';
 import type { EventPayload } from '#events/event-payload';
 import { lookupPublic, requirePublic } from './public-address.ts';
 import { signatureHeaders } from './signature.ts';
@@ -35,7 +31,7 @@ export class RefusedError extends Error {
 /** Sends the events of one webhook. Disposing closes its connections. */
 export class Sender implements Disposable {
   readonly #webhook: Webhook;
-  readonly #agent: HttpAgent | HttpsAgent;
+  readonly #agent: InstanceType<typeof HttpAgent | typeof HttpsAgent>;
 
   constructor(webhook: Webhook) {
     this.#webhook = webhook;

@@ -6,7 +6,7 @@ import { type DeadLetter, DeliveryState } from './delivery-state.ts';
 import { Sender } from './sender.ts';
 import type { Webhook } from './webhook.ts';
 
-/** What a webhook has done for a storage since the start. */
+/** The work of a webhook for a storage since the start. */
 export interface WebhookStatus {
   readonly name: string;
   readonly storage: string;
@@ -57,7 +57,7 @@ export class Webhooks implements AsyncDisposable {
     }
   }
 
-  /** Returns what each webhook has done in each storage. */
+  /** Returns the work of each webhook in each storage. */
   status(): WebhookStatus[] {
     return this.#statuses.map((status) => status());
   }

@@ -41,6 +41,7 @@ test('the pages of a hostile repository show its texts and run none', async () =
   const pages = [
     '/overview',
     '/running',
+    '/webhooks',
     `/repositories?search=${encodeURIComponent(HOSTILE)}`,
     `${path}/files`,
     `${path}/files?ref=${encodeURIComponent(HOSTILE)}`,

@@ -107,11 +107,18 @@ function bundleUrlOf({ bundleUrl, http }: UpHttpOptions): string | undefined {
   return `${url.origin}${url.pathname.replace(/\/$/, '')}/-/bundles`;
 }
 
+export interface UpHttpParts {
+  readonly bundles: BundleOptions | undefined;
+  readonly pages: PageSource | undefined;
+  /** True with a change feed. */
+  readonly hasEvents: boolean;
+}
+
 /** Starts the gateway, on another port if the default one is in use. */
 export async function openUpHttp(
   { listen, mayMove, settings }: UpHttp,
   { storage, ...gitaly }: GatewayTarget,
-  { bundles, pages }: { readonly bundles: BundleOptions | undefined; readonly pages: PageSource | undefined },
+  { bundles, hasEvents, pages }: UpHttpParts,
 ): Promise<HttpGateway> {
   const options: HttpGatewayOptions = {
     ...settings,
@@ -121,6 +128,7 @@ export async function openUpHttp(
     createOnPush: {},
     ...(bundles && { bundles }),
     ...(pages && { pages }),
+    ...(hasEvents && { events: { storage } }),
     onFailure: (error) => process.stderr.write(`gitaly-ts: a request failed: ${messageOf(error)}\n`),
   };
   try {

@@ -2,6 +2,7 @@ import type { ConsoleOptions } from '#console/index';
 import { configFrom, createLogger, GitalyServer } from '#gitaly/index';
 import type { UpBundles } from './up-bundles.ts';
 import type { UpDirectory } from './up-directory.ts';
+import type { UpEvents } from './up-events.ts';
 import type { UpGrpc } from './up-grpc.ts';
 import type { UpReport } from './up-report.ts';
 import type { GatewayTarget } from './up-ssh.ts';
@@ -23,13 +24,13 @@ const STORAGE = 'default';
 interface UpServerParts {
   readonly bundles: UpBundles | undefined;
   readonly grpc: UpGrpc;
-  readonly hasEvents: boolean;
+  readonly events: UpEvents | undefined;
 }
 
 /** Starts a server in this process. */
 export async function startUpServer(
   directory: UpDirectory,
-  { bundles, grpc, hasEvents }: UpServerParts,
+  { bundles, events, grpc }: UpServerParts,
 ): Promise<UpServer> {
   const { listen, token, trustsUnixSockets } = grpc;
   const storage = { name: STORAGE, path: directory.repositories };
@@ -39,7 +40,7 @@ export async function startUpServer(
     storage: [storage],
     ...(token !== undefined && { auth: { token: token.reveal() } }),
     ...(bundles && { bundle_uri: bundles.server }),
-    ...(hasEvents && { events: { enabled: true } }),
+    ...events,
     ...listen,
   });
   const logger = createLogger({ format: 'text', level: 'warn', stream: process.stderr });

@@ -14,6 +14,7 @@ import { makeSampleRepository } from './sample-repository.ts';
 import { prepareBundles, type UpBundles } from './up-bundles.ts';
 import { UpConsole } from './up-console.ts';
 import { DirectoryInUseError, openUpDirectory, type UpDirectory } from './up-directory.ts';
+import { parseUpEvents, type UpEvents, type UpEventsOptions } from './up-events.ts';
 import { parseUpGrpc, type UpGrpc } from './up-grpc.ts';
 import { openUpHttp, parseUpHttp, type UpHttp, type UpHttpOptions } from './up-http.ts';
 import { jsonReport, textReport, type UpReport } from './up-report.ts';
@@ -29,7 +30,12 @@ import {
 import { givenToken, type UpTokenOptions } from './up-token.ts';
 import { type UpTokensOptions, upTokens } from './up-tokens.ts';
 
-export interface UpOptions extends UpHttpOptions, UpSshOptions, UpTokenOptions, UpTokensOptions {
+export interface UpOptions
+  extends UpHttpOptions,
+    UpSshOptions,
+    UpTokenOptions,
+    UpTokensOptions,
+    UpEventsOptions {
   readonly directory: string;
   /** `HOST:PORT` or `unix:PATH`; default a socket in the directory. */
   readonly grpc?: string | undefined;
@@ -37,8 +43,6 @@ export interface UpOptions extends UpHttpOptions, UpSshOptions, UpTokenOptions, 
   readonly cluster?: number | undefined;
   /** URL of the cluster's PostgreSQL database; default a server in the directory. */
   readonly database?: string | undefined;
-  /** Keeps a change feed. */
-  readonly events?: boolean;
   /** Prints one line of JSON instead of text. */
   readonly json?: boolean;
 }
@@ -80,7 +84,7 @@ export async function runUp(options: UpOptions): Promise<number> {
       ssh: parseUpSsh(options, verifier),
       grpc,
       cluster: parseUpCluster(options),
-      hasEvents: options.events === true,
+      events: parseUpEvents(options, options.cluster !== undefined),
       isNewToken: token === undefined && grpc.token !== undefined,
       isJson: options.json === true,
     };
@@ -106,26 +110,28 @@ interface UpServerOptions {
   readonly ssh: UpSsh | undefined;
   readonly grpc: UpGrpc;
   readonly cluster: Pick<UpClusterOptions, 'nodes' | 'database'> | undefined;
-  readonly hasEvents: boolean;
+  readonly events: UpEvents | undefined;
   readonly isNewToken: boolean;
   readonly isJson: boolean;
 }
 
 async function run(
-  { cluster, grpc, hasEvents, http, isJson, isNewToken, ssh }: UpServerOptions,
+  { cluster, events, grpc, http, isJson, isNewToken, ssh }: UpServerOptions,
   directory: UpDirectory,
   signals: StopSignals,
 ): Promise<number> {
   const bundleUrl = http?.bundleUrl;
   const bundles = bundleUrl === undefined ? undefined : await prepareBundles(directory.path, bundleUrl);
-  await using server = await startServer(directory, { bundles, cluster, grpc, hasEvents }, signals);
+  await using server = await startServer(directory, { bundles, cluster, events, grpc }, signals);
   using exceptions = watchExceptions({ contain: (exception) => server.contain(exception) });
   const { target } = server;
   let sshAddress: string | undefined;
   await using pages = http?.hasConsole
     ? new UpConsole({ target, ...server.console, sshAddress: () => sshAddress })
     : undefined;
-  await using gateway = http && (await openUpHttp(http, target, { bundles: bundles?.gateway, pages }));
+  await using gateway =
+    http &&
+    (await openUpHttp(http, target, { bundles: bundles?.gateway, pages, hasEvents: events !== undefined }));
   await using sshGateway = ssh && (await openUpSsh(ssh, { ...target, directory: directory.path }));
   sshAddress = sshGateway?.url;
   if (http?.settings.tls !== undefined) signals.useHangup(() => void gateway?.renewTls());
@@ -154,24 +160,22 @@ async function run(
   return exceptions.stop.aborted ? 1 : 0;
 }
 
-interface StartedParts extends Pick<UpServerOptions, 'cluster' | 'grpc' | 'hasEvents'> {
+interface StartedParts extends Pick<UpServerOptions, 'cluster' | 'events' | 'grpc'> {
   readonly bundles: UpBundles | undefined;
 }
 
 async function startServer(
   directory: UpDirectory,
-  { bundles, cluster, grpc, hasEvents }: StartedParts,
+  { bundles, cluster, events, grpc }: StartedParts,
   { force, stop: signal }: StopSignals,
 ): Promise<UpServer> {
-  if (cluster === undefined) return await startUpServer(directory, { bundles, grpc, hasEvents });
+  if (cluster === undefined) return await startUpServer(directory, { bundles, events, grpc });
   // Loaded here: it brings the database client along.
   const { startUpCluster } = await import('./cluster/up-cluster.ts');
   return await startUpCluster(directory, { ...cluster, grpc, signal, force });
 }
 
-function parseUpCluster({ cluster: nodes, database, events }: UpOptions): UpServerOptions['cluster'] {
-  if (nodes !== undefined && events === true)
-    throw new GatewayArgumentError('--events has no effect with --cluster: praefect has no change feed yet');
+function parseUpCluster({ cluster: nodes, database }: UpOptions): UpServerOptions['cluster'] {
   if (nodes !== undefined)
     return { nodes, database: database === undefined ? undefined : databaseKeys(database) };
   if (database !== undefined) throw new GatewayArgumentError('--database has no effect without --cluster N');

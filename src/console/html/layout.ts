@@ -7,6 +7,7 @@ const SECTIONS = [
   ['overview', 'Overview'],
   ['repositories', 'Repositories'],
   ['running', 'Running'],
+  ['webhooks', 'Webhooks'],
 ] as const;
 
 /** Returns the whole document of a page. */

@@ -10,6 +10,7 @@ import { type GitalyAddress, linkGitaly } from '../gitaly-link.ts';
 import { type ListenAddress, listen } from '../listen.ts';
 import { type BundleOptions, openBundleSource } from './bundles/bundle-source.ts';
 import { answerClientError } from './client-error.ts';
+import type { EventOptions } from './events/event-streams.ts';
 import { DEFAULT_HTTP_LIMITS, type HttpLimits } from './limits/http-limits.ts';
 import { RequestServer, type RequestServerOptions } from './request-server.ts';
 import { createTlsServer, type TlsFiles } from './tls-server.ts';
@@ -34,6 +35,7 @@ export interface HttpGatewayOptions extends Omit<RequestServerOptions, 'bundles'
 const LISTEN_NAMES: NamesOf<ListenAddress> = { host: true, port: true };
 const TLS_NAMES: NamesOf<TlsFiles> = { certificatePath: true, keyPath: true };
 const BUNDLE_NAMES: NamesOf<BundleOptions> = { url: true, secretKeyPath: true };
+const EVENT_NAMES: NamesOf<EventOptions> = { storage: true };
 const CREATE_NAMES: NamesOf<CreateOnPushOptions> = { objectFormat: true };
 const NAMES: NamesOf<HttpGatewayOptions> = {
   gitaly: true, // may be a server of the test kit
@@ -46,6 +48,7 @@ const NAMES: NamesOf<HttpGatewayOptions> = {
   tls: TLS_NAMES,
   limits: namesIn(DEFAULT_HTTP_LIMITS),
   bundles: BUNDLE_NAMES,
+  events: EVENT_NAMES,
   pages: true, // an object with functions
   onProblem: true,
   onFailure: true,
@@ -85,11 +88,12 @@ export async function startHttpGateway(options: HttpGatewayOptions): Promise<Htt
   const limits = { ...DEFAULT_HTTP_LIMITS, ...options.limits };
   const link = await linkGitaly(options.gitaly, STREAM_WINDOW_BYTES);
   let created: CreatedServer;
+  let requests: RequestServer;
   try {
     const hosts = [inUrl(options.listen.host), ...(options.hosts ?? [])];
     const { bundles, ...others } = options;
     const source = bundles && { bundles: await openBundleSource(bundles) };
-    const requests = new RequestServer({ ...others, ...source, hosts, limits, link });
+    requests = new RequestServer({ ...others, ...source, hosts, limits, link });
     created = await createHttpServer(requests, limits, options);
     await listen(created.server, options.listen, options.onProblem ?? (() => {}));
   } catch (error) {
@@ -102,6 +106,7 @@ export async function startHttpGateway(options: HttpGatewayOptions): Promise<Htt
   const { port } = server.address() as AddressInfo;
   const { host } = options.listen;
   const close = async ({ graceMs = 0 }: { graceMs?: number } = {}) => {
+    requests.endStreams();
     await closeServer(server, graceMs);
     await link.connection.close();
   };

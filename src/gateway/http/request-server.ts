@@ -10,6 +10,7 @@ import { type Authenticator, noAuthentication } from './authentication.ts';
 import type { BundleSource } from './bundles/bundle-source.ts';
 import { serveBundle } from './bundles/serve-bundle.ts';
 import { busyReport } from './busy-report.ts';
+import { type EventOptions, EventStreams } from './events/event-streams.ts';
 import { BUSY_ANSWER, failureAnswer, NOT_FOUND } from './failure.ts';
 import type { GitExchange } from './git-exchange.ts';
 import { HostCheck } from './host-check.ts';
@@ -33,6 +34,8 @@ export interface RequestServerOptions {
   readonly bundles?: BundleSource;
   /** Pages for people, below `/-/console`. Default: there are none. */
   readonly pages?: PageSource;
+  /** Changes of repositories at `/-/events`, for `EventSource` and curl. Default: none are served. */
+  readonly events?: EventOptions;
   /** Default: everybody is accepted. */
   readonly authenticator?: Authenticator;
   /**
@@ -56,7 +59,7 @@ export interface RequestServerOptions {
 }
 
 type ServedRoute = Exclude<Route, { readonly kind: 'answer' }>;
-type GitRoute = Exclude<ServedRoute, { readonly kind: 'bundle' | 'page' }>;
+type GitRoute = Exclude<ServedRoute, { readonly kind: 'bundle' | 'events' | 'page' }>;
 
 /** A request in progress; its fields are set step by step. */
 interface Visit {
@@ -79,16 +82,24 @@ export class RequestServer {
   readonly #proxies: TrustedProxies;
   readonly #slots: ClientSlots;
   readonly #hosts: HostCheck;
+  readonly #events: EventStreams | undefined;
 
   /** Creates a server. @throws {TypeError} for a trusted proxy that is not a network */
   constructor(options: RequestServerOptions) {
-    const { authenticator, createOnPush, limits, link, trustedProxies } = options;
+    const { authenticator, createOnPush, events, limits, link, trustedProxies } = options;
     this.#options = options;
     this.#authenticator = authenticator ?? noAuthentication();
     this.#creator = createOnPush ? new RepositoryCreator(link.connection, createOnPush) : undefined;
     this.#proxies = new TrustedProxies(trustedProxies ?? []);
     this.#hosts = new HostCheck(options.hosts ?? []);
+    const { connection } = link;
+    this.#events = events && new EventStreams({ ...events, connection, authenticator });
     this.#slots = new ClientSlots({ total: limits.maxRequests, perClient: limits.maxRequestsPerClient });
+  }
+
+  /** Ends streams that would not end by themselves. */
+  endStreams(): void {
+    this.#events?.end();
   }
 
   /**
@@ -112,6 +123,7 @@ export class RequestServer {
     const timer = setTimeout(() => gone.abort(TOO_LONG), this.#options.limits.requestTimeoutMs).unref();
     try {
       if (route.kind === 'bundle') await this.#sendBundle(visit, route.query);
+      else if (route.kind === 'events') await this.#sendEvents(visit, route.query);
       else if (route.kind === 'page') await this.#sendPage(visit, route);
       else await this.#answer(visit, route);
     } catch (error) {
@@ -167,6 +179,11 @@ export class RequestServer {
     const { bundles } = this.#options;
     if (bundles === undefined) throw new Refusal(NOT_FOUND);
     await serveBundle({ request, response, query, signal: gone.signal }, bundles);
+  }
+
+  async #sendEvents({ gone, peer, request, response }: Visit, query: string): Promise<void> {
+    if (this.#events === undefined) throw new Refusal(NO_PAGE);
+    await this.#events.serve({ request, response, query, peer, signal: gone.signal });
   }
 
   async #sendPage(

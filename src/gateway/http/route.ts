@@ -2,6 +2,7 @@ import type { GitService } from '#client/git/info-refs';
 import { parseRepositoryPath, type RepositoryPath } from '../repository-path.ts';
 import type { Answer } from './answer.ts';
 import { BUNDLES_PATH } from './bundles/bundle-source.ts';
+import { EVENTS_PATH } from './events/event-streams.ts';
 import { PAGES_PATH } from './pages/page-source.ts';
 
 /** A parsed request line. */
@@ -9,6 +10,8 @@ export type Route =
   | { readonly kind: 'info-refs' | 'service'; readonly service: GitService; readonly path: RepositoryPath }
   /** A bundle at a signed address. */
   | { readonly kind: 'bundle'; readonly query: string }
+  /** Changes of repositories as server-sent events. */
+  | { readonly kind: 'events'; readonly query: string }
   /** A page for people; `isTop` for the address of the gateway itself. */
   | { readonly kind: 'page'; readonly isTop: boolean }
   | { readonly kind: 'answer'; readonly answer: Answer };
@@ -45,6 +48,7 @@ export function parseRoute(method: string, target: string): Route {
   if (path === '/') return { kind: 'page', isTop: true };
   if (path === PAGES_PATH || path.startsWith(`${PAGES_PATH}/`)) return { kind: 'page', isTop: false };
   if (path === BUNDLES_PATH) return bundleRoute(method, query);
+  if (path === EVENTS_PATH) return method === 'GET' ? { kind: 'events', query } : refuseMethod('GET');
 
   const infoRefs = INFO_REFS_PATH.exec(path);
   const service = SERVICE_PATH.exec(path);

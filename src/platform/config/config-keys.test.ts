@@ -29,6 +29,7 @@ const directory = makeScratchDirectory('config-keys');
 for (const name of ['storage', 'other', 'sub']) mkdirSync(join(directory, name));
 for (const name of ['token', 'open-token', 'secret'])
   writeFileSync(join(directory, name), 'x', { mode: 0o600 });
+writeFileSync(join(directory, 'webhook-secret'), `${Buffer.alloc(32).toString('base64')}\n`);
 chmodSync(join(directory, 'open-token'), 0o644);
 writeFileSync(join(directory, 'program'), '#!/bin/sh\n', { mode: 0o755 });
 copyFileSync(TEST_CERTIFICATE, join(directory, 'cert.pem'));
@@ -94,6 +95,53 @@ const DIRECTORY: Cases = [
   ['"<DIR>/token"', /not a directory/],
 ];
 const CACHE_AGE: Cases = [['"5m"\nenabled = true'], ['"0s"\nenabled = true']];
+const HOOK = {
+  name: '"ci"',
+  url: '"https://ci.example.com/"',
+  secret: `"whsec_${Buffer.alloc(24).toString('base64')}"`,
+};
+
+/** Cases of a webhook that is complete otherwise. */
+function webhookCases(): Record<string, Cases> {
+  const complete = (key: string, value: string): string => {
+    const others = Object.entries(HOOK).filter(
+      ([name]) => name !== key && !(key === 'secret_file' && name === 'secret'),
+    );
+    const lines = others.map(([name, text]) => `${name} = ${text}`);
+    return [value, ...lines, '[events]', 'enabled = true'].join('\n');
+  };
+  const cases: Record<string, Cases> = {
+    name: [['"ci"'], ['""', /webhook\.\[0\]\.name: not set/]],
+    url: [
+      ['"http://ci.example.com/x?y=z"'],
+      ['"ftp://ci.example.com/"', /must be an http:\/\/ or https:\/\/ URL/],
+      ['"https://user:word@ci.example.com/"', /must not contain a user or a password/],
+    ],
+    secret: [
+      [HOOK.secret],
+      [`"${Buffer.alloc(64).toString('base64')}"`],
+      ['"short"', /secret: must be 24 to 64 bytes in base64/],
+      [`"${Buffer.alloc(65).toString('base64')}"`, /secret: must be 24 to 64 bytes in base64/],
+    ],
+    secret_file: [
+      ['"<DIR>/webhook-secret"'],
+      ['"<DIR>/token"', /secret_file: must be 24 to 64 bytes in base64/],
+      ['"<DIR>/none"', /secret_file: doesn't exist/],
+    ],
+    storages: [['["default"]'], ['["none"]', /storages: no such storage: "none"/]],
+    reference_pattern: [
+      ['"refs/heads/**"'],
+      [`"${'x'.repeat(257)}"`, /reference_pattern: longer than 256 characters/],
+    ],
+  };
+  return Object.fromEntries(
+    Object.entries(cases).map(([key, list]) => [
+      `webhook.${key}`,
+      list.map(([value, ...problem]) => [complete(key, value), ...problem] as const),
+    ]),
+  );
+}
+
 const BUCKET: Cases = [['"file:///tmp/x"'], ['"mem://"'], ['"%zz://"', /first path segment|invalid/]];
 
 /** Returns the cases of a limiter. A problem is reported, and does not prevent the start. */
@@ -276,6 +324,7 @@ const CASES: Readonly<Record<string, Cases>> = {
   'events.enabled': [['true'], ['true\n[workers]\nmax = 2', /events\.enabled: needs workers\.max = 1/]],
   'events.max_bytes': [['65536'], ['65535', /events\.max_bytes: must be at least 65536: 65535/]],
   'events.max_age': [['"1s"'], ['"0s"', /events\.max_age: must be longer than 0s/]],
+  ...webhookCases(),
   'compatibility.oldest_client': [
     ['"15.0"'],
     ['"16.7"'],

@@ -7,11 +7,11 @@ const MAX_KEY_BYTES = 64;
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 
 /** Describes the accepted secrets. */
-export const WEBHOOK_SECRET = `${MIN_KEY_BYTES} to ${MAX_KEY_BYTES} bytes in base64, as of: openssl rand -base64 32`;
+export const WEBHOOK_SECRET = '24 to 64 bytes in base64, for example from openssl rand -base64 32';
 
 /**
- * Returns the key of a webhook's secret, which is base64 and may begin with `whsec_`; `undefined` if
- * it is not one.
+ * Returns the key of a webhook's secret, which is base64 and may begin with `whsec_`; `undefined`
+ * if it is not one.
  *
  * @param source the secret, or the path of its file. @throws the error of reading the file.
  */

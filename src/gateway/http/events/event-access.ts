@@ -1,0 +1,49 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { BoundedMap } from '#base/bounded-map';
+import { checkRepositoryPath } from '#gateway/repository-path';
+import type { Authenticator } from '../authentication.ts';
+import type { Peer } from '../trusted-proxies.ts';
+
+/** A revoked right ends within this time. */
+const REMEMBERED_MS = 1000;
+const MAX_REMEMBERED = 1000;
+
+export interface EventReader {
+  readonly headers: IncomingHttpHeaders;
+  readonly peer: Peer;
+}
+
+/** The rights of one reader of events, which are those to read the repositories with git. */
+export class EventAccess {
+  readonly #authenticator: Authenticator;
+  readonly #reader: EventReader;
+  readonly #known = new BoundedMap<string, boolean>({ maxEntries: MAX_REMEMBERED, maxAgeMs: REMEMBERED_MS });
+
+  constructor(authenticator: Authenticator, reader: EventReader) {
+    this.#authenticator = authenticator;
+    this.#reader = reader;
+  }
+
+  /** Reports whether the reader may read a repository. @throws as the authenticator. */
+  async mayRead(relativePath: string): Promise<boolean> {
+    const known = this.#known.get(relativePath);
+    if (known !== undefined) return known;
+    const mayRead = await this.#ask(relativePath);
+    this.#known.set(relativePath, mayRead);
+    return mayRead;
+  }
+
+  async #ask(relativePath: string): Promise<boolean> {
+    const path = checkRepositoryPath(relativePath.split('/'));
+    if (typeof path !== 'string') return false;
+    const { headers, peer } = this.#reader;
+    const admission = await this.#authenticator.authenticate({
+      headers,
+      remoteAddress: peer.address,
+      scheme: peer.scheme,
+      path,
+      operation: 'read',
+    });
+    return !('answer' in admission);
+  }
+}
