@@ -21,7 +21,7 @@ export type ConsoleRoute =
 const SERVER_PAGES = ['overview', 'repositories', 'running', 'webhooks', 'sign-in'] as const;
 export type ServerPage = (typeof SERVER_PAGES)[number];
 
-const VIEWS = ['files', 'commits', 'commit', 'branches', 'tags'] as const;
+const VIEWS = ['files', 'blame', 'commits', 'commit', 'branches', 'tags', 'search', 'storage'] as const;
 export type RepositoryView = (typeof VIEWS)[number];
 
 const REPOSITORY = `${CONSOLE_PATH}/repository/`;

@@ -5,7 +5,7 @@ import type { PageAnswer, PageRequest } from '#gateway/http/pages/page-source';
 import { assetAt } from './assets.ts';
 import { CONSOLE_PATH, type ConsoleRoute, parseConsoleRoute, type ServerPage } from './console-route.ts';
 import { document } from './html/layout.ts';
-import { notFound, type Page, problemPage } from './page.ts';
+import { cannotPost, notFound, type Page, problemPage } from './page.ts';
 import { overviewPage } from './pages/overview-page.ts';
 import { repositoriesPage } from './pages/repositories-page.ts';
 import { repositoryPage } from './pages/repository-pages.ts';
@@ -33,7 +33,7 @@ const HEADERS = {
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
   'X-Content-Type-Options': 'nosniff',
-  'Referrer-Policy': 'no-referrer',
+  'Referrer-Policy': 'same-origin', // without it browsers hide the origin of our own forms, too
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Resource-Policy': 'same-origin',
   'Cache-Control': 'private, no-store',
@@ -70,8 +70,10 @@ export class Console implements AsyncDisposable {
    * @throws the errors of the calls to the server that are no answer about a page.
    */
   async answer(request: PageRequest): Promise<PageAnswer> {
-    if (request.method !== 'GET' && request.method !== 'HEAD')
-      return plain(405, 'The console supports only GET and HEAD.', { Allow: 'GET, HEAD' });
+    if (!['GET', 'HEAD', 'POST'].includes(request.method))
+      return plain(405, 'The console supports only GET, HEAD and POST.', { Allow: 'GET, HEAD, POST' });
+    if (request.method === 'POST' && !isOwn(request))
+      return plain(403, 'Another site has sent this request, so nothing was changed.');
     if (request.target.length > MAX_TARGET_BYTES) return plain(414, 'The address is too long.');
     const [path = '', ...queries] = request.target.split('?');
     const query = new URLSearchParams(queries.join('?'));
@@ -89,10 +91,10 @@ export class Console implements AsyncDisposable {
     request: PageRequest,
     query: URLSearchParams,
   ): Promise<Page | PageAnswer> {
-    const { access, headers, scheme, signal } = request;
-    const visit: Visit = { access, query, signal, origin: `${scheme}://${headers.host ?? 'localhost'}` };
+    const { access, method, signal } = request;
+    const visit: Visit = { access, isPost: method === 'POST', query, signal, origin: originOf(request) };
     if (route === undefined) return notFound();
-    if (route.kind === 'page') return await this.#serverPage(route.name, visit);
+    if (route.kind === 'page') return visit.isPost ? cannotPost() : await this.#serverPage(route.name, visit);
     // Repositories that the client may not read are refused as for git.
     const path = route.path.endsWith('.git') ? route.path : `${route.path}.git`;
     const refusal = await access.refusalAt(path);
@@ -125,6 +127,20 @@ export class Console implements AsyncDisposable {
   }
 }
 
+function originOf({ headers, scheme }: PageRequest): string {
+  return `${scheme}://${headers.host ?? 'localhost'}`;
+}
+
+/**
+ * Reports whether a change was requested by a page of the console, or by a program that is not a
+ * browser: every browser names the origin of a form.
+ */
+function isOwn(request: PageRequest): boolean {
+  const { origin, 'sec-fetch-site': site } = request.headers;
+  if (site !== undefined && site !== 'same-origin' && site !== 'none') return false;
+  return origin === undefined || origin === originOf(request);
+}
+
 function problemOf({ body, status }: PageAnswer): Page {
   return problemPage(status, status === 404 ? 'Not found' : 'Refused', body.toString().trim());
 }
@@ -144,7 +160,11 @@ async function sent(
   const isCompressed = accepts && body.length >= COMPRESS_BYTES;
   return withHeaders({
     status: page.status ?? 200,
-    headers: { 'Content-Type': type, ...(isCompressed && { 'Content-Encoding': 'gzip' }) },
+    headers: {
+      'Content-Type': type,
+      ...(page.status === 405 && { Allow: 'GET, HEAD' }),
+      ...(isCompressed && { 'Content-Encoding': 'gzip' }),
+    },
     body: isCompressed ? await compress(body) : body,
   });
 }

@@ -25,6 +25,11 @@ export function problemPage(status: number, title: string, text: string): Page {
   };
 }
 
+/** The answer to a change at an address that has none. */
+export function cannotPost(): Page {
+  return problemPage(405, 'Not possible', 'There is nothing to change at this address.');
+}
+
 /** The answer to an unknown address, and to one that is hidden. */
 export function notFound(): Page {
   return problemPage(404, 'Not found', 'There is no such page. Check the address.');

@@ -4,6 +4,7 @@ import { link, table } from '../html/elements.ts';
 import { instant } from '../html/format.ts';
 import { html, type Part } from '../html/html.ts';
 import type { Page } from '../page.ts';
+import { naturalNumber } from './page-number.ts';
 import { frame, nameOf } from './repository-frame.ts';
 import type { RepositoryVisit } from './repository-visit.ts';
 
@@ -44,8 +45,4 @@ function row(path: string, { author, committer, id, subject }: Commit): readonly
   const shortId = html`<code>${id.slice(0, 10)}</code>`;
   const address = repositoryAddress(path, 'commit', { rest: id });
   return [link(address, shortId), subject, author.name, instant(committer.date)];
-}
-
-function naturalNumber(text: string | null): number {
-  return text !== null && /^\d{1,9}$/.test(text) ? Number(text) : 0;
 }

@@ -107,6 +107,7 @@ async function filePage(
 ): Promise<Page> {
   const { path, rest, revision } = visit;
   const isBinary = looksBinary(bytes);
+  const place = { rest, query: { ref: revision } };
   const cut =
     bytes.length < size && !isBinary
       ? html`<p>Only the first ${formatBytes(bytes.length)} are shown.</p>`
@@ -126,7 +127,8 @@ async function filePage(
     },
     body: html`${frame(visit)}
 ${trail(visit)}
-<p>${formatBytes(size)}</p>
+<p>${formatBytes(size)}${isBinary ? undefined : [' · ', link(repositoryAddress(path, 'blame', place), 'Blame')]} ·
+${link(repositoryAddress(path, 'commits', place), 'History')}</p>
 ${cut}
 ${await contents(visit, { path: rest, bytes })}`,
   };

@@ -11,6 +11,7 @@ import {
   type SortKey,
 } from '../repositories/repository-catalog.ts';
 import type { Visit } from '../visit.ts';
+import { naturalNumber } from './page-number.ts';
 
 const PAGE_SIZE = 100;
 /** Repositories whose access is checked for a page, if not everybody may read all. */
@@ -104,8 +105,4 @@ async function mayRead({ name }: ListedRepository, access: Visit['access']): Pro
     if (codeOf(error) === 'RESOURCE_EXHAUSTED') throw error;
     return false;
   }
-}
-
-function naturalNumber(text: string | null): number {
-  return text !== null && /^\d{1,9}$/.test(text) ? Number(text) : 0;
 }

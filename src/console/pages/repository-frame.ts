@@ -18,6 +18,8 @@ const TABS = [
   ['commits', 'Commits'],
   ['branches', 'Branches'],
   ['tags', 'Tags'],
+  ['search', 'Search'],
+  ['storage', 'Storage'],
 ] as const;
 
 /** Returns the heading of a repository, its addresses for git, and the links to its pages. */

@@ -1,14 +1,17 @@
 import { codeOf } from '#base/gitaly-error';
 import { Repository } from '#client/repository/repository';
-import type { ConsoleRoute, RepositoryView } from '../console-route.ts';
-import { notFound, type Page, problemPage } from '../page.ts';
+import { type ConsoleRoute, type RepositoryView, repositoryAddress } from '../console-route.ts';
+import { cannotPost, notFound, type Page, problemPage } from '../page.ts';
 import type { Visit } from '../visit.ts';
+import { blamePage } from './blame-page.ts';
 import { branchesPage } from './branches-page.ts';
 import { commitPage } from './commit-page.ts';
 import { commitsPage } from './commits-page.ts';
 import { filesPage } from './files-page.ts';
 import { emptyPage } from './repository-frame.ts';
 import type { RepositoryPagesOptions, RepositoryVisit } from './repository-visit.ts';
+import { searchPage } from './search-page.ts';
+import { maintain, storagePage } from './storage-page.ts';
 import { tagsPage } from './tags-page.ts';
 
 /** Time limit of the calls of a page. */
@@ -18,10 +21,13 @@ const MAX_REVISION = 1000;
 /** Pages of a repository that exists and has commits. */
 const PAGES: Readonly<Record<RepositoryView, (visit: RepositoryVisit) => Promise<Page>>> = {
   files: filesPage,
+  blame: blamePage,
   commits: commitsPage,
   commit: commitPage,
   branches: branchesPage,
   tags: tagsPage,
+  search: searchPage,
+  storage: storagePage,
 };
 
 /**
@@ -45,7 +51,12 @@ export async function repositoryPage(
     }
     const commit = await repository.findCommit(view === 'commit' ? rest : revision, calls);
     if (commit === undefined) return noRevision();
-    return await PAGES[view]({ ...visit, ...options, repository, path, view, rest, revision, commit, calls });
+    const whole = { ...visit, ...options, repository, path, view, rest, revision, commit, calls };
+    if (!visit.isPost) return await PAGES[view](whole);
+    if (view !== 'storage') return cannotPost();
+    if (!(await visit.access.mayWriteAt(path))) return problemPage(403, 'Refused', 'You may not write here.');
+    await maintain(whole);
+    return { ...noRevision(), location: repositoryAddress(path, 'storage') };
   } catch (error) {
     const code = codeOf(error);
     if (code === 'NOT_FOUND') return notFound();

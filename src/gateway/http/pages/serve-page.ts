@@ -34,22 +34,24 @@ export async function servePage(exchange: PageExchange, pages: PageSource): Prom
 }
 
 function accessOf({ authenticator, peer, request }: PageExchange): PageAccess {
+  const refusal = async (text: string, operation: 'read' | 'write'): Promise<PageAnswer | undefined> => {
+    const path = checkRepositoryPath(text.split('/'));
+    if (typeof path !== 'string') return asPage(NOT_FOUND);
+    const admission = await authenticator?.authenticate({
+      headers: request.headers,
+      remoteAddress: peer.address,
+      scheme: peer.scheme,
+      path,
+      operation,
+    });
+    return admission !== undefined && 'answer' in admission ? asPage(admission.answer) : undefined;
+  };
   return {
     isOpen: authenticator === undefined,
     hasCredentials: request.headers.authorization !== undefined,
     signIn: asPage(SIGN_IN),
-    refusalAt: async (text) => {
-      const path = checkRepositoryPath(text.split('/'));
-      if (typeof path !== 'string') return asPage(NOT_FOUND);
-      const admission = await authenticator?.authenticate({
-        headers: request.headers,
-        remoteAddress: peer.address,
-        scheme: peer.scheme,
-        path,
-        operation: 'read',
-      });
-      return admission !== undefined && 'answer' in admission ? asPage(admission.answer) : undefined;
-    },
+    refusalAt: (path) => refusal(path, 'read'),
+    mayWriteAt: async (path) => (await refusal(path, 'write')) === undefined,
   };
 }
 

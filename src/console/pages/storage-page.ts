@@ -1,0 +1,76 @@
+import type { RepositoryInfoResponse } from '#wire/gen/repository_pb';
+import { repositoryAddress } from '../console-route.ts';
+import { table } from '../html/elements.ts';
+import { formatBytes, instant } from '../html/format.ts';
+import { type Html, html, type Part } from '../html/html.ts';
+import type { Page } from '../page.ts';
+import { frame, nameOf } from './repository-frame.ts';
+import type { RepositoryVisit } from './repository-visit.ts';
+
+/** Shows what a repository uses on the disk, and what maintenance would find. */
+export async function storagePage(visit: RepositoryVisit): Promise<Page> {
+  const { calls, connection, path, repository } = visit;
+  const info = await connection.repository.repositoryInfo({ repository: repository.message }, calls);
+  const mayMaintain = await visit.access.mayWriteAt(path);
+  return {
+    title: `Storage · ${nameOf(path)}`,
+    section: 'repositories',
+    data: { name: path, ...dataOf(info) },
+    body: html`${frame(visit)}
+<h2>Storage</h2>
+<p>${formatBytes(Number(info.size))} on the disk.</p>
+${table(['Part', 'Size or number', 'Note'], rowsOf(info))}
+<h2>Maintenance</h2>
+<p>Last complete repacking: ${lastRepack(info)}. The server maintains repositories by itself.</p>
+${mayMaintain ? maintainForm(visit) : undefined}`,
+  };
+}
+
+/** Runs the maintenance that a repository needs. */
+export async function maintain({ calls, connection, repository }: RepositoryVisit): Promise<void> {
+  await connection.repository.optimizeRepository({ repository: repository.message }, calls);
+}
+
+function maintainForm({ path }: RepositoryVisit): Html {
+  return html`<form method="post" action="${repositoryAddress(path, 'storage')}">
+<button>Run the maintenance that is needed now</button>
+</form>`;
+}
+
+function dataOf({ bitmap, commitGraph, objects, references, size }: RepositoryInfoResponse) {
+  return {
+    bytes: Number(size),
+    objects: {
+      bytes: Number(objects?.size ?? 0n),
+      recentBytes: Number(objects?.recentSize ?? 0n),
+      staleBytes: Number(objects?.staleSize ?? 0n),
+      keptBytes: Number(objects?.keepSize ?? 0n),
+      packfiles: Number(objects?.packfileCount ?? 0n),
+      loose: Number(objects?.looseObjectsCount ?? 0n),
+    },
+    references: {
+      loose: Number(references?.looseCount ?? 0n),
+      packedBytes: Number(references?.packedSize ?? 0n),
+    },
+    hasBitmap: bitmap !== undefined,
+    hasCommitGraph: commitGraph !== undefined,
+  };
+}
+
+function rowsOf(info: RepositoryInfoResponse): (readonly Part[])[] {
+  const { hasBitmap, hasCommitGraph, objects, references } = dataOf(info);
+  return [
+    ['Objects', formatBytes(objects.bytes), `${objects.packfiles} packs, ${objects.loose} loose objects`],
+    ['… in use', formatBytes(objects.recentBytes), 'packed, and loose ones of the last days'],
+    ['… unreachable', formatBytes(objects.staleBytes), 'removed by maintenance'],
+    ['… kept', formatBytes(objects.keptBytes), 'packs that are not repacked'],
+    ['Packed references', formatBytes(references.packedBytes), `${references.loose} loose references`],
+    ['Commit graph', hasCommitGraph ? 'yes' : 'no', 'makes history faster'],
+    ['Bitmap', hasBitmap ? 'yes' : 'no', 'makes clones faster'],
+  ];
+}
+
+function lastRepack({ lastFullRepack }: RepositoryInfoResponse): Part {
+  if (lastFullRepack === undefined) return 'never';
+  return instant(new Date(Number(lastFullRepack.seconds) * 1000));
+}

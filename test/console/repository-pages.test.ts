@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { formatAuthLine, hashPassword } from '#gateway/index';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { openConsole } from './open-console.ts';
+
+const PATH = '/repository/a.git/-';
+const HOSTILE = '<img src=x onerror=alert(1)> [a-z]+(.*)\\E $HOME';
+
+test('blame agrees with git, line by line and over pages', async () => {
+  await using console = await openConsole();
+  const repository = await console.gitaly.createRepository({ relativePath: 'a.git' });
+  const lines = Array.from({ length: 1500 }, (_, index) => `line ${index}`);
+  await repository.commit({ message: 'one', files: { 'dir/a b.txt': `${lines.join('\n')}\n` } });
+  lines[7] = HOSTILE;
+  lines[1200] = 'changed';
+  await repository.commit({
+    message: `two ${HOSTILE}`,
+    author: { name: 'Änn', email: 'ann@example.com' },
+    files: { 'dir/a b.txt': `${lines.join('\n')}\n` },
+  });
+
+  const address = `${PATH}/blame/dir/a%20b.txt`;
+  const first = await console.json(address);
+  const second = await console.json(first.next.replace('/-/console', ''));
+  const blamed = [...first.lines, ...second.lines].map(
+    ({ commit, number, text }: { commit: string; number: number; text: string }) =>
+      [commit, number, text].join(' '),
+  );
+  const expected = (await repository.git(['blame', '-s', '-l', '--root', 'main', '--', 'dir/a b.txt']))
+    .split('\n')
+    .map((line) => line.replace(/^(\w{40}) +(\d+)\) /, '$1 $2 '));
+  assert.deepEqual(blamed, expected);
+  assert.equal(second.next, null);
+
+  const { text } = await console.get(address);
+  assert.match(text, /Änn/);
+  assert.match(text, /&lt;img src=x onerror=alert\(1\)&gt;/);
+  assert.doesNotMatch(text, /<img/);
+});
+
+test('blame of what is no file is no page', async () => {
+  await using console = await openConsole();
+  await console.gitaly.createRepository({ relativePath: 'a.git', commits: 1 });
+
+  for (const address of [`${PATH}/blame/none`, `${PATH}/blame`, `${PATH}/blame/none?from=999999999`])
+    assert.equal((await console.get(address)).status, 404, address);
+});
+
+test('search finds a text as it is, in the chosen revision', async () => {
+  await using console = await openConsole();
+  const repository = await console.gitaly.createRepository({ relativePath: 'a.git' });
+  await repository.commit({
+    message: 'one',
+    files: { 'x.txt': `before\n${HOSTILE}\nafter\n`, 'y/z.md': 'nothing\n', 'b.bin': Buffer.from([0, 1]) },
+  });
+  await repository.git(['branch', 'old']);
+  await repository.commit({ message: 'two', files: { 'x.txt': 'replaced\n' } });
+  const search = (query: string, ref = 'old') =>
+    console.json(`${PATH}/search?${new URLSearchParams({ ref, q: query })}`);
+
+  const { isCut, matches } = await search(HOSTILE.toUpperCase());
+  assert.deepEqual(matches, [{ path: 'x.txt', firstLine: 1, lines: ['before', HOSTILE, 'after'] }]);
+  assert.equal(isCut, false);
+  assert.deepEqual((await search(HOSTILE, 'main')).matches, []);
+  assert.deepEqual((await search('.*', 'main')).matches, []);
+  const { text } = await console.get(`${PATH}/search?${new URLSearchParams({ ref: 'old', q: HOSTILE })}`);
+  assert.doesNotMatch(text, /<img/);
+  assert.match(text, /&lt;img src=x/);
+});
+
+test('a search with many places or long lines is cut', async () => {
+  await using console = await openConsole();
+  const repository = await console.gitaly.createRepository({ relativePath: 'a.git' });
+  const files = Object.fromEntries(Array.from({ length: 80 }, (_, index) => [`${index}.txt`, 'needle\n']));
+  await repository.commit({ message: 'one', files: { ...files, 'long.txt': `${'x'.repeat(600_000)}pin\n` } });
+
+  const many = await console.json(`${PATH}/search?q=needle`);
+  assert.deepEqual([many.matches.length, many.isCut], [50, true]);
+  const long = await console.json(`${PATH}/search?q=xpin`);
+  assert.ok(JSON.stringify(long).length < 10_000);
+});
+
+test('storage shows what git counts, and maintenance repacks', async () => {
+  await using console = await openConsole();
+  const repository = await console.gitaly.createRepository({ relativePath: 'a.git' });
+  for (let number = 0; number < 3; number++)
+    await repository.commit({ message: `${number}`, files: { a: `${number}` } });
+  await repository.git(['gc', '-q']);
+  const blobs = Array.from({ length: 1200 }, (_, index) => `${index}`);
+  for (const blob of blobs.slice(0, 3)) await repository.git(['hash-object', '-w', '--stdin'], blob);
+  const counted = await repository.git(['count-objects', '-v']);
+  const { objects } = await console.json(`${PATH}/storage`);
+  assert.equal(objects.loose, Number(/^count: (\d+)/m.exec(counted)?.[1]));
+  assert.equal(objects.packfiles, Number(/^packs: (\d+)/m.exec(counted)?.[1]));
+
+  const response = await fetch(`${console.url}${PATH}/storage`, { method: 'POST', redirect: 'manual' });
+  assert.equal(response.status, 303);
+  assert.equal(response.headers.get('location'), `/-/console${PATH}/storage`);
+  const { objects: after } = await console.json(`${PATH}/storage`);
+  assert.ok(after.packfiles >= 1);
+});
+
+test('only pages of the console change something', async () => {
+  await using console = await openConsole();
+  await console.gitaly.createRepository({ relativePath: 'a.git', commits: 1 });
+  const post = async (headers: Record<string, string>, path = `${PATH}/storage`): Promise<number> =>
+    (await fetch(`${console.url}${path}`, { method: 'POST', redirect: 'manual', headers })).status;
+  const origin = new URL(console.url).origin;
+
+  assert.equal(await post({ Origin: origin }), 303);
+  assert.equal(await post({ Origin: origin, 'Sec-Fetch-Site': 'same-origin' }), 303);
+  assert.equal(await post({ Origin: 'http://evil.example' }), 403);
+  assert.equal(await post({ Origin: 'null' }), 403);
+  assert.equal(await post({ Origin: origin.replace('127.0.0.1', 'localhost') }), 403);
+  assert.equal(await post({ 'Sec-Fetch-Site': 'cross-site' }), 403);
+  assert.equal(await post({ Origin: origin }, `${PATH}/files`), 405);
+  assert.equal(await post({ Origin: origin }, '/overview'), 405);
+});
+
+test('maintenance is for those who may push', async (context) => {
+  const authFile = await usersFile(context);
+  await using console = await openConsole({ authFile });
+  await console.gitaly.createRepository({ relativePath: 'a.git', commits: 1 });
+  const as = (name: string) => ({ Authorization: `Basic ${Buffer.from(`${name}:word`).toString('base64')}` });
+  const post = async (name: string): Promise<number> => {
+    const address = `${console.url}${PATH}/storage`;
+    return (await fetch(address, { method: 'POST', redirect: 'manual', headers: as(name) })).status;
+  };
+
+  assert.doesNotMatch((await console.get(`${PATH}/storage`, as('reader'))).text, /<form method="post"/);
+  assert.match((await console.get(`${PATH}/storage`, as('writer'))).text, /<form method="post"/);
+  assert.equal(await post('reader'), 403);
+  assert.equal(await post('writer'), 303);
+  assert.equal(await post('nobody'), 401);
+});
+
+async function usersFile(context: TestContext): Promise<string> {
+  const directory = makeScratchDirectory('console');
+  context.after(() => rmSync(directory, { recursive: true }));
+  const path = join(directory, 'users');
+  const hash = await hashPassword('word');
+  const lines = [formatAuthLine('reader', 'read', hash, []), formatAuthLine('writer', 'write', hash, [])];
+  writeFileSync(path, `${lines.join('\n')}\n`);
+  return path;
+}
