@@ -147,6 +147,7 @@ async function allInterceptors(directory: string): Promise<GrpcServer> {
       trustsUnixSockets: false,
       tracing: undefined,
       reports: undefined,
+      history: undefined,
       calls,
       faults: undefined,
       limits: { byMethod: methodLimits(config, limitFactory(undefined)).byMethod, onWait: () => () => {} },

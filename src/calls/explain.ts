@@ -4,7 +4,7 @@ import { EXPLAIN, EXPLANATION } from '#rpc/common/header-names';
 import type { ServerCall, ServerInterceptor } from '#rpc/server/server-call';
 
 /** One git command of a call. A command that has not ended has no times and no exit code. */
-interface ExplainedCommand {
+export interface ExplainedCommand {
   readonly args: readonly string[];
   wall_ms?: number;
   cpu_ms?: number;
@@ -21,6 +21,14 @@ const MAX_BYTES = 5000;
 /** Fields of the log line about caches, waits, and the cost of git. */
 const FACTS = /^(command|catfile|in_process|limit|pack_objects_cache|diskcache)(\.|$)/;
 
+/** The work of a call: its git commands, and log fields about caches, limits and cost. */
+export interface CallExplanation {
+  readonly time_ms: number;
+  readonly commands: readonly ExplainedCommand[];
+  readonly omitted_commands: number;
+  readonly [field: string]: unknown;
+}
+
 const commandsOf = new WeakMap<ServerCall, Explanation>();
 
 class Explanation {
@@ -30,15 +38,20 @@ class Explanation {
   start({ argv }: ProcessStart): ExplainedCommand | undefined {
     this.#started++;
     if (this.#commands.length === MAX_COMMANDS) return undefined;
-    const args = argv.slice(0, MAX_ARGUMENTS).map((argument) => shorten(String(argument)));
+    const args = withoutSettings(argv.map(String)).slice(0, MAX_ARGUMENTS).map(shorten);
     const command: ExplainedCommand = { args };
     this.#commands.push(command);
     return command;
   }
 
+  /** Returns the explanation so far. */
+  read(call: ServerCall): CallExplanation {
+    return this.#part(call, this.#commands.length, factsOf(call));
+  }
+
   /** Returns JSON of at most {@link MAX_BYTES}: the last commands, then the facts, are left out. */
   toJson(call: ServerCall): Buffer {
-    const facts = Object.fromEntries(Object.entries(call.logFields).filter(([key]) => FACTS.test(key)));
+    const facts = factsOf(call);
     for (let count = this.#commands.length; count >= 0; count--) {
       const bytes = this.#json(call, count, facts);
       if (bytes.length <= MAX_BYTES) return bytes;
@@ -47,15 +60,31 @@ class Explanation {
   }
 
   #json(call: ServerCall, count: number, facts: Readonly<Record<string, unknown>>): Buffer {
-    return Buffer.from(
-      JSON.stringify({
-        time_ms: round(performance.now() - call.startedAtMs),
-        commands: this.#commands.slice(0, count),
-        omitted_commands: this.#started - count,
-        ...facts,
-      }),
-    );
+    return Buffer.from(JSON.stringify(this.#part(call, count, facts)));
   }
+
+  #part(call: ServerCall, count: number, facts: Readonly<Record<string, unknown>>): CallExplanation {
+    return {
+      time_ms: round(performance.now() - call.startedAtMs),
+      commands: this.#commands.slice(0, count),
+      omitted_commands: this.#started - count,
+      ...facts,
+    };
+  }
+}
+
+function factsOf({ logFields }: ServerCall): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(logFields).filter(([key]) => FACTS.test(key)));
+}
+
+/** Returns the explanation of a call. From the first call of this function on it lists commands. */
+export function beginExplanation(call: ServerCall): Pick<Explanation, 'read' | 'toJson'> {
+  let explanation = commandsOf.get(call);
+  if (explanation === undefined) {
+    explanation = new Explanation();
+    commandsOf.set(call, explanation);
+  }
+  return explanation;
 }
 
 /**
@@ -66,8 +95,7 @@ class Explanation {
  */
 export const explainCall: ServerInterceptor = (call) => {
   if (call.headers.get(EXPLAIN) !== 'true') return undefined;
-  const explanation = new Explanation();
-  commandsOf.set(call, explanation);
+  const explanation = beginExplanation(call);
   return {
     end: ({ context }) => context.trailers.set(EXPLANATION, explanation.toJson(call)),
   };
@@ -88,6 +116,13 @@ export function explainCommand(
     if (usage !== undefined) command.cpu_ms = round(usage.userMs + usage.systemMs);
     if (code !== undefined) command.exit_code = code;
   };
+}
+
+/** Leaves out the `-c` of every command, which would hide its own arguments. */
+function withoutSettings(args: readonly string[]): string[] {
+  const isSetting = (index: number): boolean =>
+    args[index] === '-c' && /^[\w.-]+=/.test(args[index + 1] ?? '');
+  return args.filter((_, index) => !isSetting(index) && !isSetting(index - 1));
 }
 
 function shorten(argument: string): string {

@@ -1,3 +1,4 @@
+import { GitalyError } from '#base/gitaly-error';
 import type { ProcessStart } from '#git/command/process/start-process';
 import { CLIENT_NAME, CLIENT_NAME_OLD, REMOTE_IP, USER_ID, USERNAME } from '#rpc/common/header-names';
 import type { CallStage, ServerCall, ServerInterceptor } from '#rpc/server/server-call';
@@ -62,6 +63,14 @@ export class RunningCalls {
     const process: Process = { call, start, startedAtMs: performance.now() };
     this.#processes.add(process);
     return () => void this.#processes.delete(process);
+  }
+
+  /** Ends the calls with a correlation id, with an error. @returns their number. */
+  cancel(correlationId: string): number {
+    const error = new GitalyError('CANCELLED', 'cancelled by an operator');
+    const chosen = [...this.#calls].filter(({ context }) => context.correlationId === correlationId);
+    for (const call of chosen) call.cancel(error);
+    return chosen.length;
   }
 
   /** Returns the calls, the oldest first. */
@@ -130,14 +139,24 @@ function callStatus(
     storage: target?.storageName ?? '',
     repository: target?.relativePath ?? '',
     project: target?.glProjectPath ?? '',
-    user: headers.get(USERNAME) ?? headers.get(USER_ID) ?? '',
-    client: headers.get(CLIENT_NAME) ?? headers.get(CLIENT_NAME_OLD) ?? '',
+    user: userOf(call),
+    client: clientOf(call),
     remote: headers.get(REMOTE_IP) ?? peer.address,
     correlation_id: context.correlationId,
     request_messages: call.requestMessages,
     response_messages: call.responseMessages,
     processes,
   };
+}
+
+/** Returns the name of the user for whom a client calls, or the id; empty if neither is known. */
+export function userOf({ headers }: ServerCall): string {
+  return headers.get(USERNAME) ?? headers.get(USER_ID) ?? '';
+}
+
+/** Returns the name that a client gave itself; empty without one. */
+export function clientOf({ headers }: ServerCall): string {
+  return headers.get(CLIENT_NAME) ?? headers.get(CLIENT_NAME_OLD) ?? '';
 }
 
 async function processCost({ start, startedAtMs }: Process): Promise<ProcessCost> {

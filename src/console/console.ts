@@ -10,9 +10,11 @@ import { overviewPage } from './pages/overview-page.ts';
 import { repositoriesPage } from './pages/repositories-page.ts';
 import { repositoryPage } from './pages/repository-pages.ts';
 import { runningPage } from './pages/running-page.ts';
+import { slowPage } from './pages/slow-page.ts';
 import { webhooksPage } from './pages/webhooks-page.ts';
 import { Renderer } from './rendering/renderer.ts';
 import { RepositoryCatalog } from './repositories/repository-catalog.ts';
+import type { HistorySource } from './server-history.ts';
 import type { StatusSource } from './server-status.ts';
 import type { Visit } from './visit.ts';
 
@@ -25,6 +27,10 @@ export interface ConsoleOptions {
   readonly sshAddress?: string;
   /** Returns the state of a server in this process. Default: the page of running calls is missing. */
   readonly status?: StatusSource;
+  /** Returns the last hour of that server. Default: plots and slow calls are missing. */
+  readonly history?: HistorySource;
+  /** Ends the running calls with a correlation id. Default: there is no button for it. */
+  readonly cancel?: (correlationId: string) => number;
 }
 
 /** Headers of every response. Nothing is loaded from, sent to or shown in other pages. */
@@ -94,7 +100,10 @@ export class Console implements AsyncDisposable {
     const { access, method, signal } = request;
     const visit: Visit = { access, isPost: method === 'POST', query, signal, origin: originOf(request) };
     if (route === undefined) return notFound();
-    if (route.kind === 'page') return visit.isPost ? cannotPost() : await this.#serverPage(route.name, visit);
+    if (route.kind === 'page') {
+      const isReadOnly = route.name !== 'running';
+      return visit.isPost && isReadOnly ? cannotPost() : await this.#serverPage(route.name, visit);
+    }
     // Repositories that the client may not read are refused as for git.
     const path = route.path.endsWith('.git') ? route.path : `${route.path}.git`;
     const refusal = await access.refusalAt(path);
@@ -120,7 +129,9 @@ export class Console implements AsyncDisposable {
       case 'overview':
         return await overviewPage(visit, { ...this.#options, catalog: this.#catalog });
       case 'running':
-        return await runningPage(visit, this.#options.status);
+        return await runningPage(visit, this.#options);
+      case 'slow':
+        return slowPage(visit, this.#options.history);
       case 'webhooks':
         return await webhooksPage(visit, this.#options.status);
     }

@@ -8,7 +8,7 @@ export interface Page {
   readonly data: unknown;
   readonly body: Html;
   /** Entry of the main navigation that the page belongs to. */
-  readonly section?: 'overview' | 'repositories' | 'running' | 'webhooks';
+  readonly section?: 'overview' | 'repositories' | 'running' | 'slow' | 'webhooks';
   /** The address of a page to go to instead. */
   readonly location?: string;
   /** Refreshes the page's live parts at intervals, where the client runs scripts. */

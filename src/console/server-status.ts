@@ -11,6 +11,7 @@ export interface ConsoleStatus {
     readonly repository: string;
     readonly user: string;
     readonly client: string;
+    readonly correlation_id: string;
     readonly processes: readonly {
       readonly pid: number;
       readonly command: string;

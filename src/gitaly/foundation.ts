@@ -1,5 +1,6 @@
 import { type Exceptions, exceptions } from '#calls/exceptions';
 import { DEFAULT_GIT_CALL_LIMITS, GitCalls } from '#calls/git-calls';
+import { CallHistory } from '#calls/history/call-history';
 import { createMetrics, type ServerMetrics } from '#calls/metrics';
 import { RunningCalls } from '#calls/running-calls';
 import { startTracing } from '#calls/tracing/start-tracing';
@@ -31,6 +32,8 @@ export interface Foundation {
   readonly reports: ErrorReports | undefined;
   readonly exceptions: Exceptions;
   readonly calls: RunningCalls;
+  /** `undefined` unless it is wanted. */
+  readonly history: CallHistory | undefined;
   readonly gitCalls: GitCalls;
   /** Control groups of the git processes. */
   readonly groups: ControlGroups | undefined;
@@ -44,12 +47,14 @@ export interface FoundationOptions {
   readonly logger: Logger;
   /** Copies git and the programs that it starts to the runtime directory. */
   readonly copiesPrograms: boolean;
+  /** Keeps a history of the calls. */
+  readonly keepsHistory: boolean;
   readonly family: Family | undefined;
 }
 
 /** Creates the foundation of a server. `resources` ends it. @throws {Error} without a usable git. */
 export async function createFoundation(
-  { config, logger, copiesPrograms, family }: FoundationOptions,
+  { config, logger, copiesPrograms, keepsHistory, family }: FoundationOptions,
   resources: AsyncDisposableStack,
 ): Promise<Foundation> {
   const runtime = resources.adopt(
@@ -80,6 +85,7 @@ export async function createFoundation(
     reports,
     exceptions: exceptions(metrics, logger, reports),
     calls,
+    history: keepsHistory ? resources.use(new CallHistory()) : undefined,
     gitCalls,
     git,
     backchannels: new Backchannels<GrpcChannel>((stream) => connectGrpc(stream)),

@@ -2,6 +2,8 @@ import type { Duplex } from 'node:stream';
 import { checkNames, type NamesOf } from '#base/check-names';
 import { startCallReports } from '#calls/call-reports';
 import type { Exceptions } from '#calls/exceptions';
+import type { CallHistory, ServerHistory } from '#calls/history/call-history';
+import type { RunningCalls } from '#calls/running-calls';
 import { serverStatus } from '#calls/top/server-status';
 import type { ServerStatus } from '#calls/top/status';
 import type { GitalyConfig } from '#platform/config/load-config';
@@ -40,6 +42,8 @@ export interface GitalyServerOptions {
    * longer than the files on disk stay the same. Default false.
    */
   readonly copiesPrograms?: boolean;
+  /** Keeps the figures of the last hour and the last slow calls in memory. Default false. */
+  readonly keepsHistory?: boolean;
 }
 
 const NAMES: NamesOf<GitalyServerOptions> = {
@@ -49,6 +53,7 @@ const NAMES: NamesOf<GitalyServerOptions> = {
   takeSocket: true,
   faults: true,
   copiesPrograms: true,
+  keepsHistory: true,
 };
 
 /** Addresses of a server; an address that is not configured is `undefined`. */
@@ -82,15 +87,19 @@ export class GitalyServer implements AsyncDisposable {
 
   readonly #family: Family | undefined;
   readonly #status: () => Promise<ServerStatus>;
+  readonly #calls: RunningCalls;
+  readonly #history: CallHistory | undefined;
   readonly #onDrain: () => void;
 
   private constructor(
-    { exceptions, family, logger, runtime }: Foundation,
+    { calls, exceptions, family, history, logger, runtime }: Foundation,
     { front, status, onDrain }: ServerParts,
     resources: AsyncDisposableStack,
   ) {
     this.#family = family;
     this.#status = status;
+    this.#calls = calls;
+    this.#history = history;
     this.#onDrain = onDrain;
     this.addresses = { ...front.addresses, internal: `unix:${runtime.internalSocket}` };
     this.monitoringAddress = front.monitoringAddress;
@@ -111,12 +120,13 @@ export class GitalyServer implements AsyncDisposable {
   static async start(options: GitalyServerOptions, family?: Family): Promise<GitalyServer> {
     checkNames('GitalyServer.start', options, NAMES);
     const { config, logger: target = SILENT, trustsUnixSockets = false, takeSocket, faults } = options;
-    const { copiesPrograms = false } = options;
+    const { copiesPrograms = false, keepsHistory = false } = options;
+    const own = { copiesPrograms, keepsHistory };
     const logger = loggerFor(target);
     for (const { key, message } of checkLimitedMethods(config)) logger.warn({ key }, message);
     const startedAtMs = performance.now();
     await using building = new AsyncDisposableStack();
-    const foundation = await createFoundation({ config, logger, copiesPrograms, family }, building);
+    const foundation = await createFoundation({ config, logger, family, ...own }, building);
     const repositories = await openRepositories(foundation, building);
     const limits = createLimits(foundation, building);
     const services = await createServices(foundation, repositories, limits.packs, building);
@@ -173,6 +183,16 @@ export class GitalyServer implements AsyncDisposable {
   /** Returns what the server is doing now: the JSON of `/debug/top`. */
   async status(): Promise<ServerStatus> {
     return await this.#status();
+  }
+
+  /** Returns the last hour and the last slow calls; `undefined` without `keepsHistory`. */
+  history(): ServerHistory | undefined {
+    return this.#history?.read();
+  }
+
+  /** Ends the running calls with a correlation id, with CANCELLED. @returns their number. */
+  cancel(correlationId: string): number {
+    return this.#calls.cancel(correlationId);
   }
 
   /** The listening sockets for a successor: all but the internal one, which only children use. */

@@ -15,7 +15,10 @@ import type { Foundation } from './foundation.ts';
 import type { Limits } from './limits/create-limits.ts';
 
 export interface InterceptorsOptions
-  extends Pick<Foundation, 'calls' | 'config' | 'exceptions' | 'logger' | 'metrics' | 'reports' | 'tracing'> {
+  extends Pick<
+    Foundation,
+    'calls' | 'config' | 'exceptions' | 'history' | 'logger' | 'metrics' | 'reports' | 'tracing'
+  > {
   readonly storages: Storages;
   readonly maintenance: { readonly scheduler: MaintenanceScheduler | undefined };
   readonly limits: Pick<Limits, 'byMethod' | 'onWait'>;
@@ -26,7 +29,7 @@ export interface InterceptorsOptions
 /** Returns the interceptors of every call, outermost first. */
 export function interceptors(options: InterceptorsOptions): readonly ServerInterceptor[] {
   const { config, logger, metrics, storages, trustsUnixSockets, tracing, reports } = options;
-  const { calls, faults, limits, maintenance, exceptions } = options;
+  const { calls, faults, history, limits, maintenance, exceptions } = options;
   return interceptorChain({
     metrics: countCalls({
       methodMetrics: metrics.ofMethod,
@@ -36,6 +39,7 @@ export function interceptors(options: InterceptorsOptions): readonly ServerInter
     trace: tracing?.interceptor,
     reportErrors: reports?.interceptor,
     listCalls: calls.interceptor,
+    history: history?.interceptor,
     rememberCall,
     accessLog: { logger, isLogged: accessLogFilter(process.env) },
     authentication: {

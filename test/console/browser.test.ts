@@ -24,6 +24,7 @@ const PATH = '/repository/group/sample.git/-';
 const PAGES = [
   '/overview',
   '/running',
+  '/slow',
   '/webhooks',
   '/repositories',
   '/repositories?search=nothing-has-this-name',

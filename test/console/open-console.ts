@@ -1,7 +1,7 @@
 import { Console } from '#console/index';
-import type { ConsoleStatus } from '#console/server-status';
 import { fileAuthentication, type HttpGateway, startHttpGateway, storageMapping } from '#gateway/index';
-import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { GitalyServer } from '#gitaly/index';
+import { startGitalyWith, type TestGitaly } from '#testkit/start-gitaly';
 
 export interface OpenedConsole extends AsyncDisposable {
   readonly gitaly: TestGitaly;
@@ -23,11 +23,20 @@ export interface ConsolePage {
 
 /** Starts a server with a gateway and a console. */
 export async function openConsole({ authFile }: { readonly authFile?: string } = {}): Promise<OpenedConsole> {
-  const gitaly = await startGitaly({ config: { prometheus_listen_addr: '127.0.0.1:0' } });
-  const { connection } = gitaly;
-  const monitoring = gitaly.log.find(({ msg }) => msg === 'starting prometheus listener')?.address;
-  const status = async () => (await (await fetch(`http://${monitoring}/debug/top`)).json()) as ConsoleStatus;
-  const pages = new Console({ connection, storage: 'default', status });
+  let server: GitalyServer | undefined;
+  const gitaly = await startGitalyWith({}, async ({ config, faults, logger }) => {
+    server = await GitalyServer.start({ config, faults, logger, keepsHistory: true });
+    return server;
+  });
+  if (server === undefined) throw new Error('startGitalyWith has started no server');
+  const { cancel, history, status } = server;
+  const pages = new Console({
+    connection: gitaly.connection,
+    storage: 'default',
+    status: status.bind(server),
+    history: history.bind(server),
+    cancel: cancel.bind(server),
+  });
   const gateway = await startHttpGateway({
     gitaly: { address: gitaly.address },
     listen: { host: '127.0.0.1', port: 0 },

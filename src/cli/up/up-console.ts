@@ -3,7 +3,7 @@ import type { Console, ConsoleOptions } from '#console/index';
 import type { PageSource } from '#gateway/index';
 import type { GatewayTarget } from './up-ssh.ts';
 
-export interface UpConsoleOptions extends Pick<ConsoleOptions, 'status'> {
+export interface UpConsoleOptions extends Pick<ConsoleOptions, 'cancel' | 'history' | 'status'> {
   readonly target: GatewayTarget;
   /** Returns the address of the SSH gateway once it is open. */
   readonly sshAddress: () => string | undefined;
@@ -31,7 +31,7 @@ export class UpConsole implements PageSource, AsyncDisposable {
   }
 
   async #open(): Promise<Console> {
-    const { sshAddress, status, target } = this.#options;
+    const { sshAddress, target, ...server } = this.#options;
     const { address, storage, token } = target;
     const { Console } = await import('#console/index');
     const connection = await dial(address, {
@@ -44,7 +44,7 @@ export class UpConsole implements PageSource, AsyncDisposable {
       new Console({
         connection,
         storage,
-        ...(status && { status }),
+        ...server,
         ...(ssh !== undefined && { sshAddress: ssh }),
       }),
     );

@@ -14,7 +14,7 @@ export interface UpServer
     Pick<UpReport, 'cluster'> {
   readonly target: GatewayTarget;
   /** The part of the console's options that a server in this process supplies. */
-  readonly console?: Pick<ConsoleOptions, 'status'>;
+  readonly console?: Pick<ConsoleOptions, 'cancel' | 'history' | 'status'>;
   /** Deals with an exception that nothing caught, if it can. */
   contain(exception: unknown): boolean;
 }
@@ -25,12 +25,14 @@ interface UpServerParts {
   readonly bundles: UpBundles | undefined;
   readonly grpc: UpGrpc;
   readonly events: UpEvents | undefined;
+  /** A console shows the state of the server. */
+  readonly hasConsole: boolean;
 }
 
 /** Starts a server in this process. */
 export async function startUpServer(
   directory: UpDirectory,
-  { bundles, events, grpc }: UpServerParts,
+  { bundles, events, grpc, hasConsole }: UpServerParts,
 ): Promise<UpServer> {
   const { listen, token, trustsUnixSockets } = grpc;
   const storage = { name: STORAGE, path: directory.repositories };
@@ -44,7 +46,7 @@ export async function startUpServer(
     ...listen,
   });
   const logger = createLogger({ format: 'text', level: 'warn', stream: process.stderr });
-  const server = await GitalyServer.start({ config, logger, trustsUnixSockets });
+  const server = await GitalyServer.start({ config, logger, trustsUnixSockets, keepsHistory: hasConsole });
   const address = server.addresses.unix ?? server.addresses.internal;
   return {
     target: {
@@ -53,7 +55,11 @@ export async function startUpServer(
       storage: STORAGE,
       ...(!trustsUnixSockets && token !== undefined && { token: token.reveal() }),
     },
-    console: { status: () => server.status() },
+    console: {
+      status: () => server.status(),
+      history: () => server.history(),
+      cancel: (correlationId) => server.cancel(correlationId),
+    },
     grpc: [server.addresses.tcp, address].filter((one) => one !== undefined),
     storages: [storage],
     contain: (exception) => server.contain(exception),

@@ -121,12 +121,13 @@ async function run(
   signals: StopSignals,
 ): Promise<number> {
   const bundleUrl = http?.bundleUrl;
+  const hasConsole = http?.hasConsole === true;
   const bundles = bundleUrl === undefined ? undefined : await prepareBundles(directory.path, bundleUrl);
-  await using server = await startServer(directory, { bundles, cluster, events, grpc }, signals);
+  await using server = await startServer(directory, { bundles, cluster, events, grpc, hasConsole }, signals);
   using exceptions = watchExceptions({ contain: (exception) => server.contain(exception) });
   const { target } = server;
   let sshAddress: string | undefined;
-  await using pages = http?.hasConsole
+  await using pages = hasConsole
     ? new UpConsole({ target, ...server.console, sshAddress: () => sshAddress })
     : undefined;
   await using gateway =
@@ -162,14 +163,15 @@ async function run(
 
 interface StartedParts extends Pick<UpServerOptions, 'cluster' | 'events' | 'grpc'> {
   readonly bundles: UpBundles | undefined;
+  readonly hasConsole: boolean;
 }
 
 async function startServer(
   directory: UpDirectory,
-  { bundles, cluster, events, grpc }: StartedParts,
+  { bundles, cluster, events, grpc, hasConsole }: StartedParts,
   { force, stop: signal }: StopSignals,
 ): Promise<UpServer> {
-  if (cluster === undefined) return await startUpServer(directory, { bundles, events, grpc });
+  if (cluster === undefined) return await startUpServer(directory, { bundles, events, grpc, hasConsole });
   // Loaded here: it brings the database client along.
   const { startUpCluster } = await import('./cluster/up-cluster.ts');
   return await startUpCluster(directory, { ...cluster, grpc, signal, force });

@@ -7,6 +7,7 @@ const SECTIONS = [
   ['overview', 'Overview'],
   ['repositories', 'Repositories'],
   ['running', 'Running'],
+  ['slow', 'Slow'],
   ['webhooks', 'Webhooks'],
 ] as const;
 

@@ -60,16 +60,18 @@ function fileLink({ path, rest, revision }: RepositoryVisit): Html {
 function blame(path: string, lines: readonly BlameLine[]): Html {
   if (lines.length === 0) return html`<p>The file has no lines to show.</p>`;
   const rows = lines.map((line, index) => {
-    const { author, commit, number, subject, text, timeMs } = line;
-    const isSame = lines[index - 1]?.commit === commit;
-    const source = isSame
-      ? undefined
-      : html`<a href="${repositoryAddress(path, 'commit', { rest: commit })}" title="${subject}">${commit.slice(0, SHORT_ID)}</a>
- ${author}, ${instant(new Date(timeMs))}`;
-    return html`<tr><td class="note">${source}</td><td class="note">${number}</td><td><pre>${text.toString()}</pre></td></tr>
-`;
+    const source = lines[index - 1]?.commit === line.commit ? undefined : sourceOf(path, line);
+    const text = html`<td><pre>${line.text.toString()}</pre></td>`;
+    return html`<tr><td class="note">${source}</td><td class="note">${line.number}</td>${text}</tr>\n`;
   });
+  const headings = ['Commit', 'Line', 'Text'].map((heading) => html`<th scope="col">${heading}</th>`);
   return html`<div class="code" tabindex="0" role="region" aria-label="Lines with their commits">
-<table class="blame"><thead><tr><th scope="col">Commit</th><th scope="col">Line</th><th scope="col">Text</th></tr></thead>
+<table class="blame"><thead><tr>${headings}</tr></thead>
 <tbody>${rows}</tbody></table></div>`;
+}
+
+function sourceOf(path: string, { author, commit, subject, timeMs }: BlameLine): Html {
+  const address = repositoryAddress(path, 'commit', { rest: commit });
+  return html`<a href="${address}" title="${subject}">${commit.slice(0, SHORT_ID)}</a>
+ ${author}, ${instant(new Date(timeMs))}`;
 }

@@ -108,6 +108,8 @@ async function filePage(
   const { path, rest, revision } = visit;
   const isBinary = looksBinary(bytes);
   const place = { rest, query: { ref: revision } };
+  const blame = link(repositoryAddress(path, 'blame', place), 'Blame');
+  const history = link(repositoryAddress(path, 'commits', place), 'History');
   const cut =
     bytes.length < size && !isBinary
       ? html`<p>Only the first ${formatBytes(bytes.length)} are shown.</p>`
@@ -127,8 +129,7 @@ async function filePage(
     },
     body: html`${frame(visit)}
 ${trail(visit)}
-<p>${formatBytes(size)}${isBinary ? undefined : [' · ', link(repositoryAddress(path, 'blame', place), 'Blame')]} ·
-${link(repositoryAddress(path, 'commits', place), 'History')}</p>
+<p>${formatBytes(size)}${isBinary ? undefined : [' · ', blame]} · ${history}</p>
 ${cut}
 ${await contents(visit, { path: rest, bytes })}`,
   };

@@ -2,8 +2,10 @@ import type { Connection } from '#client/connection';
 import { table } from '../html/elements.ts';
 import { count, formatBytes, formatDuration } from '../html/format.ts';
 import { type Html, html } from '../html/html.ts';
+import { plot } from '../html/plot.ts';
 import type { Page } from '../page.ts';
 import type { RepositoryCatalog } from '../repositories/repository-catalog.ts';
+import type { ConsoleHistory, HistorySource } from '../server-history.ts';
 import type { ConsoleStatus, StatusSource } from '../server-status.ts';
 import type { Visit } from '../visit.ts';
 
@@ -13,12 +15,13 @@ export interface OverviewOptions {
   readonly connection: Connection;
   readonly catalog: RepositoryCatalog;
   readonly status?: StatusSource;
+  readonly history?: HistorySource;
 }
 
 /** Shows whether the server and its storages work, and what it uses. */
 export async function overviewPage(
   { access, signal }: Visit,
-  { catalog, connection, status }: OverviewOptions,
+  { catalog, connection, history, status }: OverviewOptions,
 ): Promise<Page> {
   const calls = { signal, timeoutMs: TIMEOUT_MS };
   const [info, disks] = await Promise.all([
@@ -28,6 +31,7 @@ export async function overviewPage(
   // What other users do is for those who may see everything.
   const now = access.isOpen ? await status?.() : undefined;
   const repositories = access.isOpen ? await catalog.count() : undefined;
+  const lastHour = access.isOpen ? history?.() : undefined;
   const storages = info.storageStatuses.map(({ readable, storageName, writeable }) => {
     const disk = disks.storageStatuses.find((each) => each.storageName === storageName);
     const [available, used] = [Number(disk?.available ?? 0n), Number(disk?.used ?? 0n)];
@@ -38,7 +42,7 @@ export async function overviewPage(
     title: 'Overview',
     section: 'overview',
     isLive: true,
-    data: { serverVersion, gitVersion, storages, repositories, status: now },
+    data: { serverVersion, gitVersion, storages, repositories, status: now, lastHour: dataOf(lastHour) },
     body: html`<h1>Overview</h1>
 <div data-refresh>
 <dl class="figures">
@@ -47,6 +51,8 @@ export async function overviewPage(
 ${repositories === undefined ? undefined : html`<dt>Repositories</dt><dd>${repositories}</dd>`}
 ${now && figures(now)}
 </dl>
+${lastHour && plots(lastHour)}
+${now && use(now)}
 <h2>Storages</h2>
 ${table(
   ['Storage', 'State', 'Used', 'Available'],
@@ -60,6 +66,67 @@ ${table(
 </div>`,
   };
 }
+
+/** Slow calls have their own page. */
+function dataOf(history: ConsoleHistory | undefined) {
+  return history && { intervalSeconds: history.interval_seconds, samples: history.samples };
+}
+
+const HOUR_SECONDS = 3600;
+
+function plots({ interval_seconds, samples }: ConsoleHistory): Html {
+  const size = HOUR_SECONDS / interval_seconds;
+  const line = (title: string, key: Exclude<keyof Sample, 'time'>, format: (value: number) => string) =>
+    plot({ title, size, format, values: samples.map((sample) => sample[key]) });
+  const number = (value: number): string => value.toFixed(value < 10 ? 1 : 0);
+  return html`<h2>The last hour</h2>
+<div class="plots">
+${line('Calls per second', 'calls_per_second', number)}
+${line('Errors per second', 'errors_per_second', number)}
+${line('Median duration', 'p50_ms', formatDuration)}
+${line('99 % are faster than', 'p99_ms', formatDuration)}
+${line('Memory', 'memory_bytes', formatBytes)}
+${line('CPU cores', 'cpu_cores', number)}
+</div>`;
+}
+
+/** Lookups in caches: the names of counters without their prefix, by result. */
+const CACHES = [
+  [
+    'Packs of clones',
+    'pack_objects_cache_lookups_total{result="hit"}',
+    'pack_objects_cache_lookups_total{result="miss"}',
+  ],
+  ['Kept git processes', 'catfile_cache_total{type="hit"}', 'catfile_cache_total{type="miss"}'],
+  [
+    'Advertised references',
+    'inforef_cache_hit_miss_total{type="hit"}',
+    'inforef_cache_hit_miss_total{type="miss"}',
+  ],
+] as const;
+
+/** Returns the hit rates of caches, and the limits for which calls wait. */
+function use({ caches, queues }: ConsoleStatus): Html {
+  const rows = CACHES.map(([name, hitKey, missKey]) => {
+    const [hits, misses] = [caches[`gitaly_${hitKey}`] ?? 0, caches[`gitaly_${missKey}`] ?? 0];
+    const rate = hits + misses === 0 ? 'not used yet' : `${((100 * hits) / (hits + misses)).toFixed(0)} %`;
+    return [name, hits, misses, rate];
+  });
+  const waiting = queues.filter((queue) => queue.waiting > 0);
+  return html`<h2>Caches</h2>
+${table(['Cache', 'Hits', 'Misses', 'Hit rate'], rows)}
+<h2>Limits with waiting calls</h2>
+${
+  waiting.length === 0
+    ? html`<p>No call waits.</p>`
+    : table(
+        ['Limit', 'Repository', 'Waiting'],
+        waiting.map(({ limit, repository, waiting: count }) => [limit, repository, count]),
+      )
+}`;
+}
+
+type Sample = ConsoleHistory['samples'][number];
 
 function state(readable: boolean, writeable: boolean): string {
   if (readable && writeable) return 'healthy';

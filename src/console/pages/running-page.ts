@@ -1,13 +1,30 @@
+import { CONSOLE_PATH, withQuery } from '../console-route.ts';
 import { table } from '../html/elements.ts';
 import { formatDuration } from '../html/format.ts';
 import { type Html, html, type Part } from '../html/html.ts';
-import { type Page, problemPage } from '../page.ts';
+import { cannotPost, type Page, problemPage } from '../page.ts';
 import type { ConsoleStatus, StatusSource } from '../server-status.ts';
 import type { Visit } from '../visit.ts';
 
+const ADDRESS = `${CONSOLE_PATH}/running`;
+
+export interface RunningPageOptions {
+  readonly status?: StatusSource;
+  /** Ends the running calls with a correlation id. */
+  readonly cancel?: (correlationId: string) => number;
+}
+
 /** Shows the calls that run, their git processes, and the limits for which calls wait. */
-export async function runningPage({ access }: Visit, status: StatusSource | undefined): Promise<Page> {
+export async function runningPage(
+  { access, isPost, query }: Visit,
+  { cancel, status }: RunningPageOptions,
+): Promise<Page> {
   if (!access.isOpen) return problemPage(403, 'Refused', 'This page shows the calls of all users.');
+  if (isPost) {
+    if (cancel === undefined) return cannotPost();
+    cancel(query.get('cancel') ?? '');
+    return { ...cannotPost(), location: ADDRESS };
+  }
   if (status === undefined)
     return problemPage(404, 'Not available', 'The server runs in other processes. Use gitaly top there.');
   const now = await status();
@@ -19,7 +36,7 @@ export async function runningPage({ access }: Visit, status: StatusSource | unde
     body: html`<h1>Running</h1>
 <div data-refresh>
 <h2>Calls</h2>
-${calls(now)}
+${calls(now, cancel !== undefined)}
 <h2>Limits in use</h2>
 ${queues(now)}
 <h2>Shared and background processes</h2>
@@ -28,10 +45,12 @@ ${processes(now)}
   };
 }
 
-function calls({ call_count, calls: shown }: ConsoleStatus): Html {
+function calls({ call_count, calls: shown }: ConsoleStatus, mayCancel: boolean): Html {
   if (call_count === 0) return html`<p>No call is running.</p>`;
   const hidden = call_count - shown.length;
-  return html`${table(['Method', 'Time', 'Repository', 'User', 'Client', 'Processes'], shown.map(callRow))}
+  const headings = ['Method', 'Time', 'Repository', 'User', 'Client', 'Processes'];
+  const rows = shown.map((call) => (mayCancel ? [...callRow(call), cancelButton(call)] : callRow(call)));
+  return html`${table(mayCancel ? [...headings, 'End'] : headings, rows)}
 ${hidden > 0 ? html`<p>${hidden} younger calls are not shown.</p>` : undefined}`;
 }
 
@@ -40,6 +59,12 @@ function callRow(call: ConsoleStatus['calls'][number]): readonly Part[] {
   const commands = call.processes.map(({ command, pid }) => html`<code>${command}</code> (${pid}) `);
   const time = formatDuration(call.age_ms);
   return [[call.method, waits], time, call.repository, call.user, call.client, commands];
+}
+
+function cancelButton({ correlation_id, method }: ConsoleStatus['calls'][number]): Html {
+  const address = withQuery(ADDRESS, { cancel: correlation_id });
+  const button = html`<button aria-label="Cancel ${method}">Cancel</button>`;
+  return html`<form method="post" action="${address}">${button}</form>`;
 }
 
 function queues({ queues: shown }: ConsoleStatus): Html {

@@ -47,6 +47,7 @@ async function noticed(optional: Partial<ChainOptions>): Promise<string[]> {
       onChecked: () => seen.push('authentication'),
       onTokenError: () => {},
     },
+    history: undefined,
     explain: undefined,
     changeOfRepository: () => undefined,
     problemOfFormat: () => undefined,
@@ -66,6 +67,7 @@ async function noticed(optional: Partial<ChainOptions>): Promise<string[]> {
     ...optional,
     ...(optional.trace && { trace: spy('trace') }),
     ...(optional.reportErrors && { reportErrors: spy('error reports') }),
+    ...(optional.history && { history: spy('history') }),
     ...(optional.explain && { explain: spy('explanation') }),
     ...(optional.injectFaults && { injectFaults: spy('faults') }),
     ...(optional.maintenance && {
@@ -104,7 +106,14 @@ test('interceptors are in the order of their reasons', async () => {
   const maintenance = { isRunning: () => false, afterWrite: () => {}, onRead: () => {} };
 
   assert.deepEqual(
-    await noticed({ trace: NONE, reportErrors: NONE, explain: NONE, injectFaults: NONE, maintenance }),
+    await noticed({
+      trace: NONE,
+      reportErrors: NONE,
+      history: NONE,
+      explain: NONE,
+      injectFaults: NONE,
+      maintenance,
+    }),
     [
       'metrics',
       'trace',
@@ -114,6 +123,7 @@ test('interceptors are in the order of their reasons', async () => {
       'status',
       'authentication',
       'listed calls',
+      'history',
       'explanation',
       'faults',
       'limits',

@@ -20,6 +20,8 @@ export interface ChainOptions {
   readonly reportErrors: ServerInterceptor | undefined;
   /** Lists the calls that run. */
   readonly listCalls: ServerInterceptor;
+  /** Keeps figures of the last calls; `undefined` without a history. */
+  readonly history: ServerInterceptor | undefined;
   /** Assigns child processes to the call that starts them. */
   readonly rememberCall: ServerInterceptor;
   readonly accessLog: AccessLogOptions;
@@ -60,6 +62,8 @@ export function interceptorChain(options: ChainOptions): readonly ServerIntercep
     authenticate(options.authentication),
     // Not unauthenticated callers; around the limits, as calls that wait are listed too.
     options.listCalls,
+    // As above.
+    ...(options.history === undefined ? [] : [options.history]),
     // Not for unauthenticated callers; around the limits, whose waits it includes.
     ...(options.explain === undefined ? [] : [options.explain]),
     // Only calls that would be executed; a delayed one takes no turn.

@@ -35,6 +35,8 @@ export interface ServerCall {
    * @returns false when the handler has ended already.
    */
   fail(error: GitalyError): boolean;
+  /** Ends the call with an error, also while it waits for its handler. */
+  cancel(error: GitalyError): void;
 }
 
 /**

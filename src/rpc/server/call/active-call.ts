@@ -105,6 +105,10 @@ export class ActiveCall implements StagesOwner, Sender, RequestReaderOwner, Resp
     return true;
   }
 
+  cancel(error: GitalyError): void {
+    if (!this.fail(error)) this.context.abort(error); // what waits for its handler rejects
+  }
+
   /**
    * Runs the interceptors and the handler and sends the status. Never throws.
    *

@@ -1,0 +1,139 @@
+import { codeOf } from '#base/gitaly-error';
+import { statusName } from '#base/go/status';
+import type { CallStage, ServerCall, ServerInterceptor } from '#rpc/server/server-call';
+import { beginExplanation, type CallExplanation } from '../explain.ts';
+import { clientOf, userOf } from '../running-calls.ts';
+import { Latencies } from './latencies.ts';
+
+/** The calls of an interval, and the process at its end. */
+export interface HistorySample {
+  /** End of the interval: ISO 8601, UTC. */
+  readonly time: string;
+  readonly calls_per_second: number;
+  readonly errors_per_second: number;
+  /** Durations of half of the calls, and of 99 %, are not longer. */
+  readonly p50_ms: number;
+  readonly p99_ms: number;
+  readonly memory_bytes: number;
+  /** Used by this process, without git. */
+  readonly cpu_cores: number;
+}
+
+/** A call that took long. */
+export interface SlowCall {
+  /** ISO 8601, UTC. */
+  readonly time: string;
+  readonly method: string;
+  readonly duration_ms: number;
+  readonly status: string;
+  readonly repository: string;
+  readonly user: string;
+  readonly client: string;
+  readonly correlation_id: string;
+  readonly explanation: CallExplanation;
+}
+
+/** The last hour of a server. */
+export interface ServerHistory {
+  readonly interval_seconds: number;
+  /** The oldest first, at most an hour. */
+  readonly samples: readonly HistorySample[];
+  /** Calls that take at least this long are slow. */
+  readonly slow_ms: number;
+  /** The latest first. */
+  readonly slow_calls: readonly SlowCall[];
+}
+
+export interface CallHistoryOptions {
+  /** Default 10 s. */
+  readonly intervalMs?: number;
+  /** Default 500 ms. */
+  readonly slowMs?: number;
+}
+
+const INTERVAL_MS = 10_000;
+const HOUR_MS = 3_600_000;
+const SLOW_MS = 500;
+const MAX_SLOW_CALLS = 100;
+/** Streams that last until their client has enough. */
+const ENDLESS = new Set(['Watch']);
+
+/** Keeps the figures of the last hour and the last slow calls in memory. Disposing ends it. */
+export class CallHistory implements Disposable {
+  readonly #intervalMs: number;
+  readonly #slowMs: number;
+  readonly #timer: NodeJS.Timeout;
+  readonly #samples: HistorySample[] = [];
+  readonly #slow: SlowCall[] = [];
+  readonly #latencies = new Latencies();
+  #calls = 0;
+  #errors = 0;
+  #cpu = process.cpuUsage();
+  #sampledMs = performance.now();
+  readonly #stage: CallStage = { end: (call, failure) => this.#add(call, failure) };
+
+  constructor({ intervalMs = INTERVAL_MS, slowMs = SLOW_MS }: CallHistoryOptions = {}) {
+    this.#intervalMs = intervalMs;
+    this.#slowMs = slowMs;
+    this.#timer = setInterval(() => this.#sample(), intervalMs).unref();
+  }
+
+  /** Observes a call until its end. */
+  readonly interceptor: ServerInterceptor = (call) => {
+    beginExplanation(call);
+    return this.#stage;
+  };
+
+  /** Returns the last hour. */
+  read(): ServerHistory {
+    return {
+      interval_seconds: this.#intervalMs / 1000,
+      samples: this.#samples,
+      slow_ms: this.#slowMs,
+      slow_calls: this.#slow.toReversed(),
+    };
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+
+  #add(call: ServerCall, failure: unknown): void {
+    if (ENDLESS.has(call.method.name)) return;
+    const durationMs = performance.now() - call.startedAtMs;
+    this.#calls++;
+    if (failure !== undefined) this.#errors++;
+    this.#latencies.add(durationMs);
+    if (durationMs < this.#slowMs) return;
+    this.#slow.push({
+      time: new Date(call.arrivedAtMs).toISOString(),
+      method: call.method.path,
+      duration_ms: Math.round(durationMs),
+      status: failure === undefined ? 'OK' : statusName(codeOf(failure) ?? 'UNKNOWN'),
+      repository: call.targets?.repository?.relativePath ?? '',
+      user: userOf(call),
+      client: clientOf(call),
+      correlation_id: call.context.correlationId,
+      explanation: beginExplanation(call).read(call),
+    });
+    if (this.#slow.length > MAX_SLOW_CALLS) this.#slow.shift();
+  }
+
+  #sample(): void {
+    const now = performance.now();
+    const seconds = Math.max(0.001, (now - this.#sampledMs) / 1000);
+    const { system, user } = process.cpuUsage(this.#cpu);
+    this.#samples.push({
+      time: new Date().toISOString(),
+      calls_per_second: this.#calls / seconds,
+      errors_per_second: this.#errors / seconds,
+      p50_ms: this.#latencies.quantile(0.5),
+      p99_ms: this.#latencies.quantile(0.99),
+      memory_bytes: process.memoryUsage.rss(),
+      cpu_cores: (user + system) / 1e6 / seconds,
+    });
+    if (this.#samples.length > HOUR_MS / this.#intervalMs) this.#samples.shift();
+    this.#latencies.clear();
+    [this.#calls, this.#errors, this.#sampledMs, this.#cpu] = [0, 0, now, process.cpuUsage()];
+  }
+}
