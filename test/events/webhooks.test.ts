@@ -9,7 +9,7 @@ import type { ServerStatus } from '#calls/top/status';
 import type { EventPayload } from '#events/event-payload';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
-import type { WebhookStatus } from '#webhooks/webhooks';
+import type { WebhookStatus } from '#webhooks/webhook-status';
 
 const SECRET = `whsec_${Buffer.alloc(32, 'k').toString('base64')}`;
 

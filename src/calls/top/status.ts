@@ -1,5 +1,5 @@
 import type { BlockStatus } from '#rpc/server/blocked-calls';
-import type { WebhookStatus } from '#webhooks/webhooks';
+import type { WebhookStatus } from '#webhooks/webhook-status';
 
 /** A git process, or another program that the server runs. */
 export interface ProcessStatus {
