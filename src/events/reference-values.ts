@@ -26,7 +26,7 @@ export async function listValues(
   const head = await readValue(repository, HEAD_NAME);
   if (head !== undefined) values.set(HEAD_NAME, head);
   const slice = new LoopSlice();
-  for await (const refs of repository.refs.list({ patterns: [], limit: limit + 1 })) {
+  for await (const refs of repository.refs.list({ patterns: ['refs/'], limit: limit + 1 })) {
     for (const { name, oid } of refs) values.set(name.toString('latin1'), oid);
     await slice.pause();
     if (values.size > limit + 1) return undefined;

@@ -161,6 +161,39 @@ test('a push over HTTP and one of many references are events', async (context) =
   for (const [name, value] of pushed) assert.deepEqual([value, name.startsWith('refs/heads/')], [oid, true]);
 });
 
+test('copies of a repository, and what they fetch, are events of each reference', async (context) => {
+  await using gitaly = await startGitaly(FEED);
+  const events = collecting(context, gitaly);
+  const { repository, ref } = gitaly.connection;
+  const servers = { metadata: gitalyServers({ default: { address: gitaly.address } }) };
+  await repository.createRepository({ repository: target('a.git') });
+  for (const branch of ['main', 'b/1', 'b/2']) await commitTo(gitaly, 'a.git', branch, 'one');
+
+  await repository.createFork({ repository: target('fork.git'), sourceRepository: target('a.git') }, servers);
+  const bundleOf = async function* (path: string) {
+    yield { repository: target(path) };
+    for await (const { data } of repository.createBundle({ repository: target('a.git') })) yield { data };
+  };
+  await repository.createRepositoryFromBundle(bundleOf('bundle.git'));
+  await commitTo(gitaly, 'a.git', 'b/3', 'two');
+  await ref.deleteRefs({ repository: target('a.git'), refs: [Buffer.from('refs/heads/b/1')] });
+  await repository.fetchBundle(bundleOf('fork.git'));
+
+  const paths = ['a.git', 'fork.git', 'bundle.git'];
+  const expected = await Promise.all(paths.map((path) => referencesOf(join(gitaly.storagePath(), path))));
+  const replay = new Replay();
+  let applied = 0;
+  await until(() => {
+    for (; applied < events.length; applied++) replay.apply(events[applied] as RepositoryEvent);
+    return replay.repositories.get('fork.git')?.has('refs/heads/b/3') === true;
+  });
+  assert.deepEqual(
+    paths.map((path) => replay.repositories.get(path)),
+    expected,
+  );
+  assert.deepEqual(replay.unknown, new Set());
+});
+
 test('a move is one event, and the references stay', async (context) => {
   await using gitaly = await startGitaly(FEED);
   const events = collecting(context, gitaly);
