@@ -79,6 +79,13 @@ export class Reader implements AsyncDisposable {
     chmodSync(path, 0o755);
   }
 
+  /** Says who the reader is, which git otherwise asks before a commit. */
+  introduce(): void {
+    const path = join(this.directory, 'gitconfig');
+    writeFileSync(path, '[user]\nname = A Reader\nemail = reader@example.com\n');
+    this.#env.GIT_CONFIG_GLOBAL = path;
+  }
+
   /** Returns a text of the page as it is here. */
   here(text: string): string {
     let result = text;

@@ -1,7 +1,7 @@
 import type { RepositoryInfoResponse } from '#wire/gen/repository_pb';
 import { repositoryAddress } from '../console-route.ts';
 import { table } from '../html/elements.ts';
-import { formatBytes, instant } from '../html/format.ts';
+import { count, formatBytes, instant } from '../html/format.ts';
 import { type Html, html, type Part } from '../html/html.ts';
 import type { Page } from '../page.ts';
 import { frame, nameOf } from './repository-frame.ts';
@@ -60,7 +60,11 @@ function dataOf({ bitmap, commitGraph, objects, references, size }: RepositoryIn
 function rowsOf(info: RepositoryInfoResponse): (readonly Part[])[] {
   const { hasBitmap, hasCommitGraph, objects, references } = dataOf(info);
   return [
-    ['Objects', formatBytes(objects.bytes), `${objects.packfiles} packs, ${objects.loose} loose objects`],
+    [
+      'Objects',
+      formatBytes(objects.bytes),
+      `${count(objects.packfiles, 'pack')}, ${count(objects.loose, 'loose object')}`,
+    ],
     ['… in use', formatBytes(objects.recentBytes), 'packed, and loose ones of the last days'],
     ['… unreachable', formatBytes(objects.staleBytes), 'removed by maintenance'],
     ['… kept', formatBytes(objects.keptBytes), 'packs that are not repacked'],
