@@ -134,13 +134,12 @@ test('a client gets the events of the repositories that it may read', async (con
   const signedIn = (text: string) => ({ Authorization: `Basic ${Buffer.from(text).toString('base64')}` });
 
   assert.equal((await fetch(`${url}/-/events`)).status, 401);
+  assert.equal((await fetch(`${url}/-/events`, { headers: signedIn('ann:wrong') })).status, 401);
   const stream = await openStream(`${url}/-/events`, signedIn('ann:word'));
-  const wrong = await openStream(`${url}/-/events`, signedIn('ann:wrong'));
-  await until(() => stream.lastId === '4' && wrong.lastId === '4');
-  for (const each of [stream, wrong]) each.close();
+  await until(() => stream.lastId === '4');
+  stream.close();
 
   assert.deepEqual(stream.events.map(brief), ['created mine/a.git', 'reference mine/a.git HEAD']);
-  assert.deepEqual(wrong.events, []);
 });
 
 test('wrong requests are refused with the reason', async (context) => {

@@ -1,12 +1,15 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { BoundedMap } from '#base/bounded-map';
 import { checkRepositoryPath } from '#gateway/repository-path';
+import { WRONG_CREDENTIALS } from '../auth/challenge.ts';
 import type { Authenticator } from '../authentication.ts';
+import { Refusal } from '../refusal.ts';
 import type { Peer } from '../trusted-proxies.ts';
 
 /** A revoked right ends within this time. */
 const REMEMBERED_MS = 1000;
 const MAX_REMEMBERED = 1000;
+const PROBE = 'events.git';
 
 export interface EventReader {
   readonly headers: IncomingHttpHeaders;
@@ -24,7 +27,16 @@ export class EventAccess {
     this.#reader = reader;
   }
 
-  /** Reports whether the reader may read a repository. @throws as the authenticator. */
+  /** Asks for any repository, to learn of wrong credentials. @throws as {@link mayRead} */
+  async checkCredentials(): Promise<void> {
+    await this.mayRead(PROBE);
+  }
+
+  /**
+   * Reports whether the reader may read a repository.
+   *
+   * @throws {Refusal} if the credentials are wrong, or no longer valid; as the authenticator.
+   */
   async mayRead(relativePath: string): Promise<boolean> {
     const known = this.#known.get(relativePath);
     if (known !== undefined) return known;
@@ -44,6 +56,8 @@ export class EventAccess {
       path,
       operation: 'read',
     });
-    return !('answer' in admission);
+    if (!('answer' in admission)) return true;
+    if (admission.answer.status === WRONG_CREDENTIALS.status) throw new Refusal(admission.answer);
+    return false;
   }
 }

@@ -76,10 +76,9 @@ export class EventStreams {
     if (this.#count >= MAX_STREAMS || this.#ending.signal.aborted) throw new Refusal(BUSY_ANSWER);
     this.#count++;
     try {
-      await this.#stream(
-        exchange,
-        new EventAccess(authenticator, { headers: request.headers, peer: exchange.peer }),
-      );
+      const access = new EventAccess(authenticator, { headers: request.headers, peer: exchange.peer });
+      await access.checkCredentials();
+      await this.#stream(exchange, access);
     } finally {
       this.#count--;
     }
