@@ -1,14 +1,21 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, renameSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { SeenRepositories } from './seen-repositories.ts';
 
+const scratch = makeScratchDirectory('seen');
+after(() => rmSync(scratch, { recursive: true }));
+
+/** Creates a directory of its own for a repository. */
+function makeRepository(): string {
+  return mkdtempSync(join(scratch, 'repo-'));
+}
+
 /** A directory that a call has opened, and the time when the call began. */
 function openedDirectory() {
-  const path = join(makeScratchDirectory('seen'), 'repo.git');
-  mkdirSync(path);
+  const path = makeRepository();
   const seen = new SeenRepositories();
   const sinceMs = performance.now();
   seen.note(path, statSync(path));
@@ -62,8 +69,7 @@ test('a replacement between two calls is none for the second', () => {
 
 // Born failing: a RestoreRepository that failed behind the removal was NOT_FOUND.
 test('a call that has moved the repository itself keeps its errors; others do not', () => {
-  const path = join(makeScratchDirectory('seen'), 'repo.git');
-  mkdirSync(path);
+  const path = makeRepository();
   const [mover, other] = [{}, {}];
   const seen = new SeenRepositories(() => mover);
   const sinceMs = performance.now();
