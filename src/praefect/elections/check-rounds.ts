@@ -51,7 +51,8 @@ export class CheckRounds implements AsyncDisposable {
     const usualMs = this.#options.intervalMs();
     const intervalMs = this.#isSoon ? Math.min(SOON_MS, usualMs) : usualMs;
     const delayMs = Math.max(0, this.#startedAtMs + intervalMs - performance.now());
-    this.#timer = setTimeout(() => this.#start(), delayMs).unref();
+    // Node cuts fractions of a millisecond off.
+    this.#timer = setTimeout(() => this.#start(), Math.ceil(delayMs)).unref();
   }
 
   #start(): void {
