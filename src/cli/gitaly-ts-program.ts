@@ -123,15 +123,19 @@ function addHashPassword(program: Command): void {
     .argument('<name>', 'name of the user')
     .argument('[path...]', 'repositories and directories that the user may access (default: all)')
     .option('--write', 'also allow pushes', false)
+    .option('--admin', 'also show the calls of all users in the console', false)
     .option('--token', 'generate a token instead of a password, and print it once on standard error', false)
     .exitOverride()
     .addHelpText(
       'after',
       '\nExamples:\n  gitaly-ts hash-password ann --write >> users\n' +
+        '  gitaly-ts hash-password root --admin >> users\n' +
         '  gitaly-ts hash-password ci --token team/app.git >> users',
     )
-    .action(async (name: string, paths: string[], options: { write: boolean; token: boolean }) => {
-      const { runHashPassword } = await import('./hash-password.ts');
-      process.exitCode = await runHashPassword({ name, paths, ...options });
-    });
+    .action(
+      async (name: string, paths: string[], options: { write: boolean; admin: boolean; token: boolean }) => {
+        const { runHashPassword } = await import('./hash-password.ts');
+        process.exitCode = await runHashPassword({ name, paths, ...options });
+      },
+    );
 }

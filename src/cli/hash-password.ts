@@ -6,6 +6,7 @@ import { AuthFileError, createToken, formatAuthLine, hashPassword } from '#gatew
 export interface HashPasswordOptions {
   readonly name: string;
   readonly write: boolean;
+  readonly admin: boolean;
   readonly token: boolean;
   readonly paths: readonly string[];
 }
@@ -16,8 +17,15 @@ export interface HashPasswordOptions {
  *
  * @returns the exit code: 0, or 2 if there is no password or the name is invalid.
  */
-export async function runHashPassword({ name, paths, token, write }: HashPasswordOptions): Promise<number> {
-  const line = (hash: string): string => formatAuthLine(name, write ? 'write' : 'read', hash, paths);
+export async function runHashPassword({
+  admin,
+  name,
+  paths,
+  token,
+  write,
+}: HashPasswordOptions): Promise<number> {
+  const right = admin ? 'admin' : write ? 'write' : 'read';
+  const line = (hash: string): string => formatAuthLine(name, right, hash, paths);
   try {
     const made = createToken();
     // reports an invalid name before a password is typed

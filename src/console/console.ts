@@ -45,6 +45,8 @@ const HEADERS = {
   'Cache-Control': 'private, no-store',
   Vary: 'Accept, Accept-Encoding',
 } as const;
+/** Pages about the calls and repositories of all users. */
+const FOR_ADMINISTRATORS: ReadonlySet<ServerPage> = new Set(['running', 'slow', 'webhooks']);
 const MAX_TARGET_BYTES = 8192;
 /** Smaller responses are not compressed. */
 const COMPRESS_BYTES = 1024;
@@ -119,6 +121,10 @@ export class Console implements AsyncDisposable {
 
   async #serverPage(name: ServerPage, visit: Visit): Promise<Page | PageAnswer> {
     const { access } = visit;
+    if (FOR_ADMINISTRATORS.has(name) && !(await access.isAdministrator()))
+      return access.hasCredentials
+        ? problemPage(403, 'Refused', 'This page shows what all users do. Only administrators may see it.')
+        : access.signIn;
     switch (name) {
       case 'sign-in':
         return access.hasCredentials
@@ -133,7 +139,7 @@ export class Console implements AsyncDisposable {
       case 'slow':
         return slowPage(visit, this.#options.history);
       case 'webhooks':
-        return await webhooksPage(visit, this.#options.status);
+        return await webhooksPage(this.#options.status);
     }
   }
 }

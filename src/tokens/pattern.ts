@@ -22,6 +22,11 @@ export function fitsPattern(pattern: string, text: string): boolean {
   return at.has(parts.length);
 }
 
+/** Reports whether every text fits a pattern. */
+export function fitsAll(pattern: string): boolean {
+  return pattern === '**';
+}
+
 function partsOf(pattern: string): readonly string[] {
   const parts: string[] = [];
   for (const character of pattern) {

@@ -144,7 +144,9 @@ test('who may not read a repository with git does not see it here', async (conte
   const authFile = join(directory, 'users');
   const token = 'a-token-of-ann';
   const digest = createHash('sha256').update(token).digest('hex');
-  writeFileSync(authFile, `ann read sha256:${digest} team\nanonymous read - open\n`);
+  const admin = createHash('sha256').update('a-token-of-root').digest('hex');
+  const lines = [`ann read sha256:${digest} team`, 'anonymous read - open', `root admin sha256:${admin}`];
+  writeFileSync(authFile, `${lines.join('\n')}\n`);
   await using console = await openConsole({ authFile });
   for (const relativePath of ['open/a.git', 'team/b.git', 'secret/c.git'])
     await console.gitaly.createRepository({ relativePath, commits: 1 });
@@ -161,7 +163,19 @@ test('who may not read a repository with git does not see it here', async (conte
   const missing = await console.get('/repository/secret/missing.git', ann);
   assert.deepEqual([hidden.status, hidden.text], [404, missing.text]);
   assert.equal((await console.get('/running', ann)).status, 403);
+  assert.equal((await console.get('/running')).status, 401);
   assert.equal((await console.json('/overview', ann)).status, undefined);
+
+  const root = { authorization: 'Bearer a-token-of-root' };
+  assert.equal((await listed(root)).length, 3);
+  for (const path of ['/running', '/slow', '/webhooks'])
+    assert.deepEqual(
+      [(await console.get(path, ann)).status, (await console.get(path, root)).status],
+      [403, 200],
+    );
+  assert.equal((await console.json('/overview', root)).repositories, 3);
+  const wrong = { authorization: 'Bearer a-token-of-nobody' };
+  assert.equal((await console.get('/running', wrong)).status, 403);
 
   const signIn = await console.get('/sign-in');
   assert.deepEqual(

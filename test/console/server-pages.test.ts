@@ -22,7 +22,7 @@ test('a slow call is shown with its git commands, others are not', async () => {
     ],
   );
   const [, fsck] = calls;
-  assert.ok(fsck.duration_ms >= 600);
+  assert.ok(fsck.duration_ms >= 590);
   assert.ok(fsck.explanation.commands.some(({ args }: { args: string[] }) => args.includes('fsck')));
   assert.deepEqual((await console.json('/slow?over=60000')).calls, []);
   assert.match((await console.get('/slow')).text, /RepositoryService\/Fsck/);

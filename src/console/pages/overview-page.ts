@@ -28,10 +28,10 @@ export async function overviewPage(
     connection.server.serverInfo({}, calls),
     connection.server.diskStatistics({}, calls),
   ]);
-  // What other users do is for those who may see everything.
-  const now = access.isOpen ? await status?.() : undefined;
-  const repositories = access.isOpen ? await catalog.count() : undefined;
-  const lastHour = access.isOpen ? history?.() : undefined;
+  const seesAll = await access.isAdministrator();
+  const now = seesAll ? await status?.() : undefined;
+  const repositories = seesAll ? await catalog.count() : undefined;
+  const lastHour = seesAll ? history?.() : undefined;
   const storages = info.storageStatuses.map(({ readable, storageName, writeable }) => {
     const disk = disks.storageStatuses.find((each) => each.storageName === storageName);
     const [available, used] = [Number(disk?.available ?? 0n), Number(disk?.used ?? 0n)];

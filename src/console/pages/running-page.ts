@@ -16,10 +16,9 @@ export interface RunningPageOptions {
 
 /** Shows the calls that run, their git processes, and the limits for which calls wait. */
 export async function runningPage(
-  { access, isPost, query }: Visit,
+  { isPost, query }: Visit,
   { cancel, status }: RunningPageOptions,
 ): Promise<Page> {
-  if (!access.isOpen) return problemPage(403, 'Refused', 'This page shows the calls of all users.');
   if (isPost) {
     if (cancel === undefined) return cannotPost();
     cancel(query.get('cancel') ?? '');

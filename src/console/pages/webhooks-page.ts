@@ -2,15 +2,13 @@ import { table } from '../html/elements.ts';
 import { type Html, html } from '../html/html.ts';
 import { type Page, problemPage } from '../page.ts';
 import type { ConsoleStatus, StatusSource } from '../server-status.ts';
-import type { Visit } from '../visit.ts';
 
 const NONE = html`<p>There are none. Start with --webhook URL, or add [[webhook]].</p>`;
 
 type WebhookStatus = NonNullable<ConsoleStatus['webhooks']>[number];
 
 /** Shows the state of each webhook, and the events that were given up. */
-export async function webhooksPage({ access }: Visit, status: StatusSource | undefined): Promise<Page> {
-  if (!access.isOpen) return problemPage(403, 'Refused', 'This page shows the repositories of all users.');
+export async function webhooksPage(status: StatusSource | undefined): Promise<Page> {
   if (status === undefined)
     return problemPage(404, 'Not available', 'The server runs in other processes. See /debug/top there.');
   const { webhooks = [] } = await status();

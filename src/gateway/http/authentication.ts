@@ -12,13 +12,17 @@ export interface Admission extends Identity {
   readonly glRepository?: string;
 }
 
-/** The request that an authenticator checks. */
-export interface AccessRequest {
+/** The client whose request an authenticator checks. */
+export interface AccessClient {
   readonly headers: IncomingHttpHeaders;
   /** Address of the client, also behind trusted proxies. */
   readonly remoteAddress: string | undefined;
   /** Scheme used by the client, also behind trusted proxies. */
   readonly scheme: 'http' | 'https';
+}
+
+/** The request that an authenticator checks. */
+export interface AccessRequest extends AccessClient {
   readonly path: RepositoryPath;
   readonly operation: 'read' | 'write';
 }
@@ -33,6 +37,11 @@ export interface Authenticator {
    * 500 or above.
    */
   authenticate(request: AccessRequest): Promise<Admission | { readonly answer: Answer }>;
+  /**
+   * Reports whether a client may see and end the calls of all users in the console. Default: none
+   * may. @throws {Error} when it cannot decide.
+   */
+  isAdministrator?(client: AccessClient): Promise<boolean>;
 }
 
 /**

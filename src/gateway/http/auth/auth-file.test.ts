@@ -25,9 +25,11 @@ test('lines with the same name and secret are combined; comments and blank lines
 });
 
 const WRONG = [
-  ['ann write', /line 1: expected NAME read\|write HASH/],
+  ['ann write', /line 1: expected NAME read\|write\|admin HASH/],
   [`ann:x write ${TOKEN}`, /line 1: a name has at most 128 characters/],
-  [`ann admin ${TOKEN}`, /the second column must be read or write/],
+  [`ann owner ${TOKEN}`, /the second column must be read, write or admin/],
+  [`ann admin ${TOKEN} team`, /admin is a right to the whole server/],
+  ['anonymous admin -', /admin is a right to the whole server/],
   ['\nann write hunter2', /line 2: the hash is not of a known kind \(\$scrypt\$… or sha256:…\)/],
   [`ann write ${TOKEN} %zz`, /a path is not valid percent-encoded UTF-8/],
   [`anonymous read ${TOKEN}`, /anonymous has no password/],

@@ -1,9 +1,13 @@
 import { trimmed } from '#base/trim';
 import { parseSecretHash, type SecretHash } from './password-hash.ts';
 
+/** Rights, each with those before it. `admin` adds the calls of all users in the console. */
+export const RIGHTS = ['read', 'write', 'admin'] as const;
+export type Right = (typeof RIGHTS)[number];
+
 /** The right that a line of the file grants. */
 export interface Grant {
-  readonly right: 'read' | 'write';
+  readonly right: Right;
   /** Decoded paths without leading and trailing slashes; empty for everything. */
   readonly paths: readonly string[];
 }
@@ -35,12 +39,12 @@ export class AuthFileError extends Error {
 
 const ANONYMOUS = 'anonymous';
 const NAME = /^[^\s:#\p{Cc}]{1,128}$/u;
-const FORMAT = 'expected NAME read|write HASH [PATH…]; gitaly-ts hash-password NAME prints such a line';
+const FORMAT = 'expected NAME read|write|admin HASH [PATH…]; gitaly-ts hash-password NAME prints such a line';
 
 /**
- * Parses lines of `NAME read|write HASH [PATH…]`, separated by blanks. Empty lines and those that
- * begin with `#` are ignored. Lines with the same name and hash are combined. `anonymous read -`
- * needs no hash.
+ * Parses lines of `NAME read|write|admin HASH [PATH…]`, separated by blanks. Empty lines and those
+ * that begin with `#` are ignored. Lines with the same name and hash are combined. `anonymous read
+ * -` needs no hash.
  *
  * @throws {AuthFileError}
  */
@@ -59,12 +63,7 @@ export function parseAuthFile(text: string): AuthFile {
  * Formats a line for the file. `paths` are not encoded. @throws {AuthFileError} when a line cannot
  * hold the values
  */
-export function formatAuthLine(
-  name: string,
-  right: Grant['right'],
-  hash: string,
-  paths: readonly string[],
-): string {
+export function formatAuthLine(name: string, right: Right, hash: string, paths: readonly string[]): string {
   const words = [name, right, hash, ...paths.map(encodeURI)];
   const problem = /\s/.test(name) ? 'a name cannot contain blanks' : addLine(emptyDraft(), words);
   if (problem !== undefined) throw new AuthFileError(problem);
@@ -87,10 +86,13 @@ function emptyDraft(): Draft {
 
 /** Adds the rights of a line. @returns the error of the line. */
 function addLine({ anonymous, passwords, tokens }: Draft, words: readonly string[]): string | undefined {
-  const [name = '', right, hashText, ...encoded] = words;
+  const [name = '', rightText, hashText, ...encoded] = words;
   if (hashText === undefined) return FORMAT;
   if (!NAME.test(name)) return 'a name has at most 128 characters, without blanks, colons and #';
-  if (right !== 'read' && right !== 'write') return `the second column must be read or write; ${FORMAT}`;
+  const right = RIGHTS.find((known) => known === rightText);
+  if (right === undefined) return `the second column must be read, write or admin; ${FORMAT}`;
+  if (right === 'admin' && (name === ANONYMOUS || encoded.length > 0))
+    return 'admin is a right to the whole server: it needs a secret, and no paths';
   const paths = encoded.map(parsePath).filter((path) => path !== undefined);
   if (paths.length < encoded.length) return 'a path is not valid percent-encoded UTF-8';
   const grant: Grant = { right, paths };
@@ -124,12 +126,11 @@ function parsePath(text: string): string | undefined {
  * Returns the right that the grants give at a repository's path (which ends in `.git`). A path
  * covers itself, with or without `.git`, and everything below it.
  */
-export function rightAt(grants: readonly Grant[], repository: string): 'read' | 'write' | undefined {
+export function rightAt(grants: readonly Grant[], repository: string): Right | undefined {
   const fitting = grants.filter(
     ({ paths }) => paths.length === 0 || paths.some((path) => covers(path, repository)),
   );
-  if (fitting.some(({ right }) => right === 'write')) return 'write';
-  return fitting.length > 0 ? 'read' : undefined;
+  return RIGHTS.findLast((right) => fitting.some((grant) => grant.right === right));
 }
 
 function covers(path: string, repository: string): boolean {

@@ -31,3 +31,9 @@ function basic(encoded: string): Credentials {
   if (colon === -1) return { kind: 'unusable' };
   return { kind: 'basic', username: text.slice(0, colon), password: new Secret(text.slice(colon + 1)) };
 }
+
+/** Returns the token, or the password of any name; `undefined` if there is none. */
+export function secretIn(credentials: Credentials): Secret | undefined {
+  if (credentials.kind === 'bearer') return credentials.token;
+  return credentials.kind === 'basic' ? credentials.password : undefined;
+}

@@ -10,11 +10,13 @@ import { createToken, hashPassword } from './password-hash.ts';
 
 const ANN = await hashPassword('ann’s password');
 const CI = createToken();
+const ROOT = createToken();
 const FILE = `
 ann        write  ${ANN}      team/
 ann        read   ${ANN}
 ci         write  ${CI.hash}  team/app.git
 anonymous  read   -           public/
+root       admin  ${ROOT.hash}
 `;
 
 async function open(context: TestContext): Promise<{ authenticator: Authenticator; path: string }> {
@@ -42,6 +44,7 @@ const ANN_BASIC = basic('ann', 'ann’s password');
 const DECISIONS = [
   ['a password opens what it may read', ANN_BASIC, 'read', 'other/a', 'username-ann'],
   ['a password opens what it may write', ANN_BASIC, 'write', 'team/a', 'username-ann'],
+  ['an administrator pushes everywhere', `Bearer ${ROOT.token}`, 'write', 'team/secret', 'username-root'],
   ['reading alone does not push', ANN_BASIC, 'write', 'other/a', 403],
   ['a token as bearer', `Bearer ${CI.token}`, 'write', 'team/app', 'username-ci'],
   ['a token in place of the password', basic('ci', CI.token), 'write', 'team/app', 'username-ci'],
@@ -69,6 +72,22 @@ test('the file determines who is accepted', async (context) => {
       if ('answer' in decision && expected === 401)
         assert.match(decision.answer.headers?.['WWW-Authenticate'] ?? '', /^Basic /);
     });
+  }
+});
+
+test('only a line with the right admin makes an administrator', async (context) => {
+  const { authenticator } = await open(context);
+  for (const [authorization, expected] of [
+    [`Bearer ${ROOT.token}`, true],
+    [basic('root', ROOT.token), true],
+    [basic('ann', ROOT.token), false],
+    [ANN_BASIC, false],
+    [`Bearer ${CI.token}`, false],
+    ['Bearer abc', false],
+    [undefined, false],
+  ] as const) {
+    const client = { headers: { authorization }, remoteAddress: '192.0.2.1', scheme: 'http' } as const;
+    assert.equal(await authenticator.isAdministrator?.(client), expected);
   }
 });
 

@@ -41,6 +41,11 @@ export async function fileAuthentication(options: FileAuthenticationOptions): Pr
       const account = await accountOf(accounts, credentials, { checker, client: request.remoteAddress });
       return account === undefined ? { answer: WRONG_CREDENTIALS } : decide(accounts, account, request);
     },
+    isAdministrator: async ({ headers, remoteAddress: client }) => {
+      const credentials = parseCredentials(headers.authorization);
+      const account = await accountOf(await file.current(), credentials, { checker, client });
+      return account?.grants.some(({ right }) => right === 'admin') ?? false;
+    },
   };
 }
 
@@ -50,7 +55,7 @@ function decide(
   request: AccessRequest,
 ): Admission | { answer: Answer } {
   const right = rightAt([...anonymous, ...(account?.grants ?? [])], request.path);
-  if (right === 'write' || right === request.operation) {
+  if (right !== undefined && (request.operation === 'read' || right !== 'read')) {
     const username = account?.name ?? 'anonymous';
     return { glId: `username-${username}`, username };
   }

@@ -1,11 +1,12 @@
 import { identityOfToken } from '#gateway/token-login';
-import { accessTo } from '#tokens/scope';
+import { fitsAll } from '#tokens/pattern';
+import { accessTo, type TokenScope } from '#tokens/scope';
 import type { TokenVerifier } from '#tokens/token-verifier';
 import type { Answer } from '../answer.ts';
 import type { AccessRequest, Admission, Authenticator } from '../authentication.ts';
 import { NOT_FOUND } from '../failure.ts';
 import { READ_ONLY, SIGN_IN, WRONG_CREDENTIALS } from './challenge.ts';
-import { parseCredentials } from './credentials.ts';
+import { type Credentials, parseCredentials, secretIn } from './credentials.ts';
 
 export interface ScopedTokenOptions {
   readonly verifier: TokenVerifier;
@@ -19,22 +20,28 @@ export interface ScopedTokenOptions {
  * valid get one response, whatever the reason.
  */
 export function scopedTokenAuthentication({ otherwise, verifier }: ScopedTokenOptions): Authenticator {
+  const identityIn = (credentials: Credentials): ReturnType<typeof identityOfToken> =>
+    identityOfToken(verifier, secretIn(credentials)?.reveal() ?? '');
   return {
     authenticate: async (request) => {
       const credentials = parseCredentials(request.headers.authorization);
-      const text =
-        credentials.kind === 'bearer'
-          ? credentials.token.reveal()
-          : credentials.kind === 'basic'
-            ? credentials.password.reveal()
-            : '';
-      const identity = await identityOfToken(verifier, text);
+      const identity = await identityIn(credentials);
       if (identity === 'refused') return { answer: WRONG_CREDENTIALS };
       if (identity !== undefined) return decide(identity, request);
       if (otherwise !== undefined) return await otherwise.authenticate(request);
       return { answer: credentials.kind === 'none' ? SIGN_IN : WRONG_CREDENTIALS };
     },
+    isAdministrator: async (client) => {
+      const identity = await identityIn(parseCredentials(client.headers.authorization));
+      if (identity === undefined) return (await otherwise?.isAdministrator?.(client)) ?? false;
+      return identity !== 'refused' && administersAll(identity.scope);
+    },
   };
+}
+
+/** Reports whether a token has all rights to all repositories. */
+function administersAll(scope: TokenScope | undefined): boolean {
+  return scope?.access === 'admin' && scope.repositories.some(fitsAll) && scope.references.length === 0;
 }
 
 function decide(identity: Admission, { operation, path }: AccessRequest): Admission | { answer: Answer } {

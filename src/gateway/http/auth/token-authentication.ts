@@ -3,7 +3,7 @@ import type { Secret } from '#base/secret';
 import type { Identity } from '#gateway/identity';
 import type { Authenticator } from '../authentication.ts';
 import { SIGN_IN, WRONG_CREDENTIALS } from './challenge.ts';
-import { parseCredentials } from './credentials.ts';
+import { parseCredentials, secretIn } from './credentials.ts';
 import { isSecretOf, type SecretHash } from './password-hash.ts';
 
 /**
@@ -15,13 +15,17 @@ export function tokenAuthentication(
   identity: Identity = { glId: 'user-1', username: 'git' },
 ): Authenticator {
   const hash: SecretHash = { kind: 'sha256', digest: createHash('sha256').update(token.reveal()).digest() };
+  const isToken = (given: Secret): Promise<boolean> => isSecretOf(hash, given.reveal());
   return {
     authenticate: async ({ headers }) => {
       const credentials = parseCredentials(headers.authorization);
       if (credentials.kind === 'none') return { answer: SIGN_IN };
-      if (credentials.kind === 'unusable') return { answer: WRONG_CREDENTIALS };
-      const given = credentials.kind === 'bearer' ? credentials.token : credentials.password;
-      return (await isSecretOf(hash, given.reveal())) ? identity : { answer: WRONG_CREDENTIALS };
+      const given = secretIn(credentials);
+      return given && (await isToken(given)) ? identity : { answer: WRONG_CREDENTIALS };
+    },
+    isAdministrator: async ({ headers }) => {
+      const given = secretIn(parseCredentials(headers.authorization));
+      return given !== undefined && (await isToken(given));
     },
   };
 }

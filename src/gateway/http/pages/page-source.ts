@@ -38,6 +38,8 @@ export interface PageAccess {
    * @param path in the storage, not checked. @throws as the authenticator.
    */
   refusalAt(path: string): Promise<PageAnswer | undefined>;
+  /** Reports whether the client may see and end the calls of all users. @throws as the authenticator. */
+  isAdministrator(): Promise<boolean>;
   /** Reports whether the client may push to a repository. @throws as the authenticator. */
   mayWriteAt(path: string): Promise<boolean>;
   /** The response that requests credentials. */

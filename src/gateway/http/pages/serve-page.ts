@@ -34,16 +34,11 @@ export async function servePage(exchange: PageExchange, pages: PageSource): Prom
 }
 
 function accessOf({ authenticator, peer, request }: PageExchange): PageAccess {
+  const client = { headers: request.headers, remoteAddress: peer.address, scheme: peer.scheme };
   const refusal = async (text: string, operation: 'read' | 'write'): Promise<PageAnswer | undefined> => {
     const path = checkRepositoryPath(text.split('/'));
     if (typeof path !== 'string') return asPage(NOT_FOUND);
-    const admission = await authenticator?.authenticate({
-      headers: request.headers,
-      remoteAddress: peer.address,
-      scheme: peer.scheme,
-      path,
-      operation,
-    });
+    const admission = await authenticator?.authenticate({ ...client, path, operation });
     return admission !== undefined && 'answer' in admission ? asPage(admission.answer) : undefined;
   };
   return {
@@ -51,6 +46,8 @@ function accessOf({ authenticator, peer, request }: PageExchange): PageAccess {
     hasCredentials: request.headers.authorization !== undefined,
     signIn: asPage(SIGN_IN),
     refusalAt: (path) => refusal(path, 'read'),
+    isAdministrator: async () =>
+      authenticator === undefined || ((await authenticator.isAdministrator?.(client)) ?? false),
     mayWriteAt: async (path) => (await refusal(path, 'write')) === undefined,
   };
 }
