@@ -41,8 +41,3 @@ export function parseGrpcAddress(text: string): GrpcAddress {
   }
   return { listen_addr: place };
 }
-
-/** Reports whether a host is reachable only from this machine. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
-}

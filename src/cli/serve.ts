@@ -1,3 +1,4 @@
+import type { RunOptions } from '#gitaly/run-gitaly';
 import type { GitalyConfig } from '#platform/config/load-config';
 import { FdLogStream } from '#platform/log/log-stream';
 import { createLogger, type Logger, logLevel } from '#platform/log/logger';
@@ -34,9 +35,29 @@ async function run(
   try {
     // Loaded here, so that the other commands start without the server's code.
     const { runGitaly } = await import('#gitaly/run-gitaly');
-    return await runGitaly(config, { logger, life: processLife(logger, signals, stream) });
+    const life = processLife(logger, signals, stream);
+    const hasPredecessor = life.inherited.predecessor !== undefined;
+    const openConsole = await consoleOf(config, { logger, hasPredecessor });
+    return await runGitaly(config, { logger, life, openConsole });
   } catch (error) {
     logger.error({ error }, 'unclean Gitaly shutdown');
     return 1;
   }
+}
+
+/** Returns what opens the console; `undefined` if there is none, whose code is then not loaded. */
+async function consoleOf(
+  { auth, console, storage }: GitalyConfig,
+  options: { readonly logger: Logger; readonly hasPredecessor: boolean },
+): Promise<RunOptions['openConsole']> {
+  const { listenAddr } = console;
+  if (listenAddr === undefined) return undefined;
+  const { openConsole } = await import('./serve-console.ts');
+  const shown = console.storage ?? storage[0]?.name ?? '';
+  return (server) =>
+    openConsole(server, {
+      settings: { ...console, listenAddr, storage: shown },
+      token: auth.token,
+      ...options,
+    });
 }

@@ -23,6 +23,11 @@ export interface ConsoleOptions {
   readonly connection: Connection;
   /** Name of the storage whose repositories it shows. */
   readonly storage: string;
+  /**
+   * `http://HOST:PORT` of an HTTP gateway for the same storage. Default: the address that the client
+   * uses; `false`: there is none.
+   */
+  readonly httpAddress?: string | false;
   /** `ssh://git@HOST:PORT` of an SSH gateway for the same storage. Default: none is shown. */
   readonly sshAddress?: string;
   /** Returns the state of a server in this process. Default: the page of running calls is missing. */
@@ -100,7 +105,7 @@ export class Console implements AsyncDisposable {
     query: URLSearchParams,
   ): Promise<Page | PageAnswer> {
     const { access, method, signal } = request;
-    const visit: Visit = { access, isPost: method === 'POST', query, signal, origin: originOf(request) };
+    const visit: Visit = { access, isPost: method === 'POST', query, signal };
     if (route === undefined) return notFound();
     if (route.kind === 'page') {
       const isReadOnly = route.name !== 'running';
@@ -110,10 +115,11 @@ export class Console implements AsyncDisposable {
     const path = route.path.endsWith('.git') ? route.path : `${route.path}.git`;
     const refusal = await access.refusalAt(path);
     if (refusal !== undefined) return refusal.status === 401 ? refusal : problemOf(refusal);
-    const { connection, sshAddress, storage } = this.#options;
+    const { connection, httpAddress = originOf(request), sshAddress, storage } = this.#options;
     return await repositoryPage({ ...route, path }, visit, {
       connection,
       storage,
+      httpAddress: httpAddress === false ? undefined : httpAddress,
       sshAddress,
       renderer: this.#renderer,
     });

@@ -7,6 +7,4 @@ export interface Visit {
   readonly query: URLSearchParams;
   readonly access: PageAccess;
   readonly signal: AbortSignal;
-  /** `http://HOST`, as the client addressed the gateway. */
-  readonly origin: string;
 }

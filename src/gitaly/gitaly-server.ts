@@ -131,7 +131,8 @@ export class GitalyServer implements AsyncDisposable {
     const limits = createLimits(foundation, building);
     const services = await createServices(foundation, repositories, limits.packs, building);
     const { metrics, runtime } = foundation;
-    const status = startStatus({ ...foundation, ...repositories }, limits, building);
+    const ownStatus = startStatus({ ...foundation, ...repositories }, limits, building);
+    const status = family?.role === 'supervisor' ? () => family.monitoring.status(ownStatus) : ownStatus;
     const front = building.use(
       await Front.open({
         config,
@@ -143,7 +144,7 @@ export class GitalyServer implements AsyncDisposable {
         backchannels: foundation.backchannels,
         monitoring: {
           problems: () => repositories.storages.presence.problems(),
-          status: family?.role === 'supervisor' ? () => family.monitoring.status(status) : status,
+          status,
           others: family?.role === 'supervisor' ? family.monitoring : undefined,
         },
         internalSocket: runtime.internalSocket,
@@ -156,7 +157,7 @@ export class GitalyServer implements AsyncDisposable {
     if (family !== undefined) {
       const { cleanAfterTheDead } = repositories;
       const { registry } = metrics;
-      family.onStarted({ front, directory: runtime.path, cleanAfterTheDead, registry, status });
+      family.onStarted({ front, directory: runtime.path, cleanAfterTheDead, registry, status: ownStatus });
       building.defer(() => family.endOthers());
     }
     const onDrain = (): void => repositories.feed?.endWatching();

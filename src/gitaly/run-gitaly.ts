@@ -2,10 +2,15 @@ import { messageOf } from '#base/gitaly-error';
 import { loadLazyModules } from '#base/lazy-module';
 import type { GitalyConfig } from '#platform/config/load-config';
 import type { Logger } from '#platform/log/logger';
-import { type ProcessLife, serveUntilStopped } from '#platform/process/serve-until-stopped';
+import {
+  type ProcessLife,
+  type RunningServer,
+  serveUntilStopped,
+} from '#platform/process/serve-until-stopped';
 import { packageVersion } from '#platform/process/version';
 import { watchExceptions } from '#platform/process/watch-exceptions';
 import { startProcesses } from './family/start-processes.ts';
+import type { GitalyServer } from './gitaly-server.ts';
 
 /** Developers and tests run the sources; their files change on purpose. */
 const IS_BUILT = import.meta.filename.endsWith('.js');
@@ -13,6 +18,8 @@ const IS_BUILT = import.meta.filename.endsWith('.js');
 export interface RunOptions {
   readonly logger: Logger;
   readonly life: ProcessLife;
+  /** Opens what shows the server to people, and ends before it. */
+  readonly openConsole?: ((server: GitalyServer) => Promise<AsyncDisposable>) | undefined;
 }
 
 /** Delay after which the first calls are not slowed down. */
@@ -38,7 +45,10 @@ async function loadRest(logger: Logger): Promise<void> {
  *   exception was the reason for the stop.
  * @throws {Error} when the server cannot be started.
  */
-export async function runGitaly(config: GitalyConfig, { logger, life }: RunOptions): Promise<number> {
+export async function runGitaly(
+  config: GitalyConfig,
+  { logger, life, openConsole }: RunOptions,
+): Promise<number> {
   const startedAt = performance.now();
   logger.info({ version: packageVersion() }, 'Starting Gitaly');
   if (config.auth.token !== undefined && config.auth.transitioning) {
@@ -52,15 +62,41 @@ export async function runGitaly(config: GitalyConfig, { logger, life }: RunOptio
     takeSocket: life.inherited.take,
     copiesPrograms: IS_BUILT,
     log: life.log,
+    keepsHistory: openConsole !== undefined,
   });
   using exceptions = watchExceptions({ contain: (exception) => server.contain(exception) });
   logger.info({ duration_ms: Math.round(performance.now() - startedAt) }, 'Started Gitaly');
   if (IS_BUILT) setTimeout(() => void loadRest(logger), LOAD_REST_AFTER_MS).unref();
-  return await serveUntilStopped(server, {
+  const served = openConsole === undefined ? server : await withConsole(server, openConsole);
+  return await serveUntilStopped(served, {
     name: 'Gitaly',
     logger,
     life,
     graceMs: config.gracefulRestartTimeoutMs,
     exceptions,
   });
+}
+
+/** Opens a console, whose address is free again as soon as the server drains. */
+async function withConsole(
+  server: GitalyServer,
+  open: NonNullable<RunOptions['openConsole']>,
+): Promise<RunningServer> {
+  try {
+    const opened = await open(server);
+    return {
+      sockets: server.sockets,
+      drain: async () => {
+        await opened[Symbol.asyncDispose]();
+        await server.drain();
+      },
+      [Symbol.asyncDispose]: async () => {
+        await opened[Symbol.asyncDispose]();
+        await server[Symbol.asyncDispose]();
+      },
+    };
+  } catch (error) {
+    await server[Symbol.asyncDispose]();
+    throw error;
+  }
 }

@@ -1,4 +1,5 @@
 import { messageOf } from '#base/gitaly-error';
+import { isLoopback } from '#base/go/net/host-port';
 import { systemErrorCode } from '#base/go/system-error';
 import type { Secret } from '#base/secret';
 import {
@@ -11,7 +12,7 @@ import {
   tokenAuthentication,
 } from '#gateway/index';
 import type { TokenVerifier } from '#tokens/token-verifier';
-import { AddressError, type HostAndPort, isLoopback, parseHttpAddress } from '../listen-address.ts';
+import { AddressError, type HostAndPort, parseHttpAddress } from '../listen-address.ts';
 import { GatewayArgumentError, type GatewayArguments, gatewayOptions } from './gateway-options.ts';
 import type { GatewayTarget } from './up-ssh.ts';
 

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { messageOf } from '#base/gitaly-error';
+import { isLoopback } from '#base/go/net/host-port';
 import {
   authorizedKeysFile,
   type GitalyAddress,
@@ -9,7 +10,7 @@ import {
   storageMapping,
 } from '#gateway/index';
 import type { TokenVerifier } from '#tokens/token-verifier';
-import { AddressError, type HostAndPort, isLoopback, parseSshAddress } from '../listen-address.ts';
+import { AddressError, type HostAndPort, parseSshAddress } from '../listen-address.ts';
 
 /** Command line options of the SSH gateway. */
 export interface UpSshOptions {

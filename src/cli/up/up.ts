@@ -6,13 +6,13 @@ import { dial } from '#client/index';
 import { type HttpGateway, PAGES_PATH, type SshGateway } from '#gateway/index';
 import { listenForStop, type StopSignals } from '#platform/process/signals';
 import { watchExceptions } from '#platform/process/watch-exceptions';
+import { ConsolePages } from '../console-pages.ts';
 import { AddressError } from '../listen-address.ts';
 import { databaseKeys } from './cluster/database-url.ts';
 import type { UpClusterOptions } from './cluster/up-cluster.ts';
 import { GatewayArgumentError } from './gateway-options.ts';
 import { makeSampleRepository } from './sample-repository.ts';
 import { prepareBundles, type UpBundles } from './up-bundles.ts';
-import { UpConsole } from './up-console.ts';
 import { DirectoryInUseError, openUpDirectory, type UpDirectory } from './up-directory.ts';
 import { parseUpEvents, type UpEvents, type UpEventsOptions } from './up-events.ts';
 import { parseUpGrpc, type UpGrpc } from './up-grpc.ts';
@@ -128,7 +128,7 @@ async function run(
   const { target } = server;
   let sshAddress: string | undefined;
   await using pages = hasConsole
-    ? new UpConsole({ target, ...server.console, sshAddress: () => sshAddress })
+    ? new ConsolePages({ target, ...server.console, sshAddress: () => sshAddress })
     : undefined;
   await using gateway =
     http &&

@@ -2,12 +2,11 @@ import { type RepositoryView, repositoryAddress } from '../console-route.ts';
 import { codeFrame } from '../html/elements.ts';
 import { type Html, html } from '../html/html.ts';
 import type { Page } from '../page.ts';
-import type { Visit } from '../visit.ts';
+import type { RepositoryPagesOptions } from './repository-visit.ts';
 
 /** The upper part of each page of a repository. */
-export interface RepositoryFrame extends Pick<Visit, 'origin'> {
+export interface RepositoryFrame extends Pick<RepositoryPagesOptions, 'httpAddress' | 'sshAddress'> {
   readonly path: string;
-  readonly sshAddress: string | undefined;
   /** The chosen revision; empty in a repository without commits. */
   readonly revision?: string;
   readonly view?: RepositoryView;
@@ -48,9 +47,13 @@ export function emptyPage(visit: RepositoryFrame): Page {
     data: { name: visit.path, isEmpty: true, clone: cloneAddresses(visit) },
     body: html`${frame(visit)}
 <h2>The repository has no commits on its default branch</h2>
-<p>Push some:</p>
-${codeFrame('Commands', `git remote add origin ${clone?.address}\ngit push -u origin main`)}`,
+${clone && pushCommands(clone.address)}`,
   };
+}
+
+function pushCommands(address: string): Html {
+  return html`<p>Push some:</p>
+${codeFrame('Commands', `git remote add origin ${address}\ngit push -u origin main`)}`;
 }
 
 export function nameOf(path: string): string {
@@ -59,11 +62,16 @@ export function nameOf(path: string): string {
 
 /** Returns the addresses of a repository for git. */
 export function cloneAddresses({
-  origin,
+  httpAddress,
   path,
   sshAddress,
 }: RepositoryFrame): { readonly kind: 'HTTP' | 'SSH'; readonly address: string }[] {
   const encoded = path.split('/').map(encodeURIComponent).join('/');
-  const http = { kind: 'HTTP', address: `${origin}/${encoded}` } as const;
-  return sshAddress === undefined ? [http] : [http, { kind: 'SSH', address: `${sshAddress}/${encoded}` }];
+  const servers = [
+    { kind: 'HTTP', server: httpAddress } as const,
+    { kind: 'SSH', server: sshAddress } as const,
+  ];
+  return servers.flatMap(({ kind, server }) =>
+    server === undefined ? [] : [{ kind, address: `${server}/${encoded}` }],
+  );
 }

@@ -9,6 +9,8 @@ export interface RepositoryPagesOptions {
   readonly connection: Connection;
   readonly storage: string;
   readonly renderer: Renderer;
+  /** Address for `git clone` by HTTP, before the path of a repository; `undefined` without HTTP. */
+  readonly httpAddress: string | undefined;
   /** Address for `git clone` by SSH, before the path of a repository; `undefined` without SSH. */
   readonly sshAddress: string | undefined;
 }

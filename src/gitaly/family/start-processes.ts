@@ -19,6 +19,7 @@ export interface StartProcessesOptions {
   readonly logger: Logger;
   readonly takeSocket: TakeSocket;
   readonly copiesPrograms: boolean;
+  readonly keepsHistory?: boolean;
   /** The descriptor of the log, to which workers write, too. */
   readonly log: Pick<FdLogStream, 'hasWorkers'>;
   /** Default: this program, with the options of Node that it was started with. */

@@ -138,3 +138,10 @@ export function clientVersion(version: string): string | undefined {
   const [, major] = /^(\d+)\.\d+$/.exec(version) ?? [];
   return major !== undefined && Number(major) >= 15 ? undefined : `not supported: ${quote(version)}`;
 }
+
+/** Returns the problem of an HTTP address, without repeating it: it may contain a secret. */
+export function httpUrlProblem(text: string): string | undefined {
+  const url = URL.parse(text);
+  if (url === null || !/^https?:$/.test(url.protocol)) return 'must be an http:// or https:// URL';
+  return url.username !== '' || url.password !== '' ? 'must not contain a user or a password' : undefined;
+}

@@ -95,6 +95,35 @@ const DIRECTORY: Cases = [
   ['"<DIR>/token"', /not a directory/],
 ];
 const CACHE_AGE: Cases = [['"5m"\nenabled = true'], ['"0s"\nenabled = true']];
+const MISSING_FILE = ['"<DIR>/none"', /doesn't exist/] as const;
+const CONSOLE_CASES: Record<string, Cases> = {
+  'console.listen_addr': [
+    ['"localhost:8081"'],
+    ['"127.0.0.1:0"'],
+    ['"[::1]:8081"'],
+    ['":8081"\nauth_file = "<DIR>/token"'],
+    ['":8081"', /console\.listen_addr: other machines can reach ":8081", so the console needs auth_file/],
+    ['"192.0.2.1:8081"', /needs auth_file/],
+    ['"8081"', /missing port in address/],
+  ],
+  'console.storage': [['"default"'], ['"none"', /console\.storage: no such storage: "none"/]],
+  'console.auth_file': [['"<DIR>/token"'], MISSING_FILE],
+  'console.certificate_path': [
+    ['"<DIR>/cert.pem"\nkey_path = "<DIR>/key.pem"'],
+    ['"<DIR>/cert.pem"', /console\.certificate_path: needs key_path/],
+    ['"<DIR>/none"\nkey_path = "<DIR>/key.pem"', /doesn't exist/],
+  ],
+  'console.key_path': [
+    ['"<DIR>/key.pem"\ncertificate_path = "<DIR>/cert.pem"'],
+    ['"<DIR>/key.pem"', /console\.key_path: needs certificate_path/],
+    ['"<DIR>/token"\ncertificate_path = "<DIR>/cert.pem"', /failed to find any PEM data in key input/],
+  ],
+  'console.clone_url': [
+    ['"https://git.example.com/x"'],
+    ['"ssh://git.example.com"', /must be an http:\/\/ or https:\/\/ URL/],
+    ['"https://user:word@git.example.com/"', /must not contain a user or a password/],
+  ],
+};
 const HOOK = {
   name: '"ci"',
   url: '"https://ci.example.com/"',
@@ -325,6 +354,7 @@ const CASES: Readonly<Record<string, Cases>> = {
   'events.max_bytes': [['65536'], ['65535', /events\.max_bytes: must be at least 65536: 65535/]],
   'events.max_age': [['"1s"'], ['"0s"', /events\.max_age: must be longer than 0s/]],
   ...webhookCases(),
+  ...CONSOLE_CASES,
   'compatibility.oldest_client': [
     ['"15.0"'],
     ['"16.7"'],

@@ -6,7 +6,15 @@ import { badEscape, urlProblem } from '#base/go/net/url';
 import { quote } from '#base/go/quote';
 import { parseBool } from '#base/go/strconv';
 import { systemErrorCode, systemErrorText } from '#base/go/system-error';
-import { ascending, clientVersion, gitConfigKey, keyPairProblem, openProblem } from './checks.ts';
+import {
+  ascending,
+  clientVersion,
+  gitConfigKey,
+  keyPairProblem,
+  openProblem,
+  type Problem,
+} from './checks.ts';
+import { consoleProblems } from './console-problems.ts';
 import type { ReadConfig } from './read-config.ts';
 import type { ConfigValues } from './schema.ts';
 import { authProblems } from './server-checks.ts';
@@ -92,12 +100,8 @@ const CHECKS: readonly Check[] = [
     const problem = workersProblem(values);
     return problem === undefined ? undefined : invalid(`workers.max: ${problem}`, ['workers', 'max']);
   },
-  (values) => {
-    const [problem] = eventsProblems(values);
-    return (
-      problem && invalid(`events.${problem.key.join('.')}: ${problem.message}`, ['events', ...problem.key])
-    );
-  },
+  (values) => firstOf('events', eventsProblems(values)),
+  (values) => firstOf('console', consoleProblems(values)),
   (values) => {
     const [problem] = webhookProblems(values);
     const name = problem && ['webhook', ...problem.key].join('.');
@@ -217,6 +221,12 @@ function packObjectsCache(values: ConfigValues): FatalProblem | undefined {
     );
   }
   return undefined;
+}
+
+/** Returns the first problem of a table. */
+function firstOf(table: string, [problem]: readonly Problem[]): FatalProblem | undefined {
+  const key = problem && [table, ...problem.key];
+  return key && invalid(`${key.join('.')}: ${problem.message}`, key);
 }
 
 function address(value: string | undefined, key: string): FatalProblem | undefined {

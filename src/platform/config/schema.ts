@@ -13,6 +13,7 @@ import {
   texts,
 } from './keys.ts';
 import { LATENCY_BUCKETS } from './latency-buckets.ts';
+import { consoleTable } from './schema-console.ts';
 import { eventsTable, webhookTables } from './schema-events.ts';
 import { gitlabShellTable, gitlabTable } from './schema-gitlab.ts';
 import { cacheTable, cgroupsTable, concurrencyLimits, PRESSURE_DEFAULTS, pressure } from './schema-limits.ts';
@@ -324,6 +325,7 @@ export const schema = {
   }),
   events: eventsTable,
   webhook: webhookTables,
+  console: consoleTable,
   cgroups: cgroupsTable,
   daily_maintenance: table(
     'Housekeeping once a day. Without this table: at 12:00, ten minutes, all storages.',

@@ -16,6 +16,7 @@ import {
   refFormat,
   within,
 } from './checks.ts';
+import { consoleProblems } from './console-problems.ts';
 import type { ReadConfig } from './read-config.ts';
 import { type ConfigValues, MAX_WORKERS } from './schema.ts';
 import { authProblems, prometheusProblems, tlsProblems } from './server-checks.ts';
@@ -60,6 +61,7 @@ export function validateConfig(config: ReadConfig): Problem[] {
   problems.add(workersProblem(values), 'workers', 'max');
   for (const { key, message } of eventsProblems(values)) problems.add(message, 'events', ...key);
   for (const { key, message } of webhookProblems(values)) problems.add(message, 'webhook', ...key);
+  for (const { key, message } of consoleProblems(values)) problems.add(message, 'console', ...key);
   dailyMaintenance(values, problems);
   cgroups(values.cgroups, problems);
   for (const [index, limit] of values.concurrency.entries()) {

@@ -1,5 +1,5 @@
 import { quote } from '#base/go/quote';
-import { fileExists, type Problem, Problems } from './checks.ts';
+import { fileExists, httpUrlProblem, type Problem, Problems } from './checks.ts';
 import type { ConfigValues } from './schema.ts';
 import { WEBHOOK_SECRET, webhookKey } from './webhook-secret.ts';
 
@@ -27,11 +27,7 @@ export function webhookProblems({ events, storage: storages, webhook: webhooks }
 }
 
 function webhookUrlProblem(text: string): string | undefined {
-  if (text === '') return 'not set';
-  const url = URL.parse(text);
-  // The address may contain a secret.
-  if (url === null || !/^https?:$/.test(url.protocol)) return 'must be an http:// or https:// URL';
-  return url.username !== '' || url.password !== '' ? 'must not contain a user or a password' : undefined;
+  return text === '' ? 'not set' : httpUrlProblem(text);
 }
 
 function webhookSecretProblem(webhook: ConfigValues['webhook'][number]): string | undefined {

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { joinHostPort } from '#base/go/net/host-port';
 import { RequestFlags, type RequestFlagsOptions } from '#platform/flags/feature-flags';
 import type { Logger } from '#platform/log/logger';
 import type { TransferMetrics } from '#platform/metrics/cache-metrics';
@@ -14,7 +15,6 @@ import type { Backchannels } from './connection/backchannels.ts';
 import { followCertificate } from './connection/certificate.ts';
 import { connectionProblems } from './connection/connection-problems.ts';
 import { demultiplex } from './connection/demultiplexer.ts';
-import { joinHostPort } from './connection/host-port.ts';
 import type { ConnectionSharing, Listener, ListenerOptions } from './connection/listener.ts';
 import { LocalConnections } from './connection/local-connections.ts';
 import { type ListenConfig, listenAddresses, openListeners } from './connection/open-listeners.ts';

@@ -9,6 +9,7 @@ import {
   type Server as TlsServer,
 } from 'node:tls';
 import { GitalyError } from '#base/gitaly-error';
+import { joinHostPort } from '#base/go/net/host-port';
 import { systemErrorText } from '#base/go/system-error';
 import {
   descriptorOf,
@@ -22,7 +23,6 @@ import {
 } from '#platform/process/handover/listening-socket';
 import type { Peer } from '../handler.ts';
 import { ACCEPT_BACKLOG, FIRST_BYTES_MS, HANDSHAKE_TIMEOUT_MS } from './connection-limits.ts';
-import { joinHostPort } from './host-port.ts';
 import { TlsHandshakes } from './tls-handshakes.ts';
 import { inheritSocketFile, placeSocketFile, type SocketFile } from './unix-socket-file.ts';
 

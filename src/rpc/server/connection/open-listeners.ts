@@ -1,6 +1,6 @@
+import { splitHostPort } from '#base/go/net/host-port';
 import type { Logger } from '#platform/log/logger';
 import { type CertificateConfig, readCertificate } from './certificate.ts';
-import { splitHostPort } from './host-port.ts';
 import { type ListenAddress, Listener, type ListenerOptions } from './listener.ts';
 
 export interface TcpListeners {

@@ -1,6 +1,6 @@
+import { joinHostPort, splitHostPort } from '#base/go/net/host-port';
 import type { Logger } from '#platform/log/logger';
 import type { MonitoringServer, MonitoringServerOptions } from '#platform/metrics/monitoring-server';
-import { joinHostPort, splitHostPort } from './host-port.ts';
 
 /** Starts the monitoring server at `prometheus_listen_addr`; `undefined` if there is none. */
 export async function startMonitoring(

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { splitHostPort } from './host-port.ts';
+import { isLoopback, splitHostPort } from './host-port.ts';
 
 for (const [address, host, port] of [
   ['localhost:8075', 'localhost', 8075],
@@ -24,3 +24,8 @@ for (const address of ['', 'localhost', 'localhost:', 'localhost:http', '::1:807
     });
   });
 }
+
+test('loopback addresses are reachable only from this machine', () => {
+  assert.deepEqual(['127.0.0.1', '127.1.2.3', 'localhost', '::1'].map(isLoopback), [true, true, true, true]);
+  assert.deepEqual(['0.0.0.0', '192.168.0.1', 'example.org'].map(isLoopback), [false, false, false]);
+});

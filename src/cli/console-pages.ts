@@ -1,21 +1,28 @@
 import { dial } from '#client/index';
 import type { Console, ConsoleOptions } from '#console/index';
 import type { PageSource } from '#gateway/index';
-import type { GatewayTarget } from './up-ssh.ts';
 
-export interface UpConsoleOptions extends Pick<ConsoleOptions, 'cancel' | 'history' | 'status'> {
-  readonly target: GatewayTarget;
-  /** Returns the address of the SSH gateway once it is open. */
-  readonly sshAddress: () => string | undefined;
+/** The storage that the pages show, and its server. */
+export interface ConsoleTarget {
+  readonly address: string;
+  readonly token?: string;
+  readonly storage: string;
 }
 
-/** The console of `gitaly-ts up`. Its code is loaded and its connection opened by its first page. */
-export class UpConsole implements PageSource, AsyncDisposable {
-  readonly #options: UpConsoleOptions;
+export interface ConsolePagesOptions
+  extends Pick<ConsoleOptions, 'cancel' | 'history' | 'httpAddress' | 'status'> {
+  readonly target: ConsoleTarget;
+  /** Returns the address of the SSH gateway once it is open. */
+  readonly sshAddress?: () => string | undefined;
+}
+
+/** A console whose code is loaded, and whose connection is opened, by its first page. */
+export class ConsolePages implements PageSource, AsyncDisposable {
+  readonly #options: ConsolePagesOptions;
   readonly #resources = new AsyncDisposableStack();
   #opened: Promise<Console> | undefined;
 
-  constructor(options: UpConsoleOptions) {
+  constructor(options: ConsolePagesOptions) {
     this.#options = options;
   }
 
@@ -39,7 +46,7 @@ export class UpConsole implements PageSource, AsyncDisposable {
       ...(token !== undefined && { token }),
     });
     this.#resources.defer(() => connection.close());
-    const ssh = sshAddress();
+    const ssh = sshAddress?.();
     return this.#resources.use(
       new Console({
         connection,

@@ -1,0 +1,123 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { messageOf } from '#base/gitaly-error';
+import { joinHostPort, splitHostPort } from '#base/go/net/host-port';
+import { systemErrorCode } from '#base/go/system-error';
+import type { Secret } from '#base/secret';
+import {
+  fileAuthentication,
+  type HttpGateway,
+  type HttpGatewayOptions,
+  PAGES_PATH,
+  startHttpGateway,
+} from '#gateway/index';
+import type { GitalyServer } from '#gitaly/index';
+import type { GitalyConfig } from '#platform/config/load-config';
+import type { Logger } from '#platform/log/logger';
+import { ConsolePages } from './console-pages.ts';
+
+/** `[console]` of a configuration with a console. */
+interface ConsoleSettings extends Omit<GitalyConfig['console'], 'storage'> {
+  readonly listenAddr: string;
+  readonly storage: string;
+}
+
+interface OpenConsoleOptions {
+  readonly settings: ConsoleSettings;
+  readonly token: Secret | undefined;
+  readonly logger: Logger;
+  /** True during a restart: the address may be in use until the predecessor drains. */
+  readonly hasPredecessor: boolean;
+}
+
+/** Interval between attempts to listen at the address of the predecessor. */
+const RETRY_MS = 250;
+
+/**
+ * Opens the console of a server, at an address of its own. It serves no git.
+ *
+ * @throws {Error} with the key of the configuration that cannot be used.
+ */
+export async function openConsole(
+  server: GitalyServer,
+  options: OpenConsoleOptions,
+): Promise<AsyncDisposable> {
+  const { hasPredecessor, logger, settings, token } = options;
+  const address = server.addresses.internal;
+  const pages = new ConsolePages({
+    target: {
+      address,
+      storage: settings.storage,
+      ...(token !== undefined && { token: token.reveal() }),
+    },
+    httpAddress: settings.cloneUrl?.replace(/\/$/, '') ?? false,
+    status: () => server.status(),
+    history: () => server.history(),
+    cancel: (correlationId) => server.cancel(correlationId),
+  });
+  const ending = new AbortController();
+  const gateway = openGateway(await gatewayOptions(options, { address, pages }), {
+    signal: ending.signal,
+    waitsForAddress: hasPredecessor,
+  });
+  const opened = gateway.then((open) => {
+    if (open !== undefined) logger.info({ address: `${open.url}${PAGES_PATH}` }, 'listening for the console');
+    return open;
+  });
+  if (hasPredecessor)
+    opened.catch((error: unknown) => logger.error({ error: messageOf(error) }, 'the console is missing'));
+  else await opened;
+  return {
+    [Symbol.asyncDispose]: async () => {
+      ending.abort();
+      await (await opened.catch(() => undefined))?.close();
+      await pages[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function gatewayOptions(
+  { logger, settings }: OpenConsoleOptions,
+  { address, pages }: { readonly address: string; readonly pages: ConsolePages },
+): Promise<HttpGatewayOptions> {
+  const { authFile, certificatePath, hosts, keyPath, listenAddr } = settings;
+  const onProblem = (error: unknown): void =>
+    logger.error({ error: messageOf(error) }, 'the previous file of the console stays in use');
+  try {
+    return {
+      gitaly: { address },
+      listen: splitHostPort(listenAddr),
+      mapping: { repositoryAt: () => undefined },
+      hosts,
+      pages,
+      ...(authFile !== undefined && {
+        authenticator: await fileAuthentication({ path: authFile, onProblem }),
+      }),
+      ...(certificatePath !== undefined && keyPath !== undefined && { tls: { certificatePath, keyPath } }),
+      onProblem,
+      onFailure: (error) => logger.error({ error: messageOf(error) }, 'a page of the console failed'),
+    };
+  } catch (error) {
+    throw new Error(`console.auth_file: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** Returns `undefined` if it was aborted. @throws {Error} with the address. */
+async function openGateway(
+  options: HttpGatewayOptions,
+  { signal, waitsForAddress }: { readonly signal: AbortSignal; readonly waitsForAddress: boolean },
+): Promise<HttpGateway | undefined> {
+  for (;;) {
+    try {
+      return await startHttpGateway(options);
+    } catch (error) {
+      if (signal.aborted) return undefined;
+      if (systemErrorCode(error) !== 'EADDRINUSE' || !waitsForAddress) {
+        const { host, port } = options.listen;
+        throw new Error(`console.listen_addr: ${joinHostPort(host, port)}: ${messageOf(error)}`, {
+          cause: error,
+        });
+      }
+      await delay(RETRY_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+}
