@@ -4,16 +4,22 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { EventPayload } from '#events/event-payload';
 import {
+  type Authenticator,
   fileAuthentication,
   formatAuthLine,
   type HttpGateway,
   hashPassword,
+  scopedTokenAuthentication,
   startHttpGateway,
   storageMapping,
 } from '#gateway/index';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
+import { issueToken } from '#tokens/issue';
+import { parseScope } from '#tokens/scope';
+import { TokenStore } from '#tokens/token-store';
+import { TokenVerifier } from '#tokens/token-verifier';
 
 const FEED = { config: { events: { enabled: true } } };
 
@@ -65,13 +71,17 @@ function add(stream: Stream, block: string): void {
   stream.events.push(event);
 }
 
-async function gatewayTo(context: TestContext, gitaly: TestGitaly, authFile?: string): Promise<HttpGateway> {
+async function gatewayTo(
+  context: TestContext,
+  gitaly: TestGitaly,
+  authenticator?: Authenticator,
+): Promise<HttpGateway> {
   const gateway = await startHttpGateway({
     gitaly: { address: gitaly.address },
     listen: { host: '127.0.0.1', port: 0 },
     mapping: storageMapping('default'),
     events: { storage: 'default' },
-    ...(authFile !== undefined && { authenticator: await fileAuthentication({ path: authFile }) }),
+    ...(authenticator && { authenticator }),
   });
   context.after(() => gateway.close());
   return gateway;
@@ -128,7 +138,7 @@ test('a client gets the events of the repositories that it may read', async (con
   const authFile = join(directory, 'users');
   writeFileSync(authFile, `${formatAuthLine('ann', 'read', await hashPassword('word'), ['mine'])}\n`);
   await using gitaly = await startGitaly(FEED);
-  const { url } = await gatewayTo(context, gitaly, authFile);
+  const { url } = await gatewayTo(context, gitaly, await fileAuthentication({ path: authFile }));
   await create(gitaly, 'mine/a.git');
   await create(gitaly, 'secret.git');
   const signedIn = (text: string) => ({ Authorization: `Basic ${Buffer.from(text).toString('base64')}` });
@@ -183,4 +193,27 @@ test('a gateway that closes ends the streams at once', async (context) => {
 
   assert.ok(performance.now() - start < 10_000);
   await until(() => stream.ended);
+});
+
+test('a revoked token gets no further event, and then 401', async (context) => {
+  const directory = makeScratchDirectory('events-token');
+  context.after(() => rmSync(directory, { recursive: true }));
+  await using gitaly = await startGitaly(FEED);
+  const store = new TokenStore(directory);
+  const verifier = new TokenVerifier({ store });
+  const { url } = await gatewayTo(context, gitaly, scopedTokenAuthentication({ verifier }));
+  const scope = parseScope({ access: 'read', repositories: ['**'] });
+  const { id, token } = await issueToken(store, { subject: 'ci', scope, lifetimeSeconds: 3600 });
+  const headers = { authorization: `Bearer ${token}` };
+  const stream = await openStream(`${url}/-/events`, headers);
+  await create(gitaly, 'a.git');
+  await until(() => stream.events.length === 2);
+
+  await store.revoke(id);
+  await until(async () => (await verifier.verify(token)) === undefined);
+  await create(gitaly, 'b.git');
+  await until(() => stream.ended);
+
+  assert.deepEqual(stream.events.map(brief), ['created a.git', 'reference a.git HEAD']);
+  assert.equal((await openStream(`${url}/-/events`, headers)).status, 401);
 });
