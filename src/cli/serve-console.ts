@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '#base/gitaly-error';
-import { joinHostPort, splitHostPort } from '#base/go/net/host-port';
+import { splitHostPort } from '#base/go/net/host-port';
 import { systemErrorCode } from '#base/go/system-error';
 import type { Secret } from '#base/secret';
 import {
@@ -101,23 +101,19 @@ async function gatewayOptions(
   }
 }
 
-/** Returns `undefined` if it was aborted. @throws {Error} with the address. */
+/** Returns `undefined` if it was aborted. @throws {Error} with the table of the configuration. */
 async function openGateway(
   options: HttpGatewayOptions,
   { signal, waitsForAddress }: { readonly signal: AbortSignal; readonly waitsForAddress: boolean },
 ): Promise<HttpGateway | undefined> {
-  for (;;) {
+  while (!signal.aborted) {
     try {
       return await startHttpGateway(options);
     } catch (error) {
-      if (signal.aborted) return undefined;
-      if (systemErrorCode(error) !== 'EADDRINUSE' || !waitsForAddress) {
-        const { host, port } = options.listen;
-        throw new Error(`console.listen_addr: ${joinHostPort(host, port)}: ${messageOf(error)}`, {
-          cause: error,
-        });
-      }
-      await delay(RETRY_MS, undefined, { signal }).catch(() => undefined);
+      if (systemErrorCode(error) !== 'EADDRINUSE' || !waitsForAddress)
+        throw new Error(`[console]: ${messageOf(error)}`, { cause: error });
+      await delay(RETRY_MS, undefined, { signal }).catch(() => undefined); // ended while it waits
     }
   }
+  return undefined;
 }

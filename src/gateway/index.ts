@@ -16,7 +16,7 @@ export {
 export type { CreateOnPushOptions } from './create-on-push.ts';
 export type { GitalyAddress } from './gitaly-link.ts';
 export type { Answer } from './http/answer.ts';
-export { AuthFileError, formatAuthLine } from './http/auth/auth-file.ts';
+export { AuthFileError, formatAuthLine, type Right } from './http/auth/auth-file.ts';
 export {
   type CallbackAuthenticationOptions,
   callbackAuthentication,
@@ -29,6 +29,7 @@ export {
 } from './http/auth/scoped-token-authentication.ts';
 export { tokenAuthentication } from './http/auth/token-authentication.ts';
 export {
+  type AccessClient,
   type AccessRequest,
   type Admission,
   type Authenticator,

@@ -89,7 +89,7 @@ test('an address that is in use prevents the start, and is named', async () => {
   await using second = await startGitalyProcess({ config: `[console]\nlisten_addr = "${host}"\n` });
 
   assert.equal(await second.exited, 1);
-  assert.match(second.log(), new RegExp(`console\\.listen_addr: ${host}: listen EADDRINUSE`));
+  assert.match(second.log(), new RegExp(`\\[console\\]: listen EADDRINUSE: address already in use ${host}`));
 });
 
 test('the console moves to the next process of a restart', async () => {

@@ -60,7 +60,13 @@ function callRow(call: ConsoleStatus['calls'][number]): readonly Part[] {
   return [[call.method, waits], time, call.repository, call.user, call.client, commands];
 }
 
-function cancelButton({ correlation_id, method }: ConsoleStatus['calls'][number]): Html {
+/** Returns the button that ends a call; none for a call of another process, which it would not reach. */
+function cancelButton({
+  correlation_id,
+  method,
+  worker = 0,
+}: ConsoleStatus['calls'][number]): Html | undefined {
+  if (worker !== 0) return undefined;
   const address = withQuery(ADDRESS, { cancel: correlation_id });
   const button = html`<button aria-label="Cancel ${method}">Cancel</button>`;
   return html`<form method="post" action="${address}">${button}</form>`;
