@@ -30,7 +30,7 @@ export const consoleTable = table(
       accepted: 'an existing file, with console.certificate_path',
     }),
     hosts: texts({
-      doc: 'Names by which browsers address the console on loopback, such as that of a proxy on this machine.',
+      doc: 'Names by which browsers reach the console on loopback, such as that of a local proxy.',
       example: '["git.example.com"]',
     }),
     clone_url: text({
