@@ -3,7 +3,19 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { until } from '#testkit/until';
-import { connections, isRunning, ready, readyWorkers, repository, servedBy, startFamily } from './family.ts';
+import {
+  connections,
+  isRunning,
+  metrics,
+  ready,
+  readyWorkers,
+  repository,
+  servedBy,
+  startFamily,
+  sumOf,
+} from './family.ts';
+
+const POOL_PATH = '@pools/4e/07/4e07408562bedb8b60ce05c1decfe3ad16b72230967de01f640b7e4729b49fce.git';
 
 test('connections by every listener reach every process, and have the same data', async () => {
   await using gitaly = await startFamily('', { choice: 'random' });
@@ -20,6 +32,24 @@ test('connections by every listener reach every process, and have the same data'
   }
 
   await until(() => servedBy(gitaly, 'RepositoryExists').size === 3, gitaly.log);
+});
+
+// Symptom: workers refused to remove a repository, and to link one to a pool.
+test('a worker creates, links and removes repositories', async () => {
+  await using gitaly = await startFamily('', { choice: 'worker' });
+  const { objectPool: pools, repository: repositories } = await gitaly.connect();
+  const objectPool = { repository: { storageName: 'default', relativePath: POOL_PATH } };
+
+  await repositories.createRepository({ repository });
+  await pools.createObjectPool({ objectPool, origin: repository });
+  await pools.linkRepositoryToObjectPool({ repository, objectPool });
+  await pools.deleteObjectPool({ objectPool });
+  await repositories.renameRepository({ repository, relativePath: 'b.git' });
+  await repositories.removeRepository({ repository: { ...repository, relativePath: 'b.git' } });
+
+  await until(() => servedBy(gitaly, 'RemoveRepository').size === 1, gitaly.log);
+  assert.equal(servedBy(gitaly, 'RemoveRepository').has('0'), false);
+  assert.equal(sumOf(await metrics(gitaly), 'gitaly_total_repositories_count'), 0);
 });
 
 test('SIGTERM ends all processes and leaves nothing behind', async () => {

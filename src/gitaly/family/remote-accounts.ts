@@ -26,11 +26,11 @@ class RemoteRepositoryCounts extends RepositoryCounts {
   }
 
   override add(location: RepositoryLocation, change: 1 | -1): void {
-    this.#link.tell(COUNTED, { location, change } satisfies Counted);
+    this.#link.tell(COUNTED, { location: plain(location), change } satisfies Counted);
   }
 
   override clear(storage: Storage): void {
-    this.#link.tell(CLEARED, storage);
+    this.#link.tell(CLEARED, plainStorage(storage));
   }
 }
 
@@ -48,13 +48,22 @@ class RemoteBorrowers extends Borrowers {
 
   /** Resolves when the supervisor has noted it. */
   override async note(location: RepositoryLocation): Promise<void> {
-    await this.#link.ask(NOTE_BORROWER, location);
+    await this.#link.ask(NOTE_BORROWER, plain(location));
   }
 
   override async find(_storages: readonly Storage[], signal: AbortSignal): Promise<Borrower[]> {
     const { value } = await this.#link.ask(FIND_BORROWERS, undefined, { signal });
     return value as Borrower[]; // from `answerForAccounts`
   }
+}
+
+/** Returns only the place: an open repository has functions, which no message can carry. */
+function plain({ storage, relativePath, path }: RepositoryLocation): RepositoryLocation {
+  return { storage: plainStorage(storage), relativePath, path };
+}
+
+function plainStorage({ name, path }: Storage): Storage {
+  return { name, path };
 }
 
 /** Returns the accounts of repositories for a worker. */
