@@ -1,39 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CallError, type Connection } from '#client/index';
+import type { Connection } from '#client/index';
 import type { GitalyProcess } from '#testkit/start-gitaly-process';
 import { until } from '#testkit/until';
 import { connections, metrics, readyWorkers, repository, startFamily, sumOf } from './family.ts';
+import { HELD_RPC, hold, IN_PROGRESS, QUEUED } from './held-calls.ts';
 
-const RPC = '/gitaly.CommitService/CheckObjectsExist';
 const MAX = 2;
-const IN_PROGRESS = 'gitaly_concurrency_limiting_in_progress';
-const QUEUED = 'gitaly_concurrency_limiting_queued';
-
-interface Held {
-  /** `OK`, or the code with which it failed. */
-  readonly outcome: Promise<string>;
-  failed: string | undefined;
-  end(): void;
-}
-
-/** Starts a call that lasts until `end`. */
-function hold(connection: Connection): Held {
-  const end = Promise.withResolvers<void>();
-  async function* requests() {
-    yield { repository, revisions: [Buffer.from('main')] };
-    await end.promise;
-  }
-  const outcome = Array.fromAsync(connection.commit.checkObjectsExist(requests())).then(
-    () => 'OK',
-    (error: unknown) => {
-      held.failed = error instanceof CallError ? error.code : String(error);
-      return held.failed;
-    },
-  );
-  const held: Held = { outcome, failed: undefined, end: () => end.resolve() };
-  return held;
-}
 
 async function startLimited(limit: string): Promise<{ gitaly: GitalyProcess; opened: Connection[] }> {
   const gitaly = await startFamily(`${limit}\n`, { choice: 'random', tickMs: 600_000, backOffMs: 50 });
@@ -44,7 +17,7 @@ async function startLimited(limit: string): Promise<{ gitaly: GitalyProcess; ope
 }
 
 test('a limit holds for all processes, also after one of them was killed', async () => {
-  const limit = `[[concurrency]]\nrpc = "${RPC}"\nmax_per_repo = ${MAX}\nmax_queue_size = 100`;
+  const limit = `[[concurrency]]\nrpc = "${HELD_RPC}"\nmax_per_repo = ${MAX}\nmax_queue_size = 100`;
   const { gitaly, opened } = await startLimited(limit);
   await using _gitaly = gitaly;
   const calls = opened.map(hold);
@@ -73,7 +46,7 @@ test('a limit holds for all processes, also after one of them was killed', async
 
 test('a full queue is full for all processes, and a rate is one for all', async () => {
   const limit =
-    `[[concurrency]]\nrpc = "${RPC}"\nmax_per_repo = 1\nmax_queue_size = 3\n` +
+    `[[concurrency]]\nrpc = "${HELD_RPC}"\nmax_per_repo = 1\nmax_queue_size = 3\n` +
     '[[rate_limiting]]\nrpc = "/gitaly.RepositoryService/RepositorySize"\ninterval = "1h"\nburst = 5';
   const { gitaly, opened } = await startLimited(limit);
   await using _gitaly = gitaly;
