@@ -1,13 +1,12 @@
-import { createHash } from 'node:crypto';
 import { codeOf, wrap } from '#base/gitaly-error';
 import { objectKey } from '#object-store/object-key';
-import type { ObjectCall, ObjectStore } from '#object-store/object-store';
+import type { ObjectStore } from '#object-store/object-store';
 import { putUnlessEmpty } from '#object-store/pieces';
-import { EmptyBundleError } from '../bundle/create-bundle.ts';
 import type { BackupSource } from './backup-source.ts';
 import type { BackupManifest, BackupStep } from './manifest.ts';
 import { type BackupName, findLatestManifest, findManifest, isMissing, writeManifest } from './manifests.ts';
-import { readReferenceLines } from './reference-lines.ts';
+import { type ChosenStep, chooseStep, filesOf } from './replaced-step.ts';
+import { storeReferences } from './store-references.ts';
 
 /** Sees how long the parts of a backup take. */
 export interface BackupObserver {
@@ -38,27 +37,22 @@ export async function createBackup(
   options: CreateBackupOptions,
 ): Promise<void> {
   try {
-    const manifest = await begin(bucket, options);
+    const base = options.incremental ? await findBase(bucket, options) : undefined;
+    // A backup of a repository that did not exist has no files on which another could be based.
+    const steps = base === undefined || base.nonExistent ? [] : base.steps;
     const objectFormat = await formatOrNone(source);
-    const complete =
+    const { obsolete, ...complete } =
       objectFormat === undefined
-        ? manifest
-        : await store(bucket, source, { ...manifest, objectFormat }, options);
+        ? { ...NOTHING, steps: [...steps, newStep(options, steps.length + 1, steps.at(-1))], obsolete: [] }
+        : await store(bucket, source, { steps, objectFormat }, options);
     await writeManifest(bucket, options.name, options.id, complete, options);
+    if (obsolete.length > 0) await bucket.delete(obsolete, options);
   } catch (error) {
     throw wrap(error, 'manager');
   }
 }
 
 const NOTHING = { empty: true, nonExistent: true, objectFormat: '', headReference: '' } as const;
-
-/** Returns the manifest with the step to be stored. */
-async function begin(bucket: ObjectStore, options: CreateBackupOptions): Promise<BackupManifest> {
-  const base = options.incremental ? await findBase(bucket, options) : undefined;
-  // A backup of a repository that did not exist has no files on which another could be based.
-  const steps = base === undefined || base.nonExistent ? [] : base.steps;
-  return { ...NOTHING, steps: [...steps, newStep(options, steps.length + 1, steps.at(-1))] };
-}
 
 async function findBase(
   bucket: ObjectStore,
@@ -101,11 +95,10 @@ async function formatOrNone(source: BackupSource): Promise<string | undefined> {
 async function store(
   bucket: ObjectStore,
   source: BackupSource,
-  manifest: BackupManifest,
-  { observer, signal }: CreateBackupOptions,
-): Promise<BackupManifest> {
-  const step = manifest.steps.at(-1);
-  if (step === undefined) return manifest;
+  { steps, objectFormat }: Pick<BackupManifest, 'steps' | 'objectFormat'>,
+  options: CreateBackupOptions,
+): Promise<BackupManifest & Pick<ChosenStep, 'obsolete'>> {
+  const { observer, signal } = options;
   const timed = async <T>(phase: Parameters<BackupObserver['observePhase']>[0], work: () => Promise<T>) => {
     const start = performance.now();
     const result = await work();
@@ -114,100 +107,18 @@ async function store(
   };
 
   const headReference = await source.headReference();
-  const references = await timed('refs', () => storeReferences(bucket, step, source, signal));
-  const hasReferences = references !== undefined;
-  if (hasReferences) {
-    const { objectFormat } = manifest;
-    const deps = { bucket, source, references, objectFormat, signal };
-    observer.observeBundle(await timed('bundle', () => storeBundle(step, deps)));
-  }
-  await timed('custom_hooks', () =>
+  const stepOf = (number: number): BackupStep => newStep(options, number, steps.at(-1));
+  const chosen = await chooseStep(stepOf, steps.length + 1, { ...options, bucket, source });
+  const { step, sameAs } = chosen;
+  const onBundle = (bytes: number): void => observer.observeBundle(bytes);
+  const deps = { bucket, source, objectFormat, sameAs, onBundle, timed, signal };
+  const hasReferences = await storeReferences(step, deps);
+  const hooksBytes = await timed('custom_hooks', () =>
     putUnlessEmpty(bucket, step.customHooksPath, source.customHooks(), { signal }),
   );
-  return { ...manifest, empty: !hasReferences, nonExistent: false, headReference };
-}
-
-/** @returns the SHA-256 of the list; `undefined` if there are no references. */
-async function storeReferences(
-  bucket: ObjectStore,
-  step: BackupStep,
-  source: BackupSource,
-  signal: AbortSignal,
-): Promise<string | undefined> {
-  const hash = createHash('sha256');
-  let hasReferences = false;
-  await bucket.put(
-    step.refPath,
-    (async function* () {
-      for await (const lines of source.referenceLines()) {
-        hasReferences = true;
-        hash.update(lines);
-        yield lines;
-      }
-    })(),
-    { signal },
-  );
-  return hasReferences ? hash.digest('hex') : undefined;
-}
-
-interface BundleDependencies {
-  readonly bucket: ObjectStore;
-  readonly source: BackupSource;
-  /** SHA-256 of the list of references. */
-  readonly references: string;
-  readonly objectFormat: string;
-  readonly signal: AbortSignal;
-}
-
-/** Stores what is new since the previous references. @returns the size in bytes. */
-async function storeBundle(step: BackupStep, deps: BundleDependencies): Promise<number> {
-  const { bucket, signal } = deps;
-  try {
-    return await putUnlessEmpty(bucket, step.bundlePath, await newObjects(step, deps), { signal });
-  } catch (error) {
-    throw wrap(error, 'write bundle');
-  }
-}
-
-/**
- * Yields a bundle; if nothing is new, the header alone, which git writes before it refuses. Gitaly
- * stores it, and requires it of every step that it restores.
- */
-async function* orHeader(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  try {
-    yield* pieces;
-  } catch (error) {
-    if (!(error instanceof EmptyBundleError)) throw error;
-  }
-}
-
-/**
- * Returns a bundle of what is new since the previous references. If they are the same, nothing is
- * new, and no git is started.
- */
-async function newObjects(
-  { previousRefPath }: BackupStep,
-  { bucket, source, references, objectFormat, signal }: BundleDependencies,
-): Promise<AsyncIterable<Buffer>> {
-  if (previousRefPath === undefined) return orHeader(source.bundle());
-  const previous = createHash('sha256');
-  for await (const piece of bucket.get(previousRefPath, { signal })) previous.update(piece);
-  if (previous.digest('hex') === references) return headerOf(objectFormat);
-  return orHeader(source.bundle(await newSince(bucket, previousRefPath, { signal })));
-}
-
-/** Yields the header that git writes before it refuses an empty bundle. */
-async function* headerOf(objectFormat: string): AsyncGenerator<Buffer> {
-  const isSha1 = objectFormat === 'sha1';
-  yield Buffer.from(isSha1 ? '# v2 git bundle\n\n' : `# v3 git bundle\n@object-format=${objectFormat}\n\n`);
-}
-
-/** Returns the revisions of all references without what the older ones lead to. */
-export async function newSince(
-  bucket: ObjectStore,
-  previousRefPath: string,
-  options: ObjectCall,
-): Promise<Buffer[]> {
-  const previous = await readReferenceLines(bucket.get(previousRefPath, options));
-  return [Buffer.from('--all'), ...previous.map(({ oid }) => Buffer.from(`^${oid}`))];
+  if (chosen.mayExist && hooksBytes === 0) await bucket.delete([step.customHooksPath], { signal });
+  const manifest = { empty: !hasReferences, nonExistent: false, objectFormat, headReference };
+  const needed = new Set([...steps, step].flatMap(filesOf));
+  const obsolete = chosen.obsolete.filter((key) => !needed.has(key));
+  return { ...manifest, steps: [...steps, step], obsolete };
 }

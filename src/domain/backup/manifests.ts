@@ -3,7 +3,7 @@ import { isError } from '#base/is-error';
 import { objectKey } from '#object-store/object-key';
 import type { ObjectCall, ObjectFacts, ObjectStore } from '#object-store/object-store';
 import { MissingObjectError } from '#object-store/store-error';
-import { type BackupManifest, decodeManifest, encodeManifest } from './manifest.ts';
+import { type BackupManifest, type BackupStep, decodeManifest, encodeManifest } from './manifest.ts';
 import { readObject } from './read-object.ts';
 
 /** The name under which a repository's backups are kept; need not be the one it has on disk. */
@@ -55,13 +55,30 @@ export async function findLatestManifest(
   options: ObjectCall,
 ): Promise<BackupManifest> {
   return prefixed('manifest: find latest', async () => {
-    const folder = `${objectKey('manifests', name.storageName, name.relativePath)}/`;
-    const isManifest = (key: string): boolean =>
-      key.endsWith(SUFFIX) && !key.slice(folder.length).includes('/');
+    const { folder, isManifest } = folderOf(name);
     const latest = await latestObject(bucket.list(folder, options), isManifest);
     if (latest === undefined) throw new MissingObjectError();
     return await readManifest(bucket, latest.key, options);
   });
+}
+
+/** Returns the steps of all backups of a repository with other ids. */
+export async function stepsOfOthers({
+  bucket,
+  name,
+  id,
+  signal,
+}: ObjectCall & { readonly bucket: ObjectStore; readonly name: BackupName; readonly id: string }): Promise<
+  BackupStep[]
+> {
+  const { folder, isManifest } = folderOf(name);
+  const own = [manifestKey(name, id), manifestKey(name, LATEST)];
+  const found: BackupStep[] = [];
+  for await (const page of bucket.list(folder, { signal }))
+    for (const { key } of page)
+      if (isManifest(key) && !own.includes(key))
+        found.push(...(await readManifest(bucket, key, { signal })).steps);
+  return found;
 }
 
 /** Stores a manifest, which makes the backup visible. */
@@ -100,6 +117,14 @@ type Dated = Pick<ObjectFacts, 'key' | 'modifiedMs'>;
 export function isLater(object: Dated, latest: Dated | undefined): boolean {
   if (latest === undefined || object.modifiedMs > latest.modifiedMs) return true;
   return object.modifiedMs === latest.modifiedMs && object.key > latest.key;
+}
+
+/** Returns the folder of a repository's manifests, and what is a manifest in it. */
+function folderOf({ storageName, relativePath }: BackupName) {
+  const folder = `${objectKey('manifests', storageName, relativePath)}/`;
+  const isManifest = (key: string): boolean =>
+    key.endsWith(SUFFIX) && !key.slice(folder.length).includes('/');
+  return { folder, isManifest };
 }
 
 function manifestKey({ storageName, relativePath }: BackupName, id: string): string {

@@ -4,9 +4,10 @@ import type { ObjectStore } from '#object-store/object-store';
 import { putUnlessEmpty } from '#object-store/pieces';
 import { EmptyBundleError } from '../bundle/create-bundle.ts';
 import type { BackupSource } from './backup-source.ts';
-import { type CreateBackupOptions, newSince } from './create-backup.ts';
+import type { CreateBackupOptions } from './create-backup.ts';
 import type { BackupStep } from './manifest.ts';
 import { findPointed, LATEST, numberedStep, olderPath } from './older-layouts.ts';
+import { revisionsOf } from './store-references.ts';
 
 /** The result of a backup: `empty` without references, `unchanged` without new objects. */
 export type PointerOutcome = 'stored' | 'empty' | 'unchanged';
@@ -72,8 +73,7 @@ async function store(
   try {
     if ((await putUnlessEmpty(bucket, step.refPath, source.referenceLines(), { signal })) === 0)
       return 'empty';
-    const revisions =
-      previousRefPath === undefined ? undefined : await newSince(bucket, previousRefPath, { signal });
+    const revisions = previousRefPath === undefined ? undefined : await revisionsOf(step, { bucket, signal });
     await putUnlessEmpty(bucket, step.bundlePath, source.bundle(revisions), { signal });
   } catch (error) {
     if (codeOf(error) === 'NOT_FOUND') return 'empty';

@@ -1,0 +1,159 @@
+import { createHash } from 'node:crypto';
+import { wrap } from '#base/gitaly-error';
+import type { ObjectStore } from '#object-store/object-store';
+import { putUnlessEmpty } from '#object-store/pieces';
+import { EmptyBundleError } from '../bundle/create-bundle.ts';
+import type { BackupSource } from './backup-source.ts';
+import { ListedReferences } from './listed-references.ts';
+import type { BackupStep } from './manifest.ts';
+import { readReferenceLines } from './reference-lines.ts';
+
+/** Lists of references that are stored before an explicit list of objects is given to git. */
+const ATTEMPTS = 3;
+
+/** References changed between their list and the bundle. */
+class ReferencesChangedError extends Error {
+  override readonly name = 'ReferencesChangedError';
+
+  constructor() {
+    super('the references changed while they were backed up: try again');
+  }
+}
+
+export interface StoreReferencesDependencies {
+  readonly bucket: ObjectStore;
+  readonly source: BackupSource;
+  readonly objectFormat: string;
+  /** SHA-256 that the list must have; `undefined` for any. */
+  readonly sameAs: string | undefined;
+  readonly onBundle: (bytes: number) => void;
+  readonly timed: <T>(phase: 'refs' | 'bundle', work: () => Promise<T>) => Promise<T>;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Stores the list of references of a step, and a bundle with the objects of all of them, also if
+ * references are changed, forced and deleted meanwhile.
+ *
+ * @returns false if there are no references; nothing but the empty list is stored then.
+ */
+export async function storeReferences(step: BackupStep, deps: StoreReferencesDependencies): Promise<boolean> {
+  const { timed, onBundle } = deps;
+  for (let attempt = 1; ; attempt++) {
+    const listed = await timed('refs', () => storeList(step, deps));
+    if (listed.isEmpty) return false;
+    try {
+      const isLast = attempt === ATTEMPTS;
+      onBundle(await timed('bundle', () => storeBundle(step, { ...deps, listed, isLast })));
+      return true;
+    } catch (error) {
+      if (!(error instanceof ReferencesChangedError) || attempt === ATTEMPTS)
+        throw wrap(error, 'write bundle');
+    }
+  }
+}
+
+async function storeList(
+  { refPath }: BackupStep,
+  { bucket, source, sameAs, signal }: StoreReferencesDependencies,
+): Promise<ListedReferences> {
+  const listed = new ListedReferences();
+  const lines = async function* (): AsyncGenerator<Buffer> {
+    yield* listed.pass(source.referenceLines());
+    if (sameAs !== undefined && listed.digest !== sameAs) throw new ReferencesChangedError();
+  };
+  await bucket.put(refPath, lines(), { signal });
+  return listed;
+}
+
+interface BundleDependencies extends StoreReferencesDependencies {
+  readonly listed: ListedReferences;
+  /** Names all objects to git, instead of trusting that the references have not changed. */
+  readonly isLast: boolean;
+}
+
+/** Stores what is new since the previous references. @returns the size in bytes. */
+async function storeBundle(step: BackupStep, deps: BundleDependencies): Promise<number> {
+  const { bucket, signal } = deps;
+  return await putUnlessEmpty(bucket, step.bundlePath, await newObjects(step, deps), { signal });
+}
+
+/**
+ * Returns a bundle of what is new since the previous references. If they are the same, nothing is
+ * new, and no git is started.
+ */
+async function newObjects(step: BackupStep, deps: BundleDependencies): Promise<AsyncIterable<Buffer>> {
+  const { bucket, source, listed, objectFormat, isLast, signal } = deps;
+  const { previousRefPath } = step;
+  if (previousRefPath !== undefined) {
+    const previous = createHash('sha256');
+    for await (const piece of bucket.get(previousRefPath, { signal })) previous.update(piece);
+    if (previous.digest('hex') === listed.digest) return headerOf(objectFormat);
+    return orHeader(source.bundle(await revisionsOf(step, deps)), deps);
+  }
+  if (isLast) return source.bundle(await revisionsOf(step, deps));
+  return withReferences(source.bundle(), listed);
+}
+
+const ALL = Buffer.from('--all');
+
+/**
+ * Returns the revisions of a bundle with the objects of all listed references, without those of the
+ * previous ones. `--all` alone is not enough: a reference can be forced or deleted after the list.
+ */
+export async function revisionsOf(
+  { refPath, previousRefPath }: BackupStep,
+  { bucket, signal }: Pick<BundleDependencies, 'bucket' | 'signal'>,
+): Promise<Buffer[]> {
+  const idsAt = async (key: string): Promise<Set<string>> =>
+    new Set((await readReferenceLines(bucket.get(key, { signal }))).map(({ oid }) => oid));
+  const previous = previousRefPath === undefined ? new Set<string>() : await idsAt(previousRefPath);
+  const added = (await idsAt(refPath)).difference(previous);
+  const excluded = Array.from(previous, (oid) => lineOf(`^${oid}`));
+  return [ALL, ...Array.from(added, lineOf), ...excluded];
+}
+
+function lineOf(text: string): Buffer {
+  return Buffer.from(text);
+}
+
+/** Passes a full bundle on. @throws {ReferencesChangedError} if it has other references than the list. */
+async function* withReferences(
+  bundle: AsyncIterable<Buffer>,
+  listed: ListedReferences,
+): AsyncGenerator<Buffer> {
+  const header = listed.headerCheck();
+  try {
+    for await (const piece of bundle) {
+      if (header.add(piece) === 'different') throw new ReferencesChangedError();
+      yield piece;
+    }
+  } catch (error) {
+    throw error instanceof EmptyBundleError ? new ReferencesChangedError() : error;
+  }
+}
+
+/**
+ * Yields a bundle; if nothing is new, the header alone, which git writes before it refuses. Gitaly
+ * stores it, and requires it of every step that it restores.
+ */
+async function* orHeader(
+  pieces: AsyncIterable<Buffer>,
+  { source, listed }: BundleDependencies,
+): AsyncGenerator<Buffer> {
+  try {
+    yield* pieces;
+  } catch (error) {
+    if (!(error instanceof EmptyBundleError)) throw error;
+    // A reference that was listed can have gone together with the only new objects.
+    const now = new ListedReferences();
+    for await (const _ of now.pass(source.referenceLines()));
+    if (now.digest !== listed.digest) throw new ReferencesChangedError();
+  }
+}
+
+/** Yields the header that git writes before it refuses an empty bundle. */
+async function* headerOf(objectFormat: string): AsyncGenerator<Buffer> {
+  const isSha1 = objectFormat === 'sha1';
+  yield Buffer.from(isSha1 ? '# v2 git bundle\n\n' : `# v3 git bundle\n@object-format=${objectFormat}\n\n`);
+}
