@@ -4,7 +4,7 @@ import type { ObjectStore } from '#object-store/object-store';
 import { type BackupJob, isPool } from './job.ts';
 import { SkippedError } from './operator.ts';
 import { Pipeline, type PipelineListener } from './pipeline.ts';
-import { StoreOperator } from './store-operator.ts';
+import { type RestoreListener, StoreOperator } from './store-operator.ts';
 
 export interface BackUpStorageOptions {
   readonly connection: Connection;
@@ -21,6 +21,8 @@ export interface BackUpStorageOptions {
   readonly signal: AbortSignal;
 }
 
+const RESTORES_NOTHING: RestoreListener = { onBundles: () => {}, onSkipped: () => {} };
+
 /**
  * Backs up all repositories of a storage but pools: the backup of a repository contains the objects
  * that it borrows. Repositories that the backup has already are skipped, so that one that was
@@ -28,7 +30,7 @@ export interface BackUpStorageOptions {
  */
 export async function backUpStorage(options: BackUpStorageOptions): Promise<void> {
   const { connection, storageName, store, id, incremental, parallel, listener, signal } = options;
-  const operator = new StoreOperator(store, { of: () => Promise.resolve(connection) }, () => {});
+  const operator = new StoreOperator(store, { of: () => Promise.resolve(connection) }, RESTORES_NOTHING);
   // One that was interrupted has no mark, so it is not the base of its own increments.
   const latestId = incremental ? ((await operator.latestId(signal)) ?? '') : '';
   const jobs = await jobsOf(connection, storageName, signal);

@@ -203,6 +203,28 @@ test('empty and missing repositories are restored as they were', async () => {
   assert.ok(existsSync(backups.path('none.git')), 'a missing one is left alone, as by Gitaly');
 });
 
+test('references without objects, as older backups can have, are left out alone, and logged', async () => {
+  await using backups = await Backups.start();
+  const path = backups.path('x.git');
+  initRepository(path, { commits: 2 });
+  await backups.create(backups.job('x.git'));
+  const list = 'default/x.git/one/001.refs';
+  const older = gitOutput(path, ['rev-parse', 'main~1']).trim();
+  const added = `${older} refs/heads/older\n${'1'.repeat(40)} refs/heads/lost\n`;
+  writeFileSync(join(backups.directory, list), backups.read(list) + added);
+  rmSync(path, { recursive: true });
+
+  await backups.restore(backups.job('x.git'));
+
+  const names = gitOutput(path, ['for-each-ref', '--format=%(refname)']);
+  assert.equal(names, 'refs/heads/main\nrefs/heads/older');
+  const warnings = backups.log.filter(({ level }) => level === 'warning' || level === 'warn');
+  assert.deepEqual(
+    warnings.map((line) => [line.relative_path, line.skipped_references]),
+    [['x.git', 1]],
+  );
+});
+
 test('a failure concerns one repository; the others are in the backup', async () => {
   await using backups = await Backups.start();
   initRepository(backups.path('a.git'), { commits: 1 });

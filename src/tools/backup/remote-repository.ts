@@ -2,6 +2,7 @@ import { codeOf, wrap } from '#base/gitaly-error';
 import { asGoStatus } from '#base/go/status';
 import {
   type Connection,
+  checkObjectsExist,
   createRepositoryFromBundle,
   fetchBundle,
   setCustomHooks,
@@ -120,16 +121,40 @@ export class RemoteRepository implements BackupSource {
     await failing('write HEAD ref', this.#calls.writeRef(request, this.#options));
   }
 
+  /** Makes the references those of a backup, HEAD apart: all or none. */
+  async resetReferences(wanted: readonly BackedUpReference[]): Promise<void> {
+    const { removed, changed } = await this.#changes(wanted);
+    await this.#update([...removed, ...changed], 'update refs');
+  }
+
   /**
-   * Makes the references those of a backup, HEAD apart: all or none.
+   * Makes the references those of a backup, HEAD apart, without those whose objects are missing: an
+   * older backup can have some.
    *
-   * @param options.keepsFailed removes the others first, and leaves those as they are whose objects
-   *   are missing.
+   * @returns the number of references that are missing.
    */
-  async resetReferences(
-    wanted: readonly BackedUpReference[],
-    { keepsFailed }: { readonly keepsFailed: boolean },
-  ): Promise<void> {
+  async resetWhereObjectsExist(wanted: readonly BackedUpReference[]): Promise<number> {
+    const { removed, changed } = await this.#changes(wanted);
+    await this.#update(removed, 'remove refs');
+    try {
+      await this.#update(changed, 'update refs');
+      return 0;
+    } catch (error) {
+      const present = await this.#whereObjectsExist(changed);
+      if (this.#signal.aborted || present.length === changed.length) throw error;
+      await this.#update(present, 'update refs');
+      return changed.length - present.length;
+    }
+  }
+
+  async #whereObjectsExist(changes: readonly Change[]): Promise<Change[]> {
+    const oids = changes.map(({ newObjectId }) => newObjectId);
+    const found = checkObjectsExist(this.#connection, this.#repository, oids, this.#options);
+    const existence = await failing('check objects', Array.fromAsync(found));
+    return changes.filter((_, index) => existence[index]?.exists === true);
+  }
+
+  async #changes(wanted: readonly BackedUpReference[]): Promise<{ removed: Change[]; changed: Change[] }> {
     const left = new Map(wanted.map((reference) => [reference.name.toString('latin1'), reference]));
     left.delete(HEAD);
     const zero = Buffer.from('0'.repeat((await this.objectFormat()) === 'sha256' ? 64 : 40));
@@ -146,11 +171,7 @@ export class RemoteRepository implements BackupSource {
       .values()
       .map(({ name, oid }) => ({ reference: name, newObjectId: Buffer.from(oid) }))
       .toArray();
-    if (!keepsFailed) return await this.#update([...removed, ...changed], 'update refs');
-    await this.#update(removed, 'remove refs');
-    await this.#update(changed, 'update refs').catch((error: unknown) => {
-      if (this.#signal.aborted) throw error;
-    });
+    return { removed, changed };
   }
 
   async *#references(): AsyncGenerator<BackedUpReference[], void, undefined> {

@@ -11,6 +11,8 @@ const BRANCHES = 'refs/heads/';
 export interface RestoreRemoteOptions {
   /** Notified when the references alone could not be reset, so that the bundles are fetched. */
   readonly onBundles: (reason: unknown) => void;
+  /** Notified of the number of references that are left out because their objects are missing. */
+  readonly onSkipped: (references: number) => void;
   readonly signal: AbortSignal;
 }
 
@@ -57,7 +59,7 @@ async function replaceContents(restore: Restore): Promise<void> {
   try {
     // The bundle alone knows the HEAD of an older backup.
     if (manifest.headReference === '') throw new Error('expected HEAD to be a symbolic reference');
-    await repository.resetReferences(parts.references, { keepsFailed: false });
+    await repository.resetReferences(parts.references);
   } catch (error) {
     options.signal.throwIfAborted();
     options.onBundles(error);
@@ -133,7 +135,8 @@ async function fetchBundles(
     await repository.fetchBundle(readObject(store, key, options), { updateHead }).catch((error: unknown) => {
       throw wrap(error, `restore from bundle: restore bundle: fetch bundle: ${quote(key)}`);
     });
-  await repository.resetReferences(parts.references, { keepsFailed: true });
+  const skipped = await repository.resetWhereObjectsExist(parts.references);
+  if (skipped > 0) options.onSkipped(skipped);
 }
 
 async function restoreHead({ repository, manifest }: Restore): Promise<void> {

@@ -8,7 +8,7 @@ import type { BackupOperator } from './operator.ts';
 import { Pipeline } from './pipeline.ts';
 import { ServerSideOperator } from './server-side-operator.ts';
 import { readServers, Servers } from './servers.ts';
-import { type BackupLayout, StoreOperator } from './store-operator.ts';
+import { type BackupLayout, type RestoreListener, StoreOperator } from './store-operator.ts';
 
 /** The options of both commands. */
 export interface BackupArguments {
@@ -104,20 +104,28 @@ async function openOperator(
   if (path === '') throw new Error(`${command}: -path is missing: name a directory, or the URL of a bucket`);
   const known = layoutOf(command, layout);
   try {
-    const onBundles = (job: BackupJob, backupId: string, reason: unknown): void =>
-      logger.warn(
-        {
-          storage: job.storageName,
-          relative_path: job.relativePath,
-          backup_id: backupId,
-          error: clientMessageOf(reason),
-        },
-        'unable to reset refs. Proceeding with a normal restore',
-      );
-    return new StoreOperator(await openStore(path), servers, onBundles, known);
+    return new StoreOperator(await openStore(path), servers, restoreListener(logger), known);
   } catch (error) {
     throw wrap(error, `${command}: resolve sink`);
   }
+}
+
+function restoreListener(logger: Logger): RestoreListener {
+  const fields = ({ storageName, relativePath }: BackupJob, backupId: string) => ({
+    ...{ storage: storageName, relative_path: relativePath, backup_id: backupId },
+  });
+  return {
+    onBundles: (job, backupId, reason) =>
+      logger.warn(
+        { ...fields(job, backupId), error: clientMessageOf(reason) },
+        'unable to reset refs. Proceeding with a normal restore',
+      ),
+    onSkipped: (job, backupId, references) =>
+      logger.warn(
+        { ...fields(job, backupId), skipped_references: references },
+        'references are left out: their objects are not in the backup',
+      ),
+  };
 }
 
 function layoutOf(command: string, name: string): BackupLayout {

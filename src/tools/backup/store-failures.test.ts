@@ -22,7 +22,10 @@ test('a store that fails at any operation leaves whole backups and whole reposit
   const store = await openStore(join(gitaly.directory, 'backups'));
   const operator = (failing: number) => {
     const failingStore = new FailingStore(store, failing);
-    return { failingStore, tool: new StoreOperator(failingStore, servers, () => {}) };
+    return {
+      failingStore,
+      tool: new StoreOperator(failingStore, servers, { onBundles: () => {}, onSkipped: () => {} }),
+    };
   };
   const { tool } = operator(Number.POSITIVE_INFINITY);
   const job = {

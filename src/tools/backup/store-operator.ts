@@ -19,6 +19,14 @@ const UNOBSERVED: BackupObserver = { observePhase: () => {}, observeBundle: () =
 /** How the files of backups are found. The older ones have no manifests; `legacy` is only read. */
 export type BackupLayout = 'manifest' | 'pointer' | 'legacy';
 
+/** Sees restores of repositories that are not as usual. */
+export interface RestoreListener {
+  /** The references alone cannot be restored. */
+  onBundles(job: BackupJob, backupId: string, reason: unknown): void;
+  /** References are left out, because their objects are not in the backup. */
+  onSkipped(job: BackupJob, backupId: string, references: number): void;
+}
+
 const SKIPPED = {
   empty: 'manager: repository empty: repository skipped',
   unchanged: 'manager: write bundle: repository skipped: no changes to bundle',
@@ -28,23 +36,23 @@ const SKIPPED = {
 export class StoreOperator implements BackupOperator {
   readonly #store: ObjectStore;
   readonly #servers: Pick<Servers, 'of'>;
-  readonly #onBundles: (job: BackupJob, backupId: string, reason: unknown) => void;
+  readonly #listener: RestoreListener;
   readonly #layout: BackupLayout;
 
   /**
-   * @param onBundles is called when references alone cannot be restored.
+   * @param listener receives what happens in restores.
    * @param layout of new backups; backups are found in any, this one is preferred.
    */
   constructor(
     store: ObjectStore,
     servers: Pick<Servers, 'of'>,
-    onBundles: (job: BackupJob, backupId: string, reason: unknown) => void,
+    listener: RestoreListener,
     layout: BackupLayout = 'manifest',
   ) {
     this.#layout = layout;
     this.#store = store;
     this.#servers = servers;
-    this.#onBundles = onBundles;
+    this.#listener = listener;
   }
 
   async create(job: BackupJob, options: CreateOptions): Promise<void> {
@@ -58,8 +66,11 @@ export class StoreOperator implements BackupOperator {
   async restore(job: BackupJob, { id, useLatest, signal }: RestoreOptions): Promise<void> {
     const repository = await this.#repositoryOf(job, signal);
     const manifest = await this.#find(job, repository, { id, useLatest, signal });
-    const onBundles = (reason: unknown): void => this.#onBundles(job, id, reason);
-    await restoreRemote(this.#store, repository, manifest, { onBundles, signal });
+    await restoreRemote(this.#store, repository, manifest, {
+      onBundles: (reason) => this.#listener.onBundles(job, id, reason),
+      onSkipped: (references) => this.#listener.onSkipped(job, id, references),
+      signal,
+    });
   }
 
   async writeId(id: string, signal: AbortSignal): Promise<void> {
