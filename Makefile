@@ -52,8 +52,7 @@ deb: ## Make a Debian package of the archive, for this architecture, in packages
 	@scripts/set-up.sh
 	@npm run --silent deb
 
-soak: ## Run the long forms: hostile values, 20 minutes of mixed load, 10,000 connections, mutations
-	@scripts/set-up.sh build
+soak: ## Run the long forms of tests: 90 minutes, or SOAK_HOURS=N
 	@npm run --silent soak
 
 bench: ## Measure; prints a table and writes JSON

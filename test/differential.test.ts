@@ -1,10 +1,10 @@
 import { test } from 'node:test';
-import { extent } from '#testkit/soak';
+import { repetitions } from '#testkit/soak';
 import { compareReading, SEED } from './differential/compare-reading.ts';
 import { KINDS } from './differential/unusual-repository.ts';
 
 /** Number of requests for each repository; more find more. */
-const QUESTIONS = extent('QUESTIONS', { short: 40, long: 5000 });
+const QUESTIONS = repetitions('QUESTIONS', { short: 40, long: 5000 });
 
 for (const format of ['sha1', 'sha256'] as const) {
   for (const kind of KINDS) {

@@ -5,13 +5,13 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openDescriptors, processesIn, residentBytes } from '#testkit/process-usage';
 import { runGit } from '#testkit/repositories/run-git';
-import { extent } from '#testkit/soak';
+import { repetitions } from '#testkit/soak';
 import { Arena, client, commit } from './faults/arena.ts';
 
 /** The short form ends after this number of each, which takes some seven seconds. */
 const SHORT_PAIRS = 60;
 const SHORT_SECONDS = 35;
-const SECONDS = extent('LOAD_SECONDS', { short: SHORT_SECONDS, long: 60 });
+const SECONDS = repetitions('LOAD_SECONDS', { short: SHORT_SECONDS, long: 60 });
 const PAIRS = SECONDS === SHORT_SECONDS ? SHORT_PAIRS : Number.POSITIVE_INFINITY;
 /** Number after which caches are full. */
 const WARM_PAIRS = 40;

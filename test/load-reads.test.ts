@@ -7,10 +7,10 @@ import { openDescriptors, processesIn, residentBytes } from '#testkit/process-us
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { type Random, randomHistory, seededRandom } from '#testkit/repositories/random-history';
 import { runGit } from '#testkit/repositories/run-git';
-import { extent } from '#testkit/soak';
+import { repetitions } from '#testkit/soak';
 import { startGitalyProcess } from '#testkit/start-gitaly-process';
 
-const SECONDS = extent('LOAD_SECONDS', { short: 9, long: 60 });
+const SECONDS = repetitions('LOAD_SECONDS', { short: 9, long: 60 });
 /** The caches are full by then, and the heap has nearly its size. */
 const WARM_SECONDS = Math.min(6, SECONDS / 2);
 const CLIENTS = 64;

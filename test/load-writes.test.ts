@@ -5,13 +5,13 @@ import { test } from 'node:test';
 import { openDescriptors, processesIn, residentBytes } from '#testkit/process-usage';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { seededRandom } from '#testkit/repositories/random-history';
-import { extent } from '#testkit/soak';
+import { repetitions } from '#testkit/soak';
 import { startGitalyProcess } from '#testkit/start-gitaly-process';
 import { until } from '#testkit/until';
 import { Ledger } from './load-writes/ledger.ts';
 import { BRANCHES, pushUntil, repository, SHARED, writeUntil } from './load-writes/writers.ts';
 
-const SECONDS = extent('LOAD_SECONDS', { short: 6, long: 60 });
+const SECONDS = repetitions('LOAD_SECONDS', { short: 6, long: 60 });
 const WRITERS = 32;
 const PUSHERS = 2;
 /** Idle processes of pools live ten seconds. */

@@ -10,16 +10,16 @@ import { gitOutput, initRepository } from '#testkit/repositories/init-repository
 import { randomHistory, seededRandom } from '#testkit/repositories/random-history';
 import { runGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { extent } from '#testkit/soak';
+import { extent, repetitions } from '#testkit/soak';
 import { until } from '#testkit/until';
 import { isAlive } from '#tools/wrapper/find-server';
 import { client, commit } from './faults/arena.ts';
 import { callsOf, MIX } from './mixed-load/calls.ts';
 import { type RestartingGitaly, startRestarting } from './restart/restarting.ts';
 
-const SECONDS = extent('SOAK_SECONDS', { short: 8, long: 1200 });
+const SECONDS = repetitions('SOAK_SECONDS', { short: 8, long: 360 });
 /** A slice of the load ends with a pause, in which the server is checked. */
-const SLICES = extent('SOAK_SLICES', { short: 2, long: 10 });
+const SLICES = extent('SOAK_SLICES', { short: 2, long: 6 });
 const REPOSITORIES = 6;
 const COMMITS = 120;
 const CALLERS = 8;

@@ -15,7 +15,6 @@ export interface TestGroup {
 
 /** Tests wait, too: four processes left a tenth of two cores idle. */
 const REAL = { processes: 5, timeoutMs: 600_000 };
-const SOAK = { processes: 1, timeoutMs: 3_600_000, env: { GITALY_SOAK: '1' }, separately: true };
 
 /**
  * Tests of what users of a release meet: packages, images, pages, the first commands of a newcomer,
@@ -45,33 +44,6 @@ export const CLASSES: Readonly<Record<string, readonly TestGroup[]>> = {
   // They build programs with several threads, and servers of others.
   release: [{ files: RELEASE, ...REAL, processes: 3 }],
   git: [{ files: ['test/golden/*.test.ts', 'src/{git,services,domain}/**/*.test.ts'], ...REAL }],
-  'soak:fields': [{ files: ['test/hostile-fields/*.test.ts'], ...SOAK, timeoutMs: 86_400_000 }],
-  'soak:mix': [{ files: ['test/mixed-load.test.ts'], ...SOAK }],
-  'soak:time': [{ files: ['test/time-growth/*.test.ts'], ...SOAK }],
-  'soak:load': [
-    {
-      files: [
-        'test/load-*.test.ts',
-        'test/cluster/contract/contract.test.ts',
-        'test/cluster/faults/random-faults.test.ts',
-        'test/cluster/faults/kills.test.ts',
-        'test/{big-push,client-leaks,in-process-off,many-repositories}.test.ts',
-        'test/{server-leaks,streamed-memory}.test.ts',
-        'test/floods/*.test.ts',
-        'test/faults/{contents,each,maintenance}-failure.test.ts',
-        'test/faults/{maintenance,server}-killed.test.ts',
-        'test/{http-gateway-faults,ssh-gateway-idle,differential}.test.ts',
-        'src/git/refs/reftable/ref-tables.test.ts',
-        'src/domain/migrate-references/*.test.ts',
-        'test/golden/reftable.test.ts',
-        'test/restart/restart.test.ts',
-        'test/workers/{faults,leases}.test.ts',
-        'test/workers/contract/contract.test.ts',
-        'test/{cut-connections,loop-blocks,parsers,time-growth,without-koffi}/*.test.ts',
-      ],
-      ...SOAK,
-    },
-  ],
 };
 
 /**

@@ -2,7 +2,11 @@ import { relative } from 'node:path';
 import { spec, type TestEvent } from 'node:test/reporters';
 import type { FileResult, SkippedTest } from './file-result.ts';
 
-type Findings = Pick<FileResult, 'failed' | 'tests' | 'skipped' | 'report' | 'problem'>;
+type Findings = Pick<FileResult, 'failed' | 'tests' | 'skipped' | 'figures' | 'report' | 'problem'>;
+
+/** Matches what the runner itself reports at the end. */
+const SUMMARY = /^(?:tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) [\d.]+$/;
+const MAX_FIGURES = 200;
 
 /** Collects what `run` of node:test reports of the tests in one file. */
 export class FileReport {
@@ -10,6 +14,7 @@ export class FileReport {
   readonly #reporter = new spec();
   #text = '';
   readonly #skipped: SkippedTest[] = [];
+  readonly #figures: string[] = [];
   #tests = 0;
   #failures = 0;
   #succeeded = false;
@@ -33,6 +38,8 @@ export class FileReport {
   add(event: TestEvent): void {
     this.#reporter.write(event);
     const { type, data } = event;
+    if (type === 'test:diagnostic' && !SUMMARY.test(data.message) && this.#figures.length < MAX_FIGURES)
+      this.#figures.push(data.message);
     if (type === 'test:enqueue' && data.nesting === 0) this.#pending = (this.#pending ?? 0) + 1;
     if (type === 'test:complete' && data.nesting === 0) this.#pending = (this.#pending ?? 0) - 1;
     if (type === 'test:summary' && data.file === undefined) {
@@ -64,6 +71,7 @@ export class FileReport {
       failed: !this.#succeeded || this.#failures > 0 || this.#problem !== undefined,
       tests: this.#tests,
       skipped: this.#skipped,
+      figures: this.#figures,
       report: this.#text,
       ...(this.#problem !== undefined && { problem: this.#problem }),
     };

@@ -18,6 +18,8 @@ export interface FileResult {
   readonly cpuMs: number;
   /** The results of its tests, as Node's `spec` reporter prints them. */
   readonly report: string;
+  /** Lines that its tests have reported with `context.diagnostic`. */
+  readonly figures: readonly string[];
   /** A failure of the file as a whole, for people. */
   readonly problem?: string;
 }

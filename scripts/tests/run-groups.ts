@@ -108,8 +108,8 @@ function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(1)} s`;
 }
 
-/** Returns the first lines of a failed file's list of failures, which was printed far above. */
-function reasonOf({ report, problem = '' }: FileResult): string {
+/** Returns the first lines of a failed file's list of failures. */
+export function reasonOf({ report, problem = '' }: Pick<FileResult, 'report' | 'problem'>): string {
   const lines = report.slice(report.lastIndexOf('failing tests:')).split('\n');
   return [problem, ...lines.slice(1)]
     .filter((line) => line.trim() !== '')

@@ -14,6 +14,7 @@ import { globSync, statSync } from 'node:fs';
 import { changedTests } from './changed-tests.ts';
 import { CLASSES } from './classes.ts';
 import { Durations } from './durations.ts';
+import { interruption } from './interruption.ts';
 import { runGroups } from './run-groups.ts';
 import { makeTemporaryDirectory } from './temporary-directory.ts';
 
@@ -32,14 +33,6 @@ function isBuilt(): boolean {
   const built = statSync('dist/.built', { throwIfNoEntry: false })?.mtimeMs ?? 0;
   const sources = globSync(['src/**', 'package.json', 'tsconfig*.json']);
   return sources.every((file) => (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0) <= built);
-}
-
-/** Returns a signal that Ctrl-C aborts, so that the run can remove its directory. */
-function interruption(): AbortSignal {
-  const controller = new AbortController();
-  process.on('SIGINT', () => controller.abort());
-  process.on('SIGTERM', () => controller.abort());
-  return controller.signal;
 }
 
 async function main([name = '', ...args]: readonly string[]): Promise<number> {

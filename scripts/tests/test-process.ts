@@ -107,6 +107,7 @@ export class TestProcess implements AsyncDisposable {
         failed: true,
         tests: 0,
         skipped: [],
+        figures: [],
         durationMs: performance.now() - startMs,
         cpuMs: 0,
         report: '',

@@ -10,14 +10,14 @@ import { seededRandom } from '#testkit/repositories/random-history';
 import { runGit } from '#testkit/repositories/run-git';
 import { run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { extent } from '#testkit/soak';
+import { repetitions } from '#testkit/soak';
 import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
 import { testSeed } from '#testkit/test-seed';
 import { until } from '#testkit/until';
 import { USER } from '#testkit/user';
 import { Replay, referencesOf } from './replay.ts';
 
-const KILLS = extent('FEED_KILLS', { short: 4, long: 100 });
+const KILLS = repetitions('FEED_KILLS', { short: 4, long: 30 });
 const WRITERS = 6;
 const MAX_LIFE_MS = 1200;
 const ORPHANS_MS = 3000;

@@ -6,13 +6,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { processesIn, processIdsIn } from '#testkit/process-usage';
 import { seededRandom } from '#testkit/repositories/random-history';
 import { runGit } from '#testkit/repositories/run-git';
-import { extent } from '#testkit/soak';
+import { repetitions } from '#testkit/soak';
 import { until } from '#testkit/until';
 import { OptimizeRepositoryRequest_Strategy as Strategy } from '#wire/gen/repository_pb';
 import { Arena, leftoversIn } from './arena.ts';
 import { Pusher } from './pusher.ts';
 
-const KILLS = extent('MAINTENANCE_KILLS', { short: 2, long: 16 });
+const KILLS = repetitions('MAINTENANCE_KILLS', { short: 2, long: 8 });
 /** A server lives up to this many times as long as one maintenance takes. */
 const LONGEST_LIFE = 2;
 const CLIENTS_NOTICE_MS = 100;

@@ -6,7 +6,7 @@ import { setTimeout } from 'node:timers/promises';
 import { systemErrorCode } from '#base/go/system-error';
 import { shuffled } from '#base/shuffled';
 import { seededRandom } from '#testkit/repositories/random-history';
-import { extent } from '#testkit/soak';
+import { repetitions } from '#testkit/soak';
 import { startGitalyProcess } from '#testkit/start-gitaly-process';
 import { testSeed } from '#testkit/test-seed';
 import { startTimeServer } from '#testkit/time-server';
@@ -18,7 +18,7 @@ import { Sandbox } from '../hostile-fields/sandbox.ts';
 import { SHARED, WITHOUT_VALID_REQUEST } from '../hostile-fields/seeds.ts';
 import { startWebServer } from '../hostile-fields/web-server.ts';
 
-const SECONDS = extent('MOVING_SECONDS', { short: 7, long: 300 });
+const SECONDS = repetitions('MOVING_SECONDS', { short: 7, long: 60 });
 /** Repositories that come and go while they are read, and those that are changed meanwhile. */
 const READ_TARGETS = 2;
 const CHANGED_TARGETS = 3;

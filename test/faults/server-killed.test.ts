@@ -7,13 +7,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { processesIn } from '#testkit/process-usage';
 import { type Random, seededRandom } from '#testkit/repositories/random-history';
 import { runGit } from '#testkit/repositories/run-git';
-import { extent } from '#testkit/soak';
+import { repetitions } from '#testkit/soak';
 import { until } from '#testkit/until';
 import { UserCommitFilesActionHeader_ActionType as ActionType } from '#wire/gen/operations_pb';
 import { Arena, leftoversIn } from './arena.ts';
 import { Pusher } from './pusher.ts';
 
-const KILLS = extent('SERVER_KILLS', { short: 3, long: 30 });
+const KILLS = repetitions('SERVER_KILLS', { short: 3, long: 20 });
 /** A server lives up to this many times as long as a push takes. */
 const LONGEST_LIFE = 2;
 const CLIENTS_NOTICE_MS = 100;

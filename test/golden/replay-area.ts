@@ -45,10 +45,10 @@ export function replayArea(area: string, options: ReplayOptions = {}): void {
   const { isWanted = () => true, share = 1, withoutBackups = () => false, config: base = '' } = options;
   const { adapt = (recorded) => recorded, referenceBackend } = options;
   const { rpcs, exceptions, ignored } = readPlayed(testedGit(), referenceBackend);
-  const { GOLDEN: wanted = '', GOLDEN_EVERY: every = '1' } = process.env;
+  const { GOLDEN: wanted = '', GOLDEN_EVERY: every = '1', GOLDEN_OFFSET: offset = '0' } = process.env;
   const all = readCases(area)
     .filter((recorded) => rpcs.has(recorded.rpc) && recorded.id.includes(wanted) && isWanted(recorded))
-    .filter((_, index) => index % Number(every) === 0);
+    .filter((_, index) => (index + Number(offset)) % Number(every) === 0);
   const cases = seededShare(all, share).map((each) => ({
     ...adapt(each),
     ignore: [...(each.ignore ?? []), ...(ignored.get(each.rpc) ?? [])],

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { shuffled } from '#base/shuffled';
 import { seededRandom } from '#testkit/repositories/random-history';
+import { isSoak, repetitions } from '#testkit/soak';
 import { testSeed } from '#testkit/test-seed';
 import type { HostileCall } from './caller.ts';
 import { Campaign, type Finding } from './campaign.ts';
@@ -10,23 +11,25 @@ import { hostileCalls } from './plan.ts';
 import { fromReplay } from './replay.ts';
 import { WITHOUT_VALID_REQUEST } from './seeds.ts';
 
-/** With `npm run soak`: every value in every field; else a choice of them. */
-const isSoak = process.env.GITALY_SOAK === '1';
 const seed = testSeed('HOSTILE_SEED');
 /** Part of the path of a method, to try only those. */
 const only = process.env.HOSTILE_ONLY ?? '';
 /** A call from a report: only it is made. */
 const replay = process.env.HOSTILE_REPLAY;
-const PER_FIELD = 2;
-/** Values for each field, to try a part of a soak. */
-const perField = Number(process.env.HOSTILE_PER_FIELD ?? 0) || (isSoak ? undefined : PER_FIELD);
 /** Beginning of the fields to try, or `metadata:`. */
 const fields = process.env.HOSTILE_FIELD ?? '';
-/** Of a choice of calls, with the methods in the order of the seed. */
-const LIMIT_SECONDS = 12;
+/** A soak of some methods or fields tries every value. */
+const isWhole = isSoak && `${only}${fields}` !== '';
+/** Values for each field, which the seed chooses. */
+const perField = repetitions('HOSTILE_PER_FIELD', {
+  short: 2,
+  long: isWhole ? Number.POSITIVE_INFINITY : 40,
+});
 /** Seconds after which no further call is made. */
-const limitSeconds =
-  Number(process.env.HOSTILE_SECONDS ?? 0) || (isSoak ? Number.POSITIVE_INFINITY : LIMIT_SECONDS);
+const limitSeconds = repetitions('HOSTILE_SECONDS', {
+  short: 12,
+  long: isWhole ? Number.POSITIVE_INFINITY : 480,
+});
 /** Calls between two checks of what was left behind. */
 const ROUND = 48;
 /** Characters of a call in a report; one that is longer is made anew from the seed. */
@@ -65,7 +68,7 @@ function attack(): void {
     await using campaign = await Campaign.start();
     const served = (await campaign.servedMethods()).filter(({ path }) => path.includes(only));
     const methods = shuffled(served, seededRandom(seed));
-    const options = { seed, isIsolated: isIsolated(), fields, ...(perField !== undefined && { perField }) };
+    const options = { seed, isIsolated: isIsolated(), fields, perField };
     const end = performance.now() + limitSeconds * 1000;
     const findings: Finding[] = [];
     let round: HostileCall[] = [];
@@ -84,11 +87,14 @@ function attack(): void {
       round = [];
     };
     const isOver = () => findings.length >= MAX_FINDINGS || performance.now() > end;
-    for (const method of methods) {
-      for (const call of hostileCalls(method, campaign.sandbox, (each) => campaign.targetOf(each), options)) {
+    for (const [index, method] of methods.entries()) {
+      const methodEnd = endOfShare(end, methods.length - index);
+      const calls = hostileCalls(method, campaign.sandbox, (each) => campaign.targetOf(each), options);
+      // In any order, so that each field gets some of its values before the time is over.
+      for (const call of isSoak && !isWhole ? shuffled([...calls], seededRandom(seed)) : calls) {
         round.push(call);
         if (round.length >= ROUND) await finishRound();
-        if (isOver()) break;
+        if (isOver() || performance.now() > methodEnd) break;
       }
       // A round is of one method, so that what it may change is known.
       await finishRound();
@@ -111,6 +117,12 @@ function attack(): void {
 
     assert.deepEqual((await campaign.run([call])).map(describe), []);
   });
+}
+
+/** In the soak every method gets its share of the time that is left. */
+function endOfShare(end: number, methodsLeft: number): number {
+  if (!isSoak) return end;
+  return performance.now() + (end - performance.now()) / methodsLeft;
 }
 
 function describe({ what, calls }: Finding): string {

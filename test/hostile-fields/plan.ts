@@ -14,8 +14,8 @@ import { type Seed, type SeedContext, seedFor } from './seeds.ts';
 import { hasPlaceFor, isString, type TextField, textFields, textOf, withText } from './text-fields.ts';
 
 export interface PlanOptions {
-  /** Values tried for each field; without it all, joined and alone. */
-  readonly perField?: number;
+  /** Values tried for each field; `Infinity` for all, joined and alone. */
+  readonly perField: number;
   /** Of the choice, when not all are tried. */
   readonly seed: number;
   /** Beginning of the fields to try; `metadata:` for metadata only. Default: all. */
@@ -28,10 +28,11 @@ export interface PlanOptions {
 const NAMES_HOST = /(?:^|[._:-])(?:url|uri|host|ntp_host|address|servers|resolved_address)$/;
 /** Prefix of the key of metadata in place of a field. */
 const METADATA = 'metadata:';
-/** Values tried for each key of metadata when all values of fields are. */
-const PER_KEY = 8;
-/** Keys tried for each method otherwise. */
+/** More values than this are not tried for a key of metadata. */
+const MAX_PER_KEY = 8;
+/** Keys tried for each method if there are few values for each field. */
 const KEYS = 2;
+const FEW_PER_FIELD = 8;
 
 /** Longer values find nothing more when they are joined. */
 const MAX_JOINED = 1000;
@@ -59,7 +60,7 @@ export function* hostileCalls(
     const isCommon = isInMany(field);
     const valid = validText(method, sandbox, field);
     const joined = isCommon ? [] : joinedValues(values.filter(isShort), valid);
-    const count = perField === undefined ? Number.POSITIVE_INFINITY : perField / (isCommon ? 4 : 2);
+    const count = perField / (isCommon ? 4 : 2);
     const essential = isCommon ? [] : essentialValues(sandbox, valid);
     for (const value of [...essential, ...choose(values, count, random), ...choose(joined, count, random)])
       yield callWith(method, sandbox, field.path, value, targetOf(method));
@@ -74,12 +75,9 @@ export function* hostileCalls(
   const keys = METADATA_KEYS.filter((key) => `${METADATA}${key}`.startsWith(fields)).filter(
     (key) => isIsolated || !NAMES_HOST.test(key),
   );
-  for (const key of perField === undefined ? keys : choose(keys, KEYS, random))
-    for (const value of choose(
-      metadataValues(key, sandbox, values),
-      perField === undefined ? PER_KEY : 1,
-      random,
-    ))
+  const perKey = Math.ceil(Math.min(MAX_PER_KEY, perField / FEW_PER_FIELD));
+  for (const key of perField > FEW_PER_FIELD ? keys : choose(keys, KEYS, random))
+    for (const value of choose(metadataValues(key, sandbox, values), perKey, random))
       yield callWith(method, sandbox, `${METADATA}${key}`, value, targetOf(method));
 }
 

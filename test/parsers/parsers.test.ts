@@ -4,16 +4,17 @@ import { join } from 'node:path';
 import { after, suite, test } from 'node:test';
 import { seededRandom } from '#testkit/repositories/random-history';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { extent } from '#testkit/soak';
+import { repetitions } from '#testkit/soak';
+import { testSeed } from '#testkit/test-seed';
 import { gitSamples } from './git-samples.ts';
 import { mutate } from './mutate.ts';
 import { signatureSamples } from './signature-samples.ts';
 import { signatureTargets } from './signature-targets.ts';
 import { parserTargets, type Target } from './targets.ts';
 
-/** Number of mutated inputs for each parser. `PARSER_SEED=7` uses others. */
-const MUTATIONS = extent('MUTATIONS', { short: 200, long: 50_000 });
-const SEED = Number(process.env.PARSER_SEED ?? 1);
+/** Number of mutated inputs for each parser. The seed chooses them. */
+const MUTATIONS = repetitions('MUTATIONS', { short: 200, long: 50_000 });
+const SEED = testSeed('PARSER_SEED');
 /** Far above what any input of this size takes; a parser that needs more has no linear time. */
 const LIMIT_MS = 20_000;
 /** At this size a quadratic time is above the limit, and still ends. */

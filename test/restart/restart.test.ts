@@ -10,7 +10,7 @@ import { type Connection, dial, receivePack } from '#client/index';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { runGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { extent, isSoak } from '#testkit/soak';
+import { extent, isSoak, repetitions } from '#testkit/soak';
 import { type GitalyProcessOptions, startGitalyProcess } from '#testkit/start-gitaly-process';
 import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';
 import { until } from '#testkit/until';
@@ -21,7 +21,7 @@ import { startRestarting } from './restarting.ts';
 const repository = { storageName: 'default', relativePath: 'a.git' };
 const CALLS_PER_SECOND = 200;
 const CLONES_AT_ONCE = extent('RESTART_CLONES', { short: 3, long: 8 });
-const RESTARTS = extent('RESTARTS', { short: 2, long: 12 });
+const RESTARTS = repetitions('RESTARTS', { short: 2, long: 6 });
 const COMMITS = 200;
 
 test('a restart under load fails no call and breaks no clone', { timeout: 300_000 }, async (context) => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { shuffled } from '#base/shuffled';
 import { seededRandom } from '#testkit/repositories/random-history';
-import { extent } from '#testkit/soak';
+import { extent, isSoak, repetitions } from '#testkit/soak';
 import { testSeed } from '#testkit/test-seed';
 import { Campaign } from '../hostile-fields/campaign.ts';
 import { isIsolated, isolatingCommand, runIsolated } from '../hostile-fields/isolation.ts';
@@ -16,7 +16,7 @@ const only = process.env.GROWTH_ONLY ?? '';
 /** Shapes for each field; a quarter of them for fields that many methods have. */
 const SHAPES = extent('GROWTH_SHAPES', { short: 1, long: 24 });
 /** CPU time of the server after which no further method is tried. */
-const BUDGET_MS = extent('GROWTH_BUDGET_MS', { short: 4000, long: Number.POSITIVE_INFINITY });
+const BUDGET_MS = repetitions('GROWTH_BUDGET_MS', { short: 4000, long: 300_000 });
 const network = isIsolated() ? undefined : await isolatingCommand();
 if (network === undefined) measureFields();
 else
@@ -35,10 +35,15 @@ function measureFields(): void {
     const startedMs = campaign.usedCpuMs();
     const findings: string[] = [];
     let [fields, methods] = [0, 0];
-    for (const method of shuffled(served, random)) {
-      if (growth.isStuck || campaign.usedCpuMs() - startedMs > BUDGET_MS) break;
+    const endMs = startedMs + BUDGET_MS;
+    for (const [index, method] of shuffled(served, random).entries()) {
+      if (growth.isStuck || campaign.usedCpuMs() > endMs) break;
+      // In the soak every method gets its share of what is left.
+      const leftMs = endMs - campaign.usedCpuMs();
+      const methodEndMs = isSoak ? campaign.usedCpuMs() + leftMs / (served.length - index) : endMs;
       methods++;
-      for (const field of attackedFields(method, isIsolated())) {
+      for (const field of shuffled(attackedFields(method, isIsolated()), random)) {
+        if (campaign.usedCpuMs() > methodEndMs) break;
         const count = isInMany(field) ? Math.floor(random() + SHAPES / 4) : SHAPES;
         const shapes = shuffled(fieldShapes(), random).slice(0, count);
         if (count > 0) fields++;

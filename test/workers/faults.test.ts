@@ -4,14 +4,14 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CallError, type Connection, commitFiles, dial } from '#client/index';
 import { gitOutput } from '#testkit/repositories/init-repository';
-import { extent } from '#testkit/soak';
+import { extent, repetitions } from '#testkit/soak';
 import type { GitalyProcess } from '#testkit/start-gitaly-process';
 import { until } from '#testkit/until';
 import { USER } from '#testkit/user';
 import { metrics, ready, readyWorkers, repository, startFamily, sumOf } from './family.ts';
 
 const CONNECTIONS = 9;
-const KILLS = extent('WORKER_KILLS', { short: 2, long: 20 });
+const KILLS = repetitions('WORKER_KILLS', { short: 2, long: 10 });
 const COMMITS = extent('WORKER_COMMITS', { short: 6, long: 200 });
 const CALL_EVERY_MS = 10;
 /** Connections stay where they are. */

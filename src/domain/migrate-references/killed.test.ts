@@ -9,7 +9,7 @@ import { gitOutput, initRepository } from '#testkit/repositories/init-repository
 import { seededRandom } from '#testkit/repositories/random-history';
 import { testedGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { extent } from '#testkit/soak';
+import { repetitions } from '#testkit/soak';
 import { startGitalyProcess } from '#testkit/start-gitaly-process';
 import { testSeed } from '#testkit/test-seed';
 import { until } from '#testkit/until';
@@ -28,7 +28,7 @@ if (capabilitiesOf(testedGit()).refsMigrate)
     const tip = gitOutput(path, ['rev-parse', 'main']);
     const written = new Set(['refs/heads/main']);
 
-    for (let round = 0; round < extent('MIGRATION_KILLS', { short: 2, long: 40 }); round++) {
+    for (let round = 0; round < repetitions('MIGRATION_KILLS', { short: 2, long: 20 }); round++) {
       await using gitaly = await startGitalyProcess({ directory, config });
       const connection = await gitaly.connect();
       const ends = [migrate(connection), write(connection, { round, tip, written })];

@@ -11,7 +11,7 @@ import { gitOutput, initRepository } from '#testkit/repositories/init-repository
 import { pushBody, readReport, ZERO_OID } from '#testkit/repositories/push';
 import { testedGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { extent } from '#testkit/soak';
+import { repetitions } from '#testkit/soak';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { USER } from '#testkit/user';
 import type { UserCommitFilesRequestSchema } from '#wire/gen/operations_pb';
@@ -151,7 +151,7 @@ if (CAN_MIGRATE) {
     const writers = writersOf(gitaly, tip).map((write, kind) => repeat(kind, write, written, ending.signal));
     const readers = [readMain(gitaly, tip, ending.signal), listMain(gitaly, ending.signal)];
 
-    const rounds = extent('MIGRATIONS', { short: 4, long: 60 });
+    const rounds = repetitions('MIGRATIONS', { short: 4, long: 30 });
     for (let round = 0; round < rounds; round++)
       await migrate(gitaly, round % 2 === 0 ? 'reftable' : 'files');
     ending.abort();

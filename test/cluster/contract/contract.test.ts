@@ -1,35 +1,49 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { globSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
 import { seededShare } from '#testkit/seeded-share';
-import { isSoak } from '#testkit/soak';
+import { everyRecording, isSoak } from '#testkit/soak';
 import { startPostgres, withoutOwnPostgres } from '#testkit/start-postgres';
+import { testSeed } from '#testkit/test-seed';
 import { makeTemplate } from './contract-database.ts';
 import { Differences } from './differences.ts';
 import type { ReportedTest } from './json-reporter.ts';
 
-/** In `make test`, one of this number of recordings is replayed, of some areas. */
-const EVERY = 40;
+const seed = testSeed();
+/** One of this number of recordings is replayed. */
+const EVERY = everyRecording({ short: 40, long: 3 }, seed);
 const FILES = ['test/golden/{commit-files,objectpool,ref,repository,smarthttp}.test.ts'];
-const ALL_FILES = ['test/golden/*.test.ts', 'src/services/**/*.test.ts'];
+/** Share of the tests of services that the soak runs. */
+const SERVICES_SHARE = { short: 0, long: 1 / 3 };
 /** The seed chooses one of these for the cluster with a database. */
 const AREAS = [
-  { files: ['test/golden/operations.test.ts'], every: 60 },
-  { files: ['test/golden/ref.test.ts'], every: 30 },
-  { files: ['test/golden/repository.test.ts'], every: 30 },
+  { files: ['test/golden/operations.test.ts'], env: { GOLDEN_EVERY: '60' } },
+  { files: ['test/golden/ref.test.ts'], env: { GOLDEN_EVERY: '30' } },
+  { files: ['test/golden/repository.test.ts'], env: { GOLDEN_EVERY: '30' } },
 ];
 // The differences of the other files and recordings are not listed yet.
 const WITH_DATABASE = isSoak
-  ? [{ files: ['test/golden/{commit,operations,ref,repository}.test.ts'], every: 4 }]
+  ? [
+      {
+        files: ['test/golden/{commit,operations,ref,repository}.test.ts'],
+        env: { GOLDEN_EVERY: '4' },
+      },
+    ]
   : seededShare(AREAS, 1 / AREAS.length);
+
+/** Returns all recordings, and services' tests that the seed chooses. */
+function soakFiles(): string[] {
+  const services = globSync('src/services/**/*.test.ts').sort();
+  return ['test/golden/*.test.ts', ...seededShare(services, SERVICES_SHARE, seed)];
+}
 
 test('a cluster answers like a single server, except for the documented differences', async (context) => {
   await checkContract(context, {
-    files: isSoak ? ALL_FILES : FILES,
-    every: isSoak ? 1 : EVERY,
-    env: {},
+    files: isSoak ? soakFiles() : FILES,
+    env: EVERY,
     differences: new Differences(),
   });
 });
@@ -42,8 +56,8 @@ test('so does a cluster with a database, whose nodes make all copies', {
   await makeTemplate(postgres);
   for (const share of WITH_DATABASE) {
     await checkContract(context, {
-      ...share,
-      env: { CONTRACT_DATABASE: `${host} ${user}` },
+      files: share.files,
+      env: { ...share.env, CONTRACT_DATABASE: `${host} ${user}` },
       differences: new Differences({ hasDatabase: true }),
     });
   }
@@ -51,17 +65,12 @@ test('so does a cluster with a database, whose nodes make all copies', {
 
 interface Contract {
   readonly files: readonly string[];
-  /** Replays every n-th recording. */
-  readonly every: number;
   readonly env: Readonly<Record<string, string>>;
   readonly differences: Differences;
 }
 
-async function checkContract(
-  context: TestContext,
-  { differences, env, every, files }: Contract,
-): Promise<void> {
-  const tests = await runThroughCluster(files, { ...env, GOLDEN_EVERY: String(every) });
+async function checkContract(context: TestContext, { differences, env, files }: Contract): Promise<void> {
+  const tests = await runThroughCluster(files, env);
   const count = (result: ReportedTest['result']): number =>
     tests.filter((each) => each.result === result).length;
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { runGit } from '#testkit/repositories/run-git';
-import { extent } from '#testkit/soak';
+import { extent, repetitions } from '#testkit/soak';
 import { withoutOwnPostgres } from '#testkit/start-postgres';
 import { until } from '#testkit/until';
 import { FaultCluster, type FaultPraefect, NODES, type Strategy } from './fault-cluster.ts';
@@ -13,7 +13,7 @@ import { startPushers } from './start-pushers.ts';
 import { VOTE_POINTS } from './vote-points.ts';
 
 /** Kills of each strategy. */
-const KILLS = extent('CLUSTER_KILLS', { short: 1, long: 24 });
+const KILLS = repetitions('CLUSTER_KILLS', { short: 1, long: 12 });
 /** Also chooses the first strategy. */
 const SEED = extent('CLUSTER_KILLS_SEED', { short: randomInt(2 ** 31), long: 0 });
 const ALL: readonly Strategy[] = ['per_repository', 'sql', 'local'];

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { extent } from '#testkit/soak';
+import { extent, repetitions } from '#testkit/soak';
 import { withoutOwnPostgres } from '#testkit/start-postgres';
 import { checkLoss, checkRecovery } from './checks.ts';
 import { FaultCluster } from './fault-cluster.ts';
@@ -10,7 +10,7 @@ import { type Choices, FAULTS, type Fault, fullDisk } from './fault-kinds.ts';
 import { canMount } from './small-storage.ts';
 import { startPushers } from './start-pushers.ts';
 
-const SECONDS = extent('CLUSTER_FAULTS_SECONDS', { short: 10, long: 600 });
+const SECONDS = repetitions('CLUSTER_FAULTS_SECONDS', { short: 10, long: 240 });
 const SEED = extent('CLUSTER_FAULTS_SEED', { short: randomInt(2 ** 31), long: randomInt(2 ** 31) });
 const REPOSITORIES = 2;
 const BRANCHES = 2;

@@ -5,17 +5,18 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
 import { seededShare } from '#testkit/seeded-share';
-import { isSoak } from '#testkit/soak';
+import { everyRecording, isSoak } from '#testkit/soak';
+import { testSeed } from '#testkit/test-seed';
 import type { ReportedTest } from '../../cluster/contract/json-reporter.ts';
 
-/** In `make test`, one of this number of recordings of an area is replayed; the seed chooses the area. */
-const EVERY = 30;
+/** One of this number of recordings of an area is replayed; in `make test`, the seed chooses the area. */
+const EVERY = everyRecording({ short: 30, long: 4 }, testSeed());
 const AREAS = ['commit', 'diff', 'operations', 'ref'];
 const ALL_FILES = ['test/golden/*.test.ts'];
 
 test('a server with three workers answers like a server of one process', async (context: TestContext) => {
   const files = seededShare(AREAS, 1 / AREAS.length).map((area) => `test/golden/${area}.test.ts`);
-  const tests = await runWithWorkers(isSoak ? ALL_FILES : files, isSoak ? 1 : EVERY);
+  const tests = await runWithWorkers(isSoak ? ALL_FILES : files);
   const count = (result: ReportedTest['result']): number =>
     tests.filter((each) => each.result === result).length;
 
@@ -28,7 +29,7 @@ test('a server with three workers answers like a server of one process', async (
 });
 
 /** Runs tests of a single server with a server that has workers. */
-async function runWithWorkers(files: readonly string[], every: number): Promise<ReportedTest[]> {
+async function runWithWorkers(files: readonly string[]): Promise<ReportedTest[]> {
   const reporter = join(import.meta.dirname, '../../cluster/contract/json-reporter.ts');
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
   const child = spawn(
@@ -42,7 +43,7 @@ async function runWithWorkers(files: readonly string[], every: number): Promise<
       `--test-reporter=${reporter}`,
       ...files,
     ],
-    { env: { ...env, GOLDEN_EVERY: String(every) }, stdio: ['ignore', 'pipe', 'inherit'] },
+    { env: { ...env, ...EVERY }, stdio: ['ignore', 'pipe', 'inherit'] },
   );
   const exited = once(child, 'close');
   const tests: ReportedTest[] = [];

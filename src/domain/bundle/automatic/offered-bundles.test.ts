@@ -7,13 +7,13 @@ import { fc } from '#testkit/fast-check';
 import { addCommit, gitOutput } from '#testkit/repositories/init-repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { extent } from '#testkit/soak';
+import { repetitions } from '#testkit/soak';
 import { AutomaticBundles } from './automatic-bundles.ts';
 import { makeNextBundle } from './make-chain.ts';
 
 const { signal } = new AbortController();
 const DAY_MS = 24 * 3600 * 1000;
-const RUNS = extent('BUNDLE_RUNS', { short: 4, long: 200 });
+const RUNS = repetitions('BUNDLE_RUNS', { short: 4, long: 100 });
 const OTHERS = [
   'refs/heads/other',
   'refs/heads/secret/a',

@@ -8,7 +8,7 @@ import { type Random, seededRandom } from '#testkit/repositories/random-history'
 import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
 import { outputSync } from '#testkit/run-program-sync';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { extent } from '#testkit/soak';
+import { repetitions } from '#testkit/soak';
 import { testSeed } from '#testkit/test-seed';
 import { MAX_MERGED_BYTES, mergeLines, type ThreeFiles } from './merge-lines.ts';
 import { MAX_LINES } from './split-lines.ts';
@@ -17,7 +17,7 @@ const root = makeScratchDirectory('merge-lines');
 mkdirSync(root, { recursive: true });
 after(() => rmSync(root, { recursive: true }));
 
-const FILES = extent('MERGED_FILES', { short: 600, long: 20_000 });
+const FILES = repetitions('MERGED_FILES', { short: 600, long: 20_000 });
 const SEED = testSeed();
 const CONFLICTS = 'a file has conflicts';
 let made = 0;

@@ -9,10 +9,10 @@ import { type Random, seededRandom } from '#testkit/repositories/random-history'
 import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
 import { run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { extent } from '#testkit/soak';
+import { repetitions } from '#testkit/soak';
 import { testSeed } from '#testkit/test-seed';
 
-const LENGTH_MS = extent('OBJECTS_BESIDE_WRITERS_MS', { short: 3_000, long: 180_000 });
+const LENGTH_MS = repetitions('OBJECTS_BESIDE_WRITERS_MS', { short: 3_000, long: 60_000 });
 const SEED = testSeed();
 /** Share of the commands of git that are killed. */
 const KILLED = 0.3;

@@ -16,7 +16,7 @@ import { seededRandom } from '#testkit/repositories/random-history';
 import { ReferencesFixture, type ReferencesRepository } from '#testkit/repositories/references-fixture';
 import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
 import { runSync } from '#testkit/run-program-sync';
-import { extent } from '#testkit/soak';
+import { extent, repetitions } from '#testkit/soak';
 import { testSeed } from '#testkit/test-seed';
 import { RefCaches } from '../ref-caches.ts';
 import { RefReader } from '../ref-reader.ts';
@@ -136,7 +136,7 @@ suite('reftables', { skip }, () => {
           assert.deepEqual(await answers(made.repository, names), expected);
         },
       ),
-      { numRuns: extent('REFTABLE_STACKS', { short: 6, long: 300 }) },
+      { numRuns: repetitions('REFTABLE_STACKS', { short: 6, long: 300 }) },
     );
   });
 
@@ -260,7 +260,7 @@ suite('reftables', { skip }, () => {
       // continued left that name out; a length that only git's lookup saw; a list ended at a name
       // outside of refs/, which git passes over.
       {
-        numRuns: extent('REFTABLE_DAMAGES', { short: 25, long: 2_000 }),
+        numRuns: repetitions('REFTABLE_DAMAGES', { short: 25, long: 2_000 }),
         examples: [
           [[[395, 128]], undefined],
           [[[1283, 3]], undefined],
@@ -298,7 +298,7 @@ suite('reftables', { skip }, () => {
       }
     })();
     let lists = 0;
-    const end = Date.now() + extent('REFTABLE_WRITERS_MS', { short: 1_500, long: 60_000 });
+    const end = Date.now() + repetitions('REFTABLE_WRITERS_MS', { short: 1_500, long: 30_000 });
     while (Date.now() < end) {
       const found = (await Array.fromAsync(made.repository.refs.list({ patterns: ['refs/heads/'] }))).flat();
       assert.equal(found.length, names.length);

@@ -1,0 +1,77 @@
+/** A part of the soak. */
+export interface SoakPart {
+  readonly name: string;
+  /** Globs. */
+  readonly files: readonly string[];
+  /** Time that it takes in a soak of the usual length, on two cores. */
+  readonly minutes: number;
+}
+
+/** Length of the usual soak, which the parts' minutes are for. */
+export const USUAL_HOURS = 1.5;
+
+/**
+ * The parts of the soak, which together take less than `USUAL_HOURS`. What a part repeats, and how
+ * long, is a number in its tests (`repetitions` of testkit/soak.ts) that grows with the length of
+ * the soak. CONTRIBUTING.md describes the parts.
+ */
+export const SOAK_PARTS: readonly SoakPart[] = [
+  { name: 'mixed-load', minutes: 8, files: ['test/mixed-load.test.ts'] },
+  { name: 'hostile-fields', minutes: 9, files: ['test/hostile-fields/*.test.ts'] },
+  { name: 'field-growth', minutes: 5, files: ['test/time-growth/{fields,fuzzer}.test.ts'] },
+  { name: 'parser-growth', minutes: 2, files: ['test/time-growth/parsers.test.ts'] },
+  { name: 'parsers', minutes: 3, files: ['test/parsers/*.test.ts'] },
+  { name: 'loads', minutes: 4, files: ['test/load-*.test.ts'] },
+  { name: 'floods', minutes: 5, files: ['test/floods/*.test.ts'] },
+  { name: 'loop-blocks', minutes: 2, files: ['test/loop-blocks/*.test.ts'] },
+  { name: 'cluster-contract', minutes: 8, files: ['test/cluster/contract/contract.test.ts'] },
+  { name: 'cluster-faults', minutes: 5, files: ['test/cluster/faults/random-faults.test.ts'] },
+  { name: 'cluster-kills', minutes: 5, files: ['test/cluster/faults/kills.test.ts'] },
+  { name: 'failures', minutes: 4, files: ['test/faults/{contents,each,maintenance}-failure.test.ts'] },
+  {
+    name: 'kills',
+    minutes: 5,
+    files: [
+      'test/faults/{maintenance,server}-killed.test.ts',
+      'test/events/killed.test.ts',
+      'test/workers/{faults,leases}.test.ts',
+      'src/domain/migrate-references/*.test.ts',
+    ],
+  },
+  {
+    name: 'during-writes',
+    minutes: 4,
+    files: [
+      'src/git/objects/database/objects-beside-writers.test.ts',
+      'test/faults/moving-repositories.test.ts',
+      'test/restart/restart.test.ts',
+    ],
+  },
+  {
+    name: 'random-inputs',
+    minutes: 2,
+    files: [
+      'test/differential.test.ts',
+      'src/git/merge/lines/merge-lines.test.ts',
+      'src/domain/bundle/automatic/offered-bundles.test.ts',
+    ],
+  },
+  {
+    name: 'recordings',
+    minutes: 5,
+    files: [
+      'test/in-process-off.test.ts',
+      'test/golden/reftable.test.ts',
+      'test/without-koffi/*.test.ts',
+      'test/workers/contract/contract.test.ts',
+    ],
+  },
+  { name: 'reftables', minutes: 3, files: ['src/git/refs/reftable/ref-tables.test.ts'] },
+  { name: 'leaks', minutes: 3, files: ['test/{client,server}-leaks.test.ts'] },
+  { name: 'sizes', minutes: 4, files: ['test/{big-push,many-repositories,streamed-memory}.test.ts'] },
+  {
+    name: 'connections',
+    minutes: 4,
+    files: ['test/cut-connections/*.test.ts', 'test/{http-gateway-faults,ssh-gateway-idle}.test.ts'],
+  },
+];
