@@ -313,12 +313,9 @@ test('our client stops a grpc-go server by not reading', { skip }, async () => {
   const call = go.invoke('Flood');
   await call.headers;
 
-  await delay(300);
-  const before = (await go.counters()).produced;
-  await delay(200);
+  const produced = await steady(async () => (await go.counters()).produced);
 
-  assert.equal((await go.counters()).produced, before);
-  assert.ok(before < 100, `${before} messages were made ahead`);
+  assert.ok(produced < 100, `${produced} messages were made ahead`);
   call.cancel();
 });
 
@@ -329,7 +326,7 @@ test('our client stops sending when a grpc-go server has responded', { skip }, a
     try {
       for (;;) {
         yield Buffer.alloc(100_000);
-        await delay(1);
+        await delay(1); // lets the response arrive
       }
     } finally {
       isReleased = true;

@@ -83,7 +83,7 @@ suite('CommitLanguages of a repository with hostile files', () => {
       ]);
       slowestMs = Math.max(slowestMs, performance.now() - startedAtMs);
       assert.deepEqual(found.map(({ name }) => name).sort(), ['Go', 'Ruby']);
-      await delay(20);
+      await delay(20); // the rate of the calls
     }
 
     // Sent by delay-monitor.ts.

@@ -207,7 +207,7 @@ test('a client that does not read receives only what the buffers hold', async (c
   );
 
   await until(() => processesIn(opened.path).some((line) => line.includes('pack')), 'git sends');
-  await delay(1500);
+  await delay(1500); // time in which a buffer without a limit would fill
   const grown = process.memoryUsage.rss() - before;
   assert.ok(grown < 40_000_000, `${grown} bytes more for a client that reads nothing`);
 
@@ -256,7 +256,7 @@ test('the limits of requests per client and in total apply', async (context) => 
       if (String(said).startsWith('HTTP/1.1 100 ')) return socket;
       assert.ok(asked < 100, `${client} is not let in: ${said}`);
       socket.destroy();
-      await delay(50);
+      await delay(50); // before the next attempt
     }
   };
   /** Repeats a request until the server has detected the data on other connections. */
@@ -268,7 +268,7 @@ test('the limits of requests per client and in total apply', async (context) => 
       if (response.status === status) return response;
       assert.ok(asked < 100, `${client} gets ${response.status} and not ${status}`);
       await response.body?.cancel();
-      await delay(50);
+      await delay(50); // before the next attempt
     }
   };
   const held = [await hold('192.0.2.1'), await hold('192.0.2.1')];
@@ -322,6 +322,7 @@ for (const tls of [undefined, TLS]) {
     for (const [name, bytes] of GARBAGE) {
       const { answer, socket } = await dial(opened.gateway);
       socket.write(bytes);
+      // The limit of a wait for the response.
       const said = await Promise.race([answer, delay(5000, undefined, { ref: false })]);
       assert.notEqual(said, undefined, `${name}: the connection stays open`);
       if (!tls) assert.match(said ?? '', /^(HTTP\/1\.1 (400|408|431) |$)/, name);

@@ -409,7 +409,7 @@ async function killImport(at: Place, source: string, signal: NodeJS.Signals): Pr
   });
   const exited = once(child, 'exit');
   await until(() => existsSync(at.imported('big.git/HEAD')));
-  await delay(50);
+  await delay(50); // a moment in the middle of sending
 
   child.kill(signal);
   const [code] = await exited;

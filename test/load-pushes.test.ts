@@ -65,7 +65,7 @@ test(`pushes and clones by ${CLIENTS} git clients cause no error and leave nothi
   await arena.settles();
   const limit = performance.now() + GONE_AFTER_MS;
   while (processesIn(join(arena.directory, 'default')).length > 0 && performance.now() < limit)
-    await sleep(200);
+    await sleep(200); // looks are expensive: they read all of /proc
   const grown = state.warmBytes === 0 ? 0 : residentBytes(arena.gitaly.pid) - state.warmBytes;
   context.diagnostic(
     `${state.done} pushes and clones in ${seconds.toFixed(1)} s, slowest pair ` +

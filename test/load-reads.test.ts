@@ -60,7 +60,7 @@ test('64 clients that read while git rewrites and repacks receive correct respon
   const grown = residentBytes(gitaly.pid) - warm;
   const limit = performance.now() + GONE_AFTER_MS;
   while (processesIn(join(gitaly.directory, 'default')).length > 0 && performance.now() < limit)
-    await sleep(200);
+    await sleep(200); // looks are expensive: they read all of /proc
   context.diagnostic(
     `${[...calls].map(([name, count]) => `${name} ${count}`).join(', ')}; ${moves} moves of branches, ` +
       `${rounds} repacks`,

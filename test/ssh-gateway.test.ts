@@ -328,7 +328,7 @@ suite('git over the SSH gateway, with OpenSSH', { skip: NO_OPENSSH }, () => {
     );
     client.stdout.pause();
 
-    await delay(2000);
+    await delay(2000); // time in which a buffer without a limit would fill
     const grown = process.memoryUsage().rss - before;
     const running = processesIn(serverPath(name));
     client.kill('SIGKILL');

@@ -15,7 +15,8 @@ import { YamuxSession } from '#rpc/common/yamux/session';
 import type { YamuxOptions } from '#rpc/common/yamux/settings';
 import type { YamuxStream } from '#rpc/common/yamux/stream';
 import { goProgram } from '#testkit/go-program';
-import { until } from '#testkit/until';
+import { slowly } from '#testkit/slowly';
+import { steady, until } from '#testkit/until';
 
 const MIB = 1024 * 1024;
 
@@ -208,7 +209,7 @@ for (const role of ['client', 'server'] as const) {
 
     for (let count = 0; count < 20; count += 1) {
       const stream = await accept(peer.session);
-      await sleep(1);
+      await sleep(1); // Go opens the next one meanwhile, if it may
       stream.resume().end();
     }
 
@@ -239,13 +240,9 @@ for (const role of ['client', 'server'] as const) {
     await using peer = await startPeer(role, ['-do', 'send', '-bytes', String(8 * MIB)]);
     const stream = await accept(peer.session);
 
-    await sleep(100);
-    const bufferedBytes = stream.readableLength;
+    const bufferedBytes = await steady(() => stream.readableLength);
     let bytes = 0;
-    for await (const chunk of stream) {
-      bytes += chunk.length;
-      await sleep(1);
-    }
+    for await (const chunk of slowly(stream, 1)) bytes += chunk.length;
     stream.end();
 
     assert.ok(bufferedBytes <= 256 * 1024);
@@ -264,7 +261,7 @@ for (const role of ['client', 'server'] as const) {
   test(`as ${role}, Go's go away stops only new streams`, { skip }, async () => {
     await using peer = await startPeer(role, ['-do', 'go-away']);
 
-    await sleep(50);
+    await sleep(50); // the go away arrives
     await assert.rejects(peer.session.open(), { reason: 'remote-go-away' });
     assert.equal(peer.session.isEnded, false);
     await peer.session.close();
@@ -300,7 +297,7 @@ for (const role of ['client', 'server'] as const) {
     });
     const stream = await peer.session.open();
     await new Promise((resolve) => stream.write('x', resolve));
-    await sleep(50);
+    await sleep(50); // Go has answered the first byte
 
     peer.process.kill('SIGSTOP');
     const failed = pipeline(pattern(16 * MIB), stream);

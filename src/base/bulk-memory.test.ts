@@ -30,7 +30,7 @@ async function collectionsOf64MiB(): Promise<unknown[]> {
   });
   observer.observe({ entryTypes: ['gc'] });
   for (let i = 0; i < 1024; i++) noteBulkBytes(65_536);
-  await delay(20);
+  await delay(20); // entries of the collections are delivered later
   observer.disconnect();
   return kinds;
 }

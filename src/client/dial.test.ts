@@ -231,7 +231,7 @@ test('a deadline and an abort end a call with their own codes', async () => {
   });
   const abort = new AbortController();
   const call = connection.server.serverInfo({}, { signal: abort.signal });
-  setTimeout(() => abort.abort(reason), 20);
+  setTimeout(() => abort.abort(reason), 20); // the server never responds
   await assert.rejects(call, (error) => {
     assert.ok(error instanceof CallError);
     assert.equal(error.code, 'CANCELLED');

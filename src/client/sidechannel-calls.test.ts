@@ -109,7 +109,7 @@ test('data sent before the call failed is passed on in full, even to a slow read
   const stderr = new Writable({
     write(chunk: Buffer, _encoding, done) {
       chunks.push(chunk);
-      setTimeout(done, 5);
+      setTimeout(done, 5); // a slow reader
     },
   });
   const io = { stdin: new PassThrough(), stdout: new PassThrough(), stderr };

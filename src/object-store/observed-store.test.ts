@@ -60,7 +60,7 @@ test('the time of a slow reader does not count, and a read that is given up is r
   await store.put('key', pieces('content'), { signal });
 
   for await (const _piece of store.get('key', { signal })) {
-    await setTimeout(200);
+    await setTimeout(200); // the slow reader: twice what is allowed below
     break;
   }
 

@@ -19,7 +19,7 @@ export async function heldResources(): Promise<HeldResources> {
   const collectGarbage = garbageCollector();
   for (let i = 0; i < 3; i++) {
     collectGarbage({ type: 'major' });
-    await delay(5);
+    await delay(5); // finalizers run between two collections
   }
   return {
     heapBytes: process.memoryUsage().heapUsed,

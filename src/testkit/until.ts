@@ -6,6 +6,7 @@ const PART_OF_WAIT = 0.1;
 const MAX_LOOK_EVERY_MS = 500;
 const IN_VAIN_MS = 30_000;
 const STEADY_MS = 100;
+const NEVER_MS = 50;
 
 /**
  * Waits for a condition that another process or the other side of a connection makes true. The time
@@ -28,10 +29,32 @@ export async function until(
   }
 }
 
+/**
+ * Checks that a condition stays false, by looking at it for a while. What must not happen has no
+ * moment to wait for.
+ *
+ * @param what names the condition. Default: its text.
+ * @throws {Error} `happened: <what>` when it becomes true.
+ */
+export async function never(
+  holds: () => boolean,
+  what: string | (() => string) = String(holds),
+  duringMs = NEVER_MS,
+): Promise<void> {
+  const startedMs = performance.now();
+  do {
+    if (holds()) throw new Error(`happened: ${typeof what === 'string' ? what : what()}`);
+    await delay(LOOK_EVERY_MS);
+  } while (performance.now() - startedMs < duringMs);
+  if (holds()) throw new Error(`happened: ${typeof what === 'string' ? what : what()}`);
+}
+
 /** Returns the value of a counter once it has been constant for 100 ms. */
-export async function steady(count: () => number): Promise<number> {
-  for (let before = count(); ; before = count()) {
+export async function steady(count: () => number | Promise<number>): Promise<number> {
+  for (let before = await count(); ; ) {
     await delay(STEADY_MS);
-    if (count() === before) return before;
+    const now = await count();
+    if (now === before) return before;
+    before = now;
   }
 }

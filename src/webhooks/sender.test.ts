@@ -109,10 +109,13 @@ test('an endless response is cut off', async (context) => {
 });
 
 test('an aborted attempt ends', async (context) => {
-  const port = await receiver(context, () => {}); // never responds
+  const arrived = Promise.withResolvers<void>();
+  const port = await receiver(context, () => arrived.resolve()); // never responds
   const ending = new AbortController();
   const sending = senderTo(context, `http://127.0.0.1:${port}/`).send(PAYLOAD, ending.signal);
-  setTimeout(() => ending.abort(), 50);
+  await arrived.promise;
+
+  ending.abort();
 
   await assert.rejects(sending, { name: 'AbortError' });
 });

@@ -123,7 +123,7 @@ test('a server that is killed at any time loses no change and invents none', asy
     const connections = await Promise.all(Array.from({ length: WRITERS }, () => gitaly.connect()));
     const writing = connections.map((connection, writer) => write(connection, writer, random));
     writing.push(pusher.push(random, () => isGone));
-    await delay(50 + random() * MAX_LIFE_MS);
+    await delay(50 + random() * MAX_LIFE_MS); // a random moment of the writes
     gitaly.kill('SIGKILL');
     isGone = true;
     await gitaly.exited;

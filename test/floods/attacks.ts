@@ -56,7 +56,7 @@ async function resetSlowCalls(target: Target, connections: number): Promise<void
       connection.send(FRAME.data, END_STREAM, id(index), request);
       if (index % group !== group - 1) continue;
       await connection.flush();
-      await sleep(5);
+      await sleep(5); // the server starts to work on them
       for (let reset = index - group + 1; reset <= index; reset++)
         connection.send(FRAME.resetStream, 0, id(reset), CANCEL);
     }
@@ -90,7 +90,7 @@ async function rapidResetsOfSlowCalls(target: Target, connections: number): Prom
       connection.send(FRAME.data, END_STREAM, id(index), request);
     }
     await connection.flush();
-    await sleep(3);
+    await sleep(3); // the server starts to work on them
     for (let index = first; index < first + RESETS_AT_ONCE; index++)
       connection.send(FRAME.resetStream, 0, id(index), CANCEL);
   });
@@ -207,7 +207,7 @@ async function headerBombs(target: Target, connections: number): Promise<void> {
       await connection.flushLarge();
     }
     await connection.flush();
-    await sleep(200);
+    await sleep(200); // the server reads what was sent
     connection.close();
   });
 }
@@ -261,7 +261,7 @@ async function longLists(target: Target, calls: number): Promise<void> {
     const answers: Promise<unknown>[] = [];
     for (let index = 0; index < calls / channels; index++) {
       answers.push(Array.fromAsync(channel.invokeRaw(method, [message])).catch(() => {}));
-      await sleep(20);
+      await sleep(20); // calls begin one after the other
     }
     await Promise.all(answers);
     channel.destroy();

@@ -143,7 +143,7 @@ class Probe {
 
   /** Returns the delays in milliseconds, the shortest first. */
   async stop(): Promise<{ readonly delays: number[]; readonly processorDelays: number[] }> {
-    await sleep(2 * PROBE_EVERY_MS);
+    await sleep(2 * PROBE_EVERY_MS); // probes that show how the flood ended
     clearInterval(this.#timer);
     const answers = await Promise.all(this.#answers);
     const sorted = (values: number[]): number[] => values.sort((a, b) => a - b);

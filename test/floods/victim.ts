@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { cpuSeconds, openDescriptors, residentBytes } from '#testkit/process-usage';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
+import { until } from '#testkit/until';
 
 export const REPOSITORY = { storageName: 'default', relativePath: 'victim.git' };
 
@@ -88,14 +89,12 @@ export class Victim implements AsyncDisposable {
 
   /** Waits until the server has as many descriptors open as before. */
   async releases(descriptors: number): Promise<void> {
-    const limit = performance.now() + 10_000;
-    while (openDescriptors(this.gitaly.pid) > descriptors) {
-      assert.ok(
-        performance.now() < limit,
-        `${openDescriptors(this.gitaly.pid)} descriptors, ${descriptors} before`,
-      );
-      await sleep(50);
-    }
+    const open = (): number => openDescriptors(this.gitaly.pid);
+    await until(
+      () => open() <= descriptors,
+      () => `${open()} descriptors, ${descriptors} before`,
+      10_000,
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

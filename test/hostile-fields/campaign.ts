@@ -249,7 +249,7 @@ export class Campaign implements AsyncDisposable {
       if (left.length === 0 || this.#exit !== undefined) return [];
       if (performance.now() > deadline)
         return left.map((line) => `a process outlives its call: ${line.slice(0, 1000)}`);
-      await setTimeout(20);
+      await setTimeout(20); // before the next look
     }
   }
 
@@ -300,7 +300,7 @@ class LogByCall {
   /** Waits until the line of a finished call is there: it is written a little later. */
   async settled(id: string): Promise<void> {
     for (let attempt = 0; attempt < 50 && !this.#lines.get(id)?.includes('finished'); attempt++)
-      await setTimeout(2);
+      await setTimeout(2); // before the next look
   }
 
   take(id: string): string {

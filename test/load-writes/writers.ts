@@ -193,6 +193,6 @@ export async function pushUntil(
     }
     assert.match(stderr, REFUSED_PUSH);
     ledger.count('pushes that lost');
-    await sleep(10);
+    await sleep(10); // before the next attempt
   }
 }

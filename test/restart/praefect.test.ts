@@ -63,7 +63,7 @@ address = "${gitaly.address}"
         if (stop.signal.aborted) return calls;
         const { storageStatuses } = await connection.server.serverInfo({});
         assert.equal(storageStatuses.length, 1);
-        await delay(2);
+        await delay(2); // the rate of the calls
       }
     });
 
@@ -71,7 +71,7 @@ address = "${gitaly.address}"
     process.kill(first, 'SIGHUP');
     await until(() => pid() !== first, log);
     await until(() => !isAlive(first), log);
-    await delay(200);
+    await delay(200); // load on the new process
     stop.abort();
     for (const calls of await Promise.all(load)) assert.ok(calls > 50, `${calls} calls`);
     for (const connection of connections) await connection.close();

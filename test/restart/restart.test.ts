@@ -60,13 +60,13 @@ async function restartUnderLoad(
 
   const pids = [gitaly.pid()];
   for (let restart = 0; restart < restarts; restart++) {
-    await delay(500);
+    await delay(500); // load on the new process
     await gitaly.restart();
     pids.push(gitaly.pid());
     const old = pids.at(-2) ?? 0;
     await until(() => !isAlive(old), 'the old process does not end');
   }
-  await delay(500);
+  await delay(500); // load on the last process
   stop.abort();
 
   const { calls, failures } = await load;
@@ -109,7 +109,7 @@ async function callAtRate(
         .finally(() => running.delete(call));
       running.add(call);
     }
-    await delay(5);
+    await delay(5); // the rate of the calls
   }
   await Promise.all(running);
   return { calls, failures };

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { create, toBinary } from '@bufbuild/protobuf';
 import {
   Metadata as GrpcMetadata,
@@ -10,6 +9,7 @@ import {
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { type ForeignHandlers, startForeignServer } from '#testkit/foreign-server';
+import { steady, until } from '#testkit/until';
 import { CustomHookErrorSchema, LimitErrorSchema } from '#wire/gen/errors_pb';
 import { StatusSchema } from '#wire/gen/google/rpc/status_pb';
 import { UserMergeBranchErrorSchema } from '#wire/gen/operations_pb';
@@ -214,7 +214,7 @@ test('an abort ends a remote command with the reason as its cause', async () => 
   const reason = new Error('no longer wanted');
   const running = receivePack(opened.connection, io, {}, { signal: abort.signal });
 
-  setTimeout(() => abort.abort(reason), 10);
+  setTimeout(() => abort.abort(reason), 10); // the server never responds
 
   await assert.rejects(running, (error) => {
     assert.ok(error instanceof CallError);
@@ -235,7 +235,8 @@ test('requests are taken only as fast as the server reads them', async () => {
   }
 
   await using _call = opened.connection.ssh.sshReceivePack(requests());
-  await delay(200);
+  await until(() => taken > 0);
+  await steady(() => taken);
 
   assert.ok(taken > 0 && taken < 200, `${taken} messages of 64 KiB were taken`);
 });

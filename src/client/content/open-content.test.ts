@@ -7,6 +7,7 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import { startForeignServer } from '#testkit/foreign-server';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { steady, until } from '#testkit/until';
 import { GetArchiveResponseSchema } from '#wire/gen/repository_pb';
 import { CallError, dial, openArchive, openBlob, openTreeEntry, readableFrom } from '../index.ts';
 
@@ -106,7 +107,8 @@ test('destroying a stream cancels its call, even while the server is silent', as
 
   const silent = readableFrom(connection.repository.getArchive({}), ({ data }) => data);
   silent.resume();
-  setTimeout(() => silent.destroy(), 20);
+  await until(() => calls === 2);
+  silent.destroy();
   await cancelled[1]?.promise;
 });
 
@@ -130,7 +132,7 @@ test('content is read only as fast as it is consumed', async () => {
   await using connection = await dial(server.address);
 
   const archive = await openArchive(connection, {});
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await steady(() => written);
 
   assert.ok(archive instanceof Readable);
   assert.ok(written < 8 << 20, `${written} bytes were taken that nobody read`);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Metadata } from '#rpc/common/metadata';
+import { slowly } from '#testkit/slowly';
 import { startGitaly } from '#testkit/start-gitaly';
 import type { Interceptor, Invocation } from '../call/call-types.ts';
 import { GitalyClient, type GitalyClientConfig, TooManyInvocationsError } from './index.ts';
@@ -259,7 +260,7 @@ test('the time of a request and its calls are recorded; for streams only the wai
     await ping();
     await client.call('default', (gitaly) => gitaly.repository.createRepository({ repository: REPOSITORY }));
     await client.call('default', async (gitaly) => {
-      for await (const _ of gitaly.smartHttp.infoRefsUploadPack({ repository: REPOSITORY })) await delay(200);
+      for await (const _ of slowly(gitaly.smartHttp.infoRefsUploadPack({ repository: REPOSITORY }), 200));
     });
 
     const details = client.callDetails();

@@ -76,7 +76,7 @@ test('a slow reader gets all that was printed before the exit', async (t) => {
   const output: HookOutput = {
     stdout: async (piece) => {
       pieces.push(Buffer.from(piece));
-      await delay(700);
+      await delay(700); // longer than output may follow the exit
     },
     stderr: async () => {},
   };

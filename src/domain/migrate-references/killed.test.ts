@@ -32,7 +32,7 @@ if (capabilitiesOf(testedGit()).refsMigrate)
       await using gitaly = await startGitalyProcess({ directory, config });
       const connection = await gitaly.connect();
       const ends = [migrate(connection), write(connection, { round, tip, written })];
-      await delay(300 + 1_500 * random());
+      await delay(300 + 1_500 * random()); // a random moment of the migration
       gitaly.kill('SIGKILL');
       await gitaly.exited;
       await Promise.all(ends);

@@ -118,7 +118,7 @@ test('a chunked body is read as it arrives', async () => {
 
   for (const byte of LS_REFS) {
     request.write(byte);
-    await delay(1);
+    await delay(1); // so that bytes are sent apart
   }
   request.end();
 
@@ -371,7 +371,7 @@ test('a client that disconnects ends the call, and the gateway continues', async
   await using opened = await open();
   const request = await startFetch(opened.url);
   request.on('error', () => {});
-  await delay(100);
+  await delay(100); // git has started by then, and the call would last for ever
 
   request.destroy();
 

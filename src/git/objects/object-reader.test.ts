@@ -4,11 +4,10 @@ import { chmodSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { after, test } from 'node:test';
-import { setTimeout } from 'node:timers/promises';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { outputSync } from '#testkit/run-program-sync';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { until } from '#testkit/until';
+import { steady, until } from '#testkit/until';
 import { InProcess } from '../in-process.ts';
 
 const directory = makeScratchDirectory('objects');
@@ -308,8 +307,7 @@ test('a reader that stops stops git, and one that leaves ends it', async () => {
 
   const opened = await objects.openObject(big, { signal: controller.signal });
   opened?.stream.read(1);
-  await setTimeout(50);
-  assert.ok((opened?.stream.readableLength ?? 0) < 1024 * 1024);
+  assert.ok((await steady(() => opened?.stream.readableLength ?? 0)) < 1024 * 1024);
   controller.abort();
 
   assert.equal(opened?.stream.destroyed, true);

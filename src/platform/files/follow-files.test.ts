@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { until } from '#testkit/until';
+import { never, until } from '#testkit/until';
 import { followFiles } from './follow-files.ts';
 import { ReloadedFiles } from './reloaded-files.ts';
 
@@ -41,7 +41,7 @@ test('changes are applied automatically until it is disposed', async (context) =
   await until(() => applied.length > 0);
   following[Symbol.dispose]();
   writeFileSync(path, 'the third one');
-  await new Promise((resolve) => setTimeout(resolve, 50));
 
+  await never(() => applied.length > 1);
   assert.deepEqual(applied, ['the second']);
 });

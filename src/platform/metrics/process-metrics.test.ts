@@ -40,7 +40,7 @@ test('processor time and delays of the event loop grow with work', async () => {
   const startedAt = process.cpuUsage();
   const spentMs = (): number => process.cpuUsage(startedAt).user / 1000;
   while (spentMs() < 100);
-  await delay(60);
+  await delay(60); // several samples of the delay
   const after = await readingOf(metrics);
 
   const used = (reading: (name: string) => number): number => reading('process_cpu_seconds_total');

@@ -428,7 +428,7 @@ test('grpc-js server: breaking out of the loop cancels', async () => {
   const endless = (async function* () {
     for (;;) {
       yield { stdin: Buffer.from('x') };
-      await delay(1);
+      await delay(1); // lets the server abort between two messages
     }
   })();
 

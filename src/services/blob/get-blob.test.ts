@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { gitOutput, type InitOptions, initRepository } from '#testkit/repositories/init-repository';
+import { slowly } from '#testkit/slowly';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 
 const MIB = 1024 * 1024;
@@ -79,9 +79,8 @@ test('a reader that is slow makes git wait instead of filling memory', async () 
 
   let highest = 0;
   let pieces = 0;
-  for await (const _ of gitaly.connection.blob.getBlob({ ...blob, limit: -1n })) {
+  for await (const _ of slowly(gitaly.connection.blob.getBlob({ ...blob, limit: -1n }), 10)) {
     if (++pieces > 20) break;
-    await sleep(10);
     highest = Math.max(highest, process.memoryUsage().rss - before);
   }
 

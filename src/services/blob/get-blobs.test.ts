@@ -122,7 +122,7 @@ test('GetBlobs survives readers that leave, and slow ones', async () => {
   const messages: GetBlobsResponse[] = [];
   for await (const message of gitaly.connection.blob.getBlobs(request)) {
     messages.push(message);
-    if (messages.length % 20 === 0) await sleep(2);
+    if (messages.length % 20 === 0) await sleep(2); // a slow reader
   }
 
   assert.deepEqual(

@@ -5,8 +5,8 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { slowly } from '#testkit/slowly';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import type { ListBlobsResponse, ListBlobsResponse_Blob } from '#wire/gen/blob_pb';
 
@@ -133,14 +133,8 @@ test('ListBlobs sends before git has finished, and ends it when the reader leave
     }
   }
   let messages = 0;
-  for await (const _ of gitaly.connection.blob.listBlobs({
-    repository,
-    revisions: ['main'],
-    bytesLimit: -1n,
-  })) {
-    await sleep(5);
-    if (++messages === 20) break;
-  }
+  const blobs = gitaly.connection.blob.listBlobs({ repository, revisions: ['main'], bytesLimit: -1n });
+  for await (const _ of slowly(blobs, 5)) if (++messages === 20) break;
 
   const grown = process.memoryUsage().rss - before;
   assert.ok(grown < 120 * MIB, `${Math.round(grown / MIB)} MiB`);

@@ -4,9 +4,10 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { slowly } from '#testkit/slowly';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { until } from '#testkit/until';
 
 const MIB = 1024 * 1024;
 
@@ -51,10 +52,7 @@ async function ended(message: string): Promise<void> {
       return false; // it has just ended
     }
   };
-  for (let waited = 0; isRunning(); waited += 20) {
-    assert.ok(waited < 5000, message);
-    await sleep(20);
-  }
+  await until(() => !isRunning(), message);
 }
 
 for (const name of ['rawDiff', 'commitDiff'] as const) {
@@ -89,7 +87,7 @@ for (const name of ['rawDiff', 'commitDiff'] as const) {
 
   test(`${name}: a deadline in the middle ends the call with its code`, async () => {
     const read = async () => {
-      for await (const _ of gitaly.connection.diff[name](six, { timeoutMs: 300 })) await sleep(50);
+      for await (const _ of slowly<unknown>(gitaly.connection.diff[name](six, { timeoutMs: 300 }), 50));
     };
 
     await assert.rejects(read(), { code: 'DEADLINE_EXCEEDED' });
@@ -101,9 +99,8 @@ test('RawDiff: a reader that is slow makes git wait instead of filling memory', 
   const before = process.memoryUsage().rss;
 
   let [highest, pieces] = [0, 0];
-  for await (const _ of gitaly.connection.diff.rawDiff(twelve)) {
+  for await (const _ of slowly(gitaly.connection.diff.rawDiff(twelve), 10)) {
     if (++pieces > 30) break;
-    await sleep(10);
     highest = Math.max(highest, process.memoryUsage().rss - before);
   }
 

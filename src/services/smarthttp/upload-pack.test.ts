@@ -183,7 +183,7 @@ test('a client that does not read holds git back, and one that leaves ends it', 
   fetching.catch(() => {});
   await arrived.promise;
   const before = process.memoryUsage().rss;
-  await sleep(100);
+  await sleep(100); // time in which a buffer without a limit would fill
   assert.ok(process.memoryUsage().rss - before < 10_000_000);
 
   abort.abort();

@@ -53,7 +53,7 @@ async function interrupted(fixture: StorageFixture, owner: string): Promise<Repo
   symlinkSync(identity, `${repository.path}.lock`);
   mkdirSync(pendingOf(repository), { recursive: true });
   writeFileSync(`${pendingOf(repository)}/1${owner}`, '');
-  await delay(100);
+  await delay(100); // the change that left this is older than the look for it
   return repository;
 }
 
@@ -119,7 +119,7 @@ test('changes in a namespace that is called like the directory of marks are foun
   writeFileSync(`${repository.path}/packed-refs.lock`, '');
   mkdirSync(pendingOf(repository), { recursive: true });
   writeFileSync(`${pendingOf(repository)}/1${DEAD}`, '');
-  await delay(100);
+  await delay(100); // as above
 
   const { removed } = await removeLeftovers(repository.storage);
 

@@ -25,7 +25,7 @@ test('an exclusion waits for changes under way, and later ones wait for its end'
     events.push('first ends');
     return first.end();
   };
-  setTimeout(end, 50);
+  setTimeout(end, 50); // an exclusion that does not wait comes first
   const exclusion = await excluding;
   const changes = [1, 2].map(async () => {
     const change = await beginChangeInTurn(repository, { signal });
@@ -48,7 +48,7 @@ test('a wait ends with its call', async () => {
   const reason = new Error('the caller left');
   const ending = () => {
     const controller = new AbortController();
-    setTimeout(() => controller.abort(reason), 30);
+    setTimeout(() => controller.abort(reason), 30); // in the middle of the wait
     return controller;
   };
 

@@ -142,7 +142,7 @@ test('a write waits while another program writes', async () => {
   other.exec('BEGIN IMMEDIATE');
 
   const written = store.noteBroken('default', 'a', 'p');
-  setTimeout(() => other.exec('COMMIT'), 30);
+  setTimeout(() => other.exec('COMMIT'), 30); // the write has to wait for it
   await written;
 
   other.close();
@@ -160,7 +160,7 @@ test('a program that writes for more than five seconds is an error', async (cont
 
   const written = store.noteBroken('default', 'a', 'p');
   written.catch(() => {});
-  await new Promise((resolve) => setTimeout(resolve, 5));
+  await new Promise((resolve) => setTimeout(resolve, 5)); // it has tried once
   ahead = 5_001;
 
   await assert.rejects(written, /database is locked/);

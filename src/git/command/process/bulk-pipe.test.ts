@@ -5,7 +5,7 @@ import { PassThrough, Writable } from 'node:stream';
 import { test } from 'node:test';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { bulkBuffers, PIECE_BYTES } from '#base/bulk-buffers';
-import { until } from '#testkit/until';
+import { never, until } from '#testkit/until';
 import { chooseSpawner } from '../spawner/choose-spawner.ts';
 import { BulkPipe } from './bulk-pipe.ts';
 
@@ -69,7 +69,7 @@ test('the next piece is not read before the destination has taken the last one',
   writeSync(pipe.writeEnd, 'first');
   await until(() => release !== undefined);
   writeSync(pipe.writeEnd, randomBytes(1000));
-  await sleep(20);
+  await never(() => written.length > 1);
   assert.deepEqual(written.map(String), ['first']);
 
   pipe.closeWriteEnd();
@@ -87,7 +87,7 @@ test('a destination that fails or closes ends the copying and closes the pipe', 
     const child = await start(pipe, 'exec yes');
     const destination = new PassThrough({ highWaterMark: 1 });
     const copying = pipe.copyTo(destination);
-    await sleep(10);
+    await until(() => destination.readableLength > 0);
 
     breakIt(destination);
 
@@ -114,7 +114,7 @@ test('chunks are passed on in memory of their own, one after another', async () 
     assert.equal(isTaking, false);
     isTaking = true;
     chunks.push(chunk);
-    await sleep(1);
+    await sleep(1); // the next piece could come meanwhile
     isTaking = false;
   });
 

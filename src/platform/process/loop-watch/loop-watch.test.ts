@@ -78,7 +78,7 @@ test('many short turns are no block', async () => {
 
   for (let turn = 0; turn < 30; turn++) {
     burnsFor(60);
-    await new Promise((resolve) => void setTimeout(resolve, 1));
+    await new Promise((resolve) => void setTimeout(resolve, 1)); // ends the turn
   }
 
   assert.deepEqual(at.blocks, []);

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { duplexPair } from 'node:stream';
 import { test } from 'node:test';
 import { sessionPair, sessionWithRawPeer, settle } from '#testkit/raw-yamux-peer';
+import { never } from '#testkit/until';
 import { encodeHeader, FLAG, FRAME_TYPE, GO_AWAY } from './frame.ts';
 import { YamuxSession } from './session.ts';
 import { YAMUX_SERVER } from './settings.ts';
@@ -142,9 +143,8 @@ test('an acknowledged stream may stay silent longer than the open timeout', asyn
   await session.open();
   peer.frame(WINDOW, FLAG.ack, 1, 0);
   await settle();
-  await new Promise((resolve) => setTimeout(resolve, 40));
 
-  assert.equal(session.isEnded, false);
+  await never(() => session.isEnded);
 });
 
 test('pings are answered with their value', async () => {

@@ -184,7 +184,7 @@ for (const [name, bytes] of [
     socket.write(frame(4, 1));
     socket.write(bytes);
 
-    await Promise.race([once(socket, 'close'), delay(500)]);
+    await Promise.race([once(socket, 'close'), delay(500)]); // some of them stay open
 
     socket.destroy();
     const session = connectHttp2('http://localhost', { createConnection: () => connect(server.path) });

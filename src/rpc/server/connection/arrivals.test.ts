@@ -64,7 +64,7 @@ test('a connection whose handshake comes during a drain is served', async () => 
   const socket = connect(server.path);
   await once(socket, 'connect');
   const drained = server.drain();
-  await delay(50);
+  await delay(50); // a drain that does not wait for the handshake ends meanwhile
 
   const session = connectHttp2('http://localhost', { createConnection: () => socket });
   const call = session.request({

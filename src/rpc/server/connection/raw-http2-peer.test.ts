@@ -135,7 +135,7 @@ test('the server ends a call at its deadline, whatever the client does', async (
       listFiles: async function* () {
         for (let message = 0; message < 500; message++) {
           yield {};
-          await delay(10);
+          await delay(10); // lasts five seconds in all
         }
       },
     }),
@@ -324,7 +324,7 @@ test('pings with enough distance are accepted, with and without calls', async ()
 
   for (let i = 0; i < 6; i++) {
     await ping(session);
-    await delay(15);
+    await delay(15); // the distance that the title means: more than 10 ms
   }
 
   assert.equal(session.destroyed, false);

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, Socket } from 'node:net';
 import { test } from 'node:test';
 import { openTimers } from '#testkit/open-timers';
+import { never } from '#testkit/until';
 import { HANDSHAKES_PER_TURN } from './connection-limits.ts';
 import { TlsHandshakes } from './tls-handshakes.ts';
 
@@ -27,7 +28,7 @@ test('handshakes begin when bytes have come, a few in each turn, and silent clie
   silent.resume();
   while (accepted.length < 22) await new Promise(setImmediate);
   for (const client of [...clients, gone]) client.write('hello');
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await new Promise((resolve) => setTimeout(resolve, 50)); // the bytes arrive at sockets that are not read
 
   const watch = setInterval(() => {}, 1000);
   const count = (): void => {
@@ -59,9 +60,8 @@ test('who leaves before its turn costs no handshake', async () => {
   client.write('hello');
 
   await once(client, 'close');
-  await new Promise((resolve) => setTimeout(resolve, 20));
 
-  assert.deepEqual(begun, []);
+  await never(() => begun.length > 0);
   server.close();
 });
 

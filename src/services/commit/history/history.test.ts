@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { GitalyError } from '#base/gitaly-error';
 import { idsOf, withHistory } from '#testkit/commit-histories';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { slowly } from '#testkit/slowly';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import {
   FindAllCommitsRequest_Order,
@@ -202,10 +202,7 @@ test('a reader that leaves, one that aborts and one that is slow do not disturb 
     for await (const _ of commit.listCommits(request, { signal: aborting.signal })) aborting.abort();
   }, GitalyError);
   let count = 0;
-  for await (const { commits } of commit.listCommits(request)) {
-    count += commits.length;
-    await sleep(5);
-  }
+  for await (const { commits } of slowly(commit.listCommits(request), 5)) count += commits.length;
 
   assert.equal(count, 3_000);
 });

@@ -4,11 +4,11 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { fc } from '#testkit/fast-check';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { writePackedRefs } from '#testkit/repositories/packed-refs';
+import { slowly } from '#testkit/slowly';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { type ListRefsResponse, ListRefsResponseSchema } from '#wire/gen/ref_pb';
 import { encodeReferences } from './encode-references.ts';
@@ -101,10 +101,7 @@ test('an abort ends the list, and a reader that leaves or is slow disturbs nobod
   }
   let slow = 0;
   const before = process.memoryUsage().rss;
-  for await (const _ of gitaly.connection.ref.listRefs(ALL)) {
-    if (++slow > 50) break;
-    await sleep(5);
-  }
+  for await (const _ of slowly(gitaly.connection.ref.listRefs(ALL), 5)) if (++slow > 50) break;
 
   assert.ok(process.memoryUsage().rss - before < 60 * 1024 * 1024);
   assert.equal(namesOf(await Array.fromAsync(gitaly.connection.ref.listRefs(ALL))).length, 60_001);
