@@ -63,9 +63,3 @@ function roomFor(
   larger.set(part.subarray(0, bytes));
   return larger;
 }
-
-/** Yields the parts again after the first of them has been taken. */
-export async function* following(first: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  yield first;
-  yield* rest;
-}

@@ -1,7 +1,7 @@
 import type { BlockBlobClient } from '@azure/storage-blob';
 import type { PutOptions } from '../object-store.ts';
-import { following, partsOf } from '../parts.ts';
 import { checkedPieces } from '../pieces.ts';
+import { putInParts } from '../put-in-parts.ts';
 import { sendParts } from '../send-parts.ts';
 import { MissingObjectError, PreconditionError, StoreError } from '../store-error.ts';
 
@@ -35,24 +35,15 @@ export async function uploadBlob(
   options: PutOptions,
   deps: BlobUpload,
 ): Promise<void> {
-  const sent: Buffer[] = [];
-  const parts = partsOf(checkedPieces(pieces, options), {
+  await putInParts(checkedPieces(pieces, options), {
     partBytes: deps.partBytes,
     maxParts: MAX_BLOCKS,
     partsPerSize: BLOCKS_PER_SIZE,
-    sent,
     tooLarge: () => tooLarge(deps),
+    putWhole: (content) => putWhole(content, options, deps),
+    putParts: (parts, sent) => putBlocks(parts, options, { ...deps, sent }),
+    toError: (error) => conditionError(error, options, deps),
   });
-  try {
-    const first = await parts.next();
-    const start = first.value ?? Buffer.alloc(0);
-    if (start.length < deps.partBytes) return await putWhole(start, options, deps);
-    await putBlocks(following(start, parts), options, { ...deps, sent });
-  } catch (error) {
-    throw conditionError(error, options, deps);
-  } finally {
-    await parts.return(undefined);
-  }
 }
 
 async function putWhole(content: Buffer, options: PutOptions, { blob, send }: BlobUpload): Promise<void> {

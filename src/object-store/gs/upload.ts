@@ -1,8 +1,8 @@
 import { createHash, type Hash, randomUUID } from 'node:crypto';
 import { type HttpResponse, textOf } from '../http-request.ts';
 import type { PutOptions } from '../object-store.ts';
-import { following, partsOf } from '../parts.ts';
 import { checkedPieces } from '../pieces.ts';
+import { putInParts } from '../put-in-parts.ts';
 import { PreconditionError, StoreError } from '../store-error.ts';
 import { drained, type GcsCall, type GcsClient } from './gcs-client.ts';
 
@@ -40,25 +40,16 @@ export async function uploadObject(
   options: PutOptions,
   deps: GcsUpload,
 ): Promise<void> {
-  const sent: Buffer[] = [];
   const hash = createHash('md5'); // the checksum of the service
-  const parts = partsOf(hashed(checkedPieces(pieces, options), hash), {
+  await putInParts(hashed(checkedPieces(pieces, options), hash), {
     partBytes: deps.partBytes,
     maxParts: Number.POSITIVE_INFINITY,
     partsPerSize: Number.POSITIVE_INFINITY,
-    sent,
     tooLarge: () => new Error('unreachable: there is no limit of parts'),
+    putWhole: (content) => putWhole(content, options, { ...deps, hash }),
+    putParts: (parts, sent) => putParts(parts, options, { ...deps, hash, sent }),
+    toError: (error) => putError(error, options, deps),
   });
-  try {
-    const first = await parts.next();
-    const start = first.value ?? Buffer.alloc(0);
-    if (start.length < deps.partBytes) return await putWhole(start, options, { ...deps, hash });
-    await putParts(following(start, parts), options, { ...deps, hash, sent });
-  } catch (error) {
-    throw putError(error, options, deps);
-  } finally {
-    await parts.return(undefined);
-  }
 }
 
 async function putWhole(

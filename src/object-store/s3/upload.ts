@@ -1,8 +1,8 @@
 import { setTimeout } from 'node:timers/promises';
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { PutOptions } from '../object-store.ts';
-import { following, partsOf } from '../parts.ts';
 import { checkedPieces } from '../pieces.ts';
+import { putInParts } from '../put-in-parts.ts';
 import { sendParts } from '../send-parts.ts';
 import { MissingObjectError, PreconditionError, StoreError } from '../store-error.ts';
 import type { S3Options } from './s3-options.ts';
@@ -39,24 +39,15 @@ export async function upload(
   options: PutOptions,
   deps: UploadDependencies,
 ): Promise<void> {
-  const sent: Buffer[] = [];
-  const parts = partsOf(checkedPieces(pieces, options), {
+  await putInParts(checkedPieces(pieces, options), {
     partBytes: deps.partBytes,
     maxParts: MAX_PARTS,
     partsPerSize: PARTS_PER_SIZE,
-    sent,
     tooLarge: () => tooLarge(deps),
+    putWhole: (content) => putWhole(content, options, deps),
+    putParts: (parts, sent) => putParts(parts, options, { ...deps, sent }),
+    toError: (error) => conditionError(error, options, deps),
   });
-  try {
-    const first = await parts.next();
-    const start = first.value ?? Buffer.alloc(0);
-    if (start.length < deps.partBytes) return await putWhole(start, options, deps);
-    await putParts(following(start, parts), options, { ...deps, sent });
-  } catch (error) {
-    throw conditionError(error, options, deps);
-  } finally {
-    await parts.return(undefined);
-  }
 }
 
 async function putWhole(Body: Buffer, options: PutOptions, deps: UploadDependencies): Promise<void> {

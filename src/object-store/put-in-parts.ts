@@ -1,0 +1,34 @@
+import { type PartsOptions, partsOf } from './parts.ts';
+
+export interface PutInPartsOptions extends Omit<PartsOptions, 'sent'> {
+  putWhole(content: Buffer): Promise<void>;
+  /** @param sent for parts that were sent, whose memory is used again. */
+  putParts(parts: AsyncIterable<Buffer>, sent: Buffer[]): Promise<void>;
+  /** Returns what is thrown instead of an error. */
+  toError(error: unknown): unknown;
+}
+
+/** Stores an object: at once if it is smaller than a part, else in parts. */
+export async function putInParts(
+  pieces: AsyncIterable<Uint8Array>,
+  { putParts, putWhole, toError, ...options }: PutInPartsOptions,
+): Promise<void> {
+  const sent: Buffer[] = [];
+  const parts = partsOf(pieces, { ...options, sent });
+  try {
+    const first = await parts.next();
+    const start = first.value ?? Buffer.alloc(0);
+    if (start.length < options.partBytes) await putWhole(start);
+    else await putParts(following(start, parts), sent);
+  } catch (error) {
+    throw toError(error);
+  } finally {
+    await parts.return(undefined);
+  }
+}
+
+/** Yields the parts again after the first of them has been taken. */
+async function* following(first: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  yield first;
+  yield* rest;
+}
