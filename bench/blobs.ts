@@ -4,9 +4,9 @@ import { BlobService } from '#wire/gen/blob_pb';
 import { type Bench, type Measurement, median, takeTurns, timed } from './lib/bench.ts';
 import { runningCatFile } from './lib/cat-file.ts';
 import { cpuDuring, residentMb } from './lib/process-usage.ts';
+import type { StoredRepository } from './lib/repositories.ts';
 import { git, runProgram } from './lib/run-program.ts';
 import type { ServerProcess } from './lib/server-process.ts';
-import type { StoredRepository } from './lib/workshop.ts';
 
 const MIB = 1024 * 1024;
 /** Numbers of blobs: of a few files that Rails reads at once, and on one of its pages. */

@@ -12,8 +12,8 @@ import { latencies } from './flood.ts';
 import { type Bench, type Measurement, median, quantile } from './lib/bench.ts';
 import { fetchRequest } from './lib/fetch-request.ts';
 import { cpuDuring } from './lib/process-usage.ts';
+import type { StoredRepository } from './lib/repositories.ts';
 import { git } from './lib/run-program.ts';
-import type { StoredRepository } from './lib/workshop.ts';
 import { findCommit } from './unary-calls.ts';
 
 const CLONES = 64;

@@ -102,7 +102,7 @@ async function start(role: string, socket: string): Promise<Peer> {
     },
     [Symbol.asyncDispose]: async () => {
       child.disconnect();
-      await failed.catch(() => {});
+      await failed.catch(() => {}); // it fails when the child ends
     },
   };
 }

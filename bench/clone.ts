@@ -7,9 +7,10 @@ import { dialSidechannel, postUploadPack, SidechannelRegistry } from '#client/in
 import { packet } from '#testkit/repositories/push';
 import { type Bench, median, takeTurns, timed } from './lib/bench.ts';
 import { cpuTime } from './lib/process-usage.ts';
+import type { StoredRepository } from './lib/repositories.ts';
 import { git, runProgram } from './lib/run-program.ts';
 import { sink } from './lib/sink.ts';
-import type { StoredRepository, Workshop } from './lib/workshop.ts';
+import type { Workshop } from './lib/workshop.ts';
 
 const GB = 1_000_000_000;
 const WALL_GOAL = { of: 'ratio', atMost: 1.1 } as const;

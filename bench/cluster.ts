@@ -6,9 +6,10 @@ import { commitFiles } from './commit-files.ts';
 import { type Bench, type Measurement, median, takeTurns, timed } from './lib/bench.ts';
 import type { BenchCluster } from './lib/cluster-processes.ts';
 import { resetPeak, residentMb } from './lib/process-usage.ts';
+import type { StoredRepository } from './lib/repositories.ts';
 import type { ServerProcess } from './lib/server-process.ts';
 import { sink } from './lib/sink.ts';
-import type { StoredRepository, Workshop } from './lib/workshop.ts';
+import type { Workshop } from './lib/workshop.ts';
 import { pushBySsh, pushed } from './push.ts';
 import { drive, findCommit } from './unary-calls.ts';
 

@@ -7,8 +7,8 @@ import {
 } from '#wire/gen/operations_pb';
 import { type Bench, median, takeTurns, timed } from './lib/bench.ts';
 import { cpuDuring, residentMb } from './lib/process-usage.ts';
+import type { StoredRepository } from './lib/repositories.ts';
 import { git, runProgram } from './lib/run-program.ts';
-import type { StoredRepository } from './lib/workshop.ts';
 
 const CPU_CALLS = 20;
 const MANY_FILES = 10_000;

@@ -4,8 +4,8 @@ import { CommitService } from '#wire/gen/commit_pb';
 import { Health } from '#wire/gen/grpc/health/v1/health_pb';
 import { type Bench, median, takeTurns, timed } from './lib/bench.ts';
 import { cpuDuring } from './lib/process-usage.ts';
+import type { StoredRepository } from './lib/repositories.ts';
 import { git, runProgram } from './lib/run-program.ts';
-import type { StoredRepository } from './lib/workshop.ts';
 
 type Call = (channel: GrpcChannel) => Promise<void>;
 

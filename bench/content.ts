@@ -8,8 +8,9 @@ import {
 import { GetArchiveRequest_Format as Format, RepositoryService } from '#wire/gen/repository_pb';
 import { BareClient } from './lib/bare-client.ts';
 import { type Bench, median, takeTurns, timed } from './lib/bench.ts';
+import type { StoredRepository } from './lib/repositories.ts';
 import { runProgram } from './lib/run-program.ts';
-import type { StoredRepository, Workshop } from './lib/workshop.ts';
+import type { Workshop } from './lib/workshop.ts';
 
 interface Question {
   readonly name: string;

@@ -8,8 +8,9 @@ import { addCommit } from '#testkit/repositories/init-repository';
 import { CreateRepositoryFromBundleRequestSchema, RepositoryService } from '#wire/gen/repository_pb';
 import { BareClient } from './lib/bare-client.ts';
 import { type Bench, type Measurement, median, takeTurns, timed } from './lib/bench.ts';
+import type { StoredRepository } from './lib/repositories.ts';
 import { git } from './lib/run-program.ts';
-import type { StoredRepository, Workshop } from './lib/workshop.ts';
+import type { Workshop } from './lib/workshop.ts';
 
 /** Size of a message that carries a bundle. */
 const MESSAGE_BYTES = 128 * 1024;

@@ -9,8 +9,9 @@ import { InfoRefsRequestSchema } from '#wire/gen/smarthttp_pb';
 import { BareClient } from './lib/bare-client.ts';
 import { type Bench, median, quantile, takeTurns } from './lib/bench.ts';
 import { cpuTime, residentMb } from './lib/process-usage.ts';
+import type { StoredRepository } from './lib/repositories.ts';
 import { git, runProgram } from './lib/run-program.ts';
-import type { StoredRepository, Workshop } from './lib/workshop.ts';
+import type { Workshop } from './lib/workshop.ts';
 
 /** A server with this number of processes. */
 interface Family {

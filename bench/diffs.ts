@@ -3,9 +3,10 @@ import { callable } from '#rpc/common/grpc/grpc-method';
 import { DiffService } from '#wire/gen/diff_pb';
 import { type Bench, type Measurement, median, takeTurns, timed } from './lib/bench.ts';
 import { cpuDuring, residentMb } from './lib/process-usage.ts';
+import type { StoredRepository } from './lib/repositories.ts';
 import { git, runProgram } from './lib/run-program.ts';
 import type { ServerProcess } from './lib/server-process.ts';
-import type { StoredRepository, Workshop } from './lib/workshop.ts';
+import type { Workshop } from './lib/workshop.ts';
 
 const MIB = 1024 * 1024;
 const GOAL = { of: 'ratio', atMost: 1.15 } as const;

@@ -1,8 +1,9 @@
 import { type Connection, dial } from '#client/index';
 import { type Bench, takeTurns, timed } from './lib/bench.ts';
 import { residentMb } from './lib/process-usage.ts';
+import type { StoredRepository } from './lib/repositories.ts';
 import { git } from './lib/run-program.ts';
-import type { StoredRepository, Workshop } from './lib/workshop.ts';
+import type { Workshop } from './lib/workshop.ts';
 import { pushBySsh, pushed } from './push.ts';
 
 const FEED = '[events]\nenabled = true\n';

@@ -6,9 +6,9 @@ import { dialSidechannel, postUploadPack, SidechannelRegistry } from '#client/in
 import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
 import { type Bench, median, quantile } from './lib/bench.ts';
 import { fetchRequest } from './lib/fetch-request.ts';
+import type { StoredRepository } from './lib/repositories.ts';
 import { git } from './lib/run-program.ts';
 import { sink } from './lib/sink.ts';
-import type { StoredRepository } from './lib/workshop.ts';
 import { findCommit } from './unary-calls.ts';
 
 const REPOSITORIES = 200;

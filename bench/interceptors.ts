@@ -86,7 +86,7 @@ async function startCounted(role: 'bare' | 'all', directory: string): Promise<Co
     throw new Error(`the server ended with ${code}`);
   });
   await Promise.race([once(child, 'message'), ended]);
-  ended.catch(() => {});
+  ended.catch(() => {}); // calls report the end of the server
   return { child, channel: connectGrpc(connect(socket)) };
 }
 

@@ -8,10 +8,10 @@ import { Storages } from '#storage/storages';
 import { packet } from '#testkit/repositories/push';
 import { type Bench, type Measurement, median, takeTurns, timed } from './lib/bench.ts';
 import { cpuTime } from './lib/process-usage.ts';
-import type { RepositoryName } from './lib/repositories.ts';
+import type { RepositoryName, StoredRepository } from './lib/repositories.ts';
 import { git, runProgram } from './lib/run-program.ts';
 import { sink } from './lib/sink.ts';
-import type { StoredRepository, Workshop } from './lib/workshop.ts';
+import type { Workshop } from './lib/workshop.ts';
 
 const GIT_PROTOCOL = 'version=2';
 const HEAD = [packet('agent=git/2.45.0\n'), packet('object-format=sha1\n')].join('');

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { type Connection, dial } from '#client/index';
 import { type Bench, median, takeTurns, timed } from './lib/bench.ts';
+import type { StoredRepository } from './lib/repositories.ts';
 import { git, runProgram } from './lib/run-program.ts';
-import type { StoredRepository } from './lib/workshop.ts';
 
 const COMMITS = 20;
 const LINES = 40;

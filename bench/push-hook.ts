@@ -3,9 +3,9 @@ import { dirname, join } from 'node:path';
 import { type Connection, dial, postReceivePack } from '#client/index';
 import { pushBody, ZERO_OID } from '#testkit/repositories/push';
 import { type Bench, median, takeTurns, timed } from './lib/bench.ts';
+import type { StoredRepository } from './lib/repositories.ts';
 import { git, runProgram } from './lib/run-program.ts';
 import { sink } from './lib/sink.ts';
-import type { StoredRepository } from './lib/workshop.ts';
 
 /**
  * Our server's git settings; by default git does not flush references to the disk before it

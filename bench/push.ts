@@ -4,9 +4,10 @@ import { Duplex } from 'node:stream';
 import { type Connection, dial, receivePack } from '#client/index';
 import { type Bench, type Measurement, median, takeTurns, timed } from './lib/bench.ts';
 import { cpuTime } from './lib/process-usage.ts';
+import type { StoredRepository } from './lib/repositories.ts';
 import { GIT_ENVIRONMENT, git } from './lib/run-program.ts';
 import { sink } from './lib/sink.ts';
-import type { StoredRepository, Workshop } from './lib/workshop.ts';
+import type { Workshop } from './lib/workshop.ts';
 
 /**
  * Our server's git settings. By default git flushes neither loose objects nor references to the

@@ -1,8 +1,9 @@
 import { setTimeout } from 'node:timers/promises';
 import { type Connection, dial } from '#client/index';
 import { type Bench, type Measurement, median, takeTurns, timed } from './lib/bench.ts';
+import type { StoredRepository } from './lib/repositories.ts';
 import { git, runProgram } from './lib/run-program.ts';
-import type { StoredRepository, Workshop } from './lib/workshop.ts';
+import type { Workshop } from './lib/workshop.ts';
 
 const MANY = 10_000;
 /** Time for which the disk discards blocks after its journal was written. */

@@ -5,9 +5,10 @@ import { dialSidechannel, postUploadPack, SidechannelRegistry } from '#client/in
 import { type Bench, median, takeTurns, timed } from './lib/bench.ts';
 import { fetchRequest } from './lib/fetch-request.ts';
 import { cpuDuring } from './lib/process-usage.ts';
+import type { StoredRepository } from './lib/repositories.ts';
 import { git } from './lib/run-program.ts';
 import { sink } from './lib/sink.ts';
-import type { StoredRepository, Workshop } from './lib/workshop.ts';
+import type { Workshop } from './lib/workshop.ts';
 
 const CLONES = 32;
 const SMALL_CLONES = 100;

@@ -3,8 +3,8 @@ import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
 import { GetTreeEntriesRequestSchema, ListFilesRequestSchema } from '#wire/gen/commit_pb';
 import { type Bench, median, takeTurns, timed } from './lib/bench.ts';
 import { cpuDuring } from './lib/process-usage.ts';
+import type { StoredRepository } from './lib/repositories.ts';
 import { runProgram } from './lib/run-program.ts';
-import type { StoredRepository } from './lib/workshop.ts';
 
 const CPU_CALLS = 20;
 

@@ -6,8 +6,8 @@ import { Health } from '#wire/gen/grpc/health/v1/health_pb';
 import { RefService } from '#wire/gen/ref_pb';
 import { type Bench, median, quantile, takeTurns } from './lib/bench.ts';
 import { cpuDuring } from './lib/process-usage.ts';
+import type { StoredRepository } from './lib/repositories.ts';
 import { git } from './lib/run-program.ts';
-import type { StoredRepository } from './lib/workshop.ts';
 
 /** One complete call. */
 export type Call = (channel: GrpcChannel) => Promise<void>;

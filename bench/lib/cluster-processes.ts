@@ -4,9 +4,8 @@ import { Database, sql } from '#praefect/database/database';
 import { removeEmbeddedPostgres, startEmbeddedPostgres } from '#praefect/database/embedded-postgres';
 import { applyAllMigrations } from '#praefect/database/migrations/migrate';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { copyRepository, type RepositoryName } from './repositories.ts';
+import { copyRepository, type RepositoryName, type StoredRepository } from './repositories.ts';
 import { type ServerProcess, startPraefect, startServer } from './server-process.ts';
-import type { StoredRepository } from './workshop.ts';
 
 /** A Praefect and its Gitalys, each in a process, with a PostgreSQL. */
 export interface BenchCluster {

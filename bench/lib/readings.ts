@@ -6,8 +6,8 @@ import { CommitService } from '#wire/gen/commit_pb';
 import { DiffService } from '#wire/gen/diff_pb';
 import { RefService } from '#wire/gen/ref_pb';
 import { ServerService } from '#wire/gen/server_pb';
+import type { StoredRepository } from './repositories.ts';
 import { git, runProgram } from './run-program.ts';
-import type { StoredRepository } from './workshop.ts';
 
 export type Call = (channel: GrpcChannel) => Promise<void>;
 

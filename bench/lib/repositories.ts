@@ -125,3 +125,13 @@ function textOf(file: number): string {
 function data(text: string): string {
   return `data ${Buffer.byteLength(text)}\n${text}\n`;
 }
+
+export interface StoredRepository {
+  readonly path: string;
+  /** The repository as named in requests. */
+  readonly wire: {
+    readonly storageName: string;
+    readonly relativePath: string;
+    readonly glRepository: string;
+  };
+}

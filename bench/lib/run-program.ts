@@ -80,7 +80,7 @@ export async function git(
 async function feed(stdin: Writable, input: NonNullable<RunOptions['input']>): Promise<void> {
   for await (const chunk of typeof input === 'string' ? [input] : input) {
     if (!stdin.writable) return;
-    if (!stdin.write(chunk)) await once(stdin, 'drain').catch(() => {});
+    if (!stdin.write(chunk)) await once(stdin, 'drain').catch(() => {}); // its exit code tells more
   }
   stdin.end();
 }

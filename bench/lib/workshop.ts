@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BenchCluster, startCluster } from './cluster-processes.ts';
-import { copyRepository, type RepositoryName } from './repositories.ts';
+import { copyRepository, type RepositoryName, type StoredRepository } from './repositories.ts';
 import { git } from './run-program.ts';
 import { type ServerProcess, startBareProxy, startGateway, startServer } from './server-process.ts';
 
@@ -100,14 +100,4 @@ export class Workshop implements AsyncDisposable {
     this.#servers.push(server);
     return server;
   }
-}
-
-export interface StoredRepository {
-  readonly path: string;
-  /** The repository as named in requests. */
-  readonly wire: {
-    readonly storageName: string;
-    readonly relativePath: string;
-    readonly glRepository: string;
-  };
 }
