@@ -68,7 +68,7 @@ export interface Addresses {
   readonly internal: string;
 }
 
-interface ServerParts {
+interface ServerState {
   readonly front: Front;
   readonly status: () => Promise<ServerStatus>;
   /** Ends calls that would last for ever. */
@@ -93,7 +93,7 @@ export class GitalyServer implements AsyncDisposable {
 
   private constructor(
     { calls, exceptions, family, history, logger, runtime }: Foundation,
-    { front, status, onDrain }: ServerParts,
+    { front, status, onDrain }: ServerState,
     resources: AsyncDisposableStack,
   ) {
     this.#family = family;

@@ -79,8 +79,8 @@ export async function startGitaly(options: StartGitalyOptions = {}): Promise<Tes
   );
 }
 
-/** The parts that {@link startGitalyWith} starts a server from. */
-export interface ServerParts extends Required<Pick<GitalyServerOptions, 'config' | 'faults'>> {
+/** What {@link startGitalyWith} starts a server from. */
+export interface StartWithOptions extends Required<Pick<GitalyServerOptions, 'config' | 'faults'>> {
   readonly logger: Logger;
   /** Decoded lines of the logger. */
   readonly log: readonly Record<string, unknown>[];
@@ -89,7 +89,7 @@ export interface ServerParts extends Required<Pick<GitalyServerOptions, 'config'
 /** Starts a server with another function. */
 export async function startGitalyWith(
   options: StartGitalyOptions,
-  start: (parts: ServerParts) => Promise<GitalyServer>,
+  start: (options: StartWithOptions) => Promise<GitalyServer>,
 ): Promise<TestGitaly> {
   const directory = makeScratchDirectory('test');
   try {
@@ -103,7 +103,7 @@ export async function startGitalyWith(
 async function startIn(
   directory: string,
   options: StartGitalyOptions,
-  start: (parts: ServerParts) => Promise<GitalyServer>,
+  start: (options: StartWithOptions) => Promise<GitalyServer>,
 ): Promise<TestGitaly> {
   const storages = options.storages ?? ['default'];
   for (const name of [...storages, 'run']) mkdirSync(join(directory, name));

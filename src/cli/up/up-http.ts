@@ -108,7 +108,7 @@ function bundleUrlOf({ bundleUrl, http }: UpHttpOptions): string | undefined {
   return `${url.origin}${url.pathname.replace(/\/$/, '')}/-/bundles`;
 }
 
-export interface UpHttpParts {
+export interface OpenUpHttpOptions {
   readonly bundles: BundleOptions | undefined;
   readonly pages: PageSource | undefined;
   /** True with a change feed. */
@@ -119,7 +119,7 @@ export interface UpHttpParts {
 export async function openUpHttp(
   { listen, mayMove, settings }: UpHttp,
   { storage, ...gitaly }: GatewayTarget,
-  { bundles, hasEvents, pages }: UpHttpParts,
+  { bundles, hasEvents, pages }: OpenUpHttpOptions,
 ): Promise<HttpGateway> {
   const options: HttpGatewayOptions = {
     ...settings,

@@ -21,7 +21,7 @@ export interface UpServer
 
 const STORAGE = 'default';
 
-interface UpServerParts {
+interface StartUpServerOptions {
   readonly bundles: UpBundles | undefined;
   readonly grpc: UpGrpc;
   readonly events: UpEvents | undefined;
@@ -32,7 +32,7 @@ interface UpServerParts {
 /** Starts a server in this process. */
 export async function startUpServer(
   directory: UpDirectory,
-  { bundles, events, grpc, hasConsole }: UpServerParts,
+  { bundles, events, grpc, hasConsole }: StartUpServerOptions,
 ): Promise<UpServer> {
   const { listen, token, trustsUnixSockets } = grpc;
   const storage = { name: STORAGE, path: directory.repositories };

@@ -161,14 +161,14 @@ async function run(
   return exceptions.stop.aborted ? 1 : 0;
 }
 
-interface StartedParts extends Pick<UpServerOptions, 'cluster' | 'events' | 'grpc'> {
+interface StartServerOptions extends Pick<UpServerOptions, 'cluster' | 'events' | 'grpc'> {
   readonly bundles: UpBundles | undefined;
   readonly hasConsole: boolean;
 }
 
 async function startServer(
   directory: UpDirectory,
-  { bundles, cluster, events, grpc, hasConsole }: StartedParts,
+  { bundles, cluster, events, grpc, hasConsole }: StartServerOptions,
   { force, stop: signal }: StopSignals,
 ): Promise<UpServer> {
   if (cluster === undefined) return await startUpServer(directory, { bundles, events, grpc, hasConsole });

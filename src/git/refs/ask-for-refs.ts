@@ -52,19 +52,19 @@ export function askForRefs(
   const withoutExcluded = excludesHere
     ? selectByName(exclude, { ignoreCase: query.ignoreCase === true, isExcluding: true, signal })
     : undefined;
-  const parts = { repository, signal };
+  const what = { repository, signal };
 
   return async function* ask(after) {
     if (pointsAtHere) await repository.run(check, { signal: options.signal });
-    const targets = pointsAtHere ? await idsOf(parts, pointsAt) : undefined;
+    const targets = pointsAtHere ? await idsOf(what, pointsAt) : undefined;
     const isSkipped = skipUpTo(after);
     for await (const lines of outputLines(repository, command, { signal, maxCpuSeconds })) {
       const refs: ListedRef[] = [];
       const parsed = lines.map(parseLine);
       for (const ref of withoutExcluded === undefined ? parsed : await withoutExcluded(parsed)) {
         if (isSkipped(ref)) continue;
-        if (targets !== undefined && !(await leadsToOne(parts, ref, targets))) continue;
-        refs.push(await withPeeled(parts, ref, options.peel === true));
+        if (targets !== undefined && !(await leadsToOne(what, ref, targets))) continue;
+        refs.push(await withPeeled(what, ref, options.peel === true));
       }
       if (refs.length > 0) yield refs;
     }
@@ -82,7 +82,7 @@ function skipUpTo(after: Buffer | undefined): (ref: Line) => boolean {
   };
 }
 
-interface Parts {
+interface Asked {
   readonly repository: ReadableRepository;
   readonly signal: AbortSignal | undefined;
 }
@@ -108,7 +108,7 @@ function parseLine(line: Buffer): Line {
 }
 
 async function withPeeled(
-  { repository, signal }: Parts,
+  { repository, signal }: Asked,
   line: Line,
   isPeelKnown: boolean,
 ): Promise<ListedRef> {
@@ -124,7 +124,7 @@ async function withPeeled(
 }
 
 /** Returns the ids of revisions. A full id is returned whether such an object exists or not. */
-async function idsOf({ repository, signal }: Parts, revisions: readonly Arg[]): Promise<Set<string>> {
+async function idsOf({ repository, signal }: Asked, revisions: readonly Arg[]): Promise<Set<string>> {
   const ids = new Set<string>();
   for (const revision of revisions) {
     const text = Buffer.from(revision).toString('latin1');
@@ -140,14 +140,14 @@ async function idsOf({ repository, signal }: Parts, revisions: readonly Arg[]): 
  * Reports whether a reference points at one of some objects, directly or through a chain of tags.
  */
 async function leadsToOne(
-  parts: Parts,
+  asked: Asked,
   { oid, taggedOid, taggedType }: Line,
   targets: ReadonlySet<string>,
 ): Promise<boolean> {
   if (targets.has(oid) || targets.has(taggedOid)) return true;
-  const objects = parts.repository.objects;
+  const objects = asked.repository.objects;
   for (let at = taggedType === 'tag' ? taggedOid : undefined; at !== undefined; ) {
-    const tag = await objects.readTag(at, { mailmap: false, signal: parts.signal });
+    const tag = await objects.readTag(at, { mailmap: false, signal: asked.signal });
     if (tag !== undefined && targets.has(tag.targetOid)) return true;
     at = tag?.targetType === 'tag' ? tag.targetOid : undefined;
   }

@@ -36,7 +36,7 @@ export async function restoreRemote(
       store,
       repository,
       manifest,
-      parts: await findParts(store, manifest, options),
+      files: await findFiles(store, manifest, options),
       options,
     };
     if (!manifest.empty && (await exists(repository))) await replaceContents(restore);
@@ -50,16 +50,16 @@ interface Restore {
   readonly store: ObjectStore;
   readonly repository: RemoteRepository;
   readonly manifest: BackupManifest;
-  readonly parts: Parts;
+  readonly files: BackupFiles;
   readonly options: RestoreRemoteOptions;
 }
 
 async function replaceContents(restore: Restore): Promise<void> {
-  const { repository, manifest, parts, options } = restore;
+  const { repository, manifest, files, options } = restore;
   try {
     // The bundle alone knows the HEAD of an older backup.
     if (manifest.headReference === '') throw new Error('expected HEAD to be a symbolic reference');
-    await repository.resetReferences(parts.references);
+    await repository.resetReferences(files.references);
   } catch (error) {
     options.signal.throwIfAborted();
     options.onBundles(error);
@@ -70,12 +70,12 @@ async function replaceContents(restore: Restore): Promise<void> {
 }
 
 async function create(restore: Restore): Promise<void> {
-  const { store, repository, manifest, parts, options } = restore;
+  const { store, repository, manifest, files, options } = restore;
   if (manifest.empty) {
     const objectFormat = formatOf(manifest);
     await repository.remove();
     await repository.create(objectFormat, branchOf(manifest) ?? '');
-  } else await repository.createFromBundle(readObject(store, parts.bundles[0] ?? '', options));
+  } else await repository.createFromBundle(readObject(store, files.bundles[0] ?? '', options));
   try {
     if (!manifest.empty) {
       await fetchBundles(restore, 1);
@@ -88,8 +88,8 @@ async function create(restore: Restore): Promise<void> {
   }
 }
 
-/** The parts of a backup. */
-interface Parts {
+/** The files of a backup. */
+interface BackupFiles {
   /** Keys of the bundles, oldest first. */
   readonly bundles: readonly string[];
   /** References of the newest step. */
@@ -99,11 +99,11 @@ interface Parts {
 }
 
 /** @throws {Error} if a part is missing: without it, the data would be older. */
-async function findParts(
+async function findFiles(
   store: ObjectStore,
   { empty, steps }: BackupManifest,
   options: RestoreRemoteOptions,
-): Promise<Parts> {
+): Promise<BackupFiles> {
   const bundles: string[] = [];
   let references: readonly BackedUpReference[] = [];
   for (const { refPath, bundlePath } of empty ? [] : steps) {
@@ -127,15 +127,15 @@ async function findParts(
 
 /** Fetches the bundles from one on, and sets the references. */
 async function fetchBundles(
-  { store, repository, manifest, parts, options }: Restore,
+  { store, repository, manifest, files, options }: Restore,
   from: number,
 ): Promise<void> {
   const updateHead = branchOf(manifest) === undefined;
-  for (const key of parts.bundles.slice(from))
+  for (const key of files.bundles.slice(from))
     await repository.fetchBundle(readObject(store, key, options), { updateHead }).catch((error: unknown) => {
       throw wrap(error, `restore from bundle: restore bundle: fetch bundle: ${quote(key)}`);
     });
-  const skipped = await repository.resetWhereObjectsExist(parts.references);
+  const skipped = await repository.resetWhereObjectsExist(files.references);
   if (skipped > 0) options.onSkipped(skipped);
 }
 
@@ -143,7 +143,7 @@ async function restoreHead({ repository, manifest }: Restore): Promise<void> {
   if (manifest.headReference !== '') await repository.setHead(manifest.headReference);
 }
 
-async function restoreHooks({ store, repository, parts: { hooks }, options }: Restore): Promise<void> {
+async function restoreHooks({ store, repository, files: { hooks }, options }: Restore): Promise<void> {
   if (hooks === undefined) return;
   await repository.setCustomHooks(store.get(hooks, options)).catch((error: unknown) => {
     throw wrap(error, `restore custom hooks, ${quote(hooks)}`);

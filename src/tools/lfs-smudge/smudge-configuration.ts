@@ -43,13 +43,16 @@ export function smudgeConfiguration(
   });
 }
 
-interface Parts {
+interface Sections {
   readonly gitlab: JsonFields | undefined;
   readonly tls: JsonFields | undefined;
   readonly isLongRunning: boolean;
 }
 
-function configurationOf(glRepository: string, { gitlab, tls, isLongRunning }: Parts): SmudgeConfiguration {
+function configurationOf(
+  glRepository: string,
+  { gitlab, tls, isLongRunning }: Sections,
+): SmudgeConfiguration {
   const http = gitlab?.object('http_settings');
   return {
     glRepository,
