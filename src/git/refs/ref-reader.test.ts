@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fc } from '#testkit/fast-check';
@@ -150,6 +150,20 @@ test('git itself reads a reference as its files have it', async () => {
     symbolicTarget: Buffer.from('refs/heads/direct'),
   });
   assert.equal(await read('refs/heads/absent'), undefined);
+});
+
+test('symbolic links, which only git reads, are resolved, also if they lead nowhere', async () => {
+  const { repository, commits, run } = createRepository();
+  const refs = repository.refs;
+  run('update-ref', 'refs/heads/direct', commits[0] ?? '');
+  for (const name of ['direct', 'absent'])
+    symlinkSync(`refs/heads/${name}`, join(repository.path, `refs/heads/to-${name}`));
+
+  assert.deepEqual(await refs.read('refs/heads/to-absent'), {
+    symbolicTarget: Buffer.from('refs/heads/absent'),
+  });
+  assert.equal((await refs.resolve('refs/heads/to-direct'))?.oid, commits[0]);
+  assert.equal(await refs.resolve('refs/heads/to-absent'), undefined);
 });
 
 test('names that are not UTF-8 are found', async () => {
