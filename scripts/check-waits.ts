@@ -1,7 +1,8 @@
 /**
  * Checks that each wait of a number of milliseconds in tests has a comment, in its line or above
- * it, that says why no condition can be waited for (`until`, `never`, `steady` of testkit/until.ts).
- * Counts them against MAX_WAITS, so that none comes back unnoticed. It fails when it finds no file.
+ * it, that gives the reason not to wait for a condition (`until`, `never`, `steady` of
+ * testkit/until.ts), and that there are not more of them than before. It fails when it finds no
+ * file.
  *
  *   node scripts/check-waits.ts [ROOT]
  */

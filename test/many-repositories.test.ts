@@ -51,7 +51,8 @@ test(`${REPOSITORIES} repositories that are used once leave no process and memor
   await until(() => catFiles(gitaly) === 0, 'no process is left', GONE_AFTER_MS);
   const freed = performance.now() + FREED_AFTER_MS;
   const leftNow = (): number => residentBytes(gitaly.pid) - before;
-  while (leftNow() >= MEMORY_LEFT_BYTES && performance.now() < freed) await sleep(1000); // before the next look
+  // Looks at intervals.
+  while (leftNow() >= MEMORY_LEFT_BYTES && performance.now() < freed) await sleep(1000);
   const left = leftNow();
   context.diagnostic(
     `${Math.round(tookMs)} ms, ${most} processes at most, ${mib(highest - before)} MiB more at the ` +

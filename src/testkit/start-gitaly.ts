@@ -79,7 +79,7 @@ export async function startGitaly(options: StartGitalyOptions = {}): Promise<Tes
   );
 }
 
-/** What {@link startGitalyWith} starts a server from. */
+/** Options of the function that starts the server of {@link startGitalyWith}. */
 export interface StartWithOptions extends Required<Pick<GitalyServerOptions, 'config' | 'faults'>> {
   readonly logger: Logger;
   /** Decoded lines of the logger. */
