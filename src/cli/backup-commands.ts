@@ -52,7 +52,10 @@ function addCreate(backup: Command): void {
     .option('--to <url>', 'directory, or URL of a bucket')
     .option('--storage <name>', 'name of the storage', 'default')
     .option('--incremental', 'store only what is new since the latest backup, if there is one')
-    .option('--id <name>', 'name of the backup; that of an interrupted one continues it (default: the time)')
+    .option(
+      '--id <name>',
+      'name of the backup; an interrupted one of this name is continued (default: the time)',
+    )
     .option(
       '-j, --jobs <n>',
       'repositories at a time (default: twice the number of CPUs, with --incremental four times)',
@@ -82,7 +85,7 @@ Examples:
 function addList(backup: Command): void {
   backup
     .command('list')
-    .description('Print the backups, the oldest first. Exit code 1 if none came to its end.')
+    .description('Print the backups, the oldest first. Exit code 1 if none is complete.')
     .argument('<url>', 'directory, or URL of a bucket')
     .option('--json', 'print JSON')
     .addHelpText('after', '\nExample:\n  gitaly-ts backup list s3://my-backups --json')
@@ -130,7 +133,7 @@ function addPrune(backup: Command): void {
     .addHelpText(
       'after',
       `
-The newest backup that came to its end, and the newest of each repository, are always kept. Times are
+The newest complete backup, and the newest of each repository, are always kept. Times are
 in UTC; weeks begin on Monday.
 
 Examples:

@@ -30,7 +30,7 @@ Examples:
   GITALY_TOKEN=secret gitaly-ts cluster status tcp://praefect.example.com:2305
 
 With a directory or a configuration, the status is read from the database. With an address, it is read
-by calls of praefect, without primaries and jobs.
+from praefect, and lacks primaries and jobs.
 Exit code 0 when every node is healthy and every replica up to date, 1 otherwise.`,
     )
     .action(async (target: string | undefined, options: { config?: string; json?: boolean }) => {

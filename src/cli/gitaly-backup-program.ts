@@ -57,7 +57,7 @@ export function gitalyBackupProgram(exit: (code: number) => void): Command {
     .description('Backs up and restores repositories of Gitaly servers and clusters.')
     .version(versionString('Gitaly Backup'), '-v, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
-    .option('--path <directory|url>', 'as for the commands')
+    .option('--path <directory|url>', 'same as the option of the commands')
     .addHelpText('after', EXAMPLES);
   group(root, exit);
   addCreate(root, exit);
@@ -112,7 +112,7 @@ function addPartition(root: Command, exit: (code: number) => void): void {
   const partition = root.command('partition').description('Back up the partitions of storages.');
   const command = group(partition, exit)
     .command('create')
-    .description('Let the servers in GITALY_SERVERS back up all partitions (servers with transactions only).')
+    .description('Back up all partitions of the servers in GITALY_SERVERS (servers with transactions only).')
     .option('--parallel <n>', 'partitions of a storage at a time', count, 2)
     .addOption(
       new Option('--timeout <duration>', 'limit for one partition, such as 30s or 2h45m')
@@ -135,7 +135,7 @@ function withJobOptions(command: Command): Command {
     .option('--server-side', 'the servers use the bucket of their configuration')
     .option(
       '--layout <name>',
-      'pointer: files without manifests, as of Gitaly 15; legacy: those before, which are only read',
+      'manifest; pointer: no manifests, as in Gitaly 15; legacy: older files, read-only',
       'manifest',
     );
 }

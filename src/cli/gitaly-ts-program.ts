@@ -106,12 +106,12 @@ function addHttpOptions(up: Command): Command {
     )
     .option(
       '--http-host <name>',
-      'further name of the HTTP gateway for clients on this machine (Host header); may be repeated',
+      'another name of the HTTP gateway for clients on this machine (Host header); may be repeated',
       collect,
     )
     .option(
       '--bundle-url <url>',
-      'address of the HTTP gateway for clients, who get bundles of repositories that are cloned often there',
+      'public address of the HTTP gateway; clients download bundles of often-cloned repositories from it',
     )
     .option('--no-console', 'serve no pages for browsers at /-/console of the HTTP gateway');
 }

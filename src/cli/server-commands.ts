@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { listenForStop } from '#platform/process/signals';
 
 /** Adds the commands of `gitaly-ts` that check a running server. Each loads its code on use. */
@@ -46,7 +46,11 @@ function addExplain(program: Command): void {
     .argument('<address>', 'address of the server: unix:PATH, tcp://HOST:PORT or tls://HOST:PORT')
     .argument('<method>', 'FindCommit, or CommitService/FindCommit if several services have it')
     .argument('[request]', 'the request as JSON, a list of them for a stream, or - for standard input', '{}')
-    .option('--metadata <key=value>', 'metadata of the call; may be repeated', collectPair, {})
+    .addOption(
+      new Option('--metadata <key=value>', 'metadata of the call; may be repeated')
+        .argParser(collectPair)
+        .default({}, 'none'),
+    )
     .option('--json', 'print the explanation as JSON')
     .addHelpText(
       'after',
@@ -56,7 +60,8 @@ Examples:
   gitaly-ts explain tcp://localhost:9999 CountCommits - < request.json
 
 request.json: {"repository":{"storageName":"default","relativePath":"a.git"},"revision":"text:main"}
-Values of bytes fields are base64, or "text:" followed by text. The call is executed, also a write.
+Values of bytes fields are base64, or "text:" followed by text. The call is executed, even if it
+changes the repository.
 The server needs "explain = true" in [git]. GITALY_TOKEN is its token.`,
     )
     .action(async (address: string, method: string, request: string, options: ExplainFlags) => {

@@ -12,7 +12,7 @@ const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_
 export function addTokenCommands(program: Command, on: TokenProcess = process): void {
   const token = program
     .command('token')
-    .description('Issue, list and revoke tokens that can do little, for "gitaly-ts up --tokens".')
+    .description('Issue, list and revoke tokens with limited access, for "gitaly-ts up --tokens".')
     .addHelpText(
       'after',
       `
@@ -49,7 +49,7 @@ function addCreate(token: Command, on: TokenProcess): void {
     "create docs --repository team/site --access write --ref 'allow refs/heads/main no-force path=docs/'",
   ];
   add(token, 'create', 'Issue a token and print it once.', examples)
-    .argument('<name>', 'person or program, which hooks and logs get to see')
+    .argument('<name>', 'person or program; hooks and logs show this name')
     .option(
       '--repository <pattern>',
       'repositories: * is any part of a name, ** any path; may be repeated',
@@ -60,10 +60,14 @@ function addCreate(token: Command, on: TokenProcess): void {
         .choices(['read', 'write', 'admin'])
         .default('read'),
     )
-    .option('--expires <time>', 'time until it expires: 90m, 12h, 30d', parseSeconds, 30 * 86_400)
+    .addOption(
+      new Option('--expires <time>', 'time until it expires: 90m, 12h, 30d')
+        .argParser(parseSeconds)
+        .default(30 * 86_400, '30d'),
+    )
     .option(
       '--ref <rule>',
-      'rule for pushes, the first that fits decides: allow|deny PATTERN [no-force] [no-delete] ' +
+      'rule for pushes; the first that matches applies: allow|deny PATTERN [no-force] [no-delete] ' +
         '[path=PATH…]; may be repeated (default: all references)',
       collect,
     )

@@ -236,7 +236,7 @@ test('what a dead server left in a repository is removed at the start, and count
   };
   await using gitaly = await startGitaly({ config: prepare });
 
-  await until(() => gitaly.log.some(({ msg }) => msg === 'removed what dead processes left'));
+  await until(() => gitaly.log.some(({ msg }) => msg === 'removed files left by crashed processes'));
 
   assert.deepEqual(
     readdirSync(pathOf(gitaly), { recursive: true }).filter((name) => String(name).endsWith('.lock')),

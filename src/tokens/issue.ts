@@ -12,7 +12,7 @@ const MAX_SECONDS = 10 * 366 * 24 * 60 * 60;
 const SUBJECT = /^[\w.@+-]{1,128}$/;
 
 export interface TokenRequest {
-  /** Name of the person or program, which hooks and logs get to see. */
+  /** Name of the person or program, shown in hooks and logs. */
   readonly subject: string;
   readonly scope: TokenScope;
   readonly lifetimeSeconds: number;

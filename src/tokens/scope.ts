@@ -16,7 +16,7 @@ export interface TokenScope {
   readonly access: Access;
   /** Patterns of paths in the storage, with or without `.git`. */
   readonly repositories: readonly string[];
-  /** In order: the first that fits decides, and none is a refusal. Empty: all is allowed. */
+  /** The first that matches applies; without a match the change is refused. Empty: all is allowed. */
   readonly references: readonly ReferenceRule[];
 }
 

@@ -11,7 +11,7 @@ export function logBackgroundJobs(
     onTempCleaned: ({ name }, ms) =>
       logger.info({ storage: name, time_ms: Math.round(ms) }, 'finished tempdir cleaner walk'),
     onRemoved: ({ name }, paths) =>
-      logger.info({ storage: name, removed: paths }, 'removed what dead processes left'),
+      logger.info({ storage: name, removed: paths }, 'removed files left by crashed processes'),
     onCounted: ({ path }, ms) =>
       logger.info(
         { storage_path: path, counting_duration_ms: Math.round(ms) },

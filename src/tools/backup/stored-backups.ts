@@ -136,7 +136,7 @@ async function selectBackups(
   return [...selected.values()];
 }
 
-/** Prints the backups. @returns the exit code: 1 if none came to its end. */
+/** Prints the backups. @returns the exit code: 1 if none is complete. */
 export async function listBackups(
   url: string,
   { json }: { readonly json: boolean },
@@ -149,7 +149,7 @@ export async function listBackups(
     for (const { id, time, repositories, isEnded } of rows)
       stdout.write(`${id}  ${time}  ${repositories} repositories${isEnded ? '' : '  (interrupted)'}\n`);
   const newest = runs.filter(({ isEnded }) => isEnded).at(-1);
-  if (newest === undefined) stderr.write('There is no backup that came to its end.\n');
+  if (newest === undefined) stderr.write('There is no complete backup.\n');
   else stderr.write(`The newest is ${formatSeconds((Date.now() - newest.modifiedMs) / 1000)} old.\n`);
   return newest === undefined ? FAILURE : 0;
 }
