@@ -2,10 +2,10 @@
  * Runs the benches one after another, prints one table and writes it as JSON to `bench/results/`.
  * See bench/README.md.
  *
- *   npm run bench -- [--only NAME] [--quick]
+ *   npm run bench -- [--only NAME] [--git-table] [--quick]
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
+import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { collectAfterBulkBytes } from '#base/bulk-memory';
@@ -28,6 +28,7 @@ import { bench as forks } from './forks.ts';
 import { bench as infoRefs } from './info-refs.ts';
 import { bench as interceptors } from './interceptors.ts';
 import { type Bench, isMet, type Measurement, ratioOf } from './lib/bench.ts';
+import { type BenchResult, COMPARED_WITH_GIT, gitTable } from './lib/git-table.ts';
 import { git } from './lib/run-program.ts';
 import { Workshop } from './lib/workshop.ts';
 import { bench as lsRefs } from './ls-refs.ts';
@@ -88,9 +89,15 @@ const COLUMNS = ['name', 'value', 'unit', 'reference', 'ratio', 'goal', 'met'] a
 type Row = Record<(typeof COLUMNS)[number], string>;
 
 const { values } = parseArgs({
-  options: { only: { type: 'string' }, quick: { type: 'boolean', default: false } },
+  options: {
+    only: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    'git-table': { type: 'boolean', default: false },
+  },
 });
-const chosen = BENCHES.filter(({ name }) => values.only === undefined || name === values.only);
+const chosen = BENCHES.filter(({ name }) =>
+  values.only === undefined ? !values['git-table'] || COMPARED_WITH_GIT.has(name) : name === values.only,
+);
 if (chosen.length === 0) {
   console.error(`There is no bench "${values.only}". There are:`);
   for (const { name, question } of BENCHES) console.error(`  ${name.padEnd(14)} ${question}`);
@@ -102,7 +109,7 @@ process.exitCode = await runAll(chosen, values.quick);
 
 /** Returns the exit code: 1 if a bench could not run. A missed goal is a result. */
 async function runAll(benches: readonly Bench[], quick: boolean): Promise<number> {
-  const results: { bench: string; measurement: Measurement }[] = [];
+  const results: BenchResult[] = [];
   let code = 0;
   for (const bench of benches) {
     console.error(`${bench.name}: ${bench.question}`);
@@ -119,6 +126,7 @@ async function runAll(benches: readonly Bench[], quick: boolean): Promise<number
   printTable(results.map(({ measurement }) => row(measurement)));
   for (const { measurement } of results)
     if (measurement.note !== undefined) console.log(`${measurement.name}: ${measurement.note}`);
+  if (values['git-table']) console.log(`\n${gitTable(results, await describeRun(quick))}`);
   console.log(`\nwritten to ${await save(results, quick)}`);
   return code;
 }
@@ -158,10 +166,14 @@ function printTable(rows: readonly Row[]): void {
   console.log('');
 }
 
-async function save(
-  results: readonly { bench: string; measurement: Measurement }[],
-  quick: boolean,
-): Promise<string> {
+async function describeRun(quick: boolean): Promise<string> {
+  const date = new Date().toISOString().slice(0, 10);
+  const load = loadavg()[0]?.toFixed(1);
+  const machine = `${await git('.', ['version'])}, ${cpus().length} cores, load at the end ${load}`;
+  return `${date}, ${machine}${quick ? ', quick: not for decisions' : ''}.`;
+}
+
+async function save(results: readonly BenchResult[], quick: boolean): Promise<string> {
   const directory = join(import.meta.dirname, 'results');
   mkdirSync(directory, { recursive: true });
   const date = new Date().toISOString();
