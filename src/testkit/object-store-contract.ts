@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { inspect } from 'node:util';
 import { type ObjectFacts, type ObjectStore, PAGE_OBJECTS } from '#object-store/object-store';
+import { openStore } from '#object-store/open-store';
 import { putUnlessEmpty } from '#object-store/pieces';
-import { MissingObjectError, PreconditionError } from '#object-store/store-error';
+import { MissingObjectError, PreconditionError, StoreError } from '#object-store/store-error';
 
 const { signal } = new AbortController();
 const FOREIGN_KEYS = ['', '.', '..', '../a', '/a', 'a//b', 'a/', 'a/../b', 'a\nb', 'a\0b', 'x'.repeat(1025)];
@@ -237,4 +239,18 @@ async function keys(store: ObjectStore, prefix: string): Promise<string[]> {
 
 function keyOf({ key }: ObjectFacts): string {
   return key;
+}
+
+/** Returns the error of a write to a bucket, whose URL was changed so that it must fail. */
+export async function errorOfPut(address: string, change: (url: URL) => void): Promise<StoreError> {
+  const url = new URL(address);
+  change(url);
+  const store = await openStore(url.href);
+  try {
+    await store.put('some/key', pieces('x'), { signal });
+  } catch (error) {
+    assert.ok(error instanceof StoreError, inspect(error));
+    return error;
+  }
+  assert.fail('the call succeeded');
 }

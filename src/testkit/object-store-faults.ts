@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ObjectStore } from '#object-store/object-store';
 import type { StoreObserver } from '#object-store/observed-store';
+import { openStore } from '#object-store/open-store';
 import { type HttpFault, type HttpFaultProxy, startHttpFaultProxy } from './http-fault-proxy.ts';
 
 const MIB = 1024 * 1024;
@@ -11,11 +12,11 @@ const { signal } = new AbortController();
 export interface FaultyKind {
   readonly name: string;
   readonly skip: string | false;
-  /** Creates a bucket and opens it at the server's port, or at that of a proxy. */
-  readonly open: () => Promise<{
-    readonly port: number;
-    readonly at: (port: number, observer?: StoreObserver) => Promise<ObjectStore>;
-  }>;
+  readonly port: number | undefined;
+  /** Creates a bucket. @returns its URL. */
+  readonly createBucket: () => Promise<string> | undefined;
+  /** Option of the URL with the address of the server, which a proxy replaces. */
+  readonly addressOption: 'endpoint' | 'domain';
   /** Error of a service that is busy: its body and the end of our message. */
   readonly busy: { readonly body: string; readonly message: RegExp };
   /** A page of a list that leads nowhere. */
@@ -204,7 +205,13 @@ const FAULTS: Readonly<Record<string, (start: Start, kind: FaultyKind) => Promis
 export function testStoreFaults(kind: FaultyKind): void {
   for (const [behaviour, work] of Object.entries(FAULTS))
     test(`${kind.name}: ${behaviour}`, { skip: kind.skip }, async () => {
-      const { port, at } = await kind.open();
+      const url = new URL((await kind.createBucket()) ?? '');
+      const { addressOption, port = 0 } = kind;
+      const at = async (to: number, observed?: StoreObserver): Promise<ObjectStore> => {
+        const scheme = addressOption === 'endpoint' ? 'http://' : '';
+        url.searchParams.set(addressOption, `${scheme}127.0.0.1:${to}`);
+        return await openStore(url.href, { ...(observed && { observer: observed }) });
+      };
       await using stack = new AsyncDisposableStack();
       let count = 0;
       const observer: StoreObserver = {

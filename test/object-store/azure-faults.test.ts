@@ -1,5 +1,4 @@
 import { after } from 'node:test';
-import { openStore } from '#object-store/open-store';
 import { testStoreFaults } from '#testkit/object-store-faults';
 import { startAzureServer } from '#testkit/start-azure-server';
 
@@ -9,16 +8,9 @@ after(() => server?.[Symbol.asyncDispose]());
 testStoreFaults({
   name: 'azblob',
   skip: server === undefined && "npm's registry cannot be reached",
-  open: async () => {
-    const url = new URL((await server?.createContainer()) ?? '');
-    return {
-      port: server?.port ?? 0,
-      at: (port, observer) => {
-        url.searchParams.set('domain', `127.0.0.1:${port}`);
-        return openStore(url.href, { ...(observer && { observer }) });
-      },
-    };
-  },
+  port: server?.port,
+  createBucket: () => server?.createContainer(),
+  addressOption: 'domain',
   busy: {
     body: '<Error><Code>ServerBusy</Code><Message>slow down</Message></Error>',
     message: /head "key": ServerBusy.*\(the service limits the rate/,

@@ -8,7 +8,7 @@ import {
   StorageSharedKeyCredential,
 } from '@azure/storage-blob';
 import { openStore } from '#object-store/open-store';
-import { StoreError } from '#object-store/store-error';
+import { errorOfPut } from '#testkit/object-store-contract';
 import { setVariable } from '#testkit/set-variable';
 import { AZURE_ACCOUNT, AZURE_KEY, startAzureServer } from '#testkit/start-azure-server';
 
@@ -98,18 +98,7 @@ test('errors name container, object, operation, code and what to do, and no secr
   skip,
 }, async (context) => {
   const url = await newContainer();
-  const failure = async (change: (url: URL) => void): Promise<StoreError> => {
-    const changed = new URL(url);
-    change(changed);
-    const store = await openStore(changed.href);
-    try {
-      await store.put('some/key', pieces('x'), { signal });
-    } catch (error) {
-      assert.ok(error instanceof StoreError, inspect(error));
-      return error;
-    }
-    assert.fail('the call succeeded');
-  };
+  const failure = (change: (url: URL) => void) => errorOfPut(url.href, change);
 
   const missing = await failure((changed) => {
     changed.hostname = 'no-such-container';

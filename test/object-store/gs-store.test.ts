@@ -6,10 +6,9 @@ import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { inspect } from 'node:util';
 import { openStore } from '#object-store/open-store';
-import { StoreError } from '#object-store/store-error';
 import { startHttpFaultProxy } from '#testkit/http-fault-proxy';
+import { errorOfPut } from '#testkit/object-store-contract';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { setVariable } from '#testkit/set-variable';
 import { startGcsServer } from '#testkit/start-gcs-server';
@@ -103,18 +102,8 @@ test('a bucket without a key to sign with has no signed URLs', { skip }, async (
 
 test('errors name bucket, object, operation, code and what to do', { skip }, async (context) => {
   const url = new URL((await server?.createBucket()) ?? '');
-  const failure = async (change: (url: URL) => void): Promise<string> => {
-    const changed = new URL(url);
-    change(changed);
-    const store = await openStore(changed.href);
-    try {
-      await store.put('some/key', pieces('x'), { signal });
-    } catch (error) {
-      assert.ok(error instanceof StoreError, inspect(error));
-      return error.message;
-    }
-    assert.fail('the call succeeded');
-  };
+  const failure = async (change: (url: URL) => void): Promise<string> =>
+    (await errorOfPut(url.href, change)).message;
   setVariable(context, 'GOOGLE_APPLICATION_CREDENTIALS', join(import.meta.dirname, 'none.json'));
 
   const missing = await failure((changed) => {

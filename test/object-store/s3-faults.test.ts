@@ -1,5 +1,4 @@
 import { after } from 'node:test';
-import { openStore } from '#object-store/open-store';
 import { testStoreFaults } from '#testkit/object-store-faults';
 import { startS3Server } from '#testkit/start-s3-server';
 
@@ -9,16 +8,9 @@ after(() => server?.[Symbol.asyncDispose]());
 testStoreFaults({
   name: 's3',
   skip: server === undefined && 'Go is not installed',
-  open: async () => {
-    const url = new URL((await server?.createBucket()) ?? '');
-    return {
-      port: server?.port ?? 0,
-      at: (port, observer) => {
-        url.searchParams.set('endpoint', `http://127.0.0.1:${port}`);
-        return openStore(url.href, { ...(observer && { observer }) });
-      },
-    };
-  },
+  port: server?.port,
+  createBucket: () => server?.createBucket(),
+  addressOption: 'endpoint',
   busy: {
     body: '<Error><Code>SlowDown</Code><Message>slow down</Message></Error>',
     message: /head "key": SlowDown.*\(the service limits the rate/,
