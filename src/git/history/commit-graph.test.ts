@@ -5,7 +5,7 @@ import { after, test } from 'node:test';
 import { fc } from '#testkit/fast-check';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
-import { randomHistory, seededRandom } from '#testkit/repositories/random-history';
+import { createRandomRepository } from '#testkit/repositories/random-repository';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { until } from '#testkit/until';
 import { FallBackToGit } from '../in-process.ts';
@@ -35,13 +35,7 @@ interface History {
 
 function makeHistory(seed: number, count: number, objectFormat: 'sha1' | 'sha256' = 'sha1'): History {
   const path = join(root, `${made++}.git`);
-  initRepository(path, { objectFormat });
-  gitOutput(
-    path,
-    ['fast-import', '--quiet', '--date-format=raw', '--done'],
-    randomHistory(seededRandom(seed), count),
-  );
-  const ask = (...args: string[]): string => gitOutput(path, args);
+  const ask = createRandomRepository(path, { seed, count, objectFormat });
   const names = Array.from({ length: count }, (_, index) => `refs/heads/c${index + 1}`);
   const objectDirectory = `${path}/objects`;
   const repository = git.open(path);

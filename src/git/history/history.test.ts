@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fc } from '#testkit/fast-check';
 import { GitFixture } from '#testkit/repositories/git-fixture';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput } from '#testkit/repositories/init-repository';
 import { writeOldGit } from '#testkit/repositories/old-git';
-import { randomHistory, seededRandom } from '#testkit/repositories/random-history';
+import { seededRandom } from '#testkit/repositories/random-history';
+import { createRandomRepository } from '#testkit/repositories/random-repository';
 import { runSync } from '#testkit/run-program-sync';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { FallBackToGit } from '../in-process.ts';
@@ -35,14 +36,8 @@ interface History {
 
 function makeHistory(seed: number, count: number, objectFormat: 'sha1' | 'sha256' = 'sha1'): History {
   const path = join(root, `${made++}.git`);
-  initRepository(path, { objectFormat });
-  gitOutput(
-    path,
-    ['fast-import', '--quiet', '--date-format=raw', '--done'],
-    randomHistory(seededRandom(seed), count),
-  );
   const names = Array.from({ length: count }, (_, index) => `refs/heads/c${index + 1}`);
-  const ask = (...args: string[]): string => gitOutput(path, args);
+  const ask = createRandomRepository(path, { seed, count, objectFormat });
   const repository = git.open(path);
   return { repository, oids: ask('rev-parse', ...names).split('\n'), ask };
 }

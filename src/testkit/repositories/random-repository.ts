@@ -5,18 +5,20 @@ export interface RandomRepositoryOptions {
   /** Number of commits; default 60. */
   readonly count?: number;
   readonly objectFormat?: 'sha1' | 'sha256';
+  /** Another history; default 11. */
+  readonly seed?: number;
 }
 
 /**
- * Creates a repository at a path with {@link randomHistory}, always the same. Returns a function
- * that runs git in it.
+ * Creates a repository at a path with {@link randomHistory}, always the same for a seed. Returns a
+ * function that runs git in it.
  */
 export function createRandomRepository(
   path: string,
-  { count = 60, objectFormat = 'sha1' }: RandomRepositoryOptions = {},
+  { count = 60, objectFormat = 'sha1', seed = 11 }: RandomRepositoryOptions = {},
 ): (...args: string[]) => string {
   initRepository(path, { objectFormat });
-  const stream = randomHistory(seededRandom(11), count);
+  const stream = randomHistory(seededRandom(seed), count);
   gitOutput(path, ['fast-import', '--quiet', '--date-format=raw', '--done'], stream);
   return (...args) => gitOutput(path, args);
 }
