@@ -1,5 +1,4 @@
 import { CommanderError } from 'commander';
-import { tolerateBrokenPipes } from '#platform/process/broken-pipes';
 import { misspeltVariables } from '#platform/process/own-variables';
 import { tuneRuntime } from '#platform/process/tune-runtime';
 import { gitalyTsProgram } from './gitaly-ts-program.ts';
@@ -17,4 +16,12 @@ try {
 } catch (error) {
   if (!(error instanceof CommanderError)) throw error;
   process.exitCode = error.exitCode === 0 ? 0 : 2;
+}
+
+/**
+ * Keeps a program whose reader has left (`… | head`) from ending with a stack trace. Later writes
+ * fail or are dropped, and the program ends normally.
+ */
+function tolerateBrokenPipes(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 }

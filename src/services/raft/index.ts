@@ -1,8 +1,7 @@
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import type { ServiceImplementation } from '#rpc/server/handler';
-import type { RaftMessageRequest, RaftService } from '#wire/gen/cluster_pb';
-import { checkJoinCluster } from './check-join-cluster.ts';
+import type { JoinClusterRequest, RaftMessageRequest, RaftService } from '#wire/gen/cluster_pb';
 
 /**
  * Responds as a Gitaly 19.0 whose Raft is switched off: it checks the request, then refuses it.
@@ -50,4 +49,16 @@ function refuseCluster(request: RaftMessageRequest | undefined): never {
 
 function notRaft(): GitalyError {
   return new GitalyError('INTERNAL', 'node is not Raft-enabled');
+}
+
+/** Checks the fields of JoinCluster in Gitaly's order. @throws {GitalyError} INVALID_ARGUMENT */
+function checkJoinCluster(request: JoinClusterRequest): void {
+  const missing =
+    (request.partitionKey === undefined && 'partition_key') ||
+    (request.memberId === 0n && 'member_id') ||
+    (request.storageName === '' && 'storage_name') ||
+    (request.replicas.length === 0 && 'replica') ||
+    (request.leaderId === 0n && 'leader_id');
+  if (missing === false) return;
+  throw new GitalyError('INVALID_ARGUMENT', `invalid join cluster request: ${missing} is required`);
 }

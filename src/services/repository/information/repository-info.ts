@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { wholeSeconds } from '#services/convert/response/timestamp';
+import type { TimestampSchema } from '@bufbuild/protobuf/wkt';
 import { isPoolPath } from '#storage/pool-path';
 import type { Bitmap } from '#storage/statistics/bitmap';
 import type { LooseObjects } from '#storage/statistics/loose-objects';
@@ -104,4 +104,9 @@ function bitmapInfo({
   hasLookupTable,
 }: Bitmap): MessageInitShape<typeof RepositoryInfoResponse_BitmapInfoSchema> {
   return { version: BigInt(version), hasHashCache, hasLookupTable };
+}
+
+/** Converts a point in time for clients that use whole seconds only. */
+function wholeSeconds(milliseconds: number): MessageInitShape<typeof TimestampSchema> {
+  return { seconds: BigInt(Math.floor(milliseconds / 1000)) };
 }
