@@ -21,6 +21,7 @@ import { CallList } from './call-list.ts';
 import type { PraefectConfig } from './config/schema.ts';
 import { strategyOf } from './config/strategy.ts';
 import { Coordinator } from './coordinator/coordinator.ts';
+import { ReachableNodes } from './coordinator/reachable-nodes.ts';
 import { writeFinalizer } from './coordinator/write-finalizer.ts';
 import { WriteOrder } from './coordinator/write-order.ts';
 import { interceptors } from './interceptors.ts';
@@ -88,7 +89,8 @@ export class PraefectServer implements AsyncDisposable {
       transactions,
       building.use(startReplicator(parts, backend)),
     );
-    const { failedChecks, isHealthy } = backend;
+    const { failedChecks, health } = backend;
+    const isHealthy = health.isHealthy.bind(health);
     const services = [
       votes,
       serverService({ nodes: nodes.byStorage, isHealthy, logger, failedChecks }),
@@ -132,14 +134,14 @@ export class PraefectServer implements AsyncDisposable {
 
 function startReplicator(
   { config, logger, metrics, nodes }: BackendOptions,
-  { isHealthy, pauses, queue, store }: Backend,
+  { health, pauses, queue, store }: Backend,
 ): Replicator {
   return new Replicator({
     queue,
     store,
     pauses,
     nodes,
-    isHealthy,
+    isHealthy: (node) => health.isHealthy(node),
     batchSize: config.replication.batchSize,
     workers: config.replication.parallelStorageProcessingWorkers,
     observer: metrics.replication,
@@ -173,12 +175,13 @@ async function dialNodes(
 
 function createCoordinator(
   { config, logger, metrics }: BackendOptions,
-  { onNodeError, onRecorded, pauses, queue, router, store, writeLocks }: Backend,
+  { health, onNodeError, onRecorded, pauses, queue, router, store, writeLocks }: Backend,
   transactions: Transactions,
   replicator: Replicator,
 ): Coordinator {
   return new Coordinator({
     router,
+    reachable: new ReachableNodes({ health, logger }),
     transactions,
     pauses,
     order: new WriteOrder({ isOn: config.transactions.orderedWrites, sharedLocks: writeLocks, logger }),

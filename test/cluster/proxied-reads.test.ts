@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { GitalyError } from '#base/gitaly-error';
+import type { Metadata } from '#rpc/common/metadata';
 import { until } from '#testkit/until';
 import type { CheckObjectsExistRequest } from '#wire/gen/commit_pb';
 import { repository } from './cluster-repository.ts';
@@ -93,4 +95,43 @@ test('a read of many messages passes each of them on when it arrives', async () 
     ['first', true],
     ['second', false],
   ]);
+});
+
+test('a read whose node goes before it has responded is repeated', async () => {
+  let calls = 0;
+  await using cluster = await startClusterOf({
+    findCommit: (_, { responseHeaders }) => {
+      calls++;
+      responseHeaders.append('x-attempt', `${calls}`);
+      if (calls === 1) throw new GitalyError('UNAVAILABLE', 'server is shutting down');
+      return {};
+    },
+  });
+
+  let headers: Metadata | undefined;
+  await cluster.connection.commit.findCommit(request, {
+    onHeaders: (received) => {
+      headers = received;
+    },
+  });
+
+  assert.equal(calls, 2);
+  assert.deepEqual(headers?.getAll('x-attempt'), ['2']);
+});
+
+test('a read of a stream is repeated until the first response, and not after it', async () => {
+  const ends = [true, true, false];
+  const calls: number[] = [];
+  await using cluster = await startClusterOf({
+    listCommits: async function* () {
+      calls.push(1);
+      if (ends.shift()) throw new GitalyError('UNAVAILABLE', 'server is shutting down');
+      yield {};
+      throw new GitalyError('UNAVAILABLE', 'server is shutting down');
+    },
+  });
+  const listed = cluster.connection.commit.listCommits({ repository, revisions: ['main'] });
+
+  await assert.rejects(Array.fromAsync(listed), { code: 'UNAVAILABLE' });
+  assert.equal(calls.length, 3);
 });

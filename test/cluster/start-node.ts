@@ -11,7 +11,10 @@ import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startCluster, type TestCluster } from '#testkit/start-cluster';
 import { CommitService } from '#wire/gen/commit_pb';
 
-/** Starts a cluster whose only node is without git and has these handlers. */
+/**
+ * Starts a cluster whose only node is without git and has these handlers. The client repeats no
+ * call.
+ */
 export async function startClusterOf(
   handlers: ServiceImplementation<typeof CommitService>,
 ): Promise<TestCluster> {
@@ -36,6 +39,7 @@ export async function startClusterOf(
   const cluster = building.use(
     await startCluster({
       nodes: 0,
+      dial: { retry: false },
       config: {
         virtual_storage: [{ name: 'default', node: [{ storage: 'gitaly-1', address: `unix:${path}` }] }],
       },

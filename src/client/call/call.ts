@@ -139,7 +139,8 @@ class ManagedCall implements ResponseStream<unknown> {
   /** Returns the delay before the next attempt; `undefined` if the failure is final. */
   #repeatDelayMs(error: unknown, attempt: number): number | undefined {
     if (!(error instanceof GitalyError) || this.#cancelReason !== undefined) return undefined;
-    if (this.#replayable?.canReplay === false || this.#invocation.isRaw === true) return undefined;
+    if (this.#replayable?.canReplay === false) return undefined;
+    if (this.#invocation.isRaw === true && !isRepeatable(this.#invocation.requests)) return undefined;
     if (this.#hasUsedSidechannel()) return undefined;
     if (error.metadata.unprocessed === true && attempt < MAX_UNPROCESSED_ATTEMPTS) return 0;
     return retryDelayMs(policyFor(this.#host.retryPolicy, this.#invocation.method), {

@@ -36,6 +36,27 @@ test('a message that an abandoned attempt waited for is not lost', async () => {
   assert.deepEqual(await second, { done: false, value: 'late' });
 });
 
+test('an abandoned attempt that waits takes no message from the next one after the commit', async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  async function* slow() {
+    yield 'first';
+    await promise;
+    yield 'late';
+  }
+  const requests = new ReplayableRequests(slow());
+  const abandoned = requests.attempt();
+  await abandoned.next();
+  void abandoned.next();
+  const second = requests.attempt();
+  await second.next();
+  const late = second.next();
+  requests.commit();
+
+  resolve();
+
+  assert.deepEqual(await late, { done: false, value: 'late' });
+});
+
 test('no more than 16 messages are kept', async () => {
   const requests = new ReplayableRequests(numbers(40));
 

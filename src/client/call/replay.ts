@@ -16,6 +16,7 @@ export class ReplayableRequests {
   #iterator: Iterator<unknown> | AsyncIterator<unknown> | undefined;
   #kept: unknown[] = [];
   #dropped = 0;
+  #attempts = 0;
   #isCommitted = false;
   #isDone = false;
   #isClosed = false;
@@ -40,8 +41,10 @@ export class ReplayableRequests {
 
   /** Yields the requests from the first one. Only the newest attempt continues reading. */
   async *attempt(): AsyncGenerator<unknown, void, undefined> {
+    const attempt = ++this.#attempts;
     for (let at = 0; ; at++) {
       while (at - this.#dropped >= this.#kept.length && !this.#isDone) await this.#takeOne();
+      if (attempt !== this.#attempts) return;
       if (at - this.#dropped >= this.#kept.length) return;
       const message = this.#kept[at - this.#dropped];
       if (this.#isCommitted || this.#kept.length > MAX_KEPT_MESSAGES) this.#drop(at + 1);

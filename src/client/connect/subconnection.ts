@@ -34,6 +34,7 @@ export class Subconnection {
   }
 
   get state(): ConnectionState {
+    this.#retireClosed();
     return this.#state;
   }
 
@@ -44,7 +45,7 @@ export class Subconnection {
 
   /** The open transport; `undefined` unless ready. */
   get transport(): Transport | undefined {
-    if (this.#transport !== undefined && !this.#transport.isOpen) this.#retire(this.#transport);
+    this.#retireClosed();
     return this.#transport;
   }
 
@@ -96,6 +97,10 @@ export class Subconnection {
       backoffMs({ ...CONNECT_BACKOFF, attempt: this.#failures }),
     ).unref();
     this.#setState('transient_failure');
+  }
+
+  #retireClosed(): void {
+    if (this.#transport !== undefined && !this.#transport.isOpen) this.#retire(this.#transport);
   }
 
   #retire(transport: Transport): void {

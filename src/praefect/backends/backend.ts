@@ -3,6 +3,7 @@ import type { TextFormat } from '#platform/metrics/text-format';
 import type { ServedService } from '#rpc/server/handler';
 import type { MethodInfo } from '#wire/method-info';
 import type { PraefectConfig } from '../config/schema.ts';
+import type { NodeHealth } from '../elections/node-health.ts';
 import type { PraefectMetrics } from '../metrics/praefect-metrics.ts';
 import type { ReplicationQueue } from '../model/job.ts';
 import type { RepositoryKey } from '../model/repository-key.ts';
@@ -32,7 +33,7 @@ export interface Backend extends AsyncDisposable {
   readonly services: readonly ServedService[];
   /** Methods that are answered here and not on the nodes. */
   readonly handlers: LocalHandlers;
-  isHealthy(node: GitalyNode): boolean;
+  readonly health: NodeHealth;
   /** Runs the checks of the cluster. Returns the reasons of those that failed, by name. */
   failedChecks(timeoutMs: number): Promise<ReadonlyMap<string, string>>;
   /** Locks of repositories that all Praefects respect. */

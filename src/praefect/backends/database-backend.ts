@@ -48,7 +48,8 @@ export async function startDatabaseBackend(options: BackendOptions, signal: Abor
     strategyOf(config).name === 'sql'
       ? await storagePrimaries(options, state, building)
       : repositoryPrimaries(options, state, building);
-  const { handlers, isHealthy, onNodeError, primaryOf, router, store, verifies } = primaries;
+  const { handlers, health, onNodeError, primaryOf, router, store, verifies } = primaries;
+  const isHealthy = health.isHealthy.bind(health);
   const queue = new PostgresQueue(database, logger.child({ component: 'replication_manager' }));
   cleanQueue(queue, logger, building);
   startRepair(options, { database, isHealthy, verifies }, building);
@@ -71,7 +72,7 @@ export async function startDatabaseBackend(options: BackendOptions, signal: Abor
       }),
     ],
     handlers,
-    isHealthy,
+    health,
     failedChecks: (timeoutMs) => failuresOf(config, timeoutMs),
     writeLocks,
     pauses,

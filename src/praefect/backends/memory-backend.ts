@@ -3,7 +3,7 @@ import { pingNodes } from '../checks/ping-nodes.ts';
 import type { PraefectConfig } from '../config/schema.ts';
 import { ErrorThresholds } from '../elections/error-thresholds.ts';
 import { LocalPrimary } from '../elections/local-primary.ts';
-import { startElections } from '../elections/start-elections.ts';
+import { healthOf, startElections } from '../elections/start-elections.ts';
 import { MemoryQueue } from '../replication/memory-queue.ts';
 import { WritePauses } from '../replication/write-pauses.ts';
 import { PathRouter } from '../routing/path-router.ts';
@@ -33,7 +33,7 @@ export async function startMemoryBackend(options: BackendOptions): Promise<Backe
     pauses: new WritePauses(),
     services: [],
     handlers: new Map(),
-    isHealthy: (node) => elections.get(node.config.virtualStorage)?.isHealthy(node) ?? false,
+    health: healthOf(elections),
     failedChecks: (timeoutMs) => failuresOf(options.config, timeoutMs),
     onRecorded: () => {},
     onNodeError: (node, operation, error) =>

@@ -17,7 +17,7 @@ export interface DatabaseState {
 }
 
 /** Parts of a backend that depend on how primaries are chosen. */
-export interface Primaries extends Pick<Backend, 'isHealthy' | 'handlers' | 'onNodeError'> {
+export interface Primaries extends Pick<Backend, 'health' | 'handlers' | 'onNodeError'> {
   readonly router: Router;
   readonly store: ReplicaStore;
   /** Returns the primary of a repository after an election, if one was due; `undefined` for none. */

@@ -37,7 +37,7 @@ export function repositoryPrimaries(
     router,
     store: new PostgresStore(database),
     handlers: repositoryHandlers({ nodes, router, lookups, removals, logger, onChanged }),
-    isHealthy: (node) => health.isHealthy(node),
+    health,
     primaryOf: (_, repositoryId) => electPrimary(database, repositoryId, logger),
     verifies: true,
     updated: (signal) => health.updated(signal),

@@ -1,6 +1,6 @@
 import { ErrorThresholds } from '../elections/error-thresholds.ts';
 import { SqlPrimary } from '../elections/sql-primary.ts';
-import { startElections } from '../elections/start-elections.ts';
+import { healthOf, startElections } from '../elections/start-elections.ts';
 import { PathRouter } from '../routing/path-router.ts';
 import { renameHandler } from '../services/repository-handlers.ts';
 import { PathStore } from '../store/path-store.ts';
@@ -43,7 +43,7 @@ export async function storagePrimaries(
     router,
     store: new PathStore(database),
     handlers: new Map([renameHandler({ removals, onChanged: cache.invalidate.bind(cache) })]),
-    isHealthy: (node) => elections.get(node.config.virtualStorage)?.isHealthy(node) ?? false,
+    health: healthOf(elections),
     primaryOf: async (virtualStorage) => (await elections.get(virtualStorage)?.primary())?.storage,
     verifies: false,
     updated: async () => {},

@@ -6,6 +6,7 @@ import type { RepositoryKey } from '../model/repository-key.ts';
 import type { WritePauses } from '../replication/write-pauses.ts';
 import type { Router } from '../routing/routes.ts';
 import type { Transactions } from '../transactions/transactions.ts';
+import type { ReachableNodes } from './reachable-nodes.ts';
 import type { RecordWrite } from './write-finalizer.ts';
 import type { WriteOrder } from './write-order.ts';
 
@@ -19,6 +20,7 @@ export interface CallObserver {
 /** Parts that the plans of calls need. */
 export interface CoordinatedCallOptions {
   readonly router: Router;
+  readonly reachable: ReachableNodes;
   readonly transactions: Transactions;
   readonly pauses: Pick<WritePauses, 'write'>;
   readonly order: WriteOrder;

@@ -10,21 +10,28 @@ const PRIMARY_METHODS: ReadonlySet<string> = new Set(['GetObjectDirectorySize', 
 
 /** Sends a read to one node whose replica is up to date. */
 export async function planRead(
-  { metrics, router }: CoordinatedCallOptions,
+  { metrics, reachable, router }: CoordinatedCallOptions,
   { context, method, repository, request }: RepositoryCall,
 ): Promise<ProxyPlan> {
   const onPrimary =
     PRIMARY_METHODS.has(method.name) || context.headers.get(ACCESSOR_POLICY) === 'primary-only';
-  const { node, replicaPath } = await router
-    .accessor(repository, { onPrimary })
+  const { virtualStorage } = repository;
+  const { node, replicaPath } = await reachable
+    .route({
+      virtualStorage,
+      find: () => router.accessor(repository, { onPrimary }),
+      nodesOf: (route) => [route.node],
+      waits: false,
+      signal: context.signal,
+    })
     .catch(routeError(repository, 'accessor call: route repository accessor'));
-  metrics.countRead(repository.virtualStorage, node.storage);
+  metrics.countRead(virtualStorage, node.storage);
   context.log.add({ route: { replica_path: replicaPath, storage: node.storage } });
   const names = { storage: node.storage, replicaPath, additionalReplicaPath: undefined };
   return {
     primary: {
       node,
-      metadata: outgoingMetadata(context, repository.virtualStorage),
+      metadata: outgoingMetadata(context, virtualStorage),
       firstFrame: rewriteRepositories(method, request, names),
       onError: (error) => error,
     },

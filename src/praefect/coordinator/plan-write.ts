@@ -37,19 +37,15 @@ interface Write extends RepositoryCall {
 /** Sends a write to the primary and all replicas that are up to date, which vote on it. */
 export async function planWrite(options: CoordinatedCallOptions, call: RepositoryCall): Promise<ProxyPlan> {
   const { context, method, repository, request } = call;
-  const { metrics, order, pauses, router, transactions } = options;
+  const { metrics, order, pauses, transactions } = options;
   using entered = new DisposableStack();
   entered.use(await pauses.write(repository, context.signal));
   // After the pause: one ends only when the writes that came before have ended.
   entered.use(await order.enter(method, repository, context.signal));
-  const change = await changeBy(method, repository, router);
+  const change = await changeBy(method, repository, options.router);
   const hint = partitioningHint(method, request, context);
   const additionalPath = method.additionalRepository(request)?.relativePath ?? hint;
-  const route = await (change === 'create'
-    ? router.creation(repository, additionalPath).catch(routeError(repository, 'route repository creation'))
-    : router
-        .mutator(repository, additionalPath)
-        .catch(routeError(repository, 'mutator call: route repository mutator')));
+  const route = await routeOf(options, call, { change, additionalPath });
   fillTime(method, request);
   const secondaries = route.secondaries.map(({ storage }) => storage);
   const primary = route.primary.storage;
@@ -73,6 +69,25 @@ export async function planWrite(options: CoordinatedCallOptions, call: Repositor
     metrics.transactions.countVoters(repository.virtualStorage, 1 + secondaries.length);
   }
   return writePlan(options, { ...call, route, change, hint, transaction, running: entered.move() });
+}
+
+/** Finds nodes that accept the write. */
+async function routeOf(
+  { reachable, router }: CoordinatedCallOptions,
+  { context: { signal }, repository }: RepositoryCall,
+  { change, additionalPath }: { readonly change: Change; readonly additionalPath: string | undefined },
+): Promise<MutatorRoute> {
+  const isCreation = change === 'create';
+  const place = isCreation ? 'route repository creation' : 'mutator call: route repository mutator';
+  return await reachable
+    .route({
+      virtualStorage: repository.virtualStorage,
+      find: () => (isCreation ? router.creation : router.mutator).call(router, repository, additionalPath),
+      nodesOf: ({ primary, secondaries }) => [primary, ...secondaries],
+      waits: true,
+      signal,
+    })
+    .catch(routeError(repository, place));
 }
 
 /** A copy or a restoration onto a repository that exists is an update. */

@@ -21,6 +21,7 @@ export class CheckRounds implements AsyncDisposable {
   #startedAtMs = performance.now();
   #isSoon = false;
   #isStopped = false;
+  #ended = Promise.withResolvers<void>();
 
   constructor(options: CheckRoundsOptions) {
     this.#options = options;
@@ -37,6 +38,11 @@ export class CheckRounds implements AsyncDisposable {
     if (this.#isSoon) return;
     this.#isSoon = true;
     if (this.#running === undefined) this.#schedule();
+  }
+
+  /** Resolves at the end of the round that runs, or of the next one. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -61,6 +67,9 @@ export class CheckRounds implements AsyncDisposable {
     this.#running = this.#options.run().finally(() => {
       this.#running = undefined;
       this.#schedule();
+      const { resolve } = this.#ended;
+      this.#ended = Promise.withResolvers();
+      resolve();
     });
   }
 }

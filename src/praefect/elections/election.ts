@@ -1,11 +1,13 @@
-import { codeOf, GitalyError, messageOf } from '#base/gitaly-error';
+import { codeOf, messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
 import type { MethodInfo } from '#wire/method-info';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import { PRIMARY, UnhealthyNodesError } from '../nodes/unhealthy-nodes.ts';
 import { CheckRounds } from './check-rounds.ts';
 import type { ElectionObserver } from './election-observer.ts';
 import type { ErrorThresholds } from './error-thresholds.ts';
 import { GOOD_CHECKS, NodeChecks } from './node-checks.ts';
+import { type NodeHealth, RecentLosses } from './node-health.ts';
 
 /** Result of one round of health checks. */
 export interface CheckedNodes {
@@ -45,9 +47,10 @@ export interface ElectionOptions {
 /**
  * The health of the nodes of a virtual storage, and its one primary (strategies `local` and `sql`).
  */
-export class Election implements AsyncDisposable {
+export class Election implements AsyncDisposable, NodeHealth {
   readonly #options: ElectionOptions;
   readonly #checks: NodeChecks;
+  readonly #losses = new RecentLosses();
   #rounds: CheckRounds | undefined;
 
   private constructor(options: ElectionOptions) {
@@ -81,8 +84,22 @@ export class Election implements AsyncDisposable {
   /** @throws {Error} `primary gitaly is not healthy` */
   async primary(): Promise<GitalyNode> {
     const primary = await this.#options.choice.find();
-    if (primary === undefined) throw new GitalyError('INTERNAL', 'primary gitaly is not healthy');
+    if (primary === undefined || this.#checks.isLost(primary)) throw new UnhealthyNodesError(PRIMARY);
     return primary;
+  }
+
+  lost(node: GitalyNode): void {
+    this.#suspect(node);
+    this.#losses.note(node);
+    this.#checks.lost(node);
+  }
+
+  hasLost(_: string, withinMs: number): boolean {
+    return this.#losses.has(this.#options.virtualStorage, withinMs);
+  }
+
+  async nextRound(): Promise<void> {
+    await this.#rounds?.ended;
   }
 
   /** Notifies of a call that a node ended with an error. */
@@ -109,7 +126,9 @@ export class Election implements AsyncDisposable {
 
   async #check(): Promise<void> {
     const { choice, logger, nodes, observer, virtualStorage } = this.#options;
+    const before = this.#checks.healthy;
     const serving = await this.#checks.run();
+    for (const node of before) if (!this.#checks.isHealthy(node)) this.#losses.note(node);
     try {
       await choice.update({ serving, healthy: this.#checks.healthy, gone: this.#checks.gone });
     } catch (error) {

@@ -4,6 +4,7 @@ import type { Database } from '../database/database.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import { CheckRounds } from './check-rounds.ts';
 import { GoneNodes } from './gone-nodes.ts';
+import { type NodeHealth, RecentLosses } from './node-health.ts';
 import { recordStatus } from './node-status.ts';
 
 const INTERVAL_MS = 1000;
@@ -24,10 +25,11 @@ export interface HealthManagerOptions {
  * Checks every second which nodes are healthy. This Praefect routes by its own result; the database
  * gets it for the consensus, which decides elections.
  */
-export class HealthManager implements AsyncDisposable {
+export class HealthManager implements AsyncDisposable, NodeHealth {
   readonly #options: HealthManagerOptions;
   readonly #updated = Promise.withResolvers<void>();
   readonly #gone = new GoneNodes();
+  readonly #losses = new RecentLosses();
   #healthy: ReadonlySet<GitalyNode> = new Set();
   readonly #rounds: CheckRounds;
 
@@ -60,6 +62,19 @@ export class HealthManager implements AsyncDisposable {
     return this.#healthy.has(node);
   }
 
+  lost(node: GitalyNode): void {
+    this.#suspect(node);
+    this.#setHealthy([...this.#healthy].filter((each) => each !== node));
+  }
+
+  hasLost(virtualStorage: string, withinMs: number): boolean {
+    return this.#losses.has(virtualStorage, withinMs);
+  }
+
+  async nextRound(): Promise<void> {
+    await this.#rounds.ended;
+  }
+
   /** Notifies of a call that a node ended with an error. */
   callFailed(node: GitalyNode, error: unknown): void {
     if (codeOf(error) === 'UNAVAILABLE') this.#suspect(node);
@@ -79,13 +94,19 @@ export class HealthManager implements AsyncDisposable {
     // In this order every Praefect locks the rows.
     const all = [...nodes.values()].flat().sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
     const results = await Promise.all(all.map((node) => this.#isServing(node)));
-    this.#healthy = new Set(all.filter((_, index) => results[index]));
+    this.#setHealthy(all.filter((_, index) => results[index]));
     try {
       await this.#update(all);
       this.#updated.resolve();
     } catch (error) {
       logger.error({ error: messageOf(error) }, 'checking health failed');
     }
+  }
+
+  #setHealthy(nodes: readonly GitalyNode[]): void {
+    const healthy = new Set(nodes);
+    for (const node of this.#healthy) if (!healthy.has(node)) this.#losses.note(node);
+    this.#healthy = healthy;
   }
 
   async #isServing(node: GitalyNode): Promise<boolean> {

@@ -24,6 +24,8 @@ export class NodeChecks {
   /** Good checks in a row; negative for bad ones. */
   readonly #inRow = new Map<GitalyNode, number>();
   readonly #gone = new GoneNodes();
+  /** Nodes that refused a call after their last check. */
+  readonly #lost = new Set<GitalyNode>();
 
   constructor(options: NodeChecksOptions) {
     this.#options = options;
@@ -34,7 +36,16 @@ export class NodeChecks {
   }
 
   isHealthy(node: GitalyNode): boolean {
-    return (this.#inRow.get(node) ?? 0) >= GOOD_CHECKS;
+    return (this.#inRow.get(node) ?? 0) >= GOOD_CHECKS && !this.#lost.has(node);
+  }
+
+  /** Notifies of a node that accepts no calls. It is unhealthy until its next good check. */
+  lost(node: GitalyNode): void {
+    this.#lost.add(node);
+  }
+
+  isLost(node: GitalyNode): boolean {
+    return this.#lost.has(node);
   }
 
   /** Reports whether the last check of a node was good. */
@@ -82,6 +93,7 @@ export class NodeChecks {
       seconds: (performance.now() - startedAtMs) / 1000,
     });
     this.#gone.checked(node, failure);
+    if (isServing) this.#lost.delete(node);
     const before = this.#inRow.get(node) ?? 0;
     this.#inRow.set(node, isServing ? Math.max(before, 0) + 1 : Math.min(before, 0) - 1);
     return isServing;

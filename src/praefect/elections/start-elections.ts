@@ -4,6 +4,7 @@ import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import { Election, type PrimaryChoice } from './election.ts';
 import type { ElectionObserver } from './election-observer.ts';
 import type { ErrorThresholds } from './error-thresholds.ts';
+import type { NodeHealth } from './node-health.ts';
 
 export interface ElectionsOptions {
   readonly config: Pick<PraefectConfig, 'failover'>;
@@ -16,6 +17,17 @@ export interface ElectionsOptions {
 export interface ElectionChoice {
   readonly thresholds: ErrorThresholds | undefined;
   readonly choiceOf: (virtualStorage: string, nodes: readonly GitalyNode[]) => PrimaryChoice;
+}
+
+/** Returns the health of the nodes of all virtual storages. */
+export function healthOf(elections: ReadonlyMap<string, Election>): NodeHealth {
+  const ofNode = ({ config }: GitalyNode): Election | undefined => elections.get(config.virtualStorage);
+  return {
+    isHealthy: (node) => ofNode(node)?.isHealthy(node) ?? false,
+    lost: (node) => ofNode(node)?.lost(node),
+    hasLost: (name, withinMs) => elections.get(name)?.hasLost(name, withinMs) ?? false,
+    nextRound: async (name) => await elections.get(name)?.nextRound(),
+  };
 }
 
 /** Starts one election for each virtual storage. Returns them by its name. */

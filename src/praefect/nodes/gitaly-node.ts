@@ -111,6 +111,11 @@ export class GitalyNode implements AsyncDisposable {
     return this.connection;
   }
 
+  /** Reports whether a call would start at once. False after the server has announced its stop. */
+  get isReady(): boolean {
+    return this.connection.state === 'ready';
+  }
+
   /**
    * Checks the health of the node. Never rejects.
    *

@@ -1,7 +1,9 @@
 import { GitalyError } from '#base/gitaly-error';
+import { ReplayableRequests } from '#client/call/replay';
 import { SIDECHANNEL_ID } from '#rpc/common/header-names';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { MethodInfo } from '#wire/method-info';
+import { MAX_ATTEMPTS, wasNotProcessed } from './gone-node.ts';
 import type { ProxyPlan } from './proxy-plan.ts';
 import { proxyToAll } from './proxy-to-all.ts';
 import { ProxyToOne } from './proxy-to-one.ts';
@@ -45,10 +47,31 @@ export class ProxiedCall implements AsyncIterableIterator<Buffer> {
   async #start(): Promise<AsyncIterator<Buffer>> {
     const { done, value: first } = await this.#requests.next();
     if (done) throw new GitalyError('INTERNAL', 'EOF');
-    const plan = await this.#plan(first);
     const isRead = this.#method.operation === 'accessor' && !this.#context.headers.has(SIDECHANNEL_ID);
-    return isRead
-      ? new ProxyToOne(this.#method, this.#requests, plan, this.#context)
-      : proxyToAll(this.#method, this.#requests, plan, this.#context);
+    if (!isRead) return this.#toAll(await this.#plan(first), first);
+    const plans = { plan: await this.#plan(first), replan: () => this.#plan(first) };
+    return new ProxyToOne(this.#method, this.#requests, plans, this.#context);
+  }
+
+  /** Chooses the nodes again if the primary was gone before the call reached it. */
+  async *#toAll(planned: ProxyPlan, first: Buffer): AsyncGenerator<Buffer, void> {
+    const requests = this.#requests;
+    const replayable = new ReplayableRequests({ [Symbol.asyncIterator]: () => requests });
+    let plan = planned;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        // The client's frames, as they came.
+        const frames = replayable.attempt() as AsyncGenerator<Buffer, void>;
+        for await (const frame of proxyToAll(this.#method, frames, plan, this.#context)) {
+          replayable.commit();
+          yield frame;
+        }
+        return;
+      } catch (error) {
+        const mayRepeat = attempt < MAX_ATTEMPTS && replayable.canReplay && !this.#context.signal.aborted;
+        if (!mayRepeat || !wasNotProcessed(error)) throw error;
+        plan = await this.#plan(first);
+      }
+    }
   }
 }

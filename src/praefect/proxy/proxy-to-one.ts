@@ -3,6 +3,7 @@ import { CallError, type Metadata, type ResponseStream } from '#client/index';
 import type { Requests } from '#rpc/common/grpc/channel-call';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { MethodInfo } from '#wire/method-info';
+import { hasGone, MAX_ATTEMPTS } from './gone-node.ts';
 import type { ProxyPlan } from './proxy-plan.ts';
 import { copyHeaders, copyTrailers } from './response-metadata.ts';
 
@@ -15,19 +16,32 @@ const DONE = { done: true, value: undefined } as const;
 export class ProxyToOne implements AsyncIterator<Buffer, void> {
   readonly #method: MethodInfo;
   readonly #requests: AsyncIterator<Buffer>;
-  readonly #plan: ProxyPlan;
+  #plan: ProxyPlan;
+  readonly #replan: () => Promise<ProxyPlan>;
   readonly #context: HandlerContext;
+  #attempts = 1;
+  /** The node's headers, until its first response has arrived. */
+  #headers: Metadata | undefined;
   #call: ResponseStream<Buffer> | undefined;
   #responses: AsyncIterator<Buffer, void> | undefined;
   #trailers: Metadata | undefined;
   #isWaiting = false;
   #isOver = false;
 
-  /** @param requests the client's messages after the first. */
-  constructor(method: MethodInfo, requests: AsyncIterator<Buffer>, plan: ProxyPlan, context: HandlerContext) {
+  /**
+   * @param requests the client's messages after the first.
+   * @param replan chooses another node, if the first one goes before it has responded.
+   */
+  constructor(
+    method: MethodInfo,
+    requests: AsyncIterator<Buffer>,
+    { plan, replan }: { readonly plan: ProxyPlan; readonly replan: () => Promise<ProxyPlan> },
+    context: HandlerContext,
+  ) {
     this.#method = method;
     this.#requests = requests;
     this.#plan = plan;
+    this.#replan = replan;
     this.#context = context;
   }
 
@@ -36,9 +50,15 @@ export class ProxyToOne implements AsyncIterator<Buffer, void> {
     if (this.#isOver) return DONE;
     this.#isWaiting = true;
     try {
-      this.#responses ??= this.#start();
-      const result = await this.#responses.next();
-      if (result.done !== true) return result;
+      const result = await this.#next();
+      if (this.#headers !== undefined) {
+        copyHeaders(this.#headers, this.#context);
+        this.#headers = undefined;
+      }
+      if (result.done !== true) {
+        this.#attempts = MAX_ATTEMPTS;
+        return result;
+      }
       if (this.#trailers !== undefined) copyTrailers(this.#trailers, this.#context);
     } catch (error) {
       // Rails adds up what calls cost, also of those that fail.
@@ -63,13 +83,42 @@ export class ProxyToOne implements AsyncIterator<Buffer, void> {
     return DONE;
   }
 
+  /** Returns the next response: of another node if the first one goes before it has sent any. */
+  async #next(): Promise<IteratorResult<Buffer, void>> {
+    for (;;) {
+      try {
+        this.#responses ??= this.#start();
+        return await this.#responses.next();
+      } catch (error) {
+        if (!this.#mayRepeat(error)) throw error;
+        this.#plan.primary.onError(error);
+        await this.#plan.finish();
+        this.#attempts++;
+        this.#responses = undefined;
+        this.#headers = undefined;
+        this.#plan = await this.#replan();
+      }
+    }
+  }
+
+  #mayRepeat(error: unknown): boolean {
+    return (
+      this.#attempts < MAX_ATTEMPTS &&
+      this.#context.abortReason === undefined &&
+      isSingleRequest(this.#method) &&
+      hasGone(error)
+    );
+  }
+
   #start(): AsyncIterator<Buffer, void> {
     const { deadline, abortReason } = this.#context;
     if (abortReason !== undefined) throw abortReason;
     const { firstFrame, metadata, node } = this.#plan.primary;
     this.#call = node.invokeRaw(this.#method, this.#frames(firstFrame), {
       metadata,
-      onHeaders: (headers) => copyHeaders(headers, this.#context),
+      onHeaders: (headers) => {
+        this.#headers = headers;
+      },
       onTrailers: (trailers) => {
         this.#trailers = trailers;
       },
@@ -80,8 +129,7 @@ export class ProxyToOne implements AsyncIterator<Buffer, void> {
 
   /** The end of the only message is sent with it. */
   #frames(first: Buffer): Requests<Buffer> {
-    const { kind } = this.#method;
-    return kind === 'unary' || kind === 'server_stream' ? [first] : startingWith(first, this.#requests);
+    return isSingleRequest(this.#method) ? [first] : startingWith(first, this.#requests);
   }
 
   /** @throws the error, unless the plan takes it. */
@@ -92,6 +140,10 @@ export class ProxyToOne implements AsyncIterator<Buffer, void> {
     await this.#plan.finish().catch(() => {}); // the client learns of the first failure
     throw failure;
   }
+}
+
+function isSingleRequest({ kind }: MethodInfo): boolean {
+  return kind === 'unary' || kind === 'server_stream';
 }
 
 /** Yields a message before those of an iterator. */

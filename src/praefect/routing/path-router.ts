@@ -3,6 +3,7 @@ import { GitalyError, wrap } from '#base/gitaly-error';
 import type { Election } from '../elections/election.ts';
 import type { RepositoryKey } from '../model/repository-key.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import { ALL, UnhealthyNodesError } from '../nodes/unhealthy-nodes.ts';
 import type { RepositoryRecords } from '../store/repository-records.ts';
 import type { AccessorRoute, MaintenanceRoute, MutatorRoute, Router } from './routes.ts';
 
@@ -44,7 +45,7 @@ export class PathRouter implements Router {
 
   async storageAccessor(virtualStorage: string): Promise<GitalyNode> {
     const node = anyOf(this.#election(virtualStorage).healthy);
-    if (node === undefined) throw new Error('no healthy nodes');
+    if (node === undefined) throw new UnhealthyNodesError(ALL);
     return node;
   }
 
@@ -87,7 +88,7 @@ export class PathRouter implements Router {
 
   async maintenance(repository: RepositoryKey): Promise<MaintenanceRoute> {
     const nodes = this.#election(repository.virtualStorage).healthy;
-    if (nodes.length === 0) throw new Error('no healthy nodes');
+    if (nodes.length === 0) throw new UnhealthyNodesError(ALL);
     return { repositoryId: 0, nodes, replicaPath: await this.additionalPath(repository) };
   }
 

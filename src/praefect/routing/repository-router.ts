@@ -3,6 +3,7 @@ import { GitalyError, wrap } from '#base/gitaly-error';
 import { shuffled } from '#base/shuffled';
 import { type RepositoryKey, repositoryNotFound } from '../model/repository-key.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import { ALL, PRIMARY, UnhealthyNodesError } from '../nodes/unhealthy-nodes.ts';
 import type { ReplicaCache } from '../store/replica-cache.ts';
 import type { RepositoryLookups, WriteFacts } from '../store/repository-lookups.ts';
 import type { RepositoryMetadata } from '../store/repository-metadata.ts';
@@ -42,7 +43,7 @@ export class RepositoryRouter implements Router {
     if (onPrimary) {
       const { primary, replicaPath } = await this.#withPrimary(repository, await this.#facts(repository));
       const node = healthy.find(({ storage }) => storage === primary);
-      if (node === undefined) throw new Error('primary gitaly is not healthy');
+      if (node === undefined) throw new UnhealthyNodesError(PRIMARY);
       return { node, replicaPath };
     }
     const replicas = await this.#options.cache.get(repository).catch(wrapped('consistent storages'));
@@ -54,7 +55,7 @@ export class RepositoryRouter implements Router {
 
   async storageAccessor(virtualStorage: string): Promise<GitalyNode> {
     const [node] = shuffled(this.#healthy(virtualStorage));
-    if (node === undefined) throw new Error('no healthy nodes');
+    if (node === undefined) throw new UnhealthyNodesError(ALL);
     return node;
   }
 
@@ -69,7 +70,7 @@ export class RepositoryRouter implements Router {
       ));
     const facts = await this.#withPrimary(repository, found);
     const primaryNode = healthy.find(({ storage }) => storage === facts.primary);
-    if (primaryNode === undefined) throw new Error('primary gitaly is not healthy');
+    if (primaryNode === undefined) throw new UnhealthyNodesError(PRIMARY);
     if (!facts.storages.has(primaryNode.storage))
       throw new GitalyError('FAILED_PRECONDITION', 'repository is in read-only mode');
     const assigned = this.#assigned(virtualStorage, facts);
@@ -138,7 +139,7 @@ export class RepositoryRouter implements Router {
         .map(({ storage }) => storage),
     );
     const nodes = healthy.filter(({ storage }) => storages.has(storage));
-    if (nodes.length === 0) throw new Error('no healthy nodes');
+    if (nodes.length === 0) throw new UnhealthyNodesError(ALL);
     return { repositoryId: metadata.repositoryId, nodes, replicaPath: metadata.replicaPath };
   }
 
@@ -150,7 +151,7 @@ export class RepositoryRouter implements Router {
 
   #healthy(virtualStorage: string): readonly GitalyNode[] {
     const healthy = this.#configured(virtualStorage).filter(this.#options.isHealthy);
-    if (healthy.length === 0) throw new Error('no healthy nodes');
+    if (healthy.length === 0) throw new UnhealthyNodesError(ALL);
     return healthy;
   }
 
@@ -179,7 +180,7 @@ export class RepositoryRouter implements Router {
   #nodesOf(virtualStorage: string, { generation, primary, replicas }: RepositoryMetadata): ChosenNodes {
     const healthy = this.#healthy(virtualStorage);
     const primaryNode = healthy.find(({ storage }) => storage === primary);
-    if (primaryNode === undefined) throw new Error('primary gitaly is not healthy');
+    if (primaryNode === undefined) throw new UnhealthyNodesError(PRIMARY);
     const others = replicas.filter(({ isAssigned, storage }) => isAssigned && storage !== primary);
     const secondaries = healthy.filter(({ storage }) =>
       others.some((replica) => replica.storage === storage && replica.generation === generation),
@@ -192,7 +193,7 @@ export class RepositoryRouter implements Router {
   #randomNodes(virtualStorage: string, replicationFactor: number): ChosenNodes {
     const healthy = this.#healthy(virtualStorage);
     const [primary] = shuffled(healthy);
-    if (primary === undefined) throw new Error('no healthy nodes');
+    if (primary === undefined) throw new UnhealthyNodesError(ALL);
     const others = shuffled(this.#configured(virtualStorage).filter((node) => node !== primary));
     const chosen = replicationFactor > 0 ? others.slice(0, replicationFactor - 1) : others;
     return {

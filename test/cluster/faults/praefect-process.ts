@@ -1,9 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { programCommand } from '#testkit/program-command';
 import { until } from '#testkit/until';
+import { isAlive } from '#tools/wrapper/find-server';
 
 const ROOT = join(import.meta.dirname, '../../..');
 /** Lines of the log that are kept for the error of a failed start. */
@@ -19,6 +21,8 @@ export class PraefectProcess implements AsyncDisposable {
   onLine: (line: LogLine) => void = () => {};
   readonly #config: string;
   #child: ChildProcess | undefined;
+  /** That of a successor after {@link handOver}. */
+  #pid = 0;
   #exited: Promise<unknown> = Promise.resolve();
 
   private constructor(config: string) {
@@ -33,7 +37,8 @@ export class PraefectProcess implements AsyncDisposable {
   }
 
   get isRunning(): boolean {
-    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
+    const hasEnded = this.#child?.pid !== this.#pid ? !isAlive(this.#pid) : isOver(this.#child);
+    return this.#child !== undefined && !hasEnded;
   }
 
   /** Starts it again, after a kill. */
@@ -42,9 +47,15 @@ export class PraefectProcess implements AsyncDisposable {
     const child = spawn(process.execPath, [...programCommand('praefect'), '--config', this.#config], {
       cwd: ROOT,
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, NODE_COMPILE_CACHE: join(ROOT, '.cache/compiled') },
+      env: {
+        ...process.env,
+        NODE_COMPILE_CACHE: join(ROOT, '.cache/compiled'),
+        GITALY_UPGRADES_ENABLED: 'true',
+        GITALY_PID_FILE: this.#pidFile,
+      },
     });
     this.#child = child;
+    this.#pid = child.pid ?? 0;
     this.#exited = once(child, 'close');
     let isStarted = false;
     const last: string[] = [];
@@ -65,12 +76,32 @@ export class PraefectProcess implements AsyncDisposable {
     if (!isStarted) throw new Error(`praefect has ended: ${last.join('\n')}`);
   }
 
+  /** Restarts it in the way that refuses no call. Returns when the old process has ended. */
+  async handOver(): Promise<void> {
+    const before = this.#pid;
+    process.kill(before, 'SIGHUP');
+    await until(
+      () => Number(readFileSync(this.#pidFile, 'utf8')) !== before && !isAlive(before),
+      'a successor of praefect has taken over',
+      START_MS,
+    );
+    this.#pid = Number(readFileSync(this.#pidFile, 'utf8'));
+  }
+
   kill(signal: NodeJS.Signals): void {
-    this.#child?.kill(signal);
+    if (this.isRunning) process.kill(this.#pid, signal);
+  }
+
+  get #pidFile(): string {
+    return `${this.#config}.pid`;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.kill('SIGKILL');
     await this.#exited;
   }
+}
+
+function isOver({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
 }

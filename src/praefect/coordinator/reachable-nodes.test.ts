@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createLogger } from '#platform/log/logger';
+import type { NodeHealth } from '../elections/node-health.ts';
+import { PRIMARY, UnhealthyNodesError } from '../nodes/unhealthy-nodes.ts';
+import { ReachableNodes } from './reachable-nodes.ts';
+
+const logger = createLogger({ format: 'json', level: 'error', stream: { write: () => {} } });
+const { signal } = new AbortController();
+
+/** A node by the two facts that matter here. */
+function nodeThat(isReady: boolean, serves: boolean) {
+  return {
+    storage: 'gitaly-1',
+    config: { virtualStorage: 'default' },
+    isReady,
+    isServing: async (_: number, onFailure: (error: unknown) => void) => {
+      if (!serves) onFailure(new Error('refused'));
+      return serves;
+    },
+  } as never;
+}
+
+function healthOf({ hasLost = false } = {}): NodeHealth & { readonly lostNodes: unknown[]; rounds: number } {
+  const health = {
+    lostNodes: [] as unknown[],
+    rounds: 0,
+    isHealthy: () => true,
+    lost: (node: unknown) => void health.lostNodes.push(node),
+    hasLost: () => hasLost,
+    nextRound: async () => void health.rounds++,
+  };
+  return health;
+}
+
+/** Returns each of some routes in turn; an error is thrown. */
+function inTurn<T>(...routes: readonly (T | Error)[]): () => Promise<T> {
+  let turn = 0;
+  return async () => {
+    const route = routes[Math.min(turn++, routes.length - 1)];
+    if (route instanceof Error) throw route;
+    return route as T;
+  };
+}
+
+const search = { virtualStorage: 'default', signal, waits: true, nodesOf: (node: never) => [node] };
+
+test('a node that has announced its stop and refuses connections is replaced, and reported', async () => {
+  const health = healthOf();
+  const [stopping, other] = [nodeThat(false, false), nodeThat(true, true)];
+  const reachable = new ReachableNodes({ health, logger });
+
+  assert.equal(await reachable.route({ ...search, find: inTurn(stopping, other) }), other);
+  assert.deepEqual(health.lostNodes, [stopping]);
+});
+
+test('a node that has handed its socket over keeps its calls', async () => {
+  const health = healthOf();
+  const restarted = nodeThat(false, true);
+  const reachable = new ReachableNodes({ health, logger });
+
+  assert.equal(await reachable.route({ ...search, find: inTurn(restarted) }), restarted);
+  assert.deepEqual(health.lostNodes, []);
+});
+
+test('a write waits for another primary after the loss of a node', async () => {
+  const health = healthOf({ hasLost: true });
+  const other = nodeThat(true, true);
+  const reachable = new ReachableNodes({ health, logger });
+  const find = inTurn(new UnhealthyNodesError(PRIMARY), new UnhealthyNodesError(PRIMARY), other);
+
+  assert.equal(await reachable.route({ ...search, find }), other);
+  assert.equal(health.rounds, 2);
+});
+
+test('nothing waits without a recent loss, after another error, or for a read', async () => {
+  const find = inTurn(new UnhealthyNodesError(PRIMARY));
+  const late = new ReachableNodes({ health: healthOf(), logger });
+  await assert.rejects(late.route({ ...search, find }), { message: 'primary gitaly is not healthy' });
+
+  const reachable = new ReachableNodes({ health: healthOf({ hasLost: true }), logger });
+  await assert.rejects(reachable.route({ ...search, find: inTurn(new Error('other')) }), {
+    message: 'other',
+  });
+  await assert.rejects(reachable.route({ ...search, find, waits: false }), {
+    message: 'primary gitaly is not healthy',
+  });
+});
+
+test('a client that leaves ends the wait', async () => {
+  const health = { ...healthOf({ hasLost: true }), nextRound: () => new Promise<void>(() => {}) };
+  const reachable = new ReachableNodes({ health, logger });
+  const leaving = new AbortController();
+  const find = inTurn(new UnhealthyNodesError(PRIMARY));
+  const waiting = reachable.route({ ...search, find, signal: leaving.signal });
+
+  leaving.abort(new Error('left'));
+
+  await assert.rejects(waiting, { message: 'left' });
+});
