@@ -218,3 +218,25 @@ test('a fork borrows its objects; --copy makes one that has its own', async () =
   const borrows = (name: string): boolean => existsSync(join(at(name), 'objects/info/alternates'));
   assert.deepEqual([borrows('me/fork.git'), borrows('copy.git')], [true, false]);
 });
+
+test('the end of a repository and of a reference is set, printed and removed', async () => {
+  await using gitaly = await startGitaly();
+  const to = ['--to', gitaly.address];
+  await ok('create', 'a', '--expires', '2h', ...to);
+  addCommit(join(gitaly.storagePath(), 'a.git'), 1);
+  await ok('fork', 'a', 'b', '--expires', '30d', ...to);
+
+  const printed = await ok('expire', 'a', '--ref', 'refs/heads/main', '--in', '90m', ...to);
+
+  const [, first = '', second = ''] = /^(\S+) a\.git\n(\S+) refs\/heads\/main\n$/.exec(printed) ?? [];
+  for (const [time, minutes] of [
+    [first, 120],
+    [second, 90],
+  ] as const)
+    assert.ok(Math.abs(Date.parse(time) - Date.now() - minutes * 60_000) < 30_000, time);
+  assert.match(await ok('expire', 'b', ...to), / b\.git\n$/);
+  assert.equal(await ok('expire', 'b', '--never', ...to), 'b.git: nothing expires\n');
+  assert.equal((await repo('expire', 'a', '--ref', 'refs/heads/main', ...to)).code, 2);
+  assert.equal((await repo('expire', 'a', '--in', '1h', '--never', ...to)).code, 2);
+  assert.match((await repo('expire', 'a', '--in', 'soon', ...to)).stderr, /90m, 12h or 30d/);
+});

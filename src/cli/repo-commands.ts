@@ -1,5 +1,7 @@
 import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
-import type { RepoConsole, RepoOptions } from './repo.ts';
+import type { CreateRepositoryOptions } from '#tools/repo/repositories';
+import { parseSeconds } from './option-values.ts';
+import type { ExpireOptions, ForkRepositoryOptions, RepoConsole, RepoOptions } from './repo.ts';
 import type { MigrateReferencesOptions } from './repo-migrate-references.ts';
 
 const TARGETS =
@@ -7,6 +9,12 @@ const TARGETS =
   'its token in GITALY_TOKEN)';
 
 const MAX_JOBS = 64;
+
+const EXPIRES = [
+  '--expires <time>',
+  'time after which the server removes it: 90m, 12h, 30d',
+  parseSeconds,
+] as const;
 
 /** Receives the output and the exit code of the commands. */
 export interface RepoProcess extends RepoConsole {
@@ -17,7 +25,7 @@ export interface RepoProcess extends RepoConsole {
 export function addRepoCommands(program: Command, on: RepoProcess = process): void {
   const repo = program
     .command('repo')
-    .description('List, create, fork, rename, remove, maintain and migrate repositories.')
+    .description('List, create, fork, rename, expire, remove, maintain and migrate repositories.')
     .addHelpText(
       'after',
       `
@@ -31,6 +39,7 @@ Exit code 0 on success, 1 after a failure, 2 for wrong usage.`,
   addCreate(repo, on);
   addFork(repo, on);
   addRename(repo, on);
+  addExpire(repo, on);
   addRemove(repo, on);
   addGc(repo, on);
   addInfo(repo, on);
@@ -71,18 +80,18 @@ function addCreate(repo: Command, on: RepoProcess): void {
         .choices(['sha1', 'sha256'])
         .default('sha1'),
     )
-    .action(
-      async (name: string, options: RepoOptions & { branch: string; objectFormat: 'sha1' | 'sha256' }) => {
-        const { createRepository } = await import('./repo.ts');
-        on.exitCode = await createRepository(name, options, on);
-      },
-    );
+    .option(...EXPIRES)
+    .action(async (name: string, options: RepoOptions & CreateRepositoryOptions) => {
+      const { createRepository } = await import('./repo.ts');
+      on.exitCode = await createRepository(name, options, on);
+    });
 }
 
 function addFork(repo: Command, on: RepoProcess): void {
   const examples = [
     'fork team/project me/project',
     'fork team/project me/fix --branch main --to /srv/git',
+    'fork team/project agents/run-17 --expires 2h',
     'fork team/project archive/project --copy',
   ];
   add(repo, 'fork', 'Create a fork of a repository on the same storage.', examples)
@@ -90,12 +99,11 @@ function addFork(repo: Command, on: RepoProcess): void {
     .argument('<name>', 'path of the fork; .git is added')
     .option('--branch <name>', 'only this branch; default: all branches and tags')
     .option('--copy', 'copy all objects, instead of borrowing them from a pool shared with the source')
-    .action(
-      async (source: string, name: string, options: RepoOptions & { branch?: string; copy?: boolean }) => {
-        const { forkRepository } = await import('./repo.ts');
-        on.exitCode = await forkRepository(source, name, options, on);
-      },
-    );
+    .option(...EXPIRES)
+    .action(async (source: string, name: string, options: RepoOptions & ForkRepositoryOptions) => {
+      const { forkRepository } = await import('./repo.ts');
+      on.exitCode = await forkRepository(source, name, options, on);
+    });
 }
 
 function addRename(repo: Command, on: RepoProcess): void {
@@ -108,6 +116,24 @@ function addRename(repo: Command, on: RepoProcess): void {
     .action(async (from: string, to: string, options: RepoOptions) => {
       const { renameRepository } = await import('./repo.ts');
       on.exitCode = await renameRepository(from, to, options, on);
+    });
+}
+
+function addExpire(repo: Command, on: RepoProcess): void {
+  const examples = [
+    'expire agents/run-17 --in 2h',
+    'expire team/project --ref refs/heads/preview/42 --in 7d',
+    'expire agents/run-17 --never',
+    'expire agents/run-17',
+  ];
+  add(repo, 'expire', 'Set when the server removes a repository or a reference, and print it.', examples)
+    .argument('<name>', 'the repository')
+    .option('--in <time>', 'time from now: 90m, 12h, 30d', parseSeconds)
+    .option('--never', 'it is not removed any more')
+    .option('--ref <name>', 'full name of a reference; default: the whole repository')
+    .action(async (name: string, options: ExpireOptions) => {
+      const { expireRepository } = await import('./repo.ts');
+      on.exitCode = await expireRepository(name, options, on);
     });
 }
 

@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline/promises';
 import { messageOf } from '#base/gitaly-error';
 import { formatBytes } from '#tools/import/format-amount';
-import { Repositories, type RepositoryFacts } from '#tools/repo/repositories';
+import { type CreateRepositoryOptions, Repositories, type RepositoryFacts } from '#tools/repo/repositories';
 import { openServer, UsageError } from './open-server.ts';
 
 /** Options of all commands `gitaly-ts repo`. */
@@ -49,7 +49,7 @@ export function listRepositories(options: RepoOptions, on: RepoConsole): Promise
 /** Runs `gitaly-ts repo create`. */
 export function createRepository(
   name: string,
-  options: RepoOptions & { readonly branch: string; readonly objectFormat: 'sha1' | 'sha256' },
+  options: RepoOptions & CreateRepositoryOptions,
   on: RepoConsole,
 ): Promise<number> {
   return run(options, on, async (repositories) => {
@@ -72,22 +72,55 @@ export function renameRepository(
   });
 }
 
+/** Options of `gitaly-ts repo fork`. */
+export interface ForkRepositoryOptions {
+  readonly branch?: string;
+  readonly copy?: boolean;
+  /** Seconds after which the server removes the fork. */
+  readonly expires?: number;
+}
+
 /** Runs `gitaly-ts repo fork`. */
 export function forkRepository(
   source: string,
   text: string,
-  options: RepoOptions & { readonly branch?: string; readonly copy?: boolean },
+  options: RepoOptions & ForkRepositoryOptions,
   on: RepoConsole,
 ): Promise<number> {
   return run(options, on, async (repositories, token) => {
-    const { branch, copy } = options;
+    const { branch, copy, expires } = options;
     const from = await repositories.nameOf(source);
     const created = await repositories.fork(from, text, {
       ...(branch !== undefined && { branch }),
       ...(copy !== undefined && { copy }),
+      ...(expires !== undefined && { lifetimeSeconds: expires }),
       ...(token !== undefined && { token }),
     });
     return { json: { source: from, created }, lines: [`created ${created}, a fork of ${from}`] };
+  });
+}
+
+/** Options of `gitaly-ts repo expire`. */
+export interface ExpireOptions extends RepoOptions {
+  /** Seconds from now. */
+  readonly in?: number;
+  readonly never?: boolean;
+  /** Full name of a reference. */
+  readonly ref?: string;
+}
+
+/** Runs `gitaly-ts repo expire`: sets a time, and prints all of the repository. */
+export function expireRepository(text: string, options: ExpireOptions, on: RepoConsole): Promise<number> {
+  return run(options, on, async (repositories) => {
+    const { in: seconds, never = false, ref } = options;
+    if (seconds !== undefined && never) throw new UsageError('give either --in or --never');
+    if (seconds === undefined && !never && ref !== undefined)
+      throw new UsageError('--ref needs --in or --never');
+    const name = await repositories.nameOf(text);
+    if (seconds !== undefined || never) await repositories.expire(name, seconds, ref);
+    const expiries = await repositories.expiries(name);
+    const lines = expiries.map(({ reference, expires }) => `${expires} ${reference ?? name}`);
+    return { json: expiries, lines: lines.length > 0 ? lines : [`${name}: nothing expires`] };
   });
 }
 

@@ -1,12 +1,11 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
+import { parseSeconds } from './option-values.ts';
 import type { CreateTokenOptions, TokenConsole, TokenOptions } from './token.ts';
 
 /** Receives the output and the exit code of the commands. */
 export interface TokenProcess extends TokenConsole {
   exitCode?: number | string | null | undefined;
 }
-
-const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
 
 /** Adds `gitaly-ts token`. Its code is loaded on use. */
 export function addTokenCommands(program: Command, on: TokenProcess = process): void {
@@ -110,11 +109,4 @@ function addRotate(token: Command, on: TokenProcess): void {
 
 function collect(value: string, before: readonly string[] | undefined): string[] {
   return [...(before ?? []), value];
-}
-
-function parseSeconds(text: string): number {
-  const [, digits = '', unit = ''] = /^(\d{1,9})([smhd])$/.exec(text) ?? [];
-  const seconds = Number(digits) * (SECONDS[unit] ?? 0);
-  if (seconds === 0) throw new InvalidArgumentError('Write a time such as 90m, 12h or 30d.');
-  return seconds;
 }

@@ -7,6 +7,7 @@ import { CommitService } from '#wire/gen/commit_pb';
 import { ConflictsService } from '#wire/gen/conflicts_pb';
 import { DiffService } from '#wire/gen/diff_pb';
 import { EventService } from '#wire/gen/gitalyts/events/v1/events_pb';
+import { LifetimeService } from '#wire/gen/gitalyts/lifetimes/v1/lifetimes_pb';
 import { Health } from '#wire/gen/grpc/health/v1/health_pb';
 import { HookService } from '#wire/gen/hook_pb';
 import { InternalGitaly } from '#wire/gen/internal_pb';
@@ -115,6 +116,10 @@ export class Connection implements ServiceCaller, AsyncDisposable {
   }
   get internal(): ClientOf<typeof InternalGitaly> {
     return this.client(InternalGitaly);
+  }
+  /** The ends of repositories and references, of a gitaly-ts; others respond UNIMPLEMENTED. */
+  get lifetimes(): ClientOf<typeof LifetimeService> {
+    return this.client(LifetimeService);
   }
   get namespace(): ClientOf<typeof NamespaceService> {
     return this.client(NamespaceService);

@@ -1,5 +1,7 @@
 import { messageOf } from '#base/gitaly-error';
 import { logBackgroundJobs } from '#calls/logs/background-jobs-log';
+import { logExpiry } from '#calls/logs/expiry-log';
+import { startExpiry } from '#domain/lifetimes/start-expiry';
 import { ChangeFeed } from '#events/change-feed';
 import { startBackgroundJobs } from '#storage/background-jobs';
 import type { Storages } from '#storage/storages';
@@ -39,6 +41,7 @@ export async function openRepositories(
       onLeftover: (kind) => metrics.housekeeping.prunedFiles(kind).inc(),
     }),
   );
+  resources.use(startExpiry(storages, logExpiry(logger)));
   return { storages, feed, webhooks, maintenance, cleanAfterTheDead: () => jobs.cleanAfterTheDead() };
 }
 

@@ -14,6 +14,8 @@ export interface ForkOptions extends CallOptions {
    * where the server can do so.
    */
   readonly copy?: boolean;
+  /** The server removes the fork after this time. */
+  readonly lifetimeSeconds?: number;
   /** Token of the server, with which it calls itself to copy. */
   readonly token?: string;
 }

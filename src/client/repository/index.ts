@@ -15,5 +15,6 @@ export {
 } from './errors.ts';
 export type { ForkOptions } from './fork.ts';
 export type { LogOptions } from './history.ts';
-export { Repository, type RepositoryOptions } from './repository.ts';
+export type { ExpireOptions } from './lifetime.ts';
+export { type CreateOptions, Repository, type RepositoryOptions } from './repository.ts';
 export type { Branch, Commit, Signature, Tag, TextOrBytes } from './values.ts';

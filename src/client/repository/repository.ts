@@ -12,6 +12,7 @@ import { type FileEntry, type FilesOptions, files, openFile, readBytes } from '.
 import { typedError } from './errors.ts';
 import { type ForkOptions, fork } from './fork.ts';
 import { type LogOptions, log } from './history.ts';
+import { type ExpireOptions, expire } from './lifetime.ts';
 import type { Place } from './place.ts';
 import {
   type Branch,
@@ -59,6 +60,14 @@ const NAMES: NamesOf<RepositoryOptions> = { storage: true, path: true, user: USE
 
 const HEADS = 'refs/heads/';
 
+/** Options of a new repository. */
+export interface CreateOptions extends CallOptions {
+  readonly defaultBranch?: TextOrBytes;
+  readonly objectFormat?: 'sha1' | 'sha256';
+  /** The server removes it after this time, see {@link Repository.expire}. */
+  readonly lifetimeSeconds?: number;
+}
+
 /**
  * A repository with text and plain objects in place of messages. Each function is one or two
  * calls of the connection, which remains there for everything else. Lists are read from the server
@@ -104,12 +113,27 @@ export class Repository {
   async create({
     defaultBranch = 'main',
     objectFormat = 'sha1',
+    lifetimeSeconds,
     ...options
-  }: CallOptions & { defaultBranch?: TextOrBytes; objectFormat?: 'sha1' | 'sha256' } = {}): Promise<void> {
+  }: CreateOptions = {}): Promise<void> {
     const { connection, repository } = this.#place;
     const format = objectFormat === 'sha256' ? ObjectFormat.SHA256 : ObjectFormat.SHA1;
     const request = { repository, defaultBranch: bytesOf(defaultBranch), objectFormat: format };
     await connection.repository.createRepository(request, options);
+    if (lifetimeSeconds !== undefined) await expire(this.#place, lifetimeSeconds, options);
+  }
+
+  /**
+   * Sets the time after which the server removes the repository, or one of its references. The time
+   * belongs to the name: pushes do not extend it; another call does.
+   *
+   * @param seconds from now; `undefined`: never.
+   * @returns the end.
+   * @throws {CallError} NOT_FOUND; UNIMPLEMENTED from a server that is not gitaly-ts, and from
+   *   praefect.
+   */
+  async expire(seconds: number | undefined, options: ExpireOptions = {}): Promise<Date | undefined> {
+    return await expire(this.#place, seconds, options);
   }
 
   /** Removes it with all its history. @throws {CallError} NOT_FOUND. */
@@ -127,13 +151,16 @@ export class Repository {
    * @throws {CallError} ALREADY_EXISTS; NOT_FOUND.
    */
   async fork(path: string, options: ForkOptions = {}): Promise<Repository> {
-    await fork(this.#place, path, options);
+    const { lifetimeSeconds, ...rest } = options;
+    await fork(this.#place, path, rest);
     const { storage, user } = this.#options;
-    return new Repository(this.#place.connection, {
+    const made = new Repository(this.#place.connection, {
       path,
       ...(storage !== undefined && { storage }),
       ...(user !== undefined && { user }),
     });
+    if (lifetimeSeconds !== undefined) await made.expire(lifetimeSeconds);
+    return made;
   }
 
   /**

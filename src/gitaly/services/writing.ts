@@ -1,11 +1,13 @@
 import { type ServedService, serve } from '#rpc/server/handler';
 import { cleanupService } from '#services/cleanup/index';
 import { conflictsService } from '#services/conflicts/index';
+import { lifetimeService } from '#services/lifetimes/index';
 import { operationService } from '#services/operation/index';
 import { refService } from '#services/ref/index';
 import { RememberedLists } from '#services/ref/remembered-lists';
 import { CleanupService } from '#wire/gen/cleanup_pb';
 import { ConflictsService } from '#wire/gen/conflicts_pb';
+import { LifetimeService } from '#wire/gen/gitalyts/lifetimes/v1/lifetimes_pb';
 import { OperationService } from '#wire/gen/operations_pb';
 import { RefService } from '#wire/gen/ref_pb';
 import type { ServiceFoundation } from './service-foundation.ts';
@@ -25,6 +27,7 @@ export function writingServices({
   return [
     serve(CleanupService, cleanupService({ storages, ...votes })),
     serve(ConflictsService, conflictsService({ storages, hooks, remotes })),
+    serve(LifetimeService, lifetimeService({ storages })),
     serve(OperationService, operationService({ storages, hooks, remotes, commitSigning, ...votes })),
     serve(RefService, refService({ storages, lists, fillsOldFields, ...votes })),
   ];

@@ -38,6 +38,16 @@ export interface RepositoryFacts {
 export interface CreateRepositoryOptions {
   readonly branch: string;
   readonly objectFormat: 'sha1' | 'sha256';
+  /** Seconds after which the server removes it. */
+  readonly expires?: number;
+}
+
+/** When a repository, or one of its references, is removed. */
+export interface Expiry {
+  /** Full name; `undefined`: the repository. */
+  readonly reference: string | undefined;
+  /** As ISO 8601. */
+  readonly expires: string;
 }
 
 /** The repositories of one storage, by the calls of a server. */
@@ -71,13 +81,14 @@ export class Repositories {
   }
 
   /** Creates an empty repository. @returns its name, which ends with `.git`. */
-  async create(text: string, { branch, objectFormat }: CreateRepositoryOptions): Promise<string> {
+  async create(text: string, { branch, objectFormat, expires }: CreateRepositoryOptions): Promise<string> {
     const name = withSuffix(text);
     await this.#connection.repository.createRepository({
       repository: this.#target(name),
       defaultBranch: Buffer.from(branch),
       objectFormat: objectFormat === 'sha256' ? ObjectFormat.SHA256 : ObjectFormat.SHA1,
     });
+    if (expires !== undefined) await this.expire(name, expires);
     return name;
   }
 
@@ -94,6 +105,24 @@ export class Repositories {
     const storage = this.#storageName;
     await new Repository(this.#connection, { storage, path: source }).fork(name, options);
     return name;
+  }
+
+  /**
+   * Sets the seconds after which the server removes a repository or a reference of it; `undefined`:
+   * never.
+   */
+  async expire(name: string, seconds: number | undefined, reference?: string): Promise<void> {
+    const repository = new Repository(this.#connection, { storage: this.#storageName, path: name });
+    await repository.expire(seconds, reference === undefined ? {} : { reference });
+  }
+
+  /** Returns what of a repository is removed at a time. */
+  async expiries(name: string): Promise<Expiry[]> {
+    const { lifetimes } = await this.#connection.lifetimes.list(this.#target(name));
+    return lifetimes.map(({ reference, expiresAt }) => ({
+      reference: reference.length === 0 ? undefined : reference.toString(),
+      expires: new Date(Number(expiresAt?.seconds ?? 0n) * 1000).toISOString(),
+    }));
   }
 
   async remove(name: string): Promise<void> {

@@ -1,5 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
+import { markMove } from '#domain/lifetimes/set-lifetime';
 import { renameRepository as rename } from '#storage/lifecycle/rename-repository';
 import type {
   RenameRepositoryRequest,
@@ -17,6 +18,7 @@ export async function renameRepository(
   if (relativePath === '') throw new GitalyError('INVALID_ARGUMENT', 'destination relative path is empty');
   const target = storages.locate({ storageName: source.storageName, relativePath });
 
+  await markMove(source, target);
   await rename(storages, source, target);
   return {};
 }

@@ -1,0 +1,30 @@
+import { messageOf } from '#base/gitaly-error';
+import type { ExpiryObserver } from '#domain/lifetimes/remove-expired';
+import type { Logger } from '#platform/log/logger';
+import { fieldsOf } from './housekeeping-observer.ts';
+
+/** Logged names of references that were removed at once. */
+const MAX_NAMES = 20;
+
+/** Returns an observer that logs what was removed at the end of its time. */
+export function logExpiry(logger: Logger): ExpiryObserver {
+  return {
+    onExpired(repository, references) {
+      if (references.length === 0) logger.info(fieldsOf(repository), 'removed repository at its end');
+      else
+        logger.info(
+          {
+            ...fieldsOf(repository),
+            references: references.slice(0, MAX_NAMES).map(String),
+            reference_count: references.length,
+          },
+          'removed references at their end',
+        );
+    },
+    onFailed: (relativePath, error) =>
+      logger.error(
+        { relative_path: relativePath, error: messageOf(error) },
+        'failed to remove what has come to its end',
+      ),
+  };
+}

@@ -1,0 +1,61 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { ignoreMissing } from '#base/files/ignore-missing';
+import { makeDirectories } from '#storage/lifecycle/make-directories';
+import { syncPath } from '#storage/lifecycle/sync-tree';
+import type { RepositoryLocation, Storage } from '#storage/repository-target';
+import { lifetimesRoot } from '#storage/storage-layout';
+
+const SECOND_MS = 1000;
+/** Seconds since 1970 with as many digits sort as text. */
+const TIME_DIGITS = 12;
+const HASH_DIGITS = 32;
+const NAME = /^\d{12}-[0-9a-f]{32}$/;
+const FILE_MODE = 0o600;
+
+/** A note that something of a repository ends at a time. */
+export interface Marker {
+  /** Name of its file. */
+  readonly name: string;
+  readonly relativePath: string;
+  /** When it was written. */
+  readonly writtenMs: number;
+}
+
+/**
+ * Notes durably that a repository has to be looked at after a time. It is written before the time
+ * is set, and one that is too early does no harm.
+ */
+export async function writeMarker(
+  { storage, relativePath }: Pick<RepositoryLocation, 'storage' | 'relativePath'>,
+  dueMs: number,
+): Promise<string> {
+  const root = lifetimesRoot(storage);
+  await makeDirectories(storage, root);
+  const hash = createHash('sha256').update(relativePath).digest('hex').slice(0, HASH_DIGITS);
+  const name = `${String(Math.ceil(dueMs / SECOND_MS)).padStart(TIME_DIGITS, '0')}-${hash}`;
+  // Two calls may write the same marker.
+  const draft = `${root}/${name}.${process.pid}.${performance.now()}`;
+  await writeFile(draft, relativePath, { mode: FILE_MODE, flush: true });
+  await rename(draft, `${root}/${name}`);
+  await syncPath(root);
+  return name;
+}
+
+/** Yields the markers of a storage whose time has come, the earliest first. */
+export async function* dueMarkers(storage: Storage, nowMs: number): AsyncGenerator<Marker> {
+  const root = lifetimesRoot(storage);
+  const names = (await readdir(root).catch(ignoreMissing)) ?? [];
+  const now = String(Math.floor(nowMs / SECOND_MS)).padStart(TIME_DIGITS, '0');
+  const due = names.filter((name) => NAME.test(name) && name.slice(0, TIME_DIGITS) <= now).sort();
+  for (const name of due) {
+    const relativePath = await readFile(`${root}/${name}`, 'utf8').catch(ignoreMissing);
+    const stats = await stat(`${root}/${name}`).catch(ignoreMissing);
+    if (relativePath !== undefined && stats !== undefined)
+      yield { name, relativePath, writtenMs: stats.mtimeMs };
+  }
+}
+
+export async function removeMarker(storage: Storage, name: string): Promise<void> {
+  await rm(`${lifetimesRoot(storage)}/${name}`, { force: true });
+}

@@ -1,0 +1,106 @@
+import { BoundedMap } from '#base/bounded-map';
+import { GitalyError } from '#base/gitaly-error';
+import { removeRepository } from '#storage/lifecycle/remove-repository';
+import type { Repository } from '#storage/repository';
+import type { Storage } from '#storage/repository-target';
+import type { Storages } from '#storage/storages';
+import { deleteReferences } from '../ref-update/delete-references.ts';
+import { dueMarkers, type Marker, removeMarker, writeMarker } from './due-index.ts';
+import { earliest, type Lifetimes, readLifetimes } from './lifetime-file.ts';
+import { changeLifetimes } from './set-lifetime.ts';
+
+/** A marker of a repository that is being moved there is older than this only after a crash. */
+const MOVE_MS = 60_000;
+const RETRY_MS = 60_000;
+const MAX_FAILED = 10_000;
+
+/** Notified of what was removed. */
+export interface ExpiryObserver {
+  /** @param references full names; empty: the repository. */
+  onExpired(repository: Repository, references: readonly Buffer[]): void;
+  /** It is tried again a minute later. */
+  onFailed(relativePath: string, error: unknown): void;
+}
+
+/** Removes repositories and references whose time has come. */
+export class Expiry {
+  readonly #storages: Storages;
+  readonly #observer: ExpiryObserver;
+  readonly #retryMs = new BoundedMap<string, number>({ maxEntries: MAX_FAILED });
+
+  constructor(storages: Storages, observer: ExpiryObserver) {
+    this.#storages = storages;
+    this.#observer = observer;
+  }
+
+  /** Removes what has come to its end in a storage. */
+  async sweep(storage: Storage, signal: AbortSignal): Promise<void> {
+    for await (const marker of dueMarkers(storage, Date.now())) {
+      if (signal.aborted) return;
+      const key = `${storage.name}/${marker.name}`;
+      if ((this.#retryMs.get(key) ?? 0) > Date.now()) continue;
+      try {
+        await this.#visit(storage, marker, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#retryMs.set(key, Date.now() + RETRY_MS);
+        this.#observer.onFailed(marker.relativePath, error);
+      }
+    }
+  }
+
+  async #visit(storage: Storage, marker: Marker, signal: AbortSignal): Promise<void> {
+    const repository = this.#find(storage, marker);
+    if (repository === undefined) {
+      if (Date.now() - marker.writtenMs > MOVE_MS) await removeMarker(storage, marker.name);
+      return;
+    }
+    const { repositoryMs } = await readLifetimes(repository.path);
+    if (isOver(repositoryMs)) {
+      await this.#remove(repository);
+    } else {
+      const nextMs = earliest(await this.#removeReferences(repository, signal));
+      const next = nextMs === undefined ? undefined : await writeMarker(repository, nextMs);
+      if (next === marker.name) return;
+    }
+    await removeMarker(storage, marker.name);
+  }
+
+  #find(storage: Storage, { relativePath }: Marker): Repository | undefined {
+    try {
+      return this.#storages.open({ storageName: storage.name, relativePath });
+    } catch (error) {
+      if (error instanceof GitalyError && error.code === 'NOT_FOUND') return undefined;
+      throw error;
+    }
+  }
+
+  async #remove(repository: Repository): Promise<void> {
+    // At this phase the repository is locked: nobody can set another time any more.
+    const requireOver = async (phase: string): Promise<void> => {
+      if (phase === 'prepared' && !isOver((await readLifetimes(repository.path)).repositoryMs))
+        throw new GitalyError('ABORTED', 'the lifetime of the repository was extended');
+    };
+    await removeRepository(this.#storages, repository, { vote: requireOver });
+    this.#observer.onExpired(repository, []);
+  }
+
+  /** Deletes references under the lock, so that nobody extends their time meanwhile. @returns what is left. */
+  async #removeReferences(repository: Repository, signal: AbortSignal): Promise<Lifetimes> {
+    return await changeLifetimes(repository, signal, async ({ repositoryMs, referencesMs }) => {
+      const left = new Map(referencesMs);
+      const over: Buffer[] = [];
+      for (const [name, ms] of referencesMs)
+        if (isOver(ms) && left.delete(name)) over.push(Buffer.from(name, 'latin1'));
+      if (over.length > 0) {
+        await deleteReferences(repository, over, { vote: undefined, signal });
+        this.#observer.onExpired(repository, over);
+      }
+      return { repositoryMs, referencesMs: left };
+    });
+  }
+}
+
+function isOver(ms: number | undefined): boolean {
+  return ms !== undefined && ms <= Date.now();
+}

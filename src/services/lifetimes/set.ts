@@ -1,0 +1,26 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { GitalyError } from '#base/gitaly-error';
+import { setLifetime } from '#domain/lifetimes/set-lifetime';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { Storages } from '#storage/storages';
+import type { SetRequest, SetResponseSchema } from '#wire/gen/gitalyts/lifetimes/v1/lifetimes_pb';
+
+const SECOND_MS = 1000;
+/** A century: beyond it somebody means no end. */
+const MAX_SECONDS = 3_155_760_000n;
+
+/** Sets when a repository or one of its references ends. */
+export async function set(
+  { storageName, relativePath, reference, lifetime }: SetRequest,
+  { signal }: HandlerContext,
+  { storages }: { readonly storages: Storages },
+): Promise<MessageInitShape<typeof SetResponseSchema>> {
+  const repository = storages.open({ storageName, relativePath });
+  if (lifetime !== undefined && (lifetime.seconds < 1n || lifetime.seconds > MAX_SECONDS))
+    throw new GitalyError('INVALID_ARGUMENT', 'lifetime: not between a second and a century');
+  const expiresMs = lifetime && Date.now() + Number(lifetime.seconds) * SECOND_MS;
+  const name = reference.length === 0 ? undefined : Buffer.from(reference);
+  await setLifetime(repository, { reference: name, expiresMs, signal });
+  return { ...(expiresMs !== undefined && { expiresAt: timestampFromMs(expiresMs) }) };
+}
