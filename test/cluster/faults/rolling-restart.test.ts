@@ -99,7 +99,7 @@ class Load {
         running.add(call);
         void call.then(() => running.delete(call));
       }
-      await delay(1000 / CALLS_PER_SECOND);
+      await delay(1000 / CALLS_PER_SECOND); // the rate of the load
     }
     await Promise.all(running);
   }
