@@ -102,7 +102,7 @@ const CHANGES: Readonly<Record<string, (backups: Backups) => void>> = {
 
 for (const [change, make] of Object.entries(CHANGES))
   for (const times of [1, 100])
-    test(`a branch that is ${change} during a backup is in it, ${times === 1 ? 'once' : 'at each attempt'}`, async () => {
+    test(`a branch that is ${change} during a backup is in it, after ${times} changes`, async () => {
       await using backups = await start();
       let listed = '';
       let left = times;

@@ -35,8 +35,8 @@ export interface RouteSearch<R> {
 }
 
 /**
- * Keeps calls from nodes that stop: those that have announced it, or that refuse connections, before
- * the next round of checks finds it out.
+ * Keeps calls from nodes that stop: those that have announced it, or that refuse connections,
+ * before the next round of checks notices it.
  */
 export class ReachableNodes {
   readonly #health: NodeHealth;
