@@ -46,19 +46,17 @@ export async function startS3Server(): Promise<S3Server | undefined> {
   return {
     port,
     directory,
-    createBucket: async () => {
-      const bucket = `bucket-${buckets++}`;
-      await createBucket(port, bucket);
-      return `s3://${bucket}?region=us-east-1&endpoint=http://127.0.0.1:${port}&use_path_style=true`;
-    },
+    createBucket: () => createBucket(port, `bucket-${buckets++}`),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }
 
-async function createBucket(port: number, Bucket: string): Promise<void> {
+/** Creates a bucket on a server of this machine. @returns a URL for `openStore`. */
+export async function createBucket(port: number, Bucket: string): Promise<string> {
   const { CreateBucketCommand, S3Client } = await import('@aws-sdk/client-s3');
   const endpoint = `http://127.0.0.1:${port}`;
   const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true });
   await client.send(new CreateBucketCommand({ Bucket }));
   client.destroy();
+  return `s3://${Bucket}?region=us-east-1&endpoint=${endpoint}&use_path_style=true`;
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fromBinary } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
-import { pythonWithGrpc } from '#testkit/python-with-grpc';
+import { pythonWithGrpc } from '#testkit/python-with';
 import { hasRubyWithGrpc } from '#testkit/ruby-with-grpc';
 import { type RunResult, run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';

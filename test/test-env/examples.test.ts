@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { goProgram } from '#testkit/go-program';
-import { pythonWithGrpc } from '#testkit/python-with-grpc';
+import { pythonWithGrpc } from '#testkit/python-with';
 import { hasRubyWithGrpc } from '#testkit/ruby-with-grpc';
 import { run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
