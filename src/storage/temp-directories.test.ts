@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
@@ -11,9 +12,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { type TestContext, test } from 'node:test';
+import { ownerSuffix, ownIdentity } from '#base/process-identity';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { tempRoot } from './storage-layout.ts';
-import { cleanTempDirectories, createTempDirectory } from './temp-directories.ts';
+import { cleanTempDirectories, createTempDirectory, tempEntriesOfTheDead } from './temp-directories.ts';
 
 const WEEK_MS = 7 * 24 * 60 * 60 * 1000;
 
@@ -79,4 +81,17 @@ test('the cleaner removes what is older than a week and leaves the rest', async 
 
 test('a storage without scratch space needs no cleaning', async (context) => {
   assert.deepEqual(await cleanTempDirectories(tempStorage(context)), []);
+});
+
+test('entries of dead processes are listed, those of running ones are not', async (context) => {
+  const storage = tempStorage(context);
+  const root = tempRoot(storage);
+  const dead = ownerSuffix().replace(/\.\d+\.\d+$/, `.${spawnSync('true').pid}.1`);
+  for (const name of [`repo1${dead}`, `repo2${ownerSuffix()}`, 'of-nobody'])
+    mkdirSync(`${root}/${name}`, { recursive: true });
+  symlinkSync(JSON.stringify({ ...ownIdentity(), pid: spawnSync('true').pid }), `${root}/claim`);
+
+  const found = await tempEntriesOfTheDead(storage);
+
+  assert.deepEqual(found.sort(), [`${root}/claim`, `${root}/repo1${dead}`]);
 });

@@ -41,3 +41,18 @@ test('a reader that fails ends the copy with its error', async () => {
 
   await assert.rejects(copied, { message: 'gone' });
 });
+
+test('output before the exit has no limit', async () => {
+  const source = new PassThrough();
+  const pieces = Array.from({ length: 40 }, () => Buffer.alloc(100_000));
+  let bytes = 0;
+  const copied = copyOutput(source, new Promise(() => {}), async (piece) => {
+    bytes += piece.byteLength;
+  });
+
+  for (const piece of pieces) source.write(piece);
+  source.end();
+  await copied;
+
+  assert.equal(bytes, 4_000_000);
+});
