@@ -9,7 +9,7 @@ export const TEMPORARY_PREFIX = '.fileblob-';
 
 /**
  * Joins parts to a key as Go's `path.Join` does: `.`, `..` and doubled slashes are removed, so that
- * a client's `..` leads out of a folder, but not out of the bucket.
+ * a client's `..` can escape a folder, but not the bucket.
  *
  * @throws {GitalyError} INVALID_ARGUMENT for a key outside the bucket, and for control characters.
  */
@@ -17,7 +17,7 @@ export function objectKey(...parts: readonly string[]): string {
   const key = trimmed(normalizePath(parts.filter(Boolean).join('/')), '/');
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   if (key === '.' || key === '' || /^\.\.(\/|$)|[\0-\x1f]/.test(key))
-    throw new GitalyError('INVALID_ARGUMENT', 'the name leads out of the bucket');
+    throw new GitalyError('INVALID_ARGUMENT', 'the key escapes the bucket');
   return key;
 }
 
@@ -28,7 +28,7 @@ export function objectKey(...parts: readonly string[]): string {
  * @throws {GitalyError} INVALID_ARGUMENT
  */
 export function requireKey(key: string): void {
-  if (objectKey(key) !== key) throw new GitalyError('INVALID_ARGUMENT', 'the name leads out of the bucket');
+  if (objectKey(key) !== key) throw new GitalyError('INVALID_ARGUMENT', 'the key escapes the bucket');
   if (Buffer.byteLength(key) > MAX_KEY_BYTES)
     throw new GitalyError('INVALID_ARGUMENT', `the name of the object has more than ${MAX_KEY_BYTES} bytes`);
   if (key.startsWith(TEMPORARY_PREFIX) || key.includes(`/${TEMPORARY_PREFIX}`))

@@ -24,7 +24,7 @@ test('the id of the newest backup is the one that was written last', async () =>
   assert.ok(existsSync(join(gitaly.directory, 'backups/backup_ids/z')));
 });
 
-test('an id that leads out of the bucket is refused', async () => {
+test('an id that escapes the bucket is refused', async () => {
   const config = (directory: string) => ({ backup: { go_cloud_url: join(directory, 'backups') } });
   await using gitaly = await startGitaly({ config });
   const { backup } = gitaly.connection;
