@@ -34,6 +34,18 @@ export function createSmallRepository(gitaly: TestGitaly, file?: Buffer): { path
   return { path, oid };
 }
 
+/** Creates {@link REPOSITORY} with what `git fast-import` reads. @returns its path. */
+export function createFromStream(
+  gitaly: TestGitaly,
+  stream: Buffer | string,
+  objectFormat: 'sha1' | 'sha256' = 'sha1',
+): string {
+  const path = repositoryPath(gitaly);
+  initRepository(path, { objectFormat });
+  gitOutput(path, ['fast-import', '--quiet'], stream);
+  return path;
+}
+
 /** Writes an executable script for `sh`, such as a custom hook, and makes its directory. */
 export function writeScript(path: string, text: string): void {
   mkdirSync(dirname(path), { recursive: true });

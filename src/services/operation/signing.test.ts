@@ -3,8 +3,14 @@ import { copyFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Connection } from '#client/index';
-import { MAIN, REPOSITORY, repositoryPath, TIMESTAMP, USER_IN_TOKYO } from '#testkit/operation-fixture';
-import { initRepository } from '#testkit/repositories/init-repository';
+import {
+  createFromStream,
+  MAIN,
+  REPOSITORY,
+  repositoryPath,
+  TIMESTAMP,
+  USER_IN_TOKYO,
+} from '#testkit/operation-fixture';
 import { runGit } from '#testkit/repositories/run-git';
 import { GnuPg, NO_GPG, NO_SSH_KEYGEN, OpenSsh } from '#testkit/signing-tools';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
@@ -23,16 +29,6 @@ const HISTORY = [
     'data 4\nmain',
   'M 100644 inline b\ndata 2\nb\n',
 ].join('\n');
-
-async function createRepository(
-  gitaly: TestGitaly,
-  objectFormat: 'sha1' | 'sha256' = 'sha1',
-): Promise<string> {
-  const path = repositoryPath(gitaly);
-  initRepository(path, { objectFormat });
-  await runGit(['-C', path, 'fast-import', '--quiet'], { input: HISTORY });
-  return path;
-}
 
 interface Ends {
   /** Ids of commits. */
@@ -145,7 +141,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
       const signing_key = await ssh.makeKey('key', ['-t', 'ed25519']);
       const signersFile = await ssh.allowedSigners(signing_key);
       await using gitaly = await startGitaly({ config: { git: { signing_key } } });
-      const path = await createRepository(gitaly, objectFormat);
+      const path = createFromStream(gitaly, HISTORY, objectFormat);
 
       const oid = await commit(gitaly, call, true);
 
@@ -166,7 +162,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     await using gpg = await GnuPg.create();
     await gpg.makeKey('x@x', { algorithm: 'rsa2048', madeOn: '20200101' });
     await using gitaly = await startGitaly({ config: { git: { signing_key: await gpg.exportKey('x@x') } } });
-    const path = await createRepository(gitaly, objectFormat);
+    const path = createFromStream(gitaly, HISTORY, objectFormat);
 
     const oids = [
       await commit(gitaly, 'UserCherryPick', true),
@@ -186,7 +182,7 @@ test('without a key, without being asked and with the flag off nothing is signed
   const key = await ssh.makeKey('key', ['-t', 'ed25519']);
   const committer = { committer_name: 'GitLab', committer_email: 'noreply@x' };
   const committerOf = async (gitaly: TestGitaly, sign: boolean): Promise<string> => {
-    const path = await createRepository(gitaly);
+    const path = createFromStream(gitaly, HISTORY);
     const oid = await commit(gitaly, 'UserCommitFiles', sign);
     assert.ok(!(await runGit(['-C', path, 'cat-file', 'commit', oid])).includes('gpgsig'));
     return await runGit(['-C', path, 'log', '-1', '--format=%an %cn <%ce>', oid]);
@@ -217,8 +213,8 @@ test('a key is replaced without a restart, and rotated keys keep what they signe
     config: { git: { signing_key: current, rotated_signing_keys: [old] } },
   });
   await using other = await startGitaly({ config: { git: { signing_key: next } } });
-  await createRepository(gitaly);
-  await createRepository(other);
+  createFromStream(gitaly, HISTORY);
+  createFromStream(other, HISTORY);
 
   const first = await commit(gitaly, 'UserCommitFiles', true);
   copyFileSync(next, current);
@@ -234,7 +230,7 @@ test('a commit that cannot be signed is not made, and the reason tells nothing o
   await using files = await startGitaly();
   const signing_key = join(files.directory, 'key');
   await using gitaly = await startGitaly({ config: { git: { signing_key } } });
-  const path = await createRepository(gitaly);
+  const path = createFromStream(gitaly, HISTORY);
   const before = await runGit(['-C', path, 'rev-parse', 'main']);
   const words = 'commit-tree: exit status 1: error: gpg failed to sign the data:\n';
   const warnings = gitaly.log.filter(({ level }) => level === 'warning' || level === 'warn');
@@ -258,7 +254,7 @@ test('signing starts no process', { skip: NO_SSH_KEYGEN }, async () => {
   await using ssh = await OpenSsh.create();
   const signing_key = await ssh.makeKey('key', ['-t', 'rsa']);
   await using gitaly = await startGitaly({ config: { git: { signing_key } } });
-  const path = await createRepository(gitaly);
+  const path = createFromStream(gitaly, HISTORY);
   const main = await runGit(['-C', path, 'rev-parse', 'main']);
   const processesOf = async (sign: boolean): Promise<unknown> => {
     await runGit(['-C', path, 'update-ref', 'refs/heads/main', main]);

@@ -6,13 +6,12 @@ import { test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import {
   changeLeftovers,
+  createFromStream,
   MAIN,
   REPOSITORY,
-  repositoryPath,
   TIMESTAMP,
   USER_IN_TOKYO,
 } from '#testkit/operation-fixture';
-import { initRepository } from '#testkit/repositories/init-repository';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
@@ -55,17 +54,6 @@ function importStream(commits: readonly Commit[]): Buffer {
   return Buffer.concat(parts);
 }
 
-async function createRepository(
-  gitaly: TestGitaly,
-  commits: readonly Commit[],
-  objectFormat: 'sha1' | 'sha256' = 'sha1',
-): Promise<string> {
-  const path = repositoryPath(gitaly);
-  initRepository(path, { objectFormat });
-  await runGit(['-C', path, 'fast-import', '--quiet'], { input: importStream(commits) });
-  return path;
-}
-
 /** Two branches whose changes go together only line by line. */
 const DIVERGED: readonly Commit[] = [
   { branch: 'main', files: { a: text(30), b: 'b\n' } },
@@ -102,7 +90,7 @@ const mergeRequest = (commitId: string) => ({
 for (const objectFormat of ['sha1', 'sha256'] as const) {
   test(`a merge in a ${objectFormat} repository is visible after the second request`, async () => {
     await using gitaly = await startGitaly();
-    const path = await createRepository(gitaly, DIVERGED, objectFormat);
+    const path = createFromStream(gitaly, importStream(DIVERGED), objectFormat);
     const topic = await runGit(['-C', path, 'rev-parse', 'topic']);
     const before = await remains(gitaly, path);
     const seen: string[] = [];
@@ -131,7 +119,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
 
 test('a client that leaves between the two steps of a merge leaves nothing behind', async () => {
   await using gitaly = await startGitaly();
-  const path = await createRepository(gitaly, DIVERGED);
+  const path = createFromStream(gitaly, importStream(DIVERGED));
   const topic = await runGit(['-C', path, 'rev-parse', 'topic']);
   const before = await remains(gitaly, path);
 
@@ -149,7 +137,7 @@ test('a client that leaves between the two steps of a merge leaves nothing behin
 
 test('of several merges into a branch at once one wins, the others are told', async () => {
   await using gitaly = await startGitaly();
-  const path = await createRepository(gitaly, DIVERGED);
+  const path = createFromStream(gitaly, importStream(DIVERGED));
   const topic = await runGit(['-C', path, 'rev-parse', 'topic']);
   let merged = 0;
 
@@ -214,7 +202,7 @@ function longHistory(): Commit[] {
 for (const objectFormat of ['sha1', 'sha256'] as const) {
   test(`a rebase in a ${objectFormat} repository ends as that of git`, async () => {
     await using gitaly = await startGitaly();
-    const path = await createRepository(gitaly, longHistory(), objectFormat);
+    const path = createFromStream(gitaly, importStream(longHistory()), objectFormat);
     const topic = await runGit(['-C', path, 'rev-parse', 'topic']);
 
     const { commitId } = await gitaly.connection.operation.userRebaseToRef({
@@ -244,11 +232,14 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
 test('text in an encoding that is not converted stays as it is in a rebase', async () => {
   await using gitaly = await startGitaly();
   const japanese = Buffer.from('93fa967b8cea0a', 'hex');
-  const path = await createRepository(gitaly, [
-    { branch: 'main', files: { a: 'a\n' } },
-    { branch: 'topic', from: 'main', files: { b: 'b\n' }, message: japanese, encoding: 'Shift_JIS' },
-    { branch: 'main', files: { c: 'c\n' } },
-  ]);
+  const path = createFromStream(
+    gitaly,
+    importStream([
+      { branch: 'main', files: { a: 'a\n' } },
+      { branch: 'topic', from: 'main', files: { b: 'b\n' }, message: japanese, encoding: 'Shift_JIS' },
+      { branch: 'main', files: { c: 'c\n' } },
+    ]),
+  );
 
   const { commitId } = await gitaly.connection.operation.userRebaseToRef({
     repository: REPOSITORY,
@@ -264,7 +255,7 @@ test('text in an encoding that is not converted stays as it is in a rebase', asy
 
 test('the nodes of a cluster agree on a squashed commit before it is in the repository', async () => {
   await using gitaly = await startGitaly();
-  const path = await createRepository(gitaly, DIVERGED);
+  const path = createFromStream(gitaly, importStream(DIVERGED));
   await using cluster = await startVotingServer(gitaly.address);
   const people = {
     user: USER_IN_TOKYO,
@@ -294,7 +285,7 @@ test('the nodes of a cluster agree on a squashed commit before it is in the repo
 
 test('a client that leaves in the middle of its patches leaves no working tree behind', async () => {
   await using gitaly = await startGitaly();
-  const path = await createRepository(gitaly, DIVERGED);
+  const path = createFromStream(gitaly, importStream(DIVERGED));
   const before = await remains(gitaly, path);
   const patch = await runGit(['-C', path, 'format-patch', '--stdout', 'topic~1..topic']);
   const leave = new AbortController();
@@ -319,10 +310,13 @@ test('a client that leaves in the middle of its patches leaves no working tree b
 
 test('patches of many megabytes are applied as they come', async () => {
   await using gitaly = await startGitaly();
-  const path = await createRepository(gitaly, [
-    { branch: 'main', files: { a: 'a\n' } },
-    { branch: 'topic', from: 'main', files: { big: 'a line of some length\n'.repeat(200_000) } },
-  ]);
+  const path = createFromStream(
+    gitaly,
+    importStream([
+      { branch: 'main', files: { a: 'a\n' } },
+      { branch: 'topic', from: 'main', files: { big: 'a line of some length\n'.repeat(200_000) } },
+    ]),
+  );
   const patch = Buffer.from(`${await runGit(['-C', path, 'format-patch', '--stdout', 'main..topic'])}\n`);
 
   async function* requests() {
