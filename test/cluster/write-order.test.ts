@@ -33,6 +33,9 @@ test('writes and deletions of references of one repository do not refuse each ot
     for (let round = 0; round < ROUNDS; round++) {
       await connection.repository.writeRef({ repository, ref, revision: same });
       await connection.repository.writeRef({ repository, ref: Buffer.from('refs/heads/shared'), revision });
+      await connection.ref.updateReferences([
+        { repository, updates: [{ reference: ref, newObjectId: Buffer.from(revision) }] },
+      ]);
       await connection.ref.deleteRefs({ repository, refs: [ref] });
       await connection.repository.writeRef({ repository, ref, revision: same, oldRevision: other });
       await connection.operation.userDeleteBranch({ repository, user, branchName: Buffer.from(`b${index}`) });

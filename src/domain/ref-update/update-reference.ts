@@ -37,7 +37,7 @@ export async function inRefTransaction(
   const updates =
     hooks === undefined
       ? transaction
-      : new VotedUpdates(repository, transaction, { vote: hooks.vote, noDereference });
+      : new VotedUpdates(repository, transaction, { ...hooks, noDereference });
   await queue(updates);
   await updates.commit();
 }

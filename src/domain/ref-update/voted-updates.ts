@@ -14,6 +14,8 @@ export type RefUpdates = Pick<RefTransaction, 'commit' | 'prepare' | 'update' | 
 
 export interface VotedUpdatesOptions {
   readonly vote: Vote;
+  /** Waits until references may be locked. */
+  readonly enter?: (() => Promise<void>) | undefined;
   /** Symbolic references are changed themselves instead of their targets. */
   readonly noDereference: boolean;
 }
@@ -71,6 +73,7 @@ export class VotedUpdates implements RefUpdates {
 
   /** Locks and checks all references, and votes. @throws {GitExitError} for a lost vote. */
   async prepare(): Promise<void> {
+    await this.#options.enter?.();
     await this.#transaction.prepare();
     await this.#addFollowed();
     this.#hash = this.#lines.digest();

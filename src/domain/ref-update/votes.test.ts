@@ -81,3 +81,34 @@ for (const { name, lock, run } of CHANGES) {
     ]);
   });
 }
+
+test('UpdateReferences waits for its order before git locks, if the cluster orders its writes', async () => {
+  await using gitaly = await startGitaly();
+  const path = join(gitaly.storagePath(), REPOSITORY.relativePath);
+  initRepository(path, { commits: 1 });
+  const oid = gitOutput(path, ['rev-parse', 'main']);
+  await using cluster = await startVotingServer(gitaly.address);
+  const seen: [phase: string, bytes: number, isLocked: boolean][] = [];
+  cluster.decide = ({ hash, phase }) => {
+    seen.push([phase, hash.length / 2, existsSync(join(path, 'refs/heads/new.lock'))]);
+    return 'COMMIT';
+  };
+  const transaction = { id: 1, node: 'gitaly-1', primary: true, ordered: true };
+  const header = Buffer.from(JSON.stringify(transaction)).toString('base64');
+
+  await cluster.connection.ref.updateReferences(
+    [
+      {
+        repository: REPOSITORY,
+        updates: [{ reference: Buffer.from('refs/heads/new'), newObjectId: Buffer.from(oid) }],
+      },
+    ],
+    { metadata: { 'gitaly-reference-transaction': header } },
+  );
+
+  assert.deepEqual(seen, [
+    ['PREPARING_PHASE', 0, false],
+    ['PREPARED_PHASE', 20, true],
+    ['COMMITTED_PHASE', 20, false],
+  ]);
+});

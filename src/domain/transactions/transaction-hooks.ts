@@ -10,6 +10,8 @@ import { RELAY_ENVIRONMENT, RELAY_PIPES, type RelayHandler, serveRelay } from '.
 export interface TransactionHooks {
   /** Votes on a change without a hook. A failure is also reported as one of a hook. */
   readonly vote: Vote;
+  /** Waits until references may be locked, if the cluster orders its writes. */
+  readonly enter?: (() => Promise<void>) | undefined;
   readonly setup: HookSetup;
   readonly extraPipes: number;
   /** Answers the hooks of a started command; resolves when the command needs them no longer. */
@@ -18,6 +20,7 @@ export interface TransactionHooks {
 
 export interface TransactionHooksOptions {
   readonly vote: Vote;
+  readonly enter?: (() => Promise<void>) | undefined;
   readonly directories: HooksDirectories;
   /**
    * Receives the reason of a failed vote: git, and so the caller, only learns that a hook failed.
@@ -41,6 +44,7 @@ export function transactionHooks(repository: Repository, options: TransactionHoo
   const handle = voteHandler(repository, vote);
   return {
     vote,
+    enter: options.enter,
     setup,
     extraPipes: RELAY_PIPES,
     async serve({ extra: [requests, answers] }) {

@@ -14,6 +14,8 @@ export interface Transaction {
    * one.
    */
   readonly backchannelId: number;
+  /** True if the server waits for its turn before it locks references. Praefect of ours only. */
+  readonly isOrdered?: boolean;
 }
 
 /**
@@ -66,6 +68,7 @@ export function transactionFromJson(json: unknown, backchannelId?: number): Tran
     node,
     primary: fields.flag('primary') === true,
     backchannelId: backchannelId ?? fields.number('backchannel_id') ?? 0,
+    ...(fields.flag('ordered') === true && { isOrdered: true }),
   };
 }
 

@@ -64,6 +64,9 @@ const VOTE_TIMEOUT_MS = 5 * 60 * 1000;
 /** Hash of the last vote of a push, in which nothing was hashed. */
 export const ZERO_VOTE = new Uint8Array(20);
 
+/** A `preparing` with this hash is no vote. */
+const NO_VOTE = new Uint8Array();
+
 /** Takes part in the votes of a cluster. */
 export class Voter {
   readonly #options: VoterOptions;
@@ -114,6 +117,18 @@ export class Voter {
    */
   voteOf(transaction: Transaction | undefined, options: { signal: AbortSignal }): Vote | undefined {
     return transaction && ((phase, hash) => this.vote(transaction, phase, hash, options));
+  }
+
+  /**
+   * Returns a function that waits until references may be locked, in the order of the writes to the
+   * repository; `undefined` when the cluster does not request that. It casts no vote.
+   */
+  orderOf(
+    transaction: Transaction | undefined,
+    options: { signal: AbortSignal },
+  ): (() => Promise<void>) | undefined {
+    if (transaction?.isOrdered !== true) return undefined;
+    return () => this.vote(transaction, 'preparing', NO_VOTE, options);
   }
 
   #connect(transaction: Transaction): VotingClient {

@@ -45,8 +45,11 @@ export async function createSharedOperations(
     voter,
     voteOf,
     transactionHooks: (context, repository) => {
-      const vote = voteOf(context);
-      return vote && transactionHooks(repository, { vote, directories, onError: onHookError });
+      const transaction = transactionOf(context);
+      const { signal } = context;
+      const vote = voter.voteOf(transaction, { signal });
+      const enter = voter.orderOf(transaction, { signal });
+      return vote && transactionHooks(repository, { vote, enter, directories, onError: onHookError });
     },
     remotes: resources.use(new RemoteRepositories()),
     signingKeys: keys,

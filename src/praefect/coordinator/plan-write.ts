@@ -64,7 +64,7 @@ export async function planWrite(options: CoordinatedCallOptions, call: Repositor
     const isShared = context.headers.get(SERIALIZED_WRITE) === 'true';
     transaction = transactions.register(
       planVotes(primary, secondaries),
-      order.ofVotes(method, repository, isShared),
+      order.ofVotes(method, repository, { isShared, primary }),
     );
     metrics.transactions.countVoters(repository.virtualStorage, 1 + secondaries.length);
   }
@@ -96,15 +96,19 @@ async function changeBy(method: MethodInfo, repository: RepositoryKey, router: R
   return isUpdate ? 'update' : changeOf(method);
 }
 
-function writePlan({ logger, recordWrite, transactions }: CoordinatedCallOptions, write: Write): ProxyPlan {
+function writePlan(
+  { logger, order, recordWrite, transactions }: CoordinatedCallOptions,
+  write: Write,
+): ProxyPlan {
   const { change, context, hint, method, repository, request, route, running, transaction } = write;
   const errors = new Map<string, unknown>();
+  const isOrdered = order.isOnNodes(method);
   const destination = (node: GitalyNode, isPrimary: boolean): Destination => {
     const metadata = outgoingMetadata(context, repository.virtualStorage);
     if (hint !== undefined && route.additionalReplicaPath !== undefined)
       metadata.set(PARTITIONING_HINT, route.additionalReplicaPath);
     if (transaction !== undefined)
-      metadata.set(REFERENCE_TRANSACTION, transactionHeader(transaction, node, isPrimary));
+      metadata.set(REFERENCE_TRANSACTION, transactionHeader(transaction, node, { isPrimary, isOrdered }));
     return {
       node,
       metadata,
@@ -145,9 +149,15 @@ function writePlan({ logger, recordWrite, transactions }: CoordinatedCallOptions
   };
 }
 
-function transactionHeader({ id }: Transaction, { storage }: GitalyNode, isPrimary: boolean): string {
+function transactionHeader(
+  { id }: Transaction,
+  { storage }: GitalyNode,
+  { isOrdered, isPrimary }: { readonly isOrdered: boolean; readonly isPrimary: boolean },
+): string {
+  // A Gitaly ignores names that it does not know.
+  const order = isOrdered ? ',"ordered":true' : '';
   // Written by hand, as an id may be larger than JavaScript's numbers.
-  const json = `{"id":${id},"node":${JSON.stringify(storage)},"primary":${isPrimary}}`;
+  const json = `{"id":${id},"node":${JSON.stringify(storage)},"primary":${isPrimary}${order}}`;
   return Buffer.from(json).toString('base64');
 }
 

@@ -4,7 +4,7 @@ import { setImmediate as immediate } from 'node:timers/promises';
 import { createLogger } from '#platform/log/logger';
 import { methodInfo } from '#wire/method-info';
 import { servedByGitaly } from '#wire/methods';
-import { MAX_WAITING } from '../transactions/memory-write-locks.ts';
+import { MAX_WAITING, MemoryWriteLocks } from '../transactions/memory-write-locks.ts';
 import { WriteOrder } from './write-order.ts';
 
 const logger = createLogger({ format: 'json', level: 'info', stream: { write: () => {} } });
@@ -49,7 +49,7 @@ test('the votes of a deletion wait for a WriteRef, which waits for them', async 
   const order = orderOf();
   const events: string[] = [];
   const write = await enter(order, events, 'write');
-  const votes = order.ofVotes(DELETE_REFS, repository, false);
+  const votes = order.ofVotes(DELETE_REFS, repository, { isShared: false, primary: 'gitaly-1' });
   assert.ok(votes !== undefined);
   const vote = (phase: 'preparing' | 'committed'): Promise<void> =>
     votes.writes.vote({ id: 1n, repository }, phase, signal, async () => void events.push(phase));
@@ -74,6 +74,37 @@ test('a push, and a call that nodes vote on before they lock, are sent at once',
 
   await order.enter(DELETE_REFS, repository, signal);
   await order.enter(PUSH, repository, signal);
+});
+
+test('a push waits at the first vote of its primary, and until the vote after its references', async () => {
+  const order = orderOf();
+  const events: string[] = [];
+  const write = await enter(order, events, 'write');
+  const votes = order.ofVotes(PUSH, repository, { isShared: false, primary: 'gitaly-1' });
+  assert.equal(votes?.start, 'primary');
+  const vote = (phase: 'synchronized' | 'prepared' | 'committed', isFirstOfPrimary = false): Promise<void> =>
+    votes.writes.votePush({ id: 1n, repository }, { isFirstOfPrimary, phase }, signal, async () => {
+      events.push(phase);
+    });
+  const synchronized = vote('synchronized', true);
+  await vote('synchronized'); // of a secondary, which runs no hooks
+  write[Symbol.dispose]();
+  await synchronized;
+  const next = enter(order, events, 'next');
+  for (const phase of ['prepared', 'committed', 'prepared', 'committed'] as const) await vote(phase);
+  await immediate();
+  assert.equal(events.includes('next'), false);
+  await vote('synchronized');
+  (await next)[Symbol.dispose]();
+});
+
+test('a write goes on without its turn when the time of its wait is over', async () => {
+  const locks = new MemoryWriteLocks({ maxWaitMs: 1 });
+  await locks.lock(repository, 1n, signal);
+
+  const late = await locks.lock(repository, 2n, signal);
+
+  await late.release();
 });
 
 test('a caller that leaves does not wait any longer, and others get its place', async () => {
@@ -112,5 +143,5 @@ test('nothing waits when the key is off', async () => {
   await order.enter(WRITE_REF, repository, signal);
   await order.enter(WRITE_REF, repository, signal);
 
-  assert.equal(order.ofVotes(DELETE_REFS, repository, false), undefined);
+  assert.equal(order.ofVotes(DELETE_REFS, repository, { isShared: false, primary: 'gitaly-1' }), undefined);
 });

@@ -13,6 +13,19 @@ import type { WriteLocks } from '../transactions/write-locks.ts';
  */
 const WAITS_BEFORE = new Set(['WriteRef']);
 
+/** Git votes in these after it has locked references, and users' hooks run before their first vote. */
+const PUSHES = new Set(['PostReceivePack', 'SSHReceivePack']);
+
+/** Changes of many references: nodes of ours wait before they lock them, which is not a vote. */
+const WAITS_ON_NODES = new Set([
+  'FetchRemote',
+  'FetchSourceBranch',
+  'RestoreRepository',
+  'UpdateReferences',
+  'UserMergeToRef',
+  'UserRebaseToRef',
+]);
+
 /** Ids of calls that wait before they are sent; transactions have others. */
 const NO_TRANSACTION = 0n;
 
@@ -58,11 +71,24 @@ export class WriteOrder {
   /**
    * Returns how the votes of a write wait for those of others; `undefined` if they do not.
    *
-   * @param isShared the write waits for those of other Praefects, too.
+   * @param write.isShared the write waits for those of other Praefects, too.
+   * @param write.primary the storage of the primary.
    */
-  ofVotes(method: MethodInfo, repository: RepositoryKey, isShared: boolean): Serialized | undefined {
-    if (isShared && this.#shared !== undefined) return { repository, writes: this.#shared };
+  ofVotes(
+    method: MethodInfo,
+    repository: RepositoryKey,
+    { isShared, primary }: { readonly isShared: boolean; readonly primary: string },
+  ): Serialized | undefined {
+    const common = { repository, primary };
+    if (isShared && this.#shared !== undefined)
+      return { ...common, start: 'preparing', writes: this.#shared };
     const waits = this.#isOn && !WAITS_BEFORE.has(method.name);
-    return waits ? { repository, writes: this.#own } : undefined;
+    const start = PUSHES.has(method.name) ? 'primary' : 'preparing';
+    return waits ? { ...common, start, writes: this.#own } : undefined;
+  }
+
+  /** Reports whether nodes of ours shall wait for the order before they lock references. */
+  isOnNodes(method: MethodInfo): boolean {
+    return this.#isOn && WAITS_ON_NODES.has(method.name);
   }
 }

@@ -25,6 +25,12 @@ const HASH_BYTES = 20;
 export function refTransactionService(transactions: Transactions): ServedService {
   return serve(RefTransaction, {
     async voteTransaction({ node, phase, referenceUpdatesHash, transactionId }, context) {
+      if (phase === Phase.PREPARING_PHASE && referenceUpdatesHash.length === 0) {
+        await transactions.enter(transactionId, context.signal).catch((error: unknown) => {
+          throw withStatus(error);
+        });
+        return { state: State.COMMIT };
+      }
       if (referenceUpdatesHash.length !== HASH_BYTES) {
         const text = `invalid vote length ${referenceUpdatesHash.length}, wanted ${HASH_BYTES}`;
         throw new GitalyError('INVALID_ARGUMENT', `invalid reference update hash: ${text}`);

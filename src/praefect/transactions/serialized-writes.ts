@@ -13,7 +13,16 @@ export interface SerializedTransaction {
   readonly repository: RepositoryKey;
 }
 
+/**
+ * The vote before which a transaction takes the lock. `preparing`: any with this phase.
+ * `primary`: the first one of the primary, which follows the hooks of a push. The lock is held
+ * until the first vote after those on references.
+ */
+export type OrderStart = 'preparing' | 'primary';
+
 interface Holding {
+  /** Reports whether references were voted on. */
+  hasReferences: boolean;
   readonly lock: Promise<WriteLock>;
   /** Ends the wait for it. */
   readonly abort: () => void;
@@ -22,7 +31,8 @@ interface Holding {
 /**
  * Makes writes to one repository run one after the other: the first `preparing` vote of a
  * transaction takes the lock, all its nodes share it, and the `committed` vote releases it. Without
- * a `preparing` vote, as with a git before 2.54, nothing is locked.
+ * a `preparing` vote, as with a git before 2.54, nothing is locked, unless the transaction starts
+ * otherwise ({@link OrderStart}).
  */
 export class SerializedWrites {
   readonly #locks: WriteLocks;
@@ -47,13 +57,38 @@ export class SerializedWrites {
   ): Promise<void> {
     let isEnd = phase === 'committed';
     try {
-      await this.#hold(id, repository, phase, signal);
+      if (phase === 'preparing') await this.enter({ id, repository }, signal);
+      else await this.#renew(id, phase);
       await vote();
     } catch (error) {
       isEnd ||= phase === 'preparing' || phase === 'prepared';
       throw error;
     } finally {
       if (isEnd) await this.release(id);
+    }
+  }
+
+  /** Casts a vote of a push, whose hooks run before the first one of the primary. */
+  async votePush(
+    { id, repository }: SerializedTransaction,
+    { isFirstOfPrimary, phase }: { readonly isFirstOfPrimary: boolean; readonly phase: VotePhase },
+    signal: AbortSignal,
+    vote: () => Promise<void>,
+  ): Promise<void> {
+    const holding = this.#holdings.get(id);
+    if (isFirstOfPrimary) await this.enter({ id, repository }, signal);
+    else if (phase !== 'synchronized') await this.#renew(id, phase);
+    else if (holding?.hasReferences) await this.release(id);
+    if (holding !== undefined && phase !== 'synchronized') holding.hasReferences = true;
+    await vote();
+  }
+
+  /** Waits for the lock, which all nodes of the transaction share. @throws as {@link vote}. */
+  async enter({ id, repository }: SerializedTransaction, signal: AbortSignal): Promise<void> {
+    try {
+      await abortable(this.#acquire(id, repository), signal);
+    } catch (error) {
+      throw new Error(`lock transaction ${id}: ${messageOf(error)}`, { cause: error });
     }
   }
 
@@ -69,9 +104,8 @@ export class SerializedWrites {
     });
   }
 
-  async #hold(id: bigint, repository: RepositoryKey, phase: VotePhase, signal: AbortSignal): Promise<void> {
+  async #renew(id: bigint, phase: VotePhase): Promise<void> {
     try {
-      if (phase === 'preparing') await abortable(this.#acquire(id, repository), signal);
       if (phase === 'prepared' || phase === 'committed') await (await this.#holdings.get(id)?.lock)?.renew();
     } catch (error) {
       throw new Error(`lock transaction ${id}: ${messageOf(error)}`, { cause: error });
@@ -84,7 +118,7 @@ export class SerializedWrites {
     const waiting = new AbortController();
     const lock = this.#locks.lock(repository, id, waiting.signal);
     lock.catch(() => {}); // reported to the voters
-    this.#holdings.set(id, { lock, abort: () => waiting.abort() });
+    this.#holdings.set(id, { hasReferences: false, lock, abort: () => waiting.abort() });
     return lock;
   }
 }

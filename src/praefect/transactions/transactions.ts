@@ -2,7 +2,7 @@ import { messageOf } from '#base/gitaly-error';
 import type { LogFields } from '#platform/log/field-list';
 import type { Logger } from '#platform/log/logger';
 import type { RepositoryKey } from '../model/repository-key.ts';
-import type { SerializedWrites, VotePhase } from './serialized-writes.ts';
+import type { OrderStart, SerializedWrites, VotePhase } from './serialized-writes.ts';
 import { Transaction } from './transaction.ts';
 import { TransactionError, UnknownTransactionError } from './transaction-error.ts';
 import type { VotingPlan } from './voters.ts';
@@ -29,6 +29,9 @@ export interface TransactionObserver {
 export interface Serialized {
   readonly repository: RepositoryKey;
   readonly writes: SerializedWrites;
+  readonly start: OrderStart;
+  /** The storage of the primary. */
+  readonly primary: string;
 }
 
 /** A vote of a node. */
@@ -114,9 +117,7 @@ export class Transactions {
     try {
       const transaction = this.#find(id);
       const vote = (): Promise<void> => transaction.vote(node, hash, signal);
-      const serialized = this.#serialized.get(id);
-      if (serialized === undefined) await vote();
-      else await serialized.writes.vote({ id, repository: serialized.repository }, phase, signal, vote);
+      await this.#inOrder(transaction, { node, phase, signal }, vote);
     } catch (error) {
       const end = error instanceof TransactionError ? error.end : 'invalid';
       this.#observer.counted(end);
@@ -127,6 +128,31 @@ export class Transactions {
     }
     this.#observer.counted('committed');
     this.#log.info(fields, 'VoteTransaction: transaction committed');
+  }
+
+  /**
+   * Waits until the nodes of a transaction may lock references. No vote is cast.
+   *
+   * @throws {UnknownTransactionError} when it is unknown; an error when too many others wait.
+   */
+  async enter(id: bigint, signal: AbortSignal): Promise<void> {
+    this.#find(id);
+    const serialized = this.#serialized.get(id);
+    await serialized?.writes.enter({ id, repository: serialized.repository }, signal);
+  }
+
+  async #inOrder(
+    transaction: Transaction,
+    { node, phase, signal }: Pick<Vote, 'node' | 'phase' | 'signal'>,
+    vote: () => Promise<void>,
+  ): Promise<void> {
+    const { id } = transaction;
+    const serialized = this.#serialized.get(id);
+    if (serialized === undefined) return await vote();
+    const { primary, repository, start, writes } = serialized;
+    if (start === 'preparing') return await writes.vote({ id, repository }, phase, signal, vote);
+    const isFirstOfPrimary = node === primary && !transaction.hasVoted(node);
+    await writes.votePush({ id, repository }, { isFirstOfPrimary, phase }, signal, vote);
   }
 
   /** @throws {UnknownTransactionError} */
