@@ -20,6 +20,10 @@ import { FaultyLink } from './faults/faulty-link.ts';
 
 /** The proxy needs the socket of a server that was started here. */
 const SOCKET = '.s.PGSQL.5432';
+/** The text of a statement in a message of the extended or the simple protocol. */
+const ANY_STATEMENT = /(?:P[^]{4}[^\0]*\0|Q[^]{4})\s*(?:WITH|SELECT|INSERT|UPDATE|DELETE|BEGIN)[^\0]*\0/gi;
+/** Health checks, verification, copies and locks, which run at intervals. */
+const BACKGROUND = /node_status|verif|replication_queue|write_locks|pg_notify/;
 const skip = withoutPostgres;
 const pool = {
   storageName: 'default',
@@ -94,6 +98,43 @@ test('reads make no SQL once a repository is known', { skip: withoutOwnPostgres 
   assert.equal(statements, before);
   await commit(cluster, 'second');
   assert.ok(statements > before, 'statements are counted');
+});
+
+test('a voted write runs two statements: its route and its record', {
+  skip: withoutOwnPostgres,
+}, async () => {
+  await using postgres = await startPostgres();
+  const directory = makeScratchDirectory('link');
+  using _removing = { [Symbol.dispose]: () => rmSync(directory, { recursive: true }) };
+  await using link = await FaultyLink.start(join(postgres.config.host, SOCKET), join(directory, SOCKET));
+  await using cluster = await startCluster({
+    database: { ...postgres, config: { ...postgres.config, host: directory } },
+    nodes: 3,
+  });
+  await cluster.connection.repository.createRepository({ repository });
+  const revision = Buffer.from(await commit(cluster, 'first'));
+  const statements: string[] = [];
+  link.onRequest = (chunk) => {
+    for (const [text] of chunk.toString('latin1').matchAll(ANY_STATEMENT)) statements.push(text);
+    return true;
+  };
+  const ref = Buffer.from('refs/heads/other');
+  const writes: Readonly<Record<string, () => Promise<unknown>>> = {
+    WriteRef: () => cluster.connection.repository.writeRef({ repository, ref, revision }),
+    UserCommitFiles: () => commit(cluster, `file-${statements.length}`),
+    DeleteRefs: () => cluster.connection.ref.deleteRefs({ repository, refs: [ref] }),
+  };
+
+  for (const [name, write] of Object.entries(writes)) {
+    statements.length = 0;
+    await write();
+    const own = statements.filter((text) => !BACKGROUND.test(text));
+    assert.deepEqual(
+      own.map((text) => /valid_primaries|generation = generation \+ 1/.exec(text)?.[0]),
+      ['valid_primaries', 'generation = generation + 1'],
+      `${name}: ${own.join('\n')}`,
+    );
+  }
 });
 
 test('a database that swallows statements fails them in time', { skip: withoutOwnPostgres }, async () => {

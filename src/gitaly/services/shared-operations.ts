@@ -45,10 +45,9 @@ export async function createSharedOperations(
     voter,
     voteOf,
     transactionHooks: (context, repository) => {
-      const transaction = transactionOf(context);
-      const { signal } = context;
-      const vote = voter.voteOf(transaction, { signal });
-      const enter = voter.orderOf(transaction, { signal });
+      const [transaction, limits] = [transactionOf(context), { signal: context.signal }];
+      const vote = voter.voteOf(transaction, limits);
+      const enter = voter.orderOf(transaction, limits);
       return vote && transactionHooks(repository, { vote, enter, directories, onError: onHookError });
     },
     remotes: resources.use(new RemoteRepositories()),
