@@ -184,7 +184,12 @@ function createCoordinator(
     reachable: new ReachableNodes({ health, logger }),
     transactions,
     pauses,
-    order: new WriteOrder({ isOn: config.transactions.orderedWrites, sharedLocks: writeLocks, logger }),
+    order: new WriteOrder({
+      isOn: config.transactions.orderedWrites,
+      isShared: config.transactions.orderedAcrossPraefects,
+      sharedLocks: writeLocks,
+      logger,
+    }),
     metrics,
     logger,
     onNodeError,

@@ -21,7 +21,8 @@ import { FaultyLink } from './faults/faulty-link.ts';
 /** The proxy needs the socket of a server that was started here. */
 const SOCKET = '.s.PGSQL.5432';
 /** The text of a statement in a message of the extended or the simple protocol. */
-const ANY_STATEMENT = /(?:P[^]{4}[^\0]*\0|Q[^]{4})\s*(?:WITH|SELECT|INSERT|UPDATE|DELETE|BEGIN)[^\0]*\0/gi;
+const ANY_STATEMENT =
+  /(?:P[\s\S]{4}[^\0]*\0|Q[\s\S]{4})\s*(?:WITH|SELECT|INSERT|UPDATE|DELETE|BEGIN)[^\0]*\0/gi;
 /** Health checks, verification, copies and locks, which run at intervals. */
 const BACKGROUND = /node_status|verif|replication_queue|write_locks|pg_notify/;
 const skip = withoutPostgres;

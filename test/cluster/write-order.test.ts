@@ -1,19 +1,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { commitFiles } from '#client/index';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Connection, commitFiles } from '#client/index';
+import { sql } from '#praefect/database/database';
 import { startCluster } from '#testkit/start-cluster';
+import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
+import { until } from '#testkit/until';
 
 const repository = { storageName: 'default', relativePath: 'x.git' };
 const user = { glId: 'user-1', name: Buffer.from('Jane'), email: Buffer.from('jane@example.com') };
 const CLIENTS = 16;
 const ROUNDS = 4;
 
-// Each node locked packed-refs for another deletion, waited a second for it, and refused all.
-test('writes and deletions of references of one repository do not refuse each other', async () => {
-  await using cluster = await startCluster({ nodes: 3 });
-  const { connection } = cluster;
-  await connection.repository.createRepository({ repository });
-  await commitFiles(
+/** Creates the branch `main` with a commit, and returns its id. */
+async function commitTo(connection: Connection): Promise<string> {
+  const update = await commitFiles(
     connection,
     {
       repository,
@@ -24,8 +25,15 @@ test('writes and deletions of references of one repository do not refuse each ot
     },
     [{ type: 'create', path: 'x', content: 'x' }],
   );
-  const { commit } = await connection.commit.findCommit({ repository, revision: Buffer.from('main') });
-  const revision = Buffer.from(commit?.id ?? '');
+  return update?.commitId ?? '';
+}
+
+// Each node locked packed-refs for another deletion, waited a second for it, and refused all.
+test('writes and deletions of references of one repository do not refuse each other', async () => {
+  await using cluster = await startCluster({ nodes: 3 });
+  const { connection } = cluster;
+  await connection.repository.createRepository({ repository });
+  const revision = Buffer.from(await commitTo(connection));
 
   const client = async (_: unknown, index: number): Promise<void> => {
     const ref = Buffer.from(`refs/heads/b${index}`);
@@ -50,4 +58,47 @@ test('writes and deletions of references of one repository do not refuse each ot
   }))
     refs.push(...references.map(({ name }) => name.toString()));
   assert.deepEqual(refs, ['refs/heads/main', 'refs/heads/shared']);
+});
+
+test('writes through two Praefects do not refuse each other when they share the order', {
+  skip: withoutPostgres,
+}, async () => {
+  await using postgres = await startPostgres();
+  await using cluster = await startCluster({
+    database: postgres,
+    praefects: 2,
+    config: { transactions: { ordered_across_praefects: true } },
+  });
+  await cluster.connection.repository.createRepository({ repository });
+  const revision = Buffer.from(await commitTo(cluster.connection));
+
+  const client = async (_: unknown, index: number): Promise<void> => {
+    const connection = cluster.praefects[index % 2]?.connection ?? cluster.connection;
+    const ref = Buffer.from(`refs/heads/b${index}`);
+    for (let round = 0; round < 2; round++) {
+      await connection.repository.writeRef({ repository, ref, revision });
+      await connection.ref.deleteRefs({ repository, refs: [ref] });
+    }
+  };
+  await Promise.all(Array.from({ length: CLIENTS }, client));
+
+  const { database } = postgres;
+  // As if another Praefect held it.
+  await database.run(sql`
+    INSERT INTO repository_reference_write_locks (lock_id, holder_txn_id, expired_at)
+    VALUES (${`default|${repository.relativePath}`}, 1, now() + interval '1 minute')`);
+  let isWritten = false;
+  const waiting = cluster.connection.repository
+    .writeRef({ repository, ref: Buffer.from('refs/heads/waiting'), revision })
+    .then(() => {
+      isWritten = true;
+    });
+  await delay(300);
+  assert.equal(isWritten, false);
+  await database.run(sql`DELETE FROM repository_reference_write_locks`);
+  await waiting;
+  await until(async () => {
+    const rows = await database.rows(sql`SELECT lock_id FROM repository_reference_write_locks`);
+    return rows.length === 0;
+  }, 'all locks are released');
 });

@@ -151,6 +151,11 @@ export const praefectSchema = {
         'arrival, so that its nodes do not wait for each other.',
       default: true,
     }),
+    ordered_across_praefects: flag({
+      doc:
+        'Include the writes of the other Praefects on the database in that order. Takes two statements ' +
+        'for each write.',
+    }),
   }),
   replication: table('Copies to outdated replicas.', {
     batch_size: integer({ doc: 'Jobs taken from the queue at once.', default: 10, type: 'uint' }),

@@ -1,7 +1,9 @@
 import { GitalyError } from '#base/gitaly-error';
+import { LimitRefusal } from '#base/keyed-limit';
 import type { Logger } from '#platform/log/logger';
 import type { MethodInfo } from '#wire/method-info';
 import type { RepositoryKey } from '../model/repository-key.ts';
+import { AllWriteLocks } from '../transactions/all-write-locks.ts';
 import { MemoryWriteLocks } from '../transactions/memory-write-locks.ts';
 import { SerializedWrites } from '../transactions/serialized-writes.ts';
 import type { Serialized } from '../transactions/transactions.ts';
@@ -26,12 +28,14 @@ const WAITS_ON_NODES = new Set([
   'UserRebaseToRef',
 ]);
 
-/** Ids of calls that wait before they are sent; transactions have others. */
-const NO_TRANSACTION = 0n;
+/** Bit of the ids of calls that wait before they are sent; transactions have others. */
+const BEFORE_TRANSACTION = 1n << 31n;
 
 export interface WriteOrderOptions {
   /** False: only writes that request it wait. */
   readonly isOn: boolean;
+  /** Writes wait for those of other Praefects, too. */
+  readonly isShared?: boolean;
   /** Locks among all Praefects, for writes that request it; `undefined` without a database. */
   readonly sharedLocks: WriteLocks | undefined;
   readonly logger: Logger;
@@ -43,12 +47,15 @@ export interface WriteOrderOptions {
  */
 export class WriteOrder {
   readonly #isOn: boolean;
-  readonly #locks = new MemoryWriteLocks();
+  readonly #locks: WriteLocks;
+  #entered = 0n;
   readonly #own: SerializedWrites;
   readonly #shared: SerializedWrites | undefined;
 
-  constructor({ isOn, sharedLocks, logger }: WriteOrderOptions) {
+  constructor({ isOn, isShared = false, sharedLocks, logger }: WriteOrderOptions) {
     this.#isOn = isOn;
+    const own = new MemoryWriteLocks();
+    this.#locks = isShared && sharedLocks !== undefined ? new AllWriteLocks(own, sharedLocks) : own;
     this.#own = new SerializedWrites(this.#locks, logger);
     this.#shared = sharedLocks && new SerializedWrites(sharedLocks, logger);
   }
@@ -61,11 +68,14 @@ export class WriteOrder {
    */
   async enter(method: MethodInfo, repository: RepositoryKey, signal: AbortSignal): Promise<Disposable> {
     if (!this.#isOn || !WAITS_BEFORE.has(method.name)) return { [Symbol.dispose]() {} };
-    const lock = await this.#locks.lock(repository, NO_TRANSACTION, signal).catch((cause: unknown) => {
+    this.#entered = (this.#entered + 1n) % BEFORE_TRANSACTION;
+    const id = BEFORE_TRANSACTION | this.#entered;
+    const lock = await this.#locks.lock(repository, id, signal).catch((cause: unknown) => {
       signal.throwIfAborted();
+      if (!(cause instanceof LimitRefusal)) throw cause;
       throw new GitalyError('RESOURCE_EXHAUSTED', 'too many writes wait for the repository', { cause });
     });
-    return { [Symbol.dispose]: () => void lock.release() };
+    return { [Symbol.dispose]: () => void lock.release().catch(() => {}) }; // the lease ends
   }
 
   /**

@@ -5,10 +5,8 @@ import type { Logger } from '#platform/log/logger';
 import { type Database, sql } from '../database/database.ts';
 import type { ListenerHandler } from '../database/listener.ts';
 import type { RepositoryKey } from '../model/repository-key.ts';
-import type { LockObserver, WriteLock, WriteLocks } from './write-locks.ts';
+import { LEASE_MS, type LockObserver, type WriteLock, type WriteLocks } from './write-locks.ts';
 
-/** Time after which others may take a lock that was not renewed. */
-export const LEASE_MS = 20_000;
 /** Limit of a release, which does not end with the call. */
 const RELEASE_LIMIT_MS = 3000;
 /** Bits of a holder that are the transaction's id. */

@@ -1,5 +1,8 @@
 import type { RepositoryKey } from '../model/repository-key.ts';
 
+/** Time after which others may take a lock that was not renewed. */
+export const LEASE_MS = 20_000;
+
 /** The lock of a repository, held by one transaction among all Praefects. */
 export interface WriteLock {
   /** Holds it longer. @throws when it was lost. */
