@@ -5,8 +5,8 @@ import { LEASE_MS, type WriteLock, type WriteLocks } from './write-locks.ts';
 const RENEW_AFTER_MS = LEASE_MS / 4;
 
 /**
- * Locks among the writes of all Praefects. Those of this process wait in memory, so that only one of
- * them waits in the database.
+ * Locks among the writes of all Praefects. Those of this process wait in memory, so that only one
+ * of them waits in the database.
  */
 export class AllWriteLocks implements WriteLocks {
   readonly #own: WriteLocks;
