@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { Command } from 'commander';
-import { WORKER_COMMAND } from '#gitaly/family/worker-command';
+import { WORKER_COMMAND } from '#workers/worker-command';
 import { versionString } from '#platform/process/version';
 import { check } from './check.ts';
 import { addGitalyCommands } from './gitaly-commands.ts';

@@ -35,7 +35,7 @@ export interface ConsoleOptions {
   /** Returns the last hour of that server. Default: plots and slow calls are missing. */
   readonly history?: HistorySource;
   /** Ends the running calls with a correlation id. Default: there is no button for it. */
-  readonly cancel?: (correlationId: string) => number;
+  readonly cancel?: (correlationId: string) => Promise<number>;
 }
 
 /** Headers of every response. Nothing is loaded from, sent to or shown in other pages. */
@@ -143,7 +143,7 @@ export class Console implements AsyncDisposable {
       case 'running':
         return await runningPage(visit, this.#options);
       case 'slow':
-        return slowPage(visit, this.#options.history);
+        return await slowPage(visit, this.#options.history);
       case 'webhooks':
         return await webhooksPage(this.#options.status);
     }

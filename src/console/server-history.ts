@@ -37,4 +37,4 @@ export interface ConsoleHistory {
 }
 
 /** Returns the last hour of a server; `undefined` if it keeps no history. */
-export type HistorySource = () => ConsoleHistory | undefined;
+export type HistorySource = () => Promise<ConsoleHistory | undefined>;

@@ -12,8 +12,6 @@ export interface ConsoleStatus {
     readonly user: string;
     readonly client: string;
     readonly correlation_id: string;
-    /** Number of the process; 0 or `undefined`: the one that the console can ask to end the call. */
-    readonly worker?: number;
     readonly processes: readonly {
       readonly pid: number;
       readonly command: string;

@@ -16,7 +16,7 @@ import { createRuntimeDirectory, type RuntimeDirectory } from '#platform/process
 import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
 import { Backchannels } from '#rpc/server/connection/backchannels';
 import { type ErrorReports, errorReports } from '#rpc/server/interceptors/error-reports';
-import type { Family } from './family/family.ts';
+import type { Family } from '#workers/family';
 import { startGit } from './start-git.ts';
 
 /** The base of every part of a server: its process, its git, and the modules that follow its calls. */

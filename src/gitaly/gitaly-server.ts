@@ -2,8 +2,7 @@ import type { Duplex } from 'node:stream';
 import { checkNames, type NamesOf } from '#base/check-names';
 import { startCallReports } from '#calls/call-reports';
 import type { Exceptions } from '#calls/exceptions';
-import type { CallHistory, ServerHistory } from '#calls/history/call-history';
-import type { RunningCalls } from '#calls/running-calls';
+import type { ServerHistory } from '#calls/history/call-history';
 import { serverStatus } from '#calls/top/server-status';
 import type { ServerStatus } from '#calls/top/status';
 import type { GitalyConfig } from '#platform/config/load-config';
@@ -11,7 +10,8 @@ import { type Logger, type LogTarget, loggerFor } from '#platform/log/logger';
 import type { ListeningSocket, TakeSocket } from '#platform/process/handover/listening-socket';
 import type { FaultInjector } from '#rpc/server/fault-injector';
 import { Front } from '#rpc/server/front';
-import type { Family } from './family/family.ts';
+import type { Family } from '#workers/family';
+import { familyCalls, type ServerCalls } from './family/family-calls.ts';
 import { createFoundation, type Foundation } from './foundation.ts';
 import { interceptors } from './interceptors.ts';
 import { createLimits, type Limits } from './limits/create-limits.ts';
@@ -70,7 +70,7 @@ export interface Addresses {
 
 interface ServerState {
   readonly front: Front;
-  readonly status: () => Promise<ServerStatus>;
+  readonly calls: ServerCalls;
   /** Ends calls that would last for ever. */
   readonly onDrain: () => void;
 }
@@ -86,20 +86,16 @@ export class GitalyServer implements AsyncDisposable {
   readonly monitoringAddress: string | undefined;
 
   readonly #family: Family | undefined;
-  readonly #status: () => Promise<ServerStatus>;
-  readonly #calls: RunningCalls;
-  readonly #history: CallHistory | undefined;
+  readonly #calls: ServerCalls;
   readonly #onDrain: () => void;
 
   private constructor(
-    { calls, exceptions, family, history, logger, runtime }: Foundation,
-    { front, status, onDrain }: ServerState,
+    { exceptions, family, logger, runtime }: Foundation,
+    { calls, front, onDrain }: ServerState,
     resources: AsyncDisposableStack,
   ) {
     this.#family = family;
-    this.#status = status;
     this.#calls = calls;
-    this.#history = history;
     this.#onDrain = onDrain;
     this.addresses = { ...front.addresses, internal: `unix:${runtime.internalSocket}` };
     this.monitoringAddress = front.monitoringAddress;
@@ -131,8 +127,13 @@ export class GitalyServer implements AsyncDisposable {
     const limits = createLimits(foundation, building);
     const services = await createServices(foundation, repositories, limits.packs, building);
     const { metrics, runtime } = foundation;
-    const ownStatus = startStatus({ ...foundation, ...repositories }, limits, building);
-    const status = family?.role === 'supervisor' ? () => family.monitoring.status(ownStatus) : ownStatus;
+    const { calls, history } = foundation;
+    const ownCalls: ServerCalls = {
+      status: startStatus({ ...foundation, ...repositories }, limits, building),
+      history: async () => history?.read(),
+      cancel: async (correlationId) => calls.cancel(correlationId),
+    };
+    const serverCalls = familyCalls(ownCalls, family);
     const front = building.use(
       await Front.open({
         config,
@@ -144,7 +145,7 @@ export class GitalyServer implements AsyncDisposable {
         backchannels: foundation.backchannels,
         monitoring: {
           problems: () => repositories.storages.presence.problems(),
-          status,
+          status: () => serverCalls.status(),
           others: family?.role === 'supervisor' ? family.monitoring : undefined,
         },
         internalSocket: runtime.internalSocket,
@@ -157,11 +158,11 @@ export class GitalyServer implements AsyncDisposable {
     if (family !== undefined) {
       const { cleanAfterTheDead } = repositories;
       const { registry } = metrics;
-      family.onStarted({ front, directory: runtime.path, cleanAfterTheDead, registry, status: ownStatus });
+      family.onStarted({ front, directory: runtime.path, onWorkerEnded: cleanAfterTheDead, registry });
       building.defer(() => family.endOthers());
     }
     const onDrain = (): void => repositories.feed?.endWatching();
-    return new GitalyServer(foundation, { front, status, onDrain }, building.move());
+    return new GitalyServer(foundation, { front, calls: serverCalls, onDrain }, building.move());
   }
 
   /**
@@ -183,17 +184,17 @@ export class GitalyServer implements AsyncDisposable {
 
   /** Returns what the server is doing now: the JSON of `/debug/top`. */
   async status(): Promise<ServerStatus> {
-    return await this.#status();
+    return await this.#calls.status();
   }
 
   /** Returns the last hour and the last slow calls; `undefined` without `keepsHistory`. */
-  history(): ServerHistory | undefined {
-    return this.#history?.read();
+  async history(): Promise<ServerHistory | undefined> {
+    return await this.#calls.history();
   }
 
   /** Ends the running calls with a correlation id, with CANCELLED. @returns their number. */
-  cancel(correlationId: string): number {
-    return this.#calls.cancel(correlationId);
+  async cancel(correlationId: string): Promise<number> {
+    return await this.#calls.cancel(correlationId);
   }
 
   /** The listening sockets for a successor: all but the internal one, which only children use. */

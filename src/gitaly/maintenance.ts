@@ -14,8 +14,8 @@ import type { GitalyConfig } from '#platform/config/load-config';
 import type { Logger } from '#platform/log/logger';
 import type { MaintenanceScheduler } from '#rpc/server/interceptors/schedule-maintenance';
 import type { Storages } from '#storage/storages';
+import type { Family } from '#workers/family';
 import type { Link } from '#workers/link';
-import type { Family } from './family/family.ts';
 import { answerForMaintenance, RemoteMaintenanceRuns } from './family/remote-maintenance-runs.ts';
 import {
   answerForLoad,

@@ -13,7 +13,7 @@ import { repositoryCountMetrics } from '#platform/metrics/repository-count-metri
 import { storageSpaceMetrics } from '#platform/metrics/storage-space-metrics';
 import { ensureStorageMetadata } from '#storage/storage-metadata';
 import { Storages } from '#storage/storages';
-import type { Family } from './family/family.ts';
+import type { Family } from '#workers/family';
 import { answerForAccounts, remoteAccounts } from './family/remote-accounts.ts';
 
 export interface OpenStoragesOptions {

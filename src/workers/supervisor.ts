@@ -292,7 +292,8 @@ export class Supervisor implements AsyncDisposable {
     const { logger, settings } = this.#options;
     const observer = this.#own?.observer;
     this.#workers.delete(worker.number);
-    if (worker.readiness !== undefined) rmSync(worker.readiness.directory, { recursive: true, force: true });
+    const directory = worker.readiness?.directory;
+    if (directory !== undefined) rmSync(directory, { recursive: true, force: true });
     this.#own?.onWorkerEnded(worker.number);
     observer?.running(this.workers.length + 1);
     if (worker.state === 'draining') {

@@ -22,6 +22,8 @@ export interface WorkerServer {
 export interface WorkerLifeOptions {
   /** Starts the server with what the supervisor sent. */
   readonly start: (greeting: unknown, link: Link) => Promise<WorkerServer>;
+  /** Name of the program in messages. */
+  readonly name: string;
   readonly tickMs: number;
   /** Aborts when an exception has left the process in an unknown state. */
   readonly failed: AbortSignal;
@@ -114,7 +116,7 @@ class Life {
     try {
       this.#server = await this.#options.start(greeting, this.#link);
     } catch (error) {
-      process.stderr.write(`gitaly: a worker process could not start: ${error}\n`);
+      process.stderr.write(`${this.#options.name}: a worker process could not start: ${error}\n`);
       this.#end(1);
       return;
     }

@@ -25,7 +25,7 @@ export interface Load {
 export interface Readiness {
   readonly version: string;
   /** Directory that is removed after its end. */
-  readonly directory: string;
+  readonly directory: string | undefined;
 }
 
 export type Transport = 'unix' | 'tcp' | 'tls';

@@ -2,7 +2,7 @@
 // `KILL_FILE` has the message and the moment as JSON when the worker starts.
 
 import { readFileSync } from 'node:fs';
-import { WORKER_COMMAND } from '#gitaly/family/worker-command';
+import { WORKER_COMMAND } from '#workers/worker-command';
 import { COUNTED, type KillPoint } from './kill-point.ts';
 
 if (process.argv.includes(WORKER_COMMAND)) {

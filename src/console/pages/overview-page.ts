@@ -31,7 +31,7 @@ export async function overviewPage(
   const seesAll = await access.isAdministrator();
   const now = seesAll ? await status?.() : undefined;
   const repositories = seesAll ? await catalog.count() : undefined;
-  const lastHour = seesAll ? history?.() : undefined;
+  const lastHour = seesAll ? await history?.() : undefined;
   const storages = info.storageStatuses.map(({ readable, storageName, writeable }) => {
     const disk = disks.storageStatuses.find((each) => each.storageName === storageName);
     const [available, used] = [Number(disk?.available ?? 0n), Number(disk?.used ?? 0n)];

@@ -11,7 +11,7 @@ const ADDRESS = `${CONSOLE_PATH}/running`;
 export interface RunningPageOptions {
   readonly status?: StatusSource;
   /** Ends the running calls with a correlation id. */
-  readonly cancel?: (correlationId: string) => number;
+  readonly cancel?: (correlationId: string) => Promise<number>;
 }
 
 /** Shows the calls that run, their git processes, and the limits for which calls wait. */
@@ -21,7 +21,7 @@ export async function runningPage(
 ): Promise<Page> {
   if (isPost) {
     if (cancel === undefined) return cannotPost();
-    cancel(query.get('cancel') ?? '');
+    await cancel(query.get('cancel') ?? '');
     return { ...cannotPost(), location: ADDRESS };
   }
   if (status === undefined)
@@ -60,13 +60,8 @@ function callRow(call: ConsoleStatus['calls'][number]): readonly Part[] {
   return [[call.method, waits], time, call.repository, call.user, call.client, commands];
 }
 
-/** Returns the button that ends a call; none for a call of another process, which it would not reach. */
-function cancelButton({
-  correlation_id,
-  method,
-  worker = 0,
-}: ConsoleStatus['calls'][number]): Html | undefined {
-  if (worker !== 0) return undefined;
+/** Returns the button that ends a call. */
+function cancelButton({ correlation_id, method }: ConsoleStatus['calls'][number]): Html {
   const address = withQuery(ADDRESS, { cancel: correlation_id });
   const button = html`<button aria-label="Cancel ${method}">Cancel</button>`;
   return html`<form method="post" action="${address}">${button}</form>`;

@@ -8,8 +8,8 @@ import type { Visit } from '../visit.ts';
 type SlowCall = ConsoleHistory['slow_calls'][number];
 
 /** Shows the last calls that took long, with the git commands and facts that explain them. */
-export function slowPage({ query }: Visit, source: HistorySource | undefined): Page {
-  const history = source?.();
+export async function slowPage({ query }: Visit, source: HistorySource | undefined): Promise<Page> {
+  const history = await source?.();
   if (history === undefined)
     return problemPage(404, 'Not available', 'The server keeps no history of its calls here.');
   const over = Number(query.get('over')) || history.slow_ms;

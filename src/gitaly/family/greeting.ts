@@ -1,8 +1,9 @@
 import type { GitalyConfig } from '#platform/config/load-config';
+import type { WorkerGreeting } from '#workers/run-worker';
 
 /** The first message of a supervisor to a new worker. */
-export interface Greeting {
+export interface Greeting extends WorkerGreeting {
   readonly config: GitalyConfig;
-  /** Number of the worker, from 1. */
-  readonly worker: number;
+  /** A console shows the last hour. */
+  readonly keepsHistory: boolean;
 }

@@ -4,8 +4,8 @@ import type { LoadMoment, LoadSensor } from '#domain/housekeeping/schedule/quiet
 import type { MaintenanceScheduler } from '#rpc/server/interceptors/schedule-maintenance';
 import type { RequestTarget } from '#rpc/server/named-targets';
 import type { Desk } from '#workers/desk';
+import type { Supervising } from '#workers/family';
 import type { Link } from '#workers/link';
-import type { Supervising } from './family.ts';
 
 const WRITTEN = 'repository: written';
 const READ = 'repository: read';

@@ -3,7 +3,7 @@ import { type CallersLimit, KeyedLimit, type KeyedLimitOptions } from '#base/key
 import { TokenBuckets, type TokenBucketsOptions } from '#base/token-buckets';
 import { type PackPlaces, TotalLimit } from '#domain/pack-objects/total-limit';
 import type { RateLimit } from '#rpc/server/interceptors/limit-concurrency';
-import type { Family } from '../family/family.ts';
+import type { Family } from '#workers/family';
 import { answerForBuckets, answerForLimit, answerForPacks } from '../family/limit-answers.ts';
 import { remoteBuckets } from '../family/remote-buckets.ts';
 import { RemoteLimit } from '../family/remote-limit.ts';

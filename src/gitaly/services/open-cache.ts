@@ -5,7 +5,7 @@ import type { PackMetrics } from '#platform/metrics/pack-metrics';
 import { openStreamCache, type StreamCacheSettings } from '#storage/cache/streams/open-stream-cache';
 import type { StreamCache } from '#storage/cache/streams/stream-cache';
 import type { Storages } from '#storage/storages';
-import type { Family } from '../family/family.ts';
+import type { Family } from '#workers/family';
 
 export interface StreamCacheOptions {
   readonly config: GitalyConfig;

@@ -1,8 +1,9 @@
-import type { ConnectionSharing } from '#rpc/server/connection/listener';
-import type { Desk } from '#workers/desk';
-import type { Link } from '#workers/link';
-import type { FamilyServer, FamilyWorker } from './members.ts';
+import type { Socket } from 'node:net';
+import type { Desk } from './desk.ts';
+import type { FamilyServer, FamilyWorker } from './family-server.ts';
+import type { Link } from './link.ts';
 import type { WorkersMonitoring } from './monitoring.ts';
+import type { Transport } from './worker-process.ts';
 
 /** The processes of one server, from the view of one of them. */
 export type Family = Supervising | Working;
@@ -21,7 +22,11 @@ interface Member {
 /** This process accepts connections and keeps what is one per server. */
 export interface Supervising extends Member {
   readonly role: 'supervisor';
-  readonly sharing: Extract<ConnectionSharing, { role: 'supervisor' }>;
+  readonly sharing: {
+    readonly role: 'supervisor';
+    /** @see ConnectionSharing of `rpc/server`. */
+    handOver(socket: Socket, transport: Transport, takeBack: () => void): boolean;
+  };
   /** Answers what workers ask for. */
   readonly desk: Desk;
   readonly monitoring: WorkersMonitoring;
@@ -32,7 +37,7 @@ export interface Supervising extends Member {
 /** This process serves connections that the supervisor has accepted. */
 export interface Working extends Member {
   readonly role: 'worker';
-  readonly sharing: Extract<ConnectionSharing, { role: 'worker' }>;
+  readonly sharing: { readonly role: 'worker' };
   /** The channel to the supervisor. */
   readonly link: Link;
 }

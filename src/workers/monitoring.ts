@@ -1,16 +1,13 @@
 import { lazyModule } from '#base/lazy-module';
-import { mergeStatus } from '#calls/top/merge-status';
-import type { ServerStatus } from '#calls/top/status';
 import type { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import { type OtherProcesses, type ProcessReport, ReportedMetrics } from '#platform/metrics/process-group';
 import type { ProcessMetrics } from '#platform/metrics/process-metrics';
 import type { ProfileKind } from '#platform/profiling/take-profile';
-import type { Desk } from '#workers/desk';
-import type { Link } from '#workers/link';
-import type { FamilyServer, FamilyWorker } from './members.ts';
+import type { Desk } from './desk.ts';
+import type { FamilyWorker } from './family-server.ts';
+import type { Link } from './link.ts';
 
 const METRICS = 'metrics';
-const STATUS = 'status';
 const PROFILE = 'profile';
 
 /** Time that a worker has for its metrics; of one that is busy, the last known ones count. */
@@ -29,14 +26,13 @@ const loadProcessMetrics = lazyModule(() => import('#platform/metrics/process-me
 const loadProfiler = lazyModule(() => import('#platform/profiling/take-profile'));
 
 /** Reports what a worker does to its supervisor, as long as the process runs. */
-export function reportToSupervisor(link: Link, { registry, status }: FamilyServer): void {
+export function reportToSupervisor(link: Link, registry: MetricsRegistry): void {
   let metrics: Promise<ProcessMetrics> | undefined;
   const report = async (): Promise<ProcessReport> => {
     metrics ??= loadProcessMetrics().then((module) => new module.ProcessMetrics());
     return { registry: registry.snapshot(), process: await (await metrics).snapshot() };
   };
   link.onAsked(METRICS, async () => ({ value: await report() }));
-  link.onAsked(STATUS, async () => ({ value: await status() }));
   link.onAsked(PROFILE, async (value, { signal }) => {
     const { kind, seconds } = value as WantedProfile; // from `profile` below
     const { takeProfile } = await loadProfiler();
@@ -62,7 +58,7 @@ export function reportLastMetrics(link: Link, registry: MetricsRegistry): void {
   link.tell(METRICS, { registry: registry.snapshot(), process: [] } satisfies ProcessReport);
 }
 
-/** The metrics, profiles and calls of workers, as their supervisor shows them. */
+/** The metrics and profiles of workers, as their supervisor shows them. */
 export class WorkersMonitoring implements OtherProcesses {
   readonly #workers: () => readonly FamilyWorker[];
   readonly #reported = new ReportedMetrics();
@@ -99,26 +95,12 @@ export class WorkersMonitoring implements OtherProcesses {
     const { value } = await link.ask(PROFILE, { kind, seconds } satisfies WantedProfile, { signal });
     return value as Uint8Array;
   }
-
-  /** Returns what all processes do; of workers, those that respond in time. */
-  async status(own: () => Promise<ServerStatus>): Promise<ServerStatus> {
-    const [status, others] = await Promise.all([own(), this.#statuses()]);
-    return mergeStatus(status, others);
-  }
-
-  async #statuses(): Promise<ReadonlyMap<number, ServerStatus>> {
-    const statuses = await Promise.all(
-      this.#workers().map(async ({ link, number }) => [number, await askInTime(link, STATUS)] as const),
-    );
-    return new Map(
-      statuses.flatMap(([number, status]) => (status ? [[number, status as ServerStatus]] : [])),
-    );
-  }
 }
 
-async function askInTime(link: Link, topic: string): Promise<unknown> {
+/** Asks a worker; `undefined` if it does not respond in time. */
+export async function askInTime(link: Link, topic: string, value?: unknown): Promise<unknown> {
   try {
-    return (await link.ask(topic, undefined, { signal: AbortSignal.timeout(REPORT_LIMIT_MS) })).value;
+    return (await link.ask(topic, value, { signal: AbortSignal.timeout(REPORT_LIMIT_MS) })).value;
   } catch {
     return undefined; // it is busy, or has ended
   }

@@ -1,0 +1,70 @@
+import type { ServerHistory } from '#calls/history/call-history';
+import { mergeHistory } from '#calls/history/merge-history';
+import { mergeStatus } from '#calls/top/merge-status';
+import type { ServerStatus } from '#calls/top/status';
+import type { Family } from '#workers/family';
+import type { FamilyWorker } from '#workers/family-server';
+import { askInTime } from '#workers/monitoring';
+
+const STATUS = 'calls: status';
+const HISTORY = 'calls: history';
+const CANCEL = 'calls: cancel';
+
+/** What a server tells about its calls, and does with them. */
+export interface ServerCalls {
+  status(): Promise<ServerStatus>;
+  /** Returns the last hour and the last slow calls; `undefined` if they are not kept. */
+  history(): Promise<ServerHistory | undefined>;
+  /** Ends the running calls with a correlation id. @returns their number. */
+  cancel(correlationId: string): Promise<number>;
+}
+
+/** Returns the calls of all processes of a server; those of a worker also answer its supervisor. */
+export function familyCalls(own: ServerCalls, family: Family | undefined): ServerCalls {
+  if (family === undefined) return own;
+  if (family.role === 'supervisor') return new AllCalls(own, family.workers);
+  const { link } = family;
+  link.onAsked(STATUS, async () => ({ value: await own.status() }));
+  link.onAsked(HISTORY, async () => ({ value: await own.history() }));
+  link.onAsked(CANCEL, async (id) => ({ value: await own.cancel(String(id)) }));
+  return own;
+}
+
+/** The calls of a supervisor and of those workers that respond in time. */
+class AllCalls implements ServerCalls {
+  readonly #own: ServerCalls;
+  readonly #workers: () => readonly FamilyWorker[];
+
+  constructor(own: ServerCalls, workers: () => readonly FamilyWorker[]) {
+    this.#own = own;
+    this.#workers = workers;
+  }
+
+  async status(): Promise<ServerStatus> {
+    const [own, others] = await Promise.all([this.#own.status(), this.#ask<ServerStatus>(STATUS)]);
+    return mergeStatus(own, others);
+  }
+
+  async history(): Promise<ServerHistory | undefined> {
+    const [own, others] = await Promise.all([this.#own.history(), this.#ask<ServerHistory>(HISTORY)]);
+    return own && mergeHistory(own, [...others.values()]);
+  }
+
+  async cancel(correlationId: string): Promise<number> {
+    const [own, others] = await Promise.all([
+      this.#own.cancel(correlationId),
+      this.#ask<number>(CANCEL, correlationId),
+    ]);
+    return [...others.values()].reduce((sum, count) => sum + count, own);
+  }
+
+  /** Returns the answers by the numbers of the workers. Their types are those of {@link familyCalls}. */
+  async #ask<T>(topic: string, value?: unknown): Promise<ReadonlyMap<number, T>> {
+    const answers = await Promise.all(
+      this.#workers().map(
+        async ({ link, number }) => [number, (await askInTime(link, topic, value)) as T | undefined] as const,
+      ),
+    );
+    return new Map(answers.flatMap(([number, answer]) => (answer === undefined ? [] : [[number, answer]])));
+  }
+}

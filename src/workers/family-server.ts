@@ -1,0 +1,29 @@
+import type { Socket } from 'node:net';
+import type { MetricsRegistry } from '#platform/metrics/metrics-registry';
+import type { Link } from './link.ts';
+import type { Load, Transport } from './worker-process.ts';
+
+/** The part of a server that its other processes use. */
+export interface FamilyServer {
+  readonly front: FamilyFront;
+  /** Directory of this process, which is removed at its end. */
+  readonly directory: string | undefined;
+  /** Called after the end of a worker. */
+  readonly onWorkerEnded: () => void;
+  readonly registry: MetricsRegistry;
+}
+
+/** The connections of a server. */
+export interface FamilyFront {
+  readonly load: Omit<Load, 'share'>;
+  /** Serves a connection that another process has accepted. */
+  receive(socket: Socket, transport: Transport): void;
+  /** Ends a connection so that its client opens another one. False if there are not two. */
+  moveConnection(): boolean;
+}
+
+/** A worker that serves calls. */
+export interface FamilyWorker {
+  readonly number: number;
+  readonly link: Link;
+}

@@ -1,0 +1,121 @@
+import { loadLazyModules } from '#base/lazy-module';
+import { FdLogStream } from '#platform/log/log-stream';
+import { createLogger, type Logger, logLevel } from '#platform/log/logger';
+import { packageVersion } from '#platform/process/version';
+import { EXCEPTION_GRACE_MS, watchExceptions } from '#platform/process/watch-exceptions';
+import type { Working } from './family.ts';
+import type { FamilyServer } from './family-server.ts';
+import type { Link } from './link.ts';
+import { reportLastMetrics, reportToSupervisor } from './monitoring.ts';
+import { unpack } from './pack-values.ts';
+import { workerSettings } from './settings.ts';
+import { PROCESSES } from './worker-command.ts';
+import { runWorkerLife, type WorkerServer } from './worker-life.ts';
+
+const IS_BUILT = import.meta.filename.endsWith('.js');
+/** Exit code for wrong usage. */
+const WRONG_USAGE = 2;
+
+/** What a supervisor sends to each worker, besides what its server needs. */
+export interface WorkerGreeting {
+  readonly config: { readonly logging: { readonly format: string; readonly level: string } };
+  /** Number of the worker, from 1. */
+  readonly worker: number;
+}
+
+/** A server in a worker. */
+export interface ServerInWorker extends AsyncDisposable {
+  drain(): Promise<void>;
+  /** Deals with an exception that nothing caught, if it can. */
+  contain?(exception: unknown): boolean;
+}
+
+/** How the worker of a program starts. */
+export interface WorkerProgramOptions<Greeting extends WorkerGreeting> {
+  readonly title: string;
+  /** Command that starts the server. */
+  readonly server: string;
+  readonly start: (greeting: Greeting, family: Working, logger: Logger) => Promise<ServerInWorker>;
+}
+
+/** Runs a worker process of a server, until its supervisor ends it. Resolves to the exit code. */
+export async function runWorker<Greeting extends WorkerGreeting>({
+  title,
+  server: command,
+  start,
+}: WorkerProgramOptions<Greeting>): Promise<number> {
+  process.title = title;
+  if (process.send === undefined) {
+    process.stderr.write(`${title} worker is started by "${command}" with [workers] max above 1\n`);
+    return WRONG_USAGE;
+  }
+  // Signals to the whole process group are the supervisor's, which then ends its workers.
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => {});
+  let server: ServerInWorker | undefined;
+  const stream = new FdLogStream(process.stdout.fd, { format: 'text' });
+  stream.hasWorkers = true;
+  using exceptions = watchExceptions({ contain: (exception) => server?.contain?.(exception) ?? false });
+  const code = await runWorkerLife({
+    name: title,
+    tickMs: workerSettings().tickMs,
+    failed: exceptions.stop,
+    failedGraceMs: EXCEPTION_GRACE_MS,
+    start: async (packed, link) => {
+      const greeting = unpack(packed) as Greeting; // from our supervisor
+      const { family, part } = familyOf(link);
+      server = await start(greeting, family, loggerOf(greeting, stream));
+      if (IS_BUILT) await loadLazyModules();
+      return workerServer(server, await part, link);
+    },
+  });
+  await stream.end();
+  return code;
+}
+
+function loggerOf({ config, worker }: WorkerGreeting, stream: FdLogStream): Logger {
+  const { format, level } = config.logging;
+  return createLogger({
+    format: format === 'json' ? 'json' : 'text',
+    level: logLevel(level),
+    stream,
+    fields: { worker },
+  });
+}
+
+function familyOf(link: Link): { readonly family: Working; readonly part: Promise<FamilyServer> } {
+  const { promise: part, resolve: onStarted } = Promise.withResolvers<FamilyServer>();
+  let processes = 2; // until the supervisor has sent the number
+  link.onTold(PROCESSES, (value) => {
+    processes = Number(value);
+  });
+  const none = async (): Promise<void> => {};
+  const family: Working = {
+    role: 'worker',
+    share: () => 1 / processes,
+    link,
+    sharing: { role: 'worker' },
+    onStarted,
+    drainOthers: none,
+    endOthers: none,
+  };
+  return { family, part };
+}
+
+function workerServer(
+  server: ServerInWorker,
+  { directory, front, registry }: FamilyServer,
+  link: Link,
+): WorkerServer {
+  reportToSupervisor(link, registry);
+  return {
+    receive: (socket, transport) => front.receive(socket, transport),
+    moveConnection: () => front.moveConnection(),
+    get load() {
+      return front.load;
+    },
+    readiness: { version: packageVersion(), directory },
+    beforeEnd: () => reportLastMetrics(link, registry),
+    drain: () => server.drain(),
+    [Symbol.asyncDispose]: async () => await server[Symbol.asyncDispose](),
+  };
+}

@@ -1,0 +1,96 @@
+import type { FdLogStream } from '#platform/log/log-stream';
+import type { Logger } from '#platform/log/logger';
+import { type WorkerMetrics, workerMetrics } from '#platform/metrics/worker-metrics';
+import { Desk } from './desk.ts';
+import type { Supervising } from './family.ts';
+import { WorkersMonitoring } from './monitoring.ts';
+import { maxProcesses, workerSettings } from './settings.ts';
+import { Supervisor } from './supervisor.ts';
+import { PROCESSES, WORKER_COMMAND } from './worker-command.ts';
+import type { WorkerCommand } from './worker-process.ts';
+
+/** Program of workers. */
+export type WorkerProgram = Pick<WorkerCommand, 'file' | 'options'>;
+
+export interface StartFamilyOptions {
+  /** Most processes that serve calls; 2 or more. */
+  readonly processes: number;
+  readonly logger: Logger;
+  /** The descriptor of the log, to which workers write, too. */
+  readonly log: Pick<FdLogStream, 'hasWorkers'>;
+  /** Default: this program, with the options of Node that it was started with. */
+  readonly program?: WorkerProgram | undefined;
+  /** Returns what a new worker needs to start; see `pack`. */
+  readonly greeting: (worker: number) => unknown;
+}
+
+/** Makes the supervisor of a server, which starts further processes while the server is busy. */
+export function startFamily({ log, program, processes, ...options }: StartFamilyOptions): Supervising {
+  const desk = new Desk();
+  const supervisor = new Supervisor({
+    ...options,
+    settings: workerSettings(),
+    maxProcesses: processes,
+    command: { ...(program ?? ownProgram()), args: [WORKER_COMMAND] },
+  });
+  const monitoring = new WorkersMonitoring(desk, () => supervisor.workers);
+  return {
+    role: 'supervisor',
+    share: () => 1 / (supervisor.workers.length + 1),
+    desk,
+    monitoring,
+    workers: () => supervisor.workers,
+    sharing: {
+      role: 'supervisor',
+      handOver: (socket, transport, takeBack) => supervisor.handOver(socket, transport, takeBack),
+    },
+    onStarted: ({ front, onWorkerEnded, registry }) =>
+      supervisor.start({
+        observer: withCount(workerMetrics(registry), supervisor),
+        serve: (worker, link) => {
+          log.hasWorkers = true;
+          desk.serve(worker, link);
+        },
+        moveConnection: () => front.moveConnection(),
+        onWorkerEnded: (worker) => {
+          monitoring.ended(worker);
+          onWorkerEnded();
+        },
+      }),
+    drainOthers: () => supervisor.drain(),
+    endOthers: () => supervisor[Symbol.asyncDispose](),
+  };
+}
+
+/**
+ * Returns the most processes that may serve calls, and logs why there is only one.
+ *
+ * @param configured `[workers] max`.
+ * @param reason why there cannot be several, if that is so.
+ */
+export function allowedProcesses(
+  configured: number | 'auto',
+  reason: string | undefined,
+  logger: Logger,
+): number {
+  const processes = maxProcesses(configured);
+  if (processes === 1 || reason === undefined) return processes;
+  logger.warn({ key: 'workers.max', reason }, 'the server runs in one process');
+  return 1;
+}
+
+/** Also notifies workers of the number of processes. */
+function withCount(metrics: WorkerMetrics, supervisor: Supervisor): WorkerMetrics {
+  return {
+    ...metrics,
+    running: (processes) => {
+      metrics.running(processes);
+      for (const { link } of supervisor.workers) link.tell(PROCESSES, processes);
+    },
+  };
+}
+
+function ownProgram(): WorkerProgram {
+  const [, file = ''] = process.argv;
+  return { file, options: process.execArgv.filter((option) => !option.startsWith('--inspect')) };
+}

@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ServerHistory } from '#calls/history/call-history';
+import type { ServerStatus } from '#calls/top/status';
+import { until } from '#testkit/until';
+import { repository, startFamily } from './family.ts';
+import { hold } from './held-calls.ts';
+
+const SLOW_MS = 500;
+
+test('the console ends calls of workers, and shows those that were slow', async () => {
+  await using gitaly = await startFamily('[console]\nlisten_addr = "127.0.0.1:0"\n', { choice: 'worker' });
+  const console = /(http:\/\/\S+\/-\/console)/.exec(gitaly.log())?.[1] ?? '';
+  const page = async <T>(name: string): Promise<T> =>
+    (await (await fetch(`${console}/${name}?format=json`)).json()) as T; // the page's own data
+  const connection = await gitaly.connect();
+  await connection.repository.createRepository({ repository });
+  const call = hold(connection);
+  const running = async () => (await page<ServerStatus>('running')).calls[0];
+  await until(async () => (await running()) !== undefined, 'the call is shown');
+  const id = (await running())?.correlation_id ?? '';
+  assert.notEqual((await running())?.worker, 0);
+  assert.match(await (await fetch(`${console}/running`)).text(), new RegExp(`running\\?cancel=${id}"`));
+  await delay(SLOW_MS);
+
+  const ended = await fetch(`${console}/running?cancel=${id}`, {
+    method: 'POST',
+    headers: { Origin: new URL(console).origin },
+    redirect: 'manual',
+  });
+
+  assert.equal(ended.status, 303);
+  assert.equal(await call.outcome, 'CANCELLED');
+  const { calls } = await page<{ calls: ServerHistory['slow_calls'] }>('slow');
+  assert.deepEqual(
+    calls.map(({ correlation_id, status }) => [correlation_id, status]),
+    [[id, 'Canceled']],
+  );
+});
