@@ -12,6 +12,7 @@ import { collectAfterBulkBytes } from '#base/bulk-memory';
 import { bench as backups } from './backups.ts';
 import { bench as blobs } from './blobs.ts';
 import { bench as bundles } from './bundles.ts';
+import { bench as capacity } from './capacity.ts';
 import { bench as clientCalls } from './client-calls.ts';
 import { bench as clone } from './clone.ts';
 import { bench as cluster } from './cluster.ts';
@@ -61,6 +62,7 @@ const BENCHES: readonly Bench[] = [
   blobs,
   diffs,
   commitFiles,
+  capacity,
   cores,
   copies,
   forks,

@@ -136,6 +136,7 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
       'platform',
       'calls/logs/api-log',
       'gitaly',
+      'workers/worker-command',
       'praefect',
       'gateway',
       'console',

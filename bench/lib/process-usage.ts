@@ -15,7 +15,16 @@ export interface CpuTime {
 
 /** Returns the CPU time of a process so far, from `/proc/<pid>/stat`. */
 export function cpuTime(pid: number): CpuTime {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  return timeIn(`/proc/${pid}/stat`);
+}
+
+/** Returns the CPU time of the thread with the event loop, in milliseconds with steps of 10. */
+export function mainThreadMs(pid: number): number {
+  return timeIn(`/proc/${pid}/task/${pid}/stat`).ownMs;
+}
+
+function timeIn(file: string): CpuTime {
+  const stat = readFileSync(file, 'latin1');
   // The second field is the program's name in parentheses and may contain any character.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const [user = 0, system = 0, childrenUser = 0, childrenSystem = 0] = fields

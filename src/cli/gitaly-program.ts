@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { Command } from 'commander';
-import { WORKER_COMMAND } from '#workers/worker-command';
 import { versionString } from '#platform/process/version';
+import { WORKER_COMMAND } from '#workers/worker-command';
 import { check } from './check.ts';
 import { addGitalyCommands } from './gitaly-commands.ts';
 import { serve } from './serve.ts';
