@@ -16,7 +16,7 @@ const IS_BUILT = import.meta.filename.endsWith('.js');
 /** Exit code for wrong usage. */
 const WRONG_USAGE = 2;
 
-/** What a supervisor sends to each worker, besides what its server needs. */
+/** The part of the first message to a worker that is the same for all programs. */
 export interface WorkerGreeting {
   readonly config: { readonly logging: { readonly format: string; readonly level: string } };
   /** Number of the worker, from 1. */

@@ -10,7 +10,7 @@ const STATUS = 'calls: status';
 const HISTORY = 'calls: history';
 const CANCEL = 'calls: cancel';
 
-/** What a server tells about its calls, and does with them. */
+/** The calls of a server, for its operators. */
 export interface ServerCalls {
   status(): Promise<ServerStatus>;
   /** Returns the last hour and the last slow calls; `undefined` if they are not kept. */
