@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { Repository } from '#client/repository/index';
+import { initRepository } from '#testkit/repositories/init-repository';
 import { until } from '#testkit/until';
 import {
   connections,
@@ -50,6 +52,25 @@ test('a worker creates, links and removes repositories', async () => {
   await until(() => servedBy(gitaly, 'RemoveRepository').size === 1, gitaly.log);
   assert.equal(servedBy(gitaly, 'RemoveRepository').has('0'), false);
   assert.equal(sumOf(await metrics(gitaly), 'gitaly_total_repositories_count'), 0);
+});
+
+test('first forks of a repository in several workers share one pool', async () => {
+  await using gitaly = await startFamily('', { choice: 'worker' });
+  initRepository(join(gitaly.directory, 'default', repository.relativePath), { commits: 2 });
+  const opened = await connections(gitaly.address, 6);
+
+  await Promise.all(
+    opened.map((connection, index) =>
+      new Repository(connection, { path: repository.relativePath }).fork(`fork-${index}.git`),
+    ),
+  );
+
+  const alternates = opened.map((_, index) =>
+    readFileSync(join(gitaly.directory, `default/fork-${index}.git/objects/info/alternates`), 'utf8'),
+  );
+  assert.equal(new Set(alternates).size, 1);
+  await until(() => servedBy(gitaly, 'CreateFork').size > 1, gitaly.log);
+  await Promise.all(opened.map((connection) => connection.close()));
 });
 
 test('SIGTERM ends all processes and leaves nothing behind', async () => {

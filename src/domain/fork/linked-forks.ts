@@ -1,7 +1,7 @@
 import { lstatSync, mkdirSync } from 'node:fs';
 import { BoundedMap } from '#base/bounded-map';
 import { GitalyError } from '#base/gitaly-error';
-import { KeyedLimit } from '#base/keyed-limit';
+import type { CallersLimit } from '#base/keyed-limit';
 import type { RefWatch } from '#git/refs/ref-watch';
 import { createRepository } from '#storage/lifecycle/create-repository';
 import { removeRepository } from '#storage/lifecycle/remove-repository';
@@ -54,10 +54,12 @@ export class LinkedForks {
   readonly #configs = new NewConfigs();
   readonly #known = new BoundedMap<string, Known>({ maxEntries: MAX_KNOWN });
   /** One fork of a source at a time adds objects to its pool. */
-  readonly #turns = new KeyedLimit({ maxConcurrency: 1, maxQueueSize: 0, maxWaitMs: 0 });
+  readonly #turns: CallersLimit;
 
-  constructor(storages: Storages) {
+  /** @param turns gives one caller at a time a turn, in all processes of the server. */
+  constructor(storages: Storages, turns: CallersLimit) {
     this.#storages = storages;
+    this.#turns = turns;
   }
 
   /**

@@ -1,5 +1,4 @@
 import { detailsLog } from '#calls/logs/details-log';
-import { LinkedForks } from '#domain/fork/linked-forks';
 import { LicenseCache } from '#domain/license/license-cache';
 import { type ServedService, serve } from '#rpc/server/handler';
 import { backupService } from '#services/backup/index';
@@ -15,6 +14,7 @@ import { PartitionService } from '#wire/gen/partition_pb';
 import { RemoteService } from '#wire/gen/remote_pb';
 import { RepositoryService } from '#wire/gen/repository_pb';
 import { lfsFilterSettings } from './lfs-filter-settings.ts';
+import { linkedForksOf } from './linked-forks.ts';
 import type { ServiceFoundation } from './service-foundation.ts';
 import { createStreamCache } from './stream-caches.ts';
 
@@ -45,7 +45,7 @@ export async function repositoryServices(
         lfsFilter: lfsFilterSettings(config, programs.path('gitaly-lfs-smudge')),
         licenses: new LicenseCache(),
         housekeeping,
-        linkedForks: new LinkedForks(storages),
+        linkedForks: linkedForksOf(shared),
         remotes,
         storages,
         ...votes,

@@ -1,0 +1,13 @@
+import { LinkedForks } from '#domain/fork/linked-forks';
+import { limitFactory } from '../limits/limit-factory.ts';
+import type { ServiceFoundation } from './service-foundation.ts';
+
+const ONE_AT_A_TIME = { maxConcurrency: 1, maxQueueSize: 0, maxWaitMs: 0 };
+
+/** Returns what makes forks; all processes of the server take turns. */
+export function linkedForksOf({
+  family,
+  storages,
+}: Pick<ServiceFoundation, 'family' | 'storages'>): LinkedForks {
+  return new LinkedForks(storages, limitFactory(family).keyed('(forks)', ONE_AT_A_TIME));
+}
