@@ -32,7 +32,7 @@ after(async () => {
   await gitAlone.close();
 });
 
-/** References that are symbolic. They lead to branches, because git follows longer chains in one step. */
+/** References that are symbolic: to branches, to each other, in a circle, or to nothing. */
 const SYMBOLIC: ReadonlySet<string> = new Set(['HEAD', 'refs/heads/z-link', 'refs/links/x']);
 
 interface Change {
@@ -73,7 +73,8 @@ function lineOf(
   { tag, all }: { tag: string; all: readonly Change[] },
 ): string {
   const branch = all.find((each) => each.name.startsWith('refs/heads/') && !SYMBOLIC.has(each.name))?.name;
-  if (SYMBOLIC.has(ref)) return `symref-update ${ref} ${branch ?? 'refs/heads/none'}\n`;
+  const targets = [branch ?? 'refs/heads/none', 'refs/links/x', 'refs/heads/z-link'];
+  if (SYMBOLIC.has(ref)) return `symref-update ${ref} ${targets[target]}\n`;
   if (how === 'delete') return `update ${ref} ${'0'.repeat(tag.length)}\n`;
   return `update ${ref} ${how === 'tag' && !ref.startsWith('refs/heads') ? tag : commits[target]}\n`;
 }
