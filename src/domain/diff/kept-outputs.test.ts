@@ -4,6 +4,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { outputBytes } from '#git/command/output-bytes';
+import { changedPaths } from '#git/diff/changed-paths';
 import { numstatCommand, patchCommand, WITH_PREFIXES } from '#git/diff/commands';
 import { parseNumstat } from '#git/diff/numstat';
 import { type PatchQuery, patchOutput } from '#git/diff/patch-output';
@@ -108,6 +109,31 @@ async function assertSame(repository: Repository, query: PatchQuery, about: stri
   assert.deepEqual(counted, (await Array.fromAsync(stats)).flat(), `numstat ${about}`);
 }
 
+/** Compares the changed paths of commits, each with the commit before, and of trees. */
+async function assertSamePaths(repository: Repository, git: string, about: string): Promise<void> {
+  const id = (name: string): string => gitOutput(git, ['rev-parse', name]);
+  const { objectFormat, path } = repository;
+  for (const findRenames of [true, false]) {
+    const query = { filter: 'AMDTCR', findRenames, merges: 'each', signal } as const;
+    const trees: readonly [string, string] = [id('c1^{tree}'), id('c2^{tree}')];
+    for (const comparison of [{ commit: id('c2'), parents: [id('c1')] }, { trees }]) {
+      const found = await Array.fromAsync(changedPaths(repository, { ...query, comparisons: [comparison] }));
+      const sides = 'trees' in comparison ? comparison.trees : [...comparison.parents, comparison.commit];
+      const expected = gitOutput(path, [
+        ...['-c', 'core.useReplaceRefs=false', 'diff-tree', '-r', '--raw', '--no-abbrev'],
+        ...[findRenames ? '--find-renames=30%' : '--no-renames', ...sides],
+      ]);
+      const lines = found.flat().map(({ path: name, newOid }) => `${newOid} ${name}`);
+      // git prints no line for equal trees.
+      const listed = expected.split('\n').flatMap((line) => {
+        const [, , , newOid, ...rest] = line.split(/[ \t]/);
+        return newOid === undefined ? [] : [`${newOid} ${rest.at(-1)}`];
+      });
+      assert.deepEqual(lines, listed, `paths ${objectFormat} ${about}`);
+    }
+  }
+}
+
 for (const objectFormat of ['sha1', 'sha256'] as const) {
   test(`kept diffs are those of git, whatever changes meanwhile, ${objectFormat}`, { skip }, async () => {
     await using git = await GitFixture.start();
@@ -128,6 +154,8 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
         await assertSame(repository, { ...query, wordDiff: true }, `${about}, words`);
         await assertSame(repository, { ...query, ignoredSpace: 'all' }, `${about}, without space`);
       }
+      await assertSamePaths(repository, path, `after ${JSON.stringify(step)}`);
+      await assertSamePaths(repository, path, `after ${JSON.stringify(step)}, again`);
     }
   });
 }
@@ -161,6 +189,26 @@ test('a diff that is asked for again starts no git, until the repository is forg
 
   assert.deepEqual(again, []);
   assert.deepEqual(await ask(), ['diff-tree', 'diff']);
+});
+
+test('changed paths that are listed again start no git, until the repository is forgotten', async () => {
+  const started: string[] = [];
+  await using git = await GitFixture.start({ observer: ({ subcommand }) => void started.push(subcommand) });
+  const repository = git.open(makeRepository('paths.git', 'sha1'));
+  const [left = '', right = ''] = gitOutput(repository.path, ['rev-parse', 'c1', 'c2']).split('\n');
+  const list = async (merges: 'each' | 'none'): Promise<string[]> => {
+    const before = started.length;
+    const comparisons = [{ commit: right, parents: [left] }];
+    const query = { comparisons, filter: 'AMDTCR', findRenames: true, merges, signal };
+    assert.ok((await Array.fromAsync(changedPaths(repository, query))).flat().length > 0);
+    return started.slice(before);
+  };
+  assert.deepEqual(await list('each'), ['diff-tree']);
+
+  assert.deepEqual(await list('each'), []);
+  assert.deepEqual(await list('none'), ['diff-tree']);
+  repository.caches.forget(repository);
+  assert.deepEqual(await list('each'), ['diff-tree']);
 });
 
 test('an output that is not read to its end is not kept', { skip }, async () => {

@@ -1,6 +1,8 @@
 import { flag, gitCommand } from '../command/git-command.ts';
 import { outputBytes } from '../command/output-bytes.ts';
 import type { GitRepository } from '../repository.ts';
+import type { OutputKind } from './diff-outputs.ts';
+import { onlyTreesMatter } from './plain-trees.ts';
 import { parseRawRecords, type RawRecord } from './raw-records.ts';
 
 /**
@@ -26,15 +28,39 @@ export interface ChangedPathsQuery {
 
 const MERGE_FLAGS = { each: [flag('-m')], all: [flag('-c')], none: [] } as const;
 
+/** Length of the comparisons whose output may be kept: some pages compare hundreds of commits once. */
+const MAX_KEPT_LENGTH = 1_000;
+
 /**
- * Lists the changes of comparisons, in their order, with one process. @throws {GitExitError} when
- * git fails.
+ * Lists the changes of comparisons, in their order, with one process; with none if git has listed
+ * them in the last minutes. @throws {GitExitError} when git fails.
  */
-export function changedPaths(
+export async function* changedPaths(
   repository: GitRepository,
   query: ChangedPathsQuery,
 ): AsyncGenerator<RawRecord[]> {
-  const { comparisons, filter, findRenames, merges, signal } = query;
+  const lines = query.comparisons.map((comparison) =>
+    ('commit' in comparison ? [comparison.commit, ...comparison.parents] : comparison.trees).join(' '),
+  );
+  const kind = await keptKind(repository, lines, query);
+  const ask = () => outputOfGit(repository, lines, query);
+  if (kind === undefined) {
+    yield* parseRawRecords(ask());
+    return;
+  }
+  yield* parseRawRecords(
+    repository.diffOutputs.read(repository, kind, async function* () {
+      yield* ask();
+      return true;
+    }),
+  );
+}
+
+function outputOfGit(
+  repository: GitRepository,
+  lines: readonly string[],
+  { comparisons, filter, findRenames, merges, signal }: ChangedPathsQuery,
+): AsyncGenerator<Buffer, void, undefined> {
   const onlyCommits = comparisons.every((comparison) => 'commit' in comparison);
   const options = [
     flag('-z'),
@@ -46,9 +72,23 @@ export function changedPaths(
     flag(findRenames ? '--find-renames=30%' : '--no-renames'),
     ...MERGE_FLAGS[merges],
   ];
-  const lines = comparisons.map((comparison) =>
-    ('commit' in comparison ? [comparison.commit, ...comparison.parents] : comparison.trees).join(' '),
-  );
   const input = Buffer.from(`${lines.join('\n')}\n`);
-  return parseRawRecords(outputBytes(repository, gitCommand('diff-tree', { options }), { signal, input }));
+  return outputBytes(repository, gitCommand('diff-tree', { options }), { signal, input });
+}
+
+/**
+ * Returns the name under which the output is kept, if nothing but the comparisons and the
+ * attributes of HEAD, which affect how renames are found, determine it.
+ */
+async function keptKind(
+  repository: GitRepository,
+  lines: readonly string[],
+  { filter, findRenames, merges, signal }: ChangedPathsQuery,
+): Promise<OutputKind | undefined> {
+  const compared = lines.join(';');
+  if (compared.length > MAX_KEPT_LENGTH || !onlyTreesMatter(repository)) return undefined;
+  const head = await repository.objects.info('HEAD^{tree}', { ...(signal && { signal }) });
+  if (head === undefined) return undefined;
+  const trees = { before: compared, after: '', attributes: head.oid };
+  return { name: `changed ${filter} ${findRenames} ${merges}`, trees };
 }

@@ -18,7 +18,7 @@ const MAX_AGE_MS = 5 * 60_000;
 /** Size of the pieces of an output, as of those from a pipe. */
 const PIECE_BYTES = 64 * 1024;
 
-/** Ids of trees. */
+/** Ids of trees, or of other objects in their place. */
 export interface TreePair {
   readonly before: string;
   readonly after: string;

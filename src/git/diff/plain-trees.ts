@@ -18,17 +18,21 @@ export async function plainTrees(
 ): Promise<TreePair | undefined> {
   if (paths.length > 0 || !repository.git.capabilities.attrTree) return undefined;
   if (![left, right].every((side) => isPlainSide(repository, side))) return undefined;
-  // Of a commit without parents here, git reports an error.
-  if (hasOtherParents(repository)) return undefined;
-  // A process reads the file only once, so a waiting process cannot be used.
-  if (statSync(`${repository.path}/info/attributes`, { throwIfNoEntry: false }) !== undefined)
-    return undefined;
-  if (!hasPlainSettings(repository, 'diff')) return undefined;
+  if (!onlyTreesMatter(repository)) return undefined;
   const objects = repository.objects;
   const names = [`${left}^{tree}`, `${right}^{tree}`, 'HEAD^{tree}'];
   const [before, after, attributes] = await Promise.all(names.map((name) => objects.info(name, { signal })));
   if (before === undefined || after === undefined || attributes === undefined) return undefined;
   return { before: before.oid, after: after.oid, attributes: attributes.oid };
+}
+
+/** Reports whether `git diff` of two commits depends on nothing but trees, that of HEAD included. */
+export function onlyTreesMatter(repository: GitRepository): boolean {
+  // Of a commit without parents here, git reports an error.
+  if (hasOtherParents(repository)) return false;
+  // A process reads the file only once, so a waiting process cannot be used.
+  if (statSync(`${repository.path}/info/attributes`, { throwIfNoEntry: false }) !== undefined) return false;
+  return hasPlainSettings(repository, 'diff');
 }
 
 function isPlainSide({ objectFormat }: GitRepository, side: Arg): boolean {
