@@ -36,6 +36,7 @@ export class Repository implements GitRepository {
   readonly alternateObjectDirectories: readonly string[];
   readonly glRepository: string;
   readonly glProjectPath: string;
+  #objectFormat: ObjectFormatName | undefined;
 
   constructor(
     caches: RepositoryCaches,
@@ -92,7 +93,9 @@ export class Repository implements GitRepository {
 
   get objectFormat(): ObjectFormatName {
     try {
-      return requireObjectFormat(this.format);
+      // A repository keeps its hash; the storage of its references may change during a call.
+      this.#objectFormat ??= requireObjectFormat(this.format);
+      return this.#objectFormat;
     } catch (error) {
       throw wrap(error, 'detecting object hash');
     }
