@@ -142,7 +142,9 @@ async function startFamily(workshop: Workshop, processes: number): Promise<Famil
   const logged = statSync(log, { throwIfNoEntry: false })?.size ?? 0;
   const settings = JSON.stringify({ start: processes - 1, moveMs: 3_600_000, idleMs: 3_600_000 });
   const server = await workshop.server(`[workers]\nmax = ${processes}\n`, {
-    GITALY_TESTING_WORKERS: settings,
+    env: {
+      GITALY_TESTING_WORKERS: settings,
+    },
   });
   const ready = (): readonly { readonly worker_pid: number; readonly duration_ms: number }[] =>
     readFileSync(log)

@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util';
 import { collectAfterBulkBytes } from '#base/bulk-memory';
 import { bench as backups } from './backups.ts';
 import { bench as blobs } from './blobs.ts';
+import { bench as budget } from './budget.ts';
 import { bench as bundles } from './bundles.ts';
 import { bench as capacity } from './capacity.ts';
 import { bench as clientCalls } from './client-calls.ts';
@@ -39,6 +40,7 @@ import { bench as merges } from './merges.ts';
 import { bench as processStart } from './process-start.ts';
 import { bench as push } from './push.ts';
 import { bench as pushHook } from './push-hook.ts';
+import { bench as quietMaintenance } from './quiet-maintenance.ts';
 import { bench as reads } from './reads.ts';
 import { bench as refLists } from './ref-lists.ts';
 import { bench as references } from './references.ts';
@@ -53,6 +55,7 @@ const BENCHES: readonly Bench[] = [
   startUp,
   processStart,
   interceptors,
+  budget,
   unaryCalls,
   coldRepositories,
   reads,
@@ -82,6 +85,7 @@ const BENCHES: readonly Bench[] = [
   sshGateway,
   cluster,
   maintenance,
+  quietMaintenance,
   backups,
   sizes,
   memory,

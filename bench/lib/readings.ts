@@ -195,7 +195,7 @@ export function mergeDiffsOf({ path, wire: repository, merge }: Subjects): Readi
  * Makes a call and counts the bytes of its responses without decoding them, as git's output is not
  * decoded either.
  */
-function one<I extends DescMessage>(
+export function one<I extends DescMessage>(
   method: Parameters<typeof callable>[0] & { readonly input: I },
   request: MessageInitShape<I>,
 ): Call {

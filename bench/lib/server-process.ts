@@ -3,11 +3,12 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { freePort } from '#testkit/free-port';
+import { sourceCommand } from '#testkit/program-command';
 
 /** A server in a separate process, started from `bin/` as in production. */
 export interface ServerProcess {
@@ -26,26 +27,27 @@ const POLL_MS = 2;
 const START_LIMIT_MS = 20_000;
 const STOP_LIMIT_MS = 5000;
 
+export interface ServerOptions {
+  /** Name of the first storage. */
+  readonly storage?: string;
+  /** Additional tables of the configuration. */
+  readonly settings?: string;
+  /** Variables added to those of this process. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Runs the sources: a profile then has their files, and not those of the package. */
+  readonly fromSource?: boolean;
+}
+
 /**
  * Starts `gitaly serve` with a second storage next to the first. Its log goes to a file in
  * `directory`, as with a service manager.
  *
  * @param path of the first storage
- * @param options `storage` is its name, `settings` are additional tables of the configuration,
- *   `env` additional variables.
  */
 export async function startServer(
   directory: string,
   path: string,
-  {
-    storage = 'default',
-    settings = '',
-    env = {},
-  }: {
-    readonly storage?: string;
-    readonly settings?: string;
-    readonly env?: Readonly<Record<string, string>>;
-  } = {},
+  { storage = 'default', settings = '', env = {}, fromSource = false }: ServerOptions = {},
 ): Promise<ServerProcess> {
   // Socket paths are limited to some 100 bytes, and the directory of a clone may be long.
   const sockets = mkdtempSync(join(tmpdir(), 'gitaly-bench-'));
@@ -62,9 +64,48 @@ export async function startServer(
   );
   const log = openSync(join(directory, 'gitaly.log'), 'a');
   const startedAt = performance.now();
-  const child = spawn(join(BIN, 'gitaly'), ['serve', config], {
+  const [file = '', ...args] = fromSource
+    ? [process.execPath, ...sourceCommand('gitaly')]
+    : [join(BIN, 'gitaly')];
+  const child = spawn(file, [...args, 'serve', config], {
     stdio: ['ignore', log, 'inherit'],
     env: { ...process.env, ...env },
+  });
+  return await running(child, socket, startedAt, sockets);
+}
+
+/**
+ * Starts a server of Gitaly's own program, with settings as those of {@link startServer}. It uses
+ * `git` instead of one that is built into it.
+ */
+export async function startPeer(
+  program: string,
+  {
+    directory,
+    storage,
+    git,
+    settings,
+  }: {
+    readonly directory: string;
+    readonly storage: string;
+    readonly git: string;
+    readonly settings: string;
+  },
+): Promise<ServerProcess> {
+  const sockets = mkdtempSync(join(tmpdir(), 'gitaly-bench-'));
+  const socket = join(sockets, 'gitaly.socket');
+  const config = join(sockets, 'config.toml');
+  writeFileSync(
+    config,
+    `socket_path = ${JSON.stringify(socket)}\nruntime_dir = ${JSON.stringify(sockets)}\n` +
+      `bin_dir = ${JSON.stringify(dirname(program))}\n[logging]\nformat = "json"\n` +
+      `[[storage]]\nname = "default"\npath = ${JSON.stringify(storage)}\n${settings}`,
+  );
+  const log = openSync(join(directory, 'peer.log'), 'a');
+  const startedAt = performance.now();
+  const child = spawn(program, ['serve', config], {
+    stdio: ['ignore', log, log],
+    env: { ...process.env, GITALY_TESTING_GIT_BINARY: git },
   });
   return await running(child, socket, startedAt, sockets);
 }

@@ -3,7 +3,13 @@ import { join } from 'node:path';
 import { type BenchCluster, startCluster } from './cluster-processes.ts';
 import { copyRepository, type RepositoryName, type StoredRepository } from './repositories.ts';
 import { git } from './run-program.ts';
-import { type ServerProcess, startBareProxy, startGateway, startServer } from './server-process.ts';
+import {
+  type ServerOptions,
+  type ServerProcess,
+  startBareProxy,
+  startGateway,
+  startServer,
+} from './server-process.ts';
 
 export interface WorkshopOptions {
   /** Fewer rounds and smaller repositories: for a rough result, not for decisions. */
@@ -58,10 +64,10 @@ export class Workshop implements AsyncDisposable {
    * Starts `gitaly serve` on a Unix socket.
    *
    * @param settings additional tables of its configuration.
-   * @param env variables added to those of this process.
+   * @param more variables added to those of this process, and whether it runs from the sources.
    */
-  async server(settings = '', env: Readonly<Record<string, string>> = {}): Promise<ServerProcess> {
-    return this.#keep(await startServer(this.directory, this.storage, { settings, env }));
+  async server(settings = '', more: Pick<ServerOptions, 'env' | 'fromSource'> = {}): Promise<ServerProcess> {
+    return this.#keep(await startServer(this.directory, this.storage, { settings, ...more }));
   }
 
   /**

@@ -1,0 +1,286 @@
+/**
+ * Measures this server next to a Gitaly, in turns, with the same git, client and repositories, and
+ * prints one table. See bench/README.md.
+ *
+ *   npm run bench:peer -- --gitaly FILE [--git FILE] [--seconds 2] [--rounds 3] [--only WORD]
+ */
+import { mkdirSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { findProgram } from '#git/command/find-program';
+import { connectGrpc } from '#rpc/common/grpc/grpc-channel';
+import { startInternalApi } from '#testkit/internal-api';
+import { CommitService } from '#wire/gen/commit_pb';
+import { GetArchiveRequest_Format, RepositoryService } from '#wire/gen/repository_pb';
+import { SmartHTTPService } from '#wire/gen/smarthttp_pb';
+import { BUDGETED, budgetedCalls, makeBudgetRepository, NEEDS_COMMITS } from '../test/call-budget/calls.ts';
+import { median, quantile } from './lib/bench.ts';
+import { treeMemoryMb, treeTime } from './lib/process-tree.ts';
+import {
+  listsOf,
+  mergeDiffsOf,
+  one,
+  type Reading,
+  type Subjects,
+  subjectsOf,
+  unaryCallsOf,
+} from './lib/readings.ts';
+import { copyRepository, type RepositoryName, type StoredRepository } from './lib/repositories.ts';
+import { runProgram } from './lib/run-program.ts';
+import { type ServerProcess, startPeer, startServer } from './lib/server-process.ts';
+import { Workshop } from './lib/workshop.ts';
+
+const CLIENTS = [1, 16] as const;
+/** Number of times that each client can merge, push or compare other commits. */
+const CHANGES = 200;
+const WARM_UP_MS = 500;
+const MEMORY_EVERY_MS = 100;
+
+const { values } = parseArgs({
+  options: {
+    gitaly: { type: 'string' },
+    git: { type: 'string' },
+    seconds: { type: 'string', default: '2' },
+    rounds: { type: 'string', default: '3' },
+    only: { type: 'string' },
+  },
+});
+if (values.gitaly === undefined) {
+  console.error(
+    'usage: npm run bench:peer -- --gitaly FILE [--git FILE] [--seconds N] [--rounds N] [--only WORD]',
+  );
+  process.exit(2);
+}
+const gitProgram = resolve(values.git ?? findProgram('git'));
+// The repositories are made by the same git.
+process.env.PATH = `${dirname(gitProgram)}:${process.env.PATH}`;
+const [rounds, windowMs] = [Number(values.rounds), Number(values.seconds) * 1000];
+
+type Call = () => Promise<unknown>;
+
+/** A server and its calls, by phase; one for each client. */
+interface Side {
+  readonly name: 'ours' | 'theirs';
+  readonly server: ServerProcess;
+  readonly phases: Map<string, readonly Call[]>;
+}
+
+interface Sample {
+  readonly callsPerSecond: number;
+  readonly p50Ms: number;
+  readonly cpuMs: number;
+}
+
+await using cleanUp = new AsyncDisposableStack();
+const internalApi = cleanUp.use(await startInternalApi());
+const workshop = cleanUp.use(new Workshop({ quick: false }));
+const sides = [await prepare('ours'), await prepare('theirs')];
+const memory = watchMemory(sides);
+const results = await measureAll(sides);
+print(results, memory.peaks());
+
+/** Starts a server on a storage with its own copies of the repositories. */
+async function prepare(name: Side['name']): Promise<Side> {
+  const storage = join(workshop.directory, name);
+  mkdirSync(storage);
+  const { url, secret } = internalApi;
+  const settings = `[gitlab]\nurl = ${JSON.stringify(url)}\nsecret = ${JSON.stringify(secret)}\n`;
+  const own = `[git]\nbin_path = ${JSON.stringify(gitProgram)}\n[housekeeping]\nautomatic = false\n`;
+  const server =
+    name === 'ours'
+      ? await startServer(workshop.directory, storage, { settings: settings + own })
+      : await startPeer(resolve(values.gitaly ?? ''), {
+          directory: workshop.directory,
+          storage,
+          git: gitProgram,
+          settings,
+        });
+  cleanUp.defer(() => server.stop());
+  const phases = new Map<string, readonly Call[]>();
+  for (const [phase, call] of await readPhases(server, storage)) phases.set(phase, [call]);
+  for (const [phase, calls] of await changePhases(server, storage)) phases.set(phase, calls);
+  return { name, server, phases };
+}
+
+/** Returns calls that share one connection and do not change what they read. */
+async function readPhases(server: ServerProcess, storage: string): Promise<[string, Call][]> {
+  const channel = connectGrpc(await server.connect());
+  cleanUp.defer(() => channel.destroy());
+  const stored = async (name: RepositoryName): Promise<StoredRepository> => {
+    const relativePath = `${name}.git`;
+    const path = join(storage, relativePath);
+    await copyRepository(name, path);
+    return { path, wire: { storageName: 'default', relativePath, glRepository: 'project-1' } };
+  };
+  const history = await stored('50k-commits');
+  const subjects = await subjectsOf(history);
+  const calls: [string, Reading['call']][] = [
+    ...Object.entries(unaryCallsOf(subjects)),
+    ...[...listsOf(subjects), ...mergeDiffsOf(subjects)].map((each): [string, Reading['call']] => [
+      each.name,
+      each.call,
+    ]),
+    ...afterWrites(subjects),
+    ...advertisements('1,000 references', await stored('1k-refs')),
+    ...advertisements('200,000 references', await stored('200k-refs')),
+    ...contents(await stored('5k-files')),
+  ];
+  return calls.map(([name, call]) => [name, () => call(channel)]);
+}
+
+/** Returns calls that list references, with a reference written before each tenth of them. */
+function afterWrites(subjects: Subjects): [string, Reading['call']][] {
+  const { wire: repository, commits } = subjects;
+  const ref = Buffer.from('refs/heads/written');
+  const writes = commits
+    .slice(0, 2)
+    .map((oid) => one(RepositoryService.method.writeRef, { repository, ref, revision: Buffer.from(oid) }));
+  let count = 0;
+  return listsOf(subjects)
+    .filter(({ name }) => ['ListRefs', 'FindLocalBranches', 'FindAllTags'].includes(name))
+    .map(({ name, call }) => [
+      `${name}, one in ten after a write`,
+      async (channel) => {
+        if (++count % 10 === 0) await writes[(count / 10) % 2]?.(channel);
+        await call(channel);
+      },
+    ]);
+}
+
+function advertisements(size: string, { wire: repository }: StoredRepository): [string, Reading['call']][] {
+  return ['', 'version=2'].map((gitProtocol) => [
+    `InfoRefsUploadPack ${gitProtocol || 'version=0'}, ${size}`,
+    one(SmartHTTPService.method.infoRefsUploadPack, { repository, gitProtocol }),
+  ]);
+}
+
+function contents({ wire: repository }: StoredRepository): [string, Reading['call']][] {
+  const request = { repository, commitId: 'main', format: GetArchiveRequest_Format.TAR };
+  return [
+    ['GetArchive of 5,000 files', one(RepositoryService.method.getArchive, request)],
+    [
+      'CommitLanguages',
+      one(CommitService.method.commitLanguages, { repository, revision: Buffer.from('main') }),
+    ],
+    ['RepositorySize', one(RepositoryService.method.repositorySize, { repository })],
+  ];
+}
+
+/** Returns the calls of docs/budget.md, on a repository and a connection for each client. */
+async function changePhases(server: ServerProcess, storage: string): Promise<[string, readonly Call[]][]> {
+  const first = join(storage, 'budget-0.git');
+  const made = makeBudgetRepository(first, CHANGES);
+  const clients: Awaited<ReturnType<typeof budgetedCalls>>[] = [];
+  for (let client = 0; client < Math.max(...CLIENTS); client++) {
+    const relativePath = `budget-${client}.git`;
+    if (client > 0) await runProgram('cp', ['-a', first, join(storage, relativePath)]);
+    clients.push(cleanUp.use(await budgetedCalls(`unix:${server.socket}`, made, relativePath)));
+  }
+  return BUDGETED.map((name) => [name, clients.map(({ calls }) => calls[name])]);
+}
+
+async function measureAll(all: readonly Side[]): Promise<Map<string, Map<string, Sample[]>>> {
+  const measured = new Map<string, Map<string, Sample[]>>();
+  for (const phase of all[0]?.phases.keys() ?? []) {
+    if (values.only !== undefined && !phase.includes(values.only)) continue;
+    const samples = new Map<string, Sample[]>();
+    measured.set(phase, samples);
+    for (let round = -1; round < rounds; round++) await measureRound(all, { phase, round, samples });
+    console.error(`${phase}: ${ratios(samples)}`);
+  }
+  return measured;
+}
+
+/** Measures all sides in turn. The round before the first one warms them up. */
+async function measureRound(
+  all: readonly Side[],
+  { phase, round, samples }: { phase: string; round: number; samples: Map<string, Sample[]> },
+): Promise<void> {
+  const isLimited = [...NEEDS_COMMITS].some((name) => name === phase);
+  for (const clients of CLIENTS) {
+    for (const { name, server, phases } of all) {
+      const calls = phases.get(phase) ?? [];
+      const sample = await drive(server, { calls, clients, isWarmUp: round < 0, isLimited });
+      const key = `${name} ${clients}`;
+      if (round >= 0) samples.set(key, [...(samples.get(key) ?? []), sample]);
+    }
+  }
+  internalApi.reset();
+}
+
+interface DriveOptions {
+  /** One for each client, or one for all. */
+  readonly calls: readonly Call[];
+  readonly clients: number;
+  readonly isWarmUp: boolean;
+  /** Leaves commits for later windows. */
+  readonly isLimited: boolean;
+}
+
+/** Makes calls of several clients for a time. */
+async function drive(
+  { pid }: ServerProcess,
+  { calls, clients, isWarmUp, isLimited }: DriveOptions,
+): Promise<Sample> {
+  const latencies: number[] = [];
+  const [start, before] = [performance.now(), treeTime(pid)];
+  const end = start + (isWarmUp ? Math.min(WARM_UP_MS, windowMs) : windowMs);
+  // A window takes its part of the commits, so that the last one has some.
+  const most = isLimited ? Math.floor(CHANGES / (rounds + 1) / CLIENTS.length) : Number.POSITIVE_INFINITY;
+  const client = async (index: number): Promise<void> => {
+    const call = calls[index % calls.length];
+    for (let made = 0; performance.now() < end && made < most; made++) {
+      const begun = performance.now();
+      await call?.();
+      latencies.push(performance.now() - begun);
+    }
+  };
+  await Promise.all(Array.from({ length: clients }, (_, index) => client(index)));
+  const ms = performance.now() - start;
+  await sleep(20); // processes of the last calls end
+  return {
+    callsPerSecond: (latencies.length * 1000) / ms,
+    p50Ms: quantile(latencies, 0.5),
+    cpuMs: (treeTime(pid) - before) / latencies.length,
+  };
+}
+
+function watchMemory(all: readonly Side[]): { peaks(): Map<string, number> } {
+  const peaks = new Map<string, number>();
+  const timer = setInterval(() => {
+    for (const { name, server } of all)
+      peaks.set(name, Math.max(peaks.get(name) ?? 0, treeMemoryMb(server.pid)));
+  }, MEMORY_EVERY_MS);
+  cleanUp.defer(() => clearInterval(timer));
+  return { peaks: () => peaks };
+}
+
+/** Returns ours ÷ theirs in calls per second, and theirs ÷ ours in CPU time: above 1 we are better. */
+function ratios(samples: ReadonlyMap<string, readonly Sample[]>): string {
+  const middle = (key: string, field: keyof Sample): number =>
+    median((samples.get(key) ?? []).map((sample) => sample[field]));
+  return CLIENTS.map((clients) => {
+    const [ours, theirs] = [`ours ${clients}`, `theirs ${clients}`];
+    const calls = middle(ours, 'callsPerSecond') / middle(theirs, 'callsPerSecond');
+    const cpu = middle(theirs, 'cpuMs') / middle(ours, 'cpuMs');
+    const [a, b] = [middle(ours, 'cpuMs'), middle(theirs, 'cpuMs')].map((ms) => ms.toFixed(2));
+    return `${calls.toFixed(2)} | ${cpu.toFixed(2)} | ${a}, ${b}`;
+  }).join(' | ');
+}
+
+function print(
+  measured: ReadonlyMap<string, ReadonlyMap<string, Sample[]>>,
+  peaks: Map<string, number>,
+): void {
+  const heads = CLIENTS.map(
+    (clients) => `calls/s at ${clients} | CPU at ${clients} | ms of CPU, ours, theirs`,
+  );
+  console.log(`| call | ${heads.join(' | ')} |\n| --- |${' --- |'.repeat(3 * CLIENTS.length)}`);
+  for (const [phase, samples] of measured) console.log(`| ${phase} | ${ratios(samples)} |`);
+  const [ours = 0, theirs = 0] = ['ours', 'theirs'].map((name) => peaks.get(name));
+  console.log(
+    `\nPeak of resident memory, all processes: ours ${ours.toFixed(0)} MB, theirs ${theirs.toFixed(0)} MB, ` +
+      `ratio ${(ours / theirs).toFixed(2)}`,
+  );
+}
