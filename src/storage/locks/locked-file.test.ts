@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { openFilesBelow } from '#testkit/open-files';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { replaceLocked } from './locked-file.ts';
 import { LockTakenError } from './repository-lock.ts';
@@ -89,12 +90,11 @@ test('content made under the lock replaces the file, and a failure leaves it', a
 
 test('the lock is closed, whether the file is replaced or not', async (context) => {
   const name = file(context);
-  const open = readdirSync('/proc/self/fd').length;
 
   for (let attempt = 0; attempt < 3; attempt++) {
     await replaceLocked(name, NEW, { mode: 0o644 });
     await assert.rejects(replaceLocked(name, () => Promise.reject(new Error('none')), { mode: 0o644 }));
   }
 
-  assert.equal(readdirSync('/proc/self/fd').length, open);
+  assert.equal(openFilesBelow(path.dirname(name)), 0);
 });

@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { FallBackToGit } from '#git/in-process';
 import { fc } from '#testkit/fast-check';
+import { openFilesBelow } from '#testkit/open-files';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { randomHistory, seededRandom } from '#testkit/repositories/random-history';
@@ -365,13 +366,12 @@ test('files of a repository that nobody reads are closed', () => {
   const path = makeRepository();
   gitOutput(path, ['repack', '-adq']);
   const databases = new ObjectDatabases();
-  const before = readdirSync('/proc/self/fd').length;
   databases.find(git.open(path), Buffer.from(gitOutput(path, ['rev-parse', 'refs/heads/main'])), true);
-  assert.equal(readdirSync('/proc/self/fd').length, before + 2);
+  assert.equal(openFilesBelow(path), 2);
 
   databases.forget(git.open(path));
 
-  assert.equal(readdirSync('/proc/self/fd').length, before);
+  assert.equal(openFilesBelow(path), 0);
   databases.close();
 });
 

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { FallBackToGit } from '#git/in-process';
 import { OID_DIGITS } from '#git/objects/object-id';
+import { openFilesBelow } from '#testkit/open-files';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { RefLinesCache } from '../ref-lines-cache.ts';
 import type { PackedLines } from './packed-lines.ts';
@@ -143,7 +144,6 @@ test('lines are kept until the file changes, each form for itself', async () => 
   const repository = makeRepository(TEXT);
   const cache = new RefLinesCache();
   const get = (peel = true) => readLines(cache, repository, peel);
-  const open = readdirSync('/proc/self/fd').length;
 
   const [first, second] = await Promise.all([get(), get()]);
   assert.equal(first, second);
@@ -157,5 +157,5 @@ test('lines are kept until the file changes, each form for itself', async () => 
   assert.notEqual(await get(), changed);
   writeFileSync(join(repository, 'packed-refs'), 'garbage\n');
   for (const _ of [1, 2]) await assert.rejects(get(), FallBackToGit);
-  assert.equal(readdirSync('/proc/self/fd').length, open);
+  assert.equal(openFilesBelow(repository), 0);
 });

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { FallBackToGit } from '#git/in-process';
 import { OID_DIGITS, type OidDigits } from '#git/objects/object-id';
+import { openFilesBelow } from '#testkit/open-files';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import {
   type ByteSource,
@@ -242,7 +243,6 @@ for (const size of [10_000, 2_000_000]) {
     const text = HEADER.padEnd(size, '0123456789');
     const path = makeRepository(text);
     const cache = new PackedRefsCache();
-    const before = readdirSync('/proc/self/fd').length;
 
     for (const _ of ['new', 'known']) {
       assert.equal(
@@ -268,7 +268,7 @@ for (const size of [10_000, 2_000_000]) {
       }
     }
 
-    assert.equal(readdirSync('/proc/self/fd').length, before);
+    assert.equal(openFilesBelow(path), 0);
   });
 }
 

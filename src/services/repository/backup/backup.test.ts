@@ -162,7 +162,7 @@ test('a hostile manifest reads nothing outside the bucket', async () => {
   writeFileSync(join(gitaly.directory, 'outside/001.refs'), `${'1'.repeat(40)} refs/heads/secret\n`);
   writeFileSync(join(folder, 'evil.toml'), manifest.replaceAll('group/name.git/one', '../outside'));
 
-  await assert.rejects(restore(gitaly, 'evil'), { code: 'INVALID_ARGUMENT', message: /out of the bucket/ });
+  await assert.rejects(restore(gitaly, 'evil'), { code: 'INVALID_ARGUMENT', message: /escapes the bucket/ });
 
   assert.equal(existsSync(pathOf(gitaly, copy)), false);
 });

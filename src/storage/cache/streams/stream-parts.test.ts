@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import { PIECE_BYTES } from '#base/bulk-buffers';
+import { openFilesBelow } from '#testkit/open-files';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { type Chunk, ChunkWindow } from './chunk-window.ts';
 import { DiskQuota } from './disk-quota.ts';
@@ -108,9 +109,9 @@ test('a hidden file has no name, and one that vanished is no error', async (cont
   // Another file of that name is not ours.
   writeFileSync(join(directory, 'aa/hidden'), '');
   rmSync(join(directory, 'aa/named'));
-  const open = readdirSync('/proc/self/fd').length;
+  assert.equal(openFilesBelow(directory), 2);
   await hidden.remove();
-  assert.equal(readdirSync('/proc/self/fd').length, open - 1);
+  assert.equal(openFilesBelow(directory), 1);
   await named.remove();
 
   assert.deepEqual(readdirSync(join(directory, 'aa')), ['hidden']);
