@@ -78,17 +78,21 @@ function outputOfGit(
 
 /**
  * Returns the name under which the output is kept, if nothing but the comparisons and the
- * attributes of HEAD, which affect how renames are found, determine it.
+ * attributes of HEAD, which affect how renames are found, determine it; also `undefined` if a tree
+ * is missing: git then reports the error.
  */
 async function keptKind(
   repository: GitRepository,
   lines: readonly string[],
   { filter, findRenames, merges, signal }: ChangedPathsQuery,
 ): Promise<OutputKind | undefined> {
-  const compared = lines.join(';');
-  if (compared.length > MAX_KEPT_LENGTH || !onlyTreesMatter(repository)) return undefined;
-  const head = await repository.objects.info('HEAD^{tree}', { ...(signal && { signal }) });
-  if (head === undefined) return undefined;
-  const trees = { before: compared, after: '', attributes: head.oid };
+  const key = lines.join(';');
+  if (key.length > MAX_KEPT_LENGTH || !onlyTreesMatter(repository)) return undefined;
+  const names = ['HEAD', ...lines.flatMap((line) => line.split(' '))];
+  const [head, ...compared] = await Promise.all(
+    names.map((name) => repository.objects.info(`${name}^{tree}`, { ...(signal && { signal }) })),
+  );
+  if (head === undefined || compared.includes(undefined)) return undefined;
+  const trees = { before: key, after: '', attributes: head.oid };
   return { name: `changed ${filter} ${findRenames} ${merges}`, trees };
 }
