@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
@@ -63,8 +63,10 @@ interface Sides {
   readonly tip: string;
 }
 
-test('a worker killed at any message loses no lease, and no limit is exceeded', async () => {
-  const file = join(makeScratchDirectory('leases'), 'kill.json');
+test('a worker killed at any message loses no lease, and no limit is exceeded', async (context) => {
+  const directory = makeScratchDirectory('leases');
+  context.after(() => rmSync(directory, { recursive: true }));
+  const file = join(directory, 'kill.json');
   const points = seededShare(POINTS, SHARE);
   const note = (index: number): void => writeFileSync(file, JSON.stringify(points[index] ?? NEVER));
   note(0);
