@@ -66,13 +66,16 @@ test('a server stream yields its responses in order', async () => {
   assert.deepEqual(responses, ['one', 'two']);
 });
 
-test('a bidirectional call passes its requests on unchanged', () => {
+test('a bidirectional call passes its requests on unchanged', async () => {
   const { invoke, invocations } = answeringInvoke();
+  const sent = [{ stdin: Buffer.from('x') }, { stdin: Buffer.from('y') }];
   const requests = (async function* () {
-    yield { stdin: Buffer.from('x') };
+    yield* sent;
   })();
 
   createClient(SSHService, invoke).sshReceivePack(requests);
 
-  assert.equal(invocations[0]?.requests, requests);
+  const received = await Array.fromAsync(invocations[0]?.requests ?? []);
+  assert.equal(received.length, sent.length);
+  for (const [index, request] of received.entries()) assert.equal(request, sent[index]);
 });

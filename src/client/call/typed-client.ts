@@ -6,9 +6,11 @@ import type {
   MessageShape,
 } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
+import type { Requests } from '#rpc/common/grpc/channel-call';
 import type { SSHService } from '#wire/gen/ssh_pb';
 import { type MethodInfo, methodInfo } from '#wire/method-info';
-import type { CallOptions, Invocation, Invoke, RequestsOf, ResponseStream } from './call-types.ts';
+import type { CallOptions, Invoke, RequestsOf, ResponseStream } from './call-types.ts';
+import { checkFields, checkOptions } from './check-call.ts';
 
 /** One request, one response. */
 export type UnaryCall<I extends DescMessage, O extends DescMessage> = (
@@ -108,28 +110,68 @@ export function callName(method: Pick<DescMethod, 'name'>): string {
 }
 
 function createCall(method: MethodInfo, invoke: Invoke): unknown {
+  const start = (requests: Requests<unknown>, options: CallOptions = {}): ResponseStream<unknown> => {
+    checkOptions(method.name, options);
+    return invoke({ method, requests: checked(method, requests), options });
+  };
   switch (method.kind) {
     case 'unary':
-      return (request: unknown, options: CallOptions = {}) =>
-        onlyResponse(invoke, { method, requests: [request], options });
+      return (request: unknown, options?: CallOptions) => onlyResponse(() => start([request], options));
     case 'server_stream':
-      return (request: unknown, options: CallOptions = {}) =>
-        invoke({ method, requests: [request], options });
+      return (request: unknown, options?: CallOptions) => start([request], options);
     case 'client_stream':
-      return (requests: Iterable<unknown>, options: CallOptions = {}) =>
-        onlyResponse(invoke, { method, requests, options });
+      return (requests: Requests<unknown>, options?: CallOptions) =>
+        onlyResponse(() => start(requests, options));
     case 'bidi_stream':
-      return (requests: Iterable<unknown>, options: CallOptions = {}) =>
-        invoke({ method, requests, options });
+      return start;
   }
 }
 
+/** Checks requests: those of a list now, those of a stream when they are read. */
+function checked({ name, input }: MethodInfo, requests: Requests<unknown>): Requests<unknown> {
+  if (!Array.isArray(requests)) return checkedStream(name, input, requests);
+  for (const request of requests) checkFields(name, input, request);
+  return requests;
+}
+
+/** No generator: its `return` would wait for a source that waits. */
+function checkedStream(
+  name: string,
+  input: DescMessage,
+  requests: Requests<unknown>,
+): AsyncIterable<unknown, void> {
+  return {
+    [Symbol.asyncIterator]() {
+      const source =
+        Symbol.asyncIterator in requests ? requests[Symbol.asyncIterator]() : requests[Symbol.iterator]();
+      const close = async (): Promise<IteratorResult<unknown, void>> => {
+        await source.return?.();
+        return { done: true, value: undefined };
+      };
+      return {
+        async next() {
+          const result = await source.next();
+          if (result.done === true) return { done: true, value: undefined };
+          try {
+            checkFields(name, input, result.value);
+          } catch (error) {
+            await close();
+            throw error;
+          }
+          return result;
+        },
+        return: close,
+      };
+    },
+  };
+}
+
 /**
- * Returns the only response. It is async so that an exception of an interceptor becomes a
- * rejection.
+ * Returns the only response. It is async so that a misspelt name and an exception of an interceptor
+ * become a rejection.
  */
-async function onlyResponse(invoke: Invoke, invocation: Invocation): Promise<unknown> {
-  const stream = invoke(invocation);
+async function onlyResponse(start: () => ResponseStream<unknown>): Promise<unknown> {
+  const stream = start();
   const responses = stream[Symbol.asyncIterator]();
   const response = await responses.next();
   if (response.done === true) throw new GitalyError('INTERNAL', 'cardinality violation: no response');
