@@ -5,7 +5,7 @@ import { nearestName } from '#base/nearest-name';
 import { Secret } from '#base/secret';
 import { goType, structField } from './go-names.ts';
 import { configName, type Fields, type Key, type Node } from './keys.ts';
-import type { KeyPath } from './toml-position.ts';
+import { type KeyPath, showPath } from './toml-position.ts';
 
 /**
  * A raw document: objects for tables, arrays, and scalars. Whole numbers are bigint, so that `1`
@@ -38,6 +38,15 @@ export interface UnknownKey {
   readonly path: KeyPath;
   /** The most similar known name in the same table. */
   readonly nearest: string | undefined;
+  /** All names in the same table. */
+  readonly known: readonly string[];
+}
+
+/** Returns an unknown key with the name that may be meant, or with all that its table has. */
+export function showUnknownKey({ known, nearest, path }: UnknownKey): string {
+  const hint =
+    nearest === undefined ? `; known here: ${known.join(', ')}` : `, did you mean ${quote(nearest)}?`;
+  return quote(showPath(path)) + hint;
 }
 
 export interface Decoded {
@@ -63,7 +72,11 @@ function decodeTable(fields: Fields, raw: RawTable, path: KeyPath, unknown: Unkn
     const known = fieldName(fields, name);
     const node = known === undefined ? undefined : fields[known];
     if (known === undefined || node === undefined)
-      unknown.push({ path: [...path, name], nearest: nearestName(name, Object.keys(fields)) });
+      unknown.push({
+        path: [...path, name],
+        nearest: nearestName(name, Object.keys(fields)),
+        known: Object.keys(fields),
+      });
     else values[configName(known, node)] = decodeNode(node, value, [...path, known], unknown);
   }
   for (const [name, node] of Object.entries(fields)) values[configName(name, node)] ??= absent(node);

@@ -226,17 +226,26 @@ test('an unknown key is a warning with the nearest known name', async () => {
 
   const config = await files.load(
     `listen_addr = ":0"\nsoket_path = "x"\n${files.storage}[gti]\nx = 1\n[logging]\nformt = "json"\n` +
-      '[nonsense]\n',
+      'colour = true\n[nonsense]\n',
   );
+  const [top, ...messages] = [config.warnings.at(-1), ...config.warnings.slice(0, -1)];
 
   assert.deepEqual(
-    config.warnings.map(({ message, fields }) => [message, fields.line]),
+    messages.map(({ message, fields }) => [message, fields.line]),
     [
       ['unknown configuration key "soket_path", did you mean "socket_path"?', '2'],
       ['unknown configuration key "gti", did you mean "git"?', '6'],
       ['unknown configuration key "logging.formt", did you mean "format"?', '9'],
-      ['unknown configuration key "nonsense"', '10'],
+      [
+        'unknown configuration key "logging.colour"; known here: level, format, dir, sentry_dsn, ' +
+          'sentry_environment, ruby_sentry_dsn',
+        '10',
+      ],
     ],
+  );
+  assert.match(
+    top?.message ?? '',
+    /^unknown configuration key "nonsense"; known here: socket_path, .*\bstorage\b/,
   );
 });
 

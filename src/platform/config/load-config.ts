@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { quote } from '#base/go/quote';
 import { systemErrorText } from '#base/go/system-error';
 import { Secret } from '#base/secret';
-import type { RawTable, UnknownKey } from './decode.ts';
+import { type RawTable, showUnknownKey } from './decode.ts';
 import { fatalProblem } from './fatal-problems.ts';
 import { nodeAt } from './go-names.ts';
 import { accepted } from './keys.ts';
@@ -80,7 +80,8 @@ export async function loadConfig(path: string): Promise<GitalyConfig> {
 export function configFrom(keys: RawTable): GitalyConfig {
   const read = readConfigObject(keys);
   const [unknown] = read.unknown;
-  if (unknown !== undefined) throw new ConfigError(`unknown configuration key ${unknownKey(unknown)}`, '');
+  if (unknown !== undefined)
+    throw new ConfigError(`unknown configuration key ${showUnknownKey(unknown)}`, '');
   return check(read, '(given by the program)');
 }
 
@@ -94,7 +95,7 @@ function check(read: ReadConfig, path: string): GitalyConfig {
       explain({ path, document: read.document }, { path: key, read: rawValue(read.raw, key) }),
     );
     const misspelt = read.unknown.filter(({ nearest }) => nearest !== undefined);
-    const hints = misspelt.map((key) => `  unknown   ${unknownKey(key)}`);
+    const hints = misspelt.map((key) => `  unknown   ${showUnknownKey(key)}`);
     throw new ConfigError(inFile + fatal.message, [...new Set([...blocks, ...hints])].join('\n'));
   }
   const { values } = read;
@@ -119,7 +120,7 @@ function positive(value: number, otherwise: number): number {
 export function* unknownKeys(read: ReadConfig, file: string): Generator<ConfigWarning> {
   for (const key of read.unknown) {
     yield {
-      message: `unknown configuration key ${unknownKey(key)}`,
+      message: `unknown configuration key ${showUnknownKey(key)}`,
       fields: { config_path: file, key: showPath(key.path), ...lineOf(read, key.path) },
     };
   }
@@ -155,10 +156,6 @@ function* warnings(read: ReadConfig, file: string): Generator<ConfigWarning> {
       fields: { config_path: file, key: key.join('.').replaceAll('.[', '['), error: message },
     };
   }
-}
-
-function unknownKey({ nearest, path }: UnknownKey): string {
-  return quote(showPath(path)) + (nearest === undefined ? '' : `, did you mean ${quote(nearest)}?`);
 }
 
 function lineOf(read: ReadConfig, path: KeyPath): { line?: string } {

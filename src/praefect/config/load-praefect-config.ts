@@ -4,7 +4,7 @@ import { messageOf } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { systemErrorText } from '#base/go/system-error';
 import { generatedConfig } from '#platform/config/config-command';
-import { decode, type RawTable, type UnknownKey } from '#platform/config/decode';
+import { decode, type RawTable, showUnknownKey } from '#platform/config/decode';
 import { overlay } from '#platform/config/overlay';
 import { readToken } from '#platform/config/token-file';
 import { showPath } from '#platform/config/toml-position';
@@ -58,13 +58,8 @@ class InvalidConfigError extends Error {
  */
 export function praefectConfigFrom(raw: RawTable): LoadedPraefectConfig {
   const [unknown] = decode(praefectSchema, raw).unknown;
-  if (unknown !== undefined) throw new Error(describeUnknownKey(unknown));
+  if (unknown !== undefined) throw new Error(`unknown configuration key ${showUnknownKey(unknown)}`);
   return checkRead(raw);
-}
-
-function describeUnknownKey({ nearest, path }: UnknownKey): string {
-  const hint = nearest === undefined ? '' : `, did you mean ${quote(nearest)}?`;
-  return `unknown configuration key ${quote(showPath(path))}${hint}`;
 }
 
 function checkRead(raw: RawTable): LoadedPraefectConfig {
@@ -79,7 +74,7 @@ function checkRead(raw: RawTable): LoadedPraefectConfig {
     fields: { key: showPath(path) },
   }));
   const unknownKeys = unknown.map((key) => ({
-    message: describeUnknownKey(key),
+    message: `unknown configuration key ${showUnknownKey(key)}`,
     fields: { key: showPath(key.path) },
   }));
   const config = sanitize({ ...given, auth: { ...given.auth, token } });
