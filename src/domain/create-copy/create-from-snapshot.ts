@@ -20,7 +20,8 @@ export interface CreateFromSnapshotOptions extends CreateOptions {
  * may be hostile: only references, objects and the format of the repository are taken from it.
  *
  * @throws {GitalyError} ALREADY_EXISTS; `extracting snapshot: …`, for a damaged or hostile archive
- *   INTERNAL `exit status 2`, as the program tar ends in Gitaly.
+ *   INTERNAL `exit status 2`, as the program tar ends in Gitaly. The file is named if others of the
+ *   archive are in its place.
  */
 export async function createFromSnapshot(
   storages: Storages,
@@ -56,5 +57,8 @@ function asTarExit(error: unknown): unknown {
   if (error instanceof DownloadError) return error.cause;
   const isOfArchive =
     error instanceof TarFormatError || (error instanceof GitalyError && error.code === 'INVALID_ARGUMENT');
-  return isOfArchive ? new GitalyError('INTERNAL', 'exit status 2', { cause: error }) : error;
+  if (!isOfArchive) return error;
+  const reason =
+    error instanceof GitalyError && error.metadata.member !== undefined ? `: ${error.message}` : '';
+  return new GitalyError('INTERNAL', `exit status 2${reason}`, { cause: error });
 }

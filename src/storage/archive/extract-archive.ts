@@ -38,7 +38,8 @@ const OWN_DIRECTORY = 0o700;
  *
  * @returns the number of entries in the archive, unwanted ones among them.
  * @throws {TarFormatError} for a damaged archive; {GitalyError} INVALID_ARGUMENT for a hostile one,
- *   RESOURCE_EXHAUSTED above the limits; system errors.
+ *   RESOURCE_EXHAUSTED above the limits; system errors. Errors of a single file have its path as
+ *   metadata `member`.
  */
 export async function extractArchive(
   bytes: AsyncIterable<Uint8Array>,
@@ -58,7 +59,9 @@ export async function extractArchive(
     if (path === '' || !isWanted(path)) continue;
     await extractEntry(entry, directory, path, options).catch((error: unknown) => {
       if (error instanceof TarFormatError) throw error;
-      throw wrap(asArchiveFault(error, entry), `extracting file ${path}`);
+      throw wrap(asArchiveFault(error, entry), `extracting file ${path}`, 'INTERNAL', {
+        metadata: { member: path },
+      });
     });
   }
   return entries;

@@ -129,6 +129,41 @@ test('a link in a snapshot refuses it', async () => {
   assert.equal(existsSync(pathOf(gitaly, target)), false);
 });
 
+for (const [order, first, second, reason] of [
+  [
+    'a directory and then a file',
+    'refs/heads/main/x',
+    'refs/heads/main',
+    'a directory of the archive is in place of a file',
+  ],
+  [
+    'a file and then a directory',
+    'refs/heads/main',
+    'refs/heads/main/x',
+    'a file of the archive is in place of a directory',
+  ],
+] as const)
+  test(`a snapshot with ${order} of one name is refused with the name`, async () => {
+    await using gitaly = await startGitaly();
+    await using web = await startGitHttpServer(gitaly.storagePath());
+    const archive = join(gitaly.directory, 'x.tar');
+    for (const [index, file] of [first, second].entries()) {
+      const directory = join(gitaly.directory, `part-${index}`);
+      mkdirSync(join(directory, file, '..'), { recursive: true });
+      writeFileSync(join(directory, file), `${'0'.repeat(40)}\n`);
+      await run('tar', ['-C', directory, index === 0 ? '-cf' : '-rf', archive, file]);
+    }
+    web.reset({ 'x.tar': readFileSync(archive) });
+
+    await assert.rejects(createFrom(gitaly, web), {
+      code: 'INTERNAL',
+      message:
+        'creating repository: extracting snapshot: exit status 2: ' + `extracting file ${second}: ${reason}`,
+    });
+
+    assert.equal(existsSync(pathOf(gitaly, target)), false);
+  });
+
 // Published with OK once: nothing but a vote had git read what had come.
 for (const [name, file, content, stderr] of [
   ['a HEAD outside of refs', 'HEAD', 'ref: /etc/passwd\n', /not a git repository/],
