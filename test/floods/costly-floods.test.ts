@@ -54,7 +54,7 @@ for (const { attack, name, short, long } of seededShare(FLOODS, SHARE)) {
   test(`a flood of ${name} delays no other client`, async (context) => {
     await using gitaly = await startGitalyProcess({ everyListener: true });
     const target = makeTarget(gitaly);
-    const probe = await Probe.start(gitaly);
+    using probe = await Probe.start(gitaly);
     const cpu = cpuSeconds(gitaly.pid);
 
     const [result, seconds] = await runAttack(attack, isSoak ? long : short, target);
@@ -112,7 +112,7 @@ interface Delay {
 }
 
 /** A client that sends requests at fixed times, whether or not it has received its responses. */
-class Probe {
+class Probe implements Disposable {
   mostProcesses = 0;
   readonly #gitaly: GitalyProcess;
   readonly #answers: Promise<Delay>[] = [];
@@ -139,6 +139,12 @@ class Probe {
     };
     await ask();
     return new Probe(gitaly, ask);
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+    // The server may be gone before it has responded to the last requests.
+    void Promise.allSettled(this.#answers);
   }
 
   /** Returns the delays in milliseconds, the shortest first. */

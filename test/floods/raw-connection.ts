@@ -42,8 +42,9 @@ export class RawConnection {
     const bytes = Buffer.concat(this.#batch);
     this.#batch = [];
     this.#batchBytes = 0;
-    if (!this.socket.write(bytes))
-      await Promise.race([once(this.socket, 'drain'), once(this.socket, 'close')]);
+    if (this.socket.write(bytes)) return;
+    // `once` rejects on an error, as that of a connection that was cut.
+    await Promise.race([once(this.socket, 'drain'), once(this.socket, 'close')]).catch(() => undefined);
   }
 
   /** Calls {@link flush} when enough is queued. */
