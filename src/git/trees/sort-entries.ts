@@ -30,12 +30,14 @@ async function* byKind(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Batch, void, undefined> {
   const kept = new Map(KINDS.map((kind): [EntryKind, Batch[]] => [kind, []]));
-  for await (const batch of batches)
+  const slice = new LoopSlice();
+  for await (const batch of batches) {
     for (const [kind, parts] of kept) {
       const part = batch.filter((entry) => entry.kind === kind);
       if (part.length > 0) parts.push(part);
     }
-  const slice = new LoopSlice();
+    await slice.pause(signal);
+  }
   for (const parts of kept.values())
     for (const part of parts) {
       yield part;
@@ -48,7 +50,11 @@ async function* byPath(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Batch, void, undefined> {
   const entries: WalkedEntry[] = [];
-  for await (const batch of batches) for (const entry of batch) entries.push(entry);
+  const slice = new LoopSlice();
+  for await (const batch of batches) {
+    for (const entry of batch) entries.push(entry);
+    await slice.pause(signal);
+  }
   // A path is built on access, and sorting accesses it often.
   const named = await mapInTurns(entries, (entry) => ({ entry, path: entry.path }), signal);
   const sorted = await sortInTurns(named, (a, b) => a.path.compare(b.path), signal);
