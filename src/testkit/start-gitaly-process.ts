@@ -178,11 +178,14 @@ function started(child: ChildProcess, log: () => string): Promise<void> {
       reject(new Error(`gitaly ${why}: ${log()}`));
     };
     child.once('exit', (code) => fail(`ended with exit code ${code}`));
-    child.stdout?.on('data', () => {
+    const onData = (): void => {
       if (!log().includes('Started Gitaly')) return;
       clearTimeout(limit);
       child.removeAllListeners('exit');
+      // Looking through all of the log for each piece of it would block a test that measures.
+      child.stdout?.off('data', onData);
       resolve();
-    });
+    };
+    child.stdout?.on('data', onData);
   });
 }
