@@ -19,6 +19,7 @@ export type InProcessName =
   | 'merge_base'
   | 'merge_commits'
   | 'merge_trees'
+  | 'named_blobs'
   | 'push_refs'
   | 'read_object'
   | 'read_ref'

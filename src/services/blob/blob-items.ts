@@ -1,5 +1,6 @@
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
+import type { NamedBlob } from '#git/objects/named-blobs';
 import type { ObjectReader } from '#git/objects/object-reader';
 import type { NamedObject, Source } from '#git/objects/read-many';
 import { bytesWithin } from './byte-limit.ts';
@@ -63,12 +64,25 @@ export async function* blobItems(
       const wanted = data.length <= left ? data : Buffer.from(data.subarray(0, left));
       left -= wanted.length;
       const head = isFirst ? { oid: info.oid, size: info.size } : CONTINUED;
-      yield { ...head, data: wanted.subarray(0, MAX_PIECE_BYTES), path };
-      for (let at = MAX_PIECE_BYTES; at < wanted.length; at += MAX_PIECE_BYTES) {
-        yield { ...CONTINUED, data: wanted.subarray(at, at + MAX_PIECE_BYTES), path };
-      }
+      yield* inPieces({ ...head, data: wanted, path });
     }
   }
+}
+
+/** Yields blobs that were read before, like {@link blobItems}. */
+export function* namedItems(blobs: readonly NamedBlob[], bytesLimit: bigint): Generator<BlobItem> {
+  for (const { oid, size, data } of blobs) {
+    const sent = data?.subarray(0, bytesWithin(bytesLimit, size)) ?? NOTHING;
+    yield* inPieces({ oid, size, data: sent, path: NOTHING });
+  }
+}
+
+/** Yields an item in pieces of at most 128 KiB. */
+function* inPieces(item: BlobItem): Generator<BlobItem> {
+  const { data, path } = item;
+  yield { ...item, data: data.subarray(0, MAX_PIECE_BYTES) };
+  for (let at = MAX_PIECE_BYTES; at < data.length; at += MAX_PIECE_BYTES)
+    yield { ...CONTINUED, data: data.subarray(at, at + MAX_PIECE_BYTES), path };
 }
 
 const CONTINUED = { oid: '', size: 0 } as const;

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { chmodSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
@@ -53,6 +53,15 @@ function blobsOf(messages: readonly ListBlobsResponse[]): { first: ListBlobsResp
   return blobs.map(({ first, pieces }) => ({ first, data: Buffer.concat(pieces) }));
 }
 
+/** Number of git processes that the last ListBlobs started. */
+function startsOf(gitaly: TestGitaly): number {
+  const line = gitaly.log.findLast(
+    (each) => each['grpc.method'] === 'ListBlobs' && each['grpc.code'] !== undefined,
+  );
+  assert.ok(line !== undefined);
+  return Number(line['command.count'] ?? 0);
+}
+
 for (const objectFormat of ['sha1', 'sha256'] as const) {
   test(`ListBlobs agrees with rev-list in a ${objectFormat} repository, large blobs in pieces`, async () => {
     await using gitaly = await startGitaly();
@@ -91,6 +100,111 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
       );
       assert.ok(bytes < MIB, `${bytes} bytes`);
     }
+  });
+}
+
+for (const objectFormat of ['sha1', 'sha256'] as const) {
+  test(`ListBlobs agrees with git about ids of blobs in a ${objectFormat} repository`, async () => {
+    await using gitaly = await startGitaly();
+    const { run, commit } = fixture(gitaly, objectFormat);
+    const contents = {
+      a: Buffer.from('a'),
+      b: randomBytes(200_000),
+      empty: Buffer.alloc(0),
+      'dir/c': randomBytes(100),
+      big: randomBytes(300_000),
+    };
+    commit(contents);
+    const idOf = (revision: string): string => run(['rev-parse', revision]);
+    const files = new Map(Object.entries(contents).map(([name, data]) => [idOf(`main:${name}`), data]));
+    const [a, b, empty, c] = files.keys();
+    run(['tag', '-a', '-m', 'x', 'to-blob', 'main:a']);
+    const filter = ['--filter=object:type=blob', '--filter-provided-objects'];
+    const cases: { revisions: (string | undefined)[]; isInProcess: boolean }[] = [
+      { revisions: [c, a, b, a, empty], isInProcess: true },
+      { revisions: [a], isInProcess: true },
+      { revisions: [b, idOf('main:big'), a], isInProcess: false },
+      { revisions: [a, idOf('main'), c], isInProcess: false },
+      { revisions: [c, idOf('main:dir'), a], isInProcess: false },
+      { revisions: [b, idOf('to-blob')], isInProcess: false },
+      { revisions: [a, `^${c}`, c], isInProcess: false },
+      { revisions: [a?.toUpperCase()], isInProcess: false },
+    ];
+
+    for (const each of cases) {
+      const revisions = each.revisions.map(String);
+      const printed = run(['rev-list', '--objects', '--in-commit-order', ...filter, ...revisions]);
+      for (const bytesLimit of [-1n, 150_000n, 3n]) {
+        const request = { repository, revisions, bytesLimit, withPaths: true };
+        const blobs = blobsOf(await Array.fromAsync(gitaly.connection.blob.listBlobs(request)));
+
+        const what = `${revisions} ${bytesLimit}`;
+        const found = blobs.map(({ first }) => `${first.oid} ${Buffer.from(first.path)}`.trimEnd());
+        assert.deepEqual(
+          found,
+          printed.split('\n').map((line) => line.trimEnd()),
+          what,
+        );
+        for (const { first, data } of blobs) {
+          const whole = files.get(first.oid);
+          assert.ok(whole !== undefined, what);
+          assert.equal(first.size, BigInt(whole.length), what);
+          assert.ok(data.equals(bytesLimit < 0n ? whole : whole.subarray(0, Number(bytesLimit))), what);
+        }
+        assert.equal(startsOf(gitaly) === 0, each.isInProcess, what);
+      }
+    }
+  });
+}
+
+test("ListBlobs of ids sends sizes alone, at most so many, and git's error for a missing one", async () => {
+  await using gitaly = await startGitaly();
+  const { run, commit } = fixture(gitaly);
+  commit({ a: 'a', b: 'bb', big: randomBytes(300_000) });
+  const ids = ['main:big', 'main:b', 'main:a'].map((name) => run(['rev-parse', name]));
+  const list = async (request: { revisions: string[]; bytesLimit: bigint; limit: number }) =>
+    blobsOf(await Array.fromAsync(gitaly.connection.blob.listBlobs({ repository, ...request })));
+  const missing = '1'.repeat(40);
+
+  const sizes = await list({ revisions: ids, bytesLimit: 0n, limit: 0 });
+  const starts = startsOf(gitaly);
+  const first = await list({ revisions: [...ids.slice(1), ids[1] ?? ''], bytesLimit: -1n, limit: 1 });
+
+  assert.deepEqual(
+    sizes.map((blob) => [blob.first.oid, blob.first.size, blob.data.length]),
+    ids.map((id, index) => [id, [300_000n, 2n, 1n][index], 0]),
+  );
+  assert.deepEqual(
+    first.map((blob) => blob.data.toString()),
+    ['bb'],
+  );
+  assert.deepEqual([startsOf(gitaly), starts], [0, 0]);
+  const stderr = `"fatal: bad object ${missing}\\n"`;
+  await assert.rejects(list({ revisions: [ids[2] ?? '', missing], bytesLimit: -1n, limit: 1 }), {
+    message: `processing blobs: rev-list pipeline command: exit status 128, stderr: ${stderr}`,
+  });
+});
+
+for (const inProcess of [true, false]) {
+  test(`ListBlobs sends nothing when a named blob is damaged, in_process = ${inProcess}`, async () => {
+    await using gitaly = await startGitaly({ config: { git: { in_process: inProcess } } });
+    const { run, commit } = fixture(gitaly);
+    commit({ a: 'a' });
+    const [intact, oid] = [run(['rev-parse', 'main:a']), run(['hash-object', '-w', '--stdin'], 'damaged')];
+    const file = join(gitaly.storagePath(), 'x.git/objects', oid.slice(0, 2), oid.slice(2));
+    chmodSync(file, 0o644);
+    writeFileSync(file, readFileSync(file).subarray(0, -6));
+    const messages: ListBlobsResponse[] = [];
+
+    await assert.rejects(
+      async () => {
+        const request = { repository, revisions: [intact, oid], bytesLimit: -1n };
+        for await (const message of gitaly.connection.blob.listBlobs(request)) messages.push(message);
+      },
+      { message: 'processing blobs: read info line: EOF' },
+    );
+
+    assert.deepEqual(messages, []);
   });
 }
 

@@ -1,12 +1,14 @@
 import type { MessageShape } from '@bufbuild/protobuf';
 import { wrap } from '#base/gitaly-error';
 import { chunkBySize } from '#base/streams/chunk-by-size';
+import { namedBlobs } from '#git/objects/named-blobs';
 import type { WalkedObject } from '#git/objects/walk-objects';
 import { walkObjects } from '#git/objects/walk-objects';
 import type { HandlerContext } from '#rpc/server/handler';
 import { requireRevisions } from '#services/convert/request/revision';
+import type { Repository } from '#storage/repository';
 import { type ListBlobsRequest, ListBlobsResponseSchema } from '#wire/gen/blob_pb';
-import { type BlobName, blobItems } from './blob-items.ts';
+import { type BlobItem, type BlobName, blobItems, namedItems } from './blob-items.ts';
 import type { BlobDependencies } from './dependencies.ts';
 import { encodeBlobs, itemBytes } from './encode-blobs.ts';
 
@@ -22,19 +24,30 @@ export async function* listBlobs(
 ): AsyncGenerator<MessageShape<typeof ListBlobsResponseSchema>> {
   const repository = deps.storages.open(request.repository);
   const revisions = await requireRevisions(request.revisions, { allowPathScoped: true });
-
-  const { limit, bytesLimit } = request;
-  async function* walk(signal: AbortSignal): AsyncGenerator<readonly BlobName[]> {
-    const walked = walkObjects(repository, { revisions, type: 'blob', signal });
-    for await (const batch of walked) yield request.withPaths ? batch : batch.map(withoutPath);
-  }
-  const items = blobItems(repository.objects, walk, { signal: context.signal, limit, bytesLimit });
   try {
+    const items = await itemsOf(repository, request, { revisions, signal: context.signal });
     for await (const chunk of chunkBySize(items, { sizeOf: itemBytes }))
       yield encodeBlobs(ListBlobsResponseSchema, chunk);
   } catch (error) {
     throw wrap(error, 'processing blobs');
   }
+}
+
+/** Reads blobs that are named by id in process, and lets git walk otherwise. */
+async function itemsOf(
+  repository: Repository,
+  { limit, bytesLimit, withPaths }: ListBlobsRequest,
+  { revisions, signal }: { readonly revisions: readonly Buffer[]; readonly signal: AbortSignal },
+): Promise<AsyncIterable<BlobItem> | Iterable<BlobItem>> {
+  const { objects } = repository;
+  const isDataWanted = bytesLimit !== 0n;
+  const named = await namedBlobs(repository, revisions, { isDataWanted, limit, signal });
+  if (named !== undefined) return namedItems(named, bytesLimit);
+  async function* walk(walkSignal: AbortSignal): AsyncGenerator<readonly BlobName[]> {
+    const walked = walkObjects(repository, { revisions, type: 'blob', signal: walkSignal });
+    for await (const batch of walked) yield withPaths ? batch : batch.map(withoutPath);
+  }
+  return blobItems(objects, walk, { signal, limit, bytesLimit });
 }
 
 function withoutPath({ oid }: WalkedObject): BlobName {
