@@ -27,7 +27,10 @@ export interface ReplayOptions {
   readonly isWanted?: (recorded: RecordedCase) => boolean;
   /** Share of the cases that `npm test` plays, chosen by its seed; default all. */
   readonly share?: number;
-  /** Cases before which the folder of backups is emptied. */
+  /**
+   * Cases before which the folder of backups is emptied. The others build on the case before, so
+   * all of the area are played.
+   */
   readonly withoutBackups?: (recorded: RecordedCase) => boolean;
   /** Changes a case before it is played. */
   readonly adapt?: (recorded: RecordedCase) => RecordedCase;
@@ -42,13 +45,13 @@ export interface ReplayOptions {
  * configuration.
  */
 export function replayArea(area: string, options: ReplayOptions = {}): void {
-  const { isWanted = () => true, share = 1, withoutBackups = () => false, config: base = '' } = options;
+  const { isWanted = () => true, share = 1, withoutBackups, config: base = '' } = options;
   const { adapt = (recorded) => recorded, referenceBackend } = options;
   const { rpcs, exceptions, ignored } = readPlayed(testedGit(), referenceBackend);
   const { GOLDEN: wanted = '', GOLDEN_EVERY: every = '1', GOLDEN_OFFSET: offset = '0' } = process.env;
   const all = readCases(area)
     .filter((recorded) => rpcs.has(recorded.rpc) && recorded.id.includes(wanted) && isWanted(recorded))
-    .filter((_, index) => (index + Number(offset)) % Number(every) === 0);
+    .filter((_, index) => withoutBackups !== undefined || (index + Number(offset)) % Number(every) === 0);
   const cases = seededShare(all, share).map((each) => ({
     ...adapt(each),
     ignore: [...(each.ignore ?? []), ...(ignored.get(each.rpc) ?? [])],
@@ -90,7 +93,7 @@ export function replayArea(area: string, options: ReplayOptions = {}): void {
         const reason = playground.cannotPlay(recorded);
         if (reason !== undefined) return context.skip(reason);
 
-        if (withoutBackups(recorded)) playground.removeBackups();
+        if (withoutBackups?.(recorded) === true) playground.removeBackups();
         const found = await playCase(recorded, playground, client);
 
         assert.deepEqual(unexpected(found, exceptions.get(recorded.id)), []);
