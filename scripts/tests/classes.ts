@@ -43,7 +43,7 @@ export const CLASSES: Readonly<Record<string, readonly TestGroup[]>> = {
   test: [{ files: ['{src,scripts,test}/**/*.test.ts'], exclude: RELEASE, ...REAL }],
   // They build programs with several threads, and servers of others.
   release: [{ files: RELEASE, ...REAL, processes: 3 }],
-  git: [{ files: ['test/golden/*.test.ts', 'src/{git,services,domain}/**/*.test.ts'], ...REAL }],
+  git: [{ files: ['test/{golden,votes}/*.test.ts', 'src/{git,services,domain}/**/*.test.ts'], ...REAL }],
 };
 
 /**
