@@ -19,6 +19,9 @@ const SCRIPT_OF_AREA: Readonly<Record<string, string>> = {
   'commit-files': 'operations',
 };
 
+/** Objects that nothing needs are removed at an age of 30 minutes (PruneUnreachableObjects). */
+const MADE_AGAIN_MS = 15 * 60_000;
+
 /**
  * Since 2.41 git writes reverse indexes next to packs by default, and the recordings count them.
  */
@@ -80,7 +83,7 @@ function migrateAll(directory: string): void {
 
 /**
  * Returns the directory of the templates of a script, which runs once for several areas and
- * processes; again after an hour, because maintenance removes files by their age.
+ * processes; again after a while, because maintenance removes files by their age.
  */
 function madeTemplates(name: string): string {
   const script = join(import.meta.dirname, 'repos', `${name}.sh`);
@@ -89,7 +92,7 @@ function madeTemplates(name: string): string {
     readFileSync(script, 'utf8'),
     git,
     process.getuid?.(),
-    new Date().toISOString().slice(0, 13),
+    Math.floor(Date.now() / MADE_AGAIN_MS),
   ];
   const made = cachedDirectory(`golden-${name}`, facts);
   if (!existsSync(made.path)) {
