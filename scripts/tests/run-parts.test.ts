@@ -18,7 +18,7 @@ const FILES = {
 async function runAll(
   context: TestContext,
   names: readonly (keyof typeof FILES)[],
-  { factor = 1, startMs = 60_000 } = {},
+  { factor = 1, startMs = 60_000, signal = new AbortController().signal } = {},
 ) {
   const cwd = mkdtempSync(join(tmpdir(), 'run-parts-'));
   context.after(() => rmSync(cwd, { recursive: true }));
@@ -34,7 +34,7 @@ async function runAll(
     nodeOptions: [],
     factor,
     startMs,
-    signal: new AbortController().signal,
+    signal,
     keep: ({ name }) => kept.push(name),
     print: (line) => lines.push(stripVTControlCharacters(line)),
   });
@@ -69,11 +69,20 @@ test('a part that takes too long is ended, and fails', async (context) => {
   assert.match(lines[1] ?? '', /^✔ figures/);
 });
 
+test('an interrupted run fails, and names the parts that it has not run', async (context) => {
+  const { hasPassed, lines } = await runAll(context, ['hangs', 'figures'], {
+    signal: AbortSignal.timeout(2500),
+  });
+
+  assert.equal(hasPassed, false);
+  assert.equal(lines.at(-1), 'Interrupted. Not run to the end: hangs figures');
+});
+
 test('a run without failures passes', async (context) => {
   const { hasPassed, lines } = await runAll(context, ['figures']);
 
   assert.equal(hasPassed, true);
-  assert.equal(lines.at(-1), 'All parts passed.');
+  assert.equal(lines.at(-1), 'Passed: all of 1 parts');
 });
 
 test('the parts of the soak have files, different names, and fit into its length', () => {

@@ -48,7 +48,9 @@ export async function runParts(parts: readonly SoakPart[], options: RunPartsOpti
     print(lineOf(result));
   }
   for (const line of summary(results, options.factor)) print(line);
-  return results.length === parts.length && !results.some(({ hasFailed }) => hasFailed);
+  const left = parts.slice(results.length).map(({ name }) => name);
+  if (left.length > 0) print(`Interrupted. Not run to the end: ${left.join(' ')}`);
+  return left.length === 0 && !results.some(({ hasFailed }) => hasFailed);
 }
 
 async function runPart(part: SoakPart, options: RunPartsOptions): Promise<PartResult> {
@@ -124,7 +126,7 @@ function summary(all: readonly PartResult[], factor: number): string[] {
     ...(reasons.length > 0 ? ['', ...reasons] : []),
     '',
     names.length === 0
-      ? 'All parts passed.'
+      ? `Passed: all of ${all.length} parts`
       : `Failed: ${names.join(' ')} (${names.length} of ${all.length} parts)`,
   ];
 }
