@@ -16,6 +16,8 @@ const BUDGET = parseBudget(readFileSync(join(import.meta.dirname, '../../docs/bu
 /** Calls that fill the caches and start the processes that wait for work. */
 const WARM_UP_CALLS = 12;
 const MEASURED_CALLS = 8;
+/** A busy machine adds system calls, never takes some away: the least of these counts. */
+const MEASUREMENTS = 3;
 /** Files that were just written are read at each call, until their time stamps are this old. */
 const SETTLED_AFTER_MS = 3000;
 /** System calls that are not of the calls: timers, measurements of processes. */
@@ -67,14 +69,19 @@ suite('what a warm call costs', () => {
     test(`${name}: system calls, processes and flushes`, {
       skip: skip || (tracing ?? false),
     }, async (context) => {
-      const counts = await countSystemCalls(gitaly.pid, async () => {
-        for (let call = 0; call < MEASURED_CALLS; call++) await budgeted.calls[name]();
-      });
-      const cost = costOfOne(counts);
-      const names = [...counts.byName].sort(([, a], [, b]) => b - a);
-      context.diagnostic(`${JSON.stringify(cost)} ${names.map((each) => each.join(' ')).join(', ')}`);
       assert.ok(limit !== undefined);
       const allowed = limit.ofServer * TOLERANCE + OTHER_CALLS;
+      const measure = async (): Promise<CallCost> => {
+        const counts = await countSystemCalls(gitaly.pid, async () => {
+          for (let call = 0; call < MEASURED_CALLS; call++) await budgeted.calls[name]();
+        });
+        const names = [...counts.byName].sort(([, a], [, b]) => b - a);
+        const cost = costOfOne(counts);
+        context.diagnostic(`${JSON.stringify(cost)} ${names.map((each) => each.join(' ')).join(', ')}`);
+        return cost;
+      };
+      let cost = await measure();
+      for (let again = 1; again < MEASUREMENTS && cost.ofServer > allowed; again++) cost = await measure();
       assert.ok(cost.ofServer <= allowed, `${cost.ofServer} system calls of the server`);
       assert.ok(cost.ofGit <= limit.ofGit * GIT_TOLERANCE + OTHER_CALLS, `${cost.ofGit} system calls of git`);
       assert.deepEqual([cost.processes, cost.flushes], [limit.processes, limit.flushes]);
@@ -85,7 +92,7 @@ suite('what a warm call costs', () => {
 /** Creates a repository, and waits until its files are old enough to be cached. */
 async function callsOn({ address, directory }: GitalyProcess): Promise<BudgetedCalls> {
   const relativePath = 'budget.git';
-  const most = WARM_UP_CALLS + MEASURED_CALLS + 2;
+  const most = WARM_UP_CALLS + MEASUREMENTS * MEASURED_CALLS + 2;
   const made = makeBudgetRepository(join(directory, 'default', relativePath), most);
   const budgeted = await budgetedCalls(address, made, relativePath);
   await sleep(SETTLED_AFTER_MS);
