@@ -14,7 +14,7 @@ const PAGES = ['README.md', 'CONTRIBUTING.md', ...globSync('docs/**/*.md', { cwd
 /** Commands with subcommands. */
 const SUBCOMMANDS: Readonly<Record<string, readonly string[]>> = {
   cluster: ['status'],
-  repo: ['list', 'create', 'fork', 'rename', 'remove', 'gc', 'info', 'migrate-references'],
+  repo: ['list', 'create', 'fork', 'rename', 'remove', 'gc', 'info', 'expire', 'migrate-references'],
   token: ['create', 'list', 'revoke', 'rotate-keys'],
 };
 

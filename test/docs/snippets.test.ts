@@ -43,6 +43,7 @@ const OTHERWISE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     renderProjects: '(projects: unknown[]) => Promise<string>',
     project: 'unknown',
   },
+  'docs/forks.md': { source: "import('gitaly-ts/client/repository').Repository" },
   'docs/client/repository.md': { repository: "import('gitaly-ts/client/repository').Repository" },
   'docs/testing.md': { repository: "Awaited<ReturnType<(typeof gitaly)['createRepository']>>" },
 };

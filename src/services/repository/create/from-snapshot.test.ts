@@ -129,6 +129,8 @@ test('a link in a snapshot refuses it', async () => {
   assert.equal(existsSync(pathOf(gitaly, target)), false);
 });
 
+const REFUSED = 'creating repository: extracting snapshot: exit status 2';
+
 for (const [order, first, second, reason] of [
   [
     'a directory and then a file',
@@ -157,8 +159,7 @@ for (const [order, first, second, reason] of [
 
     await assert.rejects(createFrom(gitaly, web), {
       code: 'INTERNAL',
-      message:
-        'creating repository: extracting snapshot: exit status 2: ' + `extracting file ${second}: ${reason}`,
+      message: `${REFUSED}: extracting file ${second}: ${reason}`,
     });
 
     assert.equal(existsSync(pathOf(gitaly, target)), false);
