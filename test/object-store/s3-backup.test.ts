@@ -48,7 +48,7 @@ test('backups in a bucket of S3 restore, and one that is missing has a clear err
   await assert.rejects(restore('none'), /manifest: find: read manifest: .*doesn't exist/);
   rmSync(s3.directory, { recursive: true });
   mkdirSync(s3.directory);
-  await assert.rejects(backUp('three'), /s3 bucket "bucket-0": put ".*": NoSuchBucket: .*create the bucket/);
+  await assert.rejects(backUp('three'), /s3 bucket "bucket-0": list ".*": NoSuchBucket: .*create the bucket/);
 });
 
 test('the programs for backups work with a bucket', async (context) => {
