@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { type CallError, type RepositoryEvent, watchEvents } from '#client/index';
 import { Repository } from '#client/repository/index';
+import { lockRepository } from '#storage/locks/repository-lock';
 import { addCommit, gitOutput } from '#testkit/repositories/init-repository';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { startGitalyProcess } from '#testkit/start-gitaly-process';
-import { until } from '#testkit/until';
+import { never, until } from '#testkit/until';
 import { USER } from '#testkit/user';
 
 const FEED = { config: { events: { enabled: true } } };
@@ -106,6 +107,37 @@ test('a server that was killed removes later what ended meanwhile', async (conte
   const reconnected = await again.connect();
   context.after(() => reconnected.close());
   await until(async () => !(await new Repository(reconnected, { path: 'a.git' }).exists()));
+});
+
+// The repository stayed for ever if the sweep took the note while the call waited.
+test('an end is noted only when no other call holds the repository', async () => {
+  await using gitaly = await startGitaly();
+  const repository = open(gitaly, 'a.git');
+  await repository.create();
+  const notes = join(gitaly.storagePath(), '+gitaly/lifetimes');
+  const storage = { name: 'default', path: gitaly.storagePath() };
+  let set: Promise<unknown>;
+  {
+    await using _lock = await lockRepository(storage, join(gitaly.storagePath(), 'a.git'));
+    set = repository.expire(1);
+
+    await never(() => existsSync(notes) && readdirSync(notes).length > 0);
+  }
+
+  await set;
+  await until(async () => !(await repository.exists()));
+});
+
+test('a draft that a killed server left is removed, a new one is not', async () => {
+  await using gitaly = await startGitaly();
+  const notes = join(gitaly.storagePath(), '+gitaly/lifetimes');
+  mkdirSync(notes, { recursive: true });
+  const [old, fresh] = [1, 2].map((digit) => join(notes, `${'0'.repeat(12)}-${'a'.repeat(32)}.${digit}.1`));
+  for (const draft of [old, fresh]) writeFileSync(draft ?? '', 'a.git');
+  utimesSync(old ?? '', 1, 1);
+
+  await until(() => !existsSync(old ?? ''));
+  assert.deepEqual(readdirSync(notes), [basename(fresh ?? '')]);
 });
 
 test('what cannot have an end is refused', async () => {

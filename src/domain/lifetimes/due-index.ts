@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { opendir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { makeDirectories } from '#storage/lifecycle/make-directories';
 import { syncPath } from '#storage/lifecycle/sync-tree';
@@ -12,6 +12,10 @@ const TIME_DIGITS = 12;
 const HASH_DIGITS = 32;
 const NAME = /^\d{12}-[0-9a-f]{32}$/;
 const FILE_MODE = 0o600;
+/** Age at which nobody writes a draft any more. */
+const DRAFT_MS = 60_000;
+/** Names that are read at once. */
+const READ_AT_ONCE = 256;
 
 /** A note that something of a repository ends at a time. */
 export interface Marker {
@@ -42,17 +46,24 @@ export async function writeMarker(
   return name;
 }
 
-/** Yields the markers of a storage whose time has come, the earliest first. */
+/**
+ * Yields the markers of a storage whose time has come, the earliest first. Removes drafts that a
+ * killed server left behind.
+ */
 export async function* dueMarkers(storage: Storage, nowMs: number): AsyncGenerator<Marker> {
   const root = lifetimesRoot(storage);
-  const names = (await readdir(root).catch(ignoreMissing)) ?? [];
   const now = String(Math.floor(nowMs / SECOND_MS)).padStart(TIME_DIGITS, '0');
-  const due = names.filter((name) => NAME.test(name) && name.slice(0, TIME_DIGITS) <= now).sort();
-  for (const name of due) {
+  const due: string[] = [];
+  // In pieces: there may be a million markers of later times.
+  for await (const { name } of (await opendir(root, { bufferSize: READ_AT_ONCE }).catch(ignoreMissing)) ?? [])
+    if (name.slice(0, TIME_DIGITS) <= now) due.push(name);
+  for (const name of due.sort()) {
     const relativePath = await readFile(`${root}/${name}`, 'utf8').catch(ignoreMissing);
     const stats = await stat(`${root}/${name}`).catch(ignoreMissing);
-    if (relativePath !== undefined && stats !== undefined)
-      yield { name, relativePath, writtenMs: stats.mtimeMs };
+    if (relativePath === undefined || stats === undefined) continue;
+    if (!NAME.test(name)) {
+      if (nowMs - stats.mtimeMs > DRAFT_MS) await removeMarker(storage, name);
+    } else yield { name, relativePath, writtenMs: stats.mtimeMs };
   }
 }
 

@@ -35,8 +35,9 @@ export async function setLifetime(
   if (isPoolPath(repository.relativePath))
     throw new GitalyError('INVALID_ARGUMENT', 'object pools have no lifetime');
   if (reference !== undefined && expiresMs !== undefined) await requireReference(repository, reference);
-  if (expiresMs !== undefined) await writeMarker(repository, expiresMs);
-  await changeLifetimes(repository, signal, ({ repositoryMs, referencesMs }) => {
+  await changeLifetimes(repository, signal, async ({ repositoryMs, referencesMs }) => {
+    // Under the lock: a sweep that finds the marker first, and no end, would remove it.
+    if (expiresMs !== undefined) await writeMarker(repository, expiresMs);
     if (reference === undefined) return { repositoryMs: expiresMs, referencesMs };
     const changed = new Map(referencesMs);
     const name = reference.toString('latin1');
