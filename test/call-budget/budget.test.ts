@@ -7,7 +7,7 @@ import { capabilitiesOf } from '#git/command/capabilities';
 import { testedGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
-import { reasonAgainstTracing } from '../durability/trace-flushes.ts';
+import { reasonAgainstTracing } from '#testkit/strace';
 import { type CallCost, parseBudget } from './budget-page.ts';
 import { BUDGETED, type BudgetedCalls, budgetedCalls, makeBudgetRepository } from './calls.ts';
 import { countSystemCalls, type SystemCallCounts } from './count-system-calls.ts';

@@ -1,9 +1,5 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { until } from '#testkit/until';
+import { readdirSync, readFileSync } from 'node:fs';
+import { trace } from '#testkit/strace';
 
 /** The work of a server and its processes, in all. */
 export interface SystemCallCounts {
@@ -29,32 +25,11 @@ const NOT_COUNTED = new Set([
 
 /** Counts system calls of a process and of all that it starts, while a function runs. */
 export async function countSystemCalls(pid: number, run: () => Promise<unknown>): Promise<SystemCallCounts> {
-  const scratch = makeScratchDirectory('strace');
-  const output = join(scratch, 'output');
-  const traced = [pid, ...descendants(pid)].flatMap((process) => ['-p', `${process}`]);
-  const strace = spawn('strace', ['-f', '-s', '0', '-o', output, ...traced], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
   const threads = new Set<string>();
-  let messages = '';
-  strace.stderr.on('data', (chunk: Buffer) => {
-    messages += chunk;
-  });
-  const ended = once(strace, 'close');
-  try {
-    await until(
-      () => messages.includes(`Process ${pid} attached`) || strace.exitCode !== null,
-      () => messages,
-    );
-    if (strace.exitCode !== null) throw new Error(messages);
+  const text = await trace([pid, ...descendants(pid)], ['-s', '0'], async () => {
     for (const thread of readdirSync(`/proc/${pid}/task`)) threads.add(thread);
     await run();
-  } finally {
-    strace.kill('SIGINT');
-    await ended;
-  }
-  const text = readFileSync(output, 'latin1');
-  rmSync(scratch, { recursive: true });
+  });
   return countsOf(text, threads);
 }
 

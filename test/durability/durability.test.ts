@@ -12,8 +12,9 @@ import { Quarantine } from '#storage/quarantine/quarantine';
 import { pushBody, readReport, ZERO_OID } from '#testkit/repositories/push';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { reasonAgainstTracing } from '#testkit/strace';
 import { USER } from '#testkit/user';
-import { type FileEvent, reasonAgainstTracing, traceFlushes, unflushed } from './trace-flushes.ts';
+import { type FileEvent, traceFlushes, unflushed } from './trace-flushes.ts';
 
 let skip: string | false = false;
 before(() => {

@@ -1,27 +1,12 @@
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, readFileSync, rmSync } from 'node:fs';
-import { join, normalize } from 'node:path';
-import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { until } from '#testkit/until';
+import { normalize } from 'node:path';
+import { trace } from '#testkit/strace';
 
 /** A finished system call. */
 export type FileEvent =
   | { readonly kind: 'flush'; readonly path: string }
   | { readonly kind: 'move' | 'link'; readonly from: string; readonly to: string };
 
-/** Setting of the kernel: 0 lets a user trace all of the user's processes. */
-const PTRACE_SCOPE = '/proc/sys/kernel/yama/ptrace_scope';
 const CALLS = 'fsync,fdatasync,rename,renameat,renameat2,link,linkat';
-
-/** Returns why system calls cannot be traced here; `undefined` if they can. */
-export function reasonAgainstTracing(): string | undefined {
-  const { error, status } = spawnSync('strace', ['-o', '/dev/null', 'true']);
-  if (error !== undefined) return 'there is no strace';
-  if (status !== 0) return 'strace may not trace processes';
-  const isLimited = existsSync(PTRACE_SCOPE) && readFileSync(PTRACE_SCOPE, 'utf8').trim() !== '0';
-  return isLimited && process.getuid?.() !== 0 ? 'a process may not trace its parent' : undefined;
-}
 
 /**
  * Returns the flushes and renames of this process and of the processes that it starts, while a
@@ -30,31 +15,8 @@ export function reasonAgainstTracing(): string | undefined {
  * @param directory in which programs resolve relative paths: strace prints it for some calls only.
  */
 export async function traceFlushes(directory: string, run: () => Promise<unknown>): Promise<FileEvent[]> {
-  const scratch = makeScratchDirectory('strace');
-  const output = join(scratch, 'output');
-  const strace = spawn(
-    'strace',
-    ['-f', '-y', '-s', '4096', '-e', `trace=${CALLS}`, '-o', output, '-p', `${process.pid}`],
-    { stdio: ['ignore', 'ignore', 'pipe'] },
-  );
-  let messages = '';
-  strace.stderr.on('data', (chunk: Buffer) => {
-    messages += chunk;
-  });
-  const ended = once(strace, 'close');
-  try {
-    await until(
-      () => messages.includes(`Process ${process.pid} attached`) || strace.exitCode !== null,
-      () => messages,
-    );
-    if (strace.exitCode !== null) throw new Error(messages);
-    await run();
-  } finally {
-    strace.kill('SIGINT');
-    await ended;
-  }
-  const text = readFileSync(output, 'latin1');
-  rmSync(scratch, { recursive: true });
+  const options = ['-y', '-s', '4096', '-e', `trace=${CALLS}`];
+  const text = await trace([process.pid], options, run);
   return parseTrace(text, directory);
 }
 
