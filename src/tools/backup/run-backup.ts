@@ -112,7 +112,9 @@ async function openOperator(
 
 function restoreListener(logger: Logger): RestoreListener {
   const fields = ({ storageName, relativePath }: BackupJob, backupId: string) => ({
-    ...{ storage: storageName, relative_path: relativePath, backup_id: backupId },
+    storage: storageName,
+    relative_path: relativePath,
+    backup_id: backupId,
   });
   return {
     onBundles: (job, backupId, reason) =>
