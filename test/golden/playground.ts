@@ -19,6 +19,8 @@ const LOOKS_ELSEWHERE = /\.\.|\$(?:STORAGE|SECOND|HOME)|\bdate\b/;
 
 /** Matches commands that change settings, which running processes of git have already read. */
 const SETS_CONFIG = /\bconfig\b/;
+/** Finds setups that remove objects: the server keeps small ones that it has read for minutes. */
+const REMOVES_OBJECTS = /\brm -r?f objects\//;
 
 /** Default response of the recordings' internal API. */
 const ALLOW: Readonly<Record<string, Json>> = {
@@ -86,7 +88,7 @@ export class Playground {
 
     for (const storage of [this.#storage, this.#second]) emptyTemporary(storage);
     const { setup } = recorded.given ?? {};
-    const isAnew = setup !== undefined && SETS_CONFIG.test(setup);
+    const isAnew = setup !== undefined && (SETS_CONFIG.test(setup) || REMOVES_OBJECTS.test(setup));
     this.#copies.default.restore(namesOf(recorded), { isAnew, isIntact });
     this.#copies.second.restore([]);
     this.#writeHooks(join(this.#gitaly.directory, 'custom_hooks'), recorded.given?.custom_hooks ?? {});

@@ -52,7 +52,8 @@ export function replayArea(area: string, options: ReplayOptions = {}): void {
   const all = readCases(area)
     .filter((recorded) => rpcs.has(recorded.rpc) && recorded.id.includes(wanted) && isWanted(recorded))
     .filter((_, index) => withoutBackups !== undefined || (index + Number(offset)) % Number(every) === 0);
-  const cases = seededShare(all, share).map((each) => ({
+  // Cases that build on each other are not parted, also in a short soak.
+  const cases = (share === 1 ? all : seededShare(all, share)).map((each) => ({
     ...adapt(each),
     ignore: [...(each.ignore ?? []), ...(ignored.get(each.rpc) ?? [])],
   }));
