@@ -85,6 +85,13 @@ export const DECOMPRESSIONS_AT_ONCE = 2;
  */
 export const DRAIN_MS = 200;
 
+/**
+ * Time that a client has to read its last responses and to close a connection that the server
+ * ends. A busy client that first writes to a closed connection loses what it has not read. Others
+ * close it at once.
+ */
+export const LAST_READ_MS = 1000;
+
 /** Time for the first bytes of a connection that was accepted just before a drain. */
 export const FIRST_BYTES_MS = 100;
 

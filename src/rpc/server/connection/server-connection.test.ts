@@ -7,7 +7,7 @@ import { keepStreamsBriefly } from '#rpc/common/grpc/session-streams';
 import { openTimers } from '#testkit/open-timers';
 import { settle } from '#testkit/raw-yamux-peer';
 import { FrameScanner } from '../authority/frame-scanner.ts';
-import { DRAIN_MS } from './connection-limits.ts';
+import { DRAIN_MS, LAST_READ_MS } from './connection-limits.ts';
 import { DEFAULT_KEEPALIVE, type KeepalivePolicy, ServerConnection } from './server-connection.ts';
 
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
@@ -209,7 +209,10 @@ test('a drain sends GOAWAY and closes, though the client keeps its side open', a
   await quiet();
   assert.equal(peer.count(GOAWAY), 1);
   assert.equal(peer.last(GOAWAY).subarray(4, 8).readUInt32BE(), 0);
-  mock.timers.tick(DRAIN_MS);
+  mock.timers.tick(LAST_READ_MS - 1);
+  await quiet();
+  assert.equal(peer.duplex.destroyed, false);
+  mock.timers.tick(1);
   await quiet();
 
   assert.deepEqual([peer.duplex.destroyed, peer.closed], [true, [undefined]]);

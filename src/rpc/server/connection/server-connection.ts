@@ -13,6 +13,7 @@ import { SERVER_SETTINGS } from '../server-settings.ts';
 import {
   DRAIN_MS,
   HANDSHAKE_TIMEOUT_MS,
+  LAST_READ_MS,
   MAX_PING_STRIKES,
   NGHTTP2_RESET_BURST,
   STREAM_RESET_BURST,
@@ -132,7 +133,7 @@ export class ServerConnection {
   drain(): void {
     if (this.#isDraining) return;
     this.#isDraining = true;
-    this.#duplex.once('finish', () => this.#cutLater()); // the peer need not close its side
+    this.#duplex.once('finish', () => this.#cutLater(LAST_READ_MS)); // the peer need not close its side
     this.#session.close();
   }
 
@@ -163,8 +164,8 @@ export class ServerConnection {
    * Closes the connection after a delay for the last frames; a peer that does not read cannot keep
    * it open.
    */
-  #cutLater(): void {
-    setTimeout(() => this.#duplex.destroy(), DRAIN_MS).unref();
+  #cutLater(afterMs = DRAIN_MS): void {
+    setTimeout(() => this.#duplex.destroy(), afterMs).unref();
   }
 
   #checkAlive(): void {
