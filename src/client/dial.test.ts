@@ -1,3 +1,5 @@
+// Own process: Node keeps the certificates of the system, with those that another file has named
+
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
