@@ -23,10 +23,24 @@ export interface StoreKind {
   readonly skip?: string | undefined;
   /** Opens an empty store. */
   readonly open: () => Promise<ObjectStore>;
+  /** False for a server that checks a condition and stores in two steps: it gets one put at a time. */
+  readonly isAtomic?: boolean;
+}
+
+type Work<T> = () => Promise<T>;
+/** Runs puts of one key, at once if the server can decide between them. */
+type Race = <T>(puts: readonly Work<T>[]) => Promise<PromiseSettledResult<T>[]>;
+
+const atOnce: Race = (puts) => Promise.allSettled(puts.map((put) => put()));
+
+async function inTurn<T>(puts: readonly Work<T>[]): Promise<PromiseSettledResult<T>[]> {
+  const results: PromiseSettledResult<T>[] = [];
+  for (const put of puts) results.push(...(await Promise.allSettled([put()])));
+  return results;
 }
 
 /** The behaviour that all kinds of stores have in common. */
-const CONTRACT: Readonly<Record<string, (store: ObjectStore) => Promise<void>>> = {
+const CONTRACT: Readonly<Record<string, (store: ObjectStore, race: Race) => Promise<void>>> = {
   'objects are stored, read and replaced whole': async (store) => {
     await store.put('a/b/one', pieces('o', '', 'ne'), { signal });
     await store.put('a/empty', pieces(), { signal, sizeBytes: 0 });
@@ -116,9 +130,9 @@ const CONTRACT: Readonly<Record<string, (store: ObjectStore) => Promise<void>>> 
     assert.equal(await read(store, 'key'), 'old');
   },
 
-  'an object is created only if there is none': async (store) => {
+  'an object is created only if there is none': async (store, race) => {
     const create = (text: string) => store.put('key', pieces(text), { signal, onlyIf: 'absent' });
-    const results = await Promise.allSettled(['a', 'b', 'c', 'd'].map(create));
+    const results = await race(['a', 'b', 'c', 'd'].map((text) => () => create(text)));
 
     const failures = results.filter((result) => result.status === 'rejected');
     assert.equal(failures.length, 3);
@@ -127,12 +141,12 @@ const CONTRACT: Readonly<Record<string, (store: ObjectStore) => Promise<void>>> 
     assert.equal(await read(store, 'key'), 'abcd'[created]);
   },
 
-  'an object is replaced only if it has not changed': async (store) => {
+  'an object is replaced only if it has not changed': async (store, race) => {
     await store.put('key', pieces('old'), { signal });
     const version = (await store.head('key', { signal }))?.version ?? '';
     const replace = (text: string) => store.put('key', pieces(text), { signal, onlyIf: { version } });
 
-    const results = await Promise.allSettled(['w', 'x', 'y', 'z'].map(replace));
+    const results = await race(['w', 'x', 'y', 'z'].map((text) => () => replace(text)));
 
     assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 1);
     await assert.rejects(replace('late'), PreconditionError);
@@ -220,9 +234,9 @@ const CONTRACT: Readonly<Record<string, (store: ObjectStore) => Promise<void>>> 
 };
 
 /** Tests that a kind of store behaves as all do. */
-export function testObjectStore({ name, skip, open }: StoreKind): void {
+export function testObjectStore({ name, skip, open, isAtomic = true }: StoreKind): void {
   for (const [behaviour, work] of Object.entries(CONTRACT))
-    test(`${name}: ${behaviour}`, { skip }, async () => work(await open()));
+    test(`${name}: ${behaviour}`, { skip }, async () => work(await open(), isAtomic ? atOnce : inTurn));
 }
 
 async function read(

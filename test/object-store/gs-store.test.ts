@@ -48,7 +48,9 @@ test('an instance has a token from its metadata, and a new one when it has expir
   setVariable(context, 'GCE_METADATA_HOST', metadata.host);
   setVariable(context, 'METADATA_SERVER_DETECTION', 'assume-present');
   setVariable(context, 'GOOGLE_APPLICATION_CREDENTIALS', undefined);
-  setVariable(context, 'HOME', makeScratchDirectory('no-credentials'));
+  const home = makeScratchDirectory('no-credentials');
+  context.after(() => rmSync(home, { recursive: true }));
+  setVariable(context, 'HOME', home);
   const url = new URL((await server?.createBucket()) ?? '');
   const authorizations: (string | undefined)[] = [];
   const refused = { status: 401, body: '{"error":{"message":"Invalid Credentials"}}' };
