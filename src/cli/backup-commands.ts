@@ -6,7 +6,7 @@ import { count, timeId } from './option-values.ts';
 export function addBackupCommands(program: Command): void {
   const backup = program
     .command('backup')
-    .description('Back up all repositories of a server; list, verify and prune backups.')
+    .description('Back up and restore all repositories of a server; list, verify and prune backups.')
     .addHelpText(
       'after',
       `
@@ -14,12 +14,14 @@ Examples:
   gitaly-ts backup /srv/git --to /var/opt/backups
   gitaly-ts backup /etc/gitaly/config.toml --to s3://my-backups --incremental --verify
   gitaly-ts backup list /var/opt/backups
+  gitaly-ts backup restore /var/opt/backups --to /srv/git
   gitaly-ts backup prune /var/opt/backups --keep-daily 7 --keep-weekly 4
 
-Restore with gitaly-backup, or with that of Gitaly. Exit code 0 on success, 1 after a failure, 2 for
-wrong usage, 3 if only some repositories failed.`,
+gitaly-backup, and that of Gitaly, can restore them, too. Exit code 0 on success, 1 after a failure,
+2 for wrong usage, 3 if only some repositories failed.`,
     );
   addCreate(backup);
+  addRestore(backup);
   addList(backup);
   addVerify(backup);
   addPrune(backup);
@@ -79,6 +81,48 @@ Examples:
       const { jobs = defaultJobs(incremental), verify = false, metricsFile } = given;
       const options = { to, storage, id, jobs, incremental, verify, metricsFile };
       process.exitCode = await createBackup(target, options, process);
+    });
+}
+
+interface RestoreArguments {
+  readonly to?: string;
+  readonly storage: string;
+  readonly id?: string;
+  readonly repository?: string;
+  readonly replace?: boolean;
+  readonly jobs?: number;
+}
+
+function addRestore(backup: Command): void {
+  backup
+    .command('restore')
+    .description('Restore all repositories of a backup, or one of them.')
+    .argument('<url>', 'directory, or URL of a bucket')
+    .option(
+      '--to <target>',
+      'a directory of "gitaly-ts up" or "gitaly-ts init", a configuration, or the address of a server ' +
+        'or praefect (with its token in GITALY_TOKEN)',
+    )
+    .option('--storage <name>', 'name of the storage', 'default')
+    .option('--id <name>', 'name of a backup (default: the newest of each repository)')
+    .option('--repository <path>', 'path of one repository')
+    .option('--replace', 'change repositories that exist and differ from the backup')
+    .option('-j, --jobs <n>', 'repositories at a time (default: twice the number of CPUs)', count)
+    .addHelpText(
+      'after',
+      `
+Other repositories of the server stay as they are.
+
+Examples:
+  gitaly-ts backup restore /var/opt/backups --to /srv/git
+  gitaly-ts backup restore s3://my-backups --to /srv/git --repository team/project.git --replace`,
+    )
+    .action(async (url: string, given: RestoreArguments) => {
+      const { restoreBackup } = await import('./backup.ts');
+      const { to = '', storage, id = '', repository = '', replace = false } = given;
+      const { jobs = defaultJobs(false) } = given;
+      const options = { to, storage, id, repository, replace, jobs };
+      process.exitCode = await restoreBackup(url, options, process);
     });
 }
 

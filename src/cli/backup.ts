@@ -1,7 +1,12 @@
 import { clientMessageOf } from '#base/gitaly-error';
 import { listenForStop } from '#platform/process/signals';
 import type { Retention } from '#tools/backup/retention';
-import type { BackUpAllOptions, CommandContext, WhichBackups } from '#tools/backup/stored-backups';
+import type {
+  BackUpAllOptions,
+  CommandContext,
+  RestoreAllOptions,
+  WhichBackups,
+} from '#tools/backup/stored-backups';
 import * as commands from '#tools/backup/stored-backups';
 import { openServer, UsageError } from './open-server.ts';
 
@@ -29,6 +34,19 @@ export function createBackup(
     if (options.to === '') throw new UsageError('--to is missing: name a directory, or the URL of a bucket');
     await using server = await openServer(target, 'the first argument');
     return await commands.backUpAll({ ...options, connection: server.connection }, context);
+  });
+}
+
+/** Runs `gitaly-ts backup restore`. */
+export function restoreBackup(
+  url: string,
+  { to, ...options }: Omit<RestoreAllOptions, 'connection'> & { readonly to: string },
+  on: Console,
+): Promise<number> {
+  return run(on, async (context) => {
+    if (to === '') throw new UsageError('--to is missing: name a directory, a configuration or an address');
+    await using server = await openServer(to, '--to');
+    return await commands.restoreAll(url, { ...options, connection: server.connection }, context);
   });
 }
 

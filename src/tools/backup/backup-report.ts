@@ -16,8 +16,8 @@ const REDRAW_MS = 100;
 const CLEAR_LINE = '\r\u001b[K';
 
 /**
- * Reports a backup: on a terminal a progress bar and the failures, else a JSON line for each
- * repository on standard output.
+ * Reports a backup or a restore: on a terminal a progress bar and the failures, else a JSON line
+ * for each repository on standard output.
  */
 export class BackupReport implements Disposable {
   readonly #outputs: { readonly stdout: Output; readonly stderr: Output };
@@ -47,7 +47,7 @@ export class BackupReport implements Disposable {
     return this.#total;
   }
 
-  /** Counts bytes that have been stored. */
+  /** Counts bytes that have been stored, or read. */
   addBytes(bytes: number): void {
     this.#bytes += bytes;
   }
@@ -63,12 +63,12 @@ export class BackupReport implements Disposable {
     return { repositories: this.#counts, bytes: this.#bytes, seconds };
   }
 
-  /** Describes the result in one line. */
-  summary(id: string): string {
+  /** Describes the result in one line, such as `backup one: 3 backed up, …`. */
+  summary(title: string, what: string): string {
     const { done, skipped, failed } = this.#counts;
-    const facts = [`${done} backed up`, `${skipped} skipped`, `${failed} failed`, formatBytes(this.#bytes)];
+    const facts = [`${done} ${what}`, `${skipped} skipped`, `${failed} failed`, formatBytes(this.#bytes)];
     const seconds = (performance.now() - this.#startedAt) / 1000;
-    return `backup ${id}: ${facts.join(', ')} in ${formatSeconds(seconds)}`;
+    return `${title}: ${facts.join(', ')} in ${formatSeconds(seconds)}`;
   }
 
   [Symbol.dispose](): void {

@@ -1,9 +1,9 @@
 import type { ObjectStore } from '#object-store/object-store';
 
-/** Returns a store that reports the bytes that are stored through it, as they come. */
+/** Returns a store that reports the bytes that are stored and read through it, as they come. */
 export function countedStore(store: ObjectStore, onBytes: (bytes: number) => void): ObjectStore {
   return {
-    get: (key, options) => store.get(key, options),
+    get: (key, options) => counted(store.get(key, options), onBytes),
     head: (key, options) => store.head(key, options),
     list: (prefix, options) => store.list(prefix, options),
     delete: (keys, options) => store.delete(keys, options),
@@ -12,10 +12,10 @@ export function countedStore(store: ObjectStore, onBytes: (bytes: number) => voi
   };
 }
 
-async function* counted(
-  pieces: AsyncIterable<Uint8Array>,
+async function* counted<T extends Uint8Array>(
+  pieces: AsyncIterable<T>,
   onBytes: (bytes: number) => void,
-): AsyncGenerator<Uint8Array> {
+): AsyncGenerator<T, void, undefined> {
   for await (const piece of pieces) {
     onBytes(piece.length);
     yield piece;

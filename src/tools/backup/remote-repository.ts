@@ -44,6 +44,16 @@ export class RemoteRepository implements BackupSource {
     return format === ObjectFormat.SHA256 ? 'sha256' : 'sha1';
   }
 
+  async exists(): Promise<boolean> {
+    try {
+      await this.objectFormat();
+      return true;
+    } catch (error) {
+      if (codeOf(error) === 'NOT_FOUND') return false;
+      throw error;
+    }
+  }
+
   async headReference(): Promise<string> {
     const request = { ...this.#target, headOnly: true };
     const call = this.#connection.ref.findDefaultBranchName(request, this.#options);
@@ -119,6 +129,12 @@ export class RemoteRepository implements BackupSource {
   async setHead(target: string): Promise<void> {
     const request = { ...this.#target, ref: Buffer.from(HEAD), revision: Buffer.from(target) };
     await failing('write HEAD ref', this.#calls.writeRef(request, this.#options));
+  }
+
+  /** Reports whether the references are those of a backup, HEAD apart. */
+  async hasReferences(wanted: readonly BackedUpReference[]): Promise<boolean> {
+    const { removed, changed } = await this.#changes(wanted);
+    return removed.length + changed.length === 0;
   }
 
   /** Makes the references those of a backup, HEAD apart: all or none. */

@@ -1,4 +1,4 @@
-import { codeOf, wrap } from '#base/gitaly-error';
+import { wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import type { BackupManifest } from '#domain/backup/manifest';
 import { readObject, requireObject } from '#domain/backup/read-object';
@@ -39,7 +39,7 @@ export async function restoreRemote(
       files: await findFiles(store, manifest, options),
       options,
     };
-    if (!manifest.empty && (await exists(repository))) await replaceContents(restore);
+    if (!manifest.empty && (await repository.exists())) await replaceContents(restore);
     else await create(restore);
   } catch (error) {
     throw wrap(error, 'manager');
@@ -148,16 +148,6 @@ async function restoreHooks({ store, repository, files: { hooks }, options }: Re
   await repository.setCustomHooks(store.get(hooks, options)).catch((error: unknown) => {
     throw wrap(error, `restore custom hooks, ${quote(hooks)}`);
   });
-}
-
-async function exists(repository: RemoteRepository): Promise<boolean> {
-  try {
-    await repository.objectFormat();
-    return true;
-  } catch (error) {
-    if (codeOf(error) === 'NOT_FOUND') return false;
-    throw error;
-  }
 }
 
 /** Returns the branch that HEAD names; `undefined` if it names none. */

@@ -2,9 +2,16 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { addCommit, initRepository } from '#testkit/repositories/init-repository';
+import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
-import { backUpAll, listBackups, pruneBackups, verifyBackups } from './stored-backups.ts';
+import {
+  backUpAll,
+  listBackups,
+  pruneBackups,
+  type RestoreAllOptions,
+  restoreAll,
+  verifyBackups,
+} from './stored-backups.ts';
 
 const KEEP_ONE = { last: 1, daily: 0, weekly: 0, monthly: 0, yearly: 0 };
 
@@ -49,6 +56,12 @@ async function backUp({ connection }: TestGitaly, to: string, id: string, increm
 async function verify(url: string, options: { id?: string; repository?: string } = {}) {
   const output = new Console();
   return { code: await verifyBackups(url, { id: '', repository: '', ...options }, output.context), output };
+}
+
+async function restore({ connection }: TestGitaly, url: string, options: Partial<RestoreAllOptions> = {}) {
+  const output = new Console();
+  const usual = { connection, id: '', repository: '', storage: 'default', replace: false, jobs: 2 };
+  return { code: await restoreAll(url, { ...usual, ...options }, output.context), output };
 }
 
 test('all repositories but pools are backed up; a second run under the name continues it', async () => {
@@ -144,6 +157,68 @@ test('a backup is good as long as every part of it is whole', async () => {
     for (const [file, bytes] of good) writeFileSync(file, bytes);
   }
   assert.equal((await verify(url)).code, 0);
+});
+
+test('all repositories of a backup are restored to another server; existing ones are protected', async () => {
+  const { gitaly, url, path } = await start();
+  await using _gitaly = gitaly;
+  mkdirSync(join(path('a.git'), 'custom_hooks'));
+  writeFileSync(join(path('a.git'), 'custom_hooks/update'), '#!/bin/sh\n', { mode: 0o755 });
+  await backUp(gitaly, url, 'one');
+  const first = gitOutput(path('a.git'), ['for-each-ref']);
+  addCommit(path('a.git'), 3);
+  await backUp(gitaly, url, 'two', true);
+  const names = ['a.git', 'empty.git', 'group/b.git'];
+  const state = (name: string, at: (name: string) => string) => [
+    gitOutput(at(name), ['for-each-ref']),
+    gitOutput(at(name), ['symbolic-ref', 'HEAD']),
+    gitOutput(at(name), ['rev-parse', '--show-object-format']),
+  ];
+
+  await using other = await startGitaly();
+  const copy = (name: string): string => join(other.storagePath(), name);
+  const restored = await restore(other, url);
+
+  assert.equal(restored.code, 0);
+  assert.match(restored.output.stderr, /^restore: 3 restored, 0 skipped, 0 failed, [\d.]+ KiB in \d s\n$/);
+  for (const name of names) {
+    assert.deepEqual(state(name, copy), state(name, path), name);
+    gitOutput(copy(name), ['fsck', '--strict']);
+  }
+  assert.equal(readFileSync(join(copy('a.git'), 'custom_hooks/update'), 'utf8'), '#!/bin/sh\n');
+
+  // Once more: all is as in the backup. Then one of them has moved on.
+  assert.equal((await restore(other, url)).code, 0);
+  const moved = addCommit(copy('a.git'), 4);
+  const refused = await restore(other, url);
+  assert.equal(refused.code, 3);
+  assert.match(String(refused.output.lines[0]?.error), /^the repository exists and differs .*--replace/);
+  assert.equal(gitOutput(copy('a.git'), ['rev-parse', 'main']).trim(), moved);
+
+  const older = await restore(other, url, { id: 'one', repository: 'a.git', replace: true });
+  assert.deepEqual([older.code, older.output.lines.length], [0, 1]);
+  assert.equal(gitOutput(copy('a.git'), ['for-each-ref']), first);
+  await assert.rejects(restore(other, url, { storage: 'other' }), /there is no such backup/);
+});
+
+test('a repository whose backup is damaged is not restored, and does not keep the others back', async () => {
+  const { gitaly, url } = await start();
+  await using _gitaly = gitaly;
+  await backUp(gitaly, url, 'one');
+  truncateSync(join(url, 'default/a.git/one/001.bundle'), 300);
+  await using other = await startGitaly();
+
+  const { code, output } = await restore(other, url);
+
+  assert.equal(code, 3);
+  assert.deepEqual(
+    output.lines.map(({ repository, outcome }) => `${repository} ${outcome}`),
+    ['a.git failed', 'empty.git done', 'group/b.git done'],
+  );
+  assert.deepEqual(
+    readdirSync(other.storagePath()).filter((name) => name.endsWith('.git')),
+    ['empty.git'],
+  );
 });
 
 test('pruning keeps what is needed, also by an increment whose base is removed', async () => {

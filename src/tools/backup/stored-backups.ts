@@ -11,6 +11,7 @@ import { listRuns, type StoredBackup, storedBackups } from './catalog.ts';
 import { countedStore } from './counted-store.ts';
 import { writeMetricsFile } from './metrics-file.ts';
 import { prune } from './prune.ts';
+import { restoreStorage } from './restore-storage.ts';
 import { keptRuns, type Retention } from './retention.ts';
 import { verifyBackup } from './verify.ts';
 
@@ -80,10 +81,50 @@ async function backUp(
   } finally {
     report[Symbol.dispose]();
   }
-  stderr.write(`${report.summary(id)}\n`);
-  const { failed } = report.counts;
-  if (failed > 0) return failed < report.total ? PARTIAL : FAILURE;
+  stderr.write(`${report.summary(`backup ${id}`, 'backed up')}\n`);
+  const code = exitCodeOf(report);
+  if (code !== 0) return code;
   return verify && report.total > 0 ? await verifyStored(store, { id, repository: '' }, context) : 0;
+}
+
+export interface RestoreAllOptions extends WhichBackups {
+  readonly connection: Connection;
+  /** Storage of the backups, and of the server. */
+  readonly storage: string;
+  /** Changes repositories that differ from the backup. */
+  readonly replace: boolean;
+  /** Repositories at a time. */
+  readonly jobs: number;
+}
+
+/** Restores the backups in a directory or bucket. @returns the exit code. */
+export async function restoreAll(
+  url: string,
+  options: RestoreAllOptions,
+  context: CommandContext,
+): Promise<number> {
+  const { stderr, signal } = context;
+  const { connection, storage: storageName, replace, jobs: parallel } = options;
+  const opened = await openStore(url);
+  const backups = await selectBackups(opened, { ...options, storageName }, signal);
+  if (backups.length === 0) throw new NoBackupError();
+  using report = new BackupReport(context);
+  const { listener } = report;
+  listener.onFound(backups.length);
+  const store = countedStore(opened, (bytes) => report.addBytes(bytes));
+  const onLeftOut = (path: string, references: number) =>
+    stderr.write(`${path}: left out ${references} references, whose objects are not in the backup\n`);
+  const settings = { connection, backups, storageName, replace, parallel, listener, onLeftOut, signal };
+  await restoreStorage({ ...settings, store });
+  report[Symbol.dispose]();
+  stderr.write(`${report.summary('restore', 'restored')}\n`);
+  return exitCodeOf(report);
+}
+
+/** @returns the exit code of a complete, a partial, or no success. */
+function exitCodeOf({ counts: { failed }, total }: BackupReport): number {
+  if (failed === 0) return 0;
+  return failed < total ? PARTIAL : FAILURE;
 }
 
 /** Verifies the backups in a directory or bucket. @returns the exit code. */
@@ -115,14 +156,18 @@ async function verifyStored(
     }
   }
   stderr.write(`${good} good, ${bad} bad\n`);
-  if (good + bad === 0) throw new Error('there is no such backup: "gitaly-ts backup list" prints all');
+  if (good + bad === 0) throw new NoBackupError();
   return bad === 0 ? 0 : good > 0 ? PARTIAL : FAILURE;
 }
 
-/** Returns the backups with an id, or the newest of each repository. */
+class NoBackupError extends Error {
+  override readonly message = 'there is no such backup: "gitaly-ts backup list" prints all';
+}
+
+/** Returns the backups with an id, or the newest of each repository; of one storage, if it is named. */
 async function selectBackups(
   store: ObjectStore,
-  { id, repository }: WhichBackups,
+  { id, repository, storageName }: WhichBackups & { readonly storageName?: string },
   signal: AbortSignal,
 ): Promise<StoredBackup[]> {
   const selected = new Map<string, StoredBackup>();
@@ -130,6 +175,7 @@ async function selectBackups(
     for (const backup of page) {
       if (id !== '' && backup.id !== id) continue;
       if (repository !== '' && backup.relativePath !== repository) continue;
+      if (storageName !== undefined && backup.storageName !== storageName) continue;
       const key = `${backup.storageName}\0${backup.relativePath}`;
       if ((selected.get(key)?.modifiedMs ?? 0) <= backup.modifiedMs) selected.set(key, backup);
     }

@@ -1,0 +1,81 @@
+import type { Connection } from '#client/index';
+import type { BackupManifest } from '#domain/backup/manifest';
+import { findManifest } from '#domain/backup/manifests';
+import { readObject } from '#domain/backup/read-object';
+import { readReferenceLines } from '#domain/backup/reference-lines';
+import type { ObjectStore } from '#object-store/object-store';
+import type { StoredBackup } from './catalog.ts';
+import type { BackupJob } from './job.ts';
+import { SkippedError } from './operator.ts';
+import { Pipeline, type PipelineListener } from './pipeline.ts';
+import { RemoteRepository } from './remote-repository.ts';
+import { restoreRemote } from './restore-remote.ts';
+
+export interface RestoreStorageOptions {
+  readonly connection: Connection;
+  readonly store: ObjectStore;
+  /** Backups of repositories of one storage, one for each. */
+  readonly backups: readonly StoredBackup[];
+  /** Storage that receives the repositories. */
+  readonly storageName: string;
+  /** Changes repositories that exist with other references. Without it, they fail. */
+  readonly replace: boolean;
+  /** Repositories at a time. */
+  readonly parallel: number;
+  readonly listener: PipelineListener;
+  /** Notified of the number of references that a repository lacks, as their objects are missing. */
+  readonly onLeftOut: (relativePath: string, references: number) => void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Restores the backups of repositories into a storage. A restore that was interrupted can be
+ * repeated: repositories that exist fail only if they differ from the backup.
+ */
+export async function restoreStorage(options: RestoreStorageOptions): Promise<void> {
+  const { backups, listener, parallel, storageName, signal } = options;
+  const byPath = new Map(backups.map((backup) => [backup.relativePath, backup]));
+  const run = async ({ relativePath }: BackupJob): Promise<void> => {
+    const backup = byPath.get(relativePath);
+    if (backup !== undefined) await restoreBackup(backup, options);
+  };
+  const pipeline = new Pipeline({ listener, parallel, parallelStorage: 0, run, signal });
+  const server = { address: '', token: '' };
+  try {
+    for (const relativePath of byPath.keys())
+      await pipeline.handle({ server, storageName, relativePath, glProjectPath: '' });
+  } finally {
+    await pipeline.end();
+  }
+  signal.throwIfAborted();
+}
+
+async function restoreBackup(backup: StoredBackup, options: RestoreStorageOptions): Promise<void> {
+  const { connection, store, storageName, replace, onLeftOut, signal } = options;
+  const { relativePath, id } = backup;
+  const target = { storageName, relativePath, glProjectPath: '' };
+  const repository = new RemoteRepository(connection, target, signal);
+  const manifest = await findManifest(store, backup, id, { signal });
+  if (manifest.nonExistent) throw new SkippedError('there was no repository');
+  if (!replace && (await repository.exists()) && !(await hasBackedUp(store, repository, manifest, signal)))
+    throw new Error('the repository exists and differs from the backup: add --replace to change it');
+  await restoreRemote(store, repository, manifest, {
+    onBundles: () => {},
+    onSkipped: (references) => onLeftOut(relativePath, references),
+    signal,
+  });
+}
+
+/** Reports whether a repository has HEAD and the references of a backup, and no others. */
+async function hasBackedUp(
+  store: ObjectStore,
+  repository: RemoteRepository,
+  { empty, headReference, steps }: BackupManifest,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (headReference !== '' && headReference !== (await repository.headReference())) return false;
+  const refPath = empty ? undefined : steps.at(-1)?.refPath;
+  const references =
+    refPath === undefined ? [] : await readReferenceLines(readObject(store, refPath, { signal }));
+  return await repository.hasReferences(references);
+}
