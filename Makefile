@@ -55,9 +55,18 @@ deb: ## Make a Debian package of the archive, for this architecture, in packages
 soak: ## Run the long forms of tests: 90 minutes, or SOAK_HOURS=N
 	@npm run --silent soak
 
-bench: ## Measure; prints a table and writes JSON
+bench: ## Measure; prints a table and writes JSON. One bench: make bench -- --only cluster
 	@scripts/set-up.sh build
-	@npm run --silent bench
+	@npm run --silent bench -- $(BENCH_OPTIONS)
+
+# What follows `bench` are options of it, not targets.
+ifeq (bench,$(firstword $(MAKECMDGOALS)))
+BENCH_OPTIONS := $(wordlist 2,$(words $(MAKECMDGOALS)),$(MAKECMDGOALS))
+ifneq (,$(BENCH_OPTIONS))
+.PHONY: $(BENCH_OPTIONS)
+$(BENCH_OPTIONS): ; @:
+endif
+endif
 
 set-up: ## Only prepare: Node, packages, build
 	@scripts/set-up.sh build

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Connection, dial } from '#client/index';
+import { dial } from '#client/index';
 import { connectGrpc } from '#rpc/common/grpc/grpc-channel';
 import { postedFetch } from './clone.ts';
-import { commitFiles } from './commit-files.ts';
+import { clusterCalls } from './cluster-calls.ts';
 import { type Bench, type Measurement, median, takeTurns, timed } from './lib/bench.ts';
 import type { BenchCluster } from './lib/cluster-processes.ts';
 import { resetPeak, residentMb } from './lib/process-usage.ts';
@@ -10,13 +10,12 @@ import type { StoredRepository } from './lib/repositories.ts';
 import type { ServerProcess } from './lib/server-process.ts';
 import { sink } from './lib/sink.ts';
 import type { Workshop } from './lib/workshop.ts';
-import { pushBySsh, pushed } from './push.ts';
-import { drive, findCommit } from './unary-calls.ts';
+import { drive, findCommit, type Sample } from './unary-calls.ts';
 
 const CLIENTS = 16;
 const NODES = 3;
-/** Until the code of a vote is compiled, it takes five times as long as in a server that has run. */
-const WARM_UP_WRITES = 100;
+/** Notifications of a write arrive after it. */
+const SETTLED_AFTER_MS = 300;
 const MEBIBYTES = 1.048_576; // of a megabyte
 /** An idle process has collected the garbage of its start: it checks every 2 s. */
 const IDLE_AFTER_MS = 10_000;
@@ -24,7 +23,7 @@ const IDLE_AFTER_MS = 10_000;
 /** Measures what a Praefect costs, compared with a Gitaly alone. */
 export const bench: Bench = {
   name: 'cluster',
-  question: 'reads, clones and voted writes through praefect, against a Gitaly alone',
+  question: 'calls per second of a cluster of three, and what votes and praefect cost, against one gitaly',
   async *run(workshop) {
     const one = await workshop.cluster(1);
     await delay(IDLE_AFTER_MS);
@@ -36,7 +35,9 @@ export const bench: Bench = {
     };
     yield* reads(workshop, one);
     yield* clones(workshop, one);
-    yield* writes(workshop, await workshop.cluster(NODES));
+    const cluster = await workshop.cluster(NODES);
+    yield* clusterCalls(workshop, cluster);
+    yield* statements(cluster);
   },
 };
 
@@ -56,46 +57,45 @@ async function* reads(
     [node, bareProxy, praefect].map(async (server) => connectGrpc(await server.connect())),
   );
   if (direct === undefined || bare === undefined || proxied === undefined) return;
-  const [rounds, windowMs] = workshop.quick ? [3, 300] : [9, 800];
-  const driven = (server: ServerProcess, channel: typeof direct, wire: StoredRepository['wire']) => () =>
-    drive(channel, { call: findCommit(wire), clients: CLIENTS, windowMs, pid: server.pid });
-  const candidates = {
-    direct: driven(node, direct, onNode(small).wire),
-    bare: driven(bareProxy, bare, onNode(small).wire),
-    proxied: driven(praefect, proxied, small.wire),
-  };
-  await takeTurns(1, candidates);
-  const samples = await takeTurns(rounds, candidates);
-  for (const channel of [direct, bare, proxied]) channel.destroy();
+  const channels = { direct, bare, proxied };
+  for (const clients of [1, CLIENTS]) {
+    const [rounds, windowMs] = workshop.quick ? [3, 300] : [9, 800];
+    const driven = (server: ServerProcess, channel: typeof direct, wire: StoredRepository['wire']) => () =>
+      drive(channel, { call: findCommit(wire), clients, windowMs, pid: server.pid });
+    const candidates = {
+      direct: driven(node, direct, onNode(small).wire),
+      bare: driven(bareProxy, bare, onNode(small).wire),
+      proxied: driven(praefect, proxied, small.wire),
+    };
+    await takeTurns(3, candidates);
+    yield* readFigures(clients, await takeTurns(rounds, candidates));
+  }
+  for (const channel of Object.values(channels)) channel.destroy();
+}
+
+function* readFigures(
+  clients: number,
+  samples: Readonly<Record<'bare' | 'direct' | 'proxied', readonly Sample[]>>,
+): Generator<Measurement> {
   const middle = (name: keyof typeof samples, key: 'p50Ms' | 'serverUsPerCall'): number =>
     median(samples[name].map((sample) => sample[key]));
-  yield {
-    name: `FindCommit through praefect, ${CLIENTS} clients, p50`,
-    value: middle('proxied', 'p50Ms'),
-    unit: 'ms',
-    reference: { name: 'gitaly alone', value: middle('direct', 'p50Ms') },
-    goal: { of: 'ratio', atMost: 1.5 },
-  };
-  yield {
-    name: 'CPU of praefect per FindCommit',
-    value: middle('proxied', 'serverUsPerCall'),
-    unit: 'us',
-    reference: { name: "gitaly's, alone", value: middle('direct', 'serverUsPerCall') },
-    goal: { of: 'ratio', atMost: 1 },
-  };
-  yield {
-    name: 'FindCommit through a bare proxy of node:http2, p50',
-    value: middle('bare', 'p50Ms'),
-    unit: 'ms',
-    reference: { name: 'gitaly alone', value: middle('direct', 'p50Ms') },
-    note: 'what is left for praefect: it also decodes, routes, counts and logs',
-  };
-  yield {
-    name: 'CPU of that proxy per FindCommit',
-    value: middle('bare', 'serverUsPerCall'),
-    unit: 'us',
-    reference: { name: "gitaly's, alone", value: middle('direct', 'serverUsPerCall') },
-  };
+  const of = clients === 1 ? '1 client' : `${clients} clients`;
+  const [alone, proxy] = ['gitaly alone', 'a bare proxy of node:http2'];
+  const rows = [
+    ['p50Ms', `FindCommit through praefect, ${of}, p50`, 'ms', 1.1],
+    ['serverUsPerCall', `CPU of praefect per FindCommit, ${of}`, 'us', 1.3],
+  ] as const;
+  for (const [key, name, unit, atMost] of rows) {
+    const value = middle('proxied', key);
+    const goal = { of: 'ratio', atMost } as const;
+    yield { name, value, unit, reference: { name: proxy, value: middle('bare', key) }, goal };
+    yield {
+      name: `${name}, next to gitaly`,
+      value,
+      unit,
+      reference: { name: alone, value: middle('direct', key) },
+    };
+  }
 }
 
 async function* clones(
@@ -133,41 +133,35 @@ async function* clones(
   };
 }
 
-async function* writes(workshop: Workshop, cluster: BenchCluster): AsyncGenerator<Measurement> {
-  const local = await workshop.repository('small', 'client.git');
-  await workshop.repository('5k-files', 'alone.git');
-  const alone = { path: '', wire: { storageName: 'default', relativePath: 'alone.git', glRepository: 'a' } };
-  const voted = await cluster.repository('5k-files', 'voted.git');
-  const pushedAlone = await workshop.repository('small', 'pushed-alone.git');
-  const pushedVoted = await cluster.repository('small', 'pushed-voted.git');
-  const server = await workshop.server();
-  await using direct = await dial(`unix:${server.socket}`);
-  await using proxied = await dial(`unix:${cluster.praefect.socket}`);
+const COUNTED_WRITES = 20;
+const COUNTED_READS = 50;
 
-  let number = 0;
-  const commits = (connection: Connection, repository: StoredRepository) => () =>
-    timed(() => commitFiles(connection, repository, [`files/7/new-${number++}`]));
-  const pushes = (connection: Connection, repository: StoredRepository, branch: string) => async () =>
-    (await pushed(local, branch, undefined, () => pushBySsh(local.path, branch, connection, repository)))
-      .wallMs;
-  const candidates = {
-    commitAlone: commits(direct, alone),
-    commitVoted: commits(proxied, voted),
-    pushAlone: pushes(direct, pushedAlone, 'alone'),
-    pushVoted: pushes(proxied, pushedVoted, 'voted'),
+/** Counts the statements of calls, at a second praefect whose database is behind a proxy. */
+async function* statements(cluster: BenchCluster): AsyncGenerator<Measurement> {
+  const { wire: repository } = await cluster.repository('small', 'counted.git');
+  const { counter, praefect } = await cluster.countedPraefect();
+  await using connection = await dial(`unix:${praefect.socket}`);
+  const revision = Buffer.from('main');
+  const ref = Buffer.from('refs/heads/counted');
+  const read = () => connection.commit.findCommit({ repository, revision });
+  const write = () => connection.repository.writeRef({ repository, ref, revision });
+  const counted = async (times: number, call: () => Promise<unknown>): Promise<number> => {
+    await call();
+    await delay(SETTLED_AFTER_MS);
+    const before = counter.count;
+    for (let round = 0; round < times; round++) await call();
+    return (counter.count - before) / times;
   };
-  await takeTurns(workshop.quick ? 3 : WARM_UP_WRITES, candidates);
-  const samples = await takeTurns(workshop.quick ? 8 : 40, candidates);
-  for (const [name, value, reference] of [
-    ['UserCommitFiles, one file', samples.commitVoted, samples.commitAlone],
-    ['push of one commit', samples.pushVoted, samples.pushAlone],
-  ] as const) {
-    yield {
-      name: `${name}, voted by ${NODES} nodes`,
-      value: median(value),
-      unit: 'ms',
-      reference: { name: 'gitaly alone', value: median(reference) },
-      goal: { of: 'ratio', atMost: 1.5 },
-    };
-  }
+  yield {
+    name: 'PostgreSQL statements of a voted WriteRef',
+    value: await counted(COUNTED_WRITES, write),
+    unit: 'statements',
+    goal: { of: 'value', atMost: 2 },
+  };
+  yield {
+    name: 'PostgreSQL statements of a cached FindCommit',
+    value: await counted(COUNTED_READS, read),
+    unit: 'statements',
+    goal: { of: 'value', atMost: 0 },
+  };
 }

@@ -85,7 +85,7 @@ export const bench: Bench = {
 
 type Request = MessageInitShape<typeof UserCommitFilesRequestSchema>;
 
-function header({ wire }: StoredRepository): Request {
+function header({ wire }: StoredRepository, branch = 'main'): Request {
   const user = {
     glId: 'user-1',
     name: Buffer.from('Bench'),
@@ -95,7 +95,7 @@ function header({ wire }: StoredRepository): Request {
   const value = {
     repository: wire,
     user,
-    branchName: Buffer.from('main'),
+    branchName: Buffer.from(branch),
     commitMessage: Buffer.from('change'),
     // Without one each node of a cluster takes its own time, and votes for another commit.
     timestamp: { seconds: BigInt(Math.floor(Date.now() / 1000)), nanos: 0 },
@@ -119,9 +119,10 @@ export async function commitFiles(
   connection: Connection,
   repository: StoredRepository,
   paths: readonly string[],
+  branch?: string,
 ): Promise<void> {
   const requests = [
-    header(repository),
+    header(repository, branch),
     ...paths.flatMap((path) => [creation(path), content(Buffer.from(`${path}\n`))]),
   ];
   const { branchUpdate } = await connection.operation.userCommitFiles(requests);

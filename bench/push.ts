@@ -124,14 +124,16 @@ export async function pushed(
 /**
  * Pushes through sockets that git inherits (`fd::`) and that are connected to the call: like
  * gitaly-ssh, without its start.
+ *
+ * @param refspec a branch, or any other refspec
  */
 export async function pushBySsh(
   path: string,
-  branch: string,
+  refspec: string,
   connection: Connection,
   { wire }: StoredRepository,
 ): Promise<void> {
-  const client = spawn('git', ['-C', path, 'push', '--quiet', 'fd::3,4', branch], {
+  const client = spawn('git', ['-C', path, 'push', '--quiet', 'fd::3,4', refspec], {
     env: { ...process.env, ...GIT_ENVIRONMENT },
     stdio: ['ignore', 'ignore', 'inherit', 'pipe', 'pipe'],
   });

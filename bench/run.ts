@@ -30,6 +30,7 @@ import { bench as forks } from './forks.ts';
 import { bench as infoRefs } from './info-refs.ts';
 import { bench as interceptors } from './interceptors.ts';
 import { type Bench, isMet, type Measurement, ratioOf } from './lib/bench.ts';
+import { clusterTable } from './lib/cluster-table.ts';
 import { type BenchResult, COMPARED_WITH_GIT, gitTable } from './lib/git-table.ts';
 import { git } from './lib/run-program.ts';
 import { Workshop } from './lib/workshop.ts';
@@ -132,6 +133,8 @@ async function runAll(benches: readonly Bench[], quick: boolean): Promise<number
   printTable(results.map(({ measurement }) => row(measurement)));
   for (const { measurement } of results)
     if (measurement.note !== undefined) console.log(`${measurement.name}: ${measurement.note}`);
+  if (chosen.some(({ name }) => name === 'cluster'))
+    console.log(`\n${clusterTable(results, await describeRun(quick))}`);
   if (values['git-table']) console.log(`\n${gitTable(results, await describeRun(quick))}`);
   console.log(`\nwritten to ${await save(results, quick)}`);
   return code;

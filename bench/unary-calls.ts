@@ -12,7 +12,8 @@ import { git } from './lib/run-program.ts';
 /** One complete call. */
 export type Call = (channel: GrpcChannel) => Promise<void>;
 
-interface Sample {
+/** Result of a window of calls, and its cost. */
+export interface Sample {
   readonly callsPerSecond: number;
   readonly p50Ms: number;
   readonly serverUsPerCall: number;

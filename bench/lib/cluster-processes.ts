@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Database, sql } from '#praefect/database/database';
 import { removeEmbeddedPostgres, startEmbeddedPostgres } from '#praefect/database/embedded-postgres';
@@ -6,6 +6,7 @@ import { applyAllMigrations } from '#praefect/database/migrations/migrate';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { copyRepository, type RepositoryName, type StoredRepository } from './repositories.ts';
 import { type ServerProcess, startPraefect, startServer } from './server-process.ts';
+import { StatementCounter } from './statement-counter.ts';
 
 /** A Praefect and its Gitalys, each in a process, with a PostgreSQL. */
 export interface BenchCluster {
@@ -13,6 +14,8 @@ export interface BenchCluster {
   readonly nodes: readonly ServerProcess[];
   /** Puts a repository on all nodes, and records it as up to date. */
   repository(name: RepositoryName, as: string): Promise<StoredRepository>;
+  /** Starts another praefect, the statements of which are counted. */
+  countedPraefect(): Promise<{ praefect: ServerProcess; counter: StatementCounter }>;
 }
 
 /** Starts a cluster. @param directory on the file system of the cached repositories */
@@ -31,14 +34,22 @@ export async function startCluster(
     resources.defer(() => node.stop());
     nodes.push(node);
   }
-  const praefect = await startPraefect(directory, {
-    ...postgres,
-    nodes: nodes.map(({ socket }, index) => ({ storage: storages[index] ?? '', socket })),
-  });
-  resources.defer(() => praefect.stop());
+  const addresses = nodes.map(({ socket }, index) => ({ storage: storages[index] ?? '', socket }));
+  const praefectAt = async (host: string): Promise<ServerProcess> => {
+    const praefect = await startPraefect(directory, { ...postgres, host, nodes: addresses });
+    resources.defer(() => praefect.stop());
+    return praefect;
+  };
+  const praefect = await praefectAt(postgres.host);
   return {
     praefect,
     nodes,
+    async countedPraefect() {
+      const sockets = makeScratchDirectory('bench-statements');
+      resources.defer(() => rmSync(sockets, { recursive: true }));
+      const counter = resources.use(await StatementCounter.start(postgres.host, sockets));
+      return { counter, praefect: await praefectAt(sockets) };
+    },
     async repository(name, as) {
       for (const storage of storages) await copyRepository(name, join(storagePath(storage), as));
       await postgres.database.run(sql`
