@@ -34,6 +34,7 @@ export const SOAK_PARTS: readonly SoakPart[] = [
     files: [
       'test/faults/{maintenance,server}-killed.test.ts',
       'test/events/killed.test.ts',
+      'src/events/journal-compaction.test.ts',
       'test/workers/{faults,leases}.test.ts',
       'src/domain/migrate-references/*.test.ts',
     ],

@@ -11,7 +11,7 @@ import type { ServiceCaller } from './call/typed-client.ts';
 
 export interface WatchOptions extends Pick<CallOptions, 'metadata' | 'signal'> {
   readonly storageName: string;
-  /** Only events after this cursor. Default: the oldest that is kept. */
+  /** Only events after this cursor. Default: from the start. */
   readonly after?: bigint;
   /** Only events from now on. */
   readonly fromNow?: boolean;
@@ -27,9 +27,14 @@ export interface WatchOptions extends Pick<CallOptions, 'metadata' | 'signal'> {
 export interface RepositoryEvent {
   /** The cursor: `after` of a later call continues behind this event. */
   readonly sequence: bigint;
-  /** `resync`: references may have changed in a way that is not known; list them. */
-  readonly kind: 'reference' | 'created' | 'removed' | 'renamed' | 'resync';
+  /**
+   * `resync`: references may have changed in a way that is not known; list them. `compacted`:
+   * forget what you know of the storage; of each reference and repository the latest event
+   * follows, without an old value.
+   */
+  readonly kind: 'reference' | 'created' | 'removed' | 'renamed' | 'resync' | 'compacted';
   readonly storageName: string;
+  /** Empty if the event is about all repositories. */
   readonly relativePath: string;
   readonly time: Date;
   /** Full name; only of kind `reference`. */
@@ -49,6 +54,7 @@ const KINDS = {
   [Kind.REMOVED]: 'removed',
   [Kind.RENAMED]: 'renamed',
   [Kind.RESYNC]: 'resync',
+  [Kind.COMPACTED]: 'compacted',
 } as const satisfies Record<Kind, RepositoryEvent['kind']>;
 
 const DEFAULT_HEARTBEAT_SECONDS = 30;
@@ -67,12 +73,13 @@ const PASSING: ReadonlySet<StatusCode> = new Set([
 
 /**
  * Yields the changes of a storage as they happen, and continues behind the last one when the
- * connection is lost or the server starts again. Ends with the signal, or when the loop is left.
+ * connection is lost or the server starts again. From the start on, old events are compacted: see
+ * `kind`. Ends with the signal, or when the loop is left.
  *
  *     for await (const event of watchEvents(connection, { storageName: 'default' })) …
  *
- * @throws {CallError} OUT_OF_RANGE when the events behind `after` are no longer kept; UNIMPLEMENTED
- *   from a server without a change feed.
+ * @throws {CallError} OUT_OF_RANGE when the events behind `after` were compacted: begin again
+ *   without it; UNIMPLEMENTED from a server without a change feed.
  */
 export async function* watchEvents(
   connection: ServiceCaller,
@@ -86,7 +93,8 @@ export async function* watchEvents(
       for await (const { events, cursor: next } of responses(connection, options, cursor)) {
         pauseMs = FIRST_PAUSE_MS;
         for (const event of events) {
-          cursor = event.sequence;
+          // Among compacted events there is no cursor: they come again.
+          cursor = next === 0n ? 0n : event.sequence;
           yield decodeEvent(event);
         }
         cursor = next;

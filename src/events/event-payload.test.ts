@@ -12,6 +12,7 @@ const EVENTS: readonly RepositoryEvent[] = [
   { ...ABOUT, kind: 'created' },
   { ...ABOUT, kind: 'removed' },
   { ...ABOUT, kind: 'resync' },
+  { ...ABOUT, kind: 'compacted', sequence: 0, relativePath: '' },
   { ...ABOUT, kind: 'renamed', previousPath: 'b.git' },
   { ...ABOUT, kind: 'reference', reference: 'refs/heads/\xff', oldValue: 'a' },
 ];

@@ -12,7 +12,7 @@ export interface EventPayload {
   readonly type: RepositoryEvent['kind'];
   readonly sequence: number;
   readonly storage: string;
-  /** Relative path. */
+  /** Relative path; empty if the event is about all repositories. */
   readonly repository: string;
   /** ISO 8601, UTC. */
   readonly time: string;

@@ -3,7 +3,8 @@ import { fitsPattern, MAX_PATTERN_CHARACTERS } from '#tokens/pattern';
 /** A change of a repository or one of its references. */
 export interface RepositoryEvent {
   readonly sequence: number;
-  readonly kind: 'reference' | 'created' | 'removed' | 'renamed' | 'resync';
+  readonly kind: 'reference' | 'created' | 'removed' | 'renamed' | 'resync' | 'compacted';
+  /** Empty if the event is about all repositories of the storage. */
   readonly relativePath: string;
   /** Milliseconds since 1970. */
   readonly timeMs: number;
@@ -19,6 +20,9 @@ export interface RepositoryEvent {
 /** An event before it gets its number. */
 export type NewEvent = Omit<RepositoryEvent, 'sequence' | 'timeMs'>;
 
+/** Repositories and references may have changed in a way that is not known. */
+export const RESYNC_ALL = { kind: 'resync', relativePath: '' } as const satisfies NewEvent;
+
 /** Events that are wanted; empty texts match all. */
 export interface EventFilter {
   readonly pathPrefix: string;
@@ -32,8 +36,12 @@ export function checkPattern(pattern: string): string | undefined {
     : undefined;
 }
 
-/** Reports whether an event is wanted. Events that are about no reference fit each pattern. */
+/**
+ * Reports whether an event is wanted. Events that are about no reference fit each pattern, those
+ * about all repositories fit each filter.
+ */
 export function isWanted({ pathPrefix, referencePattern }: EventFilter, event: RepositoryEvent): boolean {
+  if (event.relativePath === '') return true;
   if (!event.relativePath.startsWith(pathPrefix) && event.previousPath?.startsWith(pathPrefix) !== true)
     return false;
   const { reference } = event;

@@ -3,8 +3,10 @@ import { appendFileSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { until } from '#testkit/until';
 import type { NewEvent } from './event.ts';
-import { Journal, type JournalOptions, TooOldError } from './journal.ts';
+import { TooOldError } from './event-files.ts';
+import { Journal, type JournalOptions } from './journal.ts';
 
 const event = (number: number): NewEvent => ({
   kind: 'reference',
@@ -68,7 +70,7 @@ test('the oldest segments give way, and cursors in them are too old', async (con
 
   for (let number = 1; number <= 2000; number++) await journal.add([event(number)]);
 
-  assert.ok(readdirSync(options.directory).length <= 17);
+  await until(() => readdirSync(options.directory).filter((name) => name.endsWith('.log')).length <= 17);
   assert.ok(journal.oldest > 0);
   const kept = await sequences(journal, journal.oldest);
   assert.equal(kept[0], journal.oldest + 1);
@@ -115,4 +117,21 @@ test('a reader that is far behind reads the files', async (context) => {
   const read = await sequences(journal, 5);
 
   assert.deepEqual([read.length, read[0], read.at(-1)], [29_995, 6, 30_000]);
+});
+
+test('a slow reader misses no event of the segments that are compacted meanwhile', async (context) => {
+  const options = optionsIn(context, { maxBytes: 65_536 });
+  {
+    await using journal = await Journal.open(options);
+    for (let number = 1; number <= 300; number++) await journal.add([event(number)]);
+  }
+  await using journal = await Journal.open(options); // it has the events in files only
+  assert.equal(journal.oldest, 0);
+  const reader = journal.read(0);
+  await reader.next();
+
+  for (let number = 1; number <= 1000; number++) await journal.add([event(number)]);
+  await until(() => journal.oldest > 300);
+
+  await assert.rejects(Array.fromAsync(reader), TooOldError);
 });

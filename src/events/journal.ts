@@ -2,23 +2,20 @@ import { mkdirSync } from 'node:fs';
 import { type FileHandle, open, readdir, rm, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lineBatches } from '#base/streams/line-batches';
-import type { NewEvent, RepositoryEvent } from './event.ts';
+import { type CompactedEvents, compact, findCompacted } from './compacted-events.ts';
+import { type NewEvent, RESYNC_ALL, type RepositoryEvent } from './event.ts';
+import { eventsOfFile, TooOldError } from './event-files.ts';
 import { formatEventLine, parseEventLine } from './event-line.ts';
 import { RecentEvents } from './recent-events.ts';
 
 export interface JournalOptions {
   readonly directory: string;
-  /** The oldest segments are removed beyond this size. */
+  /** Beyond this size the oldest segments are compacted. What is left of them is not larger either. */
   readonly maxBytes: number;
-  /** Segments whose last event is older are removed. */
+  /** Segments whose last event is older are compacted. */
   readonly maxAgeMs: number;
   /** Called when events cannot be written; they are written later. */
   readonly onProblem: (error: unknown) => void;
-}
-
-/** The events after a cursor are not kept any more. */
-export class TooOldError extends Error {
-  override readonly name = 'TooOldError';
 }
 
 interface Segment {
@@ -44,16 +41,22 @@ const FILE_MODE = 0o600;
 /** Events written at once, and kept in memory while the disk is full. */
 const MAX_BATCH = 4096;
 const MAX_WAITING = 100_000;
+/** Their events are in memory while they are compacted, some 100 MB. */
+const MAX_COMPACTED_SEGMENTS = 4;
 
 /**
  * The events of one storage, in segments: files of checksummed lines that are only appended to. An
  * event is in its file before `add` resolves, so a killed process loses none; the disk has it
- * within 200 ms.
+ * within 200 ms. Of old events, the latest of each reference and repository are left.
  */
 export class Journal implements AsyncDisposable {
   readonly #options: JournalOptions;
   readonly #segments: Segment[] = [];
   readonly #recent = new RecentEvents();
+  readonly #ending = new AbortController();
+  /** Those before the segments; `undefined` if they are unknown or there are none. */
+  #compacted: CompactedEvents | undefined;
+  #compacting: Promise<void> | undefined;
   #file: FileHandle | undefined;
   #last = 0;
   #written = 0;
@@ -77,7 +80,8 @@ export class Journal implements AsyncDisposable {
     }
     const last = journal.#segments.at(-1);
     if (last !== undefined) await journal.#recover(last);
-    await journal.#retire();
+    await journal.#findCompacted();
+    journal.#retire();
     return journal;
   }
 
@@ -86,7 +90,7 @@ export class Journal implements AsyncDisposable {
     return this.#written;
   }
 
-  /** The events after this sequence are kept. */
+  /** The events after this sequence are kept; those up to it were compacted. */
   get oldest(): number {
     return (this.#segments[0]?.first ?? this.#written + 1) - 1;
   }
@@ -122,34 +126,38 @@ export class Journal implements AsyncDisposable {
     }
     if (after < this.oldest) throw new TooOldError(`events up to ${this.oldest} are no longer kept`);
     const end = this.#written;
-    let segment = this.#segments.findLast(({ first }) => first <= after + 1) ?? this.#segments[0];
-    while (segment !== undefined) {
-      for await (const events of this.#eventsOf(segment)) {
+    const start = this.#segments.findLastIndex(({ first }) => first <= after + 1);
+    // The list as it is now: of segments that are removed meanwhile the events would be missing.
+    for (const segment of this.#segments.slice(Math.max(start, 0)))
+      for await (const events of eventsOfFile(this.#path(segment), segment.bytes)) {
         const wanted = events.filter(({ sequence }) => sequence > after && sequence <= end);
         if (wanted.length > 0) yield wanted;
       }
-      const { first } = segment;
-      segment = this.#segments.find((each) => each.first > first);
+  }
+
+  /**
+   * Returns the events that replace those up to {@link oldest}, in batches and in their order: of
+   * each reference and repository the latest. The first one has the kind `compacted`.
+   */
+  compacted(): { readonly last: number; readonly batches: AsyncIterable<readonly RepositoryEvent[]> } {
+    const [last, compacted] = [this.oldest, this.#compacted];
+    const marker = { sequence: 0, kind: 'compacted', relativePath: '', timeMs: Date.now() } as const;
+    async function* batches(): AsyncGenerator<readonly RepositoryEvent[], void, undefined> {
+      yield compacted === undefined ? [marker, { ...marker, ...RESYNC_ALL, sequence: last }] : [marker];
+      if (compacted !== undefined) yield* eventsOfFile(compacted.path);
     }
+    return { last, batches: batches() };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#ending.abort();
+    await this.#compacting;
     await this.#writing;
     clearTimeout(this.#flushing);
     const file = this.#file;
     this.#file = undefined;
     await file?.sync().catch(this.#options.onProblem);
     await file?.close();
-  }
-
-  /** Yields the events of a segment. @throws {TooOldError} if it was removed meanwhile. */
-  async *#eventsOf(segment: Segment): AsyncGenerator<RepositoryEvent[], void, undefined> {
-    if (segment.bytes === 0) return;
-    const file = await open(this.#path(segment)).catch((error: unknown) => {
-      throw new TooOldError('the events are no longer kept', { cause: error });
-    });
-    for await (const lines of lineBatches(file.createReadStream({ end: segment.bytes - 1 })))
-      yield lines.map(parseEventLine).filter((event) => event !== undefined);
   }
 
   #path({ first }: Segment): string {
@@ -182,8 +190,7 @@ export class Journal implements AsyncDisposable {
         await this.#append(batch);
       } catch (error) {
         this.#options.onProblem(error);
-        // Their changes are noted elsewhere; the references will show them.
-        if (this.#waiting.length > MAX_WAITING) this.#waiting.splice(0, this.#waiting.length - MAX_WAITING);
+        if (this.#waiting.length > MAX_WAITING) this.#forgetWaiting();
         this.#writing = undefined;
         return false;
       }
@@ -196,6 +203,14 @@ export class Journal implements AsyncDisposable {
     }
     this.#writing = undefined;
     return true;
+  }
+
+  /** Replaces half of the events that wait by one that says so. */
+  #forgetWaiting(): void {
+    const [last] = this.#waiting.splice(0, MAX_WAITING / 2).slice(-1);
+    if (last === undefined) return;
+    const event = { sequence: last.event.sequence, timeMs: last.event.timeMs, ...RESYNC_ALL };
+    this.#waiting.unshift({ event, line: Buffer.from(formatEventLine(event)) });
   }
 
   async #append(batch: readonly Waiting[]): Promise<void> {
@@ -231,19 +246,72 @@ export class Journal implements AsyncDisposable {
     await previous?.datasync();
     await previous?.close();
     this.#segments.push(segment);
-    await this.#retire();
+    this.#retire();
     return segment;
   }
 
-  async #retire(): Promise<void> {
+  /** Finds what was compacted, and removes the segments that a killed process has compacted. */
+  async #findCompacted(): Promise<void> {
+    const [first] = this.#segments;
+    if (first === undefined) return;
+    this.#compacted = await findCompacted(this.#options.directory, first.first);
+    const next = (this.#compacted?.last ?? 0) + 1;
+    const kept = this.#segments.findLastIndex((segment) => segment.first <= next);
+    for (const segment of this.#segments.splice(0, Math.max(kept, 0)))
+      await rm(this.#path(segment), { force: true });
+  }
+
+  /** Compacts the oldest segments when there are too many of them, next to other work. */
+  #retire(): void {
+    const { onProblem } = this.#options;
+    this.#compacting ??= this.#compactOldest()
+      .catch((error: unknown) => {
+        if (!this.#ending.signal.aborted) onProblem(error);
+      })
+      .finally(() => {
+        this.#compacting = undefined;
+      });
+  }
+
+  async #compactOldest(): Promise<void> {
+    for (let count = this.#excess(); count > 0; count = this.#excess()) {
+      const last = (this.#segments[count]?.first ?? 0) - 1;
+      const before = this.#compacted;
+      this.#compacted = await this.#compact(this.#segments.slice(0, count), last);
+      const old = this.#segments.splice(0, count);
+      // First what is replaced, so that it is never followed by a gap; then the oldest.
+      if (before !== undefined) await rm(before.path, { force: true });
+      for (const segment of old) await rm(this.#path(segment), { force: true });
+    }
+  }
+
+  /** Returns the number of segments to be compacted, which is never all. */
+  #excess(): number {
     const { maxAgeMs, maxBytes } = this.#options;
-    for (;;) {
-      const [oldest] = this.#segments;
-      if (oldest === undefined || this.#segments.length === 1) return;
-      const size = this.#segments.reduce((sum, { bytes }) => sum + bytes, 0);
-      if (size <= maxBytes && Date.now() - oldest.lastMs <= maxAgeMs) return;
-      this.#segments.shift();
-      await rm(this.#path(oldest), { force: true });
+    const oldest = this.#segments.slice(0, -1).slice(0, MAX_COMPACTED_SEGMENTS);
+    if (this.#bytes > maxBytes) return oldest.length;
+    const kept = oldest.findIndex(({ lastMs }) => Date.now() - lastMs <= maxAgeMs);
+    return kept === -1 ? oldest.length : kept;
+  }
+
+  get #bytes(): number {
+    return this.#segments.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  /** Returns `undefined` if what was before the segments is unknown, or what is left is too large. */
+  async #compact(segments: readonly Segment[], last: number): Promise<CompactedEvents | undefined> {
+    const { directory, maxBytes, onProblem } = this.#options;
+    const { signal } = this.#ending;
+    if (this.#compacted === undefined && this.oldest > 0) return undefined;
+    const parts = segments.map((segment) => eventsOfFile(this.#path(segment), segment.bytes));
+    try {
+      return await compact(this.#compacted, parts, last, { directory, maxBytes, signal });
+    } catch (error) {
+      // A full disk may have space later. But the journal needs space, too.
+      const mayPass = !(error instanceof TooOldError) && this.#bytes <= 2 * maxBytes;
+      if (signal.aborted || mayPass) throw error;
+      onProblem(error);
+      return undefined;
     }
   }
 }

@@ -1,7 +1,8 @@
 import type { Repository } from '#storage/repository';
 import type { NewEvent, RepositoryEvent } from './event.ts';
+import { TooOldError } from './event-files.ts';
 import type { Intent, Intents } from './intents.ts';
-import { type Journal, TooOldError } from './journal.ts';
+import type { Journal } from './journal.ts';
 import { readValue } from './reference-values.ts';
 import { eventOf } from './storage-feed.ts';
 

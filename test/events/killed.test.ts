@@ -21,6 +21,7 @@ const KILLS = repetitions('FEED_KILLS', { short: 4, long: 30 });
 const WRITERS = 6;
 const MAX_LIFE_MS = 1200;
 const ORPHANS_MS = 3000;
+const JOURNAL_BYTES = 65_536;
 const seed = testSeed('FEED_SEED');
 const REPOSITORIES = ['a.git', 'b.git'];
 
@@ -95,7 +96,11 @@ test('a server that is killed at any time loses no change and invents none', asy
   const directory = makeScratchDirectory('feed');
   context.after(() => rmSync(directory, { recursive: true, force: true }));
   const start = (): Promise<GitalyProcess> =>
-    startGitalyProcess({ directory, config: '[events]\nenabled = true\n' });
+    startGitalyProcess({
+      directory,
+      // So small that a part is compacted again and again.
+      config: `[events]\nenabled = true\nmax_bytes = ${JOURNAL_BYTES}\n`,
+    });
   let gitaly = await start();
   context.after(() => gitaly[Symbol.asyncDispose]());
   const setUp = await gitaly.connect();

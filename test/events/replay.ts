@@ -15,6 +15,10 @@ export class Replay {
   /** Applies an event. Fails if it does not follow from those before. */
   apply(event: RepositoryEvent): void {
     const { kind, relativePath, sequence } = event;
+    if (kind === 'compacted') {
+      this.#begin();
+      return;
+    }
     assert.ok(sequence > this.cursor, `event ${sequence} after ${this.cursor}`);
     this.cursor = sequence;
     if (kind === 'created') this.repositories.set(relativePath, new Map());
@@ -28,11 +32,18 @@ export class Replay {
     } else this.#move(event);
   }
 
+  #begin(): void {
+    this.repositories.clear();
+    this.unknown.clear();
+    this.cursor = 0n;
+  }
+
   #move({ relativePath, reference, oldValue, newValue }: RepositoryEvent): void {
     const references = this.repositories.get(relativePath);
     const name = reference?.toString() ?? '';
     assert.ok(references, `${relativePath} is not known`);
-    if (!this.unknown.has(relativePath))
+    // Compacted events are the first ones of their references, and have no old value.
+    if (!this.unknown.has(relativePath) && (oldValue !== undefined || references.has(name)))
       assert.equal(oldValue, references.get(name), `old value of ${name} in ${relativePath}`);
     if (newValue === undefined) references.delete(name);
     else references.set(name, newValue);

@@ -10,13 +10,13 @@ export const eventsTable = table(
   {
     enabled: flag({ doc: 'Enable it.', accepted: 'true needs workers.max = 1' }),
     max_bytes: integer({
-      doc: 'Size of the journal of a storage. Beyond it the oldest events are removed.',
+      doc: 'Size of the journal of a storage. Beyond it the oldest events are compacted, into as much again.',
       default: DEFAULT_BYTES,
       type: 'int64',
       accepted: 'at least 65536',
     }),
     max_age: duration({
-      doc: 'Age at which events are removed.',
+      doc: 'Age at which events are compacted.',
       defaultMs: DEFAULT_AGE_MS,
       accepted: 'a duration in quotes, longer than "0s"',
     }),

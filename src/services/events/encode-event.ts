@@ -8,6 +8,7 @@ const KINDS = {
   removed: Kind.REMOVED,
   renamed: Kind.RENAMED,
   resync: Kind.RESYNC,
+  compacted: Kind.COMPACTED,
 } as const satisfies Record<RepositoryEvent['kind'], Kind>;
 
 const SECOND_MS = 1000;

@@ -1,6 +1,8 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError } from '#base/gitaly-error';
 import type { ChangeFeed } from '#events/change-feed';
 import { isWanted, type RepositoryEvent } from '#events/event';
+import type { Journal } from '#events/journal';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { ListRequest, ListResponseSchema } from '#wire/gen/gitalyts/events/v1/events_pb';
 import { encodeEvent } from './encode-event.ts';
@@ -10,21 +12,23 @@ const MAX_EVENTS = 1000;
 
 /** Returns a page of events. */
 export async function list(
-  { storageName, after, filter: wanted, limit }: ListRequest,
+  request: ListRequest,
   { signal }: HandlerContext,
   { feed }: { readonly feed: ChangeFeed },
 ): Promise<MessageInitShape<typeof ListResponseSchema>> {
+  const { storageName, limit } = request;
   const journal = feed.journal(storageName);
-  const filter = filterOf(wanted);
+  const filter = filterOf(request.filter);
   const count = Math.min(limit === 0 ? MAX_EVENTS : limit, MAX_EVENTS);
   const found: RepositoryEvent[] = [];
-  let cursor = cursorOf(after, journal);
-  const end = journal.last;
+  const { start, batches, compactedTo, end } = partOf(journal, request);
+  let cursor = Math.max(start, 0);
   try {
-    for await (const events of journal.read(cursor)) {
+    for await (const events of batches) {
       signal.throwIfAborted();
       for (const event of events) {
-        if (found.length === count) return page(false);
+        if (event.sequence <= start) continue;
+        if (found.length === count) return page({ isEnd: false, compactedTo });
         cursor = event.sequence;
         if (isWanted(filter, event)) found.push(event);
       }
@@ -33,10 +37,32 @@ export async function list(
     refuseOld(error);
   }
   cursor = Math.max(cursor, end);
-  return page(true);
+  return page({ isEnd: cursor >= journal.last, compactedTo: 0 });
 
-  function page(isEnd: boolean) {
+  function page(part: { readonly isEnd: boolean; readonly compactedTo: number }) {
     const events = found.map((event) => encodeEvent(storageName, event));
-    return { events, cursor: BigInt(cursor), isEnd };
+    return { events, cursor: BigInt(cursor), isEnd: part.isEnd, compactedTo: BigInt(part.compactedTo) };
   }
+}
+
+interface Part {
+  /** Only events with greater numbers are wanted. */
+  readonly start: number;
+  readonly batches: AsyncIterable<readonly RepositoryEvent[]>;
+  /** Last of the compacted events; 0 in a part of others. */
+  readonly compactedTo: number;
+  /** Cursor behind the part. */
+  readonly end: number;
+}
+
+/** Returns the part of the feed with a page. @throws {GitalyError} OUT_OF_RANGE */
+function partOf(journal: Journal, { after, compactedTo }: ListRequest): Part {
+  const cursor = cursorOf(after, journal);
+  const isStart = cursor === 0 && compactedTo === 0n;
+  if (journal.oldest === 0 || (!isStart && (compactedTo === 0n || cursor >= journal.oldest)))
+    return { start: cursor, batches: journal.read(cursor), compactedTo: 0, end: journal.last };
+  const { last, batches } = journal.compacted();
+  if (!isStart && BigInt(last) !== compactedTo)
+    throw new GitalyError('OUT_OF_RANGE', `events up to ${last} were compacted`);
+  return { start: isStart ? -1 : cursor, batches, compactedTo: last, end: last };
 }

@@ -1,6 +1,7 @@
 import { GitalyError } from '#base/gitaly-error';
 import { checkPattern, type EventFilter } from '#events/event';
-import { type Journal, TooOldError } from '#events/journal';
+import { TooOldError } from '#events/event-files';
+import type { Journal } from '#events/journal';
 import type { Filter } from '#wire/gen/gitalyts/events/v1/events_pb';
 
 /** Returns the filter of a request. @throws {GitalyError} INVALID_ARGUMENT for a wrong pattern. */
@@ -19,7 +20,7 @@ export function filterOf(filter: Filter | undefined): EventFilter {
 export function cursorOf(after: bigint, journal: Journal): number {
   if (after > BigInt(journal.last))
     throw new GitalyError('OUT_OF_RANGE', `the last event is ${journal.last}, not ${after}`);
-  return after === 0n ? Math.max(Number(after), journal.oldest) : Number(after);
+  return Number(after);
 }
 
 /** Throws OUT_OF_RANGE when the events after a cursor are no longer kept. */

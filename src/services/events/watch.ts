@@ -2,7 +2,6 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import type { ChangeFeed } from '#events/change-feed';
 import { isWanted, type RepositoryEvent } from '#events/event';
-import type { Journal } from '#events/journal';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { WatchRequest, WatchResponseSchema } from '#wire/gen/gitalyts/events/v1/events_pb';
 import { encodeEvent } from './encode-event.ts';
@@ -24,9 +23,18 @@ export async function* watch(
   let cursor = fromNow ? journal.last : cursorOf(after, journal);
   // Sent at once, so that a client knows from where it watches.
   yield { cursor: BigInt(cursor) };
+  if (!fromNow && cursor === 0 && journal.oldest > 0) {
+    const { last, batches } = journal.compacted();
+    for await (const events of pagesOf(batches)) {
+      const found = events.filter((event) => isWanted(filter, event));
+      if (found.length > 0) yield { events: found.map((event) => encodeEvent(storageName, event)) };
+    }
+    cursor = last;
+    yield { cursor: BigInt(cursor) };
+  }
   for (;;) {
     const news = journal.news;
-    for await (const events of pagesAfter(cursor, journal)) {
+    for await (const events of pagesOf(journal.read(cursor))) {
       cursor = events.at(-1)?.sequence ?? cursor;
       const found = events.filter((event) => isWanted(filter, event));
       if (found.length > 0)
@@ -40,10 +48,12 @@ export async function* watch(
   }
 }
 
-/** Yields the events after a cursor in parts for one message. @throws {GitalyError} OUT_OF_RANGE. */
-async function* pagesAfter(cursor: number, journal: Journal): AsyncGenerator<readonly RepositoryEvent[]> {
+/** Yields events in parts for one message. @throws {GitalyError} OUT_OF_RANGE. */
+async function* pagesOf(
+  batches: AsyncIterable<readonly RepositoryEvent[]>,
+): AsyncGenerator<readonly RepositoryEvent[]> {
   try {
-    for await (const events of journal.read(cursor))
+    for await (const events of batches)
       for (let start = 0; start < events.length; start += MAX_EVENTS)
         yield events.slice(start, start + MAX_EVENTS);
   } catch (error) {

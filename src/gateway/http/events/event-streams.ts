@@ -111,11 +111,12 @@ export class EventStreams {
   async #blocks({ cursor, events }: WatchResponse, access: EventAccess): Promise<string> {
     let text = '';
     for (const event of events.map(decodeEvent)) {
-      if (!(await access.mayRead(event.relativePath))) continue;
+      if (event.relativePath !== '' && !(await access.mayRead(event.relativePath))) continue;
       const { previousPath } = event;
       const isHidden = previousPath !== undefined && !(await access.mayRead(previousPath));
       const shown = isHidden ? { ...event, previousPath: undefined } : event;
-      text += `id: ${event.sequence}\nevent: ${event.kind}\ndata: ${jsonOf(shown)}\n\n`;
+      // Among compacted events there is no cursor: they come again.
+      text += `id: ${cursor === 0n ? 0 : event.sequence}\nevent: ${event.kind}\ndata: ${jsonOf(shown)}\n\n`;
     }
     return `${text}id: ${cursor}\n\n`;
   }
@@ -149,7 +150,7 @@ function wishOf(query: string, { headers }: IncomingMessage) {
 
 const GONE: Answer = {
   status: 410,
-  text: 'These events are no longer kept. List the references, and go on with after=now.',
+  text: 'These events are no longer kept. Begin again with after=0.',
 };
 const NO_FEED: Answer = {
   status: 404,

@@ -21,7 +21,7 @@ export declare const file_gitalyts_events_v1_events: GenFile;
  */
 export declare type Event = Message<"gitalyts.events.v1.Event"> & {
   /**
-   * Number of the event; it grows in a storage, with gaps in a repository.
+   * Number of the event; it grows in a storage, with gaps in a repository. 0 in KIND_COMPACTED.
    *
    * @generated from field: uint64 sequence = 1;
    */
@@ -121,10 +121,19 @@ export enum Event_Kind {
 
   /**
    * References may have changed in a way that is not known: list them.
+   * Without relative_path: repositories may have been added or removed, too.
    *
    * @generated from enum value: KIND_RESYNC = 5;
    */
   RESYNC = 5,
+
+  /**
+   * Old events were compacted, and the client reads from the start: it forgets what it knows of
+   * the storage. Of each reference and repository the latest event follows, without old values.
+   *
+   * @generated from enum value: KIND_COMPACTED = 6;
+   */
+  COMPACTED = 6,
 }
 
 /**
@@ -172,7 +181,8 @@ export declare type ListRequest = Message<"gitalyts.events.v1.ListRequest"> & {
   storageName: string;
 
   /**
-   * Events after this sequence; 0 means the oldest that is kept.
+   * Events after this sequence; 0 means from the start. OUT_OF_RANGE when events after it were
+   * compacted: begin again with 0.
    *
    * @generated from field: uint64 after = 2;
    */
@@ -189,6 +199,13 @@ export declare type ListRequest = Message<"gitalyts.events.v1.ListRequest"> & {
    * @generated from field: uint32 limit = 4;
    */
   limit: number;
+
+  /**
+   * compacted_to of the page before.
+   *
+   * @generated from field: uint64 compacted_to = 5;
+   */
+  compactedTo: bigint;
 };
 
 /**
@@ -221,6 +238,13 @@ export declare type ListResponse = Message<"gitalyts.events.v1.ListResponse"> & 
    * @generated from field: bool is_end = 3;
    */
   isEnd: boolean;
+
+  /**
+   * Set if the page ends among compacted events: sequence of the last of them.
+   *
+   * @generated from field: uint64 compacted_to = 4;
+   */
+  compactedTo: bigint;
 };
 
 /**
@@ -241,7 +265,8 @@ export declare type WatchRequest = Message<"gitalyts.events.v1.WatchRequest"> & 
   storageName: string;
 
   /**
-   * Events after this sequence. OUT_OF_RANGE when events after it are no longer kept.
+   * Events after this sequence; 0 means from the start. OUT_OF_RANGE when events after it were
+   * compacted: begin again with 0.
    *
    * @generated from field: uint64 after = 2;
    */
@@ -287,7 +312,7 @@ export declare type WatchResponse = Message<"gitalyts.events.v1.WatchResponse"> 
   events: Event[];
 
   /**
-   * Value for `after` to continue here.
+   * Value for `after` to continue here; 0 among compacted events, which are then sent again.
    *
    * @generated from field: uint64 cursor = 2;
    */

@@ -1,0 +1,30 @@
+import { open } from 'node:fs/promises';
+import { lineBatches } from '#base/streams/line-batches';
+import type { RepositoryEvent } from './event.ts';
+import { parseEventLine } from './event-line.ts';
+
+/** The events after a cursor are not kept any more, or cannot be read. */
+export class TooOldError extends Error {
+  override readonly name = 'TooOldError';
+}
+
+/**
+ * Yields the events of a file, or of its first bytes. The file may be removed meanwhile.
+ *
+ * @throws {TooOldError} if it was removed before, or is damaged.
+ */
+export async function* eventsOfFile(
+  path: string,
+  bytes?: number,
+): AsyncGenerator<RepositoryEvent[], void, undefined> {
+  if (bytes === 0) return;
+  const file = await open(path).catch((error: unknown) => {
+    throw new TooOldError('the events are no longer kept', { cause: error });
+  });
+  for await (const lines of lineBatches(file.createReadStream(bytes === undefined ? {} : { end: bytes - 1 })))
+    yield lines.map((line) => parseEventLine(line) ?? damaged(path));
+}
+
+function damaged(path: string): never {
+  throw new TooOldError(`damaged: ${path}`);
+}
