@@ -11,6 +11,13 @@ for (const length of [0, 1, 255, 256, 257, 5000])
     assert.deepEqual(await sortInTurns(items, byRank), items.toSorted(byRank));
   });
 
+test('numbers are sorted, 0 among them', async () => {
+  const items = Array.from({ length: 1000 }, (_, index) => (index * 7919) % 101);
+  const compare = (one: number, other: number): number => one - other;
+
+  assert.deepEqual(await sortInTurns(items, compare), items.toSorted(compare));
+});
+
 test('a sort ends when it is aborted', async () => {
   const items = Array.from({ length: 300_000 }, (_, index) => ({ rank: -index }));
 

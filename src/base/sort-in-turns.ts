@@ -9,7 +9,7 @@ const ITEMS_PER_LOOK = 256;
  *
  * @throws the reason of the signal.
  */
-export async function sortInTurns<T extends object>(
+export async function sortInTurns<T extends NonNullable<unknown>>(
   items: readonly T[],
   compare: (one: T, other: T) => number,
   signal?: AbortSignal,
@@ -35,7 +35,7 @@ interface Merging<T> {
   readonly signal: AbortSignal | undefined;
 }
 
-async function merge<T extends object>(
+async function merge<T extends NonNullable<unknown>>(
   first: readonly T[],
   second: readonly T[],
   { compare, slice, signal }: Merging<T>,

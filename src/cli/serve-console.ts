@@ -53,6 +53,7 @@ export async function openConsole(
     status: () => server.status(),
     history: () => server.history(),
     cancel: (correlationId) => server.cancel(correlationId),
+    lastWrites: (relativePaths) => server.lastWrites(settings.storage, relativePaths),
   });
   const ending = new AbortController();
   const gateway = openGateway(await gatewayOptions(options, { address, pages }), {

@@ -13,7 +13,7 @@ import { runningPage } from './pages/running-page.ts';
 import { slowPage } from './pages/slow-page.ts';
 import { webhooksPage } from './pages/webhooks-page.ts';
 import { Renderer } from './rendering/renderer.ts';
-import { RepositoryCatalog } from './repositories/repository-catalog.ts';
+import { type LastWrites, RepositoryCatalog } from './repositories/repository-catalog.ts';
 import type { HistorySource } from './server-history.ts';
 import type { StatusSource } from './server-status.ts';
 import type { Visit } from './visit.ts';
@@ -36,6 +36,8 @@ export interface ConsoleOptions {
   readonly history?: HistorySource;
   /** Ends the running calls with a correlation id. Default: there is no button for it. */
   readonly cancel?: (correlationId: string) => Promise<number>;
+  /** Returns when repositories last changed. Default: times are those of their directories. */
+  readonly lastWrites?: LastWrites;
 }
 
 /** Headers of every response. Nothing is loaded from, sent to or shown in other pages. */
@@ -69,7 +71,7 @@ export class Console implements AsyncDisposable {
 
   constructor(options: ConsoleOptions) {
     this.#options = options;
-    this.#catalog = new RepositoryCatalog(options.connection, options.storage);
+    this.#catalog = new RepositoryCatalog(options);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -105,7 +107,7 @@ export class Console implements AsyncDisposable {
     query: URLSearchParams,
   ): Promise<Page | PageAnswer> {
     const { access, method, signal } = request;
-    const visit: Visit = { access, isPost: method === 'POST', query, signal };
+    const visit: Visit = { access, isPost: method === 'POST', isJson: isJson(request, query), query, signal };
     if (route === undefined) return notFound();
     if (route.kind === 'page') {
       const isReadOnly = route.name !== 'running';
@@ -168,16 +170,18 @@ function problemOf({ body, status }: PageAnswer): Page {
   return problemPage(status, status === 404 ? 'Not found' : 'Refused', body.toString().trim());
 }
 
-async function sent(
-  page: Page,
-  { access, headers }: PageRequest,
-  query: URLSearchParams,
-): Promise<PageAnswer> {
-  const isJson = query.get('format') === 'json' || /^application\/json\b/.test(headers.accept ?? '');
-  const text = isJson
+/** Reports whether the client wants the JSON form of a page. */
+function isJson({ headers }: PageRequest, query: URLSearchParams): boolean {
+  return query.get('format') === 'json' || /^application\/json\b/.test(headers.accept ?? '');
+}
+
+async function sent(page: Page, request: PageRequest, query: URLSearchParams): Promise<PageAnswer> {
+  const { access, headers } = request;
+  const asJson = isJson(request, query);
+  const text = asJson
     ? `${JSON.stringify(page.data, undefined, 2)}\n`
     : document(page, { isSignedIn: access.isOpen || access.hasCredentials });
-  const type = `${isJson ? 'application/json' : 'text/html'}; charset=utf-8`;
+  const type = `${asJson ? 'application/json' : 'text/html'}; charset=utf-8`;
   const accepts = /\bgzip\b/.test(String(headers['accept-encoding'] ?? ''));
   const body = Buffer.from(text);
   const isCompressed = accepts && body.length >= COMPRESS_BYTES;

@@ -4,6 +4,8 @@ import type { PageAccess } from '#gateway/http/pages/page-source';
 export interface Visit {
   /** True for a request that changes something. */
   readonly isPost: boolean;
+  /** True if the JSON form of the page is requested. */
+  readonly isJson: boolean;
   readonly query: URLSearchParams;
   readonly access: PageAccess;
   readonly signal: AbortSignal;

@@ -10,6 +10,8 @@ import { type Logger, type LogTarget, loggerFor } from '#platform/log/logger';
 import type { ListeningSocket, TakeSocket } from '#platform/process/handover/listening-socket';
 import type { FaultInjector } from '#rpc/server/fault-injector';
 import { Front } from '#rpc/server/front';
+import { lastWrites } from '#storage/statistics/last-write';
+import type { Storages } from '#storage/storages';
 import type { Family } from '#workers/family';
 import { familyCalls, type ServerCalls } from './family/family-calls.ts';
 import { createFoundation, type Foundation } from './foundation.ts';
@@ -71,6 +73,7 @@ export interface Addresses {
 interface ServerState {
   readonly front: Front;
   readonly calls: ServerCalls;
+  readonly storages: Storages;
   /** Ends calls that would last for ever. */
   readonly onDrain: () => void;
 }
@@ -88,15 +91,17 @@ export class GitalyServer implements AsyncDisposable {
   readonly #family: Family | undefined;
   readonly #calls: ServerCalls;
   readonly #onDrain: () => void;
+  readonly #storages: Storages;
 
   private constructor(
     { exceptions, family, logger, runtime }: Foundation,
-    { calls, front, onDrain }: ServerState,
+    { calls, front, onDrain, storages }: ServerState,
     resources: AsyncDisposableStack,
   ) {
     this.#family = family;
     this.#calls = calls;
     this.#onDrain = onDrain;
+    this.#storages = storages;
     this.addresses = { ...front.addresses, internal: `unix:${runtime.internalSocket}` };
     this.monitoringAddress = front.monitoringAddress;
     this.#logger = logger;
@@ -162,7 +167,8 @@ export class GitalyServer implements AsyncDisposable {
       building.defer(() => family.endOthers());
     }
     const onDrain = (): void => repositories.feed?.endWatching();
-    return new GitalyServer(foundation, { front, calls: serverCalls, onDrain }, building.move());
+    const { storages } = repositories;
+    return new GitalyServer(foundation, { front, calls: serverCalls, storages, onDrain }, building.move());
   }
 
   /**
@@ -195,6 +201,14 @@ export class GitalyServer implements AsyncDisposable {
   /** Ends the running calls with a correlation id, with CANCELLED. @returns their number. */
   async cancel(correlationId: string): Promise<number> {
     return await this.#calls.cancel(correlationId);
+  }
+
+  /**
+   * Returns the times at which the references or objects of repositories last changed: Unix times
+   * in milliseconds, 0 for a repository that is missing.
+   */
+  async lastWrites(storageName: string, relativePaths: readonly string[]): Promise<number[]> {
+    return await lastWrites(this.#storages, storageName, relativePaths);
   }
 
   /** The listening sockets for a successor: all but the internal one, which only children use. */

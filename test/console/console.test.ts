@@ -119,7 +119,7 @@ test('names and contents need not be UTF-8, empty repositories have a page', asy
   assert.match(empty.text, /git push -u origin main/);
 });
 
-test('repositories are listed in pages, found by a part of their name, and sorted', async () => {
+test('repositories are listed in pages, and found by a part of their name', async () => {
   await using console = await openConsole();
   const names = Array.from({ length: 105 }, (_, number) => `group/r-${String(number).padStart(3, '0')}.git`);
   for (const relativePath of names) await console.gitaly.createRepository({ relativePath });
@@ -134,9 +134,6 @@ test('repositories are listed in pages, found by a part of their name, and sorte
     found.repositories.map(({ name }: { name: string }) => name),
     names.filter((name) => name.includes('r-05')),
   );
-  const changed: { changed: string }[] = (await console.json('/repositories?sort=changed')).repositories;
-  const times = changed.map((each) => each.changed);
-  assert.deepEqual(times, times.toSorted().reverse());
 });
 
 test('who may not read a repository with git does not see it here', async (context) => {

@@ -29,13 +29,14 @@ export async function openConsole({ authFile }: { readonly authFile?: string } =
     return server;
   });
   if (server === undefined) throw new Error('startGitalyWith has started no server');
-  const { cancel, history, status } = server;
+  const { cancel, history, lastWrites, status } = server;
   const pages = new Console({
     connection: gitaly.connection,
     storage: 'default',
     status: status.bind(server),
     history: history.bind(server),
     cancel: cancel.bind(server),
+    lastWrites: lastWrites.bind(server, 'default'),
   });
   const gateway = await startHttpGateway({
     gitaly: { address: gitaly.address },

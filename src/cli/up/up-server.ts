@@ -14,7 +14,7 @@ export interface UpServer
     Pick<UpReport, 'cluster'> {
   readonly target: GatewayTarget;
   /** The part of the console's options that a server in this process supplies. */
-  readonly console?: Pick<ConsoleOptions, 'cancel' | 'history' | 'status'>;
+  readonly console?: Pick<ConsoleOptions, 'cancel' | 'history' | 'lastWrites' | 'status'>;
   /** Deals with an exception that nothing caught, if it can. */
   contain(exception: unknown): boolean;
 }
@@ -59,6 +59,7 @@ export async function startUpServer(
       status: () => server.status(),
       history: () => server.history(),
       cancel: (correlationId) => server.cancel(correlationId),
+      lastWrites: (relativePaths) => server.lastWrites(STORAGE, relativePaths),
     },
     grpc: [server.addresses.tcp, address].filter((one) => one !== undefined),
     storages: [storage],

@@ -1,7 +1,7 @@
 import { type Html, html, type Part } from './html.ts';
 
 /** Returns a table. Each row has a cell for each heading. */
-export function table(headings: readonly string[], rows: readonly (readonly Part[])[]): Html {
+export function table(headings: readonly Part[], rows: readonly (readonly Part[])[]): Html {
   const head = headings.map((heading) => html`<th scope="col">${heading}</th>`);
   const body = rows.map((cells) => html`<tr>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>\n`);
   return html`<table>\n<thead><tr>${head}</tr></thead>\n<tbody>${body}</tbody>\n</table>`;

@@ -30,7 +30,7 @@ export async function overviewPage(
   ]);
   const seesAll = await access.isAdministrator();
   const now = seesAll ? await status?.() : undefined;
-  const repositories = seesAll ? await catalog.count() : undefined;
+  const repositories = seesAll ? await catalog.count(signal) : undefined;
   const lastHour = seesAll ? await history?.() : undefined;
   const storages = info.storageStatuses.map(({ readable, storageName, writeable }) => {
     const disk = disks.storageStatuses.find((each) => each.storageName === storageName);

@@ -1,45 +1,70 @@
-import { LoopSlice } from '#base/loop-turns';
-import { sortInTurns } from '#base/sort-in-turns';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection } from '#client/connection';
+import { RepositoryMeasurer } from './repository-measurer.ts';
+import { type FoundRepository, type ListedRepository, RepositoryTable } from './repository-table.ts';
 
-/** A repository of the storage. */
-export interface ListedRepository {
-  readonly name: string;
-  /** Last change of the directory: Unix time in milliseconds; 0 if the server does not report it. */
-  readonly changedMs: number;
+/**
+ * Returns the times at which the references or objects of repositories last changed: Unix times in
+ * milliseconds, 0 for a repository that is missing.
+ */
+export type LastWrites = (relativePaths: readonly string[]) => Promise<readonly number[]>;
+
+export interface RepositoryCatalogOptions {
+  readonly connection: Connection;
+  readonly storage: string;
+  /** Default: the times are those of the directories, and figures are read again at intervals. */
+  readonly lastWrites?: LastWrites | undefined;
 }
 
-export const SORT_KEYS = ['name', 'changed'] as const;
-export type SortKey = (typeof SORT_KEYS)[number];
-
-/** The repositories at one moment, in both orders. */
-type Catalog = Readonly<Record<SortKey, readonly ListedRepository[]>>;
+/** The repositories as far as they are known. */
+export interface RepositoryList {
+  readonly table: RepositoryTable;
+  /** False while the storage is walked for the first time. */
+  readonly isComplete: boolean;
+}
 
 /** A list is used for this long before a request has it read again in the background. */
 const FRESH_MS = 10_000;
-/** A list that no request uses is forgotten: a million names take some 130 MB. */
-const KEEP_MS = 300_000;
-/** Names that are compared between two readings of the clock. */
-const NAMES_PER_LOOK = 256;
+/** Walks take at most this part of the time. */
+const WALK_SHARE = 1 / 20;
+/** A list that no request uses is forgotten: a million repositories take some 200 MB. */
+const KEEP_MS = 1_800_000;
+/** Nothing is measured when there was no request for this long. */
+const MEASURE_MS = 300_000;
+/** Without times of changes, each repository is measured again after this. */
+const MEASURE_AGAIN_MS = 600_000;
+const BATCH = 64;
+/** Repositories of a page that are measured at a time. */
+const AT_ONCE = 8;
+const COUNT_WAIT_MS = 1000;
+/** Found repositories that are shown before the walk ends. */
+const MAX_PARTIAL = 10_000;
 /** Directories of object pools, which are no repositories of users. */
 const POOLS = '@pools/';
 
 /**
- * The names of all repositories of a storage, so that no request walks the storage. The first one
- * waits until it was read.
+ * The repositories of a storage with what they use, kept in memory so that no request walks the
+ * storage. The figures are read one repository at a time in the background, while there are
+ * requests; those of a page are read for it.
  */
 export class RepositoryCatalog implements Disposable {
-  readonly #connection: Connection;
-  readonly #storageName: string;
-  #current: Promise<Catalog> | undefined;
-  #reading: Promise<Catalog> | undefined;
-  #readAtMs = 0;
-  #forget: NodeJS.Timeout | undefined;
+  readonly #options: RepositoryCatalogOptions;
+  readonly #measurer: RepositoryMeasurer;
   readonly #end = new AbortController();
+  #table: RepositoryTable | undefined;
+  /** The repositories that the first walk has found so far. */
+  #found: FoundRepository[] = [];
+  #walking: Promise<RepositoryTable> | undefined;
+  #walkMs = 0;
+  #walkedAtMs = Number.NEGATIVE_INFINITY;
+  #usedAtMs = Number.NEGATIVE_INFINITY;
+  #measuring: Promise<void> | undefined;
+  #measuredAllAtMs = Number.NEGATIVE_INFINITY;
+  #forget: NodeJS.Timeout | undefined;
 
-  constructor(connection: Connection, storageName: string) {
-    this.#connection = connection;
-    this.#storageName = storageName;
+  constructor(options: RepositoryCatalogOptions) {
+    this.#options = options;
+    this.#measurer = new RepositoryMeasurer(options.connection, options.storage);
   }
 
   [Symbol.dispose](): void {
@@ -48,68 +73,168 @@ export class RepositoryCatalog implements Disposable {
   }
 
   /**
-   * Yields the repositories whose names contain a text, in lower case, in the order of a key: names
-   * ascending, changes with the latest first.
+   * Returns the repositories. Waits for the first walk of the storage, then returns what it has
+   * found so far.
    *
-   * @throws the signal's reason, and the error of the call that lists them.
+   * @throws the error of the call that lists them, the signal's reason.
    */
-  async *find(
-    text: string,
-    sort: SortKey,
-    signal: AbortSignal,
-  ): AsyncGenerator<ListedRepository, void, undefined> {
-    const catalog = await this.#catalog();
-    const slice = new LoopSlice();
-    for (const [index, repository] of catalog[sort].entries()) {
-      if (text === '' || repository.name.toLowerCase().includes(text)) yield repository;
-      if (index % NAMES_PER_LOOK === 0) await slice.pause(signal);
+  async list({
+    signal,
+    waitMs,
+  }: {
+    readonly waitMs: number;
+    readonly signal: AbortSignal;
+  }): Promise<RepositoryList> {
+    this.#noteUse();
+    const table = this.#table;
+    const isOld = performance.now() - this.#walkedAtMs > Math.max(FRESH_MS, this.#walkMs / WALK_SHARE);
+    if (table !== undefined) {
+      if (isOld) this.#walk().catch(() => {}); // the previous list stays in use
+      return { table, isComplete: true };
     }
+    const walked = await within(this.#walk(), waitMs, signal);
+    if (walked !== undefined) return { table: walked, isComplete: true };
+    const partial = await RepositoryTable.of(this.#found.slice(0, MAX_PARTIAL), { signal });
+    return { table: partial, isComplete: false };
   }
 
-  /** Returns the number of repositories. @throws the error of the call that lists them. */
-  async count(): Promise<number> {
-    return (await this.#catalog()).name.length;
+  /** Returns the number of repositories; `undefined` until the first walk ends. @throws as `list`. */
+  async count(signal: AbortSignal): Promise<number | undefined> {
+    const { isComplete, table } = await this.list({ signal, waitMs: COUNT_WAIT_MS });
+    return isComplete ? table.size : undefined;
   }
 
-  #catalog(): Promise<Catalog> {
+  /** Waits until all repositories are measured, for a limited time. @throws the signal's reason. */
+  async settle({ signal, waitMs }: { readonly waitMs: number; readonly signal: AbortSignal }): Promise<void> {
+    if (this.#measuring !== undefined) await within(this.#measuring, waitMs, signal);
+  }
+
+  /**
+   * Measures repositories of a page that were not measured since their last change, for a limited
+   * time. @returns them with what is known then.
+   */
+  async measure(
+    table: RepositoryTable,
+    rows: readonly ListedRepository[],
+    { signal, waitMs }: { readonly waitMs: number; readonly signal: AbortSignal },
+  ): Promise<ListedRepository[]> {
+    const limit = AbortSignal.any([signal, this.#end.signal, AbortSignal.timeout(waitMs)]);
+    await this.#readTimes(table, rows);
+    const due = rows.filter(({ index }) => table.isStale(index)).values();
+    const work = async (): Promise<void> => {
+      for (const row of due) if (!limit.aborted) await this.#measureOne(table, row, limit);
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, work));
+    signal.throwIfAborted();
+    return rows.map(({ index }) => table.at(index));
+  }
+
+  #noteUse(): void {
+    this.#usedAtMs = performance.now();
     clearTimeout(this.#forget);
     this.#forget = setTimeout(() => {
-      this.#current = undefined;
+      this.#table = undefined;
     }, KEEP_MS).unref();
-    if (performance.now() - this.#readAtMs > FRESH_MS || this.#current === undefined) this.#refresh();
-    return this.#current ?? this.#refresh();
   }
 
   /** Reads the list once, whoever asks meanwhile. The previous one is used until then. */
-  #refresh(): Promise<Catalog> {
-    if (this.#reading !== undefined) return this.#reading;
-    const reading = this.#read();
-    this.#reading = reading;
-    this.#current ??= reading;
-    const finish = (isDone: boolean): void => {
-      this.#reading = undefined;
-      this.#readAtMs = performance.now();
-      if (isDone) this.#current = reading;
-      else if (this.#current === reading) this.#current = undefined;
+  #walk(): Promise<RepositoryTable> {
+    if (this.#walking !== undefined) return this.#walking;
+    const startedAtMs = performance.now();
+    const walking = this.#read();
+    this.#walking = walking;
+    const finish = (table: RepositoryTable | undefined): void => {
+      this.#walking = undefined;
+      this.#found = [];
+      this.#walkedAtMs = performance.now();
+      this.#walkMs = this.#walkedAtMs - startedAtMs;
+      if (table === undefined) return;
+      this.#table = table;
+      this.#measureInBackground();
     };
-    reading.then(
-      () => finish(true),
-      () => finish(false),
-    );
-    return reading;
+    walking.then(finish, () => finish(undefined));
+    return walking;
   }
 
-  async #read(): Promise<Catalog> {
-    const found: ListedRepository[] = [];
+  async #read(): Promise<RepositoryTable> {
+    const { connection, storage } = this.#options;
     const { signal } = this.#end;
-    const walked = this.#connection.internal.walkRepos({ storageName: this.#storageName }, { signal });
+    const found: FoundRepository[] = [];
+    this.#found = found;
+    const walked = connection.internal.walkRepos({ storageName: storage }, { signal });
     for await (const { modificationTime, relativePath } of walked) {
       if (relativePath.startsWith(POOLS)) continue;
       found.push({ name: relativePath, changedMs: Number(modificationTime?.seconds ?? 0n) * 1000 });
     }
-    return {
-      name: await sortInTurns(found, (one, other) => (one.name < other.name ? -1 : 1), signal),
-      changed: await sortInTurns(found, (one, other) => other.changedMs - one.changedMs, signal),
-    };
+    return await RepositoryTable.of(found, { previous: this.#table, signal });
+  }
+
+  /** Measures what was not measured since it changed, until there are no more requests. */
+  #measureInBackground(): void {
+    // An error means that the console ends, or that the server is away: the next walk starts again.
+    this.#measuring ??= this.#measureTables()
+      .catch(() => {})
+      .finally(() => {
+        this.#measuring = undefined;
+      });
+  }
+
+  async #measureTables(): Promise<void> {
+    let measured: RepositoryTable | undefined;
+    while (this.#table !== undefined && this.#table !== measured) {
+      measured = this.#table;
+      await this.#measureAll(measured);
+    }
+  }
+
+  /** Ends early when there are no more requests, and when a walk has made another table. */
+  async #measureAll(table: RepositoryTable): Promise<void> {
+    const { signal } = this.#end;
+    const isAgain =
+      this.#options.lastWrites === undefined && performance.now() - this.#measuredAllAtMs > MEASURE_AGAIN_MS;
+    for (let start = 0; start < table.size; start += BATCH) {
+      if (performance.now() - this.#usedAtMs > MEASURE_MS || this.#table !== table) return;
+      const startedAtMs = performance.now();
+      const count = Math.min(BATCH, table.size - start);
+      const rows = Array.from({ length: count }, (_, offset) => table.at(start + offset));
+      await this.#readTimes(table, rows);
+      for (const row of rows)
+        if (isAgain || table.isStale(row.index)) await this.#measureOne(table, row, signal);
+      // As long as the batch took, so that this takes at most half of a core.
+      await delay(performance.now() - startedAtMs, undefined, { signal, ref: false });
+    }
+    this.#measuredAllAtMs = performance.now();
+  }
+
+  async #readTimes(table: RepositoryTable, rows: readonly ListedRepository[]): Promise<void> {
+    const times = (await this.#options.lastWrites?.(rows.map(({ name }) => name))) ?? [];
+    for (const [position, { index }] of rows.entries()) {
+      const time = times[position];
+      if (time !== undefined && time > 0) table.setChanged(index, time);
+    }
+  }
+
+  /** A repository that cannot be measured stays as it is: it was removed, or is broken. */
+  async #measureOne(
+    table: RepositoryTable,
+    { index, name }: ListedRepository,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const figures = await this.#measurer.measure(name, signal).catch(() => undefined);
+    if (figures !== undefined) table.setFigures(index, figures);
+  }
+}
+
+/** Returns the result of a promise; `undefined` if it takes longer. @throws as it, the signal's reason. */
+async function within<T>(promise: Promise<T>, waitMs: number, signal: AbortSignal): Promise<T | undefined> {
+  const ending = new AbortController();
+  try {
+    const either = AbortSignal.any([signal, ending.signal]);
+    const limit = delay(waitMs, undefined, { signal: either }).catch(() => undefined); // checked below
+    const result = await Promise.race([promise, limit]);
+    signal.throwIfAborted();
+    return result;
+  } finally {
+    ending.abort();
   }
 }
