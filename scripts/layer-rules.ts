@@ -89,7 +89,7 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
     packages: [PROTOBUF],
   },
   praefect: {
-    modules: ['base', 'wire', 'platform', 'rpc/common', 'rpc/server', 'client'],
+    modules: ['base', 'wire', 'platform', 'workers', 'rpc/common', 'rpc/server', 'client'],
     packages: [PROTOBUF, 'smol-toml', 'kysely', 'pg'],
   },
   client: { modules: ['base', 'wire', 'rpc/common'], packages: [PROTOBUF] },
@@ -171,6 +171,7 @@ export const INNER_LAYERS: Readonly<Record<string, readonly string[]>> = {
     'status',
     'services',
     'metrics',
+    'family',
     'backends',
   ],
 };

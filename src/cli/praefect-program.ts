@@ -9,6 +9,7 @@ import { processLife } from '#platform/process/process-life';
 import { listenForStop } from '#platform/process/signals';
 import { versionString } from '#platform/process/version';
 import { logTime } from '#tools/admin/run-command';
+import { WORKER_COMMAND } from '#workers/worker-command';
 import { checkCommands } from './praefect-commands/check-commands.ts';
 import { addCommands, type PraefectCommand } from './praefect-commands/command.ts';
 import { listStorages } from './praefect-commands/list-storages.ts';
@@ -59,8 +60,19 @@ export function praefectProgram(exit: (code: number) => void): Command {
     .description('Validate the configuration on standard input; print problems as JSON.')
     .addHelpText('after', '\nExample:\n  praefect configuration validate < config.praefect.toml')
     .action(async () => exit(await validate()));
+  addWorker(root, exit);
   suggestNames(root, writePraefectUsageError);
   return root;
+}
+
+function addWorker(root: Command, exit: (code: number) => void): void {
+  root
+    .command(WORKER_COMMAND, { hidden: true })
+    .description('A worker process of a server; only the server starts it.')
+    .action(async () => {
+      const { runWorker } = await import('#praefect/run-worker');
+      exit(await runWorker());
+    });
 }
 
 function unknownCommand(root: Command): number {

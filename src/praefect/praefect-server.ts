@@ -15,6 +15,7 @@ import { mapStatus } from '#rpc/server/interceptors/status-mapping';
 import { reflectionServices } from '#rpc/server/reflection';
 import type { RawMethod } from '#rpc/server/route';
 import { methodByPath } from '#wire/methods';
+import type { Family } from '#workers/family';
 import type { Backend, BackendOptions } from './backends/backend.ts';
 import { startMemoryBackend } from './backends/memory-backend.ts';
 import { CallList } from './call-list.ts';
@@ -24,6 +25,8 @@ import { Coordinator } from './coordinator/coordinator.ts';
 import { ReachableNodes } from './coordinator/reachable-nodes.ts';
 import { writeFinalizer } from './coordinator/write-finalizer.ts';
 import { WriteOrder } from './coordinator/write-order.ts';
+import { receiveWakes, remoteWake, type WakeReplicator } from './family/replication-wakes.ts';
+import { answerForWriteLocks, RemoteWriteLocks } from './family/write-locks.ts';
 import { interceptors } from './interceptors.ts';
 import { countNodeCalls } from './metrics/count-node-calls.ts';
 import { createPraefectMetrics, type PraefectMetrics } from './metrics/praefect-metrics.ts';
@@ -31,7 +34,9 @@ import { Nodes } from './nodes/nodes.ts';
 import { Replicator } from './replication/replicator.ts';
 import { refTransactionService } from './services/ref-transaction.ts';
 import { serverService } from './services/server-service.ts';
+import { MemoryWriteLocks } from './transactions/memory-write-locks.ts';
 import { Transactions } from './transactions/transactions.ts';
+import type { WriteLocks } from './transactions/write-locks.ts';
 
 const REVERSE: Peer = { transport: 'internal', address: 'backchannel', backchannelId: undefined };
 const NEVER = new AbortController().signal;
@@ -53,13 +58,15 @@ export class PraefectServer implements AsyncDisposable {
   readonly addresses: readonly string[];
   /** `http://host:port` of the monitoring server; `undefined` if there is none. */
   readonly monitoringAddress: string | undefined;
+  readonly #family: Family | undefined;
   readonly #front: Front;
   readonly #resources: AsyncDisposableStack;
 
-  private constructor(front: Front, resources: AsyncDisposableStack) {
+  private constructor(family: Family | undefined, front: Front, resources: AsyncDisposableStack) {
     const { unix, tcp, tls } = front.addresses;
     this.addresses = [unix, tcp, tls].filter((address) => address !== undefined);
     this.monitoringAddress = front.monitoringAddress;
+    this.#family = family;
     this.#front = front;
     this.#resources = resources;
   }
@@ -67,9 +74,10 @@ export class PraefectServer implements AsyncDisposable {
   /**
    * Connects to the nodes and the database, checks the nodes and opens the sockets.
    *
+   * @param family the other processes of a Praefect that has several; default: it has one.
    * @throws {Error} that describes the problem: a socket in use, a database that cannot be reached.
    */
-  static async start(options: PraefectServerOptions): Promise<PraefectServer> {
+  static async start(options: PraefectServerOptions, family?: Family): Promise<PraefectServer> {
     const { config, faults, logger, signal = NEVER, takeSocket } = options;
     await using building = new AsyncDisposableStack();
     const metrics = createPraefectMetrics({
@@ -78,17 +86,14 @@ export class PraefectServer implements AsyncDisposable {
       storages: storagesOf(config),
     });
     const reports = building.use(errorReports(config.sentry, logger));
-    const transactions = new Transactions(logger, metrics.transactions);
+    const worker = family?.role === 'worker' ? family.number : 0;
+    const transactions = new Transactions(logger, metrics.transactions, worker);
     const votes = refTransactionService(transactions);
     const nodes = building.use(await dialNodes(config, metrics, serveVotes(votes, metrics, building)));
-    const parts = { config, nodes: nodes.byStorage, metrics, logger };
+    const parts = { config, nodes: nodes.byStorage, metrics, logger, family };
     const backend = building.use(await startBackend(parts, signal));
-    const coordinator = createCoordinator(
-      parts,
-      backend,
-      transactions,
-      building.use(startReplicator(parts, backend)),
-    );
+    const wake = startReplicator(parts, backend, building);
+    const coordinator = createCoordinator(parts, backend, { transactions, wake });
     const { failedChecks, health } = backend;
     const isHealthy = health.isHealthy.bind(health);
     const services = [
@@ -107,12 +112,21 @@ export class PraefectServer implements AsyncDisposable {
         interceptors: interceptors({ config, faults, logger, metrics, reports, calls }),
         unknownMethod: proxiedMethod(backend, coordinator),
         backchannels: new Backchannels<GrpcChannel>((stream) => connectGrpc(stream)),
-        monitoring: databaseEndpoint(config, backend),
+        monitoring: {
+          ...databaseEndpoint(config, backend),
+          others: family?.role === 'supervisor' ? family.monitoring : undefined,
+        },
         takeSocket,
+        sharing: family?.sharing,
         faults,
       }),
     );
-    return new PraefectServer(front, building.move());
+    if (family !== undefined) {
+      const { registry } = metrics;
+      family.onStarted({ front, directory: undefined, onWorkerEnded: () => {}, registry });
+      building.defer(() => family.endOthers());
+    }
+    return new PraefectServer(family, front, building.move());
   }
 
   /** The listening sockets for a successor. */
@@ -122,7 +136,7 @@ export class PraefectServer implements AsyncDisposable {
 
   /** Stops accepting calls, waits for the running ones without a limit, and closes everything. */
   async drain(): Promise<void> {
-    await this.#front.drain();
+    await Promise.all([this.#front.drain(), this.#family?.drainOthers()]);
     await this[Symbol.asyncDispose]();
   }
 
@@ -132,21 +146,37 @@ export class PraefectServer implements AsyncDisposable {
   }
 }
 
+/** Starts the replicator, which the first process has. Returns what notifies it of a job. */
 function startReplicator(
-  { config, logger, metrics, nodes }: BackendOptions,
+  { config, family, logger, metrics, nodes }: BackendOptions,
   { health, pauses, queue, store }: Backend,
-): Replicator {
-  return new Replicator({
-    queue,
-    store,
-    pauses,
-    nodes,
-    isHealthy: (node) => health.isHealthy(node),
-    batchSize: config.replication.batchSize,
-    workers: config.replication.parallelStorageProcessingWorkers,
-    observer: metrics.replication,
-    logger: logger.child({ component: 'replicator' }),
-  });
+  resources: AsyncDisposableStack,
+): WakeReplicator {
+  if (family?.role === 'worker') return remoteWake(family.link);
+  const replicator = resources.use(
+    new Replicator({
+      queue,
+      store,
+      pauses,
+      nodes,
+      isHealthy: (node) => health.isHealthy(node),
+      batchSize: config.replication.batchSize,
+      workers: config.replication.parallelStorageProcessingWorkers,
+      observer: metrics.replication,
+      logger: logger.child({ component: 'replicator' }),
+    }),
+  );
+  const wake: WakeReplicator = (virtualStorage, target) => replicator.wake(virtualStorage, target);
+  if (family?.role === 'supervisor') receiveWakes(family.desk, wake);
+  return wake;
+}
+
+/** Returns the locks among the writes of this Praefect, which the first process has. */
+function ownWriteLocks(family: Family | undefined): WriteLocks {
+  if (family?.role === 'worker') return new RemoteWriteLocks(family.link);
+  const locks = new MemoryWriteLocks();
+  if (family?.role === 'supervisor') answerForWriteLocks(family.desk, locks);
+  return locks;
 }
 
 /** Returns a function that serves votes on the connections that Praefect has opened to its nodes. */
@@ -174,10 +204,9 @@ async function dialNodes(
 }
 
 function createCoordinator(
-  { config, logger, metrics }: BackendOptions,
+  { config, family, logger, metrics }: BackendOptions,
   { health, onNodeError, onRecorded, pauses, queue, router, store, writeLocks }: Backend,
-  transactions: Transactions,
-  replicator: Replicator,
+  { transactions, wake }: { readonly transactions: Transactions; readonly wake: WakeReplicator },
 ): Coordinator {
   return new Coordinator({
     router,
@@ -187,6 +216,7 @@ function createCoordinator(
     order: new WriteOrder({
       isOn: config.transactions.orderedWrites,
       isShared: config.transactions.orderedAcrossPraefects,
+      ownLocks: ownWriteLocks(family),
       sharedLocks: writeLocks,
       logger,
     }),
@@ -199,7 +229,7 @@ function createCoordinator(
       logger,
       counted: metrics.countReplicas,
       onRecorded,
-      onQueued: (virtualStorage, target) => replicator.wake(virtualStorage, target),
+      onQueued: wake,
     }),
   });
 }

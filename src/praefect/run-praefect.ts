@@ -2,7 +2,7 @@ import type { Logger } from '#platform/log/logger';
 import { type ProcessLife, serveUntilStopped } from '#platform/process/serve-until-stopped';
 import { packageVersion } from '#platform/process/version';
 import type { PraefectConfig } from './config/schema.ts';
-import { PraefectServer } from './praefect-server.ts';
+import { startProcesses } from './start-processes.ts';
 
 export interface RunPraefectOptions {
   readonly logger: Logger;
@@ -20,11 +20,12 @@ export async function runPraefect(
   { logger, life }: RunPraefectOptions,
 ): Promise<number> {
   logger.info({ version: packageVersion() }, 'Starting Praefect');
-  const server = await PraefectServer.start({
+  const server = await startProcesses({
     config,
     logger,
     takeSocket: life.inherited.take,
     signal: life.signals.stop,
+    log: life.log,
   });
   logger.info('Started Praefect');
   return await serveUntilStopped(server, {

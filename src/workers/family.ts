@@ -30,14 +30,18 @@ export interface Supervising extends Member {
   /** Answers what workers ask for. */
   readonly desk: Desk;
   readonly monitoring: WorkersMonitoring;
-  /** Returns the workers that serve calls. */
+  /** Returns the workers that get connections. */
   readonly workers: () => readonly FamilyWorker[];
+  /** Returns the workers that may have calls: also those that finish their last ones. */
+  readonly serving: () => readonly FamilyWorker[];
 }
 
 /** This process serves connections that the supervisor has accepted. */
 export interface Working extends Member {
   readonly role: 'worker';
   readonly sharing: { readonly role: 'worker' };
+  /** Number of the worker, from 1. */
+  readonly number: number;
   /** The channel to the supervisor. */
   readonly link: Link;
 }

@@ -62,7 +62,7 @@ export async function runWorker<Greeting extends WorkerGreeting>({
     failedGraceMs: EXCEPTION_GRACE_MS,
     start: async (packed, link) => {
       const greeting = unpack(packed) as Greeting; // from our supervisor
-      const { family, part } = familyOf(link);
+      const { family, part } = familyOf(link, greeting.worker);
       server = await start(greeting, family, loggerOf(greeting, stream));
       if (IS_BUILT) await loadLazyModules();
       return workerServer(server, await part, link);
@@ -82,7 +82,10 @@ function loggerOf({ config, worker }: WorkerGreeting, stream: FdLogStream): Logg
   });
 }
 
-function familyOf(link: Link): { readonly family: Working; readonly part: Promise<FamilyServer> } {
+function familyOf(
+  link: Link,
+  number: number,
+): { readonly family: Working; readonly part: Promise<FamilyServer> } {
   const { promise: part, resolve: onStarted } = Promise.withResolvers<FamilyServer>();
   let processes = 2; // until the supervisor has sent the number
   link.onTold(PROCESSES, (value) => {
@@ -94,6 +97,7 @@ function familyOf(link: Link): { readonly family: Working; readonly part: Promis
     share: () => 1 / processes,
     link,
     sharing: { role: 'worker' },
+    number,
     onStarted,
     drainOthers: none,
     endOthers: none,

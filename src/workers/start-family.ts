@@ -40,6 +40,7 @@ export function startFamily({ log, program, processes, ...options }: StartFamily
     desk,
     monitoring,
     workers: () => supervisor.workers,
+    serving: () => supervisor.serving,
     sharing: {
       role: 'supervisor',
       handOver: (socket, transport, takeBack) => supervisor.handOver(socket, transport, takeBack),

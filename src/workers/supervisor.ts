@@ -82,6 +82,11 @@ export class Supervisor implements AsyncDisposable {
     return [...this.#workers.values()].filter(({ state }) => state === 'ready');
   }
 
+  /** Workers that may have calls: also those that finish their last ones. */
+  get serving(): readonly WorkerProcess[] {
+    return [...this.#workers.values()].filter(({ state }) => state !== 'starting');
+  }
+
   /** Starts to watch the load. */
   start(own: OwnServer): void {
     this.#own = own;

@@ -123,7 +123,12 @@ function decodeValue(key: Key, value: unknown, path: KeyPath): unknown {
     case 'integer-or-auto':
       if (typeof value === 'bigint' || value === 'auto') return value === 'auto' ? value : Number(value);
       if (typeof value !== 'string') throw mismatch(path, value);
-      throw new DecodeError(path, value, `toml: ${quote(value)} is neither "auto" nor a whole number`, true);
+      throw new DecodeError(
+        path,
+        value,
+        `toml: ${showPath(path)}: ${quote(value)} is neither "auto" nor a whole number`,
+        true,
+      );
     case 'float':
       return decodeFloat(value, path);
     case 'flag':

@@ -17,9 +17,10 @@ import {
 import { consoleProblems } from './console-problems.ts';
 import type { ReadConfig } from './read-config.ts';
 import type { ConfigValues } from './schema.ts';
+import { workersProblem } from './schema-workers.ts';
 import { authProblems } from './server-checks.ts';
 import type { KeyPath } from './toml-position.ts';
-import { eventsProblems, storageProblems, usesGitlab, workersProblem } from './validate-config.ts';
+import { eventsProblems, storageProblems, usesGitlab } from './validate-config.ts';
 import { webhookProblems } from './webhook-problems.ts';
 
 /** A reason that prevents the start. */
@@ -97,7 +98,7 @@ const CHECKS: readonly Check[] = [
   (values) => missingDirectory(values.runtimeDir, 'runtime_dir'),
   maintenance,
   (values) => {
-    const problem = workersProblem(values);
+    const problem = workersProblem(values.workers);
     return problem === undefined ? undefined : invalid(`workers.max: ${problem}`, ['workers', 'max']);
   },
   (values) => firstOf('events', eventsProblems(values)),

@@ -1,26 +1,12 @@
 import { CERTIFICATE_KEYS } from './certificate-keys.ts';
-import {
-  type ConfigOf,
-  duration,
-  flag,
-  float,
-  integer,
-  integerOrAuto,
-  secret,
-  table,
-  tables,
-  text,
-  texts,
-} from './keys.ts';
+import { type ConfigOf, duration, flag, float, integer, secret, table, tables, text, texts } from './keys.ts';
 import { LATENCY_BUCKETS } from './latency-buckets.ts';
 import { consoleTable } from './schema-console.ts';
 import { eventsTable, webhookTables } from './schema-events.ts';
 import { gitlabShellTable, gitlabTable } from './schema-gitlab.ts';
 import { cacheTable, cgroupsTable, concurrencyLimits, PRESSURE_DEFAULTS, pressure } from './schema-limits.ts';
 import { offloadingTable, raftTable, rubyTable, transactionsTable } from './schema-unused.ts';
-
-/** Limit of `[workers] max`. */
-export const MAX_WORKERS = 256;
+import { workersTable } from './schema-workers.ts';
 
 const GONE = 'belongs to Gitaly versions before 18.0';
 
@@ -312,17 +298,7 @@ export const schema = {
     { enabled: flag({ doc: 'Enable it.' }) },
   ),
 
-  workers: table('Processes of the server. Not in Gitaly.', {
-    max: integerOrAuto({
-      doc:
-        'Most processes that serve calls. Further ones start while the server is busy and end when they ' +
-        'have nothing to do. 1 means a single process; "auto" means half of the processors that the ' +
-        'control group allows, at least 1.',
-      default: 1,
-      example: '"auto"',
-      accepted: `"auto" or a whole number from 1 to ${MAX_WORKERS}`,
-    }),
-  }),
+  workers: workersTable,
   events: eventsTable,
   webhook: webhookTables,
   console: consoleTable,

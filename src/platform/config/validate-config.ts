@@ -18,7 +18,8 @@ import {
 } from './checks.ts';
 import { consoleProblems } from './console-problems.ts';
 import type { ReadConfig } from './read-config.ts';
-import { type ConfigValues, MAX_WORKERS } from './schema.ts';
+import type { ConfigValues } from './schema.ts';
+import { workersProblem } from './schema-workers.ts';
 import { authProblems, prometheusProblems, tlsProblems } from './server-checks.ts';
 import { webhookProblems } from './webhook-problems.ts';
 
@@ -58,7 +59,7 @@ export function validateConfig(config: ReadConfig): Problem[] {
   if (values.gitlabShell.dir !== undefined)
     problems.add(directoryExists(values.gitlabShell.dir), 'gitlab-shell', 'dir');
   problems.add(atLeast(values.gracefulRestartTimeoutMs, 0, formatDuration), 'graceful_restart_timeout');
-  problems.add(workersProblem(values), 'workers', 'max');
+  problems.add(workersProblem(values.workers), 'workers', 'max');
   for (const { key, message } of eventsProblems(values)) problems.add(message, 'events', ...key);
   for (const { key, message } of webhookProblems(values)) problems.add(message, 'webhook', ...key);
   for (const { key, message } of consoleProblems(values)) problems.add(message, 'console', ...key);
@@ -86,11 +87,6 @@ export function validateConfig(config: ReadConfig): Problem[] {
     problems.add(urlProblem(values.offloading.goCloudUrl), 'offloading', 'go_cloud_url');
   }
   return problems.list;
-}
-
-/** Returns the problem of the number of processes. */
-export function workersProblem({ workers: { max } }: ConfigValues): string | undefined {
-  return max === 'auto' ? undefined : within(max, 1, MAX_WORKERS);
 }
 
 const MIN_JOURNAL_BYTES = 65_536;

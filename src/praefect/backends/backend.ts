@@ -1,12 +1,13 @@
 import type { Logger } from '#platform/log/logger';
 import type { TextFormat } from '#platform/metrics/text-format';
 import type { ServedService } from '#rpc/server/handler';
-import type { MethodInfo } from '#wire/method-info';
+import type { Family } from '#workers/family';
 import type { PraefectConfig } from '../config/schema.ts';
 import type { NodeHealth } from '../elections/node-health.ts';
+import type { OnNodeError } from '../family/node-health.ts';
+import type { ForgetReplicas } from '../family/replica-changes.ts';
 import type { PraefectMetrics } from '../metrics/praefect-metrics.ts';
 import type { ReplicationQueue } from '../model/job.ts';
-import type { RepositoryKey } from '../model/repository-key.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import type { WritePauses } from '../replication/write-pauses.ts';
 import type { Router } from '../routing/routes.ts';
@@ -21,6 +22,8 @@ export interface BackendOptions {
   readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
   readonly metrics: PraefectMetrics;
   readonly logger: Logger;
+  /** The other processes of this Praefect; `undefined` if it has one. */
+  readonly family: Family | undefined;
 }
 
 /** Where the state of the cluster is kept, and what follows from that. */
@@ -40,8 +43,7 @@ export interface Backend extends AsyncDisposable {
   readonly writeLocks?: WriteLocks;
   /** Renders the metrics that need queries of a database. */
   readonly databaseMetrics?: (format: TextFormat) => Promise<string>;
-  /** A write to a repository was recorded. */
-  onRecorded(repository: RepositoryKey): void;
-  /** A node ended a call with an error. */
-  onNodeError(node: GitalyNode, operation: MethodInfo['operation'], error: unknown): void;
+  /** Called after the record of a write, before its answer. */
+  readonly onRecorded: ForgetReplicas;
+  readonly onNodeError: OnNodeError;
 }

@@ -6,6 +6,8 @@ import { strategyOf } from '../config/strategy.ts';
 import { directSettings, pooledSettings } from '../database/connection-settings.ts';
 import { Database } from '../database/database.ts';
 import { combinedHandler, DatabaseListener } from '../database/listener.ts';
+import { shareHealth } from '../family/node-health.ts';
+import { forgetReplicas } from '../family/replica-changes.ts';
 import { databaseMetrics } from '../metrics/database-metrics.ts';
 import { periodic } from '../repair/periodic.ts';
 import { startRepair } from '../repair/start-repair.ts';
@@ -39,22 +41,25 @@ const LOCK_CLEANUP_MS = 30 * 60_000;
  * @throws {Error} when the database cannot be reached or is too old.
  */
 export async function startDatabaseBackend(options: BackendOptions, signal: AbortSignal): Promise<Backend> {
-  const { config, logger, nodes } = options;
+  const { config, family, logger, nodes } = options;
   await using building = new AsyncDisposableStack();
   const state = await openState(options, building);
-  const { cache, database, metadata, storages } = state;
+  const { database, metadata, onChanged: onRecorded, storages } = state;
   const { writeLocks, pauses } = await startLocks(options, database, building);
   const availability = new Availability(database, storages);
   const primaries =
     strategyOf(config).name === 'sql'
       ? await storagePrimaries(options, state, building)
-      : repositoryPrimaries(options, state, building);
+      : await repositoryPrimaries(options, state, building);
   const { handlers, health, onNodeError, primaryOf, router, store, verifies } = primaries;
   const isHealthy = health.isHealthy.bind(health);
   const queue = new PostgresQueue(database, logger.child({ component: 'replication_manager' }));
-  cleanQueue(queue, logger, building);
-  startRepair(options, { database, isHealthy, verifies }, building);
-  const onRecorded = cache.invalidate.bind(cache);
+  // The first process of a Praefect does what is done once.
+  if (family?.role !== 'worker') {
+    cleanQueue(queue, logger, building);
+    startRepair(options, { database, isHealthy, verifies }, building);
+  }
+  if (family?.role === 'supervisor') shareHealth(family, { health, nodes, onNodeError });
   await primaries.updated(signal);
   const resources = building.move();
   return {
@@ -93,7 +98,7 @@ export async function startDatabaseBackend(options: BackendOptions, signal: Abor
 
 /** Opens the database and what is read from it. `resources` closes that. */
 async function openState(
-  { config, logger, metrics, nodes }: BackendOptions,
+  { config, family, logger, metrics, nodes }: BackendOptions,
   resources: AsyncDisposableStack,
 ): Promise<DatabaseState & { readonly storages: ReadonlyMap<string, readonly string[]> }> {
   const database = resources.use(
@@ -117,12 +122,14 @@ async function openState(
   );
   const storages = new Map([...nodes].map(([name, all]) => [name, all.map(({ storage }) => storage)]));
   const metadata = new MetadataReader(database, storages);
-  return { database, lookups, cache, metadata, removals: new RepositoryRemovals(database), storages };
+  const onChanged = forgetReplicas(family, (repository) => cache.invalidate(repository));
+  const removals = new RepositoryRemovals(database);
+  return { database, lookups, cache, metadata, removals, onChanged, storages };
 }
 
 /** Starts the locks and pauses of writes that all Praefects respect. `resources` ends that. */
 async function startLocks(
-  { config, logger, metrics }: BackendOptions,
+  { config, family, logger, metrics }: BackendOptions,
   database: Database,
   resources: AsyncDisposableStack,
 ): Promise<Pick<Backend, 'pauses'> & { readonly writeLocks: PostgresWriteLocks }> {
@@ -140,7 +147,8 @@ async function startLocks(
       count: metrics.locks.listener,
     }),
   );
-  resources.use(periodic(() => writeLocks.removeExpired(), { intervalMs: 2 * LEASE_MS }));
+  if (family?.role !== 'worker')
+    resources.use(periodic(() => writeLocks.removeExpired(), { intervalMs: 2 * LEASE_MS }));
   return { writeLocks, pauses: pauses.pauses };
 }
 

@@ -35,7 +35,7 @@ export async function startMemoryBackend(options: BackendOptions): Promise<Backe
     handlers: new Map(),
     health: healthOf(elections),
     failedChecks: (timeoutMs) => failuresOf(options.config, timeoutMs),
-    onRecorded: () => {},
+    onRecorded: async () => {},
     onNodeError: (node, operation, error) =>
       elections.get(node.config.virtualStorage)?.callFailed(node, operation, error),
     [Symbol.asyncDispose]: () => resources.disposeAsync(),

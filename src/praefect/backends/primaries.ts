@@ -1,4 +1,5 @@
 import type { Database } from '../database/database.ts';
+import type { ForgetReplicas } from '../family/replica-changes.ts';
 import type { Router } from '../routing/routes.ts';
 import type { ReplicaCache } from '../store/replica-cache.ts';
 import type { ReplicaStore } from '../store/replica-store.ts';
@@ -14,6 +15,8 @@ export interface DatabaseState {
   readonly cache: ReplicaCache;
   readonly metadata: MetadataReader;
   readonly removals: RepositoryRemovals;
+  /** Called with each repository whose record has changed, before the answer. */
+  readonly onChanged: ForgetReplicas;
 }
 
 /** Parts of a backend that depend on how primaries are chosen. */

@@ -1,5 +1,7 @@
+import type { Database } from '../database/database.ts';
 import { electPrimary } from '../elections/elect-primary.ts';
 import { HealthManager } from '../elections/health-manager.ts';
+import { RemoteHealth } from '../family/node-health.ts';
 import { RepositoryRouter } from '../routing/repository-router.ts';
 import { repositoryHandlers } from '../services/repository-handlers.ts';
 import { PostgresStore } from '../store/postgres-store.ts';
@@ -8,19 +10,13 @@ import { praefectName } from './praefect-name.ts';
 import type { DatabaseState, Primaries } from './primaries.ts';
 
 /** Elects a primary for each repository (strategy `per_repository`). */
-export function repositoryPrimaries(
-  { config, logger, nodes }: BackendOptions,
-  { cache, database, lookups, metadata, removals }: DatabaseState,
+export async function repositoryPrimaries(
+  options: BackendOptions,
+  { cache, database, lookups, metadata, onChanged, removals }: DatabaseState,
   resources: AsyncDisposableStack,
-): Primaries {
-  const health = resources.use(
-    new HealthManager({
-      database,
-      nodes,
-      praefectName: praefectName(config),
-      logger: logger.child({ component: 'HealthManager' }),
-    }),
-  );
+): Promise<Primaries> {
+  const { config, logger, nodes } = options;
+  const { health, ...noticing } = await healthOfNodes(options, database, resources);
   const router = new RepositoryRouter({
     nodes,
     replicationFactors: new Map(
@@ -32,7 +28,6 @@ export function repositoryPrimaries(
     metadataOf: (repository) => metadata.byPath(repository),
     electPrimary: (repositoryId) => electPrimary(database, repositoryId, logger),
   });
-  const onChanged = cache.invalidate.bind(cache);
   return {
     router,
     store: new PostgresStore(database),
@@ -40,7 +35,31 @@ export function repositoryPrimaries(
     health,
     primaryOf: (_, repositoryId) => electPrimary(database, repositoryId, logger),
     verifies: true,
-    updated: (signal) => health.updated(signal),
+    ...noticing,
+  };
+}
+
+/** The first process of a Praefect checks the nodes. */
+async function healthOfNodes(
+  { config, family, logger, nodes }: BackendOptions,
+  database: Database,
+  resources: AsyncDisposableStack,
+): Promise<Pick<Primaries, 'health' | 'onNodeError' | 'updated'>> {
+  if (family?.role === 'worker') {
+    const health = resources.use(await RemoteHealth.open(family.link, { nodes, countsErrors: false }));
+    return { health, onNodeError: health.onNodeError, updated: async () => {} };
+  }
+  const health = resources.use(
+    new HealthManager({
+      database,
+      nodes,
+      praefectName: praefectName(config),
+      logger: logger.child({ component: 'HealthManager' }),
+    }),
+  );
+  return {
+    health,
     onNodeError: (node, _, error) => health.callFailed(node, error),
+    updated: (signal) => health.updated(signal),
   };
 }

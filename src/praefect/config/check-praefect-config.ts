@@ -1,5 +1,6 @@
 import { quote } from '#base/go/quote';
 import { keyPairProblem } from '#platform/config/checks';
+import { workersProblem } from '#platform/config/schema-workers';
 import { authProblems } from '#platform/config/server-checks';
 import type { PraefectConfig } from './schema.ts';
 
@@ -24,7 +25,8 @@ export function startProblem(config: PraefectConfig): string | undefined {
     yamuxProblem(config) ??
     tokenProblem(config) ??
     listenProblem(config) ??
-    thresholdProblem(config)
+    thresholdProblem(config) ??
+    processesProblem(config)
   );
 }
 
@@ -86,6 +88,11 @@ function listenProblem({ listenAddr, tls, tlsListenAddr }: PraefectConfig): stri
   const { certificatePath = '', key, keyPath = '' } = tls;
   const pair = keyPairProblem(certificatePath, key === undefined ? { path: keyPath } : { pem: key });
   return pair && `error reading certificate and key paths: ${pair}`;
+}
+
+function processesProblem({ workers }: PraefectConfig): string | undefined {
+  const problem = workersProblem(workers);
+  return problem && `workers.max: ${problem}`;
 }
 
 /** All three thresholds are set, or none. */

@@ -193,6 +193,15 @@ const CASES: Readonly<Record<string, Cases>> = {
     ['"1s"', /run_interval is less then 1m0s/, /1s is not greater than or equal to 1m0s/],
   ],
   'repositories_cleanup.repositories_in_batch': [['0', undefined, AT_LEAST_1]],
+  'workers.max': [
+    ['"auto"'],
+    ['256'],
+    ...['0', '-1', '257'].map((value) => {
+      const range = new RegExp(`workers\\.max: not in range: ${value} out of \\[1, 256\\]`);
+      return [value, range, range] as const;
+    }),
+    ['"many"', /workers\.max/, /workers\.max/],
+  ],
   'virtual_storage.name': [['""', /virtual storages must have a name/, /blank or empty/]],
   'virtual_storage.node.storage': [
     ['""\naddress = "x"', /virtual storages must have a name/, /node.\[0\].storage: blank or empty/],

@@ -11,6 +11,7 @@ import {
   text,
 } from '#platform/config/keys';
 import { LATENCY_BUCKETS } from '#platform/config/latency-buckets';
+import { workersTable } from '#platform/config/schema-workers';
 import { databaseTable } from './schema-database.ts';
 
 /**
@@ -191,6 +192,7 @@ export const praefectSchema = {
     }),
     repositories_in_batch: integer({ doc: 'Repositories compared at once.', default: 16, type: 'uint' }),
   }),
+  workers: workersTable,
   virtual_storage: tables('A storage as seen by clients, and its nodes.', {
     name: text({ doc: 'Name in requests.', default: '', example: '"default"', shown: true }),
     default_replication_factor: integer({

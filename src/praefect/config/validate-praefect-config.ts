@@ -4,6 +4,7 @@ import { formatDuration } from '#base/go/duration';
 import { quote } from '#base/go/quote';
 import { ascending, atLeast, notBlank, type Problem, Problems } from '#platform/config/checks';
 import { decode, type RawTable } from '#platform/config/decode';
+import { workersProblem } from '#platform/config/schema-workers';
 import { authProblems, prometheusProblems, tlsProblems } from '#platform/config/server-checks';
 import { type PraefectConfig, praefectSchema } from './schema.ts';
 
@@ -66,6 +67,7 @@ function problemsOf(config: PraefectConfig): readonly Problem[] {
       'maximum_stream_window_size_bytes',
     )
     .add(atLeast(config.yamux.acceptBacklog, 1), 'yamux', 'accept_backlog');
+  problems.add(workersProblem(config.workers), 'workers', 'max');
   if (virtualStorage.length === 0) problems.add('not set', 'virtual_storage');
   for (const [index, { name, node: nodes }] of virtualStorage.entries()) {
     const at = ['virtual_storage', `[${index}]`];

@@ -41,7 +41,7 @@ export interface FinalizerOptions {
   readonly logger: Logger;
   counted(reason: ReplicaReason, nodes: number): void;
   /** Called with each write that was recorded. */
-  readonly onRecorded?: (repository: RepositoryKey) => void;
+  readonly onRecorded?: (repository: RepositoryKey) => Promise<void>;
   /** Called with each storage that got a job. */
   readonly onQueued?: (virtualStorage: string, target: string) => void;
 }
@@ -66,7 +66,7 @@ async function record(options: FinalizerOptions, write: EndedWrite): Promise<voi
   logOutcome(options, write, outcome);
   const holders = await recordIn(options.store, write, outcome);
   if (holders === undefined) return;
-  onRecorded?.(write.repository);
+  await onRecorded?.(write.repository);
   const lacking = [result.primary, ...outcome.updated, ...outcome.outdated].filter(
     (storage) => !holders.includes(storage),
   );

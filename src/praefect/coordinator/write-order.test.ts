@@ -21,7 +21,8 @@ const WRITE_REF = method('WriteRef');
 const DELETE_REFS = method('DeleteRefs');
 const PUSH = method('PostReceivePack');
 
-const orderOf = (isOn = true): WriteOrder => new WriteOrder({ isOn, sharedLocks: undefined, logger });
+const orderOf = (isOn = true): WriteOrder =>
+  new WriteOrder({ isOn, ownLocks: new MemoryWriteLocks(), sharedLocks: undefined, logger });
 
 /** Enters, and notes when it may go on. */
 async function enter(order: WriteOrder, events: string[], name: string, relativePath = 'x.git') {

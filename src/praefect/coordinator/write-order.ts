@@ -4,7 +4,6 @@ import type { Logger } from '#platform/log/logger';
 import type { MethodInfo } from '#wire/method-info';
 import type { RepositoryKey } from '../model/repository-key.ts';
 import { AllWriteLocks } from '../transactions/all-write-locks.ts';
-import { MemoryWriteLocks } from '../transactions/memory-write-locks.ts';
 import { SerializedWrites } from '../transactions/serialized-writes.ts';
 import type { Serialized } from '../transactions/transactions.ts';
 import type { WriteLocks } from '../transactions/write-locks.ts';
@@ -38,6 +37,8 @@ export interface WriteOrderOptions {
   readonly isShared?: boolean;
   /** Locks among all Praefects, for writes that request it; `undefined` without a database. */
   readonly sharedLocks: WriteLocks | undefined;
+  /** Locks among the writes of this Praefect. */
+  readonly ownLocks: WriteLocks;
   readonly logger: Logger;
 }
 
@@ -52,9 +53,8 @@ export class WriteOrder {
   readonly #own: SerializedWrites;
   readonly #shared: SerializedWrites | undefined;
 
-  constructor({ isOn, isShared = false, sharedLocks, logger }: WriteOrderOptions) {
+  constructor({ isOn, isShared = false, ownLocks: own, sharedLocks, logger }: WriteOrderOptions) {
     this.#isOn = isOn;
-    const own = new MemoryWriteLocks();
     this.#locks = isShared && sharedLocks !== undefined ? new AllWriteLocks(own, sharedLocks) : own;
     this.#own = new SerializedWrites(this.#locks, logger);
     this.#shared = sharedLocks && new SerializedWrites(sharedLocks, logger);

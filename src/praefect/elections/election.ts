@@ -8,6 +8,7 @@ import type { ElectionObserver } from './election-observer.ts';
 import type { ErrorThresholds } from './error-thresholds.ts';
 import { GOOD_CHECKS, NodeChecks } from './node-checks.ts';
 import { type NodeHealth, RecentLosses } from './node-health.ts';
+import type { VirtualStorageNodes } from './virtual-storage-nodes.ts';
 
 /** Result of one round of health checks. */
 export interface CheckedNodes {
@@ -47,7 +48,7 @@ export interface ElectionOptions {
 /**
  * The health of the nodes of a virtual storage, and its one primary (strategies `local` and `sql`).
  */
-export class Election implements AsyncDisposable, NodeHealth {
+export class Election implements AsyncDisposable, NodeHealth, VirtualStorageNodes {
   readonly #options: ElectionOptions;
   readonly #checks: NodeChecks;
   readonly #losses = new RecentLosses();
@@ -81,7 +82,6 @@ export class Election implements AsyncDisposable, NodeHealth {
     return this.#checks.isHealthy(node);
   }
 
-  /** @throws {Error} `primary gitaly is not healthy` */
   async primary(): Promise<GitalyNode> {
     const primary = await this.#options.choice.find();
     if (primary === undefined || this.#checks.isLost(primary)) throw new UnhealthyNodesError(PRIMARY);

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { GitalyError, wrap } from '#base/gitaly-error';
-import type { Election } from '../elections/election.ts';
+import type { VirtualStorageNodes } from '../elections/virtual-storage-nodes.ts';
 import type { RepositoryKey } from '../model/repository-key.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import { ALL, UnhealthyNodesError } from '../nodes/unhealthy-nodes.ts';
@@ -12,11 +12,11 @@ import type { AccessorRoute, MaintenanceRoute, MutatorRoute, Router } from './ro
  * has the same path on the nodes as for clients, and needs no record.
  */
 export class PathRouter implements Router {
-  readonly #elections: ReadonlyMap<string, Election>;
+  readonly #elections: ReadonlyMap<string, VirtualStorageNodes>;
   readonly #records: RepositoryRecords;
 
   /** @param elections by virtual storage. */
-  constructor(elections: ReadonlyMap<string, Election>, records: RepositoryRecords) {
+  constructor(elections: ReadonlyMap<string, VirtualStorageNodes>, records: RepositoryRecords) {
     this.#elections = elections;
     this.#records = records;
   }
@@ -99,7 +99,7 @@ export class PathRouter implements Router {
     return relativePath && (await this.additionalPath({ virtualStorage, relativePath }));
   }
 
-  #election(virtualStorage: string): Election {
+  #election(virtualStorage: string): VirtualStorageNodes {
     const election = this.#elections.get(virtualStorage);
     if (election === undefined) throw new GitalyError('INVALID_ARGUMENT', 'virtual storage does not exist');
     return election;
@@ -108,7 +108,7 @@ export class PathRouter implements Router {
 
 /** Divides the nodes other than the primary into participants and those that get a copy. */
 function nodesOf(
-  { nodes }: Election,
+  { nodes }: VirtualStorageNodes,
   primary: GitalyNode,
   takesPart: (node: GitalyNode) => boolean,
 ): Pick<MutatorRoute, 'primary' | 'secondaries' | 'replicationTargets'> {

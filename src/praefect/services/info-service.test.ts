@@ -54,7 +54,7 @@ function start(options: Partial<Record<keyof InfoServiceOptions, unknown>> = {})
     nodes: new Map([['default', ['one', 'two'].map(node)]]),
     metadata: { byPath: async () => FOUND, byId: async () => FOUND },
     primaryOf: async () => 'one',
-    onChanged: (each: unknown) => changed.push(each),
+    onChanged: async (each: unknown) => void changed.push(each),
     ...options,
     // All that these calls use of the database.
   } as unknown as InfoServiceOptions);

@@ -17,8 +17,8 @@ export interface InfoServiceOptions {
   readonly marks: ReplicaMarks;
   readonly assignments: Assignments;
   readonly primaryOf: (virtualStorage: string, repositoryId: number) => Promise<string | undefined>;
-  /** Called with each repository whose replicas have changed. */
-  readonly onChanged: (repository: RepositoryKey) => void;
+  /** Called with each repository whose replicas have changed, before the answer. */
+  readonly onChanged: (repository: RepositoryKey) => Promise<void>;
 }
 
 /** Questions and orders of operators about the cluster. */
@@ -93,7 +93,7 @@ async function setAuthoritativeStorage(
         authoritative_storage: authoritativeStorage,
       },
     });
-  onChanged(repository);
+  await onChanged(repository);
   return {};
 }
 

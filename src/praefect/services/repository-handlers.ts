@@ -25,8 +25,8 @@ export interface RepositoryHandlersOptions {
   readonly lookups: RepositoryLookups;
   readonly removals: RepositoryRemovals;
   readonly logger: Logger;
-  /** Called with each repository whose record has changed. */
-  readonly onChanged: (repository: RepositoryKey) => void;
+  /** Called with each repository whose record has changed, before the answer. */
+  readonly onChanged: (repository: RepositoryKey) => Promise<void>;
 }
 
 type RepositoryHandler = readonly [path: string, handler: RawHandler];
@@ -128,7 +128,7 @@ export function renameHandler({
     const from = checked(repository);
     if (relativePath === '') throw invalid('destination relative path is empty');
     await removals.rename(from, relativePath);
-    for (const each of [from, { ...from, relativePath }]) onChanged(each);
+    await Promise.all([from, { ...from, relativePath }].map(onChanged));
     return {};
   });
 }
@@ -149,7 +149,7 @@ async function remove(
   const key = keyOf(repository);
   const removed = await removals.remove(key).catch(wrapped('delete repository'));
   if (removed === undefined) return false;
-  onChanged(key);
+  await onChanged(key);
   using limited = limitedSignal(REMOVAL_LIMIT_MS, signal);
   const having = (nodes.get(key.virtualStorage) ?? []).filter(({ storage }) =>
     removed.storages.includes(storage),

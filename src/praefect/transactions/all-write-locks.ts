@@ -5,7 +5,7 @@ import { LEASE_MS, type WriteLock, type WriteLocks } from './write-locks.ts';
 const RENEW_AFTER_MS = LEASE_MS / 4;
 
 /**
- * Locks among the writes of all Praefects. Those of this process wait in memory, so that only one
+ * Locks among the writes of all Praefects. Those of this Praefect wait in memory, so that only one
  * of them waits in the database.
  */
 export class AllWriteLocks implements WriteLocks {
@@ -35,7 +35,7 @@ export class AllWriteLocks implements WriteLocks {
         await shared.renew();
       },
       async release() {
-        // The next write of this process may go on before the others notice.
+        // The next write of this Praefect may go on before the others notice.
         await shared.release().finally(() => own.release());
       },
     };

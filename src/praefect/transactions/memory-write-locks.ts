@@ -11,7 +11,7 @@ export const MAX_WAITING = 1000;
  */
 const MAX_WAIT_MS = 10_000;
 
-/** Locks among the writes of this process, which get them in the order of their arrival. */
+/** Locks among the writes of a Praefect, which get them in the order of their arrival. */
 export class MemoryWriteLocks implements WriteLocks {
   readonly #limit: KeyedLimit;
 

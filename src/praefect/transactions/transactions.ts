@@ -48,18 +48,27 @@ export interface Vote {
 /** Fields of lines that belong to no call. */
 const MANAGER: LogFields = { component: 'transactions.Manager' };
 
-/** The running transactions of this praefect. Ids count from 1. */
+/** Bits of an id that count the transactions of a process; the number of the process is above. */
+const COUNT_BITS = 40n;
+
+/**
+ * The running transactions of a process. A node votes on the connection on which the process has
+ * called it, so the process that has registered a transaction gets its votes. Ids count from 1;
+ * those of further processes are larger, so that no id names two transactions of a Praefect.
+ */
 export class Transactions {
   readonly #log: Logger;
   readonly #observer: TransactionObserver;
   readonly #running = new Map<bigint, Transaction>();
   /** The transactions that wait for others. */
   readonly #serialized = new Map<bigint, Serialized>();
-  #lastId = 0n;
+  #lastId: bigint;
 
-  constructor(log: Logger, observer: TransactionObserver) {
+  /** @param worker number of the process, 0 for the first one. */
+  constructor(log: Logger, observer: TransactionObserver, worker = 0) {
     this.#log = log;
     this.#observer = observer;
+    this.#lastId = BigInt(worker) << COUNT_BITS;
   }
 
   /**

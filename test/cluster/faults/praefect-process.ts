@@ -20,20 +20,39 @@ export class PraefectProcess implements AsyncDisposable {
   /** Called with each line of its log. */
   onLine: (line: LogLine) => void = () => {};
   readonly #config: string;
+  readonly #env: Readonly<Record<string, string>>;
   #child: ChildProcess | undefined;
   /** That of a successor after {@link handOver}. */
   #pid = 0;
   #exited: Promise<unknown> = Promise.resolve();
 
-  private constructor(config: string) {
+  private constructor(config: string, env: Readonly<Record<string, string>>) {
     this.#config = config;
+    this.#env = env;
   }
 
-  /** @param config path of the configuration file, with `format = "json"` for the log. */
-  static async start(config: string): Promise<PraefectProcess> {
-    const praefect = new PraefectProcess(config);
+  /**
+   * @param config path of the configuration file, with `format = "json"` for the log.
+   * @param options.env added to the environment of this process.
+   * @param options.onLine receives the log from the first line on.
+   */
+  static async start(
+    config: string,
+    { env = {}, onLine }: { env?: Readonly<Record<string, string>>; onLine?: (line: LogLine) => void } = {},
+  ): Promise<PraefectProcess> {
+    const praefect = new PraefectProcess(config, env);
+    if (onLine !== undefined) praefect.onLine = onLine;
     await praefect.start();
     return praefect;
+  }
+
+  get pid(): number {
+    return this.#pid;
+  }
+
+  /** Resolves when it has ended and its output was read. */
+  get exited(): Promise<unknown> {
+    return this.#exited;
   }
 
   get isRunning(): boolean {
@@ -52,6 +71,7 @@ export class PraefectProcess implements AsyncDisposable {
         NODE_COMPILE_CACHE: join(ROOT, '.cache/compiled'),
         GITALY_UPGRADES_ENABLED: 'true',
         GITALY_PID_FILE: this.#pidFile,
+        ...this.#env,
       },
     });
     this.#child = child;

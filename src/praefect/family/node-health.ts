@@ -1,0 +1,167 @@
+import { codeOf, GitalyError, type StatusCode } from '#base/gitaly-error';
+import type { MethodInfo } from '#wire/method-info';
+import type { Supervising } from '#workers/family';
+import type { Link } from '#workers/link';
+import { type NodeHealth, RecentLosses } from '../elections/node-health.ts';
+import type { GitalyNode } from '../nodes/gitaly-node.ts';
+
+/** Asked by a new worker; told to all after each round of checks. */
+const HEALTH = 'praefect: health';
+const LOST = 'praefect: node lost';
+const FAILED = 'praefect: node failed a call';
+
+/** Nodes by virtual storage. */
+export type NodesByStorage = ReadonlyMap<string, readonly GitalyNode[]>;
+
+/** Notified of calls that a node ended with an error. */
+export type OnNodeError = (node: GitalyNode, operation: MethodInfo['operation'], error: unknown) => void;
+
+interface HealthyNodes {
+  readonly virtualStorage: string;
+  readonly storages: readonly string[];
+}
+
+interface NodeName {
+  readonly virtualStorage: string;
+  readonly storage: string;
+}
+
+interface FailedCall extends NodeName {
+  readonly operation: MethodInfo['operation'];
+  readonly code: StatusCode;
+}
+
+export interface RemoteHealthOptions {
+  readonly nodes: NodesByStorage;
+  /** Every failed call counts for the health of its node, not only those that did not reach it. */
+  readonly countsErrors: boolean;
+}
+
+/**
+ * The health of the nodes in a worker: the supervisor checks them, and this process notifies it of
+ * nodes that accept no calls.
+ */
+export class RemoteHealth implements NodeHealth, Disposable {
+  readonly #link: Link;
+  readonly #options: RemoteHealthOptions;
+  readonly #losses = new RecentLosses();
+  readonly #rounds = new Map<string, PromiseWithResolvers<void>>();
+  #healthy: ReadonlySet<GitalyNode> = new Set();
+  /** Nodes that refused a call; until they are healthy again. */
+  readonly #lost = new Set<GitalyNode>();
+
+  private constructor(link: Link, options: RemoteHealthOptions) {
+    this.#link = link;
+    this.#options = options;
+    // The type of the value: our own supervisor sends it.
+    link.onTold(HEALTH, (value) => this.#checked(value as HealthyNodes));
+    for (const node of this.#all) node.onDisconnect = () => this.#suspect(node);
+  }
+
+  static async open(link: Link, options: RemoteHealthOptions): Promise<RemoteHealth> {
+    const health = new RemoteHealth(link, options);
+    const { value } = await link.ask(HEALTH);
+    for (const each of value as readonly HealthyNodes[]) health.#checked(each); // as above
+    return health;
+  }
+
+  isHealthy(node: GitalyNode): boolean {
+    return this.#healthy.has(node) && !this.#lost.has(node);
+  }
+
+  isLost(node: GitalyNode): boolean {
+    return this.#lost.has(node);
+  }
+
+  lost(node: GitalyNode): void {
+    this.#lost.add(node);
+    this.#losses.note(node);
+    this.#link.tell(LOST, nameOf(node));
+  }
+
+  hasLost(virtualStorage: string, withinMs: number): boolean {
+    return this.#losses.has(virtualStorage, withinMs);
+  }
+
+  async nextRound(virtualStorage: string): Promise<void> {
+    const round = this.#rounds.get(virtualStorage) ?? Promise.withResolvers<void>();
+    this.#rounds.set(virtualStorage, round);
+    await round.promise;
+  }
+
+  readonly onNodeError: OnNodeError = (node, operation, error) => {
+    const code = codeOf(error) ?? 'UNKNOWN';
+    if (code !== 'UNAVAILABLE' && !this.#options.countsErrors) return;
+    this.#link.tell(FAILED, { ...nameOf(node), operation, code } satisfies FailedCall);
+  };
+
+  [Symbol.dispose](): void {
+    for (const node of this.#all) node.onDisconnect = () => {};
+  }
+
+  get #all(): readonly GitalyNode[] {
+    return [...this.#options.nodes.values()].flat();
+  }
+
+  #suspect(node: GitalyNode): void {
+    if (this.isHealthy(node)) this.onNodeError(node, 'unknown', new GitalyError('UNAVAILABLE', 'closed'));
+  }
+
+  #checked({ storages, virtualStorage }: HealthyNodes): void {
+    const healthy = new Set(this.#healthy);
+    for (const node of this.#options.nodes.get(virtualStorage) ?? []) {
+      const isHealthy = storages.includes(node.storage);
+      if (isHealthy) this.#lost.delete(node);
+      else if (this.#healthy.has(node)) this.#losses.note(node);
+      if (isHealthy) healthy.add(node);
+      else healthy.delete(node);
+    }
+    this.#healthy = healthy;
+    this.#rounds.get(virtualStorage)?.resolve();
+    this.#rounds.delete(virtualStorage);
+  }
+}
+
+export interface SharedHealth {
+  readonly nodes: NodesByStorage;
+  readonly health: NodeHealth;
+  readonly onNodeError: OnNodeError;
+}
+
+/** Sends the results of the checks of this process to workers, and notes what they notice. */
+export function shareHealth(
+  { desk, serving }: Supervising,
+  { health, nodes, onNodeError }: SharedHealth,
+): void {
+  const healthyOf = (virtualStorage: string): HealthyNodes => ({
+    virtualStorage,
+    storages: (nodes.get(virtualStorage) ?? [])
+      .filter((node) => health.isHealthy(node))
+      .map(({ storage }) => storage),
+  });
+  const find = ({ storage, virtualStorage }: NodeName): GitalyNode | undefined =>
+    nodes.get(virtualStorage)?.find((node) => node.storage === storage);
+  desk.onAsked(HEALTH, () => ({ value: [...nodes.keys()].map(healthyOf) }));
+  // The types of the values: `RemoteHealth` sends them.
+  desk.onTold(LOST, (value) => {
+    const node = find(value as NodeName);
+    if (node !== undefined) health.lost(node);
+  });
+  desk.onTold(FAILED, (value) => {
+    const { code, operation, ...name } = value as FailedCall;
+    const node = find(name);
+    if (node !== undefined) onNodeError(node, operation, new GitalyError(code, 'a call failed'));
+  });
+  // Ends with the checks, whose last round never ends.
+  const follow = async (virtualStorage: string): Promise<never> => {
+    for (;;) {
+      await health.nextRound(virtualStorage);
+      for (const { link } of serving()) link.tell(HEALTH, healthyOf(virtualStorage));
+    }
+  };
+  for (const virtualStorage of nodes.keys()) void follow(virtualStorage);
+}
+
+function nameOf({ config: { virtualStorage }, storage }: GitalyNode): NodeName {
+  return { virtualStorage, storage };
+}

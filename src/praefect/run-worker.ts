@@ -1,0 +1,12 @@
+import { runWorker as run } from '#workers/run-worker';
+import { PraefectServer } from './praefect-server.ts';
+import type { Greeting } from './start-processes.ts';
+
+/** Runs a worker process of a Praefect, until its supervisor ends it. Resolves to the exit code. */
+export async function runWorker(): Promise<number> {
+  return await run<Greeting>({
+    title: 'praefect',
+    server: 'praefect serve',
+    start: ({ config }, family, logger) => PraefectServer.start({ config, logger }, family),
+  });
+}

@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createLogger } from '#platform/log/logger';
+import { praefectConfigFrom } from './config/load-praefect-config.ts';
+import { oneProcessReason, startProcesses } from './start-processes.ts';
+
+const NODES = {
+  socket_path: '/x',
+  workers: { max: 3n },
+  virtual_storage: [{ name: 'default', node: [{ storage: 'one', address: 'unix:/one' }] }],
+};
+const IN_MEMORY = {
+  memory_queue_enabled: true,
+  i_understand_my_election_strategy_is_unsupported_and_will_be_removed_without_warning: true,
+  failover: { election_strategy: 'local', bootstrap_interval: '1ms', monitor_interval: '1h' },
+};
+
+test('several processes need a database', () => {
+  const reasonOf = (keys: object): string | undefined =>
+    oneProcessReason(praefectConfigFrom({ ...NODES, ...keys }).config, 'linux');
+
+  assert.equal(reasonOf({ database: { host: '/x' } }), undefined);
+  assert.match(reasonOf(IN_MEMORY) ?? '', /in memory/);
+  const { config } = praefectConfigFrom(NODES);
+  assert.match(oneProcessReason(config, 'win32') ?? '', /cannot pass open connections/);
+});
+
+test('a Praefect whose state is in memory starts one process and logs why', async () => {
+  const log: Record<string, unknown>[] = [];
+  const { config } = praefectConfigFrom({
+    ...NODES,
+    ...IN_MEMORY,
+    socket_path: '',
+    listen_addr: '127.0.0.1:0',
+  });
+
+  await using _ = await startProcesses({
+    config,
+    // The logger writes JSON objects, one per line.
+    logger: createLogger({
+      format: 'json',
+      level: 'info',
+      stream: { write: (line) => log.push(JSON.parse(line) as Record<string, unknown>) },
+    }),
+    log: { hasWorkers: false },
+  });
+
+  const warning = log.find(({ msg }) => msg === 'the server runs in one process');
+  assert.equal(warning?.key, 'workers.max');
+  assert.match(String(warning?.reason), /in memory/);
+});
