@@ -10,6 +10,7 @@ import { eventsRoot, isOwnPath } from '#storage/storage-layout';
 import type { Storages } from '#storage/storages';
 import { Intents } from './intents.ts';
 import { Journal } from './journal.ts';
+import type { FeedReader } from './journal-part.ts';
 import { recover } from './recover.ts';
 import { StorageFeed } from './storage-feed.ts';
 
@@ -25,11 +26,11 @@ export interface ChangeFeedOptions {
  * The changes of all storages of a server, in journals on the same disks. While nobody makes
  * changes it does nothing.
  */
-export class ChangeFeed implements RefChangeRecorder, LifecycleRecorder, AsyncDisposable {
+export class ChangeFeed implements RefChangeRecorder, LifecycleRecorder, FeedReader, AsyncDisposable {
   readonly #storages: Storages;
   readonly #feeds = new Map<string, StorageFeed>();
   readonly #ending = new AbortController();
-  readonly #watching: Promise<void>[] = [];
+  readonly #watching = new Set<Promise<void>>();
 
   private constructor(storages: Storages) {
     this.#storages = storages;
@@ -49,8 +50,7 @@ export class ChangeFeed implements RefChangeRecorder, LifecycleRecorder, AsyncDi
       feed.#feeds.set(storage.name, storageFeed);
       for (const intent of left) {
         const repository = open(intent.relativePath);
-        if (repository !== undefined)
-          feed.#watching.push(storageFeed.watchOrphans(repository, intent, feed.ending));
+        if (repository !== undefined) feed.#watch(storageFeed.watchOrphans(repository, intent, feed.ending));
       }
     }
     return feed;
@@ -74,6 +74,10 @@ export class ChangeFeed implements RefChangeRecorder, LifecycleRecorder, AsyncDi
     return feed.journal;
   }
 
+  async reader(storageName: string): Promise<Journal> {
+    return this.journal(storageName);
+  }
+
   /** Yields the journal of each storage, and the directory with what belongs to it. */
   *journals(): Generator<{
     readonly storage: string;
@@ -90,11 +94,31 @@ export class ChangeFeed implements RefChangeRecorder, LifecycleRecorder, AsyncDi
     options: RecordingOptions = {},
   ): Promise<AsyncDisposable | undefined> {
     if (names?.length === 0) return undefined;
-    const storage = this.#storages.all.find(({ path }) => repository.path.startsWith(`${path}/`));
-    const feed = storage && this.#feeds.get(storage.name);
-    if (storage === undefined || feed === undefined || isOwnPath(storage, repository.path)) return undefined;
-    const relativePath = posix.relative(storage.path, repository.path);
-    return await feed.begin(repository, relativePath, names, options);
+    const place = recordedPlace(this.#storages, repository);
+    const feed = place && this.#feeds.get(place.storageName);
+    if (place === undefined || feed === undefined) return undefined;
+    return await feed.begin(repository, place.relativePath, names, options);
+  }
+
+  /**
+   * Ends a change whose process has died: records what it has done, and for some minutes what a git
+   * that it had started still does.
+   *
+   * @param change what {@link begin} has returned for these arguments.
+   */
+  abandon(
+    repository: RecordedRepository,
+    names: readonly string[] | undefined,
+    change: AsyncDisposable,
+  ): void {
+    const place = recordedPlace(this.#storages, repository);
+    const feed = place && this.#feeds.get(place.storageName);
+    if (place === undefined || feed === undefined) return;
+    const values = names && Object.fromEntries(names.map((name) => [name, null]));
+    const orphaned = { relativePath: place.relativePath, ...(values && { values }) };
+    // Begins before the end of the change, so that what it has found stays known.
+    this.#watch(feed.watchOrphans(repository, orphaned, this.ending));
+    this.#watch(endOf(change));
   }
 
   async recordWhile(change: LifecycleChange, make: () => Promise<void>): Promise<void> {
@@ -105,8 +129,13 @@ export class ChangeFeed implements RefChangeRecorder, LifecycleRecorder, AsyncDi
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.endWatching();
-    await Promise.all(this.#watching);
+    await Promise.all([...this.#watching]);
     for (const feed of this.#feeds.values()) await feed[Symbol.asyncDispose]();
+  }
+
+  #watch(watching: Promise<void>): void {
+    this.#watching.add(watching);
+    void watching.finally(() => this.#watching.delete(watching));
   }
 
   #find(storageName: string, relativePath: string): Repository | undefined {
@@ -116,4 +145,18 @@ export class ChangeFeed implements RefChangeRecorder, LifecycleRecorder, AsyncDi
       return undefined;
     }
   }
+}
+
+async function endOf(change: AsyncDisposable): Promise<void> {
+  await change[Symbol.asyncDispose]();
+}
+
+/** Where a repository is whose changes are recorded; `undefined` for one that nobody sees. */
+export function recordedPlace(
+  storages: Pick<Storages, 'all'>,
+  { path }: Pick<RecordedRepository, 'path'>,
+): { readonly storageName: string; readonly relativePath: string } | undefined {
+  const storage = storages.all.find((each) => path.startsWith(`${each.path}/`));
+  if (storage === undefined || isOwnPath(storage, path)) return undefined;
+  return { storageName: storage.name, relativePath: posix.relative(storage.path, path) };
 }

@@ -6,6 +6,13 @@ import { type CompactedEvents, compact, findCompacted } from './compacted-events
 import { type NewEvent, RESYNC_ALL, type RepositoryEvent } from './event.ts';
 import { eventsOfFile, TooOldError } from './event-files.ts';
 import { formatEventLine, parseEventLine } from './event-line.ts';
+import {
+  type CompactedPart,
+  eventsOfCompacted,
+  eventsOfPart,
+  type JournalPart,
+  type JournalReader,
+} from './journal-part.ts';
 import { RecentEvents } from './recent-events.ts';
 
 export interface JournalOptions {
@@ -49,7 +56,7 @@ const MAX_COMPACTED_SEGMENTS = 4;
  * event is in its file before `add` resolves, so a killed process loses none; the disk has it
  * within 200 ms. Of old events, the latest of each reference and repository are left.
  */
-export class Journal implements AsyncDisposable {
+export class Journal implements AsyncDisposable, JournalReader {
   readonly #options: JournalOptions;
   readonly #segments: Segment[] = [];
   readonly #recent = new RecentEvents();
@@ -119,20 +126,23 @@ export class Journal implements AsyncDisposable {
    * @throws {TooOldError}
    */
   async *read(after: number): AsyncGenerator<readonly RepositoryEvent[], void, undefined> {
-    const recent = this.#recent.after(after, this.#written);
-    if (recent !== undefined) {
-      if (recent.length > 0) yield recent;
-      return;
-    }
-    if (after < this.oldest) throw new TooOldError(`events up to ${this.oldest} are no longer kept`);
+    yield* eventsOfPart(this.locate(after), after);
+  }
+
+  /** Returns where the events after a sequence are, up to {@link last}. @throws {TooOldError} */
+  locate(after: number): JournalPart {
     const end = this.#written;
+    const recent = this.#recent.after(after, end);
+    if (recent !== undefined) return { end, events: recent, files: [] };
+    if (after < this.oldest) throw new TooOldError(`events up to ${this.oldest} are no longer kept`);
     const start = this.#segments.findLastIndex(({ first }) => first <= after + 1);
     // The list as it is now: of segments that are removed meanwhile the events would be missing.
-    for (const segment of this.#segments.slice(Math.max(start, 0)))
-      for await (const events of eventsOfFile(this.#path(segment), segment.bytes)) {
-        const wanted = events.filter(({ sequence }) => sequence > after && sequence <= end);
-        if (wanted.length > 0) yield wanted;
-      }
+    const segments = this.#segments.slice(Math.max(start, 0));
+    return {
+      end,
+      events: [],
+      files: segments.map((segment) => ({ path: this.#path(segment), bytes: segment.bytes })),
+    };
   }
 
   /**
@@ -140,13 +150,13 @@ export class Journal implements AsyncDisposable {
    * each reference and repository the latest. The first one has the kind `compacted`.
    */
   compacted(): { readonly last: number; readonly batches: AsyncIterable<readonly RepositoryEvent[]> } {
-    const [last, compacted] = [this.oldest, this.#compacted];
-    const marker = { sequence: 0, kind: 'compacted', relativePath: '', timeMs: Date.now() } as const;
-    async function* batches(): AsyncGenerator<readonly RepositoryEvent[], void, undefined> {
-      yield compacted === undefined ? [marker, { ...marker, ...RESYNC_ALL, sequence: last }] : [marker];
-      if (compacted !== undefined) yield* eventsOfFile(compacted.path);
-    }
-    return { last, batches: batches() };
+    const part = this.locateCompacted();
+    return { last: part.last, batches: eventsOfCompacted(part) };
+  }
+
+  /** Returns where these are. */
+  locateCompacted(): CompactedPart {
+    return { last: this.oldest, path: this.#compacted?.path };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

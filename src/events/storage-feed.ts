@@ -83,7 +83,7 @@ export class StorageFeed implements AsyncDisposable {
    */
   async watchOrphans(
     repository: RecordedRepository,
-    { relativePath, values }: Intent,
+    { relativePath, values }: Pick<Intent, 'relativePath' | 'values'>,
     signal: AbortSignal,
   ): Promise<void> {
     const look = () => this.begin(repository, relativePath, values && Object.keys(values), {});

@@ -6,6 +6,8 @@ import { ChangeFeed } from '#events/change-feed';
 import { startBackgroundJobs } from '#storage/background-jobs';
 import type { Storages } from '#storage/storages';
 import type { Webhooks } from '#webhooks/webhooks';
+import { RemoteFeed, type ServedFeed } from './family/remote-feed.ts';
+import { shareFeed } from './family/share-feed.ts';
 import type { Foundation } from './foundation.ts';
 import { type ServerMaintenance, startMaintenance } from './maintenance.ts';
 import { openStorages } from './open-storages.ts';
@@ -15,7 +17,7 @@ import { startWebhooks } from './webhooks.ts';
 export interface Repositories {
   readonly storages: Storages;
   /** The change feed; `undefined` if it is off. */
-  readonly feed: ChangeFeed | undefined;
+  readonly feed: ServedFeed | undefined;
   /** `undefined` without any. */
   readonly webhooks: Webhooks | undefined;
   readonly maintenance: ServerMaintenance;
@@ -30,7 +32,7 @@ export async function openRepositories(
 ): Promise<Repositories> {
   const { storages, caches } = await openStorages(git, { config, metrics, logger, family });
   resources.use(caches);
-  const { feed, webhooks } = await openFeed(storages, { config, logger }, resources);
+  const { feed, webhooks } = await openFeed(storages, { config, family, logger }, resources);
   const maintenance = resources.use(startMaintenance({ calls, config, family, storages, metrics, logger }));
   if (family?.role === 'worker')
     return { storages, feed, webhooks, maintenance, cleanAfterTheDead: () => {} };
@@ -48,16 +50,23 @@ export async function openRepositories(
 /** Opens the change feed if it is enabled; from then on it records every change, and webhooks get it. */
 async function openFeed(
   storages: Storages,
-  { config, logger }: Pick<Foundation, 'config' | 'logger'>,
+  { config, family, logger }: Pick<Foundation, 'config' | 'family' | 'logger'>,
   resources: AsyncDisposableStack,
 ): Promise<Pick<Repositories, 'feed' | 'webhooks'>> {
   const { enabled, maxBytes, maxAgeMs } = config.events;
   if (!enabled) return { feed: undefined, webhooks: undefined };
   const onProblem = (error: unknown): void =>
     logger.error({ error: messageOf(error) }, 'the change feed could not record a change');
+  if (family?.role === 'worker') {
+    const feed = new RemoteFeed(family.link, { storages, onProblem });
+    storages.caches.changeRecorder = feed;
+    storages.lifecycleRecorder = feed;
+    return { feed, webhooks: undefined };
+  }
   const feed = resources.use(await ChangeFeed.open(storages, { maxBytes, maxAgeMs, onProblem }));
   storages.caches.changeRecorder = feed;
   storages.lifecycleRecorder = feed;
+  if (family?.role === 'supervisor') shareFeed(family, feed, storages);
   const onWebhookProblem = (error: unknown): void =>
     logger.error({ error: messageOf(error) }, 'a webhook could not keep its progress');
   const webhooks = await startWebhooks(config, { feed, onProblem: onWebhookProblem });

@@ -1,9 +1,8 @@
-import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Connection, commitFiles, type RepositoryEvent, watchEvents } from '#client/index';
+import type { Connection, RepositoryEvent } from '#client/index';
 import { startHttpGateway, storageMapping } from '#gateway/index';
 import { processesIn } from '#testkit/process-usage';
 import { seededRandom } from '#testkit/repositories/random-history';
@@ -14,8 +13,7 @@ import { repetitions } from '#testkit/soak';
 import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
 import { testSeed } from '#testkit/test-seed';
 import { until } from '#testkit/until';
-import { USER } from '#testkit/user';
-import { Replay, referencesOf } from './replay.ts';
+import { checkReplay, createWritten, replayed, writeOnce } from './writers.ts';
 
 const KILLS = repetitions('FEED_KILLS', { short: 4, long: 30 });
 const WRITERS = 6;
@@ -23,7 +21,6 @@ const MAX_LIFE_MS = 1200;
 const ORPHANS_MS = 3000;
 const JOURNAL_BYTES = 65_536;
 const seed = testSeed('FEED_SEED');
-const REPOSITORIES = ['a.git', 'b.git'];
 
 /** A work tree whose commits are pushed over HTTP. */
 class Pusher {
@@ -52,40 +49,10 @@ class Pusher {
   }
 }
 
-/** Writes with everything that moves references, until the server is gone. */
+/** Writes until the server is gone. */
 async function write(connection: Connection, writer: number, random: () => number): Promise<void> {
-  const relativePath = REPOSITORIES[writer % REPOSITORIES.length] ?? '';
-  const repository = { storageName: 'default', relativePath, glRepository: 'project-1' };
-  const own = { storageName: 'default', relativePath: `own/${writer}.git` };
-  const branch = (): Buffer => Buffer.from(`b${Math.floor(random() * 8)}`);
-  const acts: (() => Promise<unknown>)[] = [
-    () =>
-      commitFiles(
-        connection,
-        { repository, user: USER, branchName: branch(), commitMessage: Buffer.from('x') },
-        [{ type: 'create', path: `f${random()}`, content: 'x' }],
-      ),
-    () => connection.operation.userDeleteBranch({ repository, user: USER, branchName: branch() }),
-    () =>
-      connection.ref.deleteRefs({
-        repository,
-        refs: [1, 2, 3].map(() => Buffer.from(`refs/heads/${branch()}`)),
-      }),
-    () =>
-      connection.repository.writeRef({
-        repository,
-        ref: Buffer.from(`refs/heads/${branch()}`),
-        revision: Buffer.from('refs/heads/main'),
-      }),
-    () => connection.repository.createRepository({ repository: own }),
-    () => connection.repository.removeRepository({ repository: own }),
-  ];
   for (;;) {
-    const act = acts[Math.floor(random() * acts.length)];
-    const code = await act?.().then(
-      () => 'OK',
-      (error: unknown) => (error instanceof Error && 'code' in error ? error.code : error),
-    );
+    const code = await writeOnce(connection, writer, random);
     if (code === 'UNAVAILABLE' || code === 'CANCELLED') return;
   }
 }
@@ -104,15 +71,7 @@ test('a server that is killed at any time loses no change and invents none', asy
   let gitaly = await start();
   context.after(() => gitaly[Symbol.asyncDispose]());
   const setUp = await gitaly.connect();
-  for (const relativePath of REPOSITORIES) {
-    const repository = { storageName: 'default', relativePath, glRepository: 'project-1' };
-    await setUp.repository.createRepository({ repository });
-    await commitFiles(
-      setUp,
-      { repository, user: USER, branchName: Buffer.from('main'), commitMessage: Buffer.from('x') },
-      [{ type: 'create', path: 'first', content: 'x' }],
-    );
-  }
+  await createWritten(setUp);
   await setUp.close();
 
   const gateway = await startHttpGateway({
@@ -144,33 +103,9 @@ test('a server that is killed at any time loses no change and invents none', asy
     () => !processesIn(join(directory, 'default')).some((command) => command.includes('receive-pack')),
   );
   await delay(ORPHANS_MS);
-  const replay = new Replay();
-  const { cursor: end } = await connection.events
-    .watch({ storageName: 'default', fromNow: true })
-    [Symbol.asyncIterator]()
-    .next()
-    .then(({ value }) => value ?? assert.fail('no cursor'));
+  const { events, replay } = await replayed(connection);
   const kinds = new Map<RepositoryEvent['kind'], number>();
-  for await (const event of watchEvents(connection, { storageName: 'default' })) {
-    replay.apply(event);
-    kinds.set(event.kind, (kinds.get(event.kind) ?? 0) + 1);
-    if (event.sequence >= end) break;
-  }
+  for (const { kind } of events) kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
   context.diagnostic(JSON.stringify(Object.fromEntries(kinds)));
-  for (const path of REPOSITORIES) {
-    assert.equal(replay.unknown.has(path), false, `${path} is to be listed anew`);
-    assert.deepEqual(
-      replay.repositories.get(path),
-      await referencesOf(join(directory, 'default', path)),
-      path,
-    );
-  }
-  const own = [...replay.repositories.keys()].filter((path) => path.startsWith('own/'));
-  for (let writer = 0; writer < WRITERS; writer++) {
-    const path = `own/${writer}.git`;
-    const { exists } = await connection.repository.repositoryExists({
-      repository: { storageName: 'default', relativePath: path },
-    });
-    assert.equal(own.includes(path), exists, path);
-  }
+  await checkReplay(replay, connection, { storage: join(directory, 'default'), writers: WRITERS });
 });

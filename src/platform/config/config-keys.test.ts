@@ -350,7 +350,6 @@ const CASES: Readonly<Record<string, Cases>> = {
     ['-1', /workers\.max: not in range: -1 out of \[1, 256\]/],
     ['257', /workers\.max: not in range: 257 out of \[1, 256\]/],
   ],
-  'events.enabled': [['true'], ['true\n[workers]\nmax = 2', /events\.enabled: needs workers\.max = 1/]],
   'events.max_bytes': [['65536'], ['65535', /events\.max_bytes: must be at least 65536: 65535/]],
   'events.max_age': [['"1s"'], ['"0s"', /events\.max_age: must be longer than 0s/]],
   ...webhookCases(),

@@ -8,7 +8,7 @@ const DEFAULT_AGE_MS = 7 * 24 * 3600 * 1000;
 export const eventsTable = table(
   'Change feed: an event for each change of a reference or repository. Not in Gitaly.',
   {
-    enabled: flag({ doc: 'Enable it.', accepted: 'true needs workers.max = 1' }),
+    enabled: flag({ doc: 'Enable it.' }),
     max_bytes: integer({
       doc: 'Size of the journal of a storage. Beyond it the oldest events are compacted, into as much again.',
       default: DEFAULT_BYTES,

@@ -92,9 +92,8 @@ export function validateConfig(config: ReadConfig): Problem[] {
 const MIN_JOURNAL_BYTES = 65_536;
 
 /** Returns the problems of `[events]`, with relative keys. */
-export function eventsProblems({ events, workers }: ConfigValues): Problem[] {
+export function eventsProblems({ events }: ConfigValues): Problem[] {
   const problems = new Problems();
-  if (events.enabled && workers.max !== 1) problems.add('needs workers.max = 1', 'enabled');
   if (events.maxBytes < MIN_JOURNAL_BYTES)
     problems.add(`must be at least ${MIN_JOURNAL_BYTES}: ${events.maxBytes}`, 'max_bytes');
   if (events.maxAgeMs <= 0) problems.add('must be longer than 0s', 'max_age');

@@ -1,8 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
-import type { ChangeFeed } from '#events/change-feed';
 import { isWanted, type RepositoryEvent } from '#events/event';
-import type { Journal } from '#events/journal';
+import type { FeedReader, JournalReader } from '#events/journal-part';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { ListRequest, ListResponseSchema } from '#wire/gen/gitalyts/events/v1/events_pb';
 import { encodeEvent } from './encode-event.ts';
@@ -14,10 +13,10 @@ const MAX_EVENTS = 1000;
 export async function list(
   request: ListRequest,
   { signal }: HandlerContext,
-  { feed }: { readonly feed: ChangeFeed },
+  { feed }: { readonly feed: FeedReader },
 ): Promise<MessageInitShape<typeof ListResponseSchema>> {
   const { storageName, limit } = request;
-  const journal = feed.journal(storageName);
+  const journal = await feed.reader(storageName);
   const filter = filterOf(request.filter);
   const count = Math.min(limit === 0 ? MAX_EVENTS : limit, MAX_EVENTS);
   const found: RepositoryEvent[] = [];
@@ -56,7 +55,7 @@ interface Part {
 }
 
 /** Returns the part of the feed with a page. @throws {GitalyError} OUT_OF_RANGE */
-function partOf(journal: Journal, { after, compactedTo }: ListRequest): Part {
+function partOf(journal: JournalReader, { after, compactedTo }: ListRequest): Part {
   const cursor = cursorOf(after, journal);
   const isStart = cursor === 0 && compactedTo === 0n;
   if (journal.oldest === 0 || (!isStart && (compactedTo === 0n || cursor >= journal.oldest)))

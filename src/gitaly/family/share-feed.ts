@@ -1,0 +1,141 @@
+import { existsSync } from 'node:fs';
+import { posix } from 'node:path';
+import { abortable } from '#base/abortable';
+import type { ChangeFeed } from '#events/change-feed';
+import { TooOldError } from '#events/event-files';
+import type { LifecycleChange } from '#storage/lifecycle/lifecycle-recorder';
+import type { RepositoryLocation } from '#storage/repository-target';
+import type { Storages } from '#storage/storages';
+import type { Supervising } from '#workers/family';
+import type { Answer } from '#workers/link';
+import {
+  type BegunChange,
+  type BegunLifecycle,
+  type EndedChange,
+  FEED,
+  type JournalState,
+  type LocatedCompacted,
+  type LocatedEvents,
+  type WantedEvents,
+} from './feed-messages.ts';
+
+/** A change that a worker makes. */
+interface Change {
+  /** Records it. Resolves when its events are in the journal. */
+  end(hasFailed: boolean): Promise<void>;
+  /** The worker has died. */
+  abandon(): void;
+}
+
+/** Records the changes that workers make, and lets them read the feed. The types are those of `RemoteFeed`. */
+export function shareFeed(
+  { desk, serving }: Pick<Supervising, 'desk' | 'serving'>,
+  feed: ChangeFeed,
+  storages: Storages,
+): void {
+  const changes = new Map<number, Change>();
+  let lastId = 0;
+  const take = (id: number): Change | undefined => {
+    const change = changes.get(id);
+    changes.delete(id);
+    return change;
+  };
+  const hold = (change: Change): Answer => {
+    const id = ++lastId;
+    changes.set(id, change);
+    return { value: id, release: () => take(id)?.abandon() };
+  };
+  desk.onAsked(FEED.begin, async (value) => hold(await beginChange(feed, storages, value as BegunChange)));
+  desk.onAsked(FEED.beginLifecycle, async (value) =>
+    hold(await beginLifecycle(feed, storages, value as BegunLifecycle)),
+  );
+  desk.onAsked(FEED.end, async (value) => {
+    const { hasFailed, id } = value as EndedChange;
+    await take(id)?.end(hasFailed);
+    return {};
+  });
+  shareJournals({ desk, serving }, feed);
+}
+
+async function beginChange(
+  feed: ChangeFeed,
+  storages: Storages,
+  { names, options, ...place }: BegunChange,
+): Promise<Change> {
+  const repository = storages.repositoryAt(locationOf(storages, place));
+  const change = await feed.begin(repository, names, options);
+  return {
+    end: async () => await change?.[Symbol.asyncDispose](),
+    abandon: () => change && feed.abandon(repository, names, change),
+  };
+}
+
+/** Returns when the change may be made. */
+async function beginLifecycle(
+  feed: ChangeFeed,
+  storages: Storages,
+  { kind, previousPath, ...place }: BegunLifecycle,
+): Promise<Change> {
+  const location = locationOf(storages, place);
+  const change = { kind, location, ...(previousPath !== undefined && { previousPath }) };
+  const begun = Promise.withResolvers<void>();
+  const made = Promise.withResolvers<void>();
+  const recorded = feed
+    .recordWhile(change, async () => {
+      begun.resolve();
+      await made.promise;
+    })
+    .catch(() => {}); // the worker has the error of a change that failed
+  await Promise.race([begun.promise, recorded]);
+  const end = async (hasFailed: boolean): Promise<void> => {
+    if (hasFailed) made.reject(new Error('the change has failed'));
+    else made.resolve();
+    await recorded;
+  };
+  return { end, abandon: () => void end(!hasHappened(change)) };
+}
+
+function hasHappened({ kind, location, previousPath }: LifecycleChange): boolean {
+  const isThere = existsSync(location.path);
+  if (kind === 'removed') return !isThere;
+  const { path } = location.storage;
+  return isThere && (previousPath === undefined || !existsSync(posix.join(path, previousPath)));
+}
+
+function locationOf(
+  storages: Storages,
+  { relativePath, storageName }: { readonly relativePath: string; readonly storageName: string },
+): RepositoryLocation {
+  const storage = storages.storage(storageName);
+  return { storage, relativePath, path: posix.join(storage.path, relativePath) };
+}
+
+function shareJournals({ desk, serving }: Pick<Supervising, 'desk' | 'serving'>, feed: ChangeFeed): void {
+  const stateOf = (storageName: string): JournalState => {
+    const { last, oldest } = feed.journal(storageName);
+    return { storageName, last, oldest };
+  };
+  desk.onAsked(FEED.state, (name) => ({ value: stateOf(String(name)) }));
+  desk.onAsked(FEED.locate, (value) => ({ value: locate(feed, value as WantedEvents) }));
+  desk.onAsked(FEED.locateCompacted, (name) => ({
+    value: feed.journal(String(name)).locateCompacted() satisfies LocatedCompacted,
+  }));
+  const follow = async (storageName: string): Promise<void> => {
+    const journal = feed.journal(storageName);
+    for (let { news } = journal; !feed.ending.aborted; ) {
+      await abortable(news, feed.ending).catch(() => {}); // the loop ends
+      ({ news } = journal);
+      for (const { link } of serving()) link.tell(FEED.state, stateOf(storageName));
+    }
+  };
+  for (const { storage } of feed.journals()) void follow(storage);
+}
+
+function locate(feed: ChangeFeed, { after, storageName }: WantedEvents): LocatedEvents {
+  try {
+    return feed.journal(storageName).locate(after);
+  } catch (error) {
+    if (error instanceof TooOldError) return { tooOld: error.message };
+    throw error;
+  }
+}
