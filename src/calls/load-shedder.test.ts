@@ -16,7 +16,7 @@ import { CommitService } from '#wire/gen/commit_pb';
 import { LimitErrorSchema } from '#wire/gen/errors_pb';
 import { RepositoryService } from '#wire/gen/repository_pb';
 import { logBurden } from './burden-log.ts';
-import { LoadShedder } from './load-shedder.ts';
+import { LoadShedder, type LoadShedderOptions } from './load-shedder.ts';
 import { rememberCall, runningCall } from './running-call.ts';
 import { RunningCalls } from './running-calls.ts';
 
@@ -45,7 +45,7 @@ function sampleOf(avg60: number, oomKills = 0): LoadSample {
 }
 
 /** A server whose calls each run a process that uses processor time and then sleeps. */
-async function start() {
+async function start(others?: LoadShedderOptions['others']) {
   const calls = new RunningCalls();
   const spawner = await chooseSpawner();
   let ready = 0;
@@ -91,6 +91,7 @@ async function start() {
     sample: () => Promise.resolve(state.sample),
     metrics: loadShedderMetrics(registry, () => 0),
     logger,
+    others,
     now: () => state.now,
   });
   const connection = await dial(`tcp://127.0.0.1:${server.port}`);
@@ -224,4 +225,28 @@ test('the calls with the highest costs are logged with their processes', async (
   assert.ok(Number(most) > Number(least) && Number(line['top_memory_2.total_memory_bytes']) > 0);
   // Calls that write are not among them.
   assert.ok(!Object.keys(line).some((name) => name.startsWith('top_cpu_3')));
+});
+
+test('calls of other processes count among the ten', async () => {
+  const ended: number[] = [];
+  const others = [1_000_000, 0, -1].map((cpuMs) => ({
+    cpuMs,
+    end: async () => {
+      ended.push(cpuMs);
+      return true;
+    },
+  }));
+  await using fixture = await start(async () => others);
+  const { connection, log, ready, shedder, state } = fixture;
+  const running = Array.from({ length: 8 }, () =>
+    follow(connection.commit.findCommit({ revision: Buffer.from('20000') })),
+  );
+  await until(() => ready() === running.length);
+
+  state.sample = sampleOf(40);
+  await shedder.poll();
+
+  await until(() => running.every(({ outcome }) => outcome instanceof CallError));
+  assert.deepEqual(ended, [1_000_000, 0]);
+  assert.equal(log.at(-1)?.sniped_count, 10);
 });

@@ -24,13 +24,25 @@ const REASON = 'high CPU usage';
 
 type Resource = 'cpu' | 'memory' | 'io';
 
-export interface LoadShedderOptions {
+/** A call that may be ended. */
+export interface SheddableCall {
+  readonly cpuMs: number;
+  /** @returns false if it has ended. */
+  end(): Promise<boolean>;
+}
+
+export interface LoadShedderOptions extends SheddableCallsOptions {
   readonly thresholds: Readonly<Record<Resource, PressureThresholds>>;
-  readonly calls: RunningCalls;
   readonly sample: () => Promise<LoadSample>;
+  /** Returns the most expensive calls of the other processes. */
+  readonly others?: (() => Promise<readonly SheddableCall[]>) | undefined;
+  readonly now?: () => number;
+}
+
+export interface SheddableCallsOptions {
+  readonly calls: RunningCalls;
   readonly metrics: LoadShedderMetrics;
   readonly logger: Logger;
-  readonly now?: () => number;
 }
 
 /** A sign of critical load, with Gitaly's names. */
@@ -101,50 +113,77 @@ export class LoadShedder implements Disposable {
   }
 
   async #shed({ condition, reason }: CriticalLoad): Promise<void> {
-    const { calls, logger } = this.#options;
-    const costs = await calls.costs(isTracked);
-    const most = costs.sort((a, b) => b.cpuMs - a.cpuMs).slice(0, CALLS_PER_EVENT);
-    const ended = most.filter((cost) => this.#end(cost));
+    const { logger, others } = this.#options;
+    const all = await Promise.all([mostExpensive(this.#options), others?.() ?? []]);
+    const most = all
+      .flat()
+      .sort((a, b) => b.cpuMs - a.cpuMs)
+      .slice(0, CALLS_PER_EVENT);
+    const ended = (await Promise.all(most.map((each) => each.end()))).filter(Boolean);
     logger.warn({ condition, reason, sniped_count: ended.length }, 'load shedder cancelled in-flight RPCs');
   }
+}
 
-  #end({ call, cpuMs, memoryBytes, processes, repository }: CallCost): boolean {
-    const { logger, metrics } = this.#options;
-    const detail = create(LimitErrorSchema, { errorMessage: REASON });
-    const text = `RPC cancelled by load shedder: ${REASON}`;
-    if (!call.fail(new GitalyError('RESOURCE_EXHAUSTED', text, { details: [detail] }))) return false;
-    metrics.shed({ service: call.method.service, method: call.method.name, reason: REASON });
-    logger.warn(
-      {
-        rpc_id: randomUUID(),
-        correlation_id: call.context.correlationId,
-        repository,
-        reason: REASON,
-        cpu_time_ms: Math.round(cpuMs),
-        memory_bytes: memoryBytes,
-        active_cmds: processes.length,
-      },
-      'load shedder cancelled RPC',
-    );
-    return true;
-  }
+/** Returns the reading calls of this process that have used the most processor time. */
+export async function mostExpensive(options: SheddableCallsOptions): Promise<readonly SheddableCall[]> {
+  const costs = await options.calls.costs(isTracked);
+  return costs
+    .sort((a, b) => b.cpuMs - a.cpuMs)
+    .slice(0, CALLS_PER_EVENT)
+    .map((cost) => ({ cpuMs: cost.cpuMs, end: async () => endCall(options, cost) }));
+}
+
+function endCall(
+  { logger, metrics }: SheddableCallsOptions,
+  { call, cpuMs, memoryBytes, processes, repository }: CallCost,
+): boolean {
+  const detail = create(LimitErrorSchema, { errorMessage: REASON });
+  const text = `RPC cancelled by load shedder: ${REASON}`;
+  if (!call.fail(new GitalyError('RESOURCE_EXHAUSTED', text, { details: [detail] }))) return false;
+  metrics.shed({ service: call.method.service, method: call.method.name, reason: REASON });
+  logger.warn(
+    {
+      rpc_id: randomUUID(),
+      correlation_id: call.context.correlationId,
+      repository,
+      reason: REASON,
+      cpu_time_ms: Math.round(cpuMs),
+      memory_bytes: memoryBytes,
+      active_cmds: processes.length,
+    },
+    'load shedder cancelled RPC',
+  );
+  return true;
 }
 
 /** Ends expensive calls under critical load until it is disposed, if that is configured. */
 export function startLoadShedder(
   { adaptiveLimiting, cgroups, loadShedder }: GitalyConfig,
-  { registry, groupDirectories, ...parts }: StartLoadShedderOptions,
+  { registry, groupDirectories, sharing, ...parts }: StartLoadShedderOptions,
 ): Disposable {
   const stack = new DisposableStack();
   const { calls } = parts;
   const metrics = loadShedderMetrics(registry, () => (loadShedder.enabled ? calls.count(isTracked) : 0));
   if (!loadShedder.enabled) return stack;
+  if (sharing?.role === 'worker') {
+    sharing.answer(() => mostExpensive({ ...parts, metrics }));
+    return stack;
+  }
   const sampler = stack.use(startLoadSampler({ mountpoint: cgroups.mountpoint, groupDirectories }));
   const sample = (): Promise<LoadSample> => sampler.sample();
   const thresholds = adaptiveLimiting.psiPressure;
-  stack.use(new LoadShedder({ ...parts, thresholds, sample, metrics })).start();
+  stack.use(new LoadShedder({ ...parts, thresholds, sample, metrics, others: sharing?.others })).start();
   return stack;
 }
+
+/** How the processes of a server find the most expensive calls of all. */
+export type SheddingSharing =
+  | { readonly role: 'supervisor'; readonly others: () => Promise<readonly SheddableCall[]> }
+  | {
+      readonly role: 'worker';
+      /** Lets the supervisor ask for the calls of this process. */
+      answer(mostExpensive: () => Promise<readonly SheddableCall[]>): void;
+    };
 
 export interface StartLoadShedderOptions {
   readonly registry: MetricsRegistry;
@@ -152,6 +191,8 @@ export interface StartLoadShedderOptions {
   readonly logger: Logger;
   /** Directories of the control group of the git processes, if they have one. */
   readonly groupDirectories: readonly string[] | undefined;
+  /** `undefined` for a server of one process. */
+  readonly sharing: SheddingSharing | undefined;
 }
 
 /** Reports whether a call may be shed: it reads, and its flag is not off. */

@@ -72,8 +72,10 @@ export async function createFoundation(
   );
   const metrics = createMetrics(config);
   const tracing = resources.use((await startTracing(process.env.GITLAB_TRACING, logger)) ?? null);
-  const groups = resources.use(startControlGroups(config.cgroups, logger) ?? null) ?? undefined;
-  if (groups?.version === 2)
+  const isWorker = family?.role === 'worker';
+  const supervisor = isWorker ? process.ppid : undefined;
+  const groups = resources.use(startControlGroups(config.cgroups, logger, supervisor) ?? null) ?? undefined;
+  if (groups?.version === 2 && !isWorker)
     for (const directory of groups.parentDirectories)
       cgroupMetrics(metrics.registry, { directory, path: groups.parentPath });
   const reports = resources.use(errorReports(config.logging, logger));

@@ -30,7 +30,7 @@ export async function startProcesses({
   ...options
 }: StartProcessesOptions): Promise<PraefectServer> {
   const { config, logger } = options;
-  const processes = allowedProcesses(config.workers.max, oneProcessReason(config), logger);
+  const processes = allowedProcesses(config.workers.max, { logger, reason: oneProcessReason(config) });
   if (processes === 1) return await PraefectServer.start(options);
   const greeting = (worker: number) => pack({ config, worker } satisfies Greeting);
   const family = startFamily({ processes, logger, log, program, greeting });
@@ -38,11 +38,7 @@ export async function startProcesses({
 }
 
 /** Returns why a Praefect with this configuration cannot have several processes, if that is so. */
-export function oneProcessReason(
-  config: PraefectConfig,
-  platform: NodeJS.Platform = process.platform,
-): string | undefined {
-  if (platform === 'win32') return 'this system cannot pass open connections to other processes';
+export function oneProcessReason(config: PraefectConfig): string | undefined {
   return strategyOf(config).isInMemory
     ? 'the state of the cluster is kept in memory; further processes need the database'
     : undefined;

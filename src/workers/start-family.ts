@@ -63,18 +63,24 @@ export function startFamily({ log, program, processes, ...options }: StartFamily
   };
 }
 
+export interface AllowedProcessesOptions {
+  readonly logger: Logger;
+  /** Why this server cannot have several, if that is so. */
+  readonly reason?: string | undefined;
+  readonly platform?: NodeJS.Platform;
+}
+
 /**
  * Returns the most processes that may serve calls, and logs why there is only one.
  *
  * @param configured `[workers] max`.
- * @param reason why there cannot be several, if that is so.
  */
 export function allowedProcesses(
   configured: number | 'auto',
-  reason: string | undefined,
-  logger: Logger,
+  { logger, platform = process.platform, reason: given }: AllowedProcessesOptions,
 ): number {
   const processes = maxProcesses(configured);
+  const reason = platform === 'win32' ? 'this system cannot pass open connections to other processes' : given;
   if (processes === 1 || reason === undefined) return processes;
   logger.warn({ key: 'workers.max', reason }, 'the server runs in one process');
   return 1;

@@ -6,7 +6,6 @@ import { pack } from '#workers/pack-values';
 import { allowedProcesses, startFamily, type WorkerProgram } from '#workers/start-family';
 import { GitalyServer } from '../gitaly-server.ts';
 import type { Greeting } from './greeting.ts';
-import { oneProcessReason } from './one-process-reason.ts';
 
 export interface StartProcessesOptions {
   readonly logger: Logger;
@@ -29,7 +28,7 @@ export async function startProcesses(
   config: GitalyConfig,
   { log, logger, program, ...options }: StartProcessesOptions,
 ): Promise<GitalyServer> {
-  const processes = allowedProcesses(config.workers.max, oneProcessReason(config), logger);
+  const processes = allowedProcesses(config.workers.max, { logger });
   if (processes === 1) return await GitalyServer.start({ config, logger, ...options });
   const { keepsHistory = false } = options;
   const greeting = (worker: number) => pack({ config, keepsHistory, worker } satisfies Greeting);

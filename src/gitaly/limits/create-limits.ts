@@ -2,6 +2,7 @@ import { startLoadShedder } from '#calls/load-shedder';
 import type { PackLimits } from '#domain/pack-objects/pack-limits';
 import type { MethodLimits } from '#rpc/server/interceptors/limit-concurrency';
 import type { ServerCall } from '#rpc/server/server-call';
+import { sheddingSharing } from '../family/shared-shedding.ts';
 import type { Foundation } from '../foundation.ts';
 import { startAdaptiveLimits } from './adaptive-limits.ts';
 import { limitFactory } from './limit-factory.ts';
@@ -40,6 +41,8 @@ export function createLimits(
       groupDirectories,
     }),
   );
-  resources.use(startLoadShedder(config, { registry: metrics.registry, calls, logger, groupDirectories }));
+  const sharing = sheddingSharing(family);
+  const { registry } = metrics;
+  resources.use(startLoadShedder(config, { registry, calls, logger, groupDirectories, sharing }));
   return { byMethod: methods.byMethod, packs: packs.limits, onWait };
 }

@@ -26,7 +26,11 @@ function mountpoint(version: 1 | 2): string {
   return directory;
 }
 
-function create(settings: Partial<ControlGroupSettings> & { mountpoint: string }, random = 0): ControlGroups {
+function create(
+  settings: Partial<ControlGroupSettings> & { mountpoint: string },
+  random = 0,
+  isShared = false,
+): ControlGroups {
   const groups = ControlGroups.create(
     {
       hierarchyRoot: 'gitaly',
@@ -34,7 +38,7 @@ function create(settings: Partial<ControlGroupSettings> & { mountpoint: string }
       repositories: { ...NO_LIMITS, count: 100, maxCgroupsPerRepo: 1 },
       ...settings,
     },
-    { pid: 42, onProblem: (path, error) => assert.fail(`${path}: ${error}`), random: () => random },
+    { pid: 42, isShared, onProblem: (path, error) => assert.fail(`${path}: ${error}`), random: () => random },
   );
   assert.ok(groups !== undefined);
   return groups;
@@ -130,4 +134,22 @@ test('a place that cannot hold groups is an error with its path; one without any
     repositories: { ...NO_LIMITS, count: 1, maxCgroupsPerRepo: 1 },
   };
   assert.equal(ControlGroups.create(settings, { onProblem: assert.fail }), undefined);
+});
+
+test('a worker uses the groups of its supervisor, and leaves them', () => {
+  const root = mountpoint(2);
+  const groups = create({ mountpoint: root, ...LIMITS });
+  mkdirSync(join(root, `gitaly/gitaly-${DEAD_PID}`));
+
+  {
+    using shared = create({ mountpoint: root, ...LIMITS }, 0, true);
+    assert.deepEqual(shared.groupFor('a').directories, groups.groupFor('a').directories);
+    assert.deepEqual(shared.parentDirectories, groups.parentDirectories);
+  }
+
+  assert.deepEqual(readdirSync(join(root, 'gitaly')).includes('gitaly-42'), true);
+  assert.ok(existsSync(groups.groupFor('a').directories[0] ?? ''));
+  // The supervisor prunes, at its start.
+  assert.ok(existsSync(join(root, `gitaly/gitaly-${DEAD_PID}`)));
+  groups[Symbol.dispose]();
 });

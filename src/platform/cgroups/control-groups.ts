@@ -25,6 +25,8 @@ export interface RepositoryGroup {
 
 export interface ControlGroupsOptions {
   readonly pid?: number;
+  /** Another process of this server has created its groups, and removes them. `pid` is that process. */
+  readonly isShared?: boolean;
   /** Called for old groups that cannot be removed. */
   readonly onProblem: (path: string, error: string) => void;
   /** Returns a number from 0 up to below 1, for tests. */
@@ -32,14 +34,15 @@ export interface ControlGroupsOptions {
 }
 
 /**
- * The control groups of this process: `<hierarchy_root>/gitaly-<pid>`, and in it `repos-<n>` for
+ * The control groups of this server: `<hierarchy_root>/gitaly-<pid>`, and in it `repos-<n>` for
  * the processes of repositories. They are created when they are first needed, and removed at the
- * end.
+ * end. A worker uses those of its supervisor.
  */
 export class ControlGroups implements Disposable {
   readonly #settings: ControlGroupSettings;
   readonly #hierarchy: Hierarchy;
   readonly #random: () => number;
+  readonly #isShared: boolean;
   readonly #groups = new Map<number, RepositoryGroup>();
   /** Path of the parent group, relative to the mount point. */
   readonly #parent: string;
@@ -48,6 +51,7 @@ export class ControlGroups implements Disposable {
     this.#settings = settings;
     this.#hierarchy = hierarchy;
     this.#random = options.random ?? Math.random;
+    this.#isShared = options.isShared ?? false;
     this.#parent = posix.join(settings.hierarchyRoot, `gitaly-${options.pid ?? process.pid}`);
   }
 
@@ -62,6 +66,7 @@ export class ControlGroups implements Disposable {
     const hierarchy = findHierarchy(settings.mountpoint);
     if (hierarchy === undefined) return undefined;
     const groups = new ControlGroups(settings, hierarchy, options);
+    if (groups.#isShared) return groups;
     const root = settings.hierarchyRoot;
     if (root !== '') pruneGroups(hierarchy.directories(root), options.pid ?? process.pid, options.onProblem);
     groups.#attempt('failed creating parent cgroup', () => groups.#make(groups.#parent, settings));
@@ -97,10 +102,11 @@ export class ControlGroups implements Disposable {
     return this.#group((first + shift) % count);
   }
 
-  /** Removes the groups. Those in which processes still run stay, until the next start. */
+  /** Removes the groups, unless they are shared. Those in which processes still run stay, until the next start. */
   [Symbol.dispose](): void {
     for (const { fd } of this.#groups.values()) if (fd !== undefined) closeSync(fd);
     this.#groups.clear();
+    if (this.#isShared) return;
     for (const directory of this.parentDirectories) removeGroup(directory);
   }
 

@@ -4,9 +4,16 @@ import { type ControlGroupSettings, ControlGroups } from './control-groups.ts';
 /**
  * Creates the control groups of the configuration; `undefined` if there are none.
  *
+ * @param supervisor process id of the process of this server that has created them, in a worker.
  * @throws {Error} `failed setting up cgroups: …`
  */
-export function startControlGroups(cgroups: ControlGroupSettings, logger: Logger): ControlGroups | undefined {
+export function startControlGroups(
+  cgroups: ControlGroupSettings,
+  logger: Logger,
+  supervisor?: number,
+): ControlGroups | undefined {
+  if (supervisor !== undefined && cgroups.repositories.count > 0)
+    return ControlGroups.create(cgroups, { pid: supervisor, isShared: true, onProblem: () => {} });
   if (cgroups.repositories.count < 1) {
     if (cgroups.cpuShares > 0 || cgroups.memoryBytes > 0) {
       logger.warn(
