@@ -33,6 +33,7 @@ const WITH_DATABASE = isSoak
       },
     ]
   : seededShare(AREAS, 1 / AREAS.length);
+const WITH_WORKERS = seededShare(AREAS, 1 / AREAS.length);
 
 /** Returns all recordings, and services' tests that the seed chooses. */
 function soakFiles(): string[] {
@@ -58,6 +59,21 @@ test('so does a cluster with a database, whose nodes make all copies', {
     await checkContract(context, {
       files: share.files,
       env: { ...share.env, CONTRACT_DATABASE: `${host} ${user}` },
+      differences: new Differences({ hasDatabase: true }),
+    });
+  }
+});
+
+test('so does a cluster whose Praefect has three processes', {
+  skip: withoutOwnPostgres,
+}, async (context) => {
+  await using postgres = await startPostgres({ isMigrated: false });
+  const { host, user } = postgres.config;
+  await makeTemplate(postgres);
+  for (const { env, files } of WITH_WORKERS) {
+    await checkContract(context, {
+      files,
+      env: { ...env, CONTRACT_DATABASE: `${host} ${user}`, CONTRACT_WORKERS: '1' },
       differences: new Differences({ hasDatabase: true }),
     });
   }

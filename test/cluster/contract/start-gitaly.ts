@@ -4,15 +4,15 @@ import { dial } from '#client/index';
 import { createLogger } from '#platform/log/logger';
 import { praefectConfigFrom } from '#praefect/config/load-praefect-config';
 import { PraefectServer, type PraefectServerOptions } from '#praefect/praefect-server';
-import type { FaultInjector } from '#rpc/server/fault-injector';
-import type { ServerInterceptor } from '#rpc/server/server-call';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { servedRepositories } from '#testkit/served-repositories';
 import { type StartGitalyOptions, startGitaly as startNode, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
+import { aroundCalls, type BeginCall } from './around-calls.ts';
 import { createDatabase } from './contract-database.ts';
 import { mirror } from './mirror.ts';
 import { ReplicationWatch } from './replication-watch.ts';
+import { startWithWorkers } from './start-with-workers.ts';
 import { TrackedRepositories } from './tracked-repositories.ts';
 
 export type { StartGitalyOptions, TestGitaly } from '#testkit/start-gitaly';
@@ -20,6 +20,8 @@ export type { StartGitalyOptions, TestGitaly } from '#testkit/start-gitaly';
 const NODES = 3;
 /** `host user` of a PostgreSQL for the state of the clusters. Without it the state is in memory. */
 const { CONTRACT_DATABASE: SERVER = '' } = process.env;
+/** Praefect has further processes, which serve all connections. */
+const WITH_WORKERS = process.env.CONTRACT_WORKERS !== undefined;
 const IN_MEMORY = {
   memory_queue_enabled: true,
   i_understand_my_election_strategy_is_unsupported_and_will_be_removed_without_warning: true,
@@ -88,8 +90,11 @@ export async function startGitaly(options: StartGitalyOptions = {}): Promise<Tes
           afterCall: async () => {},
         }
       : building.use(await TrackedRepositories.start(state.database, config, nodes));
+  const begin = betweenCalls(nodes, directories, { files, watch });
   const praefect = building.use(
-    await startHealthy(watch, { config, faults: betweenCalls(nodes, directories, { files, watch }) }),
+    WITH_WORKERS
+      ? await startWithWorkers(config, { begin, watch })
+      : await startHealthy(watch, { config, faults: aroundCalls(begin) }),
   );
   const [address = ''] = praefect.addresses;
   const connection = building.use(
@@ -180,11 +185,11 @@ function betweenCalls(
   nodes: readonly TestGitaly[],
   directories: readonly string[],
   { files, watch }: { readonly files: Files; readonly watch: ReplicationWatch },
-): FaultInjector {
+): BeginCall {
   const running = new Set<number>();
   let started = 0;
   let prepared = Promise.resolve();
-  const interceptor: ServerInterceptor = async () => {
+  return async () => {
     const number = ++started;
     if (running.size === 0) prepared = prepared.catch(() => {}).then(() => files.beforeCall());
     running.add(number);
@@ -194,20 +199,17 @@ function betweenCalls(
       nodes.every(({ directory }) =>
         directories.every((name) => temporary(join(directory, name), 'quarantine-').length === 0),
       );
-    return {
-      end: async () => {
-        try {
-          await watch.settled();
-          // A test's own later call may run on.
-          await until(isQuiet, 'no later call runs', QUIET_MS).catch(() => {});
-          if (running.size === 1) await files.afterCall();
-        } finally {
-          running.delete(number);
-        }
-      },
+    return async () => {
+      try {
+        await watch.settled();
+        // A test's own later call may run on.
+        await until(isQuiet, 'no later call runs', QUIET_MS).catch(() => {});
+        if (running.size === 1) await files.afterCall();
+      } finally {
+        running.delete(number);
+      }
     };
   };
-  return { interceptor, onConnection: () => {} };
 }
 
 function makeEqual([first, ...others]: readonly TestGitaly[], directories: readonly string[]): void {

@@ -1,0 +1,58 @@
+import { join } from 'node:path';
+import { createLogger } from '#platform/log/logger';
+import type { PraefectConfig } from '#praefect/config/schema';
+import { PraefectServer } from '#praefect/praefect-server';
+import { until } from '#testkit/until';
+import { pack } from '#workers/pack-values';
+import { startFamily } from '#workers/start-family';
+import { aroundCalls, type BeginCall } from './around-calls.ts';
+import type { ReplicationWatch } from './replication-watch.ts';
+import { BEGIN, END, LOG } from './worker-messages.ts';
+
+/** Besides this process. */
+const WORKERS = 2;
+const START_LIMIT_MS = 120_000;
+
+/** Starts a Praefect of three processes. Its workers serve all connections and report their calls here. */
+export async function startWithWorkers(
+  config: PraefectConfig,
+  { begin, watch }: { readonly begin: BeginCall; readonly watch: ReplicationWatch },
+): Promise<PraefectServer> {
+  process.env.GITALY_TESTING_WORKERS = JSON.stringify({ start: WORKERS, choice: 'worker' });
+  let ready = 0;
+  const logger = createLogger({
+    format: 'json',
+    level: 'info',
+    stream: {
+      write: (text) => {
+        // The logger writes JSON objects, one per line.
+        const line = JSON.parse(text) as Record<string, unknown>;
+        if (line.msg === 'a worker process accepts connections') ready++;
+        watch.line(line);
+      },
+    },
+  });
+  const family = startFamily({
+    processes: WORKERS + 1,
+    logger,
+    log: { hasWorkers: false },
+    program: { file: join(import.meta.dirname, 'worker.ts'), options: ['--conditions=source'] },
+    greeting: (worker) => pack({ config, worker }),
+  });
+  const ends = new Map<number, () => Promise<void>>();
+  let calls = 0;
+  family.desk.onAsked(BEGIN, async () => {
+    const id = ++calls;
+    ends.set(id, await begin());
+    return { value: id };
+  });
+  family.desk.onAsked(END, async (id) => {
+    await ends.get(Number(id))?.();
+    ends.delete(Number(id));
+    return {};
+  });
+  family.desk.onTold(LOG, (line) => watch.line(JSON.parse(String(line)) as Record<string, unknown>)); // as above
+  const server = await PraefectServer.start({ config, logger, faults: aroundCalls(begin) }, family);
+  await until(() => ready === WORKERS, 'the workers are ready', START_LIMIT_MS);
+  return server;
+}
