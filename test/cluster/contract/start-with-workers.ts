@@ -13,7 +13,7 @@ import { BEGIN, END, LOG } from './worker-messages.ts';
 const WORKERS = 2;
 const START_LIMIT_MS = 120_000;
 
-/** Starts a Praefect of three processes. Its workers serve all connections and report their calls here. */
+/** Starts a Praefect whose workers serve all connections, and report their calls to this process. */
 export async function startWithWorkers(
   config: PraefectConfig,
   { begin, watch }: { readonly begin: BeginCall; readonly watch: ReplicationWatch },
@@ -51,7 +51,8 @@ export async function startWithWorkers(
     ends.delete(Number(id));
     return {};
   });
-  family.desk.onTold(LOG, (line) => watch.line(JSON.parse(String(line)) as Record<string, unknown>)); // as above
+  // As above.
+  family.desk.onTold(LOG, (line) => watch.line(JSON.parse(String(line)) as Record<string, unknown>));
   const server = await PraefectServer.start({ config, logger, faults: aroundCalls(begin) }, family);
   await until(() => ready === WORKERS, 'the workers are ready', START_LIMIT_MS);
   return server;
