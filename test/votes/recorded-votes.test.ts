@@ -14,12 +14,8 @@ const RECORDED: { readonly calls: Readonly<Record<string, readonly string[]>> } 
 /** A line of git's trace when it starts a hook. */
 const STARTED_HOOK =
   /run_command: .*\/(?:pre-receive|update|post-receive|proc-receive|reference-transaction)(?: |$)/;
-/** Calls in which git changes references: pushes, and `git am` in a temporary working tree. */
-const WITH_HOOKS = [
-  'UserApplyPatch',
-  'PostReceivePack of a new branch',
-  'PostReceivePack of several branches',
-];
+/** Calls in which git changes references with a vote. */
+const WITH_HOOKS = ['PostReceivePack of a new branch', 'PostReceivePack of several branches'];
 
 suite('votes in calls that change references', () => {
   let taken: Readonly<Record<string, CallVotes>> = {};
@@ -54,7 +50,7 @@ suite('votes in calls that change references', () => {
       assert.deepEqual(taken[name], { votes: expectedVotes(name, RECORDED.calls) });
     });
 
-  test('git starts hooks only for pushes and git am', () => {
+  test('git starts hooks only for pushes', () => {
     assert.deepEqual(withHooks, WITH_HOOKS);
   });
 });

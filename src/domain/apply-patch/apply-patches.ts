@@ -2,13 +2,15 @@ import { randomBytes } from 'node:crypto';
 import { basename } from 'node:path';
 import { messageOf } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
-import { flag, gitCommand } from '#git/command/git-command';
+import { flag, type GitCommand, gitCommand } from '#git/command/git-command';
+import { ZERO_OID } from '#git/objects/object-id';
 import { calendarDate, type Ident } from '#git/objects/write/format-ident';
 import { requireDepthOf } from '#git/trees/tree-depth';
 import type { Repository } from '#storage/repository';
 import { removeTree } from '#storage/temp-directories';
-import { runWithHooks } from '../transactions/run-with-hooks.ts';
+import { runRecorded } from '../transactions/run-recorded.ts';
 import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
+import { parseMailOutcomes, WorktreeVotes } from './worktree-votes.ts';
 
 export interface Patches {
   /** Commit to apply them to. */
@@ -16,7 +18,7 @@ export interface Patches {
   /** Mails, in pieces of any size. Authors and dates are in them. */
   readonly mails: AsyncIterable<Uint8Array>;
   readonly committer: Ident;
-  /** Hooks for the vote of the cluster on the working tree; `undefined` without a cluster. */
+  /** For the vote of the cluster on the working tree; `undefined` without a cluster. */
   readonly hooks: TransactionHooks | undefined;
   readonly signal: AbortSignal;
 }
@@ -52,9 +54,13 @@ export async function applyPatches(repository: Repository, patches: Patches): Pr
       args: [worktree],
       revisions: [parentOid],
     });
-    const { failure } = await runWithHooks(repository, add, { hooks, signal });
+    const { failure } = await runRecorded(repository, add, { signal });
     if (failure !== undefined) throw new Error(`adding worktree: ${failure.message}`, { cause: failure });
-    await applyIn(repository, worktree, patches);
+    const votes = hooks && new WorktreeVotes(hooks.vote, ZERO_OID[repository.objectFormat]);
+    await votes?.onAdded(parentOid).catch((cause: unknown) => {
+      throw new Error('adding worktree: exit status 128', { cause });
+    });
+    await applyIn(repository, { worktree, votes }, patches);
     const options = [flag('--quiet'), flag('--verify')];
     const head = gitCommand('rev-parse', { options, revisions: ['HEAD^{commit}'] });
     return (await repository.run(head, { worktree, signal })).toString('latin1').trimEnd();
@@ -63,26 +69,75 @@ export async function applyPatches(repository: Repository, patches: Patches): Pr
   }
 }
 
-async function applyIn(repository: Repository, worktree: string, patches: Patches): Promise<void> {
-  const { mails, committer, hooks, signal } = patches;
+interface PatchedWorktree {
+  readonly worktree: string;
+  /** `undefined` without a cluster. */
+  readonly votes: WorktreeVotes | undefined;
+}
+
+async function applyIn(
+  repository: Repository,
+  { worktree, votes }: PatchedWorktree,
+  patches: Patches,
+): Promise<void> {
+  const { mails, committer, signal } = patches;
   const env = {
     GIT_COMMITTER_NAME: committer.name,
     GIT_COMMITTER_EMAIL: committer.email,
     GIT_COMMITTER_DATE: calendarDate(committer),
   };
-  const command = gitCommand('am', { options: [flag('--quiet'), flag('--3way')] });
-  const { failure, stdout } = await runWithHooks(repository, command, {
-    hooks,
-    signal,
-    worktree,
-    env,
-    input: mails,
-  });
+  // The nodes vote on merges, of which git tells unless it is quiet.
+  const isQuiet = votes === undefined || !repository.git.capabilities.autoMergeReference;
+  const options = [...(isQuiet ? ['--quiet'] : []), '--3way'].map(flag);
+  const run = { signal, worktree, env, input: mails };
+  const { failure, stdout } = await runRecorded(repository, gitCommand('am', { options }), run);
+  if (votes !== undefined) {
+    const output = isQuiet ? '' : stdout;
+    await voteOnMails(repository, { worktree, votes, output }, patches);
+  }
   if (failure === undefined) return;
   // Older versions of git add advice for interactive use.
-  const [line] = /^Patch failed at [^\n]*\n/.exec(stdout) ?? [];
-  if (line !== undefined) throw new PatchFailedError(line, { cause: failure });
+  const line = stdout.split('\n').find((each) => each.startsWith('Patch failed at '));
+  if (line !== undefined) throw new PatchFailedError(`${line}\n`, { cause: failure });
   throw new Error(`apply patch: ${messageOf(failure)}, stderr: ${quote(failure.stderr)}`, { cause: failure });
+}
+
+const REFUSED = 'fatal: ref updates aborted by hook\n';
+
+/** Votes on what `git am` has done. */
+async function voteOnMails(
+  repository: Repository,
+  { worktree, votes, output }: { worktree: string; votes: WorktreeVotes; output: string },
+  { parentOid, signal }: Patches,
+): Promise<void> {
+  const ask = async (command: GitCommand): Promise<string> =>
+    (await repository.run(command, { worktree, signal })).toString('latin1').trimEnd();
+  const format = ['--reverse', '--no-commit-header', '--format=%H %T'].map(flag);
+  const made = await ask(gitCommand('rev-list', { options: format, revisions: [`${parentOid}..HEAD`] }));
+  const commits = made
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => {
+      const [oid = '', treeOid = ''] = line.split(' ');
+      return { oid, treeOid };
+    });
+  const mails = parseMailOutcomes(output);
+  const verify = ['--verify', '--quiet'].map(flag);
+  const isConflict = mails.at(-1)?.isMerged === true;
+  const merged = gitCommand('rev-parse', { options: verify, revisions: ['AUTO_MERGE'] });
+  const applied = {
+    parent: { oid: parentOid, treeOid: await treeOf(repository, parentOid, signal) },
+    commits,
+    mails,
+    mergedTreeOid: isConflict ? await ask(merged).catch(() => undefined) : undefined,
+  };
+  await votes.onApplied(applied).catch((cause: unknown) => {
+    throw new Error(`apply patch: exit status 128, stderr: ${quote(REFUSED)}`, { cause });
+  });
+}
+
+async function treeOf(repository: Repository, commitOid: string, signal: AbortSignal): Promise<string> {
+  return (await repository.objects.info(Buffer.from(`${commitOid}^{tree}`), { signal }))?.oid ?? '';
 }
 
 async function removeWorktree(repository: Repository, worktree: string): Promise<void> {

@@ -18,7 +18,7 @@ export interface BranchPatches {
   readonly seconds: bigint | undefined;
   /** The value that the branch must have, zeros if it must not exist; empty for any. */
   readonly expectedOldOid: string;
-  /** Hooks for the vote of the cluster on the working tree; `undefined` without a cluster. */
+  /** For the vote of the cluster on the working tree; `undefined` without a cluster. */
   readonly worktreeHooks: TransactionHooks | undefined;
 }
 

@@ -63,7 +63,7 @@ class Backups implements AsyncDisposable {
     const { path } = storages.locate(TARGET);
     let skipped = 0;
     await restoreBackup(this.bucket, storages, TARGET, {
-      ...{ name: NAME, id, useLatest: false, hooksOf: () => undefined, vote: undefined, signal },
+      ...{ name: NAME, id, useLatest: false, hooks: undefined, vote: undefined, signal },
       onSkipped: (references) => {
         skipped += references;
       },

@@ -43,7 +43,7 @@ class Backups implements AsyncDisposable {
       name: NAME,
       id,
       useLatest: false,
-      hooksOf: () => undefined,
+      hooks: undefined,
       vote: undefined,
       onSkipped: (references) => this.skipped.push(references),
       signal,

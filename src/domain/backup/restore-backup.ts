@@ -18,7 +18,7 @@ export interface RestoreBackupOptions {
   readonly id: string;
   /** Takes the newest if the repository has no backup with the id. */
   readonly useLatest: boolean;
-  readonly hooksOf: (repository: Repository) => TransactionHooks | undefined;
+  readonly hooks: TransactionHooks | undefined;
   readonly vote: Vote | undefined;
   /** Notified of the number of references that are left out because their objects are missing. */
   readonly onSkipped: (references: number) => void;
@@ -48,7 +48,7 @@ export async function restoreBackup(
     if (existing !== undefined && !manifest.empty)
       return await replaceContents(existing, bucket, manifest, {
         ...options,
-        hooks: options.hooksOf(existing),
+        hooks: options.hooks,
       });
     const objectFormat = formatOf(manifest);
     if (existing !== undefined) {

@@ -34,7 +34,7 @@ async function start(stack: AsyncDisposableStack) {
       name: NAME,
       id: '',
       useLatest: true,
-      hooksOf: () => undefined,
+      hooks: undefined,
       vote: undefined,
       onSkipped: () => {},
       signal,

@@ -1,9 +1,11 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { flag, gitCommand, joined } from '#git/command/git-command';
+import { outputLines } from '#git/command/output-lines';
 import type { Repository } from '#storage/repository';
 import { setDefaultBranch } from '../ref-update/set-default-branch.ts';
-import { runWithHooks } from '../transactions/run-with-hooks.ts';
+import { fetchVoted } from '../remote/fetch/fetch-voted.ts';
+import { runRecorded } from '../transactions/run-recorded.ts';
 import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
 import { spoolBundle } from './spool-bundle.ts';
 
@@ -14,6 +16,7 @@ export interface FetchBundleOptions {
   readonly signal: AbortSignal;
 }
 
+const SPACE = 0x20;
 const CUT_OFF = 'fatal: the bundle is cut off in its header\n';
 /** Names that are preferred if several branches are at the commit of HEAD. */
 const PREFERRED = ['refs/heads/main', 'refs/heads/master'];
@@ -42,9 +45,27 @@ export async function fetchBundle(
     { key: 'remote.inmemory.fetch', value: '+refs/*:refs/*', secret: true },
     { key: 'transfer.fsckObjects', value: 'false' },
   ];
-  const { failure } = await runWithHooks(repository, command, { hooks, signal, config });
+  const order = () => reversedNames(repository, bundle.path, signal);
+  const failure = await fetchVoted(
+    repository,
+    async (into) => (await runRecorded(into, command, { signal, config })).failure,
+    { hooks, signal, order },
+  );
   if (failure !== undefined) throw failed(failure.message, failure.stderr, failure);
   if (options.updateHead) await updateHead(repository, bundle.path, options);
+}
+
+/** Returns the names of a bundle's references, the last one first: so git's transport lists them. */
+async function reversedNames(
+  repository: Repository,
+  bundlePath: string,
+  signal: AbortSignal,
+): Promise<readonly Buffer[]> {
+  const names: Buffer[] = [];
+  const command = gitCommand('bundle', { action: 'list-heads', args: [bundlePath] });
+  for await (const lines of outputLines(repository, command, { hooks: 'disabled', signal }))
+    for (const line of lines) names.push(line.subarray(line.indexOf(SPACE) + 1));
+  return names.reverse();
 }
 
 function failed(exit: string, stderr: string, cause?: unknown): GitalyError {

@@ -4,7 +4,8 @@ import { flag, type GitOption, gitCommand, joined } from '#git/command/git-comma
 import type { Repository } from '#storage/repository';
 import { createTempDirectory } from '#storage/temp-directories';
 import { calculateChecksum } from '../checksum/calculate-checksum.ts';
-import { runWithHooks } from '../transactions/run-with-hooks.ts';
+import { fetchVoted } from '../remote/fetch/fetch-voted.ts';
+import { runRecorded } from '../transactions/run-recorded.ts';
 import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
 
 export interface RewriteOptions {
@@ -84,7 +85,7 @@ async function filter(
   if (redactions.length > 0) options.push(joined('--replace-text', await fileOf('replace-text', redactions)));
 
   const command = gitCommand('filter-repo', { options });
-  const { failure } = await runWithHooks(repository.git, command, { hooks: undefined, signal });
+  const { failure } = await runRecorded(repository.git, command, { signal });
   if (failure === undefined) return;
   if (NOT_INSTALLED.test(failure.stderr))
     throw new GitalyError(
@@ -113,7 +114,11 @@ async function takeOver(
     args: [`file://${staging}`, '+refs/*:refs/*'],
   });
   const config = [{ key: 'advice.fetchShowForcedUpdates', value: 'false' }];
-  const { failure } = await runWithHooks(repository, command, { hooks, signal, config });
+  const failure = await fetchVoted(
+    repository,
+    async (into) => (await runRecorded(into, command, { signal, config })).failure,
+    { hooks, signal },
+  );
   if (failure === undefined) return;
   throw new GitalyError('INTERNAL', `fetching rewritten history: ${failure.message}`, {
     cause: failure,

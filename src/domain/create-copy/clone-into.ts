@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import type { ConfigPair } from '#git/command/config';
 import { flag, type GitOption, gitCommand, value } from '#git/command/git-command';
 import type { Repository } from '#storage/repository';
-import { type HookedResult, runWithHooks } from '../transactions/run-with-hooks.ts';
+import { type RecordedResult, runRecorded } from '../transactions/run-recorded.ts';
 
 export interface CloneOptions {
   readonly options: readonly GitOption[];
@@ -22,12 +22,12 @@ export async function cloneInto(
   draft: Repository,
   source: string,
   { options, ...run }: CloneOptions,
-): Promise<HookedResult> {
+): Promise<RecordedResult> {
   const command = gitCommand('clone', {
     options: [flag('--quiet'), ...options],
     args: [source, draft.path],
   });
-  return await runWithHooks(draft.git, command, { ...run, hooks: undefined });
+  return await runRecorded(draft.git, command, run);
 }
 
 /** The section as `git clone` writes it; line feeds in values are escaped. */

@@ -51,7 +51,7 @@ async function cloneSource(draft: Repository, options: ForkOptions): Promise<voi
     args: [INTERNAL_URL, draft.path],
   });
   const config = [{ key: 'fetch.fsckObjects', value: 'false' }];
-  const clone = { runner: draft.git, command, config, hooks: undefined, gitProtocol: '' } as const;
+  const clone = { runner: draft.git, command, config, gitProtocol: '' } as const;
   const { failure, refusal } = await source.fetch(clone);
   if (failure !== undefined) throw notCloned(failure, refusal);
   await checkHead(draft, branch, signal);

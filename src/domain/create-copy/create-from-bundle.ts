@@ -7,7 +7,7 @@ import type { RepositoryTarget } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';
 import { type OpenedBundle, openBundle } from '../bundle/open-bundle.ts';
 import { spoolBundle } from '../bundle/spool-bundle.ts';
-import type { HookedResult } from '../transactions/run-with-hooks.ts';
+import type { RecordedResult } from '../transactions/run-recorded.ts';
 import { cloneInto, removeOrigin } from './clone-into.ts';
 import { unpackBundle } from './unpack-bundle.ts';
 
@@ -41,7 +41,7 @@ async function cloneBundle(
   draft: Repository,
   { head, isBundle, objectFormat, rest }: OpenedBundle,
   signal: AbortSignal,
-): Promise<HookedResult> {
+): Promise<RecordedResult> {
   if (!isBundle) throw clonedBadly('exit status 128', 'fatal: the data is no bundle');
   try {
     if (objectFormat !== undefined)

@@ -66,7 +66,7 @@ async function cloneRemote(
     options: [flag('--quiet'), flag(isMirror ? '--mirror' : '--bare'), flag('--dissociate')],
     args: [outgoing.url, draft.path],
   });
-  const run = { outgoing, signal, limits, writesTo: draft.path, hooks: undefined };
+  const run = { outgoing, signal, limits, writesTo: draft.path };
   const { failure } = await runOutgoing(draft.git, command, run).catch((error: unknown) => {
     throw wrap(error, 'cloning repository');
   });

@@ -6,7 +6,7 @@ import { flag, gitCommand, value } from '#git/command/git-command';
 import type { GitDirectory } from '#git/command/git-directory';
 import type { Repository } from '#storage/repository';
 import { createTempDirectory } from '#storage/temp-directories';
-import type { HookedResult } from '../transactions/run-with-hooks.ts';
+import type { RecordedResult } from '../transactions/run-recorded.ts';
 import { cloneInto } from './clone-into.ts';
 
 export interface SelfContainedBundle {
@@ -30,7 +30,7 @@ export async function unpackBundle(
   draft: Repository,
   { head, objectFormat, pack }: SelfContainedBundle,
   signal: AbortSignal,
-): Promise<HookedResult> {
+): Promise<RecordedResult> {
   await using scratch = await createTempDirectory(draft.storage, 'repo');
   const staging = `${scratch.path}/staging.git`;
   const options = [flag('--bare'), flag('--quiet'), value('--object-format', objectFormat)];

@@ -8,7 +8,8 @@ import type { Vote } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';
 import type { Housekeeping } from '../housekeeping/housekeeping.ts';
 import { deleteReferences } from '../ref-update/delete-references.ts';
-import { runWithHooks } from '../transactions/run-with-hooks.ts';
+import { fetchVoted } from '../remote/fetch/fetch-voted.ts';
+import { runRecorded } from '../transactions/run-recorded.ts';
 import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
 import { rescueDanglingObjects } from './rescue-dangling.ts';
 
@@ -83,7 +84,11 @@ async function fetch(
   { hooks, signal }: Pick<FetchIntoPoolOptions, 'hooks' | 'signal'>,
 ): Promise<void> {
   const command = gitCommand('fetch', { options: OPTIONS.map(flag), args: [origin.path, REFSPEC] });
-  const { failure } = await runWithHooks(pool, command, { hooks, signal, config: QUIET });
+  const failure = await fetchVoted(
+    pool,
+    async (into) => (await runRecorded(into, command, { signal, config: QUIET })).failure,
+    { hooks, signal },
+  );
   if (failure === undefined) return;
   const message = `fetch into object pool: ${failure.message}, stderr: ${quote(failure.stderr)}`;
   throw new GitalyError('INTERNAL', message, { cause: failure });

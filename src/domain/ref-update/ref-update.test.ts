@@ -2,26 +2,23 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import type { Vote } from '#storage/lifecycle/voter';
-import type { Repository } from '#storage/repository';
 import { referenceBackends } from '#testkit/repositories/init-repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
-import { HooksDirectories } from '../hooks/hooks-directories.ts';
-import { transactionHooks } from '../transactions/transaction-hooks.ts';
+import { type TransactionHooks, transactionHooks } from '../transactions/transaction-hooks.ts';
 import { setDefaultBranch } from './set-default-branch.ts';
 import { updateReference } from './update-reference.ts';
 
 const sha1 = (text: string): string => createHash('sha1').update(text).digest('hex');
 
-interface Voting extends AsyncDisposable {
+interface Voting {
   readonly votes: string[];
   readonly errors: unknown[];
   readonly vote: Vote;
-  hooksFor(repository: Repository): ReturnType<typeof transactionHooks>;
+  readonly hooks: TransactionHooks;
 }
 
 /** Votes are written down; the `lose`-th is lost. */
-async function voting(fixture: StorageFixture, lose = Infinity): Promise<Voting> {
-  const directories = await HooksDirectories.create(`${fixture.root}/run`);
+function voting(lose = Infinity): Voting {
   const votes: string[] = [];
   const errors: unknown[] = [];
   const vote: Vote = async (phase, hash) => {
@@ -32,9 +29,7 @@ async function voting(fixture: StorageFixture, lose = Infinity): Promise<Voting>
     votes,
     errors,
     vote,
-    hooksFor: (repository) =>
-      transactionHooks(repository, { vote, directories, onError: (error) => errors.push(error) }),
-    [Symbol.asyncDispose]: () => directories[Symbol.asyncDispose](),
+    hooks: transactionHooks({ vote, onError: (error) => errors.push(error) }),
   };
 }
 
@@ -61,11 +56,11 @@ test('a symbolic reference stays, and the one that it leads to changes', async (
 
 test('the nodes vote on what git is about to write, and on what it wrote', async () => {
   await using fixture = await StorageFixture.create();
-  await using cluster = await voting(fixture);
+  const cluster = voting();
   const repository = fixture.init('x.git', { commits: 1 });
   const newOid = fixture.runGit(repository.path, ['rev-parse', 'main']);
 
-  await updateReference(repository, 'refs/heads/new', { newOid }, { hooks: cluster.hooksFor(repository) });
+  await updateReference(repository, 'refs/heads/new', { newOid }, { hooks: cluster.hooks });
 
   const hash = sha1(`${'0'.repeat(40)} ${newOid} refs/heads/new\n`);
   assert.deepEqual(cluster.votes, [`prepared ${hash}`, `committed ${hash}`]);
@@ -74,16 +69,11 @@ test('the nodes vote on what git is about to write, and on what it wrote', async
 
 test('a lost vote keeps the reference as it was', async () => {
   await using fixture = await StorageFixture.create();
-  await using cluster = await voting(fixture, 1);
+  const cluster = voting(1);
   const repository = fixture.init('x.git', { commits: 1 });
   const newOid = fixture.runGit(repository.path, ['rev-parse', 'main']);
 
-  const update = updateReference(
-    repository,
-    'refs/heads/new',
-    { newOid },
-    { hooks: cluster.hooksFor(repository) },
-  );
+  const update = updateReference(repository, 'refs/heads/new', { newOid }, { hooks: cluster.hooks });
 
   await assert.rejects(update, { message: 'exit status 128' });
   assert.equal(fixture.runGit(repository.path, ['for-each-ref', 'refs/heads/new']), '');
@@ -102,11 +92,11 @@ for (const referenceBackend of referenceBackends()) {
 
   test(`the nodes vote on a new HEAD: ${referenceBackend}`, async () => {
     await using fixture = await StorageFixture.create();
-    await using cluster = await voting(fixture);
+    const cluster = voting();
     const repository = fixture.init('x.git', { referenceBackend });
 
     await setDefaultBranch(repository, Buffer.from('refs/heads/new'), {
-      hooks: cluster.hooksFor(repository),
+      hooks: cluster.hooks,
     });
 
     // A git that passes symbolic references to its hooks prints `<old> <new> HEAD`; with an older
@@ -118,11 +108,11 @@ for (const referenceBackend of referenceBackends()) {
 
   test(`a lost vote keeps HEAD as it was: ${referenceBackend}`, async () => {
     await using fixture = await StorageFixture.create();
-    await using cluster = await voting(fixture, 1);
+    const cluster = voting(1);
     const repository = fixture.init('x.git', { referenceBackend });
 
     const change = setDefaultBranch(repository, Buffer.from('refs/heads/new'), {
-      hooks: cluster.hooksFor(repository),
+      hooks: cluster.hooks,
     });
 
     await assert.rejects(change, /^GitalyError: commit: /);

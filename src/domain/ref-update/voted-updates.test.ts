@@ -10,7 +10,6 @@ import { testSeed } from '#testkit/test-seed';
 import { inRefTransaction } from './update-reference.ts';
 import type { RefUpdates } from './voted-updates.ts';
 
-const NO_HOOKS = { setup: 'disabled', extraPipes: 0, serve: async () => {} } as const;
 const TRANSACTIONS = 40;
 
 interface Update {
@@ -101,7 +100,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const)
       };
       await inRefTransaction(
         ours.repository,
-        { hooks: { ...NO_HOOKS, vote }, noDereference: false },
+        { hooks: { vote }, noDereference: false },
         async (queue: RefUpdates) => {
           for (const { name, ...change } of updates) await queue.update(name, change);
         },
@@ -135,7 +134,7 @@ test('many updates leave iterations of the event loop to other calls', async () 
 
   const change = inRefTransaction(
     repository,
-    { hooks: { ...NO_HOOKS, vote: async () => {} }, noDereference: false },
+    { hooks: { vote: async () => {} }, noDereference: false },
     async (updates) => {
       setImmediate(count);
       const startedAt = performance.now();
@@ -158,10 +157,8 @@ test('a circle of symbolic references ends with the refusal of git', async () =>
   const newOid = fixture.runGit(repository.path, ['rev-parse', 'main']);
   const vote = async (): Promise<void> => assert.fail('a vote');
 
-  const change = inRefTransaction(
-    repository,
-    { hooks: { ...NO_HOOKS, vote }, noDereference: false },
-    (updates) => updates.update('refs/heads/a', { newOid }),
+  const change = inRefTransaction(repository, { hooks: { vote }, noDereference: false }, (updates) =>
+    updates.update('refs/heads/a', { newOid }),
   );
 
   await assert.rejects(change, { message: 'exit status 128' });

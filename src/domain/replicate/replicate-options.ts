@@ -1,12 +1,11 @@
 import type { Vote } from '#storage/lifecycle/voter';
-import type { Repository } from '#storage/repository';
 import type { MaintenanceRuns } from '../housekeeping/maintenance-runs.ts';
 import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
 
 export interface ReplicateOptions {
   readonly vote: Vote | undefined;
   /** Returns the hooks for the vote on references of the target. */
-  readonly hooksOf: (repository: Repository) => TransactionHooks | undefined;
+  readonly hooks: TransactionHooks | undefined;
   readonly signal: AbortSignal;
   /** Also makes the target a member of the same object pool as the source, or of none. */
   readonly withPool: boolean;

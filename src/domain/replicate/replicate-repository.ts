@@ -69,7 +69,7 @@ async function synchronize(
   source: RemoteRepository,
   options: ReplicateOptions & { readonly config: Promise<Buffer> },
 ): Promise<void> {
-  const { config, hooksOf, vote, signal } = options;
+  const { config, hooks, vote, signal } = options;
   await synchronizeConfig(repository, config, { vote }).catch((error: unknown) => {
     throw wrap(error, 'synchronizing gitconfig');
   });
@@ -81,7 +81,6 @@ async function synchronize(
   const archive = source.customHooks();
   const first = whenUsed(archive.next());
   try {
-    const hooks = hooksOf(repository);
     await synchronizeReferences(repository, source, { hooks, signal }).catch((error: unknown) => {
       throw wrap(error, 'synchronizing references');
     });

@@ -2,6 +2,7 @@ import { GitalyError, wrap } from '#base/gitaly-error';
 import { flag, gitCommand } from '#git/command/git-command';
 import type { Repository } from '#storage/repository';
 import { setDefaultBranch } from '../ref-update/set-default-branch.ts';
+import { fetchVoted } from '../remote/fetch/fetch-voted.ts';
 import { INTERNAL_URL } from '../remote/server/internal-fetch.ts';
 import type { RemoteRepository } from '../remote/server/remote-repository.ts';
 import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
@@ -44,19 +45,18 @@ export async function synchronizeReferences(
 async function fetchAll(
   repository: Repository,
   source: RemoteRepository,
-  { hooks }: SynchronizeOptions,
+  options: SynchronizeOptions,
 ): Promise<void> {
   const command = gitCommand('fetch', {
     options: ['--prune', '--no-tags', '--atomic', '--no-write-fetch-head', '--quiet'].map(flag),
     args: [INTERNAL_URL, '+refs/*:refs/*'],
   });
-  const { failure } = await source.fetch({
-    runner: repository,
-    command,
-    config: CONFIG,
-    hooks,
-    gitProtocol: 'version=2',
-  });
+  const fetch = { command, config: CONFIG, gitProtocol: 'version=2' } as const;
+  const failure = await fetchVoted(
+    repository,
+    async (runner) => (await source.fetch({ ...fetch, runner })).failure,
+    options,
+  );
   if (failure === undefined) return;
   throw new GitalyError('INTERNAL', failure.message, {
     cause: failure,

@@ -31,6 +31,8 @@ const SINCE = {
   attrTree: [2, 43],
   /** `pack.allowPackReuse=multi`. */
   packReuseMulti: [2, 44],
+  /** Merges write `AUTO_MERGE` as a reference, so hooks see it. */
+  autoMergeReference: [2, 44],
   /** `pack-refs --auto`. */
   packRefsAuto: [2, 45],
   /** Repositories with reftable; `for-each-ref --include-root-refs` came with the same release. */

@@ -8,7 +8,6 @@ import type { TransactionHooks } from '#domain/transactions/transaction-hooks';
 import type { Voter } from '#domain/transactions/voter';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { Vote } from '#storage/lifecycle/voter';
-import type { Repository } from '#storage/repository';
 import type { Foundation } from '../foundation.ts';
 import type { Repositories } from '../repositories.ts';
 import type { Buckets } from './buckets.ts';
@@ -20,10 +19,7 @@ export interface SharedOperations {
   readonly onHookError: (error: unknown) => void;
   readonly voter: Voter;
   readonly voteOf: (context: HandlerContext) => Vote | undefined;
-  readonly transactionHooks: (
-    context: HandlerContext,
-    repository: Repository,
-  ) => TransactionHooks | undefined;
+  readonly transactionHooks: (context: HandlerContext) => TransactionHooks | undefined;
   readonly remotes: RemoteRepositories;
   readonly signingKeys: SigningKeys | undefined;
   readonly commitSigning: CommitSigning;

@@ -44,11 +44,11 @@ export async function createSharedOperations(
     onHookError,
     voter,
     voteOf,
-    transactionHooks: (context, repository) => {
+    transactionHooks: (context) => {
       const [transaction, limits] = [transactionOf(context), { signal: context.signal }];
       const vote = voter.voteOf(transaction, limits);
       const enter = voter.orderOf(transaction, limits);
-      return vote && transactionHooks(repository, { vote, enter, directories, onError: onHookError });
+      return vote && transactionHooks({ vote, enter, onError: onHookError });
     },
     remotes: resources.use(new RemoteRepositories()),
     signingKeys: keys,

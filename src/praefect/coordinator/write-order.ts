@@ -19,9 +19,11 @@ const PUSHES = new Set(['PostReceivePack', 'SSHReceivePack']);
 
 /** Changes of many references: nodes of ours wait before they lock them, which is not a vote. */
 const WAITS_ON_NODES = new Set([
+  'FetchBundle',
   'FetchRemote',
   'FetchSourceBranch',
   'RestoreRepository',
+  'RewriteHistory',
   'UpdateReferences',
   'UserMergeToRef',
   'UserRebaseToRef',

@@ -45,7 +45,7 @@ export async function rewriteHistory(
   if (blobs.length === 0 && redactions.length === 0)
     throw invalid('no object IDs or text replacements specified');
 
-  const hooks = deps.transactionHooks(context, repository);
+  const hooks = deps.transactionHooks(context);
   await rewrite(repository, { blobs, redactions, hooks, signal: context.signal });
   return {};
 }

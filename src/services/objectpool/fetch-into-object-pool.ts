@@ -19,7 +19,7 @@ export async function fetchIntoObjectPool(
 
   await fetchIntoPool(pool, origin, {
     housekeeping: deps.housekeeping,
-    hooks: deps.transactionHooks(context, pool),
+    hooks: deps.transactionHooks(context),
     vote: deps.voteOf(context),
     signal: context.signal,
   });

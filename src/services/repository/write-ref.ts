@@ -32,7 +32,7 @@ export async function writeRef(
   }
 
   const { signal } = context;
-  const hooks = deps.transactionHooks(context, repository);
+  const hooks = deps.transactionHooks(context);
   if (isHead) {
     await setDefaultBranch(repository, revision, { hooks, signal }).catch((error: unknown) => {
       throw wrap(error, 'setting default branch');

@@ -86,7 +86,7 @@ async function fetchTo(quarantined: Repository, options: FetchRemoteOptions): Pr
     { key: 'advice.fetchShowForcedUpdates', value: 'false' },
   ];
   const writesTo = quarantined.objectDirectory;
-  const run = { outgoing, signal, writesTo, hooks: undefined, config };
+  const run = { outgoing, signal, writesTo, config };
   const { failure } = await runOutgoing(staging.repository, command, run);
   if (failure !== undefined) {
     const stderr = withoutCredentials(failure.stderr);

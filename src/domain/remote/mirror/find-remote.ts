@@ -25,7 +25,7 @@ export async function existsRemote(
 ): Promise<boolean> {
   await using outgoing = await prepareOutgoing(remote, storage);
   const command = gitCommand('ls-remote', { args: [outgoing.url, 'HEAD'] });
-  const run = { outgoing, signal, limits: LIMITS, writesTo: undefined, hooks: undefined };
+  const run = { outgoing, signal, limits: LIMITS, writesTo: undefined };
   const { failure, stdout } = await runOutgoing(git, command, run);
   signal.throwIfAborted();
   const [oid = '', name] = stdout.trimEnd().split('\t');
@@ -48,7 +48,7 @@ export async function findRemoteRootRef(
   await using outgoing = await prepareOutgoing(remote, repository.storage);
   const command = gitCommand('remote', { action: 'show', args: ['inmemory'] });
   const config = [{ key: 'remote.inmemory.url', value: outgoing.url, secret: true }];
-  const run = { outgoing, signal, limits: LIMITS, writesTo: undefined, hooks: undefined, config };
+  const run = { outgoing, signal, limits: LIMITS, writesTo: undefined, config };
   const { failure, stdout } = await runOutgoing(repository, command, run);
   signal.throwIfAborted();
   if (failure !== undefined)

@@ -124,7 +124,7 @@ async function push(
     args: ['inmemory', ...refspecs.map((refspec) => Buffer.from(refspec, 'latin1'))],
   });
   const config = [remoteUrl(outgoing)];
-  const run = { outgoing, signal, writesTo: undefined, hooks: undefined, config };
+  const run = { outgoing, signal, writesTo: undefined, config };
   const { failure } = await runOutgoing(repository, command, run);
   if (failure !== undefined) throw failed('push to mirror: git push', failure);
 }

@@ -13,8 +13,7 @@ export async function fetchCommit(
   const options = ['--no-write-fetch-head', '--quiet', '--no-tags', '--atomic'].map(flag);
   const command = gitCommand('fetch', { options, args: [INTERNAL_URL, oid] });
   const config = [{ key: 'advice.fetchShowForcedUpdates', value: 'false' }];
-  // No reference changes, so there is nothing to vote on.
-  const fetch = { runner: repository, command, config, hooks: undefined, gitProtocol: 'version=2' } as const;
+  const fetch = { runner: repository, command, config, gitProtocol: 'version=2' } as const;
   const { failure, refusal } = await internalFetch(fetch, remote);
   // When git rejected the data, its message is the reason. When git received nothing, the status of
   // the other server is.

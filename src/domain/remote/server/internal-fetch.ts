@@ -1,7 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { uploadPackWithSidechannel } from '#client/git/upload-pack-with-sidechannel';
-import { type HookedRunner, recordingOf } from '#domain/transactions/run-with-hooks';
-import type { TransactionHooks } from '#domain/transactions/transaction-hooks';
+import { type RecordedRunner, recordingOf } from '#domain/transactions/run-recorded';
 import type { ConfigPair } from '#git/command/config';
 import type { GitExitError } from '#git/command/exit-error';
 import type { GitCommand } from '#git/command/git-command';
@@ -14,11 +13,9 @@ export const INTERNAL_URL = 'ssh://gitaly/internal.git';
 /** A `git fetch` or `git clone` of {@link INTERNAL_URL}. */
 export interface InternalFetch {
   /** The repository, or git itself for a clone. */
-  readonly runner: HookedRunner;
+  readonly runner: RecordedRunner;
   readonly command: GitCommand;
   readonly config?: readonly ConfigPair[];
-  /** Hooks for the vote of the cluster; `undefined` without a cluster. */
-  readonly hooks: TransactionHooks | undefined;
   /** Protocol that git is to use; empty for the oldest. */
   readonly gitProtocol: 'version=2' | '';
 }
@@ -41,51 +38,38 @@ export async function internalFetch(
   fetch: InternalFetch,
   remote: RemoteServerOptions,
 ): Promise<InternalFetchResult> {
-  const { runner, command, config = [], hooks, gitProtocol } = fetch;
+  const { runner, command, config = [], gitProtocol } = fetch;
   const { signal } = remote;
-  const hookPipes = hooks?.extraPipes ?? 0;
   await runner.spawnTurn(signal);
   await using _recording = await recordingOf(runner);
   await using git = runner.spawn(command, {
     signal,
-    hooks: hooks?.setup ?? 'disabled',
-    extraPipes: hookPipes + TRANSPORT_PIPES,
+    hooks: 'disabled',
+    extraPipes: TRANSPORT_PIPES,
     config,
-    env: { GIT_SSH_COMMAND: relay(3 + hookPipes), GIT_SSH_VARIANT: 'simple' },
+    env: { GIT_SSH_COMMAND: RELAY, GIT_SSH_VARIANT: 'simple' },
     stdout: 'ignore',
     gitProtocol,
   });
-  const serving = hooks?.serve(git);
-  const refusal = await transport(git, hookPipes, gitProtocol, remote);
+  const refusal = await transport(git, gitProtocol, remote);
   const exit = await git.exited;
   for (const pipe of git.extra) pipe.destroy();
-  await serving;
   await git.groupEnded();
   return { failure: exit.code === 0 ? undefined : git.exitError(exit), refusal };
 }
 
 /**
- * Returns the command that git runs in place of ssh. It joins git's standard input and output to
- * two pipes: output comes from descriptor `first`, input goes to the next one. git inherits the
- * pipes as well, so their end does not show that git has finished; the relay sends the flush packet
- * `0000` instead. A POSIX shell gives background commands no standard input unless it is redirected
- * explicitly.
+ * The command that git runs in place of ssh. It joins git's standard input and output to two pipes:
+ * output comes from descriptor 3, input goes to descriptor 4. git inherits the pipes as well, so
+ * their end does not show that git has finished; the relay sends the flush packet `0000` instead. A
+ * POSIX shell gives background commands no standard input unless it is redirected explicitly.
  */
-function relay(first: number): string {
-  const [from, to, input] = [first, first + 1, first + 2];
-  const up = `{ cat <&${input}; printf 0000; } >&${to} ${from}<&- &`;
-  return `relay() { exec ${input}<&0; ${up} exec cat <&${from} ${to}>&- ${input}<&-; }; relay`;
-}
+const RELAY = 'relay() { exec 5<&0; { cat <&5; printf 0000; } >&4 3<&- & exec cat <&3 4>&- 5<&-; }; relay';
 
 /** Serves git's helper until the other server is done. Returns the error, if there was one. */
-async function transport(
-  git: GitProcess,
-  hookPipes: number,
-  gitProtocol: string,
-  parts: RemoteServerOptions,
-): Promise<unknown> {
+async function transport(git: GitProcess, gitProtocol: string, parts: RemoteServerOptions): Promise<unknown> {
   const { connection, registry, target } = parts;
-  const [answers, questions] = git.extra.slice(hookPipes);
+  const [answers, questions] = git.extra;
   if (answers === undefined || questions === undefined) throw new Error('git was started without pipes');
   const stderr = new PassThrough().resume();
   const request = {

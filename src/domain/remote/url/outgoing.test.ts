@@ -272,7 +272,6 @@ test('a clone larger than the limit is ended', async () => {
     signal,
     limits,
     writesTo: directory,
-    hooks: undefined,
   });
 
   await assert.rejects(cloning, { code: 'RESOURCE_EXHAUSTED', message: 'remote repository is too large' });

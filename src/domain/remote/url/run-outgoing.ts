@@ -1,6 +1,5 @@
 import { GitalyError } from '#base/gitaly-error';
-import { type HookedResult, runWithHooks } from '#domain/transactions/run-with-hooks';
-import type { TransactionHooks } from '#domain/transactions/transaction-hooks';
+import { type RecordedResult, runRecorded } from '#domain/transactions/run-recorded';
 import type { CommandRepository } from '#git/command/command-repository';
 import type { ConfigPair } from '#git/command/config';
 import type { GitCommand } from '#git/command/git-command';
@@ -24,13 +23,12 @@ export interface OutgoingRun {
   readonly limits?: OutgoingLimits | undefined;
   /** Directory that git writes to, whose size is limited; `undefined` if it writes nothing. */
   readonly writesTo: string | undefined;
-  readonly hooks: TransactionHooks | undefined;
   /** Settings after those of the remote. */
   readonly config?: readonly ConfigPair[];
 }
 
 /**
- * Runs a git that reaches a remote, within limits. Output and exit as of {@link runWithHooks}; the
+ * Runs a git that reaches a remote, within limits. Output and exit as of {@link runRecorded}; the
  * command names the remote by `outgoing.url`.
  *
  * @throws {GitalyError} RESOURCE_EXHAUSTED for a remote that sends too much, DEADLINE_EXCEEDED for
@@ -39,14 +37,13 @@ export interface OutgoingRun {
 export async function runOutgoing(
   runner: Pick<CommandRepository, 'spawn' | 'spawnTurn'>,
   command: GitCommand,
-  { outgoing, signal, limits = OUTGOING_LIMITS, writesTo, hooks, config = [] }: OutgoingRun,
-): Promise<HookedResult> {
+  { outgoing, signal, limits = OUTGOING_LIMITS, writesTo, config = [] }: OutgoingRun,
+): Promise<RecordedResult> {
   const tooLarge = new AbortController();
   const tooLong = AbortSignal.timeout(limits.maxMs);
   const exceeded = (): void => tooLarge.abort();
   using _watch = writesTo === undefined ? undefined : watchSize(writesTo, limits.maxBytes, exceeded);
-  const result = await runWithHooks(runner, command, {
-    hooks,
+  const result = await runRecorded(runner, command, {
     signal: AbortSignal.any([signal, tooLong, tooLarge.signal]),
     config: [...outgoing.config, ...config],
     env: outgoing.env,
@@ -61,7 +58,7 @@ export async function runOutgoing(
 function limitError(
   code: 'RESOURCE_EXHAUSTED' | 'DEADLINE_EXCEEDED',
   message: string,
-  { failure }: HookedResult,
+  { failure }: RecordedResult,
 ): GitalyError {
   return new GitalyError(code, message, { cause: failure });
 }

@@ -36,7 +36,7 @@ export async function userApplyPatch(
     user,
     seconds: header.timestamp?.seconds,
     expectedOldOid: header.expectedOldOid,
-    worktreeHooks: deps.transactionHooks(context, repository),
+    worktreeHooks: deps.transactionHooks(context),
   };
   const { newOid, isNewBranch } = await applyToBranch(
     repository,

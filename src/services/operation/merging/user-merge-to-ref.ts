@@ -36,6 +36,6 @@ export async function userMergeToRef(
     message,
     signing: signingOf(request, context, deps),
   };
-  const hooks = deps.transactionHooks(context, repository);
+  const hooks = deps.transactionHooks(context);
   return { commitId: await mergeToReference(repository, merge, { hooks, signal: context.signal }) };
 }

@@ -31,6 +31,6 @@ export async function userRebaseToRef(
     seconds: request.timestamp?.seconds,
     mailmap: usesMailmap(context),
   };
-  const hooks = deps.transactionHooks(context, repository);
+  const hooks = deps.transactionHooks(context);
   return { commitId: await rebaseToReference(repository, rebase, { hooks, signal: context.signal }) };
 }

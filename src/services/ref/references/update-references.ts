@@ -35,7 +35,7 @@ export async function updateReferences(
       await transaction.update(update.reference, checkUpdate(update, objectFormat));
   };
   const options = {
-    hooks: deps.transactionHooks(context, repository),
+    hooks: deps.transactionHooks(context),
     signal: context.signal,
     noDereference: false,
   };

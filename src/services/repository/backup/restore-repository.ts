@@ -29,7 +29,7 @@ export async function restoreRepository(
     name,
     id: request.backupId,
     useLatest: request.useLatest,
-    hooksOf: (repository) => deps.transactionHooks(context, repository),
+    hooks: deps.transactionHooks(context),
     vote: deps.voteOf(context),
     onSkipped: (references) => context.log.add({ 'restore.skipped_references': references }),
     signal: context.signal,

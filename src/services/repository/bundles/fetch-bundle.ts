@@ -19,7 +19,7 @@ export async function fetchBundle(
 
   const pieces = allBytesOf({ ...opened, first }, ({ data }) => data);
   const { updateHead } = first;
-  const hooks = deps.transactionHooks(context, repository);
+  const hooks = deps.transactionHooks(context);
   const options = { updateHead, hooks, signal: context.signal };
   await fetch(repository, pieces, options).catch((error: unknown) => {
     throw wrap(error, 'fetch bundle');

@@ -25,7 +25,7 @@ export async function replicateRepository(
   });
   await replicate(deps.storages, target, remote, {
     vote: deps.voteOf(context),
-    hooksOf: (repository) => deps.transactionHooks(context, repository),
+    hooks: deps.transactionHooks(context),
     signal: context.signal,
     withPool: request.replicateObjectDeduplicationNetworkMembership,
     maintenance: deps.housekeeping.runs,

@@ -40,7 +40,7 @@ export async function fetchRemote(
     force: request.force,
     prune: !request.noPrune,
     tags: !request.noTags,
-    hooks: deps.transactionHooks(context, repository),
+    hooks: deps.transactionHooks(context),
     signal: withTimeout(context.signal, request.timeout),
   });
   context.log.add({ 'fetch.removed': removed.length, 'fetch.updated': updated.length });

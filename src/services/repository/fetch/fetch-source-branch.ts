@@ -28,7 +28,7 @@ export async function fetchSourceBranch(
     target,
     expectedOid: request.expectedTargetOldOid,
   };
-  const hooks = deps.transactionHooks(context, repository);
+  const hooks = deps.transactionHooks(context);
   return { result: await fetch(repository, branch, { hooks, signal: context.signal }) };
 }
 

@@ -4,10 +4,8 @@ import type { GitExitError } from '#git/command/exit-error';
 import type { GitCommand } from '#git/command/git-command';
 import type { GitProcess } from '#git/command/process/git-process';
 import type { GitRepository } from '#git/repository';
-import type { TransactionHooks } from './transaction-hooks.ts';
 
-export interface HookedRun {
-  readonly hooks: TransactionHooks | undefined;
+export interface RecordedRun {
   readonly signal: AbortSignal;
   readonly worktree?: string;
   readonly env?: Readonly<Record<string, Uint8Array | string>>;
@@ -17,42 +15,38 @@ export interface HookedRun {
 }
 
 /** A repository whose references may change, or git itself for a command outside any repository. */
-export type HookedRunner = Pick<GitRepository, 'spawn' | 'spawnTurn'> | GitRepository;
+export type RecordedRunner = Pick<GitRepository, 'spawn' | 'spawnTurn'> | GitRepository;
 
 /** The end of a command. */
-export interface HookedResult {
+export interface RecordedResult {
   /** `undefined` for a command that succeeded. */
   readonly failure: GitExitError | undefined;
-  /** The beginning of its output, up to 64 KiB. */
+  /** The beginning of its output, up to 1 MiB. */
   readonly stdout: string;
 }
 
 /**
- * Runs a command that may change references, on which the cluster votes. If it was ended early, its
- * children have ended too afterwards, so that its files can be removed.
+ * Runs a command that may change references, without hooks. If it was ended early, its children have
+ * ended too afterwards, so that its files can be removed.
  */
-export async function runWithHooks(
-  runner: HookedRunner,
+export async function runRecorded(
+  runner: RecordedRunner,
   command: GitCommand,
-  { hooks, signal, worktree, env, config, input }: HookedRun,
-): Promise<HookedResult> {
+  { signal, worktree, env, config, input }: RecordedRun,
+): Promise<RecordedResult> {
   await runner.spawnTurn(signal);
   await using _recording = await recordingOf(runner);
   await using git = runner.spawn(command, {
     signal,
     worktree,
-    hooks: hooks?.setup ?? 'disabled',
-    extraPipes: hooks?.extraPipes ?? 0,
+    hooks: 'disabled',
     stdin: input === undefined ? 'ignore' : 'pipe',
     ...(env && { env }),
     ...(config && { config }),
   });
-  const serving = hooks?.serve(git);
   const feeding = input && settled(feed(git, input));
   const stdout = await headOf(git);
   const exit = await git.exited;
-  for (const pipe of git.extra) pipe.destroy();
-  await serving;
   await git.groupEnded();
   // After git has failed, the rest of the input is not awaited.
   const fed = await Promise.race([feeding, undefined]);
@@ -61,7 +55,7 @@ export async function runWithHooks(
 }
 
 /** Begins to record the changes of a command that may change any reference. */
-export async function recordingOf(runner: HookedRunner): Promise<AsyncDisposable | undefined> {
+export async function recordingOf(runner: RecordedRunner): Promise<AsyncDisposable | undefined> {
   return 'changeRecorder' in runner ? await runner.changeRecorder?.begin(runner, undefined) : undefined;
 }
 
@@ -92,8 +86,8 @@ async function feed(git: GitProcess, input: AsyncIterable<Uint8Array>): Promise<
   }
 }
 
-/** Messages about patches that fail are shorter. */
-const MAX_STDOUT_BYTES = 64 * 1024;
+/** Messages about ten thousand patches are shorter. */
+const MAX_STDOUT_BYTES = 1024 * 1024;
 
 async function headOf(git: GitProcess): Promise<string> {
   const chunks: Buffer[] = [];
