@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { capabilitiesOf, isAtLeast } from '#git/command/capabilities';
+import { capabilitiesOf } from '#git/command/capabilities';
 import { testedGit } from '#testkit/repositories/run-git';
 
 /** Votes of a call that differ from the recording for a good reason. */
@@ -17,8 +17,6 @@ const HEAD_VOTE = sha1('ref: refs/heads/topic\n');
 /** Gitaly's vote before it commits a locked file (internal/gitaly/transaction/voting.go). */
 const BEFORE_CONTENT = sha1('preparing commit locked file');
 
-const batchesPushes = isAtLeast(testedGit(), { major: 2, minor: 51 });
-
 /** The recording is from git 2.53. */
 const DIFFERENCES: readonly Difference[] = [
   {
@@ -30,7 +28,7 @@ const DIFFERENCES: readonly Difference[] = [
   {
     call: 'PostReceivePack of several branches',
     reason: 'Before 2.51 receive-pack changes each reference in a transaction, in the order of the push.',
-    applies: !batchesPushes,
+    applies: !capabilitiesOf(testedGit()).batchedPushes,
     votes: (recorded) => {
       const push = recorded['PostReceivePack of several branches'] ?? [];
       const [preReceive = '', update = ''] = push;

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, suite, test } from 'node:test';
+import { capabilitiesOf } from '#git/command/capabilities';
+import { testedGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startGitaly } from '#testkit/start-gitaly';
 import { expectedVotes } from './differences.ts';
@@ -11,16 +13,27 @@ import { VOTING_CALLS } from './voting-calls.ts';
 const RECORDED: { readonly calls: Readonly<Record<string, readonly string[]>> } = JSON.parse(
   readFileSync(join(import.meta.dirname, 'recorded.json'), 'utf8'),
 );
-/** A line of git's trace when it starts a hook. */
+/** The name of a hook in a line of git's trace when it starts the hook. */
 const STARTED_HOOK =
-  /run_command: .*\/(?:pre-receive|update|post-receive|proc-receive|reference-transaction)(?: |$)/;
-/** Calls in which git changes references with a vote. */
-const WITH_HOOKS = ['PostReceivePack of a new branch', 'PostReceivePack of several branches'];
+  /run_command: .*\/(pre-receive|update|post-receive|proc-receive|reference-transaction)(?: |$)/;
+const CHANGE = ['reference-transaction', 'reference-transaction'];
+/**
+ * The only calls in which git starts hooks, each a process: one before the push, and two for each
+ * transaction. One transaction deletes the packed reference; the others are one for each reference,
+ * or since git 2.51 one for deletions and one for the rest.
+ */
+const STARTED: Readonly<Record<string, readonly string[]>> = {
+  'PostReceivePack of a new branch': ['pre-receive', ...CHANGE],
+  'PostReceivePack of several branches': [
+    'pre-receive',
+    ...Array.from({ length: capabilitiesOf(testedGit()).batchedPushes ? 3 : 4 }, () => CHANGE).flat(),
+  ],
+};
 
 suite('votes in calls that change references', () => {
   let taken: Readonly<Record<string, CallVotes>> = {};
-  /** Calls in which git started hooks. */
-  const withHooks: string[] = [];
+  /** The hooks that git started, by call. */
+  const started: Record<string, string[]> = {};
 
   before(async () => {
     const directory = makeScratchDirectory('votes');
@@ -32,12 +45,9 @@ suite('votes in calls that change references', () => {
       taken = await takeVotes(gitaly.address, gitaly.storagePath(), {
         before: () => writeFileSync(trace, ''),
         after: (name) => {
-          if (
-            readFileSync(trace, 'utf8')
-              .split('\n')
-              .some((line) => STARTED_HOOK.test(line))
-          )
-            withHooks.push(name);
+          const lines = readFileSync(trace, 'utf8').split('\n');
+          const hooks = lines.flatMap((line) => STARTED_HOOK.exec(line)?.[1] ?? []);
+          if (hooks.length > 0) started[name] = hooks;
         },
       });
     } finally {
@@ -50,7 +60,7 @@ suite('votes in calls that change references', () => {
       assert.deepEqual(taken[name], { votes: expectedVotes(name, RECORDED.calls) });
     });
 
-  test('git starts hooks only for pushes', () => {
-    assert.deepEqual(withHooks, WITH_HOOKS);
+  test('git starts hooks only for pushes, and as few as the votes need', () => {
+    assert.deepEqual(started, STARTED);
   });
 });

@@ -12,13 +12,13 @@ export interface AppliedMails {
   readonly parent: AppliedCommit;
   /** In the order of the mails. */
   readonly commits: readonly AppliedCommit[];
-  /** What git did with each mail that it began to apply; empty if it does not matter. */
+  /** Outcome of each mail that git began to apply; empty if it does not matter. */
   readonly mails: readonly MailOutcome[];
   /** Tree of the last merge, if there was one. */
   readonly mergedTreeOid: string | undefined;
 }
 
-/** What `git am` has reported about a mail. */
+/** Outcome of a mail, as `git am` reports it. */
 export interface MailOutcome {
   /** The patch did not apply, and was merged. */
   readonly isMerged: boolean;

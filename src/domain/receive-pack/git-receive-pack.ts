@@ -10,6 +10,7 @@ import { RELAY_ENVIRONMENT, RELAY_PIPES, type RelayHandler, serveRelay } from '.
 import { neededHooks, pushHookHandler } from './push-hooks.ts';
 import { PushRecording } from './push-recording.ts';
 import { pushTraceFields } from './push-trace.ts';
+import { PushVotes } from './push-votes.ts';
 import { EndedQuarantine } from './quarantine-of-process.ts';
 import type { Push, ReceivePack } from './receive-pack.ts';
 
@@ -54,15 +55,17 @@ export class GitReceivePack implements ReceivePack {
 
   async #receive(push: Push, onStarted: (pid: number) => void): Promise<ServiceResult> {
     const { repository, streams, signal } = push;
-    const directory = this.#options.directories.directoryFor(await neededHooks(this.#options.hooks, push));
+    const { directories, hooks: manager, onHookError } = this.#options;
+    const started = await neededHooks(manager, push);
+    const directory = directories.directoryFor(started);
     const options = push.isStateless ? [flag('--stateless-rpc')] : [];
     await using trace = push.onTrace && new TraceFile(this.#options.traceDirectory);
     // Everything that can fail here fails now: while git runs, such an error would be lost.
     const over = new AbortController();
-    const handle = pushHookHandler(this.#options.hooks, {
-      ...push,
-      signal: AbortSignal.any([signal, over.signal]),
-    });
+    const { batchedPushes: areBatched } = repository.git.capabilities;
+    const votes = new PushVotes({ manager, started, areBatched });
+    const whileRunning = { ...push, signal: AbortSignal.any([signal, over.signal]) };
+    const handle = pushHookHandler(manager, whileRunning, votes);
     await using recording = new PushRecording(repository);
     await using process = await startService(
       repository,
@@ -85,7 +88,11 @@ export class GitReceivePack implements ReceivePack {
     const sweeping = removeStaleQuarantines(repository.objectDirectory).catch(this.#options.onSweepError);
     const serving = this.#serveHooks(process, handle);
     try {
-      return await joinStreams(process, { ...streams, input: recording.watch(streams.input) });
+      const result = await joinStreams(process, { ...streams, input: recording.watch(streams.input) });
+      await serving;
+      if (push.transaction !== undefined && result.exit.code === 0)
+        await votes.ended(signal).catch((error: unknown) => onHookError?.(error));
+      return result;
     } finally {
       for (const pipe of process.extra) pipe.destroy();
       await serving;

@@ -9,24 +9,29 @@ import { parseReferenceTransactionState } from '../hooks/reference-transaction.t
 import type { RelayHandler } from '../hooks/relay/relay.ts';
 import type { RelayCall } from '../hooks/relay/relay-parser.ts';
 import { customHookErrorOf } from '../hooks/run-custom-hooks.ts';
+import type { PushVotes } from './push-votes.ts';
 import type { Push } from './receive-pack.ts';
 
 /**
  * Returns the hooks that have an effect on this push. A hook that git does not start costs nothing,
  * and most hooks have nothing to do:
  *
- * - In a cluster, all hooks vote.
- * - GitLab is called before the push and after it.
+ * - In a cluster, the nodes wait in `pre-receive` for the primary, and vote in
+ *   `reference-transaction`. The votes of the other hooks need no process ({@link PushVotes}).
+ * - GitLab is called before the push and after it; in a cluster by the primary.
  * - The rules of a token are checked before the push.
  * - Otherwise a hook runs only if an operator has installed a script.
  */
 export async function neededHooks(manager: HookManager, push: Push): Promise<ReadonlySet<RelayedHook>> {
-  if (push.transaction !== undefined)
-    return new Set<RelayedHook>(['pre-receive', 'update', 'reference-transaction', 'post-receive']);
-  const needed = new Set<RelayedHook>(manager.api.standAlone ? [] : ['pre-receive', 'post-receive']);
+  const { transaction } = push;
+  const needed = new Set<RelayedHook>();
+  if (transaction !== undefined) needed.add('pre-receive').add('reference-transaction');
+  const isSecondary = transaction?.primary === false;
+  if (!manager.api.standAlone && !isSecondary) needed.add('pre-receive').add('post-receive');
   if (push.referenceRules !== undefined) needed.add('pre-receive');
   for (const hook of ['pre-receive', 'update', 'post-receive'] as const) {
-    if (needed.has(hook)) continue;
+    // A secondary node waits in `update` for the scripts of the primary, which has the same.
+    if (needed.has(hook) || (isSecondary && hook === 'post-receive')) continue;
     if (await hasCustomHooks(push.repository.path, manager.customHooksDirectory, hook)) needed.add(hook);
   }
   return needed;
@@ -36,7 +41,7 @@ export async function neededHooks(manager: HookManager, push: Push): Promise<Rea
  * Answers git's hooks of one push. Statuses and texts are those that Gitaly's hook program exits
  * with and prints.
  */
-export function pushHookHandler(manager: HookManager, push: Push): RelayHandler {
+export function pushHookHandler(manager: HookManager, push: Push, votes: PushVotes): RelayHandler {
   const { target, transaction, user, clientContext } = push;
   const { objectFormat } = push.repository;
   return async (call, output) => {
@@ -52,7 +57,7 @@ export function pushHookHandler(manager: HookManager, push: Push): RelayHandler 
       remoteIp: user.remoteIp,
     };
     try {
-      await run(manager, hookCall, call);
+      await run({ manager, votes }, hookCall, call);
       return 0;
     } catch (error) {
       return await refuse(call, output, error);
@@ -61,14 +66,15 @@ export function pushHookHandler(manager: HookManager, push: Push): RelayHandler 
 }
 
 async function run(
-  manager: HookManager,
+  { manager, votes }: { readonly manager: HookManager; readonly votes: PushVotes },
   hookCall: HookCall,
   { hook, args, stdin }: RelayCall,
 ): Promise<void> {
   const [first = Buffer.alloc(0), oldValue = '', newValue = ''] = args;
   switch (hook) {
     case 'pre-receive':
-      return await manager.preReceive(hookCall, stdin);
+      await manager.preReceive(hookCall, stdin);
+      return votes.allowed(hookCall, stdin);
     case 'update':
       return await manager.update(hookCall, {
         reference: first,
@@ -76,13 +82,17 @@ async function run(
         newValue: newValue.toString(),
       });
     case 'post-receive':
+      await votes.beforePostReceive(hookCall);
       return await manager.postReceive(hookCall, stdin);
     case 'reference-transaction': {
       const state = parseReferenceTransactionState(first.toString());
       if (state === undefined) throw new Error(`reference-transaction hook has invalid state: "${first}"`);
       // Newer versions of git announce a transaction before they take locks. Gitaly's hook does not
       // vote on that.
-      return state === 'preparing' ? undefined : await manager.referenceTransaction(hookCall, state, stdin);
+      if (state === 'preparing') return;
+      if (state === 'prepared') await votes.beforePrepared(hookCall, stdin);
+      if (state === 'committed') await votes.committed(hookCall, stdin);
+      return await manager.referenceTransaction(hookCall, state, stdin);
     }
     default:
       throw new Error(`subcommand name invalid: "${hook}"`);

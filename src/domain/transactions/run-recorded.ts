@@ -26,8 +26,8 @@ export interface RecordedResult {
 }
 
 /**
- * Runs a command that may change references, without hooks. If it was ended early, its children have
- * ended too afterwards, so that its files can be removed.
+ * Runs a command that may change references, without hooks. If it was ended early, its children
+ * have ended too afterwards, so that its files can be removed.
  */
 export async function runRecorded(
   runner: RecordedRunner,

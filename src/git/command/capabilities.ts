@@ -41,6 +41,8 @@ const SINCE = {
   refsMigrate: [2, 46],
   /** `symref-update` in `update-ref --stdin`. */
   symrefUpdate: [2, 46],
+  /** A push changes references in two transactions: its deletions, and the others. */
+  batchedPushes: [2, 51],
   /** `cat-file --batch-all-objects --filter`. */
   catFileFilter: [2, 50],
   diffPairs: [2, 50],

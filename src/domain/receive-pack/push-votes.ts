@@ -1,0 +1,124 @@
+import { isZeroOid } from '#git/objects/object-id';
+import type { HookCall } from '../hooks/hook-call.ts';
+import type { HookManager } from '../hooks/hook-manager.ts';
+import type { HookOutput } from '../hooks/hook-output.ts';
+
+/** A line `<old> <new> <reference>` of a hook's input. */
+interface PushedChange {
+  readonly oldValue: string;
+  readonly newValue: string;
+  readonly reference: Buffer;
+}
+
+export interface PushVotesOptions {
+  readonly manager: HookManager;
+  /** The hooks that git starts. */
+  readonly started: ReadonlySet<string>;
+  /** git 2.51 or newer: all deletions of a push are a transaction, and all other changes. */
+  readonly areBatched: boolean;
+}
+
+/** git has ended; its client got all output. */
+const NO_OUTPUT: HookOutput = { stdout: async () => {}, stderr: async () => {} };
+
+/**
+ * Casts the votes of a push for hooks that git does not start, because nothing else is done in
+ * them: those of `update` together with the first vote after it, that of `post-receive` when git
+ * has ended. Number and order are those of nodes that start these hooks.
+ */
+export class PushVotes {
+  readonly #options: PushVotesOptions;
+  /** The call of `pre-receive`, once it has allowed the push. */
+  #allowed: HookCall | undefined;
+  /** Changes whose votes of `update` are due, in git's order. */
+  #due: PushedChange[] = [];
+  /** The changes that were made. */
+  readonly #made: PushedChange[] = [];
+
+  constructor(options: PushVotesOptions) {
+    this.#options = options;
+  }
+
+  /** Notes the changes of a push that `pre-receive` has allowed. */
+  allowed(call: HookCall, lines: Buffer): void {
+    this.#allowed = call;
+    const changes = parseChanges(lines);
+    const [deletions, others] = [changes.filter(isDeletion), changes.filter((each) => !isDeletion(each))];
+    this.#due = this.#options.areBatched ? [...deletions, ...others] : changes;
+  }
+
+  /** Casts the votes of `update` that come before the vote on a transaction. */
+  async beforePrepared(call: HookCall, lines: Buffer): Promise<void> {
+    const names = new Set(parseChanges(lines).map(({ reference }) => reference.toString('latin1')));
+    const last = this.#due.findLastIndex(({ reference }) => names.has(reference.toString('latin1')));
+    if (last === -1) return;
+    // git runs \`update\` for all changes of a batch, also for those that it refuses afterwards.
+    const ends = this.#due.findIndex(
+      (change, index) => index > last && isDeletion(change) !== isDeletion(this.#due[last] ?? change),
+    );
+    const count = this.#options.areBatched ? (ends === -1 ? this.#due.length : ends) : last + 1;
+    await this.#update(call, count);
+  }
+
+  /**
+   * Notes the changes of a transaction that were made. git's lines also have those that it refused
+   * for their old value (2.51 and newer).
+   */
+  async committed({ repository, signal }: HookCall, lines: Buffer): Promise<void> {
+    for (const change of parseChanges(lines)) {
+      const { oid = undefined } = (await repository.refs.resolve(change.reference, { signal })) ?? {};
+      if (isDeletion(change) ? oid === undefined : oid === change.newValue) this.#made.push(change);
+    }
+  }
+
+  /** Casts all votes of `update` that are due, before that of `post-receive`. */
+  async beforePostReceive(call: HookCall): Promise<void> {
+    await this.#update(call, this.#due.length);
+  }
+
+  /** Casts the votes that are due after git has ended. */
+  async ended(signal: AbortSignal): Promise<void> {
+    if (this.#allowed === undefined) return;
+    const call = { ...this.#allowed, output: NO_OUTPUT, signal };
+    await this.beforePostReceive(call);
+    if (this.#made.length > 0 && !this.#options.started.has('post-receive'))
+      await this.#options.manager.postReceive(call, linesOf(this.#made));
+  }
+
+  async #update(call: HookCall, count: number): Promise<void> {
+    if (call.payload.transaction === undefined || this.#options.started.has('update')) return;
+    for (const change of this.#due.splice(0, count)) await this.#options.manager.update(call, change);
+  }
+}
+
+function isDeletion({ newValue }: PushedChange): boolean {
+  return isZeroOid(newValue);
+}
+
+function linesOf(changes: readonly PushedChange[]): Buffer {
+  return Buffer.concat(
+    changes.flatMap(({ newValue, oldValue, reference }) => [
+      Buffer.from(`${oldValue} ${newValue} `),
+      reference,
+      Buffer.from('\n'),
+    ]),
+  );
+}
+
+function parseChanges(lines: Buffer): PushedChange[] {
+  const changes: PushedChange[] = [];
+  for (let start = 0; start < lines.length; ) {
+    const found = lines.indexOf('\n', start);
+    const end = found === -1 ? lines.length : found;
+    const first = lines.indexOf(' ', start);
+    const second = lines.indexOf(' ', first + 1);
+    if (first !== -1 && second !== -1 && second < end)
+      changes.push({
+        oldValue: lines.toString('latin1', start, first),
+        newValue: lines.toString('latin1', first + 1, second),
+        reference: lines.subarray(second + 1, end),
+      });
+    start = end + 1;
+  }
+  return changes;
+}
