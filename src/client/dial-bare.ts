@@ -73,6 +73,7 @@ async function createBalancer(
     open: (endpoint, signal) => openTransport(endpoint, signal, transport),
     resolver: resolverFor(target, options),
     policy: options.loadBalancing,
+    maxBackoffMs: options.maxConnectBackoffMs,
   });
 }
 

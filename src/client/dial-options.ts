@@ -42,6 +42,8 @@ export interface DialOptions {
   readonly keepalive?:
     | { readonly timeMs?: number; readonly timeoutMs?: number; readonly withoutCalls?: boolean }
     | false;
+  /** Longest pause between attempts to connect, plus 20 %. Default 2 minutes, as other gRPC clients. */
+  readonly maxConnectBackoffMs?: number;
   /** Retries of accessors, and of the `methods` that it lists; `false` for none. */
   readonly retry?: Partial<RetryPolicy> | false;
   /**
@@ -102,6 +104,7 @@ export const DIAL_NAMES: NamesOf<DialOptions> = {
   traceContext: true,
   interceptors: true,
   keepalive: KEEPALIVE_NAMES,
+  maxConnectBackoffMs: true,
   retry: RETRY_NAMES,
   loadBalancing: true,
   dnsResolver: RESOLVER_NAMES,

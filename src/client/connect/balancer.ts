@@ -19,11 +19,20 @@ export type StartResolver = (balancer: Balancer) => Resolver;
  */
 export type LoadBalancing = 'round_robin' | 'pick_first';
 
+export interface BalancerOptions {
+  readonly open: OpenTransport;
+  readonly resolver: StartResolver;
+  readonly policy?: LoadBalancing | undefined;
+  /** Longest pause between attempts to connect. */
+  readonly maxBackoffMs?: number | undefined;
+}
+
 /** Chooses a transport for each call. */
 export class Balancer {
   readonly #open: OpenTransport;
   readonly #startResolver: StartResolver;
   readonly #policy: LoadBalancing;
+  readonly #maxBackoffMs: number | undefined;
   #resolver: Resolver | undefined;
   /** `undefined` until the first list of endpoints is known. */
   #subconnections: Map<string, Subconnection> | undefined;
@@ -33,8 +42,9 @@ export class Balancer {
   #changed = Promise.withResolvers<void>();
 
   /** Creates a balancer. Nothing starts before the first `pick`, not even the resolver. */
-  constructor(options: { open: OpenTransport; resolver: StartResolver; policy?: LoadBalancing | undefined }) {
+  constructor(options: BalancerOptions) {
     this.#open = options.open;
+    this.#maxBackoffMs = options.maxBackoffMs;
     this.#startResolver = options.resolver;
     this.#policy = options.policy ?? 'round_robin';
   }
@@ -58,7 +68,11 @@ export class Balancer {
     for (const endpoint of endpoints) {
       const key = endpointKey(endpoint);
       const create = () =>
-        new Subconnection(endpoint, { open: this.#open, onChange: () => this.#onChange() });
+        new Subconnection(endpoint, {
+          open: this.#open,
+          onChange: () => this.#onChange(),
+          maxBackoffMs: this.#maxBackoffMs,
+        });
       after.set(key, before.get(key) ?? create());
     }
     for (const [key, subconnection] of before) if (!after.has(key)) subconnection.retire();

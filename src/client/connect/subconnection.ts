@@ -4,7 +4,7 @@ import type { ConnectionState } from './connection-state.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { OpenTransport, Transport } from './transport.ts';
 
-/** gRPC's connection backoff. */
+/** gRPC's connection backoff. `maxMs` is a default. */
 const CONNECT_BACKOFF = { baseMs: 1000, maxMs: 120_000, multiplier: 1.6 };
 
 /**
@@ -18,6 +18,7 @@ export class Subconnection {
   readonly endpoint: Endpoint;
   readonly #open: OpenTransport;
   readonly #onChange: () => void;
+  readonly #maxBackoffMs: number;
   readonly #closing = new AbortController();
   /** Transports that finish their last calls after a GOAWAY. */
   readonly #draining = new Set<Transport>();
@@ -27,10 +28,14 @@ export class Subconnection {
   #failures = 0;
   #pause: NodeJS.Timeout | undefined;
 
-  constructor(endpoint: Endpoint, options: { open: OpenTransport; onChange: () => void }) {
+  constructor(
+    endpoint: Endpoint,
+    options: { open: OpenTransport; onChange: () => void; maxBackoffMs?: number | undefined },
+  ) {
     this.endpoint = endpoint;
     this.#open = options.open;
     this.#onChange = options.onChange;
+    this.#maxBackoffMs = options.maxBackoffMs ?? CONNECT_BACKOFF.maxMs;
   }
 
   get state(): ConnectionState {
@@ -94,7 +99,7 @@ export class Subconnection {
     this.#error = error;
     this.#pause = setTimeout(
       () => this.#setState('idle'),
-      backoffMs({ ...CONNECT_BACKOFF, attempt: this.#failures }),
+      backoffMs({ ...CONNECT_BACKOFF, maxMs: this.#maxBackoffMs, attempt: this.#failures }),
     ).unref();
     this.#setState('transient_failure');
   }

@@ -34,6 +34,8 @@ export interface RawCallOptions extends CallOptions {
   readonly metadata: Metadata;
 }
 
+/** A node that comes back serves after this time and one check, however long it was away. */
+const MAX_CONNECT_BACKOFF_MS = 2000;
 /** Limit of one attempt to open the connection for reads. */
 const OPEN_LIMIT_MS = 10_000;
 
@@ -75,6 +77,7 @@ export class GitalyNode implements AsyncDisposable {
     const options: DialOptions = {
       retry: false,
       traceContext: false,
+      maxConnectBackoffMs: MAX_CONNECT_BACKOFF_MS,
       interceptors,
       ...(config.token === undefined ? {} : { token: config.token }),
     };
