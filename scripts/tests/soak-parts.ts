@@ -8,7 +8,7 @@ export interface SoakPart {
 }
 
 /** Length of the usual soak, which the parts' minutes are for. */
-export const USUAL_HOURS = 1.5;
+export const USUAL_HOURS = 1.75;
 
 /**
  * The parts of the soak, which together take less than `USUAL_HOURS`. What a part repeats, and how
@@ -26,6 +26,7 @@ export const SOAK_PARTS: readonly SoakPart[] = [
   { name: 'loop-blocks', minutes: 2, files: ['test/loop-blocks/*.test.ts'] },
   { name: 'cluster-contract', minutes: 8, files: ['test/cluster/contract/contract.test.ts'] },
   { name: 'cluster-faults', minutes: 5, files: ['test/cluster/faults/random-faults.test.ts'] },
+  { name: 'cluster-writers', minutes: 11, files: ['test/cluster/faults/writers.test.ts'] },
   { name: 'cluster-kills', minutes: 5, files: ['test/cluster/faults/kills.test.ts'] },
   { name: 'failures', minutes: 4, files: ['test/faults/{contents,each,maintenance}-failure.test.ts'] },
   {

@@ -59,6 +59,8 @@ export interface FaultClusterOptions {
   readonly strategy?: Strategy;
   /** Mounts a small file system for each node's storage, which can be filled. */
   readonly hasSmallDisks?: boolean;
+  /** Orders the writes of both Praefects (`ordered_across_praefects`). */
+  readonly isOrdered?: boolean;
 }
 
 /**
@@ -91,6 +93,7 @@ export class FaultCluster implements AsyncDisposable {
 
   static async start({
     hasSmallDisks = false,
+    isOrdered = false,
     strategy = 'per_repository',
   }: FaultClusterOptions = {}): Promise<FaultCluster> {
     await using resources = new AsyncDisposableStack();
@@ -118,6 +121,7 @@ export class FaultCluster implements AsyncDisposable {
       Array.from({ length: strategy === 'local' ? 1 : PRAEFECTS }, (_, index) =>
         startPraefect(join(directory, `praefect-${index + 1}`), index, {
           ...{ nodes, host, user, resources },
+          isOrdered,
           strategy,
         }),
       ),
@@ -177,10 +181,11 @@ async function startPraefect(
     host: string;
     user: string;
     resources: AsyncDisposableStack;
+    isOrdered: boolean;
     strategy: Strategy;
   },
 ): Promise<FaultPraefect> {
-  const { host, nodes, resources, strategy, user } = parts;
+  const { host, isOrdered, nodes, resources, strategy, user } = parts;
   mkdirSync(directory);
   const socket = join(directory, 'praefect.socket');
   const config = join(directory, 'config.toml');
@@ -196,6 +201,8 @@ memory_queue_enabled = ${strategy === 'local'}
 election_strategy = "${strategy}"
 [logging]
 format = "json"
+[transactions]
+ordered_across_praefects = ${isOrdered}
 [database]
 host = "${directory}"
 user = "${user}"

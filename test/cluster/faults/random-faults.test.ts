@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { extent, repetitions } from '#testkit/soak';
 import { withoutOwnPostgres } from '#testkit/start-postgres';
 import { checkLoss, checkRecovery } from './checks.ts';
+import { choicesOf } from './choices.ts';
 import { FaultCluster } from './fault-cluster.ts';
 import { type Choices, FAULTS, type Fault, fullDisk } from './fault-kinds.ts';
 import { canMount } from './small-storage.ts';
@@ -72,14 +73,4 @@ async function disturb(
     await delay(choices.below(MAX_PAUSE_MS));
     await check();
   }
-}
-
-/** A linear congruential generator, as in C's standard example. */
-function choicesOf(seed: number): Choices {
-  let state = seed;
-  const below = (limit: number): number => {
-    state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
-    return (state >>> 8) % limit;
-  };
-  return { below, of: (values) => values[below(values.length)] as (typeof values)[number] };
 }
