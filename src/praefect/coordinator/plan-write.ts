@@ -32,6 +32,8 @@ interface Write extends RepositoryCall {
   readonly transaction: Transaction | undefined;
   /** Disposed when the write is recorded. */
   readonly running: Disposable;
+  /** Disposed when the nodes have ended: the next write need not wait for the record. */
+  readonly ordered: Disposable;
 }
 
 /** Sends a write to the primary and all replicas that are up to date, which vote on it. */
@@ -41,7 +43,8 @@ export async function planWrite(options: CoordinatedCallOptions, call: Repositor
   using entered = new DisposableStack();
   entered.use(await pauses.write(repository, context.signal));
   // After the pause: one ends only when the writes that came before have ended.
-  entered.use(await order.enter(method, repository, context.signal));
+  using ordered = new DisposableStack();
+  ordered.use(await order.enter(method, repository, context.signal));
   const change = await changeBy(method, repository, options.router);
   const hint = partitioningHint(method, request, context);
   const additionalPath = method.additionalRepository(request)?.relativePath ?? hint;
@@ -68,7 +71,15 @@ export async function planWrite(options: CoordinatedCallOptions, call: Repositor
     );
     metrics.transactions.countVoters(repository.virtualStorage, 1 + secondaries.length);
   }
-  return writePlan(options, { ...call, route, change, hint, transaction, running: entered.move() });
+  return writePlan(options, {
+    ...call,
+    route,
+    change,
+    hint,
+    transaction,
+    running: entered.move(),
+    ordered: ordered.move(),
+  });
 }
 
 /** Finds nodes that accept the write. */
@@ -100,7 +111,7 @@ function writePlan(
   { logger, order, recordWrite, transactions }: CoordinatedCallOptions,
   write: Write,
 ): ProxyPlan {
-  const { change, context, hint, method, repository, request, route, running, transaction } = write;
+  const { change, context, hint, method, repository, ordered, request, route, running, transaction } = write;
   const errors = new Map<string, unknown>();
   const isOrdered = order.isOnNodes(method);
   const destination = (node: GitalyNode, isPrimary: boolean): Destination => {
@@ -144,6 +155,7 @@ function writePlan(
     finish: async () => {
       using _ = running;
       if (transaction !== undefined) transactions.finish(transaction, proxiedCallFields(context));
+      ordered[Symbol.dispose]();
       await recordWrite({ change, method, repository, route, errors, transaction, context });
     },
   };
