@@ -27,7 +27,11 @@ export const SOAK_PARTS: readonly SoakPart[] = [
   { name: 'cluster-contract', minutes: 8, files: ['test/cluster/contract/contract.test.ts'] },
   { name: 'cluster-faults', minutes: 5, files: ['test/cluster/faults/random-faults.test.ts'] },
   { name: 'cluster-writers', minutes: 11, files: ['test/cluster/faults/writers.test.ts'] },
-  { name: 'cluster-kills', minutes: 5, files: ['test/cluster/faults/kills.test.ts'] },
+  {
+    name: 'cluster-kills',
+    minutes: 8,
+    files: ['test/cluster/faults/{each-message,kills}.test.ts'],
+  },
   { name: 'failures', minutes: 4, files: ['test/faults/{contents,each,maintenance}-failure.test.ts'] },
   {
     name: 'kills',

@@ -16,6 +16,8 @@ export class FaultyLink implements AsyncDisposable {
   delayMs = 0;
   /** Called with what passes to the server, before it passes; false drops it and what follows. */
   onRequest: (chunk: Buffer) => boolean = () => true;
+  /** As `onRequest`, for what passes from the server. */
+  onResponse: (chunk: Buffer) => boolean = () => true;
   readonly #target: string;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
@@ -75,7 +77,7 @@ export class FaultyLink implements AsyncDisposable {
       });
     }
     void this.#pass(near, far, (chunk) => this.onRequest(chunk));
-    void this.#pass(far, near, () => true);
+    void this.#pass(far, near, (chunk) => this.onResponse(chunk));
   }
 
   /** Passes one chunk after the other: what waits is not read. */
