@@ -1,7 +1,7 @@
 import { LoopSlice } from '#base/loop-turns';
 import { FallBackToGit, fallBackOnFailure } from '#git/in-process';
-import { MAX_MERGED_BYTES, mergeLines } from '#git/merge/lines/merge-lines';
-import { requirePlainMerge } from '#git/merge/lines/plain-merge';
+import { MAX_MERGED_BYTES, mergeLines } from '#git/merge/merge-lines';
+import { requirePlainMerge } from '#git/merge/plain-merge';
 import type { FileVersions, TreeAccess } from '#git/merge/merge-in-process';
 import { OID_BYTES } from '#git/objects/object-id';
 import type { ObjectReader } from '#git/objects/object-reader';

@@ -1,7 +1,7 @@
 import { FallBackToGit } from '#git/in-process';
-import { CompareWork } from './compare-work.ts';
-import { type LineChange, lineChanges } from './line-changes.ts';
-import { bytesOfLines, LineSplitter, type Lines } from './split-lines.ts';
+import { CompareWork } from '../lines/compare-work.ts';
+import { type LineChange, lineChangesOfMerge } from '../lines/line-changes.ts';
+import { bytesOfLines, LineSplitter, type Lines } from '../lines/split-lines.ts';
 
 /** Versions of a file. */
 export interface ThreeFiles {
@@ -31,7 +31,9 @@ export function mergeLines({ base, ours, theirs }: ThreeFiles): Buffer {
   const old = splitter.split(base);
   const [left, right] = [splitter.split(ours), splitter.split(theirs)];
   const work = new CompareWork();
-  const [mine, yours] = [left, right].map((side) => lineChanges(old, side, splitter.count, work));
+  const [mine, yours] = [left, right].map((side) =>
+    lineChangesOfMerge({ before: old, after: side, idCount: splitter.count }, work),
+  );
   return new LineMerge(left, right).merge(mine ?? [], yours ?? []);
 }
 

@@ -30,7 +30,7 @@ export class LineSplitter {
       starts.push(start);
       ids.push(this.#idOf(bytes.toString('latin1', start, end)));
       start = end;
-      if (ids.length > MAX_LINES) throw new FallBackToGit('a file to merge has very many lines');
+      if (ids.length > MAX_LINES) throw new FallBackToGit('a file has very many lines');
     }
     starts.push(bytes.length);
     return { bytes, ids: Uint32Array.from(ids), starts: Uint32Array.from(starts) };

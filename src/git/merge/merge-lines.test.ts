@@ -11,7 +11,7 @@ import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { repetitions } from '#testkit/soak';
 import { testSeed } from '#testkit/test-seed';
 import { MAX_MERGED_BYTES, mergeLines, type ThreeFiles } from './merge-lines.ts';
-import { MAX_LINES } from './split-lines.ts';
+import { MAX_LINES } from '../lines/split-lines.ts';
 
 const root = makeScratchDirectory('merge-lines');
 mkdirSync(root, { recursive: true });
@@ -157,7 +157,7 @@ for (const [name, base, reason] of [
   ['a binary file', Buffer.from('a\0b\n'), 'a file to merge is binary'],
   ['a large file', Buffer.alloc(MAX_MERGED_BYTES + 1, 'x\n'), 'a file to merge is large'],
   ['lines that repeat', text(...Array.from({ length: 66 }, () => 'x')), 'the lines of a file repeat'],
-  ['many lines', text(...numbered(MAX_LINES + 1)), 'a file to merge has very many lines'],
+  ['many lines', text(...numbered(MAX_LINES + 1)), 'a file has very many lines'],
 ] as const) {
   test(`${name}: left to git within milliseconds`, () => {
     const change = (head: string, tail: string): Buffer => Buffer.concat([text(head), base, text(tail)]);
