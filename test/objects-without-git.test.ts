@@ -102,6 +102,49 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     for (const [name, commands] of Object.entries(started)) assert.deepEqual(commands, [], name);
   });
 
+  test(`small diffs of a ${objectFormat} repository start no git`, async (context) => {
+    const { repository, connection, noted, tip } = await start(context, objectFormat);
+    const { diff } = connection;
+    const [leftCommitId, rightCommitId] = [await tip('main~2'), await tip('main')];
+    const sides = { repository, leftCommitId, rightCommitId };
+    const both = ['both.txt', 'src/a.ts'];
+    const names = (files: readonly { path?: Uint8Array; toPath?: Uint8Array }[]): string[] =>
+      files.map((file) => Buffer.from(file.path ?? file.toPath ?? []).toString());
+
+    const [patches, ofPatches] = await noted(() => all(diff.commitDiff(sides)));
+    assert.deepEqual(names(patches), both);
+    assert.match(patches.map((patch) => String(Buffer.from(patch.rawPatchData))).join(''), /^-2\n\+two$/m);
+    const [deltas, ofDeltas] = await noted(() => all(diff.commitDelta(sides)));
+    assert.deepEqual(names(deltas.flatMap((page) => page.deltas)), both);
+    const [stats, ofStats] = await noted(() => all(diff.diffStats(sides)));
+    assert.deepEqual(
+      stats.flatMap((page) => page.stats).map(({ additions, deletions }) => [additions, deletions]),
+      [
+        [1, 1],
+        [1, 1],
+      ],
+    );
+    const [raw, ofRaw] = await noted(() => all(diff.rawDiff(sides)));
+    assert.equal(
+      Buffer.concat(raw.map(({ data }) => data)).toString(),
+      `${await repository.git(['diff', '--full-index', leftCommitId, rightCommitId])}\n`,
+    );
+    const trees = [`${leftCommitId}^{tree}`, `${rightCommitId}^{tree}`].map(tip);
+    const [leftTreeRevision = '', rightTreeRevision = ''] = await Promise.all(trees);
+    const [paths, ofPaths] = await noted(() =>
+      all(
+        diff.findChangedPaths({
+          repository,
+          requests: [{ type: { case: 'treeRequest', value: { leftTreeRevision, rightTreeRevision } } }],
+        }),
+      ),
+    );
+    assert.deepEqual(names(paths.flatMap((page) => page.paths)), both);
+
+    const started = { ofPatches, ofDeltas, ofStats, ofRaw, ofPaths };
+    for (const [name, commands] of Object.entries(started)) assert.deepEqual(commands, [], name);
+  });
+
   test(`writes to a ${objectFormat} repository start git for branches only`, async (context) => {
     const { repository, connection, noted, tip, metadata } = await start(context, objectFormat);
     const { operation } = connection;

@@ -58,6 +58,7 @@ export const SOAK_PARTS: readonly SoakPart[] = [
     minutes: 2,
     files: [
       'test/differential.test.ts',
+      'src/git/diff/in-process/diff-trees.test.ts',
       'src/git/merge/merge-lines.test.ts',
       'src/domain/bundle/automatic/offered-bundles.test.ts',
     ],

@@ -5,9 +5,11 @@ import { GitExitError } from './command/exit-error.ts';
 /** Questions that can be answered without starting git; labels of a metric. See `in-process.md`. */
 export type InProcessName =
   | 'branch_tips'
+  | 'changed_files'
   | 'checksum'
   | 'conversation'
   | 'default_branch'
+  | 'diff_files'
   | 'find_ref'
   | 'has_branches'
   | 'head_target'

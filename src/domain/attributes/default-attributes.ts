@@ -1,4 +1,4 @@
-import type { OpenObject } from '#git/objects/object-reader';
+import type { OpenObject } from '#git/objects/opened-object';
 import type { Repository } from '#storage/repository';
 
 /**

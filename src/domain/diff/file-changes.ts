@@ -1,8 +1,7 @@
-import { outputBytes } from '#git/command/output-bytes';
-import { rawCommand, type Sides } from '#git/diff/commands';
+import type { Sides } from '#git/diff/commands';
 import { type FileChange, splitTypeChange } from '#git/diff/raw-line';
+import { rawOutput } from '#git/diff/raw-output';
 import { parseRawRecords, type RawRecord } from '#git/diff/raw-records';
-import { OID_DIGITS } from '#git/objects/object-id';
 import type { Repository } from '#storage/repository';
 import { checked, diffFailure } from './diff-failure.ts';
 
@@ -17,10 +16,9 @@ export async function* fileChanges(
   sides: Sides,
   { signal }: { readonly signal: AbortSignal },
 ): AsyncGenerator<FileChange[]> {
-  const command = checked(() => rawCommand(sides, OID_DIGITS[repository.objectFormat]));
+  const output = checked(() => rawOutput(repository, sides, signal));
   try {
-    for await (const records of parseRawRecords(outputBytes(repository, command, { signal })))
-      yield records.map(changeOf).flatMap(splitTypeChange);
+    for await (const records of parseRawRecords(output)) yield records.map(changeOf).flatMap(splitTypeChange);
   } catch (error) {
     throw diffFailure(error);
   }

@@ -2,7 +2,7 @@ import { outputBytes } from '#git/command/output-bytes';
 import { numstatCommand, type Sides } from '#git/diff/commands';
 import type { TreePair } from '#git/diff/diff-outputs';
 import { type FileStat, parseNumstat } from '#git/diff/numstat';
-import { plainTrees } from '#git/diff/plain-trees';
+import { treeOutput } from '#git/diff/tree-output';
 import type { Repository } from '#storage/repository';
 import { checked } from './diff-failure.ts';
 import { headAttributes } from './head-attributes.ts';
@@ -25,28 +25,28 @@ export async function* fileStats(
   sides: Sides,
   { signal, literalPathspecs = false }: FileStatsOptions,
 ): AsyncGenerator<readonly FileStat[]> {
-  const options = { literalPathspecs };
-  const command = checked(() => numstatCommand(sides, options));
-  const trees = await plainTrees(repository, sides, signal);
-  if (trees !== undefined) {
-    yield* parseNumstat(statsOfTrees(repository, trees, signal));
-    return;
-  }
-  await using attributes = await headAttributes(repository, { signal });
-  const { config } = attributes;
-  yield* parseNumstat(outputBytes(repository, command, { signal, config }));
+  const command = checked(() => numstatCommand(sides, { literalPathspecs }));
+  const query = { sides, format: 'numstat', signal } as const;
+  yield* parseNumstat(
+    treeOutput(repository, query, async function* (trees) {
+      if (trees !== undefined && repository.git.capabilities.attrTree) {
+        yield* statsOfTrees(repository, trees, signal);
+        return true;
+      }
+      await using attributes = await headAttributes(repository, { signal });
+      yield* outputBytes(repository, command, { signal, config: attributes.config });
+      return false;
+    }),
+  );
 }
 
 /** A reference may move meanwhile, so git gets the ids of the trees. */
 function statsOfTrees(
   repository: Repository,
-  trees: TreePair,
+  { before, after, attributes }: TreePair,
   signal: AbortSignal,
 ): AsyncGenerator<Buffer, void, undefined> {
-  const command = numstatCommand({ left: trees.before, right: trees.after });
-  const config = [{ key: 'attr.tree', value: trees.attributes }];
-  return repository.diffOutputs.read(repository, { name: 'numstat', trees }, async function* () {
-    yield* outputBytes(repository, command, { signal, config });
-    return true;
-  });
+  const command = numstatCommand({ left: before, right: after });
+  const config = [{ key: 'attr.tree', value: attributes }];
+  return outputBytes(repository, command, { signal, config });
 }

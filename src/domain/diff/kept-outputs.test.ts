@@ -160,13 +160,13 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
   });
 }
 
-/** Opens a repository whose git notes the commands that it starts. */
+/** Opens a repository whose git notes the commands that it starts, with a difference that needs git. */
 async function open(name: string, options: Parameters<typeof GitFixture.start>[0] = {}) {
   const started: string[] = [];
   const observer = ({ subcommand }: { subcommand: string }) => void started.push(subcommand);
   const git = await GitFixture.start({ observer, ...options });
   const repository = git.open(makeRepository(name, 'sha1'));
-  const query: PatchQuery = { sides: { left: 'c0', right: 'c1' }, hexLength: 40 };
+  const query: PatchQuery = { sides: { left: 'c1', right: 'c2' }, hexLength: 40 };
   const ask = async (): Promise<string[]> => {
     const before = started.length;
     await whole(patchOutput(repository, query, { signal, config: WITH_PREFIXES }));
@@ -182,7 +182,7 @@ test('a diff that is asked for again starts no git, until the repository is forg
   const { git, repository, ask } = await open('again.git');
   await using _ = git;
   assert.deepEqual(await ask(), ['diff-tree', 'diff']);
-  gitOutput(repository.path, ['update-ref', '-d', 'refs/heads/c2']);
+  gitOutput(repository.path, ['update-ref', '-d', 'refs/heads/c3']);
 
   const again = await ask();
   repository.caches.forget(repository);

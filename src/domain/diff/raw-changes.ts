@@ -1,8 +1,7 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { mapAhead } from '#base/streams/map-ahead';
 import { GitExitError } from '#git/command/exit-error';
-import { flag, gitCommand } from '#git/command/git-command';
-import { outputBytes } from '#git/command/output-bytes';
+import { rawOutput } from '#git/diff/raw-output';
 import { parseRawRecords, type RawRecord } from '#git/diff/raw-records';
 import { kindOf } from '#git/trees/entry-kind';
 import type { Repository } from '#storage/repository';
@@ -28,12 +27,9 @@ export async function* rawChanges(
   { from, to }: { readonly from: string; readonly to: string },
   signal: AbortSignal,
 ): AsyncGenerator<RawChange[]> {
-  const command = gitCommand('diff', {
-    options: [flag('--raw'), flag('-z'), flag('--no-abbrev')],
-    revisions: [from, to],
-  });
+  const output = rawOutput(repository, { left: from, right: to }, signal);
   try {
-    for await (const records of parseRawRecords(outputBytes(repository, command, { signal })))
+    for await (const records of parseRawRecords(output))
       yield await Array.fromAsync(mapAhead(records, LOOK_UP_AHEAD, withBlob));
   } catch (error) {
     throw error instanceof GitExitError

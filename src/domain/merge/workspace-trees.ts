@@ -1,8 +1,8 @@
 import { LoopSlice } from '#base/loop-turns';
 import { FallBackToGit, fallBackOnFailure } from '#git/in-process';
+import type { FileVersions, TreeAccess } from '#git/merge/merge-in-process';
 import { MAX_MERGED_BYTES, mergeLines } from '#git/merge/merge-lines';
 import { requirePlainMerge } from '#git/merge/plain-merge';
-import type { FileVersions, TreeAccess } from '#git/merge/merge-in-process';
 import { OID_BYTES } from '#git/objects/object-id';
 import type { ObjectReader } from '#git/objects/object-reader';
 import { parseTreeInTurns, type TreeEntry } from '#git/objects/parse/parse-tree';

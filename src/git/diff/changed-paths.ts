@@ -1,7 +1,9 @@
 import { flag, gitCommand } from '../command/git-command.ts';
 import { outputBytes } from '../command/output-bytes.ts';
+import { FallBackToGit } from '../in-process.ts';
 import type { GitRepository } from '../repository.ts';
 import type { OutputKind } from './diff-outputs.ts';
+import { rawOfTrees } from './in-process/diff-trees.ts';
 import { onlyTreesMatter } from './plain-trees.ts';
 import { parseRawRecords, type RawRecord } from './raw-records.ts';
 
@@ -49,11 +51,40 @@ export async function* changedPaths(
     return;
   }
   yield* parseRawRecords(
-    repository.diffOutputs.read(repository, kind, async function* () {
-      yield* ask();
-      return true;
+    repository.diffOutputs.read(repository, kind, {
+      question: 'changed_files',
+      compare: () => outputInProcess(repository, query),
+      askGit: async function* () {
+        yield* ask();
+        return true;
+      },
     }),
   );
+}
+
+/** @throws {FallBackToGit} as {@link rawOfTrees}; for merges, and commits without a named parent. */
+async function outputInProcess(repository: GitRepository, query: ChangedPathsQuery): Promise<Buffer> {
+  const { comparisons, filter, findRenames, signal } = query;
+  const pieces: Buffer[] = [];
+  for (const comparison of comparisons) {
+    const [before, after] = 'trees' in comparison ? comparison.trees : sidesOf(comparison);
+    const [old, now] = await Promise.all(
+      [before, after].map((name) => repository.objects.info(`${name}^{tree}`, { ...(signal && { signal }) })),
+    );
+    if (old === undefined || now === undefined) throw new FallBackToGit('a tree is missing');
+    const trees = { before: old.oid, after: now.oid };
+    const records = await rawOfTrees(repository, trees, { filter, findRenames, signal });
+    if ('commit' in comparison && records.length > 0) pieces.push(Buffer.from(`${comparison.commit}\0`));
+    pieces.push(records);
+  }
+  return Buffer.concat(pieces);
+}
+
+function sidesOf({ commit, parents }: { commit: string; parents: readonly string[] }): [string, string] {
+  const [parent, ...others] = parents;
+  if (parent === undefined || others.length > 0)
+    throw new FallBackToGit('a commit is not compared with one named commit');
+  return [parent, commit];
 }
 
 function outputOfGit(

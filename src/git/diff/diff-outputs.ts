@@ -1,6 +1,7 @@
 import { BoundedMap } from '#base/bounded-map';
 import type { CommandRepository } from '../command/command-repository.ts';
 import { directoriesKey, type GitDirectory } from '../command/git-directory.ts';
+import type { InProcessName } from '../in-process.ts';
 import { piecesOf } from './patch-pieces.ts';
 
 /** Limit of all outputs together. */
@@ -33,6 +34,15 @@ export interface OutputKind {
   readonly trees: TreePair;
 }
 
+/** Where an output comes from that is not kept. */
+export interface OutputSource {
+  readonly question: InProcessName;
+  /** Makes the output in process. @throws {FallBackToGit} when only git can. */
+  readonly compare: () => Promise<Buffer>;
+  /** Returns whether the output may be kept. */
+  readonly askGit: () => AsyncGenerator<Buffer, boolean, undefined>;
+}
+
 /**
  * Outputs of git for pairs of trees, for all repositories together: a page with a diff is opened
  * several times. Only for outputs that nothing but the trees determines (see `plainTrees`).
@@ -52,19 +62,25 @@ export class DiffOutputs {
   }
 
   /**
-   * Yields the output that is kept, or else that of git. It is kept if it is small, and if `askGit`
-   * returns true at its end. The pieces must not be changed.
+   * Yields the output that is kept, or else one that is made in process or by git. It is kept if it
+   * is small, and if `askGit` returns true at its end. The pieces must not be changed.
    */
   async *read(
     repository: CommandRepository,
     { name, trees: { before, after, attributes } }: OutputKind,
-    askGit: () => AsyncGenerator<Buffer, boolean, undefined>,
+    { question, compare, askGit }: OutputSource,
   ): AsyncGenerator<Buffer, void, undefined> {
     const key = `${directoriesKey(repository)}\0${name} ${before} ${after} ${attributes}`;
     const { isEnabled } = repository.inProcess;
     const kept = isEnabled ? this.#kept.get(key) : undefined;
     if (kept !== undefined) {
       yield* piecesOf([kept], PIECE_BYTES);
+      return;
+    }
+    const made = await repository.inProcess.attempt<Buffer | undefined>(question, compare, () => undefined);
+    if (made !== undefined) {
+      if (made.length <= MAX_OUTPUT_BYTES) this.#kept.set(key, Buffer.concat([made]));
+      yield* piecesOf([made], PIECE_BYTES);
       return;
     }
     const note = new NotedOutput();

@@ -8,6 +8,7 @@ import { gitOutput, initRepository } from '#testkit/repositories/init-repository
 import { seededRandom } from '#testkit/repositories/random-history';
 import { randomTrees } from '#testkit/repositories/random-trees';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { InProcess } from '../in-process.ts';
 import { OID_DIGITS } from '../objects/object-id.ts';
 import type { GitRepository } from '../repository.ts';
 import { patchCommand, WITH_PREFIXES } from './commands.ts';
@@ -35,11 +36,19 @@ class Fixture implements AsyncDisposable {
     this.repository = git.open(path);
   }
 
-  static async create(objectFormat: ObjectFormat = 'sha1'): Promise<Fixture> {
+  /** @param isEnabled False to compare with waiting processes alone. */
+  static async create(
+    objectFormat: ObjectFormat = 'sha1',
+    { isEnabled = false }: { isEnabled?: boolean } = {},
+  ): Promise<Fixture> {
     const started: Fixture['started'] = [];
     const observer = ({ subcommand, pid }: { subcommand: string; pid: number }) =>
       void started.push({ subcommand, pid });
-    return new Fixture(await GitFixture.start({ observer }), objectFormat, started);
+    return new Fixture(
+      await GitFixture.start({ observer, inProcess: new InProcess({ isEnabled }) }),
+      objectFormat,
+      started,
+    );
   }
 
   import(stream: string | Buffer): void {
@@ -164,49 +173,61 @@ test('long answers, short ones and empty ones are cut where they end, wherever t
   }
 });
 
-test('the attributes are those of HEAD, also when it moves', { skip }, async () => {
-  await using fixture = await Fixture.create();
-  const before = fixture.commit({ 'a.x': 'one\n' });
-  const behind = fixture.commit({ 'a.x': 'two\n' });
-  assert.match((await fixture.assertSame(before, behind)).toString(), /\+two/);
+for (const isEnabled of [true, false]) {
+  test(`the attributes are those of HEAD, also when it moves, in process: ${isEnabled}`, {
+    skip,
+  }, async () => {
+    await using fixture = await Fixture.create('sha1', { isEnabled });
+    const before = fixture.commit({ 'a.x': 'one\n' });
+    const behind = fixture.commit({ 'a.x': 'two\n' });
+    assert.match((await fixture.assertSame(before, behind)).toString(), /\+two/);
 
-  fixture.commit({ '.gitattributes': '*.x -diff\n' });
-  assert.match((await fixture.assertSame(before, behind)).toString(), /Binary files/);
+    fixture.commit({ '.gitattributes': '*.x -diff\n' });
+    assert.match((await fixture.assertSame(before, behind)).toString(), /Binary files/);
 
-  fixture.commit({});
-  assert.match((await fixture.assertSame(before, behind)).toString(), /\+two/);
-});
+    fixture.commit({});
+    assert.match((await fixture.assertSame(before, behind)).toString(), /\+two/);
+  });
+}
 
-test('submodules are ignored where HEAD says so', { skip }, async () => {
-  await using fixture = await Fixture.create();
-  const gitlink = (oid: string, modules: string): string => {
-    const files = [
-      `M 160000 ${oid.repeat(40)} sub`,
-      'M 100644 inline .gitmodules',
-      `data ${modules.length}`,
-      modules,
-    ];
-    const head = ['commit refs/heads/main', 'committer C <c@x> 1600000000 +0000', 'data 0', '', 'deleteall'];
-    fixture.import(`${[...head, ...files].join('\n')}\ndone\n`);
-    return gitOutput(fixture.repository.path, ['rev-parse', 'main']);
-  };
-  const modules = '[submodule "sub"]\n\tpath = sub\n\turl = https://example.com/sub\n';
-  const [before, behind] = [gitlink('1', modules), gitlink('2', modules)];
-  await fixture.assertSame(before, behind);
+for (const isEnabled of [true, false]) {
+  test(`submodules are compared as git compares them, in process: ${isEnabled}`, { skip }, async () => {
+    await using fixture = await Fixture.create('sha1', { isEnabled });
+    const gitlink = (oid: string, modules: string): string => {
+      const files = [
+        `M 160000 ${oid.repeat(40)} sub`,
+        'M 100644 inline .gitmodules',
+        `data ${modules.length}`,
+        modules,
+      ];
+      const head = [
+        'commit refs/heads/main',
+        'committer C <c@x> 1600000000 +0000',
+        'data 0',
+        '',
+        'deleteall',
+      ];
+      fixture.import(`${[...head, ...files].join('\n')}\ndone\n`);
+      return gitOutput(fixture.repository.path, ['rev-parse', 'main']);
+    };
+    const modules = '[submodule "sub"]\n\tpath = sub\n\turl = https://example.com/sub\n';
+    const [before, behind] = [gitlink('1', modules), gitlink('2', modules)];
+    await fixture.assertSame(before, behind);
 
-  gitlink('2', `${modules}\tignore = all\n`);
+    gitlink('2', `${modules}\tignore = all\n`);
 
-  await fixture.assertSame(before, behind);
-});
+    await fixture.assertSame(before, behind);
+  });
+}
 
 test('settings that matter to git diff are left to it', { skip }, async () => {
-  await using fixture = await Fixture.create();
+  await using fixture = await Fixture.create('sha1', { isEnabled: true });
   const [before, behind] = [
     fixture.commit({ a: '1\n2\n3\n4\n5\n' }),
     fixture.commit({ a: '1\n2\nx\n4\n5\n' }),
   ];
   await fixture.assertSame(before, behind);
-  assert.deepEqual(fixture.startedCommands, ['diff-tree']);
+  assert.deepEqual(fixture.startedCommands, []);
 
   gitOutput(fixture.repository.path, ['config', 'diff.context', '1']);
   const short = await fixture.assertSame(before, behind);

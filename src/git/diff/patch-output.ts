@@ -3,8 +3,7 @@ import { outputBytes } from '../command/output-bytes.ts';
 import type { GitRepository } from '../repository.ts';
 import { type PatchOptions, patchCommand, type Sides } from './commands.ts';
 import { compareTrees } from './compare-trees.ts';
-import type { TreePair } from './diff-outputs.ts';
-import { plainTrees } from './plain-trees.ts';
+import { treeOutput } from './tree-output.ts';
 
 export interface PatchQuery extends PatchOptions {
   readonly sides: Sides;
@@ -17,8 +16,9 @@ interface OutputOptions {
 
 /**
  * Yields the output of {@link patchCommand} in the chunks in which it arrives; they must not be
- * changed. A waiting process makes most comparisons of commits, because starting one takes four
- * times as long as the comparison. Small outputs are kept for the next call.
+ * changed. Small comparisons of commits are made in process, most others by a waiting process,
+ * because starting one takes four times as long as the comparison. Small outputs are kept for the
+ * next call.
  *
  * @throws {GitalyError} for words that git must not receive; the iteration throws like {@link
  *   outputBytes}, and CANCELLED or DEADLINE_EXCEEDED when aborted.
@@ -28,28 +28,13 @@ export function patchOutput(
   query: PatchQuery,
   { signal, config }: OutputOptions,
 ): AsyncGenerator<Buffer, void, undefined> {
-  const { sides, wordDiff = false, ignoredSpace, hexLength } = query;
+  const { sides, wordDiff = false, ignoredSpace } = query;
   const command = patchCommand(sides, query);
-  return output();
-
-  async function* output(): AsyncGenerator<Buffer, void, undefined> {
-    const isPlain = !wordDiff && ignoredSpace === undefined;
-    const trees = isPlain ? await plainTrees(repository, sides, signal) : undefined;
-    if (trees !== undefined && (yield* keptOrCompared(repository, { trees, hexLength }, signal))) return;
+  if (wordDiff || ignoredSpace !== undefined) return outputBytes(repository, command, { signal, config });
+  return treeOutput(repository, { sides, format: 'raw and patch', signal }, async function* (trees) {
+    const canWait = trees !== undefined && repository.git.capabilities.attrTree;
+    if (canWait && (yield* compareTrees(repository, trees, signal))) return true;
     yield* outputBytes(repository, command, { signal, config });
-  }
-}
-
-/** @returns whether git compared them, as {@link compareTrees}. */
-async function* keptOrCompared(
-  repository: GitRepository,
-  { trees, hexLength }: Pick<PatchQuery, 'hexLength'> & { readonly trees: TreePair },
-  signal: AbortSignal,
-): AsyncGenerator<Buffer, boolean, undefined> {
-  let isCompared = true;
-  yield* repository.diffOutputs.read(repository, { name: `patch ${hexLength}`, trees }, async function* () {
-    isCompared = yield* compareTrees(repository, trees, signal);
-    return isCompared;
+    return false;
   });
-  return isCompared;
 }

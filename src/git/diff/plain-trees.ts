@@ -16,7 +16,7 @@ export async function plainTrees(
   { left, right, paths = [] }: Sides,
   signal: AbortSignal,
 ): Promise<TreePair | undefined> {
-  if (paths.length > 0 || !repository.git.capabilities.attrTree) return undefined;
+  if (paths.length > 0) return undefined;
   if (![left, right].every((side) => isPlainSide(repository, side))) return undefined;
   if (!onlyTreesMatter(repository)) return undefined;
   const objects = repository.objects;

@@ -1,4 +1,4 @@
-import { FallBackToGit } from '#git/in-process';
+import { FallBackToGit } from '../in-process.ts';
 
 /** Limit of comparisons and moves for one file: some milliseconds. */
 const MAX_STEPS = 500_000;

@@ -10,7 +10,7 @@ const WINDOW = 100;
 /** Frequent lines are dropped where less than one line in as many around them has no equal one. */
 const FREQUENT_SHARE = 4;
 
-/** What becomes of a line before the search. */
+/** Kinds of lines, which decide whether they take part in the search. */
 const UNIQUE = 0;
 const COMMON = 1;
 const FREQUENT = 2;

@@ -139,11 +139,7 @@ function settle(run: Run, twin: Run, { work, indents }: SlideRules): void {
 /** Returns the last one of the ends with the best score. */
 function bestEnd({ end: lowest, length }: Run, highestEnd: number, indents: Indents): number {
   let best: { readonly end: number; readonly score: EdgeScore } | undefined;
-  for (
-    let end = Math.max(highestEnd, lowest - length - 1, lowest - MAX_INDENT_SLIDE);
-    end <= lowest;
-    end++
-  ) {
+  for (let end = Math.max(highestEnd, lowest - length - 1, lowest - MAX_INDENT_SLIDE); end <= lowest; end++) {
     const score = indents.scoreOf(end - length, end);
     if (best === undefined || isAsGood(score, best.score)) best = { end, score };
   }

@@ -1,4 +1,4 @@
-import { FallBackToGit } from '#git/in-process';
+import { FallBackToGit } from '../in-process.ts';
 
 /** Limit of lines of a file: splitting more takes several milliseconds. */
 export const MAX_LINES = 5_000;

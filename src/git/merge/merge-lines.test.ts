@@ -10,8 +10,8 @@ import { outputSync } from '#testkit/run-program-sync';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { repetitions } from '#testkit/soak';
 import { testSeed } from '#testkit/test-seed';
-import { MAX_MERGED_BYTES, mergeLines, type ThreeFiles } from './merge-lines.ts';
 import { MAX_LINES } from '../lines/split-lines.ts';
+import { MAX_MERGED_BYTES, mergeLines, type ThreeFiles } from './merge-lines.ts';
 
 const root = makeScratchDirectory('merge-lines');
 mkdirSync(root, { recursive: true });

@@ -10,9 +10,9 @@ import { FallBackToGit } from '../in-process.ts';
 import { parseTree } from '../objects/parse/parse-tree.ts';
 import type { NewTreeEntry } from '../objects/write/format-tree.ts';
 import { ObjectWriter } from '../objects/write/write-objects.ts';
-import { mergeLines } from './merge-lines.ts';
 import { mergeBase } from './merge-base.ts';
 import { type FileVersions, mergeInProcess } from './merge-in-process.ts';
+import { mergeLines } from './merge-lines.ts';
 import { TreeMerges } from './tree-merges.ts';
 
 /** Contents by path. */

@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { GitalyError } from '#base/gitaly-error';
 import { loopTurn } from '#base/loop-turns';
 import type { CommandRepository } from '../command/command-repository.ts';
@@ -10,6 +10,7 @@ import { type Found, Lookup, type LookupMode, type LookupObserver } from './cat-
 import type { ObjectDatabases } from './database/object-databases.ts';
 import { cutPaddedOid, OID_DIGITS, type Oid, SHORT_OID_SOURCE } from './object-id.ts';
 import type { ObjectInfo, RawObject } from './object-info.ts';
+import { OpenedObject, type OpenObject } from './opened-object.ts';
 import type { Mailmap } from './parse/mailmap.ts';
 import { MAX_MAILMAP_BYTES, type MailmapCache } from './parse/mailmap-cache.ts';
 import { type Commit, parseCommit } from './parse/parse-commit.ts';
@@ -38,17 +39,6 @@ export type Revision = string | Uint8Array;
  */
 export interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
-}
-
-/** An object that is open for reading. */
-export interface OpenObject extends ObjectInfo {
-  /** The whole contents of a small object; `stream` is not needed then. */
-  readonly data: Buffer | undefined;
-  /**
-   * The contents. Slow reading slows git down; it must be read to its end or destroyed. The
-   * property always returns the same stream.
-   */
-  readonly stream: Readable;
 }
 
 /** Limit of an object in memory, unless the caller sets another one. */
@@ -168,6 +158,20 @@ export class ObjectReader {
    */
   cached(snapshot: Buffer): RawObject | undefined {
     return this.isInProcess ? this.#databases.cached(this.#repository, snapshot) : undefined;
+  }
+
+  /**
+   * Reads an object by its id, without a process in any case. Pauses like other reads.
+   *
+   * @throws {FallBackToGit} when only git can read it, or report that it is missing.
+   */
+  async readInProcess(oid: string, { signal }: ReadOptions = {}): Promise<RawObject> {
+    if (this.#databases.turn.isOver) await loopTurn();
+    if (signal?.aborted === true) throw abortError(signal);
+    const found = this.#readHere('whole', Buffer.from(oid, 'latin1'), DEFAULT_MAX_BYTES);
+    if (found?.data === undefined) throw new FallBackToGit('an object is not found');
+    const { type, size, data } = found;
+    return { oid: found.oid, type, size, data };
   }
 
   /** Lists the files that may hold an object. @throws as `ObjectDatabases.filesWith`. */
@@ -403,33 +407,6 @@ function peeledToCommit(revision: Buffer): Buffer {
 
 function infoOf({ oid, type, size }: ObjectInfo): ObjectInfo {
   return { oid, type, size };
-}
-
-/** An object whose stream is created on demand. */
-export class OpenedObject implements OpenObject {
-  readonly oid: Oid;
-  readonly type: ObjectInfo['type'];
-  readonly size: number;
-  readonly data: Buffer | undefined;
-  #stream: Readable | undefined;
-
-  constructor({ oid, type, size, data, stream }: Found) {
-    this.oid = oid;
-    this.type = type;
-    this.size = size;
-    this.data = data;
-    this.#stream = stream;
-    // An abort may destroy the stream before there is a listener; the reader receives the error
-    // nevertheless.
-    stream?.on('error', () => {});
-  }
-
-  get stream(): Readable {
-    this.#stream ??= Readable.from(this.data === undefined || this.data.length === 0 ? [] : [this.data], {
-      objectMode: false,
-    });
-    return this.#stream;
-  }
 }
 
 function bytesOf(revision: Revision): Buffer {

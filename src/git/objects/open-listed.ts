@@ -1,7 +1,8 @@
 import { LoopSlice } from '#base/loop-turns';
 import { mapAhead } from '#base/streams/map-ahead';
 import type { ObjectInfo } from './object-info.ts';
-import type { ObjectReader, OpenObject, ReadOptions } from './object-reader.ts';
+import type { ObjectReader, ReadOptions } from './object-reader.ts';
+import type { OpenObject } from './opened-object.ts';
 
 /** Result of looking up an item. */
 export interface Looked {

@@ -1,9 +1,5 @@
-import {
-  type ObjectReader,
-  OpenedObject,
-  type OpenObject,
-  type ReadOptions,
-} from '../objects/object-reader.ts';
+import type { ObjectReader, ReadOptions } from '../objects/object-reader.ts';
+import { OpenedObject, type OpenObject } from '../objects/opened-object.ts';
 import type { TreeEntry } from '../objects/parse/parse-tree.ts';
 import { type EntryKind, kindOf } from './entry-kind.ts';
 import { findInTree, searchTree } from './find-in-tree.ts';

@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import type { ObjectInfo } from '#git/objects/object-info';
-import type { OpenObject } from '#git/objects/object-reader';
+import type { OpenObject } from '#git/objects/opened-object';
 import type { HandlerContext } from '#rpc/server/handler';
 import { takeBytes } from '#services/convert/request/take-bytes';
 import { MAX_CHUNK_BYTES } from '#services/convert/response/stream-responses';

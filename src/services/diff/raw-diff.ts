@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { textCommand } from '#git/diff/commands';
+import { textOutput } from '#git/diff/text-output';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { RawDiffRequest, RawDiffResponseSchema } from '#wire/gen/diff_pb';
 import type { DiffDependencies } from './dependencies.ts';
@@ -9,11 +9,11 @@ import { requireSides } from './sides.ts';
 /** Streams `git diff` of two commits as it is. */
 export async function* rawDiff(
   request: RawDiffRequest,
-  context: HandlerContext,
+  { signal }: HandlerContext,
   deps: DiffDependencies,
 ): AsyncGenerator<MessageInitShape<typeof RawDiffResponseSchema>> {
   const repository = deps.storages.open(request.repository);
   const sides = requireSides(request);
 
-  yield* rawOutput(repository, () => textCommand(sides), context.signal);
+  yield* rawOutput(repository, (config) => textOutput(repository, sides, { signal, config }), signal);
 }

@@ -1,28 +1,24 @@
 import { wrap } from '#base/gitaly-error';
 import { headAttributes } from '#domain/diff/head-attributes';
+import type { ConfigPair } from '#git/command/config';
 import { GitExitError } from '#git/command/exit-error';
-import type { GitCommand } from '#git/command/git-command';
-import { outputBytes } from '#git/command/output-bytes';
 import { MAX_CHUNK_BYTES } from '#services/convert/response/stream-responses';
 import type { Repository } from '#storage/repository';
 
 /**
- * Yields the output of a command in messages of at most 128 KiB. The buffers are those read from
- * git, not copies.
+ * Yields the output of git in messages of at most 128 KiB. The buffers are those read from git, not
+ * copies.
  *
  * @throws {GitalyError} INTERNAL `cmd: exit status 128`.
  */
 export async function* rawOutput(
   repository: Repository,
-  makeCommand: () => GitCommand,
+  outputWith: (config: readonly ConfigPair[]) => AsyncIterable<Buffer>,
   signal: AbortSignal,
 ): AsyncGenerator<{ data: Buffer }> {
   try {
-    const command = makeCommand();
     await using attributes = await headAttributes(repository, { signal });
-    const { config } = attributes;
-    for await (const chunk of outputBytes(repository, command, { signal, config }))
-      yield* dataMessages(chunk);
+    for await (const chunk of outputWith(attributes.config)) yield* dataMessages(chunk);
   } catch (error) {
     throw wrap(error, 'cmd', 'INTERNAL', {
       metadata: error instanceof GitExitError ? { stderr: error.stderr } : {},

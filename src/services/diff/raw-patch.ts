@@ -1,4 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { ConfigPair } from '#git/command/config';
+import { outputBytes } from '#git/command/output-bytes';
 import { mailsCommand } from '#git/diff/commands';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { RawPatchRequest, RawPatchResponseSchema } from '#wire/gen/diff_pb';
@@ -9,11 +11,13 @@ import { requireSides } from './sides.ts';
 /** Streams the commits between two revisions as mails. */
 export async function* rawPatch(
   request: RawPatchRequest,
-  context: HandlerContext,
+  { signal }: HandlerContext,
   deps: DiffDependencies,
 ): AsyncGenerator<MessageInitShape<typeof RawPatchResponseSchema>> {
   const repository = deps.storages.open(request.repository);
   const sides = requireSides(request);
 
-  yield* rawOutput(repository, () => mailsCommand(sides), context.signal);
+  const mails = (config: readonly ConfigPair[]) =>
+    outputBytes(repository, mailsCommand(sides), { signal, config });
+  yield* rawOutput(repository, mails, signal);
 }

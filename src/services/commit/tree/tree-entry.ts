@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
-import type { OpenObject } from '#git/objects/object-reader';
+import type { OpenObject } from '#git/objects/opened-object';
 import { openEntry } from '#git/trees/open-entry';
 import type { HandlerContext } from '#rpc/server/handler';
 import { requireRevision } from '#services/convert/request/revision';

@@ -1,0 +1,154 @@
+import { FallBackToGit, fallBackOnFailure } from '#git/in-process';
+import { EMPTY_TREE, type OidBytes, oidBytesOf, zeroOidLike } from '#git/objects/object-id';
+import type { ReadOptions } from '#git/objects/object-reader';
+import type { GitRepository } from '#git/repository';
+import { canonicalMode, kindOf } from '#git/trees/entry-kind';
+import { TreeCursor } from '#git/trees/tree-cursor';
+import type { ChangeStatus, FileChange } from '../raw-line.ts';
+
+/** Limit of trees that are read. */
+const MAX_TREES = 500;
+/** Limit of changed files: git compares more in less time. */
+export const MAX_CHANGES = 200;
+
+const SLASH = 0x2f;
+const TYPE_BITS = 0o170000;
+const EMPTY_TREES: ReadonlySet<string> = new Set(Object.values(EMPTY_TREE));
+
+/** Ids of trees. */
+export interface Trees {
+  readonly before: string;
+  readonly after: string;
+}
+
+/**
+ * Lists the files that differ between two trees, in the order of `git diff-tree -r`, without
+ * renames.
+ *
+ * @throws {FallBackToGit} for many changes, and trees that cannot be read; the signal's reason when
+ *   it is aborted.
+ */
+export async function changedFiles(
+  repository: GitRepository,
+  { before, after }: Trees,
+  options: ReadOptions,
+): Promise<FileChange[]> {
+  const comparison = new TreeComparison(repository, options);
+  if (before !== after) await comparison.compare(before, after, Buffer.alloc(0));
+  return comparison.changes;
+}
+
+class TreeComparison {
+  readonly changes: FileChange[] = [];
+  readonly #repository: GitRepository;
+  readonly #options: ReadOptions;
+  #reads = 0;
+
+  constructor(repository: GitRepository, options: ReadOptions) {
+    this.#repository = repository;
+    this.#options = options;
+  }
+
+  /** Compares directories; `undefined` for one that does not exist. @param path With a slash at its end. */
+  async compare(before: string | undefined, after: string | undefined, path: Buffer): Promise<void> {
+    const oidBytes = oidBytesOf(before ?? after ?? '');
+    const old = new Entries(await this.#read(before), oidBytes);
+    const now = new Entries(await this.#read(after), oidBytes);
+    while (!old.isAtEnd || !now.isAtEnd) {
+      const order = orderOf(old, now);
+      const [left, right] = [order <= 0 ? old : undefined, order >= 0 ? now : undefined];
+      if (order !== 0 || !areEqual(old, now)) await this.#add(left, right, path);
+      left?.next();
+      right?.next();
+    }
+  }
+
+  /** Adds a change of an entry, or the changes below it. */
+  async #add(old: Entries | undefined, now: Entries | undefined, directory: Buffer): Promise<void> {
+    const cursor = (now ?? old)?.cursor;
+    if (cursor === undefined) return;
+    const name = cursor.name();
+    if (name.includes(SLASH)) throw new FallBackToGit('a tree is malformed');
+    const path = Buffer.concat([directory, name]);
+    const [fromOid, toOid] = [old?.cursor.oid(), now?.cursor.oid()];
+    if ((old ?? now)?.isTree === true)
+      return await this.compare(fromOid, toOid, Buffer.concat([path, Buffer.of(SLASH)]));
+    if (this.changes.length === MAX_CHANGES) throw new FallBackToGit('many files have changed');
+    const zero = zeroOidLike(fromOid ?? toOid ?? '');
+    const [oldMode, newMode] = [old?.mode ?? 0, now?.mode ?? 0];
+    const status = statusOf(oldMode, newMode);
+    this.changes.push({
+      status,
+      oldMode,
+      newMode,
+      fromOid: fromOid ?? zero,
+      toOid: toOid ?? zero,
+      fromPath: path,
+      toPath: path,
+    });
+  }
+
+  async #read(oid: string | undefined): Promise<Buffer> {
+    if (oid === undefined || EMPTY_TREES.has(oid)) return Buffer.alloc(0);
+    if (this.#reads++ === MAX_TREES) throw new FallBackToGit('very many trees have to be read');
+    const object = await this.#repository.objects.readInProcess(oid, this.#options);
+    if (object.type !== 'tree') throw new FallBackToGit('a tree is missing');
+    return object.data;
+  }
+}
+
+/** The entries of a tree, one after the other. */
+class Entries {
+  readonly cursor: TreeCursor;
+  isAtEnd = false;
+  /** As git prints it. */
+  mode = 0;
+  isTree = false;
+
+  constructor(data: Buffer, oidBytes: OidBytes) {
+    this.cursor = new TreeCursor(data, oidBytes);
+    this.next();
+  }
+
+  /** @throws {FallBackToGit} when the tree is malformed. */
+  next(): void {
+    try {
+      this.isAtEnd = !this.cursor.next();
+    } catch (error) {
+      fallBackOnFailure(error);
+    }
+    this.mode = canonicalMode(this.cursor.mode);
+    this.isTree = kindOf(this.mode) === 'tree';
+  }
+}
+
+/** Compares the names of two entries in git's order, where a directory ends with a slash. */
+function orderOf(old: Entries, now: Entries): number {
+  if (old.isAtEnd || now.isAtEnd) return Number(old.isAtEnd) - Number(now.isAtEnd);
+  const [one, other] = [old.cursor, now.cursor];
+  const [length, otherLength] = [one.nameEnd - one.nameAt, other.nameEnd - other.nameAt];
+  for (let at = 0; ; at++) {
+    const byte = at < length ? one.data[one.nameAt + at] : endOf(old, at - length);
+    const otherByte = at < otherLength ? other.data[other.nameAt + at] : endOf(now, at - otherLength);
+    if (byte !== otherByte) return (byte ?? 0) - (otherByte ?? 0);
+    if (at >= length && at >= otherLength) return 0;
+  }
+}
+
+function endOf({ isTree }: Entries, distance: number): number {
+  return isTree && distance === 0 ? SLASH : 0;
+}
+
+function areEqual(old: Entries, now: Entries): boolean {
+  if (old.mode !== now.mode) return false;
+  const [one, other] = [old.cursor, now.cursor];
+  for (let at = 1; at <= one.oidBytes; at++)
+    if (one.data[one.nameEnd + at] !== other.data[other.nameEnd + at]) return false;
+  return true;
+}
+
+function statusOf(oldMode: number, newMode: number): ChangeStatus {
+  if (oldMode === 0) return 'A';
+  if (newMode === 0) return 'D';
+  return (oldMode & TYPE_BITS) === (newMode & TYPE_BITS) ? 'M' : 'T';
+}

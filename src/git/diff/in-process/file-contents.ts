@@ -1,0 +1,71 @@
+import { FallBackToGit } from '#git/in-process';
+import { CompareWork } from '#git/lines/compare-work';
+import { lineChangesOfDiff } from '#git/lines/line-changes';
+import { LineSplitter } from '#git/lines/split-lines';
+import { isZeroOid } from '#git/objects/object-id';
+import type { ReadOptions } from '#git/objects/object-reader';
+import type { GitRepository } from '#git/repository';
+import { kindOf } from '#git/trees/entry-kind';
+import type { FileChange } from '../raw-line.ts';
+import type { ComparedLines } from './hunks.ts';
+
+/** Size of text files that are compared: larger ones take milliseconds. */
+const MAX_TEXT_BYTES = 128 * 1024;
+/** Limit of all files of a diff. */
+const MAX_ALL_BYTES = 1024 * 1024;
+/** Bytes in which git searches for a NUL, which makes a file a binary one. */
+const BINARY_HEAD_BYTES = 8000;
+
+/** The contents of both sides of a change. */
+export interface FileContents {
+  readonly before: Buffer;
+  readonly after: Buffer;
+}
+
+/** Reads the contents of changed files of one diff. */
+export class ContentsReader {
+  readonly #repository: GitRepository;
+  readonly #options: ReadOptions;
+  #bytes = 0;
+
+  constructor(repository: GitRepository, options: ReadOptions) {
+    this.#repository = repository;
+    this.#options = options;
+  }
+
+  /** @throws {FallBackToGit} for files that are large, or cannot be read. */
+  async read({ oldMode, newMode, fromOid, toOid }: FileChange): Promise<FileContents> {
+    const before = await this.#contents(oldMode, fromOid);
+    const after = fromOid === toOid ? before : await this.#contents(newMode, toOid);
+    return { before, after };
+  }
+
+  async #contents(mode: number, oid: string): Promise<Buffer> {
+    if (mode === 0 || isZeroOid(oid)) return Buffer.alloc(0);
+    if (kindOf(mode) === 'submodule') return Buffer.from(`Subproject commit ${oid}\n`);
+    const { type, data } = await this.#repository.objects.readInProcess(oid, this.#options);
+    if (type !== 'blob') throw new FallBackToGit('a file is missing');
+    this.#bytes += data.length;
+    if (this.#bytes > MAX_ALL_BYTES) throw new FallBackToGit('the changed files are large');
+    return data;
+  }
+}
+
+/**
+ * Compares the lines of two text files.
+ *
+ * @throws {FallBackToGit} for files that are large, or take long to compare.
+ */
+export function compareLines({ before, after }: FileContents): ComparedLines {
+  if (before.length > MAX_TEXT_BYTES || after.length > MAX_TEXT_BYTES)
+    throw new FallBackToGit('a changed file is large');
+  const splitter = new LineSplitter();
+  const lines = { before: splitter.split(before), after: splitter.split(after) };
+  const changes = lineChangesOfDiff({ ...lines, idCount: splitter.count }, new CompareWork());
+  return { ...lines, changes };
+}
+
+/** Reports whether git compares files as binary ones, without attributes. */
+export function isBinary({ before, after }: FileContents): boolean {
+  return [before, after].some((contents) => contents.subarray(0, BINARY_HEAD_BYTES).includes(0));
+}

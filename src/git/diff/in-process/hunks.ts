@@ -1,0 +1,101 @@
+import type { LineChange } from '#git/lines/line-changes';
+import { bytesOfLines, type Lines } from '#git/lines/split-lines';
+import type { TextWriter } from './text-writer.ts';
+import { validUtf8Bytes } from './valid-utf8.ts';
+
+/** Unchanged lines around changes: git's default. */
+const CONTEXT = 3;
+/** Longest name of a function. @see git: xdiff/xemit.c, struct func_line */
+const MAX_FUNCTION_BYTES = 80;
+/** Longest line of a hunk's numbers and function. @see git: xdiff/xutils.c, xdl_format_hunk_hdr */
+const MAX_HEADER_BYTES = 127;
+
+const SPACE = 0x20;
+const PLUS = 0x2b;
+const MINUS = 0x2d;
+const UNDERSCORE = 0x5f;
+const DOLLAR = 0x24;
+const WHITE_SPACE: ReadonlySet<number | undefined> = new Set([0x09, 0x0a, 0x0d, SPACE]);
+
+/** Two versions of a file, and the changes between them. */
+export interface ComparedLines {
+  readonly before: Lines;
+  readonly after: Lines;
+  readonly changes: readonly LineChange[];
+}
+
+/** Writes the hunks of a file as `git diff` does, with the names of functions by its default rule. */
+export function writeHunks(writer: TextWriter, { before, after, changes }: ComparedLines): void {
+  let name: Buffer = Buffer.alloc(0);
+  let searched = 0;
+  for (let first = 0; first < changes.length; ) {
+    const last = endOfHunk(changes, first);
+    const hunk = changes.slice(first, last);
+    const [begin, finish] = [hunk[0], hunk.at(-1)];
+    if (begin === undefined || finish === undefined) return;
+    const start = Math.max(begin.at - CONTEXT, 0);
+    const newStart = Math.max(begin.newAt - CONTEXT, 0);
+    const [end, newEnd] = [finish.at + finish.removed, finish.newAt + finish.added];
+    const below = Math.min(CONTEXT, before.ids.length - end, after.ids.length - newEnd);
+    name = functionAbove(before, start, searched) ?? name;
+    searched = start;
+    const old = rangeOf(start, end + below);
+    const now = rangeOf(newStart, newEnd + below);
+    writeHeader(writer, `@@ -${old} +${now} @@`, name);
+    let at = newStart;
+    for (const change of hunk) {
+      writer.lines(after, at, change.newAt, SPACE);
+      writer.lines(before, change.at, change.at + change.removed, MINUS);
+      at = change.newAt + change.added;
+      writer.lines(after, change.newAt, at, PLUS);
+    }
+    writer.lines(after, newEnd, newEnd + below, SPACE);
+    first = last;
+  }
+}
+
+/** Returns the index after the last change of a hunk: hunks that touch are one. */
+function endOfHunk(changes: readonly LineChange[], first: number): number {
+  let index = first;
+  for (;;) {
+    const [change, next] = [changes[index], changes[++index]];
+    if (change === undefined || next === undefined) return Math.min(index, changes.length);
+    if (next.at - (change.at + change.removed) > 2 * CONTEXT) return index;
+  }
+}
+
+function rangeOf(start: number, end: number): string {
+  const count = end - start;
+  const first = count === 0 ? start : start + 1;
+  return count === 1 ? `${first}` : `${first},${count}`;
+}
+
+function writeHeader(writer: TextWriter, numbers: string, name: Buffer): void {
+  writer.text(numbers);
+  if (name.length > 0) {
+    writer.text(' ');
+    const shown = name.subarray(0, MAX_HEADER_BYTES - numbers.length - 1);
+    writer.add(shown.subarray(0, validUtf8Bytes(shown)));
+  }
+  writer.text('\n');
+}
+
+/**
+ * Returns the last line before one that begins like a name; `undefined` if there is none up to
+ * another line, which was searched before.
+ */
+function functionAbove(lines: Lines, before: number, searched: number): Buffer | undefined {
+  for (let line = before - 1; line >= searched; line--) {
+    if (!isStartOfName(lines.bytes[lines.starts[line] ?? 0])) continue;
+    const text = bytesOfLines(lines, line, line + 1).subarray(0, MAX_FUNCTION_BYTES);
+    let end = text.length;
+    while (WHITE_SPACE.has(text[end - 1])) end--;
+    return text.subarray(0, end);
+  }
+  return undefined;
+}
+
+function isStartOfName(byte = 0): boolean {
+  const letter = byte | 0x20;
+  return (letter >= 0x61 && letter <= 0x7a) || byte === UNDERSCORE || byte === DOLLAR;
+}

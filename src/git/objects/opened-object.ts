@@ -1,0 +1,42 @@
+import { Readable } from 'node:stream';
+import type { Found } from './cat-file/lookup.ts';
+import type { Oid } from './object-id.ts';
+import type { ObjectInfo } from './object-info.ts';
+
+/** An object that is open for reading. */
+export interface OpenObject extends ObjectInfo {
+  /** The whole contents of a small object; `stream` is not needed then. */
+  readonly data: Buffer | undefined;
+  /**
+   * The contents. Slow reading slows git down; it must be read to its end or destroyed. The
+   * property always returns the same stream.
+   */
+  readonly stream: Readable;
+}
+
+/** An object whose stream is created on demand. */
+export class OpenedObject implements OpenObject {
+  readonly oid: Oid;
+  readonly type: ObjectInfo['type'];
+  readonly size: number;
+  readonly data: Buffer | undefined;
+  #stream: Readable | undefined;
+
+  constructor({ oid, type, size, data, stream }: Found) {
+    this.oid = oid;
+    this.type = type;
+    this.size = size;
+    this.data = data;
+    this.#stream = stream;
+    // An abort may destroy the stream before there is a listener; the reader receives the error
+    // nevertheless.
+    stream?.on('error', () => {});
+  }
+
+  get stream(): Readable {
+    this.#stream ??= Readable.from(this.data === undefined || this.data.length === 0 ? [] : [this.data], {
+      objectMode: false,
+    });
+    return this.#stream;
+  }
+}
