@@ -27,12 +27,17 @@ export async function findCustomHooks(
   globalDirectory: string,
   hook: CustomHookName,
 ): Promise<string[]> {
-  const own = join(repositoryPath, 'custom_hooks', hook);
   return [
-    ...(isScript(own) ? [own] : []),
-    ...(await scriptsIn(`${own}.d`)),
+    ...(await ownScripts(join(repositoryPath, 'custom_hooks'), hook)),
     ...(globalDirectory === '' ? [] : await scriptsIn(join(globalDirectory, `${hook}.d`))),
   ];
+}
+
+async function ownScripts(directory: string, hook: CustomHookName): Promise<string[]> {
+  // Most repositories have no hooks.
+  if (statSync(directory, { throwIfNoEntry: false }) === undefined) return [];
+  const own = join(directory, hook);
+  return [...(isScript(own) ? [own] : []), ...(await scriptsIn(`${own}.d`))];
 }
 
 /**
@@ -47,7 +52,7 @@ export function hasCustomHooks(...where: Parameters<typeof findCustomHooks>): Pr
 }
 
 async function scriptsIn(directory: string): Promise<string[]> {
-  // A check for existence costs less than a failing read, and most repositories have no hooks.
+  // A check for existence costs less than a failing read.
   if (!existsSync(directory) && !isNoDirectory(dirname(directory))) return [];
   try {
     const names = await readdir(directory, { encoding: 'buffer' });

@@ -1,8 +1,9 @@
-import { type Dirent, existsSync, readdirSync, unlinkSync } from 'node:fs';
+import { type Dirent, existsSync, readdirSync, renameSync, unlinkSync } from 'node:fs';
 import { rmdir } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { makeDirectorySync } from '#base/files/make-directory';
 import { renameInto } from '#base/files/rename-into';
+import { systemErrorCode } from '#base/go/system-error';
 import type { Repository } from '../repository.ts';
 import { createTempDirectory, type TempDirectory } from '../temp-directories.ts';
 import { quarantinePrefix } from './quarantine-path.ts';
@@ -78,7 +79,8 @@ async function moveInto(source: string, target: string): Promise<Emptied> {
   for (const entry of readdirSync(source, { withFileTypes: true }).sort(byOrderOfUse)) {
     const [from, to] = [`${source}/${entry.name}`, `${target}/${entry.name}`];
     if (entry.isDirectory()) {
-      if (!existsSync(to)) makeDirectorySync(to);
+      if (LOOSE_DIRECTORY.test(entry.name) && isRenamed(from, to)) continue;
+      makeDirectorySync(to);
       inside.push(await moveInto(from, to));
     } else {
       // An existing file has the same contents, because it is named by their hash. If it is created
@@ -89,6 +91,21 @@ async function moveInto(source: string, target: string): Promise<Emptied> {
     }
   }
   return { path: source, inside };
+}
+
+/** Directories of loose objects: 256, which few repositories have all. */
+const LOOSE_DIRECTORY = /^[0-9a-f]{2}$/;
+
+/** Renames a directory as a whole, if there is none at the other path, or an empty one. */
+function isRenamed(from: string, to: string): boolean {
+  try {
+    renameSync(from, to);
+    return true;
+  } catch (error) {
+    const code = systemErrorCode(error);
+    if (code === 'ENOTEMPTY' || code === 'EEXIST') return false;
+    throw error;
+  }
 }
 
 /**
