@@ -82,50 +82,88 @@ async function commonAncestors(nodes: CommitNodes, one: string, other: string): 
     if ((await nodes.read(one)) === undefined) throw unreadable();
     return [one];
   }
-  const paint = new Map<string, number>();
-  const queue = new DateQueue<CommitNode>();
-  /** Queued entries whose commit is not stale; a commit may be queued several times. */
-  const fresh = new Map<string, number>();
+  const walk = new PaintedHistory();
   let reads = 0;
-
   const see = async (oid: string, color: number): Promise<void> => {
-    let node = nodes.known(oid);
-    if (node === undefined && reads++ < MAX_READS) node = await nodes.read(oid);
-    if (node?.seconds === undefined) throw unreadable();
-    paint.set(oid, color);
-    if ((color & STALE) === 0) fresh.set(oid, (fresh.get(oid) ?? 0) + 1);
-    else fresh.delete(oid);
-    queue.push(node, node.seconds);
+    const node = reads++ < MAX_READS ? await nodes.read(oid) : undefined;
+    if (node === undefined) throw unreadable();
+    walk.see(node, color);
   };
-  const leave = (oid: string): void => {
-    const count = fresh.get(oid) ?? 0;
-    if (count > 1) fresh.set(oid, count - 1);
-    else fresh.delete(oid);
+  // Waiting for each known commit would take most of the time.
+  const seeKnown = (oid: string, color: number): boolean => {
+    const node = walk.nodeOf(oid) ?? nodes.known(oid);
+    if (node !== undefined) walk.see(node, color);
+    return node !== undefined;
   };
-
-  await see(one, OURS);
-  await see(other, THEIRS);
-  const found: string[] = [];
-  for (let steps = 0; fresh.size > 0; steps++) {
-    const node = queue.pop();
-    if (node === undefined) break;
+  if (!seeKnown(one, OURS)) await see(one, OURS);
+  if (!seeKnown(other, THEIRS)) await see(other, THEIRS);
+  const found: Painted[] = [];
+  for (let steps = 0; walk.fresh > 0; steps++) {
+    const commit = walk.next();
+    if (commit === undefined) break;
     if (steps > MAX_STEPS) throw new FallBackToGit('the commits are far from each other');
-    leave(node.oid);
-    let color = paint.get(node.oid) ?? 0;
-    let spread = color & (BOTH | STALE);
+    let spread = commit.color & (BOTH | STALE);
     if (spread === BOTH) {
-      if ((color & FOUND) === 0) found.push(node.oid);
-      color |= FOUND;
-      paint.set(node.oid, color);
+      if ((commit.color & FOUND) === 0) found.push(commit);
+      commit.color |= FOUND;
       spread |= STALE;
     }
-    for (const parent of node.parents) {
-      const old = paint.get(parent) ?? 0;
+    for (const parent of commit.node.parents) {
+      const old = walk.colorOf(parent);
       if ((old & spread) === spread) continue;
-      await see(parent, old | spread);
+      if (!seeKnown(parent, old | spread)) await see(parent, old | spread);
     }
   }
-  return found.filter((oid) => ((paint.get(oid) ?? 0) & STALE) === 0);
+  return found.filter(({ color }) => (color & STALE) === 0).map(({ node }) => node.oid);
+}
+
+/** A commit of the walk. */
+interface Painted {
+  readonly node: CommitNode;
+  color: number;
+  /** Number of its entries in the queue, if it is not stale; a commit may be queued several times. */
+  queued: number;
+}
+
+/** The commits that a walk has seen, and those whose parents it has not, newest first. */
+class PaintedHistory {
+  /** Number of queued entries that are not stale. */
+  fresh = 0;
+  readonly #commits = new Map<string, Painted>();
+  readonly #queue = new DateQueue<Painted>();
+
+  nodeOf(oid: string): CommitNode | undefined {
+    return this.#commits.get(oid)?.node;
+  }
+
+  colorOf(oid: string): number {
+    return this.#commits.get(oid)?.color ?? 0;
+  }
+
+  /** Paints a commit, and queues it. @throws {FallBackToGit} for one without a date. */
+  see(node: CommitNode, color: number): void {
+    if (node.seconds === undefined) throw unreadable();
+    const commit = this.#commits.get(node.oid) ?? { node, color, queued: 0 };
+    this.#commits.set(node.oid, commit);
+    commit.color = color;
+    if ((color & STALE) === 0) {
+      commit.queued++;
+      this.fresh++;
+    } else {
+      this.fresh -= commit.queued;
+      commit.queued = 0;
+    }
+    this.#queue.push(commit, node.seconds);
+  }
+
+  next(): Painted | undefined {
+    const commit = this.#queue.pop();
+    if (commit !== undefined && commit.queued > 0) {
+      commit.queued--;
+      this.fresh--;
+    }
+    return commit;
+  }
 }
 
 function unreadable(): FallBackToGit {
