@@ -10,7 +10,7 @@ export interface ConsoleTarget {
 }
 
 export interface ConsolePagesOptions
-  extends Pick<ConsoleOptions, 'cancel' | 'history' | 'httpAddress' | 'lastWrites' | 'status'> {
+  extends Pick<ConsoleOptions, 'cancel' | 'cluster' | 'history' | 'httpAddress' | 'lastWrites' | 'status'> {
   readonly target: ConsoleTarget;
   /** Returns the address of the SSH gateway once it is open. */
   readonly sshAddress?: () => string | undefined;

@@ -3,11 +3,13 @@ import { Command } from 'commander';
 import { messageOf } from '#base/gitaly-error';
 import { toJson } from '#base/go/encoding/json';
 import { FdLogStream } from '#platform/log/log-stream';
-import { createLogger, logLevel } from '#platform/log/logger';
+import { createLogger, type Logger, logLevel } from '#platform/log/logger';
 import { misspeltVariables } from '#platform/process/own-variables';
 import { processLife } from '#platform/process/process-life';
 import { listenForStop } from '#platform/process/signals';
 import { versionString } from '#platform/process/version';
+import type { PraefectConfig } from '#praefect/config/schema';
+import type { RunPraefectOptions } from '#praefect/run-praefect';
 import { logTime } from '#tools/admin/run-command';
 import { WORKER_COMMAND } from '#workers/worker-command';
 import { checkCommands } from './praefect-commands/check-commands.ts';
@@ -113,13 +115,26 @@ async function serve(path: string): Promise<number> {
   using signals = listenForStop();
   try {
     const { runPraefect } = await import('#praefect/run-praefect');
-    return await runPraefect(config, { logger, life: processLife(logger, signals, stream) });
+    const life = processLife(logger, signals, stream);
+    const openConsole = await consoleOf(config, logger, life.inherited.predecessor !== undefined);
+    return await runPraefect(config, { logger, life, openConsole });
   } catch (error) {
     logger.error({ error: messageOf(error) }, 'unclean Praefect shutdown');
     return 1;
   } finally {
     await stream.end();
   }
+}
+
+/** Returns what opens the console; `undefined` if there is none, whose code is then not loaded. */
+async function consoleOf(
+  config: PraefectConfig,
+  logger: Logger,
+  hasPredecessor: boolean,
+): Promise<RunPraefectOptions['openConsole']> {
+  if (config.console.listenAddr === undefined) return undefined;
+  const { praefectConsole } = await import('./serve-praefect-console.ts');
+  return praefectConsole(config, { logger, hasPredecessor });
 }
 
 /** Returns 2 if there are problems. */

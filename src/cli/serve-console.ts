@@ -10,18 +10,21 @@ import {
   PAGES_PATH,
   startHttpGateway,
 } from '#gateway/index';
-import type { GitalyServer } from '#gitaly/index';
 import type { GitalyConfig } from '#platform/config/load-config';
 import type { Logger } from '#platform/log/logger';
-import { ConsolePages } from './console-pages.ts';
+import { ConsolePages, type ConsolePagesOptions } from './console-pages.ts';
 
 /** `[console]` of a configuration with a console. */
-interface ConsoleSettings extends Omit<GitalyConfig['console'], 'storage'> {
+export interface ConsoleSettings extends Omit<GitalyConfig['console'], 'storage'> {
   readonly listenAddr: string;
   readonly storage: string;
 }
 
-interface OpenConsoleOptions {
+export interface OpenConsoleOptions {
+  /** Address of the server that the pages read. */
+  readonly address: string;
+  /** The part of the console's options that a server in this process supplies. */
+  readonly source: Omit<ConsolePagesOptions, 'target' | 'httpAddress' | 'sshAddress'>;
   readonly settings: ConsoleSettings;
   readonly token: Secret | undefined;
   readonly logger: Logger;
@@ -37,12 +40,8 @@ const RETRY_MS = 250;
  *
  * @throws {Error} with the key of the configuration that cannot be used.
  */
-export async function openConsole(
-  server: GitalyServer,
-  options: OpenConsoleOptions,
-): Promise<AsyncDisposable> {
-  const { hasPredecessor, logger, settings, token } = options;
-  const address = server.addresses.internal;
+export async function openConsole(options: OpenConsoleOptions): Promise<AsyncDisposable> {
+  const { address, hasPredecessor, logger, settings, source, token } = options;
   const pages = new ConsolePages({
     target: {
       address,
@@ -50,13 +49,10 @@ export async function openConsole(
       ...(token !== undefined && { token: token.reveal() }),
     },
     httpAddress: settings.cloneUrl?.replace(/\/$/, '') ?? false,
-    status: () => server.status(),
-    history: () => server.history(),
-    cancel: (correlationId) => server.cancel(correlationId),
-    lastWrites: (relativePaths) => server.lastWrites(settings.storage, relativePaths),
+    ...source,
   });
   const ending = new AbortController();
-  const gateway = openGateway(await gatewayOptions(options, { address, pages }), {
+  const gateway = openGateway(await gatewayOptions(options, pages), {
     signal: ending.signal,
     waitsForAddress: hasPredecessor,
   });
@@ -77,8 +73,8 @@ export async function openConsole(
 }
 
 async function gatewayOptions(
-  { logger, settings }: OpenConsoleOptions,
-  { address, pages }: { readonly address: string; readonly pages: ConsolePages },
+  { address, logger, settings }: OpenConsoleOptions,
+  pages: ConsolePages,
 ): Promise<HttpGatewayOptions> {
   const { authFile, certificatePath, hosts, keyPath, listenAddr } = settings;
   const onProblem = (error: unknown): void =>

@@ -55,9 +55,16 @@ async function consoleOf(
   const { openConsole } = await import('./serve-console.ts');
   const shown = console.storage ?? storage[0]?.name ?? '';
   return (server) =>
-    openConsole(server, {
+    openConsole({
+      address: server.addresses.internal,
       settings: { ...console, listenAddr, storage: shown },
       token: auth.token,
+      source: {
+        status: () => server.status(),
+        history: () => server.history(),
+        cancel: (correlationId) => server.cancel(correlationId),
+        lastWrites: (relativePaths) => server.lastWrites(shown, relativePaths),
+      },
       ...options,
     });
 }

@@ -18,7 +18,15 @@ export type ConsoleRoute =
   /** The address of another page, which is meant. */
   | { readonly kind: 'moved'; readonly to: string };
 
-const SERVER_PAGES = ['overview', 'repositories', 'running', 'slow', 'webhooks', 'sign-in'] as const;
+const SERVER_PAGES = [
+  'overview',
+  'repositories',
+  'cluster',
+  'running',
+  'slow',
+  'webhooks',
+  'sign-in',
+] as const;
 export type ServerPage = (typeof SERVER_PAGES)[number];
 
 const VIEWS = ['files', 'blame', 'commits', 'commit', 'branches', 'tags', 'search', 'storage'] as const;

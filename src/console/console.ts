@@ -3,9 +3,11 @@ import { gzip } from 'node:zlib';
 import type { Connection } from '#client/connection';
 import type { PageAnswer, PageRequest } from '#gateway/http/pages/page-source';
 import { assetAt } from './assets.ts';
+import { type ClusterSource, sharedCluster } from './cluster-status.ts';
 import { CONSOLE_PATH, type ConsoleRoute, parseConsoleRoute, type ServerPage } from './console-route.ts';
 import { document } from './html/layout.ts';
-import { cannotPost, notFound, type Page, problemPage } from './page.ts';
+import { cannotPost, notFound, type Page, problemPage, type Section } from './page.ts';
+import { clusterPage } from './pages/cluster-page.ts';
 import { overviewPage } from './pages/overview-page.ts';
 import { repositoriesPage } from './pages/repositories-page.ts';
 import { repositoryPage } from './pages/repository-pages.ts';
@@ -36,6 +38,8 @@ export interface ConsoleOptions {
   readonly history?: HistorySource;
   /** Ends the running calls with a correlation id. Default: there is no button for it. */
   readonly cancel?: (correlationId: string) => Promise<number>;
+  /** Reads the state of a cluster. Default: the page about it is missing. */
+  readonly cluster?: ClusterSource;
   /** Returns when repositories last changed. Default: times are those of their directories. */
   readonly lastWrites?: LastWrites;
 }
@@ -53,7 +57,7 @@ const HEADERS = {
   Vary: 'Accept, Accept-Encoding',
 } as const;
 /** Pages about the calls and repositories of all users. */
-const FOR_ADMINISTRATORS: ReadonlySet<ServerPage> = new Set(['running', 'slow', 'webhooks']);
+const FOR_ADMINISTRATORS: ReadonlySet<ServerPage> = new Set(['cluster', 'running', 'slow', 'webhooks']);
 const MAX_TARGET_BYTES = 8192;
 /** Smaller responses are not compressed. */
 const COMPRESS_BYTES = 1024;
@@ -68,9 +72,12 @@ export class Console implements AsyncDisposable {
   readonly #options: ConsoleOptions;
   readonly #catalog: RepositoryCatalog;
   readonly #renderer = new Renderer();
+  readonly #sections: ReadonlySet<Section>;
 
   constructor(options: ConsoleOptions) {
-    this.#options = options;
+    const { cluster } = options;
+    this.#options = { ...options, ...(cluster && { cluster: sharedCluster(cluster) }) };
+    this.#sections = sectionsOf(options);
     this.#catalog = new RepositoryCatalog(options);
   }
 
@@ -98,7 +105,9 @@ export class Console implements AsyncDisposable {
       return withHeaders(assetAt(route.name) ?? plain(404, 'There is no such file.'));
     const page = await this.#page(route, request, query);
     if ('body' in page && 'headers' in page) return withHeaders(page);
-    return page.location === undefined ? await sent(page, request, query) : moved(page.location);
+    return page.location === undefined
+      ? await sent(page, request, { query, sections: this.#sections })
+      : moved(page.location);
   }
 
   async #page(
@@ -121,6 +130,7 @@ export class Console implements AsyncDisposable {
     return await repositoryPage({ ...route, path }, visit, {
       connection,
       storage,
+      isCluster: this.#options.cluster !== undefined,
       httpAddress: httpAddress === false ? undefined : httpAddress,
       sshAddress,
       renderer: this.#renderer,
@@ -142,6 +152,8 @@ export class Console implements AsyncDisposable {
         return await repositoriesPage(visit, this.#catalog);
       case 'overview':
         return await overviewPage(visit, { ...this.#options, catalog: this.#catalog });
+      case 'cluster':
+        return await clusterPage(this.#options);
       case 'running':
         return await runningPage(visit, this.#options);
       case 'slow':
@@ -150,6 +162,17 @@ export class Console implements AsyncDisposable {
         return await webhooksPage(this.#options.status);
     }
   }
+}
+
+/** Returns the entries of the navigation for which there is something to show. */
+function sectionsOf({ cluster, history, status }: ConsoleOptions): ReadonlySet<Section> {
+  return new Set<Section>([
+    'overview',
+    'repositories',
+    ...(cluster === undefined ? [] : (['cluster'] as const)),
+    ...(status === undefined ? [] : (['running', 'webhooks'] as const)),
+    ...(history === undefined ? [] : (['slow'] as const)),
+  ]);
 }
 
 function originOf({ headers, scheme }: PageRequest): string {
@@ -175,12 +198,17 @@ function isJson({ headers }: PageRequest, query: URLSearchParams): boolean {
   return query.get('format') === 'json' || /^application\/json\b/.test(headers.accept ?? '');
 }
 
-async function sent(page: Page, request: PageRequest, query: URLSearchParams): Promise<PageAnswer> {
+interface SendOptions {
+  readonly query: URLSearchParams;
+  readonly sections: ReadonlySet<Section>;
+}
+
+async function sent(page: Page, request: PageRequest, { query, sections }: SendOptions): Promise<PageAnswer> {
   const { access, headers } = request;
   const asJson = isJson(request, query);
   const text = asJson
     ? `${JSON.stringify(page.data, undefined, 2)}\n`
-    : document(page, { isSignedIn: access.isOpen || access.hasCredentials });
+    : document(page, { isSignedIn: access.isOpen || access.hasCredentials, sections });
   const type = `${asJson ? 'application/json' : 'text/html'}; charset=utf-8`;
   const accepts = /\bgzip\b/.test(String(headers['accept-encoding'] ?? ''));
   const body = Buffer.from(text);

@@ -1,5 +1,8 @@
 import { type Html, html } from './html/html.ts';
 
+/** An entry of the main navigation. */
+export type Section = 'overview' | 'repositories' | 'cluster' | 'running' | 'slow' | 'webhooks';
+
 /** A page of the console, for people and as JSON at the same address. */
 export interface Page {
   readonly status?: number;
@@ -8,7 +11,7 @@ export interface Page {
   readonly data: unknown;
   readonly body: Html;
   /** Entry of the main navigation that the page belongs to. */
-  readonly section?: 'overview' | 'repositories' | 'running' | 'slow' | 'webhooks';
+  readonly section?: Section;
   /** The address of a page to go to instead. */
   readonly location?: string;
   /** Refreshes the page's live parts at intervals, where the client runs scripts. */

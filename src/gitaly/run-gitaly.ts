@@ -2,13 +2,10 @@ import { messageOf } from '#base/gitaly-error';
 import { loadLazyModules } from '#base/lazy-module';
 import type { GitalyConfig } from '#platform/config/load-config';
 import type { Logger } from '#platform/log/logger';
-import {
-  type ProcessLife,
-  type RunningServer,
-  serveUntilStopped,
-} from '#platform/process/serve-until-stopped';
+import { type ProcessLife, serveUntilStopped } from '#platform/process/serve-until-stopped';
 import { packageVersion } from '#platform/process/version';
 import { watchExceptions } from '#platform/process/watch-exceptions';
+import { withCompanion } from '#platform/process/with-companion';
 import { startProcesses } from './family/start-processes.ts';
 import type { GitalyServer } from './gitaly-server.ts';
 
@@ -67,7 +64,7 @@ export async function runGitaly(
   using exceptions = watchExceptions({ contain: (exception) => server.contain(exception) });
   logger.info({ duration_ms: Math.round(performance.now() - startedAt) }, 'Started Gitaly');
   if (IS_BUILT) setTimeout(() => void loadRest(logger), LOAD_REST_AFTER_MS).unref();
-  const served = openConsole === undefined ? server : await withConsole(server, openConsole);
+  const served = openConsole === undefined ? server : await withCompanion(server, openConsole);
   return await serveUntilStopped(served, {
     name: 'Gitaly',
     logger,
@@ -75,28 +72,4 @@ export async function runGitaly(
     graceMs: config.gracefulRestartTimeoutMs,
     exceptions,
   });
-}
-
-/** Opens a console, whose address is free again as soon as the server drains. */
-async function withConsole(
-  server: GitalyServer,
-  open: NonNullable<RunOptions['openConsole']>,
-): Promise<RunningServer> {
-  try {
-    const opened = await open(server);
-    return {
-      sockets: server.sockets,
-      drain: async () => {
-        await opened[Symbol.asyncDispose]();
-        await server.drain();
-      },
-      [Symbol.asyncDispose]: async () => {
-        await opened[Symbol.asyncDispose]();
-        await server[Symbol.asyncDispose]();
-      },
-    };
-  } catch (error) {
-    await server[Symbol.asyncDispose]();
-    throw error;
-  }
 }

@@ -34,6 +34,8 @@ import { Nodes } from './nodes/nodes.ts';
 import { Replicator } from './replication/replicator.ts';
 import { refTransactionService } from './services/ref-transaction.ts';
 import { serverService } from './services/server-service.ts';
+import type { ClusterStatus } from './status/cluster-status.ts';
+import { healthStatus } from './status/health-status.ts';
 import { MemoryWriteLocks } from './transactions/memory-write-locks.ts';
 import { Transactions } from './transactions/transactions.ts';
 import type { WriteLocks } from './transactions/write-locks.ts';
@@ -61,14 +63,21 @@ export class PraefectServer implements AsyncDisposable {
   readonly #family: Family | undefined;
   readonly #front: Front;
   readonly #resources: AsyncDisposableStack;
+  readonly #readStatus: () => Promise<ClusterStatus>;
 
-  private constructor(family: Family | undefined, front: Front, resources: AsyncDisposableStack) {
+  private constructor(
+    family: Family | undefined,
+    front: Front,
+    status: () => Promise<ClusterStatus>,
+    resources: AsyncDisposableStack,
+  ) {
     const { unix, tcp, tls } = front.addresses;
     this.addresses = [unix, tcp, tls].filter((address) => address !== undefined);
     this.monitoringAddress = front.monitoringAddress;
     this.#family = family;
     this.#front = front;
     this.#resources = resources;
+    this.#readStatus = status;
   }
 
   /**
@@ -126,7 +135,17 @@ export class PraefectServer implements AsyncDisposable {
       family.onStarted({ front, directory: undefined, onWorkerEnded: () => {}, registry });
       building.defer(() => family.endOthers());
     }
-    return new PraefectServer(family, front, building.move());
+    const status = backend.status ?? (async () => healthStatus(nodes.byStorage, isHealthy));
+    return new PraefectServer(family, front, status, building.move());
+  }
+
+  /**
+   * Reads the state of the cluster. Without a database, only the health of the nodes is known.
+   *
+   * @throws {Error} when the database cannot be read.
+   */
+  async status(): Promise<ClusterStatus> {
+    return await this.#readStatus();
   }
 
   /** The listening sockets for a successor. */

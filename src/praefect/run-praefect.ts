@@ -1,12 +1,16 @@
 import type { Logger } from '#platform/log/logger';
 import { type ProcessLife, serveUntilStopped } from '#platform/process/serve-until-stopped';
 import { packageVersion } from '#platform/process/version';
+import { withCompanion } from '#platform/process/with-companion';
 import type { PraefectConfig } from './config/schema.ts';
+import type { PraefectServer } from './praefect-server.ts';
 import { startProcesses } from './start-processes.ts';
 
 export interface RunPraefectOptions {
   readonly logger: Logger;
   readonly life: ProcessLife;
+  /** Opens what shows the cluster to people, and ends before the server. */
+  readonly openConsole?: ((server: PraefectServer) => Promise<AsyncDisposable>) | undefined;
 }
 
 /**
@@ -17,7 +21,7 @@ export interface RunPraefectOptions {
  */
 export async function runPraefect(
   config: PraefectConfig,
-  { logger, life }: RunPraefectOptions,
+  { logger, life, openConsole }: RunPraefectOptions,
 ): Promise<number> {
   logger.info({ version: packageVersion() }, 'Starting Praefect');
   const server = await startProcesses({
@@ -28,7 +32,8 @@ export async function runPraefect(
     log: life.log,
   });
   logger.info('Started Praefect');
-  return await serveUntilStopped(server, {
+  const served = openConsole === undefined ? server : await withCompanion(server, openConsole);
+  return await serveUntilStopped(served, {
     name: 'Praefect',
     logger,
     life,

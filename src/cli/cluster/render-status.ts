@@ -14,10 +14,10 @@ const HEADINGS = [
 ];
 const UNKNOWN = '-';
 
-/** Formats a status as one JSON object; what is not known is null. */
-export function statusJson(status: ClusterStatus): string {
+/** Returns a status as one JSON object; what is not known is null. */
+export function statusData(status: ClusterStatus) {
   const problems = problemsOf(status);
-  const json = {
+  return {
     ok: problems.length === 0,
     problems,
     virtual_storages: status.virtualStorages.map((each) => ({
@@ -40,7 +40,11 @@ export function statusJson(status: ClusterStatus): string {
       status.praefects?.map(({ lastContact, name }) => ({ name, last_contact: lastContact.toISOString() })) ??
       null,
   };
-  return `${JSON.stringify(json)}\n`;
+}
+
+/** Formats a status as a line of JSON. */
+export function statusJson(status: ClusterStatus): string {
+  return `${JSON.stringify(statusData(status))}\n`;
 }
 
 /** Formats a status as a table, with what an operator should check below. */

@@ -63,7 +63,8 @@ function configIn(directory: string): string {
   );
 }
 
-async function statusOfConfig(path: string): Promise<ClusterStatus> {
+/** Reads the state from the database of a praefect's configuration. @throws {Error} with advice. */
+export async function statusOfConfig(path: string): Promise<ClusterStatus> {
   const { config } = await loadPraefectConfig(path);
   const [{ Database }, { pooledSettings }, { databaseStatus }] = await Promise.all([
     import('#praefect/database/database'),

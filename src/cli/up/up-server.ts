@@ -14,7 +14,7 @@ export interface UpServer
     Pick<UpReport, 'cluster'> {
   readonly target: GatewayTarget;
   /** The part of the console's options that a server in this process supplies. */
-  readonly console?: Pick<ConsoleOptions, 'cancel' | 'history' | 'lastWrites' | 'status'>;
+  readonly console?: Pick<ConsoleOptions, 'cancel' | 'cluster' | 'history' | 'lastWrites' | 'status'>;
   /** Deals with an exception that nothing caught, if it can. */
   contain(exception: unknown): boolean;
 }

@@ -1,22 +1,29 @@
 import { assetAddress } from '../assets.ts';
 import { CONSOLE_PATH } from '../console-route.ts';
-import type { Page } from '../page.ts';
+import type { Page, Section } from '../page.ts';
 import { html, trusted } from './html.ts';
 
-const SECTIONS = [
+const SECTIONS: readonly (readonly [Section, string])[] = [
   ['overview', 'Overview'],
   ['repositories', 'Repositories'],
+  ['cluster', 'Cluster'],
   ['running', 'Running'],
   ['slow', 'Slow'],
   ['webhooks', 'Webhooks'],
-] as const;
+];
+
+export interface DocumentOptions {
+  readonly isSignedIn: boolean;
+  /** Entries of the main navigation. */
+  readonly sections: ReadonlySet<Section>;
+}
 
 /** Returns the whole document of a page. */
 export function document(
   { body, isLive = false, section, title }: Page,
-  { isSignedIn }: { isSignedIn: boolean },
+  { isSignedIn, sections }: DocumentOptions,
 ): string {
-  const links = SECTIONS.map(([name, text]) => {
+  const links = SECTIONS.filter(([name]) => sections.has(name)).map(([name, text]) => {
     const current = name === section ? html` aria-current="page"` : undefined;
     return html`<a href="${CONSOLE_PATH}/${name}"${current}>${text}</a>`;
   });

@@ -59,8 +59,9 @@ ${table(
   storages.map(({ availableBytes, name, readable, usedBytes, writeable }) => [
     name,
     state(readable, writeable),
-    formatBytes(usedBytes),
-    formatBytes(availableBytes),
+    ...(usedBytes + availableBytes === 0 // of a cluster: each node has a disk
+      ? ['not known', 'not known']
+      : [formatBytes(usedBytes), formatBytes(availableBytes)]),
   ]),
 )}
 </div>`,

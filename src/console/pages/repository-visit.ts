@@ -8,6 +8,8 @@ import type { Visit } from '../visit.ts';
 export interface RepositoryPagesOptions {
   readonly connection: Connection;
   readonly storage: string;
+  /** True if the repositories have replicas on the nodes of a cluster. */
+  readonly isCluster: boolean;
   readonly renderer: Renderer;
   /** Address for `git clone` by HTTP, before the path of a repository; `undefined` without HTTP. */
   readonly httpAddress: string | undefined;

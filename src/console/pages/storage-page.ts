@@ -4,6 +4,7 @@ import { table } from '../html/elements.ts';
 import { count, formatBytes, instant } from '../html/format.ts';
 import { type Html, html, type Part } from '../html/html.ts';
 import type { Page } from '../page.ts';
+import { replicasOf } from './replicas.ts';
 import { frame, nameOf } from './repository-frame.ts';
 import type { RepositoryVisit } from './repository-visit.ts';
 
@@ -11,15 +12,17 @@ import type { RepositoryVisit } from './repository-visit.ts';
 export async function storagePage(visit: RepositoryVisit): Promise<Page> {
   const { calls, connection, path, repository } = visit;
   const info = await connection.repository.repositoryInfo({ repository: repository.message }, calls);
+  const replicas = await replicasOf(visit);
   const mayMaintain = await visit.access.mayWriteAt(path);
   return {
     title: `Storage · ${nameOf(path)}`,
     section: 'repositories',
-    data: { name: path, ...dataOf(info) },
+    data: { name: path, ...dataOf(info), ...(replicas && { replicas: replicas.data }) },
     body: html`${frame(visit)}
 <h2>Storage</h2>
 <p>${formatBytes(Number(info.size))} on the disk.</p>
 ${table(['Part', 'Size or number', 'Note'], rowsOf(info))}
+${replicas?.section}
 <h2>Maintenance</h2>
 <p>Last complete repacking: ${lastRepack(info)}. The server maintains repositories by itself.</p>
 ${mayMaintain ? maintainForm(visit) : undefined}`,

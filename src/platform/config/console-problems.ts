@@ -2,10 +2,16 @@ import { addressProblem } from '#base/go/net/address-problem';
 import { isLoopback, splitHostPort } from '#base/go/net/host-port';
 import { quote } from '#base/go/quote';
 import { fileExists, httpUrlProblem, keyPairProblem, type Problem, Problems } from './checks.ts';
-import type { ConfigValues } from './schema.ts';
+import type { ConfigOf } from './keys.ts';
+import type { consoleTable } from './schema-console.ts';
+
+type ConsoleValues = ConfigOf<{ console: typeof consoleTable }>['console'];
 
 /** Returns the problems of `[console]`, with relative keys. */
-export function consoleProblems({ console: table, storage: storages }: ConfigValues): Problem[] {
+export function consoleProblems(
+  table: ConsoleValues,
+  storages: readonly { readonly name: string | undefined }[],
+): Problem[] {
   const problems = new Problems();
   const { authFile, cloneUrl, listenAddr, storage } = table;
   problems.add(listenAddr && listenProblem(listenAddr, authFile), 'listen_addr');
@@ -24,7 +30,7 @@ function listenProblem(address: string, authFile: string | undefined): string | 
   return `other machines can reach ${quote(address)}, so the console needs auth_file`;
 }
 
-function addTlsProblems({ certificatePath, keyPath }: ConfigValues['console'], problems: Problems): void {
+function addTlsProblems({ certificatePath, keyPath }: ConsoleValues, problems: Problems): void {
   if (certificatePath === undefined && keyPath === undefined) return;
   if (keyPath === undefined) problems.add('needs key_path', 'certificate_path');
   else if (certificatePath === undefined) problems.add('needs certificate_path', 'key_path');

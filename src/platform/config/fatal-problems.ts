@@ -102,7 +102,7 @@ const CHECKS: readonly Check[] = [
     return problem === undefined ? undefined : invalid(`workers.max: ${problem}`, ['workers', 'max']);
   },
   (values) => firstOf('events', eventsProblems(values)),
-  (values) => firstOf('console', consoleProblems(values)),
+  (values) => firstOf('console', consoleProblems(values.console, values.storage)),
   (values) => {
     const [problem] = webhookProblems(values);
     const name = problem && ['webhook', ...problem.key].join('.');

@@ -62,7 +62,8 @@ export function validateConfig(config: ReadConfig): Problem[] {
   problems.add(workersProblem(values.workers), 'workers', 'max');
   for (const { key, message } of eventsProblems(values)) problems.add(message, 'events', ...key);
   for (const { key, message } of webhookProblems(values)) problems.add(message, 'webhook', ...key);
-  for (const { key, message } of consoleProblems(values)) problems.add(message, 'console', ...key);
+  for (const { key, message } of consoleProblems(values.console, values.storage))
+    problems.add(message, 'console', ...key);
   dailyMaintenance(values, problems);
   cgroups(values.cgroups, problems);
   for (const [index, limit] of values.concurrency.entries()) {

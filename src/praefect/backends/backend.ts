@@ -12,6 +12,7 @@ import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import type { WritePauses } from '../replication/write-pauses.ts';
 import type { Router } from '../routing/routes.ts';
 import type { LocalHandlers } from '../services/local-handler.ts';
+import type { ClusterStatus } from '../status/cluster-status.ts';
 import type { ReplicaStore } from '../store/replica-store.ts';
 import type { WriteLocks } from '../transactions/write-locks.ts';
 
@@ -43,6 +44,8 @@ export interface Backend extends AsyncDisposable {
   readonly writeLocks?: WriteLocks;
   /** Renders the metrics that need queries of a database. */
   readonly databaseMetrics?: (format: TextFormat) => Promise<string>;
+  /** Reads the state of the cluster from the database, if there is one. */
+  readonly status?: () => Promise<ClusterStatus>;
   /** Called after the record of a write, before its answer. */
   readonly onRecorded: ForgetReplicas;
   readonly onNodeError: OnNodeError;

@@ -14,6 +14,7 @@ import { startRepair } from '../repair/start-repair.ts';
 import { PostgresPauses } from '../replication/postgres-pauses.ts';
 import { PostgresQueue } from '../replication/postgres-queue.ts';
 import { infoService } from '../services/info-service.ts';
+import { databaseStatus } from '../status/database-status.ts';
 import { Assignments } from '../store/assignments.ts';
 import { Availability } from '../store/availability.ts';
 import { ReplicaCache } from '../store/replica-cache.ts';
@@ -90,6 +91,7 @@ export async function startDatabaseBackend(options: BackendOptions, signal: Abor
       timeoutMs: config.prometheus.scrapeTimeoutMs,
       logger,
     }),
+    status: () => databaseStatus(database, config),
     onRecorded,
     onNodeError,
     [Symbol.asyncDispose]: () => resources.disposeAsync(),

@@ -1,5 +1,6 @@
 import { quote } from '#base/go/quote';
 import { keyPairProblem } from '#platform/config/checks';
+import { consoleProblems } from '#platform/config/console-problems';
 import { workersProblem } from '#platform/config/schema-workers';
 import { authProblems } from '#platform/config/server-checks';
 import type { PraefectConfig } from './schema.ts';
@@ -25,6 +26,7 @@ export function startProblem(config: PraefectConfig): string | undefined {
     yamuxProblem(config) ??
     tokenProblem(config) ??
     listenProblem(config) ??
+    consoleProblem(config) ??
     thresholdProblem(config) ??
     processesProblem(config)
   );
@@ -78,6 +80,11 @@ function yamuxProblem({ yamux }: PraefectConfig): string | undefined {
 function tokenProblem({ auth }: PraefectConfig): string | undefined {
   const [problem] = authProblems(auth);
   return problem && `${problem.key.join('.')}: ${problem.message}`;
+}
+
+function consoleProblem(config: PraefectConfig): string | undefined {
+  const [problem] = consoleProblems(config.console, config.virtualStorage);
+  return problem && `console.${problem.key.join('.')}: ${problem.message}`;
 }
 
 function listenProblem({ listenAddr, tls, tlsListenAddr }: PraefectConfig): string | undefined {

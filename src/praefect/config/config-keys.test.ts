@@ -82,7 +82,12 @@ for (const placed of KEYS) {
 function readNames(): ReadonlySet<string> {
   const names = new Set<string>();
   const folders = ['src/praefect', 'src/cli/praefect-commands', 'src/rpc/server', 'src/platform/config'];
-  const files = [...folders.flatMap(sources), 'src/cli/praefect-program.ts'];
+  const files = [
+    ...folders.flatMap(sources),
+    'src/cli/praefect-program.ts',
+    'src/cli/serve-praefect-console.ts',
+    'src/cli/serve-console.ts',
+  ];
   for (const file of files)
     for (const [name] of readFileSync(file, 'utf8').matchAll(/\b[a-z]\w+\b/g)) names.add(name);
   return names;
@@ -146,6 +151,27 @@ const CASES: Readonly<Record<string, Cases>> = {
     [`"/none"\nkey_path = "${TEST_KEY}"`, undefined, /tls.certificate_path: doesn't exist/],
   ],
   'tls.key': [[`"x"\n${TLS}`, undefined, /tls.key_path.key: key_path and key cannot both be set/]],
+  'console.listen_addr': [
+    ['"localhost:8081"'],
+    ['":8081"\nauth_file = "<DIR>/token"'],
+    [
+      '":8081"',
+      /^validating config: console\.listen_addr: other machines can reach ":8081"/,
+      /console\.listen_addr: other machines can reach ":8081", so the console needs auth_file/,
+    ],
+  ],
+  'console.storage': [['"default"'], ['"none"', /no such storage: "none"/, /no such storage: "none"/]],
+  'console.auth_file': [['"<DIR>/token"'], ['"<DIR>/none"', /doesn't exist/, /doesn't exist/]],
+  'console.certificate_path': [
+    [`"${TEST_CERTIFICATE}"\nkey_path = "${TEST_KEY}"`],
+    [`"${TEST_CERTIFICATE}"`, /needs key_path/, /console\.certificate_path: needs key_path/],
+  ],
+  'console.key_path': [[`"${TEST_KEY}"`, /needs certificate_path/, /needs certificate_path/]],
+  'console.hosts': [['["git.example.com"]']],
+  'console.clone_url': [
+    ['"https://git.example.com"'],
+    ['"ftp://x"', /console\.clone_url/, /console\.clone_url/],
+  ],
   'auth.token_file': [
     ['"<DIR>/token"'],
     ['"<DIR>/open-token"', /permission 0644 is too permissive/, /auth.token_file: file permission 0644/],

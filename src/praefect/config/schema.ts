@@ -11,6 +11,7 @@ import {
   text,
 } from '#platform/config/keys';
 import { LATENCY_BUCKETS } from '#platform/config/latency-buckets';
+import { consoleTable } from '#platform/config/schema-console';
 import { workersTable } from '#platform/config/schema-workers';
 import { databaseTable } from './schema-database.ts';
 
@@ -73,6 +74,7 @@ export const praefectSchema = {
     level: text({ doc: 'debug, info, warn or error.', default: 'info', example: '"warn"' }),
     dir: text({ doc: 'Directory of log files.', noEffect: 'the log is on standard output' }),
   }),
+  console: consoleTable,
   sentry: table('Reports of errors.', {
     sentry_dsn: secret({
       doc: 'DSN of Sentry, to which errors of this server are reported.',

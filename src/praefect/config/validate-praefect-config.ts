@@ -3,6 +3,7 @@ import { messageOf } from '#base/gitaly-error';
 import { formatDuration } from '#base/go/duration';
 import { quote } from '#base/go/quote';
 import { ascending, atLeast, notBlank, type Problem, Problems } from '#platform/config/checks';
+import { consoleProblems } from '#platform/config/console-problems';
 import { decode, type RawTable } from '#platform/config/decode';
 import { workersProblem } from '#platform/config/schema-workers';
 import { authProblems, prometheusProblems, tlsProblems } from '#platform/config/server-checks';
@@ -56,7 +57,8 @@ function problemsOf(config: PraefectConfig): readonly Problem[] {
   problems
     .addAll(prometheusProblems(config.prometheus), 'prometheus')
     .addAll(authProblems(config.auth), 'auth')
-    .addAll(tlsProblems(config.tls), 'tls');
+    .addAll(tlsProblems(config.tls), 'tls')
+    .addAll(consoleProblems(config.console, config.virtualStorage), 'console');
   failover(config.failover, problems);
   problems.add(atLeast(config.gracefulStopTimeoutMs, 0, formatDuration), 'graceful_stop_timeout');
   cleanup(config.repositoriesCleanup, problems);

@@ -1,5 +1,7 @@
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { statusData } from '#cli/cluster/render-status';
+import { statusOfConfig } from '#cli/cluster/run-cluster-status';
 import { connects } from '#tools/test-env/server-process';
 import { freePort } from '#tools/test-env/test-env';
 import { type UpDirectory, WrongDirectoryError } from '../up-directory.ts';
@@ -97,6 +99,7 @@ export async function startUpCluster(directory: UpDirectory, options: UpClusterO
         pid: nodes[index]?.pid,
       })),
     },
+    console: { cluster: async () => statusData(await statusOfConfig(files.praefect.config)) },
     contain: () => false,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
