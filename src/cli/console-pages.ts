@@ -21,6 +21,8 @@ export class ConsolePages implements PageSource, AsyncDisposable {
   readonly #options: ConsolePagesOptions;
   readonly #resources = new AsyncDisposableStack();
   #opened: Promise<Console> | undefined;
+  #console: Console | undefined;
+  #isEnding = false;
 
   constructor(options: ConsolePagesOptions) {
     this.#options = options;
@@ -30,6 +32,11 @@ export class ConsolePages implements PageSource, AsyncDisposable {
     this.#opened ??= this.#open();
     const opened = await this.#opened;
     return await opened.answer(request);
+  }
+
+  endStreams(): void {
+    this.#isEnding = true;
+    this.#console?.endStreams();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -47,7 +54,7 @@ export class ConsolePages implements PageSource, AsyncDisposable {
     });
     this.#resources.defer(() => connection.close());
     const ssh = sshAddress?.();
-    return this.#resources.use(
+    this.#console = this.#resources.use(
       new Console({
         connection,
         storage,
@@ -55,5 +62,7 @@ export class ConsolePages implements PageSource, AsyncDisposable {
         ...(ssh !== undefined && { sshAddress: ssh }),
       }),
     );
+    if (this.#isEnding) this.#console.endStreams();
+    return this.#console;
   }
 }

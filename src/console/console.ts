@@ -6,6 +6,7 @@ import { assetAt } from './assets.ts';
 import { type ClusterSource, sharedCluster } from './cluster-status.ts';
 import { CONSOLE_PATH, type ConsoleRoute, parseConsoleRoute, type ServerPage } from './console-route.ts';
 import { document } from './html/layout.ts';
+import { LiveStreams } from './live-streams.ts';
 import { cannotPost, notFound, type Page, problemPage, type Section } from './page.ts';
 import { clusterPage } from './pages/cluster-page.ts';
 import { overviewPage } from './pages/overview-page.ts';
@@ -73,6 +74,7 @@ export class Console implements AsyncDisposable {
   readonly #catalog: RepositoryCatalog;
   readonly #renderer = new Renderer();
   readonly #sections: ReadonlySet<Section>;
+  readonly #streams = new LiveStreams();
 
   constructor(options: ConsoleOptions) {
     const { cluster } = options;
@@ -82,8 +84,14 @@ export class Console implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.endStreams();
     this.#catalog[Symbol.dispose]();
     await this.#renderer[Symbol.asyncDispose]();
+  }
+
+  /** Ends the events of live pages: the gateway closes. */
+  endStreams(): void {
+    this.#streams.end();
   }
 
   /**
@@ -103,7 +111,9 @@ export class Console implements AsyncDisposable {
     if (route?.kind === 'moved') return moved(route.to);
     if (route?.kind === 'asset')
       return withHeaders(assetAt(route.name) ?? plain(404, 'There is no such file.'));
-    const page = await this.#page(route, request, query);
+    const read = () => this.#page(route, request, query);
+    if (wantsEvents(request)) return withHeaders(await this.#streams.answer(read, request.signal));
+    const page = await read();
     if ('body' in page && 'headers' in page) return withHeaders(page);
     return page.location === undefined
       ? await sent(page, request, { query, sections: this.#sections })
@@ -193,6 +203,11 @@ function problemOf({ body, status }: PageAnswer): Page {
   return problemPage(status, status === 404 ? 'Not found' : 'Refused', body.toString().trim());
 }
 
+/** Reports whether the client wants the changes of a live page. */
+function wantsEvents({ headers, method }: PageRequest): boolean {
+  return method === 'GET' && headers.accept === 'text/event-stream';
+}
+
 /** Reports whether the client wants the JSON form of a page. */
 function isJson({ headers }: PageRequest, query: URLSearchParams): boolean {
   return query.get('format') === 'json' || /^application\/json\b/.test(headers.accept ?? '');
@@ -236,6 +251,6 @@ function plain(status: number, text: string, headers: PageAnswer['headers'] = {}
   });
 }
 
-function withHeaders({ body, headers, status }: PageAnswer): PageAnswer {
-  return { status, headers: { ...HEADERS, ...headers }, body };
+function withHeaders({ headers, ...answer }: PageAnswer): PageAnswer {
+  return { ...answer, headers: { ...HEADERS, ...headers } };
 }

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { until } from '#testkit/until';
 import { type OpenedConsole, openConsole } from './open-console.ts';
 
 /** Where Debian's package `chromium` has it. */
@@ -10,6 +11,31 @@ const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const AXE = readFileSync(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8');
 const REPORT = "axe.run().then((r) => r.violations.map((v) => v.id + ' ' + v.nodes[0].html))";
 const HOSTILE = `"><img src=x onerror="console.error('ran')"><script>console.error('ran')</script>`;
+
+/** A cluster with problems, and hostile names. */
+const CLUSTER = {
+  ok: false,
+  problems: [`${HOSTILE}: gitaly-2 is not healthy`],
+  virtual_storages: [
+    {
+      name: 'default',
+      repositories: 3,
+      unavailable: 2,
+      unavailable_paths: [`${HOSTILE}.git`],
+      storages: ['gitaly-1', HOSTILE].map((storage, index) => ({
+        storage,
+        healthy: index === 0,
+        last_seen: new Date(1e12).toISOString(),
+        primaries: 2,
+        assigned: 3,
+        outdated: index,
+        jobs: index,
+        oldest_job: index === 0 ? null : new Date(1e12).toISOString(),
+      })),
+    },
+  ],
+  praefects: [{ name: HOSTILE, last_contact: new Date(1e12).toISOString() }],
+};
 
 /** Ways in which each page is opened. */
 const VIEWS: Readonly<Record<string, BrowserContextOptions>> = {
@@ -26,7 +52,9 @@ const PAGES = [
   '/running',
   '/slow',
   '/webhooks',
+  '/cluster',
   '/repositories',
+  '/repositories?sort=debt',
   '/repositories?search=nothing-has-this-name',
   '/repository/empty.git',
   '/repository/missing.git',
@@ -51,7 +79,7 @@ describe('the console in Chromium', {
   let browser: Browser;
 
   before(async () => {
-    console = await openConsole();
+    console = await openConsole({ cluster: async () => CLUSTER });
     const repository = await console.gitaly.createRepository({
       relativePath: 'group/sample.git',
       commits: 3,
@@ -125,6 +153,35 @@ describe('the console in Chromium', {
     assert.match((await page.locator('.code code').textContent()) ?? '', /export const answer = 42;/);
   });
 
+  test('a page is renewed as it changes, but not under the focus of the keyboard', async () => {
+    await using context = await browser.newContext();
+    const page = await context.newPage();
+    const requests: string[] = [];
+    page.on('request', (request) => requests.push(request.headers().accept ?? ''));
+    await page.goto(`${console.url}/running`);
+    await page.getByText('No call is running.').waitFor();
+    const { connection, faults } = console.gitaly;
+    const repository = { storageName: 'default', relativePath: 'group/sample.git' };
+    faults.add('Fsck', { delayMs: 60_000, times: 1 });
+    const call = assert.rejects(connection.repository.fsck({ repository }), { code: 'CANCELLED' });
+
+    const button = page.getByRole('button', { name: 'Cancel /gitaly.RepositoryService/Fsck' });
+    await button.waitFor();
+    await button.focus();
+    const before = await timeOfCall(page);
+    const other = await context.newPage();
+    await other.goto(`${console.url}/running`);
+    const first = await timeOfCall(other);
+    await until(async () => (await timeOfCall(other)) !== first);
+    assert.equal(await timeOfCall(page), before);
+    await other.close();
+    assert.equal(await page.evaluate('document.activeElement.textContent'), 'Cancel');
+    await page.keyboard.press('Enter');
+    await call;
+    await page.getByText('No call is running.').waitFor();
+    assert.equal(requests.filter((accept) => accept === 'text/event-stream').length, 2, String(requests));
+  });
+
   test('a page is small and painted soon', async () => {
     await using context = await browser.newContext();
     const page = await context.newPage();
@@ -139,6 +196,11 @@ describe('the console in Chromium', {
     assert.ok(Number(paint) < 5000, `${paint} ms`); // on a busy machine; docs/console.md has figures
   });
 });
+
+/** Returns the time of the running call that a page shows. */
+async function timeOfCall(page: Page): Promise<string | null> {
+  return await page.locator('tbody tr td:nth-child(2)').first().textContent();
+}
 
 /** Returns the reasons why a page has to be scrolled sideways. */
 async function layoutProblems(page: Page, path: string): Promise<string[]> {

@@ -1,4 +1,4 @@
-import { Console } from '#console/index';
+import { Console, type ConsoleOptions } from '#console/index';
 import { fileAuthentication, type HttpGateway, startHttpGateway, storageMapping } from '#gateway/index';
 import { GitalyServer } from '#gitaly/index';
 import { startGitalyWith, type TestGitaly } from '#testkit/start-gitaly';
@@ -21,10 +21,22 @@ export interface ConsolePage {
   readonly text: string;
 }
 
+export interface OpenConsoleOptions {
+  readonly authFile?: string;
+  /** State of a cluster that the console shows. */
+  readonly cluster?: NonNullable<ConsoleOptions['cluster']>;
+  /** Additional keys of the server's configuration. */
+  readonly config?: Readonly<Record<string, unknown>>;
+}
+
 /** Starts a server with a gateway and a console. */
-export async function openConsole({ authFile }: { readonly authFile?: string } = {}): Promise<OpenedConsole> {
+export async function openConsole({
+  authFile,
+  cluster,
+  config = {},
+}: OpenConsoleOptions = {}): Promise<OpenedConsole> {
   let server: GitalyServer | undefined;
-  const gitaly = await startGitalyWith({}, async ({ config, faults, logger }) => {
+  const gitaly = await startGitalyWith({ config }, async ({ config, faults, logger }) => {
     server = await GitalyServer.start({ config, faults, logger, keepsHistory: true });
     return server;
   });
@@ -36,6 +48,7 @@ export async function openConsole({ authFile }: { readonly authFile?: string } =
     status: status.bind(server),
     history: history.bind(server),
     cancel: cancel.bind(server),
+    ...(cluster && { cluster }),
     lastWrites: lastWrites.bind(server, 'default'),
   });
   const gateway = await startHttpGateway({

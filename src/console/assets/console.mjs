@@ -1,5 +1,5 @@
 // What works only with scripts: times of the reader's zone, copying, search as one types, and
-// figures that renew themselves. Everything else on the pages works without this file.
+// parts that renew themselves. Everything else on the pages works without this file.
 
 const REFRESH_MS = 5000;
 const TYPING_MS = 200;
@@ -12,15 +12,19 @@ function showTimes(root) {
   }
 }
 
-/** Replaces an element of this page by the same element of the page at an address. */
-async function replace(selector, address, signal) {
-  const response = await fetch(address, { headers: { Accept: 'text/html' }, signal });
-  if (!response.ok) return;
-  const page = new DOMParser().parseFromString(await response.text(), 'text/html');
+/** Replaces an element of this page by the same element of another version of it. */
+function show(selector, markup) {
+  const page = new DOMParser().parseFromString(markup, 'text/html');
   const [old, fresh] = [document.querySelector(selector), page.querySelector(selector)];
   if (old === null || fresh === null) return;
   showTimes(fresh);
   old.replaceWith(fresh);
+}
+
+/** Shows the element of the page at an address. */
+async function load(selector, address, signal) {
+  const response = await fetch(address, { headers: { Accept: 'text/html' }, signal });
+  if (response.ok) show(selector, await response.text());
 }
 
 function addCopyButtons() {
@@ -47,7 +51,7 @@ function searchWhileTyping() {
     const query = new URLSearchParams(new FormData(form));
     const address = `${form.getAttribute('action')}?${query}`;
     history.replaceState(null, '', address);
-    replace('#results', address, search.signal).catch(() => {}); // the next key, or the button
+    load('#results', address, search.signal).then(live, () => {}); // the next key, or the button
   };
   form?.addEventListener('input', () => {
     clearTimeout(timer);
@@ -55,15 +59,40 @@ function searchWhileTyping() {
   });
 }
 
-function refresh() {
-  if (document.querySelector('main[data-live]') === null) return;
-  setInterval(() => {
-    if (document.hidden) return;
-    replace('[data-refresh]', location.href).catch(() => {}); // the server is away; later again
-  }, REFRESH_MS);
+/** Ends what renews the page now. */
+let stopLive = () => {};
+
+/** Renews the live part of the page by server-sent events while the page is visible. */
+function live() {
+  stopLive();
+  if (document.querySelector('main[data-live]') === null || document.hidden) return;
+  const source = new EventSource(location.href);
+  let timer;
+  stopLive = () => {
+    source.close();
+    clearInterval(timer);
+  };
+  source.addEventListener('message', (event) => renew(JSON.parse(event.data)));
+  source.addEventListener('end', stopLive);
+  source.addEventListener('error', () => {
+    if (source.readyState !== EventSource.CLOSED || timer !== undefined) return; // it connects again
+    timer = setInterval(poll, REFRESH_MS); // the server has enough streams, or a proxy allows none
+  });
+}
+
+/** Leaves a part with the focus as it is: its reader would lose the place. */
+function renew(markup) {
+  const part = document.querySelector('[data-refresh]');
+  if (part !== null && !part.contains(document.activeElement)) show('[data-refresh]', markup);
+}
+
+async function poll() {
+  const response = await fetch(location.href, { headers: { Accept: 'text/html' } }).catch(() => undefined);
+  if (response?.ok) renew(await response.text()); // otherwise the server is away; later again
 }
 
 showTimes(document);
 addCopyButtons();
 searchWhileTyping();
-refresh();
+live();
+document.addEventListener('visibilitychange', live);

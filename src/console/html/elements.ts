@@ -7,6 +7,17 @@ export function table(headings: readonly Part[], rows: readonly (readonly Part[]
   return html`<table>\n<thead><tr>${head}</tr></thead>\n<tbody>${body}</tbody>\n</table>`;
 }
 
+/**
+ * Returns a table with many columns in a frame that scrolls, also with the keyboard.
+ *
+ * @param name for readers.
+ */
+export function wideTable(name: string, ...[headings, rows]: Parameters<typeof table>): Html {
+  return html`<div class="wide" tabindex="0" role="region" aria-label="${name}">
+${table(headings, rows)}
+</div>`;
+}
+
 /** Returns a link. */
 export function link(address: string, text: Part): Html {
   return html`<a href="${address}">${text}</a>`;

@@ -1,6 +1,6 @@
 import type { ClusterSource, ConsoleCluster } from '../cluster-status.ts';
 import { repositoryAddress } from '../console-route.ts';
-import { link, table } from '../html/elements.ts';
+import { link, table, wideTable } from '../html/elements.ts';
 import { count, formatDuration, instant } from '../html/format.ts';
 import { type Html, html, type Part } from '../html/html.ts';
 import { type Page, problemPage } from '../page.ts';
@@ -54,7 +54,8 @@ function storageSection(storage: VirtualStorage, isShown: boolean): Html {
       : html`<p>${repositories === 1 ? '1 repository' : `${repositories} repositories`}.</p>`;
   return html`<h2>Virtual storage ${name}</h2>
 ${total}
-${table(
+${wideTable(
+  `Nodes of ${name}`,
   ['Node', 'Health', 'Last seen', 'Primary of', 'Replicas', 'Not up to date', 'Jobs', 'Oldest job'],
   storages.map(nodeRow),
 )}

@@ -1,6 +1,6 @@
 import { codeOf } from '#base/gitaly-error';
 import { CONSOLE_PATH, repositoryAddress, withQuery } from '../console-route.ts';
-import { link, table } from '../html/elements.ts';
+import { link, wideTable } from '../html/elements.ts';
 import { count, formatBytes, instant } from '../html/format.ts';
 import { type Html, html, type Part } from '../html/html.ts';
 import type { Page } from '../page.ts';
@@ -57,7 +57,7 @@ export async function repositoriesPage(visit: Visit, catalog: RepositoryCatalog)
 <select id="sort" name="sort">${SORT_KEYS.map((key) => sortOption(key, sort))}</select>
 <button>Search</button>
 </form>
-<div id="results" aria-live="polite"${isFinal ? undefined : html` data-refresh`}>
+<div id="results" aria-live="polite" data-refresh>
 ${note(progress)}
 ${rowsTable(rows, { search, sort, isComplete: list.isComplete })}
 <nav class="pages" aria-label="Pages">
@@ -100,7 +100,7 @@ function rowsTable(
     sort,
   }: { readonly isComplete: boolean; readonly search: string; readonly sort: SortKey },
 ): Html | undefined {
-  if (rows.length > 0) return table(headings(search, sort), rows.map(row));
+  if (rows.length > 0) return wideTable('List of repositories', headings(search, sort), rows.map(row));
   if (!isComplete) return undefined;
   return search === ''
     ? html`<p>There are no repositories that you can read. A push to a new address creates one.</p>`

@@ -1,5 +1,5 @@
 import { CONSOLE_PATH, withQuery } from '../console-route.ts';
-import { table } from '../html/elements.ts';
+import { table, wideTable } from '../html/elements.ts';
 import { formatDuration } from '../html/format.ts';
 import { type Html, html, type Part } from '../html/html.ts';
 import { cannotPost, type Page, problemPage } from '../page.ts';
@@ -49,7 +49,7 @@ function calls({ call_count, calls: shown }: ConsoleStatus, mayCancel: boolean):
   const hidden = call_count - shown.length;
   const headings = ['Method', 'Time', 'Repository', 'User', 'Client', 'Processes'];
   const rows = shown.map((call) => (mayCancel ? [...callRow(call), cancelButton(call)] : callRow(call)));
-  return html`${table(mayCancel ? [...headings, 'End'] : headings, rows)}
+  return html`${wideTable('Running calls', mayCancel ? [...headings, 'End'] : headings, rows)}
 ${hidden > 0 ? html`<p>${hidden} younger calls are not shown.</p>` : undefined}`;
 }
 
@@ -69,7 +69,7 @@ function cancelButton({ correlation_id, method }: ConsoleStatus['calls'][number]
 
 function queues({ queues: shown }: ConsoleStatus): Html {
   if (shown.length === 0) return html`<p>No call counts towards a limit.</p>`;
-  return table(['Limit', 'Method', 'Repository', 'Running', 'Waiting'], shown.map(queueRow));
+  return wideTable('Limits', ['Limit', 'Method', 'Repository', 'Running', 'Waiting'], shown.map(queueRow));
 }
 
 function queueRow({ limit, max, method, repository, running, waiting }: ConsoleStatus['queues'][number]) {

@@ -1,4 +1,4 @@
-import { table } from '../html/elements.ts';
+import { wideTable } from '../html/elements.ts';
 import { type Html, html } from '../html/html.ts';
 import { type Page, problemPage } from '../page.ts';
 import type { ConsoleStatus, StatusSource } from '../server-status.ts';
@@ -25,7 +25,8 @@ ${webhooks.length === 0 ? NONE : states(webhooks)}
 }
 
 function states(webhooks: readonly WebhookStatus[]): Html {
-  return html`${table(
+  return html`${wideTable(
+    'State of each webhook',
     ['Name', 'Storage', 'Receiver', 'Delivered', 'Failed attempts', 'Waiting', 'Last problem'],
     webhooks.map((hook) => [
       hook.name,
@@ -46,5 +47,5 @@ function deadLetters(webhooks: readonly WebhookStatus[]): Html {
     dead_letters.map(({ id, reason, repository, time }) => [time, name, id, repository, reason]),
   );
   if (rows.length === 0) return html`<p>Every event was delivered or is on its way.</p>`;
-  return table(['Time', 'Webhook', 'Event', 'Repository', 'Reason'], rows.toReversed());
+  return wideTable('Dead letters', ['Time', 'Webhook', 'Event', 'Repository', 'Reason'], rows.toReversed());
 }

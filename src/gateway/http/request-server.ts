@@ -100,6 +100,7 @@ export class RequestServer {
   /** Ends streams that would not end by themselves. */
   endStreams(): void {
     this.#events?.end();
+    this.#options.pages?.endStreams?.();
   }
 
   /**

@@ -11,6 +11,8 @@ export interface PageSource {
    * @throws the errors of calls to Gitaly.
    */
   answer(request: PageRequest): Promise<PageAnswer>;
+  /** Ends the streams of responses: the gateway closes. */
+  endStreams?(): void;
 }
 
 /** A request for a page. */
@@ -46,9 +48,11 @@ export interface PageAccess {
   readonly signIn: PageAnswer;
 }
 
-/** A complete response. */
+/** A response. */
 export interface PageAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer | string;
+  /** Text that follows until the client disconnects; such a response has no length. */
+  readonly stream?: AsyncIterable<string>;
 }

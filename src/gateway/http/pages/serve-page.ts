@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { pipeline } from 'node:stream/promises';
 import { checkRepositoryPath } from '#gateway/repository-path';
 import type { Answer } from '../answer.ts';
 import { SIGN_IN } from '../auth/challenge.ts';
@@ -20,7 +21,7 @@ export interface PageExchange {
 /** Serves a page. @throws what the pages throw. */
 export async function servePage(exchange: PageExchange, pages: PageSource): Promise<void> {
   const { peer, request, response, signal } = exchange;
-  const { body, headers, status } = await pages.answer({
+  const { body, headers, status, stream } = await pages.answer({
     method: request.method ?? '',
     target: request.url ?? '',
     headers: request.headers,
@@ -28,6 +29,10 @@ export async function servePage(exchange: PageExchange, pages: PageSource): Prom
     signal,
     access: accessOf(exchange),
   });
+  if (stream !== undefined) {
+    response.writeHead(status, headers);
+    return await pipeline(stream, response);
+  }
   const bytes = Buffer.from(body);
   response.writeHead(status, { ...headers, 'Content-Length': bytes.length });
   response.end(request.method === 'HEAD' ? undefined : bytes);
