@@ -29,7 +29,17 @@ const SERVER_PAGES = [
 ] as const;
 export type ServerPage = (typeof SERVER_PAGES)[number];
 
-const VIEWS = ['files', 'blame', 'commits', 'commit', 'branches', 'tags', 'search', 'storage'] as const;
+const VIEWS = [
+  'files',
+  'blame',
+  'commits',
+  'commit',
+  'branches',
+  'tags',
+  'pushes',
+  'search',
+  'storage',
+] as const;
 export type RepositoryView = (typeof VIEWS)[number];
 
 const REPOSITORY = `${CONSOLE_PATH}/repository/`;

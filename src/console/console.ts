@@ -141,6 +141,7 @@ export class Console implements AsyncDisposable {
       connection,
       storage,
       isCluster: this.#options.cluster !== undefined,
+      lastWrites: this.#options.lastWrites,
       httpAddress: httpAddress === false ? undefined : httpAddress,
       sshAddress,
       renderer: this.#renderer,

@@ -70,6 +70,7 @@ const PAGES = [
   `${PATH}/commit/main`,
   `${PATH}/branches`,
   `${PATH}/tags`,
+  `${PATH}/pushes`,
 ];
 
 describe('the console in Chromium', {
@@ -79,7 +80,10 @@ describe('the console in Chromium', {
   let browser: Browser;
 
   before(async () => {
-    console = await openConsole({ cluster: async () => CLUSTER });
+    console = await openConsole({
+      cluster: async () => CLUSTER,
+      config: { events: { enabled: true } },
+    });
     const repository = await console.gitaly.createRepository({
       relativePath: 'group/sample.git',
       commits: 3,

@@ -17,6 +17,7 @@ const TABS = [
   ['commits', 'Commits'],
   ['branches', 'Branches'],
   ['tags', 'Tags'],
+  ['pushes', 'Pushes'],
   ['search', 'Search'],
   ['storage', 'Storage'],
 ] as const;

@@ -8,6 +8,7 @@ import { branchesPage } from './branches-page.ts';
 import { commitPage } from './commit-page.ts';
 import { commitsPage } from './commits-page.ts';
 import { filesPage } from './files-page.ts';
+import { pushesPage } from './pushes-page.ts';
 import { emptyPage } from './repository-frame.ts';
 import type { RepositoryPagesOptions, RepositoryVisit } from './repository-visit.ts';
 import { searchPage } from './search-page.ts';
@@ -26,6 +27,7 @@ const PAGES: Readonly<Record<RepositoryView, (visit: RepositoryVisit) => Promise
   commit: commitPage,
   branches: branchesPage,
   tags: tagsPage,
+  pushes: pushesPage,
   search: searchPage,
   storage: storagePage,
 };

@@ -3,6 +3,7 @@ import type { Repository } from '#client/repository/repository';
 import type { Commit } from '#client/repository/values';
 import type { RepositoryView } from '../console-route.ts';
 import type { Renderer } from '../rendering/renderer.ts';
+import type { LastWrites } from '../repositories/repository-catalog.ts';
 import type { Visit } from '../visit.ts';
 
 export interface RepositoryPagesOptions {
@@ -10,6 +11,8 @@ export interface RepositoryPagesOptions {
   readonly storage: string;
   /** True if the repositories have replicas on the nodes of a cluster. */
   readonly isCluster: boolean;
+  /** Returns when repositories last changed; `undefined` if that is not known. */
+  readonly lastWrites: LastWrites | undefined;
   readonly renderer: Renderer;
   /** Address for `git clone` by HTTP, before the path of a repository; `undefined` without HTTP. */
   readonly httpAddress: string | undefined;
