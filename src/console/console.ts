@@ -5,6 +5,7 @@ import type { PageAnswer, PageRequest } from '#gateway/http/pages/page-source';
 import { assetAt } from './assets.ts';
 import { type ClusterSource, sharedCluster } from './cluster-status.ts';
 import { CONSOLE_PATH, type ConsoleRoute, parseConsoleRoute, type ServerPage } from './console-route.ts';
+import { FormTokens } from './form-tokens.ts';
 import { document } from './html/layout.ts';
 import { LiveStreams } from './live-streams.ts';
 import { cannotPost, notFound, type Page, problemPage, type Section } from './page.ts';
@@ -75,6 +76,7 @@ export class Console implements AsyncDisposable {
   readonly #renderer = new Renderer();
   readonly #sections: ReadonlySet<Section>;
   readonly #streams = new LiveStreams();
+  readonly #formTokens = new FormTokens();
 
   constructor(options: ConsoleOptions) {
     const { cluster } = options;
@@ -107,6 +109,8 @@ export class Console implements AsyncDisposable {
     if (request.target.length > MAX_TARGET_BYTES) return plain(414, 'The address is too long.');
     const [path = '', ...queries] = request.target.split('?');
     const query = new URLSearchParams(queries.join('?'));
+    if (request.method === 'POST' && !this.#formTokens.accepts(request, query))
+      return plain(403, 'The form is too old, so nothing was changed. Reload the page with it.');
     const route = parseConsoleRoute(path);
     if (route?.kind === 'moved') return moved(route.to);
     if (route?.kind === 'asset')
@@ -126,7 +130,14 @@ export class Console implements AsyncDisposable {
     query: URLSearchParams,
   ): Promise<Page | PageAnswer> {
     const { access, method, signal } = request;
-    const visit: Visit = { access, isPost: method === 'POST', isJson: isJson(request, query), query, signal };
+    const visit: Visit = {
+      access,
+      isPost: method === 'POST',
+      isJson: isJson(request, query),
+      formParameters: this.#formTokens.parameters(request),
+      query,
+      signal,
+    };
     if (route === undefined) return notFound();
     if (route.kind === 'page') {
       const isReadOnly = route.name !== 'running';

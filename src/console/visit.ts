@@ -1,4 +1,5 @@
 import type { PageAccess } from '#gateway/http/pages/page-source';
+import type { Query } from './console-route.ts';
 
 /** A request on its way to a page. */
 export interface Visit {
@@ -7,6 +8,8 @@ export interface Visit {
   /** True if the JSON form of the page is requested. */
   readonly isJson: boolean;
   readonly query: URLSearchParams;
+  /** Parameters that the addresses of forms need. */
+  readonly formParameters: Query;
   readonly access: PageAccess;
   readonly signal: AbortSignal;
 }

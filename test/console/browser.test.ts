@@ -52,6 +52,7 @@ const PAGES = [
   '/running',
   '/slow',
   '/webhooks',
+  '/webhooks',
   '/cluster',
   '/repositories',
   '/repositories?sort=debt',

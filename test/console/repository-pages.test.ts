@@ -106,7 +106,9 @@ test('storage shows what git counts, and maintenance repacks', async () => {
 test('only pages of the console change something', async () => {
   await using console = await openConsole();
   await console.gitaly.createRepository({ relativePath: 'a.git', commits: 1 });
-  const post = async (headers: Record<string, string>, path = `${PATH}/storage`): Promise<number> =>
+  const { text } = await console.get(`${PATH}/storage`);
+  const form = /action="\/-\/console([^"]+)"/.exec(text)?.[1] ?? '';
+  const post = async (headers: Record<string, string>, path = form): Promise<number> =>
     (await fetch(`${console.url}${path}`, { method: 'POST', redirect: 'manual', headers })).status;
   const origin = new URL(console.url).origin;
 
@@ -116,8 +118,36 @@ test('only pages of the console change something', async () => {
   assert.equal(await post({ Origin: 'null' }), 403);
   assert.equal(await post({ Origin: origin.replace('127.0.0.1', 'localhost') }), 403);
   assert.equal(await post({ 'Sec-Fetch-Site': 'cross-site' }), 403);
-  assert.equal(await post({ Origin: origin }, `${PATH}/files`), 405);
-  assert.equal(await post({ Origin: origin }, '/overview'), 405);
+  const query = form.slice(form.indexOf('?'));
+  assert.equal(await post({ Origin: origin }, `${PATH}/files${query}`), 405);
+  assert.equal(await post({ Origin: origin }, `/overview${query}`), 405);
+});
+
+test('a form needs the token of its page, which belongs to its credentials', async (context) => {
+  const authFile = await usersFile(context);
+  await using console = await openConsole({ authFile });
+  await console.gitaly.createRepository({ relativePath: 'a.git', commits: 1 });
+  const origin = new URL(console.url).origin;
+  const as = (name: string) => ({ Authorization: `Basic ${btoa(`${name}:word`)}` });
+  const formOf = async (name: string): Promise<string> =>
+    /<form method="post" action="([^"]+)"/.exec((await console.get(`${PATH}/storage`, as(name))).text)?.[1] ??
+    '';
+  const post = async (form: string, headers: Record<string, string>): Promise<number> => {
+    const address = new URL(form, origin);
+    return (await fetch(address, { method: 'POST', redirect: 'manual', headers })).status;
+  };
+  const form = await formOf('writer');
+  const other = await formOf('maintainer');
+
+  assert.notEqual(form, other);
+  for (const headers of [{ Origin: origin }, { 'Sec-Fetch-Site': 'same-origin' }]) {
+    const own = { ...as('writer'), ...headers };
+    assert.equal(await post(form, own), 303);
+    assert.equal(await post(other, own), 403, 'of another user');
+    assert.equal(await post(form.replace(/token=.*/, ''), own), 403, 'none');
+    assert.equal(await post(form.replace(/token=.*/, 'token=%C3%A4'), own), 403);
+    assert.equal(await post(`${form}&token=x`, own), 303, 'the first one counts');
+  }
 });
 
 test('maintenance is for those who may push', async (context) => {
@@ -142,7 +172,11 @@ async function usersFile(context: TestContext): Promise<string> {
   context.after(() => rmSync(directory, { recursive: true }));
   const path = join(directory, 'users');
   const hash = await hashPassword('word');
-  const lines = [formatAuthLine('reader', 'read', hash, []), formatAuthLine('writer', 'write', hash, [])];
+  const lines = [
+    formatAuthLine('reader', 'read', hash, []),
+    formatAuthLine('writer', 'write', hash, []),
+    formatAuthLine('maintainer', 'write', await hashPassword('word'), []),
+  ];
   writeFileSync(path, `${lines.join('\n')}\n`);
   return path;
 }

@@ -1,4 +1,4 @@
-import { CONSOLE_PATH, withQuery } from '../console-route.ts';
+import { CONSOLE_PATH, type Query, withQuery } from '../console-route.ts';
 import { table, wideTable } from '../html/elements.ts';
 import { formatDuration } from '../html/format.ts';
 import { type Html, html, type Part } from '../html/html.ts';
@@ -16,7 +16,7 @@ export interface RunningPageOptions {
 
 /** Shows the calls that run, their git processes, and the limits for which calls wait. */
 export async function runningPage(
-  { isPost, query }: Visit,
+  { formParameters, isPost, query }: Visit,
   { cancel, status }: RunningPageOptions,
 ): Promise<Page> {
   if (isPost) {
@@ -35,7 +35,7 @@ export async function runningPage(
     body: html`<h1>Running</h1>
 <div data-refresh>
 <h2>Calls</h2>
-${calls(now, cancel !== undefined)}
+${calls(now, cancel && formParameters)}
 <h2>Limits in use</h2>
 ${queues(now)}
 <h2>Shared and background processes</h2>
@@ -44,12 +44,15 @@ ${processes(now)}
   };
 }
 
-function calls({ call_count, calls: shown }: ConsoleStatus, mayCancel: boolean): Html {
+/** @param parameters of the forms that end calls; `undefined` if that is not possible. */
+function calls({ call_count, calls: shown }: ConsoleStatus, parameters: Query | undefined): Html {
   if (call_count === 0) return html`<p>No call is running.</p>`;
   const hidden = call_count - shown.length;
   const headings = ['Method', 'Time', 'Repository', 'User', 'Client', 'Processes'];
-  const rows = shown.map((call) => (mayCancel ? [...callRow(call), cancelButton(call)] : callRow(call)));
-  return html`${wideTable('Running calls', mayCancel ? [...headings, 'End'] : headings, rows)}
+  const rows = shown.map((call) =>
+    parameters === undefined ? callRow(call) : [...callRow(call), cancelButton(call, parameters)],
+  );
+  return html`${wideTable('Running calls', parameters === undefined ? headings : [...headings, 'End'], rows)}
 ${hidden > 0 ? html`<p>${hidden} younger calls are not shown.</p>` : undefined}`;
 }
 
@@ -61,8 +64,8 @@ function callRow(call: ConsoleStatus['calls'][number]): readonly Part[] {
 }
 
 /** Returns the button that ends a call. */
-function cancelButton({ correlation_id, method }: ConsoleStatus['calls'][number]): Html {
-  const address = withQuery(ADDRESS, { cancel: correlation_id });
+function cancelButton({ correlation_id, method }: ConsoleStatus['calls'][number], parameters: Query): Html {
+  const address = withQuery(ADDRESS, { cancel: correlation_id, ...parameters });
   const button = html`<button aria-label="Cancel ${method}">Cancel</button>`;
   return html`<form method="post" action="${address}">${button}</form>`;
 }

@@ -34,8 +34,8 @@ export async function maintain({ calls, connection, repository }: RepositoryVisi
   await connection.repository.optimizeRepository({ repository: repository.message }, calls);
 }
 
-function maintainForm({ path }: RepositoryVisit): Html {
-  return html`<form method="post" action="${repositoryAddress(path, 'storage')}">
+function maintainForm({ formParameters: query, path }: RepositoryVisit): Html {
+  return html`<form method="post" action="${repositoryAddress(path, 'storage', { query })}">
 <button>Run the maintenance that is needed now</button>
 </form>`;
 }
