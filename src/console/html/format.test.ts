@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { count, formatBytes, formatDuration, instant } from './format.ts';
+
+for (const [bytes, text] of [
+  [0, '0 bytes'],
+  [1, '1 byte'],
+  [1023, '1023 bytes'],
+  [1024, '1.0 KiB'],
+  [1536, '1.5 KiB'],
+  [1024 ** 2 - 1, '1.0 MiB'],
+  [1024 ** 3, '1.0 GiB'],
+  [5 * 1024 ** 4, '5.0 TiB'],
+  [5000 * 1024 ** 4, '5000.0 TiB'],
+] as const)
+  test(`${bytes} bytes are shown as ${text}`, () => {
+    assert.equal(formatBytes(bytes), text);
+  });
+
+for (const [ms, text] of [
+  [0, '0 ms'],
+  [0.4, '0 ms'],
+  [999, '999 ms'],
+  [999.7, '1.0 s'],
+  [1000, '1.0 s'],
+  [59_940, '59.9 s'],
+  [59_990, '1 min'],
+  [60_000, '1 min'],
+  [5_399_999, '90 min'],
+  [5_400_000, '2 h'],
+  [172_800_000, '2 days'],
+] as const)
+  test(`${ms} ms are shown as ${text}`, () => {
+    assert.equal(formatDuration(ms), text);
+  });
+
+test('an instant is shown in UTC, and one that no calendar has is unknown', () => {
+  const shown = instant(new Date('2026-01-02T03:04:05.678Z')).toString();
+  assert.equal(shown, '<time datetime="2026-01-02T03:04:05.678Z">2026-01-02 03:04 UTC</time>');
+  assert.equal(instant(new Date(Number.NaN)).toString(), 'unknown');
+  assert.equal(instant(new Date(8.64e15 + 1)).toString(), 'unknown');
+});
+
+test('a noun follows its number', () => {
+  assert.deepEqual(
+    [0, 1, 2].map((number) => count(number, 'file')),
+    ['0 files', '1 file', '2 files'],
+  );
+});
