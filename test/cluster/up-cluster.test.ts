@@ -182,6 +182,9 @@ test('up --cluster serves, loses a node, is killed, and goes on with its data', 
         (await gitalyTs('cluster', 'status', data, '--json')).stdout,
       );
       assert.equal(found[0].repositories, 2);
+      const page = await fetch(`${report.http}/-/console/cluster?format=json`);
+      const shown = (await page.json()) as { virtual_storages: { repositories: number }[] };
+      assert.deepEqual([page.status, shown.virtual_storages[0]?.repositories], [200, 2]);
       await runGit(['clone', '-q', '--bare', clone, join(directory, 'old.git')]);
       const imported = await gitalyTs('import', join(directory, 'old.git'), '--to', data);
       assert.equal(imported.code, 0, imported.stderr);

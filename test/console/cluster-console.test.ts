@@ -7,10 +7,13 @@ import { praefectConsole } from '#cli/serve-praefect-console';
 import { loggerFor } from '#platform/log/logger';
 import { praefectConfigFrom } from '#praefect/config/load-praefect-config';
 import { sql } from '#praefect/database/database';
+import { freePort } from '#testkit/free-port';
+import { programCommand } from '#testkit/program-command';
 import { runPraefect } from '#testkit/run-praefect';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startCluster, type TestCluster } from '#testkit/start-cluster';
 import { withoutPostgres as skip, startPostgres } from '#testkit/start-postgres';
+import { startServerProgram } from '#testkit/start-server-program';
 
 const repository = { storageName: 'default', relativePath: 'team/a.git' };
 const HOSTILE = '"><img src=x onerror=alert(1)>\u202E.git';
@@ -150,6 +153,44 @@ test('a repository has its replicas on the page about its storage', { skip }, as
   );
   assert.equal(replicas.filter(({ isPrimary }: { isPrimary: boolean }) => isPrimary).length, 1);
   assert.match((await console.get('/repository/team/a.git/-/storage')).text, /behind by 1/);
+});
+
+test('praefect opens a console if its configuration names an address', { skip }, async () => {
+  await using postgres = await startPostgres();
+  await using cluster = await startCluster({ database: postgres, nodes: 1 });
+  await cluster.connection.repository.createRepository({ repository });
+  const port = await freePort();
+  const path = join(cluster.directory, 'praefect.toml');
+  const { dbname, host, user } = postgres.config;
+  writeFileSync(
+    path,
+    `socket_path = "${join(cluster.directory, 'other.socket')}"
+[console]
+listen_addr = "127.0.0.1:${port}"
+clone_url = "https://git.example.com"
+[database]
+host = "${host}"
+user = "${user}"
+dbname = "${dbname}"
+[[virtual_storage]]
+name = "default"
+[[virtual_storage.node]]
+storage = "gitaly-1"
+address = "${cluster.nodes[0]?.address}"
+`,
+  );
+  const args = [...programCommand('praefect'), '--config', path];
+  await using _ = await startServerProgram({ program: process.execPath, args, port });
+  const url = `http://127.0.0.1:${port}/-/console`;
+
+  const status = (await (await fetch(`${url}/cluster?format=json`)).json()) as {
+    virtual_storages: unknown[];
+  };
+  assert.equal(status.virtual_storages.length, 1);
+  const text = await (await fetch(`${url}/repository/team/a.git`)).text();
+  assert.match(text, /value="https:\/\/git\.example\.com\/team\/a\.git"/);
+  const git = await fetch(`http://127.0.0.1:${port}/team/a.git/info/refs?service=git-upload-pack`);
+  assert.equal(git.status, 404, 'it serves no git');
 });
 
 test('a cluster in memory is shown as far as it is known', async () => {

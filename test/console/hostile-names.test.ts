@@ -5,7 +5,7 @@ import { type OpenedConsole, openConsole } from './open-console.ts';
 /** Markup, a character that changes the reading direction, and one that nobody sees. */
 const HOSTILE = `"><img src=x onerror=alert(1)>'\u202Egpj.\u200B`;
 const REPOSITORY = `evil/${HOSTILE}.git`;
-/** What git allows in the name of a reference. */
+/** The part of it that git allows in the name of a reference. */
 const REFERENCE = `"><img/src=x/onerror=alert(1)>'\u202Egpj\u200B`;
 const FILE = `${HOSTILE}\n&amp;%2e%2e.md`;
 const AUTHOR = `"'img onerror=alert(1) \u202E`;

@@ -38,12 +38,16 @@ export async function repositoriesPage(visit: Visit, catalog: RepositoryCatalog)
   const { signal } = visit;
   const waits = WAIT_MS[visit.isJson ? 'json' : 'page'];
   const list = await catalog.list({ signal, waitMs: waits.list });
-  if (sort !== 'name') await catalog.settle({ signal, waitMs: waits.figures });
+  const isMeasured = list.table.measured === list.table.size;
+  if (sort !== 'name' && !isMeasured) await catalog.settle({ signal, waitMs: waits.figures });
   const { checked, hasMore, rows: found } = await readable(visit, list, { search, sort, from });
-  const rows = await catalog.measure(list.table, found, { signal, waitMs: waits.figures });
+  // The rows of an incomplete list are replaced soon.
+  const rows = list.isComplete
+    ? await catalog.measure(list.table, found, { signal, waitMs: waits.figures })
+    : found;
   const next = hasMore ? withQuery(ADDRESS, { search, sort, from: String(from + checked) }) : undefined;
   const progress = progressOf(list, visit.access.isOpen);
-  const isFinal = list.isComplete && list.table.measured === list.table.size;
+  const isFinal = list.isComplete && isMeasured;
   return {
     title: 'Repositories',
     section: 'repositories',
