@@ -30,7 +30,7 @@ export const SOAK_PARTS: readonly SoakPart[] = [
   {
     name: 'cluster-kills',
     minutes: 8,
-    files: ['test/cluster/faults/{each-message,kills}.test.ts'],
+    files: ['test/cluster/faults/{each-message,feed-failover,kills}.test.ts'],
   },
   { name: 'failures', minutes: 4, files: ['test/faults/{contents,each,maintenance}-failure.test.ts'] },
   {

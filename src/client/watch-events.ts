@@ -101,7 +101,10 @@ export async function* watchEvents(
       }
     } catch (error) {
       if (isOver()) return;
-      if (!(error instanceof GitalyError) || !PASSING.has(error.code)) throw error;
+      if (!(error instanceof GitalyError)) throw error;
+      // The compacted events have changed while they were sent.
+      const isReplaced = error.code === 'OUT_OF_RANGE' && cursor === 0n;
+      if (!isReplaced && !PASSING.has(error.code)) throw error;
     }
     await delay(pauseMs, undefined, { signal }).catch(() => {}); // the loop ends with the signal
     pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS);

@@ -8,9 +8,9 @@ import type { LifecycleChange, LifecycleRecorder } from '#storage/lifecycle/life
 import type { Repository } from '#storage/repository';
 import { eventsRoot, isOwnPath } from '#storage/storage-layout';
 import type { Storages } from '#storage/storages';
+import type { EventSources } from './event-source.ts';
 import { Intents } from './intents.ts';
 import { Journal } from './journal.ts';
-import type { FeedReader } from './journal-part.ts';
 import { recover } from './recover.ts';
 import { StorageFeed } from './storage-feed.ts';
 
@@ -26,7 +26,7 @@ export interface ChangeFeedOptions {
  * The changes of all storages of a server, in journals on the same disks. While nobody makes
  * changes it does nothing.
  */
-export class ChangeFeed implements RefChangeRecorder, LifecycleRecorder, FeedReader, AsyncDisposable {
+export class ChangeFeed implements EventSources, RefChangeRecorder, LifecycleRecorder, AsyncDisposable {
   readonly #storages: Storages;
   readonly #feeds = new Map<string, StorageFeed>();
   readonly #ending = new AbortController();
@@ -56,7 +56,6 @@ export class ChangeFeed implements RefChangeRecorder, LifecycleRecorder, FeedRea
     return feed;
   }
 
-  /** Aborted when those who watch must stop: the server ends. */
   get ending(): AbortSignal {
     return this.#ending.signal;
   }
@@ -66,16 +65,11 @@ export class ChangeFeed implements RefChangeRecorder, LifecycleRecorder, FeedRea
     this.#ending.abort();
   }
 
-  /** Returns the journal of a storage. @throws {GitalyError} INVALID_ARGUMENT for an unknown name. */
   journal(storageName: string): Journal {
     const { name } = this.#storages.storage(storageName);
     const feed = this.#feeds.get(name);
     if (feed === undefined) throw new Error(`the storage ${name} has no journal`);
     return feed.journal;
-  }
-
-  async reader(storageName: string): Promise<Journal> {
-    return this.journal(storageName);
   }
 
   /** Yields the journal of each storage, and the directory with what belongs to it. */

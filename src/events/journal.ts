@@ -6,13 +6,8 @@ import { type CompactedEvents, compact, findCompacted } from './compacted-events
 import { type NewEvent, RESYNC_ALL, type RepositoryEvent } from './event.ts';
 import { eventsOfFile, TooOldError } from './event-files.ts';
 import { formatEventLine, parseEventLine } from './event-line.ts';
-import {
-  type CompactedPart,
-  eventsOfCompacted,
-  eventsOfPart,
-  type JournalPart,
-  type JournalReader,
-} from './journal-part.ts';
+import type { CompactedPart, EventSource } from './event-source.ts';
+import { type CompactedFile, eventsOfCompacted, eventsOfPart, type JournalPart } from './journal-part.ts';
 import { RecentEvents } from './recent-events.ts';
 
 export interface JournalOptions {
@@ -56,7 +51,7 @@ const MAX_COMPACTED_SEGMENTS = 4;
  * event is in its file before `add` resolves, so a killed process loses none; the disk has it
  * within 200 ms. Of old events, the latest of each reference and repository are left.
  */
-export class Journal implements AsyncDisposable, JournalReader {
+export class Journal implements EventSource, AsyncDisposable {
   readonly #options: JournalOptions;
   readonly #segments: Segment[] = [];
   readonly #recent = new RecentEvents();
@@ -92,17 +87,14 @@ export class Journal implements AsyncDisposable, JournalReader {
     return journal;
   }
 
-  /** Sequence of the last event in the files; 0 without one. */
   get last(): number {
     return this.#written;
   }
 
-  /** The events after this sequence are kept; those up to it were compacted. */
   get oldest(): number {
     return (this.#segments[0]?.first ?? this.#written + 1) - 1;
   }
 
-  /** Resolves when there are events after {@link last}. */
   get news(): Promise<void> {
     return this.#news.promise;
   }
@@ -120,11 +112,6 @@ export class Journal implements AsyncDisposable, JournalReader {
     return await this.#writing;
   }
 
-  /**
-   * Yields the events after a sequence in batches, up to {@link last}.
-   *
-   * @throws {TooOldError}
-   */
   async *read(after: number): AsyncGenerator<readonly RepositoryEvent[], void, undefined> {
     yield* eventsOfPart(this.locate(after), after);
   }
@@ -145,17 +132,16 @@ export class Journal implements AsyncDisposable, JournalReader {
     };
   }
 
-  /**
-   * Returns the events that replace those up to {@link oldest}, in batches and in their order: of
-   * each reference and repository the latest. The first one has the kind `compacted`.
-   */
-  compacted(): { readonly last: number; readonly batches: AsyncIterable<readonly RepositoryEvent[]> } {
-    const part = this.locateCompacted();
-    return { last: part.last, batches: eventsOfCompacted(part) };
+  compacted(): CompactedPart;
+  compacted(last: number): CompactedPart | undefined;
+  compacted(wanted?: number): CompactedPart | undefined {
+    const file = this.locateCompacted();
+    if (wanted !== undefined && wanted !== file.last) return undefined;
+    return { last: file.last, batches: eventsOfCompacted(file) };
   }
 
   /** Returns where these are. */
-  locateCompacted(): CompactedPart {
+  locateCompacted(): CompactedFile {
     return { last: this.oldest, path: this.#compacted?.path };
   }
 

@@ -63,6 +63,7 @@ export class PraefectServer implements AsyncDisposable {
   readonly #family: Family | undefined;
   readonly #front: Front;
   readonly #resources: AsyncDisposableStack;
+  readonly #endWatching: () => void;
   readonly #readStatus: () => Promise<ClusterStatus>;
 
   private constructor(
@@ -70,6 +71,7 @@ export class PraefectServer implements AsyncDisposable {
     front: Front,
     status: () => Promise<ClusterStatus>,
     resources: AsyncDisposableStack,
+    endWatching: () => void,
   ) {
     const { unix, tcp, tls } = front.addresses;
     this.addresses = [unix, tcp, tls].filter((address) => address !== undefined);
@@ -78,6 +80,7 @@ export class PraefectServer implements AsyncDisposable {
     this.#front = front;
     this.#resources = resources;
     this.#readStatus = status;
+    this.#endWatching = endWatching;
   }
 
   /**
@@ -136,7 +139,7 @@ export class PraefectServer implements AsyncDisposable {
       building.defer(() => family.endOthers());
     }
     const status = backend.status ?? (async () => healthStatus(nodes.byStorage, isHealthy));
-    return new PraefectServer(family, front, status, building.move());
+    return new PraefectServer(family, front, status, building.move(), backend.endWatching ?? (() => {}));
   }
 
   /**
@@ -155,6 +158,7 @@ export class PraefectServer implements AsyncDisposable {
 
   /** Stops accepting calls, waits for the running ones without a limit, and closes everything. */
   async drain(): Promise<void> {
+    this.#endWatching();
     await Promise.all([this.#front.drain(), this.#family?.drainOthers()]);
     await this[Symbol.asyncDispose]();
   }

@@ -118,6 +118,17 @@ function untilComplete({ directory }: Report): Promise<void> {
   return until(isComplete, 'every replica is up to date', COMPLETE_MS);
 }
 
+/** Returns the events of a repository, up to the one with a new value. */
+async function eventsOf({ http }: Report, path: string, newest: string): Promise<string[]> {
+  const response = await fetch(`${http}/-/events?path=${path}`);
+  let text = '';
+  for await (const bytes of response.body ?? []) {
+    text += Buffer.from(bytes).toString();
+    if (text.includes(`"new_value":"${newest}"`)) break;
+  }
+  return text.split('\n\n').filter((block) => block.includes('data: '));
+}
+
 function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -148,7 +159,7 @@ test('up --cluster serves, loses a node, is killed, and goes on with its data', 
     let newest: string;
     let killed: number[];
     {
-      await using first = await up(data, ...HTTP, '--cluster', '3', '--ssh', '127.0.0.1:0');
+      await using first = await up(data, ...HTTP, '--cluster', '3', '--events', '--ssh', '127.0.0.1:0');
       const { report } = first;
       await runGit(['clone', '-q', `${report.http}/hello.git`, clone]);
       await commitIn(clone, 'first');
@@ -178,6 +189,7 @@ test('up --cluster serves, loses a node, is killed, and goes on with its data', 
       await until(() => first.notes().includes('gitaly-2 restarted (process '), first.notes);
       await untilComplete(report);
       assert.deepEqual(nodesWith(report, newest), all);
+      assert.ok((await eventsOf(report, 'new.git', newest)).length > 2);
       const { virtual_storages: found } = JSON.parse(
         (await gitalyTs('cluster', 'status', data, '--json')).stdout,
       );

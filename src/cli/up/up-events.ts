@@ -38,10 +38,8 @@ export function parseUpEvents(options: UpEventsOptions, isCluster: boolean): UpE
     if (options[key] !== undefined && webhook === undefined)
       throw new GatewayArgumentError(`${option} has no effect without --webhook URL`);
   if (events !== true && webhook === undefined) return undefined;
-  if (isCluster) {
-    const option = webhook === undefined ? '--events' : '--webhook';
-    throw new GatewayArgumentError(`${option} has no effect with --cluster: praefect has no change feed yet`);
-  }
+  if (isCluster && webhook !== undefined)
+    throw new GatewayArgumentError('--webhook has no effect with --cluster: praefect sends none');
   if (webhook === undefined) return { events: { enabled: true } };
   const url = URL.parse(webhook);
   if (url === null || !/^https?:$/.test(url.protocol) || url.username !== '' || url.password !== '')

@@ -174,7 +174,8 @@ async function startServer(
   if (cluster === undefined) return await startUpServer(directory, { bundles, events, grpc, hasConsole });
   // Loaded here: it brings the database client along.
   const { startUpCluster } = await import('./cluster/up-cluster.ts');
-  return await startUpCluster(directory, { ...cluster, grpc, signal, force });
+  const options = { ...cluster, grpc, hasEvents: events !== undefined, signal, force };
+  return await startUpCluster(directory, options);
 }
 
 function parseUpCluster({ cluster: nodes, database }: UpOptions): UpServerOptions['cluster'] {

@@ -1,5 +1,5 @@
 import type { RepositoryEvent } from '#events/event';
-import type { CompactedPart, JournalPart } from '#events/journal-part';
+import type { CompactedFile, JournalPart } from '#events/journal-part';
 import type { RecordingOptions } from '#git/refs/update/ref-change-recorder';
 import type { LifecycleChange } from '#storage/lifecycle/lifecycle-recorder';
 
@@ -15,7 +15,7 @@ export const FEED = {
   state: 'feed: state',
   /** Asked with {@link WantedEvents}, answered with a {@link JournalPart} or {@link TooOld}. */
   locate: 'feed: locate events',
-  /** Asked with the name of a storage, answered with a {@link CompactedPart}. */
+  /** Asked with the name of a storage, answered with a {@link CompactedFile}. */
   locateCompacted: 'feed: locate compacted events',
 } as const;
 
@@ -54,5 +54,5 @@ export interface TooOld {
 }
 
 export type LocatedEvents = JournalPart | TooOld;
-export type LocatedCompacted = CompactedPart;
+export type LocatedCompacted = CompactedFile;
 export type Events = readonly RepositoryEvent[];

@@ -63,7 +63,7 @@ test('a change of a worker is in the feed when it ends, and is read from there',
     await change?.[Symbol.asyncDispose]();
 
     assert.deepEqual(await eventsOf(feed), [`a.git ${id}`]);
-    const reader = await remote.reader('default');
+    const reader = await remote.journal('default');
     const read = (await Array.fromAsync(reader.read(0))).flat();
     assert.deepEqual(
       read.map(({ newValue, oldValue }) => [oldValue === undefined, newValue]),
@@ -76,14 +76,14 @@ test('a change of a worker is in the feed when it ends, and is read from there',
 
 test('a worker that waits for news gets them from the supervisor', async () => {
   await withFeed(async ({ feed, fixture, move, remote }) => {
-    const { news } = await remote.reader('default');
+    const { news } = await remote.journal('default');
 
     const change = await feed.begin(fixture.storages.open(target), MAIN);
     move();
     await change?.[Symbol.asyncDispose]();
 
     await news;
-    assert.equal((await remote.reader('default')).last, 1);
+    assert.equal((await remote.journal('default')).last, 1);
   });
 });
 
@@ -155,7 +155,7 @@ test('a change is made also when the supervisor has ended', async () => {
 
 test('a worker is refused events that are no longer kept', async () => {
   await withFeed(async ({ remote }) => {
-    const reader = await remote.reader('default');
+    const reader = await remote.journal('default');
 
     await assert.rejects(Array.fromAsync(reader.read(-1)), TooOldError);
   });

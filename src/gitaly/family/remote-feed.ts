@@ -1,6 +1,7 @@
 import { type ChangeFeed, recordedPlace } from '#events/change-feed';
 import { TooOldError } from '#events/event-files';
-import { eventsOfCompacted, eventsOfPart, type FeedReader, type JournalReader } from '#events/journal-part';
+import type { CompactedPart, EventSource, EventSources } from '#events/event-source';
+import { eventsOfCompacted, eventsOfPart } from '#events/journal-part';
 import type {
   RecordedRepository,
   RecordingOptions,
@@ -28,7 +29,7 @@ export interface RemoteFeedOptions {
 }
 
 /** The part of the change feed that a server needs in any of its processes. */
-export type ServedFeed = FeedReader & Pick<ChangeFeed, 'endWatching'>;
+export type ServedFeed = EventSources & Pick<ChangeFeed, 'endWatching'>;
 
 /**
  * The change feed in a worker. The supervisor is notified before and after each change, reads the
@@ -57,7 +58,7 @@ export class RemoteFeed implements RefChangeRecorder, LifecycleRecorder, ServedF
     this.#ending.abort();
   }
 
-  async reader(storageName: string): Promise<JournalReader> {
+  async journal(storageName: string): Promise<EventSource> {
     const { name } = this.#options.storages.storage(storageName);
     const journal = this.#journals.get(name);
     if (journal === undefined) throw new Error(`the storage ${name} has no journal`);
@@ -122,7 +123,7 @@ export class RemoteFeed implements RefChangeRecorder, LifecycleRecorder, ServedF
 }
 
 /** The journal of one storage, which the supervisor writes. */
-class RemoteJournal implements JournalReader {
+class RemoteJournal implements EventSource {
   readonly #link: Link;
   readonly #storageName: string;
   #state: Omit<JournalState, 'storageName'> = { last: 0, oldest: 0 };
@@ -160,8 +161,11 @@ class RemoteJournal implements JournalReader {
     yield* eventsOfPart(located, after);
   }
 
-  compacted(): { readonly last: number; readonly batches: AsyncIterable<Events> } {
+  compacted(): CompactedPart;
+  compacted(last: number): CompactedPart | undefined;
+  compacted(wanted?: number): CompactedPart | undefined {
     const { oldest: last } = this;
+    if (wanted !== undefined && wanted !== last) return undefined;
     return { last, batches: this.#compacted(last) };
   }
 

@@ -44,6 +44,8 @@ export interface Backend extends AsyncDisposable {
   readonly writeLocks?: WriteLocks;
   /** Renders the metrics that need queries of a database. */
   readonly databaseMetrics?: (format: TextFormat) => Promise<string>;
+  /** Ends the streams of the change feed, which would last as long as their clients. */
+  readonly endWatching?: () => void;
   /** Reads the state of the cluster from the database, if there is one. */
   readonly status?: () => Promise<ClusterStatus>;
   /** Called after the record of a write, before its answer. */

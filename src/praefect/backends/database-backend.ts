@@ -7,8 +7,10 @@ import { directSettings, pooledSettings } from '../database/connection-settings.
 import { Database } from '../database/database.ts';
 import { combinedHandler, DatabaseListener } from '../database/listener.ts';
 import { shareHealth } from '../family/node-health.ts';
-import { forgetReplicas } from '../family/replica-changes.ts';
+import { type ForgetReplicas, forgetReplicas } from '../family/replica-changes.ts';
+import type { ServedFeed } from '../feed/start-feed.ts';
 import { databaseMetrics } from '../metrics/database-metrics.ts';
+import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import { periodic } from '../repair/periodic.ts';
 import { startRepair } from '../repair/start-repair.ts';
 import { PostgresPauses } from '../replication/postgres-pauses.ts';
@@ -45,7 +47,7 @@ export async function startDatabaseBackend(options: BackendOptions, signal: Abor
   const { config, family, logger, nodes } = options;
   await using building = new AsyncDisposableStack();
   const state = await openState(options, building);
-  const { database, metadata, onChanged: onRecorded, storages } = state;
+  const { database, metadata, onChanged, storages } = state;
   const { writeLocks, pauses } = await startLocks(options, database, building);
   const availability = new Availability(database, storages);
   const primaries =
@@ -55,12 +57,14 @@ export async function startDatabaseBackend(options: BackendOptions, signal: Abor
   const { handlers, health, onNodeError, primaryOf, router, store, verifies } = primaries;
   const isHealthy = health.isHealthy.bind(health);
   const queue = new PostgresQueue(database, logger.child({ component: 'replication_manager' }));
-  // The first process of a Praefect does what is done once.
   if (family?.role !== 'worker') {
+    // What one process of a Praefect does for all.
     cleanQueue(queue, logger, building);
     startRepair(options, { database, isHealthy, verifies }, building);
   }
   if (family?.role === 'supervisor') shareHealth(family, { health, nodes, onNodeError });
+  const served = await openFeed(options, { database, isHealthy }, building);
+  const onRecorded = notedByFeed(served, onChanged);
   await primaries.updated(signal);
   const resources = building.move();
   return {
@@ -77,7 +81,9 @@ export async function startDatabaseBackend(options: BackendOptions, signal: Abor
         primaryOf,
         onChanged: onRecorded,
       }),
+      ...(served === undefined ? [] : [served.service]),
     ],
+    ...(served !== undefined && { endWatching: () => served.feed.endWatching() }),
     handlers,
     health,
     failedChecks: (timeoutMs) => failuresOf(config, timeoutMs),
@@ -95,6 +101,14 @@ export async function startDatabaseBackend(options: BackendOptions, signal: Abor
     onRecorded,
     onNodeError,
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  };
+}
+
+/** Returns what is called after the record of a write, which the change feed then looks for. */
+function notedByFeed(served: ServedFeed | undefined, onChanged: ForgetReplicas): ForgetReplicas {
+  return async (repository) => {
+    await onChanged(repository);
+    served?.feed.wake();
   };
 }
 
@@ -152,6 +166,26 @@ async function startLocks(
   if (family?.role !== 'worker')
     resources.use(periodic(() => writeLocks.removeExpired(), { intervalMs: 2 * LEASE_MS }));
   return { writeLocks, pauses: pauses.pauses };
+}
+
+/** Starts the change feed if it is enabled. Without it nothing of it is loaded. */
+async function openFeed(
+  { config, logger, nodes }: BackendOptions,
+  parts: { readonly database: Database; readonly isHealthy: (node: GitalyNode) => boolean },
+  resources: AsyncDisposableStack,
+): Promise<ServedFeed | undefined> {
+  const { enabled, maxAgeMs, maxEvents } = config.events;
+  if (!enabled) {
+    const { stopFeed } = await import('../feed/feed-tables.ts');
+    await stopFeed(parts.database);
+    return undefined;
+  }
+  const { startFeed } = await import('../feed/start-feed.ts');
+  const onProblem = (error: unknown): void =>
+    logger.error({ error: messageOf(error) }, 'the change feed could not record a change');
+  const served = await startFeed({ ...parts, nodes, maxAgeMs, maxEvents, onProblem });
+  resources.use(served.feed);
+  return served;
 }
 
 function failuresOf(config: PraefectConfig, timeoutMs: number): Promise<ReadonlyMap<string, string>> {

@@ -1,5 +1,5 @@
 import { quote } from '#base/go/quote';
-import { keyPairProblem } from '#platform/config/checks';
+import { keyPairProblem, type Problem } from '#platform/config/checks';
 import { consoleProblems } from '#platform/config/console-problems';
 import { workersProblem } from '#platform/config/schema-workers';
 import { authProblems } from '#platform/config/server-checks';
@@ -7,6 +7,7 @@ import type { PraefectConfig } from './schema.ts';
 
 const MINUTE_MS = 60_000;
 const STRATEGIES = ['per_repository', 'sql', 'local'];
+const MIN_EVENTS = 1000;
 const MIN_WINDOW_BYTES = 262_144;
 
 /**
@@ -28,7 +29,8 @@ export function startProblem(config: PraefectConfig): string | undefined {
     listenProblem(config) ??
     consoleProblem(config) ??
     thresholdProblem(config) ??
-    processesProblem(config)
+    processesProblem(config) ??
+    textOf('events.', eventsProblem(config))
   );
 }
 
@@ -78,8 +80,11 @@ function yamuxProblem({ yamux }: PraefectConfig): string | undefined {
 }
 
 function tokenProblem({ auth }: PraefectConfig): string | undefined {
-  const [problem] = authProblems(auth);
-  return problem && `${problem.key.join('.')}: ${problem.message}`;
+  return textOf('', authProblems(auth)[0]);
+}
+
+function textOf(table: string, problem: Problem | undefined): string | undefined {
+  return problem && `${table}${problem.key.join('.')}: ${problem.message}`;
 }
 
 function consoleProblem(config: PraefectConfig): string | undefined {
@@ -100,6 +105,18 @@ function listenProblem({ listenAddr, tls, tlsListenAddr }: PraefectConfig): stri
 function processesProblem({ workers }: PraefectConfig): string | undefined {
   const problem = workersProblem(workers);
   return problem && `workers.max: ${problem}`;
+}
+
+/** Returns the first problem of `[events]`, with keys of the table. */
+export function eventsProblem({ events, failover }: PraefectConfig): Problem | undefined {
+  const { enabled, maxAgeMs, maxEvents } = events;
+  if (!enabled) return undefined;
+  if (failover.electionStrategy !== 'per_repository')
+    return { key: ['enabled'], message: 'needs failover.election_strategy = "per_repository"' };
+  if (maxEvents < MIN_EVENTS)
+    return { key: ['max_events'], message: `must be at least ${MIN_EVENTS}: ${maxEvents}` };
+  if (maxAgeMs <= 0) return { key: ['max_age'], message: 'must be longer than 0s' };
+  return undefined;
 }
 
 /** All three thresholds are set, or none. */

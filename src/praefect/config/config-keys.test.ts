@@ -228,6 +228,19 @@ const CASES: Readonly<Record<string, Cases>> = {
     }),
     ['"many"', /workers\.max/, /workers\.max/],
   ],
+  'events.enabled': [
+    ['true'],
+    [
+      'true\n[failover]\nelection_strategy = "sql"',
+      /events.enabled: needs failover.election_strategy = "per_repository"/,
+      /events.enabled: needs failover/,
+    ],
+  ],
+  'events.max_events': [
+    ['1000\nenabled = true'],
+    ['999\nenabled = true', /events.max_events: must be at least 1000: 999/, /must be at least 1000: 999/],
+  ],
+  'events.max_age': [['"0s"\nenabled = true', /events.max_age: must be longer than 0s/, /events.max_age/]],
   'virtual_storage.name': [['""', /virtual storages must have a name/, /blank or empty/]],
   'virtual_storage.node.storage': [
     ['""\naddress = "x"', /virtual storages must have a name/, /node.\[0\].storage: blank or empty/],

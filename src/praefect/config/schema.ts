@@ -195,6 +195,22 @@ export const praefectSchema = {
     repositories_in_batch: integer({ doc: 'Repositories compared at once.', default: 16, type: 'uint' }),
   }),
   workers: workersTable,
+  events: table(
+    'Change feed: an event for each change of a reference or repository of the cluster. Not in Gitaly.',
+    {
+      enabled: flag({
+        doc: 'Enable it, in all Praefects. Its tables are created in the database.',
+        accepted: 'true needs election_strategy = "per_repository"',
+      }),
+      max_events: integer({
+        doc: 'Number of events beyond which the oldest are compacted.',
+        default: 1_000_000,
+        type: 'uint',
+        accepted: 'a whole number, 1000 or greater',
+      }),
+      max_age: duration({ doc: 'Age at which events are compacted.', defaultMs: 7 * 24 * 3_600_000 }),
+    },
+  ),
   virtual_storage: tables('A storage as seen by clients, and its nodes.', {
     name: text({ doc: 'Name in requests.', default: '', example: '"default"', shown: true }),
     default_replication_factor: integer({

@@ -7,6 +7,7 @@ import { consoleProblems } from '#platform/config/console-problems';
 import { decode, type RawTable } from '#platform/config/decode';
 import { workersProblem } from '#platform/config/schema-workers';
 import { authProblems, prometheusProblems, tlsProblems } from '#platform/config/server-checks';
+import { eventsProblem } from './check-praefect-config.ts';
 import { type PraefectConfig, praefectSchema } from './schema.ts';
 
 const MINUTE_MS = 60_000;
@@ -60,6 +61,8 @@ function problemsOf(config: PraefectConfig): readonly Problem[] {
     .addAll(tlsProblems(config.tls), 'tls')
     .addAll(consoleProblems(config.console, config.virtualStorage), 'console');
   failover(config.failover, problems);
+  const ofEvents = eventsProblem(config);
+  if (ofEvents !== undefined) problems.addAll([ofEvents], 'events');
   problems.add(atLeast(config.gracefulStopTimeoutMs, 0, formatDuration), 'graceful_stop_timeout');
   cleanup(config.repositoriesCleanup, problems);
   problems

@@ -1,4 +1,4 @@
-import type { FeedReader } from '#events/journal-part';
+import type { EventSources } from '#events/event-source';
 import type { ServiceImplementation } from '#rpc/server/handler';
 import type { EventService } from '#wire/gen/gitalyts/events/v1/events_pb';
 import { list } from './list.ts';
@@ -6,7 +6,7 @@ import { watch } from './watch.ts';
 
 /** Implements the change feed of this server. */
 export function eventService(deps: {
-  readonly feed: FeedReader;
+  readonly feed: EventSources;
 }): ServiceImplementation<typeof EventService> {
   return {
     list: (request, context) => list(request, context, deps),

@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { isWanted, type RepositoryEvent } from '#events/event';
-import type { FeedReader, JournalReader } from '#events/journal-part';
+import type { EventSource, EventSources } from '#events/event-source';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { ListRequest, ListResponseSchema } from '#wire/gen/gitalyts/events/v1/events_pb';
 import { encodeEvent } from './encode-event.ts';
@@ -13,10 +13,10 @@ const MAX_EVENTS = 1000;
 export async function list(
   request: ListRequest,
   { signal }: HandlerContext,
-  { feed }: { readonly feed: FeedReader },
+  { feed }: { readonly feed: EventSources },
 ): Promise<MessageInitShape<typeof ListResponseSchema>> {
   const { storageName, limit } = request;
-  const journal = await feed.reader(storageName);
+  const journal = await feed.journal(storageName);
   const filter = filterOf(request.filter);
   const count = Math.min(limit === 0 ? MAX_EVENTS : limit, MAX_EVENTS);
   const found: RepositoryEvent[] = [];
@@ -55,13 +55,15 @@ interface Part {
 }
 
 /** Returns the part of the feed with a page. @throws {GitalyError} OUT_OF_RANGE */
-function partOf(journal: JournalReader, { after, compactedTo }: ListRequest): Part {
+function partOf(journal: EventSource, { after, compactedTo }: ListRequest): Part {
   const cursor = cursorOf(after, journal);
   const isStart = cursor === 0 && compactedTo === 0n;
-  if (journal.oldest === 0 || (!isStart && (compactedTo === 0n || cursor >= journal.oldest)))
-    return { start: cursor, batches: journal.read(cursor), compactedTo: 0, end: journal.last };
-  const { last, batches } = journal.compacted();
-  if (!isStart && BigInt(last) !== compactedTo)
-    throw new GitalyError('OUT_OF_RANGE', `events up to ${last} were compacted`);
-  return { start: isStart ? -1 : cursor, batches, compactedTo: last, end: last };
+  if (compactedTo > 0n || (isStart && journal.oldest > 0)) {
+    const part = isStart ? journal.compacted() : journal.compacted(Number(compactedTo));
+    if (part === undefined)
+      throw new GitalyError('OUT_OF_RANGE', `events up to ${journal.oldest} were compacted`);
+    const { batches, last } = part;
+    return { start: isStart ? -1 : cursor, batches, compactedTo: last, end: last };
+  }
+  return { start: cursor, batches: journal.read(cursor), compactedTo: 0, end: journal.last };
 }

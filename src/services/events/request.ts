@@ -1,7 +1,7 @@
 import { GitalyError } from '#base/gitaly-error';
 import { checkPattern, type EventFilter } from '#events/event';
 import { TooOldError } from '#events/event-files';
-import type { JournalReader } from '#events/journal-part';
+import type { EventSource } from '#events/event-source';
 import type { Filter } from '#wire/gen/gitalyts/events/v1/events_pb';
 
 /** Returns the filter of a request. @throws {GitalyError} INVALID_ARGUMENT for a wrong pattern. */
@@ -17,7 +17,7 @@ export function filterOf(filter: Filter | undefined): EventFilter {
  * Returns the cursor of a request. @throws {GitalyError} OUT_OF_RANGE for one that is not of this
  * journal.
  */
-export function cursorOf(after: bigint, journal: Pick<JournalReader, 'last'>): number {
+export function cursorOf(after: bigint, journal: Pick<EventSource, 'last'>): number {
   if (after > BigInt(journal.last))
     throw new GitalyError('OUT_OF_RANGE', `the last event is ${journal.last}, not ${after}`);
   return Number(after);

@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { isWanted, type RepositoryEvent } from '#events/event';
-import type { FeedReader } from '#events/journal-part';
+import type { EventSources } from '#events/event-source';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { WatchRequest, WatchResponseSchema } from '#wire/gen/gitalyts/events/v1/events_pb';
 import { encodeEvent } from './encode-event.ts';
@@ -15,9 +15,9 @@ const MAX_EVENTS = 1000;
 export async function* watch(
   { storageName, after, fromNow, filter: wanted, heartbeatSeconds }: WatchRequest,
   { signal }: HandlerContext,
-  { feed }: { readonly feed: FeedReader },
+  { feed }: { readonly feed: EventSources },
 ): AsyncGenerator<MessageInitShape<typeof WatchResponseSchema>> {
-  const journal = await feed.reader(storageName);
+  const journal = await feed.journal(storageName);
   const filter = filterOf(wanted);
   const seconds = Math.min(heartbeatSeconds || DEFAULT_HEARTBEAT_SECONDS, MAX_HEARTBEAT_SECONDS);
   let cursor = fromNow ? journal.last : cursorOf(after, journal);

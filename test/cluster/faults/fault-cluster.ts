@@ -61,7 +61,11 @@ export interface FaultClusterOptions {
   readonly hasSmallDisks?: boolean;
   /** Orders the writes of both Praefects (`ordered_across_praefects`). */
   readonly isOrdered?: boolean;
+  /** Switches the change feed on, of the nodes and the Praefects. */
+  readonly hasFeed?: boolean;
 }
+
+const FEED = '[events]\nenabled = true\n';
 
 /**
  * Three Gitalys, two Praefects and a PostgreSQL in separate processes, which are connected by
@@ -92,6 +96,7 @@ export class FaultCluster implements AsyncDisposable {
   }
 
   static async start({
+    hasFeed = false,
     hasSmallDisks = false,
     isOrdered = false,
     strategy = 'per_repository',
@@ -114,15 +119,17 @@ export class FaultCluster implements AsyncDisposable {
     );
     const nodes = await Promise.all(
       Array.from({ length: NODES }, (_, index) =>
-        startNode(join(directory, `node-${index + 1}`), `gitaly-${index + 1}`, resources, hasSmallDisks),
+        startNode(join(directory, `node-${index + 1}`), `gitaly-${index + 1}`, resources, {
+          hasFeed,
+          hasSmallDisks,
+        }),
       ),
     );
     const praefects = await Promise.all(
       Array.from({ length: strategy === 'local' ? 1 : PRAEFECTS }, (_, index) =>
         startPraefect(join(directory, `praefect-${index + 1}`), index, {
           ...{ nodes, host, user, resources },
-          isOrdered,
-          strategy,
+          ...{ hasFeed, isOrdered, strategy },
         }),
       ),
     );
@@ -149,12 +156,13 @@ async function startNode(
   directory: string,
   storage: string,
   resources: AsyncDisposableStack,
-  hasSmallDisk: boolean,
+  { hasFeed = false, hasSmallDisks = false }: FaultClusterOptions,
 ): Promise<FaultNode> {
   const path = join(directory, 'default');
   mkdirSync(path, { recursive: true });
-  if (hasSmallDisk) resources.use(mountSmall(path));
-  const start = (): Promise<GitalyProcess> => startGitalyProcess({ directory, storage, onLog: () => {} });
+  if (hasSmallDisks) resources.use(mountSmall(path));
+  const start = (): Promise<GitalyProcess> =>
+    startGitalyProcess({ directory, storage, onLog: () => {}, ...(hasFeed && { config: FEED }) });
   const first = await start();
   const links: FaultyLink[] = [];
   for (let count = 0; count < PRAEFECTS; count++)
@@ -183,9 +191,10 @@ async function startPraefect(
     resources: AsyncDisposableStack;
     isOrdered: boolean;
     strategy: Strategy;
+    hasFeed: boolean;
   },
 ): Promise<FaultPraefect> {
-  const { host, isOrdered, nodes, resources, strategy, user } = parts;
+  const { hasFeed, host, isOrdered, nodes, resources, strategy, user } = parts;
   mkdirSync(directory);
   const socket = join(directory, 'praefect.socket');
   const config = join(directory, 'config.toml');
@@ -209,7 +218,7 @@ user = "${user}"
 dbname = "${MIGRATED}"
 [reconciliation]
 scheduling_interval = "2s"
-[[virtual_storage]]
+${hasFeed ? FEED : ''}[[virtual_storage]]
 name = "default"
 ${nodes.map(node).join('')}`,
   );

@@ -29,6 +29,7 @@ export interface ClusterFiles {
 }
 
 const PRIVATE_FILE = 0o600;
+const EVENTS = '\n[events]\nenabled = true\n';
 const NODE_NAME = /^gitaly-(\d+)$/;
 
 /**
@@ -73,6 +74,7 @@ export async function clusterFiles(directory: UpDirectory, count: number): Promi
 export async function writeNodeFiles(
   { path, runtime, socketDirectory }: UpDirectory,
   { nodes }: ClusterFiles,
+  hasEvents: boolean,
 ): Promise<void> {
   await rm(runtime, { recursive: true, force: true });
   const folders = nodes.flatMap(({ runtime: own, storage }) => [own, storage]);
@@ -93,7 +95,7 @@ level = "warn"
 [[storage]]
 name = ${quoted(name)}
 path = ${quoted(storage)}
-`,
+${hasEvents ? EVENTS : ''}`,
     );
   }
 }
@@ -103,6 +105,8 @@ export interface PraefectSettings {
   readonly database: DatabaseKeys;
   /** Of `--grpc`. */
   readonly listen: UpGrpc['listen'];
+  /** Keeps a change feed. */
+  readonly hasEvents: boolean;
   /** Token of every caller. */
   readonly token: Secret | undefined;
 }
@@ -110,7 +114,7 @@ export interface PraefectSettings {
 /** Writes Praefect's configuration, which also the commands of `praefect` read. */
 export async function writePraefectConfig(
   { nodes, praefect }: ClusterFiles,
-  { database, listen, token }: PraefectSettings,
+  { database, hasEvents, listen, token }: PraefectSettings,
 ): Promise<void> {
   const keys = { socket_path: praefect.socket, ...listen };
   const table = (entries: object): string =>
@@ -129,7 +133,7 @@ level = "warn"
 ${table(database)}
 [reconciliation]
 scheduling_interval = "10s"
-
+${hasEvents ? EVENTS : ''}
 [[virtual_storage]]
 name = ${quoted(VIRTUAL_STORAGE)}
 ${nodes

@@ -27,6 +27,8 @@ export interface UpClusterOptions {
   /** Keys of a given database; `undefined` for a PostgreSQL in the directory. */
   readonly database: DatabaseKeys | undefined;
   readonly grpc: UpGrpc;
+  /** Keeps a change feed. */
+  readonly hasEvents: boolean;
   /** Aborts the start. */
   readonly signal: AbortSignal;
   /** Kills what still runs. */
@@ -45,11 +47,11 @@ const LOOK_EVERY_MS = 50;
  * @throws {Error} that names the program that does not start; {WrongDirectoryError}
  */
 export async function startUpCluster(directory: UpDirectory, options: UpClusterOptions): Promise<UpServer> {
-  const { grpc } = options;
+  const { grpc, hasEvents } = options;
   if (options.database === undefined) requirePostgres();
   const files = filesFor(await clusterFiles(directory, options.nodes), grpc);
   await earlierOnesEnded(files);
-  await writeNodeFiles(directory, files);
+  await writeNodeFiles(directory, files, hasEvents);
 
   await using building = new AsyncDisposableStack();
   const guard = building.use(new ProcessGuard());
@@ -77,7 +79,7 @@ export async function startUpCluster(directory: UpDirectory, options: UpClusterO
   if (postgres !== undefined) building.use(postgres);
   building.defer(() => disposeAll(nodes));
   const listen = await withPort(grpc.listen);
-  await writePraefectConfig(files, { database, listen, token: grpc.token });
+  await writePraefectConfig(files, { database, listen, hasEvents, token: grpc.token });
   await migrate(files.praefect.config);
   const args = ['--config', files.praefect.config];
   const server = { ...files.praefect, program: 'praefect', args } as const;

@@ -1,0 +1,44 @@
+import type { RepositoryEvent } from './event.ts';
+
+/** The events of one storage, as they are served. */
+export interface EventSource {
+  /** Sequence of the last event; 0 without one. */
+  readonly last: number;
+  /** The events after this sequence are kept; those up to it were compacted. */
+  readonly oldest: number;
+  /** Resolves when there are events after {@link last}. */
+  readonly news: Promise<void>;
+  /**
+   * Yields the events after a sequence in batches, up to {@link last}.
+   *
+   * @throws {TooOldError}
+   */
+  read(after: number): AsyncIterable<readonly RepositoryEvent[]>;
+  /**
+   * Returns the events that replace those up to {@link oldest}, in batches and in their order: of
+   * each reference and repository the latest. The first one has the kind `compacted`.
+   *
+   * @param last that of a part which was started before; `undefined` if it cannot be continued.
+   */
+  compacted(): CompactedPart;
+  compacted(last: number): CompactedPart | undefined;
+}
+
+/** Compacted events, and the sequence of the last event that was compacted. */
+export interface CompactedPart {
+  readonly last: number;
+  readonly batches: AsyncIterable<readonly RepositoryEvent[]>;
+}
+
+/** The events of a server or a cluster. */
+export interface EventSources {
+  /** Aborted when those who watch must stop: the server ends. */
+  readonly ending: AbortSignal;
+  /** Returns the events of a storage. @throws {GitalyError} INVALID_ARGUMENT for an unknown name. */
+  journal(storageName: string): EventSource | Promise<EventSource>;
+}
+
+/** Returns the event before compacted ones, which tells consumers to forget. */
+export function compactedMarker(): RepositoryEvent {
+  return { sequence: 0, kind: 'compacted', relativePath: '', timeMs: Date.now() };
+}

@@ -1,0 +1,121 @@
+import { type Database, sql } from '../database/database.ts';
+
+/**
+ * Tables of the change feed. A trigger notes each change of a repository in the transaction that
+ * records it: whoever wrote it, and before the call is answered. From these notes and the
+ * references the events are made.
+ */
+const TABLES = [
+  `CREATE TABLE IF NOT EXISTS gitalyts_feed_state (
+    is_only boolean PRIMARY KEY CHECK (is_only),
+    last bigint NOT NULL,
+    compacted bigint NOT NULL
+  )`,
+  `CREATE TABLE IF NOT EXISTS gitalyts_feed_changes (
+    id bigserial PRIMARY KEY,
+    kind text NOT NULL,
+    repository_id bigint NOT NULL,
+    virtual_storage text NOT NULL,
+    relative_path text NOT NULL,
+    previous_path text
+  )`,
+  `CREATE TABLE IF NOT EXISTS gitalyts_feed_events (
+    sequence bigint PRIMARY KEY,
+    virtual_storage text NOT NULL,
+    kind text NOT NULL,
+    relative_path text NOT NULL,
+    previous_path text,
+    reference bytea,
+    old_value text,
+    new_value text,
+    happened_at timestamptz NOT NULL DEFAULT clock_timestamp()
+  )`,
+  // The result of all events: sequences of the latest ones of each repository and reference. A
+  // reference without an event has the sequence 0.
+  `CREATE TABLE IF NOT EXISTS gitalyts_feed_repositories (
+    repository_id bigint PRIMARY KEY,
+    virtual_storage text NOT NULL,
+    relative_path text NOT NULL,
+    created bigint,
+    resync bigint,
+    is_listed boolean NOT NULL
+  )`,
+  `CREATE TABLE IF NOT EXISTS gitalyts_feed_references (
+    repository_id bigint NOT NULL REFERENCES gitalyts_feed_repositories ON DELETE CASCADE,
+    name bytea NOT NULL,
+    value text NOT NULL,
+    sequence bigint NOT NULL,
+    PRIMARY KEY (repository_id, name)
+  )`,
+  `CREATE INDEX IF NOT EXISTS gitalyts_feed_repositories_created
+    ON gitalyts_feed_repositories (created)`,
+  `CREATE INDEX IF NOT EXISTS gitalyts_feed_repositories_resync
+    ON gitalyts_feed_repositories (resync)`,
+  'CREATE INDEX IF NOT EXISTS gitalyts_feed_references_sequence ON gitalyts_feed_references (sequence)',
+  `CREATE OR REPLACE FUNCTION gitalyts_feed_note() RETURNS trigger LANGUAGE plpgsql AS $body$
+  BEGIN
+    IF TG_OP = 'INSERT' THEN
+      INSERT INTO gitalyts_feed_changes (kind, repository_id, virtual_storage, relative_path)
+      VALUES ('created', new.repository_id, new.virtual_storage, new.relative_path);
+    ELSIF TG_OP = 'DELETE' THEN
+      INSERT INTO gitalyts_feed_changes (kind, repository_id, virtual_storage, relative_path)
+      VALUES ('removed', old.repository_id, old.virtual_storage, old.relative_path);
+    ELSE
+      IF new.relative_path <> old.relative_path THEN
+        INSERT INTO gitalyts_feed_changes
+          (kind, repository_id, virtual_storage, relative_path, previous_path)
+        VALUES
+          ('renamed', new.repository_id, new.virtual_storage, new.relative_path, old.relative_path);
+      END IF;
+      IF new.generation IS DISTINCT FROM old.generation THEN
+        INSERT INTO gitalyts_feed_changes (kind, repository_id, virtual_storage, relative_path)
+        VALUES ('written', new.repository_id, new.virtual_storage, new.relative_path);
+      END IF;
+    END IF;
+    RETURN NULL;
+  END
+  $body$`,
+];
+
+const TRIGGER = `CREATE TRIGGER gitalyts_feed AFTER INSERT OR UPDATE OR DELETE ON repositories
+  FOR EACH ROW EXECUTE FUNCTION gitalyts_feed_note()`;
+
+/** Held while the tables change, of no other meaning. */
+const LOCK = sql`SELECT pg_advisory_xact_lock(hashtext('gitalyts_feed'))`;
+
+const HAS_TRIGGER = sql<{ found: boolean }>`SELECT EXISTS (
+  SELECT FROM pg_trigger WHERE tgname = 'gitalyts_feed' AND tgrelid = to_regclass('repositories')
+) AS found`;
+
+/**
+ * Creates what is missing, and notes changes from now on. Of the time before nothing is known: an
+ * event of all virtual storages says so, unless there was never one.
+ */
+export async function createFeed(database: Database, virtualStorages: readonly string[]): Promise<void> {
+  await database.transaction(async (executor) => {
+    await LOCK.execute(executor);
+    for (const statement of TABLES) await sql.raw(statement).execute(executor);
+    const [row] = (await HAS_TRIGGER.execute(executor)).rows;
+    if (row?.found === true) return;
+    await sql.raw(TRIGGER).execute(executor);
+    await sql`DELETE FROM gitalyts_feed_changes`.execute(executor);
+    await sql`DELETE FROM gitalyts_feed_repositories`.execute(executor);
+    await sql`INSERT INTO gitalyts_feed_state (is_only, last, compacted) VALUES (true, 0, 0)
+      ON CONFLICT DO NOTHING`.execute(executor);
+    await sql`WITH counted AS (
+        UPDATE gitalyts_feed_state SET last = last + ${virtualStorages.length}
+        WHERE last > 0 RETURNING last
+      )
+      INSERT INTO gitalyts_feed_events (sequence, virtual_storage, kind, relative_path)
+      SELECT last - ${virtualStorages.length} + place, name, 'resync', ''
+      FROM counted, unnest(${virtualStorages}::text[]) WITH ORDINALITY AS each(name, place)`.execute(
+      executor,
+    );
+  });
+}
+
+/** Notes no changes any more: nobody makes events of them. */
+export async function stopFeed(database: Database): Promise<void> {
+  const row = await database.row(HAS_TRIGGER);
+  if (row?.found === true) await database.run(sql`DROP TRIGGER IF EXISTS gitalyts_feed ON repositories`);
+}

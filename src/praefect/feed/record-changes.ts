@@ -1,0 +1,191 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Database, type Executor, sql } from '../database/database.ts';
+import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import { type ChangedRepository, EventWriter } from './event-writer.ts';
+import type { Move, NodeEvents } from './node-events.ts';
+import { readReferences, type Values } from './read-references.ts';
+
+export interface RecordChangesOptions {
+  readonly database: Database;
+  /** Nodes by virtual storage. */
+  readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
+  readonly isHealthy: (node: GitalyNode) => boolean;
+  readonly nodeEvents: NodeEvents;
+  /** Called when references cannot be read. They are read again later. */
+  readonly onProblem: (error: unknown) => void;
+}
+
+/** A note of the trigger. */
+interface Change {
+  readonly id: number;
+  readonly kind: 'created' | 'written' | 'renamed' | 'removed';
+  readonly repository_id: number;
+  readonly virtual_storage: string;
+  readonly relative_path: string;
+  readonly previous_path: string | null;
+}
+
+/** The references of a repository on an up-to-date node. */
+interface Reading {
+  readonly node: GitalyNode;
+  readonly replicaPath: string;
+  /** `undefined` if there are too many. */
+  readonly values: Values | undefined;
+}
+
+const BATCH = 500;
+const READS_AT_ONCE = 8;
+/** The feed of a node may report a move a little later than it can be read. */
+const DETAIL_LOOK_MS = 10;
+const DETAIL_LOOKS = 20;
+
+/**
+ * Makes events of the changes that are noted. The references of an up-to-date replica decide: they
+ * have all acknowledged writes, whatever has become of the node that was the primary. The feeds of
+ * the nodes only add the values between.
+ *
+ * @param isBlocked repositories whose references could not be read a moment ago.
+ * @returns the repositories whose references cannot be read now, and whether there may be further
+ *   changes; `undefined` if another Praefect is at work.
+ */
+export async function recordChanges(
+  options: RecordChangesOptions,
+  isBlocked: readonly number[],
+): Promise<{ readonly blocked: readonly number[]; readonly isEnd: boolean } | undefined> {
+  return await options.database.transaction(async (executor) => {
+    const [state] = (
+      await sql<{ last: number }>`SELECT last FROM gitalyts_feed_state FOR UPDATE SKIP LOCKED`.execute(
+        executor,
+      )
+    ).rows;
+    if (state === undefined) return undefined;
+    const { rows: changes } = await sql<Change>`
+      SELECT id, kind, repository_id, virtual_storage, relative_path, previous_path
+      FROM gitalyts_feed_changes WHERE repository_id <> ALL (${isBlocked}::bigint[])
+      ORDER BY id LIMIT ${BATCH}`.execute(executor);
+    const { blocked, readings } = await readAll(options, executor, changes);
+    const writer = new EventWriter(executor, state.last);
+    const done = changes.filter((change) => !blocked.includes(change.repository_id));
+    for (const change of done) await record(options, { executor, writer, readings }, change);
+    await writer.end();
+    const ids = done.map(({ id }) => id);
+    await sql`DELETE FROM gitalyts_feed_changes WHERE id = ANY (${ids}::bigint[])`.execute(executor);
+    return { blocked, isEnd: changes.length < BATCH };
+  });
+}
+
+/** Reads the references of the repositories that were written, each behind its last change. */
+async function readAll(
+  options: RecordChangesOptions,
+  executor: Executor,
+  changes: readonly Change[],
+): Promise<{ readonly readings: ReadonlyMap<Change, Reading>; readonly blocked: readonly number[] }> {
+  const written = new Map<number, Change>();
+  for (const change of changes)
+    if (change.kind === 'removed') written.delete(change.repository_id);
+    else if (change.kind !== 'renamed') written.set(change.repository_id, change);
+  const { rows } = await sql<{ id: number; path: string; primary: string | null; storages: string[] }>`
+    SELECT repository_id AS id, replica_path AS path, "primary", array_agg(storage) AS storages
+    FROM repositories JOIN storage_repositories USING (repository_id, generation)
+    WHERE repository_id = ANY (${[...written.keys()]}::bigint[])
+    GROUP BY repository_id, replica_path, "primary"`.execute(executor);
+  const readings = new Map<Change, Reading>();
+  const blocked: number[] = [];
+  const read = async ({ id, path, primary, storages }: (typeof rows)[number]): Promise<void> => {
+    const change = written.get(id);
+    if (change === undefined) return;
+    const nodes = (options.nodes.get(change.virtual_storage) ?? []).filter(
+      (node) => storages.includes(node.storage) && options.isHealthy(node),
+    );
+    nodes.sort((one, other) => Number(other.storage === primary) - Number(one.storage === primary));
+    const reading = await readFirst(nodes, path, options.onProblem);
+    if (reading === undefined) blocked.push(id);
+    else readings.set(change, reading);
+  };
+  for (let start = 0; start < rows.length; start += READS_AT_ONCE)
+    await Promise.all(rows.slice(start, start + READS_AT_ONCE).map(read));
+  return { readings, blocked };
+}
+
+async function readFirst(
+  nodes: readonly GitalyNode[],
+  replicaPath: string,
+  onProblem: (error: unknown) => void,
+): Promise<Reading | undefined> {
+  for (const node of nodes)
+    try {
+      return { node, replicaPath, values: await readReferences(node, replicaPath) };
+    } catch (error) {
+      onProblem(error); // the next node has them, too
+    }
+  return undefined;
+}
+
+interface Recording {
+  readonly executor: Executor;
+  readonly writer: EventWriter;
+  readonly readings: ReadonlyMap<Change, Reading>;
+}
+
+async function record(
+  { nodeEvents }: RecordChangesOptions,
+  { executor, readings, writer }: Recording,
+  change: Change,
+): Promise<void> {
+  const repository: ChangedRepository = {
+    repositoryId: change.repository_id,
+    virtualStorage: change.virtual_storage,
+    relativePath: change.relative_path,
+  };
+  if (change.kind === 'created') await writer.created(repository);
+  if (change.kind === 'removed') await writer.removed(repository);
+  if (change.kind === 'renamed') await writer.renamed(repository, change.previous_path ?? '');
+  const reading = readings.get(change);
+  if (reading === undefined) return;
+  const { values } = reading;
+  const known = values && (await knownValues(executor, repository));
+  if (values === undefined || known === undefined) await writer.resync(repository, values);
+  else await writer.moved(repository, await detailed(nodeEvents, reading, differences(known, values)));
+}
+
+/** Returns the values that the feed has reported; `undefined` if they are not known. */
+async function knownValues(
+  executor: Executor,
+  { repositoryId: id }: ChangedRepository,
+): Promise<Values | undefined> {
+  const [repository] = (
+    await sql<{ is_listed: boolean }>`
+      SELECT is_listed FROM gitalyts_feed_repositories WHERE repository_id = ${id}`.execute(executor)
+  ).rows;
+  if (repository?.is_listed !== true) return undefined;
+  const { rows } = await sql<{ name: Buffer; value: string }>`
+    SELECT name, value FROM gitalyts_feed_references WHERE repository_id = ${id}`.execute(executor);
+  return new Map(rows.map(({ name, value }) => [name.toString('latin1'), value]));
+}
+
+function differences(known: Values, values: Values): Move[] {
+  return [...new Set([...known.keys(), ...values.keys()])]
+    .map((reference) => ({ reference, oldValue: known.get(reference), newValue: values.get(reference) }))
+    .filter(({ newValue, oldValue }) => newValue !== oldValue);
+}
+
+/** Replaces moves by those between, as far as the node reports them, in its order. */
+async function detailed(
+  nodeEvents: NodeEvents,
+  { node, replicaPath }: Reading,
+  moves: readonly Move[],
+): Promise<readonly Move[]> {
+  const steps = () => moves.map((move) => nodeEvents.between(node, replicaPath, move));
+  let found = steps();
+  for (
+    let look = 0;
+    look < DETAIL_LOOKS && nodeEvents.isFollowed(node) && found.includes(undefined);
+    look++
+  ) {
+    await delay(DETAIL_LOOK_MS);
+    found = steps();
+  }
+  const unknown = moves.filter((_, index) => found[index] === undefined);
+  const reported = found.flatMap((each) => each ?? []);
+  return [...reported.sort((one, other) => one.sequence - other.sequence), ...unknown];
+}

@@ -1,0 +1,16 @@
+import { type ServedService, serve } from '#rpc/server/handler';
+import { eventService } from '#services/events/index';
+import { EventService } from '#wire/gen/gitalyts/events/v1/events_pb';
+import { ClusterFeed, type ClusterFeedOptions } from './cluster-feed.ts';
+
+/** A change feed that makes events, and its RPCs. */
+export interface ServedFeed {
+  readonly feed: ClusterFeed;
+  readonly service: ServedService;
+}
+
+/** Starts the change feed of a cluster. */
+export async function startFeed(options: ClusterFeedOptions): Promise<ServedFeed> {
+  const feed = await ClusterFeed.open(options);
+  return { feed, service: serve(EventService, eventService({ feed })) };
+}

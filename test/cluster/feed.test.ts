@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { commitFiles, type RepositoryEvent, watchEvents } from '#client/index';
+import { sql } from '#praefect/database/database';
+import { startCluster, type TestCluster } from '#testkit/start-cluster';
+import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
+import { until } from '#testkit/until';
+import { USER } from '#testkit/user';
+import { decodeEvent } from '../../src/client/watch-events.ts';
+import { Replay, referencesOf } from '../events/replay.ts';
+
+const FEED = { config: { events: { enabled: true } }, gitalyConfig: { events: { enabled: true } } };
+const target = (relativePath: string) => ({
+  storageName: 'default',
+  relativePath,
+  glRepository: 'project-1',
+});
+
+async function commitTo(
+  { connection }: Pick<TestCluster, 'connection'>,
+  path: string,
+  branch: string,
+  name: string,
+) {
+  const update = await commitFiles(
+    connection,
+    {
+      repository: target(path),
+      user: USER,
+      branchName: Buffer.from(branch),
+      commitMessage: Buffer.from(name),
+    },
+    [{ type: 'create', path: name, content: name }],
+  );
+  return update?.commitId ?? '';
+}
+
+const brief = ({ kind, relativePath, reference, oldValue, newValue }: RepositoryEvent): string =>
+  [kind, relativePath, reference, oldValue ?? '-', newValue ?? '-'].join(' ');
+
+test('a cluster has one feed, in the order of its writes', { skip: withoutPostgres }, async () => {
+  await using postgres = await startPostgres();
+  await using cluster = await startCluster({ ...FEED, database: postgres, praefects: 2 });
+  const { repository, ref } = cluster.connection;
+  const other = cluster.praefects[1]?.connection ?? assert.fail();
+
+  await repository.createRepository({ repository: target('a.git') });
+  const first = await commitTo(cluster, 'a.git', 'main', 'one');
+  const second = await commitTo({ connection: other }, 'a.git', 'main', 'two');
+  await ref.deleteRefs({ repository: target('a.git'), refs: [Buffer.from('refs/heads/main')] });
+  await repository.renameRepository({ repository: target('a.git'), relativePath: 'b.git' });
+  await repository.removeRepository({ repository: target('b.git') });
+
+  const events: RepositoryEvent[] = [];
+  for await (const event of watchEvents(other, { storageName: 'default' })) {
+    events.push(event);
+    if (event.kind === 'removed') break;
+  }
+  assert.deepEqual(events.map(brief), [
+    'created a.git  - -',
+    'reference a.git HEAD - ref: refs/heads/main',
+    `reference a.git refs/heads/main - ${first}`,
+    `reference a.git refs/heads/main ${first} ${second}`,
+    `reference a.git refs/heads/main ${second} -`,
+    'renamed b.git  - -',
+    'removed b.git  - -',
+  ]);
+});
+
+/** Reads pages of a feed until its end. */
+async function listAll(
+  { connection }: Pick<TestCluster, 'connection'>,
+  limit = 0,
+): Promise<RepositoryEvent[]> {
+  const events: RepositoryEvent[] = [];
+  let page = await connection.events.list({ storageName: 'default', limit });
+  for (;;) {
+    events.push(...page.events.map(decodeEvent));
+    if (page.isEnd) return events;
+    const { compactedTo, cursor: after } = page;
+    page = await connection.events.list({ storageName: 'default', limit, after, compactedTo });
+  }
+}
+
+test('a feed that was off says that events of that time are missing', { skip: withoutPostgres }, async () => {
+  await using postgres = await startPostgres();
+  const { config } = FEED;
+  {
+    await using cluster = await startCluster({ config, database: postgres });
+    await cluster.connection.repository.createRepository({ repository: target('a.git') });
+    await until(async () => (await listAll(cluster)).length === 2);
+  }
+  {
+    await using cluster = await startCluster({ database: postgres });
+    await assert.rejects(cluster.connection.events.list({ storageName: 'default' }), {
+      code: 'UNIMPLEMENTED',
+    });
+  }
+  await using cluster = await startCluster({ config, database: postgres });
+  await cluster.connection.repository.createRepository({ repository: target('b.git') });
+  await commitTo(cluster, 'b.git', 'main', 'one');
+
+  const kinds = async (): Promise<string[]> =>
+    (await listAll(cluster)).map(({ kind, relativePath }) => `${kind} ${relativePath}`);
+  await until(async () => (await kinds()).length === 6);
+  assert.deepEqual(await kinds(), [
+    'created a.git',
+    'reference a.git',
+    'resync ',
+    'created b.git',
+    'reference b.git',
+    'reference b.git',
+  ]);
+});
+
+test('a repository that is older than the feed is to be listed at its first change', {
+  skip: withoutPostgres,
+}, async () => {
+  await using postgres = await startPostgres();
+  await using cluster = await startCluster({ ...FEED, database: postgres });
+  await cluster.connection.repository.createRepository({ repository: target('a.git') });
+  await until(async () => (await listAll(cluster)).length === 2);
+  await postgres.database.run(sql`DELETE FROM gitalyts_feed_repositories`); // as before the feed
+
+  await commitTo(cluster, 'a.git', 'main', 'one');
+  await until(async () => (await listAll(cluster)).length === 3);
+  const second = await commitTo(cluster, 'a.git', 'main', 'two');
+
+  await until(async () => (await listAll(cluster)).length === 4);
+  const events = await listAll(cluster);
+  assert.deepEqual(
+    events.slice(2).map(({ kind, newValue }) => [kind, newValue]),
+    [
+      ['resync', undefined],
+      ['reference', second],
+    ],
+  );
+});
+
+test('old events of a cluster are compacted', { skip: withoutPostgres }, async () => {
+  await using postgres = await startPostgres();
+  const config = { events: { enabled: true, max_events: 1000n } };
+  await using cluster = await startCluster({ config, database: postgres });
+  const { ref, repository } = cluster.connection;
+  for (const path of ['a.git', 'b.git']) await repository.createRepository({ repository: target(path) });
+  const oids = [
+    await commitTo(cluster, 'a.git', 'main', 'one'),
+    await commitTo(cluster, 'a.git', 'main', 'two'),
+  ];
+  for (let round = 0; round < 4; round++) {
+    const updates = Array.from({ length: 400 }, (_, number) => ({
+      reference: Buffer.from(`refs/heads/b/${number}`),
+      newObjectId: Buffer.from(oids[round % 2] ?? ''),
+    }));
+    await ref.updateReferences([{ repository: target('a.git'), updates }]);
+  }
+  await repository.renameRepository({ repository: target('b.git'), relativePath: 'c.git' });
+  await until(async () => {
+    const events = await listAll(cluster);
+    return (
+      events[0]?.kind === 'compacted' &&
+      events.some(({ kind, relativePath }) => kind === 'created' && relativePath === 'c.git')
+    );
+  });
+
+  for (const limit of [0, 100]) {
+    const events = await listAll(cluster, limit);
+    assert.ok(events.length < 500, `${events.length} events`);
+    const replay = new Replay();
+    for (const event of events) replay.apply(event);
+    const [, storage = assert.fail()] = cluster.nodes;
+    assert.deepEqual([...replay.repositories.keys()].sort(), ['a.git', 'c.git']);
+    const { path } = (await postgres.database.row(sql<{ path: string }>`
+      SELECT replica_path AS path FROM repositories WHERE relative_path = 'a.git'`)) ?? { path: '' };
+    assert.deepEqual(
+      replay.repositories.get('a.git'),
+      await referencesOf(join(storage.storagePath('gitaly-2'), path)),
+    );
+  }
+  const old = cluster.connection.events.list({ storageName: 'default', after: 3n });
+  await assert.rejects(old, { code: 'OUT_OF_RANGE' });
+});
