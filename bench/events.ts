@@ -41,15 +41,24 @@ export const bench: Bench = {
         goal: { of: 'ratio', atMost: 1.02 },
       };
 
-    yield* throughput(workshop, watched, withFeed);
+    const second = await workshop.repository('small', 'second.git');
+    yield* throughput(workshop, { watched, plain }, [withFeed, second]);
     yield await memory(watched, on.pid);
   },
 };
 
-async function* throughput({ quick }: Workshop, connection: Connection, { path, wire }: StoredRepository) {
-  const newObjectId = Buffer.from(await git(path, ['rev-parse', 'main']));
+async function* throughput(
+  { quick }: Workshop,
+  { plain, watched: connection }: { readonly plain: Connection; readonly watched: Connection },
+  repositories: readonly StoredRepository[],
+) {
   const transactions = quick ? 10 : 60;
-  const total = transactions * PER_TRANSACTION;
+  const total = repositories.length * transactions * PER_TRANSACTION;
+  const writeAll = (to: Connection, directory: string) =>
+    timed(() =>
+      Promise.all(repositories.map((repository) => write(to, repository, { directory, transactions }))),
+    );
+  const withoutMs = await writeAll(plain, 'refs/plain');
   const reading = Promise.all(
     Array.from({ length: WATCHERS }, async () => {
       let seen = 0;
@@ -62,23 +71,31 @@ async function* throughput({ quick }: Workshop, connection: Connection, { path, 
   await new Promise((resolve) => setTimeout(resolve, SETTLED_MS));
   let writingMs = 0;
   const ms = await timed(async () => {
-    writingMs = await timed(async () => {
-      for (let number = 0; number < transactions; number++) {
-        const updates = Array.from({ length: PER_TRANSACTION }, (_, index) => ({
-          reference: Buffer.from(`refs/bench/${number}/${index}`),
-          newObjectId,
-        }));
-        await connection.ref.updateReferences([{ repository: wire, updates }]);
-      }
-    });
+    writingMs = await writeAll(connection, 'refs/watched');
     await reading;
   });
   yield {
     name: `events in a second, ${WATCHERS} watchers`,
     value: (total * 1000) / ms,
     unit: '/s',
+    reference: { name: 'the writers without the feed', value: (total * 1000) / withoutMs },
     note: `${Math.round(ms - writingMs)} ms after the last of ${total} changes`,
   };
+}
+
+async function write(
+  connection: Connection,
+  { path, wire }: StoredRepository,
+  { directory, transactions }: { readonly directory: string; readonly transactions: number },
+): Promise<void> {
+  const newObjectId = Buffer.from(await git(path, ['rev-parse', 'main']));
+  for (let number = 0; number < transactions; number++) {
+    const updates = Array.from({ length: PER_TRANSACTION }, (_, index) => ({
+      reference: Buffer.from(`${directory}/${number}/${index}`),
+      newObjectId,
+    }));
+    await connection.ref.updateReferences([{ repository: wire, updates }]);
+  }
 }
 
 async function memory(connection: Connection, pid: number) {

@@ -3,6 +3,7 @@ import type {
   RecordedRepository,
   RecordingOptions,
   RefChangeRecorder,
+  RefChangeRecording,
 } from '#git/refs/update/ref-change-recorder';
 import type { LifecycleChange, LifecycleRecorder } from '#storage/lifecycle/lifecycle-recorder';
 import type { Repository } from '#storage/repository';
@@ -86,7 +87,7 @@ export class ChangeFeed implements EventSources, RefChangeRecorder, LifecycleRec
     repository: RecordedRepository,
     names: readonly string[] | undefined,
     options: RecordingOptions = {},
-  ): Promise<AsyncDisposable | undefined> {
+  ): Promise<RefChangeRecording | undefined> {
     if (names?.length === 0) return undefined;
     const place = recordedPlace(this.#storages, repository);
     const feed = place && this.#feeds.get(place.storageName);

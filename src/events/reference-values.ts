@@ -1,5 +1,4 @@
 import { LoopSlice } from '#base/loop-turns';
-import { MAX_SYMBOLIC_DEPTH } from '#git/refs/follow-ref';
 import { HEAD } from '#git/refs/ref-name';
 import type { RecordedRepository } from '#git/refs/update/ref-change-recorder';
 
@@ -13,6 +12,16 @@ export async function readValue({ refs }: RecordedRepository, name: string): Pro
   if (name !== HEAD_NAME) return (await refs.resolve(Buffer.from(name, 'latin1')))?.oid;
   const head = await refs.head();
   return head.oid ?? `ref: ${head.symbolicTarget?.toString('latin1')}`;
+}
+
+/** Returns the current value of a reference, and the target of a symbolic one. */
+export async function readRaw(
+  repository: RecordedRepository,
+  name: string,
+): Promise<{ readonly value: ReferenceValue; readonly target?: string }> {
+  const raw = await repository.refs.read(Buffer.from(name, 'latin1'));
+  if (raw?.symbolicTarget === undefined) return { value: raw?.oid };
+  return { value: await readValue(repository, name), target: raw.symbolicTarget.toString('latin1') };
 }
 
 /**
@@ -32,20 +41,4 @@ export async function listValues(
     if (values.size > limit + 1) return undefined;
   }
   return values;
-}
-
-/** Returns references with those that symbolic ones among them lead to, which change in their place. */
-export async function withTargets(
-  repository: RecordedRepository,
-  names: readonly string[],
-): Promise<string[]> {
-  const all = new Set(names);
-  const slice = new LoopSlice();
-  for (const name of all) {
-    const raw = await repository.refs.read(Buffer.from(name, 'latin1'));
-    if (raw?.symbolicTarget !== undefined && all.size < 2 * names.length + MAX_SYMBOLIC_DEPTH)
-      all.add(raw.symbolicTarget.toString('latin1'));
-    await slice.pause();
-  }
-  return [...all];
 }

@@ -1,6 +1,7 @@
 import { LoopSlice } from '#base/loop-turns';
+import { MAX_SYMBOLIC_DEPTH } from '#git/refs/follow-ref';
 import type { RecordedRepository } from '#git/refs/update/ref-change-recorder';
-import { listValues, type ReferenceValue, readValue } from './reference-values.ts';
+import { listValues, type ReferenceValue, readRaw, readValue } from './reference-values.ts';
 
 /** A change of a reference, or that there may be changes which a tracker cannot name. */
 export type Finding =
@@ -11,6 +12,13 @@ export type Finding =
       readonly newValue: ReferenceValue;
     }
   | { readonly kind: 'resync' };
+
+/** References as they were read. */
+export interface Observed {
+  readonly values: Readonly<Record<string, string | null>>;
+  /** Of those that are not symbolic: how often their values have changed. */
+  readonly versions: ReadonlyMap<string, number>;
+}
 
 interface Known {
   value: ReferenceValue;
@@ -42,19 +50,48 @@ export class RepositoryTracker {
     this.#startsEmpty = true;
   }
 
-  /** Reads references that are about to change, or have changed. @returns their values. */
+  /**
+   * Reads references that are about to change, and those that symbolic ones among them lead to,
+   * which change in their place.
+   */
   async observe(
     repository: RecordedRepository,
     names: readonly string[],
     { isLocked = false } = {},
-  ): Promise<Record<string, string | null>> {
+  ): Promise<Observed> {
     const values: Record<string, string | null> = {};
+    const versions = new Map<string, number>();
+    const all = new Set(names);
     const slice = new LoopSlice();
-    for (const name of names) {
-      values[name] = (await this.#observe(repository, name, isLocked)) ?? null;
+    for (const name of all) {
+      const raw = await this.#current(name, isLocked, () => readRaw(repository, name));
+      values[name] = raw.value ?? null;
+      if (raw.target === undefined) versions.set(name, this.#known.get(name)?.version ?? 0);
+      else if (all.size < 2 * names.length + MAX_SYMBOLIC_DEPTH) all.add(raw.target);
       await slice.pause();
     }
-    return values;
+    return { values, versions };
+  }
+
+  /**
+   * Finds the changes of references since {@link observe}.
+   *
+   * @param after values that the change has set. They count unless somebody else has read another
+   *   value meanwhile.
+   */
+  async compare(
+    repository: RecordedRepository,
+    { values, versions }: Observed,
+    after: ReadonlyMap<string, ReferenceValue>,
+  ): Promise<void> {
+    const slice = new LoopSlice();
+    for (const name of Object.keys(values)) {
+      const version = versions.get(name);
+      const isSet = after.has(name) && version !== undefined && version === this.#known.get(name)?.version;
+      if (isSet) this.#note(name, after.get(name));
+      else await this.#observe(repository, name);
+      await slice.pause();
+    }
   }
 
   /** Notes the values of all references before a change, if there are not too many. */
@@ -68,30 +105,42 @@ export class RepositoryTracker {
 
   /** Finds the changes of all references since {@link observeAll}. */
   async compareAll(repository: RecordedRepository): Promise<void> {
+    const versions = new Map([...this.#known].map(([name, { version }]) => [name, version]));
     const values = await listValues(repository, MAX_REFERENCES);
     if (values === undefined) {
       this.#report({ kind: 'resync' });
       return;
     }
-    const names = new Set([...values.keys(), ...this.#known.keys()]);
-    const changed = [...names].filter((name) => {
+    const slice = new LoopSlice();
+    for (const name of new Set([...values.keys(), ...this.#known.keys()])) {
       const known = this.#known.get(name);
-      return known === undefined || known.value !== values.get(name);
-    });
-    // Of those that were not there before the change nothing is known.
-    for (const name of changed)
-      if (!this.#known.has(name)) this.#known.set(name, { value: undefined, version: 0 });
-    await this.observe(repository, changed);
+      if (known !== undefined && known.value === values.get(name)) continue;
+      // Somebody else has read a value since the list began.
+      const isLater = known?.version !== versions.get(name);
+      // Of those that were not there before the change nothing is known.
+      if (known === undefined) this.#known.set(name, { value: undefined, version: 0 });
+      if (isLater) await this.#observe(repository, name);
+      else this.#note(name, values.get(name));
+      await slice.pause();
+    }
   }
 
-  async #observe(repository: RecordedRepository, name: string, isLocked: boolean): Promise<ReferenceValue> {
+  async #observe(repository: RecordedRepository, name: string): Promise<void> {
+    await this.#current(name, false, async () => ({ value: await readValue(repository, name) }));
+  }
+
+  /** Reads a reference until nobody else has read another value meanwhile, and notes its value. */
+  async #current<T extends { readonly value: ReferenceValue }>(
+    name: string,
+    isLocked: boolean,
+    read: () => Promise<T>,
+  ): Promise<T> {
     for (let reads = 1; ; reads++) {
       const version = this.#known.get(name)?.version;
-      const value = await readValue(repository, name);
-      // Somebody else may have read a later value meanwhile.
+      const found = await read();
       if (!isLocked && version !== this.#known.get(name)?.version && reads < MAX_READS) continue;
-      this.#note(name, value);
-      return value;
+      this.#note(name, found.value);
+      return found;
     }
   }
 

@@ -1,12 +1,15 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { RecordedRepository, RecordingOptions } from '#git/refs/update/ref-change-recorder';
+import type {
+  RecordedRepository,
+  RecordingOptions,
+  RefChangeRecording,
+} from '#git/refs/update/ref-change-recorder';
 import type { LifecycleChange } from '#storage/lifecycle/lifecycle-recorder';
 import type { NewEvent } from './event.ts';
 import type { Intent, Intents } from './intents.ts';
 import type { Journal } from './journal.ts';
-import { withTargets } from './reference-values.ts';
-import { type Finding, MAX_REFERENCES, RepositoryTracker } from './repository-tracker.ts';
+import { type Finding, MAX_REFERENCES, type Observed, RepositoryTracker } from './repository-tracker.ts';
 
 export interface StorageFeedOptions {
   readonly journal: Journal;
@@ -45,31 +48,37 @@ export class StorageFeed implements AsyncDisposable {
     relativePath: string,
     names: readonly string[] | undefined,
     options: RecordingOptions,
-  ): Promise<AsyncDisposable> {
+  ): Promise<RefChangeRecording> {
     const tracked = this.#track(relativePath);
     const { tracker } = tracked;
-    let few: readonly string[] | undefined;
+    const isFew = names !== undefined && names.length <= MAX_REFERENCES;
+    let before: Observed | undefined;
+    let after: ReadonlyMap<string, string | undefined> = new Map();
     let isKnown = false;
     let file: string | undefined;
     try {
-      const after = this.journal.last;
-      few = names && names.length <= MAX_REFERENCES ? await withTargets(repository, names) : undefined;
-      const values = few && (await tracker.observe(repository, few, options));
-      isKnown = values !== undefined || (names === undefined && (await tracker.observeAll(repository)));
+      const { last } = this.journal;
+      before = isFew ? await tracker.observe(repository, names, options) : undefined;
+      isKnown = before !== undefined || (names === undefined && (await tracker.observeAll(repository)));
       file = await this.#intents.write({
         kind: 'references',
         relativePath,
-        after,
-        ...(values && { values }),
+        after: last,
+        ...(before && { values: before.values }),
       });
     } catch (error) {
       this.#onProblem(error);
     }
     const compare = async (): Promise<void> => {
       if (!isKnown) return void this.#add(tracked, { kind: 'resync' });
-      await (few === undefined ? tracker.compareAll(repository) : tracker.observe(repository, few));
+      await (before === undefined
+        ? tracker.compareAll(repository)
+        : tracker.compare(repository, before, after));
     };
     return {
+      succeeded: (values) => {
+        after = values;
+      },
       [Symbol.asyncDispose]: async () => {
         await compare().catch((error: unknown) => this.#unreadable(repository, tracked, error));
         await this.#end(tracked, file);

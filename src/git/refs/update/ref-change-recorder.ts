@@ -12,14 +12,24 @@ export interface RecordingOptions {
   readonly isLocked?: boolean;
 }
 
+/** A change of references that is being made. Disposing it records what became of them. */
+export interface RefChangeRecording extends AsyncDisposable {
+  /**
+   * Notes that the change was made, so that its references need not be read again.
+   *
+   * @param values object ids by full name, or `undefined` for a deletion. Names that are missing
+   *   are read.
+   */
+  succeeded(values: ReadonlyMap<string, string | undefined>): void;
+}
+
 /**
  * Records changes of references, so that none is lost when the server dies. Its functions never
  * throw: a change does not fail because it cannot be recorded.
  */
 export interface RefChangeRecorder {
   /**
-   * Notes that references are about to change. Disposing the result records what became of them:
-   * the references show it.
+   * Notes that references are about to change. The references show what becomes of them.
    *
    * @param names full names, one character per byte; `undefined` if any reference may change.
    * @returns `undefined` for a repository whose changes nobody sees, such as one that is being
@@ -29,5 +39,5 @@ export interface RefChangeRecorder {
     repository: RecordedRepository,
     names: readonly string[] | undefined,
     options?: RecordingOptions,
-  ): Promise<AsyncDisposable | undefined>;
+  ): Promise<RefChangeRecording | undefined>;
 }

@@ -2,9 +2,11 @@ import type { EventEmitter } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
 import { abortError, type GitExitError } from '#git/command/exit-error';
 import type { GitProcess } from '#git/command/process/git-process';
+import { isOid } from '#git/objects/object-id';
 import type { GitRepository } from '#git/repository';
 import type { ReferenceBackend } from '#git/repository-format';
 import { bytesOfName, type UncheckedRefName } from '../ref-name.ts';
+import type { RefChangeRecording } from './ref-change-recorder.ts';
 import { refUpdateError } from './ref-update-error.ts';
 
 export interface RefTransactionOptions {
@@ -83,7 +85,9 @@ export class RefTransaction implements AsyncDisposable {
   #hasNul = false;
   /** Names of the changes, if they are recorded. */
   readonly #names: string[] | undefined;
-  #recording: AsyncDisposable | undefined;
+  /** The values after the changes, where they are known. */
+  readonly #values = new Map<string, string | undefined>();
+  #recording: RefChangeRecording | undefined;
   #lastOids: { readonly newOid: string; readonly oldOid: string; readonly bytes: Buffer } | undefined;
 
   private constructor(repository: GitRepository, options: RefTransactionOptions, from: Source) {
@@ -132,6 +136,9 @@ export class RefTransaction implements AsyncDisposable {
   async update(name: UncheckedRefName, { newOid, oldOid = '' }: RefChange): Promise<void> {
     if (newOid.includes('\0') || oldOid.includes('\0')) this.#hasNul = true;
     const isDeletion = /^0+$/.test(newOid);
+    // Git takes other texts for revisions.
+    if (this.#names !== undefined && isOid(newOid))
+      this.#values.set(Buffer.from(bytesOfName(name)).toString('latin1'), isDeletion ? undefined : newOid);
     const option = isDeletion || this.#options.noDereference === true ? NO_DEREFERENCE : NOTHING;
     if (isDeletion && oldOid === '') await this.#queue([option, DELETE, bytesOfName(name), END_OF_DELETE]);
     else await this.#queue([option, UPDATE, bytesOfName(name), this.#oids(newOid, oldOid)]);
@@ -169,6 +176,7 @@ export class RefTransaction implements AsyncDisposable {
     if (this.#state === 'started' && this.#names !== undefined) await this.prepare();
     await this.#step('commit');
     this.#state = 'closed';
+    this.#recording?.succeeded(this.#values);
     await this.#endRecording();
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
     if (!this.process.isEnding) this.#pool.giveBack(this.process);
