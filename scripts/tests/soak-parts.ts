@@ -44,6 +44,7 @@ export const SOAK_PARTS: readonly SoakPart[] = [
       'src/domain/migrate-references/*.test.ts',
     ],
   },
+  { name: 'feed', minutes: 12, files: ['test/events/consumers.test.ts'] },
   {
     name: 'during-writes',
     minutes: 4,

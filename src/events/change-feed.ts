@@ -14,6 +14,7 @@ import { Intents } from './intents.ts';
 import { Journal } from './journal.ts';
 import { recover } from './recover.ts';
 import { StorageFeed } from './storage-feed.ts';
+import { UnrecordedChanges } from './unrecorded-changes.ts';
 
 export interface ChangeFeedOptions {
   /** Size of the journal of a storage. */
@@ -46,8 +47,9 @@ export class ChangeFeed implements EventSources, RefChangeRecorder, LifecycleRec
       const journal = await Journal.open({ ...options, directory: posix.join(directory, 'journal') });
       const intents = new Intents(posix.join(directory, 'intents'));
       const open = (relativePath: string) => feed.#find(storage.name, relativePath);
-      const left = await recover({ journal, intents, open, onProblem });
-      const storageFeed = new StorageFeed({ journal, intents, onProblem });
+      const unrecorded = new UnrecordedChanges(directory, onProblem);
+      const left = await recover({ journal, intents, unrecorded, open, onProblem });
+      const storageFeed = new StorageFeed({ journal, intents, unrecorded, onProblem });
       feed.#feeds.set(storage.name, storageFeed);
       for (const intent of left) {
         const repository = open(intent.relativePath);

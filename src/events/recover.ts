@@ -5,10 +5,12 @@ import type { Intent, Intents } from './intents.ts';
 import type { Journal } from './journal.ts';
 import { readValue } from './reference-values.ts';
 import { eventOf } from './storage-feed.ts';
+import type { UnrecordedChanges } from './unrecorded-changes.ts';
 
 export interface RecoverOptions {
   readonly journal: Journal;
   readonly intents: Intents;
+  readonly unrecorded: UnrecordedChanges;
   /** Returns the repository of a path; `undefined` if there is none. */
   readonly open: (relativePath: string) => Repository | undefined;
   /** Called when references cannot be read. */
@@ -24,6 +26,7 @@ export interface RecoverOptions {
 export async function recover({
   journal,
   intents,
+  unrecorded,
   open,
   onProblem,
 }: RecoverOptions): Promise<readonly Intent[]> {
@@ -47,6 +50,10 @@ export async function recover({
     if (!(await journal.add(events))) return []; // the next start tries again
   }
   for (const file of files) await intents.remove(file);
+  const unknown = (await unrecorded.left()).map(
+    (relativePath) => ({ kind: 'resync', relativePath }) as const,
+  );
+  if (unknown.length === 0 || (await journal.add(unknown))) await unrecorded.prepare();
   return left.filter(isOfReferences);
 }
 

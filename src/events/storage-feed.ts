@@ -10,10 +10,12 @@ import type { NewEvent } from './event.ts';
 import type { Intent, Intents } from './intents.ts';
 import type { Journal } from './journal.ts';
 import { type Finding, MAX_REFERENCES, type Observed, RepositoryTracker } from './repository-tracker.ts';
+import type { UnrecordedChanges } from './unrecorded-changes.ts';
 
 export interface StorageFeedOptions {
   readonly journal: Journal;
   readonly intents: Intents;
+  readonly unrecorded: UnrecordedChanges;
   readonly onProblem: (error: unknown) => void;
 }
 
@@ -33,10 +35,14 @@ interface Tracked {
 export class StorageFeed implements AsyncDisposable {
   readonly journal: Journal;
   readonly #intents: Intents;
+  readonly #unrecorded: UnrecordedChanges;
+  /** Changes under way without an intent. */
+  #unrecordedCount = 0;
   readonly #onProblem: (error: unknown) => void;
   readonly #tracked = new Map<string, Tracked>();
 
-  constructor({ journal, intents, onProblem }: StorageFeedOptions) {
+  constructor({ journal, intents, unrecorded, onProblem }: StorageFeedOptions) {
+    this.#unrecorded = unrecorded;
     this.journal = journal;
     this.#intents = intents;
     this.#onProblem = onProblem;
@@ -60,15 +66,12 @@ export class StorageFeed implements AsyncDisposable {
       const { last } = this.journal;
       before = isFew ? await tracker.observe(repository, names, options) : undefined;
       isKnown = before !== undefined || (names === undefined && (await tracker.observeAll(repository)));
-      file = await this.#intents.write({
-        kind: 'references',
-        relativePath,
-        after: last,
-        ...(before && { values: before.values }),
-      });
+      const values = before && { values: before.values };
+      file = await this.#intents.write({ kind: 'references', relativePath, after: last, ...values });
     } catch (error) {
       this.#onProblem(error);
     }
+    if (file === undefined) await this.#beginUnrecorded([relativePath]);
     const compare = async (): Promise<void> => {
       if (!isKnown) return void this.#add(tracked, { kind: 'resync' });
       await (before === undefined
@@ -119,7 +122,9 @@ export class StorageFeed implements AsyncDisposable {
     const { kind, location, previousPath } = change;
     const { relativePath } = location;
     const event = { kind, relativePath, ...(previousPath !== undefined && { previousPath }) };
-    const file = await this.#intents.write({ ...event, after: this.journal.last }).catch(this.#onProblem);
+    const written = this.#intents.write({ ...event, after: this.journal.last });
+    const file = (await written.catch(this.#onProblem)) ?? undefined;
+    if (file === undefined) await this.#beginUnrecorded([relativePath, previousPath ?? relativePath]);
     const tracked = this.#track(relativePath);
     try {
       if (kind === 'created') tracked.tracker.startEmpty();
@@ -133,12 +138,13 @@ export class StorageFeed implements AsyncDisposable {
           .compareAll(opened)
           .catch((error: unknown) => this.#unreadable(opened, tracked, error));
     } finally {
-      await this.#end(tracked, file ?? undefined);
+      await this.#end(tracked, file);
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.journal[Symbol.asyncDispose]();
+    await this.#unrecorded[Symbol.asyncDispose]();
   }
 
   #track(relativePath: string): Tracked {
@@ -165,8 +171,16 @@ export class StorageFeed implements AsyncDisposable {
   async #end(tracked: Tracked, file: string | undefined): Promise<void> {
     if (--tracked.changes === 0) this.#forget(tracked);
     // The intent stays while its events are not in the journal.
-    if ((await this.journal.add([])) && file !== undefined)
-      await this.#intents.remove(file).catch(this.#onProblem);
+    const isWritten = await this.journal.add([]);
+    if (file === undefined) this.#unrecordedCount--;
+    else if (isWritten) await this.#intents.remove(file).catch(this.#onProblem);
+    if (isWritten && this.#unrecordedCount === 0) await this.#unrecorded.clear();
+  }
+
+  /** After a kill it is at least known which repositories may have changed. */
+  async #beginUnrecorded(relativePaths: readonly string[]): Promise<void> {
+    this.#unrecordedCount++;
+    for (const path of relativePaths) await this.#unrecorded.note(path);
   }
 
   #add({ isGone, relativePath }: Tracked, finding: Finding): void {
