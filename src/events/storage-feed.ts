@@ -83,7 +83,9 @@ export class StorageFeed implements AsyncDisposable {
         after = values;
       },
       [Symbol.asyncDispose]: async () => {
-        await compare().catch((error: unknown) => this.#unreadable(repository, tracked, error));
+        const isSame = (): boolean => !tracked.isGone && tracked.relativePath === relativePath;
+        if (isSame()) await compare().catch((error: unknown) => this.#unreadable(repository, tracked, error));
+        if (!isSame()) this.#replaced(repository, tracked, relativePath);
         await this.#end(tracked, file);
       },
     };
@@ -129,9 +131,8 @@ export class StorageFeed implements AsyncDisposable {
     try {
       if (kind === 'created') tracked.tracker.startEmpty();
       await make();
-      const previous = previousPath === undefined ? undefined : this.#tracked.get(previousPath);
       void this.journal.add([event]);
-      if (previous !== undefined) previous.relativePath = relativePath;
+      if (previousPath !== undefined) this.#move(previousPath, relativePath);
       if (kind === 'removed') this.#forget(tracked);
       if (kind === 'created')
         await tracked.tracker
@@ -163,6 +164,24 @@ export class StorageFeed implements AsyncDisposable {
     return tracked;
   }
 
+  /** The changes under way go on at the new path. Another repository may be created at the former one. */
+  #move(previousPath: string, relativePath: string): void {
+    const tracked = this.#tracked.get(previousPath);
+    if (tracked === undefined) return;
+    tracked.relativePath = relativePath;
+    this.#tracked.delete(previousPath);
+    this.#tracked.set(relativePath, tracked);
+  }
+
+  /**
+   * The repository of a change was moved or removed meanwhile. The change may have met it before or
+   * another one that is there now.
+   */
+  #replaced(repository: RecordedRepository, tracked: Tracked, relativePath: string): void {
+    this.#add(tracked, { kind: 'resync' });
+    if (existsSync(repository.path)) void this.journal.add([{ kind: 'resync', relativePath }]);
+  }
+
   #forget(tracked: Tracked): void {
     tracked.isGone = true;
     for (const [path, each] of this.#tracked) if (each === tracked) this.#tracked.delete(path);
@@ -188,11 +207,9 @@ export class StorageFeed implements AsyncDisposable {
     void this.journal.add([eventOf(relativePath, finding)]);
   }
 
-  /** The repository may have been moved or removed meanwhile; else its references are to be listed. */
+  /** The repository may have been removed meanwhile; else its references are to be listed. */
   #unreadable(repository: RecordedRepository, tracked: Tracked, error: unknown): void {
-    const isMoved = this.#tracked.get(tracked.relativePath) !== tracked;
-    if (tracked.isGone) return;
-    if (!existsSync(repository.path) && !isMoved) return;
+    if (tracked.isGone || !existsSync(repository.path)) return;
     this.#onProblem(error);
     this.#add(tracked, { kind: 'resync' });
   }
