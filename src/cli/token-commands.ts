@@ -48,6 +48,7 @@ function addCreate(token: Command, on: TokenProcess): void {
     "create docs --repository team/site --access write --ref 'allow refs/heads/main no-force path=docs/'",
   ];
   add(token, 'create', 'Issue a token and print it once.', examples)
+    .alias('issue')
     .argument('<name>', 'person or program; hooks and logs show this name')
     .option(
       '--repository <pattern>',

@@ -27,6 +27,9 @@ export interface IssuedToken {
   readonly isRevoked: boolean;
 }
 
+/** A token is accepted this long after its end: the clocks of issuers differ. */
+export const CLOCK_TOLERANCE_SECONDS = 5;
+
 /** A key for signing. */
 export interface SigningKey {
   readonly id: string;
@@ -148,7 +151,7 @@ export class TokenStore {
     for (const kind of ['issued', 'revoked'] as const)
       for (const id of await this.#names(kind)) {
         const expiresAt = (await this.#read(kind, id))?.number('expiresAt');
-        const isOver = expiresAt !== undefined && expiresAt * 1000 < Date.now();
+        const isOver = expiresAt !== undefined && (expiresAt + CLOCK_TOLERANCE_SECONDS) * 1000 < Date.now();
         if (isOver) await rm(join(this.directory, kind, id), { force: true });
       }
   }

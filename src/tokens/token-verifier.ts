@@ -1,9 +1,11 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import type { JSONWebKeySet, JWTPayload, JWTVerifyGetKey, JWTVerifyOptions } from 'jose';
+import { type FileStamp, stampOf } from '#base/files/file-stamp';
+import { ignoreMissing } from '#base/files/ignore-missing';
 import { messageOf } from '#base/gitaly-error';
 import { AUDIENCE, OWN_ISSUER, SCOPE_CLAIM } from './issue.ts';
 import { parseScope, type TokenScope } from './scope.ts';
-import type { TokenStore } from './token-store.ts';
+import { CLOCK_TOLERANCE_SECONDS, type TokenStore } from './token-store.ts';
 
 /** The owner of a valid token. */
 export interface TokenOwner {
@@ -29,12 +31,12 @@ export interface TokenVerifierOptions {
 /** Longer texts are refused before they are decoded. */
 const MAX_TOKEN_CHARACTERS = 8192;
 const ALGORITHMS = ['EdDSA', 'ES256'];
-const CLOCK_TOLERANCE_SECONDS = 5;
 const FETCH_LIMIT_MS = 5_000;
 const KEYS_MAX_AGE_MS = 10 * 60 * 1000;
 /** An unknown key is searched for again no sooner. */
 const KEYS_COOL_DOWN_MS = 30_000;
 const MAX_SUBJECT_CHARACTERS = 128;
+const CONTROL = /\p{Cc}/u;
 const JWT = /^eyJ[\w-]+\.[\w-]+\.[\w-]+$/;
 const LOOPBACK = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 
@@ -115,15 +117,9 @@ async function ownKey(store: TokenStore, id: string | undefined) {
 }
 
 async function foreignKeys(place: string): Promise<JWTVerifyGetKey> {
-  const { createLocalJWKSet, createRemoteJWKSet } = await import('jose');
+  const { createRemoteJWKSet } = await import('jose');
   const url = /^https?:/.test(place) ? URL.parse(place) : undefined;
-  if (url === undefined) {
-    try {
-      return createLocalJWKSet(JSON.parse(await readFile(place, 'utf8')) as JSONWebKeySet); // it checks
-    } catch (error) {
-      throw new Error(`${place}: ${messageOf(error)}`, { cause: error });
-    }
-  }
+  if (url === undefined) return await keysOfFile(place);
   if (url === null || (url.protocol !== 'https:' && !LOOPBACK.test(url.hostname)))
     throw new Error(`${place}: keys are read by https only`);
   return createRemoteJWKSet(url, {
@@ -133,9 +129,29 @@ async function foreignKeys(place: string): Promise<JWTVerifyGetKey> {
   });
 }
 
+/** Returns the keys of a file, which is read again when it has changed and is complete. */
+async function keysOfFile(path: string): Promise<JWTVerifyGetKey> {
+  const { createLocalJWKSet } = await import('jose');
+  const read = async (): Promise<{ readonly stamp: FileStamp; readonly find: JWTVerifyGetKey }> => {
+    const stamp = stampOf(await stat(path));
+    const keys = JSON.parse(await readFile(path, 'utf8')) as JSONWebKeySet; // createLocalJWKSet checks it
+    return { stamp, find: createLocalJWKSet(keys) };
+  };
+  let known = await read().catch((error: unknown) => {
+    throw new Error(`${path}: ${messageOf(error)}`, { cause: error });
+  });
+  return async (header, token) => {
+    const stats = await stat(path).catch(ignoreMissing);
+    const isChanged = stats !== undefined && stampOf(stats) !== known.stamp;
+    if (isChanged) known = await read().catch(() => known); // it is being written
+    return await known.find(header, token);
+  };
+}
+
 function ownerOf(payload: JWTPayload): TokenOwner | undefined {
   const { sub: subject = '' } = payload;
-  if (subject === '' || subject.length > MAX_SUBJECT_CHARACTERS) return undefined;
+  // It becomes a name in logs, and in the environment of hooks.
+  if (subject === '' || CONTROL.test(subject) || subject.length > MAX_SUBJECT_CHARACTERS) return undefined;
   try {
     return { subject, scope: parseScope(payload[SCOPE_CLAIM]) };
   } catch {

@@ -123,6 +123,8 @@ test('time, audience, issuer, subject and id are checked', async () => {
     audience: { aud: 'other' },
     issuer: { iss: 'other' },
     'no subject': { sub: undefined },
+    'a subject of two lines': { sub: 'ci\nroot' },
+    'a subject with NUL': { sub: 'ci\0' },
     'no id': { jti: undefined },
     'an id that is a path': { jti: '../keys' },
     'no scope': { gitaly_ts: undefined },
@@ -134,6 +136,65 @@ test('time, audience, issuer, subject and id are checked', async () => {
   for (const [name, claims] of Object.entries(bad)) assert.equal(await isValid(claims), false, name);
   await store.revoke('abc');
   assert.equal(await isValid({}), false, 'revoked');
+});
+
+// Born failing: the entry of a revoked token went with its end, and a clock may be seconds late.
+test('a revoked token is refused also in the moment after its end', async () => {
+  using opened = open();
+  const { store, verifier } = opened;
+  await store.prepare();
+  const { id: kid, key } = await store.signingKey();
+  const now = Math.floor(Date.now() / 1000);
+  const fields = { subject: 'ci', scope: SCOPE, issuedAt: now - HOUR, expiresAt: now - 2 };
+  const id = await store.note(fields);
+  const claims = { iss: 'gitaly-ts', aud: 'gitaly-ts', sub: 'ci', jti: id, exp: now - 2 };
+  const token = await new SignJWT({ ...claims, gitaly_ts: { access: 'read', repositories: ['**'] } })
+    .setProtectedHeader({ alg: 'EdDSA', kid })
+    .sign(key);
+  assert.notEqual(await verifier.verify(token), undefined);
+
+  await store.revoke(id);
+  await issueToken(store, { subject: 'other', scope: SCOPE, lifetimeSeconds: HOUR });
+
+  assert.equal(await verifier.verify(token), undefined);
+});
+
+// Born failing: a file was read only at the start.
+test("a customer's file with keys is read again when it has changed", async () => {
+  using opened = open();
+  const { directory, store } = opened;
+  const file = join(directory, 'jwks.json');
+  const pairs = [await generateKeyPair('ES256'), await generateKeyPair('ES256')];
+  const write = async (numbers: readonly number[]): Promise<void> => {
+    const keys = numbers.map(async (number) => ({
+      ...(await exportJWK(pairs[number]?.publicKey ?? assert.fail())),
+      ...{ kid: `key-${number}`, alg: 'ES256' },
+    }));
+    writeFileSync(file, JSON.stringify({ keys: await Promise.all(keys) }));
+  };
+  const sign = async (number: number): Promise<string> =>
+    await new SignJWT({ gitaly_ts: { access: 'read', repositories: ['**'] } })
+      .setProtectedHeader({ alg: 'ES256', kid: `key-${number}` })
+      .setIssuer('https://id.example.com')
+      .setAudience('gitaly-ts')
+      .setSubject('ann')
+      .setExpirationTime('1h')
+      .sign(pairs[number]?.privateKey ?? assert.fail());
+  await write([0]);
+  const verifier = new TokenVerifier({ store, foreign: { jwks: file, issuer: 'https://id.example.com' } });
+  await verifier.prepare();
+  const accepted = async (): Promise<boolean[]> =>
+    await Promise.all(
+      [0, 1].map(async (number) => (await verifier.verify(await sign(number))) !== undefined),
+    );
+
+  assert.deepEqual(await accepted(), [true, false]);
+  await write([0, 1]);
+  assert.deepEqual(await accepted(), [true, true]);
+  writeFileSync(file, '{"keys": [');
+  assert.deepEqual(await accepted(), [true, true], 'a file that is being written');
+  await write([1]);
+  assert.deepEqual(await accepted(), [false, true]);
 });
 
 test('a new key signs from now on, older tokens stay valid until their key is removed', async () => {

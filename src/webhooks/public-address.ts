@@ -14,6 +14,11 @@ const SPECIAL = [
   '3fff::/20 5f00::/16 fc00::/7 fe80::/10 fec0::/10 ff00::/8',
 ].flatMap((line) => line.split(' '));
 
+/** All of IPv6 that is or will be public, except for mapped IPv4 addresses, which are checked as such. */
+const unicast = new BlockList();
+unicast.addSubnet('2000::', 3, 'ipv6');
+unicast.addSubnet('::ffff:0.0.0.0', 96, 'ipv6');
+
 const special = new BlockList();
 for (const network of SPECIAL) {
   const [address = '', prefix] = network.split('/');
@@ -27,7 +32,10 @@ export class PrivateAddressError extends Error {
 
 /** Throws for an address that is not public. @throws {PrivateAddressError} */
 export function requirePublic(address: string): void {
-  const isPublic = isIP(address) !== 0 && !special.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6');
+  const isPublic =
+    isIP(address) === 4
+      ? !special.check(address, 'ipv4')
+      : isIP(address) === 6 && unicast.check(address, 'ipv6') && !special.check(address, 'ipv6');
   if (!isPublic)
     throw new PrivateAddressError(`${address} is not a public address: set allow_private_addresses`);
 }

@@ -151,6 +151,9 @@ test('only public addresses are allowed', () => {
       '64:ff9b::7f00:1',
       '2002:7f00:1::',
       '::ffff:10.0.0.1',
+      '::127.0.0.1',
+      '::ffff:0:127.0.0.1',
+      '4000::1',
     ],
     ...['ff02::1', 'not an address', ''],
   ];

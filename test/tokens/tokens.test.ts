@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
@@ -254,4 +255,37 @@ test('a push whose rules cannot be read is refused', async () => {
   }
   const call = site.gitaly.connection.smartHttp.postReceivePack(requests(), { metadata });
   await assert.rejects(Array.fromAsync(call), { code: 'INVALID_ARGUMENT', message: /unknown field "forc"/ });
+});
+
+test('no way to write a path leads to a repository that a token does not cover', async () => {
+  await using site = await Site.open();
+  const { repository } = site.gitaly.connection;
+  for (const relativePath of ['team/app.git', 'Team/app.git', 'teamx/app.git', 'other/secret.git'])
+    await repository.createRepository({ repository: { storageName: 'default', relativePath } });
+  const { token } = await site.token({ access: 'read', repositories: ['team/**'] });
+  const statusOf = async (path: string): Promise<number> => {
+    const socket = connect(Number(new URL(site.http.url).port), '127.0.0.1');
+    const query = 'info/refs?service=git-upload-pack';
+    socket.write(
+      `GET ${path}/${query} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${token}\r\n` +
+        'Connection: close\r\n\r\n',
+    );
+    const bytes = await Array.fromAsync(socket);
+    return Number(Buffer.concat(bytes).toString('latin1', 'HTTP/1.1 '.length, 'HTTP/1.1 200'.length));
+  };
+
+  assert.equal(await statusOf('/team/app.git'), 200);
+  const secret = 'other/secret.git';
+  for (const path of [
+    ...[`/${secret}`, `//${secret}`, `/team/../${secret}`, `/team/./../${secret}`, `/team/%2e%2e/${secret}`],
+    ...[
+      `/team%2f..%2f${secret}`,
+      `/team/%252e%252e/${secret}`,
+      `/team/..%5c${secret}`,
+      `/team/..;/${secret}`,
+    ],
+    ...[`/team/app.git/../../${secret}`, `/team/app.git%00/../../${secret}`, `/${secret}?/team/`],
+    ...['/Team/app.git', '/TEAM/app.git', '/teamx/app.git', '/team//app.git', '/+gitaly/events'],
+  ])
+    assert.ok([400, 404].includes(await statusOf(path)), path);
 });
