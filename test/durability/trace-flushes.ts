@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { normalize } from 'node:path';
 import { trace } from '#testkit/strace';
 
@@ -17,7 +18,14 @@ const CALLS = 'fsync,fdatasync,rename,renameat,renameat2,link,linkat';
 export async function traceFlushes(directory: string, run: () => Promise<unknown>): Promise<FileEvent[]> {
   const options = ['-y', '-s', '4096', '-e', `trace=${CALLS}`];
   const text = await trace([process.pid], options, run);
-  return parseTrace(text, directory);
+  return parseTrace(text, directory).flatMap(filesOf);
+}
+
+/** Returns the moves of the files in a directory of loose objects that is moved as a whole. */
+function filesOf(event: FileEvent): FileEvent[] {
+  if (event.kind !== 'move' || !/\/objects\/[0-9a-f]{2}$/.test(event.to)) return [event];
+  const { from, kind, to } = event;
+  return readdirSync(to).map((name) => ({ kind, from: `${from}/${name}`, to: `${to}/${name}` }));
 }
 
 /**
