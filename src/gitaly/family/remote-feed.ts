@@ -6,6 +6,7 @@ import type {
   RecordedRepository,
   RecordingOptions,
   RefChangeRecorder,
+  RefChangeRecording,
 } from '#git/refs/update/ref-change-recorder';
 import type { LifecycleChange, LifecycleRecorder } from '#storage/lifecycle/lifecycle-recorder';
 import type { Storages } from '#storage/storages';
@@ -70,11 +71,12 @@ export class RemoteFeed implements RefChangeRecorder, LifecycleRecorder, ServedF
     repository: RecordedRepository,
     names: readonly string[] | undefined,
     options: RecordingOptions = {},
-  ): Promise<AsyncDisposable | undefined> {
+  ): Promise<RefChangeRecording | undefined> {
     const place = names?.length === 0 ? undefined : recordedPlace(this.#options.storages, repository);
     if (place === undefined) return undefined;
     const begun = await this.#begin(FEED.begin, { ...place, names, options } satisfies BegunChange);
-    return begun && { [Symbol.asyncDispose]: () => this.#end(begun, false) };
+    // The supervisor reads the references itself.
+    return begun && { succeeded: () => {}, [Symbol.asyncDispose]: () => this.#end(begun, false) };
   }
 
   async recordWhile(
