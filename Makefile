@@ -52,7 +52,7 @@ deb: ## Make a Debian package of the archive, for this architecture, in packages
 	@scripts/set-up.sh
 	@npm run --silent deb
 
-soak: ## Run the long forms of tests: 105 minutes, or SOAK_HOURS=N
+soak: ## Run the long forms of tests: two hours, or SOAK_HOURS=N
 	@npm run --silent soak
 
 bench: ## Measure; prints a table and writes JSON. One bench: make bench -- --only cluster

@@ -8,7 +8,7 @@ export interface SoakPart {
 }
 
 /** Length of the usual soak, which the parts' minutes are for. */
-export const USUAL_HOURS = 1.75;
+export const USUAL_HOURS = 2;
 
 /**
  * The parts of the soak, which together take less than `USUAL_HOURS`. What a part repeats, and how
