@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { copyFile, link, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { systemErrorCode } from '#base/go/system-error';
 import { DIRECTORY_MODE } from '#storage/storage-layout';
@@ -43,7 +43,12 @@ export async function linkOrCopy(from: string, to: string): Promise<boolean> {
 
 /** Puts a hard link in place of a file, at once. @param to also begins the name of a draft. */
 export async function replaceByLink(from: string, to: string): Promise<void> {
-  const draft = `${to}.new`;
-  await rm(draft, { force: true });
-  if (await linkOrCopy(from, draft)) await rename(draft, to);
+  // Forks that are made at the same time, also by other processes, replace the same file.
+  const draft = `${to}.${randomUUID()}.new`;
+  try {
+    if (await linkOrCopy(from, draft)) await rename(draft, to);
+  } finally {
+    // Renaming a link to another one of the same file leaves both.
+    await rm(draft, { force: true });
+  }
 }

@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { replaceByLink, writeShared } from './shared-file.ts';
+
+const AT_ONCE = 50;
+
+function scratch(context: TestContext): string {
+  const directory = makeScratchDirectory('shared-file');
+  context.after(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+// Symptom: of two forks at the same time one failed, "rename …: no such file or directory".
+test('many links replace one file at the same time', async (context) => {
+  const directory = scratch(context);
+  const to = join(directory, 'to');
+  const sources = Array.from({ length: AT_ONCE }, (_, index) => join(directory, `from-${index}`));
+  for (const [index, source] of sources.entries()) writeFileSync(source, `${index}`);
+
+  await Promise.all(sources.map((source) => replaceByLink(source, to)));
+
+  assert.equal(statSync(to).ino, statSync(join(directory, `from-${readFileSync(to, 'utf8')}`)).ino);
+  assert.equal(readdirSync(directory).length, AT_ONCE + 1, 'no draft is left');
+});
+
+test('equal files written at the same time are complete, and later ones share one', async (context) => {
+  const directory = scratch(context);
+  const shared = join(directory, 'shared');
+  const names = Array.from({ length: AT_ONCE }, (_, index) => join(directory, `${index}`));
+
+  await Promise.all(names.map((name) => writeShared(shared, name, 'content')));
+  await writeShared(shared, join(directory, 'later'), 'content');
+
+  for (const name of names) assert.equal(readFileSync(name, 'utf8'), 'content');
+  const [file = '', ...others] = readdirSync(shared);
+  assert.deepEqual(others, []);
+  assert.equal(statSync(join(directory, 'later')).ino, statSync(join(shared, file)).ino);
+});
