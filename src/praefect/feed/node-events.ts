@@ -12,14 +12,15 @@ export interface Move {
 }
 
 /** A move that a node has reported. */
-interface ReportedMove extends Move {
+export interface ReportedMove extends Move {
   /** Of the node's event. */
   readonly sequence: number;
 }
 
 /** Per node, for the repositories that had moves last. */
 const MAX_REPOSITORIES = 1000;
-const MAX_MOVES = 256;
+/** Moves of a repository that are kept at least. */
+export const KEPT_MOVES = 256;
 const RETRY_MS = 10_000;
 
 /**
@@ -40,26 +41,13 @@ export class NodeEvents implements AsyncDisposable {
     await Promise.all(this.#running);
   }
 
-  /**
-   * Returns the moves of a reference on a node that lead from one value to another, the fewest;
-   * `undefined` if they are not known.
-   */
+  /** Returns what {@link stepsOf} finds in the moves that a node has reported of a repository. */
   between(
     node: GitalyNode,
     replicaPath: string,
-    { newValue, oldValue, reference }: Move,
-  ): readonly ReportedMove[] | undefined {
-    const moves = this.#moves
-      .get(node)
-      ?.get(replicaPath)
-      ?.filter((move) => move.reference === reference);
-    const end = moves?.findLastIndex((move) => move.newValue === newValue) ?? -1;
-    for (let start = end; moves !== undefined && start >= 0; start--) {
-      const [move, previous] = [moves[start], moves[start - 1]];
-      if (move?.oldValue === oldValue) return moves.slice(start, end + 1);
-      if (previous?.newValue !== move?.oldValue) return undefined;
-    }
-    return undefined;
+    moves: readonly Move[],
+  ): readonly (readonly ReportedMove[] | undefined)[] {
+    return stepsOf(this.#moves.get(node)?.get(replicaPath) ?? [], moves);
   }
 
   /** Reports whether a node has a feed that is read. */
@@ -85,6 +73,32 @@ export class NodeEvents implements AsyncDisposable {
   }
 }
 
+/**
+ * Finds for each move of a reference the reported moves that lead from its old value to the new
+ * one, the fewest; `undefined` if they are not known.
+ */
+export function stepsOf(
+  reported: readonly ReportedMove[],
+  moves: readonly Move[],
+): readonly (readonly ReportedMove[] | undefined)[] {
+  const byReference = Map.groupBy(reported, ({ reference }) => reference);
+  return moves.map((move) => steps(byReference.get(move.reference) ?? [], move));
+}
+
+/** @param reported of the same reference. */
+function steps(
+  reported: readonly ReportedMove[],
+  { newValue, oldValue }: Move,
+): readonly ReportedMove[] | undefined {
+  const end = reported.findLastIndex((move) => move.newValue === newValue);
+  for (let start = end; start >= 0; start--) {
+    const [move, previous] = [reported[start], reported[start - 1]];
+    if (move?.oldValue === oldValue) return reported.slice(start, end + 1);
+    if (previous?.newValue !== move?.oldValue) return undefined;
+  }
+  return undefined;
+}
+
 function keep(moves: Map<string, ReportedMove[]>, event: RepositoryEvent): void {
   const { kind, newValue, oldValue, reference, relativePath } = event;
   if (kind !== 'reference' || reference === undefined) {
@@ -99,7 +113,7 @@ function keep(moves: Map<string, ReportedMove[]>, event: RepositoryEvent): void 
     newValue,
     sequence: Number(event.sequence),
   });
-  if (ofRepository.length > 2 * MAX_MOVES) ofRepository.splice(0, MAX_MOVES);
+  if (ofRepository.length > 2 * KEPT_MOVES) ofRepository.splice(0, KEPT_MOVES);
   // The one with the last move is removed last.
   moves.delete(relativePath);
   moves.set(relativePath, ofRepository);

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Database, type Executor, sql } from '../database/database.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import { type ChangedRepository, EventWriter } from './event-writer.ts';
-import type { Move, NodeEvents } from './node-events.ts';
+import { KEPT_MOVES, type Move, type NodeEvents } from './node-events.ts';
 import { readReferences, type Values } from './read-references.ts';
 
 export interface RecordChangesOptions {
@@ -175,15 +175,13 @@ async function detailed(
   { node, replicaPath }: Reading,
   moves: readonly Move[],
 ): Promise<readonly Move[]> {
-  const steps = () => moves.map((move) => nodeEvents.between(node, replicaPath, move));
-  let found = steps();
-  for (
-    let look = 0;
-    look < DETAIL_LOOKS && nodeEvents.isFollowed(node) && found.includes(undefined);
-    look++
-  ) {
+  const find = () => nodeEvents.between(node, replicaPath, moves);
+  let found = find();
+  // Of more moves the node's are not all kept.
+  const looks = moves.length <= KEPT_MOVES ? DETAIL_LOOKS : 0;
+  for (let look = 0; look < looks && nodeEvents.isFollowed(node) && found.includes(undefined); look++) {
     await delay(DETAIL_LOOK_MS);
-    found = steps();
+    found = find();
   }
   const unknown = moves.filter((_, index) => found[index] === undefined);
   const reported = found.flatMap((each) => each ?? []);
