@@ -1,3 +1,4 @@
+import { LoopSlice } from '#base/loop-turns';
 import { isZeroOid } from '#git/objects/object-id';
 import type { HookCall } from '../hooks/hook-call.ts';
 import type { HookManager } from '../hooks/hook-manager.ts';
@@ -30,8 +31,14 @@ export class PushVotes {
   readonly #options: PushVotesOptions;
   /** The call of `pre-receive`, once it has allowed the push. */
   #allowed: HookCall | undefined;
-  /** Changes whose votes of `update` are due, in git's order. */
-  #due: PushedChange[] = [];
+  /** In the order in which git updates them. */
+  #changes: readonly PushedChange[] = [];
+  /** Place of the last change of each reference. */
+  #places: ReadonlyMap<string, number> = new Map();
+  /** Place of the first change that is no deletion, if git deletes all others before. */
+  #deletions = 0;
+  /** Number of changes whose votes of `update` were cast. */
+  #cast = 0;
   /** The changes that were made. */
   readonly #made: PushedChange[] = [];
 
@@ -43,21 +50,21 @@ export class PushVotes {
   allowed(call: HookCall, lines: Buffer): void {
     this.#allowed = call;
     const changes = parseChanges(lines);
+    const { areBatched } = this.#options;
     const [deletions, others] = [changes.filter(isDeletion), changes.filter((each) => !isDeletion(each))];
-    this.#due = this.#options.areBatched ? [...deletions, ...others] : changes;
+    this.#changes = areBatched ? [...deletions, ...others] : changes;
+    this.#deletions = areBatched ? deletions.length : 0;
+    this.#places = new Map(this.#changes.map((change, place) => [keyOf(change), place]));
   }
 
   /** Casts the votes of `update` that come before the vote on a transaction. */
   async beforePrepared(call: HookCall, lines: Buffer): Promise<void> {
-    const names = new Set(parseChanges(lines).map(({ reference }) => reference.toString('latin1')));
-    const last = this.#due.findLastIndex(({ reference }) => names.has(reference.toString('latin1')));
-    if (last === -1) return;
-    // git runs \`update\` for all changes of a batch, also for those that it refuses afterwards.
-    const ends = this.#due.findIndex(
-      (change, index) => index > last && isDeletion(change) !== isDeletion(this.#due[last] ?? change),
-    );
-    const count = this.#options.areBatched ? (ends === -1 ? this.#due.length : ends) : last + 1;
-    await this.#update(call, count);
+    const places = parseChanges(lines).map((change) => this.#places.get(keyOf(change)) ?? -1);
+    const last = places.reduce((one, other) => Math.max(one, other), -1);
+    if (last < this.#cast) return;
+    // git runs `update` for all changes of a batch, also for those that it refuses afterwards.
+    const end = last < this.#deletions ? this.#deletions : this.#changes.length;
+    await this.#update(call, this.#options.areBatched ? end : last + 1);
   }
 
   /**
@@ -65,7 +72,9 @@ export class PushVotes {
    * for their old value (2.51 and newer).
    */
   async committed({ repository, signal }: HookCall, lines: Buffer): Promise<void> {
+    const slice = new LoopSlice();
     for (const change of parseChanges(lines)) {
+      await slice.pause(signal);
       const { oid = undefined } = (await repository.refs.resolve(change.reference, { signal })) ?? {};
       if (isDeletion(change) ? oid === undefined : oid === change.newValue) this.#made.push(change);
     }
@@ -73,7 +82,7 @@ export class PushVotes {
 
   /** Casts all votes of `update` that are due, before that of `post-receive`. */
   async beforePostReceive(call: HookCall): Promise<void> {
-    await this.#update(call, this.#due.length);
+    await this.#update(call, this.#changes.length);
   }
 
   /** Casts the votes that are due after git has ended. */
@@ -85,10 +94,17 @@ export class PushVotes {
       await this.#options.manager.postReceive(call, linesOf(this.#made));
   }
 
-  async #update(call: HookCall, count: number): Promise<void> {
+  /** Casts the votes of `update` up to a place. */
+  async #update(call: HookCall, end: number): Promise<void> {
+    const changes = this.#changes.slice(this.#cast, end);
+    this.#cast = Math.max(this.#cast, end);
     if (call.payload.transaction === undefined || this.#options.started.has('update')) return;
-    for (const change of this.#due.splice(0, count)) await this.#options.manager.update(call, change);
+    for (const change of changes) await this.#options.manager.update(call, change);
   }
+}
+
+function keyOf({ reference }: PushedChange): string {
+  return reference.toString('latin1');
 }
 
 function isDeletion({ newValue }: PushedChange): boolean {
