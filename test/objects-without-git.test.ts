@@ -104,7 +104,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
 
   test(`small diffs of a ${objectFormat} repository start no git`, async (context) => {
     const { repository, connection, noted, tip } = await start(context, objectFormat);
-    const { diff } = connection;
+    const { diff, commit } = connection;
     const [leftCommitId, rightCommitId] = [await tip('main~2'), await tip('main')];
     const sides = { repository, leftCommitId, rightCommitId };
     const both = ['both.txt', 'src/a.ts'];
@@ -141,7 +141,16 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     );
     assert.deepEqual(names(paths.flatMap((page) => page.paths)), both);
 
-    const started = { ofPatches, ofDeltas, ofStats, ofRaw, ofPaths };
+    await commit.commitLanguages({ repository, revision: Buffer.from(leftCommitId) });
+    const [counted, ofLanguages] = await noted(() =>
+      commit.commitLanguages({ repository, revision: Buffer.from(rightCommitId) }),
+    );
+    assert.deepEqual(
+      counted.languages.map(({ name, bytes }) => [name, bytes]),
+      [['TypeScript', 5n]],
+    );
+
+    const started = { ofPatches, ofDeltas, ofStats, ofRaw, ofPaths, ofLanguages };
     for (const [name, commands] of Object.entries(started)) assert.deepEqual(commands, [], name);
   });
 

@@ -1,9 +1,11 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { type Attributes, TreeAttributes } from '#git/attributes/tree-attributes';
+import { namedBlobs } from '#git/objects/named-blobs';
 import type { Repository } from '#storage/repository';
 import { allFiles, type CountedFile, changedFiles, type FileList } from './counted-files.ts';
 import type { QuestionedFile } from './detector-protocol.ts';
 import { LINGUIST_ATTRIBUTES, type LinguistAttributes, LOOKED_AT_BYTES } from './file-language.ts';
+import type { KeptLanguageStats } from './kept-stats.ts';
 import type { CallDetector } from './language-detector.ts';
 import { LanguageStats } from './language-stats.ts';
 
@@ -11,6 +13,9 @@ import { LanguageStats } from './language-stats.ts';
 const EXCLUDED_BATCH = 2000;
 /** Files whose contents are checked together; a megabyte at most. */
 const CONTENT_BATCH = 64;
+
+/** Changed files that are read one by one: reading many needs a git, which is not slower then. */
+const FEW_FILES = 64;
 
 /** A file with its attributes. */
 interface JudgedFile extends QuestionedFile {
@@ -26,6 +31,12 @@ interface OpenedFile {
   readonly bytes: number;
 }
 
+export interface CountingOptions {
+  readonly kept: KeptLanguageStats;
+  readonly detector: CallDetector;
+  readonly signal: AbortSignal;
+}
+
 /**
  * Bytes by language of a commit (or tree). They are kept in the repository with those of each file,
  * so that the next time only what changed has to be read.
@@ -36,32 +47,30 @@ interface OpenedFile {
 export async function countLanguages(
   repository: Repository,
   commitId: string,
-  { detector, signal }: { readonly detector: CallDetector; readonly signal: AbortSignal },
+  { kept, detector, signal }: CountingOptions,
 ): Promise<ReadonlyMap<string, number>> {
-  const before = await LanguageStats.load(repository);
+  const before = await kept.load(repository);
   if (before.commitId === commitId) return before.totals;
   try {
     const changes =
       before.commitId === ''
         ? undefined
         : await changedFiles(repository, { from: before.commitId, to: commitId }, signal);
-    const stats = changes === undefined ? LanguageStats.empty() : before;
+    const stats = (changes === undefined ? LanguageStats.empty() : before).for(commitId);
     await count(repository, changes ?? (await allFiles(repository, commitId, signal)), {
       stats,
       detector,
       signal,
     });
-    await stats.save(repository, commitId);
+    await kept.save(repository, stats);
     return stats.totals;
   } catch (error) {
     throw wrap(error, 'linguist object iterator', 'UNKNOWN');
   }
 }
 
-interface Counting {
+interface Counting extends Omit<CountingOptions, 'kept'> {
   readonly stats: LanguageStats;
-  readonly detector: CallDetector;
-  readonly signal: AbortSignal;
 }
 
 async function count(
@@ -73,8 +82,15 @@ async function count(
   for (const path of gone) stats.drop(path.toString());
   const attributes = await TreeAttributes.read(repository, repository.objects, attributeFiles, { signal });
   const source = (): AsyncGenerator<JudgedFile[]> => included(files, attributes, counting);
+  const few = files.length <= FEW_FILES ? (await Array.fromAsync(source())).flat() : undefined;
+  const openedHere = few && (await openedInProcess(repository, few, signal));
+  if (openedHere !== undefined) {
+    if (openedHere.length > 0) await addAll(openedHere, counting);
+    return;
+  }
   let opened: OpenedFile[] = [];
-  for await (const batch of opening(repository, source, signal)) {
+  const listed = few === undefined ? source : () => batchOf(few);
+  for await (const batch of opening(repository, listed, signal)) {
     opened.push(...batch);
     if (opened.length < CONTENT_BATCH) continue;
     await addAll(opened, counting);
@@ -104,6 +120,30 @@ async function* included(
     for (const [index, { path }] of candidates.entries()) if (excluded[index] === true) stats.drop(path);
     yield candidates.filter((_, index) => excluded[index] !== true);
   }
+}
+
+async function* batchOf(files: JudgedFile[]): AsyncGenerator<JudgedFile[]> {
+  yield files;
+}
+
+/** Reads the start of a few files without starting git; `undefined` if it has to. */
+async function openedInProcess(
+  repository: Repository,
+  files: readonly JudgedFile[],
+  signal: AbortSignal,
+): Promise<OpenedFile[] | undefined> {
+  if (files.length === 0) return [];
+  const names = files.map(({ oid }) => Buffer.from(oid));
+  const blobs = await namedBlobs(repository, names, { isDataWanted: true, limit: 0, signal });
+  const byId = new Map(blobs?.map((blob) => [blob.oid as string, blob]));
+  return (
+    blobs &&
+    files.flatMap((file) => {
+      const { data, size } = byId.get(file.oid) ?? {};
+      if (data === undefined || size === undefined) return [];
+      return [{ file, content: new Uint8Array(data.subarray(0, LOOKED_AT_BYTES)), bytes: size }];
+    })
+  );
 }
 
 /** Reads the start of each file. @throws {GitalyError} without a code when one is missing. */

@@ -5,7 +5,11 @@ import type { AttributeFile } from '#git/attributes/tree-attributes';
 import { GitExitError } from '#git/command/exit-error';
 import { flag, gitCommand } from '#git/command/git-command';
 import { outputBytes } from '#git/command/output-bytes';
+import type { Trees } from '#git/diff/in-process/changed-files';
+import { rawOfTrees } from '#git/diff/in-process/diff-trees';
 import { parseRawRecords } from '#git/diff/raw-records';
+import { FallBackToGit } from '#git/in-process';
+import { isOid } from '#git/objects/object-id';
 import { kindOf } from '#git/trees/entry-kind';
 import { resolveTree } from '#git/trees/resolve-tree';
 import { MissingTreeError, walkTree } from '#git/trees/walk-tree';
@@ -72,9 +76,7 @@ export async function changedFiles(
   const gone: Buffer[] = [];
   const directories = new Map<string, Buffer>([['', Buffer.alloc(0)]]);
   try {
-    const options = [flag('-r'), flag('-z'), flag('--no-renames'), flag('--ignore-submodules')];
-    const command = gitCommand('diff-tree', { options, revisions: [from, to] });
-    for await (const records of parseRawRecords(outputBytes(repository, command, { signal }))) {
+    for await (const records of parseRawRecords(changesOf(repository, { from, to }, signal))) {
       for (const { path, newMode, newOid } of records) {
         if (isAttributes(path)) return undefined;
         if (newMode === 0 || kindOf(newMode) !== 'blob') gone.push(path);
@@ -94,6 +96,42 @@ export async function changedFiles(
       signal,
     }),
   };
+}
+
+async function* changesOf(
+  repository: Repository,
+  { from, to }: { readonly from: string; readonly to: string },
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
+  const here = await repository.inProcess.attempt<Buffer | undefined>(
+    'changed_files',
+    async () =>
+      await rawOfTrees(repository, await treesOf(repository, [from, to], signal), {
+        findRenames: false,
+        signal,
+      }),
+    () => undefined,
+  );
+  if (here !== undefined) {
+    yield here;
+    return;
+  }
+  const options = [flag('-r'), flag('-z'), flag('--no-renames'), flag('--ignore-submodules')];
+  yield* outputBytes(repository, gitCommand('diff-tree', { options, revisions: [from, to] }), { signal });
+}
+
+async function treesOf(
+  repository: Repository,
+  names: readonly [string, string],
+  signal: AbortSignal,
+): Promise<Trees> {
+  const [before, after] = await Promise.all(
+    names.map(async (name) =>
+      isOid(name) ? await repository.objects.info(`${name}^{tree}`, { signal }) : undefined,
+    ),
+  );
+  if (before === undefined || after === undefined) throw new FallBackToGit('a tree is missing');
+  return { before: before.oid, after: after.oid };
 }
 
 async function attributeFilesIn(

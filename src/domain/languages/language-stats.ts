@@ -1,4 +1,5 @@
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { type BigIntStats, statSync } from 'node:fs';
+import { readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { deflate, inflate } from 'node:zlib';
 import { systemErrorCode } from '#base/go/system-error';
@@ -15,6 +16,8 @@ const VERSION = 'v3:gitaly';
 /** Of the file's contents, unpacked: some two million files. */
 const MAX_BYTES = 256 * 1024 * 1024;
 
+/** The file is written for every counted commit, so a fast compression. */
+const PACKED = { level: 1 };
 const pack = promisify(deflate);
 const unpack = promisify(inflate);
 
@@ -47,6 +50,20 @@ export class LanguageStats {
     return new LanguageStats('', {}, {});
   }
 
+  /** Returns counts for another commit, which begin as a copy of these. */
+  for(commitId: string): LanguageStats {
+    const copy = new LanguageStats(commitId, {}, {});
+    for (const [language, bytes] of this.#totals) copy.#totals.set(language, bytes);
+    for (const [path, bytes] of this.#byFile) copy.#byFile.set(path, bytes);
+    return copy;
+  }
+
+  /** Returns the state of the stored counts, which changes with them; `undefined` if there are none. */
+  static stampOf(repository: Repository): string | undefined {
+    const stats = statSync(`${repository.path}/${FILE_NAME}`, { bigint: true, throwIfNoEntry: false });
+    return stats && stampOf(stats);
+  }
+
   /** Loads the last counts; empty when there are none, or the file is invalid. */
   static async load(repository: Repository): Promise<LanguageStats> {
     try {
@@ -59,6 +76,11 @@ export class LanguageStats {
       if (systemErrorCode(error) === 'EACCES') throw error;
     }
     return LanguageStats.empty();
+  }
+
+  /** Number of counted files. */
+  get fileCount(): number {
+    return this.#byFile.size;
   }
 
   /** Bytes by language; every language has some. */
@@ -84,21 +106,28 @@ export class LanguageStats {
   }
 
   /**
-   * Writes what was counted for a commit, for the next time. The last of several who do so at once
-   * wins.
+   * Writes the counts, for the next time. The last of several who do so at once wins.
+   *
+   * @returns the state of the file, see {@link stampOf}.
    */
-  async save(repository: Repository, commitId: string): Promise<void> {
+  async save(repository: Repository): Promise<string> {
     const stored: Stored = {
       version: VERSION,
-      commit_id: commitId,
+      commit_id: this.commitId,
       totals: Object.fromEntries(this.#totals),
       by_file: Object.fromEntries(this.#byFile),
     };
     await using directory = await createTempDirectory(repository.storage, 'languages-');
     const file = `${directory.path}/${FILE_NAME}`;
-    await writeFile(file, await pack(`${JSON.stringify(stored)}\n`));
+    await writeFile(file, await pack(`${JSON.stringify(stored)}\n`, PACKED));
+    const stamp = stampOf(await stat(file, { bigint: true }));
     await rename(file, `${repository.path}/${FILE_NAME}`);
+    return stamp;
   }
+}
+
+function stampOf({ ino, size, mtimeNs }: BigIntStats): string {
+  return `${ino} ${size} ${mtimeNs}`;
 }
 
 /** Parses the stored counts; `undefined` when they are invalid or have another version. */

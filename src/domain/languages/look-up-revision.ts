@@ -1,6 +1,7 @@
 import { GitalyError } from '#base/gitaly-error';
 import { GitExitError } from '#git/command/exit-error';
 import { gitCommand } from '#git/command/git-command';
+import { parseOid } from '#git/objects/object-id';
 import type { Repository } from '#storage/repository';
 
 const LF = 0x0a;
@@ -18,6 +19,9 @@ export async function lookUpRevision(
   revision: Buffer,
   signal: AbortSignal,
 ): Promise<string> {
+  // git prints a full id as it is, also without such an object.
+  const oid = parseOid(revision.toString('latin1'), repository.objectFormat);
+  if (oid !== undefined) return oid;
   const found = await revParse(repository, revision, signal);
   if (found !== undefined) return found;
   const branch = await firstBranch(repository, revision, signal);

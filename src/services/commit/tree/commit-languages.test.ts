@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { inflateSync } from 'node:zlib';
+import { deflateSync, inflateSync } from 'node:zlib';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 
@@ -87,6 +87,28 @@ test('CommitLanguages counts anew where it cannot go on from what it counted las
   gitOutput(directory, ['gc', '-q', '--prune=now']);
 
   assert.deepEqual(await languages(gitaly), { Go: 2 });
+});
+
+test('CommitLanguages continues from what another server has counted meanwhile', async () => {
+  await using gitaly = await startGitaly();
+  const directory = join(gitaly.storagePath(), 'x.git');
+  initRepository(directory);
+  commit(directory, { 'a.rb': '1', 'b.go': '12' });
+  const stats = join(directory, 'gitaly-language.stats');
+  assert.deepEqual(await languages(gitaly), { Ruby: 1, Go: 2 });
+  const stored = JSON.parse(inflateSync(readFileSync(stats)).toString());
+  const others = {
+    ...stored,
+    totals: { Ruby: 100, Go: 2 },
+    by_file: { 'a.rb': { Ruby: 100 }, 'b.go': { Go: 2 } },
+  };
+
+  writeFileSync(stats, deflateSync(JSON.stringify(others)));
+
+  assert.deepEqual(await languages(gitaly), { Ruby: 100, Go: 2 });
+  commit(directory, { 'b.go': '1234' });
+  assert.deepEqual(await languages(gitaly), { Ruby: 100, Go: 4 });
+  assert.deepEqual(await languages(gitaly, 'main~1'), { Ruby: 100, Go: 2 });
 });
 
 test('CommitLanguages leaves no file behind when it fails', async () => {

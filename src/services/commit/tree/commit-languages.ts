@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { countLanguages } from '#domain/languages/count-languages';
+import { KeptLanguageStats } from '#domain/languages/kept-stats';
 import { type CallDetector, LanguageDetector } from '#domain/languages/language-detector';
 import { lookUpRevision } from '#domain/languages/look-up-revision';
 import type { UnaryHandler } from '#rpc/server/handler';
@@ -19,6 +20,7 @@ export function commitLanguages({
   typeof CommitLanguagesResponseSchema
 > {
   const languages = new LanguageDetector();
+  const kept = new KeptLanguageStats();
   return async (request, { signal }) => {
     const repository = storages.open(request.repository);
     const given = requireRevision(request.revision, { allowEmpty: true });
@@ -28,7 +30,7 @@ export function commitLanguages({
       prefixed('looking up revision'),
     );
     using detector = languages.forCall(repository.path);
-    const bytes = await countLanguages(repository, commitId, { detector, signal }).catch(
+    const bytes = await countLanguages(repository, commitId, { kept, detector, signal }).catch(
       prefixed('language stats'),
     );
     return bytes.size === 0 ? {} : await toResponse(bytes, detector);
