@@ -3,8 +3,6 @@ import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { capabilitiesOf } from '#git/command/capabilities';
-import { testedGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
 import { reasonAgainstTracing } from '#testkit/strace';
@@ -16,8 +14,6 @@ const BUDGET = parseBudget(readFileSync(join(import.meta.dirname, '../../docs/bu
 /** Calls that fill the caches and start the processes that wait for work. */
 const WARM_UP_CALLS = 12;
 const MEASURED_CALLS = 8;
-/** A git without `attr.tree` gets the attributes of HEAD, which are read for it. */
-const readsAttributes = !capabilitiesOf(testedGit()).attrTree;
 /** A busy machine adds system calls, never takes some away: the least of these counts. */
 const MEASUREMENTS = 3;
 /** Files that were just written are read at each call, until their time stamps are this old. */
@@ -28,9 +24,6 @@ const OTHER_CALLS = 2;
 const TOLERANCE = 1.05;
 /** git's system calls depend on its version and its libraries. */
 const GIT_TOLERANCE = 1.5;
-
-const ATTRIBUTE_CALLS = 6;
-const isDiff = (name: string): boolean => /^CommitDiff|^the same/.test(name);
 
 const tracing = reasonAgainstTracing();
 
@@ -70,8 +63,7 @@ suite('what a warm call costs', () => {
       skip: tracing ?? false,
     }, async (context) => {
       assert.ok(limit !== undefined);
-      const allowed =
-        limit.ofServer * TOLERANCE + OTHER_CALLS + (isDiff(name) && readsAttributes ? ATTRIBUTE_CALLS : 0);
+      const allowed = limit.ofServer * TOLERANCE + OTHER_CALLS;
       const measure = async (): Promise<CallCost> => {
         const counts = await countSystemCalls(gitaly.pid, async () => {
           for (let call = 0; call < MEASURED_CALLS; call++) await budgeted.calls[name]();

@@ -67,8 +67,11 @@ export async function* commitDiff(
   const isHidden = ({ patch }: FileDiff) =>
     ignoredSpace !== undefined && !repository.git.capabilities.rawHidesIgnored && !patch.isPresent;
   try {
-    await using attributes = await headAttributes(repository, { signal });
-    const config = [...WITH_PREFIXES, ...attributes.config];
+    await using opened = new AsyncDisposableStack();
+    const config = async () => [
+      ...WITH_PREFIXES,
+      ...opened.use(await headAttributes(repository, { signal })).config,
+    ];
     const patches = checked(() => patchOutput(repository, { sides, ...options }, { signal, config }));
     const output = new OutputBeforeFailure(patches, signal);
     for await (const diffs of limitedDiffs(output, { hexLength, limits: query.limits, isHidden })) {

@@ -20,6 +20,7 @@ import { fileStats } from './file-stats.ts';
 const root = makeScratchDirectory('kept-outputs');
 after(() => rm(root, { recursive: true }));
 const { signal } = new AbortController();
+const config = async () => WITH_PREFIXES;
 
 const probe = await GitFixture.start();
 await probe.close();
@@ -103,7 +104,7 @@ const whole = async (output: AsyncIterable<Buffer>): Promise<string> =>
 async function assertSame(repository: Repository, query: PatchQuery, about: string): Promise<void> {
   const options = { signal, config: WITH_PREFIXES };
   const expected = await whole(outputBytes(repository, patchCommand(query.sides, query), options));
-  assert.equal(await whole(patchOutput(repository, query, options)), expected, `patch ${about}`);
+  assert.equal(await whole(patchOutput(repository, query, { signal, config })), expected, `patch ${about}`);
   const stats = parseNumstat(outputBytes(repository, numstatCommand(query.sides), { signal }));
   const counted = (await Array.fromAsync(fileStats(repository, query.sides, { signal }))).flat();
   assert.deepEqual(counted, (await Array.fromAsync(stats)).flat(), `numstat ${about}`);
@@ -169,7 +170,7 @@ async function open(name: string, options: Parameters<typeof GitFixture.start>[0
   const query: PatchQuery = { sides: { left: 'c1', right: 'c2' }, hexLength: 40 };
   const ask = async (): Promise<string[]> => {
     const before = started.length;
-    await whole(patchOutput(repository, query, { signal, config: WITH_PREFIXES }));
+    await whole(patchOutput(repository, query, { signal, config }));
     await Array.fromAsync(fileStats(repository, query.sides, { signal }));
     return started.slice(before);
   };
@@ -214,7 +215,7 @@ test('changed paths that are listed again start no git, until the repository is 
 test('an output that is not read to its end is not kept', { skip }, async () => {
   const { git, repository, query, ask } = await open('part.git');
   await using _ = git;
-  for await (const _chunk of patchOutput(repository, query, { signal, config: WITH_PREFIXES })) break;
+  for await (const _chunk of patchOutput(repository, query, { signal, config })) break;
 
   assert.deepEqual(await ask(), ['diff-tree', 'diff']);
 });

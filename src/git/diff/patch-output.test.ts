@@ -67,7 +67,7 @@ class Fixture implements AsyncDisposable {
 
   ours(left: string, right: string, signal = new AbortController().signal): AsyncGenerator<Buffer> {
     const query = { sides: { left, right }, hexLength: this.hexLength };
-    return patchOutput(this.repository, query, { signal, config: WITH_PREFIXES });
+    return patchOutput(this.repository, query, { signal, config: async () => WITH_PREFIXES });
   }
 
   /** Returns the output of a separate `git diff`. */

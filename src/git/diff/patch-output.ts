@@ -11,7 +11,8 @@ export interface PatchQuery extends PatchOptions {
 
 interface OutputOptions {
   readonly signal: AbortSignal;
-  readonly config: readonly ConfigPair[];
+  /** Returns settings for git; called only if it compares the commits by their names. */
+  readonly config: () => Promise<readonly ConfigPair[]>;
 }
 
 /**
@@ -30,11 +31,14 @@ export function patchOutput(
 ): AsyncGenerator<Buffer, void, undefined> {
   const { sides, wordDiff = false, ignoredSpace } = query;
   const command = patchCommand(sides, query);
-  if (wordDiff || ignoredSpace !== undefined) return outputBytes(repository, command, { signal, config });
+  const askGit = async function* () {
+    yield* outputBytes(repository, command, { signal, config: await config() });
+  };
+  if (wordDiff || ignoredSpace !== undefined) return askGit();
   return treeOutput(repository, { sides, format: 'raw and patch', signal }, async function* (trees) {
     const canWait = trees !== undefined && repository.git.capabilities.attrTree;
     if (canWait && (yield* compareTrees(repository, trees, signal))) return true;
-    yield* outputBytes(repository, command, { signal, config });
+    yield* askGit();
     return false;
   });
 }

@@ -7,19 +7,19 @@ import { treeOutput } from './tree-output.ts';
 /**
  * Yields the output of {@link textCommand}.
  *
- * @param options.config Settings for the attributes of HEAD.
+ * @param options.config Returns settings for the attributes of HEAD; called only if git is started.
  * @throws {GitalyError} for words that git must not receive; the iteration throws like {@link
  *   outputBytes}.
  */
 export function textOutput(
   repository: GitRepository,
   sides: Sides,
-  options: { readonly signal: AbortSignal; readonly config: readonly ConfigPair[] },
+  options: { readonly signal: AbortSignal; readonly config: () => Promise<readonly ConfigPair[]> },
 ): AsyncGenerator<Buffer, void, undefined> {
   const command = textCommand(sides);
   const query = { sides, format: 'patch', signal: options.signal } as const;
   return treeOutput(repository, query, async function* () {
-    yield* outputBytes(repository, command, options);
+    yield* outputBytes(repository, command, { signal: options.signal, config: await options.config() });
     return false; // a reference may have moved since the trees were read
   });
 }

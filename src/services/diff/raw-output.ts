@@ -13,12 +13,13 @@ import type { Repository } from '#storage/repository';
  */
 export async function* rawOutput(
   repository: Repository,
-  outputWith: (config: readonly ConfigPair[]) => AsyncIterable<Buffer>,
+  outputWith: (config: () => Promise<readonly ConfigPair[]>) => AsyncIterable<Buffer>,
   signal: AbortSignal,
 ): AsyncGenerator<{ data: Buffer }> {
   try {
-    await using attributes = await headAttributes(repository, { signal });
-    for await (const chunk of outputWith(attributes.config)) yield* dataMessages(chunk);
+    await using opened = new AsyncDisposableStack();
+    const config = async () => opened.use(await headAttributes(repository, { signal })).config;
+    for await (const chunk of outputWith(config)) yield* dataMessages(chunk);
   } catch (error) {
     throw wrap(error, 'cmd', 'INTERNAL', {
       metadata: error instanceof GitExitError ? { stderr: error.stderr } : {},

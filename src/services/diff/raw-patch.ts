@@ -1,5 +1,4 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { ConfigPair } from '#git/command/config';
 import { outputBytes } from '#git/command/output-bytes';
 import { mailsCommand } from '#git/diff/commands';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -17,7 +16,11 @@ export async function* rawPatch(
   const repository = deps.storages.open(request.repository);
   const sides = requireSides(request);
 
-  const mails = (config: readonly ConfigPair[]) =>
-    outputBytes(repository, mailsCommand(sides), { signal, config });
-  yield* rawOutput(repository, mails, signal);
+  yield* rawOutput(
+    repository,
+    async function* (config) {
+      yield* outputBytes(repository, mailsCommand(sides), { signal, config: await config() });
+    },
+    signal,
+  );
 }
