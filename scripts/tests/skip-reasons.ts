@@ -21,7 +21,7 @@ const ACCEPTED: readonly RegExp[] = [
   // Systems
   /^(?:\/proc|systemd) is part of Linux$|^the addresses are read from \/proc$/,
   // Variables
-  /^HOSTILE_REPLAY is not set$|^the server is not ours$/,
+  /^(?:DIFF_REPOSITORY|HOSTILE_REPLAY) is not set$|^the server is not ours$/,
   // Versions
   /^no old Node on the PATH$/,
 ];

@@ -24,7 +24,7 @@ after(async () => {
 
 const SEED = testSeed();
 const PAIRS = repetitions('DIFF_PAIRS', { short: 500, long: 10_000 });
-/** Compares commits of a real repository instead of generated ones. */
+/** Git directory of a real repository, whose commits are compared as well. */
 const { DIFF_REPOSITORY: REAL = '' } = process.env;
 const { signal } = new AbortController();
 
@@ -315,7 +315,9 @@ test('files that take long to compare are left to git within milliseconds', asyn
   assert.ok(user < 100_000, `${user} µs`);
 });
 
-test('commits of a real repository are compared as git compares them', { skip: REAL === '' }, async (t) => {
+test('commits of a real repository are compared as git compares them', {
+  skip: !REAL && 'DIFF_REPOSITORY is not set',
+}, async (t) => {
   const limit = ['-n', String(PAIRS), '--format=%T %P', '--no-commit-header'];
   const listed = outputSync('git', ['rev-list', ...limit, process.env.DIFF_FROM ?? 'HEAD'], {
     cwd: REAL,
