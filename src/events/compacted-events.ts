@@ -1,6 +1,7 @@
 import { type FileHandle, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LoopSlice } from '#base/loop-turns';
+import { sortInTurns } from '#base/sort-in-turns';
 import { syncPath } from '#storage/lifecycle/sync-tree';
 import { Compaction } from './compaction.ts';
 import type { RepositoryEvent } from './event.ts';
@@ -67,7 +68,7 @@ export async function compact(
   const incomplete = join(directory, INCOMPLETE);
   const file = await open(incomplete, 'w', FILE_MODE);
   try {
-    const bytes = await writeEvents(file, merged(before, compaction), { maxBytes, signal });
+    const bytes = await writeEvents(file, merged(before, compaction, signal), { maxBytes, signal });
     if (bytes > maxBytes) return undefined;
     await file.datasync();
     const path = join(directory, `${String(last).padStart(NAME_DIGITS, '0')}.compacted`);
@@ -83,11 +84,18 @@ export async function compact(
 async function* merged(
   before: CompactedEvents | undefined,
   compaction: Compaction,
+  signal: AbortSignal,
 ): AsyncGenerator<readonly RepositoryEvent[]> {
   if (before !== undefined)
     for await (const events of eventsOfFile(before.path))
       yield events.map((event) => compaction.merge(event)).filter((event) => event !== undefined);
-  yield compaction.rest();
+  const rest: RepositoryEvent[] = [];
+  const slice = new LoopSlice();
+  for (const event of compaction.rest()) {
+    rest.push(event);
+    await slice.pause(signal);
+  }
+  yield await sortInTurns(rest, (one, other) => one.sequence - other.sequence, signal);
 }
 
 /** Writes events, up to a number of bytes. @returns the bytes, which are more than the limit if it was reached. */

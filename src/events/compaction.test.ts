@@ -33,6 +33,9 @@ function apply(known: Knowledge, { kind, relativePath, previousPath, reference, 
   else repository.references.set(reference, newValue);
 }
 
+const inOrder = (events: Iterable<RepositoryEvent>): RepositoryEvent[] =>
+  [...events].sort((one, other) => one.sequence - other.sequence);
+
 /** Returns a life of some repositories, each of which begins with its creation. */
 function randomEvents(random: () => number, count: number): RepositoryEvent[] {
   const known: Knowledge = new Map();
@@ -64,7 +67,7 @@ function randomEvents(random: () => number, count: number): RepositoryEvent[] {
 function compacted(before: readonly RepositoryEvent[], part: readonly RepositoryEvent[]): RepositoryEvent[] {
   const compaction = new Compaction();
   for (const event of part) compaction.add(event);
-  return [...before.map((event) => compaction.merge(event)), ...compaction.rest()].filter(
+  return [...before.map((event) => compaction.merge(event)), ...inOrder(compaction.rest())].filter(
     (event) => event !== undefined,
   );
 }

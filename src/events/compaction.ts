@@ -66,19 +66,17 @@ export class Compaction {
     return { ...event, relativePath: part.path };
   }
 
-  /** Returns what is left of the part itself, when all earlier events are merged. */
-  rest(): RepositoryEvent[] {
-    const left: RepositoryEvent[] = [];
+  /** Yields what is left of the part itself, in no order, when all earlier events are merged. */
+  *rest(): Generator<RepositoryEvent, void, undefined> {
     for (const { created, isKnown, path, references, renamed, resync } of this.#parts.values()) {
       // A repository that is older than the feed and has a new path: list its references.
       const isStranger = renamed !== undefined && created === undefined && !isKnown;
       const listed = resync ?? (isStranger ? renamed : undefined);
-      if (created !== undefined) left.push(placed(created, 'created', path));
-      if (listed !== undefined) left.push(placed(listed, 'resync', path));
+      if (created !== undefined) yield placed(created, 'created', path);
+      if (listed !== undefined) yield placed(listed, 'resync', path);
       for (const { oldValue: _, ...event } of references.values())
-        if (event.newValue !== undefined) left.push({ ...event, relativePath: path });
+        if (event.newValue !== undefined) yield { ...event, relativePath: path };
     }
-    return left.sort((one, other) => one.sequence - other.sequence);
   }
 
   #at(path: string): Part {
