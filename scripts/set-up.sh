@@ -8,12 +8,13 @@ cd "$(dirname "$0")/.."
 floor=24           # package.json "engines"
 pinned=26.10.0     # what a machine without a new enough Node gets
 
+major() { node --version 2>/dev/null | sed 's/^v\([0-9]*\).*/\1/'; }
+
+callers=$(major || true)
 if [ -x .node/node_modules/.bin/node ]; then
   PATH="$PWD/.node/node_modules/.bin:$PATH"
   export PATH
 fi
-
-major() { node --version 2>/dev/null | sed 's/^v\([0-9]*\).*/\1/'; }
 
 have=$(major || true)
 if [ "${have:-0}" -lt "$floor" ]; then
@@ -53,4 +54,11 @@ if [ "${1:-}" = build ] &&
   { [ ! -e dist/.built ] || [ -n "$(find $inputs -newer dist/.built -print | head -n 1)" ]; }; then
   echo "set-up: building" >&2
   npm run --silent build >&2
+fi
+
+# npm runs the rest of its script with the caller's Node.
+if [ -n "${npm_lifecycle_event:-}" ] && [ "${callers:-0}" -lt "$floor" ]; then
+  echo "set-up: npm would run this script with Node ${callers:-(none)}, which is older than $floor. Use make, or first run:" >&2
+  echo "  export PATH=\"$PWD/.node/node_modules/.bin:\$PATH\"" >&2
+  exit 1
 fi
