@@ -54,7 +54,7 @@ export async function runGroups(groups: readonly TestGroup[], options: RunGroups
 }
 
 /** Returns the files of a group. */
-function filesOf({ files, exclude = [] }: TestGroup, cwd: string): string[] {
+export function filesOf({ files, exclude = [] }: TestGroup, cwd: string): string[] {
   return globSync(files, { cwd, exclude }).sort();
 }
 

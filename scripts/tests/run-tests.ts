@@ -1,6 +1,6 @@
 // Runs the tests of a class (classes.ts):
 //
-//   node scripts/tests/run-tests.ts CLASS [--changed[=COMMIT]] [OPTION OF node …] [FILE …]
+//   node scripts/tests/run-tests.ts CLASS [--changed[=COMMIT]] [OPTION OF node …] [FILE|DIRECTORY …]
 //
 // Files share processes, except those with the line "// Own process: REASON" at their head. A file
 // with a failing test is run once more, alone, after all others, with the same seed: what fails
@@ -11,11 +11,12 @@
 import { spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { globSync, statSync } from 'node:fs';
+import { normalize } from 'node:path';
 import { changedTests } from './changed-tests.ts';
 import { CLASSES } from './classes.ts';
 import { Durations } from './durations.ts';
 import { interruption } from './interruption.ts';
-import { runGroups } from './run-groups.ts';
+import { filesOf, runGroups } from './run-groups.ts';
 import { makeTemporaryDirectory } from './temporary-directory.ts';
 
 function isContinuous(): boolean {
@@ -35,6 +36,12 @@ function isBuilt(): boolean {
   return sources.every((file) => (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0) <= built);
 }
 
+/** Reports whether a name, of a file or a directory, selects a file. */
+function selects(name: string, file: string): boolean {
+  const path = normalize(name).replace(/\/$/, '');
+  return file === path || file.startsWith(`${path}/`);
+}
+
 async function main([name = '', ...args]: readonly string[]): Promise<number> {
   const groups = CLASSES[name];
   if (groups === undefined) {
@@ -43,7 +50,16 @@ async function main([name = '', ...args]: readonly string[]): Promise<number> {
   }
   const change = args.find((arg) => /^--changed(?:=|$)/.test(arg));
   const changed = change === undefined ? undefined : changedTests(change.split('=')[1] ?? 'HEAD');
-  const only = new Set(args.filter((arg) => !arg.startsWith('--')));
+  const names = args.filter((arg) => !arg.startsWith('--'));
+  const files = groups.flatMap((group) => filesOf(group, process.cwd()));
+  const unknown = names.filter((each) => !files.some((file) => selects(each, file)));
+  if (unknown.length > 0) {
+    console.error(`run-tests: the class ${name} has no file ${unknown.join(', ')}`);
+    return 2;
+  }
+  const only = new Set(
+    files.filter((file) => names.length === 0 || names.some((each) => selects(each, file))),
+  );
   const startMs = performance.now();
   process.env.TEST_SEED ||= String(randomInt(2 ** 31));
   const directory = makeTemporaryDirectory();
@@ -52,8 +68,8 @@ async function main([name = '', ...args]: readonly string[]): Promise<number> {
       cwd: process.cwd(),
       env: { ...process.env, TMPDIR: directory.path, ...(isBuilt() && { TEST_PROGRAMS: 'built' }) },
       nodeOptions: args.filter((arg) => arg.startsWith('--') && arg !== change),
-      isWanted: (file) => changed?.has(file) !== false && (only.size === 0 || only.has(file)),
-      isVerbose: only.size > 0 && only.size < 4,
+      isWanted: (file) => changed?.has(file) !== false && only.has(file),
+      isVerbose: names.length > 0 && only.size < 4,
       isContinuous: isContinuous(),
       isOldGit: isOldGit(),
       durations: new Durations(),
