@@ -285,19 +285,60 @@ test('a repack, a prune and another repository at the path are noticed', async (
   databases.close();
 });
 
+/** An object as it is in the undamaged repository. */
+interface Contents {
+  readonly oid: string;
+  readonly type: string;
+  readonly data: Buffer;
+}
+
+/** Reads the objects of a repository below a size with git. */
+function contentsBelow(path: string, maxBytes: number): Contents[] {
+  return allObjects(path)
+    .filter(({ size }) => size < maxBytes)
+    .map(({ oid, type }) => ({ oid, type, data: rawOutput(path, ['cat-file', type, oid]) }));
+}
+
+/** Returns the files of a repository with one pack, for a test that writes to them. */
+function packFiles(path: string): string[] {
+  const directory = join(path, 'objects/pack');
+  const names = readdirSync(directory);
+  return ['.pack', '.idx', 'multi-pack-index'].map((ending) => {
+    const file = join(directory, names.find((name) => name.endsWith(ending)) ?? '');
+    chmodSync(file, 0o644);
+    return file;
+  });
+}
+
+/** Reads objects of a damaged repository, and counts those that were read and those left to git. */
+function readDamaged(path: string, objects: readonly Contents[]): { found: number; refused: number } {
+  const databases = new ObjectDatabases();
+  const repository = git.open(path);
+  const counts = { found: 0, refused: 0 };
+  for (const { oid, type, data } of objects) {
+    try {
+      const object = databases.find(repository, Buffer.from(oid), true);
+      counts.found++;
+      if (data.equals(object?.data ?? Buffer.alloc(0)) && object?.type === type) continue;
+      // Only an index that names another object's place has no checksum of it.
+      assert.deepEqual(object?.data, rawOutput(path, ['cat-file', object?.type ?? type, oid]));
+    } catch (error) {
+      if (!(error instanceof FallBackToGit)) throw error;
+      counts.refused++;
+    }
+  }
+  databases.close();
+  return counts;
+}
+
 test('a damaged file gives the object that git reads, or leaves it to git', () => {
   const path = makeRepository('sha1', 11);
   gitOutput(path, ['repack', '-adfq', '--write-midx']);
-  const objects = allObjects(path).filter(({ size }) => size < 5_000);
-  const contents = new Map(objects.map(({ oid, type }) => [oid, rawOutput(path, ['cat-file', type, oid])]));
-  const repository = git.open(path);
+  const objects = contentsBelow(path, 5_000);
   let found = 0;
   let refused = 0;
-  for (const ending of ['.pack', '.idx', 'multi-pack-index']) {
-    const name = readdirSync(join(path, 'objects/pack')).find((entry) => entry.endsWith(ending));
-    const file = join(path, 'objects/pack', name ?? '');
+  for (const file of packFiles(path)) {
     const whole = readFileSync(file);
-    chmodSync(file, 0o644);
     fc.assert(
       fc.property(
         fc.oneof(
@@ -310,20 +351,9 @@ test('a damaged file gives the object that git reads, or leaves it to git', () =
         ),
         (bytes) => {
           writeFileSync(file, bytes);
-          const databases = new ObjectDatabases();
-          for (const { oid, type } of objects) {
-            try {
-              const object = databases.find(repository, Buffer.from(oid), true);
-              found++;
-              if (contents.get(oid)?.equals(object?.data ?? Buffer.alloc(0))) continue;
-              // Only an index that names another object's place has no checksum of it.
-              assert.deepEqual(object?.data, rawOutput(path, ['cat-file', object?.type ?? type, oid]));
-            } catch (error) {
-              if (!(error instanceof FallBackToGit)) throw error;
-              refused++;
-            }
-          }
-          databases.close();
+          const read = readDamaged(path, objects);
+          found += read.found;
+          refused += read.refused;
         },
       ),
       { numRuns: 60 },
@@ -332,6 +362,34 @@ test('a damaged file gives the object that git reads, or leaves it to git', () =
   }
   assert.ok(found > 0 && refused > 0, `${found} found, ${refused} refused`);
 });
+
+for (const objectFormat of ['sha1', 'sha256'] as const)
+  test(`one wrong byte, or a file that ends early, anywhere in a small ${objectFormat} pack`, () => {
+    const path = join(root, `${made++}.git`);
+    initRepository(path, { objectFormat });
+    const tree = gitOutput(path, ['mktree'], '');
+    gitOutput(path, ['commit-tree', '-m', 'empty', tree]);
+    const text = Array.from({ length: 40 }, (_, line) => `line ${line}\n`).join('');
+    for (const each of [text, `${text}more\n`]) gitOutput(path, ['hash-object', '-w', '--stdin'], each);
+    const ids = allObjects(path).map(({ oid }) => `${oid}\n`);
+    gitOutput(path, ['pack-objects', '-q', 'objects/pack/pack'], ids.join(''));
+    gitOutput(path, ['prune-packed', '-q']);
+    gitOutput(path, ['multi-pack-index', 'write']);
+    const objects = contentsBelow(path, 5_000);
+    for (const file of packFiles(path)) {
+      const whole = readFileSync(file);
+      for (let at = 0; at < whole.length; at++) {
+        const copy = Buffer.from(whole);
+        copy.writeUInt8((copy[at] ?? 0) ^ (1 + (at % 255)), at);
+        for (const bytes of [copy, whole.subarray(0, at)]) {
+          writeFileSync(file, bytes);
+          readDamaged(path, objects);
+        }
+      }
+      writeFileSync(file, whole);
+    }
+    assert.deepEqual(readDamaged(path, objects), { found: objects.length, refused: 0 });
+  });
 
 test('a damaged loose object is left to git, wherever the damage is', () => {
   const path = join(root, `${made++}.git`);
