@@ -187,3 +187,16 @@ test('it behaves like a list that is searched from the start', () => {
     { numRuns: 1000 },
   );
 });
+
+test('shift deletes the entry that a limit would remove first', () => {
+  const map = new BoundedMap<string, number>({ maxEntries: 2, maxWeight: 10, weigh: (value) => value });
+  map.set('a', 1).set('b', 2);
+  map.get('a');
+
+  assert.equal(map.shift(), 2);
+
+  assert.deepEqual([...map.keys()], ['a']);
+  assert.equal(map.weight, 1);
+  assert.equal(map.shift(), 1);
+  assert.equal(map.shift(), undefined);
+});

@@ -116,6 +116,13 @@ export class BoundedMap<K, V> {
     return this.#entries.delete(key);
   }
 
+  /** Deletes the entry that a limit would remove first, and returns its value. */
+  shift(): V | undefined {
+    const first = this.#first;
+    if (first !== undefined) this.delete(first.key);
+    return first?.value;
+  }
+
   clear(): void {
     this.#entries.clear();
     this.#first = undefined;

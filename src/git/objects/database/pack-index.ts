@@ -40,7 +40,7 @@ export class PackIndex {
       const rest = this.#file.size - this.#largeOffsetsAt - 2 * oidBytes;
       if (rest < 0 || rest % 8 !== 0 || rest > Math.max(count - 1, 0) * 8)
         throw new FallBackToGit('a pack index has a wrong length');
-      this.packChecksum = pages.bytes(this.#file, this.#file.size - 2 * oidBytes, oidBytes);
+      this.packChecksum = Buffer.from(pages.bytes(this.#file, this.#file.size - 2 * oidBytes, oidBytes));
     } catch (error) {
       this.close();
       throw error;

@@ -31,6 +31,8 @@ const scratch = Buffer.allocUnsafeSlow(LIMITS.objectBytes + LIMITS.objectBytes /
 interface EntryAt {
   readonly entry: PackEntry;
   readonly offset: number;
+  /** The first bytes of the entry, in the shared buffer: valid until the next read. */
+  readonly head: Buffer;
 }
 
 /** A pack with its index. Both files are open until {@link close}. */
@@ -134,8 +136,8 @@ export class Pack {
   }
 
   #entryAt(offset: number): EntryAt {
-    const bytes = this.#read(offset, FIRST_READ_BYTES);
-    return { entry: parsePackEntry(bytes, this.#oidBytes), offset };
+    const head = this.#read(offset, FIRST_READ_BYTES);
+    return { entry: parsePackEntry(head, this.#oidBytes), offset, head };
   }
 
   #baseOf({ entry, offset }: EntryAt): number {
@@ -145,11 +147,13 @@ export class Pack {
     return base;
   }
 
-  #inflate({ entry: { size, headerBytes }, offset }: EntryAt): Buffer {
+  /** Inflates the data of the entry that was read last. */
+  #inflate({ entry: { size, headerBytes }, offset, head }: EntryAt): Buffer {
     if (size > LIMITS.objectBytes) throw new FallBackToGit('an object is too large');
     // zlib adds at most some bytes per block to data that it cannot compress.
     const length = headerBytes + size + (size >>> 3) + MAX_HEADER_BYTES;
-    return inflateExactly(this.#read(offset, length).subarray(headerBytes), size);
+    const bytes = length <= head.length ? head : this.#read(offset, length);
+    return inflateExactly(bytes.subarray(headerBytes), size);
   }
 
   /** Reads into the shared buffer, up to the end of the objects. */

@@ -18,7 +18,8 @@ export class PageCache {
   });
 
   /**
-   * Returns the bytes of a file from a position, as a view that must not be changed.
+   * Returns the bytes of a file from a position, as a view that must not be changed, nor be kept:
+   * the memory of a page is used again.
    *
    * @throws {FallBackToGit} when the file ends before.
    */
@@ -52,9 +53,16 @@ export class PageCache {
     if (known !== undefined) return known;
     const start = number * PAGE_BYTES;
     if (start >= file.size) throw new FallBackToGit('a pack index ends early');
-    const page = Buffer.allocUnsafeSlow(Math.min(PAGE_BYTES, file.size - start));
+    const page = this.#memory(Math.min(PAGE_BYTES, file.size - start));
     if (file.read(page, start) < page.length) throw new FallBackToGit('a pack index ends early');
     this.#pages.set(key, page);
     return page;
+  }
+
+  /** Takes the oldest page's memory when there is no room: the heap would only free it later. */
+  #memory(length: number): Buffer {
+    const hasRoom = this.#pages.size < MAX_BYTES / PAGE_BYTES;
+    const oldest = hasRoom ? undefined : this.#pages.shift();
+    return oldest?.length === length ? oldest : Buffer.allocUnsafeSlow(length);
   }
 }
