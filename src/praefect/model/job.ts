@@ -25,7 +25,10 @@ export type JobEnd = 'completed' | 'failed' | 'dead';
 
 /** Copies and removals that have to be made. Jobs of a repository on one target run one by one. */
 export interface ReplicationQueue {
-  /** Adds a job. An equal one that waits does for both: then the result is false. */
+  /**
+   * Adds a job. An equal one that waits does for both: then the result is false. One with another
+   * source does not: that may lack the write for which this job is.
+   */
   enqueue(job: ReplicationJob): Promise<boolean>;
   /** Takes up to `count` jobs for a target, oldest first. */
   dequeue(virtualStorage: string, target: string, count: number): Promise<readonly DequeuedJob[]>;

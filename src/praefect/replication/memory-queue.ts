@@ -5,7 +5,7 @@ const ATTEMPTS = 3;
 interface Entry {
   /** Ids count up, in the order in which jobs are added. */
   readonly id: number;
-  readonly job: ReplicationJob;
+  job: ReplicationJob;
   readonly createdAt: Date;
   attempts: number;
   state: 'ready' | 'running' | 'failed';
@@ -19,6 +19,7 @@ export class MemoryQueue implements ReplicationQueue {
   #lastId = 0;
 
   async enqueue(job: ReplicationJob): Promise<boolean> {
+    if (job.change === 'update') this.#replaceSource(job);
     // One that has failed may have no attempt left for this change.
     if (this.#entries.some((entry) => entry.state === 'ready' && isSame(entry.job, job))) return false;
     this.#lastId++;
@@ -62,9 +63,22 @@ export class MemoryQueue implements ReplicationQueue {
       end === 'completed' &&
       each.state === 'ready' &&
       each.id <= entry.takenAfter &&
-      each.job.source === entry.job.source &&
       isSame(each.job, entry.job);
     this.#entries = this.#entries.filter((each) => each !== entry && !isDone(each));
+  }
+
+  /**
+   * Gives jobs that would copy from the target of a new job its source: the target lacks a write,
+   * and without a database nothing else keeps it from spreading that state.
+   */
+  #replaceSource({ relativePath, source, target, virtualStorage }: ReplicationJob): void {
+    const wouldCopy = ({ job, state }: Entry): boolean =>
+      state !== 'running' &&
+      job.source === target &&
+      job.virtualStorage === virtualStorage &&
+      job.relativePath === relativePath;
+    this.#entries = this.#entries.filter((entry) => !(wouldCopy(entry) && entry.job.target === source));
+    for (const entry of this.#entries) if (wouldCopy(entry)) entry.job = { ...entry.job, source };
   }
 
   /** No other process takes jobs of this process. */
@@ -74,7 +88,7 @@ export class MemoryQueue implements ReplicationQueue {
 }
 
 function isSame(one: ReplicationJob, other: ReplicationJob): boolean {
-  return one.change === other.change && lockOf(one) === lockOf(other);
+  return one.change === other.change && one.source === other.source && lockOf(one) === lockOf(other);
 }
 
 function lockOf({ virtualStorage, relativePath, target }: ReplicationJob): string {

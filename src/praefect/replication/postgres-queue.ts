@@ -68,7 +68,7 @@ export class PostgresQueue implements ReplicationQueue {
         SELECT FROM replication_queue
         WHERE state = 'ready' AND job->>'virtual_storage' = ${virtualStorage}
           AND job->>'relative_path' = ${relativePath} AND job->>'target_node_storage' = ${target}
-          AND job->>'change' = ${change}
+          AND job->>'change' = ${change} AND job->>'source_node_storage' = ${job.source}
       )
       RETURNING id`);
     return added.length > 0;

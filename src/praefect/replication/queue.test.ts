@@ -42,6 +42,37 @@ function testQueues(name: string, run: (queue: ReplicationQueue) => Promise<void
   test(`${name}, in PostgreSQL`, { skip }, () => run(new PostgresQueue(postgres.database, logger)));
 }
 
+testQueues('a job from another source waits, too', async (queue) => {
+  assert.equal(await queue.enqueue(job('x', { source: 'a' })), true);
+  assert.equal(await queue.enqueue(job('x', { source: 'c' })), true, 'a may lack what c has');
+  assert.equal(await queue.enqueue(job('x', { source: 'c' })), false);
+
+  for (const source of ['a', 'c']) {
+    const [taken] = await queue.dequeue('default', 'b', 1);
+    assert.ok(taken);
+    assert.equal(taken.source, source);
+    await queue.acknowledge(taken.id, 'completed');
+  }
+  assert.deepEqual(await queue.dequeue('default', 'b', 1), []);
+});
+
+test('in memory, jobs do not copy from a storage that needs a copy itself', async () => {
+  const queue = new MemoryQueue();
+  await queue.enqueue(job('x', { source: 'a', target: 'b' }));
+  await queue.enqueue(job('x', { source: 'a', target: 'c' }));
+  await queue.enqueue(job('y', { source: 'a', target: 'b' }));
+
+  await queue.enqueue(job('x', { source: 'c', target: 'a' }));
+
+  const sources = async (target: string): Promise<string[]> =>
+    (await queue.dequeue('default', target, 9)).map(
+      ({ relativePath, source }) => `${relativePath} ${source}`,
+    );
+  assert.deepEqual(await sources('a'), ['x c']);
+  assert.deepEqual(await sources('b'), ['x c', 'y a']);
+  assert.deepEqual(await sources('c'), [], 'it has what it would have got');
+});
+
 testQueues('jobs come oldest first, one at a time for each repository and target', async (queue) => {
   assert.equal(await queue.enqueue(job('x')), true);
   assert.equal(await queue.enqueue(job('y')), true);
