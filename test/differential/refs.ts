@@ -272,9 +272,9 @@ const findRefsByOid: Comparer = ({ repository, git, commits, tags, some }, { ref
     question: `FindRefsByOID ${oid}`,
     ours: async () => (await ref.findRefsByOID({ repository, oid }, CALL)).refs,
     git: async () => {
-      // Older gits dereference only one tag. All tags of these repositories are references too.
+      // Older gits follow only one tag. All tags of these repositories are references too.
       const lines = await forEachRef(git, [
-        '--format=%(objectname) %(objecttype) %(*objectname) %(refname)',
+        '--format=%(objectname) %(objecttype) %(object) %(refname)',
         TAGS,
         HEADS,
       ]);

@@ -151,9 +151,9 @@ if (CAN_MIGRATE) {
     const writers = writersOf(gitaly, tip).map((write, kind) => repeat(kind, write, written, ending.signal));
     const readers = [readMain(gitaly, tip, ending.signal), listMain(gitaly, ending.signal)];
 
-    const rounds = repetitions('MIGRATIONS', { short: 4, long: 30 });
+    const rounds = repetitions('MIGRATIONS', { short: 2, long: 15 });
     for (let round = 0; round < rounds; round++)
-      await migrate(gitaly, round % 2 === 0 ? 'reftable' : 'files');
+      for (const format of ['reftable', 'files'] as const) await migrate(gitaly, format);
     ending.abort();
     const counts = await Promise.all(writers);
     await Promise.all(readers);
