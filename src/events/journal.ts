@@ -39,6 +39,10 @@ const MAX_SEGMENT_BYTES = 8 * 1024 * 1024;
 const NAME_DIGITS = 16;
 const NAME = /^\d{16}\.log$/;
 const FLUSH_MS = 200;
+/** Between two looks for segments that have become too old: a part of the age, within limits. */
+const LOOKS_PER_AGE = 16;
+const MIN_LOOK_MS = 1000;
+const MAX_LOOK_MS = 3_600_000;
 const FILE_MODE = 0o600;
 /** Events written at once, and kept in memory while the disk is full. */
 const MAX_BATCH = 4096;
@@ -65,6 +69,7 @@ export class Journal implements EventSource, AsyncDisposable {
   #waiting: Waiting[] = [];
   #writing: Promise<boolean> | undefined;
   #flushing: NodeJS.Timeout | undefined;
+  #looking: NodeJS.Timeout | undefined;
   #news = Promise.withResolvers<void>();
 
   private constructor(options: JournalOptions) {
@@ -84,6 +89,8 @@ export class Journal implements EventSource, AsyncDisposable {
     if (last !== undefined) await journal.#recover(last);
     await journal.#findCompacted();
     journal.#retire();
+    const lookMs = Math.min(Math.max(options.maxAgeMs / LOOKS_PER_AGE, MIN_LOOK_MS), MAX_LOOK_MS);
+    journal.#looking = setInterval(() => journal.#retire(), lookMs).unref();
     return journal;
   }
 
@@ -147,6 +154,7 @@ export class Journal implements EventSource, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ending.abort();
+    clearInterval(this.#looking);
     await this.#compacting;
     await this.#writing;
     clearTimeout(this.#flushing);
