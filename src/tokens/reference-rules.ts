@@ -88,6 +88,16 @@ export function formatReferenceRules(rules: readonly ReferenceRule[]): readonly 
   }));
 }
 
+/** Returns a rule as `gitaly-ts token create --ref` takes it. */
+export function textOfRule({ delete: deletes, effect, force, paths, pattern }: ReferenceRule): string {
+  const words = [
+    ...(force ? [] : ['no-force']),
+    ...(deletes ? [] : ['no-delete']),
+    ...paths.map((path) => `path=${path}`),
+  ];
+  return [effect, pattern, ...words].join(' ');
+}
+
 /** The first rule that fits a reference, with its number for messages; `undefined` for none. */
 export function ruleFor(
   rules: readonly ReferenceRule[],

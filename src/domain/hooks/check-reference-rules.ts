@@ -6,7 +6,7 @@ import { outputLines } from '#git/command/output-lines';
 import { isAncestor } from '#git/history/is-ancestor';
 import { isZeroOid } from '#git/objects/object-id';
 import type { GitRepository } from '#git/repository';
-import { isInPaths, type ReferenceRule, ruleFor } from '#tokens/reference-rules';
+import { isInPaths, type ReferenceRule, ruleFor, textOfRule } from '#tokens/reference-rules';
 import { quarantineOf } from './access.ts';
 import type { HookCall } from './hook-call.ts';
 
@@ -60,7 +60,7 @@ async function checkChange({ repository, call, rules }: Check, change: Change): 
   if (found === undefined) throw refusal(reference, 'no rule of the token allows it');
   const { number, rule } = found;
   const by = (words: string): RuleRefusal =>
-    refusal(reference, `rule ${number} of the token ${words} (${rule.effect} ${rule.pattern})`);
+    refusal(reference, `rule ${number} of the token ${words} (${textOfRule(rule)})`);
   if (rule.effect === 'deny') throw by('denies it');
   if (isZeroOid(newOid)) {
     if (!rule.delete) throw by('does not allow to delete');
