@@ -81,11 +81,16 @@ export interface AllObjectsOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+const MAX_ATTEMPTS = 3;
+/** Beyond this number of objects a listing that fails is not repeated. */
+const MAX_REPEATED = 10_000;
+
 /**
  * Yields every object of the object database, including unreachable ones, each once, in storage
  * order. In a quarantine without alternates these are the quarantined objects.
  *
  * Objects that are removed meanwhile are omitted, for example unreachable ones dropped by a repack.
+ * When a repack removes a pack before git has opened it, the listing is repeated.
  *
  * @throws {GitalyError} without a code: `parsing object info: object not found` for a damaged
  *   object, and `cat-file failed: exit status 128, stderr: {"…" '\x00' '\x00'}` (Gitaly prints a Go
@@ -93,27 +98,49 @@ export interface AllObjectsOptions {
  */
 export async function* allObjects(
   repository: CommandRepository,
-  { type, signal }: AllObjectsOptions = {},
+  options: AllObjectsOptions = {},
+): AsyncGenerator<ObjectInfo[]> {
+  const yielded = new Set<string>();
+  for (let attempt = 1; ; attempt++) {
+    try {
+      for await (const infos of listObjects(repository, options)) {
+        const others = attempt === 1 ? infos : infos.filter(({ oid }) => !yielded.has(oid));
+        if (yielded.size <= MAX_REPEATED) for (const { oid } of others) yielded.add(oid);
+        if (others.length > 0) yield others;
+      }
+      return;
+    } catch (error) {
+      if (!(error instanceof GitExitError)) throw error;
+      if (isPackGone(error) && attempt < MAX_ATTEMPTS && yielded.size <= MAX_REPEATED) continue;
+      const stderr = `{${quote(error.stderr)} '\\x00' '\\x00'}`;
+      throw new GitalyError('UNKNOWN', `cat-file failed: ${error.message}, stderr: ${stderr}`, {
+        cause: error,
+      });
+    }
+  }
+}
+
+/** Reports whether git failed because a pack was removed between finding and opening it. */
+function isPackGone({ stderr }: GitExitError): boolean {
+  return stderr.startsWith('fatal: packfile ') && stderr.includes(' cannot be accessed');
+}
+
+/** Lists all objects once. @throws {GitalyError} as {@link allObjects}; {GitExitError} */
+async function* listObjects(
+  repository: CommandRepository,
+  { type, signal }: AllObjectsOptions,
 ): AsyncGenerator<ObjectInfo[]> {
   const options = [flag('--batch-check'), flag('--batch-all-objects'), flag('--buffer'), flag('--unordered')];
   if (type !== undefined && repository.git.capabilities.catFileFilter)
     options.push(joined('--filter', `object:type=${type}`));
   const catFile = gitCommand('cat-file', { options });
-  try {
-    for await (const lines of outputLines(repository, catFile, { signal })) {
-      const infos = lines.map(parseHeader).filter((info) => info !== undefined);
-      const wanted = type === undefined ? infos : infos.filter((info) => info.type === type);
-      if (wanted.length > 0) yield wanted;
-      if (infos.length < lines.length && lines.some((line) => isDamaged(repository, line))) {
-        throw new GitalyError('UNKNOWN', 'parsing object info: object not found');
-      }
+  for await (const lines of outputLines(repository, catFile, { signal })) {
+    const infos = lines.map(parseHeader).filter((info) => info !== undefined);
+    const wanted = type === undefined ? infos : infos.filter((info) => info.type === type);
+    if (wanted.length > 0) yield wanted;
+    if (infos.length < lines.length && lines.some((line) => isDamaged(repository, line))) {
+      throw new GitalyError('UNKNOWN', 'parsing object info: object not found');
     }
-  } catch (error) {
-    if (!(error instanceof GitExitError)) throw error;
-    const stderr = `{${quote(error.stderr)} '\\x00' '\\x00'}`;
-    throw new GitalyError('UNKNOWN', `cat-file failed: ${error.message}, stderr: ${stderr}`, {
-      cause: error,
-    });
   }
 }
 
