@@ -13,11 +13,12 @@ import {
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { test } from 'node:test';
+import { HEAP_OPTIONS } from '#testkit/program-command';
 
 const ROOT = join(import.meta.dirname, '..');
 const REPORT =
-  'const { execPath: node, title, argv } = process;\n' +
-  'console.log(JSON.stringify({ node, title, args: argv.slice(2), cwd: process.cwd() }));\n';
+  'const { execPath: node, execArgv: options, title, argv } = process;\n' +
+  'console.log(JSON.stringify({ node, options, title, args: argv.slice(2), cwd: process.cwd() }));\n';
 
 /**
  * Returns a clone with the launchers, a built program that reports how it was started, and another
@@ -57,6 +58,7 @@ test('a launcher works from any directory and passes its arguments on', () => {
   assert.equal(status, 0);
   assert.deepEqual(JSON.parse(stdout).args, ['serve', 'a b']);
   assert.equal(JSON.parse(stdout).cwd, join(clone.root, 'elsewhere'));
+  assert.deepEqual(JSON.parse(stdout).options, [...HEAP_OPTIONS, '--title=gitaly'], 'tests have them, too');
 });
 
 test('a launcher works through symlinks, relative and absolute, under another name', () => {

@@ -14,6 +14,9 @@ export type ProgramName =
 const SOURCES = join(import.meta.dirname, '../cli');
 const BUILT = join(import.meta.dirname, '../../dist/cli');
 
+/** The options for the heap that programs have in `bin/`. */
+export const HEAP_OPTIONS = ['--max-semi-space-size=8', '--heap-growing-percent=50'] as const;
+
 /**
  * Returns the arguments of `node` that run a program. The runner of the tests builds the programs
  * and sets `TEST_PROGRAMS=built`: they start with a third of the CPU time. Without it they run from
@@ -21,7 +24,7 @@ const BUILT = join(import.meta.dirname, '../../dist/cli');
  */
 export function programCommand(name: ProgramName): string[] {
   const built = join(BUILT, `${name}.js`);
-  return isBuilt() && existsSync(built) ? [built] : sourceCommand(name);
+  return isBuilt() && existsSync(built) ? [...HEAP_OPTIONS, built] : sourceCommand(name);
 }
 
 /**
@@ -38,5 +41,5 @@ function isBuilt(): boolean {
 
 /** Returns the arguments of `node` that run a program from source. */
 export function sourceCommand(name: ProgramName): string[] {
-  return ['--conditions=source', join(SOURCES, `${name}.ts`)];
+  return [...HEAP_OPTIONS, '--conditions=source', join(SOURCES, `${name}.ts`)];
 }
