@@ -5,6 +5,7 @@ import { createMetrics, type ServerMetrics } from '#calls/metrics';
 import { RunningCalls } from '#calls/running-calls';
 import { startTracing } from '#calls/tracing/start-tracing';
 import type { Tracing } from '#calls/tracing/tracing';
+import { LastBackups } from '#domain/backup/last-backups';
 import type { Git } from '#git/command/git';
 import type { ControlGroups } from '#platform/cgroups/control-groups';
 import { startControlGroups } from '#platform/cgroups/start-control-groups';
@@ -35,6 +36,7 @@ export interface Foundation {
   /** `undefined` unless it is wanted. */
   readonly history: CallHistory | undefined;
   readonly gitCalls: GitCalls;
+  readonly lastBackups: LastBackups;
   /** Control groups of the git processes. */
   readonly groups: ControlGroups | undefined;
   readonly git: Git;
@@ -89,6 +91,7 @@ export async function createFoundation(
     calls,
     history: keepsHistory ? resources.use(new CallHistory()) : undefined,
     gitCalls,
+    lastBackups: new LastBackups(),
     git,
     backchannels: new Backchannels<GrpcChannel>((stream) => connectGrpc(stream)),
   };

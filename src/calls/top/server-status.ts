@@ -1,3 +1,4 @@
+import type { LastBackups } from '#domain/backup/last-backups';
 import type { PackLimits } from '#domain/pack-objects/pack-limits';
 import type { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import { packageVersion } from '#platform/process/version';
@@ -15,6 +16,7 @@ export interface StatusSources {
   readonly gitCalls: { readonly running: number; readonly waiting: number };
   readonly registry: MetricsRegistry;
   readonly blockedCalls: Pick<BlockedCalls, 'last'>;
+  readonly lastBackups: Pick<LastBackups, 'list'>;
   readonly webhooks: Pick<Webhooks, 'status'> | undefined;
 }
 
@@ -41,6 +43,7 @@ export async function serverStatus(sources: StatusSources): Promise<ServerStatus
     processes,
     blocked: sources.blockedCalls.last,
     caches: sources.registry.values(CACHES),
+    backups: sources.lastBackups.list(),
     ...(sources.webhooks && { webhooks: sources.webhooks.status() }),
   };
 }

@@ -1,6 +1,6 @@
 import type { Connection } from '#client/connection';
-import { table } from '../html/elements.ts';
-import { count, formatBytes, formatDuration } from '../html/format.ts';
+import { table, wideTable } from '../html/elements.ts';
+import { count, formatBytes, formatDuration, instant } from '../html/format.ts';
 import { type Html, html } from '../html/html.ts';
 import { plot } from '../html/plot.ts';
 import type { Page } from '../page.ts';
@@ -53,6 +53,7 @@ ${now && figures(now)}
 </dl>
 ${lastHour && plots(lastHour)}
 ${now && use(now)}
+${now?.backups && backups(now.backups)}
 <h2>Storages</h2>
 ${table(
   ['Storage', 'State', 'Used', 'Available'],
@@ -123,6 +124,26 @@ ${
     : table(
         ['Limit', 'Repository', 'Waiting'],
         waiting.map(({ limit, repository, waiting: count }) => [limit, repository, count]),
+      )
+}`;
+}
+
+/** Returns the last server-side backups: how old the last good one is, and what failed. */
+function backups(storages: NonNullable<ConsoleStatus['backups']>): Html {
+  return html`<h2>Server-side backups</h2>
+${
+  storages.length === 0
+    ? html`<p>None since the server has started. Backups that programs make over RPC do not count.</p>`
+    : wideTable(
+        'Server-side backups since the start',
+        ['Storage', 'Last good one', 'Repositories', 'Failed', 'Last failure'],
+        storages.map(({ done, failed, last_failure: problem, last_success: success, storage }) => [
+          storage,
+          success === undefined ? 'none' : instant(new Date(success)),
+          done,
+          failed,
+          problem && html`${instant(new Date(problem.time))}, ${problem.repository}: ${problem.problem}`,
+        ]),
       )
 }`;
 }

@@ -23,7 +23,8 @@ export async function repositoryServices(
   { maintenance: { housekeeping }, ...shared }: ServiceFoundation,
   resources: AsyncDisposableStack,
 ): Promise<readonly ServedService[]> {
-  const { buckets, bundleUris, config, family, logger, metrics, programs, remotes, storages } = shared;
+  const { buckets, bundleUris, config, family, lastBackups, logger, metrics, programs, remotes, storages } =
+    shared;
   const { voteOf, transactionHooks } = shared;
   const votes = { voteOf, transactionHooks };
   const cacheOptions = { config, family, storages, logger, metrics: metrics.packs };
@@ -49,7 +50,7 @@ export async function repositoryServices(
         remotes,
         storages,
         ...votes,
-        backups: buckets.backup && { bucket: buckets.backup, observer: metrics.backups },
+        backups: buckets.backup && { bucket: buckets.backup, observer: metrics.backups, last: lastBackups },
         offloading: config.offloading,
         migratesReferences: config.transactions.enabled,
         bundleUris,

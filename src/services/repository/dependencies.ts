@@ -1,6 +1,7 @@
 import type { LfsFilterSettings } from '#domain/archive/lfs-filter';
 import type { SharedArchives } from '#domain/archive/shared-archive';
 import type { BackupObserver } from '#domain/backup/create-backup';
+import type { LastBackups } from '#domain/backup/last-backups';
 import type { BundleUris } from '#domain/bundle/bundle-uris';
 import type { LinkedForks } from '#domain/fork/linked-forks';
 import type { Housekeeping } from '#domain/housekeeping/housekeeping';
@@ -24,7 +25,9 @@ export interface RepositoryDependencies extends VotingDependencies {
   readonly remotes: RemoteRepositories;
   readonly storages: Storages;
   /** `undefined` without `[backup] go_cloud_url`. */
-  readonly backups: { readonly bucket: ObjectStore; readonly observer: BackupObserver } | undefined;
+  readonly backups:
+    | { readonly bucket: ObjectStore; readonly observer: BackupObserver; readonly last: LastBackups }
+    | undefined;
   readonly offloading: OffloadingSettings;
   /** True if all clients may migrate references: `[transactions] enabled`. */
   readonly migratesReferences: boolean;

@@ -18,6 +18,7 @@ const IDLE: ServerStatus = {
   processes: [],
   blocked: [],
   caches: {},
+  backups: [],
 };
 
 test('an idle server is a summary without tables', () => {

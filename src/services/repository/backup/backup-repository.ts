@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
 import { createBackup } from '#domain/backup/create-backup';
 import { LocalSource } from '#domain/backup/local-source';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -17,14 +17,16 @@ export async function backupRepository(
     throw new GitalyError('FAILED_PRECONDITION', 'backup repository: server-side backups are not configured');
   const { repository, backupId: id, incremental, latestBackupId: latestId } = request;
   if (id === '') throw new GitalyError('INVALID_ARGUMENT', 'empty BackupId');
-  storages.locate(repository);
+  const location = storages.locate(repository);
   const name = requireTarget(request.vanityRepository);
 
-  const { bucket, observer } = backups;
+  const { bucket, last, observer } = backups;
   const source = new LocalSource(() => storages.open(repository), signal);
   const options = { name, id, incremental, latestId, observer, signal };
   await createBackup(bucket, source, options).catch((error: unknown) => {
+    last.failed(location.storage.name, location.relativePath, messageOf(error));
     throw wrap(error, 'backup repository');
   });
+  last.succeeded(location.storage.name);
   return {};
 }
