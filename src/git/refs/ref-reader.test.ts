@@ -303,6 +303,27 @@ test('while others write and pack, every read finds a reference with a value it 
   assert.ok(reads > 100);
 });
 
+test('whether there is a branch takes no more time with thousands of them', async () => {
+  const { repository, commits, run } = createRepository();
+  const path = join(repository.path, 'refs/heads/many');
+  const cpuMs = async (head: string): Promise<number> => {
+    run('symbolic-ref', 'HEAD', head);
+    const before = process.cpuUsage();
+    for (let count = 0; count < 200; count++) assert.equal(await repository.refs.hasBranches(), true);
+    const { system, user } = process.cpuUsage(before);
+    return (system + user) / 1000;
+  };
+  mkdirSync(path, { recursive: true });
+  writeFileSync(join(path, '0'), `${commits[0]}\n`);
+  const [few, fewUnborn] = [await cpuMs('refs/heads/many/0'), await cpuMs('refs/heads/unborn')];
+
+  for (let number = 1; number < 5000; number++) writeFileSync(join(path, `${number}`), `${commits[0]}\n`);
+
+  // Listing them takes some hundred times as long.
+  assert.ok((await cpuMs('refs/heads/many/0')) < 10 * few + 50);
+  assert.ok((await cpuMs('refs/heads/unborn')) < 10 * fewUnborn + 200);
+});
+
 test('without a directory of branches there is none', async () => {
   const { repository, commits, run } = createRepository();
   const heads = join(repository.path, 'refs/heads');

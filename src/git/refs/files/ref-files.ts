@@ -1,5 +1,6 @@
-import { existsSync } from 'node:fs';
+import { type Dir, existsSync, opendirSync } from 'node:fs';
 import type { FileStamp } from '#base/files/file-stamp';
+import { systemErrorCode } from '#base/go/system-error';
 import type { CommandRepository } from '#git/command/command-repository';
 import { FallBackToGit } from '#git/in-process';
 import { isOid, isZeroOid, OID_DIGITS } from '#git/objects/object-id';
@@ -14,12 +15,13 @@ import { type RawRef, readLooseRef } from './loose-ref.ts';
 import { packedLinesSource } from './packed-lines-file.ts';
 import { type ByteSource, findPackedRef, firstPackedRef, requireSorted } from './packed-refs.ts';
 import { sumRefFiles } from './sum-ref-files.ts';
-import { entriesOf, walkLooseRefs } from './walk-loose-refs.ts';
+import { walkLooseRefs } from './walk-loose-refs.ts';
 import { walkRefFiles } from './walk-ref-files.ts';
 
 /** Entries of `refs/heads` that are searched for a first branch; git is faster with more. */
 const MAX_ENTRIES = 1_000;
 const BRANCHES = Buffer.from('refs/heads/');
+const SLASH = Buffer.from('/');
 // Made once: lists may meet many.
 const NOT_PLAIN = new FallBackToGit('a reference is not one that git writes');
 
@@ -51,7 +53,8 @@ export class RefFiles implements RefStorage {
   }
 
   hasBranch(): boolean {
-    this.#read(HEAD); // a broken one makes the repository one that git refuses
+    const head = this.#read(HEAD); // a broken one makes the repository one that git refuses
+    if (this.#isLooseBranch(head?.symbolicTarget)) return true;
     const isPacked = this.#caches.packed.read(this.#repository.path, (source) => {
       requireSorted(source);
       return firstPackedRef(source, BRANCHES) !== undefined;
@@ -111,21 +114,54 @@ export class RefFiles implements RefStorage {
     return { oid };
   }
 
+  #isLooseBranch(name: RefName | undefined): boolean {
+    if (name?.subarray(0, BRANCHES.length).equals(BRANCHES) !== true) return false;
+    try {
+      return readLooseRef(this.#repository.path, name)?.oid !== undefined;
+    } catch (error) {
+      if (systemErrorCode(error) === 'ENOTDIR') return false; // a file in the place of a directory
+      throw error;
+    }
+  }
+
+  /** Searches for the first branch. A directory may have many: they are not all listed. */
   #hasLooseBranch(): boolean {
+    const { path } = this.#repository;
     const waiting = [BRANCHES];
     let seen = 0;
     for (let directory = waiting.pop(); directory !== undefined; directory = waiting.pop()) {
-      for (const entry of entriesOf(this.#repository.path, directory)) {
+      for (const entry of someNames(path, directory)) {
         if (++seen > MAX_ENTRIES) throw new FallBackToGit('there are very many loose references');
-        const name = Buffer.concat([directory, entry.name]);
-        if (entry.isDirectory()) waiting.push(Buffer.concat([name, Buffer.from('/')]));
-        else if (isRefName(name)) {
-          const raw = readLooseRef(this.#repository.path, name);
-          if (raw?.symbolicTarget !== undefined) throw new FallBackToGit('a branch is symbolic');
-          if (raw !== undefined) return true;
-        }
+        const name = Buffer.concat([directory, entry]);
+        if (!isRefName(name)) continue;
+        const raw = readLooseRef(path, name);
+        if (raw?.symbolicTarget !== undefined) throw new FallBackToGit('a branch is symbolic');
+        if (raw !== undefined) return true;
+        waiting.push(Buffer.concat([name, SLASH])); // probably a directory
       }
     }
     return false;
+  }
+}
+
+/** Yields the names in a directory below `refs/` as they are read, some at a time. */
+function* someNames(gitDirectory: string, directory: Buffer): Generator<Buffer, void> {
+  const opened = openIfThere(Buffer.concat([Buffer.from(`${gitDirectory}/`), directory]));
+  if (opened === undefined) return;
+  try {
+    for (let entry = opened.readSync(); entry !== null; entry = opened.readSync())
+      yield Buffer.from(entry.name, 'latin1');
+  } finally {
+    opened.closeSync();
+  }
+}
+
+function openIfThere(path: Buffer): Dir | undefined {
+  try {
+    return opendirSync(path, { encoding: 'latin1' });
+  } catch (error) {
+    // Git removes directories that become empty.
+    if (systemErrorCode(error) === 'ENOENT' || systemErrorCode(error) === 'ENOTDIR') return undefined;
+    throw error;
   }
 }
