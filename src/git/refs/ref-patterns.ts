@@ -69,27 +69,36 @@ function leadsTo(pattern: Buffer): NameTest {
     pattern.compare(name, 0, pattern.length) === 0;
 }
 
+/** A prefix that matching names have. */
+export interface NamePrefix {
+  readonly prefix: Buffer;
+  /** Every name with that prefix matches. */
+  readonly isWhole: boolean;
+  /** Only that name matches, and those below it as a directory. */
+  isPath: boolean;
+}
+
 /**
  * Returns the prefixes of which a matching name must have one: sorted, none a prefix of another,
- * only inside `refs/`. `isWhole` means that every name with that prefix matches.
+ * only inside `refs/`.
  */
-export function prefixesOf(
-  patterns: readonly Uint8Array[],
-): { readonly prefix: Buffer; readonly isWhole: boolean }[] {
+export function prefixesOf(patterns: readonly Uint8Array[]): NamePrefix[] {
   const found = patterns.flatMap((pattern) => {
     const wildcard = firstWildcard(pattern);
     const literal = Buffer.from(wildcard === -1 ? pattern : pattern.subarray(0, wildcard));
     if (pattern.length === 0) return [];
     if (!beginsWith(literal, NAMESPACE)) {
-      return beginsWith(NAMESPACE, literal) ? [{ prefix: NAMESPACE, isWhole: false }] : [];
+      return beginsWith(NAMESPACE, literal) ? [{ prefix: NAMESPACE, isWhole: false, isPath: false }] : [];
     }
-    return [{ prefix: literal, isWhole: wildcard === -1 && literal.at(-1) === SLASH }];
+    const isWhole = wildcard === -1 && literal.at(-1) === SLASH;
+    return [{ prefix: literal, isWhole, isPath: wildcard === -1 && !isWhole }];
   });
   found.sort((a, b) => Buffer.compare(a.prefix, b.prefix) || Number(b.isWhole) - Number(a.isWhole));
   const kept: typeof found = [];
   for (const each of found) {
     const last = kept.at(-1);
     if (last === undefined || !beginsWith(each.prefix, last.prefix)) kept.push(each);
+    else if (!each.isPath || !each.prefix.equals(last.prefix)) last.isPath = false;
   }
   return kept;
 }

@@ -1,4 +1,4 @@
-import { type Dir, existsSync, opendirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import type { FileStamp } from '#base/files/file-stamp';
 import { systemErrorCode } from '#base/go/system-error';
 import type { CommandRepository } from '#git/command/command-repository';
@@ -15,7 +15,7 @@ import { type RawRef, readLooseRef } from './loose-ref.ts';
 import { packedLinesSource } from './packed-lines-file.ts';
 import { type ByteSource, findPackedRef, firstPackedRef, requireSorted } from './packed-refs.ts';
 import { sumRefFiles } from './sum-ref-files.ts';
-import { walkLooseRefs } from './walk-loose-refs.ts';
+import { entriesOf, walkLooseRefs } from './walk-loose-refs.ts';
 import { walkRefFiles } from './walk-ref-files.ts';
 
 /** Entries of `refs/heads` that are searched for a first branch; git is faster with more. */
@@ -130,38 +130,17 @@ export class RefFiles implements RefStorage {
     const waiting = [BRANCHES];
     let seen = 0;
     for (let directory = waiting.pop(); directory !== undefined; directory = waiting.pop()) {
-      for (const entry of someNames(path, directory)) {
+      for (const entry of entriesOf(path, directory)) {
         if (++seen > MAX_ENTRIES) throw new FallBackToGit('there are very many loose references');
-        const name = Buffer.concat([directory, entry]);
-        if (!isRefName(name)) continue;
-        const raw = readLooseRef(path, name);
-        if (raw?.symbolicTarget !== undefined) throw new FallBackToGit('a branch is symbolic');
-        if (raw !== undefined) return true;
-        waiting.push(Buffer.concat([name, SLASH])); // probably a directory
+        const name = Buffer.concat([directory, entry.name]);
+        if (entry.isDirectory()) waiting.push(Buffer.concat([name, SLASH]));
+        else if (isRefName(name)) {
+          const raw = readLooseRef(path, name);
+          if (raw?.symbolicTarget !== undefined) throw new FallBackToGit('a branch is symbolic');
+          if (raw !== undefined) return true;
+        }
       }
     }
     return false;
-  }
-}
-
-/** Yields the names in a directory below `refs/` as they are read, some at a time. */
-function* someNames(gitDirectory: string, directory: Buffer): Generator<Buffer, void> {
-  const opened = openIfThere(Buffer.concat([Buffer.from(`${gitDirectory}/`), directory]));
-  if (opened === undefined) return;
-  try {
-    for (let entry = opened.readSync(); entry !== null; entry = opened.readSync())
-      yield Buffer.from(entry.name, 'latin1');
-  } finally {
-    opened.closeSync();
-  }
-}
-
-function openIfThere(path: Buffer): Dir | undefined {
-  try {
-    return opendirSync(path, { encoding: 'latin1' });
-  } catch (error) {
-    // Git removes directories that become empty.
-    if (systemErrorCode(error) === 'ENOENT' || systemErrorCode(error) === 'ENOTDIR') return undefined;
-    throw error;
   }
 }

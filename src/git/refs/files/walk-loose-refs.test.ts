@@ -25,6 +25,21 @@ test('as many entries are read as are allowed, and one more is left to git', asy
   await assert.rejects(walkLooseRefs(path, { ...options, maxEntries: 4 }), FallBackToGit);
 });
 
+test('a path is the reference of that name, and those below it: others are not read', async () => {
+  const walk = async (prefix: string): Promise<string[]> => {
+    const options = { follow: () => undefined, skipsBadNames: true, maxEntries: 1 };
+    const refs = await walkLooseRefs(path, { ...options, prefix: Buffer.from(prefix), isPath: true });
+    return refs.map(({ name }) => name.toString());
+  };
+
+  assert.deepEqual(await walk('refs/heads/a'), ['refs/heads/a']);
+  assert.deepEqual(await walk('refs/heads/deep'), ['refs/heads/deep/b']);
+  assert.deepEqual(await walk('refs/heads/absent'), []);
+  assert.deepEqual(await walk('refs/heads/de'), []);
+  assert.deepEqual(await walk('refs/heads/a/below'), []);
+  assert.deepEqual(await walk('refs/heads/a.lock'), []);
+});
+
 test('a directory that vanished, or became a file, has no references', async () => {
   const walk = (prefix: string) =>
     walkLooseRefs(path, {

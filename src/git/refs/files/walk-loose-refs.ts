@@ -1,6 +1,5 @@
-import { type Dirent, readdirSync } from 'node:fs';
+import { type Dir, opendirSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
-import { typedEntries } from '#base/files/typed-entries';
 import { systemErrorCode } from '#base/go/system-error';
 import { FallBackToGit } from '#git/in-process';
 import { beginsWith } from '../prefixes.ts';
@@ -10,6 +9,7 @@ import { readLooseRef } from './loose-ref.ts';
 
 /** Number of entries after which the event loop gets a turn (some 5 ms). */
 const ENTRIES_PER_TURN = 200;
+const ENTRIES_PER_READ = 64;
 
 const SLASH = Buffer.from('/');
 const ANY_LETTER = Buffer.from('x');
@@ -31,6 +31,8 @@ export interface LooseRef {
 export interface LooseRefOptions {
   /** Prefix of the names; it begins with `refs/`. */
   readonly prefix: Buffer;
+  /** Only the reference with that name, and those below it as a directory. Default false. */
+  readonly isPath?: boolean;
   /** Follows a symbolic reference to an id; `undefined` when it leads nowhere. */
   readonly follow: (name: RefName) => ResolvedRef | undefined;
   /**
@@ -54,9 +56,15 @@ export async function walkLooseRefs(gitDirectory: string, options: LooseRefOptio
   // Such a prefix may even lead out of the repository.
   if (!isUsable(Buffer.concat([prefix, ANY_LETTER]), options)) return refs;
   const waiting = [prefix.subarray(0, prefix.lastIndexOf(SLASH) + 1)];
+  if (options.isPath === true) {
+    const own = isUsable(prefix, options) ? readRefIfThere(gitDirectory, prefix, follow) : undefined;
+    if (own !== undefined) refs.push(own);
+    waiting.splice(0, 1, Buffer.concat([prefix, SLASH]));
+  }
   let seen = 0;
   for (let directory = waiting.pop(); directory !== undefined; directory = waiting.pop()) {
-    for (const entry of entriesOf(gitDirectory, directory)) {
+    // Read at once: between two turns of the event loop, a name could come twice.
+    for (const entry of [...entriesOf(gitDirectory, directory).take(options.maxEntries - seen + 1)]) {
       if (++seen > options.maxEntries) throw new FallBackToGit('there are very many loose references');
       if (seen % ENTRIES_PER_TURN === 0) await setImmediate();
       const name = Buffer.concat([directory, entry.name]);
@@ -97,14 +105,41 @@ function readRef(
   return { name, oid: end?.oid, symbolicTarget: end?.name };
 }
 
-/** Returns the entries of a directory below `refs/`; none if there is no such directory. */
-export function entriesOf(gitDirectory: string, directory: Buffer): Dirent<Buffer>[] {
+function readRefIfThere(...args: Parameters<typeof readRef>): LooseRef | undefined {
   try {
-    const path = Buffer.concat([Buffer.from(`${gitDirectory}/`), directory]);
-    return typedEntries(path, readdirSync(path, { withFileTypes: true, encoding: 'buffer' }));
+    return readRef(...args);
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOTDIR') return undefined; // below another reference
+    throw error;
+  }
+}
+
+/** An entry of a directory below `refs/`. */
+export interface LooseEntry {
+  readonly name: Buffer;
+  isDirectory(): boolean;
+}
+
+/** Yields the entries of a directory below `refs/` as they are read; none if there is no such directory. */
+export function* entriesOf(gitDirectory: string, directory: Buffer): Generator<LooseEntry, void> {
+  const opened = openIfThere(Buffer.concat([Buffer.from(`${gitDirectory}/`), directory]));
+  if (opened === undefined) return;
+  try {
+    for (let entry = opened.readSync(); entry !== null; entry = opened.readSync()) {
+      const found = entry;
+      yield { name: Buffer.from(found.name, 'latin1'), isDirectory: () => found.isDirectory() };
+    }
+  } finally {
+    opened.closeSync();
+  }
+}
+
+function openIfThere(path: Buffer): Dir | undefined {
+  try {
+    return opendirSync(path, { encoding: 'latin1', bufferSize: ENTRIES_PER_READ });
   } catch (error) {
     // Git removes directories that become empty.
-    if (systemErrorCode(error) === 'ENOENT' || systemErrorCode(error) === 'ENOTDIR') return [];
+    if (systemErrorCode(error) === 'ENOENT' || systemErrorCode(error) === 'ENOTDIR') return undefined;
     throw error;
   }
 }

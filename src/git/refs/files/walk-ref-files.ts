@@ -47,8 +47,8 @@ export async function* walkRefFiles(
   const ranges = prefixesOf(bytes);
   // Loose files come first: git writes packed-refs before it removes the packed files.
   const found = await Promise.all(
-    ranges.map(({ prefix }) =>
-      walkLooseRefs(repository.path, { prefix, follow, skipsBadNames: true, maxEntries: MAX_LOOSE }),
+    ranges.map(({ isPath, prefix }) =>
+      walkLooseRefs(repository.path, { prefix, isPath, follow, skipsBadNames: true, maxEntries: MAX_LOOSE }),
     ),
   );
   using file = packed.open(repository.path);
