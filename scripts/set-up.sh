@@ -58,7 +58,8 @@ fi
 
 # npm runs the rest of its script with the caller's Node.
 if [ -n "${npm_lifecycle_event:-}" ] && [ "${callers:-0}" -lt "$floor" ]; then
-  echo "set-up: npm would run this script with Node ${callers:-(none)}, which is older than $floor. Use make, or first run:" >&2
+  echo "set-up: npm would run this script with Node ${callers:-(none)}, older than $floor." >&2
+  echo "Use make, or run this first:" >&2
   echo "  export PATH=\"$PWD/.node/node_modules/.bin:\$PATH\"" >&2
   exit 1
 fi

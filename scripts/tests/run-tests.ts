@@ -1,6 +1,8 @@
 // Runs the tests of a class (classes.ts):
 //
-//   node scripts/tests/run-tests.ts CLASS [--changed[=COMMIT]] [OPTION OF node …] [FILE|DIRECTORY …]
+//   node scripts/tests/run-tests.ts CLASS [--changed[=COMMIT]] [OPTION OF node …] [PATH …]
+//
+// A path is that of a file, or of a directory with files of the class.
 //
 // Files share processes, except those with the line "// Own process: REASON" at their head. A file
 // with a failing test is run once more, alone, after all others, with the same seed: what fails

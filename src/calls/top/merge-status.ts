@@ -1,4 +1,4 @@
-import { mergeBackups } from '#domain/backup/last-backups';
+import { mergeBackups } from './merge-backups.ts';
 import type { ServerStatus } from './status.ts';
 
 /** Limit of the calls and processes in one status. */

@@ -105,7 +105,7 @@ export async function* allObjects(
     try {
       for await (const infos of listObjects(repository, options)) {
         const others = attempt === 1 ? infos : infos.filter(({ oid }) => !yielded.has(oid));
-        if (yielded.size <= MAX_REPEATED) for (const { oid } of others) yielded.add(oid);
+        if (yielded.size <= MAX_REPEATED) addAll(yielded, others);
         if (others.length > 0) yield others;
       }
       return;
@@ -118,6 +118,10 @@ export async function* allObjects(
       });
     }
   }
+}
+
+function addAll(oids: Set<string>, infos: readonly ObjectInfo[]): void {
+  for (const { oid } of infos) oids.add(oid);
 }
 
 /** Reports whether git failed because a pack was removed between finding and opening it. */

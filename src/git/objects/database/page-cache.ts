@@ -59,10 +59,10 @@ export class PageCache {
     return page;
   }
 
-  /** Takes the oldest page's memory when there is no room: the heap would only free it later. */
+  /** Takes the oldest page's memory at the limit: the heap would only free it later. */
   #memory(length: number): Buffer {
-    const hasRoom = this.#pages.size < MAX_BYTES / PAGE_BYTES;
-    const oldest = hasRoom ? undefined : this.#pages.shift();
+    const isFull = this.#pages.size >= MAX_BYTES / PAGE_BYTES;
+    const oldest = isFull ? this.#pages.shift() : undefined;
     return oldest?.length === length ? oldest : Buffer.allocUnsafeSlow(length);
   }
 }

@@ -63,7 +63,7 @@ export async function walkLooseRefs(gitDirectory: string, options: LooseRefOptio
   }
   let seen = 0;
   for (let directory = waiting.pop(); directory !== undefined; directory = waiting.pop()) {
-    // Read at once: between two turns of the event loop, a name could come twice.
+    // Read without a pause: with one, a name that changes could come twice.
     for (const entry of [...entriesOf(gitDirectory, directory).take(options.maxEntries - seen + 1)]) {
       if (++seen > options.maxEntries) throw new FallBackToGit('there are very many loose references');
       if (seen % ENTRIES_PER_TURN === 0) await setImmediate();
