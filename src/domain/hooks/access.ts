@@ -41,8 +41,10 @@ export async function checkAccess(
  */
 export function quarantineOf({ repository, environment }: HookCall): RelativeObjectDirectories | undefined {
   try {
-    const told = relativeObjectDirectories(realpathSync(repository.path), environment);
-    if (told !== undefined) return told;
+    if (environment.GIT_OBJECT_DIRECTORY !== undefined) {
+      const told = relativeObjectDirectories(realpathSync(repository.path), environment);
+      if (told !== undefined) return told;
+    }
   } catch (error) {
     throw wrap(error, 'getting relative git object directories');
   }

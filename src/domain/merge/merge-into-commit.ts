@@ -65,8 +65,9 @@ async function resolveSide(
   revision: string,
 ): Promise<{ oid: string; commitOid: string }> {
   if (revision.startsWith('-')) throw new Error('could not parse exit status of merge-tree(1)');
-  const [named, commit] = await Promise.all(
-    [revision, `${revision}^{commit}`].map((name) => workspace.objects.info(name, workspace)),
+  // The commit first: it is read as a whole, and its own id then needs no further look at its file.
+  const [commit, named] = await Promise.all(
+    [`${revision}^{commit}`, revision].map((name) => workspace.objects.info(name, workspace)),
   );
   if (named === undefined || commit === undefined) throw notParsed();
   return { oid: named.oid, commitOid: commit.oid };

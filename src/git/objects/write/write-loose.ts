@@ -1,9 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { closeSync, fsync, openSync, unlinkSync, writeSync } from 'node:fs';
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { createDeflate, deflate, deflateSync, type ZlibOptions } from 'node:zlib';
 import { noteBulkBytes } from '#base/bulk-memory';
+import { makeDirectorySync } from '#base/files/make-directory';
 import { renameInto } from '#base/files/rename-into';
 import { isError } from '#base/is-error';
 import type { ObjectFormatName } from '#git/repository-format';
@@ -36,18 +38,30 @@ function compression(sizeBytes: number): ZlibOptions {
 const deflateAsync = promisify(deflate);
 const fsyncAsync = promisify(fsync);
 
+/** The object directory that gets a loose object. */
+export interface LooseTarget {
+  readonly objectDirectory: string;
+  /** A quarantine has no directories for loose objects at first, so that they are created at once. */
+  readonly isQuarantine: boolean;
+}
+
 /**
  * Writes one object as a loose file: compressed, flushed to disk and then renamed, so that neither
  * a reader nor a power failure sees a partial file.
  */
 export async function writeLoose(
-  objectDirectory: string,
+  { objectDirectory, isQuarantine }: LooseTarget,
   object: { readonly oid: string; readonly type: ObjectType; readonly data: Uint8Array },
 ): Promise<void> {
   const { oid, type, data } = object;
   const whole = Buffer.concat([objectHeader(type, data.length), data]);
   if (whole.length <= MAX_SMALL_BYTES) {
-    await putSmall(objectDirectory, oid, deflateSync(whole, compression(whole.length)));
+    const path = loosePath(objectDirectory, oid);
+    const temp = tempPath(objectDirectory, TEMP_OBJECT);
+    await writeSmall(temp, deflateSync(whole, compression(whole.length)), () => {
+      if (isQuarantine) makeDirectorySync(dirname(path));
+      renameInto(temp, path);
+    });
     return;
   }
   const compressed = await deflateAsync(whole, compression(whole.length));
@@ -56,8 +70,8 @@ export async function writeLoose(
   await temp.moveTo(objectDirectory, oid);
 }
 
-async function putSmall(objectDirectory: string, oid: string, bytes: Buffer): Promise<void> {
-  const temp = tempPath(objectDirectory, TEMP_OBJECT);
+/** Writes and flushes a file, and removes it unless it can be moved. */
+async function writeSmall(temp: string, bytes: Buffer, move: () => void): Promise<void> {
   const file = openSync(temp, 'wx', OBJECT_MODE);
   try {
     try {
@@ -66,7 +80,7 @@ async function putSmall(objectDirectory: string, oid: string, bytes: Buffer): Pr
     } finally {
       closeSync(file);
     }
-    renameInto(temp, loosePath(objectDirectory, oid));
+    move();
   } catch (error) {
     unlinkSync(temp);
     throw error;

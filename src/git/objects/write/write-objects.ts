@@ -176,10 +176,12 @@ export class ObjectWriter implements AsyncDisposable {
       await Promise.race(this.#running);
     }
     this.#rethrow();
-    if (++this.#newObjects <= MAX_LOOSE)
-      this.#start(writeLoose(this.#repository.objectDirectory, object), bytes);
-    else {
-      this.#pack ??= new PackWriter(this.#repository.objectDirectory, this.objectFormat);
+    const { objectDirectory, path } = this.#repository;
+    if (++this.#newObjects <= MAX_LOOSE) {
+      const isQuarantine = objectDirectory !== `${path}/objects`;
+      this.#start(writeLoose({ objectDirectory, isQuarantine }, object), bytes);
+    } else {
+      this.#pack ??= new PackWriter(objectDirectory, this.objectFormat);
       this.#start(this.#pack.add(object), bytes);
     }
   }
