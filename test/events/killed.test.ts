@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -107,5 +108,9 @@ test('a server that is killed at any time loses no change and invents none', asy
   const kinds = new Map<RepositoryEvent['kind'], number>();
   for (const { kind } of events) kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
   context.diagnostic(JSON.stringify(Object.fromEntries(kinds)));
-  await checkReplay(replay, connection, { storage: join(directory, 'default'), writers: WRITERS });
+  // On a slow machine the journal no longer has what was reported while a change ran.
+  const resyncs = kinds.get('resync') ?? 0;
+  assert.ok(resyncs <= KILLS / 2, `${resyncs} times a repository is to be listed`);
+  const storage = join(directory, 'default');
+  await checkReplay(replay, connection, { storage, writers: WRITERS, mayList: true });
 });
