@@ -61,6 +61,11 @@ export class Pusher {
     return found === latest && this.#latest !== this.#acknowledged;
   }
 
+  /** Reports whether git reaches the server: a gateway connects again soon after a restart. */
+  async isReachable(): Promise<boolean> {
+    return (await client(this.#work, ['ls-remote', '-q', 'origin'])).code === 0;
+  }
+
   async mustPush(): Promise<void> {
     await this.#commit();
     const { code, stderr } = await client(this.#work, ['push', '-q', 'origin', 'main']);

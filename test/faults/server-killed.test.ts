@@ -192,6 +192,7 @@ async function createAndRemove(
 
 /** Checks that everything works. @returns the duration of a push in milliseconds. */
 async function everythingWorks(arena: Arena, pushers: readonly Pusher[]): Promise<number> {
+  await until(async () => (await Promise.all(pushers.map((each) => each.isReachable()))).every(Boolean));
   const startedAt = performance.now();
   await Promise.all(pushers.map((pusher) => pusher.mustPush()));
   const pushMs = performance.now() - startedAt;
