@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 import { wrap } from '#base/gitaly-error';
 import type { Git } from '#git/command/git';
 import type { GitCommand } from '#git/command/git-command';
-import type { ObjectDirectories } from '#git/command/git-directory';
+import { isQuarantined, type ObjectDirectories } from '#git/command/git-directory';
 import type { GitProcess } from '#git/command/process/git-process';
 import type { ProcessPool } from '#git/command/process-pool';
 import type { RunOptions, SpawnOptions } from '#git/command/spawn-options';
@@ -66,13 +66,12 @@ export class Repository implements GitRepository {
       objectDirectory,
       alternateObjectDirectories,
     } = this;
-    const isQuarantined = objectDirectory !== `${this.path}/objects`;
     return {
       storageName,
       relativePath,
       glRepository,
       glProjectPath,
-      gitObjectDirectory: isQuarantined ? posix.relative(this.path, objectDirectory) : '',
+      gitObjectDirectory: isQuarantined(this) ? posix.relative(this.path, objectDirectory) : '',
       gitAlternateObjectDirectories: alternateObjectDirectories.map((directory) =>
         posix.relative(this.path, directory),
       ),

@@ -1,5 +1,6 @@
 import { realpathSync } from 'node:fs';
 import { messageOf, wrap } from '#base/gitaly-error';
+import { isQuarantined } from '#git/command/git-directory';
 import type { AccessDecision, InternalApi } from '../gitlab-api/internal-api.ts';
 import type { HookCall } from './hook-call.ts';
 import { type RelativeObjectDirectories, relativeObjectDirectories } from './hook-environment.ts';
@@ -48,7 +49,7 @@ export function quarantineOf({ repository, environment }: HookCall): RelativeObj
   } catch (error) {
     throw wrap(error, 'getting relative git object directories');
   }
-  if (repository.objectDirectory === `${repository.path}/objects`) return undefined;
+  if (!isQuarantined(repository)) return undefined;
   return relativeObjectDirectories(repository.path, {
     GIT_OBJECT_DIRECTORY: repository.objectDirectory,
     GIT_ALTERNATE_OBJECT_DIRECTORIES: repository.alternateObjectDirectories.join(':'),

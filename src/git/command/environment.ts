@@ -1,4 +1,4 @@
-import type { GitDirectory } from './git-directory.ts';
+import { type GitDirectory, isQuarantined } from './git-directory.ts';
 import type { Arg } from './spawner/spawner.ts';
 
 /** The only server variables that git inherits. */
@@ -76,13 +76,10 @@ export function isGitProtocol(protocol: string | undefined): protocol is 'versio
  * Returns variables for object directories, only if a quarantine or extra directories are used;
  * otherwise git finds its object directory itself.
  */
-function objectDirectories({
-  path,
-  objectDirectory,
-  alternateObjectDirectories,
-}: GitDirectory): Record<string, string> {
+function objectDirectories(directory: GitDirectory): Record<string, string> {
+  const { objectDirectory, alternateObjectDirectories } = directory;
   return {
-    ...(objectDirectory === `${path}/objects` ? {} : { GIT_OBJECT_DIRECTORY: objectDirectory }),
+    ...(isQuarantined(directory) ? { GIT_OBJECT_DIRECTORY: objectDirectory } : {}),
     ...(alternateObjectDirectories.length === 0
       ? {}
       : { GIT_ALTERNATE_OBJECT_DIRECTORIES: alternateObjectDirectories.map(quotePath).join(':') }),

@@ -21,6 +21,11 @@ export interface GitDirectory extends ObjectDirectories {
   readonly knownReferenceBackend?: ReferenceBackend | undefined;
 }
 
+/** Reports whether new objects go to a quarantine instead of the repository itself. */
+export function isQuarantined({ path, objectDirectory }: GitDirectory): boolean {
+  return objectDirectory !== `${path}/objects`;
+}
+
 /** Returns a map key for a repository with its object directories. */
 export function directoriesKey({ path, objectDirectory, alternateObjectDirectories }: GitDirectory): string {
   return [path, objectDirectory, ...alternateObjectDirectories].join('\0');

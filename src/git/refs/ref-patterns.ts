@@ -75,7 +75,7 @@ export interface NamePrefix {
   /** Every name with that prefix matches. */
   readonly isWhole: boolean;
   /** Only that name matches, and those below it as a directory. */
-  isPath: boolean;
+  readonly isPath: boolean;
 }
 
 /**
@@ -94,11 +94,11 @@ export function prefixesOf(patterns: readonly Uint8Array[]): NamePrefix[] {
     return [{ prefix: literal, isWhole, isPath: wildcard === -1 && !isWhole }];
   });
   found.sort((a, b) => Buffer.compare(a.prefix, b.prefix) || Number(b.isWhole) - Number(a.isWhole));
-  const kept: typeof found = [];
+  const kept: NamePrefix[] = [];
   for (const each of found) {
     const last = kept.at(-1);
     if (last === undefined || !beginsWith(each.prefix, last.prefix)) kept.push(each);
-    else if (!each.isPath || !each.prefix.equals(last.prefix)) last.isPath = false;
+    else if (!each.isPath || !each.prefix.equals(last.prefix)) kept.splice(-1, 1, { ...last, isPath: false });
   }
   return kept;
 }

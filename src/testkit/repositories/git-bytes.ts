@@ -1,4 +1,5 @@
 import { runBytes } from '../run-program.ts';
+import { outputSync } from '../run-program-sync.ts';
 import { GIT_ENVIRONMENT } from './run-git.ts';
 
 /**
@@ -16,4 +17,9 @@ export async function gitBytes(
   const { code, stdout, stderr } = await runBytes('git', args, options);
   if (code !== 0) throw new Error(`git ${args.join(' ')}: ${stderr.toString().trim()}`);
   return stdout;
+}
+
+/** As {@link gitBytes}, and waits for the result: for tests of what is read without waiting. */
+export function gitBytesSync(directory: string, args: readonly string[]): Buffer {
+  return outputSync('git', args, { cwd: directory, env: GIT_ENVIRONMENT });
 }

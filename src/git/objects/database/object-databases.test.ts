@@ -1,23 +1,13 @@
 import assert from 'node:assert/strict';
-import {
-  appendFileSync,
-  chmodSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { FallBackToGit } from '#git/in-process';
-import { fc } from '#testkit/fast-check';
 import { openFilesBelow } from '#testkit/open-files';
+import { gitBytesSync } from '#testkit/repositories/git-bytes';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
-import { randomHistory, seededRandom } from '#testkit/repositories/random-history';
-import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
-import { outputSync } from '#testkit/run-program-sync';
+import { allObjects, makeObjects } from '#testkit/repositories/objects-fixture';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { isOid, trustedOid } from '../object-id.ts';
 import { ObjectDatabases } from './object-databases.ts';
@@ -29,43 +19,9 @@ after(async () => {
   rmSync(root, { recursive: true });
 });
 
-type ObjectFormat = 'sha1' | 'sha256';
 let made = 0;
-
-/** Creates a repository with a random history, and one file that changed often (deltas). */
-function makeRepository(objectFormat: ObjectFormat = 'sha1', seed = 7): string {
-  const path = join(root, `${made++}.git`);
-  initRepository(path, { objectFormat });
-  gitOutput(
-    path,
-    ['fast-import', '--quiet', '--date-format=raw', '--done'],
-    randomHistory(seededRandom(seed), 12),
-  );
-  const random = seededRandom(seed);
-  let text = Array.from({ length: 200 }, () => `${random()}\n`).join('');
-  for (let version = 0; version < 30; version++) {
-    text = `${text.slice(0, 500 + version * 40)}changed ${version}\n${text.slice(500 + version * 40)}`;
-    gitOutput(path, ['hash-object', '-w', '--stdin'], text);
-  }
-  for (const size of [0, 1, 4_000, 70_000, 262_144, 262_145])
-    gitOutput(path, ['hash-object', '-w', '--stdin'], Buffer.alloc(size, 'x'));
-  gitOutput(path, ['tag', '-a', '-m', 'tag', 'v1', 'refs/heads/main']);
-  gitOutput(path, ['tag', '-a', '-m', 'tag of a tag', 'v2', 'v1']);
-  return path;
-}
-
-function rawOutput(path: string, args: readonly string[]): Buffer {
-  return outputSync('git', args, { cwd: path, env: GIT_ENVIRONMENT });
-}
-
-/** Returns git's list of all objects with their types and sizes. */
-function allObjects(path: string): { oid: string; type: string; size: number }[] {
-  const output = gitOutput(path, ['cat-file', '--batch-check', '--batch-all-objects', '--unordered']);
-  return output.split('\n').map((line) => {
-    const [oid = '', type = '', size = ''] = line.split(' ');
-    return { oid, type, size: Number(size) };
-  });
-}
+const makeRepository = (objectFormat: 'sha1' | 'sha256' = 'sha1', seed = 7): string =>
+  makeObjects(join(root, `${made++}.git`), objectFormat, seed);
 
 /** Compares every object of a repository with git, and returns how many were read in process. */
 function compareAll(path: string, databases = new ObjectDatabases()): number {
@@ -78,7 +34,7 @@ function compareAll(path: string, databases = new ObjectDatabases()): number {
       continue;
     }
     const found = databases.find(repository, Buffer.from(oid), true);
-    assert.ok(found?.data.equals(rawOutput(path, ['cat-file', type, oid])), oid);
+    assert.ok(found?.data.equals(gitBytesSync(path, ['cat-file', type, oid])), oid);
     assert.equal(found?.type, type);
     read++;
   }
@@ -285,141 +241,6 @@ test('a repack, a prune and another repository at the path are noticed', async (
   databases.close();
 });
 
-/** An object as it is in the undamaged repository. */
-interface Contents {
-  readonly oid: string;
-  readonly type: string;
-  readonly data: Buffer;
-}
-
-/** Reads the objects of a repository below a size with git. */
-function contentsBelow(path: string, maxBytes: number): Contents[] {
-  return allObjects(path)
-    .filter(({ size }) => size < maxBytes)
-    .map(({ oid, type }) => ({ oid, type, data: rawOutput(path, ['cat-file', type, oid]) }));
-}
-
-/** Returns the files of a repository with one pack, for a test that writes to them. */
-function packFiles(path: string): string[] {
-  const directory = join(path, 'objects/pack');
-  const names = readdirSync(directory);
-  return ['.pack', '.idx', 'multi-pack-index'].map((ending) => {
-    const file = join(directory, names.find((name) => name.endsWith(ending)) ?? '');
-    chmodSync(file, 0o644);
-    return file;
-  });
-}
-
-/** Reads objects of a damaged repository, and counts those that were read and those left to git. */
-function readDamaged(path: string, objects: readonly Contents[]): { found: number; refused: number } {
-  const databases = new ObjectDatabases();
-  const repository = git.open(path);
-  const counts = { found: 0, refused: 0 };
-  for (const { oid, type, data } of objects) {
-    try {
-      const object = databases.find(repository, Buffer.from(oid), true);
-      counts.found++;
-      if (data.equals(object?.data ?? Buffer.alloc(0)) && object?.type === type) continue;
-      // Only an index that names another object's place has no checksum of it.
-      assert.deepEqual(object?.data, rawOutput(path, ['cat-file', object?.type ?? type, oid]));
-    } catch (error) {
-      if (!(error instanceof FallBackToGit)) throw error;
-      counts.refused++;
-    }
-  }
-  databases.close();
-  return counts;
-}
-
-test('a damaged file gives the object that git reads, or leaves it to git', () => {
-  const path = makeRepository('sha1', 11);
-  gitOutput(path, ['repack', '-adfq', '--write-midx']);
-  const objects = contentsBelow(path, 5_000);
-  let found = 0;
-  let refused = 0;
-  for (const file of packFiles(path)) {
-    const whole = readFileSync(file);
-    fc.assert(
-      fc.property(
-        fc.oneof(
-          fc.nat(whole.length - 1).map((length) => whole.subarray(0, length)),
-          fc.tuple(fc.nat(whole.length - 1), fc.integer({ min: 1, max: 255 })).map(([at, change]) => {
-            const copy = Buffer.from(whole);
-            copy.writeUInt8((copy[at] ?? 0) ^ change, at);
-            return copy;
-          }),
-        ),
-        (bytes) => {
-          writeFileSync(file, bytes);
-          const read = readDamaged(path, objects);
-          found += read.found;
-          refused += read.refused;
-        },
-      ),
-      { numRuns: 60 },
-    );
-    writeFileSync(file, whole);
-  }
-  assert.ok(found > 0 && refused > 0, `${found} found, ${refused} refused`);
-});
-
-for (const objectFormat of ['sha1', 'sha256'] as const)
-  test(`one wrong byte, or a file that ends early, anywhere in a small ${objectFormat} pack`, () => {
-    const path = join(root, `${made++}.git`);
-    initRepository(path, { objectFormat });
-    const tree = gitOutput(path, ['mktree'], '');
-    gitOutput(path, ['commit-tree', '-m', 'empty', tree]);
-    const text = Array.from({ length: 40 }, (_, line) => `line ${line}\n`).join('');
-    for (const each of [text, `${text}more\n`]) gitOutput(path, ['hash-object', '-w', '--stdin'], each);
-    const ids = allObjects(path).map(({ oid }) => `${oid}\n`);
-    gitOutput(path, ['pack-objects', '-q', 'objects/pack/pack'], ids.join(''));
-    gitOutput(path, ['prune-packed', '-q']);
-    gitOutput(path, ['multi-pack-index', 'write']);
-    const objects = contentsBelow(path, 5_000);
-    for (const file of packFiles(path)) {
-      const whole = readFileSync(file);
-      for (let at = 0; at < whole.length; at++) {
-        const copy = Buffer.from(whole);
-        copy.writeUInt8((copy[at] ?? 0) ^ (1 + (at % 255)), at);
-        for (const bytes of [copy, whole.subarray(0, at)]) {
-          writeFileSync(file, bytes);
-          readDamaged(path, objects);
-        }
-      }
-      writeFileSync(file, whole);
-    }
-    assert.deepEqual(readDamaged(path, objects), { found: objects.length, refused: 0 });
-  });
-
-test('a damaged loose object is left to git, wherever the damage is', () => {
-  const path = join(root, `${made++}.git`);
-  initRepository(path);
-  const oid = gitOutput(path, ['hash-object', '-w', '--stdin'], `${'text '.repeat(50)}\n`);
-  const file = join(path, 'objects', oid.slice(0, 2), oid.slice(2));
-  const whole = readFileSync(file);
-  const contents = rawOutput(path, ['cat-file', 'blob', oid]);
-  chmodSync(file, 0o644);
-  const repository = git.open(path);
-  const read = (): Buffer | undefined => new ObjectDatabases().find(repository, Buffer.from(oid), true)?.data;
-  for (let at = 0; at < whole.length; at++) {
-    const copy = Buffer.from(whole);
-    copy.writeUInt8((copy[at] ?? 0) ^ 0x55, at);
-    for (const bytes of [copy, whole.subarray(0, at)]) {
-      writeFileSync(file, bytes);
-      try {
-        assert.deepEqual(read(), contents);
-      } catch (error) {
-        assert.ok(error instanceof FallBackToGit, String(error));
-      }
-    }
-  }
-  writeFileSync(file, whole);
-  appendFileSync(file, 'more');
-  assert.throws(read, FallBackToGit);
-  writeFileSync(file, whole);
-  assert.deepEqual(read(), contents);
-});
-
 test('files of a repository that nobody reads are closed', () => {
   const path = makeRepository();
   gitOutput(path, ['repack', '-adq']);
@@ -453,7 +274,7 @@ for (const [name, file, text] of [
     assert.equal(databases.find(repository, revision, true)?.type, 'commit');
     writeFileSync(join(path, file), text);
 
-    assert.throws(() => rawOutput(path, ['cat-file', '-t', revision.toString()]));
+    assert.throws(() => gitBytesSync(path, ['cat-file', '-t', revision.toString()]));
     const other = new ObjectDatabases();
     assert.throws(() => other.find(repository, revision, true), FallBackToGit);
     other.close();

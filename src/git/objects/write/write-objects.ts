@@ -1,3 +1,4 @@
+import { isQuarantined } from '#git/command/git-directory';
 import type { GitRepository } from '#git/repository';
 import type { ObjectFormatName } from '#git/repository-format';
 import type { Oid } from '../object-id.ts';
@@ -176,9 +177,9 @@ export class ObjectWriter implements AsyncDisposable {
       await Promise.race(this.#running);
     }
     this.#rethrow();
-    const { objectDirectory, path } = this.#repository;
+    const { objectDirectory } = this.#repository;
     if (++this.#newObjects <= MAX_LOOSE) {
-      const isQuarantine = objectDirectory !== `${path}/objects`;
+      const isQuarantine = isQuarantined(this.#repository);
       this.#start(writeLoose({ objectDirectory, isQuarantine }, object), bytes);
     } else {
       this.#pack ??= new PackWriter(objectDirectory, this.objectFormat);
