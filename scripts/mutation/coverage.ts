@@ -95,7 +95,8 @@ function readCoverage(sandbox: Sandbox, raw: string): TestRun['files'] {
     const report = parseReport(join(raw, name));
     for (const { url, functions } of report?.result ?? []) {
       const file = url.startsWith(prefix) ? url.slice(prefix.length) : '';
-      if (!file.startsWith('src/') || file.endsWith('.test.ts')) continue;
+      // Not a test, and not the text of `node --eval`, which V8 reports as a file of the directory.
+      if (!/^src\/.*\.ts$/.test(file) || file.endsWith('.test.ts')) continue;
       const length = sandbox.original(file).length;
       const whole = painted.get(file) ?? new Uint8Array(length);
       painted.set(file, whole);
