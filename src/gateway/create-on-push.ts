@@ -6,6 +6,7 @@ import type { Connection } from '#client/connection';
 import { ObjectFormat } from '#wire/gen/shared_pb';
 import { emptyAdvertisement, type ObjectFormatName } from './empty-advertisement.ts';
 import { readBeginning } from './first-command.ts';
+import { type NewRepositories, RememberedRepositories } from './new-repositories.ts';
 import type { RepositoryInit } from './repository-mapping.ts';
 
 /** Options for creating repositories on push. */
@@ -22,9 +23,6 @@ const CREATE_TIMEOUT_MS = 30_000;
 const APPEARANCE_LOOKS = 10;
 const APPEARANCE_LOOK_EVERY_MS = 50;
 
-/** Maximum number of new repositories that are kept until their default branch exists. */
-const MAX_REMEMBERED = 1000;
-
 /**
  * Creates repositories when the first push to them arrives, and sets their default branch to one
  * that was pushed. A client that only requests the references creates nothing: it receives the
@@ -34,11 +32,17 @@ export class RepositoryCreator {
   readonly #connection: Connection;
   readonly #options: CreateOnPushOptions;
   readonly #running = new Map<string, Promise<void>>();
-  readonly #withoutBranch = new Set<string>();
+  readonly #withoutBranch: NewRepositories;
 
-  constructor(connection: Connection, options: CreateOnPushOptions) {
+  /** @param withoutBranch those of all processes of a server; default: only this one's. */
+  constructor(
+    connection: Connection,
+    options: CreateOnPushOptions,
+    withoutBranch: NewRepositories = new RememberedRepositories(),
+  ) {
     this.#connection = connection;
     this.#options = options;
+    this.#withoutBranch = withoutBranch;
   }
 
   /**
@@ -78,7 +82,7 @@ export class RepositoryCreator {
       this.#create(repository, options, beginning.objectFormat).finally(() => this.#running.delete(key));
     this.#running.set(key, running);
     await running;
-    if (this.#withoutBranch.size < MAX_REMEMBERED) this.#withoutBranch.add(key);
+    this.#withoutBranch.add(key);
     return beginning.bytes;
   }
 
@@ -119,7 +123,7 @@ export class RepositoryCreator {
    * been pushed; this sets it to an existing branch, so that a clone checks out files.
    */
   async chooseDefaultBranch(repository: RepositoryInit, options: CallOptions): Promise<void> {
-    if (!this.#withoutBranch.has(keyOf(repository))) return;
+    if (!(await this.#withoutBranch.has(keyOf(repository)))) return;
     const { name } = await this.#connection.ref.findDefaultBranchName({ repository }, options);
     if (name.byteLength === 0) return; // only tags so far, or the push was refused
     await this.#connection.repository.writeRef(

@@ -1,21 +1,19 @@
-import type { Server, ServerOptions } from 'node:http';
-import type { Server as TlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
-import type { Duplex } from 'node:stream';
 import { checkNames, type NamesOf, namesIn } from '#base/check-names';
-import { framingProblem, refuseFraming } from '#base/http-framing';
-import { createServer } from '#base/node-http';
+import { Acceptor } from '../acceptor.ts';
 import type { CreateOnPushOptions } from '../create-on-push.ts';
+import type { GatewayFamily, SharedGateway } from '../family.ts';
 import { type GitalyAddress, linkGitaly } from '../gitaly-link.ts';
-import { type ListenAddress, listen } from '../listen.ts';
+import type { ListenAddress } from '../listen.ts';
 import { type BundleOptions, openBundleSource } from './bundles/bundle-source.ts';
-import { answerClientError } from './client-error.ts';
 import type { EventOptions } from './events/event-streams.ts';
+import { HttpConnections } from './http-connections.ts';
 import { DEFAULT_HTTP_LIMITS, type HttpLimits } from './limits/http-limits.ts';
+import { gatewayState } from './limits/http-state.ts';
 import { RequestServer, type RequestServerOptions } from './request-server.ts';
-import { createTlsServer, type TlsFiles } from './tls-server.ts';
+import type { TlsFiles } from './tls-server.ts';
 
-export interface HttpGatewayOptions extends Omit<RequestServerOptions, 'bundles' | 'link' | 'limits'> {
+export interface HttpGatewayOptions
+  extends Omit<RequestServerOptions, 'bundles' | 'link' | 'limits' | 'state'> {
   readonly gitaly: GitalyAddress;
   readonly listen: ListenAddress;
   /** Certificate for HTTPS; changed files are loaded within seconds. Default: plain HTTP. */
@@ -85,83 +83,68 @@ const STREAM_WINDOW_BYTES = 1024 * 1024;
  */
 export async function startHttpGateway(options: HttpGatewayOptions): Promise<HttpGateway> {
   checkNames('startHttpGateway', options, NAMES);
+  return await openHttpGateway(options);
+}
+
+/**
+ * Starts a gateway of a server that can have several processes.
+ *
+ * @throws as {@link startHttpGateway}.
+ */
+export async function openHttpGateway(
+  options: HttpGatewayOptions,
+  family?: GatewayFamily,
+): Promise<HttpGateway & SharedGateway> {
+  const { host } = options.listen;
+  const { onProblem = () => {}, tls } = options;
   const limits = { ...DEFAULT_HTTP_LIMITS, ...options.limits };
   const link = await linkGitaly(options.gitaly, STREAM_WINDOW_BYTES);
-  let created: CreatedServer;
-  let requests: RequestServer;
-  try {
-    const hosts = [inUrl(options.listen.host), ...(options.hosts ?? [])];
-    const { bundles, ...others } = options;
-    const source = bundles && { bundles: await openBundleSource(bundles) };
-    requests = new RequestServer({ ...others, ...source, hosts, limits, link });
-    created = await createHttpServer(requests, limits, options);
-    await listen(created.server, options.listen, options.onProblem ?? (() => {}));
-  } catch (error) {
-    await link.connection.close();
-    throw error;
-  }
+  await using opening = new AsyncDisposableStack();
+  opening.defer(() => link.connection.close());
+  const { bundles, ...others } = options;
+  const requests = new RequestServer({
+    ...others,
+    ...(bundles && { bundles: await openBundleSource(bundles) }),
+    hosts: [inUrl(host), ...(options.hosts ?? [])],
+    limits,
+    link,
+    state: family?.state ?? gatewayState(limits),
+  });
+  const http = await HttpConnections.open({ requests, limits, tls, onProblem });
+  opening.defer(() => http.close());
+  const acceptor = new Acceptor({
+    limits: { maxConnections: limits.maxConnections },
+    allowHalfOpen: true,
+    serve: (socket) => http.serve(socket),
+    refuse: (socket) => socket.destroy(),
+    sharing: family?.sharing,
+  });
+  const isWorker = family?.sharing.role === 'worker';
+  const port = isWorker ? options.listen.port : await acceptor.listen(options.listen, onProblem);
 
-  const { renewTls, server } = created;
-  // A listening TCP server has an address of this shape.
-  const { port } = server.address() as AddressInfo;
-  const { host } = options.listen;
+  const resources = opening.move();
   const close = async ({ graceMs = 0 }: { graceMs?: number } = {}) => {
     requests.endStreams();
-    await closeServer(server, graceMs);
-    await link.connection.close();
+    await closeConnections(acceptor, http, graceMs);
+    await resources.disposeAsync();
   };
-  const scheme = options.tls === undefined ? 'http' : 'https';
-  const url = `${scheme}://${inUrl(host)}:${port}`;
-  return { host, port, url, renewTls, close, [Symbol.asyncDispose]: () => close() };
+  return {
+    host,
+    port,
+    url: `${tls === undefined ? 'http' : 'https'}://${inUrl(host)}:${port}`,
+    renewTls: http.renewTls,
+    close,
+    [Symbol.asyncDispose]: () => close(),
+    receive: (socket) => acceptor.receive(socket),
+    get connections() {
+      return acceptor.connections;
+    },
+  };
 }
 
 /** Returns a host as URLs and `Host` headers have it. */
 function inUrl(host: string): string {
   return host.includes(':') ? `[${host}]` : host;
-}
-
-interface CreatedServer {
-  readonly server: Server | TlsServer;
-  renewTls(): Promise<void>;
-}
-
-async function createHttpServer(
-  requests: RequestServer,
-  limits: HttpLimits,
-  { onProblem = () => {}, tls }: HttpGatewayOptions,
-): Promise<CreatedServer> {
-  const options: ServerOptions = {
-    headersTimeout: limits.headersTimeoutMs,
-    requestTimeout: 0, // a body has its own limits, which distinguish a slow client from a slow server
-    keepAliveTimeout: limits.keepAliveTimeoutMs,
-    maxHeaderSize: limits.maxHeaderBytes,
-    connectionsCheckingInterval: Math.min(limits.headersTimeoutMs, 5000),
-  };
-  const handshake = { handshakeTimeout: limits.headersTimeoutMs };
-  const { renewTls, server }: CreatedServer =
-    tls === undefined
-      ? { server: createServer(options), renewTls: () => Promise.resolve() }
-      : await createTlsServer({ ...tls, server: { ...options, ...handshake }, onProblem });
-  server.maxConnections = limits.maxConnections;
-  server.setTimeout(limits.idleTimeoutMs);
-
-  const answering = new WeakSet<Duplex>();
-  const serve = async (
-    ...[request, response, sendContinue]: Parameters<RequestServer['serve']>
-  ): Promise<void> => {
-    answering.add(request.socket);
-    const problem = framingProblem(request);
-    if (problem !== undefined) return refuseFraming(response, problem);
-    response.once('close', () => answering.delete(request.socket));
-    await requests.serve(request, response, sendContinue);
-  };
-  server.on('request', (request, response) => void serve(request, response, () => {}));
-  server.on(
-    'checkContinue',
-    (request, response) => void serve(request, response, () => response.writeContinue()),
-  );
-  server.on('clientError', (error, socket) => answerClientError(error, socket, answering.has(socket)));
-  return { server, renewTls };
 }
 
 /**
@@ -170,12 +153,11 @@ async function createHttpServer(
  */
 const CLOSE_IDLE_EVERY_MS = 20;
 
-async function closeServer(server: Server | TlsServer, graceMs: number): Promise<void> {
-  const { promise: closed, resolve } = Promise.withResolvers<void>();
-  server.close(() => resolve());
-  server.closeIdleConnections();
-  const idle = setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS);
-  const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+async function closeConnections(acceptor: Acceptor, http: HttpConnections, graceMs: number): Promise<void> {
+  const closed = acceptor.close();
+  http.closeIdle();
+  const idle = setInterval(() => http.closeIdle(), CLOSE_IDLE_EVERY_MS);
+  const cut = setTimeout(() => acceptor.destroy(), graceMs);
   await closed;
   clearInterval(idle);
   clearTimeout(cut);

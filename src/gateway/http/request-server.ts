@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GitalyError } from '#base/gitaly-error';
 import { CallError } from '#client/call/call-error';
 import { type CreateOnPushOptions, RepositoryCreator } from '../create-on-push.ts';
+import type { GatewayState } from '../family.ts';
 import type { GitalyLink } from '../gitaly-link.ts';
 import { mayCreate } from '../identity.ts';
 import type { RepositoryMapping } from '../repository-mapping.ts';
@@ -14,7 +15,6 @@ import { type EventOptions, EventStreams } from './events/event-streams.ts';
 import { BUSY_ANSWER, failureAnswer, NOT_FOUND } from './failure.ts';
 import type { GitExchange } from './git-exchange.ts';
 import { HostCheck } from './host-check.ts';
-import { ClientSlots } from './limits/client-slots.ts';
 import type { HttpLimits } from './limits/http-limits.ts';
 import { PAGES_PATH, type PageSource } from './pages/page-source.ts';
 import { servePage } from './pages/serve-page.ts';
@@ -30,6 +30,7 @@ export interface RequestServerOptions {
   readonly link: GitalyLink;
   readonly mapping: RepositoryMapping;
   readonly limits: HttpLimits;
+  readonly state: GatewayState;
   /** Bundles for clones. Default: none are served. */
   readonly bundles?: BundleSource;
   /** Pages for people, below `/-/console`. Default: there are none. */
@@ -80,21 +81,22 @@ export class RequestServer {
   readonly #authenticator: Authenticator;
   readonly #creator: RepositoryCreator | undefined;
   readonly #proxies: TrustedProxies;
-  readonly #slots: ClientSlots;
   readonly #hosts: HostCheck;
   readonly #events: EventStreams | undefined;
 
   /** Creates a server. @throws {TypeError} for a trusted proxy that is not a network */
   constructor(options: RequestServerOptions) {
-    const { authenticator, createOnPush, events, limits, link, trustedProxies } = options;
+    const { authenticator, createOnPush, events, link, state, trustedProxies } = options;
     this.#options = options;
     this.#authenticator = authenticator ?? noAuthentication();
-    this.#creator = createOnPush ? new RepositoryCreator(link.connection, createOnPush) : undefined;
+    this.#creator = createOnPush
+      ? new RepositoryCreator(link.connection, createOnPush, state.newRepositories)
+      : undefined;
     this.#proxies = new TrustedProxies(trustedProxies ?? []);
     this.#hosts = new HostCheck(options.hosts ?? []);
     const { connection } = link;
-    this.#events = events && new EventStreams({ ...events, connection, authenticator });
-    this.#slots = new ClientSlots({ total: limits.maxRequests, perClient: limits.maxRequestsPerClient });
+    const slots = state.events;
+    this.#events = events && new EventStreams({ ...events, connection, authenticator, slots });
   }
 
   /** Ends streams that would not end by themselves. */
@@ -118,7 +120,7 @@ export class RequestServer {
     if (misdirected !== undefined) return await refuse(visit, misdirected);
     const route = parseRoute(request.method ?? '', request.url ?? '');
     if (route.kind === 'answer') return await refuse(visit, route.answer);
-    const slot = this.#slots.take(visit.peer.address);
+    const slot = await this.#options.state.requests.take(visit.peer.address);
     if (typeof slot === 'string') return await refuse(visit, slot === 'client' ? TOO_MANY : BUSY_ANSWER);
 
     const timer = setTimeout(() => gone.abort(TOO_LONG), this.#options.limits.requestTimeoutMs).unref();

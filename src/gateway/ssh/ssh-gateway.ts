@@ -1,12 +1,13 @@
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { checkNames, type NamesOf, namesIn } from '#base/check-names';
+import { Acceptor } from '../acceptor.ts';
 import { type CreateOnPushOptions, RepositoryCreator } from '../create-on-push.ts';
+import type { GatewayFamily, SharedGateway } from '../family.ts';
 import { type GitalyAddress, linkGitaly } from '../gitaly-link.ts';
-import { type ListenAddress, listen } from '../listen.ts';
+import type { ListenAddress } from '../listen.ts';
 import type { RepositoryMapping } from '../repository-mapping.ts';
 import type { SshAccess, SshAccessRequest } from './authentication.ts';
 import { CommandRunner } from './command-runner.ts';
-import { ConnectionLimit } from './connection-limit.ts';
 import { openHostKey } from './keys/host-key.ts';
 import { SSH_CIPHERS, type SshCipher } from './ssh-ciphers.ts';
 import { SshConnection, type SshConnectionOptions } from './ssh-connection.ts';
@@ -77,6 +78,18 @@ export interface SshGateway extends AsyncDisposable {
  */
 export async function startSshGateway(options: SshGatewayOptions): Promise<SshGateway> {
   checkNames('startSshGateway', options, NAMES);
+  return await openSshGateway(options);
+}
+
+/**
+ * Starts a gateway of a server that can have several processes.
+ *
+ * @throws as {@link startSshGateway}.
+ */
+export async function openSshGateway(
+  options: SshGatewayOptions,
+  family?: GatewayFamily,
+): Promise<SshGateway & SharedGateway> {
   const { access, authorize, createOnPush, gitaly, mapping, onFailure } = options;
   const library = await loadSshLibrary();
   const { fingerprint, key: hostKey } = await openHostKey(options.hostKeyPath, library);
@@ -84,65 +97,68 @@ export async function startSshGateway(options: SshGatewayOptions): Promise<SshGa
   // that wait long are promoted to the old generation; with 1 MiB, full collections double the CPU
   // of a clone.
   const link = await linkGitaly(gitaly);
-  const creator = createOnPush ? new RepositoryCreator(link.connection, createOnPush) : undefined;
+  await using opening = new AsyncDisposableStack();
+  opening.defer(() => link.connection.close());
+  const creator = createOnPush
+    ? new RepositoryCreator(link.connection, createOnPush, family?.state.newRepositories)
+    : undefined;
   const runner = new CommandRunner({ link, mapping, creator, authorize, onFailure });
   const limits = { ...SSH_LIMITS, ...options.limits };
   const { ciphers = SSH_CIPHERS } = options;
   const clients = new Clients({ library, hostKey, access, limits, ciphers, runner, onFailure });
-  const server = createServer((socket) => clients.take(socket));
-  try {
-    await listen(server, options.listen, onFailure ?? (() => {}));
-  } catch (error) {
-    await link.connection.close();
-    throw error;
-  }
-
-  // A listening TCP server has an address of this shape.
-  const { port } = server.address() as AddressInfo;
+  const acceptor = new Acceptor({
+    limits,
+    allowHalfOpen: false,
+    serve: (socket) => clients.take(socket),
+    refuse: (socket) =>
+      socket.on('error', () => {}).end('Too many connections. Try again later.\r\n', () => socket.destroy()),
+    sharing: family?.sharing,
+  });
+  const isWorker = family?.sharing.role === 'worker';
   const { host } = options.listen;
+  const port = isWorker
+    ? options.listen.port
+    : await acceptor.listen(options.listen, onFailure ?? (() => {}));
+
+  const resources = opening.move();
   const close = async ({ graceMs = 0 }: { graceMs?: number } = {}) => {
-    const closed = Promise.withResolvers<void>();
-    server.close(() => closed.resolve());
+    const closed = acceptor.close();
     clients.drain();
-    const cut = setTimeout(() => clients.destroy(), graceMs);
-    await closed.promise;
+    const cut = setTimeout(() => acceptor.destroy(), graceMs);
+    await closed;
     clearTimeout(cut);
-    await link.connection.close();
+    await resources.disposeAsync();
   };
-  const url = `ssh://git@${host.includes(':') ? `[${host}]` : host}:${port}`;
-  return { host, port, url, fingerprint, close, [Symbol.asyncDispose]: () => close() };
+  return {
+    host,
+    port,
+    url: `ssh://git@${host.includes(':') ? `[${host}]` : host}:${port}`,
+    fingerprint,
+    close,
+    [Symbol.asyncDispose]: () => close(),
+    receive: (socket) => acceptor.receive(socket),
+    get connections() {
+      return acceptor.connections;
+    },
+  };
 }
 
 /** All connections of a gateway. */
 class Clients {
   readonly #parts: SshConnectionOptions;
-  readonly #admission: ConnectionLimit;
   readonly #connections = new Set<SshConnection>();
 
   constructor(parts: SshConnectionOptions) {
     this.#parts = parts;
-    this.#admission = new ConnectionLimit(parts.limits);
   }
 
   take(socket: Socket): void {
-    const address = socket.remoteAddress ?? '';
-    if (!this.#admission.enter(address)) {
-      socket.on('error', () => {}).end('Too many connections. Try again later.\r\n', () => socket.destroy());
-      return;
-    }
     const connection = new SshConnection(socket, this.#parts);
     this.#connections.add(connection);
-    socket.once('close', () => {
-      this.#admission.leave(address);
-      this.#connections.delete(connection);
-    });
+    socket.once('close', () => this.#connections.delete(connection));
   }
 
   drain(): void {
     for (const connection of this.#connections) connection.drain();
-  }
-
-  destroy(): void {
-    for (const connection of this.#connections) connection.destroy();
   }
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { checkNames } from '#base/check-names';
 import { ReloadedFiles } from '#platform/files/reloaded-files';
+import type { Slots } from '../../slots.ts';
 import type { Answer } from '../answer.ts';
 import type { AccessRequest, Admission, Authenticator } from '../authentication.ts';
 import { NOT_FOUND } from '../failure.ts';
@@ -22,9 +23,13 @@ export interface FileAuthenticationOptions {
  * a second. A repository that a user may not read is reported as missing; `gl_id` is
  * `username-<name>`.
  *
+ * @param logins slots of waiting logins of all processes of a server; default: only this one's.
  * @throws {AuthFileError} and the system's errors when the file is unusable at the start.
  */
-export async function fileAuthentication(options: FileAuthenticationOptions): Promise<Authenticator> {
+export async function fileAuthentication(
+  options: FileAuthenticationOptions,
+  logins?: Slots,
+): Promise<Authenticator> {
   checkNames('fileAuthentication', options, { path: true, onProblem: true });
   const { onProblem, path } = options;
   const file = await ReloadedFiles.open({
@@ -32,7 +37,7 @@ export async function fileAuthentication(options: FileAuthenticationOptions): Pr
     parse: ([contents]) => parseAuthFile(contents?.toString() ?? ''),
     onProblem: onProblem ?? (() => {}),
   });
-  const checker = new SecretChecker();
+  const checker = new SecretChecker(logins);
   return {
     authenticate: async (request) => {
       const accounts = await file.current();

@@ -1,5 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { BoundedMap } from '#base/bounded-map';
+import type { Slots } from '../../slots.ts';
 import { BUSY_ANSWER } from '../failure.ts';
 import { ClientSlots } from '../limits/client-slots.ts';
 import { Refusal, TOO_MANY } from '../refusal.ts';
@@ -13,7 +14,7 @@ const MAX_RUNNING = 2;
  * Maximum number of running and waiting checks. More are refused, so that guessing costs the client
  * more than the server.
  */
-const PENDING = { total: 64, perClient: 8 } as const;
+export const PENDING_CHECKS = { total: 64, perClient: 8 } as const;
 
 /**
  * Checks passwords whose hash is slow to compute: a bounded number at once, and each correct one
@@ -24,9 +25,14 @@ export class SecretChecker {
   readonly #key = randomBytes(32);
   readonly #right = new BoundedMap<string, true>({ maxEntries: MAX_REMEMBERED });
   readonly #pending = new Map<string, Promise<boolean>>();
-  readonly #slots = new ClientSlots(PENDING);
+  readonly #slots: Slots;
   readonly #waiting: (() => void)[] = [];
   #running = 0;
+
+  /** @param slots of waiting checks of all processes of a server; default: only this one's. */
+  constructor(slots: Slots = new ClientSlots(PENDING_CHECKS)) {
+    this.#slots = slots;
+  }
 
   /**
    * Reports whether `secret` matches `hash`. Concurrent equal checks share one computation.
@@ -47,20 +53,27 @@ export class SecretChecker {
   }
 
   #start(id: string, hash: SecretHash, secret: string, client: string | undefined): Promise<boolean> {
-    const slot = this.#slots.take(client);
-    if (slot === 'client') throw new Refusal(TOO_MANY);
-    if (slot === 'total') throw new Refusal(BUSY_ANSWER);
-    const computing = this.#compute(hash, secret)
-      .then((isRight) => {
-        if (isRight) this.#right.set(id, true);
-        return isRight;
-      })
-      .finally(() => {
-        slot[Symbol.dispose]();
-        this.#pending.delete(id);
-      });
+    const computing = this.#computeInSlot(id, hash, secret, client).finally(() => this.#pending.delete(id));
     this.#pending.set(id, computing);
     return computing;
+  }
+
+  async #computeInSlot(
+    id: string,
+    hash: SecretHash,
+    secret: string,
+    client: string | undefined,
+  ): Promise<boolean> {
+    const slot = await this.#slots.take(client);
+    if (slot === 'client') throw new Refusal(TOO_MANY);
+    if (slot === 'total') throw new Refusal(BUSY_ANSWER);
+    try {
+      const isRight = await this.#compute(hash, secret);
+      if (isRight) this.#right.set(id, true);
+      return isRight;
+    } finally {
+      slot[Symbol.dispose]();
+    }
   }
 
   async #compute(hash: SecretHash, secret: string): Promise<boolean> {

@@ -5,6 +5,7 @@ import type { Connection } from '#client/connection';
 import { decodeEvent, type RepositoryEvent } from '#client/watch-events';
 import { eventPayload } from '#events/event-payload';
 import { EventService, type WatchResponse } from '#wire/gen/gitalyts/events/v1/events_pb';
+import type { Slots } from '../../slots.ts';
 import type { Answer } from '../answer.ts';
 import { SIGN_IN } from '../auth/challenge.ts';
 import { type Authenticator, noAuthentication } from '../authentication.ts';
@@ -38,20 +39,20 @@ export interface EventStreamsOptions extends EventOptions {
   readonly connection: Connection;
   /** `undefined` if everybody may read everything. */
   readonly authenticator: Authenticator | undefined;
+  readonly slots: Slots;
 }
 
 const HEARTBEAT_SECONDS = 15;
 /** Pause of browsers before they connect again. */
 const RETRY_MS = 2000;
-/** The other requests at a time are for git. */
-const MAX_STREAMS = 256;
+/** Streams of events at a time: other requests are for git. */
+export const MAX_STREAMS = 256;
 const CURSOR = /^\d{1,15}$/;
 
 /** Streams of server-sent events: at most 256 at a time. */
 export class EventStreams {
   readonly #options: EventStreamsOptions;
   readonly #ending = new AbortController();
-  #count = 0;
 
   constructor(options: EventStreamsOptions) {
     this.#options = options;
@@ -73,14 +74,15 @@ export class EventStreams {
     const isAnonymous =
       this.#options.authenticator !== undefined && request.headers.authorization === undefined;
     if (isAnonymous) throw new Refusal(SIGN_IN);
-    if (this.#count >= MAX_STREAMS || this.#ending.signal.aborted) throw new Refusal(BUSY_ANSWER);
-    this.#count++;
+    const slot = await this.#options.slots.take(exchange.peer.address);
+    if (typeof slot === 'string') throw new Refusal(BUSY_ANSWER);
     try {
       const access = new EventAccess(authenticator, { headers: request.headers, peer: exchange.peer });
+      if (this.#ending.signal.aborted) throw new Refusal(BUSY_ANSWER);
       await access.checkCredentials();
       await this.#stream(exchange, access);
     } finally {
-      this.#count--;
+      slot[Symbol.dispose]();
     }
   }
 

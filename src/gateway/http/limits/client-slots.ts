@@ -1,3 +1,5 @@
+import type { Slot, Slots } from '../../slots.ts';
+
 /** Maximum numbers of concurrent users of a slot. */
 export interface SlotLimits {
   readonly total: number;
@@ -5,7 +7,7 @@ export interface SlotLimits {
 }
 
 /** Counts concurrent work, in total and per client. It stores only clients that hold a slot. */
-export class ClientSlots {
+export class ClientSlots implements Slots {
   readonly #limits: SlotLimits;
   readonly #held = new Map<string, number>();
   #total = 0;
@@ -14,8 +16,7 @@ export class ClientSlots {
     this.#limits = limits;
   }
 
-  /** Returns a slot, which is released by disposing it, or the limit that was reached. */
-  take(address: string | undefined): Disposable | 'client' | 'total' {
+  take(address: string | undefined): Slot {
     const client = clientOf(address);
     const held = this.#held.get(client) ?? 0;
     if (held >= this.#limits.perClient) return 'client';

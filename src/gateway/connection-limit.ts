@@ -1,11 +1,19 @@
+export interface ConnectionLimits {
+  readonly maxConnections: number;
+  /** Default: no limit of its own. */
+  readonly maxConnectionsPerAddress?: number;
+}
+
 /** Counts connections, in total and by address. */
 export class ConnectionLimit {
-  readonly #limits: { readonly maxConnections: number; readonly maxConnectionsPerAddress: number };
+  readonly #maxConnections: number;
+  readonly #maxPerAddress: number;
   readonly #byAddress = new Map<string, number>();
   #total = 0;
 
-  constructor(limits: { readonly maxConnections: number; readonly maxConnectionsPerAddress: number }) {
-    this.#limits = limits;
+  constructor({ maxConnections, maxConnectionsPerAddress = maxConnections }: ConnectionLimits) {
+    this.#maxConnections = maxConnections;
+    this.#maxPerAddress = maxConnectionsPerAddress;
   }
 
   /**
@@ -14,8 +22,7 @@ export class ConnectionLimit {
    */
   enter(address: string): boolean {
     const count = this.#byAddress.get(address) ?? 0;
-    if (this.#total >= this.#limits.maxConnections || count >= this.#limits.maxConnectionsPerAddress)
-      return false;
+    if (this.#total >= this.#maxConnections || count >= this.#maxPerAddress) return false;
     this.#total++;
     this.#byAddress.set(address, count + 1);
     return true;

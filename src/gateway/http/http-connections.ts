@@ -1,0 +1,86 @@
+import type { Server, ServerOptions } from 'node:http';
+import type { Server as TlsServer } from 'node:https';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { framingProblem, refuseFraming } from '#base/http-framing';
+import { createServer } from '#base/node-http';
+import { answerClientError } from './client-error.ts';
+import type { HttpLimits } from './limits/http-limits.ts';
+import type { RequestServer } from './request-server.ts';
+import { createTlsServer, type TlsFiles } from './tls-server.ts';
+
+export interface HttpConnectionsOptions {
+  readonly requests: RequestServer;
+  readonly limits: HttpLimits;
+  /** Default: plain HTTP. */
+  readonly tls?: TlsFiles | undefined;
+  readonly onProblem: (error: unknown) => void;
+}
+
+/** HTTP on accepted connections, with TLS or without. */
+export class HttpConnections {
+  /** It does not listen itself. */
+  readonly #server: Server | TlsServer;
+  /** Loads a changed certificate now. */
+  readonly renewTls: () => Promise<void>;
+
+  private constructor(server: Server | TlsServer, renewTls: () => Promise<void>) {
+    this.#server = server;
+    this.renewTls = renewTls;
+  }
+
+  /** @throws when the certificate cannot be used. */
+  static async open(options: HttpConnectionsOptions): Promise<HttpConnections> {
+    const { limits, onProblem, requests, tls } = options;
+    const serverOptions: ServerOptions = {
+      headersTimeout: limits.headersTimeoutMs,
+      requestTimeout: 0, // a body has its own limits, which distinguish a slow client from a slow server
+      keepAliveTimeout: limits.keepAliveTimeoutMs,
+      maxHeaderSize: limits.maxHeaderBytes,
+      connectionsCheckingInterval: Math.min(limits.headersTimeoutMs, 5000),
+    };
+    const handshake = { handshakeTimeout: limits.headersTimeoutMs };
+    const { renewTls, server } =
+      tls === undefined
+        ? { server: createServer(serverOptions), renewTls: () => Promise.resolve() }
+        : await createTlsServer({ ...tls, server: { ...serverOptions, ...handshake }, onProblem });
+    server.setTimeout(limits.idleTimeoutMs);
+    serveRequests(server, requests);
+    server.emit('listening'); // starts to watch the time for headers; connections come by `serve`
+    return new HttpConnections(server, renewTls);
+  }
+
+  /** Serves an accepted connection. */
+  serve(socket: Socket): void {
+    this.#server.emit('connection', socket);
+  }
+
+  /** Closes connections without a request. */
+  closeIdle(): void {
+    this.#server.closeIdleConnections();
+  }
+
+  /** Releases what belongs to no connection. */
+  close(): void {
+    this.#server.close();
+  }
+}
+
+function serveRequests(server: Server | TlsServer, requests: RequestServer): void {
+  const answering = new WeakSet<Duplex>();
+  const serve = async (
+    ...[request, response, sendContinue]: Parameters<RequestServer['serve']>
+  ): Promise<void> => {
+    answering.add(request.socket);
+    const problem = framingProblem(request);
+    if (problem !== undefined) return refuseFraming(response, problem);
+    response.once('close', () => answering.delete(request.socket));
+    await requests.serve(request, response, sendContinue);
+  };
+  server.on('request', (request, response) => void serve(request, response, () => {}));
+  server.on(
+    'checkContinue',
+    (request, response) => void serve(request, response, () => response.writeContinue()),
+  );
+  server.on('clientError', (error, socket) => answerClientError(error, socket, answering.has(socket)));
+}

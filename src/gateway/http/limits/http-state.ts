@@ -1,0 +1,14 @@
+import type { GatewayState } from '../../family.ts';
+import { RememberedRepositories } from '../../new-repositories.ts';
+import { MAX_STREAMS } from '../events/event-streams.ts';
+import { ClientSlots } from './client-slots.ts';
+import type { HttpLimits } from './http-limits.ts';
+
+/** Returns what the gateways of all processes of a server share, for the process that keeps it. */
+export function gatewayState({ maxRequests, maxRequestsPerClient }: HttpLimits): GatewayState {
+  return {
+    requests: new ClientSlots({ total: maxRequests, perClient: maxRequestsPerClient }),
+    events: new ClientSlots({ total: MAX_STREAMS, perClient: MAX_STREAMS }),
+    newRepositories: new RememberedRepositories(),
+  };
+}

@@ -1,0 +1,26 @@
+/** Maximum number of new repositories that are kept until their default branch exists. */
+const MAX_REMEMBERED = 1000;
+
+/** New repositories whose default branch may not exist yet. */
+export interface NewRepositories {
+  add(key: string): void;
+  has(key: string): boolean | Promise<boolean>;
+  delete(key: string): void;
+}
+
+/** Remembers up to 1000 of them. */
+export class RememberedRepositories implements NewRepositories {
+  readonly #keys = new Set<string>();
+
+  add(key: string): void {
+    if (this.#keys.size < MAX_REMEMBERED) this.#keys.add(key);
+  }
+
+  has(key: string): boolean {
+    return this.#keys.has(key);
+  }
+
+  delete(key: string): void {
+    this.#keys.delete(key);
+  }
+}

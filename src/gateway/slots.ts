@@ -1,0 +1,7 @@
+/** Bounds concurrent work, in total and per client. */
+export interface Slots {
+  take(address: string | undefined): Slot | Promise<Slot>;
+}
+
+/** A slot, which is released by disposing it, or the limit that was reached. */
+export type Slot = Disposable | 'client' | 'total';
