@@ -148,7 +148,7 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
       'platform',
       'calls/logs/api-log',
       'gitaly',
-      'workers/worker-command',
+      'workers',
       'praefect',
       'gateway',
       'console',

@@ -1,7 +1,8 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { versionString } from '#platform/process/version';
+import { WORKER_COMMAND } from '#workers/worker-command';
 import { addToolCommands } from './tool-commands.ts';
-import type { UpOptions } from './up/up.ts';
+import type { UpOptions } from './up/up-options.ts';
 import { suggestNames, WRONG_USAGE } from './usage.ts';
 
 const UP_EXAMPLES = `
@@ -17,9 +18,20 @@ Then: git clone http://127.0.0.1:8080/hello.git`;
 /** Collects the values of an option that may be repeated. */
 const collect = (value: string, others: readonly string[] = []): readonly string[] => [...others, value];
 
+/** As of `[workers] max`. */
+const MAX_WORKERS = 256;
+
 function nodeCount(text: string): number {
   if (!/^[2-9]$/.test(text)) throw new InvalidArgumentError('expected a number from 2 to 9.');
   return Number(text);
+}
+
+function workerCount(text: string): number | 'auto' {
+  if (text === 'auto') return text;
+  const count = /^\d{1,3}$/.test(text) ? Number(text) : 0;
+  if (count < 1 || count > MAX_WORKERS)
+    throw new InvalidArgumentError(`expected auto, or a number from 1 to ${MAX_WORKERS}.`);
+  return count;
 }
 
 /** Returns the command line of `gitaly-ts`. */
@@ -32,6 +44,7 @@ export function gitalyTsProgram(): Command {
     .showHelpAfterError(WRONG_USAGE)
     .addHelpText('after', '\nExamples:\n  gitaly-ts up\n  gitaly-ts up ~/repositories --http 127.0.0.1:8080');
   addUp(program);
+  addWorker(program);
   addHashPassword(program);
   addToolCommands(program);
   for (const command of program.commands) command.exitOverride();
@@ -61,6 +74,11 @@ function addUp(program: Command): void {
     )
     .option('--token-file <path>', 'file with the token, readable only by its owner')
     .option(
+      '--workers <count>',
+      'most processes that serve requests: a number, or auto for half of the processors (default: 1)',
+      workerCount,
+    )
+    .option(
       '--cluster <nodes>',
       'start a cluster of this many gitaly nodes (2 to 9), a praefect and a PostgreSQL',
       nodeCount,
@@ -79,6 +97,16 @@ function addUp(program: Command): void {
     .action(async (dir: string, options: Omit<UpOptions, 'directory'>) => {
       const { runUp } = await import('./up/up.ts');
       process.exitCode = await runUp({ directory: dir, ...options });
+    });
+}
+
+function addWorker(program: Command): void {
+  program
+    .command(WORKER_COMMAND, { hidden: true })
+    .description('A worker process of "up"; only "up" starts it.')
+    .action(async () => {
+      const { runUpWorker } = await import('./up/workers/run-up-worker.ts');
+      process.exitCode = await runUpWorker();
     });
 }
 

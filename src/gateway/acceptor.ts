@@ -16,8 +16,8 @@ export interface AcceptorOptions {
 }
 
 /**
- * The connections of a gateway: accepts and counts them, and serves each in this process or hands it
- * to another one.
+ * The connections of a gateway: accepts and counts them, and serves each in this process or hands
+ * it to another one.
  */
 export class Acceptor {
   readonly #options: AcceptorOptions;

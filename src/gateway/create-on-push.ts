@@ -123,14 +123,18 @@ export class RepositoryCreator {
    * been pushed; this sets it to an existing branch, so that a clone checks out files.
    */
   async chooseDefaultBranch(repository: RepositoryInit, options: CallOptions): Promise<void> {
-    if (!(await this.#withoutBranch.has(keyOf(repository)))) return;
-    const { name } = await this.#connection.ref.findDefaultBranchName({ repository }, options);
-    if (name.byteLength === 0) return; // only tags so far, or the push was refused
-    await this.#connection.repository.writeRef(
-      { repository, ref: Buffer.from('HEAD'), revision: name },
-      options,
-    );
-    this.#withoutBranch.delete(keyOf(repository));
+    const key = keyOf(repository);
+    if (!(await this.#withoutBranch.take(key))) return;
+    let isChosen = false;
+    try {
+      const { name } = await this.#connection.ref.findDefaultBranchName({ repository }, options);
+      if (name.byteLength === 0) return; // only tags so far, or the push was refused
+      const ref = Buffer.from('HEAD');
+      await this.#connection.repository.writeRef({ repository, ref, revision: name }, options);
+      isChosen = true;
+    } finally {
+      if (!isChosen) this.#withoutBranch.add(key);
+    }
   }
 }
 

@@ -18,7 +18,7 @@ export type GatewaySharing =
   /** Does not listen: connections come by `receive`. */
   | { readonly role: 'worker' };
 
-/** What becomes of a connection that was handed over: one of the two is called, once. */
+/** The end of a connection that was handed over: one of the two is called, once. */
 export interface HandedOver {
   /** Serves it here after all. */
   takeBack(): void;
@@ -26,7 +26,7 @@ export interface HandedOver {
   onClosed(): void;
 }
 
-/** What all processes of a server share. */
+/** State that all processes of a server share. */
 export interface GatewayState {
   /** Requests over HTTP. */
   readonly requests: Slots;

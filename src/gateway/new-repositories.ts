@@ -4,8 +4,8 @@ const MAX_REMEMBERED = 1000;
 /** New repositories whose default branch may not exist yet. */
 export interface NewRepositories {
   add(key: string): void;
-  has(key: string): boolean | Promise<boolean>;
-  delete(key: string): void;
+  /** Removes one, and returns whether it was there: who gets true sets the branch, or adds it again. */
+  take(key: string): boolean | Promise<boolean>;
 }
 
 /** Remembers up to 1000 of them. */
@@ -16,11 +16,7 @@ export class RememberedRepositories implements NewRepositories {
     if (this.#keys.size < MAX_REMEMBERED) this.#keys.add(key);
   }
 
-  has(key: string): boolean {
-    return this.#keys.has(key);
-  }
-
-  delete(key: string): void {
-    this.#keys.delete(key);
+  take(key: string): boolean {
+    return this.#keys.delete(key);
   }
 }

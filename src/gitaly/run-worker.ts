@@ -9,7 +9,7 @@ const IS_BUILT = import.meta.filename.endsWith('.js');
 export async function runWorker(): Promise<number> {
   return await run<Greeting>({
     title: 'gitaly',
-    server: 'gitaly serve',
+    server: 'gitaly serve with [workers] max above 1',
     start: ({ config, keepsHistory }, family, logger) =>
       GitalyServer.start({ config, logger, keepsHistory, copiesPrograms: IS_BUILT }, family),
   });

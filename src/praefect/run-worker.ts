@@ -6,7 +6,7 @@ import type { Greeting } from './start-processes.ts';
 export async function runWorker(): Promise<number> {
   return await run<Greeting>({
     title: 'praefect',
-    server: 'praefect serve',
+    server: 'praefect serve with [workers] max above 1',
     start: ({ config }, family, logger) => PraefectServer.start({ config, logger }, family),
   });
 }

@@ -31,6 +31,7 @@ export class LinkedFamily {
       workers,
       serving: workers,
       sharing: { role: 'supervisor', handOver: () => false },
+      follow: () => false,
       onStarted: () => {},
       drainOthers: none,
       endOthers: none,

@@ -3,7 +3,7 @@ import type { Desk } from './desk.ts';
 import type { FamilyServer, FamilyWorker } from './family-server.ts';
 import type { Link } from './link.ts';
 import type { WorkersMonitoring } from './monitoring.ts';
-import type { Transport } from './worker-process.ts';
+import type { Follow, Transport } from './worker-process.ts';
 
 /** The processes of one server, from the view of one of them. */
 export type Family = Supervising | Working;
@@ -27,6 +27,8 @@ export interface Supervising extends Member {
     /** @see ConnectionSharing of `rpc/server`. */
     handOver(socket: Socket, transport: Transport, takeBack: () => void): boolean;
   };
+  /** Hands over a connection and learns of its end; returns false if this process should serve it. */
+  follow(socket: Socket, transport: Transport, follow: Follow): boolean;
   /** Answers what workers ask for. */
   readonly desk: Desk;
   readonly monitoring: WorkersMonitoring;

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { loadLazyModules } from '#base/lazy-module';
 import { FdLogStream } from '#platform/log/log-stream';
 import { createLogger, type Logger, logLevel } from '#platform/log/logger';
@@ -11,6 +12,7 @@ import { unpack } from './pack-values.ts';
 import { workerSettings } from './settings.ts';
 import { PROCESSES } from './worker-command.ts';
 import { runWorkerLife, type WorkerServer } from './worker-life.ts';
+import type { Transport } from './worker-process.ts';
 
 const IS_BUILT = import.meta.filename.endsWith('.js');
 /** Exit code for wrong usage. */
@@ -28,13 +30,25 @@ export interface ServerInWorker extends AsyncDisposable {
   drain(): Promise<void>;
   /** Deals with an exception that nothing caught, if it can. */
   contain?(exception: unknown): boolean;
+  /** Serve connections that are not for gRPC. */
+  readonly gateways?: ReadonlyMap<Transport, GatewayInWorker>;
+}
+
+/** A gateway in a worker. */
+export interface GatewayInWorker {
+  /** Serves a connection that the supervisor has accepted. */
+  receive(socket: Socket): void;
+  /** Number of open connections. */
+  readonly connections: number;
 }
 
 /** How the worker of a program starts. */
 export interface WorkerProgramOptions<Greeting extends WorkerGreeting> {
   readonly title: string;
-  /** Command that starts the server. */
+  /** Command that starts the server with workers. */
   readonly server: string;
+  /** Descriptor of the log. Default: standard output. */
+  readonly log?: number;
   readonly start: (greeting: Greeting, family: Working, logger: Logger) => Promise<ServerInWorker>;
 }
 
@@ -42,17 +56,18 @@ export interface WorkerProgramOptions<Greeting extends WorkerGreeting> {
 export async function runWorker<Greeting extends WorkerGreeting>({
   title,
   server: command,
+  log = process.stdout.fd,
   start,
 }: WorkerProgramOptions<Greeting>): Promise<number> {
   process.title = title;
   if (process.send === undefined) {
-    process.stderr.write(`${title} worker is started by "${command}" with [workers] max above 1\n`);
+    process.stderr.write(`${title} worker is started by "${command}"\n`);
     return WRONG_USAGE;
   }
   // Signals to the whole process group are the supervisor's, which then ends its workers.
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => {});
   let server: ServerInWorker | undefined;
-  const stream = new FdLogStream(process.stdout.fd, { format: 'text' });
+  const stream = new FdLogStream(log, { format: 'text' });
   stream.hasWorkers = true;
   using exceptions = watchExceptions({ contain: (exception) => server?.contain?.(exception) ?? false });
   const code = await runWorkerLife({
@@ -111,11 +126,20 @@ function workerServer(
   link: Link,
 ): WorkerServer {
   reportToSupervisor(link, registry);
+  const { gateways = new Map<Transport, GatewayInWorker>() } = server;
   return {
-    receive: (socket, transport) => front.receive(socket, transport),
+    receive: (socket, transport) => {
+      const gateway = gateways.get(transport);
+      if (gateway === undefined) front.receive(socket, transport);
+      else gateway.receive(socket);
+    },
     moveConnection: () => front.moveConnection(),
     get load() {
-      return front.load;
+      const { calls, connections } = front.load;
+      return {
+        calls,
+        connections: [...gateways.values()].reduce((sum, one) => sum + one.connections, connections),
+      };
     },
     readiness: { version: packageVersion(), directory },
     beforeEnd: () => reportLastMetrics(link, registry),

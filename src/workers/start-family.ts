@@ -43,8 +43,9 @@ export function startFamily({ log, program, processes, ...options }: StartFamily
     serving: () => supervisor.serving,
     sharing: {
       role: 'supervisor',
-      handOver: (socket, transport, takeBack) => supervisor.handOver(socket, transport, takeBack),
+      handOver: (socket, transport, takeBack) => supervisor.handOver(socket, transport, { takeBack }),
     },
+    follow: (socket, transport, follow) => supervisor.handOver(socket, transport, follow),
     onStarted: ({ front, onWorkerEnded, registry }) =>
       supervisor.start({
         observer: withCount(workerMetrics(registry), supervisor),

@@ -9,6 +9,7 @@ import type { Link } from './link.ts';
 import { IDLE_SHARE, REST_SHARE, type WorkerSettings } from './settings.ts';
 import { Stretch } from './stretch.ts';
 import {
+  type Follow,
   type Load,
   type Readiness,
   type Transport,
@@ -95,17 +96,17 @@ export class Supervisor implements AsyncDisposable {
     for (let index = 0; index < this.#options.settings.start; index++) this.#startWorker();
   }
 
-  /**
-   * Hands a new connection to a worker, unread. Returns false if this process should serve it.
-   *
-   * @param takeBack serves it here after all, if it cannot be handed over.
-   */
-  handOver(socket: Socket, transport: Transport, takeBack: () => void): boolean {
+  /** Hands a new connection to a worker, unread. Returns false if this process should serve it. */
+  handOver(socket: Socket, transport: Transport, { onClosed, takeBack }: Follow): boolean {
     const worker = this.#choose();
     if (worker === undefined) return false;
-    worker.give(socket, transport, () => {
-      if (this.#isEnding) socket.destroy();
-      else takeBack();
+    worker.give(socket, transport, {
+      takeBack: () => {
+        if (!this.#isEnding) return takeBack();
+        socket.destroy();
+        onClosed?.();
+      },
+      ...(onClosed && { onClosed }),
     });
     this.#own?.observer.handedOver();
     return true;

@@ -83,12 +83,16 @@ class Life {
     [this.ended, this.#end] = [promise, resolve];
     link.onTold('start', (greeting) => void this.#start(greeting));
     link.onTold('connection', (value, socket) => {
-      const { id, transport } = value as Given; // only our own supervisor sends it
+      const { id, isFollowed, transport } = value as Given; // only our own supervisor sends it
       const isTaken = socket !== undefined && !this.#isEnding;
       // Before anything is read: from here on, nobody else can serve the connection.
       link.tell('received', { id, isTaken } satisfies Received);
-      if (isTaken) this.#receive(socket, transport);
-      else socket?.destroy(); // it stays open in the supervisor
+      if (!isTaken) {
+        socket?.destroy(); // it stays open in the supervisor
+        return;
+      }
+      if (isFollowed) socket.once('close', () => link.tell('closed', id));
+      this.#receive(socket, transport);
     });
     link.onTold('move', () => {
       if (this.#server?.moveConnection() === true) link.tell('moved');

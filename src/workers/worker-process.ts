@@ -28,12 +28,15 @@ export interface Readiness {
   readonly directory: string | undefined;
 }
 
-export type Transport = 'unix' | 'tcp' | 'tls';
+/** Where a connection was accepted: a listener for gRPC, or a gateway. */
+export type Transport = 'unix' | 'tcp' | 'tls' | 'http' | 'ssh';
 
 /** A connection that comes with the message. */
 export interface Given {
   readonly id: number;
   readonly transport: Transport;
+  /** The worker tells when it is closed. */
+  readonly isFollowed: boolean;
 }
 
 /** Confirms a connection, or leaves it to the supervisor. */
@@ -42,9 +45,16 @@ export interface Received {
   readonly isTaken: boolean;
 }
 
-interface OnTheWay {
+/** The end of a connection that was given to a worker. */
+export interface Follow {
+  /** Serves it here after all: the worker does not. */
+  takeBack(): void;
+  /** Called instead once it is closed, also by the end of the worker. */
+  onClosed?(): void;
+}
+
+interface OnTheWay extends Follow {
   readonly socket: Socket;
-  readonly takeBack: () => void;
 }
 
 /** Connections that may be on their way to a worker at once; a worker that hangs reads none. */
@@ -78,6 +88,8 @@ export class WorkerProcess {
   #given = 0;
   /** Connections that it has not confirmed. */
   readonly #onTheWay = new Map<number, OnTheWay>();
+  /** Confirmed ones that are followed. */
+  readonly #followed = new Map<number, () => void>();
   #lastConnection = 0;
 
   constructor(number: number, { args, file, options }: WorkerCommand) {
@@ -92,10 +104,13 @@ export class WorkerProcess {
     this.#child.on('message', (message) => this.link.receive(message as LinkMessage, undefined));
     // The type of the value: only our own worker tells it.
     this.link.onTold('received', (value) => this.#received(value as Received));
+    // The same for this one.
+    this.link.onTold('closed', (id) => this.#closed(id as number));
     this.exited = this.#exit();
     void this.exited.then(() => {
       this.link.close();
       for (const id of [...this.#onTheWay.keys()]) this.#received({ id, isTaken: false });
+      for (const id of [...this.#followed.keys()]) this.#closed(id);
     });
   }
 
@@ -121,14 +136,13 @@ export class WorkerProcess {
   /**
    * Hands a connection over. The socket must not have been read. It stays open here until the
    * worker confirms it, because a worker that is killed drops those that it has not taken.
-   *
-   * @param takeBack is called if it never does.
    */
-  give(socket: Socket, transport: Transport, takeBack: () => void): void {
+  give(socket: Socket, transport: Transport, { onClosed, takeBack }: Follow): void {
     this.#given++;
     const id = ++this.#lastConnection;
-    this.#onTheWay.set(id, { socket, takeBack });
-    this.link.tell('connection', { id, transport } satisfies Given, socket, (error) => {
+    this.#onTheWay.set(id, { socket, takeBack, ...(onClosed && { onClosed }) });
+    const isFollowed = onClosed !== undefined;
+    this.link.tell('connection', { id, transport, isFollowed } satisfies Given, socket, (error) => {
       if (error !== null) this.#received({ id, isTaken: false });
     });
   }
@@ -149,9 +163,20 @@ export class WorkerProcess {
 
   #received({ id, isTaken }: Received): void {
     const given = this.#onTheWay.get(id);
+    if (given === undefined) return;
     this.#onTheWay.delete(id);
-    if (isTaken) given?.socket.destroy();
-    else if (given?.socket.destroyed === false) given.takeBack();
+    const { onClosed, socket } = given;
+    if (isTaken) {
+      if (onClosed !== undefined) this.#followed.set(id, onClosed);
+      socket.destroy();
+    } else if (socket.destroyed) onClosed?.();
+    else given.takeBack();
+  }
+
+  #closed(id: number): void {
+    const onClosed = this.#followed.get(id);
+    this.#followed.delete(id);
+    onClosed?.();
   }
 
   /** Resolves after the last message. */

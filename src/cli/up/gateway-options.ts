@@ -7,6 +7,7 @@ import {
   type HttpGatewayOptions,
   scopedTokenAuthentication,
 } from '#gateway/index';
+import type { Slots } from '#gateway/slots';
 import type { TokenVerifier } from '#tokens/token-verifier';
 
 /** Command line options for authentication, TLS and proxies. */
@@ -25,15 +26,21 @@ export class GatewayArgumentError extends Error {
   override readonly name = 'GatewayArgumentError';
 }
 
+export interface GatewayContext {
+  /** Of tokens, which are accepted besides the other kinds of authentication. */
+  readonly verifier: TokenVerifier | undefined;
+  /** Passwords that wait to be checked, in all processes. */
+  readonly logins: Slots | undefined;
+}
+
 /**
  * Returns the gateway's options.
  *
- * @param verifier of tokens, which are accepted besides the other kinds of authentication.
  * @throws {GatewayArgumentError}; the error of a file or a URL.
  */
 export async function gatewayOptions(
   given: GatewayArguments,
-  verifier: TokenVerifier | undefined,
+  { logins, verifier }: GatewayContext,
 ): Promise<Pick<HttpGatewayOptions, 'authenticator' | 'hosts' | 'onProblem' | 'tls' | 'trustedProxies'>> {
   const { authFile, authUrl, httpHost, tlsCert, tlsKey, trustedProxy } = given;
   if (authFile !== undefined && authUrl !== undefined)
@@ -43,7 +50,7 @@ export async function gatewayOptions(
       '--tls-cert and --tls-key must be given together: a certificate and its key, both PEM files',
     );
   }
-  const otherwise = await authenticatorOf(authFile, authUrl);
+  const otherwise = await authenticatorOf(authFile, authUrl, logins);
   const authenticator = verifier ? scopedTokenAuthentication({ verifier, otherwise }) : otherwise;
   return {
     ...(authenticator && { authenticator }),
@@ -58,10 +65,11 @@ export async function gatewayOptions(
 async function authenticatorOf(
   path: string | undefined,
   url: string | undefined,
+  logins: Slots | undefined,
 ): Promise<Authenticator | undefined> {
   try {
     if (url !== undefined) return callbackAuthentication({ url });
-    if (path !== undefined) return await fileAuthentication({ path, onProblem: reportProblem });
+    if (path !== undefined) return await fileAuthentication({ path, onProblem: reportProblem }, logins);
     return undefined;
   } catch (error) {
     const option = url === undefined ? `file ${path}` : 'url';

@@ -2,15 +2,17 @@ import { messageOf } from '#base/gitaly-error';
 import { isLoopback } from '#base/go/net/host-port';
 import { systemErrorCode } from '#base/go/system-error';
 import type { Secret } from '#base/secret';
+import type { GatewayFamily, SharedGateway } from '#gateway/family';
+import { openHttpGateway } from '#gateway/http/http-gateway';
 import {
   type BundleOptions,
   type HttpGateway,
   type HttpGatewayOptions,
   type PageSource,
-  startHttpGateway,
   storageMapping,
   tokenAuthentication,
 } from '#gateway/index';
+import type { Slots } from '#gateway/slots';
 import type { TokenVerifier } from '#tokens/token-verifier';
 import { AddressError, type HostAndPort, parseHttpAddress } from '../listen-address.ts';
 import { GatewayArgumentError, type GatewayArguments, gatewayOptions } from './gateway-options.ts';
@@ -52,19 +54,24 @@ const NEEDS_HTTP = {
   bundleUrl: '--bundle-url',
 } as const;
 
+export interface ParseUpHttpContext {
+  /** Token of the command line: the password beyond loopback if there is no other authentication. */
+  readonly token: Secret | undefined;
+  /** Checks the tokens that the gateway accepts. */
+  readonly verifier: TokenVerifier | undefined;
+  /** Passwords that wait to be checked, in all processes. */
+  readonly logins?: Slots | undefined;
+}
+
 /**
  * Parses the options. Returns `undefined` without a gateway.
  *
- * @param token of the command line: it is the password beyond loopback if there is no other
- *   authentication.
- * @param verifier of tokens that the gateway accepts.
  * @throws {AddressError} for an invalid address, and for one beyond loopback without
  *   authentication; {GatewayArgumentError}; the error of a file or a URL.
  */
 export async function parseUpHttp(
   options: UpHttpOptions,
-  token: Secret | undefined,
-  verifier: TokenVerifier | undefined,
+  { logins, token, verifier }: ParseUpHttpContext,
 ): Promise<UpHttp | undefined> {
   const { http } = options;
   if (http === OFF) {
@@ -75,7 +82,7 @@ export async function parseUpHttp(
     return undefined;
   }
   const listen = parseHttpAddress(http ?? DEFAULT_HTTP);
-  const settings = await gatewayOptions(options, verifier);
+  const settings = await gatewayOptions(options, { verifier, logins });
   const isOpen = settings.authenticator === undefined && !isLoopback(listen.host);
   if (isOpen && token === undefined) {
     throw new AddressError(
@@ -113,14 +120,16 @@ export interface OpenUpHttpOptions {
   readonly pages: PageSource | undefined;
   /** True with a change feed. */
   readonly hasEvents: boolean;
+  /** The processes of the server, if there can be several. */
+  readonly family: GatewayFamily | undefined;
 }
 
 /** Starts the gateway, on another port if the default one is in use. */
 export async function openUpHttp(
   { listen, mayMove, settings }: UpHttp,
   { storage, ...gitaly }: GatewayTarget,
-  { bundles, hasEvents, pages }: OpenUpHttpOptions,
-): Promise<HttpGateway> {
+  { bundles, family, hasEvents, pages }: OpenUpHttpOptions,
+): Promise<HttpGateway & SharedGateway> {
   const options: HttpGatewayOptions = {
     ...settings,
     gitaly,
@@ -133,10 +142,10 @@ export async function openUpHttp(
     onFailure: (error) => process.stderr.write(`gitaly-ts: a request failed: ${messageOf(error)}\n`),
   };
   try {
-    return await startHttpGateway(options);
+    return await openHttpGateway(options, family);
   } catch (error) {
     if (systemErrorCode(error) !== 'EADDRINUSE' || !mayMove) throw error;
-    const gateway = await startHttpGateway({ ...options, listen: { ...listen, port: 0 } });
+    const gateway = await openHttpGateway({ ...options, listen: { ...listen, port: 0 } }, family);
     process.stderr.write(
       `Port ${listen.port} is in use, so the gateway uses ${gateway.port}. Choose another one with ` +
         '--http HOST:PORT.\n',

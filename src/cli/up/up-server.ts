@@ -1,5 +1,7 @@
+import type { Secret } from '#base/secret';
 import type { ConsoleOptions } from '#console/index';
-import { configFrom, createLogger, GitalyServer } from '#gitaly/index';
+import { configFrom, createLogger, type GitalyConfig, GitalyServer, type Logger } from '#gitaly/index';
+import type { Family } from '#workers/family';
 import type { UpBundles } from './up-bundles.ts';
 import type { UpDirectory } from './up-directory.ts';
 import type { UpEvents } from './up-events.ts';
@@ -17,11 +19,13 @@ export interface UpServer
   readonly console?: Pick<ConsoleOptions, 'cancel' | 'cluster' | 'history' | 'lastWrites' | 'status'>;
   /** Deals with an exception that nothing caught, if it can. */
   contain(exception: unknown): boolean;
+  /** Lets the calls of other processes finish, if there are some, and ends these. */
+  drainOthers?(): Promise<void>;
 }
 
 const STORAGE = 'default';
 
-interface StartUpServerOptions {
+export interface UpServerOptions {
   readonly bundles: UpBundles | undefined;
   readonly grpc: UpGrpc;
   readonly events: UpEvents | undefined;
@@ -29,40 +33,85 @@ interface StartUpServerOptions {
   readonly hasConsole: boolean;
 }
 
-/** Starts a server in this process. */
-export async function startUpServer(
+/** How the server of a process starts, besides its configuration. */
+export interface UpServerSettings {
+  readonly trustsUnixSockets: boolean;
+  readonly keepsHistory: boolean;
+  /** Token of gRPC clients. */
+  readonly token: Secret | undefined;
+  /** True with a change feed. */
+  readonly hasEvents: boolean;
+}
+
+const LOGGING = { format: 'text', level: 'warn' } as const;
+
+/** Returns the log of the server: what needs attention, on standard error. */
+export function upLogger(): Logger {
+  return createLogger({ ...LOGGING, stream: process.stderr });
+}
+
+/** Returns the configuration of the server. */
+export function upConfig(
   directory: UpDirectory,
-  { bundles, events, grpc, hasConsole }: StartUpServerOptions,
-): Promise<UpServer> {
-  const { listen, token, trustsUnixSockets } = grpc;
-  const storage = { name: STORAGE, path: directory.repositories };
-  const config = configFrom({
+  { bundles, events, grpc: { listen, token } }: UpServerOptions,
+): GitalyConfig {
+  return configFrom({
     socket_path: directory.socket,
     runtime_dir: directory.runtime,
-    storage: [storage],
+    storage: [{ name: STORAGE, path: directory.repositories }],
+    logging: LOGGING,
     ...(token !== undefined && { auth: { token: token.reveal() } }),
     ...(bundles && { bundle_uri: bundles.server }),
     ...events,
     ...listen,
   });
-  const logger = createLogger({ format: 'text', level: 'warn', stream: process.stderr });
-  const server = await GitalyServer.start({ config, logger, trustsUnixSockets, keepsHistory: hasConsole });
-  const address = server.addresses.unix ?? server.addresses.internal;
+}
+
+export function upSettings({ events, grpc, hasConsole }: UpServerOptions): UpServerSettings {
+  const { token, trustsUnixSockets } = grpc;
+  return { trustsUnixSockets, keepsHistory: hasConsole, token, hasEvents: events !== undefined };
+}
+
+/** Returns the server as the gateways of its process reach it. */
+export function targetOf(
+  server: GitalyServer,
+  { token, trustsUnixSockets }: Pick<UpServerSettings, 'token' | 'trustsUnixSockets'>,
+): GatewayTarget {
   return {
-    target: {
-      address,
-      connect: () => server.connect(),
-      storage: STORAGE,
-      ...(!trustsUnixSockets && token !== undefined && { token: token.reveal() }),
-    },
+    address: server.addresses.unix ?? server.addresses.internal,
+    connect: () => server.connect(),
+    storage: STORAGE,
+    ...(!trustsUnixSockets && token !== undefined && { token: token.reveal() }),
+  };
+}
+
+export interface StartUpServerOptions {
+  readonly config: GitalyConfig;
+  readonly settings: UpServerSettings;
+  readonly logger: Logger;
+  /** The further processes, if there can be some. */
+  readonly family: Family | undefined;
+}
+
+/** Starts the server of this process. */
+export async function startUpServer(
+  directory: UpDirectory,
+  { config, family, logger, settings }: StartUpServerOptions,
+): Promise<UpServer> {
+  const { keepsHistory, trustsUnixSockets } = settings;
+  const server = await GitalyServer.start({ config, logger, trustsUnixSockets, keepsHistory }, family);
+  const target = targetOf(server, settings);
+  return {
+    target,
+    drainOthers: async () => await family?.drainOthers(),
     console: {
       status: () => server.status(),
       history: () => server.history(),
       cancel: (correlationId) => server.cancel(correlationId),
       lastWrites: (relativePaths) => server.lastWrites(STORAGE, relativePaths),
     },
-    grpc: [server.addresses.tcp, address].filter((one) => one !== undefined),
-    storages: [storage],
+    grpc: [server.addresses.tcp, target.address].filter((one) => one !== undefined),
+    storages: [{ name: STORAGE, path: directory.repositories }],
     contain: (exception) => server.contain(exception),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };

@@ -1,14 +1,16 @@
 import { join } from 'node:path';
 import { messageOf } from '#base/gitaly-error';
 import { isLoopback } from '#base/go/net/host-port';
+import type { GatewayFamily, SharedGateway } from '#gateway/family';
 import {
   authorizedKeysFile,
   type GitalyAddress,
   type SshAccess,
   type SshGateway,
-  startSshGateway,
+  type SshGatewayOptions,
   storageMapping,
 } from '#gateway/index';
+import { openSshGateway } from '#gateway/ssh/ssh-gateway';
 import type { TokenVerifier } from '#tokens/token-verifier';
 import { AddressError, type HostAndPort, parseSshAddress } from '../listen-address.ts';
 
@@ -58,9 +60,9 @@ export function parseUpSsh(
 /** Starts the SSH gateway of `gitaly-ts up`. Its host key is stored in the directory. */
 export async function openUpSsh(
   { listen, keys, verifier }: UpSsh,
-  { directory, storage, ...gitaly }: StartUpSshOptions,
-): Promise<SshGateway> {
-  return await startSshGateway({
+  { directory, family, storage, ...gitaly }: StartUpSshOptions,
+): Promise<SshGateway & SharedGateway> {
+  const options: SshGatewayOptions = {
     gitaly,
     listen,
     mapping: storageMapping(storage),
@@ -68,7 +70,8 @@ export async function openUpSsh(
     hostKeyPath: join(directory, 'ssh_host_ed25519_key'),
     access: await accessBy(keys, verifier),
     onFailure: (error) => process.stderr.write(`gitaly-ts: an SSH request failed: ${messageOf(error)}\n`),
-  });
+  };
+  return await openSshGateway(options, family);
 }
 
 /** The Gitaly behind a gateway, and its storage. */
@@ -78,6 +81,8 @@ export interface GatewayTarget extends GitalyAddress {
 
 export interface StartUpSshOptions extends GatewayTarget {
   readonly directory: string;
+  /** The processes of the server, if there can be several. */
+  readonly family: GatewayFamily | undefined;
 }
 
 /** Returns what `up` reports about the gateway. */

@@ -1,7 +1,9 @@
 import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import { isError } from '#base/is-error';
+import type { Secret } from '#base/secret';
 import { dial } from '#client/index';
 import { type HttpGateway, PAGES_PATH, type SshGateway } from '#gateway/index';
 import { listenForStop, type StopSignals } from '#platform/process/signals';
@@ -12,40 +14,26 @@ import { databaseKeys } from './cluster/database-url.ts';
 import type { UpClusterOptions } from './cluster/up-cluster.ts';
 import { GatewayArgumentError } from './gateway-options.ts';
 import { makeSampleRepository } from './sample-repository.ts';
-import { prepareBundles, type UpBundles } from './up-bundles.ts';
+import { prepareBundles } from './up-bundles.ts';
 import { DirectoryInUseError, openUpDirectory, type UpDirectory } from './up-directory.ts';
-import { parseUpEvents, type UpEvents, type UpEventsOptions } from './up-events.ts';
+import { parseUpEvents, type UpEvents } from './up-events.ts';
 import { parseUpGrpc, type UpGrpc } from './up-grpc.ts';
-import { openUpHttp, parseUpHttp, type UpHttp, type UpHttpOptions } from './up-http.ts';
+import { openUpHttp, parseUpHttp, type UpHttp } from './up-http.ts';
+import type { UpOptions } from './up-options.ts';
 import { jsonReport, textReport, type UpReport } from './up-report.ts';
-import { startUpServer, type UpServer } from './up-server.ts';
 import {
-  describeSsh,
-  type GatewayTarget,
-  openUpSsh,
-  parseUpSsh,
-  type UpSsh,
-  type UpSshOptions,
-} from './up-ssh.ts';
-import { givenToken, type UpTokenOptions } from './up-token.ts';
-import { type UpTokensOptions, upTokens } from './up-tokens.ts';
-
-export interface UpOptions
-  extends UpHttpOptions,
-    UpSshOptions,
-    UpTokenOptions,
-    UpTokensOptions,
-    UpEventsOptions {
-  readonly directory: string;
-  /** `HOST:PORT` or `unix:PATH`; default a socket in the directory. */
-  readonly grpc?: string | undefined;
-  /** Number of gitalys; without it there is one server and no praefect. */
-  readonly cluster?: number | undefined;
-  /** URL of the cluster's PostgreSQL database; default a server in the directory. */
-  readonly database?: string | undefined;
-  /** Prints one line of JSON instead of text. */
-  readonly json?: boolean;
-}
+  startUpServer,
+  type UpServer,
+  type UpServerOptions,
+  upConfig,
+  upLogger,
+  upSettings,
+} from './up-server.ts';
+import { describeSsh, type GatewayTarget, openUpSsh, parseUpSsh, type UpSsh } from './up-ssh.ts';
+import { givenToken } from './up-token.ts';
+import { upTokens } from './up-tokens.ts';
+import type { GatewaySupervisor } from './workers/share-gateways.ts';
+import type { UpWorkers } from './workers/start-up-family.ts';
 
 /** Time that running clones and pushes have after Ctrl-C; a second Ctrl-C ends them at once. */
 const GRACE_MS = 5000;
@@ -77,9 +65,13 @@ export async function runUp(options: UpOptions): Promise<number> {
   try {
     const token = givenToken(options);
     const verifier = await upTokens(options.directory, options);
-    const http = await parseUpHttp(options, token, verifier);
+    const workers = await parseUpWorkers(options);
+    const http = await parseUpHttp(options, { token, verifier, logins: workers?.shared.logins });
     const grpc = parseUpGrpc(options.grpc, token);
-    const parts: UpServerOptions = {
+    const parts: UpParts = {
+      options,
+      givenToken: token,
+      workers,
       http,
       ssh: parseUpSsh(options, verifier),
       grpc,
@@ -105,7 +97,10 @@ export async function runUp(options: UpOptions): Promise<number> {
   }
 }
 
-interface UpServerOptions {
+interface UpParts {
+  readonly options: UpOptions;
+  readonly givenToken: Secret | undefined;
+  readonly workers: UpWorkers | undefined;
   readonly http: UpHttp | undefined;
   readonly ssh: UpSsh | undefined;
   readonly grpc: UpGrpc;
@@ -115,27 +110,35 @@ interface UpServerOptions {
   readonly isJson: boolean;
 }
 
-async function run(
-  { cluster, events, grpc, http, isJson, isNewToken, ssh }: UpServerOptions,
-  directory: UpDirectory,
-  signals: StopSignals,
-): Promise<number> {
+async function run(parts: UpParts, directory: UpDirectory, signals: StopSignals): Promise<number> {
+  const { events, grpc, http, isJson, isNewToken, ssh } = parts;
   const bundleUrl = http?.bundleUrl;
   const hasConsole = http?.hasConsole === true;
   const bundles = bundleUrl === undefined ? undefined : await prepareBundles(directory.path, bundleUrl);
-  await using server = await startServer(directory, { bundles, cluster, events, grpc, hasConsole }, signals);
+  const { gateways: others, server: started } = await startServer(
+    directory,
+    { ...parts, bundles, hasConsole },
+    signals,
+  );
+  await using server = started;
   using exceptions = watchExceptions({ contain: (exception) => server.contain(exception) });
   const { target } = server;
   let sshAddress: string | undefined;
   await using pages = hasConsole
     ? new ConsolePages({ target, ...server.console, sshAddress: () => sshAddress })
     : undefined;
+  if (pages !== undefined) others?.sharePages({ pages, authenticator: http?.settings.authenticator });
+  const httpOptions = { bundles: bundles?.gateway, pages, hasEvents: events !== undefined };
   await using gateway =
-    http &&
-    (await openUpHttp(http, target, { bundles: bundles?.gateway, pages, hasEvents: events !== undefined }));
-  await using sshGateway = ssh && (await openUpSsh(ssh, { ...target, directory: directory.path }));
+    http && (await openUpHttp(http, target, { ...httpOptions, family: others?.of('http') }));
+  const sshOptions = { ...target, directory: directory.path, family: others?.of('ssh') };
+  await using sshGateway = ssh && (await openUpSsh(ssh, sshOptions));
   sshAddress = sshGateway?.url;
-  if (http?.settings.tls !== undefined) signals.useHangup(() => void gateway?.renewTls());
+  if (http?.settings.tls !== undefined)
+    signals.useHangup(() => {
+      void gateway?.renewTls();
+      others?.renewTls();
+    });
   await makeHello(target);
 
   const report: UpReport = {
@@ -154,31 +157,60 @@ async function run(
   await aborted(AbortSignal.any([signals.stop, exceptions.stop]));
   if (!isJson) process.stdout.write('\nStopping. Press Ctrl-C again to stop at once.\n');
   const gateways: readonly (HttpGateway | SshGateway | undefined)[] = [gateway, sshGateway];
+  const ends = gateways.map((one) => one?.close({ graceMs: GRACE_MS }));
   await Promise.race([
-    Promise.all(gateways.map((one) => one?.close({ graceMs: GRACE_MS }))),
+    Promise.all([...ends, inTime(server.drainOthers?.())]),
     aborted(AbortSignal.any([signals.force, exceptions.force])),
   ]);
   return exceptions.stop.aborted ? 1 : 0;
 }
 
-interface StartServerOptions extends Pick<UpServerOptions, 'cluster' | 'events' | 'grpc'> {
-  readonly bundles: UpBundles | undefined;
-  readonly hasConsole: boolean;
+interface StartServerOptions
+  extends UpServerOptions,
+    Pick<UpParts, 'cluster' | 'givenToken' | 'options' | 'workers'> {}
+
+interface StartedServer {
+  readonly server: UpServer;
+  /** The gateways of further processes. */
+  readonly gateways?: GatewaySupervisor | undefined;
 }
 
 async function startServer(
   directory: UpDirectory,
-  { bundles, cluster, events, grpc, hasConsole }: StartServerOptions,
+  { cluster, givenToken, options, workers, ...parts }: StartServerOptions,
   { force, stop: signal }: StopSignals,
-): Promise<UpServer> {
-  if (cluster === undefined) return await startUpServer(directory, { bundles, events, grpc, hasConsole });
+): Promise<StartedServer> {
+  if (cluster === undefined) {
+    const config = upConfig(directory, parts);
+    const settings = upSettings(parts);
+    const bundles = parts.bundles?.gateway;
+    const own = workers?.start({ config, settings, options, givenToken, bundles, directory: directory.path });
+    const server = await startUpServer(directory, {
+      config,
+      settings,
+      logger: upLogger(),
+      family: own?.family,
+    });
+    return { server, gateways: own?.gateways };
+  }
   // Loaded here: it brings the database client along.
   const { startUpCluster } = await import('./cluster/up-cluster.ts');
-  const options = { ...cluster, grpc, hasEvents: events !== undefined, signal, force };
-  return await startUpCluster(directory, options);
+  const { events, grpc } = parts;
+  const clusterOptions = { ...cluster, grpc, hasEvents: events !== undefined, signal, force };
+  return { server: await startUpCluster(directory, clusterOptions) };
 }
 
-function parseUpCluster({ cluster: nodes, database }: UpOptions): UpServerOptions['cluster'] {
+/** Returns what starts further processes; `undefined` if there can be none. */
+async function parseUpWorkers({ cluster, workers = 1 }: UpOptions): Promise<UpWorkers | undefined> {
+  if (workers === 1) return undefined;
+  if (cluster !== undefined)
+    throw new GatewayArgumentError('--workers has no effect with --cluster: each node is a process');
+  // Loaded here: one process needs none of it.
+  const { prepareWorkers } = await import('./workers/start-up-family.ts');
+  return prepareWorkers(workers, upLogger());
+}
+
+function parseUpCluster({ cluster: nodes, database }: UpOptions): UpParts['cluster'] {
   if (nodes !== undefined)
     return { nodes, database: database === undefined ? undefined : databaseKeys(database) };
   if (database !== undefined) throw new GatewayArgumentError('--database has no effect without --cluster N');
@@ -205,6 +237,11 @@ function explain(error: unknown): string {
 /** Returns the code of a failed listen: the gateways throw the system's error, the server wraps it. */
 function listenCodeOf(error: unknown): string | undefined {
   return systemErrorCode(error) ?? (isError(error) ? systemErrorCode(error.cause) : undefined);
+}
+
+/** Waits for the end of something, as long as clones and pushes may take. */
+async function inTime(end: Promise<void> | undefined): Promise<void> {
+  if (end !== undefined) await Promise.race([end, delay(GRACE_MS, undefined, { ref: false })]);
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

@@ -142,7 +142,7 @@ export class Front implements AsyncDisposable {
   }
 
   /** Serves a connection that another process of this server has accepted. */
-  receive(socket: Socket, transport: 'unix' | 'tcp' | 'tls'): void {
+  receive(socket: Socket, transport: string): void {
     const listener = this.#listeners.find((each) => each.transport === transport);
     if (listener === undefined) socket.destroy();
     else listener.receive(socket);
@@ -247,8 +247,9 @@ export function contextExtras({
 }
 
 function addressesOf(listeners: readonly Listener[]): FrontAddresses {
+  // In a worker they do not listen.
   const address = (transport: Listener['transport']): string | undefined =>
-    listeners.find((listener) => listener.transport === transport)?.address;
+    listeners.find((listener) => listener.transport === transport)?.address || undefined;
   const [unix, tcp, tls] = [address('unix'), address('tcp'), address('tls')];
   return {
     unix: unix && `unix:${unix}`,

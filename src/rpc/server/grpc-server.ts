@@ -208,7 +208,7 @@ export class GrpcServer {
     const incoming = new IncomingFrames(stream, this.#maxMessageBytes, limits);
     incoming.encoding = encoding;
     const context = new CallContext(route.method, metadata, peer, deadlineMs, this.#extras);
-    connection.recentCalls++;
+    if (peer.isLocal !== true) connection.recentCalls++; // a local one stays in this process
     const { onSent } = connection;
     const call = new ActiveCall({ route, context, stream, incoming, limits, onSent });
     const member = this.#calls.add(call);

@@ -22,6 +22,8 @@ export interface Peer {
   readonly address: string;
   /** Id of the reverse channel of this connection; `undefined` for a plain HTTP/2 connection. */
   readonly backchannelId: number | undefined;
+  /** True for a client in this process. */
+  readonly isLocal?: boolean;
 }
 
 /**

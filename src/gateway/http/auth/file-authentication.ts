@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { checkNames } from '#base/check-names';
+import type { Slots } from '#gateway/slots';
 import { ReloadedFiles } from '#platform/files/reloaded-files';
-import type { Slots } from '../../slots.ts';
 import type { Answer } from '../answer.ts';
 import type { AccessRequest, Admission, Authenticator } from '../authentication.ts';
 import { NOT_FOUND } from '../failure.ts';

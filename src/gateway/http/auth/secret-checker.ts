@@ -1,6 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { BoundedMap } from '#base/bounded-map';
-import type { Slots } from '../../slots.ts';
+import type { Slots } from '#gateway/slots';
 import { BUSY_ANSWER } from '../failure.ts';
 import { ClientSlots } from '../limits/client-slots.ts';
 import { Refusal, TOO_MANY } from '../refusal.ts';

@@ -1,4 +1,4 @@
-import type { Slot, Slots } from '../../slots.ts';
+import type { Slot, Slots } from '#gateway/slots';
 
 /** Maximum numbers of concurrent users of a slot. */
 export interface SlotLimits {

@@ -1,5 +1,5 @@
-import type { GatewayState } from '../../family.ts';
-import { RememberedRepositories } from '../../new-repositories.ts';
+import type { GatewayState } from '#gateway/family';
+import { RememberedRepositories } from '#gateway/new-repositories';
 import { MAX_STREAMS } from '../events/event-streams.ts';
 import { ClientSlots } from './client-slots.ts';
 import type { HttpLimits } from './http-limits.ts';

@@ -23,6 +23,8 @@ export interface PageRequest {
   readonly headers: IncomingHttpHeaders;
   /** Scheme used by the client, also behind trusted proxies. */
   readonly scheme: 'http' | 'https';
+  /** Address of the client, also behind trusted proxies. */
+  readonly remoteAddress: string | undefined;
   /** Aborts when the client disconnects and when the request takes too long. */
   readonly signal: AbortSignal;
   readonly access: PageAccess;

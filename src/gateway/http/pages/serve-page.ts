@@ -3,7 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import { checkRepositoryPath } from '#gateway/repository-path';
 import type { Answer } from '../answer.ts';
 import { SIGN_IN } from '../auth/challenge.ts';
-import type { Authenticator } from '../authentication.ts';
+import type { AccessClient, Authenticator } from '../authentication.ts';
 import { NOT_FOUND } from '../failure.ts';
 import type { Peer } from '../trusted-proxies.ts';
 import type { PageAccess, PageAnswer, PageSource } from './page-source.ts';
@@ -26,8 +26,13 @@ export async function servePage(exchange: PageExchange, pages: PageSource): Prom
     target: request.url ?? '',
     headers: request.headers,
     scheme: peer.scheme,
+    remoteAddress: peer.address,
     signal,
-    access: accessOf(exchange),
+    access: pageAccess(exchange.authenticator, {
+      headers: request.headers,
+      remoteAddress: peer.address,
+      scheme: peer.scheme,
+    }),
   });
   if (stream !== undefined) {
     response.writeHead(status, headers);
@@ -38,8 +43,8 @@ export async function servePage(exchange: PageExchange, pages: PageSource): Prom
   response.end(request.method === 'HEAD' ? undefined : bytes);
 }
 
-function accessOf({ authenticator, peer, request }: PageExchange): PageAccess {
-  const client = { headers: request.headers, remoteAddress: peer.address, scheme: peer.scheme };
+/** Returns the rights of a client. @param authenticator `undefined` if everybody may read everything. */
+export function pageAccess(authenticator: Authenticator | undefined, client: AccessClient): PageAccess {
   const refusal = async (text: string, operation: 'read' | 'write'): Promise<PageAnswer | undefined> => {
     const path = checkRepositoryPath(text.split('/'));
     if (typeof path !== 'string') return asPage(NOT_FOUND);
@@ -48,7 +53,7 @@ function accessOf({ authenticator, peer, request }: PageExchange): PageAccess {
   };
   return {
     isOpen: authenticator === undefined,
-    hasCredentials: request.headers.authorization !== undefined,
+    hasCredentials: client.headers.authorization !== undefined,
     signIn: asPage(SIGN_IN),
     refusalAt: (path) => refusal(path, 'read'),
     isAdministrator: async () =>

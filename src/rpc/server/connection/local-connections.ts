@@ -19,7 +19,7 @@ export class LocalConnections implements Disposable {
     this.#open.add(server);
     server.once('close', () => this.#open.delete(server));
     this.#options.onAccept?.('unix');
-    this.#options.onConnection(server, { transport: 'unix', address: '' });
+    this.#options.onConnection(server, { transport: 'unix', address: '', isLocal: true });
     return client;
   }
 

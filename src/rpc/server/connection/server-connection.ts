@@ -79,7 +79,7 @@ export class ServerConnection {
   /** True if it is being closed for too many resets. */
   #isOver = false;
   #isDraining = false;
-  /** Calls since the server last compared its connections. */
+  /** Calls since the server last compared its connections; 0 for a client in this process. */
   recentCalls = 0;
   /** Open streams to which data was written. */
   readonly #sending = new BriefSet<ServerHttp2Stream>();

@@ -1,0 +1,58 @@
+import type { GatewayFamily, GatewayState } from '#gateway/family';
+import { PENDING_CHECKS } from '#gateway/http/auth/secret-checker';
+import { ClientSlots } from '#gateway/http/limits/client-slots';
+import { DEFAULT_HTTP_LIMITS } from '#gateway/http/limits/http-limits';
+import { gatewayState } from '#gateway/http/limits/http-state';
+import type { Slots } from '#gateway/slots';
+import type { Supervising } from '#workers/family';
+import { type SharePagesOptions, sharePages } from './pages-by-link.ts';
+import { shareRepositories } from './repositories-by-link.ts';
+import { shareSlots } from './slots-by-link.ts';
+
+/** Message to workers: load a changed certificate. */
+export const RENEW_TLS = 'renew tls';
+
+/** State that is one for the gateways of all processes. */
+export interface SharedByGateways extends GatewayState {
+  /** Passwords that wait to be checked. */
+  readonly logins: Slots;
+}
+
+export function sharedByGateways(): SharedByGateways {
+  return { ...gatewayState(DEFAULT_HTTP_LIMITS), logins: new ClientSlots(PENDING_CHECKS) };
+}
+
+/** The gateways' side of a supervisor. */
+export class GatewaySupervisor {
+  readonly #family: Supervising;
+  readonly #state: SharedByGateways;
+  #pages: SharePagesOptions | undefined;
+
+  constructor(family: Supervising, state: SharedByGateways) {
+    this.#family = family;
+    this.#state = state;
+    const { desk } = family;
+    for (const kind of ['requests', 'events', 'logins'] as const) shareSlots(desk, kind, state[kind]);
+    shareRepositories(desk, state.newRepositories);
+    sharePages(desk, () => this.#pages);
+  }
+
+  /** Returns the family of one gateway. */
+  of(transport: 'http' | 'ssh'): GatewayFamily {
+    return {
+      state: this.#state,
+      sharing: {
+        role: 'supervisor',
+        handOver: (socket, follow) => this.#family.follow(socket, transport, follow),
+      },
+    };
+  }
+
+  sharePages(options: SharePagesOptions): void {
+    this.#pages = options;
+  }
+
+  renewTls(): void {
+    for (const { link } of this.#family.workers()) link.tell(RENEW_TLS);
+  }
+}

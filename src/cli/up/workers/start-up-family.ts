@@ -1,0 +1,42 @@
+import type { Logger } from '#gitaly/index';
+import type { Supervising } from '#workers/family';
+import { pack } from '#workers/pack-values';
+import { allowedProcesses, startFamily } from '#workers/start-family';
+import type { UpGreeting } from './greeting.ts';
+import { GatewaySupervisor, type SharedByGateways, sharedByGateways } from './share-gateways.ts';
+
+/** The further processes of `gitaly-ts up`, before its start. */
+export interface UpWorkers {
+  readonly shared: SharedByGateways;
+  /** Makes the supervisor, which starts processes while the server is busy. */
+  start(greeting: Omit<UpGreeting, 'worker'>): UpFamily;
+}
+
+/** The further processes of `gitaly-ts up`. */
+export interface UpFamily {
+  readonly family: Supervising;
+  readonly gateways: GatewaySupervisor;
+}
+
+/**
+ * Prepares further processes. Returns `undefined` if there can be none.
+ *
+ * @param configured `--workers`.
+ */
+export function prepareWorkers(configured: number | 'auto', logger: Logger): UpWorkers | undefined {
+  const processes = allowedProcesses(configured, { logger });
+  if (processes === 1) return undefined;
+  const shared = sharedByGateways();
+  return {
+    shared,
+    start: (greeting) => {
+      const family = startFamily({
+        processes,
+        logger,
+        log: { hasWorkers: false }, // standard error, to which each line is written at once
+        greeting: (worker) => pack({ ...greeting, worker } satisfies UpGreeting),
+      });
+      return { family, gateways: new GatewaySupervisor(family, shared) };
+    },
+  };
+}
