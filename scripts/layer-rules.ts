@@ -63,8 +63,9 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
       'rpc/server',
       'client/call/trace-context',
       'storage/statistics/bitmap-count',
+      'workers/monitoring',
     ],
-    types: ['git', 'storage', 'domain', 'webhooks'],
+    types: ['git', 'storage', 'domain', 'webhooks', 'workers'],
     packages: [PROTOBUF, OPEN_TELEMETRY],
   },
   workers: { modules: ['base', 'platform'] },
@@ -90,6 +91,7 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
   },
   praefect: {
     modules: [
+      'calls',
       'base',
       'wire',
       'platform',

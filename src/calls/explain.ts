@@ -18,8 +18,8 @@ const MAX_ARGUMENT_CHARS = 200;
 /** Limit of the JSON text. Clients accept 8 KiB of trailers, as base64 and with their own keys. */
 const MAX_BYTES = 5000;
 
-/** Fields of the log line about caches, waits, and the cost of git. */
-const FACTS = /^(command|catfile|in_process|limit|pack_objects_cache|diskcache)(\.|$)/;
+/** Fields of the log line about caches, waits, the cost of git, and the nodes of a cluster. */
+const FACTS = /^(command|catfile|in_process|limit|pack_objects_cache|diskcache|route|cluster)(\.|$)/;
 
 /** The work of a call: its git commands, and log fields about caches, limits and cost. */
 export interface CallExplanation {

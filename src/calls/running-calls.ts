@@ -2,6 +2,7 @@ import { GitalyError } from '#base/gitaly-error';
 import type { ProcessStart } from '#git/command/process/start-process';
 import { CLIENT_NAME, CLIENT_NAME_OLD, REMOTE_IP, USER_ID, USERNAME } from '#rpc/common/header-names';
 import type { CallStage, ServerCall, ServerInterceptor } from '#rpc/server/server-call';
+import { callTarget } from './call-target.ts';
 import { anonymousBytes } from './cost/anonymous-bytes.ts';
 import { cpuTimeMs } from './cost/cpu-time.ts';
 import type { CallStatus, ProcessStatus } from './top/status.ts';
@@ -131,14 +132,14 @@ function callStatus(
   processes: ProcessStatus[],
 ): CallStatus {
   const { headers, method, context, peer } = call;
-  const target = call.targets?.repository;
+  const { nodes, project, repository, storage } = callTarget(call);
   return {
     method: method.path,
     age_ms: Math.round(now - call.startedAtMs),
     ...(waitsFor !== undefined && { waits_for: waitsFor }),
-    storage: target?.storageName ?? '',
-    repository: target?.relativePath ?? '',
-    project: target?.glProjectPath ?? '',
+    storage,
+    repository,
+    project,
     user: userOf(call),
     client: clientOf(call),
     remote: headers.get(REMOTE_IP) ?? peer.address,
@@ -146,6 +147,7 @@ function callStatus(
     request_messages: call.requestMessages,
     response_messages: call.responseMessages,
     processes,
+    ...(nodes !== undefined && { nodes }),
   };
 }
 

@@ -19,6 +19,9 @@ export function praefectConsole(
       token: auth.token,
       source: {
         cluster: async () => statusData(await server.status()),
+        status: () => server.calls.status(),
+        history: () => server.calls.history(),
+        cancel: (correlationId) => server.calls.cancel(correlationId),
       },
       ...options,
     });

@@ -1,5 +1,7 @@
 /** State of a server in this process: the part of the JSON of `/debug/top` that the console shows. */
 export interface ConsoleStatus {
+  /** Empty for praefect, which runs no git. */
+  readonly git_version: string;
   readonly uptime_seconds: number;
   readonly cpu_seconds: number;
   readonly memory_bytes: number;
@@ -17,6 +19,8 @@ export interface ConsoleStatus {
       readonly command: string;
       readonly age_ms: number;
     }[];
+    /** Storages of the nodes that serve a call of a cluster. */
+    readonly nodes?: readonly string[];
   }[];
   readonly queues: readonly {
     readonly limit: string;

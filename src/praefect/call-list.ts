@@ -1,37 +1,80 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
+import { familyCalls, type ServerCalls } from '#calls/family-calls';
+import { CallHistory } from '#calls/history/call-history';
+import { rememberCall, runningCall } from '#calls/running-call';
+import { RunningCalls } from '#calls/running-calls';
+import { serverStatus } from '#calls/top/server-status';
+import type { ServerStatus } from '#calls/top/status';
 import type { Logger } from '#platform/log/logger';
 import { loopMetrics } from '#platform/metrics/loop-metrics';
 import type { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import { BlockedCalls } from '#rpc/server/blocked-calls';
-import type { CallStage, ServerCall, ServerInterceptor } from '#rpc/server/server-call';
+import type { ServerInterceptor } from '#rpc/server/server-call';
+import type { Family } from '#workers/family';
+
+export interface CallListOptions {
+  readonly logger: Logger;
+  readonly registry: MetricsRegistry;
+  /** Keeps the figures of the last hour and the last slow calls. */
+  readonly keepsHistory: boolean;
+}
 
 /** The calls that are being served. Those that block the event loop are reported until it is disposed. */
 export class CallList implements Disposable {
-  readonly #calls = new Set<ServerCall>();
-  readonly #context = new AsyncLocalStorage<ServerCall>();
-
+  readonly #registry: MetricsRegistry;
+  readonly #calls = new RunningCalls();
   readonly #blocked: BlockedCalls;
+  readonly #history: CallHistory | undefined;
 
-  constructor(logger: Logger, registry: MetricsRegistry) {
+  constructor({ keepsHistory, logger, registry }: CallListOptions) {
+    this.#registry = registry;
+    this.#history = keepsHistory ? new CallHistory() : undefined;
     this.#blocked = new BlockedCalls({
       logger,
       metrics: loopMetrics(registry),
-      current: () => this.#context.getStore(),
-      running: () => this.#calls.values(),
+      current: runningCall,
+      running: () => this.#calls.list(),
     });
   }
 
-  /** Keeps a call in the list until its end. */
-  readonly interceptor: ServerInterceptor = (call) => {
-    this.#calls.add(call);
-    const stage: CallStage = {
-      within: (run) => this.#context.run(call, run),
-      end: () => void this.#calls.delete(call),
-    };
-    return stage;
-  };
+  /** Keeps each call in the list until its end. */
+  get interceptors(): readonly ServerInterceptor[] {
+    return [this.#calls.interceptor, rememberCall];
+  }
+
+  /** Keeps the history; nothing without one. */
+  get observers(): readonly ServerInterceptor[] {
+    return this.#history === undefined ? [] : [this.#history.interceptor];
+  }
+
+  /** Returns the calls of all processes of this Praefect. */
+  ofFamily(family: Family | undefined): ServerCalls {
+    return familyCalls(
+      {
+        status: () => this.#status(),
+        history: async () => this.#history?.read(),
+        cancel: async (correlationId) => this.#calls.cancel(correlationId),
+      },
+      family,
+    );
+  }
 
   [Symbol.dispose](): void {
+    this.#history?.[Symbol.dispose]();
     this.#blocked[Symbol.dispose]();
+  }
+
+  /** Returns what this process does. It runs no git, and has no limits. */
+  async #status(): Promise<ServerStatus> {
+    return await serverStatus({
+      gitVersion: '',
+      calls: this.#calls,
+      limits: new Map(),
+      packLimits: undefined,
+      gitCalls: { running: 0, waiting: 0 },
+      registry: this.#registry,
+      blockedCalls: this.#blocked,
+      lastBackups: undefined,
+      webhooks: undefined,
+    });
   }
 }

@@ -20,7 +20,7 @@ export interface PraefectInterceptorsOptions {
   readonly metrics: PraefectMetrics;
   readonly reports: ErrorReports | undefined;
   readonly faults: FaultInjector | undefined;
-  readonly calls: Pick<CallList, 'interceptor'>;
+  readonly calls: Pick<CallList, 'interceptors' | 'observers'>;
 }
 
 /** Returns the interceptors of every call, outermost first. */
@@ -41,6 +41,7 @@ export function interceptors({
       kindOf: servedKind,
     }),
     ...(reports === undefined ? [] : [reports.interceptor]),
+    ...calls.observers,
     mapStatus,
     authenticate({
       token: config.auth.token,
@@ -48,7 +49,7 @@ export function interceptors({
       onChecked: (enforced, status) => metrics.callers.authentication(enforced, status).inc(),
       onTokenError: (reason) => metrics.callers.authenticationError(reason).inc(),
     }),
-    calls.interceptor,
+    ...calls.interceptors,
     ...(faults === undefined ? [] : [faults.interceptor]),
     recoverExceptions({
       onException: (call, exception) => {

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import type { ServerCalls } from '#calls/family-calls';
 import type { Logger } from '#platform/log/logger';
 import type { ListeningSocket, TakeSocket } from '#platform/process/handover/listening-socket';
 import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
@@ -54,28 +55,37 @@ export interface PraefectServerOptions {
   readonly faults?: FaultInjector | undefined;
 }
 
+interface PraefectState {
+  readonly calls: ServerCalls;
+  readonly front: Front;
+  readonly status: () => Promise<ClusterStatus>;
+  /** Ends calls that would last for ever. */
+  readonly endWatching: (() => void) | undefined;
+}
+
 /** A running Praefect. */
 export class PraefectServer implements AsyncDisposable {
   /** `unix:<path>`, `tcp://host:port` and `tls://host:port` of the listeners. */
   readonly addresses: readonly string[];
   /** `http://host:port` of the monitoring server; `undefined` if there is none. */
   readonly monitoringAddress: string | undefined;
+  /** Its calls, for operators. It keeps a history if it has a console. */
+  readonly calls: ServerCalls;
   readonly #family: Family | undefined;
   readonly #front: Front;
   readonly #resources: AsyncDisposableStack;
-  readonly #endWatching: () => void;
+  readonly #endWatching: (() => void) | undefined;
   readonly #readStatus: () => Promise<ClusterStatus>;
 
   private constructor(
     family: Family | undefined,
-    front: Front,
-    status: () => Promise<ClusterStatus>,
+    { calls, endWatching, front, status }: PraefectState,
     resources: AsyncDisposableStack,
-    endWatching: () => void,
   ) {
     const { unix, tcp, tls } = front.addresses;
     this.addresses = [unix, tcp, tls].filter((address) => address !== undefined);
     this.monitoringAddress = front.monitoringAddress;
+    this.calls = calls;
     this.#family = family;
     this.#front = front;
     this.#resources = resources;
@@ -114,7 +124,8 @@ export class PraefectServer implements AsyncDisposable {
       ...backend.services,
       healthService(),
     ];
-    const calls = building.use(new CallList(logger, metrics.registry));
+    const keepsHistory = config.console.listenAddr !== undefined;
+    const calls = building.use(new CallList({ logger, registry: metrics.registry, keepsHistory }));
     const front = building.use(
       await Front.open({
         config,
@@ -139,7 +150,12 @@ export class PraefectServer implements AsyncDisposable {
       building.defer(() => family.endOthers());
     }
     const status = backend.status ?? (async () => healthStatus(nodes.byStorage, isHealthy));
-    return new PraefectServer(family, front, status, building.move(), backend.endWatching ?? (() => {}));
+    const { endWatching } = backend;
+    return new PraefectServer(
+      family,
+      { calls: calls.ofFamily(family), endWatching, front, status },
+      building.move(),
+    );
   }
 
   /**
@@ -158,7 +174,7 @@ export class PraefectServer implements AsyncDisposable {
 
   /** Stops accepting calls, waits for the running ones without a limit, and closes everything. */
   async drain(): Promise<void> {
-    this.#endWatching();
+    this.#endWatching?.();
     await Promise.all([this.#front.drain(), this.#family?.drainOthers()]);
     await this[Symbol.asyncDispose]();
   }

@@ -1,15 +1,20 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { startCluster } from '#testkit/start-cluster';
 import { until } from '#testkit/until';
+import { openClusterConsole } from './open-cluster-console.ts';
 import { type OpenedConsole, openConsole } from './open-console.ts';
 
 /** Where Debian's package `chromium` has it. */
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const AXE = readFileSync(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8');
 const REPORT = "axe.run().then((r) => r.violations.map((v) => v.id + ' ' + v.nodes[0].html))";
+/** Calls that take at least this long are slow. */
+const SLOW_MS = 500;
 const HOSTILE = `"><img src=x onerror="console.error('ran')"><script>console.error('ran')</script>`;
 
 /** A cluster with problems, and hostile names. */
@@ -185,6 +190,40 @@ describe('the console in Chromium', {
     await call;
     await page.getByText('No call is running.').waitFor();
     assert.equal(requests.filter((accept) => accept === 'text/event-stream').length, 2, String(requests));
+  });
+
+  test('the pages of a praefect about its calls are shown, and end a call', async () => {
+    await using cluster = await startCluster({ config: { console: { listen_addr: '127.0.0.1:0' } } });
+    await using ofCluster = await openClusterConsole(cluster);
+    const repository = { storageName: 'default', relativePath: 'team/a.git' };
+    await cluster.connection.repository.createRepository({ repository });
+    await using context = await browser.newContext(VIEWS.narrow);
+    const page = await context.newPage();
+    const problems: string[] = [];
+    page.on('console', (message) => problems.push(message.text()));
+    for (const { faults } of cluster.nodes) faults.add('Fsck', { delayMs: 60_000, times: 1 });
+    const call = assert.rejects(cluster.connection.repository.fsck({ repository }), { code: 'CANCELLED' });
+    await page.goto(`${ofCluster.url}/running`);
+    await page.getByRole('cell', { name: /^gitaly-[123]$/ }).waitFor();
+    const check = async (path: string): Promise<void> => {
+      problems.push(...(await layoutProblems(page, path)), ...(await axeViolations(page, path)));
+    };
+    await check('/running');
+
+    await delay(SLOW_MS);
+    await page.getByRole('button', { name: 'Cancel /gitaly.RepositoryService/Fsck' }).click();
+
+    await call;
+    await page.getByText('No call is running.').waitFor();
+    await page.getByRole('link', { name: 'Slow' }).click();
+    await page.getByText('/gitaly.RepositoryService/Fsck').click();
+    await page.getByText('route.storage', { exact: true }).waitFor();
+    await check('/slow');
+    for (const path of ['/overview', '/cluster', '/webhooks']) {
+      await page.goto(`${ofCluster.url}${path}`);
+      await check(path);
+    }
+    assert.deepEqual(problems, []);
   });
 
   test('a page is small and painted soon', async () => {

@@ -3,61 +3,30 @@ import { createHash } from 'node:crypto';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { praefectConsole } from '#cli/serve-praefect-console';
-import { loggerFor } from '#platform/log/logger';
-import { praefectConfigFrom } from '#praefect/config/load-praefect-config';
+import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from '#praefect/database/database';
 import { freePort } from '#testkit/free-port';
 import { programCommand } from '#testkit/program-command';
 import { runPraefect } from '#testkit/run-praefect';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { startCluster, type TestCluster } from '#testkit/start-cluster';
+import { startCluster } from '#testkit/start-cluster';
 import { withoutPostgres as skip, startPostgres } from '#testkit/start-postgres';
 import { startServerProgram } from '#testkit/start-server-program';
+import { until } from '#testkit/until';
+import { openClusterConsole } from './open-cluster-console.ts';
 
 const repository = { storageName: 'default', relativePath: 'team/a.git' };
+/** A table that makes a praefect keep what its console shows. */
+const CONSOLE = { console: { listen_addr: '127.0.0.1:0' } };
+/** Calls that take at least this long are slow. */
+const SLOW_MS = 500;
 const HOSTILE = '"><img src=x onerror=alert(1)>\u202E.git';
-
-interface ClusterConsole extends AsyncDisposable {
-  get(path: string, headers?: Record<string, string>): Promise<{ status: number; text: string }>;
-  // biome-ignore lint/suspicious/noExplicitAny: the tests read fields of many pages
-  json(path: string, headers?: Record<string, string>): Promise<any>;
-}
-
-/** Opens the console of a praefect as its configuration asks for it. */
-async function openOn(
-  { address, server }: Pick<TestCluster, 'address' | 'server'>,
-  settings: Record<string, unknown> = {},
-): Promise<ClusterConsole> {
-  const { config } = praefectConfigFrom({
-    socket_path: address,
-    console: { listen_addr: '127.0.0.1:0', ...settings },
-    virtual_storage: [{ name: 'default', node: [{ storage: 'gitaly-1', address: 'unix:/x' }] }],
-  });
-  let url = '';
-  const note = (fields: object): void => {
-    if ('address' in fields) url = String(fields.address);
-  };
-  const logger = loggerFor({ info: note, warn: note, error: note });
-  const opened = await praefectConsole(config, { logger, hasPredecessor: false })?.(server);
-  assert.ok(opened);
-  const get: ClusterConsole['get'] = async (path, headers = {}) => {
-    const response = await fetch(`${url}${path}`, { headers });
-    return { status: response.status, text: await response.text() };
-  };
-  return {
-    get,
-    json: async (path, headers) =>
-      JSON.parse((await get(path, { accept: 'application/json', ...headers })).text),
-    [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
-  };
-}
 
 test('the console of a praefect shows what its commands show', { skip }, async () => {
   await using postgres = await startPostgres();
-  await using cluster = await startCluster({ database: postgres });
+  await using cluster = await startCluster({ database: postgres, config: CONSOLE });
   await cluster.connection.repository.createRepository({ repository });
-  await using console = await openOn(cluster);
+  await using console = await openClusterConsole(cluster);
 
   const whole = await console.json('/cluster');
   assert.deepEqual([whole.ok, whole.problems, whole.praefects.length], [true, [], 1]);
@@ -79,9 +48,11 @@ test('the console of a praefect shows what its commands show', { skip }, async (
   const page = await console.get('/cluster');
   assert.match(page.text, /Everything is healthy and up to date/);
   assert.match(page.text, /<a href="\/-\/console\/cluster" aria-current="page">Cluster<\/a>/);
-  assert.doesNotMatch(page.text, /console\/(?:running|slow|webhooks)"/, 'praefect has no such pages');
   for (const path of [
     '/overview',
+    '/running',
+    '/slow',
+    '/webhooks',
     '/repositories',
     '/repository/team/a.git',
     '/repository/team/a.git/-/files',
@@ -108,7 +79,7 @@ test('lost replicas, and what they delay, are shown as dataloss and metadata hav
   await postgres.database.run(
     sql`UPDATE repositories SET generation = 9 WHERE relative_path = ${lost.relativePath}`,
   );
-  await using console = await openOn(cluster);
+  await using console = await openClusterConsole(cluster);
 
   const { problems, virtual_storages } = await console.json('/cluster');
   assert.deepEqual(virtual_storages[0].unavailable_paths, [HOSTILE]);
@@ -140,7 +111,7 @@ test('a repository has its replicas on the page about its storage', { skip }, as
   await postgres.database.run(
     sql`UPDATE storage_repositories SET generation = generation - 1 WHERE storage = 'gitaly-3'`,
   );
-  await using console = await openOn(cluster);
+  await using console = await openClusterConsole(cluster);
 
   const { replicas } = await console.json('/repository/team/a.git/-/storage');
   assert.deepEqual(
@@ -196,7 +167,7 @@ address = "${cluster.nodes[0]?.address}"
 test('a cluster in memory is shown as far as it is known', async () => {
   await using cluster = await startCluster();
   await cluster.connection.repository.createRepository({ repository });
-  await using console = await openOn(cluster);
+  await using console = await openClusterConsole(cluster);
 
   const { praefects, virtual_storages } = await console.json('/cluster');
   assert.deepEqual([praefects, virtual_storages[0].repositories], [null, null]);
@@ -213,14 +184,99 @@ test('only administrators see the cluster, and nobody without a name', async () 
     const file = join(directory, 'users');
     const hashOf = (token: string): string => createHash('sha256').update(token).digest('hex');
     writeFileSync(file, `root admin sha256:${hashOf('r')}\nann read sha256:${hashOf('a')} team\n`);
-    await using cluster = await startCluster();
+    await using cluster = await startCluster({ config: CONSOLE });
     await cluster.connection.repository.createRepository({ repository });
-    await using console = await openOn(cluster, { auth_file: file });
-    const statusOf = async (token?: string): Promise<number> =>
-      (await console.get('/cluster', token === undefined ? {} : { authorization: `Bearer ${token}` })).status;
+    await using console = await openClusterConsole(cluster, { auth_file: file });
+    const statusOf = async (page: string, token?: string, method = 'GET'): Promise<number> => {
+      const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
+      return (await fetch(`${console.url}${page}`, { method, headers })).status;
+    };
 
-    assert.deepEqual([await statusOf(), await statusOf('a'), await statusOf('r')], [401, 403, 200]);
+    for (const page of ['/cluster', '/running', '/slow', '/webhooks'])
+      assert.deepEqual(
+        [await statusOf(page), await statusOf(page, 'a'), await statusOf(page, 'r')],
+        [401, 403, 200],
+        page,
+      );
+    assert.deepEqual(
+      [
+        await statusOf('/running?cancel=1', undefined, 'POST'),
+        await statusOf('/running?cancel=1', 'a', 'POST'),
+      ],
+      [401, 403],
+    );
   } finally {
     rmSync(directory, { recursive: true });
   }
+});
+
+test('the calls of a praefect are shown with their nodes, can be ended, and are kept when slow', async () => {
+  await using cluster = await startCluster({ config: CONSOLE });
+  await cluster.connection.repository.createRepository({ repository });
+  await using console = await openClusterConsole(cluster);
+  const hold = Promise.withResolvers<void>();
+  async function* requests() {
+    yield { repository, revisions: [Buffer.from('main')] };
+    await hold.promise;
+  }
+  const call = assert.rejects(Array.fromAsync(cluster.connection.commit.checkObjectsExist(requests())), {
+    code: 'CANCELLED',
+  });
+  const shown = async () =>
+    (await console.json('/running')).calls.find(({ nodes }: { nodes?: string[] }) => nodes !== undefined);
+  await until(async () => (await shown()) !== undefined, 'the call is shown');
+
+  const { correlation_id, method, nodes, repository: path } = await shown();
+
+  assert.deepEqual([method, path], ['/gitaly.CommitService/CheckObjectsExist', 'team/a.git']);
+  assert.match(nodes.join(), /^gitaly-[123]$/);
+  const { text } = await console.get('/running');
+  assert.match(text, />Nodes<.*CheckObjectsExist.*<td>gitaly-[123]<\/td>/s);
+  assert.doesNotMatch(text, /Limits in use|background processes/, 'praefect has none');
+  const [, action = ''] = /<form method="post" action="([^"]+)"/.exec(text) ?? [];
+  const address = new URL(action.replaceAll('&amp;', '&'), console.url);
+  assert.equal(address.searchParams.get('cancel'), correlation_id);
+  await delay(SLOW_MS);
+  const { origin } = address;
+  assert.equal(
+    (await fetch(address, { method: 'POST', headers: { Origin: 'http://evil.example' } })).status,
+    403,
+  );
+  const ended = await fetch(address, { method: 'POST', headers: { Origin: origin }, redirect: 'manual' });
+  assert.equal(ended.status, 303);
+  await call;
+  hold.resolve();
+  const { calls } = await console.json('/slow');
+  assert.deepEqual(
+    calls.map((each: Record<string, unknown>) => [each.correlation_id, each.status, each.repository]),
+    [[correlation_id, 'Canceled', 'team/a.git']],
+  );
+  assert.deepEqual(calls[0].explanation.route.storage, nodes[0]);
+  const slow = await console.get('/slow');
+  assert.match(slow.text, /<dt>route\.storage<\/dt><dd>gitaly-[123]<\/dd>/);
+  assert.doesNotMatch(slow.text, /No git command/, 'the node has some');
+});
+
+test('a slow write of a praefect says what it waited for, and which nodes had it', async () => {
+  await using cluster = await startCluster({ config: CONSOLE });
+  await cluster.connection.repository.createRepository({ repository });
+  await using console = await openClusterConsole(cluster);
+  for (const { faults } of cluster.nodes) faults.add('WriteRef', { delayMs: SLOW_MS });
+  const write = () =>
+    cluster.connection.repository.writeRef({
+      repository,
+      ref: Buffer.from('HEAD'),
+      revision: Buffer.from('refs/heads/other'),
+    });
+
+  await Promise.all([write(), write()]);
+
+  const { calls } = await console.json('/slow');
+  assert.equal(calls.length, 2);
+  const { nodes: _, route, ...waits } = calls[0].explanation;
+  assert.deepEqual([route.primary, ...route.secondaries].sort(), ['gitaly-1', 'gitaly-2', 'gitaly-3']);
+  const waitMs = calls.map(
+    (each: { explanation: Record<string, number> }) => each.explanation['cluster.wait_ms'] ?? 0,
+  );
+  assert.ok(Math.max(...waitMs) >= SLOW_MS - 50, JSON.stringify(waits));
 });

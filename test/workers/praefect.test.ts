@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ServerStatus } from '#calls/top/status';
 import { CallError, type Connection } from '#client/index';
 import { sql } from '#praefect/database/database';
 import { deriveReplicaPath } from '#praefect/routing/replica-path';
@@ -9,11 +11,14 @@ import { gitOutput } from '#testkit/repositories/init-repository';
 import { withoutPostgres } from '#testkit/start-postgres';
 import { until } from '#testkit/until';
 import { commit, repository } from '../cluster/cluster-repository.ts';
-import { isRunning, sumOf } from './family.ts';
+import { repository as heldRepository, isRunning, sumOf } from './family.ts';
+import { HELD_RPC, hold } from './held-calls.ts';
 import { PraefectFamily } from './praefect-family.ts';
 
 const skip = withoutPostgres;
 const CLIENTS = 15;
+/** Calls that take at least this long are slow. */
+const SLOW_MS = 500;
 const ROUNDS = 4;
 const REPLICA_PATH = deriveReplicaPath(1, repository.relativePath);
 const ZERO_ID = Buffer.from('0'.repeat(40));
@@ -25,7 +30,10 @@ let connections: readonly Connection[] = [];
 before(async () => {
   if (skip !== false) return;
   // Connections stay where they are.
-  family = await PraefectFamily.start({ settings: { choice: 'random', tickMs: 600_000, backOffMs: 50 } });
+  family = await PraefectFamily.start({
+    config: '[console]\nlisten_addr = "127.0.0.1:0"\n',
+    settings: { choice: 'random', tickMs: 600_000, backOffMs: 50 },
+  });
   connections = await family.connectAll();
   await connectionTo(0).repository.createRepository({ repository });
   await commit({ connection: connectionTo(0) }, 'first');
@@ -125,6 +133,27 @@ test('the metrics of all processes are one', { skip }, async () => {
   );
   assert.equal(sumOf(text, 'gitaly_ts_workers'), 3);
   assert.equal(text.match(/^process_resident_memory_bytes\{worker="\d"\} /gm)?.length, 3);
+});
+
+test('the console shows and ends the calls of all processes', { skip }, async () => {
+  const line = family.lines.find(({ msg }) => msg === 'listening for the console');
+  const page = String(line?.address);
+  const read = async <T>(name: string): Promise<T> =>
+    (await (await fetch(`${page}/${name}?format=json`)).json()) as T; // the page's own data
+  await connectionTo(0).repository.createRepository({ repository: heldRepository });
+  const held = connections.map(hold);
+  const calls = async () =>
+    (await read<ServerStatus>('running')).calls.filter(({ method }) => method === HELD_RPC);
+  await until(async () => (await calls()).length === 3, 'the calls of all processes are shown');
+  assert.deepEqual((await calls()).map(({ worker }) => worker).sort(), [0, 1, 2]);
+  await delay(SLOW_MS);
+  const text = await (await fetch(`${page}/running`)).text();
+
+  for (const [, action = ''] of text.matchAll(/<form method="post" action="([^"]+)"/g))
+    await fetch(new URL(action.replaceAll('&amp;', '&'), page), { method: 'POST', redirect: 'manual' });
+
+  assert.deepEqual(await Promise.all(held.map(({ outcome }) => outcome)), Array(3).fill('CANCELLED'));
+  assert.ok((await read<{ calls: unknown[] }>('slow')).calls.length >= 3);
 });
 
 test('a killed worker loses its own calls only, and nothing that it held', { skip }, async () => {

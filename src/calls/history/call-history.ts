@@ -1,6 +1,7 @@
 import { codeOf } from '#base/gitaly-error';
 import { statusName } from '#base/go/status';
 import type { CallStage, ServerCall, ServerInterceptor } from '#rpc/server/server-call';
+import { callTarget } from '../call-target.ts';
 import { beginExplanation, type CallExplanation } from '../explain.ts';
 import { clientOf, userOf } from '../running-calls.ts';
 import { Latencies } from './latencies.ts';
@@ -110,7 +111,7 @@ export class CallHistory implements Disposable {
       method: call.method.path,
       duration_ms: Math.round(durationMs),
       status: failure === undefined ? 'OK' : statusName(codeOf(failure) ?? 'UNKNOWN'),
-      repository: call.targets?.repository?.relativePath ?? '',
+      repository: callTarget(call).repository,
       user: userOf(call),
       client: clientOf(call),
       correlation_id: call.context.correlationId,

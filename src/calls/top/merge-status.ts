@@ -29,7 +29,7 @@ export function mergeStatus(own: ServerStatus, others: ReadonlyMap<number, Serve
     processes: each.flatMap(({ processes }) => processes).slice(0, MAX_LISTED),
     blocked: each.flatMap(({ blocked }) => blocked).sort((a, b) => (a.time < b.time ? 1 : -1)),
     caches: sumOf(each.map(({ caches }) => caches)),
-    backups: mergeBackups(each.flatMap(({ backups }) => backups)),
+    ...(own.backups && { backups: mergeBackups(each.flatMap(({ backups = [] }) => backups)) }),
     workers: all.map(([worker, status]) => ({
       worker,
       pid: status.pid,

@@ -12,11 +12,11 @@ export interface StatusSources {
   readonly gitVersion: string;
   readonly calls: RunningCalls;
   readonly limits: ReadonlyMap<string, MethodLimits>;
-  readonly packLimits: Pick<PackLimits, 'queues'>;
+  readonly packLimits: Pick<PackLimits, 'queues'> | undefined;
   readonly gitCalls: { readonly running: number; readonly waiting: number };
   readonly registry: MetricsRegistry;
   readonly blockedCalls: Pick<BlockedCalls, 'last'>;
-  readonly lastBackups: Pick<LastBackups, 'list'>;
+  readonly lastBackups: Pick<LastBackups, 'list'> | undefined;
   readonly webhooks: Pick<Webhooks, 'status'> | undefined;
 }
 
@@ -43,7 +43,7 @@ export async function serverStatus(sources: StatusSources): Promise<ServerStatus
     processes,
     blocked: sources.blockedCalls.last,
     caches: sources.registry.values(CACHES),
-    backups: sources.lastBackups.list(),
+    ...(sources.lastBackups && { backups: sources.lastBackups.list() }),
     ...(sources.webhooks && { webhooks: sources.webhooks.status() }),
   };
 }
@@ -66,7 +66,7 @@ function queuesOf({ limits, packLimits }: Pick<StatusSources, 'limits' | 'packLi
       }
     }
   }
-  for (const { configKey, caller = '', running, waiting } of packLimits.queues())
+  for (const { configKey, caller = '', running, waiting } of packLimits?.queues() ?? [])
     queues.push({ limit: configKey, method: 'packs', repository: '', caller, running, waiting });
   return queues.sort((a, b) => b.waiting - a.waiting || b.running - a.running).slice(0, MAX_QUEUES);
 }

@@ -30,6 +30,8 @@ export interface CallStatus {
   readonly request_messages: number;
   readonly response_messages: number;
   readonly processes: readonly ProcessStatus[];
+  /** Of a call through Praefect: the storages to which it was passed on. */
+  readonly nodes?: readonly string[];
   /** Process that serves it, if the server may have several. */
   readonly worker?: number;
 }
@@ -66,6 +68,7 @@ export interface ServerStatus {
   /** RFC 3339. */
   readonly time: string;
   readonly version: string;
+  /** Empty for Praefect, which runs no git. */
   readonly git_version: string;
   readonly pid: number;
   readonly uptime_seconds: number;
@@ -84,8 +87,8 @@ export interface ServerStatus {
   readonly blocked: readonly BlockStatus[];
   /** Counters and gauges of the caches, by their names in `/metrics`. */
   readonly caches: Readonly<Record<string, number>>;
-  /** Server-side backups since the start, of storages that have any. */
-  readonly backups: readonly StorageBackups[];
+  /** Server-side backups since the start, of storages that have any; missing for Praefect. */
+  readonly backups?: readonly StorageBackups[];
   /** Present if there are webhooks. */
   readonly webhooks?: readonly WebhookStatus[];
   /** The processes that serve calls, if there may be several. */

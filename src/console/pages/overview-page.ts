@@ -107,8 +107,9 @@ const CACHES = [
   ],
 ] as const;
 
-/** Returns the hit rates of caches, and the limits for which calls wait. */
-function use({ caches, queues }: ConsoleStatus): Html {
+/** Returns the hit rates of caches, and the limits for which calls wait. Praefect has neither. */
+function use({ caches, git_version, queues }: ConsoleStatus): Html | undefined {
+  if (git_version === '') return undefined;
   const rows = CACHES.map(([name, hitKey, missKey]) => {
     const [hits, misses] = [caches[`gitaly_${hitKey}`] ?? 0, caches[`gitaly_${missKey}`] ?? 0];
     const rate = hits + misses === 0 ? 'not used yet' : `${((100 * hits) / (hits + misses)).toFixed(0)} %`;
@@ -159,6 +160,7 @@ function figures({
   call_count,
   cpu_seconds,
   git,
+  git_version,
   memory_bytes,
   processes,
   uptime_seconds,
@@ -167,6 +169,10 @@ function figures({
 <dt>CPU time</dt><dd>${formatDuration(cpu_seconds * 1000)}</dd>
 <dt>Memory</dt><dd>${formatBytes(memory_bytes)}</dd>
 <dt>Calls</dt><dd>${count(call_count, 'running call')}</dd>
-<dt>Calls with git</dt><dd>${git.running_calls}, and ${git.waiting_calls} that wait</dd>
-<dt>Shared git processes</dt><dd>${processes.length}</dd>`;
+${
+  git_version === ''
+    ? undefined
+    : html`<dt>Calls with git</dt><dd>${git.running_calls}, and ${git.waiting_calls} that wait</dd>
+<dt>Shared git processes</dt><dd>${processes.length}</dd>`
+}`;
 }

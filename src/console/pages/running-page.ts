@@ -36,19 +36,28 @@ export async function runningPage(
 <div data-refresh>
 <h2>Calls</h2>
 ${calls(now, cancel && formParameters)}
-<h2>Limits in use</h2>
-${queues(now)}
-<h2>Shared and background processes</h2>
-${processes(now)}
+${now.git_version === '' ? undefined : limitsAndProcesses(now)}
 </div>`,
   };
 }
 
+/** Returns what a praefect does not have: its nodes do. */
+function limitsAndProcesses(now: ConsoleStatus): Html {
+  return html`<h2>Limits in use</h2>
+${queues(now)}
+<h2>Shared and background processes</h2>
+${processes(now)}`;
+}
+
 /** @param parameters of the forms that end calls; `undefined` if that is not possible. */
-function calls({ call_count, calls: shown }: ConsoleStatus, parameters: Query | undefined): Html {
+function calls(
+  { call_count, calls: shown, git_version }: ConsoleStatus,
+  parameters: Query | undefined,
+): Html {
   if (call_count === 0) return html`<p>No call is running.</p>`;
   const hidden = call_count - shown.length;
-  const headings = ['Method', 'Time', 'Repository', 'User', 'Client', 'Processes'];
+  const last = git_version === '' ? 'Nodes' : 'Processes';
+  const headings = ['Method', 'Time', 'Repository', 'User', 'Client', last];
   const rows = shown.map((call) =>
     parameters === undefined ? callRow(call) : [...callRow(call), cancelButton(call, parameters)],
   );
@@ -59,8 +68,9 @@ ${hidden > 0 ? html`<p>${hidden} younger calls are not shown.</p>` : undefined}`
 function callRow(call: ConsoleStatus['calls'][number]): readonly Part[] {
   const waits = call.waits_for && html` <em>waits for ${call.waits_for}</em>`;
   const commands = call.processes.map(({ command, pid }) => html`<code>${command}</code> (${pid}) `);
+  const work = call.nodes?.join(', ') ?? commands;
   const time = formatDuration(call.age_ms);
-  return [[call.method, waits], time, call.repository, call.user, call.client, commands];
+  return [[call.method, waits], time, call.repository, call.user, call.client, work];
 }
 
 /** Returns the button that ends a call. */

@@ -31,14 +31,31 @@ function details(call: SlowCall): Html {
     const times = [wall_ms, cpu_ms].map((ms) => (ms === undefined ? 'runs' : formatDuration(ms)));
     return `${args.join(' ')}    # ${times[0]}, CPU ${times[1]}`;
   });
-  const pairs = Object.entries(facts).map(([name, value]) => html`<dt>${name}</dt><dd>${String(value)}</dd>`);
+  const pairs = factsOf(facts).map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`);
   const note = html`${formatDuration(duration_ms)}, ${status}, ${instant(new Date(time))}`;
   return html`<details class="diff">
 <summary>${method} <span class="note">${note}</span></summary>
 <dl><dt>Repository</dt><dd>${repository}</dd><dt>User</dt><dd>${user}</dd><dt>Client</dt><dd>${client}</dd>
 <dt>Correlation id</dt><dd>${correlation_id}</dd>${pairs}</dl>
-${lines.length === 0 ? html`<p>No git command.</p>` : codeFrame('Git commands', lines.join('\n'))}
+${lines.length === 0 ? noCommands(facts) : codeFrame('Git commands', lines.join('\n'))}
 ${omitted_commands > 0 ? html`<p>${omitted_commands} more commands.</p>` : undefined}
 </details>
 `;
+}
+
+/** Returns facts by name, as text; those of an object with its name before theirs. */
+function factsOf(facts: Readonly<Record<string, unknown>>): (readonly [name: string, text: string])[] {
+  return Object.entries(facts).flatMap(([name, value]) => {
+    if (value === undefined || value === null) return [];
+    if (Array.isArray(value)) return value.length === 0 ? [] : [[name, value.join(', ')] as const];
+    if (typeof value !== 'object') return [[name, String(value)] as const];
+    return factsOf(value as Readonly<Record<string, unknown>>).map(
+      ([key, text]) => [`${name}.${key}`, text] as const,
+    );
+  });
+}
+
+/** Of a call that praefect has passed on, the nodes know the commands. */
+function noCommands({ route }: Readonly<Record<string, unknown>>): Html | undefined {
+  return route === undefined ? html`<p>No git command.</p>` : undefined;
 }

@@ -1,6 +1,7 @@
 import { messageOf } from '#base/gitaly-error';
 import { flagHeader } from '#platform/flags/feature-flags';
 import { REFERENCE_TRANSACTION } from '#rpc/common/header-names';
+import type { HandlerContext } from '#rpc/server/handler';
 import type { MethodInfo } from '#wire/method-info';
 import { isInterruption } from '../model/outcome.ts';
 import type { RepositoryKey } from '../model/repository-key.ts';
@@ -41,10 +42,12 @@ export async function planWrite(options: CoordinatedCallOptions, call: Repositor
   const { context, method, repository, request } = call;
   const { metrics, order, pauses, transactions } = options;
   using entered = new DisposableStack();
+  const arrivedMs = performance.now();
   entered.use(await pauses.write(repository, context.signal));
   // After the pause: one ends only when the writes that came before have ended.
   using ordered = new DisposableStack();
   ordered.use(await order.enter(method, repository, context.signal));
+  addTime(context, 'cluster.wait_ms', arrivedMs);
   const change = await changeBy(method, repository, options.router);
   const hint = partitioningHint(method, request, context);
   const additionalPath = method.additionalRepository(request)?.relativePath ?? hint;
@@ -80,6 +83,12 @@ export async function planWrite(options: CoordinatedCallOptions, call: Repositor
     running: entered.move(),
     ordered: ordered.move(),
   });
+}
+
+/** Adds the time since a moment to the log line of a call, if it is worth a field. */
+function addTime({ log }: HandlerContext, field: string, sinceMs: number): void {
+  const ms = Math.round(performance.now() - sinceMs);
+  if (ms > 0) log.add({ [field]: ms });
 }
 
 /** Finds nodes that accept the write. */
@@ -156,7 +165,9 @@ function writePlan(
       using _ = running;
       if (transaction !== undefined) transactions.finish(transaction, proxiedCallFields(context));
       ordered[Symbol.dispose]();
+      const endedMs = performance.now();
       await recordWrite({ change, method, repository, route, errors, transaction, context });
+      addTime(context, 'cluster.record_ms', endedMs);
     },
   };
 }

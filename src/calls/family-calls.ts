@@ -1,10 +1,10 @@
-import type { ServerHistory } from '#calls/history/call-history';
-import { mergeHistory } from '#calls/history/merge-history';
-import { mergeStatus } from '#calls/top/merge-status';
-import type { ServerStatus } from '#calls/top/status';
 import type { Family } from '#workers/family';
 import type { FamilyWorker } from '#workers/family-server';
 import { askInTime } from '#workers/monitoring';
+import type { ServerHistory } from './history/call-history.ts';
+import { mergeHistory } from './history/merge-history.ts';
+import { mergeStatus } from './top/merge-status.ts';
+import type { ServerStatus } from './top/status.ts';
 
 const STATUS = 'calls: status';
 const HISTORY = 'calls: history';
