@@ -102,6 +102,7 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
       'events/event',
       'events/event-files',
       'events/event-source',
+      'webhooks',
       'services/events',
     ],
     packages: [PROTOBUF, 'smol-toml', 'kysely', 'pg'],

@@ -250,6 +250,6 @@ function startStatus(
       registry: metrics.registry,
       blockedCalls,
       lastBackups,
-      webhooks,
+      webhooks: webhooks && (() => webhooks.status()),
     });
 }

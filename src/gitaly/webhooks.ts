@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
 import type { ChangeFeed } from '#events/change-feed';
 import type { GitalyConfig } from '#platform/config/load-config';
 import { webhookKey } from '#platform/config/webhook-secret';
@@ -6,32 +8,33 @@ import type { Webhooks } from '#webhooks/webhooks';
 
 export interface StartWebhooksOptions {
   readonly feed: ChangeFeed;
+  /** Called with the problems of our own disk. */
   readonly onProblem: (error: unknown) => void;
 }
 
 /** Starts the webhooks of a configuration. Without any, their code is not loaded. */
 export async function startWebhooks(
   { webhook: tables }: Pick<GitalyConfig, 'webhook'>,
-  options: StartWebhooksOptions,
+  { feed, onProblem }: StartWebhooksOptions,
 ): Promise<Webhooks | undefined> {
   if (tables.length === 0) return undefined;
-  const { Webhooks } = await import('#webhooks/webhooks');
-  return new Webhooks(tables.map(webhookOf), options);
+  const [{ Webhooks }, { webhookOf }, { stateInFile }] = await Promise.all([
+    import('#webhooks/webhooks'),
+    import('#webhooks/webhook'),
+    import('#webhooks/state-file'),
+  ]);
+  return Webhooks.start(
+    tables.map((table) => webhookOf(table, webhookKey(table))),
+    {
+      storages: [...feed.journals()],
+      stateOf: (webhook, { directory }) =>
+        stateInFile(join(directory, 'webhooks', fileName(webhook)), onProblem),
+      onProblem,
+    },
+  );
 }
 
-function webhookOf(table: GitalyConfig['webhook'][number]): Webhook {
-  const key = webhookKey(table);
-  if (key === undefined) throw new Error(`the secret of the webhook ${table.name} has changed`);
-  return {
-    name: table.name,
-    url: new URL(table.url),
-    key,
-    storages: table.storages,
-    filter: {
-      pathPrefix: table.pathPrefix,
-      // References have one character per byte.
-      referencePattern: Buffer.from(table.referencePattern).toString('latin1'),
-    },
-    mayBePrivate: table.allowPrivateAddresses,
-  };
+/** Names are case-sensitive, those of files are not everywhere. */
+function fileName({ name }: Webhook): string {
+  return `${createHash('sha256').update(name).digest('hex').slice(0, 32)}.json`;
 }

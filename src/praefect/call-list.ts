@@ -2,7 +2,7 @@ import { familyCalls, type ServerCalls } from '#calls/family-calls';
 import { CallHistory } from '#calls/history/call-history';
 import { rememberCall, runningCall } from '#calls/running-call';
 import { RunningCalls } from '#calls/running-calls';
-import { serverStatus } from '#calls/top/server-status';
+import { type StatusSources, serverStatus } from '#calls/top/server-status';
 import type { ServerStatus } from '#calls/top/status';
 import type { Logger } from '#platform/log/logger';
 import { loopMetrics } from '#platform/metrics/loop-metrics';
@@ -46,11 +46,11 @@ export class CallList implements Disposable {
     return this.#history === undefined ? [] : [this.#history.interceptor];
   }
 
-  /** Returns the calls of all processes of this Praefect. */
-  ofFamily(family: Family | undefined): ServerCalls {
+  /** Returns the calls of all processes of this Praefect, and the work of its webhooks. */
+  ofFamily(family: Family | undefined, webhooks: StatusSources['webhooks']): ServerCalls {
     return familyCalls(
       {
-        status: () => this.#status(),
+        status: () => this.#status(webhooks),
         history: async () => this.#history?.read(),
         cancel: async (correlationId) => this.#calls.cancel(correlationId),
       },
@@ -64,7 +64,7 @@ export class CallList implements Disposable {
   }
 
   /** Returns what this process does. It runs no git, and has no limits. */
-  async #status(): Promise<ServerStatus> {
+  async #status(webhooks: StatusSources['webhooks']): Promise<ServerStatus> {
     return await serverStatus({
       gitVersion: '',
       calls: this.#calls,
@@ -74,7 +74,7 @@ export class CallList implements Disposable {
       registry: this.#registry,
       blockedCalls: this.#blocked,
       lastBackups: undefined,
-      webhooks: undefined,
+      webhooks,
     });
   }
 }

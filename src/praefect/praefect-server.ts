@@ -150,10 +150,10 @@ export class PraefectServer implements AsyncDisposable {
       building.defer(() => family.endOthers());
     }
     const status = backend.status ?? (async () => healthStatus(nodes.byStorage, isHealthy));
-    const { endWatching } = backend;
+    const { endWatching, webhooks } = backend;
     return new PraefectServer(
       family,
-      { calls: calls.ofFamily(family), endWatching, front, status },
+      { calls: calls.ofFamily(family, webhooks), endWatching, front, status },
       building.move(),
     );
   }

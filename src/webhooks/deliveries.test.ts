@@ -8,8 +8,9 @@ import { Journal } from '#events/journal';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { until } from '#testkit/until';
 import { Deliveries, type DeliveriesOptions } from './deliveries.ts';
-import { DeliveryState } from './delivery-state.ts';
+import type { DeliveryState } from './delivery-state.ts';
 import { RefusedError } from './sender.ts';
+import { stateInFile } from './state-file.ts';
 import type { Webhook } from './webhook.ts';
 
 const WEBHOOK: Webhook = {
@@ -49,7 +50,7 @@ async function given(context: TestContext, { maxBytes = 1 << 20 } = {}): Promise
     delivered: [],
     receive: () => {},
     start(changes = {}) {
-      const state = new DeliveryState(join(directory, 'hooks', 'state.json'), fail);
+      const state = stateInFile(join(directory, 'hooks', 'state.json'), fail);
       const send = async (payload: EventPayload, signal: AbortSignal): Promise<void> => {
         await made.receive(payload);
         signal.throwIfAborted();
@@ -97,7 +98,7 @@ test('a repository keeps its order while its events are refused, others go on', 
   const ofA = delivered.filter((text) => text.startsWith('a.git'));
   assert.deepEqual(ofA, ['a.git refs/heads/1', 'a.git refs/heads/2', 'a.git refs/heads/3']);
   assert.equal(delivered[0], 'b.git refs/heads/1');
-  assert.deepEqual(deliveries.counts, { delivered: 4, failed: 5, lastProblem: undefined });
+  assert.deepEqual(deliveries.state.counts, { delivered: 4, failed: 5, lastProblem: undefined });
 });
 
 test('a renamed repository continues the order of its former path', async (context) => {
@@ -126,7 +127,7 @@ test('what was not delivered at the end is delivered after the next start, once'
   {
     await using deliveries = made.start();
     await journal.add([change('a.git', 1), change('b.git', 1), change('a.git', 2)]);
-    await until(() => delivered.length === 1 && deliveries.counts.failed === 1);
+    await until(() => delivered.length === 1 && deliveries.state.counts.failed === 1);
   }
   made.receive = () => {};
   await using _ = made.start();
@@ -146,7 +147,7 @@ test('an old event that is refused five times becomes a dead letter', async (con
     await journal.add([change('a.git', 1), change('a.git', 2)]);
     await until(() => delivered.length === 1);
 
-    assert.equal(deliveries.counts.failed, 5);
+    assert.equal(deliveries.state.counts.failed, 5);
   }
   await using later = made.start();
   const [letter] = later.state.deadLetters;
@@ -177,7 +178,7 @@ test('a receiver that is down holds a thousand events, the others stay in the jo
   await using deliveries = made.start({ firstPauseMs: 200 });
   const events = Array.from({ length: 3000 }, (_, index) => change(`${index % 50}.git`, index));
   await journal.add(events);
-  await until(() => deliveries.counts.failed >= 8);
+  await until(() => deliveries.state.counts.failed >= 8);
   assert.equal(deliveries.state.waiting.size, 1000);
 
   isDown = false;

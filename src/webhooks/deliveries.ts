@@ -4,14 +4,17 @@ import { KeyedLimit } from '#base/keyed-limit';
 import { isWanted, type RepositoryEvent } from '#events/event';
 import { TooOldError } from '#events/event-files';
 import { eventPayload } from '#events/event-payload';
-import type { Journal } from '#events/journal';
+import type { EventSource } from '#events/event-source';
 import type { DeliveryState } from './delivery-state.ts';
 import { MAX_CONNECTIONS, RefusedError, type Sender } from './sender.ts';
 import type { Webhook } from './webhook.ts';
 
+/** The events that are delivered. */
+export type DeliverySource = Pick<EventSource, 'last' | 'oldest' | 'news' | 'read'>;
+
 export interface DeliveriesOptions {
   readonly storage: string;
-  readonly journal: Journal;
+  readonly journal: DeliverySource;
   readonly webhook: Webhook;
   readonly sender: Pick<Sender, 'send'>;
   readonly state: DeliveryState;
@@ -22,15 +25,6 @@ export interface DeliveriesOptions {
   readonly onProblem: (error: unknown) => void;
 }
 
-/** The numbers of a webhook in a storage since the start. */
-export interface DeliveryCounts {
-  delivered: number;
-  /** Attempts that failed. */
-  failed: number;
-  /** Why the last attempt failed; `undefined` after one that did not. */
-  lastProblem: string | undefined;
-}
-
 const SECOND_MS = 1000;
 const HOUR_MS = 3600 * SECOND_MS;
 const DAY_MS = 24 * HOUR_MS;
@@ -38,7 +32,7 @@ const DAY_MS = 24 * HOUR_MS;
 const MIN_ATTEMPTS = 5;
 /** Events that are not delivered yet; later ones stay in the journal. */
 const MAX_WAITING = 1000;
-const PAGE = 256;
+const PAGE = 1000;
 const JITTER = 0.2;
 
 /**
@@ -46,7 +40,6 @@ const JITTER = 0.2;
  * repository in their order, others at the same time.
  */
 export class Deliveries implements AsyncDisposable {
-  readonly counts: DeliveryCounts = { delivered: 0, failed: 0, lastProblem: undefined };
   readonly #options: DeliveriesOptions;
   readonly #ending = new AbortController();
   readonly #slots = new KeyedLimit({ maxConcurrency: MAX_CONNECTIONS, maxQueueSize: 0, maxWaitMs: 0 });
@@ -79,10 +72,12 @@ export class Deliveries implements AsyncDisposable {
     state.changed();
     let position = Math.min(state.cursor, ...[...state.waiting].map((sequence) => sequence - 1));
     for (;;) {
-      const { news } = journal;
+      const { last, news } = journal;
       const events = await this.#page(position);
       for (const event of events ?? []) await this.#begin(event);
-      position = events === undefined ? journal.oldest : (events.at(-1)?.sequence ?? position);
+      if (events === undefined) position = journal.oldest;
+      else if (events.length >= PAGE) position = events.at(-1)?.sequence ?? position;
+      else position = this.#lookedAt(Math.max(last, position, events.at(-1)?.sequence ?? 0));
       if (events?.length === 0) await abortable(news, signal);
       else signal.throwIfAborted();
     }
@@ -107,6 +102,16 @@ export class Deliveries implements AsyncDisposable {
       return undefined;
     }
     return page;
+  }
+
+  /** Notes that there is no event to begin with up to a sequence, which is returned. */
+  #lookedAt(sequence: number): number {
+    const { state } = this.#options;
+    if (sequence > (state.cursor ?? 0)) {
+      state.cursor = sequence;
+      state.changed();
+    }
+    return sequence;
   }
 
   /** Begins to deliver an event when there is space for it. */
@@ -160,7 +165,7 @@ export class Deliveries implements AsyncDisposable {
 
   /** Makes one attempt. Returns why it failed. */
   async #attempt(payload: ReturnType<typeof eventPayload>): Promise<Error | undefined> {
-    const { counts } = this;
+    const { counts } = this.#options.state;
     const { signal } = this.#ending;
     const slot = await this.#slots.acquire('', signal);
     try {
@@ -173,6 +178,7 @@ export class Deliveries implements AsyncDisposable {
       const problem = error instanceof Error ? error : new Error(String(error));
       counts.failed++;
       counts.lastProblem = problem.message;
+      this.#options.state.changed(); // others show it
       return problem;
     } finally {
       slot.release();

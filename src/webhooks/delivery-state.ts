@@ -1,7 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { mkdir, rename, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { ignoreMissing } from '#base/files/ignore-missing';
 import { JsonFields } from '#base/json-fields';
 
 /** An event that was given up. */
@@ -14,43 +10,58 @@ export interface DeadLetter {
   readonly time: string;
 }
 
+/** The numbers of a webhook in a storage since the start. */
+export interface DeliveryCounts {
+  delivered: number;
+  /** Attempts that failed. */
+  failed: number;
+  /** Why the last attempt failed; `undefined` after one that did not. */
+  lastProblem: string | undefined;
+}
+
+/** How far the events of a storage were delivered to a webhook. */
+export interface Progress {
+  /** Sequence of the last event that was looked at; `undefined` for a new webhook. */
+  readonly cursor: number | undefined;
+  /** Events up to the cursor that are not delivered yet. */
+  readonly waiting: ReadonlySet<number>;
+  /** The newest last. */
+  readonly deadLetters: readonly DeadLetter[];
+  readonly counts: Readonly<DeliveryCounts>;
+}
+
+export interface DeliveryStateOptions {
+  /** The text that was written last; `undefined` for a new webhook. */
+  readonly text: string | undefined;
+  /** Keeps a text, instead of the previous one. */
+  readonly write: (text: string) => Promise<void>;
+  /** Called when a text cannot be read or written. */
+  readonly onProblem: (error: unknown) => void;
+}
+
 const SAVE_MS = 500;
 const MAX_DEAD_LETTERS = 100;
-const FILE_MODE = 0o600;
 
 /**
- * How far the events of a storage were delivered to a webhook, in a file. The file is at most half
- * a second behind, so an event may be delivered again after a crash.
+ * The progress of a webhook, which is written from time to time. What is written is at most half a
+ * second behind, so an event may be delivered again after a crash.
  */
-export class DeliveryState implements AsyncDisposable {
-  /** Sequence of the last event that was looked at; `undefined` for a new webhook. */
+export class DeliveryState implements Progress, AsyncDisposable {
   cursor: number | undefined;
-  /** Events up to the cursor that are not delivered yet. */
-  readonly waiting = new Set<number>();
-  /** The newest last. */
-  readonly deadLetters: DeadLetter[] = [];
-  readonly #path: string;
-  readonly #onProblem: (error: unknown) => void;
+  readonly waiting: Set<number>;
+  readonly deadLetters: DeadLetter[];
+  readonly counts: DeliveryCounts = { delivered: 0, failed: 0, lastProblem: undefined };
+  readonly #options: DeliveryStateOptions;
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> = Promise.resolve();
 
-  /** Reads the file. An unreadable one is reported, and counts as that of a new webhook. */
-  constructor(path: string, onProblem: (error: unknown) => void) {
-    this.#path = path;
-    this.#onProblem = onProblem;
-    try {
-      const fields = JsonFields.parse(readFileSync(path, 'utf8'));
-      if (fields === undefined) throw new Error(`${path} is not the state of a webhook`);
-      this.cursor = fields.required('cursor', 'number');
-      for (const sequence of fields.required('waiting', 'list')) this.waiting.add(Number(sequence));
-      for (const letter of fields.required('deadLetters', 'list')) this.#addLetter(JsonFields.of(letter));
-    } catch (error) {
-      try {
-        ignoreMissing(error);
-      } catch {
-        onProblem(error);
-      }
-    }
+  /** An unreadable text is reported, and counts as that of a new webhook. */
+  constructor(options: DeliveryStateOptions) {
+    this.#options = options;
+    const { cursor, deadLetters, waiting } = readOrReport(options);
+    this.cursor = cursor;
+    this.waiting = new Set(waiting);
+    this.deadLetters = [...deadLetters];
   }
 
   /** Keeps an event that was given up; the oldest ones are forgotten. */
@@ -60,12 +71,12 @@ export class DeliveryState implements AsyncDisposable {
     this.changed();
   }
 
-  /** Has the file written soon. */
+  /** Has the state written soon. */
   changed(): void {
     this.#timer ??= setTimeout(() => void this.#save(), SAVE_MS).unref();
   }
 
-  /** Writes the file. */
+  /** Writes the state. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#save();
   }
@@ -73,21 +84,45 @@ export class DeliveryState implements AsyncDisposable {
   async #save(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#writing = this.#writing.then(() => this.#write().catch(this.#onProblem));
+    const { onProblem, write } = this.#options;
+    this.#writing = this.#writing.then(() => write(this.#text()).catch(onProblem));
     await this.#writing;
   }
 
-  async #write(): Promise<void> {
-    const { cursor, deadLetters, waiting } = this;
-    const text = JSON.stringify({ cursor, waiting: [...waiting], deadLetters });
-    await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 });
-    await writeFile(`${this.#path}.new`, text, { mode: FILE_MODE });
-    await rename(`${this.#path}.new`, this.#path);
+  #text(): string {
+    const { counts, cursor, deadLetters, waiting } = this;
+    return JSON.stringify({ cursor, waiting: [...waiting], deadLetters, counts });
   }
+}
 
-  #addLetter(fields: JsonFields | undefined): void {
-    const [id, repository] = [fields?.text('id') ?? '', fields?.text('repository') ?? ''];
-    const [reason, time] = [fields?.text('reason') ?? '', fields?.text('time') ?? ''];
-    this.deadLetters.push({ id, repository, reason, time });
+/** Reads the text of a state; that of a new webhook has no cursor. @throws {Error} if it is none. */
+export function readProgress(text: string | undefined): Progress {
+  const fields = text === undefined ? JsonFields.NONE : JsonFields.parse(text);
+  if (fields === undefined) throw new Error('the state of a webhook is no JSON');
+  const counts = fields.object('counts');
+  return {
+    cursor: text === undefined ? undefined : fields.required('cursor', 'number'),
+    waiting: new Set(text === undefined ? [] : fields.required('waiting', 'list').map(Number)),
+    deadLetters: (fields.list('deadLetters') ?? []).map((letter) => letterOf(JsonFields.of(letter))),
+    counts: {
+      delivered: counts?.number('delivered') ?? 0,
+      failed: counts?.number('failed') ?? 0,
+      lastProblem: counts?.text('lastProblem'),
+    },
+  };
+}
+
+function readOrReport({ onProblem, text }: DeliveryStateOptions): Progress {
+  try {
+    return readProgress(text);
+  } catch (error) {
+    onProblem(error);
+    return readProgress(undefined);
   }
+}
+
+function letterOf(fields: JsonFields | undefined): DeadLetter {
+  const [id, repository] = [fields?.text('id') ?? '', fields?.text('repository') ?? ''];
+  const [reason, time] = [fields?.text('reason') ?? '', fields?.text('time') ?? ''];
+  return { id, repository, reason, time };
 }

@@ -1,44 +1,47 @@
-import { createHash } from 'node:crypto';
-import { join } from 'node:path';
-import type { ChangeFeed } from '#events/change-feed';
-import { Deliveries } from './deliveries.ts';
-import { DeliveryState } from './delivery-state.ts';
+import { Deliveries, type DeliverySource } from './deliveries.ts';
+import type { DeliveryState, Progress } from './delivery-state.ts';
 import { Sender } from './sender.ts';
 import type { Webhook } from './webhook.ts';
 import type { WebhookStatus } from './webhook-status.ts';
 
-export interface WebhooksOptions {
-  readonly feed: ChangeFeed;
-  /** Called with the problems of our own disk. Failed deliveries are in the status. */
+/** The events of a storage. */
+export interface StorageEvents {
+  readonly storage: string;
+  readonly journal: DeliverySource;
+}
+
+export interface WebhooksOptions<Events extends StorageEvents> {
+  readonly storages: readonly Events[];
+  /** Returns the kept progress of a webhook in a storage. */
+  readonly stateOf: (webhook: Webhook, events: Events) => DeliveryState;
+  /** Called with problems of our own. Failed deliveries are in the status. */
   readonly onProblem: (error: unknown) => void;
 }
 
 /** Sends the changes of repositories to webhooks. */
 export class Webhooks implements AsyncDisposable {
-  readonly #resources = new AsyncDisposableStack();
+  readonly #senders = new DisposableStack();
+  readonly #deliveries: Deliveries[] = [];
   readonly #statuses: (() => WebhookStatus)[] = [];
 
-  constructor(webhooks: readonly Webhook[], { feed, onProblem }: WebhooksOptions) {
+  private constructor() {}
+
+  /** Starts the deliveries. */
+  static start<Events extends StorageEvents>(
+    webhooks: readonly Webhook[],
+    { onProblem, stateOf, storages }: WebhooksOptions<Events>,
+  ): Webhooks {
+    const started = new Webhooks();
     for (const webhook of webhooks) {
-      const sender = this.#resources.use(new Sender(webhook));
-      for (const { directory, journal, storage } of feed.journals()) {
-        if (webhook.storages.length > 0 && !webhook.storages.includes(storage)) continue;
-        const state = new DeliveryState(join(directory, 'webhooks', fileName(webhook)), onProblem);
-        const options = { journal, onProblem, sender, state, storage, webhook };
-        const deliveries = this.#resources.use(new Deliveries(options));
-        this.#statuses.push(() => ({
-          name: webhook.name,
-          storage,
-          host: webhook.url.host,
-          delivered: deliveries.counts.delivered,
-          failed_attempts: deliveries.counts.failed,
-          waiting: state.waiting.size,
-          behind: journal.last - (state.cursor ?? journal.last),
-          last_problem: deliveries.counts.lastProblem ?? '',
-          dead_letters: state.deadLetters,
-        }));
+      const sender = started.#senders.use(new Sender(webhook));
+      for (const events of storages.filter(({ storage }) => isSent(webhook, storage))) {
+        const { journal, storage } = events;
+        const state = stateOf(webhook, events);
+        started.#deliveries.push(new Deliveries({ journal, onProblem, sender, state, storage, webhook }));
+        started.#statuses.push(() => webhookStatus(webhook, { storage, last: journal.last }, state));
       }
     }
+    return started;
   }
 
   /** Returns the work of each webhook in each storage. */
@@ -46,13 +49,36 @@ export class Webhooks implements AsyncDisposable {
     return this.#statuses.map((status) => status());
   }
 
-  /** Ends the deliveries. What was not delivered is delivered after the next start. */
+  /**
+   * Ends all deliveries at once, and keeps the progress. What was not delivered is delivered after
+   * the next start.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#resources.disposeAsync();
+    using _ = this.#senders;
+    await Promise.all(this.#deliveries.map((each) => each[Symbol.asyncDispose]()));
   }
 }
 
-/** Names are case-sensitive, those of files are not everywhere. */
-function fileName({ name }: Webhook): string {
-  return `${createHash('sha256').update(name).digest('hex').slice(0, 32)}.json`;
+/** Reports whether a webhook gets the events of a storage. */
+export function isSent({ storages }: Webhook, storage: string): boolean {
+  return storages.length === 0 || storages.includes(storage);
+}
+
+/** Describes the progress of a webhook in a storage. @param events.last sequence of its last event. */
+export function webhookStatus(
+  { name, url }: Webhook,
+  { last, storage }: { readonly storage: string; readonly last: number },
+  { counts, cursor = last, deadLetters, waiting }: Progress,
+): WebhookStatus {
+  return {
+    name,
+    storage,
+    host: url.host,
+    delivered: counts.delivered,
+    failed_attempts: counts.failed,
+    waiting: waiting.size,
+    behind: Math.max(0, last - cursor),
+    last_problem: counts.lastProblem ?? '',
+    dead_letters: deadLetters,
+  };
 }

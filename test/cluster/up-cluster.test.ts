@@ -22,6 +22,7 @@ import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { gitOverSsh, NO_OPENSSH, sshArguments } from '#testkit/ssh-client';
 import { withoutOwnPostgres as skip, startPostgres } from '#testkit/start-postgres';
 import { until } from '#testkit/until';
+import { SECRET, startReceiver } from '../events/webhook-receiver.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 /** Compile cache, which halves the time of a start; not under version control. */
@@ -149,8 +150,13 @@ async function commitIn(clone: string, message: string): Promise<string> {
   return await runGit(['-C', clone, 'rev-parse', 'HEAD']);
 }
 
-test('up --cluster serves, loses a node, is killed, and goes on with its data', { skip }, async () => {
+test('up --cluster serves, loses a node, is killed, and goes on with its data', {
+  skip,
+}, async (context) => {
+  const receiver = await startReceiver(context);
   await inTemporaryDirectory(async (directory) => {
+    const secret = join(directory, 'secret');
+    writeFileSync(secret, SECRET);
     const data = join(directory, 'data');
     const clone = join(directory, 'clone');
     const push = (url: string) =>
@@ -159,7 +165,8 @@ test('up --cluster serves, loses a node, is killed, and goes on with its data', 
     let newest: string;
     let killed: number[];
     {
-      await using first = await up(data, ...HTTP, '--cluster', '3', '--events', '--ssh', '127.0.0.1:0');
+      const hook = ['--webhook', receiver.url, '--webhook-secret-file', secret, '--webhook-private'];
+      await using first = await up(data, ...HTTP, '--cluster', '3', ...hook, '--ssh', '127.0.0.1:0');
       const { report } = first;
       await runGit(['clone', '-q', `${report.http}/hello.git`, clone]);
       await commitIn(clone, 'first');
@@ -190,6 +197,7 @@ test('up --cluster serves, loses a node, is killed, and goes on with its data', 
       await untilComplete(report);
       assert.deepEqual(nodesWith(report, newest), all);
       assert.ok((await eventsOf(report, 'new.git', newest)).length > 2);
+      await until(() => receiver.events.some(({ new_value }) => new_value === newest), 'the webhook');
       const { virtual_storages: found } = JSON.parse(
         (await gitalyTs('cluster', 'status', data, '--json')).stdout,
       );

@@ -2,41 +2,14 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { text } from 'node:stream/consumers';
-import { type TestContext, test } from 'node:test';
-import { Webhook } from 'standardwebhooks';
+import { test } from 'node:test';
 import type { ServerStatus } from '#calls/top/status';
-import type { EventPayload } from '#events/event-payload';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
 import type { WebhookStatus } from '#webhooks/webhook-status';
+import { type Receiver, SECRET, startReceiver } from './webhook-receiver.ts';
 
-const SECRET = `whsec_${Buffer.alloc(32, 'k').toString('base64')}`;
-
-interface Receiver {
-  readonly url: string;
-  /** Verified events, without those that were refused. */
-  readonly events: EventPayload[];
-  /** Status of the next responses. */
-  status: number;
-}
-
-async function startReceiver(context: TestContext): Promise<Receiver> {
-  const verifier = new Webhook(SECRET);
-  const server = createServer(async (request, response) => {
-    const body = await text(request);
-    const event = verifier.verify(body, request.headers as Record<string, string>); // each is there once
-    if (receiver.status === 200) receiver.events.push(event as EventPayload);
-    response.writeHead(receiver.status).end();
-  }).listen(0, '127.0.0.1');
-  context.after(() => server.close().closeAllConnections());
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo; // of TCP
-  const receiver: Receiver = { url: `http://127.0.0.1:${port}/hook`, events: [], status: 200 };
-  return receiver;
-}
-
-function configOf(receiver: Receiver, webhook: Readonly<Record<string, unknown>> = {}) {
+function configOf(receiver: Pick<Receiver, 'url'>, webhook: Readonly<Record<string, unknown>> = {}) {
   const table = { name: 'test', url: receiver.url, secret: SECRET, allow_private_addresses: true };
   return {
     prometheus_listen_addr: '127.0.0.1:0',
@@ -120,8 +93,7 @@ test('a slow receiver does not slow down the server', async (context) => {
   context.after(() => server.close().closeAllConnections());
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo; // of TCP
-  const receiver = { url: `http://127.0.0.1:${port}/`, events: [], status: 200 };
-  await using gitaly = await startGitaly({ config: configOf(receiver) });
+  await using gitaly = await startGitaly({ config: configOf({ url: `http://127.0.0.1:${port}/` }) });
 
   const made = await gitaly.createRepository({ relativePath: 'a.git', commits: 1 });
   assert.match(await made.git(['rev-parse', 'main']), /^[0-9a-f]{40}$/);

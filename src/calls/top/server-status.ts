@@ -4,7 +4,7 @@ import type { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import { packageVersion } from '#platform/process/version';
 import type { BlockedCalls } from '#rpc/server/blocked-calls';
 import type { MethodLimits } from '#rpc/server/interceptors/limit-concurrency';
-import type { Webhooks } from '#webhooks/webhooks';
+import type { WebhookStatus } from '#webhooks/webhook-status';
 import type { RunningCalls } from '../running-calls.ts';
 import type { QueueStatus, ServerStatus } from './status.ts';
 
@@ -17,7 +17,8 @@ export interface StatusSources {
   readonly registry: MetricsRegistry;
   readonly blockedCalls: Pick<BlockedCalls, 'last'>;
   readonly lastBackups: Pick<LastBackups, 'list'> | undefined;
-  readonly webhooks: Pick<Webhooks, 'status'> | undefined;
+  /** Returns the work of the webhooks, if there are any. */
+  readonly webhooks: (() => readonly WebhookStatus[]) | undefined;
 }
 
 /** Keys of limits in one status. */
@@ -44,7 +45,7 @@ export async function serverStatus(sources: StatusSources): Promise<ServerStatus
     blocked: sources.blockedCalls.last,
     caches: sources.registry.values(CACHES),
     ...(sources.lastBackups && { backups: sources.lastBackups.list() }),
-    ...(sources.webhooks && { webhooks: sources.webhooks.status() }),
+    ...(sources.webhooks && { webhooks: sources.webhooks() }),
   };
 }
 

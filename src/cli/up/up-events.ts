@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { GatewayArgumentError } from './gateway-options.ts';
 
 /** Command line options of the change feed. */
@@ -32,14 +33,12 @@ const NEEDS_WEBHOOK = {
  *
  * @throws {GatewayArgumentError}
  */
-export function parseUpEvents(options: UpEventsOptions, isCluster: boolean): UpEvents | undefined {
+export function parseUpEvents(options: UpEventsOptions): UpEvents | undefined {
   const { events, webhook, webhookPrivate = false, webhookSecretFile } = options;
   for (const [key, option] of Object.entries(NEEDS_WEBHOOK) as [keyof typeof NEEDS_WEBHOOK, string][])
     if (options[key] !== undefined && webhook === undefined)
       throw new GatewayArgumentError(`${option} has no effect without --webhook URL`);
   if (events !== true && webhook === undefined) return undefined;
-  if (isCluster && webhook !== undefined)
-    throw new GatewayArgumentError('--webhook has no effect with --cluster: praefect sends none');
   if (webhook === undefined) return { events: { enabled: true } };
   const url = URL.parse(webhook);
   if (url === null || !/^https?:$/.test(url.protocol) || url.username !== '' || url.password !== '')
@@ -50,6 +49,6 @@ export function parseUpEvents(options: UpEventsOptions, isCluster: boolean): UpE
     throw new GatewayArgumentError(
       '--webhook requires a secret: openssl rand -base64 32 > secret, and add --webhook-secret-file secret',
     );
-  const table = { secret_file: webhookSecretFile, allow_private_addresses: webhookPrivate };
+  const table = { secret_file: resolve(webhookSecretFile), allow_private_addresses: webhookPrivate };
   return { events: { enabled: true }, webhook: [{ name: 'up', url: webhook, ...table }] };
 }

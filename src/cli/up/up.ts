@@ -76,7 +76,7 @@ export async function runUp(options: UpOptions): Promise<number> {
       ssh: parseUpSsh(options, verifier),
       grpc,
       cluster: parseUpCluster(options),
-      events: parseUpEvents(options, options.cluster !== undefined),
+      events: parseUpEvents(options),
       isNewToken: token === undefined && grpc.token !== undefined,
       isJson: options.json === true,
     };
@@ -196,7 +196,7 @@ async function startServer(
   // Loaded here: it brings the database client along.
   const { startUpCluster } = await import('./cluster/up-cluster.ts');
   const { events, grpc } = parts;
-  const clusterOptions = { ...cluster, grpc, hasEvents: events !== undefined, signal, force };
+  const clusterOptions = { ...cluster, grpc, events, signal, force };
   return { server: await startUpCluster(directory, clusterOptions) };
 }
 

@@ -104,7 +104,7 @@ const CHECKS: readonly Check[] = [
   (values) => firstOf('events', eventsProblems(values)),
   (values) => firstOf('console', consoleProblems(values.console, values.storage)),
   (values) => {
-    const [problem] = webhookProblems(values);
+    const [problem] = webhookProblems(values.webhook, { ...values, storages: values.storage });
     const name = problem && ['webhook', ...problem.key].join('.');
     return problem && invalid(`${name}: ${problem.message}`, ['webhook', ...problem.key.map(index)]);
   },

@@ -61,7 +61,8 @@ export function validateConfig(config: ReadConfig): Problem[] {
   problems.add(atLeast(values.gracefulRestartTimeoutMs, 0, formatDuration), 'graceful_restart_timeout');
   problems.add(workersProblem(values.workers), 'workers', 'max');
   for (const { key, message } of eventsProblems(values)) problems.add(message, 'events', ...key);
-  for (const { key, message } of webhookProblems(values)) problems.add(message, 'webhook', ...key);
+  for (const { key, message } of webhookProblems(values.webhook, { ...values, storages: values.storage }))
+    problems.add(message, 'webhook', ...key);
   for (const { key, message } of consoleProblems(values.console, values.storage))
     problems.add(message, 'console', ...key);
   dailyMaintenance(values, problems);

@@ -5,8 +5,17 @@ import { WEBHOOK_SECRET, webhookKey } from './webhook-secret.ts';
 
 const MAX_PATTERN_CHARACTERS = 256;
 
+export interface WebhookContext {
+  readonly events: { readonly enabled: boolean };
+  /** Those whose events can be sent. */
+  readonly storages: readonly { readonly name: string }[];
+}
+
 /** Returns the problems of `[[webhook]]`, with relative keys. */
-export function webhookProblems({ events, storage: storages, webhook: webhooks }: ConfigValues): Problem[] {
+export function webhookProblems(
+  webhooks: ConfigValues['webhook'],
+  { events, storages }: WebhookContext,
+): Problem[] {
   const problems = new Problems();
   if (webhooks.length > 0 && !events.enabled) problems.add('needs events.enabled = true');
   const names = new Set(storages.map(({ name }) => name));

@@ -1,6 +1,7 @@
 import type { Logger } from '#platform/log/logger';
 import type { TextFormat } from '#platform/metrics/text-format';
 import type { ServedService } from '#rpc/server/handler';
+import type { WebhookStatus } from '#webhooks/webhook-status';
 import type { Family } from '#workers/family';
 import type { PraefectConfig } from '../config/schema.ts';
 import type { NodeHealth } from '../elections/node-health.ts';
@@ -46,6 +47,8 @@ export interface Backend extends AsyncDisposable {
   readonly databaseMetrics?: (format: TextFormat) => Promise<string>;
   /** Ends the streams of the change feed, which would last as long as their clients. */
   readonly endWatching?: () => void;
+  /** Returns the work of the webhooks, if there are any. */
+  readonly webhooks?: () => readonly WebhookStatus[];
   /** Reads the state of the cluster from the database, if there is one. */
   readonly status?: () => Promise<ClusterStatus>;
   /** Called after the record of a write, before its answer. */

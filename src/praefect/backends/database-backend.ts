@@ -8,6 +8,7 @@ import { Database } from '../database/database.ts';
 import { combinedHandler, DatabaseListener } from '../database/listener.ts';
 import { shareHealth } from '../family/node-health.ts';
 import { type ForgetReplicas, forgetReplicas } from '../family/replica-changes.ts';
+import type { ClusterWebhooks } from '../feed/cluster-webhooks.ts';
 import type { ServedFeed } from '../feed/start-feed.ts';
 import { databaseMetrics } from '../metrics/database-metrics.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
@@ -83,7 +84,7 @@ export async function startDatabaseBackend(options: BackendOptions, signal: Abor
       }),
       ...(served === undefined ? [] : [served.service]),
     ],
-    ...(served !== undefined && { endWatching: () => served.feed.endWatching() }),
+    ...served?.ofBackend,
     handlers,
     health,
     failedChecks: (timeoutMs) => failuresOf(config, timeoutMs),
@@ -168,12 +169,17 @@ async function startLocks(
   return { writeLocks, pauses: pauses.pauses };
 }
 
+interface OpenedFeed extends ServedFeed {
+  readonly ofBackend: Pick<Backend, 'endWatching' | 'webhooks'>;
+}
+
 /** Starts the change feed if it is enabled. Without it nothing of it is loaded. */
 async function openFeed(
-  { config, logger, nodes }: BackendOptions,
+  options: BackendOptions,
   parts: { readonly database: Database; readonly isHealthy: (node: GitalyNode) => boolean },
   resources: AsyncDisposableStack,
-): Promise<ServedFeed | undefined> {
+): Promise<OpenedFeed | undefined> {
+  const { config, logger, nodes } = options;
   const { enabled, maxAgeMs, maxEvents } = config.events;
   if (!enabled) {
     const { stopFeed } = await import('../feed/feed-tables.ts');
@@ -185,7 +191,27 @@ async function openFeed(
     logger.error({ error: messageOf(error) }, 'the change feed could not record a change');
   const served = await startFeed({ ...parts, nodes, maxAgeMs, maxEvents, onProblem });
   resources.use(served.feed);
-  return served;
+  const webhooks = await openWebhooks(options, { ...served, database: parts.database }, resources);
+  return {
+    ...served,
+    ofBackend: {
+      endWatching: () => served.feed.endWatching(),
+      ...(webhooks !== undefined && { webhooks: () => webhooks.status() }),
+    },
+  };
+}
+
+/** Starts the webhooks, which one process of a Praefect has. Without any nothing of them is loaded. */
+async function openWebhooks(
+  { config, family, logger }: BackendOptions,
+  { database, feed }: Pick<ServedFeed, 'feed'> & { readonly database: Database },
+  resources: AsyncDisposableStack,
+): Promise<ClusterWebhooks | undefined> {
+  if (config.webhook.length === 0 || family?.role === 'worker') return undefined;
+  const { startWebhooks } = await import('../feed/start-webhooks.ts');
+  const onProblem = (error: unknown): void =>
+    logger.error({ error: messageOf(error) }, 'a webhook could not keep its progress');
+  return resources.use(startWebhooks(config.webhook, { database, feed, onProblem }));
 }
 
 function failuresOf(config: PraefectConfig, timeoutMs: number): Promise<ReadonlyMap<string, string>> {

@@ -3,6 +3,7 @@ import { keyPairProblem, type Problem } from '#platform/config/checks';
 import { consoleProblems } from '#platform/config/console-problems';
 import { workersProblem } from '#platform/config/schema-workers';
 import { authProblems } from '#platform/config/server-checks';
+import { webhookProblems } from '#platform/config/webhook-problems';
 import type { PraefectConfig } from './schema.ts';
 
 const MINUTE_MS = 60_000;
@@ -30,7 +31,8 @@ export function startProblem(config: PraefectConfig): string | undefined {
     consoleProblem(config) ??
     thresholdProblem(config) ??
     processesProblem(config) ??
-    textOf('events.', eventsProblem(config))
+    textOf('events.', eventsProblem(config)) ??
+    textOf('webhook', webhookProblem(config))
   );
 }
 
@@ -117,6 +119,11 @@ export function eventsProblem({ events, failover }: PraefectConfig): Problem | u
     return { key: ['max_events'], message: `must be at least ${MIN_EVENTS}: ${maxEvents}` };
   if (maxAgeMs <= 0) return { key: ['max_age'], message: 'must be longer than 0s' };
   return undefined;
+}
+
+/** Returns the first problem of `[[webhook]]`, with keys of the list. */
+export function webhookProblem({ events, virtualStorage, webhook }: PraefectConfig): Problem | undefined {
+  return webhookProblems(webhook, { events, storages: virtualStorage })[0];
 }
 
 /** All three thresholds are set, or none. */

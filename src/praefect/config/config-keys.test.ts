@@ -85,6 +85,7 @@ function readNames(): ReadonlySet<string> {
   const files = [
     ...folders.flatMap(sources),
     'src/cli/praefect-program.ts',
+    'src/webhooks/webhook.ts',
     'src/cli/serve-praefect-console.ts',
     'src/cli/serve-console.ts',
   ];
@@ -135,6 +136,13 @@ const TLS = `certificate_path = "${TEST_CERTIFICATE}"\nkey_path = "${TEST_KEY}"`
 const THRESHOLDS = 'error_threshold_window = "1s"\nread_error_threshold_count = 1\n';
 const AT_LEAST_1 = /is not greater than or equal to 1/;
 const NEGATIVE = /not in range: -1s is not greater than or equal to 0s/;
+
+/** The rest of a webhook, and the feed that it needs. */
+const HOOK = `
+url = "https://ci.example.com/"
+secret = "whsec_${Buffer.alloc(24).toString('base64')}"
+[events]
+enabled = true`;
 
 const CASES: Readonly<Record<string, Cases>> = {
   socket_path: [['"/s"'], ['"unix:///s"'], ['""', /no listen address or socket path configured/, /none of/]],
@@ -241,6 +249,15 @@ const CASES: Readonly<Record<string, Cases>> = {
     ['999\nenabled = true', /events.max_events: must be at least 1000: 999/, /must be at least 1000: 999/],
   ],
   'events.max_age': [['"0s"\nenabled = true', /events.max_age: must be longer than 0s/, /events.max_age/]],
+  'webhook.name': [
+    [`"ci"${HOOK}`],
+    [`""${HOOK}`, /webhook\[0\]\.name: not set/, /webhook\.\[0\]\.name: not set/],
+    ['"ci"', /webhook: needs events\.enabled = true/, /webhook: needs events/],
+  ],
+  'webhook.storages': [
+    [`["default"]\nname = "ci"${HOOK}`],
+    [`["gitaly-1"]\nname = "ci"${HOOK}`, /storages: no such storage: "gitaly-1"/, /no such storage/],
+  ],
   'virtual_storage.name': [['""', /virtual storages must have a name/, /blank or empty/]],
   'virtual_storage.node.storage': [
     ['""\naddress = "x"', /virtual storages must have a name/, /node.\[0\].storage: blank or empty/],

@@ -12,6 +12,7 @@ import {
 } from '#platform/config/keys';
 import { LATENCY_BUCKETS } from '#platform/config/latency-buckets';
 import { consoleTable } from '#platform/config/schema-console';
+import { webhookTables } from '#platform/config/schema-events';
 import { workersTable } from '#platform/config/schema-workers';
 import { databaseTable } from './schema-database.ts';
 
@@ -211,6 +212,7 @@ export const praefectSchema = {
       max_age: duration({ doc: 'Age at which events are compacted.', defaultMs: 7 * 24 * 3_600_000 }),
     },
   ),
+  webhook: webhookTables,
   virtual_storage: tables('A storage as seen by clients, and its nodes.', {
     name: text({ doc: 'Name in requests.', default: '', example: '"default"', shown: true }),
     default_replication_factor: integer({

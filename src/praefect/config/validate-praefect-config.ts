@@ -7,6 +7,7 @@ import { consoleProblems } from '#platform/config/console-problems';
 import { decode, type RawTable } from '#platform/config/decode';
 import { workersProblem } from '#platform/config/schema-workers';
 import { authProblems, prometheusProblems, tlsProblems } from '#platform/config/server-checks';
+import { webhookProblems } from '#platform/config/webhook-problems';
 import { eventsProblem } from './check-praefect-config.ts';
 import { type PraefectConfig, praefectSchema } from './schema.ts';
 
@@ -63,6 +64,8 @@ function problemsOf(config: PraefectConfig): readonly Problem[] {
   failover(config.failover, problems);
   const ofEvents = eventsProblem(config);
   if (ofEvents !== undefined) problems.addAll([ofEvents], 'events');
+  const { events, webhook } = config;
+  problems.addAll(webhookProblems(webhook, { events, storages: virtualStorage }), 'webhook');
   problems.add(atLeast(config.gracefulStopTimeoutMs, 0, formatDuration), 'graceful_stop_timeout');
   cleanup(config.repositoriesCleanup, problems);
   problems

@@ -71,6 +71,12 @@ export class ClusterFeed implements EventSources, AsyncDisposable {
     this.#woken.resolve();
   }
 
+  /** Returns the events of each virtual storage, those of other Praefects included. */
+  async journals(): Promise<readonly { readonly storage: string; readonly journal: EventSource }[]> {
+    await this.#look();
+    return [...this.#journals].map(([storage, journal]) => ({ storage, journal }));
+  }
+
   async journal(storageName: string): Promise<EventSource> {
     const journal = this.#journals.get(storageName);
     if (journal === undefined) throw new GitalyError('INVALID_ARGUMENT', 'virtual storage does not exist');

@@ -47,6 +47,18 @@ const TABLES = [
     sequence bigint NOT NULL,
     PRIMARY KEY (repository_id, name)
   )`,
+  // The Praefect that sends webhooks, until a time, and how far each webhook is.
+  `CREATE TABLE IF NOT EXISTS gitalyts_feed_sender (
+    is_only boolean PRIMARY KEY CHECK (is_only),
+    owner text NOT NULL,
+    expires_at timestamptz NOT NULL
+  )`,
+  `CREATE TABLE IF NOT EXISTS gitalyts_feed_webhooks (
+    virtual_storage text NOT NULL,
+    name text NOT NULL,
+    state text NOT NULL,
+    PRIMARY KEY (virtual_storage, name)
+  )`,
   `CREATE INDEX IF NOT EXISTS gitalyts_feed_repositories_created
     ON gitalyts_feed_repositories (created)`,
   `CREATE INDEX IF NOT EXISTS gitalyts_feed_repositories_resync

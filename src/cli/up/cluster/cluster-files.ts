@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { makeDirectory } from '#base/files/make-directory';
 import type { Secret } from '#base/secret';
 import { PRAEFECT_CONFIG, type UpDirectory, WrongDirectoryError } from '../up-directory.ts';
+import type { UpEvents } from '../up-events.ts';
 import type { UpGrpc } from '../up-grpc.ts';
 import type { DatabaseKeys } from './database-url.ts';
 
@@ -105,8 +106,8 @@ export interface PraefectSettings {
   readonly database: DatabaseKeys;
   /** Of `--grpc`. */
   readonly listen: UpGrpc['listen'];
-  /** Keeps a change feed. */
-  readonly hasEvents: boolean;
+  /** The change feed and its webhooks, if there is one. */
+  readonly events: UpEvents | undefined;
   /** Token of every caller. */
   readonly token: Secret | undefined;
 }
@@ -114,13 +115,14 @@ export interface PraefectSettings {
 /** Writes Praefect's configuration, which also the commands of `praefect` read. */
 export async function writePraefectConfig(
   { nodes, praefect }: ClusterFiles,
-  { database, hasEvents, listen, token }: PraefectSettings,
+  { database, events, listen, token }: PraefectSettings,
 ): Promise<void> {
   const keys = { socket_path: praefect.socket, ...listen };
   const table = (entries: object): string =>
     Object.entries(entries)
-      .map(([key, value]) => `${key} = ${typeof value === 'number' ? value : quoted(String(value))}\n`)
+      .map(([key, value]) => `${key} = ${typeof value === 'string' ? quoted(value) : String(value)}\n`)
       .join('');
+  const webhooks = (events?.webhook ?? []).map((each) => `\n[[webhook]]\n${table(each)}`);
   await replaceFile(
     praefect.config,
     `# Written by gitaly-ts up at each start. For example: praefect --config THIS-FILE dataloss
@@ -133,7 +135,7 @@ level = "warn"
 ${table(database)}
 [reconciliation]
 scheduling_interval = "10s"
-${hasEvents ? EVENTS : ''}
+${events === undefined ? '' : EVENTS}${webhooks.join('')}
 [[virtual_storage]]
 name = ${quoted(VIRTUAL_STORAGE)}
 ${nodes

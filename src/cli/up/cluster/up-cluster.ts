@@ -5,6 +5,7 @@ import { statusOfConfig } from '#cli/cluster/run-cluster-status';
 import { connects } from '#tools/test-env/server-process';
 import { freePort } from '#tools/test-env/test-env';
 import { type UpDirectory, WrongDirectoryError } from '../up-directory.ts';
+import type { UpEvents } from '../up-events.ts';
 import type { UpGrpc } from '../up-grpc.ts';
 import type { UpServer } from '../up-server.ts';
 import { migrate, requirePostgres, startPostgresProcess } from './cluster-database.ts';
@@ -27,8 +28,8 @@ export interface UpClusterOptions {
   /** Keys of a given database; `undefined` for a PostgreSQL in the directory. */
   readonly database: DatabaseKeys | undefined;
   readonly grpc: UpGrpc;
-  /** Keeps a change feed. */
-  readonly hasEvents: boolean;
+  /** The change feed and its webhooks, if there is one. */
+  readonly events: UpEvents | undefined;
   /** Aborts the start. */
   readonly signal: AbortSignal;
   /** Kills what still runs. */
@@ -47,11 +48,11 @@ const LOOK_EVERY_MS = 50;
  * @throws {Error} that names the program that does not start; {WrongDirectoryError}
  */
 export async function startUpCluster(directory: UpDirectory, options: UpClusterOptions): Promise<UpServer> {
-  const { grpc, hasEvents } = options;
+  const { events, grpc } = options;
   if (options.database === undefined) requirePostgres();
   const files = filesFor(await clusterFiles(directory, options.nodes), grpc);
   await earlierOnesEnded(files);
-  await writeNodeFiles(directory, files, hasEvents);
+  await writeNodeFiles(directory, files, events !== undefined);
 
   await using building = new AsyncDisposableStack();
   const guard = building.use(new ProcessGuard());
@@ -79,7 +80,7 @@ export async function startUpCluster(directory: UpDirectory, options: UpClusterO
   if (postgres !== undefined) building.use(postgres);
   building.defer(() => disposeAll(nodes));
   const listen = await withPort(grpc.listen);
-  await writePraefectConfig(files, { database, listen, hasEvents, token: grpc.token });
+  await writePraefectConfig(files, { database, listen, events, token: grpc.token });
   await migrate(files.praefect.config);
   const args = ['--config', files.praefect.config];
   const server = { ...files.praefect, program: 'praefect', args } as const;

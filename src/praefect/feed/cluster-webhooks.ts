@@ -1,0 +1,174 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { DeliveryState, type Progress, readProgress } from '#webhooks/delivery-state';
+import type { Webhook } from '#webhooks/webhook';
+import type { WebhookStatus } from '#webhooks/webhook-status';
+import { isSent, type StorageEvents, Webhooks, webhookStatus } from '#webhooks/webhooks';
+import { type Database, sql } from '../database/database.ts';
+
+export interface ClusterWebhooksOptions {
+  readonly database: Database;
+  readonly webhooks: readonly Webhook[];
+  /** The feed of each virtual storage; read after those of other Praefects have been looked for. */
+  readonly storages: () => Promise<readonly StorageEvents[]>;
+  /** Unique among all Praefects. */
+  readonly owner: string;
+  /** Called with the problems of the database. Failed deliveries are in the status. */
+  readonly onProblem: (error: unknown) => void;
+}
+
+/** A Praefect that is killed is replaced after this time. */
+const LEASE_MS = 15_000;
+/** Interval between renewals of the lease, and between the looks of the others. */
+const LOOK_MS = 2000;
+/** The sender stops this long before its lease ends: another one may send then. */
+const MARGIN_MS = 3000;
+
+interface StateRow {
+  readonly storage: string;
+  readonly name: string;
+  readonly state: string;
+}
+
+/**
+ * The webhooks of a cluster. One Praefect at a time sends, by a lease in the database, where the
+ * progress is kept, too: the next one continues there.
+ */
+export class ClusterWebhooks implements AsyncDisposable {
+  readonly #options: ClusterWebhooksOptions;
+  readonly #ending = new AbortController();
+  readonly #running: Promise<void>;
+  /** The deliveries of this Praefect, while it has the lease. */
+  #sending: Webhooks | undefined;
+  /** The state that the sender has written, for the console. */
+  #statuses: readonly WebhookStatus[] = [];
+
+  constructor(options: ClusterWebhooksOptions) {
+    this.#options = options;
+    this.#running = this.#run();
+  }
+
+  /** Returns the work of each webhook; that of another Praefect is some seconds old. */
+  status(): WebhookStatus[] {
+    return this.#sending?.status() ?? [...this.#statuses];
+  }
+
+  /** Ends the deliveries, and lets another Praefect continue them at once. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ending.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#ending;
+    while (!signal.aborted) {
+      try {
+        const sinceMs = performance.now();
+        if (await this.#acquire()) await this.#send(sinceMs);
+        else await this.#look();
+      } catch (error) {
+        if (!signal.aborted) this.#options.onProblem(error);
+      }
+      await delay(LOOK_MS, undefined, { signal, ref: false }).catch(() => {}); // the loop ends
+    }
+  }
+
+  /** Takes or renews the lease. @returns false if another Praefect has it. */
+  async #acquire(): Promise<boolean> {
+    const { database, owner } = this.#options;
+    const changed = await database.run(sql`
+      INSERT INTO gitalyts_feed_sender (is_only, owner, expires_at)
+      VALUES (true, ${owner}, clock_timestamp() + ${LEASE_MS} * interval '1 millisecond')
+      ON CONFLICT (is_only) DO UPDATE SET owner = excluded.owner, expires_at = excluded.expires_at
+      WHERE gitalyts_feed_sender.owner = excluded.owner
+        OR gitalyts_feed_sender.expires_at < clock_timestamp()`);
+    return changed > 0;
+  }
+
+  /** Sends until the lease is lost or the server ends. @param sinceMs time of the acquisition. */
+  async #send(sinceMs: number): Promise<void> {
+    const { signal } = this.#ending;
+    const sending = await this.#startSending();
+    this.#sending = sending;
+    try {
+      let isOurs = true;
+      for (let endMs = sinceMs + LEASE_MS - MARGIN_MS; isOurs && !signal.aborted; ) {
+        await delay(LOOK_MS, undefined, { signal, ref: false }).catch(() => {}); // the loop ends
+        const renewedMs = performance.now();
+        const renewal = signal.aborted ? true : await this.#renewed(endMs - renewedMs);
+        if (renewal === true) endMs = renewedMs + LEASE_MS - MARGIN_MS;
+        isOurs = renewal !== false && performance.now() < endMs;
+      }
+    } finally {
+      this.#sending = undefined;
+      this.#statuses = sending.status();
+      await sending[Symbol.asyncDispose]();
+    }
+    if (signal.aborted) await this.#release();
+  }
+
+  /** Renews the lease. @returns `undefined` if the database does not respond within a time. */
+  async #renewed(limitMs: number): Promise<boolean | undefined> {
+    const limit = delay(Math.max(0, limitMs), undefined, { ref: false });
+    return await Promise.race([this.#acquire().catch(() => undefined), limit]);
+  }
+
+  async #startSending(): Promise<Webhooks> {
+    const { onProblem, storages, webhooks } = this.#options;
+    // Before the feed: what another Praefect has sent is in it then.
+    const rows = await this.#rows();
+    const states = new Map(rows.map(({ name, state, storage }) => [keyOf(name, storage), state]));
+    return Webhooks.start(webhooks, {
+      storages: await storages(),
+      stateOf: ({ name }, { storage }) =>
+        new DeliveryState({
+          text: states.get(keyOf(name, storage)),
+          write: (text) => this.#write(name, storage, text),
+          onProblem,
+        }),
+      onProblem,
+    });
+  }
+
+  /** Keeps the progress, unless another Praefect sends meanwhile. */
+  async #write(name: string, storage: string, text: string): Promise<void> {
+    const { database, owner } = this.#options;
+    await database.run(sql`
+      INSERT INTO gitalyts_feed_webhooks (virtual_storage, name, state)
+      SELECT ${storage}, ${name}, ${text} FROM gitalyts_feed_sender WHERE owner = ${owner}
+      ON CONFLICT (virtual_storage, name) DO UPDATE SET state = excluded.state`);
+  }
+
+  async #release(): Promise<void> {
+    const { database, owner } = this.#options;
+    await database.run(sql`DELETE FROM gitalyts_feed_sender WHERE owner = ${owner}`);
+  }
+
+  async #rows(): Promise<StateRow[]> {
+    return await this.#options.database.rows(sql<StateRow>`
+      SELECT virtual_storage AS storage, name, state FROM gitalyts_feed_webhooks`);
+  }
+
+  /** Reads what the sender has written. */
+  async #look(): Promise<void> {
+    const { storages, webhooks } = this.#options;
+    const states = new Map<string, Progress>();
+    for (const { name, state, storage } of await this.#rows())
+      states.set(keyOf(name, storage), readProgress(state));
+    const all = await storages();
+    this.#statuses = webhooks.flatMap((webhook) =>
+      all
+        .filter(({ storage }) => isSent(webhook, storage))
+        .map(({ journal, storage }) =>
+          webhookStatus(
+            webhook,
+            { storage, last: journal.last },
+            states.get(keyOf(webhook.name, storage)) ?? readProgress(undefined),
+          ),
+        ),
+    );
+  }
+}
+
+function keyOf(name: string, storage: string): string {
+  return JSON.stringify([name, storage]);
+}
