@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import type { Link } from './link.ts';
-import type { Load, Transport } from './worker-process.ts';
+import type { Load, Movable, Transport } from './worker-process.ts';
 
 /** The part of a server that its other processes use. */
 export interface FamilyServer {
@@ -18,8 +18,8 @@ export interface FamilyFront {
   readonly load: Omit<Load, 'share'>;
   /** Serves a connection that another process has accepted. */
   receive(socket: Socket, transport: Transport): void;
-  /** Ends a connection so that its client opens another one. False if there are not two. */
-  moveConnection(): boolean;
+  /** Ends a connection so that its client opens another one. False if there is none. */
+  moveConnection(which: Movable): boolean;
 }
 
 /** A worker that serves calls. */

@@ -133,7 +133,7 @@ function workerServer(
       if (gateway === undefined) front.receive(socket, transport);
       else gateway.receive(socket);
     },
-    moveConnection: () => front.moveConnection(),
+    moveConnection: (which) => front.moveConnection(which),
     get load() {
       const { calls, connections } = front.load;
       return {

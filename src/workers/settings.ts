@@ -7,6 +7,11 @@ export interface WorkerSettings {
   readonly start: number;
   /** How a process is chosen for a connection. The others are for tests: any one, or any worker. */
   readonly choice: 'least' | 'random' | 'worker';
+  /**
+   * Which connections are ended so that they come to another process: those of a busy process while
+   * another rests, or, for tests, at each tick that of any process, even if it has only one.
+   */
+  readonly moves: 'busy' | 'random';
   /** Interval of the reports of workers, and of decisions. */
   readonly tickMs: number;
   /** Utilisation of an event loop from which on a process counts as busy. */
@@ -34,6 +39,7 @@ export const IDLE_SHARE = 0.02;
 export const DEFAULT_SETTINGS: WorkerSettings = {
   start: 0,
   choice: 'least',
+  moves: 'busy',
   tickMs: 1000,
   busyShare: 0.7,
   busyMs: 3000,
@@ -54,11 +60,12 @@ const VARIABLE = 'GITALY_TESTING_WORKERS';
 export function workerSettings(env: NodeJS.ProcessEnv = process.env): WorkerSettings {
   const given = JsonFields.parse(env[VARIABLE] ?? '');
   if (given === undefined) return DEFAULT_SETTINGS;
-  const number = (name: Exclude<keyof WorkerSettings, 'choice'>): number =>
+  const number = (name: Exclude<keyof WorkerSettings, 'choice' | 'moves'>): number =>
     given.number(name) ?? DEFAULT_SETTINGS[name];
   return {
     start: number('start'),
     choice: CHOICES.find((choice) => choice === given.text('choice')) ?? DEFAULT_SETTINGS.choice,
+    moves: given.text('moves') === 'random' ? 'random' : DEFAULT_SETTINGS.moves,
     tickMs: number('tickMs'),
     busyShare: number('busyShare'),
     busyMs: number('busyMs'),

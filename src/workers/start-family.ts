@@ -53,7 +53,7 @@ export function startFamily({ log, program, processes, ...options }: StartFamily
           log.hasWorkers = true;
           desk.serve(worker, link);
         },
-        moveConnection: () => front.moveConnection(),
+        moveConnection: (which) => front.moveConnection(which),
         onWorkerEnded: (worker) => {
           monitoring.ended(worker);
           onWorkerEnded();

@@ -11,6 +11,7 @@ import { Stretch } from './stretch.ts';
 import {
   type Follow,
   type Load,
+  type Movable,
   type Readiness,
   type Transport,
   type WorkerCommand,
@@ -47,8 +48,8 @@ export interface OwnServer {
   readonly observer: SupervisorObserver;
   /** Answers what workers ask for; called for each new worker. */
   serve(worker: number, link: Link): void;
-  /** Ends a connection so that its client opens another one. False if there are not two. */
-  moveConnection(): boolean;
+  /** Ends a connection so that its client opens another one. @see GrpcServer.moveConnection */
+  moveConnection(which: Movable): boolean;
   /** Called after the end of a worker. */
   onWorkerEnded(worker: number): void;
 }
@@ -160,7 +161,7 @@ export class Supervisor implements AsyncDisposable {
     const busyMs = this.#allBusy.note(shares.every((share) => share > settings.busyShare));
     const mayStart = busyMs >= settings.busyMs && performance.now() >= this.#nextStartMs;
     if (mayStart && this.#startWorker()) this.#allBusy.note(false);
-    if (settings.choice === 'random') this.#moveAtRandom(ready);
+    if (settings.moves === 'random') this.#moveAtRandom(ready);
     else this.#moveFromBusy(ready, shares);
     this.#endIdle(ready);
   }
@@ -196,16 +197,16 @@ export class Supervisor implements AsyncDisposable {
   #moveAtRandom(ready: readonly WorkerProcess[]): void {
     const index = Math.floor(Math.random() * (ready.length + 1));
     const worker = ready[index];
-    if (worker === undefined) this.#moveOwn();
-    else this.#moveOf(worker);
+    if (worker === undefined) this.#moveOwn('any');
+    else this.#moveOf(worker, 'any');
   }
 
-  #moveOwn(): void {
-    if (this.#own?.moveConnection() === true) this.#own.observer.moved();
+  #moveOwn(which: Movable = 'of several'): void {
+    if (this.#own?.moveConnection(which) === true) this.#own.observer.moved();
   }
 
-  #moveOf({ link }: WorkerProcess): void {
-    link.tell('move');
+  #moveOf({ link }: WorkerProcess, which: Movable = 'of several'): void {
+    link.tell('move', which);
   }
 
   /** Ends one worker of those with nothing to do, the one with the highest number. */

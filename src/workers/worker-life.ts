@@ -1,14 +1,14 @@
 import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { Link, LinkClosedError, type LinkMessage } from './link.ts';
-import type { Given, Load, Readiness, Received, Transport } from './worker-process.ts';
+import type { Given, Load, Movable, Readiness, Received, Transport } from './worker-process.ts';
 
 /** The server of a worker process. */
 export interface WorkerServer {
   /** Serves a connection that the supervisor has accepted. */
   receive(socket: Socket, transport: Transport): void;
-  /** Ends a connection so that its client opens another one. False if there are not two. */
-  moveConnection(): boolean;
+  /** Ends a connection so that its client opens another one. False if there is none. */
+  moveConnection(which: Movable): boolean;
   readonly load: Omit<Load, 'share'>;
   readonly readiness: Readiness;
   /** Called before the channel closes. */
@@ -94,8 +94,9 @@ class Life {
       if (isFollowed) socket.once('close', () => link.tell('closed', id));
       this.#receive(socket, transport);
     });
-    link.onTold('move', () => {
-      if (this.#server?.moveConnection() === true) link.tell('moved');
+    link.onTold('move', (which) => {
+      // Only our own supervisor tells it.
+      if (this.#server?.moveConnection(which as Movable) === true) link.tell('moved');
     });
     link.onTold('drain', () => void this.#finish(0, undefined));
     link.onTold('stop', () => void this.#abort(0));

@@ -28,6 +28,9 @@ export interface Readiness {
   readonly directory: string | undefined;
 }
 
+/** Connections that may be ended: one of several with calls, or any with calls. */
+export type Movable = 'of several' | 'any';
+
 /** Where a connection was accepted: a listener for gRPC, or a gateway. */
 export type Transport = 'unix' | 'tcp' | 'tls' | 'http' | 'ssh';
 

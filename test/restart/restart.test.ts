@@ -31,7 +31,9 @@ test('a restart under load fails no call and breaks no clone', { timeout: 300_00
 test('so does a restart of three processes', { timeout: 300_000 }, async (context) => {
   await restartUnderLoad(context, isSoak ? RESTARTS : 1, {
     config: '[workers]\nmax = 3\n',
-    env: { GITALY_TESTING_WORKERS: JSON.stringify({ start: 2, choice: 'random', tickMs: 100 }) },
+    env: {
+      GITALY_TESTING_WORKERS: JSON.stringify({ start: 2, choice: 'random', moves: 'random', tickMs: 100 }),
+    },
   });
 });
 

@@ -20,7 +20,7 @@ import {
 const POOL_PATH = '@pools/4e/07/4e07408562bedb8b60ce05c1decfe3ad16b72230967de01f640b7e4729b49fce.git';
 
 test('connections by every listener reach every process, and have the same data', async () => {
-  await using gitaly = await startFamily('', { choice: 'random' });
+  await using gitaly = await startFamily('', { choice: 'random', moves: 'random' });
   const first = await gitaly.connect();
   await first.repository.createRepository({ repository });
 
@@ -34,6 +34,20 @@ test('connections by every listener reach every process, and have the same data'
   }
 
   await until(() => servedBy(gitaly, 'RepositoryExists').size === 3, gitaly.log);
+});
+
+test('the calls of a connection that is ended again and again continue in other processes', async () => {
+  await using gitaly = await startFamily('', { choice: 'worker', moves: 'random', tickMs: 50 });
+  const connection = await gitaly.connect();
+  await connection.repository.createRepository({ repository });
+
+  await until(async () => {
+    const calls = Array.from({ length: 10 }, () => connection.repository.repositoryExists({ repository }));
+    for (const { exists } of await Promise.all(calls)) assert.equal(exists, true);
+    return servedBy(gitaly, 'RepositoryExists').size > 1;
+  }, gitaly.log);
+
+  assert.ok(sumOf(await metrics(gitaly), 'gitaly_ts_connection_moves_total') > 0);
 });
 
 // Symptom: workers refused to remove a repository, and to link one to a pool.

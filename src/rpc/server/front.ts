@@ -150,10 +150,10 @@ export class Front implements AsyncDisposable {
 
   /**
    * Ends the busiest connection gracefully, so that its client opens another one, which may reach
-   * another process. Returns false unless two have calls.
+   * another process. @see GrpcServer.moveConnection
    */
-  moveConnection(): boolean {
-    return this.#acceptors.external.moveConnection();
+  moveConnection(which: 'of several' | 'any'): boolean {
+    return this.#acceptors.external.moveConnection(which);
   }
 
   /** Calls that run, and open connections, without those of our own child processes. */

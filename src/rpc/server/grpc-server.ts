@@ -143,14 +143,16 @@ export class GrpcServer {
   /**
    * Ends the connection with the most calls since the last time gracefully, so that its client
    * opens another one. Returns false unless two connections had calls.
+   *
+   * @param which `any`: even if only one had calls.
    */
-  moveConnection(): boolean {
+  moveConnection(which: 'of several' | 'any'): boolean {
     const active = [...this.#connections].filter(
       ({ isDraining, recentCalls }) => !isDraining && recentCalls > 0,
     );
     const [busiest] = active.toSorted((a, b) => b.recentCalls - a.recentCalls);
     for (const connection of active) connection.recentCalls = 0;
-    if (busiest === undefined || active.length < 2) return false;
+    if (busiest === undefined || (which === 'of several' && active.length < 2)) return false;
     busiest.drain();
     return true;
   }

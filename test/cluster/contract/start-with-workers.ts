@@ -11,6 +11,8 @@ import { BEGIN, END, LOG } from './worker-messages.ts';
 
 /** Besides this process. */
 const WORKERS = 2;
+/** At each tick a connection is ended, so that its calls continue in another process. */
+const TICK_MS = 50;
 const START_LIMIT_MS = 120_000;
 
 /** Starts a Praefect whose workers serve all connections, and report their calls to this process. */
@@ -18,7 +20,12 @@ export async function startWithWorkers(
   config: PraefectConfig,
   { begin, watch }: { readonly begin: BeginCall; readonly watch: ReplicationWatch },
 ): Promise<PraefectServer> {
-  process.env.GITALY_TESTING_WORKERS = JSON.stringify({ start: WORKERS, choice: 'worker' });
+  process.env.GITALY_TESTING_WORKERS = JSON.stringify({
+    start: WORKERS,
+    choice: 'worker',
+    moves: 'random',
+    tickMs: TICK_MS,
+  });
   let ready = 0;
   const logger = createLogger({
     format: 'json',

@@ -7,6 +7,7 @@ export type { StartGitalyOptions, TestGitaly } from '#testkit/start-gitaly';
 
 /** Processes of the server, with this one. */
 const PROCESSES = 4;
+const TICK_MS = 50;
 const START_LIMIT_MS = 120_000;
 const PROGRAM = join(import.meta.dirname, '../../../src/cli/gitaly.ts');
 
@@ -15,7 +16,9 @@ const PROGRAM = join(import.meta.dirname, '../../../src/cli/gitaly.ts');
  * this process has three workers, which serve all connections.
  */
 export async function startGitaly(options: StartGitalyOptions = {}): Promise<TestGitaly> {
-  process.env.GITALY_TESTING_WORKERS = JSON.stringify({ start: PROCESSES - 1, choice: 'worker' });
+  // At each tick a connection is ended with GOAWAY, so that its calls continue in another process.
+  const settings = { start: PROCESSES - 1, choice: 'worker', moves: 'random', tickMs: TICK_MS };
+  process.env.GITALY_TESTING_WORKERS = JSON.stringify(settings);
   return await startGitalyWith(options, async ({ config, log, logger }) => {
     const server = await startProcesses(
       { ...config, workers: { max: PROCESSES } },
