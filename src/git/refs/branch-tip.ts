@@ -19,3 +19,8 @@ export interface BranchTip {
   /** The message without leading empty lines; it ends at NUL. */
   readonly body: Buffer;
 }
+
+/** A reference whose commit the caller knows. */
+export interface KnownTip extends Pick<BranchTip, 'name' | 'oid'> {
+  readonly treeOid?: undefined;
+}

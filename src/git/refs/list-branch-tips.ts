@@ -2,13 +2,18 @@ import { existsSync } from 'node:fs';
 import { FallBackToGit } from '../in-process.ts';
 import type { GitRepository } from '../repository.ts';
 import { askForBranchTips } from './ask-for-branch-tips.ts';
-import type { BranchTip } from './branch-tip.ts';
+import type { BranchTip, KnownTip } from './branch-tip.ts';
 import type { RefQuery } from './for-each-ref.ts';
 import { parsePlainCommit } from './parse-branch-tip.ts';
-import { readRefObjects } from './read-ref-objects.ts';
+import { readRefObjects, readUnknownRefObjects } from './read-ref-objects.ts';
 
 export interface TipOptions {
   readonly signal?: AbortSignal | undefined;
+}
+
+export interface UnknownTipOptions extends TipOptions {
+  /** Reports whether the caller knows a commit: it is not read. Default: it knows none. */
+  isKnown(oid: string): boolean;
 }
 
 /**
@@ -23,19 +28,38 @@ export interface TipOptions {
 export function listBranchTips(
   repository: GitRepository,
   query: RefQuery,
-  options: TipOptions = {},
-): AsyncGenerator<BranchTip[], void> {
+  options?: TipOptions,
+): AsyncGenerator<BranchTip[], void>;
+export function listBranchTips(
+  repository: GitRepository,
+  query: RefQuery,
+  options: UnknownTipOptions,
+): AsyncGenerator<(BranchTip | KnownTip)[], void>;
+export function listBranchTips(
+  repository: GitRepository,
+  query: RefQuery,
+  options: TipOptions | UnknownTipOptions = {},
+): AsyncGenerator<(BranchTip | KnownTip)[], void> {
   const ask = askForBranchTips(repository, query, options);
   const list = repository.refs.list(query, options);
   let last: Buffer | undefined;
   return repository.inProcess.attemptEach('branch_tips', readPlain, () => ask(last));
 
-  async function* readPlain(): AsyncGenerator<BranchTip[], void> {
+  async function* readPlain(): AsyncGenerator<(BranchTip | KnownTip)[], void> {
     if (hasOtherParents(repository)) throw new FallBackToGit('history is grafted or shallow');
-    for await (const found of readRefObjects(repository.objects, list, options)) {
-      const tips: BranchTip[] = [];
+    const { objects } = repository;
+    const read =
+      'isKnown' in options
+        ? readUnknownRefObjects(objects, list, options)
+        : readRefObjects(objects, list, options);
+    for await (const found of read) {
+      const tips: (BranchTip | KnownTip)[] = [];
       let isPlain = true;
       for (const { item, type, data } of found) {
+        if (data === undefined) {
+          tips.push({ name: item.name, oid: item.oid });
+          continue;
+        }
         const fields = type === 'commit' ? parsePlainCommit(data) : undefined;
         isPlain = fields !== undefined;
         if (fields === undefined) break;

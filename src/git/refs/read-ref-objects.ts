@@ -58,6 +58,59 @@ export async function* readRefObjects(
   }
 }
 
+/** A reference whose object the caller knows. */
+interface KnownObject {
+  readonly item: ListedRef;
+  readonly type: undefined;
+  readonly data: undefined;
+}
+
+export interface UnknownObjectOptions {
+  /** Reports whether the caller knows an object: it is not read. */
+  isKnown(oid: string): boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * As {@link readRefObjects}, for a caller that knows most objects: those are not read. From the
+ * hundredth unknown one on, all are.
+ */
+export async function* readUnknownRefObjects(
+  objects: ObjectReader,
+  list: Batches,
+  { isKnown, signal }: UnknownObjectOptions,
+): AsyncGenerator<(Contents<ListedRef> | KnownObject)[], void> {
+  const refs = list[Symbol.asyncIterator]();
+  let count = 0;
+  try {
+    for (let next = await refs.next(); !next.done; next = await refs.next()) {
+      const batch = next.value;
+      const unknown = batch.filter(({ oid }) => !isKnown(oid));
+      count += unknown.length;
+      if (count > FEW) return yield* readRefObjects(objects, startingWith(batch, refs), { signal });
+      const read = await Array.fromAsync(mapAhead(unknown, FEW, (ref) => readObject(objects, ref, signal)));
+      yield batch.map((item) =>
+        isKnown(item.oid) ? knownObject(item) : (read.shift() ?? knownObject(item)),
+      );
+    }
+  } finally {
+    await refs.return?.();
+  }
+}
+
+function knownObject(item: ListedRef): KnownObject {
+  return { item, type: undefined, data: undefined };
+}
+
+/** Yields a batch, and then the rest of a list. */
+async function* startingWith(
+  batch: readonly ListedRef[],
+  rest: AsyncIterator<readonly ListedRef[]>,
+): AsyncGenerator<readonly ListedRef[], void> {
+  yield batch;
+  for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value;
+}
+
 async function readObject(
   objects: ObjectReader,
   ref: ListedRef,

@@ -3,6 +3,7 @@ import { cleanupService } from '#services/cleanup/index';
 import { conflictsService } from '#services/conflicts/index';
 import { lifetimeService } from '#services/lifetimes/index';
 import { operationService } from '#services/operation/index';
+import { KnownCommits } from '#services/ref/branches/known-commits';
 import { refService } from '#services/ref/index';
 import { RememberedLists } from '#services/ref/remembered-lists';
 import { CleanupService } from '#wire/gen/cleanup_pb';
@@ -23,12 +24,12 @@ export function writingServices({
   voteOf,
 }: ServiceFoundation): readonly ServedService[] {
   const votes = { voteOf, transactionHooks };
-  const lists = new RememberedLists();
+  const [lists, knownCommits] = [new RememberedLists(), new KnownCommits()];
   return [
     serve(CleanupService, cleanupService({ storages, ...votes })),
     serve(ConflictsService, conflictsService({ storages, hooks, remotes })),
     serve(LifetimeService, lifetimeService({ storages })),
     serve(OperationService, operationService({ storages, hooks, remotes, commitSigning, ...votes })),
-    serve(RefService, refService({ storages, lists, fillsOldFields, ...votes })),
+    serve(RefService, refService({ storages, lists, knownCommits, fillsOldFields, ...votes })),
   ];
 }

@@ -1,10 +1,12 @@
 import type { VotingDependencies } from '#services/convert/request/voting-dependencies';
 import type { Storages } from '#storage/storages';
+import type { KnownCommits } from './branches/known-commits.ts';
 import type { RememberedLists } from './remembered-lists.ts';
 
 export interface RefDependencies extends VotingDependencies {
   readonly storages: Storages;
   readonly lists: RememberedLists;
+  readonly knownCommits: KnownCommits;
   /** Also fills fields that only clients of 15.0 read. */
   readonly fillsOldFields: boolean;
 }

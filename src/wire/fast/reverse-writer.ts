@@ -41,6 +41,13 @@ export class ReverseWriter {
     this.#head(field, length);
   }
 
+  /** Writes fields that are encoded already. */
+  encoded(fields: Uint8Array): void {
+    this.#reserve(fields.length);
+    this.#at -= fields.length;
+    this.#buffer.set(fields, this.#at);
+  }
+
   /** Writes a non-negative integer of at most 64 bits. */
   number(field: number, value: number | bigint | undefined): void {
     if (value === undefined || Number(value) === 0) return;

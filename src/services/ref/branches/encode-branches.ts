@@ -31,34 +31,53 @@ const OLD_BRANCH = fieldNumbers(FindLocalBranchResponseSchema, {
   commit: 'message',
 });
 
-/** Encodes a branch. */
-export function encodeBranch(writer: ReverseWriter, name: Buffer, commit: CommitMessage): EncodedBranch {
-  writeCommit(writer, commit);
-  writer.message(BRANCH.targetCommit, 0);
-  writer.bytes(BRANCH.name, name);
-  const { length } = writer;
-  writer.message(RESPONSE.localBranches, 0);
-  return { bytes: writer.take(), length };
+/** The parts of branches with a commit that are the same whatever their names are. */
+export interface EncodedCommit {
+  /** Fields of a branch after its name. */
+  readonly target: Buffer;
+  /** Fields after the name of a branch for clients of 15.0, if they are wanted. */
+  readonly old: Buffer | undefined;
 }
 
-/** Encodes a branch for clients of all versions; the commit in it is encoded once. */
-export function encodeBranchTwice(writer: ReverseWriter, name: Buffer, commit: CommitMessage): EncodedBranch {
+/** Encodes a commit. */
+export function encodeTarget(writer: ReverseWriter, commit: CommitMessage): EncodedCommit {
+  writeCommit(writer, commit);
+  writer.message(BRANCH.targetCommit, 0);
+  return { target: writer.take(), old: undefined };
+}
+
+/** Encodes a commit for clients of all versions; its message is encoded once. */
+export function encodeTargetTwice(writer: ReverseWriter, commit: CommitMessage): EncodedCommit {
   writeCommit(writer, commit);
   const commitBytes = writer.take();
 
   writer.bytes(BRANCH.targetCommit, commitBytes);
-  writer.bytes(BRANCH.name, name);
-  const { length } = writer;
-  writer.message(RESPONSE.localBranches, 0);
+  const target = writer.take();
 
-  const end = writer.length;
   writer.bytes(OLD_BRANCH.commit, commitBytes);
   writePerson(writer, OLD_BRANCH.commitCommitter, commit.committer);
   writePerson(writer, OLD_BRANCH.commitAuthor, commit.author);
   writer.bytes(OLD_BRANCH.commitSubject, commit.subject);
   writer.text(OLD_BRANCH.commitId, commit.id);
-  writer.bytes(OLD_BRANCH.name, name);
-  writer.message(RESPONSE.branches, end);
+  return { target, old: writer.take() };
+}
+
+/** Encodes a branch with an encoded commit. */
+export function encodeBranch(
+  writer: ReverseWriter,
+  name: Buffer,
+  { old, target }: EncodedCommit,
+): EncodedBranch {
+  writer.encoded(target);
+  writer.bytes(BRANCH.name, name);
+  const { length } = writer;
+  writer.message(RESPONSE.localBranches, 0);
+  if (old !== undefined) {
+    const end = writer.length;
+    writer.encoded(old);
+    writer.bytes(OLD_BRANCH.name, name);
+    writer.message(RESPONSE.branches, end);
+  }
   return { bytes: writer.take(), length };
 }
 

@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
-import type { BranchTip } from '#git/refs/branch-tip';
+import type { BranchTip, KnownTip } from '#git/refs/branch-tip';
 import type { RefQuery } from '#git/refs/for-each-ref';
 import { listBranchTips } from '#git/refs/list-branch-tips';
 import type { FeatureFlag } from '#platform/flags/feature-flags';
@@ -19,8 +19,16 @@ import {
 import type { RefDependencies } from '../dependencies.ts';
 import { checkExcludes } from '../exclude-patterns.ts';
 import { findingError, startList } from '../listing-error.ts';
-import { branchLines } from './branch-lines.ts';
-import { type EncodedBranch, encodeBranch, encodeBranchTwice, responseOf } from './encode-branches.ts';
+import { type BranchCommit, branchLines } from './branch-lines.ts';
+import {
+  type EncodedBranch,
+  type EncodedCommit,
+  encodeBranch,
+  encodeTarget,
+  encodeTargetTwice,
+  responseOf,
+} from './encode-branches.ts';
+import type { KnownCommits } from './known-commits.ts';
 
 /**
  * On: commits as `for-each-ref` shows them, in messages of about 1 MiB. Off: as in all other calls,
@@ -28,10 +36,12 @@ import { type EncodedBranch, encodeBranch, encodeBranchTwice, responseOf } from 
  */
 const REF_ITERATOR: FeatureFlag = { name: 'ref_iterator', onByDefault: true };
 
-type Encode = typeof encodeBranch;
+type Encode = typeof encodeTarget;
 type Response = MessageInitShape<typeof FindLocalBranchesResponseSchema>;
 
 const NAMESPACE = 'refs/heads/';
+/** Commits of one list that may be remembered. */
+const MAX_NEW = 10_000;
 /** @see Gitaly: helper.MaxCommitOrTagMessageSize */
 const MAX_BODY_BYTES = 10 * 1024;
 
@@ -55,11 +65,13 @@ export async function* findLocalBranches(
 
   const query = { patterns: [NAMESPACE], exclude: request.excludePatterns, sort };
   const page = pageOf(request.paginationParams);
-  const encode = deps.fillsOldFields ? encodeBranchTwice : encodeBranch;
+  const encode = deps.fillsOldFields ? encodeTargetTwice : encodeTarget;
   if (!context.flags.isEnabled(REF_ITERATOR)) {
     for await (const branches of branchLines(repository, query, { context, page })) {
       const writer = new ReverseWriter();
-      yield responseOf(branches.map(({ ref, commit }) => encode(writer, ref.name, toCommitMessage(commit))));
+      const encodeOne = ({ ref, commit }: BranchCommit): EncodedBranch =>
+        encodeBranch(writer, ref.name, encode(writer, toCommitMessage(commit)));
+      yield responseOf(branches.map(encodeOne));
     }
     return;
   }
@@ -69,30 +81,58 @@ export async function* findLocalBranches(
     output: FindLocalBranchesResponseSchema,
     request,
     log: context.log,
-    produce: () => asGitShows(repository, query, { page, encode, signal: context.signal }),
+    produce: () =>
+      asGitShows(repository, query, { page, encode, known: deps.knownCommits, signal: context.signal }),
   });
+}
+
+interface ShowOptions {
+  readonly page: Page;
+  readonly encode: Encode;
+  readonly known: KnownCommits;
+  readonly signal: AbortSignal;
 }
 
 async function* asGitShows(
   repository: Repository,
   query: RefQuery,
-  { page, encode, signal }: { readonly page: Page; readonly encode: Encode; readonly signal: AbortSignal },
+  { page, encode, known, signal }: ShowOptions,
 ): AsyncGenerator<Response> {
   try {
-    const list = startList(() => listBranchTips(repository, query, { signal }));
-    const branches = encodeTips(itemsOf(cutPage(list, page)), encode);
+    const before = known.of(repository);
+    const options = { signal, ...(before && { isKnown: (oid: string) => before.has(oid) }) };
+    const list = startList(() => listBranchTips(repository, query, options));
+    const commits = new Map<string, EncodedCommit>();
+    const branches = encodeTips(itemsOf(cutPage(list, page)), { before, commits, encode });
     for await (const chunk of chunkEncoded(branches)) yield responseOf(chunk);
+    if (commits.size <= MAX_NEW) known.add(repository, commits);
   } catch (error) {
     throw findingError(error);
   }
 }
 
+interface EncodeOptions {
+  /** Commits of the last list. */
+  readonly before: ReadonlyMap<string, EncodedCommit> | undefined;
+  /** Collects further ones. */
+  readonly commits: Map<string, EncodedCommit>;
+  readonly encode: Encode;
+}
+
 async function* encodeTips(
-  batches: AsyncIterable<readonly BranchTip[]>,
-  encode: Encode,
+  batches: AsyncIterable<readonly (BranchTip | KnownTip)[]>,
+  { before, commits, encode }: EncodeOptions,
 ): AsyncGenerator<EncodedBranch[], void> {
   const writer = new ReverseWriter();
-  for await (const tips of batches) yield tips.map((tip) => encode(writer, tip.name, toCommit(tip)));
+  const commitOf = (tip: BranchTip | KnownTip): EncodedCommit => {
+    const known = before?.get(tip.oid);
+    if (known !== undefined) return known;
+    if (tip.treeOid === undefined) throw new Error(`nothing is known about ${tip.oid}`);
+    const commit = encode(writer, toCommit(tip));
+    if (commits.size <= MAX_NEW) commits.set(tip.oid, commit);
+    return commit;
+  };
+  for await (const tips of batches) yield tips.map((tip) => encodeBranch(writer, tip.name, commitOf(tip)));
 }
 
 function toCommit({ oid, treeOid, parentOids, author, committer, subject, body }: BranchTip): CommitMessage {
