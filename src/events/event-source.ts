@@ -2,6 +2,11 @@ import type { RepositoryEvent } from './event.ts';
 
 /** The events of one storage, as they are served. */
 export interface EventSource {
+  /**
+   * Id of the events since the start of the server; empty while some may be missing, because they
+   * could not be written. `undefined` if there is none.
+   */
+  readonly id?: string;
   /** Sequence of the last event; 0 without one. */
   readonly last: number;
   /** The events after this sequence are kept; those up to it were compacted. */

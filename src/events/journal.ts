@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { type FileHandle, open, readdir, rm, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -59,6 +60,9 @@ export class Journal implements EventSource, AsyncDisposable {
   readonly #options: JournalOptions;
   readonly #segments: Segment[] = [];
   readonly #recent = new RecentEvents();
+  readonly #id = randomUUID();
+  /** The last events could not be written. */
+  #hasFailed = false;
   readonly #ending = new AbortController();
   /** Those before the segments; `undefined` if they are unknown or there are none. */
   #compacted: CompactedEvents | undefined;
@@ -92,6 +96,10 @@ export class Journal implements EventSource, AsyncDisposable {
     const lookMs = Math.min(Math.max(options.maxAgeMs / LOOKS_PER_AGE, MIN_LOOK_MS), MAX_LOOK_MS);
     journal.#looking = setInterval(() => journal.#retire(), lookMs).unref();
     return journal;
+  }
+
+  get id(): string {
+    return this.#hasFailed ? '' : this.#id;
   }
 
   get last(): number {
@@ -194,6 +202,7 @@ export class Journal implements EventSource, AsyncDisposable {
         await this.#append(batch);
       } catch (error) {
         this.#options.onProblem(error);
+        this.#hasFailed = true;
         if (this.#waiting.length > MAX_WAITING) this.#forgetWaiting();
         this.#writing = undefined;
         return false;
@@ -206,6 +215,7 @@ export class Journal implements EventSource, AsyncDisposable {
       this.#flushing ??= setTimeout(() => this.#flush(), FLUSH_MS).unref();
     }
     this.#writing = undefined;
+    this.#hasFailed = false;
     return true;
   }
 

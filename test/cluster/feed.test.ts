@@ -181,3 +181,82 @@ test('old events of a cluster are compacted', { skip: withoutPostgres }, async (
   const old = cluster.connection.events.list({ storageName: 'default', after: 3n });
   await assert.rejects(old, { code: 'OUT_OF_RANGE' });
 });
+
+test('the feed reads of a write what has changed, however many references there are', {
+  skip: withoutPostgres,
+}, async (context) => {
+  await using postgres = await startPostgres();
+  await using cluster = await startCluster({ ...FEED, database: postgres, praefects: 2 });
+  const sizes = { 'small.git': 10, 'large.git': 2000 };
+  const reads: Record<string, Reads> = {};
+  for (const [path, count] of Object.entries(sizes)) {
+    const repository = target(path);
+    await cluster.connection.repository.createRepository({ repository });
+    const id = await commitTo(cluster, path, 'main', 'one');
+    await moveAll(
+      cluster,
+      path,
+      Array.from({ length: count }, (_, number) => [`refs/heads/b/${number}`, id]),
+    );
+    // From here on the feed knows how far it is in the journal of the node.
+    const start = await commitTo(cluster, path, 'main', 'two');
+    await until(async () => (await listAll(cluster)).at(-1)?.newValue === start);
+    const before = readsOf(cluster);
+    const written: string[] = [];
+    for (let number = 0; number < 6; number++) {
+      const writer = cluster.praefects[number % 2] ?? assert.fail();
+      written.push(await commitTo(writer, path, 'main', `file-${number}`));
+    }
+    const last = async () => (await listAll(cluster)).slice(-written.length);
+    await until(async () => (await last()).at(-1)?.newValue === written.at(-1));
+    assert.deepEqual(
+      (await last()).map(({ kind, newValue, relativePath }) => [kind, relativePath, newValue]),
+      written.map((value) => ['reference', path, value]),
+    );
+    const after = readsOf(cluster);
+    reads[path] = { calls: after.calls - before.calls, bytes: after.bytes - before.bytes };
+  }
+
+  const { 'large.git': large = NONE, 'small.git': small = NONE } = reads;
+  context.diagnostic(JSON.stringify(reads));
+  assert.ok(small.calls > 0);
+  assert.ok(large.calls <= small.calls + 4, JSON.stringify(reads));
+  assert.ok(large.bytes < 4 * small.bytes, JSON.stringify(reads));
+});
+
+interface Reads {
+  readonly calls: number;
+  readonly bytes: number;
+}
+
+const NONE: Reads = { calls: 0, bytes: 0 };
+/** The calls by which a feed learns of changes. */
+const FEED_CALLS = new Set(['ListRefs', 'FindDefaultBranchName', 'List']);
+
+/** Returns what the nodes have sent of their references and events. */
+function readsOf({ nodes }: TestCluster): Reads {
+  const calls = nodes
+    .flatMap(({ log }) => log)
+    .filter((line) => FEED_CALLS.has(String(line['grpc.method'])) && line['grpc.code'] !== undefined);
+  return {
+    calls: calls.length,
+    bytes: calls.reduce((sum, line) => sum + Number(line['grpc.response.payload_bytes'] ?? 0), 0),
+  };
+}
+
+async function moveAll(
+  { connection }: Pick<TestCluster, 'connection'>,
+  path: string,
+  values: readonly (readonly [name: string, id: string])[],
+): Promise<void> {
+  const updates = values.map(([name, id]) => ({
+    reference: Buffer.from(name),
+    newObjectId: Buffer.from(id),
+  }));
+  await connection.ref.updateReferences(
+    Array.from({ length: Math.ceil(updates.length / 500) }, (_, index) => ({
+      ...(index === 0 && { repository: target(path) }),
+      updates: updates.slice(500 * index, 500 * (index + 1)),
+    })),
+  );
+}

@@ -39,6 +39,7 @@ export interface EndedChange {
 
 export interface JournalState {
   readonly storageName: string;
+  readonly id: string;
   readonly last: number;
   readonly oldest: number;
 }

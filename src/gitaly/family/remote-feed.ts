@@ -128,12 +128,16 @@ export class RemoteFeed implements RefChangeRecorder, LifecycleRecorder, ServedF
 class RemoteJournal implements EventSource {
   readonly #link: Link;
   readonly #storageName: string;
-  #state: Omit<JournalState, 'storageName'> = { last: 0, oldest: 0 };
+  #state: Omit<JournalState, 'storageName'> = { id: '', last: 0, oldest: 0 };
   #news = Promise.withResolvers<void>();
 
   constructor(link: Link, storageName: string) {
     this.#link = link;
     this.#storageName = storageName;
+  }
+
+  get id(): string {
+    return this.#state.id;
   }
 
   get last(): number {

@@ -112,8 +112,8 @@ function locationOf(
 
 function shareJournals({ desk, serving }: Pick<Supervising, 'desk' | 'serving'>, feed: ChangeFeed): void {
   const stateOf = (storageName: string): JournalState => {
-    const { last, oldest } = feed.journal(storageName);
-    return { storageName, last, oldest };
+    const { id, last, oldest } = feed.journal(storageName);
+    return { storageName, id, last, oldest };
   };
   desk.onAsked(FEED.state, (name) => ({ value: stateOf(String(name)) }));
   desk.onAsked(FEED.locate, (value) => ({ value: locate(feed, value as WantedEvents) }));

@@ -1,5 +1,6 @@
 import { type Executor, sql } from '../database/database.ts';
 import type { Move } from './node-events.ts';
+import type { NodePosition } from './node-journal.ts';
 import type { Values } from './read-references.ts';
 
 /** A repository that a change is about. */
@@ -84,6 +85,17 @@ export class EventWriter {
         this.#executor,
       );
     await this.#keep(repository, kept);
+  }
+
+  /** Notes the place in a node's journal up to which the repository is known, if there is one. */
+  async reached(
+    { repositoryId }: ChangedRepository,
+    { journal, node, sequence }: Partial<NodePosition> = {},
+  ): Promise<void> {
+    await sql`
+      UPDATE gitalyts_feed_repositories
+      SET node = ${node ?? null}, node_journal = ${journal ?? null}, node_sequence = ${sequence ?? null}
+      WHERE repository_id = ${repositoryId}`.execute(this.#executor);
   }
 
   /** Writes the events. @returns the sequence of the last one. */

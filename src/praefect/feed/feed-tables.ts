@@ -40,6 +40,11 @@ const TABLES = [
     resync bigint,
     is_listed boolean NOT NULL
   )`,
+  // Up to there in the journal of a node the feed knows what became of the repository.
+  `ALTER TABLE gitalyts_feed_repositories
+    ADD COLUMN IF NOT EXISTS node text,
+    ADD COLUMN IF NOT EXISTS node_journal text,
+    ADD COLUMN IF NOT EXISTS node_sequence bigint`,
   `CREATE TABLE IF NOT EXISTS gitalyts_feed_references (
     repository_id bigint NOT NULL REFERENCES gitalyts_feed_repositories ON DELETE CASCADE,
     name bytea NOT NULL,

@@ -30,6 +30,7 @@ const RETRY_MS = 10_000;
 export class NodeEvents implements AsyncDisposable {
   readonly #ending = new AbortController();
   readonly #moves = new Map<GitalyNode, Map<string, ReportedMove[]>>();
+  readonly #last = new Map<GitalyNode, number>();
   readonly #running: Promise<void>[];
 
   constructor(nodes: readonly GitalyNode[]) {
@@ -55,6 +56,11 @@ export class NodeEvents implements AsyncDisposable {
     return this.#moves.has(node);
   }
 
+  /** Returns the sequence of the last event that a node has reported; `undefined` before any. */
+  last(node: GitalyNode): number | undefined {
+    return this.#last.get(node);
+  }
+
   async #follow(node: GitalyNode): Promise<void> {
     const { signal } = this.#ending;
     while (!signal.aborted) {
@@ -62,8 +68,10 @@ export class NodeEvents implements AsyncDisposable {
       try {
         const { connection, storage: storageName } = node;
         this.#moves.set(node, moves);
-        for await (const event of watchEvents(connection, { storageName, fromNow: true, signal }))
+        for await (const event of watchEvents(connection, { storageName, fromNow: true, signal })) {
+          this.#last.set(node, Number(event.sequence));
           keep(moves, event);
+        }
       } catch (error) {
         if (!(error instanceof GitalyError)) throw error;
       }

@@ -1,4 +1,6 @@
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import type { NodeEvents, ReportedMove } from './node-events.ts';
+import { currentPosition, movesSince, type NodePosition } from './node-journal.ts';
 
 /** References that are compared one by one; of more it is only known that they may have changed. */
 export const MAX_REFERENCES = 10_000;
@@ -8,23 +10,64 @@ const HEAD = 'HEAD';
 /** Values by full name, one character per byte: object ids, of HEAD `ref: <name>`. */
 export type Values = ReadonlyMap<string, string>;
 
+/** The references of a repository on an up-to-date node, or those of them that may have changed. */
+export interface Reading {
+  readonly node: GitalyNode;
+  readonly replicaPath: string;
+  /** Place in the node's journal up to which the values include what happened, if it is known. */
+  readonly position: NodePosition | undefined;
+  /** `undefined` if there are too many. */
+  readonly values: Values | undefined;
+  /** Recorded moves of those that may have changed; `undefined`: all were read. */
+  readonly moves: readonly ReportedMove[] | undefined;
+}
+
 /**
- * Reads HEAD and all references of a replica.
+ * Reads the references of a replica that have changed since a place in the node's journal; all of
+ * them if that is not known.
+ */
+export async function readChanged(
+  node: GitalyNode,
+  replicaPath: string,
+  { nodeEvents, since }: { readonly nodeEvents: NodeEvents; readonly since: NodePosition | undefined },
+): Promise<Reading> {
+  const recorded =
+    since === undefined ? undefined : await movesSince(node, replicaPath, { position: since, nodeEvents });
+  if (recorded === undefined) {
+    const position = await currentPosition(node, replicaPath, nodeEvents);
+    const values = await readReferences(node, replicaPath, undefined);
+    return { node, replicaPath, position, values, moves: undefined };
+  }
+  const names = new Set(recorded.moves.map(({ reference }) => reference));
+  const values = await readReferences(node, replicaPath, names);
+  return { node, replicaPath, values, ...recorded };
+}
+
+/**
+ * Reads references of a replica, HEAD among them.
  *
+ * @param names `undefined` for all.
  * @returns `undefined` if there are too many.
  */
-export async function readReferences(
+async function readReferences(
   { connection, storage }: GitalyNode,
   replicaPath: string,
+  names: ReadonlySet<string> | undefined,
 ): Promise<Values | undefined> {
   const repository = { storageName: storage, relativePath: replicaPath };
   const options = { timeoutMs: LIMIT_MS };
   const values = new Map<string, string>();
-  const { name } = await connection.ref.findDefaultBranchName({ repository, headOnly: true }, options);
-  if (name.length > 0) values.set(HEAD, `ref: ${latin1(name)}`);
-  const listed = connection.ref.listRefs({ repository, patterns: [Buffer.from('refs/')] }, options);
-  for await (const { references } of listed) {
-    for (const reference of references) values.set(latin1(reference.name), reference.target);
+  if (names === undefined || names.has(HEAD)) {
+    const { name } = await connection.ref.findDefaultBranchName({ repository, headOnly: true }, options);
+    if (name.length > 0) values.set(HEAD, `ref: ${latin1(name)}`);
+  }
+  const wanted = [...(names ?? ['refs/'])].filter((name) => name !== HEAD);
+  if (wanted.length === 0) return values;
+  const patterns = wanted.map((name) => Buffer.from(name, 'latin1'));
+  for await (const { references } of connection.ref.listRefs({ repository, patterns }, options)) {
+    // A pattern also matches what is below it.
+    for (const { name, target } of references)
+      if (names === undefined || names.has(latin1(name))) values.set(latin1(name), target);
     if (values.size > MAX_REFERENCES) return undefined;
   }
   return values;

@@ -2,8 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Database, type Executor, sql } from '../database/database.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import { type ChangedRepository, EventWriter } from './event-writer.ts';
-import { KEPT_MOVES, type Move, type NodeEvents } from './node-events.ts';
-import { readReferences, type Values } from './read-references.ts';
+import { KEPT_MOVES, type Move, type NodeEvents, stepsOf } from './node-events.ts';
+import type { NodePosition } from './node-journal.ts';
+import { type Reading, readChanged, type Values } from './read-references.ts';
 
 export interface RecordChangesOptions {
   readonly database: Database;
@@ -23,14 +24,6 @@ interface Change {
   readonly virtual_storage: string;
   readonly relative_path: string;
   readonly previous_path: string | null;
-}
-
-/** The references of a repository on an up-to-date node. */
-interface Reading {
-  readonly node: GitalyNode;
-  readonly replicaPath: string;
-  /** `undefined` if there are too many. */
-  readonly values: Values | undefined;
 }
 
 const BATCH = 500;
@@ -74,6 +67,22 @@ export async function recordChanges(
   });
 }
 
+/** A repository with its up-to-date replicas, and what the feed knows of it. */
+interface ReplicaRow {
+  readonly id: number;
+  readonly path: string;
+  readonly primary: string | null;
+  readonly storages: readonly string[];
+  readonly node: string | null;
+  readonly journal: string | null;
+  readonly sequence: number | null;
+}
+
+function positionOf({ journal, node, sequence }: ReplicaRow): NodePosition | undefined {
+  if (node === null || journal === null || sequence === null) return undefined;
+  return { node, journal, sequence };
+}
+
 /** Reads the references of the repositories that were written, each behind its last change. */
 async function readAll(
   options: RecordChangesOptions,
@@ -84,21 +93,24 @@ async function readAll(
   for (const change of changes)
     if (change.kind === 'removed') written.delete(change.repository_id);
     else if (change.kind !== 'renamed') written.set(change.repository_id, change);
-  const { rows } = await sql<{ id: number; path: string; primary: string | null; storages: string[] }>`
-    SELECT repository_id AS id, replica_path AS path, "primary", array_agg(storage) AS storages
+  const { rows } = await sql<ReplicaRow>`
+    SELECT repository_id AS id, replica_path AS path, "primary", array_agg(storage) AS storages,
+      node, node_journal AS journal, node_sequence AS sequence
     FROM repositories JOIN storage_repositories USING (repository_id, generation)
+      LEFT JOIN gitalyts_feed_repositories USING (repository_id)
     WHERE repository_id = ANY (${[...written.keys()]}::bigint[])
-    GROUP BY repository_id, replica_path, "primary"`.execute(executor);
+    GROUP BY repository_id, replica_path, "primary", node, node_journal, node_sequence`.execute(executor);
   const readings = new Map<Change, Reading>();
   const blocked: number[] = [];
-  const read = async ({ id, path, primary, storages }: (typeof rows)[number]): Promise<void> => {
+  const read = async (row: ReplicaRow): Promise<void> => {
+    const { id, path, primary, storages } = row;
     const change = written.get(id);
     if (change === undefined) return;
     const nodes = (options.nodes.get(change.virtual_storage) ?? []).filter(
       (node) => storages.includes(node.storage) && options.isHealthy(node),
     );
     nodes.sort((one, other) => Number(other.storage === primary) - Number(one.storage === primary));
-    const reading = await readFirst(nodes, path, options.onProblem);
+    const reading = await readFirst(nodes, path, { ...options, since: positionOf(row) });
     if (reading === undefined) blocked.push(id);
     else readings.set(change, reading);
   };
@@ -110,11 +122,11 @@ async function readAll(
 async function readFirst(
   nodes: readonly GitalyNode[],
   replicaPath: string,
-  onProblem: (error: unknown) => void,
+  { nodeEvents, onProblem, since }: RecordChangesOptions & { readonly since: NodePosition | undefined },
 ): Promise<Reading | undefined> {
   for (const node of nodes)
     try {
-      return { node, replicaPath, values: await readReferences(node, replicaPath) };
+      return await readChanged(node, replicaPath, { nodeEvents, since });
     } catch (error) {
       onProblem(error); // the next node has them, too
     }
@@ -142,25 +154,45 @@ async function record(
   if (change.kind === 'renamed') await writer.renamed(repository, change.previous_path ?? '');
   const reading = readings.get(change);
   if (reading === undefined) return;
-  const { values } = reading;
-  const known = values && (await knownValues(executor, repository));
-  if (values === undefined || known === undefined) await writer.resync(repository, values);
+  const { moves: recorded, position, values } = reading;
+  const known = values && (await knownValues(executor, repository, reading));
+  if (values === undefined || known === undefined)
+    await writer.resync(repository, recorded === undefined ? values : undefined);
   else await writer.moved(repository, await detailed(nodeEvents, reading, differences(known, values)));
+  await writer.reached(repository, position);
 }
 
-/** Returns the values that the feed has reported; `undefined` if they are not known. */
+/**
+ * Returns the values that the feed has reported of the references that were read; `undefined` if
+ * they are not known. Those that were never listed had the values that the node has recorded.
+ */
 async function knownValues(
   executor: Executor,
   { repositoryId: id }: ChangedRepository,
+  { moves }: Reading,
 ): Promise<Values | undefined> {
   const [repository] = (
     await sql<{ is_listed: boolean }>`
       SELECT is_listed FROM gitalyts_feed_repositories WHERE repository_id = ${id}`.execute(executor)
   ).rows;
-  if (repository?.is_listed !== true) return undefined;
+  if (repository === undefined || (!repository.is_listed && moves === undefined)) return undefined;
+  const names = moves?.map(({ reference }) => Buffer.from(reference, 'latin1'));
   const { rows } = await sql<{ name: Buffer; value: string }>`
-    SELECT name, value FROM gitalyts_feed_references WHERE repository_id = ${id}`.execute(executor);
-  return new Map(rows.map(({ name, value }) => [name.toString('latin1'), value]));
+    SELECT name, value FROM gitalyts_feed_references
+    WHERE repository_id = ${id}
+      ${names === undefined ? sql`` : sql`AND name = ANY (${names}::bytea[])`}`.execute(executor);
+  const known = new Map(rows.map(({ name, value }) => [name.toString('latin1'), value]));
+  if (!repository.is_listed) addBefore(known, moves ?? []);
+  return known;
+}
+
+/** Adds the values before the first recorded move of each reference without a known value. */
+function addBefore(known: Map<string, string>, moves: readonly Move[]): void {
+  const seen = new Set(known.keys());
+  for (const { oldValue, reference } of moves) {
+    if (!seen.has(reference) && oldValue !== undefined) known.set(reference, oldValue);
+    seen.add(reference);
+  }
 }
 
 function differences(known: Values, values: Values): Move[] {
@@ -172,10 +204,12 @@ function differences(known: Values, values: Values): Move[] {
 /** Replaces moves by those between, as far as the node reports them, in its order. */
 async function detailed(
   nodeEvents: NodeEvents,
-  { node, replicaPath }: Reading,
+  { moves: recorded = [], node, replicaPath }: Reading,
   moves: readonly Move[],
 ): Promise<readonly Move[]> {
-  const find = () => nodeEvents.between(node, replicaPath, moves);
+  const inJournal = stepsOf(recorded, moves);
+  const find = () =>
+    nodeEvents.between(node, replicaPath, moves).map((steps, index) => inJournal[index] ?? steps);
   let found = find();
   // Of more moves the node's are not all kept.
   const looks = moves.length <= KEPT_MOVES ? DETAIL_LOOKS : 0;

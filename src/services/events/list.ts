@@ -20,6 +20,8 @@ export async function list(
   const filter = filterOf(request.filter);
   const count = Math.min(limit === 0 ? MAX_EVENTS : limit, MAX_EVENTS);
   const found: RepositoryEvent[] = [];
+  // Before the events: of those that are written later, the client has to know nothing.
+  const { id = '' } = journal;
   const { start, batches, compactedTo, end } = partOf(journal, request);
   let cursor = Math.max(start, 0);
   try {
@@ -40,7 +42,13 @@ export async function list(
 
   function page(part: { readonly isEnd: boolean; readonly compactedTo: number }) {
     const events = found.map((event) => encodeEvent(storageName, event));
-    return { events, cursor: BigInt(cursor), isEnd: part.isEnd, compactedTo: BigInt(part.compactedTo) };
+    return {
+      events,
+      cursor: BigInt(cursor),
+      isEnd: part.isEnd,
+      compactedTo: BigInt(part.compactedTo),
+      journal: id,
+    };
   }
 }
 

@@ -245,6 +245,14 @@ export declare type ListResponse = Message<"gitalyts.events.v1.ListResponse"> & 
    * @generated from field: uint64 compacted_to = 4;
    */
   compactedTo: bigint;
+
+  /**
+   * Id of the journal since its server has started; numbers of another one may mean other events
+   * after a power failure. Empty while events cannot be written: some may be missing.
+   *
+   * @generated from field: string journal = 5;
+   */
+  journal: string;
 };
 
 /**
