@@ -224,7 +224,7 @@ test('the end of a repository and of a reference is set, printed and removed', a
   const to = ['--to', gitaly.address];
   await ok('create', 'a', '--expires', '2h', ...to);
   addCommit(join(gitaly.storagePath(), 'a.git'), 1);
-  await ok('fork', 'a', 'b', '--expires', '30d', ...to);
+  await ok('fork', 'a', 'b', '--expires', '30d', '--in', gitaly.address);
 
   const printed = await ok('expire', 'a', '--ref', 'refs/heads/main', '--in', '90m', ...to);
 

@@ -121,7 +121,7 @@ function addHttpOptions(up: Command): Command {
       '--auth-file <path>',
       'file with the users of the HTTP gateway, made by gitaly-ts hash-password (default: no authentication)',
     )
-    .option('--tokens', 'accept the tokens of "gitaly-ts token create --in DIR" at the gateways')
+    .option('--tokens', 'accept the tokens of "gitaly-ts token create --to DIR" at the gateways')
     .option('--jwks <file or url>', 'also accept tokens that are signed with one of these keys (JWKS)')
     .option('--jwks-issuer <issuer>', 'issuer (claim iss) of those tokens')
     .option('--auth-url <url>', 'URL of a service that authenticates users of the HTTP gateway')

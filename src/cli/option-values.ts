@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 
 const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
 
@@ -7,6 +7,16 @@ export function count(text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('It is no number from 0.');
   return value;
+}
+
+/**
+ * Has a command accept `--in` for its option `--to`; of both, the last one counts. The help does not
+ * list it: it is the former name in `gitaly-ts token`, and a likely guess elsewhere.
+ */
+export function acceptIn(command: Command): Command {
+  return command
+    .addOption(new Option('--in <target>', 'the same as --to').hideHelp())
+    .on('option:in', (value: string) => command.setOptionValue('to', value));
 }
 
 /** Returns the default name of a backup: the time in UTC, as `YYYYMMDDhhmmss`. */

@@ -1,6 +1,6 @@
 import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
 import type { CreateRepositoryOptions } from '#tools/repo/repositories';
-import { parseSeconds } from './option-values.ts';
+import { acceptIn, parseSeconds } from './option-values.ts';
 import type { ExpireOptions, ForkRepositoryOptions, RepoConsole, RepoOptions } from './repo.ts';
 import type { MigrateReferencesOptions } from './repo-migrate-references.ts';
 
@@ -49,7 +49,7 @@ Exit code 0 on success, 1 after a failure, 2 for wrong usage.`,
 /** Adds a command with the options of all. */
 function add(repo: Command, name: string, description: string, examples: readonly string[]): Command {
   const text = examples.map((example) => `\n  gitaly-ts repo ${example}`).join('');
-  return repo
+  const command = repo
     .command(name)
     .description(description)
     .option('--to <target>', TARGETS, 'data')
@@ -57,6 +57,7 @@ function add(repo: Command, name: string, description: string, examples: readonl
     .option('--json', 'print the result as JSON')
     .exitOverride()
     .addHelpText('after', `\nExamples:${text}`);
+  return name === 'expire' ? command : acceptIn(command); // there it is a time
 }
 
 function addList(repo: Command, on: RepoProcess): void {

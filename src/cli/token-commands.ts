@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { parseSeconds } from './option-values.ts';
+import { acceptIn, parseSeconds } from './option-values.ts';
 import type { CreateTokenOptions, TokenConsole, TokenOptions } from './token.ts';
 
 /** Receives the output and the exit code of the commands. */
@@ -33,13 +33,14 @@ A token is the password of any name, or a bearer token. Exit code 0 on success, 
 
 function add(token: Command, name: string, description: string, examples: readonly string[]): Command {
   const text = examples.map((example) => `\n  gitaly-ts token ${example}`).join('');
-  return token
+  const command = token
     .command(name)
     .description(description)
-    .option('--in <dir>', 'the directory of "gitaly-ts up"', 'data')
+    .option('--to <dir>', 'the directory of "gitaly-ts up"', 'data')
     .option('--json', 'print the result as JSON')
     .exitOverride()
     .addHelpText('after', `\nExamples:${text}`);
+  return acceptIn(command);
 }
 
 function addCreate(token: Command, on: TokenProcess): void {
@@ -78,7 +79,7 @@ function addCreate(token: Command, on: TokenProcess): void {
 }
 
 function addList(token: Command, on: TokenProcess): void {
-  const examples = ['list', 'list --in /srv/git --json'];
+  const examples = ['list', 'list --to /srv/git --json'];
   add(token, 'list', 'Print the tokens that have not expired.', examples).action(
     async (options: TokenOptions) => {
       const { listTokens } = await import('./token.ts');

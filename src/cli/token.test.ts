@@ -34,7 +34,7 @@ async function token(...args: string[]): Promise<RunResult> {
 test('tokens are issued, listed and revoked, and keys rotate', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'token-'));
   try {
-    const place = ['--in', directory];
+    const place = ['--to', directory];
     const verifier = new TokenVerifier({ store: new TokenStore(tokensIn(directory)) });
     const rules = ['--ref', 'allow refs/heads/docs no-force no-delete path=docs/', '--ref', 'deny **'];
     const scope = ['--repository', 'team/**', '--access', 'write', '--expires', '2h', ...rules];
@@ -82,9 +82,26 @@ test('wrong usage is explained, with exit code 2', async () => {
   ];
   const directory = mkdtempSync(join(tmpdir(), 'token-'));
   for (const [message, ...args] of wrong) {
-    const { code, stderr } = await token(...args, '--in', directory);
+    const { code, stderr } = await token(...args, '--to', directory);
     assert.match(stderr, message);
     assert.equal(code, 2, args.join(' '));
   }
   rmSync(directory, { recursive: true });
+});
+
+test('the directory can be given by the former name of the option, too', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'token-'));
+  try {
+    const made = await token('create', 'ci', '--repository', 'a', '--in', directory, '--json');
+    assert.equal(made.code, 0, made.stderr);
+    const { id } = JSON.parse(made.stdout);
+
+    assert.match((await token('list', '--to', directory)).stdout, new RegExp(id));
+    assert.match((await token('list', '--in', directory)).stdout, new RegExp(id));
+    const help = await token('list', '--help');
+    assert.match(help.stdout, /--to <dir>/);
+    assert.doesNotMatch(help.stdout, /--in/);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });

@@ -7,7 +7,7 @@ import { type IssuedToken, TokenStore } from '#tokens/token-store';
 
 /** Options of all commands `gitaly-ts token`. */
 export interface TokenOptions {
-  readonly in: string;
+  readonly to: string;
   readonly json?: boolean;
 }
 
@@ -36,7 +36,7 @@ export function tokensIn(directory: string): string {
 /** @returns the exit code: 0, 1 after a failure, 2 for wrong usage. */
 async function run(options: TokenOptions, { stdout, stderr }: TokenConsole, work: Work): Promise<number> {
   try {
-    const { json, lines } = await work(new TokenStore(tokensIn(options.in)));
+    const { json, lines } = await work(new TokenStore(tokensIn(options.to)));
     if (options.json === true) stdout.write(`${JSON.stringify(json, undefined, 2)}\n`);
     else for (const line of lines) stdout.write(`${line}\n`);
     return 0;
