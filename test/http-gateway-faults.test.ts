@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
+import { readdirSync, symlinkSync } from 'node:fs';
 import { request as startRequest } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -396,4 +396,52 @@ test(`${IDLE_CONNECTIONS} idle connections cost little, and are closed in time`,
     () => openDescriptors(process.pid) <= descriptors + 50,
     () => `${openDescriptors(process.pid) - descriptors} descriptors are still open`,
   );
+});
+
+// Git ended at the first bytes, so the limit of the size was not reached: "500, the server failed".
+test('a body that is no request of git is refused with 400, also when it unpacks to gigabytes', async (context) => {
+  const { gitaly, url, ...opened } = await open(context);
+  // As many zeros as a gigabyte: each member of gzip is unpacked by itself.
+  const bomb = Buffer.concat(Array(16).fill(gzipSync(Buffer.alloc(64 << 20), { level: 1 })));
+  for (const service of ['git-receive-pack', 'git-upload-pack'])
+    for (const [body, encoding] of [
+      [bomb, 'gzip'],
+      ['<html>', 'identity'],
+      ['00', 'identity'],
+    ] as const) {
+      const headers = { 'Content-Type': `application/x-${service}-request`, 'Content-Encoding': encoding };
+      const response = await fetch(`${url}/${service}`, { method: 'POST', headers, body });
+
+      assert.equal(response.status, 400, service);
+      assert.match(await response.text(), /^The body of the request is not one of Git's protocol\./);
+    }
+  await until(() => processesIn(gitaly.storagePath()).length === 0);
+  await assertWorks({ gitaly, url, ...opened });
+});
+
+// The pauses between attempts to connect grew with each request, so the first pushes after a restart
+// were refused, too.
+test('a push waits a moment for a server that was away, and is served once it is back', async (context) => {
+  const { gitaly } = await open(context);
+  const socket = join(gitaly.directory, 'later.socket');
+  const gateway = await startHttpGateway({
+    gitaly: { address: `unix:${socket}` },
+    listen: { host: '127.0.0.1', port: 0 },
+    mapping: storageMapping('default'),
+  });
+  context.after(() => gateway.close());
+  const startedMs = performance.now();
+  const refused = await fetch(`${gateway.url}/a.git/info/refs?service=git-upload-pack`);
+  const waitedMs = performance.now() - startedMs;
+  assert.equal(refused.status, 503);
+  assert.match(await refused.text(), /not available at this time/);
+  assert.ok(waitedMs > 4000 && waitedMs < 20_000, `${waitedMs} ms`);
+  const path = join(gitaly.storagePath(), 'a.git');
+  const pushing = runGit(['-C', path, 'push', '-q', `${gateway.url}/a.git`, 'main:refs/heads/pushed']);
+  await delay(2500); // longer than the client repeats a call by itself
+  symlinkSync(gitaly.address.replace('unix:', ''), socket);
+
+  await pushing;
+
+  assert.match(await runGit(['-C', path, 'for-each-ref']), /refs\/heads\/pushed/);
 });

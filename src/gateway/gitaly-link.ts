@@ -20,6 +20,20 @@ export interface GitalyLink {
   readonly registry: SidechannelRegistry;
 }
 
+/** Longest wait of a request for a Gitaly that cannot be reached: one that is restarted is back then. */
+const REACH_MS = 5000;
+/** Longest pause between attempts to connect. */
+const MAX_BACKOFF_MS = 500;
+
+/**
+ * Waits for a moment while Gitaly cannot be reached. If it stays away, the next call fails with the
+ * reason.
+ */
+export async function reach({ connection }: GitalyLink, signal: AbortSignal): Promise<void> {
+  if (connection.state === 'ready') return;
+  await connection.waitForReady({ signal, timeoutMs: REACH_MS }).catch(() => {}); // the call reports it
+}
+
 /**
  * Creates the connection. It opens with the first request and reconnects automatically.
  *
@@ -33,6 +47,7 @@ export async function linkGitaly(
   const registry = new SidechannelRegistry();
   const connection = await dialSidechannel(address, registry, {
     clientName: 'gitaly-gateway',
+    maxConnectBackoffMs: MAX_BACKOFF_MS,
     ...(maxStreamWindowBytes === undefined ? {} : { maxStreamWindowBytes }),
     ...(token === undefined ? {} : { token }),
     ...(connect === undefined ? {} : { connect }),

@@ -42,7 +42,7 @@ const rejection = (status: number, text: RegExp) => (error: unknown) => {
 for (const encoding of ['', 'identity', 'gzip', 'x-gzip', ' GZIP ']) {
   test(`a body with the encoding "${encoding}" is read to its end`, async (context) => {
     const { request, client } = await received(context, { 'content-encoding': encoding });
-    const text = 'content '.repeat(100);
+    const text = '0abc content '.repeat(50);
     client.end(/gzip/i.test(encoding) ? gzipSync(text) : text);
 
     const body = RequestBody.of(request, LIMITS);
@@ -72,7 +72,7 @@ test('a body that is larger than the limit is refused, decompressed, too', async
     [1001, false],
   ] as const) {
     const { request, client } = await received(context, { 'content-encoding': 'gzip' });
-    client.end(gzipSync(Buffer.alloc(bytes)));
+    client.end(gzipSync(Buffer.alloc(bytes, '0')));
     const body = RequestBody.of(request, LIMITS);
 
     if (isAccepted) {
@@ -112,7 +112,7 @@ for (const [what, limits, text] of [
 ] as const) {
   test(`a body that ${what} is refused`, async (context) => {
     const { request, client } = await received(context);
-    client.write('content');
+    client.write('0010');
     const body = RequestBody.of(request, { ...LIMITS, ...limits });
 
     await assert.rejects(textOf(body), rejection(408, text));
@@ -120,3 +120,24 @@ for (const [what, limits, text] of [
     assert.equal(body.refusal?.status, 408);
   });
 }
+
+for (const beginning of ['content', '00', '000x', '\0\0\0\0', 'PACK'])
+  test(`a body that begins with ${JSON.stringify(beginning)} is no request of git`, async (context) => {
+    const { request, client } = await received(context);
+    for (const byte of beginning) client.write(byte);
+    client.end();
+    const body = RequestBody.of(request, LIMITS);
+
+    await assert.rejects(textOf(body), rejection(400, /not one of Git's protocol/));
+
+    assert.equal(body.refusal?.status, 400);
+  });
+
+test('an empty body, and one that begins with the length of a packet, are read', async (context) => {
+  for (const text of ['', '0000', '00A0 and more', 'ffff\0']) {
+    const { request, client } = await received(context);
+    for (const byte of text) client.write(byte);
+    client.end();
+    assert.equal(await textOf(RequestBody.of(request, LIMITS)), text);
+  }
+});

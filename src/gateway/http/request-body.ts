@@ -23,6 +23,8 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
   readonly #bytes: Readable;
   readonly #limits: BodyLimits;
   #refusal: Answer | undefined;
+  /** The first bytes, up to the length of a packet. */
+  #length = '';
 
   private constructor(bytes: Readable, limits: BodyLimits) {
     this.#bytes = bytes;
@@ -78,6 +80,10 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
         ).unref();
         const { done, value } = await chunks.next().finally(() => clearTimeout(idle));
         if (this.#refusal !== undefined) throw new Refusal(this.#refusal);
+        if (this.#isForeign(value ?? undefined)) {
+          giveUp(FOREIGN);
+          throw new Refusal(FOREIGN);
+        }
         if (done === true) return;
         bytes += value.byteLength;
         if (bytes > maxBytes) {
@@ -91,8 +97,28 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
       void chunks.return?.();
     }
   }
+
+  /**
+   * Reports whether the body cannot be one of git, by the beginning of its first packet: git would
+   * end with an error that does not say so.
+   *
+   * @param chunk `undefined` at the end of the body.
+   */
+  #isForeign(chunk: Uint8Array | undefined): boolean {
+    if (this.#length.length === LENGTH_BYTES) return false;
+    if (chunk === undefined) return this.#length !== '';
+    const more = chunk.subarray(0, LENGTH_BYTES - this.#length.length);
+    this.#length += Buffer.from(more).toString('latin1');
+    return !/^[0-9a-f]*$/i.test(this.#length);
+  }
 }
 
+/** Bytes of the length that begins each packet, in hexadecimal digits. */
+const LENGTH_BYTES = 4;
+const FOREIGN: Answer = {
+  status: 400,
+  text: "The body of the request is not one of Git's protocol. Use git, or check the proxy before this server.",
+};
 const MALFORMED: Answer = { status: 400, text: 'The body of the request is not valid gzip.' };
 
 /**

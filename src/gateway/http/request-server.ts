@@ -3,7 +3,7 @@ import { GitalyError } from '#base/gitaly-error';
 import { CallError } from '#client/call/call-error';
 import { type CreateOnPushOptions, RepositoryCreator } from '../create-on-push.ts';
 import type { GatewayState } from '../family.ts';
-import type { GitalyLink } from '../gitaly-link.ts';
+import { type GitalyLink, reach } from '../gitaly-link.ts';
 import { mayCreate } from '../identity.ts';
 import type { RepositoryMapping } from '../repository-mapping.ts';
 import { type Answer, sendAnswer } from './answer.ts';
@@ -159,6 +159,7 @@ export class RequestServer {
     };
 
     const creator = mayCreate(identity) ? this.#creator : undefined;
+    await reach(this.#options.link, gone.signal);
     if (kind === 'info-refs') return await serveInfoRefs(exchange, this.#options.link, creator);
     const expected = `application/x-${service}-request`;
     if (request.headers['content-type'] !== expected) {

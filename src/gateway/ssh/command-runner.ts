@@ -9,7 +9,7 @@ import { accessTo } from '#tokens/scope';
 import { callMetadata } from '../call-metadata.ts';
 import type { RepositoryCreator } from '../create-on-push.ts';
 import { withoutAdvertisement } from '../empty-advertisement.ts';
-import type { GitalyLink } from '../gitaly-link.ts';
+import { type GitalyLink, reach } from '../gitaly-link.ts';
 import { type Identity, mayCreate } from '../identity.ts';
 import type { RepositoryInit, RepositoryMapping } from '../repository-mapping.ts';
 import type { RepositoryPath } from '../repository-path.ts';
@@ -58,6 +58,7 @@ export class CommandRunner {
     const repository = this.#options.mapping.repositoryAt(path);
     if (repository === undefined) throw new GitalyError('NOT_FOUND', 'not mapped');
 
+    await reach(this.#options.link, signal);
     const callOptions: CallOptions = { signal, metadata: callMetadata({ identity, remoteAddress }) };
     if (service === 'git-receive-pack') return await this.#receivePack(run, repository, callOptions);
     return await this.#read(run, repository, callOptions);
