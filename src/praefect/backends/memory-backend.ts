@@ -9,6 +9,7 @@ import { WritePauses } from '../replication/write-pauses.ts';
 import { PathRouter } from '../routing/path-router.ts';
 import { MemoryStore } from '../store/memory-store.ts';
 import type { Backend, BackendOptions } from './backend.ts';
+import { readerChoice } from './reader-choice.ts';
 
 /** Elects the primaries and starts with an empty state, which ends with the process. */
 export async function startMemoryBackend(options: BackendOptions): Promise<Backend> {
@@ -27,7 +28,7 @@ export async function startMemoryBackend(options: BackendOptions): Promise<Backe
   const store = new MemoryStore();
   const resources = building.move();
   return {
-    router: new PathRouter(elections, store.records()),
+    router: new PathRouter(elections, store.records(), readerChoice(options)),
     store,
     queue: new MemoryQueue(),
     pauses: new WritePauses(),

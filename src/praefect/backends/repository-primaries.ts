@@ -8,6 +8,7 @@ import { PostgresStore } from '../store/postgres-store.ts';
 import type { BackendOptions } from './backend.ts';
 import { praefectName } from './praefect-name.ts';
 import type { DatabaseState, Primaries } from './primaries.ts';
+import { readerChoice } from './reader-choice.ts';
 
 /** Elects a primary for each repository (strategy `per_repository`). */
 export async function repositoryPrimaries(
@@ -23,6 +24,7 @@ export async function repositoryPrimaries(
       config.virtualStorage.map(({ name, defaultReplicationFactor }) => [name, defaultReplicationFactor]),
     ),
     isHealthy: (node) => health.isHealthy(node),
+    chooseReader: readerChoice(options),
     cache,
     lookups,
     metadataOf: (repository) => metadata.byPath(repository),

@@ -9,9 +9,11 @@ import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import { PathRouter } from '../routing/path-router.ts';
 import { renameHandler } from '../services/repository-handlers.ts';
 import { PathStore } from '../store/path-store.ts';
+import type { RepositoryRecords } from '../store/repository-records.ts';
 import type { BackendOptions } from './backend.ts';
 import { praefectName } from './praefect-name.ts';
 import type { DatabaseState, Primaries } from './primaries.ts';
+import { readerChoice } from './reader-choice.ts';
 
 /** Elects a primary for each virtual storage, in the database (strategy `sql`). */
 export async function storagePrimaries(
@@ -20,13 +22,14 @@ export async function storagePrimaries(
   resources: AsyncDisposableStack,
 ): Promise<Primaries> {
   const { elections, ...noticing } = await electionsOf(options, database, resources);
-  const router = new PathRouter(elections, {
+  const records: RepositoryRecords = {
     forRead: (repository) => cache.get(repository),
     forWrite: (repository) => lookups.writeFacts(repository),
     replicaPath: (repository) => lookups.replicaPath(repository),
     reserveId: (repository) => lookups.reserveId(repository),
     trustsUnknown: false,
-  });
+  };
+  const router = new PathRouter(elections, records, readerChoice(options));
   return {
     router,
     store: new PathStore(database),

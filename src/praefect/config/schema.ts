@@ -132,6 +132,13 @@ export const praefectSchema = {
     }),
     read_only_after_failover: flag({ doc: 'Refuse writes after a failover.', noEffect: 'removed in 14.0' }),
   }),
+  routing: table('Choice of the nodes for reads. Not in Gitaly.', {
+    prefer_local_replicas: flag({
+      doc:
+        'Send reads to an up-to-date replica on this machine if there is one: on a node whose address ' +
+        'is a Unix socket, a loopback address, or a name or address of this machine.',
+    }),
+  }),
   yamux: table('Multiplexed connections to the nodes, on which they vote and stream.', {
     maximum_stream_window_size_bytes: integer({
       doc: 'Unread bytes of one stream. More is faster over long distances, and takes more memory.',

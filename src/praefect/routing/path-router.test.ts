@@ -3,14 +3,22 @@ import { test } from 'node:test';
 import type { Election } from '../elections/election.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import { MemoryStore } from '../store/memory-store.ts';
+import { anyReader, type ChooseReader, localReaders } from './choose-reader.ts';
 import { PathRouter } from './path-router.ts';
 
-// Only the name and the identity of a node matter here.
-const nodes = ['a', 'b', 'c'].map((storage) => ({ storage })) as GitalyNode[];
+// Only the names, the address and the identity of a node matter here.
+const nodes = ['a', 'b', 'c'].map((storage) => ({
+  storage,
+  config: { address: `tcp://${storage}:8075` },
+})) as GitalyNode[];
 const repository = { virtualStorage: 'default', relativePath: 'x.git' };
 
 /** A router of one virtual storage with the primary `a`, of which some nodes are healthy. */
 async function start(...healthyNames: string[]) {
+  return await startWith(anyReader, healthyNames);
+}
+
+async function startWith(chooseReader: ChooseReader, healthyNames: readonly string[]) {
   const healthy = nodes.filter(({ storage }) => healthyNames.includes(storage));
   const [primary] = nodes;
   const election = {
@@ -22,7 +30,7 @@ async function start(...healthyNames: string[]) {
   const store = new MemoryStore();
   // All that the router uses of an election.
   const elections = new Map([['default', election as unknown as Election]]);
-  return { store, router: new PathRouter(elections, store.records()) };
+  return { store, router: new PathRouter(elections, store.records(), chooseReader) };
 }
 
 const created = {
@@ -66,6 +74,27 @@ test('reads go to healthy nodes that are up to date, on request to the primary',
   await assert.rejects(unhealthy.accessor(repository, { onPrimary: false }), {
     message: 'no suitable node to serve the request',
   });
+});
+
+test('reads prefer a node on the same machine only while it is healthy and up to date', async () => {
+  const onMachine = (name: string): ChooseReader =>
+    localReaders(nodes, { names: new Set([name]), addresses: new Set() });
+  // `a` and `b` are up to date, `c` is not.
+  for (const { local, healthy, expected } of [
+    { local: 'b', healthy: ['a', 'b', 'c'], expected: ['b'] },
+    { local: 'b', healthy: ['a', 'c'], expected: ['a'] },
+    { local: 'c', healthy: ['a', 'b', 'c'], expected: ['a', 'b'] },
+  ]) {
+    const { router, store } = await startWith(onMachine(local), healthy);
+    await store.recordCreation(created);
+    const seen = new Set<string>();
+
+    for (let call = 0; call < 40; call++)
+      seen.add((await router.accessor(repository, { onPrimary: false })).node.storage);
+
+    assert.deepEqual([...seen].sort(), expected);
+    assert.equal((await router.accessor(repository, { onPrimary: true })).node.storage, 'a');
+  }
 });
 
 test('writes take part where a node is healthy and up to date; the others get copies', async () => {

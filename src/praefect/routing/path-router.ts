@@ -1,10 +1,10 @@
-import { randomInt } from 'node:crypto';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import type { VirtualStorageNodes } from '../elections/virtual-storage-nodes.ts';
 import type { RepositoryKey } from '../model/repository-key.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import { ALL, UnhealthyNodesError } from '../nodes/unhealthy-nodes.ts';
 import type { RepositoryRecords } from '../store/repository-records.ts';
+import { anyReader, type ChooseReader } from './choose-reader.ts';
 import type { AccessorRoute, MaintenanceRoute, MutatorRoute, Router } from './routes.ts';
 
 /**
@@ -14,11 +14,17 @@ import type { AccessorRoute, MaintenanceRoute, MutatorRoute, Router } from './ro
 export class PathRouter implements Router {
   readonly #elections: ReadonlyMap<string, VirtualStorageNodes>;
   readonly #records: RepositoryRecords;
+  readonly #chooseReader: ChooseReader;
 
   /** @param elections by virtual storage. */
-  constructor(elections: ReadonlyMap<string, VirtualStorageNodes>, records: RepositoryRecords) {
+  constructor(
+    elections: ReadonlyMap<string, VirtualStorageNodes>,
+    records: RepositoryRecords,
+    chooseReader: ChooseReader,
+  ) {
     this.#elections = elections;
     this.#records = records;
+    this.#chooseReader = chooseReader;
   }
 
   knows(virtualStorage: string): boolean {
@@ -30,7 +36,7 @@ export class PathRouter implements Router {
     const found = await this.#records.forRead(repository).catch(wrapped('consistent storages'));
     const replicaPath = found?.replicaPath ?? repository.relativePath;
     if (onPrimary || found === undefined) return { node: await election.primary(), replicaPath };
-    const node = anyOf(election.healthy.filter(({ storage }) => found.storages.has(storage)));
+    const node = this.#chooseReader(election.healthy.filter(({ storage }) => found.storages.has(storage)));
     if (node === undefined) throw new Error('no suitable node to serve the request');
     return { node, replicaPath };
   }
@@ -44,7 +50,7 @@ export class PathRouter implements Router {
   }
 
   async storageAccessor(virtualStorage: string): Promise<GitalyNode> {
-    const node = anyOf(this.#election(virtualStorage).healthy);
+    const node = anyReader(this.#election(virtualStorage).healthy);
     if (node === undefined) throw new UnhealthyNodesError(ALL);
     return node;
   }
@@ -118,10 +124,6 @@ function nodesOf(
     .filter((node) => !secondaries.includes(node))
     .map(({ storage }) => storage);
   return { primary, secondaries, replicationTargets };
-}
-
-function anyOf<T>(values: readonly T[]): T | undefined {
-  return values.length === 0 ? undefined : values[randomInt(values.length)];
 }
 
 function wrapped(prefix: string): (error: unknown) => never {

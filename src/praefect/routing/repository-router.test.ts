@@ -8,12 +8,16 @@ import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import { ReplicaCache } from '../store/replica-cache.ts';
 import { RepositoryLookups } from '../store/repository-lookups.ts';
 import { MetadataReader } from '../store/repository-metadata.ts';
+import { anyReader, localReaders } from './choose-reader.ts';
 import { RepositoryRouter } from './repository-router.ts';
 import type { MutatorRoute } from './routes.ts';
 
 const STORAGES = ['a', 'b', 'c'];
-// Only the name and the identity of a node matter here.
-const nodes = STORAGES.map((storage) => ({ storage })) as GitalyNode[];
+// Only the names, the address and the identity of a node matter here.
+const nodes = STORAGES.map((storage) => ({
+  storage,
+  config: { address: `tcp://${storage}:8075` },
+})) as GitalyNode[];
 const logger = createLogger({ format: 'json', level: 'error', stream: { write: () => {} } });
 const virtualStorage = 'default';
 const repository = { virtualStorage, relativePath: 'x.git' };
@@ -37,8 +41,11 @@ describe('routes by the database', { skip: withoutPostgres, concurrency: false }
 
   after(() => postgres?.[Symbol.asyncDispose]());
 
-  /** @param healthy names of nodes, as this Praefect sees them */
-  function routerWith({ healthy = 'abc', factor = 0 } = {}): RepositoryRouter {
+  /**
+   * @param healthy names of nodes, as this Praefect sees them
+   * @param local name of the node on its machine; by default reads do not prefer any
+   */
+  function routerWith({ healthy = 'abc', factor = 0, local = '' } = {}): RepositoryRouter {
     const { database } = postgres;
     const lookups = new RepositoryLookups(database);
     const storages = new Map([[virtualStorage, STORAGES]]);
@@ -47,6 +54,8 @@ describe('routes by the database', { skip: withoutPostgres, concurrency: false }
       nodes: new Map([[virtualStorage, nodes]]),
       replicationFactors: new Map([[virtualStorage, factor]]),
       isHealthy: ({ storage }) => healthy.includes(storage),
+      chooseReader:
+        local === '' ? anyReader : localReaders(nodes, { names: new Set([local]), addresses: new Set() }),
       lookups,
       cache: new ReplicaCache({ lookups, virtualStorages: [virtualStorage], logger, count: () => {} }),
       metadataOf: (key) => metadata.byPath(key),
@@ -86,17 +95,23 @@ describe('routes by the database', { skip: withoutPostgres, concurrency: false }
   const seen = async (call: () => Promise<string>): Promise<string[]> =>
     [...new Set(await Promise.all(Array.from({ length: 40 }, call)))].sort();
 
-  for (const { healthy, onPrimary = false, expected } of [
+  for (const { healthy, local = '', onPrimary = false, expected } of [
     { healthy: 'abc', expected: ['a', 'b'] },
     { healthy: 'b', expected: ['b'] },
     { healthy: 'c', expected: 'no suitable node to serve the request' },
     { healthy: '', expected: 'no healthy nodes' },
+    { healthy: 'abc', local: 'b', expected: ['b'] },
+    { healthy: 'ac', local: 'b', expected: ['a'] },
+    { healthy: 'abc', local: 'c', expected: ['a', 'b'] },
     { healthy: 'ab', onPrimary: true, expected: ['a'] },
+    { healthy: 'ab', local: 'b', onPrimary: true, expected: ['a'] },
     { healthy: 'b', onPrimary: true, expected: 'primary gitaly is not healthy' },
   ])
-    test(`a read${onPrimary ? ' on the primary' : ''}, healthy: ${healthy || 'none'}, c behind`, async () => {
+    test(`a read${onPrimary ? ' on the primary' : ''}, healthy: ${healthy || 'none'}, c behind${
+      local && `, ${local} on the same machine`
+    }`, async () => {
       await record({ a: 1, b: 1, c: 0 });
-      const router = routerWith({ healthy });
+      const router = routerWith({ healthy, local });
       const read = async () => (await router.accessor(repository, { onPrimary })).node.storage;
 
       if (typeof expected === 'string') await assert.rejects(read, { message: expected });

@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { shuffled } from '#base/shuffled';
 import { type RepositoryKey, repositoryNotFound } from '../model/repository-key.ts';
@@ -7,6 +6,7 @@ import { ALL, PRIMARY, UnhealthyNodesError } from '../nodes/unhealthy-nodes.ts';
 import type { ReplicaCache } from '../store/replica-cache.ts';
 import type { RepositoryLookups, WriteFacts } from '../store/repository-lookups.ts';
 import type { RepositoryMetadata } from '../store/repository-metadata.ts';
+import type { ChooseReader } from './choose-reader.ts';
 import { deriveReplicaPath } from './replica-path.ts';
 import type { AccessorRoute, MaintenanceRoute, MutatorRoute, Router } from './routes.ts';
 
@@ -16,6 +16,7 @@ export interface RepositoryRouterOptions {
   /** Nodes that receive a new repository, by virtual storage; 0 for all. */
   readonly replicationFactors: ReadonlyMap<string, number>;
   readonly isHealthy: (node: GitalyNode) => boolean;
+  readonly chooseReader: ChooseReader;
   readonly cache: ReplicaCache;
   readonly lookups: RepositoryLookups;
   readonly metadataOf: (repository: RepositoryKey) => Promise<RepositoryMetadata | undefined>;
@@ -48,7 +49,8 @@ export class RepositoryRouter implements Router {
     }
     const replicas = await this.#options.cache.get(repository).catch(wrapped('consistent storages'));
     if (replicas === undefined) throw repositoryNotFound(repository);
-    const node = anyOf(healthy.filter(({ storage }) => replicas.storages.has(storage)));
+    const upToDate = healthy.filter(({ storage }) => replicas.storages.has(storage));
+    const node = this.#options.chooseReader(upToDate);
     if (node === undefined) throw new Error('no suitable node to serve the request');
     return { node, replicaPath: replicas.replicaPath };
   }
@@ -210,10 +212,6 @@ function additionalNotFound({ relativePath, virtualStorage }: RepositoryKey): Gi
   return new GitalyError('NOT_FOUND', 'additional repository not found', {
     metadata: { storage_name: virtualStorage, relative_path: relativePath },
   });
-}
-
-function anyOf<T>(values: readonly T[]): T | undefined {
-  return values.length === 0 ? undefined : values[randomInt(values.length)];
 }
 
 function wrapped(prefix: string): (error: unknown) => never {
