@@ -74,6 +74,7 @@ async function createBalancer(
     resolver: resolverFor(target, options),
     policy: options.loadBalancing,
     maxBackoffMs: options.maxConnectBackoffMs,
+    maxTransports: multiplexing === undefined ? options.maxChannels : 1,
   });
 }
 

@@ -44,6 +44,12 @@ export interface DialOptions {
     | false;
   /** Longest pause between attempts to connect, plus 20 %. Default 2 minutes, as other gRPC clients. */
   readonly maxConnectBackoffMs?: number;
+  /**
+   * Limit of connections to each address. Further ones are opened while the open ones have 16 or
+   * more running calls each, and closed when fewer suffice. A server with several processes handles
+   * each connection in one of them. Default 1; `dialSidechannel` always uses one.
+   */
+  readonly maxChannels?: number;
   /** Retries of accessors, and of the `methods` that it lists; `false` for none. */
   readonly retry?: Partial<RetryPolicy> | false;
   /**
@@ -105,6 +111,7 @@ export const DIAL_NAMES: NamesOf<DialOptions> = {
   interceptors: true,
   keepalive: KEEPALIVE_NAMES,
   maxConnectBackoffMs: true,
+  maxChannels: true,
   retry: RETRY_NAMES,
   loadBalancing: true,
   dnsResolver: RESOLVER_NAMES,

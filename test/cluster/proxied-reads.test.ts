@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
 import type { Metadata } from '#rpc/common/metadata';
+import type { Peer } from '#rpc/server/handler';
 import { until } from '#testkit/until';
 import type { CheckObjectsExistRequest } from '#wire/gen/commit_pb';
 import { repository } from './cluster-repository.ts';
@@ -26,6 +27,35 @@ test('reads use a plain connection once it is open, unless they have a sidechann
   await commit.findCommit(request, { metadata: { 'gitaly-sidechannel-id': '7' } });
 
   assert.notEqual(backchannels.at(-1), undefined);
+});
+
+test('many reads at once use several plain connections to the node, a few use one', async () => {
+  const peers: Peer[] = [];
+  const gate = Promise.withResolvers<void>();
+  let isHolding = false;
+  await using cluster = await startClusterOf({
+    findCommit: async (_, { peer }) => {
+      if (peer.backchannelId === undefined) peers.push(peer);
+      if (isHolding) await gate.promise;
+      return {};
+    },
+  });
+  const { commit } = cluster.connection;
+  await until(async () => {
+    await commit.findCommit(request);
+    return peers.length >= 40;
+  });
+  assert.equal(new Set(peers).size, 1);
+
+  isHolding = true;
+  const reads: Promise<unknown>[] = [];
+  await until(() => {
+    for (let read = 0; read < 4; read++) reads.push(commit.findCommit(request));
+    return new Set(peers).size === 2;
+  });
+
+  gate.resolve();
+  await Promise.all(reads);
 });
 
 test('a client that leaves ends its read on the node', async () => {

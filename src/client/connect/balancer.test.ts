@@ -15,6 +15,7 @@ class TestTransport implements Transport {
   readonly #closed = Promise.withResolvers<void>();
   readonly closed = this.#closed.promise;
   isOpen = true;
+  readonly calls = 0;
 
   hold(): void {}
   release(): void {}

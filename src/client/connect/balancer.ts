@@ -25,6 +25,8 @@ export interface BalancerOptions {
   readonly policy?: LoadBalancing | undefined;
   /** Longest pause between attempts to connect. */
   readonly maxBackoffMs?: number | undefined;
+  /** Limit of connections to each endpoint. Default 1. */
+  readonly maxTransports?: number | undefined;
 }
 
 /** Chooses a transport for each call. */
@@ -33,6 +35,7 @@ export class Balancer {
   readonly #startResolver: StartResolver;
   readonly #policy: LoadBalancing;
   readonly #maxBackoffMs: number | undefined;
+  readonly #maxTransports: number | undefined;
   #resolver: Resolver | undefined;
   /** `undefined` until the first list of endpoints is known. */
   #subconnections: Map<string, Subconnection> | undefined;
@@ -45,6 +48,7 @@ export class Balancer {
   constructor(options: BalancerOptions) {
     this.#open = options.open;
     this.#maxBackoffMs = options.maxBackoffMs;
+    this.#maxTransports = options.maxTransports;
     this.#startResolver = options.resolver;
     this.#policy = options.policy ?? 'round_robin';
   }
@@ -72,6 +76,7 @@ export class Balancer {
           open: this.#open,
           onChange: () => this.#onChange(),
           maxBackoffMs: this.#maxBackoffMs,
+          maxTransports: this.#maxTransports,
         });
       after.set(key, before.get(key) ?? create());
     }
@@ -127,7 +132,7 @@ export class Balancer {
   #pickNext(subconnections: Iterable<Subconnection>): Transport | undefined {
     const ready: Transport[] = [];
     for (const subconnection of subconnections) {
-      const { transport } = subconnection;
+      const transport = subconnection.pick();
       if (transport === undefined) subconnection.connect();
       else ready.push(transport);
     }
@@ -162,7 +167,7 @@ export class Balancer {
 function pickFirst(subconnections: Iterable<Subconnection>): Transport | undefined {
   const all = [...subconnections];
   const open = all.find(({ transport }) => transport !== undefined);
-  if (open !== undefined) return open.transport;
+  if (open !== undefined) return open.pick();
   if (all.some(({ state }) => state === 'connecting')) return undefined;
   all.find(({ state }) => state === 'idle')?.connect();
   return undefined;

@@ -2,17 +2,26 @@ import { type GitalyError, withCode } from '#base/gitaly-error';
 import { backoffMs } from '../call/retry.ts';
 import type { ConnectionState } from './connection-state.ts';
 import type { Endpoint } from './endpoint.ts';
+import { FurtherTransports } from './further-transports.ts';
 import type { OpenTransport, Transport } from './transport.ts';
 
 /** gRPC's connection backoff. `maxMs` is a default. */
 const CONNECT_BACKOFF = { baseMs: 1000, maxMs: 120_000, multiplier: 1.6 };
 
+export interface SubconnectionOptions {
+  readonly open: OpenTransport;
+  readonly onChange: () => void;
+  readonly maxBackoffMs?: number | undefined;
+  /** Limit of connections to the endpoint. Default 1. */
+  readonly maxTransports?: number | undefined;
+}
+
 /**
  * The connection to one endpoint. It is opened on request, and again after it broke, with growing
- * pauses between failed attempts.
+ * pauses between failed attempts. While it is open and has many calls, there may be further ones.
  *
- * idle → connecting → ready → idle (peer closed or sent GOAWAY) → … connecting → transient_failure
- * → (pause over) idle; any state → shutdown
+ * idle → connecting → ready → idle (peer closed or sent GOAWAY, and no further one is open) → …
+ * connecting → transient_failure → (pause over) idle; any state → shutdown
  */
 export class Subconnection {
   readonly endpoint: Endpoint;
@@ -24,18 +33,19 @@ export class Subconnection {
   readonly #draining = new Set<Transport>();
   #state: ConnectionState = 'idle';
   #transport: Transport | undefined;
+  readonly #further: FurtherTransports | undefined;
   #error: GitalyError | undefined;
   #failures = 0;
   #pause: NodeJS.Timeout | undefined;
 
-  constructor(
-    endpoint: Endpoint,
-    options: { open: OpenTransport; onChange: () => void; maxBackoffMs?: number | undefined },
-  ) {
+  constructor(endpoint: Endpoint, options: SubconnectionOptions) {
     this.endpoint = endpoint;
     this.#open = options.open;
     this.#onChange = options.onChange;
     this.#maxBackoffMs = options.maxBackoffMs ?? CONNECT_BACKOFF.maxMs;
+    const max = (options.maxTransports ?? 1) - 1;
+    const open = () => this.#open(endpoint, this.#closing.signal);
+    this.#further = max > 0 ? new FurtherTransports({ max, open }) : undefined;
   }
 
   get state(): ConnectionState {
@@ -52,6 +62,12 @@ export class Subconnection {
   get transport(): Transport | undefined {
     this.#retireClosed();
     return this.#transport;
+  }
+
+  /** Returns the transport for a call; `undefined` unless ready. */
+  pick(): Transport | undefined {
+    const { transport } = this;
+    return transport === undefined ? undefined : (this.#further?.choose(transport) ?? transport);
   }
 
   /** Starts to connect if nothing is open and no pause is running. */
@@ -73,7 +89,8 @@ export class Subconnection {
     this.#setState('shutdown');
     clearTimeout(this.#pause);
     this.#closing.abort();
-    const transports = [...this.#draining, ...(this.#transport === undefined ? [] : [this.#transport])];
+    const transports = [...this.#draining, ...(this.#further?.shutDown() ?? [])];
+    if (this.#transport !== undefined) transports.push(this.#transport);
     this.#transport = undefined;
     return transports;
   }
@@ -85,12 +102,16 @@ export class Subconnection {
       if (this.#closing.signal.aborted) return void (await transport.destroy());
       this.#failures = 0;
       this.#error = undefined;
-      this.#transport = transport;
-      void transport.closed.then(() => this.#retire(transport));
+      this.#use(transport);
       this.#setState('ready');
     } catch (error) {
       this.#fail(withCode(error, 'UNAVAILABLE'));
     }
+  }
+
+  #use(transport: Transport): void {
+    this.#transport = transport;
+    void transport.closed.then(() => this.#retire(transport));
   }
 
   #fail(error: GitalyError): void {
@@ -113,7 +134,9 @@ export class Subconnection {
     void transport.closed.then(() => this.#draining.delete(transport));
     if (this.#transport !== transport) return;
     this.#transport = undefined;
-    this.#setState('idle');
+    const next = this.#further?.take();
+    if (next === undefined) this.#setState('idle');
+    else this.#use(next);
   }
 
   #setState(state: ConnectionState): void {

@@ -11,6 +11,8 @@ export interface Transport {
   readonly channel: GrpcChannel;
   /** False when it accepts no new calls: broken, or after a GOAWAY. */
   readonly isOpen: boolean;
+  /** Number of running calls: those that hold it. */
+  readonly calls: number;
   /** Resolves when the socket is closed; never rejects. */
   readonly closed: Promise<void>;
   /** Keeps the process alive while held. Every `hold` needs its `release`. */
@@ -105,6 +107,9 @@ function createTransport(socket: Duplex, carrier: Carrier, options: TransportOpt
     closed,
     get isOpen() {
       return channel.state === 'ready';
+    },
+    get calls() {
+      return holders;
     },
     hold: () => {
       if (holders++ === 0) keepsAlive(true);

@@ -36,6 +36,8 @@ export interface RawCallOptions extends CallOptions {
 
 /** A node that comes back serves after this time and one check, however long it was away. */
 const MAX_CONNECT_BACKOFF_MS = 2000;
+/** Limit of connections for reads to one node. Several are open while it is busy. */
+const MAX_READ_CHANNELS = 4;
 /** Limit of one attempt to open the connection for reads. */
 const OPEN_LIMIT_MS = 10_000;
 
@@ -43,7 +45,7 @@ const OPEN_LIMIT_MS = 10_000;
  * The connections to one Gitaly. One is multiplexed: Gitaly casts its votes on the reverse channel,
  * and opens the sidechannels of proxied calls. Reads need neither. They use a second connection
  * while that is open: without a multiplexer Node reads and writes the socket's frames natively.
- * Each connects at the first call.
+ * Each connects at the first call. Many reads at once use several connections.
  */
 export class GitalyNode implements AsyncDisposable {
   readonly config: NodeConfig;
@@ -87,7 +89,8 @@ export class GitalyNode implements AsyncDisposable {
       onBackchannel: onReverse,
       onDisconnect: () => node.onDisconnect(),
     });
-    const node = new GitalyNode(config, connection, await dial(config.address, options), sidechannels);
+    const reads = await dial(config.address, { ...options, maxChannels: MAX_READ_CHANNELS });
+    const node = new GitalyNode(config, connection, reads, sidechannels);
     return node;
   }
 
