@@ -19,6 +19,8 @@ import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { TEST_CERTIFICATE } from '#testkit/test-certificate';
 import { until } from '#testkit/until';
 
+/** For longer than this, a client does not repeat a call by itself. */
+const BEYOND_RETRIES_MS = 2500;
 const UPLOAD_PACK = { 'Content-Type': 'application/x-git-upload-pack-request', 'Git-Protocol': 'version=2' };
 const TLS = { certificatePath: TEST_CERTIFICATE, keyPath: TEST_CERTIFICATE.replace('certificate', 'key') };
 
@@ -399,7 +401,7 @@ test(`${IDLE_CONNECTIONS} idle connections cost little, and are closed in time`,
 });
 
 // Git ended at the first bytes, so the limit of the size was not reached: "500, the server failed".
-test('a body that is no request of git is refused with 400, also when it unpacks to gigabytes', async (context) => {
+test('a body that is no request of git is refused, also when it unpacks to gigabytes', async (context) => {
   const { gitaly, url, ...opened } = await open(context);
   // As many zeros as a gigabyte: each member of gzip is unpacked by itself.
   const bomb = Buffer.concat(Array(16).fill(gzipSync(Buffer.alloc(64 << 20), { level: 1 })));
@@ -419,8 +421,8 @@ test('a body that is no request of git is refused with 400, also when it unpacks
   await assertWorks({ gitaly, url, ...opened });
 });
 
-// The pauses between attempts to connect grew with each request, so the first pushes after a restart
-// were refused, too.
+// The pauses between attempts to connect grew with each request, so the first pushes after a
+// restart were refused, too.
 test('a push waits a moment for a server that was away, and is served once it is back', async (context) => {
   const { gitaly } = await open(context);
   const socket = join(gitaly.directory, 'later.socket');
@@ -438,7 +440,7 @@ test('a push waits a moment for a server that was away, and is served once it is
   assert.ok(waitedMs > 4000 && waitedMs < 20_000, `${waitedMs} ms`);
   const path = join(gitaly.storagePath(), 'a.git');
   const pushing = runGit(['-C', path, 'push', '-q', `${gateway.url}/a.git`, 'main:refs/heads/pushed']);
-  await delay(2500); // longer than the client repeats a call by itself
+  await delay(BEYOND_RETRIES_MS);
   symlinkSync(gitaly.address.replace('unix:', ''), socket);
 
   await pushing;

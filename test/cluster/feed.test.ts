@@ -200,7 +200,7 @@ test('the feed reads of a write what has changed, however many references there 
     );
     // From here on the feed knows how far it is in the journal of the node.
     const start = await commitTo(cluster, path, 'main', 'two');
-    await until(async () => (await listAll(cluster)).at(-1)?.newValue === start);
+    await until(async () => (await listAll(cluster)).some(({ newValue }) => newValue === start));
     const before = readsOf(cluster);
     const written: string[] = [];
     for (let number = 0; number < 6; number++) {

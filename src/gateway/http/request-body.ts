@@ -117,7 +117,7 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
 const LENGTH_BYTES = 4;
 const FOREIGN: Answer = {
   status: 400,
-  text: "The body of the request is not one of Git's protocol. Use git, or check the proxy before this server.",
+  text: "The body of the request is not one of Git's protocol. Use git, or check the proxy in between.",
 };
 const MALFORMED: Answer = { status: 400, text: 'The body of the request is not valid gzip.' };
 
