@@ -28,7 +28,11 @@ const MODULES = [
   'client',
 ];
 /** Recordings, floods and similar: minutes each, and what they detect others detect, too. */
-const TESTS = ['src/**/*.test.ts', 'test/*.test.ts', 'test/{exceptions,durability,observability}/*.test.ts'];
+const TESTS = [
+  'src/**/*.test.ts',
+  'test/*.test.ts',
+  'test/{cluster,console,durability,events,exceptions,observability,workers}/*.test.ts',
+];
 const EXCLUDED = /^test\/(?:load-|many-repositories|big-push|hostile-attributes)|wire\/|testkit\//;
 /** Limit of the tests for one mutant, as is `--seconds`; the nearest ones come first. */
 const MAX_TESTS = 25;
