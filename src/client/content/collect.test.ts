@@ -245,6 +245,9 @@ test('a patch, a match and a page without an end are omitted', async () => {
     pages.map(({ rawData }) => rawData),
     [Buffer.from('xx')],
   );
+  const empty = create(WikiGetAllPagesResponseSchema, { page: {} });
+  const [only] = await Array.fromAsync(collect.wikiPages(streamOf(empty, endOfPage)));
+  assert.equal(only?.rawData.length, 0);
 });
 
 test('branches are read from the field that the server fills', async () => {

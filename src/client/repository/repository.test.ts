@@ -136,6 +136,26 @@ test('the history has commits as values', async () => {
   assert.deepEqual(await Array.fromAsync(repository.log('main', { limit: 0 })), []);
 });
 
+test('the history without merges has none', async () => {
+  await using arranged = await arrange();
+  const { git, repository } = arranged;
+  const base = await repository.commit({ branch: 'main', message: 'base', files: { a: '' } });
+  const side = await repository.commit({
+    branch: 'side',
+    start: { oid: base },
+    message: 'side',
+    files: { b: '' },
+  });
+  const tip = await repository.commit({ branch: 'main', message: 'tip', files: { c: '' } });
+  const merge = git('commit-tree', '-p', tip, '-p', side, '-m', 'merge', `${tip}^{tree}`);
+
+  const subjects = async (options?: { noMerges: boolean }): Promise<string[]> =>
+    (await Array.fromAsync(repository.log(merge, options))).map(({ subject }) => subject).sort();
+
+  assert.deepEqual(await subjects({ noMerges: true }), ['base', 'side', 'tip']);
+  assert.deepEqual(await subjects(), ['base', 'merge', 'side', 'tip']);
+});
+
 test('a difference has a status for each file, and its patch as text and bytes', async () => {
   await using arranged = await arrange();
   const { git, repository } = arranged;

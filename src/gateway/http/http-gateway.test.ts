@@ -401,3 +401,27 @@ test('closing waits for running requests up to the grace period', async () => {
   await closing;
   await opened.gitaly[Symbol.asyncDispose]();
 });
+
+test('a path that the mapping does not know is no repository', async () => {
+  const { repositoryAt } = storageMapping('default');
+  await using opened = await open({
+    mapping: { repositoryAt: (path) => (path === 'a.git' ? repositoryAt(path) : undefined) },
+  });
+  const statusOf = async (name: string): Promise<number> =>
+    (await fetch(`${opened.gateway.url}/${name}/info/refs?service=git-upload-pack`)).status;
+
+  assert.deepEqual([await statusOf('a.git'), await statusOf('b.git')], [200, 404]);
+});
+
+test('a browser is sent to the pages if there are some, and a program never', async () => {
+  const pages = { answer: async () => ({ status: 200, headers: {}, body: 'page' }) };
+  await using without = await open();
+  await using opened = await open({ pages });
+  const visit = async ({ gateway }: Opened, Accept: string): Promise<number> =>
+    (await fetch(`${gateway.url}/`, { headers: { Accept }, redirect: 'manual' })).status;
+
+  assert.deepEqual(
+    [await visit(opened, 'text/html'), await visit(opened, '*/*'), await visit(without, 'text/html')],
+    [303, 200, 200],
+  );
+});

@@ -143,3 +143,19 @@ test('a gateway with an RSA host key signs with SHA-2 only', async () => {
   await assert.rejects(connect('ssh-rsa'), /no matching/i);
   rmSync(directory, { recursive: true });
 });
+
+test('a refusal that comes later is one, too', async () => {
+  await using opened = await startGateway({
+    authorize: async ({ operation }) => {
+      await new Promise(setImmediate);
+      return operation === 'write';
+    },
+  });
+  await using client = await logIn(opened.gateway);
+
+  const read = await ended(await client.exec(LIST), '0000');
+  const written = await ended(await client.exec("git-receive-pack 'a.git'"), '0000');
+
+  assert.deepEqual([read.code, written.code], [1, 0]);
+  assert.match(read.stderr, /^remote: You may not read this repository\.$/m);
+});

@@ -61,6 +61,16 @@ test('a client that does not log in is disconnected', async () => {
   await assertServes(opened.gateway);
 });
 
+test('a client that has logged in stays longer than a login may take', async () => {
+  const loginGraceMs = 300;
+  await using opened = await startGateway({ limits: { loginGraceMs } });
+  await using client = await logIn(opened.gateway);
+
+  await delay(2 * loginGraceMs);
+
+  assert.equal((await ended(await client.exec(LIST), '0000')).code, 0);
+});
+
 test('garbage on the port ends only that connection', async () => {
   await using opened = await startGateway();
   const garbage = [

@@ -75,6 +75,7 @@ test('RepositoryService, pools and remotes manage whole repositories', async () 
   assert.equal(await server.askGit(pool, ['rev-parse', 'refs/remotes/origin/heads/main']), main);
   await pools.disconnect(name);
   await pools.delete();
+  await assert.rejects(server.askGit(pool, ['rev-parse', '--git-dir']));
   assert.equal(await git('rev-parse', 'main'), main);
   assert.equal(await new RemoteService(client, name).isRemoteRepository('http://127.0.0.1:1/a.git'), false);
 });

@@ -34,3 +34,14 @@ for (const [one, other, isSame] of IPV6) {
     assert.equal(slots.take(other) === 'client', isSame);
   });
 }
+
+test('a client that releases one of several slots still holds the others', () => {
+  const slots = new ClientSlots({ total: 10, perClient: 2 });
+  const [first, second] = [slots.take('192.0.2.1'), slots.take('192.0.2.1')];
+  if (typeof first === 'string' || typeof second === 'string') assert.fail();
+
+  first[Symbol.dispose]();
+
+  assert.equal(typeof slots.take('192.0.2.1'), 'object');
+  assert.equal(slots.take('192.0.2.1'), 'client');
+});

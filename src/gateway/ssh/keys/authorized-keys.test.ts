@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseAuthorizedKeys } from './authorized-keys.ts';
+import { newEd25519Key } from './openssh-key.ts';
 
 // Made with ssh-keygen.
 const ED25519 = 'AAAAC3NzaC1lZDI1NTE5AAAAIEKkNlTiBFRxuTlvJ2h3jxgtFwjBqiKOzrDdC2zvRJ0T';
@@ -87,6 +88,14 @@ test('a long line of quotes is parsed quickly', () => {
   parseAuthorizedKeys(`a="${'\\"'.repeat(100_000)}`);
 
   assert.ok(performance.now() - start < 1000);
+});
+
+test('a line may have 16384 bytes, and no more', () => {
+  const key = (comment: number): string => `${newEd25519Key().public.trim()} ${'x'.repeat(comment)}`;
+  const space = 16_384 - key(0).length;
+
+  assert.equal(parseAuthorizedKeys(key(space)).keys.length, 1);
+  assert.equal(parseAuthorizedKeys(key(space + 1)).keys.length, 0);
 });
 
 test('a line that is longer than any key is refused', () => {
