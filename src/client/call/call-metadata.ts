@@ -33,14 +33,17 @@ export class CallMetadata {
 
   /**
    * Returns the metadata of one call: the connection's, then the call's own, which replaces keys of
-   * the same name.
+   * the same name. The result is the call's own list if nothing is added to it.
    */
   of(options: CallOptions): Metadata {
     const { correlationId: source, credentials, traceContext } = this.#sources;
-    const metadata = this.#common.clone();
     const correlationId = options.correlationId ?? currentCorrelationId() ?? resolveSource(source);
-    if (correlationId !== undefined) metadata.set(CORRELATION_ID, correlationId);
     const trace = traceOf(traceContext);
+    const isComplete =
+      this.#common.isEmpty && (correlationId ?? trace ?? credentials ?? options.featureFlags) === undefined;
+    if (isComplete && options.metadata instanceof Metadata) return options.metadata;
+    const metadata = this.#common.clone();
+    if (correlationId !== undefined) metadata.set(CORRELATION_ID, correlationId);
     if (trace !== undefined) for (const [key, value] of traceHeaders(trace)) metadata.set(key, value);
     setFlags(metadata, options.featureFlags);
     if (credentials !== undefined) metadata.assign(credentials.metadata());

@@ -59,6 +59,7 @@ export class Balancer {
       if (this.#resolveError !== undefined) return 'transient_failure';
       return this.#resolver === undefined ? 'idle' : 'connecting';
     }
+    for (const { state } of this.#subconnections.values()) if (state === 'ready') return state;
     return aggregateState([...this.#subconnections.values()].map((subconnection) => subconnection.state));
   }
 

@@ -10,13 +10,14 @@ export interface FeatureFlag {
   readonly onByDefault: boolean;
 }
 
-const HEADER_PREFIX = 'gitaly-feature-';
+/** All metadata keys of flags begin so. */
+export const FLAG_PREFIX = 'gitaly-feature-';
 /** Prefix of flags that older clients send for Gitaly's former Ruby half. */
-const RUBY_PREFIX = `${HEADER_PREFIX}ruby-`;
+const RUBY_PREFIX = `${FLAG_PREFIX}ruby-`;
 
 /** Returns the metadata key of a flag: `gitaly-feature-mailmap-options`. */
 export function flagHeader(name: string): string {
-  return HEADER_PREFIX + name.replaceAll('_', '-');
+  return FLAG_PREFIX + name.replaceAll('_', '-');
 }
 
 /** Returns the older metadata key of a flag, which counts if the plain one is not sent. */
@@ -76,7 +77,7 @@ export class RequestFlags {
 
   /** Returns every flag of the request, declared or not, to pass on to further calls and hooks. */
   sent(): Map<string, boolean> {
-    return flagsIn(this.#headers.pairsWithPrefix(HEADER_PREFIX));
+    return flagsIn(this.#headers.pairsWithPrefix(FLAG_PREFIX));
   }
 }
 
@@ -89,7 +90,7 @@ export function enabledFlagNames(): (headers: FlagHeaders) => string | undefined
   let last: readonly string[] = [];
   let names: string | undefined;
   return (headers) => {
-    const pairs = headers.pairsWithPrefix(HEADER_PREFIX);
+    const pairs = headers.pairsWithPrefix(FLAG_PREFIX);
     if (pairs.length !== last.length || pairs.some((text, index) => text !== last[index])) {
       last = pairs;
       const enabled = [...flagsIn(pairs)].filter(([, isEnabled]) => isEnabled).map(([name]) => name);
@@ -110,5 +111,5 @@ function flagsIn(pairs: readonly string[]): Map<string, boolean> {
 }
 
 function nameOf(key: string): string {
-  return key.slice(HEADER_PREFIX.length).replaceAll('-', '_');
+  return key.slice(FLAG_PREFIX.length).replaceAll('-', '_');
 }

@@ -1,4 +1,4 @@
-import { type FeatureFlag, flagHeader, olderFlagHeader } from '#platform/flags/feature-flags';
+import { type FeatureFlag, FLAG_PREFIX, flagHeader, olderFlagHeader } from '#platform/flags/feature-flags';
 import type { Metadata } from '#rpc/common/metadata';
 
 /** The flags that our nodes check, with their defaults. */
@@ -24,6 +24,13 @@ const DEFAULTS = KNOWN_FLAGS.map(({ name, onByDefault }) => ({
  * may have different versions with different defaults.
  */
 export function addDefaultFlags(metadata: Metadata): void {
+  const sent = metadata.pairsWithPrefix(FLAG_PREFIX);
   for (const { header, olderHeader, value } of DEFAULTS)
-    if (!metadata.has(header) && !metadata.has(olderHeader)) metadata.append(header, value);
+    if (!hasKey(sent, header) && !hasKey(sent, olderHeader)) metadata.appendWire(header, value);
+}
+
+/** @param pairs key, value, key, value, … */
+function hasKey(pairs: readonly string[], key: string): boolean {
+  for (let at = 0; at < pairs.length; at += 2) if (pairs[at] === key) return true;
+  return false;
 }

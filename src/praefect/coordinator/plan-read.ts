@@ -22,7 +22,7 @@ export async function planRead(
       find: () => router.accessor(repository, { onPrimary }),
       nodesOf: (route) => [route.node],
       waits: false,
-      signal: context.signal,
+      context,
     })
     .catch(routeError(repository, 'accessor call: route repository accessor'));
   metrics.countRead(virtualStorage, node.storage);

@@ -94,7 +94,7 @@ function addTime({ log }: HandlerContext, field: string, sinceMs: number): void 
 /** Finds nodes that accept the write. */
 async function routeOf(
   { reachable, router }: CoordinatedCallOptions,
-  { context: { signal }, repository }: RepositoryCall,
+  { context, repository }: RepositoryCall,
   { change, additionalPath }: { readonly change: Change; readonly additionalPath: string | undefined },
 ): Promise<MutatorRoute> {
   const isCreation = change === 'create';
@@ -105,7 +105,7 @@ async function routeOf(
       find: () => (isCreation ? router.creation : router.mutator).call(router, repository, additionalPath),
       nodesOf: ({ primary, secondaries }) => [primary, ...secondaries],
       waits: true,
-      signal,
+      context,
     })
     .catch(routeError(repository, place));
 }

@@ -43,7 +43,12 @@ function inTurn<T>(...routes: readonly (T | Error)[]): () => Promise<T> {
   };
 }
 
-const search = { virtualStorage: 'default', signal, waits: true, nodesOf: (node: never) => [node] };
+const search = {
+  virtualStorage: 'default',
+  context: { signal },
+  waits: true,
+  nodesOf: (node: never) => [node],
+};
 
 test('a node that has announced its stop and refuses connections is replaced, and reported', async () => {
   const health = healthOf();
@@ -92,7 +97,7 @@ test('a client that leaves ends the wait', async () => {
   const reachable = new ReachableNodes({ health, logger });
   const leaving = new AbortController();
   const find = inTurn(new UnhealthyNodesError(PRIMARY));
-  const waiting = reachable.route({ ...search, find, signal: leaving.signal });
+  const waiting = reachable.route({ ...search, find, context: { signal: leaving.signal } });
 
   leaving.abort(new Error('left'));
 

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { abortable } from '#base/abortable';
 import { messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
+import type { HandlerContext } from '#rpc/server/handler';
 import type { NodeHealth } from '../elections/node-health.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import { UnhealthyNodesError } from '../nodes/unhealthy-nodes.ts';
@@ -31,7 +32,8 @@ export interface RouteSearch<R> {
   nodesOf(route: R): readonly GitalyNode[];
   /** Waits for a primary after the loss of a node. */
   readonly waits: boolean;
-  readonly signal: AbortSignal;
+  /** Its signal is used, and created, only if the search waits. */
+  readonly context: Pick<HandlerContext, 'signal'>;
 }
 
 /**
@@ -64,16 +66,14 @@ export class ReachableNodes {
         await this.#nextRound(search);
         continue;
       }
-      const isWhole = await this.#reach(search.nodesOf(route));
-      if (isWhole || attempt >= MAX_ATTEMPTS) return route;
-      search.signal.throwIfAborted();
+      const away = search.nodesOf(route).filter(({ isReady }) => !isReady);
+      if (away.length === 0 || (await this.#reach(away)) || attempt >= MAX_ATTEMPTS) return route;
+      search.context.signal.throwIfAborted();
     }
   }
 
   /** Reports whether all nodes accept calls; notifies of those that do not. */
-  async #reach(nodes: readonly GitalyNode[]): Promise<boolean> {
-    const away = nodes.filter(({ isReady }) => !isReady);
-    if (away.length === 0) return true;
+  async #reach(away: readonly GitalyNode[]): Promise<boolean> {
     const found = await Promise.all(away.map((node) => this.#connect(node)));
     return !found.includes(false);
   }
@@ -92,12 +92,12 @@ export class ReachableNodes {
     return error instanceof UnhealthyNodesError && this.#health.hasLost(virtualStorage, this.#waitMs);
   }
 
-  async #nextRound({ signal, virtualStorage }: RouteSearch<unknown>): Promise<void> {
+  async #nextRound({ context, virtualStorage }: RouteSearch<unknown>): Promise<void> {
     const waiting = new AbortController();
     // The checks may have ended with the server.
     const limit = delay(this.#waitMs, undefined, { signal: waiting.signal }).catch(() => {});
     try {
-      await abortable(Promise.race([this.#health.nextRound(virtualStorage), limit]), signal);
+      await abortable(Promise.race([this.#health.nextRound(virtualStorage), limit]), context.signal);
     } finally {
       waiting.abort();
     }

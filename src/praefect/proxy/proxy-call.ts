@@ -35,13 +35,17 @@ export class ProxiedCall implements AsyncIterableIterator<Buffer> {
   }
 
   /** @throws {GitalyError} INTERNAL `EOF` when the client has sent no message. */
-  async next(): Promise<IteratorResult<Buffer>> {
-    this.#responses ??= await this.#start();
-    return await this.#responses.next();
+  next(): Promise<IteratorResult<Buffer>> {
+    return this.#responses === undefined ? this.#first() : this.#responses.next();
   }
 
   async return(): Promise<IteratorResult<Buffer>> {
     return (await this.#responses?.return?.()) ?? DONE;
+  }
+
+  async #first(): Promise<IteratorResult<Buffer>> {
+    this.#responses = await this.#start();
+    return await this.#responses.next();
   }
 
   async #start(): Promise<AsyncIterator<Buffer>> {

@@ -118,6 +118,11 @@ export class Metadata {
     this.#pairs.push(lower, text);
   }
 
+  /** Adds an entry as {@link forEachWire} yields it. */
+  appendWire(key: string, value: string): void {
+    this.#pairs.push(key, value);
+  }
+
   delete(key: string): void {
     const lower = KEY.test(key) ? key : key.toLowerCase();
     if (!this.#pairs.includes(lower)) return; // most keys are new
@@ -163,7 +168,8 @@ export class Metadata {
   /** Copies all keys of `init`; each replaces the existing values. */
   assign(init: MetadataInit): void {
     if (init instanceof Metadata) {
-      const pairs = init.#pairs;
+      // Nothing is to be replaced in an empty list.
+      const pairs = this.isEmpty ? NO_PAIRS : init.#pairs;
       for (let i = 0; i < pairs.length; i += 2) this.delete(pairs[i] ?? '');
       init.forEachWire((key, value) => this.#pairs.push(key, value));
       return;

@@ -6,9 +6,23 @@ import { statusCode } from '../status-code.ts';
 import { statusError } from '../status-details.ts';
 import { percentDecode } from './percent-encoding.ts';
 
-/** Keys that metadata may not set because the transport uses them. */
-const RESERVED_KEY =
-  /^(?::|grpc-|(?:content-type|user-agent|te|connection|keep-alive|proxy-connection|transfer-encoding|upgrade|http2-settings|host)$)/;
+/** Keys that metadata may not set because the transport uses them, in addition to `grpc-…`. */
+const RESERVED_KEYS: ReadonlySet<string> = new Set([
+  'content-type',
+  'user-agent',
+  'te',
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'transfer-encoding',
+  'upgrade',
+  'http2-settings',
+  'host',
+]);
+
+function isReserved(key: string): boolean {
+  return key.startsWith('grpc-') || RESERVED_KEYS.has(key);
+}
 
 /**
  * Adds metadata to headers that are about to be sent. Keys of the transport are omitted, as in
@@ -16,7 +30,7 @@ const RESERVED_KEY =
  */
 export function addMetadata(headers: OutgoingHttpHeaders, metadata: Metadata): void {
   metadata.forEachWire((key, value) => {
-    if (RESERVED_KEY.test(key)) return;
+    if (isReserved(key)) return;
     const present = headers[key];
     if (present === undefined) headers[key] = value;
     else if (Array.isArray(present)) present.push(value);
@@ -29,7 +43,7 @@ export function addMetadata(headers: OutgoingHttpHeaders, metadata: Metadata): v
  */
 export function pushMetadata(headers: string[], metadata: Metadata): void {
   metadata.forEachWire((key, value) => {
-    if (!RESERVED_KEY.test(key)) headers.push(key, value);
+    if (!isReserved(key)) headers.push(key, value);
   });
 }
 
