@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { test } from 'node:test';
-import { HEAP_OPTIONS } from '#testkit/program-command';
+import { heapOptions } from '#testkit/program-command';
 
 const ROOT = join(import.meta.dirname, '..');
 const REPORT =
@@ -35,7 +35,8 @@ function arrange() {
   ])
     mkdirSync(join(root, folder), { recursive: true });
   cpSync(join(ROOT, 'bin'), join(root, 'clone/bin'), { recursive: true });
-  writeFileSync(join(root, 'clone/dist/cli/bin/gitaly.js'), REPORT);
+  for (const name of ['gitaly', 'praefect'])
+    writeFileSync(join(root, `clone/dist/cli/bin/${name}.js`), REPORT);
   writeFileSync(join(root, 'old/node'), '#!/bin/sh\necho v20.1.0\n', { mode: 0o755 });
   symlinkSync(process.execPath, join(root, 'only-node/node'));
   const usual = [join(process.execPath, '..'), '/usr/bin', '/bin'].join(delimiter);
@@ -58,8 +59,16 @@ test('a launcher works from any directory and passes its arguments on', () => {
   assert.equal(status, 0);
   assert.deepEqual(JSON.parse(stdout).args, ['serve', 'a b']);
   assert.equal(JSON.parse(stdout).cwd, join(clone.root, 'elsewhere'));
-  assert.deepEqual(JSON.parse(stdout).options, [...HEAP_OPTIONS, '--title=gitaly'], 'tests have them, too');
 });
+
+for (const name of ['gitaly', 'praefect'] as const)
+  test(`the launcher of ${name} limits the growth of its heap, as tests do`, () => {
+    using clone = arrange();
+
+    const { stdout } = clone.start(`clone/bin/${name}`);
+
+    assert.deepEqual(JSON.parse(stdout).options, [...heapOptions(name), `--title=${name}`]);
+  });
 
 test('a launcher works through symlinks, relative and absolute, under another name', () => {
   using clone = arrange();
