@@ -8,6 +8,7 @@ import { mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { messageOf } from '#base/gitaly-error';
 import { findProgram } from '#git/command/find-program';
 import { connectGrpc } from '#rpc/common/grpc/grpc-channel';
 import { startInternalApi } from '#testkit/internal-api';
@@ -77,8 +78,12 @@ const internalApi = cleanUp.use(await startInternalApi());
 const workshop = cleanUp.use(new Workshop({ quick: false }));
 const sides = [await prepare('ours'), await prepare('theirs')];
 const memory = watchMemory(sides);
+/** Failed calls of the other server, by phase. */
+const failures = new Map<string, { readonly count: number; readonly first: string }>();
 const results = await measureAll(sides);
 print(results, memory.peaks());
+for (const [phase, { count, first }] of failures)
+  console.log(`\n${count} calls of theirs failed in ${phase}, the first one with: ${first}`);
 
 /** Starts a server on a storage with its own copies of the repositories. */
 async function prepare(name: Side['name']): Promise<Side> {
@@ -201,7 +206,8 @@ async function measureRound(
   for (const clients of CLIENTS) {
     for (const { name, server, phases } of all) {
       const calls = phases.get(phase) ?? [];
-      const sample = await drive(server, { calls, clients, isWarmUp: round < 0, isLimited });
+      const onFailure = name === 'theirs' ? (error: unknown) => noteFailure(phase, error) : undefined;
+      const sample = await drive(server, { calls, clients, isWarmUp: round < 0, isLimited, onFailure });
       const key = `${name} ${clients}`;
       if (round >= 0) samples.set(key, [...(samples.get(key) ?? []), sample]);
     }
@@ -216,12 +222,20 @@ interface DriveOptions {
   readonly isWarmUp: boolean;
   /** Leaves commits for later windows. */
   readonly isLimited: boolean;
+  /** Called for a failed call, which is not counted. Without it, one ends the measurement. */
+  readonly onFailure: ((error: unknown) => void) | undefined;
+}
+
+/** Notes a call of the other server that failed: by its own races, now and then. */
+function noteFailure(phase: string, error: unknown): void {
+  const known = failures.get(phase);
+  failures.set(phase, { count: (known?.count ?? 0) + 1, first: known?.first ?? messageOf(error) });
 }
 
 /** Makes calls of several clients for a time. */
 async function drive(
   { pid }: ServerProcess,
-  { calls, clients, isWarmUp, isLimited }: DriveOptions,
+  { calls, clients, isWarmUp, isLimited, onFailure }: DriveOptions,
 ): Promise<Sample> {
   const latencies: number[] = [];
   const [start, before] = [performance.now(), treeTime(pid)];
@@ -232,8 +246,13 @@ async function drive(
     const call = calls[index % calls.length];
     for (let made = 0; performance.now() < end && made < most; made++) {
       const begun = performance.now();
-      await call?.();
-      latencies.push(performance.now() - begun);
+      try {
+        await call?.();
+        latencies.push(performance.now() - begun);
+      } catch (error) {
+        if (onFailure === undefined) throw error;
+        onFailure(error);
+      }
     }
   };
   await Promise.all(Array.from({ length: clients }, (_, index) => client(index)));
