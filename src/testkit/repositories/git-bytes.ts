@@ -1,5 +1,4 @@
 import { runBytes } from '../run-program.ts';
-import { outputSync } from '../run-program-sync.ts';
 import { GIT_ENVIRONMENT } from './run-git.ts';
 
 /**
@@ -17,9 +16,4 @@ export async function gitBytes(
   const { code, stdout, stderr } = await runBytes('git', args, options);
   if (code !== 0) throw new Error(`git ${args.join(' ')}: ${stderr.toString().trim()}`);
   return stdout;
-}
-
-/** As {@link gitBytes}, and waits for the result: for tests of what is read without waiting. */
-export function gitBytesSync(directory: string, args: readonly string[]): Buffer {
-  return outputSync('git', args, { cwd: directory, env: GIT_ENVIRONMENT });
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { FallBackToGit } from '#git/in-process';
 import { fc } from '#testkit/fast-check';
-import { gitBytesSync } from '#testkit/repositories/git-bytes';
+import { gitBytesSync } from '#testkit/repositories/git-bytes-sync';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { allObjects, makeObjects } from '#testkit/repositories/objects-fixture';
