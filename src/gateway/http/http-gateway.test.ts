@@ -285,6 +285,26 @@ test('a push creates a missing repository, once, in the format of the push', asy
   assert.equal(await at('big.git', 'rev-parse', '--show-object-format'), 'sha256');
 });
 
+test('the first branch becomes the default one, also when a tag was pushed before it', async () => {
+  const failures: unknown[] = [];
+  await using opened = await open({ createOnPush: {}, onFailure: (error) => failures.push(error) });
+  const work = join(opened.gitaly.storagePath(), 'work');
+  await runGit(['init', '-q', '-b', 'trunk', work]);
+  await runGit(['-C', work, 'commit', '-q', '--allow-empty', '-m', 'one']);
+  const push = (...specs: string[]) =>
+    runGit(['-C', work, 'push', '-q', `${opened.gateway.url}/late.git`, ...specs]);
+  const head = () => runGit(['-C', join(opened.gitaly.storagePath(), 'late.git'), 'symbolic-ref', 'HEAD']);
+
+  await push('HEAD:refs/tags/v1');
+  assert.equal(await head(), 'refs/heads/main');
+  await push('HEAD:refs/heads/trunk');
+  assert.equal(await head(), 'refs/heads/trunk');
+  await push('HEAD:refs/heads/main');
+
+  assert.equal(await head(), 'refs/heads/trunk');
+  assert.deepEqual(failures, []);
+});
+
 test('only its own names reach a gateway on loopback', async () => {
   await using opened = await open({ hosts: ['git.example.com'] });
   const { port } = opened.gateway;

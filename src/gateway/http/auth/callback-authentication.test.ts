@@ -139,7 +139,10 @@ test('an allowing response is cached for the configured time, a refusal is not',
   assert.ok('answer' in (await authenticator.authenticate(question(BASIC))));
 
   answer = ALLOW;
-  for (let attempt = 0; attempt < 3; attempt++) await authenticator.authenticate(question(BASIC));
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const admission = await authenticator.authenticate(question(BASIC));
+    assert.deepEqual(admission, { glId: 'user-7', username: 'ann' });
+  }
   assert.equal(asked.questions.length, 2);
 
   answer = { allowed: false };
