@@ -44,11 +44,19 @@ async function fill(journal: Journal, first: number, count: number): Promise<voi
   for (let number = first; number < first + count; number++) await journal.add([move(number)]);
 }
 
-/** Returns what a consumer gets that begins now. */
+/** A damaged file is never read. */
+const MAX_READS = 5;
+
+/** Returns what a consumer gets that begins now, and again if more is compacted while it reads. */
 async function readAll(journal: Journal): Promise<RepositoryEvent[]> {
-  if (journal.oldest === 0) return (await Array.fromAsync(journal.read(0))).flat();
-  const { batches, last } = journal.compacted();
-  return [...(await Array.fromAsync(batches)), ...(await Array.fromAsync(journal.read(last)))].flat();
+  for (let attempt = 1; ; attempt++)
+    try {
+      if (journal.oldest === 0) return (await Array.fromAsync(journal.read(0))).flat();
+      const { batches, last } = journal.compacted();
+      return [...(await Array.fromAsync(batches)), ...(await Array.fromAsync(journal.read(last)))].flat();
+    } catch (error) {
+      if (!(error instanceof TooOldError) || attempt === MAX_READS) throw error;
+    }
 }
 
 /** Asserts that a consumer that begins now learns the values after a number of moves. */
