@@ -85,23 +85,22 @@ export class Acceptor {
     const onClosed = (): void => this.#limit.leave(address);
     const { sharing } = this.#options;
     if (sharing?.role !== 'supervisor') {
-      socket.once('close', onClosed);
-      this.#serve(socket);
+      this.#serve(socket, onClosed);
       return;
     }
     const takeBack = (): void => {
-      socket.once('close', onClosed);
       // As if it had not been paused: `pauseOnConnect` sets what this sets back.
       (socket as { readableFlowing: boolean | null }).readableFlowing = null;
-      this.#serve(socket);
+      this.#serve(socket, onClosed);
       socket.read(0);
     };
     if (!sharing.handOver(socket, { takeBack, onClosed })) takeBack();
   }
 
-  #serve(socket: Socket): void {
+  #serve(socket: Socket, onClosed?: () => void): void {
     this.#served.add(socket);
     socket.once('close', () => {
+      onClosed?.();
       this.#served.delete(socket);
       this.#checkEnd();
     });

@@ -28,9 +28,14 @@ const MAX_BACKOFF_MS = 500;
 /**
  * Waits for a moment while Gitaly cannot be reached. If it stays away, the next call fails with the
  * reason.
+ *
+ * @returns `undefined` if there is nothing to wait for.
  */
-export async function reach({ connection }: GitalyLink, signal: AbortSignal): Promise<void> {
-  if (connection.state === 'ready') return;
+export function reach(link: GitalyLink, signal: AbortSignal): Promise<void> | undefined {
+  return link.connection.state === 'ready' ? undefined : waitFor(link, signal);
+}
+
+async function waitFor({ connection }: GitalyLink, signal: AbortSignal): Promise<void> {
   await connection.waitForReady({ signal, timeoutMs: REACH_MS }).catch(() => {}); // the call reports it
 }
 
