@@ -67,6 +67,13 @@ export async function startUpFamily({
     },
   );
   const exited = once(child, 'exit');
+  await using starting = new AsyncDisposableStack();
+  const end = async (): Promise<void> => {
+    child.kill('SIGTERM');
+    await exited;
+    rmSync(directory, { recursive: true, force: true });
+  };
+  starting.defer(end);
   let log = '';
   child.stderr.on('data', (chunk) => {
     log += chunk;
@@ -81,6 +88,7 @@ export async function startUpFamily({
     () => log,
     START_LIMIT_MS,
   );
+  starting.move();
   return {
     ...{ process: child, directory, http, ssh, status },
     log: () => log,
@@ -89,10 +97,6 @@ export async function startUpFamily({
       const [code] = await exited;
       return code;
     },
-    [Symbol.asyncDispose]: async () => {
-      child.kill('SIGTERM');
-      await exited;
-      rmSync(directory, { recursive: true, force: true });
-    },
+    [Symbol.asyncDispose]: end,
   };
 }
