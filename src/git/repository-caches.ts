@@ -36,7 +36,7 @@ export interface RepositoryCachesOptions {
 /** A process takes some 4 MiB. */
 const UPDATE_REFS = { maxIdle: 64, maxIdlePerRepository: 16 };
 const TREE_DIFFS_PER_REPOSITORY = Math.max(2 * availableParallelism(), 4);
-/** A process takes up to 20 MiB. */
+/** A process takes up to 36 MiB. */
 const TREE_DIFFS = {
   maxIdle: 2 * TREE_DIFFS_PER_REPOSITORY,
   maxIdlePerRepository: TREE_DIFFS_PER_REPOSITORY,

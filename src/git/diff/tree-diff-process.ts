@@ -4,10 +4,10 @@ import { OID_DIGITS } from '../objects/object-id.ts';
 import { patchesCommand } from './commands.ts';
 
 /**
- * Cache size for a process that is kept; git's default of 96 MiB suits one that ends. With much
- * less it takes twice as long.
+ * Cache size for a process that is kept; git's default of 96 MiB suits one that ends. A diff of
+ * 5,000 files of 8 KB takes a third longer with 16 MiB.
  */
-const DELTA_BASE_CACHE = '16m';
+const DELTA_BASE_CACHE = '32m';
 
 /** Starts a `diff-tree` that compares pairs of trees with the attributes of `attributeTree`. */
 export function startTreeDiff(repository: CommandRepository, attributeTree: string): GitProcess {
