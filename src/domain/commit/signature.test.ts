@@ -51,3 +51,10 @@ test('without a moment it is now', () => {
 
   assert.ok(Math.abs(Number(seconds) - Date.now() / 1000) < 60);
 });
+
+test('the zero value of a Go time is now', () => {
+  // Gitaly 18.9 writes the present time into commits and tags for 0001-01-01T00:00:00Z.
+  const { seconds } = signatureOf({ ...PERSON, timezone: 'Asia/Kathmandu' }, -62_135_596_800n);
+
+  assert.ok(Math.abs(Number(seconds) - Date.now() / 1000) < 60);
+});
