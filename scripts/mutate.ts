@@ -31,7 +31,8 @@ const MODULES = [
 const TESTS = [
   'src/**/*.test.ts',
   'test/*.test.ts',
-  'test/{cluster,console,durability,events,exceptions,observability,workers}/*.test.ts',
+  'test/{cluster,console,durability,events,exceptions,lifetimes}/*.test.ts',
+  'test/{observability,restart,tokens,votes,workers}/*.test.ts',
 ];
 const EXCLUDED = /^test\/(?:load-|many-repositories|big-push|hostile-attributes)|wire\/|testkit\//;
 /** Limit of the tests for one mutant, as is `--seconds`; the nearest ones come first. */
