@@ -1,3 +1,4 @@
+import { BriefSet, type Member } from '#base/brief-set';
 import { GitalyError } from '#base/gitaly-error';
 import type { ProcessStart } from '#git/command/process/start-process';
 import { CLIENT_NAME, CLIENT_NAME_OLD, REMOTE_IP, USER_ID, USERNAME } from '#rpc/common/header-names';
@@ -39,18 +40,31 @@ export interface ProcessCost {
   readonly ageMs: number;
 }
 
+/** Keeps a call in a list until its end. */
+class ListedCall implements CallStage {
+  readonly #calls: BriefSet<ServerCall>;
+  readonly #member: Member<ServerCall>;
+
+  constructor(calls: BriefSet<ServerCall>, call: ServerCall) {
+    this.#calls = calls;
+    this.#member = calls.add(call);
+  }
+
+  end(): void {
+    this.#calls.delete(this.#member);
+  }
+}
+
 /** The calls that run now, and their git processes. */
 export class RunningCalls {
-  readonly #calls = new Set<ServerCall>();
+  readonly #calls = new BriefSet<ServerCall>();
   /** Keys of the limits for which calls wait. */
   readonly #waits = new WeakMap<ServerCall, string>();
   readonly #processes = new Set<Process>();
-  readonly #stage: CallStage = { end: (call) => void this.#calls.delete(call) };
 
   /** Keeps a call in the list until its end. */
   readonly interceptor: ServerInterceptor = (call) => {
-    this.#calls.add(call);
-    return this.#stage;
+    return new ListedCall(this.#calls, call);
   };
 
   /** Notes that a call waits for a limit. @returns what to call when it no longer waits. */
@@ -75,8 +89,8 @@ export class RunningCalls {
   }
 
   /** Returns the calls, the oldest first. */
-  list(): Iterable<ServerCall> {
-    return this.#calls.values();
+  list(): ServerCall[] {
+    return [...this.#calls].sort((a, b) => a.startedAtMs - b.startedAtMs);
   }
 
   /** Number of calls for which the filter holds. */
@@ -108,19 +122,20 @@ export class RunningCalls {
   /** Describes the calls, the oldest first, and the processes of calls that have ended. */
   async status(): Promise<{ calls: CallStatus[]; processes: ProcessStatus[]; callCount: number }> {
     const now = performance.now();
-    const calls = [...this.#calls].slice(0, MAX_LISTED);
+    const calls = this.list().slice(0, MAX_LISTED);
     const processes = [...this.#processes].slice(0, MAX_LISTED);
     const statuses = await Promise.all(
       processes.map(async (process) => ({ process, status: await processStatus(process, now) })),
     );
     const processesOf = (call: ServerCall): ProcessStatus[] =>
       statuses.filter(({ process }) => process.call === call).map(({ status }) => status);
+    const running = new Set(this.#calls);
     return {
       calls: calls.map((call) => callStatus(call, now, this.#waits.get(call), processesOf(call))),
       processes: statuses
-        .filter(({ process: { call } }) => call === undefined || !this.#calls.has(call))
+        .filter(({ process: { call } }) => call === undefined || !running.has(call))
         .map(({ status }) => status),
-      callCount: this.#calls.size,
+      callCount: running.size,
     };
   }
 }
