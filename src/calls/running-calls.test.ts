@@ -3,14 +3,15 @@ import { test } from 'node:test';
 import type { ServerCall } from '#rpc/server/server-call';
 import { RunningCalls } from './running-calls.ts';
 
-test('calls are listed from their start to their end, the oldest first', () => {
+test('calls are listed from their start to their end, the oldest first', async () => {
   const running = new RunningCalls();
   const calls = [1, 2, 3, 4].map((startedAtMs) => ({ startedAtMs }) as ServerCall);
-  const stages = calls.map((call) => ({ call, stage: running.interceptor(call) }));
+  const stages = [];
+  for (const call of calls) stages.push({ call, stage: await running.interceptor(call) });
   const listed = (): number[] => running.list().map(({ startedAtMs }) => startedAtMs);
   assert.deepEqual(listed(), [1, 2, 3, 4]);
 
-  for (const { call, stage } of stages.slice(0, 2)) void stage?.end?.(call, undefined);
+  for (const { call, stage } of stages.slice(0, 2)) await stage?.end?.(call, undefined);
 
   assert.deepEqual(listed(), [3, 4]);
 });

@@ -14,10 +14,8 @@ export type ProgramName =
 const SOURCES = join(import.meta.dirname, '../cli');
 const BUILT = join(import.meta.dirname, '../../dist/cli');
 
-/** Returns the options for the heap that a program has in `bin/`. */
-export function heapOptions(name: ProgramName): readonly string[] {
-  return ['--max-semi-space-size=8', `--heap-growing-percent=${name === 'praefect' ? 100 : 50}`];
-}
+/** The options for the heap that programs have in `bin/`. */
+export const HEAP_OPTIONS = ['--max-semi-space-size=8', '--heap-growing-percent=50'] as const;
 
 /**
  * Returns the arguments of `node` that run a program. The runner of the tests builds the programs
@@ -26,7 +24,7 @@ export function heapOptions(name: ProgramName): readonly string[] {
  */
 export function programCommand(name: ProgramName): string[] {
   const built = join(BUILT, `${name}.js`);
-  return isBuilt() && existsSync(built) ? [...heapOptions(name), built] : sourceCommand(name);
+  return isBuilt() && existsSync(built) ? [...HEAP_OPTIONS, built] : sourceCommand(name);
 }
 
 /**
@@ -43,5 +41,5 @@ function isBuilt(): boolean {
 
 /** Returns the arguments of `node` that run a program from source. */
 export function sourceCommand(name: ProgramName): string[] {
-  return [...heapOptions(name), '--conditions=source', join(SOURCES, `${name}.ts`)];
+  return [...HEAP_OPTIONS, '--conditions=source', join(SOURCES, `${name}.ts`)];
 }

@@ -99,7 +99,8 @@ class IterableChunks implements AsyncIterableIterator<Uint8Array, void> {
   next(): Promise<IteratorResult<Uint8Array, void>> {
     if (this.#isStopped) return Promise.resolve({ done: true, value: undefined });
     return new Promise((resolve, reject) => {
-      this.#stop = () => resolve({ done: true, value: undefined });
+      const stop = (): void => resolve({ done: true, value: undefined });
+      this.#stop = stop;
       this.#take().then(resolve, reject);
     });
   }

@@ -14,6 +14,8 @@ const START_MS = 3000;
  *   keeps that memory. So it stays at its initial size (1 MiB) during the start, which saves 25 MB.
  *   Afterwards it may grow as usual, which concurrent calls need: with a small one, a FindCommit
  *   among 64 costs half as much again.
+ * - Calls that have ended are collected with the young generation
+ *   (docs/decisions/0027-ended-calls-die-young.md).
  * - Garbage of bulk data is collected early (docs/decisions/0010-forced-garbage-collection.md).
  * - An idle process returns its memory to the system.
  * - Compiled code is cached in `dist/` for the next start, if that directory is writable.
@@ -21,6 +23,7 @@ const START_MS = 3000;
 export function tuneRuntime(): void {
   setFlagsFromString('--semi-space-growth-factor=1');
   setTimeout(() => setFlagsFromString('--semi-space-growth-factor=2'), START_MS).unref(); // V8's default
+  setFlagsFromString('--no-allocation-site-pretenuring');
   collectAfterBulkBytes();
   releaseMemoryWhenIdle();
   // Developers and tests run the sources; cache files next to these would be in the way.

@@ -69,8 +69,9 @@ export class OutgoingCall<I, O> implements ChannelCall<O> {
       this.cancel(deadlineExceeded());
     } else {
       if (signal !== undefined) {
-        this.#onSignal = () => this.cancel(cancellation(signal));
-        signal.addEventListener('abort', this.#onSignal, { once: true });
+        const onSignal = (): void => this.cancel(cancellation(signal));
+        this.#onSignal = onSignal;
+        signal.addEventListener('abort', onSignal, { once: true });
       }
       if (deadlineMs !== undefined) this.#watchDeadline(deadlineMs);
     }

@@ -53,7 +53,8 @@ export class ActiveCall implements StagesOwner, Sender, RequestReaderOwner, Resp
     this.#requests = new RequestReader(this);
     this.#responses = new ResponseWriter(this);
     this.#stages = new CallStages(this);
-    context.onAbort = (reason) => this.#onAbort(reason);
+    const onAbort: CallContext['onAbort'] = (reason) => this.#onAbort(reason);
+    context.onAbort = onAbort;
     stream.on('aborted', () => context.abort(new GitalyError('CANCELLED', 'context canceled')));
   }
 
