@@ -141,3 +141,14 @@ test('an empty body, and one that begins with the length of a packet, are read',
     assert.equal(await textOf(RequestBody.of(request, LIMITS)), text);
   }
 });
+
+test('a compressed body ends with an error when the client leaves', async (context) => {
+  const { request, client } = await received(context, { 'content-encoding': 'gzip' });
+  client.write(gzipSync('0abc content '.repeat(50)).subarray(0, 20));
+  const reading = textOf(RequestBody.of(request, LIMITS));
+  await once(request, 'data');
+
+  client.destroy();
+
+  await assert.rejects(reading);
+});

@@ -128,7 +128,6 @@ const MALFORMED: Answer = { status: 400, text: 'The body of the request is not v
 function unpacked(request: IncomingMessage): Readable {
   const gunzip = createGunzip();
   gunzip.on('error', () => {}); // the reader receives it, now or later
-  request.once('error', (error) => gunzip.destroy(error));
   request.once('close', () => {
     if (!request.complete) gunzip.destroy();
   });

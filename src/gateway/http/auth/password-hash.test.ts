@@ -50,7 +50,16 @@ const REFUSED = [
   ['blocks too large', `$scrypt$ln=14,r=9,p=1$${SALT}$${DIGEST}`],
   ['too much time', `$scrypt$ln=17,r=8,p=4$${SALT}$${DIGEST}`],
   ['no cost at all', `$scrypt$ln=0,r=8,p=1$${SALT}$${DIGEST}`],
+  ['no blocks', `$scrypt$ln=14,r=0,p=1$${SALT}$${DIGEST}`],
+  ['no rounds', `$scrypt$ln=14,r=8,p=0$${SALT}$${DIGEST}`],
+  ['too many rounds', `$scrypt$ln=1,r=8,p=17$${SALT}$${DIGEST}`],
 ] as const;
+
+for (const cost of ['ln=1,r=1,p=1', 'ln=17,r=8,p=3', 'ln=14,r=8,p=16']) {
+  test(`a hash of the cost ${cost} is accepted`, () => {
+    assert.equal(parsed(`$scrypt$${cost}$${SALT}$${DIGEST}`).kind, 'scrypt');
+  });
+}
 
 for (const [name, text] of REFUSED) {
   test(`${name} is not a hash`, () => {
