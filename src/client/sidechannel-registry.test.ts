@@ -6,14 +6,17 @@ import { Metadata } from '#rpc/common/metadata';
 import { SidechannelRegistry } from './sidechannel-registry.ts';
 
 /** Returns the server's end of a stream that it opened for this id; the magic was read already. */
-function openAs(registry: SidechannelRegistry, id: bigint): { server: Duplex; accepted: Promise<void> } {
+function openAs(
+  registry: SidechannelRegistry,
+  id: bigint,
+): { server: Duplex; client: Duplex; accepted: Promise<void> } {
   const [server, client] = duplexPair();
   const bytes = Buffer.alloc(8);
   bytes.writeBigInt64BE(id);
   server.write(bytes);
   const accepted = registry.accept(client);
   accepted.catch(() => {});
-  return { server, accepted };
+  return { server, client, accepted };
 }
 
 test('a registered callback receives the stream of its id, and its frames reach the server', async () => {
@@ -35,6 +38,18 @@ test('a registered callback receives the stream of its id, and its frames reach 
   assert.equal(received, 'to the client');
   assert.equal(await sent, 'ok0011to the server0000');
   assert.equal(registry.size, 0);
+});
+
+test('the stream ends with its callback, whatever that left open', async () => {
+  const registry = new SidechannelRegistry();
+  const waiter = registry.register(async (connection) => void connection.write('half'));
+  const { accepted, client, server } = openAs(registry, waiter.id);
+  server.resume();
+
+  await accepted;
+  await waiter.close();
+
+  assert.equal(client.destroyed, true);
 });
 
 test('ids count from 0 in each registry', () => {

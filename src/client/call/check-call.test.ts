@@ -111,6 +111,15 @@ suite('misspelt names in calls', () => {
     assert.ok(isClosed);
   });
 
+  test('an empty choice is accepted: the server reports what is missing', async () => {
+    for (const choice of [{ case: undefined }, {}])
+      await assert.rejects(
+        async () =>
+          await connection.operation.userCommitFiles([js({ userCommitFilesRequestPayload: choice })]),
+        { code: 'INVALID_ARGUMENT' },
+      );
+  });
+
   test('messages, objects of classes and properties that are similar to no field are accepted', async () => {
     class Project {
       readonly storageName = repository.storageName;

@@ -74,6 +74,17 @@ test('no message is kept after the commit', async () => {
   assert.equal(requests.canReplay, false);
 });
 
+test('a commit during the second attempt loses none of the kept messages', async () => {
+  const requests = new ReplayableRequests(numbers(6));
+  await collect(requests.attempt());
+  const second = requests.attempt();
+  await second.next();
+
+  requests.commit();
+
+  assert.deepEqual(await collect(second), [2, 3, 4, 5, 6]);
+});
+
 test("closing ends the caller's iterable", async () => {
   let isEnded = false;
   async function* source() {

@@ -19,6 +19,8 @@ test('a Jaeger context is also sent in W3C format, with the zeros that Jaeger om
     ['traceparent', `00-${'a1'.padStart(32, '0')}-${'b2'.padStart(16, '0')}-01`],
     ['uber-trace-id', 'A1:b2:0:3'],
   ]);
+  const [[, unsampled = ''] = []] = traceHeaders({ uberTraceId: 'a1:b2:0:10' });
+  assert.match(unsampled, /-00$/);
 });
 
 test('a malformed context is omitted', () => {

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { createSecureContext } from 'node:tls';
 import type { GitalyError } from '#base/gitaly-error';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { openSocket } from './endpoint.ts';
@@ -24,16 +25,22 @@ test('an endpoint that refuses or is missing is no temporary problem', async () 
 });
 
 test('an attempt ends when it is aborted', async () => {
-  // Nobody answers there (RFC 5737).
-  const endpoint = { kind: 'tcp', host: '192.0.2.1', port: 1, tls: false, serverName: '' } as const;
+  // A server that accepts connections, and never responds to the handshake.
+  const server = createServer(() => {}).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const endpoint = { kind: 'tcp', host: '127.0.0.1', port, tls: true, serverName: 'a' } as const;
+  const tls = { context: createSecureContext(), serverName: undefined, rejectUnauthorized: true };
   const ending = new AbortController();
-  const opening = openSocket(endpoint, { tls: undefined, signal: ending.signal });
+  const opening = openSocket(endpoint, { tls, signal: ending.signal });
+  const [accepted]: Socket[] = await once(server, 'connection');
   ending.abort();
 
-  await assert.rejects(opening, { code: 'UNAVAILABLE' });
-  await assert.rejects(openSocket(endpoint, { tls: undefined, signal: ending.signal }), {
-    code: 'UNAVAILABLE',
-  });
+  const canceled = { code: 'UNAVAILABLE', message: /operation was canceled/ };
+  await assert.rejects(opening, canceled);
+  await assert.rejects(openSocket(endpoint, { tls, signal: ending.signal }), canceled);
+  await once(accepted?.resume() ?? server, 'close');
+  server.close();
 });
 
 test('a socket that is open outlives the signal of its attempt', async () => {

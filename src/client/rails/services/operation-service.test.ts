@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { CallError } from '#client/index';
 import { MergeConflictError } from '#client/repository/errors';
 import { arrangeServices } from '#testkit/rails-fixture';
 import { USER } from '#testkit/user';
@@ -190,4 +191,20 @@ test('a resolution that does not fit is a ResolutionError', async () => {
   );
 
   await assert.rejects(resolved, { name: 'ResolutionError', message: /^Missing resolution for section ID/ });
+  const gone = { storageName: name.storageName, relativePath: 'gone.git' };
+  const elsewhere = new ConflictsService(client, gone).resolveConflicts(
+    {
+      user: USER,
+      targetRepository: gone,
+      ourCommitOid,
+      theirCommitOid,
+      sourceBranch: MAIN,
+      targetBranch: Buffer.from('topic'),
+      commitMessage: MESSAGE,
+    },
+    [],
+  );
+  await assert.rejects(elsewhere, (error) => {
+    return error instanceof CallError && error.code === 'NOT_FOUND' && error.name !== 'ResolutionError';
+  });
 });
