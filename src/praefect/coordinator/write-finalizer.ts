@@ -181,7 +181,6 @@ async function limited(work: Promise<void>): Promise<void> {
     await Promise.race([work, late.promise]);
   } finally {
     clearTimeout(timer);
-    work.catch(() => {}); // reported above, or too late
   }
 }
 

@@ -128,6 +128,8 @@ test('elections in the database', { skip }, async (t) => {
 
     await choice.update({ serving: [], healthy: [] });
     assert.equal(await choice.find(), undefined);
+    const told = log.map((line) => JSON.parse(line)).findLast(({ primary }) => primary !== undefined);
+    assert.deepEqual([told.msg, told.primary], ['demoting primary node', 'a']);
     const stored = () =>
       database.row(sql`SELECT node_name, demoted, read_only, elected_by_praefect FROM shard_primaries`);
     assert.deepEqual(await stored(), {

@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { create, toBinary } from '@bufbuild/protobuf';
+import { Metadata } from '#rpc/common/metadata';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { startGitaly } from '#testkit/start-gitaly';
+import { until } from '#testkit/until';
+import { RepositoryExistsRequestSchema, RepositoryService } from '#wire/gen/repository_pb';
+import { methodInfo } from '#wire/method-info';
 import { GitalyNode } from './gitaly-node.ts';
 
 const ROUNDS = 20;
@@ -34,4 +40,38 @@ test('a node that was away for long is noticed within seconds', async (context) 
   }
 
   server.close();
+});
+
+test('the first read opens a connection for reads, without waiting for it', async () => {
+  await using gitaly = await startGitaly();
+  const repository = await gitaly.createRepository();
+  const directory = makeScratchDirectory('node');
+  using _removing = { [Symbol.dispose]: () => rmSync(directory, { recursive: true }) };
+  let connections = 0;
+  const proxy = createServer((socket) => {
+    connections++;
+    const onward = connect(gitaly.address.slice('unix:'.length));
+    for (const each of [socket, onward]) each.on('error', () => {});
+    socket.pipe(onward).pipe(socket);
+  }).listen(join(directory, 's'));
+  await once(proxy, 'listening');
+  const address = `unix:${join(directory, 's')}`;
+  const config = { virtualStorage: 'default', storage: 'default', address, token: undefined };
+  const node = await GitalyNode.dial(config, (stream) => void stream.destroy());
+  const { storageName, relativePath } = repository;
+  const request = create(RepositoryExistsRequestSchema, { repository: { storageName, relativePath } });
+  const read = async (): Promise<Buffer[]> => {
+    const requests = [Buffer.from(toBinary(RepositoryExistsRequestSchema, request))];
+    const method = methodInfo(RepositoryService.method.repositoryExists);
+    return await Array.fromAsync(node.invokeRaw(method, requests, { metadata: Metadata.from({}) }));
+  };
+
+  const [first] = await read();
+  await until(() => connections === 2);
+  const [second] = await read();
+
+  assert.deepEqual(first, Buffer.of(0x08, 0x01)); // field 1, true
+  assert.deepEqual(second, first);
+  await node[Symbol.asyncDispose]();
+  proxy.close();
 });

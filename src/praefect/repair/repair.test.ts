@@ -43,7 +43,7 @@ async function nodesOf(cluster?: TestCluster): Promise<Setting> {
     log,
     logger: createLogger({
       format: 'json',
-      level: 'info',
+      level: 'debug',
       // The logger writes JSON objects, one per line.
       stream: { write: (line) => log.push(JSON.parse(line) as Record<string, unknown>) },
     }),
@@ -134,8 +134,11 @@ test('the reconciler queues copies and removals, once', { skip }, async () => {
     relative_path: '3.git',
     target_storage: 'gitaly-2',
   });
+  setting.log.length = 0;
   await run();
   assert.deepEqual(await jobs(), expected);
+  const [{ level, msg: second } = {}] = setting.log;
+  assert.deepEqual([level, second], ['debug', 'reconciliation did not result in any scheduled jobs']);
   const queue = new PostgresQueue(database, setting.logger);
   const taken = await queue.dequeue('default', 'gitaly-2', 10);
   assert.deepEqual(taken.map(({ change }) => change).sort(), ['delete_replica', 'update']);
@@ -144,7 +147,7 @@ test('the reconciler queues copies and removals, once', { skip }, async () => {
   healthy.clear();
   healthy.add('gitaly-1');
   await run();
-  const { msg: last } = setting.log.at(-1) ?? {};
+  const { msg: last } = setting.log.at(-2) ?? {};
   assert.match(String(last), /^reconciliation skipped for virtual storage/);
 });
 
@@ -213,6 +216,9 @@ test('replicas that are not on their nodes are found, and their records deleted'
   counted.length = 0;
   await releaseLeases(options(true));
   assert.deepEqual(counted, ['released 1']);
+  const { msg, leases_released: leases } = setting.log.at(-1) ?? {};
+  assert.equal(msg, 'released stale verification leases');
+  assert.deepEqual(leases, { default: { [repository.relativePath]: ['gitaly-1'] } });
   assert.equal(await verifyReplicas(options(true), NEVER), 1);
 });
 

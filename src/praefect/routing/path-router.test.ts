@@ -121,7 +121,8 @@ test('writes take part where a node is healthy and up to date; the others get co
 
 test('maintenance and calls of a storage need a healthy node', async () => {
   const { router } = await start('b', 'c');
-  const { nodes: maintained } = await router.maintenance(repository);
+  const { nodes: maintained, replicaPath } = await router.maintenance(repository);
+  assert.equal(replicaPath, 'x.git');
   assert.deepEqual(
     maintained.map(({ storage }) => storage),
     ['b', 'c'],

@@ -148,6 +148,22 @@ async function healthy(praefect: string, storages: readonly string[]): Promise<v
     SELECT ${praefect}, 'default', storage, now(), now() FROM unnest(${storages}::text[]) AS up(storage)`);
 }
 
+test('a repository is forgotten with the last replica that was not on its node', { skip }, async () => {
+  const store = new PostgresStore(postgres.database);
+  await store.recordCreation({ ...created, outdated: [] });
+  const rest = () =>
+    postgres.database.rows(sql`
+      SELECT relative_path AS path, array_remove(array_agg(storage), NULL) AS storages
+      FROM repositories LEFT JOIN storage_repositories USING (repository_id, relative_path)
+      GROUP BY path`);
+
+  await store.removeInvalidSource(job('a', 'c'));
+  assert.deepEqual(await rest(), [{ path: 'x.git', storages: ['b'] }]);
+
+  await store.removeInvalidSource(job('b', 'c'));
+  assert.deepEqual(await rest(), []);
+});
+
 test('the database refuses what another call has created meanwhile', { skip }, async () => {
   const store = new PostgresStore(postgres.database);
   await store.recordCreation(created);
