@@ -17,6 +17,7 @@ export const BUDGETED = [
   'FindCommit',
   'RefExists',
   'GetBlobs of 10',
+  'ListCommitsByOid of 20',
   'CommitDiff of 3 files',
   'the same again',
   'WriteRef',
@@ -45,6 +46,7 @@ export interface BudgetedCalls extends AsyncDisposable {
 const COMMITS = 20;
 const FILES = 10;
 const FILES_OF_DIFF = 3;
+const LISTED = 20;
 const ZERO_OID = '0'.repeat(40);
 const MAIN = Buffer.from('main');
 const HEADER = `${packet('object-format=sha1')}0001`;
@@ -135,6 +137,7 @@ function reads({ connection, repository, tip, next }: Parts) {
     revision: 'main',
     path: Buffer.from(`files/${file}`),
   }));
+  const oid = Array.from({ length: LISTED }, (_, number) => tip(`diff-${number}`));
   const compare = async (number: number): Promise<void> => {
     const request = { repository, leftCommitId: tip('main'), rightCommitId: tip(`diff-${number}`) };
     let ends = 0;
@@ -154,6 +157,11 @@ function reads({ connection, repository, tip, next }: Parts) {
       for await (const { oid } of blob.getBlobs({ repository, revisionPaths, limit: -1n }))
         if (oid !== '') found++;
       check(found === FILES, 'GetBlobs');
+    },
+    'ListCommitsByOid of 20': async () => {
+      let found = 0;
+      for await (const { commits } of commit.listCommitsByOid({ repository, oid })) found += commits.length;
+      check(found === oid.length, 'ListCommitsByOid');
     },
     'CommitDiff of 3 files': () => compare(next('diff')),
     'the same again': () => compare(0),

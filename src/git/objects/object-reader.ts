@@ -41,12 +41,22 @@ export interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Options for objects that name people. */
+export interface PeopleOptions extends ReadOptions {
+  /**
+   * Replaces names and addresses: by the mailmap of HEAD (default), not at all, or by the one that
+   * {@link ObjectReader.mailmapFor} has returned.
+   */
+  readonly mailmap?: boolean | Promise<Mailmap | undefined>;
+}
+
 /** Limit of an object in memory, unless the caller sets another one. */
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
 
 const PEEL_COMMIT = Buffer.from('^{commit}');
 const PEEL_TAG = Buffer.from('^{tag}');
 const MAILMAP = Buffer.from('HEAD:.mailmap');
+const NO_MAILMAP = Promise.resolve(undefined);
 
 /**
  * Matches revisions that get a dedicated process, because git dies of them (relative paths, missing
@@ -180,29 +190,23 @@ export class ObjectReader {
   }
 
   /**
-   * Reads the commit of a revision, with tags peeled, and applies `.mailmap` of HEAD unless
-   * disabled. Returns `undefined` if there is none. Costs one round trip to a running process.
+   * Reads the commit of a revision, with tags peeled. Returns `undefined` if there is none. Costs
+   * one round trip to a running process.
    *
    * @throws as {@link info}.
    */
-  async readCommit(
-    revision: Revision,
-    options: ReadOptions & { mailmap?: boolean } = {},
-  ): Promise<Commit | undefined> {
+  async readCommit(revision: Revision, options: PeopleOptions = {}): Promise<Commit | undefined> {
     const wanted = peeledToCommit(bytesOf(revision));
-    const mailmap = options.mailmap === false ? undefined : this.mailmap();
+    const mailmap = this.mailmapFor(options);
     const found = await this.#look('whole', wanted, DEFAULT_MAX_BYTES, options);
     if (found?.data === undefined) return undefined;
     return parseCommit(found.oid, found.data, await mailmap);
   }
 
-  /** Reads a tag object (not its target), with `.mailmap` applied as in {@link readCommit}. */
-  async readTag(
-    revision: Revision,
-    options: ReadOptions & { mailmap?: boolean } = {},
-  ): Promise<Tag | undefined> {
+  /** Reads a tag object (not its target). */
+  async readTag(revision: Revision, options: PeopleOptions = {}): Promise<Tag | undefined> {
     const wanted = Buffer.concat([bytesOf(revision), PEEL_TAG]);
-    const mailmap = options.mailmap === false ? undefined : this.mailmap();
+    const mailmap = this.mailmapFor(options);
     const found = await this.#look('whole', wanted, DEFAULT_MAX_BYTES, options);
     if (found?.data === undefined) return undefined;
     return parseTag(found.oid, found.data, await mailmap);
@@ -361,9 +365,15 @@ export class ObjectReader {
     }
   }
 
+  /** Returns the mailmap of these options for many reads: each search for it reads HEAD. */
+  mailmapFor({ mailmap = true }: PeopleOptions): Promise<Mailmap | undefined> {
+    if (mailmap === true) return this.mailmap();
+    return mailmap === false ? NO_MAILMAP : mailmap;
+  }
+
   /**
-   * Returns the mailmap of HEAD, for commits that were read with {@link readMany}. Its id is
-   * requested in the same write as the commit, its contents only when they are new.
+   * Returns the mailmap of HEAD. Its id is requested in the same write as the commit, its contents
+   * only when they are new.
    */
   mailmap(): Promise<Mailmap | undefined> {
     const mailmap = this.#readMailmap();

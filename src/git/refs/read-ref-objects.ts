@@ -1,6 +1,6 @@
 import { mapAhead } from '#base/streams/map-ahead';
 import type { ObjectType } from '../objects/object-info.ts';
-import type { ObjectReader } from '../objects/object-reader.ts';
+import type { ObjectReader, PeopleOptions } from '../objects/object-reader.ts';
 import { isParsable } from '../objects/parse/is-parsable.ts';
 import { type Commit, parseCommit } from '../objects/parse/parse-commit.ts';
 import { parseTag, type Tag } from '../objects/parse/parse-tag.ts';
@@ -21,12 +21,6 @@ export interface RefTag {
   readonly commit: Commit | undefined;
   /** True if an object on the way is missing. */
   readonly isMissing: boolean;
-}
-
-export interface RefObjectOptions {
-  /** Applies `.mailmap` of HEAD. Default: true. */
-  readonly mailmap?: boolean;
-  readonly signal?: AbortSignal | undefined;
 }
 
 type Batches = AsyncIterable<readonly ListedRef[]>;
@@ -133,9 +127,9 @@ async function readObject(
 export async function* readRefCommits(
   objects: ObjectReader,
   list: Batches,
-  options: RefObjectOptions = {},
+  options: PeopleOptions = {},
 ): AsyncGenerator<RefCommit[], void> {
-  const mailmap = options.mailmap === false ? undefined : objects.mailmap();
+  const mailmap = objects.mailmapFor(options);
   for await (const contents of readRefObjects(objects, list, options)) {
     const commits: RefCommit[] = [];
     for (const { item: ref, oid, type, data } of contents) {
@@ -147,7 +141,7 @@ export async function* readRefCommits(
       else
         commits.push({
           ref,
-          commit: type === 'tag' ? await objects.readCommit(ref.oid, options) : undefined,
+          commit: type === 'tag' ? await objects.readCommit(ref.oid, { ...options, mailmap }) : undefined,
         });
     }
     yield commits;
@@ -161,8 +155,9 @@ export async function* readRefCommits(
 export async function* readRefTags(
   objects: ObjectReader,
   list: Batches,
-  options: RefObjectOptions = {},
+  given: PeopleOptions = {},
 ): AsyncGenerator<RefTag[], void> {
+  const options = { ...given, mailmap: objects.mailmapFor(given) };
   const refs = list[Symbol.asyncIterator]();
   try {
     const { taken, isAll } = await takeFew(refs);
@@ -177,9 +172,9 @@ export async function* readRefTags(
 async function* tagsInBulk(
   objects: ObjectReader,
   source: () => AsyncIterable<Question[]>,
-  options: RefObjectOptions,
+  options: PeopleOptions,
 ): AsyncGenerator<RefTag[], void> {
-  const mailmap = options.mailmap === false ? undefined : await objects.mailmap();
+  const mailmap = await objects.mailmapFor(options);
   let tag: RefTag | undefined;
   for await (const answers of readContents(objects, source, options)) {
     const tags: RefTag[] = [];
@@ -212,20 +207,20 @@ async function* tagsInBulk(
 export async function readRefTag(
   objects: ObjectReader,
   ref: ListedRef,
-  options: RefObjectOptions = {},
+  options: PeopleOptions = {},
 ): Promise<RefTag> {
   const { signal } = options;
-  const [mailmap, object, commit] = await Promise.all([
-    options.mailmap === false ? undefined : objects.mailmap(),
+  const mailmap = objects.mailmapFor(options);
+  const [object, commit] = await Promise.all([
     objects.openObject(ref.oid, { signal }),
-    objects.readCommit(ref.oid, options),
+    objects.readCommit(ref.oid, { signal, mailmap }),
   ]);
   if (object?.data === undefined) object?.stream.destroy();
   if (object?.type !== 'tag') return { ref, tag: undefined, commit, isMissing: object === undefined };
   const tag =
     object.data === undefined
-      ? await objects.readTag(ref.oid, options)
-      : parseTag(ref.oid, object.data, mailmap);
+      ? await objects.readTag(ref.oid, { signal, mailmap })
+      : parseTag(ref.oid, object.data, await mailmap);
   const isMissing = commit === undefined && (await objects.info(`${ref.oid}^{}`, { signal })) === undefined;
   return { ref, tag, commit, isMissing };
 }
@@ -263,7 +258,7 @@ function questionsOf(ref: ListedRef): Question[] {
 async function* readContents<T extends { readonly oid: string }>(
   objects: ObjectReader,
   source: () => AsyncIterable<T[]>,
-  { signal }: RefObjectOptions,
+  { signal }: PeopleOptions,
 ): AsyncGenerator<Contents<T>[], void> {
   let kept: Buffer[] = [];
   let bytes = 0;

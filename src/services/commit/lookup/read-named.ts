@@ -25,7 +25,8 @@ export async function* readNamed<R extends string | Uint8Array>(
   revisions: readonly R[],
   context: HandlerContext,
 ): AsyncGenerator<NamedCommit<R>[]> {
-  const options = { signal: context.signal, mailmap: usesMailmap(context) };
+  const mailmap = objects.mailmapFor({ mailmap: usesMailmap(context) });
+  const options = { signal: context.signal, mailmap };
   const read = async (revision: R) => ({ revision, commit: await objects.readCommit(revision, options) });
   for await (const results of mapAhead(batchesOf(revisions), 2, (batch) =>
     Promise.allSettled(batch.map(read)),
