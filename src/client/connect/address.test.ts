@@ -62,6 +62,7 @@ const REFUSED: readonly (readonly [string, string])[] = [
     'dns:[fe80::1]:',
     `failed to parse target for 'dns' connection: dns resolver: missing port after port-separator colon`,
   ],
+  ['unix:', 'failed to dial "unix:" connection: no socket path'],
   ['unix://host/path', `failed to dial "unix://host/path" connection: invalid (non-empty) authority: host`],
 ];
 

@@ -54,7 +54,6 @@ export class HealthManager implements AsyncDisposable, NodeHealth {
       await Promise.race([this.#updated.promise, aborted.promise]);
     } finally {
       signal.removeEventListener('abort', abort);
-      aborted.promise.catch(() => {}); // reported above
     }
   }
 

@@ -133,12 +133,21 @@ testStores('replicas and repositories are forgotten', async ({ store, consistent
   await store.recordCreation(created);
   assert.equal(await store.removeReplica(job('a', 'b')), true);
   assert.equal(await store.removeReplica(job('a', 'b')), false);
+  const plans = await Promise.all([store.planCopy(job('a', 'b')), store.planCopy(job('none', 'a'))]);
+  assert.deepEqual(
+    plans.map((plan) => [plan?.source, plan?.target]),
+    [
+      [0, -1],
+      [-1, 0],
+    ],
+  );
   assert.deepEqual(await consistent(), ['a']);
   await store.removeInvalidSource(job('a', 'b'));
   assert.equal(await consistent(), undefined);
   await store.recordCreation({ ...created, repositoryId: 2 });
   await store.recordRemoval(repository);
   assert.equal(await consistent(), undefined);
+  assert.equal(await store.removeReplica(job('a', 'b')), false);
 });
 
 async function healthy(praefect: string, storages: readonly string[]): Promise<void> {
