@@ -246,25 +246,27 @@ test('a deadline and an abort end a call with their own codes', async () => {
   server.close();
 });
 
-test('closing ends running calls and refuses new ones', async () => {
+test('closing ends running calls and refuses new ones', async (t) => {
   const server = createServer(() => {});
+  t.after(() => server.close());
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
   const connection = await dial(`tcp://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`);
-  const call = connection.repository.createRepository({});
-  const ended = assert.rejects(call, (error) => error instanceof CallError);
+  const closed = { name: 'CallError', code: 'CANCELLED', message: /the client connection is closing$/ };
+  const waiting = assert.rejects(connection.repository.createRepository({}), closed);
   await connection.waitForReady({ timeoutMs: 5000 });
+  await new Promise(setImmediate); // the first call is sent
+  const sent = assert.rejects(connection.repository.createRepository({}), closed);
 
   await connection.close();
 
-  await ended;
+  await Promise.all([waiting, sent]);
   assert.equal(connection.state, 'shutdown');
   await assert.rejects(connection.repository.createRepository({}), {
     code: 'CANCELLED',
     message: 'grpc: the client connection is closing',
   });
-  server.close();
 });
 
 test('a connection works again after the server was restarted', async () => {

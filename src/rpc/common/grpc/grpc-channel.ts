@@ -51,7 +51,7 @@ export interface GrpcChannel {
   ping(): Promise<number>;
   /** Closes gracefully: accepts no new calls; running ones finish. */
   close(): Promise<void>;
-  /** Closes at once: running calls fail with UNAVAILABLE. */
+  /** Closes at once: running calls fail with UNAVAILABLE, or as `error` if that is CANCELLED. */
   destroy(error?: Error): void;
 }
 
@@ -233,6 +233,9 @@ class Http2Channel implements GrpcChannel, ChannelHealth {
 
   /** Returns the error for calls that this connection could not carry. */
   unavailable(cause: unknown = this.#error): GitalyError {
+    // Its owner has closed it, as with grpc-go.
+    if (cause instanceof GitalyError && cause.code === 'CANCELLED')
+      return new GitalyError(cause.code, cause.message, { cause });
     const text =
       cause === undefined ? 'error reading from server: EOF' : `connection error: ${messageOf(cause)}`;
     return new GitalyError('UNAVAILABLE', text, cause === undefined ? {} : { cause });
