@@ -19,7 +19,7 @@ export function loadSensor(calls: RunningCalls): LoadSensor {
     async read() {
       const cpuPressure = await hostCpuPressure();
       const eventLoopDelayMs = delay?.read() ?? 0;
-      const running = [...calls.list()];
+      const running = calls.list();
       const targets = running.flatMap((call) => call.targets?.repository ?? []);
       const busyCalls = BUSY_CALLS_PER_CPU * availableParallelism();
       return { targets, host: { calls: running.length, busyCalls, eventLoopDelayMs, cpuPressure } };

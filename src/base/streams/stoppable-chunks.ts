@@ -99,6 +99,7 @@ class IterableChunks implements AsyncIterableIterator<Uint8Array, void> {
   next(): Promise<IteratorResult<Uint8Array, void>> {
     if (this.#isStopped) return Promise.resolve({ done: true, value: undefined });
     return new Promise((resolve, reject) => {
+      // Not assigned at once (docs/decisions/0027-ended-calls-die-young.md).
       const stop = (): void => resolve({ done: true, value: undefined });
       this.#stop = stop;
       this.#take().then(resolve, reject);

@@ -54,7 +54,7 @@ export function answerForScheduler(desk: Desk, scheduler: MaintenanceScheduler):
 /** Answers the supervisor about the calls of a worker. */
 export function answerForLoad(link: Link, calls: RunningCalls): void {
   link.onAsked(RUNNING, () => {
-    const running = [...calls.list()];
+    const running = calls.list();
     const targets = running.flatMap((call) => call.targets?.repository ?? []);
     return {
       value: { calls: running.length, targets: targets.slice(0, MAX_TARGETS).map(named) } satisfies Running,

@@ -69,6 +69,7 @@ export class OutgoingCall<I, O> implements ChannelCall<O> {
       this.cancel(deadlineExceeded());
     } else {
       if (signal !== undefined) {
+        // Not assigned at once (docs/decisions/0027-ended-calls-die-young.md).
         const onSignal = (): void => this.cancel(cancellation(signal));
         this.#onSignal = onSignal;
         signal.addEventListener('abort', onSignal, { once: true });

@@ -53,6 +53,7 @@ export class ActiveCall implements StagesOwner, Sender, RequestReaderOwner, Resp
     this.#requests = new RequestReader(this);
     this.#responses = new ResponseWriter(this);
     this.#stages = new CallStages(this);
+    // Not assigned at once (docs/decisions/0027-ended-calls-die-young.md).
     const onAbort: CallContext['onAbort'] = (reason) => this.#onAbort(reason);
     context.onAbort = onAbort;
     stream.on('aborted', () => context.abort(new GitalyError('CANCELLED', 'context canceled')));
