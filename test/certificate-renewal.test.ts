@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { copyFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
-import { connect } from 'node:tls';
+import { certificateSerial } from '#testkit/certificate-serial';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
 import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';
@@ -11,15 +10,7 @@ import { until } from '#testkit/until';
 
 const FIXTURES = dirname(TEST_CERTIFICATE);
 
-/** Returns the serial number of the certificate of a new connection. */
-async function serial({ tls = '' }: GitalyProcess): Promise<string> {
-  const [host = '', port] = tls.split(':');
-  const socket = connect({ host, port: Number(port), rejectUnauthorized: false });
-  await once(socket, 'secureConnect');
-  const { serialNumber } = socket.getPeerCertificate();
-  socket.destroy();
-  return serialNumber;
-}
+const serial = ({ tls = '' }: GitalyProcess): Promise<string> => certificateSerial(tls);
 
 async function withOwnCertificate(): Promise<{
   gitaly: GitalyProcess;

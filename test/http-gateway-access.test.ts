@@ -6,7 +6,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, suite, test } from 'node:test';
-import { connect } from 'node:tls';
 import {
   callbackAuthentication,
   createToken,
@@ -18,6 +17,7 @@ import {
   startHttpGateway,
   storageMapping,
 } from '#gateway/index';
+import { certificateSerial } from '#testkit/certificate-serial';
 import { GIT_ENVIRONMENT, runGit } from '#testkit/repositories/run-git';
 import { type RunResult, run } from '#testkit/run-program';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
@@ -201,13 +201,7 @@ suite('git with credentials', () => {
       tls: { certificatePath, keyPath },
       onProblem: (error) => problems.push(error),
     });
-    const serial = async (): Promise<string> => {
-      const socket = connect({ port: gateway.port, host: '127.0.0.1', rejectUnauthorized: false });
-      await once(socket, 'secureConnect');
-      const { serialNumber } = socket.getPeerCertificate();
-      socket.destroy();
-      return serialNumber;
-    };
+    const serial = (): Promise<string> => certificateSerial(new URL(gateway.url).host);
     const first = await serial();
 
     writeFileSync(certificatePath, 'no certificate');
@@ -232,5 +226,10 @@ suite('git with credentials', () => {
     ]);
     assert.equal(made.code, 0, made.stderr);
     await until(async () => (await serial()) !== first, 'the new certificate is not used');
+
+    copyFileSync(TLS.certificatePath, certificatePath);
+    copyFileSync(TLS.keyPath, keyPath);
+    await gateway.renewTls();
+    assert.equal(await serial(), first, 'it is not used at once');
   });
 });

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { copyFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
-import { connect } from 'node:tls';
 import { dialSidechannel, SidechannelRegistry } from '#client/index';
+import { certificateSerial } from '#testkit/certificate-serial';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startSentry } from '#testkit/sentry-server';
 import { setVariable } from '#testkit/set-variable';
@@ -35,15 +34,6 @@ function ownCertificate() {
   };
 }
 
-async function serialOf(address: string): Promise<string> {
-  const { hostname: host, port } = new URL(address);
-  const socket = connect({ host, port: Number(port), rejectUnauthorized: false });
-  await once(socket, 'secureConnect');
-  const { serialNumber } = socket.getPeerCertificate();
-  socket.destroy();
-  return serialNumber;
-}
-
 test('clients with TLS are served, over plain and multiplexed connections', async (context) => {
   setVariable(context, 'SSL_CERT_FILE', TEST_CERTIFICATE);
   await using cluster = await startCluster({ nodes: 1, config: ownCertificate().config });
@@ -61,11 +51,14 @@ test('a changed certificate is used for new connections, without a restart', asy
   const { config, replace } = ownCertificate();
   await using cluster = await startCluster({ nodes: 1, config });
   const tls = cluster.server.addresses.find((address) => address.startsWith('tls://')) ?? '';
-  const first = await serialOf(tls);
+  const first = await certificateSerial(new URL(tls).host);
 
   replace();
 
-  await until(async () => (await serialOf(tls)) !== first, 'the new certificate is not used');
+  await until(
+    async () => (await certificateSerial(new URL(tls).host)) !== first,
+    'the new certificate is not used',
+  );
 });
 
 test('nodes are reached over TLS, and vote there', async (context) => {

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { after, type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { connect } from 'node:tls';
 import { type Connection, dial, receivePack } from '#client/index';
+import { certificateSerial } from '#testkit/certificate-serial';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { runGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
@@ -216,7 +215,7 @@ test('the new process reads the configuration, the certificate and the log level
   await using gitaly = await startRestarting({ everyListener: true, tls });
   const { first, directory } = gitaly;
   const config = join(directory, 'config.toml');
-  const before = await serialOf(first.tls ?? '');
+  const before = await certificateSerial(first.tls ?? '');
 
   const fixtures = join(import.meta.dirname, '../../src/testkit/fixtures');
   copyFileSync(join(fixtures, 'tls-other-certificate.pem'), tls.certificatePath);
@@ -230,7 +229,7 @@ test('the new process reads the configuration, the certificate and the log level
   await connection.server.serverInfo({});
   await connection.close();
 
-  assert.notEqual(await serialOf(first.tls ?? ''), before);
+  assert.notEqual(await certificateSerial(first.tls ?? ''), before);
   assert.equal(existsSync(join(directory, 'gitaly.socket')), false, 'nobody listens there any more');
   assert.doesNotMatch(first.log(), new RegExp(`level=info .*pid=${gitaly.pid()}`));
 });
@@ -273,13 +272,4 @@ function childrenOf(pid: number): string[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1')
     .split(' ')
     .filter((each) => each !== '');
-}
-
-async function serialOf(address: string): Promise<string> {
-  const url = new URL(`tls://${address}`);
-  const socket = connect({ host: url.hostname, port: Number(url.port), rejectUnauthorized: false });
-  await once(socket, 'secureConnect');
-  const { serialNumber } = socket.getPeerCertificate();
-  socket.destroy();
-  return serialNumber;
 }

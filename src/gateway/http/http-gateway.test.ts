@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { copyFileSync, existsSync, rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import {
   type ClientRequest,
   type IncomingMessage,
@@ -9,16 +9,13 @@ import {
 } from 'node:http';
 import { connect } from 'node:net';
 import { hostname } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { connect as connectTls } from 'node:tls';
 import { gzipSync } from 'node:zlib';
 import { runGit } from '#testkit/repositories/run-git';
-import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
-import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';
 import { until } from '#testkit/until';
 import { type HttpGateway, type HttpGatewayOptions, startHttpGateway, storageMapping } from '../index.ts';
 
@@ -447,29 +444,4 @@ test('a browser is sent to the pages if there are some, and a program never', as
     [await visit(opened, 'text/html'), await visit(opened, '*/*'), await visit(without, 'text/html')],
     [303, 200, 200],
   );
-});
-
-test('a changed certificate is used at once when it is asked for', async (t) => {
-  const directory = makeScratchDirectory('gateway-certificate');
-  t.after(() => rmSync(directory, { recursive: true }));
-  const tls = { certificatePath: join(directory, 'cert.pem'), keyPath: join(directory, 'key.pem') };
-  copyFileSync(TEST_CERTIFICATE, tls.certificatePath);
-  copyFileSync(TEST_KEY, tls.keyPath);
-  await using opened = await open({ tls });
-  const serial = async (): Promise<string> => {
-    const { port } = opened.gateway;
-    const socket = connectTls({ host: '127.0.0.1', port, rejectUnauthorized: false });
-    await once(socket, 'secureConnect');
-    const { serialNumber } = socket.getPeerCertificate();
-    socket.destroy();
-    return serialNumber;
-  };
-  const first = await serial();
-  const others = dirname(TEST_CERTIFICATE);
-  copyFileSync(join(others, 'tls-other-certificate.pem'), tls.certificatePath);
-  copyFileSync(join(others, 'tls-other-key.pem'), tls.keyPath);
-
-  await opened.gateway.renewTls();
-
-  assert.notEqual(await serial(), first);
 });
