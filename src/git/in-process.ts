@@ -8,6 +8,8 @@ export type InProcessName =
   | 'changed_files'
   | 'checksum'
   | 'conversation'
+  | 'count_commits'
+  | 'count_diverging'
   | 'default_branch'
   | 'diff_files'
   | 'find_ref'

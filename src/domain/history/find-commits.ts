@@ -109,10 +109,10 @@ async function* unlessRefused<T>(batches: AsyncIterable<T>): AsyncGenerator<T> {
   }
 }
 
-/** Reports whether a search has no filters, order or extras. */
+/** Reports whether a search has no order, extras or filters, but that of merges. */
 function isPlain(search: CommitSearch): boolean {
-  const { all, follow, skipMerges, topologicalOrder, trailers, shortStats, before, after } = search;
-  if (all || follow || skipMerges || topologicalOrder || trailers || shortStats) return false;
+  const { all, follow, topologicalOrder, trailers, shortStats, before, after } = search;
+  if (all || follow || topologicalOrder || trailers || shortStats) return false;
   if (before !== undefined || after !== undefined) return false;
   const { author, paths, messageRegex, referencedBy } = search;
   return [author, paths, messageRegex, referencedBy].every(({ length }) => length === 0);
@@ -122,11 +122,12 @@ function isPlain(search: CommitSearch): boolean {
 async function firstCommits(
   repository: Repository,
   revision: Buffer,
-  { offset, limit, firstParent }: CommitSearch,
+  { offset, limit, firstParent, skipMerges }: CommitSearch,
   signal: AbortSignal,
 ): Promise<LogEntry[] | undefined> {
   const revisions = [revision.toString('latin1')];
-  const query = { revisions, skip: Math.max(0, offset), maxCount: limit, firstParent };
+  const skip = Math.max(0, offset);
+  const query = { revisions, skip, maxCount: limit, firstParent, maxParents: skipMerges ? 1 : 0 };
   return await recentCommits(repository, query, { signal });
 }
 

@@ -1,6 +1,12 @@
 import { flag, gitCommand, joined } from '../command/git-command.ts';
 import type { Arg } from '../command/spawner/spawner.ts';
+import { FallBackToGit } from '../in-process.ts';
+import { nearMergeBase } from '../merge/merge-base.ts';
 import type { GitRepository } from '../repository.ts';
+import { requireNotGrafted } from './commit-nodes.ts';
+import { countReached } from './count-reached.ts';
+import { resolveRange } from './plain-revision.ts';
+import { walkRange } from './walk-range.ts';
 
 /** Selection of the counted commits. */
 export interface CountQuery {
@@ -20,14 +26,57 @@ export interface CountOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Limit of commits that are counted one by one; for more, git is faster. */
+const MAX_COMMITS = 4_000;
+
 /**
- * Counts commits; `undefined` if git prints no number. @throws {GitExitError} when git fails, for
- * example on an unknown revision.
+ * Counts commits; `undefined` if git prints no number. Near commits, and those in the commit-graph,
+ * are counted without starting git.
+ *
+ * @throws {GitExitError} when git fails, for example on an unknown revision.
  */
 export async function countCommits(
   repository: GitRepository,
   query: CountQuery,
-  { signal }: CountOptions = {},
+  options: CountOptions = {},
+): Promise<number | undefined> {
+  return await repository.inProcess.attempt(
+    'count_commits',
+    () => countNear(repository, query, options),
+    () => askForCount(repository, query, options),
+  );
+}
+
+async function countNear(
+  repository: GitRepository,
+  { revisions, all = false, before, after, maxCount = 0, firstParent = false, paths = [] }: CountQuery,
+  { signal }: CountOptions,
+): Promise<number> {
+  if (all || before !== undefined || after !== undefined || paths.length > 0)
+    throw new FallBackToGit('a count has conditions');
+  const nodes = requireNotGrafted(repository.commits);
+  const starts = await resolveRange(repository, revisions.map(textOf), { signal });
+  const limit = maxCount > 0 ? maxCount : Number.POSITIVE_INFINITY;
+  const isWhole = !firstParent && starts.every(({ isExcluded }) => isExcluded !== true);
+  const { graph } = nodes;
+  if (isWhole && graph !== undefined && limit > MAX_COMMITS) {
+    const oids = starts.map(({ oid }) => oid);
+    return Math.min(limit, await countReached({ nodes, graph }, oids, { signal }));
+  }
+  const range = await walkRange(nodes, starts, {
+    ...{ signal, firstParent, count: limit, maxCommits: MAX_COMMITS },
+  });
+  return Math.min(limit, range.length);
+}
+
+function textOf(revision: Arg): string {
+  return typeof revision === 'string' ? revision : Buffer.from(revision).toString('latin1');
+}
+
+async function askForCount(
+  repository: GitRepository,
+  query: CountQuery,
+  { signal }: CountOptions,
 ): Promise<number | undefined> {
   const options = [flag('--count')];
   if (query.all === true) options.push(flag('--all'));
@@ -48,18 +97,65 @@ export async function countCommits(
   return /^\d+$/.test(output) ? Number(output) : undefined;
 }
 
+/** Two revisions whose commits are counted. */
+interface Sides {
+  readonly from: Uint8Array;
+  readonly to: Uint8Array;
+  /** Limit of both counts together, of which the newest commits count; 0 means no limit. */
+  readonly maxCount: number;
+}
+
+/** Numbers of commits that only one side reaches. */
+interface Divergence {
+  readonly left: number;
+  readonly right: number;
+}
+
 /**
  * Counts the commits that only one of two revisions reaches; `undefined` for unexpected output.
+ * Near commits are counted without starting git.
  *
- * @param maxCount limit of the walk, so that both counts may be too low; 0 means no limit.
  * @throws {GitExitError} when git fails, for example on an unknown revision; {GitalyError} for
  *   words that git must not receive.
  */
 export async function countDiverging(
   repository: GitRepository,
-  { from, to, maxCount }: { readonly from: Uint8Array; readonly to: Uint8Array; readonly maxCount: number },
-  { signal }: CountOptions = {},
-): Promise<{ left: number; right: number } | undefined> {
+  sides: Sides,
+  options: CountOptions = {},
+): Promise<Divergence | undefined> {
+  return await repository.inProcess.attempt(
+    'count_diverging',
+    () => countNearSides(repository, sides, options),
+    () => askForSides(repository, sides, options),
+  );
+}
+
+async function countNearSides(
+  repository: GitRepository,
+  { from, to, maxCount }: Sides,
+  { signal }: CountOptions,
+): Promise<Divergence> {
+  const nodes = requireNotGrafted(repository.commits);
+  const [left, right, ...more] = await resolveRange(repository, [textOf(from), textOf(to)], { signal });
+  if (left === undefined || right === undefined || more.length > 0 || left.isExcluded || right.isExcluded)
+    throw new FallBackToGit('a side is not a commit');
+  const base = await nearMergeBase(repository, left.oid, right.oid);
+  const starts = [
+    ...(base === undefined ? [] : [{ oid: base, isExcluded: true }]),
+    { ...left, isLeft: true },
+    right,
+  ];
+  const range = await walkRange(nodes, starts, { signal, maxCommits: MAX_COMMITS });
+  const counted = maxCount > 0 ? range.slice(0, maxCount) : range;
+  const ofLeft = counted.filter(({ isLeft }) => isLeft).length;
+  return { left: ofLeft, right: counted.length - ofLeft };
+}
+
+async function askForSides(
+  repository: GitRepository,
+  { from, to, maxCount }: Sides,
+  { signal }: CountOptions,
+): Promise<Divergence | undefined> {
   const options = [flag('--count'), flag('--left-right')];
   if (maxCount !== 0) options.push(joined('--max-count', maxCount));
   const range = Buffer.concat([from, Buffer.from('...'), to]);

@@ -10,6 +10,11 @@ export class DateQueue<T> {
     return this.#heap.length;
   }
 
+  /** Date of the item that {@link pop} returns next; `undefined` if there is none. */
+  get newest(): number | undefined {
+    return this.#heap[0]?.seconds;
+  }
+
   push(item: T, seconds: number): void {
     let at = this.#heap.push({ item, seconds, order: this.#pushed++ }) - 1;
     while (at > 0) {

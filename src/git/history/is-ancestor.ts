@@ -2,6 +2,7 @@ import { GitExitError } from '../command/exit-error.ts';
 import { flag, gitCommand } from '../command/git-command.ts';
 import { FallBackToGit } from '../in-process.ts';
 import type { GitRepository } from '../repository.ts';
+import { walkToGraph } from './above-graph.ts';
 import type { CommitGraph } from './commit-graph.ts';
 import { type CommitNodes, requireNotGrafted } from './commit-nodes.ts';
 import { DateQueue } from './date-queue.ts';
@@ -167,21 +168,10 @@ export async function reachesByGraph(
   ancestor: string,
 ): Promise<boolean> {
   if (descendant === ancestor) return true;
-  const seen = new Set([descendant]);
-  const entries: number[] = [];
-  let reads = 0;
-  // It grows during the loop.
-  for (const oid of seen) {
-    const position = graph.positionOf(oid);
-    if (position !== undefined) {
-      entries.push(position);
-      continue;
-    }
-    const commit = nodes.known(oid) ?? (reads++ < MAX_READS ? await nodes.read(oid) : undefined);
-    if (commit === undefined || seen.size > MAX_STEPS) throw new FallBackToGit(FAR_AWAY);
-    for (const parent of commit.parents) seen.add(parent);
-    if (seen.has(ancestor)) return true;
-  }
+  const place = { nodes, graph };
+  const limits = { maxReads: MAX_READS, maxCommits: MAX_STEPS };
+  const { seen, entries } = await walkToGraph(place, [descendant], limits, ancestor);
+  if (seen.has(ancestor)) return true;
   const target = graph.positionOf(ancestor);
   // All ancestors of a commit in the graph are in the graph.
   return target === undefined ? false : isReached(graph, entries, target);

@@ -1,7 +1,9 @@
 import { FallBackToGit, fallBackOnFailure } from '../in-process.ts';
 import { isOid, SHORT_OID_SOURCE } from '../objects/object-id.ts';
 import type { ObjectReader } from '../objects/object-reader.ts';
+import type { GitRepository } from '../repository.ts';
 import type { ObjectFormatName } from '../repository-format.ts';
+import type { RangeStart } from './walk-range.ts';
 
 /** Matches full and short names, and ancestors by number (`main~20`, `main^2`). */
 const NAME = /^(\w[\w./-]*)(?:[~^]\d{0,4})*$/;
@@ -45,4 +47,40 @@ export async function resolveCommits(
       return commit?.oid;
     }),
   );
+}
+
+const MAX_REVISIONS = 16;
+const RANGE = '..';
+
+/**
+ * Returns the commits that plain revisions, exclusions (`^name`) and ranges (`name..name`) begin
+ * with, in git's order.
+ *
+ * @throws {FallBackToGit} for other revisions, for very many, and for missing commits.
+ */
+export async function resolveRange(
+  { objects, objectFormat }: GitRepository,
+  revisions: readonly string[],
+  options: { readonly signal?: AbortSignal | undefined } = {},
+): Promise<RangeStart[]> {
+  if (revisions.length > MAX_REVISIONS) throw new FallBackToGit('there are very many revisions');
+  const sides = revisions.flatMap((revision) => sidesOf(revision));
+  const names = sides.map(({ name }) => name);
+  requirePlainRevisions(names, objectFormat);
+  const oids = await resolveCommits(objects, names, options);
+  return sides.map(({ isExcluded }, index) => {
+    const oid = oids[index];
+    if (oid === undefined) throw new FallBackToGit('there is no such commit');
+    return { oid, isExcluded };
+  });
+}
+
+function sidesOf(revision: string): { readonly name: string; readonly isExcluded: boolean }[] {
+  if (revision.startsWith('^')) return [{ name: revision.slice(1), isExcluded: true }];
+  const dots = revision.indexOf(RANGE);
+  if (dots === -1) return [{ name: revision, isExcluded: false }];
+  return [
+    { name: revision.slice(0, dots), isExcluded: true },
+    { name: revision.slice(dots + RANGE.length), isExcluded: false },
+  ];
 }

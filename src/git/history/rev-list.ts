@@ -36,8 +36,8 @@ export const WRITE_FULL_BUFFERS = { GIT_FLUSH: '0' } as const;
 
 /**
  * Walks the history from revisions and yields the ids of the commits, in batches as git prints
- * them. A slow reader slows git down; a reader that stops early ends it. If only the first few
- * commits are requested, git is not started.
+ * them. A slow reader slows git down; a reader that stops early ends it. For a short list git is not
+ * started.
  *
  * @throws {GitalyError} without a code, see {@link revListFailure}.
  */
@@ -46,9 +46,9 @@ export async function* revList(
   query: RevListQuery,
   { signal }: { readonly signal?: AbortSignal | undefined } = {},
 ): AsyncGenerator<NamedObject[], void, undefined> {
-  const recent = await beginning(repository, query, signal);
-  if (recent !== undefined) {
-    if (recent.length > 0) yield recent;
+  const short = await shortList(repository, query, signal);
+  if (short !== undefined) {
+    if (short.length > 0) yield short;
     return;
   }
   try {
@@ -74,31 +74,24 @@ export async function* revList(
   }
 }
 
-/** Answers a query for only the first few commits. */
-async function beginning(
+/** Lists the commits in process; `undefined` where only git can. */
+async function shortList(
   repository: GitRepository,
   query: RevListQuery,
   signal: AbortSignal | undefined,
 ): Promise<NamedObject[] | undefined> {
-  const {
-    revisions,
-    skip = 0,
-    maxCount,
-    firstParent = false,
-    maxParents = 0,
-    messagePatterns = [],
-    paths = [],
-  } = query;
+  const { revisions, maxCount, messagePatterns = [], paths = [] } = query;
+  const { skip = 0, firstParent = false, maxParents = 0, reverse = false } = query;
   const isConditional = [query.order, query.before, query.after, query.author].some(
     (condition) => condition !== undefined,
   );
-  if (maxCount === undefined || isConditional || query.reverse === true || query.noWalk === true)
+  if (isConditional || query.noWalk === true || messagePatterns.length > 0 || paths.length > 0)
     return undefined;
-  if (maxParents > 0 || messagePatterns.length > 0 || paths.length > 0) return undefined;
   const names = revisions.map((revision) =>
     typeof revision === 'string' ? revision : Buffer.from(revision).toString('latin1'),
   );
-  return await recentCommits(repository, { revisions: names, skip, maxCount, firstParent }, { signal });
+  const recent = { revisions: names, skip, maxCount, firstParent, maxParents, reverse };
+  return await recentCommits(repository, recent, { signal });
 }
 
 function optionsOf(query: RevListQuery): GitOption[] {

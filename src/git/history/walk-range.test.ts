@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { fc } from '#testkit/fast-check';
+import { GitFixture } from '#testkit/repositories/git-fixture';
+import { gitOutput } from '#testkit/repositories/init-repository';
+import { createRandomRepository } from '#testkit/repositories/random-repository';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { until } from '#testkit/until';
+import type { GitRepository } from '../repository.ts';
+import { recentCommits } from './recent-commits.ts';
+
+const root = makeScratchDirectory('walk-range');
+const git = await GitFixture.start();
+after(async () => {
+  await git.close();
+  rmSync(root, { recursive: true });
+});
+
+const COMMITS = 60;
+let made = 0;
+
+interface Made {
+  readonly repository: GitRepository;
+  readonly ask: (...args: string[]) => string;
+}
+
+async function makeRepository(seed: number): Promise<Made> {
+  const path = join(root, `${made++}.git`);
+  const ask = createRandomRepository(path, { seed, count: COMMITS });
+  const repository = git.open(path);
+  if (seed % 2 === 0) {
+    ask('commit-graph', 'write', '--reachable');
+    await until(() => repository.commits.graph !== undefined);
+  }
+  return { repository, ask };
+}
+
+const lines = (text: string): string[] => text.split('\n').filter(Boolean);
+const seeds = fc.integer({ min: 0, max: 0xffffffff });
+const name = fc.integer({ min: 1, max: COMMITS }).map((mark) => `c${mark}`);
+const revision = fc.oneof(
+  name,
+  name.map((each) => `^${each}`),
+  fc.tuple(name, name).map((names) => names.join('..')),
+);
+const selection = fc.record({
+  revisions: fc.array(revision, { minLength: 1, maxLength: 4 }),
+  firstParent: fc.boolean(),
+  skip: fc.nat(3),
+  maxCount: fc.option(fc.nat(COMMITS), { nil: undefined }),
+  maxParents: fc.nat(2),
+  reverse: fc.boolean(),
+});
+
+test('ranges of random histories with wrong dates are those that git lists, in its order', async () => {
+  await fc.assert(
+    fc.asyncProperty(seeds, fc.array(selection, { minLength: 20, maxLength: 20 }), async (seed, queries) => {
+      const { repository, ask } = await makeRepository(seed);
+      for (const query of queries) {
+        const { revisions, firstParent, skip, maxCount, maxParents, reverse } = query;
+        const options = [
+          ...(firstParent ? ['--first-parent'] : []),
+          ...(skip > 0 ? [`--skip=${skip}`] : []),
+          ...(maxCount === undefined ? [] : [`--max-count=${maxCount}`]),
+          ...(maxParents > 0 ? [`--max-parents=${maxParents}`] : []),
+          ...(reverse ? ['--reverse'] : []),
+        ];
+
+        const found = await recentCommits(repository, query);
+
+        const expected = lines(ask('rev-list', ...options, ...revisions));
+        assert.deepEqual(
+          found?.map(({ oid }) => oid),
+          expected,
+        );
+      }
+    }),
+    { numRuns: 8 },
+  );
+});
+
+test('a list of more than 256 commits, or of other revisions, is left to git', async () => {
+  const { repository, ask } = await makeRepository(1);
+  const stream = Array.from({ length: 258 }, (_, index) =>
+    [`commit refs/heads/long`, `committer C <c@x> ${1_600_000_000 + index} +0000`, 'data 0', ''].join('\n'),
+  );
+  gitOutput(repository.path, ['fast-import', '--quiet', '--date-format=raw'], `${stream.join('\n')}\n`);
+  const count = async (...revisions: string[]): Promise<number | undefined> => {
+    const query = { revisions, skip: 0, maxCount: undefined, firstParent: false };
+    return (await recentCommits(repository, query))?.length;
+  };
+
+  assert.equal(await count('long'), undefined);
+  assert.equal(await count('long~1'), undefined);
+  assert.equal(await count('long~2'), 256);
+  assert.equal(await count('long~257..long'), undefined);
+  assert.equal(await count('long~256..long'), 256);
+  const many = Array.from({ length: 17 }, () => 'main');
+  for (const revisions of [
+    ['c1...c2'],
+    ['c1..'],
+    ['..c2'],
+    ['^c1', '--all'],
+    ['missing'],
+    ['^missing', 'c1'],
+    many,
+  ])
+    assert.equal(await count(...revisions), undefined, revisions.join(' '));
+  assert.equal(await count(...many.slice(1)), Number(ask('rev-list', '--count', 'main')));
+});
