@@ -57,6 +57,37 @@ async function start(context: TestContext, objectFormat: ObjectFormat) {
   return { repository, connection: gitaly.connection, noted, tip, metadata };
 }
 
+/** Lists and counts commits, and returns the commands that this started. */
+async function readHistories({
+  connection: { commit },
+  noted,
+  repository,
+  readme,
+  oid,
+}: Pick<Awaited<ReturnType<typeof start>>, 'connection' | 'noted' | 'repository'> & {
+  readonly readme: Buffer;
+  readonly oid: string;
+}): Promise<Record<string, string[]>> {
+  const [range, ofRange] = await noted(() =>
+    all(commit.listCommits({ repository, revisions: ['^side', 'main'], reverse: true })),
+  );
+  assert.deepEqual(
+    range.flatMap((page) => page.commits).map(({ id }) => id),
+    [oid],
+  );
+  const [counted, ofCount] = await noted(() => commit.countCommits({ repository, revision: MAIN }));
+  assert.equal(counted.count, 3);
+  const [sides, ofSides] = await noted(() =>
+    commit.countDivergingCommits({ repository, from: MAIN, to: Buffer.from('side') }),
+  );
+  assert.deepEqual([sides.leftCount, sides.rightCount], [1, 2]);
+  const [last, ofPath] = await noted(() =>
+    commit.lastCommitForPath({ repository, revision: MAIN, path: readme }),
+  );
+  assert.deepEqual(last.commit?.parentIds, []);
+  return { ofRange, ofCount, ofSides, ofPath };
+}
+
 const lines = (first: string, last: string): string => `${first}\n${'line\n'.repeat(20)}${last}\n`;
 
 const all = async <T>(stream: AsyncIterable<T>): Promise<T[]> => await Array.fromAsync(stream);
@@ -98,7 +129,11 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     );
     assert.equal(last.flatMap(({ commits }) => commits).length, 3);
 
-    const started = { ofFind, ofTag, ofEntry, ofEntries, ofListed, ofHistory, ofBlobs, ofLast };
+    const ofHistories = await readHistories({ connection, noted, repository, oid, readme: path });
+    const started = {
+      ...{ ofFind, ofTag, ofEntry, ofEntries, ofListed, ofHistory, ofBlobs, ofLast },
+      ...ofHistories,
+    };
     for (const [name, commands] of Object.entries(started)) assert.deepEqual(commands, [], name);
   });
 

@@ -16,6 +16,7 @@ export type InProcessName =
   | 'has_branches'
   | 'head_target'
   | 'is_ancestor'
+  | 'last_commit'
   | 'last_commits'
   | 'list_directory'
   | 'list_refs'

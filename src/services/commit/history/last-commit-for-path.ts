@@ -2,8 +2,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { isLocalPath } from '#base/go/is-local-path';
 import { GitExitError } from '#git/command/exit-error';
-import { joined } from '#git/command/git-command';
-import { loggedCommits } from '#git/history/log';
+import { lastCommit } from '#git/history/last-commit';
 import type { HandlerContext } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
 import { requireRevision } from '#services/convert/request/revision';
@@ -32,22 +31,12 @@ export async function lastCommitForPath(
   const path = pathOf(request.path);
 
   const { signal } = context;
-  const query = {
-    options: [joined('--max-count', 1)],
-    revisions: [revision],
-    paths: [path],
-    literalPathspecs: request.literalPathspec || request.globalOptions?.literalPathspecs === true,
-  };
+  const literalPathspecs = request.literalPathspec || request.globalOptions?.literalPathspecs === true;
   try {
-    for await (const [first] of loggedCommits(repository, query, { signal })) {
-      if (first === undefined) continue;
-      const commit = await repository.objects.readCommit(first.oid, {
-        signal,
-        mailmap: usesMailmap(context),
-      });
-      return commit === undefined ? {} : { commit: toCommitMessage(commit) };
-    }
-    return {};
+    const oid = await lastCommit(repository, { revision, path, literalPathspecs }, { signal });
+    if (oid === undefined) return {};
+    const commit = await repository.objects.readCommit(oid, { signal, mailmap: usesMailmap(context) });
+    return commit === undefined ? {} : { commit: toCommitMessage(commit) };
   } catch (error) {
     if (!(error instanceof GitExitError)) throw error;
     if (UNKNOWN_REVISION.test(error.stderr)) return {};

@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { fc } from '#testkit/fast-check';
+import { GitFixture } from '#testkit/repositories/git-fixture';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { createRandomRepository } from '#testkit/repositories/random-repository';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { InProcess } from '../in-process.ts';
+import type { GitRepository } from '../repository.ts';
+import { lastCommit } from './last-commit.ts';
+
+const root = makeScratchDirectory('last-commit');
+const seen: string[] = [];
+const inProcess = new InProcess({
+  observer: {
+    onAnswered: (name) => void seen.push(name),
+    onFellBack: (name, reason) => void seen.push(`${name} by git: ${reason}`),
+  },
+});
+const git = await GitFixture.start({ inProcess });
+after(async () => {
+  await git.close();
+  rmSync(root, { recursive: true });
+});
+
+const COMMITS = 40;
+const PATHS = ['.', 'a', 'name with space', 'd', 'd/x', 'd/e', 'd/e/z'];
+let made = 0;
+
+/** Returns the last commit of a path, and the attempts of it that were made. */
+async function find(
+  repository: GitRepository,
+  revision: string,
+  path: string,
+  literalPathspecs = false,
+): Promise<{ oid: string | undefined; by: string | undefined }> {
+  seen.length = 0;
+  const query = { revision: Buffer.from(revision), path: Buffer.from(path), literalPathspecs };
+  const oid = await lastCommit(repository, query);
+  return { oid, by: seen.find((name) => name.startsWith('last_commit ') || name === 'last_commit') };
+}
+
+test('the last commit of a path is the one of git, in random histories', async () => {
+  let inProcessCount = 0;
+  await fc.assert(
+    fc.asyncProperty(fc.integer({ min: 0, max: 0xffffffff }), async (seed) => {
+      const path = join(root, `${made++}.git`);
+      const ask = createRandomRepository(path, { seed, count: COMMITS });
+      const repository = git.open(path);
+      for (let mark = 1; mark <= COMMITS; mark += 3) {
+        for (const name of PATHS) {
+          const { oid, by } = await find(repository, `c${mark}`, name);
+          assert.equal(
+            oid ?? '',
+            ask('log', '-1', '--format=%H', `c${mark}`, '--', name),
+            `c${mark}: ${name}`,
+          );
+          const isThere = ask('ls-tree', `c${mark}`, name) !== '';
+          if (isThere) assert.equal(by, 'last_commit');
+          if (isThere) inProcessCount++;
+        }
+      }
+    }),
+    { numRuns: 4 },
+  );
+  assert.ok(inProcessCount > 100, `${inProcessCount} in process`);
+});
+
+test('git finds the last commit of patterns, of removed files, and for unusual revisions', async () => {
+  const path = join(root, `${made++}.git`);
+  const ask = createRandomRepository(path, { seed: 3, count: COMMITS });
+  const repository = git.open(path);
+  const short = ask('rev-parse', '--short=10', 'main');
+  const removed = PATHS.find((name) => ask('ls-tree', 'main', name) === '' && name !== '.') ?? 'never';
+  for (const [revision, name] of [
+    ['main', 'd/*'],
+    ['main', ':(glob)d/**'],
+    ['main', 'd/'],
+    ['main', '[a]'],
+    ['main', removed],
+    [short, 'a'],
+    ['c30..main', 'a'],
+  ] as const) {
+    const { oid, by } = await find(repository, revision, name);
+    assert.equal(oid ?? '', ask('log', '-1', '--format=%H', revision, '--', name), name);
+    assert.match(by ?? '', /^last_commit by git/, name);
+  }
+  await assert.rejects(find(repository, 'missing', 'a'), { exitCode: 128 });
+});
+
+test('names that look like patterns are names when the paths are literal', async () => {
+  const path = join(root, `${made++}.git`);
+  initRepository(path);
+  const head = ['commit refs/heads/main', 'committer C <c@x> 1600000000 +0000', 'data 0', ''];
+  const files = ['M 100644 inline a*', 'data 1', '1', 'M 100644 inline ab', 'data 1', '1'];
+  const second = [...head, 'M 100644 inline ab', 'data 1', '2'];
+  const stream = `${[...head, ...files, ...second].join('\n')}\n`;
+  gitOutput(path, ['fast-import', '--quiet', '--date-format=raw'], stream);
+  const repository = git.open(path);
+  const [main, first] = ['main', 'main~1'].map((name) => gitOutput(path, ['rev-parse', name]));
+
+  assert.deepEqual(await find(repository, 'main', 'a*', true), { oid: first, by: 'last_commit' });
+  assert.equal((await find(repository, 'main', 'a*')).oid, main);
+});
+
+test('a first commit without files has changed nothing', async () => {
+  const path = join(root, `${made++}.git`);
+  initRepository(path);
+  const head = ['commit refs/heads/main', 'committer C <c@x> 1600000000 +0000', 'data 0', ''];
+  gitOutput(path, ['fast-import', '--quiet', '--date-format=raw'], `${[...head, ...head].join('\n')}\n`);
+
+  assert.equal((await find(git.open(path), 'main', '.')).oid, undefined);
+  assert.equal(gitOutput(path, ['log', '-1', '--format=%H', 'main', '--', '.']), '');
+});
