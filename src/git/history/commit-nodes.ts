@@ -10,6 +10,7 @@ import { stampOf } from '../repository-stamp.ts';
 import type { CommitGraph } from './commit-graph.ts';
 import { CommitGraphCache } from './commit-graph-cache.ts';
 import type { CommitNode } from './commit-node.ts';
+import { LastChanges } from './last-changes.ts';
 
 /** Limit of all repositories together; a commit takes some 300 bytes. */
 const MAX_NODES = 40_000;
@@ -40,6 +41,7 @@ export class CommitNodeCache {
     weigh: ({ nodes }) => nodes.size,
   });
   readonly #graphs = new CommitGraphCache();
+  readonly #lastChanges = new LastChanges();
 
   /** Returns the commits of a repository. The result need not be closed. */
   of(repository: ReadableRepository): CommitNodes {
@@ -50,6 +52,7 @@ export class CommitNodeCache {
       // git does not use it either if parents are grafted.
       graph: known.areGrafted ? undefined : this.#graphs.of(repository),
       remember: (node) => this.#remember(known, node),
+      lastChanges: known.areGrafted ? undefined : this.#lastChanges,
     });
   }
 
@@ -117,6 +120,7 @@ interface Memory {
   readonly graph: CommitGraph | undefined;
   readonly known: BoundedMap<string, CommitNode>;
   readonly remember: (node: CommitNode) => void;
+  readonly lastChanges: LastChanges | undefined;
 }
 
 /**
@@ -144,6 +148,11 @@ export class CommitNodes {
    */
   get graph(): CommitGraph | undefined {
     return this.#memory.graph;
+  }
+
+  /** Changes of paths that were found before; `undefined` if parents are grafted. */
+  get lastChanges(): LastChanges | undefined {
+    return this.#memory.lastChanges;
   }
 
   /** Returns a commit that is cached or in the graph. */

@@ -23,8 +23,8 @@ const SLASH = 0x2f;
 const ROOT = Buffer.from('.');
 /** Matches paths that git takes for patterns, unless they are literal. */
 const PATTERN = /^:|[*?[\\]/;
-/** Limit of commits that are looked at for the root, which most commits change. */
-const MAX_COMMITS = 256;
+/** Limit of commits that are looked at: it takes about as long as starting git. */
+const MAX_COMMITS = 96;
 
 /**
  * Returns the newest commit that changed a path, as `git log -1` finds it; `undefined` if there is
@@ -60,9 +60,8 @@ async function findNear(
   const slash = path.lastIndexOf(SLASH);
   const entry = path.subarray(slash + 1);
   const directory = path.subarray(0, Math.max(slash, 0));
-  const found = await lastCommits(repository, { commit, directory, names: [entry] }, options).catch(
-    fallBackOnFailure,
-  );
+  const place = { commit, directory, names: [entry], maxCommits: MAX_COMMITS };
+  const found = await lastCommits(repository, place, options).catch(fallBackOnFailure);
   const oid = found.get(entry.toString('latin1'));
   if (oid === undefined) throw new FallBackToGit('there is no such entry');
   return oid;

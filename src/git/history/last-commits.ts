@@ -19,6 +19,8 @@ export interface LastCommitsQuery {
   /** Path of the directory without a trailing slash; empty for the root. */
   readonly directory: Buffer;
   readonly names: readonly Buffer[];
+  /** Number of commits after which git continues the search. Default 256. */
+  readonly maxCommits?: number;
 }
 
 /** Number of commits whose trees are read in one request. */
@@ -43,7 +45,7 @@ const MAX_COMMITS = 256;
  */
 export async function lastCommits(
   repository: GitRepository,
-  { commit, directory, names }: LastCommitsQuery,
+  { commit, directory, names, maxCommits = MAX_COMMITS }: LastCommitsQuery,
   { signal }: { readonly signal?: AbortSignal | undefined } = {},
 ): Promise<Map<string, string>> {
   const objects = repository.objects;
@@ -58,6 +60,8 @@ export async function lastCommits(
     if (entry !== undefined) wanted.set(key, entry);
   }
 
+  const prefix = directory.length === 0 ? '' : `${directory.toString('latin1')}/`;
+  const { lastChanges } = repository.commits;
   const found = new Map<string, string>();
   /** Pending entries, by the commit that they have reached. */
   const waiting = new Map<string, Set<string>>([[commit, new Set(wanted.keys())]]);
@@ -65,6 +69,7 @@ export async function lastCommits(
   queue.push(commit, 0);
   /** Moves the entries of a commit to its parents; returns those whose commit was found. */
   const step = async (oid: string, here: Set<string>): Promise<Set<string>> => {
+    takeKnown(lastChanges?.at(oid), prefix, here, found);
     const node = await history.node(oid);
     for (const parentOid of history.parents(node)) {
       if (here.size === 0) break;
@@ -82,7 +87,7 @@ export async function lastCommits(
     return here;
   };
   const walk = async (): Promise<void> => {
-    for (let walked = 0; walked < MAX_COMMITS; walked++) {
+    for (let walked = 0; walked < maxCommits; walked++) {
       const oid = queue.pop();
       if (oid === undefined) return;
       // A commit that cannot be read here (it may be too big) is where git continues.
@@ -97,7 +102,27 @@ export async function lastCommits(
   await repository.inProcess.attempt('last_commits', walk, () => undefined); // git gets what is left
 
   await askGit(repository, directory, { waiting, found, signal });
+  lastChanges?.add(
+    commit,
+    found.entries().map(([name, oid]) => [prefix + name, oid]),
+  );
   return found;
+}
+
+/** Moves the names whose change was found before from `here` to `found`. */
+function takeKnown(
+  known: ReadonlyMap<string, string> | undefined,
+  prefix: string,
+  here: Set<string>,
+  found: Map<string, string>,
+): void {
+  if (known === undefined) return;
+  for (const name of here) {
+    const oid = known.get(prefix + name);
+    if (oid === undefined) continue;
+    found.set(name, oid);
+    here.delete(name);
+  }
 }
 
 /** Finds the commits of the waiting entries by git. */

@@ -1,0 +1,30 @@
+import { BoundedMap } from '#base/bounded-map';
+
+/** Limit of the paths of all commits, some 200 bytes each. */
+const MAX_PATHS = 10_000;
+const MAX_COMMITS = 5_000;
+/** Longer paths are not remembered. */
+const MAX_PATH_BYTES = 300;
+
+/**
+ * The newest commits that changed paths, as found before: by the commit where the search began, and
+ * by path. Ids name contents, so this holds in every repository whose history is not grafted.
+ */
+export class LastChanges {
+  readonly #commits = new BoundedMap<string, Map<string, string>>({
+    maxEntries: MAX_COMMITS,
+    maxWeight: MAX_PATHS,
+    weigh: (paths) => paths.size,
+  });
+
+  /** Returns the known changes of paths (latin1 text) that a search from a commit finds. */
+  at(commit: string): ReadonlyMap<string, string> | undefined {
+    return this.#commits.get(commit);
+  }
+
+  add(commit: string, changes: Iterable<readonly [path: string, oid: string]>): void {
+    const paths = this.#commits.peek(commit) ?? new Map<string, string>();
+    for (const [path, oid] of changes) if (path.length <= MAX_PATH_BYTES) paths.set(path, oid);
+    this.#commits.set(commit, paths); // updates the weight
+  }
+}
