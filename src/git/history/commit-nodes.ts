@@ -22,6 +22,8 @@ const MAX_REPOSITORIES = 5_000;
 /** The commits of one repository. */
 interface Known {
   readonly key: string;
+  /** Differs from those of all other repositories, and of earlier ones at the same path. */
+  readonly number: number;
   /**
    * State of the repository when its commits were read: another repository at the same path may
    * lack some.
@@ -52,7 +54,7 @@ export class CommitNodeCache {
       // git does not use it either if parents are grafted.
       graph: known.areGrafted ? undefined : this.#graphs.of(repository),
       remember: (node) => this.#remember(known, node),
-      lastChanges: known.areGrafted ? undefined : this.#lastChanges,
+      lastChanges: known.areGrafted ? undefined : { of: this.#lastChanges, number: known.number },
     });
   }
 
@@ -91,9 +93,11 @@ const READ_AHEAD = 7;
 /** Limit of a commit's size; longer ones are left to git. */
 const MAX_COMMIT_BYTES = 1024 * 1024;
 
+let lastNumber = 0;
+
 function newKnown(key: string, stamp: string): Known {
   const nodes = new BoundedMap<string, CommitNode>({ maxEntries: MAX_NODES_EACH, order: 'insertion' });
-  return { key, stamp, nodes, areGrafted: false, isFresh: false };
+  return { key, number: lastNumber++, stamp, nodes, areGrafted: false, isFresh: false };
 }
 
 function isThere(file: string): boolean {
@@ -120,7 +124,7 @@ interface Memory {
   readonly graph: CommitGraph | undefined;
   readonly known: BoundedMap<string, CommitNode>;
   readonly remember: (node: CommitNode) => void;
-  readonly lastChanges: LastChanges | undefined;
+  readonly lastChanges: { readonly of: LastChanges; readonly number: number } | undefined;
 }
 
 /**
@@ -150,9 +154,16 @@ export class CommitNodes {
     return this.#memory.graph;
   }
 
-  /** Changes of paths that were found before; `undefined` if parents are grafted. */
-  get lastChanges(): LastChanges | undefined {
-    return this.#memory.lastChanges;
+  /** Returns the commits that changed paths, by path, as searches from a commit have found them. */
+  lastChangesAt(oid: string): ReadonlyMap<string, string> | undefined {
+    const { lastChanges } = this.#memory;
+    return lastChanges?.of.at(lastChanges.number, oid);
+  }
+
+  /** Remembers what a search from a commit has found. */
+  addLastChanges(oid: string, changes: Iterable<readonly [path: string, oid: string]>): void {
+    const { lastChanges } = this.#memory;
+    lastChanges?.of.add(lastChanges.number, oid, changes);
   }
 
   /** Returns a commit that is cached or in the graph. */

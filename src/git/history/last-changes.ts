@@ -7,8 +7,8 @@ const MAX_COMMITS = 5_000;
 const MAX_PATH_BYTES = 300;
 
 /**
- * The newest commits that changed paths, as found before: by the commit where the search began, and
- * by path. Ids name contents, so this holds in every repository whose history is not grafted.
+ * The newest commits that changed paths, as found before: by repository, the commit where the
+ * search began, and path. They never change while parents are not grafted.
  */
 export class LastChanges {
   readonly #commits = new BoundedMap<string, Map<string, string>>({
@@ -17,14 +17,19 @@ export class LastChanges {
     weigh: (paths) => paths.size,
   });
 
-  /** Returns the known changes of paths (latin1 text) that a search from a commit finds. */
-  at(commit: string): ReadonlyMap<string, string> | undefined {
-    return this.#commits.get(commit);
+  /**
+   * Returns the known changes of paths (latin1 text) that a search from a commit finds.
+   *
+   * @param repository a number that no other repository gets.
+   */
+  at(repository: number, commit: string): ReadonlyMap<string, string> | undefined {
+    return this.#commits.get(`${repository} ${commit}`);
   }
 
-  add(commit: string, changes: Iterable<readonly [path: string, oid: string]>): void {
-    const paths = this.#commits.peek(commit) ?? new Map<string, string>();
+  add(repository: number, commit: string, changes: Iterable<readonly [path: string, oid: string]>): void {
+    const key = `${repository} ${commit}`;
+    const paths = this.#commits.peek(key) ?? new Map<string, string>();
     for (const [path, oid] of changes) if (path.length <= MAX_PATH_BYTES) paths.set(path, oid);
-    this.#commits.set(commit, paths); // updates the weight
+    this.#commits.set(key, paths); // updates the weight
   }
 }

@@ -51,17 +51,10 @@ export async function lastCommits(
   const objects = repository.objects;
   const oidBytes = OID_BYTES[repository.objectFormat];
   const grafts = readGrafts(repository);
-  const history = new History(repository.commits, objects, { directory, oidBytes, grafts });
-  const wanted = new Map<string, string>();
-  const there = await history.startingTree(commit);
-  for (const name of names) {
-    const key = name.toString('latin1');
-    const entry = there.get(key);
-    if (entry !== undefined) wanted.set(key, entry);
-  }
-
+  const nodes = repository.commits;
+  const history = new History(nodes, objects, { directory, oidBytes, grafts });
+  const wanted = entriesOf(await history.startingTree(commit), names);
   const prefix = directory.length === 0 ? '' : `${directory.toString('latin1')}/`;
-  const { lastChanges } = repository.commits;
   const found = new Map<string, string>();
   /** Pending entries, by the commit that they have reached. */
   const waiting = new Map<string, Set<string>>([[commit, new Set(wanted.keys())]]);
@@ -69,7 +62,7 @@ export async function lastCommits(
   queue.push(commit, 0);
   /** Moves the entries of a commit to its parents; returns those whose commit was found. */
   const step = async (oid: string, here: Set<string>): Promise<Set<string>> => {
-    takeKnown(lastChanges?.at(oid), prefix, here, found);
+    takeKnown(nodes.lastChangesAt(oid), prefix, here, found);
     const node = await history.node(oid);
     for (const parentOid of history.parents(node)) {
       if (here.size === 0) break;
@@ -102,11 +95,21 @@ export async function lastCommits(
   await repository.inProcess.attempt('last_commits', walk, () => undefined); // git gets what is left
 
   await askGit(repository, directory, { waiting, found, signal });
-  lastChanges?.add(
+  nodes.addLastChanges(
     commit,
     found.entries().map(([name, oid]) => [prefix + name, oid]),
   );
   return found;
+}
+
+function entriesOf(there: Directory, names: readonly Buffer[]): Map<string, string> {
+  const entries = new Map<string, string>();
+  for (const name of names) {
+    const key = name.toString('latin1');
+    const entry = there.get(key);
+    if (entry !== undefined) entries.set(key, entry);
+  }
+  return entries;
 }
 
 /** Moves the names whose change was found before from `here` to `found`. */
