@@ -43,3 +43,30 @@ test('calls that have ended are collected with the young generation', async (t) 
   const share = promotion.promotedBytes / promotion.youngBytes;
   assert.ok(share < 0.03, `${(100 * share).toFixed(1)} % of the young generation became old`);
 });
+
+/**
+ * Symptom: each call of a list took 64 KiB or more outside the heap to encode its messages. V8
+ * counts that, and collected the whole heap every hundred calls.
+ */
+test('calls that list much do not make V8 collect the whole heap', async (t) => {
+  await using gitaly = await startGitalyProcess({
+    preload: join(import.meta.dirname, 'promotion-monitor.ts'),
+  });
+  const connection = await gitaly.connect();
+  const repository = { storageName: 'default', relativePath: 'a.git' };
+  await connection.repository.createRepository({ repository });
+  const path = join(gitaly.directory, 'default', repository.relativePath);
+  const oid = Array.from({ length: 10 }, (_, index) => addCommit(path, index + 1));
+  const callOften = async (calls: number): Promise<void> => {
+    for (let made = 0; made < calls; made++)
+      await Array.fromAsync(connection.commit.listCommitsByOid({ repository, oid }));
+  };
+  await callOften(500);
+  await gitaly.ask({});
+
+  await callOften(1500);
+  const promotion = (await gitaly.ask({})) as Promotion;
+
+  t.diagnostic(JSON.stringify(promotion));
+  assert.ok(promotion.wholeCollections <= 3, `${promotion.wholeCollections} collections of the whole heap`);
+});

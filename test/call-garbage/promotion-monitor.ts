@@ -4,9 +4,12 @@
  */
 import { GCProfiler, type HeapSpaceStatistics } from 'node:v8';
 
-/** Collections of the young generation since the last message. */
+/** Collections since the last message. */
 export interface Promotion {
+  /** Those of the young generation. */
   readonly collections: number;
+  /** Those of the whole heap. */
+  readonly wholeCollections: number;
   /** Bytes in the young generation before the collections. */
   readonly youngBytes: number;
   /** Bytes by which they made the old generation grow. */
@@ -17,8 +20,10 @@ let profiler = new GCProfiler();
 profiler.start();
 
 process.on('message', () => {
-  const collections = profiler.stop().statistics.filter(({ gcType }) => gcType === 'Scavenge');
-  const promotion = { collections: collections.length, youngBytes: 0, promotedBytes: 0 };
+  const { statistics } = profiler.stop();
+  const collections = statistics.filter(({ gcType }) => gcType === 'Scavenge');
+  const wholeCollections = statistics.filter(({ gcType }) => gcType === 'MarkSweepCompact').length;
+  const promotion = { collections: collections.length, wholeCollections, youngBytes: 0, promotedBytes: 0 };
   for (const { beforeGC, afterGC } of collections) {
     promotion.youngBytes += usedBytes(beforeGC.heapSpaceStatistics, 'new_space');
     promotion.promotedBytes +=

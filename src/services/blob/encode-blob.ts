@@ -1,7 +1,7 @@
 import type { MessageInitShape, MessageShape } from '@bufbuild/protobuf';
 import { readyMessage, readyResponses } from '#rpc/common/grpc/ready-responses';
 import { fieldNumbers } from '#wire/fast/field-numbers';
-import { ReverseWriter } from '#wire/fast/reverse-writer';
+import { encodeWith } from '#wire/fast/reverse-writer';
 import { GetBlobsResponseSchema } from '#wire/gen/blob_pb';
 
 /** Size up to which messages are collected, and sent together. */
@@ -25,7 +25,6 @@ type Blob = MessageInitShape<typeof GetBlobsResponseSchema>;
  * encode one.
  */
 export class BlobGroup {
-  readonly #writer = new ReverseWriter();
   #messages: Buffer[] = [];
   #bytes = 0;
 
@@ -35,16 +34,16 @@ export class BlobGroup {
   }
 
   add(blob: Blob): void {
-    const writer = this.#writer;
-    writer.number(FIELDS.type, blob.type);
-    writer.bytes(FIELDS.path, blob.path);
-    writer.text(FIELDS.revision, blob.revision);
-    writer.number(FIELDS.mode, blob.mode);
-    writer.number(FIELDS.isSubmodule, blob.isSubmodule === true ? 1 : 0);
-    writer.text(FIELDS.oid, blob.oid);
-    writer.bytes(FIELDS.data, blob.data);
-    writer.number(FIELDS.size, blob.size);
-    const message = writer.take();
+    const message = encodeWith((writer) => {
+      writer.number(FIELDS.type, blob.type);
+      writer.bytes(FIELDS.path, blob.path);
+      writer.text(FIELDS.revision, blob.revision);
+      writer.number(FIELDS.mode, blob.mode);
+      writer.number(FIELDS.isSubmodule, blob.isSubmodule === true ? 1 : 0);
+      writer.text(FIELDS.oid, blob.oid);
+      writer.bytes(FIELDS.data, blob.data);
+      writer.number(FIELDS.size, blob.size);
+    });
     this.#messages.push(message);
     this.#bytes += message.length;
   }

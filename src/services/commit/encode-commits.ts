@@ -6,7 +6,7 @@ import { type CommitExtras, type CommitMessage, toCommitMessage } from '#service
 import { writeCommit } from '#services/convert/response/encode-commit';
 import { encodedMessage } from '#wire/fast/encoded-message';
 import { fieldNumber, fieldNumbers } from '#wire/fast/field-numbers';
-import { ReverseWriter } from '#wire/fast/reverse-writer';
+import { encodeWith } from '#wire/fast/reverse-writer';
 import { PaginationCursorSchema } from '#wire/gen/shared_pb';
 
 /** Encoded commits, as many as one message takes. */
@@ -16,11 +16,7 @@ export type CommitChunk = readonly Buffer[];
 export async function* encodeCommits(
   batches: AsyncIterable<readonly CommitMessage[]>,
 ): AsyncGenerator<CommitChunk, void> {
-  const writer = new ReverseWriter();
-  const encode = (commit: CommitMessage): Buffer => {
-    writeCommit(writer, commit);
-    return writer.take();
-  };
+  const encode = (commit: CommitMessage): Buffer => encodeWith((writer) => writeCommit(writer, commit));
   const encoded = async function* () {
     for await (const batch of batches) yield batch.map(encode);
   };
@@ -35,14 +31,15 @@ export function commitsResponse<Desc extends DescMessage>(
   commits: CommitChunk,
   { nextCursor = '' }: { readonly nextCursor?: string | undefined } = {},
 ): MessageShape<Desc> {
-  const writer = new ReverseWriter();
-  if (nextCursor !== '') {
-    writer.text(NEXT_CURSOR, nextCursor);
-    writer.message(fieldNumber(schema, 'paginationCursor', 'message'), 0);
-  }
-  const field = fieldNumber(schema, 'commits', 'message');
-  for (const commit of commits.toReversed()) writer.bytes(field, commit);
-  return encodedMessage(schema, writer.take());
+  const encoded = encodeWith((writer) => {
+    if (nextCursor !== '') {
+      writer.text(NEXT_CURSOR, nextCursor);
+      writer.message(fieldNumber(schema, 'paginationCursor', 'message'), 0);
+    }
+    const field = fieldNumber(schema, 'commits', 'message');
+    for (const commit of commits.toReversed()) writer.bytes(field, commit);
+  });
+  return encodedMessage(schema, encoded);
 }
 
 /** Commits that were read, as messages, with additional facts. */

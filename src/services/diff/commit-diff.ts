@@ -9,7 +9,7 @@ import type { LimitedDiff } from '#domain/diff/limited-diffs';
 import type { HandlerContext } from '#rpc/server/handler';
 import { encodedMessage } from '#wire/fast/encoded-message';
 import { fieldNumbers } from '#wire/fast/field-numbers';
-import { ReverseWriter } from '#wire/fast/reverse-writer';
+import { encodeWith } from '#wire/fast/reverse-writer';
 import {
   type CommitDiffRequest,
   CommitDiffRequest_DiffMode,
@@ -38,9 +38,8 @@ export async function* commitDiff(
     ignoredSpace: ignoredSpaceOf(request),
     signal: context.signal,
   });
-  const writer = new ReverseWriter();
   for await (const batch of batches) {
-    if ('diffs' in batch) for (const diff of batch.diffs) yield* diffMessages(diff, writer);
+    if ('diffs' in batch) for (const diff of batch.diffs) yield* diffMessages(diff);
     else for (const diff of batch.unshown) yield unshownMessage(diff);
   }
 }
@@ -77,13 +76,13 @@ function ignoredSpaceOf({
   }
 }
 
-function* diffMessages(diff: LimitedDiff, writer: ReverseWriter): Generator<Response> {
+function* diffMessages(diff: LimitedDiff): Generator<Response> {
   if (diff.isCutOff) {
     yield { overflowMarker: true, endOfPatch: true };
     return;
   }
   for (const { patch, isFirst, isLast } of patchMessages(diff.pieces)) {
-    yield isFirst ? encodeFirst(diff, patch, isLast, writer) : { rawPatchData: patch, endOfPatch: isLast };
+    yield isFirst ? encodeFirst(diff, patch, isLast) : { rawPatchData: patch, endOfPatch: isLast };
   }
 }
 
@@ -108,28 +107,25 @@ const FIELD = fieldNumbers(CommitDiffResponseSchema, {
  * Encodes the first message of a file. Diffs of thousands of small files spend most of their time
  * here, so the code writes the wire format directly.
  */
-function encodeFirst(
-  diff: LimitedDiff,
-  patchPiece: Uint8Array,
-  isLast: boolean,
-  writer: ReverseWriter,
-): Response {
+function encodeFirst(diff: LimitedDiff, patchPiece: Uint8Array, isLast: boolean): Response {
   const { change, patch, isCollapsed, isTooLarge, isOverflow } = diff;
-  writer.number(FIELD.linesRemoved, patch.linesRemoved);
-  writer.number(FIELD.linesAdded, patch.linesAdded);
-  writer.number(FIELD.tooLarge, Number(isTooLarge));
-  writer.number(FIELD.collapsed, Number(isCollapsed));
-  writer.number(FIELD.overflowMarker, Number(isOverflow));
-  writer.number(FIELD.endOfPatch, Number(isLast));
-  writer.bytes(FIELD.rawPatchData, patchPiece);
-  writer.number(FIELD.binary, Number(patch.isBinary));
-  writer.number(FIELD.newMode, change.newMode);
-  writer.number(FIELD.oldMode, change.oldMode);
-  writer.text(FIELD.toId, change.toOid);
-  writer.text(FIELD.fromId, change.fromOid);
-  writer.bytes(FIELD.toPath, change.toPath);
-  writer.bytes(FIELD.fromPath, change.fromPath);
-  return encodedMessage(CommitDiffResponseSchema, writer.take());
+  const encoded = encodeWith((writer) => {
+    writer.number(FIELD.linesRemoved, patch.linesRemoved);
+    writer.number(FIELD.linesAdded, patch.linesAdded);
+    writer.number(FIELD.tooLarge, Number(isTooLarge));
+    writer.number(FIELD.collapsed, Number(isCollapsed));
+    writer.number(FIELD.overflowMarker, Number(isOverflow));
+    writer.number(FIELD.endOfPatch, Number(isLast));
+    writer.bytes(FIELD.rawPatchData, patchPiece);
+    writer.number(FIELD.binary, Number(patch.isBinary));
+    writer.number(FIELD.newMode, change.newMode);
+    writer.number(FIELD.oldMode, change.oldMode);
+    writer.text(FIELD.toId, change.toOid);
+    writer.text(FIELD.fromId, change.fromOid);
+    writer.bytes(FIELD.toPath, change.toPath);
+    writer.bytes(FIELD.fromPath, change.fromPath);
+  });
+  return encodedMessage(CommitDiffResponseSchema, encoded);
 }
 
 /**

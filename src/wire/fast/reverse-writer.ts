@@ -12,7 +12,8 @@ const MAX_SMALL = 2 ** 32;
  * before its head, when its length is known. It is ten times as fast as the general encoder, for
  * the few messages that long lists consist of.
  *
- * Field numbers are 1 to 15. As in proto3, empty values are omitted.
+ * Field numbers are 1 to 15. As in proto3, empty values are omitted. A writer takes 64 KiB; use the
+ * one of {@link encodeWith}.
  */
 export class ReverseWriter {
   #buffer = Buffer.allocUnsafeSlow(FIRST_BYTES);
@@ -125,9 +126,13 @@ export class ReverseWriter {
 const shared = new ReverseWriter();
 
 /**
- * Returns the bytes that `write` writes, for single messages: they share the memory of one writer.
+ * Returns the bytes that `write` writes. All messages share the memory of one writer, because 64 KiB
+ * for each call made V8 collect the whole heap every hundred calls.
+ *
+ * @throws {Error} inside another `write`; what `write` throws.
  */
 export function encodeWith(write: (writer: ReverseWriter) => void): Buffer {
+  if (shared.length > 0) throw new Error('a message is being encoded');
   try {
     write(shared);
   } catch (error) {

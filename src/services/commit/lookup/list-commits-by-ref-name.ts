@@ -5,7 +5,7 @@ import { toCommitMessage } from '#services/convert/response/commit';
 import { writeCommit } from '#services/convert/response/encode-commit';
 import { encodedMessage } from '#wire/fast/encoded-message';
 import { fieldNumbers } from '#wire/fast/field-numbers';
-import { ReverseWriter } from '#wire/fast/reverse-writer';
+import { encodeWith } from '#wire/fast/reverse-writer';
 import {
   type ListCommitsByRefNameRequest,
   ListCommitsByRefNameResponse_CommitForRefSchema,
@@ -40,21 +40,23 @@ export async function* listCommitsByRefName(
 async function* encode(
   batches: AsyncIterable<readonly NamedCommit<Uint8Array>[]>,
 ): AsyncGenerator<Buffer[], void> {
-  const writer = new ReverseWriter();
   for await (const batch of batches) {
     yield batch.flatMap(({ revision, commit }) => {
       if (commit === undefined) return [];
-      writer.bytes(REF.refName, revision);
-      const end = writer.length;
-      writeCommit(writer, toCommitMessage(commit));
-      writer.message(REF.commit, end);
-      return [writer.take()];
+      const encoded = encodeWith((writer) => {
+        writer.bytes(REF.refName, revision);
+        const end = writer.length;
+        writeCommit(writer, toCommitMessage(commit));
+        writer.message(REF.commit, end);
+      });
+      return [encoded];
     });
   }
 }
 
 function responseOf(commitRefs: readonly Buffer[]): MessageShape<typeof ListCommitsByRefNameResponseSchema> {
-  const writer = new ReverseWriter();
-  for (const commitRef of commitRefs.toReversed()) writer.bytes(COMMIT_REFS, commitRef);
-  return encodedMessage(ListCommitsByRefNameResponseSchema, writer.take());
+  const encoded = encodeWith((writer) => {
+    for (const commitRef of commitRefs.toReversed()) writer.bytes(COMMIT_REFS, commitRef);
+  });
+  return encodedMessage(ListCommitsByRefNameResponseSchema, encoded);
 }

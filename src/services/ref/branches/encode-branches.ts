@@ -3,7 +3,7 @@ import type { CommitMessage } from '#services/convert/response/commit';
 import { writeCommit, writePerson } from '#services/convert/response/encode-commit';
 import { encodedMessage } from '#wire/fast/encoded-message';
 import { fieldNumbers } from '#wire/fast/field-numbers';
-import type { ReverseWriter } from '#wire/fast/reverse-writer';
+import { encodeWith } from '#wire/fast/reverse-writer';
 import { FindLocalBranchesResponseSchema, FindLocalBranchResponseSchema } from '#wire/gen/ref_pb';
 import { BranchSchema } from '#wire/gen/shared_pb';
 
@@ -40,45 +40,43 @@ export interface EncodedCommit {
 }
 
 /** Encodes a commit. */
-export function encodeTarget(writer: ReverseWriter, commit: CommitMessage): EncodedCommit {
-  writeCommit(writer, commit);
-  writer.message(BRANCH.targetCommit, 0);
-  return { target: writer.take(), old: undefined };
+export function encodeTarget(commit: CommitMessage): EncodedCommit {
+  const target = encodeWith((writer) => {
+    writeCommit(writer, commit);
+    writer.message(BRANCH.targetCommit, 0);
+  });
+  return { target, old: undefined };
 }
 
 /** Encodes a commit for clients of all versions; its message is encoded once. */
-export function encodeTargetTwice(writer: ReverseWriter, commit: CommitMessage): EncodedCommit {
-  writeCommit(writer, commit);
-  const commitBytes = writer.take();
-
-  writer.bytes(BRANCH.targetCommit, commitBytes);
-  const target = writer.take();
-
-  writer.bytes(OLD_BRANCH.commit, commitBytes);
-  writePerson(writer, OLD_BRANCH.commitCommitter, commit.committer);
-  writePerson(writer, OLD_BRANCH.commitAuthor, commit.author);
-  writer.bytes(OLD_BRANCH.commitSubject, commit.subject);
-  writer.text(OLD_BRANCH.commitId, commit.id);
-  return { target, old: writer.take() };
+export function encodeTargetTwice(commit: CommitMessage): EncodedCommit {
+  const commitBytes = encodeWith((writer) => writeCommit(writer, commit));
+  const target = encodeWith((writer) => writer.bytes(BRANCH.targetCommit, commitBytes));
+  const old = encodeWith((writer) => {
+    writer.bytes(OLD_BRANCH.commit, commitBytes);
+    writePerson(writer, OLD_BRANCH.commitCommitter, commit.committer);
+    writePerson(writer, OLD_BRANCH.commitAuthor, commit.author);
+    writer.bytes(OLD_BRANCH.commitSubject, commit.subject);
+    writer.text(OLD_BRANCH.commitId, commit.id);
+  });
+  return { target, old };
 }
 
 /** Encodes a branch with an encoded commit. */
-export function encodeBranch(
-  writer: ReverseWriter,
-  name: Buffer,
-  { old, target }: EncodedCommit,
-): EncodedBranch {
-  writer.encoded(target);
-  writer.bytes(BRANCH.name, name);
-  const { length } = writer;
-  writer.message(RESPONSE.localBranches, 0);
-  if (old !== undefined) {
+export function encodeBranch(name: Buffer, { old, target }: EncodedCommit): EncodedBranch {
+  let length = 0;
+  const bytes = encodeWith((writer) => {
+    writer.encoded(target);
+    writer.bytes(BRANCH.name, name);
+    length = writer.length;
+    writer.message(RESPONSE.localBranches, 0);
+    if (old === undefined) return;
     const end = writer.length;
     writer.encoded(old);
     writer.bytes(OLD_BRANCH.name, name);
     writer.message(RESPONSE.branches, end);
-  }
-  return { bytes: writer.take(), length };
+  });
+  return { bytes, length };
 }
 
 /** Encodes a response with branches and nothing else. */

@@ -9,7 +9,6 @@ import { cutPage, itemsOf, type Page, pageOf } from '#services/convert/request/p
 import { chunkEncoded } from '#services/convert/response/chunk-batches';
 import { type CommitMessage, toAuthorMessage, toCommitMessage } from '#services/convert/response/commit';
 import type { Repository } from '#storage/repository';
-import { ReverseWriter } from '#wire/fast/reverse-writer';
 import {
   type FindLocalBranchesRequest,
   FindLocalBranchesRequest_SortBy,
@@ -68,9 +67,8 @@ export async function* findLocalBranches(
   const encode = deps.fillsOldFields ? encodeTargetTwice : encodeTarget;
   if (!context.flags.isEnabled(REF_ITERATOR)) {
     for await (const branches of branchLines(repository, query, { context, page })) {
-      const writer = new ReverseWriter();
       const encodeOne = ({ ref, commit }: BranchCommit): EncodedBranch =>
-        encodeBranch(writer, ref.name, encode(writer, toCommitMessage(commit)));
+        encodeBranch(ref.name, encode(toCommitMessage(commit)));
       yield responseOf(branches.map(encodeOne));
     }
     return;
@@ -123,16 +121,15 @@ async function* encodeTips(
   batches: AsyncIterable<readonly (BranchTip | KnownTip)[]>,
   { before, commits, encode }: EncodeOptions,
 ): AsyncGenerator<EncodedBranch[], void> {
-  const writer = new ReverseWriter();
   const commitOf = (tip: BranchTip | KnownTip): EncodedCommit => {
     const known = before?.get(tip.oid);
     if (known !== undefined) return known;
     if (tip.treeOid === undefined) throw new Error(`nothing is known about ${tip.oid}`);
-    const commit = encode(writer, toCommit(tip));
+    const commit = encode(toCommit(tip));
     if (commits.size <= MAX_NEW) commits.set(tip.oid, commit);
     return commit;
   };
-  for await (const tips of batches) yield tips.map((tip) => encodeBranch(writer, tip.name, commitOf(tip)));
+  for await (const tips of batches) yield tips.map((tip) => encodeBranch(tip.name, commitOf(tip)));
 }
 
 function toCommit({ oid, treeOid, parentOids, author, committer, subject, body }: BranchTip): CommitMessage {

@@ -16,7 +16,7 @@ import { type TagMessage, toTagMessage } from '#services/convert/response/tag';
 import type { Repository } from '#storage/repository';
 import { encodedMessage } from '#wire/fast/encoded-message';
 import { fieldNumbers } from '#wire/fast/field-numbers';
-import { ReverseWriter } from '#wire/fast/reverse-writer';
+import { encodeWith } from '#wire/fast/reverse-writer';
 import {
   type FindAllTagsRequest,
   type FindAllTagsRequest_SortBy,
@@ -97,11 +97,7 @@ function sortOf(sortBy: FindAllTagsRequest_SortBy | undefined): string {
 }
 
 async function* encodeTags(batches: AsyncIterable<readonly RefTag[]>): AsyncGenerator<Buffer[], void> {
-  const writer = new ReverseWriter();
-  const encode = (tag: RefTag): Buffer => {
-    writeTag(writer, toMessage(tag));
-    return writer.take();
-  };
+  const encode = (tag: RefTag): Buffer => encodeWith((writer) => writeTag(writer, toMessage(tag)));
   for await (const tags of batches) yield tags.map(encode);
 }
 
@@ -110,9 +106,10 @@ async function* encodeTags(batches: AsyncIterable<readonly RefTag[]>): AsyncGene
  * matter of joining them.
  */
 function responseOf(tags: readonly Buffer[]): MessageShape<typeof FindAllTagsResponseSchema> {
-  const writer = new ReverseWriter();
-  for (const tag of tags.toReversed()) writer.bytes(TAGS, tag);
-  return encodedMessage(FindAllTagsResponseSchema, writer.take());
+  const encoded = encodeWith((writer) => {
+    for (const tag of tags.toReversed()) writer.bytes(TAGS, tag);
+  });
+  return encodedMessage(FindAllTagsResponseSchema, encoded);
 }
 
 /**
