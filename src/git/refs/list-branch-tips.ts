@@ -4,6 +4,7 @@ import type { GitRepository } from '../repository.ts';
 import { askForBranchTips } from './ask-for-branch-tips.ts';
 import type { BranchTip, KnownTip } from './branch-tip.ts';
 import type { RefQuery } from './for-each-ref.ts';
+import type { ListedRef } from './listed-ref.ts';
 import { parsePlainCommit } from './parse-branch-tip.ts';
 import { readRefObjects, readUnknownRefObjects } from './read-ref-objects.ts';
 
@@ -42,33 +43,44 @@ export function listBranchTips(
 ): AsyncGenerator<(BranchTip | KnownTip)[], void> {
   const ask = askForBranchTips(repository, query, options);
   const list = repository.refs.list(query, options);
-  let last: Buffer | undefined;
-  return repository.inProcess.attemptEach('branch_tips', readPlain, () => ask(last));
+  const progress: Progress = { last: undefined };
+  const readPlain = () => readPlainTips(repository, list, options, progress);
+  return repository.inProcess.attemptEach('branch_tips', readPlain, () => ask(progress.last));
+}
 
-  async function* readPlain(): AsyncGenerator<(BranchTip | KnownTip)[], void> {
-    if (hasOtherParents(repository)) throw new FallBackToGit('history is grafted or shallow');
-    const { objects } = repository;
-    const read =
-      'isKnown' in options
-        ? readUnknownRefObjects(objects, list, options)
-        : readRefObjects(objects, list, options);
-    for await (const found of read) {
-      const tips: (BranchTip | KnownTip)[] = [];
-      let isPlain = true;
-      for (const { item, type, data } of found) {
-        if (data === undefined) {
-          tips.push({ name: item.name, oid: item.oid });
-          continue;
-        }
-        const fields = type === 'commit' ? parsePlainCommit(data) : undefined;
-        isPlain = fields !== undefined;
-        if (fields === undefined) break;
-        tips.push({ name: item.name, oid: item.oid, ...fields });
+interface Progress {
+  /** Name of the last branch that was listed. */
+  last: Buffer | undefined;
+}
+
+async function* readPlainTips(
+  repository: GitRepository,
+  list: AsyncGenerator<ListedRef[], void>,
+  options: TipOptions | UnknownTipOptions,
+  progress: Progress,
+): AsyncGenerator<(BranchTip | KnownTip)[], void> {
+  if (hasOtherParents(repository)) throw new FallBackToGit('history is grafted or shallow');
+  const { objects } = repository;
+  const read =
+    'isKnown' in options
+      ? readUnknownRefObjects(objects, list, options)
+      : readRefObjects(objects, list, options);
+  for await (const found of read) {
+    const tips: (BranchTip | KnownTip)[] = [];
+    let isPlain = true;
+    for (const { item, type, data } of found) {
+      if (data === undefined) {
+        tips.push({ name: item.name, oid: item.oid });
+        continue;
       }
-      last = tips.at(-1)?.name ?? last;
-      yield tips;
-      if (!isPlain) throw new FallBackToGit('a branch leads to no plain commit');
+      const fields = type === 'commit' ? parsePlainCommit(data) : undefined;
+      isPlain = fields !== undefined;
+      if (fields === undefined) break;
+      tips.push({ name: item.name, oid: item.oid, ...fields });
     }
+    progress.last = tips.at(-1)?.name ?? progress.last;
+    yield tips;
+    if (!isPlain) throw new FallBackToGit('a branch leads to no plain commit');
   }
 }
 

@@ -65,18 +65,28 @@ function storageFirst(
   query: RefQuery,
   { ask, options }: { ask: (after?: Buffer) => AsyncGenerator<ListedRef[], void>; options: ListOptions },
 ): AsyncGenerator<ListedRef[], void> {
-  let last: Buffer | undefined;
-  return repository.inProcess.attemptEach('list_refs', fromStorage, () => ask(last));
-
-  async function* fromStorage(): AsyncGenerator<ListedRef[], void> {
-    const storage = stored.requirePlain();
+  const progress: Progress = { last: undefined };
+  const fromStorage = (): AsyncGenerator<ListedRef[], void> => {
     const peel = options.peel === true ? looseRefPeeler(repository, options) : undefined;
-    for await (const refs of storage.list(query, peel)) {
-      const end = refs.at(-1);
-      if (end === undefined) continue;
-      last = end.name;
-      yield refs;
-    }
+    return noting(stored.requirePlain().list(query, peel), progress);
+  };
+  return repository.inProcess.attemptEach('list_refs', fromStorage, () => ask(progress.last));
+}
+
+interface Progress {
+  /** Name of the last reference that was listed. */
+  last: Buffer | undefined;
+}
+
+async function* noting(
+  batches: AsyncIterable<ListedRef[]>,
+  progress: Progress,
+): AsyncGenerator<ListedRef[], void> {
+  for await (const refs of batches) {
+    const end = refs.at(-1);
+    if (end === undefined) continue;
+    progress.last = end.name;
+    yield refs;
   }
 }
 

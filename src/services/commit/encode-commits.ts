@@ -13,14 +13,18 @@ import { PaginationCursorSchema } from '#wire/gen/shared_pb';
 export type CommitChunk = readonly Buffer[];
 
 /** Encodes commits as they come, and collects them into chunks of less than 1 MiB. */
-export async function* encodeCommits(
+export function encodeCommits(
   batches: AsyncIterable<readonly CommitMessage[]>,
 ): AsyncGenerator<CommitChunk, void> {
-  const encode = (commit: CommitMessage): Buffer => encodeWith((writer) => writeCommit(writer, commit));
-  const encoded = async function* () {
-    for await (const batch of batches) yield batch.map(encode);
-  };
-  yield* chunkEncoded(encoded());
+  return chunkEncoded(encodeEach(batches));
+}
+
+async function* encodeEach(batches: AsyncIterable<readonly CommitMessage[]>): AsyncGenerator<Buffer[], void> {
+  for await (const batch of batches) yield batch.map(encode);
+}
+
+function encode(commit: CommitMessage): Buffer {
+  return encodeWith((writer) => writeCommit(writer, commit));
 }
 
 const { nextCursor: NEXT_CURSOR } = fieldNumbers(PaginationCursorSchema, { nextCursor: 'text' });

@@ -42,17 +42,22 @@ export async function* infoRefsUploadPack(
     for await (const lent of cached) yield* lentMessages(lent, (data) => ({ data }));
     return;
   }
-  for await (const chunk of written()) {
-    for (let start = 0; start < chunk.length; start += MAX_CHUNK_BYTES)
-      yield { data: chunk.subarray(start, start + MAX_CHUNK_BYTES) };
+  if (gitProtocol === 'version=2') {
+    yield* messagesOf(serviceHeader('upload-pack'));
+    const settings = [...config, advertisesBundleUri(bundles)];
+    yield* messagesOf(deps.capabilities.get(repository, settings, () => advertisement(repository, asked)));
+  } else {
+    yield* messagesOf(advertiseReferences(repository, asked));
   }
+}
 
-  async function* written(): AsyncGenerator<Buffer> {
-    if (gitProtocol === 'version=2') {
-      yield* serviceHeader('upload-pack');
-      const settings = [...config, advertisesBundleUri(bundles)];
-      yield* deps.capabilities.get(repository, settings, () => advertisement(repository, asked));
-    } else yield* advertiseReferences(repository, asked);
+/** Cuts pieces into messages. */
+async function* messagesOf(
+  pieces: AsyncIterable<Buffer> | Iterable<Buffer>,
+): AsyncGenerator<MessageInitShape<typeof InfoRefsResponseSchema>> {
+  for await (const piece of pieces) {
+    for (let start = 0; start < piece.length; start += MAX_CHUNK_BYTES)
+      yield { data: piece.subarray(start, start + MAX_CHUNK_BYTES) };
   }
 }
 

@@ -34,21 +34,23 @@ export async function* listCommits(
   const maxCount = request.reverse || request.disableWalk ? undefined : page.maxCount;
   const oids = page.cut(revList(repository, { revisions, ...queryOf(request), maxCount }, { signal }));
   const commits = readCommits(repository.objects, oids, { signal, mailmap: usesMailmap(context) });
-  let isLast = false;
-  const messages = async function* () {
-    yield* commitMessages(commits);
-    // Every chunk but the last is full only when a commit has arrived that does not fit into it.
-    isLast = true;
-  };
+  const progress = { isRead: false };
   try {
-    for await (const chunk of encodeCommits(messages())) {
+    for await (const chunk of encodeCommits(watched(commitMessages(commits), progress))) {
       yield commitsResponse(ListCommitsResponseSchema, chunk, {
-        nextCursor: isLast ? page.nextCursor : undefined,
+        // Every chunk but the last is full only when a commit has arrived that does not fit into it.
+        nextCursor: progress.isRead ? page.nextCursor : undefined,
       });
     }
   } catch (error) {
     throw wrap(error, 'iterating objects');
   }
+}
+
+/** Passes items on, and notes their end. */
+async function* watched<T>(items: AsyncIterable<T>, progress: { isRead: boolean }): AsyncGenerator<T> {
+  yield* items;
+  progress.isRead = true;
 }
 
 function queryOf(request: ListCommitsRequest): Omit<RevListQuery, 'revisions'> {

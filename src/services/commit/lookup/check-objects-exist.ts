@@ -34,13 +34,20 @@ export async function* checkObjectsExist(
   if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
   const { objects } = deps.storages.open(first.repository);
 
-  const answers = async function* () {
-    yield* look(first, objects, context.signal);
-    for await (const request of rest) yield* look(request, objects, context.signal);
-  };
+  const answers = lookAll(first, rest, objects, context.signal);
   const upperBound = ({ name }: RevisionExistence) => name.length + 16;
-  for await (const revisions of chunkMessages(RevisionExistenceSchema, answers(), upperBound))
+  for await (const revisions of chunkMessages(RevisionExistenceSchema, answers, upperBound))
     yield { revisions };
+}
+
+async function* lookAll(
+  first: CheckObjectsExistRequest,
+  rest: AsyncIterable<CheckObjectsExistRequest>,
+  objects: ObjectReader,
+  signal: AbortSignal,
+): AsyncGenerator<RevisionExistence> {
+  yield* look(first, objects, signal);
+  for await (const request of rest) yield* look(request, objects, signal);
 }
 
 /** Looks up the revisions of one request, after checking all of them. */
