@@ -115,11 +115,11 @@ export class ClusterFeed implements EventSources, AsyncDisposable {
     const { woken, timer } = this.#pause();
     // A look is cheaper than the transaction, which seldom finds anything.
     if (await this.#look()) {
-      for (let blocked: readonly number[] = []; !this.#ending.signal.aborted; ) {
+      const blocked: number[] = [];
+      while (!this.#ending.signal.aborted) {
         const done = await recordChanges({ ...this.#options, nodeEvents: this.#nodeEvents }, blocked);
-        if (done === undefined || (done.isEnd && done.blocked.length === 0)) break;
-        blocked = [...blocked, ...done.blocked];
-        if (done.isEnd) break;
+        if (done === undefined || done.isEnd) break;
+        blocked.push(...done.blocked);
       }
       await this.#look();
     }

@@ -98,10 +98,10 @@ export class EventWriter {
       WHERE repository_id = ${repositoryId}`.execute(this.#executor);
   }
 
-  /** Writes the events. @returns the sequence of the last one. */
-  async end(): Promise<number> {
+  /** Writes the events. */
+  async end(): Promise<void> {
     const rows = this.#rows;
-    if (rows.length === 0) return this.#last;
+    if (rows.length === 0) return;
     const first = this.#last - rows.length + 1;
     await sql`
       INSERT INTO gitalyts_feed_events
@@ -119,7 +119,6 @@ export class EventWriter {
       this.#executor,
     );
     await sql`UPDATE gitalyts_feed_state SET last = ${this.#last}`.execute(this.#executor);
-    return this.#last;
   }
 
   #add(row: NewRow): number {

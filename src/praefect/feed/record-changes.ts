@@ -91,8 +91,7 @@ async function readAll(
 ): Promise<{ readonly readings: ReadonlyMap<Change, Reading>; readonly blocked: readonly number[] }> {
   const written = new Map<number, Change>();
   for (const change of changes)
-    if (change.kind === 'removed') written.delete(change.repository_id);
-    else if (change.kind !== 'renamed') written.set(change.repository_id, change);
+    if (change.kind === 'created' || change.kind === 'written') written.set(change.repository_id, change);
   const { rows } = await sql<ReplicaRow>`
     SELECT repository_id AS id, replica_path AS path, "primary", array_agg(storage) AS storages,
       node, node_journal AS journal, node_sequence AS sequence
