@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import { create } from '@bufbuild/protobuf';
+import { GitalyError } from '#base/gitaly-error';
+import { never, until } from '#testkit/until';
+import { type Event, EventSchema, Event_Kind as Kind } from '#wire/gen/gitalyts/events/v1/events_pb';
+import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import { KEPT_MOVES, NodeEvents } from './node-events.ts';
+
+const MAIN = 'refs/heads/main';
+
+/** The change feed of a node, whose events a test sends. */
+class ScriptedStream {
+  /** Requests of those who watch. */
+  readonly requests: unknown[] = [];
+  #sequence = 0n;
+  #next = Promise.withResolvers<{ events: Event[]; cursor: bigint }>();
+
+  /** Sends events, which get consecutive sequences. Resolves when they have been read. */
+  async send(...events: Partial<Pick<Event, 'kind' | 'relativePath' | 'oldValue' | 'newValue'>>[]) {
+    const sent = events.map((event) => {
+      this.#sequence++;
+      const { kind = Kind.REFERENCE } = event;
+      const reference = Buffer.from(kind === Kind.REFERENCE ? MAIN : '');
+      return create(EventSchema, { ...event, kind, reference, sequence: this.#sequence });
+    });
+    const { resolve } = this.#next;
+    this.#next = Promise.withResolvers();
+    resolve({ events: sent, cursor: this.#sequence });
+    await turn();
+  }
+
+  fail(error: unknown): void {
+    this.#next.reject(error);
+  }
+
+  get node(): GitalyNode {
+    const watch = (request: unknown, { signal }: { readonly signal: AbortSignal }) => {
+      this.requests.push(request);
+      return this.#responses(signal);
+    };
+    // The feed uses these parts of a node.
+    return { storage: 'gitaly-1', connection: { client: () => ({ watch }) } } as unknown as GitalyNode;
+  }
+
+  async *#responses(signal: AbortSignal) {
+    const aborted = new Promise<never>((_, reject) => {
+      signal.addEventListener('abort', () => reject(new GitalyError('CANCELLED', 'context canceled')));
+    });
+    aborted.catch(() => {});
+    for (;;) yield await Promise.race([this.#next.promise, aborted]);
+  }
+}
+
+function follow() {
+  const stream = new ScriptedStream();
+  const { node } = stream;
+  const nodeEvents = new NodeEvents([node]);
+  const sequences = (relativePath: string, oldValue: string | undefined, newValue: string | undefined) =>
+    nodeEvents
+      .between(node, relativePath, [{ reference: MAIN, oldValue, newValue }])[0]
+      ?.map(({ sequence }) => sequence);
+  return {
+    stream,
+    node,
+    nodeEvents,
+    sequences,
+    [Symbol.asyncDispose]: () => nodeEvents[Symbol.asyncDispose](),
+  };
+}
+
+/** A move of `main`. */
+const move = (relativePath: string, oldValue: string, newValue: string) => ({
+  ...{ relativePath, oldValue, newValue },
+});
+
+test('the moves of a node are kept from the start on, by repository', async () => {
+  await using followed = follow();
+  const { node, nodeEvents, sequences, stream } = followed;
+  assert.equal(nodeEvents.last(node), undefined);
+  assert.equal(nodeEvents.isFollowed(node), true);
+
+  await stream.send(move('a', '', '1'), move('a', '1', '2'));
+  await stream.send(move('b', '5', '6'), move('a', '2', ''));
+
+  assert.equal(nodeEvents.last(node), 4);
+  assert.deepEqual(sequences('a', undefined, '2'), [1, 2]);
+  assert.deepEqual(sequences('a', '1', undefined), [2, 4]);
+  assert.deepEqual(sequences('b', '5', '6'), [3]);
+  assert.equal(sequences('c', '1', '2'), undefined);
+  const [request] = stream.requests as { readonly storageName: string; readonly fromNow: boolean }[];
+  assert.deepEqual([request?.storageName, request?.fromNow], ['gitaly-1', true]);
+});
+
+test('another change of a repository makes its moves unknown, one of all repositories all', async () => {
+  await using followed = follow();
+  const { sequences, stream } = followed;
+  await stream.send(move('a', '1', '2'), move('b', '1', '2'), move('c', '1', '2'));
+
+  await stream.send({ kind: Kind.REMOVED, relativePath: 'a' });
+  assert.deepEqual([sequences('a', '1', '2'), sequences('b', '1', '2')], [undefined, [2]]);
+
+  await stream.send({ kind: Kind.RESYNC, relativePath: '' });
+  assert.deepEqual([sequences('b', '1', '2'), sequences('c', '1', '2')], [undefined, undefined]);
+});
+
+test('of a repository the last moves are kept', async () => {
+  await using followed = follow();
+  const { sequences, stream } = followed;
+  const moves = (from: number, count: number) =>
+    Array.from({ length: count }, (_, index) => move('a', `v${from + index}`, `v${from + index + 1}`));
+
+  await stream.send(...moves(0, 2 * KEPT_MOVES));
+  assert.deepEqual(sequences('a', 'v0', 'v1'), [1]);
+
+  await stream.send(...moves(2 * KEPT_MOVES, 1));
+  assert.equal(sequences('a', `v${KEPT_MOVES - 1}`, `v${KEPT_MOVES}`), undefined);
+  assert.deepEqual(sequences('a', `v${KEPT_MOVES}`, `v${KEPT_MOVES + 1}`), [KEPT_MOVES + 1]);
+});
+
+test('moves are kept of the thousand repositories that had some last', async () => {
+  await using followed = follow();
+  const { sequences, stream } = followed;
+  const others = (from: number, count: number) =>
+    Array.from({ length: count }, (_, index) => move(`other-${from + index}`, '1', '2'));
+  await stream.send(move('a', '1', '2'), ...others(0, 999));
+  assert.deepEqual(sequences('a', '1', '2'), [1]);
+
+  await stream.send(move('a', '2', '3'), ...others(999, 1));
+
+  assert.equal(sequences('other-0', '1', '2'), undefined);
+  assert.deepEqual(sequences('other-1', '1', '2'), [3]);
+  assert.deepEqual(sequences('a', '1', '3'), [1, 1001]);
+});
+
+test('a node without a feed is not followed, and not asked again at once', async () => {
+  await using followed = follow();
+  const { node, nodeEvents, stream } = followed;
+  await stream.send(move('a', '1', '2'));
+
+  stream.fail(new GitalyError('UNIMPLEMENTED', 'unknown service'));
+
+  await until(() => !nodeEvents.isFollowed(node));
+  assert.equal(followed.sequences('a', '1', '2'), undefined, 'some may be missing');
+  await never(() => stream.requests.length > 1);
+});
