@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import {
+  addRepository,
+  addWrite,
+  changedRepositories,
+  eventsIn,
+  VIRTUAL_STORAGE,
+} from '#testkit/feed/feed-database';
+import { startScriptedFeed } from '#testkit/feed/scripted-feed';
+import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
+import { sql } from '../database/database.ts';
+
+const skip = withoutPostgres;
+const PATH = '@cluster/1';
+
+let postgres: TestDatabase | undefined;
+before(async () => {
+  if (!skip) postgres = await startPostgres();
+});
+after(() => postgres?.[Symbol.asyncDispose]());
+
+const startFeed = async () => await startScriptedFeed(postgres?.database ?? assert.fail());
+
+const UP_TO_DATE = { 'gitaly-1': 1, 'gitaly-2': 1, 'gitaly-3': 1 };
+
+test('references are read from the primary', { skip }, async () => {
+  const { database, nodes, record } = await startFeed();
+  await addRepository(database, 1, { primary: 'gitaly-2', replicas: UP_TO_DATE });
+  for (const [index, node] of nodes.entries())
+    node.references.set(PATH, new Map([['refs/heads/main', `${index + 1}`]]));
+
+  assert.deepEqual(await record(), { blocked: [], isEnd: true });
+
+  assert.deepEqual(
+    nodes.map(({ reads }) => reads),
+    [[], [PATH], []],
+  );
+  assert.deepEqual(await eventsIn(database), ['created 1.git', 'reference 1.git refs/heads/main: - > 2']);
+  assert.deepEqual(await changedRepositories(database), []);
+});
+
+test('another up-to-date replica is read if the primary fails, and the failure is reported', {
+  skip,
+}, async () => {
+  const { database, nodes, problems, record } = await startFeed();
+  const [outdated, primary, other] = nodes;
+  await addRepository(database, 1, {
+    primary: 'gitaly-2',
+    replicas: { 'gitaly-1': 0, 'gitaly-2': 1, 'gitaly-3': 1 },
+  });
+  outdated.references.set(PATH, new Map([['refs/heads/main', 'old']]));
+  primary.fails = 'UNAVAILABLE';
+  other.references.set(PATH, new Map([['refs/heads/main', 'new']]));
+
+  assert.deepEqual(await record(), { blocked: [], isEnd: true });
+
+  assert.equal(problems.length, 1);
+  assert.deepEqual(await eventsIn(database), ['created 1.git', 'reference 1.git refs/heads/main: - > new']);
+});
+
+test('a repository without a readable replica waits, and others do not', { skip }, async () => {
+  const { database, nodes, record, unhealthy } = await startFeed();
+  const [first, second] = nodes;
+  await addRepository(database, 1, { replicas: { 'gitaly-1': 0, 'gitaly-2': 1 } });
+  await addRepository(database, 2);
+  unhealthy.add('gitaly-2');
+  second.references.set(PATH, new Map([['HEAD', 'ref: refs/heads/main']]));
+
+  assert.deepEqual(await record(), { blocked: [1], isEnd: true });
+
+  assert.deepEqual(await eventsIn(database), ['created 2.git']);
+  assert.deepEqual(await changedRepositories(database), [1]);
+  assert.deepEqual(first.reads, ['@cluster/2']);
+  assert.deepEqual(await record([1]), { blocked: [], isEnd: true }, 'it is not tried again');
+
+  unhealthy.clear();
+  await record();
+
+  assert.deepEqual(await eventsIn(database, { after: 1 }), [
+    'created 1.git',
+    'reference 1.git HEAD: - > ref: refs/heads/main',
+  ]);
+});
+
+test('a write before a rename is reported with the old path, and a rename reads nothing', {
+  skip,
+}, async () => {
+  const { database, nodes, record } = await startFeed();
+  const [node] = nodes;
+  await addRepository(database, 1);
+  await record();
+  node.references.set(PATH, new Map([['refs/heads/main', '1']]));
+  await addWrite(database, 1);
+  await database.run(sql`UPDATE repositories SET relative_path = 'new.git'`);
+  await record();
+
+  assert.deepEqual(await eventsIn(database, { after: 1 }), [
+    'reference 1.git refs/heads/main: - > 1',
+    'renamed new.git was 1.git',
+  ]);
+  const reads = node.reads.length;
+  await database.run(sql`UPDATE repositories SET relative_path = 'newer.git'`);
+  await record();
+
+  assert.equal(node.reads.length, reads);
+  assert.deepEqual(await eventsIn(database, { after: 3 }), ['renamed newer.git was new.git']);
+});
+
+test('several writes in one look are read once, and a removal ends a repository', { skip }, async () => {
+  const { database, nodes, record } = await startFeed();
+  const [node] = nodes;
+  await addRepository(database, 1);
+  node.references.set(PATH, new Map([['refs/heads/main', '1']]));
+  await addWrite(database, 1);
+  await addWrite(database, 1);
+  await record();
+  assert.deepEqual(node.reads, [PATH]);
+
+  await addWrite(database, 1);
+  await database.run(sql`DELETE FROM repositories`);
+  await record();
+
+  assert.deepEqual(await eventsIn(database), [
+    'created 1.git',
+    'reference 1.git refs/heads/main: - > 1',
+    'removed 1.git',
+  ]);
+  assert.equal(await database.row(sql`SELECT FROM gitalyts_feed_repositories`), undefined);
+});
+
+test('only one praefect makes events at a time', { skip }, async () => {
+  const { database, record } = await startFeed();
+  await addRepository(database, 1);
+
+  await database.transaction(async (executor) => {
+    await sql`SELECT FROM gitalyts_feed_state FOR UPDATE`.execute(executor);
+    assert.equal(await record(), undefined);
+  });
+
+  assert.deepEqual(await record(), { blocked: [], isEnd: true });
+});
+
+test('changes are recorded five hundred at a time', { skip }, async () => {
+  const { database, record } = await startFeed();
+  await database.run(sql`INSERT INTO gitalyts_feed_changes
+    (kind, repository_id, virtual_storage, relative_path)
+    SELECT 'removed', id, ${VIRTUAL_STORAGE}, id || '.git' FROM generate_series(1, 500) AS each(id)`);
+
+  assert.deepEqual(await record(), { blocked: [], isEnd: false });
+  assert.deepEqual(await record(), { blocked: [], isEnd: true });
+
+  const events = await eventsIn(database);
+  assert.equal(events.length, 500);
+  assert.deepEqual([events[0], events[499]], ['removed 1.git', 'removed 500.git']);
+});
