@@ -14,14 +14,21 @@ export interface ClusterWebhooksOptions {
   readonly owner: string;
   /** Called with the problems of the database. Failed deliveries are in the status. */
   readonly onProblem: (error: unknown) => void;
+  /** Default: a lease of 15 s. */
+  readonly times?: LeaseTimes;
 }
 
-/** A Praefect that is killed is replaced after this time. */
-const LEASE_MS = 15_000;
-/** Interval between renewals of the lease, and between the looks of the others. */
-const LOOK_MS = 2000;
-/** The sender stops this long before its lease ends: another one may send then. */
-const MARGIN_MS = 3000;
+/** Times of the lease of the sender. */
+export interface LeaseTimes {
+  /** A Praefect that is killed is replaced after this time. */
+  readonly leaseMs: number;
+  /** Interval between renewals of the lease, and between the looks of the others. */
+  readonly lookMs: number;
+  /** The sender stops this long before its lease ends: another one may send then. */
+  readonly marginMs: number;
+}
+
+const TIMES: LeaseTimes = { leaseMs: 15_000, lookMs: 2000, marginMs: 3000 };
 
 interface StateRow {
   readonly storage: string;
@@ -35,6 +42,7 @@ interface StateRow {
  */
 export class ClusterWebhooks implements AsyncDisposable {
   readonly #options: ClusterWebhooksOptions;
+  readonly #times: LeaseTimes;
   readonly #ending = new AbortController();
   readonly #running: Promise<void>;
   /** The deliveries of this Praefect, while it has the lease. */
@@ -44,6 +52,7 @@ export class ClusterWebhooks implements AsyncDisposable {
 
   constructor(options: ClusterWebhooksOptions) {
     this.#options = options;
+    this.#times = options.times ?? TIMES;
     this.#running = this.#run();
   }
 
@@ -68,7 +77,7 @@ export class ClusterWebhooks implements AsyncDisposable {
       } catch (error) {
         if (!signal.aborted) this.#options.onProblem(error);
       }
-      await delay(LOOK_MS, undefined, { signal, ref: false }).catch(() => {}); // the loop ends
+      await delay(this.#times.lookMs, undefined, { signal, ref: false }).catch(() => {}); // the loop ends
     }
   }
 
@@ -77,7 +86,7 @@ export class ClusterWebhooks implements AsyncDisposable {
     const { database, owner } = this.#options;
     const changed = await database.run(sql`
       INSERT INTO gitalyts_feed_sender (is_only, owner, expires_at)
-      VALUES (true, ${owner}, clock_timestamp() + ${LEASE_MS} * interval '1 millisecond')
+      VALUES (true, ${owner}, clock_timestamp() + ${this.#times.leaseMs} * interval '1 millisecond')
       ON CONFLICT (is_only) DO UPDATE SET owner = excluded.owner, expires_at = excluded.expires_at
       WHERE gitalyts_feed_sender.owner = excluded.owner
         OR gitalyts_feed_sender.expires_at < clock_timestamp()`);
@@ -87,15 +96,16 @@ export class ClusterWebhooks implements AsyncDisposable {
   /** Sends until the lease is lost or the server ends. @param sinceMs time of the acquisition. */
   async #send(sinceMs: number): Promise<void> {
     const { signal } = this.#ending;
+    const { leaseMs, lookMs, marginMs } = this.#times;
     const sending = await this.#startSending();
     this.#sending = sending;
     try {
       let isOurs = true;
-      for (let endMs = sinceMs + LEASE_MS - MARGIN_MS; isOurs && !signal.aborted; ) {
-        await delay(LOOK_MS, undefined, { signal, ref: false }).catch(() => {}); // the loop ends
+      for (let endMs = sinceMs + leaseMs - marginMs; isOurs && !signal.aborted; ) {
+        await delay(lookMs, undefined, { signal, ref: false }).catch(() => {}); // the loop ends
         const renewedMs = performance.now();
         const renewal = signal.aborted ? true : await this.#renewed(endMs - renewedMs);
-        if (renewal === true) endMs = renewedMs + LEASE_MS - MARGIN_MS;
+        if (renewal === true) endMs = renewedMs + leaseMs - marginMs;
         isOurs = renewal !== false && performance.now() < endMs;
       }
     } finally {
