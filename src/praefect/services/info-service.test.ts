@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import { callable } from '#rpc/common/grpc/grpc-method';
-import { connectTo, only } from '#testkit/in-process-rpc';
+import { all, connectTo, only } from '#testkit/in-process-rpc';
 import { PraefectInfoService } from '#wire/gen/praefect_pb';
 import { CalculateChecksumResponseSchema } from '#wire/gen/repository_pb';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
@@ -12,6 +12,9 @@ import { type InfoServiceOptions, infoService } from './info-service.ts';
 const repositoryReplicas = callable(PraefectInfoService.method.repositoryReplicas);
 const datalossCheck = callable(PraefectInfoService.method.datalossCheck);
 const setAuthoritativeStorage = callable(PraefectInfoService.method.setAuthoritativeStorage);
+const dataloss = callable(PraefectInfoService.method.dataloss);
+const markUnverified = callable(PraefectInfoService.method.markUnverified);
+const setReplicationFactor = callable(PraefectInfoService.method.setReplicationFactor);
 const getRepositoryMetadata = callable(PraefectInfoService.method.getRepositoryMetadata);
 
 const repository = { storageName: 'default', relativePath: 'a.git' };
@@ -192,5 +195,98 @@ test('metadata is found by id and by path', async () => {
   await assert.rejects(get(byId), { code: 'NOT_FOUND', message: 'repository not found' });
   await assert.rejects(only(praefect.channel.invoke(getRepositoryMetadata, [{}])), {
     message: 'unknown query type: <nil>',
+  });
+});
+
+test('losses are sent page by page, without those that hold none', async () => {
+  const lost = { ...FOUND, replicas: [replica('one', { isValidPrimary: false })] };
+  const pages = [[{ ...lost, relativePath: '1' }], [FOUND], [{ ...lost, relativePath: '2' }, FOUND]];
+  await using praefect = start({ availability: { partiallyAvailable: () => pages } });
+  const request = { virtualStorage: 'default' };
+
+  const responses = await all(praefect.channel.invoke(dataloss, [request]));
+
+  assert.deepEqual(
+    responses.map(({ repositories }) => repositories.map(({ relativePath }) => relativePath)),
+    [['1'], ['2']],
+  );
+  assert.equal(responses[0]?.repositories[0]?.primary, 'one');
+  const { repositories } = await only(praefect.channel.invoke(datalossCheck, [request]));
+  assert.equal(repositories.length, 2);
+});
+
+test('the facts about each replica are in the metadata', async () => {
+  const verifiedAt = new Date(1_700_000_000_000);
+  const replicas = [
+    replica('one', { generation: 4, verifiedAt, isAssigned: false }),
+    replica('two', { isHealthy: false, isValidPrimary: false }),
+  ];
+  await using praefect = start({ metadata: { byId: async () => ({ ...FOUND, replicas }) } });
+
+  const query = { case: 'repositoryId', value: 7n } as const;
+  const response = await only(praefect.channel.invoke(getRepositoryMetadata, [{ query }]));
+
+  assert.deepEqual(
+    [response.virtualStorage, response.relativePath, response.generation],
+    ['default', 'a.git', 3n],
+  );
+  assert.deepEqual(
+    response.replicas.map((each) => [
+      ...[each.storage, each.generation, each.assigned, each.healthy, each.validPrimary],
+      each.verifiedAt?.seconds,
+    ]),
+    [
+      ['one', 4n, false, true, true, 1_700_000_000n],
+      ['two', 3n, true, false, false, undefined],
+    ],
+  );
+  await using broken = start({ metadata: { byId: failing('gone') } });
+  await assert.rejects(only(broken.channel.invoke(getRepositoryMetadata, [{ query }])), {
+    message: 'get metadata: gone',
+  });
+});
+
+test('replicas are marked by the selector of the request', async () => {
+  const selected: unknown[] = [];
+  const mark = async (selector: unknown) => selected.push(selector);
+  await using praefect = start({ marks: { markUnverified: mark } });
+  const storage = { virtualStorage: 'default', storage: 'one' };
+  const marked: bigint[] = [];
+
+  for (const selector of [
+    { case: 'repositoryId', value: 7n },
+    { case: 'virtualStorage', value: 'default' },
+    { case: 'storage', value: storage },
+  ] as const)
+    marked.push((await only(praefect.channel.invoke(markUnverified, [{ selector }]))).replicasMarked);
+
+  assert.deepEqual(selected, [{ repositoryId: 7 }, { virtualStorage: 'default' }, storage]);
+  assert.deepEqual(marked, [1n, 2n, 3n]);
+  await assert.rejects(only(praefect.channel.invoke(markUnverified, [{}])), {
+    message: 'unknown selector: <nil>',
+  });
+  await using broken = start({ marks: { markUnverified: failing('gone') } });
+  const selector = { case: 'virtualStorage', value: 'default' } as const;
+  await assert.rejects(only(broken.channel.invoke(markUnverified, [{ selector }])), {
+    message: 'schedule verification: gone',
+  });
+});
+
+test('a replication factor is set for a repository, and failures are named', async () => {
+  const asked: unknown[] = [];
+  const set = async (...args: unknown[]) => {
+    asked.push(args);
+    return ['one', 'two'];
+  };
+  await using praefect = start({ assignments: { setReplicationFactor: set } });
+  const request = { virtualStorage: 'default', relativePath: 'a.git', replicationFactor: 2 };
+
+  const { storages } = await only(praefect.channel.invoke(setReplicationFactor, [request]));
+
+  assert.deepEqual(storages, ['one', 'two']);
+  assert.deepEqual(asked, [[{ virtualStorage: 'default', relativePath: 'a.git' }, 2]]);
+  await using broken = start({ assignments: { setReplicationFactor: failing('gone') } });
+  await assert.rejects(only(broken.channel.invoke(setReplicationFactor, [request])), {
+    message: 'set replication factor: gone',
   });
 });

@@ -1,0 +1,100 @@
+/** The handlers of methods that Praefect answers itself, on scripted nodes, for tests. */
+import { setImmediate as turn } from 'node:timers/promises';
+import {
+  create,
+  type DescMessage,
+  type DescMethodServerStreaming,
+  type DescMethodUnary,
+  fromBinary,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary,
+} from '@bufbuild/protobuf';
+import { createLogger } from '#platform/log/logger';
+import type { GitalyNode } from '#praefect/nodes/gitaly-node';
+import { type RepositoryHandlersOptions, repositoryHandlers } from '#praefect/services/repository-handlers';
+import type { HandlerContext } from '#rpc/server/handler';
+import { methodInfo } from '#wire/method-info';
+
+const { signal } = new AbortController();
+
+/** Calls of nodes and of the database, in their order. */
+export type NotedCalls = unknown[];
+
+/** A node that notes its calls. @param fails error of its removals. */
+export function notingNode(storage: string, calls: NotedCalls, fails?: Error): GitalyNode {
+  const note =
+    (method: string, response: unknown = {}) =>
+    async (request: object, options: { correlationId?: string }) => {
+      await turn();
+      calls.push([storage, method, request, options.correlationId]);
+      if (fails !== undefined) throw fails;
+      return response;
+    };
+  const connection = {
+    repository: {
+      removeRepository: note('removeRepository'),
+      removeAll: note('removeAll'),
+      backupRepository: note('backupRepository'),
+    },
+    objectPool: { deleteObjectPool: note('deleteObjectPool'), getObjectPool: note('getObjectPool') },
+  };
+  // All that the handlers use of a node.
+  return { storage, connection } as unknown as GitalyNode;
+}
+
+/** Returns what calls the handlers. @param calls what nodes and the database were asked for. */
+export function startHandlers(
+  options: Partial<Record<keyof RepositoryHandlersOptions, unknown>> = {},
+  calls: NotedCalls = [],
+) {
+  const log: Record<string, unknown>[] = [];
+  const handlers = repositoryHandlers({
+    nodes: new Map([['default', ['one', 'two', 'three'].map((storage) => notingNode(storage, calls))]]),
+    removals: {
+      remove: async (repository: unknown) => {
+        await turn();
+        calls.push(['removed', repository]);
+        return { replicaPath: '@cluster/a', storages: ['one', 'three', 'gone'] };
+      },
+    },
+    onChanged: async (repository: unknown) => {
+      await turn();
+      calls.push(['changed', repository]);
+    },
+    logger: createLogger({
+      format: 'json',
+      level: 'info',
+      // The logger writes JSON objects, one per line.
+      stream: { write: (line) => log.push(JSON.parse(line) as Record<string, unknown>) },
+    }),
+    ...options,
+    // All that these calls use of the database.
+  } as unknown as RepositoryHandlersOptions);
+  const facts: Record<string, unknown> = {};
+  /** Calls a method with the bytes of its request. */
+  async function callRaw<O extends DescMessage>(
+    method: DescMethodUnary<DescMessage, O> | DescMethodServerStreaming<DescMessage, O>,
+    ...requests: readonly Uint8Array[]
+  ): Promise<MessageShape<O>[]> {
+    const handler = handlers.get(methodInfo(method).path);
+    if (handler === undefined) throw new Error(`no handler of ${method.name}`);
+    const add = (fields: object) => void Object.assign(facts, fields);
+    // What a handler reads of its context.
+    const context = { signal, correlationId: 'id', log: { add } } as unknown as HandlerContext;
+    async function* frames() {
+      for (const each of requests) yield Buffer.from(each);
+    }
+    const responses = await Array.fromAsync(handler(frames(), context));
+    return responses.map((response) =>
+      fromBinary(method.output, response instanceof Uint8Array ? response : Buffer.concat(response)),
+    );
+  }
+  async function call<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O> | DescMethodServerStreaming<I, O>,
+    request: MessageInitShape<I>,
+  ): Promise<MessageShape<O>[]> {
+    return await callRaw(method, toBinary(method.input, create(method.input, request)));
+  }
+  return { calls, facts, log, call, callRaw };
+}
