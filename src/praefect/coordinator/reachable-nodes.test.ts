@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createLogger } from '#platform/log/logger';
+import { linesLogger } from '#testkit/coordinated-call';
 import type { NodeHealth } from '../elections/node-health.ts';
 import { PRIMARY, UnhealthyNodesError } from '../nodes/unhealthy-nodes.ts';
 import { ReachableNodes } from './reachable-nodes.ts';
@@ -53,10 +54,13 @@ const search = {
 test('a node that has announced its stop and refuses connections is replaced, and reported', async () => {
   const health = healthOf();
   const [stopping, other] = [nodeThat(false, false), nodeThat(true, true)];
+  const { lines, logger } = linesLogger();
   const reachable = new ReachableNodes({ health, logger });
 
   assert.equal(await reachable.route({ ...search, find: inTurn(stopping, other) }), other);
   assert.deepEqual(health.lostNodes, [stopping]);
+  const named = { virtual_storage: 'default', storage: 'gitaly-1', error: 'refused' };
+  assert.partialDeepStrictEqual(lines, [{ level: 'warning', msg: 'node accepts no calls', ...named }]);
 });
 
 test('a node that has handed its socket over keeps its calls', async () => {
@@ -102,4 +106,46 @@ test('a client that leaves ends the wait', async () => {
   leaving.abort(new Error('left'));
 
   await assert.rejects(waiting, { message: 'left' });
+});
+
+test('after ten routes with nodes that accept no calls the last one is taken', async () => {
+  const health = healthOf();
+  const reachable = new ReachableNodes({ health, logger });
+  const [away, other] = [nodeThat(false, false), nodeThat(true, true)];
+  const tenth = inTurn<never>(...Array.from({ length: 9 }, () => away), nodeThat(false, false), other);
+
+  const found = await reachable.route({ ...search, find: tenth });
+
+  assert.notEqual(found, other);
+  assert.equal(health.lostNodes.length, 10);
+});
+
+test('all nodes of a route must accept calls', async () => {
+  const health = healthOf();
+  const reachable = new ReachableNodes({ health, logger });
+  const [restarted, away, ready] = [nodeThat(false, true), nodeThat(false, false), nodeThat(true, false)];
+  const find = inTurn<readonly never[]>([ready, restarted, away], [ready]);
+
+  const found = await reachable.route({ ...search, find, nodesOf: (nodes: readonly never[]) => nodes });
+
+  assert.deepEqual(found, [ready]);
+  assert.deepEqual(health.lostNodes, [away]);
+});
+
+test('a call whose client has left is not routed again', async () => {
+  const reachable = new ReachableNodes({ health: healthOf(), logger });
+  const find = inTurn(nodeThat(false, false));
+  const context = { signal: AbortSignal.abort(new Error('left')) };
+
+  await assert.rejects(reachable.route({ ...search, find, context }), { message: 'left' });
+});
+
+test('a round of checks that does not end is waited for up to the limit', async () => {
+  const health = { ...healthOf({ hasLost: true }), nextRound: () => new Promise<void>(() => {}) };
+  const reachable = new ReachableNodes({ health, logger, waitMs: 1 });
+  const other = nodeThat(true, true);
+
+  const found = await reachable.route({ ...search, find: inTurn(new UnhealthyNodesError(PRIMARY), other) });
+
+  assert.equal(found, other);
 });
