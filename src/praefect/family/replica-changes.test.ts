@@ -80,3 +80,11 @@ test('a worker whose supervisor has ended forgets by itself', async () => {
 
   assert.deepEqual(forgotten, ['one']);
 });
+
+test('the only process of a Praefect forgets by itself', async () => {
+  const forgotten: unknown[] = [];
+
+  await forgetReplicas(undefined, (changed) => forgotten.push(changed))(repository);
+
+  assert.deepEqual(forgotten, [repository]);
+});

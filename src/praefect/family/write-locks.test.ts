@@ -88,3 +88,12 @@ test('an aborted wait is refused and leaves the lock to others', async () => {
   await held.release();
   await one.lock(repository, 2n, NEVER);
 });
+
+test('locks that fail for another reason than the end of the wait report that', async () => {
+  const family = new LinkedFamily();
+  const failing: WriteLocks = { lock: () => Promise.reject(new Error('the database is gone')) };
+  answerForWriteLocks(family.supervisor.desk, failing);
+  const locks = new RemoteWriteLocks(family.start().link);
+
+  await assert.rejects(locks.lock(repository, 1n, NEVER), { message: /the database is gone/ });
+});
