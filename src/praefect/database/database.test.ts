@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
@@ -44,8 +44,10 @@ test('the connection for notifications has its own keys, and those of the pool f
   });
 });
 
-test('sslmode decides which certificates are accepted', async () => {
-  const file = join(makeScratchDirectory('pem'), 'root.pem');
+test('sslmode decides which certificates are accepted', async (context) => {
+  const directory = makeScratchDirectory('pem');
+  context.after(() => rmSync(directory, { recursive: true }));
+  const file = join(directory, 'root.pem');
   writeFileSync(file, 'root');
   const ssl = async (sslmode: string, sslrootcert = '') =>
     (await pooledSettings(databaseConfig({ host: 'db', sslmode, sslrootcert }))).ssl;
