@@ -155,13 +155,15 @@ test('compacted events are the latest of each repository and reference, in their
     await writer.created(repositoryOf(4, 'other'));
     await writer.moved(repositoryOf(1), [move('refs/heads/c', '1', '3')]);
     await writer.moved(repositoryOf(1), [move('refs/heads/d', undefined, '1')]);
+    await writer.moved(repositoryOf(1), [move('refs/heads/e', undefined, '1')]);
+    await writer.moved(repositoryOf(1), [move('refs/heads/e', '1', undefined)]);
   });
   const journal = await journalOf(database, { oldest: 11 });
 
   const { batches, last } = journal.compacted();
   const events = (await Array.fromAsync(batches)).flat();
 
-  assert.equal(last, 12);
+  assert.equal(last, 14);
   assert.deepEqual(
     events.map((event) => `${event.sequence} ${brief(event)}`),
     [
