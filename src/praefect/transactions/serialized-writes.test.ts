@@ -1,173 +1,169 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { commitFiles } from '#client/index';
 import { createLogger } from '#platform/log/logger';
-import { MetricsRegistry } from '#platform/metrics/metrics-registry';
-import { startCluster } from '#testkit/start-cluster';
-import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
-import { until } from '#testkit/until';
-import { pooledSettings } from '../database/connection-settings.ts';
-import { sql } from '../database/database.ts';
-import { DatabaseListener } from '../database/listener.ts';
-import { lockMetrics } from '../metrics/lock-metrics.ts';
-import { PostgresWriteLocks } from './postgres-write-locks.ts';
-import { SerializedWrites } from './serialized-writes.ts';
+import { recordedLocks } from './recorded-locks.ts';
+import { SerializedWrites, type VotePhase } from './serialized-writes.ts';
+import type { WriteLock, WriteLocks } from './write-locks.ts';
 
-const skip = withoutPostgres;
 const { signal } = new AbortController();
-const repository = { virtualStorage: 'default', relativePath: 'x.git' };
-const logger = createLogger({ format: 'json', level: 'info', stream: { write: () => {} } });
+const transaction = { id: 7n, repository: { virtualStorage: 'default', relativePath: 'x.git' } };
+const LOCKED = 'lock x.git 7';
+const RENEWED = 'renew 7';
+const RELEASED = 'release 7';
 
-/** The locks of one Praefect, with its connection for notifications. */
-async function locksOf({ config, database }: TestDatabase) {
-  const observer = lockMetrics(new MetricsRegistry(), []);
-  const locks = new PostgresWriteLocks({ database, logger, observer });
-  const connected = Promise.withResolvers<void>();
-  const settings = await pooledSettings({
-    ...config,
-    port: 0,
-    password: undefined,
-    sslmode: 'disable',
-    sslcert: '',
-    sslkey: '',
-    sslrootcert: '',
-    hostNoProxy: '',
-    portNoProxy: 0,
-    sessionPooled: {
-      host: '',
-      port: 0,
-      user: '',
-      password: undefined,
-      dbname: '',
-      sslmode: '',
-      sslcert: '',
-      sslkey: '',
-      sslrootcert: '',
-    },
+function start(locksOf: (events: string[]) => WriteLocks = recordedLocks) {
+  const events: string[] = [];
+  const log: Record<string, unknown>[] = [];
+  const logger = createLogger({
+    format: 'json',
+    level: 'info',
+    // The logger writes JSON objects, one per line.
+    stream: { write: (line) => log.push(JSON.parse(line) as Record<string, unknown>) },
   });
-  const listener = new DatabaseListener({
-    settings,
-    handler: locks,
-    logger,
-    count: (state) => state === 'connected' && connected.resolve(),
-  });
-  await connected.promise;
-  return { locks, [Symbol.asyncDispose]: () => listener[Symbol.asyncDispose]() };
+  const writes = new SerializedWrites(locksOf(events), logger);
+  const cast = (fails: boolean) => async (): Promise<void> => {
+    events.push('vote');
+    if (fails) throw new Error('no quorum');
+  };
+  return {
+    ...{ events, log, writes },
+    vote: (phase: VotePhase, fails = false) => writes.vote(transaction, phase, signal, cast(fails)),
+    votePush: (phase: VotePhase, isFirstOfPrimary = false, fails = false) =>
+      writes.votePush(transaction, { isFirstOfPrimary, phase }, signal, cast(fails)),
+  };
 }
 
-const rowsOf = ({ database }: TestDatabase) =>
-  database.rows(sql<{ lock_id: string }>`SELECT lock_id FROM repository_reference_write_locks`);
+/** Locks whose single lock does what a test wants. */
+const locksWith =
+  (lock: Partial<WriteLock>): (() => WriteLocks) =>
+  () => ({ lock: async () => ({ renew: async () => {}, release: async () => {}, ...lock }) });
 
-test('a write waits for that of another Praefect to the same repository', { skip }, async () => {
-  await using postgres = await startPostgres();
-  await using first = await locksOf(postgres);
-  await using second = await locksOf(postgres);
-  const held = await first.locks.lock(repository, 1n, signal);
-  const again = await first.locks.lock(repository, 1n, signal);
-  assert.deepEqual(await rowsOf(postgres), [{ lock_id: 'default|x.git' }]);
-
-  // The ids of transactions are those of a process.
-  const order: string[] = [];
-  const waiting = second.locks.lock(repository, 1n, signal).then((lock) => {
-    order.push('taken');
-    return lock;
-  });
-  const other = await second.locks.lock({ ...repository, relativePath: 'y.git' }, 2n, signal);
-  await other.release();
-  await again.renew();
-  order.push('released');
-  await held.release();
-  const taken = await waiting;
-
-  assert.deepEqual(order, ['released', 'taken']);
-  await assert.rejects(held.renew(), {
-    message: 'renew repo reference write lock (no rows): default|x.git',
-  });
-  await taken.release();
-  assert.deepEqual(await rowsOf(postgres), []);
+test('a vote is cast while the lock is held', async () => {
+  const { events, vote } = start();
+  for (const phase of ['preparing', 'prepared', 'committed'] as const) await vote(phase);
+  assert.deepEqual(events, [LOCKED, 'vote', RENEWED, 'vote', RENEWED, 'vote', RELEASED]);
 });
 
-test('an expired lock is taken over, a wait ends with its signal', { skip }, async () => {
-  await using postgres = await startPostgres();
-  await using first = await locksOf(postgres);
-  await using second = await locksOf(postgres);
-  await first.locks.lock(repository, 1n, signal);
-
-  const stopping = new AbortController();
-  const waiting = second.locks.lock(repository, 2n, stopping.signal);
-  stopping.abort(new Error('stopped'));
-  await assert.rejects(waiting, { message: 'try lock: wait for lock: stopped' });
-
-  const third = second.locks.lock(repository, 3n, signal);
-  await postgres.database.run(
-    sql`UPDATE repository_reference_write_locks SET expired_at = now() - interval '1s'`,
-  );
-  await second.locks.removeExpired();
-  await (await third).release();
-});
-
-test('the votes of a transaction share its lock until they are committed', async () => {
-  const events: string[] = [];
-  const writes = new SerializedWrites(
-    {
-      async lock({ relativePath }, id) {
-        events.push(`lock ${relativePath} ${id}`);
-        return {
-          renew: async () => void events.push('renew'),
-          release: async () => void events.push('release'),
-        };
-      },
-    },
-    logger,
-  );
-  const transaction = { id: 7n, repository };
-  const vote = (phase: 'preparing' | 'prepared' | 'committed', fails = false) =>
-    writes.vote(transaction, phase, signal, async () => {
-      if (fails) throw new Error('no quorum');
-    });
-
+test('the nodes of a transaction share its lock, and release it once', async () => {
+  const { events, vote, writes } = start();
   await Promise.all([vote('preparing'), vote('preparing')]);
-  await vote('prepared');
   await vote('committed');
   await vote('committed');
-  assert.deepEqual(events.splice(0), ['lock x.git 7', 'renew', 'renew', 'release']);
+  await writes.release(transaction.id);
+  const locking = events.filter((event) => event !== 'vote');
+  assert.deepEqual(locking, [LOCKED, RENEWED, RELEASED]);
 
   await vote('preparing');
-  await assert.rejects(vote('prepared', true), { message: 'no quorum' });
-  assert.deepEqual(events.splice(0), ['lock x.git 7', 'renew', 'release']);
-
-  await vote('preparing');
-  await writes.release(7n);
-  await writes.release(7n);
-  assert.deepEqual(events, ['lock x.git 7', 'release']);
+  assert.deepEqual(events.slice(-2), [LOCKED, 'vote'], 'the next one takes it again');
 });
 
-test('writes with the feature flag lock their repository in the database', { skip }, async () => {
-  await using postgres = await startPostgres();
-  await using cluster = await startCluster({ database: postgres, nodes: 2, praefects: 2 });
-  const target = { storageName: 'default', relativePath: 'x.git' };
-  await cluster.connection.repository.createRepository({ repository: target });
-  const metadata = { 'gitaly-feature-praefect-serialized-write': 'true' };
-  await postgres.database.run(sql`CREATE TABLE seen AS SELECT ''::text AS lock_id LIMIT 0`);
-  await postgres.database.run(sql`CREATE FUNCTION remember() RETURNS trigger LANGUAGE plpgsql AS
-    'BEGIN INSERT INTO seen VALUES (NEW.lock_id); RETURN NEW; END'`);
-  await postgres.database.run(sql`CREATE TRIGGER remember AFTER INSERT ON repository_reference_write_locks
-    FOR EACH ROW EXECUTE FUNCTION remember()`);
+for (const { phase, releases } of [
+  { phase: 'preparing', releases: true },
+  { phase: 'prepared', releases: true },
+  { phase: 'committed', releases: true },
+  { phase: 'unknown', releases: false },
+  { phase: 'synchronized', releases: false },
+] as const)
+  test(`a ${phase} vote that fails ${releases ? 'releases' : 'keeps'} the lock`, async () => {
+    const { events, vote, writes } = start();
+    await writes.enter(transaction, signal);
 
-  const write = async (index: number): Promise<void> => {
-    const { connection } = cluster.praefects[index % 2] ?? cluster;
-    const request = {
-      repository: target,
-      user: { glId: 'user-1', name: Buffer.from('Jane'), email: Buffer.from('jane@example.com') },
-      branchName: Buffer.from(`b${index}`),
-      commitMessage: Buffer.from('message'),
-      timestamp: { seconds: 1_700_000_000n, nanos: 0 },
-    };
-    await commitFiles(connection, request, [{ type: 'create', path: 'x', content: 'x' }], { metadata });
-  };
-  await Promise.all(Array.from({ length: 4 }, (_, index) => write(index)));
+    await assert.rejects(vote(phase, true), { message: 'no quorum' });
 
-  const seen = await postgres.database.rows(sql`SELECT DISTINCT lock_id FROM seen`);
-  assert.deepEqual(seen, [{ lock_id: 'default|x.git' }]);
-  await until(async () => (await rowsOf(postgres)).length === 0, 'a lock stays');
+    assert.equal(events.includes(RELEASED), releases);
+  });
+
+test('votes without a preparing one take no lock', async () => {
+  const { events, vote } = start();
+  for (const phase of ['unknown', 'prepared', 'committed', 'synchronized'] as const) await vote(phase);
+  assert.deepEqual(events, ['vote', 'vote', 'vote', 'vote']);
+});
+
+test('a push holds the lock from the first vote of its primary to the first after references', async () => {
+  const { events, votePush } = start();
+  await votePush('synchronized', true);
+  await votePush('synchronized');
+  assert.deepEqual(events.splice(0), [LOCKED, 'vote', 'vote'], 'no references yet');
+
+  await votePush('prepared');
+  await votePush('committed');
+  await votePush('unknown');
+  assert.deepEqual(events.splice(0), [RENEWED, 'vote', RENEWED, 'vote', 'vote']);
+
+  await votePush('synchronized');
+  await votePush('synchronized');
+  assert.deepEqual(events, [RELEASED, 'vote', 'vote']);
+});
+
+test('the votes of secondaries before the primary of a push take no lock', async () => {
+  const { events, votePush } = start();
+  await votePush('prepared');
+  await votePush('synchronized');
+  assert.deepEqual(events, ['vote', 'vote']);
+});
+
+test('a push whose vote fails keeps the lock until its transaction ends', async () => {
+  const { events, votePush, writes } = start();
+  await votePush('synchronized', true);
+  await assert.rejects(votePush('prepared', false, true), { message: 'no quorum' });
+  assert.ok(!events.includes(RELEASED));
+
+  await writes.release(transaction.id);
+  assert.equal(events.at(-1), RELEASED);
+});
+
+test('a lock that cannot be taken or renewed fails the vote with the id of the transaction', async () => {
+  const refusing = start(() => ({ lock: () => Promise.reject(new Error('refused')) }));
+  await assert.rejects(refusing.vote('preparing'), { message: 'lock transaction 7: refused' });
+  await assert.rejects(refusing.votePush('unknown', true), { message: 'lock transaction 7: refused' });
+  assert.deepEqual(refusing.events, []);
+
+  const lost = start(locksWith({ renew: () => Promise.reject(new Error('lost')) }));
+  await lost.vote('preparing');
+  await assert.rejects(lost.vote('prepared'), { message: 'lock transaction 7: lost' });
+  assert.deepEqual(lost.events, ['vote']);
+});
+
+test('a release that fails is logged', async () => {
+  const { log, vote } = start(locksWith({ release: () => Promise.reject(new Error('gone')) }));
+  await vote('preparing');
+  await vote('committed');
+  assert.deepEqual(
+    log.map((line) => [line.level, line.msg, line['transaction.id'], line.error]),
+    [['error', 'release repo lock', 7, 'gone']],
+  );
+});
+
+test('a release ends the wait for the lock', async () => {
+  let waiting: AbortSignal | undefined;
+  const { log, vote, writes } = start(() => ({
+    lock: (_repository, _id, aborted) => {
+      waiting = aborted;
+      return new Promise((_, reject) => {
+        aborted.addEventListener('abort', () => reject(new Error('aborted')));
+      });
+    },
+  }));
+  const voting = vote('preparing');
+
+  await writes.release(transaction.id);
+
+  await assert.rejects(voting, { message: 'lock transaction 7: aborted' });
+  assert.equal(waiting?.aborted, true);
+  assert.deepEqual(log, []);
+});
+
+test('a voter that goes away does not end the wait of the others of its transaction', async () => {
+  const taken = Promise.withResolvers<WriteLock>();
+  const { events, vote, writes } = start(() => ({ lock: () => taken.promise }));
+  const leaving = new AbortController();
+  const left = writes.enter(transaction, leaving.signal);
+  const staying = vote('preparing');
+
+  leaving.abort(new Error('left'));
+  await assert.rejects(left, { message: 'lock transaction 7: left' });
+  taken.resolve({ renew: async () => {}, release: async () => {} });
+  await staying;
+
+  assert.deepEqual(events, ['vote']);
 });

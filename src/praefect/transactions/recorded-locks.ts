@@ -1,0 +1,14 @@
+import type { WriteLocks } from './write-locks.ts';
+
+/** Locks for tests that are always free, and note what is done with them. */
+export function recordedLocks(events: string[]): WriteLocks {
+  return {
+    async lock({ relativePath }, id) {
+      events.push(`lock ${relativePath} ${id}`);
+      return {
+        renew: async () => void events.push(`renew ${id}`),
+        release: async () => void events.push(`release ${id}`),
+      };
+    },
+  };
+}
