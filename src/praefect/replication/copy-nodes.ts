@@ -1,0 +1,54 @@
+import { createLogger } from '#platform/log/logger';
+import type { GitalyNode } from '../nodes/gitaly-node.ts';
+
+/** A call that a copy makes: the node, the method, the request and the options. */
+export type CopyCall = readonly [storage: string, method: string, request: unknown, options: unknown];
+
+export interface CopyNodeOptions {
+  readonly calls?: CopyCall[];
+  readonly token?: string | undefined;
+  /** Path of the pool of its repository. */
+  readonly pool?: string | undefined;
+  /** Runs in place of the method. */
+  readonly on?: Readonly<Record<string, () => Promise<void>>>;
+}
+
+/** A node for tests that copies nothing, and notes its calls. */
+export function copyNode(storage: string, { calls = [], on = {}, pool, token }: CopyNodeOptions = {}) {
+  const method =
+    (name: string, response: object = {}) =>
+    async (request: unknown, options: unknown): Promise<object> => {
+      calls.push([storage, name, request, options]);
+      await on[name]?.();
+      return response;
+    };
+  const node = {
+    storage,
+    config: { address: `tcp://${storage}:8075`, token },
+    connection: {
+      repository: { replicateRepository: method('replicateRepository') },
+      objectPool: {
+        getObjectPool: method(
+          'getObjectPool',
+          pool === undefined ? {} : { objectPool: { repository: { relativePath: pool } } },
+        ),
+        disconnectGitAlternates: method('disconnectGitAlternates'),
+        linkRepositoryToObjectPool: method('linkRepositoryToObjectPool'),
+      },
+    },
+  };
+  // All that a copy uses of a node.
+  return node as unknown as GitalyNode;
+}
+
+/** A logger whose lines are objects. */
+export function lineLogger() {
+  const lines: Record<string, unknown>[] = [];
+  const logger = createLogger({
+    format: 'json',
+    level: 'info',
+    // The logger writes JSON objects, one per line.
+    stream: { write: (line) => lines.push(JSON.parse(line) as Record<string, unknown>) },
+  });
+  return { lines, logger };
+}
