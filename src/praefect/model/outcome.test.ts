@@ -43,7 +43,10 @@ const COMMITTED = { a: 'committed', b: 'committed', c: 'committed' } as const;
 
 // Cases of the spec, in its order.
 test('nothing was written when the primary fails without a vote', () => {
-  assert.equal(outcomeOf(resultOf({}, { errors: { a: failure }, subtransactions: 0 })).isWritten, false);
+  assert.deepEqual(outcomeOf(resultOf({}, { errors: { a: failure }, subtransactions: 0 })), {
+    ...{ isWritten: false, updated: [], outdated: [], reasons: new Map() },
+    ...{ successors: [], isCompleted: false },
+  });
 });
 
 test('nothing was written when the primary is missing in the only vote', () => {
@@ -157,6 +160,13 @@ test('a secondary that is lost with the primary comes last', () => {
   assert.deepEqual(successorsOf(resultOf(states, { errors, commits: { a: 1, b: 0, c: 1 } })), [['c'], ['b']]);
 });
 
+test('a group is reachable if one of its nodes is, although others are lost with the primary', () => {
+  const errors = { a: gone, b: gone, c: canceled, d: canceled };
+  const result = resultOf({}, { errors, commits: { a: 1, b: 0, c: 0, d: 1 } });
+  const outcome = outcomeOf({ ...result, secondaries: ['b', 'c', 'd'] });
+  assert.deepEqual([outcome.successors, outcome.isCompleted], [[['b', 'c'], ['d']], false]);
+});
+
 test('a primary that was only interrupted is replaced by those that completed the write', () => {
   const states = { ...COMMITTED, a: 'canceled' } as const;
   assert.deepEqual(successorsOf(resultOf(states, { errors: { a: canceled, c: canceled } })), [['b']]);
@@ -178,6 +188,14 @@ test('an acknowledgement stands for at least half of the secondaries that voted'
   assert.equal(isRefused({ b: gone }), false);
   assert.equal(isRefused({ b: gone, c: gone }), true);
   assert.equal(isRefused({}, { subtransactions: 0 }), false, 'there were no votes');
+  const states = { ...COMMITTED, d: 'committed' } as const;
+  for (const { lost, expected } of [
+    { lost: { b: gone }, expected: false },
+    { lost: { b: gone, c: gone }, expected: true },
+  ]) {
+    const four = { ...resultOf(states, { errors: lost }), secondaries: ['b', 'c', 'd'] };
+    assert.equal(isMinority(four, outcomeOf(four)), expected, 'two of three are half of them');
+  }
   const two = { ...resultOf(COMMITTED, { errors: { b: gone } }), secondaries: ['b'] };
   assert.equal(isMinority(two, outcomeOf(two)), false, 'of two nodes the primary is enough');
 });
