@@ -9,12 +9,17 @@ export interface CopyNodeOptions {
   readonly token?: string | undefined;
   /** Path of the pool of its repository. */
   readonly pool?: string | undefined;
+  /** Result of its health checks; default true. */
+  readonly isServing?: boolean;
   /** Runs in place of the method. */
   readonly on?: Readonly<Record<string, () => Promise<void>>>;
 }
 
 /** A node for tests that copies nothing, and notes its calls. */
-export function copyNode(storage: string, { calls = [], on = {}, pool, token }: CopyNodeOptions = {}) {
+export function copyNode(
+  storage: string,
+  { calls = [], isServing = true, on = {}, pool, token }: CopyNodeOptions = {},
+) {
   const method =
     (name: string, response: object = {}) =>
     async (request: unknown, options: unknown): Promise<object> => {
@@ -24,9 +29,13 @@ export function copyNode(storage: string, { calls = [], on = {}, pool, token }: 
     };
   const node = {
     storage,
-    config: { address: `tcp://${storage}:8075`, token },
+    config: { virtualStorage: 'default', storage, address: `tcp://${storage}:8075`, token },
+    isServing: async () => isServing,
     connection: {
-      repository: { replicateRepository: method('replicateRepository') },
+      repository: {
+        replicateRepository: method('replicateRepository'),
+        removeRepository: method('removeRepository'),
+      },
       objectPool: {
         getObjectPool: method(
           'getObjectPool',

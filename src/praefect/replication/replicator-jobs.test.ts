@@ -1,0 +1,222 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { GitalyError } from '#base/gitaly-error';
+import { until } from '#testkit/until';
+import type { DequeuedJob, JobEnd, ReplicationJob, ReplicationQueue } from '../model/job.ts';
+import { MemoryStore } from '../store/memory-store.ts';
+import { type CopyCall, type CopyNodeOptions, copyNode, lineLogger } from './copy-nodes.ts';
+import { MemoryQueue } from './memory-queue.ts';
+import { Replicator } from './replicator.ts';
+import { WritePauses } from './write-pauses.ts';
+
+const repository = { virtualStorage: 'default', relativePath: 'x.git' };
+const job: ReplicationJob = {
+  ...{ change: 'update', repositoryId: 1, ...repository, replicaPath: 'replica/x.git' },
+  ...{ source: 'a', target: 'b', correlationId: 'id' },
+};
+const refused = new GitalyError('UNAVAILABLE', 'refused');
+
+interface Options {
+  readonly queue?: ReplicationQueue;
+  readonly target?: Omit<CopyNodeOptions, 'calls'>;
+  readonly batchSize?: number;
+}
+
+/** A replicator of the storages `a` and `b`, and what it has done. */
+async function start(jobs: readonly ReplicationJob[], { batchSize = 10, queue, target = {} }: Options = {}) {
+  const calls: CopyCall[] = [];
+  const observed: [id: number, end: JobEnd][] = [];
+  const { lines, logger } = lineLogger();
+  const memory = new MemoryQueue();
+  for (const each of jobs) await memory.enqueue(each);
+  const replicator = new Replicator({
+    queue: queue ?? memory,
+    store: new MemoryStore(),
+    pauses: new WritePauses(),
+    nodes: new Map([['default', [copyNode('a', { calls }), copyNode('b', { ...target, calls })]]]),
+    isHealthy: () => true,
+    ...{ batchSize, workers: 1, logger },
+    observer: {
+      started:
+        ({ id }) =>
+        (end) =>
+          observed.push([id, end]),
+    },
+  });
+  return {
+    ...{ calls, lines, observed },
+    wake: (name: string) => replicator.wake('default', name),
+    [Symbol.asyncDispose]: () => replicator[Symbol.asyncDispose](),
+  };
+}
+
+const methodsOf = (calls: readonly CopyCall[]): string[] =>
+  calls.map(([storage, method]) => `${storage} ${method}`);
+
+test('each job is logged at its begin and at its end, with what it is about', async () => {
+  await using running = await start([job]);
+  await until(() => running.lines.length === 2);
+
+  const fields = {
+    ...{ level: 'info', virtual_storage: 'default', relative_path: 'x.git', correlation_id: 'id' },
+    ...{ replication_job_source: 'a', replication_job_target: 'b' },
+  };
+  const [first, second] = running.lines.map(({ time: _, pid: _pid, ...rest }) => rest);
+  const { event, ...started } = first ?? {};
+  assert.deepEqual(started, { ...fields, msg: 'replication job processing started' });
+  assert.equal((event as DequeuedJob).replicaPath, 'replica/x.git');
+  assert.deepEqual(second, { ...fields, msg: 'replication job processing finished', new_state: 'completed' });
+  assert.deepEqual(running.observed, [[1, 'completed']]);
+});
+
+for (const { isServing, attempts, end } of [
+  { isServing: true, attempts: 1, end: 'failed' },
+  { isServing: true, attempts: 3, end: 'dead' },
+  { isServing: false, attempts: 3, end: 'failed' },
+] as const)
+  test(`attempt ${attempts} fails, its target ${isServing ? 'serves' : 'is away'}: ${end}`, async () => {
+    const queue = new MemoryQueue();
+    await queue.enqueue(job);
+    for (let attempt = 1; attempt < attempts; attempt++)
+      for (const { id } of await queue.dequeue('default', 'b', 1)) await queue.acknowledge(id, 'failed');
+    const target = { isServing, on: { replicateRepository: () => Promise.reject(refused) } };
+    await using running = await start([], { queue, target });
+    await until(() => running.observed.length === 1);
+
+    assert.deepEqual(running.observed, [[1, end]]);
+    const { level, msg, new_state, error } = running.lines.at(-1) ?? {};
+    assert.deepEqual(
+      [level, msg, new_state, error],
+      ['error', 'replication job processing finished', end, 'refused'],
+    );
+  });
+
+test('a source that is not configured fails the job', async () => {
+  await using running = await start([{ ...job, source: 'gone' }]);
+  await until(() => running.observed.length === 1);
+  assert.equal(running.lines.at(-1)?.error, 'no node for source storage "gone"');
+  assert.deepEqual(running.calls, []);
+});
+
+for (const { error, end } of [
+  { error: new GitalyError('NOT_FOUND', 'no repository'), end: 'completed' },
+  { error: new GitalyError('INTERNAL', 'failed'), end: 'failed' },
+  { error: new Error('failed'), end: 'failed' },
+] as const)
+  test(`a removal that ends with ${error.message} is ${end}`, async () => {
+    const target = { on: { removeRepository: () => Promise.reject(error) } };
+    await using running = await start([{ ...job, change: 'delete' }], { target });
+    await until(() => running.observed.length === 1);
+    assert.deepEqual(running.observed, [[1, end]]);
+  });
+
+test('a replica is removed where the job has it, or where its repository is', async () => {
+  await using running = await start([
+    { ...job, change: 'delete' },
+    { ...job, change: 'delete_replica', relativePath: 'y.git', replicaPath: '' },
+  ]);
+  await until(() => running.observed.length === 2);
+
+  assert.deepEqual(
+    running.calls.map(([storage, method, request, options]) => ({ storage, method, request, options })),
+    ['replica/x.git', 'y.git'].map((relativePath) => ({
+      ...{ storage: 'b', method: 'removeRepository' },
+      request: { repository: { storageName: 'b', relativePath } },
+      options: { correlationId: 'id' },
+    })),
+  );
+  assert.deepEqual(
+    running.lines.flatMap(({ level, msg }) =>
+      String(msg).startsWith('replication job') ? [] : [[level, msg]],
+    ),
+    Array(2).fill(['info', 'replica had no record']),
+  );
+});
+
+test('a target that gets a job is worked on at once, not after its delay', async () => {
+  const queue = new MemoryQueue();
+  const dequeue = queue.dequeue.bind(queue);
+  const tried: string[] = [];
+  queue.dequeue = (virtualStorage, target, count) => {
+    tried.push(target);
+    return dequeue(virtualStorage, target, count);
+  };
+  await using running = await start([], { queue });
+  await until(() => tried.length === 2, 'no target has work');
+  await new Promise((resolve) => setImmediate(resolve));
+  await queue.enqueue(job);
+
+  running.wake('b');
+  await until(() => running.observed.length === 1);
+
+  assert.equal(tried.filter((target) => target === 'a').length, 1, 'its delay is not over');
+});
+
+test('a job that has ended brings the next batch, one that has failed does not', async () => {
+  const second = { ...job, relativePath: 'y.git' };
+  await using running = await start([job, second], { batchSize: 1 });
+  const startedMs = performance.now();
+  await until(() => running.observed.length === 2);
+  assert.ok(performance.now() - startedMs < 900);
+
+  const target = { on: { replicateRepository: () => Promise.reject(refused) } };
+  await using failing = await start([job, second], { batchSize: 1, target });
+  await until(() => failing.observed.length === 1);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(failing.observed.length, 1);
+});
+
+test('a queue that fails is logged, with its target', async () => {
+  const queue = new MemoryQueue();
+  queue.dequeue = () => Promise.reject(new Error('no database'));
+  await using running = await start([], { queue });
+  await until(() => running.lines.length === 2);
+  assert.deepEqual(
+    running.lines.map(({ time: _, pid: _pid, ...rest }) => rest),
+    ['a', 'b'].map((replication_job_target) => ({
+      ...{ level: 'error', msg: 'failed to process replication jobs', error: 'no database' },
+      ...{ virtual_storage: 'default', replication_job_target },
+    })),
+  );
+});
+
+test('jobs are kept while they run, and those after a stop are given back', async () => {
+  const queue: ReplicationQueue = new MemoryQueue();
+  for (const relativePath of ['x.git', 'y.git']) await queue.enqueue({ ...job, relativePath });
+  const events: string[] = [];
+  queue.keep = (jobs) => {
+    if (jobs.length > 0) events.push(`kept ${jobs.length}`);
+    return { [Symbol.asyncDispose]: async () => void (jobs.length > 0 && events.push('released')) };
+  };
+  const copying = Promise.withResolvers<void>();
+  const target = { on: { replicateRepository: () => copying.promise } };
+  const running = await start([], { queue, target });
+  await until(() => methodsOf(running.calls).includes('b replicateRepository'));
+
+  const stopping = running[Symbol.asyncDispose]();
+  assert.deepEqual(events, ['kept 2']);
+  copying.resolve();
+  await stopping;
+
+  assert.deepEqual(events, ['kept 2', 'released']);
+  assert.deepEqual(running.observed, [[1, 'completed']]);
+  const [again] = await queue.dequeue('default', 'b', 10);
+  assert.deepEqual([again?.id, again?.attemptsLeft], [2, 1]);
+});
+
+test('a job whose end cannot be recorded is acknowledged again', async () => {
+  const queue = new MemoryQueue();
+  const acknowledge = queue.acknowledge.bind(queue);
+  await queue.enqueue(job);
+  let attempts = 0;
+  queue.acknowledge = async (id, end) => {
+    if (++attempts === 1) throw new Error('no database');
+    await acknowledge(id, end);
+  };
+  await using running = await start([], { queue });
+
+  await until(() => attempts === 2);
+
+  assert.deepEqual(running.observed, [[1, 'completed']], 'the work is done once');
+  assert.ok(running.lines.every(({ level }) => level === 'info'));
+});
