@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
+import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
 import { type TestContext, test } from 'node:test';
 import { type NameServer, startNameServer } from '#testkit/name-server';
-import { never, steady } from '#testkit/until';
+import { never, steady, until } from '#testkit/until';
 import type { HostAndPort } from './address.ts';
 import { DnsResolver, type DnsResolverOptions } from './dns-resolver.ts';
 
@@ -64,10 +65,13 @@ test('a name server on any address of this machine is asked on loopback', async 
   assert.deepEqual([watched.lists, watched.errors], [[['127.0.0.7 9999']], []]);
 });
 
-test('an IP literal needs no name server', async () => {
-  using watched = watch({ host: '::1', port: 1, nameServer: undefined });
-
+test('an IP literal needs no name server, and is not resolved again', async (context: TestContext) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  using watched = watch({ host: '::1', port: 1, nameServer: undefined }, { refreshMs: 1000 });
   await watched.reached(1);
+
+  context.mock.timers.tick(1000);
+  await never(() => watched.lists.length > 1);
 
   assert.deepEqual(watched.lists, [['::1 1']]);
 });
@@ -129,4 +133,111 @@ test('a disposed resolver stops', async (context: TestContext) => {
   watched[Symbol.dispose]();
 
   await steady(() => server.questions); // it has sixteen more in 100 ms otherwise
+});
+
+const MIN_INTERVAL_MS = 5000;
+
+test('a hint is followed after five seconds, and the interval starts again', async (context: TestContext) => {
+  context.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: Date.now() });
+  const { timers } = context.mock;
+  await using server = await startNameServer(['127.0.0.1']);
+  using watched = watch(asking(server), { refreshMs: 4 * MIN_INTERVAL_MS });
+  await watched.reached(1);
+
+  timers.tick(MIN_INTERVAL_MS - 1);
+  watched.resolver.lookAgain();
+  await never(() => watched.lists.length > 1, 'a lookup before five seconds');
+  timers.tick(1);
+  watched.resolver.lookAgain();
+  await watched.reached(2);
+
+  timers.tick(4 * MIN_INTERVAL_MS - 1); // the first interval has ended
+  await never(() => watched.lists.length > 2, 'a lookup at the end of the first interval');
+  timers.tick(1);
+  await watched.reached(3);
+});
+
+test('by default a name is resolved again after five minutes', async (context: TestContext) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  await using server = await startNameServer(['127.0.0.1']);
+  using watched = watch(asking(server));
+  await watched.reached(1);
+
+  context.mock.timers.tick(5 * 60_000 - 1);
+  await never(() => watched.lists.length > 1);
+  context.mock.timers.tick(1);
+
+  await watched.reached(2);
+});
+
+test('pauses after failures grow by half, and a success makes them short again', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const { timers } = context.mock;
+  context.mock.method(Math, 'random', () => 0.5); // no jitter
+  await using server = await startNameServer(['127.0.0.1']);
+  server.addresses = undefined;
+  using watched = watch(asking(server), { refreshMs: MIN_INTERVAL_MS });
+  const fails = async (times: number, pauseMs: number): Promise<void> => {
+    timers.tick(pauseMs - 1);
+    await never(() => watched.errors.length >= times, `failure ${times} before its pause`);
+    timers.tick(1);
+    await watched.reached(times + watched.lists.length);
+  };
+  await watched.reached(1);
+
+  await fails(2, 1000);
+  await fails(3, 1500);
+  server.addresses = ['127.0.0.1'];
+  timers.tick(2250);
+  await watched.reached(4);
+  server.addresses = undefined;
+  await fails(4, MIN_INTERVAL_MS);
+  await fails(5, 1000);
+
+  assert.deepEqual(watched.lists, [['127.0.0.1 9999']]);
+});
+
+test('a result or an error that arrives after the end is dropped', async () => {
+  await using working = await startNameServer(['127.0.0.1']);
+  await using broken = await startNameServer(['127.0.0.1']);
+  broken.addresses = undefined;
+  const watched = [watch(asking(working)), watch(asking(broken))];
+
+  for (const each of watched) each[Symbol.dispose]();
+
+  await until(() => working.questions > 0 && broken.questions > 0);
+  await never(() => watched.some(({ lists, errors }) => lists.length + errors.length > 0));
+});
+
+test('a name server may be given by a name', async () => {
+  await using server = await startNameServer(['127.0.0.7']);
+  const nameServer = { host: '127.1', port: server.port }; // no IP literal; the system knows it
+  using watched = watch({ host: 'gitaly.example', port: 9999, nameServer }, { lookupTimeoutMs: 1000 });
+
+  await watched.reached(1);
+
+  assert.deepEqual([watched.lists, watched.errors], [[['127.0.0.7 9999']], []]);
+});
+
+test("without a name server the system's resolver is used, with the hosts file", async () => {
+  using watched = watch({ host: 'localhost', port: 9999, nameServer: undefined });
+  using unknown = watch({ host: 'no..name', port: 9999, nameServer: undefined });
+
+  await watched.reached(1);
+  await unknown.reached(1);
+
+  const expected = await lookup('localhost', { all: true, order: 'verbatim' });
+  assert.deepEqual(watched.lists, [expected.map(({ address }) => `${address} 9999`)]);
+  assert.deepEqual([unknown.lists, unknown.errors], [[[]], []]);
+});
+
+test("a lookup by the system's resolver has a time limit", async (context: TestContext) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const lookupTimeoutMs = 100;
+  using watched = watch({ host: 'localhost', port: 9999, nameServer: undefined }, { lookupTimeoutMs });
+
+  context.mock.timers.tick(lookupTimeoutMs);
+  await watched.reached(1);
+
+  assert.deepEqual(watched.errors, ['dns: record resolve error: lookup localhost: i/o timeout']);
 });
