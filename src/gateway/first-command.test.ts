@@ -60,3 +60,14 @@ test('reading on can be stopped while the client is silent', async () => {
   assert.deepEqual(await waiting, { done: true, value: undefined });
   assert.equal(input.listenerCount('readable'), 0);
 });
+
+test('an input that is no push is not read any further', async () => {
+  for (const text of ['0000', '0009hello']) {
+    const input = new PassThrough();
+    input.write(text);
+
+    await readBeginning(input);
+
+    assert.equal(input.listenerCount('readable'), 0, text);
+  }
+});

@@ -29,6 +29,7 @@ test('an administrator has all rights to all repositories', async (context) => {
   for (const [scope, expected] of [
     [{ access: 'admin', repositories: ['**'] }, true],
     [{ access: 'admin', repositories: ['team/**'] }, false],
+    [{ access: 'admin', repositories: ['team/**', '**'] }, true],
     [{ access: 'write', repositories: ['**'] }, false],
     [{ access: 'admin', repositories: ['**'], references: noForcePush }, false],
   ] as const) {
