@@ -6,7 +6,7 @@ import { Metadata } from '#rpc/common/metadata';
 import { EventService, type WatchRequest, type WatchResponse } from '#wire/gen/gitalyts/events/v1/events_pb';
 
 /** Messages of one call; an error ends it, and `'silent'` keeps it open until it is aborted. */
-export type ScriptedCall = readonly (WatchResponse | Error | 'silent')[];
+export type ScriptedCall = Iterable<WatchResponse | Error | 'silent'>;
 
 export interface ScriptedEvents {
   readonly connection: Connection;

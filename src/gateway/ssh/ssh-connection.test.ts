@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { buffer, text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { processesIn } from '#testkit/process-usage';
 import {
   assertServes,
   type Client,
@@ -43,6 +45,36 @@ test('the number of sessions on a connection is limited, and ended ones are rele
   await ended(first, '0000');
 
   assert.equal((await ended(await client.exec(LIST), '0000')).code, 0);
+});
+
+test('a session without a command counts until the connection ends', async () => {
+  await using opened = await startGateway({ limits: { maxSessions: 2 } });
+  await using client = await logIn(opened.gateway);
+  await using other = await logIn(opened.gateway);
+
+  for (const channel of [await openSession(client, 10, 32_768), await openSession(client, 10, 32_768)])
+    channel.close();
+
+  await assert.rejects(client.exec(LIST), /open failure/);
+  assert.equal((await ended(await other.exec(LIST), '0000')).code, 0);
+});
+
+test('a client that closes a channel without reading it ends the command', async () => {
+  await using opened = await startGateway({ limits: { maxSessions: 1 } });
+  await using client = await logIn(opened.gateway);
+  const channel = await openSession(client, 0, 32_768); // nothing can be written to it
+  rawOf(client)._protocol.exec(channel.outgoing.id, "git-receive-pack 'a.git'", false);
+  const path = join(opened.gitaly.storagePath(), 'a.git');
+  await until(() => processesIn(path).length > 0, 'git runs');
+
+  channel.close();
+
+  const runs = async (): Promise<boolean> => {
+    const next = await client.exec(LIST).catch(() => undefined);
+    return next !== undefined && (await ended(next, '0000')).code === 0;
+  };
+  await until(runs, 'the session is over');
+  await until(() => processesIn(path).length === 0, 'git has ended');
 });
 
 test('a client that does not log in is disconnected', async () => {

@@ -7,7 +7,7 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import type { Slot } from '#gateway/slots';
 import { type ScriptedCall, type ScriptedEvents, scriptedEvents } from '#testkit/scripted-events';
-import { until } from '#testkit/until';
+import { steady, until } from '#testkit/until';
 import {
   type EventSchema,
   Event_Kind as Kind,
@@ -44,7 +44,7 @@ async function open(context: TestContext, call: ScriptedCall, options: Options =
   const errors: unknown[] = [];
   let releases = 0;
   const held = { [Symbol.dispose]: () => void releases++ };
-  const slots = { take: () => slot ?? held };
+  const slots = { take: async () => slot ?? held };
   const { connection } = feed;
   const streams = new EventStreams({ storage: 'default', connection, authenticator, slots });
   const server = createServer(async (request, response) => {
@@ -223,4 +223,23 @@ test('a reader that leaves ends its call and gives its slot back', async (contex
 
   await until(() => releases() === 1);
   assert.deepEqual(errors, []);
+});
+
+test('a reader that does not read stops the feed, and gets all of it later', async (context) => {
+  const reference = Buffer.alloc(100_000, 'x');
+  const wide = message(1n, { storageName: 'default', relativePath: 'a.git', sequence: 1n, reference });
+  let taken = 0;
+  const many = function* () {
+    for (; taken < 1000; taken++) yield wide;
+    yield lost;
+  };
+  const { get } = await open(context, many());
+
+  const response = await get();
+  await steady(() => taken);
+
+  assert.ok(taken < 500, `${taken} messages of 100 kB were taken`);
+  let bytes = 0;
+  for await (const chunk of response.body ?? []) bytes += chunk.byteLength;
+  assert.ok(bytes > 1000 * 100_000);
 });
