@@ -12,6 +12,8 @@ test("a W3C context is also sent in Jaeger's format", () => {
     ['uber-trace-id', `${TRACE}:${SPAN}:0:1`],
     ['tracestate', 'vendor=1'],
   ]);
+  const [, [, flagged = ''] = []] = traceHeaders({ traceparent: TRACEPARENT.replace(/01$/, 'fe') });
+  assert.equal(flagged, `${TRACE}:${SPAN}:0:fe`);
 });
 
 test('a Jaeger context is also sent in W3C format, with the zeros that Jaeger omits', () => {

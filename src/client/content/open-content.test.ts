@@ -138,3 +138,21 @@ test('content is read only as fast as it is consumed', async () => {
   assert.ok(written < 8 << 20, `${written} bytes were taken that nobody read`);
   archive.destroy();
 });
+
+test('what a server of Gitaly 15 does not have is undefined, and its call is cancelled', async () => {
+  let calls = 0;
+  const cancelled = Promise.withResolvers<void>();
+  const treeEntry = (call: Writer) => {
+    calls++;
+    if (calls === 1) return call.end();
+    call.on('cancelled', cancelled.resolve);
+    return void call.write(Buffer.alloc(0)); // an entry without an id
+  };
+  await using server = await startForeignServer({ treeEntry });
+  await using connection = await dial(server.address);
+
+  assert.equal(await openTreeEntry(connection, {}), undefined);
+  assert.equal(await openTreeEntry(connection, {}), undefined);
+
+  await cancelled.promise;
+});
