@@ -9,13 +9,19 @@ import type { GatewaySharing, HandedOver } from './family.ts';
 
 const LOCAL = { host: '127.0.0.1', port: 0 };
 
+/** Only a socket that was not paused starts to flow when somebody listens. */
+function echo(socket: Socket): void {
+  socket.on('error', () => {}).on('data', (bytes) => void socket.write(bytes));
+  socket.on('end', () => void socket.end());
+}
+
 /** An acceptor that answers each connection with what it sends, and refuses with one word. */
 async function open(context: TestContext, options: Partial<AcceptorOptions> = {}) {
   const acceptor = new Acceptor({
     limits: { maxConnections: 10 },
     allowHalfOpen: true,
     sharing: undefined,
-    serve: (socket) => void socket.on('error', () => {}).pipe(socket),
+    serve: echo,
     refuse: (socket) => void socket.end('refused'),
     ...options,
   });

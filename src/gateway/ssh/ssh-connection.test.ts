@@ -19,6 +19,10 @@ import {
   startGateway,
 } from '#testkit/ssh-gateway-fixture';
 import { until } from '#testkit/until';
+import { SSH_LIMITS } from './ssh-limits.ts';
+
+/** A silent client is disconnected later than that. */
+const KEEP_ALIVE_MS = SSH_LIMITS.keepAliveIntervalMs;
 
 test('a session has one command', async () => {
   await using opened = await startGateway();
@@ -248,6 +252,7 @@ test('a key exchange that does not end is aborted', async () => {
   await using opened = await startGateway({ limits: { loginGraceMs: 500 } });
   await using client = await logIn(opened.gateway);
   const closed = connectionClosed(client);
+  const startMs = performance.now();
   const channel = await openSession(client, 0xffff_ffff, 32_768);
   channel.resume();
   rawOf(client)._protocol.exec(channel.outgoing.id, LIST, false);
@@ -256,5 +261,28 @@ test('a key exchange that does not end is aborted', async () => {
 
   await closed;
 
+  assert.ok(performance.now() - startMs < KEEP_ALIVE_MS, 'the exchange, and not the silence');
   await assertServes(opened.gateway);
+});
+
+test('a command goes on after a key exchange, for longer than the exchange may take', async () => {
+  const loginGraceMs = 1000;
+  const beyondMs = 2 * loginGraceMs;
+  await using opened = await startGateway({ limits: { loginGraceMs } });
+  await using client = await logIn(opened.gateway);
+  const { _protocol, _sock } = rawOf(client);
+  const path = join(opened.gitaly.storagePath(), 'a.git');
+  const held: Uint8Array[] = [];
+  const channel = await client.exec("git-receive-pack 'a.git'");
+  _protocol.rekey();
+  const { write } = _sock;
+  _sock.write = (data: Uint8Array | string) => held.push(Buffer.from(data)) > 0; // its part is late
+  await until(() => processesIn(path).length > 0, 'git writes meanwhile');
+
+  _sock.write = write;
+  for (const data of held) _sock.write(data);
+  await until(() => channel.readableLength > 0, 'git has answered');
+  await delay(beyondMs);
+
+  assert.equal((await ended(channel, '0000')).code, 0);
 });
