@@ -221,4 +221,24 @@ export const EQUIVALENT: readonly Equivalent[] = [
     id: 'src/gateway/ssh/git-session.ts: remove the await: await this.#with(channel, async (output)',
     reason: 'nothing follows, and the function catches its errors',
   },
+  {
+    id: "src/gateway/http/request-body.ts: drop the default: if (Number(request.headers['content-length']",
+    reason: 'no comparison with NaN holds, either',
+  },
+  {
+    id: "src/gateway/http/request-body.ts: another number: if (Number(request.headers['content-length']",
+    reason: 'no limit is smaller than one byte',
+  },
+  {
+    id: 'src/gateway/http/pages/serve-page.ts: drop the default: ',
+    reason: 'requests that a server receives have a method and an address',
+  },
+  {
+    id: 'src/gateway/ssh/keys/public-key.ts: drop the default: return start === -1',
+    reason: 'there is a byte at that position',
+  },
+  {
+    id: 'src/client/rails/services/ref-options.ts: return undefined: if (limit === undefined',
+    reason: 'the result is spread, and undefined has no fields',
+  },
 ];
