@@ -163,6 +163,19 @@ test('requests beyond the limit are refused', async () => {
   assert.equal(asked.questions.length, 2);
 });
 
+test('only running calls count towards the limit, and failed ones end, too', async () => {
+  await using broken = await site(json(500, ''));
+  await using asked = await site(json(200, ALLOW));
+  const failing = callbackAuthentication({ url: broken.url, maxPending: 1 });
+  const authenticator = callbackAuthentication({ url: asked.url, maxPending: 1 });
+
+  for (let count = 1; count <= 3; count++) {
+    await assert.rejects(failing.authenticate(question(BASIC)), Refusal);
+    assert.equal('answer' in (await authenticator.authenticate(question(BASIC))), false);
+    assert.deepEqual([broken.questions.length, asked.questions.length], [count, count]);
+  }
+});
+
 for (const url of ['ftp://example.com', 'http://name:word@example.com', 'nonsense']) {
   test(`${url} is not a valid URL`, () => {
     assert.throws(() => callbackAuthentication({ url }), TypeError);
