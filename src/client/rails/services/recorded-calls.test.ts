@@ -126,6 +126,8 @@ test('files are looked for where they are: added ones in the head, others in the
   assert.deepEqual(calls[0]?.requests, [
     { blobs: revisions.map((revision) => ({ revision, path: revision.subarray(-1) })) },
   ]);
+  await Array.fromAsync(analysis.checkBlobsGenerated('base', 'head', [file('a', ADDED)]));
+  assert.equal(calls.length, 2, 'also for a single file');
 });
 
 test('whole repositories are fetched, imported and bundled with the fields that are given', async () => {
