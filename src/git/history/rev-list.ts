@@ -36,8 +36,8 @@ export const WRITE_FULL_BUFFERS = { GIT_FLUSH: '0' } as const;
 
 /**
  * Walks the history from revisions and yields the ids of the commits, in batches as git prints
- * them. A slow reader slows git down; a reader that stops early ends it. For a short list git is not
- * started.
+ * them. A slow reader slows git down; a reader that stops early ends it. For a short list git is
+ * not started.
  *
  * @throws {GitalyError} without a code, see {@link revListFailure}.
  */

@@ -126,8 +126,8 @@ export class ReverseWriter {
 const shared = new ReverseWriter();
 
 /**
- * Returns the bytes that `write` writes. All messages share the memory of one writer, because 64 KiB
- * for each call made V8 collect the whole heap every hundred calls.
+ * Returns the bytes that `write` writes. All messages share the memory of one writer, because 64
+ * KiB for each call made V8 collect the whole heap every hundred calls.
  *
  * @throws {Error} inside another `write`; what `write` throws.
  */

@@ -38,7 +38,7 @@ export async function* listCommits(
   try {
     for await (const chunk of encodeCommits(watched(commitMessages(commits), progress))) {
       yield commitsResponse(ListCommitsResponseSchema, chunk, {
-        // Every chunk but the last is full only when a commit has arrived that does not fit into it.
+        // Every chunk but the last is full only when a commit has arrived that does not fit.
         nextCursor: progress.isRead ? page.nextCursor : undefined,
       });
     }
