@@ -171,7 +171,9 @@ export class CommitNodes {
     const known = this.#memory.known.get(oid);
     if (known !== undefined || this.graph === undefined) return known;
     const position = this.graph.positionOf(oid);
-    return position === undefined ? undefined : this.graph.nodeAt(position);
+    const node = position === undefined ? undefined : this.graph.nodeAt(position);
+    if (node !== undefined) this.#memory.remember(node);
+    return node;
   }
 
   /**
