@@ -1,5 +1,6 @@
 import { type Command, CommanderError } from 'commander';
 import { tuneRuntime } from '#platform/process/tune-runtime';
+import { tolerateBrokenPipes } from './tolerate-broken-pipes.ts';
 
 /** Time limit for pending output. */
 const EXIT_LIMIT_MS = 1000;
@@ -16,6 +17,7 @@ export async function runProgram(
   adapt: (args: readonly string[], commands: readonly Command[]) => readonly string[],
 ): Promise<void> {
   tuneRuntime();
+  tolerateBrokenPipes();
   const code = await exitCode(create, adapt);
   process.exitCode = code;
   // Everything has ended by now. A forgotten handle must not keep a stopped server alive.
