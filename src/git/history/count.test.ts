@@ -5,11 +5,9 @@ import { after, test } from 'node:test';
 import { fc } from '#testkit/fast-check';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { gitOutput } from '#testkit/repositories/init-repository';
-import { createRandomRepository } from '#testkit/repositories/random-repository';
+import { openRandomRepository, type RandomRepository } from '#testkit/repositories/open-random-repository';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { until } from '#testkit/until';
 import { FallBackToGit, InProcess } from '../in-process.ts';
-import type { GitRepository } from '../repository.ts';
 import { CommitGraph, commitBytes } from './commit-graph.ts';
 import { type CountQuery, countCommits, countDiverging } from './count.ts';
 import { countReached } from './count-reached.ts';
@@ -31,21 +29,8 @@ after(async () => {
 const COMMITS = 60;
 let made = 0;
 
-interface Made {
-  readonly repository: GitRepository;
-  readonly ask: (...args: string[]) => string;
-}
-
-async function makeRepository({ seed, hasGraph }: { seed: number; hasGraph: boolean }): Promise<Made> {
-  const path = join(root, `${made++}.git`);
-  const ask = createRandomRepository(path, { seed, count: COMMITS });
-  const repository = git.open(path);
-  if (hasGraph) {
-    ask('commit-graph', 'write', '--reachable');
-    await until(() => repository.commits.graph !== undefined);
-  }
-  return { repository, ask };
-}
+const makeRepository = (kind: { seed: number; hasGraph: boolean }): Promise<RandomRepository> =>
+  openRandomRepository(git, join(root, `${made++}.git`), { ...kind, count: COMMITS });
 
 /** Returns what was counted in process, or by git, since the last call. */
 function takeCounted(): string[] {

@@ -5,7 +5,7 @@ import { after, test } from 'node:test';
 import { fc } from '#testkit/fast-check';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
-import { createRandomRepository } from '#testkit/repositories/random-repository';
+import { openRandomRepository } from '#testkit/repositories/open-random-repository';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { InProcess } from '../in-process.ts';
 import type { GitRepository } from '../repository.ts';
@@ -47,8 +47,7 @@ test('the last commit of a path is the one of git, in random histories', async (
   await fc.assert(
     fc.asyncProperty(fc.integer({ min: 0, max: 0xffffffff }), async (seed) => {
       const path = join(root, `${made++}.git`);
-      const ask = createRandomRepository(path, { seed, count: COMMITS });
-      const repository = git.open(path);
+      const { repository, ask } = await openRandomRepository(git, path, { seed, count: COMMITS });
       for (let mark = 1; mark <= COMMITS; mark += 6) {
         for (const name of PATHS) {
           const { oid, by } = await find(repository, `c${mark}`, name);
@@ -70,8 +69,7 @@ test('the last commit of a path is the one of git, in random histories', async (
 
 test('git finds the last commit of patterns, of removed files, and for unusual revisions', async () => {
   const path = join(root, `${made++}.git`);
-  const ask = createRandomRepository(path, { seed: 3, count: COMMITS });
-  const repository = git.open(path);
+  const { repository, ask } = await openRandomRepository(git, path, { seed: 3, count: COMMITS });
   const short = ask('rev-parse', '--short=10', 'main');
   const removed = PATHS.find((name) => ask('ls-tree', 'main', name) === '' && name !== '.') ?? 'never';
   for (const [revision, name] of [

@@ -5,10 +5,8 @@ import { after, test } from 'node:test';
 import { fc } from '#testkit/fast-check';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { gitOutput } from '#testkit/repositories/init-repository';
-import { createRandomRepository } from '#testkit/repositories/random-repository';
+import { openRandomRepository, type RandomRepository } from '#testkit/repositories/open-random-repository';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { until } from '#testkit/until';
-import type { GitRepository } from '../repository.ts';
 import { recentCommits } from './recent-commits.ts';
 
 const root = makeScratchDirectory('walk-range');
@@ -21,21 +19,8 @@ after(async () => {
 const COMMITS = 60;
 let made = 0;
 
-interface Made {
-  readonly repository: GitRepository;
-  readonly ask: (...args: string[]) => string;
-}
-
-async function makeRepository(seed: number): Promise<Made> {
-  const path = join(root, `${made++}.git`);
-  const ask = createRandomRepository(path, { seed, count: COMMITS });
-  const repository = git.open(path);
-  if (seed % 2 === 0) {
-    ask('commit-graph', 'write', '--reachable');
-    await until(() => repository.commits.graph !== undefined);
-  }
-  return { repository, ask };
-}
+const makeRepository = (seed: number): Promise<RandomRepository> =>
+  openRandomRepository(git, join(root, `${made++}.git`), { seed, count: COMMITS, hasGraph: seed % 2 === 0 });
 
 const lines = (text: string): string[] => text.split('\n').filter(Boolean);
 const seeds = fc.integer({ min: 0, max: 0xffffffff });
