@@ -95,3 +95,28 @@ test('a list of more than 256 commits, or of other revisions, is left to git', a
     assert.equal(await count(...revisions), undefined, revisions.join(' '));
   assert.equal(await count(...many.slice(1)), Number(ask('rev-list', '--count', 'main')));
 });
+
+test('a list is made in process up to 256 commits with those that are skipped', async () => {
+  const { repository, ask } = await makeRepository(2);
+  const list = (skip: number, maxCount: number) =>
+    recentCommits(repository, { revisions: ['main'], skip, maxCount, firstParent: false });
+  const all = lines(ask('rev-list', 'main'));
+
+  for (const [skip, maxCount] of [
+    [0, 256],
+    [3, 253],
+    [3, 0],
+  ] as const) {
+    const listed = await list(skip, maxCount);
+    assert.deepEqual(
+      listed?.map(({ oid }) => oid),
+      all.slice(skip, skip + maxCount),
+    );
+  }
+  for (const [skip, maxCount] of [
+    [0, 257],
+    [4, 253],
+    [5, -1],
+  ] as const)
+    assert.equal(await list(skip, maxCount), undefined);
+});
