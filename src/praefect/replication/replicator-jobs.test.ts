@@ -2,59 +2,18 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
 import { until } from '#testkit/until';
-import type { DequeuedJob, JobEnd, ReplicationJob, ReplicationQueue } from '../model/job.ts';
-import { MemoryStore } from '../store/memory-store.ts';
-import { type CopyCall, type CopyNodeOptions, copyNode, lineLogger } from './copy-nodes.ts';
+import type { DequeuedJob, ReplicationQueue } from '../model/job.ts';
+import type { CopyCall } from './copy-nodes.ts';
 import { MemoryQueue } from './memory-queue.ts';
-import { Replicator } from './replicator.ts';
-import { WritePauses } from './write-pauses.ts';
+import { job, startReplicator, triedTargets } from './running-replicator.ts';
 
-const repository = { virtualStorage: 'default', relativePath: 'x.git' };
-const job: ReplicationJob = {
-  ...{ change: 'update', repositoryId: 1, ...repository, replicaPath: 'replica/x.git' },
-  ...{ source: 'a', target: 'b', correlationId: 'id' },
-};
 const refused = new GitalyError('UNAVAILABLE', 'refused');
-
-interface Options {
-  readonly queue?: ReplicationQueue;
-  readonly target?: Omit<CopyNodeOptions, 'calls'>;
-  readonly batchSize?: number;
-}
-
-/** A replicator of the storages `a` and `b`, and what it has done. */
-async function start(jobs: readonly ReplicationJob[], { batchSize = 10, queue, target = {} }: Options = {}) {
-  const calls: CopyCall[] = [];
-  const observed: [id: number, end: JobEnd][] = [];
-  const { lines, logger } = lineLogger();
-  const memory = new MemoryQueue();
-  for (const each of jobs) await memory.enqueue(each);
-  const replicator = new Replicator({
-    queue: queue ?? memory,
-    store: new MemoryStore(),
-    pauses: new WritePauses(),
-    nodes: new Map([['default', [copyNode('a', { calls }), copyNode('b', { ...target, calls })]]]),
-    isHealthy: () => true,
-    ...{ batchSize, workers: 1, logger },
-    observer: {
-      started:
-        ({ id }) =>
-        (end) =>
-          observed.push([id, end]),
-    },
-  });
-  return {
-    ...{ calls, lines, observed },
-    wake: (name: string) => replicator.wake('default', name),
-    [Symbol.asyncDispose]: () => replicator[Symbol.asyncDispose](),
-  };
-}
 
 const methodsOf = (calls: readonly CopyCall[]): string[] =>
   calls.map(([storage, method]) => `${storage} ${method}`);
 
 test('each job is logged at its begin and at its end, with what it is about', async () => {
-  await using running = await start([job]);
+  await using running = await startReplicator([job]);
   await until(() => running.lines.length === 2);
 
   const fields = {
@@ -80,7 +39,7 @@ for (const { isServing, attempts, end } of [
     for (let attempt = 1; attempt < attempts; attempt++)
       for (const { id } of await queue.dequeue('default', 'b', 1)) await queue.acknowledge(id, 'failed');
     const target = { isServing, on: { replicateRepository: () => Promise.reject(refused) } };
-    await using running = await start([], { queue, target });
+    await using running = await startReplicator([], { queue, target });
     await until(() => running.observed.length === 1);
 
     assert.deepEqual(running.observed, [[1, end]]);
@@ -92,7 +51,7 @@ for (const { isServing, attempts, end } of [
   });
 
 test('a source that is not configured fails the job', async () => {
-  await using running = await start([{ ...job, source: 'gone' }]);
+  await using running = await startReplicator([{ ...job, source: 'gone' }]);
   await until(() => running.observed.length === 1);
   assert.equal(running.lines.at(-1)?.error, 'no node for source storage "gone"');
   assert.deepEqual(running.calls, []);
@@ -105,13 +64,13 @@ for (const { error, end } of [
 ] as const)
   test(`a removal that ends with ${error.message} is ${end}`, async () => {
     const target = { on: { removeRepository: () => Promise.reject(error) } };
-    await using running = await start([{ ...job, change: 'delete' }], { target });
+    await using running = await startReplicator([{ ...job, change: 'delete' }], { target });
     await until(() => running.observed.length === 1);
     assert.deepEqual(running.observed, [[1, end]]);
   });
 
 test('a replica is removed where the job has it, or where its repository is', async () => {
-  await using running = await start([
+  await using running = await startReplicator([
     { ...job, change: 'delete' },
     { ...job, change: 'delete_replica', relativePath: 'y.git', replicaPath: '' },
   ]);
@@ -133,15 +92,10 @@ test('a replica is removed where the job has it, or where its repository is', as
   );
 });
 
-test('a target that gets a job is worked on at once, not after its delay', async () => {
-  const queue = new MemoryQueue();
-  const dequeue = queue.dequeue.bind(queue);
-  const tried: string[] = [];
-  queue.dequeue = (virtualStorage, target, count) => {
-    tried.push(target);
-    return dequeue(virtualStorage, target, count);
-  };
-  await using running = await start([], { queue });
+test('a target that gets a job is worked on at once, not after its delay', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] }); // the delays do not end
+  const { queue, tried } = triedTargets();
+  await using running = await startReplicator([], { queue });
   await until(() => tried.length === 2, 'no target has work');
   await new Promise((resolve) => setImmediate(resolve));
   await queue.enqueue(job);
@@ -149,27 +103,36 @@ test('a target that gets a job is worked on at once, not after its delay', async
   running.wake('b');
   await until(() => running.observed.length === 1);
 
-  assert.equal(tried.filter((target) => target === 'a').length, 1, 'its delay is not over');
+  assert.equal(tried.filter((target) => target === 'a').length, 1);
 });
 
-test('a job that has ended brings the next batch, one that has failed does not', async () => {
-  const second = { ...job, relativePath: 'y.git' };
-  await using running = await start([job, second], { batchSize: 1 });
-  const startedMs = performance.now();
-  await until(() => running.observed.length === 2);
-  assert.ok(performance.now() - startedMs < 900);
+test('a job that has ended brings the next batch at once', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] }); // a delay would not end
+  await using running = await startReplicator([job, { ...job, relativePath: 'y.git' }], { batchSize: 1 });
 
+  await until(() => running.observed.length === 2);
+});
+
+test('a job that has failed waits while other targets have their turn', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const { queue, tried } = triedTargets();
+  for (const relativePath of ['x.git', 'y.git']) await queue.enqueue({ ...job, relativePath });
   const target = { on: { replicateRepository: () => Promise.reject(refused) } };
-  await using failing = await start([job, second], { batchSize: 1, target });
-  await until(() => failing.observed.length === 1);
-  await new Promise((resolve) => setImmediate(resolve));
-  assert.equal(failing.observed.length, 1);
+  await using running = await startReplicator([], { queue, target, batchSize: 1 });
+  await until(() => running.observed.length === 1);
+
+  await until(() => {
+    context.mock.timers.tick(1000);
+    return tried.length >= 4;
+  });
+
+  assert.deepEqual(tried.slice(0, 4), ['a', 'b', 'a', 'b']);
 });
 
 test('a queue that fails is logged, with its target', async () => {
   const queue = new MemoryQueue();
   queue.dequeue = () => Promise.reject(new Error('no database'));
-  await using running = await start([], { queue });
+  await using running = await startReplicator([], { queue });
   await until(() => running.lines.length === 2);
   assert.deepEqual(
     running.lines.map(({ time: _, pid: _pid, ...rest }) => rest),
@@ -190,7 +153,7 @@ test('jobs are kept while they run, and those after a stop are given back', asyn
   };
   const copying = Promise.withResolvers<void>();
   const target = { on: { replicateRepository: () => copying.promise } };
-  const running = await start([], { queue, target });
+  const running = await startReplicator([], { queue, target });
   await until(() => methodsOf(running.calls).includes('b replicateRepository'));
 
   const stopping = running[Symbol.asyncDispose]();
@@ -213,7 +176,7 @@ test('a job whose end cannot be recorded is acknowledged again', async () => {
     if (++attempts === 1) throw new Error('no database');
     await acknowledge(id, end);
   };
-  await using running = await start([], { queue });
+  await using running = await startReplicator([], { queue });
 
   await until(() => attempts === 2);
 

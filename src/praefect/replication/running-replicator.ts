@@ -1,0 +1,62 @@
+import type { JobEnd, ReplicationJob, ReplicationQueue } from '../model/job.ts';
+import { MemoryStore } from '../store/memory-store.ts';
+import { type CopyCall, type CopyNodeOptions, copyNode, lineLogger } from './copy-nodes.ts';
+import { MemoryQueue } from './memory-queue.ts';
+import { Replicator, type ReplicatorOptions } from './replicator.ts';
+import { WritePauses } from './write-pauses.ts';
+
+export const job: ReplicationJob = {
+  ...{ change: 'update', repositoryId: 1, virtualStorage: 'default', relativePath: 'x.git' },
+  ...{ replicaPath: 'replica/x.git', source: 'a', target: 'b', correlationId: 'id' },
+};
+
+type NodeOptions = Omit<CopyNodeOptions, 'calls'>;
+
+interface Options extends Partial<Pick<ReplicatorOptions, 'batchSize' | 'isHealthy' | 'workers'>> {
+  readonly queue?: ReplicationQueue;
+  readonly source?: NodeOptions;
+  readonly target?: NodeOptions;
+}
+
+/** A replicator of the storages `a` and `b`, and what it has done. */
+export async function startReplicator(
+  jobs: readonly ReplicationJob[],
+  { batchSize = 10, isHealthy = () => true, queue, source = {}, target = {}, workers = 1 }: Options = {},
+) {
+  const calls: CopyCall[] = [];
+  const observed: [id: number, end: JobEnd][] = [];
+  const { lines, logger } = lineLogger();
+  const memory = new MemoryQueue();
+  for (const each of jobs) await memory.enqueue(each);
+  const nodes = [copyNode('a', { ...source, calls }), copyNode('b', { ...target, calls })];
+  const replicator = new Replicator({
+    queue: queue ?? memory,
+    store: new MemoryStore(),
+    pauses: new WritePauses(),
+    nodes: new Map([['default', nodes]]),
+    ...{ batchSize, isHealthy, workers, logger },
+    observer: {
+      started:
+        ({ id }) =>
+        (end) =>
+          observed.push([id, end]),
+    },
+  });
+  return {
+    ...{ calls, lines, observed },
+    wake: (name: string) => replicator.wake('default', name),
+    [Symbol.asyncDispose]: () => replicator[Symbol.asyncDispose](),
+  };
+}
+
+/** A queue that notes the targets of its batches. */
+export function triedTargets() {
+  const queue = new MemoryQueue();
+  const dequeue = queue.dequeue.bind(queue);
+  const tried: string[] = [];
+  queue.dequeue = (virtualStorage, target, count) => {
+    tried.push(target);
+    return dequeue(virtualStorage, target, count);
+  };
+  return { queue, tried };
+}
