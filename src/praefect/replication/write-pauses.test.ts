@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { queryObjects } from 'node:v8';
+import { openTimers } from '#testkit/open-timers';
 import { until } from '#testkit/until';
 import { WritePauses } from './write-pauses.ts';
 
@@ -56,6 +58,21 @@ test('a pause begins when the writes that run have ended', async () => {
   await using _pause = await begun;
 });
 
+test('a pause waits for a write that runs after another one has ended', async () => {
+  const pauses = new WritePauses({ limitMs: LONG_MS, runningLimitMs: LONG_MS });
+  const [ended, running] = [await pauses.write(repository, NEVER), await pauses.write(repository, NEVER)];
+  ended[Symbol.dispose]();
+  let isBegun = false;
+  const begun = pauses.pause(repository).then((pause) => {
+    isBegun = true;
+    return pause;
+  });
+  await settled();
+  assert.equal(isBegun, false);
+  running[Symbol.dispose]();
+  await using _pause = await begun;
+});
+
 test('a pause does not wait longer than its limit for a write that runs', async () => {
   const pauses = new WritePauses({ limitMs: LONG_MS, runningLimitMs: 1 });
   using _running = await pauses.write(repository, NEVER);
@@ -89,5 +106,67 @@ test('a pause that cannot be announced holds nothing back', async () => {
     },
   });
   await assert.rejects(pauses.pause(repository), { message: 'no database' });
+  using _write = await pauses.write(repository, NEVER);
+});
+
+test('without a limit of its own a pause holds writes back for four seconds', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const hold = new WritePauses().hold('key');
+  let hasEnded = false;
+  const ended = hold.ended.then(() => {
+    hasEnded = true;
+  });
+
+  context.mock.timers.tick(3999);
+  await settled();
+  assert.equal(hasEnded, false);
+  context.mock.timers.tick(1);
+  await ended;
+});
+
+test('a pause that was over by its limit does not end the next one when it is disposed', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const pauses = new WritePauses({ limitMs: LONG_MS });
+  const late = await pauses.pause(repository);
+  context.mock.timers.tick(LONG_MS);
+  const next = await pauses.pause(repository);
+  let isBegun = false;
+
+  await late[Symbol.asyncDispose]();
+
+  const begun = pauses.write(repository, NEVER).then((write) => {
+    isBegun = true;
+    return write;
+  });
+  await settled();
+  assert.equal(isBegun, false);
+  await next[Symbol.asyncDispose]();
+  using _write = await begun;
+});
+
+test('a pause that is disposed leaves no timer', async (context) => {
+  const pauses = new WritePauses({ limitMs: LONG_MS });
+  const open = openTimers(context);
+
+  const pause = await pauses.pause(repository);
+  assert.equal(open(), 1);
+  await pause[Symbol.asyncDispose]();
+
+  assert.equal(open(), 0);
+});
+
+test('nothing is kept of repositories whose writes and pauses have ended', async () => {
+  const REPOSITORIES = 1000;
+  const pauses = new WritePauses({ limitMs: LONG_MS });
+  const setsBefore = queryObjects(Set, { format: 'count' });
+
+  for (let index = 0; index < REPOSITORIES; index++) {
+    const each = { ...repository, relativePath: `${index}.git` };
+    (await pauses.write(each, NEVER))[Symbol.dispose]();
+    await (await pauses.pause(each))[Symbol.asyncDispose]();
+  }
+
+  const kept = queryObjects(Set, { format: 'count' }) - setsBefore;
+  assert.ok(kept < REPOSITORIES / 10, `${kept} sets for ${REPOSITORIES} repositories`);
   using _write = await pauses.write(repository, NEVER);
 });
