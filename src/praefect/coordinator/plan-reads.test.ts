@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
-import { coordinatedCall, messagesOf, readyNode } from '#testkit/coordinated-call';
+import { coordinatedCall, readyNode, sentMessages } from '#testkit/praefect/coordinated-call';
 import { RemoteService } from '#wire/gen/remote_pb';
 import {
   OptimizeRepositoryRequestSchema,
@@ -82,7 +82,7 @@ test('a read goes to one node, with its names, and is counted', async () => {
 
   assert.equal(primary.node, two);
   assert.deepEqual(secondaries, []);
-  const [message] = messagesOf(RepositorySizeRequestSchema, [primary]);
+  const [message] = sentMessages(RepositorySizeRequestSchema, [primary]);
   assert.partialDeepStrictEqual(message?.repository, {
     ...repository,
     storageName: 'two',
@@ -138,7 +138,7 @@ test('maintenance goes to all nodes, and fails with the first error in their ord
     nodes,
   );
   assert.deepEqual(
-    messagesOf(OptimizeRepositoryRequestSchema, all).map((message) => [
+    sentMessages(OptimizeRepositoryRequestSchema, all).map((message) => [
       message.repository?.storageName,
       message.repository?.relativePath,
     ]),
@@ -196,7 +196,7 @@ test('a read of a storage goes to one node, a change to all', async () => {
   assert.deepEqual(storagesOf(reading), ['any of default']);
   assert.deepEqual(storagesOf(changing), ['first of default', 'two', 'three']);
   assert.deepEqual(read.fields, { route: { storage: 'any of default' } });
-  const sent = messagesOf(removeAll.input, [changing.primary, ...changing.secondaries]);
+  const sent = sentMessages(removeAll.input, [changing.primary, ...changing.secondaries]);
   assert.deepEqual(
     sent.map(({ storageName }) => storageName),
     ['first of default', 'two', 'three'],

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { GitalyError } from '#base/gitaly-error';
-import { coordinatedCall, linesLogger, messagesOf, readyNode } from '#testkit/coordinated-call';
+import { coordinatedCall, linesLogger, readyNode, sentMessages } from '#testkit/praefect/coordinated-call';
 import { until } from '#testkit/until';
 import { ObjectPoolService } from '#wire/gen/objectpool_pb';
 import { RefService } from '#wire/gen/ref_pb';
@@ -86,7 +86,9 @@ test('a write goes to all up-to-date nodes, which vote', async () => {
     [primary, ...secondaries].map(({ node }) => node),
     [one, two, three],
   );
-  const names = messagesOf(deleteRefs.input, [primary, ...secondaries]).map((message) => message.repository);
+  const names = sentMessages(deleteRefs.input, [primary, ...secondaries]).map(
+    (message) => message.repository,
+  );
   assert.deepEqual(
     names.map((each) => [each?.storageName, each?.relativePath]),
     ['one', 'two', 'three'].map((storage) => [storage, '@cluster/a']),
@@ -188,7 +190,7 @@ test('a pool is created with its origin, which is rewritten, too', async () => {
   );
 
   assert.deepEqual(routed, [['creation', key, 'b.git']]);
-  const [message] = messagesOf(method.input, [primary]);
+  const [message] = sentMessages(method.input, [primary]);
   assert.deepEqual([message?.origin?.storageName, message?.origin?.relativePath], ['one', '@cluster/b']);
   assert.equal(primary.metadata.has('gitaly-partitioning-hint'), false);
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createLogger } from '#platform/log/logger';
-import { linesLogger } from '#testkit/coordinated-call';
+import { linesLogger } from '#testkit/praefect/coordinated-call';
 import type { NodeHealth } from '../elections/node-health.ts';
 import { PRIMARY, UnhealthyNodesError } from '../nodes/unhealthy-nodes.ts';
 import { ReachableNodes } from './reachable-nodes.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { GitalyError } from '#base/gitaly-error';
-import { coordinatedCall, linesLogger, readyNode } from '#testkit/coordinated-call';
+import { coordinatedCall, linesLogger, readyNode } from '#testkit/praefect/coordinated-call';
 import { RepositoryService } from '#wire/gen/repository_pb';
 import type { ReplicationJob } from '../model/job.ts';
 import { Transaction } from '../transactions/transaction.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { linesLogger } from '#testkit/coordinated-call';
+import { linesLogger } from '#testkit/praefect/coordinated-call';
 import { withoutOwnPostgres as skip, startPostgres, type TestDatabase } from '#testkit/start-postgres';
 import { never, until } from '#testkit/until';
 import { type Database, sql } from './database.ts';

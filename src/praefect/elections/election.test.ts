@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
 import { createLogger } from '#platform/log/logger';
+import { checkedNode } from '#testkit/praefect/checked-node';
+import { movedClock } from '#testkit/praefect/moved-clock';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
-import { checkedNode } from './checked-node.ts';
 import { type CheckedNodes, Election, type ElectionOptions } from './election.ts';
 import { ErrorThresholds } from './error-thresholds.ts';
-import { movedClock } from './moved-clock.ts';
 
 const refused = new GitalyError('UNAVAILABLE', 'refused');
 const BOOTSTRAP_MS = 1000;

@@ -4,13 +4,13 @@ import { type TestContext, test } from 'node:test';
 import { setImmediate as immediate } from 'node:timers/promises';
 import { GitalyError } from '#base/gitaly-error';
 import { createLogger } from '#platform/log/logger';
+import { checkedNode } from '#testkit/praefect/checked-node';
+import { movedClock } from '#testkit/praefect/moved-clock';
 import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
 import { until } from '#testkit/until';
 import { type Database, sql } from '../database/database.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
-import { checkedNode } from './checked-node.ts';
 import { HealthManager } from './health-manager.ts';
-import { movedClock } from './moved-clock.ts';
 
 const refused = new GitalyError('UNAVAILABLE', 'refused');
 const NEVER = new AbortController().signal;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
 import { createLogger } from '#platform/log/logger';
-import { checkedNode } from './checked-node.ts';
+import { checkedNode } from '#testkit/praefect/checked-node';
 import { ErrorThresholds } from './error-thresholds.ts';
 import { NodeChecks } from './node-checks.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { movedClock } from '#testkit/praefect/moved-clock';
 import { CheckRounds, type CheckRoundsOptions } from './check-rounds.ts';
-import { movedClock } from './moved-clock.ts';
 
 /** Rounds that a test ends, at intervals of three seconds. */
 function start(context: TestContext, options: Partial<CheckRoundsOptions> = {}) {

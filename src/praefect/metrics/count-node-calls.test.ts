@@ -5,7 +5,7 @@ import type { Invocation, ResponseStream } from '#client/index';
 import { grpcClientMetrics } from '#platform/metrics/grpc-metrics';
 import { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import { Metadata } from '#rpc/common/metadata';
-import { methodOf } from '../proxy/proxied-node.ts';
+import { methodOf } from '#testkit/praefect/proxied-node';
 import { countNodeCalls } from './count-node-calls.ts';
 
 interface Node {

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { type TestContext, test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
+import { clientContext } from '#testkit/praefect/proxied-node';
 import { CallsEnding } from './calls-ending.ts';
-import { clientContext } from './proxied-node.ts';
 import type { ProxyPlan } from './proxy-plan.ts';
 
 const DEADLINE = new Date(1_800_000_000_000);

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
+import { type CallErrorFacts, callError, methodOf } from '#testkit/praefect/proxied-node';
 import { LimitErrorSchema } from '#wire/gen/errors_pb';
 import { hasGone, wasNotProcessed } from './gone-node.ts';
-import { type CallErrorFacts, callError, methodOf } from './proxied-node.ts';
 
 const method = methodOf('WriteRef');
 

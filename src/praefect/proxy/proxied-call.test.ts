@@ -8,7 +8,7 @@ import {
   methodOf,
   type NodeScript,
   proxiedNode,
-} from './proxied-node.ts';
+} from '#testkit/praefect/proxied-node';
 import { ProxiedCall } from './proxy-call.ts';
 import type { ProxyPlan } from './proxy-plan.ts';
 

@@ -4,7 +4,13 @@ import { type Duplex, duplexPair } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { SIDECHANNEL_ID } from '#rpc/common/header-names';
-import { clientContext, destinationOf, messagesOf, methodOf, proxiedNode } from './proxied-node.ts';
+import {
+  clientContext,
+  destinationOf,
+  messagesOf,
+  methodOf,
+  proxiedNode,
+} from '#testkit/praefect/proxied-node';
 import { proxySidechannel } from './proxy-sidechannel.ts';
 import { proxyToAll } from './proxy-to-all.ts';
 

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as immediate } from 'node:timers/promises';
 import { Metadata } from '#rpc/common/metadata';
-import { until } from '#testkit/until';
 import {
   callError,
   clientContext,
@@ -12,7 +11,8 @@ import {
   type NodeCall,
   type NodeScript,
   proxiedNode,
-} from './proxied-node.ts';
+} from '#testkit/praefect/proxied-node';
+import { until } from '#testkit/until';
 import { proxyToAll } from './proxy-to-all.ts';
 
 const method = methodOf('WriteRef');

@@ -11,7 +11,7 @@ import {
   methodOf,
   type NodeScript,
   proxiedNode,
-} from './proxied-node.ts';
+} from '#testkit/praefect/proxied-node';
 import type { ProxyPlan } from './proxy-plan.ts';
 import { ProxyToOne } from './proxy-to-one.ts';
 

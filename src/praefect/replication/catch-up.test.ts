@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as immediate } from 'node:timers/promises';
 import { GitalyError } from '#base/gitaly-error';
+import { type CopyCall, copyNode, lineLogger } from '#testkit/praefect/copy-nodes';
 import type { ReplicationJob } from '../model/job.ts';
 import { MemoryStore } from '../store/memory-store.ts';
 import type { CopyPlan } from '../store/replica-store.ts';
 import { catchUp } from './catch-up.ts';
-import { type CopyCall, copyNode, lineLogger } from './copy-nodes.ts';
 import { WritePauses, type WritePausesOptions } from './write-pauses.ts';
 
 const repository = { virtualStorage: 'default', relativePath: 'x.git' };

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
+import { type CopyCall, type CopyNodeOptions, copyNode } from '#testkit/praefect/copy-nodes';
 import type { ReplicationJob } from '../model/job.ts';
-import { type CopyCall, type CopyNodeOptions, copyNode } from './copy-nodes.ts';
 import { copyRepository } from './copy-repository.ts';
 
 const job: ReplicationJob = {

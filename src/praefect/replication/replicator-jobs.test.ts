@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
+import type { CopyCall } from '#testkit/praefect/copy-nodes';
+import { job, startReplicator, triedTargets } from '#testkit/praefect/running-replicator';
 import { until } from '#testkit/until';
 import type { DequeuedJob, ReplicationQueue } from '../model/job.ts';
-import type { CopyCall } from './copy-nodes.ts';
 import { MemoryQueue } from './memory-queue.ts';
-import { job, startReplicator, triedTargets } from './running-replicator.ts';
 
 const refused = new GitalyError('UNAVAILABLE', 'refused');
 

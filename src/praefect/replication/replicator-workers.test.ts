@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { CopyNodeOptions } from '#testkit/praefect/copy-nodes';
+import { job, startReplicator, triedTargets } from '#testkit/praefect/running-replicator';
 import { until } from '#testkit/until';
-import type { CopyNodeOptions } from './copy-nodes.ts';
 import { MemoryQueue } from './memory-queue.ts';
-import { job, startReplicator, triedTargets } from './running-replicator.ts';
 
 const removal = { ...job, change: 'delete' } as const;
 

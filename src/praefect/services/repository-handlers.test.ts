@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { type NotedCalls, notingNode, startHandlers } from '#testkit/praefect-handlers';
+import { type NotedCalls, notingNode, startHandlers } from '#testkit/praefect/handlers';
 import { ObjectPoolService } from '#wire/gen/objectpool_pb';
 import { RepositoryService } from '#wire/gen/repository_pb';
 

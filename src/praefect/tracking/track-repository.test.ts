@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
+import { requestFor, trackedCluster } from '#testkit/praefect/tracked-cluster';
 import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
-import { requestFor, trackedCluster } from '#testkit/tracked-cluster';
 import { sql } from '../database/database.ts';
 import { trackRepository } from './track-repository.ts';
 

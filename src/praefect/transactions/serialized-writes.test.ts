@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createLogger } from '#platform/log/logger';
-import { recordedLocks } from './recorded-locks.ts';
+import { recordedLocks } from '#testkit/praefect/recorded-locks';
 import { SerializedWrites, type VotePhase } from './serialized-writes.ts';
 import type { WriteLock, WriteLocks } from './write-locks.ts';
 

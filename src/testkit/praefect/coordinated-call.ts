@@ -59,7 +59,7 @@ export function coordinatedCall(
 }
 
 /** Returns the messages that the nodes of a plan receive. */
-export function messagesOf<I extends DescMessage>(
+export function sentMessages<I extends DescMessage>(
   input: I,
   destinations: readonly { readonly firstFrame: Buffer }[],
 ): MessageShape<I>[] {

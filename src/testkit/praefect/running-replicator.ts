@@ -1,9 +1,9 @@
-import type { JobEnd, ReplicationJob, ReplicationQueue } from '../model/job.ts';
-import { MemoryStore } from '../store/memory-store.ts';
+import type { JobEnd, ReplicationJob, ReplicationQueue } from '#praefect/model/job';
+import { MemoryQueue } from '#praefect/replication/memory-queue';
+import { Replicator, type ReplicatorOptions } from '#praefect/replication/replicator';
+import { WritePauses } from '#praefect/replication/write-pauses';
+import { MemoryStore } from '#praefect/store/memory-store';
 import { type CopyCall, type CopyNodeOptions, copyNode, lineLogger } from './copy-nodes.ts';
-import { MemoryQueue } from './memory-queue.ts';
-import { Replicator, type ReplicatorOptions } from './replicator.ts';
-import { WritePauses } from './write-pauses.ts';
 
 export const job: ReplicationJob = {
   ...{ change: 'update', repositoryId: 1, virtualStorage: 'default', relativePath: 'x.git' },

@@ -1,5 +1,5 @@
 import { createLogger } from '#platform/log/logger';
-import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import type { GitalyNode } from '#praefect/nodes/gitaly-node';
 
 /** A call that a copy makes: the node, the method, the request and the options. */
 export type CopyCall = readonly [storage: string, method: string, request: unknown, options: unknown];

@@ -1,11 +1,11 @@
 import { type ErrorDetail, GitalyError, type StatusCode } from '#base/gitaly-error';
 import { CallError } from '#client/index';
+import type { GitalyNode, RawCallOptions } from '#praefect/nodes/gitaly-node';
+import type { Destination } from '#praefect/proxy/proxy-plan';
 import { Metadata } from '#rpc/common/metadata';
 import type { HandlerContext } from '#rpc/server/handler';
 import { type MethodInfo, methodInfo } from '#wire/method-info';
 import { servedByGitaly } from '#wire/methods';
-import type { GitalyNode, RawCallOptions } from '../nodes/gitaly-node.ts';
-import type { Destination } from './proxy-plan.ts';
 
 /** The course of one call on a node, in place of a Gitaly. */
 export interface NodeScript {

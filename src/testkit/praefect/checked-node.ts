@@ -1,4 +1,4 @@
-import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import type { GitalyNode } from '#praefect/nodes/gitaly-node';
 
 /** A node for tests whose checks fail with an error that a test sets. */
 export interface CheckedNode {

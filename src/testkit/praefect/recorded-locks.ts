@@ -1,4 +1,4 @@
-import type { WriteLocks } from './write-locks.ts';
+import type { WriteLocks } from '#praefect/transactions/write-locks';
 
 /** Locks for tests that are always free, and note what is done with them. */
 export function recordedLocks(events: string[]): WriteLocks {
