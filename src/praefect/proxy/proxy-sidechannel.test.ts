@@ -11,6 +11,7 @@ import {
   methodOf,
   proxiedNode,
 } from '#testkit/praefect/proxied-node';
+import { until } from '#testkit/until';
 import { proxySidechannel } from './proxy-sidechannel.ts';
 import { proxyToAll } from './proxy-to-all.ts';
 
@@ -110,4 +111,41 @@ test('a call ends after its sidechannel, by whose id the node opens it', async (
 
   assert.equal(await received, 'pack');
   await ending;
+});
+
+test('a sidechannel has finished when the client has read all of it', async () => {
+  const { client, context, downstream, node, open } = start();
+  const sidechannel = proxySidechannel(node, context);
+  const events: string[] = [];
+  const finishing = sidechannel?.finished().then(() => events.push('finished'));
+  open().end('pack');
+  await until(() => downstream.writableEnded);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual([events, downstream.destroyed], [[], false]);
+
+  client.once('end', () => events.push('read'));
+  // The client itself never ends its side: it waits for the node.
+  assert.equal(await text(client), 'pack');
+  await finishing;
+
+  assert.deepEqual(events, ['read', 'finished']);
+  assert.equal(downstream.destroyed, true);
+});
+
+test('a node that breaks the sidechannel ends it for the client, and fails the call', async () => {
+  const { client, context, downstream, node, open } = start();
+  const sidechannel = proxySidechannel(node, context);
+  client.on('error', () => {}); // it may see the failure
+  const callbackEnds = once(downstream, 'close');
+
+  open()
+    .on('error', () => {})
+    .destroy(new Error('reset'));
+  await assert.rejects(sidechannel?.finished() ?? Promise.resolve(), {
+    code: 'INTERNAL',
+    message: /^sidechannel: proxy callback: copy re/,
+  });
+
+  await callbackEnds;
+  assert.equal(downstream.destroyed, true);
 });
