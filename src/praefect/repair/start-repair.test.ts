@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { createLogger } from '#platform/log/logger';
+import { until } from '#testkit/until';
+import { praefectConfigFrom } from '../config/load-praefect-config.ts';
+import type { Database } from '../database/database.ts';
+import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import { startRepair } from './start-repair.ts';
+
+/** A node without a repository; with all that the searches use of one. */
+const nodeOf = (storage: string) =>
+  ({
+    ...{ storage, config: { virtualStorage: 'default', storage } },
+    connection: { repository: { repositoryExists: async () => ({ exists: false }) } },
+  }) as unknown as GitalyNode;
+
+const VIRTUAL_STORAGE = { name: 'default', node: [{ storage: 'a', address: 'unix:/a' }] };
+
+/** A timer of a search: its delay, and the work that it begins. */
+interface Planned {
+  readonly delayMs: number;
+  readonly begin: () => void;
+}
+
+interface Options {
+  readonly keys?: object;
+  readonly verifies?: boolean;
+  readonly nodes?: readonly GitalyNode[];
+}
+
+/** Starts the searches of a configuration, whose timers do not fire. */
+function start(context: TestContext, { keys = {}, nodes = [], verifies = true }: Options = {}) {
+  const lines: Record<string, unknown>[] = [];
+  const counted: string[] = [];
+  const planned: Planned[] = [];
+  const resources = new AsyncDisposableStack();
+  context.after(() => resources.disposeAsync());
+  context.mock.method(globalThis, 'setTimeout', (begin: () => void, delayMs: number) => {
+    planned.push({ delayMs, begin });
+    return { unref: () => undefined };
+  });
+  startRepair(
+    {
+      config: praefectConfigFrom({ virtual_storage: [VIRTUAL_STORAGE], socket_path: '/s', ...keys } as never)
+        .config,
+      nodes: new Map([['default', nodes]]),
+      metrics: {
+        repair: {
+          verifier: {
+            dequeued: (...labels) => counted.push(`dequeued ${labels.join(' ')}`),
+            completed: (...labels) => counted.push(`completed ${labels.join(' ')}`),
+            released: (leases) => counted.push(`released ${leases}`),
+          },
+          reconciliationTook: (seconds) => counted.push(`reconciliation ${seconds >= 0}`),
+        },
+      },
+      logger: createLogger({
+        format: 'json',
+        level: 'info',
+        // The logger writes JSON objects, one per line.
+        stream: { write: (line) => lines.push(JSON.parse(line) as Record<string, unknown>) },
+      }),
+    },
+    { database: unreachable(), isHealthy: () => true, verifies },
+    resources,
+  );
+  return {
+    ...{ counted, lines },
+    /** Returns the delays of the timers that were set since the last call, and fires these. */
+    fire: (): readonly number[] => {
+      const due = planned.splice(0);
+      for (const { begin } of due) begin();
+      return due.map(({ delayMs }) => delayMs);
+    },
+  };
+}
+
+/** A database whose queries all fail. */
+function unreachable(): Database {
+  const fail = () => Promise.reject(new Error('no database'));
+  // The searches only query it.
+  return new Proxy({}, { get: () => fail }) as unknown as Database;
+}
+
+test('replicas are verified and reconciled in the background, unless that is off', (context) => {
+  const off = { scheduling_interval: '0s' };
+  const cases: readonly (readonly [Options, readonly number[]])[] = [
+    // Every five minutes, two and ten seconds.
+    [{}, [300_000, 2000, 10_000]],
+    [{ verifies: false }, [300_000]],
+    [{ keys: { background_verification: { verification_interval: '0s' } } }, [300_000]],
+    [{ keys: { reconciliation: off } }, [2000, 10_000]],
+    [{ keys: { reconciliation: { scheduling_interval: '7s' } }, verifies: false }, [7000]],
+    [{ keys: { reconciliation: off, repositories_cleanup: { run_interval: '1h' } } }, [2000, 10_000, 0]],
+    [{ keys: { reconciliation: off }, verifies: false }, []],
+  ];
+
+  const delays = cases.map(([options]) => start(context, options).fire());
+
+  // The cleanup of repositories is on by default, and begins at once.
+  const cleanup = 0;
+  assert.deepEqual(
+    delays,
+    cases.map(([, expected]) => [...expected.filter((ms) => ms !== cleanup), cleanup]),
+  );
+});
+
+test('the search for repositories without a record can be switched off', (context) => {
+  const keys = { repositories_cleanup: { run_interval: '0s' } };
+  assert.deepEqual(start(context, { keys, verifies: false }).fire(), [300_000]);
+});
+
+test('a search that fails is logged under its own name, and begins again later', async (context) => {
+  const { counted, fire, lines } = start(context, { nodes: [nodeOf('a'), nodeOf('b')] });
+  const byDelay = (one: number, other: number): number => one - other;
+  assert.deepEqual([...fire()].sort(byDelay), [0, 2000, 10_000, 300_000]);
+
+  await until(() => lines.length === 4);
+
+  assert.deepEqual(
+    lines.map(({ component, error, level, msg }) => [component, level, msg, error].join(', ')).sort(),
+    [
+      'metadata_verifier, error, failed a background verification run, no database',
+      'metadata_verifier, error, failed releasing expired leases, no database',
+      'reconciler, error, automatic reconciliation failed, no database',
+      'repocleaner.log_warn_action, error, failed to search for untracked repositories, no database',
+    ],
+  );
+  const again: number[] = [];
+  await until(() => again.push(...fire()) === 4);
+  // Storages that are due are searched for each half hour.
+  assert.deepEqual(again.sort(byDelay), [2000, 10_000, 300_000, 1_800_000]);
+  assert.equal(counted[0], 'reconciliation true');
+});
