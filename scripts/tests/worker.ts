@@ -54,9 +54,17 @@ function childrenCpuMs(): number {
   return (Number(cutime) + Number(cstime)) * TICK_MS;
 }
 
-/** Returns what the next file would inherit: the variables, and the working directory. */
-function inherited(): ReadonlyMap<string, string | undefined> {
-  return new Map([...Object.entries(process.env), ['the working directory', process.cwd()]]);
+/** Returns what the next file inherits: the variables, the working directory, clock and timers. */
+function inherited(): ReadonlyMap<string, unknown> {
+  return new Map<string, unknown>([
+    ...Object.entries(process.env),
+    ['the working directory', process.cwd()],
+    ['performance.now', performance.now],
+    ['Date.now', Date.now],
+    ...(['setTimeout', 'setInterval', 'setImmediate'] as const).map(
+      (name) => [name, globalThis[name]] as const,
+    ),
+  ]);
 }
 
 /** Returns the names of what is different. */

@@ -3,6 +3,7 @@ import { duplexPair } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { connectGrpc } from '#rpc/common/grpc/grpc-channel';
+import { replaceMethod } from '#testkit/replace-method';
 import { FurtherTransports } from './further-transports.ts';
 import type { Transport } from './transport.ts';
 
@@ -37,7 +38,7 @@ class TestTransport implements Transport {
 function arrange(context: TestContext, { max = 2 } = {}) {
   context.mock.timers.enable({ apis: ['setInterval'] });
   const clock = { nowMs: 0 };
-  context.mock.method(performance, 'now', () => clock.nowMs);
+  replaceMethod(context, performance, 'now', () => clock.nowMs);
   const answers: Promise<Transport>[] = [];
   let attempts = 0;
   const open = (): Promise<Transport> => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
+import { replaceMethod } from '#testkit/replace-method';
 import { RefService } from '#wire/gen/ref_pb';
 import { methodInfo } from '#wire/method-info';
 import type { Invocation } from '../call/call-types.ts';
@@ -15,7 +16,7 @@ const PAUSE_MS = 1000;
 /** A watched call of responses, each of which takes a while. */
 function watch(context: TestContext, results: readonly unknown[], call: Partial<WatchedCall> = {}) {
   const clock = { nowMs: 5 };
-  context.mock.method(performance, 'now', () => clock.nowMs);
+  replaceMethod(context, performance, 'now', () => clock.nowMs);
   const notes: string[] = [];
   const circuit = { noteAnswer: () => notes.push('answer'), noteRefusal: () => notes.push('refusal') };
   let isClosed = false;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { createLogger } from '#platform/log/logger';
+import { replaceMethod } from '#testkit/replace-method';
 import { until } from '#testkit/until';
 import { praefectConfigFrom } from '../config/load-praefect-config.ts';
 import type { Database } from '../database/database.ts';
@@ -35,10 +36,11 @@ function start(context: TestContext, { keys = {}, nodes = [], verifies = true }:
   const planned: Planned[] = [];
   const resources = new AsyncDisposableStack();
   context.after(() => resources.disposeAsync());
-  context.mock.method(globalThis, 'setTimeout', (begin: () => void, delayMs: number) => {
-    planned.push({ delayMs, begin });
-    return { unref: () => undefined };
-  });
+  const plan = (begin: () => void, delayMs?: number): NodeJS.Timeout => {
+    planned.push({ delayMs: delayMs ?? 0, begin });
+    return { unref: () => undefined } as unknown as NodeJS.Timeout; // all that is used of it
+  };
+  replaceMethod(context, globalThis, 'setTimeout', plan as typeof setTimeout);
   startRepair(
     {
       config: praefectConfigFrom({ virtual_storage: [VIRTUAL_STORAGE], socket_path: '/s', ...keys } as never)
