@@ -25,6 +25,8 @@ const ROOT = Buffer.from('.');
 const PATTERN = /^:|[*?[\\]/;
 /** Limit of commits that are looked at: it takes about as long as starting git. */
 const MAX_COMMITS = 96;
+/** Limit of the parents of a commit, all of which are read. */
+const MAX_PARENTS = 16;
 
 /**
  * Returns the newest commit that changed a path, as `git log -1` finds it; `undefined` if there is
@@ -74,6 +76,7 @@ async function lastOfRoot(repository: GitRepository, commit: string): Promise<st
   let node = await read(commit);
   for (let walked = 0; walked < MAX_COMMITS; walked++) {
     const { treeOid } = node;
+    if (node.parents.length > MAX_PARENTS) throw new FallBackToGit('a commit has very many parents');
     const parents = await Promise.all(node.parents.map(read));
     const same = parents.find((parent) => parent.treeOid === treeOid);
     if (same === undefined && parents.length === 0 && treeOid === EMPTY_TREE[repository.objectFormat])

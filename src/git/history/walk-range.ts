@@ -30,11 +30,11 @@ export interface RangeOptions {
   readonly maxCommits: number;
 }
 
-/** Limit of steps, some milliseconds; for more, git is faster. */
-const MAX_STEPS = 4_000;
+/** Limit of steps to parents, some milliseconds; for more, git is faster. */
+const MAX_STEPS = 8_000;
 /** Limit of reads, each of which reads several commits. */
 const MAX_READS = 64;
-const STEPS_PER_LOOK = 128;
+const COMMITS_PER_LOOK = 128;
 /** Further commits that are looked at where dates are wrong, as in git. */
 const SLOP = 5;
 
@@ -59,12 +59,14 @@ export async function walkRange(
   const listed: Seen[] = [];
   let oldest = Number.POSITIVE_INFINITY;
   let slop = SLOP;
-  for (let steps = 1; listed.length < end && slop > 0; steps++) {
+  let steps = 0;
+  for (let walked = 1; listed.length < end && slop > 0; walked++) {
     const commit = walk.next();
     if (commit === undefined) break;
+    steps += commit.node.parents.length;
     if (steps > MAX_STEPS || listed.length > maxCommits)
       throw new FallBackToGit('there are very many commits');
-    if (steps % STEPS_PER_LOOK === 0) await slice.pause(signal);
+    if (walked % COMMITS_PER_LOOK === 0) await slice.pause(signal);
     const { parents, seconds = 0 } = commit.node;
     for (const parent of firstParent && !commit.isExcluded ? parents.slice(0, 1) : parents)
       if (!walk.seeKnown(parent, commit)) await walk.see(parent, commit);
@@ -86,6 +88,8 @@ interface Seen {
   isExcluded: boolean;
   isLeft: boolean;
   isQueued: boolean;
+  /** True if its parents were excluded: once is enough. */
+  hasExcludedParents: boolean;
 }
 
 /** The commits that a walk has seen, and those whose parents it has not, newest first. */
@@ -155,7 +159,13 @@ class RangeWalk {
   #add(node: CommitNode, marks: { readonly isExcluded: boolean; readonly isLeft: boolean }): Seen {
     if (node.seconds === undefined) throw unreadable();
     const isExcluded = marks.isExcluded || this.#excluded.has(node.oid);
-    const commit: Seen = { node, isExcluded, isLeft: marks.isLeft, isQueued: true };
+    const commit: Seen = {
+      node,
+      isExcluded,
+      isLeft: marks.isLeft,
+      isQueued: true,
+      hasExcludedParents: false,
+    };
     this.#seen.set(node.oid, commit);
     if (!isExcluded) this.#wanted++;
     this.#queue.push(commit, node.seconds);
@@ -169,8 +179,10 @@ class RangeWalk {
 
   /** Excludes the parents of a commit, and the ancestors behind those of them that were seen. */
   #excludeParents(commit: Seen): void {
+    if (commit.hasExcludedParents) return;
     const waiting = [commit];
     for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+      next.hasExcludedParents = true;
       for (const oid of next.node.parents) {
         const parent = this.#seen.get(oid);
         if (parent === undefined) {
