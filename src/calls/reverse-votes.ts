@@ -11,6 +11,7 @@ import {
   VoteTransactionResponse_TransactionState as State,
 } from '#wire/gen/transaction_pb';
 import { runningCall } from './running-call.ts';
+import { VoteStream } from './vote-stream.ts';
 
 const PHASES: Readonly<Record<VotePhase, Phase>> = {
   preparing: Phase.PREPARING_PHASE,
@@ -25,42 +26,77 @@ const OUTCOMES: ReadonlyMap<State, VoteOutcome> = new Map([
   [State.STOP, 'stop'],
 ]);
 
+/**
+ * Returns a function that casts the votes of calls over a multiplexed connection on its reverse
+ * channel: on one stream for all votes if the far end reads it, else with a call for each.
+ */
+export function votesOverBackchannels(
+  backchannels: Backchannels<GrpcChannel>,
+): (backchannelId: number, hasStream?: boolean) => VotingClient {
+  const streams = new Map<number, Promise<VoteStream>>();
+  const open = async (id: number): Promise<VoteStream> => {
+    const stream = new VoteStream(await backchannels.channel(id));
+    void stream.ended.then(() => streams.delete(id));
+    return stream;
+  };
+  const streamOf = (id: number): Promise<VoteStream> => {
+    let stream = streams.get(id);
+    if (stream === undefined) {
+      stream = open(id);
+      streams.set(id, stream);
+      stream.catch(() => streams.delete(id));
+    }
+    return stream;
+  };
+  return (backchannelId, hasStream = false) => {
+    backchannels.require(backchannelId);
+    if (hasStream) return streamedVotes(() => streamOf(backchannelId));
+    return votesByCalls(() => backchannels.channel(backchannelId));
+  };
+}
+
+function streamedVotes(stream: () => Promise<VoteStream>): VotingClient {
+  const correlationId = runningCall()?.context.correlationId ?? '';
+  return {
+    async vote(vote, { signal }) {
+      const request = { case: 'vote', value: fieldsOf(vote) } as const;
+      const { state } = await (await stream()).cast({ correlationId, request }, signal);
+      return OUTCOMES.get(state);
+    },
+    async stop(transactionId, { signal }) {
+      const request = { case: 'stop', value: transactionId } as const;
+      await (await stream()).cast({ correlationId, request }, signal);
+    },
+  };
+}
+
+function votesByCalls(channelOf: () => Promise<GrpcChannel>): VotingClient {
+  return {
+    async vote(vote, limits) {
+      const channel = await channelOf();
+      const [method, options] = [RefTransaction.method.voteTransaction, withCaller(limits)];
+      const response = await onlyResponse(channel.invoke(callable(method), [fieldsOf(vote)], options));
+      return response && OUTCOMES.get(response.state);
+    },
+    async stop(transactionId, limits) {
+      const channel = await channelOf();
+      const [method, options] = [RefTransaction.method.stopTransaction, withCaller(limits)];
+      await onlyResponse(channel.invoke(callable(method), [{ transactionId }], options));
+    },
+  };
+}
+
+/** Returns the fields of a vote on the wire. */
+function fieldsOf({ hash, node, phase, transactionId }: VoteRequest) {
+  return { transactionId, node, referenceUpdatesHash: hash, phase: PHASES[phase] };
+}
+
 /** Lets the lines of other servers about a vote be found with those of its call. */
 function withCaller(options: { signal: AbortSignal }): ChannelCallOptions {
   const correlationId = runningCall()?.context.correlationId;
   return correlationId === undefined
     ? options
     : { ...options, metadata: { [CORRELATION_ID]: correlationId } };
-}
-
-/**
- * Returns a function that casts the votes of calls over a multiplexed connection on its reverse
- * channel.
- */
-export function votesOverBackchannels(
-  backchannels: Backchannels<GrpcChannel>,
-): (backchannelId: number) => VotingClient {
-  return (backchannelId) => {
-    backchannels.require(backchannelId);
-    return {
-      async vote({ transactionId, node, hash, phase }: VoteRequest, limits) {
-        const channel = await backchannels.channel(backchannelId);
-        const request = { transactionId, node, referenceUpdatesHash: hash, phase: PHASES[phase] };
-        const options = withCaller(limits);
-        const call = channel.invoke(callable(RefTransaction.method.voteTransaction), [request], options);
-        const response = await onlyResponse(call);
-        return response && OUTCOMES.get(response.state);
-      },
-      async stop(transactionId, limits) {
-        const channel = await backchannels.channel(backchannelId);
-        const request = { transactionId };
-        const options = withCaller(limits);
-        await onlyResponse(
-          channel.invoke(callable(RefTransaction.method.stopTransaction), [request], options),
-        );
-      },
-    };
-  };
 }
 
 /**

@@ -8,7 +8,7 @@ import { Backchannels } from '#rpc/server/connection/backchannels';
 import type { FaultInjector } from '#rpc/server/fault-injector';
 import { Front, type FrontOptions } from '#rpc/server/front';
 import { GrpcServer } from '#rpc/server/grpc-server';
-import type { Peer, ServedService } from '#rpc/server/handler';
+import type { Peer } from '#rpc/server/handler';
 import { healthService } from '#rpc/server/health';
 import { countCalls } from '#rpc/server/interceptors/call-metrics';
 import { errorReports } from '#rpc/server/interceptors/error-reports';
@@ -35,6 +35,7 @@ import { Nodes } from './nodes/nodes.ts';
 import { Replicator } from './replication/replicator.ts';
 import { refTransactionService } from './services/ref-transaction.ts';
 import { serverService } from './services/server-service.ts';
+import { voteService } from './services/vote-service.ts';
 import type { ClusterStatus } from './status/cluster-status.ts';
 import { healthStatus } from './status/health-status.ts';
 import { MemoryWriteLocks } from './transactions/memory-write-locks.ts';
@@ -110,8 +111,7 @@ export class PraefectServer implements AsyncDisposable {
     const reports = building.use(errorReports(config.sentry, logger));
     const worker = family?.role === 'worker' ? family.number : 0;
     const transactions = new Transactions(logger, metrics.transactions, worker);
-    const votes = refTransactionService(transactions);
-    const nodes = building.use(await dialNodes(config, metrics, serveVotes(votes, metrics, building)));
+    const nodes = building.use(await dialNodes(config, metrics, serveVotes(transactions, metrics, building)));
     const parts = { config, nodes: nodes.byStorage, metrics, logger, family };
     const backend = building.use(await startBackend(parts, signal));
     const wake = startReplicator(parts, backend, building);
@@ -119,7 +119,7 @@ export class PraefectServer implements AsyncDisposable {
     const { failedChecks, health } = backend;
     const isHealthy = health.isHealthy.bind(health);
     const services = [
-      votes,
+      refTransactionService(transactions),
       serverService({ nodes: nodes.byStorage, isHealthy, logger, failedChecks }),
       ...backend.services,
       healthService(),
@@ -220,13 +220,14 @@ function ownWriteLocks(family: Family | undefined): WriteLocks {
 
 /** Returns a function that serves votes on the connections that Praefect has opened to its nodes. */
 function serveVotes(
-  votes: ServedService,
+  transactions: Transactions,
   { callers, ofMethod: methodMetrics }: PraefectMetrics,
   resources: AsyncDisposableStack,
 ): (duplex: Duplex) => void {
   // Nodes need no authentication on these connections.
   const counted = countCalls({ methodMetrics, clientRequest: callers.clientRequest });
-  const reverse = new GrpcServer({ services: [votes], interceptors: [counted, mapStatus] });
+  const services = [refTransactionService(transactions), voteService(transactions, methodMetrics)];
+  const reverse = new GrpcServer({ services, interceptors: [counted, mapStatus] });
   resources.defer(() => reverse.shutdown({ graceMs: 0 }));
   return (duplex) => reverse.serveConnection(duplex, REVERSE);
 }

@@ -37,3 +37,14 @@ test('an id of 64 bits is exact', () => {
   assert.equal(transaction?.id, 18_446_744_073_709_551_615n);
   assert.match(JSON.stringify(transactionToJson(transaction)), /"id":18446744073709551615,/);
 });
+
+test('praefect of ours asks for an order, and for votes on one stream, also those of hooks', () => {
+  const value = encode('{"id":7,"node":"a","primary":true,"ordered":true,"vote_stream":true}');
+
+  const transaction = parseTransaction(value, 3);
+
+  assert.partialDeepStrictEqual(transaction, { isOrdered: true, hasVoteStream: true });
+  assert.ok(transaction !== undefined);
+  assert.partialDeepStrictEqual(transactionToJson(transaction), { node: 'a', vote_stream: true });
+  assert.ok(!('vote_stream' in transactionToJson({ ...transaction, hasVoteStream: false })));
+});

@@ -16,6 +16,8 @@ export interface Transaction {
   readonly backchannelId: number;
   /** True if the server waits for its turn before it locks references. Praefect of ours only. */
   readonly isOrdered?: boolean;
+  /** True if the counter reads all votes on one stream. Praefect of ours only. */
+  readonly hasVoteStream?: boolean;
 }
 
 /**
@@ -69,10 +71,12 @@ export function transactionFromJson(json: unknown, backchannelId?: number): Tran
     primary: fields.flag('primary') === true,
     backchannelId: backchannelId ?? fields.number('backchannel_id') ?? 0,
     ...(fields.flag('ordered') === true && { isOrdered: true }),
+    ...(fields.flag('vote_stream') === true && { hasVoteStream: true }),
   };
 }
 
 /** Returns the JSON form in which hooks carry a transaction. */
-export function transactionToJson({ id, node, primary, backchannelId }: Transaction): object {
-  return { backchannel_id: backchannelId, id: exactInteger(id), node, primary };
+export function transactionToJson({ backchannelId, hasVoteStream, id, node, primary }: Transaction): object {
+  const stream = hasVoteStream === true && { vote_stream: true };
+  return { backchannel_id: backchannelId, id: exactInteger(id), node, primary, ...stream };
 }

@@ -29,7 +29,7 @@ export interface VoterOptions {
    * Returns the client for the reverse channel of a connection. @throws {Error} `no backchannel for
    * peer <id>`
    */
-  readonly connect: (backchannelId: number) => VotingClient;
+  readonly connect: (backchannelId: number, hasStream: boolean) => VotingClient;
   /**
    * Time between a vote and its outcome, in seconds
    * (`gitaly_hook_transaction_voting_delay_seconds`).
@@ -133,7 +133,7 @@ export class Voter {
 
   #connect(transaction: Transaction): VotingClient {
     try {
-      return this.#options.connect(transaction.backchannelId);
+      return this.#options.connect(transaction.backchannelId, transaction.hasVoteStream === true);
     } catch (error) {
       throw new Error(`get backchannel: ${isError(error) ? error.message : error}`, { cause: error });
     }

@@ -13,7 +13,10 @@ const ofMethods = new Map<MethodInfo, LogFields>();
  *
  * @param component the access log that has the call's own line.
  */
-export function callFields({ correlationId, method }: HandlerContext, component: string): LogFields {
+export function callFields(
+  { correlationId, method }: Pick<HandlerContext, 'correlationId' | 'method'>,
+  component: string,
+): LogFields {
   let fields = ofMethods.get(method);
   if (fields === undefined) {
     fields = {

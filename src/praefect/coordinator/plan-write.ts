@@ -178,9 +178,9 @@ function transactionHeader(
   { isOrdered, isPrimary }: { readonly isOrdered: boolean; readonly isPrimary: boolean },
 ): string {
   // A Gitaly ignores names that it does not know.
-  const order = isOrdered ? ',"ordered":true' : '';
+  const more = `${isOrdered ? ',"ordered":true' : ''},"vote_stream":true`;
   // Written by hand, as an id may be larger than JavaScript's numbers.
-  const json = `{"id":${id},"node":${JSON.stringify(storage)},"primary":${isPrimary}${order}}`;
+  const json = `{"id":${id},"node":${JSON.stringify(storage)},"primary":${isPrimary}${more}}`;
   return Buffer.from(json).toString('base64');
 }
 

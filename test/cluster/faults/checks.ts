@@ -61,8 +61,8 @@ export async function checkLoss(
 /** Returns the jobs and generations in the database, for the error of a failed test. */
 async function stateOf({ database }: FaultCluster): Promise<string> {
   const jobs = await database.rows(sql`
-    SELECT id, state, attempt, job->>'target_node_storage' AS target, job->>'source_node_storage' AS source,
-      acquired, now() AT TIME ZONE 'UTC' - triggered_at AS quiet
+    SELECT queue.id, state, attempt, job->>'target_node_storage' AS target,
+      job->>'source_node_storage' AS source, acquired, now() AT TIME ZONE 'UTC' - triggered_at AS quiet
     FROM replication_queue AS queue
     JOIN replication_queue_lock AS lock ON lock.id = queue.lock_id
     LEFT JOIN replication_queue_job_lock AS tracked ON tracked.job_id = queue.id`);
