@@ -90,6 +90,9 @@ async function readHistories({
 
 const lines = (first: string, last: string): string => `${first}\n${'line\n'.repeat(20)}${last}\n`;
 
+const pathsOf = (pages: readonly { readonly files: readonly Uint8Array[] }[]): string[] =>
+  pages.flatMap((page) => page.files).map((file) => Buffer.from(file).toString());
+
 const all = async <T>(stream: AsyncIterable<T>): Promise<T[]> => await Array.fromAsync(stream);
 
 for (const objectFormat of ['sha1', 'sha256'] as const) {
@@ -129,9 +132,14 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     );
     assert.equal(last.flatMap(({ commits }) => commits).length, 3);
 
+    const [files, ofSearch] = await noted(() =>
+      all(connection.repository.searchFilesByName({ repository, query: 'src', ref: MAIN, filter: 'b' })),
+    );
+    assert.deepEqual(pathsOf(files), ['src/b.ts']);
+
     const ofHistories = await readHistories({ connection, noted, repository, oid, readme: path });
     const started = {
-      ...{ ofFind, ofTag, ofEntry, ofEntries, ofListed, ofHistory, ofBlobs, ofLast },
+      ...{ ofFind, ofTag, ofEntry, ofEntries, ofListed, ofHistory, ofBlobs, ofLast, ofSearch },
       ...ofHistories,
     };
     for (const [name, commands] of Object.entries(started)) assert.deepEqual(commands, [], name);

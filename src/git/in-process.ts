@@ -19,6 +19,7 @@ export type InProcessName =
   | 'last_commit'
   | 'last_commits'
   | 'list_directory'
+  | 'list_files'
   | 'list_refs'
   | 'ls_refs'
   | 'merge_base'

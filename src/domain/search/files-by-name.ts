@@ -5,6 +5,7 @@ import { LoopSlice } from '#base/loop-turns';
 import { flag, gitCommand } from '#git/command/git-command';
 import { outputLines } from '#git/command/output-lines';
 import { ignoringGitFailure } from '#git/command/until-git-fails';
+import { filePaths } from '#git/trees/file-paths';
 import type { Repository } from '#storage/repository';
 
 export interface NameQuery {
@@ -37,17 +38,42 @@ const ENTRY_BYTES = 64;
  */
 export async function filesByName(
   repository: Repository,
-  { query, ref, filter, offset, limit }: NameQuery,
+  query: NameQuery,
   { signal, log }: NameOptions,
 ): Promise<Buffer[]> {
+  return await repository.inProcess.attempt(
+    'list_files',
+    () => {
+      const place = { revision: query.ref, path: Buffer.from(query.query) };
+      return select(filePaths(repository, place, { signal }), query, signal);
+    },
+    () => select(ignoringGitFailure(pathsOfGit(repository, query, signal), log), query, signal),
+  );
+}
+
+/** Yields the paths that git lists, copied: a view would hold git's whole output. */
+async function* pathsOfGit(
+  repository: Repository,
+  { query, ref }: NameQuery,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer[]> {
   const options = [flag('--full-tree'), flag('--name-status'), flag('-r'), flag('-z')];
   const command = gitCommand('ls-tree', { options, args: [ref], paths: [query] });
-  const lines = outputLines(repository, command, { signal, delimiter: 0 });
+  for await (const lines of outputLines(repository, command, { signal, delimiter: 0 }))
+    yield lines.map((line) => Buffer.from(line));
+}
+
+/** Returns the requested paths, and stops reading after the last one. */
+async function select(
+  batches: AsyncIterable<Buffer[]>,
+  { filter, offset, limit }: NameQuery,
+  signal: AbortSignal,
+): Promise<Buffer[]> {
   const files: Buffer[] = [];
   const slice = new LoopSlice();
   let skipped = 0;
   let bytes = 0;
-  for await (const paths of ignoringGitFailure(lines, log)) {
+  for await (const paths of batches) {
     for (const path of paths) {
       await slice.pause(signal);
       if (filter?.test(textOfUtf8(path)) === false) continue;
@@ -55,8 +81,7 @@ export async function filesByName(
       bytes += path.length + ENTRY_BYTES;
       if (bytes > MAX_LIST_BYTES)
         throw new GitalyError('RESOURCE_EXHAUSTED', `the list exceeds ${MAX_LIST_BYTES} bytes`);
-      // A copy, because a view holds git's whole output.
-      files.push(Buffer.from(path));
+      files.push(path);
       if (limit > 0 && files.length === limit) return files;
     }
   }
