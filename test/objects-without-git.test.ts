@@ -59,7 +59,7 @@ async function start(context: TestContext, objectFormat: ObjectFormat) {
 
 /** Lists and counts commits, and returns the commands that this started. */
 async function readHistories({
-  connection: { commit },
+  connection,
   noted,
   repository,
   readme,
@@ -68,6 +68,7 @@ async function readHistories({
   readonly readme: Buffer;
   readonly oid: string;
 }): Promise<Record<string, string[]>> {
+  const { commit } = connection;
   const [range, ofRange] = await noted(() =>
     all(commit.listCommits({ repository, revisions: ['^side', 'main'], reverse: true })),
   );
@@ -85,7 +86,46 @@ async function readHistories({
     commit.lastCommitForPath({ repository, revision: MAIN, path: readme }),
   );
   assert.deepEqual(last.commit?.parentIds, []);
-  return { ofRange, ofCount, ofSides, ofPath };
+  return {
+    ofRange,
+    ofCount,
+    ofSides,
+    ofPath,
+    ...(await readHistoriesOfPaths({ connection, noted, repository })),
+  };
+}
+
+/** Lists and counts the commits that change a file, and returns the commands that this started. */
+async function readHistoriesOfPaths({
+  connection: { commit },
+  noted,
+  repository,
+}: Pick<Awaited<ReturnType<typeof start>>, 'connection' | 'noted' | 'repository'>): Promise<
+  Record<string, string[]>
+> {
+  const path = Buffer.from('src/a.ts');
+  const changes = await repository.git(['rev-list', 'main', '--', 'src/a.ts']);
+  const idsOf = (pages: readonly { readonly commits: readonly { readonly id: string }[] }[]): string =>
+    pages.flatMap(({ commits }) => commits.map(({ id }) => id)).join('\n');
+  const [page, ofFindPaths] = await noted(() =>
+    all(commit.findCommits({ repository, revision: MAIN, paths: [path], limit: 20 })),
+  );
+  assert.equal(idsOf(page), changes);
+  const [list, ofListPaths] = await noted(() =>
+    all(
+      commit.listCommits({
+        repository,
+        revisions: ['main', '^side'],
+        paths: [path, Buffer.from('both.txt')],
+      }),
+    ),
+  );
+  assert.equal(idsOf(list), await repository.git(['rev-parse', 'main']));
+  const [{ count }, ofCountPath] = await noted(() =>
+    commit.countCommits({ repository, revision: MAIN, path }),
+  );
+  assert.equal(count, 2);
+  return { ofFindPaths, ofListPaths, ofCountPath };
 }
 
 const lines = (first: string, last: string): string => `${first}\n${'line\n'.repeat(20)}${last}\n`;

@@ -2,6 +2,7 @@ import { GitalyError, wrap } from '#base/gitaly-error';
 import type { GitExitError } from '#git/command/exit-error';
 import { flag, type GitOption, isRefused, joined, value } from '#git/command/git-command';
 import { untilGitFails } from '#git/command/until-git-fails';
+import { hasPlainSettings } from '#git/diff/plain-settings';
 import { type LogEntry, logEntries } from '#git/history/log-entries';
 import { type CommitOf, readCommits } from '#git/history/read-commits';
 import { recentCommits } from '#git/history/recent-commits';
@@ -90,7 +91,9 @@ export async function findCommits(
   const query = { options: optionsOf(search), revisions, paths, literalPathspecs };
   const { trailers, shortStats, referencedBy } = search;
   const extras = { signal, trailers, shortStats, referencedBy };
-  const recent = isPlain(search) ? await firstCommits(repository, revision, search, signal) : undefined;
+  const recent = isPlain(repository, search)
+    ? await firstCommits(repository, revision, search, signal)
+    : undefined;
   const entries = recent === undefined ? logEntries(repository, query, extras) : [recent];
   let failure: GitExitError | undefined;
   const found = untilGitFails(entries, (error) => {
@@ -109,26 +112,28 @@ async function* unlessRefused<T>(batches: AsyncIterable<T>): AsyncGenerator<T> {
   }
 }
 
-/** Reports whether a search has no order, extras or filters, but that of merges. */
-function isPlain(search: CommitSearch): boolean {
+/** Reports whether a search has no order, extras or filters, but those of merges and paths. */
+function isPlain(repository: Repository, search: CommitSearch): boolean {
   const { all, follow, topologicalOrder, trailers, shortStats, before, after } = search;
   if (all || follow || topologicalOrder || trailers || shortStats) return false;
   if (before !== undefined || after !== undefined) return false;
   const { author, paths, messageRegex, referencedBy } = search;
-  return [author, paths, messageRegex, referencedBy].every(({ length }) => length === 0);
+  // `log.follow` follows a single path.
+  if (paths.length > 0 && !hasPlainSettings(repository, 'log')) return false;
+  return [author, messageRegex, referencedBy].every(({ length }) => length === 0);
 }
 
 /** Reads the first commits of a history in process; `undefined` where that is not possible. */
 async function firstCommits(
   repository: Repository,
   revision: Buffer,
-  { offset, limit, firstParent, skipMerges }: CommitSearch,
+  { offset, limit, firstParent, skipMerges, paths, literalPathspecs }: CommitSearch,
   signal: AbortSignal,
 ): Promise<LogEntry[] | undefined> {
   const revisions = [revision.toString('latin1')];
   const skip = Math.max(0, offset);
-  const query = { revisions, skip, maxCount: limit, firstParent, maxParents: skipMerges ? 1 : 0 };
-  return await recentCommits(repository, query, { signal });
+  const pages = { skip, maxCount: limit, firstParent, maxParents: skipMerges ? 1 : 0 };
+  return await recentCommits(repository, { revisions, ...pages, paths, literalPathspecs }, { signal });
 }
 
 async function defaultBranch({ refs }: Repository, signal: AbortSignal): Promise<Buffer | undefined> {

@@ -108,12 +108,12 @@ test('commits that are newer than the commit-graph are counted once', async () =
 test('git counts what is selected by more than the shape of the history', async () => {
   const { repository, ask } = await makeRepository({ seed: 6, hasGraph: false });
   const main = ask('rev-parse', 'main');
-  const path = Buffer.from('d');
+  const pattern = Buffer.from('d/*');
   const cases: [CountQuery, string[]][] = [
     [{ revisions: [], all: true }, ['--all']],
     [{ revisions: ['main'], before: '1600000600' }, ['--before=1600000600', 'main']],
     [{ revisions: ['main'], after: '1600000600' }, ['--after=1600000600', 'main']],
-    [{ revisions: ['main'], paths: [path] }, ['main', '--', 'd']],
+    [{ revisions: ['main'], paths: [pattern] }, ['main', '--', 'd/*']],
     [{ revisions: [main.slice(0, 10)] }, ['main']],
     [{ revisions: ['main...c3'] }, ['main...c3']],
     [{ revisions: ['main', '--not', 'c3'] }, ['main', '--not', 'c3']],

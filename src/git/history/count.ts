@@ -5,6 +5,7 @@ import { nearMergeBase } from '../merge/merge-base.ts';
 import type { GitRepository } from '../repository.ts';
 import { requireNotGrafted } from './commit-nodes.ts';
 import { countReached } from './count-reached.ts';
+import { pathChanges } from './path-changes.ts';
 import { resolveRange } from './plain-revision.ts';
 import { walkRange } from './walk-range.ts';
 
@@ -49,22 +50,23 @@ export async function countCommits(
 
 async function countNear(
   repository: GitRepository,
-  { revisions, all = false, before, after, maxCount = 0, firstParent = false, paths = [] }: CountQuery,
+  { revisions, all = false, before, after, maxCount = 0, firstParent = false, ...query }: CountQuery,
   { signal }: CountOptions,
 ): Promise<number> {
-  if (all || before !== undefined || after !== undefined || paths.length > 0)
-    throw new FallBackToGit('a count has conditions');
+  if (all || before !== undefined || after !== undefined) throw new FallBackToGit('a count has conditions');
   const nodes = requireNotGrafted(repository.commits);
   const starts = await resolveRange(repository, revisions.map(textOf), { signal });
   const limit = maxCount > 0 ? maxCount : Number.POSITIVE_INFINITY;
-  const isWhole = !firstParent && starts.every(({ isExcluded }) => isExcluded !== true);
+  const changes = pathChanges(repository.objects, query, { signal });
+  const isWhole =
+    changes === undefined && !firstParent && starts.every(({ isExcluded }) => isExcluded !== true);
   const { graph } = nodes;
   if (isWhole && graph !== undefined && limit > MAX_COMMITS) {
     const oids = starts.map(({ oid }) => oid);
     return Math.min(limit, await countReached({ nodes, graph }, oids, { signal }));
   }
   const range = await walkRange(nodes, starts, {
-    ...{ signal, firstParent, count: limit, maxCommits: MAX_COMMITS },
+    ...{ signal, firstParent, changes, count: limit, maxCommits: MAX_COMMITS },
   });
   return Math.min(limit, range.length);
 }

@@ -2,10 +2,10 @@ import { joined } from '../command/git-command.ts';
 import { FallBackToGit, fallBackOnFailure } from '../in-process.ts';
 import { EMPTY_TREE } from '../objects/object-id.ts';
 import type { GitRepository } from '../repository.ts';
-import { isPlainPath } from '../trees/plain-path.ts';
 import { requireNotGrafted } from './commit-nodes.ts';
 import { lastCommits } from './last-commits.ts';
 import { loggedCommits } from './log.ts';
+import { isLiteralPath } from './path-changes.ts';
 import { requirePlainRevisions, resolveCommits } from './plain-revision.ts';
 
 export interface LastCommitQuery {
@@ -21,8 +21,6 @@ interface LastCommitOptions {
 
 const SLASH = 0x2f;
 const ROOT = Buffer.from('.');
-/** Matches paths that git takes for patterns, unless they are literal. */
-const PATTERN = /^:|[*?[\\]/;
 /** Limit of commits that are looked at: it takes about as long as starting git. */
 const MAX_COMMITS = 96;
 /** Limit of the parents of a commit, all of which are read. */
@@ -54,8 +52,7 @@ async function findNear(
   const name = revision.toString('latin1');
   requirePlainRevisions([name], repository.objectFormat);
   const path = Buffer.from(bytes);
-  const isPattern = !literalPathspecs && PATTERN.test(path.toString('latin1'));
-  if (!path.equals(ROOT) && (isPattern || !isPlainPath(path))) throw new FallBackToGit('an unusual path');
+  if (!isLiteralPath(path, { literalPathspecs })) throw new FallBackToGit('an unusual path');
   const [commit] = await resolveCommits(repository.objects, [name], options);
   if (commit === undefined) throw new FallBackToGit('there is no such commit');
   if (path.equals(ROOT)) return await lastOfRoot(repository, commit);

@@ -1,11 +1,12 @@
 import type { NamedObject } from '../objects/read-many.ts';
 import type { GitRepository } from '../repository.ts';
 import { requireNotGrafted } from './commit-nodes.ts';
+import { type PathSelection, pathChanges } from './path-changes.ts';
 import { resolveRange } from './plain-revision.ts';
 import { walkRange } from './walk-range.ts';
 
-/** A history in git's own order, selected by what can be seen without reading messages or trees. */
-export interface RecentQuery {
+/** A history in git's own order, selected by what can be seen without reading messages. */
+export interface RecentQuery extends Partial<PathSelection> {
   /** Names of commits, exclusions (`^name`) and ranges (`name..name`). */
   readonly revisions: readonly string[];
   readonly skip: number;
@@ -37,18 +38,15 @@ export async function recentCommits(
     'recent_commits',
     async () => {
       const nodes = requireNotGrafted(repository.commits);
+      const changes = pathChanges(repository.objects, query, options);
       const starts = await resolveRange(repository, revisions, options);
       const walked = await walkRange(nodes, starts, {
         ...options,
-        firstParent,
+        ...{ firstParent, maxParents, changes },
         maxCommits: MAX_COMMITS,
-        // Which commits count towards it is known only when they were read.
-        count: maxParents === 0 ? end : undefined,
+        count: end,
       });
-      const selected = walked
-        .filter(({ node }) => maxParents === 0 || node.parents.length <= maxParents)
-        .slice(skip, end)
-        .map(({ node }) => ({ oid: node.oid }));
+      const selected = walked.slice(skip, end).map(({ node }) => ({ oid: node.oid }));
       return reverse ? selected.reverse() : selected;
     },
     () => undefined,

@@ -80,17 +80,17 @@ async function shortList(
   query: RevListQuery,
   signal: AbortSignal | undefined,
 ): Promise<NamedObject[] | undefined> {
-  const { revisions, maxCount, messagePatterns = [], paths = [] } = query;
+  const { revisions, maxCount, messagePatterns = [], paths, literalPathspecs } = query;
   const { skip = 0, firstParent = false, maxParents = 0, reverse = false } = query;
   const isConditional = [query.order, query.before, query.after, query.author].some(
     (condition) => condition !== undefined,
   );
-  if (isConditional || query.noWalk === true || messagePatterns.length > 0 || paths.length > 0)
-    return undefined;
+  if (isConditional || query.noWalk === true || messagePatterns.length > 0) return undefined;
   const names = revisions.map((revision) =>
     typeof revision === 'string' ? revision : Buffer.from(revision).toString('latin1'),
   );
-  const recent = { revisions: names, skip, maxCount, firstParent, maxParents, reverse };
+  const order = { skip, maxCount, firstParent, maxParents, reverse };
+  const recent = { revisions: names, ...order, ...(paths && { paths, literalPathspecs }) };
   return await recentCommits(repository, recent, { signal });
 }
 

@@ -3,6 +3,7 @@ import { FallBackToGit } from '../in-process.ts';
 import type { CommitNode } from './commit-node.ts';
 import type { CommitNodes } from './commit-nodes.ts';
 import { DateQueue } from './date-queue.ts';
+import type { PathChanges } from './path-changes.ts';
 
 /** A commit that a walk starts from. */
 export interface RangeStart {
@@ -26,6 +27,10 @@ export interface RangeOptions {
   readonly firstParent?: boolean;
   /** Number of commits that are wanted; a walk without exclusions ends there. */
   readonly count?: number | undefined;
+  /** Leaves out commits with more parents; 0 means any number. */
+  readonly maxParents?: number;
+  /** Leaves out commits that change none of the paths, with the side branches git leaves out. */
+  readonly changes?: PathChanges | undefined;
   /** Limit of commits in the range. */
   readonly maxCommits: number;
 }
@@ -50,9 +55,18 @@ const SLOP = 5;
 export async function walkRange(
   nodes: CommitNodes,
   starts: readonly RangeStart[],
-  { signal, firstParent = false, count = Number.POSITIVE_INFINITY, maxCommits }: RangeOptions,
+  options: RangeOptions,
 ): Promise<RangeCommit[]> {
+  const {
+    signal,
+    firstParent = false,
+    count = Number.POSITIVE_INFINITY,
+    maxCommits,
+    maxParents = 0,
+  } = options;
   const walk = new RangeWalk(nodes);
+  // git has read all of them before it excludes the parents of the first.
+  for (const { oid } of starts) await walk.parse(oid);
   for (const start of starts) await walk.begin(start);
   const end = starts.some(({ isExcluded }) => isExcluded === true) ? Number.POSITIVE_INFINITY : count;
   const slice = new LoopSlice();
@@ -67,14 +81,17 @@ export async function walkRange(
     if (steps > MAX_STEPS || listed.length > maxCommits)
       throw new FallBackToGit('there are very many commits');
     if (walked % COMMITS_PER_LOOK === 0) await slice.pause(signal);
-    const { parents, seconds = 0 } = commit.node;
+    if (options.changes !== undefined && !commit.isExcluded)
+      await simplify(commit, { walk, changes: options.changes, firstParent });
+    const { parents, node } = commit;
     for (const parent of firstParent && !commit.isExcluded ? parents.slice(0, 1) : parents)
       if (!walk.seeKnown(parent, commit)) await walk.see(parent, commit);
     if (commit.isExcluded) {
       slop = walk.mayFind(oldest) ? SLOP : slop - 1;
     } else {
-      listed.push(commit);
-      oldest = seconds;
+      oldest = node.seconds ?? 0;
+      const isListed = !commit.isSame && (maxParents === 0 || node.parents.length <= maxParents);
+      if (isListed) listed.push(commit);
     }
   }
   const range = listed.filter(({ isExcluded }) => !isExcluded);
@@ -82,9 +99,53 @@ export async function walkRange(
   return range;
 }
 
+/**
+ * Leaves out the parents of a commit that git does not follow, and finds out if the commit itself
+ * is left out, as git's default mode does: of several parents only the first one with the same
+ * files is followed, and a commit that has one is left out.
+ *
+ * A parent that is excluded already, other than by its own name, is never followed instead of the
+ * others: git checks only whether the commit differs from one that is not. Which parents are
+ * excluded depends on how far the walk has come, as it does in git.
+ *
+ * @see git: try_to_simplify_commit in revision.c
+ */
+async function simplify(
+  commit: Seen,
+  {
+    walk,
+    changes,
+    firstParent,
+  }: { readonly walk: RangeWalk; readonly changes: PathChanges; readonly firstParent: boolean },
+): Promise<void> {
+  const { treeOid, parents } = commit.node;
+  if (parents.length === 0) commit.isSame = !(await changes.differ(undefined, treeOid));
+  let relevant = 0;
+  const differs = { relevant: false, irrelevant: false };
+  for (const [index, oid] of parents.entries()) {
+    const isRelevant = walk.isRelevant(oid);
+    if (isRelevant) relevant++;
+    // git counts the second parent even if it looks at the first one only.
+    if (index === 1 && firstParent) break;
+    const parent = await walk.parse(oid);
+    if (await changes.differ(parent.treeOid, treeOid)) {
+      differs[isRelevant ? 'relevant' : 'irrelevant'] = true;
+    } else if (isRelevant) {
+      commit.parents = [oid];
+      commit.isSame = true;
+      return;
+    }
+  }
+  if (parents.length > 0) commit.isSame = relevant > 0 ? !differs.relevant : !differs.irrelevant;
+}
+
 /** A commit that was read. */
 interface Seen {
   readonly node: CommitNode;
+  /** Those that git follows. */
+  parents: readonly string[];
+  /** True if it changes none of the paths. */
+  isSame: boolean;
   isExcluded: boolean;
   isLeft: boolean;
   isQueued: boolean;
@@ -98,6 +159,10 @@ class RangeWalk {
   readonly #seen = new Map<string, Seen>();
   /** Excluded commits that have not been seen. */
   readonly #excluded = new Set<string>();
+  /** Commits that were excluded by their names. */
+  readonly #bottom = new Set<string>();
+  /** Commits that were compared, some of them without being seen. */
+  readonly #parsed = new Map<string, CommitNode>();
   readonly #queue = new DateQueue<Seen>();
   /** Number of queued commits that are not excluded. */
   #wanted = 0;
@@ -108,19 +173,35 @@ class RangeWalk {
   }
 
   async begin({ oid, isExcluded = false, isLeft = false }: RangeStart): Promise<void> {
-    const node = this.#nodes.known(oid) ?? (await this.#read(oid));
+    const node = await this.parse(oid);
     const commit = this.#seen.get(oid) ?? this.#add(node, { isExcluded, isLeft });
     commit.isLeft ||= isLeft;
     if (isExcluded) {
+      this.#bottom.add(oid);
       this.#exclude(commit);
       this.#excludeParents(commit);
     }
   }
 
+  /** Reports whether a commit is in the range as far as is known, or one of its named ends. */
+  isRelevant(oid: string): boolean {
+    const isExcluded = this.#seen.get(oid)?.isExcluded ?? this.#excluded.has(oid);
+    return !isExcluded || this.#bottom.has(oid);
+  }
+
+  /** Reads a commit to compare it. From then on its parents are excluded when it is. */
+  async parse(oid: string): Promise<CommitNode> {
+    const known = this.#seen.get(oid)?.node ?? this.#parsed.get(oid);
+    if (known !== undefined) return known;
+    const node = this.#nodes.known(oid) ?? (await this.#read(oid));
+    this.#parsed.set(oid, node);
+    return node;
+  }
+
   /** Handles a parent as {@link see} does, if it need not be read; reports whether it did. */
   seeKnown(oid: string, child: Seen): boolean {
     const commit = this.#seen.get(oid);
-    const node = commit?.node ?? this.#nodes.known(oid);
+    const node = commit?.node ?? this.#parsed.get(oid) ?? this.#nodes.known(oid);
     if (node !== undefined) this.#see(node, child);
     return node !== undefined;
   }
@@ -161,6 +242,8 @@ class RangeWalk {
     const isExcluded = marks.isExcluded || this.#excluded.has(node.oid);
     const commit: Seen = {
       node,
+      parents: node.parents,
+      isSame: false,
       isExcluded,
       isLeft: marks.isLeft,
       isQueued: true,
@@ -177,20 +260,21 @@ class RangeWalk {
     commit.isExcluded = true;
   }
 
-  /** Excludes the parents of a commit, and the ancestors behind those of them that were seen. */
+  /** Excludes the parents of a commit, and the ancestors behind those of them that were read. */
   #excludeParents(commit: Seen): void {
     if (commit.hasExcludedParents) return;
-    const waiting = [commit];
-    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-      next.hasExcludedParents = true;
-      for (const oid of next.node.parents) {
-        const parent = this.#seen.get(oid);
-        if (parent === undefined) {
-          this.#excluded.add(oid);
-        } else if (!parent.isExcluded) {
-          this.#exclude(parent);
-          waiting.push(parent);
-        }
+    commit.hasExcludedParents = true;
+    const waiting = [...commit.parents];
+    for (let oid = waiting.pop(); oid !== undefined; oid = waiting.pop()) {
+      const parent = this.#seen.get(oid);
+      if (parent === undefined) {
+        if (this.#excluded.has(oid)) continue;
+        this.#excluded.add(oid);
+        waiting.push(...(this.#parsed.get(oid)?.parents ?? []));
+      } else if (!parent.isExcluded) {
+        this.#exclude(parent);
+        parent.hasExcludedParents = true;
+        waiting.push(...parent.parents);
       }
     }
   }

@@ -23,8 +23,10 @@ interface Made {
  * `refs/heads/c<mark>`, and the last at `refs/heads/main`. It has several roots, merges of two and
  * more parents that take files from any side, files that return to old contents, commits without
  * changes, dates that run backwards, and many equal dates.
+ *
+ * @param paths of the files. One may be a directory of another: the later one in the list wins.
  */
-export function randomHistory(random: Random, count: number): string {
+export function randomHistory(random: Random, count: number, paths: readonly string[] = PATHS): string {
   const below = (limit: number): number => Math.floor(random() * limit);
   const made: Made[] = [];
   const lines: string[] = [];
@@ -32,12 +34,12 @@ export function randomHistory(random: Random, count: number): string {
     const parents = pickParents(random, made.length);
     const sources = parents.map((parent) => made[parent - 1]?.files ?? new Map<string, string>());
     const files = new Map<string, string>();
-    for (const path of PATHS) {
+    for (const path of paths) {
       const line = sources[below(sources.length)]?.get(path);
       if (line !== undefined) files.set(path, line);
     }
     for (let changes = below(3); changes > 0; changes--) {
-      const path = PATHS[below(PATHS.length)] ?? 'a';
+      const path = paths[below(paths.length)] ?? 'a';
       if (below(5) === 0) files.delete(path);
       else files.set(path, `${below(6) === 0 ? '100755' : '100644'} ${below(4)}`);
     }

@@ -7,6 +7,8 @@ export interface RandomRepositoryOptions {
   readonly objectFormat?: 'sha1' | 'sha256';
   /** Another history; default 11. */
   readonly seed?: number;
+  /** Paths of the files. */
+  readonly paths?: readonly string[];
 }
 
 /**
@@ -15,10 +17,10 @@ export interface RandomRepositoryOptions {
  */
 export function createRandomRepository(
   path: string,
-  { count = 60, objectFormat = 'sha1', seed = 11 }: RandomRepositoryOptions = {},
+  { count = 60, objectFormat = 'sha1', seed = 11, paths }: RandomRepositoryOptions = {},
 ): (...args: string[]) => string {
   initRepository(path, { objectFormat });
-  const stream = randomHistory(seededRandom(seed), count);
+  const stream = randomHistory(seededRandom(seed), count, paths);
   gitOutput(path, ['fast-import', '--quiet', '--date-format=raw', '--done'], stream);
   return (...args) => gitOutput(path, args);
 }

@@ -1,9 +1,8 @@
-import { FallBackToGit, fallBackOnFailure } from '#git/in-process';
-import { EMPTY_TREE, type OidBytes, oidBytesOf, zeroOidLike } from '#git/objects/object-id';
+import { FallBackToGit } from '#git/in-process';
+import { EMPTY_TREE, oidBytesOf, zeroOidLike } from '#git/objects/object-id';
 import type { ReadOptions } from '#git/objects/object-reader';
 import type { GitRepository } from '#git/repository';
-import { canonicalMode, kindOf } from '#git/trees/entry-kind';
-import { TreeCursor } from '#git/trees/tree-cursor';
+import { areEqual, orderOf, TreeEntries } from '#git/trees/tree-entries';
 import type { ChangeStatus, FileChange } from '../raw-line.ts';
 
 /** Limit of trees that are read. */
@@ -52,8 +51,8 @@ class TreeComparison {
   /** Compares directories; `undefined` for one that does not exist. @param path With a slash at its end. */
   async compare(before: string | undefined, after: string | undefined, path: Buffer): Promise<void> {
     const oidBytes = oidBytesOf(before ?? after ?? '');
-    const old = new Entries(await this.#read(before), oidBytes);
-    const now = new Entries(await this.#read(after), oidBytes);
+    const old = new TreeEntries(await this.#read(before), oidBytes);
+    const now = new TreeEntries(await this.#read(after), oidBytes);
     while (!old.isAtEnd || !now.isAtEnd) {
       const order = orderOf(old, now);
       const [left, right] = [order <= 0 ? old : undefined, order >= 0 ? now : undefined];
@@ -64,7 +63,7 @@ class TreeComparison {
   }
 
   /** Adds a change of an entry, or the changes below it. */
-  async #add(old: Entries | undefined, now: Entries | undefined, directory: Buffer): Promise<void> {
+  async #add(old: TreeEntries | undefined, now: TreeEntries | undefined, directory: Buffer): Promise<void> {
     const cursor = (now ?? old)?.cursor;
     if (cursor === undefined) return;
     const name = cursor.name();
@@ -95,56 +94,6 @@ class TreeComparison {
     if (object.type !== 'tree') throw new FallBackToGit('a tree is missing');
     return object.data;
   }
-}
-
-/** The entries of a tree, one after the other. */
-class Entries {
-  readonly cursor: TreeCursor;
-  isAtEnd = false;
-  /** As git prints it. */
-  mode = 0;
-  isTree = false;
-
-  constructor(data: Buffer, oidBytes: OidBytes) {
-    this.cursor = new TreeCursor(data, oidBytes);
-    this.next();
-  }
-
-  /** @throws {FallBackToGit} when the tree is malformed. */
-  next(): void {
-    try {
-      this.isAtEnd = !this.cursor.next();
-    } catch (error) {
-      fallBackOnFailure(error);
-    }
-    this.mode = canonicalMode(this.cursor.mode);
-    this.isTree = kindOf(this.mode) === 'tree';
-  }
-}
-
-/** Compares the names of two entries in git's order, where a directory ends with a slash. */
-function orderOf(old: Entries, now: Entries): number {
-  if (old.isAtEnd || now.isAtEnd) return Number(old.isAtEnd) - Number(now.isAtEnd);
-  const [one, other] = [old.cursor, now.cursor];
-  const [length, otherLength] = [one.nameEnd - one.nameAt, other.nameEnd - other.nameAt];
-  for (let at = 0; ; at++) {
-    const byte = at < length ? one.data[one.nameAt + at] : endOf(old, at - length);
-    const otherByte = at < otherLength ? other.data[other.nameAt + at] : endOf(now, at - otherLength);
-    if (byte !== otherByte) return (byte ?? 0) - (otherByte ?? 0);
-    if (at >= length && at >= otherLength) return 0;
-  }
-}
-
-function endOf({ isTree }: Entries, distance: number): number {
-  return isTree && distance === 0 ? SLASH : 0;
-}
-
-function areEqual(old: Entries, now: Entries): boolean {
-  if (old.mode !== now.mode) return false;
-  const [one, other] = [old.cursor, now.cursor];
-  for (let at = 1; at <= one.oidBytes; at++)
-    if (one.data[one.nameEnd + at] !== other.data[other.nameEnd + at]) return false;
-  return true;
 }
 
 function statusOf(oldMode: number, newMode: number): ChangeStatus {
