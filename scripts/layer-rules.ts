@@ -149,6 +149,7 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
     modules: [
       'base',
       'platform',
+      'calls/family-calls',
       'calls/logs/api-log',
       'gitaly',
       'workers',

@@ -1,5 +1,6 @@
 import type { Family } from '#workers/family';
 import type { FamilyWorker } from '#workers/family-server';
+import type { Link } from '#workers/link';
 import { askInTime } from '#workers/monitoring';
 import type { ServerHistory } from './history/call-history.ts';
 import { mergeHistory } from './history/merge-history.ts';
@@ -23,11 +24,44 @@ export interface ServerCalls {
 export function familyCalls(own: ServerCalls, family: Family | undefined): ServerCalls {
   if (family === undefined) return own;
   if (family.role === 'supervisor') return new AllCalls(own, family.workers);
-  const { link } = family;
+  answerCalls(family.link, own);
+  return own;
+}
+
+/** Answers another process about the calls of this one. @see CallsOfProcess */
+export function answerCalls(link: Link, own: ServerCalls): void {
   link.onAsked(STATUS, async () => ({ value: await own.status() }));
   link.onAsked(HISTORY, async () => ({ value: await own.history() }));
   link.onAsked(CANCEL, async (id) => ({ value: await own.cancel(String(id)) }));
-  return own;
+}
+
+/** The calls of another process that {@link answerCalls}, as far as it responds in time. */
+export class CallsOfProcess {
+  readonly #link: () => Link | undefined;
+
+  /** @param link is called for each question: a process that is started again has another one. */
+  constructor(link: () => Link | undefined) {
+    this.#link = link;
+  }
+
+  async status(): Promise<ServerStatus | undefined> {
+    return await this.#ask<ServerStatus>(STATUS);
+  }
+
+  async history(): Promise<ServerHistory | undefined> {
+    return await this.#ask<ServerHistory>(HISTORY);
+  }
+
+  /** Ends its running calls with a correlation id. @returns their number. */
+  async cancel(correlationId: string): Promise<number> {
+    return (await this.#ask<number>(CANCEL, correlationId)) ?? 0;
+  }
+
+  /** The types of answers are those of {@link answerCalls}. */
+  async #ask<T>(topic: string, value?: unknown): Promise<T | undefined> {
+    const link = this.#link();
+    return link && ((await askInTime(link, topic, value)) as T | undefined);
+  }
 }
 
 /** The calls of a supervisor and of those workers that respond in time. */

@@ -10,7 +10,10 @@ export interface ConsoleTarget {
 }
 
 export interface ConsolePagesOptions
-  extends Pick<ConsoleOptions, 'cancel' | 'cluster' | 'history' | 'httpAddress' | 'lastWrites' | 'status'> {
+  extends Pick<
+    ConsoleOptions,
+    'cancel' | 'cluster' | 'history' | 'httpAddress' | 'lastWrites' | 'nodes' | 'status'
+  > {
   readonly target: ConsoleTarget;
   /** Returns the address of the SSH gateway once it is open. */
   readonly sshAddress?: () => string | undefined;

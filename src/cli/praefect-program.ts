@@ -12,6 +12,7 @@ import type { PraefectConfig } from '#praefect/config/schema';
 import type { RunPraefectOptions } from '#praefect/run-praefect';
 import { logTime } from '#tools/admin/run-command';
 import { WORKER_COMMAND } from '#workers/worker-command';
+import { withOperator } from './answer-operator.ts';
 import { checkCommands } from './praefect-commands/check-commands.ts';
 import { addCommands, type PraefectCommand } from './praefect-commands/command.ts';
 import { listStorages } from './praefect-commands/list-storages.ts';
@@ -117,7 +118,8 @@ async function serve(path: string): Promise<number> {
     const { runPraefect } = await import('#praefect/run-praefect');
     const life = processLife(logger, signals, stream);
     const openConsole = await consoleOf(config, logger, life.inherited.predecessor !== undefined);
-    return await runPraefect(config, { logger, life, openConsole });
+    const companion = withOperator(openConsole, ({ calls }) => calls);
+    return await runPraefect(config, { logger, life, openConsole: companion });
   } catch (error) {
     logger.error({ error: messageOf(error) }, 'unclean Praefect shutdown');
     return 1;

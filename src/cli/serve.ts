@@ -5,6 +5,7 @@ import { createLogger, type Logger, logLevel } from '#platform/log/logger';
 import { misspeltVariables } from '#platform/process/own-variables';
 import { processLife } from '#platform/process/process-life';
 import { listenForStop, type StopSignals } from '#platform/process/signals';
+import { withOperator } from './answer-operator.ts';
 import { readConfigOrExplain } from './read-config-or-explain.ts';
 
 /** Runs `gitaly serve CONFIG`, the server, until a signal ends it. Resolves to the exit code. */
@@ -37,7 +38,7 @@ async function run(
     const { runGitaly } = await import('#gitaly/run-gitaly');
     const life = processLife(logger, signals, stream);
     const hasPredecessor = life.inherited.predecessor !== undefined;
-    const openConsole = await consoleOf(config, { logger, hasPredecessor });
+    const openConsole = withOperator(await consoleOf(config, { logger, hasPredecessor }), (server) => server);
     return await runGitaly(config, { logger, life, openConsole });
   } catch (error) {
     logger.error({ error }, 'unclean Gitaly shutdown');

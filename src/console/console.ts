@@ -8,6 +8,7 @@ import { CONSOLE_PATH, type ConsoleRoute, parseConsoleRoute, type ServerPage } f
 import { FormTokens } from './form-tokens.ts';
 import { document } from './html/layout.ts';
 import { LiveStreams } from './live-streams.ts';
+import type { NodesSource } from './nodes-status.ts';
 import { cannotPost, notFound, type Page, problemPage, type Section } from './page.ts';
 import { clusterPage } from './pages/cluster-page.ts';
 import { overviewPage } from './pages/overview-page.ts';
@@ -34,12 +35,14 @@ export interface ConsoleOptions {
   readonly httpAddress?: string | false;
   /** `ssh://git@HOST:PORT` of an SSH gateway for the same storage. Default: none is shown. */
   readonly sshAddress?: string;
-  /** Returns the state of a server in this process. Default: the page of running calls is missing. */
+  /** Returns the state of the server. Default: the page of running calls is missing. */
   readonly status?: StatusSource;
   /** Returns the last hour of that server. Default: plots and slow calls are missing. */
   readonly history?: HistorySource;
   /** Ends the running calls with a correlation id. Default: there is no button for it. */
   readonly cancel?: (correlationId: string) => Promise<number>;
+  /** Returns what the nodes of a cluster do. Default: only the calls of `status` are shown. */
+  readonly nodes?: NodesSource;
   /** Reads the state of a cluster. Default: the page about it is missing. */
   readonly cluster?: ClusterSource;
   /** Returns when repositories last changed. Default: times are those of their directories. */
@@ -179,7 +182,7 @@ export class Console implements AsyncDisposable {
       case 'running':
         return await runningPage(visit, this.#options);
       case 'slow':
-        return await slowPage(visit, this.#options.history);
+        return await slowPage(visit, this.#options);
       case 'webhooks':
         return await webhooksPage(this.#options.status);
     }

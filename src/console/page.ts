@@ -28,6 +28,17 @@ export function problemPage(status: number, title: string, text: string): Page {
   };
 }
 
+/** The answer while a process of the server does not respond: it starts again, or is too busy. */
+export function unresponsivePage(section: Section, title: string): Page {
+  const text = 'The server does not respond in time. The page is shown as soon as it does.';
+  return {
+    ...problemPage(503, title, text),
+    section,
+    isLive: true,
+    body: html`<h1>${title}</h1><div data-refresh><p>${text}</p></div>`,
+  };
+}
+
 /** The answer to a change at an address that has none. */
 export function cannotPost(): Page {
   return problemPage(405, 'Not possible', 'There is nothing to change at this address.');

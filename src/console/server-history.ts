@@ -1,4 +1,4 @@
-/** The last hour of a server in this process, which the console shows. */
+/** The last hour of a server, which the console shows. */
 export interface ConsoleHistory {
   readonly interval_seconds: number;
   /** The oldest first, at most an hour. */
@@ -36,5 +36,5 @@ export interface ConsoleHistory {
   }[];
 }
 
-/** Returns the last hour of a server; `undefined` if it keeps no history. */
+/** Returns the last hour; `undefined` if the server keeps no history, or does not respond in time. */
 export type HistorySource = () => Promise<ConsoleHistory | undefined>;

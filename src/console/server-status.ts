@@ -1,4 +1,4 @@
-/** State of a server in this process: the part of the JSON of `/debug/top` that the console shows. */
+/** State of a server: the part of the JSON of `/debug/top` that the console shows. */
 export interface ConsoleStatus {
   /** Empty for praefect, which runs no git. */
   readonly git_version: string;
@@ -68,5 +68,5 @@ export interface ConsoleStatus {
   }[];
 }
 
-/** Returns what the server is doing now. */
-export type StatusSource = () => ConsoleStatus | Promise<ConsoleStatus>;
+/** Returns what the server is doing now; `undefined` if it does not respond in time. */
+export type StatusSource = () => ConsoleStatus | undefined | Promise<ConsoleStatus | undefined>;

@@ -52,6 +52,8 @@ export interface PraefectServerOptions {
   readonly takeSocket?: TakeSocket;
   /** Aborts the start. */
   readonly signal?: AbortSignal;
+  /** Keeps the last hour of its calls. Default: if the configuration has a console. */
+  readonly keepsHistory?: boolean;
   /** For tests of clients: makes calls fail. */
   readonly faults?: FaultInjector | undefined;
 }
@@ -70,7 +72,7 @@ export class PraefectServer implements AsyncDisposable {
   readonly addresses: readonly string[];
   /** `http://host:port` of the monitoring server; `undefined` if there is none. */
   readonly monitoringAddress: string | undefined;
-  /** Its calls, for operators. It keeps a history if it has a console. */
+  /** Its calls, for operators. */
   readonly calls: ServerCalls;
   readonly #family: Family | undefined;
   readonly #front: Front;
@@ -102,6 +104,7 @@ export class PraefectServer implements AsyncDisposable {
    */
   static async start(options: PraefectServerOptions, family?: Family): Promise<PraefectServer> {
     const { config, faults, logger, signal = NEVER, takeSocket } = options;
+    const { keepsHistory = config.console.listenAddr !== undefined } = options;
     await using building = new AsyncDisposableStack();
     const metrics = createPraefectMetrics({
       latencyBuckets: config.prometheus.grpcLatencyBuckets,
@@ -124,7 +127,6 @@ export class PraefectServer implements AsyncDisposable {
       ...backend.services,
       healthService(),
     ];
-    const keepsHistory = config.console.listenAddr !== undefined;
     const calls = building.use(new CallList({ logger, registry: metrics.registry, keepsHistory }));
     const front = building.use(
       await Front.open({

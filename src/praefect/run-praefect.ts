@@ -30,6 +30,7 @@ export async function runPraefect(
     takeSocket: life.inherited.take,
     signal: life.signals.stop,
     log: life.log,
+    keepsHistory: openConsole !== undefined,
   });
   logger.info('Started Praefect');
   const served = openConsole === undefined ? server : await withCompanion(server, openConsole);

@@ -7,6 +7,7 @@ export async function runWorker(): Promise<number> {
   return await run<Greeting>({
     title: 'praefect',
     server: 'praefect serve with [workers] max above 1',
-    start: ({ config }, family, logger) => PraefectServer.start({ config, logger }, family),
+    start: ({ config, keepsHistory }, family, logger) =>
+      PraefectServer.start({ config, keepsHistory, logger }, family),
   });
 }

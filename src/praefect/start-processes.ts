@@ -9,6 +9,7 @@ import { PraefectServer, type PraefectServerOptions } from './praefect-server.ts
 /** The first message of a supervisor to a new worker. */
 export interface Greeting extends WorkerGreeting {
   readonly config: PraefectConfig;
+  readonly keepsHistory: boolean;
 }
 
 export interface StartProcessesOptions extends PraefectServerOptions {
@@ -30,9 +31,10 @@ export async function startProcesses({
   ...options
 }: StartProcessesOptions): Promise<PraefectServer> {
   const { config, logger } = options;
+  const { keepsHistory = config.console.listenAddr !== undefined } = options;
   const processes = allowedProcesses(config.workers.max, { logger, reason: oneProcessReason(config) });
   if (processes === 1) return await PraefectServer.start(options);
-  const greeting = (worker: number) => pack({ config, worker } satisfies Greeting);
+  const greeting = (worker: number) => pack({ config, keepsHistory, worker } satisfies Greeting);
   const family = startFamily({ processes, logger, log, program, greeting });
   return await PraefectServer.start({ ...options, logger: logger.child({ worker: 0 }) }, family);
 }

@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import {
   chmodSync,
   existsSync,
@@ -21,74 +19,16 @@ import { type RunResult, run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { gitOverSsh, NO_OPENSSH, sshArguments } from '#testkit/ssh-client';
 import { withoutOwnPostgres as skip, startPostgres } from '#testkit/start-postgres';
+import { CACHED, startUpCluster, type UpClusterReport } from '#testkit/start-up-cluster';
 import { until } from '#testkit/until';
 import { SECRET, startReceiver } from '../events/webhook-receiver.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-/** Compile cache, which halves the time of a start; not under version control. */
-const env = { ...process.env, NODE_COMPILE_CACHE: join(ROOT, '.cache/compiled') };
-const HTTP = ['--http', '127.0.0.1:0'];
 
 /** Limit for copies to a node. */
 const COMPLETE_MS = 60_000;
-/** Limit for the start of five programs, on a busy machine. */
-const START_MS = 90_000;
-
-interface Report {
-  readonly http: string;
-  readonly ssh: string;
-  readonly grpc: readonly string[];
-  readonly token?: string;
-  readonly directory: string;
-  readonly pid: number;
-  readonly cluster: {
-    readonly config: string;
-    readonly praefect: number;
-    readonly postgres: number;
-    readonly nodes: readonly { readonly name: string; readonly path: string; readonly pid: number }[];
-  };
-}
-
-/** Starts a cluster and waits until it reports that it is up. */
-async function up(directory: string, ...args: string[]) {
-  const child = spawn(
-    process.execPath,
-    [...programCommand('gitaly-ts'), 'up', directory, '--json', ...args],
-    {
-      cwd: ROOT,
-      env,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
-  );
-  const exited = once(child, 'exit');
-  let line = '';
-  let notes = '';
-  child.stdout.on('data', (chunk) => {
-    line += chunk;
-  });
-  child.stderr.on('data', (chunk) => {
-    notes += chunk;
-  });
-  const stop = async (signal: NodeJS.Signals): Promise<number | null> => {
-    child.kill(signal);
-    return (await exited)[0];
-  };
-  await until(
-    () => line.includes('\n') || child.exitCode !== null,
-    () => `a report: ${notes}`,
-    START_MS,
-  );
-  if (child.exitCode !== null) throw new Error(notes);
-  return {
-    report: JSON.parse(line) as Report,
-    notes: () => notes,
-    stop,
-    [Symbol.asyncDispose]: async () => void (await stop('SIGTERM')),
-  };
-}
-
 const gitalyTs = (...args: string[]): Promise<RunResult> =>
-  run(process.execPath, [...programCommand('gitaly-ts'), ...args], { cwd: ROOT, env });
+  run(process.execPath, [...programCommand('gitaly-ts'), ...args], { cwd: ROOT, env: CACHED });
 
 /** A directory that every user may enter: root runs PostgreSQL as another one. */
 async function inTemporaryDirectory(work: (directory: string) => Promise<void>): Promise<void> {
@@ -102,7 +42,7 @@ async function inTemporaryDirectory(work: (directory: string) => Promise<void>):
 }
 
 /** Returns the nodes on which a repository has a commit as `main`. */
-function nodesWith({ cluster }: Report, commit: string): string[] {
+function nodesWith({ cluster }: UpClusterReport, commit: string): string[] {
   return cluster.nodes
     .filter(({ path }) =>
       globSync('@cluster/repositories/*/*/*', { cwd: path }).some(
@@ -113,14 +53,14 @@ function nodesWith({ cluster }: Report, commit: string): string[] {
 }
 
 /** Waits until every replica of every repository is up to date, on a healthy node. */
-function untilComplete({ directory }: Report): Promise<void> {
+function untilComplete({ directory }: UpClusterReport): Promise<void> {
   const isComplete = async (): Promise<boolean> =>
     (await gitalyTs('cluster', 'status', directory)).code === 0;
   return until(isComplete, 'every replica is up to date', COMPLETE_MS);
 }
 
 /** Returns the events of a repository, up to the one with a new value. */
-async function eventsOf({ http }: Report, path: string, newest: string): Promise<string[]> {
+async function eventsOf({ http }: UpClusterReport, path: string, newest: string): Promise<string[]> {
   const response = await fetch(`${http}/-/events?path=${path}`);
   let text = '';
   for await (const bytes of response.body ?? []) {
@@ -139,7 +79,7 @@ function isRunning(pid: number): boolean {
   }
 }
 
-const pidsOf = ({ cluster: { nodes, postgres, praefect } }: Report): number[] => [
+const pidsOf = ({ cluster: { nodes, postgres, praefect } }: UpClusterReport): number[] => [
   ...nodes.map(({ pid }) => pid),
   postgres,
   praefect,
@@ -166,7 +106,7 @@ test('up --cluster serves, loses a node, is killed, and goes on with its data', 
     let killed: number[];
     {
       const hook = ['--webhook', receiver.url, '--webhook-secret-file', secret, '--webhook-private'];
-      await using first = await up(data, ...HTTP, '--cluster', '3', ...hook, '--ssh', '127.0.0.1:0');
+      await using first = await startUpCluster(data, '--cluster', '3', ...hook, '--ssh', '127.0.0.1:0');
       const { report } = first;
       await runGit(['clone', '-q', `${report.http}/hello.git`, clone]);
       await commitIn(clone, 'first');
@@ -198,6 +138,13 @@ test('up --cluster serves, loses a node, is killed, and goes on with its data', 
       assert.deepEqual(nodesWith(report, newest), all);
       assert.ok((await eventsOf(report, 'new.git', newest)).length > 2);
       await until(() => receiver.events.some(({ new_value }) => new_value === newest), 'the webhook');
+      const shownWebhooks = await fetch(`${report.http}/-/console/webhooks?format=json`);
+      const { webhooks } = (await shownWebhooks.json()) as { webhooks: Record<string, unknown>[] };
+      assert.deepEqual(
+        webhooks.map(({ dead_letters, name, storage }) => [name, storage, dead_letters]),
+        [['up', 'default', []]],
+      );
+      assert.ok(Number(webhooks[0]?.delivered) > 0, JSON.stringify(webhooks));
       const { virtual_storages: found } = JSON.parse(
         (await gitalyTs('cluster', 'status', data, '--json')).stdout,
       );
@@ -225,7 +172,7 @@ test('up --cluster serves, loses a node, is killed, and goes on with its data', 
       ]);
     }
     {
-      await using second = await up(data, ...HTTP, '--cluster', '3');
+      await using second = await startUpCluster(data, '--cluster', '3');
       await runGit(['clone', '-q', `${second.report.http}/new.git`, join(directory, 'again')]);
       assert.equal(await runGit(['-C', join(directory, 'again'), 'rev-parse', 'HEAD']), newest);
       newest = await commitIn(clone, 'before the kill');
@@ -233,7 +180,7 @@ test('up --cluster serves, loses a node, is killed, and goes on with its data', 
       killed = pidsOf(second.report);
       await second.stop('SIGKILL');
     }
-    await using third = await up(data, ...HTTP, '--cluster', '4');
+    await using third = await startUpCluster(data, '--cluster', '4');
     const { report } = third;
     await untilComplete(report);
     assert.deepEqual(killed.filter(isRunning), []);
@@ -249,7 +196,7 @@ test('the database may be a given one, and no secret is visible to other users',
     const { dbname, host, user } = postgres.config;
     const url = `postgresql://${user}:the-password@/${dbname}?host=${encodeURIComponent(host)}`;
     const grpc = ['--grpc', '127.0.0.1:0', '--token', 'the-token'];
-    await using cluster = await up(directory, ...HTTP, '--cluster', '2', '--database', url, ...grpc);
+    await using cluster = await startUpCluster(directory, '--cluster', '2', '--database', url, ...grpc);
     const { report } = cluster;
     assert.equal(report.cluster.postgres, undefined);
     await runGit(['clone', '-q', `${report.http}/hello.git`, join(directory, 'clone')]);

@@ -1,18 +1,13 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { startCluster } from '#testkit/start-cluster';
 import { until } from '#testkit/until';
+import { axeViolations, layoutProblems, openBrowser, VIEWS, WITHOUT_CHROMIUM } from './browser.ts';
 import { openClusterConsole } from './open-cluster-console.ts';
 import { type OpenedConsole, openConsole } from './open-console.ts';
 
-/** Where Debian's package `chromium` has it. */
-const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
-const AXE = readFileSync(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8');
-const REPORT = "axe.run().then((r) => r.violations.map((v) => v.id + ' ' + v.nodes[0].html))";
 /** Calls that take at least this long are slow. */
 const SLOW_MS = 500;
 const HOSTILE = `"><img src=x onerror="console.error('ran')"><script>console.error('ran')</script>`;
@@ -40,15 +35,6 @@ const CLUSTER = {
     },
   ],
   praefects: [{ name: HOSTILE, last_contact: new Date(1e12).toISOString() }],
-};
-
-/** Ways in which each page is opened. */
-const VIEWS: Readonly<Record<string, BrowserContextOptions>> = {
-  light: { colorScheme: 'light', viewport: { width: 1280, height: 800 } },
-  dark: { colorScheme: 'dark', viewport: { width: 1280, height: 800 } },
-  narrow: { colorScheme: 'light', viewport: { width: 360, height: 640 } },
-  wide: { colorScheme: 'dark', viewport: { width: 3840, height: 2160 } },
-  'without scripts': { javaScriptEnabled: false, viewport: { width: 1280, height: 800 } },
 };
 
 const PATH = '/repository/group/sample.git/-';
@@ -79,9 +65,7 @@ const PAGES = [
   `${PATH}/pushes`,
 ];
 
-describe('the console in Chromium', {
-  skip: existsSync(CHROMIUM) ? false : 'Chromium is not installed',
-}, () => {
+describe('the console in Chromium', { skip: WITHOUT_CHROMIUM }, () => {
   let console: OpenedConsole;
   let browser: Browser;
 
@@ -106,10 +90,7 @@ describe('the console in Chromium', {
     });
     await repository.git(['tag', '-m', HOSTILE, 'v1']);
     await console.gitaly.createRepository({ relativePath: 'empty.git' });
-    browser = await chromium.launch({
-      executablePath: CHROMIUM,
-      args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-sync'],
-    });
+    browser = await openBrowser();
   });
 
   after(async () => {
@@ -244,24 +225,4 @@ describe('the console in Chromium', {
 /** Returns the time of the running call that a page shows. */
 async function timeOfCall(page: Page): Promise<string | null> {
   return await page.locator('tbody tr td:nth-child(2)').first().textContent();
-}
-
-/** Returns the reasons why a page has to be scrolled sideways. */
-async function layoutProblems(page: Page, path: string): Promise<string[]> {
-  const { content, window } = (await page.evaluate(
-    '({ content: document.documentElement.scrollWidth, window: innerWidth })',
-  )) as { content: number; window: number }; // the result of the expression
-  return content > window ? [`${path} is ${content} pixels wide on a screen of ${window}`] : [];
-}
-
-/** Returns the rules of accessibility that a page violates. */
-async function axeViolations(page: Page, path: string): Promise<string[]> {
-  const session = await page.context().newCDPSession(page); // no policy of the page applies to it
-  const { result } = await session.send('Runtime.evaluate', {
-    expression: `${AXE};${REPORT}`,
-    awaitPromise: true,
-    returnByValue: true,
-  });
-  const found = result.value as string[]; // the result of the expression
-  return found.map((violation) => `${path}: ${violation}`);
 }

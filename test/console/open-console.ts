@@ -25,6 +25,8 @@ export interface OpenConsoleOptions {
   readonly authFile?: string;
   /** State of a cluster that the console shows. */
   readonly cluster?: NonNullable<ConsoleOptions['cluster']>;
+  /** Sources of the pages, instead of the server's. */
+  readonly sources?: Pick<ConsoleOptions, 'history' | 'nodes' | 'status'>;
   /** Additional keys of the server's configuration. */
   readonly config?: Readonly<Record<string, unknown>>;
 }
@@ -34,6 +36,7 @@ export async function openConsole({
   authFile,
   cluster,
   config = {},
+  sources,
 }: OpenConsoleOptions = {}): Promise<OpenedConsole> {
   let server: GitalyServer | undefined;
   const gitaly = await startGitalyWith({ config }, async ({ config, faults, logger }) => {
@@ -49,6 +52,7 @@ export async function openConsole({
     history: history.bind(server),
     cancel: cancel.bind(server),
     ...(cluster && { cluster }),
+    ...sources,
     lastWrites: lastWrites.bind(server, 'default'),
   });
   const gateway = await startHttpGateway({

@@ -5,6 +5,22 @@ import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { until } from '#testkit/until';
 import { openConsole } from './open-console.ts';
 
+const HOSTILE = '"><img src=x onerror=alert(1)>';
+
+/** State of a praefect that serves no call. */
+const AN_IDLE_PRAEFECT = {
+  git_version: '',
+  uptime_seconds: 1,
+  cpu_seconds: 1,
+  memory_bytes: 1,
+  call_count: 0,
+  calls: [],
+  queues: [],
+  git: { running_calls: 0, waiting_calls: 0 },
+  processes: [],
+  caches: {},
+};
+
 test('a slow call is shown with its git commands, others are not', async () => {
   await using console = await openConsole();
   const repository = await console.gitaly.createRepository({ relativePath: 'a.git', commits: 1 });
@@ -96,4 +112,59 @@ test('the overview has the last server-side backups, and what failed', async (co
   const { text } = await console.get('/overview');
   assert.match(text, /Last good one/);
   assert.ok(text.includes(`<time datetime="${backups.last_success}">`));
+});
+
+test('a page about a process that does not respond is shown once it does', async () => {
+  let isAway = true;
+  const nothing = async () => undefined;
+  await using console = await openConsole({ sources: { status: nothing, history: nothing } });
+  await using other = await openConsole({
+    sources: { status: async () => (isAway ? undefined : AN_IDLE_PRAEFECT) },
+  });
+
+  for (const page of ['/running', '/slow', '/webhooks']) {
+    const { status, text } = await console.get(page);
+    assert.equal(status, 503, page);
+    assert.match(text, /<main id="main" data-live>.*<div data-refresh>.*does not respond in time/s, page);
+    assert.match((await console.json(page)).error, /does not respond/, page);
+  }
+  assert.equal((await console.get('/overview')).status, 200);
+  assert.equal((await other.get('/running')).status, 503);
+  isAway = false;
+  assert.match((await other.get('/running')).text, /No call is running/);
+});
+
+test('a node that does not respond is named, the calls of the others are shown', async () => {
+  const call = {
+    method: `/gitaly.RepositoryService/${HOSTILE}`,
+    age_ms: 5,
+    repository: '@cluster/repositories/1',
+    user: '',
+    client: HOSTILE,
+    correlation_id: 'of-node-1',
+    processes: [{ pid: 7, command: `git ${HOSTILE}`, age_ms: 4 }],
+  };
+  const status = { ...AN_IDLE_PRAEFECT, git_version: '2.53.0', call_count: 1, calls: [call] };
+  const nodes = [
+    { storage: 'gitaly-1', status },
+    { storage: HOSTILE, status: null },
+  ];
+  await using console = await openConsole({
+    sources: {
+      status: async () => AN_IDLE_PRAEFECT,
+      nodes: { status: async () => nodes, history: async () => [{ storage: HOSTILE, history: null }] },
+    },
+  });
+
+  const { text } = await console.get('/running');
+  assert.match(text, /<td>gitaly-1<\/td>.*git &quot;&gt;&lt;img.*<\/code> \(7\)/);
+  assert.match(text, /onerror=alert\(1\)&gt; does not respond/);
+  assert.match((await console.get('/overview')).text, /<td>does not respond<\/td>/);
+  for (const page of ['/running', '/overview', '/slow'])
+    assert.doesNotMatch((await console.get(page)).text, /<img/, page);
+  const shown = await console.json('/running');
+  assert.deepEqual(
+    shown.nodes.map((node: { status: { calls: unknown[] } | null }) => node.status?.calls),
+    [[call], undefined],
+  );
 });

@@ -15,8 +15,11 @@ export interface UpServer
     Required<Pick<UpReport, 'grpc' | 'storages'>>,
     Pick<UpReport, 'cluster'> {
   readonly target: GatewayTarget;
-  /** The part of the console's options that a server in this process supplies. */
-  readonly console?: Pick<ConsoleOptions, 'cancel' | 'cluster' | 'history' | 'lastWrites' | 'status'>;
+  /** The part of the console's options that the server supplies. */
+  readonly console?: Pick<
+    ConsoleOptions,
+    'cancel' | 'cluster' | 'history' | 'lastWrites' | 'nodes' | 'status'
+  >;
   /** Deals with an exception that nothing caught, if it can. */
   contain(exception: unknown): boolean;
   /** Lets the calls of other processes finish, if there are some, and ends these. */

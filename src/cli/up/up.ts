@@ -195,8 +195,8 @@ async function startServer(
   }
   // Loaded here: it brings the database client along.
   const { startUpCluster } = await import('./cluster/up-cluster.ts');
-  const { events, grpc } = parts;
-  const clusterOptions = { ...cluster, grpc, events, signal, force };
+  const { events, grpc, hasConsole } = parts;
+  const clusterOptions = { ...cluster, grpc, events, hasConsole, signal, force };
   return { server: await startUpCluster(directory, clusterOptions) };
 }
 

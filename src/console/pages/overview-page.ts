@@ -3,6 +3,7 @@ import { table, wideTable } from '../html/elements.ts';
 import { count, formatBytes, formatDuration, instant } from '../html/format.ts';
 import { type Html, html } from '../html/html.ts';
 import { plot } from '../html/plot.ts';
+import type { NodeStatus, NodesSource } from '../nodes-status.ts';
 import type { Page } from '../page.ts';
 import type { RepositoryCatalog } from '../repositories/repository-catalog.ts';
 import type { ConsoleHistory, HistorySource } from '../server-history.ts';
@@ -16,12 +17,13 @@ export interface OverviewOptions {
   readonly catalog: RepositoryCatalog;
   readonly status?: StatusSource;
   readonly history?: HistorySource;
+  readonly nodes?: NodesSource;
 }
 
 /** Shows whether the server and its storages work, and what it uses. */
 export async function overviewPage(
   { access, signal }: Visit,
-  { catalog, connection, history, status }: OverviewOptions,
+  { catalog, connection, history, nodes, status }: OverviewOptions,
 ): Promise<Page> {
   const calls = { signal, timeoutMs: TIMEOUT_MS };
   const [info, disks] = await Promise.all([
@@ -29,9 +31,10 @@ export async function overviewPage(
     connection.server.diskStatistics({}, calls),
   ]);
   const seesAll = await access.isAdministrator();
-  const now = seesAll ? await status?.() : undefined;
   const repositories = seesAll ? await catalog.count(signal) : undefined;
-  const lastHour = seesAll ? await history?.() : undefined;
+  const [now, lastHour, ofNodes] = seesAll
+    ? await Promise.all([status?.(), history?.(), nodes?.status()])
+    : [];
   const storages = info.storageStatuses.map(({ readable, storageName, writeable }) => {
     const disk = disks.storageStatuses.find((each) => each.storageName === storageName);
     const [available, used] = [Number(disk?.available ?? 0n), Number(disk?.used ?? 0n)];
@@ -42,7 +45,15 @@ export async function overviewPage(
     title: 'Overview',
     section: 'overview',
     isLive: true,
-    data: { serverVersion, gitVersion, storages, repositories, status: now, lastHour: dataOf(lastHour) },
+    data: {
+      serverVersion,
+      gitVersion,
+      storages,
+      repositories,
+      status: now,
+      lastHour: dataOf(lastHour),
+      nodes: ofNodes,
+    },
     body: html`<h1>Overview</h1>
 <div data-refresh>
 <dl class="figures">
@@ -52,6 +63,7 @@ ${repositories === undefined ? undefined : html`<dt>Repositories</dt><dd>${repos
 ${now && figures(now)}
 </dl>
 ${lastHour && plots(lastHour)}
+${ofNodes && nodesTable(ofNodes)}
 ${now && use(now)}
 ${now?.backups && backups(now.backups)}
 <h2>Storages</h2>
@@ -127,6 +139,26 @@ ${
         waiting.map(({ limit, repository, waiting: count }) => [limit, repository, count]),
       )
 }`;
+}
+
+function nodesTable(nodes: readonly NodeStatus[]): Html {
+  return html`<h2>Nodes</h2>
+${wideTable(
+  'Nodes',
+  ['Node', 'Running for', 'Running calls', 'Calls with git', 'CPU time', 'Memory'],
+  nodes.map(({ status, storage }) =>
+    status === null
+      ? [storage, 'does not respond', '', '', '', '']
+      : [
+          storage,
+          formatDuration(status.uptime_seconds * 1000),
+          status.call_count,
+          status.git.running_calls,
+          formatDuration(status.cpu_seconds * 1000),
+          formatBytes(status.memory_bytes),
+        ],
+  ),
+)}`;
 }
 
 /** Returns the last server-side backups: how old the last good one is, and what failed. */

@@ -2,14 +2,18 @@ import { CONSOLE_PATH, type Query, withQuery } from '../console-route.ts';
 import { table, wideTable } from '../html/elements.ts';
 import { formatDuration } from '../html/format.ts';
 import { type Html, html, type Part } from '../html/html.ts';
-import { cannotPost, type Page, problemPage } from '../page.ts';
+import type { NodeStatus, NodesSource } from '../nodes-status.ts';
+import { cannotPost, type Page, problemPage, unresponsivePage } from '../page.ts';
 import type { ConsoleStatus, StatusSource } from '../server-status.ts';
 import type { Visit } from '../visit.ts';
+
+type Call = ConsoleStatus['calls'][number];
 
 const ADDRESS = `${CONSOLE_PATH}/running`;
 
 export interface RunningPageOptions {
   readonly status?: StatusSource;
+  readonly nodes?: NodesSource;
   /** Ends the running calls with a correlation id. */
   readonly cancel?: (correlationId: string) => Promise<number>;
 }
@@ -17,7 +21,7 @@ export interface RunningPageOptions {
 /** Shows the calls that run, their git processes, and the limits for which calls wait. */
 export async function runningPage(
   { formParameters, isPost, query }: Visit,
-  { cancel, status }: RunningPageOptions,
+  { cancel, nodes, status }: RunningPageOptions,
 ): Promise<Page> {
   if (isPost) {
     if (cancel === undefined) return cannotPost();
@@ -25,74 +29,147 @@ export async function runningPage(
     return { ...cannotPost(), location: ADDRESS };
   }
   if (status === undefined)
-    return problemPage(404, 'Not available', 'The server runs in other processes. Use gitaly top there.');
-  const now = await status();
+    return problemPage(404, 'Not available', 'The console of the server has this page. Or use gitaly top.');
+  const [now, ofNodes] = await Promise.all([status(), nodes?.status()]);
+  if (now === undefined) return unresponsivePage('running', 'Running');
+  const parameters = cancel && formParameters;
   return {
     title: 'Running',
     section: 'running',
     isLive: true,
-    data: now,
+    data: { ...now, ...(ofNodes && { nodes: ofNodes }) },
     body: html`<h1>Running</h1>
 <div data-refresh>
 <h2>Calls</h2>
-${calls(now, cancel && formParameters)}
-${now.git_version === '' ? undefined : limitsAndProcesses(now)}
+${calls(now, { nodes: ofNodes ?? [], parameters })}
+${ofNodes && html`<h2>Other calls of the nodes</h2>${callsOfNodes(ofNodes, { now, parameters })}`}
+${limitsAndProcesses(now, ofNodes)}
 </div>`,
   };
 }
 
-/** Returns what a praefect does not have: its nodes do. */
-function limitsAndProcesses(now: ConsoleStatus): Html {
+/** Shows what a praefect does not have: its nodes do. */
+function limitsAndProcesses(now: ConsoleStatus, nodes: readonly NodeStatus[] | undefined): Html | undefined {
+  if (now.git_version === '' && nodes === undefined) return undefined;
   return html`<h2>Limits in use</h2>
-${queues(now)}
+${nodes === undefined ? queues(now) : queuesOfNodes(nodes)}
 <h2>Shared and background processes</h2>
-${processes(now)}`;
+${nodes === undefined ? processes(now) : processesOfNodes(nodes)}`;
 }
 
-/** @param parameters of the forms that end calls; `undefined` if that is not possible. */
+interface CallsOptions {
+  readonly nodes: readonly NodeStatus[];
+  /** Parameters of the forms that end calls; `undefined` if that is not possible. */
+  readonly parameters: Query | undefined;
+}
+
 function calls(
   { call_count, calls: shown, git_version }: ConsoleStatus,
-  parameters: Query | undefined,
+  { nodes, parameters }: CallsOptions,
 ): Html {
   if (call_count === 0) return html`<p>No call is running.</p>`;
   const hidden = call_count - shown.length;
   const last = git_version === '' ? 'Nodes' : 'Processes';
   const headings = ['Method', 'Time', 'Repository', 'User', 'Client', last];
-  const rows = shown.map((call) =>
-    parameters === undefined ? callRow(call) : [...callRow(call), cancelButton(call, parameters)],
-  );
-  return html`${wideTable('Running calls', parameters === undefined ? headings : [...headings, 'End'], rows)}
+  const rows = shown.map((call) => {
+    const work = call.nodes === undefined ? commands(call) : workOfNodes(call, nodes);
+    return withButton([...callRow(call), work], call, parameters);
+  });
+  return html`${wideTable('Running calls', withEnd(headings, parameters), rows)}
 ${hidden > 0 ? html`<p>${hidden} younger calls are not shown.</p>` : undefined}`;
 }
 
-function callRow(call: ConsoleStatus['calls'][number]): readonly Part[] {
+/** Shows the calls that did not come through the praefect, such as those that copy replicas. */
+function callsOfNodes(
+  nodes: readonly NodeStatus[],
+  { now, parameters }: { readonly now: ConsoleStatus; readonly parameters: Query | undefined },
+): Html {
+  const known = new Set(now.calls.map(({ correlation_id }) => correlation_id));
+  const rows = nodes.flatMap(({ status, storage }) =>
+    (status?.calls ?? [])
+      .filter(({ correlation_id }) => !known.has(correlation_id))
+      .map((call) => withButton([storage, ...callRow(call), commands(call)], call, parameters)),
+  );
+  const silent = nodes.filter(({ status }) => status === null);
+  const headings = ['Node', 'Method', 'Time', 'Repository', 'User', 'Client', 'Processes'];
+  return html`${
+    rows.length === 0
+      ? html`<p>None.</p>`
+      : wideTable('Other calls of the nodes', withEnd(headings, parameters), rows)
+  }
+${silent.map(({ storage }) => html`<p>${storage} does not respond.</p>`)}`;
+}
+
+function withEnd(headings: readonly string[], parameters: Query | undefined): readonly string[] {
+  return parameters === undefined ? headings : [...headings, 'End'];
+}
+
+function withButton(row: readonly Part[], call: Call, parameters: Query | undefined): readonly Part[] {
+  return parameters === undefined ? row : [...row, cancelButton(call, parameters)];
+}
+
+function callRow(call: Call): readonly Part[] {
   const waits = call.waits_for && html` <em>waits for ${call.waits_for}</em>`;
-  const commands = call.processes.map(({ command, pid }) => html`<code>${command}</code> (${pid}) `);
-  const work = call.nodes?.join(', ') ?? commands;
   const time = formatDuration(call.age_ms);
-  return [[call.method, waits], time, call.repository, call.user, call.client, work];
+  return [[call.method, waits], time, call.repository, call.user, call.client];
+}
+
+function commands({ processes }: Pick<Call, 'processes'>): readonly Part[] {
+  return processes.map(({ command, pid }) => html`<code>${command}</code> (${pid}) `);
+}
+
+/** Returns the nodes of a call, each with the processes that it has there. */
+function workOfNodes({ correlation_id, nodes: names = [] }: Call, nodes: readonly NodeStatus[]): Part {
+  const lines = names.map((name) => {
+    const { status } = nodes.find(({ storage }) => storage === name) ?? {};
+    const own = (status?.calls ?? []).filter((call) => call.correlation_id === correlation_id);
+    const processes = own.flatMap((call) => call.processes);
+    return processes.length === 0 ? name : html`${name}: ${commands({ processes })}`;
+  });
+  return lines.map((line, index) => (index === 0 ? line : html`, ${line}`));
 }
 
 /** Returns the button that ends a call. */
-function cancelButton({ correlation_id, method }: ConsoleStatus['calls'][number], parameters: Query): Html {
+function cancelButton({ correlation_id, method }: Call, parameters: Query): Html {
   const address = withQuery(ADDRESS, { cancel: correlation_id, ...parameters });
   const button = html`<button aria-label="Cancel ${method}">Cancel</button>`;
   return html`<form method="post" action="${address}">${button}</form>`;
 }
 
+const LIMITS = ['Limit', 'Method', 'Repository', 'Running', 'Waiting'];
+const NO_LIMITS = html`<p>No call counts towards a limit.</p>`;
+
 function queues({ queues: shown }: ConsoleStatus): Html {
-  if (shown.length === 0) return html`<p>No call counts towards a limit.</p>`;
-  return wideTable('Limits', ['Limit', 'Method', 'Repository', 'Running', 'Waiting'], shown.map(queueRow));
+  return shown.length === 0 ? NO_LIMITS : wideTable('Limits', LIMITS, shown.map(queueRow));
+}
+
+function queuesOfNodes(nodes: readonly NodeStatus[]): Html {
+  const rows = nodes.flatMap(({ status, storage }) =>
+    (status?.queues ?? []).map((queue) => [storage, ...queueRow(queue)]),
+  );
+  return rows.length === 0 ? NO_LIMITS : wideTable('Limits', ['Node', ...LIMITS], rows);
 }
 
 function queueRow({ limit, max, method, repository, running, waiting }: ConsoleStatus['queues'][number]) {
   return [limit, method, repository, max === undefined ? running : `${running} of ${max}`, waiting];
 }
 
+const PROCESSES = ['Process', 'Command', 'Time'];
+const NO_PROCESSES = html`<p>None.</p>`;
+
 function processes({ processes: shown }: ConsoleStatus): Html {
-  if (shown.length === 0) return html`<p>None.</p>`;
-  return table(
-    ['Process', 'Command', 'Time'],
-    shown.map(({ age_ms, command, pid }) => [pid, html`<code>${command}</code>`, formatDuration(age_ms)]),
+  return shown.length === 0 ? NO_PROCESSES : table(PROCESSES, shown.map(processRow));
+}
+
+function processesOfNodes(nodes: readonly NodeStatus[]): Html {
+  const rows = nodes.flatMap(({ status, storage }) =>
+    (status?.processes ?? []).map((each) => [storage, ...processRow(each)]),
   );
+  return rows.length === 0
+    ? NO_PROCESSES
+    : wideTable('Shared and background processes', ['Node', ...PROCESSES], rows);
+}
+
+function processRow({ age_ms, command, pid }: ConsoleStatus['processes'][number]): readonly Part[] {
+  return [pid, html`<code>${command}</code>`, formatDuration(age_ms)];
 }

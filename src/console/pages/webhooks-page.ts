@@ -1,6 +1,6 @@
 import { wideTable } from '../html/elements.ts';
 import { type Html, html } from '../html/html.ts';
-import { type Page, problemPage } from '../page.ts';
+import { type Page, problemPage, unresponsivePage } from '../page.ts';
 import type { ConsoleStatus, StatusSource } from '../server-status.ts';
 
 const NONE = html`<p>There are none. Start with --webhook URL, or add [[webhook]].</p>`;
@@ -10,8 +10,10 @@ type WebhookStatus = NonNullable<ConsoleStatus['webhooks']>[number];
 /** Shows the state of each webhook, and the events that were given up. */
 export async function webhooksPage(status: StatusSource | undefined): Promise<Page> {
   if (status === undefined)
-    return problemPage(404, 'Not available', 'The server runs in other processes. See /debug/top there.');
-  const { webhooks = [] } = await status();
+    return problemPage(404, 'Not available', 'The console of the server has this page.');
+  const now = await status();
+  if (now === undefined) return unresponsivePage('webhooks', 'Webhooks');
+  const { webhooks = [] } = now;
   return {
     title: 'Webhooks',
     section: 'webhooks',

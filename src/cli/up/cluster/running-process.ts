@@ -4,6 +4,8 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connects } from '#tools/test-env/server-process';
+import type { Link } from '#workers/link';
+import { linkTo, OPERATED_VARIABLE } from '#workers/operator-link';
 
 /** A server that runs as a separate process. */
 export interface RunningProcess {
@@ -12,6 +14,8 @@ export interface RunningProcess {
   readonly exited: Promise<unknown>;
   /** Stops it gracefully. Kills it after some seconds, or when `force` aborts. */
   stop(force: AbortSignal): Promise<void>;
+  /** Channel for questions about its calls, if it was started with one. */
+  readonly link?: Link | undefined;
 }
 
 /** How to start a `gitaly` or a `praefect`. */
@@ -22,6 +26,8 @@ export interface ServerStart {
   readonly socket: string;
   /** File that its output is added to. */
   readonly log: string;
+  /** The process shall answer questions about its calls. */
+  readonly isOperated: boolean;
 }
 
 const START_LIMIT_MS = 60_000;
@@ -43,7 +49,7 @@ export async function startServerProcess(
   signal: AbortSignal,
   onSpawn: (pid: number) => void,
 ): Promise<RunningProcess> {
-  const { args, log, program } = start;
+  const { args, isOperated, log, program } = start;
   const entry = join(import.meta.dirname, '../..', program + extname(import.meta.filename));
   const output = openSync(log, 'a', 0o600);
   const env = Object.fromEntries(
@@ -51,11 +57,13 @@ export async function startServerProcess(
   );
   const options = process.execArgv.filter((each) => !each.startsWith('--inspect'));
   const child = spawn(process.execPath, [...options, entry, ...args], {
-    stdio: ['ignore', output, output],
-    env,
+    stdio: ['ignore', output, output, ...(isOperated ? (['ipc'] as const) : [])],
+    serialization: 'advanced',
+    env: { ...env, ...(isOperated && { [OPERATED_VARIABLE]: '1' }) },
     detached: true, // Ctrl-C reaches only this process, which then stops the server
   });
   closeSync(output);
+  const link = isOperated ? linkTo(child) : undefined;
   if (child.pid !== undefined) onSpawn(child.pid);
   const exited = once(child, 'exit');
   exited.catch(() => {}); // a program that cannot be started is reported below
@@ -76,7 +84,7 @@ export async function startServerProcess(
     await stop(AbortSignal.abort());
     throw error;
   }
-  return { pid: child.pid ?? 0, exited, stop };
+  return { pid: child.pid ?? 0, exited, stop, link };
 }
 
 async function accepting(start: ServerStart, child: ChildProcess, signal: AbortSignal): Promise<void> {

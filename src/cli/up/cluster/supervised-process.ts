@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '#base/gitaly-error';
+import type { Link } from '#workers/link';
 import type { ProcessGuard } from './process-guard.ts';
 import type { RunningProcess } from './running-process.ts';
 
@@ -51,6 +52,11 @@ export class SupervisedProcess implements AsyncDisposable {
   /** Pid of the process; `undefined` while it is started again. */
   get pid(): number | undefined {
     return this.#running?.pid;
+  }
+
+  /** The channel to the process; `undefined` while it is started again, and if it has none. */
+  get link(): Link | undefined {
+    return this.#running?.link;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

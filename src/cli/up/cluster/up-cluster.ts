@@ -8,6 +8,7 @@ import { type UpDirectory, WrongDirectoryError } from '../up-directory.ts';
 import type { UpEvents } from '../up-events.ts';
 import type { UpGrpc } from '../up-grpc.ts';
 import type { UpServer } from '../up-server.ts';
+import { clusterCalls } from './cluster-calls.ts';
 import { migrate, requirePostgres, startPostgresProcess } from './cluster-database.ts';
 import {
   type ClusterFiles,
@@ -30,6 +31,8 @@ export interface UpClusterOptions {
   readonly grpc: UpGrpc;
   /** The change feed and its webhooks, if there is one. */
   readonly events: UpEvents | undefined;
+  /** A console shows the calls of the processes. */
+  readonly hasConsole: boolean;
   /** Aborts the start. */
   readonly signal: AbortSignal;
   /** Kills what still runs. */
@@ -48,7 +51,7 @@ const LOOK_EVERY_MS = 50;
  * @throws {Error} that names the program that does not start; {WrongDirectoryError}
  */
 export async function startUpCluster(directory: UpDirectory, options: UpClusterOptions): Promise<UpServer> {
-  const { events, grpc } = options;
+  const { events, grpc, hasConsole: isOperated } = options;
   if (options.database === undefined) requirePostgres();
   const files = filesFor(await clusterFiles(directory, options.nodes), grpc);
   await earlierOnesEnded(files);
@@ -63,7 +66,7 @@ export async function startUpCluster(directory: UpDirectory, options: UpClusterO
 
   let database = options.database ?? {};
   const startNode = async ({ config, log, name, socket }: NodeFiles): Promise<SupervisedProcess> => {
-    const server = { program: 'gitaly', args: ['serve', config], socket, log } as const;
+    const server = { program: 'gitaly', args: ['serve', config], socket, log, isOperated } as const;
     return await supervise(name, (...more) => startServerProcess(server, ...more));
   };
   const startDatabase: StartProcess = async (...more) => {
@@ -83,7 +86,7 @@ export async function startUpCluster(directory: UpDirectory, options: UpClusterO
   await writePraefectConfig(files, { database, listen, events, token: grpc.token });
   await migrate(files.praefect.config);
   const args = ['--config', files.praefect.config];
-  const server = { ...files.praefect, program: 'praefect', args } as const;
+  const server = { ...files.praefect, program: 'praefect', args, isOperated } as const;
   const praefect = building.use(
     await supervise('praefect', (...more) => startServerProcess(server, ...more)),
   );
@@ -91,21 +94,45 @@ export async function startUpCluster(directory: UpDirectory, options: UpClusterO
   const running = building.move();
   return {
     ...description(files, { listen, token: grpc.token }),
-    cluster: {
-      config: files.praefect.config,
-      praefect: praefect.pid,
-      postgres: postgres?.pid,
-      nodes: files.nodes.map(({ name, socket, storage }, index) => ({
-        name,
-        address: `unix:${socket}`,
-        path: storage,
-        pid: nodes[index]?.pid,
-      })),
+    cluster: processesOf(files, { praefect, postgres, nodes }),
+    console: {
+      cluster: async () => statusData(await statusOfConfig(files.praefect.config)),
+      ...(isOperated && clusterCalls(praefect, nodesByName(files, nodes))),
     },
-    console: { cluster: async () => statusData(await statusOfConfig(files.praefect.config)) },
     contain: () => false,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
+}
+
+interface ClusterProcesses {
+  readonly praefect: SupervisedProcess;
+  readonly postgres: SupervisedProcess | undefined;
+  /** In the order of the files. */
+  readonly nodes: readonly SupervisedProcess[];
+}
+
+function processesOf(
+  files: ClusterFiles,
+  { nodes, postgres, praefect }: ClusterProcesses,
+): NonNullable<UpServer['cluster']> {
+  return {
+    config: files.praefect.config,
+    praefect: praefect.pid,
+    postgres: postgres?.pid,
+    nodes: files.nodes.map(({ name, socket, storage }, index) => ({
+      name,
+      address: `unix:${socket}`,
+      path: storage,
+      pid: nodes[index]?.pid,
+    })),
+  };
+}
+
+function nodesByName(
+  files: ClusterFiles,
+  nodes: readonly SupervisedProcess[],
+): ReadonlyMap<string, SupervisedProcess> {
+  return new Map(nodes.map((node, index) => [files.nodes[index]?.name ?? '', node]));
 }
 
 /** Returns how clients reach the cluster. */

@@ -1,0 +1,20 @@
+import type { ConsoleHistory } from './server-history.ts';
+import type { ConsoleStatus } from './server-status.ts';
+
+/** State of a node of a cluster; `null` if it does not respond in time. */
+export interface NodeStatus {
+  readonly storage: string;
+  readonly status: ConsoleStatus | null;
+}
+
+/** The last hour of a node; `null` if it does not respond in time. */
+export interface NodeHistory {
+  readonly storage: string;
+  readonly history: ConsoleHistory | null;
+}
+
+/** Returns what the nodes of a cluster do, and did. */
+export interface NodesSource {
+  status(): Promise<readonly NodeStatus[]>;
+  history(): Promise<readonly NodeHistory[]>;
+}
