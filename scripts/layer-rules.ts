@@ -103,6 +103,7 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
       'events/event-files',
       'events/event-source',
       'webhooks',
+      'services/backup-runs/messages',
       'services/events',
     ],
     packages: [PROTOBUF, 'smol-toml', 'kysely', 'pg'],

@@ -6,6 +6,7 @@ import { RaftService } from '#wire/gen/cluster_pb';
 import { CommitService } from '#wire/gen/commit_pb';
 import { ConflictsService } from '#wire/gen/conflicts_pb';
 import { DiffService } from '#wire/gen/diff_pb';
+import { BackupRunService } from '#wire/gen/gitalyts/backups/v1/backups_pb';
 import { EventService } from '#wire/gen/gitalyts/events/v1/events_pb';
 import { LifetimeService } from '#wire/gen/gitalyts/lifetimes/v1/lifetimes_pb';
 import { Health } from '#wire/gen/grpc/health/v1/health_pb';
@@ -88,6 +89,10 @@ export class Connection implements ServiceCaller, AsyncDisposable {
   }
   get backup(): ClientOf<typeof BackupService> {
     return this.client(BackupService);
+  }
+  /** The last backups of storages, of a gitaly-ts; others respond UNIMPLEMENTED. */
+  get backupRuns(): ClientOf<typeof BackupRunService> {
+    return this.client(BackupRunService);
   }
   get blob(): ClientOf<typeof BlobService> {
     return this.client(BlobService);

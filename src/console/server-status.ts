@@ -38,18 +38,6 @@ export interface ConsoleStatus {
     readonly directory: string;
   }[];
   readonly caches: Readonly<Record<string, number>>;
-  /** Server-side backups since the start; missing for praefect, which makes none. */
-  readonly backups?: readonly {
-    readonly storage: string;
-    readonly done: number;
-    readonly failed: number;
-    readonly last_success?: string;
-    readonly last_failure?: {
-      readonly time: string;
-      readonly repository: string;
-      readonly problem: string;
-    };
-  }[];
   readonly webhooks?: readonly {
     readonly name: string;
     readonly storage: string;

@@ -91,7 +91,11 @@ export async function createFoundation(
     calls,
     history: keepsHistory ? resources.use(new CallHistory()) : undefined,
     gitCalls,
-    lastBackups: new LastBackups(),
+    lastBackups: new LastBackups({
+      process: family?.role === 'worker' ? family.number : 0,
+      onProblem: (error, storage) =>
+        logger.warn({ error, storage }, 'the result of a backup could not be kept'),
+    }),
     git,
     backchannels: new Backchannels<GrpcChannel>((stream) => connectGrpc(stream)),
   };

@@ -235,7 +235,7 @@ export class GitalyServer implements AsyncDisposable {
 
 /** Starts the reports of calls. Returns the function for `/debug/top`. `resources` ends the reports. */
 function startStatus(
-  { calls, git, gitCalls, lastBackups, logger, metrics, webhooks }: Foundation & Repositories,
+  { calls, git, gitCalls, logger, metrics, webhooks }: Foundation & Repositories,
   limits: Limits,
   resources: AsyncDisposableStack,
 ): () => Promise<ServerStatus> {
@@ -249,7 +249,6 @@ function startStatus(
       gitCalls: gitCalls.counts,
       registry: metrics.registry,
       blockedCalls,
-      lastBackups,
       webhooks: webhooks && (() => webhooks.status()),
     });
 }

@@ -73,7 +73,6 @@ export class CallList implements Disposable {
       gitCalls: { running: 0, waiting: 0 },
       registry: this.#registry,
       blockedCalls: this.#blocked,
-      lastBackups: undefined,
       webhooks,
     });
   }

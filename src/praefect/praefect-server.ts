@@ -33,6 +33,7 @@ import { countNodeCalls } from './metrics/count-node-calls.ts';
 import { createPraefectMetrics, type PraefectMetrics } from './metrics/praefect-metrics.ts';
 import { Nodes } from './nodes/nodes.ts';
 import { Replicator } from './replication/replicator.ts';
+import { backupRunService } from './services/backup-run-service.ts';
 import { refTransactionService } from './services/ref-transaction.ts';
 import { serverService } from './services/server-service.ts';
 import { voteService } from './services/vote-service.ts';
@@ -124,6 +125,7 @@ export class PraefectServer implements AsyncDisposable {
     const services = [
       refTransactionService(transactions),
       serverService({ nodes: nodes.byStorage, isHealthy, logger, failedChecks }),
+      backupRunService({ nodes: nodes.byStorage, isHealthy }),
       ...backend.services,
       healthService(),
     ];

@@ -37,6 +37,11 @@ export function eventsRoot(storage: Storage): string {
   return `${storage.path}/${OWN_DIRECTORY}/events`;
 }
 
+/** Returns the directory of the results of backups. */
+export function backupsRoot(storage: Storage): string {
+  return `${storage.path}/${OWN_DIRECTORY}/backups`;
+}
+
 /** Returns the directory of what is to be removed at a time. */
 export function lifetimesRoot(storage: Storage): string {
   return `${storage.path}/${OWN_DIRECTORY}/lifetimes`;

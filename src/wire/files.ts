@@ -8,6 +8,7 @@ import { file_commit } from '#wire/gen/commit_pb';
 import { file_conflicts } from '#wire/gen/conflicts_pb';
 import { file_diff } from '#wire/gen/diff_pb';
 import { file_errors } from '#wire/gen/errors_pb';
+import { file_gitalyts_backups_v1_backups } from '#wire/gen/gitalyts/backups/v1/backups_pb';
 import { file_gitalyts_events_v1_events } from '#wire/gen/gitalyts/events/v1/events_pb';
 import { file_gitalyts_lifetimes_v1_lifetimes } from '#wire/gen/gitalyts/lifetimes/v1/lifetimes_pb';
 import { file_gitalyts_votes_v1_votes } from '#wire/gen/gitalyts/votes/v1/votes_pb';
@@ -74,11 +75,12 @@ export const gitalyFiles: readonly DescFile[] = [
 ];
 
 /**
- * All files on the wire: `gitalyFiles`, the change feed, lifetimes, votes, health, both versions of
- * reflection and the rich status. Well-known types are their dependencies.
+ * All files on the wire: `gitalyFiles`, our own services, health, both versions of reflection and
+ * the rich status. Well-known types are their dependencies.
  */
 export const wireFiles: readonly DescFile[] = [
   ...gitalyFiles,
+  file_gitalyts_backups_v1_backups,
   file_gitalyts_events_v1_events,
   file_gitalyts_lifetimes_v1_lifetimes,
   file_gitalyts_votes_v1_votes,

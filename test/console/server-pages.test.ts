@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
 import { test } from 'node:test';
-import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { until } from '#testkit/until';
 import { openConsole } from './open-console.ts';
 
@@ -84,34 +82,6 @@ test('the overview has plots of the last hour', async () => {
   const { text } = await console.get('/overview');
   assert.equal(text.match(/<figure class="plot">/g)?.length, 6);
   assert.match(text, /Hit rate/);
-});
-
-test('the overview has the last server-side backups, and what failed', async (context) => {
-  const bucket = makeScratchDirectory('console-backups');
-  context.after(() => rmSync(bucket, { recursive: true, force: true }));
-  await using console = await openConsole({ config: { backup: { go_cloud_url: `file://${bucket}` } } });
-  const repository = await console.gitaly.createRepository({ relativePath: 'a.git', commits: 1 });
-  assert.match((await console.get('/overview')).text, /None since the server has started/);
-  const backUp = (relativePath: string, backupId: string) =>
-    console.gitaly.connection.repository.backupRepository({
-      repository: { ...repository, relativePath },
-      vanityRepository: { ...repository, relativePath },
-      backupId,
-    });
-  const before = Date.now();
-
-  await backUp('a.git', '1');
-  rmSync(bucket, { recursive: true });
-  await assert.rejects(backUp('a.git', '2'));
-
-  const [backups, ...others] = (await console.json('/overview')).status.backups;
-  assert.deepEqual(others, []);
-  assert.deepEqual([backups.storage, backups.done, backups.failed], ['default', 1, 1]);
-  assert.ok(Date.parse(backups.last_success) >= before);
-  assert.equal(backups.last_failure.repository, 'a.git');
-  const { text } = await console.get('/overview');
-  assert.match(text, /Last good one/);
-  assert.ok(text.includes(`<time datetime="${backups.last_success}">`));
 });
 
 test('a page about a process that does not respond is shown once it does', async () => {

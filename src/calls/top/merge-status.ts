@@ -1,4 +1,3 @@
-import { mergeBackups } from './merge-backups.ts';
 import type { ServerStatus } from './status.ts';
 
 /** Limit of the calls and processes in one status. */
@@ -29,7 +28,6 @@ export function mergeStatus(own: ServerStatus, others: ReadonlyMap<number, Serve
     processes: each.flatMap(({ processes }) => processes).slice(0, MAX_LISTED),
     blocked: each.flatMap(({ blocked }) => blocked).sort((a, b) => (a.time < b.time ? 1 : -1)),
     caches: sumOf(each.map(({ caches }) => caches)),
-    ...(own.backups && { backups: mergeBackups(each.flatMap(({ backups = [] }) => backups)) }),
     workers: all.map(([worker, status]) => ({
       worker,
       pid: status.pid,

@@ -1,4 +1,3 @@
-import type { LastBackups } from '#domain/backup/last-backups';
 import type { PackLimits } from '#domain/pack-objects/pack-limits';
 import type { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import { packageVersion } from '#platform/process/version';
@@ -16,7 +15,6 @@ export interface StatusSources {
   readonly gitCalls: { readonly running: number; readonly waiting: number };
   readonly registry: MetricsRegistry;
   readonly blockedCalls: Pick<BlockedCalls, 'last'>;
-  readonly lastBackups: Pick<LastBackups, 'list'> | undefined;
   /** Returns the work of the webhooks, if there are any. */
   readonly webhooks: (() => readonly WebhookStatus[]) | undefined;
 }
@@ -44,7 +42,6 @@ export async function serverStatus(sources: StatusSources): Promise<ServerStatus
     processes,
     blocked: sources.blockedCalls.last,
     caches: sources.registry.values(CACHES),
-    ...(sources.lastBackups && { backups: sources.lastBackups.list() }),
     ...(sources.webhooks && { webhooks: sources.webhooks() }),
   };
 }

@@ -1,4 +1,3 @@
-import type { StorageBackups } from '#domain/backup/last-backups';
 import type { BlockStatus } from '#rpc/server/blocked-calls';
 import type { WebhookStatus } from '#webhooks/webhook-status';
 
@@ -87,8 +86,6 @@ export interface ServerStatus {
   readonly blocked: readonly BlockStatus[];
   /** Counters and gauges of the caches, by their names in `/metrics`. */
   readonly caches: Readonly<Record<string, number>>;
-  /** Server-side backups since the start, of storages that have any; missing for Praefect. */
-  readonly backups?: readonly StorageBackups[];
   /** Present if there are webhooks. */
   readonly webhooks?: readonly WebhookStatus[];
   /** The processes that serve calls, if there may be several. */

@@ -1,6 +1,7 @@
 import type { Connection } from '#client/connection';
+import type { DiskStatisticsResponse, ServerInfoResponse } from '#wire/gen/server_pb';
 import { table, wideTable } from '../html/elements.ts';
-import { count, formatBytes, formatDuration, instant } from '../html/format.ts';
+import { count, formatBytes, formatDuration } from '../html/format.ts';
 import { type Html, html } from '../html/html.ts';
 import { plot } from '../html/plot.ts';
 import type { NodeStatus, NodesSource } from '../nodes-status.ts';
@@ -9,6 +10,7 @@ import type { RepositoryCatalog } from '../repositories/repository-catalog.ts';
 import type { ConsoleHistory, HistorySource } from '../server-history.ts';
 import type { ConsoleStatus, StatusSource } from '../server-status.ts';
 import type { Visit } from '../visit.ts';
+import { backupsTable, lastBackups } from './last-backups.ts';
 
 const TIMEOUT_MS = 5000;
 
@@ -28,18 +30,16 @@ export async function overviewPage(
   const calls = { signal, timeoutMs: TIMEOUT_MS };
   const [info, disks] = await Promise.all([
     connection.server.serverInfo({}, calls),
-    connection.server.diskStatistics({}, calls),
+    // Of a cluster it fails as long as a node is away.
+    connection.server.diskStatistics({}, calls).catch(() => undefined),
   ]);
   const seesAll = await access.isAdministrator();
   const repositories = seesAll ? await catalog.count(signal) : undefined;
-  const [now, lastHour, ofNodes] = seesAll
-    ? await Promise.all([status?.(), history?.(), nodes?.status()])
+  const [now, lastHour, ofNodes, backups] = seesAll
+    ? await Promise.all([status?.(), history?.(), nodes?.status(), lastBackups(info, connection, calls)])
     : [];
-  const storages = info.storageStatuses.map(({ readable, storageName, writeable }) => {
-    const disk = disks.storageStatuses.find((each) => each.storageName === storageName);
-    const [available, used] = [Number(disk?.available ?? 0n), Number(disk?.used ?? 0n)];
-    return { name: storageName, readable, writeable, availableBytes: available, usedBytes: used };
-  });
+  const storages = storagesOf(info, disks);
+  const nodeDisks = nodeDisksOf(info, disks);
   const { gitVersion, serverVersion } = info;
   return {
     title: 'Overview',
@@ -49,10 +49,12 @@ export async function overviewPage(
       serverVersion,
       gitVersion,
       storages,
+      nodeDisks,
       repositories,
       status: now,
       lastHour: dataOf(lastHour),
       nodes: ofNodes,
+      backups,
     },
     body: html`<h1>Overview</h1>
 <div data-refresh>
@@ -65,7 +67,7 @@ ${now && figures(now)}
 ${lastHour && plots(lastHour)}
 ${ofNodes && nodesTable(ofNodes)}
 ${now && use(now)}
-${now?.backups && backups(now.backups)}
+${backups && backupsTable(backups)}
 <h2>Storages</h2>
 ${table(
   ['Storage', 'State', 'Used', 'Available'],
@@ -77,8 +79,53 @@ ${table(
       : [formatBytes(usedBytes), formatBytes(availableBytes)]),
   ]),
 )}
+${nodeDisks.length === 0 ? undefined : disksTable(nodeDisks)}
 </div>`,
   };
+}
+
+interface Disk {
+  readonly name: string;
+  readonly availableBytes: number;
+  readonly usedBytes: number;
+}
+
+function disksOf(disks: DiskStatisticsResponse | undefined): readonly Disk[] {
+  return (disks?.storageStatuses ?? []).map(({ available, storageName, used }) => ({
+    name: storageName,
+    availableBytes: Number(available),
+    usedBytes: Number(used),
+  }));
+}
+
+function storagesOf({ storageStatuses }: ServerInfoResponse, disks: DiskStatisticsResponse | undefined) {
+  const known = disksOf(disks);
+  return storageStatuses.map(({ readable, storageName: name, writeable }) => {
+    const disk = known.find((each) => each.name === name);
+    const { availableBytes = 0, usedBytes = 0 } = disk ?? {};
+    return { name, readable, writeable, availableBytes, usedBytes };
+  });
+}
+
+/** Returns the disks of the nodes of a cluster, whose storages have other names than the cluster's. */
+function nodeDisksOf(
+  { storageStatuses }: ServerInfoResponse,
+  disks: DiskStatisticsResponse | undefined,
+): readonly Disk[] {
+  const own = new Set(storageStatuses.map(({ storageName }) => storageName));
+  return disksOf(disks).filter(({ name }) => !own.has(name));
+}
+
+function disksTable(disks: readonly Disk[]): Html {
+  return html`<h2>Disks of the nodes</h2>
+${table(
+  ['Storage', 'Used', 'Available'],
+  disks.map(({ availableBytes, name, usedBytes }) => [
+    name,
+    formatBytes(usedBytes),
+    formatBytes(availableBytes),
+  ]),
+)}`;
 }
 
 /** Slow calls have their own page. */
@@ -159,26 +206,6 @@ ${wideTable(
         ],
   ),
 )}`;
-}
-
-/** Returns the last server-side backups: how old the last good one is, and what failed. */
-function backups(storages: NonNullable<ConsoleStatus['backups']>): Html {
-  return html`<h2>Server-side backups</h2>
-${
-  storages.length === 0
-    ? html`<p>None since the server has started. Backups that programs make over RPC do not count.</p>`
-    : wideTable(
-        'Server-side backups since the start',
-        ['Storage', 'Last good one', 'Repositories', 'Failed', 'Last failure'],
-        storages.map(({ done, failed, last_failure: problem, last_success: success, storage }) => [
-          storage,
-          success === undefined ? 'none' : instant(new Date(success)),
-          done,
-          failed,
-          problem && html`${instant(new Date(problem.time))}, ${problem.repository}: ${problem.problem}`,
-        ]),
-      )
-}`;
 }
 
 type Sample = ConsoleHistory['samples'][number];

@@ -33,7 +33,7 @@ export async function repositoryServices(
     isCacheEnabled: config.archiveCache.enabled,
   };
   return [
-    serve(BackupService, backupService({ bucket: buckets.backup })),
+    serve(BackupService, backupService({ bucket: buckets.backup, storages, last: lastBackups })),
     serve(ObjectPoolService, objectPoolService({ storages, housekeeping, ...votes })),
     serve(PartitionService, partitionService({ hasBackups: buckets.backup !== undefined })),
     serve(RaftService, raftService()),

@@ -1,4 +1,5 @@
 import { type ServedService, serve } from '#rpc/server/handler';
+import { backupRunService } from '#services/backup-runs/index';
 import { cleanupService } from '#services/cleanup/index';
 import { conflictsService } from '#services/conflicts/index';
 import { lifetimeService } from '#services/lifetimes/index';
@@ -8,16 +9,18 @@ import { refService } from '#services/ref/index';
 import { RememberedLists } from '#services/ref/remembered-lists';
 import { CleanupService } from '#wire/gen/cleanup_pb';
 import { ConflictsService } from '#wire/gen/conflicts_pb';
+import { BackupRunService } from '#wire/gen/gitalyts/backups/v1/backups_pb';
 import { LifetimeService } from '#wire/gen/gitalyts/lifetimes/v1/lifetimes_pb';
 import { OperationService } from '#wire/gen/operations_pb';
 import { RefService } from '#wire/gen/ref_pb';
 import type { ServiceFoundation } from './service-foundation.ts';
 
-/** Returns the services that change commits and references of a repository. */
+/** Returns the services that change commits and references, and the one that keeps backup results. */
 export function writingServices({
   commitSigning,
   fillsOldFields,
   hooks,
+  lastBackups,
   remotes,
   storages,
   transactionHooks,
@@ -26,6 +29,7 @@ export function writingServices({
   const votes = { voteOf, transactionHooks };
   const [lists, knownCommits] = [new RememberedLists(), new KnownCommits()];
   return [
+    serve(BackupRunService, backupRunService({ storages, lastBackups })),
     serve(CleanupService, cleanupService({ storages, ...votes })),
     serve(ConflictsService, conflictsService({ storages, hooks, remotes })),
     serve(LifetimeService, lifetimeService({ storages })),

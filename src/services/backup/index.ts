@@ -1,9 +1,11 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { readLatestBackupId, writeBackupId } from '#domain/backup/backup-ids';
+import type { LastBackups } from '#domain/backup/last-backups';
 import type { ObjectCall, ObjectStore } from '#object-store/object-store';
 import { MissingObjectError } from '#object-store/store-error';
 import type { ServiceImplementation } from '#rpc/server/handler';
+import type { Storages } from '#storage/storages';
 import type {
   BackupService,
   ReadLatestBackupIDResponseSchema,
@@ -14,12 +16,23 @@ import type {
 export interface BackupDependencies {
   /** Bucket of `[backup] go_cloud_url`. */
   readonly bucket: ObjectStore | undefined;
+  readonly storages: Pick<Storages, 'all'>;
+  readonly last: Pick<LastBackups, 'ended'>;
 }
 
 /** Ids of finished backups of all repositories. */
-export function backupService({ bucket }: BackupDependencies): ServiceImplementation<typeof BackupService> {
+export function backupService({
+  bucket,
+  last,
+  storages,
+}: BackupDependencies): ServiceImplementation<typeof BackupService> {
   return {
-    writeBackupID: (request, { signal }) => writeId(request, bucket, { signal }),
+    writeBackupID: async (request, { signal }) => {
+      const response = await writeId(request, bucket, { signal });
+      // Programs write the id of a backup of all storages once.
+      for (const storage of storages.all) await last.ended(storage, request.backupId);
+      return response;
+    },
     readLatestBackupID: (_request, { signal }) => readLatestId(bucket, { signal }),
   };
 }

@@ -24,6 +24,7 @@ export class BackupReport implements Disposable {
   readonly #startedAt = performance.now();
   readonly #counts = { done: 0, skipped: 0, failed: 0 };
   readonly #timer: NodeJS.Timeout | undefined;
+  #lastFailure = { repository: '', problem: '' };
   #total = 0;
   #bytes = 0;
 
@@ -57,6 +58,11 @@ export class BackupReport implements Disposable {
     return this.#counts;
   }
 
+  /** The last repository that failed, and why; empty without any. */
+  get lastFailure(): { readonly repository: string; readonly problem: string } {
+    return this.#lastFailure;
+  }
+
   /** The result so far. */
   get facts(): Pick<BackupResult, 'repositories' | 'bytes' | 'seconds'> {
     const seconds = (performance.now() - this.#startedAt) / 1000;
@@ -78,6 +84,7 @@ export class BackupReport implements Disposable {
 
   #end({ relativePath }: BackupJob, outcome: JobOutcome): void {
     this.#counts[outcome.kind]++;
+    if (outcome.kind === 'failed') this.#lastFailure = { repository: relativePath, problem: outcome.message };
     const { stdout, stderr } = this.#outputs;
     const message = outcome.kind === 'failed' ? { error: outcome.message } : {};
     if (this.#timer === undefined)

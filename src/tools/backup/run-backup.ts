@@ -6,6 +6,7 @@ import { type BackupJob, isPool, readJobs } from './job.ts';
 import { logListener } from './log-listener.ts';
 import type { BackupOperator } from './operator.ts';
 import { Pipeline } from './pipeline.ts';
+import { StorageResults } from './report-run.ts';
 import { ServerSideOperator } from './server-side-operator.ts';
 import { readServers, Servers } from './servers.ts';
 import { type BackupLayout, type RestoreListener, StoreOperator } from './store-operator.ts';
@@ -54,11 +55,17 @@ export async function runCreate(options: CreateArguments, context: BackupContext
   await using servers = new Servers(readServers(context.environment.GITALY_SERVERS));
   const operator = await openOperator('create', options, servers, logger);
   const latestId = incremental ? ((await latestOf(operator, context)) ?? '') : '';
+  const results = new StorageResults(logListener(logger, 'create'));
   const pipeline = new Pipeline({
-    ...{ ...options, listener: logListener(logger, 'create'), signal },
+    ...{ ...options, listener: results, signal },
     run: (job) => operator.create(job, { id, latestId, incremental, signal }),
   });
   const { done, failures } = await runAll('create', pipeline, context);
+  // The server itself knows those that it has made.
+  if (!options.serverSide)
+    await results.report({ id, program: 'gitaly-backup' }, servers, (error) =>
+      logger.warn({ error: clientMessageOf(error) }, 'a server could not be notified of the result'),
+    );
   // Also after some failures: the others can be restored.
   if (done.length > 0)
     await operator.writeId(id, signal).catch((error: unknown) => {

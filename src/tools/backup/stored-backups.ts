@@ -11,6 +11,7 @@ import { listRuns, type StoredBackup, storedBackups } from './catalog.ts';
 import { countedStore } from './counted-store.ts';
 import { writeMetricsFile } from './metrics-file.ts';
 import { prune } from './prune.ts';
+import { reportRun } from './report-run.ts';
 import { restoreStorage } from './restore-storage.ts';
 import { keptRuns, type Retention } from './retention.ts';
 import { verifyBackup } from './verify.ts';
@@ -55,11 +56,34 @@ export async function backUpAll(options: BackUpAllOptions, context: CommandConte
   try {
     const code = await backUp(options, report, context);
     isComplete = code === 0;
+    await notifyServer(options, report, context, isComplete ? '' : 'the backup is not complete');
     return code;
+  } catch (error) {
+    // One that is stopped continues later, under its name.
+    if (!context.signal.aborted) await notifyServer(options, report, context, clientMessageOf(error));
+    throw error;
   } finally {
     const facts = { storage, isComplete, endedMs: Date.now(), ...report.facts };
     if (metricsFile !== undefined) await writeMetricsFile(metricsFile, facts);
   }
+}
+
+/** Reports the result to the server, whose console shows it. @param problem empty for a success. */
+async function notifyServer(
+  { connection, id, storage }: BackUpAllOptions,
+  { counts: { done, failed, skipped }, lastFailure }: BackupReport,
+  { stderr }: CommandContext,
+  problem: string,
+): Promise<void> {
+  const result = {
+    repositories: done + skipped,
+    failed: problem === '' ? failed : Math.max(1, failed),
+    failedRepository: lastFailure.repository,
+    problem: lastFailure.problem || problem,
+  };
+  await reportRun(connection, storage, { id, program: 'gitaly-ts backup', ...result }, (error) =>
+    stderr.write(`the server could not be notified of the result: ${clientMessageOf(error)}\n`),
+  );
 }
 
 async function backUp(

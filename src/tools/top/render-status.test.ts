@@ -18,7 +18,6 @@ const IDLE: ServerStatus = {
   processes: [],
   blocked: [],
   caches: {},
-  backups: [],
 };
 
 test('an idle server is a summary without tables', () => {

@@ -17,16 +17,16 @@ export async function backupRepository(
     throw new GitalyError('FAILED_PRECONDITION', 'backup repository: server-side backups are not configured');
   const { repository, backupId: id, incremental, latestBackupId: latestId } = request;
   if (id === '') throw new GitalyError('INVALID_ARGUMENT', 'empty BackupId');
-  const location = storages.locate(repository);
+  const { relativePath, storage } = storages.locate(repository);
   const name = requireTarget(request.vanityRepository);
 
   const { bucket, last, observer } = backups;
   const source = new LocalSource(() => storages.open(repository), signal);
   const options = { name, id, incremental, latestId, observer, signal };
-  await createBackup(bucket, source, options).catch((error: unknown) => {
-    last.failed(location.storage.name, location.relativePath, messageOf(error));
+  await createBackup(bucket, source, options).catch(async (error: unknown) => {
+    await last.failed(storage, id, relativePath, messageOf(error));
     throw wrap(error, 'backup repository');
   });
-  last.succeeded(location.storage.name);
+  await last.stored(storage, id);
   return {};
 }

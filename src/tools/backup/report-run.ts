@@ -1,0 +1,92 @@
+import { codeOf } from '#base/gitaly-error';
+import type { Connection } from '#client/index';
+import type { BackupJob } from './job.ts';
+import type { JobOutcome, PipelineListener } from './pipeline.ts';
+import type { Servers } from './servers.ts';
+
+/** The result of a backup of a storage, as the server shows it. */
+export interface ReportedRun {
+  readonly id: string;
+  /** Name of the program. */
+  readonly program: string;
+  /** Repositories that were stored, or had nothing to store. */
+  readonly repositories: number;
+  readonly failed: number;
+  /** The last of them, and why it failed. */
+  readonly failedRepository: string;
+  readonly problem: string;
+}
+
+const TIMEOUT_MS = 10_000;
+
+/**
+ * Tells a server the result of a backup of one of its storages. Servers of other builds do not know
+ * the call.
+ *
+ * @param onProblem is called if the server could not be reached: the backup itself is as it is.
+ */
+export async function reportRun(
+  connection: Connection,
+  storageName: string,
+  { failed, repositories, ...run }: ReportedRun,
+  onProblem: (error: unknown) => void,
+): Promise<void> {
+  const message = { ...run, failed: BigInt(failed), repositories: BigInt(repositories) };
+  try {
+    await connection.backupRuns.report({ storageName, run: message }, { timeoutMs: TIMEOUT_MS });
+  } catch (error) {
+    if (codeOf(error) !== 'UNIMPLEMENTED') onProblem(error);
+  }
+}
+
+interface StorageResult extends Omit<ReportedRun, 'id' | 'program'> {
+  /** Any job of the storage: it names the server. */
+  readonly job: BackupJob;
+}
+
+/** Counts the results of a backup by storage and server. */
+export class StorageResults implements PipelineListener {
+  readonly #next: PipelineListener;
+  readonly #results = new Map<string, StorageResult>();
+
+  /** @param next receives all that this one does. */
+  constructor(next: PipelineListener) {
+    this.#next = next;
+  }
+
+  onStart(job: BackupJob): void {
+    this.#next.onStart(job);
+  }
+
+  onEnd(job: BackupJob, outcome: JobOutcome): void {
+    const key = JSON.stringify([job.server, job.storageName]);
+    const { failed, repositories, ...others } = this.#results.get(key) ?? {
+      ...{ job, failed: 0, repositories: 0, failedRepository: '', problem: '' },
+    };
+    this.#results.set(
+      key,
+      outcome.kind === 'failed'
+        ? {
+            job,
+            repositories,
+            failed: failed + 1,
+            failedRepository: job.relativePath,
+            problem: outcome.message,
+          }
+        : { ...others, failed, repositories: repositories + 1 },
+    );
+    this.#next.onEnd(job, outcome);
+  }
+
+  /** Tells each server the results of its storages. */
+  async report(
+    run: Pick<ReportedRun, 'id' | 'program'>,
+    servers: Pick<Servers, 'of'>,
+    onProblem: (error: unknown) => void,
+  ): Promise<void> {
+    for (const { job, ...result } of this.#results.values()) {
+      const connection = await servers.of(job.storageName, job.server).catch(onProblem);
+      if (connection) await reportRun(connection, job.storageName, { ...run, ...result }, onProblem);
+    }
+  }
+}
