@@ -13,6 +13,8 @@ import type { Visit } from '../visit.ts';
 import { backupsTable, lastBackups } from './last-backups.ts';
 
 const TIMEOUT_MS = 5000;
+/** Praefect waits for all nodes: without one that hangs, the page is shown soon. */
+const DISK_TIMEOUT_MS = 2000;
 
 export interface OverviewOptions {
   readonly connection: Connection;
@@ -23,23 +25,11 @@ export interface OverviewOptions {
 }
 
 /** Shows whether the server and its storages work, and what it uses. */
-export async function overviewPage(
-  { access, signal }: Visit,
-  { catalog, connection, history, nodes, status }: OverviewOptions,
-): Promise<Page> {
-  const calls = { signal, timeoutMs: TIMEOUT_MS };
-  const [info, disks] = await Promise.all([
-    connection.server.serverInfo({}, calls),
-    // Of a cluster it fails as long as a node is away.
-    connection.server.diskStatistics({}, calls).catch(() => undefined),
-  ]);
-  const seesAll = await access.isAdministrator();
-  const repositories = seesAll ? await catalog.count(signal) : undefined;
-  const [now, lastHour, ofNodes, backups] = seesAll
-    ? await Promise.all([status?.(), history?.(), nodes?.status(), lastBackups(info, connection, calls)])
-    : [];
-  const storages = storagesOf(info, disks);
-  const nodeDisks = nodeDisksOf(info, disks);
+export async function overviewPage(visit: Visit, options: OverviewOptions): Promise<Page> {
+  const { backups, info, lastHour, nodeDisks, now, ofNodes, repositories, storages } = await read(
+    visit,
+    options,
+  );
   const { gitVersion, serverVersion } = info;
   return {
     title: 'Overview',
@@ -82,6 +72,33 @@ ${table(
 ${nodeDisks.length === 0 ? undefined : disksTable(nodeDisks)}
 </div>`,
   };
+}
+
+/** Reads what a client may see. */
+async function read(
+  { access, signal }: Visit,
+  { catalog, connection, history, nodes, status }: OverviewOptions,
+) {
+  const calls = { signal, timeoutMs: TIMEOUT_MS };
+  // Of a cluster it fails as long as a node is away.
+  const disksRead = connection.server
+    .diskStatistics({}, { signal, timeoutMs: DISK_TIMEOUT_MS })
+    .catch(() => undefined);
+  const info = await connection.server.serverInfo({}, calls);
+  const seesAll = await access.isAdministrator();
+  const [repositories, now, lastHour, ofNodes, backups] = seesAll
+    ? await Promise.all([
+        catalog.count(signal),
+        status?.(),
+        history?.(),
+        nodes?.status(),
+        lastBackups(info, connection, calls),
+      ])
+    : [];
+  const disks = await disksRead;
+  const storages = storagesOf(info, disks);
+  const nodeDisks = seesAll ? nodeDisksOf(info, disks) : [];
+  return { backups, info, lastHour, nodeDisks, now, ofNodes, repositories, storages };
 }
 
 interface Disk {

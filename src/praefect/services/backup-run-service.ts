@@ -10,7 +10,8 @@ export interface BackupRunServiceOptions {
   readonly isHealthy: (node: GitalyNode) => boolean;
 }
 
-const NODE_LIMIT_MS = 4000;
+/** A node that hangs is left out. */
+const NODE_LIMIT_MS = 2000;
 
 /**
  * The last backups of virtual storages. The nodes keep them: each knows what it has stored itself,
