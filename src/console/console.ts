@@ -170,7 +170,7 @@ export class Console implements AsyncDisposable {
         : access.signIn;
     switch (name) {
       case 'sign-in':
-        return access.hasCredentials
+        return access.hasCredentials || access.isOpen
           ? { title: 'Sign in', data: {}, body: notFound().body, location: `${CONSOLE_PATH}/repositories` }
           : access.signIn;
       case 'repositories':

@@ -161,7 +161,8 @@ test('who may not read a repository with git does not see it here', async (conte
   assert.deepEqual([hidden.status, hidden.text], [404, missing.text]);
   assert.equal((await console.get('/running', ann)).status, 403);
   assert.equal((await console.get('/running')).status, 401);
-  assert.equal((await console.json('/overview', ann)).status, undefined);
+  const { backups, lastHour, nodes, status } = await console.json('/overview', ann);
+  assert.deepEqual([backups, lastHour, nodes, status], [undefined, undefined, undefined, undefined]);
 
   const root = { authorization: 'Bearer a-token-of-root' };
   assert.equal((await listed(root)).length, 3);
@@ -180,6 +181,14 @@ test('who may not read a repository with git does not see it here', async (conte
     [401, 'Basic realm="git", charset="UTF-8"'],
   );
   assert.equal((await console.get('/sign-in', ann)).headers.get('location'), '/-/console/repositories');
+});
+
+test('a server without users asks nobody to sign in', async () => {
+  await using console = await openConsole();
+
+  const { headers, status } = await console.get('/sign-in');
+
+  assert.deepEqual([status, headers.get('location')], [303, '/-/console/repositories']);
 });
 
 test('what is no page, or no request for one, is refused', async () => {
