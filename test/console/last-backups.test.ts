@@ -145,6 +145,21 @@ test('a cluster knows the backups of its nodes, and reports outlive a node', asy
     ['default', '', 'server', 3, 0, true],
   ]);
   await assert.rejects(connection.backupRuns.last({ storageName: 'gitaly-1' }), { code: 'INVALID_ARGUMENT' });
+  // One node has stored it, another one was told of its end.
+  const direct = { storageName: 'gitaly-1', relativePath: 'direct.git' };
+  const [first, , third] = cluster.nodes.map((node) => node.connection);
+  await first?.repository.createRepository({ repository: direct });
+  const target = { repository: direct, vanityRepository: direct, backupId: 'direct' };
+  await first?.repository.backupRepository(target);
+  await third?.backup.writeBackupID({ storageName: 'gitaly-3', backupId: 'direct' });
+  const { runs } = await connection.backupRuns.last({ storageName });
+  assert.deepEqual(
+    runs.map(({ id, isEnded, repositories }) => [id, Number(repositories), isEnded]),
+    [
+      ['direct', 1, true],
+      ['one', 3, true],
+    ],
+  );
   const disks = (await console.json('/overview')).nodeDisks;
   assert.deepEqual(
     disks.map(({ name, usedBytes }: { name: string; usedBytes: number }) => [name, usedBytes > 0]),

@@ -55,8 +55,8 @@ test('processes and nodes add up what they stored, but not the same report', () 
   const failure = { repository: 'a.git', problem: 'no space', timeMs: 5 };
   const earlier = { ...failure, timeMs: 1 };
   const parts = [
-    run('1', 5, { failed: 1, failure, isEnded: false }),
-    run('1', 7, { repositories: 2, failed: 1, failure: earlier }),
+    run('1', 5, { failed: 1, failure }),
+    run('1', 7, { repositories: 2, failed: 1, failure: earlier, isEnded: false }),
   ];
   const both = run('1', 7, { repositories: 3, failed: 2, failure });
   assert.deepEqual(mergeRuns(parts), [both]);
