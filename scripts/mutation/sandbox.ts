@@ -2,6 +2,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { findPackagedPostgres } from '#praefect/database/packaged-postgres';
 
 export type Outcome = 'passed' | 'failed' | 'timed out';
 
@@ -55,6 +56,7 @@ export class Sandbox implements Disposable {
     }
     for (const shared of ['node_modules', '.node'])
       if (existsSync(join(root, shared))) symlinkSync(join(root, shared), join(directory, shared));
+    findPackagedPostgres(); // adds links to a package, which is read-only for the tests
   }
 
   /** Returns the unchanged source of a file. */

