@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import {
   addRepository,
   addWrite,
@@ -8,7 +9,9 @@ import {
   VIRTUAL_STORAGE,
 } from '#testkit/feed/feed-database';
 import { startScriptedFeed } from '#testkit/feed/scripted-feed';
+import { replaceMethod } from '#testkit/replace-method';
 import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
+import { until } from '#testkit/until';
 import { sql } from '../database/database.ts';
 
 const skip = withoutPostgres;
@@ -153,4 +156,37 @@ test('changes are recorded five hundred at a time', { skip }, async () => {
   const events = await eventsIn(database);
   assert.equal(events.length, 500);
   assert.deepEqual([events[0], events[499]], ['removed 1.git', 'removed 500.git']);
+});
+
+test('eight repositories are read at once, and all of them', { skip }, async (context) => {
+  const { database, nodes, record } = await startFeed();
+  const [node] = nodes;
+  const ids = Array.from({ length: 17 }, (_, index) => index + 1);
+  for (const id of ids) {
+    await addRepository(database, id);
+    node.references.set(`@cluster/${id}`, new Map([['HEAD', `ref: refs/heads/${id}`]]));
+  }
+  const { ref } = node.connection;
+  const findHead = ref.findDefaultBranchName.bind(ref);
+  const gates: PromiseWithResolvers<void>[] = [];
+  replaceMethod(context, ref, 'findDefaultBranchName', async (request) => {
+    const gate = Promise.withResolvers<void>();
+    gates.push(gate);
+    await gate.promise;
+    return await findHead(request);
+  });
+
+  const recording = record();
+  for (const reads of [8, 16, 17]) {
+    await until(() => gates.length >= reads);
+    await turn();
+    assert.equal(gates.length, reads);
+    for (const gate of gates) gate.resolve();
+  }
+
+  assert.deepEqual(await recording, { blocked: [], isEnd: true });
+  assert.deepEqual(
+    await eventsIn(database),
+    ids.flatMap((id) => [`created ${id}.git`, `reference ${id}.git HEAD: - > ref: refs/heads/${id}`]),
+  );
 });
