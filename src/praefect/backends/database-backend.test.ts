@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { LinkedFamily } from '#testkit/linked-family';
+import { holdPeriodic, startBackend } from '#testkit/praefect/started-backend';
+import { withoutPostgres as skip, startPostgres, type TestDatabase } from '#testkit/start-postgres';
+import { until } from '#testkit/until';
+import { sql } from '../database/database.ts';
+import type { ReplicationJob } from '../model/job.ts';
+
+const repository = { virtualStorage: 'default', relativePath: 'x.git' };
+const job: ReplicationJob = {
+  ...{ change: 'update', repositoryId: 1, replicaPath: 'x', source: 'a', target: 'b', correlationId: 'id' },
+  ...repository,
+};
+/** Intervals of the clean-up of jobs, of their locks and of the locks of writes. */
+const CLEANING = [30_000, 40_000, 1_800_000];
+/** No other work in the background. */
+const QUIET = {
+  reconciliation: { scheduling_interval: '0s' },
+  background_verification: { verification_interval: '0s' },
+  repositories_cleanup: { run_interval: '0s' },
+};
+
+let postgres: TestDatabase;
+before(async () => {
+  if (!skip) postgres = await startPostgres();
+});
+after(() => postgres?.[Symbol.asyncDispose]());
+
+async function count(table: string): Promise<number> {
+  const row = await postgres.database.row(
+    sql<{ count: number }>`SELECT count(*)::int AS count FROM ${sql.table(table)}`,
+  );
+  return row?.count ?? -1;
+}
+
+test('jobs and locks of Praefects that are gone are cleaned up', { skip }, async (context) => {
+  const { database } = postgres;
+  const timers = holdPeriodic(context);
+  const { backend } = await startBackend(context, postgres, { keys: QUIET });
+  assert.deepEqual(timers.delays(), CLEANING);
+  await backend.queue.enqueue(job);
+  await backend.queue.dequeue('default', 'b', 1);
+  await database.run(sql`UPDATE replication_queue_job_lock 
+    SET triggered_at = now() AT TIME ZONE 'UTC' - interval '61 seconds'`);
+  await database.run(sql`INSERT INTO replication_queue_lock (id) VALUES ('unused')`);
+  await database.run(sql`INSERT INTO repository_reference_write_locks (lock_id, holder_txn_id, expired_at)
+    VALUES ('old', '1', now() - interval '1 day')`);
+
+  timers.fire(30_000);
+  await until(async () => (await count('replication_queue_job_lock')) === 0);
+  assert.deepEqual(await database.row(sql`SELECT state FROM replication_queue`), { state: 'failed' });
+  assert.equal(await count('replication_queue_lock'), 2);
+  timers.fire(1_800_000);
+  await until(async () => (await count('replication_queue_lock')) === 1);
+  assert.equal(await count('repository_reference_write_locks'), 1);
+  timers.fire(40_000);
+  await until(async () => (await count('repository_reference_write_locks')) === 0);
+  await database.run(sql`TRUNCATE replication_queue, replication_queue_lock CASCADE`);
+});
+
+test('a clean-up that fails is logged, and tried again', { skip }, async (context) => {
+  const { database } = postgres;
+  const timers = holdPeriodic(context);
+  const { lines } = await startBackend(context, postgres, { keys: QUIET });
+  await database.run(sql`ALTER TABLE replication_queue_job_lock RENAME TO moved`);
+  try {
+    for (const interval of [30_000, 1_800_000]) {
+      timers.fire(interval);
+      await until(() => timers.delays().includes(interval), `it is planned again: ${interval}`);
+    }
+  } finally {
+    await database.run(sql`ALTER TABLE moved RENAME TO replication_queue_job_lock`);
+  }
+
+  const error = 'relation "replication_queue_job_lock" does not exist';
+  assert.deepEqual(
+    lines.filter(({ level }) => level === 'error').map((line) => [line.msg, line.error]),
+    [
+      ['background periodical acknowledgement failed', error],
+      ['clean-up of replication locks failed', error],
+    ],
+  );
+});
+
+for (const [strategy, keys] of [
+  ['per_repository', {}],
+  [
+    'sql',
+    {
+      i_understand_my_election_strategy_is_unsupported_and_will_be_removed_without_warning: true,
+      failover: { election_strategy: 'sql', bootstrap_interval: '1ms', monitor_interval: '50ms' },
+    },
+  ],
+] as const)
+  test(`of the processes of a Praefect the first one works in the background: ${strategy}`, {
+    skip,
+  }, async (context) => {
+    const family = new LinkedFamily();
+    const timers = holdPeriodic(context);
+    const supervisor = await startBackend(context, postgres, { family: family.supervisor, keys });
+    const own = timers.delays();
+    const verifying = strategy === 'sql' ? [] : [2000, 10_000];
+    assert.deepEqual(own, [0, ...verifying, 30_000, 40_000, 300_000, 1_800_000]);
+
+    const worker = await startBackend(context, postgres, { family: family.start(), keys });
+
+    assert.deepEqual(timers.delays(), own);
+    assert.deepEqual(
+      worker.checked.map(({ checks }) => checks),
+      [0, 0],
+    );
+    const [a, b] = worker.checked.map(({ node }) => node);
+    assert.ok(a && b && worker.backend.health.isHealthy(a), 'the worker knows what the first has found');
+    supervisor.checked[0].failure = new Error('refused');
+    await until(() => !worker.backend.health.isHealthy(a), 'the worker gets the result of the next check');
+    assert.equal(worker.backend.health.isHealthy(b), true);
+  });
+
+test('a start waits for the first check of the nodes, until it is aborted', { skip }, async (context) => {
+  const { database } = postgres;
+  const abort = new AbortController();
+  await database.run(sql`ALTER TABLE node_status RENAME TO moved`);
+  try {
+    const starting = startBackend(context, postgres, { signal: abort.signal });
+    abort.abort();
+    await assert.rejects(starting, { message: 'stopped before the nodes were checked' });
+  } finally {
+    await database.run(sql`ALTER TABLE moved RENAME TO node_status`);
+  }
+  await startBackend(context, postgres);
+  assert.equal(await count('node_status'), 2);
+});
+
+test('a database that stores no UTF-8 is refused', { skip }, async (context) => {
+  const name = 'ascii';
+  await postgres.database.run(
+    sql`CREATE DATABASE ${sql.id(name)} ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0`,
+  );
+  const other = { ...postgres, config: { ...postgres.config, dbname: name } };
+  await assert.rejects(startBackend(context, other), {
+    message: /^the encoding of the database is SQL_ASCII/,
+  });
+  await postgres.database.run(sql`DROP DATABASE ${sql.id(name)}`);
+});

@@ -1,0 +1,89 @@
+/** Backends of a Praefect with a database, for tests of how their parts are connected. */
+import type { TestContext } from 'node:test';
+import type { Backend } from '#praefect/backends/backend';
+import { startDatabaseBackend } from '#praefect/backends/database-backend';
+import { praefectConfigFrom } from '#praefect/config/load-praefect-config';
+import { createPraefectMetrics } from '#praefect/metrics/praefect-metrics';
+import type { Family } from '#workers/family';
+import { replaceMethod } from '../replace-method.ts';
+import type { TestDatabase } from '../start-postgres.ts';
+import { checkedNode } from './checked-node.ts';
+import { lineLogger } from './copy-nodes.ts';
+
+export interface StartedBackendOptions {
+  readonly family?: Family;
+  /** Additional keys of the configuration. */
+  readonly keys?: object;
+  readonly signal?: AbortSignal;
+}
+
+/** Starts a backend with the healthy nodes `a` and `b` of the virtual storage `default`. */
+export async function startBackend(
+  context: TestContext,
+  { config: database }: TestDatabase,
+  { family, keys = {}, signal = new AbortController().signal }: StartedBackendOptions = {},
+) {
+  const { lines, logger } = lineLogger();
+  const checked = [checkedNode('a'), checkedNode('b')] as const;
+  const { config } = praefectConfigFrom({
+    ...{ socket_path: '/s', database },
+    virtual_storage: [
+      {
+        name: 'default',
+        node: checked.map(
+          ({
+            node: {
+              config: { address, storage },
+            },
+          }) => ({ address, storage }),
+        ),
+      },
+    ],
+    ...keys,
+  } as never);
+  const metrics = createPraefectMetrics({
+    latencyBuckets: [],
+    reconciliationBuckets: [1],
+    storages: new Map([['default', ['a', 'b']]]),
+  });
+  const nodes = new Map([['default', checked.map(({ node }) => node)]]);
+  const backend: Backend = await startDatabaseBackend({ config, nodes, metrics, logger, family }, signal);
+  context.after(() => backend[Symbol.asyncDispose]());
+  return { backend, checked, lines };
+}
+
+/** Timers of periodic work, which a test fires. */
+export interface PeriodicTimers {
+  /** Delays of those that were set and have neither fired nor been cleared. */
+  delays(): readonly number[];
+  /** Fires those with a delay. */
+  fire(delayMs: number): void;
+}
+
+/** Holds the timers of `periodic` that are set from now on; others fire as usual. */
+export function holdPeriodic(context: TestContext): PeriodicTimers {
+  const { clearTimeout, setTimeout } = globalThis;
+  const held = new Map<unknown, { readonly delayMs: number; readonly begin: () => void }>();
+  const set = (begin: () => void, delayMs = 0, ...args: []): NodeJS.Timeout => {
+    if (new Error().stack?.includes('/repair/periodic.ts') !== true)
+      return setTimeout(begin, delayMs, ...args);
+    const timer = setTimeout(() => {}, delayMs).unref();
+    held.set(timer, { delayMs, begin });
+    return timer;
+  };
+  replaceMethod(context, globalThis, 'setTimeout', set as typeof setTimeout);
+  replaceMethod(context, globalThis, 'clearTimeout', (timer) => {
+    held.delete(timer);
+    clearTimeout(timer);
+  });
+  return {
+    delays: () => [...held.values()].map(({ delayMs }) => delayMs).sort((one, other) => one - other),
+    fire: (delayMs) => {
+      for (const [timer, each] of held) {
+        if (each.delayMs !== delayMs) continue;
+        held.delete(timer);
+        each.begin();
+      }
+    },
+  };
+}
