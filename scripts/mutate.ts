@@ -12,6 +12,7 @@ import { executes, hashOf, knownRun, measure, type TestRun } from './mutation/co
 import { EQUIVALENT } from './mutation/equivalent.ts';
 import { applyMutant, type Mutant, mutantsOf } from './mutation/operators.ts';
 import { Sandbox } from './mutation/sandbox.ts';
+import { testsThatReach } from './tests/changed-tests.ts';
 
 const MODULES = [
   'storage',
@@ -113,8 +114,9 @@ async function runAll(): Promise<void> {
   removeOldCopies();
   const endsAt = performance.now() + Number(values.minutes) * 60_000;
   const inTime = (): boolean => performance.now() < endsAt;
+  const reaching = testsThatReach([...samples.values()].flatMap((sample) => sample.map(({ file }) => file)));
   const tests = globSync(values.tests, { cwd: root })
-    .filter((test) => !EXCLUDED.test(test))
+    .filter((test) => !EXCLUDED.test(test) && reaching.has(test))
     .sort();
   const runs: TestRun[] = [];
   const queue = inTurns([...samples.values()]).filter(({ id }) =>

@@ -12,10 +12,14 @@ const STARTS_PROGRAMS = /\b(?:dist|bin)\//;
 
 /** Returns the test files that a change since a commit can affect, tracked or not. */
 export function changedTests(commit: string): Set<string> {
-  const changed = changedFiles(commit);
-  const files = globSync('{src,test,scripts,bench}/**/*.ts', { cwd: ROOT });
-  const sources = new Map(files.map((file) => [file, readFileSync(join(ROOT, file), 'utf8')]));
-  return affectedTests(sources, changed);
+  return testsThatReach(changedFiles(commit));
+}
+
+/** Returns the test files that can execute one of the files, or read it. */
+export function testsThatReach(files: readonly string[]): Set<string> {
+  const all = globSync('{src,test,scripts,bench}/**/*.ts', { cwd: ROOT });
+  const sources = new Map(all.map((file) => [file, readFileSync(join(ROOT, file), 'utf8')]));
+  return affectedTests(sources, files);
 }
 
 /** Returns the files that have changed since a commit, tracked or not. */
