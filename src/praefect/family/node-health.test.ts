@@ -62,9 +62,12 @@ test('a worker has the health that its supervisor has found, from its start on',
   assert.equal(remote.hasLost('default', 60_000), false);
 
   healthy.delete('two');
-  const next = remote.nextRound('default');
+  let rounds = 0;
+  const next = [remote, remote].map((each) => each.nextRound('default').then(() => rounds++));
+  await turns();
+  assert.equal(rounds, 0, 'the round has not ended');
   await endRound();
-  await next;
+  await Promise.all(next);
 
   assert.deepEqual(
     [one, two].map((node) => remote.isHealthy(node)),
