@@ -2,6 +2,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { findPackagedPostgres } from '#praefect/database/packaged-postgres';
 
 export type Outcome = 'passed' | 'failed' | 'timed out';
@@ -31,6 +32,9 @@ exec 8<&- 9<&-
 cd "$2"; shift 2
 "$@"
 exit $?`;
+
+/** Matches the line of a failed test in the output of the runner. */
+const FAILURE = /^\s*not ok \d+(?!.* # TODO)/;
 
 /** A copy of the project's files. Disposing removes it. */
 export class Sandbox implements Disposable {
@@ -75,9 +79,9 @@ export class Sandbox implements Disposable {
     this.#originals.delete(file);
   }
 
-  /** Runs one test file. Processes that it leaves behind are killed. */
+  /** Runs one test file up to its first failure. Processes that it leaves behind are killed. */
   async run(file: string, { timeoutMs, coverage }: RunOptions): Promise<Outcome> {
-    const node = [process.execPath, '--conditions=source', file];
+    const node = [process.execPath, '--conditions=source', '--test-reporter=tap', file];
     const child = spawn(
       'unshare',
       [
@@ -96,12 +100,18 @@ export class Sandbox implements Disposable {
       ],
       {
         cwd: this.directory,
-        stdio: 'ignore',
+        stdio: ['ignore', 'pipe', 'ignore'],
         env: { ...process.env, NODE_V8_COVERAGE: coverage, TMPDIR: '/tmp' },
       },
     );
     this.#stop = () => child.kill('SIGKILL');
     let isLate = false;
+    let hasFailed = false;
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      if (!FAILURE.test(line)) return;
+      hasFailed = true;
+      this.#stop(); // the next test may wait for what the mutant never does
+    });
     const timer = setTimeout(() => {
       isLate = true;
       this.#stop();
@@ -111,7 +121,8 @@ export class Sandbox implements Disposable {
       child.once('close', resolve);
     });
     clearTimeout(timer);
-    return isLate ? 'timed out' : code === 0 ? 'passed' : 'failed';
+    if (isLate && !hasFailed) return 'timed out';
+    return code === 0 && !hasFailed ? 'passed' : 'failed';
   }
 
   [Symbol.dispose](): void {
