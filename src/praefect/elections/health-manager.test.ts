@@ -4,6 +4,7 @@ import { type TestContext, test } from 'node:test';
 import { setImmediate as immediate } from 'node:timers/promises';
 import { GitalyError } from '#base/gitaly-error';
 import { createLogger } from '#platform/log/logger';
+import { openTimers } from '#testkit/open-timers';
 import { checkedNode } from '#testkit/praefect/checked-node';
 import { movedClock } from '#testkit/praefect/moved-clock';
 import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
@@ -181,6 +182,14 @@ test('an update of the database has five seconds, and may fail later', async (co
   );
   reject(new Error('gone'));
   await immediate();
+});
+
+test('an update that has ended leaves no timer', async (context) => {
+  const open = openTimers(context);
+  const { manager } = managerOf({ run: async () => 2 } as unknown as Database); // as in `start`
+  await manager.updated(NEVER);
+  await manager[Symbol.asyncDispose]();
+  assert.equal(open(), 0);
 });
 
 test('the database gets the result of each check', { skip: withoutPostgres }, async () => {

@@ -135,11 +135,9 @@ export class HealthManager implements AsyncDisposable, NodeHealth {
       isServing: this.#healthy.has(node),
       isGone: this.#gone.has(node),
     }));
-    const updating = database.run(recordStatus(praefectName, statuses));
     try {
-      await Promise.race([updating, late.promise]);
+      await Promise.race([database.run(recordStatus(praefectName, statuses)), late.promise]);
     } catch (error) {
-      updating.catch(() => {}); // it may fail later
       throw new Error(`update checks: ${messageOf(error)}`, { cause: error });
     } finally {
       clearTimeout(timer);

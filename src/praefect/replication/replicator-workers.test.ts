@@ -90,14 +90,18 @@ async function queueThatRecordsNothing(failed: (attempts: number) => void) {
 test('the end of a job is recorded again for thirty seconds', async (context) => {
   let nowMs = 0;
   context.mock.method(performance, 'now', () => nowMs);
+  const paused = Promise.withResolvers<boolean>();
   const { attempts, queue } = await queueThatRecordsNothing((count) => {
     nowMs = count === 1 ? 30_000 : 30_001;
+    if (count === 1) setImmediate(() => paused.resolve(true));
+    else paused.resolve(false);
   });
   await using running = await startReplicator([], { queue });
 
   await until(() => running.lines.some(({ level }) => level === 'error'));
 
   assert.equal(attempts(), 2);
+  assert.equal(await paused.promise, true, 'other work goes on between the attempts');
   const { msg, error } = running.lines.at(-1) ?? {};
   assert.deepEqual([msg, error], ['failed to process replication jobs', 'no database']);
 });
