@@ -45,6 +45,15 @@ test('a config_command that fails, or prints no JSON, prevents the start', async
   await assert.rejects(load(`echo '{"listen_addr": 5}'`), { message: /^error reading config file: / });
 });
 
+test('a file that cannot be read, and a key that does not exist, are named', async () => {
+  await assert.rejects(loadPraefectConfig('/nowhere/config.toml'), {
+    message: 'error reading config file: open /nowhere/config.toml: no such file or directory',
+  });
+  assert.throws(() => praefectConfigFrom({ ...WORKING, listen_adr: 'a:1' } as never), {
+    message: /^unknown configuration key "listen_adr".*listen_addr/,
+  });
+});
+
 test('zeros stand for the defaults of 19.0', () => {
   const { config } = praefectConfigFrom({
     ...WORKING,

@@ -67,6 +67,23 @@ for (const { method, type, searched } of [
     assert.deepEqual(result.fields, { virtual_storage: 'default', relative_path: 'a.git' });
   });
 
+test('a call on a storage is routed by its name alone', async () => {
+  const removal = Buffer.concat([Buffer.of(0x0a, 7), Buffer.from('default')]);
+  const searched: unknown[] = [];
+  const { failure } = await call(RepositoryService.method.removeAll, removal, {
+    router: {
+      knows: () => true,
+      storageMutator: async (name: string) => {
+        searched.push(name);
+        throw new Error('searched');
+      },
+    },
+  });
+
+  assert.match(String(failure), /searched/);
+  assert.deepEqual(searched, ['default']);
+});
+
 for (const { names, message } of [
   { names: ['', ''], message: 'repository not set' },
   { names: ['', 'a.git'], message: 'storage name not set' },

@@ -3,8 +3,10 @@ import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { GitalyError } from '#base/gitaly-error';
 import { coordinatedCall, linesLogger, readyNode, sentMessages } from '#testkit/praefect/coordinated-call';
+import { replaceMethod } from '#testkit/replace-method';
 import { until } from '#testkit/until';
 import { ObjectPoolService } from '#wire/gen/objectpool_pb';
+import { OperationService } from '#wire/gen/operations_pb';
 import { RefService } from '#wire/gen/ref_pb';
 import { RepositoryService } from '#wire/gen/repository_pb';
 import { MemoryWriteLocks } from '../transactions/memory-write-locks.ts';
@@ -63,6 +65,7 @@ function start({ exists = false, route = {}, routeFails }: Change = {}) {
     pauses: { write: async () => ({ [Symbol.dispose]: () => void events.push('pause ended') }) },
     metrics: { transactions: { countVoters: (...args: unknown[]) => void voters.push(args) } },
     recordWrite: async (write: EndedWrite) => {
+      await turn();
       events.push('recorded');
       records.push(write);
     },
@@ -120,6 +123,35 @@ test('the log has the time that a write has waited', async () => {
 
   const waited = Number(fields['cluster.wait_ms']);
   assert.ok(waited > 0 && waited <= performance.now() - started + 1, `${waited} ms`);
+});
+
+test('the log has the time that the record of a write took, and no times of nothing', async (context) => {
+  let nowMs = 0;
+  replaceMethod(context, performance, 'now', () => nowMs);
+  const { options } = start();
+  const { call, fields } = coordinatedCall(deleteRefs, { repository });
+  const record = (ms: number) => async () => void (nowMs += ms);
+
+  for (const ms of [0.4, 0.5, 7]) {
+    await (await planWrite({ ...options, recordWrite: record(ms) }, call)).finish();
+    const { 'cluster.record_ms': recordMs } = fields;
+    assert.equal(recordMs, ms < 0.5 ? undefined : Math.round(ms));
+  }
+  assert.equal('cluster.wait_ms' in fields, false);
+});
+
+test('all nodes get the same time for a change that would take its own', async () => {
+  const { options } = start();
+  const { userCreateTag } = OperationService.method;
+  const { call } = coordinatedCall(userCreateTag, { repository });
+
+  const { primary, secondaries } = await planWrite(options, call);
+
+  const [first, ...others] = sentMessages(userCreateTag.input, [primary, ...secondaries]).map(
+    ({ timestamp }) => timestamp?.seconds,
+  );
+  assert.ok(first !== undefined && first > 0n);
+  assert.deepEqual(others, [first, first]);
 });
 
 test('nodes of ours are told to wait before they lock many references', async () => {

@@ -138,6 +138,14 @@ test('too many waiting writes are refused', async () => {
   for (const entered of waiting) (await entered)[Symbol.dispose]();
 });
 
+test('locks that fail for another reason than too many waiting writes report that', async () => {
+  const error = new Error('no lock');
+  const ownLocks = { lock: () => Promise.reject(error) };
+  const order = new WriteOrder({ isOn: true, ownLocks, sharedLocks: undefined, logger });
+
+  await assert.rejects(order.enter(WRITE_REF, repository, signal), error);
+});
+
 test('nothing waits when the key is off', async () => {
   const order = orderOf(false);
 

@@ -201,3 +201,18 @@ test('a call to a whole storage needs a healthy node', async () => {
     message: 'no healthy nodes',
   });
 });
+
+test('maintenance needs a healthy node with a replica', async () => {
+  const replica = (storage: string, generation: number) => ({ storage, generation, isAssigned: true });
+  const replicas = [replica('a', 1), replica('b', -1)] as unknown as RepositoryMetadata['replicas'];
+  const metadataOf = async () => ({ ...METADATA, replicas });
+  const router = routerWith({ metadataOf });
+  const { nodes: maintained } = await router.maintenance(repository);
+  assert.deepEqual(maintained, nodes.slice(0, 1));
+
+  const without = routerWith({ metadataOf, isHealthy: ({ storage }) => storage !== 'a' });
+  await assert.rejects(without.maintenance(repository), {
+    name: 'UnhealthyNodesError',
+    message: 'no healthy nodes',
+  });
+});

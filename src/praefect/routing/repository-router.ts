@@ -56,9 +56,7 @@ export class RepositoryRouter implements Router {
   }
 
   async storageAccessor(virtualStorage: string): Promise<GitalyNode> {
-    const [node] = shuffled(this.#healthy(virtualStorage));
-    if (node === undefined) throw new UnhealthyNodesError(ALL);
-    return node;
+    return this.#randomHealthy(virtualStorage);
   }
 
   async mutator(repository: RepositoryKey, additionalPath: string | undefined): Promise<MutatorRoute> {
@@ -157,6 +155,12 @@ export class RepositoryRouter implements Router {
     return healthy;
   }
 
+  #randomHealthy(virtualStorage: string): GitalyNode {
+    const [node] = shuffled(this.#configured(virtualStorage).filter(this.#options.isHealthy));
+    if (node === undefined) throw new UnhealthyNodesError(ALL);
+    return node;
+  }
+
   async #facts(repository: RepositoryKey): Promise<WriteFacts> {
     const facts = await this.#options.lookups.writeFacts(repository).catch(wrapped('get repository id'));
     if (facts === undefined) throw repositoryNotFound(repository);
@@ -193,15 +197,14 @@ export class RepositoryRouter implements Router {
   }
 
   #randomNodes(virtualStorage: string, replicationFactor: number): ChosenNodes {
-    const healthy = this.#healthy(virtualStorage);
-    const [primary] = shuffled(healthy);
-    if (primary === undefined) throw new UnhealthyNodesError(ALL);
+    const primary = this.#randomHealthy(virtualStorage);
+    const { isHealthy } = this.#options;
     const others = shuffled(this.#configured(virtualStorage).filter((node) => node !== primary));
     const chosen = replicationFactor > 0 ? others.slice(0, replicationFactor - 1) : others;
     return {
       primary,
-      secondaries: chosen.filter((node) => healthy.includes(node)),
-      replicationTargets: chosen.filter((node) => !healthy.includes(node)).map(({ storage }) => storage),
+      secondaries: chosen.filter((node) => isHealthy(node)),
+      replicationTargets: chosen.filter((node) => !isHealthy(node)).map(({ storage }) => storage),
     };
   }
 }

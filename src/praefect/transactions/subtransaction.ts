@@ -66,22 +66,16 @@ export class Subtransaction {
   }
 
   /**
-   * Casts the vote of a node and waits for the decision. Returns if the node may commit.
+   * Casts the vote of a node that is undecided, and waits for the decision. Returns if the node may
+   * commit.
    *
    * @param hash in hex.
    * @param withdraw withdraws the vote if the signal is aborted while it waits.
    * @throws {TransactionError} when it may not; the signal's reason when it is aborted.
    */
-  async vote(
-    node: string,
-    hash: string,
-    signal: AbortSignal,
-    withdraw = (): void => this.cancelVoter(node),
-  ): Promise<void> {
+  async vote(node: string, hash: string, signal: AbortSignal, withdraw: () => void): Promise<void> {
     const nodeVote = this.#voteOf(node);
     if (nodeVote.vote !== undefined) throw new Error(`node already cast a vote: ${quote(node)}`);
-    if (nodeVote.state !== 'undecided')
-      throw unchangeable(nodeVote, `updating state of node ${quote(node)}: `);
     nodeVote.vote = hash;
     this.#count();
     await this.#wait(signal);
@@ -101,7 +95,7 @@ export class Subtransaction {
    */
   cancelVoter(node: string): void {
     const nodeVote = this.#voteOf(node);
-    if (nodeVote.state !== 'undecided') throw unchangeable(nodeVote, 'cancel vote: ');
+    if (nodeVote.state !== 'undecided') throw unchangeable(nodeVote);
     if (this.#isDecided) throw new Error('cancel vote: subtransaction was already finished');
     this.withdraw(node);
   }
@@ -194,7 +188,8 @@ export class Subtransaction {
   }
 }
 
-function unchangeable({ state }: NodeVote, prefix: string): Error {
+function unchangeable({ state }: NodeVote): Error {
+  const prefix = 'cancel vote: ';
   if (state === 'canceled' || state === 'stopped') return new TransactionError(state, { prefix });
   const reason = state === 'failed' ? 'voter is in invalid state 2' : `cannot change ${state} vote`;
   return new Error(prefix + reason);

@@ -123,6 +123,20 @@ test('a vote that was decided cannot be withdrawn', async () => {
   await assert.rejects(late, { message: 'cancel vote: cannot change committed vote' });
 });
 
+test('a vote that was ended when its caller went away is not withdrawn', async () => {
+  for (const [end, text] of [
+    ['stopped', 'transaction has been stopped'],
+    ['canceled', 'transaction has been canceled'],
+  ] as const) {
+    const transaction = transactionOf(3);
+    const abort = new AbortController();
+    const ended = transaction.vote('b', 'x', abort.signal);
+    transaction.end(end);
+    abort.abort(new Error('too late'));
+    await assert.rejects(ended, { name: 'TransactionError', end, message: `cancel vote: ${text}` });
+  }
+});
+
 test('a vote that was lost cannot be withdrawn', async () => {
   const transaction = transactionOf(3);
   const abort = new AbortController();
