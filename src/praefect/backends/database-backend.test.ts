@@ -1,11 +1,20 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, before, type TestContext, test } from 'node:test';
+import { codeOf, GitalyError } from '#base/gitaly-error';
+import { callable } from '#rpc/common/grpc/grpc-method';
+import { all, connectTo } from '#testkit/in-process-rpc';
 import { LinkedFamily } from '#testkit/linked-family';
 import { holdPeriodic, startBackend } from '#testkit/praefect/started-backend';
+import { replaceMethod } from '#testkit/replace-method';
 import { withoutPostgres as skip, startPostgres, type TestDatabase } from '#testkit/start-postgres';
 import { until } from '#testkit/until';
+import { EventService } from '#wire/gen/gitalyts/events/v1/events_pb';
+import { PraefectInfoService } from '#wire/gen/praefect_pb';
 import { sql } from '../database/database.ts';
+import { Election } from '../elections/election.ts';
+import { HealthManager } from '../elections/health-manager.ts';
 import type { ReplicationJob } from '../model/job.ts';
+import type { GitalyNode } from '../nodes/gitaly-node.ts';
 
 const repository = { virtualStorage: 'default', relativePath: 'x.git' };
 const job: ReplicationJob = {
@@ -83,16 +92,22 @@ test('a clean-up that fails is logged, and tried again', { skip }, async (contex
   );
 });
 
-for (const [strategy, keys] of [
+const STRATEGIES = [
   ['per_repository', {}],
   [
     'sql',
     {
       i_understand_my_election_strategy_is_unsupported_and_will_be_removed_without_warning: true,
-      failover: { election_strategy: 'sql', bootstrap_interval: '1ms', monitor_interval: '50ms' },
+      failover: {
+        ...{ election_strategy: 'sql', bootstrap_interval: '1ms', monitor_interval: '50ms' },
+        ...{ error_threshold_window: '1h', read_error_threshold_count: 1n },
+        write_error_threshold_count: 1n,
+      },
     },
   ],
-] as const)
+] as const;
+
+for (const [strategy, keys] of STRATEGIES)
   test(`of the processes of a Praefect the first one works in the background: ${strategy}`, {
     skip,
   }, async (context) => {
@@ -142,4 +157,97 @@ test('a database that stores no UTF-8 is refused', { skip }, async (context) => 
     message: /^the encoding of the database is SQL_ASCII/,
   });
   await postgres.database.run(sql`DROP DATABASE ${sql.id(name)}`);
+});
+
+/** Notes the errors of calls that count for the health of a node. */
+function countedErrors(context: TestContext): string[] {
+  const counted: string[] = [];
+  for (const { prototype } of [HealthManager, Election]) {
+    const count = ({ storage }: GitalyNode, ...rest: unknown[]): void =>
+      void counted.push(`${storage} ${codeOf(rest.at(-1))}`);
+    replaceMethod(context, prototype, 'callFailed', count as never);
+  }
+  return counted;
+}
+
+for (const [strategy, keys] of STRATEGIES)
+  test(`errors of calls reach what checks the nodes: ${strategy}`, { skip }, async (context) => {
+    const counted = countedErrors(context);
+    const family = new LinkedFamily();
+    const supervisor = await startBackend(context, postgres, { family: family.supervisor, keys });
+    const worker = await startBackend(context, postgres, { family: family.start(), keys });
+    const own = await startBackend(context, postgres, { keys });
+    const failed = async ({ backend, checked }: typeof own): Promise<readonly string[]> => {
+      for (const code of ['INTERNAL', 'UNAVAILABLE'] as const)
+        backend.onNodeError(checked[1].node, 'accessor', new GitalyError(code, 'failed'));
+      await until(() => counted.includes('b UNAVAILABLE'));
+      return counted.splice(0);
+    };
+
+    assert.deepEqual(await failed(own), ['b INTERNAL', 'b UNAVAILABLE']);
+    assert.deepEqual(await failed(supervisor), ['b INTERNAL', 'b UNAVAILABLE']);
+    // A worker only passes on what may count.
+    const passed = strategy === 'sql' ? ['b INTERNAL', 'b UNAVAILABLE'] : ['b UNAVAILABLE'];
+    assert.deepEqual(await failed(worker), passed);
+  });
+
+for (const [strategy, keys] of STRATEGIES)
+  test(`routes, the primary and the status follow from the records: ${strategy}`, {
+    skip,
+  }, async (context) => {
+    const { database } = postgres;
+    await database.run(sql`TRUNCATE repositories, node_status, shard_primaries CASCADE`);
+    const { backend, checked } = await startBackend(context, postgres, { keys });
+    const { router, services, store } = backend;
+    await store.recordCreation({
+      ...{ repository, repositoryId: 7, replicaPath: '@cluster/7', primary: 'a' },
+      ...{ updated: ['b'], outdated: [], isAssigned: false },
+    });
+    const forgotten = { ...repository, relativePath: 'none.git' };
+    const [a, b] = checked.map(({ node }) => node);
+
+    const written = await router.mutator(repository, repository.relativePath);
+    const maintained = await router.maintenance(repository);
+    const read = await router.accessor(repository, { onPrimary: true });
+
+    assert.deepEqual([written.primary, written.secondaries], [a, [b]]);
+    assert.deepEqual([written.replicaPath, written.additionalReplicaPath], ['@cluster/7', '@cluster/7']);
+    assert.deepEqual([maintained.nodes, maintained.replicaPath], [[a, b], '@cluster/7']);
+    assert.deepEqual([read.node, read.replicaPath], [a, '@cluster/7']);
+    assert.deepEqual([await router.exists(repository), await router.exists(forgotten)], [true, false]);
+    await using server = connectTo({ services: [...services], interceptors: [] });
+    const method = callable(PraefectInfoService.method.repositoryReplicas);
+    const asked = all(
+      server.channel.invoke(method, [
+        { repository: { storageName: 'default', relativePath: repository.relativePath } },
+      ]),
+    );
+    // The primary is found; these nodes have no connections.
+    await assert.rejects(asked, (error: Error) => !/get primary|not found/.test(error.message));
+    const [status] = (await backend.status?.())?.virtualStorages ?? [];
+    assert.deepEqual([status?.name, status?.repositories, status?.unavailable], ['default', 1, 0]);
+  });
+
+test('a feed that cannot record changes is logged, and ends its streams', { skip }, async (context) => {
+  const { database } = postgres;
+  const { backend, lines } = await startBackend(context, postgres, {
+    keys: { ...QUIET, events: { enabled: true } },
+  });
+  const problems = () => lines.filter(({ msg }) => msg === 'the change feed could not record a change');
+  await database.run(sql`ALTER TABLE gitalyts_feed_changes RENAME TO moved`);
+  try {
+    await backend.onRecorded(repository);
+    await until(() => problems().length > 0);
+  } finally {
+    await database.run(sql`ALTER TABLE moved RENAME TO gitalyts_feed_changes`);
+  }
+  assert.equal(problems()[0]?.error, 'relation "gitalyts_feed_changes" does not exist');
+  await using server = connectTo({ services: [...backend.services], interceptors: [] });
+  const watch = callable(EventService.method.watch);
+  const watching = all(server.channel.invoke(watch, [{ storageName: 'default', fromNow: true }]));
+  watching.catch(() => {}); // awaited below
+
+  backend.endWatching?.();
+
+  await assert.rejects(watching);
 });

@@ -130,7 +130,9 @@ test('the log has the time that the record of a write took, and no times of noth
   replaceMethod(context, performance, 'now', () => nowMs);
   const { options } = start();
   const { call, fields } = coordinatedCall(deleteRefs, { repository });
-  const record = (ms: number) => async () => void (nowMs += ms);
+  const record = (ms: number) => async () => {
+    nowMs += ms;
+  };
 
   for (const ms of [0.4, 0.5, 7]) {
     await (await planWrite({ ...options, recordWrite: record(ms) }, call)).finish();

@@ -74,3 +74,26 @@ test('the status of nodes follows from the tables', { skip }, async () => {
     ['one'],
   );
 });
+
+test('a cluster that has done nothing yet has no repositories and no healthy nodes', { skip }, async () => {
+  await using postgres = await startPostgres();
+  const [virtualStorage] = CONFIG.virtualStorage;
+  assert.ok(virtualStorage);
+  const config = { virtualStorage: [virtualStorage, { ...virtualStorage, name: 'other' }] };
+  await postgres.database.run(sql`INSERT INTO repositories
+    (virtual_storage, relative_path, replica_path, generation, "primary", repository_id)
+    VALUES ('other', 'a.git', 'a.git', 1, NULL, 1)`);
+
+  const { praefects, virtualStorages } = await databaseStatus(postgres.database, config);
+
+  const nothing = { isHealthy: false, lastSeen: undefined, jobs: 0, oldestJob: undefined };
+  const storages = (assigned: number) =>
+    ['gitaly-1', 'gitaly-2', 'gitaly-3'].map((storage) => ({
+      ...{ storage, ...nothing, primaries: 0, assigned, outdated: assigned },
+    }));
+  assert.deepEqual(praefects, []);
+  assert.deepEqual(virtualStorages, [
+    { name: 'default', repositories: 0, unavailable: 0, unavailablePaths: [], storages: storages(0) },
+    { name: 'other', repositories: 1, unavailable: 1, unavailablePaths: ['a.git'], storages: storages(1) },
+  ]);
+});

@@ -5,6 +5,7 @@ import { startDatabaseBackend } from '#praefect/backends/database-backend';
 import { praefectConfigFrom } from '#praefect/config/load-praefect-config';
 import { createPraefectMetrics } from '#praefect/metrics/praefect-metrics';
 import type { Family } from '#workers/family';
+import { ScriptedNode } from '../feed/scripted-node.ts';
 import { replaceMethod } from '../replace-method.ts';
 import type { TestDatabase } from '../start-postgres.ts';
 import { checkedNode } from './checked-node.ts';
@@ -25,6 +26,8 @@ export async function startBackend(
 ) {
   const { lines, logger } = lineLogger();
   const checked = [checkedNode('a'), checkedNode('b')] as const;
+  for (const { node } of checked)
+    Object.assign(node, { connection: new ScriptedNode(node.storage).connection }); // without a feed
   const { config } = praefectConfigFrom({
     ...{ socket_path: '/s', database },
     virtual_storage: [
