@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { replaceMethod } from '#testkit/replace-method';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
 import { until } from '#testkit/until';
@@ -95,6 +96,21 @@ test('a database that stores bytes instead of text is refused', { skip }, async 
   } finally {
     await database.run(sql`DROP DATABASE bytes`);
   }
+});
+
+test('a server that is too old, or does not tell its version, is refused', { skip }, async (context) => {
+  await using postgres = await startPostgres();
+  const { database } = postgres;
+  await database.checkVersion();
+  for (const [version, message] of [
+    [async () => [{ version: '100023', encoding: 'UTF8' }], 'postgres server version too old: 100023'],
+    [() => Promise.reject(new Error('gone')), 'get postgres server version: gone'],
+  ] as const) {
+    replaceMethod(context, database, 'rows', version as typeof database.rows);
+    await assert.rejects(database.checkVersion(), { message });
+  }
+  replaceMethod(context, database, 'rows', async () => [{ version: '110000', encoding: 'UTF8' }] as never);
+  await database.checkVersion();
 });
 
 test('a transaction is rolled back, and a violated constraint has a name', { skip }, async () => {

@@ -167,6 +167,21 @@ test('elections in the database', { skip }, async (t) => {
     );
   });
 
+  await t.test('a node that is not configured here is logged and not elected', async () => {
+    await clear(postgres);
+    await postgres.database.run(sql`INSERT INTO node_status
+      (praefect_name, shard_name, node_name, last_contact_attempt_at, last_seen_active_at)
+      VALUES ('one', 'default', '0', now(), now())`);
+    const choice = sqlPrimary(postgres);
+    await choice.update({ serving: [b], healthy: [] });
+
+    assert.equal((await choice.find())?.storage, 'b');
+    const { level, node_name: name } = JSON.parse(
+      log.findLast((line) => line.includes('unknown candidate node name found')) ?? '{}',
+    );
+    assert.deepEqual([level, name], ['error', '0']);
+  });
+
   await t.test('half of the active Praefects decide, and agree', async () => {
     await clear(postgres);
     const [one, two, three] = ['one', 'two', 'three'].map((name) => sqlPrimary(postgres, name));

@@ -46,10 +46,11 @@ export class Replicator implements AsyncDisposable {
   constructor(options: ReplicatorOptions) {
     this.#options = options;
     this.#rings = new Map([...options.nodes].map(([name, nodes]) => [name, new TargetRing(nodes)]));
-    const workers = [...this.#rings].flatMap(([name, ring]) => {
-      const count = Math.min(options.workers, options.nodes.get(name)?.length ?? 1);
-      return Array.from({ length: count }, () => ring.run((target) => this.#work(target)));
-    });
+    const workers = [...this.#rings.values()].flatMap((ring) =>
+      Array.from({ length: Math.min(options.workers, ring.size) }, () =>
+        ring.run((target) => this.#work(target)),
+      ),
+    );
     this.#running = Promise.all(workers);
   }
 

@@ -12,12 +12,15 @@ interface Waiting<T> {
  * doubles from one second to five.
  */
 export class TargetRing<T> {
+  /** Number of targets. */
+  readonly size: number;
   readonly #ready: Waiting<T>[];
   readonly #delayed = new Set<Waiting<T>>();
   readonly #takers: ((entry: Waiting<T> | undefined) => void)[] = [];
   #isClosed = false;
 
   constructor(targets: readonly T[]) {
+    this.size = targets.length;
     this.#ready = targets.map((target) => ({ target, delayMs: FIRST_DELAY_MS, timer: undefined }));
   }
 

@@ -67,5 +67,9 @@ test('a replication factor adds and removes assignments', { skip: withoutPostgre
       code: 'INVALID_ARGUMENT',
       message: 'repository "default"/"y.git" not found',
     });
+    await assert.rejects(assignments.setReplicationFactor({ ...repository, virtualStorage: 'other' }, 1), {
+      code: 'INVALID_ARGUMENT',
+      message: 'virtual storage "other" not found',
+    });
   });
 });
