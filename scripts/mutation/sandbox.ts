@@ -83,8 +83,10 @@ export class Sandbox implements Disposable {
   async run(file: string, { timeoutMs, coverage }: RunOptions): Promise<Outcome> {
     const node = [process.execPath, '--conditions=source', '--test-reporter=tap', file];
     const child = spawn(
-      'unshare',
+      'setpriv', // nothing is left when this program is killed
       [
+        ...['--pdeathsig', 'KILL'],
+        'unshare',
         '--mount',
         '--pid',
         '--fork',
