@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { test } from 'node:test';
 import { startCluster, type TestCluster } from '#testkit/start-cluster';
 import { withoutPostgres as skip, startPostgres } from '#testkit/start-postgres';
+import { until } from '#testkit/until';
 import { praefectConfigFrom } from '../config/load-praefect-config.ts';
 import { sql } from '../database/database.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
@@ -50,6 +51,15 @@ test('a cluster without a database is ready when its nodes are', async () => {
 
   const reason = `the following nodes are not healthy: ${cluster.nodes[1]?.address}`;
   assert.deepEqual(await failedChecks(cluster), [`gitaly node connectivity & disk access: ${reason}`]);
+  const healthy = async (): Promise<readonly (readonly [string, boolean])[]> => {
+    const [{ storages = [] } = {}] = (await cluster.server.status()).virtualStorages;
+    return storages.map(({ isHealthy, storage }) => [storage, isHealthy]);
+  };
+  await until(async () => (await healthy())[1]?.[1] === false);
+  assert.deepEqual(await healthy(), [
+    ['gitaly-1', true],
+    ['gitaly-2', false],
+  ]);
 });
 
 test('a cluster with a database is ready when its nodes and the database are', { skip }, async () => {

@@ -105,6 +105,7 @@ export class DatabaseListener implements AsyncDisposable {
   }
 }
 
+/** @param signal is not aborted yet. */
 async function pause(timeMs: number, signal: AbortSignal): Promise<void> {
   await new Promise<void>((resolve) => {
     const end = (): void => {
@@ -114,6 +115,5 @@ async function pause(timeMs: number, signal: AbortSignal): Promise<void> {
     };
     const timer = setTimeout(end, timeMs);
     signal.addEventListener('abort', end, { once: true });
-    if (signal.aborted) end();
   });
 }
