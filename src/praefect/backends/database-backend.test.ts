@@ -16,6 +16,8 @@ import { HealthManager } from '../elections/health-manager.ts';
 import type { ReplicationJob } from '../model/job.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 
+/** Of webhooks: 32 bytes. */
+const SECRET = Buffer.alloc(32, 'secret').toString('base64');
 const repository = { virtualStorage: 'default', relativePath: 'x.git' };
 const job: ReplicationJob = {
   ...{ change: 'update', repositoryId: 1, replicaPath: 'x', source: 'a', target: 'b', correlationId: 'id' },
@@ -250,4 +252,28 @@ test('a feed that cannot record changes is logged, and ends its streams', { skip
   backend.endWatching?.();
 
   await assert.rejects(watching);
+});
+
+test('webhooks have a status in one process, and their problems are logged', { skip }, async (context) => {
+  const { database } = postgres;
+  const webhook = [{ name: 'ci', url: 'http://127.0.0.1:9/hook', secret: SECRET }];
+  const keys = { ...QUIET, events: { enabled: true }, webhook };
+  const family = new LinkedFamily();
+  await startBackend(context, postgres, { keys: { ...keys, webhook: [] } }); // the tables of the feed
+  await database.run(sql`ALTER TABLE gitalyts_feed_sender ADD CONSTRAINT none CHECK (false) NOT VALID`);
+  try {
+    const { backend, lines } = await startBackend(context, postgres, { family: family.supervisor, keys });
+    const worker = await startBackend(context, postgres, { family: family.start(), keys });
+    const without = await startBackend(context, postgres, { keys: { ...keys, webhook: [] } });
+
+    await until(() => lines.some(({ msg }) => msg === 'a webhook could not keep its progress'));
+
+    const all = [backend, worker.backend, without.backend];
+    assert.deepEqual(
+      all.map(({ webhooks }) => webhooks?.()),
+      [[], undefined, undefined],
+    );
+  } finally {
+    await database.run(sql`ALTER TABLE gitalyts_feed_sender DROP CONSTRAINT none`);
+  }
 });

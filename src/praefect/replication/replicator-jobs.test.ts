@@ -5,6 +5,7 @@ import type { CopyCall } from '#testkit/praefect/copy-nodes';
 import { job, startReplicator, triedTargets } from '#testkit/praefect/running-replicator';
 import { until } from '#testkit/until';
 import type { DequeuedJob, ReplicationQueue } from '../model/job.ts';
+import { MemoryStore } from '../store/memory-store.ts';
 import { MemoryQueue } from './memory-queue.ts';
 
 const refused = new GitalyError('UNAVAILABLE', 'refused');
@@ -165,6 +166,31 @@ test('jobs are kept while they run, and those after a stop are given back', asyn
   assert.deepEqual(running.observed, [[1, 'completed']]);
   const [again] = await queue.dequeue('default', 'b', 10);
   assert.deepEqual([again?.id, again?.attemptsLeft], [2, 1]);
+});
+
+test('a copy that writes have outrun is not made again after a stop', async () => {
+  const store = new MemoryStore();
+  const write = async (): Promise<void> => {
+    const repository = { virtualStorage: 'default', relativePath: 'x.git' };
+    const facts = { repository, repositoryId: 1, primary: 'a', updated: [], outdated: ['b'] };
+    await store.recordWrite({ ...facts, successors: [] });
+  };
+  await write();
+  let stopping: Promise<void> | undefined;
+  const target = {
+    on: {
+      replicateRepository: async () => {
+        await write();
+        stopping ??= running[Symbol.asyncDispose]();
+      },
+    },
+  };
+  const running = await startReplicator([job], { store, target });
+  await until(() => stopping !== undefined);
+  await stopping;
+
+  const copies = methodsOf(running.calls).filter((call) => call === 'b replicateRepository');
+  assert.equal(copies.length, 1);
 });
 
 test('a job whose end cannot be recorded is acknowledged again', async () => {

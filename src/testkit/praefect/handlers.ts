@@ -59,7 +59,7 @@ export function startHandlers(
       },
     },
     onChanged: async (repository: unknown) => {
-      await turn();
+      for (let turns = 0; turns < 3; turns++) await turn(); // longer than the nodes take
       calls.push(['changed', repository]);
     },
     logger: createLogger({

@@ -3,6 +3,7 @@ import { MemoryQueue } from '#praefect/replication/memory-queue';
 import { Replicator, type ReplicatorOptions } from '#praefect/replication/replicator';
 import { WritePauses } from '#praefect/replication/write-pauses';
 import { MemoryStore } from '#praefect/store/memory-store';
+import type { ReplicaStore } from '#praefect/store/replica-store';
 import { type CopyCall, type CopyNodeOptions, copyNode, lineLogger } from './copy-nodes.ts';
 
 export const job: ReplicationJob = {
@@ -14,6 +15,7 @@ type NodeOptions = Omit<CopyNodeOptions, 'calls'>;
 
 interface Options extends Partial<Pick<ReplicatorOptions, 'batchSize' | 'isHealthy' | 'workers'>> {
   readonly queue?: ReplicationQueue;
+  readonly store?: ReplicaStore;
   readonly source?: NodeOptions;
   readonly target?: NodeOptions;
 }
@@ -21,7 +23,15 @@ interface Options extends Partial<Pick<ReplicatorOptions, 'batchSize' | 'isHealt
 /** A replicator of the storages `a` and `b`, and what it has done. */
 export async function startReplicator(
   jobs: readonly ReplicationJob[],
-  { batchSize = 10, isHealthy = () => true, queue, source = {}, target = {}, workers = 1 }: Options = {},
+  {
+    batchSize = 10,
+    isHealthy = () => true,
+    queue,
+    source = {},
+    store,
+    target = {},
+    workers = 1,
+  }: Options = {},
 ) {
   const calls: CopyCall[] = [];
   const observed: [id: number, end: JobEnd][] = [];
@@ -31,7 +41,7 @@ export async function startReplicator(
   const nodes = [copyNode('a', { ...source, calls }), copyNode('b', { ...target, calls })];
   const replicator = new Replicator({
     queue: queue ?? memory,
-    store: new MemoryStore(),
+    store: store ?? new MemoryStore(),
     pauses: new WritePauses(),
     nodes: new Map([['default', nodes]]),
     ...{ batchSize, isHealthy, workers, logger },
