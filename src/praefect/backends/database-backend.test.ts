@@ -230,6 +230,19 @@ for (const [strategy, keys] of STRATEGIES)
     assert.deepEqual([status?.name, status?.repositories, status?.unavailable], ['default', 1, 0]);
   });
 
+test('a feed that is switched off notes no more changes', { skip }, async (context) => {
+  const hasTrigger = async (): Promise<boolean> => {
+    const trigger = sql`SELECT FROM pg_trigger WHERE tgname = 'gitalyts_feed'`;
+    return (await postgres.database.row(trigger)) !== undefined;
+  };
+  await startBackend(context, postgres, { keys: { ...QUIET, events: { enabled: true } } });
+  assert.equal(await hasTrigger(), true);
+
+  await startBackend(context, postgres, { keys: QUIET });
+
+  assert.equal(await hasTrigger(), false);
+});
+
 test('a feed that cannot record changes is logged, and ends its streams', { skip }, async (context) => {
   const { database } = postgres;
   const { backend, lines } = await startBackend(context, postgres, {
