@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, type TestContext, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { codeOf, GitalyError } from '#base/gitaly-error';
 import { callable } from '#rpc/common/grpc/grpc-method';
 import { all, connectTo } from '#testkit/in-process-rpc';
@@ -229,6 +230,52 @@ for (const [strategy, keys] of STRATEGIES)
     const [status] = (await backend.status?.())?.virtualStorages ?? [];
     assert.deepEqual([status?.name, status?.repositories, status?.unavailable], ['default', 1, 0]);
   });
+
+test('the locks and pauses of one Praefect hold back the writes of others', { skip }, async (context) => {
+  const [one, two] = [
+    await startBackend(context, postgres, { keys: QUIET }),
+    await startBackend(context, postgres, { keys: QUIET }),
+  ];
+  const locks = [one, two].map(({ backend }) => backend.writeLocks ?? assert.fail());
+  const { signal } = new AbortController();
+  const held = await locks[0]?.lock(repository, 1n, signal);
+  let isLocked = false;
+  const next = locks[1]?.lock(repository, 1n, signal).then(async (lock) => {
+    isLocked = true;
+    await lock.release();
+  });
+  const pause = await one.backend.pauses.pause(repository);
+  // Its notification comes after those of what has happened before.
+  await until(async () => {
+    const begun = two.backend.pauses.write(repository, signal).then((write) => write[Symbol.dispose]());
+    return (await Promise.race([begun, turn('held back')])) === 'held back';
+  });
+  assert.equal(isLocked, false);
+
+  await pause[Symbol.asyncDispose]();
+  await held?.release();
+
+  await next;
+  (await two.backend.pauses.write(repository, signal))[Symbol.dispose]();
+});
+
+test('a write is answered when all processes have forgotten the replicas', { skip }, async (context) => {
+  const family = new LinkedFamily();
+  const { backend } = await startBackend(context, postgres, { family: family.supervisor, keys: QUIET });
+  const worker = family.start();
+  await startBackend(context, postgres, { family: worker, keys: QUIET });
+  const unblock = worker.block();
+  let isAnswered = false;
+  const answered = backend.onRecorded(repository).then(() => {
+    isAnswered = true;
+  });
+  for (let turns = 0; turns < 20; turns++) await turn();
+  assert.equal(isAnswered, false);
+
+  unblock();
+
+  await answered;
+});
 
 test('a feed that is switched off notes no more changes', { skip }, async (context) => {
   const hasTrigger = async (): Promise<boolean> => {
