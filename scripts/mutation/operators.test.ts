@@ -22,6 +22,11 @@ for (const [source, expected] of [
   ['const f = () => a;', ['return undefined: const f = () => undefined;']],
   ['await a();', ['remove the await: (a());', 'remove the statement: ;']],
   ['async () => { return await 4096; }', ['return undefined: async () => { return undefined; }']],
+  ['async () => await 4096;', ['return undefined: async () => undefined;']],
+  [
+    'async () => f(await 4096);',
+    ['return undefined: async () => undefined;', 'remove the await: async () => f((4096));'],
+  ],
   [
     'async () => { try { return await 4096; } catch { return await 4097; } }',
     [

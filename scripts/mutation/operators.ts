@@ -109,7 +109,7 @@ interface Place {
   readonly source: string;
   /** True if the function does something after a rejection, or at its end. */
   readonly isCaught: boolean;
-  /** True for the operand of `return`. */
+  /** True for the operand of `return`, and the expression that is an arrow function's body. */
   readonly isReturned: boolean;
 }
 
@@ -127,7 +127,8 @@ function visit(node: Node, place: Place, changes: Change[]): void {
 }
 
 function placeBelow(node: Node, child: Node, { source, isCaught }: Place): Omit<Place, 'source'> {
-  const isReturned = node.type === 'ReturnStatement';
+  const isResult = node.type === 'ArrowFunctionExpression' && child === node.body;
+  const isReturned = node.type === 'ReturnStatement' || isResult;
   if (node.type === 'TryStatement')
     return { isReturned, isCaught: isCaught || child === node.block || node.finalizer !== null };
   if (!/Function/.test(node.type)) return { isReturned, isCaught };
