@@ -74,6 +74,16 @@ test('a server that ends at its start is reported with what it has written', asy
   });
 });
 
+test('a program that cannot be run is reported', async (context) => {
+  const directory = scratchDirectory(context);
+  const programs = scriptedPostgres(directory, []);
+  rmSync(join(programs, 'postgres'));
+
+  await assert.rejects(startEmbeddedPostgres({ directory, isDurable: false, programs }), {
+    message: /^PostgreSQL has not started/,
+  });
+});
+
 for (const [name, lines] of [
   ['of another process', writePidFile('1234567', 'ready')],
   ['of a server that does not accept connections yet', writePidFile('$$', 'starting')],
