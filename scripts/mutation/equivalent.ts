@@ -214,6 +214,10 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: 'references that are created again do not change',
   },
   {
+    id: 'src/praefect/feed/record-changes.ts: || → &&: if (node === null || journal === null',
+    reason: 'the three columns are written together',
+  },
+  {
     id: 'src/praefect/elections/health-manager.ts: < → <=: const all =',
     reason: 'no two nodes have the same name',
   },

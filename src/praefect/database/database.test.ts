@@ -98,6 +98,17 @@ test('a database that stores bytes instead of text is refused', { skip }, async 
   }
 });
 
+test('a statement that fails is not executed again', { skip }, async () => {
+  await using postgres = await startPostgres({ isMigrated: false });
+  const { database } = postgres;
+  await database.run(sql`CREATE SEQUENCE attempts`);
+
+  await assert.rejects(database.run(sql`SELECT 1 / (nextval('attempts') - 1)`), /division by zero/);
+
+  // No rollback takes back a value of a sequence.
+  assert.deepEqual(await database.row(sql`SELECT nextval('attempts')::int`), { nextval: 2 });
+});
+
 test('a server that is too old, or does not tell its version, is refused', { skip }, async (context) => {
   await using postgres = await startPostgres();
   const { database } = postgres;

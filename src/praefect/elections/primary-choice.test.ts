@@ -138,11 +138,19 @@ test('elections in the database', { skip }, async (t) => {
       read_only: false,
       elected_by_praefect: 'one',
     });
+    const changed = (): unknown[] => {
+      const { oldPrimary, newPrimary } = JSON.parse(
+        log.findLast((line) => line.includes('primary node changed')) ?? '{}',
+      );
+      return [oldPrimary, newPrimary];
+    };
+    assert.deepEqual(changed(), ['a', '']);
     await choice.update({ serving: [a], healthy: [] });
     assert.equal(await choice.find(), undefined, 'too early');
     await pass(postgres, 11);
     await choice.update({ serving: [a], healthy: [] });
     assert.equal((await choice.find())?.storage, 'a');
+    assert.deepEqual(changed(), ['', 'a']);
   });
 
   await t.test('the node that misses the fewest writes is elected', async () => {

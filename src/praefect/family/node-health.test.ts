@@ -68,6 +68,10 @@ test('a worker has the health that its supervisor has found, from its start on',
   assert.equal(rounds, 0, 'the round has not ended');
   await endRound();
   await Promise.all(next);
+  rounds = 0;
+  void remote.nextRound('default').then(() => rounds++);
+  await turns();
+  assert.equal(rounds, 0, 'that is another round');
 
   assert.deepEqual(
     [one, two].map((node) => remote.isHealthy(node)),

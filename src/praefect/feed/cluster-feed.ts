@@ -94,14 +94,17 @@ export class ClusterFeed implements EventSources, AsyncDisposable {
   async #run(): Promise<void> {
     const { maxEvents, onProblem } = this.#options;
     const { signal } = this.#ending;
-    let [compactedMs, compactedAt] = [Number.NEGATIVE_INFINITY, 0];
+    let compacted: { readonly timeMs: number; readonly last: number } | undefined;
     while (!signal.aborted) {
       try {
         await this.#work();
-        const isMuch = this.#last - compactedAt > maxEvents / COMPACT_PART;
-        if (isMuch || performance.now() - compactedMs > COMPACT_EVERY_MS) {
+        if (
+          compacted === undefined ||
+          this.#last - compacted.last > maxEvents / COMPACT_PART ||
+          performance.now() - compacted.timeMs > COMPACT_EVERY_MS
+        ) {
           await this.#compact();
-          [compactedMs, compactedAt] = [performance.now(), this.#last];
+          compacted = { timeMs: performance.now(), last: this.#last };
         }
       } catch (error) {
         if (!signal.aborted) onProblem(error);

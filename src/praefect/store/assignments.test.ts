@@ -62,6 +62,15 @@ test('a replication factor adds and removes assignments', { skip: withoutPostgre
       assert.equal(rows.map(({ storage }) => storage).join(''), result + kept);
     });
 
+  await t.test('a change that cannot be written reports why, and changes nothing', async () => {
+    await database.run(sql`TRUNCATE repositories CASCADE`);
+    await database.run(sql`INSERT INTO repositories VALUES ('default', 'x.git', 0, 'a', 1, 'x')`);
+    await database.run(sql`ALTER TABLE repository_assignments ADD CONSTRAINT none CHECK (false)`);
+    await assert.rejects(assignments.setReplicationFactor(repository, 1), /check constraint "none"/);
+    await database.run(sql`ALTER TABLE repository_assignments DROP CONSTRAINT none`);
+    assert.deepEqual(await assignments.setReplicationFactor(repository, 1), ['a']);
+  });
+
   await t.test('an unknown repository is refused', async () => {
     await assert.rejects(assignments.setReplicationFactor({ ...repository, relativePath: 'y.git' }, 1), {
       code: 'INVALID_ARGUMENT',

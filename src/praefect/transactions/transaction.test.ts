@@ -123,6 +123,15 @@ test('a vote that was decided cannot be withdrawn', async () => {
   await assert.rejects(late, { message: 'cancel vote: cannot change committed vote' });
 });
 
+test('the vote of a caller that has gone already is withdrawn', async () => {
+  const transaction = transactionOf(3);
+  const gone = transaction.vote('b', 'x', AbortSignal.abort(new Error('gone')));
+
+  await assert.rejects(gone, { message: 'gone' });
+
+  assert.equal(statesOf(transaction).b, 'canceled');
+});
+
 test('a vote that was ended when its caller went away is not withdrawn', async () => {
   for (const [end, text] of [
     ['stopped', 'transaction has been stopped'],
