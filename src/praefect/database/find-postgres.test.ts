@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   constants,
@@ -6,8 +7,10 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   readlinkSync,
   rmSync,
+  writeFileSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
@@ -75,7 +78,13 @@ test('root starts the PostgreSQL of a clone that no other user may enter', {
   try {
     chmodSync(directory, 0o711);
     mkdirSync(clone, { mode: 0o700 });
-    const programs = join(copyPackage(clone), 'native/bin');
+    const copy = copyPackage(clone);
+    execFileSync('chmod', ['-R', 'go=', copy]); // as npm writes with the umask 077
+    const programs = join(copy, 'native/bin');
+    // Of a start that was killed.
+    const { version } = JSON.parse(readFileSync(join(copy, 'package.json'), 'utf8')) as { version: string };
+    mkdirSync(join(data, `programs-${version}.draft`), { recursive: true });
+    writeFileSync(join(data, `programs-${version}.draft`, 'bin'), '');
     for (let start = 0; start < 2; start++) {
       await using server = await startEmbeddedPostgres({ directory: data, isDurable: false, programs });
 
