@@ -17,6 +17,9 @@ test('concurrent elections agree, and keep a primary that is valid', { skip }, a
   assert.equal(await elect(), undefined, 'there is no repository');
   await database.run(sql`INSERT INTO repositories VALUES ('default', 'x.git', 0, 'gone', 1, 'x')`);
   assert.equal(await elect(), 'gone', 'nobody can replace it');
+  await database.run(sql`UPDATE repositories SET "primary" = NULL`);
+  assert.equal(await elect(), undefined, 'there is none, and none can be elected');
+  await database.run(sql`UPDATE repositories SET "primary" = 'gone'`);
   await database.run(sql`INSERT INTO storage_repositories SELECT 'default', 'x.git', storage, 0, 1
     FROM unnest(ARRAY['a', 'b', 'c']) AS each(storage)`);
   await database.run(sql`INSERT INTO node_status

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, type TestContext, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { addRepository, changedRepositories, createTestFeed, eventsIn } from '#testkit/feed/feed-database';
 import { ScriptedNode } from '#testkit/feed/scripted-node';
 import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
@@ -214,4 +215,26 @@ test('the end of a feed ends those who watch, and its looks', { skip }, async ()
   const ended = looks.looks;
   await never(() => looks.looks > ended);
   assert.deepEqual(problems, []);
+});
+
+test('the end of a feed waits for the work that runs, which needs the database', { skip }, async () => {
+  const database = await emptyDatabase();
+  const { feed } = await openFeed(database);
+  const waiting = sql<{ count: number }>`SELECT count(*)::int FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+  let hasEnded = false;
+
+  const { ending } = await database.transaction(async (executor) => {
+    await sql`LOCK TABLE gitalyts_feed_changes`.execute(executor);
+    feed.wake();
+    await until(async () => (await database.row(waiting))?.count === 1);
+    const ended = feed[Symbol.asyncDispose]().then(() => {
+      hasEnded = true;
+    });
+    for (let turns = 0; turns < 20; turns++) await turn();
+    assert.equal(hasEnded, false);
+    return { ending: ended };
+  });
+
+  await ending;
 });

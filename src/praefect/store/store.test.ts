@@ -169,6 +169,13 @@ test('a repository is forgotten with the last replica that was not on its node',
   await store.removeInvalidSource(job('a', 'c'));
   assert.deepEqual(await rest(), [{ path: 'x.git', storages: ['b'] }]);
 
+  const { database } = postgres;
+  await database.run(sql`CREATE TABLE kept (id bigint REFERENCES repositories (repository_id))`);
+  await database.run(sql`INSERT INTO kept VALUES (1)`);
+  await assert.rejects(store.removeInvalidSource(job('b', 'c')), /violates foreign key constraint/);
+  assert.deepEqual(await rest(), [{ path: 'x.git', storages: ['b'] }], 'it is a replica still');
+  await database.run(sql`DROP TABLE kept`);
+
   await store.removeInvalidSource(job('b', 'c'));
   assert.deepEqual(await rest(), []);
 });
