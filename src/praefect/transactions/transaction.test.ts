@@ -252,6 +252,16 @@ test('without the primary secondaries that disagree do not both commit', async (
   assert.deepEqual(told, { b: 'commit', c: 'failed' });
 });
 
+test('without the primary all secondaries vote before the hash with most votes wins', async () => {
+  const transaction = transactionOf(4);
+  await outcomes(transaction, { a: 'x', b: 'x', c: 'x', d: 'x' });
+  transaction.continueWithout('a');
+
+  const told = await outcomes(transaction, { b: 'y', c: 'z', d: 'z' });
+
+  assert.deepEqual(told, { b: 'failed', c: 'commit', d: 'commit' });
+});
+
 test('without the primary the vote does not wait for a secondary that fails, too', async () => {
   const transaction = transactionOf(3);
   await outcomes(transaction, { a: 'x', b: 'x', c: 'x' });
