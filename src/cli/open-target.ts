@@ -1,6 +1,5 @@
 import { messageOf } from '#base/gitaly-error';
 import { type Connection, dial } from '#client/index';
-import { configFrom, createLogger, GitalyServer } from '#gitaly/index';
 import { DirectoryInUseError, openUpDirectory, upSocket } from './up/up-directory.ts';
 
 /** A server to work with, until it is disposed. */
@@ -29,6 +28,8 @@ export async function openTarget(target: string, token: string | undefined): Pro
   if (directory === undefined) return await connectTo(`unix:${await upSocket(target)}`, token);
   opening.use(directory);
   directory.describe('a gitaly-ts tool');
+  // Here alone: the code of a server takes 10 MB, which a client of a running one need not have.
+  const { configFrom, createLogger, GitalyServer } = await import('#gitaly/index');
   const server = await GitalyServer.start({
     config: configFrom({
       socket_path: directory.socket,
