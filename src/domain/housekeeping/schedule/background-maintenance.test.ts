@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as immediate } from 'node:timers/promises';
@@ -29,11 +30,18 @@ class TestLoad {
   };
 }
 
-async function start(context: TestContext) {
+async function start(
+  context: TestContext,
+  { onEvent = () => {} }: { readonly onEvent?: (event: string) => void } = {},
+) {
   const fixture = await StorageFixture.create();
   context.after(() => fixture[Symbol.asyncDispose]());
   const repository = fixture.init('x.git', { commits: 1 });
   const events: string[] = [];
+  const note = (event: string): void => {
+    events.push(event);
+    onEvent(event);
+  };
   const errors: unknown[] = [];
   const load = new TestLoad();
   const runs = new MaintenanceRuns();
@@ -41,15 +49,15 @@ async function start(context: TestContext) {
     storages: fixture.storages,
     housekeeping: new Housekeeping(runs),
     sensor: load.sensor,
-    onCounted: (_, { directories, files }) => events.push(`counted ${directories} ${files}`),
+    onCounted: (_, { directories, files }) => note(`counted ${directories} ${files}`),
     onBegin: (_, tasks) => {
-      events.push(`begin ${[...tasks].sort().join()}`);
+      note(`begin ${[...tasks].sort().join()}`);
       load.targets = load.whileRunning;
     },
-    onGiveWay: () => events.push('gave way'),
+    onGiveWay: () => note('gave way'),
     onEnd: (_, error) => {
       errors.push(error);
-      events.push('end');
+      note('end');
     },
   });
   context.after(() => background[Symbol.asyncDispose]());
@@ -171,6 +179,42 @@ test('counting waits for a quiet moment, and maintenance that is due replaces it
   await ended();
 
   assert.deepEqual(events, ['begin commitGraph,packReferences,prune,repack', 'end']);
+});
+
+// Symptom: during a backup of 1,000 repositories a busy server kept up to 800 calls that had
+// ended, until it had time to count the files.
+test('a repository that waits to be counted keeps no call, one with tasks its write', async (context) => {
+  const calls = new AsyncLocalStorage<string>();
+  const seen: string[] = [];
+  const { load, events, background, ended, target } = await start(context, {
+    onEvent: (event) => seen.push(`${event.split(' ')[0]} in ${calls.getStore()}`),
+  });
+
+  calls.run('a read', () => background.onRead(target));
+  await until(() => events.length > 0);
+  load.targets = [target];
+  calls.run('a write', () => background.afterWrite(target, { force: true }));
+  load.targets = [];
+  await ended();
+
+  assert.deepEqual(seen, ['counted in undefined', 'begin in a write', 'end in a write']);
+});
+
+test('tasks that join a count run in the context of their write', async (context) => {
+  const calls = new AsyncLocalStorage<string>();
+  const seen: string[] = [];
+  const { load, background, ended, target } = await start(context, {
+    onEvent: (event) => seen.push(`${event.split(' ')[0]} in ${calls.getStore()}`),
+  });
+  load.targets = [target];
+
+  calls.run('a read', () => background.onRead(target));
+  calls.run('a write', () => background.afterWrite(target, { force: true }));
+  calls.run('a later write', () => background.afterWrite(target, { force: true }));
+  load.targets = [];
+  await ended();
+
+  assert.deepEqual(seen, ['begin in a write', 'end in a write']);
 });
 
 test('counting ends where more would change nothing', async (context) => {

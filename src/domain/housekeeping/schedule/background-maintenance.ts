@@ -53,8 +53,9 @@ export class BackgroundMaintenance implements AsyncDisposable {
   readonly #counts = new WriteCounts();
   readonly #seen = new BoundedMap<string, true>({ maxEntries: MAX_SEEN, order: 'insertion' });
   readonly #queue = new BackgroundQueue({ maxRunning: MAX_RUNNING, maxWaiting: MAX_WAITING });
-
   readonly #wait: QuietWait;
+  /** Runs a function outside of calls. */
+  readonly #detached = AsyncLocalStorage.snapshot();
 
   constructor(options: BackgroundMaintenanceOptions) {
     this.#options = options;
@@ -97,8 +98,12 @@ export class BackgroundMaintenance implements AsyncDisposable {
         this.#add(target, key, (signal) => this.#maintain(target, { tasks: all, report, signal }))
       );
     };
-    // The log lines of the run name the call that caused it.
-    return this.#wait.add({ target, tasks, run: AsyncLocalStorage.bind(run) });
+    if (tasks.size > 0) {
+      // The log lines of the run name the call that caused it.
+      return this.#wait.add({ target, tasks, run: AsyncLocalStorage.bind(run) });
+    }
+    // Hundreds can wait to be counted: their calls, which have ended, take 30 KB each.
+    return this.#wait.add({ target, tasks, run: (...args) => this.#detached(run, ...args) });
   }
 
   #add(target: RepositoryTarget, key: string, run: (signal: AbortSignal) => Promise<void>): boolean {

@@ -36,8 +36,9 @@ export interface DueMaintenance {
   readonly run: (tasks: ReadonlySet<MaintenanceTask>, report: WaitReport) => boolean;
 }
 
-interface Waiting extends DueMaintenance {
+interface Waiting extends Omit<DueMaintenance, 'run'> {
   readonly tasks: Set<MaintenanceTask>;
+  run: DueMaintenance['run'];
   readonly dueSinceMs: number;
   lastBusyMs: number;
   debt: number;
@@ -76,6 +77,8 @@ export class QuietWait implements Disposable {
     const key = keyOf(due.target);
     const known = this.#waiting.get(key);
     if (known !== undefined) {
+      // The run of the first tasks replaces that of a check: it knows what caused them.
+      if (known.tasks.size === 0 && due.tasks.size > 0) known.run = due.run;
       for (const task of due.tasks) known.tasks.add(task);
       return true;
     }
