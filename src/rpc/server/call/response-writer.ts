@@ -94,9 +94,11 @@ export class ResponseWriter {
     if (stream.destroyed || stream.closed) return;
     this.#owner.onSending();
     const trailers = this.#trailers(failure);
-    if (failure === undefined && this.#kept !== undefined) {
+    const kept = this.#kept;
+    this.#kept = undefined; // background work may hold the call for long
+    if (failure === undefined && kept !== undefined) {
       stream.respond(this.#headers(), WITH_TRAILERS);
-      endWith(stream, trailers, this.#kept);
+      endWith(stream, trailers, kept);
     } else if (stream.headersSent) {
       endWith(stream, trailers, []);
     } else {
