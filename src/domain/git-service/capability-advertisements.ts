@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { BoundedMap } from '#base/bounded-map';
 import { type FileStamp, stampOf } from '#base/files/file-stamp';
+import { keptBytes } from '#base/kept-bytes';
 import type { ConfigPair } from '#git/command/config';
 import type { Repository } from '#storage/repository';
 
@@ -73,7 +74,8 @@ export class CapabilityAdvertisements {
     return {
       known: found?.stamp === stamp ? found.chunks : undefined,
       remember: async (chunks) => {
-        if (await isLasting(repository, chunks)) this.#entries.set(entry, { stamp, chunks });
+        if (!(await isLasting(repository, chunks))) return;
+        this.#entries.set(entry, { stamp, chunks: chunks.map((chunk) => keptBytes([chunk])) });
       },
     };
   }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { BoundedMap } from '#base/bounded-map';
 import { fileStamp } from '#base/files/file-stamp';
+import { keptBytes } from '#base/kept-bytes';
 import type { ConfigPair } from '#git/command/config';
 import { FallBackToGit } from '#git/in-process';
 import type { Repository } from '#storage/repository';
@@ -91,7 +92,7 @@ class Copy {
 
   /** Returns the complete answer; `undefined` if it is too long or has no proper end. */
   get bytes(): Buffer | undefined {
-    const bytes = this.#chunks && Buffer.concat(this.#chunks);
+    const bytes = this.#chunks && keptBytes(this.#chunks);
     return bytes?.subarray(-FLUSH.length).equals(FLUSH) ? bytes : undefined;
   }
 

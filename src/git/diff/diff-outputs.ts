@@ -1,4 +1,5 @@
 import { BoundedMap } from '#base/bounded-map';
+import { keptBytes } from '#base/kept-bytes';
 import type { CommandRepository } from '../command/command-repository.ts';
 import { directoriesKey, type GitDirectory } from '../command/git-directory.ts';
 import type { InProcessName } from '../in-process.ts';
@@ -79,7 +80,7 @@ export class DiffOutputs {
     }
     const made = await repository.inProcess.attempt<Buffer | undefined>(question, compare, () => undefined);
     if (made !== undefined) {
-      if (made.length <= MAX_OUTPUT_BYTES) this.#kept.set(key, Buffer.concat([made]));
+      if (made.length <= MAX_OUTPUT_BYTES) this.#kept.set(key, keptBytes([made]));
       yield* piecesOf([made], PIECE_BYTES);
       return;
     }
@@ -104,7 +105,7 @@ class NotedOutput {
   }
 
   get bytes(): Buffer {
-    return Buffer.concat(this.#chunks);
+    return keptBytes(this.#chunks);
   }
 
   async *from(

@@ -74,3 +74,14 @@ test('unusual references are not watched', () => {
     assert.equal(watchRefs(path, later()), undefined, String(make));
   }
 });
+
+test('the size of a watch grows with the names that it watches', () => {
+  const path = repository();
+  const before = watchRefs(path, later())?.bytes ?? 0;
+  gitOutput(path, ['branch', 'a-rather-long-name-of-a-branch', 'main']);
+
+  const after = watchRefs(path, later())?.bytes ?? 0;
+
+  assert.ok(before > 400 && before < 2000, `${before}`); // some ten stamps of 60 characters
+  assert.ok(after - before >= 100, `${after - before}`);
+});

@@ -20,17 +20,43 @@ const NOT_UTF8 = '\ufffd';
 /** Limit of files and directories; looking at more of them costs as much as listing them. */
 const MAX_ENTRIES = 200;
 
+/** Ends a stamp in a text of several. */
+const END = '\n';
+/** Separates names, and is in none. */
+const NUL = '\0';
+/** Memory of the object itself, with its two texts. */
+const WATCH_BYTES = 200;
+
 /** The state of a repository's references at some time. */
 export class RefWatch {
-  readonly #stamps: ReadonlyMap<string, FileStamp>;
+  readonly #gitDirectory: string;
+  /** Names below the repository's directory, of files and directories below `refs/`. */
+  readonly #names: string;
+  /**
+   * Stamps of {@link FILES}, then of the names. Caches keep a watch for each of many repositories,
+   * and a text takes a tenth of the memory of a map.
+   */
+  readonly #stamps: string;
 
-  constructor(stamps: ReadonlyMap<string, FileStamp>) {
-    this.#stamps = stamps;
+  constructor(gitDirectory: string, names: readonly string[], stamps: readonly FileStamp[]) {
+    this.#gitDirectory = gitDirectory;
+    this.#names = names.join(NUL);
+    this.#stamps = stamps.join(END) + END;
+  }
+
+  /** Memory in bytes. */
+  get bytes(): number {
+    return WATCH_BYTES + 2 * this.#names.length + this.#stamps.length;
   }
 
   /** Reports whether the references, and the settings for reading them, are the same now. */
   isUnchanged(): boolean {
-    for (const [path, stamp] of this.#stamps) if (stampAt(path) !== stamp) return false;
+    let at = 0;
+    for (const name of [...FILES, ...(this.#names === '' ? [] : this.#names.split(NUL))]) {
+      const stamp = stampAt(`${this.#gitDirectory}/${name}`);
+      if (stamp === undefined || !this.#stamps.startsWith(stamp + END, at)) return false;
+      at += stamp.length + END.length;
+    }
     return true;
   }
 }
@@ -44,27 +70,29 @@ export class RefWatch {
  *   there are many, or something else than files and directories.
  */
 export function watchRefs(gitDirectory: string, nowMs = Date.now()): RefWatch | undefined {
-  const stamps = new Map<string, FileStamp>();
-  const note = (path: string): boolean => {
-    const stats = statsAt(path);
+  const names: string[] = [];
+  const stamps: FileStamp[] = [];
+  const note = (name: string): boolean => {
+    const stats = statsAt(`${gitDirectory}/${name}`);
     if (stats === 'unknown' || stats?.isSymbolicLink()) return false;
     if (stats !== undefined && !isSettled(stats, nowMs)) return false;
-    stamps.set(path, stats === undefined ? NO_FILE : stampOf(stats));
+    stamps.push(stats === undefined ? NO_FILE : stampOf(stats));
     return true;
   };
   // References of another directory.
   if (statsAt(`${gitDirectory}/commondir`) !== undefined) return undefined;
-  if (!FILES.every((name) => note(`${gitDirectory}/${name}`))) return undefined;
-  const waiting = [`${gitDirectory}/refs`];
+  if (!FILES.every(note)) return undefined;
+  const waiting = ['refs'];
   for (let directory = waiting.pop(); directory !== undefined; directory = waiting.pop()) {
-    for (const entry of entriesOf(directory)) {
-      const path = `${directory}/${entry.name}`;
-      if (entry.isDirectory()) waiting.push(path);
+    for (const entry of entriesOf(`${gitDirectory}/${directory}`)) {
+      const name = `${directory}/${entry.name}`;
+      if (entry.isDirectory()) waiting.push(name);
       else if (!entry.isFile() || entry.name.includes(NOT_UTF8)) return undefined;
-      if (stamps.size >= MAX_ENTRIES || !note(path)) return undefined;
+      if (stamps.length >= MAX_ENTRIES || !note(name)) return undefined;
+      names.push(name);
     }
   }
-  return new RefWatch(stamps);
+  return new RefWatch(gitDirectory, names, stamps);
 }
 
 function stampAt(path: string): FileStamp | undefined {

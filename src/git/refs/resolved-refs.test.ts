@@ -164,3 +164,18 @@ test('a file that is written in place is read again, also when it stays as long 
 
   assert.equal(refs.find(path, 'refs/heads/main'), undefined);
 });
+
+// Symptom: a server that backed up 1,000 repositories held 26 MB of Node's pool of small buffers,
+// because each remembered name was a slice of 64 KiB.
+test('a name that is remembered takes no more memory than its bytes', async () => {
+  const { path, commits } = createRepository('name-memory.git');
+  gitOutput(path, ['update-ref', 'refs/heads/main', commits[0] ?? '']);
+  const resolved = new ResolvedRefs(LATER);
+  const reader = new RefReader(new RefCaches(resolved), git.open(path));
+
+  await reader.resolve('HEAD');
+  const name = resolved.find(path, 'HEAD')?.ref?.name;
+
+  assert.equal(`${name}`, 'refs/heads/main');
+  assert.equal(name?.buffer.byteLength, name?.length);
+});

@@ -3,9 +3,10 @@ import { lstatSync, type Stats } from 'node:fs';
 import { BoundedMap } from '#base/bounded-map';
 import { type FileStamp, isSettled, NO_FILE, stampOf } from '#base/files/file-stamp';
 import { systemErrorCode } from '#base/go/system-error';
+import { keptBytes } from '#base/kept-bytes';
 import type { Oid } from '../objects/object-id.ts';
 import type { StoredBackend } from '../repository-format.ts';
-import type { RefName } from './ref-name.ts';
+import { type RefName, trustedRefName } from './ref-name.ts';
 
 /** A reference with its symbolic references resolved. */
 export interface ResolvedRef {
@@ -112,7 +113,8 @@ export class ResolvedRefWatch {
   found(ref: ResolvedRef | undefined, backend: StoredBackend): void {
     if (!this.#isSettled) return;
     const files = Array.from(this.#files, ([path, stamp]) => ({ path, stamp }));
-    this.#remember({ files, ref, backend });
+    const kept = ref && { name: trustedRefName(keptBytes([ref.name])), oid: ref.oid };
+    this.#remember({ files, ref: kept, backend });
   }
 
   /** Records a file. @returns its state; `undefined` if there is none. */

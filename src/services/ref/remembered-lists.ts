@@ -41,7 +41,7 @@ export class RememberedLists {
     maxBytes: MAX_BYTES,
     maxValueBytes: MAX_ANSWER_BYTES,
     maxAgeMs: MAX_AGE_MS,
-    sizeOf: ({ parts }) => parts.reduce((sum, { frames }) => sum + frames.length, 0),
+    sizeOf: ({ watch, parts }) => parts.reduce((sum, { frames }) => sum + frames.length, watch.bytes),
   });
 
   /**
@@ -99,7 +99,7 @@ class Pieces {
   }
 
   #endPart(): void {
-    this.#parts.push(readyResponses(this.#messages));
+    this.#parts.push(readyResponses(this.#messages, { isKept: true }));
     this.#messages = [];
     this.#messageBytes = 0;
   }

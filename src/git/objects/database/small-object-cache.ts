@@ -1,4 +1,5 @@
 import { BoundedMap } from '#base/bounded-map';
+import { keptBytes } from '#base/kept-bytes';
 import { OID_DIGITS, OID_SOURCE } from '../object-id.ts';
 import type { RawObject } from '../object-info.ts';
 
@@ -88,9 +89,7 @@ export class SmallObjectCache {
     const key = `${generation} ${oid}`;
     if (size > (type === 'tree' ? MAX_TREE_BYTES : MAX_OBJECT_BYTES) || this.#entries.has(key)) return;
     // This is a copy, because the contents are a view of everything that one read returned.
-    const own = Buffer.allocUnsafeSlow(data.length);
-    data.copy(own);
-    this.#entries.set(key, { oid, type, size, data: own });
+    this.#entries.set(key, { oid, type, size, data: keptBytes([data]) });
   }
 
   clear(): void {

@@ -22,10 +22,19 @@ export function readyMessage<Desc extends DescMessage>(
   return Object.assign(create(schema), { [READY]: responses });
 }
 
-/** Puts encoded messages into frames. The messages are copied. */
-export function readyResponses(messages: readonly Uint8Array[]): ReadyResponses {
+/**
+ * Puts encoded messages into frames. The messages are copied.
+ *
+ * @param options.isKept for responses in a cache: in Node's pool of small buffers, each of them
+ *   would keep 64 KiB of the pool.
+ */
+export function readyResponses(
+  messages: readonly Uint8Array[],
+  { isKept = false }: { readonly isKept?: boolean } = {},
+): ReadyResponses {
   const messageBytes = sizeOf(messages);
-  const frames = Buffer.allocUnsafe(messages.length * FRAME_PREFIX_BYTES + messageBytes);
+  const bytes = messages.length * FRAME_PREFIX_BYTES + messageBytes;
+  const frames = isKept ? Buffer.allocUnsafeSlow(bytes) : Buffer.allocUnsafe(bytes);
   let at = 0;
   for (const message of messages) at = putFrame(frames, at, message);
   return { count: messages.length, messageBytes, frames };
