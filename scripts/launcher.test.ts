@@ -35,13 +35,13 @@ function arrange() {
   ])
     mkdirSync(join(root, folder), { recursive: true });
   cpSync(join(ROOT, 'bin'), join(root, 'clone/bin'), { recursive: true });
-  for (const name of ['gitaly', 'praefect'])
+  for (const name of ['gitaly', 'gitaly-backup', 'gitaly-ts', 'praefect'])
     writeFileSync(join(root, `clone/dist/cli/bin/${name}.js`), REPORT);
   writeFileSync(join(root, 'old/node'), '#!/bin/sh\necho v20.1.0\n', { mode: 0o755 });
   symlinkSync(process.execPath, join(root, 'only-node/node'));
   const usual = [join(process.execPath, '..'), '/usr/bin', '/bin'].join(delimiter);
-  const start = (program: string, PATH = usual) => {
-    const run = spawnSync(join(root, program), ['serve', 'a b'], {
+  const start = (program: string, PATH = usual, args: readonly string[] = ['serve', 'a b']) => {
+    const run = spawnSync(join(root, program), args, {
       cwd: join(root, 'elsewhere'),
       encoding: 'utf8',
       env: { PATH },
@@ -67,6 +67,21 @@ test('a launcher limits the growth of the heap, as tests do', () => {
   const { stdout } = clone.start('clone/bin/praefect');
 
   assert.deepEqual(JSON.parse(stdout).options, [...HEAP_OPTIONS, '--title=praefect']);
+});
+
+// Symptom: a backup to S3 needed 150 MB of resident memory.
+test('a launcher gives backups a smaller young generation than servers', () => {
+  using clone = arrange();
+  const young = (name: string, ...args: string[]): unknown =>
+    JSON.parse(clone.start(`clone/bin/${name}`, undefined, args).stdout).options[0];
+
+  const [server = ''] = HEAP_OPTIONS;
+  const backup = '--max-semi-space-size=2';
+  assert.deepEqual(
+    [young('gitaly-backup', 'create'), young('gitaly-ts', 'backup', 'create'), young('gitaly-ts', 'up')],
+    [backup, backup, server],
+  );
+  assert.equal(young('gitaly-ts'), server);
 });
 
 test('a launcher works through symlinks, relative and absolute, under another name', () => {
@@ -111,10 +126,10 @@ test('without a Node the launcher prints a remedy', () => {
 test('without a build the launcher prints a remedy', () => {
   using clone = arrange();
 
-  const { status, stderr } = clone.start('clone/bin/gitaly-ts');
+  const { status, stderr } = clone.start('clone/bin/gitaly-ssh');
 
   assert.equal(status, 1);
-  assert.match(stderr, /^gitaly-ts: .*dist\/cli\/bin\/gitaly-ts\.js is missing: run "make build" in /);
+  assert.match(stderr, /^gitaly-ssh: .*dist\/cli\/bin\/gitaly-ssh\.js is missing: run "make build" in /);
 });
 
 test('every launcher has a program in the package and is the same script', () => {
