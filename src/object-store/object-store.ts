@@ -15,6 +15,11 @@ export interface ObjectCall {
 export interface GetOptions extends ObjectCall {
   /** Bytes to read: from `start`, at most `length`. Default: the whole object. */
   readonly range?: { readonly start: number; readonly length?: number };
+  /**
+   * Allows the store to overwrite a piece once the second one after it is requested, for a reader
+   * that has used it by then.
+   */
+  readonly mayReuse?: boolean;
 }
 
 /** State of an object under which it may be replaced: `absent`, or still the given version. */

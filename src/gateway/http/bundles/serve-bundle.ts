@@ -1,6 +1,4 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { verifySignedUrl } from '#object-store/file/sign-url';
 import { isKey } from '#object-store/object-key';
 import type { ObjectFacts } from '#object-store/object-store';
@@ -9,6 +7,7 @@ import type { Answer } from '../answer.ts';
 import { Refusal } from '../refusal.ts';
 import type { BundleSource } from './bundle-source.ts';
 import { type ByteRange, parseByteRange } from './byte-range.ts';
+import { sendPieces } from './send-pieces.ts';
 
 const WRONG_SIGNATURE: Answer = {
   status: 403,
@@ -39,7 +38,7 @@ export async function serveBundle(exchange: BundleExchange, { store, secret }: B
   const range = prepare(request, response, facts);
   if (range === undefined || request.method === 'HEAD') return void response.end();
   try {
-    await pipeline(Readable.from(store.get(facts.key, { range, signal }), { objectMode: false }), response);
+    await sendPieces(response, store.get(facts.key, { range, mayReuse: true, signal }));
   } catch (error) {
     if (error instanceof MissingObjectError && !response.headersSent) throw new Refusal(NO_BUNDLE);
     throw error;
