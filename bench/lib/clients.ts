@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { quantile } from './bench.ts';
 import { treeTime } from './process-tree.ts';
 
@@ -16,6 +17,8 @@ export interface ClientsOptions {
   readonly callsPerRun?: number;
   readonly clients: number;
   readonly windowMs: number;
+  /** Shortest time between the starts of two runs of a client. Default: none. */
+  readonly everyMs?: number;
   /** Processes whose CPU time is counted. */
   readonly pids: readonly number[];
 }
@@ -30,7 +33,7 @@ const MAX_FAILED = 1000;
  */
 export async function runClients(
   call: (client: number) => Promise<void>,
-  { callsPerRun = 1, clients, windowMs, pids }: ClientsOptions,
+  { callsPerRun = 1, clients, everyMs = 0, windowMs, pids }: ClientsOptions,
 ): Promise<Window> {
   const latencies: number[] = [];
   let failed = 0;
@@ -45,7 +48,8 @@ export async function runClients(
       const to = performance.now();
       if (isDone) latencies.push(to - from);
       else failed++;
-      from = to;
+      if (from + everyMs > to) await delay(from + everyMs - to);
+      from = performance.now();
     }
   };
   await Promise.all(Array.from({ length: clients }, runClient));
