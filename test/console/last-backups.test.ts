@@ -6,6 +6,7 @@ import { programCommand } from '#testkit/program-command';
 import { run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startCluster } from '#testkit/start-cluster';
+import { until } from '#testkit/until';
 import { openClusterConsole } from './open-cluster-console.ts';
 import { openConsole } from './open-console.ts';
 
@@ -166,6 +167,9 @@ test('a cluster knows the backups of its nodes, and reports outlive a node', asy
     ['gitaly-1', 'gitaly-2', 'gitaly-3'].map((name) => [name, true]),
   );
   await cluster.stopNode(1);
-  const [reported] = (await console.json('/overview')).backups;
+  // Until praefect knows that the node is gone, ServerInfo may be without its storage.
+  const shown = async () => (await console.json('/overview')).backups ?? [];
+  await until(async () => (await shown()).length > 0);
+  const [reported] = await shown();
   assert.deepEqual(facts([reported]), [['default', 'gitaly-ts backup', 'one', 3, 0, true]]);
 });

@@ -3,6 +3,7 @@ import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { until } from '#testkit/until';
 import { LastBackups } from './last-backups.ts';
 
 /** Starts processes of a server on an empty storage. */
@@ -22,6 +23,8 @@ test('backups are known after a restart, and to all processes', async (context) 
 
   await Promise.all([first.stored(storage, 'a'), first.stored(storage, 'a'), second.stored(storage, 'a')]);
   await start(2).ended(storage, 'a');
+  const endedMs = Date.now();
+  await until(() => Date.now() > endedMs); // of two at the same time, either is the last
   await second.failed(storage, 'b', 'x.git', 'no space');
 
   for (const process of [first, second, start(0), start(7)]) {

@@ -78,15 +78,19 @@ export class StorageResults implements PipelineListener {
     this.#next.onEnd(job, outcome);
   }
 
-  /** Tells each server the results of its storages. */
+  /**
+   * Tells each server the results of its storages. A server of which nothing was stored may not be
+   * there, so problems with it are not reported again.
+   */
   async report(
     run: Pick<ReportedRun, 'id' | 'program'>,
     servers: Pick<Servers, 'of'>,
     onProblem: (error: unknown) => void,
   ): Promise<void> {
     for (const { job, ...result } of this.#results.values()) {
-      const connection = await servers.of(job.storageName, job.server).catch(onProblem);
-      if (connection) await reportRun(connection, job.storageName, { ...run, ...result }, onProblem);
+      const onFailure = result.repositories > 0 ? onProblem : () => {};
+      const connection = await servers.of(job.storageName, job.server).catch(onFailure);
+      if (connection) await reportRun(connection, job.storageName, { ...run, ...result }, onFailure);
     }
   }
 }
