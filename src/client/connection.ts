@@ -90,7 +90,7 @@ export class Connection implements ServiceCaller, AsyncDisposable {
   get backup(): ClientOf<typeof BackupService> {
     return this.client(BackupService);
   }
-  /** The last backups of storages, of a gitaly-ts; others respond UNIMPLEMENTED. */
+  /** Last backups of a gitaly-ts; other servers respond UNIMPLEMENTED. */
   get backupRuns(): ClientOf<typeof BackupRunService> {
     return this.client(BackupRunService);
   }

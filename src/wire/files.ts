@@ -11,7 +11,6 @@ import { file_errors } from '#wire/gen/errors_pb';
 import { file_gitalyts_backups_v1_backups } from '#wire/gen/gitalyts/backups/v1/backups_pb';
 import { file_gitalyts_events_v1_events } from '#wire/gen/gitalyts/events/v1/events_pb';
 import { file_gitalyts_lifetimes_v1_lifetimes } from '#wire/gen/gitalyts/lifetimes/v1/lifetimes_pb';
-import { file_gitalyts_votes_v1_votes } from '#wire/gen/gitalyts/votes/v1/votes_pb';
 import { file_google_rpc_status } from '#wire/gen/google/rpc/status_pb';
 import { file_grpc_health_v1_health } from '#wire/gen/grpc/health/v1/health_pb';
 import { file_grpc_reflection_v1_reflection } from '#wire/gen/grpc/reflection/v1/reflection_pb';
@@ -76,14 +75,14 @@ export const gitalyFiles: readonly DescFile[] = [
 
 /**
  * All files on the wire: `gitalyFiles`, our own services, health, both versions of reflection and
- * the rich status. Well-known types are their dependencies.
+ * the rich status. Well-known types are their dependencies. `gitalyts.votes.v1` is only spoken
+ * between our servers, and clients need not have it.
  */
 export const wireFiles: readonly DescFile[] = [
   ...gitalyFiles,
   file_gitalyts_backups_v1_backups,
   file_gitalyts_events_v1_events,
   file_gitalyts_lifetimes_v1_lifetimes,
-  file_gitalyts_votes_v1_votes,
   file_google_rpc_status,
   file_grpc_health_v1_health,
   file_grpc_reflection_v1_reflection,

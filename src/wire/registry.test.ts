@@ -8,10 +8,11 @@ import { wireFiles } from './files.ts';
 import { gitalyServices } from './methods.ts';
 import { registry } from './registry.ts';
 
-test('the registry knows every generated file', () => {
+test('the registry knows every generated file that clients may meet', () => {
   const names = readdirSync(new URL('./gen/', import.meta.url), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('_pb.js'))
-    .map((name) => name.slice(0, -'_pb.js'.length));
+    .map((name) => name.slice(0, -'_pb.js'.length))
+    .filter((name) => name !== 'gitalyts/votes/v1/votes');
 
   assert.ok(names.length > 30, `${names.length} files`);
   assert.deepEqual(wireFiles.map((file) => file.name).sort(), names.sort());

@@ -119,7 +119,7 @@ console.log(names.every((name) => Object.keys(require(name)).length > 0));
 
 /** With its documentation; 25 MB in 3,684 files when each module was there next to the bundles. */
 const MAX_BYTES = 8_000_000;
-const MAX_FILES = 800;
+const MAX_FILES = 850;
 
 const RESOLUTIONS = [
   { module: 'nodenext', moduleResolution: 'nodenext' },

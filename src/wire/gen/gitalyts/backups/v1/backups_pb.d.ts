@@ -27,35 +27,35 @@ export declare type BackupRun = Message<"gitalyts.backups.v1.BackupRun"> & {
   id: string;
 
   /**
-   * Program that has made it. Empty: the server itself, with BackupRepository.
+   * Program that has made it. Empty: the server itself.
    *
    * @generated from field: string program = 2;
    */
   program: string;
 
   /**
-   * Time of its last repository.
+   * Of its last repository.
    *
    * @generated from field: google.protobuf.Timestamp time = 3;
    */
   time?: Timestamp | undefined;
 
   /**
-   * Number of repositories that were stored, or had nothing to store.
+   * Repositories that were stored, or had nothing to store.
    *
    * @generated from field: uint64 repositories = 4;
    */
   repositories: bigint;
 
   /**
-   * Number of repositories that could not be stored.
+   * Repositories that could not be stored.
    *
    * @generated from field: uint64 failed = 5;
    */
   failed: bigint;
 
   /**
-   * The last of them; empty if it is not known.
+   * The last of them, if known.
    *
    * @generated from field: string failed_repository = 6;
    */
@@ -67,7 +67,7 @@ export declare type BackupRun = Message<"gitalyts.backups.v1.BackupRun"> & {
   problem: string;
 
   /**
-   * It has finished: its id was written (WriteBackupID), or its program has reported it.
+   * Its id was written (WriteBackupID), or its program has reported it.
    *
    * @generated from field: bool is_ended = 8;
    */
