@@ -4,6 +4,7 @@ import { MessageQueue } from '#base/streams/message-queue';
 import type { ChannelCall } from '#rpc/common/grpc/channel-call';
 import type { GrpcChannel } from '#rpc/common/grpc/grpc-channel';
 import { callable } from '#rpc/common/grpc/grpc-method';
+import { cancellation } from '#rpc/common/grpc/outgoing-call';
 import { statusCode } from '#rpc/common/status-code';
 import { type CastRequestSchema, type CastResponse, VoteService } from '#wire/gen/gitalyts/votes/v1/votes_pb';
 
@@ -67,8 +68,4 @@ export class VoteStream {
     this.#requests.end();
     for (const { reject } of this.#waiting.values()) reject(this.#end);
   }
-}
-
-function cancellation({ reason }: AbortSignal): GitalyError {
-  return reason instanceof GitalyError ? reason : new GitalyError('CANCELLED', 'context canceled');
 }

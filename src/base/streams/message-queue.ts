@@ -7,6 +7,11 @@ export class MessageQueue<T> implements AsyncIterableIterator<T, undefined> {
   #isEnded = false;
   #onMessage: ((result: IteratorResult<T, undefined>) => void) | undefined;
 
+  /** Number of messages that are not read yet. */
+  get size(): number {
+    return this.#messages.length;
+  }
+
   /** Adds a message. It is dropped after the end. */
   push(value: T): void {
     if (this.#isEnded) return;

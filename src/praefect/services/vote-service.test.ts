@@ -194,3 +194,22 @@ test('a node cannot have any number of undecided votes', async () => {
 
   assert.partialDeepStrictEqual(value, { id: 10_001, code: 8, message: 'too many votes are undecided' });
 });
+
+test('a node that does not read the outcomes of its votes loses its stream', async () => {
+  const ended = Promise.withResolvers<void>();
+  async function* endless() {
+    try {
+      for (let id = 1; ; id++) yield { id, correlationId: 'x', request: { case: undefined } };
+    } finally {
+      ended.resolve();
+    }
+  }
+  const metricsOf = grpcServerMetrics(new MetricsRegistry(), { codes: [], latencyBuckets: [], methods: [] });
+  const { cast } = voteService({} as unknown as Transactions, metricsOf).implementation; // it uses nothing
+  assert.ok(typeof cast === 'function');
+
+  const responses: AsyncIterable<unknown> = cast(endless(), { correlationId: 'y' });
+
+  await ended.promise;
+  assert.equal((await Array.fromAsync(responses)).length, 10_000);
+});

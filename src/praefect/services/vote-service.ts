@@ -72,7 +72,11 @@ class StreamedVotes {
   /** Casts the votes. The responses end with the last one; if the call breaks, all are withdrawn. */
   async read(requests: AsyncIterable<CastRequest>): Promise<void> {
     try {
-      for await (const request of requests) this.#receive(request);
+      for await (const request of requests) {
+        if (this.responses.size >= MAX_VOTES)
+          throw new GitalyError('RESOURCE_EXHAUSTED', 'the node does not read the outcomes of its votes');
+        this.#receive(request);
+      }
       this.#isRead = true;
       if (this.#undecided.size === 0) this.responses.end();
     } catch (error) {

@@ -311,7 +311,8 @@ function deadlineExceeded(): GitalyError {
   return new GitalyError('DEADLINE_EXCEEDED', 'context deadline exceeded');
 }
 
-function cancellation(signal: AbortSignal): GitalyError {
+/** Returns the error of a call whose signal is aborted. */
+export function cancellation(signal: AbortSignal): GitalyError {
   return signal.reason instanceof GitalyError ? signal.reason : cancelled();
 }
 
