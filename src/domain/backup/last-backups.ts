@@ -96,9 +96,7 @@ class RunFile {
   /** Resolves when the change is in the file. */
   async change(apply: Change): Promise<void> {
     this.#changes.push(apply);
-    this.#writing ??= this.#write().finally(() => {
-      this.#writing = undefined;
-    });
+    this.#writing ??= this.#write();
     await this.#writing;
   }
 
@@ -108,15 +106,24 @@ class RunFile {
   }
 
   async #write(): Promise<void> {
-    this.#runs ??= await readRuns(this.#path);
-    while (this.#changes.length > 0) {
-      const changes = this.#changes;
-      this.#changes = [];
-      for (const apply of changes) this.#runs = keptRuns(mergeRuns(apply(this.#runs)));
-      await mkdir(this.#directory, { recursive: true, mode: DIRECTORY_MODE });
-      await writeFile(`${this.#path}.new`, JSON.stringify({ runs: this.#runs }), { mode: FILE_MODE });
-      await rename(`${this.#path}.new`, this.#path);
+    try {
+      this.#runs ??= await readRuns(this.#path);
+      while (this.#changes.length > 0) {
+        const changes = this.#changes;
+        this.#changes = [];
+        for (const apply of changes) this.#runs = keptRuns(mergeRuns(apply(this.#runs)));
+        await this.#save(this.#runs);
+      }
+    } finally {
+      this.#changes = []; // after a failure, of which all that wait are told
+      this.#writing = undefined;
     }
+  }
+
+  async #save(runs: readonly BackupRun[]): Promise<void> {
+    await mkdir(this.#directory, { recursive: true, mode: DIRECTORY_MODE });
+    await writeFile(`${this.#path}.new`, JSON.stringify({ runs }), { mode: FILE_MODE });
+    await rename(`${this.#path}.new`, this.#path);
   }
 }
 

@@ -1,4 +1,4 @@
-import { codeOf } from '#base/gitaly-error';
+import { codeOf, messageOf } from '#base/gitaly-error';
 import type { Connection } from '#client/index';
 import type { BackupJob } from './job.ts';
 import type { JobOutcome, PipelineListener } from './pipeline.ts';
@@ -18,6 +18,8 @@ export interface ReportedRun {
 }
 
 const TIMEOUT_MS = 10_000;
+/** Error of Gitaly's Praefect for a method that it does not know; its code is INTERNAL. */
+const UNKNOWN_TO_PRAEFECT = 'full method name not found';
 
 /**
  * Tells a server the result of a backup of one of its storages. Servers of other builds do not know
@@ -35,7 +37,8 @@ export async function reportRun(
   try {
     await connection.backupRuns.report({ storageName, run: message }, { timeoutMs: TIMEOUT_MS });
   } catch (error) {
-    if (codeOf(error) !== 'UNIMPLEMENTED') onProblem(error);
+    const isUnknown = codeOf(error) === 'UNIMPLEMENTED' || messageOf(error).includes(UNKNOWN_TO_PRAEFECT);
+    if (!isUnknown) onProblem(error);
   }
 }
 
