@@ -9,7 +9,7 @@ import type { FaultCluster, FaultNode, FaultPraefect } from './fault-cluster.ts'
 import type { Pusher } from './pusher.ts';
 
 /** Time for a job of a killed Praefect to be found, and for its repetition. */
-const RECOVERY_MS = 150_000;
+export const RECOVERY_MS = 150_000;
 
 /** A report of a Praefect about the replicas of its repositories. */
 export interface ReportedLoss {
