@@ -12,16 +12,12 @@ const DASH = '-';
  * pass each half to another git, which parses a half with a dash as an option: for `range-diff
  * main...--output=x`, git runs `git log --output=x..main`. `main^-` is accepted: its dash follows a
  * name.
- *
- * @param wholeWord also searches the path of `<revision>:<path>`, for commands that split a word
- *   before they search for a path.
  */
-export function dashedHalf(word: Arg, { wholeWord }: { readonly wholeWord: boolean }): string | undefined {
+export function dashedHalf(word: Arg): string | undefined {
   const bytes = Buffer.from(word);
   // One character per byte: the separators are ASCII.
   const text = bytes.toString('latin1');
-  const end = wholeWord ? text.length : `${text}:`.indexOf(':');
-  for (const { index, 0: separator } of text.slice(0, end).matchAll(HALF)) {
+  for (const { index, 0: separator } of text.matchAll(HALF)) {
     const start = index + separator.length;
     if (text[start] === DASH) return bytes.subarray(start).toString();
   }

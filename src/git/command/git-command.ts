@@ -126,8 +126,8 @@ function checkPositional(name: string, word: Arg): void {
 }
 
 /**
- * Checks a revision for the command line, or for the standard input, of a command: neither the
- * revision nor a half of it may be an option.
+ * Checks a revision for the command line, or for the standard input, of a command: the revision may
+ * not be an option, nor its halves if the command passes them on.
  *
  * @throws {GitalyError} as {@link gitCommand}.
  */
@@ -136,7 +136,7 @@ export function checkRevision(name: SubcommandName, word: Arg): void {
     if (startsWithDash(word) && validateRevision(word, { allowPseudo: true }) === undefined) return;
   }
   if (startsWithDash(word)) throw dashed(name, word);
-  const half = dashedHalf(word, { wholeWord: SUBCOMMANDS[name].cutsRanges });
+  const half = SUBCOMMANDS[name].cutsRanges ? dashedHalf(word) : undefined;
   if (half !== undefined) throw dashed(name, half);
 }
 

@@ -22,8 +22,13 @@ test('from the first pseudo-revision on, an older git gets words', () => {
 });
 
 test('a line that git would parse as an option is refused, wherever it is', () => {
-  for (const revision of ['--output=x', 'main\n--output=x', 'main..--output=x', '^--output=x', 'main\n--'])
+  for (const revision of ['--output=x', 'main\n--output=x', '^main\n--output=x\n--all', 'main\n--'])
     assert.throws(() => arrange(true, revision), { code: 'INVALID_ARGUMENT' }, revision);
+});
+
+test('a dash in the middle of a range is left to git, which finds no such name', () => {
+  for (const revision of ['main..--output=x', '^--output=x', 'a\r-x'])
+    assert.deepEqual(arrange(true, revision), { stdin: `${revision}\n`, words: [] });
 });
 
 test('a mebibyte of line feeds takes little time', () => {

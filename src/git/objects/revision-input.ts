@@ -10,8 +10,8 @@ export interface RevisionInput {
   readonly words: readonly Arg[];
 }
 
-/** Matches pseudo-revisions, and what git would parse as an option. */
-const DASH = /(?:^|[\n^.])-/;
+/** Matches a line that is a pseudo-revision, or that git would parse as an option. */
+const DASH = /(?:^|\n)-/;
 
 /**
  * Arranges revisions and pseudo-revisions (`--all`, `--not`, `--glob=…`) for `rev-list --stdin`.

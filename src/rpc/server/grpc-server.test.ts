@@ -222,7 +222,7 @@ test('unknown services and methods, and methods without a handler, are unimpleme
   });
 });
 
-test('a malformed request and a missing one are internal errors', async () => {
+test('a malformed request and a missing one are the errors of grpc-go', async () => {
   const nothing = async function* () {};
   await using server = connectTo({
     services: [serve(CommitService, { findCommit: () => ({}) }), serve(BlobService, { getBlob: nothing })],
@@ -237,7 +237,9 @@ test('a malformed request and a missing one are internal errors', async () => {
     code: 'INTERNAL',
     message: /^grpc: failed to unmarshal the received message: /,
   });
-  await assert.rejects(only(server.channel.invokeRaw(findCommit, [])), {
+  // Without a code, because grpc-go reads the request of a unary call before it starts the call.
+  await assert.rejects(only(server.channel.invokeRaw(findCommit, [])), { code: 'UNKNOWN', message: 'EOF' });
+  await assert.rejects(all(server.channel.invokeRaw(getBlob, [])), {
     code: 'INTERNAL',
     message: /received no request message/,
   });

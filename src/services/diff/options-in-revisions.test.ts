@@ -82,6 +82,23 @@ test('range-diff takes revisions whose names hold dashes', async () => {
     await collect(gitaly.connection.diff.rangeDiff({ repository, rangeSpec }));
 });
 
+test('a dash in the middle of a range is part of a name', async () => {
+  await using gitaly = await startGitaly();
+  const { written } = fixture(gitaly);
+  const option = `--output=${written}`;
+  for (const rightCommitId of ['--not', option])
+    await assert.rejects(
+      collect(gitaly.connection.diff.rawPatch({ repository, leftCommitId: 'topic', rightCommitId })),
+      { code: 'INTERNAL', message: 'cmd: exit status 128' },
+    );
+  for (const revision of [`^${option}`, `main..${option}`, `main...${option}`])
+    await assert.rejects(
+      collect(gitaly.connection.commit.listCommits({ repository, revisions: [revision] })),
+      { code: 'INTERNAL', message: /exit status 128/ },
+    );
+  assert.ok(!existsSync(written));
+});
+
 // `git diff` compares two arguments as files when they are paths outside of the repository.
 test('two paths are not compared as files', async () => {
   await using gitaly = await startGitaly();

@@ -4,7 +4,7 @@ import type { ConnectionRequestLimits } from '../request-limits.ts';
 import type { Route } from '../route.ts';
 import { decodeError } from './decode-error.ts';
 
-/** Text of grpc-go. */
+/** Text of grpc-go for a call that streams responses. */
 const NO_REQUEST = 'cardinality violation: received no request message from non-client-streaming RPC';
 
 /** The call of a reader. */
@@ -33,9 +33,16 @@ export class RequestReader {
   /** Returns the request of a method with only one. */
   async only(): Promise<unknown> {
     const payload = await this.#owner.incoming.next();
-    if (payload === undefined) throw new GitalyError('INTERNAL', NO_REQUEST);
+    if (payload === undefined) throw this.#noRequest();
     // Further messages are ignored, as by the version of grpc-go in Gitaly.
     return this.#decode(payload);
+  }
+
+  /** Returns the errors of grpc-go, which reads the request of a unary call elsewhere. */
+  #noRequest(): GitalyError {
+    return this.#owner.route.method.kind === 'unary'
+      ? new GitalyError('UNKNOWN', 'EOF')
+      : new GitalyError('INTERNAL', NO_REQUEST);
   }
 
   /** Returns a plain iterator, because a generator would cost three promises per message. */
