@@ -10,7 +10,7 @@ interface Options {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Limit of steps; beyond it git is faster. */
+/** Limit of steps from commits to parents; beyond it git is faster. */
 const MAX_STEPS = 4_000;
 /** Limit of requests to git, each of which reads several commits. */
 const MAX_READS = 64;
@@ -98,9 +98,11 @@ async function commonAncestors(nodes: CommitNodes, one: string, other: string): 
   if (!seeKnown(one, OURS)) await see(one, OURS);
   if (!seeKnown(other, THEIRS)) await see(other, THEIRS);
   const found: Painted[] = [];
-  for (let steps = 0; walk.fresh > 0; steps++) {
+  let steps = 0;
+  while (walk.fresh > 0) {
     const commit = walk.next();
     if (commit === undefined) break;
+    steps += Math.max(1, commit.node.parents.length);
     if (steps > MAX_STEPS) throw new FallBackToGit('the commits are far from each other');
     let spread = commit.color & (BOTH | STALE);
     if (spread === BOTH) {

@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import type { Repository } from '#storage/repository';
 import { fc } from '#testkit/fast-check';
+import { gitOutput } from '#testkit/repositories/init-repository';
 import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { outputSync, runSync } from '#testkit/run-program-sync';
@@ -10,7 +11,7 @@ import { FallBackToGit } from '../in-process.ts';
 import { parseTree } from '../objects/parse/parse-tree.ts';
 import type { NewTreeEntry } from '../objects/write/format-tree.ts';
 import { ObjectWriter } from '../objects/write/write-objects.ts';
-import { mergeBase } from './merge-base.ts';
+import { mergeBase, nearMergeBase } from './merge-base.ts';
 import { type FileVersions, mergeInProcess } from './merge-in-process.ts';
 import { mergeLines } from './merge-lines.ts';
 import { TreeMerges } from './tree-merges.ts';
@@ -221,6 +222,26 @@ test('commits of any history have the merge base that git finds', async () => {
 
     assert.equal(await mergeBase(repository, one, other), expected === '' ? undefined : expected);
   }
+});
+
+test('a history whose commits have a thousand parents each is left to git', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git', { commits: 1 });
+  const [root = '', tree = ''] = gitOutput(repository.path, ['rev-parse', 'main', 'main^{tree}']).split('\n');
+  const commit = (parent: string, seconds: number): string => {
+    const person = `a <a@x> ${1_700_000_000 + seconds} +0000`;
+    const head = `tree ${tree}\n${`parent ${parent}\n`.repeat(1000)}author ${person}\ncommitter ${person}\n`;
+    return gitOutput(repository.path, ['hash-object', '-t', 'commit', '-w', '--stdin'], `${head}\n`);
+  };
+  const branch = (count: number): string => {
+    let tip = root;
+    for (let number = 0; number < count; number++) tip = commit(tip, number);
+    return tip;
+  };
+
+  assert.equal(await nearMergeBase(repository, branch(1), root), root);
+  await assert.rejects(nearMergeBase(repository, branch(6), root), FallBackToGit);
+  assert.equal(await mergeBase(repository, branch(6), root), root);
 });
 
 function undefinedOnFallBack(error: unknown): undefined {
