@@ -5,14 +5,16 @@ import { after, test } from 'node:test';
 import { fc } from '#testkit/fast-check';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { gitOutput } from '#testkit/repositories/init-repository';
+import { addManyParents } from '#testkit/repositories/many-parents';
 import { writeOldGit } from '#testkit/repositories/old-git';
 import { seededRandom } from '#testkit/repositories/random-history';
 import { createRandomRepository } from '#testkit/repositories/random-repository';
 import { runSync } from '#testkit/run-program-sync';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { until } from '#testkit/until';
 import { FallBackToGit } from '../in-process.ts';
 import type { GitRepository } from '../repository.ts';
-import { isAncestor, reaches } from './is-ancestor.ts';
+import { isAncestor, reaches, reachesByGraph } from './is-ancestor.ts';
 import { lastCommits } from './last-commits.ts';
 import { oldCommits } from './old-commits.ts';
 import { recentCommits } from './recent-commits.ts';
@@ -277,6 +279,26 @@ test('for commits that are far from each other git is asked, after few steps', a
   await assert.rejects(reaches(repository.commits, tip, base), FallBackToGit);
   assert.equal(await isAncestor(repository, { ancestor: base, descendant: tip }), true);
   assert.equal(await isAncestor(repository, { ancestor: tip, descendant: base }), false);
+});
+
+test('for commits with a thousand parents each git is asked, after few of them', async () => {
+  const { repository, oids } = makeHistory(1, 1);
+  const [root = ''] = oids;
+  const [near, far] = [1, 20].map((count) => addManyParents(repository.path, root, count)) as [
+    string,
+    string,
+  ];
+
+  assert.equal(await reaches(repository.commits, near, root), true);
+  await assert.rejects(reaches(repository.commits, root, far), FallBackToGit);
+  assert.equal(await isAncestor(repository, { ancestor: far, descendant: root }), false);
+
+  gitOutput(repository.path, ['update-ref', 'refs/heads/far', far]);
+  gitOutput(repository.path, ['commit-graph', 'write', '--reachable']);
+  await until(() => repository.commits.graph !== undefined);
+  const { graph } = repository.commits;
+  assert.ok(graph);
+  await assert.rejects(reachesByGraph(repository.commits, graph, far, root), FallBackToGit);
 });
 
 test('names, tags and odd revisions lead to the commits that git finds', async () => {

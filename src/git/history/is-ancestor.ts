@@ -87,8 +87,9 @@ export async function askMergeBase(
   }
 }
 
-/** Limit of the walk's steps: a fraction of the time to start git. */
-const MAX_STEPS = 500;
+/** Limit of the walk's steps to parents: a fraction of the time to start git. */
+const MAX_STEPS = 1_000;
+const MAX_ABOVE_GRAPH = 500;
 /** Limit of requests to git, each of which reads several commits. */
 const MAX_READS = 8;
 
@@ -130,12 +131,14 @@ export async function reaches(nodes: CommitNodes, descendant: string, ancestor: 
     queue.push(oid, start.seconds ?? 0);
   }
 
-  for (let steps = 0; undecided.size > 0; steps++) {
+  let steps = 0;
+  while (undecided.size > 0) {
     const oid = queue.pop();
     if (oid === undefined) return false;
     undecided.delete(oid);
     // It is cached unless thousands of others were read since.
     const commit = nodes.known(oid);
+    steps += Math.max(1, commit?.parents.length ?? 0);
     if (commit === undefined || steps > MAX_STEPS) throw new FallBackToGit(FAR_AWAY);
     const color = paint.get(oid) ?? 0;
     for (const parentOid of commit.parents) {
@@ -154,8 +157,8 @@ export async function reaches(nodes: CommitNodes, descendant: string, ancestor: 
   return false;
 }
 
-/** Limit of the graph's commits in a walk, which takes about as long as starting git. */
-const MAX_GRAPH_STEPS = 10_000;
+/** Limit of the steps to parents in the graph, which take about as long as starting git. */
+const MAX_GRAPH_STEPS = 15_000;
 
 /**
  * Reports the same with the graph: reads commits newer than the graph until the walk reaches
@@ -169,7 +172,7 @@ export async function reachesByGraph(
 ): Promise<boolean> {
   if (descendant === ancestor) return true;
   const place = { nodes, graph };
-  const limits = { maxReads: MAX_READS, maxCommits: MAX_STEPS };
+  const limits = { maxReads: MAX_READS, maxCommits: MAX_ABOVE_GRAPH };
   const { seen, entries } = await walkToGraph(place, [descendant], limits, ancestor);
   if (seen.has(ancestor)) return true;
   const target = graph.positionOf(ancestor);
@@ -180,11 +183,13 @@ export async function reachesByGraph(
 function isReached(graph: CommitGraph, starts: readonly number[], target: number): boolean {
   const seen = new Set<number>();
   const waiting = [...starts];
+  let steps = 0;
   for (let position = waiting.pop(); position !== undefined; position = waiting.pop()) {
     if (position === target) return true;
     if (seen.has(position) || !graph.mayReach(position, target)) continue;
     const parents = graph.parentsOf(position);
-    if (parents === undefined || seen.size >= MAX_GRAPH_STEPS) throw new FallBackToGit(FAR_AWAY);
+    steps += Math.max(1, parents?.length ?? 0);
+    if (parents === undefined || steps > MAX_GRAPH_STEPS) throw new FallBackToGit(FAR_AWAY);
     seen.add(position);
     for (const parent of parents) waiting.push(parent);
   }

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import type { Repository } from '#storage/repository';
 import { fc } from '#testkit/fast-check';
 import { gitOutput } from '#testkit/repositories/init-repository';
+import { addManyParents } from '#testkit/repositories/many-parents';
 import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { outputSync, runSync } from '#testkit/run-program-sync';
@@ -227,21 +228,12 @@ test('commits of any history have the merge base that git finds', async () => {
 test('a history whose commits have a thousand parents each is left to git', async () => {
   await using fixture = await StorageFixture.create();
   const repository = fixture.init('x.git', { commits: 1 });
-  const [root = '', tree = ''] = gitOutput(repository.path, ['rev-parse', 'main', 'main^{tree}']).split('\n');
-  const commit = (parent: string, seconds: number): string => {
-    const person = `a <a@x> ${1_700_000_000 + seconds} +0000`;
-    const head = `tree ${tree}\n${`parent ${parent}\n`.repeat(1000)}author ${person}\ncommitter ${person}\n`;
-    return gitOutput(repository.path, ['hash-object', '-t', 'commit', '-w', '--stdin'], `${head}\n`);
-  };
-  const branch = (count: number): string => {
-    let tip = root;
-    for (let number = 0; number < count; number++) tip = commit(tip, number);
-    return tip;
-  };
+  const root = gitOutput(repository.path, ['rev-parse', 'main']);
+  const [near, far] = [1, 6].map((count) => addManyParents(repository.path, root, count)) as [string, string];
 
-  assert.equal(await nearMergeBase(repository, branch(1), root), root);
-  await assert.rejects(nearMergeBase(repository, branch(6), root), FallBackToGit);
-  assert.equal(await mergeBase(repository, branch(6), root), root);
+  assert.equal(await nearMergeBase(repository, near, root), root);
+  await assert.rejects(nearMergeBase(repository, far, root), FallBackToGit);
+  assert.equal(await mergeBase(repository, far, root), root);
 });
 
 function undefinedOnFallBack(error: unknown): undefined {
