@@ -22,7 +22,7 @@ for (const commits of [3, 200]) {
 
     const read = await Array.fromAsync(readCommits(repository.objects, source(), { mayVanish: true }));
     assert.deepEqual(
-      read.flat().map(({ commit }) => commit.oid),
+      read.flat().map(({ commit }) => commit.parsed.oid),
       oids,
     );
     await assert.rejects(Array.fromAsync(readCommits(repository.objects, source())), {

@@ -1,8 +1,8 @@
 import { GitalyError } from '#base/gitaly-error';
+import { FoundCommit } from '../objects/found-commit.ts';
 import type { RawObject } from '../objects/object-info.ts';
 import type { ObjectReader } from '../objects/object-reader.ts';
 import type { Mailmap } from '../objects/parse/mailmap.ts';
-import { type Commit, parseCommit } from '../objects/parse/parse-commit.ts';
 import type { NamedObject } from '../objects/read-many.ts';
 
 /**
@@ -14,7 +14,7 @@ const MAX_SHARED = 128;
 /** An item of the source and its commit. */
 export interface CommitOf<T> {
   readonly item: T;
-  readonly commit: Commit;
+  readonly commit: FoundCommit;
 }
 
 interface Found<T> {
@@ -85,7 +85,7 @@ async function* startingWith<T>(
   for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value;
 }
 
-function toCommit(object: RawObject | undefined, mailmap: Mailmap | undefined): Commit {
+function toCommit(object: RawObject | undefined, mailmap: Mailmap | undefined): FoundCommit {
   if (object?.type !== 'commit') throw new GitalyError('UNKNOWN', 'object not found');
-  return parseCommit(object.oid, object.data, mailmap);
+  return new FoundCommit(object, mailmap);
 }

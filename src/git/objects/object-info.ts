@@ -12,6 +12,8 @@ export interface ObjectInfo {
 /** An object with its contents. */
 export interface RawObject extends ObjectInfo {
   readonly data: Buffer;
+  /** True if the next read returns the same buffer, as long as the object is cached. */
+  readonly isCached?: boolean;
 }
 
 /** Reports whether a word names an object type. */

@@ -8,12 +8,13 @@ import { FallBackToGit } from '../in-process.ts';
 import type { CatFilePool } from './cat-file/cat-file-pool.ts';
 import { type Found, Lookup, type LookupMode, type LookupObserver } from './cat-file/lookup.ts';
 import type { ObjectDatabases } from './database/object-databases.ts';
+import { FoundCommit } from './found-commit.ts';
 import { cutPaddedOid, OID_DIGITS, type Oid, SHORT_OID_SOURCE } from './object-id.ts';
 import type { ObjectInfo, RawObject } from './object-info.ts';
 import { OpenedObject, type OpenObject } from './opened-object.ts';
 import type { Mailmap } from './parse/mailmap.ts';
 import { MAX_MAILMAP_BYTES, type MailmapCache } from './parse/mailmap-cache.ts';
-import { type Commit, parseCommit } from './parse/parse-commit.ts';
+import type { Commit } from './parse/parse-commit.ts';
 import { parseTag, type Tag } from './parse/parse-tag.ts';
 import { parseTrailers, type Trailer } from './parse/parse-trailers.ts';
 import {
@@ -143,9 +144,7 @@ export class ObjectReader {
       options.maxBytes ?? DEFAULT_MAX_BYTES,
       options,
     );
-    return (
-      found && { oid: found.oid, type: found.type, size: found.size, data: found.data ?? Buffer.alloc(0) }
-    );
+    return found && rawObject(found);
   }
 
   /**
@@ -196,11 +195,16 @@ export class ObjectReader {
    * @throws as {@link info}.
    */
   async readCommit(revision: Revision, options: PeopleOptions = {}): Promise<Commit | undefined> {
+    return (await this.findCommit(revision, options))?.parsed;
+  }
+
+  /** Reads a commit like {@link readCommit}, without parsing it. */
+  async findCommit(revision: Revision, options: PeopleOptions = {}): Promise<FoundCommit | undefined> {
     const wanted = peeledToCommit(bytesOf(revision));
     const mailmap = this.mailmapFor(options);
     const found = await this.#look('whole', wanted, DEFAULT_MAX_BYTES, options);
     if (found?.data === undefined) return undefined;
-    return parseCommit(found.oid, found.data, await mailmap);
+    return new FoundCommit(rawObject(found), await mailmap);
   }
 
   /** Reads a tag object (not its target). */
@@ -413,6 +417,10 @@ export class ObjectReader {
 function peeledToCommit(revision: Buffer): Buffer {
   const isPeeled = !revision.includes(':') && revision.subarray(-PEEL_COMMIT.length).equals(PEEL_COMMIT);
   return isPeeled ? revision : Buffer.concat([revision, PEEL_COMMIT]);
+}
+
+function rawObject({ oid, type, size, data = Buffer.alloc(0), isCached = false }: Found): RawObject {
+  return { oid, type, size, data, isCached };
 }
 
 function infoOf({ oid, type, size }: ObjectInfo): ObjectInfo {

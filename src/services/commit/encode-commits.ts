@@ -2,8 +2,8 @@ import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
 import type { CommitOf } from '#git/history/read-commits';
 import type { NamedObject } from '#git/objects/read-many';
 import { chunkEncoded } from '#services/convert/response/chunk-batches';
-import { type CommitExtras, type CommitMessage, toCommitMessage } from '#services/convert/response/commit';
-import { writeCommit } from '#services/convert/response/encode-commit';
+import type { CommitExtras } from '#services/convert/response/commit';
+import { encodedCommit } from '#services/convert/response/encoded-commit';
 import { encodedMessage } from '#wire/fast/encoded-message';
 import { fieldNumber, fieldNumbers } from '#wire/fast/field-numbers';
 import { encodeWith } from '#wire/fast/reverse-writer';
@@ -12,19 +12,17 @@ import { PaginationCursorSchema } from '#wire/gen/shared_pb';
 /** Encoded commits, as many as one message takes. */
 export type CommitChunk = readonly Buffer[];
 
-/** Encodes commits as they come, and collects them into chunks of less than 1 MiB. */
+/** Encodes commits as they come, with further facts, and collects them into chunks of less than 1 MiB. */
 export function encodeCommits(
-  batches: AsyncIterable<readonly CommitMessage[]>,
+  batches: AsyncIterable<readonly CommitOf<NamedObject & CommitExtras>[]>,
 ): AsyncGenerator<CommitChunk, void> {
   return chunkEncoded(encodeEach(batches));
 }
 
-async function* encodeEach(batches: AsyncIterable<readonly CommitMessage[]>): AsyncGenerator<Buffer[], void> {
-  for await (const batch of batches) yield batch.map(encode);
-}
-
-function encode(commit: CommitMessage): Buffer {
-  return encodeWith((writer) => writeCommit(writer, commit));
+async function* encodeEach(
+  batches: AsyncIterable<readonly CommitOf<NamedObject & CommitExtras>[]>,
+): AsyncGenerator<Buffer[], void> {
+  for await (const batch of batches) yield batch.map(({ commit, item }) => encodedCommit(commit, item));
 }
 
 const { nextCursor: NEXT_CURSOR } = fieldNumbers(PaginationCursorSchema, { nextCursor: 'text' });
@@ -44,11 +42,4 @@ export function commitsResponse<Desc extends DescMessage>(
     for (const commit of commits.toReversed()) writer.bytes(field, commit);
   });
   return encodedMessage(schema, encoded);
-}
-
-/** Commits that were read, as messages, with additional facts. */
-export async function* commitMessages(
-  batches: AsyncIterable<readonly CommitOf<NamedObject & CommitExtras>[]>,
-): AsyncGenerator<CommitMessage[]> {
-  for await (const batch of batches) yield batch.map(({ commit, item }) => toCommitMessage(commit, item));
 }

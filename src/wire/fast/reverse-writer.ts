@@ -124,6 +124,7 @@ export class ReverseWriter {
 }
 
 const shared = new ReverseWriter();
+let isWriting = false;
 
 /**
  * Returns the bytes that `write` writes. All messages share the memory of one writer, because 64
@@ -132,12 +133,15 @@ const shared = new ReverseWriter();
  * @throws {Error} inside another `write`; what `write` throws.
  */
 export function encodeWith(write: (writer: ReverseWriter) => void): Buffer {
-  if (shared.length > 0) throw new Error('a message is being encoded');
+  if (isWriting) throw new Error('a message is being encoded');
+  isWriting = true;
   try {
     write(shared);
   } catch (error) {
     shared.take(); // discards a partial message
     throw error;
+  } finally {
+    isWriting = false;
   }
   return shared.take();
 }

@@ -1,11 +1,11 @@
 import type { Readable } from 'node:stream';
-import type { ObjectInfo } from '../object-info.ts';
+import type { ObjectInfo, RawObject } from '../object-info.ts';
 
 /**
  * The result for an existing object. `data` and `stream` are both unset if only its info was
  * requested.
  */
-export interface Found extends ObjectInfo {
+export interface Found extends ObjectInfo, Pick<RawObject, 'isCached'> {
   /** The whole contents. */
   readonly data?: Buffer;
   /**

@@ -89,7 +89,7 @@ export class SmallObjectCache {
     const key = `${generation} ${oid}`;
     if (size > (type === 'tree' ? MAX_TREE_BYTES : MAX_OBJECT_BYTES) || this.#entries.has(key)) return;
     // This is a copy, because the contents are a view of everything that one read returned.
-    this.#entries.set(key, { oid, type, size, data: keptBytes([data]) });
+    this.#entries.set(key, { oid, type, size, data: keptBytes([data]), isCached: true });
   }
 
   clear(): void {

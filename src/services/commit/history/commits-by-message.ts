@@ -9,7 +9,7 @@ import { usesMailmap } from '#services/convert/request/feature-flags';
 import { requireRevision } from '#services/convert/request/revision';
 import { type CommitsByMessageRequest, CommitsByMessageResponseSchema } from '#wire/gen/commit_pb';
 import type { CommitDependencies } from '../dependencies.ts';
-import { commitMessages, commitsResponse, encodeCommits } from '../encode-commits.ts';
+import { commitsResponse, encodeCommits } from '../encode-commits.ts';
 
 /**
  * Lists the commits whose message matches a regular expression. A revision that git does not know
@@ -34,7 +34,7 @@ export async function* commitsByMessage(
   };
   const oids = ignoringGitFailure(loggedCommits(repository, query, { signal }), context.log);
   const commits = readCommits(repository.objects, oids, { signal, mailmap: usesMailmap(context) });
-  for await (const chunk of encodeCommits(commitMessages(commits)))
+  for await (const chunk of encodeCommits(commits))
     yield commitsResponse(CommitsByMessageResponseSchema, chunk);
 }
 

@@ -12,7 +12,7 @@ import {
   FindAllCommitsResponseSchema,
 } from '#wire/gen/commit_pb';
 import type { CommitDependencies } from '../dependencies.ts';
-import { commitMessages, commitsResponse, encodeCommits } from '../encode-commits.ts';
+import { commitsResponse, encodeCommits } from '../encode-commits.ts';
 
 /**
  * Lists the history of a revision, or of all branches. A revision that git does not know is an
@@ -34,7 +34,7 @@ export async function* findAllCommits(
   const query = { options, revisions: revision.length === 0 ? [] : [revision] };
   const oids = ignoringGitFailure(loggedCommits(repository, query, { signal }), context.log);
   const commits = readCommits(repository.objects, oids, { signal, mailmap: usesMailmap(context) });
-  for await (const chunk of encodeCommits(commitMessages(commits)))
+  for await (const chunk of encodeCommits(commits))
     yield commitsResponse(FindAllCommitsResponseSchema, chunk);
 }
 

@@ -15,7 +15,7 @@ import {
   FindCommitsResponseSchema,
 } from '#wire/gen/commit_pb';
 import type { CommitDependencies } from '../dependencies.ts';
-import { commitMessages, commitsResponse, encodeCommits } from '../encode-commits.ts';
+import { commitsResponse, encodeCommits } from '../encode-commits.ts';
 import { protobufText } from './git-dates.ts';
 
 /**
@@ -32,7 +32,7 @@ export async function* findCommits(
 
   const options = { signal: context.signal, mailmap: usesMailmap(context) };
   const found = await searchCommits(repository, { ...searchOf(request), revision }, options);
-  for await (const chunk of encodeCommits(commitMessages(found.batches)))
+  for await (const chunk of encodeCommits(found.batches))
     yield commitsResponse(FindCommitsResponseSchema, chunk);
   // The commits that git found before it failed have been sent.
   const failure = found.failure();

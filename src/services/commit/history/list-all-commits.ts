@@ -6,7 +6,7 @@ import type { HandlerContext } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
 import { type ListAllCommitsRequest, ListAllCommitsResponseSchema } from '#wire/gen/commit_pb';
 import type { CommitDependencies } from '../dependencies.ts';
-import { commitMessages, commitsResponse, encodeCommits } from '../encode-commits.ts';
+import { commitsResponse, encodeCommits } from '../encode-commits.ts';
 import { CommitPage } from './commit-page.ts';
 
 /**
@@ -29,7 +29,7 @@ export async function* listAllCommits(
     mayVanish: true,
   });
   try {
-    for await (const chunk of encodeCommits(commitMessages(commits)))
+    for await (const chunk of encodeCommits(commits))
       yield commitsResponse(ListAllCommitsResponseSchema, chunk);
   } catch (error) {
     throw wrap(error, 'iterating objects');

@@ -11,7 +11,7 @@ import {
   ListCommitsResponseSchema,
 } from '#wire/gen/commit_pb';
 import type { CommitDependencies } from '../dependencies.ts';
-import { commitMessages, commitsResponse, encodeCommits } from '../encode-commits.ts';
+import { commitsResponse, encodeCommits } from '../encode-commits.ts';
 import { CommitPage } from './commit-page.ts';
 import { goTime } from './git-dates.ts';
 
@@ -36,7 +36,7 @@ export async function* listCommits(
   const commits = readCommits(repository.objects, oids, { signal, mailmap: usesMailmap(context) });
   const progress = { isRead: false };
   try {
-    for await (const chunk of encodeCommits(watched(commitMessages(commits), progress))) {
+    for await (const chunk of encodeCommits(watched(commits, progress))) {
       yield commitsResponse(ListCommitsResponseSchema, chunk, {
         // Every chunk but the last is full only when a commit has arrived that does not fit.
         nextCursor: progress.isRead ? page.nextCursor : undefined,

@@ -37,7 +37,7 @@ async function signedOf(
   const shas: Uint8Array[] = [];
   for await (const batch of readNamed(objects, request.shas, context)) {
     for (const { revision, commit } of batch)
-      if (commit !== undefined && commit.signatureType !== 'none') shas.push(revision);
+      if (commit !== undefined && commit.parsed.signatureType !== 'none') shas.push(revision);
   }
   return { shas };
 }

@@ -2,8 +2,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { HandlerContext } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
 import { requireRevision } from '#services/convert/request/revision';
-import { toCommitMessage } from '#services/convert/response/commit';
-import { writeCommit } from '#services/convert/response/encode-commit';
+import { encodedCommit } from '#services/convert/response/encoded-commit';
 import { encodedMessage } from '#wire/fast/encoded-message';
 import { fieldNumbers } from '#wire/fast/field-numbers';
 import { encodeWith } from '#wire/fast/reverse-writer';
@@ -25,12 +24,12 @@ export async function findCommit(
   const revision = requireRevision(request.revision);
 
   const { signal } = context;
-  const commit = await objects.readCommit(revision, { signal, mailmap: usesMailmap(context) });
+  const commit = await objects.findCommit(revision, { signal, mailmap: usesMailmap(context) });
   if (commit === undefined) return {};
-  const extras = request.trailers ? { trailers: await objects.readTrailers(commit, { signal }) } : {};
-  const encoded = encodeWith((writer) => {
-    writeCommit(writer, toCommitMessage(commit, extras));
-    writer.message(COMMIT, 0);
-  });
-  return encodedMessage(FindCommitResponseSchema, encoded);
+  const extras = request.trailers ? { trailers: await objects.readTrailers(commit.parsed, { signal }) } : {};
+  const message = encodedCommit(commit, extras);
+  return encodedMessage(
+    FindCommitResponseSchema,
+    encodeWith((writer) => writer.bytes(COMMIT, message)),
+  );
 }

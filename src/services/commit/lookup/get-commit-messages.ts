@@ -22,7 +22,8 @@ export async function* getCommitMessages(
       for (const { revision, commit } of batch) {
         if (commit === undefined) throw new GitalyError('INTERNAL', 'object not found');
         yield { commitId: revision };
-        for await (const message of takeBytes([commit.body], commit.body.length)) yield { message };
+        const { body } = commit.parsed;
+        for await (const message of takeBytes([body], body.length)) yield { message };
       }
     }
   } catch (error) {

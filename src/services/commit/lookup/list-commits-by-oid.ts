@@ -1,9 +1,10 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { HandlerContext } from '#rpc/server/handler';
-import { type CommitMessage, toCommitMessage } from '#services/convert/response/commit';
+import { chunkEncoded } from '#services/convert/response/chunk-batches';
+import { encodedCommit } from '#services/convert/response/encoded-commit';
 import { type ListCommitsByOidRequest, ListCommitsByOidResponseSchema } from '#wire/gen/commit_pb';
 import type { CommitDependencies } from '../dependencies.ts';
-import { commitsResponse, encodeCommits } from '../encode-commits.ts';
+import { commitsResponse } from '../encode-commits.ts';
 import { type NamedCommit, readNamed } from './read-named.ts';
 
 /**
@@ -17,14 +18,14 @@ export async function* listCommitsByOid(
   const { objects } = deps.storages.open(request.repository);
   deps.observeListCommitsByOid?.(request.oid.length);
 
-  const commits = messages(readNamed(objects, request.oid, context));
-  for await (const chunk of encodeCommits(commits))
+  const commits = encoded(readNamed(objects, request.oid, context));
+  for await (const chunk of chunkEncoded(commits))
     yield commitsResponse(ListCommitsByOidResponseSchema, chunk);
 }
 
-async function* messages(
+async function* encoded(
   batches: AsyncIterable<readonly NamedCommit<string>[]>,
-): AsyncGenerator<CommitMessage[]> {
+): AsyncGenerator<Buffer[], void> {
   for await (const batch of batches)
-    yield batch.flatMap(({ commit }) => (commit === undefined ? [] : [toCommitMessage(commit)]));
+    yield batch.flatMap(({ commit }) => (commit === undefined ? [] : [encodedCommit(commit)]));
 }

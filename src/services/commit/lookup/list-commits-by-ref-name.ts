@@ -1,8 +1,7 @@
 import type { MessageInitShape, MessageShape } from '@bufbuild/protobuf';
 import type { HandlerContext } from '#rpc/server/handler';
 import { chunkEncoded } from '#services/convert/response/chunk-batches';
-import { toCommitMessage } from '#services/convert/response/commit';
-import { writeCommit } from '#services/convert/response/encode-commit';
+import { encodedCommit } from '#services/convert/response/encoded-commit';
 import { encodedMessage } from '#wire/fast/encoded-message';
 import { fieldNumbers } from '#wire/fast/field-numbers';
 import { encodeWith } from '#wire/fast/reverse-writer';
@@ -43,11 +42,10 @@ async function* encode(
   for await (const batch of batches) {
     yield batch.flatMap(({ revision, commit }) => {
       if (commit === undefined) return [];
+      const message = encodedCommit(commit);
       const encoded = encodeWith((writer) => {
         writer.bytes(REF.refName, revision);
-        const end = writer.length;
-        writeCommit(writer, toCommitMessage(commit));
-        writer.message(REF.commit, end);
+        writer.bytes(REF.commit, message);
       });
       return [encoded];
     });

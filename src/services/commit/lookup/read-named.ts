@@ -1,6 +1,6 @@
 import { mapAhead } from '#base/streams/map-ahead';
+import type { FoundCommit } from '#git/objects/found-commit';
 import type { ObjectReader } from '#git/objects/object-reader';
-import type { Commit } from '#git/objects/parse/parse-commit';
 import type { HandlerContext } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
 
@@ -12,7 +12,7 @@ const BATCH = 64;
 /** Requested revision and its commit; `undefined` when it resolves to none. */
 export interface NamedCommit<R> {
   readonly revision: R;
-  readonly commit: Commit | undefined;
+  readonly commit: FoundCommit | undefined;
 }
 
 /**
@@ -27,7 +27,7 @@ export async function* readNamed<R extends string | Uint8Array>(
 ): AsyncGenerator<NamedCommit<R>[]> {
   const mailmap = objects.mailmapFor({ mailmap: usesMailmap(context) });
   const options = { signal: context.signal, mailmap };
-  const read = async (revision: R) => ({ revision, commit: await objects.readCommit(revision, options) });
+  const read = async (revision: R) => ({ revision, commit: await objects.findCommit(revision, options) });
   for await (const results of mapAhead(batchesOf(revisions), 2, (batch) =>
     Promise.allSettled(batch.map(read)),
   )) {

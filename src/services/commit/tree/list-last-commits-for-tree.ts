@@ -77,7 +77,7 @@ export async function* listLastCommitsForTree(
         const entry = page[commits.length];
         if (commit === undefined || entry === undefined)
           throw new GitalyError('INTERNAL', 'object not found');
-        commits.push({ pathBytes: entry.path, commit: toCommitMessage(commit) });
+        commits.push({ pathBytes: entry.path, commit: toCommitMessage(commit.parsed) });
       }
     }
     yield { commits };

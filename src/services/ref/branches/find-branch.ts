@@ -5,8 +5,7 @@ import type { RefReader } from '#git/refs/ref-reader';
 import { firstWildcard } from '#git/refs/wildmatch';
 import type { HandlerContext } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
-import { toCommitMessage } from '#services/convert/response/commit';
-import { writeCommit } from '#services/convert/response/encode-commit';
+import { encodedCommit } from '#services/convert/response/encoded-commit';
 import { encodedMessage } from '#wire/fast/encoded-message';
 import { fieldNumbers } from '#wire/fast/field-numbers';
 import { encodeWith } from '#wire/fast/reverse-writer';
@@ -34,11 +33,11 @@ export async function findBranch(
   const { signal } = context;
   const oid = await find(refs, Buffer.concat([BRANCHES, request.name]), signal);
   if (oid === undefined) return {};
-  const commit = await objects.readCommit(oid, { mailmap: usesMailmap(context), signal });
+  const commit = await objects.findCommit(oid, { mailmap: usesMailmap(context), signal });
   if (commit === undefined) throw new GitalyError('INTERNAL', 'object not found');
+  const message = encodedCommit(commit);
   const encoded = encodeWith((writer) => {
-    writeCommit(writer, toCommitMessage(commit));
-    writer.message(BRANCH.targetCommit, 0);
+    writer.bytes(BRANCH.targetCommit, message);
     writer.bytes(BRANCH.name, request.name);
     writer.message(RESPONSE.branch, 0);
   });
