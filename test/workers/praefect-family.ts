@@ -1,8 +1,8 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Connection, dial } from '#client/index';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
 import { startPostgres, type TestDatabase } from '#testkit/start-postgres';
 import { until } from '#testkit/until';
 import { PraefectProcess } from '../cluster/faults/praefect-process.ts';
@@ -16,7 +16,48 @@ const ACCEPTS = 'a worker process accepts connections';
 
 type Line = Readonly<Record<string, unknown>>;
 
+/** A Gitaly in a separate process. Its directory stays when it is killed. */
+export class FamilyNode {
+  /** Name of its storage, `gitaly-1` and so on. */
+  readonly storage: string;
+  readonly #directory: string;
+  #process: GitalyProcess;
+
+  private constructor(storage: string, directory: string, process: GitalyProcess) {
+    this.storage = storage;
+    this.#directory = directory;
+    this.#process = process;
+  }
+
+  static async start(storage: string, parent: string): Promise<FamilyNode> {
+    const directory = join(parent, storage);
+    mkdirSync(directory);
+    return new FamilyNode(storage, directory, await startGitalyProcess({ directory, storage }));
+  }
+
+  get address(): string {
+    return this.#process.address;
+  }
+
+  /** Returns the path of a repository on its disk. */
+  pathOf(relativePath: string): string {
+    return join(this.#directory, 'default', relativePath);
+  }
+
+  /** Resolves when the process has ended. */
+  async kill(): Promise<void> {
+    await this.#process[Symbol.asyncDispose]();
+  }
+
+  /** Starts it again, after a kill. */
+  async restart(): Promise<void> {
+    this.#process = await startGitalyProcess({ directory: this.#directory, storage: this.storage });
+  }
+}
+
 export interface PraefectFamilyOptions {
+  /** Default `per_repository`. */
+  readonly strategy?: 'per_repository' | 'sql';
   /** Additional lines of Praefect's configuration file; tables only. */
   readonly config?: string;
   /** Additional settings of the workers. */
@@ -25,7 +66,7 @@ export interface PraefectFamilyOptions {
 
 /** A Praefect of three processes in front of three Gitalys, with a PostgreSQL. */
 export class PraefectFamily implements AsyncDisposable {
-  readonly nodes: readonly TestGitaly[];
+  readonly nodes: readonly FamilyNode[];
   readonly postgres: TestDatabase;
   readonly praefect: PraefectProcess;
   readonly lines: Line[];
@@ -44,17 +85,24 @@ export class PraefectFamily implements AsyncDisposable {
     this.#resources = resources;
   }
 
-  static async start({ config = '', settings = {} }: PraefectFamilyOptions = {}): Promise<PraefectFamily> {
+  static async start({
+    config = '',
+    settings = {},
+    strategy = 'per_repository',
+  }: PraefectFamilyOptions = {}): Promise<PraefectFamily> {
     await using building = new AsyncDisposableStack();
     const directory = makeScratchDirectory('praefects');
     building.defer(() => rmSync(directory, { recursive: true, force: true }));
     const postgres = building.use(await startPostgres());
-    const nodes: TestGitaly[] = [];
-    for (let number = 1; number <= NODES; number++)
-      nodes.push(building.use(await startGitaly({ storages: [`gitaly-${number}`] })));
+    const nodes: FamilyNode[] = [];
+    for (let number = 1; number <= NODES; number++) {
+      const node = await FamilyNode.start(`gitaly-${number}`, directory);
+      building.defer(() => node.kill());
+      nodes.push(node);
+    }
     const socket = join(directory, 'praefect.socket');
     const path = join(directory, 'config.toml');
-    writeFileSync(path, configText(socket, { config, nodes, postgres }));
+    writeFileSync(path, configText(socket, { config, nodes, postgres, strategy }));
     const lines: Line[] = [];
     const praefect = building.use(
       await PraefectProcess.start(path, {
@@ -130,17 +178,21 @@ function configText(
     config,
     nodes,
     postgres,
-  }: { readonly config: string; readonly nodes: readonly TestGitaly[]; readonly postgres: TestDatabase },
+    strategy,
+  }: Required<Pick<PraefectFamilyOptions, 'config' | 'strategy'>> &
+    Pick<PraefectFamily, 'nodes' | 'postgres'>,
 ): string {
   const { dbname, host, user } = postgres.config;
   const listed = nodes.map(
-    ({ address }, index) =>
-      `[[virtual_storage.node]]\nstorage = "gitaly-${index + 1}"\naddress = "${address}"\n`,
+    ({ address, storage }) => `[[virtual_storage.node]]\nstorage = "${storage}"\naddress = "${address}"\n`,
   );
   return `socket_path = "${socket}"
+i_understand_my_election_strategy_is_unsupported_and_will_be_removed_without_warning = true
 prometheus_listen_addr = "127.0.0.1:0"
 [workers]
 max = ${WORKERS + 1}
+[failover]
+election_strategy = "${strategy}"
 [logging]
 format = "json"
 [database]

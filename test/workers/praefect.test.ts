@@ -54,8 +54,7 @@ function connectionTo(index: number): Connection {
 const headBy = async ({ commit: calls }: Connection): Promise<string | undefined> =>
   (await calls.findCommit({ repository, revision: Buffer.from('main') })).commit?.id;
 
-const pathOn = (node: number): string =>
-  join(family.nodes[node - 1]?.storagePath(`gitaly-${node}`) ?? '', REPLICA_PATH);
+const pathOn = (node: number): string => family.nodes[node - 1]?.pathOf(REPLICA_PATH) ?? '';
 
 const headOn = (node: number): string => gitOutput(pathOn(node), ['rev-parse', 'refs/heads/main']);
 
@@ -190,7 +189,7 @@ test('a killed worker loses its own calls only, and nothing that it held', { ski
 
 test('every process notices that a node has ended', { skip }, async () => {
   const opened = await family.connectAll();
-  await family.nodes[2]?.[Symbol.asyncDispose]();
+  await family.nodes[2]?.kill();
 
   for (const connection of opened) {
     const id = await commit({ connection }, `without-${opened.indexOf(connection)}`);
