@@ -84,6 +84,10 @@ export class WorkersMonitoring implements OtherProcesses {
     return { running: this.#reported.running, ended: this.#reported.ended };
   }
 
+  workers(): readonly number[] {
+    return this.#workers().map(({ number }) => number);
+  }
+
   async profile(
     worker: number,
     kind: ProfileKind,

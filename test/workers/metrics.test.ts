@@ -84,4 +84,8 @@ test('/debug/top lists the processes, and a profile can be taken of each', async
   // An idle process has no samples, but their type is named.
   assert.ok(gunzipSync(await taken.arrayBuffer()).includes('nanoseconds'));
   assert.equal((await profile(7)).status, 404);
+  assert.equal((await profile(Number.NaN)).status, 400);
+  const index = await (await fetch(`http://${gitaly.monitoring}/debug/pprof/`)).text();
+  for (const path of ['profile?seconds=30', 'heap?seconds=30&amp;worker=1', 'heap?seconds=30&amp;worker=2'])
+    assert.ok(index.includes(`href="/debug/pprof/${path}"`), path);
 });

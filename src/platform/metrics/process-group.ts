@@ -17,6 +17,8 @@ export interface OtherProcesses {
     readonly running: ReadonlyMap<number, ProcessReport>;
     readonly ended: RegistrySnapshot;
   }>;
+  /** Returns the numbers of those that run. */
+  workers(): readonly number[];
   /** Takes a profile of one of them; `undefined` if there is none with this number. */
   profile(
     worker: number,

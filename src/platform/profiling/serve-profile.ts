@@ -9,13 +9,15 @@ const INDEX = '/debug/pprof/';
 const DEFAULT_SECONDS = 30;
 const MAX_SECONDS = 300;
 
+type Others = Pick<OtherProcesses, 'profile' | 'workers'>;
+
 /** Serves one profile at a time: the engine has one profiler. */
 export class ProfileEndpoint {
-  readonly #others: Pick<OtherProcesses, 'profile'> | undefined;
+  readonly #others: Others | undefined;
   #isBusy = false;
 
   /** @param others the further processes of the server. */
-  constructor(others?: Pick<OtherProcesses, 'profile'>) {
+  constructor(others?: Others) {
     this.#others = others;
   }
 
@@ -27,17 +29,19 @@ export class ProfileEndpoint {
   async serve(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
     const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost');
     if (pathname === INDEX || `${pathname}/` === INDEX) {
-      send(response, 200, INDEX_PAGE, 'text/html; charset=utf-8');
+      send(response, 200, indexPage(this.#others?.workers() ?? []), 'text/html; charset=utf-8');
       return true;
     }
     const kind = kindOf(pathname);
     if (kind === undefined) return false;
     const seconds = Number(searchParams.get('seconds') ?? DEFAULT_SECONDS);
+    const worker = Number(searchParams.get('worker') ?? 0);
     if (!Number.isInteger(seconds) || seconds < 1 || seconds > MAX_SECONDS)
       sendText(response, 400, `seconds must be a whole number from 1 to ${MAX_SECONDS}\n`);
+    else if (!Number.isInteger(worker) || worker < 0)
+      sendText(response, 400, 'worker must be the number of a process, 0 for the first one\n');
     else if (this.#isBusy) sendText(response, 503, 'another profile is being taken; try again later\n');
-    else
-      await this.#take({ kind, seconds, worker: Number(searchParams.get('worker') ?? 0) }, request, response);
+    else await this.#take({ kind, seconds, worker }, request, response);
     return true;
   }
 
@@ -103,7 +107,17 @@ const DESCRIPTIONS: Readonly<Record<ProfileKind, string>> = {
   profile: 'CPU time by stack.',
 };
 
-const INDEX_PAGE = `<!DOCTYPE html>
+/** @param workers numbers of the further processes. */
+function indexPage(workers: readonly number[]): string {
+  const link = (name: string, worker: number): string =>
+    `${INDEX}${name}?seconds=${DEFAULT_SECONDS}${worker === 0 ? '' : `&amp;worker=${worker}`}`;
+  const rows = [0, ...workers].flatMap((worker) =>
+    Object.entries(DESCRIPTIONS).map(
+      ([name, text]) =>
+        `<tr><td>${worker}</td><td><a href="${link(name, worker)}">${name}</a></td><td>${text}</td></tr>`,
+    ),
+  );
+  return `<!DOCTYPE html>
 <html>
 <head>
 <meta charset="utf-8">
@@ -111,18 +125,14 @@ const INDEX_PAGE = `<!DOCTYPE html>
 </head>
 <body>
 <h1>${INDEX}</h1>
-<p>Profiles of this process in the format of pprof. Each takes the given number of seconds, 1 to
-${MAX_SECONDS}, default ${DEFAULT_SECONDS}.</p>
+<p>Profiles of the processes of this server in the format of pprof. Each takes the given number of
+seconds, 1 to ${MAX_SECONDS}, default ${DEFAULT_SECONDS}. Worker 0 is the first process.</p>
 <table>
-<tr><th>Profile</th><th>Description</th></tr>
-${Object.entries(DESCRIPTIONS)
-  .map(
-    ([name, text]) =>
-      `<tr><td><a href="${INDEX}${name}?seconds=${DEFAULT_SECONDS}">${name}</a></td><td>${text}</td></tr>`,
-  )
-  .join('\n')}
+<tr><th>Worker</th><th>Profile</th><th>Description</th></tr>
+${rows.join('\n')}
 </table>
 <p>To read one: <code>go tool pprof -top 'http://HOST:PORT${INDEX}heap?seconds=${DEFAULT_SECONDS}'</code></p>
 </body>
 </html>
 `;
+}
