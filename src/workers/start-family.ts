@@ -46,13 +46,15 @@ export function startFamily({ log, program, processes, ...options }: StartFamily
       handOver: (socket, transport, takeBack) => supervisor.handOver(socket, transport, { takeBack }),
     },
     follow: (socket, transport, follow) => supervisor.handOver(socket, transport, follow),
-    onStarted: ({ front, onWorkerEnded, registry }) =>
+    onStarted: ({ directory, front, onWorkerEnded, registry }) =>
       supervisor.start({
+        directory,
         observer: withCount(workerMetrics(registry), supervisor),
         serve: (worker, link) => {
           log.hasWorkers = true;
           desk.serve(worker, link);
         },
+        connections: () => front.load.connections,
         moveConnection: (which) => front.moveConnection(which),
         onWorkerEnded: (worker) => {
           monitoring.ended(worker);

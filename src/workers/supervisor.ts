@@ -13,6 +13,7 @@ import {
   type Load,
   type Movable,
   type Readiness,
+  scoreOf,
   type Transport,
   type WorkerCommand,
   WorkerProcess,
@@ -46,8 +47,12 @@ export interface SupervisorOptions {
 /** The server of this process, which is worker 0. */
 export interface OwnServer {
   readonly observer: SupervisorObserver;
+  /** Directory that workers remove when this process has been killed. */
+  readonly directory: string | undefined;
   /** Answers what workers ask for; called for each new worker. */
   serve(worker: number, link: Link): void;
+  /** Number of open connections. */
+  connections(): number;
   /** Ends a connection so that its client opens another one. @see GrpcServer.moveConnection */
   moveConnection(which: Movable): boolean;
   /** Called after the end of a worker. */
@@ -68,6 +73,9 @@ export class Supervisor implements AsyncDisposable {
   #timer: NodeJS.Timeout | undefined;
   #used = performance.eventLoopUtilization();
   #ownShare = 0;
+  /** Connections kept here since the last tick. */
+  #kept = 0;
+  #tickedAtMs = performance.now();
   #failures = 0;
   #nextStartMs = 0;
   #nextMoveMs = 0;
@@ -93,6 +101,7 @@ export class Supervisor implements AsyncDisposable {
   start(own: OwnServer): void {
     this.#own = own;
     own.observer.running(1);
+    this.#tickedAtMs = performance.now();
     this.#timer = setInterval(() => this.#tick(), this.#options.settings.tickMs).unref();
     for (let index = 0; index < this.#options.settings.start; index++) this.#startWorker();
   }
@@ -100,7 +109,10 @@ export class Supervisor implements AsyncDisposable {
   /** Hands a new connection to a worker, unread. Returns false if this process should serve it. */
   handOver(socket: Socket, transport: Transport, { onClosed, takeBack }: Follow): boolean {
     const worker = this.#choose();
-    if (worker === undefined) return false;
+    if (worker === undefined) {
+      this.#kept++;
+      return false;
+    }
     worker.give(socket, transport, {
       takeBack: () => {
         if (!this.#isEnding) return takeBack();
@@ -141,7 +153,8 @@ export class Supervisor implements AsyncDisposable {
       return ready[Math.floor(Math.random() * (ready.length + own))];
     }
     let best: WorkerProcess | undefined;
-    let bestScore = this.#ownShare;
+    const connections = this.#own?.connections() ?? 0;
+    let bestScore = scoreOf({ share: this.#ownShare, connections }, this.#kept);
     for (const worker of ready) {
       const { score } = worker;
       if (score >= bestScore) continue;
@@ -154,8 +167,10 @@ export class Supervisor implements AsyncDisposable {
     const used = performance.eventLoopUtilization();
     this.#ownShare = performance.eventLoopUtilization(used, this.#used).utilization;
     this.#used = used;
+    this.#kept = 0;
     const { settings } = this.#options;
     const ready = this.workers;
+    this.#excuseAfterBlock();
     for (const worker of this.#workers.values()) this.#watch(worker);
     const shares = [this.#ownShare, ...ready.map(({ load }) => load.share)];
     const busyMs = this.#allBusy.note(shares.every((share) => share > settings.busyShare));
@@ -164,6 +179,14 @@ export class Supervisor implements AsyncDisposable {
     if (settings.moves === 'random') this.#moveAtRandom(ready);
     else this.#moveFromBusy(ready, shares);
     this.#endIdle(ready);
+  }
+
+  /** Counts no silence of workers while this process was blocked or stopped: it read nothing then. */
+  #excuseAfterBlock(): void {
+    const now = performance.now();
+    if (now - this.#tickedAtMs > SILENT_TICKS * this.#options.settings.tickMs)
+      for (const worker of this.#workers.values()) worker.reportedAtMs = now;
+    this.#tickedAtMs = now;
   }
 
   /** Reports a worker that has not reported its load for long, and then replaces it. */
@@ -265,6 +288,7 @@ export class Supervisor implements AsyncDisposable {
       worker.state = 'draining';
     });
     this.#own?.serve(number, link);
+    if (this.#own?.directory !== undefined) link.tell('directory', this.#own.directory);
     link.tell('start', greeting(number));
     void worker.exited
       .then((how) => this.#ended(worker, how))

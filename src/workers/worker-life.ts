@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { Link, LinkClosedError, type LinkMessage } from './link.ts';
@@ -75,12 +76,19 @@ class Life {
   #server: WorkerServer | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isEnding = false;
+  /** Of the supervisor, which cannot remove it when it is killed. */
+  #supervisorDirectory: string | undefined;
+  readonly #supervisorPid = process.ppid;
 
   constructor(link: Link, options: WorkerLifeOptions) {
     this.#link = link;
     this.#options = options;
     const { promise, resolve } = Promise.withResolvers<number>();
     [this.ended, this.#end] = [promise, resolve];
+    // The types of what arrives: only our own supervisor writes there.
+    link.onTold('directory', (path) => {
+      this.#supervisorDirectory = path as string;
+    });
     link.onTold('start', (greeting) => void this.#start(greeting));
     link.onTold('connection', (value, socket) => {
       const { id, isFollowed, transport } = value as Given; // only our own supervisor sends it
@@ -114,7 +122,14 @@ class Life {
   orphaned(): void {
     this.#link.close();
     setTimeout(() => process.exit(1), ORPHAN_MS).unref();
+    process.once('exit', () => this.#cleanAfterSupervisor());
     void this.#abort(1);
+  }
+
+  #cleanAfterSupervisor(): void {
+    // The channel also closes when this process ends before its supervisor.
+    if (this.#supervisorDirectory === undefined || process.ppid === this.#supervisorPid) return;
+    rmSync(this.#supervisorDirectory, { recursive: true, force: true });
   }
 
   async #start(greeting: unknown): Promise<void> {

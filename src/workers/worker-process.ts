@@ -71,6 +71,11 @@ const LAST_MESSAGES_MS = 500;
 /** Time for a process to end after a request to end at once. */
 const STOP_MS = 2000;
 
+/** Returns the expected load of the next connection, with those since the last measurement. */
+export function scoreOf({ connections, share }: Omit<Load, 'calls'>, recent: number): number {
+  return share + recent * NEW_CONNECTION_SHARE + connections * OPEN_CONNECTION_SHARE;
+}
+
 /** A worker, as its supervisor sees it. */
 export class WorkerProcess {
   /** 1 to 255; a number is used again after the end of its worker. */
@@ -124,8 +129,7 @@ export class WorkerProcess {
   /** Expected load of the next connection; infinite if it should get none. */
   get score(): number {
     if (this.state !== 'ready' || this.#onTheWay.size >= MAX_ON_THE_WAY) return Number.POSITIVE_INFINITY;
-    const { connections, share } = this.load;
-    return share + this.#given * NEW_CONNECTION_SHARE + connections * OPEN_CONNECTION_SHARE;
+    return scoreOf(this.load, this.#given);
   }
 
   /** Notes a report. */

@@ -111,6 +111,20 @@ test('a worker that hangs is reported and replaced', async () => {
   assert.equal(sumOf(await metrics(gitaly), 'gitaly_ts_worker_ends_total', 'reason="hung"'), 1);
 });
 
+// Symptom: after the first process was stopped for a while, it reported that all workers hang.
+test('workers do not count as hung after the first process did not run', async () => {
+  const hungMs = 3000;
+  await using gitaly = await startFamily('', { hungMs });
+  gitaly.kill('SIGSTOP');
+  await delay(hungMs + 100); // as long as workers may be silent
+  gitaly.kill('SIGCONT');
+
+  const connection = await gitaly.connect();
+  await connection.repository.repositoryExists({ repository });
+
+  assert.doesNotMatch(gitaly.log(), /a worker process hangs/);
+});
+
 test('writers and maintenance in several processes lose nothing, even if one is killed', async () => {
   await using gitaly = await startFamily('', STEADY);
   const opened = await openConnections(gitaly);
