@@ -29,7 +29,8 @@ function arrange(answers: Answers = {}, options: CreateOnPushOptions = {}) {
   const creator = new RepositoryCreator(connection, options, without);
   const rpcs = () => calls.map(({ rpc }) => rpc);
   const createFor = (bytes: Buffer) => creator.createFor(REPOSITORY, bytesOf(bytes), {});
-  return { calls, createFor, creator, rpcs, without };
+  const otherGateway = new RepositoryCreator(connection, options, without);
+  return { calls, createFor, creator, otherGateway, rpcs, without };
 }
 
 const failing = (code: StatusCode) => () => {
@@ -68,6 +69,14 @@ test('pushes that arrive together create the repository once, a later one again'
   await createFor(push());
 
   assert.deepEqual(rpcs(), ['CreateRepository', 'CreateRepository']);
+});
+
+test('two gateways of a server create a repository once', async () => {
+  const { createFor, otherGateway, rpcs } = arrange({ RepositoryExists: existing(true) });
+
+  await Promise.all([createFor(push()), otherGateway.createFor(REPOSITORY, bytesOf(push()), {})]);
+
+  assert.deepEqual(rpcs(), ['CreateRepository', 'RepositoryExists']);
 });
 
 test('a repository that another gateway creates is as good', async () => {

@@ -32,17 +32,17 @@ export class RepositoryCreator {
   readonly #connection: Connection;
   readonly #options: CreateOnPushOptions;
   readonly #running = new Map<string, Promise<void>>();
-  readonly #withoutBranch: NewRepositories;
+  readonly #newOnes: NewRepositories;
 
-  /** @param withoutBranch those of all processes of a server; default: only this one's. */
+  /** @param newOnes those of all processes of a server; default: only this one's. */
   constructor(
     connection: Connection,
     options: CreateOnPushOptions,
-    withoutBranch: NewRepositories = new RememberedRepositories(),
+    newOnes: NewRepositories = new RememberedRepositories(),
   ) {
     this.#connection = connection;
     this.#options = options;
-    this.#withoutBranch = withoutBranch;
+    this.#newOnes = newOnes;
   }
 
   /**
@@ -82,7 +82,7 @@ export class RepositoryCreator {
       this.#create(repository, options, beginning.objectFormat).finally(() => this.#running.delete(key));
     this.#running.set(key, running);
     await running;
-    this.#withoutBranch.add(key);
+    this.#newOnes.add(key);
     return beginning.bytes;
   }
 
@@ -99,6 +99,8 @@ export class RepositoryCreator {
       timeoutMs: CREATE_TIMEOUT_MS,
       ...(options.metadata && { metadata: options.metadata }),
     };
+    using turn = await this.#newOnes.turn(keyOf(repository));
+    if (turn.hasWaited && (await this.exists(repository, callOptions))) return;
     try {
       await this.#connection.repository.createRepository({ repository, objectFormat }, callOptions);
     } catch (error) {
@@ -124,7 +126,7 @@ export class RepositoryCreator {
    */
   async chooseDefaultBranch(repository: RepositoryInit, options: CallOptions): Promise<void> {
     const key = keyOf(repository);
-    if (!(await this.#withoutBranch.take(key))) return;
+    if (!(await this.#newOnes.take(key))) return;
     let isChosen = false;
     try {
       const { name } = await this.#connection.ref.findDefaultBranchName({ repository }, options);
@@ -133,7 +135,7 @@ export class RepositoryCreator {
       await this.#connection.repository.writeRef({ repository, ref, revision: name }, options);
       isChosen = true;
     } finally {
-      if (!isChosen) this.#withoutBranch.add(key);
+      if (!isChosen) this.#newOnes.add(key);
     }
   }
 }

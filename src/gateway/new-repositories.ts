@@ -1,16 +1,30 @@
+import { KeyedLimit } from '#base/keyed-limit';
+
 /** Maximum number of new repositories that are kept until their default branch exists. */
 const MAX_REMEMBERED = 1000;
+
+const NEVER = new AbortController().signal;
+
+/** The right to create a repository. Disposing gives it to the next one that waits. */
+export interface CreationTurn extends Disposable {
+  /** Reports whether another one had it before: the repository may exist now. */
+  readonly hasWaited: boolean;
+}
 
 /** New repositories whose default branch may not exist yet. */
 export interface NewRepositories {
   add(key: string): void;
   /** Removes one, and returns whether it was there: who gets true sets the branch, or adds it again. */
   take(key: string): boolean | Promise<boolean>;
+  /** Waits until no other push creates this repository. */
+  turn(key: string): Promise<CreationTurn>;
 }
 
 /** Remembers up to 1000 of them. */
 export class RememberedRepositories implements NewRepositories {
   readonly #keys = new Set<string>();
+  /** Each gateway of each process waits once for a repository. */
+  readonly #turns = new KeyedLimit({ maxConcurrency: 1, maxQueueSize: 0, maxWaitMs: 0 });
 
   add(key: string): void {
     if (this.#keys.size < MAX_REMEMBERED) this.#keys.add(key);
@@ -18,5 +32,13 @@ export class RememberedRepositories implements NewRepositories {
 
   take(key: string): boolean {
     return this.#keys.delete(key);
+  }
+
+  async turn(key: string): Promise<CreationTurn> {
+    let hasWaited = false;
+    const turn = await this.#turns.acquire(key, NEVER, () => {
+      hasWaited = true;
+    });
+    return { hasWaited, [Symbol.dispose]: () => turn.release() };
   }
 }

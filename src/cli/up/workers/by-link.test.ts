@@ -46,6 +46,26 @@ test('a new repository is known to all processes, and taken by one', async () =>
   assert.equal(await first?.take('a'), false);
 });
 
+test('one process at a time creates a repository, and the next one when that has ended', async () => {
+  const processes = new LinkedFamily();
+  shareRepositories(processes.supervisor.desk, new RememberedRepositories());
+  const [first, second] = [processes.start(), processes.start()];
+  const turn = await repositoriesOf(first.link).turn('a');
+  assert.equal(turn.hasWaited, false);
+  let isWaiting = true;
+  const next = repositoriesOf(second.link)
+    .turn('a')
+    .finally(() => {
+      isWaiting = false;
+    });
+  assert.equal((await repositoriesOf(second.link).turn('b')).hasWaited, false);
+  assert.equal(isWaiting, true);
+
+  first.end();
+
+  assert.equal((await next).hasWaited, true);
+});
+
 /** Opens the pages of a supervisor in a worker. */
 function remotePages(pages: PageSource): RemotePages {
   const processes = new LinkedFamily();
