@@ -162,11 +162,16 @@ export class PostgresQueue implements ReplicationQueue {
   }
 
   /**
-   * Takes back jobs of Praefects that are gone: those that were not kept for a time.
+   * Takes back jobs of Praefects that are gone: those that were not kept for a time. Also frees the
+   * locks that no job holds and for which jobs wait.
    *
    * @returns the number of freed locks.
    */
   async acknowledgeStale(afterMs: number): Promise<number> {
+    return (await this.#takeBack(afterMs)) + (await this.#freeLocks());
+  }
+
+  async #takeBack(afterMs: number): Promise<number> {
     return await this.#database.run(sql`
       WITH stale AS (
         DELETE FROM replication_queue_job_lock
@@ -184,6 +189,19 @@ export class PostgresQueue implements ReplicationQueue {
           SELECT FROM replication_queue_job_lock AS tracked
           WHERE tracked.lock_id = lock.id AND tracked.job_id NOT IN (SELECT job_id FROM stale)
         )`);
+  }
+
+  /**
+   * Frees locks whose last two jobs have ended at the same moment, such as one that another
+   * Praefect has taken back: each end saw the other job. It frees no row that is being taken, which
+   * is not acquired for this statement.
+   */
+  async #freeLocks(): Promise<number> {
+    return await this.#database.run(sql`
+      UPDATE replication_queue_lock AS lock SET acquired = false
+      WHERE acquired
+        AND id IN (SELECT lock_id FROM replication_queue WHERE state IN ('ready', 'failed'))
+        AND NOT EXISTS (SELECT FROM replication_queue_job_lock WHERE lock_id = lock.id)`);
   }
 
   /** Removes lock rows that no job refers to, at most 1000. Returns their number. */

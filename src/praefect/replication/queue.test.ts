@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { createLogger } from '#platform/log/logger';
 import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
+import { until } from '#testkit/until';
 import { sql } from '../database/database.ts';
 import { endOfFailed, type ReplicationJob, type ReplicationQueue } from '../model/job.ts';
 import { MemoryQueue } from './memory-queue.ts';
@@ -204,4 +205,31 @@ test('jobs of a Praefect that is gone are given to others', { skip }, async () =
   assert.equal(await queue.acknowledgeStale(60_000), 2);
   assert.deepEqual(await database.rows(sql`SELECT id FROM replication_queue`), [], 'no attempts were left');
   assert.equal(await queue.removeUnusedLocks(), 2);
+});
+
+// Symptom: no Praefect took a job of the repository for this target ever again.
+test('jobs of a repository that end at the same moment do not block it for good', { skip }, async () => {
+  const { database } = postgres;
+  const queue = new PostgresQueue(database, logger);
+  await queue.enqueue(job('x'));
+  await queue.enqueue(job('x', { change: 'delete_replica', source: '' }));
+  const taken = await queue.dequeue('default', 'b', 10);
+  assert.equal(taken.length, 2);
+  let ends: readonly Promise<void>[] = [];
+
+  // Each end sees the other job as running.
+  await database.transaction(async (executor) => {
+    await sql`SELECT FROM replication_queue FOR UPDATE`.execute(executor);
+    ends = taken.map(({ id }) => queue.acknowledge(id, 'completed'));
+    await until(async () => {
+      const waiting = await database.rows(sql`
+        SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%replication_queue%'`);
+      return waiting.length === 2;
+    });
+  });
+  await Promise.all(ends);
+  await queue.enqueue(job('x'));
+  await queue.acknowledgeStale(60_000);
+
+  assert.deepEqual(pathsOf(await queue.dequeue('default', 'b', 10)), ['x']);
 });
