@@ -134,7 +134,7 @@ async function allInterceptors(directory: string): Promise<GrpcServer> {
   const logger = createLogger({ format: 'json', level: 'info', stream });
   const metrics = createMetrics(config);
   const [gitCalls, calls] = [new GitCalls(), new RunningCalls()];
-  const none = { tracing: undefined, groups: undefined, copyTo: undefined };
+  const none = { family: undefined, tracing: undefined, groups: undefined, copyTo: undefined };
   const git = await startGit({ config, logger, metrics, gitCalls, calls, ...none });
   const { storages } = await openStorages(git, { config, metrics, logger });
   return new GrpcServer({

@@ -161,9 +161,8 @@ export class GitalyServer implements AsyncDisposable {
     );
     foundation.tracing?.started(startedAtMs);
     if (family !== undefined) {
-      const { cleanAfterTheDead } = repositories;
       const { registry } = metrics;
-      family.onStarted({ front, directory: runtime.path, onWorkerEnded: cleanAfterTheDead, registry });
+      family.onStarted({ front, directory: runtime.path, onOtherEnded: repositories.cleanAfter, registry });
       building.defer(() => family.endOthers());
     }
     const onDrain = (): void => repositories.feed?.endWatching();

@@ -4,6 +4,7 @@ import { logExpiry } from '#calls/logs/expiry-log';
 import { startExpiry } from '#domain/lifetimes/start-expiry';
 import { ChangeFeed } from '#events/change-feed';
 import { startBackgroundJobs } from '#storage/background-jobs';
+import { endSurvivors } from '#storage/leftovers/end-survivors';
 import type { Storages } from '#storage/storages';
 import type { Webhooks } from '#webhooks/webhooks';
 import { RemoteFeed, type ServedFeed } from './family/remote-feed.ts';
@@ -13,6 +14,9 @@ import { type ServerMaintenance, startMaintenance } from './maintenance.ts';
 import { openStorages } from './open-storages.ts';
 import { startWebhooks } from './webhooks.ts';
 
+/** Time for the git of a supervisor that was killed to remove its lock files. */
+const SUPERVISOR_GRACE_MS = 400;
+
 /** The repositories of a server, and what works on them without a call. */
 export interface Repositories {
   readonly storages: Storages;
@@ -21,8 +25,11 @@ export interface Repositories {
   /** `undefined` without any. */
   readonly webhooks: Webhooks | undefined;
   readonly maintenance: ServerMaintenance;
-  /** Starts to remove what dead processes have left in repositories. A worker leaves that to its supervisor. */
-  readonly cleanAfterTheDead: () => void;
+  /**
+   * Ends the git of another process of this server that was killed. The supervisor then also
+   * removes what that has left in repositories. Never rejects.
+   */
+  readonly cleanAfter: (pid: number) => Promise<void>;
 }
 
 /** Opens the storages and starts their maintenance and background jobs. `resources` ends them. */
@@ -35,7 +42,7 @@ export async function openRepositories(
   const { feed, webhooks } = await openFeed(storages, { config, family, logger }, resources);
   const maintenance = resources.use(startMaintenance({ calls, config, family, storages, metrics, logger }));
   if (family?.role === 'worker')
-    return { storages, feed, webhooks, maintenance, cleanAfterTheDead: () => {} };
+    return { storages, feed, webhooks, maintenance, cleanAfter: endGitOfSupervisor };
   const jobs = resources.use(
     startBackgroundJobs(storages, {
       ...logBackgroundJobs(logger),
@@ -44,7 +51,12 @@ export async function openRepositories(
     }),
   );
   resources.use(startExpiry(storages, logExpiry(logger)));
-  return { storages, feed, webhooks, maintenance, cleanAfterTheDead: () => jobs.cleanAfterTheDead() };
+  return { storages, feed, webhooks, maintenance, cleanAfter: (pid) => jobs.cleanAfter(pid) };
+}
+
+/** A worker whose supervisor was killed ends within a second, too. */
+async function endGitOfSupervisor(pid: number): Promise<void> {
+  await endSurvivors(pid, { graceMs: SUPERVISOR_GRACE_MS });
 }
 
 /** Opens the change feed if it is enabled; from then on it records every change, and webhooks get it. */

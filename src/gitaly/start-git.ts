@@ -14,6 +14,8 @@ import type { Logger } from '#platform/log/logger';
 import { buildInfo } from '#platform/metrics/gitaly-metrics';
 import { alsoRelease } from '#platform/process/idle-memory';
 import { packageVersion } from '#platform/process/version';
+import { STARTED_BY } from '#storage/leftovers/end-survivors';
+import type { Family } from '#workers/family';
 
 const SLOW_SPAWNER =
   'git starts more slowly (each start blocks the server for 1 ms and more), its resource usage is not ' +
@@ -33,6 +35,7 @@ type Variables = ReturnType<typeof callVariables>;
 export interface StartGitOptions {
   readonly config: GitalyConfig;
   readonly logger: Logger;
+  readonly family: Family | undefined;
   readonly metrics: ServerMetrics;
   readonly gitCalls: GitCalls;
   readonly calls: RunningCalls;
@@ -46,7 +49,7 @@ export interface StartGitOptions {
  * Checks the git of this server, and prepares what runs it. @throws {Error} without a usable git.
  */
 export async function startGit(options: StartGitOptions): Promise<Git> {
-  const { config, logger, metrics, gitCalls, calls, tracing, groups, copyTo } = options;
+  const { config, logger, family, metrics, gitCalls, calls, tracing, groups, copyTo } = options;
   let gitVersion = '';
   const testedGit = process.env.GITALY_TESTING_GIT_BINARY;
   const git = await Git.start({
@@ -61,7 +64,7 @@ export async function startGit(options: StartGitOptions): Promise<Git> {
         : undefined,
     config: config.git.config,
     observer: observeCommands(metrics.commands, logger, () => gitVersion, calls, tracing),
-    environment: withRefFormat(callVariables(tracing), config),
+    environment: withStarter(withRefFormat(callVariables(tracing), config), family),
     admission: gitCalls,
     waits: observeStarts(metrics.commands),
     ...(groups && { controlGroup: controlGroupOf(groups, config) }),
@@ -75,6 +78,13 @@ export async function startGit(options: StartGitOptions): Promise<Git> {
   if (git.spawner.fallbackReason !== undefined)
     logger.warn({ reason: git.spawner.fallbackReason }, SLOW_SPAWNER);
   return git;
+}
+
+/** Adds the variable by which the other processes of a server find the git of one that was killed. */
+function withStarter(variables: Variables, family: Family | undefined): Variables {
+  if (family === undefined) return variables;
+  const starter = { [STARTED_BY]: String(process.pid) };
+  return (subcommand) => ({ ...variables(subcommand), ...starter });
 }
 
 /** Adds the variable that sets the storage of references in repositories that a command creates. */

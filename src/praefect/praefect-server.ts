@@ -150,7 +150,7 @@ export class PraefectServer implements AsyncDisposable {
     );
     if (family !== undefined) {
       const { registry } = metrics;
-      family.onStarted({ front, directory: undefined, onWorkerEnded: () => {}, registry });
+      family.onStarted({ front, directory: undefined, onOtherEnded: async () => {}, registry });
       building.defer(() => family.endOthers());
     }
     const status = backend.status ?? (async () => healthStatus(nodes.byStorage, isHealthy));

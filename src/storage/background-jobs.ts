@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type CleaningStep, cleanCaches, retireCache } from './cache/clean-caches.ts';
+import { endSurvivors } from './leftovers/end-survivors.ts';
 import { removeLeftovers } from './leftovers/remove-leftovers.ts';
 import type { LeftoverKind } from './leftovers/repository-leftovers.ts';
 import type { Storage } from './repository-target.ts';
@@ -31,8 +32,8 @@ export interface BackgroundJobsObserver {
 
 /** The background jobs of a server. Disposing ends them and waits for a running one. */
 export interface BackgroundJobs extends AsyncDisposable {
-  /** Starts to remove what dead processes have left in repositories. */
-  cleanAfterTheDead(): void;
+  /** Starts to end the git of a process of this server that has ended, and to remove what it has left. */
+  cleanAfter(pid: number): Promise<void>;
 }
 
 /**
@@ -45,13 +46,14 @@ export function startBackgroundJobs(storages: Storages, observer: BackgroundJobs
   const { signal } = ending;
   const running = new Set<Promise<void>>();
 
-  const run = (job: () => Promise<void>, name: string): void => {
+  const run = (job: () => Promise<void>, name: string): Promise<void> => {
     const turn = job()
       .catch((error: unknown) => {
         if (!signal.aborted) observer.onFailed(name, error);
       })
       .finally(() => running.delete(turn));
     running.add(turn);
+    return turn;
   };
   const every = (ms: number, job: () => Promise<void>, name: string): NodeJS.Timeout =>
     setInterval(run, ms, job, name).unref();
@@ -72,7 +74,11 @@ export function startBackgroundJobs(storages: Storages, observer: BackgroundJobs
   ];
 
   return {
-    cleanAfterTheDead: () => run(cleanAfterTheDead, 'clean after dead processes'),
+    cleanAfter: (pid) =>
+      run(async () => {
+        await endSurvivors(pid, { signal });
+        await cleanAfterTheDead();
+      }, 'clean after dead processes'),
     async [Symbol.asyncDispose]() {
       for (const timer of timers) clearInterval(timer);
       ending.abort();

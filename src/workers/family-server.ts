@@ -8,8 +8,11 @@ export interface FamilyServer {
   readonly front: FamilyFront;
   /** Directory of this process, which is removed at its end. */
   readonly directory: string | undefined;
-  /** Called after the end of a worker. */
-  readonly onWorkerEnded: () => void;
+  /**
+   * Called with the process id after the end of a worker and, in a worker, of the supervisor.
+   * Resolves when what that process has left has ended; never rejects.
+   */
+  readonly onOtherEnded: (pid: number) => Promise<void>;
   readonly registry: MetricsRegistry;
 }
 

@@ -122,7 +122,7 @@ function familyOf(
 
 function workerServer(
   server: ServerInWorker,
-  { directory, front, registry }: FamilyServer,
+  { directory, front, onOtherEnded, registry }: FamilyServer,
   link: Link,
 ): WorkerServer {
   reportToSupervisor(link, registry);
@@ -143,6 +143,7 @@ function workerServer(
     },
     readiness: { version: packageVersion(), directory },
     beforeEnd: () => reportLastMetrics(link, registry),
+    onSupervisorEnded: (pid) => onOtherEnded(pid),
     drain: () => server.drain(),
     [Symbol.asyncDispose]: async () => await server[Symbol.asyncDispose](),
   };

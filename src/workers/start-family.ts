@@ -46,7 +46,7 @@ export function startFamily({ log, program, processes, ...options }: StartFamily
       handOver: (socket, transport, takeBack) => supervisor.handOver(socket, transport, { takeBack }),
     },
     follow: (socket, transport, follow) => supervisor.handOver(socket, transport, follow),
-    onStarted: ({ directory, front, onWorkerEnded, registry }) =>
+    onStarted: ({ directory, front, onOtherEnded, registry }) =>
       supervisor.start({
         directory,
         observer: withCount(workerMetrics(registry), supervisor),
@@ -56,9 +56,9 @@ export function startFamily({ log, program, processes, ...options }: StartFamily
         },
         connections: () => front.load.connections,
         moveConnection: (which) => front.moveConnection(which),
-        onWorkerEnded: (worker) => {
+        onWorkerEnded: (worker, pid) => {
           monitoring.ended(worker);
-          onWorkerEnded();
+          void onOtherEnded(pid);
         },
       }),
     drainOthers: () => supervisor.drain(),

@@ -55,8 +55,8 @@ export interface OwnServer {
   connections(): number;
   /** Ends a connection so that its client opens another one. @see GrpcServer.moveConnection */
   moveConnection(which: Movable): boolean;
-  /** Called after the end of a worker. */
-  onWorkerEnded(worker: number): void;
+  /** Called after the end of a worker, with the id of its process. */
+  onWorkerEnded(worker: number, pid: number): void;
 }
 
 /**
@@ -325,7 +325,7 @@ export class Supervisor implements AsyncDisposable {
     this.#workers.delete(worker.number);
     const directory = worker.readiness?.directory;
     if (directory !== undefined) rmSync(directory, { recursive: true, force: true });
-    this.#own?.onWorkerEnded(worker.number);
+    this.#own?.onWorkerEnded(worker.number, worker.pid);
     observer?.running(this.workers.length + 1);
     if (worker.state === 'draining') {
       observer?.ended(this.#isEnding ? 'stopped' : 'idle');

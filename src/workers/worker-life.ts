@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Link, LinkClosedError, type LinkMessage } from './link.ts';
 import type { Given, Load, Movable, Readiness, Received, Transport } from './worker-process.ts';
 
@@ -14,6 +15,8 @@ export interface WorkerServer {
   readonly readiness: Readiness;
   /** Called before the channel closes. */
   beforeEnd(): void;
+  /** Ends what the supervisor has left when it was killed. */
+  onSupervisorEnded(pid: number): Promise<void>;
   /** Lets the running calls finish. */
   drain(): Promise<void>;
   /** Aborts them. */
@@ -32,6 +35,8 @@ export interface WorkerLifeOptions {
   readonly failedGraceMs: number;
 }
 
+/** Interval of looking whether the supervisor has ended. */
+const PARENT_CHECK_MS = 10;
 /** Time that a worker has to end its git processes after its supervisor has ended. */
 const ORPHAN_MS = 700;
 
@@ -55,10 +60,12 @@ export async function runWorkerLife(options: WorkerLifeOptions): Promise<number>
   process.on('message', (message, socket) =>
     link.receive(message as LinkMessage, socket as Socket | undefined),
   );
-  process.on('disconnect', () => life.orphaned());
+  const onDisconnect = (): void => void life.orphaned();
+  process.on('disconnect', onDisconnect);
   const code = await life.ended;
   life.beforeEnd();
   await new Promise<void>((resolve) => link.tell('ended', undefined, undefined, () => resolve()));
+  process.off('disconnect', onDisconnect); // the supervisor has not ended
   process.disconnect?.();
   return code;
 }
@@ -119,17 +126,19 @@ class Life {
   }
 
   /** The supervisor has ended: nothing may be left within a second. */
-  orphaned(): void {
+  async orphaned(): Promise<void> {
     this.#link.close();
     setTimeout(() => process.exit(1), ORPHAN_MS).unref();
-    process.once('exit', () => this.#cleanAfterSupervisor());
-    void this.#abort(1);
+    await Promise.all([this.#dispose(), this.#cleanAfterSupervisor()]);
+    this.#end(1);
   }
 
-  #cleanAfterSupervisor(): void {
-    // The channel also closes when this process ends before its supervisor.
-    if (this.#supervisorDirectory === undefined || process.ppid === this.#supervisorPid) return;
-    rmSync(this.#supervisorDirectory, { recursive: true, force: true });
+  async #cleanAfterSupervisor(): Promise<void> {
+    // The system closes the channel of a process before it reports its end.
+    while (process.ppid === this.#supervisorPid) await delay(PARENT_CHECK_MS);
+    if (this.#supervisorDirectory !== undefined)
+      rmSync(this.#supervisorDirectory, { recursive: true, force: true });
+    await this.#server?.onSupervisorEnded(this.#supervisorPid).catch(() => {}); // what is left was its own
   }
 
   async #start(greeting: unknown): Promise<void> {
@@ -177,9 +186,13 @@ class Life {
   }
 
   async #abort(code: number): Promise<void> {
+    await this.#dispose();
+    this.#end(code);
+  }
+
+  async #dispose(): Promise<void> {
     this.#isEnding = true;
     await this.#server?.[Symbol.asyncDispose]().catch(() => {}); // ends with the process
     clearInterval(this.#timer);
-    this.#end(code);
   }
 }

@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CallError, type Connection, commitFiles, dial } from '#client/index';
-import { gitOutput } from '#testkit/repositories/init-repository';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { extent, repetitions } from '#testkit/soak';
 import type { GitalyProcess } from '#testkit/start-gitaly-process';
 import { until } from '#testkit/until';
 import { USER } from '#testkit/user';
-import { metrics, ready, readyWorkers, repository, startFamily, sumOf } from './family.ts';
+import { OptimizeRepositoryRequest_Strategy } from '#wire/gen/repository_pb';
+import { isRunning, metrics, ready, readyWorkers, repository, startFamily, sumOf } from './family.ts';
 
 const CONNECTIONS = 9;
 const KILLS = repetitions('WORKER_KILLS', { short: 2, long: 10 });
@@ -82,6 +85,48 @@ test('a killed worker fails its own calls only, and repeated they succeed', asyn
   assert.equal(sumOf(text, 'gitaly_ts_worker_ends_total', 'reason="failed"'), KILLS);
   await Promise.all(opened.map((connection) => connection.close()));
 });
+
+/** A git whose repack does not end. */
+function makeSlowGit() {
+  const directory = makeScratchDirectory('slow-git');
+  const [path, pidsPath] = [join(directory, 'git'), join(directory, 'pids')];
+  const slow = `case "$*" in *" repack "*) sleep 1000 & echo $$ $! > ${pidsPath}; wait ;; esac`;
+  writeFileSync(path, `#!/bin/sh\n${slow}\nexec git "$@"\n`, { mode: 0o755 });
+  return {
+    config: `[git]\nbin_path = "${path}"\n`,
+    /** Returns the ids of its processes when they run. */
+    started: async (): Promise<readonly number[]> => {
+      await until(() => existsSync(pidsPath) && readFileSync(pidsPath, 'utf8').endsWith('\n'));
+      return readFileSync(pidsPath, 'utf8').trim().split(' ').map(Number);
+    },
+    [Symbol.dispose]: () => rmSync(directory, { recursive: true }),
+  };
+}
+
+// Symptom: a repack of a killed process went on, next to the one that another process started.
+for (const [killed, choice] of [
+  ['worker', 'worker'],
+  ['first process', 'least'],
+] as const) {
+  test(`the git of a killed ${killed} ends, with what it has started`, async () => {
+    using git = makeSlowGit();
+    await using gitaly = await startFamily(git.config, { ...STEADY, choice });
+    const connection = await dial(gitaly.address, { retry: false });
+    initRepository(join(gitaly.directory, 'default', repository.relativePath), { commits: 2 });
+    const maintenance = connection.repository
+      .optimizeRepository({ repository, strategy: OptimizeRepositoryRequest_Strategy.EAGER })
+      .catch(ignoreUnavailable);
+    const started = await git.started();
+    assert.deepEqual(started.map(isRunning), [true, true]);
+
+    const pids = killed === 'worker' ? readyWorkers(gitaly) : [gitaly.pid];
+    for (const pid of pids) process.kill(pid, 'SIGKILL');
+
+    await until(() => !started.some(isRunning), 'git runs');
+    await maintenance;
+    await connection.close();
+  });
+}
 
 test('connections that a killed worker had not taken are served by others', async () => {
   await using gitaly = await startFamily('', { ...STEADY, choice: 'worker' });

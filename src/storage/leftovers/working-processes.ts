@@ -1,7 +1,7 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
 
 /** A process of this machine, as far as we may check it. */
-interface Process {
+export interface MachineProcess {
   readonly pid: number;
   readonly parent: number;
   readonly group: number;
@@ -13,11 +13,7 @@ interface Process {
  * them (not Linux) there are none.
  */
 export async function isWorkedIn(directory: string): Promise<boolean> {
-  const processes: Process[] = [];
-  for (const name of await readdir('/proc').catch(() => [])) {
-    const found = /^\d+$/.test(name) ? await readProcess(Number(name)) : undefined;
-    if (found !== undefined) processes.push(found);
-  }
+  const processes = await Array.fromAsync(machineProcesses());
   // Each process that we start has its own process group.
   const ours = new Set(processes.flatMap(({ pid, parent }) => (parent === process.pid ? [pid] : [])));
   for (const { pid, group } of processes) {
@@ -29,8 +25,16 @@ export async function isWorkedIn(directory: string): Promise<boolean> {
   return false;
 }
 
+/** Yields the processes of this machine; none where the system does not report them. */
+export async function* machineProcesses(): AsyncGenerator<MachineProcess> {
+  for (const name of await readdir('/proc').catch(() => [])) {
+    const found = /^\d+$/.test(name) ? await readProcess(Number(name)) : undefined;
+    if (found !== undefined) yield found;
+  }
+}
+
 /** Fields 4 and 5 of `/proc/<pid>/stat`; `undefined` for a process that has ended. */
-async function readProcess(pid: number): Promise<Process | undefined> {
+async function readProcess(pid: number): Promise<MachineProcess | undefined> {
   const text = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
   // The name of the program, in parentheses, may have spaces and parentheses itself.
   const [state, parent, group] = text.replace(/^.*\) /s, '').split(' ');
