@@ -22,7 +22,8 @@ interface NextStep {
 /**
  * Stores a backup of a repository with pointers instead of a manifest, as Gitaly 15 does. As there,
  * the name of an increment is that of its full backup, and references that were only removed are
- * not stored.
+ * not stored. A full backup whose name exists already is a further step with all objects; Gitaly
+ * overwrites the first one, so that no backup is complete until the new one is.
  *
  * @throws {GitalyError} `manager: …`
  */
@@ -56,12 +57,15 @@ async function begin(
 ): Promise<NextStep> {
   const path = olderPath(name.relativePath);
   const latest = incremental ? await findPointed(bucket, path, { signal }) : undefined;
-  if (latest === undefined) {
-    const folder = objectKey(path, id);
-    return { folder, number: 1, step: numberedStep(folder, 1) };
+  if (latest !== undefined) {
+    const number = latest.steps.length + 1;
+    return { folder: latest.folder, number, step: numberedStep(latest.folder, number) };
   }
-  const number = latest.steps.length + 1;
-  return { folder: latest.folder, number, step: numberedStep(latest.folder, number) };
+  const folder = objectKey(path, id);
+  const sameName = await findPointed(bucket, path, { signal }, id);
+  const number = (sameName?.steps.length ?? 0) + 1;
+  const { previousRefPath: _, ...step } = numberedStep(folder, number);
+  return { folder, number, step };
 }
 
 async function store(
@@ -69,18 +73,19 @@ async function store(
   source: BackupSource,
   { step, signal }: NextStep & { readonly signal: AbortSignal },
 ): Promise<PointerOutcome> {
-  const { previousRefPath } = step;
   try {
     if ((await putUnlessEmpty(bucket, step.refPath, source.referenceLines(), { signal })) === 0)
       return 'empty';
-    const revisions = previousRefPath === undefined ? undefined : await revisionsOf(step, { bucket, signal });
-    await putUnlessEmpty(bucket, step.bundlePath, source.bundle(revisions), { signal });
+    const bundle = source.bundle(await revisionsOf(step, { bucket, signal }));
+    await putUnlessEmpty(bucket, step.bundlePath, bundle, { signal });
   } catch (error) {
     if (codeOf(error) === 'NOT_FOUND') return 'empty';
     if (error instanceof EmptyBundleError) return 'unchanged';
     throw error;
   }
-  await putUnlessEmpty(bucket, step.customHooksPath, source.customHooks(), { signal });
+  const hooksBytes = await putUnlessEmpty(bucket, step.customHooksPath, source.customHooks(), { signal });
+  // A backup that was interrupted can have left hooks that are gone since.
+  if (hooksBytes === 0) await bucket.delete([step.customHooksPath], { signal });
   return 'stored';
 }
 

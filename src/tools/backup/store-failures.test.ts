@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { ObjectStore } from '#object-store/object-store';
 import { openStore } from '#object-store/open-store';
 import { FailingStore } from '#testkit/failing-store';
 import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
@@ -76,4 +77,55 @@ test('a store that fails at any operation leaves whole backups and whole reposit
     await tool.restore(job, latest);
     assert.deepEqual(stateOf(path), wanted);
   }
+});
+
+test('after any failure of a repeated backup with pointers, a whole one is restored', async () => {
+  await using gitaly = await startGitaly();
+  await using servers = new Servers(new Map([['default', { address: gitaly.address, token: '' }]]));
+  const store = await openStore(join(gitaly.directory, 'backups'));
+  const server = { address: '', token: '' };
+  const job = { server, storageName: 'default', relativePath: 'x.git', glProjectPath: '' };
+  const path = join(gitaly.storagePath(), 'x.git');
+  const hooks = join(path, 'custom_hooks');
+  const onSkipped = (): void => assert.fail('references are missing');
+  const operator = (failingStore: ObjectStore): StoreOperator =>
+    new StoreOperator(failingStore, servers, { onBundles: () => {}, onSkipped }, 'pointer');
+  const create = (failingStore: ObjectStore, incremental: boolean): Promise<void> =>
+    operator(failingStore).create(job, { id: 'full', incremental, latestId: '', signal });
+  const state = (): string => [...stateOf(path), existsSync(hooks)].join('\n');
+  initRepository(path, { commits: 3 });
+  mkdirSync(hooks);
+  writeFileSync(join(hooks, 'update'), '');
+  await create(store, false);
+  addCommit(path, 4);
+  await create(store, true);
+  let stored = state();
+
+  for (let failing = 1, isOver = false; !isOver; failing++) {
+    gitOutput(path, ['update-ref', 'refs/heads/main', 'main~1']);
+    addCommit(path, 100 + failing);
+    rmSync(hooks, { recursive: true, force: true });
+    const current = state();
+    const failingStore = new FailingStore(store, failing);
+    const outcome = await create(failingStore, false).then(
+      () => 'made',
+      () => 'failed',
+    );
+    isOver = !failingStore.hasFailed;
+    assert.equal(outcome, isOver ? 'made' : 'failed', `operation ${failing}`);
+
+    for (const id of ['full', '']) {
+      rmSync(path, { recursive: true });
+      await operator(store).restore(job, { id, useLatest: false, signal });
+      const now = state();
+      assert.ok(now === current || (!isOver && now === stored), `operation ${failing}: ${now}`);
+    }
+    stored = state();
+  }
+  addCommit(path, 5);
+  await create(store, true);
+  const wanted = state();
+  rmSync(path, { recursive: true });
+  await operator(store).restore(job, { id: 'full', useLatest: false, signal });
+  assert.equal(state(), wanted);
 });

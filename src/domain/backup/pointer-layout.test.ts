@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { MemoryStore } from '#object-store/memory/memory-store';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
+import { LocalSource } from './local-source.ts';
+import { createPointerBackup } from './pointer-layout.ts';
+
+const { signal } = new AbortController();
+
+test('a branch that is forced during a full backup with pointers has its objects in the bundle', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git', { commits: 3 });
+  const git = (...args: string[]): string => fixture.runGit(repository.path, args).trim();
+  const listed = git('commit-tree', '-p', 'main', '-m', 'forced away', 'main^{tree}');
+  git('update-ref', 'refs/heads/side', listed);
+  const source = new LocalSource(() => repository, signal);
+  const bundle = source.bundle.bind(source);
+  source.bundle = (revisions) => {
+    git('update-ref', 'refs/heads/side', 'main');
+    return bundle(revisions);
+  };
+  const bucket = new MemoryStore();
+  const name = { storageName: 'default', relativePath: 'x.git' };
+
+  await createPointerBackup(bucket, source, { name, id: 'full', incremental: false, signal });
+
+  const copy = fixture.init('copy.git').path;
+  const file = join(copy, 'stored.bundle');
+  writeFileSync(file, Buffer.concat(await Array.fromAsync(bucket.get('x/full/001.bundle', { signal }))));
+  fixture.runGit(copy, ['bundle', 'unbundle', file]);
+  assert.equal(fixture.runGit(copy, ['cat-file', '-t', listed]).trim(), 'commit');
+});
