@@ -23,8 +23,10 @@ export interface BoundedMapOptions<V> {
 interface Entry<K, V> {
   readonly key: K;
   readonly value: V;
-  readonly weight: number;
-  readonly deadline: number;
+  /** Of maps with `maxWeight`. Others have many small entries, which are smaller without it. */
+  readonly weight?: number;
+  /** Of maps with `maxAgeMs`. */
+  readonly deadline?: number;
   before: Entry<K, V> | undefined;
   after: Entry<K, V> | undefined;
 }
@@ -87,7 +89,7 @@ export class BoundedMap<K, V> {
 
   /** Adds or replaces a value, and removes entries beyond the limits. */
   set(key: K, value: V): this {
-    const { maxAgeMs, maxEntries, maxWeight, weigh } = this.#options;
+    const { maxEntries, maxWeight, weigh } = this.#options;
     const weight = maxWeight === undefined ? 0 : (weigh?.(value) ?? 1);
     if (maxWeight !== undefined && weight > maxWeight) {
       this.delete(key);
@@ -95,8 +97,7 @@ export class BoundedMap<K, V> {
     }
     const old = this.#entries.get(key);
     if (old !== undefined) this.#take(old);
-    const deadline = maxAgeMs === undefined ? Number.POSITIVE_INFINITY : this.#now() + maxAgeMs;
-    const entry = { key, value, weight, deadline, before: undefined, after: undefined };
+    const entry = this.#entryOf(key, value, weight);
     this.#entries.set(key, entry);
     this.#append(entry);
     this.#weight += weight;
@@ -142,15 +143,22 @@ export class BoundedMap<K, V> {
 
   #find(key: K): Entry<K, V> | undefined {
     const entry = this.#entries.get(key);
-    if (entry === undefined || entry.deadline === Number.POSITIVE_INFINITY) return entry;
-    if (this.#now() < entry.deadline) return entry;
+    if (entry?.deadline === undefined || this.#now() < entry.deadline) return entry;
     this.delete(key);
     return undefined;
   }
 
+  #entryOf(key: K, value: V, weight: number): Entry<K, V> {
+    const { maxAgeMs, maxWeight } = this.#options;
+    const [before, after] = [undefined, undefined];
+    if (maxAgeMs !== undefined)
+      return { key, value, before, after, weight, deadline: this.#now() + maxAgeMs };
+    return maxWeight === undefined ? { key, value, before, after } : { key, value, before, after, weight };
+  }
+
   /** Takes an entry off the list and its weight off the sum. */
   #take(entry: Entry<K, V>): void {
-    this.#weight -= entry.weight;
+    this.#weight -= entry.weight ?? 0;
     this.#unlink(entry);
   }
 

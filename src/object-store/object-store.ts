@@ -1,3 +1,5 @@
+import type { FileHandle } from 'node:fs/promises';
+
 /** An object as a store lists it. */
 export interface ObjectFacts {
   readonly key: string;
@@ -45,6 +47,11 @@ export interface SignOptions extends ObjectCall {
 export interface ObjectStore {
   /** Yields the bytes of an object. @throws {MissingObjectError} */
   get(key: string, options: GetOptions): AsyncGenerator<Buffer, void, undefined>;
+  /**
+   * Opens the file of an object; `undefined` if it does not exist. Only stores in directories have
+   * this method.
+   */
+  openFile?(key: string, options: ObjectCall): Promise<FileHandle | undefined>;
   /**
    * Stores an object, in place of an older one. It appears when it is complete. If `pieces` fails
    * or the signal is aborted, nothing changes and nothing is left behind.

@@ -1,3 +1,4 @@
+import type { FileHandle } from 'node:fs/promises';
 import type {
   GetOptions,
   ObjectCall,
@@ -19,6 +20,10 @@ export class PrefixedStore implements ObjectStore {
 
   get(key: string, options: GetOptions): AsyncGenerator<Buffer, void, undefined> {
     return this.#store.get(this.#prefix + key, options);
+  }
+
+  async openFile(key: string, options: ObjectCall): Promise<FileHandle | undefined> {
+    return await this.#store.openFile?.(this.#prefix + key, options);
   }
 
   put(key: string, pieces: AsyncIterable<Uint8Array>, options: PutOptions): Promise<void> {

@@ -1,7 +1,6 @@
 import { type Stats, statSync } from 'node:fs';
-import { BoundedMap } from '#base/bounded-map';
 
-/** Limit of repositories that are known, about 0.3 KiB each. */
+/** Limit of repositories that are known, about 0.1 KiB each. */
 const MAX_KNOWN = 10_000;
 
 /** The fate of a repository: nothing is at its path now, or the path has another one. */
@@ -10,11 +9,13 @@ export type RepositoryChange = 'removed' | 'replaced';
 /** Stats that distinguish two directories; inodes alone are reused. */
 type Identity = Pick<Stats, 'ino' | 'birthtimeMs'>;
 
-interface Seen extends Identity {
-  seenMs: number;
-  /** Last time when the path is known to have had another directory, or none. */
-  changedMs: number;
-}
+/** The numbers of a path, in this order. One array is a fifth of the memory of as many objects. */
+const [INO, BIRTHTIME_MS] = [0, 1];
+/** Last time when a call found the directory there. */
+const SEEN_MS = 2;
+/** Last time when the path is known to have had another directory, or none. */
+const CHANGED_MS = 3;
+const NUMBERS = 4;
 
 /**
  * The directories that calls found at the paths of repositories, to explain the errors of calls
@@ -22,7 +23,11 @@ interface Seen extends Identity {
  * `performance.now()`.
  */
 export class SeenRepositories {
-  readonly #seen = new BoundedMap<string, Seen>({ maxEntries: MAX_KNOWN, order: 'insertion' });
+  /** Index of the numbers of each path in {@link #numbers}. The oldest path gives up its place. */
+  readonly #places = new Map<string, number>();
+  readonly #paths: string[] = [];
+  readonly #numbers = new Float64Array(NUMBERS * MAX_KNOWN);
+  #next = 0;
   /** The paths that a call has moved a repository to or away from. */
   readonly #ownMoves = new WeakMap<object, Set<string>>();
   readonly #mover: () => object | undefined;
@@ -34,14 +39,17 @@ export class SeenRepositories {
 
   /** Notes that a call opens the repository at a path. */
   note(path: string, { ino, birthtimeMs }: Identity): void {
-    const seen = this.#seen.get(path);
-    const seenMs = performance.now();
-    if (seen !== undefined && isSame(seen, { ino, birthtimeMs })) seen.seenMs = seenMs;
-    else {
+    const known = this.#places.get(path);
+    const at = known ?? this.#add(path);
+    const numbers = this.#numbers;
+    const isKnown = known !== undefined;
+    if (!isKnown || !this.#isAt(at, { ino, birthtimeMs })) {
       // It changed at some time since the last call found the other one, perhaps before this call.
-      const changedMs = seen === undefined ? Number.NEGATIVE_INFINITY : seen.seenMs;
-      this.#seen.set(path, { ino, birthtimeMs, seenMs, changedMs });
+      numbers[at + CHANGED_MS] = (isKnown ? numbers[at + SEEN_MS] : undefined) ?? Number.NEGATIVE_INFINITY;
+      numbers[at + INO] = ino;
+      numbers[at + BIRTHTIME_MS] = birthtimeMs;
     }
+    numbers[at + SEEN_MS] = performance.now();
   }
 
   /** Notes that the server has moved a repository to a path or away from it. */
@@ -51,8 +59,8 @@ export class SeenRepositories {
       const paths = this.#ownMoves.get(mover) ?? new Set();
       this.#ownMoves.set(mover, paths.add(path));
     }
-    const seen = this.#seen.get(path);
-    if (seen !== undefined) seen.changedMs = performance.now();
+    const at = this.#places.get(path);
+    if (at !== undefined) this.#numbers[at + CHANGED_MS] = performance.now();
   }
 
   /**
@@ -61,16 +69,29 @@ export class SeenRepositories {
    */
   changeSince(path: string, sinceMs: number, call?: object): RepositoryChange | undefined {
     if (call !== undefined && this.#ownMoves.get(call)?.has(path)) return undefined;
-    const seen = this.#seen.get(path);
-    if (seen === undefined || Math.max(seen.seenMs, seen.changedMs) < sinceMs) return undefined;
+    const at = this.#places.get(path);
+    if (at === undefined) return undefined;
+    const [seenMs = 0, changedMs = 0] = this.#numbers.subarray(at + SEEN_MS, at + NUMBERS);
+    if (Math.max(seenMs, changedMs) < sinceMs) return undefined;
     const stats = currentStats(path);
     if (stats === undefined) return 'removed';
-    return seen.changedMs >= sinceMs || !isSame(seen, stats) ? 'replaced' : undefined;
+    return changedMs >= sinceMs || !this.#isAt(at, stats) ? 'replaced' : undefined;
   }
-}
 
-function isSame(one: Identity, other: Identity): boolean {
-  return one.ino === other.ino && one.birthtimeMs === other.birthtimeMs;
+  /** Returns the place of a new path. */
+  #add(path: string): number {
+    const index = this.#next;
+    this.#next = (index + 1) % MAX_KNOWN;
+    const oldest = this.#paths[index];
+    if (oldest !== undefined) this.#places.delete(oldest);
+    this.#paths[index] = path;
+    this.#places.set(path, index * NUMBERS);
+    return index * NUMBERS;
+  }
+
+  #isAt(at: number, { ino, birthtimeMs }: Identity): boolean {
+    return this.#numbers[at + INO] === ino && this.#numbers[at + BIRTHTIME_MS] === birthtimeMs;
+  }
 }
 
 function currentStats(path: string): Stats | undefined {

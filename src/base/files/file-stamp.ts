@@ -24,7 +24,9 @@ const SETTLED_MS = 2_000;
  * matches, and the file is read again.
  */
 export function stampOf({ dev, ino, size, mtimeMs, ctimeMs }: Stats): FileStamp {
-  return `${dev}:${ino}:${size}:${mtimeMs}:${ctimeMs}` as FileStamp; // only this function makes stamps
+  // Caches keep thousands of stamps. Both times are mostly equal.
+  const changed = ctimeMs === mtimeMs ? '' : ctimeMs;
+  return `${dev}:${ino}:${size}:${mtimeMs}:${changed}` as FileStamp; // only this function makes stamps
 }
 
 /**

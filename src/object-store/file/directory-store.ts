@@ -38,9 +38,12 @@ export class DirectoryStore implements ObjectStore {
   async *get(key: string, options: GetOptions): AsyncGenerator<Buffer, void, undefined> {
     const { range, mayReuse = false, signal } = options;
     signal.throwIfAborted();
-    await using file = await this.#ifThere(open(this.#path(key), 'r'));
-    if (file === undefined || !(await file.stat()).isFile()) throw new MissingObjectError();
+    const opened = await this.#open(key);
+    if (opened === undefined) throw new MissingObjectError();
+    await using file = opened.file;
     let { start: position = 0, length: left = Number.POSITIVE_INFINITY } = range ?? {};
+    // Objects do not grow. Most are small, and whole pieces for them would be much garbage.
+    left = Math.min(left, opened.sizeBytes - position);
     let next: Buffer | undefined;
     let previous: Buffer | undefined;
     while (left > 0) {
@@ -55,6 +58,11 @@ export class DirectoryStore implements ObjectStore {
       yield buffer.subarray(0, bytesRead);
       [next, previous] = mayReuse ? [previous, buffer] : [undefined, undefined];
     }
+  }
+
+  async openFile(key: string, { signal }: ObjectCall): Promise<FileHandle | undefined> {
+    signal.throwIfAborted();
+    return (await this.#open(key))?.file;
   }
 
   async put(key: string, pieces: AsyncIterable<Uint8Array>, options: PutOptions): Promise<void> {
@@ -109,6 +117,15 @@ export class DirectoryStore implements ObjectStore {
   async signedUrl(key: string, { validMs }: SignOptions): Promise<string | undefined> {
     requireKey(key);
     return this.#signer && signUrl(this.#signer, key, validMs);
+  }
+
+  async #open(key: string): Promise<{ readonly file: FileHandle; readonly sizeBytes: number } | undefined> {
+    await using stack = new AsyncDisposableStack();
+    const file = await this.#ifThere(open(this.#path(key), 'r'));
+    const stats = file && (await stack.use(file).stat());
+    if (file === undefined || stats?.isFile() !== true) return undefined;
+    stack.move();
+    return { file, sizeBytes: stats.size };
   }
 
   /** Yields the objects in a folder, which is empty or ends with a slash, and in those below it. */

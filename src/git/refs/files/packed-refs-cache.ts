@@ -10,9 +10,11 @@ import type { ByteSource } from './packed-refs.ts';
  * small reads.
  */
 const MAX_KEPT_FILE_BYTES = 1024 * 1024;
+/** Files up to this size are kept as text: a buffer takes 300 bytes besides its contents. */
+const MAX_TEXT_BYTES = 4096;
 /** Limit of all cached files together. */
 const MAX_KEPT_BYTES = 16 * 1024 * 1024;
-/** Limit of the number of files; an entry costs some 300 bytes in addition to its contents. */
+/** Limit of the number of files; an entry costs some 200 bytes in addition to its contents. */
 const MAX_KEPT_FILES = 10_000;
 /** Size of reads in a large file: the last steps of a search are all in one window. */
 const WINDOW_BYTES = 4096;
@@ -22,7 +24,8 @@ const readAt = promisify(read);
 
 interface Kept {
   readonly stamp: FileStamp;
-  readonly data: Buffer;
+  /** The contents; of a small file one character per byte. */
+  readonly data: Buffer | string;
 }
 
 /**
@@ -50,7 +53,7 @@ export class PackedRefsCache {
     const file = `${gitDirectory}/packed-refs`;
     if (stamp === NO_FILE) return undefined;
     const kept = this.#kept.get(gitDirectory);
-    if (kept?.stamp === stamp) return use(new MemorySource(kept.data));
+    if (kept?.stamp === stamp) return use(sourceOf(kept));
     return this.#open(gitDirectory, file, use);
   }
 
@@ -98,7 +101,8 @@ export class PackedRefsCache {
       const source = new FileSource(fd, stat.size);
       if (source.size > MAX_KEPT_FILE_BYTES) return use(source);
       const data = source.bytes(0, source.size);
-      this.#kept.set(gitDirectory, { stamp: stampOf(stat), data });
+      const kept = data.length > MAX_TEXT_BYTES ? data : data.toString('latin1');
+      this.#kept.set(gitDirectory, { stamp: stampOf(stat), data: kept });
       return use(new MemorySource(data));
     } finally {
       closeSync(fd);
@@ -137,6 +141,10 @@ export class PackedRefsFile implements Disposable {
   [Symbol.dispose](): void {
     if (this.#fd !== undefined) closeSync(this.#fd);
   }
+}
+
+function sourceOf({ data }: Kept): MemorySource {
+  return new MemorySource(typeof data === 'string' ? Buffer.from(data, 'latin1') : data);
 }
 
 class MemorySource implements ByteSource {
