@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import { promisify } from 'node:util';
 import type Koffi from 'koffi';
 import { messageOf } from './gitaly-error.ts';
 
@@ -9,6 +10,8 @@ export interface CLibrary {
    * memory. @throws when the library lacks it.
    */
   find<F extends (...args: never[]) => number>(prototype: string): F;
+  /** Returns a function that is called in a thread of the pool, for calls that may wait for a disk. */
+  findAsync<A extends unknown[]>(prototype: string): (...args: A) => Promise<number>;
   /** Returns the address of a buffer's memory, which is constant while the buffer lives. */
   addressOf(memory: Buffer): bigint;
 }
@@ -27,6 +30,8 @@ export function loadCLibrary(): CLibrary {
     // The prototypes are the C library's; koffi checks the arguments of every call against them.
     find: <F extends (...args: never[]) => number>(prototype: string): F =>
       library.func(prototype) as unknown as F,
+    findAsync: <A extends unknown[]>(prototype: string) =>
+      promisify(library.func(prototype).async) as unknown as (...args: A) => Promise<number>,
     addressOf: (memory) => koffi.address(memory),
   };
 }

@@ -7,6 +7,7 @@ import type { Answer } from '../answer.ts';
 import { Refusal } from '../refusal.ts';
 import type { BundleSource } from './bundle-source.ts';
 import { type ByteRange, parseByteRange } from './byte-range.ts';
+import { sendFile } from './send-file.ts';
 import { sendPieces } from './send-pieces.ts';
 
 const WRONG_SIGNATURE: Answer = {
@@ -38,7 +39,9 @@ export async function serveBundle(exchange: BundleExchange, { store, secret }: B
   const range = prepare(request, response, facts);
   if (range === undefined || request.method === 'HEAD') return void response.end();
   try {
-    await sendPieces(response, store.get(facts.key, { range, mayReuse: true, signal }));
+    await using file = await store.openFile?.(facts.key, { signal });
+    const rest = file === undefined ? range : await sendFile(response, file, range, { signal });
+    await sendPieces(response, store.get(facts.key, { range: rest, mayReuse: true, signal }));
   } catch (error) {
     if (error instanceof MissingObjectError && !response.headersSent) throw new Refusal(NO_BUNDLE);
     throw error;
