@@ -4,7 +4,7 @@ import type { Storage } from './repository-target.ts';
  * Directory of the server's own files in a storage. `+` cannot begin the name of a GitLab
  * namespace, so it never collides with a client's paths.
  */
-const OWN_DIRECTORY = '+gitaly';
+export const OWN_DIRECTORY = '+gitaly';
 
 /** Mode of directories that the server creates. */
 export const DIRECTORY_MODE = 0o700;

@@ -4,6 +4,7 @@ import { findManifest } from '#domain/backup/manifests';
 import { readObject } from '#domain/backup/read-object';
 import { readReferenceLines } from '#domain/backup/reference-lines';
 import type { ObjectStore } from '#object-store/object-store';
+import { OWN_DIRECTORY } from '#storage/storage-layout';
 import type { StoredBackup } from './catalog.ts';
 import type { BackupJob } from './job.ts';
 import { SkippedError } from './operator.ts';
@@ -53,6 +54,9 @@ export async function restoreStorage(options: RestoreStorageOptions): Promise<vo
 async function restoreBackup(backup: StoredBackup, options: RestoreStorageOptions): Promise<void> {
   const { connection, store, storageName, replace, onLeftOut, signal } = options;
   const { relativePath, id } = backup;
+  // No server puts them into a backup; it would remove them again as temporary files.
+  if (relativePath.split('/')[0] === OWN_DIRECTORY)
+    throw new Error(`${OWN_DIRECTORY} is a directory of the server's own, and has no repositories`);
   const target = { storageName, relativePath, glProjectPath: '' };
   const repository = new RemoteRepository(connection, target, signal);
   const manifest = await findManifest(store, backup, id, { signal });

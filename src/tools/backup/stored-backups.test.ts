@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
@@ -199,6 +207,40 @@ test('all repositories of a backup are restored to another server; existing ones
   assert.deepEqual([older.code, older.output.lines.length], [0, 1]);
   assert.equal(gitOutput(copy('a.git'), ['for-each-ref']), first);
   await assert.rejects(restore(other, url, { storage: 'other' }), /there is no such backup/);
+});
+
+test('a backup that names a repository among the files of the server is not restored', async () => {
+  const { gitaly, url } = await start();
+  await using _gitaly = gitaly;
+  assert.equal((await backUp(gitaly, url, 'one')).code, 0);
+  const hostile = '+gitaly/tmp/x.git';
+  mkdirSync(join(url, 'manifests/default', hostile), { recursive: true });
+  const manifest = readFileSync(join(url, 'manifests/default/a.git/one.toml'));
+  writeFileSync(join(url, 'manifests/default', hostile, 'one.toml'), manifest);
+  await using other = await startGitaly();
+
+  const { code, output } = await restore(other, url);
+
+  assert.equal(code, 3);
+  const line = output.lines.find(({ repository }) => repository === hostile);
+  assert.match(String(line?.error), /^\+gitaly is a directory of the server's own/);
+  assert.equal(existsSync(join(other.storagePath(), hostile)), false);
+  assert.equal(existsSync(join(other.storagePath(), 'a.git')), true);
+});
+
+// Born failing: the backup was good, and its restore failed.
+test('a backup with a reference that git refuses is bad', async () => {
+  const { gitaly, url } = await start();
+  await using _gitaly = gitaly;
+  assert.equal((await backUp(gitaly, url, 'one')).code, 0);
+  const file = join(url, 'default/a.git/one/001.refs');
+  const references = readFileSync(file, 'utf8');
+  writeFileSync(file, `${references}${references.slice(0, 40)} refs/heads/../../hooks/update\n`);
+
+  const { code, output } = await verify(url, { repository: 'a.git' });
+
+  assert.equal(code, 1);
+  assert.match(String(output.lines[0]?.error), /"refs\/heads\/..\/..\/hooks\/update" is no name/);
 });
 
 test('a repository whose backup is damaged is not restored, and does not keep the others back', async () => {

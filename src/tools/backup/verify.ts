@@ -12,6 +12,7 @@ import { GitExitError } from '#git/command/exit-error';
 import type { Git } from '#git/command/git';
 import { flag, gitCommand } from '#git/command/git-command';
 import type { GitDirectory } from '#git/command/git-directory';
+import { isRefName } from '#git/refs/ref-name';
 import type { ObjectCall, ObjectStore } from '#object-store/object-store';
 import type { StoredBackup } from './catalog.ts';
 
@@ -54,6 +55,7 @@ export async function verifyBackup(
     await readHooks(store, customHooksPath, { signal });
   }
   if (!empty && references.length === 0) throw new Error('no refs in backup');
+  requireNames(references);
   await requireObjects(references, scratch, options);
   return { steps: steps.length, references: references.length };
 }
@@ -116,6 +118,12 @@ async function readHooks(store: ObjectStore, key: string, options: ObjectCall): 
   } catch (error) {
     throw wrap(error, `custom hooks, ${quote(key)}`);
   }
+}
+
+/** @throws {Error} if a reference has a name that git refuses. */
+function requireNames(references: readonly BackedUpReference[]): void {
+  const wrong = references.find(({ name }) => !isRefName(name));
+  if (wrong !== undefined) throw new Error(`${quote(wrong.name.toString())} is no name of a reference`);
 }
 
 /** @throws {Error} if an object of a reference is missing. */
