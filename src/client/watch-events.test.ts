@@ -91,6 +91,22 @@ test('from now on means from the first message on, also when the connection was 
   assert.deepEqual(begins(requests), ['now', 'now', 4n]);
 });
 
+test('the cursor is reported without events, too, but not among compacted ones', async (context) => {
+  const cursors: bigint[] = [];
+  const { connection } = scriptedEvents([
+    message(0n, 3n, 4n),
+    message(4n),
+    message(9n, 7n, 8n),
+    message(12n),
+    'silent',
+  ]);
+
+  collecting(context, connection, { onCursor: (cursor) => cursors.push(cursor) });
+  await until(() => cursors.length === 3);
+
+  assert.deepEqual(cursors, [4n, 9n, 12n]);
+});
+
 test('compacted events come again from the start, also if they were replaced', async (context) => {
   const { connection, requests } = scriptedEvents(
     [message(0n, 7n), lost()],

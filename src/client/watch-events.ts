@@ -21,6 +21,11 @@ export interface WatchOptions extends Pick<CallOptions, 'metadata' | 'signal'> {
   readonly referencePattern?: string;
   /** Seconds after which a silent connection is opened anew; default 30. */
   readonly heartbeatSeconds?: number;
+  /**
+   * Called with the cursor behind what was received: at the start, after events, and while there
+   * are none that match.
+   */
+  readonly onCursor?: (cursor: bigint) => void;
 }
 
 /** A change of a repository or of one of its references. */
@@ -98,6 +103,7 @@ export async function* watchEvents(
           yield decodeEvent(event);
         }
         cursor = next;
+        if (next > 0n || events.length === 0) options.onCursor?.(next);
       }
     } catch (error) {
       if (isOver()) return;

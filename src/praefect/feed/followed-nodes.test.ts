@@ -17,6 +17,12 @@ class ScriptedStream {
   #sequence = 0n;
   #next = Promise.withResolvers<{ events: Event[]; cursor: bigint }>();
 
+  /** Sends the cursor of a feed without new events, as a feed does first. */
+  async begin(cursor: bigint): Promise<void> {
+    this.#sequence = cursor;
+    await this.send();
+  }
+
   /** Sends events, which get consecutive sequences. Resolves when they have been read. */
   async send(...events: Partial<Pick<Event, 'kind' | 'relativePath' | 'oldValue' | 'newValue'>>[]) {
     const sent = events.map((event) => {
@@ -91,6 +97,50 @@ test('the moves of a node are kept from the start on, by repository', async () =
   assert.equal(sequences('c', '1', '2'), undefined);
   const [request] = stream.requests as { readonly storageName: string; readonly fromNow: boolean }[];
   assert.deepEqual([request?.storageName, request?.fromNow], ['gitaly-1', true]);
+});
+
+// Symptom: after a restart of praefect, the writes that the previous one had acknowledged were
+// reported in the order of the names of references.
+test('the last event of a node is known from the start, and waited for', async () => {
+  await using followed = follow();
+  const { node, nodeEvents, stream } = followed;
+  let hasStarted = false;
+  const started = nodeEvents.started(node).then(() => {
+    hasStarted = true;
+  });
+  await turn();
+  assert.equal(hasStarted, false);
+
+  await stream.begin(41n);
+
+  await started;
+  assert.equal(nodeEvents.last(node), 41);
+});
+
+test('a node without a feed is not waited for', async () => {
+  await using followed = follow();
+  const { node, nodeEvents, stream } = followed;
+
+  stream.fail(new GitalyError('UNIMPLEMENTED', 'unknown service'));
+
+  await nodeEvents.started(node);
+  assert.equal(nodeEvents.last(node), undefined);
+});
+
+test('a feed that does not respond is waited for for two seconds', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  await using followed = follow();
+  let hasStarted = false;
+  const started = followed.nodeEvents.started(followed.node).then(() => {
+    hasStarted = true;
+  });
+  context.mock.timers.tick(1999);
+  await turn();
+  assert.equal(hasStarted, false);
+
+  context.mock.timers.tick(1);
+
+  await started;
 });
 
 test('another change of a repository makes its moves unknown, one of all repositories all', async () => {

@@ -22,6 +22,8 @@ const MAX_REPOSITORIES = 1000;
 /** Moves of a repository that are kept at least. */
 export const KEPT_MOVES = 256;
 const RETRY_MS = 10_000;
+/** Time for the feeds of the nodes to respond, after the start. */
+const START_MS = 2000;
 
 /**
  * The last moves of references that the feeds of the nodes report. They show values between two
@@ -31,14 +33,21 @@ export class NodeEvents implements AsyncDisposable {
   readonly #ending = new AbortController();
   readonly #moves = new Map<GitalyNode, Map<string, ReportedMove[]>>();
   readonly #last = new Map<GitalyNode, number>();
+  /** Resolved when the feed of a node has responded. */
+  readonly #started: ReadonlyMap<GitalyNode, PromiseWithResolvers<void>>;
+  readonly #startTimer: NodeJS.Timeout;
   readonly #running: Promise<void>[];
 
   constructor(nodes: readonly GitalyNode[]) {
+    this.#started = new Map(nodes.map((node) => [node, Promise.withResolvers<void>()]));
+    this.#startTimer = setTimeout(() => this.#endStart(), START_MS).unref();
     this.#running = nodes.map((node) => this.#follow(node));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ending.abort();
+    clearTimeout(this.#startTimer);
+    this.#endStart();
     await Promise.all(this.#running);
   }
 
@@ -51,24 +60,38 @@ export class NodeEvents implements AsyncDisposable {
     return stepsOf(this.#moves.get(node)?.get(replicaPath) ?? [], moves);
   }
 
+  /** Waits until the feed of a node has responded for the first time, or for a limited time. */
+  async started(node: GitalyNode): Promise<void> {
+    await this.#started.get(node)?.promise;
+  }
+
   /** Reports whether a node has a feed that is read. */
   isFollowed(node: GitalyNode): boolean {
     return this.#moves.has(node);
   }
 
-  /** Returns the sequence of the last event that a node has reported; `undefined` before any. */
+  /** Returns the sequence of the last event of a node; `undefined` before its feed has responded. */
   last(node: GitalyNode): number | undefined {
     return this.#last.get(node);
   }
 
+  #endStart(): void {
+    for (const { resolve } of this.#started.values()) resolve();
+  }
+
   async #follow(node: GitalyNode): Promise<void> {
     const { signal } = this.#ending;
+    const onCursor = (cursor: bigint): void => {
+      this.#last.set(node, Number(cursor));
+      this.#started.get(node)?.resolve();
+    };
     while (!signal.aborted) {
       const moves = new Map<string, ReportedMove[]>();
       try {
         const { connection, storage: storageName } = node;
         this.#moves.set(node, moves);
-        for await (const event of watchEvents(connection, { storageName, fromNow: true, signal })) {
+        const options = { storageName, fromNow: true, signal, onCursor };
+        for await (const event of watchEvents(connection, options)) {
           this.#last.set(node, Number(event.sequence));
           keep(moves, event);
         }
@@ -76,6 +99,7 @@ export class NodeEvents implements AsyncDisposable {
         if (!(error instanceof GitalyError)) throw error;
       }
       this.#moves.delete(node); // some are missing
+      this.#started.get(node)?.resolve();
       await delay(RETRY_MS, undefined, { signal, ref: false }).catch(() => {}); // the loop ends
     }
   }

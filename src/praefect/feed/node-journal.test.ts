@@ -61,7 +61,7 @@ test('a node is not made to read more than ten thousand events', async () => {
   assert.equal(await moves(10_011), undefined);
 });
 
-test('more than a thousand moves are not known', async () => {
+test('more than ten thousand moves are not known', async () => {
   const scripted = new ScriptedNode('gitaly-1');
   const add = (sequence: number) =>
     scripted.events.push({
@@ -70,11 +70,12 @@ test('more than a thousand moves are not known', async () => {
       reference: `refs/heads/${sequence}`,
       newValue: '1',
     });
-  for (let sequence = 11; sequence <= 1010; sequence++) add(sequence);
-  const moves = async () => await movesSince(scripted.node, PATH, { position, nodeEvents: at(1010) });
+  for (let sequence = 11; sequence <= 10_010; sequence++) add(sequence);
+  const moves = async () => await movesSince(scripted.node, PATH, { position, nodeEvents: at(10_010) });
 
-  assert.equal((await moves())?.moves.length, 1000);
-  add(1011);
+  assert.equal((await moves())?.moves.length, 10_000);
+  assert.equal(scripted.lists.length, 10, 'a thousand at a time');
+  for (let sequence = 10_011; sequence <= 11_012; sequence++) add(sequence);
   assert.equal(await moves(), undefined);
 });
 

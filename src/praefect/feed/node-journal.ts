@@ -1,5 +1,10 @@
 import { GitalyError } from '#base/gitaly-error';
-import { EventService, Event_Kind as Kind, type ListResponse } from '#wire/gen/gitalyts/events/v1/events_pb';
+import {
+  type Event,
+  EventService,
+  Event_Kind as Kind,
+  type ListResponse,
+} from '#wire/gen/gitalyts/events/v1/events_pb';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import type { NodeEvents, ReportedMove } from './node-events.ts';
 
@@ -18,8 +23,7 @@ export interface RecordedMoves {
   readonly position: NodePosition;
 }
 
-/** Of more moves it is cheaper to list all references. */
-const MAX_MOVES = 1000;
+const PAGE = 1000;
 /** A node reads this many events of all its repositories to find those of one. */
 const MAX_BEHIND = 10_000;
 const LIMIT_MS = 30_000;
@@ -56,23 +60,64 @@ export async function movesSince(
   const last = nodeEvents.last(node);
   if (position.node !== node.storage || last === undefined || last - position.sequence > MAX_BEHIND)
     return undefined;
-  const page = await eventsOf(node, replicaPath, { after: position.sequence, limit: MAX_MOVES });
-  if (page === undefined || page.journal !== position.journal || !page.isEnd) return undefined;
-  // The path may be the beginning of another one. Events without a path are about all.
-  const events = page.events.filter(({ relativePath }) => ['', replicaPath].includes(relativePath));
-  if (events.some(({ kind }) => kind !== Kind.REFERENCE)) return undefined;
-  const moves = events.map(({ newValue, oldValue, reference, sequence }) => ({
+  const read = await eventsSince(node, replicaPath, position.sequence);
+  if (read === undefined || read.journal !== position.journal) return undefined;
+  if (read.events.some(({ kind }) => kind !== Kind.REFERENCE)) return undefined;
+  const reached = positionOf(node, read);
+  return reached && { moves: read.events.map(moveOf), position: reached };
+}
+
+/** The last moves of a repository's references that a node has recorded. */
+export interface LatestMoves {
+  readonly moves: readonly ReportedMove[];
+  /** There may be older ones that belong to the same writes. */
+  readonly areMany: boolean;
+}
+
+/** Returns the moves among the last events of a node, as far as they are known. */
+export async function latestMoves(
+  node: GitalyNode,
+  replicaPath: string,
+  nodeEvents: Pick<NodeEvents, 'last'>,
+): Promise<LatestMoves> {
+  const last = nodeEvents.last(node);
+  // After 0 the node would send a compacted feed. Its first event ever is a creation.
+  const after = Math.max((last ?? 0) - MAX_BEHIND, 1);
+  const read = last === undefined ? undefined : await eventsSince(node, replicaPath, after);
+  const moves = (read?.events ?? []).filter(({ kind }) => kind === Kind.REFERENCE).map(moveOf);
+  return { moves, areMany: moves.length > MAX_BEHIND / 2 };
+}
+
+function moveOf({ newValue, oldValue, reference, sequence }: Event): ReportedMove {
+  return {
     reference: Buffer.from(reference).toString('latin1'),
     oldValue: oldValue || undefined,
     newValue: newValue || undefined,
     sequence: Number(sequence),
-  }));
-  const reached = positionOf(node, page);
-  return reached && { moves, position: reached };
+  };
 }
 
 function positionOf(node: GitalyNode, { cursor, journal }: ListResponse): NodePosition | undefined {
   return journal === '' ? undefined : { node: node.storage, journal, sequence: Number(cursor) };
+}
+
+/** Returns the events of a repository after a place; `undefined` if they are not known. */
+async function eventsSince(
+  node: GitalyNode,
+  replicaPath: string,
+  sequence: number,
+): Promise<ListResponse | undefined> {
+  const found: Event[] = [];
+  for (let after = sequence; ; ) {
+    const page = await eventsOf(node, replicaPath, { after, limit: PAGE });
+    if (page === undefined) return undefined;
+    // The path may be the beginning of another one. Events without a path are about all.
+    found.push(...page.events.filter(({ relativePath }) => ['', replicaPath].includes(relativePath)));
+    // What is added meanwhile belongs to a later change.
+    if (page.isEnd || page.events.length < PAGE) return { ...page, events: found };
+    if (found.length > MAX_BEHIND) return undefined;
+    after = Number(page.cursor);
+  }
 }
 
 async function eventsOf(

@@ -4,6 +4,8 @@ import { currentPosition, movesSince, type NodePosition } from './node-journal.t
 
 /** References that are compared one by one; of more it is only known that they may have changed. */
 export const MAX_REFERENCES = 10_000;
+/** Of more references it is cheaper to list all. */
+const MAX_PATTERNS = 1000;
 const LIMIT_MS = 30_000;
 const HEAD = 'HEAD';
 
@@ -31,6 +33,7 @@ export async function readChanged(
   replicaPath: string,
   { nodeEvents, since }: { readonly nodeEvents: NodeEvents; readonly since: NodePosition | undefined },
 ): Promise<Reading> {
+  await nodeEvents.started(node);
   const recorded =
     since === undefined ? undefined : await movesSince(node, replicaPath, { position: since, nodeEvents });
   if (recorded === undefined) {
@@ -61,14 +64,17 @@ async function readReferences(
     const { name } = await connection.ref.findDefaultBranchName({ repository, headOnly: true }, options);
     if (name.length > 0) values.set(HEAD, `ref: ${latin1(name)}`);
   }
-  const wanted = [...(names ?? ['refs/'])].filter((name) => name !== HEAD);
+  const areListed = names === undefined || names.size > MAX_PATTERNS;
+  const wanted = [...(areListed ? ['refs/'] : names)].filter((name) => name !== HEAD);
   if (wanted.length === 0) return values;
   const patterns = wanted.map((name) => Buffer.from(name, 'latin1'));
+  let count = values.size;
   for await (const { references } of connection.ref.listRefs({ repository, patterns }, options)) {
     // A pattern also matches what is below it.
     for (const { name, target } of references)
       if (names === undefined || names.has(latin1(name))) values.set(latin1(name), target);
-    if (values.size > MAX_REFERENCES) return undefined;
+    count += references.length;
+    if (count > MAX_REFERENCES) return undefined;
   }
   return values;
 }

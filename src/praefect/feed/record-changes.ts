@@ -3,7 +3,7 @@ import { type Database, type Executor, sql } from '../database/database.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import { type ChangedRepository, EventWriter } from './event-writer.ts';
 import { KEPT_MOVES, type Move, type NodeEvents, stepsOf } from './node-events.ts';
-import type { NodePosition } from './node-journal.ts';
+import { latestMoves, type NodePosition } from './node-journal.ts';
 import { type Reading, readChanged, type Values } from './read-references.ts';
 
 export interface RecordChangesOptions {
@@ -200,7 +200,10 @@ function differences(known: Values, values: Values): Move[] {
     .filter(({ newValue, oldValue }) => newValue !== oldValue);
 }
 
-/** Replaces moves by those between, as far as the node reports them, in its order. */
+/**
+ * Replaces moves by those between, as far as the node knows them, in its order. In that order they
+ * happened, of whatever writes they are.
+ */
 async function detailed(
   nodeEvents: NodeEvents,
   { moves: recorded = [], node, replicaPath }: Reading,
@@ -216,7 +219,14 @@ async function detailed(
     await delay(DETAIL_LOOK_MS);
     found = find();
   }
+  let areOlder = false;
+  if (moves.length > 1 && found.includes(undefined)) {
+    const latest = await latestMoves(node, replicaPath, nodeEvents);
+    const steps = stepsOf(latest.moves, moves);
+    found = found.map((each, index) => each ?? steps[index]);
+    areOlder = latest.areMany;
+  }
   const unknown = moves.filter((_, index) => found[index] === undefined);
-  const reported = found.flatMap((each) => each ?? []);
-  return [...reported.sort((one, other) => one.sequence - other.sequence), ...unknown];
+  const known = found.flatMap((each) => each ?? []).sort((one, other) => one.sequence - other.sequence);
+  return areOlder ? [...unknown, ...known] : [...known, ...unknown];
 }

@@ -126,6 +126,8 @@ export class ScriptedNodeEvents {
     return this as unknown as NodeEvents; // it has all public methods that are used
   }
 
+  async started(): Promise<void> {}
+
   last(): number | undefined {
     return this.lastSequence;
   }
