@@ -65,6 +65,7 @@ async function consoleOf(
         history: () => server.history(),
         cancel: (correlationId) => server.cancel(correlationId),
         lastWrites: (relativePaths) => server.lastWrites(shown, relativePaths),
+        scanner: server.scanner(shown),
       },
       ...options,
     });

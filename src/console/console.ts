@@ -19,6 +19,7 @@ import { slowPage } from './pages/slow-page.ts';
 import { webhooksPage } from './pages/webhooks-page.ts';
 import { Renderer } from './rendering/renderer.ts';
 import { type LastWrites, RepositoryCatalog } from './repositories/repository-catalog.ts';
+import type { RepositoryScanner } from './repositories/scanned-table.ts';
 import type { HistorySource } from './server-history.ts';
 import type { StatusSource } from './server-status.ts';
 import type { Visit } from './visit.ts';
@@ -47,6 +48,8 @@ export interface ConsoleOptions {
   readonly cluster?: ClusterSource;
   /** Returns when repositories last changed. Default: times are those of their directories. */
   readonly lastWrites?: LastWrites;
+  /** Finds the repositories of the storage. Default: they are listed by RPC, every two seconds. */
+  readonly scanner?: RepositoryScanner;
 }
 
 /** Headers of every response. Nothing is loaded from, sent to or shown in other pages. */

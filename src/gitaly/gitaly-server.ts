@@ -11,6 +11,7 @@ import { type Logger, type LogTarget, loggerFor } from '#platform/log/logger';
 import type { ListeningSocket, TakeSocket } from '#platform/process/handover/listening-socket';
 import type { FaultInjector } from '#rpc/server/fault-injector';
 import { Front } from '#rpc/server/front';
+import { RepositoryScan } from '#storage/repository-scan';
 import { lastWrites } from '#storage/statistics/last-write';
 import type { Storages } from '#storage/storages';
 import type { Family } from '#workers/family';
@@ -208,6 +209,11 @@ export class GitalyServer implements AsyncDisposable {
    */
   async lastWrites(storageName: string, relativePaths: readonly string[]): Promise<number[]> {
     return await lastWrites(this.#storages, storageName, relativePaths);
+  }
+
+  /** Returns what finds the repositories of a storage. @throws {GitalyError} INVALID_ARGUMENT */
+  scanner(storageName: string): RepositoryScan {
+    return new RepositoryScan(this.#storages.storage(storageName));
   }
 
   /** The listening sockets for a successor: all but the internal one, which only children use. */

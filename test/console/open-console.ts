@@ -54,6 +54,7 @@ export async function openConsole({
     ...(cluster && { cluster }),
     ...sources,
     lastWrites: lastWrites.bind(server, 'default'),
+    scanner: server.scanner('default'),
   });
   const gateway = await startHttpGateway({
     gitaly: { address: gitaly.address },

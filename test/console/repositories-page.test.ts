@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { rmSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { until } from '#testkit/until';
 import { type OpenedConsole, openConsole } from './open-console.ts';
 
 const POOL_HASH = createHash('sha256').update('pool').digest('hex');
@@ -100,6 +101,32 @@ describe('the repositories of the console', () => {
     assert.equal(before?.pushed, '2020-01-19T00:00:00.000Z');
     assert.ok(Date.parse(String(after?.pushed)) >= started);
     age('a/small.git', 1);
+  });
+
+  // Symptom: a repository that was just pushed was missing in the list for ten seconds, and in one
+  // of a million repositories for hours.
+  test('are listed as soon as they are created, renamed and removed', async () => {
+    const { repository } = console.gitaly.connection;
+    const at = (relativePath: string) => ({ storageName: 'default', relativePath });
+    const names = async (): Promise<string[]> =>
+      (await console.json('/repositories?search=fresh')).repositories.map(({ name }: Row) => name);
+    const listed = async (expected: string[]): Promise<void> => {
+      // Two looks within a fifth of a second read the storage once.
+      const isListed = async () => JSON.stringify(await names()) === JSON.stringify(expected);
+      await until(isListed, `${expected} is listed`, 5000);
+    };
+    assert.deepEqual(await names(), []);
+
+    await repository.createRepository({ repository: at('group/fresh.git') });
+    await listed(['group/fresh.git']);
+    await repository.renameRepository({
+      repository: at('group/fresh.git'),
+      relativePath: 'other/fresher.git',
+    });
+    await listed(['other/fresher.git']);
+    await repository.removeRepository({ repository: at('other/fresher.git') });
+
+    await listed([]);
   });
 
   test('are shown with their figures, and headings that sort', async () => {

@@ -18,7 +18,7 @@ export interface UpServer
   /** The part of the console's options that the server supplies. */
   readonly console?: Pick<
     ConsoleOptions,
-    'cancel' | 'cluster' | 'history' | 'lastWrites' | 'nodes' | 'status'
+    'cancel' | 'cluster' | 'history' | 'lastWrites' | 'nodes' | 'scanner' | 'status'
   >;
   /** Deals with an exception that nothing caught, if it can. */
   contain(exception: unknown): boolean;
@@ -112,6 +112,7 @@ export async function startUpServer(
       history: () => server.history(),
       cancel: (correlationId) => server.cancel(correlationId),
       lastWrites: (relativePaths) => server.lastWrites(STORAGE, relativePaths),
+      scanner: server.scanner(STORAGE),
     },
     grpc: [server.addresses.tcp, target.address].filter((one) => one !== undefined),
     storages: [{ name: STORAGE, path: directory.repositories }],

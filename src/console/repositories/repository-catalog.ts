@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection } from '#client/connection';
 import { RepositoryMeasurer } from './repository-measurer.ts';
 import { type FoundRepository, type ListedRepository, RepositoryTable } from './repository-table.ts';
+import { type RepositoryScanner, scanTable } from './scanned-table.ts';
 
 /**
  * Returns the times at which the references or objects of repositories last changed: Unix times in
@@ -14,6 +15,8 @@ export interface RepositoryCatalogOptions {
   readonly storage: string;
   /** Default: the times are those of the directories, and figures are read again at intervals. */
   readonly lastWrites?: LastWrites | undefined;
+  /** Default: the storage is walked by RPC. */
+  readonly scanner?: RepositoryScanner | undefined;
 }
 
 /** The repositories as far as they are known. */
@@ -23,10 +26,14 @@ export interface RepositoryList {
   readonly isComplete: boolean;
 }
 
-/** A list is used for this long before a request has it read again in the background. */
-const FRESH_MS = 10_000;
-/** Walks take at most this part of the time. */
+/** A list is used for this long before a request has it read again. */
+const FRESH_MS = { walk: 2000, scan: 200 } as const;
+/** Walks take at most this part of the time, and scans of many directories. */
 const WALK_SHARE = 1 / 20;
+/** Reading the times of these takes some milliseconds. */
+const FEW_DIRECTORIES = 256;
+/** A request waits for this long for an old list to be read again, and uses it otherwise. */
+const RENEW_WAIT_MS = { walk: 100, cheapScan: 1000 } as const;
 /** A list that no request uses is forgotten: a million repositories take some 200 MB. */
 const KEEP_MS = 1_800_000;
 /** Nothing is measured when there was no request for this long. */
@@ -52,6 +59,8 @@ export class RepositoryCatalog implements Disposable {
   readonly #measurer: RepositoryMeasurer;
   readonly #end = new AbortController();
   #table: RepositoryTable | undefined;
+  /** The table to which the scanner finds the changes. */
+  #scanned: RepositoryTable | undefined;
   /** The repositories that the first walk has found so far. */
   #found: FoundRepository[] = [];
   #walking: Promise<RepositoryTable> | undefined;
@@ -60,6 +69,8 @@ export class RepositoryCatalog implements Disposable {
   #usedAtMs = Number.NEGATIVE_INFINITY;
   #measuring: Promise<void> | undefined;
   #measuredAllAtMs = Number.NEGATIVE_INFINITY;
+  /** Name behind which measuring continues when there is another table. */
+  #measuredUpTo = '';
   #forget: NodeJS.Timeout | undefined;
 
   constructor(options: RepositoryCatalogOptions) {
@@ -87,10 +98,11 @@ export class RepositoryCatalog implements Disposable {
   }): Promise<RepositoryList> {
     this.#noteUse();
     const table = this.#table;
-    const isOld = performance.now() - this.#walkedAtMs > Math.max(FRESH_MS, this.#walkMs / WALK_SHARE);
     if (table !== undefined) {
-      if (isOld) this.#walk().catch(() => {}); // the previous list stays in use
-      return { table, isComplete: true };
+      if (!this.#isOld()) return { table, isComplete: true };
+      const renewed = this.#walk().catch(() => undefined); // the previous list stays in use
+      const wait = this.#isCheap ? RENEW_WAIT_MS.cheapScan : RENEW_WAIT_MS.walk;
+      return { table: (await within(renewed, wait, signal)) ?? table, isComplete: true };
     }
     const walked = await within(this.#walk(), waitMs, signal);
     if (walked !== undefined) return { table: walked, isComplete: true };
@@ -129,11 +141,24 @@ export class RepositoryCatalog implements Disposable {
     return rows.map(({ index }) => table.at(index));
   }
 
+  /** Reports whether reading the list again takes some milliseconds. */
+  get #isCheap(): boolean {
+    const { scanner } = this.#options;
+    return scanner !== undefined && scanner.size <= FEW_DIRECTORIES;
+  }
+
+  #isOld(): boolean {
+    const leastMs = this.#options.scanner === undefined ? FRESH_MS.walk : FRESH_MS.scan;
+    const freshMs = this.#isCheap ? leastMs : Math.max(leastMs, this.#walkMs / WALK_SHARE);
+    return performance.now() - this.#walkedAtMs > freshMs;
+  }
+
   #noteUse(): void {
     this.#usedAtMs = performance.now();
     clearTimeout(this.#forget);
     this.#forget = setTimeout(() => {
       this.#table = undefined;
+      this.#scanned = undefined;
     }, KEEP_MS).unref();
   }
 
@@ -141,13 +166,16 @@ export class RepositoryCatalog implements Disposable {
   #walk(): Promise<RepositoryTable> {
     if (this.#walking !== undefined) return this.#walking;
     const startedAtMs = performance.now();
+    // The next scan looks only for changes.
+    const isFirstScan = this.#options.scanner !== undefined && this.#scanned === undefined;
     const walking = this.#read();
     this.#walking = walking;
     const finish = (table: RepositoryTable | undefined): void => {
       this.#walking = undefined;
       this.#found = [];
       this.#walkedAtMs = performance.now();
-      this.#walkMs = this.#walkedAtMs - startedAtMs;
+      this.#walkMs = isFirstScan ? 0 : this.#walkedAtMs - startedAtMs;
+      this.#scanned = table;
       if (table === undefined) return;
       this.#table = table;
       this.#measureInBackground();
@@ -157,10 +185,16 @@ export class RepositoryCatalog implements Disposable {
   }
 
   async #read(): Promise<RepositoryTable> {
-    const { connection, storage } = this.#options;
+    const { connection, scanner, storage } = this.#options;
     const { signal } = this.#end;
     const found: FoundRepository[] = [];
     this.#found = found;
+    if (scanner !== undefined) {
+      const onFound = (more: readonly FoundRepository[]): void => {
+        if (found.length < MAX_PARTIAL) found.push(...more.slice(0, MAX_PARTIAL));
+      };
+      return await scanTable(scanner, { previous: this.#scanned, figures: this.#table, onFound, signal });
+    }
     const walked = connection.internal.walkRepos({ storageName: storage }, { signal });
     for await (const { modificationTime, relativePath } of walked) {
       if (relativePath.startsWith(POOLS)) continue;
@@ -192,14 +226,18 @@ export class RepositoryCatalog implements Disposable {
     const { signal } = this.#end;
     const isAgain =
       this.#options.lastWrites === undefined && performance.now() - this.#measuredAllAtMs > MEASURE_AGAIN_MS;
-    for (let start = 0; start < table.size; start += BATCH) {
+    const first = table.positionOf(this.#measuredUpTo);
+    for (let done = 0; done < table.size; done += BATCH) {
       if (performance.now() - this.#usedAtMs > MEASURE_MS || this.#table !== table) return;
       const startedAtMs = performance.now();
-      const count = Math.min(BATCH, table.size - start);
-      const rows = Array.from({ length: count }, (_, offset) => table.at(start + offset));
+      const count = Math.min(BATCH, table.size - done);
+      const rows = Array.from({ length: count }, (_, offset) =>
+        table.at((first + done + offset) % table.size),
+      );
       await this.#readTimes(table, rows);
       for (const row of rows)
         if (isAgain || table.isStale(row.index)) await this.#measureOne(table, row, signal);
+      this.#measuredUpTo = rows.at(-1)?.name ?? '';
       // As long as the batch took, so that this takes at most half of a core.
       await delay(performance.now() - startedAtMs, undefined, { signal, ref: false });
     }

@@ -118,6 +118,27 @@ export class RepositoryTable {
     return this.#names.length;
   }
 
+  /** Names in their order. */
+  get names(): readonly string[] {
+    return this.#names;
+  }
+
+  /** Reports whether there is a repository of a name. */
+  has(name: string): boolean {
+    return this.#names[this.positionOf(name)] === name;
+  }
+
+  /** Returns the position of a name, or that of the next one. */
+  positionOf(name: string): number {
+    let [start, end] = [0, this.size];
+    while (start < end) {
+      const middle = (start + end) >>> 1;
+      if ((this.#names[middle] ?? '') < name) start = middle + 1;
+      else end = middle;
+    }
+    return start;
+  }
+
   /** Number of repositories with figures. */
   get measured(): number {
     return this.#measured;
