@@ -12,7 +12,7 @@ import type { NodesSource } from './nodes-status.ts';
 import { cannotPost, notFound, type Page, problemPage, type Section } from './page.ts';
 import { clusterPage } from './pages/cluster-page.ts';
 import { overviewPage } from './pages/overview-page.ts';
-import { repositoriesPage } from './pages/repositories-page.ts';
+import { readsAny, repositoriesPage } from './pages/repositories-page.ts';
 import { repositoryPage } from './pages/repository-pages.ts';
 import { runningPage } from './pages/running-page.ts';
 import { slowPage } from './pages/slow-page.ts';
@@ -66,6 +66,10 @@ const HEADERS = {
 } as const;
 /** Pages about the calls and repositories of all users. */
 const FOR_ADMINISTRATORS: ReadonlySet<ServerPage> = new Set(['cluster', 'running', 'slow', 'webhooks']);
+/** Pages that show to readers what they may see. */
+const FOR_READERS: ReadonlySet<ServerPage> = new Set(['overview', 'repositories']);
+/** A repository by which credentials are checked; it need not exist. */
+const PROBE = 'console.git';
 const MAX_TARGET_BYTES = 8192;
 /** Smaller responses are not compressed. */
 const COMPRESS_BYTES = 1024;
@@ -165,12 +169,20 @@ export class Console implements AsyncDisposable {
     });
   }
 
+  /** Reports whether the client's credentials are right, or it may read something without any. */
+  async #isReader(visit: Visit): Promise<boolean> {
+    const { access } = visit;
+    if (access.isOpen || (await access.refusalAt(PROBE))?.status !== 401) return true;
+    return !access.hasCredentials && (await readsAny(visit, this.#catalog));
+  }
+
   async #serverPage(name: ServerPage, visit: Visit): Promise<Page | PageAnswer> {
     const { access } = visit;
     if (FOR_ADMINISTRATORS.has(name) && !(await access.isAdministrator()))
       return access.hasCredentials
         ? problemPage(403, 'Refused', 'This page shows what all users do. Only administrators may see it.')
         : access.signIn;
+    if (FOR_READERS.has(name) && !(await this.#isReader(visit))) return access.signIn;
     switch (name) {
       case 'sign-in':
         return access.hasCredentials || access.isOpen

@@ -183,6 +183,25 @@ test('who may not read a repository with git does not see it here', async (conte
   assert.equal((await console.get('/sign-in', ann)).headers.get('location'), '/-/console/repositories');
 });
 
+// Symptom: without a password the overview of a server with users showed its versions and disks.
+test('the pages of a server with users are for those who may sign in', async (context) => {
+  const authFile = join(scratch(context), 'users');
+  const digest = createHash('sha256').update('a-token-of-ann').digest('hex');
+  writeFileSync(authFile, `ann read sha256:${digest} team\n`);
+  await using console = await openConsole({ authFile });
+  await console.gitaly.createRepository({ relativePath: 'secret/a.git' });
+  const as = (token: string) => ({ authorization: `Basic ${btoa(`ann:${token}`)}` });
+
+  for (const path of ['/overview', '/repositories', '/repositories?search=x', '/overview?format=json']) {
+    const status = async (headers: Record<string, string>): Promise<number> =>
+      (await console.get(path, headers)).status;
+    assert.equal(await status({}), 401, path);
+    assert.equal(await status({ accept: 'text/event-stream' }), 401, path);
+    assert.equal(await status(as('a-token-of-nobody')), 401, path);
+    assert.equal(await status(as('a-token-of-ann')), 200, 'there is nothing that ann may read');
+  }
+});
+
 test('a server without users asks nobody to sign in', async () => {
   await using console = await openConsole();
 

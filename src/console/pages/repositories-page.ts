@@ -72,6 +72,13 @@ ${next === undefined ? undefined : html`<a rel="next" href="${next}">Next page</
   };
 }
 
+/** Reports whether the client may read one of the repositories. */
+export async function readsAny(visit: Visit, catalog: RepositoryCatalog): Promise<boolean> {
+  const list = await catalog.list({ signal: visit.signal, waitMs: WAIT_MS.page.list });
+  const { rows } = await readable(visit, list, { search: '', sort: 'name', from: 0 });
+  return rows.length > 0;
+}
+
 interface Progress {
   readonly isComplete: boolean;
   /** Numbers of all repositories, for those who may read all. */
