@@ -7,6 +7,13 @@ import { type PrintedResult, TestProcess, type TestProcessOptions } from './test
 /** A process that has run this many files is replaced: its memory only grows. */
 const MAX_FILES_PER_PROCESS = 40;
 
+/**
+ * Options of processes with several files, which take a twelfth of their CPU time less with them:
+ * other processes need the cores that threads of the collector would use, and a young generation
+ * that starts at 1 MiB is collected often. Files that measure their process run without them.
+ */
+const HEAP_OPTIONS = ['--single-threaded-gc', '--min-semi-space-size=16'];
+
 export interface RunFilesOptions extends TestProcessOptions {
   /** Number of processes at a time. */
   readonly processes: number;
@@ -54,7 +61,8 @@ class ProcessSeries implements AsyncDisposable {
     }
     const isUsed = this.#shared?.hasEnded || (this.#shared?.filesRun ?? 0) >= MAX_FILES_PER_PROCESS;
     if (isUsed) await this[Symbol.asyncDispose]();
-    this.#shared ??= new TestProcess(this.#options);
+    const nodeOptions = [...HEAP_OPTIONS, ...this.#options.nodeOptions];
+    this.#shared ??= new TestProcess({ ...this.#options, nodeOptions });
     return await this.#shared.run(file);
   }
 

@@ -191,11 +191,17 @@ test('failures outside tests fail the file', async (context) => {
     'c.test.mjs': '',
     'd.test.mjs': `test('sets', () => { process.env.LEFT_BEHIND = '1'; Date.now = () => 1; });`,
     'e.test.mjs': PASSES,
+    'f.test.mjs': `test('unseen', async () => {
+        await undefined;
+        void Promise.reject(new Error('unhandled'));
+        await new Promise((resolve) => setImmediate(resolve));
+      });`,
   });
 
   assert.equal(hasPassed, false);
-  assert.equal(marks, '-a -b -c -d +e -a -b -c -d');
+  assert.equal(marks, '-a -b -c -d +e -f -a -b -c -d -f');
   assert.match(printed, /at the import/);
+  assert.match(printed, /Error: unhandled/);
   assert.match(printed, /The file has no tests/);
   assert.match(printed, /leaves changes for the next file in the process: Date\.now, LEFT_BEHIND/);
 });
