@@ -64,10 +64,12 @@ export interface GitalyProcessOptions {
    */
   readonly onLog?: (text: string) => void;
   /**
-   * A module that the process loads before the sources of the program. It responds to
-   * {@link GitalyProcess.ask} with `process.send`.
+   * A module that the process loads before the program. It responds to {@link GitalyProcess.ask}
+   * with `process.send`.
    */
   readonly preload?: string;
+  /** Runs the program from source, for a `preload` that changes its modules. */
+  readonly fromSource?: boolean;
 }
 
 /** Compile cache, which halves the time of a start; not under version control. */
@@ -86,9 +88,9 @@ export async function startGitalyProcess(options: GitalyProcessOptions = {}): Pr
   writeFileSync(config, configText(directory, socket, options));
   const limit = options.maxDescriptors === undefined ? '' : `ulimit -n ${options.maxDescriptors}; `;
   const { preload } = options;
-  const program =
-    preload === undefined ? programCommand('gitaly') : ['--import', preload, ...sourceCommand('gitaly')];
-  const command = [process.execPath, ...program, 'serve', config];
+  const program = options.fromSource ? sourceCommand('gitaly') : programCommand('gitaly');
+  const loaded = preload === undefined ? program : ['--import', preload, ...program];
+  const command = [process.execPath, ...loaded, 'serve', config];
   const child = spawn('/bin/sh', ['-c', `${limit}exec "$@"`, 'sh', ...command], {
     stdio: ['ignore', 'pipe', 'pipe', ...(preload === undefined ? [] : (['ipc'] as const))],
     env: { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE, ...options.env },

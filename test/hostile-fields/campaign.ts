@@ -52,7 +52,7 @@ const EXIT_LIMIT_MS = 5_000;
 const COMPILED = /--conditions=source|\/dist\/cli\//;
 
 interface CampaignStart {
-  /** A module that the server loads first. */
+  /** A module that changes those of the server, which loads it first. */
   readonly preload?: string;
   /** Time limit of each call. */
   readonly callLimitMs?: number;
@@ -107,7 +107,7 @@ export class Campaign implements AsyncDisposable {
       config: bucketsIn(directory),
       env: { HOME: home },
       onLog: (text) => log.add(text),
-      ...(preload !== undefined && { preload }),
+      ...(preload !== undefined && { preload, fromSource: true }),
     });
     const caller = await Caller.connect(gitaly.address, join(directory, 'sockets'), callLimitMs);
     sandbox.copyTarget(SHARED);
