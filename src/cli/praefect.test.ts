@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { programCommand } from '#testkit/program-command';
+import { programCommand, sourceCommand } from '#testkit/program-command';
 import { run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 
@@ -160,4 +160,24 @@ test('an unknown command is refused with Gitaly’s text', async () => {
   const { stderr, code } = await praefect(NODES, 'nonsense');
   assert.equal(stderr, "praefect doesn't accept positional arguments\n");
   assert.equal(code, 1);
+});
+
+test('help comes without the code of the database, the client and the server', async () => {
+  const hook = `
+    import { registerHooks } from 'node:module';
+    const load = (url, context, next) => (process.stderr.write(url + '\\n'), next(url, context));
+    registerHooks({ load });`;
+
+  const { stdout, stderr, code } = await run(process.execPath, [
+    `--import=data:text/javascript,${encodeURIComponent(hook)}`,
+    ...sourceCommand('praefect'),
+    '--help',
+  ]);
+
+  assert.equal(code, 0);
+  assert.match(stdout, /list-storages/);
+  assert.match(stderr, /\/src\/cli\/praefect-program\.ts\n/);
+  const large =
+    /\/src\/(?:praefect\/(?:database|praefect-server)|client\/index)|\/node_modules\/(?:kysely|pg)\//;
+  assert.doesNotMatch(stderr, large);
 });

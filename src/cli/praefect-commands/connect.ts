@@ -1,6 +1,6 @@
 import { messageOf } from '#base/gitaly-error';
 import { asGoStatus } from '#base/go/status';
-import { type Connection, dial } from '#client/index';
+import type { Connection } from '#client/index';
 import type { PraefectConfig } from '#praefect/config/schema';
 
 /**
@@ -30,6 +30,7 @@ export async function connect(
   address: string,
   { prefix, token }: { prefix: string; token: string | undefined },
 ): Promise<Connection> {
+  const { dial } = await import('#client/index');
   return await dial(address, { ...(token !== undefined && { token }), retry: false }).catch(
     (error: unknown) => {
       throw new Error(`${prefix}: ${messageOf(error)}`, { cause: error });
