@@ -10,25 +10,27 @@ import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
 
 const MIB = 1024 * 1024;
+/** With twelve of these files a diff is larger than what a server may keep. */
+const FILE_BYTES = 8 * MIB;
 
 let gitaly: TestGitaly;
 let six: ReturnType<typeof largeDiff>;
 let twelve: ReturnType<typeof largeDiff>;
 before(async () => {
   gitaly = await startGitaly();
-  six = largeDiff(6);
-  twelve = largeDiff(12);
+  six = largeDiff(6, 3 * MIB);
+  twelve = largeDiff(12, FILE_BYTES);
 });
 after(() => gitaly[Symbol.asyncDispose]());
 
-/** Creates a diff of `files` files of 8 MiB each. Returns the fields of a request for it. */
-function largeDiff(files: number) {
+/** Creates a diff of files. Returns the fields of a request for it. */
+function largeDiff(files: number, fileBytes: number) {
   const repository = { storageName: 'default', relativePath: `${files}.git` };
   const directory = join(gitaly.storagePath(), repository.relativePath);
   initRepository(directory);
   const commit = (branch: string) =>
     Buffer.from(`commit refs/heads/${branch}\ncommitter C <c@example.com> 1 +0000\ndata 0\ndeleteall\n`);
-  const content = Buffer.alloc(8 * MIB, 'a line of text\n');
+  const content = Buffer.alloc(fileBytes, 'a line of text\n');
   const parts = Array.from({ length: files }, (_, index) => [
     Buffer.from(`M 100644 inline f${index}\ndata ${content.length}\n`),
     content,
@@ -121,7 +123,7 @@ test('CommitDiff: patches that are too large are not held in memory', async () =
 
   assert.deepEqual(
     messages.map(({ tooLarge, linesAdded }) => [tooLarge, linesAdded]),
-    Array.from({ length: 12 }, () => [true, Math.ceil((8 * MIB) / 15)]),
+    Array.from({ length: 12 }, () => [true, Math.ceil(FILE_BYTES / 15)]),
   );
   // The patches have 96 MiB.
   assert.ok(highest < 60 * MIB, `${Math.round(highest / MIB)} MiB`);

@@ -160,7 +160,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     skip: NO_GPG,
   }, async () => {
     await using gpg = await GnuPg.create();
-    await gpg.makeKey('x@x', { algorithm: 'rsa2048', madeOn: '20200101' });
+    await gpg.makeKey('x@x', { madeOn: '20200101' });
     await using gitaly = await startGitaly({ config: { git: { signing_key: await gpg.exportKey('x@x') } } });
     const path = createFromStream(gitaly, HISTORY, objectFormat);
 
@@ -252,7 +252,7 @@ test('a commit that cannot be signed is not made, and the reason tells nothing o
 
 test('signing starts no process', { skip: NO_SSH_KEYGEN }, async () => {
   await using ssh = await OpenSsh.create();
-  const signing_key = await ssh.makeKey('key', ['-t', 'rsa']);
+  const signing_key = await ssh.makeKey('key', ['-t', 'rsa', '-b', '2048']);
   await using gitaly = await startGitaly({ config: { git: { signing_key } } });
   const path = createFromStream(gitaly, HISTORY);
   const main = await runGit(['-C', path, 'rev-parse', 'main']);

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { createLogger } from '#platform/log/logger';
 import type { PraefectConfig } from '#praefect/config/schema';
 import { PraefectServer } from '#praefect/praefect-server';
+import { moduleOptions } from '#testkit/program-command';
 import { until } from '#testkit/until';
 import { pack } from '#workers/pack-values';
 import { startFamily } from '#workers/start-family';
@@ -43,7 +44,7 @@ export async function startWithWorkers(
     processes: WORKERS + 1,
     logger,
     log: { hasWorkers: false },
-    program: { file: join(import.meta.dirname, 'worker.ts'), options: ['--conditions=source'] },
+    program: { file: join(import.meta.dirname, 'worker.ts'), options: moduleOptions() },
     greeting: (worker) => pack({ config, worker }),
   });
   const ends = new Map<number, () => Promise<void>>();

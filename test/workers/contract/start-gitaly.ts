@@ -1,5 +1,5 @@
-import { join } from 'node:path';
 import { startProcesses } from '#gitaly/family/start-processes';
+import { programCommand } from '#testkit/program-command';
 import { type StartGitalyOptions, startGitalyWith, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
 
@@ -9,7 +9,6 @@ export type { StartGitalyOptions, TestGitaly } from '#testkit/start-gitaly';
 const PROCESSES = 4;
 const TICK_MS = 50;
 const START_LIMIT_MS = 120_000;
-const PROGRAM = join(import.meta.dirname, '../../../src/cli/gitaly.ts');
 
 /**
  * Takes the place of the testkit's `startGitaly` for the tests of a single server: the server of
@@ -19,6 +18,7 @@ export async function startGitaly(options: StartGitalyOptions = {}): Promise<Tes
   // At each tick a connection is ended with GOAWAY, so that its calls continue in another process.
   const settings = { start: PROCESSES - 1, choice: 'worker', moves: 'random', tickMs: TICK_MS };
   process.env.GITALY_TESTING_WORKERS = JSON.stringify(settings);
+  const command = programCommand('gitaly');
   return await startGitalyWith(options, async ({ config, log, logger }) => {
     const server = await startProcesses(
       { ...config, workers: { max: PROCESSES } },
@@ -26,7 +26,7 @@ export async function startGitaly(options: StartGitalyOptions = {}): Promise<Tes
         logger,
         takeSocket: () => undefined,
         copiesPrograms: false,
-        program: { file: PROGRAM, options: ['--conditions=source'] },
+        program: { file: command.at(-1) ?? '', options: command.slice(0, -1) },
         log: { hasWorkers: false },
       },
     );
