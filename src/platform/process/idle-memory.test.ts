@@ -110,44 +110,6 @@ test('what was registered is released after a collection', () => {
   assert.deepEqual(done, ['collect', 'release']);
 });
 
-test('a busy process that grows releases freed memory every six seconds, without a collection', () => {
-  const process = { busy: 0.5, resident: 100e6, now: 0 };
-  const { collections, memory } = memoryOf(process);
-  const released: number[] = [];
-  alsoRelease(() => released.push(process.now));
-
-  for (; process.now < 20_000; process.now += 2000) {
-    process.resident += 10e6;
-    memory.check();
-  }
-  for (; process.now < 40_000; process.now += 2000) memory.check();
-
-  alsoRelease(() => {});
-  assert.deepEqual(released, [0, 6_000, 12_000, 18_000]);
-  assert.equal(collections(), 0);
-});
-
-test('a release that takes 50 ms is repeated after 50 seconds', () => {
-  const process = { busy: 0.5, resident: 100e6, now: 0 };
-  const { memory } = memoryOf(process);
-  let releases = 0;
-  alsoRelease(() => {
-    releases++;
-    process.now += 50;
-  });
-
-  const check = (now: number): number => {
-    process.now = now;
-    process.resident += 10e6;
-    memory.check();
-    return releases;
-  };
-  const counts = [0, 6_000, 49_000, 51_000].map(check);
-
-  alsoRelease(() => {});
-  assert.deepEqual(counts, [1, 1, 1, 2]);
-});
-
 test('an idle process gets smaller', () => {
   let garbage: object[] | undefined = Array.from({ length: 500_000 }, (_, index) => ({ index }));
   const before = process.memoryUsage().heapUsed;

@@ -26,13 +26,6 @@ const IDLE_SHARE = 0.02;
 const REST_MS = 30_000;
 /** Growth since the last collection that is worth a pause of 0.1 s. */
 const GROWTH_BYTES = 8e6;
-/**
- * Interval at which a busy process that has grown releases what is freed already, without a
- * collection: memory of the C library between buffers that are in use. It takes about 1 ms.
- */
-const RELEASE_EVERY_MS = 6_000;
-/** Share of the time that it may take, when it takes longer. */
-const RELEASE_SHARE = 0.001;
 
 /**
  * Returns the memory of an idle process to the system. V8 does not do so by itself: it collects
@@ -47,8 +40,6 @@ export class IdleMemory {
   readonly #now: () => number;
   #residentAfter = 0;
   #nextAt = 0;
-  #residentReleased = 0;
-  #releaseAt = 0;
 
   constructor({ busyShare, collect, now, resident }: IdleMemoryOptions = {}) {
     this.#busyShare = busyShare ?? processorShare();
@@ -57,33 +48,19 @@ export class IdleMemory {
     this.#now = now ?? (() => performance.now());
   }
 
-  /**
-   * Collects if the process has been idle for long enough and has grown since the last collection.
-   * While it is busy, releases freed memory.
-   */
+  /** Collects if the process has been idle for long enough and has grown since the last collection. */
   check(): void {
     if (this.#busyShare() >= IDLE_SHARE) {
       // The garbage of the start is collected in the first pause of the process.
       if (this.#residentAfter > 0) this.#nextAt = this.#now() + REST_MS;
-      this.#release();
       return;
     }
     if (this.#now() < this.#nextAt || this.#resident() - this.#residentAfter < GROWTH_BYTES) return;
     this.#collect();
-    releaseFreed?.();
+    afterCollection?.();
     this.#residentAfter = this.#resident();
     this.#nextAt = this.#now() + REST_MS;
     this.#busyShare(); // begins the next share after the collection
-  }
-
-  /** Releases what is freed, if the process has grown since that was done last. */
-  #release(): void {
-    const start = this.#now();
-    if (start < this.#releaseAt || this.#resident() - this.#residentReleased < GROWTH_BYTES) return;
-    releaseFreed?.();
-    this.#residentReleased = this.#resident();
-    const end = this.#now();
-    this.#releaseAt = end + Math.max(RELEASE_EVERY_MS, (end - start) / RELEASE_SHARE);
   }
 }
 
@@ -96,11 +73,11 @@ function residentBytes(): number {
   }
 }
 
-let releaseFreed: (() => void) | undefined;
+let afterCollection: (() => void) | undefined;
 
-/** Registers a function that releases freed memory, after each collection and in a busy process. */
+/** Registers a function that releases further memory after each collection. */
 export function alsoRelease(release: () => void): void {
-  releaseFreed = release;
+  afterCollection = release;
 }
 
 /** Starts the checks. They end with the process, which they do not keep alive. */

@@ -1,11 +1,8 @@
-import { GitalyError } from '#base/gitaly-error';
 import type { IncomingFrames } from '#rpc/common/grpc/incoming-frames';
 import type { ConnectionRequestLimits } from '../request-limits.ts';
 import type { Route } from '../route.ts';
 import { decodeError } from './decode-error.ts';
-
-/** Text of grpc-go for a call that streams responses. */
-const NO_REQUEST = 'cardinality violation: received no request message from non-client-streaming RPC';
+import { MissingRequestError } from './missing-request-error.ts';
 
 /** The call of a reader. */
 export interface RequestReaderOwner {
@@ -33,16 +30,10 @@ export class RequestReader {
   /** Returns the request of a method with only one. */
   async only(): Promise<unknown> {
     const payload = await this.#owner.incoming.next();
-    if (payload === undefined) throw this.#noRequest();
+    const { kind } = this.#owner.route.method;
+    if (payload === undefined) throw new MissingRequestError({ isUnary: kind === 'unary' });
     // Further messages are ignored, as by the version of grpc-go in Gitaly.
     return this.#decode(payload);
-  }
-
-  /** Returns the errors of grpc-go, which reads the request of a unary call elsewhere. */
-  #noRequest(): GitalyError {
-    return this.#owner.route.method.kind === 'unary'
-      ? new GitalyError('UNKNOWN', 'EOF')
-      : new GitalyError('INTERNAL', NO_REQUEST);
   }
 
   /** Returns a plain iterator, because a generator would cost three promises per message. */

@@ -1,4 +1,5 @@
 import { codeOf, GitalyError, messageOf, withCode } from '#base/gitaly-error';
+import { MissingRequestError } from '../call/missing-request-error.ts';
 import type { CallStage, ServerInterceptor } from '../server-call.ts';
 
 /** The client's text of an ABORTED error; the original text is logged (Gitaly since 18). */
@@ -13,7 +14,7 @@ export const mapStatus: ServerInterceptor = () => MAPPING;
 
 const MAPPING: CallStage = {
   end({ context }, failure) {
-    if (failure === undefined) return;
+    if (failure === undefined || failure instanceof MissingRequestError) return;
     const ended = context.signal.aborted ? codeOf(context.signal.reason) : undefined;
     if (ended !== 'CANCELLED' && ended !== 'DEADLINE_EXCEEDED') throw withCode(failure, 'INTERNAL');
     throw withForcedCode(failure, ended);
