@@ -2,8 +2,10 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 const FILE = join(import.meta.dirname, '../../.cache/test-durations.json');
-/** For files that have never run: neither first nor last. */
+/** For files that have never run: those that start servers come first, and short ones are left. */
 const UNKNOWN_MS = 5000;
+const UNKNOWN_SERVER_MS = 20_000;
+const STARTS_SERVERS = /^test\//;
 
 /** How long files of tests took when they last ran, in milliseconds. */
 export class Durations {
@@ -17,7 +19,8 @@ export class Durations {
 
   /** Returns files with the longest first, so that none of these is the last to end. */
   longestFirst(files: readonly string[]): string[] {
-    const durationOf = (file: string): number => this.#known[file] ?? UNKNOWN_MS;
+    const durationOf = (file: string): number =>
+      this.#known[file] ?? (STARTS_SERVERS.test(file) ? UNKNOWN_SERVER_MS : UNKNOWN_MS);
     return files.toSorted((a, b) => durationOf(b) - durationOf(a));
   }
 
