@@ -30,7 +30,7 @@ function makeRepository(name: string): string {
 /** Reads an object several times, each time anew, and returns the lowest CPU time. */
 function cpuOfRead(path: string, revision: string, expected: 'found' | 'left to git'): number {
   const repository = git.open(path);
-  const times = Array.from({ length: 5 }, () => {
+  const times = Array.from({ length: 15 }, () => {
     const databases = new ObjectDatabases();
     const before = process.cpuUsage();
     const find = (): unknown => databases.find(repository, Buffer.from(revision), true);
