@@ -7,6 +7,8 @@ import { type CommitExtras, toCommitMessage } from './commit.ts';
 import { writeCommit } from './encode-commit.ts';
 
 interface Kept {
+  /** Bytes of the object, which is kept with its message: a signature is only in the object. */
+  readonly size: number;
   readonly mailmap: Mailmap | undefined;
   readonly encoded: Buffer;
 }
@@ -22,7 +24,7 @@ const ENTRY_BYTES = 512;
 const kept = new BoundedMap<Buffer, Kept>({
   maxEntries: MAX_BYTES / ENTRY_BYTES,
   maxWeight: MAX_BYTES,
-  weigh: ({ encoded }) => 2 * encoded.length + ENTRY_BYTES,
+  weigh: ({ encoded, size }) => size + encoded.length + ENTRY_BYTES,
   order: 'insertion',
 });
 
@@ -33,7 +35,8 @@ export function encodedCommit(found: FoundCommit, extras: CommitExtras = {}): Bu
   const known = object.isCached === true ? kept.get(object.data) : undefined;
   if (known !== undefined && known.mailmap === mailmap) return known.encoded;
   const encoded = encode(found);
-  if (object.isCached === true) kept.set(object.data, { mailmap, encoded: keptBytes([encoded]) });
+  if (object.isCached === true)
+    kept.set(object.data, { size: object.data.length, mailmap, encoded: keptBytes([encoded]) });
   return encoded;
 }
 
