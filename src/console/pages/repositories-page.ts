@@ -75,7 +75,7 @@ ${next === undefined ? undefined : html`<a rel="next" href="${next}">Next page</
 /** Reports whether the client may read one of the repositories. */
 export async function readsAny(visit: Visit, catalog: RepositoryCatalog): Promise<boolean> {
   const list = await catalog.list({ signal: visit.signal, waitMs: WAIT_MS.page.list });
-  const { rows } = await readable(visit, list, { search: '', sort: 'name', from: 0 });
+  const { rows } = await readable(visit, list, { search: '', sort: 'name', from: 0, atMost: 1 });
   return rows.length > 0;
 }
 
@@ -157,18 +157,20 @@ interface Wanted {
   readonly sort: SortKey;
   /** Number of matches to skip. */
   readonly from: number;
+  /** Number of rows; default those of a page. */
+  readonly atMost?: number;
 }
 
 /** Returns the rows of a page, and how many matches were looked at for them. */
 async function readable(
   { access, signal }: Visit,
   { table: repositories }: RepositoryList,
-  { from, search, sort }: Wanted,
+  { atMost = PAGE_SIZE, from, search, sort }: Wanted,
 ): Promise<{ rows: ListedRepository[]; checked: number; hasMore: boolean }> {
   const rows: ListedRepository[] = [];
   let checked = 0;
   for await (const repository of repositories.list({ search: search.toLowerCase(), sort, from, signal })) {
-    if (rows.length === PAGE_SIZE || checked === MAX_CHECKED) return { rows, checked, hasMore: true };
+    if (rows.length === atMost || checked === MAX_CHECKED) return { rows, checked, hasMore: true };
     checked++;
     if (access.isOpen || (await mayRead(repository, access))) rows.push(repository);
   }
