@@ -139,7 +139,7 @@ async function allInterceptors(directory: string): Promise<GrpcServer> {
   const { storages } = await openStorages(git, { config, metrics, logger });
   return new GrpcServer({
     services: SERVICES,
-    interceptors: interceptors({
+    interceptors: await interceptors({
       config,
       logger,
       metrics,

@@ -96,6 +96,21 @@ test('kysely is bundled, without what no program uses and without comments', asy
   assert.doesNotMatch(code, /from "kysely"|class MysqlDriver|\/\*\*/);
 });
 
+test('packages of every start are bundled, unless their users install them, too', async () => {
+  const code = `import { create } from '@bufbuild/protobuf';
+    import { DurationSchema } from '@bufbuild/protobuf/wkt';
+    console.log(create(DurationSchema, { nanos: 5 }).nanos);`;
+  const outside = /from "@bufbuild\/protobuf/;
+  for (const keepsPackages of [false, true]) {
+    using built = arrange({ ...CODE, 'dist/cli/six.js': code });
+
+    await bundleCode(built.dist, { programs: ['six'] }, { sourceMaps: false, keepsPackages });
+
+    assert.equal(outside.test(readFileSync(join(built.dist, 'cli/six.js'), 'utf8')), keepsPackages);
+    if (!keepsPackages) assert.equal(built.run('six.js').stdout, '5\n');
+  }
+});
+
 test('a warning of the bundler is an error', async () => {
   using built = arrange({
     ...CODE,

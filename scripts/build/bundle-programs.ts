@@ -11,14 +11,17 @@ const THREADS = 'threads';
 /** Starts at a path of the file system: everything else is a package, or comes with Node. */
 const OWN = /^[./#]/;
 /**
- * Packages that are bundled. kysely has 255 modules, of which one of ours uses a few: as modules
- * they take 3 MB of a praefect, bundled 1 MB. highlight.js takes 9 MB on disk, bundled 0.3 MB.
+ * Packages that are bundled: those that every start loads, or that have many more modules than we
+ * use. kysely's 255 modules take 3 MB of a praefect, bundled 1 MB; the 85 modules that each server
+ * loads of the first three take 11 MB, bundled 1 MB. highlight.js takes 9 MB on disk, bundled 0.3.
  */
 const BUNDLED_PACKAGES: ReadonlySet<string> = new Set([
-  'kysely',
-  ...['highlight.js/lib/common', 'markdown-it'], // of the thread that renders
+  ...['@bufbuild/protobuf', 'commander', 'smol-toml', 'kysely'],
+  ...['highlight.js', 'markdown-it'], // of the thread that renders
   ...['argparse', 'entities', 'linkify-it', 'mdurl', 'punycode.js', 'uc.micro'], // of markdown-it
 ]);
+/** The name of a package, at the start of the path of one of its modules. */
+const PACKAGE_NAME = /^(?:@[^/]+\/)?[^/]+/;
 /** The packages of this project: `dist` may be elsewhere. */
 const PACKAGES = join(import.meta.dirname, '../../node_modules');
 const LOCATION = /\bimport\.meta\.(?<part>url|filename|dirname)\b/g;
@@ -35,6 +38,8 @@ export interface Bundled {
 
 interface Options {
   readonly sourceMaps: boolean;
+  /** Leaves all packages outside: one that its users install, too, is in their program once. */
+  readonly keepsPackages?: boolean;
   /** Modules, as imports name them, that an entry point already contains and exports. */
   readonly bundled?: { readonly modules: ReadonlySet<string>; readonly entry: string };
 }
@@ -54,7 +59,7 @@ interface Options {
 export async function bundleCode(
   dist: string,
   { programs = [], entries = {}, threads = [] }: Bundled,
-  { sourceMaps, bundled: before }: Options,
+  { sourceMaps, keepsPackages = false, bundled: before }: Options,
 ): Promise<void> {
   const inputs = {
     ...Object.fromEntries(programs.map((name) => [`cli/${name}`, `cli/${name}`])),
@@ -67,7 +72,7 @@ export async function bundleCode(
     cwd: dist,
     platform: 'node',
     resolve: { modules: [PACKAGES] },
-    external: (id) => before?.modules.has(id) || (!OWN.test(id) && !BUNDLED_PACKAGES.has(id)),
+    external: (id) => before?.modules.has(id) || (!OWN.test(id) && (keepsPackages || !isBundled(id))),
     plugins: [ownModules(dist, sourceMaps)],
     onLog: (level, log) => {
       // A dynamic import of a module that another one imports statically does no harm.
@@ -87,6 +92,10 @@ export async function bundleCode(
     chunkFileNames: `${SHARED}/[name]-[hash].js`,
   });
   await bundled.close();
+}
+
+function isBundled(id: string): boolean {
+  return BUNDLED_PACKAGES.has(PACKAGE_NAME.exec(id)?.[0] ?? '');
 }
 
 function ownModules(dist: string, sourceMaps: boolean): Plugin {

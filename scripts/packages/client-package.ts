@@ -49,9 +49,9 @@ export async function stageClient(compiled: string, folder: string): Promise<Man
   const { [MESSAGES]: messages = '', ...others } = bundled;
   const exported = readFileSync(join(dist, `${messages}.js`), 'utf8').matchAll(EXPORTED);
   const modules = new Set([...exported].map(({ groups }) => groups?.module ?? ''));
-  await bundleCode(dist, { entries: { [MESSAGES]: messages } }, { sourceMaps: false });
-  const before = { modules, entry: MESSAGES };
-  await bundleCode(dist, { entries: others }, { sourceMaps: false, bundled: before });
+  const options = { sourceMaps: false, keepsPackages: true };
+  await bundleCode(dist, { entries: { [MESSAGES]: messages } }, options);
+  await bundleCode(dist, { entries: others }, { ...options, bundled: { modules, entry: MESSAGES } });
   removeModuleNames(dist);
   joinDeclarations(dist, bundled);
   for (const file of files) rmSync(join(dist, file));

@@ -146,7 +146,13 @@ export class GitalyServer implements AsyncDisposable {
         logger,
         metrics,
         services,
-        interceptors: interceptors({ ...foundation, ...repositories, limits, trustsUnixSockets, faults }),
+        interceptors: await interceptors({
+          ...foundation,
+          ...repositories,
+          limits,
+          trustsUnixSockets,
+          faults,
+        }),
         onFlagChecked: (name, enabled) => metrics.callers.featureFlagCheck(name, enabled).inc(),
         backchannels: foundation.backchannels,
         monitoring: {

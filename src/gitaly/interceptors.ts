@@ -27,7 +27,7 @@ export interface InterceptorsOptions
 }
 
 /** Returns the interceptors of every call, outermost first. */
-export function interceptors(options: InterceptorsOptions): readonly ServerInterceptor[] {
+export async function interceptors(options: InterceptorsOptions): Promise<readonly ServerInterceptor[]> {
   const { config, logger, metrics, storages, trustsUnixSockets, tracing, reports } = options;
   const { calls, faults, history, limits, maintenance, exceptions } = options;
   return interceptorChain({
@@ -41,7 +41,7 @@ export function interceptors(options: InterceptorsOptions): readonly ServerInter
     listCalls: calls.interceptor,
     history: history?.interceptor,
     rememberCall,
-    accessLog: { logger, isLogged: accessLogFilter(process.env) },
+    accessLog: { logger, isLogged: await accessLogFilter(process.env) },
     authentication: {
       token: config.auth.token,
       transitioning: config.auth.transitioning,

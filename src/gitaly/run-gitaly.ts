@@ -19,8 +19,8 @@ export interface RunOptions {
   readonly openConsole?: ((server: GitalyServer) => Promise<AsyncDisposable>) | undefined;
 }
 
-/** Delay after which the first calls are not slowed down. */
-const LOAD_REST_AFTER_MS = 1000;
+/** Delay of work that would slow down the first calls, and that a server of a short test never needs. */
+const LOAD_REST_AFTER_MS = 10_000;
 
 /**
  * Loads the code that calls would load at their first use: an upgrade of the package must not mix

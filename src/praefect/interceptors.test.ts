@@ -36,7 +36,7 @@ async function failingCall(secret: string) {
         },
       }),
     ],
-    interceptors: interceptors({
+    interceptors: await interceptors({
       config: praefectConfigFrom({
         ...{ virtual_storage: [VIRTUAL_STORAGE], socket_path: '/s', auth: { token: SECRET } },
       } as never).config,

@@ -24,19 +24,19 @@ export interface PraefectInterceptorsOptions {
 }
 
 /** Returns the interceptors of every call, outermost first. */
-export function interceptors({
+export async function interceptors({
   calls,
   config,
   faults,
   logger,
   metrics,
   reports,
-}: PraefectInterceptorsOptions): readonly ServerInterceptor[] {
+}: PraefectInterceptorsOptions): Promise<readonly ServerInterceptor[]> {
   return [
     countCalls({ methodMetrics: metrics.ofMethod, clientRequest: metrics.callers.clientRequest }),
     accessLog({
       logger,
-      isLogged: accessLogFilter(process.env),
+      isLogged: await accessLogFilter(process.env),
       program: 'praefect',
       kindOf: servedKind,
     }),

@@ -136,7 +136,7 @@ export class PraefectServer implements AsyncDisposable {
         logger,
         metrics,
         services: [...services, ...reflectionServices(services)],
-        interceptors: interceptors({ config, faults, logger, metrics, reports, calls }),
+        interceptors: await interceptors({ config, faults, logger, metrics, reports, calls }),
         unknownMethod: proxiedMethod(backend, coordinator),
         backchannels: new Backchannels<GrpcChannel>((stream) => connectGrpc(stream)),
         monitoring: {

@@ -25,10 +25,10 @@ test('durations have at most three decimals', () => {
   assert.deepEqual([0.11149, 6.371, 3.8300001, 5].map(roundedMs), [0.111, 6.371, 3.83, 5]);
 });
 
-test('health checks are not logged unless a pattern matches them', () => {
-  const byDefault = accessLogFilter({});
-  const deny = accessLogFilter({ GITALY_LOG_REQUEST_METHOD_DENY_PATTERN: 'Find' });
-  const allow = accessLogFilter({
+test('health checks are not logged unless a pattern matches them', async () => {
+  const byDefault = await accessLogFilter({});
+  const deny = await accessLogFilter({ GITALY_LOG_REQUEST_METHOD_DENY_PATTERN: 'Find' });
+  const allow = await accessLogFilter({
     GITALY_LOG_REQUEST_METHOD_ALLOW_PATTERN: 'Find',
     GITALY_LOG_REQUEST_METHOD_DENY_PATTERN: '.',
   });

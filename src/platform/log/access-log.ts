@@ -1,6 +1,5 @@
 import { assertNever } from '#base/assert-never';
 import type { StatusCode } from '#base/gitaly-error';
-import { GoRegexp } from '#base/go/regexp/go-regexp';
 import type { LogLevel } from './logger.ts';
 import { threeDigits } from './three-digits.ts';
 
@@ -58,6 +57,8 @@ export function roundedMs(milliseconds: number): number {
 
 /** Methods that exist have shorter names. A client may invent longer ones. */
 const MAX_METHOD_LENGTH = 200;
+/** Not logged by default. */
+const HEALTH_CHECK = '/grpc.health.v1.Health/Check';
 
 /**
  * Returns a function that reports whether calls of a method (`/grpc.health.v1.Health/Check`) are
@@ -67,12 +68,12 @@ const MAX_METHOD_LENGTH = 200;
  *
  * @throws {RegexpError} when a pattern is not a regular expression of Go.
  */
-export function accessLogFilter(env: NodeJS.ProcessEnv): (fullMethod: string) => boolean {
+export async function accessLogFilter(env: NodeJS.ProcessEnv): Promise<(fullMethod: string) => boolean> {
   const allow = env.GITALY_LOG_REQUEST_METHOD_ALLOW_PATTERN;
-  if (allow) {
-    const pattern = new GoRegexp(allow);
-    return (fullMethod) => pattern.test(fullMethod.slice(0, MAX_METHOD_LENGTH));
-  }
-  const deny = new GoRegexp(env.GITALY_LOG_REQUEST_METHOD_DENY_PATTERN || '^/grpc.health.v1.Health/Check$');
-  return (fullMethod) => !deny.test(fullMethod.slice(0, MAX_METHOD_LENGTH));
+  const deny = env.GITALY_LOG_REQUEST_METHOD_DENY_PATTERN;
+  if (!allow && !deny) return (fullMethod) => fullMethod !== HEALTH_CHECK;
+  // Few servers have a pattern: the code is loaded for them alone.
+  const { GoRegexp } = await import('#base/go/regexp/go-regexp');
+  const pattern = new GoRegexp(allow || deny || '');
+  return (fullMethod) => pattern.test(fullMethod.slice(0, MAX_METHOD_LENGTH)) === Boolean(allow);
 }

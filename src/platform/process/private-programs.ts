@@ -1,7 +1,6 @@
 import { chmodSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
-import { constants, copyFile, cp, mkdir, readFile, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { basename, dirname, extname, join, relative } from 'node:path';
+import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { messageOf } from '#base/gitaly-error';
@@ -18,15 +17,11 @@ export interface PrivateProgramsOptions {
   readonly packageRoot?: string;
 }
 
-/** Delay after which the copying does not slow down the start: it takes 0.3 s of CPU time. */
-const COPY_AFTER_MS = 1000;
+/** Delay after which the copying of some 90 files slows down neither the start nor first calls. */
+const COPY_AFTER_MS = 10_000;
 const PACKAGE_ROOT = fileURLToPath(new URL('../../../', import.meta.url));
-/** Imports in our own compiled code, also those at the first use. */
-const IMPORT = /(?:\bfrom|\bimport) ?\(? ?['"](?<specifier>[^'"\s]+)['"]/g;
-const PACKAGE_NAME = /^(?:@[a-z-]+\/)?[a-z][a-z0-9-]*/;
-/** Files of a dependency that run as ES modules. */
-const CODE = new Set(['', '.js', '.mjs', '.json']);
-const OTHER_FORMATS = new Set(['cjs', 'docs', 'test']);
+/** Imports of files in bundled code, also those at the first use. */
+const IMPORT = /(?:\bfrom|\bimport) ?\(? ?['"](?<specifier>\.[^'"\s]+)['"]/g;
 
 /**
  * The programs that git starts, below the runtime directory: `bin/<name>`. They are links to the
@@ -82,9 +77,7 @@ export class PrivatePrograms implements AsyncDisposable {
     const target = join(this.#directory, 'programs');
     await mkdir(join(target, 'bin'), { recursive: true });
     await copyFile(join(this.#packageRoot, 'package.json'), join(target, 'package.json'));
-    const packages = await this.#copyModules(target);
-    const resolve = createRequire(join(this.#packageRoot, 'package.json'));
-    for (const name of packages) await this.#copyPackage(name, resolve, target);
+    await this.#copyModules(target);
     this.#ending.signal.throwIfAborted();
     for (const name of HELPERS) {
       const launcher = join(target, 'bin', name);
@@ -99,10 +92,9 @@ export class PrivatePrograms implements AsyncDisposable {
     }
   }
 
-  /** Copies all modules that the helpers import, and returns the packages that these import. */
-  async #copyModules(target: string): Promise<ReadonlySet<string>> {
+  /** Copies all modules that the helpers import. The packages that they need are bundled in these. */
+  async #copyModules(target: string): Promise<void> {
     const dist = join(this.#packageRoot, 'dist');
-    const packages = new Set<string>();
     const waiting = HELPERS.map((name) => join(dist, 'cli', `${name}.js`));
     const seen = new Set(waiting);
     for (let file = waiting.pop(); file !== undefined; file = waiting.pop()) {
@@ -112,41 +104,13 @@ export class PrivatePrograms implements AsyncDisposable {
       await mkdir(dirname(copy), { recursive: true });
       await writeFile(copy, code);
       for (const { groups } of code.matchAll(IMPORT)) {
-        const specifier = groups?.specifier ?? '';
-        const isOwn = specifier.startsWith('.') || specifier.startsWith('#');
-        const imported = specifier.startsWith('#')
-          ? join(dist, `${specifier.slice(1)}.js`)
-          : join(dirname(file), specifier);
-        if (!isOwn) packages.add(PACKAGE_NAME.exec(specifier)?.[0] ?? '');
-        else if (!seen.has(imported)) {
-          seen.add(imported);
-          waiting.push(imported);
-        }
+        const imported = join(dirname(file), groups?.specifier ?? '');
+        if (seen.has(imported)) continue;
+        seen.add(imported);
+        waiting.push(imported);
       }
     }
-    for (const builtin of ['', 'node']) packages.delete(builtin);
-    return packages;
   }
-
-  async #copyPackage(name: string, { resolve }: NodeJS.Require, target: string): Promise<void> {
-    const root = rootOf(name, resolve(name));
-    await cp(root, join(target, 'node_modules', name), {
-      recursive: true,
-      mode: constants.COPYFILE_FICLONE, // shares the blocks where the file system can
-      filter: (path) => {
-        this.#ending.signal.throwIfAborted();
-        return CODE.has(extname(path)) && !OTHER_FORMATS.has(basename(path));
-      },
-    });
-  }
-}
-
-/** Returns the directory of a package, from the path of one of its files. */
-function rootOf(name: string, file: string): string {
-  const marker = join('node_modules', name);
-  const end = file.lastIndexOf(marker);
-  if (end === -1) throw new Error(`${file} is not in a directory of ${name}`);
-  return file.slice(0, end + marker.length);
 }
 
 function quoted(word: string): string {
