@@ -5,6 +5,7 @@
 // `run` makes a separate root for each file, so the hooks at the top of a file are for that file.
 // It ends when nothing keeps the process running, as the process of a single file would.
 
+import './own-modules.ts';
 import asyncHooks, { type HookCallbacks } from 'node:async_hooks';
 import { readFileSync, readSync, writeSync } from 'node:fs';
 import { setImmediate as immediate } from 'node:timers/promises';
