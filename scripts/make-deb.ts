@@ -74,7 +74,8 @@ function stageManual(root: string): void {
     put(root, `/usr/share/man/man1/${program}.1.gz`, compressed(`man/${program}.1`));
   put(root, `${documents}/changelog.gz`, compressed('CHANGELOG.md'));
   put(root, `${documents}/copyright`, readFileSync(join(ROOT, 'LICENSE')));
-  put(root, `${documents}/NOTICE`, readFileSync(join(ROOT, 'NOTICE')));
+  for (const file of ['NOTICE', 'LICENSE-Apache-2.0'])
+    put(root, `${documents}/${file}`, readFileSync(join(ROOT, file)));
 }
 
 function compressed(path: string): Buffer {

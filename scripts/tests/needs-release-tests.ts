@@ -17,7 +17,7 @@ const INPUTS: readonly string[] = [
   'scripts/{build,packages,proto-packages}/**',
   'scripts/{build,make-*,set-up,generate-*}.*',
   '*.{json,md,example,yaml}',
-  '{LICENSE,NOTICE,Makefile}',
+  '{LICENSE*,NOTICE,Makefile}',
 ];
 /** Files below these folders that are in no package. */
 const NOT_INPUTS: readonly string[] = ['src/**/*.test.ts', 'src/**/fixtures/**', 'CHANGELOG.md'];
