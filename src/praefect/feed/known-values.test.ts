@@ -147,6 +147,23 @@ test('references that were never listed had the values before their first record
   assert.deepEqual(await write(feed, { ...most, [MAIN]: '3' }), [`reference 1.git ${MAIN}: 2 > 3`]);
 });
 
+// Symptom: after ten thousand events of other repositories the next push to a large repository was
+// an event that asks to list its references.
+test('of a large repository the moves behind many events of others are known', { skip }, async () => {
+  const feed = await startFeed();
+  await addOldRepository(feed);
+  const most = Object.fromEntries(
+    Array.from({ length: 10_001 }, (_, number) => [`refs/tags/${number}`, '1']),
+  );
+  addEvents(feed, { sequence: 1 });
+  assert.deepEqual(await write(feed, most), ['resync 1.git']);
+
+  addEvents(feed, { sequence: 20_000, reference: MAIN, newValue: '1' });
+  assert.deepEqual(await write(feed, { ...most, [MAIN]: '1' }), [`reference 1.git ${MAIN}: - > 1`]);
+  addEvents(feed, { sequence: 660_001, reference: MAIN, oldValue: '1', newValue: '2' });
+  assert.deepEqual(await write(feed, { ...most, [MAIN]: '2' }), ['resync 1.git'], 'too many');
+});
+
 /** A move as the feed of a node reports it. */
 const reportedMove = (sequence: number, oldValue: string, newValue: string) => ({
   ...{ reference: MAIN, oldValue, newValue, sequence },

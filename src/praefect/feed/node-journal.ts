@@ -6,6 +6,7 @@ import {
   type ListResponse,
 } from '#wire/gen/gitalyts/events/v1/events_pb';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import { CollectedMoves, MAX_MOVES } from './collected-moves.ts';
 import type { NodeEvents, ReportedMove } from './node-events.ts';
 
 /** A place in the journal of a node. */
@@ -26,6 +27,10 @@ export interface RecordedMoves {
 const PAGE = 1000;
 /** A node reads this many events of all its repositories to find those of one. */
 const MAX_BEHIND = 10_000;
+/** The same, if what has happened is not known otherwise. */
+export const MAX_SEARCHED = 640_000;
+/** Numbers of the last events of a node that are searched for moves, until all are found. */
+const SEARCHES: readonly number[] = [MAX_BEHIND, 40_000, 160_000, MAX_SEARCHED];
 const LIMIT_MS = 30_000;
 /** The node has no feed, or not this place in it. */
 const UNKNOWN: ReadonlySet<string> = new Set(['UNIMPLEMENTED', 'OUT_OF_RANGE']);
@@ -45,6 +50,13 @@ export async function currentPosition(
   return page && positionOf(node, page);
 }
 
+export interface MovesSinceOptions {
+  readonly position: NodePosition;
+  readonly nodeEvents: Pick<NodeEvents, 'last'>;
+  /** Number of events, of all repositories, that may be read. Default 10,000. */
+  readonly maxEvents?: number;
+}
+
 /**
  * Returns the moves since a place. Those of a call that the node has answered are among them;
  * `undefined` if they are not known.
@@ -52,70 +64,109 @@ export async function currentPosition(
 export async function movesSince(
   node: GitalyNode,
   replicaPath: string,
-  {
-    position,
-    nodeEvents,
-  }: { readonly position: NodePosition; readonly nodeEvents: Pick<NodeEvents, 'last'> },
+  { position, nodeEvents, maxEvents = MAX_BEHIND }: MovesSinceOptions,
 ): Promise<RecordedMoves | undefined> {
   const last = nodeEvents.last(node);
-  if (position.node !== node.storage || last === undefined || last - position.sequence > MAX_BEHIND)
+  if (position.node !== node.storage || last === undefined || last - position.sequence > maxEvents)
     return undefined;
   const read = await eventsSince(node, replicaPath, position.sequence);
-  if (read === undefined || read.journal !== position.journal) return undefined;
-  if (read.events.some(({ kind }) => kind !== Kind.REFERENCE)) return undefined;
+  if (read === undefined || read.journal !== position.journal || read.hasOthers) return undefined;
   const reached = positionOf(node, read);
-  return reached && { moves: read.events.map(moveOf), position: reached };
+  const moves = read.moves.list();
+  return moves.length <= MAX_MOVES && reached ? { moves, position: reached } : undefined;
 }
 
-/** The last moves of a repository's references that a node has recorded. */
+/** The last moves of some references that a node has recorded. */
 export interface LatestMoves {
   readonly moves: readonly ReportedMove[];
   /** There may be older ones that belong to the same writes. */
   readonly areMany: boolean;
 }
 
-/** Returns the moves among the last events of a node, as far as they are known. */
-export async function latestMoves(
+export interface LatestMovesOptions {
+  readonly nodeEvents: Pick<NodeEvents, 'last'>;
+  /** Older moves are not searched for, if this is a place of the node. */
+  readonly since: NodePosition | undefined;
+  /** References whose moves are searched for. */
+  readonly names: ReadonlySet<string>;
+}
+
+/**
+ * Yields the moves among the last events of a node, as far as they are known, then those among more
+ * of them.
+ */
+export async function* latestMoves(
   node: GitalyNode,
   replicaPath: string,
-  nodeEvents: Pick<NodeEvents, 'last'>,
-): Promise<LatestMoves> {
+  { names, nodeEvents, since }: LatestMovesOptions,
+): AsyncGenerator<LatestMoves, void, undefined> {
   const last = nodeEvents.last(node);
+  if (last === undefined) return;
+  const isKnown = since?.node === node.storage && since.sequence <= last;
   // After 0 the node would send a compacted feed. Its first event ever is a creation.
-  const after = Math.max((last ?? 0) - MAX_BEHIND, 1);
-  const read = last === undefined ? undefined : await eventsSince(node, replicaPath, after);
-  const moves = (read?.events ?? []).filter(({ kind }) => kind === Kind.REFERENCE).map(moveOf);
-  return { moves, areMany: moves.length > MAX_BEHIND / 2 };
+  const start = isKnown ? since.sequence : 1;
+  for (const count of SEARCHES) {
+    const after = Math.max(last - count, start);
+    const read = await eventsSince(node, replicaPath, after, names);
+    if (read === undefined) return;
+    const isAll = after === start && isKnown;
+    yield { moves: read.moves.list(), areMany: !isAll && read.moves.count > MAX_BEHIND / 2 };
+    if (after === start) return;
+  }
 }
 
 function moveOf({ newValue, oldValue, reference, sequence }: Event): ReportedMove {
   return {
-    reference: Buffer.from(reference).toString('latin1'),
+    reference: nameOf({ reference }),
     oldValue: oldValue || undefined,
     newValue: newValue || undefined,
     sequence: Number(sequence),
   };
 }
 
-function positionOf(node: GitalyNode, { cursor, journal }: ListResponse): NodePosition | undefined {
+function nameOf({ reference }: Pick<Event, 'reference'>): string {
+  return Buffer.from(reference).toString('latin1');
+}
+
+function positionOf(
+  node: GitalyNode,
+  { cursor, journal }: Pick<ListResponse, 'cursor' | 'journal'>,
+): NodePosition | undefined {
   return journal === '' ? undefined : { node: node.storage, journal, sequence: Number(cursor) };
 }
 
-/** Returns the events of a repository after a place; `undefined` if they are not known. */
+/** The events of a repository after a place. */
+interface ReadEvents extends Pick<ListResponse, 'cursor' | 'journal'> {
+  readonly moves: CollectedMoves;
+  /** There are events of other kinds. */
+  readonly hasOthers: boolean;
+}
+
+/**
+ * Returns the events of a repository after a place; `undefined` if they are not known.
+ *
+ * @param names of the references whose moves are collected; `undefined`: all, if they are not many.
+ */
 async function eventsSince(
   node: GitalyNode,
   replicaPath: string,
   sequence: number,
-): Promise<ListResponse | undefined> {
-  const found: Event[] = [];
+  names?: ReadonlySet<string>,
+): Promise<ReadEvents | undefined> {
+  const moves = new CollectedMoves();
+  let hasOthers = false;
   for (let after = sequence; ; ) {
     const page = await eventsOf(node, replicaPath, { after, limit: PAGE });
     if (page === undefined) return undefined;
-    // The path may be the beginning of another one. Events without a path are about all.
-    found.push(...page.events.filter(({ relativePath }) => ['', replicaPath].includes(relativePath)));
+    for (const event of page.events) {
+      // The path may be the beginning of another one. Events without a path are about all.
+      if (event.relativePath !== '' && event.relativePath !== replicaPath) continue;
+      if (event.kind !== Kind.REFERENCE) hasOthers = true;
+      else if (names === undefined || names.has(nameOf(event))) moves.add(moveOf(event));
+    }
     // What is added meanwhile belongs to a later change.
-    if (page.isEnd || page.events.length < PAGE) return { ...page, events: found };
-    if (found.length > MAX_BEHIND) return undefined;
+    if (page.isEnd || page.events.length < PAGE) return { ...page, moves, hasOthers };
+    if (names === undefined && moves.kept > 2 * MAX_MOVES) return undefined;
     after = Number(page.cursor);
   }
 }

@@ -86,15 +86,61 @@ test('pushes behind many events of other repositories are in their order', { ski
   assert.deepEqual(await recorded(feed), [...first, 'refs/heads/a']);
 });
 
-test('moves that are older than the last ten thousand events of the node come first', { skip }, async () => {
-  const feed = await startFeed(5);
+/** Pushes that move more references than the feed keeps moves of; `z` first. */
+function pushMany(feed: ScriptedFeed): {
+  readonly first: readonly string[];
+  readonly second: readonly string[];
+} {
   const first = many('z', 3000);
-  push(feed, first);
   const second = many('a', 4000);
+  push(feed, first);
   push(feed, second);
   push(feed, second, { oldValue: '1', newValue: '2' });
+  return { first, second };
+}
 
-  const names = await recorded(feed);
+// Symptom: beyond ten thousand moves in one look the later of two pushes came first.
+test('more moves than are kept are in their order', { skip }, async () => {
+  const feed = await startFeed(5);
+  await recorded(feed);
+  const { first, second } = pushMany(feed);
 
-  assert.deepEqual(names.slice(0, first.length), first);
+  const again = second.map((name) => `${name}: 1 > 2`);
+  assert.deepEqual(await recorded(feed), [...first, ...second, ...again]);
+});
+
+test('more moves than are kept of a new repository are in their order', { skip }, async () => {
+  const feed = await startFeed(5);
+  const { first, second } = pushMany(feed);
+
+  const again = second.map((name) => `${name}: 1 > 2`);
+  assert.deepEqual(await recorded(feed), [...first, ...second, ...again]);
+});
+
+for (const others of [20_000, 200_000])
+  test(`moves among ${others} events of other repositories are in their order`, { skip }, async () => {
+    const feed = await startFeed(5);
+    push(feed, ['refs/heads/z']);
+    const sequence = (feed.nodes[0].events.at(-1)?.sequence ?? 0) + others;
+    feed.nodes[0].events.push({ sequence, relativePath: '@cluster/2', reference: 'x', newValue: '2' });
+    push(feed, ['refs/heads/a']);
+
+    assert.deepEqual(await recorded(feed), ['refs/heads/z', 'refs/heads/a']);
+  });
+
+test('no more of a journal is read than has happened since the last write', { skip }, async () => {
+  const feed = await startFeed(5);
+  await recorded(feed);
+  const [node] = feed.nodes;
+  node.events.push({ sequence: 15_000, relativePath: '@cluster/2', reference: 'x', newValue: '2' });
+  feed.reported.lastSequence = 15_000;
+  // The node has not recorded these.
+  node.references.set(PATH, new Map([...'ab'].map((name) => [`refs/heads/${name}`, '1'])));
+  node.lists.splice(0);
+
+  assert.deepEqual(await recorded(feed), ['refs/heads/a', 'refs/heads/b']);
+  assert.deepEqual(
+    node.lists.map(({ after }) => Number(after)).filter((sequence) => sequence < 15_000),
+    [5000, 5],
+  );
 });

@@ -1,6 +1,6 @@
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import type { NodeEvents, ReportedMove } from './node-events.ts';
-import { currentPosition, movesSince, type NodePosition } from './node-journal.ts';
+import { currentPosition, MAX_SEARCHED, movesSince, type NodePosition } from './node-journal.ts';
 
 /** References that are compared one by one; of more it is only known that they may have changed. */
 export const MAX_REFERENCES = 10_000;
@@ -16,6 +16,8 @@ export type Values = ReadonlyMap<string, string>;
 export interface Reading {
   readonly node: GitalyNode;
   readonly replicaPath: string;
+  /** Place in a node's journal up to which the feed knew the repository before. */
+  readonly since: NodePosition | undefined;
   /** Place in the node's journal up to which the values include what happened, if it is known. */
   readonly position: NodePosition | undefined;
   /** `undefined` if there are too many. */
@@ -34,16 +36,21 @@ export async function readChanged(
   { nodeEvents, since }: { readonly nodeEvents: NodeEvents; readonly since: NodePosition | undefined },
 ): Promise<Reading> {
   await nodeEvents.started(node);
-  const recorded =
-    since === undefined ? undefined : await movesSince(node, replicaPath, { position: since, nodeEvents });
-  if (recorded === undefined) {
-    const position = await currentPosition(node, replicaPath, nodeEvents);
-    const values = await readReferences(node, replicaPath, undefined);
-    return { node, replicaPath, position, values, moves: undefined };
-  }
-  const names = new Set(recorded.moves.map(({ reference }) => reference));
-  const values = await readReferences(node, replicaPath, names);
-  return { node, replicaPath, values, ...recorded };
+  const recorded = async (maxEvents?: number): Promise<Reading | undefined> => {
+    const found =
+      since &&
+      (await movesSince(node, replicaPath, { position: since, nodeEvents, ...(maxEvents && { maxEvents }) }));
+    if (found === undefined) return undefined;
+    const names = new Set(found.moves.map(({ reference }) => reference));
+    return { node, replicaPath, since, values: await readReferences(node, replicaPath, names), ...found };
+  };
+  const few = await recorded();
+  if (few !== undefined) return few;
+  const position = await currentPosition(node, replicaPath, nodeEvents);
+  const values = await readReferences(node, replicaPath, undefined);
+  // Without the list of all, more of the journal is read.
+  const more = values === undefined ? await recorded(MAX_SEARCHED) : undefined;
+  return more ?? { node, replicaPath, since, position, values, moves: undefined };
 }
 
 /**

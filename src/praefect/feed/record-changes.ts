@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Database, type Executor, sql } from '../database/database.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import { type ChangedRepository, EventWriter } from './event-writer.ts';
-import { KEPT_MOVES, type Move, type NodeEvents, stepsOf } from './node-events.ts';
+import { KEPT_MOVES, type Move, type NodeEvents, type ReportedMove, stepsOf } from './node-events.ts';
 import { latestMoves, type NodePosition } from './node-journal.ts';
 import { type Reading, readChanged, type Values } from './read-references.ts';
 
@@ -206,7 +206,7 @@ function differences(known: Values, values: Values): Move[] {
  */
 async function detailed(
   nodeEvents: NodeEvents,
-  { moves: recorded = [], node, replicaPath }: Reading,
+  { moves: recorded = [], node, replicaPath, since }: Reading,
   moves: readonly Move[],
 ): Promise<readonly Move[]> {
   const inJournal = stepsOf(recorded, moves);
@@ -221,12 +221,28 @@ async function detailed(
   }
   let areOlder = false;
   if (moves.length > 1 && found.includes(undefined)) {
-    const latest = await latestMoves(node, replicaPath, nodeEvents);
-    const steps = stepsOf(latest.moves, moves);
-    found = found.map((each, index) => each ?? steps[index]);
-    areOlder = latest.areMany;
+    const names = new Set(moves.map(({ reference }) => reference));
+    for await (const latest of latestMoves(node, replicaPath, { nodeEvents, since, names })) {
+      const steps = stepsOf(latest.moves, moves);
+      const places = placesOf(latest.moves, moves);
+      found = found.map((each, index) => each ?? steps[index] ?? places[index]);
+      areOlder = latest.areMany;
+      if (!found.includes(undefined)) break;
+    }
   }
   const unknown = moves.filter((_, index) => found[index] === undefined);
   const known = found.flatMap((each) => each ?? []).sort((one, other) => one.sequence - other.sequence);
   return areOlder ? [...unknown, ...known] : [...known, ...unknown];
+}
+
+/** Returns each move in the place of the last reported one to its value, if there is one. */
+function placesOf(
+  reported: readonly ReportedMove[],
+  moves: readonly Move[],
+): readonly (readonly ReportedMove[] | undefined)[] {
+  const byReference = Map.groupBy(reported, ({ reference }) => reference);
+  return moves.map((move) => {
+    const last = byReference.get(move.reference)?.findLast(({ newValue }) => newValue === move.newValue);
+    return last && [{ ...move, sequence: last.sequence }];
+  });
 }
