@@ -45,7 +45,7 @@ export class ChangeFeed implements EventSources, RefChangeRecorder, LifecycleRec
     for (const storage of storages.all) {
       const directory = eventsRoot(storage);
       const journal = await Journal.open({ ...options, directory: posix.join(directory, 'journal') });
-      const intents = new Intents(posix.join(directory, 'intents'));
+      const intents = new Intents(posix.join(directory, 'intents'), onProblem);
       const open = (relativePath: string) => feed.#find(storage.name, relativePath);
       const unrecorded = new UnrecordedChanges(directory, onProblem);
       const left = await recover({ journal, intents, unrecorded, open, onProblem });

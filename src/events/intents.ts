@@ -1,7 +1,9 @@
 import { mkdirSync } from 'node:fs';
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { type FileHandle, open, readdir, readFile, rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ignoreMissing } from '#base/files/ignore-missing';
 import { JsonFields } from '#base/json-fields';
+import { formatCheckedLine, parseCheckedLine } from './checked-line.ts';
 
 /** A change that may have been made when the server died. */
 export interface Intent {
@@ -17,31 +19,71 @@ export interface Intent {
 const KINDS = ['references', 'created', 'removed', 'renamed'] as const;
 const FILE_MODE = 0o600;
 const NAME_DIGITS = 12;
+const END = '\n';
+/** Files that are kept open for the next intents. */
+const MAX_FREE = 64;
+/** A larger file is removed. */
+const MAX_FREE_BYTES = 64 * 1024;
+
+/** The file of an intent. */
+export interface IntentFile {
+  readonly path: string;
+  readonly handle: FileHandle;
+  bytes: number;
+}
 
 /**
- * The changes of one storage that are under way, each a small file: written before references move,
- * removed when its events are in the journal.
+ * The changes of one storage that are under way, each a line in a file of its own: written before
+ * references move, cleared when its events are in the journal. A cleared file is used again, so
+ * that a change costs one write before it and one after it.
  */
-export class Intents {
+export class Intents implements AsyncDisposable {
   readonly #directory: string;
+  readonly #onProblem: (error: unknown) => void;
+  readonly #free: IntentFile[] = [];
+  readonly #clearing = new Set<Promise<void>>();
+  #hasEnded = false;
   #number = 0;
 
-  /** Creates the directory. */
-  constructor(directory: string) {
+  /** Creates the directory. @param onProblem called when an intent cannot be cleared. */
+  constructor(directory: string, onProblem: (error: unknown) => void) {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     this.#directory = directory;
+    this.#onProblem = onProblem;
   }
 
-  /** Writes an intent. @returns its file, for {@link remove}. */
-  async write(intent: Intent): Promise<string> {
-    const name = `${process.pid}-${String(++this.#number).padStart(NAME_DIGITS, '0')}.json`;
-    const file = join(this.#directory, name);
-    await writeFile(file, JSON.stringify(intent), { mode: FILE_MODE, flag: 'wx' });
+  /** Writes an intent. @returns its file, for {@link clear}. */
+  async write(intent: Intent): Promise<IntentFile> {
+    const file = this.#free.pop() ?? (await this.#create());
+    const bytes = Buffer.from(formatCheckedLine(intent));
+    file.bytes = Math.max(file.bytes, bytes.length);
+    try {
+      await writeAll(file.handle, bytes);
+    } catch (error) {
+      await this.#remove(file).catch(this.#onProblem);
+      throw error;
+    }
     return file;
   }
 
-  async remove(file: string): Promise<void> {
-    await rm(file, { force: true });
+  /** Clears an intent, soon: one that is left is compared with the journal. */
+  clear(file: IntentFile): void {
+    const clearing = this.#clear(file)
+      .catch(this.#onProblem)
+      .finally(() => this.#clearing.delete(clearing));
+    this.#clearing.add(clearing);
+  }
+
+  /** Leaves an intent to the next start: its events are not in the journal. */
+  async leave({ handle }: IntentFile): Promise<void> {
+    await handle.close();
+  }
+
+  /** Removes the files. Intents that are not cleared stay. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#hasEnded = true;
+    await Promise.all([...this.#clearing]);
+    for (const file of this.#free.splice(0)) await this.#remove(file).catch(this.#onProblem);
   }
 
   /**
@@ -52,15 +94,56 @@ export class Intents {
     const files = (await readdir(this.#directory)).map((name) => join(this.#directory, name));
     const intents: Intent[] = [];
     for (const file of files) {
-      const intent = parseIntent(await readFile(file, 'utf8'));
+      const intent = parseIntent(await readFile(file));
       if (intent !== undefined) intents.push(intent);
     }
     return { files, intents: intents.sort((one, other) => one.after - other.after) };
   }
+
+  /** Removes the files that a dead process has left. */
+  async forget(files: readonly string[]): Promise<void> {
+    for (const file of files) await rm(file, { force: true });
+  }
+
+  async #create(): Promise<IntentFile> {
+    const name = `${process.pid}-${String(++this.#number).padStart(NAME_DIGITS, '0')}.json`;
+    const path = join(this.#directory, name);
+    return { path, handle: await open(path, 'wx', FILE_MODE), bytes: 0 };
+  }
+
+  async #clear(file: IntentFile): Promise<void> {
+    const mayKeep = (): boolean => !this.#hasEnded && this.#free.length < MAX_FREE;
+    const isWanted = mayKeep() && file.bytes <= MAX_FREE_BYTES;
+    // The first line counts. A file system that copies on writes may need space for it.
+    const isCleared = isWanted && (await writeAll(file.handle, Buffer.from(END)).then(isTrue, isFalse));
+    if (isCleared && mayKeep()) this.#free.push(file);
+    else await this.#remove(file);
+  }
+
+  async #remove({ handle, path }: IntentFile): Promise<void> {
+    try {
+      await unlink(path).catch(ignoreMissing);
+    } finally {
+      await handle.close();
+    }
+  }
 }
 
-function parseIntent(text: string): Intent | undefined {
-  const fields = JsonFields.parse(text);
+const isTrue = (): boolean => true;
+const isFalse = (): boolean => false;
+
+/** Writes at the beginning of a file. */
+async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length; )
+    done += (await handle.write(bytes, done, bytes.length - done, done)).bytesWritten;
+}
+
+/** Reads the intent in the first line of a file. Behind it may be the rest of an earlier one. */
+function parseIntent(content: Buffer): Intent | undefined {
+  const end = content.indexOf(END);
+  const json = end === -1 ? undefined : parseCheckedLine(content.subarray(0, end));
+  // Earlier versions wrote JSON only, in a new file.
+  const fields = JsonFields.parse(json ?? content.toString());
   const kind = KINDS.find((known) => known === fields?.text('kind'));
   const after = fields?.number('after');
   const relativePath = fields?.text('relativePath');

@@ -49,7 +49,7 @@ export async function recover({
       );
     if (!(await journal.add(events))) return []; // the next start tries again
   }
-  for (const file of files) await intents.remove(file);
+  await intents.forget(files);
   const unknown = (await unrecorded.left()).map(
     (relativePath) => ({ kind: 'resync', relativePath }) as const,
   );

@@ -7,7 +7,7 @@ import type {
 } from '#git/refs/update/ref-change-recorder';
 import type { LifecycleChange } from '#storage/lifecycle/lifecycle-recorder';
 import type { NewEvent } from './event.ts';
-import type { Intent, Intents } from './intents.ts';
+import type { Intent, IntentFile, Intents } from './intents.ts';
 import type { Journal } from './journal.ts';
 import { type Finding, MAX_REFERENCES, type Observed, RepositoryTracker } from './repository-tracker.ts';
 import type { UnrecordedChanges } from './unrecorded-changes.ts';
@@ -61,7 +61,7 @@ export class StorageFeed implements AsyncDisposable {
     let before: Observed | undefined;
     let after: ReadonlyMap<string, string | undefined> = new Map();
     let isKnown = false;
-    let file: string | undefined;
+    let file: IntentFile | undefined;
     try {
       const { last } = this.journal;
       before = isFew ? await tracker.observe(repository, names, options) : undefined;
@@ -145,6 +145,7 @@ export class StorageFeed implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.journal[Symbol.asyncDispose]();
+    await this.#intents[Symbol.asyncDispose]();
     await this.#unrecorded[Symbol.asyncDispose]();
   }
 
@@ -187,12 +188,13 @@ export class StorageFeed implements AsyncDisposable {
     for (const [path, each] of this.#tracked) if (each === tracked) this.#tracked.delete(path);
   }
 
-  async #end(tracked: Tracked, file: string | undefined): Promise<void> {
+  async #end(tracked: Tracked, file: IntentFile | undefined): Promise<void> {
     if (--tracked.changes === 0) this.#forget(tracked);
     // The intent stays while its events are not in the journal.
     const isWritten = await this.journal.add([]);
     if (file === undefined) this.#unrecordedCount--;
-    else if (isWritten) await this.#intents.remove(file).catch(this.#onProblem);
+    else if (isWritten) this.#intents.clear(file);
+    else await this.#intents.leave(file).catch(this.#onProblem);
     if (isWritten && this.#unrecordedCount === 0) await this.#unrecorded.clear();
   }
 
