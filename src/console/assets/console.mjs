@@ -5,12 +5,13 @@ const REFRESH_MS = 5000;
 const TYPING_MS = 200;
 
 /** Making one takes longer than a hundred times of a page. */
-const TIMES = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
+let timeFormat;
 
 function showTimes(root) {
+  timeFormat ??= new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
   for (const time of root.querySelectorAll('time')) {
     time.title = time.textContent;
-    time.textContent = TIMES.format(new Date(time.dateTime));
+    time.textContent = timeFormat.format(new Date(time.dateTime));
   }
 }
 
@@ -93,8 +94,15 @@ async function poll() {
   if (response?.ok) renew(await response.text()); // otherwise the server is away; later again
 }
 
-showTimes(document);
-addCopyButtons();
-searchWhileTyping();
-live();
-document.addEventListener('visibilitychange', live);
+function start() {
+  searchWhileTyping();
+  showTimes(document);
+  addCopyButtons();
+  live();
+  document.addEventListener('visibilitychange', live);
+}
+
+// The page is complete without a script, so its first paint comes first: the second frame begins
+// after it. A hidden page has no frames.
+if (document.hidden) start();
+else requestAnimationFrame(() => requestAnimationFrame(start));

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import type { Connection } from '#client/connection';
 import { replaceMethod } from '#testkit/replace-method';
+import { until } from '#testkit/until';
 import { RepositoryCatalog } from './repository-catalog.ts';
 import type { RepositoryScanner } from './scanned-table.ts';
 
@@ -37,7 +39,9 @@ class ScriptedScanner implements RepositoryScanner {
 function open(context: TestContext) {
   const scanner = new ScriptedScanner();
   replaceMethod(context, performance, 'now', () => scanner.nowMs);
-  const refuse = async (): Promise<never> => {
+  const measured: string[] = [];
+  const refuse = async (request: { readonly repository: { readonly relativePath: string } }) => {
+    measured.push(request.repository.relativePath);
     throw new Error('nothing is measured');
   };
   // The measurer calls nothing else.
@@ -45,7 +49,7 @@ function open(context: TestContext) {
   const catalog = new RepositoryCatalog({ connection, storage: 'default', scanner });
   context.after(() => catalog[Symbol.dispose]());
   const names = async () => (await catalog.list({ signal, waitMs: 10_000 })).table.names;
-  return { names, scanner };
+  return { measured, names, scanner };
 }
 
 test('changes are merged into the list, and the rest stays', async (context) => {
@@ -118,4 +122,35 @@ test('after a failed scan the list is used, and the next scan reads everything',
 
   assert.deepEqual(await names(), ['b.git']);
   assert.equal(scanner.resets, 2);
+});
+
+// Symptom: the first page of ten thousand repositories took half a second longer while they were
+// measured.
+test('nothing is measured in the background for a moment after a request', async (context) => {
+  const { measured, names, scanner } = open(context);
+  scanner.found = new Map([['', ['a.git', 'b.git']]]);
+  await names();
+
+  for (let turn = 0; turn < 20; turn++) await setImmediate();
+  assert.deepEqual(measured, []);
+  scanner.nowMs += 299;
+  await names();
+  scanner.nowMs += 299;
+  for (let turn = 0; turn < 20; turn++) await setImmediate();
+  assert.deepEqual(measured, []);
+  scanner.nowMs += 1;
+
+  await until(() => measured.length === 2);
+});
+
+test('requests that follow each other do not end the work in the background', async (context) => {
+  const { measured, names, scanner } = open(context);
+  scanner.found = new Map([['', ['a.git', 'b.git']]]);
+  await names();
+
+  await until(async () => {
+    scanner.nowMs += 250;
+    await names();
+    return measured.length === 2;
+  });
 });

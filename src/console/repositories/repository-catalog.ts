@@ -38,6 +38,10 @@ const RENEW_WAIT_MS = { walk: 100, cheapScan: 1000 } as const;
 const KEEP_MS = 1_800_000;
 /** Nothing is measured when there was no request for this long. */
 const MEASURE_MS = 300_000;
+/** After a request nothing is measured for this long: the browser still loads the page. */
+const QUIET_MS = 300;
+/** If there are always requests, a batch waits for this long. */
+const MAX_QUIET_MS = 1000;
 /** Without times of changes, each repository is measured again after this. */
 const MEASURE_AGAIN_MS = 600_000;
 const BATCH = 64;
@@ -230,18 +234,34 @@ export class RepositoryCatalog implements Disposable {
     for (let done = 0; done < table.size; done += BATCH) {
       if (performance.now() - this.#usedAtMs > MEASURE_MS || this.#table !== table) return;
       const startedAtMs = performance.now();
+      let quietMs = 0;
       const count = Math.min(BATCH, table.size - done);
       const rows = Array.from({ length: count }, (_, offset) =>
         table.at((first + done + offset) % table.size),
       );
+      quietMs += await this.#quiet(MAX_QUIET_MS);
       await this.#readTimes(table, rows);
       for (const row of rows)
-        if (isAgain || table.isStale(row.index)) await this.#measureOne(table, row, signal);
+        if (isAgain || table.isStale(row.index)) {
+          quietMs += await this.#quiet(MAX_QUIET_MS - quietMs);
+          await this.#measureOne(table, row, signal);
+        }
       this.#measuredUpTo = rows.at(-1)?.name ?? '';
       // As long as the batch took, so that this takes at most half of a core.
-      await delay(performance.now() - startedAtMs, undefined, { signal, ref: false });
+      await delay(performance.now() - startedAtMs - quietMs, undefined, { signal, ref: false });
     }
     this.#measuredAllAtMs = performance.now();
+  }
+
+  /** Waits until there was no request for a moment, for a limited time. @returns the time it took. */
+  async #quiet(limitMs: number): Promise<number> {
+    const { signal } = this.#end;
+    const startedAtMs = performance.now();
+    const waitedMs = (): number => performance.now() - startedAtMs;
+    const leftMs = (): number =>
+      Math.min(this.#usedAtMs + QUIET_MS - performance.now(), limitMs - waitedMs());
+    while (leftMs() > 0) await delay(leftMs(), undefined, { signal, ref: false });
+    return waitedMs();
   }
 
   async #readTimes(table: RepositoryTable, rows: readonly ListedRepository[]): Promise<void> {
