@@ -4,6 +4,9 @@ import { trimmed } from '#base/trim';
 
 /** Limit of S3 and Google Cloud Storage. */
 const MAX_KEY_BYTES = 1024;
+/** Services do not keep them, or not in lists. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const CONTROL_CHARACTER = /[\0-\x1f]/;
 /** Begins the names of files that are no objects: incomplete ones and locks. */
 export const TEMPORARY_PREFIX = '.fileblob-';
 
@@ -15,9 +18,13 @@ export const TEMPORARY_PREFIX = '.fileblob-';
  */
 export function objectKey(...parts: readonly string[]): string {
   const key = trimmed(normalizePath(parts.filter(Boolean).join('/')), '/');
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  if (key === '.' || key === '' || /^\.\.(\/|$)|[\0-\x1f]/.test(key))
+  if (key === '.' || key === '' || /^\.\.(\/|$)/.test(key))
     throw new GitalyError('INVALID_ARGUMENT', 'the key escapes the bucket');
+  if (CONTROL_CHARACTER.test(key))
+    throw new GitalyError(
+      'INVALID_ARGUMENT',
+      'names of objects cannot contain line feeds and other control characters',
+    );
   return key;
 }
 

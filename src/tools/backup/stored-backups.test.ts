@@ -116,6 +116,22 @@ test('one repository that fails gives exit code 3, all of them 1', async () => {
   assert.deepEqual(readdirSync(join(url, 'backup_ids')), ['one']);
 });
 
+test('a repository with a line feed in its name cannot be backed up, which is reported', async () => {
+  await using gitaly = await startGitaly();
+  initRepository(join(gitaly.storagePath(), 'two\nlines.git'), { commits: 1 });
+  initRepository(join(gitaly.storagePath(), 'one.git'), { commits: 1 });
+
+  const { code, output } = await backUp(gitaly, join(gitaly.directory, 'backups'), 'one');
+
+  const error = 'names of objects cannot contain line feeds and other control characters';
+  assert.equal(code, 3);
+  assert.deepEqual(output.lines, [
+    { repository: 'one.git', outcome: 'done' },
+    { repository: 'two\nlines.git', outcome: 'failed', error },
+  ]);
+  assert.match(output.stderr, /^backup one: 1 backed up, 0 skipped, 1 failed/);
+});
+
 test('a backup is good as long as every part of it is whole', async () => {
   const { gitaly, url, path } = await start();
   await using _gitaly = gitaly;
