@@ -1,9 +1,18 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { once } from 'node:events';
+import { mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { Agent, get, type IncomingMessage } from 'node:http';
+import { dirname, join } from 'node:path';
+import { buffer as collectBytes } from 'node:stream/consumers';
 import { test } from 'node:test';
-import { type HttpGateway, startHttpGateway, startSshGateway, storageMapping } from '#gateway/index';
+import {
+  type HttpGateway,
+  type HttpGatewayOptions,
+  startHttpGateway,
+  startSshGateway,
+  storageMapping,
+} from '#gateway/index';
 import { isAtLeast } from '#git/command/capabilities';
 import { signUrl } from '#object-store/file/sign-url';
 import { freePort } from '#testkit/free-port';
@@ -13,6 +22,7 @@ import { gitOverSsh, makeSshKey, NO_OPENSSH, sshArguments } from '#testkit/ssh-c
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
 
+const MIB = 1024 * 1024;
 const WITH_BUNDLES = ['-c', 'transfer.bundleURI=true'];
 const knowsBundles = isAtLeast(testedGit(), { major: 2, minor: 40 });
 const skip = knowsBundles ? false : 'git knows bundles of servers since 2.40';
@@ -35,7 +45,10 @@ interface Served {
 }
 
 /** Starts a server whose bundles a gateway serves, with one repository. */
-async function serve(stack: AsyncDisposableStack, options: { flags?: boolean } = {}): Promise<Served> {
+async function serve(
+  stack: AsyncDisposableStack,
+  options: { flags?: boolean } & Pick<HttpGatewayOptions, 'onFailure'> = {},
+): Promise<Served> {
   const port = await freePort();
   const baseUrl = `http://127.0.0.1:${port}/-/bundles`;
   const gitaly = stack.use(
@@ -56,6 +69,7 @@ async function serve(stack: AsyncDisposableStack, options: { flags?: boolean } =
       listen: { host: '127.0.0.1', port },
       mapping: storageMapping('default'),
       bundles: { url: `file://${gitaly.directory}/bundles`, secretKeyPath },
+      ...(options.onFailure && { onFailure: options.onFailure }),
     }),
   );
   const path = join(gitaly.storagePath(), 'r.git');
@@ -181,6 +195,26 @@ test('the gateway serves nothing without a valid signature, and nothing but bund
   assert.equal(await status(served.signed('default/r.git/uri/chain.json')), 404);
   assert.equal(await status(served.signed('../secret.bundle')), 404);
   assert.equal(await status(served.signed(key), 'POST'), 405);
+});
+
+// The client waited for the rest until the idle connection was closed.
+test('a bundle that is truncated while it is sent ends the connection', async () => {
+  await using stack = new AsyncDisposableStack();
+  const failures: unknown[] = [];
+  const { gitaly, signed } = await serve(stack, { onFailure: (error) => failures.push(error) });
+  const key = 'default/r.git/uri/large.bundle';
+  const file = join(gitaly.directory, 'bundles', key);
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, '');
+  truncateSync(file, 64 * MIB);
+  const agent = stack.adopt(new Agent({ keepAlive: true }), (used) => used.destroy());
+  const [response] = (await once(get(signed(key), { agent }), 'response')) as [IncomingMessage];
+
+  truncateSync(file, 32 * MIB); // more than the buffers of a connection have taken
+  const received = collectBytes(response);
+
+  await assert.rejects(received, { code: 'ECONNRESET' });
+  assert.deepEqual(failures.map(String), ['Error: the object was changed while it was sent']);
 });
 
 test('a clone downloads the chain, and has the right result after pushes of all kinds', {

@@ -36,7 +36,7 @@ test('a file arrives unchanged in memory that is used again, also at a slow clie
       yield piece;
     }
   };
-  using server = await serve((response) => void sendPieces(response, pieces()));
+  using server = await serve((response) => void sendPieces(response, pieces(), content.length - 5));
 
   const received: Buffer[] = [];
   const socket = connect(server.port, '127.0.0.1');
@@ -61,7 +61,9 @@ test('a client that leaves ends the source', async () => {
       returned.resolve();
     }
   };
-  using server = await serve((response) => void sendPieces(response, endless()).catch(ended.resolve));
+  using server = await serve(
+    (response) => void sendPieces(response, endless(), Number.MAX_SAFE_INTEGER).catch(ended.resolve),
+  );
 
   const socket = connect(server.port, '127.0.0.1');
   socket.write('GET / HTTP/1.0\r\n\r\n');

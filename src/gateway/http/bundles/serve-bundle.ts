@@ -41,7 +41,8 @@ export async function serveBundle(exchange: BundleExchange, { store, secret }: B
   try {
     await using file = await store.openFile?.(facts.key, { signal });
     const rest = file === undefined ? range : await sendFile(response, file, range, { signal });
-    await sendPieces(response, store.get(facts.key, { range: rest, mayReuse: true, signal }));
+    const pieces = store.get(facts.key, { range: rest, mayReuse: true, signal });
+    await sendPieces(response, pieces, rest.length);
   } catch (error) {
     if (error instanceof MissingObjectError && !response.headersSent) throw new Refusal(NO_BUNDLE);
     throw error;
