@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { Agent, get, type IncomingMessage } from 'node:http';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { buffer as collectBytes } from 'node:stream/consumers';
 import { test } from 'node:test';
 import {
@@ -101,6 +101,8 @@ async function cloneOften({ clone, bundles }: Served): Promise<void> {
   await until(() => bundles().includes('chain.json'));
 }
 
+const target = (relativePath: string) => ({ storageName: 'default', relativePath });
+
 function bundled(clone: string): string[] {
   return gitOutput(clone, ['for-each-ref', '--format=%(objectname)', 'refs/bundles'])
     .split('\n')
@@ -195,6 +197,49 @@ test('the gateway serves nothing without a valid signature, and nothing but bund
   assert.equal(await status(served.signed('default/r.git/uri/chain.json')), 404);
   assert.equal(await status(served.signed('../secret.bundle')), 404);
   assert.equal(await status(served.signed(key), 'POST'), 405);
+});
+
+test('the bundles of a repository that is removed or renamed leave the bucket', async () => {
+  await using stack = new AsyncDisposableStack();
+  const served = await serve(stack);
+  const { gitaly, url } = served;
+  const bucket = join(gitaly.directory, 'bundles');
+  const found = (): string[] =>
+    readdirSync(bucket, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => relative(bucket, join(entry.parentPath, entry.name)));
+  await cloneOften(served);
+  const nested = 'default/r.git/uri/nested.git/uri/default.bundle'; // of another repository
+  mkdirSync(dirname(join(bucket, nested)), { recursive: true });
+  writeFileSync(join(bucket, nested), '');
+  await gitaly.connection.repository.generateBundleURI({ repository: target('r.git') });
+  assert.equal(found().length, 4); // chain, automatic and requested bundle
+
+  await gitaly.connection.repository.renameRepository({
+    repository: target('r.git'),
+    relativePath: 's.git',
+  });
+  await until(() => found().length === 1);
+  assert.deepEqual(found(), [nested]);
+
+  for (let count = 0; count < 5; count++) await served.clone([], url.replace('r.git', 's.git'));
+  await until(() => found().includes('default/s.git/uri/chain.json'));
+  await gitaly.connection.repository.removeRepository({ repository: target('s.git') });
+  await until(() => found().length === 1);
+  assert.deepEqual(found(), [nested]);
+});
+
+test('behind a Praefect, the bundles of its virtual storage leave the bucket', async () => {
+  await using stack = new AsyncDisposableStack();
+  const { gitaly } = await serve(stack);
+  const folder = join(gitaly.directory, 'bundles/virtual/r.git/uri');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'default.bundle'), '');
+
+  const metadata = { virtual_storage: 'virtual' };
+  await gitaly.connection.repository.removeRepository({ repository: target('r.git') }, { metadata });
+
+  await until(() => readdirSync(folder).length === 0);
 });
 
 // The client waited for the rest until the idle connection was closed.

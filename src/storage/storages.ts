@@ -62,6 +62,9 @@ export class Storages {
   readonly presence: StoragePresence;
   /** Set once, before repositories change; `undefined` if nobody asks for their changes. */
   lifecycleRecorder: LifecycleRecorder | undefined;
+
+  /** Called after a repository was removed, or moved away from a path. */
+  onLeft: ((target: { readonly storageName: string; readonly relativePath: string }) => void) | undefined;
   readonly #seen: SeenRepositories;
   readonly #byName: ReadonlyMap<string, Storage>;
   readonly #valid: ValidRepositories;
@@ -149,6 +152,9 @@ export class Storages {
   async recordWhile(change: LifecycleChange, make: () => Promise<void>): Promise<void> {
     if (this.lifecycleRecorder === undefined) await make();
     else await this.lifecycleRecorder.recordWhile(change, make);
+    const { kind, location, previousPath } = change;
+    const left = kind === 'removed' ? location.relativePath : previousPath;
+    if (left !== undefined) this.onLeft?.({ storageName: location.storage.name, relativePath: left });
   }
 
   /** Notes that a repository was created at a path, moved there or away from there. */

@@ -27,7 +27,7 @@ class AddressedStore extends MemoryStore {
 async function start(stack: AsyncDisposableStack, bucket: MemoryStore) {
   const fixture = stack.use(await StorageFixture.create());
   const repository = fixture.init('x.git', { commits: 1 });
-  const options = { maxAgeMs: 1000, observe: () => {}, onError: () => {} };
+  const options = { maxAgeMs: 1000, observe: () => {}, onError: () => {}, onLeftover: () => {} };
   const bundleUris = new BundleUris(bucket, options);
   stack.use(bundleUris.automatic);
   return { repository, bundleUris };

@@ -54,7 +54,7 @@ export async function createSharedOperations(
     signingKeys: keys,
     commitSigning: new CommitSigning({ keys, committerName, committerEmail }),
     buckets,
-    bundleUris: buckets.bundleUri && openBundleUris(buckets.bundleUri, foundation, resources),
+    bundleUris: buckets.bundleUri && openBundleUris(buckets.bundleUri, foundation, storages, resources),
     fillsOldFields: Number.parseFloat(config.compatibility.oldestClient) < 16,
   };
 }

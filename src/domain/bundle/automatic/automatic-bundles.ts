@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { BoundedMap } from '#base/bounded-map';
 import { BackgroundQueue } from '#domain/housekeeping/schedule/background-queue';
 import type { ObjectStore } from '#object-store/object-store';
@@ -7,10 +8,13 @@ import { type BundleChain, isOfferable } from './bundle-chain.ts';
 import { bundleFolder, readChain } from './chain-store.ts';
 import { CloneCounts } from './clone-counts.ts';
 import { hasChain, makeNextBundle, offeredBranch, RETIRED_KEPT_MS } from './make-chain.ts';
+import { removeBundles } from './remove-bundles.ts';
 
 /** Bundles are made one at a time: each reads a whole repository. */
 const MAX_RUNNING = 1;
 const MAX_WAITING = 100;
+/** Folders of repositories that were removed: each takes a list and a deletion. */
+const MAX_REMOVALS = { maxRunning: 2, maxWaiting: 100_000 } as const;
 /** Time for which a chain is not read again, nor its addresses signed again. */
 const KNOWN_MS = 10_000;
 /** Time for which the growth of a branch is not checked again. */
@@ -23,6 +27,14 @@ export interface AutomaticBundlesOptions {
   /** Receives the size and duration of each bundle. */
   readonly observe: (bytes: number, seconds: number) => void;
   readonly onError: (repository: Repository, error: unknown) => void;
+  /** Notified of bundles of a removed repository that stay in the bucket. */
+  readonly onLeftover: (target: RemovedRepository, error: unknown) => void;
+}
+
+/** A repository that is gone from a path; its storage is the one in the bucket. */
+export interface RemovedRepository {
+  readonly storageName: string;
+  readonly relativePath: string;
 }
 
 /** A chain, and its bundles with addresses once a fetch was offered them. */
@@ -40,6 +52,7 @@ export class AutomaticBundles implements AsyncDisposable {
   readonly #options: AutomaticBundlesOptions;
   readonly #clones = new CloneCounts();
   readonly #queue = new BackgroundQueue({ maxRunning: MAX_RUNNING, maxWaiting: MAX_WAITING });
+  readonly #removals = new BackgroundQueue(MAX_REMOVALS);
   readonly #known = new BoundedMap<string, KnownChain>({ maxEntries: MAX_KNOWN, maxAgeMs: KNOWN_MS });
   readonly #checked = new BoundedMap<string, true>({ maxEntries: MAX_KNOWN, maxAgeMs: CHECK_MS });
 
@@ -85,8 +98,24 @@ export class AutomaticBundles implements AsyncDisposable {
     return known.bundles;
   }
 
+  /** Removes the bundles of a repository that was removed or moved away, in the background. */
+  removeLater(target: RemovedRepository): void {
+    const folder = bundleFolder(target, target.storageName);
+    const onError = (error: unknown): void => this.#options.onLeftover(target, error);
+    const isAdded = this.#removals.add({
+      key: folder,
+      run: async (signal) => {
+        this.#known.delete(folder);
+        await removeBundles(this.#bucket, folder, signal);
+      },
+      onError,
+    });
+    if (!isAdded && this.#removals.isFull) onError(new Error('too many removals are waiting'));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#queue[Symbol.asyncDispose]();
+    await this.#removals[Symbol.asyncDispose]();
   }
 
   #makeLater(repository: Repository, storageName: string): void {
@@ -98,6 +127,8 @@ export class AutomaticBundles implements AsyncDisposable {
         const start = performance.now();
         const options = { bucket: this.#bucket, storageName, maxAgeMs, now: Date.now, signal };
         const bytes = await makeNextBundle(repository, options);
+        // It was removed meanwhile, perhaps before its bundle was there.
+        if (!existsSync(repository.path)) return await removeBundles(this.#bucket, folder, signal);
         if (bytes === undefined) return;
         this.#known.delete(folder);
         observe(bytes, (performance.now() - start) / 1000);

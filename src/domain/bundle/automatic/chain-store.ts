@@ -14,7 +14,10 @@ export interface StoredChain {
 }
 
 /** Returns the folder of a repository's bundles in the bucket. */
-export function bundleFolder({ relativePath }: Repository, storageName: string): string {
+export function bundleFolder(
+  { relativePath }: Pick<Repository, 'relativePath'>,
+  storageName: string,
+): string {
   return objectKey(storageName, relativePath, 'uri');
 }
 

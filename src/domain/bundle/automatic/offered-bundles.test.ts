@@ -92,7 +92,7 @@ test('offered bundles have only objects of the default branch as it is, whatever
       gitOutput(path, ['update-ref', 'refs/heads/base', 'refs/heads/main~1']);
       const bucket = new AddressedStore();
       let now = Date.now();
-      const settings = { maxAgeMs: DAY_MS, observe: () => {}, onError: () => {} };
+      const settings = { maxAgeMs: DAY_MS, observe: () => {}, onError: () => {}, onLeftover: () => {} };
       await using remembering = new AutomaticBundles(bucket, settings);
       for (const step of [{ kind: 'make', reference: '' }, ...steps]) {
         change(path, step, ++number);

@@ -27,10 +27,15 @@ export class BackgroundQueue implements AsyncDisposable {
     return this.#running.size < this.#maxRunning;
   }
 
+  /** Reports whether a job would be refused because too many are waiting. */
+  get isFull(): boolean {
+    return this.#waiting.size >= this.#maxWaiting;
+  }
+
   /** Adds a job. @returns false if there is one with its key, or too many are waiting. */
   add(job: BackgroundJob): boolean {
     const isKnown = this.#waiting.has(job.key) || this.#running.has(job.key);
-    if (isKnown || this.#ending.signal.aborted || this.#waiting.size >= this.#maxWaiting) return false;
+    if (isKnown || this.#ending.signal.aborted || this.isFull) return false;
     this.#waiting.set(job.key, job);
     this.#start();
     return true;

@@ -1,6 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { messageOf } from '#base/gitaly-error';
 import type { HandlerContext } from '#rpc/server/handler';
+import { bundleStorageOf } from '#services/convert/request/bundle-uri';
 import { removeRepository as remove } from '#storage/lifecycle/remove-repository';
 import type { RemoveRepositoryRequest, RemoveRepositoryResponseSchema } from '#wire/gen/repository_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
@@ -17,5 +18,10 @@ export async function removeRepository(
     vote: deps.voteOf(context),
     onLeftover: (error) => context.log.add({ remove_repository_leftover: messageOf(error) }),
   });
+  const { relativePath, storageName } = repository;
+  const bundleStorage = bundleStorageOf(repository, context);
+  // Those of the node's own storage are removed whatever removes the repository.
+  if (bundleStorage !== storageName)
+    deps.bundleUris?.automatic.removeLater({ storageName: bundleStorage, relativePath });
   return {};
 }
