@@ -6,11 +6,11 @@
 // It ends when nothing keeps the process running, as the process of a single file would.
 
 import './own-modules.ts';
-import asyncHooks, { type HookCallbacks } from 'node:async_hooks';
 import { readFileSync, readSync, writeSync } from 'node:fs';
 import { setImmediate as immediate } from 'node:timers/promises';
 import { FileReport } from './file-report.ts';
 import type { FileResult, WorkerMessage } from './file-result.ts';
+import { ignorePromises } from './ignore-promises.ts';
 
 const SOCKET = 3;
 const MAX_PATH_BYTES = 4096;
@@ -21,16 +21,6 @@ const MAX_LOAD_MS = 20_000;
 const TICK_MS = 10; // USER_HZ is 100 on all platforms of Node
 /** The real clock: tests replace the global functions while they run. */
 const { setTimeout: startTimer, clearTimeout: stopTimer } = globalThis;
-
-/**
- * Makes hooks ignore promises. `node:test` follows each promise to the test that has made it, which
- * took an eighth of the CPU time of all tests; an error outside tests fails the file without it,
- * too. Node 24 does not have the option.
- */
-function ignorePromises(): void {
-  const { createHook } = asyncHooks;
-  asyncHooks.createHook = (options: HookCallbacks) => createHook({ ...options, trackPromises: false });
-}
 
 /** Blocks until the next path arrives. Returns `''` at the end. */
 function nextFile(): string {
@@ -132,7 +122,7 @@ async function runFile(file: string, timeout: number): Promise<FileResult> {
 }
 
 ignorePromises();
-const { run } = await import('node:test'); // it makes its hook from what it finds here
+const { run } = await import('node:test');
 process.env.NODE_TEST_WORKER_ID = '1'; // as `run` sets it
 const timeout = Number(process.argv[2]);
 for (let file = nextFile(); file !== ''; file = nextFile()) send({ result: await runFile(file, timeout) });

@@ -1,8 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { globSync } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
 import { seededShare } from '#testkit/seeded-share';
 import { everyRecording, isSoak } from '#testkit/soak';
@@ -10,7 +7,8 @@ import { startPostgres, withoutOwnPostgres } from '#testkit/start-postgres';
 import { testSeed } from '#testkit/test-seed';
 import { makeTemplate } from './contract-database.ts';
 import { Differences } from './differences.ts';
-import type { ReportedTest } from './json-reporter.ts';
+import type { ReportedTest } from './json-lines.ts';
+import { runRedirected } from './run-redirected.ts';
 
 const seed = testSeed();
 /** One of this number of recordings is replayed. */
@@ -86,41 +84,12 @@ interface Contract {
 }
 
 async function checkContract(context: TestContext, { differences, env, files }: Contract): Promise<void> {
-  const tests = await runThroughCluster(files, env);
+  const redirect = `${import.meta.dirname}/redirect.ts`;
+  const tests = await runRedirected({ redirect, files, env, separately: isSoak });
   const count = (result: ReportedTest['result']): number =>
     tests.filter((each) => each.result === result).length;
 
   context.diagnostic(`${count('passed')} equal, ${count('failed')} different, ${count('skipped')} skipped`);
   assert.deepEqual(differences.unexpected(tests), []);
   assert.ok(count('passed') > 10, 'the tests have run');
-}
-
-/** Runs tests of a single server with a cluster. */
-async function runThroughCluster(
-  files: readonly string[],
-  variables: Readonly<Record<string, string>>,
-): Promise<ReportedTest[]> {
-  const folder = import.meta.dirname;
-  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
-  const child = spawn(
-    process.execPath,
-    [
-      '--conditions=source',
-      `--import=${folder}/redirect.ts`,
-      '--test',
-      // Recordings have no hooks outside of a suite, so their files can share a process.
-      ...(isSoak ? ['--test-concurrency=2'] : ['--test-isolation=none']),
-      '--test-timeout=300000',
-      `--test-reporter=${folder}/json-reporter.ts`,
-      ...files,
-    ],
-    { env: { ...env, ...variables }, stdio: ['ignore', 'pipe', 'inherit'] },
-  );
-  const exited = once(child, 'close');
-  const tests: ReportedTest[] = [];
-  // The reporter writes JSON objects, one per line.
-  for await (const line of createInterface({ input: child.stdout }))
-    tests.push(JSON.parse(line) as ReportedTest);
-  await exited;
-  return tests;
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ReportedTest } from './json-reporter.ts';
+import type { ReportedTest } from './json-lines.ts';
 
 const DOCUMENT = join(import.meta.dirname, 'differences.md');
 /** A row of a table: something in backticks, and the reason. */

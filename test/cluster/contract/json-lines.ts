@@ -1,6 +1,6 @@
 import { relative } from 'node:path';
 
-/** A test without subtests, as the reporter writes it: one JSON object per line. */
+/** A test without subtests, as {@link jsonLines} writes it. */
 export interface ReportedTest {
   readonly file: string;
   readonly name: string;
@@ -9,6 +9,7 @@ export interface ReportedTest {
   readonly error?: string;
 }
 
+/** What this uses of an event of `node:test`. */
 interface TestEvent {
   readonly type: string;
   readonly data: {
@@ -22,8 +23,8 @@ interface TestEvent {
   };
 }
 
-/** A reporter for `node --test`. */
-export default async function* report(events: AsyncIterable<TestEvent>): AsyncGenerator<string> {
+/** Yields a line of JSON for each test. */
+export async function* jsonLines(events: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   for await (const { type, data } of events) {
     if (type !== 'test:pass' && type !== 'test:fail') continue;
     const { error, type: kind } = data.details ?? {};
