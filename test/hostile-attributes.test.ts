@@ -8,14 +8,12 @@ const repository = { storageName: 'default', relativePath: 'hostile.git' };
 /** No name matches, and a backtracking matcher tries every way to split a name. */
 const ATTRIBUTES = `${'*a'.repeat(200)}b linguist-vendored\n`.repeat(400);
 const FILES = 300;
-/**
- * Time limit of the other client. The test shares the machine and the event loop with the server.
- */
-const ANSWER_LIMIT_MS = 1000;
+/** CPU time of this thread, which is also the server's, while the other client waits for a response. */
+const ANSWER_LIMIT_MS = 300;
 
 // While one client requested the languages of such a repository, all others waited for more than a
 // minute.
-test('extremely slow .gitattributes patterns end one call and delay no other', async () => {
+test('extremely slow .gitattributes patterns end one call and delay no other', async (context) => {
   await using gitaly = await startGitaly();
   const path = join(gitaly.storagePath(), repository.relativePath);
   initRepository(path);
@@ -41,9 +39,10 @@ test('extremely slow .gitattributes patterns end one call and delay no other', a
       isOver = true;
     });
   while (!isOver) {
-    const askedAt = performance.now();
+    const before = process.threadCpuUsage();
     await gitaly.connection.commit.findCommit({ repository, revision: Buffer.from('main') });
-    slowestMs = Math.max(slowestMs, performance.now() - askedAt);
+    const { user, system } = process.threadCpuUsage(before);
+    slowestMs = Math.max(slowestMs, (user + system) / 1000);
     answers += 1;
   }
 
@@ -51,6 +50,7 @@ test('extremely slow .gitattributes patterns end one call and delay no other', a
     code: 'RESOURCE_EXHAUSTED',
     message: /the patterns of \.gitattributes take too long$/,
   });
+  context.diagnostic(`${answers} answers, the slowest took ${Math.round(slowestMs)} ms of CPU time`);
   assert.ok(answers > 10, `${answers} answers`);
-  assert.ok(slowestMs < ANSWER_LIMIT_MS, `an answer took ${Math.round(slowestMs)} ms`);
+  assert.ok(slowestMs < ANSWER_LIMIT_MS, `an answer took ${Math.round(slowestMs)} ms of CPU time`);
 });

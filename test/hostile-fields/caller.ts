@@ -43,6 +43,11 @@ export interface Outcome {
   readonly tookMs: number;
 }
 
+interface Options {
+  readonly timeoutMs: number;
+  readonly metadata: MetadataInit;
+}
+
 /** A call that takes longer has found something, too. */
 export const CALL_LIMIT_MS = 20_000;
 /** Responses are kept up to this size, to be searched. */
@@ -55,7 +60,6 @@ export class Caller implements AsyncDisposable {
   readonly #multiplexed: Connection;
   readonly #registry: SidechannelRegistry;
   readonly #directory: string;
-  readonly #limitMs: number;
   /** Servers of the storages of other repositories: the same server. */
   readonly #servers: MetadataInit;
   #sockets = 0;
@@ -64,33 +68,30 @@ export class Caller implements AsyncDisposable {
     channel: GrpcChannel,
     multiplexed: Connection,
     registry: SidechannelRegistry,
-    { directory, limitMs }: { readonly directory: string; readonly limitMs: number },
+    directory: string,
   ) {
     this.#servers = gitalyServers({ default: { address: multiplexed.address, token: '' } });
     this.#channel = channel;
     this.#multiplexed = multiplexed;
     this.#registry = registry;
     this.#directory = directory;
-    this.#limitMs = limitMs;
   }
 
-  /**
-   * @param directory for the sockets of hooks.
-   * @param limitMs the time limit of each call.
-   */
-  static async connect(address: string, directory: string, limitMs = CALL_LIMIT_MS): Promise<Caller> {
+  /** @param directory for the sockets of hooks. */
+  static async connect(address: string, directory: string): Promise<Caller> {
     const registry = new SidechannelRegistry();
     const multiplexed = await dialSidechannel(address, registry);
     const channel = connectGrpc(connect(address.replace(/^unix:/, '')));
-    return new Caller(channel, multiplexed, registry, { directory, limitMs });
+    return new Caller(channel, multiplexed, registry, directory);
   }
 
   /** Makes one call to its end. Never rejects. */
-  async call(call: HostileCall, correlationId: string): Promise<Outcome> {
+  async call(call: HostileCall, correlationId: string, timeoutMs = CALL_LIMIT_MS): Promise<Outcome> {
     const metadata = { 'x-gitlab-correlation-id': correlationId, ...this.#servers, ...call.metadata };
+    const options = { timeoutMs, metadata };
     if (call.method.name === 'PackObjectsHookWithSidechannel')
-      return await this.#withHookSocket(call, metadata);
-    if (!call.method.name.endsWith('WithSidechannel')) return await this.#plain(call, metadata);
+      return await this.#withHookSocket(call, options);
+    if (!call.method.name.endsWith('WithSidechannel')) return await this.#plain(call, options);
     const received: Buffer[] = [];
     const waiter = this.#registry.register(async (sidechannel) => {
       const done = buffer(sidechannel).then((bytes) => received.push(bytes));
@@ -102,7 +103,7 @@ export class Caller implements AsyncDisposable {
       this.#multiplexed.invoke({
         method: call.method,
         requests: call.requests.map((request) => create(call.method.input, request)),
-        options: { timeoutMs: this.#limitMs, metadata: { ...metadata, ...waiter.metadata } },
+        options: { timeoutMs, metadata: { ...metadata, ...waiter.metadata } },
       }),
       (message) => toBinary(call.method.output, create(call.method.output, message as Plain)),
       received,
@@ -114,8 +115,7 @@ export class Caller implements AsyncDisposable {
     await this.#multiplexed.close();
   }
 
-  async #plain(call: HostileCall, metadata: MetadataInit): Promise<Outcome> {
-    const options = { timeoutMs: this.#limitMs, metadata };
+  async #plain(call: HostileCall, options: Options): Promise<Outcome> {
     return await outcomeOf(
       this.#channel.invokeRaw(call.method, encodedRequests(call), options),
       (bytes) => bytes,
@@ -124,7 +124,7 @@ export class Caller implements AsyncDisposable {
   }
 
   /** The server connects to a socket that the caller, a hook, listens on. */
-  async #withHookSocket(call: HostileCall, metadata: MetadataInit): Promise<Outcome> {
+  async #withHookSocket(call: HostileCall, options: Options): Promise<Outcome> {
     const path = join(this.#directory, String(this.#sockets++), 'sidechannel');
     mkdirSync(dirname(path), { recursive: true });
     const received: Buffer[] = [];
@@ -141,7 +141,8 @@ export class Caller implements AsyncDisposable {
     });
     await new Promise<void>((resolve) => server.listen(path, resolve));
     try {
-      return await this.#plain(call, { ...metadata, 'gitaly-sidechannel-socket': path });
+      const metadata = { ...options.metadata, 'gitaly-sidechannel-socket': path };
+      return await this.#plain(call, { ...options, metadata });
     } finally {
       server.close();
       rmSync(dirname(path), { recursive: true, force: true });

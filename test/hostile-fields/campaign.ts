@@ -6,7 +6,7 @@ import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-pr
 import { startTimeServer } from '#testkit/time-server';
 import { type MethodInfo, methodInfo } from '#wire/method-info';
 import { servedByGitaly } from '#wire/methods';
-import { CALL_LIMIT_MS, Caller, type HostileCall, type Outcome } from './caller.ts';
+import { Caller, type HostileCall, type Outcome } from './caller.ts';
 import { findingsOf, namesRepository } from './findings.ts';
 import { validCall } from './plan.ts';
 import { toReplay } from './replay.ts';
@@ -49,20 +49,31 @@ const CONCURRENCY = 6;
 const POOLED = / cat-file --batch-command| update-ref -z --stdin| diff-tree -r --stdin/;
 /** Time that a process has to end after its call. */
 const EXIT_LIMIT_MS = 5_000;
+/** Far above the time of any call that ends, and that of a server on a busy machine. */
+const CPU_LIMIT_MS = 15_000;
+const MEASURED_CALL_LIMIT_MS = 300_000;
+/** Time between two looks at the CPU time of a running call. */
+const LOOK_MS = 200;
 const COMPILED = /--conditions=source|\/dist\/cli\//;
 
 interface CampaignStart {
   /** A module that changes those of the server, which loads it first. */
   readonly preload?: string;
-  /** Time limit of each call. */
-  readonly callLimitMs?: number;
+  /** CPU time of the server and its processes from which a measured call counts as endless. */
+  readonly cpuLimitMs?: number;
+}
+
+/** What a call has taken, or until it was left: it has reached a limit. */
+export interface MeasuredCall {
+  readonly hasEnded: boolean;
+  readonly cpuMs: number;
 }
 
 interface CampaignOptions {
   readonly sandbox: Sandbox;
   readonly gitaly: GitalyProcess;
   readonly caller: Caller;
-  readonly callLimitMs: number;
+  readonly cpuLimitMs: number;
   readonly log: LogByCall;
   /** Servers that valid requests name. */
   readonly servers: readonly AsyncDisposable[];
@@ -70,21 +81,20 @@ interface CampaignOptions {
 
 /** A server in a sandbox, and a client that is not well-behaved. */
 export class Campaign implements AsyncDisposable {
-  /** Time limit of each call. */
-  readonly callLimitMs: number;
   readonly sandbox: Sandbox;
   readonly #gitaly: GitalyProcess;
   readonly #caller: Caller;
+  readonly #cpuLimitMs: number;
   readonly #log: LogByCall;
   readonly #servers: readonly AsyncDisposable[];
   #calls = 0;
   #exit: number | NodeJS.Signals | undefined;
 
-  private constructor({ sandbox, gitaly, caller, callLimitMs, log, servers }: CampaignOptions) {
-    this.callLimitMs = callLimitMs;
+  private constructor({ sandbox, gitaly, caller, cpuLimitMs, log, servers }: CampaignOptions) {
     this.sandbox = sandbox;
     this.#gitaly = gitaly;
     this.#caller = caller;
+    this.#cpuLimitMs = cpuLimitMs;
     this.#log = log;
     this.#servers = servers;
     void gitaly.exited.then((exit) => {
@@ -92,7 +102,7 @@ export class Campaign implements AsyncDisposable {
     });
   }
 
-  static async start({ preload, callLimitMs = CALL_LIMIT_MS }: CampaignStart = {}): Promise<Campaign> {
+  static async start({ preload, cpuLimitMs = CPU_LIMIT_MS }: CampaignStart = {}): Promise<Campaign> {
     const timeServer = await startTimeServer();
     let root = '';
     const web = await startWebServer(() => root);
@@ -109,9 +119,9 @@ export class Campaign implements AsyncDisposable {
       onLog: (text) => log.add(text),
       ...(preload !== undefined && { preload, fromSource: true }),
     });
-    const caller = await Caller.connect(gitaly.address, join(directory, 'sockets'), callLimitMs);
+    const caller = await Caller.connect(gitaly.address, join(directory, 'sockets'));
     sandbox.copyTarget(SHARED);
-    return new Campaign({ sandbox, gitaly, caller, callLimitMs, log, servers: [timeServer, web] });
+    return new Campaign({ sandbox, gitaly, caller, cpuLimitMs, log, servers: [timeServer, web] });
   }
 
   /** Number of calls made. */
@@ -155,13 +165,21 @@ export class Campaign implements AsyncDisposable {
   }
 
   /** Makes one call, and returns the CPU time that the server and its processes took for it. */
-  async measure(call: HostileCall): Promise<Outcome & { readonly cpuMs: number }> {
+  async measure(call: HostileCall): Promise<MeasuredCall> {
     this.#prepare(call);
     const before = this.usedCpuMs();
-    const outcome = await this.#caller.call(call, `measured-${this.#calls++}`);
-    const cpuMs = this.usedCpuMs() - before;
+    const takenMs = (): number => this.usedCpuMs() - before;
+    let outcome: Outcome | undefined;
+    const calling = this.#caller
+      .call(call, `measured-${this.#calls++}`, MEASURED_CALL_LIMIT_MS)
+      .then((found) => {
+        outcome = found;
+      });
+    while (outcome === undefined && takenMs() < this.#cpuLimitMs)
+      await Promise.race([calling, setTimeout(LOOK_MS)]);
+    const measured = { hasEnded: endedByItself(outcome), cpuMs: takenMs() };
     if (call.relativePath !== SHARED) this.sandbox.remove(call.relativePath);
-    return { ...outcome, cpuMs };
+    return measured;
   }
 
   /** Returns the CPU time that the server and its processes have taken. */
@@ -312,4 +330,8 @@ class LogByCall {
   tail(): string {
     return JSON.stringify(this.#tail);
   }
+}
+
+function endedByItself(outcome: Outcome | undefined): boolean {
+  return outcome !== undefined && outcome.code !== 'DEADLINE_EXCEEDED';
 }

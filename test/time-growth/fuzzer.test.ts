@@ -10,13 +10,13 @@ import { fieldShapes } from './hostile-shapes.ts';
 const METHOD = methodInfo(RefService.method.updateReferences);
 const FIELD = 'updates.reference';
 /** Of the server with an added expression, which is at work until then. */
-const CALL_LIMIT_MS = 6000;
+const CPU_LIMIT_MS = 2000;
 
 /** Returns what is reported of a server whose check of names applies an expression in addition. */
 async function reported(expression: string, piece: string): Promise<string[]> {
   const preload = new URL('slow-references.ts', import.meta.url);
   preload.searchParams.set('expression', expression);
-  await using campaign = await Campaign.start({ preload: preload.href, callLimitMs: CALL_LIMIT_MS });
+  await using campaign = await Campaign.start({ preload: preload.href, cpuLimitMs: CPU_LIMIT_MS });
   const growth = new FieldGrowth(campaign);
   const findings: string[] = [];
   const shapes = fieldShapes().filter((shape) => shape.piece === piece);

@@ -9,7 +9,7 @@ export interface ReportedTest {
   readonly error?: string;
 }
 
-/** What this uses of an event of `node:test`. */
+/** The parts of an event of `node:test` that are read here. */
 interface TestEvent {
   readonly type: string;
   readonly data: {
