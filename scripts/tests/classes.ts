@@ -33,7 +33,13 @@ const RELEASE = [
  * Tests in which no call of a cluster of six processes may fail without a fault. Next to four other
  * files, the nodes of two cores are too slow for their health checks.
  */
-const ALONE = ['test/cluster/faults/{rolling-restart,writers}.test.ts'];
+const ALONE = ['test/cluster/faults/rolling-restart.test.ts'];
+
+/**
+ * As above, but the cluster waits for most of half a minute. The other file keeps one core busy
+ * meanwhile.
+ */
+const IN_PAIRS = ['test/cluster/faults/writers.test.ts', 'test/golden/operations.test.ts'];
 
 /** The classes of tests by name. CONTRIBUTING.md describes when to run which. */
 export const CLASSES: Readonly<Record<string, readonly TestGroup[]>> = {
@@ -47,8 +53,9 @@ export const CLASSES: Readonly<Record<string, readonly TestGroup[]>> = {
   real: [{ files: ['src/!(base|wire|platform|rpc)/**/*.test.ts'], ...REAL }],
   whole: [{ files: ['test/**/*.test.ts'], exclude: RELEASE, ...REAL }],
   test: [
-    { files: ['{src,scripts,test}/**/*.test.ts'], exclude: [...RELEASE, ...ALONE], ...REAL },
+    { files: ['{src,scripts,test}/**/*.test.ts'], exclude: [...RELEASE, ...ALONE, ...IN_PAIRS], ...REAL },
     { files: ALONE, ...REAL, processes: 1 },
+    { files: IN_PAIRS, ...REAL, processes: 2 },
   ],
   // They build programs with several threads, and servers of others.
   release: [{ files: RELEASE, ...REAL, processes: 3 }],
