@@ -1,26 +1,19 @@
 import assert from 'node:assert/strict';
-import { after, before, type TestContext, test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { addRepository, changedRepositories, createTestFeed, eventsIn } from '#testkit/feed/feed-database';
 import { ScriptedNode } from '#testkit/feed/scripted-node';
-import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
+import { databaseOfFile } from '#testkit/praefect/database-of-file';
+import { withoutPostgres } from '#testkit/start-postgres';
 import { never, until } from '#testkit/until';
 import { type Database, sql } from '../database/database.ts';
 import { ClusterFeed, type ClusterFeedOptions } from './cluster-feed.ts';
 
 const skip = withoutPostgres;
 
-let postgres: TestDatabase | undefined;
-before(async () => {
-  if (!skip) postgres = await startPostgres();
-});
-after(() => postgres?.[Symbol.asyncDispose]());
+const databaseOf = databaseOfFile();
 
-async function emptyDatabase(): Promise<Database> {
-  const database = postgres?.database ?? assert.fail();
-  await createTestFeed(database);
-  return database;
-}
+const emptyDatabase = (): Promise<Database> => createTestFeed(databaseOf());
 
 /** Opens a feed of one node. */
 async function openFeed(database: Database, options: Partial<ClusterFeedOptions> = {}) {

@@ -1,26 +1,19 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { TooOldError } from '#events/event-files';
 import { brief, createTestFeed, VIRTUAL_STORAGE } from '#testkit/feed/feed-database';
-import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
+import { databaseOfFile } from '#testkit/praefect/database-of-file';
+import { withoutPostgres } from '#testkit/start-postgres';
 import { type Database, sql } from '../database/database.ts';
 import { ClusterJournal } from './cluster-journal.ts';
 import { EventWriter } from './event-writer.ts';
 
 const skip = withoutPostgres;
 
-let postgres: TestDatabase | undefined;
-before(async () => {
-  if (!skip) postgres = await startPostgres();
-});
-after(() => postgres?.[Symbol.asyncDispose]());
+const databaseOf = databaseOfFile();
 
-async function startFeed(): Promise<Database> {
-  const database = postgres?.database ?? assert.fail();
-  await createTestFeed(database);
-  return database;
-}
+const startFeed = (): Promise<Database> => createTestFeed(databaseOf());
 
 /** Adds events of repositories. */
 async function write(database: Database, add: (writer: EventWriter) => Promise<void>): Promise<void> {

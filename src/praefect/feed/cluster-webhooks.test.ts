@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { createTestFeed } from '#testkit/feed/feed-database';
-import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
+import { databaseOfFile } from '#testkit/praefect/database-of-file';
+import { withoutPostgres } from '#testkit/start-postgres';
 import { never, until } from '#testkit/until';
 import type { Webhook } from '#webhooks/webhook';
 import { type Database, sql } from '../database/database.ts';
@@ -10,17 +11,9 @@ import { ClusterWebhooks, type ClusterWebhooksOptions } from './cluster-webhooks
 const skip = withoutPostgres;
 const TIMES = { leaseMs: 60_000, lookMs: 20, marginMs: 10_000 };
 
-let postgres: TestDatabase | undefined;
-before(async () => {
-  if (!skip) postgres = await startPostgres();
-});
-after(() => postgres?.[Symbol.asyncDispose]());
+const databaseOf = databaseOfFile();
 
-async function emptyDatabase(): Promise<Database> {
-  const database = postgres?.database ?? assert.fail();
-  await createTestFeed(database);
-  return database;
-}
+const emptyDatabase = (): Promise<Database> => createTestFeed(databaseOf());
 
 const webhook = (name: string, storages: readonly string[] = []): Webhook => ({
   ...{ name, storages, key: Buffer.alloc(32), mayBePrivate: true },

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import {
   addRepository,
   addWrite,
@@ -7,23 +7,16 @@ import {
   createTestFeed,
   eventsIn,
 } from '#testkit/feed/feed-database';
-import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
+import { databaseOfFile } from '#testkit/praefect/database-of-file';
+import { withoutPostgres } from '#testkit/start-postgres';
 import { type Database, sql } from '../database/database.ts';
 import { createFeed, stopFeed } from './feed-tables.ts';
 
 const skip = withoutPostgres;
 
-let postgres: TestDatabase | undefined;
-before(async () => {
-  if (!skip) postgres = await startPostgres();
-});
-after(() => postgres?.[Symbol.asyncDispose]());
+const databaseOf = databaseOfFile();
 
-async function startFeed(): Promise<Database> {
-  const database = postgres?.database ?? assert.fail();
-  await createTestFeed(database);
-  return database;
-}
+const startFeed = (): Promise<Database> => createTestFeed(databaseOf());
 
 test('each change of a repository is noted, by whomever it was made', { skip }, async () => {
   const database = await startFeed();

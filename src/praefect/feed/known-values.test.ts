@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { addRepository, addWrite, eventsIn, VIRTUAL_STORAGE } from '#testkit/feed/feed-database';
 import { type ScriptedFeed, startScriptedFeed } from '#testkit/feed/scripted-feed';
 import type { ScriptedEvent } from '#testkit/feed/scripted-node';
-import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
+import { databaseOfFile } from '#testkit/praefect/database-of-file';
+import { withoutPostgres } from '#testkit/start-postgres';
 import { sql } from '../database/database.ts';
 import { ClusterJournal } from './cluster-journal.ts';
 import { KEPT_MOVES } from './node-events.ts';
@@ -12,13 +13,9 @@ const skip = withoutPostgres;
 const PATH = '@cluster/1';
 const MAIN = 'refs/heads/main';
 
-let postgres: TestDatabase | undefined;
-before(async () => {
-  if (!skip) postgres = await startPostgres();
-});
-after(() => postgres?.[Symbol.asyncDispose]());
+const databaseOf = databaseOfFile();
 
-const startFeed = async () => await startScriptedFeed(postgres?.database ?? assert.fail());
+const startFeed = () => startScriptedFeed(databaseOf());
 
 /** Records a write after which the first node has these references, and makes its events. */
 async function write(

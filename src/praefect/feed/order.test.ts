@@ -1,22 +1,19 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { addRepository, addWrite, eventsIn } from '#testkit/feed/feed-database';
 import { type ScriptedFeed, startScriptedFeed } from '#testkit/feed/scripted-feed';
-import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
+import { databaseOfFile } from '#testkit/praefect/database-of-file';
+import { withoutPostgres } from '#testkit/start-postgres';
 import { sql } from '../database/database.ts';
 
 const skip = withoutPostgres;
 const PATH = '@cluster/1';
 
-let postgres: TestDatabase | undefined;
-before(async () => {
-  if (!skip) postgres = await startPostgres();
-});
-after(() => postgres?.[Symbol.asyncDispose]());
+const databaseOf = databaseOfFile();
 
 /** Starts a feed with a repository whose first node has a journal, up to a sequence. */
 async function startFeed(last: number): Promise<ScriptedFeed> {
-  const feed = await startScriptedFeed(postgres?.database ?? assert.fail());
+  const feed = await startScriptedFeed(databaseOf());
   feed.nodes[0].events.push({ sequence: last, relativePath: '@cluster/2', reference: 'x', newValue: '1' });
   feed.reported.lastSequence = last;
   await addRepository(feed.database, 1);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import {
   addRepository,
@@ -9,21 +9,18 @@ import {
   VIRTUAL_STORAGE,
 } from '#testkit/feed/feed-database';
 import { startScriptedFeed } from '#testkit/feed/scripted-feed';
+import { databaseOfFile } from '#testkit/praefect/database-of-file';
 import { replaceMethod } from '#testkit/replace-method';
-import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
+import { withoutPostgres } from '#testkit/start-postgres';
 import { until } from '#testkit/until';
 import { sql } from '../database/database.ts';
 
 const skip = withoutPostgres;
 const PATH = '@cluster/1';
 
-let postgres: TestDatabase | undefined;
-before(async () => {
-  if (!skip) postgres = await startPostgres();
-});
-after(() => postgres?.[Symbol.asyncDispose]());
+const databaseOf = databaseOfFile();
 
-const startFeed = async () => await startScriptedFeed(postgres?.database ?? assert.fail());
+const startFeed = () => startScriptedFeed(databaseOf());
 
 const UP_TO_DATE = { 'gitaly-1': 1, 'gitaly-2': 1, 'gitaly-3': 1 };
 

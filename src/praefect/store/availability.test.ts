@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { after, before, beforeEach, test } from 'node:test';
-import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
+import { test } from 'node:test';
+import { databaseOfFile } from '#testkit/praefect/database-of-file';
+import { withoutPostgres } from '#testkit/start-postgres';
 import { sql } from '../database/database.ts';
 import { Availability } from './availability.ts';
 import { MetadataReader } from './repository-metadata.ts';
@@ -10,17 +11,8 @@ const CONFIGURED = new Map([
   ['default', ['b', 'a']],
   ['other', ['a']],
 ]);
-let postgres: TestDatabase | undefined;
+const databaseOf = databaseOfFile(sql`TRUNCATE repositories, replication_queue, node_status CASCADE`);
 
-before(async () => {
-  if (skip === false) postgres = await startPostgres();
-});
-
-beforeEach(() => postgres?.database.run(sql`TRUNCATE repositories, replication_queue, node_status CASCADE`));
-
-after(() => postgres?.[Symbol.asyncDispose]());
-
-const databaseOf = () => postgres?.database ?? assert.fail();
 const availabilityOf = () => new Availability(databaseOf(), CONFIGURED);
 
 /** Records repositories whose only replica is on `a`; their ids count from `first`. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { after, before, beforeEach, test } from 'node:test';
-import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
+import { test } from 'node:test';
+import { databaseOfFile } from '#testkit/praefect/database-of-file';
+import { withoutPostgres } from '#testkit/start-postgres';
 import { until } from '#testkit/until';
 import { sql } from '../database/database.ts';
 import { PathStore } from './path-store.ts';
@@ -10,17 +11,7 @@ const skip = withoutPostgres;
 const repository = { virtualStorage: 'default', relativePath: 'x.git' };
 /** A write to a repository without a record: the router has reserved an id. */
 const write = { repository, repositoryId: 7, primary: 'a', updated: ['b'], outdated: ['c'] };
-let postgres: TestDatabase | undefined;
-
-before(async () => {
-  if (skip === false) postgres = await startPostgres();
-});
-
-beforeEach(() => postgres?.database.run(sql`TRUNCATE repositories CASCADE`));
-
-after(() => postgres?.[Symbol.asyncDispose]());
-
-const databaseOf = () => postgres?.database ?? assert.fail();
+const databaseOf = databaseOfFile(sql`TRUNCATE repositories CASCADE`);
 
 async function records(): Promise<unknown> {
   const replicas = await databaseOf().rows(sql<{ name: string }>`

@@ -1,22 +1,14 @@
 import assert from 'node:assert/strict';
-import { after, before, beforeEach, test } from 'node:test';
-import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
+import { test } from 'node:test';
+import { databaseOfFile } from '#testkit/praefect/database-of-file';
+import { withoutPostgres } from '#testkit/start-postgres';
 import { sql } from '../database/database.ts';
 import { PostgresStore } from './postgres-store.ts';
 import { RepositoryLookups } from './repository-lookups.ts';
 
 const skip = withoutPostgres;
-let postgres: TestDatabase | undefined;
+const databaseOf = databaseOfFile(sql`TRUNCATE repositories, node_status CASCADE`);
 
-before(async () => {
-  if (skip === false) postgres = await startPostgres();
-});
-
-beforeEach(() => postgres?.database.run(sql`TRUNCATE repositories, node_status CASCADE`));
-
-after(() => postgres?.[Symbol.asyncDispose]());
-
-const databaseOf = () => postgres?.database ?? assert.fail();
 const key = (relativePath: string, virtualStorage = 'default') => ({ virtualStorage, relativePath });
 
 /** Records a repository with up-to-date replicas on `b` and `a`, of which `a` is the primary. */

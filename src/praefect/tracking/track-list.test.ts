@@ -1,22 +1,16 @@
 import assert from 'node:assert/strict';
-import { after, before, beforeEach, test } from 'node:test';
+import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
+import { databaseOfFile } from '#testkit/praefect/database-of-file';
 import { requestFor, trackedCluster } from '#testkit/praefect/tracked-cluster';
-import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
+import { withoutPostgres } from '#testkit/start-postgres';
 import { sql } from '../database/database.ts';
 import { trackRepositories } from './track-list.ts';
 import type { TrackRequest } from './track-repository.ts';
 
 const skip = withoutPostgres;
 
-let postgres: TestDatabase | undefined;
-before(async () => {
-  if (!skip) postgres = await startPostgres();
-});
-after(() => postgres?.[Symbol.asyncDispose]());
-beforeEach(() => postgres?.database.run(sql`TRUNCATE repositories, replication_queue CASCADE`));
-
-const databaseOf = () => postgres?.database ?? assert.fail();
+const databaseOf = databaseOfFile(sql`TRUNCATE repositories, replication_queue CASCADE`);
 
 /** A line of a list. */
 function line(relativePath: string, change: Partial<TrackRequest> = {}): string {

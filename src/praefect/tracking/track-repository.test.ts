@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { after, before, beforeEach, test } from 'node:test';
+import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
+import { databaseOfFile } from '#testkit/praefect/database-of-file';
 import { requestFor, trackedCluster } from '#testkit/praefect/tracked-cluster';
-import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
+import { withoutPostgres } from '#testkit/start-postgres';
 import { sql } from '../database/database.ts';
 import { trackRepository } from './track-repository.ts';
 
@@ -12,14 +13,7 @@ const ADDED = 'Finished adding new repository to be tracked in praefect database
 const queued = (storage: string) => `Added replication job to replicate repository to "${storage}".`;
 const copied = (storage: string) => `Finished replicating repository to "${storage}".`;
 
-let postgres: TestDatabase | undefined;
-before(async () => {
-  if (!skip) postgres = await startPostgres();
-});
-after(() => postgres?.[Symbol.asyncDispose]());
-beforeEach(() => postgres?.database.run(sql`TRUNCATE repositories, replication_queue CASCADE`));
-
-const databaseOf = () => postgres?.database ?? assert.fail();
+const databaseOf = databaseOfFile(sql`TRUNCATE repositories, replication_queue CASCADE`);
 
 async function replicas(): Promise<Record<string, number>> {
   const rows = await databaseOf().rows(sql<{ storage: string; generation: number }>`

@@ -7,12 +7,13 @@ import { createFeed } from '#praefect/feed/feed-tables';
 /** Virtual storage of the tests' repositories. */
 export const VIRTUAL_STORAGE = 'default';
 
-/** Starts the feed of a migrated database from its beginning, without repositories. */
-export async function createTestFeed(database: Database): Promise<void> {
+/** Starts the feed of a migrated database from its beginning, without repositories, and returns it. */
+export async function createTestFeed(database: Database): Promise<Database> {
   await createFeed(database, [VIRTUAL_STORAGE]);
   await database.run(sql`TRUNCATE repositories, gitalyts_feed_changes, gitalyts_feed_events,
     gitalyts_feed_repositories, gitalyts_feed_sender, gitalyts_feed_webhooks CASCADE`);
   await database.run(sql`UPDATE gitalyts_feed_state SET last = 0, compacted = 0`);
+  return database;
 }
 
 /**
