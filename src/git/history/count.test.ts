@@ -1,30 +1,17 @@
 import assert from 'node:assert/strict';
-import { rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { fc } from '#testkit/fast-check';
-import { GitFixture } from '#testkit/repositories/git-fixture';
+import { startHistories } from '#testkit/repositories/histories-fixture';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { openRandomRepository, type RandomRepository } from '#testkit/repositories/open-random-repository';
-import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { FallBackToGit, InProcess } from '../in-process.ts';
+import { FallBackToGit } from '../in-process.ts';
 import { CommitGraph, commitBytes } from './commit-graph.ts';
 import { type CountQuery, countCommits, countDiverging } from './count.ts';
 import { countReached } from './count-reached.ts';
 
-const root = makeScratchDirectory('count');
-const counted: string[] = [];
-const inProcess = new InProcess({
-  observer: {
-    onAnswered: (name) => void counted.push(name),
-    onFellBack: (name, reason) => void counted.push(`${name} by git: ${reason}`),
-  },
-});
-const git = await GitFixture.start({ inProcess });
-after(async () => {
-  await git.close();
-  rmSync(root, { recursive: true });
-});
+const { git, root, answered: counted } = await startHistories('count');
 
 const COMMITS = 60;
 let made = 0;

@@ -1,29 +1,14 @@
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { fc } from '#testkit/fast-check';
-import { GitFixture } from '#testkit/repositories/git-fixture';
+import { startHistories } from '#testkit/repositories/histories-fixture';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { openRandomRepository } from '#testkit/repositories/open-random-repository';
-import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { InProcess } from '../in-process.ts';
 import type { GitRepository } from '../repository.ts';
 import { lastCommit } from './last-commit.ts';
 
-const root = makeScratchDirectory('last-commit');
-const seen: string[] = [];
-const inProcess = new InProcess({
-  observer: {
-    onAnswered: (name) => void seen.push(name),
-    onFellBack: (name, reason) => void seen.push(`${name} by git: ${reason}`),
-  },
-});
-const git = await GitFixture.start({ inProcess });
-after(async () => {
-  await git.close();
-  rmSync(root, { recursive: true });
-});
+const { git, root, answered: seen } = await startHistories('last-commit');
 
 const COMMITS = 40;
 const PATHS = ['.', 'a', 'name with space', 'd', 'd/x', 'd/e', 'd/e/z'];

@@ -1,32 +1,17 @@
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { fc } from '#testkit/fast-check';
-import { GitFixture } from '#testkit/repositories/git-fixture';
+import { selectionOf, startHistories } from '#testkit/repositories/histories-fixture';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { openRandomRepository } from '#testkit/repositories/open-random-repository';
-import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { repetitions } from '#testkit/soak';
-import { InProcess } from '../in-process.ts';
 import type { GitRepository } from '../repository.ts';
 import { countCommits } from './count.ts';
 import { PATH_CHANGES_LIMITS } from './path-changes.ts';
 import { recentCommits } from './recent-commits.ts';
 
-const root = makeScratchDirectory('path-changes');
-const seen: string[] = [];
-const inProcess = new InProcess({
-  observer: {
-    onAnswered: (name) => void seen.push(name),
-    onFellBack: (name, reason) => void seen.push(`${name} by git: ${reason}`),
-  },
-});
-const git = await GitFixture.start({ inProcess });
-after(async () => {
-  await git.close();
-  rmSync(root, { recursive: true });
-});
+const { git, root, answered: seen } = await startHistories('path-changes');
 
 const COMMITS = 60;
 /** Files that directories replace and the other way round, and names next to them in git's order. */
@@ -35,20 +20,9 @@ const PATHS = [...FILES, '.', 'e/g', 'nope', 'a/b', 'd/e/w/x'];
 let made = 0;
 
 const lines = (text: string): string[] => text.split('\n').filter(Boolean);
-const name = fc.integer({ min: 1, max: COMMITS }).map((mark) => `c${mark}`);
-const revision = fc.oneof(
-  name,
-  name.map((each) => `^${each}`),
-  fc.tuple(name, name).map((names) => names.join('..')),
-);
 const selection = fc.record({
-  revisions: fc.array(revision, { minLength: 1, maxLength: 4 }),
+  ...selectionOf(COMMITS),
   paths: fc.array(fc.constantFrom(...PATHS), { minLength: 1, maxLength: 3 }),
-  firstParent: fc.boolean(),
-  skip: fc.nat(3),
-  maxCount: fc.option(fc.nat(COMMITS), { nil: undefined }),
-  maxParents: fc.nat(2),
-  reverse: fc.boolean(),
 });
 const repositories = fc.record({
   seed: fc.integer({ min: 0, max: 0xffffffff }),

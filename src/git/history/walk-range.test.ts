@@ -1,20 +1,13 @@
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { fc } from '#testkit/fast-check';
-import { GitFixture } from '#testkit/repositories/git-fixture';
+import { selectionOf, startHistories } from '#testkit/repositories/histories-fixture';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { openRandomRepository, type RandomRepository } from '#testkit/repositories/open-random-repository';
-import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { recentCommits } from './recent-commits.ts';
 
-const root = makeScratchDirectory('walk-range');
-const git = await GitFixture.start();
-after(async () => {
-  await git.close();
-  rmSync(root, { recursive: true });
-});
+const { git, root } = await startHistories('walk-range');
 
 const COMMITS = 60;
 let made = 0;
@@ -24,19 +17,8 @@ const makeRepository = (seed: number): Promise<RandomRepository> =>
 
 const lines = (text: string): string[] => text.split('\n').filter(Boolean);
 const seeds = fc.integer({ min: 0, max: 0xffffffff });
-const name = fc.integer({ min: 1, max: COMMITS }).map((mark) => `c${mark}`);
-const revision = fc.oneof(
-  name,
-  name.map((each) => `^${each}`),
-  fc.tuple(name, name).map((names) => names.join('..')),
-);
 const selection = fc.record({
-  revisions: fc.array(revision, { minLength: 1, maxLength: 4 }),
-  firstParent: fc.boolean(),
-  skip: fc.nat(3),
-  maxCount: fc.option(fc.nat(COMMITS), { nil: undefined }),
-  maxParents: fc.nat(2),
-  reverse: fc.boolean(),
+  ...selectionOf(COMMITS),
 });
 
 test('ranges of random histories with wrong dates are those that git lists, in its order', async () => {
