@@ -10,6 +10,7 @@ import { WaitLimit } from '../connect/wait-limit.ts';
 import { CallError } from './call-error.ts';
 import type { CallMetadata } from './call-metadata.ts';
 import type { Invocation, ResponseStream } from './call-types.ts';
+import { DirectCall } from './direct-call.ts';
 import { withReadDetails } from './read-details.ts';
 import { ReplayableRequests } from './replay.ts';
 import { policyFor, type RetryPolicy, retryDelayMs } from './retry.ts';
@@ -41,7 +42,17 @@ const MAX_UNPROCESSED_ATTEMPTS = 3;
  * even if its responses are not iterated.
  */
 export function startCall(host: CallHost, invocation: Invocation): ResponseStream<unknown> {
-  return new ManagedCall(host, invocation);
+  const transport = isForwarded(host, invocation) ? host.balancer.pick() : undefined;
+  return transport === undefined
+    ? new ManagedCall(host, invocation)
+    : new DirectCall(host, invocation, { transport, again: () => new ManagedCall(host, invocation) });
+}
+
+/** Reports whether the call needs nothing of a {@link ManagedCall} once a connection is open. */
+function isForwarded(host: CallHost, { isRaw, options, requests }: Invocation): boolean {
+  const { defaultTimeoutMs, isSidechannelUnused, retryPolicy } = host;
+  const extra = retryPolicy ?? isSidechannelUnused ?? defaultTimeoutMs ?? options.signal;
+  return isRaw === true && extra === undefined && isRepeatable(requests);
 }
 
 class ManagedCall implements ResponseStream<unknown> {

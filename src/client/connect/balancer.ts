@@ -39,6 +39,8 @@ export class Balancer {
   #resolver: Resolver | undefined;
   /** `undefined` until the first list of endpoints is known. */
   #subconnections: Map<string, Subconnection> | undefined;
+  /** The usual one of an address without a name. */
+  #only: Subconnection | undefined;
   #resolveError: GitalyError | undefined;
   #turn = 0;
   #isClosed = false;
@@ -59,6 +61,7 @@ export class Balancer {
       if (this.#resolveError !== undefined) return 'transient_failure';
       return this.#resolver === undefined ? 'idle' : 'connecting';
     }
+    if (this.#only !== undefined) return this.#only.state;
     for (const { state } of this.#subconnections.values()) if (state === 'ready') return state;
     return aggregateState([...this.#subconnections.values()].map((subconnection) => subconnection.state));
   }
@@ -84,6 +87,7 @@ export class Balancer {
     for (const [key, subconnection] of before) if (!after.has(key)) subconnection.retire();
 
     this.#subconnections = after;
+    this.#only = after.size === 1 ? [...after.values()][0] : undefined;
     this.#resolveError = undefined;
     this.#onChange();
   }
@@ -99,8 +103,9 @@ export class Balancer {
     if (this.#isClosed) return undefined;
     this.#resolver ??= this.#startResolver(this);
     if (this.#subconnections === undefined) return undefined;
-    const subconnections = this.#subconnections.values();
-    return this.#policy === 'pick_first' ? pickFirst(subconnections) : this.#pickNext(subconnections);
+    return this.#policy === 'pick_first'
+      ? pickFirst(this.#subconnections.values())
+      : this.#pickNext(this.#subconnections);
   }
 
   /**
@@ -130,9 +135,14 @@ export class Balancer {
     );
   }
 
-  #pickNext(subconnections: Iterable<Subconnection>): Transport | undefined {
+  #pickNext(subconnections: ReadonlyMap<string, Subconnection>): Transport | undefined {
+    if (this.#only !== undefined) {
+      const transport = this.#only.pick();
+      if (transport === undefined) this.#only.connect();
+      return transport;
+    }
     const ready: Transport[] = [];
-    for (const subconnection of subconnections) {
+    for (const subconnection of subconnections.values()) {
       const transport = subconnection.pick();
       if (transport === undefined) subconnection.connect();
       else ready.push(transport);

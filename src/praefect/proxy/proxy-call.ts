@@ -44,17 +44,14 @@ export class ProxiedCall implements AsyncIterableIterator<Buffer> {
   }
 
   async #first(): Promise<IteratorResult<Buffer>> {
-    this.#responses = await this.#start();
-    return await this.#responses.next();
-  }
-
-  async #start(): Promise<AsyncIterator<Buffer>> {
     const { done, value: first } = await this.#requests.next();
     if (done) throw new GitalyError('INTERNAL', 'EOF');
+    const plan = await this.#plan(first);
     const isRead = this.#method.operation === 'accessor' && !this.#context.headers.has(SIDECHANNEL_ID);
-    if (!isRead) return this.#toAll(await this.#plan(first), first);
-    const plans = { plan: await this.#plan(first), replan: () => this.#plan(first) };
-    return new ProxyToOne(this.#method, this.#requests, plans, this.#context);
+    this.#responses = isRead
+      ? new ProxyToOne(this.#method, this.#requests, { plan, replan: () => this.#plan(first) }, this.#context)
+      : this.#toAll(plan, first);
+    return await this.#responses.next();
   }
 
   /** Chooses the nodes again if the primary was gone before the call reached it. */

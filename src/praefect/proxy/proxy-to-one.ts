@@ -50,7 +50,13 @@ export class ProxyToOne implements AsyncIterator<Buffer, void> {
     if (this.#isOver) return DONE;
     this.#isWaiting = true;
     try {
-      const result = await this.#next();
+      let result: IteratorResult<Buffer, void>;
+      try {
+        this.#responses ??= this.#start();
+        result = await this.#responses.next();
+      } catch (error) {
+        result = await this.#nextOfAnother(error);
+      }
       if (this.#headers !== undefined) {
         copyHeaders(this.#headers, this.#context);
         this.#headers = undefined;
@@ -83,20 +89,21 @@ export class ProxyToOne implements AsyncIterator<Buffer, void> {
     return DONE;
   }
 
-  /** Returns the next response: of another node if the first one goes before it has sent any. */
-  async #next(): Promise<IteratorResult<Buffer, void>> {
-    for (;;) {
+  /** Returns the response of another node if the first one has gone before it has sent any. */
+  async #nextOfAnother(failure: unknown): Promise<IteratorResult<Buffer, void>> {
+    for (let error = failure; ; ) {
+      if (!this.#mayRepeat(error)) throw error;
+      this.#plan.primary.onError(error);
+      await this.#plan.finish();
+      this.#attempts++;
+      this.#responses = undefined;
+      this.#headers = undefined;
+      this.#plan = await this.#replan();
       try {
-        this.#responses ??= this.#start();
+        this.#responses = this.#start();
         return await this.#responses.next();
-      } catch (error) {
-        if (!this.#mayRepeat(error)) throw error;
-        this.#plan.primary.onError(error);
-        await this.#plan.finish();
-        this.#attempts++;
-        this.#responses = undefined;
-        this.#headers = undefined;
-        this.#plan = await this.#replan();
+      } catch (again) {
+        error = again;
       }
     }
   }

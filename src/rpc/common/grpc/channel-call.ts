@@ -15,6 +15,10 @@ export interface ChannelCallOptions {
   /** If `timeoutMs` is set too, the earlier one applies. */
   readonly deadline?: Date;
   readonly metadata?: MetadataInit;
+  /** Called once, when the response headers arrive; they may be trailers. */
+  readonly onHeaders?: (headers: Metadata) => void;
+  /** Called once, at the end. Without trailers they are empty. */
+  readonly onEnd?: (trailers: Metadata, failure: GitalyError | undefined) => void;
 }
 
 /**

@@ -253,6 +253,8 @@ class Http2Channel implements GrpcChannel, ChannelHealth {
       deadlineMs,
       signal: options.signal,
       channel: this,
+      onHeaders: options.onHeaders,
+      onEnd: options.onEnd,
     });
     if (call.isOver) return call;
     if (this.state !== 'ready') {

@@ -2,7 +2,7 @@ import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'nod
 import { GitalyError, messageOf } from '#base/gitaly-error';
 import { GRPC_ENCODING, GRPC_STATUS } from '../header-names.ts';
 import { Metadata } from '../metadata.ts';
-import type { ChannelCall, Requests } from './channel-call.ts';
+import type { ChannelCall, ChannelCallOptions, Requests } from './channel-call.ts';
 import { parseEncoding } from './grpc-compression.ts';
 import { encodeFrame, writeFrame } from './grpc-frame.ts';
 import { httpStatusError, readStatus } from './grpc-headers.ts';
@@ -20,6 +20,8 @@ export interface OutgoingCallOptions {
   readonly deadlineMs: number | undefined;
   readonly signal: AbortSignal | undefined;
   readonly channel: ChannelHealth;
+  readonly onHeaders?: ChannelCallOptions['onHeaders'] | undefined;
+  readonly onEnd?: ChannelCallOptions['onEnd'] | undefined;
 }
 
 /** The part of a channel that its calls use. */
@@ -219,6 +221,7 @@ export class OutgoingCall<I, O> implements ChannelCall<O> {
       }
     }
     this.#headersWaiter.resolve(this.#headers);
+    this.#options.onHeaders?.(this.#headers);
     const encoding = parseEncoding(this.#headers.get(GRPC_ENCODING));
     if (encoding === undefined) {
       const named = this.#headers.get(GRPC_ENCODING);
@@ -260,7 +263,9 @@ export class OutgoingCall<I, O> implements ChannelCall<O> {
     if (this.#onSignal !== undefined) this.#options.signal?.removeEventListener('abort', this.#onSignal);
     this.#onDrain?.();
     this.#headersWaiter.resolve(this.#headers ?? Metadata.from());
-    this.#trailersWaiter.resolve(this.#trailers ?? Metadata.from());
+    const trailers = this.#trailers ?? Metadata.from();
+    this.#trailersWaiter.resolve(trailers);
+    this.#options.onEnd?.(trailers, status);
     if (status !== undefined) this.#incoming?.fail(status);
     if (this.#requests !== undefined) void release(this.#requests);
   }
