@@ -26,7 +26,8 @@ export async function runRedirected({
 }: RedirectedTests): Promise<ReportedTest[]> {
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
   const program = `${import.meta.dirname}/report-tests.ts`;
-  const options = [...HEAP_OPTIONS, '--conditions=source', `--import=${redirect}`];
+  const imports = ['./scripts/tests/own-modules.ts', redirect].map((module) => `--import=${module}`);
+  const options = [...HEAP_OPTIONS, '--conditions=source', ...imports];
   const args = [...options, program, separately ? 'process' : 'none', ...files];
   const child = spawn(process.execPath, args, {
     env: { ...env, ...added },
