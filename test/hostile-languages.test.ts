@@ -97,7 +97,8 @@ suite('CommitLanguages of a repository with hostile files', () => {
     const { cpuMs } = (await gitaly.ask({})) as LongestBlock;
     const hostileLanguages = await running;
     t.diagnostic(
-      `${count} calls, the slowest ${Math.round(slowestMs)} ms, a hostile one ${Math.round(perCallMs)} ms; a block of ${cpuMs.toFixed(1)} ms of CPU time`,
+      `${count} calls, the slowest ${Math.round(slowestMs)} ms, a hostile one ${Math.round(perCallMs)} ms; ` +
+        `a block of ${cpuMs.toFixed(1)} ms of CPU time`,
     );
     for (const each of hostileLanguages) assert.deepEqual(each, hostileLanguages[0]);
     assert.ok((hostileLanguages[0]?.length ?? 0) > 2);

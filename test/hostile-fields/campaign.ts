@@ -63,7 +63,7 @@ interface CampaignStart {
   readonly cpuLimitMs?: number;
 }
 
-/** What a call has taken, or until it was left: it has reached a limit. */
+/** The time of a call that has ended, or of one that has reached a limit and was left. */
 export interface MeasuredCall {
   readonly hasEnded: boolean;
   readonly cpuMs: number;
