@@ -35,6 +35,8 @@ const FETCH_LIMIT_MS = 5_000;
 const KEYS_MAX_AGE_MS = 10 * 60 * 1000;
 /** An unknown key is searched for again no sooner. */
 const KEYS_COOL_DOWN_MS = 30_000;
+/** A problem is reported again no sooner. */
+const REPORT_AGAIN_MS = 30_000;
 const MAX_SUBJECT_CHARACTERS = 128;
 const CONTROL = /\p{Cc}/u;
 const JWT = /^eyJ[\w-]+\.[\w-]+\.[\w-]+$/;
@@ -49,6 +51,7 @@ export function isTokenText(text: string): boolean {
 export class TokenVerifier {
   readonly #options: TokenVerifierOptions;
   #foreignKeys: Promise<JWTVerifyGetKey> | undefined;
+  #reportedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: TokenVerifierOptions) {
     this.#options = options;
@@ -69,23 +72,36 @@ export class TokenVerifier {
   async verify(token: string): Promise<TokenOwner | undefined> {
     if (!isTokenText(token)) return undefined;
     const { decodeJwt, errors, jwtVerify } = await import('jose');
+    const { foreign, store } = this.#options;
+    let isForeign = false;
     try {
-      const { foreign, store } = this.#options;
-      const isForeign = foreign !== undefined && decodeJwt(token).iss === foreign.issuer;
-      const options = verifyOptions(isForeign ? foreign.issuer : OWN_ISSUER);
+      isForeign = foreign !== undefined && decodeJwt(token).iss === foreign.issuer;
+      const options = verifyOptions(isForeign && foreign ? foreign.issuer : OWN_ISSUER);
       const { payload } = await jwtVerify(
         token,
-        isForeign ? await this.#keysOfForeign(foreign) : (header) => ownKey(store, header.kid),
+        isForeign && foreign ? await this.#keysOfForeign(foreign) : (header) => ownKey(store, header.kid),
         isForeign ? options : { ...options, requiredClaims: ['exp', 'sub', 'jti'] },
       );
       if (payload.jti !== undefined && (await store.isRevoked(payload.jti))) return undefined;
       return ownerOf(payload);
     } catch (error) {
-      // Everything that is wrong with a token is one of these, except for a service that is down.
-      const isOfToken = error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout);
-      if (!isOfToken) this.#options.onProblem?.(error);
+      // Everything that is wrong with a token is one of these, except for a service that is down:
+      // a response that is no set of keys has the general class.
+      const isOfKeys = error instanceof errors.JWKSTimeout || error instanceof errors.JWKSInvalid;
+      const isOfToken =
+        error instanceof errors.JOSEError && !isOfKeys && error.code !== errors.JOSEError.code;
+      if (!isOfToken) this.#report(error, isForeign ? foreign?.jwks : undefined);
       return undefined;
     }
+  }
+
+  /** Reports a problem, but not for each token that somebody sends meanwhile. */
+  #report(error: unknown, place: string | undefined): void {
+    const nowMs = performance.now();
+    if (nowMs - this.#reportedAtMs < REPORT_AGAIN_MS) return;
+    this.#reportedAtMs = nowMs;
+    const message = place === undefined ? messageOf(error) : `${place}: ${messageOf(error)}`;
+    this.#options.onProblem?.(new Error(message, { cause: error }));
   }
 
   async #keysOfForeign({ jwks }: ForeignIssuer): Promise<JWTVerifyGetKey> {

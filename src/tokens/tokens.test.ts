@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { replaceMethod } from '#testkit/replace-method';
 import { issueToken } from './issue.ts';
 import { formatReferenceRules, parseReferenceRules } from './reference-rules.ts';
 import { parseScope } from './scope.ts';
@@ -244,6 +245,59 @@ test("a customer's keys are read from a file or a URL, and only for the customer
   server.close();
   const plain = new TokenVerifier({ store, foreign: { jwks: 'http://id.example.com/k', issuer: 'x' } });
   await assert.rejects(plain.prepare(), /https only/);
+});
+
+// Symptom: while the issuer's server failed, every token was refused and nothing said why.
+test('keys that cannot be read are reported with their address, once in a while', async (context) => {
+  using opened = open();
+  const { store } = opened;
+  const responses = [
+    { status: 500, body: 'down' },
+    { status: 200, body: 'no JSON' },
+    { status: 200, body: '{"keys":1}' },
+  ];
+  let answered = 0;
+  const server = createServer((_request, response) => {
+    const { body, status } = responses[answered++ % responses.length] ?? assert.fail();
+    response.writeHead(status).end(body);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  context.after(() => server.close());
+  const address = server.address();
+  assert.ok(typeof address === 'object' && address !== null);
+  const jwks = `http://127.0.0.1:${address.port}/jwks`;
+  let nowMs = 0;
+  replaceMethod(context, performance, 'now', () => nowMs);
+  const problems: string[] = [];
+  const verifier = new TokenVerifier({
+    store,
+    foreign: { jwks, issuer: 'https://id.example.com' },
+    onProblem: (error) => void problems.push(String(error)),
+  });
+  await verifier.prepare();
+  const { privateKey } = await generateKeyPair('ES256');
+  const token = await new SignJWT({ gitaly_ts: { access: 'read', repositories: ['**'] } })
+    .setProtectedHeader({ alg: 'ES256', kid: 'theirs' })
+    .setIssuer('https://id.example.com')
+    .setAudience('gitaly-ts')
+    .setSubject('ann')
+    .setExpirationTime('1h')
+    .sign(privateKey);
+
+  for (const _ of responses) {
+    assert.equal(await verifier.verify(token), undefined);
+    nowMs += 30_001;
+  }
+  assert.deepEqual(
+    problems.map((problem) => problem.startsWith(`Error: ${jwks}: `)),
+    [true, true, true],
+    problems.join('\n'),
+  );
+  await verifier.verify(token);
+  await verifier.verify(token);
+  assert.equal(problems.length, 4, 'half a minute has not passed');
+  await verifier.verify(`${token.slice(0, -3)}AAA`);
+  assert.equal(problems.length, 4);
 });
 
 test('rules are written and read, and wrong ones name their part', () => {
