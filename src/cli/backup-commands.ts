@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
-import { count, timeId } from './option-values.ts';
+import { backupId, count, timeId } from './option-values.ts';
 
 /** Adds `gitaly-ts backup`. Its code is loaded on use. */
 export function addBackupCommands(program: Command): void {
@@ -57,6 +57,7 @@ function addCreate(backup: Command): void {
     .option(
       '--id <name>',
       'name of the backup; an interrupted one of this name is continued (default: the time)',
+      backupId,
     )
     .option(
       '-j, --jobs <n>',

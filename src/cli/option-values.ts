@@ -31,3 +31,11 @@ export function parseSeconds(text: string): number {
   if (seconds === 0) throw new InvalidArgumentError('Write a time such as 90m, 12h or 30d.');
   return seconds;
 }
+
+/** Parses the name of a new backup. @throws {InvalidArgumentError} for one that would not be listed. */
+export function backupId(text: string): string {
+  if (/^(?![+.])[^/\p{Cc}]+$/u.test(text)) return text;
+  throw new InvalidArgumentError(
+    'It must not be empty, begin with "+" or ".", or contain "/" or control characters.',
+  );
+}

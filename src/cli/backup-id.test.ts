@@ -1,0 +1,11 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { InvalidArgumentError } from 'commander';
+import { backupId } from './option-values.ts';
+
+// Such backups were made with exit code 0, but neither listed nor verified.
+test('names of backups that no list would have are refused', () => {
+  for (const name of ['', '+one', '.', '..', '.one', 'a/b', 'two\nlines'])
+    assert.throws(() => backupId(name), InvalidArgumentError, JSON.stringify(name));
+  for (const name of ['one', '2026-11-26', '20261126T120000Z', 'a+b.c']) assert.equal(backupId(name), name);
+});
