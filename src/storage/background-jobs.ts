@@ -38,8 +38,8 @@ export interface BackgroundJobs extends AsyncDisposable {
 
 /**
  * Starts the background jobs of a server. They count the repositories (once), and delete the caches
- * of earlier processes, what dead processes left in repositories (at once, and hourly), and expired
- * files in caches (every ten minutes) and temporary directories (at once, and hourly).
+ * of earlier processes, files of crashed processes in repositories (at once, and hourly), and
+ * expired files in caches (every ten minutes) and temporary directories (at once, and hourly).
  */
 export function startBackgroundJobs(storages: Storages, observer: BackgroundJobsObserver): BackgroundJobs {
   const ending = new AbortController();

@@ -43,8 +43,8 @@ export async function retireCache(storage: Storage): Promise<AsyncDisposable | u
 
 /**
  * Removes files of the caches and of the generations that are past their age, and directories that
- * are empty. Marks of changes stay: they lead to what dead processes left (leftovers/). Roots that
- * are missing stay so: the storage may be unmounted.
+ * are empty. Marks of changes stay: they lead to files of crashed processes (leftovers/). Missing
+ * roots are not created: the storage may be unmounted.
  */
 export async function cleanCaches(storage: Storage, options: CleanCachesOptions = {}): Promise<void> {
   const oldestMs = (options.nowMs ?? Date.now()) - CACHE_MAX_AGE_MS;
