@@ -68,7 +68,10 @@ export interface GitalyProcessOptions {
    * with `process.send`.
    */
   readonly preload?: string;
-  /** Runs the program from source, for a `preload` that changes its modules. */
+  /**
+   * Runs the program from source: for a `preload` that changes its modules, and without the work in
+   * the background that the built program does seconds after its start.
+   */
   readonly fromSource?: boolean;
 }
 

@@ -37,7 +37,8 @@ suite('what a warm call costs', () => {
   let noted: NotedGit;
   before(async () => {
     noted = notedGit();
-    gitaly = await startGitalyProcess({ config: `[git]\nbin_path = "${noted.program}"\n` });
+    const config = `[git]\nbin_path = "${noted.program}"\n`;
+    gitaly = await startGitalyProcess({ config, fromSource: true });
     budgeted = await callsOn(gitaly);
     for (const name of BUDGETED)
       for (let call = 0; call < WARM_UP_CALLS; call++) await budgeted.calls[name]();

@@ -25,7 +25,7 @@ const skip = reasonAgainstTracing() ?? false;
 
 /** Counts a warm call of a server with a configuration. */
 async function measured(name: BudgetedName, config: string): Promise<SystemCallCounts> {
-  await using gitaly = await startGitalyProcess({ config });
+  await using gitaly = await startGitalyProcess({ config, fromSource: true });
   const relativePath = 'budget.git';
   const most = WARM_UP_CALLS + MEASUREMENTS * MEASURED_CALLS;
   const made = makeBudgetRepository(join(gitaly.directory, 'default', relativePath), most);
