@@ -30,7 +30,7 @@ const RELEASE = [
 ];
 
 /**
- * Tests in which no call of a cluster of six processes may fail without a fault. Next to four other
+ * Tests in which no call of a cluster of six processes may fail without a fault. Next to many other
  * files, the nodes of two cores are too slow for their health checks.
  */
 const ALONE = ['test/cluster/faults/rolling-restart.test.ts'];
