@@ -13,8 +13,8 @@ export interface TestGroup {
   readonly separately?: boolean;
 }
 
-/** Tests wait, too: five processes left a fifth of two cores idle. */
-const REAL = { processes: 6, timeoutMs: 600_000 };
+/** Tests wait, too: four processes left a tenth of two cores idle. Six are no faster than five. */
+const REAL = { processes: 5, timeoutMs: 600_000 };
 
 /**
  * Tests of what users of a release meet: packages, images, pages, the first commands of a newcomer,
