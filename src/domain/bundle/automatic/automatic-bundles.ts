@@ -98,10 +98,14 @@ export class AutomaticBundles implements AsyncDisposable {
     return known.bundles;
   }
 
-  /** Removes the bundles of a repository that was removed or moved away, in the background. */
+  /**
+   * Removes the bundles of a repository that was removed or moved away, in the background. It never
+   * throws: the repository is gone.
+   */
   removeLater(target: RemovedRepository): void {
-    const folder = bundleFolder(target, target.storageName);
     const onError = (error: unknown): void => this.#options.onLeftover(target, error);
+    const folder = folderOf(target);
+    if (folder === undefined) return;
     const isAdded = this.#removals.add({
       key: folder,
       run: async (signal) => {
@@ -157,5 +161,14 @@ export class AutomaticBundles implements AsyncDisposable {
     });
     const signed = (await Promise.all(offers)).filter((offer) => offer !== undefined);
     return signed.length === bundles.length ? signed : [];
+  }
+}
+
+/** Returns the folder of a repository's bundles; `undefined` if no object can have its name. */
+function folderOf(target: RemovedRepository): string | undefined {
+  try {
+    return bundleFolder(target, target.storageName);
+  } catch {
+    return undefined; // so there are none
   }
 }

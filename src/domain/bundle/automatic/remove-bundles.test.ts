@@ -92,3 +92,12 @@ test('a repository that is removed while its bundle is made leaves none', async 
 
   await until(async () => isStored && (await keysIn(bucket)).length === 0);
 });
+
+test('the removal of a repository that no object can be named after does not fail', async () => {
+  const leftovers: RemovedRepository[] = [];
+  await using bundles = automaticBundles(new MemoryStore(), leftovers);
+
+  bundles.removeLater({ storageName: 'default', relativePath: 'x\n.git' });
+
+  assert.deepEqual(leftovers, []);
+});
