@@ -43,10 +43,11 @@ export class DirectCall implements ResponseStream<unknown>, AsyncIterator<unknow
     this.#host = host;
     this.#invocation = invocation;
     this.#again = again;
+    const metadata = host.metadata.of(options); // may fail: then nothing is held
     transport.hold();
     // Raw requests are encoded messages.
     this.#call = transport.channel.invokeRaw(method, requests as Requests<Uint8Array>, {
-      metadata: host.metadata.of(options),
+      metadata,
       ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
       ...(options.deadline === undefined ? {} : { deadline: options.deadline }),
       onHeaders: (headers) => this.#onHeaders(headers),
