@@ -121,13 +121,7 @@ test('of a repository with a place in a journal only what has moved is read', { 
 test('references that were never listed had the values before their first recorded moves', {
   skip,
 }, async () => {
-  const feed = await startFeed();
-  await addOldRepository(feed);
-  const most = Object.fromEntries(
-    Array.from({ length: 10_001 }, (_, number) => [`refs/tags/${number}`, '1']),
-  );
-  addEvents(feed, { sequence: 1 });
-  assert.deepEqual(await write(feed, most), ['resync 1.git']);
+  const { feed, most } = await startWithLargeRepository();
 
   addEvents(feed, { sequence: 2, reference: MAIN, newValue: '1' });
   addEvents(feed, { sequence: 3, reference: MAIN, oldValue: '1', newValue: '2' });
@@ -147,6 +141,16 @@ test('references that were never listed had the values before their first record
 // Symptom: after ten thousand events of other repositories the next push to a large repository was
 // an event that asks to list its references.
 test('of a large repository the moves behind many events of others are known', { skip }, async () => {
+  const { feed, most } = await startWithLargeRepository();
+
+  addEvents(feed, { sequence: 20_000, reference: MAIN, newValue: '1' });
+  assert.deepEqual(await write(feed, { ...most, [MAIN]: '1' }), [`reference 1.git ${MAIN}: - > 1`]);
+  addEvents(feed, { sequence: 660_001, reference: MAIN, oldValue: '1', newValue: '2' });
+  assert.deepEqual(await write(feed, { ...most, [MAIN]: '2' }), ['resync 1.git'], 'too many');
+});
+
+/** Starts a feed that knows a repository with more references than it lists. */
+async function startWithLargeRepository() {
   const feed = await startFeed();
   await addOldRepository(feed);
   const most = Object.fromEntries(
@@ -154,12 +158,8 @@ test('of a large repository the moves behind many events of others are known', {
   );
   addEvents(feed, { sequence: 1 });
   assert.deepEqual(await write(feed, most), ['resync 1.git']);
-
-  addEvents(feed, { sequence: 20_000, reference: MAIN, newValue: '1' });
-  assert.deepEqual(await write(feed, { ...most, [MAIN]: '1' }), [`reference 1.git ${MAIN}: - > 1`]);
-  addEvents(feed, { sequence: 660_001, reference: MAIN, oldValue: '1', newValue: '2' });
-  assert.deepEqual(await write(feed, { ...most, [MAIN]: '2' }), ['resync 1.git'], 'too many');
-});
+  return { feed, most };
+}
 
 /** A move as the feed of a node reports it. */
 const reportedMove = (sequence: number, oldValue: string, newValue: string) => ({

@@ -4,6 +4,8 @@ import { createInterface } from 'node:readline';
 import { HEAP_OPTIONS } from '../../../scripts/tests/run-files.ts';
 import type { ReportedTest } from './json-lines.ts';
 
+const OWN_MODULES = `${import.meta.dirname}/../../../scripts/tests/own-modules.ts`;
+
 export interface RedirectedTests {
   /** A module that replaces the server of the tests. */
   readonly redirect: string;
@@ -26,7 +28,7 @@ export async function runRedirected({
 }: RedirectedTests): Promise<ReportedTest[]> {
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
   const program = `${import.meta.dirname}/report-tests.ts`;
-  const imports = ['./scripts/tests/own-modules.ts', redirect].map((module) => `--import=${module}`);
+  const imports = [OWN_MODULES, redirect].map((module) => `--import=${module}`);
   const options = [...HEAP_OPTIONS, '--conditions=source', ...imports];
   const args = [...options, program, separately ? 'process' : 'none', ...files];
   const child = spawn(process.execPath, args, {
