@@ -6,6 +6,7 @@ import { type ProcessLife, serveUntilStopped } from '#platform/process/serve-unt
 import { packageVersion } from '#platform/process/version';
 import { watchExceptions } from '#platform/process/watch-exceptions';
 import { withCompanion } from '#platform/process/with-companion';
+import { firstProcessLogger } from '#workers/start-family';
 import { startProcesses } from './family/start-processes.ts';
 import type { GitalyServer } from './gitaly-server.ts';
 
@@ -44,9 +45,10 @@ async function loadRest(logger: Logger): Promise<void> {
  */
 export async function runGitaly(
   config: GitalyConfig,
-  { logger, life, openConsole }: RunOptions,
+  { life, openConsole, ...options }: RunOptions,
 ): Promise<number> {
   const startedAt = performance.now();
+  const logger = firstProcessLogger(options.logger, config.workers.max);
   logger.info({ version: packageVersion() }, 'Starting Gitaly');
   if (config.auth.token !== undefined && config.auth.transitioning) {
     logger.warn(

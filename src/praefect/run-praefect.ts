@@ -2,6 +2,7 @@ import type { Logger } from '#platform/log/logger';
 import { type ProcessLife, serveUntilStopped } from '#platform/process/serve-until-stopped';
 import { packageVersion } from '#platform/process/version';
 import { withCompanion } from '#platform/process/with-companion';
+import { firstProcessLogger } from '#workers/start-family';
 import type { PraefectConfig } from './config/schema.ts';
 import type { PraefectServer } from './praefect-server.ts';
 import { startProcesses } from './start-processes.ts';
@@ -21,8 +22,9 @@ export interface RunPraefectOptions {
  */
 export async function runPraefect(
   config: PraefectConfig,
-  { logger, life, openConsole }: RunPraefectOptions,
+  { life, openConsole, ...options }: RunPraefectOptions,
 ): Promise<number> {
+  const logger = firstProcessLogger(options.logger, config.workers.max);
   logger.info({ version: packageVersion() }, 'Starting Praefect');
   const server = await startProcesses({
     config,

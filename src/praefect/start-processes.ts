@@ -36,7 +36,7 @@ export async function startProcesses({
   if (processes === 1) return await PraefectServer.start(options);
   const greeting = (worker: number) => pack({ config, keepsHistory, worker } satisfies Greeting);
   const family = startFamily({ processes, logger, log, program, greeting });
-  return await PraefectServer.start({ ...options, logger: logger.child({ worker: 0 }) }, family);
+  return await PraefectServer.start(options, family);
 }
 
 /** Returns why a Praefect with this configuration cannot have several processes, if that is so. */

@@ -89,6 +89,16 @@ export function allowedProcesses(
   return 1;
 }
 
+/**
+ * Returns the log of the first process. Its lines have the field `worker` if the server may have
+ * further processes, so that each line of the shared log tells where it comes from.
+ *
+ * @param configured `[workers] max`.
+ */
+export function firstProcessLogger(logger: Logger, configured: number | 'auto'): Logger {
+  return maxProcesses(configured) === 1 ? logger : logger.child({ worker: 0 });
+}
+
 /** Also notifies workers of the number of processes. */
 function withCount(metrics: WorkerMetrics, supervisor: Supervisor): WorkerMetrics {
   return {

@@ -109,6 +109,11 @@ test('SIGTERM ends all processes and leaves nothing behind', async () => {
   assert.deepEqual(workers.map(isRunning), [false, false]);
   assert.deepEqual(readdirSync(join(gitaly.directory, 'run')), []);
   assert.equal(existsSync(join(gitaly.directory, 'gitaly.socket')), false);
+  const lines = gitaly.log().trimEnd().split('\n');
+  assert.deepEqual(
+    lines.filter((line) => !/ worker=[0-2]\b/.test(line)),
+    [],
+  );
 });
 
 test('a killed worker is replaced and its directory removed', async () => {

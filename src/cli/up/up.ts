@@ -188,7 +188,7 @@ async function startServer(
     const server = await startUpServer(directory, {
       config,
       settings,
-      logger: upLogger(),
+      logger: own?.logger ?? upLogger(),
       family: own?.family,
     });
     return { server, gateways: own?.gateways };

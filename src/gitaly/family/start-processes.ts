@@ -33,5 +33,5 @@ export async function startProcesses(
   const { keepsHistory = false } = options;
   const greeting = (worker: number) => pack({ config, keepsHistory, worker } satisfies Greeting);
   const family = startFamily({ processes, logger, log, program, greeting });
-  return await GitalyServer.start({ config, logger: logger.child({ worker: 0 }), ...options }, family);
+  return await GitalyServer.start({ config, logger, ...options }, family);
 }

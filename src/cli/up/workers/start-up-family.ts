@@ -1,7 +1,7 @@
 import type { Logger } from '#gitaly/index';
 import type { Supervising } from '#workers/family';
 import { pack } from '#workers/pack-values';
-import { allowedProcesses, startFamily } from '#workers/start-family';
+import { allowedProcesses, firstProcessLogger, startFamily } from '#workers/start-family';
 import type { UpGreeting } from './greeting.ts';
 import { GatewaySupervisor, type SharedByGateways, sharedByGateways } from './share-gateways.ts';
 
@@ -16,6 +16,8 @@ export interface UpWorkers {
 export interface UpFamily {
   readonly family: Supervising;
   readonly gateways: GatewaySupervisor;
+  /** Log of this process. */
+  readonly logger: Logger;
 }
 
 /**
@@ -23,9 +25,10 @@ export interface UpFamily {
  *
  * @param configured `--workers`.
  */
-export function prepareWorkers(configured: number | 'auto', logger: Logger): UpWorkers | undefined {
-  const processes = allowedProcesses(configured, { logger });
+export function prepareWorkers(configured: number | 'auto', log: Logger): UpWorkers | undefined {
+  const processes = allowedProcesses(configured, { logger: log });
   if (processes === 1) return undefined;
+  const logger = firstProcessLogger(log, configured);
   const shared = sharedByGateways();
   return {
     shared,
@@ -36,7 +39,7 @@ export function prepareWorkers(configured: number | 'auto', logger: Logger): UpW
         log: { hasWorkers: false }, // standard error, to which each line is written at once
         greeting: (worker) => pack({ ...greeting, worker } satisfies UpGreeting),
       });
-      return { family, gateways: new GatewaySupervisor(family, shared) };
+      return { family, logger, gateways: new GatewaySupervisor(family, shared) };
     },
   };
 }
