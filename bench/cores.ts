@@ -13,9 +13,9 @@ import type { StoredRepository } from './lib/repositories.ts';
 import { git, runProgram } from './lib/run-program.ts';
 import type { Workshop } from './lib/workshop.ts';
 
-/** A server with this number of processes. */
+/** The processes of a server, or of several. */
 interface Family {
-  readonly processes: number;
+  readonly name: string;
   readonly pids: readonly number[];
   readonly clients: readonly BareClient[];
   /** Of the workers, from their start until they accept connections. */
@@ -57,28 +57,26 @@ export const bench: Bench = {
     const [single, ...others] = families;
     if (single === undefined) return;
     yield* costsOf(others[0]);
+    families.push(separate(await startFamily(workshop, 1, 2), await startFamily(workshop, 1, 2)));
     for (const request of requests) {
       const turns = Object.fromEntries(
-        families.map((family) => [
-          family.processes,
-          () => drive(family, request, workshop.quick ? 300 : 1500),
-        ]),
+        families.map((family) => [family.name, () => drive(family, request, workshop.quick ? 300 : 1500)]),
       );
       await takeTurns(1, turns); // warm-up
       const samples = await takeTurns(workshop.quick ? 1 : 5, turns);
-      const middle = (processes: number, key: keyof Sample): number =>
-        median((samples[processes] ?? []).map((sample) => sample[key]));
-      for (const { processes } of families)
+      const middle = (name: string, key: keyof Sample): number =>
+        median((samples[name] ?? []).map((sample) => sample[key]));
+      for (const { name } of families)
         yield {
-          name: `${request.name}, ${processes} ${processes === 1 ? 'process' : 'processes'}`,
-          value: middle(processes, 'callsPerSecond'),
+          name: `${request.name}, ${name}`,
+          value: middle(name, 'callsPerSecond'),
           unit: 'calls/s',
-          reference: { name: 'one process', value: middle(single.processes, 'callsPerSecond') },
+          reference: { name: single.name, value: middle(single.name, 'callsPerSecond') },
           note:
-            `p99 ${middle(processes, 'p99Ms').toFixed(1)} ms, fairness ` +
-            `${middle(processes, 'fairness').toFixed(2)}, server ` +
-            `${middle(processes, 'serverUsPerCall').toFixed(0)} us/call, load ` +
-            `${middle(processes, 'loadUsPerCall').toFixed(0)} us/call`,
+            `p99 ${middle(name, 'p99Ms').toFixed(1)} ms, fairness ` +
+            `${middle(name, 'fairness').toFixed(2)}, server ` +
+            `${middle(name, 'serverUsPerCall').toFixed(0)} us/call, load ` +
+            `${middle(name, 'loadUsPerCall').toFixed(0)} us/call`,
         };
     }
     for (const { clients } of families) for (const client of clients) client[Symbol.dispose]();
@@ -137,7 +135,7 @@ async function requestsOn({ path, wire: repository }: StoredRepository): Promise
 }
 
 /** Starts a server and all its workers, with connections to each process. */
-async function startFamily(workshop: Workshop, processes: number): Promise<Family> {
+async function startFamily(workshop: Workshop, processes: number, cores = processes): Promise<Family> {
   const log = join(workshop.directory, 'gitaly.log');
   const logged = statSync(log, { throwIfNoEntry: false })?.size ?? 0;
   const settings = JSON.stringify({ start: processes - 1, moveMs: 3_600_000, idleMs: 3_600_000 });
@@ -156,11 +154,25 @@ async function startFamily(workshop: Workshop, processes: number): Promise<Famil
   for (const startedMs = performance.now(); ready().length < processes - 1; await delay(50))
     if (performance.now() - startedMs > WORKER_LIMIT_MS) throw new Error('the workers do not start');
   const pids = [server.pid, ...ready().map(({ worker_pid }) => worker_pid)];
-  if (processes < availableParallelism())
-    for (const pid of pids) await runProgram('taskset', ['-acp', `0-${processes - 1}`, `${pid}`]);
+  if (cores < availableParallelism())
+    for (const pid of pids) await runProgram('taskset', ['-acp', `0-${cores - 1}`, `${pid}`]);
   const clients: BareClient[] = [];
   for (let index = 0; index < CONNECTIONS; index++) clients.push(new BareClient(server.socket));
-  return { processes, pids, clients, startMs: ready().map(({ duration_ms }) => duration_ms) };
+  const name = processes === 1 ? '1 process' : `${processes} processes`;
+  return { name, pids, clients, startMs: ready().map(({ duration_ms }) => duration_ms) };
+}
+
+/**
+ * Returns two servers of one process as one family, with half of the connections each. They share
+ * nothing but the machine, so no two processes of one server can answer more calls.
+ */
+function separate(one: Family, other: Family): Family {
+  const [first, second] = [one, other].map(({ clients }) => {
+    for (const client of clients.slice(CONNECTIONS / 2)) client[Symbol.dispose]();
+    return clients.slice(0, CONNECTIONS / 2);
+  });
+  const pids = [...one.pids, ...other.pids];
+  return { name: '2 servers', pids, clients: [...(first ?? []), ...(second ?? [])], startMs: [] };
 }
 
 /** Makes calls on all connections for some time. */
