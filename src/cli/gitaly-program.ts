@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { Command } from 'commander';
 import { versionString } from '#platform/process/version';
-import { WORKER_COMMAND } from '#workers/worker-command';
+import { addWorker } from './add-worker.ts';
 import { check } from './check.ts';
 import { addGitalyCommands } from './gitaly-commands.ts';
 import { serve } from './serve.ts';
@@ -74,20 +74,10 @@ export function gitalyProgram(exit: (code: number) => void): Command {
     .command('validate-configuration', { hidden: true }) // its name in 15.x
     .description('Old name of "configuration validate".')
     .action(async () => exit(await validateInput()));
-  addWorker(root, exit);
+  addWorker(root, exit, async () => (await import('#gitaly/run-worker')).runWorker());
   addGitalyCommands(root, exit);
   suggestNames(root, writeUsageError);
   return root;
-}
-
-function addWorker(root: Command, exit: (code: number) => void): void {
-  root
-    .command(WORKER_COMMAND, { hidden: true })
-    .description('A worker process of a server; only the server starts it.')
-    .action(async () => {
-      const { runWorker } = await import('#gitaly/run-worker');
-      exit(await runWorker());
-    });
 }
 
 async function checkOrHelp(options: { json?: boolean }, command: Command): Promise<number> {

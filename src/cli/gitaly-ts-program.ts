@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { versionString } from '#platform/process/version';
-import { WORKER_COMMAND } from '#workers/worker-command';
+import { addWorker } from './add-worker.ts';
 import { addToolCommands } from './tool-commands.ts';
 import type { UpOptions } from './up/up-options.ts';
 import { suggestNames, WRONG_USAGE } from './usage.ts';
@@ -44,7 +44,13 @@ export function gitalyTsProgram(): Command {
     .showHelpAfterError(WRONG_USAGE)
     .addHelpText('after', '\nExamples:\n  gitaly-ts up\n  gitaly-ts up ~/repositories --http 127.0.0.1:8080');
   addUp(program);
-  addWorker(program);
+  addWorker(
+    program,
+    (code) => {
+      process.exitCode = code;
+    },
+    async () => (await import('./up/workers/run-up-worker.ts')).runUpWorker(),
+  );
   addHashPassword(program);
   addToolCommands(program);
   for (const command of program.commands) command.exitOverride();
@@ -97,16 +103,6 @@ function addUp(program: Command): void {
     .action(async (dir: string, options: Omit<UpOptions, 'directory'>) => {
       const { runUp } = await import('./up/up.ts');
       process.exitCode = await runUp({ directory: dir, ...options });
-    });
-}
-
-function addWorker(program: Command): void {
-  program
-    .command(WORKER_COMMAND, { hidden: true })
-    .description('A worker process of "up"; only "up" starts it.')
-    .action(async () => {
-      const { runUpWorker } = await import('./up/workers/run-up-worker.ts');
-      process.exitCode = await runUpWorker();
     });
 }
 

@@ -11,7 +11,7 @@ import { versionString } from '#platform/process/version';
 import type { PraefectConfig } from '#praefect/config/schema';
 import type { RunPraefectOptions } from '#praefect/run-praefect';
 import { logTime } from '#tools/admin/run-command';
-import { WORKER_COMMAND } from '#workers/worker-command';
+import { addWorker } from './add-worker.ts';
 import { withOperator } from './answer-operator.ts';
 import { checkCommands } from './praefect-commands/check-commands.ts';
 import { addCommands, type PraefectCommand } from './praefect-commands/command.ts';
@@ -63,19 +63,9 @@ export function praefectProgram(exit: (code: number) => void): Command {
     .description('Validate the configuration on standard input; print problems as JSON.')
     .addHelpText('after', '\nExample:\n  praefect configuration validate < config.praefect.toml')
     .action(async () => exit(await validate()));
-  addWorker(root, exit);
+  addWorker(root, exit, async () => (await import('#praefect/run-worker')).runWorker());
   suggestNames(root, writePraefectUsageError);
   return root;
-}
-
-function addWorker(root: Command, exit: (code: number) => void): void {
-  root
-    .command(WORKER_COMMAND, { hidden: true })
-    .description('A worker process of a server; only the server starts it.')
-    .action(async () => {
-      const { runWorker } = await import('#praefect/run-worker');
-      exit(await runWorker());
-    });
 }
 
 function unknownCommand(root: Command): number {

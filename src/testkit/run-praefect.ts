@@ -1,5 +1,6 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { clusterTables } from './praefect/cluster-tables.ts';
 import { programCommand } from './program-command.ts';
 import { type RunResult, run } from './run-program.ts';
 import { makeScratchDirectory } from './scratch-directory.ts';
@@ -11,23 +12,13 @@ export async function runPraefect(
   { cluster, postgres }: { cluster: Pick<TestCluster, 'address' | 'nodes'>; postgres: TestDatabase },
   ...args: string[]
 ): Promise<RunResult> {
-  const { dbname, host, user } = postgres.config;
   const directory = makeScratchDirectory('praefect-command');
   const path = join(directory, 'config.toml');
-  const nodes = cluster.nodes.map(
-    ({ address }, index) =>
-      `[[virtual_storage.node]]\nstorage = "gitaly-${index + 1}"\naddress = "${address}"\n`,
-  );
+  const addresses = cluster.nodes.map(({ address }) => address);
   writeFileSync(
     path,
     `socket_path = "${cluster.address.slice('unix:'.length)}"
-[database]
-host = "${host}"
-user = "${user}"
-dbname = "${dbname}"
-[[virtual_storage]]
-name = "default"
-${nodes.join('')}`,
+${clusterTables(postgres, addresses)}`,
   );
   try {
     return await run(process.execPath, [...programCommand('praefect'), '--config', path, ...args]);

@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import ssh2, { type ClientChannel, type ConnectConfig } from 'ssh2';
 import { type SshGateway, type SshGatewayOptions, startSshGateway, storageMapping } from '#gateway/index';
-import { runGit } from './repositories/run-git.ts';
-import { startGitaly, type TestGitaly } from './start-gitaly.ts';
+import type { TestGitaly } from './start-gitaly.ts';
+import { startWithCommit } from './start-with-commit.ts';
 
 export const EVERYBODY = { everybody: { glId: 'user-1', username: 'git' } };
 
@@ -22,13 +22,7 @@ export interface Opened extends AsyncDisposable {
 /** Starts a server with `a.git`, one commit on `main`, and a gateway in front of it. */
 export async function startGateway(options: Partial<SshGatewayOptions> = {}): Promise<Opened> {
   const directory = mkdtempSync(join(tmpdir(), 'ssh-gateway-'));
-  const gitaly = await startGitaly();
-  const repository = { storageName: 'default', relativePath: 'a.git', glRepository: 'a' };
-  await gitaly.connection.repository.createRepository({ repository });
-  const path = join(gitaly.storagePath(), 'a.git');
-  const tree = await runGit(['-C', path, 'mktree'], { input: '' });
-  const commit = await runGit(['-C', path, 'commit-tree', '-m', 'one', tree]);
-  await runGit(['-C', path, 'update-ref', 'refs/heads/main', commit]);
+  const gitaly = await startWithCommit();
   const failures: unknown[] = [];
   const gateway = await startSshGateway({
     gitaly: { address: gitaly.address },

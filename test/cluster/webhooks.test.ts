@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { type RepositoryEvent, watchEvents } from '#client/index';
 import type { EventPayload } from '#events/event-payload';
 import { sql } from '#praefect/database/database';
+import { clusterTables } from '#testkit/praefect/cluster-tables';
 import { startCluster, type TestCluster } from '#testkit/start-cluster';
 import { withoutPostgres as skip, startPostgres, type TestDatabase } from '#testkit/start-postgres';
 import { until } from '#testkit/until';
@@ -185,8 +186,8 @@ async function startSender(
   number: number,
   { cluster, postgres, receiver }: SenderParts,
 ): Promise<PraefectProcess> {
-  const { dbname, host, user } = postgres.config;
   const path = join(cluster.directory, `sender-${number}.toml`);
+  const addresses = cluster.nodes.map(({ address }) => address);
   writeFileSync(
     path,
     `socket_path = "${join(cluster.directory, `sender-${number}.socket`)}"
@@ -199,16 +200,7 @@ name = "ci"
 url = "${receiver.url}"
 secret = "${SECRET}"
 allow_private_addresses = true
-[database]
-host = "${host}"
-user = "${user}"
-dbname = "${dbname}"
-[[virtual_storage]]
-name = "default"
-[[virtual_storage.node]]
-storage = "gitaly-1"
-address = "${cluster.nodes[0]?.address}"
-`,
+${clusterTables(postgres, addresses)}`,
   );
   return await PraefectProcess.start(path);
 }

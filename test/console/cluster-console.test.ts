@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from '#praefect/database/database';
 import { freePort } from '#testkit/free-port';
+import { clusterTables } from '#testkit/praefect/cluster-tables';
 import { programCommand } from '#testkit/program-command';
 import { runPraefect } from '#testkit/run-praefect';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
@@ -132,23 +133,14 @@ test('praefect opens a console if its configuration names an address', { skip },
   await cluster.connection.repository.createRepository({ repository });
   const port = await freePort();
   const path = join(cluster.directory, 'praefect.toml');
-  const { dbname, host, user } = postgres.config;
+  const addresses = cluster.nodes.map(({ address }) => address);
   writeFileSync(
     path,
     `socket_path = "${join(cluster.directory, 'other.socket')}"
 [console]
 listen_addr = "127.0.0.1:${port}"
 clone_url = "https://git.example.com"
-[database]
-host = "${host}"
-user = "${user}"
-dbname = "${dbname}"
-[[virtual_storage]]
-name = "default"
-[[virtual_storage.node]]
-storage = "gitaly-1"
-address = "${cluster.nodes[0]?.address}"
-`,
+${clusterTables(postgres, addresses)}`,
   );
   const args = [...programCommand('praefect'), '--config', path];
   await using _ = await startServerProgram({ program: process.execPath, args, port });

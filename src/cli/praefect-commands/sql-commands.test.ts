@@ -3,6 +3,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { migrations } from '#praefect/database/migrations/migrate';
+import { clusterTables } from '#testkit/praefect/cluster-tables';
 import { programCommand } from '#testkit/program-command';
 import { type RunResult, run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
@@ -14,23 +15,9 @@ after(() => rmSync(directory, { recursive: true }));
 const LAST = migrations.at(-1)?.id ?? '';
 
 async function praefect(database: Pick<TestDatabase, 'config'>, ...args: string[]): Promise<RunResult> {
-  const { host, user, dbname } = database.config;
   const path = join(directory, 'config.toml');
-  writeFileSync(
-    path,
-    `
-socket_path = "${directory}/praefect.socket"
-[database]
-host = "${host}"
-user = "${user}"
-dbname = "${dbname}"
-[[virtual_storage]]
-name = "default"
-[[virtual_storage.node]]
-storage = "gitaly-1"
-address = "unix:/run/gitaly-1.socket"
-`,
-  );
+  const tables = clusterTables(database, ['unix:/run/gitaly-1.socket']);
+  writeFileSync(path, `socket_path = "${directory}/praefect.socket"\n${tables}`);
   return await run(process.execPath, [...programCommand('praefect'), '-config', path, ...args]);
 }
 

@@ -16,6 +16,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { startWithCommit } from '#testkit/start-with-commit';
 import { until } from '#testkit/until';
 import { type HttpGateway, type HttpGatewayOptions, startHttpGateway, storageMapping } from '../index.ts';
 
@@ -31,13 +32,7 @@ interface Opened extends AsyncDisposable {
 }
 
 async function open(options: Partial<HttpGatewayOptions> = {}): Promise<Opened> {
-  const gitaly = await startGitaly();
-  const repository = { storageName: 'default', relativePath: 'a.git', glRepository: 'a' };
-  await gitaly.connection.repository.createRepository({ repository });
-  const path = join(gitaly.storagePath(), 'a.git');
-  const tree = await runGit(['-C', path, 'mktree'], { input: '' });
-  const commit = await runGit(['-C', path, 'commit-tree', '-m', 'one', tree]);
-  await runGit(['-C', path, 'update-ref', 'refs/heads/main', commit]);
+  const gitaly = await startWithCommit();
   const gateway = await startHttpGateway({
     gitaly: { address: gitaly.address },
     listen: { host: '127.0.0.1', port: 0 },

@@ -5,7 +5,6 @@ import { type PackPlaces, TotalLimit } from '#domain/pack-objects/total-limit';
 import type { RateLimit } from '#rpc/server/interceptors/limit-concurrency';
 import type { Family } from '#workers/family';
 import { answerForBuckets, answerForLimit, answerForPacks } from '../family/limit-answers.ts';
-import { remoteBuckets } from '../family/remote-buckets.ts';
 import { RemoteLimit } from '../family/remote-limit.ts';
 import { RemotePackPlaces } from '../family/remote-pack-places.ts';
 
@@ -25,7 +24,7 @@ export function limitFactory(family: Family | undefined): LimitFactory {
     const { link } = family;
     return {
       keyed: (name, { maxConcurrency }) => new RemoteLimit(link, name, maxConcurrency),
-      buckets: (name) => remoteBuckets(link, name),
+      buckets: (name) => ({ take: async (key) => (await link.ask(`rate ${name}`, key)).value === true }),
       packs: (name) => new RemotePackPlaces(link, name),
     };
   }

@@ -2,11 +2,14 @@ import type { PackLimits } from '#domain/pack-objects/pack-limits';
 import { type ServedService, serve } from '#rpc/server/handler';
 import { healthService } from '#rpc/server/health';
 import { reflectionServices } from '#rpc/server/reflection';
+import { namespaceService } from '#services/namespace/index';
+import { wikiService } from '#services/wiki/index';
+import { NamespaceService } from '#wire/gen/namespace_pb';
+import { WikiService } from '#wire/gen/wiki_pb';
 import { servedByGitaly } from '#wire/methods';
 import type { Foundation } from '../foundation.ts';
 import type { Repositories } from '../repositories.ts';
 import { gitProtocolServices } from './git-protocol.ts';
-import { olderServices } from './older.ts';
 import { readingServices } from './reading.ts';
 import { repositoryServices } from './repositories.ts';
 import type { ServiceFoundation } from './service-foundation.ts';
@@ -31,7 +34,9 @@ export async function createServices(
     ...writingServices(shared),
     ...(await repositoryServices(shared, resources)),
     ...(await gitProtocolServices(shared, packLimits, resources)),
-    ...olderServices(shared),
+    // Only clients of older releases call these two.
+    serve(NamespaceService, namespaceService({ storages })),
+    serve(WikiService, wikiService({ storages, hooks: shared.hooks })),
   ];
   const names = new Set(built.map(({ service }) => service.typeName));
   const rest = servedByGitaly
