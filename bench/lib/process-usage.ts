@@ -41,12 +41,19 @@ export async function cpuDuring(pid: number, run: () => Promise<unknown>): Promi
   return { ownMs: after.ownMs - before.ownMs, childrenMs: after.childrenMs - before.childrenMs };
 }
 
-/** Returns the resident memory of a process, current and peak, in MB (10^6 bytes). */
-export function residentMb(pid: number): { readonly now: number; readonly peak: number } {
+/**
+ * Returns the resident memory of a process in MB (10^6 bytes): current, peak, and the current part
+ * without the pages of files, such as Node's program, which all processes share.
+ */
+export function residentMb(pid: number): {
+  readonly now: number;
+  readonly peak: number;
+  readonly own: number;
+} {
   const status = readFileSync(`/proc/${pid}/status`, 'latin1');
   const megabytes = (key: string): number =>
     (Number(new RegExp(`^${key}:\\s*(\\d+) kB`, 'm').exec(status)?.[1]) * 1024) / 1e6;
-  return { now: megabytes('VmRSS'), peak: megabytes('VmHWM') };
+  return { now: megabytes('VmRSS'), peak: megabytes('VmHWM'), own: megabytes('RssAnon') };
 }
 
 /** Begins the peak of {@link residentMb} anew. */
