@@ -1,3 +1,5 @@
+import { LoopSlice } from '#base/loop-turns';
+import { evenStream } from '#base/streams/even-pieces';
 import { lineBatches } from '#base/streams/line-batches';
 import { isOid } from '#git/objects/object-id';
 import type { Repository } from '#storage/repository';
@@ -10,6 +12,8 @@ export interface BackedUpReference {
 
 /** Number of references that a backup may have; each takes some 200 bytes while it is restored. */
 const MAX_REFERENCES = 10_000_000;
+/** Some thousand lines, which are parsed at once. */
+const PIECE_BYTES = 64 * 1024;
 const LINE_FEED = 0x0a;
 
 /** Yields the lines of HEAD, if it leads to a commit, and of all references in the order of names. */
@@ -30,11 +34,14 @@ export async function* referenceLines(
  */
 export async function readReferenceLines(pieces: AsyncIterable<Buffer>): Promise<BackedUpReference[]> {
   const references: BackedUpReference[] = [];
-  for await (const lines of lineBatches(whole(pieces)))
+  const slice = new LoopSlice();
+  for await (const lines of lineBatches(evenStream(whole(pieces), PIECE_BYTES))) {
+    await slice.pause();
     for (const line of lines) {
       if (references.length === MAX_REFERENCES) throw new Error('the backup has too many references');
       references.push(parseLine(line));
     }
+  }
   return references;
 }
 

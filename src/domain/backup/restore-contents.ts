@@ -135,9 +135,9 @@ async function isApplied(change: Promise<void>): Promise<boolean> {
   }
 }
 
-/** Fetches the bundles of all steps. A missing one is an error: without it the data is older. */
+/** Fetches the bundles of all steps into a draft. A missing one is an error: without it the data is older. */
 async function fetchSteps(
-  repository: Repository,
+  draft: Repository,
   bucket: ObjectStore,
   manifest: BackupManifest,
   options: RestoreContentsOptions,
@@ -151,9 +151,10 @@ async function fetchSteps(
     await requireObject(bucket, bundlePath, { signal }).catch((error: unknown) => {
       throw wrap(error, `${FROM_BUNDLE}: restore bundle: get reader: ${quote(bundlePath)}`);
     });
-    await fetchBundle(repository, readObject(bucket, bundlePath, { signal }), {
+    await fetchBundle(draft, readObject(bucket, bundlePath, { signal }), {
       ...options,
       updateHead,
+      isDraft: true,
     }).catch((error: unknown) => {
       throw wrap(error, `${FROM_BUNDLE}: restore bundle: fetch bundle: ${quote(bundlePath)}: ${FETCHING}`);
     });

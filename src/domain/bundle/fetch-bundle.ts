@@ -1,21 +1,32 @@
+import { open } from 'node:fs/promises';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
+import type { GitExitError } from '#git/command/exit-error';
 import { flag, gitCommand, joined } from '#git/command/git-command';
 import { outputLines } from '#git/command/output-lines';
+import { HEAD } from '#git/refs/ref-name';
 import type { Repository } from '#storage/repository';
 import { setDefaultBranch } from '../ref-update/set-default-branch.ts';
 import { fetchVoted } from '../remote/fetch/fetch-voted.ts';
 import { runRecorded } from '../transactions/run-recorded.ts';
 import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
-import { spoolBundle } from './spool-bundle.ts';
+import { BundleHeader, type BundleReference } from './bundle-header.ts';
+import { fillFromBundle, hasNoReferences } from './fill-from-bundle.ts';
+import { type SpooledBundle, spoolBundle } from './spool-bundle.ts';
 
 export interface FetchBundleOptions {
   /** Points HEAD to the branch that HEAD of the bundle has the commit of. */
   readonly updateHead: boolean;
   readonly hooks: TransactionHooks | undefined;
+  /** True if nobody else uses the repository: its references may be written as a whole. */
+  readonly isDraft?: boolean;
   readonly signal: AbortSignal;
 }
 
+/**
+ * Size from which a header is long: of some 500 references. For fewer, git's own fetch is as fast.
+ */
+const LONG_HEADER_BYTES = 32 * 1024;
 const SPACE = 0x20;
 const CUT_OFF = 'fatal: the bundle is cut off in its header\n';
 /** Names that are preferred if several branches are at the commit of HEAD. */
@@ -32,40 +43,77 @@ export async function fetchBundle(
   pieces: AsyncIterable<Uint8Array>,
   options: FetchBundleOptions,
 ): Promise<void> {
-  const { hooks, signal } = options;
+  const { hooks, isDraft = false, signal } = options;
   await using bundle = await spoolBundle(repository.storage, pieces);
   if (!bundle.isBundle) throw failed('exit status 128', notABundle(bundle.path));
   if (!bundle.hasHeader) throw failed('exit status 128', CUT_OFF);
+  await using file = await open(bundle.path);
+  const header = await BundleHeader.read(file, bundle.headerBytes);
+  const long = header !== undefined && header.size >= LONG_HEADER_BYTES ? header : undefined;
+  const fetch = async (into: Repository): Promise<GitExitError | undefined> => {
+    const isUnseen = isDraft || into !== repository;
+    if (long !== undefined && isUnseen && (await fillFromBundle(into, { header: long, file, signal })))
+      return undefined;
+    return await gitFetch(into, bundle, signal);
+  };
+  const failure = await fetchVoted(repository, fetch, {
+    hooks,
+    signal,
+    order: () => reversedNames(repository, { bundle, header, signal }),
+    isStaged: long !== undefined && !isDraft && (await hasNoReferences(repository, signal)),
+  });
+  if (failure !== undefined) throw failed(failure.message, failure.stderr, failure);
+  if (options.updateHead) await updateHead(repository, { bundle, header, ...options });
+}
+
+/** @returns the failure of git. */
+async function gitFetch(
+  into: Repository,
+  { path }: SpooledBundle,
+  signal: AbortSignal,
+): Promise<GitExitError | undefined> {
   const command = gitCommand('fetch', {
     options: ['--no-write-fetch-head', '--quiet', '--atomic'].map(flag),
     args: ['inmemory'],
   });
   const config = [
-    { key: 'remote.inmemory.url', value: bundle.path, secret: true },
+    { key: 'remote.inmemory.url', value: path, secret: true },
     { key: 'remote.inmemory.fetch', value: '+refs/*:refs/*', secret: true },
     { key: 'transfer.fsckObjects', value: 'false' },
   ];
-  const order = () => reversedNames(repository, bundle.path, signal);
-  const failure = await fetchVoted(
-    repository,
-    async (into) => (await runRecorded(into, command, { signal, config })).failure,
-    { hooks, signal, order },
-  );
-  if (failure !== undefined) throw failed(failure.message, failure.stderr, failure);
-  if (options.updateHead) await updateHead(repository, bundle.path, options);
+  return (await runRecorded(into, command, { signal, config })).failure;
+}
+
+interface ReadBundle {
+  readonly bundle: SpooledBundle;
+  /** `undefined` if only git can read it. */
+  readonly header: BundleHeader | undefined;
+  readonly signal: AbortSignal;
 }
 
 /** Returns the names of a bundle's references, the last one first: so git's transport lists them. */
-async function reversedNames(
-  repository: Repository,
-  bundlePath: string,
-  signal: AbortSignal,
-): Promise<readonly Buffer[]> {
+async function reversedNames(repository: Repository, read: ReadBundle): Promise<readonly Buffer[]> {
   const names: Buffer[] = [];
-  const command = gitCommand('bundle', { action: 'list-heads', args: [bundlePath] });
-  for await (const lines of outputLines(repository, command, { hooks: 'disabled', signal }))
-    for (const line of lines) names.push(line.subarray(line.indexOf(SPACE) + 1));
+  for await (const references of referencesOf(repository, read))
+    for (const { name } of references) names.push(name);
   return names.reverse();
+}
+
+/** Yields the references of a bundle in its order, HEAD among them. */
+async function* referencesOf(
+  repository: Repository,
+  { bundle, header, signal }: ReadBundle,
+): AsyncGenerator<readonly BundleReference[]> {
+  if (header !== undefined && (await header.isReadable({ signal }))) {
+    yield* header.pieces({ signal });
+    return;
+  }
+  const command = gitCommand('bundle', { action: 'list-heads', args: [bundle.path] });
+  for await (const lines of outputLines(repository, command, { hooks: 'disabled', signal }))
+    yield lines.map((line) => {
+      const space = line.indexOf(SPACE);
+      return { oid: line.subarray(0, space), name: line.subarray(space + 1) };
+    });
 }
 
 function failed(exit: string, stderr: string, cause?: unknown): GitalyError {
@@ -82,18 +130,23 @@ function notABundle(path: string): string {
 
 async function updateHead(
   repository: Repository,
-  bundlePath: string,
-  { hooks, signal }: FetchBundleOptions,
+  { hooks, ...read }: ReadBundle & Pick<FetchBundleOptions, 'hooks'>,
 ): Promise<void> {
-  const command = gitCommand('bundle', { action: 'list-heads', args: [bundlePath, 'HEAD'] });
-  const [oid = ''] = (await repository.run(command, { signal })).toString('latin1').split(' ');
-  if (oid === '') return;
+  const { signal } = read;
+  const oid = await headOf(repository, read);
+  if (oid === undefined) return;
   const branch = await branchAt(repository, oid, signal).catch((error: unknown) => {
     throw wrap(error, 'guess head');
   });
   await setDefaultBranch(repository, branch, { hooks, signal }).catch((error: unknown) => {
     throw wrap(error, 'update head');
   });
+}
+
+async function headOf(repository: Repository, read: ReadBundle): Promise<string | undefined> {
+  for await (const references of referencesOf(repository, read))
+    for (const { name, oid } of references) if (name.equals(HEAD)) return oid.toString('latin1');
+  return undefined;
 }
 
 /** Returns the branch that is most likely the one of HEAD. */

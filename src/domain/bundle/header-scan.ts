@@ -28,6 +28,11 @@ export class HeaderScan {
     return this.#state === 'complete';
   }
 
+  /** Number of bytes so far, with the empty line at the end. */
+  get headerBytes(): number {
+    return this.#headerBytes;
+  }
+
   /** @throws {GitalyError} RESOURCE_EXHAUSTED for a header of more than 64 MiB, or a line of 1 MiB. */
   add(piece: Uint8Array): void {
     let at = 0;
@@ -36,7 +41,7 @@ export class HeaderScan {
       const end = found === -1 ? piece.length : found;
       this.#addToLine(piece.subarray(at, end));
       if (found !== -1) this.#endLine();
-      this.#headerBytes += end - at;
+      this.#headerBytes += Math.min(end + 1, piece.length) - at;
       at = end + 1;
     }
   }

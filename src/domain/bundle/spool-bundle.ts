@@ -20,6 +20,8 @@ export interface SpooledBundle extends AsyncDisposable {
   readonly isBundle: boolean;
   /** False if the bundle is cut off in its header. */
   readonly hasHeader: boolean;
+  /** Size of the header, with the empty line at its end. */
+  readonly headerBytes: number;
 }
 
 /**
@@ -35,11 +37,12 @@ export async function spoolBundle(
   const scratch = await createTempDirectory(storage, 'repo');
   try {
     const path = `${scratch.path}/repo.bundle`;
-    const { isBundle, isComplete } = await write(path, pieces);
+    const { headerBytes, isBundle, isComplete } = await write(path, pieces);
     return {
       path,
       isBundle,
       hasHeader: isComplete,
+      headerBytes,
       [Symbol.asyncDispose]: () => scratch[Symbol.asyncDispose](),
     };
   } catch (error) {

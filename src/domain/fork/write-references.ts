@@ -1,11 +1,9 @@
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { LoopSlice } from '#base/loop-turns';
+import { PACKED_REFS_HEADER } from '#git/refs/files/packed-refs';
 import type { ListedRef } from '#git/refs/listed-ref';
 import type { GitRepository } from '#git/repository';
-
-/** As git writes it: peeled values of all tag objects, in the order of names. */
-const HEADER = '# pack-refs with: peeled fully-peeled sorted \n';
 
 const FILE_MODE = 0o644;
 
@@ -36,7 +34,7 @@ export async function writeReferences(
     await file.writeFile(bytes);
     await slice.pause(signal);
   };
-  await write(HEADER);
+  await write(PACKED_REFS_HEADER);
   for await (const refs of source.refs.list({ patterns }, { peel: true, signal }))
     if (refs.length > 0) await write(refs.map(lineOf).join(''));
   return hash.digest('hex');

@@ -17,6 +17,8 @@ export interface VotedFetch {
    * servers list them.
    */
   readonly order?: () => Promise<readonly Buffer[]>;
+  /** Fetches to a staging repository without a cluster, too. */
+  readonly isStaged?: boolean;
 }
 
 /**
@@ -30,15 +32,16 @@ export interface VotedFetch {
 export async function fetchVoted(
   repository: Repository,
   fetch: (into: Repository) => Promise<GitExitError | undefined>,
-  { hooks, signal, order }: VotedFetch,
+  { hooks, signal, order, isStaged = false }: VotedFetch,
 ): Promise<GitExitError | undefined> {
-  if (hooks === undefined) return await fetch(repository);
+  if (hooks === undefined && !isStaged) return await fetch(repository);
   await using staging = await FetchStaging.create(repository, signal);
   const failure = await fetch(staging.repository);
   if (failure !== undefined) return failure;
   const changes = await staging.changes(signal);
   if (changes.removed.length === 0 && changes.updated.length === 0) return undefined;
-  const updates = ordered(changes.updated, (await order?.()) ?? []);
+  const names = hooks === undefined ? undefined : await order?.();
+  const updates = ordered(changes.updated, names ?? []);
   try {
     await change(repository, { ...changes, updated: updates }, { hooks, signal });
     return undefined;

@@ -16,6 +16,9 @@ interface Record {
   readonly name: Buffer;
 }
 
+/** First line, as git writes it: peeled values of all tag objects, in the order of names. */
+export const PACKED_REFS_HEADER = '# pack-refs with: peeled fully-peeled sorted \n';
+
 /** Size of the first read of a line; longer lines take a second one. */
 const LINE_BYTES = 512;
 const LF = 0x0a;

@@ -1,0 +1,89 @@
+import type { FileHandle } from 'node:fs/promises';
+import { LoopSlice } from '#base/loop-turns';
+import { collectOutput } from '#git/command/collect-output';
+import { GitExitError } from '#git/command/exit-error';
+import { flag, gitCommand } from '#git/command/git-command';
+import { RefUpdateError } from '#git/refs/update/ref-update-error';
+import type { Repository } from '#storage/repository';
+import { inRefTransaction } from '../ref-update/update-reference.ts';
+import { type BundleHeader, isBelowRefs } from './bundle-header.ts';
+import { feedLines } from './feed-lines.ts';
+import { MissingObjectError, writePackedReferences } from './write-packed-references.ts';
+
+export interface FillOptions {
+  readonly header: BundleHeader;
+  /** The bundle; its descriptor is at the pack. */
+  readonly file: FileHandle;
+  readonly signal: AbortSignal;
+}
+
+/** git prints the name of the pack. */
+const MAX_OUTPUT_BYTES = 1024;
+/** The objects may be in a visible repository, which the draft borrows them to. */
+const FLUSHED = { key: 'core.fsync', value: 'objects,derived-metadata,reference' };
+const REVERSE_INDEX = { key: 'pack.writeReverseIndex', value: 'true' };
+
+/**
+ * Copies all objects and references of a bundle into a repository without references that nobody
+ * else uses: what `git fetch` does, in a fraction of its time if there are many references. It
+ * would read the header with a system call for each byte, and write a file for each reference.
+ *
+ * @returns false if git has to fetch: to explain its refusal, or because the bundle is unusual. The
+ *   repository has no references then.
+ */
+export async function fillFromBundle(
+  draft: Repository,
+  { header, file, signal }: FillOptions,
+): Promise<boolean> {
+  if (!header.isSelfContained || draft.objectFormat !== header.objectFormat) return false;
+  if (!(await header.isPlain({ signal }))) return false;
+  if (!(await hasNoReferences(draft, signal))) return false;
+  try {
+    await indexPack(draft, file, signal);
+    await requireConnected(draft, header, signal);
+    if (draft.referenceBackend === 'reftable') await updateReferences(draft, header, signal);
+    else await writePackedReferences(draft, header, { signal });
+    return true;
+  } catch (error) {
+    const isRefusal =
+      error instanceof GitExitError || error instanceof RefUpdateError || error instanceof MissingObjectError;
+    if (!isRefusal || signal.aborted) throw error;
+    return false;
+  }
+}
+
+/** Reports whether a repository has no references, HEAD apart. */
+export async function hasNoReferences(repository: Repository, signal: AbortSignal): Promise<boolean> {
+  const query = { patterns: [Buffer.from('refs/')], limit: 1 };
+  for await (const batch of repository.refs.list(query, { signal })) if (batch.length > 0) return false;
+  return true;
+}
+
+async function indexPack(draft: Repository, { fd }: FileHandle, signal: AbortSignal): Promise<void> {
+  const command = gitCommand('index-pack', { options: ['--stdin', '--fix-thin'].map(flag) });
+  await draft.spawnTurn(signal);
+  const process = draft.spawn(command, { stdin: fd, signal, config: [FLUSHED, REVERSE_INDEX] });
+  await collectOutput(process, { maxBytes: MAX_OUTPUT_BYTES });
+}
+
+/** Checks that all objects are there that the references need, as git's fetch does. */
+async function requireConnected(draft: Repository, header: BundleHeader, signal: AbortSignal): Promise<void> {
+  const options = ['--objects', '--stdin', '--not', '--all', '--quiet'].map(flag);
+  await draft.spawnTurn(signal);
+  const process = draft.spawn(gitCommand('rev-list', { options }), { stdin: 'pipe', signal });
+  const feeding = feedLines(process, header, ({ oid }) => oid);
+  await collectOutput(process, { maxBytes: MAX_OUTPUT_BYTES });
+  await feeding;
+}
+
+async function updateReferences(draft: Repository, header: BundleHeader, signal: AbortSignal): Promise<void> {
+  const slice = new LoopSlice();
+  const options = { hooks: undefined, signal, noDereference: true };
+  await inRefTransaction(draft, options, async (updates) => {
+    for (const reference of header.references()) {
+      await slice.pause(signal);
+      if (!isBelowRefs(reference)) continue;
+      await updates.update(reference.name, { newOid: reference.oid.toString('latin1') });
+    }
+  });
+}
