@@ -40,6 +40,17 @@ export interface ProcessCost {
   readonly ageMs: number;
 }
 
+/** Methods whose calls last as long as their client, and wait most of the time. */
+const ENDLESS: ReadonlySet<string> = new Set(['Watch']);
+
+/** Commands that wait in pools after the call that started them. */
+const POOLED: ReadonlySet<string> = new Set(['cat-file', 'diff-tree', 'update-ref']);
+
+/** Reports whether a call lasts as long as its client, whatever there is to do. */
+export function isEndless({ method }: ServerCall): boolean {
+  return ENDLESS.has(method.name);
+}
+
 /** Keeps a call in a list until its end. */
 class ListedCall implements CallStage {
   readonly #calls: BriefSet<ServerCall>;
@@ -98,6 +109,13 @@ export class RunningCalls {
     let count = 0;
     for (const call of this.#calls) if (filter(call)) count++;
     return count;
+  }
+
+  /** Reports whether there are calls, or commands of background jobs. */
+  get isWorking(): boolean {
+    for (const call of this.#calls) if (!isEndless(call)) return true;
+    for (const { start } of this.#processes) if (!POOLED.has(start.subcommand)) return true;
+    return false;
   }
 
   /** Returns the costs of the calls for which the filter holds. */

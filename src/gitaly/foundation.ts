@@ -12,6 +12,7 @@ import { startControlGroups } from '#platform/cgroups/start-control-groups';
 import type { GitalyConfig } from '#platform/config/load-config';
 import type { Logger } from '#platform/log/logger';
 import { cgroupMetrics } from '#platform/metrics/cgroup-metrics';
+import { releaseUnless } from '#platform/process/idle-memory';
 import { PrivatePrograms } from '#platform/process/private-programs';
 import { createRuntimeDirectory, type RuntimeDirectory } from '#platform/process/runtime-directory';
 import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
@@ -83,6 +84,7 @@ export async function createFoundation(
   const reports = resources.use(errorReports(config.logging, logger));
   const own = { config, logger, family, metrics, runtime, programs, tracing: tracing ?? undefined, groups };
   const [calls, gitCalls] = [new RunningCalls(), new GitCalls(DEFAULT_GIT_CALL_LIMITS, family?.share)];
+  resources.use(releaseUnless(() => calls.isWorking));
   const git = await startGit({ ...own, calls, gitCalls, copyTo: copiesPrograms ? runtime.path : undefined });
   return {
     ...own,

@@ -7,6 +7,7 @@ import type { ServerStatus } from '#calls/top/status';
 import type { Logger } from '#platform/log/logger';
 import { loopMetrics } from '#platform/metrics/loop-metrics';
 import type { MetricsRegistry } from '#platform/metrics/metrics-registry';
+import { releaseUnless } from '#platform/process/idle-memory';
 import { BlockedCalls } from '#rpc/server/blocked-calls';
 import type { ServerInterceptor } from '#rpc/server/server-call';
 import type { Family } from '#workers/family';
@@ -23,11 +24,13 @@ export class CallList implements Disposable {
   readonly #registry: MetricsRegistry;
   readonly #calls = new RunningCalls();
   readonly #blocked: BlockedCalls;
+  readonly #keptMemory: Disposable;
   readonly #history: CallHistory | undefined;
 
   constructor({ keepsHistory, logger, registry }: CallListOptions) {
     this.#registry = registry;
     this.#history = keepsHistory ? new CallHistory() : undefined;
+    this.#keptMemory = releaseUnless(() => this.#calls.isWorking);
     this.#blocked = new BlockedCalls({
       logger,
       metrics: loopMetrics(registry),
@@ -61,6 +64,7 @@ export class CallList implements Disposable {
   [Symbol.dispose](): void {
     this.#history?.[Symbol.dispose]();
     this.#blocked[Symbol.dispose]();
+    this.#keptMemory[Symbol.dispose]();
   }
 
   /** Returns what this process does. It runs no git, and has no limits. */

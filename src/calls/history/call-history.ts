@@ -3,7 +3,7 @@ import { statusName } from '#base/go/status';
 import type { CallStage, ServerCall, ServerInterceptor } from '#rpc/server/server-call';
 import { callTarget } from '../call-target.ts';
 import { beginExplanation, type CallExplanation } from '../explain.ts';
-import { clientOf, userOf } from '../running-calls.ts';
+import { clientOf, isEndless, userOf } from '../running-calls.ts';
 import { Latencies } from './latencies.ts';
 
 /** The calls of an interval, and the process at its end. */
@@ -56,8 +56,6 @@ const INTERVAL_MS = 10_000;
 const HOUR_MS = 3_600_000;
 const SLOW_MS = 500;
 const MAX_SLOW_CALLS = 100;
-/** Streams that last until their client has enough. */
-const ENDLESS = new Set(['Watch']);
 
 /** Keeps the figures of the last hour and the last slow calls in memory. Disposing ends it. */
 export class CallHistory implements Disposable {
@@ -100,7 +98,7 @@ export class CallHistory implements Disposable {
   }
 
   #add(call: ServerCall, failure: unknown): void {
-    if (ENDLESS.has(call.method.name)) return;
+    if (isEndless(call)) return;
     const durationMs = performance.now() - call.startedAtMs;
     this.#calls++;
     if (failure !== undefined) this.#errors++;

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { alsoRelease, IdleMemory, processorShare } from './idle-memory.ts';
+import { alsoRelease, IdleMemory, processorShare, releaseUnless } from './idle-memory.ts';
 
 /** Returns a memory whose process is idle and has 100 MB, and the number of collections. */
 function memoryOf(process: { busy: number; resident: number; now: number }) {
@@ -29,6 +29,32 @@ test('memory is returned once after the start, and not while calls run', () => {
   memory.check();
   process.now += 60_000;
   memory.check();
+  assert.equal(collections(), 1);
+});
+
+// A restore waited for git, and the collection blocked the server for 1.1 s.
+test('memory is returned after the work for which the process waits', () => {
+  const { collections, memory } = memoryOf({ busy: 0, resident: 100e6, now: 0 });
+  let isWorking = false;
+  using _none = releaseUnless(() => false);
+  using _work = releaseUnless(() => isWorking);
+
+  isWorking = true;
+  memory.check();
+  memory.check();
+  assert.equal(collections(), 0);
+
+  isWorking = false;
+  memory.check();
+  assert.equal(collections(), 1);
+});
+
+test('a check of a server that has ended no longer counts', () => {
+  const { collections, memory } = memoryOf({ busy: 0, resident: 100e6, now: 0 });
+
+  releaseUnless(() => true)[Symbol.dispose]();
+  memory.check();
+
   assert.equal(collections(), 1);
 });
 

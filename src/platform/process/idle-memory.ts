@@ -48,13 +48,18 @@ export class IdleMemory {
     this.#now = now ?? (() => performance.now());
   }
 
-  /** Collects if the process has been idle for long enough and has grown since the last collection. */
+  /**
+   * Collects if the process has been idle for long enough and has grown since the last collection.
+   * A process that waits for the work of others is not interrupted either: it would block what they
+   * return.
+   */
   check(): void {
     if (this.#busyShare() >= IDLE_SHARE) {
       // The garbage of the start is collected in the first pause of the process.
       if (this.#residentAfter > 0) this.#nextAt = this.#now() + REST_MS;
       return;
     }
+    for (const isWorking of workChecks) if (isWorking()) return;
     if (this.#now() < this.#nextAt || this.#resident() - this.#residentAfter < GROWTH_BYTES) return;
     this.#collect();
     afterCollection?.();
@@ -78,6 +83,14 @@ let afterCollection: (() => void) | undefined;
 /** Registers a function that releases further memory after each collection. */
 export function alsoRelease(release: () => void): void {
   afterCollection = release;
+}
+
+const workChecks = new Set<() => boolean>();
+
+/** Registers a check: while one of them returns true, nothing is released. Dispose the result. */
+export function releaseUnless(isWorking: () => boolean): Disposable {
+  workChecks.add(isWorking);
+  return { [Symbol.dispose]: () => void workChecks.delete(isWorking) };
 }
 
 /** Starts the checks. They end with the process, which they do not keep alive. */
