@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { inspect } from 'node:util';
-import { ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3';
+import { ListMultipartUploadsCommand, PutBucketPolicyCommand, S3Client } from '@aws-sdk/client-s3';
 import { openStore } from '#object-store/open-store';
 import { StoreError } from '#object-store/store-error';
 import { setVariable } from '#testkit/set-variable';
@@ -31,7 +31,16 @@ async function newBucket() {
     client.destroy();
     return Uploads.length;
   };
-  return { url, openUploads };
+  /** Permits an operation on all objects to everybody. */
+  const allow = async (Action: string): Promise<void> => {
+    const client = new S3Client(connection);
+    const Resource = `arn:aws:s3:::${url.hostname}/*`;
+    const Statement = [{ Effect: 'Allow', Principal: '*', Action, Resource }];
+    const Policy = JSON.stringify({ Version: '2012-10-17', Statement });
+    await client.send(new PutBucketPolicyCommand({ Bucket: url.hostname, Policy }));
+    client.destroy();
+  };
+  return { url, openUploads, allow };
 }
 
 test('a source that fails or is aborted leaves no part of a large object', { skip }, async () => {
@@ -80,6 +89,27 @@ test('a signed URL is readable without credentials, until it expires', { skip },
   assert.equal(new URL(signed).searchParams.get('X-Amz-Expires'), '60');
 });
 
+// A user saw: `anonymous=true` failed with CredentialsProviderError without credentials.
+test('a public bucket needs no credentials with anonymous=true, and has no signed URLs', {
+  skip,
+}, async (context) => {
+  const { url, allow } = await newBucket();
+  await allow('s3:GetObject');
+  await (await openStore(url.href)).put('key', mebibytes(1), { signal });
+  for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY']) setVariable(context, name, undefined);
+  setVariable(context, 'AWS_EC2_METADATA_DISABLED', 'true');
+  setVariable(context, 'AWS_SHARED_CREDENTIALS_FILE', '/dev/null');
+  setVariable(context, 'AWS_CONFIG_FILE', '/dev/null');
+
+  const store = await openStore(`${url.href}&anonymous=true`);
+  const read = await Array.fromAsync(store.get('key', { signal }));
+
+  assert.equal(Buffer.concat(read).length, MIB);
+  assert.equal(await store.signedUrl('key', { signal, validMs: 60_000 }), undefined);
+  const error = await assertFailure(store.put('other', mebibytes(1), { signal }));
+  assert.match(error.message, /put "other": AccessDenied: .*the credentials do not permit this/);
+});
+
 test('errors name bucket, object, operation, code and what to do, and no secret', {
   skip,
 }, async (context) => {
@@ -97,6 +127,9 @@ test('errors name bucket, object, operation, code and what to do, and no secret'
   const unreachable = await get(({ searchParams }) => searchParams.set('endpoint', 'http://127.0.0.1:1'));
   setVariable(context, 'AWS_SECRET_ACCESS_KEY', `wrong-${S3_SECRET}`);
   const forbidden = await get(() => {});
+  setVariable(context, 'AWS_ACCESS_KEY_ID', 'unknown');
+  const unknown = await get(() => {});
+  const noRegion = await get(({ searchParams }) => searchParams.delete('region'));
 
   assert.match(
     missing.message,
@@ -104,7 +137,9 @@ test('errors name bucket, object, operation, code and what to do, and no secret'
   );
   assert.match(unreachable.message, /get "some\/key": ECONNREFUSED: .*\(check \?endpoint=/);
   assert.match(forbidden.message, /SignatureDoesNotMatch: .*\(check AWS_ACCESS_KEY_ID/);
-  for (const error of [missing, unreachable, forbidden]) {
+  assert.match(unknown.message, /XAdminUserNotFound: .*\(check AWS_ACCESS_KEY_ID/);
+  assert.match(noRegion.message, /: MissingRegion: Region is missing \(set \?region=/);
+  for (const error of [missing, unreachable, forbidden, unknown, noRegion]) {
     const shown = inspect(error, { depth: 10, showHidden: true }) + JSON.stringify(error);
     assert.doesNotMatch(shown, new RegExp(`${S3_SECRET}|Signature=`));
   }

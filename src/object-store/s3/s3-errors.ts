@@ -22,12 +22,14 @@ const HINTS: Readonly<Record<string, string>> = {
   Forbidden: FORBIDDEN,
   IllegalLocationConstraintException: WRONG_REGION,
   InvalidAccessKeyId: WRONG_KEYS,
+  MissingRegion: 'set ?region= or AWS_REGION',
   NoSuchBucket: 'create the bucket, or correct its name in the URL',
   PermanentRedirect: WRONG_REGION,
   RequestTimeTooSkewed: 'the clock of this machine is wrong: synchronize it',
   SignatureDoesNotMatch: WRONG_KEYS,
   SlowDown: 'the service limits the rate of requests: use fewer at once',
   TokenRefreshRequired: EXPIRED,
+  XAdminUserNotFound: WRONG_KEYS, // of versitygw
 };
 
 /** For responses without a body, which have no code. */
@@ -69,7 +71,7 @@ export function isCutResponse(error: unknown): boolean {
 
 /** Returns our error for a failure of the SDK. */
 export function s3Error(error: unknown, call: { store: string; operation: string; key: string }): StoreError {
-  const { code, message } = s3ProblemOf(error);
-  const hint = message.startsWith('Region is missing') ? 'set ?region= or AWS_REGION' : HINTS[code];
-  return new StoreError({ ...call, code, message, hint });
+  const { code: reported, message } = s3ProblemOf(error);
+  const code = message.startsWith('Region is missing') ? 'MissingRegion' : reported;
+  return new StoreError({ ...call, code, message, hint: HINTS[code] });
 }

@@ -5,6 +5,8 @@ import { booleanOption, requireBucketUrl } from '../url-options.ts';
 export interface S3Options {
   readonly bucket: string;
   readonly client: S3ClientConfig;
+  /** Requests are not signed: the bucket is public. */
+  readonly isAnonymous: boolean;
   /** Encryption of stored objects by the service. */
   readonly encryption: {
     readonly ServerSideEncryption?: 'AES256' | 'aws:kms' | 'aws:kms:dsse';
@@ -18,6 +20,12 @@ const CONNECT_TIMEOUT_MS = 10_000;
 /** Time without any byte on a connection. */
 const IDLE_TIMEOUT_MS = 60_000;
 const ENCRYPTIONS = ['AES256', 'aws:kms', 'aws:kms:dsse'] as const;
+
+/** The SDK requests credentials before it calls a signer, also one that needs none. */
+const UNSIGNED: S3ClientConfig = {
+  credentials: { accessKeyId: '', secretAccessKey: '' },
+  signer: { sign: async (request) => request },
+};
 
 const IGNORED = ['awssdk', 'hostname_immutable', 'rate_limiter_capacity'];
 const TAKEN = [
@@ -58,6 +66,7 @@ export function parseS3Options(url: URL): S3Options {
   return {
     bucket,
     client: clientOf(options),
+    isAnonymous: booleanOption(options, 'anonymous'),
     encryption: encryptionOf(options),
   };
 }
@@ -74,7 +83,7 @@ function clientOf(options: URLSearchParams): S3ClientConfig {
     ...(booleanOption(options, 'accelerate') && { useAccelerateEndpoint: true }),
     ...(booleanOption(options, 'dualstack') && { useDualstackEndpoint: true }),
     ...(booleanOption(options, 'fips') && { useFipsEndpoint: true }),
-    ...(booleanOption(options, 'anonymous') && { signer: { sign: async (request) => request } }),
+    ...(booleanOption(options, 'anonymous') && UNSIGNED),
     // As Gitaly does: services other than Amazon's may not know checksums.
     requestChecksumCalculation: checksumMode(
       options,

@@ -116,7 +116,8 @@ export class S3Store implements ObjectStore {
 
   async signedUrl(key: string, { validMs, signal }: SignOptions): Promise<string | undefined> {
     requireKey(key);
-    const { sdk, client, bucket } = this.#options;
+    const { sdk, client, bucket, isAnonymous } = this.#options;
+    if (isAnonymous) return undefined;
     const expiresIn = Math.min(Math.ceil(validMs / 1000), MAX_SIGNED_SECONDS);
     const command = new sdk.GetObjectCommand({ Bucket: bucket, Key: key });
     return await this.#run('sign', key, signal, () => sdk.getSignedUrl(client, command, { expiresIn }));
