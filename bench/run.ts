@@ -2,12 +2,11 @@
  * Runs the benches one after another, prints one table and writes it as JSON to `bench/results/`.
  * See bench/README.md.
  *
- *   npm run bench -- [--only NAME] [--git-table] [--quick]
+ *   npm run bench -- --help
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { collectAfterBulkBytes } from '#base/bulk-memory';
 import { bench as backups } from './backups.ts';
 import { bench as blobs } from './blobs.ts';
@@ -30,6 +29,7 @@ import { bench as forks } from './forks.ts';
 import { bench as infoRefs } from './info-refs.ts';
 import { bench as interceptors } from './interceptors.ts';
 import { type Bench, isMet, type Measurement, ratioOf } from './lib/bench.ts';
+import { parseBenchArguments } from './lib/bench-arguments.ts';
 import { clusterTable } from './lib/cluster-table.ts';
 import { type BenchResult, COMPARED_WITH_GIT, gitTable } from './lib/git-table.ts';
 import { git } from './lib/run-program.ts';
@@ -95,24 +95,15 @@ const COLUMNS = ['name', 'value', 'unit', 'reference', 'ratio', 'goal', 'met'] a
 
 type Row = Record<(typeof COLUMNS)[number], string>;
 
-const { values } = parseArgs({
-  options: {
-    only: { type: 'string' },
-    quick: { type: 'boolean', default: false },
-    'git-table': { type: 'boolean', default: false },
-  },
-});
-const chosen = BENCHES.filter(({ name }) =>
-  values.only === undefined ? !values['git-table'] || COMPARED_WITH_GIT.has(name) : name === values.only,
-);
-if (chosen.length === 0) {
-  console.error(`There is no bench "${values.only}". There are:`);
-  for (const { name, question } of BENCHES) console.error(`  ${name.padEnd(14)} ${question}`);
-  process.exit(2);
+const requested = parseBenchArguments(process.argv.slice(2), BENCHES, COMPARED_WITH_GIT);
+if (requested.kind !== 'run') {
+  (requested.kind === 'help' ? process.stdout : process.stderr).write(`${requested.text.trimEnd()}\n`);
+  process.exit(requested.kind === 'help' ? 0 : 2);
 }
+const { chosen, quick, gitTable: hasGitTable } = requested;
 // Otherwise full collections of this process slow down whatever receives bulk bytes.
 collectAfterBulkBytes();
-process.exitCode = await runAll(chosen, values.quick);
+process.exitCode = await runAll(chosen, quick);
 
 /** Returns the exit code: 1 if a bench could not run. A missed goal is a result. */
 async function runAll(benches: readonly Bench[], quick: boolean): Promise<number> {
@@ -135,7 +126,7 @@ async function runAll(benches: readonly Bench[], quick: boolean): Promise<number
     if (measurement.note !== undefined) console.log(`${measurement.name}: ${measurement.note}`);
   if (chosen.some(({ name }) => name === 'cluster'))
     console.log(`\n${clusterTable(results, await describeRun(quick))}`);
-  if (values['git-table']) console.log(`\n${gitTable(results, await describeRun(quick))}`);
+  if (hasGitTable) console.log(`\n${gitTable(results, await describeRun(quick))}`);
   console.log(`\nwritten to ${await save(results, quick)}`);
   return code;
 }
