@@ -52,6 +52,18 @@ export function isKey(key: string): boolean {
   }
 }
 
+/** Returns the objects with names that {@link requireKey} accepts, and reports the others. */
+export function usableObjects<T extends { readonly key: string }>(
+  objects: readonly T[],
+  onUnusable: ((name: string) => void) | undefined,
+): T[] {
+  return objects.filter(({ key }) => {
+    const isUsable = isKey(key);
+    if (!isUsable) onUnusable?.(key);
+    return isUsable;
+  });
+}
+
 /** Checks the prefix of a list, which may be empty or end with a slash. @throws as {@link requireKey}. */
 export function requirePrefix(prefix: string): void {
   const key = prefix.endsWith('/') ? prefix.slice(0, -1) : prefix;

@@ -24,6 +24,14 @@ export interface GetOptions extends ObjectCall {
   readonly mayReuse?: boolean;
 }
 
+export interface ListOptions extends ObjectCall {
+  /**
+   * Receives the names of objects that no call can name, such as those with line feeds: the list
+   * leaves them out. Only other programs can store them.
+   */
+  readonly onUnusable?: ((name: string) => void) | undefined;
+}
+
 /** State of an object under which it may be replaced: `absent`, or still the given version. */
 export type PutCondition = 'absent' | { readonly version: string };
 
@@ -65,7 +73,7 @@ export interface ObjectStore {
    * Yields the objects whose keys begin with `prefix`, in the order of their keys, in pages of at
    * most {@link PAGE_OBJECTS}. The prefix may end anywhere in a key; the empty one selects all.
    */
-  list(prefix: string, options: ObjectCall): AsyncGenerator<readonly ObjectFacts[], void, undefined>;
+  list(prefix: string, options: ListOptions): AsyncGenerator<readonly ObjectFacts[], void, undefined>;
   /** Deletes objects. Those that do not exist are no error. */
   delete(keys: readonly string[], options: ObjectCall): Promise<void>;
   /**

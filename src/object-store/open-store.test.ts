@@ -38,18 +38,22 @@ test('objects are files with their keys as paths, and nothing else is left', asy
   assert.equal(readFileSync(join(path, 'a/b'), 'utf8'), 'y');
 });
 
-test('files of other programs are not listed', async () => {
+test('files of other programs are not listed; names that no object can have are reported', async () => {
   const path = join(directory, 'foreign');
   const store = await openStore(path);
   await store.put('key', pieces('x'), { signal });
   for (const name of ['.fileblob-1234', 'line\nfeed']) writeFileSync(join(path, name), '');
 
-  const listed = (await Array.fromAsync(store.list('', { signal }))).flat();
+  const unusable: string[] = [];
+  const onUnusable = (name: string) => unusable.push(name);
+
+  const listed = (await Array.fromAsync(store.list('', { signal, onUnusable }))).flat();
 
   assert.deepEqual(
     listed.map(({ key }) => key),
     ['key'],
   );
+  assert.deepEqual(unusable, ['line\nfeed']);
   await assert.rejects(store.put('.fileblob-1234', pieces('x'), { signal }), { code: 'INVALID_ARGUMENT' });
 });
 
@@ -117,6 +121,10 @@ test('a prefix begins all keys of a store', async () => {
     listed.map(({ key }) => key),
     ['a/b/c'],
   );
+  writeFileSync(join(directory, 'whole/a/b/line\nfeed'), '');
+  const unusable: string[] = [];
+  await Array.fromAsync(part.list('', { signal, onUnusable: (name) => unusable.push(name) }));
+  assert.deepEqual(unusable, ['line\nfeed']);
   await assert.rejects(openStore('mem://?prefix=../'), { code: 'INVALID_ARGUMENT' });
 });
 

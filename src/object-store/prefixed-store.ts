@@ -1,6 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import type {
   GetOptions,
+  ListOptions,
   ObjectCall,
   ObjectFacts,
   ObjectStore,
@@ -35,8 +36,9 @@ export class PrefixedStore implements ObjectStore {
     return facts && this.#inside(facts);
   }
 
-  async *list(prefix: string, options: ObjectCall): AsyncGenerator<readonly ObjectFacts[], void, undefined> {
-    for await (const page of this.#store.list(this.#prefix + prefix, options))
+  async *list(prefix: string, options: ListOptions): AsyncGenerator<readonly ObjectFacts[], void, undefined> {
+    const onUnusable = (name: string) => options.onUnusable?.(name.slice(this.#prefix.length));
+    for await (const page of this.#store.list(this.#prefix + prefix, { ...options, onUnusable }))
       yield page.map((facts) => this.#inside(facts));
   }
 

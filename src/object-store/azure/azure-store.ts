@@ -7,9 +7,10 @@ import type {
 import { limitedSignal } from '#base/limited-signal';
 import { eachInTurn } from '../each-in-turn.ts';
 import { escapeKey, unescapeKey } from '../escape-key.ts';
-import { isKey, requireKey, requirePrefix } from '../object-key.ts';
+import { requireKey, requirePrefix, usableObjects } from '../object-key.ts';
 import {
   type GetOptions,
+  type ListOptions,
   type ObjectCall,
   type ObjectFacts,
   type ObjectStore,
@@ -83,7 +84,7 @@ export class AzureStore implements ObjectStore {
 
   async *list(
     prefix: string,
-    { signal }: ObjectCall,
+    { signal, onUnusable }: ListOptions,
   ): AsyncGenerator<readonly ObjectFacts[], void, undefined> {
     requirePrefix(prefix);
     for (let token: string | undefined; ; ) {
@@ -91,7 +92,7 @@ export class AzureStore implements ObjectStore {
         this.#page(prefix, token, abortSignal),
       );
       const objects = segment.blobItems.map(({ name, properties }) => factsOf(unescapeKey(name), properties));
-      const named = objects.filter(({ key }) => isKey(key));
+      const named = usableObjects(objects, onUnusable);
       if (named.length > 0) yield named;
       if (!continuationToken) return;
       if (continuationToken === token)

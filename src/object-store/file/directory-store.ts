@@ -7,6 +7,7 @@ import { makeDirectory } from '#base/files/make-directory';
 import { isKey, requireKey, requirePrefix, TEMPORARY_PREFIX } from '../object-key.ts';
 import {
   type GetOptions,
+  type ListOptions,
   type ObjectCall,
   type ObjectFacts,
   type ObjectStore,
@@ -92,7 +93,7 @@ export class DirectoryStore implements ObjectStore {
     };
   }
 
-  async *list(prefix: string, options: ObjectCall): AsyncGenerator<readonly ObjectFacts[], void, undefined> {
+  async *list(prefix: string, options: ListOptions): AsyncGenerator<readonly ObjectFacts[], void, undefined> {
     requirePrefix(prefix);
     let page: ObjectFacts[] = [];
     for await (const object of this.#walk(prefix.slice(0, prefix.lastIndexOf('/') + 1), prefix, options)) {
@@ -132,7 +133,7 @@ export class DirectoryStore implements ObjectStore {
   async *#walk(
     folder: string,
     prefix: string,
-    options: ObjectCall,
+    options: ListOptions,
   ): AsyncGenerator<ObjectFacts, void, undefined> {
     const names: string[] = [];
     for await (const entry of (await this.#ifThere(opendir(`${this.#directory}/${folder}`))) ?? []) {
@@ -144,13 +145,14 @@ export class DirectoryStore implements ObjectStore {
       options.signal.throwIfAborted();
       if (!key.startsWith(prefix)) continue;
       if (key.endsWith('/')) yield* this.#walk(key, prefix, options);
-      else yield* await this.#present(key, options);
+      else if (isKey(key)) yield* await this.#present(key, options);
+      else options.onUnusable?.(key);
     }
   }
 
   /** Returns the facts of a listed object, unless it was deleted since. */
   async #present(key: string, options: ObjectCall): Promise<ObjectFacts[]> {
-    const object = isKey(key) ? await this.head(key, options) : undefined;
+    const object = await this.head(key, options);
     return object === undefined ? [] : [object];
   }
 

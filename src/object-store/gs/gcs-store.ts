@@ -2,9 +2,10 @@ import { addAbortSignal, type Readable } from 'node:stream';
 import { eachInTurn } from '../each-in-turn.ts';
 import { escapeKey, unescapeKey } from '../escape-key.ts';
 import { type HttpResponse, textOf } from '../http-request.ts';
-import { isKey, requireKey, requirePrefix } from '../object-key.ts';
+import { requireKey, requirePrefix, usableObjects } from '../object-key.ts';
 import {
   type GetOptions,
+  type ListOptions,
   type ObjectCall,
   type ObjectFacts,
   type ObjectStore,
@@ -91,7 +92,7 @@ export class GcsStore implements ObjectStore {
 
   async *list(
     prefix: string,
-    { signal }: ObjectCall,
+    { signal, onUnusable }: ListOptions,
   ): AsyncGenerator<readonly ObjectFacts[], void, undefined> {
     requirePrefix(prefix);
     const query = {
@@ -103,7 +104,7 @@ export class GcsStore implements ObjectStore {
     for (let pageToken: string | undefined; ; ) {
       const url = this.#url('', { ...query, ...(pageToken !== undefined && { pageToken }) });
       const { items = [], nextPageToken } = await this.#page(url, call);
-      const named = items.map(factsOf).filter(({ key }) => isKey(key));
+      const named = usableObjects(items.map(factsOf), onUnusable);
       if (named.length > 0) yield named;
       if (nextPageToken === undefined || nextPageToken === '') return;
       if (nextPageToken === pageToken) throw this.#badList(call);

@@ -1,8 +1,9 @@
 import { addAbortSignal, Readable } from 'node:stream';
 import type { S3Client } from '@aws-sdk/client-s3';
-import { isKey, requireKey, requirePrefix } from '../object-key.ts';
+import { requireKey, requirePrefix, usableObjects } from '../object-key.ts';
 import {
   type GetOptions,
+  type ListOptions,
   type ObjectCall,
   type ObjectFacts,
   type ObjectStore,
@@ -76,7 +77,7 @@ export class S3Store implements ObjectStore {
 
   async *list(
     prefix: string,
-    { signal }: ObjectCall,
+    { signal, onUnusable }: ListOptions,
   ): AsyncGenerator<readonly ObjectFacts[], void, undefined> {
     requirePrefix(prefix);
     const { sdk, client, bucket } = this.#options;
@@ -87,7 +88,7 @@ export class S3Store implements ObjectStore {
         client.send(command, { abortSignal: signal }),
       );
       const objects = (page.Contents ?? []).map((object) => factsOf(object.Key ?? '', object.Size, object));
-      const named = objects.filter(({ key }) => isKey(key));
+      const named = usableObjects(objects, onUnusable);
       if (named.length > 0) yield named;
       if (page.IsTruncated !== true) return;
       if (!page.NextContinuationToken || page.NextContinuationToken === token)

@@ -1,5 +1,5 @@
 import { objectKey } from '#object-store/object-key';
-import type { ObjectCall, ObjectFacts, ObjectStore } from '#object-store/object-store';
+import type { ListOptions, ObjectFacts, ObjectStore } from '#object-store/object-store';
 
 /** The backup of one repository, as its manifest is stored. */
 export interface StoredBackup {
@@ -20,7 +20,8 @@ export interface BackupRun {
   readonly isEnded: boolean;
 }
 
-const MANIFESTS = 'manifests/';
+/** Begins the keys of all manifests. */
+export const MANIFESTS = 'manifests/';
 const MARKERS = 'backup_ids/';
 /** Storage, path and id of a manifest's key; not the copy of the latest. */
 const MANIFEST = /^manifests\/(?<storageName>[^/]+)\/(?<relativePath>.+)\/(?<id>[^/+][^/]*)\.toml$/;
@@ -32,7 +33,7 @@ const MANIFEST = /^manifests\/(?<storageName>[^/]+)\/(?<relativePath>.+)\/(?<id>
  */
 export async function* storedBackups(
   store: ObjectStore,
-  options: ObjectCall,
+  options: ListOptions,
   prefix = MANIFESTS,
 ): AsyncGenerator<StoredBackup[], void, undefined> {
   for await (const page of store.list(prefix, options))
@@ -40,7 +41,7 @@ export async function* storedBackups(
 }
 
 /** Returns the runs in a store, the oldest first. */
-export async function listRuns(store: ObjectStore, options: ObjectCall): Promise<BackupRun[]> {
+export async function listRuns(store: ObjectStore, options: ListOptions): Promise<BackupRun[]> {
   const ended = new Set<string>();
   for await (const page of store.list(MARKERS, options))
     for (const { key } of page) ended.add(key.slice(MARKERS.length));

@@ -132,6 +132,52 @@ test('a repository with a line feed in its name cannot be backed up, which is re
   assert.match(output.stderr, /^backup one: 1 backed up, 0 skipped, 1 failed/);
 });
 
+// A user saw: `list` counted fewer repositories than another program had backed up.
+test('backups whose names contain line feeds are left out, which is reported', async () => {
+  const { gitaly, url } = await start();
+  await using _gitaly = gitaly;
+  await backUp(gitaly, url, 'one');
+  const foreign = join(url, 'manifests/default/two\nlines.git');
+  mkdirSync(foreign);
+  for (const name of ['+latest.toml', 'one.toml']) writeFileSync(join(foreign, name), '');
+  const report =
+    'left out 1 repository, with control characters in the name or a too long one: ' +
+    '"default/two\\nlines.git"\n';
+
+  const listed = new Console();
+  await listBackups(url, { json: false }, listed.context);
+  const verified = await verify(url);
+  const pruned = new Console();
+  await pruneBackups(url, { retention: KEEP_ONE, isDryRun: true }, pruned.context);
+  rmSync(gitaly.storagePath(), { recursive: true });
+  mkdirSync(gitaly.storagePath());
+  const restored = await restore(gitaly, url);
+
+  assert.match(listed.stdout, / 3 repositories\n$/);
+  assert.deepEqual([verified.code, restored.code], [3, 3]);
+  for (const { stderr } of [listed, verified.output, pruned, restored.output])
+    assert.equal(stderr.slice(0, report.length), report);
+});
+
+// A user saw: `list` of a mistyped directory created it, and found no complete backup in it.
+test('backups are not read from a directory that does not exist, nor from memory', async () => {
+  const { gitaly, url } = await start();
+  await using _gitaly = gitaly;
+  const { context } = new Console();
+  const missing = { message: `there are no backups: ${url} does not exist` };
+
+  await assert.rejects(listBackups(url, { json: false }, context), missing);
+  await assert.rejects(listBackups(`file://${url}?create_dir=true`, { json: false }, context), missing);
+  await assert.rejects(verify(url), missing);
+  await assert.rejects(restore(gitaly, url), missing);
+  await assert.rejects(pruneBackups(url, { retention: KEEP_ONE, isDryRun: true }, context), missing);
+
+  assert.equal(existsSync(url), false);
+  const lost = { message: /^mem:\/\/ is lost when this program ends: / };
+  await assert.rejects(backUp(gitaly, 'mem://', 'one'), lost);
+  await assert.rejects(verify('mem://'), lost);
+});
+
 test('a backup is good as long as every part of it is whole', async () => {
   const { gitaly, url, path } = await start();
   await using _gitaly = gitaly;

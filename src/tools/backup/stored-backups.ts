@@ -1,14 +1,16 @@
+import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { clientMessageOf } from '#base/gitaly-error';
 import type { Connection } from '#client/index';
 import { Git } from '#git/command/git';
 import type { ObjectStore } from '#object-store/object-store';
-import { openStore } from '#object-store/open-store';
+import { localDirectoryOf, openStore } from '#object-store/open-store';
 import { formatSeconds } from '../import/format-amount.ts';
 import { backUpStorage } from './back-up-storage.ts';
 import { BackupReport, type Output } from './backup-report.ts';
 import { listRuns, type StoredBackup, storedBackups } from './catalog.ts';
 import { countedStore } from './counted-store.ts';
+import { LeftOutRepositories } from './left-out.ts';
 import { writeMetricsFile } from './metrics-file.ts';
 import { prune } from './prune.ts';
 import { reportRun } from './report-run.ts';
@@ -93,6 +95,7 @@ async function backUp(
 ): Promise<number> {
   const { to, id, storage: storageName, incremental, jobs: parallel, verify, connection } = options;
   const { stderr, signal } = context;
+  requireLasting(to);
   const store = await openStore(to);
   const { listener } = report;
   const counted = countedStore(store, (bytes) => report.addBytes(bytes));
@@ -129,8 +132,8 @@ export async function restoreAll(
 ): Promise<number> {
   const { stderr, signal } = context;
   const { connection, storage: storageName, replace, jobs: parallel } = options;
-  const opened = await openStore(url);
-  const backups = await selectBackups(opened, { ...options, storageName }, signal);
+  const opened = await openBackups(url);
+  const { backups, leftOut } = await selectBackups(opened, { ...options, storageName }, context);
   if (backups.length === 0) throw new NoBackupError();
   using report = new BackupReport(context);
   const { listener } = report;
@@ -142,7 +145,8 @@ export async function restoreAll(
   await restoreStorage({ ...settings, store });
   report[Symbol.dispose]();
   stderr.write(`${report.summary('restore', 'restored')}\n`);
-  return exitCodeOf(report);
+  const code = exitCodeOf(report);
+  return code === 0 && leftOut > 0 ? PARTIAL : code;
 }
 
 /** @returns the exit code of a complete, a partial, or no success. */
@@ -157,17 +161,19 @@ export async function verifyBackups(
   options: WhichBackups,
   context: CommandContext,
 ): Promise<number> {
-  return await verifyStored(await openStore(url), options, context);
+  return await verifyStored(await openBackups(url), options, context);
 }
 
 async function verifyStored(
   store: ObjectStore,
   options: WhichBackups,
-  { stdout, stderr, signal }: CommandContext,
+  context: CommandContext,
 ): Promise<number> {
+  const { stdout, stderr, signal } = context;
   const git = await Git.start({ binary: 'git' });
   let [good, bad] = [0, 0];
-  for (const backup of await selectBackups(store, options, signal)) {
+  const { backups, leftOut } = await selectBackups(store, options, context);
+  for (const backup of backups) {
     const { relativePath: repository, id } = backup;
     try {
       const facts = await verifyBackup(store, backup, { git, temporaryDirectory: tmpdir(), signal });
@@ -181,21 +187,41 @@ async function verifyStored(
   }
   stderr.write(`${good} good, ${bad} bad\n`);
   if (good + bad === 0) throw new NoBackupError();
-  return bad === 0 ? 0 : good > 0 ? PARTIAL : FAILURE;
+  if (bad === 0) return leftOut === 0 ? 0 : PARTIAL;
+  return good > 0 ? PARTIAL : FAILURE;
+}
+
+/** @throws {Error} for a store that ends with this program. */
+function requireLasting(url: string): void {
+  if (url.startsWith('mem:'))
+    throw new Error('mem:// is lost when this program ends: name a directory, or the URL of a bucket');
+}
+
+/** Opens a store to read backups. A directory is not created. @throws {Error} if there is none. */
+async function openBackups(url: string): Promise<ObjectStore> {
+  requireLasting(url);
+  const local = localDirectoryOf(url);
+  if (local !== undefined && !existsSync(local.path))
+    throw new Error(`there are no backups: ${local.path} does not exist`);
+  return await openStore(url);
 }
 
 class NoBackupError extends Error {
   override readonly message = 'there is no such backup: "gitaly-ts backup list" prints all';
 }
 
-/** Returns the backups with an id, or the newest of each repository; of one storage, if it is named. */
+/**
+ * Returns the backups with an id, or the newest of each repository; of one storage, if it is named.
+ * Reports the repositories that are left out, and returns their number.
+ */
 async function selectBackups(
   store: ObjectStore,
   { id, repository, storageName }: WhichBackups & { readonly storageName?: string },
-  signal: AbortSignal,
-): Promise<StoredBackup[]> {
+  { stderr, signal }: CommandContext,
+): Promise<{ readonly backups: readonly StoredBackup[]; readonly leftOut: number }> {
   const selected = new Map<string, StoredBackup>();
-  for await (const page of storedBackups(store, { signal }))
+  const leftOut = new LeftOutRepositories();
+  for await (const page of storedBackups(store, { signal, onUnusable: leftOut.note }))
     for (const backup of page) {
       if (id !== '' && backup.id !== id) continue;
       if (repository !== '' && backup.relativePath !== repository) continue;
@@ -203,7 +229,9 @@ async function selectBackups(
       const key = `${backup.storageName}\0${backup.relativePath}`;
       if ((selected.get(key)?.modifiedMs ?? 0) <= backup.modifiedMs) selected.set(key, backup);
     }
-  return [...selected.values()];
+  if (repository !== '') return { backups: [...selected.values()], leftOut: 0 };
+  stderr.write(leftOut.report);
+  return { backups: [...selected.values()], leftOut: leftOut.count };
 }
 
 /** Prints the backups. @returns the exit code: 1 if none is complete. */
@@ -212,7 +240,9 @@ export async function listBackups(
   { json }: { readonly json: boolean },
   { stdout, stderr, signal }: CommandContext,
 ): Promise<number> {
-  const runs = await listRuns(await openStore(url), { signal });
+  const leftOut = new LeftOutRepositories();
+  const runs = await listRuns(await openBackups(url), { signal, onUnusable: leftOut.note });
+  stderr.write(leftOut.report);
   const rows = runs.map(({ modifiedMs, ...each }) => ({ ...each, time: new Date(modifiedMs).toISOString() }));
   if (json) stdout.write(`${JSON.stringify(rows, undefined, 2)}\n`);
   else
@@ -230,8 +260,10 @@ export async function pruneBackups(
   { retention, isDryRun }: { readonly retention: Retention; readonly isDryRun: boolean },
   { stdout, stderr, signal }: CommandContext,
 ): Promise<number> {
-  const store = await openStore(url);
-  const runs = await listRuns(store, { signal });
+  const store = await openBackups(url);
+  const leftOut = new LeftOutRepositories();
+  const runs = await listRuns(store, { signal, onUnusable: leftOut.note });
+  stderr.write(leftOut.report);
   const kept = keptRuns(runs, retention);
   for (const { id } of runs) stdout.write(`${kept.has(id) ? 'keep  ' : 'remove'}  ${id}\n`);
   const count = await prune(store, kept, { isDryRun, signal });
