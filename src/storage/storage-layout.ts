@@ -42,6 +42,11 @@ export function backupsRoot(storage: Storage): string {
   return `${storage.path}/${OWN_DIRECTORY}/backups`;
 }
 
+/** Returns the directory of removed repositories whose bundles may still be in the bucket. */
+export function bundleRemovalsRoot(storage: Storage): string {
+  return `${storage.path}/${OWN_DIRECTORY}/bundle-removals`;
+}
+
 /** Returns the directory of what is to be removed at a time. */
 export function lifetimesRoot(storage: Storage): string {
   return `${storage.path}/${OWN_DIRECTORY}/lifetimes`;

@@ -8,6 +8,7 @@ import { type BundleChain, isOfferable } from './bundle-chain.ts';
 import { bundleFolder, readChain } from './chain-store.ts';
 import { CloneCounts } from './clone-counts.ts';
 import { hasChain, makeNextBundle, offeredBranch, RETIRED_KEPT_MS } from './make-chain.ts';
+import { PendingRemovals, type RemovedRepository } from './pending-removals.ts';
 import { removeBundles } from './remove-bundles.ts';
 
 /** Bundles are made one at a time: each reads a whole repository. */
@@ -20,6 +21,10 @@ const KNOWN_MS = 10_000;
 /** Time for which the growth of a branch is not checked again. */
 const CHECK_MS = 60_000;
 const MAX_KNOWN = 1000;
+/** Time between attempts to remove what a bucket that failed, or a server that ended, has left. */
+const SWEEP_MS = 60 * 60 * 1000;
+/** Not the key of a folder: those end with `/uri`. */
+const SWEEP = 'sweep';
 
 export interface AutomaticBundlesOptions {
   /** Age from which an outdated chain is not offered. */
@@ -29,12 +34,10 @@ export interface AutomaticBundlesOptions {
   readonly onError: (repository: Repository, error: unknown) => void;
   /** Notified of bundles of a removed repository that stay in the bucket. */
   readonly onLeftover: (target: RemovedRepository, error: unknown) => void;
-}
-
-/** A repository that is gone from a path; its storage is the one in the bucket. */
-export interface RemovedRepository {
-  readonly storageName: string;
-  readonly relativePath: string;
+  /** Directory that remembers removals that have not ended; absent to forget them. */
+  readonly pendingRemovals?: string | undefined;
+  /** Called when that directory cannot be read or written. */
+  readonly onProblem?: ((error: unknown) => void) | undefined;
 }
 
 /** A chain, and its bundles with addresses once a fetch was offered them. */
@@ -53,12 +56,18 @@ export class AutomaticBundles implements AsyncDisposable {
   readonly #clones = new CloneCounts();
   readonly #queue = new BackgroundQueue({ maxRunning: MAX_RUNNING, maxWaiting: MAX_WAITING });
   readonly #removals = new BackgroundQueue(MAX_REMOVALS);
+  readonly #pending: PendingRemovals | undefined;
+  /** Removals that are being noted. */
+  readonly #noting = new Set<Promise<void>>();
+  #sweeps: NodeJS.Timeout | undefined;
   readonly #known = new BoundedMap<string, KnownChain>({ maxEntries: MAX_KNOWN, maxAgeMs: KNOWN_MS });
   readonly #checked = new BoundedMap<string, true>({ maxEntries: MAX_KNOWN, maxAgeMs: CHECK_MS });
 
   constructor(bucket: ObjectStore, options: AutomaticBundlesOptions) {
     this.#bucket = bucket;
     this.#options = options;
+    const { pendingRemovals } = options;
+    this.#pending = pendingRemovals === undefined ? undefined : new PendingRemovals(pendingRemovals);
   }
 
   /** Counts a clone that used no bundle. A bundle that is due is made later; no call waits. */
@@ -106,20 +115,62 @@ export class AutomaticBundles implements AsyncDisposable {
     const onError = (error: unknown): void => this.#options.onLeftover(target, error);
     const folder = folderOf(target);
     if (folder === undefined) return;
+    const noted = this.#note(target);
     const isAdded = this.#removals.add({
       key: folder,
       run: async (signal) => {
+        await noted;
         this.#known.delete(folder);
-        await removeBundles(this.#bucket, folder, signal);
+        await this.#remove(target, folder, signal);
       },
       onError,
     });
     if (!isAdded && this.#removals.isFull) onError(new Error('too many removals are waiting'));
   }
 
+  /** Starts to remove, now and then hourly, what a failed removal or the end of a server has left. */
+  startSweeps(): void {
+    const sweep = (): void => {
+      const onError = (error: unknown): void => this.#options.onProblem?.(error);
+      this.#removals.add({ key: SWEEP, run: (signal) => this.#sweep(signal), onError });
+    };
+    sweep();
+    this.#sweeps = setInterval(sweep, SWEEP_MS).unref();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#sweeps);
+    await Promise.all(this.#noting);
     await this.#queue[Symbol.asyncDispose]();
     await this.#removals[Symbol.asyncDispose]();
+  }
+
+  /** Remembers a removal until it has ended. The returned promise is never rejected. */
+  #note(target: RemovedRepository): Promise<void> {
+    const noted = (this.#pending?.add(target) ?? Promise.resolve())
+      .catch((error: unknown) => this.#options.onProblem?.(error))
+      .finally(() => this.#noting.delete(noted));
+    this.#noting.add(noted);
+    return noted;
+  }
+
+  async #remove(target: RemovedRepository, folder: string, signal: AbortSignal): Promise<void> {
+    await removeBundles(this.#bucket, folder, signal);
+    await this.#pending?.end(target);
+  }
+
+  /** Removes what is left, up to the first failure: the bucket is still away then. */
+  async #sweep(signal: AbortSignal): Promise<void> {
+    for (const target of (await this.#pending?.list()) ?? []) {
+      const folder = folderOf(target);
+      if (folder === undefined) continue;
+      try {
+        await this.#remove(target, folder, signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        return this.#options.onLeftover(target, error);
+      }
+    }
   }
 
   #makeLater(repository: Repository, storageName: string): void {

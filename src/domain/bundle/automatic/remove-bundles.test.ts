@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { MemoryStore } from '#object-store/memory/memory-store';
 import type { PutOptions } from '#object-store/object-store';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { until } from '#testkit/until';
-import { AutomaticBundles, type RemovedRepository } from './automatic-bundles.ts';
+import { AutomaticBundles } from './automatic-bundles.ts';
+import { PendingRemovals, type RemovedRepository } from './pending-removals.ts';
 import { removeBundles } from './remove-bundles.ts';
 
 const { signal } = new AbortController();
@@ -31,8 +34,14 @@ class DeletingStore extends MemoryStore {
   }
 }
 
-function automaticBundles(bucket: MemoryStore, leftovers: RemovedRepository[] = []): AutomaticBundles {
+function automaticBundles(
+  bucket: MemoryStore,
+  leftovers: RemovedRepository[] = [],
+  pendingRemovals?: string,
+): AutomaticBundles {
   return new AutomaticBundles(bucket, {
+    pendingRemovals,
+    onProblem: (error) => assert.fail(String(error)),
     maxAgeMs: 1000,
     observe: () => {},
     onError: () => {},
@@ -73,6 +82,71 @@ test('a bucket that fails is reported with the repository', async () => {
   await until(() => leftovers.length > 0);
   assert.deepEqual(leftovers, [target]);
 });
+
+/** A bucket whose deletions fail until it works again. */
+class AwayStore extends MemoryStore {
+  isAway = true;
+  attempts = 0;
+
+  override async delete(...given: Parameters<MemoryStore['delete']>): Promise<void> {
+    this.attempts++;
+    if (this.isAway) throw new Error('away');
+    await super.delete(...given);
+  }
+}
+
+// A user saw: bundles of removed repositories stayed in the bucket after it had been away.
+test('what a bucket that was away has left is removed after a restart', async () => {
+  using scratch = scratchDirectory();
+  const directory = join(scratch.path, 'pending');
+  const bucket = new AwayStore();
+  await put(bucket, CHAIN, BUNDLE, 'default/y.git/uri/chain.json', 'default/kept.git/uri/chain.json');
+  const leftovers: RemovedRepository[] = [];
+  {
+    await using bundles = automaticBundles(bucket, leftovers, directory);
+    for (const name of ['x.git', 'y.git'])
+      bundles.removeLater({ storageName: 'default', relativePath: name });
+    await until(() => leftovers.length === 2);
+  }
+  bucket.attempts = 0;
+  {
+    await using bundles = automaticBundles(bucket, leftovers, directory);
+    bundles.startSweeps();
+    await until(() => leftovers.length === 3);
+  }
+  assert.equal(bucket.attempts, 1, 'a sweep ends at the first failure');
+  assert.equal(readdirSync(directory).length, 2);
+  bucket.isAway = false;
+
+  await using bundles = automaticBundles(bucket, leftovers, directory);
+  bundles.startSweeps();
+
+  await until(() => readdirSync(directory).length === 0);
+  assert.deepEqual(await keysIn(bucket), ['default/kept.git/uri/chain.json']);
+  assert.equal(leftovers.length, 3);
+});
+
+test('a removal is remembered until it has ended, also when the server ends before', async () => {
+  using scratch = scratchDirectory();
+  const bucket = new MemoryStore();
+  {
+    await using bundles = automaticBundles(bucket, [], scratch.path);
+    for (const name of ['x.git', 'y.git', 'z.git'])
+      bundles.removeLater({ storageName: 'default', relativePath: name });
+  }
+  const left = new Set((await new PendingRemovals(scratch.path).list()).map((each) => each.relativePath));
+  assert.ok(left.has('z.git'), 'only two removals run at once');
+
+  await using bundles = automaticBundles(bucket, [], scratch.path);
+  bundles.startSweeps();
+
+  await until(() => readdirSync(scratch.path).length === 0);
+});
+
+function scratchDirectory(): Disposable & { readonly path: string } {
+  const path = makeScratchDirectory('bundles');
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+}
 
 test('a repository that is removed while its bundle is made leaves none', async () => {
   await using fixture = await StorageFixture.create();

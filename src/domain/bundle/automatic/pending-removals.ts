@@ -1,0 +1,75 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { ignoreMissing } from '#base/files/ignore-missing';
+import { makeDirectory } from '#base/files/make-directory';
+import { JsonFields } from '#base/json-fields';
+import { DIRECTORY_MODE } from '#storage/storage-layout';
+
+/** A repository that is gone from a path; its storage is the one in the bucket. */
+export interface RemovedRepository {
+  readonly storageName: string;
+  readonly relativePath: string;
+}
+
+/** Files in the directory. A bucket that never works must not fill the disk. */
+const MAX_PENDING = 10_000;
+/** Removals in one page of a sweep. */
+const MAX_LISTED = 1000;
+const FILE_MODE = 0o600;
+const FILE_NAME = /^[0-9a-f]{64}\.json$/;
+
+/**
+ * Removed repositories whose bundles may still be in the bucket: a file for each, so that they are
+ * removed when the bucket works again, and after a restart.
+ */
+export class PendingRemovals {
+  readonly #directory: string;
+  /** Files in the directory, as far as this process knows; `undefined` before the first call. */
+  #count: number | undefined;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  /** Notes a removal. It is lost if there are too many. */
+  async add(target: RemovedRepository): Promise<void> {
+    await makeDirectory(this.#directory, { mode: DIRECTORY_MODE });
+    this.#count ??= (await this.#names()).length;
+    if (this.#count >= MAX_PENDING) return;
+    this.#count++;
+    const path = this.#pathOf(target);
+    await writeFile(`${path}.new`, JSON.stringify(target), { mode: FILE_MODE });
+    await rename(`${path}.new`, path);
+  }
+
+  /** Forgets a removal, after its end. */
+  async end(target: RemovedRepository): Promise<void> {
+    await rm(this.#pathOf(target), { force: true });
+    if (this.#count !== undefined && this.#count > 0) this.#count--;
+  }
+
+  /** Returns removals that have not ended, at most {@link MAX_LISTED}. */
+  async list(): Promise<RemovedRepository[]> {
+    const found: RemovedRepository[] = [];
+    const names = await this.#names();
+    this.#count = names.length;
+    for (const name of names.slice(0, MAX_LISTED)) {
+      const path = `${this.#directory}/${name}`;
+      const fields = JsonFields.parse((await readFile(path, 'utf8').catch(ignoreMissing)) ?? '');
+      const [storageName, relativePath] = [fields?.text('storageName'), fields?.text('relativePath')];
+      if (storageName !== undefined && relativePath !== undefined) found.push({ storageName, relativePath });
+      else await rm(path, { force: true }); // of another program
+    }
+    return found;
+  }
+
+  async #names(): Promise<string[]> {
+    const names = (await readdir(this.#directory).catch(ignoreMissing)) ?? [];
+    return names.filter((name) => FILE_NAME.test(name));
+  }
+
+  #pathOf({ storageName, relativePath }: RemovedRepository): string {
+    const hash = createHash('sha256').update(`${storageName}\0${relativePath}`).digest('hex');
+    return `${this.#directory}/${hash}.json`;
+  }
+}
