@@ -9,13 +9,19 @@ const MAX_SHOWN = 5;
  * cannot be listed, verified, restored or pruned here.
  */
 export class LeftOutRepositories {
+  readonly #end: string;
   readonly #shown: string[] = [];
   #last = '';
   #count = 0;
 
+  /** @param id of the backups; empty for all. */
+  constructor(id = '') {
+    this.#end = id === '' ? '.toml' : `/${id}.toml`;
+  }
+
   /** Receives the names, in the order of a list. @see ListOptions.onUnusable */
   readonly note: NonNullable<ListOptions['onUnusable']> = (name) => {
-    if (!name.startsWith(MANIFESTS) || !name.endsWith('.toml')) return;
+    if (!name.startsWith(MANIFESTS) || !name.endsWith(this.#end)) return;
     const folder = name.slice(MANIFESTS.length, name.lastIndexOf('/'));
     if (folder === this.#last) return;
     this.#last = folder;

@@ -1,4 +1,4 @@
-import { messageOf } from '#base/gitaly-error';
+import { describeJsonError } from '#base/go/encoding/json-error';
 import { JsonFields } from '#base/json-fields';
 import { type Connection, Pool } from '#client/index';
 
@@ -19,14 +19,14 @@ export function readServers(value: string | undefined): ReadonlyMap<string, Serv
   if (value === undefined || value === '') return undefined;
   if (/[^A-Za-z0-9+/=\s]/.test(value))
     throw new Error('injecting GITALY_SERVERS: failed decoding base64: it has other characters');
-  try {
-    const servers = JsonFields.of(JSON.parse(Buffer.from(value, 'base64').toString()));
-    if (servers === undefined) throw new Error('it is no object');
-    return new Map(servers.entries().map(([storage, fields]) => [storage, addressIn(JsonFields.of(fields))]));
-  } catch (error) {
-    const message = `injecting GITALY_SERVERS: failed unmarshalling json: ${messageOf(error)}`;
-    throw new Error(message, { cause: error });
+  const json = Buffer.from(value, 'base64').toString();
+  const servers = JsonFields.parse(json);
+  if (servers === undefined) {
+    // That of JSON.parse quotes the text, which contains tokens.
+    const problem = describeJsonError(json, 'document') ?? 'it is no object';
+    throw new Error(`injecting GITALY_SERVERS: failed unmarshalling json: ${problem}`);
   }
+  return new Map(servers.entries().map(([storage, fields]) => [storage, addressIn(JsonFields.of(fields))]));
 }
 
 /** Returns address and token of a JSON object; absent ones are empty. */

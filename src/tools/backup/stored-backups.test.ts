@@ -147,6 +147,9 @@ test('backups whose names contain line feeds are left out, which is reported', a
   const listed = new Console();
   await listBackups(url, { json: false }, listed.context);
   const verified = await verify(url);
+  rmSync(join(foreign, 'one.toml'));
+  writeFileSync(join(foreign, 'other.toml'), '');
+  const named = await verify(url, { id: 'one' });
   const pruned = new Console();
   await pruneBackups(url, { retention: KEEP_ONE, isDryRun: true }, pruned.context);
   rmSync(gitaly.storagePath(), { recursive: true });
@@ -155,6 +158,7 @@ test('backups whose names contain line feeds are left out, which is reported', a
 
   assert.match(listed.stdout, / 3 repositories\n$/);
   assert.deepEqual([verified.code, restored.code], [3, 3]);
+  assert.deepEqual([named.code, named.output.stderr], [0, '3 good, 0 bad\n']);
   for (const { stderr } of [listed, verified.output, pruned, restored.output])
     assert.equal(stderr.slice(0, report.length), report);
 });

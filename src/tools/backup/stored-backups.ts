@@ -220,7 +220,7 @@ async function selectBackups(
   { stderr, signal }: CommandContext,
 ): Promise<{ readonly backups: readonly StoredBackup[]; readonly leftOut: number }> {
   const selected = new Map<string, StoredBackup>();
-  const leftOut = new LeftOutRepositories();
+  const leftOut = new LeftOutRepositories(id);
   for await (const page of storedBackups(store, { signal, onUnusable: leftOut.note }))
     for (const backup of page) {
       if (id !== '' && backup.id !== id) continue;
