@@ -238,7 +238,10 @@ test('the calls of a praefect are shown with their nodes, can be ended, and are 
   assert.equal(ended.status, 303);
   await call;
   hold.resolve();
-  const { calls } = await console.json('/slow');
+  // On a busy machine the creation of the repository is slow, too.
+  const calls = (await console.json('/slow')).calls.filter(
+    (each: Record<string, unknown>) => each.method === '/gitaly.CommitService/CheckObjectsExist',
+  );
   assert.deepEqual(
     calls.map((each: Record<string, unknown>) => [each.correlation_id, each.status, each.repository]),
     [[correlation_id, 'Canceled', 'team/a.git']],
