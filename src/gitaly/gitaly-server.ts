@@ -12,7 +12,7 @@ import type { ListeningSocket, TakeSocket } from '#platform/process/handover/lis
 import type { FaultInjector } from '#rpc/server/fault-injector';
 import { Front } from '#rpc/server/front';
 import { RepositoryScan } from '#storage/repository-scan';
-import { lastWrites } from '#storage/statistics/last-write';
+import { LastWrites } from '#storage/statistics/last-write';
 import type { Storages } from '#storage/storages';
 import type { Family } from '#workers/family';
 import { createFoundation, type Foundation } from './foundation.ts';
@@ -93,6 +93,7 @@ export class GitalyServer implements AsyncDisposable {
   readonly #calls: ServerCalls;
   readonly #onDrain: () => void;
   readonly #storages: Storages;
+  readonly #lastWrites: LastWrites;
 
   private constructor(
     { exceptions, family, logger, runtime }: Foundation,
@@ -103,6 +104,7 @@ export class GitalyServer implements AsyncDisposable {
     this.#calls = calls;
     this.#onDrain = onDrain;
     this.#storages = storages;
+    this.#lastWrites = new LastWrites(storages);
     this.addresses = { ...front.addresses, internal: `unix:${runtime.internalSocket}` };
     this.monitoringAddress = front.monitoringAddress;
     this.#logger = logger;
@@ -214,7 +216,7 @@ export class GitalyServer implements AsyncDisposable {
    * in milliseconds, 0 for a repository that is missing.
    */
   async lastWrites(storageName: string, relativePaths: readonly string[]): Promise<number[]> {
-    return await lastWrites(this.#storages, storageName, relativePaths);
+    return await this.#lastWrites.of(storageName, relativePaths);
   }
 
   /** Returns what finds the repositories of a storage. @throws {GitalyError} INVALID_ARGUMENT */

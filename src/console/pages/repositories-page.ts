@@ -20,7 +20,7 @@ const PAGE_SIZE = 100;
 const MAX_CHECKED = 1000;
 const MAX_SEARCH = 200;
 /** Limits of the wait for the first walk, and for figures: people see the rest later. */
-const WAIT_MS = { page: { list: 100, figures: 50 }, json: { list: 20_000, figures: 5000 } } as const;
+const WAIT_MS = { page: { list: 50, figures: 30 }, json: { list: 20_000, figures: 5000 } } as const;
 const ADDRESS = `${CONSOLE_PATH}/repositories`;
 const SORT_NAMES: Readonly<Record<SortKey, string>> = {
   name: 'Name',

@@ -20,6 +20,29 @@ test('texts are rendered in a thread, in order, with invisible characters shown'
   ]);
 });
 
+// Each visit of a repository rendered its README again.
+test('a text is rendered once for the same place', async () => {
+  await using renderer = new Renderer();
+  const links = (base: string) => ({ kind: 'markdown', text: '[a](b)', base, query: '' }) as const;
+  const first = await renderer.render(links('/x.git/-/files/'));
+
+  let again: unknown;
+  void renderer.render(links('/x.git/-/files/')).then((markup) => {
+    again = markup;
+  });
+  for (let step = 0; step < 100 && again === undefined; step++) await undefined; // no thread responds
+
+  assert.equal(again, first);
+  assert.equal(
+    String(await renderer.render(links('/y.git/-/files/'))),
+    '<p><a href="/y.git/-/files/b" rel="noopener noreferrer nofollow">a</a></p>\n',
+  );
+  assert.equal(
+    String(await renderer.render({ kind: 'code', text: '[a](b)', name: 'a.md' })).includes('href'),
+    false,
+  );
+});
+
 test('what is long, or one of too many, is left as it is', async () => {
   await using renderer = new Renderer();
 

@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto';
 import { clearTimeout, setTimeout } from 'node:timers';
 import { Worker } from 'node:worker_threads';
+import { BoundedMap } from '#base/bounded-map';
 import { type Html, trusted, visible } from '../html/html.ts';
 import type { RenderJob, RenderRequest, RenderResponse } from './rendering.ts';
 
@@ -11,7 +13,10 @@ const JOB_LIMIT_MS = 1000;
 const FIRST_JOB_LIMIT_MS = 5000;
 /** Texts that wait; further ones are shown as they are. */
 const MAX_WAITING = 16;
-/** A thread without work ends after this time. */
+/** Markup of READMEs and files that are shown again and again, in characters. */
+const MAX_KEPT_LENGTH = 2 * 1024 * 1024;
+const MAX_KEPT = 256;
+/** A thread without work ends after this time, and markup is forgotten. */
 const KEEP_THREAD_MS = 60_000;
 const THREAD_LIMITS = { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 8 };
 
@@ -22,6 +27,7 @@ const THREAD = import.meta.filename.endsWith('.ts')
 
 interface Waiting {
   readonly job: RenderJob;
+  readonly digest: string;
   readonly resolve: (markup: Html | undefined) => void;
 }
 
@@ -30,6 +36,11 @@ interface Waiting {
  */
 export class Renderer implements AsyncDisposable {
   readonly #waiting: Waiting[] = [];
+  readonly #rendered = new BoundedMap<string, Html>({
+    maxEntries: MAX_KEPT,
+    maxWeight: MAX_KEPT_LENGTH,
+    weigh: (markup) => markup.toString().length,
+  });
   #worker: Worker | undefined;
   #isBusy = false;
   #lastId = 0;
@@ -42,14 +53,15 @@ export class Renderer implements AsyncDisposable {
   }
 
   /** Returns the markup of a text; `undefined` if it has to be shown as it is. */
-  render(job: RenderJob): Promise<Html | undefined> {
+  async render(job: RenderJob): Promise<Html | undefined> {
+    if (job.text.length > MAX_RENDERED_BYTES) return undefined;
+    const digest = digestOf(job);
+    const known = this.#rendered.get(digest);
+    if (known !== undefined || this.#waiting.length >= MAX_WAITING) return known;
     const { promise, resolve } = Promise.withResolvers<Html | undefined>();
-    if (job.text.length > MAX_RENDERED_BYTES || this.#waiting.length >= MAX_WAITING) resolve(undefined);
-    else {
-      this.#waiting.push({ job: { ...job, text: visible(job.text) }, resolve });
-      void this.#work();
-    }
-    return promise;
+    this.#waiting.push({ job, digest, resolve });
+    void this.#work();
+    return await promise;
   }
 
   async #work(): Promise<void> {
@@ -57,11 +69,21 @@ export class Renderer implements AsyncDisposable {
     this.#isBusy = true;
     clearTimeout(this.#idle);
     for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
-      const markup = await this.#run(next.job);
-      next.resolve(markup === undefined ? undefined : trusted(markup));
+      next.resolve(await this.#markup(next));
     }
     this.#isBusy = false;
-    this.#idle = setTimeout(() => this.#end(), KEEP_THREAD_MS).unref();
+    this.#idle = setTimeout(() => {
+      this.#rendered.clear();
+      this.#end();
+    }, KEEP_THREAD_MS).unref();
+  }
+
+  async #markup({ digest, job }: Waiting): Promise<Html | undefined> {
+    const markup = await this.#run({ ...job, text: visible(job.text) });
+    if (markup === undefined) return undefined;
+    const rendered = trusted(markup);
+    this.#rendered.set(digest, rendered);
+    return rendered;
   }
 
   /** Returns `undefined` if the thread fails, or takes too long. */
@@ -98,4 +120,13 @@ export class Renderer implements AsyncDisposable {
     this.#worker = undefined;
     void worker?.terminate();
   }
+}
+
+function digestOf(job: RenderJob): string {
+  const { kind, text } = job;
+  const place = kind === 'code' ? [job.name] : [job.base, job.query];
+  return createHash('sha256')
+    .update(JSON.stringify([kind, ...place]))
+    .update(text)
+    .digest('base64');
 }

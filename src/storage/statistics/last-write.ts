@@ -1,5 +1,8 @@
+import { type Stats, statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { BoundedMap } from '#base/bounded-map';
 import { ignoreMissing } from '#base/files/ignore-missing';
+import { LoopSlice } from '#base/loop-turns';
 import type { RepositoryTarget } from '../repository-target.ts';
 import type { Storages } from '../storages.ts';
 
@@ -16,37 +19,70 @@ const WRITTEN = [
   'reftable/tables.list',
 ] as const;
 
+/** Repositories of some pages of people who look at them. */
+const MAX_LATELY_READ = 2000;
+/** The kernel keeps what was read for longer than this, unless it lacks memory. */
+const LATELY_MS = 60_000;
+
 /**
- * Returns the time of the last change of a repository's references or objects: Unix time in
- * milliseconds, 0 if there is no repository at the path.
- *
- * @throws {Error} when the file system does.
+ * Reads when repositories last changed. The kernel has in memory what was read lately: reading it
+ * in this thread takes 2 µs for each file, and ten times that in the thread pool. Anything else may
+ * take a disk's time, during which the event loop continues.
  */
-export async function lastWriteMs(repositoryPath: string): Promise<number> {
-  const stats = await Promise.all(
-    WRITTEN.map((name) => stat(`${repositoryPath}/${name}`).catch(ignoreMissing)),
-  );
-  return stats.reduce((latest, each) => Math.max(latest, Math.floor(each?.mtimeMs ?? 0)), 0);
-}
+export class LastWrites {
+  readonly #storages: Storages;
+  readonly #latelyRead = new BoundedMap<string, true>({
+    maxEntries: MAX_LATELY_READ,
+    maxAgeMs: LATELY_MS,
+  });
 
-/** Returns {@link lastWriteMs} of repositories of a storage; 0 also for paths that lead out of it. */
-export async function lastWrites(
-  storages: Storages,
-  storageName: string,
-  relativePaths: readonly string[],
-): Promise<number[]> {
-  const times: number[] = [];
-  for (const relativePath of relativePaths)
-    times.push(await lastWriteAt(storages, { storageName, relativePath }));
-  return times;
-}
-
-async function lastWriteAt(storages: Storages, target: RepositoryTarget): Promise<number> {
-  let path: string;
-  try {
-    path = storages.locate(target).path;
-  } catch {
-    return 0; // no path of a repository
+  constructor(storages: Storages) {
+    this.#storages = storages;
   }
-  return await lastWriteMs(path);
+
+  /**
+   * Returns the times of the last changes of references or objects of repositories of a storage:
+   * Unix times in milliseconds, 0 for a repository that is missing, and for other paths.
+   *
+   * @throws {Error} when the file system does.
+   */
+  async of(storageName: string, relativePaths: readonly string[]): Promise<number[]> {
+    const times: number[] = [];
+    const slice = new LoopSlice();
+    for (const relativePath of relativePaths) {
+      if (slice.isOver) await slice.pause();
+      const path = this.#pathOf({ storageName, relativePath });
+      times.push(path === undefined ? 0 : (this.#readNow(path) ?? (await this.#read(path))));
+    }
+    return times;
+  }
+
+  /** Returns `undefined` for what is no path of a repository. */
+  #pathOf(target: RepositoryTarget): string | undefined {
+    try {
+      return this.#storages.locate(target).path;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Returns `undefined` if it was not read lately. */
+  #readNow(path: string): number | undefined {
+    if (!this.#latelyRead.has(path)) return undefined;
+    try {
+      return latestMs(WRITTEN.map((name) => statSync(`${path}/${name}`, { throwIfNoEntry: false })));
+    } catch {
+      return undefined; // the other way handles the error
+    }
+  }
+
+  async #read(path: string): Promise<number> {
+    const stats = await Promise.all(WRITTEN.map((name) => stat(`${path}/${name}`).catch(ignoreMissing)));
+    this.#latelyRead.set(path, true);
+    return latestMs(stats);
+  }
+}
+
+function latestMs(stats: readonly (Stats | undefined)[]): number {
+  return stats.reduce((latest, each) => Math.max(latest, Math.floor(each?.mtimeMs ?? 0)), 0);
 }
