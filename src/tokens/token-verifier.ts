@@ -3,6 +3,7 @@ import type { JSONWebKeySet, JWTPayload, JWTVerifyGetKey, JWTVerifyOptions } fro
 import { type FileStamp, stampOf } from '#base/files/file-stamp';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { messageOf } from '#base/gitaly-error';
+import { keyFetcher } from './fetch-keys.ts';
 import { AUDIENCE, OWN_ISSUER, SCOPE_CLAIM } from './issue.ts';
 import { parseScope, type TokenScope } from './scope.ts';
 import { CLOCK_TOLERANCE_SECONDS, type TokenStore } from './token-store.ts';
@@ -133,7 +134,7 @@ async function ownKey(store: TokenStore, id: string | undefined) {
 }
 
 async function foreignKeys(place: string): Promise<JWTVerifyGetKey> {
-  const { createRemoteJWKSet } = await import('jose');
+  const { createRemoteJWKSet, customFetch } = await import('jose');
   const url = /^https?:/.test(place) ? URL.parse(place) : undefined;
   if (url === undefined) return await keysOfFile(place);
   if (url === null || (url.protocol !== 'https:' && !LOOPBACK.test(url.hostname)))
@@ -142,6 +143,7 @@ async function foreignKeys(place: string): Promise<JWTVerifyGetKey> {
     timeoutDuration: FETCH_LIMIT_MS,
     cooldownDuration: KEYS_COOL_DOWN_MS,
     cacheMaxAge: KEYS_MAX_AGE_MS,
+    [customFetch]: keyFetcher(),
   });
 }
 

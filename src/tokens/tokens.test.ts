@@ -4,7 +4,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { replaceMethod } from '#testkit/replace-method';
 import { issueToken } from './issue.ts';
@@ -298,6 +299,91 @@ test('keys that cannot be read are reported with their address, once in a while'
   assert.equal(problems.length, 4, 'half a minute has not passed');
   await verifier.verify(`${token.slice(0, -3)}AAA`);
   assert.equal(problems.length, 4);
+});
+
+/** Starts an issuer whose response can be changed. Times are those of a clock that the test moves. */
+async function startIssuer(context: TestContext, store: TokenStore) {
+  const response: { status: number; body: string | Buffer; encoding?: string } = { status: 500, body: '' };
+  const clock = { nowMs: 0 };
+  const startedAtMs = Date.now();
+  replaceMethod(context, performance, 'now', () => clock.nowMs);
+  replaceMethod(context, Date, 'now', () => startedAtMs + clock.nowMs);
+  let requests = 0;
+  const server = createServer((_request, reply) => {
+    requests++;
+    const { body, encoding, status } = response;
+    reply.writeHead(status, encoding === undefined ? {} : { 'Content-Encoding': encoding }).end(body);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  context.after(() => server.close());
+  const address = server.address();
+  assert.ok(typeof address === 'object' && address !== null);
+  const problems: string[] = [];
+  const verifier = new TokenVerifier({
+    store,
+    foreign: { jwks: `http://127.0.0.1:${address.port}/jwks`, issuer: 'https://id.example.com' },
+    onProblem: (error) => void problems.push(String(error)),
+  });
+  const makeKey = async (kid: string) => {
+    const { privateKey, publicKey } = await generateKeyPair('ES256');
+    const sign = (): Promise<string> =>
+      new SignJWT({ gitaly_ts: { access: 'read', repositories: ['**'] } })
+        .setProtectedHeader({ alg: 'ES256', kid })
+        .setIssuer('https://id.example.com')
+        .setAudience('gitaly-ts')
+        .setSubject('ann')
+        .setExpirationTime('1h')
+        .sign(privateKey);
+    return { jwk: { ...(await exportJWK(publicKey)), kid, alg: 'ES256' }, token: await sign() };
+  };
+  const accepts = async (token: string): Promise<boolean> => (await verifier.verify(token)) !== undefined;
+  return { accepts, clock, makeKey, problems, requests: () => requests, response };
+}
+
+// Each token caused a request to an issuer that was down: clients without rights could send many.
+test('an issuer that fails gets one request in five seconds, and its keys rotate', async (context) => {
+  using opened = open();
+  const { accepts, clock, makeKey, requests, response } = await startIssuer(context, opened.store);
+  const [first, second] = [await makeKey('1'), await makeKey('2')];
+  const publish = (...keys: { readonly jwk: object }[]): void => {
+    Object.assign(response, { status: 200, body: JSON.stringify({ keys: keys.map(({ jwk }) => jwk) }) });
+  };
+
+  for (let number = 0; number < 10; number++) assert.equal(await accepts(first.token), false);
+  assert.equal(requests(), 1);
+  publish(first);
+  clock.nowMs += 4999;
+  assert.equal(await accepts(first.token), false);
+  clock.nowMs += 1;
+  assert.equal(await accepts(first.token), true);
+  assert.equal(requests(), 2);
+
+  // Unknown keys, while the known ones stay in use.
+  clock.nowMs += 30_000;
+  response.status = 500;
+  for (let number = 0; number < 10; number++) assert.equal(await accepts(second.token), false);
+  assert.equal(requests(), 3);
+  assert.equal(await accepts(first.token), true);
+  publish(second);
+  clock.nowMs += 5000;
+  assert.equal(await accepts(second.token), true);
+  assert.equal(await accepts(first.token), false);
+  assert.equal(requests(), 4);
+});
+
+test('a set of keys that is long, also when it is unpacked, is refused', async (context) => {
+  using opened = open();
+  const { accepts, clock, makeKey, problems, response } = await startIssuer(context, opened.store);
+  const { jwk, token } = await makeKey('1');
+  const keys = JSON.stringify({ keys: [jwk] });
+  Object.assign(response, { status: 200, body: gzipSync(keys), encoding: 'gzip' });
+  clock.nowMs += 60_000;
+  assert.equal(await accepts(token), true);
+
+  Object.assign(response, { body: gzipSync(Buffer.alloc(64 * 1024 * 1024, ' ') + keys) });
+  clock.nowMs += 600_001;
+  assert.equal(await accepts(token), false);
+  assert.match(problems.join(), /the set of keys is longer than 1048576 bytes/);
 });
 
 test('rules are written and read, and wrong ones name their part', () => {
