@@ -2,7 +2,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { RepositoryEvent } from '#events/event';
 import { type EventSchema, Event_Kind as Kind } from '#wire/gen/gitalyts/events/v1/events_pb';
 
-const KINDS = {
+export const KINDS = {
   reference: Kind.REFERENCE,
   created: Kind.CREATED,
   removed: Kind.REMOVED,
@@ -11,8 +11,8 @@ const KINDS = {
   compacted: Kind.COMPACTED,
 } as const satisfies Record<RepositoryEvent['kind'], Kind>;
 
-const SECOND_MS = 1000;
-const NANOS_PER_MS = 1_000_000;
+export const SECOND_MS = 1000;
+export const NANOS_PER_MS = 1_000_000;
 
 /** Returns the message of an event. */
 export function encodeEvent(

@@ -4,7 +4,7 @@ import { isWanted, type RepositoryEvent } from '#events/event';
 import type { EventSources } from '#events/event-source';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { WatchRequest, WatchResponseSchema } from '#wire/gen/gitalyts/events/v1/events_pb';
-import { encodeEvent } from './encode-event.ts';
+import { encodeEvents } from './encode-events.ts';
 import { cursorOf, filterOf, refuseOld } from './request.ts';
 
 const DEFAULT_HEARTBEAT_SECONDS = 30;
@@ -27,7 +27,7 @@ export async function* watch(
     const { last, batches } = journal.compacted();
     for await (const events of pagesOf(batches)) {
       const found = events.filter((event) => isWanted(filter, event));
-      if (found.length > 0) yield { events: found.map((event) => encodeEvent(storageName, event)) };
+      if (found.length > 0) yield encodeEvents(storageName, found, 0);
     }
     cursor = last;
     yield { cursor: BigInt(cursor) };
@@ -37,8 +37,7 @@ export async function* watch(
     for await (const events of pagesOf(journal.read(cursor))) {
       cursor = events.at(-1)?.sequence ?? cursor;
       const found = events.filter((event) => isWanted(filter, event));
-      if (found.length > 0)
-        yield { events: found.map((event) => encodeEvent(storageName, event)), cursor: BigInt(cursor) };
+      if (found.length > 0) yield encodeEvents(storageName, found, cursor);
     }
     if (journal.last > cursor) continue;
     const isNews = await newsWithin(news, seconds, [signal, feed.ending]);
