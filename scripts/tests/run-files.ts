@@ -1,11 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { FileResult } from './file-result.ts';
+import { IdleCores } from './idle-cores.ts';
 import { ownProcessReason } from './own-process.ts';
 import { type PrintedResult, TestProcess, type TestProcessOptions } from './test-process.ts';
 
 /** A process that has run this many files is replaced: its memory only grows. */
 const MAX_FILES_PER_PROCESS = 80;
+
+/** How often a process that waits for idle cores looks for them. */
+const SPARE_POLL_MS = 250;
 
 /**
  * Options of processes with several files, which take a twelfth of their CPU time less with them:
@@ -17,6 +22,10 @@ export const HEAP_OPTIONS = ['--single-threaded-gc', '--min-semi-space-size=16']
 export interface RunFilesOptions extends TestProcessOptions {
   /** Number of processes at a time. */
   readonly processes: number;
+  /** Number of processes that run a file in addition whenever cores are idle. */
+  readonly spareProcesses?: number;
+  /** Reports whether cores are idle; default: those of the machine. */
+  readonly areCoresIdle?: () => boolean;
   /** Runs each file in a separate process. */
   readonly separately?: boolean;
   /** Is called with each result, and with what the file has printed. */
@@ -29,18 +38,32 @@ export interface RunFilesOptions extends TestProcessOptions {
  * result is added.
  */
 export async function runFiles(files: readonly string[], options: RunFilesOptions): Promise<FileResult[]> {
-  const queue = files.values();
+  const { processes, spareProcesses = 0, signal } = options;
+  const queue = [...files];
   const results: FileResult[] = [];
+  const runNext = async (series: ProcessSeries): Promise<void> => {
+    const file = queue.shift();
+    if (file === undefined) return;
+    const { output, ...result } = await series.run(file);
+    if (signal.aborted) return;
+    results.push(result);
+    options.onResult(result, output);
+  };
+  const hasMore = (): boolean => queue.length > 0 && !signal.aborted;
   const runQueue = async (): Promise<void> => {
     await using series = new ProcessSeries(options);
-    for (const file of queue) {
-      const { output, ...result } = await series.run(file);
-      if (options.signal.aborted) return;
-      results.push(result);
-      options.onResult(result, output);
-    }
+    while (hasMore()) await runNext(series);
   };
-  await Promise.all(Array.from({ length: options.processes }, runQueue));
+  const cores = new IdleCores();
+  const { areCoresIdle = () => cores.take() } = options;
+  const runSpare = async (): Promise<void> => {
+    await using series = new ProcessSeries(options);
+    for (; hasMore(); await delay(SPARE_POLL_MS)) if (areCoresIdle()) await runNext(series);
+  };
+  await Promise.all([
+    ...Array.from({ length: processes }, runQueue),
+    ...Array.from({ length: spareProcesses }, runSpare),
+  ]);
   return results;
 }
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
+import type { TestGroup } from './classes.ts';
 import { Durations } from './durations.ts';
 import { type RunGroupsOptions, runGroups } from './run-groups.ts';
 
@@ -27,7 +28,7 @@ const failsOnce = (name: string) =>
 async function runTexts(
   context: TestContext,
   texts: Readonly<Record<string, string>>,
-  options: Partial<RunGroupsOptions & { readonly timeoutMs: number }> = {},
+  options: Partial<RunGroupsOptions & Pick<TestGroup, 'timeoutMs' | 'spareProcesses'>> = {},
 ) {
   const cwd = realpathSync(mkdtempSync(join(tmpdir(), 'run-groups-')));
   context.after(() => rmSync(cwd, { recursive: true }));
@@ -40,8 +41,8 @@ async function runTexts(
   }
   const { NODE_TEST_CONTEXT: _, CI: __, ...env } = process.env;
   const lines: string[] = [];
-  const { timeoutMs = 10_000 } = options;
-  const hasPassed = await runGroups([{ files: ['**/*.test.mjs'], processes: 1, timeoutMs }], {
+  const { timeoutMs = 10_000, spareProcesses = 0 } = options;
+  const hasPassed = await runGroups([{ files: ['**/*.test.mjs'], processes: 1, spareProcesses, timeoutMs }], {
     cwd,
     env,
     nodeOptions: [],
@@ -77,6 +78,31 @@ test('files share a process, and their hooks are their own', async (context) => 
   assert.notEqual(pids[1], pids[2]);
   assert.equal(printed.match(/BEFORE/g)?.length, 1);
   assert.equal(printed.match(/EACH/g)?.length, 1);
+});
+
+test('a file more runs while cores are idle', async (context) => {
+  /** Waits until the other file has started, which it does only if both run at a time. */
+  const meets = (name: string, other: string) =>
+    `test('meets', async () => {
+       writeFileSync('${name}.started', '');
+       while (!existsSync('${other}.started')) await new Promise((resolve) => setTimeout(resolve, 5));
+     });`;
+  const pid = "test('pid', () => console.log('runs in', process.pid));";
+
+  const idle = await runTexts(
+    context,
+    { 'a.test.mjs': meets('a', 'b'), 'b.test.mjs': meets('b', 'a') },
+    { spareProcesses: 1, areCoresIdle: () => true },
+  );
+  const busy = await runTexts(
+    context,
+    { 'a.test.mjs': pid, 'b.test.mjs': pid },
+    { spareProcesses: 1, areCoresIdle: () => false },
+  );
+
+  assert.equal(idle.hasPassed, true, idle.printed);
+  assert.equal(busy.marks, '+a +b');
+  assert.equal(new Set(busy.printed.match(/ in \d+/g)).size, 1);
 });
 
 // readline ended a message at U+2028, and the run with it.

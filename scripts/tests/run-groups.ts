@@ -25,6 +25,8 @@ export interface RunGroupsOptions {
   readonly isContinuous: boolean;
   readonly isOldGit: boolean;
   readonly durations: Durations;
+  /** Reports whether cores are idle; default: those of the machine. */
+  readonly areCoresIdle?: () => boolean;
   readonly signal: AbortSignal;
   readonly print: (line: string) => void;
 }
@@ -82,7 +84,7 @@ async function runGroup(group: TestGroup, options: RunGroupsOptions, totals: Tot
     return false;
   }
   print(`\nOnce more, alone: ${failed.join(' ')}\n`);
-  const again = await runFiles(failed, { ...each, processes: 1, separately: true });
+  const again = await runFiles(failed, { ...each, processes: 1, spareProcesses: 0, separately: true });
   if (signal.aborted || again.some((result) => result.failed)) return false;
   totals.flaky.push(...failed);
   return true;
