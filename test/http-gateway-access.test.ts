@@ -18,6 +18,7 @@ import {
   storageMapping,
 } from '#gateway/index';
 import { certificateSerial } from '#testkit/certificate-serial';
+import { quickPasswordHash } from '#testkit/quick-password-hash';
 import { GIT_ENVIRONMENT, runGit } from '#testkit/repositories/run-git';
 import { type RunResult, run } from '#testkit/run-program';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
@@ -30,7 +31,7 @@ const ENVIRONMENT = { ...GIT_ENVIRONMENT, GIT_SSL_CAINFO: TEST_CERTIFICATE };
 const CI = createToken();
 const USERS = [
   formatAuthLine('ann', 'write', await hashPassword('p@ss:word'), []),
-  formatAuthLine('bob', 'read', await hashPassword('secret'), []),
+  formatAuthLine('bob', 'read', quickPasswordHash('secret'), []),
   formatAuthLine('ci', 'write', CI.hash, ['team']),
 ].join('\n');
 

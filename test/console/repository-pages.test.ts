@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { formatAuthLine, hashPassword } from '#gateway/index';
+import { formatAuthLine } from '#gateway/index';
+import { quickPasswordHash } from '#testkit/quick-password-hash';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { openConsole } from './open-console.ts';
 
@@ -171,11 +172,11 @@ async function usersFile(context: TestContext): Promise<string> {
   const directory = makeScratchDirectory('console');
   context.after(() => rmSync(directory, { recursive: true }));
   const path = join(directory, 'users');
-  const hash = await hashPassword('word');
+  const hash = quickPasswordHash('word');
   const lines = [
     formatAuthLine('reader', 'read', hash, []),
     formatAuthLine('writer', 'write', hash, []),
-    formatAuthLine('maintainer', 'write', await hashPassword('word'), []),
+    formatAuthLine('maintainer', 'write', quickPasswordHash('word'), []),
   ];
   writeFileSync(path, `${lines.join('\n')}\n`);
   return path;

@@ -8,11 +8,11 @@ import {
   fileAuthentication,
   formatAuthLine,
   type HttpGateway,
-  hashPassword,
   scopedTokenAuthentication,
   startHttpGateway,
   storageMapping,
 } from '#gateway/index';
+import { quickPasswordHash } from '#testkit/quick-password-hash';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
@@ -136,7 +136,7 @@ test('a client gets the events of the repositories that it may read', async (con
   const directory = makeScratchDirectory('sse');
   context.after(() => rmSync(directory, { recursive: true }));
   const authFile = join(directory, 'users');
-  writeFileSync(authFile, `${formatAuthLine('ann', 'read', await hashPassword('word'), ['mine'])}\n`);
+  writeFileSync(authFile, `${formatAuthLine('ann', 'read', quickPasswordHash('word'), ['mine'])}\n`);
   await using gitaly = await startGitaly(FEED);
   const { url } = await gatewayTo(context, gitaly, await fileAuthentication({ path: authFile }));
   await create(gitaly, 'mine/a.git');

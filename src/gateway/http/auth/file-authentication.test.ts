@@ -4,11 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { parseRepositoryPath } from '#gateway/repository-path';
+import { quickPasswordHash } from '#testkit/quick-password-hash';
 import type { AccessRequest, Authenticator } from '../authentication.ts';
 import { fileAuthentication } from './file-authentication.ts';
 import { createToken, hashPassword } from './password-hash.ts';
 
-const ANN = await hashPassword('ann’s password');
+const ANN = quickPasswordHash('ann’s password');
 const CI = createToken();
 const ROOT = createToken();
 const FILE = `
@@ -19,11 +20,15 @@ anonymous  read   -           public/
 root       admin  ${ROOT.hash}
 `;
 
-async function open(context: TestContext): Promise<{ authenticator: Authenticator; path: string }> {
+/** @param hash of Ann's password */
+async function open(
+  context: TestContext,
+  hash = ANN,
+): Promise<{ authenticator: Authenticator; path: string }> {
   const directory = mkdtempSync(join(tmpdir(), 'auth-file-'));
   context.after(() => rmSync(directory, { recursive: true, force: true }));
   const path = join(directory, 'auth');
-  writeFileSync(path, FILE);
+  writeFileSync(path, FILE.replaceAll(ANN, hash));
   return { authenticator: await fileAuthentication({ path }), path };
 }
 
@@ -92,7 +97,7 @@ test('only a line with the right admin makes an administrator', async (context) 
 });
 
 test('an unknown name takes as long as a wrong password; a correct one is hashed once', async (context) => {
-  const { authenticator } = await open(context);
+  const { authenticator } = await open(context, await hashPassword('ann’s password'));
   const time = async (authorization: string): Promise<number> => {
     const start = performance.now();
     await authenticator.authenticate(ask(authorization, 'read', 'a'));
@@ -112,7 +117,7 @@ test('an unknown name takes as long as a wrong password; a correct one is hashed
 });
 
 test('concurrent guesses beyond the limit are refused, and equal ones count once', async (context) => {
-  const { authenticator } = await open(context);
+  const { authenticator } = await open(context, await hashPassword('ann’s password'));
   const guess = async (password: string): Promise<number | string> => {
     const decision = await authenticator
       .authenticate(ask(basic('ann', password), 'read', 'a'))
@@ -133,7 +138,7 @@ test('a changed file takes effect, also for cached passwords', async (context) =
   const question = ask(ANN_BASIC, 'read', 'a');
   assert.equal('answer' in (await authenticator.authenticate(question)), false);
 
-  writeFileSync(path, `ann read ${await hashPassword('another')}\n`);
+  writeFileSync(path, `ann read ${quickPasswordHash('another')}\n`);
   const now = performance.now();
   context.mock.method(performance, 'now', () => now + 1100);
 

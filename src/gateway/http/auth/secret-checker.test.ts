@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Slot } from '#gateway/slots';
-import { hashPassword, parseSecretHash, type SecretHash } from './password-hash.ts';
+import { quickPasswordHash } from '#testkit/quick-password-hash';
+import { parseSecretHash, type SecretHash } from './password-hash.ts';
 import { SecretChecker } from './secret-checker.ts';
 
-const TEXT = await hashPassword('right');
+const TEXT = quickPasswordHash('right');
 const hash = parseSecretHash(TEXT) as SecretHash; // it was made above
 const CLIENT = '192.0.2.1';
 
