@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
+import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { suite, test } from 'node:test';
+import { after, before, suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startGitalyProcess } from '#testkit/start-gitaly-process';
 import { reasonAgainstTracing } from '#testkit/strace';
-import { type BudgetedName, budgetedCalls, makeBudgetRepository } from './calls.ts';
+import { type BudgetedName, type BudgetRepository, budgetedCalls, makeBudgetRepository } from './calls.ts';
 import { countSystemCalls, type SystemCallCounts } from './count-system-calls.ts';
 
 const WARM_UP_CALLS = 12;
@@ -23,31 +25,61 @@ const TOLERANCE = 5;
 
 const skip = reasonAgainstTracing() ?? false;
 
-/** Counts a warm call of a server with a configuration. */
-async function measured(name: BudgetedName, config: string): Promise<SystemCallCounts> {
-  await using gitaly = await startGitalyProcess({ config, fromSource: true });
-  const relativePath = 'budget.git';
-  const most = WARM_UP_CALLS + MEASUREMENTS * MEASURED_CALLS;
-  const made = makeBudgetRepository(join(gitaly.directory, 'default', relativePath), most);
-  await using budgeted = await budgetedCalls(gitaly.address, made, relativePath);
-  await sleep(SETTLED_AFTER_MS);
-  const some = async (count: number): Promise<void> => {
-    for (let call = 0; call < count; call++) await budgeted.calls[name]();
-  };
-  await some(WARM_UP_CALLS);
-  let least: SystemCallCounts | undefined;
-  for (let number = 0; number < MEASUREMENTS; number++) {
-    const counts = await countSystemCalls(gitaly.pid, () => some(MEASURED_CALLS));
-    if (least === undefined || counts.ofServer < least.ofServer) least = counts;
+/** A server with a repository for each call. */
+interface WarmServer extends AsyncDisposable {
+  /** Counts a warm call, in its repository. */
+  measure(name: BudgetedName): Promise<SystemCallCounts>;
+}
+
+/** @param path of the repository, of which each call gets a copy */
+async function startWarm(config: string, made: BudgetRepository, path: string): Promise<WarmServer> {
+  await using building = new AsyncDisposableStack();
+  const gitaly = building.use(await startGitalyProcess({ config, fromSource: true }));
+  const calls = new Map<BudgetedName, () => Promise<void>>();
+  for (const [index, name] of [...ADDED_CALLS.keys()].entries()) {
+    const relativePath = `budget-${index}.git`;
+    cpSync(path, join(gitaly.directory, 'default', relativePath), { recursive: true });
+    const budgeted = building.use(await budgetedCalls(gitaly.address, made, relativePath));
+    calls.set(name, budgeted.calls[name]);
   }
-  return least ?? assert.fail();
+  const resources = building.move();
+  return {
+    async measure(name) {
+      const some = async (count: number): Promise<void> => {
+        for (let call = 0; call < count; call++) await calls.get(name)?.();
+      };
+      await some(WARM_UP_CALLS);
+      let least: SystemCallCounts | undefined;
+      for (let number = 0; number < MEASUREMENTS; number++) {
+        const counts = await countSystemCalls(gitaly.pid, () => some(MEASURED_CALLS));
+        if (least === undefined || counts.ofServer < least.ofServer) least = counts;
+      }
+      return least ?? assert.fail();
+    },
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  };
 }
 
 suite('what the change feed adds to a warm call', { skip }, () => {
+  const resources = new AsyncDisposableStack();
+  let without: WarmServer;
+  let withFeed: WarmServer;
+
+  before(async () => {
+    const directory = makeScratchDirectory('feed-budget');
+    resources.defer(() => rmSync(directory, { recursive: true, force: true }));
+    const path = join(directory, 'budget.git');
+    const made = makeBudgetRepository(path, WARM_UP_CALLS + MEASUREMENTS * MEASURED_CALLS);
+    without = resources.use(await startWarm('', made, path));
+    withFeed = resources.use(await startWarm('[events]\nenabled = true\n', made, path));
+    await sleep(SETTLED_AFTER_MS);
+  });
+  after(() => resources.disposeAsync());
+
   for (const [name, limit] of ADDED_CALLS)
     test(name, async (context) => {
-      const off = await measured(name, '');
-      const on = await measured(name, '[events]\nenabled = true\n');
+      const off = await without.measure(name);
+      const on = await withFeed.measure(name);
       const added = (count: (counts: SystemCallCounts) => number): number =>
         (count(on) - count(off)) / MEASURED_CALLS;
       const byName = [...on.byName.keys()].map(

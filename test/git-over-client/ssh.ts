@@ -11,7 +11,7 @@ import {
   uploadArchive,
   uploadPack,
   uploadPackWithSidechannel,
-} from '#client/index';
+} from 'gitaly-ts/client';
 
 const [, command = '', path = ''] = /^(git-[a-z-]+) '\/?(.*)'$/.exec(process.argv.at(-1) ?? '') ?? [];
 const io: Stdio = process;
