@@ -14,7 +14,7 @@ import { startCluster } from '#testkit/start-cluster';
 import { withoutPostgres as skip, startPostgres } from '#testkit/start-postgres';
 import { startServerProgram } from '#testkit/start-server-program';
 import { until } from '#testkit/until';
-import { openClusterConsole } from './open-cluster-console.ts';
+import { type ClusterConsole, openClusterConsole } from './open-cluster-console.ts';
 
 const repository = { storageName: 'default', relativePath: 'team/a.git' };
 /** A table that makes a praefect keep what its console shows. */
@@ -22,6 +22,12 @@ const CONSOLE = { console: { listen_addr: '127.0.0.1:0' } };
 /** Calls that take at least this long are slow. */
 const SLOW_MS = 500;
 const HOSTILE = '"><img src=x onerror=alert(1)>\u202E.git';
+
+/** Returns slow calls of a method. On a busy machine the creation of the repository is slow, too. */
+async function slowCalls(console: ClusterConsole, method: string) {
+  const { calls } = await console.json('/slow');
+  return calls.filter((each: Record<string, unknown>) => each.method === method);
+}
 
 test('the console of a praefect shows what its commands show', { skip }, async () => {
   await using postgres = await startPostgres();
@@ -238,10 +244,7 @@ test('the calls of a praefect are shown with their nodes, can be ended, and are 
   assert.equal(ended.status, 303);
   await call;
   hold.resolve();
-  // On a busy machine the creation of the repository is slow, too.
-  const calls = (await console.json('/slow')).calls.filter(
-    (each: Record<string, unknown>) => each.method === '/gitaly.CommitService/CheckObjectsExist',
-  );
+  const calls = await slowCalls(console, '/gitaly.CommitService/CheckObjectsExist');
   assert.deepEqual(
     calls.map((each: Record<string, unknown>) => [each.correlation_id, each.status, each.repository]),
     [[correlation_id, 'Canceled', 'team/a.git']],
@@ -266,7 +269,7 @@ test('a slow write of a praefect says what it waited for, and which nodes had it
 
   await Promise.all([write(), write()]);
 
-  const { calls } = await console.json('/slow');
+  const calls = await slowCalls(console, '/gitaly.RepositoryService/WriteRef');
   assert.equal(calls.length, 2);
   const { nodes: _, route, ...waits } = calls[0].explanation;
   assert.deepEqual([route.primary, ...route.secondaries].sort(), ['gitaly-1', 'gitaly-2', 'gitaly-3']);
