@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { Connection } from '#client/index';
 import { commitFiles } from '#testkit/repositories/commit-files';
-import { initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { FLUSH, packet, packets } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';
 import { run } from '#testkit/run-program';
@@ -17,7 +17,7 @@ import { fill, mountSmall, refusal, unmount } from './small-disk.ts';
 
 const REPOSITORY = { storageName: 'default', relativePath: 'r.git' };
 /** More than what is on its way to a client that does not read. */
-const FILE_BYTES = 12 * 1024 ** 2;
+const FILE_BYTES = 9 * 1024 ** 2;
 const REFERENCES = 60_000;
 const DISK_BYTES = 40 * 1024 ** 2;
 const CONFIG = `[pack_objects_cache]
@@ -92,7 +92,8 @@ const KINDS: Readonly<Record<string, Kind>> = {
 function makeRepository(storage: string): { path: string; oid: string } {
   const path = join(storage, REPOSITORY.relativePath);
   initRepository(path);
-  const oid = commitFiles(path, { file: randomBytes(FILE_BYTES / 2).toString('latin1') });
+  gitOutput(path, ['config', 'core.compression', '0']); // random bytes stay as long as they are
+  const oid = commitFiles(path, { file: randomBytes(FILE_BYTES) });
   const lines = Array.from({ length: REFERENCES }, (_, index) => `${oid} refs/heads/many/${index}`).sort();
   writeFileSync(join(path, 'packed-refs'), `${lines.join('\n')}\n`);
   return { path, oid };
