@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { fastImport } from '#testkit/repositories/commit-files';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { slowly } from '#testkit/slowly';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
@@ -31,7 +32,7 @@ function fixture(gitaly: TestGitaly, objectFormat: 'sha1' | 'sha256' = 'sha1'): 
     for (const [name, content] of Object.entries(files)) {
       parts.push(`M 100644 inline "${name}"\ndata ${content.length}\n`, content, '\n');
     }
-    run(['fast-import', '--quiet', '--force'], Buffer.concat(parts.map((part) => Buffer.from(part))));
+    fastImport(directory, Buffer.concat(parts.map((part) => Buffer.from(part))));
     return run(['rev-parse', 'main']);
   };
   return { run, commit };

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { connectGrpc } from '#rpc/common/grpc/grpc-channel';
 import { callable } from '#rpc/common/grpc/grpc-method';
+import { fastImport } from '#testkit/repositories/commit-files';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
@@ -39,7 +40,7 @@ function commitFiles(directory: string, files: Readonly<Record<string, Uint8Arra
     return [Buffer.from(`M 100644 inline ${path}\ndata ${bytes.length}\n`), bytes, Buffer.from('\n')];
   });
   const head = Buffer.from('commit refs/heads/main\ncommitter C <c@x> 1600000000 +0000\ndata 0\ndeleteall\n');
-  gitOutput(directory, ['fast-import', '--quiet', '--force'], Buffer.concat([head, ...parts]));
+  fastImport(directory, Buffer.concat([head, ...parts]));
 }
 
 for (const objectFormat of ['sha1', 'sha256'] as const) {
