@@ -17,11 +17,14 @@ export class Durations {
     this.#known = read(path);
   }
 
-  /** Returns files with the longest first, so that none of these is the last to end. */
+  /**
+   * Returns files with the longest first, so that none of these is the last to end. Unknown ones are
+   * spread: neighbours in a folder often all compute, or all wait.
+   */
   longestFirst(files: readonly string[]): string[] {
     const durationOf = (file: string): number =>
       this.#known[file] ?? (STARTS_SERVERS.test(file) ? UNKNOWN_SERVER_MS : UNKNOWN_MS);
-    return files.toSorted((a, b) => durationOf(b) - durationOf(a));
+    return spread(files).sort((a, b) => durationOf(b) - durationOf(a));
   }
 
   add(file: string, durationMs: number): void {
@@ -32,6 +35,15 @@ export class Durations {
     mkdirSync(dirname(this.#path), { recursive: true });
     writeFileSync(this.#path, JSON.stringify(this.#known));
   }
+}
+
+/** Returns files in an order that spreads those of each folder evenly. */
+function spread(files: readonly string[]): string[] {
+  const folders = Object.values(Object.groupBy(files, dirname)).map((folder = []) => folder);
+  return folders
+    .flatMap((folder) => folder.map((file, index) => ({ file, place: (index + 0.5) / folder.length })))
+    .sort((a, b) => a.place - b.place)
+    .map(({ file }) => file);
 }
 
 function read(path: string): Record<string, number> {

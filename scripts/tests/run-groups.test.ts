@@ -262,6 +262,19 @@ test('the longest files of the last run start first', async (context) => {
   ]);
 });
 
+test('unknown files of each folder are spread over the run', () => {
+  const files = ['test/one/a', 'test/one/b', 'test/one/c', 'test/one/d', 'test/two/x', 'test/two/y'];
+
+  assert.deepEqual(new Durations('/missing').longestFirst(files), [
+    'test/one/a',
+    'test/two/x',
+    'test/one/b',
+    'test/one/c',
+    'test/two/y',
+    'test/one/d',
+  ]);
+});
+
 test('a stopped run ends at once, and has failed', async (context) => {
   const { hasPassed, marks } = await runTexts(
     context,
