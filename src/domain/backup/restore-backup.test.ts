@@ -3,6 +3,7 @@ import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } 
 import { test } from 'node:test';
 import { MemoryStore } from '#object-store/memory/memory-store';
 import type { Repository } from '#storage/repository';
+import { referenceBackends } from '#testkit/repositories/init-repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { createBackup } from './create-backup.ts';
 import { LocalSource } from './local-source.ts';
@@ -260,3 +261,31 @@ test('references that lost their objects are counted, the others restored in pla
   assert.deepEqual(backups.skipped, [1]);
   assert.equal(backups.git('show-ref', '--head'), fixture.runGit(repository.path, ['show-ref', '--head']));
 });
+
+for (const referenceBackend of referenceBackends())
+  test(`increments of a backup of many references restore the last state: ${referenceBackend}`, async () => {
+    await using backups = await start();
+    const { fixture } = backups;
+    const repository = fixture.init('x.git', { commits: 2, referenceBackend });
+    const git = (args: readonly string[], input?: string): string =>
+      fixture.runGit(repository.path, args, input);
+    const names = Array.from({ length: 1000 }, (_, index) => `refs/pipelines/${index}`);
+    git(['update-ref', '--stdin'], names.map((name) => `create ${name} main~1\n`).join(''));
+    git(['tag', '-a', '-m', 'one', 'v1', 'main']);
+    await backups.create('one', repository);
+    git(['update-ref', 'refs/pipelines/1', 'main']);
+    git(['update-ref', '-d', 'refs/pipelines/2']);
+    git(['update-ref', 'refs/pipelines/2/below', 'main']);
+    fixture.commit(repository.path, 3);
+    await backups.create('one', repository, true);
+    await backups.restore('one');
+    const expected = git(['show-ref', '--dereference']);
+    assert.equal(backups.git('show-ref', '--dereference'), expected);
+    assert.equal(backups.git('fsck', '--connectivity-only'), '');
+
+    backups.git('update-ref', '-d', 'refs/pipelines/4');
+    backups.git('update-ref', 'refs/pipelines/other', 'main');
+    await backups.restore('one');
+    assert.equal(backups.git('show-ref', '--dereference'), expected);
+    assert.deepEqual(backups.skipped, []);
+  });
