@@ -4,6 +4,7 @@ import { inspect } from 'node:util';
 import { ListMultipartUploadsCommand, PutBucketPolicyCommand, S3Client } from '@aws-sdk/client-s3';
 import { openStore } from '#object-store/open-store';
 import { StoreError } from '#object-store/store-error';
+import { startHttpFaultProxy } from '#testkit/http-fault-proxy';
 import { setVariable } from '#testkit/set-variable';
 import { S3_SECRET, startS3Server } from '#testkit/start-s3-server';
 
@@ -143,6 +144,22 @@ test('errors name bucket, object, operation, code and what to do, and no secret'
     const shown = inspect(error, { depth: 10, showHidden: true }) + JSON.stringify(error);
     assert.doesNotMatch(shown, new RegExp(`${S3_SECRET}|Signature=`));
   }
+});
+
+// A user saw: with a wrong clock, the error advised to check the policy of the bucket.
+test('a refusal of a head, which has no code, has advice for all usual causes', { skip }, async () => {
+  const { url } = await newBucket();
+  let status = 403;
+  await using proxy = await startHttpFaultProxy(server?.port ?? 0, () => ({ status, body: '' }));
+  url.searchParams.set('endpoint', `http://127.0.0.1:${proxy.port}`);
+  const store = await openStore(url.href);
+
+  const forbidden = await assertFailure(store.head('key', { signal }));
+  status = 400;
+  const bad = await assertFailure(store.head('key', { signal }));
+
+  assert.match(forbidden.message, /head "key": Forbidden \(.*the credentials.*the clock.*the policy/);
+  assert.match(bad.message, /head "key": BadRequest \(.*the credentials may have expired.*region/);
 });
 
 async function assertFailure(work: Promise<unknown>): Promise<Error> {

@@ -4,6 +4,9 @@ import { StoreError } from '../store-error.ts';
 const WRONG_REGION = 'the bucket is in another region: set ?region=';
 const WRONG_KEYS = 'check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile';
 const FORBIDDEN = 'the credentials do not permit this: check the policy of the bucket and of the user';
+/** Of a head, whose response has no body: the service has a code for each of these. */
+const REFUSED = 'check the credentials, the clock of this machine, and the policy of the bucket';
+const REJECTED = 'the credentials may have expired, or ?region= may be wrong';
 const EXPIRED = 'the credentials have expired: renew them';
 const UNREACHABLE = 'check ?endpoint= and the network';
 
@@ -12,6 +15,7 @@ const HINTS: Readonly<Record<string, string>> = {
   AccessDenied: FORBIDDEN,
   AllAccessDisabled: FORBIDDEN,
   AuthorizationHeaderMalformed: WRONG_REGION,
+  BadRequest: REJECTED,
   CredentialsProviderError:
     'no credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or ?profile=',
   ECONNREFUSED: UNREACHABLE,
@@ -19,7 +23,7 @@ const HINTS: Readonly<Record<string, string>> = {
   ENOTFOUND: UNREACHABLE,
   ExpiredToken: EXPIRED,
   ExpiredTokenException: EXPIRED,
-  Forbidden: FORBIDDEN,
+  Forbidden: REFUSED,
   IllegalLocationConstraintException: WRONG_REGION,
   InvalidAccessKeyId: WRONG_KEYS,
   MissingRegion: 'set ?region= or AWS_REGION',
@@ -35,6 +39,7 @@ const HINTS: Readonly<Record<string, string>> = {
 /** For responses without a body, which have no code. */
 const CODE_BY_STATUS: Readonly<Record<number, string>> = {
   301: 'PermanentRedirect',
+  400: 'BadRequest',
   403: 'Forbidden',
   404: 'NotFound',
   412: 'PreconditionFailed',
