@@ -5,9 +5,18 @@ import { latestObject } from './manifests.ts';
 
 const FOLDER = 'backup_ids/';
 
-/** Notes that all repositories were backed up under an id. */
-export async function writeBackupId(bucket: ObjectStore, id: string, options: ObjectCall): Promise<void> {
-  await bucket.put(objectKey(FOLDER, id), nothing(), options);
+/**
+ * Notes that repositories were backed up under an id. The object is empty, as Gitaly's, if none
+ * failed.
+ *
+ * @param options.failed number of repositories that failed.
+ */
+export async function writeBackupId(
+  bucket: ObjectStore,
+  id: string,
+  { failed = 0, signal }: ObjectCall & { readonly failed?: number },
+): Promise<void> {
+  await bucket.put(objectKey(FOLDER, id), factsOf(failed), { signal });
 }
 
 /** Returns the id that was written last. @throws {MissingObjectError} when there is none. */
@@ -17,4 +26,6 @@ export async function readLatestBackupId(bucket: ObjectStore, options: ObjectCal
   return latest.key.slice(latest.key.lastIndexOf('/') + 1);
 }
 
-async function* nothing(): AsyncGenerator<Uint8Array> {}
+async function* factsOf(failed: number): AsyncGenerator<Uint8Array> {
+  if (failed > 0) yield Buffer.from(`${JSON.stringify({ failed })}\n`);
+}

@@ -43,13 +43,14 @@ export async function backUpStorage(options: BackUpStorageOptions): Promise<void
     if (isStored) throw new SkippedError('it is in the backup');
   };
   const pipeline = new Pipeline({ listener, parallel, parallelStorage: 0, run, signal });
+  let failed = 0;
   try {
     for (const job of jobs) await pipeline.handle(job);
   } finally {
-    await pipeline.end();
+    ({ failed } = await pipeline.end());
   }
   signal.throwIfAborted();
-  if (stored > 0) await operator.writeId(id, signal);
+  if (stored > 0) await operator.writeId(id, { failed, signal });
 }
 
 async function jobsOf(

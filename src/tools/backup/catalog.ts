@@ -18,6 +18,8 @@ export interface BackupRun {
   readonly repositories: number;
   /** False if the program was stopped before its end. */
   readonly isEnded: boolean;
+  /** True if other repositories failed; false also for server-side backups, of which nobody knows. */
+  readonly isPartial: boolean;
 }
 
 /** Begins the keys of all manifests. */
@@ -42,16 +44,20 @@ export async function* storedBackups(
 
 /** Returns the runs in a store, the oldest first. */
 export async function listRuns(store: ObjectStore, options: ListOptions): Promise<BackupRun[]> {
-  const ended = new Set<string>();
+  const markedBytes = new Map<string, number>();
   for await (const page of store.list(MARKERS, options))
-    for (const { key } of page) ended.add(key.slice(MARKERS.length));
+    for (const { key, sizeBytes } of page) markedBytes.set(key.slice(MARKERS.length), sizeBytes);
   const runs = new Map<string, { modifiedMs: number; repositories: number }>();
   for await (const page of storedBackups(store, options))
     for (const { id, modifiedMs } of page) {
       const run = runs.get(id) ?? { modifiedMs: 0, repositories: 0 };
       runs.set(id, { modifiedMs: Math.max(run.modifiedMs, modifiedMs), repositories: run.repositories + 1 });
     }
-  return Array.from(runs, ([id, run]) => ({ id, ...run, isEnded: ended.has(id) })).sort(byTime);
+  const marksOf = (id: string) => ({
+    isEnded: markedBytes.has(id),
+    isPartial: (markedBytes.get(id) ?? 0) > 0,
+  });
+  return Array.from(runs, ([id, run]) => ({ id, ...run, ...marksOf(id) })).sort(byTime);
 }
 
 /** Returns the key of the marker of a run. */

@@ -22,8 +22,8 @@ export interface RestoreOptions {
 export interface BackupOperator {
   create(job: BackupJob, options: CreateOptions): Promise<void>;
   restore(job: BackupJob, options: RestoreOptions): Promise<void>;
-  /** Notes that repositories were backed up under a name. */
-  writeId(id: string, signal: AbortSignal): Promise<void>;
+  /** Notes that repositories were backed up under a name, and the number of those that failed. */
+  writeId(id: string, options: { readonly failed: number; readonly signal: AbortSignal }): Promise<void>;
   /** Returns the name that was noted last; `undefined` if there is none. */
   latestId(signal: AbortSignal): Promise<string | undefined>;
 }

@@ -58,14 +58,19 @@ export class Pipeline {
   /**
    * Waits for all jobs.
    *
-   * @returns the jobs that succeeded, and a text that lists the failures; `undefined` without any.
+   * @returns the jobs that succeeded, the number of failures, and a text that lists them;
+   *   `undefined` without any.
    */
-  async end(): Promise<{ readonly done: readonly BackupJob[]; readonly failures: string | undefined }> {
+  async end(): Promise<{
+    readonly done: readonly BackupJob[];
+    readonly failed: number;
+    readonly failures: string | undefined;
+  }> {
     await Promise.all(this.#running);
     const lines = this.#failures.map((failure) => ` - ${failure}\n`).join('');
     const failures =
       lines === '' ? undefined : `pipeline: ${this.#failures.length} failures encountered:\n${lines}`;
-    return { done: this.#done, failures };
+    return { done: this.#done, failed: this.#failures.length, failures };
   }
 
   async #run(job: BackupJob): Promise<void> {

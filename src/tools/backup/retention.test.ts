@@ -10,6 +10,7 @@ const runAt = (time: string, isEnded = true): BackupRun => ({
   modifiedMs: Date.parse(`${time}Z`),
   repositories: 1,
   isEnded,
+  isPartial: false,
 });
 
 const RUNS = [

@@ -60,7 +60,7 @@ export async function runCreate(options: CreateArguments, context: BackupContext
     ...{ ...options, listener: results, signal },
     run: (job) => operator.create(job, { id, latestId, incremental, signal }),
   });
-  const { done, failures } = await runAll('create', pipeline, context);
+  const { done, failed, failures } = await runAll('create', pipeline, context);
   // The server itself knows those that it has made.
   if (!options.serverSide)
     await results.report({ id, program: 'gitaly-backup' }, servers, (error) =>
@@ -68,7 +68,7 @@ export async function runCreate(options: CreateArguments, context: BackupContext
     );
   // Also after some failures: the others can be restored.
   if (done.length > 0)
-    await operator.writeId(id, signal).catch((error: unknown) => {
+    await operator.writeId(id, { failed, signal }).catch((error: unknown) => {
       throw wrap(error, 'write backup ID');
     });
   if (failures !== undefined) throw new Error(`create: ${failures}`);

@@ -47,7 +47,7 @@ export class ServerSideOperator implements BackupOperator {
     }
   }
 
-  async writeId(backupId: string, signal: AbortSignal): Promise<void> {
+  async writeId(backupId: string, { signal }: { readonly signal: AbortSignal }): Promise<void> {
     try {
       const { storageName, server } = this.#servers.any();
       const connection = await this.#servers.of(storageName, server);

@@ -73,10 +73,13 @@ export class StoreOperator implements BackupOperator {
     });
   }
 
-  async writeId(id: string, signal: AbortSignal): Promise<void> {
+  async writeId(
+    id: string,
+    options: { readonly failed: number; readonly signal: AbortSignal },
+  ): Promise<void> {
     if (this.#layout !== 'manifest') return;
     try {
-      await writeBackupId(this.#store, id, { signal });
+      await writeBackupId(this.#store, id, options);
     } catch (error) {
       throw wrap(error, 'write backup marker');
     }

@@ -94,7 +94,7 @@ test('all repositories but pools are backed up; a second run under the name cont
   const listed = new Console();
   assert.equal(await listBackups(url, { json: true }, listed.context), 0);
   const [{ time, ...run }] = JSON.parse(listed.stdout);
-  assert.deepEqual(run, { id: 'one', repositories: 4, isEnded: true });
+  assert.deepEqual(run, { id: 'one', repositories: 4, isEnded: true, isPartial: false });
   assert.ok(Math.abs(Date.now() - Date.parse(time)) < 60_000);
 });
 
@@ -110,10 +110,47 @@ test('one repository that fails gives exit code 3, all of them 1', async () => {
     output.lines.map(({ outcome }) => outcome),
     ['failed', 'done', 'done'],
   );
+  const listed = new Console();
+  assert.equal(await listBackups(url, { json: false }, listed.context), 1);
+  assert.match(listed.stdout, /^one {2}\S+ {2}2 repositories {2}\(others failed\)\n$/);
+  assert.equal(listed.stderr, 'There is no complete backup.\n');
   for (const name of ['group', 'empty.git']) rmSync(path(name), { recursive: true });
   assert.equal((await backUp(gitaly, url, 'two')).code, 1);
   // The next increment is based on the last run that stored something.
   assert.deepEqual(readdirSync(join(url, 'backup_ids')), ['one']);
+});
+
+// A user saw: a backup in which repositories had failed was listed like a complete one.
+test('a partial backup that is continued to its end is complete', async () => {
+  const { gitaly, url, path } = await start();
+  await using _gitaly = gitaly;
+  const config = readFileSync(join(path('a.git'), 'config'));
+  await backUp(gitaly, url, 'full');
+  writeFileSync(join(path('a.git'), 'config'), '[core]\n\trepositoryformatversion = 9\n');
+  const runs = async () => {
+    const listed = new Console();
+    await listBackups(url, { json: true }, listed.context);
+    return JSON.parse(listed.stdout).map(({ id, isPartial }: Record<string, unknown>) => [id, isPartial]);
+  };
+
+  const partial = [(await backUp(gitaly, url, 'one')).code, await runs()];
+  writeFileSync(join(path('a.git'), 'config'), config);
+  const complete = [(await backUp(gitaly, url, 'one')).code, await runs()];
+
+  assert.deepEqual(partial, [
+    3,
+    [
+      ['full', false],
+      ['one', true],
+    ],
+  ]);
+  assert.deepEqual(complete, [
+    0,
+    [
+      ['full', false],
+      ['one', false],
+    ],
+  ]);
 });
 
 test('a repository with a line feed in its name cannot be backed up, which is reported', async () => {

@@ -246,11 +246,16 @@ export async function listBackups(
   const rows = runs.map(({ modifiedMs, ...each }) => ({ ...each, time: new Date(modifiedMs).toISOString() }));
   if (json) stdout.write(`${JSON.stringify(rows, undefined, 2)}\n`);
   else
-    for (const { id, time, repositories, isEnded } of rows)
-      stdout.write(`${id}  ${time}  ${repositories} repositories${isEnded ? '' : '  (interrupted)'}\n`);
-  const newest = runs.filter(({ isEnded }) => isEnded).at(-1);
+    for (const { id, time, repositories, isEnded, isPartial } of rows) {
+      const note = isEnded ? (isPartial ? '  (others failed)' : '') : '  (interrupted)';
+      stdout.write(`${id}  ${time}  ${repositories} repositories${note}\n`);
+    }
+  const newest = runs.filter(({ isEnded, isPartial }) => isEnded && !isPartial).at(-1);
   if (newest === undefined) stderr.write('There is no complete backup.\n');
-  else stderr.write(`The newest is ${formatSeconds((Date.now() - newest.modifiedMs) / 1000)} old.\n`);
+  else
+    stderr.write(
+      `The newest complete one is ${formatSeconds((Date.now() - newest.modifiedMs) / 1000)} old.\n`,
+    );
   return newest === undefined ? FAILURE : 0;
 }
 
