@@ -18,8 +18,8 @@ export class Durations {
   }
 
   /**
-   * Returns files with the longest first, so that none of these is the last to end. Unknown ones are
-   * spread: neighbours in a folder often all compute, or all wait.
+   * Returns files with the longest first, so that none of these is the last to end. Unknown ones
+   * are spread: neighbours in a folder often all compute, or all wait.
    */
   longestFirst(files: readonly string[]): string[] {
     const durationOf = (file: string): number =>
