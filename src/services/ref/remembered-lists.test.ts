@@ -66,6 +66,35 @@ for (const method of ['ListRefs', 'FindLocalBranches', 'FindAllTags'] as const) 
   });
 }
 
+for (const { length, branches, remembered } of [
+  { length: 'short', branches: 1, remembered: [false, false, true] },
+  { length: 'long', branches: 200, remembered: [false, true, true] },
+]) {
+  // A backup lists the references of each repository once: all of them were kept for a minute.
+  test(`a ${length} list is remembered when it was asked for ${length === 'short' ? 'twice' : 'once'}`, async () => {
+    await using gitaly = await startGitaly();
+    const path = join(gitaly.storagePath(), 'x.git');
+    initRepository(path, { commits: 1 });
+    const names = Array.from({ length: branches }, (_, index) => `refs/heads/b-${index}`);
+    gitOutput(path, ['update-ref', '--stdin'], names.map((name) => `create ${name} main\n`).join(''));
+    gitOutput(path, ['pack-refs', '--all']);
+    const { ListRefs, FindLocalBranches } = listsOf(gitaly);
+    // The files have been unchanged for two seconds then.
+    await until(async () => {
+      await FindLocalBranches();
+      return isRemembered(gitaly);
+    });
+
+    const found = [];
+    for (const _ of remembered) {
+      await ListRefs();
+      found.push(isRemembered(gitaly));
+    }
+
+    assert.deepEqual(found, remembered);
+  });
+}
+
 test('FindAllTags remembers its responses with and without the mailmap apart', async () => {
   await using gitaly = await startGitaly();
   const path = join(gitaly.storagePath(), 'x.git');

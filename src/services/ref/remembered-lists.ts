@@ -1,5 +1,6 @@
 import { create, type DescMessage, type MessageInitShape, type MessageShape } from '@bufbuild/protobuf';
 import { BriefMemory } from '#base/brief-memory';
+import { RecentKeys } from '#base/recent-keys';
 import type { RefWatch } from '#git/refs/ref-watch';
 import { type ReadyResponses, readyMessage, readyResponses } from '#rpc/common/grpc/ready-responses';
 import type { CallLog } from '#rpc/server/handler';
@@ -28,6 +29,11 @@ const MAX_BYTES = 16 << 20;
 /** Limit of one answer: some 5,000 branches with their commits. */
 const MAX_ANSWER_BYTES = 2 << 20;
 const MAX_AGE_MS = 60_000;
+/**
+ * An answer up to this size takes little work. A backup asks for one of each repository, once: all
+ * of them took 12 MB for 10,000 repositories, a KB each.
+ */
+const SHORT_ANSWER_BYTES = 4096;
 const MAX_REQUEST_BYTES = 4096;
 /** Messages are sent in pieces of about this size, so that a slow reader does not hold it all. */
 const PIECE_BYTES = 256 * 1024;
@@ -35,6 +41,7 @@ const PIECE_BYTES = 256 * 1024;
 /**
  * Answers to calls that list references, for a minute, and while the files that the references are
  * kept in are unchanged. Everything else in the answers is read from objects, which never change.
+ * Short ones are kept when they are asked for again within a minute.
  */
 export class RememberedLists {
   readonly #memory = new BriefMemory<Remembered>({
@@ -43,6 +50,8 @@ export class RememberedLists {
     maxAgeMs: MAX_AGE_MS,
     sizeOf: ({ watch, parts }) => parts.reduce((sum, { frames }) => sum + frames.length, watch.bytes),
   });
+
+  readonly #asked = new RecentKeys({ maxAgeMs: MAX_AGE_MS });
 
   /**
    * Yields the responses of a call, those of an earlier one if they still hold. The call's log line
@@ -53,6 +62,7 @@ export class RememberedLists {
   ): AsyncGenerator<MessageInitShape<O>> {
     const key = keyOf(call);
     const known = key === undefined ? undefined : this.#memory.get(key);
+    const isRepeated = key !== undefined && this.#asked.note(key);
     if (known?.watch.isUnchanged()) {
       call.log.add({ 'ref_list.remembered': true });
       for (const part of known.parts) yield readyMessage(call.output, part);
@@ -61,12 +71,11 @@ export class RememberedLists {
     if (key !== undefined) this.#memory.delete(key);
     const watch = key === undefined ? undefined : call.repository.refs.watch();
     if (key === undefined || watch === undefined) yield* call.produce();
-    else yield* this.#remember(key, watch, call);
+    else yield* this.#remember({ key, watch, minBytes: isRepeated ? 0 : SHORT_ANSWER_BYTES }, call);
   }
 
   async *#remember<I extends DescMessage, O extends DescMessage>(
-    key: string,
-    watch: RefWatch,
+    { key, watch, minBytes }: { readonly key: string; readonly watch: RefWatch; readonly minBytes: number },
     { output, produce }: ListCall<I, O>,
   ): AsyncGenerator<MessageInitShape<O>> {
     const pieces = new Pieces();
@@ -74,7 +83,8 @@ export class RememberedLists {
       if (pieces.bytes <= MAX_ANSWER_BYTES) pieces.add(encodeMessage(output, create(output, response)));
       yield response;
     }
-    if (pieces.bytes <= MAX_ANSWER_BYTES) this.#memory.set(key, { watch, parts: pieces.end() });
+    if (pieces.bytes >= minBytes && pieces.bytes <= MAX_ANSWER_BYTES)
+      this.#memory.set(key, { watch, parts: pieces.end() });
   }
 }
 
