@@ -179,3 +179,17 @@ test('a name that is remembered takes no more memory than its bytes', async () =
   assert.equal(`${name}`, 'refs/heads/main');
   assert.equal(name?.buffer.byteLength, name?.length);
 });
+
+test('repositories with the same default branch share its name in memory', async () => {
+  const resolved = new ResolvedRefs(LATER);
+  const names = [];
+  for (const repository of ['share-1.git', 'share-2.git']) {
+    const { path, commits } = createRepository(repository);
+    gitOutput(path, ['update-ref', 'refs/heads/main', commits[0] ?? '']);
+    await new RefReader(new RefCaches(resolved), git.open(path)).resolve('HEAD');
+    names.push(resolved.find(path, 'HEAD')?.ref?.name);
+  }
+
+  assert.equal(`${names[0]}`, 'refs/heads/main');
+  assert.equal(names[0], names[1]);
+});

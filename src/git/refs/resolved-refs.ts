@@ -15,8 +15,11 @@ export interface ResolvedRef {
 }
 
 interface Known {
-  /** The files that determine the result, as they were before they were read. */
-  readonly files: readonly WatchedFile[];
+  /**
+   * The files that determine the result, as they were before they were read: the name of each below
+   * the git directory, and its stamp. One list takes a third of the memory of paths in objects.
+   */
+  readonly files: readonly string[];
   /** `undefined` if there is no such reference. */
   readonly ref: ResolvedRef | undefined;
   /** The format of the references that were read. */
@@ -28,13 +31,10 @@ export type KnownRef = Pick<Known, 'ref' | 'backend'>;
 
 type NameForm = 'full' | 'short';
 
-interface WatchedFile {
-  readonly path: string;
-  readonly stamp: FileStamp;
-}
-
 /** Limit of entries of about half a KiB each. */
 const MAX_KNOWN = 4_000;
+/** Names that results share: most repositories have the same default branch. */
+const MAX_SHARED_NAMES = 100;
 
 /**
  * Caches resolved references until a file that was read for them changes. A cached result costs a
@@ -42,6 +42,8 @@ const MAX_KNOWN = 4_000;
  */
 export class ResolvedRefs {
   readonly #known = new BoundedMap<string, Known>({ maxEntries: MAX_KNOWN });
+  /** By name, one character per byte. A buffer of its own takes 300 bytes. */
+  readonly #names = new BoundedMap<string, RefName>({ maxEntries: MAX_SHARED_NAMES });
   readonly #now: () => number;
 
   /** Creates the cache. @param now milliseconds since 1970, for tests. */
@@ -58,16 +60,26 @@ export class ResolvedRefs {
     const key = keyOf(gitDirectory, name, form);
     const known = this.#known.get(key);
     if (known === undefined) return undefined;
-    if (known.files.every(isUnchanged)) return known;
+    if (areUnchanged(gitDirectory, known.files)) return known;
     this.#known.delete(key);
     return undefined;
   }
 
   /** Watches the files that are about to be read for a name. */
   watch(gitDirectory: string, name: string, form: NameForm = 'full'): ResolvedRefWatch {
-    return new ResolvedRefWatch(gitDirectory, this.#now(), (known) =>
-      this.#known.set(keyOf(gitDirectory, name, form), known),
-    );
+    return new ResolvedRefWatch(gitDirectory, this.#now(), ({ files, ref, backend }) => {
+      const kept = ref && { name: this.#shared(ref.name), oid: ref.oid };
+      this.#known.set(keyOf(gitDirectory, name, form), { files, ref: kept, backend });
+    });
+  }
+
+  #shared(name: RefName): RefName {
+    const text = name.toString('latin1');
+    const known = this.#names.get(text);
+    if (known !== undefined) return known;
+    const own = trustedRefName(keptBytes([name]));
+    this.#names.set(text, own);
+    return own;
   }
 }
 
@@ -76,7 +88,10 @@ export class ResolvedRefWatch {
   readonly #gitDirectory: string;
   readonly #nowMs: number;
   readonly #remember: (known: Known) => void;
-  /** In the order in which they must be checked: packed-refs after the files packed into it. */
+  /**
+   * By name below the git directory, in the order in which they must be checked: packed-refs after
+   * the files packed into it.
+   */
   readonly #files = new Map<string, FileStamp>();
   #isSettled = true;
 
@@ -95,9 +110,9 @@ export class ResolvedRefWatch {
   before(name: RefName): FileStamp | undefined {
     // Names beyond ASCII are rare, and cannot be put into a path as text.
     if (!isAscii(name)) this.#isSettled = false;
-    const loose = this.#note(`${this.#gitDirectory}/${name.toString('latin1')}`);
+    const loose = this.#note(name.toString('latin1'));
     if (loose !== 'unknown' && loose?.isFile() === true) return undefined;
-    const packed = this.#note(`${this.#gitDirectory}/packed-refs`);
+    const packed = this.#note('packed-refs');
     if (packed === 'unknown' || loose === 'unknown') return undefined;
     // A directory may be in its place.
     return loose === undefined || loose.isDirectory() ? stampOrNone(packed) : undefined;
@@ -106,32 +121,31 @@ export class ResolvedRefWatch {
   /** Records a file that is checked before any reference. @param name one character per byte. */
   beforeFile(name: string): void {
     if (!isAscii(Buffer.from(name, 'latin1'))) this.#isSettled = false;
-    this.#note(`${this.#gitDirectory}/${name}`);
+    this.#note(name);
   }
 
   /** Caches the result, if the files are old enough. */
   found(ref: ResolvedRef | undefined, backend: StoredBackend): void {
     if (!this.#isSettled) return;
-    const files = Array.from(this.#files, ([path, stamp]) => ({ path, stamp }));
-    const kept = ref && { name: trustedRefName(keptBytes([ref.name])), oid: ref.oid };
-    this.#remember({ files, ref: kept, backend });
+    // The copy has no spare places, which take as much memory again.
+    this.#remember({ files: Array.from(this.#files).flat().slice(), ref, backend });
   }
 
   /** Records a file. @returns its state; `undefined` if there is none. */
-  #note(path: string): Stats | 'unknown' | undefined {
+  #note(name: string): Stats | 'unknown' | undefined {
     if (!this.#isSettled) return 'unknown';
-    const stats = statsOf(path);
+    const stats = statsOf(`${this.#gitDirectory}/${name}`);
     if (stats === 'unknown' || (stats !== undefined && !isSettled(stats, this.#nowMs)))
       this.#isSettled = false;
-    else this.#add(path, stampOrNone(stats));
+    else this.#add(name, stampOrNone(stats));
     return stats;
   }
 
-  #add(path: string, stamp: FileStamp): void {
-    const earlier = this.#files.get(path);
+  #add(name: string, stamp: FileStamp): void {
+    const earlier = this.#files.get(name);
     if (earlier !== undefined && earlier !== stamp) this.#isSettled = false;
-    this.#files.delete(path);
-    this.#files.set(path, stamp);
+    this.#files.delete(name);
+    this.#files.set(name, stamp);
   }
 }
 
@@ -139,9 +153,13 @@ function keyOf(gitDirectory: string, name: string, form: NameForm): string {
   return `${form}\0${gitDirectory}\0${name}`;
 }
 
-function isUnchanged({ path, stamp }: WatchedFile): boolean {
-  const now = statsOf(path);
-  return now !== 'unknown' && stampOrNone(now) === stamp;
+/** @param files names below the git directory, each followed by its stamp. */
+function areUnchanged(gitDirectory: string, files: readonly string[]): boolean {
+  for (let at = 0; at < files.length; at += 2) {
+    const now = statsOf(`${gitDirectory}/${files[at]}`);
+    if (now === 'unknown' || stampOrNone(now) !== files[at + 1]) return false;
+  }
+  return true;
 }
 
 function stampOrNone(stats: Stats | undefined): FileStamp {

@@ -66,12 +66,12 @@ for (const method of ['ListRefs', 'FindLocalBranches', 'FindAllTags'] as const) 
   });
 }
 
-for (const { length, branches, remembered } of [
-  { length: 'short', branches: 1, remembered: [false, false, true] },
-  { length: 'long', branches: 200, remembered: [false, true, true] },
+for (const { length, branches, asked, remembered } of [
+  { length: 'short', branches: 1, asked: 'twice', remembered: [false, false, true] },
+  { length: 'long', branches: 200, asked: 'once', remembered: [false, true, true] },
 ]) {
   // A backup lists the references of each repository once: all of them were kept for a minute.
-  test(`a ${length} list is remembered when it was asked for ${length === 'short' ? 'twice' : 'once'}`, async () => {
+  test(`a ${length} list is remembered when it was asked for ${asked}`, async () => {
     await using gitaly = await startGitaly();
     const path = join(gitaly.storagePath(), 'x.git');
     initRepository(path, { commits: 1 });
