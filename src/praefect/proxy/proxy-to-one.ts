@@ -25,6 +25,8 @@ export class ProxyToOne implements AsyncIterator<Buffer, void> {
   #call: ResponseStream<Buffer> | undefined;
   #responses: AsyncIterator<Buffer, void> | undefined;
   #trailers: Metadata | undefined;
+  /** The end of a unary call, read with its response. */
+  #ahead: IteratorResult<Buffer, void> | undefined;
   #isWaiting = false;
   #isOver = false;
 
@@ -53,7 +55,7 @@ export class ProxyToOne implements AsyncIterator<Buffer, void> {
       let result: IteratorResult<Buffer, void>;
       try {
         this.#responses ??= this.#start();
-        result = await this.#responses.next();
+        result = await this.#read(this.#responses);
       } catch (error) {
         result = await this.#nextOfAnother(error);
       }
@@ -101,11 +103,22 @@ export class ProxyToOne implements AsyncIterator<Buffer, void> {
       this.#plan = await this.#replan();
       try {
         this.#responses = this.#start();
-        return await this.#responses.next();
+        return await this.#read(this.#responses);
       } catch (again) {
         error = again;
       }
     }
+  }
+
+  /**
+   * Returns the next response; the only one of a unary call with its status, since a client has no
+   * use for it without. A node may go between the two.
+   */
+  async #read(responses: AsyncIterator<Buffer, void>): Promise<IteratorResult<Buffer, void>> {
+    const result = this.#ahead ?? (await responses.next());
+    this.#ahead = undefined;
+    if (result.done !== true && this.#method.kind === 'unary') this.#ahead = await responses.next();
+    return result;
   }
 
   #mayRepeat(error: unknown): boolean {
