@@ -99,15 +99,6 @@ test('a push waits at the first vote of its primary, and until the vote after it
   (await next)[Symbol.dispose]();
 });
 
-test('a write goes on without its turn when the time of its wait is over', async () => {
-  const locks = new MemoryWriteLocks({ maxWaitMs: 1 });
-  await locks.lock(repository, 1n, signal);
-
-  const late = await locks.lock(repository, 2n, signal);
-
-  await late.release();
-});
-
 test('a caller that leaves does not wait any longer, and others get its place', async () => {
   const order = orderOf();
   const events: string[] = [];
