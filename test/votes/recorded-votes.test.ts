@@ -16,6 +16,8 @@ const RECORDED: { readonly calls: Readonly<Record<string, readonly string[]>> } 
 /** The name of a hook in a line of git's trace when it starts the hook. */
 const STARTED_HOOK =
   /run_command: .*\/(pre-receive|update|post-receive|proc-receive|reference-transaction)(?: |$)/;
+/** Git starts a command with one of these characters by a shell. */
+const STARTED_SHELL = /run_command: (?:unset [^;]*; )?(?:\S+=\S* )*'[^']*[|&;<>()$`\\"\s*?[#~=%].*/;
 const CHANGE = ['reference-transaction', 'reference-transaction'];
 /**
  * The only calls in which git starts hooks, each a process: one before the push, and two for each
@@ -32,6 +34,7 @@ const STARTED: Readonly<Record<string, readonly string[]>> = {
 
 suite('votes in calls that change references', () => {
   let taken: Readonly<Record<string, CallVotes>> = {};
+  const shells: string[] = [];
   /** The hooks that git started, by call. */
   const started: Record<string, string[]> = {};
 
@@ -48,6 +51,7 @@ suite('votes in calls that change references', () => {
           const lines = readFileSync(trace, 'utf8').split('\n');
           const hooks = lines.flatMap((line) => STARTED_HOOK.exec(line)?.[1] ?? []);
           if (hooks.length > 0) started[name] = hooks;
+          shells.push(...lines.flatMap((line) => STARTED_SHELL.exec(line)?.[0] ?? []));
         },
       });
     } finally {
@@ -62,5 +66,10 @@ suite('votes in calls that change references', () => {
 
   test('git starts hooks only for pushes, and as few as the votes need', () => {
     assert.deepEqual(started, STARTED);
+  });
+
+  // Born failing: each push started one for core.alternateRefsCommand.
+  test('git starts no shell', () => {
+    assert.deepEqual(shells, []);
   });
 });

@@ -42,8 +42,8 @@ const HARMLESS_SECTIONS: ReadonlySet<string> = new Set([
 const HARMLESS_OF_REMOTE = /^remote\..+\.(?:fetch|mirror|prune|push|pushurl|tagopt|url)$/;
 const BOOLEAN = /^(?:true|false)$/;
 const WORDS = /^[\w,./-]*$/;
-/** Commands without output, as the server sets them. */
-const NO_REFERENCES = /^exit 0 #$/;
+/** Commands without output: that of the server, and that of Gitaly. */
+const NO_REFERENCES = /^(?:true|exit 0 #)$/;
 /** Other settings and the values with which they have no effect. git handles everything else. */
 const HARMLESS: Readonly<Record<string, RegExp>> = {
   'core.alternaterefscommand': NO_REFERENCES,

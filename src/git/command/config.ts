@@ -71,8 +71,11 @@ const NO_TEMPLATE = pair('init.templateDir', '');
  * GIT_DEFAULT_REF_FORMAT takes precedence.
  */
 const FILES_FOR_REFERENCES = pair('init.defaultRefFormat', 'files');
-/** Keeps a fork from advertising the objects of its pool. */
-const NO_ALTERNATE_REFS = pair('core.alternateRefsCommand', 'exit 0 #');
+/**
+ * Keeps a fork from advertising the objects of its pool. Git runs it at each push, whose quarantine
+ * has an alternate; for Gitaly's `exit 0 #` it starts a shell.
+ */
+const NO_ALTERNATE_REFS = pair('core.alternateRefsCommand', 'true');
 
 /**
  * Otherwise git searches for references with the name of an object id, six for each id that it
