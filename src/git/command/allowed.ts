@@ -13,8 +13,9 @@ export interface Subcommand {
    */
   readonly attributesOfHead: boolean;
   /**
-   * Makes packs, for seconds or minutes of processor time: it runs with a lower priority than
-   * commands that take milliseconds.
+   * Makes packs or maintains a repository, for seconds or minutes of processor time: it runs with a
+   * lower priority than commands that take milliseconds. `pack-refs` does not, because writers wait
+   * for its lock.
    */
   readonly yields: boolean;
   /** Moves packs, archives or diffs through its pipes, so larger pipes are useful. */
@@ -64,6 +65,7 @@ const LONG_HEAD: Subcommand = { ...HEAD, maxCpuSeconds: MAX_LONG_CPU_SECONDS };
 const COMPARES: Subcommand = { ...PLAIN, maxCpuSeconds: MAX_LONG_CPU_SECONDS };
 const BULK: Subcommand = { ...PLAIN, bulk: true };
 const PACKS: Subcommand = { ...BULK, yields: true };
+const MAINTAINS: Subcommand = { ...PLAIN, yields: true };
 
 /**
  * Every git subcommand that may be started (facts: Gitaly's command table, git's option parsers).
@@ -82,7 +84,7 @@ export const SUBCOMMANDS = {
   checkout: { ...UPDATES, endOfOptions: false },
   clone: UPDATES,
   commit: UPDATES,
-  'commit-graph': PLAIN,
+  'commit-graph': MAINTAINS,
   'commit-tree': PLAIN,
   config: PLAIN,
   'count-objects': PLAIN,
@@ -101,7 +103,7 @@ export const SUBCOMMANDS = {
   'for-each-ref': PLAIN,
   'format-patch': { ...LONG_HEAD, bulk: true, fixedOptions: NO_DIFF_PROGRAMS },
   fsck: PLAIN,
-  gc: PLAIN,
+  gc: MAINTAINS,
   grep: { ...BARE, bulk: true, maxCpuSeconds: MAX_LONG_CPU_SECONDS },
   'hash-object': PLAIN,
   'index-pack': { ...BARE, bulk: true },
@@ -118,20 +120,20 @@ export const SUBCOMMANDS = {
   'merge-tree': LONG_HEAD,
   mktag: PLAIN,
   mktree: PLAIN,
-  'multi-pack-index': PLAIN,
+  'multi-pack-index': MAINTAINS,
   'pack-objects': PACKS,
   'pack-redundant': PLAIN,
   'pack-refs': PLAIN,
   'patch-id': { ...COMPARES, endOfOptions: false },
-  prune: PLAIN,
-  'prune-packed': PLAIN,
+  prune: MAINTAINS,
+  'prune-packed': MAINTAINS,
   push: PLAIN,
   'range-diff': { ...COMPARES, endOfOptions: false, cutsRanges: true },
   'receive-pack': { ...UPDATES, bulk: true },
   reflog: PLAIN,
   refs: PLAIN,
   remote: { ...UPDATES, endOfOptions: false },
-  repack: PLAIN,
+  repack: MAINTAINS,
   replay: PLAIN,
   'rev-list': BARE,
   'rev-parse': { ...BARE, attributesOfHead: true },

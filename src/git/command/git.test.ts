@@ -235,6 +235,21 @@ for (const spawner of [createNodeSpawner(), createPosixSpawner()]) {
       assert.equal(getPriority(reading.pid), getPriority());
     });
 
+    for (const [name, options] of [
+      ['repack', [flag('-a'), flag('-d'), flag('-q')]],
+      ['multi-pack-index', []],
+      ['commit-graph', []],
+      ['prune', []],
+    ] as const)
+      test(`${name} runs after others: maintenance must not slow down calls`, async () => {
+        const git = await started;
+        const repository = createRepository(`nice-${name}-${spawner.name}`);
+
+        await using maintaining = git.spawn(gitCommand(name, { options }), { repository });
+
+        assert.equal(getPriority(maintaining.pid), Math.min(getPriority() + 10, 19));
+      });
+
     test('extra pipes carry bytes both ways', async () => {
       const git = await started;
       const file = script(`extra-${spawner.name}`, 'read line <&3; echo "got $line" >&3; cat <&4 >&1');
