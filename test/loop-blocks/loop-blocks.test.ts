@@ -73,12 +73,14 @@ const everySecondLine = (word: string): string => {
 
 suite('the event loop of a server is not blocked', async () => {
   const bucket = makeScratchDirectory('bucket');
-  after(() => rmSync(bucket, { recursive: true }));
   const gitaly = await startGitalyProcess({
     preload: join(import.meta.dirname, 'delay-monitor.ts'),
     config: `[backup]\ngo_cloud_url = "file://${bucket}"\n`,
   });
-  after(() => gitaly[Symbol.asyncDispose]());
+  after(async () => {
+    await gitaly[Symbol.asyncDispose]();
+    rmSync(bucket, { recursive: true });
+  });
   const connection = await gitaly.connect();
 
   const create = (relativePath: string, branches: readonly Branch[]) => ({
