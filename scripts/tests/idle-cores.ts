@@ -1,7 +1,7 @@
 import { cpus } from 'node:os';
 
 /** Time over which the cores are observed: a file that has started needs some of it to load. */
-const SAMPLE_MS = 2000;
+const SAMPLE_MS = 1000;
 /** A file of tests takes a third to a half of a core. */
 const MIN_IDLE_CORES = 0.5;
 
@@ -26,7 +26,7 @@ export class IdleCores {
   }
 
   /**
-   * Reports whether half a core has been idle for two seconds, and starts to observe anew if so, or
+   * Reports whether half a core has been idle for a second, and starts to observe anew if so, or
    * if the time is over: each time of idleness is reported once.
    */
   take(): boolean {

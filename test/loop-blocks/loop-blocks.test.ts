@@ -55,7 +55,7 @@ const TREE_LIMIT_MS = 100;
 const TREE_ENTRIES = extent('TREE_ENTRIES', { short: 100_000, long: 1_000_000 });
 
 /** References of a repository that is restored. */
-const REFERENCES = extent('REFERENCES', { short: 60_000, long: 400_000 });
+const REFERENCES = extent('REFERENCES', { short: 20_000, long: 400_000 });
 
 /** Branches that change the same files in different ways. */
 const conflicting = (filesOf: (word: string) => Files): Branch[] => [
