@@ -86,6 +86,8 @@ export class Block {
     const { count } = decoder;
     this.count = count;
     this.#names = decoder.names();
+    // For git, such a name ends there: a list may pass over others, or end.
+    if (this.#names.includes(0)) throw broken('a name contains NUL');
     this.#nameEnds = scratch.nameEnds.slice(0, count);
     this.#forms = scratch.forms.slice(0, count);
     this.#values = scratch.values.slice(0, count);

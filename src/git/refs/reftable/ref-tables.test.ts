@@ -272,6 +272,31 @@ suite('reftables', { skip }, () => {
     writeFileSync(file, good);
   });
 
+  // Symptom: a damaged name in a table of deletions hid them, so deleted references were listed.
+  test('a damaged deletion brings nothing back that git does not list', async () => {
+    const made = createRepository('sha1');
+    const changes = Array.from({ length: 60 }, (_, index): Change => {
+      return { name: `refs/heads/b${index}`, target: index % 3, how: 'update' };
+    });
+    apply(made, [changes, changes.slice(0, 30).map((each) => ({ ...each, how: 'delete' }))], false);
+    const [newest = ''] = readFileSync(join(made.path, 'reftable/tables.list'), 'utf8').split('\n').slice(-2);
+    const file = join(made.path, 'reftable', newest);
+    const good = readFileSync(file);
+    const start = good.indexOf('refs/heads/');
+
+    for (let at = start; at < start + 12; at++) {
+      const bad = Buffer.from(good);
+      bad[at] = 0;
+      writeFileSync(file, bad);
+      const refs = new RefReader(new RefCaches(), made.repository);
+      assert.deepEqual(
+        await answers({ refs }, [], false),
+        await answers(gitAlone.open(made.path), [], false),
+        `byte ${at}`,
+      );
+    }
+  });
+
   test('a reader beside writers that compact, and are killed, sees no half transaction', async () => {
     const made = createRepository('sha1');
     const [one = '', two = ''] = made.commits;
