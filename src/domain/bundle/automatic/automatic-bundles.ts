@@ -120,7 +120,6 @@ export class AutomaticBundles implements AsyncDisposable {
       key: folder,
       run: async (signal) => {
         await noted;
-        this.#known.delete(folder);
         await this.#remove(target, folder, signal);
       },
       onError,
@@ -155,11 +154,16 @@ export class AutomaticBundles implements AsyncDisposable {
   }
 
   async #remove(target: RemovedRepository, folder: string, signal: AbortSignal): Promise<void> {
+    this.#known.delete(folder);
     await removeBundles(this.#bucket, folder, signal);
     await this.#pending?.end(target);
   }
 
-  /** Removes what is left, up to the first failure: the bucket is still away then. */
+  /**
+   * Removes what is left, up to the first failure: the bucket is still away then. If there is a new
+   * repository at the path, its bundles are removed as well, since those of the old one must not be
+   * offered to its clients; they are made again.
+   */
   async #sweep(signal: AbortSignal): Promise<void> {
     for (const target of (await this.#pending?.list()) ?? []) {
       const folder = folderOf(target);
