@@ -13,6 +13,7 @@ const PAGES = ['README.md', 'CONTRIBUTING.md', ...globSync('docs/**/*.md', { cwd
 
 /** Commands with subcommands. */
 const SUBCOMMANDS: Readonly<Record<string, readonly string[]>> = {
+  backup: ['create', 'restore', 'list', 'verify', 'prune'],
   cluster: ['status'],
   repo: ['list', 'create', 'fork', 'rename', 'remove', 'gc', 'info', 'expire', 'migrate-references'],
   token: ['create', 'list', 'revoke', 'rotate-keys'],
