@@ -71,7 +71,8 @@ test('both sides of random histories are counted as git counts them', async () =
         assert.deepEqual(await countDiverging(repository, { ...names, maxCount }), { left, right });
       }
     }),
-    { numRuns: 8 },
+    // Symptom: ten commits instead of seven, where dates are wrong.
+    { numRuns: 8, examples: [[{ seed: 2867034244, hasGraph: false }, [['c50', 'c57', 0]]]] },
   );
   const inProcessShare = takeCounted().filter((each) => each === 'count_diverging').length / (8 * 15);
   assert.ok(inProcessShare > 0.5, `in process: ${inProcessShare}`); // others have several merge bases

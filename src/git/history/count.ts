@@ -1,7 +1,7 @@
 import { flag, gitCommand, joined } from '../command/git-command.ts';
 import type { Arg } from '../command/spawner/spawner.ts';
 import { FallBackToGit } from '../in-process.ts';
-import { nearMergeBase } from '../merge/merge-base.ts';
+import { nearMergeBaseAndRead } from '../merge/merge-base.ts';
 import type { GitRepository } from '../repository.ts';
 import { requireNotGrafted } from './commit-nodes.ts';
 import { countReached } from './count-reached.ts';
@@ -141,13 +141,13 @@ async function countNearSides(
   const [left, right, ...more] = await resolveRange(repository, [textOf(from), textOf(to)], { signal });
   if (left === undefined || right === undefined || more.length > 0 || left.isExcluded || right.isExcluded)
     throw new FallBackToGit('a side is not a commit');
-  const base = await nearMergeBase(repository, left.oid, right.oid);
+  const { base, read } = await nearMergeBaseAndRead(repository, left.oid, right.oid);
   const starts = [
     ...(base === undefined ? [] : [{ oid: base, isExcluded: true }]),
     { ...left, isLeft: true },
     right,
   ];
-  const range = await walkRange(nodes, starts, { signal, maxCommits: MAX_COMMITS });
+  const range = await walkRange(nodes, starts, { signal, read, maxCommits: MAX_COMMITS });
   const counted = maxCount > 0 ? range.slice(0, maxCount) : range;
   const ofLeft = counted.filter(({ isLeft }) => isLeft).length;
   return { left: ofLeft, right: counted.length - ofLeft };

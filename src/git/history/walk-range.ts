@@ -31,6 +31,11 @@ export interface RangeOptions {
   readonly maxParents?: number;
   /** Leaves out commits that change none of the paths, with the side branches git leaves out. */
   readonly changes?: PathChanges | undefined;
+  /**
+   * Commits that git has read before the walk: once one of them is excluded, its parents are, too,
+   * which matters where dates are wrong.
+   */
+  readonly read?: readonly CommitNode[];
   /** Limit of commits in the range. */
   readonly maxCommits: number;
 }
@@ -63,8 +68,9 @@ export async function walkRange(
     count = Number.POSITIVE_INFINITY,
     maxCommits,
     maxParents = 0,
+    read = [],
   } = options;
-  const walk = new RangeWalk(nodes);
+  const walk = new RangeWalk(nodes, read);
   // git has read all of them before it excludes the parents of the first.
   for (const { oid } of starts) await walk.parse(oid);
   for (const start of starts) await walk.begin(start);
@@ -168,8 +174,9 @@ class RangeWalk {
   #wanted = 0;
   #reads = 0;
 
-  constructor(nodes: CommitNodes) {
+  constructor(nodes: CommitNodes, read: readonly CommitNode[]) {
     this.#nodes = nodes;
+    for (const node of read) this.#parsed.set(node.oid, node);
   }
 
   async begin({ oid, isExcluded = false, isLeft = false }: RangeStart): Promise<void> {

@@ -53,10 +53,25 @@ export async function nearMergeBase(
   one: string,
   other: string,
 ): Promise<string | undefined> {
-  const [base, ...others] = await commonAncestors(requireNotGrafted(repository.commits), one, other);
+  return (await nearMergeBaseAndRead(repository, one, other)).base;
+}
+
+/** Returns what {@link nearMergeBase} does, and the commits that were read for it. @throws as it. */
+export async function nearMergeBaseAndRead(
+  repository: GitRepository,
+  one: string,
+  other: string,
+): Promise<{ readonly base: string | undefined; readonly read: readonly CommitNode[] }> {
+  const { bases, read } = await commonAncestors(requireNotGrafted(repository.commits), one, other);
   // Some of them may be ancestors of others.
-  if (others.length > 0) throw new FallBackToGit('there are several merge bases');
-  return base;
+  if (bases.length > 1) throw new FallBackToGit('there are several merge bases');
+  return { base: bases[0], read };
+}
+
+/** Best common ancestors, some of which may be ancestors of others, and the commits that were read. */
+interface CommonAncestors {
+  readonly bases: readonly string[];
+  readonly read: readonly CommitNode[];
 }
 
 async function askGit(
@@ -77,10 +92,11 @@ async function askGit(
  * Paints the histories of both commits, newest first, until only ancestors of common commits are
  * left, as git does without a commit-graph.
  */
-async function commonAncestors(nodes: CommitNodes, one: string, other: string): Promise<string[]> {
+async function commonAncestors(nodes: CommitNodes, one: string, other: string): Promise<CommonAncestors> {
   if (one === other) {
-    if ((await nodes.read(one)) === undefined) throw unreadable();
-    return [one];
+    const node = await nodes.read(one);
+    if (node === undefined) throw unreadable();
+    return { bases: [one], read: [node] };
   }
   const walk = new PaintedHistory();
   let reads = 0;
@@ -116,7 +132,8 @@ async function commonAncestors(nodes: CommitNodes, one: string, other: string): 
       if (!seeKnown(parent, old | spread)) await see(parent, old | spread);
     }
   }
-  return found.filter(({ color }) => (color & STALE) === 0).map(({ node }) => node.oid);
+  const bases = found.filter(({ color }) => (color & STALE) === 0).map(({ node }) => node.oid);
+  return { bases, read: walk.nodes() };
 }
 
 /** A commit of the walk. */
@@ -136,6 +153,10 @@ class PaintedHistory {
 
   nodeOf(oid: string): CommitNode | undefined {
     return this.#commits.get(oid)?.node;
+  }
+
+  nodes(): CommitNode[] {
+    return Array.from(this.#commits.values(), ({ node }) => node);
   }
 
   colorOf(oid: string): number {
