@@ -27,6 +27,8 @@ const LOWER_A = 0x61;
 const LOWER_F = 0x66;
 
 const VERSION_2 = '# v2 git bundle';
+/** Capabilities and prerequisites that are parsed at once; a header of 64 MiB may have millions. */
+const MAX_LINES_BEFORE = 1024;
 /** References handled between two readings of the clock. */
 const PIECE = 256;
 /** Limit of a file name: longer components have no lock file, and git refuses them. */
@@ -78,7 +80,8 @@ export class BundleHeader {
     const isVersion2 = bytes.toString('latin1', 0, start - 1) === VERSION_2;
     let objectFormat: ObjectFormatName = 'sha1';
     let hasPrerequisite = false;
-    while (bytes[start] === CAPABILITY || bytes[start] === PREREQUISITE) {
+    for (let lines = 0; bytes[start] === CAPABILITY || bytes[start] === PREREQUISITE; lines++) {
+      if (lines === MAX_LINES_BEFORE) return undefined;
       const end = bytes.indexOf(LINE_FEED, start);
       if (end === -1) return undefined;
       if (bytes[start] === PREREQUISITE) hasPrerequisite = true;
@@ -141,15 +144,19 @@ export class BundleHeader {
 
   /**
    * Reports whether all references are such as git accepts for a new repository: valid names in the
-   * order of names, none of which is a directory of another one. HEAD may be anywhere.
+   * order of names, none of which is a directory of another one. HEAD may be anywhere, once: who
+   * passes over it does not pause.
    */
   async isPlain(options: SignalOption): Promise<boolean> {
     const above = new NamesAbove();
+    let heads = 0;
     const pieces = this.pieces(options);
     let next = await pieces.next();
     for (; next.done !== true; next = await pieces.next())
-      for (const { name } of next.value)
-        if (!name.equals(HEAD) && !(isPlainName(name) && above.accepts(name))) return false;
+      for (const { name } of next.value) {
+        const isHead = name.equals(HEAD);
+        if (isHead ? ++heads > 1 : !(isPlainName(name) && above.accepts(name))) return false;
+      }
     return next.value;
   }
 }

@@ -128,6 +128,8 @@ const REFUSED: Readonly<Record<string, Case>> = {
   'a name below another one': {
     lines: ['HEX refs/heads/a', 'HEX refs/heads/a-b', 'HEX refs/heads/a/b'],
   },
+  'HEAD twice': { lines: ['HEX HEAD', 'HEX HEAD'] },
+  'very many prerequisites': { lines: Array.from({ length: 5000 }, () => '-HEX') },
   'a branch of a tag': { lines: ['TAG refs/heads/a'] },
   'an object that is missing': { lines: [`${'ab'.repeat(20)} refs/tags/a`] },
   'a pack that is cut off': { lines: ['HEX refs/heads/a'], pack: (pack) => pack.subarray(0, -30) },
