@@ -39,6 +39,21 @@ async function commitTo(
 const brief = ({ kind, relativePath, reference, oldValue, newValue }: RepositoryEvent): string =>
   [kind, relativePath, reference, oldValue ?? '-', newValue ?? '-'].join(' ');
 
+/** Reads pages of a feed until its end. */
+async function listAll(
+  { connection }: Pick<TestCluster, 'connection'>,
+  limit = 0,
+): Promise<RepositoryEvent[]> {
+  const events: RepositoryEvent[] = [];
+  let page = await connection.events.list({ storageName: 'default', limit });
+  for (;;) {
+    events.push(...page.events.map(decodeEvent));
+    if (page.isEnd) return events;
+    const { compactedTo, cursor: after } = page;
+    page = await connection.events.list({ storageName: 'default', limit, after, compactedTo });
+  }
+}
+
 test('a cluster has one feed, in the order of its writes', { skip: withoutPostgres }, async () => {
   await using postgres = await startPostgres();
   await using cluster = await startCluster({ ...FEED, database: postgres, praefects: 2 });
@@ -47,8 +62,12 @@ test('a cluster has one feed, in the order of its writes', { skip: withoutPostgr
 
   await repository.createRepository({ repository: target('a.git') });
   const first = await commitTo(cluster, 'a.git', 'main', 'one');
+  await until(async () => (await listAll(cluster)).length === 3);
   const second = await commitTo({ connection: other }, 'a.git', 'main', 'two');
+  // Of writes in a fraction of a second there may be one event, or none before a removal.
+  await until(async () => (await listAll(cluster)).length === 4);
   await ref.deleteRefs({ repository: target('a.git'), refs: [Buffer.from('refs/heads/main')] });
+  await until(async () => (await listAll(cluster)).length === 5);
   await repository.renameRepository({ repository: target('a.git'), relativePath: 'b.git' });
   await repository.removeRepository({ repository: target('b.git') });
 
@@ -67,21 +86,6 @@ test('a cluster has one feed, in the order of its writes', { skip: withoutPostgr
     'removed b.git  - -',
   ]);
 });
-
-/** Reads pages of a feed until its end. */
-async function listAll(
-  { connection }: Pick<TestCluster, 'connection'>,
-  limit = 0,
-): Promise<RepositoryEvent[]> {
-  const events: RepositoryEvent[] = [];
-  let page = await connection.events.list({ storageName: 'default', limit });
-  for (;;) {
-    events.push(...page.events.map(decodeEvent));
-    if (page.isEnd) return events;
-    const { compactedTo, cursor: after } = page;
-    page = await connection.events.list({ storageName: 'default', limit, after, compactedTo });
-  }
-}
 
 test('a feed that was off says that events of that time are missing', { skip: withoutPostgres }, async () => {
   await using postgres = await startPostgres();
@@ -148,12 +152,19 @@ test('old events of a cluster are compacted', { skip: withoutPostgres }, async (
     await commitTo(cluster, 'a.git', 'main', 'one'),
     await commitTo(cluster, 'a.git', 'main', 'two'),
   ];
+  const lastSequence = async (): Promise<number> => {
+    const row = await postgres.database.row(sql<{ last: number }>`SELECT last FROM gitalyts_feed_state`);
+    return row?.last ?? 0;
+  };
   for (let round = 0; round < 4; round++) {
+    const before = await lastSequence();
     const updates = Array.from({ length: 400 }, (_, number) => ({
       reference: Buffer.from(`refs/heads/b/${number}`),
       newObjectId: Buffer.from(oids[round % 2] ?? ''),
     }));
     await ref.updateReferences([{ repository: target('a.git'), updates }]);
+    // Of two rounds in a fraction of a second there would be one event for each reference.
+    await until(async () => (await lastSequence()) >= before + updates.length);
   }
   await repository.renameRepository({ repository: target('b.git'), relativePath: 'c.git' });
   await until(async () => {
