@@ -2,7 +2,7 @@
  * Measures this server next to a Gitaly, in turns, with the same git, client and repositories, and
  * prints one table. See bench/README.md.
  *
- *   npm run bench:peer -- --gitaly FILE [--git FILE] [--seconds 2] [--rounds 3] [--only WORD]
+ *   npm run bench:peer -- --help
  */
 import { mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
@@ -38,21 +38,25 @@ const CHANGES = 200;
 const WARM_UP_MS = 500;
 const MEMORY_EVERY_MS = 100;
 
-const { values } = parseArgs({
-  options: {
-    gitaly: { type: 'string' },
-    git: { type: 'string' },
-    seconds: { type: 'string', default: '2' },
-    rounds: { type: 'string', default: '3' },
-    only: { type: 'string' },
-  },
-});
-if (values.gitaly === undefined) {
-  console.error(
-    'usage: npm run bench:peer -- --gitaly FILE [--git FILE] [--seconds N] [--rounds N] [--only WORD]',
-  );
-  process.exit(2);
+const USAGE = `Usage: npm run bench:peer -- --gitaly FILE [options]
+
+Measure this server next to a Gitaly, in turns; print one table.
+
+Options:
+  --gitaly FILE   the other server's program
+  --git FILE      the git that both run (default: the first one in PATH)
+  --seconds N     length of a window (default 2)
+  --rounds N      windows of each phase (default 3)
+  --only WORD     only phases whose name contains the word
+  -h, --help      print this help
+`;
+
+const values = parseOptions();
+if (values.help) {
+  process.stdout.write(USAGE);
+  process.exit(0);
 }
+if (values.gitaly === undefined) fail('Pass the other server with --gitaly.');
 const gitProgram = resolve(values.git ?? findProgram('git'));
 // The repositories are made by the same git.
 process.env.PATH = `${dirname(gitProgram)}:${process.env.PATH}`;
@@ -84,6 +88,27 @@ const results = await measureAll(sides);
 print(results, memory.peaks());
 for (const [phase, { count, first }] of failures)
   console.log(`\n${count} calls of theirs failed in ${phase}, the first one with: ${first}`);
+
+function parseOptions() {
+  const options = {
+    gitaly: { type: 'string' },
+    git: { type: 'string' },
+    seconds: { type: 'string', default: '2' },
+    rounds: { type: 'string', default: '3' },
+    only: { type: 'string' },
+    help: { type: 'boolean', short: 'h', default: false },
+  } as const;
+  try {
+    return parseArgs({ options }).values;
+  } catch (error) {
+    return fail(messageOf(error));
+  }
+}
+
+function fail(message: string): never {
+  process.stderr.write(`${message}\n\n${USAGE}`);
+  process.exit(2);
+}
 
 /** Starts a server on a storage with its own copies of the repositories. */
 async function prepare(name: Side['name']): Promise<Side> {
