@@ -9,7 +9,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { DOC_OPENINGS, MAX_CODE_COLUMNS, MAX_TEXT_COLUMNS, PROSE_WORDS, WORDS } from './word-list.ts';
 
-const PLACES = ['*.md', 'bin/*', '{src,scripts,test,bench,examples,docs}/**/*.{ts,md,sh}'];
+const PLACES = ['*.md', 'bin/*', '{src,scripts,test,bench,examples,docs,proto}/**/*.{ts,md,sh,proto}'];
 
 /** Files that are generated, recorded or not ours, or that must contain the words. */
 const EXEMPT =
@@ -52,6 +52,7 @@ function wordsIn(line: string, before: string, isProse: boolean): string[] {
  * any length. `isText` is true in Markdown outside of code blocks.
  */
 function widthProblems(file: string, line: string, isText: boolean): string[] {
+  if (file.endsWith('.proto')) return []; // theirs are longer
   if (/https?:\/\/|biome-ignore|^\s*\/.*\/[a-z]*[;,]?$/.test(line) || (isText && /^\s*\|/.test(line)))
     return [];
   const columns = isText || isComment(file, line) ? MAX_TEXT_COLUMNS : MAX_CODE_COLUMNS;
@@ -61,5 +62,5 @@ function widthProblems(file: string, line: string, isText: boolean): string[] {
 /** Reports whether a line of a source file is nothing but a comment, or a part of one. */
 function isComment(file: string, line: string): boolean {
   if (file.endsWith('.md')) return false;
-  return (file.endsWith('.ts') ? /^\s*(?:\/\/|\/?\*)/ : /^\s*#(?!!)/).test(line);
+  return (/\.(?:ts|proto)$/.test(file) ? /^\s*(?:\/\/|\/?\*)/ : /^\s*#(?!!)/).test(line);
 }

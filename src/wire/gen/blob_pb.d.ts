@@ -422,13 +422,13 @@ export declare type GetLFSPointersResponse = Message<"gitaly.GetLFSPointersRespo
 export declare const GetLFSPointersResponseSchema: GenMessage<GetLFSPointersResponse>;
 
 /**
- * A blob that stands for a file in LFS storage.
+ * A blob that represents a file in LFS storage.
  *
  * @generated from message gitaly.LFSPointer
  */
 export declare type LFSPointer = Message<"gitaly.LFSPointer"> & {
   /**
-   * Size of the blob in bytes, not of the file it stands for.
+   * Size of the blob in bytes, not of the file that it represents.
    *
    * @generated from field: int64 size = 1;
    */
@@ -449,14 +449,14 @@ export declare type LFSPointer = Message<"gitaly.LFSPointer"> & {
   oid: string;
 
   /**
-   * Size in bytes of the file it stands for. Since 19.0.
+   * Size in bytes of the file that it represents. Since 19.0.
    *
    * @generated from field: int64 file_size = 4;
    */
   fileSize: bigint;
 
   /**
-   * SHA-256 of the file it stands for, as 64 hex digits. Since 19.0.
+   * SHA-256 of the file that it represents, as 64 hex digits. Since 19.0.
    *
    * @generated from field: bytes file_oid = 5;
    */

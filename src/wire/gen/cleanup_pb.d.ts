@@ -139,8 +139,8 @@ export declare const RewriteHistoryResponseSchema: GenMessage<RewriteHistoryResp
  */
 export declare const CleanupService: GenService<{
   /**
-   * Removes internal references (merge requests, pipelines, environments, keep-around and the like) that keep
-   * rewritten commits alive, after somebody rewrote history outside. Answers what each entry of the map was.
+   * Removes internal references (merge requests, pipelines, environments, keep-around and similar) that keep rewritten
+   * commits alive, after somebody rewrote history elsewhere. Returns the type of each entry of the map.
    * INVALID_ARGUMENT, naming the line, for a malformed map.
    *
    * @generated from rpc gitaly.CleanupService.ApplyBfgObjectMapStream

@@ -143,8 +143,8 @@ export declare const intercepted_method: GenExtension<MethodOptions, boolean>;
 export declare const storage: GenExtension<FieldOptions, boolean>;
 
 /**
- * The field is the repository inside a message that itself stands for one (a pool); the mark of the outer
- * field says for what.
+ * The field is the repository inside a message that itself represents one (a pool); the mark of the
+ * outer field defines its role.
  *
  * @generated from extension: bool repository = 91234;
  */
@@ -159,7 +159,7 @@ export declare const repository: GenExtension<FieldOptions, boolean>;
 export declare const target_repository: GenExtension<FieldOptions, boolean>;
 
 /**
- * The field holds a second repository that the call needs beside its target. A cluster proxy rewrites it
+ * The field holds a second repository that the call needs in addition to its target. A cluster proxy rewrites it
  * too.
  *
  * @generated from extension: bool additional_repository = 91236;

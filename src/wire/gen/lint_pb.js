@@ -82,8 +82,8 @@ export const storage = /*@__PURE__*/
   extDesc(file_lint, 3);
 
 /**
- * The field is the repository inside a message that itself stands for one (a pool); the mark of the outer
- * field says for what.
+ * The field is the repository inside a message that itself represents one (a pool); the mark of the
+ * outer field defines its role.
  *
  * @generated from extension: bool repository = 91234;
  */
@@ -100,7 +100,7 @@ export const target_repository = /*@__PURE__*/
   extDesc(file_lint, 5);
 
 /**
- * The field holds a second repository that the call needs beside its target. A cluster proxy rewrites it
+ * The field holds a second repository that the call needs in addition to its target. A cluster proxy rewrites it
  * too.
  *
  * @generated from extension: bool additional_repository = 91236;

@@ -870,7 +870,7 @@ export declare type GetTagSignaturesRequest = Message<"gitaly.GetTagSignaturesRe
   repository?: Repository | undefined;
 
   /**
-   * Also `--tags` and the like; of a tag of a tag both are given.
+   * Also `--tags` and similar; of a tag of a tag both are given.
    *
    * @generated from field: repeated string tag_revisions = 2;
    */

@@ -1256,7 +1256,7 @@ export declare type GetRawChangesRequest = Message<"gitaly.GetRawChangesRequest"
   repository?: Repository | undefined;
 
   /**
-   * The zero ID stands for an empty tree.
+   * The zero ID means an empty tree.
    *
    * @generated from field: string from_revision = 2;
    */
@@ -2284,7 +2284,7 @@ export declare type ObjectsSizeRequest = Message<"gitaly.ObjectsSizeRequest"> & 
   repository?: Repository | undefined;
 
   /**
-   * Also `--all`, `--not` and the like. At least one.
+   * Also `--all`, `--not` and similar. At least one.
    *
    * @generated from field: repeated bytes revisions = 2;
    */
