@@ -1,6 +1,7 @@
 import { text } from 'node:stream/consumers';
 import { Command } from 'commander';
 import { messageOf } from '#base/gitaly-error';
+import { withDoubleDashes, withFlagValues } from '#base/go/double-dashes';
 import { toJson } from '#base/go/encoding/json';
 import { FdLogStream } from '#platform/log/log-stream';
 import { createLogger, type Logger, logLevel } from '#platform/log/logger';
@@ -14,7 +15,13 @@ import { logTime } from '#tools/admin/run-command';
 import { addWorker } from './add-worker.ts';
 import { withOperator } from './answer-operator.ts';
 import { checkCommands } from './praefect-commands/check-commands.ts';
-import { addCommands, type PraefectCommand } from './praefect-commands/command.ts';
+import {
+  addCommands,
+  type CommandOutput,
+  flagNames,
+  longOptionNames,
+  type PraefectCommand,
+} from './praefect-commands/command.ts';
 import { listStorages } from './praefect-commands/list-storages.ts';
 import { poolCommand } from './praefect-commands/pool-command.ts';
 import { repositoryCommands } from './praefect-commands/repository-commands.ts';
@@ -23,7 +30,7 @@ import { stateCommands } from './praefect-commands/state-commands.ts';
 import { commandHint, group, suggestNames, writePraefectUsageError } from './usage.ts';
 
 /** The commands that are described as data. */
-export const COMMANDS: readonly PraefectCommand[] = [
+const COMMANDS: readonly PraefectCommand[] = [
   listStorages,
   ...stateCommands,
   ...repositoryCommands,
@@ -40,9 +47,18 @@ Examples:
 
 config.praefect.toml.example describes every key; see docs/cluster.md.`;
 
-/** Returns the command line of `praefect`; `exit` receives the exit code. */
-export function praefectProgram(exit: (code: number) => void): Command {
+/**
+ * Returns the command line of `praefect`.
+ *
+ * @param exit receives the exit code.
+ * @param output of help and commands; `serve` and `configuration` write to the process's.
+ */
+export function praefectProgram(exit: (code: number) => void, output: CommandOutput = process): Command {
   const root = new Command('praefect')
+    .configureOutput({
+      writeOut: (text) => void output.stdout.write(text),
+      writeErr: (text) => void output.stderr.write(text),
+    })
     .description(
       'Cluster manager: replicates repositories across several Gitaly nodes and routes calls to them.',
     )
@@ -51,13 +67,15 @@ export function praefectProgram(exit: (code: number) => void): Command {
     .option('--config <file>', 'configuration in TOML')
     .addHelpText('after', EXAMPLES)
     .allowExcessArguments()
-    .action(async () => exit(root.args.length > 0 ? unknownCommand(root) : await serveOrHelp(root)));
+    .action(async () =>
+      exit(root.args.length > 0 ? unknownCommand(root, output) : await serveOrHelp(root, output)),
+    );
   root
     .command('serve')
     .description('Run the server until a signal stops it (the default command).')
     .addHelpText('after', '\nExample:\n  praefect --config config.praefect.toml serve')
-    .action(async () => exit(await serveOrHelp(root)));
-  addCommands(root, COMMANDS, exit);
+    .action(async () => exit(await serveOrHelp(root, output)));
+  addCommands(root, COMMANDS, { exit, output });
   group(root.command('configuration').description('Validate a configuration.'), exit)
     .command('validate')
     .description('Validate the configuration on standard input; print problems as JSON.')
@@ -68,18 +86,26 @@ export function praefectProgram(exit: (code: number) => void): Command {
   return root;
 }
 
-function unknownCommand(root: Command): number {
-  process.stderr.write(`praefect doesn't accept positional arguments\n${commandHint(root)}`);
+/** Returns the arguments of `praefect` as Go's parser reads them. */
+export function praefectArguments(args: readonly string[]): readonly string[] {
+  const options = new Set(['version', 'help', 'config', ...longOptionNames(COMMANDS)]);
+  const [first = '', ...topics] = args;
+  const wanted = first === 'help' || first === 'h' ? [...topics, '--help'] : args;
+  return withFlagValues(withDoubleDashes(wanted, options), flagNames(COMMANDS));
+}
+
+function unknownCommand(root: Command, { stderr }: CommandOutput): number {
+  stderr.write(`praefect doesn't accept positional arguments\n${commandHint(root)}`);
   return 1;
 }
 
 const configPath = (root: Command): string => root.opts<{ config?: string }>().config ?? '';
 
-async function serveOrHelp(root: Command): Promise<number> {
+async function serveOrHelp(root: Command, { stderr }: CommandOutput): Promise<number> {
   const path = configPath(root);
   if (path !== '') return await serve(path);
   root.outputHelp();
-  process.stderr.write(`${logTime(new Date())} Required flag "config" not set\n`);
+  stderr.write(`${logTime(new Date())} Required flag "config" not set\n`);
   return 2;
 }
 

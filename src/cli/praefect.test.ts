@@ -3,6 +3,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { programCommand, sourceCommand } from '#testkit/program-command';
+import { runPraefectHere } from '#testkit/run-praefect';
 import { run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 
@@ -73,7 +74,7 @@ test('a configuration is refused with the reason', async () => {
 });
 
 test('without a configuration it prints help and the missing flag', async () => {
-  const { stdout, stderr, code } = await praefect(undefined);
+  const { stdout, stderr, code } = await runPraefectHere();
   assert.match(stdout, /Usage: praefect/);
   assert.match(stderr, /^[\d/]+ [\d:]+ Required flag "config" not set\n$/);
   assert.equal(code, 2);
@@ -108,13 +109,13 @@ for (const [args, problem] of [
   [['check', '-q=maybe'], 'invalid value "maybe" for flag -q: parse error'],
 ] as const)
   test(`wrong usage has the text of 19.0: ${args.join(' ')}`, async () => {
-    const { stderr, code } = await praefect(NODES, ...args);
+    const { stderr, code } = await runPraefectHere(...args);
     assert.deepEqual(stderr.split('\n').slice(0, 3), [`Incorrect Usage: ${problem}`, '', problem]);
     assert.equal(code, 1);
   });
 
 test('configuration without a command prints its help', async () => {
-  const { stdout, stderr, code } = await praefect(undefined, 'configuration');
+  const { stdout, stderr, code } = await runPraefectHere('configuration');
   assert.match(stdout, /validate/);
   assert.deepEqual([stderr, code], ['', 0]);
 });
@@ -157,7 +158,7 @@ storage = "gitaly-1"
 });
 
 test('an unknown command is refused with Gitaly’s text', async () => {
-  const { stderr, code } = await praefect(NODES, 'nonsense');
+  const { stderr, code } = await runPraefectHere('nonsense');
   assert.equal(stderr, "praefect doesn't accept positional arguments\n");
   assert.equal(code, 1);
 });

@@ -18,13 +18,17 @@ export async function runProgram(
 ): Promise<void> {
   tuneRuntime();
   tolerateBrokenPipes();
-  const code = await exitCode(create, adapt);
+  const code = await runCommandLine(process.argv.slice(2), create, adapt);
   process.exitCode = code;
   // Everything has ended by now. A forgotten handle must not keep a stopped server alive.
   setTimeout(() => process.exit(code), EXIT_LIMIT_MS).unref();
 }
 
-async function exitCode(...[create, adapt]: Parameters<typeof runProgram>): Promise<number> {
+/** Runs a command line in this process; returns the exit code. See {@link runProgram}. */
+export async function runCommandLine(
+  args: readonly string[],
+  ...[create, adapt]: Parameters<typeof runProgram>
+): Promise<number> {
   let code = 0;
   const root = create((value) => {
     code = value;
@@ -32,7 +36,7 @@ async function exitCode(...[create, adapt]: Parameters<typeof runProgram>): Prom
   const commands = [root, ...root.commands, ...root.commands.flatMap((each) => each.commands)];
   for (const command of commands) command.exitOverride();
   try {
-    await root.parseAsync([...adapt(process.argv.slice(2), commands)], { from: 'user' });
+    await root.parseAsync([...adapt(args, commands)], { from: 'user' });
     return code;
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;

@@ -1,6 +1,6 @@
 import { messageOf } from '#base/gitaly-error';
 import { parseDurationMs } from '#base/go/duration';
-import { isSet, type PraefectCommand, print, textOf } from './command.ts';
+import { isSet, type PraefectCommand, textOf } from './command.ts';
 
 const CHECK_LIMIT_MS = 5000;
 const PING_LIMIT_MS = 10_000;
@@ -18,12 +18,13 @@ export const checkCommands: readonly PraefectCommand[] = [
         import('#praefect/database/database'),
         import('#praefect/database/connection-settings'),
       ]);
+      const { output, print } = input;
       const isQuiet = isSet(input, 'q');
       let failed = 0;
       let isFatal = false;
       for (const check of checks) {
         const { description, name, severity } = check;
-        if (isQuiet) process.stdout.write(`Checking ${name}...`);
+        if (isQuiet) output.stdout.write(`Checking ${name}...`);
         else print(`Checking ${name} - ${description} [${severity}]`);
         try {
           const running = check.run({
@@ -64,7 +65,7 @@ export const checkCommands: readonly PraefectCommand[] = [
     async run(input) {
       const { pingNodes } = await import('#praefect/checks/ping-nodes');
       const timeoutMs = parseDurationMs(textOf(input, 'timeout')) || PING_LIMIT_MS;
-      await pingNodes(input.config, { print, timeoutMs });
+      await pingNodes(input.config, { print: input.print, timeoutMs });
       return undefined;
     },
   },

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { messageOf } from '#base/gitaly-error';
 import { parseBool } from '#base/go/strconv';
+import type { LogStream } from '#platform/log/log-stream';
 import type { PraefectConfig } from '#praefect/config/schema';
 import { writePraefectUsageError } from '../usage.ts';
 import { type ValueType, valueProblem } from './option-value.ts';
@@ -19,11 +20,20 @@ export interface CommandOption {
 /** Values of options by their names without dashes. */
 export type OptionValues = Readonly<Record<string, string | undefined>>;
 
-/** Configuration and command line of an invocation. */
+/** Streams for the results and the errors of commands. */
+export interface CommandOutput {
+  readonly stdout: LogStream;
+  readonly stderr: LogStream;
+}
+
+/** Configuration and command line of an invocation, and its output. */
 export interface CommandInput {
   readonly config: PraefectConfig;
   readonly options: OptionValues;
   readonly args: readonly string[];
+  readonly output: CommandOutput;
+  /** Prints a line of the result. */
+  readonly print: (line: string) => void;
 }
 
 /** A subcommand of `praefect`. Its options are named as in Gitaly. */
@@ -39,11 +49,17 @@ export interface PraefectCommand {
   run(input: CommandInput): Promise<number | undefined>;
 }
 
-/** Adds subcommands to `praefect`. `exit` receives the exit code. */
+export interface AddCommandsOptions {
+  /** Receives the exit code. */
+  readonly exit: (code: number) => void;
+  readonly output: CommandOutput;
+}
+
+/** Adds subcommands to `praefect`. */
 export function addCommands(
   root: Command,
   commands: readonly PraefectCommand[],
-  exit: (code: number) => void,
+  { exit, output }: AddCommandsOptions,
 ): void {
   for (const each of commands) {
     const command = root
@@ -53,7 +69,7 @@ export function addCommands(
       .addHelpText('after', `\nExample:\n  praefect --config config.praefect.toml ${each.example}`);
     if (each.argument !== undefined) command.argument(`[${each.argument}]`);
     for (const option of each.options ?? []) command.addOption(parserOption(option));
-    command.action(async () => exit(await runCommand(root, command, each)));
+    command.action(async () => exit(await runCommand(root, command, { shape: each, output })));
   }
 }
 
@@ -78,12 +94,11 @@ export function isSet(input: CommandInput, name: string): boolean {
   return parseBool(textOf(input, name)) ?? false;
 }
 
-/** Prints a line of the result. */
-export function print(line: string): void {
-  process.stdout.write(`${line}\n`);
-}
-
-async function runCommand(root: Command, command: Command, shape: PraefectCommand): Promise<number> {
+async function runCommand(
+  root: Command,
+  command: Command,
+  { output, shape }: { shape: PraefectCommand; output: CommandOutput },
+): Promise<number> {
   const { argument, name, options: declared = [] } = shape;
   const values: Record<string, string | undefined> = {};
   for (const option of declared) {
@@ -98,41 +113,38 @@ async function runCommand(root: Command, command: Command, shape: PraefectComman
     const problem = type && valueProblem(nameOf(option), value, type);
     if (problem === undefined) continue;
     command.outputHelp();
-    writePraefectUsageError(problem, (text) => process.stderr.write(text));
+    writePraefectUsageError(problem, (text) => output.stderr.write(text));
     return 1;
   }
   const missing = declared
     .filter((option) => option.isRequired === true && values[nameOf(option)] === undefined)
     .map(nameOf);
+  const refuse = (text: string): number => {
+    command.outputHelp();
+    output.stderr.write(`${text}\n`);
+    return 1;
+  };
   if (missing.length > 0)
-    return usageProblem(
-      command,
-      `Required ${missing.length === 1 ? 'flag' : 'flags'} "${missing.join(', ')}" not set`,
-    );
+    return refuse(`Required ${missing.length === 1 ? 'flag' : 'flags'} "${missing.join(', ')}" not set`);
   if (argument === undefined && command.args.length > 0)
-    return usageProblem(command, `${name} doesn't accept positional arguments`);
+    return refuse(`${name} doesn't accept positional arguments`);
   if (argument !== undefined && command.args.length === 0)
-    return usageProblem(command, `${name} requires a single positional argument`);
+    return refuse(`${name} requires a single positional argument`);
   if (argument !== undefined && command.args.length > 1)
-    return usageProblem(command, `${name} accepts only single positional argument`);
+    return refuse(`${name} accepts only single positional argument`);
   const interrupted = (): never => process.exit(130);
   process.once('SIGINT', interrupted);
   try {
     const { loadPraefectConfig } = await import('#praefect/config/load-praefect-config');
     const { config } = await loadPraefectConfig(root.opts<{ config?: string }>().config ?? '');
-    return (await shape.run({ config, options: values, args: command.args })) ?? 0;
+    const print = (line: string): void => void output.stdout.write(`${line}\n`);
+    return (await shape.run({ config, options: values, args: command.args, output, print })) ?? 0;
   } catch (error) {
-    process.stderr.write(`${messageOf(error)}\n`);
+    output.stderr.write(`${messageOf(error)}\n`);
     return 1;
   } finally {
     process.removeListener('SIGINT', interrupted);
   }
-}
-
-function usageProblem(command: Command, text: string): number {
-  command.outputHelp();
-  process.stderr.write(`${text}\n`);
-  return 1;
 }
 
 /** Go's flags have a value, too: `-apply=false`. The help does not show it. */

@@ -1,4 +1,4 @@
-import { type PraefectCommand, print, textOf } from './command.ts';
+import { type PraefectCommand, textOf } from './command.ts';
 
 export const listStorages: PraefectCommand = {
   name: 'list-storages',
@@ -6,6 +6,7 @@ export const listStorages: PraefectCommand = {
   example: 'list-storages',
   options: [{ flags: '--virtual-storage <name>', description: 'only this virtual storage' }],
   async run(input) {
+    const { print } = input;
     const only = textOf(input, 'virtual-storage');
     const shown = input.config.virtualStorage.filter(({ name }) => only === '' || name === only);
     if (shown.length === 0) {

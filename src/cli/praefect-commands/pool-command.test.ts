@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { dial } from '#client/index';
 import { sql } from '#praefect/database/database';
 import { startInternalApi } from '#testkit/internal-api';
-import { runPraefect } from '#testkit/run-praefect';
+import { runPraefect, runPraefectProgram } from '#testkit/run-praefect';
 import { startCluster } from '#testkit/start-cluster';
 import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
 
@@ -51,7 +51,7 @@ test('pool records members by their paths as clients name them, on all nodes', {
     ],
   });
 
-  const stored = await runPraefect(both, 'pool');
+  const stored = await runPraefectProgram(both, 'pool');
 
   assert.deepEqual(stored, {
     stdout:

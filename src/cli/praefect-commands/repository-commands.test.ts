@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { dial } from '#client/index';
 import { sql } from '#praefect/database/database';
-import { runPraefect } from '#testkit/run-praefect';
+import { runPraefect, runPraefectProgram } from '#testkit/run-praefect';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startCluster, type TestCluster } from '#testkit/start-cluster';
 import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
@@ -45,7 +45,7 @@ test('a repository on a node is listed, tracked and removed', { skip }, async ()
       '{"relative_path":"stray.git","storage":"gitaly-1","virtual_storage":"default"}~',
   );
 
-  const added = await runPraefect(both, ...tracked('stray.git'), '--replicate-immediately');
+  const added = await runPraefectProgram(both, ...tracked('stray.git'), '--replicate-immediately');
 
   assert.equal(
     added.stdout,

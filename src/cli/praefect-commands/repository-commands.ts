@@ -7,7 +7,7 @@ import { createLogger } from '#platform/log/logger';
 import type { Database } from '#praefect/database/database';
 import type { Nodes } from '#praefect/nodes/nodes';
 import type { TrackOptions } from '#praefect/tracking/track-repository';
-import { type CommandInput, isSet, type PraefectCommand, print, textOf } from './command.ts';
+import { type CommandInput, isSet, type PraefectCommand, textOf } from './command.ts';
 import { connect, connectToPraefect, failedCall } from './connect.ts';
 import { openDatabase } from './sql-commands.ts';
 
@@ -108,7 +108,7 @@ export const repositoryCommands: readonly PraefectCommand[] = [
 ];
 
 async function removeRepository(input: CommandInput): Promise<undefined> {
-  const { config } = input;
+  const { config, print } = input;
   const [virtualStorage, relativePath] = [textOf(input, 'virtual-storage'), textOf(input, 'relative-path')];
   const repository = { virtualStorage, relativePath };
   await using database = await openDatabase(config, 'connect to database');
@@ -161,7 +161,7 @@ async function startTracking(
   await using building = new AsyncDisposableStack();
   const database = building.use(await openDatabase(input.config, 'connect to database'));
   const nodes = building.use(await Nodes.dial(input.config, (stream) => stream.destroy()));
-  const logger = createLogger({ format: 'text', level: 'error', stream: process.stderr });
+  const logger = createLogger({ format: 'text', level: 'error', stream: input.output.stderr });
   const resources = building.move();
   return {
     database,
@@ -172,7 +172,7 @@ async function startTracking(
       queue: new PostgresQueue(database, logger),
       nodes: nodes.byStorage,
       replicatesNow: isSet(input, 'replicate-immediately'),
-      print,
+      print: input.print,
     },
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
@@ -202,10 +202,12 @@ async function listUntracked(input: CommandInput): Promise<undefined> {
     try {
       for await (const path of found) {
         if (isFirst)
-          print('The following repositories were found on disk, but missing from the tracking database:');
+          input.print(
+            'The following repositories were found on disk, but missing from the tracking database:',
+          );
         isFirst = false;
         const line = { relative_path: path, storage, virtual_storage: virtualStorage };
-        process.stdout.write(JSON.stringify(line) + delimiter);
+        input.output.stdout.write(JSON.stringify(line) + delimiter);
       }
     } catch (error) {
       failedCall(`exec on ${quote(virtualStorage)}/${quote(storage)}`)(error);

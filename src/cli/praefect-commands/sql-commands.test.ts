@@ -1,46 +1,42 @@
 import assert from 'node:assert/strict';
-import { rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { migrations } from '#praefect/database/migrations/migrate';
-import { clusterTables } from '#testkit/praefect/cluster-tables';
-import { programCommand } from '#testkit/program-command';
-import { type RunResult, run } from '#testkit/run-program';
+import { type PraefectTarget, runPraefect, runPraefectProgram } from '#testkit/run-praefect';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
+import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
 
 const skip = withoutPostgres;
 const directory = makeScratchDirectory('praefect-sql');
 after(() => rmSync(directory, { recursive: true }));
 const LAST = migrations.at(-1)?.id ?? '';
 
-async function praefect(database: Pick<TestDatabase, 'config'>, ...args: string[]): Promise<RunResult> {
-  const path = join(directory, 'config.toml');
-  const tables = clusterTables(database, ['unix:/run/gitaly-1.socket']);
-  writeFileSync(path, `socket_path = "${directory}/praefect.socket"\n${tables}`);
-  return await run(process.execPath, [...programCommand('praefect'), '-config', path, ...args]);
+function target(postgres: PraefectTarget['postgres']): PraefectTarget {
+  const nodes = [{ address: 'unix:/run/gitaly-1.socket' }];
+  return { cluster: { address: `unix:${directory}/praefect.socket`, nodes }, postgres };
 }
 
 test('sql-migrate brings the schema up, status shows it and down takes it back', { skip }, async () => {
   await using postgres = await startPostgres({ isMigrated: false });
-  const { stdout: ping } = await praefect(postgres, 'sql-ping');
+  const both = target(postgres);
+  const { stdout: ping } = await runPraefectProgram(both, 'sql-ping');
   assert.equal(ping, 'praefect sql-ping: OK\n');
 
-  const { stdout: first, code } = await praefect(postgres, 'sql-migrate', '-verbose');
+  const { stdout: first, code } = await runPraefect(both, 'sql-migrate', '-verbose');
   assert.equal(code, 0);
   assert.ok(first.startsWith('praefect sql-migrate: migrations to apply: 43\n\n=  20'));
   assert.match(first, /^= {2}\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d 20200109161404_hello_world: migrating$/m);
   assert.match(first, /^\t\[CREATE TABLE hello_world \(id integer\)\]$/m);
   assert.match(first, /^== \S+ 20200109161404_hello_world: applied \(.*s\)$/m);
   assert.ok(first.endsWith('\n\npraefect sql-migrate: OK (applied 43 migrations)\n'));
-  const { stdout: second } = await praefect(postgres, 'sql-migrate');
+  const { stdout: second } = await runPraefect(both, 'sql-migrate');
   assert.equal(second, 'praefect sql-migrate: all migrations are up\n');
 
-  const { stdout: plan } = await praefect(postgres, 'sql-migrate-down', '1');
+  const { stdout: plan } = await runPraefect(both, 'sql-migrate-down', '1');
   assert.equal(plan, `DRY RUN -- would roll back:\n\n- ${LAST}\n\nTo apply these migrations run with -f\n`);
-  const { stdout: down } = await praefect(postgres, 'sql-migrate-down', '-f=true', '1');
+  const { stdout: down } = await runPraefect(both, 'sql-migrate-down', '-f=true', '1');
   assert.equal(down, 'OK (applied 1 "down" migrations)\n');
-  const { stdout: status } = await praefect(postgres, 'sql-migrate-status');
+  const { stdout: status } = await runPraefect(both, 'sql-migrate-status');
   const rows = status.split('\n').filter((line) => line.startsWith('│'));
   assert.match(rows[0] ?? '', /^│ +MIGRATION +│ +APPLIED +│$/);
   assert.match(rows[1] ?? '', /^│ 20200109161404_hello_world +│ \d{4}-.* \+0000 UTC │$/);
@@ -48,7 +44,7 @@ test('sql-migrate brings the schema up, status shows it and down takes it back',
 });
 
 test('wrong invocations are explained', { skip }, async () => {
-  const nowhere = { config: { host: directory, user: '', dbname: '' } };
+  const nowhere = target({ config: { host: directory, user: '', dbname: '' } });
   for (const [args, text] of [
     [['sql-ping', 'x'], "sql-ping doesn't accept positional arguments\n"],
     [['sql-migrate-down'], 'sql-migrate-down requires a single positional argument\n'],
@@ -57,14 +53,14 @@ test('wrong invocations are explained', { skip }, async () => {
     [['sql-migrate-down', '-f=false', 'x'], 'strconv.Atoi: parsing "x": invalid syntax\n'],
     [['sql-migrate', '-ignore-unknown', 'x'], "sql-migrate doesn't accept positional arguments\n"],
   ] as const) {
-    const { stderr, code } = await praefect(nowhere, ...args);
+    const { stderr, code } = await runPraefect(nowhere, ...args);
     assert.equal(stderr, text);
     assert.equal(code, 1);
   }
-  const { stderr, code } = await praefect(nowhere, 'sql-ping');
+  const { stderr, code } = await runPraefect(nowhere, 'sql-ping');
   assert.match(stderr, /^sql open: send ping: .*ENOENT/);
   assert.equal(code, 1);
-  const { stdout: checked } = await praefect(nowhere, 'check', '-q');
+  const { stdout: checked } = await runPraefect(nowhere, 'check', '-q');
   assert.match(checked, /^Checking praefect migrations...Failed \(fatal\) error: send ping: /);
   assert.match(checked, /write...Failed \(fatal\) error: error opening database connection: send ping: /);
 });

@@ -2,7 +2,7 @@ import { messageOf } from '#base/gitaly-error';
 import { formatDuration } from '#base/go/duration';
 import type { PraefectConfig } from '#praefect/config/schema';
 import type { Database } from '#praefect/database/database';
-import { isSet, type PraefectCommand, print } from './command.ts';
+import { type CommandInput, isSet, type PraefectCommand } from './command.ts';
 
 /** Commands on the schema of the database. */
 export const sqlCommands: readonly PraefectCommand[] = [
@@ -10,7 +10,7 @@ export const sqlCommands: readonly PraefectCommand[] = [
     name: 'sql-ping',
     description: 'Check that the database can be reached.',
     example: 'sql-ping',
-    async run({ config }) {
+    async run({ config, print }) {
       await using database = await openDatabase(config);
       try {
         await database.checkVersion();
@@ -35,6 +35,7 @@ export const sqlCommands: readonly PraefectCommand[] = [
     ],
     async run(input) {
       const { applyMigration, pendingMigrations } = await import('#praefect/database/migrations/migrate');
+      const { print } = input;
       await using database = await openDatabase(input.config);
       const pending = await pendingMigrations(database);
       if (pending.length === 0) {
@@ -63,14 +64,14 @@ export const sqlCommands: readonly PraefectCommand[] = [
     name: 'sql-migrate-status',
     description: 'List the migrations and when each was applied.',
     example: 'sql-migrate-status',
-    async run({ config }) {
+    async run({ config, print }) {
       const { migrationStatus } = await import('#praefect/database/migrations/migrate');
       await using database = await openDatabase(config);
       const rows = (await migrationStatus(database)).map(({ id, appliedAt, isKnown }) => {
         if (!isKnown) return [id, 'unknown migration'];
         return [id, appliedAt === undefined ? 'no' : timeOf(appliedAt)];
       });
-      printTable(['MIGRATION', 'APPLIED'], rows);
+      printTable(print, [['MIGRATION', 'APPLIED'], ...rows]);
       return undefined;
     },
   },
@@ -81,7 +82,8 @@ export const sqlCommands: readonly PraefectCommand[] = [
     argument: 'count',
     options: [{ flags: '-f', description: 'revert them; without this flag they are only listed' }],
     async run(input) {
-      const [text = ''] = input.args;
+      const { args, print } = input;
+      const [text = ''] = args;
       if (!/^[+-]?\d+$/.test(text))
         throw new Error(`strconv.Atoi: parsing ${JSON.stringify(text)}: invalid syntax`);
       const count = Number(text);
@@ -119,7 +121,11 @@ export async function openDatabase({ database }: PraefectConfig, prefix = 'sql o
   }
 }
 
-function printTable(header: readonly string[], rows: readonly (readonly string[])[]): void {
+/** Prints a header and rows. */
+function printTable(
+  print: CommandInput['print'],
+  [header, ...rows]: readonly [readonly string[], ...(readonly string[])[]],
+): void {
   const all = [header, ...rows];
   const widths = header.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
   const rule = (left: string, middle: string, right: string): string =>

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { sql } from '#praefect/database/database';
-import { runPraefect } from '#testkit/run-praefect';
+import { runPraefect, runPraefectProgram } from '#testkit/run-praefect';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startCluster } from '#testkit/start-cluster';
 import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
@@ -99,7 +99,7 @@ test('metadata, verify and set-replication-factor', { skip }, async () => {
   await database.run(sql`UPDATE storage_repositories SET verified_at = '2026-01-02 03:04:05.678Z'
     WHERE storage = 'gitaly-1'`);
 
-  const shown = await runPraefect(both, 'metadata', ...NAMED);
+  const shown = await runPraefectProgram(both, 'metadata', ...NAMED);
   assert.equal(
     shown.stdout,
     `Repository ID: 1
@@ -165,10 +165,8 @@ Replicas:
 
 test('wrong options of the commands are explained', { skip }, async () => {
   await using postgres = await startPostgres({ isMigrated: false });
-  const both = { cluster: { address: `unix:${directory}/none`, nodes: [] }, postgres };
-  const config = { ...both, cluster: { ...both.cluster, nodes: [{ address: 'unix:/none' }] } } as const;
-  // The node is only an address here.
-  const nowhere = config as unknown as Parameters<typeof runPraefect>[0];
+  const cluster = { address: `unix:${directory}/none`, nodes: [{ address: 'unix:/none' }] };
+  const nowhere = { cluster, postgres };
   for (const [args, text] of [
     [['metadata'], 'repository ID or virtual storage and relative path required'],
     [['metadata', '--virtual-storage', 'x'], 'relative path is required with virtual storage'],
@@ -230,7 +228,7 @@ Failed (warning) error: repositories unavailable
   assert.equal(warned.code, 0);
   await cluster.stopNode(2);
   await database.run(sql`DELETE FROM schema_migrations WHERE id LIKE '2026%'`);
-  const failed = await runPraefect(both, 'check', '-q');
+  const failed = await runPraefectProgram(both, 'check', '-q');
   assert.match(failed.stdout, /Checking praefect migrations...Failed \(fatal\) error: 1 migrations have not/);
   assert.match(failed.stdout, /\n3 check\(s\) failed, at least one was fatal.\n$/);
   assert.equal(failed.stderr, 'checks failed\n');

@@ -1,7 +1,9 @@
 import { quote } from '#base/go/quote';
 import type { Connection } from '#client/index';
-import { type CommandInput, isSet, type PraefectCommand, print, textOf } from './command.ts';
+import { type CommandInput, isSet, type PraefectCommand, textOf } from './command.ts';
 import { connectToPraefect, failedCall } from './connect.ts';
+
+type Print = CommandInput['print'];
 
 const VIRTUAL_STORAGE = '--virtual-storage <name>';
 const RELATIVE_PATH = '--relative-path <path>';
@@ -72,7 +74,7 @@ export const stateCommands: readonly PraefectCommand[] = [
           replicationFactor: Number(textOf(input, 'replication-factor')),
         })
         .catch(failedCall());
-      print(`current assignments: ${storages.join(', ')}`);
+      input.print(`current assignments: ${storages.join(', ')}`);
       return undefined;
     },
   },
@@ -106,22 +108,25 @@ async function dataloss(input: CommandInput): Promise<undefined> {
   const includePartial = isSet(input, 'partially-unavailable');
   await using connection = await connectToPraefect(input.config, 'error dialing');
   await connection.health.check({}).catch(failedCall('error checking')); // before any output
-  for (const name of names) await printLosses(connection, name, includePartial);
+  for (const name of names) await printLosses(connection, input.print, { name, includePartial });
   return undefined;
 }
 
 async function printLosses(
   connection: Connection,
-  virtualStorage: string,
-  includePartiallyReplicated: boolean,
+  print: Print,
+  { includePartial, name }: { name: string; includePartial: boolean },
 ): Promise<void> {
-  print(`Virtual storage: ${virtualStorage}`);
-  const stream = connection.praefectInfo.dataloss({ virtualStorage, includePartiallyReplicated });
+  print(`Virtual storage: ${name}`);
+  const stream = connection.praefectInfo.dataloss({
+    virtualStorage: name,
+    includePartiallyReplicated: includePartial,
+  });
   let count = 0;
   try {
     for await (const { repositories } of stream) {
       if (repositories.length > 0) print('  Repositories:');
-      for (const repository of repositories) printLoss(repository);
+      for (const repository of repositories) printLoss(print, repository);
       count += repositories.length;
     }
   } catch (error) {
@@ -129,7 +134,7 @@ async function printLosses(
   }
   if (count > 0) return;
   print(
-    includePartiallyReplicated
+    includePartial
       ? '  All repositories are fully available on all assigned storages!'
       : '  All repositories are available!',
   );
@@ -148,7 +153,7 @@ interface Loss {
   }[];
 }
 
-function printLoss({ primary, relativePath, storages, unavailable }: Loss): void {
+function printLoss(print: Print, { primary, relativePath, storages, unavailable }: Loss): void {
   print(`    ${relativePath}${unavailable ? ' (unavailable)' : ''}:`);
   print(`      Primary: ${primary === '' ? 'No Primary' : primary}`);
   const facts = ({ assigned, healthy }: { assigned: boolean; healthy: boolean }): string =>
@@ -166,6 +171,7 @@ function printLoss({ primary, relativePath, storages, unavailable }: Loss): void
 }
 
 async function metadata(input: CommandInput): Promise<undefined> {
+  const { print } = input;
   const repositoryId = idOf(input);
   const virtualStorage = textOf(input, 'virtual-storage');
   const relativePath = textOf(input, 'relative-path');
@@ -223,7 +229,7 @@ async function verify(input: CommandInput): Promise<undefined> {
       selector: repositoryId === 0n ? ofStorage : { case: 'repositoryId', value: repositoryId },
     })
     .catch(failedCall('verify replicas'));
-  print(`${replicasMarked} replicas marked unverified`);
+  input.print(`${replicasMarked} replicas marked unverified`);
   return undefined;
 }
 
