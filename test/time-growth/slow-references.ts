@@ -1,11 +1,15 @@
 /**
- * Makes the check of reference names slow, by the search part of this module's address: an
- * expression that the check applies in addition. Preloaded.
+ * Makes the check of reference names slow, by the search part of this module's address:
+ * expressions that the check applies in addition. Preloaded.
  */
 import { registerHooks } from 'node:module';
 
 const CHECK = "if (text.startsWith('refs/')";
 const { searchParams } = new URL(import.meta.url);
+const tests = searchParams
+  .getAll('expression')
+  .map((expression) => `/${expression}/.test(text);\n`)
+  .join('');
 
 registerHooks({
   load(url, context, next) {
@@ -15,7 +19,7 @@ registerHooks({
     if (!source.includes(CHECK)) throw new Error(`${url} has no ${CHECK}`);
     return {
       ...loaded,
-      source: source.replace(CHECK, `/${searchParams.get('expression')}/.test(text);\n${CHECK}`),
+      source: source.replace(CHECK, `${tests}${CHECK}`),
     };
   },
 });
