@@ -87,9 +87,10 @@ test('gitaly check prints the missing setting when no GitLab is configured', asy
   assert.match(stderr, /set url in \[gitlab\]/);
 });
 
-test('gitaly check --json has the findings of all parts, with a fix for each problem', async () => {
+test('gitaly check --json has the findings of all parts, with a fix for each problem', async (t) => {
   await using api = await startInternalApi();
   const hooks = makeScratchDirectory('hooks');
+  t.after(() => rmSync(hooks, { recursive: true }));
   mkdirSync(join(hooks, 'update.d'));
   writeFileSync(join(hooks, 'update.d/good'), '#!/bin/sh\n', { mode: 0o755 });
   writeFileSync(join(hooks, 'update.d/plain'), '#!/bin/sh\n', { mode: 0o644 });
