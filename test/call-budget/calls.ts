@@ -170,7 +170,8 @@ function reads({ connection, repository, tip, next }: Parts) {
 
 function writes({ connection, repository, tip, next }: Parts, pushes: readonly Push[]) {
   const { operation } = connection;
-  const write = { repository, user: USER };
+  // With the same time the ids are the same in each run, and so are the directories of new objects.
+  const write = { repository, user: USER, timestamp: { seconds: 1_700_000_000n, nanos: 0 } };
   return {
     WriteRef: async () => {
       const revision = Buffer.from(tip(next('write') % 2 === 0 ? 'main' : 'diff-0'));

@@ -23,10 +23,16 @@ const NOT_COUNTED = new Set([
   ...['mmap', 'munmap', 'mprotect', 'madvise', 'brk', 'mremap', 'getrusage'],
 ]);
 
+/**
+ * Matches calls of the server whose number depends on the load, too: threads wake the event loop
+ * once for all that they have finished until it runs, and lines of the log are written together.
+ */
+const OF_LOAD = /^\w+\((?:\d+<anon_inode:\[eventfd\]>|[12]<)/;
+
 /** Counts system calls of a process and of all that it starts, while a function runs. */
 export async function countSystemCalls(pid: number, run: () => Promise<unknown>): Promise<SystemCallCounts> {
   const threads = new Set<string>();
-  const text = await trace([pid, ...descendants(pid)], ['-s', '0'], async () => {
+  const text = await trace([pid, ...descendants(pid)], ['-s', '0', '-y'], async () => {
     for (const thread of readdirSync(`/proc/${pid}/task`)) threads.add(thread);
     await run();
   });
@@ -54,6 +60,7 @@ function countsOf(text: string, serverThreads: Set<string>): SystemCallCounts {
     if (name !== '') {
       if (NOT_COUNTED.has(name)) continue;
       if (serverThreads.has(thread)) {
+        if (OF_LOAD.test(rest)) continue;
         counts.ofServer++;
         byName.set(name, (byName.get(name) ?? 0) + 1);
       } else counts.ofGit++;

@@ -11,23 +11,32 @@ import { countSystemCalls, type SystemCallCounts } from './count-system-calls.ts
 
 const WARM_UP_CALLS = 12;
 const MEASURED_CALLS = 8;
-/** A busy machine adds system calls, never takes some away: the least of these counts. */
+/**
+ * Measurements with a feed. A busy machine adds system calls, never takes some away: the least of
+ * these counts.
+ */
 const MEASUREMENTS = 3;
 /** Files that were just written are read at each call, until their time stamps are this old. */
 const SETTLED_AFTER_MS = 3000;
 /** Of the server, by call. docs/budget.md names them. */
 const ADDED_CALLS = new Map<BudgetedName, number>([
-  ['WriteRef', 18],
-  ['push of one commit', 21],
+  ['WriteRef', 11],
+  ['push of one commit', 16],
 ]);
 /** Reads and writes of streams are more or fewer, as threads and processes take turns. */
 const TOLERANCE = 5;
 
 const skip = reasonAgainstTracing() ?? false;
 
+function least(one: SystemCallCounts, other: SystemCallCounts): SystemCallCounts {
+  return other.ofServer < one.ofServer ? other : one;
+}
+
 /** A server with a repository for each call. */
 interface WarmServer extends AsyncDisposable {
-  /** Counts a warm call, in its repository. */
+  /** Makes calls, each in the repository of its name. */
+  warmUp(name: BudgetedName): Promise<void>;
+  /** Counts some calls. */
   measure(name: BudgetedName): Promise<SystemCallCounts>;
 }
 
@@ -42,19 +51,14 @@ async function startWarm(config: string, made: BudgetRepository, path: string): 
     const budgeted = building.use(await budgetedCalls(gitaly.address, made, relativePath));
     calls.set(name, budgeted.calls[name]);
   }
+  const some = async (name: BudgetedName, count: number): Promise<void> => {
+    for (let call = 0; call < count; call++) await calls.get(name)?.();
+  };
   const resources = building.move();
   return {
+    warmUp: (name) => some(name, WARM_UP_CALLS),
     async measure(name) {
-      const some = async (count: number): Promise<void> => {
-        for (let call = 0; call < count; call++) await calls.get(name)?.();
-      };
-      await some(WARM_UP_CALLS);
-      let least: SystemCallCounts | undefined;
-      for (let number = 0; number < MEASUREMENTS; number++) {
-        const counts = await countSystemCalls(gitaly.pid, () => some(MEASURED_CALLS));
-        if (least === undefined || counts.ofServer < least.ofServer) least = counts;
-      }
-      return least ?? assert.fail();
+      return await countSystemCalls(gitaly.pid, () => some(name, MEASURED_CALLS));
     },
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
@@ -78,10 +82,15 @@ suite('what the change feed adds to a warm call', { skip }, () => {
 
   for (const [name, limit] of ADDED_CALLS)
     test(name, async (context) => {
-      const off = await without.measure(name);
-      const on = await withFeed.measure(name);
+      await without.warmUp(name);
+      await withFeed.warmUp(name);
+      const off = least(await without.measure(name), await without.measure(name));
+      let on = await withFeed.measure(name);
       const added = (count: (counts: SystemCallCounts) => number): number =>
         (count(on) - count(off)) / MEASURED_CALLS;
+      const isMore = (): boolean => added(({ ofServer }) => ofServer) > limit + TOLERANCE;
+      for (let again = 1; again < MEASUREMENTS && isMore(); again++)
+        on = least(on, await withFeed.measure(name));
       const byName = [...on.byName.keys()].map(
         (key) => `${key} ${added((each) => each.byName.get(key) ?? 0)}`,
       );
