@@ -112,6 +112,8 @@ export class Arena implements AsyncDisposable {
     const work = await this.pushed(name);
     await commit(work, 'large', randomFillSync(Buffer.alloc(bytes)));
     await runGit(['-C', work, '-c', 'pack.compression=0', 'push', '-q', 'origin', 'main']);
+    // A loose object is compressed for each clone, which takes most of the time of the tests.
+    await runGit(['-C', this.serverPath(name), '-c', 'pack.compression=0', 'repack', '-adq']);
     return work;
   }
 
