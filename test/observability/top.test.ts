@@ -144,7 +144,11 @@ test('packs that run and wait are listed by client and in all, also by gitaly-ts
   await using at = await start({ pack_objects_limiting: { max_concurrency: 1, max_total: 8 } });
   const path = join(at.gitaly.storagePath(), 'x.git');
   // Longer than everything on the way to a client that does not read.
-  const oid = gitOutput(path, ['hash-object', '-w', '--stdin'], randomBytes(20_000_000));
+  const oid = gitOutput(
+    path,
+    ['-c', 'core.compression=0', 'hash-object', '-w', '--stdin'],
+    randomBytes(20_000_000),
+  );
   const ask = (option: string) => {
     const requests = [
       { repository, args: ['pack-objects', '--stdout', option] },
