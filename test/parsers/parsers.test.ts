@@ -20,9 +20,11 @@ const LIMIT_MS = 20_000;
 /** At this size a quadratic time is above the limit, and still ends. */
 const LARGE_BYTES = 256 * 1024;
 
+const scratch = makeScratchDirectory('parsers');
+// Not in the suite: its tests are of the file, as it waits before them.
+after(() => rmSync(scratch, { recursive: true, force: true }));
+
 suite(`parsers (PARSER_SEED=${SEED})`, async () => {
-  const scratch = makeScratchDirectory('parsers');
-  after(() => rmSync(scratch, { recursive: true, force: true }));
   const git = gitSamples(join(scratch, 'r.git'));
   const targets = [
     ...parserTargets(git, scratch),

@@ -21,9 +21,11 @@ const SEED = testSeed('GROWTH_SEED');
 /** Places in a sample at which a piece is repeated. */
 const PLACES = 6;
 
+const scratch = makeScratchDirectory('time-growth');
+// Not in the suite: its tests are of the file, as it waits before them.
+after(() => rmSync(scratch, { recursive: true, force: true }));
+
 suite(`CPU time of parsers (GROWTH_SEED=${SEED})`, async () => {
-  const scratch = makeScratchDirectory('time-growth');
-  after(() => rmSync(scratch, { recursive: true, force: true }));
   const git = gitSamples(join(scratch, 'r.git'));
   const targets = [
     ...parserTargets(git, scratch),
