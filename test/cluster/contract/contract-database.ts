@@ -16,7 +16,7 @@ export interface ContractDatabase extends AsyncDisposable {
 
 /** Prepares a PostgreSQL for {@link createDatabase}. */
 export async function makeTemplate({ config: { host, user }, database }: TestDatabase): Promise<void> {
-  await database.run(sql`CREATE DATABASE ${sql.id(TEMPLATE)}`);
+  await database.run(sql`CREATE DATABASE ${sql.id(TEMPLATE)} TEMPLATE template0`);
   await using template = await Database.open({ ...settings, host, user, database: TEMPLATE });
   await applyAllMigrations(template);
 }
