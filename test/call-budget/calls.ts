@@ -325,7 +325,7 @@ function* importStream(most: number): Generator<string> {
       lines(file, ` changed ${number}`),
     ]);
     yield commit(`diff-${number}`, 'main', Object.fromEntries(changed));
-    yield commit('pushed', number === 0 ? 'main' : undefined, { [`pushed/${number}`]: `${number}\n` });
+    yield commit('pushed', number === 0 ? 'main' : undefined, { [`pushed/${number}`]: `pushed ${number}\n` });
   }
 }
 
