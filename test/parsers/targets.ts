@@ -104,7 +104,8 @@ function objectTargets(git: GitSamples): Target[] {
       name: 'isParsable',
       samples: any,
       errors: [],
-      parse: (input) => ['commit', 'tree', 'tag', 'blob'].map((type) => isParsable(type as 'commit', input)),
+      parse: (data) =>
+        (['commit', 'tree', 'tag', 'blob'] as const).map((type) => isParsable({ oid: OID, type, data })),
     },
     { name: 'parseIdent', samples: bytes(TEXTS.idents), errors: [], parse: parseIdent },
     { name: 'parseTrailers', samples: bytes(TEXTS.trailers), errors: [], parse: parseTrailers },

@@ -218,14 +218,15 @@ export class CommitNodes {
   }
 }
 
-const SHAPE = new RegExp(`^tree (${OID_SOURCE})\n((?:parent ${OID_SOURCE}\n)*)`);
+/** Matches the tree and the parents, with what follows them: the end of a list that is cut is unknown. */
+const SHAPE = new RegExp(`^tree (${OID_SOURCE})\n((?:parent ${OID_SOURCE}\n)*)(?=author )`);
 const PEOPLE = /author [^\n]*\ncommitter [^\n>]*> (\d{1,10}) [-+]\d{4}\n/y;
 /** Enough for hundreds of parents and for long names. */
 const MAX_HEADER_BYTES = 64 * 1024;
 
 /**
- * Parses the headers that walks need; `undefined` for an object that git does not accept as a
- * commit either.
+ * Parses the headers that walks need; `undefined` for an object that git may not accept as a commit
+ * either, and for one with more than a thousand parents.
  */
 export function parseNode(oid: string, data: Buffer): CommitNode | undefined {
   const text = data.toString('latin1', 0, MAX_HEADER_BYTES);

@@ -301,6 +301,31 @@ test('for commits with a thousand parents each git is asked, after few of them',
   await assert.rejects(reachesByGraph(repository.commits, graph, far, root), FallBackToGit);
 });
 
+// Symptom: the first merge itself, because its parents were read up to 64 KiB.
+test('the last change of a path is found through the last of two thousand parents', async () => {
+  const { repository, oids } = makeHistory(1, 1);
+  const path = repository.path;
+  const commit = (content: string, parents: readonly string[]): string => {
+    const blob = gitOutput(path, ['hash-object', '-w', '--stdin'], content);
+    const tree = gitOutput(path, ['mktree'], `100644 blob ${blob}\ta\n`);
+    const person = 'a <a@x> 1700000000 +0000';
+    const lines = parents.map((parent) => `parent ${parent}\n`).join('');
+    const text = `tree ${tree}\n${lines}author ${person}\ncommitter ${person}\n\n`;
+    return gitOutput(path, ['hash-object', '-t', 'commit', '-w', '--stdin'], text);
+  };
+  const same = commit('new', []);
+  const merge = commit('new', [...new Array<string>(2000).fill(commit('old', oids)), same]);
+
+  const found = await lastCommits(repository, {
+    commit: merge,
+    directory: Buffer.alloc(0),
+    names: [Buffer.from('a')],
+  });
+
+  assert.equal(found.get('a'), gitOutput(path, ['log', '-1', '--format=%H', merge, '--', 'a']));
+  assert.equal(found.get('a'), same);
+});
+
 test('names, tags and odd revisions lead to the commits that git finds', async () => {
   const { repository, oids, ask } = makeHistory(9, 12);
   const last = oids.at(-1) ?? '';

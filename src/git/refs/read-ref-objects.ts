@@ -133,16 +133,16 @@ export async function* readRefCommits(
   for await (const contents of readRefObjects(objects, list, options)) {
     const commits: RefCommit[] = [];
     for (const { item: ref, oid, type, data } of contents) {
-      if (type === 'commit')
-        commits.push({
-          ref,
-          commit: isParsable(type, data) ? parseCommit(oid, data, await mailmap) : undefined,
-        });
-      else
-        commits.push({
-          ref,
-          commit: type === 'tag' ? await objects.readCommit(ref.oid, { ...options, mailmap }) : undefined,
-        });
+      const isRead = type === 'commit' && isParsable({ oid, type, data });
+      const isAsked = !isRead && hasText(type);
+      commits.push({
+        ref,
+        commit: isRead
+          ? parseCommit(oid, data, await mailmap)
+          : isAsked
+            ? await objects.readCommit(ref.oid, { ...options, mailmap })
+            : undefined,
+      });
     }
     yield commits;
   }

@@ -156,7 +156,7 @@ export class ObjectDatabases {
     if (data === undefined) throw new FallBackToGit('an object is too large');
     const object = { oid, type, size, data };
     // It could otherwise be found by its type.
-    if (!isParsable(type, data)) return object;
+    if (!isParsable(object)) return object;
     this.#small.add(database.generation, object);
     return this.#small.get(database.generation, oid) ?? object;
   }

@@ -18,7 +18,7 @@ const LINES_BYTES = 'object \ntype commit\n'.length + 64;
 export function peel(oid: Oid, type: string, read: (oid: Oid) => RawObject): RawObject {
   let object = read(oid);
   for (let step = 0; step <= LIMITS.tags; step++) {
-    if (!isParsable(object.type, object.data)) throw notOfItsType();
+    if (!isParsable(object)) throw notOfItsType();
     if (isOfType(object, type)) return object;
     if (object.type === 'tag') object = readTarget(object, read);
     else if (object.type === 'commit' && type === 'tree') object = read(idIn(object, TREE_LINE));
