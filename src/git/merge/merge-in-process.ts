@@ -1,8 +1,9 @@
 import { loopTurn } from '#base/loop-turns';
 import { FallBackToGit } from '../in-process.ts';
-import { EMPTY_TREE } from '../objects/object-id.ts';
+import { EMPTY_TREE, OID_DIGITS } from '../objects/object-id.ts';
 import type { TreeEntry } from '../objects/parse/parse-tree.ts';
-import type { NewTreeEntry } from '../objects/write/format-tree.ts';
+import { formatTree, isTreeName, type NewTreeEntry } from '../objects/write/format-tree.ts';
+import { objectId } from '../objects/write/object-hash.ts';
 import { canonicalMode, kindOf } from '../trees/entry-kind.ts';
 
 /** Reads and writes objects of a merge. */
@@ -38,6 +39,7 @@ const MAX_FILES = 100;
 /** Merging directories of as many entries takes less than a millisecond. */
 const FEW_ENTRIES = 500;
 
+const SLASH = 0x2f;
 const EMPTY_TREES: ReadonlySet<string> = new Set(Object.values(EMPTY_TREE));
 
 /**
@@ -48,11 +50,11 @@ const EMPTY_TREES: ReadonlySet<string> = new Set(Object.values(EMPTY_TREE));
  * @throws {FallBackToGit} for a merge that needs git; errors of reading and writing.
  */
 export async function mergeInProcess(trees: TreeAccess, { base, ours, theirs }: ThreeTrees): Promise<string> {
-  if (ours === theirs || base === theirs) return ours;
-  if (base === ours) return theirs;
   const merge = new InProcessMerge(trees);
+  // git writes the top directory anew in any case, so all three are looked at.
   const merged = await merge.mergeTrees({ base, ours, theirs }, '');
   if (await merge.mayHoldRenames()) throw new FallBackToGit('there may be renames');
+  if (merge.mayRewriteTrees) throw new FallBackToGit('both sides removed a file');
   return merged?.oid ?? (await trees.writeTree([]));
 }
 
@@ -85,9 +87,19 @@ class InProcessMerge {
   readonly #changes: Record<Side, Change[]> = { ours: [], theirs: [] };
   #reads = 0;
   #files = 0;
+  #isRemovedByBoth = false;
+  #keepsUnreadTree = false;
 
   constructor(trees: TreeAccess) {
     this.#trees = trees;
+  }
+
+  /**
+   * True if git looks for the new place of a file that both sides removed, in all directories that
+   * one side changed: it writes them in its own form.
+   */
+  get mayRewriteTrees(): boolean {
+    return this.#isRemovedByBoth && this.#keepsUnreadTree;
   }
 
   /**
@@ -102,24 +114,28 @@ class InProcessMerge {
     if (names.size > FEW_ENTRIES) await loopTurn();
     const undecided: Versions[] = [];
     const keep = (name: string, entry: Entry | undefined): void => {
-      if (entry !== undefined)
-        merged.push({ name: Buffer.from(name, 'latin1'), mode: entry.mode, oid: entry.oid });
+      if (entry !== undefined) merged.push(newEntry(name, entry));
     };
     for (const name of names) {
       const [before, left, right] = [old.get(name), mine.get(name), yours.get(name)];
-      const isSettled = isSame(left, right) || isSame(before, left) || isSame(before, right);
+      // git looks into a directory that both sides have changed, also in the same way.
+      const isSettled =
+        (isSame(left, right) && !isTree(left)) || isSame(before, left) || isSame(before, right);
       if (isSettled) {
+        const after = isSame(before, left) ? right : left;
         if (!isSame(before, left)) this.#changes.ours.push({ before, after: left });
         if (!isSame(before, right)) this.#changes.theirs.push({ before, after: right });
-        keep(name, isSame(before, left) ? right : left);
+        this.#isRemovedByBoth ||= left === undefined && right === undefined;
+        this.#keepsUnreadTree ||= isTree(after) && !isSame(before, after);
+        keep(name, after);
       } else undecided.push({ name, before, left, right });
     }
     for (const versions of undecided) keep(versions.name, await this.#mergeBelow(versions, path));
     if (merged.length === 0) return undefined;
     if (merged.some(isUnusual)) throw new FallBackToGit('a tree is not one that git writes');
     const mode = 0o040000;
-    if (isAllOf(merged, mine)) return { mode, oid: ours };
-    if (isAllOf(merged, yours)) return { mode, oid: theirs };
+    if (isAllOf(merged, mine) && isTreeOf(merged, ours)) return { mode, oid: ours };
+    if (isAllOf(merged, yours) && isTreeOf(merged, theirs)) return { mode, oid: theirs };
     return { mode, oid: await this.#trees.writeTree(merged) };
   }
 
@@ -184,6 +200,7 @@ class InProcessMerge {
     if (this.#reads++ > MAX_READS) throw new FallBackToGit('very many trees have to be read');
     const entries = await this.#trees.readTree(oid);
     if (entries.length > MAX_ENTRIES) throw new FallBackToGit('a tree is very large');
+    if (!areSorted(entries)) throw new FallBackToGit('the entries of a tree are not in order');
     const byName = new Map(entries.map((entry) => [entry.name.toString('latin1'), entry]));
     if (byName.size < entries.length) throw new FallBackToGit('a tree has two entries of one name');
     return byName;
@@ -197,6 +214,29 @@ function isSame(one: Entry | undefined, other: Entry | undefined): boolean {
   );
 }
 
+/** Reports whether entries have git's order, in which it compares them. */
+function areSorted(entries: readonly TreeEntry[]): boolean {
+  let before: TreeEntry | undefined;
+  for (const entry of entries) {
+    if (before !== undefined && !isBefore(before, entry)) return false;
+    before = entry;
+  }
+  return true;
+}
+
+function isBefore(one: TreeEntry, other: TreeEntry): boolean {
+  const length = Math.min(one.name.length, other.name.length);
+  const order = one.name.compare(other.name, 0, length, 0, length);
+  if (order !== 0) return order < 0;
+  const [end, otherEnd] = [one.name[length], other.name[length]];
+  return (end ?? endOf(one)) < (otherEnd ?? endOf(other));
+}
+
+/** A directory is sorted as if its name ended in a slash. */
+function endOf(entry: TreeEntry): number {
+  return isTree(entry) ? SLASH : 0;
+}
+
 function isTree(entry: Entry | undefined): entry is Entry {
   return entry !== undefined && kindOf(entry.mode) === 'tree';
 }
@@ -205,9 +245,19 @@ function isRegular(entry: Entry | undefined): entry is Entry {
   return entry !== undefined && (entry.mode === 0o100644 || entry.mode === 0o100755);
 }
 
-/** Reports whether git would write an entry in another form. */
-function isUnusual({ mode, oid }: Entry): boolean {
-  return canonicalMode(mode) !== mode || EMPTY_TREES.has(oid);
+/** Reports whether git would write an entry in another form, or not at all. */
+function isUnusual({ name, mode, oid }: NewTreeEntry): boolean {
+  return canonicalMode(mode) !== mode || EMPTY_TREES.has(oid) || !isTreeName(name.toString('latin1'));
+}
+
+function newEntry(name: string, { mode, oid }: Entry): NewTreeEntry {
+  return { name: Buffer.from(name, 'latin1'), mode, oid };
+}
+
+/** Reports whether git writes entries as the tree of an id: another one has them in a different form. */
+function isTreeOf(entries: readonly NewTreeEntry[], oid: string): boolean {
+  const objectFormat = oid.length === OID_DIGITS.sha1 ? 'sha1' : 'sha256';
+  return objectId(objectFormat, 'tree', formatTree(entries)) === oid;
 }
 
 function isAllOf(entries: readonly NewTreeEntry[], all: ReadonlyMap<string, Entry>): boolean {

@@ -10,10 +10,10 @@ import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { outputSync, runSync } from '#testkit/run-program-sync';
 import { FallBackToGit } from '../in-process.ts';
 import { parseTree } from '../objects/parse/parse-tree.ts';
-import type { NewTreeEntry } from '../objects/write/format-tree.ts';
+import { formatTree, type NewTreeEntry } from '../objects/write/format-tree.ts';
 import { ObjectWriter } from '../objects/write/write-objects.ts';
 import { mergeBase, nearMergeBase } from './merge-base.ts';
-import { type FileVersions, mergeInProcess } from './merge-in-process.ts';
+import { type FileVersions, mergeInProcess, type TreeAccess } from './merge-in-process.ts';
 import { mergeLines } from './merge-lines.ts';
 import { TreeMerges } from './tree-merges.ts';
 
@@ -62,7 +62,14 @@ function changed(
   return now;
 }
 
-async function writeFiles(writer: ObjectWriter, files: Files): Promise<string> {
+/** Writes one tree. */
+type WriteTree = (entries: readonly NewTreeEntry[]) => Promise<string>;
+
+async function writeFiles(
+  writer: ObjectWriter,
+  files: Files,
+  writeTree: WriteTree = (entries) => writer.writeTree(entries),
+): Promise<string> {
   const entries: NewTreeEntry[] = [];
   const directories = new Map<string, Record<string, string>>();
   for (const [path, text] of Object.entries(files)) {
@@ -77,9 +84,22 @@ async function writeFiles(writer: ObjectWriter, files: Files): Promise<string> {
     }
   }
   for (const [name, below] of directories) {
-    entries.push({ name: Buffer.from(name), mode: 0o040000, oid: await writeFiles(writer, below) });
+    const oid = await writeFiles(writer, below, writeTree);
+    entries.push({ name: Buffer.from(name), mode: 0o040000, oid });
   }
-  return await writer.writeTree(entries);
+  return await writeTree(entries);
+}
+
+/** Forms of trees that git does not write, by old or faulty programs. */
+const UNUSUAL_FORMS = {
+  'old modes': (entries: readonly Buffer[]) => entries.map((entry) => replaced(entry, '100644', '100664')),
+  'leading zeros': (entries: readonly Buffer[]) => entries.map((entry) => replaced(entry, '', '0')),
+  'another order': (entries: readonly Buffer[]) => entries.toReversed(),
+} as const;
+
+function replaced(entry: Buffer, start: string, by: string): Buffer {
+  if (entry.toString('latin1', 0, start.length) !== start) return entry;
+  return Buffer.concat([Buffer.from(by), entry.subarray(start.length)]);
 }
 
 /**
@@ -101,21 +121,25 @@ function gitMerges(
   );
 }
 
-test('trees are merged in process as git merge-tree merges them, or not at all', async () => {
-  await using fixture = await StorageFixture.create();
-  const repository = fixture.init('x.git');
-  await using writer = new ObjectWriter(repository, 'sha1');
+function accessOf(repository: Repository, writer: ObjectWriter): TreeAccess {
   const read = async (oid: string): Promise<Buffer> =>
     (await repository.objects.readObject(oid))?.data ?? Buffer.alloc(0);
-  const access = {
-    readTree: async (oid: string) => parseTree(await read(oid), 20),
-    writeTree: (entries: readonly NewTreeEntry[]) => writer.writeTree(entries),
+  return {
+    readTree: async (oid) => parseTree(await read(oid), 20),
+    writeTree: (entries) => writer.writeTree(entries),
     mergeFile: async ({ base, ours, theirs }: FileVersions) =>
       writer.write(
         'blob',
         mergeLines({ base: await read(base), ours: await read(ours), theirs: await read(theirs) }),
       ),
   };
+}
+
+test('trees are merged in process as git merge-tree merges them, or not at all', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git');
+  await using writer = new ObjectWriter(repository, 'sha1');
+  const access = accessOf(repository, writer);
   const examples = fc.sample(fc.tuple(base, side, side), 400);
   const merges: { trees: { base: string; ours: string; theirs: string }; sides: [string, string] }[] = [];
   for (const [paths, left, right] of examples) {
@@ -148,6 +172,55 @@ test('trees are merged in process as git merge-tree merges them, or not at all',
   }
   assert.ok(inProcess > merges.length / 5, `only ${inProcess} of ${merges.length}`);
 });
+
+// Symptom: a cherry-pick was empty, and trees differed from those of git.
+for (const [form, rewrite] of Object.entries(UNUSUAL_FORMS)) {
+  test(`trees with ${form} are merged in process as git merges them, or not at all`, async () => {
+    await using fixture = await StorageFixture.create();
+    const repository = fixture.init('x.git');
+    await using writer = new ObjectWriter(repository, 'sha1');
+    const access = accessOf(repository, writer);
+    const person = 'author a <> 0 +0000\ncommitter a <> 0 +0000\n\n';
+    const commit = (tree: string, parent = '', message = '') =>
+      writer.write('commit', Buffer.from(`tree ${tree}\n${parent}${person}${message}`));
+    let inProcess = 0;
+    for (const [paths, left, right, isOdd] of fc.sample(
+      fc.tuple(base, side, side, fc.func(fc.boolean())),
+      80,
+    )) {
+      const write = async (files: Files) =>
+        await writeFiles(writer, files, async (entries) => {
+          // The same directories in all three trees.
+          if (!isOdd(entries.map(({ name }) => name.toString('latin1')).sort()[0]))
+            return await writer.writeTree(entries);
+          const pieces = parseTree(formatTree(entries), 20).map((entry) => formatTree([entry]));
+          return await writer.write('tree', Buffer.concat(rewrite(pieces)));
+        });
+      const files = baseFiles(paths);
+      const ours = await write(changed(files, left));
+      const theirs = await write(changed(files, right));
+      const trees = { base: await write(files), ours, theirs };
+      const root = await commit(trees.base);
+      const parent = `parent ${root}\n`;
+      const sides = [await commit(ours, parent, 'ours'), await commit(theirs, parent, 'theirs')];
+      await writer.finish();
+      const { code, stdout } = runSync('git', ['merge-tree', '--write-tree', ...sides], {
+        cwd: repository.path,
+        env: GIT_ENVIRONMENT,
+      });
+
+      const merged = await mergeInProcess(access, trees).catch(undefinedOnFallBack);
+      if (merged === undefined) continue;
+      inProcess++;
+      assert.equal(
+        merged,
+        code === 0 ? stdout.toString().trim() : undefined,
+        JSON.stringify({ paths, left, right }),
+      );
+    }
+    assert.ok(inProcess > 5, `only ${inProcess}`);
+  });
+}
 
 for (const objectFormat of ['sha1', 'sha256'] as const) {
   test(`three trees of a ${objectFormat} repository are merged by any git`, async () => {

@@ -49,13 +49,14 @@ export async function formatTreeInTurns(
 /** @param names of the entries before; the entry's is added. */
 function formatEntry({ mode, name: bytes, oid }: NewTreeEntry, names: Set<string>): Buffer {
   const name = bytes.toString('latin1');
-  if (!isPossibleName(name) || names.has(name))
+  if (!isTreeName(name) || names.has(name))
     throw new Error(`a tree cannot hold the name ${JSON.stringify(name)} here`);
   names.add(name);
   return Buffer.concat([Buffer.from(`${mode.toString(8)} `), bytes, Buffer.of(0), Buffer.from(oid, 'hex')]);
 }
 
-function isPossibleName(name: string): boolean {
+/** Reports whether a tree may have a name, one character per byte. */
+export function isTreeName(name: string): boolean {
   return name !== '' && name !== '.' && name !== '..' && !/[/\0]/.test(name);
 }
 
