@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
+import { TreeCursor } from '../trees/tree-cursor.ts';
+import { parseTree } from './parse/parse-tree.ts';
 
 // Symptom: a commit with a broken list of parents was an answer, and a tree id ended in `\r`.
 for (const format of ['sha1', 'sha256'] as const)
@@ -42,3 +44,20 @@ for (const format of ['sha1', 'sha256'] as const)
       }
     }
   });
+
+// Symptom: FindChangedPaths listed a path without a name, where git fails.
+test('an entry without a name makes a tree malformed, as for git', async () => {
+  await using fixture = await StorageFixture.create();
+  const { path } = fixture.init('x.git');
+  const oid = gitOutput(path, ['hash-object', '-w', '--stdin'], 'x');
+  const entry = (name: string) => Buffer.concat([Buffer.from(`100644 ${name}\0`), Buffer.from(oid, 'hex')]);
+  for (const names of [[''], ['a', ''], ['', 'a']]) {
+    const data = Buffer.concat(names.map(entry));
+    const tree = gitOutput(path, ['hash-object', '-t', 'tree', '--literally', '-w', '--stdin'], data);
+    assert.throws(() => gitOutput(path, ['ls-tree', tree]), /empty filename in tree entry/);
+
+    assert.throws(() => parseTree(data, 20), { message: 'malformed tree object' });
+    const cursor = new TreeCursor(data, 20);
+    assert.throws(() => names.forEach(() => void cursor.next()), { message: 'malformed tree object' });
+  }
+});

@@ -29,8 +29,8 @@ export class TreeCursor {
   /**
    * Moves to the next entry; returns false at the end.
    *
-   * @throws {GitalyError} without a code, `malformed tree object`, when the data end early or a
-   *   mode is not octal.
+   * @throws {GitalyError} without a code, `malformed tree object`, when the data end early, a mode
+   *   is not octal, or a name is empty.
    */
   next(): boolean {
     const { data } = this;
@@ -47,7 +47,7 @@ export class TreeCursor {
     at = nameAt;
     while (data[at] !== 0) if (++at >= data.length) throw malformed(start);
     const next = at + 1 + this.oidBytes;
-    if (nameAt === start + 1 || next > data.length) throw malformed(start);
+    if (nameAt === start + 1 || at === nameAt || next > data.length) throw malformed(start);
     this.mode = mode;
     this.nameAt = nameAt;
     this.nameEnd = at;

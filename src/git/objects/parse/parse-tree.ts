@@ -19,8 +19,8 @@ export interface TreeEntry {
  * separators.
  *
  * @param oidBytes 20 (SHA-1) or 32 (SHA-256).
- * @throws {GitalyError} without a code when the data ends early or a mode is not octal;
- *   `metadata.offset` is the position.
+ * @throws {GitalyError} without a code when the data ends early, a mode is not octal, or a name is
+ *   empty; `metadata.offset` is the position.
  */
 export function parseTree(data: Buffer, oidBytes: OidBytes): TreeEntry[] {
   return [...entriesOf(data, oidBytes)];
@@ -52,7 +52,7 @@ function* entriesOf(data: Buffer, oidBytes: OidBytes): Generator<TreeEntry, void
     const nul = space === -1 ? -1 : data.indexOf(0, space + 1);
     const end = nul + 1 + oidBytes;
     const mode = space === -1 ? '' : data.toString('latin1', at, space);
-    if (nul === -1 || end > data.length || !/^[0-7]{1,7}$/.test(mode)) {
+    if (nul === -1 || nul === space + 1 || end > data.length || !/^[0-7]{1,7}$/.test(mode)) {
       throw new GitalyError('UNKNOWN', 'malformed tree object', { metadata: { offset: at } });
     }
     yield {
