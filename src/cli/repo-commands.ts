@@ -198,8 +198,9 @@ function addMigrateReferences(repo: Command, on: RepoProcess): void {
     .addHelpText(
       'after',
       `
-Changes of a repository wait for its migration, for about a second. Repositories that have the
-format are skipped: run the command again to continue an interrupted run.
+Changes of a repository wait for its migration: less than a second for a small one, 1 to 3 seconds
+with 100,000 references. Repositories that have the format are skipped: run the command again to
+continue an interrupted run.
 
 Exit code 0 when all have the format, 3 when some failed, 1 when all failed, 2 for wrong usage.`,
     )
