@@ -1,5 +1,6 @@
+import { GitalyError } from '#base/gitaly-error';
 import type { ObjectInfo } from '../object-info.ts';
-import { parseHeader } from './cat-file-header.ts';
+import { MAX_INFO_LINE_BYTES, parseHeader } from './cat-file-header.ts';
 
 /** A piece of cat-file's output. */
 export type Answer =
@@ -7,12 +8,6 @@ export type Answer =
   | { readonly kind: 'header'; readonly info: ObjectInfo | undefined }
   /** Part of its contents, never empty, a view of the input. */
   | { readonly kind: 'data'; readonly bytes: Buffer; readonly isLast: boolean };
-
-/**
- * Limit of a header: an id, a word and a number, or the requested name and `missing`. A longer one
- * is not git's output.
- */
-const MAX_HEADER_BYTES = 64 * 1024;
 
 /**
  * Parses the output of `cat-file --batch-command` (or `--batch`, `--batch-check`) as it arrives:
@@ -53,6 +48,8 @@ export class AnswerParser {
         this.#skipDelimiter = this.#left === 0;
         answers.push({ kind: 'data', bytes, isLast: this.#left === 0 });
       } else if (this.#skipDelimiter) {
+        // git prints more than the size of a loose object, if that is wrong.
+        if (chunk[at] !== this.#delimiter) throw new GitalyError('UNKNOWN', 'an object has a wrong size');
         this.#skipDelimiter = false;
         at++;
       } else {
@@ -60,7 +57,7 @@ export class AnswerParser {
         const piece = chunk.subarray(at, end === -1 ? chunk.length : end);
         const line = this.#carry === undefined ? piece : Buffer.concat([this.#carry, piece]);
         this.#carry = undefined;
-        if (end === -1 && line.length <= MAX_HEADER_BYTES) this.#carry = line;
+        if (end === -1 && line.length <= MAX_INFO_LINE_BYTES) this.#carry = line;
         else answers.push({ kind: 'header', info: this.#begin(line) });
         at += piece.length + 1;
       }

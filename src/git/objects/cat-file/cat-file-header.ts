@@ -3,6 +3,12 @@ import { quote } from '#base/go/quote';
 import { OID_SOURCE, trustedOid } from '../object-id.ts';
 import { isObjectType, type ObjectInfo } from '../object-info.ts';
 
+/**
+ * Limit of a header: an id, a word and a number, or the requested name and `missing`. A longer one
+ * is not git's output.
+ */
+export const MAX_INFO_LINE_BYTES = 64 * 1024;
+
 const HEADER = new RegExp(String.raw`^(${OID_SOURCE}) ([a-z]+) (\d+)$`);
 const SUBMODULE = /^[^ ]* submodule$/;
 

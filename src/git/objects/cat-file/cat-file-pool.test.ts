@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { deflateSync } from 'node:zlib';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { until } from '#testkit/until';
@@ -117,3 +120,35 @@ test('a lookup whose slot is dropped while it waits is answered, and its process
   assert.equal((await info)?.type, 'commit');
   await until(() => fixture.caches.catFiles.counts.running === 0);
 });
+
+/** Writes a loose blob that says that it has five bytes. */
+function writeLongBlob(path: string, content: string): string {
+  const data = Buffer.from(`blob 5\0${content}`);
+  const oid = createHash('sha1').update(data).digest('hex');
+  const file = join(path, 'objects', oid.slice(0, 2), oid.slice(2));
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, deflateSync(data));
+  return oid;
+}
+
+// Symptom: the server kept what git printed in memory, and ended at the next request.
+for (const tail of ['x', '\n', '\0'])
+  test(`a blob that is longer than it says harms no other request: ${JSON.stringify(tail)}`, async () => {
+    await using fixture = await StorageFixture.create();
+    const { path, objects } = fixture.init('x.git', { commits: 1 });
+    const oid = writeLongBlob(path, `first${tail.repeat(2 << 20)}`);
+
+    for (let round = 0; round < 3; round++) {
+      const [blob, ...others] = await Promise.all([
+        objects.openObject(oid),
+        ...Array.from({ length: 5 }, () => objects.info(FOR_GIT)),
+      ]);
+
+      assert.equal(blob?.size, 5);
+      assert.deepEqual(
+        others.map((found) => found?.type),
+        new Array(5).fill('commit'),
+      );
+    }
+    await until(() => fixture.caches.catFiles.counts.running <= 1);
+  });

@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import { GitalyError } from '#base/gitaly-error';
 import type { GitProcess } from '#git/command/process/git-process';
 import type { ObjectInfo } from '../object-info.ts';
-import { parseHeader } from './cat-file-header.ts';
+import { MAX_INFO_LINE_BYTES, parseHeader } from './cat-file-header.ts';
 import type { Lookup } from './lookup.ts';
 import { ObjectStream } from './object-stream.ts';
 
@@ -52,6 +52,7 @@ export class CatFileProcess {
   #pending: Lookup[] = [];
   /** The incomplete header at the end of the last chunk. */
   readonly #carry: Buffer[] = [];
+  #carriedBytes = 0;
   #body: Body | undefined;
   /** One delimiter follows every body. */
   #skipDelimiter = false;
@@ -134,6 +135,11 @@ export class CatFileProcess {
     while (at < chunk.length && !this.#killed) {
       if (this.#body !== undefined) at = this.#feedBody(this.#body, chunk, at);
       else if (this.#skipDelimiter) {
+        // git prints more than the size of a loose object, if that is wrong.
+        if (chunk[at] !== this.#delimiter) {
+          void this.kill();
+          return;
+        }
         this.#skipDelimiter = false;
         at += 1;
       } else at = this.#feedHeader(chunk, at);
@@ -148,10 +154,19 @@ export class CatFileProcess {
   #feedHeader(chunk: Buffer, at: number): number {
     const end = chunk.indexOf(this.#delimiter, at);
     const piece = chunk.subarray(at, end === -1 ? chunk.length : end);
+    this.#carriedBytes += piece.length;
+    const maxBytes = MAX_INFO_LINE_BYTES + (this.#pending[0]?.revision.length ?? 0);
+    const isEmpty = end !== -1 && this.#carriedBytes === 0;
+    if (isEmpty || this.#carriedBytes > maxBytes) {
+      // It is the rest of an object. The lookups are passed to another process.
+      void this.kill();
+      return chunk.length;
+    }
     if (end === -1) {
       this.#carry.push(piece); // joined once: a long name comes back in many chunks
       return chunk.length;
     }
+    this.#carriedBytes = 0;
     const line = this.#carry.length === 0 ? piece : Buffer.concat([...this.#carry.splice(0), piece]);
     this.#onHeader(line);
     return end + 1;
