@@ -12,8 +12,8 @@ export interface Setting {
   readonly value: Buffer;
 }
 
-/** Size limit; git itself writes some hundred bytes. */
-const MAX_FILE_BYTES = 256 * 1024;
+/** Limit of a file that is parsed; git itself writes some hundred bytes. */
+export const MAX_CONFIG_BYTES = 256 * 1024;
 
 const SECTION = /^\[([a-z0-9-]+)(?: "([^"\\]*)")?\]$/i;
 const SETTING = /^[ \t]*([a-z][a-z0-9-]*)[ ]*=(.*)$/i;
@@ -30,7 +30,7 @@ const DIFFICULT_VALUE = /["\\#;\t\r\0\v\f]/;
 export function readSettings({ path }: { readonly path: string }): Setting[] | undefined {
   const file = `${path}/config`;
   try {
-    if (statSync(file).size > MAX_FILE_BYTES) return undefined;
+    if (statSync(file).size > MAX_CONFIG_BYTES) return undefined;
     return parseSettings(readFileSync(file, 'latin1'));
   } catch {
     // git reports the error.

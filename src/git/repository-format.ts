@@ -4,7 +4,7 @@ import { type FileStamp, stampOf } from '#base/files/file-stamp';
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { systemErrorCode, systemErrorText } from '#base/go/system-error';
-import { parseSettings } from './config-file.ts';
+import { MAX_CONFIG_BYTES, parseSettings } from './config-file.ts';
 
 export type ObjectFormatName = 'sha1' | 'sha256';
 /** Storage of references that can be read in process. */
@@ -108,13 +108,12 @@ function configFile(path: string): string {
  * is the value: git would strip quotes and a comment, but Gitaly refuses them.
  */
 export function parseFormat(text: string, isWorktree: boolean): RepositoryFormat {
-  const settings = keysAndValues(text);
-  const first = (wanted: string): string | undefined => settings.find(({ key }) => key === wanted)?.value;
+  const first = (wanted: string): string | undefined => valuesOf(text, wanted).next().value ?? undefined;
   const objectFormatName = first('objectformat') ?? 'sha1';
   const storage = first('refstorage')?.toLowerCase() ?? 'files';
   const odd =
     isWorktree ||
-    settings.some(({ key, value }) => key === 'worktreeconfig' && value.toLowerCase() === 'true') ||
+    valuesOf(text, 'worktreeconfig').some((value) => value.toLowerCase() === 'true') ||
     (storage !== 'files' && storage !== 'reftable');
   return {
     objectFormat: objectFormatName === 'sha1' || objectFormatName === 'sha256' ? objectFormatName : undefined,
@@ -126,7 +125,7 @@ export function parseFormat(text: string, isWorktree: boolean): RepositoryFormat
 
 /** Reports whether a config file has a version and extensions that git supports. */
 function isPlainConfig(text: string): boolean {
-  const all = parseSettings(text);
+  const all = text.length > MAX_CONFIG_BYTES ? undefined : parseSettings(text);
   if (all === undefined) return false;
   const version = all.findLast(({ key }) => key === 'core.repositoryformatversion')?.value.toString() ?? '0';
   const extensions = all.filter(({ key }) => key.startsWith('extensions.'));
@@ -134,16 +133,20 @@ function isPlainConfig(text: string): boolean {
   return version === '1' && extensions.every(({ key }) => EXTENSIONS.has(key));
 }
 
-/** Returns the settings of all sections. An expression over the whole text may take quadratic time. */
-function keysAndValues(text: string): { key: string; value: string }[] {
-  return text
-    .split('\n')
-    .map((line) => ({ line, at: line.indexOf('=') }))
-    .filter(({ at }) => at > 0)
-    .map(({ line, at }) => ({
-      key: line.slice(0, at).trim().toLowerCase(),
-      value: line.slice(at + 1).trim(),
-    }));
+/**
+ * Returns the values of a key in any section. Only lines with its name are looked at: a file of
+ * some megabytes would otherwise block the event loop. An expression may take quadratic time.
+ */
+function* valuesOf(text: string, key: string): Generator<string, void> {
+  const lower = text.toLowerCase();
+  for (let found = lower.indexOf(key); found !== -1; ) {
+    const start = text.lastIndexOf('\n', found) + 1;
+    const lf = text.indexOf('\n', found);
+    const line = text.slice(start, lf === -1 ? text.length : lf);
+    const at = line.indexOf('=');
+    if (at > 0 && line.slice(0, at).trim().toLowerCase() === key) yield line.slice(at + 1).trim();
+    found = lf === -1 ? -1 : lower.indexOf(key, lf);
+  }
 }
 
 function statFile(file: string): Stats {

@@ -1,3 +1,4 @@
+import { LoopSlice } from '#base/loop-turns';
 import { unquotePath } from '../diff/unquote-path.ts';
 import { compileWildmatch, firstWildcard, type MatchWork } from '../refs/wildmatch.ts';
 
@@ -43,25 +44,49 @@ const BYTE_ORDER_MARK = '\u00ef\u00bb\u00bf';
  */
 const MAX_NAME_BYTES = 4096;
 const STAR = 0x2a;
+/** Lines between two readings of the clock: some microseconds each. */
+const LINES_PER_LOOK = 64;
 const NO_BYTES = Buffer.alloc(0);
+
+/** Options of a file: macros are allowed in the top directory and in `info/attributes`. */
+interface FileOptions {
+  readonly allowMacros: boolean;
+}
 
 /**
  * Parses an attributes file, in the order of its lines. Lines that git ignores with a warning are
- * omitted.
- *
- * @param allowMacros true in the top directory and in `info/attributes`, where macros are allowed.
+ * omitted. Blocks the event loop for the whole file.
  */
-export function parseAttributes(
+export function parseAttributes(file: Buffer, { allowMacros }: FileOptions): AttributeLine[] {
+  return [...linesOf(file)].flatMap((line) => parseLine(line, allowMacros) ?? []);
+}
+
+/** Parses as {@link parseAttributes} does, in slices of the event loop. @throws the signal's reason. */
+export async function parseAttributesInTurns(
   file: Buffer,
-  { allowMacros }: { readonly allowMacros: boolean },
-): AttributeLine[] {
-  // One character per byte, so that patterns stay bytes.
+  { allowMacros, signal }: FileOptions & { readonly signal?: AbortSignal | undefined },
+): Promise<AttributeLine[]> {
+  const lines: AttributeLine[] = [];
+  const slice = new LoopSlice();
+  let count = 0;
+  for (const line of linesOf(file)) {
+    const parsed = parseLine(line, allowMacros);
+    if (parsed !== undefined) lines.push(parsed);
+    if (++count % LINES_PER_LOOK === 0) await slice.pause(signal);
+  }
+  return lines;
+}
+
+/** Returns the lines, one character per byte, so that patterns stay bytes. A NUL ends a line for git. */
+function* linesOf(file: Buffer): Generator<string, void> {
   const text = file.toString('latin1');
-  const start = text.startsWith(BYTE_ORDER_MARK) ? BYTE_ORDER_MARK.length : 0;
-  return text
-    .slice(start)
-    .split('\n')
-    .flatMap((line) => parseLine(line, allowMacros) ?? []);
+  for (let start = text.startsWith(BYTE_ORDER_MARK) ? BYTE_ORDER_MARK.length : 0; start < text.length; ) {
+    const lf = text.indexOf('\n', start);
+    const end = lf === -1 ? text.length : lf;
+    const [line = ''] = text.slice(start, end).split('\0', 1);
+    yield line;
+    start = end + 1;
+  }
 }
 
 function parseLine(line: string, allowMacros: boolean): AttributeLine | undefined {

@@ -5,8 +5,9 @@ import { test } from 'node:test';
 import { fc } from '#testkit/fast-check';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { gitOutput } from '#testkit/repositories/init-repository';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { parseAttributes } from './parse-attributes.ts';
+import { parseAttributes, parseAttributesInTurns } from './parse-attributes.ts';
 import { TreeAttributes } from './tree-attributes.ts';
 
 const NAMES = ['one', 'two', 'mac', 'binary', 'diff'];
@@ -228,4 +229,49 @@ test('many attributes in many lines count as work, too', async () => {
   );
 
   await assert.rejects(all, { code: 'RESOURCE_EXHAUSTED' });
+});
+
+test('a NUL ends a line of info/attributes, as for git', async () => {
+  await using git = await GitFixture.start();
+  const files = { info: 'a.c one\0 two\nb.h one two\n*\0 diff\n' };
+  await saidByGit(files, async (worktree, said) => {
+    assert.deepEqual(await saidByUs(git, worktree, files), said);
+  });
+});
+
+test('a NUL ends a file of a tree, as for git', async (context) => {
+  await using fixture = await StorageFixture.create();
+  if (!fixture.git.capabilities.attrTree) return context.skip('this git has no --source');
+  const repository = fixture.init('x.git');
+  const oid = gitOutput(repository.path, ['hash-object', '-w', '--stdin'], 'a one\nb o\0ne\na two\n');
+  const tree = gitOutput(repository.path, ['mktree'], `100644 blob ${oid}\t.gitattributes\n`);
+  const words = ['check-attr', `--source=${tree}`, '--all', 'a', 'b'];
+
+  const attributes = await TreeAttributes.read(repository, repository.objects, [
+    { directory: Buffer.alloc(0), oid },
+  ]);
+  const found = await attributes.of([Buffer.from('a'), Buffer.from('b')]);
+
+  assert.equal(gitOutput(repository.path, words), 'a: one: set\nb: o: set');
+  assert.deepEqual(
+    found.map((each) => [...each.keys()]),
+    [['one'], ['o']],
+  );
+});
+
+// Symptom: other calls waited for 60 ms.
+test('a large file is parsed in slices of the event loop', async () => {
+  const file = Buffer.from('*.c one -two three=four\n'.repeat(200_000));
+  let turns = 0;
+  const count = (): void => {
+    turns++;
+    timer = setImmediate(count);
+  };
+  let timer = setImmediate(count);
+
+  const lines = await parseAttributesInTurns(file, { allowMacros: true });
+
+  clearImmediate(timer);
+  assert.equal(lines.length, 200_000);
+  assert.ok(turns > 2, `${turns} turns`);
 });

@@ -5,7 +5,12 @@ import { LoopSlice } from '#base/loop-turns';
 import type { ObjectReader, ReadOptions } from '../objects/object-reader.ts';
 import type { MatchWork } from '../refs/wildmatch.ts';
 import type { GitRepository } from '../repository.ts';
-import { type AttributeLine, type AttributeState, parseAttributes } from './parse-attributes.ts';
+import {
+  type AttributeLine,
+  type AttributeState,
+  parseAttributes,
+  parseAttributesInTurns,
+} from './parse-attributes.ts';
 
 /** A file of attributes in a tree. */
 export interface AttributeFile {
@@ -84,7 +89,8 @@ export class TreeAttributes {
     files: readonly AttributeFile[],
     options: ReadOptions = {},
   ): Promise<TreeAttributes> {
-    const info = parseAttributes(await readInfoFile(repository), { allowMacros: true });
+    const { signal } = options;
+    const info = await parseAttributesInTurns(await readInfoFile(repository), { allowMacros: true, signal });
     const read = new Map<string, AttributeLine[]>();
     const slice = new LoopSlice();
     let bytes = 0;
@@ -96,12 +102,11 @@ export class TreeAttributes {
         throw new GitalyError('RESOURCE_EXHAUSTED', `.gitattributes exceed ${MAX_TREE_BYTES} bytes`);
       const blob = await objects.readObject(oid, options);
       if (blob !== undefined) {
-        read.set(
-          directory.toString('latin1'),
-          parseAttributes(blob.data, { allowMacros: directory.length === 0 }),
-        );
+        const allowMacros = directory.length === 0;
+        const lines = await parseAttributesInTurns(beforeNul(blob.data), { allowMacros, signal });
+        read.set(directory.toString('latin1'), lines);
       }
-      await slice.pause(options.signal);
+      await slice.pause(signal);
     }
     return new TreeAttributes(info, read);
   }
@@ -173,6 +178,12 @@ export class TreeAttributes {
       if (macro !== undefined) this.#assign(found, macro.assignments);
     }
   }
+}
+
+/** git reads no further in a file of a tree. */
+function beforeNul(file: Buffer): Buffer {
+  const nul = file.indexOf(0);
+  return nul === -1 ? file : file.subarray(0, nul);
 }
 
 /** Returns the node of a directory, and adds those that are missing. */
