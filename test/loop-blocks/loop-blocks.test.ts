@@ -247,6 +247,11 @@ suite('the event loop of a server is not blocked', async () => {
       const header = { repository, user: USER, branchName: revision, commitMessage: Buffer.from('x') };
 
       await assertTurns(t, async () => assert.ok(await treeEntry(`file-${TREE_ENTRIES - 1}`)));
+      // It took 140 ms.
+      await assertTurns(t, async (attempt) => {
+        const path = Buffer.from(`file-${TREE_ENTRIES - 1 - attempt}`);
+        assert.ok((await connection.commit.lastCommitForPath({ repository, revision, path })).commit);
+      });
       await assertTurns(
         t,
         async (attempt) => {

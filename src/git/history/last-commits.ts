@@ -1,12 +1,13 @@
 import { BoundedMap } from '#base/bounded-map';
 import { GitalyError } from '#base/gitaly-error';
+import { LoopSlice } from '#base/loop-turns';
 import { abortError } from '../command/exit-error.ts';
 import { FallBackToGit, fallBackOnFailure } from '../in-process.ts';
 import { OID_BYTES, type OidBytes } from '../objects/object-id.ts';
 import type { ObjectReader } from '../objects/object-reader.ts';
-import { parseTree } from '../objects/parse/parse-tree.ts';
 import type { GitRepository } from '../repository.ts';
 import { canonicalMode } from '../trees/entry-kind.ts';
+import { TreeCursor } from '../trees/tree-cursor.ts';
 import type { CommitNode } from './commit-node.ts';
 import type { CommitNodes } from './commit-nodes.ts';
 import { DateQueue } from './date-queue.ts';
@@ -52,8 +53,9 @@ export async function lastCommits(
   const oidBytes = OID_BYTES[repository.objectFormat];
   const grafts = readGrafts(repository);
   const nodes = repository.commits;
-  const history = new History(nodes, objects, { directory, oidBytes, grafts });
-  const wanted = entriesOf(await history.startingTree(commit), names);
+  const wantedNames = new Set(names.map((name) => name.toString('latin1')));
+  const history = new History(nodes, objects, { directory, oidBytes, grafts, names: wantedNames });
+  const wanted = await history.startingTree(commit);
   const prefix = directory.length === 0 ? '' : `${directory.toString('latin1')}/`;
   const found = new Map<string, string>();
   /** Pending entries, by the commit that they have reached. */
@@ -102,16 +104,6 @@ export async function lastCommits(
   return found;
 }
 
-function entriesOf(there: Directory, names: readonly Buffer[]): Map<string, string> {
-  const entries = new Map<string, string>();
-  for (const name of names) {
-    const key = name.toString('latin1');
-    const entry = there.get(key);
-    if (entry !== undefined) entries.set(key, entry);
-  }
-  return entries;
-}
-
 /** Moves the names whose change was found before from `here` to `found`. */
 function takeKnown(
   known: ReadonlyMap<string, string> | undefined,
@@ -155,17 +147,21 @@ function pathOf(prefix: Buffer, name: string): Buffer {
   return Buffer.concat([prefix, Buffer.from(name, 'latin1')]);
 }
 
-/** A directory in a commit: mode and id by name. A missing directory is empty. */
+/** The wanted entries of a directory in a commit: mode and id by name. A missing directory is empty. */
 type Directory = ReadonlyMap<string, string>;
 
 interface HistoryOptions {
   readonly directory: Buffer;
   readonly oidBytes: OidBytes;
   readonly grafts: ReadonlyMap<string, readonly string[]>;
+  /** Names of the wanted entries, one character per byte. */
+  readonly names: ReadonlySet<string>;
 }
 
 /** Limit of cached directories; a walk needs few at a time. */
 const MAX_TREES = 256;
+/** Entries between two readings of the clock. */
+const ENTRIES_PER_LOOK = 256;
 const COLON = Buffer.from(':');
 const SLASH = Buffer.from('/');
 
@@ -176,7 +172,7 @@ class History {
   readonly #options: HistoryOptions;
   /** Directories by the requested revision. */
   readonly #trees = new BoundedMap<string, Promise<Directory>>({ maxEntries: MAX_TREES, order: 'insertion' });
-  #latest: { readonly oid: string; readonly directory: Directory } | undefined;
+  #latest: { readonly oid: string; readonly directory: Promise<Directory> } | undefined;
 
   constructor(nodes: CommitNodes, objects: ObjectReader, options: HistoryOptions) {
     this.#nodes = nodes;
@@ -252,24 +248,29 @@ class History {
   }
 
   async #readTree(revision: string | Buffer): Promise<Directory> {
-    const { directory, oidBytes } = this.#options;
+    const { directory } = this.#options;
     const object = await this.#objects.readObject(revision);
     if (object === undefined && directory.length === 0) return missing();
     if (object?.type !== 'tree') return new Map();
     // Most commits do not change a directory.
     if (this.#latest?.oid !== object.oid)
-      this.#latest = { oid: object.oid, directory: readDirectory(object.data, oidBytes) };
-    return this.#latest.directory;
+      this.#latest = { oid: object.oid, directory: this.#parse(object.data) };
+    return await this.#latest.directory;
   }
-}
 
-function readDirectory(data: Buffer, oidBytes: OidBytes): Directory {
-  return new Map(
-    parseTree(data, oidBytes).map(({ mode, name, oid }) => [
-      name.toString('latin1'),
-      `${canonicalMode(mode)} ${oid}`,
-    ]),
-  );
+  /** Finds the wanted entries in slices of the event loop: a directory may have a million. */
+  async #parse(data: Buffer): Promise<Directory> {
+    const { names, oidBytes } = this.#options;
+    const found = new Map<string, string>();
+    const cursor = new TreeCursor(data, oidBytes);
+    const slice = new LoopSlice();
+    for (let count = 1; cursor.next(); count++) {
+      const name = data.toString('latin1', cursor.nameAt, cursor.nameEnd);
+      if (names.has(name)) found.set(name, `${canonicalMode(cursor.mode)} ${cursor.oid()}`);
+      if (count % ENTRIES_PER_LOOK === 0) await slice.pause();
+    }
+    return found;
+  }
 }
 
 /** Throws git's error for a history that it cannot walk. */
