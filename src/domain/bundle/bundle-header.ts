@@ -26,6 +26,10 @@ const NINE = 0x39;
 const LOWER_A = 0x61;
 const LOWER_F = 0x66;
 
+/**
+ * Size from which a header is long: of some 500 references. For fewer, git's own fetch is as fast.
+ */
+const LONG_HEADER_BYTES = 32 * 1024;
 const VERSION_2 = '# v2 git bundle';
 /** Capabilities and prerequisites that are parsed at once; a header of 64 MiB may have millions. */
 const MAX_LINES_BEFORE = 1024;
@@ -95,9 +99,19 @@ export class BundleHeader {
     return new BundleHeader(bytes, start, objectFormat, hasPrerequisite);
   }
 
-  /** About the number of references; a line has a name of some 20 bytes or more. */
-  get size(): number {
-    return this.#bytes.length - this.#start;
+  /** All of it, with the empty line at its end. */
+  get bytes(): Buffer {
+    return this.#bytes;
+  }
+
+  /** The lines before the references. */
+  get preface(): Buffer {
+    return this.#bytes.subarray(0, this.#start);
+  }
+
+  /** True from some 500 references on: git reads a header byte by byte. */
+  get isLong(): boolean {
+    return this.#bytes.length - this.#start >= LONG_HEADER_BYTES;
   }
 
   /** Yields the references. @returns false at the first line that is none. */

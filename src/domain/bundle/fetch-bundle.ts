@@ -23,10 +23,6 @@ export interface FetchBundleOptions {
   readonly signal: AbortSignal;
 }
 
-/**
- * Size from which a header is long: of some 500 references. For fewer, git's own fetch is as fast.
- */
-const LONG_HEADER_BYTES = 32 * 1024;
 const SPACE = 0x20;
 const CUT_OFF = 'fatal: the bundle is cut off in its header\n';
 /** Names that are preferred if several branches are at the commit of HEAD. */
@@ -49,7 +45,7 @@ export async function fetchBundle(
   if (!bundle.hasHeader) throw failed('exit status 128', CUT_OFF);
   await using file = await open(bundle.path);
   const header = await BundleHeader.read(file, bundle.headerBytes);
-  const long = header !== undefined && header.size >= LONG_HEADER_BYTES ? header : undefined;
+  const long = header?.isLong === true ? header : undefined;
   const fetch = async (into: Repository): Promise<GitExitError | undefined> => {
     const isUnseen = isDraft || into !== repository;
     if (long !== undefined && isUnseen && (await fillFromBundle(into, { header: long, file, signal })))

@@ -35,14 +35,36 @@ export async function fillFromBundle(
   draft: Repository,
   { header, file, signal }: FillOptions,
 ): Promise<boolean> {
-  if (!header.isSelfContained || draft.objectFormat !== header.objectFormat) return false;
-  if (!(await header.isPlain({ signal }))) return false;
-  if (!(await hasNoReferences(draft, signal))) return false;
-  try {
+  if (!(await isUsual(draft, header, signal)) || !(await hasNoReferences(draft, signal))) return false;
+  return await unlessRefused(signal, async () => {
     await indexPack(draft, file, signal);
-    await requireConnected(draft, header, signal);
-    if (draft.referenceBackend === 'reftable') await updateReferences(draft, header, signal);
-    else await writePackedReferences(draft, header, { signal });
+    await writeReferences(draft, header, signal);
+  });
+}
+
+/**
+ * Writes all references of a bundle into a repository that has its objects, and that nobody else
+ * uses. Those that it has are replaced.
+ *
+ * @returns false if git has to write them; the references are then as before.
+ */
+export async function fillReferences(
+  draft: Repository,
+  { header, signal }: Pick<FillOptions, 'header' | 'signal'>,
+): Promise<boolean> {
+  if (!(await isUsual(draft, header, signal))) return false;
+  return await unlessRefused(signal, () => writeReferences(draft, header, signal));
+}
+
+async function isUsual(draft: Repository, header: BundleHeader, signal: AbortSignal): Promise<boolean> {
+  if (!header.isSelfContained || draft.objectFormat !== header.objectFormat) return false;
+  return await header.isPlain({ signal });
+}
+
+/** Runs a step. @returns false if git or the contents of the bundle refuse it. */
+async function unlessRefused(signal: AbortSignal, step: () => Promise<void>): Promise<boolean> {
+  try {
+    await step();
     return true;
   } catch (error) {
     const isRefusal =
@@ -50,6 +72,12 @@ export async function fillFromBundle(
     if (!isRefusal || signal.aborted) throw error;
     return false;
   }
+}
+
+async function writeReferences(draft: Repository, header: BundleHeader, signal: AbortSignal): Promise<void> {
+  await requireConnected(draft, header, signal);
+  if (draft.referenceBackend === 'reftable') await updateReferences(draft, header, signal);
+  else await writePackedReferences(draft, header, { signal });
 }
 
 /** Reports whether a repository has no references, HEAD apart. */

@@ -10,9 +10,10 @@ async function* cut(text: string, size: number): AsyncGenerator<Buffer> {
 }
 
 async function opened(text: string, size = text.length) {
-  const { head, isBundle, objectFormat, rest } = await openBundle(cut(text, size));
+  const { head, isBundle, header, rest } = await openBundle(cut(text, size));
   const after = Buffer.concat(await Array.fromAsync(rest)).toString('latin1');
   assert.equal(head.toString('latin1') + after, text);
+  const objectFormat = header?.isSelfContained === true ? header.objectFormat : undefined;
   return { isBundle, objectFormat, after };
 }
 

@@ -1,6 +1,8 @@
+import { BundleHeader } from './bundle-header.ts';
+
 const SIGNATURE = /^# v[23] git bundle\n/;
 const SIGNATURE_BYTES = 16;
-/** A header names each reference in a line. A longer one is only read by git, from a file. */
+/** Size of a header in memory that grows. A longer one is read again, from a file. */
 const MAX_HEADER_BYTES = 16 * 1024 * 1024;
 /** Enough for most headers. */
 const FIRST_BYTES = 16 * 1024;
@@ -12,11 +14,8 @@ export interface OpenedBundle {
   readonly head: Buffer;
   /** False for bytes that git must not be given: it accepts other files than bundles too. */
   readonly isBundle: boolean;
-  /**
-   * Set if `head` is a complete header and what follows is a pack with all objects that its
-   * references need.
-   */
-  readonly objectFormat: 'sha1' | 'sha256' | undefined;
+  /** `head`, if it is complete; `undefined` for one that only git can read. */
+  readonly header: BundleHeader | undefined;
   /** The bytes after `head`. */
   readonly rest: AsyncIterable<Uint8Array>;
 }
@@ -40,7 +39,7 @@ export async function openBundle(pieces: AsyncIterable<Uint8Array>): Promise<Ope
   return {
     head,
     isBundle: isSignature(read),
-    objectFormat: end < 0 ? undefined : formatOf(head.toString('latin1')),
+    header: end < 0 ? undefined : BundleHeader.parse(head),
     rest: restOf(read.subarray(head.length), source),
   };
 }
@@ -68,19 +67,6 @@ class GrowingBytes {
 
 function isSignature(start: Buffer): boolean {
   return SIGNATURE.test(start.toString('latin1', 0, SIGNATURE_BYTES));
-}
-
-/** The format of a bundle that needs nothing else; `undefined` for others, and unknown ones. */
-function formatOf(header: string): 'sha1' | 'sha256' | undefined {
-  let format: 'sha1' | 'sha256' = 'sha1';
-  for (const line of header.split('\n').slice(1)) {
-    if (line.startsWith('-')) return undefined; // needs a commit of another repository
-    if (!line.startsWith('@')) continue;
-    const [, name] = /^@object-format=(sha1|sha256)$/.exec(line) ?? [];
-    if (name === undefined) return undefined;
-    format = name === 'sha1' ? 'sha1' : 'sha256';
-  }
-  return format;
 }
 
 async function* restOf(first: Uint8Array, source: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {

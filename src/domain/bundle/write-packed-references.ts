@@ -18,11 +18,11 @@ const PEEL = Buffer.from('^{}');
 const COMMIT = 'commit';
 
 /**
- * Writes the references of a bundle, which are in the order of names, into a repository without
- * references that nobody else uses: as `git pack-refs --all` would have written them. Types of
- * objects and targets of tags come from `git cat-file`.
+ * Writes the references of a bundle, which are in the order of names, into a repository that
+ * nobody else uses: as `git pack-refs --all` would have written them. They replace a file that
+ * exists. Types of objects and targets of tags come from `git cat-file`.
  *
- * @throws {MissingObjectError}; the file is then not there.
+ * @throws {MissingObjectError}; the file is then as before.
  */
 export async function writePackedReferences(
   draft: Repository,

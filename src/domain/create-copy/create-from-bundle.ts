@@ -1,3 +1,4 @@
+import { open } from 'node:fs/promises';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { GitExitError } from '#git/command/exit-error';
 import { flag } from '#git/command/git-command';
@@ -5,11 +6,12 @@ import { type CreateRepositoryOptions, createRepository } from '#storage/lifecyc
 import type { Repository } from '#storage/repository';
 import type { RepositoryTarget } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';
+import { BundleHeader } from '../bundle/bundle-header.ts';
 import { type OpenedBundle, openBundle } from '../bundle/open-bundle.ts';
 import { spoolBundle } from '../bundle/spool-bundle.ts';
 import type { RecordedResult } from '../transactions/run-recorded.ts';
 import { cloneInto, removeOrigin } from './clone-into.ts';
-import { unpackBundle } from './unpack-bundle.ts';
+import { type SelfContainedBundle, unpackBundle } from './unpack-bundle.ts';
 
 /** Votes and abort of a call that creates a repository. */
 export type CreateOptions = Pick<CreateRepositoryOptions, 'vote'> & { readonly signal: AbortSignal };
@@ -39,24 +41,37 @@ export async function createFromBundle(
 
 async function cloneBundle(
   draft: Repository,
-  { head, isBundle, objectFormat, rest }: OpenedBundle,
+  { head, header, isBundle, rest }: OpenedBundle,
   signal: AbortSignal,
 ): Promise<RecordedResult> {
   if (!isBundle) throw clonedBadly('exit status 128', 'fatal: the data is no bundle');
-  try {
-    if (objectFormat !== undefined)
-      return await unpackBundle(draft, { head, objectFormat, pack: rest }, signal);
-  } catch (error) {
-    if (error instanceof GitExitError) return { failure: error, stdout: '' };
-    throw error;
-  }
+  if (header?.isSelfContained === true) return await unpack(draft, { header, pack: rest }, signal);
   await using bundle = await spoolBundle(draft.storage, whole(head, rest));
   if (!bundle.hasHeader) throw clonedBadly('exit status 128', 'fatal: the bundle is cut off in its header');
+  await using file = await open(bundle.path);
+  const spooled = await BundleHeader.read(file, bundle.headerBytes);
+  if (spooled?.isSelfContained === true) {
+    const pack = file.createReadStream({ start: bundle.headerBytes, autoClose: false });
+    return await unpack(draft, { header: spooled, pack }, signal);
+  }
   return await cloneInto(draft, bundle.path, {
     options: [flag('--mirror')],
     config: [{ key: 'transfer.fsckObjects', value: 'false' }],
     signal,
   });
+}
+
+async function unpack(
+  draft: Repository,
+  bundle: SelfContainedBundle,
+  signal: AbortSignal,
+): Promise<RecordedResult> {
+  try {
+    return await unpackBundle(draft, bundle, signal);
+  } catch (error) {
+    if (error instanceof GitExitError) return { failure: error, stdout: '' };
+    throw error;
+  }
 }
 
 async function* whole(head: Buffer, rest: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
