@@ -137,6 +137,7 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
       'object-store',
       'storage',
       'domain/backup',
+      'domain/bundle/combined-bundle',
       'domain/bundle/create-bundle',
       'domain/gitlab-api',
       'domain/hooks/payload',

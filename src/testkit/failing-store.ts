@@ -4,6 +4,8 @@ import type { ObjectStore } from '#object-store/object-store';
 export class FailingStore implements ObjectStore {
   readonly #store: ObjectStore;
   #left: number;
+  /** True after a failure that the caller has learned of: it may have read enough before. */
+  isNoticed = false;
 
   constructor(store: ObjectStore, failing: number) {
     this.#store = store;
@@ -24,17 +26,18 @@ export class FailingStore implements ObjectStore {
     } catch {
       // it is missing, which the caller does not learn
     }
-    throw new Error('the store is cut off');
+    throw this.#cutOff();
   }
 
   async put(key: string, pieces: AsyncIterable<Uint8Array>, options: Parameters<ObjectStore['put']>[2]) {
     const isCut = this.#isNext();
+    const cutOff = () => this.#cutOff();
     const passed = async function* () {
       for await (const piece of pieces) {
         yield piece;
-        if (isCut) throw new Error('the store is cut off');
+        if (isCut) throw cutOff();
       }
-      if (isCut) throw new Error('the store is cut off');
+      if (isCut) throw cutOff();
     };
     await this.#store.put(key, passed(), options);
   }
@@ -63,6 +66,11 @@ export class FailingStore implements ObjectStore {
   }
 
   #fail(): void {
-    if (this.#isNext()) throw new Error('the store is cut off');
+    if (this.#isNext()) throw this.#cutOff();
+  }
+
+  #cutOff(): Error {
+    this.isNoticed = true;
+    return new Error('the store is cut off');
   }
 }

@@ -123,6 +123,11 @@ for (const objectFormat of ['sha1', 'sha256'] as const)
     rmSync(path, { recursive: true });
     await backups.restore(job);
     assert.deepEqual(stateOf(path), states[2], 'the latest');
+    const writes = /FetchBundle|CreateRepository|UpdateReferences|SetCustomHooks|WriteRef/;
+    const calls = backups.gitaly.log.map((line) => String(line['grpc.method'] ?? ''));
+    const changes = calls.filter((method) => writes.test(method));
+    // The repository appears with all references; hooks and HEAD follow.
+    assert.deepEqual(changes, ['CreateRepositoryFromBundle', 'WriteRef', 'SetCustomHooks']);
     for (const [index, id] of ids.entries()) {
       rmSync(path, { recursive: true });
       await backups.restore(job, { id });

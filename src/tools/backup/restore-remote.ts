@@ -1,12 +1,15 @@
-import { wrap } from '#base/gitaly-error';
+import { codeOf, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import type { BackupManifest } from '#domain/backup/manifest';
 import { readObject, requireObject } from '#domain/backup/read-object';
 import { type BackedUpReference, readReferenceLines } from '#domain/backup/reference-lines';
+import { CombinedBundle } from '#domain/bundle/combined-bundle';
+import { OID_DIGITS } from '#git/objects/object-id';
 import type { ObjectStore } from '#object-store/object-store';
 import type { RemoteRepository } from './remote-repository.ts';
 
 const BRANCHES = 'refs/heads/';
+const HEAD = 'HEAD';
 
 export interface RestoreRemoteOptions {
   /** Notified when the references alone could not be reset, so that the bundles are fetched. */
@@ -18,8 +21,9 @@ export interface RestoreRemoteOptions {
 
 /**
  * Makes a repository on a server what it was at the time of a backup. All parts of the backup are
- * looked up before the first change. A repository that does not exist appears with the contents of
- * the first step, and is removed again if anything fails after that.
+ * looked up before the first change. A repository that does not exist appears with all references
+ * and objects; HEAD and custom hooks follow, and it is removed again if that fails. Only one whose
+ * bundles cannot be combined appears with the contents of the first step.
  *
  * @throws {GitalyError} `manager: …`
  */
@@ -63,7 +67,9 @@ async function replaceContents(restore: Restore): Promise<void> {
   } catch (error) {
     options.signal.throwIfAborted();
     options.onBundles(error);
-    await fetchBundles(restore, 0);
+    const fetch = (bundle: AsyncIterable<Buffer>) => repository.fetchBundle(bundle, { updateHead: false });
+    if (await withAllBundles(restore, fetch)) await repository.resetReferences(files.references);
+    else await fetchBundles(restore, 0);
   }
   await restoreHead(restore);
   await restoreHooks(restore);
@@ -75,17 +81,51 @@ async function create(restore: Restore): Promise<void> {
     const objectFormat = formatOf(manifest);
     await repository.remove();
     await repository.create(objectFormat, branchOf(manifest) ?? '');
-  } else await repository.createFromBundle(readObject(store, files.bundles[0] ?? '', options));
+  }
+  const isWhole =
+    manifest.empty || (await withAllBundles(restore, (bundle) => repository.createFromBundle(bundle)));
+  if (!isWhole) await repository.createFromBundle(readObject(store, files.bundles[0] ?? '', options));
   try {
-    if (!manifest.empty) {
-      await fetchBundles(restore, 1);
-      await restoreHead(restore);
-    }
+    if (!isWhole) await fetchBundles(restore, 1);
+    if (!manifest.empty) await restoreHead(restore);
     await restoreHooks(restore);
   } catch (error) {
     await repository.remove().catch(() => {}); // the first error tells more
     throw error;
   }
+}
+
+/**
+ * Sends all bundles as one with the references of the newest step, so that these appear at once.
+ *
+ * @returns false if it has to be done step by step, and nothing has changed: the server refuses the
+ *   bundle, for instance because objects are missing, or there is none.
+ */
+async function withAllBundles(
+  restore: Restore,
+  send: (bundle: AsyncIterable<Buffer>) => Promise<void>,
+): Promise<boolean> {
+  const bundle = await combine(restore);
+  if (bundle === undefined) return false;
+  try {
+    await send(bundle.pieces());
+    return true;
+  } catch (error) {
+    if (bundle.error !== undefined || codeOf(error) !== 'INTERNAL') throw error;
+    return false;
+  }
+}
+
+async function combine({ store, manifest, files, options }: Restore): Promise<CombinedBundle | undefined> {
+  const { headReference } = manifest;
+  // The bundle alone knows the HEAD of an older backup.
+  if (headReference === '') return undefined;
+  const wanted = branchOf(manifest) === undefined ? HEAD : headReference;
+  const head = files.references.find(({ name }) => name.equals(Buffer.from(wanted)))?.oid;
+  const sources = files.bundles.map((key) => () => readObject(store, key, options));
+  const references = files.references.filter(({ name }) => !name.equals(Buffer.from(HEAD)));
+  const objectFormat = (references[0]?.oid.length ?? 0) === OID_DIGITS.sha256 ? 'sha256' : 'sha1';
+  return await CombinedBundle.open(sources, { references, head, objectFormat });
 }
 
 /** The files of a backup. */

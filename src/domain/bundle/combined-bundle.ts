@@ -1,0 +1,210 @@
+import { createHash } from 'node:crypto';
+import type { ObjectFormatName } from '#git/repository-format';
+import { HeaderScan } from './header-scan.ts';
+
+/** Reads a bundle from its start. */
+export type BundleOpener = () => AsyncIterable<Buffer>;
+
+/** The header of a combined bundle. */
+export interface CombinedHeader {
+  /** In the order of names, without HEAD. */
+  readonly references: readonly { readonly oid: string; readonly name: Buffer }[];
+  /** Object id of HEAD; `undefined` omits it. */
+  readonly head: string | undefined;
+  readonly objectFormat: ObjectFormatName;
+}
+
+/** The start of a header that has its capabilities. */
+const PREFACE_BYTES = 4096;
+const PACK_HEADER_BYTES = 12;
+const PACK_VERSION_2 = Buffer.from('PACK\0\0\0\x02', 'latin1');
+const MAX_OBJECTS = 2 ** 32 - 1;
+const CHECKSUM_BYTES = { sha1: 20, sha256: 32 } as const;
+/** References whose lines are built at once. */
+const BATCH = 1024;
+const OTHER_CAPABILITY = /^@(?!object-format=sha(?:1|256)$)/m;
+const PREREQUISITE = /^-/m;
+const NO_REFERENCES = /^# v[23] git bundle(?:\n@object-format=sha(?:1|256))?$/;
+
+/**
+ * One bundle of several, each of which needs objects of those before it. Its pack is theirs in a
+ * row, which git accepts: deltas name their base by its distance or by its id, and an object may be
+ * there twice. So a repository with all of them is created by one call, and appears whole. Older
+ * versions of git (2.39) refuse it if the base of a delta by id is there twice, which it is if an
+ * object has come back.
+ *
+ * @see git: Documentation/gitformat-pack, t/t5308-pack-detect-duplicates.sh
+ */
+export class CombinedBundle {
+  readonly #sources: readonly BundleOpener[];
+  readonly #header: CombinedHeader;
+  readonly #objects: number;
+  #error: unknown;
+
+  private constructor(sources: readonly BundleOpener[], header: CombinedHeader, objects: number) {
+    this.#sources = sources;
+    this.#header = header;
+    this.#objects = objects;
+  }
+
+  /**
+   * Reads the starts of the bundles.
+   *
+   * @returns `undefined` for bundles that cannot be combined: with filters, damaged ones, or a
+   *   first one that needs other objects.
+   */
+  static async open(
+    sources: readonly BundleOpener[],
+    header: CombinedHeader,
+  ): Promise<CombinedBundle | undefined> {
+    let objects = 0;
+    const filled: BundleOpener[] = [];
+    for (const source of sources) {
+      const start = await startOf(source());
+      if (start === undefined || OTHER_CAPABILITY.test(start.preface)) return undefined;
+      if (start.isEmpty) continue;
+      if (filled.length === 0 && PREREQUISITE.test(start.preface)) return undefined;
+      objects += start.objects;
+      filled.push(source);
+    }
+    if (filled.length === 0 || objects > MAX_OBJECTS || header.references.length === 0) return undefined;
+    return new CombinedBundle(filled, header, objects);
+  }
+
+  /** The error with which {@link pieces} ended, as opposed to one of its reader. */
+  get error(): unknown {
+    return this.#error;
+  }
+
+  /** Yields the bytes of the bundle. @throws {Error} for a bundle whose checksum is wrong. */
+  async *pieces(): AsyncGenerator<Buffer, void, undefined> {
+    try {
+      yield* headerPieces(this.#header);
+      const [only, ...others] = this.#sources;
+      if (only !== undefined && others.length === 0) yield* packOf(only());
+      else yield* this.#pack();
+    } catch (error) {
+      this.#error = error;
+      throw error;
+    }
+  }
+
+  async *#pack(): AsyncGenerator<Buffer, void, undefined> {
+    const { objectFormat } = this.#header;
+    const checksum = createHash(objectFormat);
+    const header = Buffer.alloc(PACK_HEADER_BYTES);
+    PACK_VERSION_2.copy(header);
+    header.writeUInt32BE(this.#objects, PACK_VERSION_2.length);
+    checksum.update(header);
+    yield header;
+    for (const source of this.#sources)
+      for await (const entries of entriesOf(packOf(source()), objectFormat)) {
+        checksum.update(entries);
+        yield entries;
+      }
+    yield checksum.digest();
+  }
+}
+
+function* headerPieces({ references, head, objectFormat }: CombinedHeader): Generator<Buffer> {
+  yield Buffer.from(
+    objectFormat === 'sha1' ? '# v2 git bundle\n' : `# v3 git bundle\n@object-format=${objectFormat}\n`,
+  );
+  for (let at = 0; at < references.length; at += BATCH) {
+    const lines = references.slice(at, at + BATCH);
+    yield Buffer.concat(lines.flatMap(({ oid, name }) => [Buffer.from(`${oid} `), name, Buffer.from('\n')]));
+  }
+  yield Buffer.from(head === undefined ? '\n' : `${head} HEAD\n\n`);
+}
+
+interface BundleStart {
+  /** The header, or its start. */
+  readonly preface: string;
+  /** True for a step without new objects: a header without references, and nothing behind it. */
+  readonly isEmpty: boolean;
+  /** Number of objects in the pack. */
+  readonly objects: number;
+}
+
+/** Reads the start of a bundle. @returns `undefined` if git has to say what is wrong with it. */
+async function startOf(bundle: AsyncIterable<Buffer>): Promise<BundleStart | undefined> {
+  let text = '';
+  const seen = async function* (): AsyncGenerator<Buffer> {
+    for await (const piece of bundle) {
+      if (text.length < PREFACE_BYTES) text += piece.toString('latin1', 0, PREFACE_BYTES - text.length);
+      yield piece;
+    }
+  };
+  let pack = Buffer.alloc(0);
+  for await (const piece of packOf(seen())) {
+    pack = Buffer.concat([pack, piece.subarray(0, PACK_HEADER_BYTES)]);
+    if (pack.length >= PACK_HEADER_BYTES) break;
+  }
+  const end = text.indexOf('\n\n');
+  const preface = end === -1 ? text : text.slice(0, end);
+  if (pack.length === 0 && end !== -1 && NO_REFERENCES.test(preface))
+    return { preface, isEmpty: true, objects: 0 };
+  if (pack.length < PACK_HEADER_BYTES || pack.indexOf(PACK_VERSION_2) !== 0) return undefined;
+  return { preface, isEmpty: false, objects: pack.readUInt32BE(PACK_VERSION_2.length) };
+}
+
+/** Yields the pack of a bundle: all behind its header. */
+async function* packOf(bundle: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+  const header = new HeaderScan();
+  for await (const piece of bundle) {
+    if (header.isComplete) yield piece;
+    else {
+      const before = header.headerBytes;
+      header.add(piece);
+      const start = header.headerBytes - before;
+      if (header.isComplete && start < piece.length) yield piece.subarray(start);
+    }
+  }
+}
+
+/**
+ * Yields the entries of a pack, without its header and its checksum.
+ *
+ * @throws {Error} for a wrong checksum: the combined pack gets its own one, which would hide this.
+ */
+async function* entriesOf(
+  pack: AsyncIterable<Buffer>,
+  objectFormat: ObjectFormatName,
+): AsyncGenerator<Buffer, void, undefined> {
+  const checksum = createHash(objectFormat);
+  let header = PACK_HEADER_BYTES;
+  for await (const bytes of exceptEnd(pack, CHECKSUM_BYTES[objectFormat], (end) => {
+    if (!checksum.digest().equals(end)) throw new Error('a bundle of the backup is damaged');
+  })) {
+    checksum.update(bytes);
+    const entries = bytes.subarray(Math.min(header, bytes.length));
+    header -= bytes.length - entries.length;
+    if (entries.length > 0) yield entries;
+  }
+}
+
+/** Yields all but the last bytes, which are passed on at the end. */
+async function* exceptEnd(
+  pieces: AsyncIterable<Buffer>,
+  endBytes: number,
+  onEnd: (end: Buffer) => void,
+): AsyncGenerator<Buffer, void, undefined> {
+  let held = Buffer.alloc(0);
+  for await (const piece of pieces) {
+    const excess = held.length + piece.length - endBytes;
+    if (excess <= 0) {
+      held = Buffer.concat([held, piece]);
+      continue;
+    }
+    if (excess < held.length) {
+      yield held.subarray(0, excess);
+      held = Buffer.concat([held.subarray(excess), piece]);
+      continue;
+    }
+    if (held.length > 0) yield held;
+    const end = piece.length - endBytes;
+    if (end > 0) yield piece.subarray(0, end);
+    held = Buffer.from(piece.subarray(end));
+  }
+  onEnd(held);
+}
