@@ -23,6 +23,8 @@ export interface FetchBundleOptions {
   readonly signal: AbortSignal;
 }
 
+/** Objects of a staging repository are already those of the visible one; its references are not. */
+const FLUSHED_OBJECTS = { key: 'core.fsync', value: 'objects,derived-metadata' };
 const SPACE = 0x20;
 const CUT_OFF = 'fatal: the bundle is cut off in its header\n';
 /** Names that are preferred if several branches are at the commit of HEAD. */
@@ -50,7 +52,7 @@ export async function fetchBundle(
     const isUnseen = isDraft || into !== repository;
     if (long !== undefined && isUnseen && (await fillFromBundle(into, { header: long, file, signal })))
       return undefined;
-    return await gitFetch(into, bundle, signal);
+    return await gitFetch(into, bundle, { isStaged: into !== repository, signal });
   };
   const failure = await fetchVoted(repository, fetch, {
     hooks,
@@ -62,11 +64,24 @@ export async function fetchBundle(
   if (options.updateHead) await updateHead(repository, { bundle, header, ...options });
 }
 
-/** @returns the failure of git. */
+interface GitFetchOptions {
+  /** True for references of a staging repository, which are removed with it. */
+  readonly isStaged: boolean;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Fetches with git. In a visible repository that has references, only git may do that: it locks
+ * each reference, also for other processes, and changes all or none. It writes and flushes a file
+ * for each, 4 ms or so, which very many references take minutes for. To write them into packed-refs
+ * instead would need the same locks, and files that exist would hide them.
+ *
+ * @returns the failure of git.
+ */
 async function gitFetch(
   into: Repository,
   { path }: SpooledBundle,
-  signal: AbortSignal,
+  { isStaged, signal }: GitFetchOptions,
 ): Promise<GitExitError | undefined> {
   const command = gitCommand('fetch', {
     options: ['--no-write-fetch-head', '--quiet', '--atomic'].map(flag),
@@ -76,6 +91,7 @@ async function gitFetch(
     { key: 'remote.inmemory.url', value: path, secret: true },
     { key: 'remote.inmemory.fetch', value: '+refs/*:refs/*', secret: true },
     { key: 'transfer.fsckObjects', value: 'false' },
+    ...(isStaged ? [FLUSHED_OBJECTS] : []),
   ];
   return (await runRecorded(into, command, { signal, config })).failure;
 }
