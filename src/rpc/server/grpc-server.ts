@@ -209,6 +209,7 @@ export class GrpcServer {
     const deadlineMs = timeoutMs === undefined ? undefined : Date.now() + timeoutMs;
     const incoming = new IncomingFrames(stream, this.#maxMessageBytes, limits);
     incoming.encoding = encoding;
+    incoming.readFrom(stream);
     const context = new CallContext(route.method, metadata, peer, deadlineMs, this.#extras);
     if (peer.isLocal !== true) connection.recentCalls++; // a local one stays in this process
     const { onSent } = connection;

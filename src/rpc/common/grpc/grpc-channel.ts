@@ -1,4 +1,3 @@
-import { type ClientHttp2Session, connect, constants } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import {
   create,
@@ -12,14 +11,14 @@ import { encodeMessage } from '#wire/fast/encode-message';
 import { GRPC_ACCEPT_ENCODING, GRPC_TIMEOUT } from '../header-names.ts';
 import { Metadata } from '../metadata.ts';
 import type { ChannelCall, ChannelCallOptions, Requests } from './channel-call.ts';
+import type { ClientSession, CommonHeaders } from './client-session.ts';
 import { ACCEPTED_ENCODINGS } from './grpc-compression.ts';
 import { MAX_RECEIVE_MESSAGE_BYTES } from './grpc-frame.ts';
 import { pushMetadata } from './grpc-headers.ts';
 import type { CallableMethod, MethodName } from './grpc-method.ts';
 import { formatGrpcTimeout } from './grpc-timeout.ts';
-import { SESSION_OPTIONS, setSessionWindow } from './http2-limits.ts';
+import { NodeSession } from './node-session.ts';
 import { type CallCodec, type ChannelHealth, OutgoingCall } from './outgoing-call.ts';
-import { keepStreamsBriefly } from './session-streams.ts';
 
 /** One HTTP/2 connection to a gRPC server. */
 export interface GrpcChannel {
@@ -74,13 +73,16 @@ export interface ChannelOptions {
   readonly keepaliveTimeoutMs?: number;
   /** Called when a keepalive ping is due; returns false to skip it. By default all are sent. */
   readonly wantsKeepalive?: () => boolean;
+  /** Opens the HTTP/2 session. Default: one of `node:http2`. */
+  readonly openSession?: OpenSession;
 }
+
+/** Opens an HTTP/2 session on a connection, which it then owns. */
+export type OpenSession = (duplex: Duplex, common: CommonHeaders) => ClientSession;
 
 const DEFAULT_KEEPALIVE_TIMEOUT_MS = 20_000;
 /** Longest life of a connection after its last frame was queued. */
 const DRAIN_MS = 200;
-/** Assumed limit on streams until the server's settings arrive (RFC 9113, 6.5.2: no limit). */
-const PEER_MAX_CONCURRENT_STREAMS = 2_147_483_647;
 
 const RAW_CODEC: CallCodec<Uint8Array | readonly Uint8Array[], Buffer> = {
   encode: (message) => (message instanceof Uint8Array ? [message] : message),
@@ -113,16 +115,8 @@ export function connectGrpc(duplex: Duplex, options: ChannelOptions = {}): GrpcC
 
 class Http2Channel implements GrpcChannel, ChannelHealth {
   readonly #duplex: Duplex;
-  readonly #session: ClientHttp2Session;
+  readonly #session: ClientSession;
   readonly #options: ChannelOptions;
-  /**
-   * Headers of every call, before and after its path. A flat list of names and values saves Node
-   * two objects per call.
-   */
-  readonly #headersBefore: readonly string[];
-  readonly #headersAfter: readonly string[];
-  readonly closed: Promise<void>;
-  #isDraining = false;
   #error: Error | undefined;
   #isAlive = true;
   #pingTimeout: NodeJS.Timeout | undefined;
@@ -130,53 +124,22 @@ class Http2Channel implements GrpcChannel, ChannelHealth {
   constructor(duplex: Duplex, options: ChannelOptions) {
     this.#duplex = duplex;
     this.#options = options;
-    const scheme = options.isSecure ? 'https' : 'http';
-    this.#headersBefore = [
-      ':method',
-      'POST',
-      ':scheme',
-      scheme,
-      ':authority',
-      options.authority ?? 'localhost',
-      ':path',
-    ];
-    this.#headersAfter = [
-      ['content-type', 'application/grpc'],
-      ['user-agent', options.userAgent ?? 'gitaly-ts'],
-      ['te', 'trailers'],
-      [GRPC_ACCEPT_ENCODING, ACCEPTED_ENCODINGS],
-    ].flat();
-    const session = connect(`${scheme}://localhost`, {
-      ...SESSION_OPTIONS,
-      peerMaxConcurrentStreams: PEER_MAX_CONCURRENT_STREAMS,
-      createConnection: () => duplex,
-    });
-    keepStreamsBriefly(session);
-    this.#session = session;
-    const setWindow = (): void => {
-      if (!session.destroyed) setSessionWindow(session);
-    };
-    if (session.connecting) session.once('connect', setWindow);
-    else setWindow();
-    session.on('goaway', () => {
-      this.#isDraining = true;
-    });
-    session.on('error', (error) => {
-      this.#error = error;
-    });
+    const { openSession = openNodeSession } = options;
+    this.#session = openSession(duplex, commonHeaders(options));
     const keepalive = this.#startKeepalive(options.keepaliveMs);
-    this.closed = new Promise((resolve) => {
-      session.once('close', () => {
-        clearInterval(keepalive);
-        clearTimeout(this.#pingTimeout);
-        resolve();
-      });
+    void this.#session.closed.then(() => {
+      clearInterval(keepalive);
+      clearTimeout(this.#pingTimeout);
     });
   }
 
+  get closed(): Promise<void> {
+    return this.#session.closed;
+  }
+
   get state(): 'ready' | 'draining' | 'closed' {
-    if (this.#session.destroyed) return 'closed';
-    return this.#isDraining || this.#session.closed ? 'draining' : 'ready';
+    if (this.#session.isDestroyed) return 'closed';
+    return this.#session.isClosing ? 'draining' : 'ready';
   }
 
   invoke<I extends DescMessage, O extends DescMessage>(
@@ -195,20 +158,12 @@ class Http2Channel implements GrpcChannel, ChannelHealth {
     return this.#start(method, requests, RAW_CODEC, options);
   }
 
-  ping(): Promise<number> {
-    return new Promise((resolve, reject) => {
-      const session = this.#session;
-      const send = (): void => {
-        const isSent =
-          !session.destroyed &&
-          session.ping((error, durationMs) =>
-            error === null ? resolve(durationMs) : reject(this.unavailable(error)),
-          );
-        if (!isSent) reject(this.unavailable());
-      };
-      if (session.connecting) session.once('connect', send).once('close', send);
-      else send();
-    });
+  async ping(): Promise<number> {
+    try {
+      return await this.#session.ping();
+    } catch (error) {
+      throw this.unavailable(error);
+    }
   }
 
   close(): Promise<void> {
@@ -218,13 +173,13 @@ class Http2Channel implements GrpcChannel, ChannelHealth {
 
   destroy(error?: Error): void {
     this.#error ??= error;
-    this.#session.destroy(error, constants.NGHTTP2_NO_ERROR);
+    this.#session.destroy(error);
     // a peer that does not read cannot keep the connection open
     setTimeout(() => this.#duplex.destroy(), DRAIN_MS).unref();
   }
 
   get isGone(): boolean {
-    return this.#session.destroyed;
+    return this.#session.isDestroyed;
   }
 
   noteReceived(): void {
@@ -232,7 +187,7 @@ class Http2Channel implements GrpcChannel, ChannelHealth {
   }
 
   /** Returns the error for calls that this connection could not carry. */
-  unavailable(cause: unknown = this.#error): GitalyError {
+  unavailable(cause: unknown = this.#error ?? this.#session.error): GitalyError {
     // Its owner has closed it, as with grpc-go.
     if (cause instanceof GitalyError && cause.code === 'CANCELLED')
       return new GitalyError(cause.code, cause.message, { cause });
@@ -264,7 +219,8 @@ class Http2Channel implements GrpcChannel, ChannelHealth {
       return call;
     }
     try {
-      call.start(this.#session.request(this.#headersOf(method, options, deadlineMs)), requests);
+      const headers = { path: method.path, pairs: pairsOf(options, deadlineMs) };
+      call.start((events) => this.#session.request(headers, events), requests);
     } catch (error) {
       // The metadata cannot be sent.
       call.cancel(
@@ -276,23 +232,11 @@ class Http2Channel implements GrpcChannel, ChannelHealth {
     return call;
   }
 
-  #headersOf(method: MethodName, options: ChannelCallOptions, deadlineMs: number | undefined): string[] {
-    const headers = [...this.#headersBefore, method.path, ...this.#headersAfter];
-    if (deadlineMs !== undefined) headers.push(GRPC_TIMEOUT, formatGrpcTimeout(deadlineMs - Date.now()));
-    if (options.metadata !== undefined) {
-      pushMetadata(
-        headers,
-        options.metadata instanceof Metadata ? options.metadata : Metadata.from(options.metadata),
-      );
-    }
-    return headers;
-  }
-
   #startKeepalive(intervalMs: number | undefined): NodeJS.Timeout | undefined {
     if (intervalMs === undefined) return undefined;
     const { wantsKeepalive = () => true } = this.#options;
     return setInterval(() => {
-      if (this.#isAlive || !wantsKeepalive() || this.#pingTimeout !== undefined || this.#session.destroyed) {
+      if (this.#isAlive || !wantsKeepalive() || this.#pingTimeout !== undefined || this.isGone) {
         this.#isAlive = false;
         return;
       }
@@ -300,13 +244,43 @@ class Http2Channel implements GrpcChannel, ChannelHealth {
         this.#pingTimeout = undefined;
         if (!this.#isAlive) this.destroy(new Error('keepalive ping failed to receive ACK within timeout'));
       }, this.#options.keepaliveTimeoutMs ?? DEFAULT_KEEPALIVE_TIMEOUT_MS).unref();
-      this.#session.ping(() => {
+      const onResponse = (): void => {
         this.#isAlive = true;
         clearTimeout(this.#pingTimeout);
         this.#pingTimeout = undefined;
-      });
+      };
+      this.#session.ping().then(onResponse, onResponse); // of a closed one nothing is expected
     }, intervalMs).unref();
   }
+}
+
+function openNodeSession(duplex: Duplex, common: CommonHeaders): ClientSession {
+  return new NodeSession(duplex, common);
+}
+
+function commonHeaders({
+  authority = 'localhost',
+  isSecure,
+  userAgent = 'gitaly-ts',
+}: ChannelOptions): CommonHeaders {
+  const scheme = isSecure ? 'https' : 'http';
+  return {
+    before: [':method', 'POST', ':scheme', scheme, ':authority', authority, ':path'],
+    after: [
+      ['content-type', 'application/grpc'],
+      ['user-agent', userAgent],
+      ['te', 'trailers'],
+      [GRPC_ACCEPT_ENCODING, ACCEPTED_ENCODINGS],
+    ].flat(),
+  };
+}
+
+function pairsOf({ metadata }: ChannelCallOptions, deadlineMs: number | undefined): string[] {
+  const pairs: string[] = [];
+  if (deadlineMs !== undefined) pairs.push(GRPC_TIMEOUT, formatGrpcTimeout(deadlineMs - Date.now()));
+  if (metadata !== undefined)
+    pushMetadata(pairs, metadata instanceof Metadata ? metadata : Metadata.from(metadata));
+  return pairs;
 }
 
 function earliest({ deadline, timeoutMs }: ChannelCallOptions): number | undefined {

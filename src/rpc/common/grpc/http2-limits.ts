@@ -7,19 +7,19 @@ import type { Http2Session } from 'node:http2';
  */
 export const STREAM_WINDOW_BYTES = 1 << 20;
 /** Data in flight of all streams of a connection together. */
-const SESSION_WINDOW_BYTES = 16 << 20;
+export const SESSION_WINDOW_BYTES = 16 << 20;
 /**
  * Limit of concurrent calls; a peer above it waits. A Praefect sends all calls for a node over one
  * connection.
  */
 export const MAX_CONCURRENT_STREAMS = 4096;
 /** Limit of header pairs. Rails sends every feature flag as a header: some hundred pairs. */
-const MAX_HEADER_PAIRS = 1000;
+export const MAX_HEADER_PAIRS = 1000;
 /**
  * Limit of a response's header list. nghttp2 refuses a single value above 64 KiB, so a server that
  * respects this limit shortens an error that would not arrive.
  */
-const MAX_RESPONSE_HEADER_LIST_BYTES = 65_535;
+export const MAX_RESPONSE_HEADER_LIST_BYTES = 65_535;
 /**
  * Limit of a request's header list (RFC 9113, 6.5.2: each pair counts 32 bytes more). nghttp2 ends
  * a connection at the ninth CONTINUATION frame, and has no setting for that. Clients cut header
@@ -29,7 +29,7 @@ const MAX_RESPONSE_HEADER_LIST_BYTES = 65_535;
  */
 export const MAX_REQUEST_HEADER_LIST_BYTES = 9 * 16_384;
 /** Limit of header blocks that we send. The peer's own limit is checked per call. */
-const MAX_SEND_HEADER_BYTES = 1 << 20;
+export const MAX_SEND_HEADER_BYTES = 1 << 20;
 /** Data that one session may queue for a slow peer before new streams are refused. */
 const MAX_SESSION_MEMORY_MB = 512;
 

@@ -1,4 +1,4 @@
-import type { Http2Stream } from 'node:http2';
+import type { Readable } from 'node:stream';
 import { noteBulkBytes } from '#base/bulk-memory';
 import { GitalyError } from '#base/gitaly-error';
 import { decompress, type MessageEncoding } from './grpc-compression.ts';
@@ -28,6 +28,12 @@ export interface IncomingLimits {
   decompressionTurn(): Promise<() => void>;
 }
 
+/** The stream that the bytes arrive on. */
+interface Source {
+  pause(): unknown;
+  resume(): unknown;
+}
+
 /** Memory used by an empty message. */
 const FRAME_OVERHEAD_BYTES = 64;
 
@@ -46,7 +52,7 @@ interface Waiter {
  * reader that stops makes the sender wait. Payloads are returned decompressed but not decoded.
  */
 export class IncomingFrames {
-  readonly #stream: Http2Stream;
+  readonly #stream: Source;
   readonly #maxMessageBytes: number;
   readonly #limits: IncomingLimits | undefined;
   readonly #reader: FrameReader;
@@ -64,15 +70,19 @@ export class IncomingFrames {
   #error: unknown;
   #waiter: Waiter | undefined;
 
-  constructor(stream: Http2Stream, maxMessageBytes: number, limits?: IncomingLimits) {
+  constructor(stream: Source, maxMessageBytes: number, limits?: IncomingLimits) {
     this.#stream = stream;
     this.#limits = limits;
     this.#maxMessageBytes = maxMessageBytes;
     this.#reader = new FrameReader(maxMessageBytes, (payload, isCompressed) =>
       this.#deliver({ payload, isCompressed }),
     );
-    stream.on('data', (chunk: Buffer) => this.#onData(chunk));
-    stream.on('end', () => this.#onEnd());
+  }
+
+  /** Receives what a stream of `node:http2` reads. */
+  readFrom(stream: Readable): void {
+    stream.on('data', (chunk: Buffer) => this.receive(chunk));
+    stream.on('end', () => this.end());
   }
 
   /** Sets the compression of messages with the compressed flag (`grpc-encoding`). */
@@ -147,7 +157,8 @@ export class IncomingFrames {
     this.#heldBytes = counted;
   }
 
-  #onData(chunk: Buffer): void {
+  /** Receives the next bytes. */
+  receive(chunk: Buffer): void {
     noteBulkBytes(chunk.length);
     if (this.#isOver) return;
     try {
@@ -164,7 +175,8 @@ export class IncomingFrames {
     }
   }
 
-  #onEnd(): void {
+  /** Receives the end of the bytes. */
+  end(): void {
     if (this.#isOver) return;
     if (this.#reader.isInsideFrame) {
       this.fail(new GitalyError('INTERNAL', 'unexpected EOF'));

@@ -1,10 +1,11 @@
-import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2';
+import { constants } from 'node:http2';
 import { GitalyError, messageOf } from '#base/gitaly-error';
 import { GRPC_ENCODING, GRPC_STATUS } from '../header-names.ts';
 import { Metadata } from '../metadata.ts';
 import type { ChannelCall, ChannelCallOptions, Requests } from './channel-call.ts';
+import type { CallStream, CallStreamEvents } from './client-session.ts';
 import { parseEncoding } from './grpc-compression.ts';
-import { encodeFrame, writeFrame } from './grpc-frame.ts';
+import { encodeFrame } from './grpc-frame.ts';
 import { httpStatusError, readStatus } from './grpc-headers.ts';
 import { IncomingFrames } from './incoming-frames.ts';
 
@@ -44,10 +45,10 @@ const {
 } = constants;
 
 /** The client's side of one RPC, from its headers to the status. */
-export class OutgoingCall<I, O> implements ChannelCall<O> {
+export class OutgoingCall<I, O> implements ChannelCall<O>, CallStreamEvents {
   readonly #codec: CallCodec<I, O>;
   readonly #options: OutgoingCallOptions;
-  #stream: ClientHttp2Stream | undefined;
+  #stream: CallStream | undefined;
   #incoming: IncomingFrames | undefined;
   #timer: NodeJS.Timeout | undefined;
   #onSignal: (() => void) | undefined;
@@ -92,22 +93,19 @@ export class OutgoingCall<I, O> implements ChannelCall<O> {
     return this.#status !== undefined;
   }
 
-  /** Attaches the stream, whose headers are being sent, and begins to send requests. */
-  start(stream: ClientHttp2Stream, requests: Requests<I>): void {
+  /**
+   * Opens the stream, and begins to send requests.
+   *
+   * @throws what `open` throws.
+   */
+  start(open: (events: CallStreamEvents) => CallStream, requests: Requests<I>): void {
+    const stream = open(this);
     this.#stream = stream;
-    stream.on('response', (headers, _flags, rawHeaders) => this.#onHeaders(headers, rawHeaders));
-    stream.on('trailers', (_headers, _flags, rawHeaders) => {
-      this.#trailers = Metadata.fromWire(rawHeaders);
-    });
-    // before the frames' own listener: the status shows what an early end means
-    stream.on('end', () => this.#onEnd());
     this.#incoming = new IncomingFrames(stream, this.#options.maxReceiveMessageBytes);
-    stream.on('close', () => this.#onClose());
-    stream.on('error', ignore); // `close` reports it
     if (Array.isArray(requests) && requests.length === 1) {
-      this.#sendOnly(requests[0]);
+      this.#sendOnly(stream, requests[0]);
     } else {
-      void this.#sendAll(requests);
+      void this.#sendAll(stream, requests);
     }
   }
 
@@ -125,7 +123,7 @@ export class OutgoingCall<I, O> implements ChannelCall<O> {
     if (this.#status !== undefined) return;
     this.#settle(reason);
     this.#incoming?.abort(reason);
-    this.#stream?.close(NGHTTP2_CANCEL);
+    this.#stream?.reset(NGHTTP2_CANCEL);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -164,35 +162,27 @@ export class OutgoingCall<I, O> implements ChannelCall<O> {
       this.#timer = setTimeout(() => this.cancel(deadlineExceeded()), Math.max(remainingMs, 0));
   }
 
-  #sendOnly(request: I): void {
+  #sendOnly(stream: CallStream, request: I): void {
     try {
-      const frame = encodeFrame(this.#codec.encode(request));
-      const [first] = frame;
-      if (frame.length === 1) {
-        this.#stream?.end(first);
-        return;
-      }
-      if (this.#stream !== undefined) writeFrame(this.#stream, frame);
-      this.#stream?.end();
+      stream.end(encodeFrame(this.#codec.encode(request)));
     } catch (error) {
       this.cancel(sendFailure(error));
     }
   }
 
-  async #sendAll(requests: Requests<I>): Promise<void> {
+  async #sendAll(stream: CallStream, requests: Requests<I>): Promise<void> {
     const iterator =
       Symbol.asyncIterator in requests ? requests[Symbol.asyncIterator]() : requests[Symbol.iterator]();
     this.#requests = iterator;
     try {
       for (;;) {
         const { done, value } = await iterator.next();
-        const stream = this.#stream;
-        if (stream === undefined || stream.closed || stream.destroyed || this.#status !== undefined) break;
+        if (!stream.isWritable || this.#status !== undefined) break;
         if (done) {
-          stream.end();
+          stream.end([]);
           return;
         }
-        if (!writeFrame(stream, encodeFrame(this.#codec.encode(value)))) await this.#drained(stream);
+        if (!stream.write(encodeFrame(this.#codec.encode(value)))) await this.#drained();
       }
       await iterator.return?.();
     } catch (error) {
@@ -200,21 +190,24 @@ export class OutgoingCall<I, O> implements ChannelCall<O> {
     }
   }
 
-  #drained(stream: ClientHttp2Stream): Promise<void> {
+  #drained(): Promise<void> {
     return new Promise((resolve) => {
       this.#onDrain = resolve;
-      stream.once('drain', resolve);
     });
   }
 
-  #onHeaders(headers: IncomingHttpHeaders & { ':status'?: number | undefined }, rawHeaders: string[]): void {
+  onDrain(): void {
+    this.#onDrain?.();
+  }
+
+  onHeaders(pairs: string[]): void {
     this.#options.channel.noteReceived();
-    this.#headers = Metadata.fromWire(rawHeaders);
-    if (headers[GRPC_STATUS] !== undefined) {
+    this.#headers = Metadata.fromWire(pairs);
+    if (this.#headers.has(GRPC_STATUS)) {
       // trailers-only; the status applies even with another HTTP status
       this.#trailers = this.#headers;
     } else {
-      const refusal = refusalOf(headers);
+      const refusal = refusalOf(this.#headers);
       if (refusal !== undefined) {
         this.cancel(refusal);
         return;
@@ -232,16 +225,26 @@ export class OutgoingCall<I, O> implements ChannelCall<O> {
     }
   }
 
-  /** Handles the end of the messages, after all were passed on. */
-  #onEnd(): void {
-    if (this.#status !== undefined) return;
-    this.#options.channel.noteReceived();
-    this.#settle(this.#closeReason());
-    // The server may respond before it has read everything; the rest is not sent.
-    if (this.#stream !== undefined && !this.#stream.writableEnded) this.#stream.close(NGHTTP2_NO_ERROR);
+  onTrailers(pairs: string[]): void {
+    this.#trailers = Metadata.fromWire(pairs);
   }
 
-  #onClose(): void {
+  onData(chunk: Buffer): void {
+    this.#incoming?.receive(chunk);
+  }
+
+  /** Handles the end of the messages. The status shows what an early end means, so it comes first. */
+  onEnd(): void {
+    if (this.#status === undefined) {
+      this.#options.channel.noteReceived();
+      this.#settle(this.#closeReason());
+      // The server may respond before it has read everything; the rest is not sent.
+      if (this.#stream?.isEnded === false) this.#stream.reset(NGHTTP2_NO_ERROR);
+    }
+    this.#incoming?.end();
+  }
+
+  onClose(): void {
     if (this.#status === undefined) this.#settle(this.#closeReason());
   }
 
@@ -249,7 +252,7 @@ export class OutgoingCall<I, O> implements ChannelCall<O> {
   #closeReason(): GitalyError | undefined {
     if (this.#trailers !== undefined) return readStatus(this.#trailers, withoutTrailers);
     if (this.#options.channel.isGone) return this.#options.channel.unavailable();
-    const code = this.#stream?.rstCode ?? NGHTTP2_NO_ERROR;
+    const code = this.#stream?.resetCode ?? NGHTTP2_NO_ERROR;
     if (code === NGHTTP2_NO_ERROR) return withoutTrailers();
     if (code === NGHTTP2_CANCEL && (this.#options.deadlineMs ?? Number.POSITIVE_INFINITY) <= Date.now())
       return deadlineExceeded();
@@ -328,11 +331,9 @@ function sendFailure(error: unknown): GitalyError {
 }
 
 /** Returns the error for a response that is not gRPC; texts of grpc-go. */
-function refusalOf(
-  headers: IncomingHttpHeaders & { ':status'?: number | undefined },
-): GitalyError | undefined {
-  const status = headers[':status'] ?? 0;
-  const type = headers['content-type'] ?? '';
+function refusalOf(headers: Metadata): GitalyError | undefined {
+  const status = Number(headers.get(':status'));
+  const type = headers.get('content-type') ?? '';
   if (status !== 200) return httpStatusError(status);
   if (/^application\/grpc(?:[+;]|$)/.test(type)) return undefined;
   return new GitalyError('UNKNOWN', `transport: received unexpected content-type ${JSON.stringify(type)}`);
@@ -373,5 +374,3 @@ function resetError(code: number): GitalyError {
       return new GitalyError('INTERNAL', text);
   }
 }
-
-function ignore(): void {}

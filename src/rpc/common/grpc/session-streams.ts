@@ -1,5 +1,6 @@
 import type { Http2Session } from 'node:http2';
 import { types } from 'node:util';
+import { BriefMap } from '#base/brief-map';
 
 /** Releases of Node in which the private fields were checked. */
 const CHECKED_RELEASES = ['24', '25', '26'];
@@ -19,7 +20,7 @@ interface SessionState {
 export function keepStreamsBriefly(session: Http2Session): boolean {
   const state = stateOf(session);
   if (state === undefined) return false;
-  state.streams = new Streams();
+  state.streams = new BriefMap<number, object>();
   state.pendingStreams = new PendingStreams();
   return true;
 }
@@ -33,36 +34,6 @@ function stateOf(session: Http2Session): SessionState | undefined {
   if (!types.isMap(state?.streams) || !types.isSet(state.pendingStreams)) return undefined;
   if (state.streams.size > 0 || state.pendingStreams.size > 0) return undefined;
   return state as SessionState;
-}
-
-/** The methods of `Map` that Node uses for the open streams by their ids. */
-class Streams<S> {
-  /** Old tables of the map refer to cells that are empty. */
-  readonly #cells = new Map<number, { stream: S | undefined }>();
-
-  get size(): number {
-    return this.#cells.size;
-  }
-
-  get(id: number): S | undefined {
-    return this.#cells.get(id)?.stream;
-  }
-
-  set(id: number, stream: S): this {
-    this.delete(id);
-    this.#cells.set(id, { stream });
-    return this;
-  }
-
-  delete(id: number): boolean {
-    const cell = this.#cells.get(id);
-    if (cell !== undefined) cell.stream = undefined;
-    return this.#cells.delete(id);
-  }
-
-  forEach(visit: (stream: S) => void): void {
-    for (const { stream } of this.#cells.values()) if (stream !== undefined) visit(stream);
-  }
 }
 
 /**
