@@ -10,7 +10,7 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { create } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
-import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
+import { connectGrpc, type GrpcChannel, type OpenSession } from '#rpc/common/grpc/grpc-channel';
 import type { Metadata } from '#rpc/common/metadata';
 import { GrpcServer } from '#rpc/server/grpc-server';
 import { type HandlerContext, serve } from '#rpc/server/handler';
@@ -19,6 +19,7 @@ import type { RawHandler, RawMethod } from '#rpc/server/route';
 import { goProgram } from '#testkit/go-program';
 import { all, only } from '#testkit/in-process-rpc';
 import { run } from '#testkit/run-program';
+import { testSessions } from '#testkit/test-sessions';
 import { steady, until } from '#testkit/until';
 import { CommitService } from '#wire/gen/commit_pb';
 import { LimitErrorSchema } from '#wire/gen/errors_pb';
@@ -187,14 +188,14 @@ interface GoServer extends AsyncDisposable {
   counters(): Promise<{ aborted: number; produced: number }>;
 }
 
-async function goServer(): Promise<GoServer> {
+async function goServer(openSession: OpenSession): Promise<GoServer> {
   const directory = await mkdtemp(join(tmpdir(), 'grpc-go-'));
   const socket = join(directory, 's');
   const child = spawn(program ?? '', ['-role', 'server', '-socket', socket], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   await once(child.stdout, 'data');
-  const channel = connectGrpc(dial(socket));
+  const channel = connectGrpc(dial(socket), { openSession });
   const invoke: GoServer['invoke'] = (name, requests = [Buffer.alloc(0)], options = {}) =>
     channel.invokeRaw({ path: `/peer.Test/${name}`, kind: 'bidi_stream' }, requests, options);
   return {
@@ -213,8 +214,8 @@ async function goServer(): Promise<GoServer> {
   };
 }
 
-test('our client exchanges metadata with a grpc-go server', { skip }, async () => {
-  await using go = await goServer();
+testSessions('our client exchanges metadata with a grpc-go server', { skip }, async (openSession) => {
+  await using go = await goServer(openSession);
 
   const call = go.invoke('Metadata', [], {
     metadata: { 'x-id': ['1', '2'], 'x-raw-bin': Buffer.of(0, 255, 1) },
@@ -226,68 +227,76 @@ test('our client exchanges metadata with a grpc-go server', { skip }, async () =
   assert.deepEqual((await call.trailers).getBytes('x-raw-bin'), Buffer.of(0, 255, 1));
 });
 
-test('our client receives statuses of grpc-go: trailers-only, with details, late, OK without messages', {
-  skip,
-}, async () => {
-  await using go = await goServer();
+testSessions(
+  'our client receives statuses of grpc-go: trailers-only, with details, late, OK without messages',
+  { skip },
+  async (openSession) => {
+    await using go = await goServer(openSession);
 
-  await assert.rejects(only(go.invoke('Fail')), (error: GitalyError) => {
-    assert.deepEqual([error.code, error.message], ['NOT_FOUND', 'grün: 100%']);
-    assert.equal(error.details.length, 1);
-    return true;
-  });
-  const seen: string[] = [];
-  await assert.rejects(
-    async () => {
-      for await (const message of go.invoke('FailLate')) seen.push(message.toString());
-    },
-    { code: 'ABORTED', message: 'late' },
-  );
-  assert.deepEqual(seen, ['first']);
-  assert.deepEqual(await all(go.invoke('Nothing')), []);
-  await assert.rejects(all(go.invoke('NoSuch')), {
-    code: 'UNIMPLEMENTED',
-    message: 'unknown method /peer.Test/NoSuch',
-  });
-});
+    await assert.rejects(only(go.invoke('Fail')), (error: GitalyError) => {
+      assert.deepEqual([error.code, error.message], ['NOT_FOUND', 'grün: 100%']);
+      assert.equal(error.details.length, 1);
+      return true;
+    });
+    const seen: string[] = [];
+    await assert.rejects(
+      async () => {
+        for await (const message of go.invoke('FailLate')) seen.push(message.toString());
+      },
+      { code: 'ABORTED', message: 'late' },
+    );
+    assert.deepEqual(seen, ['first']);
+    assert.deepEqual(await all(go.invoke('Nothing')), []);
+    await assert.rejects(all(go.invoke('NoSuch')), {
+      code: 'UNIMPLEMENTED',
+      message: 'unknown method /peer.Test/NoSuch',
+    });
+  },
+);
 
-test('the deadline and the cancellation of our client reach a grpc-go server', { skip }, async () => {
-  await using go = await goServer();
+testSessions(
+  'the deadline and the cancellation of our client reach a grpc-go server',
+  { skip },
+  async (openSession) => {
+    await using go = await goServer(openSession);
 
-  await assert.rejects(all(go.invoke('Wait', [], { timeoutMs: 50 })), {
-    code: 'DEADLINE_EXCEEDED',
-    message: 'context deadline exceeded',
-  });
-  await assert.rejects(all(go.invoke('Wait', [], { signal: AbortSignal.timeout(50) })), {
-    code: 'CANCELLED',
-  });
-  for await (const message of go.invoke('Flood')) {
-    assert.equal(message.length, 100_000);
-    break;
-  }
-  await until(async () => (await go.counters()).aborted >= 3);
-});
+    await assert.rejects(all(go.invoke('Wait', [], { timeoutMs: 50 })), {
+      code: 'DEADLINE_EXCEEDED',
+      message: 'context deadline exceeded',
+    });
+    await assert.rejects(all(go.invoke('Wait', [], { signal: AbortSignal.timeout(50) })), {
+      code: 'CANCELLED',
+    });
+    for await (const message of go.invoke('Flood')) {
+      assert.equal(message.length, 100_000);
+      break;
+    }
+    await until(async () => (await go.counters()).aborted >= 3);
+  },
+);
 
-test('our client refuses messages above the limit of a grpc-go server, and is refused', {
-  skip,
-}, async () => {
-  await using go = await goServer();
-  const largest = Buffer.alloc(4_194_304, 1);
+testSessions(
+  'our client refuses messages above the limit of a grpc-go server, and is refused',
+  { skip },
+  async (openSession) => {
+    await using go = await goServer(openSession);
+    const largest = Buffer.alloc(4_194_304, 1);
 
-  assert.equal((await only(go.invoke('Echo', [largest]))).length, largest.length);
-  await assert.rejects(all(go.invoke('Echo', [[largest, Buffer.of(1)]])), {
-    code: 'RESOURCE_EXHAUSTED',
-    message: 'grpc: received message larger than max (4194305 vs. 4194304)',
-  });
-  await assert.rejects(all(go.invoke('Large')), {
-    code: 'RESOURCE_EXHAUSTED',
-    message: 'grpc: received message larger than max (5000000 vs. 4194304)',
-  });
-  assert.equal((await only(go.invoke('Echo'))).length, 0);
-});
+    assert.equal((await only(go.invoke('Echo', [largest]))).length, largest.length);
+    await assert.rejects(all(go.invoke('Echo', [[largest, Buffer.of(1)]])), {
+      code: 'RESOURCE_EXHAUSTED',
+      message: 'grpc: received message larger than max (4194305 vs. 4194304)',
+    });
+    await assert.rejects(all(go.invoke('Large')), {
+      code: 'RESOURCE_EXHAUSTED',
+      message: 'grpc: received message larger than max (5000000 vs. 4194304)',
+    });
+    assert.equal((await only(go.invoke('Echo'))).length, 0);
+  },
+);
 
-test('our client decompresses gzip of a grpc-go server', { skip }, async () => {
-  await using go = await goServer();
+testSessions('our client decompresses gzip of a grpc-go server', { skip }, async (openSession) => {
+  await using go = await goServer(openSession);
 
   const call = go.invoke('Gzip');
 
@@ -295,8 +304,8 @@ test('our client decompresses gzip of a grpc-go server', { skip }, async () => {
   assert.equal((await call.headers).get('grpc-encoding'), 'gzip');
 });
 
-test('our client sends 100 MB to a grpc-go server and back', { skip }, async () => {
-  await using go = await goServer();
+testSessions('our client sends 100 MB to a grpc-go server and back', { skip }, async (openSession) => {
+  await using go = await goServer(openSession);
   const chunk = Buffer.alloc(128 * 1024, 5);
 
   let bytes = 0;
@@ -308,8 +317,8 @@ test('our client sends 100 MB to a grpc-go server and back', { skip }, async () 
   assert.equal(bytes, 800 * chunk.length);
 });
 
-test('our client stops a grpc-go server by not reading', { skip }, async () => {
-  await using go = await goServer();
+testSessions('our client stops a grpc-go server by not reading', { skip }, async (openSession) => {
+  await using go = await goServer(openSession);
   const call = go.invoke('Flood');
   await call.headers;
 
@@ -319,29 +328,33 @@ test('our client stops a grpc-go server by not reading', { skip }, async () => {
   call.cancel();
 });
 
-test('our client stops sending when a grpc-go server has responded', { skip }, async () => {
-  await using go = await goServer();
-  let isReleased = false;
-  const endless = (async function* () {
-    try {
-      for (;;) {
-        yield Buffer.alloc(100_000);
-        await delay(1); // lets the response arrive
+testSessions(
+  'our client stops sending when a grpc-go server has responded',
+  { skip },
+  async (openSession) => {
+    await using go = await goServer(openSession);
+    let isReleased = false;
+    const endless = (async function* () {
+      try {
+        for (;;) {
+          yield Buffer.alloc(100_000);
+          await delay(1); // lets the response arrive
+        }
+      } finally {
+        isReleased = true;
       }
-    } finally {
-      isReleased = true;
-    }
-  })();
+    })();
 
-  await assert.rejects(all(go.invoke('Early', endless)), {
-    code: 'INVALID_ARGUMENT',
-    message: 'not a word more',
-  });
-  await until(() => isReleased);
-});
+    await assert.rejects(all(go.invoke('Early', endless)), {
+      code: 'INVALID_ARGUMENT',
+      message: 'not a word more',
+    });
+    await until(() => isReleased);
+  },
+);
 
-test('our client has 200 running calls on a grpc-go server', { skip }, async () => {
-  await using go = await goServer();
+testSessions('our client has 200 running calls on a grpc-go server', { skip }, async (openSession) => {
+  await using go = await goServer(openSession);
 
   const answers = await Promise.all(
     Array.from({ length: 200 }, (_, i) => only(go.invoke('Echo', [Buffer.from(String(i))]))),
@@ -353,21 +366,29 @@ test('our client has 200 running calls on a grpc-go server', { skip }, async () 
   );
 });
 
-test('our client reports a grpc-go server that dies as unavailable', { skip }, async () => {
-  await using go = await goServer();
+testSessions(
+  'our client reports a grpc-go server that dies as unavailable',
+  { skip },
+  async (openSession) => {
+    await using go = await goServer(openSession);
 
-  await assert.rejects(all(go.invoke('Exit')), { code: 'UNAVAILABLE' });
-  await go.channel.closed;
-});
+    await assert.rejects(all(go.invoke('Exit')), { code: 'UNAVAILABLE' });
+    await go.channel.closed;
+  },
+);
 
-test('our client finishes its call while a grpc-go server stops gracefully', { skip }, async () => {
-  await using go = await goServer();
-  const requests = (async function* () {
-    yield Buffer.from('0');
-    await until(() => go.channel.state !== 'ready');
-    for (let i = 1; i < 5; i++) yield Buffer.from(String(i));
-  })();
+testSessions(
+  'our client finishes its call while a grpc-go server stops gracefully',
+  { skip },
+  async (openSession) => {
+    await using go = await goServer(openSession);
+    const requests = (async function* () {
+      yield Buffer.from('0');
+      await until(() => go.channel.state !== 'ready');
+      for (let i = 1; i < 5; i++) yield Buffer.from(String(i));
+    })();
 
-  assert.deepEqual((await all(go.invoke('Drain', requests))).map(String), ['0', '1', '2', '3', '4']);
-  await go.channel.closed;
-});
+    assert.deepEqual((await all(go.invoke('Drain', requests))).map(String), ['0', '1', '2', '3', '4']);
+    await go.channel.closed;
+  },
+);

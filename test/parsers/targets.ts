@@ -49,6 +49,10 @@ import { scanPackedRefs } from '#git/refs/files/scan-packed-refs';
 import { parsePlainCommit } from '#git/refs/parse-branch-tip';
 import { parseFormat } from '#git/repository-format';
 import { ReadConfigError, readConfig } from '#platform/config/read-config';
+import { ConnectionError } from '#rpc/common/http2/connection-error';
+import { decodeHeaders } from '#rpc/common/http2/decode-headers';
+import { FrameSplitter } from '#rpc/common/http2/frame-splitter';
+import { IncomingBlocks } from '#rpc/common/http2/incoming-blocks';
 import { readBitmap } from '#storage/statistics/bitmap';
 import { readCommitGraph as readGraphFacts } from '#storage/statistics/commit-graph';
 import { readMultiPackIndex } from '#storage/statistics/multi-pack-index';
@@ -68,6 +72,24 @@ export interface Target {
 
 const OID = '1'.repeat(40);
 const bytes = (texts: readonly string[]): Buffer[] => texts.map((text) => Buffer.from(text));
+/** Examples of RFC 7541, appendix C. */
+const HEADER_BLOCKS = [
+  '400a637573746f6d2d6b65790d637573746f6d2d686561646572',
+  '828684418cf1e3c2e5f23a6ba0ab90f4ff',
+  '488264025885aec3771a4b6196d07abe941054d444a8200595040b8166e082a62d1bff' +
+    '6e919d29ad171863c78f0b97c8e9ae82ae43d3',
+].map((hex) => Buffer.from(hex, 'hex'));
+/** Settings, headers with padding and a continuation, data. */
+const HTTP2_FRAMES = [
+  Buffer.from(
+    '000006040000000000000300000009' +
+      '00000401080000000101880000' +
+      '000000090000000001' +
+      '00000309040000000100016100' +
+      '0000030001000000016f6e65',
+    'hex',
+  ),
+];
 const text = (input: Buffer): string => input.toString('latin1');
 
 /** Yields bytes in pieces that end at awkward places. */
@@ -293,6 +315,24 @@ function wireTargets(git: GitSamples): Target[] {
       },
     },
     { name: 'parsePax', samples: bytes(TEXTS.pax), errors: [], parse: parsePax },
+    {
+      name: 'decodeHeaders',
+      samples: HEADER_BLOCKS,
+      errors: [ConnectionError],
+      parse: (input) => decodeHeaders(input, { maxListBytes: 65_535, maxPairs: 1000 }),
+    },
+    {
+      name: 'FrameSplitter',
+      samples: HTTP2_FRAMES,
+      errors: [ConnectionError],
+      parse: (input) => {
+        const blocks = new IncomingBlocks(65_535);
+        new FrameSplitter((frame) => {
+          blocks.checkOrder(frame);
+          if (frame.type === 1 || frame.type === 9) blocks.add(frame);
+        }).push(input);
+      },
+    },
   ];
 }
 

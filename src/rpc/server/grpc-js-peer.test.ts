@@ -12,11 +12,12 @@ import {
 } from '@bufbuild/protobuf';
 import grpc from '@grpc/grpc-js';
 import { GitalyError } from '#base/gitaly-error';
-import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
+import { connectGrpc, type GrpcChannel, type OpenSession } from '#rpc/common/grpc/grpc-channel';
 import { callable } from '#rpc/common/grpc/grpc-method';
 import { statusError } from '#rpc/common/status-details';
 import { unpackDetails } from '#rpc/common/typed-details';
 import { all, listen, only } from '#testkit/in-process-rpc';
+import { testSessions } from '#testkit/test-sessions';
 import { steady, until } from '#testkit/until';
 import { CommitService } from '#wire/gen/commit_pb';
 import { LimitErrorSchema } from '#wire/gen/errors_pb';
@@ -280,7 +281,7 @@ interface JsServer extends AsyncDisposable {
   readonly server: grpc.Server;
 }
 
-async function jsServer(): Promise<JsServer> {
+async function jsServer(openSession: OpenSession): Promise<JsServer> {
   states.aborted = [];
   states.waiting = 0;
   const server = new grpc.Server({ 'grpc.max_receive_message_length': -1 });
@@ -342,7 +343,7 @@ async function jsServer(): Promise<JsServer> {
       error ? reject(error) : resolve(bound),
     ),
   );
-  const channel = connectGrpc(dial(port, '127.0.0.1'));
+  const channel = connectGrpc(dial(port, '127.0.0.1'), { openSession });
   return {
     channel,
     server,
@@ -356,21 +357,25 @@ async function jsServer(): Promise<JsServer> {
 const ourFindCommit = callable(CommitService.method.findCommit);
 const ourReceivePack = callable(SSHService.method.sSHReceivePack);
 
-test('grpc-js server: unary call with metadata, initial metadata and trailers', async () => {
-  await using js = await jsServer();
+testSessions(
+  'grpc-js server: unary call with metadata, initial metadata and trailers',
+  {},
+  async (openSession) => {
+    await using js = await jsServer(openSession);
 
-  const call = js.channel.invoke(ourFindCommit, [{}], {
-    metadata: { 'x-id': ['1', '2'], 'x-raw-bin': Buffer.of(0, 255, 1) },
-  });
-  const { commit } = await only(call);
+    const call = js.channel.invoke(ourFindCommit, [{}], {
+      metadata: { 'x-id': ['1', '2'], 'x-raw-bin': Buffer.of(0, 255, 1) },
+    });
+    const { commit } = await only(call);
 
-  assert.equal(commit?.id, 'abc');
-  assert.equal((await call.headers).getAll('x-echo').join(', '), '1, 2');
-  assert.deepEqual((await call.trailers).getBytes('x-echo-bin'), Buffer.of(0, 255, 1));
-});
+    assert.equal(commit?.id, 'abc');
+    assert.equal((await call.headers).getAll('x-echo').join(', '), '1, 2');
+    assert.deepEqual((await call.trailers).getBytes('x-echo-bin'), Buffer.of(0, 255, 1));
+  },
+);
 
-test('grpc-js server: errors and unknown methods', async () => {
-  await using js = await jsServer();
+testSessions('grpc-js server: errors and unknown methods', {}, async (openSession) => {
+  await using js = await jsServer(openSession);
 
   await assert.rejects(only(js.channel.invoke(ourFindCommit, [{ revision: Buffer.from('fail') }])), {
     code: 'NOT_FOUND',
@@ -381,8 +386,8 @@ test('grpc-js server: errors and unknown methods', async () => {
   });
 });
 
-test('grpc-js server: deadline and cancellation reach the server', async () => {
-  await using js = await jsServer();
+testSessions('grpc-js server: deadline and cancellation reach the server', {}, async (openSession) => {
+  await using js = await jsServer(openSession);
 
   await assert.rejects(
     only(js.channel.invoke(ourFindCommit, [{ revision: Buffer.from('wait') }], { timeoutMs: 50 })),
@@ -401,8 +406,8 @@ test('grpc-js server: deadline and cancellation reach the server', async () => {
   await until(() => states.aborted.length >= 2);
 });
 
-test('grpc-js server: the limit on received messages', async () => {
-  await using js = await jsServer();
+testSessions('grpc-js server: the limit on received messages', {}, async (openSession) => {
+  await using js = await jsServer(openSession);
 
   await assert.rejects(only(js.channel.invoke(ourFindCommit, [{ revision: Buffer.from('large') }])), {
     code: 'RESOURCE_EXHAUSTED',
@@ -410,8 +415,8 @@ test('grpc-js server: the limit on received messages', async () => {
   });
 });
 
-test('grpc-js server: large streams both ways with back-pressure', async () => {
-  await using js = await jsServer();
+testSessions('grpc-js server: large streams both ways with back-pressure', {}, async (openSession) => {
+  await using js = await jsServer(openSession);
   const chunk = Buffer.alloc(128 * 1024, 3);
 
   let bytes = 0;
@@ -423,8 +428,8 @@ test('grpc-js server: large streams both ways with back-pressure', async () => {
   assert.equal(bytes, 200 * chunk.length);
 });
 
-test('grpc-js server: breaking out of the loop cancels', async () => {
-  await using js = await jsServer();
+testSessions('grpc-js server: breaking out of the loop cancels', {}, async (openSession) => {
+  await using js = await jsServer(openSession);
   const endless = (async function* () {
     for (;;) {
       yield { stdin: Buffer.from('x') };
@@ -437,8 +442,8 @@ test('grpc-js server: breaking out of the loop cancels', async () => {
   await until(() => states.aborted.length > 0);
 });
 
-test('grpc-js server: calls fail as unavailable when it disconnects', async () => {
-  await using js = await jsServer();
+testSessions('grpc-js server: calls fail as unavailable when it disconnects', {}, async (openSession) => {
+  await using js = await jsServer(openSession);
   const call = js.channel.invoke(ourFindCommit, [{ revision: Buffer.from('wait') }]);
   const failed = assert.rejects(all(call), { code: 'UNAVAILABLE' });
   await until(() => states.waiting === 1);
@@ -450,8 +455,8 @@ test('grpc-js server: calls fail as unavailable when it disconnects', async () =
   await assert.rejects(only(js.channel.invoke(ourFindCommit, [{}])), { code: 'UNAVAILABLE' });
 });
 
-test('grpc-js server: a graceful stop lets the running call finish', async () => {
-  await using js = await jsServer();
+testSessions('grpc-js server: a graceful stop lets the running call finish', {}, async (openSession) => {
+  await using js = await jsServer(openSession);
   const gate = Promise.withResolvers<void>();
   const responses: number[] = [];
   const call = js.channel.invoke(

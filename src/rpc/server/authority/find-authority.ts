@@ -1,4 +1,4 @@
-import { huffmanBytes } from './huffman.ts';
+import { huffmanBytes } from '#rpc/common/http2/huffman';
 
 /** A string in a block of headers. */
 export interface HeaderLiteral {

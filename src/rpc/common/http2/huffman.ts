@@ -48,3 +48,28 @@ export function* huffmanBytes(encoded: Uint8Array): Generator<number> {
 }
 
 const NONE: CodesOfLength = { first: 0, bytes: [] };
+/** The padding at the end is the beginning of a code of ones, and shorter than a byte. */
+const MAX_PADDING_BITS = 7;
+
+/**
+ * Decodes a string in Huffman's code, a character for each byte.
+ *
+ * @returns undefined for wrong padding, and for the code of the end of a string.
+ */
+export function decodeHuffman(encoded: Uint8Array): string | undefined {
+  const bytes: number[] = [];
+  let [code, length] = [0, 0];
+  for (const byte of encoded) {
+    for (let bit = 7; bit >= 0; bit--) {
+      code = code * 2 + ((byte >> bit) & 1);
+      const { first, bytes: ofLength } = CODES[++length] ?? NONE;
+      const found = ofLength[code - first];
+      if (found !== undefined) {
+        bytes.push(found);
+        [code, length] = [0, 0];
+      } else if (length >= MAX_LENGTH) return undefined;
+    }
+  }
+  const isPadded = length <= MAX_PADDING_BITS && code === 2 ** length - 1;
+  return isPadded ? Buffer.from(bytes).toString('latin1') : undefined;
+}
