@@ -1,7 +1,7 @@
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
-import type { ChannelOptions } from '#rpc/common/grpc/grpc-channel';
+import type { ChannelOptions, OpenSession } from '#rpc/common/grpc/grpc-channel';
 import { BareConnection } from './bare-connection.ts';
 import { type CallHost, startCall } from './call/call.ts';
 import { CallMetadata } from './call/call-metadata.ts';
@@ -20,13 +20,19 @@ import type { DialOptions, TlsOptions } from './dial-options.ts';
 const KEEPALIVE_MS = 20_000;
 const KEEPALIVE_TIMEOUT_MS = 20_000;
 
+/** Options that the public ones do not have. */
+export interface BareDialOptions extends DialOptions {
+  /** Opens the HTTP/2 sessions. Default: those of `node:http2`. */
+  readonly openSession?: OpenSession;
+}
+
 /**
  * Dials like `dial`, without the services' functions, and with options for the contents of the
  * socket.
  */
 export async function dialBare(
   address: string,
-  options: DialOptions = {},
+  options: BareDialOptions = {},
   multiplexing?: Multiplexing,
 ): Promise<BareConnection> {
   const target = parseAddress(address);
@@ -52,7 +58,7 @@ export async function dialBare(
 
 async function createBalancer(
   target: Target,
-  options: DialOptions,
+  options: BareDialOptions,
   multiplexing: Multiplexing | undefined,
 ): Promise<Balancer> {
   const transport: TransportOptions = {
@@ -67,6 +73,7 @@ async function createBalancer(
       ...(options.maxReceiveMessageBytes === undefined
         ? {}
         : { maxReceiveMessageBytes: options.maxReceiveMessageBytes }),
+      ...(options.openSession === undefined ? {} : { openSession: options.openSession }),
     },
   };
   return new Balancer({

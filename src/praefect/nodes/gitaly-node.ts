@@ -1,9 +1,10 @@
 import type { Duplex } from 'node:stream';
+import type { BareConnection } from '#client/bare-connection';
 import type { CallOptions, ResponseStream } from '#client/call/call-types';
+import { dialBare } from '#client/dial-bare';
 import {
   type Connection,
   type DialOptions,
-  dial,
   dialSidechannel,
   type SidechannelDialOptions,
   SidechannelRegistry,
@@ -13,6 +14,7 @@ import { SIDECHANNEL_ID } from '#rpc/common/header-names';
 import type { Metadata } from '#rpc/common/metadata';
 import { HealthCheckResponse_ServingStatus as Status } from '#wire/gen/grpc/health/v1/health_pb';
 import type { MethodInfo } from '#wire/method-info';
+import { readSessions } from './read-sessions.ts';
 
 /** A node of a virtual storage, as configured. */
 export interface NodeConfig {
@@ -44,7 +46,7 @@ const OPEN_LIMIT_MS = 10_000;
 /**
  * The connections to one Gitaly. One is multiplexed: Gitaly casts its votes on the reverse channel,
  * and opens the sidechannels of proxied calls. Reads need neither. They use a second connection
- * while that is open: without a multiplexer Node reads and writes the socket's frames natively.
+ * while that is open, with an HTTP/2 client of our own (`read-sessions.ts`).
  * Each connects at the first call. Many reads at once use several connections.
  */
 export class GitalyNode implements AsyncDisposable {
@@ -53,12 +55,12 @@ export class GitalyNode implements AsyncDisposable {
   readonly sidechannels: SidechannelRegistry;
   /** Called when the multiplexed connection has ended: the server has gone, or has stopped. */
   onDisconnect: () => void = () => {};
-  readonly #reads: Connection;
+  readonly #reads: BareConnection;
 
   private constructor(
     config: NodeConfig,
     connection: Connection,
-    reads: Connection,
+    reads: BareConnection,
     sidechannels: SidechannelRegistry,
   ) {
     this.config = config;
@@ -89,7 +91,11 @@ export class GitalyNode implements AsyncDisposable {
       onBackchannel: onReverse,
       onDisconnect: () => node.onDisconnect(),
     });
-    const reads = await dial(config.address, { ...options, maxChannels: MAX_READ_CHANNELS });
+    const reads = await dialBare(config.address, {
+      ...options,
+      maxChannels: MAX_READ_CHANNELS,
+      openSession: readSessions(),
+    });
     const node = new GitalyNode(config, connection, reads, sidechannels);
     return node;
   }
@@ -107,7 +113,7 @@ export class GitalyNode implements AsyncDisposable {
   }
 
   /** Health is checked on the multiplexed connection, so calls never wait for the other one. */
-  #forReads(): Connection {
+  #forReads(): Pick<BareConnection, 'invoke'> {
     const { state } = this.#reads;
     if (state === 'ready') return this.#reads;
     if (state === 'idle') {
