@@ -301,6 +301,31 @@ async function answered(server: RawHttp2Server): Promise<number> {
   return before;
 }
 
+test('data for a stream that was reset does not fill the window of the connection', async () => {
+  using server = new RawHttp2Server();
+  server.sendSettings();
+  server.session.request({ path: '/a/B', pairs: [] }, new RecordedStream()).reset(ErrorCode.CANCEL);
+  await until(() => server.received(FrameType.RST_STREAM).length > 0);
+
+  for (let mebibytes = 0; mebibytes < 20; mebibytes++) {
+    server.send(...Array.from({ length: 64 }, () => data(Buffer.alloc(16_384))));
+    await answered(server);
+  }
+
+  assert.equal(server.session.isDestroyed, false);
+});
+
+test('a request whose response has come is reset, if it has not ended', async () => {
+  using server = new RawHttp2Server();
+  server.sendSettings();
+  server.session.request({ path: '/a/B', pairs: [] }, new RecordedStream());
+
+  server.send(headers(STATUS, Flag.END_HEADERS | Flag.END_STREAM));
+  await until(() => server.received(FrameType.RST_STREAM).length > 0);
+
+  assert.equal(server.received(FrameType.RST_STREAM)[0]?.payload.readUInt32BE(), ErrorCode.NO_ERROR);
+});
+
 test('GOAWAY refuses the streams that the server has not seen, and others go on', async () => {
   using server = new RawHttp2Server();
   server.sendSettings();
