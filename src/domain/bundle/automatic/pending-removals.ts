@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { makeDirectory } from '#base/files/make-directory';
@@ -38,8 +38,9 @@ export class PendingRemovals {
     if (this.#count >= MAX_PENDING) return;
     this.#count++;
     const path = this.#pathOf(target);
-    await writeFile(`${path}.new`, JSON.stringify(target), { mode: FILE_MODE });
-    await rename(`${path}.new`, path);
+    const written = `${path}.${randomUUID()}.new`; // the same path may be removed twice at once
+    await writeFile(written, JSON.stringify(target), { mode: FILE_MODE });
+    await rename(written, path);
   }
 
   /** Forgets a removal, after its end. */

@@ -143,6 +143,18 @@ test('a removal is remembered until it has ended, also when the server ends befo
   await until(() => readdirSync(scratch.path).length === 0);
 });
 
+// The second rename found no file, which was logged as a removal that is not remembered.
+test('a repository that is removed twice at once is remembered once', async () => {
+  using scratch = scratchDirectory();
+  const pending = new PendingRemovals(scratch.path);
+  const target = { storageName: 'default', relativePath: 'x.git' };
+
+  await Promise.all(Array.from({ length: 8 }, () => pending.add(target)));
+
+  assert.deepEqual(await pending.list(), [target]);
+  assert.equal(readdirSync(scratch.path).length, 1);
+});
+
 function scratchDirectory(): Disposable & { readonly path: string } {
   const path = makeScratchDirectory('bundles');
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
