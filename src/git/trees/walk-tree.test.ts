@@ -269,3 +269,32 @@ test('a tree that cannot be read while the reader has a batch fails the next bat
 
   await assert.rejects(walk.next());
 });
+
+// Symptom: other calls waited for 40 to 70 ms.
+test('a huge tree is listed in slices of the event loop', async () => {
+  await using fixture = await StorageFixture.create();
+  const { objects, path } = fixture.init('huge.git');
+  const blob = gitOutput(path, ['hash-object', '-w', '--stdin'], 'x');
+  const names = Array.from({ length: 100_000 }, (_, index) => `file-${index}`);
+  const lines = names.map((name) => `100644 blob ${blob}\t${name}\n`);
+  const tree = gitOutput(path, ['mktree'], lines.join(''));
+  const root = await objects.readObject(Buffer.from(tree));
+  assert.ok(root);
+  let turns = 0;
+  const count = (): void => {
+    turns++;
+    timer = setImmediate(count);
+  };
+  let timer = setImmediate(count);
+
+  const paths: string[] = [];
+  for await (const batch of walkTree(objects, root, { recursive: true }))
+    paths.push(...batch.map((entry) => `${entry.path} ${entry.oid}`));
+
+  clearImmediate(timer);
+  assert.deepEqual(
+    paths,
+    names.toSorted().map((name) => `${name} ${blob}`),
+  );
+  assert.ok(turns > 2, `${turns} turns`);
+});

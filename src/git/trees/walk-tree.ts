@@ -1,3 +1,4 @@
+import { LoopSlice } from '#base/loop-turns';
 import { abortError } from '../command/exit-error.ts';
 import { oidBytesOf } from '../objects/object-id.ts';
 import type { RawObject } from '../objects/object-info.ts';
@@ -38,9 +39,9 @@ interface Frame {
 
 /**
  * Lists a tree in git's order, directories before their contents, like `git ls-tree [-r -t]`, in
- * batches as they become available. Trees are read ahead through the shared processes, so that a
- * walk costs a round trip per level and not per tree. A slow reader, or one that stops, ends it
- * after some hundred trees.
+ * batches as they become available, and in slices of the event loop. Trees are read ahead through
+ * the shared processes, so that a walk costs a round trip per level and not per tree. A slow
+ * reader, or one that stops, ends it after some hundred trees.
  *
  * @throws {MissingTreeError} after the entries before it; {GitalyError} as
  *   `ObjectReader.readObject` does, without a code for a tree that cannot be parsed, CANCELLED or
@@ -56,6 +57,7 @@ export async function* walkTree(
   const frames: Frame[] = [enter(top, prefix)];
   let next = top.firstChild;
   let batch: WalkedEntry[] = [];
+  const slice = new LoopSlice();
   for (let frame = frames.at(-1); frame !== undefined; frame = frames.at(-1)) {
     if (!frame.cursor.next()) {
       frames.pop();
@@ -66,6 +68,8 @@ export async function* walkTree(
     if (batch.length === BATCH) {
       yield batch;
       batch = [];
+      await slice.pause();
+      if (signal?.aborted === true) throw abortError(signal);
     }
     if (entry.kind !== 'tree' || next === undefined) continue;
     const awaited: AwaitedTree = next;
