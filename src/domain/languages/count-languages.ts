@@ -56,12 +56,10 @@ export async function countLanguages(
       before.commitId === ''
         ? undefined
         : await changedFiles(repository, { from: before.commitId, to: commitId }, signal);
-    const stats = (changes === undefined ? LanguageStats.empty() : before).for(commitId);
-    await count(repository, changes ?? (await allFiles(repository, commitId, signal)), {
-      stats,
-      detector,
-      signal,
-    });
+    const continued = changes && (await before.for(commitId, signal));
+    const stats = continued ?? LanguageStats.empty(commitId);
+    const files = (continued && changes) ?? (await allFiles(repository, commitId, signal));
+    await count(repository, files, { stats, detector, signal });
     await kept.save(repository, stats);
     return stats.totals;
   } catch (error) {

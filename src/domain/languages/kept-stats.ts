@@ -24,7 +24,7 @@ export class KeptLanguageStats {
     maxEntries: MAX_REPOSITORIES,
     maxWeight: MAX_FILES,
     maxAgeMs: MAX_AGE_MS,
-    weigh: ({ stats }) => stats.fileCount + ENTRY_FILES,
+    weigh: ({ stats }) => stats.weight + ENTRY_FILES,
   });
 
   /** Returns the last counts; empty ones when there are none. They must not be changed. */

@@ -3,16 +3,16 @@ import { readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { deflate, inflate } from 'node:zlib';
 import { systemErrorCode } from '#base/go/system-error';
-import { JsonFields } from '#base/json-fields';
+import { LoopSlice } from '#base/loop-turns';
 import type { Repository } from '#storage/repository';
 import { createTempDirectory } from '#storage/temp-directories';
+import { type Bytes, formatStored, parseFilesInTurns, parseStored } from './stored-stats.ts';
 
 /**
  * In the repository. Gitaly's name and format, so that either server can go on with what the other
  * one counted.
  */
 const FILE_NAME = 'gitaly-language.stats';
-const VERSION = 'v3:gitaly';
 /** Of the file's contents, unpacked: some two million files. */
 const MAX_BYTES = 256 * 1024 * 1024;
 
@@ -21,40 +21,47 @@ const PACKED = { level: 1 };
 const pack = promisify(deflate);
 const unpack = promisify(inflate);
 
-/** Bytes by language. */
-type Bytes = Readonly<Record<string, number>>;
-
-/** The file's contents. */
-interface Stored {
-  readonly version: string;
-  readonly commit_id: string;
-  readonly totals: Bytes;
-  /** By path; bytes of paths that are no UTF-8 are replaced. */
-  readonly by_file: Readonly<Record<string, Bytes>>;
-}
+/** Entries between two readings of the clock: a microsecond each. */
+const FILES_PER_LOOK = 256;
+/** A counted file in memory. */
+const FILE_BYTES = 300;
+const NO_FILES = Buffer.alloc(0);
 
 /** Bytes per language in the files of one commit, and the language of each file. */
 export class LanguageStats {
   /** Counted commit; empty before the first count. */
   readonly commitId: string;
   readonly #totals: Map<string, number>;
-  readonly #byFile: Map<string, Bytes>;
+  readonly #byFile = new Map<string, Bytes>();
+  /** Counts of the files as they are stored: only another commit needs them. */
+  readonly #stored: Buffer;
 
-  private constructor(commitId: string, totals: Bytes, byFile: Stored['by_file']) {
+  private constructor(commitId: string, totals: Iterable<[string, number]>, stored: Buffer) {
     this.commitId = commitId;
-    this.#totals = new Map(Object.entries(totals));
-    this.#byFile = new Map(Object.entries(byFile));
+    this.#totals = new Map(totals);
+    this.#stored = stored;
   }
 
-  static empty(): LanguageStats {
-    return new LanguageStats('', {}, {});
+  /** Returns the counts of a commit of which nothing is counted yet. */
+  static empty(commitId = ''): LanguageStats {
+    return new LanguageStats(commitId, [], NO_FILES);
   }
 
-  /** Returns counts for another commit, which begin as a copy of these. */
-  for(commitId: string): LanguageStats {
-    const copy = new LanguageStats(commitId, {}, {});
-    for (const [language, bytes] of this.#totals) copy.#totals.set(language, bytes);
-    for (const [path, bytes] of this.#byFile) copy.#byFile.set(path, bytes);
+  /**
+   * Returns counts for another commit, which begin as a copy of these; `undefined` when the stored
+   * ones are invalid. Copies in slices of the event loop.
+   *
+   * @throws the reason of the signal.
+   */
+  async for(commitId: string, signal: AbortSignal): Promise<LanguageStats | undefined> {
+    const copy = new LanguageStats(commitId, this.#totals, NO_FILES);
+    for await (const files of parseFilesInTurns(this.#stored, signal)) {
+      if (files === undefined) return undefined;
+      for (const [path, bytes] of files) copy.#byFile.set(path, bytes);
+    }
+    const slice = new LoopSlice();
+    for (const [path, bytes] of this.#byFile)
+      if (copy.#byFile.set(path, bytes).size % FILES_PER_LOOK === 0) await slice.pause(signal);
     return copy;
   }
 
@@ -69,8 +76,8 @@ export class LanguageStats {
     try {
       const packed = await readFile(`${repository.path}/${FILE_NAME}`);
       const json = await unpack(packed, { maxOutputLength: MAX_BYTES });
-      const stored = parseStored(json.toString());
-      if (stored !== undefined) return new LanguageStats(stored.commit_id, stored.totals, stored.by_file);
+      const stored = parseStored(json);
+      if (stored !== undefined) return new LanguageStats(stored.commitId, stored.totals, stored.files);
     } catch (error) {
       // Any other error means a missing or damaged file; a new count replaces it.
       if (systemErrorCode(error) === 'EACCES') throw error;
@@ -78,9 +85,9 @@ export class LanguageStats {
     return LanguageStats.empty();
   }
 
-  /** Number of counted files. */
-  get fileCount(): number {
-    return this.#byFile.size;
+  /** Memory that the counts take, in files. */
+  get weight(): number {
+    return this.#byFile.size + Math.ceil(this.#stored.length / FILE_BYTES);
   }
 
   /** Bytes by language; every language has some. */
@@ -111,15 +118,10 @@ export class LanguageStats {
    * @returns the state of the file, see {@link stampOf}.
    */
   async save(repository: Repository): Promise<string> {
-    const stored: Stored = {
-      version: VERSION,
-      commit_id: this.commitId,
-      totals: Object.fromEntries(this.#totals),
-      by_file: Object.fromEntries(this.#byFile),
-    };
+    const stored = await formatStored(this.commitId, this.#totals, this.#byFile);
     await using directory = await createTempDirectory(repository.storage, 'languages-');
     const file = `${directory.path}/${FILE_NAME}`;
-    await writeFile(file, await pack(`${JSON.stringify(stored)}\n`, PACKED));
+    await writeFile(file, await pack(stored, PACKED));
     const stamp = stampOf(await stat(file, { bigint: true }));
     await rename(file, `${repository.path}/${FILE_NAME}`);
     return stamp;
@@ -128,29 +130,4 @@ export class LanguageStats {
 
 function stampOf({ ino, size, mtimeNs }: BigIntStats): string {
   return `${ino} ${size} ${mtimeNs}`;
-}
-
-/** Parses the stored counts; `undefined` when they are invalid or have another version. */
-function parseStored(json: string): Stored | undefined {
-  const fields = JsonFields.parse(json);
-  const [commitId, totals] = [fields?.text('commit_id'), bytesOf(fields?.object('totals'))];
-  const byFile = fields?.object('by_file');
-  if (fields?.text('version') !== VERSION) return undefined;
-  if (commitId === undefined || totals === undefined || byFile === undefined) return undefined;
-  const files: [string, Bytes][] = [];
-  for (const [path] of byFile.entries()) {
-    const bytes = bytesOf(byFile.object(path));
-    if (bytes === undefined) return undefined;
-    files.push([path, bytes]);
-  }
-  return { version: VERSION, commit_id: commitId, totals, by_file: Object.fromEntries(files) };
-}
-
-function bytesOf(fields: JsonFields | undefined): Bytes | undefined {
-  const entries = fields?.entries() ?? [];
-  return fields !== undefined && entries.every(isCount) ? Object.fromEntries(entries) : undefined;
-}
-
-function isCount(entry: [string, unknown]): entry is [string, number] {
-  return typeof entry[1] === 'number';
 }

@@ -111,6 +111,49 @@ test('CommitLanguages continues from what another server has counted meanwhile',
   assert.deepEqual(await languages(gitaly, 'main~1'), { Ruby: 100, Go: 2 });
 });
 
+/** Returns the stored counts with other ones for the files. */
+function storedWith(stats: string, files: string): Buffer {
+  const { by_file, ...others } = JSON.parse(inflateSync(readFileSync(stats)).toString());
+  assert.notEqual(by_file, undefined);
+  return deflateSync(`${JSON.stringify(others).slice(0, -1)},"by_file":${files}}`);
+}
+
+test('CommitLanguages reads the stored counts of paths that look like JSON', async () => {
+  await using gitaly = await startGitaly();
+  const directory = join(gitaly.storagePath(), 'x.git');
+  initRepository(directory);
+  commit(directory, { '.gitattributes': '* linguist-language=Ruby', x: '123' });
+  const stats = join(directory, 'gitaly-language.stats');
+  assert.deepEqual(await languages(gitaly), { Ruby: 3 });
+  // Each of these paths hides the end of its own counts.
+  const ends = ['},', '"},', '\\"},', ',"by_file":{', '}}', '":{"Ruby":7},"', '__proto__', '7'];
+  const paths = ends.flatMap((end) => Array.from({ length: 2000 }, (_, index) => `${index}${end}`));
+  const files = Object.fromEntries([...paths, 'x'].map((path) => [path, { Ruby: 3 }]));
+
+  writeFileSync(stats, storedWith(stats, JSON.stringify(files)));
+  commit(directory, { x: '12345' });
+
+  assert.deepEqual(await languages(gitaly), { Ruby: 5 });
+  const stored = JSON.parse(inflateSync(readFileSync(stats)).toString());
+  assert.deepEqual(stored.by_file, { ...files, x: { Ruby: 5 } });
+});
+
+test('CommitLanguages counts anew where the stored counts of files are damaged', async () => {
+  await using gitaly = await startGitaly();
+  const directory = join(gitaly.storagePath(), 'x.git');
+  initRepository(directory);
+  const stats = join(directory, 'gitaly-language.stats');
+  const damaged = ['{"a.rb":{"Ruby":"1"}}', '{"a.rb":{"Ruby":1}', '{"a.rb"}}', '{"a.rb":1}', 'null', '[]'];
+
+  for (const [index, files] of damaged.entries()) {
+    commit(directory, { 'a.rb': '1', 'b.rb': `${index}` });
+    assert.deepEqual(await languages(gitaly), { Ruby: 2 });
+    writeFileSync(stats, storedWith(stats, files));
+    commit(directory, { 'b.rb': `new ${index}` });
+    assert.deepEqual(await languages(gitaly), { Ruby: 6 }, files);
+  }
+});
+
 test('CommitLanguages leaves no file behind when it fails', async () => {
   await using gitaly = await startGitaly();
   const directory = join(gitaly.storagePath(), 'x.git');
