@@ -52,6 +52,8 @@ const DIRECTORIES = [4000, 30_000];
 /** Entries of a directory that is read and changed; a tree object may have a million. */
 /** A table of a million names grows by copying, which takes 30 ms at once. */
 const TREE_LIMIT_MS = 100;
+/** Directories are listed and sorted in slices; collecting the garbage takes as long again. */
+const LIST_LIMIT_MS = 30;
 const TREE_ENTRIES = extent('TREE_ENTRIES', { short: 100_000, long: 1_000_000 });
 
 /** References of a repository that is restored. */
@@ -262,6 +264,16 @@ suite('the event loop of a server is not blocked', async () => {
           ]);
         },
         TREE_LIMIT_MS,
+      );
+      // It took 40 to 75 ms.
+      await assertTurns(
+        t,
+        async () => {
+          const request = { repository, revision: 'main', path: Buffer.alloc(0), limit: 25 };
+          const answers = await Array.fromAsync(connection.commit.listLastCommitsForTree(request));
+          assert.equal(answers.flatMap(({ commits }) => commits).length, 25);
+        },
+        LIST_LIMIT_MS,
       );
       for (const sort of [SortBy.DEFAULT, SortBy.TREES_FIRST, SortBy.FILESYSTEM])
         await assertTurns(t, async () => {

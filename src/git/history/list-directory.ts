@@ -1,4 +1,5 @@
 import { GitalyError } from '#base/gitaly-error';
+import { mapInTurns } from '#base/loop-turns';
 import { flag, gitCommand } from '../command/git-command.ts';
 import { outputLines } from '../command/output-lines.ts';
 import { FallBackToGit, fallBackOnFailure } from '../in-process.ts';
@@ -73,7 +74,10 @@ async function readDirectory(
   const entries = await parseTreeInTurns(tree.data, OID_BYTES[objectFormat], options.signal).catch(
     fallBackOnFailure,
   );
-  return entries.map(({ mode, name }) => ({ type: typeOf(mode), path: Buffer.concat([prefix, name]) }));
+  return await mapInTurns(entries, ({ mode, name }) => ({
+    type: typeOf(mode),
+    path: Buffer.concat([prefix, name]),
+  }));
 }
 
 function typeOf(mode: number): string {

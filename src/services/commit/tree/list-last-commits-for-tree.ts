@@ -1,6 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
+import { eachInTurn } from '#base/loop-turns';
 import { lastCommits } from '#git/history/last-commits';
 import { type ListedEntry, listDirectory } from '#git/history/list-directory';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -52,10 +53,7 @@ export async function* listLastCommitsForTree(
       throw isBlob ? withoutHistory() : error;
     },
   );
-  const entries = TYPES.flatMap((type) => all.filter((entry) => entry.type === type)).slice(
-    offset,
-    offset + limit,
-  );
+  const entries = (await sorted(all)).slice(offset, offset + limit);
   const [first] = entries;
   if (first === undefined) return;
 
@@ -82,6 +80,13 @@ export async function* listLastCommitsForTree(
     }
     yield { commits };
   }
+}
+
+/** Returns the entries in the order of the answer. */
+async function sorted(all: readonly ListedEntry[]): Promise<ListedEntry[]> {
+  const byType = new Map(TYPES.map((type): [string, ListedEntry[]] => [type, []]));
+  await eachInTurn(all, (entry) => void byType.get(entry.type)?.push(entry));
+  return [...byType.values()].flat();
 }
 
 /** Creates the error for a failed git that read the history of a tree or a blob. */
