@@ -56,6 +56,12 @@ const TREE_LIMIT_MS = 100;
 const LIST_LIMIT_MS = 30;
 const TREE_ENTRIES = extent('TREE_ENTRIES', { short: 100_000, long: 1_000_000 });
 
+/** A commit may have any number. */
+const PARENTS = 100_000;
+/** Parents are parsed at once: in a fourth of the time that they took. */
+const PARENTS_LIMIT_MS = 40;
+const SIGNATURES = 100_000;
+
 /** References of a repository that is restored. */
 const REFERENCES = extent('REFERENCES', { short: 20_000, long: 400_000 });
 
@@ -180,6 +186,38 @@ suite('the event loop of a server is not blocked', async () => {
     );
     return resolutionError;
   }
+
+  // Parents took 50 ms, and as many lines of signatures 44 ms, for each call that read the commit.
+  test('by commits with many parents and lines of signatures', async (t) => {
+    const { repository, oids } = create('headers.git', [{ name: 'main', files: {} }]);
+    const path = join(gitaly.directory, 'default', repository.relativePath);
+    const commit = (headers: string): string => {
+      const person = 'A <a@x> 1 +0000';
+      const tree = gitOutput(path, ['rev-parse', 'main^{tree}']);
+      const text = `tree ${tree}\n${headers.replace('AUTHOR', `author ${person}\ncommitter ${person}`)}\nm\n`;
+      return gitOutput(path, ['hash-object', '-t', 'commit', '-w', '--literally', '--stdin'], text);
+    };
+    const parents = commit(`${`parent ${oids.main}\n`.repeat(PARENTS)}AUTHOR\n`);
+    const signatures = commit(`AUTHOR\n${'gpgsig a\n b\n'.repeat(SIGNATURES)}`);
+
+    for (const [oid, limitMs] of [
+      [parents, PARENTS_LIMIT_MS],
+      [signatures, SLICED_LIMIT_MS],
+    ] as const)
+      await assertTurns(
+        t,
+        async () => {
+          let text = '';
+          for await (const { message } of connection.commit.getCommitMessages({
+            repository,
+            commitIds: [oid],
+          }))
+            text += Buffer.from(message).toString();
+          assert.equal(text, 'm\n');
+        },
+        limitMs,
+      );
+  });
 
   test('by a list of many conflicts', async (t) => {
     const many = create(

@@ -26,7 +26,7 @@ export function splitSignature(data: Buffer): CommitSignature | undefined {
   while (at < data.length && data[at] !== LF) {
     const start = at;
     at = nextLine(data, at);
-    const header = HEADERS.find((name) => data.subarray(start, start + name.length).equals(name));
+    const header = HEADERS.find((name) => isAt(data, start, name));
     if (header === undefined) continue;
     while (data[at] === SPACE) at = nextLine(data, at);
     signature ??= joinedValue(data.subarray(start + header.length, at));
@@ -35,6 +35,12 @@ export function splitSignature(data: Buffer): CommitSignature | undefined {
   }
   if (signature === undefined || signature.length === 0) return undefined;
   return { signature, signedText: Buffer.concat([...pieces, data.subarray(kept)]) };
+}
+
+/** Reports whether the bytes are at a position: faster than a view of each line. */
+function isAt(data: Buffer, at: number, bytes: Buffer): boolean {
+  for (let index = 0; index < bytes.length; index++) if (data[at + index] !== bytes[index]) return false;
+  return true;
 }
 
 /** Returns the position after the line at a position. */

