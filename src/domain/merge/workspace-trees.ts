@@ -6,6 +6,7 @@ import { requirePlainMerge } from '#git/merge/plain-merge';
 import { OID_BYTES } from '#git/objects/object-id';
 import type { ObjectReader } from '#git/objects/object-reader';
 import { parseTreeInTurns, type TreeEntry } from '#git/objects/parse/parse-tree';
+import { sortEntriesInTurns } from '#git/objects/write/format-tree';
 import type { ObjectWriter } from '#git/objects/write/write-objects';
 import type { Repository } from '#storage/repository';
 
@@ -46,8 +47,10 @@ export class WorkspaceTrees implements TreeAccess {
   }
 
   async writeTree(entries: readonly TreeEntry[]): Promise<string> {
-    const oid = await this.#options.writer.writeTree(entries);
-    this.#written.set(oid, entries);
+    const { signal, writer } = this.#options;
+    const sorted = await sortEntriesInTurns(entries, signal); // later merges read it as it is stored
+    const oid = await writer.writeTree(sorted);
+    this.#written.set(oid, sorted);
     return oid;
   }
 

@@ -37,13 +37,21 @@ export async function formatTreeInTurns(
   entries: readonly NewTreeEntry[],
   signal?: AbortSignal,
 ): Promise<Buffer> {
-  const keyed = await mapInTurns(entries, (entry) => ({ entry, key: sortKey(entry) }), signal);
-  const sorted = await sortInTurns(keyed, (a, b) => Buffer.compare(a.key, b.key), signal);
   const names = new Set<string>();
   const pieces: Buffer[] = [];
-  for await (const some of inTurns(sorted, signal))
-    pieces.push(Buffer.concat(some.map(({ entry }) => formatEntry(entry, names))));
+  for await (const some of inTurns(await sortEntriesInTurns(entries, signal), signal))
+    pieces.push(Buffer.concat(some.map((entry) => formatEntry(entry, names))));
   return Buffer.concat(pieces);
+}
+
+/** Returns entries in git's order, in slices of the event loop. @throws the reason of the signal. */
+export async function sortEntriesInTurns<E extends NewTreeEntry>(
+  entries: readonly E[],
+  signal?: AbortSignal,
+): Promise<E[]> {
+  const keyed = await mapInTurns(entries, (entry) => ({ entry, key: sortKey(entry) }), signal);
+  const sorted = await sortInTurns(keyed, (a, b) => Buffer.compare(a.key, b.key), signal);
+  return sorted.map(({ entry }) => entry);
 }
 
 /** @param names of the entries before; the entry's is added. */
