@@ -11,7 +11,8 @@ const MAX_WAITING_STREAMS = 16_384;
 export class OpenStreams {
   readonly #start: (stream: FrameStream, id: number) => void;
   readonly #open = new BriefMap<number, FrameStream>();
-  readonly #waiting: FrameStream[] = [];
+  /** In the order of their requests; each may leave at any time. */
+  readonly #waiting = new Set<FrameStream>();
   #nextId = 1;
 
   /** @param start sends the headers of a stream. */
@@ -21,7 +22,7 @@ export class OpenStreams {
 
   /** True when none is open and none waits. */
   get isEmpty(): boolean {
-    return this.#open.size === 0 && this.#waiting.length === 0;
+    return this.#open.size === 0 && this.#waiting.size === 0;
   }
 
   /** True when all numbers of streams are used: further ones need another connection. */
@@ -35,20 +36,20 @@ export class OpenStreams {
    * @throws {GitalyError} RESOURCE_EXHAUSTED when too many wait.
    */
   add(stream: FrameStream, limit: number): void {
-    if (this.#open.size < limit && this.#waiting.length === 0) {
+    if (this.#open.size < limit && this.#waiting.size === 0) {
       this.#openOne(stream);
       return;
     }
-    if (this.#waiting.length >= MAX_WAITING_STREAMS)
+    if (this.#waiting.size >= MAX_WAITING_STREAMS)
       throw new GitalyError('RESOURCE_EXHAUSTED', 'too many calls wait for the server');
-    this.#waiting.push(stream);
+    this.#waiting.add(stream);
   }
 
   /** Opens streams that wait, up to the limit. */
   openWaiting(limit: number): void {
-    while (this.#open.size < limit && !this.isExhausted) {
-      const stream = this.#waiting.shift();
-      if (stream === undefined) return;
+    for (const stream of this.#waiting) {
+      if (this.#open.size >= limit || this.isExhausted) return;
+      this.#waiting.delete(stream);
       this.#openOne(stream);
     }
   }
@@ -65,12 +66,8 @@ export class OpenStreams {
   }
 
   delete(stream: FrameStream): void {
-    if (stream.id !== 0) {
-      this.#open.delete(stream.id);
-      return;
-    }
-    const at = this.#waiting.indexOf(stream);
-    if (at !== -1) this.#waiting.splice(at, 1);
+    if (stream.id === 0) this.#waiting.delete(stream);
+    else this.#open.delete(stream.id);
   }
 
   /** Returns the open streams above a number, and all that wait. */

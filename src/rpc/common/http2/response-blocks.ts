@@ -4,7 +4,7 @@ import { decodeHeaders } from './decode-headers.ts';
 const MAX_KNOWN_BLOCKS = 128;
 const MAX_KNOWN_BYTES = 512;
 
-/** A block of a response. `refused` is one that ends its stream with a code. */
+/** A block of a response. The stream of a malformed or too large one is reset. */
 export type ResponseBlock =
   | { readonly kind: 'headers' | 'interim' | 'trailers'; readonly pairs: readonly string[] }
   | { readonly kind: 'malformed' | 'too-large' };
