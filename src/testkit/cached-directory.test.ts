@@ -1,19 +1,15 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { cachedDirectory } from './cached-directory.ts';
 
+const DAY_MS = 24 * 3_600_000;
+
 // The first runs of three processes made the same directory, and one removed that of another.
-test('a directory that another process has made meanwhile stays; those of other facts go', (t) => {
-  const name = `test-${process.pid}`;
-  const old = cachedDirectory(name, 'old');
-  const ours = cachedDirectory(name, 'ours');
-  t.after(() => {
-    for (const path of [old.path, ours.path]) rmSync(path, { recursive: true, force: true });
-  });
-  mkdirSync(old.draft);
-  old.keep();
+test('a directory that another process has made meanwhile stays', (t) => {
+  const ours = cachedDirectory('test-made-twice', 'ours');
+  t.after(() => rmSync(ours.path, { recursive: true, force: true }));
   mkdirSync(ours.path);
   writeFileSync(join(ours.path, 'file'), 'of another process');
   mkdirSync(ours.draft);
@@ -23,5 +19,25 @@ test('a directory that another process has made meanwhile stays; those of other 
 
   assert.equal(readFileSync(join(ours.path, 'file'), 'utf8'), 'of another process');
   assert.equal(existsSync(ours.draft), false);
-  assert.equal(existsSync(old.path), false);
 });
+
+// Tests that use the PostgreSQL of the npm package removed the directory that others were copying.
+test('directories of other facts go when they are a day out of use, not before', (t) => {
+  const unused = keptTwoDaysAgo(t, 'unused');
+  const used = keptTwoDaysAgo(t, 'used');
+  cachedDirectory('test-aged', 'used');
+
+  const ours = keptTwoDaysAgo(t, 'ours');
+
+  assert.deepEqual([unused, used, ours].map(existsSync), [false, true, true]);
+});
+
+function keptTwoDaysAgo(t: TestContext, facts: string): string {
+  const made = cachedDirectory('test-aged', facts);
+  t.after(() => rmSync(made.path, { recursive: true, force: true }));
+  mkdirSync(made.draft);
+  made.keep();
+  const then = new Date(Date.now() - 2 * DAY_MS);
+  utimesSync(made.path, then, then);
+  return made.path;
+}

@@ -1,16 +1,19 @@
 import { createHash } from 'node:crypto';
-import { globSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, globSync, mkdirSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Not under version control. */
 const CACHE = join(import.meta.dirname, '../../.cache');
+
+/** Processes with other facts, such as another git, may run at the same time. */
+const UNUSED_MS = 24 * 3_600_000;
 
 /** A directory that tests make once and copy. */
 export interface CachedDirectory {
   readonly path: string;
   /** Path at which it is made, which no other process uses. */
   readonly draft: string;
-  /** Puts the draft in its place, instead of those of other facts. */
+  /** Puts the draft in its place, and removes those of other facts that are a day out of use. */
   keep(): void;
 }
 
@@ -20,13 +23,18 @@ export function cachedDirectory(name: string, facts: unknown): CachedDirectory {
   const path = join(CACHE, `${name}-${hash}`);
   const draft = `${path}.${process.pid}`;
   mkdirSync(CACHE, { recursive: true });
+  if (existsSync(path)) noteUse(path);
   return {
     path,
     draft,
     keep() {
       const hashed = new RegExp(`/${name}-[0-9a-f]{12}$`);
-      for (const old of globSync(join(CACHE, `${name}-*`)).filter((each) => hashed.test(each)))
-        if (old !== path) rmSync(old, { recursive: true, force: true });
+      for (const old of globSync(join(CACHE, `${name}-*`)).filter((each) => hashed.test(each))) {
+        const used = statSync(old, { throwIfNoEntry: false }); // another process may be removing it
+        if (old !== path && used !== undefined && Date.now() - used.mtimeMs > UNUSED_MS)
+          rmSync(old, { recursive: true, force: true });
+      }
+      noteUse(draft);
       try {
         renameSync(draft, path);
       } catch {
@@ -34,4 +42,9 @@ export function cachedDirectory(name: string, facts: unknown): CachedDirectory {
       }
     },
   };
+}
+
+function noteUse(directory: string): void {
+  const now = new Date();
+  utimesSync(directory, now, now);
 }
