@@ -5,15 +5,15 @@ import { join } from 'node:path';
 /** Not under version control. */
 const CACHE = join(import.meta.dirname, '../../.cache');
 
-/** Processes with other facts, such as another git, may run at the same time. */
-const UNUSED_MS = 24 * 3_600_000;
+/** Processes with other facts, such as another git, may run at the same time; a test run ends within. */
+const UNUSED_MS = 2 * 3_600_000;
 
 /** A directory that tests make once and copy. */
 export interface CachedDirectory {
   readonly path: string;
   /** Path at which it is made, which no other process uses. */
   readonly draft: string;
-  /** Puts the draft in its place, and removes those of other facts that are a day out of use. */
+  /** Puts the draft in its place, and removes those of other facts that are out of use for hours. */
   keep(): void;
 }
 
