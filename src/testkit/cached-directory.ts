@@ -5,7 +5,7 @@ import { join } from 'node:path';
 /** Not under version control. */
 const CACHE = join(import.meta.dirname, '../../.cache');
 
-/** Processes with other facts, such as another git, may run at the same time; a test run ends within. */
+/** A test run is shorter. Processes with other facts, such as another git, may run at the same time. */
 const UNUSED_MS = 2 * 3_600_000;
 
 /** A directory that tests make once and copy. */
@@ -37,8 +37,9 @@ export function cachedDirectory(name: string, facts: unknown): CachedDirectory {
       noteUse(draft);
       try {
         renameSync(draft, path);
-      } catch {
-        rmSync(draft, { recursive: true, force: true }); // another process was faster
+      } catch (error) {
+        rmSync(draft, { recursive: true, force: true });
+        if (!existsSync(path)) throw error; // else another process was faster
       }
     },
   };

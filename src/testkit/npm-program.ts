@@ -1,10 +1,8 @@
-import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { cachedDirectory } from './cached-directory.ts';
 import { run } from './run-program.ts';
 
-/** Installed packages, by the hash of their lock file; not under version control. */
-const CACHE = join(import.meta.dirname, '../../.cache/npm');
 const INSTALL_LIMIT_MS = 10 * 60 * 1000;
 const FILES = ['package.json', 'package-lock.json'];
 
@@ -13,14 +11,12 @@ const FILES = ['package.json', 'package-lock.json'];
  * registry cannot be reached. They are installed once for each state of the lock file.
  */
 export async function npmProgram(source: string, file: string): Promise<string | undefined> {
-  const hash = createHash('sha256');
-  for (const name of FILES) hash.update(readFileSync(join(source, name)));
-  const directory = join(CACHE, `${basename(source)}-${hash.digest('hex').slice(0, 16)}`);
-  const program = join(directory, 'node_modules', file);
+  const facts = FILES.map((name) => readFileSync(join(source, name), 'utf8'));
+  const { draft, keep, path } = cachedDirectory(`npm-${basename(source)}`, facts);
+  const program = join(path, 'node_modules', file);
   if (existsSync(program)) return program;
 
-  const draft = `${directory}.${process.pid}`;
-  mkdirSync(draft, { recursive: true });
+  mkdirSync(draft);
   try {
     for (const name of FILES) copyFileSync(join(source, name), join(draft, name));
     const options = ['--ignore-scripts', '--omit=optional', '--no-audit', '--no-fund', '--loglevel=error'];
@@ -31,18 +27,9 @@ export async function npmProgram(source: string, file: string): Promise<string |
     if (code !== 0 && /\b(?:ENOTFOUND|ECONNREFUSED|EAI_AGAIN|ETIMEDOUT|ENETUNREACH)\b/.test(stderr))
       return undefined;
     if (code !== 0) throw new Error(`npm ci in ${basename(source)} failed: ${stderr}`);
-    publish(draft, directory);
+    keep();
     return program;
   } finally {
     rmSync(draft, { recursive: true, force: true });
-  }
-}
-
-/** Renames the draft, unless another process was faster. */
-function publish(draft: string, directory: string): void {
-  try {
-    renameSync(draft, directory);
-  } catch (error) {
-    if (!existsSync(directory)) throw error;
   }
 }

@@ -1,28 +1,36 @@
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { type RunResult, run } from './run-program.ts';
+import { cachedDirectory } from './cached-directory.ts';
+import { run } from './run-program.ts';
 
-/** Virtual environments, kept between runs; not under version control. */
-const CACHE = join(import.meta.dirname, '../../.cache');
 const INSTALL_LIMIT_MS = 5 * 60_000;
+const PYTHON = 'bin/python';
 
 /** Returns a Python that has grpcio and grpcio-tools; `undefined` if there can be none. */
 export function pythonWithGrpc(): Promise<string | undefined> {
   return pythonWith('grpc', ['grpcio==1.76.0', 'grpcio-tools==1.76.0']);
 }
 
-/** Returns a Python that has packages, which are installed once; `undefined` if there can be none. */
+/**
+ * Returns a Python that has packages, which are installed once; `undefined` if there can be none.
+ * Run their programs with `-m`: scripts name the directory in which they were installed.
+ */
 export async function pythonWith(name: string, packages: readonly string[]): Promise<string | undefined> {
-  const place = join(CACHE, `python-${name}`);
-  const found = join(place, 'bin/python');
-  if (existsSync(join(place, 'complete'))) return found;
-  const attempt = async (file: string, ...args: string[]): Promise<RunResult | undefined> =>
-    run(file, args, { timeoutMs: INSTALL_LIMIT_MS }).catch(() => undefined); // there is no such program
-  rmSync(place, { recursive: true, force: true });
-  mkdirSync(join(place, '..'), { recursive: true });
-  if ((await attempt('python3', '-m', 'venv', place))?.code !== 0) return undefined;
-  if ((await attempt(found, '-m', 'pip', 'install', '--quiet', ...packages))?.code !== 0) return undefined;
-  mkdirSync(join(place, 'draft'));
-  renameSync(join(place, 'draft'), join(place, 'complete'));
-  return found;
+  const environment = cachedDirectory(`python-${name}`, packages);
+  const python = join(environment.path, PYTHON);
+  if (existsSync(python)) return python;
+  try {
+    if (!(await succeeds('python3', '-m', 'venv', environment.draft))) return undefined;
+    const installing = ['-m', 'pip', 'install', '--quiet', ...packages];
+    if (!(await succeeds(join(environment.draft, PYTHON), ...installing))) return undefined;
+    environment.keep();
+    return python;
+  } finally {
+    rmSync(environment.draft, { recursive: true, force: true });
+  }
+}
+
+async function succeeds(file: string, ...args: string[]): Promise<boolean> {
+  const result = await run(file, args, { timeoutMs: INSTALL_LIMIT_MS }).catch(() => undefined); // there is none
+  return result?.code === 0;
 }
