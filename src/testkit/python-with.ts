@@ -31,6 +31,7 @@ export async function pythonWith(name: string, packages: readonly string[]): Pro
 }
 
 async function succeeds(file: string, ...args: string[]): Promise<boolean> {
-  const result = await run(file, args, { timeoutMs: INSTALL_LIMIT_MS }).catch(() => undefined); // there is none
+  const options = { timeoutMs: INSTALL_LIMIT_MS };
+  const result = await run(file, args, options).catch(() => undefined); // there is no such program
   return result?.code === 0;
 }
