@@ -1,12 +1,11 @@
 import { type Duplex, duplexPair } from 'node:stream';
 import type { CallStreamEvents } from '#rpc/common/grpc/client-session';
-import { type Frame, FrameType, putFrameHeader } from '#rpc/common/http2/frame';
+import { FRAME_HEADER_BYTES, type Frame, FrameType, putFrameHeader } from '#rpc/common/http2/frame';
 import { FrameSession } from '#rpc/common/http2/frame-session';
 import { FrameSplitter } from '#rpc/common/http2/frame-splitter';
 import { until } from './until.ts';
 
 const PREFACE_BYTES = 24;
-const FRAME_HEADER_BYTES = 9;
 
 /** Headers of every request in tests. */
 export const TEST_HEADERS = {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { huffmanBytes } from './huffman.ts';
+import { decodeHuffman } from './huffman.ts';
 
 // Examples of RFC 7541, appendix C.4 and C.6.
 for (const [encoded, text] of [
@@ -14,10 +14,11 @@ for (const [encoded, text] of [
   ],
 ] as const) {
   test(`${text.slice(0, 20)} is decoded`, () => {
-    assert.equal(Buffer.from([...huffmanBytes(Buffer.from(encoded, 'hex'))]).toString(), text);
+    assert.equal(decodeHuffman(Buffer.from(encoded, 'hex')), text);
   });
 }
 
-test('a string that ends in the code of no byte ends', () => {
-  assert.deepEqual([...huffmanBytes(Buffer.alloc(1000, 0xff))], []);
+test('a string that ends in the code of no byte, or has wrong padding, is refused', () => {
+  for (const hex of ['ff'.repeat(1000), 'ffff', 'f1e3c2e5f23a6ba0ab90f400', '00'])
+    assert.equal(decodeHuffman(Buffer.from(hex, 'hex')), undefined, hex);
 });

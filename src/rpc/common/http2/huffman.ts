@@ -31,22 +31,6 @@ function codes(): CodesOfLength[] {
   return result;
 }
 
-/** Yields the bytes of a string in Huffman's code; a part of a code at the end is ignored. */
-export function* huffmanBytes(encoded: Uint8Array): Generator<number> {
-  let [code, length] = [0, 0];
-  for (const byte of encoded) {
-    for (let bit = 7; bit >= 0; bit--) {
-      code = code * 2 + ((byte >> bit) & 1);
-      const { first, bytes } = CODES[++length] ?? NONE;
-      const found = bytes[code - first];
-      if (found !== undefined) {
-        yield found;
-        [code, length] = [0, 0];
-      } else if (length > MAX_LENGTH) return;
-    }
-  }
-}
-
 const NONE: CodesOfLength = { first: 0, bytes: [] };
 /** The padding at the end is the beginning of a code of ones, and shorter than a byte. */
 const MAX_PADDING_BITS = 7;

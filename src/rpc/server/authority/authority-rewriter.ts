@@ -1,6 +1,7 @@
 import { Duplex } from 'node:stream';
+import { FrameType } from '#rpc/common/http2/frame';
 import { findAuthority, kindOfAuthority, replaceAuthority } from './find-authority.ts';
-import { FRAME_TYPE, FrameScanner, headerBlock } from './frame-scanner.ts';
+import { FrameScanner, headerBlock } from './frame-scanner.ts';
 
 type Done = (error?: Error | null) => void;
 
@@ -70,7 +71,7 @@ export class AuthorityRewriter extends Duplex {
     const waiting = this.#scanner.pending;
     try {
       return this.#scanner.add(bytes).map((frame) => {
-        if (frame.type !== FRAME_TYPE.headers) return frame.bytes;
+        if (frame.type !== FrameType.HEADERS) return frame.bytes;
         const block = headerBlock(frame);
         const authority = findAuthority(block);
         if (authority !== undefined && kindOfAuthority(block, authority) === 'to-replace')

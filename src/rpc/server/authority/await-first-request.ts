@@ -1,18 +1,12 @@
 import { getPackedSettings } from 'node:http2';
 import type { Duplex } from 'node:stream';
+import { Flag, FRAME_HEADER_BYTES, FrameType, putFrameHeader } from '#rpc/common/http2/frame';
 import { readUpTo } from '#rpc/common/read-up-to';
 import { Arrivals } from '../connection/arrivals.ts';
 import { SERVER_SETTINGS } from '../server-settings.ts';
 import { AuthorityRewriter } from './authority-rewriter.ts';
 import { findAuthority, kindOfAuthority } from './find-authority.ts';
-import {
-  ACK,
-  FRAME_HEADER_BYTES,
-  FRAME_TYPE,
-  FrameScanner,
-  type Http2Frame,
-  headerBlock,
-} from './frame-scanner.ts';
+import { FrameScanner, type Http2Frame, headerBlock } from './frame-scanner.ts';
 
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 /**
@@ -25,7 +19,12 @@ const MAX_PINGS = 1000;
 const MAX_KEPT_BYTES_OF_ALL = 64 << 20;
 
 /** Frames that are errors before the first request: data, resets, promises, continued headers. */
-const OF_REQUESTS: ReadonlySet<number> = new Set([0, 3, 5, 9]);
+const OF_REQUESTS: ReadonlySet<number> = new Set([
+  FrameType.DATA,
+  FrameType.RST_STREAM,
+  FrameType.PUSH_PROMISE,
+  FrameType.CONTINUATION,
+]);
 
 export interface FirstRequestOptions {
   /** Ends the wait for the preface and the settings of the client, and for its acknowledgement. */
@@ -61,7 +60,7 @@ export async function awaitFirstRequest(
   });
   if (!hasPreface) return connection;
   using client = new WaitingClient(connection, arrivals);
-  connection.write(frame(FRAME_TYPE.settings, 0, getPackedSettings(SERVER_SETTINGS)));
+  connection.write(frame(FrameType.SETTINGS, 0, getPackedSettings(SERVER_SETTINGS)));
   const draining = new AbortController();
   using _ = arrivals?.onDrain(() => draining.abort());
   while (!client.isDecided) {
@@ -140,19 +139,19 @@ class WaitingClient {
 
   #takeFrame(each: Http2Frame): void {
     const { type, flags, bytes } = each;
-    const isAcknowledgement = (flags & ACK) !== 0;
-    if (type === FRAME_TYPE.settings && isAcknowledgement && !this.#isAcknowledged) {
+    const isAcknowledgement = (flags & Flag.ACK) !== 0;
+    if (type === FrameType.SETTINGS && isAcknowledgement && !this.#isAcknowledged) {
       this.#isAcknowledged = true;
       return;
     }
-    if (type === FRAME_TYPE.ping && !isAcknowledgement) {
+    if (type === FrameType.PING && !isAcknowledgement) {
       this.#pings++;
-      this.#connection.write(frame(FRAME_TYPE.ping, ACK, bytes.subarray(FRAME_HEADER_BYTES)));
+      this.#connection.write(frame(FrameType.PING, Flag.ACK, bytes.subarray(FRAME_HEADER_BYTES)));
       return;
     }
-    if (type === FRAME_TYPE.settings) this.#hasSettings = true;
+    if (type === FrameType.SETTINGS) this.#hasSettings = true;
     else if (!this.#hasSettings || (!this.#hasRequest && OF_REQUESTS.has(type))) this.#isUnusual = true;
-    if (type === FRAME_TYPE.headers && !this.#hasRequest) {
+    if (type === FrameType.HEADERS && !this.#hasRequest) {
       this.#hasRequest = true;
       const block = headerBlock(each);
       const authority = findAuthority(block);
@@ -180,8 +179,6 @@ async function nextChunk(connection: Duplex, signal: AbortSignal): Promise<Buffe
 
 function frame(type: number, flags: number, payload: Uint8Array): Buffer {
   const header = Buffer.alloc(FRAME_HEADER_BYTES);
-  header.writeUIntBE(payload.length, 0, 3);
-  header.writeUInt8(type, 3);
-  header.writeUInt8(flags, 4);
+  putFrameHeader(header, 0, { length: payload.length, type, flags, streamId: 0 });
   return Buffer.concat([header, payload]);
 }

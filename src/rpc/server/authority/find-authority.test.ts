@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:http2';
 import { duplexPair } from 'node:stream';
 import { test } from 'node:test';
+import { FrameType } from '#rpc/common/http2/frame';
 import { findAuthority, kindOfAuthority, replaceAuthority } from './find-authority.ts';
-import { FRAME_TYPE, FrameScanner, headerBlock } from './frame-scanner.ts';
+import { FrameScanner, headerBlock } from './frame-scanner.ts';
 
 const PREFACE_BYTES = 24;
 
@@ -20,7 +21,7 @@ async function blockOf(headers: Record<string, string>): Promise<Buffer> {
     const rest = bytes.subarray(toSkip);
     toSkip = Math.max(0, toSkip - bytes.length);
     for (const frame of scanner.add(rest)) {
-      if (frame.type !== FRAME_TYPE.headers) continue;
+      if (frame.type !== FrameType.HEADERS) continue;
       session.destroy();
       return headerBlock(frame);
     }
@@ -82,6 +83,13 @@ test('control characters are left for the parser to refuse, tabs and bytes above
     assert.ok(found !== undefined);
     assert.equal(kindOfAuthority(block, found), kind, JSON.stringify(value));
   }
+});
+
+test('an authority that is not in the code of Huffman is left for the parser to refuse', () => {
+  const block = Buffer.from('0182ffff', 'hex'); // padding of 16 bits
+  const found = findAuthority(block);
+  assert.ok(found?.isHuffman);
+  assert.equal(kindOfAuthority(block, found), 'refused');
 });
 
 test('blocks without a literal authority, and those that make no sense, have none', () => {

@@ -1,3 +1,5 @@
+import { Flag, FRAME_HEADER_BYTES, MAX_FRAME_BYTES } from '#rpc/common/http2/frame';
+
 /** A frame of HTTP/2 (RFC 9113, section 4.1). */
 export interface Http2Frame {
   readonly type: number;
@@ -6,14 +8,7 @@ export interface Http2Frame {
   readonly bytes: Buffer;
 }
 
-export const FRAME_TYPE = { headers: 1, settings: 4, ping: 6 } as const;
-export const ACK = 1;
-export const FRAME_HEADER_BYTES = 9;
-const PADDED = 0x8;
-const PRIORITY = 0x20;
 const PRIORITY_BYTES = 5;
-/** Limit of a frame until the receiver has allowed more (RFC 9113, section 4.2). */
-const MAX_PAYLOAD_BYTES = 16_384;
 
 /** Cuts the frames out of what a client sends behind its preface. */
 export class FrameScanner {
@@ -35,7 +30,7 @@ export class FrameScanner {
     const frames: Http2Frame[] = [];
     while (this.#pending.length >= FRAME_HEADER_BYTES) {
       const payloadBytes = this.#pending.readUIntBE(0, 3);
-      if (payloadBytes > MAX_PAYLOAD_BYTES) throw new Error(`frame of ${payloadBytes} bytes`);
+      if (payloadBytes > MAX_FRAME_BYTES) throw new Error(`frame of ${payloadBytes} bytes`);
       const end = FRAME_HEADER_BYTES + payloadBytes;
       if (this.#pending.length < end) break;
       const frame = this.#pending.subarray(0, end);
@@ -48,8 +43,8 @@ export class FrameScanner {
 
 /** Returns the part of a HEADERS frame that HPACK has written; shares the memory of the frame. */
 export function headerBlock({ flags, bytes }: Http2Frame): Buffer {
-  const isPadded = (flags & PADDED) !== 0;
+  const isPadded = (flags & Flag.PADDED) !== 0;
   const padding = isPadded ? (bytes[FRAME_HEADER_BYTES] ?? 0) : 0;
-  const start = FRAME_HEADER_BYTES + Number(isPadded) + ((flags & PRIORITY) === 0 ? 0 : PRIORITY_BYTES);
+  const start = FRAME_HEADER_BYTES + Number(isPadded) + ((flags & Flag.PRIORITY) === 0 ? 0 : PRIORITY_BYTES);
   return bytes.subarray(start, Math.max(start, bytes.length - padding));
 }
