@@ -159,7 +159,8 @@ suite('runners of other projects', { skip }, () => {
     test(`Jest, ${name}`, async () => {
       writeFileSync(join(directory, file), text);
       const jest = join(TOOLS, 'node_modules/jest/bin/jest.js');
-      const options = ['--rootDir', directory, '--testMatch', `**/${file}`, '--transform', '{}'];
+      const cache = ['--cacheDirectory', join(directory, 'jest-cache')];
+      const options = ['--rootDir', directory, ...cache, '--testMatch', `**/${file}`, '--transform', '{}'];
 
       const { code, stderr } = await node(['--experimental-vm-modules', jest, ...options]);
 
