@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { noteBulkBytes } from '#base/bulk-memory';
+import { type CommandInput, writeInput } from './command-input.ts';
 import type { CommandRepository } from './command-repository.ts';
 import type { ConfigPair } from './config.ts';
 import { GitExitError } from './exit-error.ts';
@@ -9,7 +10,7 @@ import { BulkPipe } from './process/bulk-pipe.ts';
 export interface OutputBytesOptions {
   readonly signal?: AbortSignal | undefined;
   /** Data for standard input. */
-  readonly input?: Uint8Array | undefined;
+  readonly input?: CommandInput | undefined;
   readonly config?: readonly ConfigPair[];
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -36,8 +37,7 @@ export async function* outputBytes(
     stdout: output?.writeEnd ?? 'pipe',
   });
   output?.closeWriteEnd();
-  // The exit code explains a command that fails before it has read its input, not the broken pipe.
-  if (input !== undefined) run.stdin.end(input);
+  if (input !== undefined) writeInput(run.stdin, input);
   try {
     yield* output === undefined ? chunksOf(run.stdout) : output.chunks(signal);
   } catch (error) {

@@ -1,4 +1,5 @@
 import { lineBatches } from '#base/streams/line-batches';
+import { type CommandInput, writeInput } from './command-input.ts';
 import type { CommandRepository } from './command-repository.ts';
 import { abortError } from './exit-error.ts';
 import type { GitCommand } from './git-command.ts';
@@ -7,7 +8,7 @@ import type { HookSetup } from './spawn-options.ts';
 export interface OutputLinesOptions {
   readonly signal?: AbortSignal | undefined;
   /** Data for standard input. */
-  readonly input?: Uint8Array | undefined;
+  readonly input?: CommandInput | undefined;
   /** Delimiter of lines; default LF. */
   readonly delimiter?: number;
   /** Limit of a line; a longer one is an error. Default 1 MiB. */
@@ -40,8 +41,7 @@ export async function* outputLines(
     ...(maxCpuSeconds !== undefined && { maxCpuSeconds }),
     ...(hooks && { hooks }),
   });
-  // The exit code explains a command that fails before it has read its input, not the broken pipe.
-  if (input !== undefined) run.stdin.end(input);
+  if (input !== undefined) writeInput(run.stdin, input);
   try {
     yield* lineBatches(run.stdout, splitting);
   } catch (error) {
