@@ -138,7 +138,7 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
       'storage',
       'domain/backup',
       'domain/bundle/combined-bundle',
-      'domain/bundle/create-bundle',
+      'domain/bundle/empty-bundle-error',
       'domain/gitlab-api',
       'domain/hooks/payload',
       'gitaly',

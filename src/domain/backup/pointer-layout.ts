@@ -2,7 +2,7 @@ import { codeOf, wrap } from '#base/gitaly-error';
 import { objectKey } from '#object-store/object-key';
 import type { ObjectStore } from '#object-store/object-store';
 import { putUnlessEmpty } from '#object-store/pieces';
-import { EmptyBundleError } from '../bundle/create-bundle.ts';
+import { EmptyBundleError } from '../bundle/empty-bundle-error.ts';
 import type { BackupSource } from './backup-source.ts';
 import type { CreateBackupOptions } from './create-backup.ts';
 import type { BackupStep } from './manifest.ts';

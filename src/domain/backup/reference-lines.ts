@@ -3,6 +3,7 @@ import { evenStream } from '#base/streams/even-pieces';
 import { lineBatches } from '#base/streams/line-batches';
 import { isOid } from '#git/objects/object-id';
 import type { Repository } from '#storage/repository';
+import { referenceLinesOf } from '../bundle/bundle-header.ts';
 
 /** A reference as a backup has it: a line `<object id> <name>`. */
 export interface BackedUpReference {
@@ -24,7 +25,7 @@ export async function* referenceLines(
   const head = await repository.refs.resolve('HEAD', { signal });
   if (head !== undefined) yield Buffer.from(`${head.oid} HEAD\n`);
   for await (const batch of repository.refs.list({ patterns: [Buffer.from('refs/')] }, { signal }))
-    yield Buffer.concat(batch.flatMap(({ oid, name }) => [Buffer.from(`${oid} `), name, Buffer.from('\n')]));
+    yield referenceLinesOf(batch);
 }
 
 /**

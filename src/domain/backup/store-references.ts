@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { wrap } from '#base/gitaly-error';
 import type { ObjectStore } from '#object-store/object-store';
 import { putUnlessEmpty } from '#object-store/pieces';
-import { EmptyBundleError } from '../bundle/create-bundle.ts';
+import { EmptyBundleError } from '../bundle/empty-bundle-error.ts';
 import type { BackupSource } from './backup-source.ts';
 import { ListedReferences } from './listed-references.ts';
 import type { BackupStep } from './manifest.ts';

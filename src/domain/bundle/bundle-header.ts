@@ -175,6 +175,22 @@ export class BundleHeader {
   }
 }
 
+/** Returns the first lines of a header: git writes version 3 where it has to. */
+export function bundleSignature(objectFormat: ObjectFormatName): Buffer {
+  return Buffer.from(
+    objectFormat === 'sha1' ? '# v2 git bundle\n' : `# v3 git bundle\n@object-format=${objectFormat}\n`,
+  );
+}
+
+/** Returns the lines of references in a header. */
+export function referenceLinesOf(
+  references: readonly { readonly oid: string; readonly name: Buffer }[],
+): Buffer {
+  return Buffer.concat(
+    references.flatMap(({ oid, name }) => [Buffer.from(`${oid} `), name, Buffer.from('\n')]),
+  );
+}
+
 /** Reports whether a reference is one below `refs/`. */
 export function isBelowRefs({ name }: BundleReference): boolean {
   return !name.equals(HEAD);

@@ -9,7 +9,8 @@ import { StoreError } from '#object-store/store-error';
 import type { Repository } from '#storage/repository';
 import { AutomaticBundles, type AutomaticBundlesOptions } from './automatic/automatic-bundles.ts';
 import { offeredBranch } from './automatic/make-chain.ts';
-import { bundleOf, EmptyBundleError } from './create-bundle.ts';
+import { bundleOf } from './create-bundle.ts';
+import { EmptyBundleError } from './empty-bundle-error.ts';
 import type { BundleUriOptions, OfferedBundle } from './offered-bundle.ts';
 
 /** As Gitaly's. @see Gitaly: internal/bundleuri/sink.go */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ObjectFormatName } from '#git/repository-format';
+import { bundleSignature, referenceLinesOf } from './bundle-header.ts';
 import { HeaderScan } from './header-scan.ts';
 
 /** Reads a bundle from its start. */
@@ -107,13 +108,9 @@ export class CombinedBundle {
 }
 
 function* headerPieces({ references, head, objectFormat }: CombinedHeader): Generator<Buffer> {
-  yield Buffer.from(
-    objectFormat === 'sha1' ? '# v2 git bundle\n' : `# v3 git bundle\n@object-format=${objectFormat}\n`,
-  );
-  for (let at = 0; at < references.length; at += BATCH) {
-    const lines = references.slice(at, at + BATCH);
-    yield Buffer.concat(lines.flatMap(({ oid, name }) => [Buffer.from(`${oid} `), name, Buffer.from('\n')]));
-  }
+  yield bundleSignature(objectFormat);
+  for (let at = 0; at < references.length; at += BATCH)
+    yield referenceLinesOf(references.slice(at, at + BATCH));
   yield Buffer.from(head === undefined ? '\n' : `${head} HEAD\n\n`);
 }
 

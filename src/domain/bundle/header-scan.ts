@@ -6,7 +6,7 @@ const SIGNATURE_BYTES = 16;
 /** A prerequisite has the subject of its commit, a reference its name. */
 const MAX_LINE_BYTES = 1024 * 1024;
 /** A million references. git reads a header byte by byte: this much takes it half a minute. */
-const MAX_HEADER_BYTES = 64 * 1024 * 1024;
+export const MAX_HEADER_BYTES = 64 * 1024 * 1024;
 const LINE_FEED = 0x0a;
 
 /**

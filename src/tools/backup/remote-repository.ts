@@ -10,7 +10,7 @@ import {
 } from '#client/index';
 import type { BackupSource } from '#domain/backup/backup-source';
 import type { BackedUpReference } from '#domain/backup/reference-lines';
-import { EmptyBundleError } from '#domain/bundle/create-bundle';
+import { EmptyBundleError } from '#domain/bundle/empty-bundle-error';
 import { ObjectFormat } from '#wire/gen/shared_pb';
 
 /** A repository on a server, as its clients name it. */

@@ -1,7 +1,8 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { HeldBytes } from '#base/held-bytes';
-import { bundleOf, EmptyBundleError } from '#domain/bundle/create-bundle';
+import { bundleOf } from '#domain/bundle/create-bundle';
+import { EmptyBundleError } from '#domain/bundle/empty-bundle-error';
 import { cleanWorktrees } from '#domain/worktrees/clean-worktrees';
 import type { HandlerContext } from '#rpc/server/handler';
 import { openRequests } from '#services/convert/request/first-request';
