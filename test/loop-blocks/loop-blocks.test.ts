@@ -61,6 +61,11 @@ const PARENTS = 100_000;
 /** Parents are parsed at once: in a fourth of the time that they took. */
 const PARENTS_LIMIT_MS = 40;
 const SIGNATURES = 100_000;
+const HEADERS = 1_000_000;
+/** Lines of a message without an empty line; responses to tests have up to 4 MiB. */
+const SUBJECT_LINES = 600_000;
+/** Small files that a commit creates. */
+const ACTIONS = extent('ACTIONS', { short: 10_000, long: 100_000 });
 
 /** References of a repository that is restored. */
 const REFERENCES = extent('REFERENCES', { short: 20_000, long: 400_000 });
@@ -217,6 +222,83 @@ suite('the event loop of a server is not blocked', async () => {
         },
         limitMs,
       );
+  });
+
+  // Headers took 240 ms for each call that read the commit, and as long in a tag.
+  test('by commits and tags with a million headers', async (t) => {
+    const { repository, oids } = create('many-headers.git', [{ name: 'main', files: {} }]);
+    const path = join(gitaly.directory, 'default', repository.relativePath);
+    const person = 'A <a@x> 1 +0000';
+    const headers = 'x y\n'.repeat(HEADERS);
+    const write = (type: string, text: string): string =>
+      gitOutput(path, ['hash-object', '-t', type, '-w', '--literally', '--stdin'], text);
+    const tree = gitOutput(path, ['rev-parse', 'main^{tree}']);
+    const commit = write(
+      'commit',
+      `tree ${tree}\nauthor ${person}\ncommitter ${person}\n${headers}gpgsig a\n\nm\n`,
+    );
+    const tag = write('tag', `object ${oids.main}\ntype commit\ntag t\ntagger ${person}\n${headers}\nm\n`);
+
+    await assertTurns(t, async () => {
+      const { commit: found } = await connection.commit.findCommit({
+        repository,
+        revision: Buffer.from(commit),
+      });
+      assert.equal(found?.id, commit);
+    });
+    await assertTurns(t, async () => {
+      const request = { repository, commitIds: [commit] };
+      const [first] = await Array.fromAsync(connection.commit.getCommitSignatures(request));
+      assert.equal(Buffer.from(first?.signature ?? []).toString(), 'a');
+    });
+    await assertTurns(t, async () => {
+      const answers = await Array.fromAsync(connection.ref.getTagMessages({ repository, tagIds: [tag] }));
+      assert.equal(Buffer.from(answers.at(-1)?.message ?? []).toString(), 'm\n');
+    });
+  });
+
+  // It took 60 ms, and 300 ms with 6 MB.
+  test('by branches whose commits have megabytes of lines', async (t) => {
+    await assertTurns(
+      t,
+      async (attempt) => {
+        const { repository } = create(`lines-${attempt}.git`, []);
+        const path = join(gitaly.directory, 'default', repository.relativePath);
+        const tree = gitOutput(path, ['mktree'], '');
+        const commit = gitOutput(path, ['commit-tree', tree], 'l\n'.repeat(SUBJECT_LINES));
+        gitOutput(path, ['update-ref', 'refs/heads/main', commit]);
+
+        const answers = await Array.fromAsync(connection.ref.findLocalBranches({ repository }));
+
+        const [branch] = answers.flatMap(({ localBranches }) => localBranches);
+        assert.equal(branch?.targetCommit?.subject.length, 2 * SUBJECT_LINES - 1);
+      },
+      LIST_LIMIT_MS,
+    );
+  });
+
+  // It took 200 to 340 ms in one go, and reading the actions alone 60 ms.
+  test('by a commit of many files', async (t) => {
+    const { repository } = create('many-actions.git', [{ name: 'main', files: {} }]);
+    const header = {
+      repository,
+      user: USER,
+      branchName: Buffer.from('main'),
+      commitMessage: Buffer.from('x'),
+    };
+
+    await assertTurns(t, async (attempt) => {
+      const action = (index: number) => ({
+        type: 'create' as const,
+        path: `${attempt}/${index % 100}/${index}`,
+        content: Buffer.from(`${index}`),
+      });
+      await commitFiles(
+        connection,
+        header,
+        Array.from({ length: ACTIONS }, (_, index) => action(index)),
+      );
+    });
   });
 
   test('by a list of many conflicts', async (t) => {

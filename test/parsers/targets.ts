@@ -37,7 +37,7 @@ import { Mailmap } from '#git/objects/parse/mailmap';
 import { parseCommit } from '#git/objects/parse/parse-commit';
 import { parseIdent } from '#git/objects/parse/parse-ident';
 import { parseLfsPointer } from '#git/objects/parse/parse-lfs-pointer';
-import { parseTag } from '#git/objects/parse/parse-tag';
+import { parseTagInTurns } from '#git/objects/parse/parse-tag';
 import { parseTrailers } from '#git/objects/parse/parse-trailers';
 import { parseTree } from '#git/objects/parse/parse-tree';
 import { alternateLines } from '#git/objects/write/alternates-file';
@@ -120,7 +120,12 @@ function objectTargets(git: GitSamples): Target[] {
     { name: 'parseCommit', samples: git.commits, errors: [], parse: (input) => parseCommit(OID, input) },
     { name: 'parseNode', samples: git.commits, errors: [], parse: (input) => parseNode(OID, input) },
     { name: 'parsePlainCommit', samples: git.commits, errors: [], parse: parsePlainCommit },
-    { name: 'parseTag', samples: git.tags, errors: [], parse: (input) => parseTag(OID, input) },
+    {
+      name: 'parseTag',
+      samples: git.tags,
+      errors: [],
+      parse: (input) => parseTagInTurns(OID, input),
+    },
     { name: 'parseTree', samples: git.trees, errors: [GitalyError], parse: (input) => parseTree(input, 20) },
     {
       name: 'isParsable',

@@ -1,3 +1,5 @@
+import { LoopSlice } from '#base/loop-turns';
+
 /** A commit's signature and the signed text. */
 export interface CommitSignature {
   /**
@@ -11,30 +13,61 @@ export interface CommitSignature {
 
 const LF = 0x0a;
 const SPACE = 0x20;
+const NOTHING = Buffer.alloc(0);
+/** Lines that are read between two readings of the clock, in less than a millisecond. */
+const LINES_PER_LOOK = 1024;
 const HEADERS = [Buffer.from('gpgsig '), Buffer.from('gpgsig-sha256 ')];
 
 /**
  * Splits the contents of a commit object: the signed text omits all headers `gpgsig` and
  * `gpgsig-sha256` with their continuation lines; the first of them is the signature. Returns
- * `undefined` if there is none, or an empty one.
+ * `undefined` if there is none, or an empty one. Reads in slices of the event loop: there may be
+ * millions of lines.
  */
-export function splitSignature(data: Buffer): CommitSignature | undefined {
-  const pieces: Buffer[] = [];
-  let signature: Buffer | undefined;
-  let kept = 0;
+export async function splitSignature(data: Buffer): Promise<CommitSignature | undefined> {
+  const slice = new LoopSlice();
+  const signedText = new Kept(data.length);
+  let signature: Kept | undefined;
+  let isFirst = false;
+  let isSignature = false;
   let at = 0;
-  while (at < data.length && data[at] !== LF) {
-    const start = at;
-    at = nextLine(data, at);
-    const header = HEADERS.find((name) => isAt(data, start, name));
-    if (header === undefined) continue;
-    while (data[at] === SPACE) at = nextLine(data, at);
-    signature ??= joinedValue(data.subarray(start + header.length, at));
-    if (start > kept) pieces.push(data.subarray(kept, start));
-    kept = at;
+  for (let line = 1; at < data.length && data[at] !== LF; line++) {
+    const end = nextLine(data, at);
+    const header = HEADERS.find((name) => isAt(data, at, name));
+    if (header !== undefined) {
+      isSignature = true;
+      isFirst = signature === undefined;
+      signature ??= new Kept(data.length - at);
+      if (isFirst) signature.add(data, at + header.length, end);
+    } else if (!isSignature || data[at] !== SPACE) {
+      isSignature = false;
+      signedText.add(data, at, end);
+    } else if (isFirst) signature?.add(data, at + 1, end);
+    at = end;
+    if (line % LINES_PER_LOOK === 0) await slice.pause();
   }
-  if (signature === undefined || signature.length === 0) return undefined;
-  return { signature, signedText: Buffer.concat([...pieces, data.subarray(kept)]) };
+  const value = signature === undefined ? NOTHING : withoutNewline(signature.bytes);
+  if (value.length === 0) return undefined;
+  signedText.add(data, at, data.length);
+  return { signature: value, signedText: signedText.bytes };
+}
+
+/** Parts of a text, copied into memory for all of it: as views they would take a hundred times as much. */
+class Kept {
+  readonly #buffer: Buffer;
+  #length = 0;
+
+  constructor(size: number) {
+    this.#buffer = Buffer.allocUnsafe(size);
+  }
+
+  add(data: Buffer, start: number, end: number): void {
+    this.#length += data.copy(this.#buffer, this.#length, start, end);
+  }
+
+  get bytes(): Buffer {
+    return this.#buffer.subarray(0, this.#length);
+  }
 }
 
 /** Reports whether the bytes are at a position: faster than a view of each line. */
@@ -49,14 +82,6 @@ function nextLine(data: Buffer, at: number): number {
   return lf === -1 ? data.length : lf + 1;
 }
 
-/** Returns the value of a header that spans several lines. */
-function joinedValue(lines: Buffer): Buffer {
-  const pieces: Buffer[] = [];
-  for (let at = 0; at < lines.length; ) {
-    const end = nextLine(lines, at);
-    pieces.push(lines.subarray(at > 0 ? at + 1 : at, end));
-    at = end;
-  }
-  const value = Buffer.concat(pieces);
+function withoutNewline(value: Buffer): Buffer {
   return value.at(-1) === LF ? value.subarray(0, -1) : value;
 }

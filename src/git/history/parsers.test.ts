@@ -85,17 +85,17 @@ const signature = fc.record({
   lines: fc.array(word, { minLength: 1, maxLength: 4 }),
 });
 
-test('a commit without its signatures is what was signed, and the first signature is the one', () => {
+test('a commit without its signatures is what was signed, and the first signature is the one', async () => {
   const header = fc.oneof(fc.constantFrom(...HEADERS), signature);
-  fc.assert(
-    fc.property(fc.array(header), lineOf([0x0a, 0x20, 0x61, 0xff]), (headers, message) => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(header), lineOf([0x0a, 0x20, 0x61, 0xff]), async (headers, message) => {
       const format = (each: (typeof headers)[number]): string =>
         typeof each === 'string' ? `${each}\n` : `${each.name} ${each.lines.join('\n ')}\n`;
       const object = Buffer.from(`${headers.map(format).join('')}\n${message}`, 'latin1');
       const signatures = headers.filter((each) => typeof each !== 'string');
       const signed = headers.filter((each) => typeof each === 'string');
 
-      const found = splitSignature(object);
+      const found = await splitSignature(object);
 
       assert.equal(found?.signature.toString('latin1'), signatures[0]?.lines.join('\n'));
       if (found !== undefined) {
@@ -105,16 +105,16 @@ test('a commit without its signatures is what was signed, and the first signatur
   );
 });
 
-test('what is no commit is taken apart without an error, and nothing is added to it', () => {
+test('what is no commit is taken apart without an error, and nothing is added to it', async () => {
   const piece = fc.oneof(
     fc.constantFrom('gpgsig ', 'gpgsig-sha256 ', '\n', ' ', '\n\n', 'gpgsig', '\r'),
     word,
   );
-  fc.assert(
-    fc.property(fc.array(piece), (pieces) => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(piece), async (pieces) => {
       const data = Buffer.from(pieces.join(''), 'latin1');
 
-      const found = splitSignature(data);
+      const found = await splitSignature(data);
 
       if (found !== undefined) assert.ok(found.signature.length + found.signedText.length < data.length);
     }),

@@ -46,10 +46,13 @@ export async function* readCommits<T extends NamedObject>(
   { signal, mailmap = true, mayVanish = false }: ReadCommitsOptions = {},
 ): AsyncGenerator<CommitOf<T>[], void, undefined> {
   const mailmapOf = async () => (mailmap ? await objects.mailmap() : undefined);
-  const commitsOf = (found: readonly Found<T>[], map: Mailmap | undefined): CommitOf<T>[] =>
-    found
+  const commitsOf = async (found: readonly Found<T>[], map: Mailmap | undefined): Promise<CommitOf<T>[]> => {
+    const commits = found
       .filter(({ object }) => object !== undefined || !mayVanish)
       .map(({ item, object }) => ({ item, commit: toCommit(object, map) }));
+    for (const { commit } of commits) if (commit.isHuge) await commit.parse();
+    return commits;
+  };
   const batches = source[Symbol.asyncIterator]();
   try {
     let rest: readonly T[] = [];
@@ -63,14 +66,14 @@ export async function* readCommits<T extends NamedObject>(
       // parsed.
       const reading = Promise.all(few.map(({ oid }) => objects.readObject(oid, { signal })));
       const [map, found] = await Promise.all([mailmapOf(), reading]);
-      yield commitsOf(
+      yield await commitsOf(
         few.map((item, index) => ({ item, object: found[index] })),
         map,
       );
     }
     const map = await mailmapOf();
     for await (const batch of objects.readMany(() => startingWith(rest, batches), { signal })) {
-      yield commitsOf(batch, map);
+      yield await commitsOf(batch, map);
     }
   } finally {
     await batches.return?.();

@@ -15,7 +15,7 @@ import { OpenedObject, type OpenObject } from './opened-object.ts';
 import type { Mailmap } from './parse/mailmap.ts';
 import { MAX_MAILMAP_BYTES, type MailmapCache } from './parse/mailmap-cache.ts';
 import type { Commit } from './parse/parse-commit.ts';
-import { parseTag, type Tag } from './parse/parse-tag.ts';
+import { parseTagInTurns, type Tag } from './parse/parse-tag.ts';
 import { parseTrailers, type Trailer } from './parse/parse-trailers.ts';
 import {
   type InfoOf,
@@ -198,13 +198,15 @@ export class ObjectReader {
     return (await this.findCommit(revision, options))?.parsed;
   }
 
-  /** Reads a commit like {@link readCommit}, without parsing it. */
+  /** Reads a commit like {@link readCommit}, without parsing it unless it is huge. */
   async findCommit(revision: Revision, options: PeopleOptions = {}): Promise<FoundCommit | undefined> {
     const wanted = peeledToCommit(bytesOf(revision));
     const mailmap = this.mailmapFor(options);
     const found = await this.#look('whole', wanted, DEFAULT_MAX_BYTES, options);
     if (found?.data === undefined) return undefined;
-    return new FoundCommit(rawObject(found), await mailmap);
+    const commit = new FoundCommit(rawObject(found), await mailmap);
+    if (commit.isHuge) await commit.parse();
+    return commit;
   }
 
   /** Reads a tag object (not its target). */
@@ -213,7 +215,7 @@ export class ObjectReader {
     const mailmap = this.mailmapFor(options);
     const found = await this.#look('whole', wanted, DEFAULT_MAX_BYTES, options);
     if (found?.data === undefined) return undefined;
-    return parseTag(found.oid, found.data, await mailmap);
+    return await parseTagInTurns(found.oid, found.data, await mailmap);
   }
 
   /**

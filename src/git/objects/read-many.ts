@@ -5,6 +5,7 @@ import type { CommandRepository } from '../command/command-repository.ts';
 import { abortError } from '../command/exit-error.ts';
 import type { GitProcess } from '../command/process/git-process.ts';
 import { type Answer, AnswerParser } from './cat-file/answer-parser.ts';
+import { BodyCollector } from './cat-file/body-collector.ts';
 import type { CatFilePool } from './cat-file/cat-file-pool.ts';
 import { deadError, isRefusal } from './cat-file/dead-process.ts';
 import type { ObjectInfo, RawObject } from './object-info.ts';
@@ -75,20 +76,18 @@ export async function* readMany<T extends NamedObject>(
   options: ReadManyOptions & { readonly maxBytes?: number } = {},
 ): AsyncGenerator<ObjectOf<T>[]> {
   const { maxBytes = DEFAULT_MAX_BYTES } = options;
-  let kept: Buffer[] = [];
+  let kept: BodyCollector | undefined;
   for await (const pieces of readPieces(pool, repository, source, options)) {
     const whole: ObjectOf<T>[] = [];
     for (const { item, info, isLast, data } of pieces) {
       if (info !== undefined && info.size > maxBytes) {
         throw new GitalyError('RESOURCE_EXHAUSTED', `object of ${info.size} bytes exceeds ${maxBytes} bytes`);
       }
-      if (isLast && kept.length === 0) whole.push({ item, object: info && { ...info, data } });
-      else {
-        kept.push(data);
-        if (!isLast) continue;
-        whole.push({ item, object: info && { ...info, data: Buffer.concat(kept) } });
-        kept = [];
-      }
+      kept ??= new BodyCollector(info?.size ?? 0);
+      kept.add(data);
+      if (!isLast) continue;
+      whole.push({ item, object: info && { ...info, data: kept.data } });
+      kept = undefined;
     }
     if (whole.length > 0) yield whole;
   }

@@ -1,9 +1,10 @@
 import { mapAhead } from '#base/streams/map-ahead';
+import { BodyCollector } from '../objects/cat-file/body-collector.ts';
 import type { ObjectType } from '../objects/object-info.ts';
 import type { ObjectReader, PeopleOptions } from '../objects/object-reader.ts';
 import { isParsable } from '../objects/parse/is-parsable.ts';
-import { type Commit, parseCommit } from '../objects/parse/parse-commit.ts';
-import { parseTag, type Tag } from '../objects/parse/parse-tag.ts';
+import { type Commit, parseCommitInTurns } from '../objects/parse/parse-commit.ts';
+import { parseTagInTurns, type Tag } from '../objects/parse/parse-tag.ts';
 import type { ListedRef } from './listed-ref.ts';
 
 /** A reference and its commit; `undefined` for another object, or none. */
@@ -114,8 +115,11 @@ async function readObject(
   let data = object?.data ?? NO_DATA;
   if (object !== undefined && object.data === undefined) {
     // A stream of bytes yields Buffers.
-    if (hasText(object.type)) data = Buffer.concat((await Array.fromAsync(object.stream)) as Buffer[]);
-    else object.stream.destroy();
+    if (hasText(object.type)) {
+      const body = new BodyCollector(object.size);
+      for await (const piece of object.stream) body.add(piece as Buffer);
+      data = body.data;
+    } else object.stream.destroy();
   }
   return { item: ref, oid: ref.oid, type: object?.type, data };
 }
@@ -138,7 +142,7 @@ export async function* readRefCommits(
       commits.push({
         ref,
         commit: isRead
-          ? parseCommit(oid, data, await mailmap)
+          ? await parseCommitInTurns(oid, data, await mailmap)
           : isAsked
             ? await objects.readCommit(ref.oid, { ...options, mailmap })
             : undefined,
@@ -183,14 +187,14 @@ async function* tagsInBulk(
       if (tag === undefined || item.isFirst) {
         tag = {
           ref,
-          tag: type === 'tag' ? parseTag(oid, data, mailmap) : undefined,
-          commit: type === 'commit' ? parseCommit(oid, data, mailmap) : undefined,
+          tag: type === 'tag' ? await parseTagInTurns(oid, data, mailmap) : undefined,
+          commit: type === 'commit' ? await parseCommitInTurns(oid, data, mailmap) : undefined,
           isMissing: type === undefined,
         };
       } else if (tag.tag !== undefined) {
         tag = {
           ...tag,
-          commit: type === 'commit' ? parseCommit(oid, data, mailmap) : undefined,
+          commit: type === 'commit' ? await parseCommitInTurns(oid, data, mailmap) : undefined,
           isMissing: type === undefined,
         };
       }
@@ -220,7 +224,7 @@ export async function readRefTag(
   const tag =
     object.data === undefined
       ? await objects.readTag(ref.oid, { signal, mailmap })
-      : parseTag(ref.oid, object.data, await mailmap);
+      : await parseTagInTurns(ref.oid, object.data, await mailmap);
   const isMissing = commit === undefined && (await objects.info(`${ref.oid}^{}`, { signal })) === undefined;
   return { ref, tag, commit, isMissing };
 }
@@ -260,22 +264,19 @@ async function* readContents<T extends { readonly oid: string }>(
   source: () => AsyncIterable<T[]>,
   { signal }: PeopleOptions,
 ): AsyncGenerator<Contents<T>[], void> {
-  let kept: Buffer[] = [];
+  let kept: BodyCollector | undefined;
   let bytes = 0;
   for await (const pieces of objects.readPieces(source, { signal })) {
     const contents: Contents<T>[] = [];
     for (const { item, info, data } of pieces) {
       bytes += data.length;
-      if (hasText(info?.type)) kept.push(data);
+      if (info !== undefined && hasText(info.type)) {
+        kept ??= new BodyCollector(info.size);
+        kept.add(data);
+      }
       if (info !== undefined && bytes < info.size) continue;
-      const [only] = kept;
-      contents.push({
-        item,
-        oid: info?.oid ?? '',
-        type: info?.type,
-        data: kept.length === 1 && only !== undefined ? only : Buffer.concat(kept),
-      });
-      kept = [];
+      contents.push({ item, oid: info?.oid ?? '', type: info?.type, data: kept?.data ?? NO_DATA });
+      kept = undefined;
       bytes = 0;
     }
     if (contents.length > 0) yield contents;

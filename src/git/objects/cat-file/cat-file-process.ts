@@ -2,6 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import { GitalyError } from '#base/gitaly-error';
 import type { GitProcess } from '#git/command/process/git-process';
 import type { ObjectInfo } from '../object-info.ts';
+import { BodyCollector } from './body-collector.ts';
 import { MAX_INFO_LINE_BYTES, parseHeader } from './cat-file-header.ts';
 import type { Lookup } from './lookup.ts';
 import { ObjectStream } from './object-stream.ts';
@@ -37,7 +38,7 @@ export interface CatFileEvents {
 /** Contents that are collected, or discarded, for the first pending lookup. */
 interface Body {
   readonly info: ObjectInfo;
-  readonly kept: Buffer[] | undefined;
+  readonly kept: BodyCollector | undefined;
   left: number;
 }
 
@@ -199,14 +200,14 @@ export class CatFileProcess {
       void this.kill();
       return;
     }
-    this.#body = { info, kept: lookup.settled ? undefined : [], left: info.size };
+    this.#body = { info, kept: lookup.settled ? undefined : new BodyCollector(info.size), left: info.size };
     if (info.size === 0) this.#endBody(this.#body);
   }
 
   #feedBody(body: Body, chunk: Buffer, at: number): number {
     const piece = chunk.subarray(at, at + body.left);
     body.left -= piece.length;
-    body.kept?.push(piece);
+    body.kept?.add(piece);
     if (body.left === 0) this.#endBody(body);
     return at + piece.length;
   }
@@ -216,9 +217,7 @@ export class CatFileProcess {
     this.#skipDelimiter = true;
     const lookup = this.#pending.shift();
     if (kept === undefined || lookup === undefined) return;
-    const [first] = kept;
-    const data = kept.length === 1 && first !== undefined ? first : Buffer.concat(kept, info.size);
-    lookup.resolve({ ...info, data });
+    lookup.resolve({ ...info, data: kept.data });
   }
 
   #detach(lookup: Lookup, info: ObjectInfo): void {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fc } from '#testkit/fast-check';
-import { parseCommit } from './parse-commit.ts';
+import { parseCommit, parseCommitInTurns } from './parse-commit.ts';
 import { FALLBACK_SECONDS, parseIdent } from './parse-ident.ts';
-import { parseTag } from './parse-tag.ts';
+import { parseTagInTurns } from './parse-tag.ts';
 import { parseTrailers } from './parse-trailers.ts';
 import { parseTree } from './parse-tree.ts';
 
@@ -34,14 +34,14 @@ test('a plain commit comes out whole', () => {
   assert.equal(commit.signatureType, 'none');
 });
 
-test('parents are read in a row and one by one, whatever their lines contain', () => {
+test('parents are read in a row and one by one, whatever their lines contain', async () => {
   const ids = fc.constantFrom(TREE, TREE.toUpperCase(), 'p1', `${TREE} more`, ' ', 'x'.repeat(38), 'tree');
   const lines = fc.oneof(
     ids.map((id) => `parent ${id}`),
     fc.constantFrom('parents x', 'parent', `paremt ${TREE}`, ` parent ${TREE}`, `parent  ${TREE}`, 'x y'),
   );
-  fc.assert(
-    fc.property(fc.array(lines), fc.boolean(), fc.boolean(), (given, isSigned, hasMessage) => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(lines), fc.boolean(), fc.boolean(), async (given, isSigned, hasMessage) => {
       const signed = isSigned ? ['gpgsig -----BEGIN SSH SIGNATURE-----', ` parent ${TREE}`, 'parent no'] : [];
       const text = [`tree ${TREE}`, ...given, ...signed, ...(hasMessage ? ['', 'm\n\nparent x'] : [])].join(
         '\n',
@@ -49,6 +49,7 @@ test('parents are read in a row and one by one, whatever their lines contain', (
 
       const commit = parseCommit(TREE, Buffer.from(text));
 
+      assert.deepEqual(await parseCommitInTurns(TREE, Buffer.from(text)), commit);
       const parents = given.filter((line) => line.startsWith('parent ')).map((line) => line.slice(7));
       assert.deepEqual(commit.parentOids, parents);
       assert.equal(commit.body.toString(), hasMessage ? 'm\n\nparent x' : '');
@@ -116,11 +117,11 @@ test('odd commits lose nothing but what is odd', () => {
   assert.equal(commitOf(`tree ${TREE}\n\n\nx`).subject.length, 0);
 });
 
-test('a tag keeps its message as it is and knows a signature inside of it', () => {
+test('a tag keeps its message as it is and knows a signature inside of it', async () => {
   const text =
     `object ${TREE}\ntype tree\ntag v1\ntagger A <a@x> 1 +0000\n\nmessage\n` +
     '-----BEGIN SSH SIGNATURE-----\nabc\n';
-  const tag = parseTag('oid', Buffer.from(text));
+  const tag = await parseTagInTurns('oid', Buffer.from(text));
 
   assert.equal(tag.targetOid, TREE);
   assert.equal(tag.targetType, 'tree');
@@ -129,7 +130,7 @@ test('a tag keeps its message as it is and knows a signature inside of it', () =
   assert.equal(tag.signatureType, 'ssh');
   assert.equal(tag.message.toString(), 'message\n-----BEGIN SSH SIGNATURE-----\nabc\n');
   assert.equal(
-    parseTag('oid', Buffer.from('tag x\n\n-----BEGIN SSH SIGNATURE-----\n')).signatureType,
+    (await parseTagInTurns('oid', Buffer.from('tag x\n\n-----BEGIN SSH SIGNATURE-----\n'))).signatureType,
     'none',
   );
 });
@@ -171,7 +172,7 @@ test('trees that are formatted and parsed are the same again', () => {
   );
 });
 
-test('garbage never breaks a parser in another way than by its own error', () => {
+test('garbage never breaks a parser in another way than by its own error', async () => {
   const pieces = fc.constantFrom(
     'tree ',
     'author ',
@@ -195,11 +196,11 @@ test('garbage never breaks a parser in another way than by its own error', () =>
     ),
     { maxLength: 30 },
   );
-  fc.assert(
-    fc.property(garbage, (parts) => {
+  await fc.assert(
+    fc.asyncProperty(garbage, async (parts) => {
       const data = Buffer.concat(parts);
       parseCommit('oid', data);
-      parseTag('oid', data);
+      await parseTagInTurns('oid', data);
       parseTrailers(data);
       try {
         parseTree(data, 32);

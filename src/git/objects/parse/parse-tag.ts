@@ -1,6 +1,6 @@
 import { isObjectType, type ObjectType } from '../object-info.ts';
 import type { Mailmap } from './mailmap.ts';
-import { eachHeader } from './parse-commit.ts';
+import { HeaderReader, readInTurns } from './parse-commit.ts';
 import { parseIdent, type Signature } from './parse-ident.ts';
 import { type SignatureType, signatureTypeOf } from './signature-type.ts';
 
@@ -21,22 +21,26 @@ export interface Tag {
 
 const BEGIN = Buffer.from('-----BEGIN');
 
-/** Parses the contents of a tag object. Nothing is refused. */
-export function parseTag(oid: string, data: Buffer, mailmap?: Mailmap): Tag {
+/**
+ * Parses the contents of a tag object in slices of the event loop: it may have megabytes of
+ * headers. Nothing is refused.
+ */
+export async function parseTagInTurns(oid: string, data: Buffer, mailmap?: Mailmap): Promise<Tag> {
   let targetOid = '';
   let targetType: ObjectType | undefined;
   let name: Buffer = Buffer.alloc(0);
   let tagger: Signature | undefined;
 
-  const end = eachHeader(data, (key, value, next) => {
+  const headers = new HeaderReader(data, (key, value, next) => {
     if (key === 'object') targetOid = value.toString('latin1');
     else if (key === 'type') targetType = typeOf(value);
     else if (key === 'tag') name = value;
     else if (key === 'tagger') tagger = parseIdent(mailmap?.mapIdent(value) ?? value);
     return next;
   });
+  await readInTurns(headers);
 
-  const message = data.subarray(end);
+  const message = data.subarray(headers.at);
   return { oid, targetOid, targetType, name, tagger, message, signatureType: signatureTypeIn(message) };
 }
 

@@ -3,7 +3,7 @@ import { GitalyError, wrap } from '#base/gitaly-error';
 import { eachInTurn } from '#base/loop-turns';
 import { mapAhead } from '#base/streams/map-ahead';
 import { splitSignature } from '#git/history/commit-signature';
-import { parseCommit } from '#git/objects/parse/parse-commit';
+import { parseCommitInTurns } from '#git/objects/parse/parse-commit';
 import type { HandlerContext } from '#rpc/server/handler';
 import { requireObjectId } from '#services/convert/request/object-id';
 import { takeBytes } from '#services/convert/request/take-bytes';
@@ -40,9 +40,9 @@ export async function* getCommitSignatures(
   const { signal } = context;
   const read = (id: string) => repository.objects.readObject(`${id}^{commit}`, { signal });
   for await (const object of mapAhead(request.commitIds, LOOK_AHEAD, read)) {
-    const signed = object && splitSignature(object.data);
+    const signed = object && (await splitSignature(object.data));
     if (object === undefined || signed === undefined) continue;
-    const { author, committer } = parseCommit(object.oid, object.data);
+    const { author, committer } = await parseCommitInTurns(object.oid, object.data);
     const isOurs = keys?.some((key) => key.hasSigned(signed.signedText, signed.signature)) ?? false;
     yield {
       commitId: object.oid,

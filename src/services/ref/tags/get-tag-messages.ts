@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import type { ObjectReader } from '#git/objects/object-reader';
-import { parseTag } from '#git/objects/parse/parse-tag';
+import { parseTagInTurns } from '#git/objects/parse/parse-tag';
 import type { HandlerContext } from '#rpc/server/handler';
 import { MAX_CHUNK_BYTES } from '#services/convert/response/stream-responses';
 import type { GetTagMessagesRequest, GetTagMessagesResponseSchema } from '#wire/gen/ref_pb';
@@ -37,7 +37,7 @@ async function readMessage(objects: ObjectReader, revision: string, signal: Abor
     }
     // A stream of bytes yields Buffers.
     const data = object.data ?? Buffer.concat((await Array.fromAsync(object.stream)) as Buffer[]);
-    return parseTag(object.oid, data).message;
+    return (await parseTagInTurns(object.oid, data)).message;
   } catch (error) {
     throw wrap(error, 'getting tag');
   }
