@@ -52,3 +52,18 @@ test('a message of any size is written, and the next one starts with an empty bu
   }
   assert.equal(writer.take().length, 0);
 });
+
+test('values of a repeated field are written as by the general encoder', () => {
+  const hex = fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: 40, maxLength: 40 });
+  const other = fc.constantFrom('x', 'é'.repeat(40), 'é'.repeat(20), 'x'.repeat(128), 'x'.repeat(127));
+  fc.assert(
+    fc.property(fc.oneof(fc.array(hex), fc.array(fc.oneof(hex, other)), fc.array(other)), (parentIds) => {
+      writer.text(13, 'behind');
+      writer.texts(6, parentIds);
+      writer.text(1, 'before');
+
+      const message = create(GitCommitSchema, { id: 'before', parentIds, encoding: 'behind' });
+      assert.ok(writer.take().equals(toBinary(GitCommitSchema, message)));
+    }),
+  );
+});

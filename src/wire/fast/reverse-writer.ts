@@ -1,3 +1,5 @@
+import { isAscii } from 'node:buffer';
+
 const FIRST_BYTES = 64 * 1024;
 /** Size above which a buffer, enlarged by a huge message, is not kept. */
 const KEPT_BYTES = 1024 * 1024;
@@ -6,6 +8,8 @@ const HEAD_BYTES = 16;
 
 const LENGTH_DELIMITED = 2;
 const MAX_SMALL = 2 ** 32;
+/** The least length that takes more than one byte. */
+const LONG = 0x80;
 
 /**
  * Writes protobuf messages backwards: the last field first, and the contents of a nested message
@@ -42,6 +46,30 @@ export class ReverseWriter {
     this.#head(field, length);
   }
 
+  /** Writes the values of a repeated field, at once if they are object ids. */
+  texts(field: number, values: readonly string[]): void {
+    if (this.#idsAtOnce(field, values)) return;
+    for (const value of values.toReversed()) this.text(field, value);
+  }
+
+  /**
+   * Writes ASCII texts of one length as one text, in a tenth of the time: a commit may have a
+   * hundred thousand parents. Returns false for other texts.
+   */
+  #idsAtOnce(field: number, values: readonly string[]): boolean {
+    const [first = ''] = values;
+    if (first === '' || first.length >= LONG || values.some(({ length }) => length !== first.length))
+      return false;
+    const head = String.fromCharCode((field << 3) | LENGTH_DELIMITED, first.length);
+    const text = head + values.join(head);
+    this.#reserve(text.length);
+    const start = this.#at - text.length;
+    this.#buffer.write(text, start, 'latin1');
+    if (!isAscii(this.#buffer.subarray(start, this.#at))) return false;
+    this.#at = start;
+    return true;
+  }
+
   /** Writes fields that are encoded already. */
   encoded(fields: Uint8Array): void {
     this.#reserve(fields.length);
@@ -68,12 +96,15 @@ export class ReverseWriter {
     this.#head(field, this.length - end);
   }
 
-  /** Returns a copy of the written bytes and empties the writer. */
+  /** Returns the written bytes and empties the writer. Only a huge message is not copied. */
   take(): Buffer {
-    const result = Buffer.allocUnsafe(this.length);
-    this.#buffer.copy(result, 0, this.#at);
-    if (this.#buffer.length > KEPT_BYTES) this.#buffer = Buffer.allocUnsafeSlow(FIRST_BYTES);
+    const written = this.#buffer.subarray(this.#at);
+    const isHuge = this.#buffer.length > KEPT_BYTES;
+    if (isHuge) this.#buffer = Buffer.allocUnsafeSlow(FIRST_BYTES);
     this.#at = this.#buffer.length;
+    if (isHuge) return written;
+    const result = Buffer.allocUnsafe(written.length);
+    written.copy(result);
     return result;
   }
 
@@ -115,7 +146,9 @@ export class ReverseWriter {
 
   #reserve(bytes: number): void {
     if (this.#at >= bytes) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(this.#buffer.length * 2, this.length + bytes));
+    // With space for the fields before: a huge one would be copied again.
+    const needed = this.length + bytes + FIRST_BYTES;
+    const larger = Buffer.allocUnsafeSlow(Math.max(this.#buffer.length * 2, needed));
     const at = larger.length - this.length;
     this.#buffer.copy(larger, at, this.#at);
     this.#buffer = larger;

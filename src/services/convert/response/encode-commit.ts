@@ -70,7 +70,7 @@ export function writeCommit(writer: ReverseWriter, commit: CommitMessage): void 
   writer.text(COMMIT.treeId, commit.treeId);
   writer.number(COMMIT.signatureType, commit.signatureType);
   writer.number(COMMIT.bodySize, commit.bodySize);
-  for (const id of commit.parentIds?.toReversed() ?? []) writer.text(COMMIT.parentIds, id);
+  writer.texts(COMMIT.parentIds, commit.parentIds ?? []);
   writePerson(writer, COMMIT.committer, commit.committer);
   writePerson(writer, COMMIT.author, commit.author);
   writer.bytes(COMMIT.body, commit.body);

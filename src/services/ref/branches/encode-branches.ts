@@ -83,5 +83,10 @@ export function encodeBranch(name: Buffer, { old, target }: EncodedCommit): Enco
 export function responseOf(
   branches: readonly EncodedBranch[],
 ): MessageShape<typeof FindLocalBranchesResponseSchema> {
-  return encodedMessage(FindLocalBranchesResponseSchema, Buffer.concat(branches.map(({ bytes }) => bytes)));
+  const [only] = branches;
+  const bytes =
+    branches.length === 1 && only !== undefined
+      ? only.bytes // may have megabytes
+      : Buffer.concat(branches.map((branch) => branch.bytes));
+  return encodedMessage(FindLocalBranchesResponseSchema, bytes);
 }
