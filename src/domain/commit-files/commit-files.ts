@@ -59,7 +59,7 @@ async function changedTree(
     throw new Error('getting tree id: reference not found');
   const tree = new TreeEditor({ objects, objectFormat: writer.objectFormat, signal }, before?.oid);
   try {
-    await applyActions(tree, actions);
+    await applyActions(tree, actions, signal);
     return await tree.write(writer);
   } catch (error) {
     // Without a colon, as in Gitaly.

@@ -101,9 +101,12 @@ export class EditedDirectory {
 
   /** Writes the changed directories below, then this one if it changed. @returns its id. */
   async write(writer: ObjectWriter): Promise<string> {
+    const { signal } = this.#source;
     const tree = await this.#read();
     const changes: TreeChange[] = [];
+    const slice = new LoopSlice();
     for (const [key, child] of this.#edits) {
+      if (slice.isOver) await slice.pause(signal);
       const name = Buffer.from(key, 'latin1');
       const entry = child && { mode: child.mode, oid: (await child.directory?.write(writer)) ?? child.oid };
       const stored = await this.#stored(tree, name, key);
@@ -111,7 +114,6 @@ export class EditedDirectory {
       changes.push({ name, oldMode: stored?.mode, entry });
     }
     if (changes.length === 0 && this.#oid !== undefined) return this.#oid;
-    const { signal } = this.#source;
     const oidBytes = oidBytesOf(tree.oid);
     return await writer.write('tree', await changeTree({ data: tree.data, oidBytes, signal }, changes));
   }

@@ -1,4 +1,5 @@
 import { quote } from '#base/go/quote';
+import { LoopSlice } from '#base/loop-turns';
 import { IndexError } from './index-error.ts';
 import { requireTreePath, TreePathError } from './paths.ts';
 import type { EditedEntry, TreeEditor } from './tree-editor.ts';
@@ -38,13 +39,21 @@ export class InvalidPathError extends Error {
 }
 
 /**
- * Applies actions to a tree, one after the other; each sees the results of the earlier ones.
+ * Applies actions to a tree, one after the other and in slices of the event loop; each sees the
+ * results of the earlier ones.
  *
- * @throws {IndexError} {InvalidPathError} {RefusedTreeError}; the tree must not be used then.
+ * @throws {IndexError} {InvalidPathError} {RefusedTreeError}; the reason of the signal. The tree
+ *   must not be used then.
  */
-export async function applyActions(tree: TreeEditor, actions: Iterable<FileAction>): Promise<void> {
+export async function applyActions(
+  tree: TreeEditor,
+  actions: Iterable<FileAction>,
+  signal?: AbortSignal,
+): Promise<void> {
   const context: Context = { tree, moved: new Set() };
+  const slice = new LoopSlice();
   for (const action of actions) {
+    await slice.pause(signal);
     try {
       await apply(context, action);
     } catch (error) {

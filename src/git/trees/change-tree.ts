@@ -1,4 +1,5 @@
-import { LoopSlice } from '#base/loop-turns';
+import { eachInTurn, LoopSlice } from '#base/loop-turns';
+import { sortInTurns } from '#base/sort-in-turns';
 import type { OidBytes } from '../objects/object-id.ts';
 import { parseTreeInTurns } from '../objects/parse/parse-tree.ts';
 import { formatTree, formatTreeInTurns, type NewTreeEntry } from '../objects/write/format-tree.ts';
@@ -52,7 +53,7 @@ async function splice(
   { data, oidBytes, signal }: TreeData,
   changes: readonly TreeChange[],
 ): Promise<Buffer | undefined> {
-  const steps = stepsOf(changes);
+  const steps = await stepsOf(changes, signal);
   const output = new Output(data, steps);
   const cursor = new TreeCursor(data, oidBytes);
   const slice = new LoopSlice();
@@ -72,10 +73,9 @@ async function splice(
     output.copyUpTo(end);
     await slice.pause(signal);
   }
-  for (const { drops, bytes } of steps.slice(nextStep)) {
-    if (drops) return undefined;
-    output.replace(data.length, data.length, bytes);
-  }
+  const added = steps.slice(nextStep);
+  if (added.some(({ drops }) => drops)) return undefined;
+  await eachInTurn(added, ({ bytes }) => output.replace(data.length, data.length, bytes), signal);
   return output.finish();
 }
 
@@ -114,7 +114,10 @@ class Output {
 /**
  * Returns the steps in the order of the tree. A file that becomes a directory changes its position.
  */
-function stepsOf(changes: readonly TreeChange[]): Step[] {
+async function stepsOf(
+  changes: readonly TreeChange[],
+  signal: AbortSignal | undefined,
+): Promise<readonly Step[]> {
   const steps = new Map<string, Step>();
   const stepAt = (name: Buffer, mode: number): Step => {
     const key = sortKey(name, mode);
@@ -123,11 +126,15 @@ function stepsOf(changes: readonly TreeChange[]): Step[] {
     steps.set(text, step);
     return step;
   };
-  for (const { name, oldMode, entry } of changes) {
-    if (oldMode !== undefined) stepAt(name, oldMode).drops = true;
-    if (entry !== undefined) stepAt(name, entry.mode).bytes = formatTree([{ ...entry, name }]);
-  }
-  return [...steps.values()].sort((a, b) => Buffer.compare(a.key, b.key));
+  await eachInTurn(
+    changes,
+    ({ name, oldMode, entry }) => {
+      if (oldMode !== undefined) stepAt(name, oldMode).drops = true;
+      if (entry !== undefined) stepAt(name, entry.mode).bytes = formatTree([{ ...entry, name }]);
+    },
+    signal,
+  );
+  return await sortInTurns([...steps.values()], (a, b) => Buffer.compare(a.key, b.key), signal);
 }
 
 function sortKey(name: Buffer, mode: number): Buffer {

@@ -1,3 +1,4 @@
+import { LoopSlice } from '#base/loop-turns';
 import { isQuarantined } from '#git/command/git-directory';
 import type { GitRepository } from '#git/repository';
 import type { ObjectFormatName } from '#git/repository-format';
@@ -65,6 +66,7 @@ export class ObjectWriter implements AsyncDisposable {
   #newObjects = 0;
   #pack: PackWriter | undefined;
   #failure: { readonly error: unknown } | undefined;
+  readonly #slice = new LoopSlice();
 
   constructor(
     repository: GitRepository,
@@ -81,6 +83,8 @@ export class ObjectWriter implements AsyncDisposable {
    * @returns its id.
    */
   async write(type: ObjectType, data: Uint8Array): Promise<Oid> {
+    // Thousands of small objects may be hashed, and found, without waiting for anything.
+    if (this.#slice.isOver) await this.#slice.pause();
     this.#rethrow();
     const oid =
       data.length <= MAX_BLOB_IN_MEMORY

@@ -1,3 +1,4 @@
+import { LoopSlice } from '#base/loop-turns';
 import type { IncomingFrames } from '#rpc/common/grpc/incoming-frames';
 import type { ConnectionRequestLimits } from '../request-limits.ts';
 import type { Route } from '../route.ts';
@@ -39,10 +40,13 @@ export class RequestReader {
   /** Returns a plain iterator, because a generator would cost three promises per message. */
   all(): AsyncIterableIterator<unknown> {
     const { incoming } = this.#owner;
+    // Ten thousand small messages may have arrived at once.
+    const slice = new LoopSlice();
     const requests: AsyncIterableIterator<unknown> = {
       [Symbol.asyncIterator]: () => requests,
       next: async () => {
         this.#forget();
+        if (slice.isOver) await slice.pause();
         const payload = await incoming.next();
         return payload === undefined
           ? { done: true, value: undefined }
