@@ -4,7 +4,7 @@ import { type FileStamp, stampOf } from '#base/files/file-stamp';
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { systemErrorCode, systemErrorText } from '#base/go/system-error';
-import { MAX_CONFIG_BYTES, parseSettings } from './config-file.ts';
+import { MAX_CONFIG_BYTES, parseSettings, type Setting } from './config-file.ts';
 
 export type ObjectFormatName = 'sha1' | 'sha256';
 /** Storage of references that can be read in process. */
@@ -25,14 +25,20 @@ export interface RepositoryFormat {
    * `config` has anything unusual: git may refuse it.
    */
   readonly isPlain: boolean;
+  /** True if a version of git may refuse the repository for its version or extensions. */
+  readonly mayBeRefused: boolean;
 }
 
-const ONLY_IN_VERSION_1: ReadonlySet<string> = new Set(['extensions.objectformat', 'extensions.refstorage']);
-const EXTENSIONS: ReadonlySet<string> = new Set([
-  ...ONLY_IN_VERSION_1,
+/** Extensions with a meaning in version 0. git ignores unknown ones there. */
+const IN_VERSION_0: ReadonlySet<string> = new Set([
   'extensions.noop',
   'extensions.partialclone',
   'extensions.preciousobjects',
+]);
+const IN_VERSION_1: ReadonlySet<string> = new Set([
+  ...IN_VERSION_0,
+  'extensions.objectformat',
+  'extensions.refstorage',
 ]);
 
 interface Located {
@@ -111,6 +117,8 @@ export function parseFormat(text: string, isWorktree: boolean): RepositoryFormat
   const first = (wanted: string): string | undefined => valuesOf(text, wanted).next().value ?? undefined;
   const objectFormatName = first('objectformat') ?? 'sha1';
   const storage = first('refstorage')?.toLowerCase() ?? 'files';
+  const settings = text.length > MAX_CONFIG_BYTES ? undefined : parseSettings(text);
+  const mayBeRefused = settings !== undefined && !hasKnownExtensions(settings);
   const odd =
     isWorktree ||
     valuesOf(text, 'worktreeconfig').some((value) => value.toLowerCase() === 'true') ||
@@ -119,18 +127,17 @@ export function parseFormat(text: string, isWorktree: boolean): RepositoryFormat
     objectFormat: objectFormatName === 'sha1' || objectFormatName === 'sha256' ? objectFormatName : undefined,
     objectFormatName,
     referenceBackend: odd ? 'other' : storage === 'reftable' ? 'reftable' : 'files',
-    isPlain: isPlainConfig(text),
+    isPlain: settings !== undefined && !mayBeRefused,
+    mayBeRefused,
   };
 }
 
-/** Reports whether a config file has a version and extensions that git supports. */
-function isPlainConfig(text: string): boolean {
-  const all = text.length > MAX_CONFIG_BYTES ? undefined : parseSettings(text);
-  if (all === undefined) return false;
-  const version = all.findLast(({ key }) => key === 'core.repositoryformatversion')?.value.toString() ?? '0';
-  const extensions = all.filter(({ key }) => key.startsWith('extensions.'));
-  if (version === '0') return !extensions.some(({ key }) => ONLY_IN_VERSION_1.has(key));
-  return version === '1' && extensions.every(({ key }) => EXTENSIONS.has(key));
+/** Reports whether every git supports the version and extensions of a config file. */
+function hasKnownExtensions(settings: readonly Setting[]): boolean {
+  const version =
+    settings.findLast(({ key }) => key === 'core.repositoryformatversion')?.value.toString() ?? '0';
+  const known = version === '0' ? IN_VERSION_0 : version === '1' ? IN_VERSION_1 : undefined;
+  return known !== undefined && settings.every(({ key }) => !key.startsWith('extensions.') || known.has(key));
 }
 
 /**

@@ -339,3 +339,21 @@ test('without a directory of branches there is none', async () => {
 
   assert.deepEqual(started, []);
 });
+
+// Branches were listed while every git command failed.
+for (const [key, value] of [
+  ['extensions.objectFormat', 'sha1'], // not allowed in version 0
+  ['core.repositoryFormatVersion', '9'],
+] as const) {
+  test(`references of a repository that git refuses are left to git: ${key}`, async () => {
+    const { repository, run, commits } = createRepository();
+    run('update-ref', 'refs/heads/main', commits[0] ?? '');
+    const { refs } = repository;
+    assert.equal(await refs.hasBranches(), true);
+
+    run('config', key, value);
+
+    assert.throws(() => run('for-each-ref'));
+    await assert.rejects(refs.hasBranches(), { message: 'exit status 128' });
+  });
+}

@@ -59,6 +59,7 @@ export class ObjectDatabase {
     if (!format.isPlain) throw new FallBackToGit('the config file is unusual');
     this.#checkHead();
     const at = (path: string): ObjectDirectory => this.#directoryAt(path, this.digits / 2);
+    if (!at(this.objectDirectory).exists) throw new FallBackToGit('there are no objects');
     const own = [this.objectDirectory, ...this.#alternates];
     this.#directories = withAlternates(own, (path) => at(path).alternates).map(at);
     const versions = this.#directories.map(({ id, version }) => `${id}.${version}`).join(' ');

@@ -173,6 +173,42 @@ test('objects of alternates, and of their alternates, are found', () => {
   compareAll(second);
 });
 
+// An object was returned that git does not find.
+test('an alternate that ends in a carriage return names another directory', () => {
+  const pool = makeRepository('sha1', 3);
+  const path = join(root, `${made++}.git`);
+  initRepository(path);
+  const { oid } = allObjects(pool)[0] ?? assert.fail();
+  const databases = new ObjectDatabases();
+  mkdirSync(join(path, 'objects/info'), { recursive: true });
+
+  writeFileSync(join(path, 'objects/info/alternates'), `${pool}/objects\r\n`);
+
+  assert.throws(() => gitBytesSync(path, ['cat-file', '-t', oid]));
+  assert.throws(() => databases.find(git.open(path), Buffer.from(oid), false), FallBackToGit);
+  databases.close();
+});
+
+// Objects of the repository were returned, while git failed.
+test('a quarantine that was removed is left to git', async () => {
+  const path = makeRepository();
+  const objectDirectory = join(path, 'objects/incoming');
+  mkdirSync(objectDirectory);
+  const repository = git
+    .open(path)
+    .withObjectDirectories({ objectDirectory, alternateObjectDirectories: [join(path, 'objects')] });
+  const { oid } = allObjects(path)[0] ?? assert.fail();
+  const databases = new ObjectDatabases();
+  const find = () => databases.find(repository, Buffer.from(oid), false);
+  assert.equal(find()?.oid, oid);
+
+  rmSync(objectDirectory, { recursive: true });
+  await new Promise(setImmediate);
+
+  assert.throws(find, FallBackToGit);
+  databases.close();
+});
+
 test('many packs are read through a multi-pack-index only', async () => {
   const path = join(root, `${made++}.git`);
   initRepository(path);

@@ -1,4 +1,4 @@
-import { readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { type FileStamp, fileStamp, isSettled, NO_FILE, stampOf } from '#base/files/file-stamp';
 import { FallBackToGit } from '#git/in-process';
 import type { Oid } from '../object-id.ts';
@@ -37,6 +37,8 @@ export class ObjectDirectory {
   readonly path: string;
   /** Changes when packs or alternates have changed. */
   version = 0;
+  /** False if there is no such directory: git then works in no repository that it belongs to. */
+  exists = true;
   /** Object directories that `info/alternates` names. */
   alternates: readonly string[] = [];
   /** The iteration of the event loop in which it was refreshed. */
@@ -126,6 +128,7 @@ export class ObjectDirectory {
     const directory = `${this.path}/pack`;
     const stats = statSync(directory, { throwIfNoEntry: false });
     const stamp = stats === undefined ? NO_FILE : stampOf(stats);
+    this.exists = stats !== undefined || existsSync(this.path);
     if (stamp === this.#packStamp && this.#isSettled) return;
     const isSame = this.#setPacks(stats === undefined ? [] : listPacks(directory));
     const hasNewIndex = this.#refreshMultiPackIndex(`${directory}/multi-pack-index`);

@@ -7,10 +7,13 @@ const MAX_DEPTH = 5;
 
 /**
  * Returns the lines of an alternates file that name an object directory, without empty lines and
- * comments.
+ * comments. Like Gitaly, it accepts lines that end in CR LF. For git, the CR belongs to the path.
  */
 export function alternateLines(text: string): string[] {
-  const lines = text.split('\n').map((line) => line.replace(/\r$/, ''));
+  return directoriesIn(text.split('\n').map((line) => line.replace(/\r$/, '')));
+}
+
+function directoriesIn(lines: readonly string[]): string[] {
   return lines.filter((line) => line !== '' && !line.startsWith('#'));
 }
 
@@ -20,14 +23,15 @@ export function alternatesFileOf(objectDirectory: string): string {
 }
 
 /**
- * Reads the `info/alternates` of an object directory: absolute paths.
+ * Reads the `info/alternates` of an object directory as git does: absolute paths. Quoted ones are
+ * not decoded.
  *
  * @throws the system's error, unless there is no such file.
  */
 export function readAlternatesOf(objectDirectory: string): string[] {
   try {
-    const lines = alternateLines(readFileSync(alternatesFileOf(objectDirectory), 'utf8'));
-    return lines.map((line) => resolvePath(objectDirectory, line));
+    const lines = readFileSync(alternatesFileOf(objectDirectory), 'utf8').split('\n');
+    return directoriesIn(lines).map((line) => resolvePath(objectDirectory, line));
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return [];
     throw error;
