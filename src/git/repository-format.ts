@@ -25,8 +25,6 @@ export interface RepositoryFormat {
    * `config` has anything unusual: git may refuse it.
    */
   readonly isPlain: boolean;
-  /** True if a version of git may refuse the repository for its version or extensions. */
-  readonly mayBeRefused: boolean;
 }
 
 /** Extensions with a meaning in version 0. git ignores unknown ones there. */
@@ -118,7 +116,6 @@ export function parseFormat(text: string, isWorktree: boolean): RepositoryFormat
   const objectFormatName = first('objectformat') ?? 'sha1';
   const storage = first('refstorage')?.toLowerCase() ?? 'files';
   const settings = text.length > MAX_CONFIG_BYTES ? undefined : parseSettings(text);
-  const mayBeRefused = settings !== undefined && !hasKnownExtensions(settings);
   const odd =
     isWorktree ||
     valuesOf(text, 'worktreeconfig').some((value) => value.toLowerCase() === 'true') ||
@@ -127,8 +124,7 @@ export function parseFormat(text: string, isWorktree: boolean): RepositoryFormat
     objectFormat: objectFormatName === 'sha1' || objectFormatName === 'sha256' ? objectFormatName : undefined,
     objectFormatName,
     referenceBackend: odd ? 'other' : storage === 'reftable' ? 'reftable' : 'files',
-    isPlain: settings !== undefined && !mayBeRefused,
-    mayBeRefused,
+    isPlain: settings !== undefined && hasKnownExtensions(settings),
   };
 }
 

@@ -1,29 +1,44 @@
 import { readFileSync } from 'node:fs';
 import { systemErrorCode } from '#base/go/system-error';
-import { isOid } from '../objects/object-id.ts';
+import { GIT_SPACE, trimmedEnd } from '#base/trim';
+import { FallBackToGit } from '../in-process.ts';
+import { isOid, OID_SOURCE } from '../objects/object-id.ts';
 import type { GitRepository } from '../repository.ts';
+
+const GRAFT = new RegExp(`^${OID_SOURCE}(?:[ \t\r]${OID_SOURCE})*$`);
+
+/** Replaced parents by commit. */
+export type Grafts = ReadonlyMap<string, readonly string[]>;
 
 /**
  * Returns the commits with replaced parents: from `info/grafts`, and from `shallow`, where the
  * history is cut off.
+ *
+ * @throws {FallBackToGit} for lines that git does not write in `shallow`, or ignores in
+ *   `info/grafts`, and for a second graft of a commit.
  */
-export function readGrafts({ path }: GitRepository): ReadonlyMap<string, readonly string[]> {
+export function readGrafts({ path }: GitRepository): Grafts {
   const grafts = new Map<string, readonly string[]>();
   for (const line of linesOf(`${path}/info/grafts`)) {
-    const [oid, ...parents] = line.split(' ');
-    if (oid !== undefined && isOid(oid))
-      grafts.set(
-        oid,
-        parents.filter((parent) => isOid(parent)),
-      );
+    const text = trimmedEnd(line, GIT_SPACE);
+    if (text === '' || text.startsWith('#')) continue;
+    const [oid = '', ...parents] = text.split(/[ \t\r]/);
+    if (!GRAFT.test(text) || grafts.has(oid)) throw new FallBackToGit('a graft is unusual');
+    grafts.set(oid, parents);
   }
-  for (const oid of linesOf(`${path}/shallow`)) if (isOid(oid)) grafts.set(oid, []);
+  const shallow = linesOf(`${path}/shallow`);
+  // git refuses an empty line.
+  if (shallow.at(-1) === '') shallow.pop();
+  for (const oid of shallow) {
+    if (!isOid(oid)) throw new FallBackToGit('the list of shallow commits is damaged');
+    grafts.set(oid, []);
+  }
   return grafts;
 }
 
 function linesOf(file: string): string[] {
   try {
-    return readFileSync(file, 'latin1').split(/\r?\n/);
+    return readFileSync(file, 'latin1').split('\n');
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return [];
     throw error;

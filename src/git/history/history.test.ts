@@ -213,11 +213,21 @@ test('a sha256 history is walked as git walks it', async () => {
     assert.equal(found.get(name.toString()), ask('log', '-1', '--format=%H', last, '--', name.toString()));
 });
 
-for (const [file, contents] of [
-  ['shallow', (oids: readonly string[]) => `${oids[10]}\n`],
-  ['info/grafts', (oids: readonly string[]) => `# a remark\n${oids[10]} ${oids[2]}\n`],
+type Oids = readonly string[];
+
+for (const [name, file, contents] of [
+  ['shallow commits', 'shallow', (oids: Oids) => `${oids[10]}\n`],
+  ['grafts', 'info/grafts', (oids: Oids) => `# a remark\n${oids[10]} ${oids[2]}\n`],
+  // The commits of a graft that git reads were not found, and one that git ignores was used.
+  ['grafts with tabs and CR', 'info/grafts', (oids: Oids) => `${oids.at(-1)}\t${oids[2]} \r\n\r\n`],
+  ['grafts with two spaces', 'info/grafts', (oids: Oids) => `${oids.at(-1)}  ${oids[2]}\n`],
+  [
+    'two grafts of a commit',
+    'info/grafts',
+    ([a, b, ...oids]: Oids) => `${oids.at(-1)} ${a}\n${oids.at(-1)} ${b}\n`,
+  ],
 ] as const) {
-  test(`a history with ${file} is the one that git sees`, async () => {
+  test(`a history with ${name} is the one that git sees`, async () => {
     const { repository, oids, ask } = makeHistory(3, 20);
     mkdirSync(join(repository.path, 'info'), { recursive: true });
     writeFileSync(join(repository.path, file), contents(oids));
@@ -238,6 +248,18 @@ for (const [file, contents] of [
       assert.equal(found.get(`${name}`), ask('log', '-1', '--format=%H', last, '--', `${name}`));
   });
 }
+
+// git fails; a response as without the file was returned.
+test('a damaged list of shallow commits is left to git', async () => {
+  const { repository, oids, ask } = makeHistory(3, 20);
+  const last = oids.at(-1) ?? '';
+  const names = lines(ask('ls-tree', '--name-only', last)).map((name) => Buffer.from(name));
+
+  writeFileSync(join(repository.path, 'shallow'), 'damaged\n');
+
+  assert.throws(() => ask('log', '-1', last));
+  await assert.rejects(lastCommits(repository, { commit: last, directory: Buffer.alloc(0), names }));
+});
 
 test('commits of a quarantine count only for those who see it', async () => {
   const { repository, oids } = makeHistory(5, 10);

@@ -11,7 +11,7 @@ import { TreeCursor } from '../trees/tree-cursor.ts';
 import type { CommitNode } from './commit-node.ts';
 import type { CommitNodes } from './commit-nodes.ts';
 import { DateQueue } from './date-queue.ts';
-import { readGrafts } from './grafts.ts';
+import { type Grafts, readGrafts } from './grafts.ts';
 import { oldCommits } from './old-commits.ts';
 
 /** Entries of one directory of a commit. */
@@ -51,10 +51,9 @@ export async function lastCommits(
 ): Promise<Map<string, string>> {
   const objects = repository.objects;
   const oidBytes = OID_BYTES[repository.objectFormat];
-  const grafts = readGrafts(repository);
   const nodes = repository.commits;
   const wantedNames = new Set(names.map((name) => name.toString('latin1')));
-  const history = new History(nodes, objects, { directory, oidBytes, grafts, names: wantedNames });
+  const history = new History(nodes, objects, { directory, oidBytes, names: wantedNames });
   const wanted = await history.startingTree(commit);
   const prefix = directory.length === 0 ? '' : `${directory.toString('latin1')}/`;
   const found = new Map<string, string>();
@@ -82,6 +81,7 @@ export async function lastCommits(
     return here;
   };
   const walk = async (): Promise<void> => {
+    history.grafts = readGrafts(repository);
     for (let walked = 0; walked < maxCommits; walked++) {
       const oid = queue.pop();
       if (oid === undefined) return;
@@ -153,7 +153,6 @@ type Directory = ReadonlyMap<string, string>;
 interface HistoryOptions {
   readonly directory: Buffer;
   readonly oidBytes: OidBytes;
-  readonly grafts: ReadonlyMap<string, readonly string[]>;
   /** Names of the wanted entries, one character per byte. */
   readonly names: ReadonlySet<string>;
 }
@@ -167,6 +166,7 @@ const SLASH = Buffer.from('/');
 
 /** Commits and one directory of each, read in groups. */
 class History {
+  grafts: Grafts = new Map();
   readonly #nodes: CommitNodes;
   readonly #objects: ObjectReader;
   readonly #options: HistoryOptions;
@@ -194,7 +194,7 @@ class History {
   }
 
   parents(node: CommitNode): readonly string[] {
-    return this.#options.grafts.get(node.oid) ?? node.parents;
+    return this.grafts.get(node.oid) ?? node.parents;
   }
 
   /** Returns the names whose entry, known at the child, is the same at the parent. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fc } from '#testkit/fast-check';
@@ -341,17 +341,23 @@ test('without a directory of branches there is none', async () => {
 });
 
 // Branches were listed while every git command failed.
-for (const [key, value] of [
-  ['extensions.objectFormat', 'sha1'], // not allowed in version 0
-  ['core.repositoryFormatVersion', '9'],
+for (const [name, change] of [
+  ['an extension', (path: string) => appendFileSync(`${path}/config`, '[extensions]\nobjectFormat = sha1\n')],
+  [
+    'the version',
+    (path: string) => appendFileSync(`${path}/config`, '[core]\nrepositoryFormatVersion = 9\n'),
+  ],
+  ['its config', (path: string) => appendFileSync(`${path}/config`, '[core\n')],
+  ['packed-refs', (path: string) => appendFileSync(`${path}/packed-refs`, 'x')],
 ] as const) {
-  test(`references of a repository that git refuses are left to git: ${key}`, async () => {
+  test(`references of a repository that git refuses for ${name} are left to git`, async () => {
     const { repository, run, commits } = createRepository();
     run('update-ref', 'refs/heads/main', commits[0] ?? '');
+    run('pack-refs', '--all');
     const { refs } = repository;
     assert.equal(await refs.hasBranches(), true);
 
-    run('config', key, value);
+    change(repository.path);
 
     assert.throws(() => run('for-each-ref'));
     await assert.rejects(refs.hasBranches(), { message: 'exit status 128' });

@@ -38,8 +38,8 @@ export class StoredRefs {
   /** The storage, as the config file names it at this moment. */
   get storage(): RefStorage {
     const [caches, repository] = [this.#caches, this.#repository];
-    const { mayBeRefused, referenceBackend } = repository.format;
-    switch (mayBeRefused ? 'other' : referenceBackend) {
+    const { isPlain, referenceBackend } = repository.format;
+    switch (isPlain ? referenceBackend : 'other') {
       case 'files':
         return new RefFiles(caches, repository);
       case 'reftable':

@@ -36,10 +36,11 @@ function contentsBelow(path: string, maxBytes: number): Contents[] {
 function packFiles(path: string): string[] {
   const directory = join(path, 'objects/pack');
   const names = readdirSync(directory);
-  return ['.pack', '.idx', 'multi-pack-index'].map((ending) => {
-    const file = join(directory, names.find((name) => name.endsWith(ending)) ?? '');
-    chmodSync(file, 0o644);
-    return file;
+  return ['.pack', '.idx', 'multi-pack-index'].flatMap((ending) => {
+    const name = names.find((each) => each.endsWith(ending));
+    if (name === undefined) return [];
+    chmodSync(join(directory, name), 0o644);
+    return join(directory, name);
   });
 }
 
@@ -63,6 +64,23 @@ function readDamaged(path: string, objects: readonly Contents[]): { found: numbe
   databases.close();
   return counts;
 }
+
+// Objects were returned that git does not find: it uses nothing of such an index.
+test('a pack index with numbers in the wrong order is left to git', () => {
+  const path = makeObjects(join(root, 'fan-out.git'), 'sha1', 11);
+  gitOutput(path, ['repack', '-adfq']);
+  const tip = gitOutput(path, ['rev-parse', 'refs/heads/main']);
+  const objects = contentsBelow(path, 5_000).filter(({ oid }) => oid === tip);
+  const index = packFiles(path)[1] ?? '';
+  const whole = readFileSync(index);
+  const last = 8 + 254 * 4; // of the ids that begin with fe or a smaller byte
+  whole.writeUInt32BE(whole.readUInt32BE(last + 4) + 1, last);
+
+  writeFileSync(index, whole);
+
+  assert.throws(() => gitBytesSync(path, ['cat-file', '-t', tip]));
+  assert.deepEqual(readDamaged(path, objects), { found: 0, refused: 1 });
+});
 
 test('a damaged file gives the object that git reads, or leaves it to git', () => {
   const path = makeObjects(join(root, 'random.git'), 'sha1', 11);

@@ -18,14 +18,21 @@ export class SortedNames {
   /**
    * @param fanOutAt Position of 256 numbers: how many ids begin with this byte or a smaller one.
    * @param namesAt Position of the ids; default: behind these numbers.
-   * @throws {FallBackToGit} when the file ends before.
+   * @throws {FallBackToGit} when the file ends before, or a number is below the one before it: git
+   *   then uses nothing of the file.
    */
   constructor(file: ImmutableFile, pages: PageCache, fanOutAt: number, namesAt = fanOutAt + FAN_OUT_BYTES) {
     this.#file = file;
     this.#pages = pages;
     this.#fanOutAt = fanOutAt;
     this.#namesAt = namesAt;
-    this.count = this.#upTo(FAN_OUT - 1);
+    let count = 0;
+    for (let byte = 0; byte < FAN_OUT; byte++) {
+      const next = this.#upTo(byte);
+      if (next < count) throw new FallBackToGit('a pack index is not sorted');
+      count = next;
+    }
+    this.count = count;
   }
 
   /** Returns the position of a binary id among the sorted ones. @throws {FallBackToGit} */
@@ -33,7 +40,6 @@ export class SortedNames {
     const first = name[0] ?? 0;
     let low = first === 0 ? 0 : this.#upTo(first - 1);
     let high = this.#upTo(first);
-    if (low > high || high > this.count) throw new FallBackToGit('a pack index is not sorted');
     // Hashes are spread evenly: an id is near to where its next bytes point. This reads one page
     // or two of a large table, where halving would read a page for most steps.
     let at = low + Math.floor((high - low) * (name.readUInt32BE(1) / 2 ** 32));

@@ -27,10 +27,14 @@ const NAMESPACE = Buffer.from('refs/');
 
 /**
  * Returns normally when the header states that the file can be searched. An empty one needs no
- * order. @throws {FallBackToGit} when it does not.
+ * order. @throws {FallBackToGit} when it does not, or the last line is incomplete: git then refuses
+ * the file.
  */
 export function requireSorted(source: ByteSource): void {
-  if (source.size > 0 && !hasTrait(source, 'sorted')) throw new FallBackToGit('packed-refs is not sorted');
+  if (source.size === 0) return;
+  if (!hasTrait(source, 'sorted')) throw new FallBackToGit('packed-refs is not sorted');
+  if (source.bytes(source.size - 1, 1)[0] !== LF)
+    throw new FallBackToGit('packed-refs ends in the middle of a line');
 }
 
 /**
