@@ -1,5 +1,3 @@
-import { isAscii } from 'node:buffer';
-
 const FIRST_BYTES = 64 * 1024;
 /** Size above which a buffer, enlarged by a huge message, is not kept. */
 const KEPT_BYTES = 1024 * 1024;
@@ -62,10 +60,10 @@ export class ReverseWriter {
       return false;
     const head = String.fromCharCode((field << 3) | LENGTH_DELIMITED, first.length);
     const text = head + values.join(head);
+    if (Buffer.byteLength(text) !== text.length) return false; // not in ASCII
     this.#reserve(text.length);
     const start = this.#at - text.length;
     this.#buffer.write(text, start, 'latin1');
-    if (!isAscii(this.#buffer.subarray(start, this.#at))) return false;
     this.#at = start;
     return true;
   }
