@@ -349,6 +349,7 @@ for (const [name, change] of [
   ],
   ['its config', (path: string) => appendFileSync(`${path}/config`, '[core\n')],
   ['packed-refs', (path: string) => appendFileSync(`${path}/packed-refs`, 'x')],
+  ['a short line', (path: string) => appendFileSync(`${path}/packed-refs`, 'x\n')],
 ] as const) {
   test(`references of a repository that git refuses for ${name} are left to git`, async () => {
     const { repository, run, commits } = createRepository();

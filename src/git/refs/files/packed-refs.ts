@@ -19,6 +19,8 @@ interface Record {
 /** First line, as git writes it: peeled values of all tag objects, in the order of names. */
 export const PACKED_REFS_HEADER = '# pack-refs with: peeled fully-peeled sorted \n';
 
+/** git refuses a file whose last line is shorter than a target of a tag: `^`, an id and LF. */
+const MIN_LAST_LINE_BYTES = 42;
 /** Size of the first read of a line; longer lines take a second one. */
 const LINE_BYTES = 512;
 const LF = 0x0a;
@@ -33,8 +35,9 @@ const NAMESPACE = Buffer.from('refs/');
 export function requireSorted(source: ByteSource): void {
   if (source.size === 0) return;
   if (!hasTrait(source, 'sorted')) throw new FallBackToGit('packed-refs is not sorted');
-  if (source.bytes(source.size - 1, 1)[0] !== LF)
-    throw new FallBackToGit('packed-refs ends in the middle of a line');
+  const start = Math.max(0, source.size - MIN_LAST_LINE_BYTES);
+  const end = source.bytes(start, source.size - start).subarray(0, source.size - start);
+  if (end.indexOf(LF) !== end.length - 1) throw new FallBackToGit('packed-refs ends within a line');
 }
 
 /**
