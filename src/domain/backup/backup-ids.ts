@@ -4,6 +4,12 @@ import { MissingObjectError } from '#object-store/store-error';
 import { latestObject } from './manifests.ts';
 
 const FOLDER = 'backup_ids/';
+/**
+ * Metadata of WriteBackupID: the number of repositories that failed. The request has no field for
+ * it; other servers ignore it.
+ */
+export const FAILED_METADATA = 'gitalyts-failed-repositories';
+const MAX_DIGITS = 9;
 
 /**
  * Notes that repositories were backed up under an id. The object is empty, as Gitaly's, if none
@@ -24,6 +30,11 @@ export async function readLatestBackupId(bucket: ObjectStore, options: ObjectCal
   const latest = await latestObject(bucket.list(FOLDER, options), () => true);
   if (latest === undefined) throw new MissingObjectError();
   return latest.key.slice(latest.key.lastIndexOf('/') + 1);
+}
+
+/** Parses the value of {@link FAILED_METADATA}. @returns 0 without a usable one. */
+export function parseFailed(value: string | undefined): number {
+  return value !== undefined && value.length <= MAX_DIGITS && /^\d+$/.test(value) ? Number(value) : 0;
 }
 
 async function* factsOf(failed: number): AsyncGenerator<Uint8Array> {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -22,6 +22,19 @@ test('the id of the newest backup is the one that was written last', async () =>
 
   assert.equal((await backup.readLatestBackupID({ storageName })).backupId, 'a');
   assert.ok(existsSync(join(gitaly.directory, 'backups/backup_ids/z')));
+});
+
+test('the mark of a backup has the number of repositories that failed', async () => {
+  const config = (directory: string) => ({ backup: { go_cloud_url: join(directory, 'backups') } });
+  await using gitaly = await startGitaly({ config });
+  const write = async (failed: string): Promise<string> => {
+    const metadata = { 'gitalyts-failed-repositories': failed };
+    await gitaly.connection.backup.writeBackupID({ storageName, backupId: 'a' }, { metadata });
+    return readFileSync(join(gitaly.directory, 'backups/backup_ids/a'), 'utf8');
+  };
+
+  assert.equal(await write('12'), '{"failed":12}\n');
+  for (const other of ['0', '', '-1', 'many', '9'.repeat(400)]) assert.equal(await write(other), '', other);
 });
 
 test('an id that escapes the bucket is refused', async () => {

@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
-import { readLatestBackupId, writeBackupId } from '#domain/backup/backup-ids';
+import { FAILED_METADATA, parseFailed, readLatestBackupId, writeBackupId } from '#domain/backup/backup-ids';
 import type { LastBackups } from '#domain/backup/last-backups';
 import type { ObjectCall, ObjectStore } from '#object-store/object-store';
 import { MissingObjectError } from '#object-store/store-error';
@@ -27,8 +27,9 @@ export function backupService({
   storages,
 }: BackupDependencies): ServiceImplementation<typeof BackupService> {
   return {
-    writeBackupID: async (request, { signal }) => {
-      const response = await writeId(request, bucket, { signal });
+    writeBackupID: async (request, { headers, signal }) => {
+      const failed = parseFailed(headers.get(FAILED_METADATA));
+      const response = await writeId(request, bucket, { failed, signal });
       // Programs write the id of a backup of all storages once.
       for (const storage of storages.all) await last.ended(storage, request.backupId);
       return response;
@@ -40,7 +41,7 @@ export function backupService({
 async function writeId(
   { backupId }: WriteBackupIDRequest,
   bucket: ObjectStore | undefined,
-  options: ObjectCall,
+  options: ObjectCall & { readonly failed: number },
 ): Promise<MessageInitShape<typeof WriteBackupIDResponseSchema>> {
   const configured = requireBucket(bucket, 'write backup ID');
   if (backupId === '') throw new GitalyError('INVALID_ARGUMENT', 'empty backup ID');

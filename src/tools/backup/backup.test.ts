@@ -1,10 +1,21 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { openStore } from '#object-store/open-store';
 import { createLogger } from '#platform/log/logger';
 import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { listRuns } from './catalog.ts';
 import { type BackupContext, type CreateArguments, runCreate, runRestore } from './run-backup.ts';
 
 const { signal } = new AbortController();
@@ -341,6 +352,36 @@ test('servers make and restore backups in their own bucket', async () => {
 
   assert.deepEqual(stateOf(path), state);
   assert.deepEqual(readdirSync(join(backups.gitaly.directory, 'bucket/backup_ids')), ['one']);
+});
+
+// A user saw: a server-side backup in which repositories had failed was listed like a complete one.
+test('a server-side backup is partial until the repositories that failed are in it', async () => {
+  await using backups = await Backups.start();
+  for (const name of ['good.git', 'bad.git']) initRepository(backups.path(name), { commits: 2 });
+  const bad = backups.path('bad.git');
+  const oid = gitOutput(bad, ['rev-parse', 'main~1']);
+  const [object, away] = [join(bad, 'objects', oid.slice(0, 2), oid.slice(2)), join(bad, 'away')];
+  renameSync(object, away);
+  backups.servers = { default: { address: backups.gitaly.address, token: 'secret' } };
+  const jobs = ['good.git', 'bad.git']
+    .map((name) => backups.job(name, { address: undefined, token: undefined }))
+    .join('');
+  const create = () => backups.create(jobs, { serverSide: true, path: '' });
+  const store = await openStore(join(backups.gitaly.directory, 'bucket'));
+  const marks = async () =>
+    (await listRuns(store, { signal })).map(({ repositories, isEnded, isPartial }) => ({
+      repositories,
+      isEnded,
+      isPartial,
+    }));
+
+  await assert.rejects(create(), /^Error: create: pipeline: 1 failures encountered:\n - bad\.git: /);
+  const partial = await marks();
+  renameSync(away, object);
+  await create();
+
+  assert.deepEqual(partial, [{ repositories: 1, isEnded: true, isPartial: true }]);
+  assert.deepEqual(await marks(), [{ repositories: 2, isEnded: true, isPartial: false }]);
 });
 
 test('backups of older versions are restored', async () => {

@@ -18,7 +18,7 @@ export interface BackupRun {
   readonly repositories: number;
   /** False if the program was stopped before its end. */
   readonly isEnded: boolean;
-  /** True if other repositories failed; false also for server-side backups, of which nobody knows. */
+  /** True if other repositories failed. Backups of Gitaly's programs do not have this. */
   readonly isPartial: boolean;
 }
 

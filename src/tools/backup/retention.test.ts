@@ -37,6 +37,30 @@ for (const [retention, kept] of [
     assert.deepEqual([...keptRuns(RUNS, { ...NONE, ...retention })].sort(), kept);
   });
 
+test('a complete run is kept rather than a partial one', () => {
+  const partial = (time: string): BackupRun => ({ ...runAt(time), isPartial: true });
+  const runs = [
+    runAt('2026-11-13T01:00'),
+    runAt('2026-11-14T01:00'),
+    partial('2026-11-15T01:00'),
+    partial('2026-11-15T02:00'),
+    runAt('2026-11-16T01:00'),
+    partial('2026-11-16T02:00'),
+    partial('2026-11-17T01:00'),
+  ];
+
+  assert.deepEqual([...keptRuns(runs, { ...NONE, daily: 3 })].sort(), [
+    '2026-11-15T02:00',
+    '2026-11-16T01:00',
+    '2026-11-17T01:00',
+  ]);
+  assert.deepEqual([...keptRuns(runs, { ...NONE, last: 2 })].sort(), [
+    '2026-11-16T01:00',
+    '2026-11-16T02:00',
+    '2026-11-17T01:00',
+  ]);
+});
+
 test('runs that were interrupted do not count, and the newest one is kept', () => {
   const runs = [
     runAt('2026-11-15T00:00'),

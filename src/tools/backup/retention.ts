@@ -22,24 +22,25 @@ const PERIODS = {
 } as const satisfies Record<Exclude<keyof Retention, 'last'>, (ms: number) => string>;
 
 /**
- * Returns the ids of the runs to keep. Only runs that came to their end count, and the newest of
- * them is always kept; one that did not end is kept while it is the newest run.
+ * Returns the ids of the runs to keep. Only runs that came to their end count. The newest of them,
+ * and the newest in which no repository failed, are always kept; one that did not end is kept while
+ * it is the newest run. Of each period the newest complete run is kept, or else the newest one.
  *
  * @param runs the oldest first.
  */
 export function keptRuns(runs: readonly BackupRun[], retention: Retention): ReadonlySet<string> {
   const ended = runs.filter(({ isEnded }) => isEnded).reverse();
   const kept = new Set(ended.slice(0, Math.max(retention.last, 1)).map(({ id }) => id));
-  const newest = runs.at(-1);
-  if (newest !== undefined) kept.add(newest.id);
+  for (const run of [runs.at(-1), bestOf(ended)]) if (run !== undefined) kept.add(run.id);
   for (const kind of ['daily', 'weekly', 'monthly', 'yearly'] as const) {
-    const seen = new Set<string>();
-    for (const { id, modifiedMs } of ended) {
-      const period = PERIODS[kind](modifiedMs);
-      if (seen.has(period) || seen.size === retention[kind]) continue;
-      seen.add(period);
-      kept.add(id);
-    }
+    const periods = Map.groupBy(ended, ({ modifiedMs }) => PERIODS[kind](modifiedMs));
+    const best = periods.values().take(retention[kind]).map(bestOf);
+    for (const run of best) if (run !== undefined) kept.add(run.id);
   }
   return kept;
+}
+
+/** @param ended the newest first. */
+function bestOf(ended: readonly BackupRun[]): BackupRun | undefined {
+  return ended.find(({ isPartial }) => !isPartial) ?? ended[0];
 }

@@ -1,6 +1,7 @@
 import { codeOf, wrap } from '#base/gitaly-error';
 import { asGoStatus } from '#base/go/status';
 import { CallError } from '#client/index';
+import { FAILED_METADATA } from '#domain/backup/backup-ids';
 import {
   BackupRepositoryResponse_SkippedErrorSchema,
   RestoreRepositoryResponse_SkippedErrorSchema,
@@ -47,11 +48,15 @@ export class ServerSideOperator implements BackupOperator {
     }
   }
 
-  async writeId(backupId: string, { signal }: { readonly signal: AbortSignal }): Promise<void> {
+  async writeId(
+    backupId: string,
+    { failed, signal }: { readonly failed: number; readonly signal: AbortSignal },
+  ): Promise<void> {
     try {
       const { storageName, server } = this.#servers.any();
       const connection = await this.#servers.of(storageName, server);
-      await connection.backup.writeBackupID({ storageName, backupId }, { signal });
+      const metadata = { [FAILED_METADATA]: String(failed) };
+      await connection.backup.writeBackupID({ storageName, backupId }, { metadata, signal });
     } catch (error) {
       throw failure(error, 'server-side write backup id', false);
     }
