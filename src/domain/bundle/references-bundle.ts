@@ -33,7 +33,7 @@ const LINE_FEED = 0x0a;
 const DASH = 0x2d;
 /** White space of git's `isspace`. */
 const WHITE_SPACE: ReadonlySet<number | undefined> = new Set(Buffer.from(' \t\r\n'));
-/** Lines of object ids that are passed to git at once. */
+/** Object ids that are passed to git at once. */
 const BATCH = 1024;
 
 /**
@@ -135,7 +135,8 @@ async function planIncrement(
 ): Promise<BundlePlan | undefined> {
   const { wanted, excluded } = await chooseRevisions(repository, { references, selection }, signal);
   const found = await walk(repository, { wanted, excluded }, signal);
-  const isComplete = await areCommitsOrTags(repository, wanted.difference(found.shown), signal);
+  const left = await difference(wanted, found.shown, signal);
+  const isComplete = await areCommitsOrTags(repository, left, signal);
   if (!isComplete) return undefined;
   const lines = await references.linesWith(found.shown, signal);
   return {
@@ -280,15 +281,18 @@ function negated(oids: ReadonlySet<string>): Iterable<string> {
 }
 
 function* linesOf(...lists: readonly Iterable<string>[]): Generator<Buffer> {
-  let batch: string[] = [];
-  for (const list of lists)
-    for (const line of list) {
-      batch.push(line);
-      if (batch.length < BATCH) continue;
-      yield Buffer.from(`${batch.join('\n')}\n`);
-      batch = [];
-    }
-  if (batch.length > 0) yield Buffer.from(`${batch.join('\n')}\n`);
+  for (const list of lists) for (const lines of batchesOf(list)) yield Buffer.from(`${lines.join('\n')}\n`);
+}
+
+function* batchesOf<T>(items: Iterable<T>): Generator<readonly T[]> {
+  let batch: T[] = [];
+  for (const item of items) {
+    batch.push(item);
+    if (batch.length < BATCH) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
 }
 
 /** Returns those ids that have an object. */
@@ -314,9 +318,24 @@ async function areCommitsOrTags(
 
 async function* typesOf(repository: Repository, oids: ReadonlySet<string>, signal: AbortSignal) {
   if (oids.size === 0) return;
-  const objects = Array.from(oids, (oid) => ({ oid }));
-  for await (const batch of repository.objects.infoMany(() => [objects], { signal }))
+  const source = () => batchesOf(oids.values().map((oid) => ({ oid })));
+  for await (const batch of repository.objects.infoMany(source, { signal }))
     for (const { item, info } of batch) yield [item.oid, info?.type] as const;
+}
+
+/** Returns the ids that are in the first set alone. */
+async function difference(
+  oids: ReadonlySet<string>,
+  others: ReadonlySet<string>,
+  signal: AbortSignal,
+): Promise<Set<string>> {
+  const slice = new LoopSlice();
+  const left = new Set<string>();
+  for (const oid of oids) {
+    if (slice.isOver) await slice.pause(signal);
+    if (!others.has(oid)) left.add(oid);
+  }
+  return left;
 }
 
 /** `git bundle` includes the HEADs of other working trees. */
