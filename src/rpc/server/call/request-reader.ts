@@ -1,9 +1,12 @@
-import { LoopSlice } from '#base/loop-turns';
+import { loopTurn } from '#base/loop-turns';
 import type { IncomingFrames } from '#rpc/common/grpc/incoming-frames';
 import type { ConnectionRequestLimits } from '../request-limits.ts';
 import type { Route } from '../route.ts';
 import { decodeError } from './decode-error.ts';
 import { MissingRequestError } from './missing-request-error.ts';
+
+/** Messages, of which ten thousand may have arrived at once, that are read in a millisecond or two. */
+const MESSAGES_PER_TURN = 256;
 
 /** The call of a reader. */
 export interface RequestReaderOwner {
@@ -40,14 +43,15 @@ export class RequestReader {
   /** Returns a plain iterator, because a generator would cost three promises per message. */
   all(): AsyncIterableIterator<unknown> {
     const { incoming } = this.#owner;
-    // Ten thousand small messages may have arrived at once.
-    const slice = new LoopSlice();
+    let readAtOnce = 0;
     const requests: AsyncIterableIterator<unknown> = {
       [Symbol.asyncIterator]: () => requests,
       next: async () => {
         this.#forget();
-        if (slice.isOver) await slice.pause();
-        const payload = await incoming.next();
+        const next = incoming.next();
+        if (next instanceof Promise) readAtOnce = 0;
+        else if (++readAtOnce % MESSAGES_PER_TURN === 0) await loopTurn();
+        const payload = await next;
         return payload === undefined
           ? { done: true, value: undefined }
           : { done: false, value: await this.#decode(payload) };
