@@ -4,11 +4,6 @@ import { MissingObjectError } from '#object-store/store-error';
 import { latestObject } from './manifests.ts';
 
 const FOLDER = 'backup_ids/';
-/**
- * Metadata of WriteBackupID: the number of repositories that failed. The request has no field for
- * it; other servers ignore it.
- */
-export const FAILED_METADATA = 'gitalyts-failed-repositories';
 const MAX_DIGITS = 9;
 
 /**
@@ -32,7 +27,7 @@ export async function readLatestBackupId(bucket: ObjectStore, options: ObjectCal
   return latest.key.slice(latest.key.lastIndexOf('/') + 1);
 }
 
-/** Parses the value of {@link FAILED_METADATA}. @returns 0 without a usable one. */
+/** Parses a number of repositories that failed. @returns 0 without a usable one. */
 export function parseFailed(value: string | undefined): number {
   return value !== undefined && value.length <= MAX_DIGITS && /^\d+$/.test(value) ? Number(value) : 0;
 }

@@ -33,6 +33,8 @@ export const MIGRATE_REFERENCES = 'x-gitaly-migrate-references';
 export const REFERENCE_RULES = 'x-gitaly-reference-rules-bin';
 /** `true`: the client wants a fork that borrows its objects from a pool. */
 export const LINKED_FORK = 'x-gitaly-linked-fork';
+/** Of WriteBackupID: the number of repositories that failed. The request has no field for it. */
+export const FAILED_REPOSITORIES = 'x-gitaly-failed-repositories';
 /** Opaque bytes that go back to the GitLab internal API. */
 export const CLIENT_CONTEXT = 'gitaly-client-context-bin';
 /** Decimal id; the last value is used. */

@@ -28,7 +28,7 @@ test('the mark of a backup has the number of repositories that failed', async ()
   const config = (directory: string) => ({ backup: { go_cloud_url: join(directory, 'backups') } });
   await using gitaly = await startGitaly({ config });
   const write = async (failed: string): Promise<string> => {
-    const metadata = { 'gitalyts-failed-repositories': failed };
+    const metadata = { 'x-gitaly-failed-repositories': failed };
     await gitaly.connection.backup.writeBackupID({ storageName, backupId: 'a' }, { metadata });
     return readFileSync(join(gitaly.directory, 'backups/backup_ids/a'), 'utf8');
   };

@@ -1,9 +1,10 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
-import { FAILED_METADATA, parseFailed, readLatestBackupId, writeBackupId } from '#domain/backup/backup-ids';
+import { parseFailed, readLatestBackupId, writeBackupId } from '#domain/backup/backup-ids';
 import type { LastBackups } from '#domain/backup/last-backups';
 import type { ObjectCall, ObjectStore } from '#object-store/object-store';
 import { MissingObjectError } from '#object-store/store-error';
+import { FAILED_REPOSITORIES } from '#rpc/common/header-names';
 import type { ServiceImplementation } from '#rpc/server/handler';
 import type { Storages } from '#storage/storages';
 import type {
@@ -28,7 +29,7 @@ export function backupService({
 }: BackupDependencies): ServiceImplementation<typeof BackupService> {
   return {
     writeBackupID: async (request, { headers, signal }) => {
-      const failed = parseFailed(headers.get(FAILED_METADATA));
+      const failed = parseFailed(headers.get(FAILED_REPOSITORIES));
       const response = await writeId(request, bucket, { failed, signal });
       // Programs write the id of a backup of all storages once.
       for (const storage of storages.all) await last.ended(storage, request.backupId);

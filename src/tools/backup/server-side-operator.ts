@@ -1,7 +1,7 @@
 import { codeOf, wrap } from '#base/gitaly-error';
 import { asGoStatus } from '#base/go/status';
 import { CallError } from '#client/index';
-import { FAILED_METADATA } from '#domain/backup/backup-ids';
+import { FAILED_REPOSITORIES } from '#rpc/common/header-names';
 import {
   BackupRepositoryResponse_SkippedErrorSchema,
   RestoreRepositoryResponse_SkippedErrorSchema,
@@ -55,7 +55,7 @@ export class ServerSideOperator implements BackupOperator {
     try {
       const { storageName, server } = this.#servers.any();
       const connection = await this.#servers.of(storageName, server);
-      const metadata = { [FAILED_METADATA]: String(failed) };
+      const metadata = { [FAILED_REPOSITORIES]: String(failed) };
       await connection.backup.writeBackupID({ storageName, backupId }, { metadata, signal });
     } catch (error) {
       throw failure(error, 'server-side write backup id', false);
