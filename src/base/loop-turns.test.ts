@@ -58,3 +58,14 @@ test('a computation whose caller has left is not resumed', async () => {
 
   await assert.rejects(paused, /^Error: left$/);
 });
+
+test('items are counted before the clock is read', () => {
+  const slice = new LoopSlice();
+  burn(6);
+  const counted = Array.from({ length: 128 }, () => slice.isOverAfterItem());
+
+  assert.deepEqual(
+    counted.flatMap((isOver, index) => (isOver ? [index + 1] : [])),
+    [64, 128],
+  );
+});

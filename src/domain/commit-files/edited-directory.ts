@@ -106,7 +106,7 @@ export class EditedDirectory {
     const changes: TreeChange[] = [];
     const slice = new LoopSlice();
     for (const [key, child] of this.#edits) {
-      if (slice.isOver) await slice.pause(signal);
+      if (slice.isOverAfterItem()) await slice.pause(signal);
       const name = Buffer.from(key, 'latin1');
       const entry = child && { mode: child.mode, oid: (await child.directory?.write(writer)) ?? child.oid };
       const stored = await this.#stored(tree, name, key);

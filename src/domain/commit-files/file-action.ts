@@ -53,7 +53,7 @@ export async function applyActions(
   const context: Context = { tree, moved: new Set() };
   const slice = new LoopSlice();
   for (const action of actions) {
-    await slice.pause(signal);
+    if (slice.isOverAfterItem()) await slice.pause(signal);
     try {
       await apply(context, action);
     } catch (error) {

@@ -84,7 +84,7 @@ export class ObjectWriter implements AsyncDisposable {
    */
   async write(type: ObjectType, data: Uint8Array): Promise<Oid> {
     // Thousands of small objects may be hashed, and found, without waiting for anything.
-    if (this.#slice.isOver) await this.#slice.pause();
+    if (this.#slice.isOverAfterItem()) await this.#slice.pause();
     this.#rethrow();
     const oid =
       data.length <= MAX_BLOB_IN_MEMORY
