@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { commitFiles, type RepositoryEvent, watchEvents } from '#client/index';
+import { CallError, commitFiles, type RepositoryEvent, watchEvents } from '#client/index';
 import { sql } from '#praefect/database/database';
 import { startCluster, type TestCluster } from '#testkit/start-cluster';
 import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
@@ -39,10 +39,22 @@ async function commitTo(
 const brief = ({ kind, relativePath, reference, oldValue, newValue }: RepositoryEvent): string =>
   [kind, relativePath, reference, oldValue ?? '-', newValue ?? '-'].join(' ');
 
-/** Reads pages of a feed until its end. */
-async function listAll(
+/**
+ * Reads pages of a feed until its end. It starts again, as docs/events.md says, when a repository was
+ * renamed meanwhile.
+ */
+async function listAll(cluster: Pick<TestCluster, 'connection'>, limit = 0): Promise<RepositoryEvent[]> {
+  try {
+    return await listOnce(cluster, limit);
+  } catch (error) {
+    if (!(error instanceof CallError) || error.code !== 'OUT_OF_RANGE') throw error;
+    return await listOnce(cluster, limit);
+  }
+}
+
+async function listOnce(
   { connection }: Pick<TestCluster, 'connection'>,
-  limit = 0,
+  limit: number,
 ): Promise<RepositoryEvent[]> {
   const events: RepositoryEvent[] = [];
   let page = await connection.events.list({ storageName: 'default', limit });
