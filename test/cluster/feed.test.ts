@@ -40,8 +40,8 @@ const brief = ({ kind, relativePath, reference, oldValue, newValue }: Repository
   [kind, relativePath, reference, oldValue ?? '-', newValue ?? '-'].join(' ');
 
 /**
- * Reads pages of a feed until its end. It starts again, as docs/events.md says, when a repository was
- * renamed meanwhile.
+ * Reads pages of a feed until its end. It starts again, as docs/events.md says, when a repository
+ * was renamed meanwhile.
  */
 async function listAll(cluster: Pick<TestCluster, 'connection'>, limit = 0): Promise<RepositoryEvent[]> {
   try {
