@@ -1,3 +1,5 @@
+// Own process: it blocks the event loop, and its timer must not be one that another file moves
+
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { test } from 'node:test';
