@@ -17,3 +17,10 @@ test('contents are joined, and a single piece is returned itself', () => {
     }),
   );
 });
+
+test('contents that end early have no other memory', () => {
+  const body = new BodyCollector(1000);
+  body.add(Buffer.from('abc'));
+
+  assert.equal(body.data.toString(), 'abc');
+});

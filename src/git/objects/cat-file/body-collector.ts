@@ -24,8 +24,8 @@ export class BodyCollector {
     this.#length += piece.length;
   }
 
-  /** The contents, once they are complete. */
+  /** The added bytes alone, also of contents that end early. */
   get data(): Buffer {
-    return this.#data;
+    return this.#length === this.#size ? this.#data : this.#data.subarray(0, this.#length);
   }
 }
