@@ -66,6 +66,7 @@ const QUESTIONS: readonly Question[] = [
           repository,
           patterns: [Buffer.from('refs/')],
           pointingAtOids: [Buffer.from('main')],
+          sortBy: { key: 1 },
           peelTags: true,
         }),
       ),

@@ -1,9 +1,9 @@
 import { outputLines } from '../command/output-lines.ts';
 import type { Arg } from '../command/spawner/spawner.ts';
-import { isOidInAnyCase } from '../objects/object-id.ts';
 import type { ReadableRepository } from '../objects/readable-repository.ts';
 import { forEachRef, maxCpuSecondsOf, type RefQuery } from './for-each-ref.ts';
 import type { ListedRef } from './listed-ref.ts';
+import { idOf, tagTargets } from './points-at.ts';
 import { selectByName } from './ref-patterns.ts';
 
 export interface AskOptions {
@@ -17,7 +17,7 @@ export interface AskOptions {
 const FORMAT = '%(objectname) %(refname)';
 const PEELED_FORMAT = `${FORMAT}%00%(*objecttype) %(*objectname)`;
 /** Matches no reference: a component of a name cannot begin with a dot. */
-const NO_PATTERN = 'refs/.';
+export const NO_PATTERN = 'refs/.';
 
 const NUL = 0;
 const SPACE = 0x20;
@@ -123,14 +123,11 @@ async function withPeeled(
   };
 }
 
-/** Returns the ids of revisions. A full id is returned whether such an object exists or not. */
-async function idsOf({ repository, signal }: Asked, revisions: readonly Arg[]): Promise<Set<string>> {
+/** Returns the ids of the revisions that have an object. */
+async function idsOf(asked: Asked, revisions: readonly Arg[]): Promise<Set<string>> {
   const ids = new Set<string>();
   for (const revision of revisions) {
-    const text = Buffer.from(revision).toString('latin1');
-    const id = isOidInAnyCase(text)
-      ? text.toLowerCase()
-      : (await repository.objects.info(revision, { signal }))?.oid;
+    const id = await idOf(asked, revision);
     if (id !== undefined) ids.add(id);
   }
   return ids;
@@ -145,11 +142,7 @@ async function leadsToOne(
   targets: ReadonlySet<string>,
 ): Promise<boolean> {
   if (targets.has(oid) || targets.has(taggedOid)) return true;
-  const objects = asked.repository.objects;
-  for (let at = taggedType === 'tag' ? taggedOid : undefined; at !== undefined; ) {
-    const tag = await objects.readTag(at, { mailmap: false, signal: asked.signal });
-    if (tag !== undefined && targets.has(tag.targetOid)) return true;
-    at = tag?.targetType === 'tag' ? tag.targetOid : undefined;
-  }
+  if (taggedType !== 'tag') return false;
+  for await (const target of tagTargets(asked, taggedOid)) if (targets.has(target)) return true;
   return false;
 }

@@ -1,9 +1,11 @@
+import { LoopSlice } from '#base/loop-turns';
 import { mapAhead } from '#base/streams/map-ahead';
 import { FallBackToGit } from '../in-process.ts';
 import type { ReadableRepository } from '../objects/readable-repository.ts';
-import { type AskOptions, askForRefs } from './ask-for-refs.ts';
+import { type AskOptions, askForRefs, NO_PATTERN } from './ask-for-refs.ts';
 import { hasFewPatterns, type RefQuery } from './for-each-ref.ts';
 import type { ListedRef } from './listed-ref.ts';
+import { refsPointingAt } from './points-at.ts';
 import type { StoredRefs } from './stored-refs.ts';
 
 export type ListOptions = AskOptions;
@@ -30,19 +32,68 @@ export function listRefs(
   options: ListOptions = {},
 ): AsyncGenerator<ListedRef[], void> {
   const ask = askForRefs(parts.repository, query, options);
-  const isInProcess = isByNameOnly(query) && hasFewPatterns(query);
-  return limited(isInProcess ? storageFirst(parts, query, { ask, options }) : ask(), query.limit);
+  return limited(listFrom(parts, query, { ask, options }), query.limit);
 }
 
-function isByNameOnly({ sort, ignoreCase, pointsAt, contains, merged }: RefQuery): boolean {
-  const isSortedByName = sort === undefined || sort === 'refname';
+interface Asking {
+  readonly ask: (after?: Buffer) => AsyncGenerator<ListedRef[], void>;
+  readonly options: ListOptions;
+}
+
+function listFrom(parts: RefSources, query: RefQuery, asking: Asking): AsyncGenerator<ListedRef[], void> {
+  if (!hasFewPatterns(query)) return asking.ask();
+  if (isByNameOnly(query)) return storageFirst(parts, query, asking);
+  const { pointsAtNested } = parts.repository.git.capabilities;
+  const isSlow = !pointsAtNested && query.pointsAt?.length && query.ignoreCase !== true;
+  return isSlow ? narrowed(parts, query, asking) : asking.ask();
+}
+
+function isByNameOnly(query: RefQuery): boolean {
+  const isSortedByName = query.sort === undefined || query.sort === 'refname';
   return (
-    isSortedByName &&
-    ignoreCase !== true &&
-    !pointsAt?.length &&
-    contains === undefined &&
-    merged === undefined
+    isSortedByName && query.ignoreCase !== true && query.contains === undefined && query.merged === undefined
   );
+}
+
+/**
+ * Lists from git, but only the references that the storage has at the objects of the query: an
+ * older git reads the objects of all references. If these are many, it does so.
+ */
+async function* narrowed(
+  { repository, stored }: RefSources,
+  query: RefQuery,
+  { ask, options }: Asking,
+): AsyncGenerator<ListedRef[], void> {
+  const { patterns, exclude = [], pointsAt = [] } = query;
+  const names = await repository.inProcess.attempt(
+    'list_refs',
+    async () => {
+      const found: Buffer[] = [];
+      for await (const refs of pointingAt({ repository, stored }, { patterns, exclude, pointsAt }, options)) {
+        found.push(...refs.map(({ name }) => name));
+        if (!hasFewPatterns({ patterns: found, exclude })) return undefined;
+      }
+      return found;
+    },
+    () => undefined,
+  );
+  const few = names?.length === 0 ? [NO_PATTERN] : names;
+  yield* few === undefined ? ask() : askForRefs(repository, { ...query, patterns: few }, options)();
+}
+
+/** Lists references at objects from the storage. @throws {FallBackToGit} where only git can. */
+async function* pointingAt(
+  { repository, stored }: RefSources,
+  query: Pick<RefQuery, 'patterns' | 'exclude' | 'pointsAt'>,
+  options: ListOptions,
+): AsyncGenerator<ListedRef[], void> {
+  const all = stored.requirePlain().list(query, looseRefPeeler(repository, options));
+  const select = await refsPointingAt(repository, query.pointsAt ?? [], options.signal);
+  const slice = new LoopSlice();
+  for await (const refs of all) {
+    yield await select(refs);
+    await slice.pause(options.signal);
+  }
 }
 
 /**
@@ -61,12 +112,14 @@ function looseRefPeeler({ objects }: ReadableRepository, { signal }: ListOptions
 }
 
 function storageFirst(
-  { repository, stored }: RefSources,
+  parts: RefSources,
   query: RefQuery,
-  { ask, options }: { ask: (after?: Buffer) => AsyncGenerator<ListedRef[], void>; options: ListOptions },
+  { ask, options }: Asking,
 ): AsyncGenerator<ListedRef[], void> {
+  const { repository, stored } = parts;
   const progress: Progress = { last: undefined };
   const fromStorage = (): AsyncGenerator<ListedRef[], void> => {
+    if (query.pointsAt?.length) return noting(pointingAt(parts, query, options), progress);
     const peel = options.peel === true ? looseRefPeeler(repository, options) : undefined;
     return noting(stored.requirePlain().list(query, peel), progress);
   };
