@@ -4,10 +4,13 @@ import {
   fromBinary,
   type Message,
   type MessageInitShape,
+  mergeFromBinary,
 } from '@bufbuild/protobuf';
+import { LoopSlice } from '#base/loop-turns';
 import { encodeMessage } from '#wire/fast/encode-message';
 import { type MethodInfo, methodInfo } from '#wire/method-info';
 import { countElements } from './count-elements.ts';
+import { encodedPieces } from './encoded-pieces.ts';
 import type { HandlerContext, ServedService } from './handler.ts';
 
 /**
@@ -41,6 +44,8 @@ export interface Route {
   /** `undefined` if the method is registered but not implemented. */
   readonly handler: AnyHandler | undefined;
   decode(payload: Buffer): unknown;
+  /** Decodes a large message; other work runs in between. */
+  decodeInTurns(payload: Buffer): Promise<unknown>;
   /** Counts the elements of an encoded message, see {@link countElements}. */
   countElements(payload: Buffer, limit: number): number;
   encode(message: unknown): readonly Uint8Array[];
@@ -63,6 +68,7 @@ export function routesOf(served: ServedService): Route[] {
       // `serve` has checked the handler against its method, so its shape matches the kind.
       handler: run === undefined ? undefined : ({ kind: method.kind, run } as AnyHandler),
       decode: (payload) => fromBinary(desc.input, payload, READ),
+      decodeInTurns: (payload) => decodeInTurns(desc.input, payload),
       countElements: (payload, limit) => countElements(desc.input, payload, limit),
       encode: (message) => encodeResponse(desc.output, message),
     };
@@ -80,10 +86,21 @@ export function rawRoute({ method, handler }: RawMethod): Route {
       run: (requests, context) => handler(requests as AsyncIterable<Buffer>, context),
     },
     decode: (payload) => payload,
+    decodeInTurns: (payload) => Promise.resolve(payload),
     countElements: () => 0,
     // The output type of a RawHandler.
     encode: (message) => (message instanceof Uint8Array ? [message] : (message as readonly Uint8Array[])),
   };
+}
+
+async function decodeInTurns(schema: DescMessage, payload: Buffer): Promise<Message> {
+  const message = create(schema);
+  const slice = new LoopSlice();
+  for (const piece of encodedPieces(payload)) {
+    await slice.pause();
+    mergeFromBinary(schema, message, piece, READ);
+  }
+  return message;
 }
 
 function encodeResponse(schema: DescMessage, response: unknown): Uint8Array[] {

@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
-import { eachInTurn } from '#base/loop-turns';
+import { eachInTurn, mapInTurns } from '#base/loop-turns';
 import type { ObjectInfo } from '#git/objects/object-info';
 import type { ObjectReader } from '#git/objects/object-reader';
 import { type Listed, type Looked, openListed } from '#git/objects/open-listed';
@@ -51,7 +51,7 @@ export async function* getBlobs(
 
   const { signal } = context;
   const { limit } = request;
-  const places = request.revisionPaths.map(({ revision, path }) => ({
+  const places = await mapInTurns(request.revisionPaths, ({ revision, path }) => ({
     revision,
     path: withoutSlashes(path),
   }));

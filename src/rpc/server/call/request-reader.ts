@@ -1,12 +1,16 @@
-import { loopTurn } from '#base/loop-turns';
+import type { GitalyError } from '#base/gitaly-error';
+import { LoopSlice } from '#base/loop-turns';
 import type { IncomingFrames } from '#rpc/common/grpc/incoming-frames';
 import type { ConnectionRequestLimits } from '../request-limits.ts';
 import type { Route } from '../route.ts';
 import { decodeError } from './decode-error.ts';
 import { MissingRequestError } from './missing-request-error.ts';
 
-/** Messages, of which ten thousand may have arrived at once, that are read in a millisecond or two. */
-const MESSAGES_PER_TURN = 256;
+/**
+ * Messages, of which ten thousand may have arrived at once, that are read before the clock is. A
+ * handler may take 150 ms for 256 of them.
+ */
+const MESSAGES_PER_LOOK = 8;
 
 /** The call of a reader. */
 export interface RequestReaderOwner {
@@ -44,13 +48,20 @@ export class RequestReader {
   all(): AsyncIterableIterator<unknown> {
     const { incoming } = this.#owner;
     let readAtOnce = 0;
+    let slice: LoopSlice | undefined;
     const requests: AsyncIterableIterator<unknown> = {
       [Symbol.asyncIterator]: () => requests,
       next: async () => {
         this.#forget();
         const next = incoming.next();
-        if (next instanceof Promise) readAtOnce = 0;
-        else if (++readAtOnce % MESSAGES_PER_TURN === 0) await loopTurn();
+        if (next instanceof Promise) {
+          readAtOnce = 0;
+          slice = undefined;
+        } else if (++readAtOnce % MESSAGES_PER_LOOK === 0) {
+          // By time alone, calls that have waited for other things would pause, too.
+          slice ??= new LoopSlice();
+          if (slice.isOver) await slice.pause();
+        }
         const payload = await next;
         return payload === undefined
           ? { done: true, value: undefined }
@@ -90,18 +101,31 @@ export class RequestReader {
     // The handler may have ended without waiting for it.
     if (this.#isClosed) release();
     else this.#release = release;
-    return this.#decodeNow(payload);
+    let message: unknown;
+    try {
+      message = await route.decodeInTurns(payload);
+    } catch (error) {
+      throw this.#failure(error);
+    }
+    return this.#received(message, payload);
   }
 
   #decodeNow(payload: Buffer): unknown {
-    const { route } = this.#owner;
     let message: unknown;
     try {
-      message = route.decode(payload);
+      message = this.#owner.route.decode(payload);
     } catch (error) {
-      throw decodeError(error, { isOnly: route.method.kind === 'unary' });
+      throw this.#failure(error);
     }
-    this.bytes += payload.length;
+    return this.#received(message, payload);
+  }
+
+  #failure(error: unknown): GitalyError {
+    return decodeError(error, { isOnly: this.#owner.route.method.kind === 'unary' });
+  }
+
+  #received(message: unknown, { length }: Buffer): unknown {
+    this.bytes += length;
     return this.messages++ > 0 ? message : this.#owner.onFirstRequest(message);
   }
 }
