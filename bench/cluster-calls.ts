@@ -16,17 +16,17 @@ const COMMITS = 1000;
 const ALONE = 'ours alone';
 
 /** A server that is called: one gitaly, or a praefect. */
-interface Target {
+export interface Target {
   readonly connection: Connection;
   readonly repositories: Readonly<Record<'commits' | 'files', StoredRepository>>;
-  /** Processes of the gitalys. */
+  /** Processes whose CPU time is counted. */
   readonly pids: readonly number[];
   /** Number of runs so far, so that each one differs. */
   runs: number;
 }
 
 /** Calls of one kind. */
-interface Load {
+export interface Load {
   readonly name: string;
   readonly clients: readonly number[];
   /** Calls that a run makes. Default: 1. */
@@ -111,7 +111,8 @@ function cpuOfNode(
   };
 }
 
-async function target(
+/** Puts repositories on a server, with a branch for each client. */
+export async function target(
   connection: Connection,
   pids: readonly number[],
   repository: (name: RepositoryName, as: string) => Promise<StoredRepository>,
@@ -129,7 +130,8 @@ async function target(
   return { connection, repositories, pids, runs: 0 };
 }
 
-async function loads(workshop: Workshop): Promise<readonly Load[]> {
+/** Returns what the clients of a cluster do. */
+export async function loads(workshop: Workshop): Promise<readonly Load[]> {
   const local = await workshop.repository('small', 'pusher.git');
   const values = (await git(local.path, ['rev-list', '--max-count=2', 'main'])).split('\n');
   const commits = await makeCommits(local.path, PUSHERS, COMMITS);
@@ -155,7 +157,7 @@ async function loads(workshop: Workshop): Promise<readonly Load[]> {
     },
     {
       name: 'WriteRef + DeleteRefs',
-      clients: [CLIENTS],
+      clients: [1, CLIENTS],
       callsPerRun: 2,
       async run({ connection, repositories }, client) {
         const repository = repositories.commits.wire;

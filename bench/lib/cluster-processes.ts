@@ -5,7 +5,7 @@ import { removeEmbeddedPostgres, startEmbeddedPostgres } from '#praefect/databas
 import { applyAllMigrations } from '#praefect/database/migrations/migrate';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { copyRepository, type RepositoryName, type StoredRepository } from './repositories.ts';
-import { type ServerProcess, startPraefect, startServer } from './server-process.ts';
+import { type ServerProcess, startPeer, startPraefect, startServer } from './server-process.ts';
 import { StatementCounter } from './statement-counter.ts';
 
 /** A Praefect and its Gitalys, each in a process, with a PostgreSQL. */
@@ -18,25 +18,45 @@ export interface BenchCluster {
   countedPraefect(): Promise<{ praefect: ServerProcess; counter: StatementCounter }>;
 }
 
+/** Programs of Gitaly instead of this project's. */
+export interface PeerPrograms {
+  readonly gitaly: string;
+  readonly praefect: string;
+  readonly git: string;
+}
+
+export interface ClusterOptions {
+  /** Number of nodes. */
+  readonly count: number;
+  readonly resources: AsyncDisposableStack;
+  /** Additional tables of the nodes' configuration. */
+  readonly settings?: string;
+  readonly peer?: PeerPrograms | undefined;
+}
+
 /** Starts a cluster. @param directory on the file system of the cached repositories */
 export async function startCluster(
   directory: string,
-  count: number,
-  resources: AsyncDisposableStack,
+  { count, resources, settings = '', peer }: ClusterOptions,
 ): Promise<BenchCluster> {
   const postgres = await startPostgres(resources);
   const storages = Array.from({ length: count }, (_, index) => `gitaly-${index + 1}`);
-  const storagePath = (storage: string): string => join(directory, storage, 'repositories');
+  const storagePath = (storage: string): string => storageBelow(join(directory, storage));
   const nodes: ServerProcess[] = [];
   for (const storage of storages) {
     mkdirSync(storagePath(storage), { recursive: true });
-    const node = await startServer(join(directory, storage), storagePath(storage), { storage });
+    const node = await startNode(join(directory, storage), { storage, settings, peer });
     resources.defer(() => node.stop());
     nodes.push(node);
   }
   const addresses = nodes.map(({ socket }, index) => ({ storage: storages[index] ?? '', socket }));
   const praefectAt = async (host: string): Promise<ServerProcess> => {
-    const praefect = await startPraefect(directory, { ...postgres, host, nodes: addresses });
+    const praefect = await startPraefect(directory, {
+      ...postgres,
+      host,
+      nodes: addresses,
+      program: peer?.praefect,
+    });
     resources.defer(() => praefect.stop());
     return praefect;
   };
@@ -66,6 +86,25 @@ export async function startCluster(
       };
     },
   };
+}
+
+/** Returns the path of the storage of a node. @param directory of the node */
+function storageBelow(directory: string): string {
+  return join(directory, 'repositories');
+}
+
+async function startNode(
+  directory: string,
+  {
+    storage,
+    settings,
+    peer,
+  }: { readonly storage: string } & Required<Pick<ClusterOptions, 'settings' | 'peer'>>,
+): Promise<ServerProcess> {
+  const path = storageBelow(directory);
+  if (peer === undefined) return await startServer(directory, path, { storage, settings });
+  const { gitaly, git } = peer;
+  return await startPeer(gitaly, { directory, storage: path, storageName: storage, git, settings });
 }
 
 async function startPostgres(

@@ -83,11 +83,14 @@ export async function startPeer(
   {
     directory,
     storage,
+    storageName = 'default',
     git,
     settings,
   }: {
     readonly directory: string;
+    /** Path of its storage. */
     readonly storage: string;
+    readonly storageName?: string;
     readonly git: string;
     readonly settings: string;
   },
@@ -99,7 +102,7 @@ export async function startPeer(
     config,
     `socket_path = ${JSON.stringify(socket)}\nruntime_dir = ${JSON.stringify(sockets)}\n` +
       `bin_dir = ${JSON.stringify(dirname(program))}\n[logging]\nformat = "json"\n` +
-      `[[storage]]\nname = "default"\npath = ${JSON.stringify(storage)}\n${settings}`,
+      `[[storage]]\nname = "${storageName}"\npath = ${JSON.stringify(storage)}\n${settings}`,
   );
   const log = openSync(join(directory, 'peer.log'), 'a');
   const startedAt = performance.now();
@@ -116,10 +119,13 @@ export async function startPraefect(
   {
     host,
     nodes,
+    program = join(BIN, 'praefect'),
     user,
   }: {
     readonly host: string;
     readonly user: string;
+    /** Default: this project's. */
+    readonly program?: string | undefined;
     readonly nodes: readonly { readonly storage: string; readonly socket: string }[];
   },
 ): Promise<ServerProcess> {
@@ -131,12 +137,13 @@ export async function startPraefect(
   writeFileSync(
     config,
     `socket_path = ${JSON.stringify(socket)}\n[logging]\nformat = "json"\n` +
-      `[database]\nhost = "${host}"\nuser = "${user}"\ndbname = "postgres"\n` +
+      `[database]\nhost = "${host}"\nport = 5432\nuser = "${user}"\ndbname = "postgres"\n` +
+      'sslmode = "disable"\n' +
       `[[virtual_storage]]\nname = "default"\n${nodes.map(node).join('')}`,
   );
   const log = openSync(join(directory, 'praefect.log'), 'a');
   const startedAt = performance.now();
-  const child = spawn(join(BIN, 'praefect'), ['--config', config], { stdio: ['ignore', log, log] });
+  const child = spawn(program, ['--config', config], { stdio: ['ignore', log, log] });
   return await running(child, socket, startedAt, sockets);
 }
 

@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { type BenchCluster, startCluster } from './cluster-processes.ts';
+import { type BenchCluster, type ClusterOptions, startCluster } from './cluster-processes.ts';
 import { copyRepository, type RepositoryName, type StoredRepository } from './repositories.ts';
 import { git } from './run-program.ts';
 import {
@@ -90,10 +90,12 @@ export class Workshop implements AsyncDisposable {
   }
 
   /** Starts a Praefect with a PostgreSQL and Gitalys whose storages are empty. */
-  async cluster(nodes: number): Promise<BenchCluster> {
-    const directory = join(this.directory, `cluster-${nodes}`);
-    mkdirSync(directory);
-    return await startCluster(directory, nodes, this.#clusters);
+  async cluster(
+    count: number,
+    options: Pick<ClusterOptions, 'settings' | 'peer'> = {},
+  ): Promise<BenchCluster> {
+    const directory = mkdtempSync(join(this.directory, `cluster-${count}-`));
+    return await startCluster(directory, { ...options, count, resources: this.#clusters });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
