@@ -14,12 +14,14 @@ function resultOf(
     errors = {},
     subtransactions = 2,
     primaryVoted = true,
+    hasChangeVotes = subtransactions > 0,
     targets = [],
     commits = { a: 2, b: 2, c: 2 },
   }: {
     errors?: Readonly<Record<string, unknown>>;
     subtransactions?: number;
     primaryVoted?: boolean;
+    hasChangeVotes?: boolean;
     targets?: readonly string[];
     commits?: Readonly<Record<string, number>>;
   } = {},
@@ -32,6 +34,7 @@ function resultOf(
     transaction: {
       subtransactions,
       primaryVoted,
+      hasChangeVotes,
       states: new Map(Object.entries(states)),
       commits: new Map(Object.entries(commits)),
     },
@@ -47,6 +50,20 @@ test('nothing was written when the primary fails without a vote', () => {
     ...{ isWritten: false, updated: [], outdated: [], reasons: new Map() },
     ...{ successors: [], isCompleted: false },
   });
+});
+
+// Born failing: an update of a branch with a wrong old value, or one that the update hook refused,
+// outdated all secondaries.
+test('nothing was written when the primary refuses after votes at hooks only', () => {
+  const stale = new GitalyError('FAILED_PRECONDITION', 'stale');
+  const atHooks = { hasChangeVotes: false, subtransactions: 3, targets: ['d'] };
+  const refused = { ...atHooks, errors: { a: stale, b: stale, c: canceled } };
+  const stopped = { a: 'stopped', b: 'stopped', c: 'canceled' } as const;
+
+  assert.equal(outcomeOf(resultOf(COMMITTED, refused)).isWritten, false);
+  assert.equal(outcomeOf(resultOf(stopped, atHooks)).isWritten, false);
+  assert.equal(outcomeOf(resultOf({ ...COMMITTED }, atHooks)).isWritten, true);
+  assert.equal(outcomeOf(resultOf(COMMITTED, { ...refused, hasChangeVotes: true })).isWritten, true);
 });
 
 test('nothing was written when the primary is missing in the only vote', () => {

@@ -24,6 +24,8 @@ export interface WriteResult {
     readonly states: ReadonlyMap<string, VoterState>;
     /** Reports whether the primary has voted at all. */
     readonly primaryVoted: boolean;
+    /** Reports whether a node has voted on a change, and not only at hooks or before locks. */
+    readonly hasChangeVotes: boolean;
     /** The number of votes after which each node was allowed to commit. */
     readonly commits: ReadonlyMap<string, number>;
   };
@@ -61,12 +63,15 @@ const NOTHING: WriteOutcome = {
  * Decides from errors and votes which replicas have the write: those of nodes that committed the
  * last vote and ended as the primary did. The primary has it if it may have written anything.
  *
+ * Nothing was written if the primary refused the change before any node voted on it. Gitaly's
+ * Praefect records such a write, after hooks have voted, as one of the primary alone.
+ *
  * Nothing was written if the primary was interrupted before it was allowed to commit a vote:
  * without its vote nobody else was.
  */
 export function outcomeOf(result: WriteResult): WriteOutcome {
   const { errors, primary, replicationTargets, secondaries, transaction } = result;
-  if (transaction.subtransactions === 0 && errors.has(primary)) return NOTHING;
+  if (isRefused(result) && !transaction.hasChangeVotes) return NOTHING;
   if (transaction.subtransactions === 1 && !transaction.primaryVoted) return NOTHING;
   const isInterrupted = isInterruption(errors.get(primary));
   if (isInterrupted && !(transaction.commits.get(primary) ?? 0)) return NOTHING;
@@ -84,6 +89,11 @@ export function outcomeOf(result: WriteResult): WriteOutcome {
   const completed = isInterrupted ? completedOf(result) : [];
   const successors = isInterrupted ? successorsOf(result, completed) : [];
   return { isWritten: true, updated, successors, isCompleted: completed.length > 0, outdated, reasons };
+}
+
+/** Reports whether the primary has failed, or has ended the votes itself. */
+function isRefused({ errors, primary, transaction }: WriteResult): boolean {
+  return errors.has(primary) || transaction.states.get(primary) === 'stopped';
 }
 
 /**

@@ -1,6 +1,10 @@
 import type { VoterState } from '../model/outcome.ts';
+import type { VotePhase } from './serialized-writes.ts';
 import { Subtransaction, type VotingNode } from './subtransaction.ts';
 import { TransactionError } from './transaction-error.ts';
+
+/** Phases before a node locks what it changes. */
+const BEFORE_CHANGES: ReadonlySet<VotePhase> = new Set(['preparing', 'synchronized']);
 
 /**
  * The votes of the nodes of one write, in the order in which each node casts them: the n-th vote of
@@ -14,6 +18,7 @@ export class Transaction {
   /** Nodes that have failed. */
   readonly #withdrawn = new Set<string>();
   #isLeaderless = false;
+  #hasChangeVotes = false;
   #end: 'canceled' | 'stopped' | undefined;
 
   /** @throws when the voters cannot come to one decision. */
@@ -55,6 +60,14 @@ export class Transaction {
     return this.#voters.some(({ node }) => this.#hasCommitted(node));
   }
 
+  /**
+   * Reports whether a node has voted on a change, and not only at hooks or before locks. Without
+   * such votes no node has changed anything: the vote `prepared` comes before the change.
+   */
+  get hasChangeVotes(): boolean {
+    return this.#hasChangeVotes;
+  }
+
   /** Reports whether a node has voted in the first subtransaction. */
   hasVoted(node: string): boolean {
     return this.#subtransactions[0]?.hasVoted(node) ?? false;
@@ -66,9 +79,10 @@ export class Transaction {
    * @param hash in hex.
    * @throws as {@link Subtransaction.vote}.
    */
-  async vote(node: string, hash: string, signal: AbortSignal): Promise<void> {
+  async vote(node: string, hash: string, signal: AbortSignal, phase: VotePhase = 'unknown'): Promise<void> {
     if (this.#end !== undefined) throw new TransactionError(this.#end);
     if (this.#withdrawn.has(node)) throw new TransactionError('canceled');
+    if (!BEFORE_CHANGES.has(phase)) this.#hasChangeVotes = true;
     const [next = this.#append()] = this.#pending(node);
     await next.vote(node, hash, signal, () => {
       if (!this.continueWithout(node)) next.cancelVoter(node);

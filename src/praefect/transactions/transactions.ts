@@ -125,7 +125,7 @@ export class Transactions {
     };
     try {
       const transaction = this.#find(id);
-      const vote = (): Promise<void> => transaction.vote(node, hash, signal);
+      const vote = (): Promise<void> => transaction.vote(node, hash, signal, phase);
       await this.#inOrder(transaction, { node, phase, signal }, vote);
     } catch (error) {
       const end = error instanceof TransactionError ? error.end : 'invalid';
