@@ -220,6 +220,36 @@ test('a secondary that fails after the last vote does not affect the others', as
   assert.equal(transaction.subtransactions, 1);
 });
 
+// Born failing: a push that the pre-receive hook of a fast primary refused before any node had
+// voted was recorded as a write of the primary alone.
+test('a transaction that was stopped remains stopped when its calls have ended', async () => {
+  for (const first of [undefined, 'b']) {
+    const transaction = transactionOf(3);
+    const vote = first === undefined ? undefined : transaction.vote(first, 'x', signal, 'synchronized');
+
+    transaction.end('stopped');
+    transaction.end('canceled');
+
+    assert.deepEqual(statesOf(transaction), { a: 'stopped', b: 'stopped', c: 'stopped' });
+    assert.equal(transaction.hasChangeVotes, false);
+    if (vote !== undefined) await assert.rejects(vote, { end: 'stopped' });
+  }
+});
+
+test('votes at hooks and before locks are none on a change', async () => {
+  for (const [phase, isChange] of [
+    ['synchronized', false],
+    ['preparing', false],
+    ['prepared', true],
+    ['committed', true],
+    ['unknown', true],
+  ] as const) {
+    const transaction = transactionOf(1);
+    await transaction.vote('a', 'x', signal, phase);
+    assert.equal(transaction.hasChangeVotes, isChange, phase);
+  }
+});
+
 test('without the primary the others complete what they were allowed to commit', async () => {
   for (const leave of ['its call fails', 'its vote is aborted'] as const) {
     const transaction = transactionOf(3);

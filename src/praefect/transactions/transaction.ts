@@ -116,7 +116,7 @@ export class Transaction {
 
   /** Ends all votes of nodes that are undecided, and those to come. */
   end(state: 'canceled' | 'stopped'): void {
-    if (state === 'stopped' && this.#end === 'stopped') return;
+    if (this.#end === 'stopped') return; // the primary has refused the write, however its call ends
     for (const each of this.#subtransactions) each.end(state);
     this.#end = state;
   }
