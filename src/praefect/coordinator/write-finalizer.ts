@@ -195,6 +195,7 @@ function resultOf({ errors, route, transaction }: EndedWrite): WriteResult {
       subtransactions: transaction?.subtransactions ?? 0,
       states: transaction?.states ?? new Map(),
       primaryVoted: transaction?.hasVoted(primary) ?? false,
+      isStopped: transaction?.isStopped ?? false,
       hasChangeVotes: transaction?.hasChangeVotes ?? false,
       commits: transaction?.commits ?? new Map(),
     },

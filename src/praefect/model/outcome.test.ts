@@ -15,6 +15,7 @@ function resultOf(
     subtransactions = 2,
     primaryVoted = true,
     hasChangeVotes = subtransactions > 0,
+    isStopped = states.a === 'stopped',
     targets = [],
     commits = { a: 2, b: 2, c: 2 },
   }: {
@@ -22,6 +23,7 @@ function resultOf(
     subtransactions?: number;
     primaryVoted?: boolean;
     hasChangeVotes?: boolean;
+    isStopped?: boolean;
     targets?: readonly string[];
     commits?: Readonly<Record<string, number>>;
   } = {},
@@ -35,6 +37,7 @@ function resultOf(
       subtransactions,
       primaryVoted,
       hasChangeVotes,
+      isStopped,
       states: new Map(Object.entries(states)),
       commits: new Map(Object.entries(commits)),
     },
@@ -62,6 +65,9 @@ test('nothing was written when the primary refuses after votes at hooks only', (
 
   assert.equal(outcomeOf(resultOf(COMMITTED, refused)).isWritten, false);
   assert.equal(outcomeOf(resultOf(stopped, atHooks)).isWritten, false);
+  // Stopped after the primary has committed a vote that a slow secondary has not cast.
+  const late = { a: 'committed', b: 'committed', c: 'stopped' } as const;
+  assert.equal(outcomeOf(resultOf(late, { ...atHooks, isStopped: true })).isWritten, false);
   assert.equal(outcomeOf(resultOf({ ...COMMITTED }, atHooks)).isWritten, true);
   assert.equal(outcomeOf(resultOf(COMMITTED, { ...refused, hasChangeVotes: true })).isWritten, true);
 });

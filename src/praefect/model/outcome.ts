@@ -24,6 +24,8 @@ export interface WriteResult {
     readonly states: ReadonlyMap<string, VoterState>;
     /** Reports whether the primary has voted at all. */
     readonly primaryVoted: boolean;
+    /** Reports whether the primary has ended the votes, because a hook has refused or failed. */
+    readonly isStopped: boolean;
     /** Reports whether a node has voted on a change, and not only at hooks or before locks. */
     readonly hasChangeVotes: boolean;
     /** The number of votes after which each node was allowed to commit. */
@@ -93,7 +95,7 @@ export function outcomeOf(result: WriteResult): WriteOutcome {
 
 /** Reports whether the primary has failed, or has ended the votes itself. */
 function isRefused({ errors, primary, transaction }: WriteResult): boolean {
-  return errors.has(primary) || transaction.states.get(primary) === 'stopped';
+  return errors.has(primary) || transaction.isStopped;
 }
 
 /**

@@ -231,6 +231,7 @@ test('a transaction that was stopped remains stopped when its calls have ended',
     transaction.end('canceled');
 
     assert.deepEqual(statesOf(transaction), { a: 'stopped', b: 'stopped', c: 'stopped' });
+    assert.equal(transaction.isStopped, true);
     assert.equal(transaction.hasChangeVotes, false);
     if (vote !== undefined) await assert.rejects(vote, { end: 'stopped' });
   }

@@ -60,6 +60,11 @@ export class Transaction {
     return this.#voters.some(({ node }) => this.#hasCommitted(node));
   }
 
+  /** Reports whether the primary has refused the write, or has failed after it. */
+  get isStopped(): boolean {
+    return this.#end === 'stopped';
+  }
+
   /**
    * Reports whether a node has voted on a change, and not only at hooks or before locks. Without
    * such votes no node has changed anything: the vote `prepared` comes before the change.
