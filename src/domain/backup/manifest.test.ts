@@ -23,7 +23,7 @@ test('a manifest is read as it was written', () => {
 
 test('a manifest without fields describes an existing repository without steps', () => {
   assert.deepEqual(decodeManifest(''), {
-    empty: false,
+    empty: undefined,
     nonExistent: false,
     objectFormat: '',
     headReference: '',

@@ -58,11 +58,14 @@ function text(value: string): string {
   return JSON.stringify(value).replaceAll('\x7f', '\\u007f');
 }
 
+/** A manifest that does not say if it is empty, as those of 16.7. */
+export type UndecidedManifest = Omit<BackupManifest, 'empty'> & { readonly empty: boolean | undefined };
+
 /** Decodes a manifest. @throws {Error} for one that is no TOML, has other fields, or keys outside the bucket. */
-export function decodeManifest(document: string): BackupManifest {
+export function decodeManifest(document: string): UndecidedManifest {
   const fields = JsonFields.of(parse(document)) ?? JsonFields.NONE;
   return {
-    empty: fields.has('empty') && fields.required('empty', 'flag'),
+    empty: fields.has('empty') ? fields.required('empty', 'flag') : undefined,
     nonExistent: fields.has('non_existent') && fields.required('non_existent', 'flag'),
     objectFormat: textOrEmpty(fields, 'object_format'),
     headReference: textOrEmpty(fields, 'head_reference'),

@@ -144,7 +144,19 @@ export async function readManifest(
     if (bytes > MAX_MANIFEST_BYTES) throw new Error('the manifest is too large');
     pieces.push(piece);
   }
-  return decodeManifest(Buffer.concat(pieces).toString());
+  const { empty, ...manifest } = decodeManifest(Buffer.concat(pieces).toString());
+  return { ...manifest, empty: empty ?? (await isEmpty(bucket, manifest.steps.at(-1), options)) };
+}
+
+/** Reports whether the last step of a backup has neither references nor a bundle. */
+export async function isEmpty(
+  bucket: ObjectStore,
+  step: BackupStep | undefined,
+  options: ObjectCall,
+): Promise<boolean> {
+  if (step === undefined) return false;
+  const references = await bucket.head(step.refPath, options);
+  return references?.sizeBytes === 0 && (await bucket.head(step.bundlePath, options)) === undefined;
 }
 
 async function prefixed<T>(prefix: string, work: () => Promise<T>): Promise<T> {

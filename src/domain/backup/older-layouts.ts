@@ -1,6 +1,7 @@
 import { objectKey } from '#object-store/object-key';
 import type { ObjectCall, ObjectStore } from '#object-store/object-store';
 import type { BackupManifest, BackupStep } from './manifest.ts';
+import { isEmpty } from './manifests.ts';
 import { readObject } from './read-object.ts';
 
 /** The content of a pointer is an id. */
@@ -31,7 +32,12 @@ export async function findOlderBackup(
 ): Promise<BackupManifest | undefined> {
   const path = olderPath(relativePath);
   const pointed = await findPointed(store, path, options, id);
-  if (pointed !== undefined) return manifestOf(pointed.steps);
+  if (pointed !== undefined) {
+    const manifest = manifestOf(pointed.steps);
+    // 16.7 stores an empty repository, too; it restores any such as one of SHA-1.
+    const empty = await isEmpty(store, pointed.steps.at(-1), options);
+    return empty ? { ...manifest, empty, objectFormat: 'sha1' } : manifest;
+  }
   if (id !== '') return undefined;
   const step = legacyStep(path);
   return (await store.head(step.bundlePath, options)) === undefined ? undefined : manifestOf([step]);

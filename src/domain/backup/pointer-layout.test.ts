@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { MemoryStore } from '#object-store/memory/memory-store';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { LocalSource } from './local-source.ts';
+import { findOlderBackup } from './older-layouts.ts';
 import { createPointerBackup } from './pointer-layout.ts';
 
 const { signal } = new AbortController();
@@ -32,3 +33,22 @@ test('a branch that is forced during a full backup with pointers has its objects
   fixture.runGit(copy, ['bundle', 'unbundle', file]);
   assert.equal(fixture.runGit(copy, ['cat-file', '-t', listed]).trim(), 'commit');
 });
+
+// 16.7 stores pointers and an empty list of references for an empty repository.
+test('an empty repository with pointers is found as one', async () => {
+  const bucket = new MemoryStore();
+  const put = (key: string, text: string) => bucket.put(key, pieces(text), { signal });
+  await put('x/LATEST', 'one');
+  await put('x/one/LATEST', '001');
+  await put('x/one/001.refs', '');
+
+  const found = await findOlderBackup(bucket, 'x.git', '', { signal });
+
+  assert.deepEqual([found?.empty, found?.objectFormat], [true, 'sha1']);
+  await put('x/one/001.bundle', 'bundle');
+  assert.equal((await findOlderBackup(bucket, 'x.git', '', { signal }))?.empty, false);
+});
+
+async function* pieces(text: string): AsyncGenerator<Buffer> {
+  yield Buffer.from(text);
+}

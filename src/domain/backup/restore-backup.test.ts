@@ -225,6 +225,34 @@ test('a manifest without steps, or a list without references, restores nothing',
   assert.equal(existsSync(backups.path), false);
 });
 
+// "no refs in backup": 16.7 does not write that a repository is empty.
+for (const objectFormat of ['sha1', 'sha256'] as const)
+  test(`a backup of 16.7 of an empty repository is restored as one: ${objectFormat}`, async () => {
+    await using backups = await start();
+    const { bucket } = backups;
+    await bucket.put('x/one/001.refs', textOf(''), { signal });
+    const manifest = [
+      `object_format = '${objectFormat}'`,
+      "head_reference = 'refs/heads/trunk'",
+      '[[steps]]',
+      "bundle_path = 'x/one/001.bundle'",
+      "ref_path = 'x/one/001.refs'",
+      "custom_hooks_path = 'x/one/001.custom_hooks.tar'",
+      '',
+    ].join('\n');
+    await bucket.put(`${MANIFESTS}/one.toml`, textOf(manifest), { signal });
+
+    await backups.restore('one');
+
+    assert.equal(backups.git('symbolic-ref', 'HEAD'), 'refs/heads/trunk');
+    assert.equal(backups.git('rev-parse', '--show-object-format'), objectFormat);
+    assert.equal(backups.git('for-each-ref'), '');
+
+    // With a bundle, the list of references is damaged.
+    await bucket.put('x/one/001.bundle', textOf('bundle'), { signal });
+    await assert.rejects(backups.restore('one'), { message: 'manager: no refs in backup' });
+  });
+
 test('hooks of a backup replace those of a repository; without hooks in it they stay', async () => {
   await using backups = await start();
   const { fixture } = backups;
