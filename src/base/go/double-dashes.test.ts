@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { withDoubleDashes, withFlagValues } from './double-dashes.ts';
+import { withDoubleDashes, withFlagValues, withoutFlagValues } from './double-dashes.ts';
 
 const KNOWN = new Set(['version', 'config', 'virtual-storage']);
 
@@ -25,5 +25,16 @@ test('flags without a value are true', () => {
   assert.deepEqual(
     withFlagValues(['-f', '1', '--apply', '-apply=false', '--f=', '-x', 'apply', '--', '-f'], flags),
     ['--f=true', '1', '--apply=true', '--apply=false', '--f=true', '-x', 'apply', '--', '-f'],
+  );
+});
+
+test('a flag is set or not by the last of its values', () => {
+  const flags = new Set(['f', 'g']);
+  assert.deepEqual(
+    withoutFlagValues(
+      ['--f=true', '--x=true', '--g', '--g=0', '--g=yes', '--f', 'f=1', '--', '--f=1'],
+      flags,
+    ),
+    ['--f', '--x=true', '--g=yes', '--f', 'f=1', '--', '--f=1'],
   );
 });

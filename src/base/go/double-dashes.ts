@@ -25,3 +25,24 @@ export function withFlagValues(args: readonly string[], flags: ReadonlySet<strin
     return flags.has(name) ? `--${name}=${value || 'true'}` : arg;
   });
 }
+
+const TRUE: ReadonlySet<string> = new Set(['1', 't', 'T', 'true', 'TRUE', 'True']);
+const FALSE: ReadonlySet<string> = new Set(['0', 'f', 'F', 'false', 'FALSE', 'False']);
+
+/**
+ * Gives Go's flags the form of options without a value: `--f=true` is `--f`, and `--f=false` removes
+ * those before it. Other values stay as they are. Only names in `flags` are touched; nothing after
+ * `--` is.
+ */
+export function withoutFlagValues(args: readonly string[], flags: ReadonlySet<string>): string[] {
+  const end = args.indexOf('--');
+  const options: string[] = [];
+  for (const arg of args.slice(0, end === -1 ? args.length : end)) {
+    const [, option = '', value = ''] = /^(--[a-z][a-z0-9-]*)=(\w+)$/i.exec(arg) ?? [];
+    const isFlag = flags.has(option.slice(2));
+    if (isFlag && FALSE.has(value))
+      options.splice(0, options.length, ...options.filter((each) => each !== option));
+    else options.push(isFlag && TRUE.has(value) ? option : arg);
+  }
+  return end === -1 ? options : [...options, ...args.slice(end)];
+}
