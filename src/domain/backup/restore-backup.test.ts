@@ -253,6 +253,22 @@ for (const objectFormat of ['sha1', 'sha256'] as const)
     await assert.rejects(backups.restore('one'), { message: 'manager: no refs in backup' });
   });
 
+// "open …/refs/heads/caf\ufffd: no such file or directory"
+test('a name of a reference that is not UTF-8 is restored in a new repository', async () => {
+  await using backups = await start();
+  const { fixture } = backups;
+  const repository = fixture.init('x.git', { commits: 1 });
+  const oid = fixture.runGit(repository.path, ['rev-parse', 'main']).trim();
+  const file = Buffer.concat([Buffer.from(`${repository.path}/refs/heads/caf`), Buffer.of(0xe9)]);
+  writeFileSync(file, `${oid}\n`);
+  const references = fixture.runGit(repository.path, ['for-each-ref']);
+  await backups.create('one', repository);
+
+  await backups.restore('one');
+
+  assert.equal(backups.git('for-each-ref'), references.trim());
+});
+
 test('hooks of a backup replace those of a repository; without hooks in it they stay', async () => {
   await using backups = await start();
   const { fixture } = backups;

@@ -13,7 +13,7 @@ const fsyncAsync = promisify(fsync);
  * completely after a rename.
  */
 export async function syncTree(root: string): Promise<void> {
-  const paths = pathsOf(root);
+  const paths = pathsOf(Buffer.from(root));
   const flushAll = async (): Promise<void> => {
     for (const path of paths) await syncPath(path);
   };
@@ -26,7 +26,7 @@ export async function syncTree(root: string): Promise<void> {
  * Flushes one file or the entries of one directory to disk. Only that uses another thread, which
  * takes ten times as long as to open a file.
  */
-export async function syncPath(path: string): Promise<void> {
+export async function syncPath(path: string | Buffer): Promise<void> {
   const file = openSync(path, 'r');
   try {
     await fsyncAsync(file);
@@ -36,11 +36,12 @@ export async function syncPath(path: string): Promise<void> {
 }
 
 /** Yields the files and directories of a tree. Links are only entries of their directory. */
-function* pathsOf(directory: string): Generator<string> {
-  const entries = opendirSync(directory);
+function* pathsOf(directory: Buffer): Generator<Buffer> {
+  // Names of references and hooks need not be UTF-8; Latin-1 keeps their bytes.
+  const entries = opendirSync(directory, { encoding: 'latin1' });
   try {
     for (let entry = entries.readSync(); entry !== null; entry = entries.readSync()) {
-      const path = `${directory}/${entry.name}`;
+      const path = Buffer.concat([directory, Buffer.from(`/${entry.name}`, 'latin1')]);
       if (entry.isDirectory()) yield* pathsOf(path);
       else if (entry.isFile()) yield path;
     }
