@@ -15,7 +15,7 @@ import {
   RateLimitedError,
 } from './internal-api.ts';
 import { poolMembers, poolQuery } from './object-pool-members.ts';
-import { requestHeaders } from './request-headers.ts';
+import { RequestHeaders } from './request-headers.ts';
 import { allowedBody, postReceiveBody, preReceiveBody } from './requests.ts';
 
 /**
@@ -60,11 +60,11 @@ const API_PATH = '/api/v4/internal';
 export class HttpInternalApi implements InternalApi {
   readonly standAlone = false;
   readonly #options: HttpInternalApiOptions;
-  readonly #key: Uint8Array;
+  readonly #headers: RequestHeaders;
 
   constructor(options: HttpInternalApiOptions) {
     this.#options = options;
-    this.#key = Buffer.from(options.secret.trim());
+    this.#headers = new RequestHeaders({ ...options, key: Buffer.from(options.secret.trim()) });
   }
 
   async allowed(check: AccessCheck, options: ApiCallOptions): Promise<AccessDecision> {
@@ -147,7 +147,7 @@ export class HttpInternalApi implements InternalApi {
     let answer: HttpAnswer | undefined;
     let failure: unknown;
     try {
-      const headers = requestHeaders({ ...this.#options, key: this.#key }, options);
+      const headers = this.#headers.of(options);
       answer = await reach(() => {
         return this.#options.transport({
           method,

@@ -1,11 +1,13 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import type { IncomingMessage, RequestOptions } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { join } from 'node:path';
-import { getCACertificates, type SecureContextOptions } from 'node:tls';
+import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
+import { urlToHttpOptions } from 'node:url';
 import { quote } from '#base/go/quote';
 import { systemErrorCode, systemErrorText } from '#base/go/system-error';
-import { request as httpRequest } from '#base/node-http';
+import { limitedSignal } from '#base/limited-signal';
+import { Agent as HttpAgent, request as httpRequest } from '#base/node-http';
 import { trimmed, trimmedEnd } from '#base/trim';
 
 /**
@@ -60,8 +62,10 @@ export function createHttpTransport(options: HttpTransportOptions): HttpTranspor
   const url = decodeURIComponent(options.url);
   const timeoutMs = timeoutOf(options);
   const send = sender(url, options);
-  return (exchange) =>
-    exchangeOnce(send, exchange, AbortSignal.any([exchange.signal, AbortSignal.timeout(timeoutMs)]));
+  return async (exchange) => {
+    using limited = limitedSignal(timeoutMs, exchange.signal);
+    return await exchangeOnce(send, exchange, limited.signal);
+  };
 }
 
 /** A response whose body is still being received. Destroy the body unless it is read to its end. */
@@ -89,19 +93,35 @@ function sender(url: string, options: HttpTransportOptions): Sender {
   if (url.startsWith(UNIX_PREFIX)) {
     const socketPath = url.slice(UNIX_PREFIX.length);
     const root = trimmed(options.relativeUrlRoot ?? '', '/');
-    const base = root === '' ? 'http://unix' : `http://unix/${root}`;
-    return (path, request) => httpRequest(base + path, { ...request, socketPath });
+    const below = requestsBelow(root === '' ? 'http://unix' : `http://unix/${root}`);
+    const agent = new HttpAgent();
+    return (path, request) => httpRequest({ ...below(path), ...request, agent, socketPath });
   }
-  const base = trimmedEnd(url, '/');
-  if (url.startsWith('http://')) return (path, request) => httpRequest(base + path, request);
+  if (url.startsWith('http://')) {
+    const below = requestsBelow(url);
+    const agent = new HttpAgent();
+    return (path, request) => httpRequest({ ...below(path), ...request, agent });
+  }
   if (url.startsWith('https://')) {
-    const trust = secureOptions(options);
-    return (path, request) => httpsRequest(base + path, { ...request, ...trust });
+    const below = requestsBelow(url);
+    // A context holds all trusted certificates: to make one for each request takes milliseconds.
+    // Sessions are not resumed, so that the server's certificate is checked each time.
+    const agent = new HttpsAgent({ secureContext: secureContextOf(options), maxCachedSessions: 0 });
+    return (path, request) => httpsRequest({ ...below(path), ...request, agent });
   }
   throw new Error('unknown GitLab URL prefix');
 }
 
-function secureOptions({ caFile, caPath, clientCertificate }: HttpTransportOptions): SecureContextOptions {
+/** Returns a function that throws for a URL that is none, so that the request fails. */
+function requestsBelow(url: string): (path: string) => RequestOptions {
+  let parsed: RequestOptions | undefined;
+  return (path) => {
+    parsed ??= urlToHttpOptions(new URL(url));
+    return { ...parsed, path: trimmedEnd(parsed.path ?? '', '/') + path };
+  };
+}
+
+function secureContextOf({ caFile, caPath, clientCertificate }: HttpTransportOptions): SecureContext {
   const extra: Buffer[] = [];
   if (caFile) extra.push(readCaFile(caFile));
   if (caPath) {
@@ -109,12 +129,13 @@ function secureOptions({ caFile, caPath, clientCertificate }: HttpTransportOptio
       if (!entry.isDirectory()) extra.push(readFileSync(join(caPath, entry.name)));
     }
   }
-  const ca = [...getCACertificates('default'), ...getCACertificates('system'), ...extra];
-  return {
+  const known = new Set([...getCACertificates('default'), ...getCACertificates('system')]);
+  const ca = [...known, ...extra];
+  return createSecureContext({
     minVersion: 'TLSv1.2',
     ca,
     ...(clientCertificate && { cert: clientCertificate.cert, key: clientCertificate.key }),
-  };
+  });
 }
 
 function readCaFile(caFile: string): Buffer {
@@ -140,7 +161,6 @@ async function responseTo(
   const request = send(exchange.path, {
     method: exchange.method,
     headers: exchange.headers,
-    agent: false,
     signal,
   });
   request.once('response', resolve);

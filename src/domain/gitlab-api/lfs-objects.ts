@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import { type GitlabSettings, tokenKey } from './create-internal-api.ts';
 import { createHttpDownloads } from './http-transport.ts';
 import type { ApiCallOptions } from './internal-api.ts';
-import { type ApiIdentity, requestHeaders } from './request-headers.ts';
+import { RequestHeaders } from './request-headers.ts';
 
 const PATH = '/api/v4/internal/lfs';
 const OK = 200;
@@ -18,13 +18,14 @@ export interface LfsObjectName {
 /** Downloads objects of Git LFS from GitLab's internal API. */
 export class LfsObjects {
   readonly #download: ReturnType<typeof createHttpDownloads>;
-  readonly #identity: ApiIdentity;
+  readonly #headers: RequestHeaders;
 
   /** @throws {Error} when a configured file cannot be read. */
   constructor(settings: GitlabSettings, options: { readonly userAgent: string }) {
     this.#download = createHttpDownloads(settings);
     const { user, password } = settings;
-    this.#identity = { key: tokenKey(settings), user, password, userAgent: options.userAgent };
+    const { userAgent } = options;
+    this.#headers = new RequestHeaders({ key: tokenKey(settings), user, password, userAgent });
   }
 
   /**
@@ -38,7 +39,7 @@ export class LfsObjects {
     const { status, body } = await this.#download({
       method: 'GET',
       path: `${PATH}?${query}`,
-      headers: requestHeaders(this.#identity, options),
+      headers: this.#headers.of(options),
       signal: options.signal,
     });
     if (status === OK) return body;

@@ -12,24 +12,40 @@ export interface ApiIdentity {
   readonly userAgent: string;
 }
 
-// A fresh token for every request; GitLab refuses those older than this.
+// GitLab refuses older tokens.
 const TOKEN_LIFE_SECONDS = 60;
 
-/** Returns the headers of one request to the internal API, with a fresh token. */
-export function requestHeaders(
-  { key, user, password, userAgent }: ApiIdentity,
-  { correlationId, remoteIp }: Omit<ApiCallOptions, 'signal'>,
-): Record<string, string> {
-  const nowSeconds = Math.floor(Date.now() / 1000);
-  const claims = { iss: 'gitlab-shell', iat: nowSeconds, exp: nowSeconds + TOKEN_LIFE_SECONDS };
-  return {
-    'Gitlab-Shell-Api-Request': signToken(claims, key),
-    'Content-Type': 'application/json',
-    'User-Agent': userAgent,
-    'X-Request-ID': correlationId,
-    Connection: 'close',
-    ...(remoteIp && { 'X-Forwarded-For': remoteIp }),
-    ...(user &&
-      password && { Authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` }),
-  };
+/** Makes the headers of requests to the internal API. */
+export class RequestHeaders {
+  readonly #identity: ApiIdentity;
+  /** Requests of one second have the same token. */
+  #token: { readonly seconds: number; readonly text: string } | undefined;
+
+  constructor(identity: ApiIdentity) {
+    this.#identity = identity;
+  }
+
+  /** Returns the headers of one request, with a fresh token. */
+  of({ correlationId, remoteIp }: Omit<ApiCallOptions, 'signal'>): Record<string, string> {
+    const { user, password, userAgent } = this.#identity;
+    return {
+      'Gitlab-Shell-Api-Request': this.#freshToken(),
+      'Content-Type': 'application/json',
+      'User-Agent': userAgent,
+      'X-Request-ID': correlationId,
+      Connection: 'close',
+      ...(remoteIp && { 'X-Forwarded-For': remoteIp }),
+      ...(user &&
+        password && { Authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` }),
+    };
+  }
+
+  #freshToken(): string {
+    const seconds = Math.floor(Date.now() / 1000);
+    if (this.#token?.seconds !== seconds) {
+      const claims = { iss: 'gitlab-shell', iat: seconds, exp: seconds + TOKEN_LIFE_SECONDS };
+      this.#token = { seconds, text: signToken(claims, this.#identity.key) };
+    }
+    return this.#token.text;
+  }
 }
