@@ -36,6 +36,8 @@ export interface RangeOptions {
    * which matters where dates are wrong.
    */
   readonly read?: readonly CommitNode[];
+  /** Falls back if wrong dates make the walk list a commit before it is found to be excluded. */
+  readonly needsDateOrder?: boolean;
   /** Limit of commits in the range. */
   readonly maxCommits: number;
 }
@@ -101,6 +103,8 @@ export async function walkRange(
     }
   }
   const range = listed.filter(({ isExcluded }) => !isExcluded);
+  if (options.needsDateOrder === true && range.length < listed.length)
+    throw new FallBackToGit('commits are newer than their children');
   if (range.length > maxCommits) throw new FallBackToGit('there are very many commits');
   return range;
 }

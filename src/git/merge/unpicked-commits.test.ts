@@ -110,6 +110,33 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
   });
 }
 
+// Symptom: a rebase picked commits that git leaves out.
+test('a common commit that is newer than its child counts as one of the other side, as in git', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git');
+  await using writer = new ObjectWriter(repository, 'sha1');
+  const add = async (seconds: number, text: string, ...parents: string[]): Promise<string> => {
+    const tree = await writeFiles(writer, new Map([['a', text]]));
+    const lines = parents.map((oid) => `parent ${oid}\n`).join('');
+    const person = `a <> ${1_700_000_000 + seconds} +0000`;
+    const commit = `tree ${tree}\n${lines}author ${person}\ncommitter ${person}\n\n${seconds}\n`;
+    return await writer.write('commit', Buffer.from(commit));
+  };
+  const root = await add(45, 'root');
+  const early = await add(50, 'root', root);
+  const base = await add(55, 'base', await add(1, 'two', await add(2, 'one', early)));
+  const onto = await add(60, 'base', base, early);
+  const empty = await add(57, 'base', base);
+  const tip = await add(58, 'right', empty);
+  await writer.finish();
+
+  const listed = await unpickedCommits(repository, { onto, tip }, { signal });
+
+  const expected = runSync('git', [...ARGS, `${onto}...${tip}`], { cwd: repository.path });
+  assert.deepEqual(listed, expected.stdout.toString().trimEnd().split('\n'));
+  assert.deepEqual(listed, [tip]);
+});
+
 function undefinedOnFallBack(error: unknown): undefined {
   if (!(error instanceof FallBackToGit)) throw error;
 }

@@ -55,7 +55,8 @@ export async function nearUnpickedCommits(
   if (base === undefined) throw new FallBackToGit('the commits have nothing in common');
   const right = await chainOf(nodes, tip, base);
   const starts = [{ oid: base, isExcluded: true }, { oid: onto }];
-  const left = await walkRange(nodes, starts, { signal, maxCommits: MAX_COMMITS });
+  // git also compares commits that it lists before it finds them excluded.
+  const left = await walkRange(nodes, starts, { signal, maxCommits: MAX_COMMITS, needsDateOrder: true });
   const names = new PatchNames(repository, nodes, signal);
   const known = new Set<string>();
   for (const commit of right) known.add(await names.of(commit));
