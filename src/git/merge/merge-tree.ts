@@ -9,6 +9,9 @@ export interface MergedTree extends MergeTreeOutput {
   readonly isClean: boolean;
 }
 
+/** Older versions of `git merge-tree` ignore `core.useReplaceRefs`. */
+export const WITHOUT_REPLACEMENTS = { GIT_NO_REPLACE_OBJECTS: '1' };
+
 /** Limit of the output; a longer list of conflicts is useless. */
 const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
 
@@ -32,7 +35,10 @@ export async function mergeTreeOfCommits(
 ): Promise<MergedTree> {
   const words = [flag('--write-tree'), flag('-z'), flag('--allow-unrelated-histories')];
   const command = gitCommand('merge-tree', { options: words, revisions: [ours, theirs] });
-  const output = new OutputBeforeFailure(outputBytes(repository, command, { signal }), signal);
+  const output = new OutputBeforeFailure(
+    outputBytes(repository, command, { signal, env: WITHOUT_REPLACEMENTS }),
+    signal,
+  );
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of output) {

@@ -6,7 +6,7 @@ import { formatCommit } from '../objects/write/format-commit.ts';
 import { writeScratchObject } from '../objects/write/scratch-object.ts';
 import type { GitRepository } from '../repository.ts';
 import type { ThreeTrees } from './merge-in-process.ts';
-import type { MergedTree } from './merge-tree.ts';
+import { type MergedTree, WITHOUT_REPLACEMENTS } from './merge-tree.ts';
 import { parseMergeTree } from './parse-merge-tree.ts';
 
 /**
@@ -74,7 +74,8 @@ export class TreeMerges implements AsyncDisposable {
       const words = ['--write-tree', '--stdin', '--messages'];
       const command = gitCommand('merge-tree', { options: words.map(flag) });
       await repository.spawnTurn(signal);
-      const process = withAlternate(repository, standIns).spawn(command, { signal, stdin: 'pipe' });
+      const options = { signal, stdin: 'pipe', env: WITHOUT_REPLACEMENTS } as const;
+      const process = withAlternate(repository, standIns).spawn(command, options);
       return new TreeMerges(repository, { process, standIns, signal });
     } catch (error) {
       if (standIns !== undefined) await rm(standIns, { recursive: true, force: true });
