@@ -1,3 +1,4 @@
+import { cpSync } from 'node:fs';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 
 /** The objects that requests name. */
@@ -66,4 +67,13 @@ export function makeVotingRepository(path: string): Readonly<Record<Revision, st
     conflicting: idOf('conflicting'),
     after: idOf('after'),
   };
+}
+
+/** Creates the remote of that repository: with other values, one more branch and one less. */
+export function makeRemote(made: string, path: string): void {
+  cpSync(made, path, { recursive: true });
+  gitOutput(path, ['update-ref', 'refs/heads/fetched', 'after']);
+  gitOutput(path, ['update-ref', '-d', 'refs/heads/packed']);
+  gitOutput(path, ['update-ref', 'refs/tags/fetched', 'after']);
+  gitOutput(path, ['update-ref', 'refs/heads/loose', 'after']);
 }

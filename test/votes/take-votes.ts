@@ -3,9 +3,8 @@ import { join } from 'node:path';
 import { isError } from '#base/is-error';
 import { gitalyServers } from '#client/index';
 import { startGitHttpServer } from '#testkit/git-http-server';
-import { gitOutput } from '#testkit/repositories/init-repository';
 import { startVotingServer } from '#testkit/voting-server';
-import { makeVotingRepository } from './fixture.ts';
+import { makeRemote, makeVotingRepository } from './fixture.ts';
 import { VOTING_CALLS } from './voting-calls.ts';
 
 /** The votes of a call, and its outcome. */
@@ -35,12 +34,7 @@ export async function takeVotes(
 ): Promise<Record<string, CallVotes>> {
   const made = join(storage, 'made.git');
   const ids = makeVotingRepository(made);
-  const remote = join(storage, 'remote.git');
-  cpSync(made, remote, { recursive: true });
-  gitOutput(remote, ['update-ref', 'refs/heads/fetched', 'after']);
-  gitOutput(remote, ['update-ref', '-d', 'refs/heads/packed']);
-  gitOutput(remote, ['update-ref', 'refs/tags/fetched', 'after']);
-  gitOutput(remote, ['update-ref', 'refs/heads/loose', 'after']);
+  makeRemote(made, join(storage, 'remote.git'));
   await using web = await startGitHttpServer(storage);
   await using cluster = await startVotingServer(address);
   const taken: Record<string, CallVotes> = {};
