@@ -137,6 +137,7 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
       'object-store',
       'storage',
       'domain/backup',
+      'domain/bundle/bundle-selection',
       'domain/bundle/combined-bundle',
       'domain/bundle/empty-bundle-error',
       'domain/gitlab-api',

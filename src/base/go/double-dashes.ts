@@ -30,9 +30,9 @@ const TRUE: ReadonlySet<string> = new Set(['1', 't', 'T', 'true', 'TRUE', 'True'
 const FALSE: ReadonlySet<string> = new Set(['0', 'f', 'F', 'false', 'FALSE', 'False']);
 
 /**
- * Gives Go's flags the form of options without a value: `--f=true` is `--f`, and `--f=false` removes
- * those before it. Other values stay as they are. Only names in `flags` are touched; nothing after
- * `--` is.
+ * Gives Go's flags the form of options without a value: `--f=true` is `--f`, and `--f=false`
+ * removes those before it. Other values stay as they are. Only names in `flags` are touched;
+ * nothing after `--` is.
  */
 export function withoutFlagValues(args: readonly string[], flags: ReadonlySet<string>): string[] {
   const end = args.indexOf('--');

@@ -1,3 +1,5 @@
+import type { BundleSelection } from '../bundle/bundle-selection.ts';
+
 /** The contents of a repository that a backup stores. */
 export interface BackupSource {
   /** Returns `sha1` or `sha256`. @throws an error with code NOT_FOUND without a repository. */
@@ -10,11 +12,11 @@ export interface BackupSource {
    */
   referenceLines(): AsyncIterable<Buffer>;
   /**
-   * Yields a bundle of all references, or of the given revisions. Bytes may come before an error.
+   * Yields a bundle of all references, or of a selection. Bytes may come before an error.
    *
    * @throws {EmptyBundleError} if it would contain nothing.
    */
-  bundle(revisions?: readonly Buffer[]): AsyncIterable<Buffer>;
+  bundle(selection?: BundleSelection): AsyncIterable<Buffer>;
   /** Yields the custom hooks as a tar archive; nothing if there are none. */
   customHooks(): AsyncIterable<Uint8Array>;
 }

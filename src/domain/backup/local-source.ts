@@ -1,7 +1,8 @@
 import { GitExitError } from '#git/command/exit-error';
 import { archiveTree } from '#storage/archive/archive-tree';
 import type { Repository } from '#storage/repository';
-import { bundleOf, bundleOfAll } from '../bundle/create-bundle.ts';
+import type { BundleSelection } from '../bundle/bundle-selection.ts';
+import { bundleOfAll, bundleOfSelection } from '../bundle/create-bundle.ts';
 import { HOOKS_NAME } from '../custom-hooks/set-hooks.ts';
 import type { BackupSource } from './backup-source.ts';
 import { referenceLines } from './reference-lines.ts';
@@ -34,11 +35,11 @@ export class LocalSource implements BackupSource {
     return referenceLines(this.#open(), this.#signal);
   }
 
-  bundle(revisions?: readonly Buffer[]): AsyncIterable<Buffer> {
+  bundle(selection?: BundleSelection): AsyncIterable<Buffer> {
     const options = { signal: this.#signal };
-    return revisions === undefined
+    return selection === undefined
       ? bundleOfAll(this.#open(), options)
-      : bundleOf(this.#open(), revisions, options);
+      : bundleOfSelection(this.#open(), selection, options);
   }
 
   customHooks(): AsyncIterable<Uint8Array> {

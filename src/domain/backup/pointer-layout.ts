@@ -7,7 +7,7 @@ import type { BackupSource } from './backup-source.ts';
 import type { CreateBackupOptions } from './create-backup.ts';
 import type { BackupStep } from './manifest.ts';
 import { findPointed, LATEST, numberedStep, olderPath } from './older-layouts.ts';
-import { revisionsOf } from './store-references.ts';
+import { selectionOf } from './store-references.ts';
 
 /** The result of a backup: `empty` without references, `unchanged` without new objects. */
 export type PointerOutcome = 'stored' | 'empty' | 'unchanged';
@@ -74,9 +74,10 @@ async function store(
   { step, signal }: NextStep & { readonly signal: AbortSignal },
 ): Promise<PointerOutcome> {
   try {
+    const objectFormat = await source.objectFormat();
     if ((await putUnlessEmpty(bucket, step.refPath, source.referenceLines(), { signal })) === 0)
       return 'empty';
-    const bundle = source.bundle(await revisionsOf(step, { bucket, signal }));
+    const bundle = source.bundle(await selectionOf(step, { bucket, objectFormat, signal }));
     await putUnlessEmpty(bucket, step.bundlePath, bundle, { signal });
   } catch (error) {
     if (codeOf(error) === 'NOT_FOUND') return 'empty';

@@ -13,8 +13,8 @@ export interface BackedUpReference {
 
 /** Number of references that a backup may have; each takes some 200 bytes while it is restored. */
 const MAX_REFERENCES = 10_000_000;
-/** Some thousand lines, which are parsed at once. */
-const PIECE_BYTES = 64 * 1024;
+/** Some hundred lines, which are parsed at once. */
+const PIECE_BYTES = 32 * 1024;
 const LINE_FEED = 0x0a;
 
 /** Yields the lines of HEAD, if it leads to a commit, and of all references in the order of names. */
@@ -35,15 +35,28 @@ export async function* referenceLines(
  */
 export async function readReferenceLines(pieces: AsyncIterable<Buffer>): Promise<BackedUpReference[]> {
   const references: BackedUpReference[] = [];
+  await eachReference(pieces, ({ oid, name }) => references.push({ oid, name: Buffer.from(name) }));
+  return references;
+}
+
+/**
+ * Calls a function with each reference of a list, whose name is valid until it returns.
+ *
+ * @throws {Error} as {@link readReferenceLines}.
+ */
+export async function eachReference(
+  pieces: AsyncIterable<Buffer>,
+  handle: (reference: BackedUpReference) => void,
+): Promise<void> {
   const slice = new LoopSlice();
+  let count = 0;
   for await (const lines of lineBatches(evenStream(whole(pieces), PIECE_BYTES))) {
     await slice.pause();
     for (const line of lines) {
-      if (references.length === MAX_REFERENCES) throw new Error('the backup has too many references');
-      references.push(parseLine(line));
+      if (count++ === MAX_REFERENCES) throw new Error('the backup has too many references');
+      handle(parseLine(line));
     }
   }
-  return references;
 }
 
 /** Passes pieces on. @throws {Error} if the last line has no end: the name could be cut off. */
@@ -60,5 +73,5 @@ function parseLine(line: Buffer): BackedUpReference {
   const space = line.indexOf(' ');
   const oid = line.subarray(0, space).toString('latin1');
   if (!isOid(oid) || line.length === space + 1) throw new Error('the backup has a line that is no reference');
-  return { oid, name: Buffer.from(line.subarray(space + 1)) };
+  return { oid, name: line.subarray(space + 1) };
 }

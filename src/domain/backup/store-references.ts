@@ -1,12 +1,15 @@
 import { createHash } from 'node:crypto';
 import { wrap } from '#base/gitaly-error';
+import { OID_DIGITS } from '#git/objects/object-id';
+import { OidSet } from '#git/objects/oid-set';
 import type { ObjectStore } from '#object-store/object-store';
 import { putUnlessEmpty } from '#object-store/pieces';
+import type { BundleSelection } from '../bundle/bundle-selection.ts';
 import { EmptyBundleError } from '../bundle/empty-bundle-error.ts';
 import type { BackupSource } from './backup-source.ts';
 import { ListedReferences } from './listed-references.ts';
 import type { BackupStep } from './manifest.ts';
-import { readReferenceLines } from './reference-lines.ts';
+import { eachReference } from './reference-lines.ts';
 
 /** Lists of references that are stored before an explicit list of objects is given to git. */
 const ATTEMPTS = 3;
@@ -89,32 +92,33 @@ async function newObjects(step: BackupStep, deps: BundleDependencies): Promise<A
     const previous = createHash('sha256');
     for await (const piece of bucket.get(previousRefPath, { signal })) previous.update(piece);
     if (previous.digest('hex') === listed.digest) return headerOf(objectFormat);
-    return orHeader(source.bundle(await revisionsOf(step, deps)), deps);
+    return orHeader(source.bundle(await selectionOf(step, deps)), deps);
   }
-  if (isLast) return source.bundle(await revisionsOf(step, deps));
+  if (isLast) return source.bundle(await selectionOf(step, deps));
   return withReferences(source.bundle(), listed);
 }
 
-const ALL = Buffer.from('--all');
-
 /**
- * Returns the revisions of a bundle with the objects of all listed references, without those of the
+ * Returns what a bundle contains with the objects of all listed references, without those of the
  * previous ones. `--all` alone is not enough: a reference can be forced or deleted after the list.
  */
-export async function revisionsOf(
+export async function selectionOf(
   { refPath, previousRefPath }: BackupStep,
-  { bucket, signal }: Pick<BundleDependencies, 'bucket' | 'signal'>,
-): Promise<Buffer[]> {
-  const idsAt = async (key: string): Promise<Set<string>> =>
-    new Set((await readReferenceLines(bucket.get(key, { signal }))).map(({ oid }) => oid));
-  const previous = previousRefPath === undefined ? new Set<string>() : await idsAt(previousRefPath);
-  const added = (await idsAt(refPath)).difference(previous);
-  const excluded = Array.from(previous, (oid) => lineOf(`^${oid}`));
-  return [ALL, ...Array.from(added, lineOf), ...excluded];
-}
-
-function lineOf(text: string): Buffer {
-  return Buffer.from(text);
+  { bucket, objectFormat, signal }: Pick<BundleDependencies, 'bucket' | 'objectFormat' | 'signal'>,
+): Promise<BundleSelection> {
+  const format = objectFormat === 'sha256' ? 'sha256' : 'sha1';
+  const excluded = new OidSet(format);
+  const added = new OidSet(format);
+  // The repository can have had the other format.
+  const isOwn = (oid: string): boolean => oid.length === OID_DIGITS[format];
+  if (previousRefPath !== undefined)
+    await eachReference(bucket.get(previousRefPath, { signal }), ({ oid }) => {
+      if (isOwn(oid)) excluded.add(oid);
+    });
+  await eachReference(bucket.get(refPath, { signal }), ({ oid }) => {
+    if (isOwn(oid) && !excluded.has(oid)) added.add(oid);
+  });
+  return { added, excluded };
 }
 
 /** Passes a full bundle on. @throws {ReferencesChangedError} if it has other references than the list. */

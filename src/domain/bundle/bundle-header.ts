@@ -186,9 +186,9 @@ export function bundleSignature(objectFormat: ObjectFormatName): Buffer {
 export function referenceLinesOf(
   references: readonly { readonly oid: string; readonly name: Buffer }[],
 ): Buffer {
-  return Buffer.concat(
-    references.flatMap(({ oid, name }) => [Buffer.from(`${oid} `), name, Buffer.from('\n')]),
-  );
+  // Latin-1 keeps the bytes of names; one buffer is faster than one for each part of a line.
+  const lines = references.map(({ oid, name }) => `${oid} ${name.toString('latin1')}\n`);
+  return Buffer.from(lines.join(''), 'latin1');
 }
 
 /** Reports whether a reference is one below `refs/`. */

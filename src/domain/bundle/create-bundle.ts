@@ -4,12 +4,13 @@ import { LoopSlice } from '#base/loop-turns';
 import { GitExitError } from '#git/command/exit-error';
 import { flag, type GitOption, gitCommand, TO_STDOUT } from '#git/command/git-command';
 import { outputBytes } from '#git/command/output-bytes';
-import { isOid } from '#git/objects/object-id';
 import { type RevisionInput, revisionInput } from '#git/objects/revision-input';
 import { validateRevision } from '#git/refs/validate-revision';
 import type { Repository } from '#storage/repository';
+import { BundlePatterns } from './bundle-patterns.ts';
+import { type BundleSelection, patternsOf } from './bundle-selection.ts';
 import { EmptyBundleError } from './empty-bundle-error.ts';
-import { type BundleSelection, referencesBundle } from './references-bundle.ts';
+import { referencesBundle } from './references-bundle.ts';
 
 const EMPTY = /^fatal: Refusing to create empty bundle\.$/m;
 
@@ -17,15 +18,31 @@ interface SignalOption {
   readonly signal: AbortSignal;
 }
 
+const NOTHING: BundleSelection = { added: new Set(), excluded: new Set() };
+
 /**
  * Yields a bundle of all references. Bytes may come before an error.
  *
  * @throws {EmptyBundleError}; {GitalyError} INTERNAL `exit status N: stderr: "…"`.
  */
 export async function* bundleOfAll(repository: Repository, options: SignalOption): AsyncGenerator<Buffer> {
-  const selection = { added: new Set<string>(), excluded: new Set<string>() };
-  if (yield* ofReferences(repository, selection, options)) return;
+  if (yield* ofReferences(repository, NOTHING, options)) return;
   yield* bundle(repository, [flag('--all')], { ...options, input: undefined });
+}
+
+/**
+ * Yields a bundle of all references and of objects by id. Bytes may come before an error.
+ *
+ * @throws as {@link bundleOf}.
+ */
+export async function* bundleOfSelection(
+  repository: Repository,
+  selection: BundleSelection,
+  options: SignalOption,
+): AsyncGenerator<Buffer> {
+  if (yield* ofReferences(repository, selection, options)) return;
+  const { stdin, words } = inputOf(repository, patternsOf(selection));
+  yield* ignoringMissing(repository, { stdin, words }, options);
 }
 
 /**
@@ -40,36 +57,35 @@ export async function* bundleOf(
   patterns: readonly Uint8Array[],
   options: SignalOption,
 ): AsyncGenerator<Buffer> {
-  const selection = await selectionOf(repository, patterns, options);
+  const slice = new LoopSlice();
+  const collected = new BundlePatterns(repository.objectFormat);
+  for (const pattern of patterns) {
+    if (slice.isOver) await slice.pause(options.signal);
+    collected.add(pattern);
+  }
+  yield* bundleOfPatterns(repository, collected, options);
+}
+
+/** Yields a bundle as {@link bundleOf}. @throws as that. */
+export async function* bundleOfPatterns(
+  repository: Repository,
+  patterns: BundlePatterns,
+  options: SignalOption,
+): AsyncGenerator<Buffer> {
+  const { selection } = patterns;
   if (selection !== undefined && (yield* ofReferences(repository, selection, options))) return;
-  const { stdin, words } = inputOf(repository, patterns);
+  const { stdin, words } = inputOf(repository, patterns.list());
+  yield* ignoringMissing(repository, { stdin, words }, options);
+}
+
+async function* ignoringMissing(
+  repository: Repository,
+  { stdin, words }: RevisionInput,
+  options: SignalOption,
+): AsyncGenerator<Buffer> {
   // Words remain only for a git that does not accept them on standard input; they are checked.
   const revisions = [flag('--ignore-missing'), { name: '--stdin', words: ['--stdin', ...words] }];
   yield* bundle(repository, revisions, { ...options, input: stdin });
-}
-
-const ALL = '--all';
-
-/** Returns what a backup asks for: all references, and objects by id. @returns `undefined` for others. */
-async function selectionOf(
-  repository: Repository,
-  patterns: readonly Uint8Array[],
-  { signal }: SignalOption,
-): Promise<BundleSelection | undefined> {
-  const slice = new LoopSlice();
-  const added = new Set<string>();
-  const excluded = new Set<string>();
-  let hasAll = false;
-  for (const pattern of patterns) {
-    if (slice.isOver) await slice.pause(signal);
-    const text = Buffer.from(pattern).toString('latin1');
-    const isExcluded = text.startsWith('^');
-    const oid = isExcluded ? text.slice(1) : text;
-    if (isOid(oid, repository.objectFormat)) (isExcluded ? excluded : added).add(oid);
-    else if (text === ALL) hasAll = true;
-    else return undefined;
-  }
-  return hasAll ? { added, excluded } : undefined;
 }
 
 /** Yields the bundle, unless only git can create it. @returns whether it did. */
@@ -88,8 +104,8 @@ async function* ofReferences(
   }
 }
 
-function inputOf(repository: Repository, patterns: readonly Uint8Array[]): RevisionInput {
-  const lines = patterns.filter((pattern) => pattern.length > 0);
+function inputOf(repository: Repository, patterns: Iterable<Uint8Array>): RevisionInput {
+  const lines = Array.from(patterns).filter((pattern) => pattern.length > 0);
   try {
     return revisionInput(repository.git, lines);
   } catch (error) {

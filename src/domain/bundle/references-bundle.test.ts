@@ -13,9 +13,10 @@ import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { runBytes } from '#testkit/run-program';
 import { testSeed } from '#testkit/test-seed';
+import type { BundleSelection } from './bundle-selection.ts';
 import { bundleOf, bundleOfAll } from './create-bundle.ts';
 import { EmptyBundleError } from './empty-bundle-error.ts';
-import { type BundleSelection, referencesBundle } from './references-bundle.ts';
+import { referencesBundle } from './references-bundle.ts';
 
 const { signal } = new AbortController();
 const NOTHING: BundleSelection = { added: new Set(), excluded: new Set() };
@@ -174,8 +175,6 @@ for (const format of FORMATS) {
     }));
     selections.push(
       { excluded: new Set(tips), added: new Set() },
-      { excluded: new Set(tips), added: hidden },
-      { excluded: new Set(tips), added: new Set([blob]) },
       { excluded: new Set([...tips.slice(2), absent]), added: new Set(tips) },
     );
 
@@ -185,6 +184,8 @@ for (const format of FORMATS) {
       const expected = await source.expected(selection);
       assert.deepEqual(bundle, expected);
     }
+    for (const added of [hidden, new Set([blob])])
+      assert.equal(await created(source, { excluded: new Set(tips), added }), undefined);
   });
 }
 

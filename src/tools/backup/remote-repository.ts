@@ -10,6 +10,7 @@ import {
 } from '#client/index';
 import type { BackupSource } from '#domain/backup/backup-source';
 import type { BackedUpReference } from '#domain/backup/reference-lines';
+import { type BundleSelection, patternsOf } from '#domain/bundle/bundle-selection';
 import { EmptyBundleError } from '#domain/bundle/empty-bundle-error';
 import { ObjectFormat } from '#wire/gen/shared_pb';
 
@@ -63,22 +64,23 @@ export class RemoteRepository implements BackupSource {
   async *referenceLines(): AsyncGenerator<Buffer, void, undefined> {
     for await (const references of this.#references())
       if (references.length > 0)
-        yield Buffer.concat(
-          references.flatMap(({ oid, name }) => [Buffer.from(`${oid} `), name, Buffer.from('\n')]),
+        yield Buffer.from(
+          references.map(({ oid, name }) => `${oid} ${name.toString('latin1')}\n`).join(''),
+          'latin1',
         );
   }
 
-  async *bundle(revisions?: readonly Buffer[]): AsyncGenerator<Buffer, void, undefined> {
+  async *bundle(selection?: BundleSelection): AsyncGenerator<Buffer, void, undefined> {
     const calls = this.#calls;
     const answers =
-      revisions === undefined
+      selection === undefined
         ? calls.createBundle(this.#target, this.#options)
-        : calls.createBundleFromRefList(this.#patterns(revisions), this.#options);
+        : calls.createBundleFromRefList(this.#patterns(selection), this.#options);
     try {
       for await (const { data } of answers) yield Buffer.from(data.buffer, data.byteOffset, data.byteLength);
     } catch (error) {
       if (codeOf(error) === 'FAILED_PRECONDITION') throw new EmptyBundleError();
-      throw remoteError(error, revisions === undefined ? 'create bundle' : 'create bundle patterns: recv');
+      throw remoteError(error, selection === undefined ? 'create bundle' : 'create bundle patterns: recv');
     }
   }
 
@@ -213,8 +215,8 @@ export class RemoteRepository implements BackupSource {
     await failing(what, this.#connection.ref.updateReferences(requests(), this.#options));
   }
 
-  async *#patterns(revisions: readonly Buffer[]) {
-    for await (const patterns of splitItems(revisions)) yield { ...this.#target, patterns };
+  async *#patterns(selection: BundleSelection) {
+    for await (const patterns of splitItems(patternsOf(selection))) yield { ...this.#target, patterns };
   }
 
   get #calls(): Connection['repository'] {

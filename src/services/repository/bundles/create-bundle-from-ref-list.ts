@@ -1,7 +1,9 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { HeldBytes } from '#base/held-bytes';
-import { bundleOf } from '#domain/bundle/create-bundle';
+import { LoopSlice } from '#base/loop-turns';
+import { BundlePatterns } from '#domain/bundle/bundle-patterns';
+import { bundleOfPatterns } from '#domain/bundle/create-bundle';
 import { EmptyBundleError } from '#domain/bundle/empty-bundle-error';
 import { cleanWorktrees } from '#domain/worktrees/clean-worktrees';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -27,9 +29,10 @@ export async function* createBundleFromRefList(
   const repository = deps.storages.open(first.repository);
 
   await cleanWorktrees(repository, { signal });
-  const patterns = await patternsOf(first, rest);
+  const patterns = new BundlePatterns(repository.objectFormat);
+  await collect(first, rest, patterns);
   try {
-    const pieces = takeBytes(bundleOf(repository, patterns, { signal }), Number.POSITIVE_INFINITY);
+    const pieces = takeBytes(bundleOfPatterns(repository, patterns, { signal }), Number.POSITIVE_INFINITY);
     for await (const data of pieces) yield { data };
   } catch (error) {
     const code = error instanceof EmptyBundleError ? 'FAILED_PRECONDITION' : 'INTERNAL';
@@ -37,19 +40,20 @@ export async function* createBundleFromRefList(
   }
 }
 
-async function patternsOf(
+async function collect(
   first: CreateBundleFromRefListRequest,
   rest: AsyncIterable<CreateBundleFromRefListRequest>,
-): Promise<Uint8Array[]> {
+  to: BundlePatterns,
+): Promise<void> {
   using held = new HeldBytes(MAX_PATTERN_BYTES, 'patterns');
-  const patterns: Uint8Array[] = [];
-  const take = (request: CreateBundleFromRefListRequest): void => {
+  const slice = new LoopSlice();
+  const take = async (request: CreateBundleFromRefListRequest): Promise<void> => {
     for (const pattern of request.patterns) {
+      if (slice.isOver) await slice.pause();
       held.add(pattern);
-      patterns.push(pattern);
+      to.add(pattern);
     }
   };
-  take(first);
-  for await (const request of rest) take(request);
-  return patterns;
+  await take(first);
+  for await (const request of rest) await take(request);
 }
