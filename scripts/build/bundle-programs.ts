@@ -26,6 +26,8 @@ const PACKAGE_NAME = /^(?:@[^/]+\/)?[^/]+/;
 /** The packages of this project: `dist` may be elsewhere. */
 const PACKAGES = join(import.meta.dirname, '../../node_modules');
 const LOCATION = /\bimport\.meta\.(?<part>url|filename|dirname)\b/g;
+/** The bundler's comment before the code of a module. */
+const MODULE_NAME = /^\/\/ \S+\.[cm]?js$/gm;
 
 /** The parts of the package that are bundled. */
 export interface Bundled {
@@ -108,6 +110,8 @@ function ownModules(dist: string, sourceMaps: boolean): Plugin {
       const code = readFileSync(id, 'utf8').replace(LOCATION, (_, part: string) => located(dist, id, part));
       return { code, ...(sourceMaps && existsSync(map) && { map: readFileSync(map, 'utf8') }) };
     },
+    // The names take 0.1 MB, and depend on the folder of the build. Source maps expect the lines.
+    renderChunk: (code) => ({ code: code.replace(MODULE_NAME, ''), map: null }),
   };
 }
 

@@ -1,4 +1,4 @@
-import { cpSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { bundleCode } from '../build/bundle-programs.ts';
 import { writeCommonJsTypes } from '../build/commonjs-types.ts';
@@ -19,8 +19,6 @@ const MODULES = /^(?:base|wire|rpc\/common|client)\//;
 const MESSAGES = 'messages';
 /** A module of which everything is exported. */
 const EXPORTED = /^export \* from ['"](?<module>#[^'"]+)['"]/gm;
-/** The bundler's comment before the code of a module. */
-const MODULE_NAME = /^\/\/ (?:base|wire|rpc|client)\/[\w./-]+\.js\n/gm;
 const DEPENDENCY = '@bufbuild/protobuf';
 
 /**
@@ -52,7 +50,6 @@ export async function stageClient(compiled: string, folder: string): Promise<Man
   const options = { sourceMaps: false, keepsPackages: true };
   await bundleCode(dist, { entries: { [MESSAGES]: messages } }, options);
   await bundleCode(dist, { entries: others }, { ...options, bundled: { modules, entry: MESSAGES } });
-  removeModuleNames(dist);
   joinDeclarations(dist, bundled);
   for (const file of files) rmSync(join(dist, file));
   writeCommonJsTypes(dist, Object.fromEntries(entries.map(({ file }) => [file, `entry/${file}`])));
@@ -69,14 +66,6 @@ export async function stageClient(compiled: string, folder: string): Promise<Man
     sideEffects: false,
     dependencies: { [DEPENDENCY]: rootManifest().dependencies[DEPENDENCY] ?? '' },
   };
-}
-
-/** Removes the comment before the code of each module, which tells users of the package nothing. */
-function removeModuleNames(dist: string): void {
-  for (const file of globSync('{entry,shared}/*.js', { cwd: dist })) {
-    const path = join(dist, file);
-    writeFileSync(path, readFileSync(path, 'utf8').replace(MODULE_NAME, ''));
-  }
 }
 
 /** Names the package in comments as its users do. */
