@@ -1,4 +1,4 @@
-import { randomInt } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 import { endianness } from 'node:os';
 import type { ObjectFormatName } from '../repository-format.ts';
 import { OID_BYTES } from './object-id.ts';
@@ -11,13 +11,13 @@ export interface OidList extends Iterable<string> {
 
 /** Parts of a set that grow on their own, so that no growth copies more than a thousandth of it. */
 const SHARDS = 1024;
-/** Bits of a hash that choose the shard: the upper ones depend on all bits of an id. */
+/** Bits of a hash that choose the shard. */
 const SHARD_SHIFT = 32 - Math.log2(SHARDS);
 /** Bits of a hash below those of the shard that choose a slot: enough for 60 million ids. */
 const SLOT_SHIFT = 5;
 const FIRST_CAPACITY = 8;
 const WORD_BYTES = 4;
-const MAX_WORD = 2 ** 32;
+const BYTE_VALUES = 256;
 /** Positions of the digits of a word, so that its bytes in memory are those of the id. */
 const DIGIT_SHIFTS = endianness() === 'LE' ? [4, 0, 12, 8, 20, 16, 28, 24] : [28, 24, 20, 16, 12, 8, 4, 0];
 const [ZERO, NINE, LETTER_OFFSET] = [0x30, 0x39, 0x61 - 10];
@@ -32,21 +32,23 @@ interface Shard {
 }
 
 /**
- * A set of object ids as bytes: 40 bytes for an id of SHA-1, where a `Set` of texts takes 100. The
- * hash is random, so that a client cannot choose ids that collide.
+ * A random word for each value of each byte of an id; a hash is the XOR of those of its bytes. A
+ * client cannot choose ids that collide. With sums of products it could: for ids whose words differ
+ * only in their upper bits, only the upper bits of any product differ.
+ *
+ * @see Pătraşcu, Thorup: The Power of Simple Tabulation Hashing (linear probing)
  */
+const WORDS_OF_BYTES = randomFillSync(new Uint32Array(OID_BYTES.sha256 * BYTE_VALUES));
+
+/** A set of object ids as bytes: 40 bytes for an id of SHA-1, where a `Set` of texts takes 100. */
 export class OidSet implements OidList {
   readonly #shards: (Shard | undefined)[] = [];
-  /** Odd factors of the words of an id. */
-  readonly #factors: readonly number[];
   /** Words of the id that is looked for. */
   readonly #key: Uint32Array;
   #size = 0;
 
   constructor(objectFormat: ObjectFormatName) {
-    const length = OID_BYTES[objectFormat] / WORD_BYTES;
-    this.#key = new Uint32Array(length);
-    this.#factors = Array.from({ length }, () => randomInt(MAX_WORD) | 1);
+    this.#key = new Uint32Array(OID_BYTES[objectFormat] / WORD_BYTES);
   }
 
   get size(): number {
@@ -115,10 +117,15 @@ export class OidSet implements OidList {
     return this.#hashOf(key, 0);
   }
 
+  /** Returns the hash of the id that begins at a word. */
   #hashOf(words: Uint32Array, start: number): number {
     let hash = 0;
-    for (let word = 0; word < this.#factors.length; word++)
-      hash = (hash + Math.imul(words[start + word] ?? 0, this.#factors[word] ?? 1)) | 0;
+    let at = 0;
+    for (let word = start; word < start + this.#key.length; word++) {
+      let bytes = words[word] ?? 0;
+      for (let byte = 0; byte < WORD_BYTES; byte++, at += BYTE_VALUES, bytes >>>= 8)
+        hash ^= WORDS_OF_BYTES[at + (bytes & 0xff)] ?? 0;
+    }
     return hash >>> 0;
   }
 
