@@ -8,11 +8,10 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
-import { messageOf } from '#base/gitaly-error';
 import { findProgram } from '#git/command/find-program';
 import { startInternalApi } from '#testkit/internal-api';
 import { median } from './lib/bench.ts';
+import { fail, parseOptions } from './lib/peer-options.ts';
 import { treeTime } from './lib/process-tree.ts';
 import { residentMb } from './lib/process-usage.ts';
 import { copyRepository } from './lib/repositories.ts';
@@ -37,12 +36,21 @@ Options:
   -h, --help          print this help
 `;
 
-const values = parseOptions();
+const OPTIONS = {
+  gitaly: { type: 'string' },
+  git: { type: 'string' },
+  repositories: { type: 'string', default: '10000' },
+  parallel: { type: 'string', default: '4' },
+  rounds: { type: 'string', default: '3' },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const;
+
+const values = parseOptions(OPTIONS, USAGE);
 if (values.help) {
   process.stdout.write(USAGE);
   process.exit(0);
 }
-if (values.gitaly === undefined) fail('Pass the other server with --gitaly.');
+if (values.gitaly === undefined) fail('Pass the other server with --gitaly.', USAGE);
 const peer = resolve(values.gitaly);
 const gitProgram = resolve(values.git ?? findProgram('git'));
 // The repositories are made by the same git.
@@ -84,27 +92,6 @@ for (let round = -WARM_UP; round < rounds; round++)
   for (const [kind, options] of Object.entries(KINDS))
     for (const side of sides) await measure(round, kind, side, options);
 print();
-
-function parseOptions() {
-  const options = {
-    gitaly: { type: 'string' },
-    git: { type: 'string' },
-    repositories: { type: 'string', default: '10000' },
-    parallel: { type: 'string', default: '4' },
-    rounds: { type: 'string', default: '3' },
-    help: { type: 'boolean', short: 'h', default: false },
-  } as const;
-  try {
-    return parseArgs({ options }).values;
-  } catch (error) {
-    return fail(messageOf(error));
-  }
-}
-
-function fail(message: string): never {
-  process.stderr.write(`${message}\n\n${USAGE}`);
-  process.exit(2);
-}
 
 /** Starts a server on its own copies of the repositories. */
 async function prepare(name: Side['name']): Promise<Side> {

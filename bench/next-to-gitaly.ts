@@ -7,7 +7,6 @@
 import { mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { messageOf } from '#base/gitaly-error';
 import { findProgram } from '#git/command/find-program';
 import { connectGrpc } from '#rpc/common/grpc/grpc-channel';
@@ -17,6 +16,7 @@ import { GetArchiveRequest_Format, RepositoryService } from '#wire/gen/repositor
 import { SmartHTTPService } from '#wire/gen/smarthttp_pb';
 import { BUDGETED, budgetedCalls, makeBudgetRepository, NEEDS_COMMITS } from '../test/call-budget/calls.ts';
 import { median, quantile } from './lib/bench.ts';
+import { fail, parseOptions } from './lib/peer-options.ts';
 import { treeMemoryMb, treeTime } from './lib/process-tree.ts';
 import {
   listsOf,
@@ -51,12 +51,21 @@ Options:
   -h, --help      print this help
 `;
 
-const values = parseOptions();
+const OPTIONS = {
+  gitaly: { type: 'string' },
+  git: { type: 'string' },
+  seconds: { type: 'string', default: '2' },
+  rounds: { type: 'string', default: '3' },
+  only: { type: 'string' },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const;
+
+const values = parseOptions(OPTIONS, USAGE);
 if (values.help) {
   process.stdout.write(USAGE);
   process.exit(0);
 }
-if (values.gitaly === undefined) fail('Pass the other server with --gitaly.');
+if (values.gitaly === undefined) fail('Pass the other server with --gitaly.', USAGE);
 const gitProgram = resolve(values.git ?? findProgram('git'));
 // The repositories are made by the same git.
 process.env.PATH = `${dirname(gitProgram)}:${process.env.PATH}`;
@@ -88,27 +97,6 @@ const results = await measureAll(sides);
 print(results, memory.peaks());
 for (const [phase, { count, first }] of failures)
   console.log(`\n${count} calls of theirs failed in ${phase}, the first one with: ${first}`);
-
-function parseOptions() {
-  const options = {
-    gitaly: { type: 'string' },
-    git: { type: 'string' },
-    seconds: { type: 'string', default: '2' },
-    rounds: { type: 'string', default: '3' },
-    only: { type: 'string' },
-    help: { type: 'boolean', short: 'h', default: false },
-  } as const;
-  try {
-    return parseArgs({ options }).values;
-  } catch (error) {
-    return fail(messageOf(error));
-  }
-}
-
-function fail(message: string): never {
-  process.stderr.write(`${message}\n\n${USAGE}`);
-  process.exit(2);
-}
 
 /** Starts a server on a storage with its own copies of the repositories. */
 async function prepare(name: Side['name']): Promise<Side> {

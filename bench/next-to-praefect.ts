@@ -5,8 +5,6 @@
  *   npm run bench:peer-cluster -- --help
  */
 import { dirname, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
-import { messageOf } from '#base/gitaly-error';
 import { dial } from '#client/index';
 import { findProgram } from '#git/command/find-program';
 import { startInternalApi } from '#testkit/internal-api';
@@ -14,6 +12,7 @@ import { type Load, loads, type Target, target } from './cluster-calls.ts';
 import { median, takeTurns } from './lib/bench.ts';
 import { runClients, type Window } from './lib/clients.ts';
 import type { PeerPrograms } from './lib/cluster-processes.ts';
+import { fail, parseOptions } from './lib/peer-options.ts';
 import { Workshop } from './lib/workshop.ts';
 
 const NODES = 3;
@@ -33,14 +32,24 @@ Options:
   -h, --help      print this help
 `;
 
-const values = parseOptions();
+const OPTIONS = {
+  gitaly: { type: 'string' },
+  praefect: { type: 'string' },
+  git: { type: 'string' },
+  seconds: { type: 'string', default: '2' },
+  rounds: { type: 'string', default: '5' },
+  only: { type: 'string' },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const;
+
+const values = parseOptions(OPTIONS, USAGE);
 if (values.help) {
   process.stdout.write(USAGE);
   process.exit(0);
 }
 const [gitaly, praefect] = [values.gitaly, values.praefect];
 if (gitaly === undefined || praefect === undefined)
-  fail('Pass the other cluster with --gitaly and --praefect.');
+  fail('Pass the other cluster with --gitaly and --praefect.', USAGE);
 const git = resolve(values.git ?? findProgram('git'));
 // The repositories are made by the same git.
 process.env.PATH = `${dirname(git)}:${process.env.PATH}`;
@@ -61,28 +70,6 @@ console.log(
 for (const load of await loads(workshop)) {
   if (values.only !== undefined && !load.name.includes(values.only)) continue;
   for (const clients of load.clients) await measure(load, clients);
-}
-
-function parseOptions() {
-  const options = {
-    gitaly: { type: 'string' },
-    praefect: { type: 'string' },
-    git: { type: 'string' },
-    seconds: { type: 'string', default: '2' },
-    rounds: { type: 'string', default: '5' },
-    only: { type: 'string' },
-    help: { type: 'boolean', short: 'h', default: false },
-  } as const;
-  try {
-    return parseArgs({ options }).values;
-  } catch (error) {
-    return fail(messageOf(error));
-  }
-}
-
-function fail(message: string): never {
-  process.stderr.write(`${message}\n\n${USAGE}`);
-  process.exit(2);
 }
 
 /** Starts a cluster. @param peer its programs; default this project's */
