@@ -23,11 +23,13 @@ const REAL = { processes: 5, spareProcesses: 3, timeoutMs: 600_000 };
 
 /**
  * Tests of what users of a release meet: packages, images, pages, the first commands of a newcomer,
- * machines without koffi, other languages. Those of object stores build the servers of others for
- * minutes.
+ * machines without koffi, other languages, and what grows with the load and the size of what is
+ * read. Those of object stores build the servers of others for minutes.
  */
 const RELEASE = [
   'test/{deploy,docs,newcomer,object-store,test-env,without-koffi}/**/*.test.ts',
+  'test/{call-garbage,time-growth}/**/*.test.ts',
+  'test/{backup-memory,client-leaks,load-reads,many-repositories,streamed-memory}.test.ts',
   'test/{grpc-go-peer,interop-go,yamux-go,observability/profiles}.test.ts',
   'test/{completion,doctor,examples,import,up}.test.ts',
   'test/cluster/up-cluster.test.ts',
