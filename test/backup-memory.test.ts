@@ -32,7 +32,7 @@ test('a backup of many repositories, one of them large, takes less than 150 MiB'
   gitOutput(large, ['tag', 'large', stdout.trim()]);
   // The bundle then takes the object as it is, instead of compressing it.
   gitOutput(large, ['-c', 'core.compression=0', 'repack', '-adq']);
-  const to = `${pathToFileURL(join(gitaly.directory, 'backups'))}?create_dir=true`;
+  const to = `${pathToFileURL(join(gitaly.directory, 'backups'))}`;
 
   const { code, stderr } = await run(PROGRAM, ['backup', 'create', gitaly.address, '--to', to], {
     env: { ...process.env, NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(REPORT)}` },

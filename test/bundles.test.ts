@@ -57,7 +57,7 @@ async function serve(
         const secret = join(directory, 'secret');
         writeFileSync(secret, 'hush');
         const signing = new URLSearchParams({ base_url: baseUrl, secret_key_path: secret });
-        const url = `file://${directory}/bundles?create_dir=true&${signing}`;
+        const url = `file://${directory}/bundles?${signing}`;
         return { bundle_uri: { go_cloud_url: url, automatic: options.flags !== true } };
       },
     }),

@@ -8,7 +8,7 @@ import { openStore } from './open-store.ts';
 const directory = makeScratchDirectory('object-store');
 after(() => rmSync(directory, { recursive: true }));
 let opened = 0;
-const fileUrl = (): string => `file://${directory}/${opened++}?create_dir=true`;
+const fileUrl = (): string => `file://${directory}/${opened++}`;
 
 testObjectStore({ name: 'file', open: () => openStore(fileUrl()) });
 testObjectStore({ name: 'path', open: () => openStore(join(directory, String(opened++))) });

@@ -77,8 +77,8 @@ test('a lock that a killed process left is removed; a fresh one is respected unt
 
 test('directories that are missing and other kinds of buckets are refused with what to do', async () => {
   await assert.rejects(
-    openStore(`file://${directory}/none`),
-    /does not exist: create it, or add \?create_dir/,
+    openStore(`file://${directory}/none?create_dir=false`),
+    /does not exist: create it, or remove create_dir=false/,
   );
   writeFileSync(join(directory, 'file'), '');
   await assert.rejects(openStore(`file://${directory}/file`), /is not a directory/);

@@ -38,11 +38,11 @@ const SERVICES: Readonly<Record<string, typeof openS3>> = {
  * | option                        | kinds | effect                                            |
  * | ----------------------------- | ----- | ------------------------------------------------- |
  * | `prefix`                      | all   | begins all keys; ends with `/` if it is a folder  |
- * | `create_dir=true`             | file  | creates the directory                             |
+ * | `create_dir=false`            | file  | refuses a directory that is missing               |
  * | `base_url`, `secret_key_path` | file  | sign the URLs for clients                         |
  *
  * @throws {UnsupportedStoreError} for other kinds, and without the package of a kind; {Error} when
- *   the directory is missing, and for wrong options.
+ *   the directory is missing and not to be created, and for wrong options.
  */
 export async function openStore(
   url: string,
@@ -66,7 +66,7 @@ export async function openStore(
 export function localDirectoryOf(url: string): { path: string; isCreated: boolean } | undefined {
   const { protocol, directory, options } = parse(url);
   if (protocol !== 'file:') return undefined;
-  return { path: directory, isCreated: options.get('create_dir') === 'true' };
+  return { path: directory, isCreated: isCreated(options) };
 }
 
 async function openLocal(
@@ -80,8 +80,7 @@ async function openLocal(
       `buckets of the kind ${JSON.stringify(protocol.slice(0, -1))} are not built: ` +
         'use s3://bucket, gs://bucket, azblob://container or file:///directory',
     );
-  if (options.get('create_dir') === 'true') await makeDirectory(directory);
-  await requireDirectory(directory);
+  await requireDirectory(directory, isCreated(options));
   return new DirectoryStore(directory, await signer(options));
 }
 
@@ -90,19 +89,25 @@ function parse(url: string): { protocol: string; directory: string; options: URL
     return {
       protocol: 'file:',
       directory: path.resolve(url),
-      options: new URLSearchParams('create_dir=true'),
+      options: new URLSearchParams(),
     };
   const { protocol, pathname, searchParams } = new URL(url);
   const directory = protocol === 'file:' ? fileURLToPath(`file://${pathname}`) : '';
   return { protocol, directory: path.resolve(directory), options: searchParams };
 }
 
-async function requireDirectory(directory: string): Promise<void> {
+/** Gitaly creates missing directories, with and without the option. */
+function isCreated(options: URLSearchParams): boolean {
+  return options.get('create_dir') !== 'false';
+}
+
+async function requireDirectory(directory: string, isMade: boolean): Promise<void> {
   try {
     if ((await stat(directory)).isDirectory()) return;
   } catch (error) {
     if (systemErrorCode(error) !== 'ENOENT') throw error;
-    throw new Error(`${directory} does not exist: create it, or add ?create_dir=true to the URL`, {
+    if (isMade) return await makeDirectory(directory, { mode: 0o700 });
+    throw new Error(`${directory} does not exist: create it, or remove create_dir=false from the URL`, {
       cause: error,
     });
   }

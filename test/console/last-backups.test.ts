@@ -125,7 +125,7 @@ test('a report is about a known storage, and names a backup and a program', asyn
 
 test('a cluster knows the backups of its nodes, and reports outlive a node', async (context) => {
   const to = scratch(context);
-  const gitalyConfig = { backup: { go_cloud_url: `file://${join(to, 'bucket')}?create_dir=true` } };
+  const gitalyConfig = { backup: { go_cloud_url: `file://${join(to, 'bucket')}` } };
   await using cluster = await startCluster({ gitalyConfig });
   const { address, connection } = cluster;
   const targets = ['a.git', 'b.git', 'c.git'].map((relativePath) => ({ storageName, relativePath }));

@@ -45,7 +45,7 @@ async function killedAt(server: GitalyProcess, work: Promise<unknown>, killMs: n
 
 test('a server that is killed during backups and restores leaves whole ones', async (context) => {
   const directory = makeScratchDirectory('killed-backups');
-  const config = `[backup]\ngo_cloud_url = "file://${directory}/bucket?create_dir=true"\n`;
+  const config = `[backup]\ngo_cloud_url = "file://${directory}/bucket"\n`;
   mkdirSync(join(directory, 'default'));
   const path = join(directory, 'default/x.git');
   initRepository(path, { commits: 2 });

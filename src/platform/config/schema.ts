@@ -339,7 +339,7 @@ export const schema = {
   backup: table('Backups made by the server.', {
     go_cloud_url: text({
       doc:
-        'Bucket of the backups: file:///directory (?create_dir=true creates it), a path, mem://, ' +
+        'Bucket of the backups: file:///directory (created, unless ?create_dir=false), a path, mem://, ' +
         's3://bucket?region=…, gs://bucket or azblob://container. The last three need npm packages.',
       accepted: 'a URL such as file:///var/opt/backups',
     }),

@@ -39,9 +39,9 @@ async function startServer(stack: AsyncDisposableStack, bucketOptions = true): P
         const [bucket, secret] = [join(directory, 'bundles'), join(directory, 'secret')];
         writeFileSync(secret, 'hush');
         const signed = new URLSearchParams({ base_url: files, secret_key_path: secret });
-        const options = `create_dir=true${bucketOptions ? `&${signed}` : ''}`;
+        const options = bucketOptions ? `?${signed}` : '';
         return {
-          bundle_uri: { go_cloud_url: `file://${bucket}?${options}` },
+          bundle_uri: { go_cloud_url: `file://${bucket}${options}` },
           git: { bin_path: writeLoggingGit(directory) },
         };
       },

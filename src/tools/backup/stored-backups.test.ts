@@ -208,7 +208,7 @@ test('backups are not read from a directory that does not exist, nor from memory
   const missing = { message: `there are no backups: ${url} does not exist` };
 
   await assert.rejects(listBackups(url, { json: false }, context), missing);
-  await assert.rejects(listBackups(`file://${url}?create_dir=true`, { json: false }, context), missing);
+  await assert.rejects(listBackups(`file://${url}`, { json: false }, context), missing);
   await assert.rejects(verify(url), missing);
   await assert.rejects(restore(gitaly, url), missing);
   await assert.rejects(pruneBackups(url, { retention: KEEP_ONE, isDryRun: true }, context), missing);

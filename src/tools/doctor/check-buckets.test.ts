@@ -32,7 +32,7 @@ test('without buckets nothing is checked, and the doctor creates no directory', 
   const path = join(directory, 'none');
 
   assert.deepEqual(await findingsOf({}), []);
-  const [finding] = await findingsOf({ backup: { go_cloud_url: `file://${path}?create_dir=true` } });
+  const [finding] = await findingsOf({ backup: { go_cloud_url: `file://${path}` } });
 
   assert.equal(finding?.level, 'ok');
   assert.equal(readdirSync(directory).includes('none'), false);
@@ -45,7 +45,7 @@ test('a bucket that cannot be used is an error with what to do', async (context)
   const refused = { region: 'a', endpoint: 'http://127.0.0.1:1' };
   for (const [url, message, fix] of [
     [`file://${directory}/file`, /is not a directory/, /docs\/backup\.md/],
-    [`file://${directory}/missing`, /does not exist/, /docs\/backup\.md/],
+    [`file://${directory}/missing?create_dir=false`, /does not exist/, /docs\/backup\.md/],
     [
       `s3://bucket?${new URLSearchParams(refused)}`,
       /s3 bucket "bucket": put .*ECONNREFUSED/,

@@ -207,7 +207,7 @@ test('an incremental backup of an unchanged repository starts no git', async () 
     config: (directory) => {
       const git = join(directory, 'logging-git');
       writeFileSync(git, `#!/bin/sh\necho "$*" >>${directory}/started\nexec git "$@"\n`, { mode: 0o755 });
-      const bucket = `file://${directory}/bucket?create_dir=true`;
+      const bucket = `file://${directory}/bucket`;
       return { backup: { go_cloud_url: bucket }, git: { bin_path: git } };
     },
   });
