@@ -42,6 +42,7 @@ export async function extractHooks(
 ): Promise<string> {
   let entries = 0;
   let unpackedBytes = 0;
+  /** By path below the directory. */
   const times = new Map<string, number>();
   for await (const entry of readTar(bytes)) {
     signal.throwIfAborted();
@@ -56,24 +57,28 @@ export async function extractHooks(
     });
   }
   // What is created in a directory changes its time.
-  for (const [path, mtime] of times) await lutimes(path, mtime, mtime);
+  for (const [path, mtime] of times) await lutimes(pathOf(directory, [path]), mtime, mtime);
   const top = `${directory}/${TOP}`;
-  if ((await statsOf(top)) === undefined) await mkdir(top, EMPTY_MODE);
+  if ((await statsOf(Buffer.from(top))) === undefined) await mkdir(top, EMPTY_MODE);
   return top;
 }
 
 /**
- * Returns the parts of the path of an entry to extract. As with the program tar, an entry of
- * another spelling (`./custom_hooks`) is skipped.
+ * Returns the parts of the path of an entry to extract, one character per byte: names of files need
+ * not be UTF-8. As with the program tar, an entry of another spelling (`./custom_hooks`) is
+ * skipped.
  */
 function partsOf(name: Buffer): string[] {
-  const text = name.toString();
+  const text = name.toString('latin1');
   if (text !== TOP && !text.startsWith(`${TOP}/`)) return [];
   const parts = text.split('/').filter((part) => part !== '' && part !== '.');
-  const isText = Buffer.from(text).equals(name) && !text.includes('\0');
-  if (parts.includes('..') || !isText || name.length > MAX_PATH_BYTES)
+  if (parts.includes('..') || text.includes('\0') || name.length > MAX_PATH_BYTES)
     throw new GitalyError('INVALID_ARGUMENT', `invalid file path in tar: ${quote(name)}`);
   return parts;
+}
+
+function pathOf(directory: string, parts: readonly string[]): Buffer {
+  return Buffer.concat([Buffer.from(`${directory}/`), Buffer.from(parts.join('/'), 'latin1')]);
 }
 
 async function extract(
@@ -83,8 +88,8 @@ async function extract(
   times: Map<string, number>,
 ): Promise<void> {
   await makeParents(directory, parts);
-  const path = `${directory}/${parts.join('/')}`;
-  times.set(path, entry.mtime);
+  const path = pathOf(directory, parts);
+  times.set(parts.join('/'), entry.mtime);
   const mode = entry.mode & MODE_MASK;
   switch (entry.type) {
     case 'directory':
@@ -100,7 +105,7 @@ async function extract(
       if (target[0] !== TOP) throw refused(entry);
       await requireDirectories(directory, target.slice(0, -1));
       await removeFile(path);
-      return await link(`${directory}/${target.join('/')}`, path);
+      return await link(pathOf(directory, target), path);
     }
     default:
       throw refused(entry);
@@ -113,11 +118,11 @@ function refused({ name }: TarEntry): GitalyError {
 
 async function makeParents(directory: string, parts: readonly string[]): Promise<void> {
   for (let count = 1; count < parts.length; count++)
-    await makeDirectory(`${directory}/${parts.slice(0, count).join('/')}`);
+    await makeDirectory(pathOf(directory, parts.slice(0, count)));
 }
 
 /** Creates a directory if it is missing. @throws when a link or a file is in its place. */
-async function makeDirectory(path: string): Promise<void> {
+async function makeDirectory(path: Buffer): Promise<void> {
   try {
     await mkdir(path, PARENT_MODE);
   } catch (error) {
@@ -129,7 +134,7 @@ async function makeDirectory(path: string): Promise<void> {
 
 async function requireDirectories(directory: string, parts: readonly string[]): Promise<void> {
   for (let count = 1; count <= parts.length; count++) {
-    const stats = await statsOf(`${directory}/${parts.slice(0, count).join('/')}`);
+    const stats = await statsOf(pathOf(directory, parts.slice(0, count)));
     if (stats?.isDirectory() !== true)
       throw new GitalyError('INVALID_ARGUMENT', 'invalid link in tar: not a directory');
   }
@@ -140,13 +145,13 @@ async function requireDirectories(directory: string, parts: readonly string[]): 
  *
  * @throws {GitalyError} INVALID_ARGUMENT for a directory that is not empty.
  */
-async function removeFile(path: string): Promise<void> {
+async function removeFile(path: Buffer): Promise<void> {
   const stats = await statsOf(path);
   if (stats?.isDirectory() === true) await removeEmptyDirectory(path);
   else if (stats !== undefined) await unlink(path);
 }
 
-async function writeFile(path: string, mode: number, { content }: TarEntry): Promise<void> {
+async function writeFile(path: Buffer, mode: number, { content }: TarEntry): Promise<void> {
   await removeFile(path);
   await using file: FileHandle = await open(path, WRITE_FLAGS, mode | 0o200);
   for await (const piece of content) {
@@ -156,7 +161,7 @@ async function writeFile(path: string, mode: number, { content }: TarEntry): Pro
   await file.chmod(mode);
 }
 
-async function statsOf(path: string) {
+async function statsOf(path: Buffer) {
   return await lstat(path).catch((error: unknown) => {
     if (systemErrorCode(error) === 'ENOENT') return undefined;
     throw error;

@@ -124,7 +124,7 @@ async function writeFile(
  *
  * @throws {GitalyError} INVALID_ARGUMENT if it is not empty.
  */
-export async function removeEmptyDirectory(path: string): Promise<void> {
+export async function removeEmptyDirectory(path: string | Buffer): Promise<void> {
   try {
     await rmdir(path);
   } catch (error) {

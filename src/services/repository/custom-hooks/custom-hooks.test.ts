@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   chmodSync,
   existsSync,
+  linkSync,
   lstatSync,
   lutimesSync,
   mkdirSync,
@@ -108,6 +110,30 @@ test('an archive of the tar program is unpacked as tar does', async () => {
   await set(archive);
 
   assert.deepEqual(treeOf(join(directory, 'custom_hooks')), treeOf(join(source, 'custom_hooks')));
+});
+
+test('hooks whose names are not UTF-8 are received', async () => {
+  await using fixture = await start();
+  const { gitaly, directory, set, get } = fixture;
+  const source = join(gitaly.directory, 'source');
+  const below = (name: string) => Buffer.from(`${source}/custom_hooks/${name}`, 'latin1');
+  mkdirSync(below('caf\xe9.d'), { recursive: true });
+  writeFileSync(below('caf\xe9.d/\xff'), 'content', { mode: 0o755 });
+  linkSync(below('caf\xe9.d/\xff'), below('\xfe'));
+  symlinkSync(Buffer.from('caf\xe9.d', 'latin1'), below('\xfd'));
+  const listOf = (parent: string) =>
+    execFileSync('find', ['custom_hooks', '-printf', '%p %y %m %l.\\n'], { cwd: parent, encoding: 'latin1' })
+      .trim()
+      .split('\n')
+      .sort();
+
+  await set(execFileSync('tar', ['-C', source, '-cf', '-', 'custom_hooks']));
+  const received = listOf(directory);
+  await set(await get());
+
+  assert.deepEqual(received, listOf(source));
+  assert.equal(received.length, 5);
+  assert.deepEqual(listOf(directory), received);
 });
 
 test('a repository without hooks sends nothing, and both older names work', async () => {
@@ -252,4 +278,25 @@ test('the nodes of a cluster vote on the paths, modes and contents', async () =>
   const again = await hash();
   await set(archiveOf(entry('custom_hooks/b/', '', '5')));
   assert.equal(await hash(), again);
+});
+
+// Go sorts names by their bytes, in which U+1F600 comes after U+FF5E.
+test('the vote has the names in the order of their bytes', async () => {
+  const { hashTree } = await import('#domain/custom-hooks/hash-tree');
+  await using fixture = await start();
+  const hooks = join(fixture.directory, 'custom_hooks');
+  await fixture.set(archiveOf(entry('custom_hooks/\u{1f600}', '1'), entry('custom_hooks/\uff5e', '2')));
+  const mode = (path: string, type: number) => {
+    const bytes = Buffer.alloc(4);
+    bytes.writeUInt32BE((lstatSync(path).mode & 0o777) + type);
+    return bytes;
+  };
+  const expected = createHash('sha1').update('.').update(mode(hooks, 0x80000000));
+  for (const name of execFileSync('ls', { cwd: hooks, env: { LC_ALL: 'C' }, encoding: 'utf8' }).split(/\n/)) {
+    if (name === '') continue;
+    const path = join(hooks, name);
+    expected.update(name).update(mode(path, 0)).update(readFileSync(path));
+  }
+
+  assert.deepEqual(await hashTree(hooks), expected.digest());
 });
