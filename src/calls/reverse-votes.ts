@@ -59,7 +59,9 @@ function streamedVotes(stream: () => Promise<VoteStream>): VotingClient {
   const correlationId = runningCall()?.context.correlationId ?? '';
   return {
     async vote(vote, { signal }) {
-      const request = { case: 'vote', value: fieldsOf(vote) } as const;
+      const references = [...(vote.references ?? [])];
+      const value = { ...fieldsOf(vote), references, checksLocks: true };
+      const request = { case: 'vote', value } as const;
       const { state } = await (await stream()).cast({ correlationId, request }, signal);
       return OUTCOMES.get(state);
     },

@@ -5,6 +5,7 @@ import { objectIdProblem } from '#git/objects/object-id';
 import type { Repository } from '#storage/repository';
 import type { Storages } from '#storage/storages';
 import type { InternalApi } from '../gitlab-api/internal-api.ts';
+import { changesOf, namedReferences, type References } from '../transactions/named-references.ts';
 import { type Voter, voteHash } from '../transactions/voter.ts';
 import { checkAccess, quarantineOf } from './access.ts';
 import { checkReferenceRules } from './check-reference-rules.ts';
@@ -29,6 +30,9 @@ export interface HookManagerOptions {
   /** Called for failures in addition to the error that the caller gets. */
   readonly onWarning?: ((message: string, error: unknown) => void) | undefined;
 }
+
+/** The call of a hook after which the nodes of a cluster vote. */
+type VotingCall = HookCall & { readonly references?: References };
 
 /** The change of one reference, with the arguments of git's update hook. */
 export interface UpdateHookInput {
@@ -78,7 +82,9 @@ export class HookManager {
    * @throws {RuleRefusal} {NotAllowedError} {CustomHookError} and others: the push is refused.
    */
   async preReceive(call: HookCall, changes: Buffer): Promise<void> {
-    await this.#onPrimary(call, 'pre-receive', async () => {
+    // git locks them when the hook has ended.
+    const references = call.payload.transaction && namedReferences(call.repository, changesOf(changes));
+    await this.#onPrimary({ ...call, references }, 'pre-receive', async () => {
       const quarantine = quarantineOf(call);
       requireChanges(changes);
       this.#requireName(call);
@@ -124,9 +130,13 @@ export class HookManager {
     });
   }
 
-  /** Votes on what git is about to do, or did. @throws when the vote is lost. */
+  /**
+   * Votes on what git is about to do, or did. @throws when the vote is lost.
+   *
+   * @param call.references what is locked after the vote.
+   */
   async referenceTransaction(
-    call: Pick<HookCall, 'payload' | 'signal'>,
+    call: Pick<HookCall, 'payload' | 'signal'> & { readonly references?: References },
     state: ReferenceTransactionState,
     changes: Buffer,
   ): Promise<void> {
@@ -143,7 +153,8 @@ export class HookManager {
     });
   }
 
-  async #onPrimary(call: HookCall, hook: CustomHookName, body: () => Promise<void>): Promise<void> {
+  /** @param call.references what is locked after the vote that follows. */
+  async #onPrimary(call: VotingCall, hook: CustomHookName, body: () => Promise<void>): Promise<void> {
     await this.#observed(hook, () => this.#voted(call, hook, body));
   }
 
@@ -159,7 +170,7 @@ export class HookManager {
     end();
   }
 
-  async #voted(call: HookCall, hook: CustomHookName, body: () => Promise<void>): Promise<void> {
+  async #voted(call: VotingCall, hook: CustomHookName, body: () => Promise<void>): Promise<void> {
     const { transaction } = call.payload;
     if (transaction === undefined) return await body();
     if (transaction.primary) {

@@ -12,6 +12,7 @@ import type { HookManager } from '../hooks/hook-manager.ts';
 import type { PushUser } from '../hooks/payload.ts';
 import type { ReferenceTransactionState } from '../hooks/reference-transaction.ts';
 import { customHookErrorOf } from '../hooks/run-custom-hooks.ts';
+import { namedReferences } from '../transactions/named-references.ts';
 import type { Transaction } from '../transactions/transaction.ts';
 import { ReferenceUpdateError, UpdateFailedError, withOutput } from './refusals.ts';
 
@@ -70,9 +71,11 @@ async function runUpdate(update: ReferenceUpdate, context: UpdateContext): Promi
   const reference = Buffer.from(update.reference);
   const changes = Buffer.concat([Buffer.from(`${oldOid} ${newOid} `), reference, Buffer.from('\n')]);
   const output = new CapturedOutput();
+  const references = context.transaction && namedReferences(repository, [{ name: reference, newOid }]);
   const callIn = (where: Repository): HookCall => hookCall(where, update, context, output);
   const vote = async (state: ReferenceTransactionState, which: string): Promise<void> => {
-    await hooks.referenceTransaction(callIn(repository), state, changes).catch((error: unknown) => {
+    const call = { ...callIn(repository), references };
+    await hooks.referenceTransaction(call, state, changes).catch((error: unknown) => {
       throw wrap(error, `executing ${which} reference-transaction hook`, 'UNKNOWN');
     });
   };

@@ -6,6 +6,12 @@ import { bytesOfName, type UncheckedRefName } from '#git/refs/ref-name';
 import type { RefChange, RefTransaction } from '#git/refs/update/ref-transaction';
 import type { Vote } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';
+import {
+  type EnterOrder,
+  type NamedChange,
+  namedReferences,
+  type References,
+} from '../transactions/named-references.ts';
 
 const LINE_FEED = Buffer.from('\n');
 
@@ -15,7 +21,7 @@ export type RefUpdates = Pick<RefTransaction, 'commit' | 'prepare' | 'update' | 
 export interface VotedUpdatesOptions {
   readonly vote: Vote;
   /** Waits until references may be locked. */
-  readonly enter?: (() => Promise<void>) | undefined;
+  readonly enter?: EnterOrder | undefined;
   /** Symbolic references are changed themselves instead of their targets. */
   readonly noDereference: boolean;
 }
@@ -41,6 +47,10 @@ export class VotedUpdates implements RefUpdates {
   readonly #lines = createHash('sha1');
   readonly #slice = new LoopSlice();
   readonly #followed: FollowedUpdate[] = [];
+  /** Queued changes, each of which locks its name. */
+  readonly #named: NamedChange[] = [];
+  /** True if there is a change that locks more. */
+  #locksMore = false;
   /** The SHA-1 of all lines, once the references are locked. */
   #hash: Buffer | undefined;
   /**
@@ -57,14 +67,17 @@ export class VotedUpdates implements RefUpdates {
 
   async update(name: UncheckedRefName, change: RefChange): Promise<void> {
     await this.#transaction.update(name, change);
+    this.#named.push({ name: bytesOfName(name), newOid: change.newOid });
     // A deletion never follows a symbolic reference.
     const isFollowed = !this.#options.noDereference && !isZeroOid(change.newOid);
     const target = isFollowed ? await this.#targetOf(name) : undefined;
     if (target === undefined) this.#add(name, change);
     else this.#followed.push({ target, change, depth: 1 });
+    this.#locksMore ||= target !== undefined;
   }
 
   async updateSymbolic(name: UncheckedRefName, target: UncheckedRefName): Promise<void> {
+    this.#locksMore = true;
     await this.#transaction.updateSymbolic(name, target);
     this.#hasChanges = true;
     this.#lines.update(`${this.#zeros} ref:`).update(bytesOfName(target));
@@ -73,7 +86,7 @@ export class VotedUpdates implements RefUpdates {
 
   /** Locks and checks all references, and votes. @throws {GitExitError} for a lost vote. */
   async prepare(): Promise<void> {
-    await this.#options.enter?.();
+    await this.#options.enter?.(this.#references());
     await this.#transaction.prepare();
     await this.#addFollowed();
     this.#hash = this.#lines.digest();
@@ -114,6 +127,10 @@ export class VotedUpdates implements RefUpdates {
     const expected = oldOid === '' ? this.#zeros : oldOid;
     this.#lines.update(`${expected} ${newOid} `).update(bytesOfName(name)).update(LINE_FEED);
     if (!isZeroOid(expected) || !isZeroOid(newOid)) this.#hasChanges = true;
+  }
+
+  #references(): References {
+    return this.#locksMore ? undefined : namedReferences(this.#repository, this.#named);
   }
 
   async #vote(phase: 'committed' | 'prepared'): Promise<void> {

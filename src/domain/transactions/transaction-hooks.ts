@@ -1,11 +1,12 @@
 import type { Vote } from '#storage/lifecycle/voter';
+import type { EnterOrder } from './named-references.ts';
 
 /** How a change of references without access checks takes part in the vote of a cluster. */
 export interface TransactionHooks {
   /** Votes on a change. */
   readonly vote: Vote;
   /** Waits until references may be locked, if the cluster orders its writes. */
-  readonly enter?: (() => Promise<void>) | undefined;
+  readonly enter?: EnterOrder | undefined;
 }
 
 export interface TransactionHooksOptions extends TransactionHooks {

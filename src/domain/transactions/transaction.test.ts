@@ -44,6 +44,8 @@ test('praefect of ours asks for an order, and for votes on one stream, also thos
   const transaction = parseTransaction(value, 3);
 
   assert.partialDeepStrictEqual(transaction, { isOrdered: true, hasVoteStream: true });
+  assert.equal(transaction?.isEntered, undefined);
+  assert.equal(parseTransaction(encode('{"id":7,"entered":true}'), 3)?.isEntered, true);
   assert.ok(transaction !== undefined);
   assert.partialDeepStrictEqual(transactionToJson(transaction), { node: 'a', vote_stream: true });
   assert.ok(!('vote_stream' in transactionToJson({ ...transaction, hasVoteStream: false })));

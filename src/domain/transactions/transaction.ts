@@ -16,6 +16,11 @@ export interface Transaction {
   readonly backchannelId: number;
   /** True if the server waits for its turn before it locks references. Praefect of ours only. */
   readonly isOrdered?: boolean;
+  /**
+   * True if the reference that the request names is locked in the order of writes. The server waits
+   * before it locks others. Praefect of ours only.
+   */
+  readonly isEntered?: boolean;
   /** True if the counter reads all votes on one stream. Praefect of ours only. */
   readonly hasVoteStream?: boolean;
 }
@@ -71,6 +76,7 @@ export function transactionFromJson(json: unknown, backchannelId?: number): Tran
     primary: fields.flag('primary') === true,
     backchannelId: backchannelId ?? fields.number('backchannel_id') ?? 0,
     ...(fields.flag('ordered') === true && { isOrdered: true }),
+    ...(fields.flag('entered') === true && { isEntered: true }),
     ...(fields.flag('vote_stream') === true && { hasVoteStream: true }),
   };
 }

@@ -145,3 +145,28 @@ test('a call whose connection carries no votes back cannot vote', async () => {
     message: 'get backchannel: no backchannel for peer 3',
   });
 });
+
+test('a server waits for the order with the names of the references that it locks', async () => {
+  const { client, requests } = farEnd('commit');
+  const voter = new Voter({ connect: () => client });
+  const { signal } = new AbortController();
+  const names = [Buffer.from('refs/heads/a')];
+  const ordered = voter.orderOf({ ...TRANSACTION, isOrdered: true }, { signal });
+  const entered = voter.orderOf({ ...TRANSACTION, isEntered: true }, { signal });
+
+  assert.equal(voter.orderOf(TRANSACTION, { signal }), undefined);
+  await ordered?.(names);
+  await ordered?.(undefined);
+  assert.deepEqual(
+    requests.splice(0).map(({ phase, hash, references }) => [phase, hash.length, references]),
+    [
+      ['preparing', 0, names],
+      ['preparing', 0, undefined],
+    ],
+  );
+
+  await entered?.(names);
+  assert.deepEqual(requests, [], 'praefect has locked them');
+  await entered?.(undefined);
+  assert.equal(requests.length, 1);
+});

@@ -3,6 +3,7 @@ import { GitalyError } from '#base/gitaly-error';
 import { isError } from '#base/is-error';
 import { limitedSignal } from '#base/limited-signal';
 import type { Vote, VotePhase } from '#storage/lifecycle/voter';
+import type { EnterOrder, References } from './named-references.ts';
 import type { Transaction } from './transaction.ts';
 
 /** Outcome of a vote: make the change, undo it, or stop (another participant refused it). */
@@ -22,6 +23,15 @@ export interface VoteRequest {
   /** SHA-1, 20 bytes. */
   readonly hash: Uint8Array;
   readonly phase: VotePhase;
+  /** References that are about to be locked. */
+  readonly references?: References;
+}
+
+/** Options of a vote. */
+export interface VoteOptions {
+  readonly signal: AbortSignal;
+  /** References that are about to be locked. They count in the first vote before that. */
+  readonly references?: References;
 }
 
 export interface VoterOptions {
@@ -84,12 +94,16 @@ export class Voter {
     transaction: Transaction,
     phase: VotePhase,
     hash: Uint8Array,
-    options: { signal: AbortSignal },
+    options: VoteOptions,
   ): Promise<void> {
     const client = this.#connect(transaction);
     const start = performance.now();
     using limited = limitedSignal(VOTE_TIMEOUT_MS, options.signal);
-    const request = { transactionId: transaction.id, node: transaction.node, hash, phase };
+    const { references } = options;
+    const request = {
+      ...{ transactionId: transaction.id, node: transaction.node, hash, phase },
+      ...(references !== undefined && { references }),
+    };
     let outcome: VoteOutcome | undefined;
     try {
       outcome = await client.vote(request, limited);
@@ -120,15 +134,18 @@ export class Voter {
   }
 
   /**
-   * Returns a function that waits until references may be locked, in the order of the writes to the
-   * repository; `undefined` when the cluster does not request that. It casts no vote.
+   * Returns a function that waits until references may be locked, in the order of the writes to
+   * them; `undefined` when the cluster does not request that. It casts no vote.
    */
-  orderOf(
-    transaction: Transaction | undefined,
-    options: { signal: AbortSignal },
-  ): (() => Promise<void>) | undefined {
-    if (transaction?.isOrdered !== true) return undefined;
-    return () => this.vote(transaction, 'preparing', NO_VOTE, options);
+  orderOf(transaction: Transaction | undefined, { signal }: { signal: AbortSignal }): EnterOrder | undefined {
+    if (transaction === undefined) return undefined;
+    const enter: EnterOrder = (references) =>
+      this.vote(transaction, 'preparing', NO_VOTE, { signal, ...(references && { references }) });
+    if (transaction.isOrdered === true) return enter;
+    if (transaction.isEntered !== true) return undefined;
+    return async (references) => {
+      if (references === undefined) await enter(references);
+    };
   }
 
   #connect(transaction: Transaction): VotingClient {

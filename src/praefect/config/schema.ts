@@ -158,7 +158,7 @@ export const praefectSchema = {
   transactions: table('Votes of the nodes on writes.', {
     ordered_writes: flag({
       doc:
-        'Let writes to one repository change references one after another, in the order of their ' +
+        'Let writes to the same references change them one after another, in the order of their ' +
         'arrival, so that its nodes do not wait for each other.',
       default: true,
     }),

@@ -241,14 +241,14 @@ test('a write without a route ends its waits, and names its place', async () => 
 
   assert.deepEqual(events, ['pause ended', 'pause ended']);
   const { call } = coordinatedCall(writeRef, { repository });
-  (await order.enter(call.method, key, signal))[Symbol.dispose]();
+  (await order.enter(call, signal))[Symbol.dispose]();
 });
 
 test('the next write goes on when the nodes have ended, a pause when the write is recorded', async () => {
   const { events, lines, options, order, records, transactions } = start();
   const { call } = coordinatedCall(writeRef, { repository });
   const { finish, primary } = await planWrite(options, call);
-  const next = order.enter(call.method, key, signal).then(() => events.push('next'));
+  const next = order.enter(call, signal).then(() => events.push('next'));
   await turn();
   assert.equal(events.length, 0);
   const error = new Error('failed');
@@ -270,6 +270,38 @@ test('the next write goes on when the nodes have ended, a pause when the write i
     'grpc.method': 'WriteRef',
     correlation_id: 'id',
   });
+});
+
+test('a write locks its reference only, if all its nodes check what they lock', async () => {
+  const { options, transactions } = start();
+  const oid = Buffer.from('1'.repeat(40));
+  const write = async (name: string) => {
+    const { call } = coordinatedCall(writeRef, { repository, ref: Buffer.from(name), revision: oid });
+    return await planWrite(options, call);
+  };
+  const vote = async (id: bigint, unchecked?: string): Promise<void> => {
+    const votes = ['one', 'two', 'three'].map((node) =>
+      transactions.vote(id, { node, hash: 'x', phase: 'prepared', signal, checksLocks: node !== unchecked }),
+    );
+    await Promise.all(votes);
+  };
+  const first = await write('refs/heads/a');
+  assert.partialDeepStrictEqual(headerOf(first.primary), { id: 1, vote_stream: true });
+  assert.ok(!Object.hasOwn(Object(headerOf(first.primary)), 'entered'), 'the nodes have not voted yet');
+  const waiting = write('refs/heads/b');
+  await vote(1n);
+  await first.finish();
+
+  const [second, third] = [await waiting, await write('refs/heads/c')];
+  for (const { primary, secondaries } of [second, third])
+    for (const each of [primary, ...secondaries])
+      assert.partialDeepStrictEqual(headerOf(each), { entered: true });
+  await vote(3n, 'two');
+  await second.finish();
+  await third.finish();
+
+  const { primary } = await write('refs/heads/a');
+  assert.ok(!Object.hasOwn(Object(headerOf(primary)), 'entered'), 'a node was replaced by one of Gitaly');
 });
 
 test('a secondary that fails is logged, and the others decide without it', async () => {

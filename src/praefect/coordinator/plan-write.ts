@@ -35,19 +35,20 @@ interface Write extends RepositoryCall {
   readonly running: Disposable;
   /** Disposed when the nodes have ended: the next write need not wait for the record. */
   readonly ordered: Disposable;
+  /** Some references are locked. Its nodes wait themselves before they lock others. */
+  readonly isNarrow: boolean;
 }
 
 /** Sends a write to the primary and all replicas that are up to date, which vote on it. */
 export async function planWrite(options: CoordinatedCallOptions, call: RepositoryCall): Promise<ProxyPlan> {
   const { context, method, repository, request } = call;
   const { metrics, order, pauses, transactions } = options;
-  using entered = new DisposableStack();
+  using paused = new DisposableStack();
   const arrivedMs = performance.now();
-  entered.use(await pauses.write(repository, context.signal));
+  paused.use(await pauses.write(repository, context.signal));
   // After the pause: one ends only when the writes that came before have ended.
   using ordered = new DisposableStack();
-  ordered.use(await order.enter(method, repository, context.signal));
-  addTime(context, 'cluster.wait_ms', arrivedMs);
+  const entered = ordered.use(await order.enter(call, context.signal));
   const change = await changeBy(method, repository, options.router);
   const hint = partitioningHint(method, request, context);
   const additionalPath = method.additionalRepository(request)?.relativePath ?? hint;
@@ -55,6 +56,9 @@ export async function planWrite(options: CoordinatedCallOptions, call: Repositor
   fillTime(method, request);
   const secondaries = route.secondaries.map(({ storage }) => storage);
   const primary = route.primary.storage;
+  if (entered.isNarrow && !transactions.checkLocks(repository.virtualStorage, [primary, ...secondaries]))
+    await entered.widen(context.signal);
+  addTime(context, 'cluster.wait_ms', arrivedMs);
   context.log.add({
     route: {
       repository_id: route.repositoryId,
@@ -70,7 +74,7 @@ export async function planWrite(options: CoordinatedCallOptions, call: Repositor
     const isShared = context.headers.get(SERIALIZED_WRITE) === 'true';
     transaction = transactions.register(
       planVotes(primary, secondaries),
-      order.ofVotes(method, repository, { isShared, primary }),
+      order.ofVotes(method, repository, { entered, isShared, primary }),
     );
     metrics.transactions.countVoters(repository.virtualStorage, 1 + secondaries.length);
   }
@@ -80,8 +84,9 @@ export async function planWrite(options: CoordinatedCallOptions, call: Repositor
     change,
     hint,
     transaction,
-    running: entered.move(),
+    running: paused.move(),
     ordered: ordered.move(),
+    isNarrow: entered.isNarrow,
   });
 }
 
@@ -122,13 +127,13 @@ function writePlan(
 ): ProxyPlan {
   const { change, context, hint, method, repository, ordered, request, route, running, transaction } = write;
   const errors = new Map<string, unknown>();
-  const isOrdered = order.isOnNodes(method);
+  const locks = { isOrdered: order.isOnNodes(method), isNarrow: write.isNarrow };
   const destination = (node: GitalyNode, isPrimary: boolean): Destination => {
     const metadata = outgoingMetadata(context, repository.virtualStorage);
     if (hint !== undefined && route.additionalReplicaPath !== undefined)
       metadata.set(PARTITIONING_HINT, route.additionalReplicaPath);
     if (transaction !== undefined)
-      metadata.set(REFERENCE_TRANSACTION, transactionHeader(transaction, node, { isPrimary, isOrdered }));
+      metadata.set(REFERENCE_TRANSACTION, transactionHeader(transaction, node, { isPrimary, ...locks }));
     return {
       node,
       metadata,
@@ -175,10 +180,14 @@ function writePlan(
 function transactionHeader(
   { id }: Transaction,
   { storage }: GitalyNode,
-  { isOrdered, isPrimary }: { readonly isOrdered: boolean; readonly isPrimary: boolean },
+  {
+    isNarrow,
+    isOrdered,
+    isPrimary,
+  }: { readonly isNarrow: boolean; readonly isOrdered: boolean; readonly isPrimary: boolean },
 ): string {
   // A Gitaly ignores names that it does not know.
-  const more = `${isOrdered ? ',"ordered":true' : ''},"vote_stream":true`;
+  const more = `${isOrdered ? ',"ordered":true' : ''}${isNarrow ? ',"entered":true' : ''},"vote_stream":true`;
   // Written by hand, as an id may be larger than JavaScript's numbers.
   const json = `{"id":${id},"node":${JSON.stringify(storage)},"primary":${isPrimary}${more}}`;
   return Buffer.from(json).toString('base64');

@@ -1,12 +1,16 @@
+import type { Message } from '@bufbuild/protobuf';
+import { abortable } from '#base/abortable';
 import { GitalyError } from '#base/gitaly-error';
 import { LimitRefusal } from '#base/keyed-limit';
 import type { Logger } from '#platform/log/logger';
 import type { MethodInfo } from '#wire/method-info';
 import type { RepositoryKey } from '../model/repository-key.ts';
 import { AllWriteLocks } from '../transactions/all-write-locks.ts';
+import type { LockedReferences } from '../transactions/conflict-queue.ts';
 import { SerializedWrites } from '../transactions/serialized-writes.ts';
-import type { Serialized } from '../transactions/transactions.ts';
-import type { WriteLocks } from '../transactions/write-locks.ts';
+import type { EnteredWrite, Serialized } from '../transactions/transactions.ts';
+import type { WriteLock, WriteLocks } from '../transactions/write-locks.ts';
+import { lockedReferences } from './locked-references.ts';
 
 /**
  * Short writes whose nodes do not vote before they lock references. They wait before they are sent
@@ -32,6 +36,29 @@ const WAITS_ON_NODES = new Set([
 /** Bit of the ids of calls that wait before they are sent; transactions have others. */
 const BEFORE_TRANSACTION = 1n << 31n;
 
+/**
+ * Time for which writes to a repository lock all references because a node had to: its references
+ * are not separate files, or the reference of a write was a symbolic one.
+ */
+const WHOLE_MS = 10 * 60_000;
+/** Repositories of which that is known. The oldest one is forgotten first. */
+const MAX_WHOLE = 10_000;
+
+/** A write that may be sent to its nodes. Disposing it lets the next one go on. */
+export interface Entered extends EnteredWrite, Disposable {
+  /** Reports whether it has locked some references only. */
+  readonly isNarrow: boolean;
+}
+
+const UNORDERED: Entered = { isNarrow: false, widen: async () => {}, [Symbol.dispose]() {} };
+
+/** A call that may have to wait. */
+export interface OrderedCall {
+  readonly method: MethodInfo;
+  readonly repository: RepositoryKey;
+  readonly request: Message;
+}
+
 export interface WriteOrderOptions {
   /** False: only writes that request it wait. */
   readonly isOn: boolean;
@@ -45,8 +72,9 @@ export interface WriteOrderOptions {
 }
 
 /**
- * Lets the nodes of a repository see its writes in one order. Two writes that lock references on
- * different nodes in different orders would wait for each other until git's time-outs refuse both.
+ * Lets the nodes of a repository see writes to the same references in one order. Two writes that
+ * lock references on different nodes in different orders would wait for each other until git's
+ * time-outs refuse both.
  */
 export class WriteOrder {
   readonly #isOn: boolean;
@@ -54,6 +82,8 @@ export class WriteOrder {
   #entered = 0n;
   readonly #own: SerializedWrites;
   readonly #shared: SerializedWrites | undefined;
+  /** Repositories whose writes lock all references, with the time until which they do. */
+  readonly #whole = new Map<string, number>();
 
   constructor({ isOn, isShared = false, ownLocks: own, sharedLocks, logger }: WriteOrderOptions) {
     this.#isOn = isOn;
@@ -68,16 +98,17 @@ export class WriteOrder {
    * @throws {GitalyError} RESOURCE_EXHAUSTED when too many writes wait; the signal's reason when it
    *   is aborted.
    */
-  async enter(method: MethodInfo, repository: RepositoryKey, signal: AbortSignal): Promise<Disposable> {
-    if (!this.#isOn || !WAITS_BEFORE.has(method.name)) return { [Symbol.dispose]() {} };
+  async enter({ method, repository, request }: OrderedCall, signal: AbortSignal): Promise<Entered> {
+    if (!this.#isOn || !WAITS_BEFORE.has(method.name)) return UNORDERED;
     this.#entered = (this.#entered + 1n) % BEFORE_TRANSACTION;
     const id = BEFORE_TRANSACTION | this.#entered;
-    const lock = await this.#locks.lock(repository, id, signal).catch((cause: unknown) => {
+    const references = this.#isWhole(repository) ? undefined : lockedReferences(request);
+    const lock = await this.#locks.lock(repository, id, signal, references).catch((cause: unknown) => {
       signal.throwIfAborted();
       if (!(cause instanceof LimitRefusal)) throw cause;
       throw new GitalyError('RESOURCE_EXHAUSTED', 'too many writes wait for the repository', { cause });
     });
-    return { [Symbol.dispose]: () => void lock.release().catch(() => {}) }; // the lease ends
+    return new HeldOrder(lock, references);
   }
 
   /**
@@ -85,22 +116,85 @@ export class WriteOrder {
    *
    * @param write.isShared the write waits for those of other Praefects, too.
    * @param write.primary the storage of the primary.
+   * @param write.entered what {@link enter} has returned.
    */
   ofVotes(
     method: MethodInfo,
     repository: RepositoryKey,
-    { isShared, primary }: { readonly isShared: boolean; readonly primary: string },
+    { entered, isShared, primary }: OrderedVotes,
   ): Serialized | undefined {
     const common = { repository, primary };
     if (isShared && this.#shared !== undefined)
       return { ...common, start: 'preparing', writes: this.#shared };
-    const waits = this.#isOn && !WAITS_BEFORE.has(method.name);
+    if (!this.#isOn) return undefined;
     const start = PUSHES.has(method.name) ? 'primary' : 'preparing';
-    return waits ? { ...common, start, writes: this.#own } : undefined;
+    const ordered = { ...common, start, writes: this.#own } as const;
+    if (!WAITS_BEFORE.has(method.name)) return ordered;
+    const widen = async (signal: AbortSignal): Promise<void> => {
+      this.#setWhole(repository);
+      await entered.widen(signal);
+    };
+    return { ...ordered, entered: { widen } };
   }
 
   /** Reports whether nodes of ours shall wait for the order before they lock references. */
   isOnNodes(method: MethodInfo): boolean {
     return this.#isOn && WAITS_ON_NODES.has(method.name);
   }
+
+  #isWhole(repository: RepositoryKey): boolean {
+    const until = this.#whole.get(keyOf(repository));
+    return until !== undefined && until > performance.now();
+  }
+
+  #setWhole(repository: RepositoryKey): void {
+    const key = keyOf(repository);
+    this.#whole.delete(key);
+    this.#whole.set(key, performance.now() + WHOLE_MS);
+    if (this.#whole.size <= MAX_WHOLE) return;
+    const [oldest] = this.#whole.keys();
+    if (oldest !== undefined) this.#whole.delete(oldest);
+  }
+}
+
+/** How the votes of a write are ordered. */
+export interface OrderedVotes {
+  readonly isShared: boolean;
+  readonly primary: string;
+  readonly entered: EnteredWrite;
+}
+
+/** The order of a write that has locked references before it is sent. */
+class HeldOrder implements Entered {
+  readonly #lock: WriteLock;
+  readonly #ending = new AbortController();
+  #isNarrow: boolean;
+  #widened: Promise<void> | undefined;
+
+  constructor(lock: WriteLock, references: LockedReferences) {
+    this.#lock = lock;
+    this.#isNarrow = references !== undefined;
+  }
+
+  get isNarrow(): boolean {
+    return this.#isNarrow;
+  }
+
+  async widen(signal: AbortSignal): Promise<void> {
+    if (this.#widened === undefined) {
+      this.#widened = this.#isNarrow ? this.#lock.widen?.(this.#ending.signal) : undefined;
+      this.#widened?.catch(() => {}); // reported to those that wait
+    }
+    this.#isNarrow = false;
+    if (this.#widened !== undefined) await abortable(this.#widened, signal);
+  }
+
+  [Symbol.dispose](): void {
+    this.#ending.abort();
+    void this.#lock.release().catch(() => {}); // the lease ends
+  }
+}
+
+function keyOf({ virtualStorage, relativePath }: RepositoryKey): string {
+  return `${virtualStorage}\0${relativePath}`;
 }

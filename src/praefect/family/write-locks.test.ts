@@ -97,3 +97,37 @@ test('locks that fail for another reason than the end of the wait report that', 
 
   await assert.rejects(locks.lock(repository, 1n, NEVER), { message: /the database is gone/ });
 });
+
+test('writes of different references have locks at once, until one of them locks all', async () => {
+  const { one, own, two } = start();
+  const a = await one.lock(repository, 1n, NEVER, ['refs/heads/a']);
+  const b = await two.lock(repository, 1n, NEVER, ['refs/heads/b']);
+  let isWidened = false;
+  const widening = a.widen?.(NEVER).then(() => {
+    isWidened = true;
+  });
+  await turns();
+  assert.equal(isWidened, false);
+
+  await b.release();
+  await widening;
+
+  const next = own.lock(repository, 2n, NEVER, ['refs/heads/c']);
+  await a.release();
+  await (await next).release();
+});
+
+test('a lock whose wait for all references is aborted is free', async () => {
+  const { one, own, two } = start();
+  const a = await one.lock(repository, 1n, NEVER, ['refs/heads/a']);
+  const b = await two.lock(repository, 1n, NEVER, ['refs/heads/b']);
+  const aborting = new AbortController();
+  const widening = a.widen?.(aborting.signal);
+  await turns();
+
+  aborting.abort();
+
+  await assert.rejects(widening ?? Promise.resolve(), LimitRefusal);
+  await b.release();
+  await own.lock(repository, 2n, NEVER);
+});

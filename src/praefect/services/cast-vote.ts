@@ -1,10 +1,12 @@
 import { GitalyError, messageOf } from '#base/gitaly-error';
 import type { LogFields } from '#platform/log/field-list';
+import type { Vote as StreamedVote } from '#wire/gen/gitalyts/votes/v1/votes_pb';
 import {
   VoteTransactionRequest_Phase as Phase,
   VoteTransactionResponse_TransactionState as State,
   type VoteTransactionRequest,
 } from '#wire/gen/transaction_pb';
+import type { LockedReferences } from '../transactions/conflict-queue.ts';
 import type { VotePhase } from '../transactions/serialized-writes.ts';
 import { TransactionError, UnknownTransactionError } from '../transactions/transaction-error.ts';
 import type { Transactions } from '../transactions/transactions.ts';
@@ -20,8 +22,12 @@ const phaseOf = (phase: Phase): VotePhase => PHASES.get(phase) ?? 'unknown';
 /** Bytes of a SHA-1. */
 const HASH_BYTES = 20;
 
+/** Names of references that a vote may have; a write with more locks all. */
+const MAX_NAMES = 64;
+
 /** A vote, from a call or from a stream. */
-type VoteToCast = Pick<VoteTransactionRequest, 'node' | 'phase' | 'referenceUpdatesHash' | 'transactionId'>;
+type VoteToCast = Pick<VoteTransactionRequest, 'node' | 'phase' | 'referenceUpdatesHash' | 'transactionId'> &
+  Partial<Pick<StreamedVote, 'checksLocks' | 'references'>>;
 
 /** The call that casts a vote. */
 export interface VotingCall {
@@ -38,11 +44,12 @@ export interface VotingCall {
  */
 export async function castVote(
   transactions: Transactions,
-  { node, phase, referenceUpdatesHash, transactionId }: VoteToCast,
+  { checksLocks, node, phase, referenceUpdatesHash, references, transactionId }: VoteToCast,
   { callFields, signal }: VotingCall,
 ): Promise<State> {
+  const locks = { node, references: namesOf(references), checksLocks: checksLocks === true };
   if (phase === Phase.PREPARING_PHASE && referenceUpdatesHash.length === 0) {
-    await transactions.enter(transactionId, signal).catch((error: unknown) => {
+    await transactions.enter(transactionId, locks, signal).catch((error: unknown) => {
       throw withStatus(error);
     });
     return State.COMMIT;
@@ -53,11 +60,17 @@ export async function castVote(
   }
   const hash = Buffer.from(referenceUpdatesHash).toString('hex');
   try {
-    await transactions.vote(transactionId, { node, hash, phase: phaseOf(phase), signal, callFields });
+    await transactions.vote(transactionId, { ...locks, hash, phase: phaseOf(phase), signal, callFields });
     return State.COMMIT;
   } catch (error) {
     return stateAfter(error);
   }
+}
+
+/** Returns the references that a node names; `undefined` if it may lock all. */
+function namesOf(references: readonly Uint8Array[] = []): LockedReferences {
+  if (references.length === 0 || references.length > MAX_NAMES) return undefined;
+  return references.map((name) => Buffer.from(name).toString('latin1'));
 }
 
 /** Ends a transaction because a node refuses the change. @throws {GitalyError} if it is unknown. */

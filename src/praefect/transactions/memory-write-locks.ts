@@ -1,5 +1,6 @@
-import { KeyedLimit, LimitRefusal } from '#base/keyed-limit';
+import { abortedWait, LimitRefusal } from '#base/keyed-limit';
 import type { RepositoryKey } from '../model/repository-key.ts';
+import { ConflictQueue, type LockedReferences, type QueuedWrite } from './conflict-queue.ts';
 import type { WriteLock, WriteLocks } from './write-locks.ts';
 
 /** Writes that may wait for one repository; further ones are refused. */
@@ -17,35 +18,90 @@ export const MAX_HOLD_MS = 10_000;
  */
 export const MAX_WAIT_MS = 60_000;
 
-/** Locks among the writes of a Praefect, which get them in the order of their arrival. */
+/** Why a write no longer waits. */
+type WaitEnd = 'aborted' | 'held' | 'late';
+
+/**
+ * Locks among the writes of a Praefect. Writes that may lock the same references get them in the
+ * order of their arrival, others at once.
+ */
 export class MemoryWriteLocks implements WriteLocks {
-  readonly #limit = new KeyedLimit({
-    maxConcurrency: 1,
-    maxQueueSize: MAX_WAITING,
-    maxWaitMs: MAX_WAIT_MS,
-  });
+  readonly #queues = new Map<string, ConflictQueue>();
 
   /** @throws {LimitRefusal} when the signal is aborted, or when too many writes wait. */
   async lock(
     { virtualStorage, relativePath }: RepositoryKey,
     _transactionId: bigint,
     signal: AbortSignal,
+    references?: LockedReferences,
   ): Promise<WriteLock> {
-    const turn = await this.#limit
-      .acquire(`${virtualStorage}\0${relativePath}`, signal)
-      .catch(withoutTurnInTime);
-    if (turn === undefined) return { renew: async () => {}, release: async () => {} };
-    const timer = setTimeout(() => turn.release(), MAX_HOLD_MS).unref();
+    const key = `${virtualStorage}\0${relativePath}`;
+    const queue = this.#queues.get(key) ?? new ConflictQueue();
+    this.#queues.set(key, queue);
+    const leave = (): void => {
+      if (queue.size === 0 && this.#queues.get(key) === queue) this.#queues.delete(key);
+    };
+    const turn = new Turn(queue, references, leave);
+    if (queue.waiting > MAX_WAITING) {
+      turn.leave();
+      throw new LimitRefusal('max_size', 'maximum queue size reached');
+    }
+    await turn.begin(signal);
     return {
       renew: async () => {},
-      release: async () => {
-        clearTimeout(timer);
-        turn.release();
-      },
+      release: async () => turn.leave(),
+      widen: (aborting) => turn.widen(aborting),
     };
   }
 }
 
-function withoutTurnInTime(error: unknown): undefined {
-  if (!(error instanceof LimitRefusal) || error.reason !== 'max_time') throw error;
+/** The wait of a write, and the time for which it then keeps others waiting. */
+class Turn {
+  readonly #write: QueuedWrite;
+  readonly #onLeft: () => void;
+  #hold: NodeJS.Timeout | undefined;
+  #onHeld: (() => void) | undefined;
+
+  constructor(queue: ConflictQueue, references: LockedReferences, onLeft: () => void) {
+    this.#write = queue.enter(references, () => this.#onHeld?.());
+    this.#onLeft = onLeft;
+  }
+
+  /** Waits for its turn, at most for a minute. @throws {LimitRefusal} when the signal is aborted. */
+  async begin(signal: AbortSignal): Promise<void> {
+    const end = this.#write.isHeld ? 'held' : await this.#wait(signal);
+    if (end === 'held') {
+      this.#hold = setTimeout(() => this.leave(), MAX_HOLD_MS).unref();
+      return;
+    }
+    this.leave();
+    if (end === 'aborted') throw abortedWait(signal);
+  }
+
+  async widen(signal: AbortSignal): Promise<void> {
+    clearTimeout(this.#hold);
+    this.#write.widen();
+    await this.begin(signal);
+  }
+
+  leave(): void {
+    clearTimeout(this.#hold);
+    this.#write.leave();
+    this.#onLeft();
+  }
+
+  async #wait(signal: AbortSignal): Promise<WaitEnd> {
+    const { promise, resolve } = Promise.withResolvers<WaitEnd>();
+    const onAbort = (): void => resolve('aborted');
+    const timer = setTimeout(() => resolve('late'), MAX_WAIT_MS);
+    this.#onHeld = () => resolve('held');
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
 }

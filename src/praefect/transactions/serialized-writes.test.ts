@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createLogger } from '#platform/log/logger';
 import { recordedLocks } from '#testkit/praefect/recorded-locks';
+import { MemoryWriteLocks } from './memory-write-locks.ts';
 import { SerializedWrites, type VotePhase } from './serialized-writes.ts';
 import type { WriteLock, WriteLocks } from './write-locks.ts';
 
@@ -166,4 +167,42 @@ test('a voter that goes away does not end the wait of the others of its transact
   await staying;
 
   assert.deepEqual(events, ['vote']);
+});
+
+test('a node that locks more than the first one has its transaction lock all references', async () => {
+  const events: string[] = [];
+  const lock: WriteLock = {
+    renew: async () => {},
+    release: async () => void events.push('release'),
+    widen: async () => void events.push('widen'),
+  };
+  const { writes } = start(() => ({
+    lock: async (_repository, _id, _signal, references) => {
+      events.push(`lock ${references}`);
+      return lock;
+    },
+  }));
+  const enter = (references?: readonly string[]) => writes.enter({ ...transaction, references }, signal);
+
+  await enter(['refs/heads/a']);
+  await enter(['refs/heads/a']);
+  assert.deepEqual(events.splice(0), ['lock refs/heads/a']);
+  await Promise.all([enter(['refs/heads/b']), enter()]);
+  await enter(['refs/heads/a']);
+  assert.deepEqual(events.splice(0), ['widen']);
+  await writes.release(transaction.id);
+  assert.deepEqual(events, ['release']);
+});
+
+test('a transaction that ends no longer waits to lock all references', async () => {
+  const { writes } = start(() => new MemoryWriteLocks());
+  const other = { ...transaction, id: 8n, references: ['refs/heads/b'] };
+  await writes.enter({ ...transaction, references: ['refs/heads/a'] }, signal);
+  await writes.enter(other, signal);
+  const widening = writes.enter(transaction, signal);
+
+  await writes.release(transaction.id);
+
+  await assert.rejects(widening, { message: /^lock transaction 7: / });
+  await writes.enter({ ...transaction, id: 9n, references: ['refs/heads/a'] }, signal);
 });

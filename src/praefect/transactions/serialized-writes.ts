@@ -2,6 +2,7 @@ import { abortable } from '#base/abortable';
 import { messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
 import type { RepositoryKey } from '../model/repository-key.ts';
+import { covers, type LockedReferences } from './conflict-queue.ts';
 import type { WriteLock, WriteLocks } from './write-locks.ts';
 
 /** A step of a reference transaction, by the votes that are cast in it. */
@@ -11,6 +12,8 @@ export type VotePhase = 'unknown' | 'preparing' | 'prepared' | 'committed' | 'sy
 export interface SerializedTransaction {
   readonly id: bigint;
   readonly repository: RepositoryKey;
+  /** References that the node that votes will lock. */
+  readonly references?: LockedReferences;
 }
 
 /**
@@ -23,16 +26,19 @@ export type OrderStart = 'preparing' | 'primary';
 interface Holding {
   /** Reports whether references were voted on. */
   hasReferences: boolean;
-  readonly lock: Promise<WriteLock>;
+  /** References that it locks. */
+  references: LockedReferences;
+  lock: Promise<WriteLock>;
   /** Ends the wait for it. */
-  readonly abort: () => void;
+  readonly waiting: AbortController;
 }
 
 /**
- * Makes writes to one repository run one after the other: the first `preparing` vote of a
+ * Makes writes to the same references run one after the other: the first `preparing` vote of a
  * transaction takes the lock, all its nodes share it, and the `committed` vote releases it. Without
  * a `preparing` vote, as with a git before 2.54, nothing is locked, unless the transaction starts
- * otherwise ({@link OrderStart}).
+ * otherwise ({@link OrderStart}). If a node locks more than the first one of its transaction, all
+ * references are locked before it goes on.
  */
 export class SerializedWrites {
   readonly #locks: WriteLocks;
@@ -50,14 +56,15 @@ export class SerializedWrites {
    * @throws {Error} `lock transaction <id>: …`, and what `vote` throws.
    */
   async vote(
-    { id, repository }: SerializedTransaction,
+    transaction: SerializedTransaction,
     phase: VotePhase,
     signal: AbortSignal,
     vote: () => Promise<void>,
   ): Promise<void> {
+    const { id } = transaction;
     let isEnd = phase === 'committed';
     try {
-      if (phase === 'preparing') await this.enter({ id, repository }, signal);
+      if (phase === 'preparing') await this.enter(transaction, signal);
       else await this.#renew(id, phase);
       await vote();
     } catch (error) {
@@ -70,13 +77,14 @@ export class SerializedWrites {
 
   /** Casts a vote of a push, whose hooks run before the first one of the primary. */
   async votePush(
-    { id, repository }: SerializedTransaction,
+    transaction: SerializedTransaction,
     { isFirstOfPrimary, phase }: { readonly isFirstOfPrimary: boolean; readonly phase: VotePhase },
     signal: AbortSignal,
     vote: () => Promise<void>,
   ): Promise<void> {
+    const { id } = transaction;
     const holding = this.#holdings.get(id);
-    if (isFirstOfPrimary) await this.enter({ id, repository }, signal);
+    if (isFirstOfPrimary) await this.enter(transaction, signal);
     else if (phase !== 'synchronized') await this.#renew(id, phase);
     else if (holding?.hasReferences) await this.release(id);
     if (holding !== undefined && phase !== 'synchronized') holding.hasReferences = true;
@@ -84,11 +92,11 @@ export class SerializedWrites {
   }
 
   /** Waits for the lock, which all nodes of the transaction share. @throws as {@link vote}. */
-  async enter({ id, repository }: SerializedTransaction, signal: AbortSignal): Promise<void> {
+  async enter(transaction: SerializedTransaction, signal: AbortSignal): Promise<void> {
     try {
-      await abortable(this.#acquire(id, repository), signal);
+      await abortable(this.#acquire(transaction), signal);
     } catch (error) {
-      throw new Error(`lock transaction ${id}: ${messageOf(error)}`, { cause: error });
+      throw new Error(`lock transaction ${transaction.id}: ${messageOf(error)}`, { cause: error });
     }
   }
 
@@ -97,7 +105,7 @@ export class SerializedWrites {
     const holding = this.#holdings.get(id);
     if (holding === undefined) return;
     this.#holdings.delete(id);
-    holding.abort();
+    holding.waiting.abort();
     const lock = await holding.lock.catch(() => undefined);
     await lock?.release().catch((error: unknown) => {
       this.#logger.error({ 'transaction.id': Number(id), error: messageOf(error) }, 'release repo lock');
@@ -112,13 +120,27 @@ export class SerializedWrites {
     }
   }
 
-  #acquire(id: bigint, repository: RepositoryKey): Promise<WriteLock> {
+  #acquire({ id, references, repository }: SerializedTransaction): Promise<WriteLock> {
     const holding = this.#holdings.get(id);
-    if (holding !== undefined) return holding.lock;
+    if (holding !== undefined) {
+      if (!covers(holding.references, references)) widen(holding);
+      return holding.lock;
+    }
     const waiting = new AbortController();
-    const lock = this.#locks.lock(repository, id, waiting.signal);
+    const lock = this.#locks.lock(repository, id, waiting.signal, references);
     lock.catch(() => {}); // reported to the voters
-    this.#holdings.set(id, { hasReferences: false, lock, abort: () => waiting.abort() });
+    this.#holdings.set(id, { hasReferences: false, references, lock, waiting });
     return lock;
   }
+}
+
+/** Has a transaction lock all references. */
+function widen(holding: Holding): void {
+  const { lock: narrow, waiting } = holding;
+  holding.references = undefined;
+  holding.lock = narrow.then(async (lock) => {
+    await lock.widen?.(waiting.signal);
+    return lock;
+  });
+  holding.lock.catch(() => {}); // reported to the voters
 }

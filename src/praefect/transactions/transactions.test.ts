@@ -9,6 +9,8 @@ import { type Serialized, Transactions, type Vote } from './transactions.ts';
 import { planVotes } from './voters.ts';
 
 const { signal } = new AbortController();
+/** A node that names no references. */
+const A = { node: 'a' };
 const THREE = planVotes('a', ['b', 'c']);
 const callFields = { correlation_id: 'id' };
 const repository = { virtualStorage: 'default', relativePath: 'x.git' };
@@ -187,7 +189,7 @@ test('a transaction that is unknown or over has no votes, no order and no end', 
   for (const id of [transaction.id, 7n]) {
     const unknown = { name: 'UnknownTransactionError', message: `transaction not found: ${id}` };
     await assert.rejects(transactions.vote(id, vote), unknown);
-    await assert.rejects(transactions.enter(id, signal), unknown);
+    await assert.rejects(transactions.enter(id, A, signal), unknown);
     assert.throws(() => transactions.stop(id), unknown);
   }
 
@@ -201,7 +203,7 @@ test('a transaction that is unknown or over has no votes, no order and no end', 
 
 test('a transaction without an order enters at once', async () => {
   const { transactions } = start();
-  await transactions.enter(transactions.register(THREE).id, signal);
+  await transactions.enter(transactions.register(THREE).id, A, signal);
 });
 
 test('nodes that enter share the lock of their transaction until it ends or is stopped', async () => {
@@ -211,7 +213,7 @@ test('nodes that enter share the lock of their transaction until it ends or is s
   const first = transactions.register(THREE, order);
   const second = transactions.register(THREE, order);
 
-  for (const { id } of [first, first, second]) await transactions.enter(id, signal);
+  for (const { id } of [first, first, second]) await transactions.enter(id, A, signal);
   assert.deepEqual(events.splice(0), ['lock x.git 1', 'lock x.git 2']);
 
   transactions.stop(first.id);
@@ -219,7 +221,7 @@ test('nodes that enter share the lock of their transaction until it ends or is s
   await immediate();
   assert.deepEqual(events.splice(0), ['release 1', 'release 2']);
   // The order of a stopped transaction is over.
-  await transactions.enter(first.id, signal);
+  await transactions.enter(first.id, A, signal);
   assert.deepEqual(events, []);
 });
 
@@ -230,8 +232,8 @@ test('a node that enters waits for the end of the transaction before', async () 
   const first = transactions.register(THREE, order);
   const second = transactions.register(THREE, order);
   const events: string[] = [];
-  await transactions.enter(first.id, signal);
-  const entering = transactions.enter(second.id, signal).then(() => events.push('second'));
+  await transactions.enter(first.id, A, signal);
+  const entering = transactions.enter(second.id, A, signal).then(() => events.push('second'));
   await immediate();
 
   events.push('first ends');

@@ -2,6 +2,7 @@ import { messageOf } from '#base/gitaly-error';
 import type { LogFields } from '#platform/log/field-list';
 import type { Logger } from '#platform/log/logger';
 import type { RepositoryKey } from '../model/repository-key.ts';
+import type { LockedReferences } from './conflict-queue.ts';
 import type { OrderStart, SerializedWrites, VotePhase } from './serialized-writes.ts';
 import { Transaction } from './transaction.ts';
 import { TransactionError, UnknownTransactionError } from './transaction-error.ts';
@@ -32,11 +33,27 @@ export interface Serialized {
   readonly start: OrderStart;
   /** The storage of the primary. */
   readonly primary: string;
+  /** Set if it has locked references before it was sent to the nodes. */
+  readonly entered?: EnteredWrite | undefined;
+}
+
+/** A write that has locked references before it was sent to the nodes. */
+export interface EnteredWrite {
+  /** Locks all references for a node that locks others. @throws when the signal is aborted. */
+  widen(signal: AbortSignal): Promise<void>;
+}
+
+/** The locks that a node is about to take. */
+export interface NodeLocks {
+  readonly node: string;
+  /** The references that it is about to lock. */
+  readonly references?: LockedReferences;
+  /** Reports that it waits itself before it locks more than its request names. */
+  readonly checksLocks?: boolean;
 }
 
 /** A vote of a node. */
-export interface Vote {
-  readonly node: string;
+export interface Vote extends NodeLocks {
   /** In hex. */
   readonly hash: string;
   readonly phase: VotePhase;
@@ -62,6 +79,8 @@ export class Transactions {
   readonly #running = new Map<bigint, Transaction>();
   /** The transactions that wait for others. */
   readonly #serialized = new Map<bigint, Serialized>();
+  /** Nodes that check locks, by the virtual storage. */
+  readonly #checking = new Map<string, Set<string>>();
   #lastId: bigint;
 
   /** @param worker number of the process, 0 for the first one. */
@@ -113,7 +132,8 @@ export class Transactions {
    *
    * @throws {UnknownTransactionError} and as {@link Transaction.vote}.
    */
-  async vote(id: bigint, { callFields = MANAGER, hash, node, phase, signal }: Vote): Promise<void> {
+  async vote(id: bigint, cast: Vote): Promise<void> {
+    const { callFields = MANAGER, hash, node, phase, signal } = cast;
     const startedAt = performance.now();
     this.#observer.counted('started');
     const fields = {
@@ -126,7 +146,7 @@ export class Transactions {
     try {
       const transaction = this.#find(id);
       const vote = (): Promise<void> => transaction.vote(node, hash, signal, phase);
-      await this.#inOrder(transaction, { node, phase, signal }, vote);
+      await this.#inOrder(transaction, cast, vote);
     } catch (error) {
       const end = error instanceof TransactionError ? error.end : 'invalid';
       this.#observer.counted(end);
@@ -144,24 +164,47 @@ export class Transactions {
    *
    * @throws {UnknownTransactionError} when it is unknown; an error when too many others wait.
    */
-  async enter(id: bigint, signal: AbortSignal): Promise<void> {
+  async enter(id: bigint, locks: NodeLocks, signal: AbortSignal): Promise<void> {
     this.#find(id);
     const serialized = this.#serialized.get(id);
-    await serialized?.writes.enter({ id, repository: serialized.repository }, signal);
+    if (serialized === undefined) return;
+    this.#note(serialized, locks);
+    const { entered, repository, writes } = serialized;
+    if (entered !== undefined) return await entered.widen(signal);
+    await writes.enter({ id, repository, references: locks.references }, signal);
   }
 
-  async #inOrder(
-    transaction: Transaction,
-    { node, phase, signal }: Pick<Vote, 'node' | 'phase' | 'signal'>,
-    vote: () => Promise<void>,
-  ): Promise<void> {
+  /**
+   * Reports whether all these nodes wait themselves before they lock more than a request names, as
+   * far as it is known from their votes.
+   */
+  checkLocks(virtualStorage: string, nodes: readonly string[]): boolean {
+    const checking = this.#checking.get(virtualStorage);
+    return nodes.every((node) => checking?.has(node));
+  }
+
+  #note({ repository: { virtualStorage } }: Serialized, { checksLocks, node }: NodeLocks): void {
+    let checking = this.#checking.get(virtualStorage);
+    if (checking === undefined) {
+      checking = new Set();
+      this.#checking.set(virtualStorage, checking);
+    }
+    if (checksLocks === true) checking.add(node);
+    else checking.delete(node);
+  }
+
+  async #inOrder(transaction: Transaction, cast: Vote, vote: () => Promise<void>): Promise<void> {
     const { id } = transaction;
+    const { node, phase, references, signal } = cast;
     const serialized = this.#serialized.get(id);
     if (serialized === undefined) return await vote();
-    const { primary, repository, start, writes } = serialized;
-    if (start === 'preparing') return await writes.vote({ id, repository }, phase, signal, vote);
+    this.#note(serialized, cast);
+    const { entered, primary, repository, start, writes } = serialized;
+    if (entered !== undefined) return await vote();
+    const ordered = { id, repository, references };
+    if (start === 'preparing') return await writes.vote(ordered, phase, signal, vote);
     const isFirstOfPrimary = node === primary && !transaction.hasVoted(node);
-    await writes.votePush({ id, repository }, { isFirstOfPrimary, phase }, signal, vote);
+    await writes.votePush(ordered, { isFirstOfPrimary, phase }, signal, vote);
   }
 
   /** @throws {UnknownTransactionError} */

@@ -1,19 +1,35 @@
 import type { RepositoryKey } from '../model/repository-key.ts';
+import type { LockedReferences } from './conflict-queue.ts';
 
 /** Time after which others may take a lock that was not renewed. */
 export const LEASE_MS = 20_000;
 
-/** The lock of a repository, held by one transaction among all Praefects. */
+/** The lock of a repository or of some of its references, held by one transaction. */
 export interface WriteLock {
   /** Holds it longer. @throws when it was lost. */
   renew(): Promise<void>;
   release(): Promise<void>;
+  /**
+   * Locks all references in addition to those that it has; not there if it always does.
+   *
+   * @throws when the signal is aborted: the lock is released then.
+   */
+  widen?(signal: AbortSignal): Promise<void>;
 }
 
 /** Locks for the time between a write's first vote and its end. */
 export interface WriteLocks {
-  /** Waits until the lock is free. @throws when the signal is aborted. */
-  lock(repository: RepositoryKey, transactionId: bigint, signal: AbortSignal): Promise<WriteLock>;
+  /**
+   * Waits until the lock is free. @throws when the signal is aborted.
+   *
+   * @param references what it locks; some locks always lock all references.
+   */
+  lock(
+    repository: RepositoryKey,
+    transactionId: bigint,
+    signal: AbortSignal,
+    references?: LockedReferences,
+  ): Promise<WriteLock>;
 }
 
 export type LockOperation = 'trylock' | 'unlock' | 'renew';

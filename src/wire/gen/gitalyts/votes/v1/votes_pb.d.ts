@@ -42,6 +42,22 @@ export declare type Vote = Message<"gitalyts.votes.v1.Vote"> & {
    * @generated from field: gitaly.VoteTransactionRequest.Phase phase = 4;
    */
   phase: VoteTransactionRequest_Phase;
+
+  /**
+   * Full names of the references that the node is about to lock. Empty: all of them, or unknown
+   * ones. Counts only where the order of writes is waited for.
+   *
+   * @generated from field: repeated bytes references = 5;
+   */
+  references: Uint8Array[];
+
+  /**
+   * The node waits for the order itself before it locks more than a request names whose metadata
+   * have "entered".
+   *
+   * @generated from field: bool checks_locks = 6;
+   */
+  checksLocks: boolean;
 };
 
 /**

@@ -1,0 +1,22 @@
+import { isMessage, type Message } from '@bufbuild/protobuf';
+import { WriteRefRequestSchema } from '#wire/gen/repository_pb';
+import type { LockedReferences } from '../transactions/conflict-queue.ts';
+
+/** SHA-1 or SHA-256, in hex. Other revisions are resolved on each node, so their references count. */
+const OBJECT_ID = /^(?:[\da-f]{40}|[\da-f]{64})$/i;
+const ZEROS = /^0*$/;
+
+/**
+ * Returns the references that a write locks on its nodes, as far as its request says; `undefined`
+ * if it may lock others: a deletion locks the file of packed references, and HEAD is locked with
+ * each write of the branch that it names.
+ */
+export function lockedReferences(request: Message): LockedReferences {
+  if (!isMessage(request, WriteRefRequestSchema)) return undefined;
+  const [ref, revision, oldRevision] = [request.ref, request.revision, request.oldRevision].map((bytes) =>
+    Buffer.from(bytes).toString('latin1'),
+  ) as [string, string, string]; // one for each
+  const isObject = OBJECT_ID.test(revision) && !ZEROS.test(revision);
+  const isChecked = oldRevision === '' || OBJECT_ID.test(oldRevision);
+  return ref.startsWith('refs/') && isObject && isChecked ? [ref] : undefined;
+}
