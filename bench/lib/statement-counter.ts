@@ -4,9 +4,12 @@ import { join } from 'node:path';
 
 /** PostgreSQL's socket in the directory that clients get as `host`. */
 const SOCKET = '.s.PGSQL.5432';
-/** The text of a statement in a message of the extended or the simple protocol. */
+/**
+ * The text of a statement in a message of the extended or the simple protocol, or the name of a
+ * prepared one.
+ */
 const ANY_STATEMENT =
-  /(?:P[\s\S]{4}[^\0]*\0|Q[\s\S]{4})\s*(?:WITH|SELECT|INSERT|UPDATE|DELETE|BEGIN)[^\0]*\0/gi;
+  /(?:P[\s\S]{4}\0|Q[\s\S]{4})\s*(?:WITH|SELECT|INSERT|UPDATE|DELETE|BEGIN)[^\0]*\0|B[\s\S]{4}\0(?:record|route)_\w+\0/gi;
 /** Health checks, verification, copies and locks, which run at intervals. */
 const BACKGROUND = /node_status|verif|replication_queue|write_locks|pg_notify/;
 

@@ -48,6 +48,7 @@ export function explained(database: Database): ExplainedDatabase {
     rows,
     search: rows,
     row: async (statement: Statement) => (await rows(statement))[0],
+    preparedRow: async (_name: string, statement: Statement) => (await rows(statement))[0],
     run: (statement: Statement) =>
       database.transaction(async (executor) =>
         Number((await statement.execute(watch(executor))).numAffectedRows ?? 0n),

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -149,3 +150,42 @@ async function works(database: Database): Promise<boolean> {
   const results = await Promise.allSettled([1, 2, 3].map(() => database.run(sql`SELECT 1`)));
   return results.every(({ status }) => status === 'fulfilled');
 }
+
+test('a prepared statement is parsed once for each connection', { skip }, async () => {
+  await using postgres = await startPostgres();
+  const { database } = postgres;
+  const doubled = (value: number) =>
+    database.preparedRow('doubled', sql<{ value: number }>`SELECT ${value}::int * 2 AS value`);
+
+  for (const value of [1, 2, 3]) assert.deepEqual(await doubled(value), { value: value * 2 });
+
+  const prepared = await database.rows(sql<{ name: string }>`SELECT name FROM pg_prepared_statements`);
+  assert.equal(prepared.length, 1);
+  assert.match(prepared[0]?.name ?? '', /^doubled_[\da-f]{8}$/);
+});
+
+for (const { how, mix } of [
+  { how: 'that are gone', mix: () => 'DEALLOCATE ALL' },
+  { how: 'of another client', mix: (name: string) => `PREPARE ${name} AS SELECT 1` },
+])
+  test(`without prepared statements goes on after a pooler had some ${how}`, { skip }, async () => {
+    await using postgres = await startPostgres();
+    const { database } = postgres;
+    const one = () => database.preparedRow('one', sql<{ one: number }>`SELECT 1 AS one`);
+    // As a pooler may do between two statements. The single connection is used for both.
+    const name = `one_${createHash('sha1').update('SELECT 1 AS one').digest('hex').slice(0, 8)}`;
+    if (how === 'that are gone') await one();
+    await database.rows(sql.raw(mix(name)));
+
+    for (let count = 0; count < 2; count++) assert.deepEqual(await one(), { one: 1 });
+
+    const prepared = await database.rows(sql<{ name: string }>`SELECT name FROM pg_prepared_statements`);
+    assert.equal(prepared.length, how === 'that are gone' ? 0 : 1);
+  });
+
+test('a prepared statement that fails reports its error', { skip }, async () => {
+  await using postgres = await startPostgres();
+  const failing = () => postgres.database.preparedRow('failing', sql`SELECT 1 / ${0}::int AS x`);
+  await assert.rejects(failing(), { message: 'division by zero' });
+  await assert.rejects(failing(), { message: 'division by zero' });
+});

@@ -1,6 +1,7 @@
+import { createHash } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { Kysely, PostgresDialect, type QueryResult, type RawBuilder, sql, type Transaction } from 'kysely';
-import { DatabaseError, Pool } from 'pg';
+import { Kysely, PostgresDialect, type RawBuilder, sql, type Transaction } from 'kysely';
+import { DatabaseError, Pool, type QueryConfig, type QueryResultRow } from 'pg';
 import { messageOf } from '#base/gitaly-error';
 import { isError } from '#base/is-error';
 import type { ConnectionSettings } from './connection-settings.ts';
@@ -22,6 +23,11 @@ const MAX_CONNECTIONS = 20;
 /** Of these, for searches: one that takes minutes holds none of those for requests. */
 const MAX_SEARCHES = 4;
 const IDLE_TIMEOUT_MS = 60_000;
+/**
+ * Age at which a connection is replaced. Plans of prepared statements depend on the sizes of
+ * tables, which PostgreSQL reads again only when it has analyzed them.
+ */
+const MAX_AGE_SECONDS = 300;
 /** The oldest supported server, as PostgreSQL numbers them. */
 const MIN_VERSION = 110_000;
 /** Limit of statements that read whole tables, as dataloss does. */
@@ -34,22 +40,26 @@ export interface DatabaseLimits {
 }
 
 /**
- * The pool of connections to PostgreSQL. It keeps no state in a session and prepares no statements
- * by name, so a pooler for transactions may be between. A lost connection is replaced at the next
- * statement.
+ * The pool of connections to PostgreSQL. A pooler for transactions may be between: nothing depends
+ * on the state of a session, and if prepared statements are missing, no more are prepared. A lost
+ * connection is replaced at the next statement.
  */
 export class Database implements AsyncDisposable {
   readonly #kysely: Kysely<unknown>;
+  /** The connections of `#kysely`. */
+  readonly #pool: Pool;
+  readonly #names = new Map<string, string>();
+  /** False if a pooler mixes the prepared statements of its clients. */
+  #isPreparing = true;
   /** For statements that may take minutes. */
   readonly #searching: Kysely<unknown>;
 
   private constructor(settings: ConnectionSettings, { statementMs }: DatabaseLimits) {
     const isLimited = statementMs !== undefined;
-    this.#kysely = pooled(settings, { max: MAX_CONNECTIONS - MAX_SEARCHES, limitMs: statementMs });
-    this.#searching = pooled(settings, {
-      max: MAX_SEARCHES,
-      limitMs: isLimited ? SEARCH_LIMIT_MS : undefined,
-    });
+    this.#pool = poolOf(settings, { max: MAX_CONNECTIONS - MAX_SEARCHES, limitMs: statementMs });
+    this.#kysely = kyselyOf(this.#pool);
+    const limitMs = isLimited ? SEARCH_LIMIT_MS : undefined;
+    this.#searching = kyselyOf(poolOf(settings, { max: MAX_SEARCHES, limitMs }));
   }
 
   /**
@@ -63,7 +73,7 @@ export class Database implements AsyncDisposable {
 
   /** Runs a statement and returns its rows. */
   async rows<Row>(statement: RawBuilder<Row>): Promise<Row[]> {
-    return (await this.#execute(statement)).rows;
+    return (await this.#execute(() => statement.execute(this.#kysely))).rows;
   }
 
   /**
@@ -89,9 +99,29 @@ export class Database implements AsyncDisposable {
     return (await this.rows(statement))[0];
   }
 
+  /**
+   * Runs a statement that each connection parses and plans once, and returns its first row. That
+   * takes several times as long as the execution of short statements.
+   *
+   * @param name of letters and `_`; the text of its statements is always the same.
+   */
+  async preparedRow<Row>(name: string, statement: RawBuilder<Row>): Promise<Row | undefined> {
+    if (!this.#isPreparing) return await this.row(statement);
+    const { parameters, sql: text } = statement.compile(this.#kysely);
+    const query = { name: this.#nameOf(name, text), text, values: [...parameters] };
+    try {
+      const { rows } = await this.#execute(() => this.#query<Row>(query));
+      return rows[0];
+    } catch (error) {
+      if (!isOfOtherClient(error)) throw error;
+      this.#isPreparing = false;
+      return await this.row(statement);
+    }
+  }
+
   /** Runs a statement and returns the number of affected rows. */
   async run(statement: RawBuilder<unknown>): Promise<number> {
-    return Number((await this.#execute(statement)).numAffectedRows ?? 0n);
+    return Number((await this.#execute(() => statement.execute(this.#kysely))).numAffectedRows ?? 0n);
   }
 
   /** Runs statements in a transaction, which is rolled back when `work` rejects. */
@@ -126,11 +156,30 @@ export class Database implements AsyncDisposable {
       );
   }
 
+  /** Returns the name of a text: other versions of Praefect may prepare others behind one pooler. */
+  #nameOf(name: string, text: string): string {
+    let full = this.#names.get(name);
+    if (full === undefined) {
+      full = `${name}_${createHash('sha1').update(text).digest('hex').slice(0, 8)}`;
+      this.#names.set(name, full);
+    }
+    return full;
+  }
+
+  async #query<Row>(query: QueryConfig): Promise<{ readonly rows: Row[] }> {
+    const client = await this.#pool.connect();
+    try {
+      return await client.query<QueryResultRow & Row>(query);
+    } finally {
+      client.release();
+    }
+  }
+
   /** Runs a statement, on another connection if the server had closed the first one before. */
-  async #execute<Row>(statement: RawBuilder<Row>): Promise<QueryResult<Row>> {
+  async #execute<Result>(run: () => Promise<Result>): Promise<Result> {
     for (let closed = 0; ; closed++) {
       try {
-        return await statement.execute(this.#kysely);
+        return await run();
       } catch (error) {
         if (closed === MAX_CONNECTIONS || !isNotExecuted(error)) throw error;
         await nextTurn(); // the pool learns of the closed connections
@@ -144,10 +193,10 @@ export class Database implements AsyncDisposable {
 }
 
 /** @param options.limitMs limit of each statement; `undefined` for none. */
-function pooled(
+function poolOf(
   settings: ConnectionSettings,
   { limitMs, max }: { limitMs: number | undefined; max: number },
-): Kysely<unknown> {
+): Pool {
   const limit: StatementLimit = { limitMs };
   const pool = new Pool({
     ...clientConfig(settings),
@@ -155,12 +204,17 @@ function pooled(
     Client: LimitedClient,
     max,
     idleTimeoutMillis: IDLE_TIMEOUT_MS,
+    maxLifetimeSeconds: MAX_AGE_SECONDS,
     allowExitOnIdle: true,
   });
   // The pool has dropped the idle connection that failed; statements report their own errors.
   pool.on('error', () => {});
   // While a client runs a statement, its errors have no other listener.
   pool.on('connect', (client) => client.on('error', () => {}));
+  return pool;
+}
+
+function kyselyOf(pool: Pool): Kysely<unknown> {
   return new Kysely({ dialect: new PostgresDialect({ pool }) });
 }
 
@@ -189,6 +243,16 @@ const CLOSED: ReadonlySet<unknown> = new Set(['EPIPE', '57P01']);
 
 function isNotExecuted(error: unknown): boolean {
   return isError(error) && 'code' in error && CLOSED.has(error.code);
+}
+
+/**
+ * Codes of statements that a pooler has prepared on another connection, or for another client. They
+ * were not executed.
+ */
+const OF_OTHER_CLIENTS: ReadonlySet<unknown> = new Set(['26000', '42P05']);
+
+function isOfOtherClient(error: unknown): boolean {
+  return error instanceof DatabaseError && OF_OTHER_CLIENTS.has(error.code);
 }
 
 /** Node reports several refused addresses of a host as one error without a message. */

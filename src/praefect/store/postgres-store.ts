@@ -64,7 +64,9 @@ export class PostgresStore implements ReplicaStore {
     // Both rows are locked by one join: after a concurrent write it is evaluated with their new
     // versions. It would pass over rows that this statement has changed: the array makes it lock
     // all rows first, and the counts change all replicas before the repository.
-    const row = await this.#database.row(sql<{ found: boolean; written: string[] }>`
+    const row = await this.#database.preparedRow(
+      'record_write',
+      sql<{ found: boolean; written: string[] }>`
       WITH candidates AS (
         SELECT * FROM unnest(
           ${candidates.map(({ storage }) => storage)}::text[],
@@ -89,7 +91,8 @@ export class PostgresStore implements ReplicaStore {
         WHERE repository_id = ${id} AND (SELECT count(*) FROM replicas) > 0
       )
       SELECT EXISTS (SELECT FROM repositories WHERE repository_id = ${id}) AS found,
-        ARRAY (SELECT storage FROM replicas) AS written`);
+        ARRAY (SELECT storage FROM replicas) AS written`,
+    );
     if (row?.found !== true) throw new Error('repository not found');
     if (row.written.length === 0) throw new Error('write to outdated nodes');
     return row.written;

@@ -30,24 +30,29 @@ export class RepositoryLookups {
 
   /** Returns `undefined` for an unknown repository, and for one without such a replica. */
   async consistentReplicas(repository: RepositoryKey): Promise<ConsistentReplicas | undefined> {
-    const row = await this.#database.row(sql<{ replica_path: string; storages: string[] }>`
+    const row = await this.#database.preparedRow(
+      'route_read',
+      sql<{ replica_path: string; storages: string[] }>`
       SELECT replica_path, array_agg(storage) AS storages
       FROM repositories JOIN storage_repositories USING (repository_id, relative_path, generation)
       WHERE repositories.virtual_storage = ${repository.virtualStorage}
         AND repositories.relative_path = ${repository.relativePath}
-      GROUP BY repository_id, replica_path`);
+      GROUP BY repository_id, replica_path`,
+    );
     return row && { replicaPath: row.replica_path, storages: new Set(row.storages) };
   }
 
   async writeFacts(repository: RepositoryKey): Promise<WriteFacts | undefined> {
-    const row = await this.#database.row(sql<{
-      repository_id: number;
-      replica_path: string;
-      primary: string | null;
-      is_valid: boolean;
-      storages: string[];
-      assigned: string[];
-    }>`
+    const row = await this.#database.preparedRow(
+      'route_write',
+      sql<{
+        repository_id: number;
+        replica_path: string;
+        primary: string | null;
+        is_valid: boolean;
+        storages: string[];
+        assigned: string[];
+      }>`
       SELECT repository_id, replica_path, "primary",
         EXISTS (
           SELECT FROM valid_primaries
@@ -63,7 +68,8 @@ export class RepositoryLookups {
           WHERE assigned.repository_id = repositories.repository_id ORDER BY storage
         ) AS assigned
       FROM repositories
-      WHERE virtual_storage = ${repository.virtualStorage} AND relative_path = ${repository.relativePath}`);
+      WHERE virtual_storage = ${repository.virtualStorage} AND relative_path = ${repository.relativePath}`,
+    );
     return (
       row && {
         repositoryId: row.repository_id,

@@ -22,7 +22,7 @@ const SLOW_MS = 50;
 const MOMENT_MS = 5000;
 const LOOK_EVERY_MS = 10;
 /** The statement that records a write. */
-const RECORD_OF_WRITE = 'UPDATE storage_repositories SET generation = generation + 1';
+const RECORD_OF_WRITE = 'record_write_';
 
 const anyNode = ({ nodes }: FaultCluster, choices: Choices): FaultNode => choices.of(nodes);
 const anyPraefect = ({ praefects }: FaultCluster, choices: Choices): FaultPraefect => choices.of(praefects);

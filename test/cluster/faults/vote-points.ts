@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { FaultCluster, FaultPraefect } from './fault-cluster.ts';
 
 /** The statement that records a write. */
-const RECORD_OF_WRITE = 'UPDATE storage_repositories SET generation = generation + 1';
+const RECORD_OF_WRITE = 'record_write_';
 /** Makes a node learn of a decision so late that there is time for a kill. */
 const SLOW_MS = 50;
 
