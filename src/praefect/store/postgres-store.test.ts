@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
+import { replaceMethod } from '#testkit/replace-method';
 import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
 import { sql } from '../database/database.ts';
 import type { ReplicationJob } from '../model/job.ts';
 import { PostgresStore } from './postgres-store.ts';
 import { ReplicaMarks } from './replica-marks.ts';
+import type { RecordedWrite } from './replica-store.ts';
 
 const skip = withoutPostgres;
 let postgres: TestDatabase | undefined;
@@ -178,4 +180,41 @@ test('a replica of another repository at the same path becomes the authoritative
   const row = await database.row(sql`SELECT repository_id AS id, generation FROM storage_repositories
     WHERE relative_path = 'x.git' AND storage = 'b'`);
   assert.deepEqual(row, { id: 1, generation: 1 });
+});
+
+test('writes that end while one is recorded share a statement, and each one counts', {
+  skip,
+}, async (context) => {
+  const { database, generations, store } = await arrange();
+  let statements = 0;
+  const { preparedRow } = database;
+  const counted: typeof preparedRow = async (...args) => {
+    statements++;
+    return await Reflect.apply(preparedRow, database, args);
+  };
+  replaceMethod(context, database, 'preparedRow', counted);
+  const write = { repository, repositoryId: 1, primary: 'a', updated: ['b'], outdated: [] };
+  const record = async (writes: readonly RecordedWrite[]): Promise<number> => {
+    const before = statements;
+    for (const storages of await Promise.all(writes.map((each) => store.recordWrite(each))))
+      assert.deepEqual(storages.toSorted(), ['a', 'b']);
+    return statements - before;
+  };
+
+  assert.equal(await record([write, write, write, write]), 2);
+  assert.deepEqual(await generations(), ['x.git: 4, a 4, b 4', 'y.git: 0, a 0, b 0']);
+  assert.equal(await record([write, { ...write, ...other, outdated: [] }]), 2, 'of two repositories');
+  const successors = [['a', 'b']];
+  assert.equal(await record([1, 2].map(() => ({ ...write, successors }))), 2, 'of lost primaries');
+  assert.deepEqual(await generations(), ['x.git: 7, a 7, b 7', 'y.git: 1, a 1, b 1']);
+});
+
+test('writes that share a statement fail together', { skip }, async () => {
+  const { store } = await arrange();
+  const write = { repository, repositoryId: 9, primary: 'a', updated: ['b'], outdated: [] };
+  const results = await Promise.allSettled([1, 2, 3].map(() => store.recordWrite(write)));
+  assert.deepEqual(
+    results.map((result) => result.status === 'rejected' && result.reason.message),
+    ['repository not found', 'repository not found', 'repository not found'],
+  );
 });

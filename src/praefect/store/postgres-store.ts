@@ -1,4 +1,5 @@
 import { GitalyError } from '#base/gitaly-error';
+import { JoinedRuns } from '#base/joined-runs';
 import { type Database, sql, violatedConstraint } from '../database/database.ts';
 import type { ReplicationJob } from '../model/job.ts';
 import type { RepositoryKey } from '../model/repository-key.ts';
@@ -17,9 +18,17 @@ const TAKEN: ReadonlySet<string | undefined> = new Set([
   'storage_repositories_new_pkey',
 ]);
 
-/** Repositories and their replicas in PostgreSQL. Each operation is one statement. */
+/** Time after which writes no longer wait for a record that hangs. */
+const MAX_RECORD_WAIT_MS = 1000;
+
+/**
+ * Repositories and their replicas in PostgreSQL. Each operation is one statement. Writes to a
+ * repository that end while one is recorded share the next statement, if the same nodes have them:
+ * the records of a repository wait for each other anyway.
+ */
 export class PostgresStore implements ReplicaStore {
   readonly #database: Database;
+  readonly #records = new JoinedRuns<readonly string[]>({ maxWaitMs: MAX_RECORD_WAIT_MS });
   /** Reports whether repositories have separate primaries. */
   protected readonly recordsPrimary: boolean = true;
 
@@ -59,6 +68,14 @@ export class PostgresStore implements ReplicaStore {
   }
 
   async recordWrite(write: RecordedWrite): Promise<readonly string[]> {
+    const { primary, repositoryId, successors = [], updated } = write;
+    if (successors.length > 0) return await this.#record(write, 1);
+    const key = JSON.stringify([repositoryId, primary, ...updated.toSorted()]);
+    return await this.#records.run(key, (writes) => this.#record(write, writes));
+  }
+
+  /** Records as many writes that the same storages have. */
+  async #record(write: RecordedWrite, writes: number): Promise<readonly string[]> {
     const { repositoryId: id } = write;
     const candidates = groupsOf(write).flatMap((group, rank) => group.map((storage) => ({ storage, rank })));
     // Both rows are locked by one join: after a concurrent write it is evaluated with their new
@@ -81,13 +98,13 @@ export class PostgresStore implements ReplicaStore {
       ), present AS (
         SELECT storage, rank FROM candidates WHERE storage IN (SELECT storage FROM current)
       ), replicas AS (
-        UPDATE storage_repositories SET generation = generation + 1
+        UPDATE storage_repositories SET generation = generation + ${writes}
         WHERE repository_id = ${id} AND storage = ANY (ARRAY (
           SELECT storage FROM present WHERE rank = (SELECT min(rank) FROM present)
         ))
         RETURNING storage
       ), repository AS (
-        UPDATE repositories SET generation = generation + 1
+        UPDATE repositories SET generation = generation + ${writes}
         WHERE repository_id = ${id} AND (SELECT count(*) FROM replicas) > 0
       )
       SELECT EXISTS (SELECT FROM repositories WHERE repository_id = ${id}) AS found,

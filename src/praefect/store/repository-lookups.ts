@@ -1,3 +1,4 @@
+import { JoinedRuns } from '#base/joined-runs';
 import { type Database, sql } from '../database/database.ts';
 import type { RepositoryKey } from '../model/repository-key.ts';
 
@@ -17,12 +18,16 @@ export interface WriteFacts extends ConsistentReplicas {
   readonly assigned: readonly string[];
 }
 
+/** Time after which writes no longer wait for a statement that hangs. */
+const MAX_WAIT_MS = 1000;
+
 /**
  * Looks repositories up in PostgreSQL, for routing. A replica with another path is none: it waits
  * for a rename of an older Praefect.
  */
 export class RepositoryLookups {
   readonly #database: Database;
+  readonly #writes = new JoinedRuns<WriteFacts | undefined>({ maxWaitMs: MAX_WAIT_MS });
 
   constructor(database: Database) {
     this.#database = database;
@@ -42,7 +47,13 @@ export class RepositoryLookups {
     return row && { replicaPath: row.replica_path, storages: new Set(row.storages) };
   }
 
+  /** Returns `undefined` for an unknown repository. Writes that begin together share a statement. */
   async writeFacts(repository: RepositoryKey): Promise<WriteFacts | undefined> {
+    const { relativePath, virtualStorage } = repository;
+    return await this.#writes.run(`${virtualStorage}\0${relativePath}`, () => this.#writeFacts(repository));
+  }
+
+  async #writeFacts(repository: RepositoryKey): Promise<WriteFacts | undefined> {
     const row = await this.#database.preparedRow(
       'route_write',
       sql<{
