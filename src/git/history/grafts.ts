@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { systemErrorCode } from '#base/go/system-error';
 import { GIT_SPACE, trimmedEnd } from '#base/trim';
 import { FallBackToGit } from '../in-process.ts';
-import { isOid, OID_SOURCE } from '../objects/object-id.ts';
+import { readShallowFile } from '../objects/database/shallow-file.ts';
+import { OID_SOURCE } from '../objects/object-id.ts';
 import type { GitRepository } from '../repository.ts';
 
 const GRAFT = new RegExp(`^${OID_SOURCE}(?:[ \t\r]${OID_SOURCE})*$`);
@@ -17,22 +18,16 @@ export type Grafts = ReadonlyMap<string, readonly string[]>;
  * @throws {FallBackToGit} for lines that git does not write in `shallow`, or ignores in
  *   `info/grafts`, and for a second graft of a commit.
  */
-export function readGrafts({ path }: GitRepository): Grafts {
+export function readGrafts(repository: GitRepository): Grafts {
   const grafts = new Map<string, readonly string[]>();
-  for (const line of linesOf(`${path}/info/grafts`)) {
+  for (const line of linesOf(`${repository.path}/info/grafts`)) {
     const text = trimmedEnd(line, GIT_SPACE);
     if (text === '' || text.startsWith('#')) continue;
     const [oid = '', ...parents] = text.split(/[ \t\r]/);
     if (!GRAFT.test(text) || grafts.has(oid)) throw new FallBackToGit('a graft is unusual');
     grafts.set(oid, parents);
   }
-  const shallow = linesOf(`${path}/shallow`);
-  // git refuses an empty line.
-  if (shallow.at(-1) === '') shallow.pop();
-  for (const oid of shallow) {
-    if (!isOid(oid)) throw new FallBackToGit('the list of shallow commits is damaged');
-    grafts.set(oid, []);
-  }
+  for (const oid of readShallowFile(repository)) grafts.set(oid, []);
   return grafts;
 }
 

@@ -1,6 +1,7 @@
 import { mapAhead } from '#base/streams/map-ahead';
 import { FallBackToGit, fallBackOnFailure } from '../in-process.ts';
 import type { GitRepository } from '../repository.ts';
+import { readShallowFile } from './database/shallow-file.ts';
 import { isOid, type Oid } from './object-id.ts';
 import type { ObjectInfo } from './object-info.ts';
 import type { ObjectReader } from './object-reader.ts';
@@ -41,7 +42,10 @@ export async function namedBlobs(
   if (oids === undefined) return undefined;
   return await repository.inProcess.attempt<NamedBlob[] | undefined>(
     'named_blobs',
-    async () => await readBlobs(repository.objects, oids, options).catch(fallBackOnFailure),
+    async () => {
+      readShallowFile(repository);
+      return await readBlobs(repository.objects, oids, options).catch(fallBackOnFailure);
+    },
     () => undefined,
   );
 }

@@ -1,6 +1,7 @@
 import { LoopSlice } from '#base/loop-turns';
 import { mapAhead } from '#base/streams/map-ahead';
 import { FallBackToGit } from '../in-process.ts';
+import { readShallowFile } from '../objects/database/shallow-file.ts';
 import type { ReadableRepository } from '../objects/readable-repository.ts';
 import { type AskOptions, askForRefs, NO_PATTERN } from './ask-for-refs.ts';
 import { hasFewPatterns, type RefQuery } from './for-each-ref.ts';
@@ -99,8 +100,12 @@ async function* pointingAt(
 /**
  * Returns a function that peels references whose storage does not contain their targets. git
  * reports a reference without its object.
+ *
+ * @throws {FallBackToGit} for a damaged `shallow`, which git reports where it reads commits.
  */
-function looseRefPeeler({ objects }: ReadableRepository, { signal }: ListOptions) {
+function looseRefPeeler(repository: ReadableRepository, { signal }: ListOptions) {
+  const { objects } = repository;
+  readShallowFile(repository);
   const peel = async (ref: ListedRef): Promise<ListedRef> => {
     const object = await objects.info(ref.oid, { signal });
     const end = object?.type === 'tag' ? await objects.info(`${ref.oid}^{}`, { signal }) : object;

@@ -5,6 +5,7 @@ import { FallBackToGit } from '#git/in-process';
 import { EMPTY_TREE, OID_DIGITS, OID_SOURCE, type Oid } from '../object-id.ts';
 import { withAlternates } from '../write/alternates-file.ts';
 import type { ObjectDirectory, StoredObject } from './object-directory.ts';
+import { readShallowFile } from './shallow-file.ts';
 
 /**
  * Age at which small objects are read again in any case: loose ones may have been pruned, which
@@ -37,6 +38,7 @@ export class ObjectDatabase {
   #bornAt = 0;
   #headStamp: FileStamp | undefined;
   #hasPlainHead = false;
+  #hasSoundShallow = false;
 
   constructor(
     { path, objectDirectory, alternateObjectDirectories, objectFormat }: CommandRepository,
@@ -54,16 +56,18 @@ export class ObjectDatabase {
    *
    * @throws {FallBackToGit} when git may refuse the repository; the system's error.
    */
-  refresh({ format }: CommandRepository, now: number): void {
+  refresh(repository: CommandRepository, now: number): void {
     this.lastUsedAt = now;
-    if (!format.isPlain) throw new FallBackToGit('the config file is unusual');
+    if (!repository.format.isPlain) throw new FallBackToGit('the config file is unusual');
     this.#checkHead();
     const at = (path: string): ObjectDirectory => this.#directoryAt(path, this.digits / 2);
     if (!at(this.objectDirectory).exists) throw new FallBackToGit('there are no objects');
     const own = [this.objectDirectory, ...this.#alternates];
     this.#directories = withAlternates(own, (path) => at(path).alternates).map(at);
     const versions = this.#directories.map(({ id, version }) => `${id}.${version}`).join(' ');
-    if (versions === this.#versions && now - this.#bornAt < MAX_AGE_MS) return;
+    const isNew = versions !== this.#versions || now - this.#bornAt >= MAX_AGE_MS;
+    if (isNew || !this.#hasSoundShallow) this.#checkShallow(repository);
+    if (!isNew) return;
     this.#versions = versions;
     this.#bornAt = now;
     this.generation = ++lastGeneration;
@@ -78,6 +82,16 @@ export class ObjectDatabase {
       this.#headStamp = stamp;
     }
     if (!this.#hasPlainHead) throw new FallBackToGit('HEAD is unusual');
+  }
+
+  /**
+   * Git refuses to read commits where `shallow` is damaged. Not checked in every turn: a `cat-file`
+   * reads it once, too.
+   */
+  #checkShallow(repository: CommandRepository): void {
+    this.#hasSoundShallow = false;
+    readShallowFile(repository);
+    this.#hasSoundShallow = true;
   }
 
   /**
