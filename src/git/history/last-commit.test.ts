@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fc } from '#testkit/fast-check';
@@ -72,6 +73,23 @@ test('git finds the last commit of patterns, of removed files, and for unusual r
   }
   await assert.rejects(find(repository, 'missing', 'a'), { exitCode: 128 });
 });
+
+// The path was taken for one that the parent does not have.
+for (const tree of ['^{tree}', ':d', ':d/e'])
+  test(`a missing tree of a parent (${tree}) is an error as in git`, async () => {
+    const path = join(root, `${made++}.git`);
+    initRepository(path);
+    const head = ['commit refs/heads/main', 'committer C <c@x> 1600000000 +0000', 'data 0', ''];
+    const files = (contents: number) => ['M 100644 inline d/e/f', 'data 1', String(contents), ''];
+    const stream = [1, 2].flatMap((contents) => [...head, ...files(contents)]).join('\n');
+    gitOutput(path, ['-c', 'fastimport.unpackLimit=100', 'fast-import', '--quiet'], stream);
+    const oid = gitOutput(path, ['rev-parse', `main~1${tree}`]);
+
+    rmSync(join(path, 'objects', oid.slice(0, 2), oid.slice(2)));
+
+    assert.throws(() => gitOutput(path, ['log', '-1', 'main', '--', 'd/e/f']));
+    await assert.rejects(find(git.open(path), 'main', 'd/e/f'), { exitCode: 128 });
+  });
 
 test('names that look like patterns are names when the paths are literal', async () => {
   const path = join(root, `${made++}.git`);

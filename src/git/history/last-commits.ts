@@ -6,7 +6,8 @@ import { FallBackToGit, fallBackOnFailure } from '../in-process.ts';
 import { OID_BYTES, type OidBytes } from '../objects/object-id.ts';
 import type { ObjectReader } from '../objects/object-reader.ts';
 import type { GitRepository } from '../repository.ts';
-import { canonicalMode } from '../trees/entry-kind.ts';
+import { DirectoriesAbove } from '../trees/directories-above.ts';
+import { canonicalMode, kindOf } from '../trees/entry-kind.ts';
 import { TreeCursor } from '../trees/tree-cursor.ts';
 import type { CommitNode } from './commit-node.ts';
 import type { CommitNodes } from './commit-nodes.ts';
@@ -164,6 +165,8 @@ const ENTRIES_PER_LOOK = 256;
 const COLON = Buffer.from(':');
 const SLASH = Buffer.from('/');
 
+const NO_ENTRIES: Directory = new Map();
+
 /** Commits and one directory of each, read in groups. */
 class History {
   grafts: Grafts = new Map();
@@ -242,16 +245,27 @@ class History {
 
   async #read({ treeOid }: CommitNode, key: string): Promise<Directory> {
     const { directory } = this.#options;
-    return await this.#readTree(
-      directory.length === 0 ? treeOid : Buffer.concat([Buffer.from(key), COLON, directory]),
-    );
+    if (directory.length === 0) return await this.#readTree(treeOid);
+    const found = await this.#readTree(Buffer.concat([Buffer.from(key), COLON, directory]));
+    if (found === NO_ENTRIES) await this.#requireTreesAbove(treeOid);
+    return found;
+  }
+
+  /** Throws as git does if a tree on the way to the directory is missing. */
+  async #requireTreesAbove(treeOid: string): Promise<void> {
+    const path = Buffer.concat([this.#options.directory, SLASH]);
+    const trees = new DirectoriesAbove(this.#objects, Buffer.from(treeOid)).of(path);
+    const last = (await Array.fromAsync(trees)).at(-1) ?? missing();
+    const rest = path.subarray(last.path.length === 0 ? 0 : last.path.length + 1);
+    const entry = await last.find(rest.subarray(0, rest.indexOf(SLASH)));
+    if (entry !== undefined && kindOf(entry.mode) === 'tree') missing();
   }
 
   async #readTree(revision: string | Buffer): Promise<Directory> {
     const { directory } = this.#options;
     const object = await this.#objects.readObject(revision);
     if (object === undefined && directory.length === 0) return missing();
-    if (object?.type !== 'tree') return new Map();
+    if (object?.type !== 'tree') return NO_ENTRIES;
     // Most commits do not change a directory.
     if (this.#latest?.oid !== object.oid)
       this.#latest = { oid: object.oid, directory: this.#parse(object.data) };
