@@ -12,6 +12,8 @@ for (const [what, text] of [
   ['empty lines and carriage returns', `\n${POINTER.replaceAll('\n', '\r\n')}\r\n`],
   ['an older version', POINTER.replace('git-lfs', 'hawser')],
   ['two extensions', POINTER.replace('oid', `${extension('ext-0-a')}\n${extension('ext-1-b')}\noid`)],
+  ['one extension twice', POINTER.replace('oid', `${`${extension('ext-2-a')}\n`.repeat(2)}oid`)],
+  ['spaces of Unicode at both ends', `\u3000\n${POINTER}\u0085\u00a0\u2003`],
   ['empty lines up to the limit and beyond', POINTER.padEnd(2000, '\n')],
 ] as const) {
   test(`a pointer with ${what} is smudged`, () => {
@@ -31,9 +33,16 @@ for (const [what, text] of [
     'extensions of one priority',
     POINTER.replace('oid', `${extension('ext-0-a')}\n${extension('ext-0-b')}\noid`),
   ],
+  ['a byte order mark', `\ufeff${POINTER}`],
   ['no text', ''],
 ] as const) {
   test(`a file with ${what} stays as it is`, () => {
     assert.equal(smudgePointerOid(Buffer.from(text)), undefined);
   });
 }
+
+test('a file with a byte that is no text at its end stays as it is', () => {
+  const file = Buffer.concat([Buffer.from(POINTER), Buffer.from([0xa0])]);
+
+  assert.equal(smudgePointerOid(file), undefined);
+});

@@ -1,3 +1,5 @@
+import { trimmed } from '#base/trim';
+
 /** Maximum number of bytes of a file that are read for a pointer. @see git-lfs: blobSizeCutoff */
 export const MAX_POINTER_BYTES = 1024;
 
@@ -10,6 +12,10 @@ const KEYS = ['version', 'oid', 'size'];
 const EXTENSION = /^ext-\d-\w+/;
 const OID = /^sha256:([0-9a-f]{64})$/;
 const SIZE = /^\+?\d+$/;
+/** git-lfs removes them at both ends. @see Go: unicode.IsSpace */
+const SPACE =
+  '\t\n\v\f\r \u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a' +
+  '\u2028\u2029\u202f\u205f\u3000';
 const MAX_INT64 = 2n ** 63n - 1n;
 
 /**
@@ -21,23 +27,26 @@ const MAX_INT64 = 2n ** 63n - 1n;
  */
 export function smudgePointerOid(file: Buffer): string | undefined {
   const values: string[] = [];
-  const priorities = new Set<string>();
-  for (const line of file.subarray(0, MAX_POINTER_BYTES).toString('latin1').trim().split(/\r?\n/)) {
+  const extensions = new Map<string, string>();
+  const text = trimmed(file.toString('utf8', 0, MAX_POINTER_BYTES), SPACE);
+  for (const line of text.split(/\r?\n/)) {
     if (line === '') continue;
     const space = line.indexOf(' ');
     if (space === -1 || values.length === KEYS.length) return undefined;
     const [key, value] = [line.slice(0, space), line.slice(space + 1)];
     if (key === KEYS[values.length]) values.push(value);
-    else if (!isExtension(key, value, priorities)) return undefined;
+    else if (!isExtension(key, value, extensions)) return undefined;
   }
   const [version = '', oid = '', size = ''] = values;
   if (!VERSIONS.has(version) || !SIZE.test(size) || BigInt(size) > MAX_INT64) return undefined;
   return OID.exec(oid)?.[1];
 }
 
-function isExtension(key: string, value: string, priorities: Set<string>): boolean {
+/** Checks a line, and adds it to the extensions by priority. Two must not have the same. */
+function isExtension(key: string, value: string, extensions: Map<string, string>): boolean {
   const priority = key.slice('ext-'.length, 'ext-0'.length);
-  if (!EXTENSION.test(key) || !OID.test(value) || priorities.has(priority)) return false;
-  priorities.add(priority);
+  if (!EXTENSION.test(key) || !OID.test(value)) return false;
+  if ((extensions.get(priority) ?? key) !== key) return false;
+  extensions.set(priority, key);
   return true;
 }
