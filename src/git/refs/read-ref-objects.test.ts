@@ -8,7 +8,14 @@ import { writePackedRefs } from '#testkit/repositories/packed-refs';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { until } from '#testkit/until';
 import type { ListedRef } from './listed-ref.ts';
-import { type RefCommit, type RefTag, readRefCommits, readRefTag, readRefTags } from './read-ref-objects.ts';
+import {
+  type RefCommit,
+  type RefTag,
+  readRefCommits,
+  readRefTag,
+  readRefTags,
+  readUnknownRefObjects,
+} from './read-ref-objects.ts';
 
 const path = makeScratchDirectory('ref-objects');
 initRepository(path, { commits: 2 });
@@ -86,6 +93,42 @@ test('references on trees, blobs and nothing are told apart', async () => {
     facts,
   );
 });
+
+for (const count of [3, 90, 400])
+  test(`of ${count} references, only those that the caller does not know are read`, async () => {
+    const own = join(path, `known-${count}.git`);
+    initRepository(own, { commits: 1 });
+    const stream = Array.from({ length: count }, (_, index) =>
+      [
+        `commit refs/heads/c${index}`,
+        'committer C <c@x> 1 +0000',
+        'data <<E',
+        `commit ${index}`,
+        'E',
+        '',
+      ].join('\n'),
+    );
+    gitOutput(own, ['fast-import', '--quiet'], stream.join(''));
+    const listed = git.open(own).refs.list({ patterns: ['refs/heads/c*'] });
+    const all = (await Array.fromAsync(git.open(own).refs.list({ patterns: ['refs/heads/c*'] }))).flat();
+    const lines = gitOutput(own, ['for-each-ref', '--format=%(refname)%09%(subject)']).split('\n');
+    const subjects = new Map(lines.map((line) => [line.split('\t')[0], line.split('\t')[1]]));
+    const known = new Set(all.filter((_, index) => index % 3 === 1).map(({ oid }) => oid));
+    const isKnown = (oid: string): boolean => known.has(oid);
+
+    const read = (
+      await Array.fromAsync(readUnknownRefObjects(git.open(own).objects, listed, { isKnown }))
+    ).flat();
+
+    assert.deepEqual(
+      read.map(({ item }) => item.name.toString()),
+      all.map(({ name }) => name.toString()),
+    );
+    for (const { item, data } of read) {
+      if (known.has(item.oid) && count < 200) assert.equal(data, undefined, item.name.toString());
+      else assert.ok(data?.toString().endsWith(`\n\n${subjects.get(item.name.toString())}\n`));
+    }
+  });
 
 test('few or many, with or without the map of names: the same objects are read', async () => {
   const other = `${path}-mapped.git`;

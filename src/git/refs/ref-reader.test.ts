@@ -96,6 +96,30 @@ for (const format of ['sha1', 'sha256']) {
   });
 }
 
+test('HEAD leads to the end of a chain without a process, to the limit of git', async () => {
+  const { repository, run } = createRepository();
+  const { refs } = repository;
+  for (const [name, target] of [
+    ['b', 'a'],
+    ['c', 'b'],
+    ['d', 'c'],
+  ] as const)
+    run('symbolic-ref', `refs/heads/${name}`, `refs/heads/${target}`);
+
+  for (const name of ['a', 'b', 'c', 'd']) {
+    run('symbolic-ref', 'HEAD', `refs/heads/${name}`);
+    started.length = 0;
+    assert.equal((await refs.headTarget()).toString(), run('symbolic-ref', 'HEAD'));
+    assert.deepEqual(started, [], name);
+  }
+
+  run('symbolic-ref', 'refs/heads/e', 'refs/heads/d');
+  run('symbolic-ref', 'refs/heads/f', 'refs/heads/e');
+  run('symbolic-ref', 'HEAD', 'refs/heads/f');
+  assert.throws(() => run('symbolic-ref', 'HEAD'));
+  await assert.rejects(refs.headTarget(), { exitCode: 128 });
+});
+
 // Symptom: read through git, a symbolic reference had the end of its chain as its target.
 test('a symbolic reference to another is read as its first target, by git, too', async () => {
   const { repository, run } = createRepository();
