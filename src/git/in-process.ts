@@ -26,6 +26,7 @@ export type InProcessName =
   | 'merge_commits'
   | 'merge_trees'
   | 'named_blobs'
+  | 'push'
   | 'push_refs'
   | 'read_object'
   | 'read_ref'

@@ -22,6 +22,8 @@ const HIDE_ALL = { key: 'receive.hideRefs', value: 'refs' };
  */
 const PIECE_BYTES = 128 * 1024;
 
+type Asked = Omit<Advertisement, 'service'>;
+
 /**
  * Yields the answer of a smart HTTP server before a push. The current references are read in this
  * process if the result is sure to equal the output of `git receive-pack`; otherwise git produces
@@ -32,26 +34,40 @@ const PIECE_BYTES = 128 * 1024;
  */
 export async function* advertiseToPush(
   repository: Repository,
-  advertisement: Omit<Advertisement, 'service'>,
+  asked: Asked,
   capabilities: CapabilityAdvertisements,
 ): AsyncGenerator<Buffer> {
-  const { config, gitProtocol } = advertisement;
-  const options = { ...advertisement, service: 'receive-pack' } as const;
+  const pieces = await pushAdvertisement(repository, asked, capabilities);
+  if (pieces === undefined) yield* advertiseReferences(repository, { ...asked, service: 'receive-pack' });
+  else yield* evenPieces([...serviceHeader('receive-pack'), ...pieces], PIECE_BYTES);
+}
+
+/**
+ * Returns the advertisement of `git receive-pack` in pieces that must not be changed; `undefined` if
+ * git must produce it.
+ *
+ * @param capabilities as for {@link advertiseToPush}.
+ * @throws as {@link advertiseReferences}.
+ */
+export async function pushAdvertisement(
+  repository: Repository,
+  asked: Asked,
+  capabilities: CapabilityAdvertisements,
+): Promise<Buffer[] | undefined> {
+  const { config, gitProtocol } = asked;
+  const options = { ...asked, service: 'receive-pack' } as const;
   const pieces = writesOnlyReferences(repository, gitProtocol)
     ? await advertisedPackets(repository, options, () => REFERENCES)
     : undefined;
-  if (pieces === undefined) {
-    yield* advertiseReferences(repository, options);
-    return;
-  }
+  if (pieces === undefined) return undefined;
   const bare = { ...options, config: [...config, HIDE_ALL] };
   const ofGit = capabilities.get(repository, config, () => advertiseReferences(repository, bare));
   const withoutReferences = Buffer.concat(await Array.fromAsync(ofGit));
   const [first = FLUSH_PACKET, ...others] = pieces;
   const start = first.equals(FLUSH_PACKET)
-    ? [withoutReferences]
-    : [...serviceHeader('receive-pack'), ...withCapabilities(first, capabilitiesIn(withoutReferences))];
-  yield* evenPieces([...start, ...others], PIECE_BYTES);
+    ? [withoutReferences.subarray(Buffer.concat(serviceHeader('receive-pack')).length)]
+    : withCapabilities(first, capabilitiesIn(withoutReferences));
+  return [...start, ...others];
 }
 
 /**

@@ -41,6 +41,8 @@ const SINCE = {
   refsMigrate: [2, 46],
   /** `symref-update` in `update-ref --stdin`. */
   symrefUpdate: [2, 46],
+  /** The reference-transaction hook gets no lines for reflogs. */
+  hooksOmitReflogs: [2, 48],
   /** A push changes references in two transactions: its deletions, and the others. */
   batchedPushes: [2, 51],
   /** `cat-file --batch-all-objects --filter`. */
@@ -49,6 +51,10 @@ const SINCE = {
   lastModified: [2, 52],
   /** `diff --raw` omits files that differ only in what an option such as `-w` ignores. */
   rawHidesIgnored: [2, 52],
+  /** The message of a refusal by the reference-transaction hook names the phase. */
+  namesHookPhase: [2, 54],
+  /** A push prints why it skips one of several changes. */
+  explainsRejections: [2, 54],
 } as const satisfies Readonly<Record<string, readonly [number, number]>>;
 
 export type GitCapability = keyof typeof SINCE;

@@ -3,6 +3,7 @@ import { bitmapCheck } from '#calls/logs/bitmap-check';
 import { detailsLog } from '#calls/logs/details-log';
 import { CapabilityAdvertisements } from '#domain/git-service/capability-advertisements';
 import { GitReceivePack } from '#domain/receive-pack/git-receive-pack';
+import { InProcessReceivePack } from '#domain/receive-pack/in-process-receive-pack';
 import type { PackServing } from '#domain/upload-pack/fetch';
 import { FetchAnswers } from '#domain/upload-pack/fetch-answers';
 import type { GitTransportDependencies } from '#services/convert/request/git-transport-dependencies';
@@ -16,13 +17,16 @@ export function gitTransport(
   traceDirectory: string,
   packs: PackServing,
 ): GitTransportDependencies {
-  const receivePack = new GitReceivePack({
+  const pushCapabilities = new CapabilityAdvertisements();
+  const { onHookError } = shared;
+  const git = new GitReceivePack({
     hooks,
     directories,
     traceDirectory,
-    onHookError: shared.onHookError,
+    onHookError,
     onSweepError: (error) => logger.warn({ error: messageOf(error) }, SWEEP_FAILED),
   });
+  const receivePack = new InProcessReceivePack({ git, hooks, capabilities: pushCapabilities, onHookError });
   return {
     storages,
     receivePack,
@@ -30,6 +34,7 @@ export function gitTransport(
     bundleUris,
     makesBundles: shared.config.bundleUri.automatic,
     capabilities: new CapabilityAdvertisements(),
+    pushCapabilities,
     packs,
     fetchAnswers: new FetchAnswers(),
     checkBitmaps: bitmapCheck({ logger, metrics }),

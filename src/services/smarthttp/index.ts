@@ -1,4 +1,3 @@
-import { CapabilityAdvertisements } from '#domain/git-service/capability-advertisements';
 import type { ServiceImplementation } from '#rpc/server/handler';
 import type { SmartHTTPService } from '#wire/gen/smarthttp_pb';
 import type { SmartHttpDependencies } from './dependencies.ts';
@@ -12,9 +11,8 @@ import { postUploadPackWithSidechannel } from './post-upload-pack-with-sidechann
 export function smartHttpService(
   deps: SmartHttpDependencies,
 ): ServiceImplementation<typeof SmartHTTPService> {
-  const ofReceivePack = new CapabilityAdvertisements();
   return {
-    infoRefsReceivePack: (request, context) => infoRefsReceivePack(request, context, deps, ofReceivePack),
+    infoRefsReceivePack: (request, context) => infoRefsReceivePack(request, context, deps),
     infoRefsUploadPack: (request, context) => infoRefsUploadPack(request, context, deps),
     postReceivePack: (requests, context) => postReceivePack(requests, context, deps),
     postUploadPack: (requests, context) => postUploadPack(requests, context, deps),

@@ -1,5 +1,4 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { CapabilityAdvertisements } from '#domain/git-service/capability-advertisements';
 import { parseConfigOptions } from '#domain/git-service/config-options';
 import { advertiseToPush } from '#domain/receive-pack/advertise-to-push';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -11,13 +10,12 @@ export async function* infoRefsReceivePack(
   request: InfoRefsRequest,
   { method, signal }: HandlerContext,
   deps: SmartHttpDependencies,
-  capabilities: CapabilityAdvertisements,
 ): AsyncGenerator<MessageInitShape<typeof InfoRefsResponseSchema>> {
   const repository = deps.storages.open(request.repository);
   const config = parseConfigOptions(request.gitConfigOptions);
   deps.observeGitProtocol?.(method, request.gitProtocol);
 
   const { gitProtocol } = request;
-  const chunks = advertiseToPush(repository, { config, gitProtocol, signal }, capabilities);
+  const chunks = advertiseToPush(repository, { config, gitProtocol, signal }, deps.pushCapabilities);
   for await (const data of chunks) yield { data };
 }

@@ -1,11 +1,11 @@
 import { type Dirent, existsSync, readdirSync, renameSync, unlinkSync } from 'node:fs';
-import { rmdir } from 'node:fs/promises';
+import { mkdtemp, rmdir } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { makeDirectorySync } from '#base/files/make-directory';
 import { renameInto } from '#base/files/rename-into';
 import { systemErrorCode } from '#base/go/system-error';
 import type { Repository } from '../repository.ts';
-import { createTempDirectory, type TempDirectory } from '../temp-directories.ts';
+import { createTempDirectory, removeTree, type TempDirectory } from '../temp-directories.ts';
 import { quarantinePrefix } from './quarantine-path.ts';
 
 /**
@@ -41,6 +41,15 @@ export class Quarantine implements AsyncDisposable {
       repository,
       await createTempDirectory(repository.storage, quarantinePrefix(repository.relativePath)),
     );
+  }
+
+  /**
+   * Creates an empty quarantine where `git receive-pack` creates its own: hooks get this path, and
+   * git removes what a killed server leaves.
+   */
+  static async createInObjects(repository: Repository): Promise<Quarantine> {
+    const path = await mkdtemp(`${repository.objectDirectory}/tmp_objdir-incoming-`);
+    return new Quarantine(repository, { path, [Symbol.asyncDispose]: () => removeTree(path) });
   }
 
   /**

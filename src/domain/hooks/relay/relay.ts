@@ -21,6 +21,29 @@ export const RELAY_PIPES = 2;
  */
 const FAILURE_TEXT = Buffer.from('error executing git hook\n');
 
+/** Shows the pusher a piece of a hook's output; resolves when there is space for more. */
+export type Print = (bytes: Uint8Array) => Promise<void>;
+
+/**
+ * Answers one hook, and returns its exit status. Both streams of its output go to the same place.
+ *
+ * @param onError receives the reason when the call could not be answered; the hook then fails with
+ * a text that gives no details.
+ */
+export async function answerHook(
+  handle: RelayHandler,
+  call: RelayCall,
+  print: Print,
+  onError: (error: unknown) => void,
+): Promise<number> {
+  const status = await handle(call, { stdout: print, stderr: print }).catch(async (error: unknown) => {
+    onError(error);
+    await print(FAILURE_TEXT);
+    return 1;
+  });
+  return status & 0xff;
+}
+
 /**
  * Serves the hooks of one git process until the process and all its children have closed their
  * ends.
@@ -65,12 +88,8 @@ export async function serveRelay(
       return last;
     };
     try {
-      const status = await handle(call, { stdout: print, stderr: print }).catch(async (error: unknown) => {
-        onError(error);
-        await print(FAILURE_TEXT);
-        return 1;
-      });
-      await write(answers, `X ${status & 0xff}\n`);
+      const status = await answerHook(handle, call, print, onError);
+      await write(answers, `X ${status}\n`);
     } catch (error) {
       // The script has ended, or this server's end is closed: the end of file informs the script.
       onError(error);

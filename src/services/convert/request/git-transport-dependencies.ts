@@ -18,6 +18,8 @@ export interface GitTransportDependencies extends BundleDependencies {
   readonly voter: Voter;
   /** Of `git upload-pack`. */
   readonly capabilities: CapabilityAdvertisements;
+  /** Of `git receive-pack`. */
+  readonly pushCapabilities: CapabilityAdvertisements;
   /** Limits of packs, and packs that fetches share. */
   readonly packs: PackServing;
   /** Earlier answers to clones of small repositories. */

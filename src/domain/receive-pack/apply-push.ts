@@ -1,0 +1,168 @@
+import { isError } from '#base/is-error';
+import { abortError } from '#git/command/exit-error';
+import { RefTransaction } from '#git/refs/update/ref-transaction';
+import type { ServiceResult } from '../git-service/service-streams.ts';
+import type { RelayedHook } from '../hooks/hooks-directories.ts';
+import type { CalledHooks, HookInput } from './called-hooks.ts';
+import type { PreparedPush } from './prepare-push.ts';
+import { PushBands } from './push-bands.ts';
+import type { Push } from './receive-pack.ts';
+import { refRefusal } from './ref-refusal.ts';
+
+/** Outcome of the change: its reason in the report, or the end of receive-pack. */
+type Outcome = 'made' | 'aborted' | { readonly reason: string };
+
+const EXIT = { signal: undefined, usage: undefined, realMs: 0, ended: undefined };
+/** git's words when the nodes of a cluster do not agree. */
+const ABORTED = {
+  named: "fatal: in 'prepared' phase, update aborted by the reference-transaction hook\n",
+  short: 'fatal: ref updates aborted by hook\n',
+};
+
+/**
+ * Runs the hooks of a push, changes its reference and reports to the client: what `git receive-pack`
+ * does when it has the objects, in its order.
+ *
+ * @throws {ClientGoneError} when the client does not take the output: before the change it is not
+ *   made, after it the hooks have run.
+ */
+export async function applyPush(
+  push: Push,
+  prepared: PreparedPush,
+  hooks: CalledHooks,
+): Promise<ServiceResult> {
+  const application = new Application(push, prepared, hooks);
+  const outcome = await application.change();
+  if (outcome === 'aborted') return await application.aborted();
+  return await application.report(outcome);
+}
+
+class Application {
+  readonly #push: Push;
+  readonly #prepared: PreparedPush;
+  readonly #hooks: CalledHooks;
+  readonly #bands: PushBands;
+  /** `<old> <new> <reference>\n`, the input of hooks. */
+  readonly #line: Buffer;
+
+  constructor(push: Push, prepared: PreparedPush, hooks: CalledHooks) {
+    this.#push = push;
+    this.#prepared = prepared;
+    this.#hooks = hooks;
+    this.#bands = new PushBands(push.streams.stdout);
+    const { oldOid, newOid, reference } = prepared.request;
+    this.#line = Buffer.concat([Buffer.from(`${oldOid} ${newOid} `), reference, Buffer.from('\n')]);
+  }
+
+  async change(): Promise<Outcome> {
+    const { request, quarantine, warnings } = this.#prepared;
+    const { reference, oldOid, newOid } = request;
+    await this.#bands.output(warnings);
+    if (!(await this.#preReceive())) return { reason: 'pre-receive hook declined' };
+    await quarantine.migrate();
+    const args = [reference, Buffer.from(oldOid), Buffer.from(newOid)];
+    if (!(await this.#accepts('update', { args }))) {
+      await this.#bands.error(Buffer.concat([Buffer.from('hook declined to update '), reference]));
+      return { reason: 'hook declined' };
+    }
+    return await this.#update();
+  }
+
+  async #preReceive(): Promise<boolean> {
+    const { request, quarantine } = this.#prepared;
+    const environment = {
+      GIT_OBJECT_DIRECTORY: quarantine.repository.objectDirectory,
+      GIT_ALTERNATE_OBJECT_DIRECTORIES: this.#push.repository.objectDirectory,
+    };
+    const { pushOptions } = request;
+    return await this.#accepts('pre-receive', { environment, pushOptions, stdin: this.#line });
+  }
+
+  async #accepts(hook: RelayedHook, input: HookInput): Promise<boolean> {
+    if (!this.#hooks.has(hook)) return true;
+    const accepting = this.#hooks.accepts(hook, input, (bytes) => this.#bands.output(bytes));
+    const isAccepted = await this.#bands.whileAlive(accepting);
+    const { signal } = this.#push;
+    if (signal.aborted) throw abortError(signal);
+    return isAccepted;
+  }
+
+  async #update(): Promise<Outcome> {
+    const { repository, signal } = this.#push;
+    const { reference, oldOid, newOid, isAtomic } = this.#prepared.request;
+    await using transaction = await RefTransaction.start(repository, { signal });
+    try {
+      await transaction.update(reference, { oldOid, newOid });
+      if (!this.#hooks.has('reference-transaction')) {
+        await transaction.commit();
+        return 'made';
+      }
+      await transaction.prepare();
+      if (!(await this.#votes('prepared'))) return 'aborted';
+      await transaction.commit();
+    } catch (error) {
+      const stderr = transaction.process.stderrHead;
+      const refusal =
+        signal.aborted || !isError(error)
+          ? undefined
+          : refRefusal(stderr, isAtomic, repository.git.capabilities);
+      if (refusal === undefined) throw error;
+      // The transaction goes on without its only change.
+      if (refusal.isRejected && !(await this.#votes('prepared'))) return 'aborted';
+      if (refusal.isRejected) await this.#votes('committed');
+      if (refusal.message !== undefined) await this.#bands.error(refusal.message);
+      return { reason: refusal.reason };
+    }
+    await this.#votes('committed');
+    return 'made';
+  }
+
+  /** Calls the hook whose output the client does not get in a band. */
+  async #votes(state: 'prepared' | 'committed'): Promise<boolean> {
+    const { repository, streams } = this.#push;
+    const { oldOid, newOid, reference } = this.#prepared.request;
+    // Until 2.48 git adds a line for the reflog of HEAD.
+    const isOfHead = reference.toString('latin1') === this.#prepared.head;
+    const lines =
+      isOfHead && !repository.git.capabilities.hooksOmitReflogs
+        ? [this.#line, Buffer.from(`${oldOid} ${newOid} HEAD\n`)]
+        : [this.#line];
+    const call = { args: [Buffer.from(state)], stdin: Buffer.concat(lines) };
+    return await this.#hooks.accepts('reference-transaction', call, async (bytes) => {
+      streams.stderr?.write(bytes);
+    });
+  }
+
+  /** Ends like git, which dies of a refusal by its reference-transaction hook. */
+  async aborted(): Promise<ServiceResult> {
+    const { repository, streams } = this.#push;
+    const stderr = repository.git.capabilities.namesHookPhase ? ABORTED.named : ABORTED.short;
+    streams.stderr?.write(stderr);
+    return { exit: { ...EXIT, code: 128 }, stderr };
+  }
+
+  async report(outcome: Exclude<Outcome, 'aborted'>): Promise<ServiceResult> {
+    const { request } = this.#prepared;
+    const { reference } = request;
+    const isMade = outcome === 'made';
+    const status = isMade
+      ? [Buffer.from('ok '), reference, Buffer.from('\n')]
+      : [Buffer.from('ng '), reference, Buffer.from(` ${outcome.reason}\n`)];
+    const lines = request.report ? [Buffer.from('unpack ok\n'), Buffer.concat(status)] : [];
+    const runsHook = isMade && this.#hooks.has('post-receive');
+    const reported = this.#bands.report(lines, !runsHook);
+    if (!runsHook) {
+      await reported;
+      return { exit: { ...EXIT, code: 0 }, stderr: '' };
+    }
+    // The change is made, so the hook runs even if the client has gone.
+    const failure = await reported.then(
+      () => undefined,
+      (error: unknown) => ({ error }),
+    );
+    await this.#accepts('post-receive', { pushOptions: request.pushOptions, stdin: this.#line });
+    if (failure !== undefined) throw failure.error;
+    await this.#bands.end();
+    return { exit: { ...EXIT, code: 0 }, stderr: '' };
+  }
+}

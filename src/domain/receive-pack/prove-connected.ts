@@ -1,0 +1,133 @@
+import { parseNode } from '#git/history/commit-nodes';
+import { FallBackToGit } from '#git/in-process';
+import { EMPTY_TREE, OID_BYTES, OID_SOURCE } from '#git/objects/object-id';
+import type { ObjectReader } from '#git/objects/object-reader';
+import type { ObjectFormatName } from '#git/repository-format';
+import { kindOf } from '#git/trees/entry-kind';
+import { areEqual, orderOf, TreeEntries } from '#git/trees/tree-entries';
+
+/** What a proof needs to know of the repository. */
+export interface ProofContext {
+  /** Reads the repository and the new objects. */
+  readonly objects: ObjectReader;
+  readonly objectFormat: ObjectFormatName;
+  /** The objects that came with the push. git has checked that all objects they name exist. */
+  readonly newOids: ReadonlySet<string>;
+  /** Reports whether a commit is reachable from a reference, so that nothing of it is missing. */
+  readonly isReachable: (oid: string) => Promise<boolean>;
+  readonly signal: AbortSignal;
+}
+
+/** Limit of the trees that are read; git needs less time for more. */
+const MAX_TREES = 500;
+const TAG = new RegExp(`^object (${OID_SOURCE})\ntype ([a-z]+)\n`);
+
+const NOT_REACHABLE = new FallBackToGit('a commit may not be reachable');
+const UNUSUAL = new FallBackToGit('an object is unusual');
+const MANY_TREES = new FallBackToGit('the push has many trees');
+const MISSING = new FallBackToGit('an object may be missing');
+
+/**
+ * Proves that nothing is missing of the history of a new value, as `git rev-list --objects <new>
+ * --not --all` does for receive-pack. A link leads to a new object, which is checked too; to a
+ * commit that is reachable already; or to a tree or file that a parent has at the same path.
+ *
+ * @returns the type of the new value.
+ * @throws {FallBackToGit} without a proof.
+ */
+export async function proveConnected(tip: string, context: ProofContext): Promise<'commit' | 'tag'> {
+  return await new Proof(context).tip(tip);
+}
+
+class Proof {
+  readonly #context: ProofContext;
+  readonly #commits = new Set<string>();
+  readonly #trees = new Set<string>();
+  #treesLeft = MAX_TREES;
+
+  constructor(context: ProofContext) {
+    this.#context = context;
+    this.#trees.add(EMPTY_TREE[context.objectFormat]);
+  }
+
+  async tip(oid: string): Promise<'commit' | 'tag'> {
+    const { type, data } = await this.#read(oid);
+    if (type === 'commit') {
+      await this.#history(oid);
+      return 'commit';
+    }
+    const [, target, targetType] = TAG.exec(data.toString('latin1', 0, 1024)) ?? [];
+    // A tag that exists already could be reachable without this push; git finds out.
+    if (type !== 'tag' || target === undefined || !this.#context.newOids.has(oid)) throw UNUSUAL;
+    if (targetType === 'commit') await this.#history(target);
+    else if (targetType === 'tag') await this.tip(target);
+    else throw UNUSUAL;
+    return 'tag';
+  }
+
+  /** Checks a commit, and those of its ancestors that are new. */
+  async #history(tip: string): Promise<void> {
+    const waiting = [tip];
+    for (let oid = waiting.pop(); oid !== undefined; oid = waiting.pop()) {
+      if (this.#commits.has(oid)) continue;
+      this.#commits.add(oid);
+      if (!this.#context.newOids.has(oid)) {
+        if (!(await this.#context.isReachable(oid))) throw NOT_REACHABLE;
+        continue;
+      }
+      const { treeOid, parents } = await this.#commit(oid);
+      waiting.push(...parents);
+      // The parents are checked as well, so that all their trees are complete.
+      const bases: string[] = [];
+      for (const parent of parents) bases.push((await this.#commit(parent)).treeOid);
+      await this.#tree(treeOid, bases);
+    }
+  }
+
+  /** Checks everything in a tree that is not in one of the complete trees at the same path. */
+  async #tree(oid: string, bases: readonly string[]): Promise<void> {
+    if (bases.includes(oid) || this.#trees.has(oid)) return;
+    const old: TreeEntries[] = [];
+    for (const base of bases)
+      if (base !== EMPTY_TREE[this.#context.objectFormat]) old.push(await this.#entries(base));
+    const now = await this.#entries(oid);
+    for (; !now.isAtEnd; now.next()) {
+      for (const base of old) while (!base.isAtEnd && orderOf(base, now) < 0) base.next();
+      const atPath = old.filter((base) => !base.isAtEnd && orderOf(base, now) === 0);
+      if (atPath.some((base) => areEqual(base, now)) || kindOf(now.mode) === 'submodule') continue;
+      const entry = now.cursor.oid();
+      if (now.isTree)
+        await this.#tree(
+          entry,
+          atPath.filter(({ isTree }) => isTree).map(({ cursor }) => cursor.oid()),
+        );
+      else if (!this.#context.newOids.has(entry)) await this.#file(entry);
+    }
+    this.#trees.add(oid);
+  }
+
+  /** Checks a file that is at another path of the repository, or was once. */
+  async #file(oid: string): Promise<void> {
+    const { objects, signal } = this.#context;
+    if ((await objects.info(oid, { signal }))?.type !== 'blob') throw MISSING;
+  }
+
+  async #commit(oid: string) {
+    const { type, data } = await this.#read(oid);
+    const node = type === 'commit' ? parseNode(oid, data) : undefined;
+    if (node === undefined) throw UNUSUAL;
+    return node;
+  }
+
+  async #entries(oid: string): Promise<TreeEntries> {
+    if (this.#treesLeft-- === 0) throw MANY_TREES;
+    const { type, data } = await this.#read(oid);
+    if (type !== 'tree') throw UNUSUAL;
+    return new TreeEntries(data, OID_BYTES[this.#context.objectFormat]);
+  }
+
+  async #read(oid: string) {
+    const { objects, signal } = this.#context;
+    return await objects.readInProcess(oid, { signal });
+  }
+}

@@ -1,0 +1,153 @@
+import { packetAt, sizeOfPacket } from '#base/pkt-line/packet';
+import { FallBackToGit } from '#git/in-process';
+import { isOid } from '#git/objects/object-id';
+import { parseRefName, type RefName } from '#git/refs/ref-name';
+import type { ObjectFormatName } from '#git/repository-format';
+import type { HeldInput } from './held-input.ts';
+
+/** A push of one reference, up to the header of its pack. */
+export interface PushRequest {
+  readonly reference: RefName;
+  /** Zeros if the reference is to be created. */
+  readonly oldOid: string;
+  readonly newOid: string;
+  readonly report: boolean;
+  readonly isQuiet: boolean;
+  readonly isAtomic: boolean;
+  readonly pushOptions: readonly string[];
+  /** Number of objects in the pack. */
+  readonly objects: number;
+  /** The bytes that were read after the header of the pack. */
+  readonly rest: Buffer;
+}
+
+/** `PACK`, the version and the number of objects. */
+export const PACK_HEADER_BYTES = 12;
+const PACK_V2 = Buffer.from('PACK\0\0\0\x02', 'latin1');
+/** From this number on git keeps the pack instead of unpacking it. @see git: receive.unpackLimit */
+const UNPACK_LIMIT = 100;
+const MAX_PUSH_OPTIONS = 100;
+/** Limit of everything before the pack. Clients send some hundred bytes. */
+const MAX_REQUEST_BYTES = 64 * 1024;
+
+const COMMAND = /^([0-9a-f]+) ([0-9a-f]+) ([^\0\n]+)\0([^\0\n]*)$/;
+/** The capabilities that change nothing here. */
+const IGNORED = /^(?:agent|session-id)=/;
+const REPORTS: ReadonlySet<string> = new Set(['report-status', 'report-status-v2']);
+
+const NOT_ONE_COMMAND = new FallBackToGit('the push is not a change of one reference');
+const OTHER_CAPABILITIES = new FallBackToGit('the client has other capabilities');
+const OTHER_PACK = new FallBackToGit('the pack is not a small one');
+const OTHER_INPUT = new FallBackToGit('the push has another form');
+
+/**
+ * Reads the beginning of a push. Returns `nothing` if the client has nothing to push.
+ *
+ * @throws {FallBackToGit} for everything but a creation or an update of one reference with a pack
+ *   of fewer than 100 objects.
+ */
+export async function readPushRequest(
+  input: HeldInput,
+  objectFormat: ObjectFormatName,
+): Promise<PushRequest | 'nothing'> {
+  const reader = new RequestReader(input);
+  const first = await reader.packet();
+  if (first === 'flush') return 'nothing';
+  const { capabilities, ...command } = parseCommand(first, objectFormat);
+  const known = parseCapabilities(capabilities, objectFormat);
+  if ((await reader.packet()) !== 'flush') throw NOT_ONE_COMMAND;
+  const pushOptions = known.has('push-options') ? await readPushOptions(reader) : [];
+  const header = await reader.bytes(PACK_HEADER_BYTES);
+  const objects = header.readUInt32BE(PACK_V2.length);
+  if (!header.subarray(0, PACK_V2.length).equals(PACK_V2) || objects >= UNPACK_LIMIT) throw OTHER_PACK;
+  return {
+    ...command,
+    report: [...REPORTS].some((word) => known.has(word)),
+    isQuiet: known.has('quiet'),
+    isAtomic: known.has('atomic'),
+    pushOptions,
+    objects,
+    rest: reader.rest,
+  };
+}
+
+/** Takes packets and bytes from the input. */
+class RequestReader {
+  readonly #input: HeldInput;
+  #bytes: Buffer = Buffer.alloc(0);
+  #taken = 0;
+
+  constructor(input: HeldInput) {
+    this.#input = input;
+  }
+
+  get rest(): Buffer {
+    return this.#bytes;
+  }
+
+  async packet(): Promise<Buffer | 'flush'> {
+    for (;;) {
+      const packet = packetAt(this.#bytes, 0);
+      if (packet === 'incomplete') {
+        await this.#more();
+        continue;
+      }
+      if (packet !== 'flush' && typeof packet === 'string') throw OTHER_INPUT;
+      this.#take(sizeOfPacket(packet));
+      return packet;
+    }
+  }
+
+  async bytes(length: number): Promise<Buffer> {
+    while (this.#bytes.length < length) await this.#more();
+    const bytes = this.#bytes.subarray(0, length);
+    this.#take(length);
+    return bytes;
+  }
+
+  #take(length: number): void {
+    this.#bytes = this.#bytes.subarray(length);
+    this.#taken += length;
+    if (this.#taken > MAX_REQUEST_BYTES) throw OTHER_INPUT;
+  }
+
+  async #more(): Promise<void> {
+    const chunk = await this.#input.read();
+    if (chunk === undefined) throw OTHER_INPUT;
+    this.#bytes = this.#bytes.length === 0 ? chunk : Buffer.concat([this.#bytes, chunk]);
+  }
+}
+
+function parseCommand(packet: Buffer, objectFormat: ObjectFormatName) {
+  const line = packet.toString('latin1', 0, packet.at(-1) === 0x0a ? packet.length - 1 : packet.length);
+  const [, oldOid = '', newOid = '', name = '', capabilities = ''] = COMMAND.exec(line) ?? [];
+  const reference = parseRefName(Buffer.from(name, 'latin1'));
+  const isValid = isOid(oldOid, objectFormat) && isOid(newOid, objectFormat) && reference !== undefined;
+  // git refuses `refs/name`.
+  if (!isValid || !/^refs\/[^/]+\//.test(name)) throw NOT_ONE_COMMAND;
+  return { oldOid, newOid, reference, capabilities };
+}
+
+function parseCapabilities(text: string, objectFormat: ObjectFormatName): ReadonlySet<string> {
+  const words = new Set(text.split(' ').filter((word) => word !== '' && !IGNORED.test(word)));
+  const format = `object-format=${objectFormat}`;
+  if (!words.delete(format) && objectFormat !== 'sha1') throw OTHER_CAPABILITIES;
+  for (const word of words) if (!isKnown(word)) throw OTHER_CAPABILITIES;
+  if (!words.has('side-band-64k')) throw OTHER_CAPABILITIES;
+  return words;
+}
+
+function isKnown(word: string): boolean {
+  return REPORTS.has(word) || /^(?:atomic|push-options|quiet|side-band-64k)$/.test(word);
+}
+
+async function readPushOptions(reader: RequestReader): Promise<string[]> {
+  const options: string[] = [];
+  for (;;) {
+    const packet = await reader.packet();
+    if (packet === 'flush') return options;
+    if (packet.includes(0)) throw OTHER_INPUT;
+    options.push(packet.toString('utf8', 0, packet.at(-1) === 0x0a ? packet.length - 1 : packet.length));
+    if (options.length > MAX_PUSH_OPTIONS) throw OTHER_INPUT;
+  }
+}
