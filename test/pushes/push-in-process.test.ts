@@ -24,12 +24,15 @@ interface PushCase {
   readonly refuseVote?: string;
   /** Why git receives the push. */
   readonly byGit?: string;
+  /** Over SSH git has read the references before its client began, and has other words. */
+  readonly isOnlyHttp?: boolean;
   /** git has the whole conversation, from its advertisement on. */
   readonly isOfGitOverSsh?: boolean;
 }
 
 const MAIN = 'refs/heads/main';
 const NEW = 'refs/heads/new';
+const ATOMIC = 'report-status side-band-64k atomic';
 const TALKS = 'for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14; do echo some words of a hook $i; done';
 
 const script = (hook: string, text: string) => (path: string) =>
@@ -64,7 +67,7 @@ const CASES: readonly PushCase[] = [
     what: 'atomically',
     command: ['main', 'child', MAIN],
     pack: ['child'],
-    capabilities: 'report-status side-band-64k atomic',
+    capabilities: ATOMIC,
   },
   {
     what: 'without a report',
@@ -95,7 +98,7 @@ const CASES: readonly PushCase[] = [
     what: 'an atomic refusal by update',
     command: ['main', 'child', MAIN],
     pack: ['child'],
-    capabilities: 'report-status side-band-64k atomic',
+    capabilities: ATOMIC,
     prepare: script('update', 'exit 1'),
   },
   {
@@ -117,7 +120,54 @@ const CASES: readonly PushCase[] = [
   {
     what: 'a reference that is a folder, atomically',
     command: ['none', 'old', 'refs/heads/folder'],
-    capabilities: 'report-status side-band-64k atomic',
+    capabilities: ATOMIC,
+  },
+  {
+    what: 'a value that changes meanwhile',
+    command: ['main', 'child', MAIN],
+    pack: ['child'],
+    prepare: script('pre-receive', 'git update-ref refs/heads/main refs/heads/old'),
+  },
+  {
+    what: 'a value that changes meanwhile, atomically',
+    command: ['main', 'child', MAIN],
+    pack: ['child'],
+    capabilities: ATOMIC,
+    prepare: script('pre-receive', 'git update-ref refs/heads/main refs/heads/old'),
+  },
+  {
+    what: 'a reference that vanishes meanwhile',
+    command: ['main', 'child', 'refs/heads/loose'],
+    pack: ['child'],
+    prepare: script('pre-receive', 'git update-ref -d refs/heads/loose'),
+  },
+  {
+    what: 'a reference that appears meanwhile',
+    command: ['none', 'child', NEW],
+    pack: ['child'],
+    prepare: script('pre-receive', 'git update-ref refs/heads/new refs/heads/old'),
+  },
+  {
+    what: 'a folder that appears meanwhile',
+    isOnlyHttp: true,
+    command: ['none', 'child', NEW],
+    pack: ['child'],
+    prepare: script('pre-receive', 'git update-ref refs/heads/new/x refs/heads/old'),
+  },
+  {
+    what: 'a reference above that appears meanwhile',
+    command: ['none', 'child', 'refs/heads/new/x'],
+    pack: ['child'],
+    prepare: script('pre-receive', 'git update-ref refs/heads/new refs/heads/old'),
+  },
+  {
+    what: 'a lock that appears meanwhile',
+    command: ['main', 'child', MAIN],
+    pack: ['child'],
+    prepare: script(
+      'pre-receive',
+      'touch $GIT_DIR/refs/heads/main.lock; test ! -d $GIT_DIR/reftable || touch $GIT_DIR/reftable/tables.list.lock',
+    ),
   },
   { what: 'a lost vote', command: ['main', 'child', MAIN], pack: ['child'], refuseVote: 'PREPARED_PHASE' },
   {
@@ -438,6 +488,7 @@ for (const format of FORMATS) {
           { protocol: 'http', isVoted: isAlwaysVoted },
           { protocol: 'ssh', isVoted: true },
         ] as const) {
+          if (way.protocol === 'ssh' && pushed.isOnlyHttp === true) continue;
           const here = await push(ours, pushed, { ...way, made, body });
           const there = await push(git, pushed, { ...way, made, body });
 

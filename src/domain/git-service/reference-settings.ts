@@ -83,6 +83,7 @@ const FORMAT: Readonly<Record<string, RegExp>> = {
   'core.repositoryformatversion': /^[01]$/,
   'core.bare': BOOLEAN,
   'extensions.objectformat': /^sha(?:1|256)$/,
+  'extensions.refstorage': /^(?:files|reftable)$/,
 };
 /**
  * Settings that hide references from one of the programs; `transfer.hideRefs` hides them from both.

@@ -103,9 +103,7 @@ class Application {
     } catch (error) {
       const stderr = transaction.process.stderrHead;
       const refusal =
-        signal.aborted || !isError(error)
-          ? undefined
-          : refRefusal(stderr, isAtomic, repository.git.capabilities);
+        signal.aborted || !isError(error) ? undefined : refRefusal(stderr, { isAtomic, repository });
       if (refusal === undefined) throw error;
       // The transaction goes on without its only change.
       if (refusal.isRejected && !(await this.#votes('prepared'))) return 'aborted';

@@ -36,6 +36,7 @@ export class CalledHooks {
   async accepts(hook: RelayedHook, input: HookInput, print: Print): Promise<boolean> {
     if (!this.has(hook)) return true;
     const whole = { hook, args: [], environment: {}, pushOptions: [], stdin: Buffer.alloc(0), ...input };
-    return (await answerHook(this.#handle, whole, print, this.#options.onError)) === 0;
+    const status = await answerHook(this.#handle, whole, print, this.#options.onError);
+    return (status & 0xff) === 0;
   }
 }

@@ -1,4 +1,4 @@
-import type { GitCapabilities } from '#git/command/capabilities';
+import type { CommandRepository } from '#git/command/command-repository';
 
 /** Texts of git for a change that was refused while others of the same push are made (2.51 on). */
 const REASONS: readonly (readonly [RegExp, string])[] = [
@@ -30,13 +30,14 @@ export interface RefRefusal {
  */
 export function refRefusal(
   stderr: Buffer,
-  isAtomic: boolean,
-  { batchedPushes, explainsRejections }: GitCapabilities,
+  { isAtomic, repository }: { readonly isAtomic: boolean; readonly repository: CommandRepository },
 ): RefRefusal | undefined {
+  const { path } = repository;
+  const { batchedPushes, explainsRejections } = repository.git.capabilities;
   const text = stderr.toString('latin1');
   const at = text.lastIndexOf('fatal: ');
   if (at === -1 || (at > 0 && text[at - 1] !== '\n')) return undefined;
-  const error = text.slice(at).replace(FATAL, '').trimEnd();
+  const error = withPathsOfReceivePack(text.slice(at).replace(FATAL, '').trimEnd(), path);
   const message = Buffer.from(error, 'latin1');
   if (isAtomic) return { reason: 'atomic transaction failed', message, isRejected: false };
   if (!batchedPushes) return { reason: 'failed to update ref', message, isRejected: false };
@@ -45,4 +46,12 @@ export function refRefusal(
   if (reason !== undefined)
     return { reason, message: explainsRejections ? message : undefined, isRejected: true };
   return { reason: 'failed to update refs', message, isRejected: false };
+}
+
+/** Returns a message with the paths as git prints them that runs in the repository's directory. */
+function withPathsOfReceivePack(message: string, path: string): string {
+  const directory = `${Buffer.from(path).toString('latin1')}/`;
+  return message
+    .replace(`Unable to create '${directory}`, `Unable to create '${directory}./`)
+    .replace(`directory '${directory}`, "directory './");
 }

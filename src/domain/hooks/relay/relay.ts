@@ -30,18 +30,17 @@ export type Print = (bytes: Uint8Array) => Promise<void>;
  * @param onError receives the reason when the call could not be answered; the hook then fails with
  * a text that gives no details.
  */
-export async function answerHook(
+export function answerHook(
   handle: RelayHandler,
   call: RelayCall,
   print: Print,
   onError: (error: unknown) => void,
 ): Promise<number> {
-  const status = await handle(call, { stdout: print, stderr: print }).catch(async (error: unknown) => {
+  return handle(call, { stdout: print, stderr: print }).catch(async (error: unknown) => {
     onError(error);
     await print(FAILURE_TEXT);
     return 1;
   });
-  return status & 0xff;
 }
 
 /**
@@ -89,7 +88,7 @@ export async function serveRelay(
     };
     try {
       const status = await answerHook(handle, call, print, onError);
-      await write(answers, `X ${status}\n`);
+      await write(answers, `X ${status & 0xff}\n`);
     } catch (error) {
       // The script has ended, or this server's end is closed: the end of file informs the script.
       onError(error);
