@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { gitOutput, type InitOptions, initRepository } from '#testkit/repositories/init-repository';
 import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
@@ -9,6 +10,7 @@ export type Named =
   | 'bad'
   | 'blob'
   | 'child'
+  | 'large'
   | 'lost'
   | 'main'
   | 'merge'
@@ -39,11 +41,19 @@ function commit(branch: string, parents: readonly string[], changes: string): st
 const file = (path: string, content: string): string => `M 100644 inline ${path}\n${data(content)}`;
 const LONG = Array.from({ length: 400 }, (_, line) => `line ${line}\n`).join('');
 
+/** Text that is larger than a megabyte when it is compressed. */
+function largeText(): string {
+  const lines: string[] = [];
+  for (let line = ''; lines.length < 20_000; lines.push(line))
+    line = createHash('sha512').update(line).digest('base64');
+  return lines.join('\n');
+}
+
 /** The history that the repository has. */
 function oldHistory(): string {
   return [
     commit('old', [], file('a', 'one') + file('d/b', 'two') + file('d/e/c', LONG)),
-    commit('main', ['refs/heads/old'], file('d/b', 'three') + `M 160000 ${'1'.repeat(40)} sub\n`),
+    commit('main', ['refs/heads/old'], `${file('d/b', 'three')}M 160000 ${'1'.repeat(40)} sub\n`),
     commit('side', ['refs/heads/old'], file('d/side', 'side')),
   ].join('');
 }
@@ -55,6 +65,7 @@ function newHistory(): string {
     commit('child', [], file('d/e/f/g', 'deep')),
     commit('moved', ['refs/heads/main'], 'R d/e moved\nC a copy\n'),
     commit('merge', ['refs/heads/child', 'refs/heads/moved'], file('merged', 'yes')),
+    commit('large', ['refs/heads/main'], file('large', largeText())),
     commit('orphan', [], file('x', 'no parent')),
     `tag annotated\nfrom refs/heads/child\ntagger Ann <a@x> 1600000500 +0000\n${data('a tag')}`,
   ].join('');
@@ -90,6 +101,7 @@ export function makePushFixture(path: string, all: string, options: InitOptions)
     annotated: id('annotated'),
     blob: id('main:a'),
     child: id('child'),
+    large: id('large'),
     lost: 'a'.repeat(gitLink.length),
     main: id('main'),
     merge: id('merge'),

@@ -287,6 +287,7 @@ const CASES: readonly PushCase[] = [
     command: ['none', 'side', NEW],
     byGit: 'a commit may not be reachable',
   },
+  { what: 'a large file', command: ['main', 'large', MAIN], pack: ['large'], byGit: 'the push is large' },
   { what: 'half a pack', command: ['main', 'child', MAIN], pack: 'cut', byGit: 'git refuses the pack' },
   {
     what: 'a locked reference',

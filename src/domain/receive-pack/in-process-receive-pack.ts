@@ -1,4 +1,5 @@
 import { writeChunk } from '#base/streams/copy-stream';
+import { removeStaleQuarantines } from '#storage/quarantine/stale-quarantines';
 import type { CapabilityAdvertisements } from '../git-service/capability-advertisements.ts';
 import type { ServiceResult } from '../git-service/service-streams.ts';
 import type { HookManager } from '../hooks/hook-manager.ts';
@@ -18,6 +19,8 @@ export interface InProcessReceivePackOptions {
   /** Of `git receive-pack`. */
   readonly capabilities: CapabilityAdvertisements;
   readonly onHookError?: ((error: unknown) => void) | undefined;
+  /** Receives errors of the removal of quarantines that killed pushes left. */
+  readonly onSweepError: (error: unknown) => void;
 }
 
 const SUCCESS: ServiceResult = {
@@ -54,7 +57,12 @@ export class InProcessReceivePack implements ReceivePack {
       return await git.run({ ...push, isStateless: true, streams });
     }
     await using received = prepared;
-    return await this.#apply(push, received);
+    const sweeping = removeStaleQuarantines(push.repository.objectDirectory);
+    try {
+      return await this.#apply(push, received);
+    } finally {
+      await sweeping.catch(this.#options.onSweepError);
+    }
   }
 
   /** Begins a conversation. Returns false if git has to. */

@@ -19,14 +19,21 @@ export function gitTransport(
 ): GitTransportDependencies {
   const pushCapabilities = new CapabilityAdvertisements();
   const { onHookError } = shared;
+  const onSweepError = (error: unknown): void => logger.warn({ error: messageOf(error) }, SWEEP_FAILED);
   const git = new GitReceivePack({
     hooks,
     directories,
     traceDirectory,
     onHookError,
-    onSweepError: (error) => logger.warn({ error: messageOf(error) }, SWEEP_FAILED),
+    onSweepError,
   });
-  const receivePack = new InProcessReceivePack({ git, hooks, capabilities: pushCapabilities, onHookError });
+  const receivePack = new InProcessReceivePack({
+    git,
+    hooks,
+    capabilities: pushCapabilities,
+    onHookError,
+    onSweepError,
+  });
   return {
     storages,
     receivePack,

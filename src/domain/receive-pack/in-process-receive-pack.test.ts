@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { createSmallRepository, REPOSITORY, writeScript } from '#testkit/operation-fixture';
+import { commitFiles } from '#testkit/repositories/commit-files';
+import { gitOutput } from '#testkit/repositories/init-repository';
+import { FLUSH, packets, pushBody, ZERO_OID } from '#testkit/repositories/push';
+import { startGitaly } from '#testkit/start-gitaly';
+import { until } from '#testkit/until';
+
+const FIRST = { repository: REPOSITORY, glId: 'user-1', glUsername: 'jane' };
+
+test('a client that leaves while a hook runs ends it, and leaves nothing', async () => {
+  await using gitaly = await startGitaly();
+  const { path, oid } = createSmallRepository(gitaly);
+  const before = readdirSync(join(path, 'objects'));
+  writeScript(
+    join(path, 'custom_hooks/pre-receive'),
+    'mkfifo "$GIT_DIR/gate"; echo $$ > "$GIT_DIR/started"; cat "$GIT_DIR/gate"',
+  );
+  const leaving = new AbortController();
+  const data = pushBody([`${ZERO_OID} ${oid} refs/heads/new`]);
+
+  const pushed = Array.fromAsync(
+    gitaly.connection.smartHttp.postReceivePack([FIRST, { data }], { signal: leaving.signal }),
+  );
+  await until(() => existsSync(join(path, 'started')));
+  assert.notDeepEqual(readdirSync(join(path, 'objects')), before);
+  leaving.abort();
+
+  await assert.rejects(pushed);
+  const left = (): string[] => readdirSync(join(path, 'objects'));
+  await until(
+    () => left().length === before.length,
+    () => String(left()),
+  );
+  assert.equal(gitOutput(path, ['for-each-ref', '--format=%(refname)']), 'refs/heads/main');
+});
+
+test('over SSH a client that keeps its side open gets the end of the push', async () => {
+  await using gitaly = await startGitaly();
+  const { path, oid } = createSmallRepository(gitaly, Buffer.from('one'));
+  const copy = join(gitaly.directory, 'copy.git');
+  gitOutput(path, ['clone', '--quiet', '--bare', path, copy]);
+  const newOid = commitFiles(copy, { file: Buffer.from('two') });
+  const pack = join(gitaly.directory, 'new');
+  const name = gitOutput(copy, ['pack-objects', '--revs', '--quiet', pack], `${newOid}\n^${oid}\n`);
+  const body = pushBody([`${oid} ${newOid} refs/heads/main`], { pack: readFileSync(`${pack}-${name}.pack`) });
+
+  const output: Uint8Array[] = [];
+  const requests = (async function* () {
+    yield FIRST;
+    yield { stdin: body };
+    await new Promise(() => {});
+  })();
+  for await (const { stdout } of gitaly.connection.ssh.sshReceivePack(requests)) output.push(stdout);
+
+  const texts = packets(Buffer.concat(output)).map(String);
+  assert.match(texts.at(-1) ?? '', /unpack ok\n.*ok refs\/heads\/main\n/s);
+  assert.equal(gitOutput(path, ['rev-parse', 'main']), newOid);
+  const line = gitaly.log.find((each) => each['grpc.method'] === 'SSHReceivePack') ?? {};
+  assert.equal(line['in_process.reasons'], undefined);
+});
+
+test('over SSH a client that has nothing to push ends the call', async () => {
+  await using gitaly = await startGitaly();
+  const { oid } = createSmallRepository(gitaly);
+
+  const output: Uint8Array[] = [];
+  const requests = [FIRST, { stdin: Buffer.from(FLUSH) }];
+  for await (const { stdout } of gitaly.connection.ssh.sshReceivePack(requests)) output.push(stdout);
+
+  const [first = '', ...others] = packets(Buffer.concat(output)).map(String);
+  assert.match(first, new RegExp(`^${oid} refs/heads/main\0report-status .*side-band-64k`));
+  assert.deepEqual(others, []);
+});
