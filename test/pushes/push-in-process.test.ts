@@ -187,13 +187,13 @@ const CASES: readonly PushCase[] = [
     what: 'nothing',
     command: ['none', 'none', 'refs/heads/nothing'],
     pack: 'none',
-    byGit: 'the push has another form',
+    byGit: 'the push is not a creation or an update',
   },
   {
     what: 'a deletion',
     command: ['main', 'none', 'refs/heads/loose'],
     pack: 'none',
-    byGit: 'the push has another form',
+    byGit: 'the push is not a creation or an update',
   },
   {
     what: 'two references',

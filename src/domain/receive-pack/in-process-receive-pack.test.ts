@@ -38,30 +38,40 @@ test('a client that leaves while a hook runs ends it, and leaves nothing', async
   assert.equal(gitOutput(path, ['for-each-ref', '--format=%(refname)']), 'refs/heads/main');
 });
 
-test('over SSH a client that keeps its side open gets the end of the push', async () => {
-  await using gitaly = await startGitaly();
-  const { path, oid } = createSmallRepository(gitaly, Buffer.from('one'));
-  const copy = join(gitaly.directory, 'copy.git');
-  gitOutput(path, ['clone', '--quiet', '--bare', path, copy]);
-  const newOid = commitFiles(copy, { file: Buffer.from('two') });
-  const pack = join(gitaly.directory, 'new');
-  const name = gitOutput(copy, ['pack-objects', '--revs', '--quiet', pack], `${newOid}\n^${oid}\n`);
-  const body = pushBody([`${oid} ${newOid} refs/heads/main`], { pack: readFileSync(`${pack}-${name}.pack`) });
+for (const deletes of [false, true]) {
+  const what = deletes ? 'deletion' : 'commit';
+  test(`over SSH a client that keeps its side open gets the end of a ${what}`, async () => {
+    await using gitaly = await startGitaly();
+    const { path, oid } = createSmallRepository(gitaly, Buffer.from('one'));
+    const copy = join(gitaly.directory, 'copy.git');
+    gitOutput(path, ['clone', '--quiet', '--bare', path, copy]);
+    const newOid = commitFiles(copy, { file: Buffer.from('two') });
+    const file = join(gitaly.directory, 'new');
+    const name = gitOutput(copy, ['pack-objects', '--revs', '--quiet', file], `${newOid}\n^${oid}\n`);
+    const pack = readFileSync(`${file}-${name}.pack`);
+    gitOutput(path, ['update-ref', 'refs/heads/old', 'main']);
+    const stdin = deletes
+      ? pushBody([`${oid} ${ZERO_OID} refs/heads/old`], { pack: Buffer.alloc(0) })
+      : pushBody([`${oid} ${newOid} refs/heads/main`], { pack });
 
-  const output: Uint8Array[] = [];
-  const requests = (async function* () {
-    yield FIRST;
-    yield { stdin: body };
-    await new Promise(() => {});
-  })();
-  for await (const { stdout } of gitaly.connection.ssh.sshReceivePack(requests)) output.push(stdout);
+    const output: Uint8Array[] = [];
+    const requests = (async function* () {
+      yield FIRST;
+      yield { stdin };
+      await new Promise(() => {});
+    })();
+    for await (const { stdout } of gitaly.connection.ssh.sshReceivePack(requests)) output.push(stdout);
 
-  const texts = packets(Buffer.concat(output)).map(String);
-  assert.match(texts.at(-1) ?? '', /unpack ok\n.*ok refs\/heads\/main\n/s);
-  assert.equal(gitOutput(path, ['rev-parse', 'main']), newOid);
-  const line = gitaly.log.find((each) => each['grpc.method'] === 'SSHReceivePack') ?? {};
-  assert.equal(line['in_process.reasons'], undefined);
-});
+    const reference = deletes ? 'refs/heads/old' : 'refs/heads/main';
+    const texts = packets(Buffer.concat(output)).map(String);
+    assert.match(texts.at(-1) ?? '', new RegExp(`unpack ok\n.*ok ${reference}\n`, 's'));
+    const branches = deletes ? `${oid} refs/heads/main` : `${newOid} refs/heads/main\n${oid} refs/heads/old`;
+    assert.equal(gitOutput(path, ['show-ref']), branches);
+    const line = gitaly.log.find((each) => each['grpc.method'] === 'SSHReceivePack') ?? {};
+    const reason = deletes ? 'push: the push is not a creation or an update' : undefined;
+    assert.equal(line['in_process.reasons'], reason);
+  });
+}
 
 test('over SSH a client that has nothing to push ends the call', async () => {
   await using gitaly = await startGitaly();

@@ -28,7 +28,6 @@ const UNUSUAL_FILES = ['shallow', 'info/grafts', 'worktrees'];
 
 const UNUSUAL = new FallBackToGit('the repository is unusual');
 const HIDDEN = new FallBackToGit('the reference is hidden');
-const NO_CHANGE = new FallBackToGit('the push is not a creation or an update');
 const OTHER_VALUE = new FallBackToGit('the reference has another value');
 const LOCKED = new FallBackToGit('the reference is locked');
 const REFLOG = new FallBackToGit('the reference has a reflog');
@@ -73,11 +72,10 @@ function requirePlainRepository({ repository, config }: Push): PushSettings {
 /** Returns the reference that HEAD names, as long as no user may see it changing. */
 async function requirePlainChange(
   { repository, signal }: Push,
-  { reference, oldOid, newOid }: PushRequest,
+  { reference, oldOid }: PushRequest,
   { hidden }: PushSettings,
 ): Promise<string | undefined> {
   if (hidden.has(reference)) throw HIDDEN;
-  if (isZeroOid(newOid) || newOid === oldOid) throw NO_CHANGE;
   const name = reference.toString('latin1');
   const file = Buffer.concat([Buffer.from(`${repository.path}/`), reference, Buffer.from('.lock')]);
   if (existsSync(file)) throw LOCKED;

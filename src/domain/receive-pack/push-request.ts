@@ -1,6 +1,6 @@
 import { packetAt, sizeOfPacket } from '#base/pkt-line/packet';
 import { FallBackToGit } from '#git/in-process';
-import { isOid } from '#git/objects/object-id';
+import { isOid, isZeroOid } from '#git/objects/object-id';
 import { parseRefName, type RefName } from '#git/refs/ref-name';
 import type { ObjectFormatName } from '#git/repository-format';
 import type { HeldInput } from './held-input.ts';
@@ -36,6 +36,7 @@ const IGNORED = /^(?:agent|session-id)=/;
 const REPORTS: ReadonlySet<string> = new Set(['report-status', 'report-status-v2']);
 
 const NOT_ONE_COMMAND = new FallBackToGit('the push is not a change of one reference');
+const NO_CHANGE = new FallBackToGit('the push is not a creation or an update');
 const OTHER_CAPABILITIES = new FallBackToGit('the client has other capabilities');
 const OTHER_PACK = new FallBackToGit('the pack is not a small one');
 const OTHER_INPUT = new FallBackToGit('the push has another form');
@@ -125,6 +126,8 @@ function parseCommand(packet: Buffer, objectFormat: ObjectFormatName) {
   const isValid = isOid(oldOid, objectFormat) && isOid(newOid, objectFormat) && reference !== undefined;
   // git refuses `refs/name`.
   if (!isValid || !/^refs\/[^/]+\//.test(name)) throw NOT_ONE_COMMAND;
+  // After a deletion there is no pack, so that nothing more may be awaited.
+  if (isZeroOid(newOid) || newOid === oldOid) throw NO_CHANGE;
   return { oldOid, newOid, reference, capabilities };
 }
 
