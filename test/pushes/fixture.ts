@@ -58,7 +58,7 @@ function oldHistory(): string {
   ].join('');
 }
 
-/** What is pushed to it. */
+/** The history that is pushed to it. */
 function newHistory(): string {
   return [
     commit('child', ['refs/heads/main'], file('d/e/c', `${LONG}end\n`) + file('new', 'new')),
@@ -77,7 +77,7 @@ export interface PushFixture {
   pack(tip: Named, not?: readonly Named[]): Buffer;
 }
 
-/** Creates a repository at `path`, and one beside it that has also what is pushed. */
+/** Creates a repository at `path`, and one that has the pushed history as well. */
 export function makePushFixture(path: string, all: string, options: InitOptions): PushFixture {
   mark = 0;
   const gitLink = '1'.repeat(options.objectFormat === 'sha256' ? 64 : 40);

@@ -43,8 +43,8 @@ export async function* advertiseToPush(
 }
 
 /**
- * Returns the advertisement of `git receive-pack` in pieces that must not be changed; `undefined` if
- * git must produce it.
+ * Returns the advertisement of `git receive-pack` in pieces that must not be changed; `undefined`
+ * if git must produce it.
  *
  * @param capabilities as for {@link advertiseToPush}.
  * @throws as {@link advertiseReferences}.

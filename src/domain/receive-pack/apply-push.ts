@@ -20,8 +20,8 @@ const ABORTED = {
 };
 
 /**
- * Runs the hooks of a push, changes its reference and reports to the client: what `git receive-pack`
- * does when it has the objects, in its order.
+ * Runs the hooks of a push, changes its reference and reports to the client, in the order of
+ * `git receive-pack` after it has got the objects.
  *
  * @throws {ClientGoneError} when the client does not take the output: before the change it is not
  *   made, after it the hooks have run.

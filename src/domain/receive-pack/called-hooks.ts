@@ -14,7 +14,7 @@ export interface CalledHooksOptions {
   readonly onError: (error: unknown) => void;
 }
 
-/** What git passes to a hook. */
+/** The input of a hook, as git passes it. */
 export type HookInput = Partial<Pick<RelayCall, 'args' | 'environment' | 'pushOptions' | 'stdin'>>;
 
 /** Calls the hooks of a push like `git receive-pack`, without programs. */

@@ -30,7 +30,7 @@ const SUCCESS: ServiceResult = {
 
 /**
  * Pushes of a few objects to one reference, without `git receive-pack`: git only unpacks the
- * objects, and moves the reference. Output, votes and refusals are those of receive-pack, which gets
+ * objects, and moves the reference. Output, votes and refusals are those of receive-pack. It gets
  * every push that is not certain to be a plain one, before anything has changed.
  */
 export class InProcessReceivePack implements ReceivePack {

@@ -89,7 +89,7 @@ async function requirePlainChange(
   return symbolicTarget?.toString('latin1');
 }
 
-/** Git cannot create `a/b` beside `a`. It notices the opposite when it takes the lock. */
+/** git cannot create `a/b` while `a` exists. It notices the opposite when it takes the lock. */
 async function requireNoReferenceAbove(repository: Repository, name: string): Promise<void> {
   const parts = name.split('/');
   for (let length = 3; length < parts.length; length++) {

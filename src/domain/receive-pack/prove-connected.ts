@@ -6,7 +6,7 @@ import type { ObjectFormatName } from '#git/repository-format';
 import { kindOf } from '#git/trees/entry-kind';
 import { areEqual, orderOf, TreeEntries } from '#git/trees/tree-entries';
 
-/** What a proof needs to know of the repository. */
+/** The facts about a repository on which a proof relies. */
 export interface ProofContext {
   /** Reads the repository and the new objects. */
   readonly objects: ObjectReader;

@@ -22,7 +22,7 @@ export interface RefRefusal {
 }
 
 /**
- * Translates the last words of `git update-ref` to those of `git receive-pack`, which makes the same
+ * Translates the error of `git update-ref` to that of `git receive-pack`, which makes the same
  * change.
  *
  * @param stderr of update-ref.
