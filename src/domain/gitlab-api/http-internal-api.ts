@@ -154,6 +154,8 @@ export class HttpInternalApi implements InternalApi {
           path: API_PATH + path,
           headers,
           body,
+          // The other two count running pushes.
+          isIdempotent: endpoint !== 'pre-receive' && endpoint !== 'post-receive',
           signal: options.signal,
         });
       });

@@ -34,6 +34,8 @@ export interface HttpExchange {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string | undefined;
+  /** Sends the request again if the server has closed the connection that an earlier one left. */
+  readonly isIdempotent: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -45,11 +47,17 @@ export interface HttpAnswer {
   readonly body: Buffer;
 }
 
-/** Sends one request on a separate connection. Rejects with the error that broke the exchange. */
+/** Sends one request. Rejects with the error that broke the exchange. */
 export type HttpTransport = (exchange: HttpExchange) => Promise<HttpAnswer>;
 
 const UNIX_PREFIX = 'http+unix://';
 const DEFAULT_TIMEOUT_SECONDS = 300;
+/**
+ * The requests of one change follow each other at once, so they share a connection. Servers keep
+ * idle ones for some seconds: a shorter time makes it unlikely that a request is sent on a
+ * connection that the server closes at this moment, which would fail the change.
+ */
+const KEPT_CONNECTIONS = { keepAlive: true, timeout: 1000 } as const;
 // Answers have a few hundred bytes; a faulty server must not fill the memory.
 const MAX_ANSWER_BYTES = 16 << 20;
 
@@ -64,7 +72,14 @@ export function createHttpTransport(options: HttpTransportOptions): HttpTranspor
   const send = sender(url, options);
   return async (exchange) => {
     using limited = limitedSignal(timeoutMs, exchange.signal);
-    return await exchangeOnce(send, exchange, limited.signal);
+    for (;;) {
+      try {
+        return await exchangeOnce(send, exchange, limited.signal);
+      } catch (error) {
+        // Each attempt takes one of the kept connections, until there is none.
+        if (!(error instanceof ClosedConnectionError && exchange.isIdempotent)) throw error;
+      }
+    }
   };
 }
 
@@ -74,10 +89,10 @@ export interface HttpDownload {
   readonly body: IncomingMessage;
 }
 
-/** As {@link createHttpTransport}, for bodies of any size. */
+/** As {@link createHttpTransport}, for bodies of any size, and without a second attempt. */
 export function createHttpDownloads(
   options: HttpTransportOptions,
-): (exchange: HttpExchange) => Promise<HttpDownload> {
+): (exchange: Omit<HttpExchange, 'isIdempotent'>) => Promise<HttpDownload> {
   const send = sender(decodeURIComponent(options.url), options);
   const timeoutMs = timeoutOf(options);
   return async (exchange) => {
@@ -94,19 +109,20 @@ function sender(url: string, options: HttpTransportOptions): Sender {
     const socketPath = url.slice(UNIX_PREFIX.length);
     const root = trimmed(options.relativeUrlRoot ?? '', '/');
     const below = requestsBelow(root === '' ? 'http://unix' : `http://unix/${root}`);
-    const agent = new HttpAgent();
+    const agent = new HttpAgent(KEPT_CONNECTIONS);
     return (path, request) => httpRequest({ ...below(path), ...request, agent, socketPath });
   }
   if (url.startsWith('http://')) {
     const below = requestsBelow(url);
-    const agent = new HttpAgent();
+    const agent = new HttpAgent(KEPT_CONNECTIONS);
     return (path, request) => httpRequest({ ...below(path), ...request, agent });
   }
   if (url.startsWith('https://')) {
     const below = requestsBelow(url);
     // A context holds all trusted certificates: to make one for each request takes milliseconds.
-    // Sessions are not resumed, so that the server's certificate is checked each time.
-    const agent = new HttpsAgent({ secureContext: secureContextOf(options), maxCachedSessions: 0 });
+    // Sessions are not resumed, so that each connection checks the server's certificate.
+    const secureContext = secureContextOf(options);
+    const agent = new HttpsAgent({ ...KEPT_CONNECTIONS, secureContext, maxCachedSessions: 0 });
     return (path, request) => httpsRequest({ ...below(path), ...request, agent });
   }
   throw new Error('unknown GitLab URL prefix');
@@ -152,9 +168,15 @@ function timeoutOf({ readTimeoutSeconds }: HttpTransportOptions): number {
   return (readTimeoutSeconds || DEFAULT_TIMEOUT_SECONDS) * 1000;
 }
 
+/** Codes of Node's “socket hang up”, too, which is not the system's. */
+const CLOSED: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE']);
+
+/** A server has closed a kept connection instead of responding. */
+class ClosedConnectionError extends Error {}
+
 async function responseTo(
   send: Sender,
-  exchange: HttpExchange,
+  exchange: Omit<HttpExchange, 'isIdempotent'>,
   signal: AbortSignal,
 ): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
@@ -164,7 +186,10 @@ async function responseTo(
     signal,
   });
   request.once('response', resolve);
-  request.on('error', reject);
+  request.on('error', (error: NodeJS.ErrnoException) => {
+    const isClosed = request.reusedSocket && CLOSED.has(error.code ?? '');
+    reject(isClosed ? new ClosedConnectionError(error.message, { cause: error }) : error);
+  });
   request.end(exchange.body);
   return await promise;
 }

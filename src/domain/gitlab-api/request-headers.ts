@@ -33,7 +33,6 @@ export class RequestHeaders {
       'Content-Type': 'application/json',
       'User-Agent': userAgent,
       'X-Request-ID': correlationId,
-      Connection: 'close',
       ...(remoteIp && { 'X-Forwarded-For': remoteIp }),
       ...(user &&
         password && { Authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` }),
