@@ -22,7 +22,9 @@ export async function lookUpRevision(
   // git prints a full id as it is, also without such an object.
   const oid = parseOid(revision.toString('latin1'), repository.objectFormat);
   if (oid !== undefined) return oid;
-  const found = await revParse(repository, revision, signal);
+  const found =
+    repository.refs.resolveUnambiguousNow(revision.toString('latin1'))?.oid ??
+    (await revParse(repository, revision, signal));
   if (found !== undefined) return found;
   const branch = await firstBranch(repository, revision, signal);
   const ofBranch = branch && (await revParse(repository, branch, signal));

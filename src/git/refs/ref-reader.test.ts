@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fc } from '#testkit/fast-check';
 import { GitFixture } from '#testkit/repositories/git-fixture';
+import { referenceBackends } from '#testkit/repositories/init-repository';
 import { writePackedRefs } from '#testkit/repositories/packed-refs';
 import { outputSync, runSync } from '#testkit/run-program-sync';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
@@ -43,6 +44,10 @@ function createRepository(...options: string[]): {
     run,
   };
 }
+
+/** An older git has no such option. */
+const refFormatOptions = (backend: string): string[] =>
+  backend === 'files' ? [] : [`--ref-format=${backend}`];
 
 const ENV = {
   PATH: process.env.PATH,
@@ -119,6 +124,47 @@ test('HEAD leads to the end of a chain without a process, to the limit of git', 
   assert.throws(() => run('symbolic-ref', 'HEAD'));
   await assert.rejects(refs.headTarget(), { exitCode: 128 });
 });
+
+for (const backend of referenceBackends())
+  test(`a name in ${backend} is resolved in process only if git has no warning about it`, () => {
+    const { repository, commits, run } = createRepository(...refFormatOptions(backend));
+    const [one = '', two = ''] = commits;
+    const both = ['both', 'refs/heads/full', 'HEAD', 'origin/main'];
+    const alone = ['main', 'deep/er', 'tags/v1', 'v1', 'heads/main', 'refs/heads/main', 'up'];
+    const others = [
+      'up/main',
+      'abcd',
+      'absent',
+      'a@b',
+      'main~0',
+      'dangling',
+      '-q',
+      '',
+      'x y',
+      'ma?n',
+      'refs/heads',
+    ];
+    for (const name of ['main', 'deep/er', 'both', 'abcd', 'a@b', 'refs/heads/full', 'full', 'origin/main'])
+      run('update-ref', `refs/heads/${name}`, one);
+    for (const name of ['tags/v1', 'tags/both', 'remotes/up/main', 'remotes/origin/main', 'heads/HEAD'])
+      run('update-ref', `refs/${name}`, two);
+    run('symbolic-ref', 'refs/remotes/up/HEAD', 'refs/remotes/up/main');
+    run('symbolic-ref', 'refs/heads/dangling', 'refs/heads/nowhere');
+    run('symbolic-ref', 'refs/tags/main', 'refs/heads/nowhere');
+
+    for (const name of [...both, ...alone, ...others]) {
+      const args = ['--git-dir', repository.path, 'rev-parse', name];
+      const { code, stdout, stderr } = runSync('git', args);
+      const isSure = code === 0 && !stderr.includes('is ambiguous');
+      const found = repository.refs.resolveUnambiguousNow(name)?.oid;
+      if (found !== undefined || alone.includes(name))
+        assert.deepEqual([found, isSure], [stdout.toString().trim(), true], name);
+      if (both.includes(name)) assert.equal(isSure, false, name);
+    }
+    if (backend !== 'files') return;
+    writeFileSync(join(repository.path, 'main'), `${two}\n`);
+    assert.equal(repository.refs.resolveUnambiguousNow('main'), undefined);
+  });
 
 // Symptom: read through git, a symbolic reference had the end of its chain as its target.
 test('a symbolic reference to another is read as its first target, by git, too', async () => {

@@ -1,5 +1,6 @@
 import { checkNul } from '../command/git-command.ts';
 import { FallBackToGit, fallBackOnFailure, type InProcessName } from '../in-process.ts';
+import { SHORT_OID_SOURCE } from '../objects/object-id.ts';
 import type { ReadableRepository } from '../objects/readable-repository.ts';
 import type { ReferenceBackend } from '../repository-format.ts';
 import { type AdvertisedRefsQuery, advertisedRefs } from './advertised-refs.ts';
@@ -32,6 +33,8 @@ const DEFAULT_NAMES = ['refs/heads/main', 'refs/heads/master'].map((name) =>
 /** A name as `git describe` prints it. */
 const ENDS_WITH_ID = /-g[0-9a-f]+$/i;
 const ID_IN_NAME = new FallBackToGit('the name may be one of git describe');
+/** Matches names that can only be those of references, in a revision. */
+const REFERENCE = new RegExp(String.raw`^(?!${SHORT_OID_SOURCE}$)[A-Za-z0-9][^^~:@{}\\ *?[]{0,300}$`, 's');
 const NO_REFERENCE = new FallBackToGit('there is no such reference');
 
 /**
@@ -95,6 +98,24 @@ export class RefReader {
     return this.#repository.inProcess.attemptNow(
       'resolve_name',
       () => this.#resolveShort(name),
+      () => undefined,
+    );
+  }
+
+  /**
+   * Returns the reference that `git rev-parse` takes a name for without a warning; `undefined` when
+   * it may be ambiguous or something else than a reference.
+   *
+   * @param name one character per byte.
+   */
+  resolveUnambiguousNow(name: string): ResolvedRef | undefined {
+    return this.#repository.inProcess.attemptNow(
+      'resolve_name',
+      () => {
+        const resolved = REFERENCE.test(name) ? this.#stored.resolveUnambiguous(name) : undefined;
+        if (resolved === undefined) throw NO_REFERENCE;
+        return resolved;
+      },
       () => undefined,
     );
   }

@@ -15,6 +15,13 @@ import type { ResolvedRef } from './resolved-refs.ts';
  * which only git looks up.
  */
 const SHORT_NAME_PREFIXES = ['refs/', 'refs/tags/', 'refs/heads/'];
+/** Texts that git puts before and after a name to complete it, in its order. */
+const COMPLETIONS = [
+  ['', ''],
+  ...SHORT_NAME_PREFIXES.map((prefix) => [prefix, ''] as const),
+  ['refs/remotes/', ''],
+  ['refs/remotes/', '/HEAD'],
+] as const;
 
 // Made once: names are resolved in every call, and to make an error costs more than that.
 const UNSUPPORTED = new FallBackToGit('the storage of references is not supported');
@@ -103,6 +110,25 @@ export class StoredRefs {
       return ref;
     }
     return undefined;
+  }
+
+  /**
+   * Resolves a name as git does that warns about ambiguous ones; `undefined` if no reference has
+   * the name, or several of those to which git completes it exist.
+   *
+   * @param name one character per byte; no possible object id.
+   */
+  resolveUnambiguous(name: string): ResolvedRef | undefined {
+    const { storage } = this;
+    const isFull = name === 'HEAD' || name.startsWith('refs/');
+    if (!isFull && storage.isTaken(name)) throw TAKEN;
+    return storage.inView((read) => {
+      const found = COMPLETIONS.flatMap(([prefix, suffix]) => {
+        const candidate = Buffer.from(prefix + name + suffix, 'latin1');
+        return (isRefName(candidate) && followRef(read, candidate)) || [];
+      });
+      return found.length === 1 ? found[0] : undefined;
+    });
   }
 
   /** Reports whether git completes a name that no reference has to the name of another one. */

@@ -118,6 +118,20 @@ function storedWith(stats: string, files: string): Buffer {
   return deflateSync(`${JSON.stringify(others).slice(0, -1)},"by_file":${files}}`);
 }
 
+test('CommitLanguages takes an ambiguous name for a branch', async () => {
+  await using gitaly = await startGitaly();
+  const directory = join(gitaly.storagePath(), 'x.git');
+  initRepository(directory);
+  commit(directory, { 'a.rb': '1' });
+  gitOutput(directory, ['tag', 'both', 'main']);
+  commit(directory, { 'b.go': '12' });
+  assert.deepEqual(await languages(gitaly, 'both'), { Ruby: 1 });
+
+  gitOutput(directory, ['branch', 'both', 'main']);
+
+  assert.deepEqual(await languages(gitaly, 'both'), { Ruby: 1, Go: 2 });
+});
+
 test('CommitLanguages reads the stored counts of paths that look like JSON', async () => {
   await using gitaly = await startGitaly();
   const directory = join(gitaly.storagePath(), 'x.git');
