@@ -2,6 +2,7 @@ import { wrap } from '#base/gitaly-error';
 import type { Repository } from '#storage/repository';
 import { type CommitSigning, committedBy } from '../commit/commit-signing.ts';
 import { type Person, signatureOf } from '../commit/signature.ts';
+import type { HookManager } from '../hooks/hook-manager.ts';
 import { type PreparedUpdate, prepareUpdate } from '../ref-update/quarantined-update.ts';
 import type { NewValue } from '../ref-update/update-with-hooks.ts';
 import { requireOldOid } from '../revisions/expected-oid.ts';
@@ -26,8 +27,18 @@ export interface BranchMerge {
   readonly signing: CommitSigning | undefined;
 }
 
+/** Hooks that may check the objects of a merge, and the end of the call. */
+export interface MergeContext {
+  readonly hooks: HookManager;
+  readonly signal: AbortSignal;
+}
+
+/** Limit of objects in memory: those of most merges. */
+const MAX_HELD_BYTES = 1024 * 1024;
+
 /**
- * Merges a commit into a branch, which moves when the result is applied. Dispose the result.
+ * Merges a commit into a branch, which moves when the result is applied. Dispose the result. The
+ * objects of a small merge that nothing checks are written when it is applied, into the repository.
  *
  * @throws {ReferenceNotFoundError} {MergeConflictError}; {GitalyError} INVALID_ARGUMENT for the
  *   expected value and the user's time zone; `merge: …`.
@@ -35,7 +46,7 @@ export interface BranchMerge {
 export async function mergeIntoBranch(
   repository: Repository,
   merge: BranchMerge,
-  { signal }: { readonly signal: AbortSignal },
+  { hooks, signal }: MergeContext,
 ): Promise<PreparedUpdate<NewValue>> {
   const { theirs, message, squash } = merge;
   const reference = branchReference(merge.branch);
@@ -44,11 +55,18 @@ export async function mergeIntoBranch(
   const author = signatureOf(merge.user, merge.seconds);
   const people = { author, ...committedBy(author, merge.signing) };
   return await prepareUpdate(repository, async (quarantine) => {
-    await using workspace = new MergeWorkspace({ repository, target: quarantine.repository, signal });
+    const target = quarantine.repository;
+    await using workspace = new MergeWorkspace({ repository, target, holdBytes: MAX_HELD_BYTES, signal });
     try {
       const newOid = await mergeIntoCommit(workspace, { ours: oldOid, theirs, message, squash, ...people });
-      await workspace.finish();
-      return { reference, oldOid, newOid };
+      const isHeld = !(await hooks.needsObjectCheck(repository)) && workspace.writer.redirect(repository);
+      if (!isHeld) await workspace.finish();
+      const writeObjects = async (): Promise<void> => {
+        await workspace.finish().catch((error: unknown) => {
+          throw wrap(error, 'merge');
+        });
+      };
+      return { reference, oldOid, newOid, ...(isHeld && { writeObjects }) };
     } catch (error) {
       throw error instanceof MergeConflictError ? error : wrap(error, 'merge');
     }

@@ -17,6 +17,8 @@ export interface MergeWorkspaceOptions {
   readonly repository: Repository;
   /** Receives new objects: the repository with a quarantine, or the repository itself. */
   readonly target: Repository;
+  /** As of {@link ObjectWriter}. */
+  readonly holdBytes?: number;
   readonly signal: AbortSignal;
 }
 
@@ -45,8 +47,8 @@ export class MergeWorkspace implements AsyncDisposable {
     this.#options = options;
     this.repository = options.repository;
     this.signal = options.signal;
-    this.writer = new ObjectWriter(options.target, options.target.objectFormat);
-    const { repository, target, signal } = options;
+    const { repository, target, holdBytes, signal } = options;
+    this.writer = new ObjectWriter(target, target.objectFormat, holdBytes === undefined ? {} : { holdBytes });
     this.#trees = new WorkspaceTrees({
       repository,
       writer: this.writer,

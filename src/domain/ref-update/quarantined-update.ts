@@ -1,12 +1,12 @@
 import { Quarantine } from '#storage/quarantine/quarantine';
 import type { Repository } from '#storage/repository';
-import { type NewValue, type UpdateContext, updateWithHooks } from './update-with-hooks.ts';
+import { type PreparedValue, type UpdateContext, updateWithHooks } from './update-with-hooks.ts';
 
 /**
  * A change whose objects have been made and whose reference has not moved yet. Disposing drops the
  * objects of a change that was not applied.
  */
-export class PreparedUpdate<T extends NewValue> implements AsyncDisposable {
+export class PreparedUpdate<T extends PreparedValue> implements AsyncDisposable {
   /** The result of `make`, with the value that the reference gets. */
   readonly value: T;
   readonly #quarantine: Quarantine;
@@ -21,11 +21,12 @@ export class PreparedUpdate<T extends NewValue> implements AsyncDisposable {
   /**
    * Moves the reference, with hooks.
    *
-   * @throws {UpdateFailedError}
+   * @throws {UpdateFailedError}; the error of objects that cannot be written.
    */
   async apply(context: UpdateContext): Promise<void> {
-    const { reference, oldOid, newOid, pushOptions } = this.value;
+    const { reference, oldOid, newOid, pushOptions, writeObjects } = this.value;
     const [repository, quarantine] = [this.#repository, this.#quarantine];
+    await writeObjects?.();
     await updateWithHooks({ repository, quarantine, reference, oldOid, newOid, pushOptions }, context);
   }
 
@@ -35,10 +36,10 @@ export class PreparedUpdate<T extends NewValue> implements AsyncDisposable {
 }
 
 /** Makes the objects of a change in a quarantine, and returns the value that its reference gets. */
-export type MakeInQuarantine<T extends NewValue> = (quarantine: Quarantine) => Promise<T>;
+export type MakeInQuarantine<T extends PreparedValue> = (quarantine: Quarantine) => Promise<T>;
 
 /** Makes the objects of a change that is applied later, or never. */
-export async function prepareUpdate<T extends NewValue>(
+export async function prepareUpdate<T extends PreparedValue>(
   repository: Repository,
   make: MakeInQuarantine<T>,
 ): Promise<PreparedUpdate<T>> {
@@ -56,7 +57,7 @@ export async function prepareUpdate<T extends NewValue>(
  * @returns the result of `make`.
  * @throws {UpdateFailedError} when the reference cannot be moved; whatever `make` throws.
  */
-export async function updateFromQuarantine<T extends NewValue>(
+export async function updateFromQuarantine<T extends PreparedValue>(
   repository: Repository,
   make: MakeInQuarantine<T>,
   context: UpdateContext,

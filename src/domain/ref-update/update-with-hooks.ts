@@ -39,6 +39,12 @@ export interface NewValue {
   readonly pushOptions?: readonly string[] | undefined;
 }
 
+/** A value whose objects may still be in memory. */
+export interface PreparedValue extends NewValue {
+  /** Writes them into the repository, before the hooks run. */
+  readonly writeObjects?: () => Promise<void>;
+}
+
 /** A change of one reference of a repository. */
 export interface ReferenceUpdate extends NewValue {
   readonly repository: Repository;

@@ -108,10 +108,13 @@ export class ObjectWriter implements AsyncDisposable {
 
   /**
    * Writes to another repository if nothing was written yet: a caller for which no check is needed
-   * does not need a quarantine for small changes.
+   * does not need a quarantine for small changes. Reports whether that is so. Then there is nothing
+   * to dispose, and {@link finish} may be called later, or never.
    */
-  redirect(repository: GitRepository): void {
-    if (this.#held !== undefined) this.#repository = repository;
+  redirect(repository: GitRepository): boolean {
+    if (this.#held === undefined) return false;
+    this.#repository = repository;
+    return true;
   }
 
   /** Writes a tree. @throws {Error} as {@link formatTree}. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
@@ -11,6 +11,7 @@ import {
   REPOSITORY,
   TIMESTAMP,
   USER_IN_TOKYO,
+  writeScript,
 } from '#testkit/operation-fixture';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
@@ -132,6 +133,24 @@ test('a client that leaves between the two steps of a merge leaves nothing behin
     break;
   }
 
+  await untilSame(before, () => remains(gitaly, path));
+});
+
+test('a script sees the objects of a merge in a quarantine, and may refuse them', async () => {
+  await using gitaly = await startGitaly({ customHooks: true });
+  const path = createFromStream(gitaly, importStream(DIVERGED));
+  const topic = await runGit(['-C', path, 'rev-parse', 'topic']);
+  const before = await remains(gitaly, path);
+  const seen = join(gitaly.directory, 'seen');
+  writeScript(
+    join(gitaly.directory, 'custom_hooks/pre-receive.d/x'),
+    `read old new name; git cat-file -t $new >${seen}; exit 1`,
+  );
+
+  const call = gitaly.connection.operation.userMergeBranch([mergeRequest(topic), { apply: true }]);
+  await assert.rejects(Array.fromAsync(call), { code: 'PERMISSION_DENIED' });
+
+  assert.equal(readFileSync(seen, 'utf8'), 'commit\n');
   await untilSame(before, () => remains(gitaly, path));
 });
 
