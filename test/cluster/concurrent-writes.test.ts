@@ -177,7 +177,7 @@ test('writes of a reference and of references below it leave all nodes with the 
 });
 
 test('writes of a repository whose references have one lock run one after another', {
-  skip: !reftable && 'git has no reftable',
+  skip: !reftable && 'git of this machine cannot make the template reftable',
 }, async () => {
   await using started = await start();
   const { cluster, connection, write } = started;

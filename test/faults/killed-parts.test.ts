@@ -175,8 +175,10 @@ test("killing the server's receive-pack during a push changes nothing", async ()
   await commit(work, 'large', Buffer.alloc(LARGE_BYTES, 'x'));
   arena.installHook('pre-receive', 'sleep 30');
 
-  const pushing = client(work, ['push', '-q', 'origin', 'main']);
+  // of two references: receive-pack is not needed for one
+  const pushing = client(work, ['push', '-q', 'origin', 'main', 'main:second']);
   await until(() => gitsOf('cut', /sleep 30/).length > 0);
+  assert.notEqual(gitsOf('cut', /receive-pack/).length, 0);
   for (const pid of gitsOf('cut', /receive-pack/)) process.kill(pid, 'SIGKILL');
   const { code } = await pushing;
 

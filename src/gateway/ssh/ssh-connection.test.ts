@@ -5,6 +5,7 @@ import { buffer, text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { processesIn } from '#testkit/process-usage';
+import { runGit } from '#testkit/repositories/run-git';
 import {
   assertServes,
   type Client,
@@ -23,6 +24,16 @@ import { SSH_LIMITS } from './ssh-limits.ts';
 
 /** A silent client is disconnected later than that. */
 const KEEP_ALIVE_MS = SSH_LIMITS.keepAliveIntervalMs;
+
+/** A nonce is new in each conversation, so only git advertises it. */
+async function leavePushesToGit(path: string): Promise<void> {
+  await runGit(['-C', path, 'config', 'receive.certNonceSeed', 'seed']);
+}
+
+/** Returns the number of pushes that have ended. */
+function pushesIn({ gitaly }: Awaited<ReturnType<typeof startGateway>>): number {
+  return gitaly.log.filter((line) => line['grpc.method'] === 'SSHReceivePack').length;
+}
 
 test('a session has one command', async () => {
   await using opened = await startGateway();
@@ -63,23 +74,28 @@ test('a session without a command counts until the connection ends', async () =>
   assert.equal((await ended(await other.exec(LIST), '0000')).code, 0);
 });
 
-test('a client that closes a channel without reading it ends the command', async () => {
-  await using opened = await startGateway({ limits: { maxSessions: 1 } });
-  await using client = await logIn(opened.gateway);
-  const channel = await openSession(client, 0, 32_768); // nothing can be written to it
-  rawOf(client)._protocol.exec(channel.outgoing.id, "git-receive-pack 'a.git'", false);
-  const path = join(opened.gitaly.storagePath(), 'a.git');
-  await until(() => processesIn(path).length > 0, 'git runs');
+for (const by of ['git', 'this process'])
+  test(`a client that closes a channel without reading it ends a push to ${by}`, async () => {
+    await using opened = await startGateway({ limits: { maxSessions: 1 } });
+    const path = join(opened.gitaly.storagePath(), 'a.git');
+    if (by === 'git') await leavePushesToGit(path);
+    await using client = await logIn(opened.gateway);
+    // Nothing, or a few bytes only, can be written to it.
+    const channel = await openSession(client, by === 'git' ? 0 : 10, 32_768);
+    rawOf(client)._protocol.exec(channel.outgoing.id, "git-receive-pack 'a.git'", false);
+    const isRunning = () => (by === 'git' ? processesIn(path).length : channel.readableLength) > 0;
+    await until(isRunning, 'the push runs');
 
-  channel.close();
+    channel.close();
 
-  const runs = async (): Promise<boolean> => {
-    const next = await client.exec(LIST).catch(() => undefined);
-    return next !== undefined && (await ended(next, '0000')).code === 0;
-  };
-  await until(runs, 'the session is over');
-  await until(() => processesIn(path).length === 0, 'git has ended');
-});
+    const runs = async (): Promise<boolean> => {
+      const next = await client.exec(LIST).catch(() => undefined);
+      return next !== undefined && (await ended(next, '0000')).code === 0;
+    };
+    await until(runs, 'the session is over');
+    await until(() => processesIn(path).length === 0, 'git has ended');
+    await until(() => pushesIn(opened) === 1, 'the push has ended');
+  });
 
 test('a client that does not log in is disconnected', async () => {
   await using opened = await startGateway({ limits: { loginGraceMs: 200 } });
@@ -272,6 +288,7 @@ test('a command goes on after a key exchange, for longer than the exchange may t
   await using client = await logIn(opened.gateway);
   const { _protocol, _sock } = rawOf(client);
   const path = join(opened.gitaly.storagePath(), 'a.git');
+  await leavePushesToGit(path);
   const held: Uint8Array[] = [];
   const channel = await client.exec("git-receive-pack 'a.git'");
   _protocol.rekey();
