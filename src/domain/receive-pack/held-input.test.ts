@@ -68,3 +68,17 @@ test('more than a megabyte is left to git, whole', async () => {
 
   assert.equal(await replayed(input), `${'x'.repeat(1024 * 1024)}yz`);
 });
+
+test('a client that sends single bytes is left to git, whole', async () => {
+  const text = 'x'.repeat(5000);
+  const input = new HeldInput(chunks(...text));
+  let read = 0;
+
+  await assert.rejects(async () => {
+    for (let chunk = await input.read(); chunk !== undefined; chunk = await input.read())
+      read += chunk.length;
+  }, /the push is large/);
+
+  assert.equal(read, 4096);
+  assert.equal(await replayed(input), text);
+});

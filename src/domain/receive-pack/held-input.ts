@@ -6,6 +6,8 @@ import { FallBackToGit } from '#git/in-process';
  * of a larger one git's own work takes most of the time.
  */
 const MAX_HELD_BYTES = 1024 * 1024;
+/** Each chunk needs memory of its own, and may keep that of the frame it came in. */
+const MAX_CHUNKS = 4096;
 
 const TOO_LARGE = new FallBackToGit('the push is large');
 
@@ -30,7 +32,7 @@ export class HeldInput {
   /**
    * Reads the next chunk; `undefined` at the end. Calls must not overlap.
    *
-   * @throws {FallBackToGit} when more than 1 MiB was read, or the input fails.
+   * @throws {FallBackToGit} when more than 1 MiB or 4,096 chunks were read, or the input fails.
    */
   async read(): Promise<Buffer | undefined> {
     const { done, value } = await this.#pull().catch((cause: unknown) => {
@@ -41,7 +43,7 @@ export class HeldInput {
     this.#next = undefined;
     this.#held.push(value);
     this.#heldBytes += value.byteLength;
-    if (this.#heldBytes > MAX_HELD_BYTES) throw TOO_LARGE;
+    if (this.#heldBytes > MAX_HELD_BYTES || this.#held.length > MAX_CHUNKS) throw TOO_LARGE;
     return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
   }
 

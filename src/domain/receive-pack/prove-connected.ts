@@ -1,3 +1,4 @@
+import { LoopSlice } from '#base/loop-turns';
 import { parseNode } from '#git/history/commit-nodes';
 import { FallBackToGit } from '#git/in-process';
 import { EMPTY_TREE, OID_BYTES, OID_SOURCE } from '#git/objects/object-id';
@@ -43,6 +44,7 @@ class Proof {
   readonly #context: ProofContext;
   readonly #commits = new Set<string>();
   readonly #trees = new Set<string>();
+  readonly #slice = new LoopSlice();
   #treesLeft = MAX_TREES;
 
   constructor(context: ProofContext) {
@@ -86,12 +88,14 @@ class Proof {
 
   /** Checks everything in a tree that is not in one of the complete trees at the same path. */
   async #tree(oid: string, bases: readonly string[]): Promise<void> {
+    const { newOids } = this.#context;
     if (bases.includes(oid) || this.#trees.has(oid)) return;
     const old: TreeEntries[] = [];
     for (const base of bases)
       if (base !== EMPTY_TREE[this.#context.objectFormat]) old.push(await this.#entries(base));
     const now = await this.#entries(oid);
     for (; !now.isAtEnd; now.next()) {
+      if (this.#slice.isOverAfterItem()) await this.#slice.pause(this.#context.signal);
       for (const base of old) while (!base.isAtEnd && orderOf(base, now) < 0) base.next();
       const atPath = old.filter((base) => !base.isAtEnd && orderOf(base, now) === 0);
       if (atPath.some((base) => areEqual(base, now)) || kindOf(now.mode) === 'submodule') continue;
@@ -101,7 +105,8 @@ class Proof {
           entry,
           atPath.filter(({ isTree }) => isTree).map(({ cursor }) => cursor.oid()),
         );
-      else if (!this.#context.newOids.has(entry)) await this.#file(entry);
+      // git has looked up the files of new trees.
+      else if (!newOids.has(oid) && !newOids.has(entry)) await this.#file(entry);
     }
     this.#trees.add(oid);
   }

@@ -34,8 +34,8 @@ export interface Push {
 }
 
 /**
- * Receives pushes. Today git does it (`git receive-pack`); whatever else does it must keep the
- * protocol, the hooks in their order, the quarantine and the votes.
+ * Receives pushes. All implementations keep the protocol, the hooks in their order, the quarantine
+ * and the votes of `git receive-pack`.
  */
 export interface ReceivePack {
   /**
