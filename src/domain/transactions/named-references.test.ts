@@ -18,7 +18,7 @@ for (const [what, changes] of [
   ['no change', []],
   ['a deletion', [change('refs/heads/a'), change('refs/heads/b', ZEROS)]],
   ['a change of HEAD', [change('HEAD')]],
-  ['many changes', Array.from({ length: 65 }, (_, index) => change(`refs/heads/${index}`))],
+  ['many changes', Array.from({ length: 9 }, (_, index) => change(`refs/heads/${index}`))],
   ['a long name', [change(`refs/heads/${'a'.repeat(1024)}`)]],
 ] as const)
   test(`${what} may lock more than it names`, () => {
@@ -41,6 +41,6 @@ test('the lines of a push are its changes', () => {
 test('no more lines are read than a vote has names', () => {
   const lines = Array.from({ length: 1000 }, (_, index) => `${ZEROS} ${OID} refs/heads/${index}\n`).join('');
   const changes = changesOf(Buffer.from(lines));
-  assert.equal(changes.length, 65);
+  assert.equal(changes.length, 9);
   assert.equal(namedReferences(FILES, changes), undefined);
 });

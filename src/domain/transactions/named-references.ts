@@ -11,7 +11,7 @@ export type References = readonly Uint8Array[] | undefined;
 export type EnterOrder = (references: References) => Promise<void>;
 
 /** A change with more names locks all references. */
-const MAX_NAMES = 64;
+const MAX_NAMES = 8;
 const MAX_NAME_BYTES = 1024;
 
 const PREFIX = Buffer.from('refs/');

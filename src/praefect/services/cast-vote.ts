@@ -23,7 +23,7 @@ const phaseOf = (phase: Phase): VotePhase => PHASES.get(phase) ?? 'unknown';
 const HASH_BYTES = 20;
 
 /** Names of references that a vote may have; a write with more locks all. */
-const MAX_NAMES = 64;
+const MAX_NAMES = 8;
 
 /** A vote, from a call or from a stream. */
 type VoteToCast = Pick<VoteTransactionRequest, 'node' | 'phase' | 'referenceUpdatesHash' | 'transactionId'> &
