@@ -1,3 +1,5 @@
+import { ReferenceIndex } from './reference-index.ts';
+
 /**
  * Full names of the references that a write locks; `undefined`: all of them, or unknown ones.
  * Names are compared as they are, so each byte of a name is a character.
@@ -6,6 +8,8 @@ export type LockedReferences = readonly string[] | undefined;
 
 /** A write in the queue. It holds its references, or waits for other writes. */
 interface Place {
+  /** Its number in the order of arrival. */
+  readonly order: number;
   references: LockedReferences;
   /** It has locked all references after it had held some. */
   isWidened: boolean;
@@ -13,6 +17,8 @@ interface Place {
   readonly ahead: Set<Place>;
   /** Writes that wait for it. */
   readonly behind: Set<Place>;
+  /** The write among those ahead that waits in its place for the ones before. */
+  cover: Place | undefined;
   onHeld: () => void;
 }
 
@@ -39,6 +45,11 @@ export interface QueuedWrite {
 export class ConflictQueue {
   /** In order of arrival. */
   readonly #places = new Set<Place>();
+  /** Those that lock all references. */
+  readonly #ofAll = new Set<Place>();
+  /** The others, by their references. */
+  readonly #index = new ReferenceIndex<Place>();
+  #entered = 0;
   /** The number of those that are widened. */
   #widened = 0;
 
@@ -55,14 +66,25 @@ export class ConflictQueue {
 
   /** Adds a write. @param onHeld is called when it holds its references, also after a wait to widen. */
   enter(references: LockedReferences, onHeld: () => void): QueuedWrite {
-    const place: Place = { references, isWidened: false, ahead: new Set(), behind: new Set(), onHeld };
-    for (const other of [...this.#places].reverse()) {
-      if (!areInConflict(other.references, references)) continue;
+    const place: Place = {
+      order: this.#entered++,
+      references,
+      isWidened: false,
+      ahead: new Set(),
+      behind: new Set(),
+      cover: undefined,
+      onHeld,
+    };
+    for (const other of this.#conflicting(references).sort((one, two) => two.order - one.order)) {
       wait(place, other);
       // A write does not wait for those before it that were widened after its arrival.
-      if (this.#widened === 0 && covers(other.references, references)) break;
+      if (this.#widened > 0 || !covers(other.references, references)) continue;
+      place.cover = other;
+      break;
     }
     this.#places.add(place);
+    if (references === undefined) this.#ofAll.add(place);
+    else this.#index.add(references, place);
     return {
       get isHeld() {
         return place.ahead.size === 0;
@@ -74,6 +96,8 @@ export class ConflictQueue {
 
   #widen(place: Place): void {
     if (!this.#places.has(place) || place.references === undefined) return;
+    this.#index.delete(place.references, place);
+    this.#ofAll.add(place);
     place.references = undefined;
     place.isWidened = true;
     this.#widened++;
@@ -88,26 +112,34 @@ export class ConflictQueue {
   #leave(place: Place): void {
     if (!this.#places.delete(place)) return;
     if (place.isWidened) this.#widened--;
+    if (place.references === undefined) this.#ofAll.delete(place);
+    else this.#index.delete(place.references, place);
     for (const each of place.ahead) each.behind.delete(place);
     for (const each of place.behind) {
       each.ahead.delete(place);
-      // They may have relied on its wait for these.
-      for (const other of place.ahead)
-        if (areInConflict(other.references, each.references)) wait(each, other);
+      if (each.cover === place) this.#uncover(each, place);
       if (each.ahead.size === 0) each.onHeld();
     }
+  }
+
+  /** Lets a write wait for those for which the one that leaves has waited in its place. */
+  #uncover(place: Place, left: Place): void {
+    place.cover = left.cover;
+    if (left.ahead.size === 0) return;
+    for (const other of this.#conflicting(place.references)) if (left.ahead.has(other)) wait(place, other);
+  }
+
+  /** Returns the writes that may lock the same references, or one and a directory that it needs. */
+  #conflicting(references: LockedReferences): Place[] {
+    return references === undefined
+      ? [...this.#places]
+      : [...this.#ofAll, ...this.#index.conflicting(references)];
   }
 }
 
 function wait(place: Place, other: Place): void {
   place.ahead.add(other);
   other.behind.add(place);
-}
-
-/** Reports whether two writes may lock the same reference, or one and a directory that it needs. */
-function areInConflict(one: LockedReferences, other: LockedReferences): boolean {
-  if (one === undefined || other === undefined) return true;
-  return one.some((name) => other.some((each) => isBelow(name, each) || isBelow(each, name)));
 }
 
 /** Reports whether all that conflicts with the second one conflicts with the first one, too. */

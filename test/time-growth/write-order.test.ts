@@ -1,0 +1,23 @@
+import { test } from 'node:test';
+import { ConflictQueue } from '#praefect/transactions/conflict-queue';
+import { assertLinearTime } from '#testkit/time-growth';
+
+const NAMES = 8;
+
+/** Writes to references of their own enter a queue. */
+function enter(queue: ConflictQueue, count: number): void {
+  for (let left = count; left > 0; left--) {
+    const references = Array.from({ length: NAMES }, (_, index) => `refs/heads/${queue.size}/${index}`);
+    queue.enter(references, () => {});
+  }
+}
+
+test('writes wait for others in a time that grows linearly with their number', async () => {
+  await assertLinearTime((size) => {
+    const queue = new ConflictQueue();
+    enter(queue, size);
+    const ofAll = queue.enter(undefined, () => {});
+    enter(queue, size);
+    ofAll.leave();
+  });
+});
