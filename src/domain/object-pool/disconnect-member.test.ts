@@ -73,6 +73,17 @@ test('a member leaves its pool in votes, and has its objects at each of them', a
   assert.deepEqual(votes, ['no alternates: synchronized']);
 });
 
+test('two calls at once make a member independent once', async () => {
+  const { fixture, file, votes, leave } = await start();
+  await using _fixture = fixture;
+
+  await Promise.all([leave(), leave()]);
+
+  assert.equal(existsSync(file), false);
+  assert.equal(globSync(`${file}.*`).length, 1);
+  assert.equal(votes.at(-1), 'no alternates: synchronized');
+});
+
 test('a member whose last vote is lost is a member again', async () => {
   const { fixture, file, at, leave } = await start();
   await using _fixture = fixture;

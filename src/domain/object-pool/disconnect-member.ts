@@ -31,14 +31,13 @@ export async function disconnectMember(
   const cast = async (text: string, ...phases: readonly VotePhase[]): Promise<void> => {
     for (const phase of phases) await vote?.(phase, voteHash(Buffer.from(text)));
   };
-  const directories = (await readAlternates(member.path))?.objectDirectories ?? [];
-  const [line, another] = directories;
-  if (line === undefined) {
-    await cast('no alternates', 'synchronized');
-    return;
-  }
+  const directories = async () => (await readAlternates(member.path))?.objectDirectories ?? [];
+  if ((await directories()).length === 0) return await cast('no alternates', 'synchronized');
   // A repack of the member drops what the pool has.
   using _run = await maintenance.takeOver(member, signal);
+  // Another call may have made it independent meanwhile.
+  const [line, another] = await directories();
+  if (line === undefined) return await cast('no alternates', 'synchronized');
   await cast('migrate objects', 'preparing', 'prepared');
   if (another !== undefined) throw new GitalyError('INTERNAL', 'multiple alternate object directories');
   const poolObjects = alternateDirectory(member.path, line);
