@@ -34,6 +34,7 @@ const KINDS = {
   'packed-refs.new': 'packedrefsnew',
   'ref_migration.a1B2c3/reftable/tables.list': 'refmigrations',
   'refs/heads/main.lock': 'reflocks',
+  'reftable/0x000000000001-0x000000000002-40832186.temp.ok6Aof': 'reftablelocks',
   'reftable/tables.list.lock': 'reftablelocks',
 } as const;
 const LEFT = Object.keys(KINDS);

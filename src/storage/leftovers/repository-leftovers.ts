@@ -25,6 +25,12 @@ export interface Leftover {
   readonly path: string;
 }
 
+/**
+ * Matches locks of a reftable, of its list and of single tables, and tables that git has not
+ * finished.
+ */
+export const REFTABLE_REST = /\.lock$|\.temp\.\w+$/;
+
 /** Files and directories that git and we make under another name first, by their directory. */
 const PLACES: readonly {
   readonly kind: LeftoverKind;
@@ -43,7 +49,7 @@ const PLACES: readonly {
   { kind: 'locks', directory: 'objects/info/commit-graphs', name: /\.lock$|^tmp_/ },
   { kind: 'objects', directory: 'objects/pack', name: /^(?:tmp_|\.tmp-)(?!.*\.lock$)/ },
   { kind: 'locks', directory: 'objects/pack', name: /\.lock$/ },
-  { kind: 'reftablelocks', directory: 'reftable', name: /\.lock$|^\.tmp/ },
+  { kind: 'reftablelocks', directory: 'reftable', name: REFTABLE_REST },
   { kind: 'worktrees', directory: 'worktrees', name: /^am-/ },
 ];
 const FAN_OUT = /^[0-9a-f]{2}$/;

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { voteHash } from '#domain/transactions/voter';
 import type { Repository } from '#storage/repository';
+import { referenceBackends } from '#testkit/repositories/init-repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { type CleanStaleDataOptions, cleanStaleData } from './clean-stale-data.ts';
 
@@ -24,6 +25,8 @@ const FILES: readonly (readonly [path: string, minAgeMs: number, kind: string, c
   ['packed-refs.lock', HOUR_MS, 'packedrefslock'],
   ['packed-refs.new', 15 * MINUTE_MS, 'packedrefsnew'],
   ['reftable/tables.list.lock', HOUR_MS, 'reftablelocks'],
+  ['reftable/0x000000000001-0x000000000002-c1b81ba4.ref.lock', HOUR_MS, 'reftablelocks'],
+  ['reftable/0x000000000001-0x000000000002-40832186.temp.ok6Aof', HOUR_MS, 'reftablelocks'],
   ['refs/heads/a/x.lock', HOUR_MS, 'reflocks', 'content'],
   ['refs/heads/a/empty', DAY_MS, 'refs'],
   ['objects/17/tmp_obj_x', DAY_MS, 'objects'],
@@ -44,6 +47,7 @@ const KEPT = [
   'objects/pack/x.keep',
   'objects/17/tmp_objdir-x/y',
   'objects/info/alternates',
+  'reftable/0x000000000001-0x000000000002-c1b81ba4.ref',
   'refs/heads/b/full',
   'info/other',
 ];
@@ -97,6 +101,24 @@ for (const [what, youngerMs] of [
     for (const name of KEPT) assert.equal(existsSync(join(repository.path, name)), true, name);
   });
 }
+
+for (const referenceBackend of referenceBackends().filter((name) => name === 'reftable'))
+  test('a table that a dead process has locked is compacted again', async () => {
+    await using fixture = await StorageFixture.create();
+    const repository = fixture.init('x.git', { commits: 1, referenceBackend });
+    const tables = () => readFileSync(`${repository.path}/reftable/tables.list`, 'utf8').trim().split('\n');
+    const lock = `reftable/${tables()[0]}.lock`;
+    put(repository, lock, '');
+    age(repository, lock, HOUR_MS);
+    fixture.runGit(repository.path, ['update-ref', 'refs/heads/b', 'main']);
+    const compact = () => fixture.runGit(repository.path, ['pack-refs', '--all']);
+    assert.throws(compact, /data is locked/);
+
+    await clean(repository);
+
+    compact();
+    assert.equal(tables().length, 1);
+  });
 
 test('files for plain HTTP servers are removed at any age', async () => {
   await using fixture = await StorageFixture.create();

@@ -2,6 +2,7 @@ import type { Dirent, Stats } from 'node:fs';
 import { lstat, readdir, readFile } from 'node:fs/promises';
 import { posix } from 'node:path';
 import { systemErrorCode } from '#base/go/system-error';
+import { REFTABLE_REST } from '#storage/leftovers/repository-leftovers';
 
 const MINUTE_MS = 60 * 1000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -54,7 +55,6 @@ const PLACES: readonly (readonly [StaleFileKind, string])[] = [
   ['locks', 'objects/pack/multi-pack-index.lock'],
   ['packedrefslock', 'packed-refs.lock'],
   ['packedrefsnew', 'packed-refs.new'],
-  ['reftablelocks', 'reftable/tables.list.lock'],
 ];
 const SERVER_INFO: readonly (readonly [directory: string, name: RegExp])[] = [
   ['info', /^refs(?:_.*)?$/],
@@ -87,6 +87,9 @@ export async function* findStaleFiles(repositoryPath: string, nowMs: number): As
       if (entry.isFile() && name.test(entry.name))
         yield { kind: 'serverinfo', path: `${repositoryPath}/${directory}/${entry.name}` };
   }
+  // A lock of a table makes git refuse to compact the others.
+  for (const { name } of await entriesOf(`${repositoryPath}/reftable`))
+    if (REFTABLE_REST.test(name)) yield* ifOld('reftablelocks', `${repositoryPath}/reftable/${name}`);
   for await (const { path, entry } of filesBelow(`${repositoryPath}/objects`)) {
     const { name } = entry;
     if (entry.isDirectory()) {
