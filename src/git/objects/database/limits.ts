@@ -13,4 +13,6 @@ export const LIMITS = {
   tags: 16,
   /** Packs that are searched for one object. A repository with more has a multi-pack-index. */
   packs: 64,
+  /** Files in the directory of packs. 10,000 take 30 ms; maintenance repacks long before. */
+  packFiles: 2048,
 } as const;

@@ -238,6 +238,25 @@ test('many packs are read through a multi-pack-index only', async () => {
   databases.close();
 });
 
+test('a directory of thousands of packs is left to git, until they are gone', async () => {
+  const path = join(root, `${made++}.git`);
+  initRepository(path, { commits: 1 });
+  gitOutput(path, ['repack', '-adq']);
+  const oid = gitOutput(path, ['rev-parse', 'main']);
+  const repository = git.open(path);
+  const databases = new ObjectDatabases();
+  const find = () => databases.find(repository, Buffer.from(oid), false)?.type;
+  const others = Array.from({ length: 2048 }, (_, number) => join(path, `objects/pack/pack-${number}.idx`));
+  for (const other of others) writeFileSync(other, '');
+  assert.throws(find, { message: 'there are too many packs' });
+
+  for (const other of others) rmSync(other);
+  await new Promise(setImmediate);
+
+  assert.equal(find(), 'commit');
+  databases.close();
+});
+
 test('a repack, a prune and another repository at the path are noticed', async () => {
   const path = makeRepository();
   const repository = git.open(path);

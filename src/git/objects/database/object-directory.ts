@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, opendirSync, statSync } from 'node:fs';
 import { type FileStamp, fileStamp, isSettled, NO_FILE, stampOf } from '#base/files/file-stamp';
 import { FallBackToGit } from '#git/in-process';
 import type { Oid } from '../object-id.ts';
@@ -24,6 +24,8 @@ interface PackedAt {
 }
 
 const INDEX = '.idx';
+const NAMES_AT_ONCE = 256;
+const MANY_PACKS = new FallBackToGit('there are too many packs');
 
 let lastId = 0;
 
@@ -52,6 +54,8 @@ export class ObjectDirectory {
   /** Packs that it does not list. The last one in which an object was found is the first. */
   #unlisted: ListedFile<Pack>[] = [];
   #packStamp: FileStamp | undefined;
+  /** True if the directory of packs has more files than are listed. */
+  #isCrowded = false;
   /** True if any later change of the directory of packs changes its stamp. */
   #isSettled = false;
   #alternatesStamp: FileStamp = NO_FILE;
@@ -112,10 +116,11 @@ export class ObjectDirectory {
 
   /** Lists the packs with an object. The search ends with the reader. */
   *#placesOf(name: Buffer): Generator<PackedAt, void> {
+    if (this.#isCrowded) throw MANY_PACKS;
     const place = this.#multiPackIndex?.open().find(name);
     const indexed = place && this.#packs.get(this.#pathOf(place.stem));
     if (indexed !== undefined) yield { listed: indexed, offset: place?.offset ?? 0 };
-    if (this.#unlisted.length > LIMITS.packs) throw new FallBackToGit('there are too many packs');
+    if (this.#unlisted.length > LIMITS.packs) throw MANY_PACKS;
     for (const [index, listed] of this.#unlisted.entries()) {
       const offset = listed.open().offsetOf(name);
       if (offset === undefined) continue;
@@ -130,7 +135,9 @@ export class ObjectDirectory {
     const stamp = stats === undefined ? NO_FILE : stampOf(stats);
     this.exists = stats !== undefined || existsSync(this.path);
     if (stamp === this.#packStamp && this.#isSettled) return;
-    const isSame = this.#setPacks(stats === undefined ? [] : listPacks(directory));
+    const paths = stats === undefined ? [] : listPacks(directory);
+    this.#isCrowded = paths === undefined;
+    const isSame = this.#setPacks(paths ?? []);
     const hasNewIndex = this.#refreshMultiPackIndex(`${directory}/multi-pack-index`);
     if (!isSame || hasNewIndex) {
       const listed = this.#multiPackIndex?.open().stems.map((stem) => this.#pathOf(stem));
@@ -182,10 +189,18 @@ function read(pack: Pack, offset: number, wantsData: boolean): StoredObject {
   return { type, data, size: data.length };
 }
 
-/** Returns the paths of the packs in a directory, without the ends of their names. */
-function listPacks(directory: string): string[] {
-  const names = new Set(readdirSync(directory));
+/**
+ * Returns the paths of the packs in a directory, without the ends of their names; `undefined` if it
+ * has too many files.
+ */
+function listPacks(path: string): string[] | undefined {
+  const names = new Set<string>();
+  using directory = opendirSync(path, { bufferSize: NAMES_AT_ONCE });
+  for (let entry = directory.readSync(); entry !== null; entry = directory.readSync()) {
+    if (names.size === LIMITS.packFiles) return undefined;
+    names.add(entry.name);
+  }
   return [...names]
     .filter((name) => name.endsWith(INDEX) && names.has(`${name.slice(0, -INDEX.length)}.pack`))
-    .map((name) => `${directory}/${name.slice(0, -INDEX.length)}`);
+    .map((name) => `${path}/${name.slice(0, -INDEX.length)}`);
 }
