@@ -189,6 +189,22 @@ test('an alternate that ends in a carriage return names another directory', () =
   databases.close();
 });
 
+// Every read failed with `panic: The argument 'path' must be a string … without null bytes`.
+test('alternates end at a NUL', () => {
+  const pool = makeRepository('sha1', 3);
+  const path = makeRepository('sha1', 4);
+  const file = join(path, 'objects/info/alternates');
+  mkdirSync(join(path, 'objects/info'), { recursive: true });
+
+  writeFileSync(file, `${pool}/objects\0\n../x\n`);
+  const borrowed = allObjects(path).length;
+  compareAll(path);
+
+  writeFileSync(file, '\0'.repeat(20));
+  assert.ok(allObjects(path).length < borrowed);
+  compareAll(path);
+});
+
 // Objects of the repository were returned, while git failed.
 test('a quarantine that was removed is left to git', async () => {
   const path = makeRepository();

@@ -10,7 +10,13 @@ const MAX_DEPTH = 5;
  * comments. Like Gitaly, it accepts lines that end in CR LF. For git, the CR belongs to the path.
  */
 export function alternateLines(text: string): string[] {
-  return directoriesIn(text.split('\n').map((line) => line.replace(/\r$/, '')));
+  return directoriesIn(linesOf(text).map((line) => line.replace(/\r$/, '')));
+}
+
+/** git reads no further than a NUL, with which a crash of the machine may fill the file. */
+function linesOf(text: string): string[] {
+  const end = text.indexOf('\0');
+  return (end === -1 ? text : text.slice(0, end)).split('\n');
 }
 
 function directoriesIn(lines: readonly string[]): string[] {
@@ -30,8 +36,8 @@ export function alternatesFileOf(objectDirectory: string): string {
  */
 export function readAlternatesOf(objectDirectory: string): string[] {
   try {
-    const lines = readFileSync(alternatesFileOf(objectDirectory), 'utf8').split('\n');
-    return directoriesIn(lines).map((line) => resolvePath(objectDirectory, line));
+    const text = readFileSync(alternatesFileOf(objectDirectory), 'utf8');
+    return directoriesIn(linesOf(text)).map((line) => resolvePath(objectDirectory, line));
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return [];
     throw error;
