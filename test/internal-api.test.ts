@@ -17,9 +17,9 @@ const repository = { storageName: 'default', relativePath: 'r.git', glRepository
 const TOO_SLOW_MS = 1500;
 
 /** Makes the same push to a separate branch. */
-async function push(gitaly: TestGitaly, branch: string, oid: string) {
+async function push(gitaly: TestGitaly, branch: string, oid: string, storageName = 'default') {
   const answer: Uint8Array[] = [];
-  const request = { repository, glId: 'user-1', glUsername: 'jane' };
+  const request = { repository: { ...repository, storageName }, glId: 'user-1', glUsername: 'jane' };
   const body = pushBody([`${ZERO_OID} ${oid} refs/heads/${branch}`]);
   for await (const { data } of gitaly.connection.smartHttp.postReceivePack([request, { data: body }]))
     answer.push(data);
@@ -36,8 +36,8 @@ async function tag(gitaly: TestGitaly, name: string): Promise<string | undefined
   );
 }
 
-function makeRepository(gitaly: TestGitaly): { path: string; oid: string } {
-  const path = join(gitaly.storagePath(), 'r.git');
+function makeRepository(gitaly: TestGitaly, storage = 'default'): { path: string; oid: string } {
+  const path = join(gitaly.storagePath(storage), 'r.git');
   initRepository(path, { commits: 1 });
   return { path, oid: gitOutput(path, ['rev-parse', 'main']) };
 }
@@ -224,3 +224,17 @@ suite('GitLab is reached', () => {
     assert.deepEqual(api.calls, []);
   });
 });
+
+// GitLab was not asked: `Rel: can't make … relative to …`.
+for (const inProcess of [true, false])
+  test(`GitLab gets the quarantine of a storage with a colon, in_process = ${inProcess}`, async () => {
+    await using api = await startInternalApi();
+    const config = { git: { in_process: inProcess } };
+    await using gitaly = await startGitaly({ internalApi: api, storages: ['a:b'], config });
+    const { oid } = makeRepository(gitaly, 'a:b');
+
+    assert.equal((await push(gitaly, 'new', oid, 'a:b')).status, 'ok refs/heads/new');
+
+    const { env } = JSON.parse(api.calls.find(({ path }) => path.endsWith('/allowed'))?.body ?? '{}');
+    assert.deepEqual(JSON.parse(env).GIT_ALTERNATE_OBJECT_DIRECTORIES_RELATIVE, ['objects']);
+  });

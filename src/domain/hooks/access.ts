@@ -1,6 +1,7 @@
 import { realpathSync } from 'node:fs';
 import { messageOf, wrap } from '#base/gitaly-error';
 import { isQuarantined } from '#git/command/git-directory';
+import { joinObjectDirectories } from '#git/command/object-directory-list';
 import type { AccessDecision, InternalApi } from '../gitlab-api/internal-api.ts';
 import type { HookCall } from './hook-call.ts';
 import { type RelativeObjectDirectories, relativeObjectDirectories } from './hook-environment.ts';
@@ -52,6 +53,6 @@ export function quarantineOf({ repository, environment }: HookCall): RelativeObj
   if (!isQuarantined(repository)) return undefined;
   return relativeObjectDirectories(repository.path, {
     GIT_OBJECT_DIRECTORY: repository.objectDirectory,
-    GIT_ALTERNATE_OBJECT_DIRECTORIES: repository.alternateObjectDirectories.join(':'),
+    GIT_ALTERNATE_OBJECT_DIRECTORIES: joinObjectDirectories(repository.alternateObjectDirectories),
   });
 }

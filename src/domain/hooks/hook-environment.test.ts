@@ -90,6 +90,11 @@ test('object directories are given relative to the repository', () => {
     objectDirectory: 'objects/incoming-x',
     alternateObjectDirectories: ['objects', '../pool.git/objects'],
   });
+  const quoted = { ...environment, GIT_ALTERNATE_OBJECT_DIRECTORIES: '"/s:\\"/r.git/objects":/s/x' };
+  assert.deepEqual(relativeObjectDirectories('/s:"/r.git', quoted)?.alternateObjectDirectories, [
+    'objects',
+    '../../s/x',
+  ]);
   assert.equal(relativeObjectDirectories('/s/r.git', { GIT_OBJECT_DIRECTORY: '/x' }), undefined);
   assert.throws(
     () => relativeObjectDirectories('/s/r.git', { ...environment, GIT_OBJECT_DIRECTORY: './objects/x' }),

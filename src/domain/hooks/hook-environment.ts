@@ -1,4 +1,5 @@
 import { dirname, join, posix } from 'node:path';
+import { joinObjectDirectories, splitObjectDirectories } from '#git/command/object-directory-list';
 import type { HookFacts } from './payload.ts';
 
 /** Variables that a hook was started with; a later entry of a list wins. */
@@ -45,9 +46,9 @@ export function relativeObjectDirectories(
   if (own === '' || alternates === '') return undefined;
   return {
     objectDirectory: relative(realRepositoryPath, own),
-    alternateObjectDirectories: alternates
-      .split(':')
-      .map((directory) => relative(realRepositoryPath, directory)),
+    alternateObjectDirectories: splitObjectDirectories(alternates).map((directory) =>
+      relative(realRepositoryPath, directory),
+    ),
   };
 }
 
@@ -121,9 +122,9 @@ function objectDirectoryVariables(
   const own = environment.GIT_OBJECT_DIRECTORY || absolute(repositoryPath, repository.gitObjectDirectory);
   const alternates =
     environment.GIT_ALTERNATE_OBJECT_DIRECTORIES ||
-    (repository.gitAlternateObjectDirectories ?? [])
-      .map((directory) => join(repositoryPath, directory))
-      .join(':');
+    joinObjectDirectories(
+      (repository.gitAlternateObjectDirectories ?? []).map((directory) => join(repositoryPath, directory)),
+    );
   return {
     ...(own !== '' && { GIT_OBJECT_DIRECTORY: own }),
     ...(alternates !== '' && { GIT_ALTERNATE_OBJECT_DIRECTORIES: alternates }),

@@ -1,5 +1,6 @@
 import { isError } from '#base/is-error';
 import { abortError } from '#git/command/exit-error';
+import { joinObjectDirectories } from '#git/command/object-directory-list';
 import { RefTransaction } from '#git/refs/update/ref-transaction';
 import type { ServiceResult } from '../git-service/service-streams.ts';
 import type { RelayedHook } from '../hooks/hooks-directories.ts';
@@ -72,7 +73,7 @@ class Application {
     const { request, quarantine } = this.#prepared;
     const environment = {
       GIT_OBJECT_DIRECTORY: quarantine.repository.objectDirectory,
-      GIT_ALTERNATE_OBJECT_DIRECTORIES: this.#push.repository.objectDirectory,
+      GIT_ALTERNATE_OBJECT_DIRECTORIES: joinObjectDirectories([this.#push.repository.objectDirectory]),
     };
     const { pushOptions } = request;
     return await this.#accepts('pre-receive', { environment, pushOptions, stdin: this.#line });

@@ -1,4 +1,5 @@
 import { type GitDirectory, isQuarantined } from './git-directory.ts';
+import { joinObjectDirectories } from './object-directory-list.ts';
 import type { Arg } from './spawner/spawner.ts';
 
 /** The only server variables that git inherits. */
@@ -82,13 +83,6 @@ function objectDirectories(directory: GitDirectory): Record<string, string> {
     ...(isQuarantined(directory) ? { GIT_OBJECT_DIRECTORY: objectDirectory } : {}),
     ...(alternateObjectDirectories.length === 0
       ? {}
-      : { GIT_ALTERNATE_OBJECT_DIRECTORIES: alternateObjectDirectories.map(quotePath).join(':') }),
+      : { GIT_ALTERNATE_OBJECT_DIRECTORIES: joinObjectDirectories(alternateObjectDirectories) }),
   };
-}
-
-/**
- * Quotes a path. git splits the list at colons, but reads a path in double quotes as a C string.
- */
-function quotePath(path: string): string {
-  return path.includes(':') || path.startsWith('"') ? `"${path.replace(/["\\]/g, '\\$&')}"` : path;
 }
