@@ -100,19 +100,14 @@ async function commonAncestors(nodes: CommitNodes, one: string, other: string): 
   }
   const walk = new PaintedHistory();
   let reads = 0;
-  const see = async (oid: string, color: number): Promise<void> => {
+  const read = async (oid: string): Promise<CommitNode> => {
     const node = reads++ < MAX_READS ? await nodes.read(oid) : undefined;
     if (node === undefined) throw unreadable();
-    walk.see(node, color);
+    return node;
   };
   // Waiting for each known commit would take most of the time.
-  const seeKnown = (oid: string, color: number): boolean => {
-    const node = walk.nodeOf(oid) ?? nodes.known(oid);
-    if (node !== undefined) walk.see(node, color);
-    return node !== undefined;
-  };
-  if (!seeKnown(one, OURS)) await see(one, OURS);
-  if (!seeKnown(other, THEIRS)) await see(other, THEIRS);
+  for (const [oid, color] of [[one, OURS] as const, [other, THEIRS] as const])
+    walk.see(walk.seen(oid) ?? walk.add(nodes.known(oid) ?? (await read(oid))), color);
   const found: Painted[] = [];
   let steps = 0;
   while (walk.fresh > 0) {
@@ -127,9 +122,9 @@ async function commonAncestors(nodes: CommitNodes, one: string, other: string): 
       spread |= STALE;
     }
     for (const parent of commit.node.parents) {
-      const old = walk.colorOf(parent);
-      if ((old & spread) === spread) continue;
-      if (!seeKnown(parent, old | spread)) await see(parent, old | spread);
+      const seen = walk.seen(parent);
+      if (seen !== undefined && (seen.color & spread) === spread) continue;
+      walk.see(seen ?? walk.add(nodes.known(parent) ?? (await read(parent))), spread);
     }
   }
   const bases = found.filter(({ color }) => (color & STALE) === 0).map(({ node }) => node.oid);
@@ -139,6 +134,7 @@ async function commonAncestors(nodes: CommitNodes, one: string, other: string): 
 /** A commit of the walk. */
 interface Painted {
   readonly node: CommitNode;
+  readonly seconds: number;
   color: number;
   /** Number of its entries in the queue, if it is not stale; a commit may be queued several times. */
   queued: number;
@@ -151,32 +147,34 @@ class PaintedHistory {
   readonly #commits = new Map<string, Painted>();
   readonly #queue = new DateQueue<Painted>();
 
-  nodeOf(oid: string): CommitNode | undefined {
-    return this.#commits.get(oid)?.node;
-  }
-
   nodes(): CommitNode[] {
     return Array.from(this.#commits.values(), ({ node }) => node);
   }
 
-  colorOf(oid: string): number {
-    return this.#commits.get(oid)?.color ?? 0;
+  seen(oid: string): Painted | undefined {
+    return this.#commits.get(oid);
   }
 
-  /** Paints a commit, and queues it. @throws {FallBackToGit} for one without a date. */
-  see(node: CommitNode, color: number): void {
-    if (node.seconds === undefined) throw unreadable();
-    const commit = this.#commits.get(node.oid) ?? { node, color, queued: 0 };
+  /** Adds a commit that was not seen. @throws {FallBackToGit} for one without a date. */
+  add(node: CommitNode): Painted {
+    const { seconds } = node;
+    if (seconds === undefined) throw unreadable();
+    const commit = { node, seconds, color: 0, queued: 0 };
     this.#commits.set(node.oid, commit);
-    commit.color = color;
-    if ((color & STALE) === 0) {
+    return commit;
+  }
+
+  /** Adds colours to a commit, and queues it. */
+  see(commit: Painted, colors: number): void {
+    commit.color |= colors;
+    if ((commit.color & STALE) === 0) {
       commit.queued++;
       this.fresh++;
     } else {
       this.fresh -= commit.queued;
       commit.queued = 0;
     }
-    this.#queue.push(commit, node.seconds);
+    this.#queue.push(commit, commit.seconds);
   }
 
   next(): Painted | undefined {

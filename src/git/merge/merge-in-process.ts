@@ -2,7 +2,7 @@ import { loopTurn } from '#base/loop-turns';
 import { FallBackToGit } from '../in-process.ts';
 import { EMPTY_TREE, OID_DIGITS } from '../objects/object-id.ts';
 import type { TreeEntry } from '../objects/parse/parse-tree.ts';
-import { formatTree, isTreeName, type NewTreeEntry } from '../objects/write/format-tree.ts';
+import { areSorted, formatTree, isTreeName, type NewTreeEntry } from '../objects/write/format-tree.ts';
 import { objectId } from '../objects/write/object-hash.ts';
 import { canonicalMode, kindOf } from '../trees/entry-kind.ts';
 
@@ -39,7 +39,6 @@ const MAX_FILES = 100;
 /** Merging directories of as many entries takes less than a millisecond. */
 const FEW_ENTRIES = 500;
 
-const SLASH = 0x2f;
 const EMPTY_TREES: ReadonlySet<string> = new Set(Object.values(EMPTY_TREE));
 
 /**
@@ -59,6 +58,7 @@ export async function mergeInProcess(trees: TreeAccess, { base, ours, theirs }: 
 }
 
 type Entry = Pick<NewTreeEntry, 'mode' | 'oid'>;
+type Entries = ReadonlyMap<string, NewTreeEntry>;
 type Side = 'ours' | 'theirs';
 
 /** The change of an entry on one side; `undefined` for none. */
@@ -109,13 +109,10 @@ class InProcessMerge {
    */
   async mergeTrees({ base, ours, theirs }: Sides, path: string): Promise<Entry | undefined> {
     const [old, mine, yours] = await Promise.all([this.#read(base), this.#read(ours), this.#read(theirs)]);
-    const names = new Set([...mine.keys(), ...yours.keys(), ...old.keys()]);
-    const merged: NewTreeEntry[] = [];
+    const names = namesOf(mine, yours, old);
+    const result = new MergedEntries(mine, yours);
     if (names.size > FEW_ENTRIES) await loopTurn();
     const undecided: Versions[] = [];
-    const keep = (name: string, entry: Entry | undefined): void => {
-      if (entry !== undefined) merged.push(newEntry(name, entry));
-    };
     for (const name of names) {
       const [before, left, right] = [old.get(name), mine.get(name), yours.get(name)];
       // git looks into a directory that both sides have changed, also in the same way.
@@ -127,16 +124,17 @@ class InProcessMerge {
         if (!isSame(before, right)) this.#changes.theirs.push({ before, after: right });
         this.#isRemovedByBoth ||= left === undefined && right === undefined;
         this.#keepsUnreadTree ||= isTree(after) && !isSame(before, after);
-        keep(name, after);
+        result.add(name, after);
       } else undecided.push({ name, before, left, right });
     }
-    for (const versions of undecided) keep(versions.name, await this.#mergeBelow(versions, path));
-    if (merged.length === 0) return undefined;
-    if (merged.some(isUnusual)) throw new FallBackToGit('a tree is not one that git writes');
+    for (const versions of undecided) result.add(versions.name, await this.#mergeBelow(versions, path));
+    const { entries } = result;
+    if (entries.length === 0) return undefined;
+    if (result.isUnusual) throw new FallBackToGit('a tree is not one that git writes');
     const mode = 0o040000;
-    if (isAllOf(merged, mine) && isTreeOf(merged, ours)) return { mode, oid: ours };
-    if (isAllOf(merged, yours) && isTreeOf(merged, theirs)) return { mode, oid: theirs };
-    return { mode, oid: await this.#trees.writeTree(merged) };
+    if (result.isMine && isTreeOf(entries, ours)) return { mode, oid: ours };
+    if (result.isYours && isTreeOf(entries, theirs)) return { mode, oid: theirs };
+    return { mode, oid: await this.#trees.writeTree(entries) };
   }
 
   /**
@@ -181,7 +179,7 @@ class InProcessMerge {
       const { before, after } = change;
       if (isTree(before) && isTree(after)) {
         const [old, now] = await Promise.all([this.#read(before.oid), this.#read(after.oid)]);
-        for (const name of new Set([...old.keys(), ...now.keys()])) {
+        for (const name of namesOf(old, now)) {
           const [was, is] = [old.get(name), now.get(name)];
           if (!isSame(was, is)) pending.push({ before: was, after: is });
         }
@@ -195,7 +193,7 @@ class InProcessMerge {
     return found;
   }
 
-  async #read(oid: string | undefined): Promise<ReadonlyMap<string, Entry>> {
+  async #read(oid: string | undefined): Promise<Entries> {
     if (oid === undefined) return new Map();
     if (this.#reads++ > MAX_READS) throw new FallBackToGit('very many trees have to be read');
     const entries = await this.#trees.readTree(oid);
@@ -214,27 +212,39 @@ function isSame(one: Entry | undefined, other: Entry | undefined): boolean {
   );
 }
 
-/** Reports whether entries have git's order, in which it compares them. */
-function areSorted(entries: readonly TreeEntry[]): boolean {
-  let before: TreeEntry | undefined;
-  for (const entry of entries) {
-    if (before !== undefined && !isBefore(before, entry)) return false;
-    before = entry;
+/** Returns the names in some trees: those of the first one, then the others. */
+function namesOf(first: Entries, ...others: readonly Entries[]): Set<string> {
+  const names = new Set(first.keys());
+  for (const other of others) for (const name of other.keys()) names.add(name);
+  return names;
+}
+
+/** The entries of a merged directory, and what they have in common with those of both sides. */
+class MergedEntries {
+  readonly entries: NewTreeEntry[] = [];
+  /** True as long as all are those of a side, and all of that side are here. */
+  isMine = true;
+  isYours = true;
+  /** True if git would write an entry in another form, or not at all. */
+  isUnusual = false;
+  readonly #mine: Entries;
+  readonly #yours: Entries;
+
+  constructor(mine: Entries, yours: Entries) {
+    this.#mine = mine;
+    this.#yours = yours;
   }
-  return true;
-}
 
-function isBefore(one: TreeEntry, other: TreeEntry): boolean {
-  const length = Math.min(one.name.length, other.name.length);
-  const order = one.name.compare(other.name, 0, length, 0, length);
-  if (order !== 0) return order < 0;
-  const [end, otherEnd] = [one.name[length], other.name[length]];
-  return (end ?? endOf(one)) < (otherEnd ?? endOf(other));
-}
-
-/** A directory is sorted as if its name ended in a slash. */
-function endOf(entry: TreeEntry): number {
-  return isTree(entry) ? SLASH : 0;
+  /** @param entry `undefined` for none; called once for each name of a side. */
+  add(name: string, entry: Entry | undefined): void {
+    const [left, right] = [this.#mine.get(name), this.#yours.get(name)];
+    this.isMine &&= isSame(entry, left);
+    this.isYours &&= isSame(entry, right);
+    if (entry === undefined) return;
+    const { mode, oid } = entry;
+    this.isUnusual ||= canonicalMode(mode) !== mode || EMPTY_TREES.has(oid) || !isTreeName(name);
+    this.entries.push({ name: (left ?? right)?.name ?? Buffer.from(name, 'latin1'), mode, oid });
+  }
 }
 
 function isTree(entry: Entry | undefined): entry is Entry {
@@ -245,24 +255,8 @@ function isRegular(entry: Entry | undefined): entry is Entry {
   return entry !== undefined && (entry.mode === 0o100644 || entry.mode === 0o100755);
 }
 
-/** Reports whether git would write an entry in another form, or not at all. */
-function isUnusual({ name, mode, oid }: NewTreeEntry): boolean {
-  return canonicalMode(mode) !== mode || EMPTY_TREES.has(oid) || !isTreeName(name.toString('latin1'));
-}
-
-function newEntry(name: string, { mode, oid }: Entry): NewTreeEntry {
-  return { name: Buffer.from(name, 'latin1'), mode, oid };
-}
-
 /** Reports whether git writes entries as the tree of an id: another one has them in a different form. */
 function isTreeOf(entries: readonly NewTreeEntry[], oid: string): boolean {
   const objectFormat = oid.length === OID_DIGITS.sha1 ? 'sha1' : 'sha256';
   return objectId(objectFormat, 'tree', formatTree(entries)) === oid;
-}
-
-function isAllOf(entries: readonly NewTreeEntry[], all: ReadonlyMap<string, Entry>): boolean {
-  return (
-    entries.length === all.size &&
-    entries.every((entry) => isSame(entry, all.get(entry.name.toString('latin1'))))
-  );
 }

@@ -46,20 +46,30 @@ export async function parseTreeInTurns(
   return entries;
 }
 
+const SPACE = 0x20;
+const ZERO = 0x30;
+const MAX_MODE_DIGITS = 7;
+
 function* entriesOf(data: Buffer, oidBytes: OidBytes): Generator<TreeEntry, void, undefined> {
   for (let at = 0; at < data.length; ) {
-    const space = data.indexOf(0x20, at);
-    const nul = space === -1 ? -1 : data.indexOf(0, space + 1);
+    let [mode, space] = [0, at];
+    for (let byte = data[space]; byte !== undefined && isOctal(byte); byte = data[++space])
+      mode = mode * 8 + (byte - ZERO);
+    const hasMode = data[space] === SPACE && space > at && space - at <= MAX_MODE_DIGITS;
+    const nul = hasMode ? data.indexOf(0, space + 1) : -1;
     const end = nul + 1 + oidBytes;
-    const mode = space === -1 ? '' : data.toString('latin1', at, space);
-    if (nul === -1 || nul === space + 1 || end > data.length || !/^[0-7]{1,7}$/.test(mode)) {
+    if (nul === -1 || nul === space + 1 || end > data.length) {
       throw new GitalyError('UNKNOWN', 'malformed tree object', { metadata: { offset: at } });
     }
     yield {
-      mode: Number.parseInt(mode, 8),
+      mode,
       name: data.subarray(space + 1, nul),
       oid: oidAt(data, nul + 1, oidBytes),
     };
     at = end;
   }
+}
+
+function isOctal(byte: number): boolean {
+  return byte >= ZERO && byte < ZERO + 8;
 }

@@ -1,9 +1,11 @@
-import { inTurns, mapInTurns } from '#base/loop-turns';
+import { inTurns } from '#base/loop-turns';
 import { sortInTurns } from '#base/sort-in-turns';
 
 const TREE_MODE = 0o040000;
 const SLASH = 0x2f;
 const FILE_TYPE = 0o170000;
+/** Looking at as many entries takes less than a millisecond. */
+const FEW_ENTRIES = 4000;
 
 /** An entry of a tree that is to be written. */
 export interface NewTreeEntry {
@@ -21,11 +23,8 @@ export interface NewTreeEntry {
  *   have (`.GIT`, `git~1`).
  */
 export function formatTree(entries: readonly NewTreeEntry[]): Buffer {
-  const sorted = entries
-    .map((entry) => ({ entry, key: sortKey(entry) }))
-    .sort((a, b) => Buffer.compare(a.key, b.key));
   const names = new Set<string>();
-  return Buffer.concat(sorted.map(({ entry }) => formatEntry(entry, names)));
+  return formatEntries(areSorted(entries) ? entries : [...entries].sort(compareEntries), names);
 }
 
 /**
@@ -40,7 +39,7 @@ export async function formatTreeInTurns(
   const names = new Set<string>();
   const pieces: Buffer[] = [];
   for await (const some of inTurns(await sortEntriesInTurns(entries, signal), signal))
-    pieces.push(Buffer.concat(some.map((entry) => formatEntry(entry, names))));
+    pieces.push(formatEntries(some, names));
   return Buffer.concat(pieces);
 }
 
@@ -49,26 +48,58 @@ export async function sortEntriesInTurns<E extends NewTreeEntry>(
   entries: readonly E[],
   signal?: AbortSignal,
 ): Promise<E[]> {
-  const keyed = await mapInTurns(entries, (entry) => ({ entry, key: sortKey(entry) }), signal);
-  const sorted = await sortInTurns(keyed, (a, b) => Buffer.compare(a.key, b.key), signal);
-  return sorted.map(({ entry }) => entry);
+  if (entries.length <= FEW_ENTRIES && areSorted(entries)) return [...entries];
+  return [...(await sortInTurns(entries, compareEntries, signal))];
 }
 
-/** @param names of the entries before; the entry's is added. */
-function formatEntry({ mode, name: bytes, oid }: NewTreeEntry, names: Set<string>): Buffer {
-  const name = bytes.toString('latin1');
-  if (!isTreeName(name) || names.has(name))
-    throw new Error(`a tree cannot hold the name ${JSON.stringify(name)} here`);
-  names.add(name);
-  return Buffer.concat([Buffer.from(`${mode.toString(8)} `), bytes, Buffer.of(0), Buffer.from(oid, 'hex')]);
+/** Reports whether entries are in git's order. */
+export function areSorted(entries: readonly NewTreeEntry[]): boolean {
+  let before: NewTreeEntry | undefined;
+  for (const entry of entries) {
+    if (before !== undefined && compareEntries(before, entry) >= 0) return false;
+    before = entry;
+  }
+  return true;
+}
+
+/**
+ * Compares entries in git's order: by bytes, and a directory as if its name ended in a slash. Names
+ * are short, so that a call of `Buffer.compare` takes longer than a loop.
+ */
+function compareEntries(one: NewTreeEntry, other: NewTreeEntry): number {
+  const [left, right] = [one.name, other.name];
+  const length = Math.min(left.length, right.length);
+  for (let at = 0; at < length; at++) {
+    const order = (left[at] ?? 0) - (right[at] ?? 0);
+    if (order !== 0) return order;
+  }
+  return (left[length] ?? endOf(one)) - (right[length] ?? endOf(other)) || left.length - right.length;
+}
+
+/** Returns what follows the name where the order is determined; nothing is before NUL. */
+function endOf({ mode }: NewTreeEntry): number {
+  return (mode & FILE_TYPE) === TREE_MODE ? SLASH : -1;
+}
+
+/** @param names of the entries before; those of the entries are added. */
+function formatEntries(entries: readonly NewTreeEntry[], names: Set<string>): Buffer {
+  let length = 0;
+  for (const { mode, name, oid } of entries)
+    length += mode.toString(8).length + ' \0'.length + name.length + oid.length / 2;
+  const tree = Buffer.allocUnsafe(length);
+  let at = 0;
+  for (const { mode, name: bytes, oid } of entries) {
+    const name = bytes.toString('latin1');
+    if (!isTreeName(name) || names.has(name))
+      throw new Error(`a tree cannot hold the name ${JSON.stringify(name)} here`);
+    names.add(name);
+    at += tree.write(`${mode.toString(8)} ${name}\0`, at, 'latin1');
+    at += tree.write(oid, at, 'hex');
+  }
+  return tree.subarray(0, at);
 }
 
 /** Reports whether a tree may have a name, one character per byte. */
 export function isTreeName(name: string): boolean {
   return name !== '' && name !== '.' && name !== '..' && !/[/\0]/.test(name);
-}
-
-/** Returns the sort key: git sorts by bytes, and a directory as if its name ended in a slash. */
-function sortKey({ name, mode }: NewTreeEntry): Buffer {
-  return (mode & FILE_TYPE) === TREE_MODE ? Buffer.concat([name, Buffer.of(SLASH)]) : name;
 }
