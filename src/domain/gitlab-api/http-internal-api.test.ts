@@ -277,6 +277,23 @@ test('allowed is sent again if the server has closed the kept connection, preRec
   ]);
 });
 
+test('an answer that ends in the middle is an error', async () => {
+  const server = createServer((_request, response) => {
+    response.writeHead(200, { 'content-type': 'application/json', 'content-length': 100 });
+    response.write('{"status":true', () => response.socket?.end());
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  try {
+    const address = server.address();
+    assert.ok(address !== null && typeof address !== 'string');
+    const url = `http://127.0.0.1:${address.port}`;
+
+    await assert.rejects(client({ url }).allowed(CHECK, CALL), { message: 'Internal API unreachable' });
+  } finally {
+    server.close();
+  }
+});
+
 test('settings that cannot work are refused at once', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'internal-api-'));
   try {

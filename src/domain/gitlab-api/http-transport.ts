@@ -133,7 +133,8 @@ function requestsBelow(url: string): (path: string) => RequestOptions {
   let parsed: RequestOptions | undefined;
   return (path) => {
     parsed ??= urlToHttpOptions(new URL(url));
-    return { ...parsed, path: trimmedEnd(parsed.path ?? '', '/') + path };
+    const { protocol, hostname, port, auth, path: root } = parsed;
+    return { protocol, hostname, port, auth, path: trimmedEnd(root ?? '', '/') + path };
   };
 }
 
@@ -196,20 +197,32 @@ async function responseTo(
 
 async function exchangeOnce(send: Sender, exchange: HttpExchange, signal: AbortSignal): Promise<HttpAnswer> {
   const response = await responseTo(send, exchange, signal);
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of response) {
-    const bytes: Buffer = chunk;
-    size += bytes.length;
-    if (size > MAX_ANSWER_BYTES) throw new Error('answer too large');
-    chunks.push(bytes);
-  }
+  const body = await bodyOf(response);
   return {
     status: response.statusCode ?? 0,
     contentType: response.headers['content-type'],
     date: dateOf(response.headers.date),
-    body: Buffer.concat(chunks),
+    body,
   };
+}
+
+/** Reads a body. An iterator of the stream takes longer than the rest of a small one. */
+async function bodyOf(response: IncomingMessage): Promise<Buffer> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const chunks: Buffer[] = [];
+  let size = 0;
+  response.on('data', (chunk: Buffer) => {
+    size += chunk.length;
+    if (size > MAX_ANSWER_BYTES) response.destroy(new Error('answer too large'));
+    else chunks.push(chunk);
+  });
+  response.on('end', resolve);
+  response.on('error', reject);
+  response.on('close', () => {
+    if (!response.complete) reject(new Error('the answer ends early'));
+  });
+  await promise;
+  return Buffer.concat(chunks);
 }
 
 function dateOf(header: string | undefined): Date | undefined {
