@@ -161,11 +161,13 @@ export class Repository implements GitRepository {
 
   withObjectDirectories(directories: Partial<ObjectDirectories>): Repository {
     const { objectDirectory, alternateObjectDirectories } = this;
-    return new Repository(
+    const other = new Repository(
       this.caches,
       this,
       { objectDirectory, alternateObjectDirectories, ...directories },
       this,
     );
+    other.#objectFormat = this.#objectFormat;
+    return other;
   }
 }

@@ -6,7 +6,7 @@ import { type CommitSigning, committedBy } from '../commit/commit-signing.ts';
 import { type Person, signatureOf } from '../commit/signature.ts';
 import type { BranchUpdate } from '../ref-update/branch-update.ts';
 import { updateFromQuarantine } from '../ref-update/quarantined-update.ts';
-import type { NewValue, UpdateContext } from '../ref-update/update-with-hooks.ts';
+import type { PreparedValue, UpdateContext } from '../ref-update/update-with-hooks.ts';
 import { expectedOid } from '../revisions/expected-oid.ts';
 import { branchReference } from '../revisions/reference-names.ts';
 import { commitFiles } from './commit-files.ts';
@@ -63,17 +63,17 @@ interface MakeCommitOptions {
 async function makeCommit(
   options: MakeCommitOptions,
   context: UpdateContext,
-): Promise<BranchUpdate & NewValue> {
+): Promise<BranchUpdate & PreparedValue> {
   const { repository, quarantine, request } = options;
   const { signal } = context;
   const parent = await findParent({ ...request, repository, target: quarantine.repository }, { signal });
-  const newOid = await writeFiles(options, parent, context);
+  const { newOid, onKept } = await writeFiles(options, parent, context);
   const isFirstBranch = !(await repository.refs.hasBranches({ signal }));
   const expected = await expectedOid(repository, request.expectedOldOid, { signal, allowZero: true });
   const zero = ZERO_OID[repository.objectFormat];
   const oldOid = expected ?? currentOid(parent, request) ?? zero;
   const reference = branchReference(request.branchName);
-  return { reference, oldOid, newOid, isNewBranch: oldOid === zero, isFirstBranch };
+  return { reference, oldOid, newOid, onKept, isNewBranch: oldOid === zero, isFirstBranch };
 }
 
 /** Unless forced, a branch only moves forward: it must still be at the parent of the new commit. */
@@ -86,7 +86,7 @@ async function writeFiles(
   { repository, quarantine, request }: MakeCommitOptions,
   parent: Parent,
   { hooks, signal }: UpdateContext,
-): Promise<string> {
+): Promise<{ newOid: string; onKept: () => void }> {
   const objectFormat = repository.objectFormat;
   const target = quarantine.repository;
   await using writer = new ObjectWriter(target, objectFormat, { holdBytes: MAX_HELD_BYTES });
@@ -100,10 +100,10 @@ async function writeFiles(
   };
   const people = { author, ...committedBy(user, request.signing) };
   const commit = { parentOid: parent.parentOid, actions, message: request.message, ...people };
-  const oid = await commitFiles(commit, { repository: parent.repository, writer, signal });
+  const newOid = await commitFiles(commit, { repository: parent.repository, writer, signal });
   if (!(await hooks.needsObjectCheck(repository))) writer.redirect(repository);
   await writer.finish();
-  return oid;
+  return { newOid, onKept: () => writer.remember(repository) };
 }
 
 function trimmed(text: Uint8Array): Buffer {

@@ -66,7 +66,8 @@ export async function mergeIntoBranch(
           throw wrap(error, 'merge');
         });
       };
-      return { reference, oldOid, newOid, ...(isHeld && { writeObjects }) };
+      const onKept = (): void => workspace.writer.remember(repository);
+      return { reference, oldOid, newOid, onKept, ...(isHeld && { writeObjects }) };
     } catch (error) {
       throw error instanceof MergeConflictError ? error : wrap(error, 'merge');
     }

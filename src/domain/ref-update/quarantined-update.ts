@@ -24,10 +24,11 @@ export class PreparedUpdate<T extends PreparedValue> implements AsyncDisposable 
    * @throws {UpdateFailedError}; the error of objects that cannot be written.
    */
   async apply(context: UpdateContext): Promise<void> {
-    const { reference, oldOid, newOid, pushOptions, writeObjects } = this.value;
+    const { reference, oldOid, newOid, pushOptions, writeObjects, onKept } = this.value;
     const [repository, quarantine] = [this.#repository, this.#quarantine];
     await writeObjects?.();
-    await updateWithHooks({ repository, quarantine, reference, oldOid, newOid, pushOptions }, context);
+    const update = { repository, quarantine, reference, oldOid, newOid, pushOptions, onKept };
+    await updateWithHooks(update, context);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -41,6 +41,8 @@ export interface NewValue {
 
 /** A value whose objects may still be in memory. */
 export interface PreparedValue extends NewValue {
+  /** Called when the objects are in the repository. */
+  readonly onKept?: (() => void) | undefined;
   /** Writes them into the repository, before the hooks run. */
   readonly writeObjects?: () => Promise<void>;
 }
@@ -50,6 +52,8 @@ export interface ReferenceUpdate extends NewValue {
   readonly repository: Repository;
   /** Holds the change's objects until pre-receive accepts them. */
   readonly quarantine?: Quarantine | undefined;
+  /** Called when they are in the repository. */
+  readonly onKept?: (() => void) | undefined;
 }
 
 /**
@@ -92,6 +96,7 @@ async function runUpdate(update: ReferenceUpdate, context: UpdateContext): Promi
   // From here on the objects are in the repository even if the reference does not change:
   // housekeeping removes unreachable ones.
   await quarantine?.migrate();
+  update.onKept?.();
   await running(
     'update',
     output,

@@ -183,6 +183,11 @@ export class ObjectReader {
     return { oid: found.oid, type, size, data };
   }
 
+  /** Keeps an object that was just written, if it is small, as if it had been read. */
+  remember(object: RawObject): void {
+    if (this.isInProcess) this.#databases.remember(this.#repository, object);
+  }
+
   /** Lists the files that may hold an object. @throws as `ObjectDatabases.filesWith`. */
   filesWith(oid: Oid): Iterable<string> {
     return this.#databases.filesWith(this.#repository, oid);

@@ -88,8 +88,10 @@ async function moveInto(source: string, target: string): Promise<Emptied> {
   for (const entry of readdirSync(source, { withFileTypes: true }).sort(byOrderOfUse)) {
     const [from, to] = [`${source}/${entry.name}`, `${target}/${entry.name}`];
     if (entry.isDirectory()) {
-      if (LOOSE_DIRECTORY.test(entry.name) && isRenamed(from, to)) continue;
-      makeDirectorySync(to);
+      // Most repositories have most of them: a failing call costs more than a look.
+      const isThere = existsSync(to);
+      if (!isThere && LOOSE_DIRECTORY.test(entry.name) && isRenamed(from, to)) continue;
+      if (!isThere) makeDirectorySync(to);
       inside.push(await moveInto(from, to));
     } else {
       // An existing file has the same contents, because it is named by their hash. If it is created

@@ -83,6 +83,12 @@ export class ObjectDatabases {
     }
   }
 
+  /** Keeps an object that the repository has, if it is small and the repository was read lately. */
+  remember(repository: CommandRepository, object: RawObject): void {
+    const database = this.#databases.get(directoriesKey(repository));
+    if (database !== undefined && isParsable(object)) this.#small.add(database.generation, object);
+  }
+
   /**
    * Lists the files that may hold an object: loose ones, which need not exist, and packs.
    *

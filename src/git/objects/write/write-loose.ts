@@ -12,6 +12,7 @@ import type { ObjectFormatName } from '#git/repository-format';
 import { loosePath } from '../database/loose-object.ts';
 import { type Oid, oidAt } from '../object-id.ts';
 import type { ObjectType } from '../object-info.ts';
+import { deflateStored, STORED_OVERHEAD } from './deflate-stored.ts';
 import { objectHeader } from './object-hash.ts';
 
 /** git's default for loose objects, which are written far more often than read. */
@@ -34,6 +35,12 @@ function compression(sizeBytes: number): ZlibOptions {
   const windowBits = Math.min(15, Math.max(9, Math.ceil(Math.log2(sizeBytes))));
   return { level: LOOSE_LEVEL, windowBits, memLevel: Math.min(8, windowBits - 7) };
 }
+
+/**
+ * Trees and commits up to this size are not compressed: their file takes a block of 4 KiB in any
+ * case, and a call of zlib takes longer than the rest. git compresses them when it packs them.
+ */
+const MAX_STORED_BYTES = 4096 - STORED_OVERHEAD;
 
 const deflateAsync = promisify(deflate);
 const fsyncAsync = promisify(fsync);
@@ -58,7 +65,9 @@ export async function writeLoose(
   if (whole.length <= MAX_SMALL_BYTES) {
     const path = loosePath(objectDirectory, oid);
     const temp = tempPath(objectDirectory, TEMP_OBJECT);
-    await writeSmall(temp, deflateSync(whole, compression(whole.length)), () => {
+    const isStored = type !== 'blob' && whole.length <= MAX_STORED_BYTES;
+    const bytes = isStored ? deflateStored(whole) : deflateSync(whole, compression(whole.length));
+    await writeSmall(temp, bytes, () => {
       if (isQuarantine) makeDirectorySync(dirname(path));
       renameInto(temp, path);
     });
@@ -143,8 +152,12 @@ export async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<voi
 /** Prefix by which git's housekeeping recognizes leftovers of a crash. */
 const TEMP_OBJECT = 'tmp_obj_';
 
+/** Differs from the names of other processes. */
+const NAME_OF_PROCESS = randomBytes(8).toString('hex');
+let tempFiles = 0;
+
 function tempPath(directory: string, prefix: string): string {
-  return `${directory}/${prefix}${randomBytes(8).toString('hex')}`;
+  return `${directory}/${prefix}${NAME_OF_PROCESS}${(++tempFiles).toString(36)}`;
 }
 
 /**

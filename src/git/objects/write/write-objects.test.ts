@@ -191,6 +191,52 @@ for (const objectFormat of FORMATS) {
   });
 }
 
+test('trees and commits that fill up to two blocks of a disk are read by git', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git');
+  const { path } = repository;
+  const blob = await writeOne(repository, 'blob', Buffer.from('x'));
+  await using writer = new ObjectWriter(repository, 'sha1');
+  const trees: string[] = [];
+  for (const count of [1, 100, 110, 115, 120, 250]) {
+    const names = Array.from({ length: count }, (_, index) => Buffer.from(`file-${index}`));
+    trees.push(await writer.writeTree(names.map((name) => ({ mode: 0o100644, name, oid: blob }))));
+  }
+  await writer.finish();
+  const [tree = ''] = trees;
+  const message = 'message\n'.repeat(400);
+  const people = 'author A <a@x> 1 +0000\ncommitter A <a@x> 1 +0000\n';
+  const commit = await writeOne(repository, 'commit', Buffer.from(`tree ${tree}\n${people}\n${message}`));
+
+  assert.equal(fixture.runGit(path, ['fsck', '--strict', '--no-dangling']), '');
+  assert.equal(fixture.runGit(path, ['ls-tree', trees.at(-1) ?? '']).split('\n').length, 250);
+  for (const oid of [...trees, commit]) {
+    const size = Number(fixture.runGit(path, ['cat-file', '-s', oid]));
+    assert.equal((await repository.objects.readObject(oid))?.data.length, size);
+  }
+});
+
+test('an object that was in memory is known when it is in the repository', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git');
+  const known = await writeOne(repository, 'blob', Buffer.from('x'));
+  const read = async (oid: string) => (await repository.objects.readObject(oid))?.data.toString();
+  assert.equal(await read(known), 'x');
+  await using quarantine = await Quarantine.create(repository);
+  await using writer = new ObjectWriter(quarantine.repository, 'sha1', { holdBytes: 100 });
+  const data = Buffer.from('held');
+  const oid = await writer.write('blob', data);
+
+  await writer.finish();
+  assert.equal(await read(oid), undefined);
+  await quarantine.migrate();
+  writer.remember(repository);
+  data.fill(0);
+  rmSync(`${repository.path}/objects/${oid.slice(0, 2)}`, { recursive: true });
+
+  assert.equal(await read(oid), 'held');
+});
+
 test('an object of a cruft pack is written again, as by git', async () => {
   await using fixture = await StorageFixture.create();
   const repository = fixture.init('x.git');

@@ -59,8 +59,10 @@ export class ObjectWriter implements AsyncDisposable {
   /** Objects that are still in memory; `undefined` once anything was written. */
   #held: PlainObject[] | undefined = [];
   #heldBytes = 0;
+  /** Objects that were in memory, once they are written. */
+  #written: readonly PlainObject[] = [];
   readonly #running = new Set<Promise<void>>();
-  readonly #written = new Set<string>();
+  readonly #oids = new Set<string>();
   #runningBytes = 0;
   #stored: StoredObjects | undefined;
   #newObjects = 0;
@@ -90,11 +92,11 @@ export class ObjectWriter implements AsyncDisposable {
       data.length <= MAX_BLOB_IN_MEMORY
         ? objectId(this.objectFormat, type, data)
         : await objectIdInTurns(this.objectFormat, type, data);
-    if (this.#written.has(oid)) return oid;
-    this.#written.add(oid);
+    if (this.#oids.has(oid)) return oid;
+    this.#oids.add(oid);
     if (
       this.#held !== undefined &&
-      this.#written.size <= MAX_LOOSE &&
+      this.#oids.size <= MAX_LOOSE &&
       this.#heldBytes + data.length <= this.#holdBytes
     ) {
       this.#held.push({ oid, type, data });
@@ -115,6 +117,17 @@ export class ObjectWriter implements AsyncDisposable {
     if (this.#held === undefined) return false;
     this.#repository = repository;
     return true;
+  }
+
+  /**
+   * Makes objects that were in memory known as read ones, so that the next call, which often reads
+   * them, finds them there. They are in the repository now.
+   */
+  remember({ objects }: GitRepository): void {
+    for (const { oid, type, data } of this.#written) {
+      const { buffer, byteOffset, length } = data;
+      objects.remember({ oid, type, size: length, data: Buffer.from(buffer, byteOffset, length) });
+    }
   }
 
   /** Writes a tree. @throws {Error} as {@link formatTree}. */
@@ -165,12 +178,13 @@ export class ObjectWriter implements AsyncDisposable {
   async #writeHeld(): Promise<void> {
     const held = this.#held ?? [];
     this.#held = undefined;
+    if (held.length > 0) this.#written = held;
     for (const object of held) await this.#write(object);
   }
 
   /** Reports whether an object exists. Until the first one is written, the repository may change. */
   #isStored(oid: Oid): boolean {
-    this.#stored ??= new StoredObjects(this.#repository.objects);
+    this.#stored ??= new StoredObjects(withoutQuarantine(this.#repository).objects);
     return this.#stored.freshen(oid);
   }
 
@@ -235,4 +249,14 @@ export class ObjectWriter implements AsyncDisposable {
   #rethrow(): void {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
+}
+
+/**
+ * Returns a repository without its quarantine, whose state need not be read then: at worst one of
+ * git's objects is written there again.
+ */
+function withoutQuarantine(repository: GitRepository): GitRepository {
+  const [objectDirectory, ...alternateObjectDirectories] = repository.alternateObjectDirectories;
+  if (objectDirectory === undefined || !isQuarantined(repository)) return repository;
+  return repository.withObjectDirectories({ objectDirectory, alternateObjectDirectories });
 }
