@@ -62,18 +62,25 @@ export function areSorted(entries: readonly NewTreeEntry[]): boolean {
   return true;
 }
 
-/**
- * Compares entries in git's order: by bytes, and a directory as if its name ended in a slash. Names
- * are short, so that a call of `Buffer.compare` takes longer than a loop.
- */
+/** Names up to this length are compared faster by a loop than by a call. */
+const MAX_LOOP_BYTES = 64;
+
+/** Compares entries in git's order: by bytes, and a directory as if its name ended in a slash. */
 function compareEntries(one: NewTreeEntry, other: NewTreeEntry): number {
   const [left, right] = [one.name, other.name];
   const length = Math.min(left.length, right.length);
+  const order = compareBytes(left, right, length);
+  if (order !== 0) return order;
+  return (left[length] ?? endOf(one)) - (right[length] ?? endOf(other)) || left.length - right.length;
+}
+
+function compareBytes(left: Buffer, right: Buffer, length: number): number {
+  if (length > MAX_LOOP_BYTES) return left.compare(right, 0, length, 0, length);
   for (let at = 0; at < length; at++) {
     const order = (left[at] ?? 0) - (right[at] ?? 0);
     if (order !== 0) return order;
   }
-  return (left[length] ?? endOf(one)) - (right[length] ?? endOf(other)) || left.length - right.length;
+  return 0;
 }
 
 /** Returns what follows the name where the order is determined; nothing is before NUL. */

@@ -53,7 +53,8 @@ for (const objectFormat of FORMATS) {
     const repository = fixture.init('x.git', { objectFormat });
     const blob = fixture.runGit(repository.path, ['hash-object', '-w', '--stdin'], 'x');
     const empty = fixture.runGit(repository.path, ['mktree'], '');
-    const name = fc.stringMatching(/^[a-c.\- é]{1,4}$/).filter((text) => text !== '.' && text !== '..');
+    const short = fc.stringMatching(/^[a-c.\- é]{1,4}$/).filter((text) => text !== '.' && text !== '..');
+    const name = fc.tuple(fc.constantFrom('', '', 'long'.repeat(20)), short).map((parts) => parts.join(''));
     const kind = fc.constantFrom<[number, string]>(
       [0o100644, blob],
       [0o100755, blob],
