@@ -40,12 +40,12 @@ export interface EdgeScore {
 export class Indents {
   readonly #lines: Lines;
   readonly #work: CompareWork;
-  readonly #known: Int16Array;
+  /** Made when the first one is needed: few changes can slide. */
+  #known: Int16Array | undefined;
 
   constructor(lines: Lines, work: CompareWork) {
     this.#lines = lines;
     this.#work = work;
-    this.#known = new Int16Array(lines.ids.length).fill(NOT_MEASURED);
   }
 
   /** Returns the score of a change that begins and ends above these lines. */
@@ -55,7 +55,7 @@ export class Indents {
   }
 
   #scoreAbove(line: number): EdgeScore {
-    const count = this.#known.length;
+    const count = this.#lines.ids.length;
     const own = line < count ? this.#indentOf(line) : BLANK;
     const above = this.#nearest(line - 1, -1);
     const below = this.#nearest(line + 1, 1);
@@ -73,7 +73,7 @@ export class Indents {
   /** Returns the indent of the next line that is not blank, and the number of blank ones before it. */
   #nearest(start: number, step: 1 | -1): { indent: number; blanks: number } {
     let blanks = 0;
-    for (let line = start; line >= 0 && line < this.#known.length; line += step) {
+    for (let line = start; line >= 0 && line < this.#lines.ids.length; line += step) {
       const indent = this.#indentOf(line);
       if (indent !== BLANK) return { indent, blanks };
       blanks++;
@@ -84,6 +84,7 @@ export class Indents {
 
   #indentOf(line: number): number {
     this.#work.add(1);
+    this.#known ??= new Int16Array(this.#lines.ids.length).fill(NOT_MEASURED);
     let indent = this.#known[line] ?? BLANK;
     if (indent === NOT_MEASURED) {
       indent = measure(this.#lines, line);

@@ -10,6 +10,9 @@ const WINDOW = 100;
 /** Frequent lines are dropped where less than one line in as many around them has no equal one. */
 const FREQUENT_SHARE = 4;
 
+/** Pairs of lines that are compared one by one, which shows that most small changes need no search. */
+const MAX_PAIRS = 64;
+
 /** Kinds of lines, which decide whether they take part in the search. */
 const UNIQUE = 0;
 const COMMON = 1;
@@ -27,8 +30,9 @@ export function myersChanges(files: FilePair, work: CompareWork): ChangedLines {
     before: new Uint8Array(before.length + 1),
     after: new Uint8Array(after.length + 1),
   };
-  const { start, end, afterEnd } = changedPart(before, after);
-  if (start === end || start === afterEnd) {
+  const part = changedPart(before, after);
+  const { start, end, afterEnd } = part;
+  if (hasNoCommonLine(files, part)) {
     changed.before.fill(1, start, end);
     changed.after.fill(1, start, afterEnd);
     return changed;
@@ -64,11 +68,14 @@ export function myersChanges(files: FilePair, work: CompareWork): ChangedLines {
   return changed;
 }
 
+interface ChangedPart {
+  readonly start: number;
+  readonly end: number;
+  readonly afterEnd: number;
+}
+
 /** Returns the part between the equal lines at the start and at the end. */
-function changedPart(
-  before: Uint32Array,
-  after: Uint32Array,
-): { start: number; end: number; afterEnd: number } {
+function changedPart(before: Uint32Array, after: Uint32Array): ChangedPart {
   let start = 0;
   const shorter = Math.min(before.length, after.length);
   while (start < shorter && before[start] === after[start]) start++;
@@ -79,6 +86,14 @@ function changedPart(
     afterEnd--;
   }
   return { start, end, afterEnd };
+}
+
+/** Reports whether the changed parts have no line in common, if that is soon seen. */
+function hasNoCommonLine({ before, after }: FilePair, { start, end, afterEnd }: ChangedPart): boolean {
+  if ((end - start) * (afterEnd - start) > MAX_PAIRS) return false;
+  for (let line = start; line < end; line++)
+    for (let other = start; other < afterEnd; other++) if (before[line] === after[other]) return false;
+  return true;
 }
 
 /** Returns a box without the equal lines at its start and end. */

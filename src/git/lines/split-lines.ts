@@ -1,8 +1,22 @@
+import { randomInt } from 'node:crypto';
 import { FallBackToGit } from '../in-process.ts';
 
 /** Limit of lines of a file: splitting more takes several milliseconds. */
 export const MAX_LINES = 5_000;
 const LINE_FEED = 0x0a;
+
+/** Places of the table of lines at first: enough for most files of 100 lines. */
+const FIRST_PLACES = 512;
+/** Limit of looks at places that other lines have taken: a few for each line by chance. */
+const MAX_STEPS = 16 * MAX_LINES;
+/** Multiplier of FNV-1a. */
+const FACTOR = 0x0100_0193;
+/** Different in each process: lines with equal hashes cannot be made. */
+const SEED = randomInt(2 ** 32) | 0;
+
+/** Lines of the file that is being split. One for all, because nothing waits meanwhile. */
+const idsOfFile = new Uint32Array(MAX_LINES);
+const startsOfFile = new Uint32Array(MAX_LINES + 1);
 
 /** A file as lines. Equal lines have equal ids; a last line without a line feed differs. */
 export interface Lines {
@@ -14,35 +28,77 @@ export interface Lines {
 
 /** Assigns ids to lines, the same in all files that it splits. */
 export class LineSplitter {
-  readonly #ids = new Map<string, number>();
+  /** Different lines by id: their file, position, length and hash. */
+  readonly #files: Buffer[] = [];
+  readonly #starts: number[] = [];
+  readonly #lengths: number[] = [];
+  readonly #hashes: number[] = [];
+  /** Ids plus one by hash; a line whose place is taken is in one of the next ones. */
+  #table = new Uint32Array(FIRST_PLACES);
+  #steps = 0;
 
   /** Number of different lines so far. */
   get count(): number {
-    return this.#ids.size;
+    return this.#files.length;
   }
 
-  /** @throws {FallBackToGit} for very many lines. */
+  /** @throws {FallBackToGit} for very many lines, and those that are made to have equal hashes. */
   split(bytes: Buffer): Lines {
-    const ids: number[] = [];
-    const starts: number[] = [];
-    for (let start = 0; start < bytes.length; ) {
-      const end = bytes.indexOf(LINE_FEED, start) + 1 || bytes.length;
-      starts.push(start);
-      ids.push(this.#idOf(bytes.toString('latin1', start, end)));
-      start = end;
-      if (ids.length > MAX_LINES) throw new FallBackToGit('a file has very many lines');
+    const { length } = bytes;
+    let count = 0;
+    for (let at = 0; at < length; count++) {
+      if (count === MAX_LINES) throw new FallBackToGit('a file has very many lines');
+      const start = at;
+      let hash = SEED;
+      for (let byte = -1; byte !== LINE_FEED && at < length; at++) {
+        byte = bytes[at] ?? 0;
+        hash = Math.imul(hash ^ byte, FACTOR);
+      }
+      startsOfFile[count] = start;
+      idsOfFile[count] = this.#idOf(bytes, start, at - start, hash);
     }
-    starts.push(bytes.length);
-    return { bytes, ids: Uint32Array.from(ids), starts: Uint32Array.from(starts) };
+    startsOfFile[count] = length;
+    return { bytes, ids: idsOfFile.slice(0, count), starts: startsOfFile.slice(0, count + 1) };
   }
 
-  #idOf(line: string): number {
-    const known = this.#ids.get(line);
-    if (known !== undefined) return known;
-    const id = this.#ids.size;
-    this.#ids.set(line, id);
+  #idOf(bytes: Buffer, start: number, length: number, hash: number): number {
+    let place = placeOf(hash, this.#table.length);
+    for (let known = this.#table[place] ?? 0; known !== 0; known = this.#table[place] ?? 0) {
+      if (this.#hashes[known - 1] === hash && this.#isLine(known - 1, bytes, start, length)) return known - 1;
+      if (++this.#steps > MAX_STEPS) throw new FallBackToGit('many lines of a file have equal hashes');
+      place = (place + 1) % this.#table.length;
+    }
+    const id = this.#files.push(bytes) - 1;
+    this.#starts.push(start);
+    this.#lengths.push(length);
+    this.#hashes.push(hash);
+    this.#table[place] = id + 1;
+    if (2 * this.count > this.#table.length) this.#grow();
     return id;
   }
+
+  #isLine(id: number, bytes: Buffer, start: number, length: number): boolean {
+    if (this.#lengths[id] !== length) return false;
+    const [known, knownStart] = [this.#files[id], this.#starts[id] ?? 0];
+    if (known === undefined) return false;
+    for (let at = 0; at < length; at++) if (known[knownStart + at] !== bytes[start + at]) return false;
+    return true;
+  }
+
+  #grow(): void {
+    const table = new Uint32Array(2 * this.#table.length);
+    for (const [id, hash] of this.#hashes.entries()) {
+      let place = placeOf(hash, table.length);
+      while (table[place] !== 0) place = (place + 1) % table.length;
+      table[place] = id + 1;
+    }
+    this.#table = table;
+  }
+}
+
+/** @param places A power of two. */
+function placeOf(hash: number, places: number): number {
+  return Math.imul(hash ^ (hash >>> 15), FACTOR) >>> (Math.clz32(places) + 1);
 }
 
 /** Returns the bytes of the lines from one up to another, as a view. */

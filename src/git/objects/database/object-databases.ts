@@ -163,8 +163,7 @@ export class ObjectDatabases {
     const object = { oid, type, size, data };
     // It could otherwise be found by its type.
     if (!isParsable(object)) return object;
-    this.#small.add(database.generation, object);
-    return this.#small.get(database.generation, oid) ?? object;
+    return this.#small.add(database.generation, object);
   }
 
   #open(repository: CommandRepository): ObjectDatabase {

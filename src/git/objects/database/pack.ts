@@ -108,6 +108,7 @@ export class Pack {
     let work = 0;
     let at = offset;
     let object = this.#bases.get(this.#file, at);
+    let isKnown = false;
     while (object === undefined) {
       const current = this.#entryAt(at);
       const data = this.#inflate(current);
@@ -118,10 +119,12 @@ export class Pack {
         if (deltas.length > LIMITS.deltas) throw new FallBackToGit('an object has too many deltas');
         at = this.#baseOf(current);
         object = this.#bases.get(this.#file, at);
+        isKnown = object !== undefined;
       }
     }
     for (const { delta, offset: madeAt } of deltas.reverse()) {
-      this.#bases.add(this.#file, at, object);
+      if (!isKnown) this.#bases.add(this.#file, at, object);
+      isKnown = false;
       object = { type: object.type, data: applyDelta(object.data, delta, LIMITS.objectBytes) };
       work += object.data.length;
       if (work > LIMITS.workBytes) throw new FallBackToGit('an object takes too much work');

@@ -25,14 +25,16 @@ test('an object is found by the generation in which it was read and by its id', 
   assert.equal(cache.get(1, OID), undefined);
 });
 
-test('contents are copied, and big objects are not kept', () => {
+test('contents that are part of a larger buffer are copied, and big objects are not kept', () => {
   const cache = new SmallObjectCache();
-  const given = object(OID, 10);
-  cache.add(1, given);
+  const whole = Buffer.alloc(1000, OID);
+  const kept = cache.add(1, { ...object(OID, 10), data: whole.subarray(0, 10) });
   cache.add(1, object('b'.repeat(40), 100_000));
-  given.data.fill(0);
+  whole.fill(0);
 
-  assert.deepEqual(cache.get(1, OID), cached(OID, 10));
+  assert.deepEqual(kept, cached(OID, 10));
+  assert.equal(kept.data.buffer.byteLength, 10);
+  assert.equal(cache.get(1, OID), kept);
   assert.equal(cache.get(1, 'b'.repeat(40)), undefined);
 });
 

@@ -84,12 +84,15 @@ export class SmallObjectCache {
     return this.#entries.get(`${generation} ${oid}`);
   }
 
-  /** Caches an object, if it is small. */
-  add(generation: number, { oid, type, size, data }: RawObject): void {
-    const key = `${generation} ${oid}`;
-    if (size > (type === 'tree' ? MAX_TREE_BYTES : MAX_OBJECT_BYTES) || this.#entries.has(key)) return;
-    // This is a copy, because the contents are a view of everything that one read returned.
-    this.#entries.set(key, { oid, type, size, data: keptBytes([data]), isCached: true });
+  /** Caches an object, if it is small. Returns what is cached, or else the object itself. */
+  add(generation: number, object: RawObject): RawObject {
+    const { oid, type, size, data, isCached = false } = object;
+    if (isCached || size > (type === 'tree' ? MAX_TREE_BYTES : MAX_OBJECT_BYTES)) return object;
+    // The contents may be a view of everything that one read returned.
+    const own = data.length === data.buffer.byteLength ? data : keptBytes([data]);
+    const cached = { oid, type, size, data: own, isCached: true };
+    this.#entries.set(`${generation} ${oid}`, cached);
+    return cached;
   }
 
   clear(): void {
