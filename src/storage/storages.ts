@@ -132,7 +132,9 @@ export class Storages {
     const storage = this.storage(given.storageName);
     const known = this.#valid.find(storage, given.relativePath);
     if (known !== undefined) return known.location;
-    const location = this.#locate(storage, given.relativePath);
+    const problem = storageProblem(storage);
+    if (problem !== undefined) throw problem;
+    const location = locationIn(storage, given.relativePath);
     if (escapesBySymlink(storage.path, location.path)) throw withRepositoryMetadata(escapes(), given);
     return location;
   }
@@ -193,37 +195,38 @@ export class Storages {
     if (known !== undefined) return known;
 
     try {
-      const location = this.#locate(storage, target.relativePath);
+      const location = locationIn(storage, target.relativePath);
       const stats = checkGitDirectory(location.path);
       if (escapesBySymlink(storage.path, location.path)) throw escapes();
       this.#valid.remember(location, target.relativePath, stats);
       return { location, stats };
     } catch (error) {
-      throw withRepositoryMetadata(withCode(error, options.otherwise ?? 'INVALID_ARGUMENT'), target);
+      const cause = storageProblem(storage) ?? error;
+      throw withRepositoryMetadata(withCode(cause, options.otherwise ?? 'INVALID_ARGUMENT'), target);
     }
   }
 
   #repository(location: RepositoryLocation, target: RepositoryTarget): Repository {
     return new Repository(this.caches, location, objectDirectories(location, target), target);
   }
-
-  #locate(storage: Storage, relativePath: string): RepositoryLocation {
-    requireStorageDirectory(storage);
-    const joined = joinInside(storage.path, relativePath);
-    if (joined === undefined) throw escapes();
-    return { storage, path: joined, relativePath: path.posix.relative(storage.path, joined) || '.' };
-  }
 }
 
-function requireStorageDirectory(storage: Storage): void {
+function locationIn(storage: Storage, relativePath: string): RepositoryLocation {
+  const joined = joinInside(storage.path, relativePath);
+  if (joined === undefined) throw escapes();
+  return { storage, path: joined, relativePath: path.posix.relative(storage.path, joined) || '.' };
+}
+
+/** Returns why a storage has no repositories: its directory is missing, or cannot be reached. */
+function storageProblem(storage: Storage): GitalyError | undefined {
   try {
-    if (statSync(storage.path, { throwIfNoEntry: false }) !== undefined) return;
+    if (statSync(storage.path, { throwIfNoEntry: false }) !== undefined) return undefined;
   } catch (error) {
-    throw new GitalyError('UNKNOWN', `storage path: stat ${storage.path}: ${systemErrorText(error)}`, {
+    return new GitalyError('UNKNOWN', `storage path: stat ${storage.path}: ${systemErrorText(error)}`, {
       cause: error,
     });
   }
-  throw new GitalyError('NOT_FOUND', 'storage does not exist', { metadata: { storage_path: storage.path } });
+  return new GitalyError('NOT_FOUND', 'storage does not exist', { metadata: { storage_path: storage.path } });
 }
 
 function escapes(): GitalyError {

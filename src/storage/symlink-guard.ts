@@ -1,4 +1,4 @@
-import { realpathSync } from 'node:fs';
+import { lstatSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 import { systemErrorCode } from '#base/go/system-error';
 import { isGitDirectory } from './git-directory.ts';
@@ -22,6 +22,7 @@ const PATH_MAX = 4096;
 export function escapesBySymlink(storagePath: string, repositoryPath: string): boolean {
   // the kernel itself refuses NUL
   if (repositoryPath === storagePath || repositoryPath.includes('\0')) return false;
+  if (isPathOfDirectories(storagePath, repositoryPath)) return false;
   const root = realPath(storagePath);
   if (root === undefined) return false;
   const real = realPath(repositoryPath);
@@ -30,6 +31,21 @@ export function escapesBySymlink(storagePath: string, repositoryPath: string): b
   const parent = nearestRealPath(path.posix.dirname(repositoryPath));
   if (!isInside(root, parent)) return true;
   return real !== undefined && liesInRepository(root, parent);
+}
+
+/** Reports whether everything on a path below a storage is a directory, and no link to one. */
+function isPathOfDirectories(storagePath: string, repositoryPath: string): boolean {
+  try {
+    for (let end = storagePath.length; end !== -1; ) {
+      end = repositoryPath.indexOf('/', end + 1);
+      const directory = end === -1 ? repositoryPath : repositoryPath.slice(0, end);
+      if (lstatSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true) return false;
+    }
+    return true;
+  } catch (error) {
+    if (systemErrorCode(error) !== undefined) return false;
+    throw error;
+  }
 }
 
 /** Returns the path with symbolic links resolved; `undefined` if its target does not exist. */
