@@ -5,11 +5,13 @@ import { ProcessPool } from './command/process-pool.ts';
 import { DiffOutputs } from './diff/diff-outputs.ts';
 import { startTreeDiff } from './diff/tree-diff-process.ts';
 import { CommitNodeCache, type CommitNodes } from './history/commit-nodes.ts';
+import { HeadFiles } from './head-files.ts';
 import { InProcess } from './in-process.ts';
 import { startCatFile } from './objects/cat-file/cat-file-command.ts';
 import { CatFilePool } from './objects/cat-file/cat-file-pool.ts';
 import type { LookupObserver } from './objects/cat-file/lookup.ts';
 import { ObjectDatabases } from './objects/database/object-databases.ts';
+import { Turn } from './objects/database/turn.ts';
 import { ObjectReader } from './objects/object-reader.ts';
 import { MailmapCache } from './objects/parse/mailmap-cache.ts';
 import type { ReadableRepository } from './objects/readable-repository.ts';
@@ -58,10 +60,13 @@ export class RepositoryCaches implements AsyncDisposable {
   readonly formats = new RepositoryFormats();
   /** Set once, before changes are made. */
   changeRecorder: RefChangeRecorder | undefined;
-  readonly #databases = new ObjectDatabases();
+  /** The current iteration of the event loop. */
+  readonly turn = new Turn();
+  readonly #heads = new HeadFiles();
+  readonly #databases = new ObjectDatabases(this.turn, this.#heads);
   readonly #lookupObserver: LookupObserver | undefined;
   readonly #mailmaps = new MailmapCache();
-  readonly #refs = new RefCaches();
+  readonly #refs = new RefCaches(undefined, this.#heads);
   readonly #commitNodes = new CommitNodeCache();
 
   constructor(

@@ -6,9 +6,9 @@ import { isIrrelevantToDiff } from './irrelevant-settings.ts';
 
 /**
  * Results by the object of the repository's format, which is the same until the `config` file
- * changes.
+ * changes, and by command.
  */
-const plainFormats = new WeakMap<RepositoryFormat, boolean>();
+const plainFormats = new WeakMap<RepositoryFormat, Map<SubcommandName, boolean>>();
 
 /**
  * Reports whether no setting, of the server or the repository, changes how a command compares and
@@ -16,10 +16,14 @@ const plainFormats = new WeakMap<RepositoryFormat, boolean>();
  */
 export function hasPlainSettings(repository: GitRepository, command: SubcommandName): boolean {
   const { git, format } = repository;
-  if (!git.settings(command, { repository }).every(({ key }) => isIrrelevantToDiff(key))) return false;
-  const known = plainFormats.get(format);
+  const ofFormat = plainFormats.get(format) ?? new Map<SubcommandName, boolean>();
+  const known = ofFormat.get(command);
   if (known !== undefined) return known;
-  const isPlain = readSettings(repository)?.every(({ key }) => isIrrelevantToDiff(key)) ?? false;
-  plainFormats.set(format, isPlain);
+  const settings = [...git.settings(command, { repository }), ...(readSettings(repository) ?? [UNKNOWN])];
+  const isPlain = settings.every(({ key }) => isIrrelevantToDiff(key));
+  plainFormats.set(format, ofFormat.set(command, isPlain));
   return isPlain;
 }
+
+/** Replaces the settings of a file that only git can parse. */
+const UNKNOWN = { key: 'diff.unknown' };

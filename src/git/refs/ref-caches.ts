@@ -1,3 +1,4 @@
+import { HeadFiles } from '../head-files.ts';
 import { PackedRefsCache } from './files/packed-refs-cache.ts';
 import { PackedSums } from './files/packed-sums.ts';
 import { TipPeeler } from './files/peel-tips.ts';
@@ -9,13 +10,15 @@ import { ResolvedRefs } from './resolved-refs.ts';
 export class RefCaches {
   readonly packed = new PackedRefsCache();
   readonly resolved: ResolvedRefs;
+  readonly heads: HeadFiles;
   readonly lines = new RefLinesCache();
   readonly peeler = new TipPeeler();
   readonly stacks = new Stacks();
   readonly sums = new PackedSums();
 
-  constructor(resolved = new ResolvedRefs()) {
+  constructor(resolved = new ResolvedRefs(), heads = new HeadFiles()) {
     this.resolved = resolved;
+    this.heads = heads;
   }
 
   /** Drops everything about a repository that was removed or moved. */

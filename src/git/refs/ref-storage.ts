@@ -51,8 +51,12 @@ export interface RefStorage {
   /** Follows a reference to an object id; `undefined` when it does not exist or leads nowhere. */
   follow(name: RefName): ResolvedRef | undefined;
 
-  /** Reports whether git takes a short name for something else than a completed one. */
-  isTaken(name: string): boolean;
+  /**
+   * Reports whether git takes a short name for something else than a completed one.
+   *
+   * @param hasFile False if the git directory is known to have no file of the name.
+   */
+  isTaken(name: string, hasFile?: boolean): boolean;
 
   /** Reports whether there is any branch. */
   hasBranch(): boolean;

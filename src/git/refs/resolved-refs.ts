@@ -104,24 +104,28 @@ export class ResolvedRefWatch {
   /**
    * Records the files of a reference, before it is read from its file and from packed-refs.
    *
-   * @returns the stamp of packed-refs when the reference has no file, so that only packed-refs need
-   *   be read; else `undefined`.
+   * @returns `packed`, the stamp of packed-refs, when the reference has no file, so that only
+   *   packed-refs need be read; `loose`, the stats of its file; neither when they are not known.
    */
-  before(name: RefName): FileStamp | undefined {
+  before(name: RefName): { readonly packed?: FileStamp; readonly loose?: Stats } {
     // Names beyond ASCII are rare, and cannot be put into a path as text.
     if (!isAscii(name)) this.#isSettled = false;
     const loose = this.#note(name.toString('latin1'));
-    if (loose !== 'unknown' && loose?.isFile() === true) return undefined;
+    if (loose !== 'unknown' && loose?.isFile() === true) return { loose };
     const packed = this.#note('packed-refs');
-    if (packed === 'unknown' || loose === 'unknown') return undefined;
+    if (packed === 'unknown' || loose === 'unknown') return {};
     // A directory may be in its place.
-    return loose === undefined || loose.isDirectory() ? stampOrNone(packed) : undefined;
+    return loose === undefined || loose.isDirectory() ? { packed: stampOrNone(packed) } : {};
   }
 
-  /** Records a file that is checked before any reference. @param name one character per byte. */
-  beforeFile(name: string): void {
+  /**
+   * Records a file that is checked before any reference, and reports whether there may be one.
+   *
+   * @param name one character per byte.
+   */
+  beforeFile(name: string): boolean {
     if (!isAscii(Buffer.from(name, 'latin1'))) this.#isSettled = false;
-    this.#note(name);
+    return this.#note(name) !== undefined;
   }
 
   /** Caches the result, if the files are old enough. */

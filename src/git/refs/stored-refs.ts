@@ -97,9 +97,9 @@ export class StoredRefs {
     const known = resolved.find(path, name, 'short');
     if (known?.ref !== undefined) return known.ref;
     const watch = resolved.watch(path, name, 'short');
-    watch.beforeFile(name);
+    const hasFile = watch.beforeFile(name);
     const { storage } = this;
-    if (storage.isTaken(name)) throw TAKEN;
+    if (storage.isTaken(name, hasFile)) throw TAKEN;
     for (const prefix of SHORT_NAME_PREFIXES) {
       const candidate = Buffer.from(prefix + name, 'latin1');
       const ref = isRefName(candidate)

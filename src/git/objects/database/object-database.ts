@@ -1,6 +1,7 @@
-import { readFileSync } from 'node:fs';
-import { type FileStamp, fileStamp } from '#base/files/file-stamp';
+import { statSync } from 'node:fs';
+import { type FileStamp, stampOf } from '#base/files/file-stamp';
 import type { CommandRepository } from '#git/command/command-repository';
+import type { HeadFiles } from '#git/head-files';
 import { FallBackToGit } from '#git/in-process';
 import { EMPTY_TREE, OID_DIGITS, OID_SOURCE, type Oid } from '../object-id.ts';
 import { withAlternates } from '../write/alternates-file.ts';
@@ -56,10 +57,10 @@ export class ObjectDatabase {
    *
    * @throws {FallBackToGit} when git may refuse the repository; the system's error.
    */
-  refresh(repository: CommandRepository, now: number): void {
+  refresh(repository: CommandRepository, heads: HeadFiles, now: number): void {
     this.lastUsedAt = now;
     if (!repository.format.isPlain) throw new FallBackToGit('the config file is unusual');
-    this.#checkHead();
+    this.#checkHead(heads);
     const at = (path: string): ObjectDirectory => this.#directoryAt(path, this.digits / 2);
     if (!at(this.objectDirectory).exists) throw new FallBackToGit('there are no objects');
     const own = [this.objectDirectory, ...this.#alternates];
@@ -74,11 +75,12 @@ export class ObjectDatabase {
   }
 
   /** Git refuses a directory whose HEAD is not as it writes it. */
-  #checkHead(): void {
+  #checkHead(heads: HeadFiles): void {
     const head = `${this.path}/HEAD`;
-    const stamp = fileStamp(head);
+    const stats = statSync(head);
+    const stamp = stampOf(stats);
     if (stamp !== this.#headStamp) {
-      this.#hasPlainHead = HEAD.test(readFileSync(head, 'latin1'));
+      this.#hasPlainHead = HEAD.test(heads.read(head, stats).toString('latin1'));
       this.#headStamp = stamp;
     }
     if (!this.#hasPlainHead) throw new FallBackToGit('HEAD is unusual');

@@ -1,6 +1,7 @@
 import { systemErrorCode } from '#base/go/system-error';
 import type { CommandRepository } from '#git/command/command-repository';
 import { directoriesKey, type GitDirectory } from '#git/command/git-directory';
+import { HeadFiles } from '#git/head-files';
 import { FallBackToGit, fallBackOnFailure } from '#git/in-process';
 import { findInTree } from '#git/trees/find-in-tree';
 import { isPlainPath } from '#git/trees/plain-path';
@@ -30,12 +31,18 @@ const DIRECTORY = 0o040000;
  * bounded and shared by all repositories; see README.md.
  */
 export class ObjectDatabases {
-  readonly turn = new Turn();
+  readonly turn: Turn;
+  readonly #heads: HeadFiles;
   readonly #databases = new Map<string, ObjectDatabase>();
   readonly #directories = new Map<string, ObjectDirectory>();
   readonly #packs = new OpenPacks();
   readonly #small = new SmallObjectCache();
   #sweeper: NodeJS.Timeout | undefined;
+
+  constructor(turn = new Turn(), heads = new HeadFiles()) {
+    this.turn = turn;
+    this.#heads = heads;
+  }
 
   /** Reports whether a revision is of a form that can be looked up here: an id, or a path below one. */
   isSupported(revision: Buffer): boolean {
@@ -181,7 +188,7 @@ export class ObjectDatabases {
   #check(database: ObjectDatabase, repository: CommandRepository): void {
     const { number } = this.turn;
     if (database.checkedIn === number) return;
-    database.refresh(repository, performance.now());
+    database.refresh(repository, this.#heads, performance.now());
     database.checkedIn = number;
   }
 

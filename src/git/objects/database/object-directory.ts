@@ -24,8 +24,10 @@ interface PackedAt {
 }
 
 const INDEX = '.idx';
+const MULTI_PACK_INDEX = 'multi-pack-index';
 const NAMES_AT_ONCE = 256;
 const MANY_PACKS = new FallBackToGit('there are too many packs');
+const NO_NAMES: ReadonlySet<string> = new Set();
 
 let lastId = 0;
 
@@ -135,10 +137,10 @@ export class ObjectDirectory {
     const stamp = stats === undefined ? NO_FILE : stampOf(stats);
     this.exists = stats !== undefined || existsSync(this.path);
     if (stamp === this.#packStamp && this.#isSettled) return;
-    const paths = stats === undefined ? [] : listPacks(directory);
-    this.#isCrowded = paths === undefined;
-    const isSame = this.#setPacks(paths ?? []);
-    const hasNewIndex = this.#refreshMultiPackIndex(`${directory}/multi-pack-index`);
+    const names = stats === undefined ? NO_NAMES : namesIn(directory);
+    this.#isCrowded = names === undefined;
+    const isSame = this.#setPacks(packsAmong(names ?? NO_NAMES, directory));
+    const hasNewIndex = this.#refreshMultiPackIndex(directory, names ?? NO_NAMES);
     if (!isSame || hasNewIndex) {
       const listed = this.#multiPackIndex?.open().stems.map((stem) => this.#pathOf(stem));
       const inIndex = new Set(listed);
@@ -165,8 +167,9 @@ export class ObjectDirectory {
   }
 
   /** Replaces the multi-pack-index if it has changed, and reports whether it has. */
-  #refreshMultiPackIndex(path: string): boolean {
-    const stamp = fileStamp(path);
+  #refreshMultiPackIndex(directory: string, names: ReadonlySet<string>): boolean {
+    const path = `${directory}/${MULTI_PACK_INDEX}`;
+    const stamp = names.has(MULTI_PACK_INDEX) ? fileStamp(path) : NO_FILE;
     if (stamp === this.#multiPackStamp) return false;
     this.#multiPackIndex?.close();
     const { pages } = this.#open.caches;
@@ -189,18 +192,20 @@ function read(pack: Pack, offset: number, wantsData: boolean): StoredObject {
   return { type, data, size: data.length };
 }
 
-/**
- * Returns the paths of the packs in a directory, without the ends of their names; `undefined` if it
- * has too many files.
- */
-function listPacks(path: string): string[] | undefined {
+/** Returns the names of the files in a directory of packs; `undefined` if there are too many. */
+function namesIn(path: string): ReadonlySet<string> | undefined {
   const names = new Set<string>();
   using directory = opendirSync(path, { bufferSize: NAMES_AT_ONCE });
   for (let entry = directory.readSync(); entry !== null; entry = directory.readSync()) {
     if (names.size === LIMITS.packFiles) return undefined;
     names.add(entry.name);
   }
+  return names;
+}
+
+/** Returns the paths of the packs in a directory, without the ends of their names. */
+function packsAmong(names: ReadonlySet<string>, directory: string): string[] {
   return [...names]
     .filter((name) => name.endsWith(INDEX) && names.has(`${name.slice(0, -INDEX.length)}.pack`))
-    .map((name) => `${path}/${name.slice(0, -INDEX.length)}`);
+    .map((name) => `${directory}/${name.slice(0, -INDEX.length)}`);
 }

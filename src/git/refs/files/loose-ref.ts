@@ -1,4 +1,4 @@
-import { lstatSync, readFileSync } from 'node:fs';
+import { lstatSync, readFileSync, type Stats } from 'node:fs';
 import { systemErrorCode } from '#base/go/system-error';
 import { GIT_SPACE, trimmed } from '#base/trim';
 import { FallBackToGit } from '#git/in-process';
@@ -16,6 +16,13 @@ const MAX_BYTES = 8 * 1024;
 // Made once: lists may meet many.
 const NOT_PLAIN = new FallBackToGit('a reference file is not one that git writes');
 
+export interface ReadLooseRefOptions {
+  /** Of the file itself, where they are known. */
+  readonly stats?: Stats | undefined;
+  /** Returns the contents of the file, where they may be known. */
+  readonly read?: (() => Buffer) | undefined;
+}
+
 /**
  * Reads the file of a loose reference; `undefined` when there is none (also where a directory has
  * its name).
@@ -23,15 +30,19 @@ const NOT_PLAIN = new FallBackToGit('a reference file is not one that git writes
  * @throws {FallBackToGit} for what git may read in another way: a symbolic link, garbage, a zero
  *   id, a target outside `refs/`.
  */
-export function readLooseRef(gitDirectory: string, name: RefName): RawRef | undefined {
+export function readLooseRef(
+  gitDirectory: string,
+  name: RefName,
+  { stats, read }: ReadLooseRefOptions = {},
+): RawRef | undefined {
   // A path made of bytes is as good as a string for the file system, but only bytes can name
   // everything git can.
   const file = Buffer.concat([Buffer.from(`${gitDirectory}/`), name]);
   try {
-    const stat = lstatSync(file, { throwIfNoEntry: false });
+    const stat = stats ?? lstatSync(file, { throwIfNoEntry: false });
     if (stat === undefined || stat.isDirectory()) return undefined;
     if (!stat.isFile() || stat.size > MAX_BYTES) throw NOT_PLAIN;
-    return parseLooseRef(readFileSync(file));
+    return parseLooseRef(read === undefined ? readFileSync(file) : read());
   } catch (error) {
     // It vanished between two system calls: packed or deleted meanwhile.
     if (systemErrorCode(error) === 'ENOENT') return undefined;

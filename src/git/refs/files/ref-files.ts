@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, type Stats } from 'node:fs';
 import type { FileStamp } from '#base/files/file-stamp';
 import { systemErrorCode } from '#base/go/system-error';
 import type { CommandRepository } from '#git/command/command-repository';
@@ -38,8 +38,8 @@ export class RefFiles implements RefStorage {
 
   inView<T>(use: (read: ReadRef) => T, watch?: ResolvedRefWatch): T {
     return use((name) => {
-      const packed = watch?.before(name);
-      return packed === undefined ? this.#read(name) : this.#readPacked(name, packed);
+      const { packed, loose } = watch?.before(name) ?? {};
+      return packed === undefined ? this.#read(name, loose) : this.#readPacked(name, packed);
     });
   }
 
@@ -48,8 +48,11 @@ export class RefFiles implements RefStorage {
   }
 
   /** git reads any file of its directory as a reference before it completes a name. */
-  isTaken(name: string): boolean {
-    return existsSync(Buffer.concat([Buffer.from(`${this.#repository.path}/`), Buffer.from(name, 'latin1')]));
+  isTaken(name: string, hasFile = true): boolean {
+    return (
+      hasFile &&
+      existsSync(Buffer.concat([Buffer.from(`${this.#repository.path}/`), Buffer.from(name, 'latin1')]))
+    );
   }
 
   hasBranch(): boolean {
@@ -95,11 +98,16 @@ export class RefFiles implements RefStorage {
   /**
    * Reads a reference from its own file, else from packed-refs. The order matters: packing writes
    * the latter first.
+   *
+   * @param stats Of its own file, where they are known.
    */
-  #read(name: RefName): RawRef | undefined {
+  #read(name: RefName, stats?: Stats): RawRef | undefined {
     const { path } = this.#repository;
-    const loose = readLooseRef(path, name);
-    return loose ?? this.#readPacked(name);
+    const read =
+      stats !== undefined && name.equals(HEAD)
+        ? () => this.#caches.heads.read(`${path}/HEAD`, stats)
+        : undefined;
+    return readLooseRef(path, name, { stats, read }) ?? this.#readPacked(name);
   }
 
   /** @param stamp that of packed-refs, where it is known. */

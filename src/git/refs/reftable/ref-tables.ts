@@ -42,9 +42,9 @@ export class RefTables implements RefStorage {
   }
 
   /** git has some references in files (FETCH_HEAD), and may have one of the name in a table. */
-  isTaken(name: string): boolean {
+  isTaken(name: string, hasFile = true): boolean {
     const bytes = Buffer.from(name, 'latin1');
-    if (existsSync(Buffer.concat([Buffer.from(`${this.#repository.path}/`), bytes]))) return true;
+    if (hasFile && existsSync(Buffer.concat([Buffer.from(`${this.#repository.path}/`), bytes]))) return true;
     return this.#use((stack) => stack.find(bytes)) !== undefined;
   }
 

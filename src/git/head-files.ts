@@ -1,0 +1,29 @@
+import { readFileSync, type Stats } from 'node:fs';
+import { BoundedMap } from '#base/bounded-map';
+import { type FileStamp, isSettled, stampOf } from '#base/files/file-stamp';
+
+/** Files that are kept: those of the calls that run, which read them for several purposes. */
+const MAX_KEPT = 256;
+
+/** The contents of HEAD files that were read a moment ago, shared by the readers of a call. */
+export class HeadFiles {
+  readonly #kept = new BoundedMap<string, { readonly stamp: FileStamp; readonly bytes: Buffer }>({
+    maxEntries: MAX_KEPT,
+    order: 'insertion',
+  });
+
+  /**
+   * Returns the contents of a file, which must not be changed.
+   *
+   * @param stats Of the file, taken by this call.
+   * @throws the system's error.
+   */
+  read(file: string, stats: Stats): Buffer {
+    const stamp = stampOf(stats);
+    const known = this.#kept.get(file);
+    if (known?.stamp === stamp) return known.bytes;
+    const bytes = readFileSync(file);
+    if (isSettled(stats, Date.now())) this.#kept.set(file, { stamp, bytes });
+    return bytes;
+  }
+}
