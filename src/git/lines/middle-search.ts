@@ -1,5 +1,4 @@
 import type { CompareWork } from './compare-work.ts';
-import { roughSquareRoot } from './rough-square-root.ts';
 
 /** Lines of two files that are compared. */
 export interface Box {
@@ -20,14 +19,11 @@ export interface Middle {
   readonly isHighMinimal: boolean;
 }
 
-/** Limit of edits before a search is cut short, at least. */
-const MIN_MAX_EDITS = 256;
-/** Edits from which on a good path ends the search. */
-const GOOD_PATH_EDITS = 256;
-/** Equal lines in a row that make a path a good one. */
-const GOOD_RUN = 20;
-/** A good path is as many times longer than its edits. */
-const GOOD_FACTOR = 4;
+/**
+ * Limit of edits before a search is cut short. git has a larger one for files with 65,536 lines
+ * together, and only there it also ends a search at a good path; `MAX_LINES` is far below.
+ */
+const MAX_EDITS = 256;
 /** A value that no line number reaches. */
 const BEYOND = 0x3fff_ffff;
 
@@ -82,20 +78,17 @@ export class MiddleSearch {
   readonly #before: Uint32Array;
   readonly #after: Uint32Array;
   readonly #work: CompareWork;
-  readonly #maxEdits: number;
   readonly #forward: Front;
   readonly #backward: Front;
   #box: Box = { from: 0, to: 0, afterFrom: 0, afterTo: 0, isMinimal: false };
-  #hasGoodRun = false;
 
   constructor(before: Uint32Array, after: Uint32Array, work: CompareWork) {
     this.#before = before;
     this.#after = after;
     this.#work = work;
     const diagonals = before.length + after.length + 3;
-    this.#maxEdits = Math.max(roughSquareRoot(diagonals), MIN_MAX_EDITS);
-    this.#forward = new Front(new Int32Array(diagonals + 1), after.length + 1, -1);
-    this.#backward = new Front(new Int32Array(diagonals + 1), after.length + 1, BEYOND);
+    this.#forward = new Front(new Int32Array(diagonals), after.length + 1, -1);
+    this.#backward = new Front(new Int32Array(diagonals), after.length + 1, BEYOND);
   }
 
   /**
@@ -111,17 +104,13 @@ export class MiddleSearch {
     this.#backward.begin(to - afterTo, to);
     const isOdd = ((this.#forward.middle - this.#backward.middle) & 1) !== 0;
     for (let edits = 1; ; edits++) {
-      this.#hasGoodRun = false;
       this.#forward.widen(lowest, highest);
       const met = this.#extendForward(isOdd);
       if (met !== undefined) return met;
       this.#backward.widen(lowest, highest);
       const metBack = this.#extendBackward(!isOdd);
       if (metBack !== undefined) return metBack;
-      if (box.isMinimal) continue;
-      const good = this.#hasGoodRun && edits > GOOD_PATH_EDITS ? this.#goodPoint(edits) : undefined;
-      if (good !== undefined) return good;
-      if (edits >= this.#maxEdits) return this.#furthestPoint();
+      if (edits >= MAX_EDITS && !box.isMinimal) return this.#furthestPoint();
     }
   }
 
@@ -134,7 +123,6 @@ export class MiddleSearch {
       let at = start;
       while (at < to && at - diagonal < afterTo && before[at] === after[at - diagonal]) at++;
       this.#work.add(at - start + 1);
-      this.#hasGoodRun ||= at - start > GOOD_RUN;
       forward.set(diagonal, at);
       if (canMeet && backward.includes(diagonal) && backward.at(diagonal) <= at) return met(at, diagonal);
     }
@@ -150,55 +138,10 @@ export class MiddleSearch {
       let at = start;
       while (at > from && at - diagonal > afterFrom && before[at - 1] === after[at - diagonal - 1]) at--;
       this.#work.add(start - at + 1);
-      this.#hasGoodRun ||= start - at > GOOD_RUN;
       backward.set(diagonal, at);
       if (canMeet && forward.includes(diagonal) && at <= forward.at(diagonal)) return met(at, diagonal);
     }
     return undefined;
-  }
-
-  /** Returns a point far from an end that a run of equal lines leads to, if there is one. */
-  #goodPoint(edits: number): Middle | undefined {
-    const { from, to, afterFrom, afterTo } = this.#box;
-    const [forward, backward] = [this.#forward, this.#backward];
-    const ahead = this.#bestOf(forward, edits, (at, afterAt) =>
-      from + GOOD_RUN <= at && at < to && afterFrom + GOOD_RUN <= afterAt && afterAt < afterTo
-        ? { distance: at - from + (afterAt - afterFrom), runAt: at - GOOD_RUN }
-        : undefined,
-    );
-    if (ahead !== undefined) return { ...ahead, isLowMinimal: true, isHighMinimal: false };
-    const behind = this.#bestOf(backward, edits, (at, afterAt) =>
-      from < at && at <= to - GOOD_RUN && afterFrom < afterAt && afterAt <= afterTo - GOOD_RUN
-        ? { distance: to - at + (afterTo - afterAt), runAt: at }
-        : undefined,
-    );
-    return behind && { ...behind, isLowMinimal: false, isHighMinimal: true };
-  }
-
-  #bestOf(
-    front: Front,
-    edits: number,
-    measure: (at: number, afterAt: number) => { distance: number; runAt: number } | undefined,
-  ): { at: number; afterAt: number } | undefined {
-    let best = 0;
-    let found: { at: number; afterAt: number } | undefined;
-    for (let diagonal = front.max; diagonal >= front.min; diagonal -= 2) {
-      const at = front.at(diagonal);
-      const measured = measure(at, at - diagonal);
-      if (measured === undefined) continue;
-      const score = measured.distance - Math.abs(diagonal - front.middle);
-      if (score <= GOOD_FACTOR * edits || score <= best || !this.#isRun(measured.runAt, diagonal)) continue;
-      best = score;
-      found = { at, afterAt: at - diagonal };
-    }
-    this.#work.add(front.max - front.min);
-    return found;
-  }
-
-  #isRun(start: number, diagonal: number): boolean {
-    for (let at = start; at < start + GOOD_RUN; at++)
-      if (this.#before[at] !== this.#after[at - diagonal]) return false;
-    return true;
   }
 
   /** Returns the furthest point from an end that was reached. */

@@ -3,8 +3,6 @@ import type { ChangedLines, FilePair } from './histogram.ts';
 import { type Box, MiddleSearch } from './middle-search.ts';
 import { roughSquareRoot } from './rough-square-root.ts';
 
-/** A line that occurs this often in the other file is a frequent one, in files of any length. */
-const MAX_FREQUENT = 1024;
 /** Lines before and after a frequent line that are looked at. */
 const WINDOW = 100;
 /** Frequent lines are dropped where less than one line in as many around them has no equal one. */
@@ -132,7 +130,7 @@ interface KeptLines {
 
 /** Selects the lines of a part that take part in the search, and marks the others as changed. */
 function keptLines({ ids, start, end, counts }: Part, changed: Uint8Array, work: CompareWork): KeptLines {
-  const frequent = Math.min(roughSquareRoot(ids.length), MAX_FREQUENT);
+  const frequent = roughSquareRoot(ids.length);
   const kinds = new Uint8Array(end - start);
   for (let line = start; line < end; line++) {
     const count = counts[ids[line] ?? 0] ?? 0;

@@ -152,6 +152,14 @@ test('changes of different lines are merged, those of touching lines are left to
   assert.equal(String(same), String(text('1', 'x', '3', '4', '5', '6')));
 });
 
+// A newer git compares a run of changed lines again after it has moved it.
+test('lines that versions of git compare differently are left to git', () => {
+  const base = text('a', 'a', 'c');
+  const result = merged({ base, ours: text('a', 'c', 'a', 'c'), theirs: base });
+
+  assert.equal(result, 'versions of git compare a file differently');
+});
+
 const numbered = (count: number): string[] => Array.from({ length: count }, (_, index) => `${index % 999}`);
 for (const [name, base, reason] of [
   ['a binary file', Buffer.from('a\0b\n'), 'a file to merge is binary'],

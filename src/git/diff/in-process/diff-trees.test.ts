@@ -211,20 +211,66 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
   });
 }
 
+// git cuts a search short after 256 edits, so its result is not the shortest one.
+test(`files with hundreds of changes are compared as git compares them (SEED=${SEED})`, async () => {
+  const path = join(root, 'many-changes.git');
+  initRepository(path);
+  const random = seededRandom(SEED);
+  const below = (limit: number): number => Math.floor(random() * limit);
+  const texts = Array.from({ length: 24 }, (_, index) => {
+    const words = [60, 150, 400][index % 3] ?? 60;
+    const lines = (count: number): string[] => Array.from({ length: count }, () => `${below(words)}\n`);
+    const before = lines(500 + below(500));
+    const changed = before.flatMap((line) => (below(3) === 0 ? [line] : lines(below(3))));
+    const after = index % 2 === 0 ? changed : [...lines(below(400)), ...changed, ...lines(below(400))];
+    return [before, after].map((all) => all.join(''));
+  });
+  const stream = [0, 1].map((version) => {
+    const files = texts.map((each, index) => {
+      const text = each[version] ?? '';
+      return `M 100644 inline ${index}/f\ndata ${text.length}\n${text}\n`;
+    });
+    return `commit refs/heads/x\ncommitter a <a@x> 1 +0000\ndata 0\n${files.join('')}`;
+  });
+  const run = (args: string[], input = ''): string =>
+    outputSync('git', args, { cwd: path, env: GIT_ENVIRONMENT, input: Buffer.from(input) }).toString();
+  run(['fast-import', '--quiet'], stream.join(''));
+  const names = ['x~1', 'x'].map((commit) => texts.map((_, index) => `${commit}:${index}\n`).join(''));
+  const [before = [], later = []] = names.map((each) =>
+    run(['cat-file', '--batch-check=%(objectname)'], each).trim().split('\n'),
+  );
+
+  const reasons = await assertSame(
+    path,
+    before.map((tree, index): Pair => [tree, later[index] ?? '']),
+  );
+
+  assert.deepEqual(
+    [...reasons.keys()].filter((reason) => !reason.includes('takes too long')),
+    [],
+  );
+  const left = [...reasons.values()].reduce((sum, count) => sum + count, 0);
+  assert.ok(left < before.length, `${left} of ${4 * before.length}`);
+});
+
 /** Creates two versions of a directory, and returns their trees; the second is HEAD's. */
-function twoVersions(name: string, versions: readonly Readonly<Record<string, string>>[]): [string, Pair] {
+function twoVersions(
+  name: string,
+  versions: readonly Readonly<Record<string, string>>[],
+  encoding: 'utf8' | 'latin1' = 'utf8',
+): [string, Pair] {
   const path = join(root, name);
   initRepository(path);
   const stream = versions.map((files) => {
     const changes = Object.entries(files).map(
-      ([file, text]) => `M 100644 inline ${file}\ndata ${Buffer.byteLength(text)}\n${text}\n`,
+      ([file, text]) => `M 100644 inline ${file}\ndata ${Buffer.byteLength(text, encoding)}\n${text}\n`,
     );
     return `commit refs/heads/main\ncommitter a <a@x> 1 +0000\ndata 0\ndeleteall\n${changes.join('')}`;
   });
   outputSync('git', ['fast-import', '--quiet'], {
     cwd: path,
     env: GIT_ENVIRONMENT,
-    input: stream.join('\n'),
+    input: Buffer.from(stream.join('\n'), encoding),
   });
   const listed = outputSync('git', ['log', '--reverse', '--format=%T', 'main'], {
     cwd: path,
@@ -233,6 +279,38 @@ function twoVersions(name: string, versions: readonly Readonly<Record<string, st
   const [before = '', later = ''] = listed.toString().split('\n');
   return [path, [before, later]];
 }
+
+/** Bytes at the borders of the ranges that UTF-8 allows. */
+const ODD_BYTES = [
+  ...[0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbd, 0xbe, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf],
+  ...[0xe0, 0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff],
+];
+
+test(`names of functions are cut where git cuts them (SEED=${SEED})`, async () => {
+  const random = seededRandom(SEED);
+  const below = (limit: number): number => Math.floor(random() * limit);
+  const odd = (): Buffer =>
+    Buffer.from(Array.from({ length: 4 }, () => ODD_BYTES[below(ODD_BYTES.length)] ?? 0));
+  const first = [0xe0, 0xed, 0xef, 0xf0, 0xf4];
+  const names = Array.from({ length: 600 }, (_, index) => {
+    const start = 'f'.padEnd(1 + (index % 7 === 0 ? 70 + below(15) : below(3)), 'x');
+    const head = index % 3 === 0 ? [] : [first[below(first.length)] ?? 0, 0x80 + below(64), 0x80 + below(64)];
+    return Buffer.concat([Buffer.from(start), Buffer.from(head), odd(), Buffer.from(' \n')]);
+  });
+  const fileOf = (version: string): string =>
+    names
+      .flatMap((name, index) => [
+        name.toString('latin1'),
+        ...Array.from({ length: 6 }, (_, line) => ` ${index} ${line}\n`),
+        ` ${index} ${version}\n`,
+      ])
+      .join('');
+  const [path, pair] = twoVersions('names', [{ f: fileOf('old') }, { f: fileOf('new') }], 'latin1');
+
+  const reasons = await assertSame(path, [pair]);
+
+  assert.deepEqual([...reasons], []);
+});
 
 const numbered = (count: number, start = 0): string =>
   Array.from({ length: count }, (_, line) => `line ${start + line}\n`).join('');
