@@ -17,12 +17,19 @@ import { testsThatReach } from './tests/changed-tests.ts';
 const MODULES = [
   'storage',
   'git/command',
+  'git/objects',
   'git/refs',
+  'git/history',
+  'git/trees',
+  'git/diff',
+  'git/lines',
+  'git/merge',
   'domain/ref-update',
   'domain/hooks',
   'domain/housekeeping',
   'domain/backup',
   'domain/object-pool',
+  'domain/receive-pack',
   'rpc/server',
   'praefect',
   'gateway',
@@ -33,7 +40,7 @@ const TESTS = [
   'src/**/*.test.ts',
   'test/*.test.ts',
   'test/{cluster,console,durability,events,exceptions,lifetimes}/*.test.ts',
-  'test/{observability,restart,tokens,votes,workers}/*.test.ts',
+  'test/{observability,pushes,restart,tokens,votes,workers}/*.test.ts',
 ];
 const EXCLUDED = /^test\/(?:load-|many-repositories|big-push|hostile-attributes)|wire\/|testkit\//;
 /** Limit of the tests for one mutant, as is `--seconds`; the nearest ones come first. */

@@ -11,8 +11,11 @@ export interface PushCase {
   readonly others?: readonly (readonly [from: Named, to: Named, reference: string])[];
   readonly capabilities?: string;
   readonly pushOptions?: readonly string[];
-  /** The object that the pack leads to, and those that it leaves out; default none. */
-  readonly pack?: readonly [tip: Named, ...not: Named[]] | 'cut' | 'none';
+  /**
+   * The object that the pack leads to, and those that it leaves out; default a pack without
+   * objects. `damaged` is such a pack with a wrong checksum.
+   */
+  readonly pack?: readonly [tip: Named, ...not: Named[]] | 'cut' | 'damaged' | 'none';
   readonly prepare?: (path: string) => void;
   readonly refuseVote?: string;
   /** Why git receives the push. */
@@ -281,6 +284,12 @@ export const PUSH_CASES: readonly PushCase[] = [
     byGit: 'a commit may not be reachable',
   },
   { what: 'a large file', command: ['main', 'large', MAIN], pack: ['large'], byGit: 'the push is large' },
+  {
+    what: 'a damaged pack without objects',
+    command: ['none', 'old', NEW],
+    pack: 'damaged',
+    byGit: 'git refuses the pack',
+  },
   { what: 'half a pack', command: ['main', 'child', MAIN], pack: 'cut', byGit: 'git refuses the pack' },
   {
     what: 'a locked reference',

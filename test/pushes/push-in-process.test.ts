@@ -128,7 +128,7 @@ function bodyOf(
   const [tip, ...not] =
     pack === 'cut'
       ? (['child'] as const)
-      : pack === undefined
+      : pack === undefined || pack === 'damaged'
         ? (['old', 'old'] as const)
         : pack === 'none'
           ? (['old'] as const)
@@ -140,6 +140,7 @@ function bodyOf(
       : not.includes('none')
         ? fixture.pack(tip, [])
         : fixture.pack(tip, left.length === 0 ? undefined : left);
+  if (pack === 'damaged') bytes.writeUInt8(bytes.readUInt8(bytes.length - 1) ^ 1, bytes.length - 1);
   return pushBody(lines, {
     capabilities: words,
     ...(pushOptions && { pushOptions }),
