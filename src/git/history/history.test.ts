@@ -12,7 +12,7 @@ import { createRandomRepository } from '#testkit/repositories/random-repository'
 import { runSync } from '#testkit/run-program-sync';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { until } from '#testkit/until';
-import { FallBackToGit } from '../in-process.ts';
+import { FallBackToGit, InProcess } from '../in-process.ts';
 import type { GitRepository } from '../repository.ts';
 import { isAncestor, reaches, reachesByGraph } from './is-ancestor.ts';
 import { lastCommits } from './last-commits.ts';
@@ -22,8 +22,10 @@ import { revList } from './rev-list.ts';
 
 const root = makeScratchDirectory('history');
 const git = await GitFixture.start();
+const gitAlone = await GitFixture.start({ inProcess: new InProcess({ isEnabled: false }) });
 after(async () => {
   await git.close();
+  await gitAlone.close();
   rmSync(root, { recursive: true });
 });
 
@@ -108,12 +110,15 @@ test('the last commit of every entry is the one that git log finds, in random hi
       const listed = lines(ask('ls-tree', '--name-only', commit, prefix === '' ? '.' : prefix));
       const names = listed.map((path) => Buffer.from(path.slice(prefix.length)));
 
-      const found = await lastCommits(repository, { commit, directory: Buffer.from(directory), names });
+      const query = { commit, directory: Buffer.from(directory), names };
+      const found = await lastCommits(repository, query);
+      const byProcess = await lastCommits(gitAlone.open(repository.path), query);
 
       const log = (path: string): string =>
         ask('log', '-1', '--format=%H', commit, '--', `:(literal)${path}`);
       const expected = listed.map((path) => [path.slice(prefix.length), log(path)] as const);
       assert.deepEqual(found, new Map(expected));
+      assert.deepEqual(byProcess, found);
     }),
     { numRuns: 15 },
   );

@@ -24,8 +24,8 @@ interface Found<T> {
 
 export interface ReadCommitsOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Applies `.mailmap` of HEAD to people. Default true. */
-  readonly mailmap?: boolean;
+  /** Applies `.mailmap` of HEAD to people. */
+  readonly mailmap: boolean;
   /**
    * Omits missing objects instead of failing: for lists of stored objects, which a repack may
    * shorten meanwhile. Default false.
@@ -43,7 +43,7 @@ export interface ReadCommitsOptions {
 export async function* readCommits<T extends NamedObject>(
   objects: ObjectReader,
   source: AsyncIterable<readonly T[]>,
-  { signal, mailmap = true, mayVanish = false }: ReadCommitsOptions = {},
+  { signal, mailmap, mayVanish = false }: ReadCommitsOptions,
 ): AsyncGenerator<CommitOf<T>[], void, undefined> {
   const mailmapOf = async () => (mailmap ? await objects.mailmap() : undefined);
   const commitsOf = async (found: readonly Found<T>[], map: Mailmap | undefined): Promise<CommitOf<T>[]> => {

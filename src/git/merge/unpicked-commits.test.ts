@@ -137,6 +137,41 @@ test('a common commit that is newer than its child counts as one of the other si
   assert.deepEqual(listed, [tip]);
 });
 
+test('changes in a directory are those of its files, whatever becomes of the directory', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git');
+  await using writer = new ObjectWriter(repository, 'sha1');
+  let clock = 1_700_000_000;
+  const add = async (parent: string | undefined, files: Record<string, string>): Promise<string> => {
+    const tree = await writeFiles(writer, new Map(Object.entries(files)));
+    const person = `a <> ${clock++} +0000`;
+    const lines = parent === undefined ? '' : `parent ${parent}\n`;
+    const text = `tree ${tree}\n${lines}author ${person}\ncommitter ${person}\n\n${clock}\n`;
+    return await writer.write('commit', Buffer.from(text));
+  };
+  const base = await add(undefined, { a: 'a', 'd/x': 'x', 'd/y': 'y' });
+  const changed = await add(base, { a: 'a', 'd/x': 'one', 'd/y': 'y' });
+  const without = await add(base, { a: 'a' });
+  const again = await add(without, { a: 'a', 'd/z': 'z' });
+  const other = await add(base, { a: 'a', 'd/x': 'x', 'd/y': 'two' });
+  const added = await add(other, { a: 'a', 'd/x': 'x', 'd/y': 'two', 'd/z': 'z' });
+  await writer.finish();
+
+  for (const { onto, tip, listed } of [
+    { onto: changed, tip: added, listed: [other, added] },
+    { onto: again, tip: added, listed: [other] },
+  ]) {
+    const near = await nearUnpickedCommits(repository, { onto, tip }, { signal }).catch(undefinedOnFallBack);
+    const all = await unpickedCommits(repository, { onto, tip }, { signal });
+
+    const expected = runSync('git', [...ARGS, `${onto}...${tip}`], { cwd: repository.path });
+    assert.deepEqual(all, expected.stdout.toString().trimEnd().split('\n'));
+    assert.deepEqual(all, listed);
+    // Both sides add a file in the same way, which only git compares.
+    assert.deepEqual(near, onto === changed ? listed : undefined);
+  }
+});
+
 function undefinedOnFallBack(error: unknown): undefined {
   if (!(error instanceof FallBackToGit)) throw error;
 }

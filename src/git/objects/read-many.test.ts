@@ -222,7 +222,7 @@ test('a reader that leaves ends both processes, in the middle of a big object to
   }
 
   assert.deepEqual(ended, [true]);
-  await untilNoneLent();
+  assert.equal(git.caches.catFiles.counts.running, 0);
 });
 
 test('an abort ends a reader whose source has nothing more to say', async () => {

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { oidBytesOf, trustedOid } from '#git/objects/object-id';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { seededRandom } from '#testkit/repositories/random-history';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { testSeed } from '#testkit/test-seed';
+import { formatTree } from '../objects/write/format-tree.ts';
 import { changeTree, type TreeChange } from './change-tree.ts';
 import { searchTree } from './find-in-tree.ts';
 
@@ -12,6 +16,9 @@ after(() => rmSync(directory, { recursive: true, force: true }));
 initRepository(directory);
 const OID = gitOutput(directory, ['hash-object', '-w', '--stdin'], Buffer.from('x'));
 const OTHER = gitOutput(directory, ['hash-object', '-w', '--stdin'], Buffer.from('y'));
+
+const SEED = testSeed();
+const NAMES = ['a', 'a-', 'a-b', 'a.', 'a.c', 'a0', 'a0b', 'aa', 'b'];
 
 /** Entries between two looks at the clock: the slices end in trees of many times as many. */
 const MANY = 60_000;
@@ -46,6 +53,53 @@ for (const [kind, entries] of Object.entries(TREES))
 
     assert.equal(gitOutput(directory, ['hash-object', '-t', 'tree', '--stdin'], changed), expected());
   });
+
+const idOf = (data: Buffer): string =>
+  createHash('sha1').update(`tree ${data.length}\0`).update(data).digest('hex');
+
+type RandomTree = ReadonlyMap<string, { readonly mode: number; readonly oid: string }>;
+
+const linesOf = (tree: RandomTree): string =>
+  [...tree]
+    .map(([path, { mode, oid }]) => {
+      const type = mode === 0o040000 ? 'tree' : 'blob';
+      return `${mode.toString(8).padStart(6, '0')} ${type} ${oid}\t${path}\n`;
+    })
+    .join('');
+
+// git sorts the names of directories with a slash at their end: `-` and `.` come before it.
+test(`random changes give the trees that git makes (SEED=${SEED})`, async () => {
+  const random = seededRandom(SEED);
+  const below = (limit: number): number => Math.floor(random() * limit);
+  const blobs = [OID, OTHER].map((oid) => [0o100644, 0o100755, 0o120000].map((mode) => ({ mode, oid })));
+  const directories = [{ mode: 0o040000, oid: gitOutput(directory, ['mktree'], '') }];
+  const kinds = [...blobs.flat(), ...directories, ...directories, ...directories];
+  const randomEntry = () => kinds[below(kinds.length)] ?? { mode: 0o100644, oid: OID };
+  const randomName = (): string => NAMES[below(NAMES.length)] ?? 'a';
+  const cases = Array.from({ length: 150 }, () => {
+    const before: RandomTree = new Map(Array.from({ length: below(7) }, () => [randomName(), randomEntry()]));
+    const later = new Map(before);
+    const changes = new Map<string, TreeChange>();
+    for (const changed of new Set([randomName(), randomName(), randomName()])) {
+      const oldMode = before.get(changed)?.mode;
+      const added = oldMode !== undefined && below(3) === 0 ? undefined : randomEntry();
+      if (added === undefined) later.delete(changed);
+      else later.set(changed, added);
+      changes.set(changed, { name: Buffer.from(changed), oldMode, entry: added });
+    }
+    return { before, later, changes: [...changes.values()] };
+  });
+  const input = cases.map(({ before, later }) => `${linesOf(before)}\n${linesOf(later)}\n`).join('');
+  const ids = gitOutput(directory, ['mktree', '--batch'], input).split('\n');
+
+  for (const [index, { before, changes }] of cases.entries()) {
+    const data = formatTree([...before].map(([each, made]) => ({ name: Buffer.from(each), ...made })));
+    const changed = await changeTree({ data, oidBytes: oidBytesOf(OID) }, changes);
+
+    const what = `${linesOf(before)}${JSON.stringify(changes)}`;
+    assert.deepEqual([data, changed].map(idOf), ids.slice(2 * index, 2 * index + 2), what);
+  }
+});
 
 test('a large tree is searched for its first and last entries, and for none', async () => {
   const data = Buffer.concat(TREES['a tree of git']);

@@ -142,6 +142,36 @@ for (const objectFormat of ['sha1', 'sha256'] as const)
     assert.deepEqual(readDamaged(path, objects), { found: objects.length, refused: 0 });
   });
 
+// git reads nothing of a pack whose first 12 bytes are damaged, nor of one with another checksum.
+for (const objectFormat of ['sha1', 'sha256'] as const)
+  test(`a pack that is not that of its index is left to git: ${objectFormat}`, () => {
+    const path = join(root, `other-${objectFormat}.git`);
+    initRepository(path, { objectFormat });
+    const oid = gitOutput(path, ['hash-object', '-w', '--stdin'], 'x');
+    const objects = contentsBelow(path, 5_000);
+    gitOutput(path, ['pack-objects', '-q', 'objects/pack/pack'], oid);
+    gitOutput(path, ['prune-packed', '-q']);
+    const [file = ''] = packFiles(path);
+    const whole = readFileSync(file);
+    const damaged = [...Array(12).keys(), whole.length - 1].map((at) => {
+      const copy = Buffer.from(whole);
+      copy.writeUInt8((copy[at] ?? 0) ^ 0x40, at);
+      return copy;
+    });
+    for (const bytes of [
+      ...damaged,
+      Buffer.concat([whole, Buffer.alloc(1)]),
+      whole.subarray(1),
+      Buffer.alloc(0),
+    ]) {
+      writeFileSync(file, bytes);
+      assert.throws(() => gitBytesSync(path, ['cat-file', '-t', oid]));
+      assert.deepEqual(readDamaged(path, objects), { found: 0, refused: 1 });
+    }
+    writeFileSync(file, whole);
+    assert.deepEqual(readDamaged(path, objects), { found: 1, refused: 0 });
+  });
+
 test('a damaged loose object is left to git, wherever the damage is', () => {
   const path = join(root, 'loose.git');
   initRepository(path);

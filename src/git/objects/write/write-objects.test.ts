@@ -42,6 +42,8 @@ for (const objectFormat of FORMATS) {
       }),
       { numRuns: 30 },
     );
+    const large = randomBytes(2 * 1024 * 1024 + 1);
+    written.set(await writeOne(repository, 'blob', large), large);
 
     for (const [oid, data] of written)
       assert.equal(oid, gitOutput(repository.path, ['hash-object', '--stdin'], data));

@@ -303,3 +303,33 @@ test('a process is started in its turn, and only when none waits', async (contex
 
   assert.equal(turns.mock.callCount(), 1);
 });
+
+test('the recorder of changes gets the values that a change certainly has', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git', { commits: 1 });
+  const oid = fixture.runGit(repository.path, ['rev-parse', 'main']);
+  fixture.runGit(repository.path, ['update-ref', 'refs/heads/gone', oid]);
+  const recorded: unknown[] = [];
+  fixture.caches.changeRecorder = {
+    begin: async (_, names) => ({
+      succeeded: (values) => recorded.push(names, [...values]),
+      [Symbol.asyncDispose]: async () => void recorded.push('read again'),
+    }),
+  };
+
+  {
+    await using transaction = await RefTransaction.start(repository);
+    await transaction.update('refs/heads/new', { newOid: oid });
+    await transaction.update('refs/heads/gone', { newOid: ZERO });
+    await transaction.update('refs/heads/named', { newOid: 'main' });
+    await transaction.commit();
+  }
+
+  const [made, deleted, named] = ['refs/heads/new', 'refs/heads/gone', 'refs/heads/named'];
+  const values = [
+    [made, oid],
+    [deleted, undefined],
+  ];
+  assert.deepEqual(recorded, [[made, deleted, named], values, 'read again']);
+  assert.equal(fixture.runGit(repository.path, ['rev-parse', named]), oid);
+});
