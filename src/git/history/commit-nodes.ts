@@ -182,12 +182,6 @@ export class CommitNodes {
    * @throws {FallBackToGit} when the commit cannot be read, or is very large.
    */
   async read(oid: string, ahead = READ_AHEAD): Promise<CommitNode | undefined> {
-    return this.#objects.isInProcess
-      ? await this.#readOneByOne(oid, ahead)
-      : await this.#readAtOnce(oid, ahead);
-  }
-
-  async #readOneByOne(oid: string, ahead: number): Promise<CommitNode | undefined> {
     const first = this.#remember(await this.#readObject(oid));
     let next = first?.parents[0];
     for (let left = ahead; left > 0 && next !== undefined && this.known(next) === undefined; left--) {
@@ -195,16 +189,6 @@ export class CommitNodes {
       next = this.#remember(object)?.parents[0];
     }
     return first;
-  }
-
-  /** Reads by one write to a process and one response. */
-  async #readAtOnce(oid: string, ahead: number): Promise<CommitNode | undefined> {
-    const behind = Array.from({ length: ahead }, (_, index) =>
-      this.#readObject(`${oid}~${index + 1}`).catch(ignoreFallBack),
-    );
-    const [first, ...others] = await Promise.all([this.#readObject(oid), ...behind]);
-    for (const object of others.toReversed()) this.#remember(object);
-    return this.#remember(first);
   }
 
   async #readObject(revision: string): Promise<RawObject | undefined> {

@@ -190,8 +190,6 @@ class History {
   /** Returns the directory at a commit that may be too big for {@link node}. */
   async startingTree(commit: string): Promise<Directory> {
     const { directory } = this.#options;
-    // The data that the walk needs next is read in the same request; the walk reports its errors.
-    void this.node(commit).catch(() => {});
     const tree = directory.length === 0 ? '^{tree}' : ':';
     return await this.#readTree(Buffer.concat([Buffer.from(commit + tree), directory]));
   }

@@ -114,7 +114,7 @@ export class ObjectReader {
   }
 
   /** True if reads by id need no round trip to a process, unless only git can read the object. */
-  get isInProcess(): boolean {
+  get #isInProcess(): boolean {
     return this.#repository.inProcess.isEnabled;
   }
 
@@ -166,7 +166,7 @@ export class ObjectReader {
    * waiting; `undefined` does not mean that there is none.
    */
   cached(snapshot: Buffer): RawObject | undefined {
-    return this.isInProcess ? this.#databases.cached(this.#repository, snapshot) : undefined;
+    return this.#isInProcess ? this.#databases.cached(this.#repository, snapshot) : undefined;
   }
 
   /**
@@ -405,7 +405,7 @@ export class ObjectReader {
   /** Returns the id of HEAD's mailmap; `undefined` if there is none, or a directory or a huge file. */
   async #mailmapId(): Promise<string | undefined> {
     const place = this.snapshot(MAILMAP);
-    const isFixed = place !== MAILMAP && this.isInProcess;
+    const isFixed = place !== MAILMAP && this.#isInProcess;
     const known = isFixed ? this.#mailmaps.idAt(place) : undefined;
     if (known !== undefined) return known.oid;
     // git continues without an unreadable mailmap.
