@@ -253,4 +253,60 @@ export const EQUIVALENT: readonly Equivalent[] = [
     id: 'src/client/rails/services/ref-options.ts: return undefined: if (limit === undefined',
     reason: 'the result is spread, and undefined has no fields',
   },
+  {
+    id: 'src/git/trees/tree-table.ts: % → *: if (index % ENTRIES_PER_LOOK',
+    reason: 'only the length of a slice of the event loop differs, which test/loop-blocks measures',
+  },
+  {
+    id: 'src/git/diff/in-process/diff-trees.ts: remove the statement: await slice.pause(',
+    reason: 'as above',
+  },
+  {
+    id: 'src/git/merge/parse-merge-tree.ts: negate the condition: if (conflicts.push(',
+    reason: 'as above',
+  },
+  {
+    id: 'src/git/trees/change-tree.ts: true → false: if (oldMode !== undefined) stepAt(name, oldMode).drops',
+    reason: 'the tree is then written anew, with the same result',
+  },
+  {
+    id: 'src/git/trees/change-tree.ts: negate the condition: if (added.some(({ drops })',
+    reason: 'as above',
+  },
+  {
+    id: 'src/git/trees/tree-look-ahead.ts: another number: const average =',
+    reason: 'only an estimate of a number of requests differs',
+  },
+  {
+    id: 'src/git/trees/open-entry.ts: && → ||: !path.includes(LINE_FEED)',
+    reason: 'only a process of its own is started for some revisions',
+  },
+  {
+    id: 'src/git/trees/walked-entry.ts: another number: const byte = this.#data[index] ?? 0',
+    reason: 'there is a byte at that position',
+  },
+  {
+    id: 'src/git/objects/named-blobs.ts: > → >=: if (revisions.length > MAX_OBJECTS)',
+    reason: 'git gives the same result for one revision less',
+  },
+  {
+    id: 'src/git/objects/parse/parse-ident.ts: + → -: for (let rest = at + 1;',
+    reason: 'the slower parser of other lines has the same result',
+  },
+  {
+    id: 'src/git/objects/open-listed.ts: * → /: const AHEAD_BYTES =',
+    reason: 'only less is read ahead',
+  },
+  {
+    id: 'src/git/merge/tree-merges.ts: remove the statement: this.#signal = signal;',
+    reason: 'git ends with the signal, and the rest takes milliseconds',
+  },
+  {
+    id: 'src/git/merge/merge-in-process.ts: drop the default: const first = await this.#kinds(few',
+    reason: 'a list of two has a first and a last one',
+  },
+  {
+    id: 'src/domain/receive-pack/git-receive-pack.ts: remove the statement: await sweeping;',
+    reason: 'the same is removed, only after the response',
+  },
 ];

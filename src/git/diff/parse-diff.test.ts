@@ -229,6 +229,7 @@ test('output that breaks off gives what came before', async () => {
 for (const [name, text, message] of [
   ['colors in the patch', `${raw('x')}\n\x1b[1mdiff --git a/x b/x\n`, 'diff header regexp mismatch'],
   ['no prefixes', `${raw('x')}\ndiff --git x x\n`, 'diff header regexp mismatch'],
+  ['an endless line', `:${'x'.repeat(2 << 20)}`, 'line exceeds 2097152 bytes'],
   ['short ids', ':100644 100644 abc def M\tx\n\n', 'raw line regexp mismatch'],
 ] as const) {
   test(`${name} are refused with Gitaly's words`, async () => {

@@ -61,6 +61,19 @@ test('entries of a log are read as they were written, wherever the batches end',
   );
 });
 
+test('commits without statistics come with the batch of their line, each once', async () => {
+  const ids = ['1', '2', '3'].map((digit) => digit.repeat(40));
+  const [first, second, third] = ids.map((id) => Buffer.from(`\x01${id}`));
+  assert.ok(first !== undefined && second !== undefined && third !== undefined);
+
+  const batches = await Array.fromAsync(parseEntries([[first, second], [Buffer.from('x')], [third]], false));
+
+  assert.deepEqual(
+    batches.map((entries) => entries.map((each) => each.oid)),
+    [ids.slice(0, 2), ids.slice(2)],
+  );
+});
+
 test('a log that is no log gives no entries, and no error', async () => {
   const noise = fc.array(fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes)));
   await fc.assert(

@@ -8,7 +8,7 @@ import { openRandomRepository } from '#testkit/repositories/open-random-reposito
 import { repetitions } from '#testkit/soak';
 import type { GitRepository } from '../repository.ts';
 import { countCommits } from './count.ts';
-import { PATH_CHANGES_LIMITS } from './path-changes.ts';
+import { PATH_CHANGES_LIMITS, PathChanges } from './path-changes.ts';
 import { recentCommits } from './recent-commits.ts';
 
 const { git, root, answered: seen } = await startHistories('path-changes');
@@ -243,4 +243,13 @@ test('a missing tree is left to git', async () => {
 
   assert.match((await history(repository, ['d'])).by ?? '', /by git: an object is not found$/);
   assert.equal((await history(repository, ['a'])).by, 'recent_commits');
+});
+
+test('an aborted comparison ends', async () => {
+  const path = importCommits([['M 100644 inline a'], ['M 100644 inline a']]);
+  const trees = lines(gitOutput(path, ['log', '--format=%T', 'main']));
+  const options = { signal: AbortSignal.abort() };
+  const changes = new PathChanges(git.open(path).objects, { paths: [Buffer.from('a')] }, options);
+
+  await assert.rejects(changes.differ(trees[1], trees[0] ?? ''), { code: 'CANCELLED' });
 });

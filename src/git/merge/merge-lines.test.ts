@@ -152,6 +152,16 @@ test('changes of different lines are merged, those of touching lines are left to
   assert.equal(String(same), String(text('1', 'x', '3', '4', '5', '6')));
 });
 
+test('lines that occur 64 times can be merged, and those that occur more often are left to git', () => {
+  const results = [64, 65].map((count) => {
+    const base = Array.from({ length: count }, () => 'x');
+    return merged({ base: text(...base), ours: text('1', ...base, '2'), theirs: text(...base) });
+  });
+
+  assert.equal(String(results[0]), String(text('1', ...Array.from({ length: 64 }, () => 'x'), '2')));
+  assert.equal(results[1], 'the lines of a file repeat');
+});
+
 // A newer git compares a run of changed lines again after it has moved it.
 test('lines that versions of git compare differently are left to git', () => {
   const base = text('a', 'a', 'c');

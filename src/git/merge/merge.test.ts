@@ -240,6 +240,8 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
 
     const clean = await merge({ a: old }, { a: old.replace('top', 'TOP') }, { b: old.replace('end', 'END') });
     const conflict = await merge({ a: 'x\n' }, { a: 'y\n' }, { 'a/b': 'z\n' });
+    const long = 'n'.repeat(200_000); // comes in several pieces
+    const inPieces = await merge({ [long]: 'x\n' }, { [long]: 'y\n' }, { [long]: 'z\n' });
     const after = await merge({ a: 'x\n' }, { a: 'x\n' }, { a: 'z\n' });
     await assert.rejects(merges.merge({ base: '0'.repeat(40), ours: 'x', theirs: 'y', labels }), {
       name: 'GitExitError',
@@ -253,6 +255,10 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     assert.deepEqual(
       conflict.conflicts.map(({ stage, path }) => `${stage} ${path}`),
       ['1 a~one', '2 a~one'],
+    );
+    assert.deepEqual(
+      inPieces.conflicts.map(({ stage, path }) => [stage, path.equals(Buffer.from(long))]),
+      [1, 2, 3].map((stage) => [stage, true]),
     );
     assert.equal(fixture.runGit(repository.path, ['fsck', '--no-dangling']), '');
     assert.deepEqual(

@@ -172,6 +172,53 @@ test('changes in a directory are those of its files, whatever becomes of the dir
   }
 });
 
+test('commits that change many or deep directories are left to git', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git');
+  await using writer = new ObjectWriter(repository, 'sha1');
+  let clock = 1_700_000_000;
+  const blobs = await Promise.all(['one', 'two'].map((text) => writer.write('blob', Buffer.from(text))));
+  const nested = async (levels: number, oid: string): Promise<string> => {
+    let tree = await writer.writeTree([{ mode: 0o100644, name: Buffer.from('f'), oid }]);
+    for (let level = 0; level < levels; level++)
+      tree = await writer.writeTree([{ mode: 0o040000, name: Buffer.from('d'), oid: tree }]);
+    return tree;
+  };
+  const wide = async (count: number, oid: string): Promise<string> => {
+    const below = await nested(0, oid);
+    const name = (index: number): Buffer => Buffer.from(`${index}`);
+    const entries = Array.from({ length: count }, (_, index) => ({
+      mode: 0o040000,
+      name: name(index),
+      oid: below,
+    }));
+    return await writer.writeTree(entries);
+  };
+  const commit = async (tree: string, parent?: string): Promise<string> => {
+    const person = `a <> ${clock++} +0000`;
+    const lines = parent === undefined ? '' : `parent ${parent}\n`;
+    const text = `tree ${tree}\n${lines}author ${person}\ncommitter ${person}\n\n${clock}\n`;
+    return await writer.write('commit', Buffer.from(text));
+  };
+  const [before = '', later = ''] = blobs;
+  for (const { make, allowed, reason } of [
+    { make: wide, allowed: 499, reason: 'very many trees have to be read' },
+    { make: nested, allowed: 100, reason: 'directories are nested deep' },
+  ]) {
+    for (const size of [allowed, allowed + 1]) {
+      const base = await commit(await make(size, before));
+      const tip = await commit(await make(size, later), base);
+      const onto = await commit(await make(size, before), base);
+      await writer.finish();
+
+      const listed = nearUnpickedCommits(repository, { onto, tip }, { signal });
+
+      if (size === allowed) assert.deepEqual(await listed, [tip]);
+      else await assert.rejects(listed, { name: 'FallBackToGit', message: reason });
+    }
+  }
+});
+
 function undefinedOnFallBack(error: unknown): undefined {
   if (!(error instanceof FallBackToGit)) throw error;
 }

@@ -59,6 +59,14 @@ test('references that have just changed are not watched', () => {
   assert.equal(watchRefs(repository()), undefined);
 });
 
+test('a file in place of the directory of grafts does not matter', () => {
+  const path = repository();
+  rmSync(join(path, 'info'), { recursive: true, force: true });
+  writeFileSync(join(path, 'info'), '');
+
+  assert.equal(watchRefs(path, later())?.isUnchanged(), true);
+});
+
 test('unusual references are not watched', () => {
   const unusual: readonly ((path: string) => void)[] = [
     (path) => writeFileSync(join(path, 'commondir'), './other.git\n'),

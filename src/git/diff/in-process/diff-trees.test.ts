@@ -329,6 +329,11 @@ for (const [name, versions, reason] of [
     'many files have changed',
   ],
   [
+    'many directories',
+    [{ [`${'d/'.repeat(251)}a`]: '1' }, { [`${'d/'.repeat(251)}a`]: '2' }],
+    'very many trees have to be read',
+  ],
+  [
     'an attribute',
     [{ 'd/a': '1\n' }, { 'd/a': '2\n', 'd/.gitattributes': 'a diff=c\n' }],
     'an attribute changes how a file is compared',
