@@ -172,6 +172,39 @@ test('changes in a directory are those of its files, whatever becomes of the dir
   }
 });
 
+test('a new file of another mode is another change, as in git', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git');
+  await using writer = new ObjectWriter(repository, 'sha1');
+  let clock = 1_700_000_000;
+  const add = async (mode: number, text: string, parent?: string): Promise<string> => {
+    const oid = await writer.write('blob', Buffer.from(text));
+    const entries = mode === 0 ? [] : [{ mode, name: Buffer.from('a'), oid }];
+    const person = `a <> ${clock++} +0000`;
+    const lines = parent === undefined ? '' : `parent ${parent}\n`;
+    const tree = await writer.writeTree(entries);
+    const commit = `tree ${tree}\n${lines}author ${person}\ncommitter ${person}\n\n${clock}\n`;
+    return await writer.write('commit', Buffer.from(commit));
+  };
+  const [plain, executable] = [0o100644, 0o100755];
+  const empty = await add(0, '');
+  const cases = [
+    { onto: await add(plain, 'two', empty), tip: await add(executable, 'two', empty), isPicked: false },
+    { onto: await add(executable, 'two', empty), tip: await add(executable, 'two', empty), isPicked: true },
+  ];
+  await writer.finish();
+
+  for (const { onto, tip, isPicked } of cases) {
+    const near = await nearUnpickedCommits(repository, { onto, tip }, { signal }).catch(undefinedOnFallBack);
+    const all = await unpickedCommits(repository, { onto, tip }, { signal });
+
+    const expected = runSync('git', [...ARGS, `${onto}...${tip}`], { cwd: repository.path });
+    assert.equal(all.map((oid) => `${oid}\n`).join(''), expected.stdout.toString());
+    assert.deepEqual(all, isPicked ? [] : [tip]);
+    assert.deepEqual(near, isPicked ? undefined : [tip]);
+  }
+});
+
 test('commits that change many or deep directories are left to git', async () => {
   await using fixture = await StorageFixture.create();
   const repository = fixture.init('x.git');

@@ -162,6 +162,8 @@ class RandomFiles {
       const indent = ['', '', '  ', '\t', '    ', ' \t'][(word * 7) % 6] ?? '';
       if (word % 5 === 0) return word % 2 === 0 ? '' : indent;
       if (this.#below(300) === 0) return '\0';
+      // git measures indents up to 200.
+      if (this.#below(20) === 0) return ' '.repeat(198 + this.#below(4)) + (word % 2 === 0 ? '' : 'x');
       const tail = ['', '\r', ' {', ` caf\u00e9 `, ' \u00c3\u00a9', ` ${'long '.repeat(20)}`][word % 6] ?? '';
       return `${indent}${word % 3 === 0 ? '$' : ''}f${word}${tail}`;
     });
