@@ -185,7 +185,7 @@ export class ObjectReader {
 
   /** Keeps an object that was just written, if it is small, as if it had been read. */
   remember(object: RawObject): void {
-    if (this.isInProcess) this.#databases.remember(this.#repository, object);
+    if (this.#isInProcess) this.#databases.remember(this.#repository, object);
   }
 
   /** Lists the files that may hold an object. @throws as `ObjectDatabases.filesWith`. */
