@@ -262,6 +262,10 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: 'as above',
   },
   {
+    id: 'src/git/diff/diff-outputs.ts: remove the statement: else this.#chunks.length = 0',
+    reason: 'only memory is held longer',
+  },
+  {
     id: 'src/git/merge/parse-merge-tree.ts: negate the condition: if (conflicts.push(',
     reason: 'as above',
   },

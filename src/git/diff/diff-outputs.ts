@@ -117,6 +117,7 @@ class NotedOutput {
         if (done === true) return value;
         this.#length += value.length;
         if (this.isSmall) this.#chunks.push(value);
+        else this.#chunks.length = 0;
         yield value;
       }
     } finally {
