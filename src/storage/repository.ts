@@ -37,9 +37,6 @@ export class Repository implements GitRepository {
   readonly glRepository: string;
   readonly glProjectPath: string;
   #objectFormat: ObjectFormatName | undefined;
-  #format: RepositoryFormat | undefined;
-  /** The iteration of the event loop in which the format was read. */
-  #formatReadIn = 0;
 
   constructor(
     caches: RepositoryCaches,
@@ -89,17 +86,8 @@ export class Repository implements GitRepository {
     return this.caches.inProcess;
   }
 
-  /**
-   * Read once in an iteration of the event loop. The object belongs to one call, which started
-   * before, so it misses no change that the client knows of.
-   */
   get format(): RepositoryFormat {
-    const { number } = this.caches.turn;
-    if (this.#format === undefined || this.#formatReadIn !== number) {
-      this.#format = this.caches.formats.of(this);
-      this.#formatReadIn = number;
-    }
-    return this.#format;
+    return this.caches.formats.of(this);
   }
 
   get objectFormat(): ObjectFormatName {
@@ -113,25 +101,15 @@ export class Repository implements GitRepository {
   }
 
   get knownObjectFormat(): ObjectFormatName | undefined {
-    return this.#knownFormat?.objectFormat;
+    return this.caches.formats.find(this)?.objectFormat;
   }
 
   get knownReferenceBackend(): ReferenceBackend | undefined {
-    return this.#knownFormat?.referenceBackend;
+    return this.caches.formats.find(this)?.referenceBackend;
   }
 
-  /** Read each time: a change that has waited for another one sees the storage that that has left. */
   get referenceBackend(): ReferenceBackend {
-    return this.caches.formats.of(this).referenceBackend;
-  }
-
-  /** `undefined` when the config file cannot be read: git itself reports the error. */
-  get #knownFormat(): RepositoryFormat | undefined {
-    try {
-      return this.format;
-    } catch {
-      return undefined;
-    }
+    return this.format.referenceBackend;
   }
 
   get objects(): ObjectReader {
