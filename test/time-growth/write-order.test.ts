@@ -21,3 +21,10 @@ test('writes wait for others in a time that grows linearly with their number', a
     ofAll.leave();
   });
 });
+
+test('a write of a name with many directories takes a time that grows linearly with it', async () => {
+  await assertLinearTime((size) => {
+    const queue = new ConflictQueue();
+    queue.enter([`refs/heads/${'a/'.repeat(size)}x`], () => {});
+  });
+});

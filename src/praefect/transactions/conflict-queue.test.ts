@@ -32,6 +32,16 @@ test('writes wait for those before them that may lock the same references', () =
   assert.deepEqual(held, ['below']);
 });
 
+test('a write of a very long name locks all references', () => {
+  const { enter, held } = start();
+  const long = enter('long', [`refs/heads/${'a'.repeat(1014)}`]);
+  enter('other', ['refs/heads/b']);
+  assert.deepEqual(held, ['long']);
+
+  long.leave();
+  assert.deepEqual(held, ['long', 'other']);
+});
+
 test('a write of all references is not overtaken, and holds up none when it leaves', () => {
   const { enter, held } = start();
   const a = enter('a', ['refs/a']);

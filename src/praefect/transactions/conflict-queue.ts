@@ -6,6 +6,9 @@ import { ReferenceIndex } from './reference-index.ts';
  */
 export type LockedReferences = readonly string[] | undefined;
 
+/** Bytes of a name that is looked up; a write of a longer one locks all references. */
+const MAX_NAME_BYTES = 1024;
+
 /** A write in the queue. It holds its references, or waits for other writes. */
 interface Place {
   /** Its number in the order of arrival. */
@@ -65,7 +68,9 @@ export class ConflictQueue {
   }
 
   /** Adds a write. @param onHeld is called when it holds its references, also after a wait to widen. */
-  enter(references: LockedReferences, onHeld: () => void): QueuedWrite {
+  enter(given: LockedReferences, onHeld: () => void): QueuedWrite {
+    // Each directory of a name is looked up, which takes the square of its length.
+    const references = given?.some(({ length }) => length > MAX_NAME_BYTES) === true ? undefined : given;
     const place: Place = {
       order: this.#entered++,
       references,
