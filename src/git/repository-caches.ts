@@ -11,7 +11,6 @@ import { startCatFile } from './objects/cat-file/cat-file-command.ts';
 import { CatFilePool } from './objects/cat-file/cat-file-pool.ts';
 import type { LookupObserver } from './objects/cat-file/lookup.ts';
 import { ObjectDatabases } from './objects/database/object-databases.ts';
-import { Turn } from './objects/database/turn.ts';
 import { ObjectReader } from './objects/object-reader.ts';
 import { MailmapCache } from './objects/parse/mailmap-cache.ts';
 import type { ReadableRepository } from './objects/readable-repository.ts';
@@ -60,10 +59,8 @@ export class RepositoryCaches implements AsyncDisposable {
   readonly formats = new RepositoryFormats();
   /** Set once, before changes are made. */
   changeRecorder: RefChangeRecorder | undefined;
-  /** The current iteration of the event loop. */
-  readonly turn = new Turn();
   readonly #heads = new HeadFiles();
-  readonly #databases = new ObjectDatabases(this.turn, this.#heads);
+  readonly #databases = new ObjectDatabases(this.#heads);
   readonly #lookupObserver: LookupObserver | undefined;
   readonly #mailmaps = new MailmapCache();
   readonly #refs = new RefCaches(undefined, this.#heads);

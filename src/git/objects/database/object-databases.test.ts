@@ -347,7 +347,7 @@ for (const [name, file, text] of [
 
     assert.throws(() => gitBytesSync(path, ['cat-file', '-t', revision.toString()]));
     const other = new ObjectDatabases();
-    assert.throws(() => other.find(git.open(path), revision, true), FallBackToGit);
+    assert.throws(() => other.find(repository, revision, true), FallBackToGit);
     other.close();
     databases.close();
   });

@@ -31,7 +31,7 @@ const DIRECTORY = 0o040000;
  * bounded and shared by all repositories; see README.md.
  */
 export class ObjectDatabases {
-  readonly turn: Turn;
+  readonly turn = new Turn();
   readonly #heads: HeadFiles;
   readonly #databases = new Map<string, ObjectDatabase>();
   readonly #directories = new Map<string, ObjectDirectory>();
@@ -39,8 +39,7 @@ export class ObjectDatabases {
   readonly #small = new SmallObjectCache();
   #sweeper: NodeJS.Timeout | undefined;
 
-  constructor(turn = new Turn(), heads = new HeadFiles()) {
-    this.turn = turn;
+  constructor(heads = new HeadFiles()) {
     this.#heads = heads;
   }
 
