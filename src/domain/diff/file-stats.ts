@@ -28,13 +28,13 @@ export async function* fileStats(
   const command = checked(() => numstatCommand(sides, { literalPathspecs }));
   const query = { sides, format: 'numstat', signal } as const;
   yield* parseNumstat(
-    treeOutput(repository, query, async function* (trees) {
+    treeOutput(repository, query, async function* (trees, until) {
       if (trees !== undefined && repository.git.capabilities.attrTree) {
-        yield* statsOfTrees(repository, trees, signal);
+        yield* statsOfTrees(repository, trees, until);
         return true;
       }
-      await using attributes = await headAttributes(repository, { signal });
-      yield* outputBytes(repository, command, { signal, config: attributes.config });
+      await using attributes = await headAttributes(repository, { signal: until });
+      yield* outputBytes(repository, command, { signal: until, config: attributes.config });
       return false;
     }),
   );

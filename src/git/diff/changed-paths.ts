@@ -45,19 +45,19 @@ export async function* changedPaths(
     ('commit' in comparison ? [comparison.commit, ...comparison.parents] : comparison.trees).join(' '),
   );
   const kind = await keptKind(repository, lines, query);
-  const ask = () => outputOfGit(repository, lines, query);
   if (kind === undefined) {
-    yield* parseRawRecords(ask());
+    yield* parseRawRecords(outputOfGit(repository, lines, query));
     return;
   }
   yield* parseRawRecords(
     repository.diffOutputs.read(repository, kind, {
       question: 'changed_files',
       compare: () => outputInProcess(repository, query),
-      askGit: async function* () {
-        yield* ask();
+      askGit: async function* (until) {
+        yield* outputOfGit(repository, lines, { ...query, signal: until });
         return true;
       },
+      signal: query.signal ?? new AbortController().signal,
     }),
   );
 }

@@ -8,7 +8,7 @@ import { piecesOf } from './patch-pieces.ts';
 /** Limit of all outputs together. */
 const MAX_BYTES = 16 * 1024 * 1024;
 /** Limit of one output. */
-const MAX_OUTPUT_BYTES = 512 * 1024;
+export const MAX_OUTPUT_BYTES = 512 * 1024;
 /** Bytes of an entry in addition to its output. */
 const ENTRY_BYTES = 600;
 const MAX_ENTRIES = 5_000;
@@ -35,13 +35,22 @@ export interface OutputKind {
   readonly trees: TreePair;
 }
 
+/** Yields an output of git. Returns whether it may be kept. */
+export type AskGit = (signal: AbortSignal) => AsyncGenerator<Buffer, boolean, undefined>;
+
+/** Shares outputs of git that are too large to be kept in memory. */
+export interface LargeOutputs {
+  /** Yields the output with this key: one that was asked for before, or that of `askGit`. */
+  read(key: string, askGit: AskGit, signal: AbortSignal): ReturnType<AskGit>;
+}
+
 /** Where an output comes from that is not kept. */
 export interface OutputSource {
   readonly question: InProcessName;
   /** Makes the output in process. @throws {FallBackToGit} when only git can. */
   readonly compare: () => Promise<Buffer>;
-  /** Returns whether the output may be kept. */
-  readonly askGit: () => AsyncGenerator<Buffer, boolean, undefined>;
+  readonly askGit: AskGit;
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -49,6 +58,8 @@ export interface OutputSource {
  * several times. Only for outputs that nothing but the trees determines (see `plainTrees`).
  */
 export class DiffOutputs {
+  /** Set once, before outputs are read. Without it, git makes a large output for each call. */
+  large: LargeOutputs | undefined;
   readonly #kept: BoundedMap<string, Buffer>;
 
   /** Creates the cache. @param now clock in milliseconds, for tests. */
@@ -69,7 +80,7 @@ export class DiffOutputs {
   async *read(
     repository: CommandRepository,
     { name, trees: { before, after, attributes } }: OutputKind,
-    { question, compare, askGit }: OutputSource,
+    { question, compare, askGit, signal }: OutputSource,
   ): AsyncGenerator<Buffer, void, undefined> {
     const key = `${directoriesKey(repository)}\0${name} ${before} ${after} ${attributes}`;
     const { isEnabled } = repository.inProcess;
@@ -85,7 +96,8 @@ export class DiffOutputs {
       return;
     }
     const note = new NotedOutput();
-    const isWhole = yield* note.from(askGit());
+    const large = isEnabled ? this.large : undefined;
+    const isWhole = yield* note.from(large?.read(key, askGit, signal) ?? askGit(signal));
     if (isEnabled && isWhole && note.isSmall) this.#kept.set(key, note.bytes);
   }
 
@@ -108,9 +120,7 @@ class NotedOutput {
     return keptBytes(this.#chunks);
   }
 
-  async *from(
-    output: AsyncGenerator<Buffer, boolean, undefined>,
-  ): AsyncGenerator<Buffer, boolean, undefined> {
+  async *from(output: ReturnType<AskGit>): ReturnType<AskGit> {
     try {
       for (;;) {
         const { done, value } = await output.next();

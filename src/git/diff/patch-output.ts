@@ -31,14 +31,14 @@ export function patchOutput(
 ): AsyncGenerator<Buffer, void, undefined> {
   const { sides, wordDiff = false, ignoredSpace } = query;
   const command = patchCommand(sides, query);
-  const askGit = async function* () {
-    yield* outputBytes(repository, command, { signal, config: await config() });
+  const askGit = async function* (until: AbortSignal) {
+    yield* outputBytes(repository, command, { signal: until, config: await config() });
   };
-  if (wordDiff || ignoredSpace !== undefined) return askGit();
-  return treeOutput(repository, { sides, format: 'raw and patch', signal }, async function* (trees) {
+  if (wordDiff || ignoredSpace !== undefined) return askGit(signal);
+  return treeOutput(repository, { sides, format: 'raw and patch', signal }, async function* (trees, until) {
     const canWait = trees !== undefined && repository.git.capabilities.attrTree;
-    if (canWait && (yield* compareTrees(repository, trees, signal))) return true;
-    yield* askGit();
+    if (canWait && (yield* compareTrees(repository, trees, until))) return true;
+    yield* askGit(until);
     return false;
   });
 }

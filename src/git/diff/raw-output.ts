@@ -17,14 +17,14 @@ export function rawOutput(
 ): AsyncGenerator<Buffer, void, undefined> {
   const hexLength = OID_DIGITS[repository.objectFormat];
   const command = rawCommand(sides, hexLength);
-  return treeOutput(repository, { sides, format: 'raw', signal }, async function* (trees) {
+  return treeOutput(repository, { sides, format: 'raw', signal }, async function* (trees, until) {
     if (trees === undefined) {
-      yield* outputBytes(repository, command, { signal });
+      yield* outputBytes(repository, command, { signal: until });
       return false;
     }
     const config = [{ key: 'attr.tree', value: trees.attributes }];
     const ofTrees = rawCommand({ left: trees.before, right: trees.after }, hexLength);
-    yield* outputBytes(repository, ofTrees, { signal, config });
+    yield* outputBytes(repository, ofTrees, { signal: until, config });
     return true;
   });
 }

@@ -18,8 +18,8 @@ export function textOutput(
 ): AsyncGenerator<Buffer, void, undefined> {
   const command = textCommand(sides);
   const query = { sides, format: 'patch', signal: options.signal } as const;
-  return treeOutput(repository, query, async function* () {
-    yield* outputBytes(repository, command, { signal: options.signal, config: await options.config() });
+  return treeOutput(repository, query, async function* (_trees, signal) {
+    yield* outputBytes(repository, command, { signal, config: await options.config() });
     return false; // a reference may have moved since the trees were read
   });
 }

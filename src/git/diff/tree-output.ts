@@ -1,6 +1,6 @@
 import type { GitRepository } from '../repository.ts';
 import type { Sides } from './commands.ts';
-import type { TreePair } from './diff-outputs.ts';
+import type { AskGit, TreePair } from './diff-outputs.ts';
 import { diffOfTrees, rawOfTrees, type TextFormat } from './in-process/diff-trees.ts';
 import { plainTrees } from './plain-trees.ts';
 
@@ -17,16 +17,16 @@ export interface TreeOutputQuery {
  * `askGit`. The chunks must not be changed.
  *
  * @param askGit Gets the trees where they alone determine the output. Returns whether the output
- *   may be kept for these trees.
+ *   may be kept for these trees. Its signal is not that of the call: others may read the output.
  */
 export async function* treeOutput(
   repository: GitRepository,
   { sides, format, signal }: TreeOutputQuery,
-  askGit: (trees: TreePair | undefined) => AsyncGenerator<Buffer, boolean, undefined>,
+  askGit: (trees: TreePair | undefined, signal: AbortSignal) => ReturnType<AskGit>,
 ): AsyncGenerator<Buffer, void, undefined> {
   const trees = await plainTrees(repository, sides, signal);
   if (trees === undefined) {
-    yield* askGit(undefined);
+    yield* askGit(undefined, signal);
     return;
   }
   const question =
@@ -42,6 +42,6 @@ export async function* treeOutput(
   yield* repository.diffOutputs.read(
     repository,
     { name: format, trees },
-    { ...question, askGit: () => askGit(trees) },
+    { ...question, askGit: (until) => askGit(trees, until), signal },
   );
 }

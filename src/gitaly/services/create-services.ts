@@ -30,7 +30,7 @@ export async function createServices(
   const operations = await createSharedOperations(foundation, storages, resources);
   const shared: ServiceFoundation = { ...foundation, ...repositories, ...operations };
   const built = [
-    ...readingServices(shared),
+    ...(await readingServices(shared, resources)),
     ...writingServices(shared),
     ...(await repositoryServices(shared, resources)),
     ...(await gitProtocolServices(shared, packLimits, resources)),

@@ -1,3 +1,4 @@
+import { sharedDiffs } from '#domain/diff/large-diffs';
 import { GITALY_RELEASE } from '#platform/process/version';
 import { type ServedService, serve } from '#rpc/server/handler';
 import { analysisService } from '#services/analysis/index';
@@ -13,16 +14,16 @@ import { DiffService } from '#wire/gen/diff_pb';
 import { EventService } from '#wire/gen/gitalyts/events/v1/events_pb';
 import { ServerService } from '#wire/gen/server_pb';
 import type { ServiceFoundation } from './service-foundation.ts';
+import { createDiffCache } from './stream-caches.ts';
 
-/** Returns the services that only read. */
-export function readingServices({
-  feed,
-  fillsOldFields,
-  metrics,
-  signingKeys,
-  storages,
-}: ServiceFoundation): readonly ServedService[] {
+/** Returns the services that only read. `resources` ends what they hold. */
+export async function readingServices(
+  { config, family, feed, fillsOldFields, logger, metrics, signingKeys, storages }: ServiceFoundation,
+  resources: AsyncDisposableStack,
+): Promise<readonly ServedService[]> {
   const { observeListCommitsByOid } = metrics;
+  const cacheOptions = { config, family, storages, logger, metrics: metrics.packs };
+  storages.caches.diffOutputs.large = sharedDiffs(resources.use(await createDiffCache(cacheOptions)));
   return [
     serve(AnalysisService, analysisService({ storages })),
     serve(BlobService, blobService({ storages })),

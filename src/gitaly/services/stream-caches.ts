@@ -1,3 +1,4 @@
+import { LARGE_DIFFS } from '#domain/diff/large-diffs';
 import { ADVERTISEMENT_CACHE } from '#domain/git-service/cached-advertisement';
 import { streamCacheDirectory } from '#storage/cache/streams/open-stream-cache';
 import type { StreamCache } from '#storage/cache/streams/stream-cache';
@@ -40,4 +41,11 @@ export async function createAdvertisementCache(
     directory: streamCacheDirectory(options.storages, name),
     onError: () => diskCache('err'),
   });
+}
+
+/** Creates the cache of diffs that are too large for memory; a stream holds whether it may be kept. */
+export async function createDiffCache(options: StreamCacheOptions): Promise<StreamCache<boolean>> {
+  const name = 'DiffCache';
+  const directory = streamCacheDirectory(options.storages, name);
+  return await openCache(options, name, { ...LARGE_DIFFS, directory });
 }

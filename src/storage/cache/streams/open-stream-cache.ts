@@ -14,7 +14,7 @@ const SWEEP_MS = 10 * 60 * 1000;
 /** Settings of a cache. Without `maxBytes`, it may take a tenth of the file system. */
 export type StreamCacheSettings = Pick<
   StreamCacheOptions,
-  'directory' | 'maxAgeMs' | 'minOccurrences' | 'hasBackpressure' | 'maxBytes' | 'smallBytes'
+  'directory' | 'maxAgeMs' | 'minOccurrences' | 'hasBackpressure' | 'endsUnread' | 'maxBytes' | 'smallBytes'
 >;
 
 export interface StreamCacheHooks

@@ -4,31 +4,32 @@ import type { LentBytes } from './stream-reader.ts';
 /** Streams of others that a caller tries; the last one may be its own. */
 const MAX_ATTEMPTS = 3;
 
-export interface SharedChunksOptions {
+export interface SharedChunksOptions<T> {
   readonly signal: AbortSignal;
   /** Called with the result of each lookup. */
-  readonly onLookup: (isHit: boolean) => void;
+  readonly onLookup?: (isHit: boolean) => void;
+  /** Reports whether the complete stream may be kept. Default: yes. */
+  readonly isComplete?: (result: T) => boolean;
 }
 
 /**
  * Yields the stream with this key: one that is kept or under way, or a new one. If that of somebody
  * else fails before its first byte, the caller tries again: the reason may be the first caller, or
- * a damaged file.
+ * a damaged file. Returns the result of the producer.
  *
  * @throws the error of the stream, the signal's reason.
  */
-export async function* sharedChunks(
-  streams: Pick<StreamCache<void>, 'open'>,
+export async function* sharedChunks<T>(
+  streams: Pick<StreamCache<T>, 'open'>,
   key: string,
-  produce: Produce<void>,
-  { signal, onLookup }: SharedChunksOptions,
-): AsyncGenerator<LentBytes, void, undefined> {
+  produce: Produce<T>,
+  { signal, onLookup, isComplete = () => true }: SharedChunksOptions<T>,
+): AsyncGenerator<LentBytes, T, undefined> {
   for (let attempt = 1; ; attempt++) {
-    const { isHit, reader } = streams.open(key, produce, () => true);
-    onLookup(isHit);
+    const { isHit, reader } = streams.open(key, produce, isComplete);
+    onLookup?.(isHit);
     try {
-      yield* reader.lentChunks(signal);
-      return;
+      return yield* reader.lentChunks(signal);
     } catch (error) {
       if (!isHit || reader.bytes > 0 || signal.aborted || attempt === MAX_ATTEMPTS) throw error;
     }

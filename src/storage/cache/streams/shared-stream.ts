@@ -29,6 +29,8 @@ export interface StreamWriter {
 export interface SharedStreamOptions {
   /** True if the complete stream is to be kept for later readers. */
   readonly isKept: boolean;
+  /** True if the producer ends with the last reader, although the stream is to be kept. */
+  readonly endsUnread: boolean;
   /** True if the producer is to wait for the fastest reader, after a long lead. */
   readonly hasBackpressure: boolean;
   /** A stream that is to be kept and is not longer stays in memory; at most {@link WINDOW_BYTES}. */
@@ -206,7 +208,8 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
 
   left(reader: StreamReader<T>): void {
     if (!this.#readers.delete(reader)) return;
-    if (this.#readers.size === 0 && this.#fate !== 'kept') this.cancel(nobody());
+    const isNeeded = this.#fate === 'kept' && !this.#options.endsUnread;
+    if (this.#readers.size === 0 && !isNeeded) this.cancel(nobody());
     this.#shrink();
     this.#releaseIfUnused();
   }

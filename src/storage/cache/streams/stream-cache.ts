@@ -31,6 +31,8 @@ export interface StreamCacheOptions {
   /** Times that a key is requested before a stream of it is kept. */
   readonly minOccurrences: number;
   readonly hasBackpressure: boolean;
+  /** Ends a producer with its last reader, although the stream is to be kept. Default: no. */
+  readonly endsUnread?: boolean;
   /** Limit of the bytes of all files. */
   readonly maxBytes: number;
   /** Returns the part of it that this process may use. Default 1. */
@@ -190,10 +192,12 @@ export class StreamCache<T> implements AsyncDisposable {
   }
 
   #create(key: string, isKept: boolean): SharedStream<T> {
-    const { hasBackpressure, isContended = () => false, onError, smallBytes, stallMs } = this.#options;
+    const { hasBackpressure, endsUnread = false, isContended = () => false } = this.#options;
+    const { onError, smallBytes, stallMs } = this.#options;
     const stream: SharedStream<T> = new SharedStream<T>({
       isKept,
       hasBackpressure,
+      endsUnread,
       smallBytes: smallBytes ?? SMALL_BYTES,
       openFile: (isKeptFile) => this.#openFile(isKeptFile),
       takeSpace: (bytes) => this.#takeSpace(bytes),
