@@ -7,6 +7,7 @@ import { RepositoryCaches } from '#git/repository-caches';
 import { Storages } from '#storage/storages';
 import { packet } from '#testkit/repositories/push';
 import { type Bench, type Measurement, median, takeTurns, timed } from './lib/bench.ts';
+import { lsRefsRequest } from './lib/fetch-request.ts';
 import { cpuTime } from './lib/process-usage.ts';
 import type { RepositoryName, StoredRepository } from './lib/repositories.ts';
 import { git, runProgram } from './lib/run-program.ts';
@@ -34,7 +35,7 @@ const QUESTIONS: readonly Question[] = [
     repository: '1k-refs',
     clients: 1,
     callsOfEach: 8,
-    body: lsRefs,
+    body: lsRefsRequest,
     atMost: 1 / 8,
   },
   {
@@ -42,7 +43,7 @@ const QUESTIONS: readonly Question[] = [
     repository: '1k-refs',
     clients: 16,
     callsOfEach: 4,
-    body: lsRefs,
+    body: lsRefsRequest,
     atMost: 1 / 8,
   },
   {
@@ -50,7 +51,7 @@ const QUESTIONS: readonly Question[] = [
     repository: '200k-refs',
     clients: 1,
     callsOfEach: 1,
-    body: lsRefs,
+    body: lsRefsRequest,
     atMost: 1 / 3,
   },
   {
@@ -97,7 +98,7 @@ export const bench: Bench = {
 async function* answersAlone(workshop: Workshop): AsyncGenerator<Measurement> {
   await using caches = new RepositoryCaches(await Git.start({ binary: 'git' }));
   const storages = new Storages({ storages: [{ name: 'default', path: workshop.storage }], caches });
-  const request = new LsRefsParser().push(Buffer.from(lsRefs()));
+  const request = new LsRefsParser().push(Buffer.from(lsRefsRequest()));
   if (typeof request === 'string') throw new Error('that is no ls-refs');
   for (const question of QUESTIONS) {
     const { name, repository, clients, atMost } = question;
@@ -107,7 +108,7 @@ async function* answersAlone(workshop: Workshop): AsyncGenerator<Measurement> {
       lsRefsAnswer(storages.open(wire), request, { config: [], signal: new AbortController().signal });
     if ((await answer()) === undefined) throw new Error('git would be asked');
     const samples = await takeTurns(workshop.quick ? 3 : ROUNDS, {
-      git: () => perCall(() => uploadPack(path, lsRefs()), question),
+      git: () => perCall(() => uploadPack(path, lsRefsRequest()), question),
       ours: () => perCall(answer, question),
     });
     yield {
@@ -166,18 +167,6 @@ async function perCall(call: () => Promise<unknown>, { clients, callsOfEach }: Q
 }
 
 /** Returns the request that git sends before a clone. */
-function lsRefs(): string {
-  const words = [
-    'peel',
-    'symrefs',
-    'unborn',
-    'ref-prefix refs/heads/',
-    'ref-prefix refs/tags/',
-    'ref-prefix HEAD',
-  ];
-  return `${packet('command=ls-refs\n')}${HEAD}0001${words.map((word) => packet(`${word}\n`)).join('')}0000`;
-}
-
 async function cloneOfMain(path: string): Promise<string> {
   const words = [
     'thin-pack',

@@ -16,8 +16,11 @@ import { GetArchiveRequest_Format, RepositoryService } from '#wire/gen/repositor
 import { SmartHTTPService } from '#wire/gen/smarthttp_pb';
 import { BUDGETED, budgetedCalls, makeBudgetRepository, NEEDS_COMMITS } from '../test/call-budget/calls.ts';
 import { median, quantile } from './lib/bench.ts';
+import { lsRefsRequest } from './lib/fetch-request.ts';
+import { largeCalls, startFetching } from './lib/large-work.ts';
+import { PeakMemory } from './lib/peak-memory.ts';
 import { fail, parseOptions } from './lib/peer-options.ts';
-import { treeMemoryMb, treeTime } from './lib/process-tree.ts';
+import { treeTime } from './lib/process-tree.ts';
 import {
   listsOf,
   mergeDiffsOf,
@@ -33,10 +36,12 @@ import { type ServerProcess, startPeer, startServer } from './lib/server-process
 import { Workshop } from './lib/workshop.ts';
 
 const CLIENTS = [1, 16] as const;
+/** For calls that take long: one of each client in each round. */
+const LARGE_CLIENTS = [1, 8] as const;
 /** Number of times that each client can merge, push or compare other commits. */
 const CHANGES = 200;
 const WARM_UP_MS = 500;
-const MEMORY_EVERY_MS = 100;
+const REST_MS = 30_000;
 
 const USAGE = `Usage: npm run bench:peer -- --gitaly FILE [options]
 
@@ -48,6 +53,8 @@ Options:
   --seconds N     length of a window (default 2)
   --rounds N      windows of each phase (default 3)
   --only WORD     only phases whose name contains the word
+  --large DIR     a real bare repository, for a large diff, an archive and clones
+  --range A..B    two of its revisions (default v2.30.0..v2.31.0, of git's own repository)
   -h, --help      print this help
 `;
 
@@ -57,6 +64,8 @@ const OPTIONS = {
   seconds: { type: 'string', default: '2' },
   rounds: { type: 'string', default: '3' },
   only: { type: 'string' },
+  large: { type: 'string' },
+  range: { type: 'string', default: 'v2.30.0..v2.31.0' },
   help: { type: 'boolean', short: 'h', default: false },
 } as const;
 
@@ -73,11 +82,28 @@ const [rounds, windowMs] = [Number(values.rounds), Number(values.seconds) * 1000
 
 type Call = () => Promise<unknown>;
 
-/** A server and its calls, by phase; one for each client. */
+interface Phase {
+  readonly name: string;
+  /** One for each client, or one for all. */
+  readonly calls: readonly Call[];
+  /** Numbers of clients. */
+  readonly clients: readonly number[];
+  /** Number of calls of a client in each window, where that is limited. */
+  readonly most?: number;
+  /** Precedes each window. */
+  readonly before?: Call | undefined;
+}
+
 interface Side {
   readonly name: 'ours' | 'theirs';
   readonly server: ServerProcess;
-  readonly phases: Map<string, readonly Call[]>;
+  readonly phases: readonly Phase[];
+}
+
+/** Samples of one phase, by side and number of clients. */
+interface Measured {
+  readonly clients: readonly number[];
+  readonly samples: ReadonlyMap<string, readonly Sample[]>;
 }
 
 interface Sample {
@@ -90,11 +116,13 @@ await using cleanUp = new AsyncDisposableStack();
 const internalApi = cleanUp.use(await startInternalApi());
 const workshop = cleanUp.use(new Workshop({ quick: false }));
 const sides = [await prepare('ours'), await prepare('theirs')];
-const memory = watchMemory(sides);
+const memory = cleanUp.use(new PeakMemory(sides));
 /** Failed calls of the other server, by phase. */
 const failures = new Map<string, { readonly count: number; readonly first: string }>();
 const results = await measureAll(sides);
-print(results, memory.peaks());
+print(results);
+if (values.only === undefined) await sleep(REST_MS);
+memory.print();
 for (const [phase, { count, first }] of failures)
   console.log(`\n${count} calls of theirs failed in ${phase}, the first one with: ${first}`);
 
@@ -115,16 +143,19 @@ async function prepare(name: Side['name']): Promise<Side> {
           settings,
         });
   cleanUp.defer(() => server.stop());
-  const phases = new Map<string, readonly Call[]>();
-  for (const [phase, call] of await readPhases(server, storage)) phases.set(phase, [call]);
-  for (const [phase, calls] of await changePhases(server, storage)) phases.set(phase, calls);
-  return { name, server, phases };
+  const phases = [
+    ...(await readPhases(server, storage)),
+    ...(await changePhases(server, storage)),
+    ...(await largePhases(server, storage)),
+  ];
+  return { name, server, phases: phases.filter((phase) => phase.name.includes(values.only ?? '')) };
 }
 
 /** Returns calls that share one connection and do not change what they read. */
-async function readPhases(server: ServerProcess, storage: string): Promise<[string, Call][]> {
+async function readPhases(server: ServerProcess, storage: string): Promise<Phase[]> {
   const channel = connectGrpc(await server.connect());
   cleanUp.defer(() => channel.destroy());
+  const fetching = cleanUp.use(await startFetching(`unix:${server.socket}`));
   const stored = async (name: RepositoryName): Promise<StoredRepository> => {
     const relativePath = `${name}.git`;
     const path = join(storage, relativePath);
@@ -133,6 +164,7 @@ async function readPhases(server: ServerProcess, storage: string): Promise<[stri
   };
   const history = await stored('50k-commits');
   const subjects = await subjectsOf(history);
+  const references = await stored('1k-refs');
   const calls: [string, Reading['call']][] = [
     ...Object.entries(unaryCallsOf(subjects)),
     ...[...listsOf(subjects), ...mergeDiffsOf(subjects)].map((each): [string, Reading['call']] => [
@@ -140,11 +172,32 @@ async function readPhases(server: ServerProcess, storage: string): Promise<[stri
       each.call,
     ]),
     ...afterWrites(subjects),
-    ...advertisements('1,000 references', await stored('1k-refs')),
+    ...advertisements('1,000 references', references),
     ...advertisements('200,000 references', await stored('200k-refs')),
+    ['ls-refs of 1,000 references by HTTP', () => fetching.post(references, lsRefsRequest())],
     ...contents(await stored('5k-files')),
   ];
-  return calls.map(([name, call]) => [name, () => call(channel)]);
+  return calls.map(([name, call]) => ({ name, calls: [() => call(channel)], clients: CLIENTS }));
+}
+
+/** Returns the calls that take long, on a copy of the real repository, if there is one. */
+async function largePhases(server: ServerProcess, storage: string): Promise<Phase[]> {
+  if (values.large === undefined) return [];
+  const relativePath = 'large.git';
+  const path = join(storage, relativePath);
+  await runProgram('cp', ['-a', resolve(values.large), path]);
+  const repository = { path, wire: { storageName: 'default', relativePath, glRepository: 'project-1' } };
+  const channel = connectGrpc(await server.connect());
+  cleanUp.defer(() => channel.destroy());
+  const fetching = cleanUp.use(await startFetching(`unix:${server.socket}`));
+  const calls = await largeCalls(channel, fetching, { repository, range: values.range });
+  return calls.map(({ name, call, before }) => ({
+    name: `${name}, 1 and 8 clients`,
+    calls: [call],
+    clients: LARGE_CLIENTS,
+    most: 1,
+    before,
+  }));
 }
 
 /** Returns calls that list references, with a reference written before each tenth of them. */
@@ -186,7 +239,7 @@ function contents({ wire: repository }: StoredRepository): [string, Reading['cal
 }
 
 /** Returns the calls of docs/budget.md, on a repository and a connection for each client. */
-async function changePhases(server: ServerProcess, storage: string): Promise<[string, readonly Call[]][]> {
+async function changePhases(server: ServerProcess, storage: string): Promise<Phase[]> {
   const first = join(storage, 'budget-0.git');
   const made = makeBudgetRepository(first, CHANGES);
   const clients: Awaited<ReturnType<typeof budgetedCalls>>[] = [];
@@ -195,17 +248,24 @@ async function changePhases(server: ServerProcess, storage: string): Promise<[st
     if (client > 0) await runProgram('cp', ['-a', first, join(storage, relativePath)]);
     clients.push(cleanUp.use(await budgetedCalls(`unix:${server.socket}`, made, relativePath)));
   }
-  return BUDGETED.map((name) => [name, clients.map(({ calls }) => calls[name])]);
+  // A window takes its part of the commits, so that the last one has some.
+  const most = Math.floor(CHANGES / (rounds + 1) / CLIENTS.length);
+  return BUDGETED.map((name) => ({
+    name,
+    calls: clients.map(({ calls }) => calls[name]),
+    clients: CLIENTS,
+    ...(NEEDS_COMMITS.has(name) ? { most } : {}),
+  }));
 }
 
-async function measureAll(all: readonly Side[]): Promise<Map<string, Map<string, Sample[]>>> {
-  const measured = new Map<string, Map<string, Sample[]>>();
-  for (const phase of all[0]?.phases.keys() ?? []) {
-    if (values.only !== undefined && !phase.includes(values.only)) continue;
+async function measureAll(all: readonly Side[]): Promise<Map<string, Measured>> {
+  const measured = new Map<string, Measured>();
+  for (const [index, { name, clients }] of all[0]?.phases.entries() ?? []) {
     const samples = new Map<string, Sample[]>();
-    measured.set(phase, samples);
-    for (let round = -1; round < rounds; round++) await measureRound(all, { phase, round, samples });
-    console.error(`${phase}: ${ratios(samples)}`);
+    memory.begin(name);
+    for (let round = -1; round < rounds; round++) await measureRound(all, { index, round, samples });
+    measured.set(name, { clients, samples });
+    console.error(`${name}: ${ratios({ clients, samples })}`);
   }
   return measured;
 }
@@ -213,14 +273,14 @@ async function measureAll(all: readonly Side[]): Promise<Map<string, Map<string,
 /** Measures all sides in turn. The round before the first one warms them up. */
 async function measureRound(
   all: readonly Side[],
-  { phase, round, samples }: { phase: string; round: number; samples: Map<string, Sample[]> },
+  { index, round, samples }: { index: number; round: number; samples: Map<string, Sample[]> },
 ): Promise<void> {
-  const isLimited = [...NEEDS_COMMITS].some((name) => name === phase);
-  for (const clients of CLIENTS) {
+  for (const clients of all[0]?.phases[index]?.clients ?? []) {
     for (const { name, server, phases } of all) {
-      const calls = phases.get(phase) ?? [];
-      const onFailure = name === 'theirs' ? (error: unknown) => noteFailure(phase, error) : undefined;
-      const sample = await drive(server, { calls, clients, isWarmUp: round < 0, isLimited, onFailure });
+      const phase = phases[index];
+      if (phase === undefined) throw new Error('the sides have different phases');
+      const onFailure = name === 'theirs' ? (error: unknown) => noteFailure(phase.name, error) : undefined;
+      const sample = await drive(server, phase, { clients, isWarmUp: round < 0, onFailure });
       const key = `${name} ${clients}`;
       if (round >= 0) samples.set(key, [...(samples.get(key) ?? []), sample]);
     }
@@ -229,12 +289,8 @@ async function measureRound(
 }
 
 interface DriveOptions {
-  /** One for each client, or one for all. */
-  readonly calls: readonly Call[];
   readonly clients: number;
   readonly isWarmUp: boolean;
-  /** Leaves commits for later windows. */
-  readonly isLimited: boolean;
   /** Called for a failed call, which is not counted. Without it, one ends the measurement. */
   readonly onFailure: ((error: unknown) => void) | undefined;
 }
@@ -248,13 +304,13 @@ function noteFailure(phase: string, error: unknown): void {
 /** Makes calls of several clients for a time. */
 async function drive(
   { pid }: ServerProcess,
-  { calls, clients, isWarmUp, isLimited, onFailure }: DriveOptions,
+  { calls, before: prepare, most = Number.POSITIVE_INFINITY }: Phase,
+  { clients, isWarmUp, onFailure }: DriveOptions,
 ): Promise<Sample> {
   const latencies: number[] = [];
+  await prepare?.();
   const [start, before] = [performance.now(), treeTime(pid)];
   const end = start + (isWarmUp ? Math.min(WARM_UP_MS, windowMs) : windowMs);
-  // A window takes its part of the commits, so that the last one has some.
-  const most = isLimited ? Math.floor(CHANGES / (rounds + 1) / CLIENTS.length) : Number.POSITIVE_INFINITY;
   const client = async (index: number): Promise<void> => {
     const call = calls[index % calls.length];
     for (let made = 0; performance.now() < end && made < most; made++) {
@@ -278,41 +334,25 @@ async function drive(
   };
 }
 
-function watchMemory(all: readonly Side[]): { peaks(): Map<string, number> } {
-  const peaks = new Map<string, number>();
-  const timer = setInterval(() => {
-    for (const { name, server } of all)
-      peaks.set(name, Math.max(peaks.get(name) ?? 0, treeMemoryMb(server.pid)));
-  }, MEMORY_EVERY_MS);
-  cleanUp.defer(() => clearInterval(timer));
-  return { peaks: () => peaks };
-}
-
 /** Returns ours ÷ theirs in calls per second, and theirs ÷ ours in CPU time: above 1 we are better. */
-function ratios(samples: ReadonlyMap<string, readonly Sample[]>): string {
+function ratios({ clients: numbers, samples }: Measured): string {
   const middle = (key: string, field: keyof Sample): number =>
     median((samples.get(key) ?? []).map((sample) => sample[field]));
-  return CLIENTS.map((clients) => {
-    const [ours, theirs] = [`ours ${clients}`, `theirs ${clients}`];
-    const calls = middle(ours, 'callsPerSecond') / middle(theirs, 'callsPerSecond');
-    const cpu = middle(theirs, 'cpuMs') / middle(ours, 'cpuMs');
-    const [a, b] = [middle(ours, 'cpuMs'), middle(theirs, 'cpuMs')].map((ms) => ms.toFixed(2));
-    return `${calls.toFixed(2)} | ${cpu.toFixed(2)} | ${a}, ${b}`;
-  }).join(' | ');
+  return numbers
+    .map((clients) => {
+      const [ours, theirs] = [`ours ${clients}`, `theirs ${clients}`];
+      const calls = middle(ours, 'callsPerSecond') / middle(theirs, 'callsPerSecond');
+      const cpu = middle(theirs, 'cpuMs') / middle(ours, 'cpuMs');
+      const [a, b] = [middle(ours, 'cpuMs'), middle(theirs, 'cpuMs')].map((ms) => ms.toFixed(2));
+      return `${calls.toFixed(2)} | ${cpu.toFixed(2)} | ${a}, ${b}`;
+    })
+    .join(' | ');
 }
 
-function print(
-  measured: ReadonlyMap<string, ReadonlyMap<string, Sample[]>>,
-  peaks: Map<string, number>,
-): void {
+function print(measured: ReadonlyMap<string, Measured>): void {
   const heads = CLIENTS.map(
     (clients) => `calls/s at ${clients} | CPU at ${clients} | ms of CPU, ours, theirs`,
   );
   console.log(`| call | ${heads.join(' | ')} |\n| --- |${' --- |'.repeat(3 * CLIENTS.length)}`);
-  for (const [phase, samples] of measured) console.log(`| ${phase} | ${ratios(samples)} |`);
-  const [ours = 0, theirs = 0] = ['ours', 'theirs'].map((name) => peaks.get(name));
-  console.log(
-    `\nPeak of resident memory, all processes: ours ${ours.toFixed(0)} MB, theirs ${theirs.toFixed(0)} MB, ` +
-      `ratio ${(ours / theirs).toFixed(2)}`,
-  );
+  for (const [phase, each] of measured) console.log(`| ${phase} | ${ratios(each)} |`);
 }
