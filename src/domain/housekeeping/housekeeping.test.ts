@@ -3,8 +3,8 @@ import { existsSync, mkdirSync, rmSync, statSync, utimesSync, writeFileSync } fr
 import { dirname } from 'node:path';
 import { test } from 'node:test';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
-import { planEverything } from './decisions/plan-maintenance.ts';
-import { Housekeeping } from './housekeeping.ts';
+import { planAsNeeded, planEverything } from './decisions/plan-maintenance.ts';
+import { Housekeeping, type OptimizeOptions } from './housekeeping.ts';
 import { MaintenanceRuns } from './maintenance-runs.ts';
 import { type HousekeepingReport, NO_OBSERVER } from './observer.ts';
 import type { MaintenancePlan } from './plan.ts';
@@ -198,6 +198,33 @@ test('exclusive maintenance returns its result, and is aborted with the call or 
     void runs.takeOver(repository, signal).then((run) => run[Symbol.dispose]());
     assert.equal(running.aborted, true);
   });
+});
+
+test('a run that another operation takes over ends with a code to repeat it', async () => {
+  const { fixture, repository, runs, housekeeping } = await start();
+  await using _fixture = fixture;
+  let taken: Promise<void> | undefined;
+  const takeOver = (): void => {
+    taken = runs.takeOver(repository, signal).then((run) => run[Symbol.dispose]());
+  };
+  const isAborted = {
+    code: 'ABORTED',
+    message: 'another operation needs the repository: repeat the maintenance',
+  };
+
+  const plan: OptimizeOptions['plan'] = (state, nowMs) => {
+    takeOver();
+    return planAsNeeded(state, nowMs);
+  };
+  await assert.rejects(housekeeping.optimize(repository, { signal, plan }), isAborted);
+  await taken;
+  await assert.rejects(
+    housekeeping.exclusively(repository, signal, async (running) => {
+      takeOver();
+      running.throwIfAborted();
+    }),
+    isAborted,
+  );
 });
 
 test('PruneUnreachableObjects drops old objects, loose and packed, and repacks', async () => {

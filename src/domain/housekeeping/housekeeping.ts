@@ -5,7 +5,7 @@ import { beginChangeInTurn } from '#storage/locks/write-exclusion';
 import type { Repository } from '#storage/repository';
 import { cleanWorktrees } from '../worktrees/clean-worktrees.ts';
 import { planAsNeeded } from './decisions/plan-maintenance.ts';
-import type { MaintenanceRuns } from './maintenance-runs.ts';
+import type { MaintenanceRun, MaintenanceRuns } from './maintenance-runs.ts';
 import { type HousekeepingObserver, NO_OBSERVER } from './observer.ts';
 import { isEmptyPlan, type MaintenancePlan } from './plan.ts';
 import { measureRepository, type RepositoryState } from './repository-state.ts';
@@ -38,12 +38,18 @@ export class Housekeeping {
    *
    * @returns false when another run is active, without doing anything.
    * @throws {GitalyError} `could not execute housekeeping: …`, `could not clean up worktrees: …`,
-   *   and as {@link runPlan}.
+   *   ABORTED when another operation takes the repository over, and as {@link runPlan}.
    */
   async optimize(repository: Repository, options: OptimizeOptions): Promise<boolean> {
     using run = await this.runs.tryStart(repository, options.signal);
     if (run === undefined) return false;
-    const signal = AbortSignal.any([options.signal, run.signal]);
+    return await unlessTakenOver(run, options.signal, (signal) =>
+      this.#optimize(repository, { ...options, signal }),
+    );
+  }
+
+  async #optimize(repository: Repository, options: OptimizeOptions): Promise<true> {
+    const { signal } = options;
     const state = await measureRepository(repository).catch((error: unknown) => {
       throw wrap(error, 'deriving repository info');
     });
@@ -53,7 +59,7 @@ export class Housekeeping {
     const record = new RunRecord();
     let status: 'success' | 'failure' = 'failure';
     try {
-      await this.#clean(repository, { ...options, signal, record });
+      await this.#clean(repository, { ...options, record });
       await whileMarked(repository, { isUnchanged: isEmptyPlan(plan), signal }, () =>
         runPlan(repository, plan, { record, mayGoOn: options.mayGoOn, signal }),
       );
@@ -67,7 +73,8 @@ export class Housekeeping {
   /**
    * Runs another kind of maintenance, alone in the repository.
    *
-   * @throws {GitalyError} ALREADY_EXISTS `housekeeping already executing for repository`.
+   * @throws {GitalyError} ALREADY_EXISTS `housekeeping already executing for repository`; ABORTED
+   *   when another operation takes the repository over.
    */
   async exclusively<T>(
     repository: Repository,
@@ -77,8 +84,9 @@ export class Housekeeping {
     using run = await this.runs.tryStart(repository, signal);
     if (run === undefined)
       throw new GitalyError('ALREADY_EXISTS', 'housekeeping already executing for repository');
-    const running = AbortSignal.any([signal, run.signal]);
-    return await whileMarked(repository, { isUnchanged: false, signal: running }, () => work(running));
+    return await unlessTakenOver(run, signal, (running) =>
+      whileMarked(repository, { isUnchanged: false, signal: running }, () => work(running)),
+    );
   }
 
   /** Removes stale data, as part of another operation. */
@@ -109,6 +117,21 @@ export class Housekeeping {
       .catch((error: unknown) => {
         throw wrap(error, 'could not clean up worktrees');
       });
+  }
+}
+
+/** Runs maintenance that ends with the call, or when another operation takes the repository over. */
+async function unlessTakenOver<T>(
+  run: MaintenanceRun,
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  try {
+    return await work(AbortSignal.any([signal, run.signal]));
+  } catch (error) {
+    if (!run.signal.aborted || signal.aborted) throw error;
+    const message = 'another operation needs the repository: repeat the maintenance';
+    throw new GitalyError('ABORTED', message, { cause: error });
   }
 }
 
