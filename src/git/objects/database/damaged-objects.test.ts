@@ -172,6 +172,59 @@ for (const objectFormat of ['sha1', 'sha256'] as const)
     assert.deepEqual(readDamaged(path, objects), { found: 1, refused: 0 });
   });
 
+// An object was returned that git does not read: the size in its entry had leading zeros.
+test('the size of an object in a pack has as many bytes as git accepts', () => {
+  const path = join(root, 'long-size.git');
+  initRepository(path);
+  const oid = gitOutput(path, ['hash-object', '-w', '--stdin'], 'x');
+  const objects = contentsBelow(path, 5_000);
+  gitOutput(path, ['pack-objects', '-q', 'objects/pack/pack'], oid);
+  gitOutput(path, ['prune-packed', '-q']);
+  const [file = ''] = packFiles(path);
+  const whole = readFileSync(file);
+  const writeSize = (bytes: number): void => {
+    const size = Buffer.alloc(bytes, 0x80);
+    size.writeUInt8((whole[12] ?? 0) | 0x80);
+    size.writeUInt8(0, bytes - 1);
+    writeFileSync(file, Buffer.concat([whole.subarray(0, 12), size, whole.subarray(13)]));
+  };
+
+  writeSize(9);
+  assert.equal(gitBytesSync(path, ['cat-file', 'blob', oid]).toString(), 'x');
+  assert.deepEqual(readDamaged(path, objects), { found: 1, refused: 0 });
+  writeSize(10);
+  assert.throws(() => gitBytesSync(path, ['cat-file', 'blob', oid]));
+  assert.deepEqual(readDamaged(path, objects), { found: 0, refused: 1 });
+});
+
+test('a multi-pack-index with very long names of packs is left to git', () => {
+  const path = join(root, 'long-names.git');
+  initRepository(path);
+  const oid = gitOutput(path, ['hash-object', '-w', '--stdin'], 'x');
+  const objects = contentsBelow(path, 5_000);
+  gitOutput(path, ['pack-objects', '-q', 'objects/pack/pack'], oid);
+  gitOutput(path, ['multi-pack-index', 'write']);
+  gitOutput(path, ['prune-packed', '-q']);
+  const file = packFiles(path)[2] ?? '';
+  const whole = readFileSync(file);
+  // The table of chunks begins at 12: names of 4 bytes, positions of 8.
+  assert.equal(whole.toString('latin1', 12, 16), 'PNAM');
+  const [start, end] = [16, 28].map((at) => Number(whole.readBigUInt64BE(at))) as [number, number];
+
+  for (const [bytes, expected] of [
+    [1024 * 1024, { found: 1, refused: 0 }],
+    [1024 * 1024 + 1, { found: 0, refused: 1 }],
+  ] as const) {
+    const added = bytes - (end - start);
+    const longer = Buffer.concat([whole.subarray(0, end), Buffer.alloc(added, 'x'), whole.subarray(end)]);
+    for (let at = 28; at < start; at += 12)
+      longer.writeBigUInt64BE(longer.readBigUInt64BE(at) + BigInt(added), at);
+    writeFileSync(file, longer);
+    assert.equal(gitBytesSync(path, ['cat-file', 'blob', oid]).toString(), 'x');
+    assert.deepEqual(readDamaged(path, objects), expected);
+  }
+});
+
 test('a damaged loose object is left to git, wherever the damage is', () => {
   const path = join(root, 'loose.git');
   initRepository(path);

@@ -15,8 +15,8 @@ export type PackEntry = {
   | { readonly kind: 'name-delta'; readonly base: Buffer }
 );
 
-/** Longest header: a size and an id, or a size and a distance. */
-export const MAX_HEADER_BYTES = 10 + 32;
+/** Bytes of the longest size that git reads, even when the first digits are zeros. */
+const MAX_SIZE_BYTES = 9;
 
 const TYPES: Readonly<Record<number, ObjectType>> = { 1: 'commit', 2: 'tree', 3: 'blob', 4: 'tag' };
 const OFFSET_DELTA = 6;
@@ -34,6 +34,7 @@ export function parsePackEntry(bytes: Buffer, oidBytes: number): PackEntry {
   let size = first & 0x0f;
   let at = 1;
   for (let factor = 0x10, last = first; last >= 0x80; factor *= 0x80) {
+    if (at === MAX_SIZE_BYTES) throw broken();
     last = byteAt(bytes, at++);
     size += (last & 0x7f) * factor;
   }
@@ -51,14 +52,15 @@ export function parsePackEntry(bytes: Buffer, oidBytes: number): PackEntry {
   while (last >= 0x80) {
     last = byteAt(bytes, at++);
     distance = (distance + 1) * 0x80 + (last & 0x7f);
+    if (!Number.isSafeInteger(distance)) throw broken();
   }
-  if (distance === 0 || !Number.isSafeInteger(distance)) throw broken();
+  if (distance === 0) throw broken();
   return { kind: 'offset-delta', distance, size, headerBytes: at };
 }
 
 function byteAt(bytes: Buffer, at: number): number {
   const byte = bytes[at];
-  if (byte === undefined || at >= MAX_HEADER_BYTES) throw broken();
+  if (byte === undefined) throw broken();
   return byte;
 }
 

@@ -5,7 +5,7 @@ import type { DeltaBases, PackedObject } from './delta-bases.ts';
 import { ImmutableFile } from './immutable-file.ts';
 import { inflateExactly, inflateHead } from './inflate.ts';
 import { LIMITS } from './limits.ts';
-import { MAX_HEADER_BYTES, type PackEntry, parsePackEntry } from './pack-entry.ts';
+import { type PackEntry, parsePackEntry } from './pack-entry.ts';
 import { PackIndex } from './pack-index.ts';
 import type { PageCache } from './page-cache.ts';
 
@@ -19,6 +19,8 @@ const HEADER_BYTES = 12;
 const VERSIONS = [2, 3];
 /** First read of an entry: most commits are whole then. */
 const FIRST_READ_BYTES = 4096;
+/** Bytes that zlib adds at most to data that it cannot compress, besides some per block. */
+const ZLIB_BYTES = 32;
 /** Compressed bytes from which the sizes at the beginning of a delta can be inflated. */
 const DELTA_HEAD_BYTES = 128;
 
@@ -153,8 +155,7 @@ export class Pack {
   /** Inflates the data of the entry that was read last. */
   #inflate({ entry: { size, headerBytes }, offset, head }: EntryAt): Buffer {
     if (size > LIMITS.objectBytes) throw new FallBackToGit('an object is too large');
-    // zlib adds at most some bytes per block to data that it cannot compress.
-    const length = headerBytes + size + (size >>> 3) + MAX_HEADER_BYTES;
+    const length = headerBytes + size + (size >>> 3) + ZLIB_BYTES;
     const bytes = length <= head.length ? head : this.#read(offset, length);
     return inflateExactly(bytes.subarray(headerBytes), size);
   }
