@@ -107,7 +107,7 @@ class Histogram {
       const count = this.#counts[id] ?? 0;
       let end = line + 1;
       hasCommon ||= count > 0;
-      let place = count > 0 && count <= rarest ? (this.#firsts[id] ?? NONE) : NONE;
+      let place = count <= rarest ? (this.#firsts[id] ?? NONE) : NONE;
       while (place !== NONE) {
         const part = this.#extend(region, place, line);
         const occurrences = this.#rarestIn(part);

@@ -164,16 +164,19 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
       );
 
       if (raw === '') continue;
-      const { patchId } = await diff.getPatchID({
-        repository,
-        oldRevision: Buffer.from(words[0] ?? ''),
-        newRevision: Buffer.from(words[1] ?? ''),
-      });
-      const ownGit = outputSync('git', ['patch-id', '--verbatim'], {
-        cwd: '/',
-        input: Buffer.from(raw, 'latin1'),
-      });
-      assert.equal(patchId, ownGit.toString().split(' ')[0], directory);
+      for (const contextFree of [false, true]) {
+        const { patchId } = await diff.getPatchID({
+          repository,
+          oldRevision: Buffer.from(words[0] ?? ''),
+          newRevision: Buffer.from(words[1] ?? ''),
+          contextFree,
+        });
+        const ownGit = outputSync('git', ['patch-id', '--verbatim'], {
+          cwd: '/',
+          input: Buffer.from(contextFree ? git('diff', '--full-index', '-U0', ...words) : raw, 'latin1'),
+        });
+        assert.equal(patchId, ownGit.toString().split(' ')[0], directory);
+      }
     }
   });
 
@@ -380,6 +383,35 @@ test('DiffBlobs drops output beyond a limit, and nothing where there is no patch
     answers.map(({ overPatchBytesLimit }) => overPatchBytesLimit),
     [true, false, true, false],
   );
+});
+
+test('DiffBlobs refuses changes that git cannot read', async () => {
+  await using gitaly = await startGitaly();
+  const directory = join(gitaly.storagePath(), 'x.git');
+  initRepository(directory);
+  const oid = gitOutput(directory, ['hash-object', '-w', '--stdin'], 'x');
+  const tree = gitOutput(directory, ['mktree'], '');
+  const change = {
+    status: ChangedPaths_Status.MODIFIED,
+    oldMode: 0o100644,
+    newMode: 0o100644,
+    oldBlobId: oid,
+    newBlobId: oid,
+    path: Buffer.from('a'),
+  } as const;
+
+  for (const bad of [
+    { oldMode: 0o040000, oldBlobId: tree },
+    { newMode: 0o040000, newBlobId: tree },
+    { newBlobId: oid.slice(1) },
+    { path: Buffer.from('a\0b') },
+    { status: ChangedPaths_Status.RENAMED, oldPath: Buffer.from('a\0b') },
+  ])
+    await assert.rejects(
+      Array.fromAsync(gitaly.connection.diff.diffBlobs({ repository, rawInfo: [{ ...change, ...bad }] })),
+      /exit status 128/,
+      JSON.stringify(bad),
+    );
 });
 
 test('CommitStats counts what git counts of commits with several parents, with one and without', async () => {

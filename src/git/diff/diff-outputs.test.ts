@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { GitFixture } from '#testkit/repositories/git-fixture';
+import { FallBackToGit, InProcess } from '../in-process.ts';
+import { DiffOutputs, type OutputSource } from './diff-outputs.ts';
+
+const git = await GitFixture.start();
+const gitAlone = await GitFixture.start({ inProcess: new InProcess({ isEnabled: false }) });
+after(async () => {
+  await git.close();
+  await gitAlone.close();
+});
+
+const TREES = { before: 'a', after: 'b', attributes: 'c' };
+const MAX_OUTPUT_BYTES = 512 * 1024;
+const MAX_AGE_MS = 5 * 60_000;
+
+interface Made {
+  readonly bytes?: number;
+  readonly isWhole?: boolean;
+  readonly path?: string;
+  readonly name?: string;
+  readonly fixture?: GitFixture;
+}
+
+/** Reads outputs that are letters of a given number, and notes how each came about. */
+class Reader {
+  nowMs = 0;
+  readonly outputs = new DiffOutputs(() => this.nowMs);
+  readonly made: string[] = [];
+
+  /** @param by where the output is made if it is not kept. */
+  async read(by: 'in process' | 'by git', options: Made = {}): Promise<void> {
+    const { bytes = 3, isWhole = true, path = '/x.git', name = 'patch', fixture = git } = options;
+    const { made } = this;
+    const source: OutputSource = {
+      question: 'diff_files',
+      async compare() {
+        if (by === 'by git') throw new FallBackToGit('an unusual file');
+        made.push('in process');
+        return Buffer.alloc(bytes, 'x');
+      },
+      async *askGit() {
+        made.push('by git');
+        yield Buffer.alloc(bytes - 1, 'x');
+        yield Buffer.from('x');
+        return isWhole;
+      },
+    };
+    const pieces = this.outputs.read(fixture.open(path), { name, trees: TREES }, source);
+    const output = Buffer.concat(await Array.fromAsync(pieces));
+    assert.ok(output.equals(Buffer.alloc(bytes, 'x')));
+  }
+}
+
+for (const by of ['in process', 'by git'] as const) {
+  test(`an output that is made ${by} is kept for five minutes`, async () => {
+    const reader = new Reader();
+    await reader.read(by);
+    reader.nowMs = MAX_AGE_MS - 1;
+    await reader.read(by);
+    assert.deepEqual(reader.made, [by]);
+
+    reader.nowMs = MAX_AGE_MS + 1;
+    await reader.read(by);
+
+    assert.deepEqual(reader.made, [by, by]);
+  });
+
+  test(`an output that is made ${by} is kept up to a size`, async () => {
+    const reader = new Reader();
+    for (const bytes of [MAX_OUTPUT_BYTES, MAX_OUTPUT_BYTES, MAX_OUTPUT_BYTES + 1, MAX_OUTPUT_BYTES + 1])
+      await reader.read(by, { bytes, name: `patch of ${bytes}` });
+
+    assert.deepEqual(reader.made, [by, by, by]);
+  });
+}
+
+test('an output is that of its command, and of its repository until that is forgotten', async () => {
+  const reader = new Reader();
+  const all = ['/x.git', '/x.git2'].flatMap((path) => ['patch', 'numstat'].map((name) => ({ path, name })));
+  for (const each of [...all, ...all]) await reader.read('in process', each);
+  assert.equal(reader.made.length, 4);
+
+  reader.outputs.forget(git.open('/x.git'));
+  for (const each of all) await reader.read('in process', each);
+
+  assert.equal(reader.made.length, 6);
+});
+
+test('nothing is kept that is not whole, nor without answers in process', async () => {
+  for (const options of [{ isWhole: false }, { fixture: gitAlone }]) {
+    const reader = new Reader();
+    await reader.read('by git', options);
+    await reader.read('by git', options);
+
+    assert.deepEqual(reader.made, ['by git', 'by git']);
+  }
+});
