@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { TreeCursor } from '../trees/tree-cursor.ts';
-import { parseTree } from './parse/parse-tree.ts';
+import { parseTree, parseTreeInTurns } from './parse/parse-tree.ts';
 
 // Symptom: a commit with a broken list of parents was an answer, and a tree id ended in `\r`.
 for (const format of ['sha1', 'sha256'] as const)
@@ -60,4 +60,12 @@ test('an entry without a name makes a tree malformed, as for git', async () => {
     const cursor = new TreeCursor(data, 20);
     assert.throws(() => names.forEach(() => void cursor.next()), { message: 'malformed tree object' });
   }
+});
+
+test('a large tree is not parsed further when its request is aborted', async () => {
+  const entry = Buffer.concat([Buffer.from('100644 x\0'), Buffer.alloc(20, 1)]);
+  const data = Buffer.concat(Array.from({ length: 200_000 }, () => entry));
+  const reason = new Error('cancelled');
+
+  await assert.rejects(parseTreeInTurns(data, 20, AbortSignal.abort(reason)), reason);
 });

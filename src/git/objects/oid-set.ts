@@ -19,7 +19,9 @@ const FIRST_CAPACITY = 8;
 const WORD_BYTES = 4;
 const BYTE_VALUES = 256;
 /** Positions of the digits of a word, so that its bytes in memory are those of the id. */
-const DIGIT_SHIFTS = endianness() === 'LE' ? [4, 0, 12, 8, 20, 16, 28, 24] : [28, 24, 20, 16, 12, 8, 4, 0];
+const LITTLE_ENDIAN = [4, 0, 12, 8, 20, 16, 28, 24];
+const BIG_ENDIAN = [28, 24, 20, 16, 12, 8, 4, 0];
+const DIGIT_SHIFTS = endianness() === 'LE' ? LITTLE_ENDIAN : BIG_ENDIAN;
 const [ZERO, NINE, LETTER_OFFSET] = [0x30, 0x39, 0x61 - 10];
 
 /** Ids with the same bits of the hash. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { forEachRef, type RefQuery } from './for-each-ref.ts';
+import { forEachRef, maxCpuSecondsOf, type RefQuery } from './for-each-ref.ts';
 
 /** Returns the words between the format and the patterns. */
 function words(query: Omit<RefQuery, 'patterns'>, knowsExclude = true): string[] {
@@ -29,4 +29,14 @@ for (const [query, expected] of [
 
 test('a git without exclusion is not asked to exclude', () => {
   assert.deepEqual(words({ exclude: [Buffer.from('refs/y')] }, false), []);
+});
+
+test('only many patterns, or long ones, limit the time of git', () => {
+  const queries: readonly (readonly [RefQuery, number | undefined])[] = [
+    [{ patterns: Array(256).fill('refs/x') }, undefined],
+    [{ patterns: Array(256).fill('refs/x'), exclude: [Buffer.from('refs/y')] }, 30],
+    [{ patterns: ['a'.repeat(8192)] }, undefined],
+    [{ patterns: ['a'.repeat(8192)], exclude: [Buffer.from('b')] }, 30],
+  ];
+  for (const [query, expected] of queries) assert.equal(maxCpuSecondsOf(query), expected);
 });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { FallBackToGit } from '#git/in-process';
@@ -251,6 +251,9 @@ test('many packs are read through a multi-pack-index only', async () => {
   gitOutput(path, ['pack-objects', '-q', 'objects/pack/pack'], `${later}\n`);
   await new Promise(setImmediate);
   assert.equal(find(later), 'later');
+
+  databases.forget(repository);
+  assert.equal(find(oids[0] ?? ''), '0');
   databases.close();
 });
 
@@ -320,6 +323,21 @@ test('files of a repository that nobody reads are closed', () => {
   assert.equal(openFilesBelow(path), 2);
 
   databases.forget(git.open(path));
+
+  assert.equal(openFilesBelow(path), 0);
+  databases.close();
+});
+
+test('an index whose pack cannot be opened does not stay open', () => {
+  const path = makeRepository();
+  gitOutput(path, ['repack', '-adq']);
+  const [pack = ''] = readdirSync(join(path, 'objects/pack')).filter((name) => name.endsWith('.pack'));
+  rmSync(join(path, 'objects/pack', pack));
+  symlinkSync('nowhere', join(path, 'objects/pack', pack));
+  const databases = new ObjectDatabases();
+  const revision = Buffer.from(gitOutput(path, ['rev-parse', 'refs/heads/main']));
+
+  assert.throws(() => databases.find(git.open(path), revision, true), { code: 'ENOENT' });
 
   assert.equal(openFilesBelow(path), 0);
   databases.close();

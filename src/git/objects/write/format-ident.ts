@@ -31,14 +31,14 @@ export function formatIdent({ name, email, seconds, timezone }: Ident): Buffer {
 export function cleanIdent(text: Uint8Array): Buffer {
   let start = 0;
   let end = text.length;
-  while (start < end && isCrud(text[start])) start++;
-  while (start < end && isCrud(text[end - 1])) end--;
+  while (isCrud(text[start])) start++;
+  while (isCrud(text[end - 1])) end--;
   return Buffer.from(
     text.subarray(start, end).filter((byte) => byte !== 0x0a && byte !== 0x3c && byte !== 0x3e),
   );
 }
 
-/** Reports whether a byte is a space or below, or one of `" ' , : ; < > \`. */
+/** Reports whether there is a byte, and it is a space or below, or one of `" ' , : ; < > \`. */
 function isCrud(byte: number | undefined): boolean {
   return byte !== undefined && (byte <= 0x20 || CRUD.includes(byte));
 }

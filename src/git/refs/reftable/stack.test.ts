@@ -9,6 +9,7 @@ import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { listStack } from './list-stack.ts';
 import type { Stack } from './stack.ts';
 import { Stacks } from './stacks.ts';
+import { Table } from './table.ts';
 
 const FIXTURES = join(import.meta.dirname, 'fixtures');
 const STACKS: readonly (readonly [string, OidBytes])[] = [
@@ -37,11 +38,19 @@ function expectedOf(name: string): string[] {
     .slice(0, -1);
 }
 
-async function listed(path: string, oidBytes: OidBytes, patterns = ['refs/'], stacks = new Stacks()) {
+async function listed(
+  path: string,
+  oidBytes: OidBytes,
+  patterns = ['refs/'],
+  { stacks = new Stacks(), exclude }: { stacks?: Stacks; exclude?: readonly Buffer[] } = {},
+) {
   const { stack, held } = stacks.use(path, oidBytes, (each) => ({ stack: each, held: each.hold() }));
   using _ = held;
   const found = await Array.fromAsync(
-    listStack(stack, { patterns: patterns.map((each) => Buffer.from(each)) }),
+    listStack(stack, {
+      patterns: patterns.map((each) => Buffer.from(each)),
+      ...(exclude && { exclude }),
+    }),
   );
   return found.flat().map((ref) => `${ref.oid} ${ref.name.toString('latin1')} ${ref.peeledOid ?? ''}`);
 }
@@ -57,6 +66,11 @@ for (const [name, oidBytes] of STACKS) {
       const wanted = expected.filter((line) => line.includes(` ${prefix}`));
       assert.deepEqual(found, wanted, prefix);
     }
+    const exclude = ['refs/heads/m*', 'refs/merge-requests/1'].map((each) => Buffer.from(each));
+    assert.deepEqual(
+      await listed(path, oidBytes, ['refs/'], { exclude }),
+      expected.filter((line) => !/ refs\/(?:heads\/m|merge-requests\/1\/)/.test(line)),
+    );
   });
 
   test(`each name of the stack ${name} is found, and no other one`, () => {
@@ -107,15 +121,42 @@ test('a damaged table is left to git, or has the same references', async () => {
   }
 });
 
-/** Replaces a table by one with changed bytes and a right checksum. */
-function rewrite(path: string, name: string, change: (bytes: Buffer) => Buffer): void {
+/** Replaces a table by one with changed bytes and a right checksum. @returns its path. */
+function rewrite(path: string, name: string, change: (bytes: Buffer) => Buffer): string {
   const [table = ''] = readdirSync(join(path, 'reftable')).filter((each) => each.includes(name));
   const file = join(path, 'reftable', table);
   const bytes = change(readFileSync(file));
   const footer = bytes.length - FOOTER_BYTES;
   bytes.writeUInt32BE(crc32(bytes.subarray(footer, -4)), bytes.length - 4);
   writeFileSync(file, bytes);
+  return file;
 }
+
+test('only whole blocks are marked as checked, and only in tables that have not too many', () => {
+  for (const [blockSize, bytes, isMarked] of [
+    [16, 20_000, true],
+    [1, 512 * 1024, true],
+    [1, 512 * 1024 + 1, false],
+    [0, 20_000, false],
+  ] as const) {
+    const file = rewrite(copyOf('index'), '004-', (table) => {
+      const footer = table.length - FOOTER_BYTES;
+      for (const header of [0, footer]) table.writeUIntBE(blockSize, header + 5, 3);
+      return Buffer.concat([table.subarray(0, footer), Buffer.alloc(bytes - footer), table.subarray(footer)]);
+    });
+    const table = new Table(file);
+    assert.equal(table.size, bytes);
+
+    table.markChecked(8 * blockSize + 0.5 * blockSize);
+    assert.ok(!table.isChecked(8 * blockSize));
+    table.markChecked(8 * blockSize);
+
+    assert.deepEqual(
+      [7, 8, 9, 8.5].map((block) => table.isChecked(block * blockSize)),
+      [false, isMarked, false, false],
+    );
+  }
+});
 
 const BROKEN: Readonly<Record<string, (bytes: Buffer) => Buffer>> = {
   'an index outside of the file': (bytes) => {
@@ -179,7 +220,7 @@ test('a list that changes is read again, and its known tables are not', async ()
 
   assert.notEqual(second, first);
   assert.deepEqual(second.tables, first.tables.slice(0, 1));
-  assert.deepEqual(await listed(path, OID_BYTES.sha1, ['refs/'], stacks), []);
+  assert.deepEqual(await listed(path, OID_BYTES.sha1, ['refs/'], { stacks }), []);
   stacks.forget(path);
   assert.notEqual(current(), second);
 });

@@ -94,7 +94,7 @@ export class Table implements Layout {
   markChecked(position: number): void {
     const block = position / this.blockSize;
     const bytes = this.#markBytes;
-    if (bytes === 0 || bytes > STACK_LIMITS.markBytes || !Number.isInteger(block)) return;
+    if (bytes > STACK_LIMITS.markBytes || !Number.isInteger(block)) return;
     this.#checked ??= new Uint8Array(bytes);
     this.#checked[block >>> 3] = (this.#checked[block >>> 3] ?? 0) | (1 << (block & 7));
   }
@@ -189,7 +189,7 @@ function readLayout(fileSize: number, read: (position: number, length: number) =
   const oidBytes = HASHES[hash];
   if (oidBytes === undefined) throw broken('a hash is unknown');
   const indexPosition = footer.readBigUInt64BE(headerBytes);
-  if (indexPosition >= size && indexPosition > 0) throw broken('an index is outside of the table');
+  if (indexPosition >= size) throw broken('an index is outside of the table');
   return {
     headerBytes,
     oidBytes,
