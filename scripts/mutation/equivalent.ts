@@ -313,4 +313,20 @@ export const EQUIVALENT: readonly Equivalent[] = [
     id: 'src/domain/receive-pack/git-receive-pack.ts: remove the statement: await sweeping;',
     reason: 'the same is removed, only after the response',
   },
+  {
+    id: 'src/git/objects/oid-set.ts: another number: const BIG_ENDIAN =',
+    reason: 'not used on machines that store the lowest byte first',
+  },
+  {
+    id: 'src/git/diff/in-process/valid-utf8.ts: drop the default: for (let index = 1;',
+    reason: 'there is a byte at that position',
+  },
+  {
+    id: 'src/git/lines/middle-search.ts: another number: const diagonals =',
+    reason: 'the place that is added is not used',
+  },
+  {
+    id: 'src/git/refs/reftable/stack.ts: < → <=: if (cursor.block !== undefined && (end === undefined',
+    reason: 'only the name of the cursor is used, and the names are equal',
+  },
 ];
