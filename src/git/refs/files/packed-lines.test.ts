@@ -155,6 +155,11 @@ test('lines are kept until the file changes, each form for itself', async () => 
   assert.equal(changed.count, 1);
   cache.forget(repository);
   assert.notEqual(await get(), changed);
+  cache.forget(repository);
+  const reading = get();
+  cache.forget(repository);
+  const forgotten = await reading;
+  assert.notEqual(await get(), forgotten);
   writeFileSync(join(repository, 'packed-refs'), 'garbage\n');
   for (const _ of [1, 2]) await assert.rejects(get(), FallBackToGit);
   assert.equal(openFilesBelow(repository), 0);
