@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { test } from 'node:test';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
@@ -144,6 +153,33 @@ for (const { name, damaged, plan, message, task } of [
     assert.equal(existsSync(`${repository.path}/packed-refs`), false);
   });
 }
+
+test('a chain of commit-graphs full of zeros is written anew', async () => {
+  const { fixture, repository, housekeeping } = await start();
+  await using _fixture = fixture;
+  const chain = `${repository.path}/objects/info/commit-graphs/commit-graph-chain`;
+  mkdirSync(dirname(chain), { recursive: true });
+  writeFileSync(chain, Buffer.alloc(41));
+
+  await housekeeping.optimize(repository, { plan: planEverything, signal });
+
+  assert.match(readFileSync(chain, 'latin1'), /^[0-9a-f]{40}\n$/);
+  fixture.runGit(repository.path, ['commit-graph', 'verify']);
+});
+
+test('no repository is optimized whose list of tables is damaged: git sees no references', async () => {
+  const { fixture, repository, housekeeping } = await start();
+  await using _fixture = fixture;
+  fixture.runGit(repository.path, ['config', 'core.repositoryFormatVersion', '1']);
+  appendFileSync(`${repository.path}/config`, '[extensions]\n\trefStorage = reftable\n');
+  mkdirSync(`${repository.path}/reftable`);
+  writeFileSync(`${repository.path}/reftable/tables.list`, Buffer.alloc(41));
+
+  await assert.rejects(
+    housekeeping.optimize(repository, { plan: planEverything, signal }),
+    /reftable name "\\x00.*" malformed/,
+  );
+});
 
 test('references that cannot be packed are an error with the messages of git', async () => {
   const { fixture, repository, housekeeping } = await start();

@@ -1,5 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { ignoreMissing } from '#base/files/ignore-missing';
+import { quote } from '#base/go/quote';
+import { isTableName, TABLES_LIST } from '#git/refs/reftable/stacks';
 import { readAlternates } from '#storage/alternates';
 import { FULL_REPACK_TIMESTAMP } from '#storage/lifecycle/create-repository';
 import { isPoolPath } from '#storage/pool-path';
@@ -60,7 +62,10 @@ async function measureReferences({ path, referenceBackend }: Repository): Promis
       return { backend: 'files', looseCount, packedSizeBytes: packedSize };
     }
     case 'reftable': {
-      const tables = (await readFile(`${path}/reftable/tables.list`, 'latin1')).split('\n').filter(Boolean);
+      const tables = (await readFile(`${path}/${TABLES_LIST}`, 'latin1')).split('\n').filter(Boolean);
+      // Git sees no references then, so that maintenance would drop objects in use.
+      const malformed = tables.find((name) => !isTableName(name));
+      if (malformed !== undefined) throw new Error(`reftable name ${quote(malformed)} malformed`);
       const sizes = await Promise.all(tables.map((name) => sizeOf(`${path}/reftable/${name}`)));
       return { backend: 'reftable', tableSizesBytes: sizes };
     }

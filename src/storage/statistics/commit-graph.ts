@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { systemErrorCode } from '#base/go/system-error';
+import { isOid } from '#git/objects/object-id';
 import { readStart } from './read-start.ts';
 
 const HEADER_BYTES = 8;
@@ -30,7 +31,10 @@ export async function readCommitGraph(repositoryPath: string): Promise<CommitGra
     const chunks = await chunkNames(`${info}/commit-graph`);
     return chunks && { chainLength: 0, ...features([chunks]) };
   }
-  const layers = await Promise.all(chain.map((id) => chunkNames(`${info}/commit-graphs/graph-${id}.graph`)));
+  // Git accepts only hashes; another line counts as a layer that is missing.
+  const layers = await Promise.all(
+    chain.filter((id) => isOid(id)).map((id) => chunkNames(`${info}/commit-graphs/graph-${id}.graph`)),
+  );
   return { chainLength: chain.length, ...features(layers) };
 }
 

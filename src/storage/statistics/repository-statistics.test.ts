@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
@@ -109,6 +118,28 @@ for (const [what, args, expected] of [
     assert.deepEqual(commitGraph, { ...expected, hasGenerationData: true, hasGenerationDataOverflow: false });
   });
 }
+
+test('lines of a chain of commit-graphs that git does not accept stand for no layer', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git', { commits: 1 });
+  fixture.runGit(repository.path, ['commit-graph', 'write', '--reachable', '--split']);
+  const chain = path.join(repository.path, 'objects/info/commit-graphs/commit-graph-chain');
+  const layer = readFileSync(chain, 'latin1');
+
+  for (const line of ['\0'.repeat(41), 'x'.repeat(300), '../../../HEAD']) {
+    writeFileSync(chain, line);
+    const { commitGraph } = await repositoryStatistics(repository, fixture.storages);
+    assert.deepEqual(commitGraph, {
+      chainLength: 1,
+      hasBloomFilters: false,
+      hasGenerationData: false,
+      hasGenerationDataOverflow: false,
+    });
+  }
+  writeFileSync(chain, `${layer}\0\n`);
+  const { commitGraph } = await repositoryStatistics(repository, fixture.storages);
+  assert.equal(commitGraph?.hasGenerationData, true);
+});
 
 test('an index that is damaged is an error that says which', async () => {
   await using fixture = await StorageFixture.create();

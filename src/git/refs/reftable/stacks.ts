@@ -17,6 +17,11 @@ const TABLE_NAME = /^[\w-][\w.-]*$/;
 const STACK_BYTES = 500;
 const TABLE_BYTES = 300;
 
+/** Returns false for what cannot be the name of a table, as a damaged list has it. */
+export function isTableName(name: string): boolean {
+  return TABLE_NAME.test(name);
+}
+
 interface Kept {
   readonly stamp: FileStamp;
   /** Contents of the list. Its names are random, so equal lists are the same stack. */
@@ -87,7 +92,7 @@ export class Stacks {
       .split('\n')
       .filter((name) => name !== '')
       .map((name) => {
-        if (!TABLE_NAME.test(name)) throw broken('a table has an unusual name');
+        if (!isTableName(name)) throw broken('a table has an unusual name');
         return `${gitDirectory}/reftable/${name}`;
       });
     if (paths.length > STACK_LIMITS.tables) throw broken('there are very many tables');
