@@ -272,6 +272,24 @@ suite('reftables', { skip }, () => {
     writeFileSync(file, good);
   });
 
+  // Symptom: the branches were there, but their commits were not, so a list of all was empty.
+  test('a repository that git refuses because of its HEAD file has no branches either', async () => {
+    const made = createRepository('sha1');
+    apply(made, [[{ name: 'refs/heads/main', target: 0, how: 'update' }]], false);
+
+    for (const head of ['', 'garbage\n', 'ref: elsewhere\n', '\0'.repeat(41), 'ref: refs/heads/main\n']) {
+      writeFileSync(join(made.path, 'HEAD'), head);
+      const refs = new RefReader(new RefCaches(), made.repository);
+      const ask = async (reader: RefReader): Promise<unknown[]> => {
+        const name = (error: unknown) => (error instanceof Error ? error.name : error);
+        const list = Array.fromAsync(reader.list({ patterns: ['refs/'] }, { peel: false }));
+        const listed = await list.then((batches) => batches.flat().map(({ oid }) => oid), name);
+        return [await reader.hasBranches().catch(name), listed];
+      };
+      assert.deepEqual(await ask(refs), await ask(gitAlone.open(made.path).refs), JSON.stringify(head));
+    }
+  });
+
   // Symptom: a damaged name in a table of deletions hid them, so deleted references were listed.
   test('a damaged deletion brings nothing back that git does not list', async () => {
     const made = createRepository('sha1');

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import type { CommandRepository } from '#git/command/command-repository';
 import { FallBackToGit } from '#git/in-process';
 import { OID_BYTES, OID_DIGITS, type OidBytes } from '#git/objects/object-id';
@@ -18,6 +18,8 @@ import { TABLES_LIST } from './stacks.ts';
 import { sumStack } from './sum-stack.ts';
 
 const BRANCHES = Buffer.from('refs/heads/');
+/** Contents of the file, which git writes for programs that know no reftables. */
+const HEAD_FILE = 'ref: refs/heads/.invalid\n';
 // Made once: names are resolved in every call.
 const UNKNOWN_HASH = new FallBackToGit('the object format is unknown');
 
@@ -49,6 +51,7 @@ export class RefTables implements RefStorage {
   }
 
   hasBranch(): boolean {
+    this.#checkHead();
     return this.#use((stack) => {
       for (const [first] of stack.batches(BRANCHES)) {
         if (first?.symbolicTarget !== undefined) throw new FallBackToGit('a branch is symbolic');
@@ -60,6 +63,7 @@ export class RefTables implements RefStorage {
 
   async *list(query: Pick<RefQuery, 'patterns' | 'exclude'>): AsyncGenerator<ListedRef[], void> {
     if (!existsSync(this.#repository.objectDirectory)) throw new FallBackToGit('there are no objects');
+    this.#checkHead();
     const { stack, held } = this.#held();
     using _ = held;
     yield* listStack(stack, query);
@@ -94,6 +98,12 @@ export class RefTables implements RefStorage {
     const { stack, held } = this.#held();
     using _ = held;
     return await sumStack(stack);
+  }
+
+  /** Git refuses a directory whose HEAD file is damaged, although its HEAD is in a table. */
+  #checkHead(): void {
+    const head = readFileSync(`${this.#repository.path}/HEAD`, 'latin1');
+    if (head !== HEAD_FILE) throw new FallBackToGit('the HEAD file is unusual');
   }
 
   #use<T>(read: (stack: Stack) => T): T {
