@@ -328,5 +328,23 @@ export const EQUIVALENT: readonly Equivalent[] = [
   {
     id: 'src/git/refs/reftable/stack.ts: < → <=: if (cursor.block !== undefined && (end === undefined',
     reason: 'only the name of the cursor is used, and the names are equal',
+    id: 'src/git/merge/parse-merge-tree.ts: another number: if (messages.push(',
+    reason: 'only the pauses for other calls differ',
+  },
+  {
+    id: 'src/git/merge/merge-in-process.ts: remove the statement: if (names.size > FEW_ENTRIES)',
+    reason: 'as above',
+  },
+  {
+    id: 'src/git/trees/change-tree.ts: remove the statement: if (index % ENTRIES_PER_LOOK === 0) await',
+    reason: 'as above',
+  },
+  {
+    id: 'src/git/trees/change-tree.ts: another number: if (all.push(entry) % ENTRIES_PER_LOOK === 0) await',
+    reason: 'as above',
+  },
+  {
+    id: 'src/git/trees/change-tree.ts: negate the condition: if (all.push(entry) % ENTRIES_PER_LOOK === 0)',
+    reason: 'as above',
   },
 ];

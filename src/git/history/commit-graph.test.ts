@@ -137,6 +137,17 @@ test('commits that are newer than the graph are walked up to it', async () => {
   }
 });
 
+test('a chain with a line that is no hash is not used', async () => {
+  const history = makeHistory(7, 5);
+  history.ask('commit-graph', 'write', '--reachable', '--split');
+  const file = `${history.repository.objectDirectory}/info/commit-graphs/commit-graph-chain`;
+  assert.ok(await history.graph());
+
+  writeFileSync(file, `${readFileSync(file, 'latin1')}${'\0'.repeat(41)}`);
+
+  assert.equal(await history.graph(), undefined);
+});
+
 test('a damaged file is as good as none, or leaves the question to git', async () => {
   const history = makeHistory(5, 20);
   const { repository, oids, ask } = history;

@@ -102,6 +102,7 @@ test('git counts what is selected by more than the shape of the history', async 
     [{ revisions: ['main'], before: '1600000600' }, ['--before=1600000600', 'main']],
     [{ revisions: ['main'], after: '1600000600' }, ['--after=1600000600', 'main']],
     [{ revisions: ['main'], paths: [pattern] }, ['main', '--', 'd/*']],
+    [{ revisions: ['main'], paths: [pattern], firstParent: true }, ['--first-parent', 'main', '--', 'd/*']],
     [{ revisions: [main.slice(0, 10)] }, ['main']],
     [{ revisions: ['main...c3'] }, ['main...c3']],
     [{ revisions: ['main', '--not', 'c3'] }, ['main', '--not', 'c3']],

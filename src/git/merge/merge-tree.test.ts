@@ -35,3 +35,21 @@ test('replaced commits and trees are merged as they are', async (context) => {
   assert.equal(merged.treeOid, expected);
   assert.equal(second.treeOid, expected);
 });
+
+test('a merge is clean if git finds no conflict', async () => {
+  const path = makeScratchDirectory('merge-tree');
+  await using git = await GitFixture.start();
+  using _ = { [Symbol.dispose]: () => rmSync(path, { recursive: true }) };
+  initRepository(path, {});
+  const commit = (text: string, ...parents: string[]): string => {
+    const blob = gitOutput(path, ['hash-object', '-w', '--stdin'], text);
+    const tree = gitOutput(path, ['mktree'], `100644 blob ${blob}\ta\n`);
+    return gitOutput(path, ['commit-tree', '-m', text, ...parents.flatMap((oid) => ['-p', oid]), tree]);
+  };
+  const root = commit('old');
+  const [ours, theirs] = [commit('left', root), commit('right', root)];
+  const repository = git.open(path);
+
+  assert.equal((await mergeTreeOfCommits(repository, { ours, theirs: root })).isClean, true);
+  assert.equal((await mergeTreeOfCommits(repository, { ours, theirs })).isClean, false);
+});

@@ -304,6 +304,23 @@ test('commits of any history have the merge base that git finds', async () => {
   }
 });
 
+test('which of two merge bases is best is left to git', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git', { commits: 1 });
+  const { path } = repository;
+  const commit = (...parents: string[]): string =>
+    gitOutput(path, ['commit-tree', '-m', 'x', ...parents.flatMap((oid) => ['-p', oid]), 'main^{tree}']);
+  const root = gitOutput(path, ['rev-parse', 'main']);
+  const sides = [
+    commit(root),
+    gitOutput(path, ['commit-tree', '-m', 'y', '-p', root, 'main^{tree}']),
+  ] as const;
+  const [one, other] = [commit(...sides), commit(...sides.toReversed())];
+
+  assert.equal(gitOutput(path, ['merge-base', '--all', one, other]).split('\n').length, 2);
+  await assert.rejects(nearMergeBase(repository, one, other), FallBackToGit);
+});
+
 test('a history whose commits have a thousand parents each is left to git', async () => {
   await using fixture = await StorageFixture.create();
   const repository = fixture.init('x.git', { commits: 1 });

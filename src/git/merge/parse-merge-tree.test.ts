@@ -92,6 +92,10 @@ for (const text of [
   });
 }
 
+test('an output that was cut off is an error with the place', async () => {
+  await assert.rejects(parseMergeTree(Buffer.from(`${OID}\0x`)), { metadata: { offset: 41 } });
+});
+
 test('nothing that git could print makes the parser fail in another way', async () => {
   const damaged = fc.tuple(output, fc.nat(), fc.nat(255)).map(([merged, at, byte]) => {
     const bytes = format(merged);

@@ -33,6 +33,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const)
 
     assert.deepEqual(await paths('a/b/file'), ['', 'a', 'a/b']);
     assert.deepEqual(await paths('a/b'), ['', 'a']);
+    assert.deepEqual(await paths('a/bx'), ['', 'a'], 'b is another name');
     assert.deepEqual(await paths('a/none/b/file'), ['', 'a']);
     assert.deepEqual(await paths('a/file/x'), ['', 'a'], 'a file has nothing below it');
     for (const top of ['', 'x', 'none/x', 'sub/x', 'link/x']) assert.deepEqual(await paths(top), [''], top);
