@@ -328,6 +328,8 @@ export const EQUIVALENT: readonly Equivalent[] = [
   {
     id: 'src/git/refs/reftable/stack.ts: < → <=: if (cursor.block !== undefined && (end === undefined',
     reason: 'only the name of the cursor is used, and the names are equal',
+  },
+  {
     id: 'src/git/merge/parse-merge-tree.ts: another number: if (messages.push(',
     reason: 'only the pauses for other calls differ',
   },

@@ -46,6 +46,7 @@ class Reader {
         yield Buffer.from('x');
         return isWhole;
       },
+      signal: new AbortController().signal,
     };
     const pieces = this.outputs.read(fixture.open(path), { name, trees: TREES }, source);
     const output = Buffer.concat(await Array.fromAsync(pieces));
