@@ -1,6 +1,7 @@
 import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { makeOneDirectory } from '#base/files/make-directory';
+import { NO_HEAD } from '#git/refs/reftable/stacks';
 import { readFormat, type StoredBackend } from '#git/repository-format';
 import { syncPath } from './sync-tree.ts';
 
@@ -10,7 +11,6 @@ export const REFERENCE_DRAFT = /^ref_migration\.[A-Za-z0-9]{6}$/;
 /** File of a draft with its format: from now on files of it are in the repository. */
 const JOURNAL = 'target';
 /** Contents that git writes for programs that know only files. */
-const NO_HEAD = 'ref: refs/heads/.invalid\n';
 const NO_BRANCHES = 'this repository uses the reftable format\n';
 
 /** Records that the files of a draft are about to be moved into the repository. */

@@ -105,13 +105,15 @@ export class ObjectDirectory {
     return readLooseObject(this.path, oid);
   }
 
-  /** Closes all files. A directory that is used later is made anew. */
   close(): void {
     for (const pack of this.#packs.values()) pack.close();
     this.#multiPackIndex?.close();
     this.#packs = new Map();
     this.#unlisted = [];
     this.#multiPackIndex = undefined;
+    this.#multiPackStamp = NO_FILE;
+    this.#packStamp = undefined;
+    this.#isSettled = false;
   }
 
   /** Lists the packs with an object. The search ends with the reader. */

@@ -14,12 +14,10 @@ import type { ResolvedRef, ResolvedRefWatch } from '../resolved-refs.ts';
 import { encodeStack } from './encode-stack.ts';
 import { listStack } from './list-stack.ts';
 import { fallBackOnVanished, type Stack } from './stack.ts';
-import { TABLES_LIST } from './stacks.ts';
+import { NO_HEAD, TABLES_LIST } from './stacks.ts';
 import { sumStack } from './sum-stack.ts';
 
 const BRANCHES = Buffer.from('refs/heads/');
-/** Contents of the file, which git writes for programs that know no reftables. */
-const HEAD_FILE = 'ref: refs/heads/.invalid\n';
 // Made once: names are resolved in every call.
 const UNKNOWN_HASH = new FallBackToGit('the object format is unknown');
 
@@ -102,8 +100,8 @@ export class RefTables implements RefStorage {
 
   /** Git refuses a directory whose HEAD file is damaged, although its HEAD is in a table. */
   #checkHead(): void {
-    const head = readFileSync(`${this.#repository.path}/HEAD`, 'latin1');
-    if (head !== HEAD_FILE) throw new FallBackToGit('the HEAD file is unusual');
+    const head = orFallBack(() => readFileSync(`${this.#repository.path}/HEAD`, 'latin1'));
+    if (head !== NO_HEAD) throw new FallBackToGit('the HEAD file is unusual');
   }
 
   #use<T>(read: (stack: Stack) => T): T {

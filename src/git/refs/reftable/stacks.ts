@@ -10,6 +10,8 @@ import { Table } from './table.ts';
 
 /** The list of tables, relative to the git directory. */
 export const TABLES_LIST = 'reftable/tables.list';
+/** Contents of the file HEAD, which git writes for programs that know only files. */
+export const NO_HEAD = 'ref: refs/heads/.invalid\n';
 
 /** Names that git gives to tables, and other ones without a path. */
 const TABLE_NAME = /^[\w-][\w.-]*$/;
