@@ -22,6 +22,16 @@ test('writes wait for others in a time that grows linearly with their number', a
   });
 });
 
+test('writes to the same references wait in a time that grows linearly with their number', async () => {
+  const references = Array.from({ length: NAMES }, (_, index) => `refs/heads/${index}`);
+  await assertLinearTime((size) => {
+    const queue = new ConflictQueue();
+    // Every second one is to a reference of its own.
+    for (let count = 0; count < size; count++)
+      queue.enter(count % 2 === 0 ? references : [`refs/tags/${count}`], () => {});
+  });
+});
+
 test('a write of a name with many directories takes a time that grows linearly with it', async () => {
   await assertLinearTime((size) => {
     const queue = new ConflictQueue();

@@ -80,7 +80,8 @@ export class ConflictQueue {
       cover: undefined,
       onHeld,
     };
-    for (const other of this.#conflicting(references).sort((one, two) => two.order - one.order)) {
+    const from = this.#newestCover(references)?.order;
+    for (const other of this.#conflicting(references, from).sort((one, two) => two.order - one.order)) {
       wait(place, other);
       // A write does not wait for those before it that were widened after its arrival.
       if (this.#widened > 0 || !covers(other.references, references)) continue;
@@ -134,11 +135,26 @@ export class ConflictQueue {
     for (const other of this.#conflicting(place.references)) if (left.ahead.has(other)) wait(place, other);
   }
 
-  /** Returns the writes that may lock the same references, or one and a directory that it needs. */
-  #conflicting(references: LockedReferences): Place[] {
-    return references === undefined
-      ? [...this.#places]
-      : [...this.#ofAll, ...this.#index.conflicting(references)];
+  /**
+   * Returns a write that covers these references, if the newest one of the first of them does. No
+   * write before it needs to be looked at: many to the same references take no longer than others.
+   */
+  #newestCover(references: LockedReferences): Place | undefined {
+    const [first] = references ?? [];
+    if (first === undefined || this.#widened > 0) return undefined;
+    const newest = this.#index.newest(first);
+    return newest !== undefined && covers(newest.references, references) ? newest : undefined;
+  }
+
+  /**
+   * Returns the writes that may lock the same references, or one and a directory that it needs.
+   *
+   * @param from number of the first write that is looked for.
+   */
+  #conflicting(references: LockedReferences, from = 0): Place[] {
+    if (references === undefined) return [...this.#places];
+    const ofAll = [...this.#ofAll].filter(({ order }) => order >= from);
+    return [...ofAll, ...this.#index.conflicting(references, from)];
   }
 }
 

@@ -1,38 +1,61 @@
+/** A write with its number in the order of arrival. */
+interface Numbered {
+  readonly order: number;
+}
+
 /**
  * Finds the writes that lock a reference, one above it, or one below it, without a comparison of
- * all of them.
+ * all of them. Writes are added in the order of their arrival.
  */
-export class ReferenceIndex<Write> {
-  readonly #writes = new Map<string, Set<Write>>();
+export class ReferenceIndex<Write extends Numbered> {
+  /** The writes of each name, in the order of their arrival. */
+  readonly #writes = new Map<string, Write[]>();
   /** The names in their order: those below one follow each other. */
   readonly #sorted: string[] = [];
 
   add(names: readonly string[], write: Write): void {
-    for (const name of names) {
+    for (const name of new Set(names)) {
       const writes = this.#writes.get(name);
       if (writes !== undefined) {
-        writes.add(write);
+        writes.push(write);
         continue;
       }
-      this.#writes.set(name, new Set([write]));
+      this.#writes.set(name, [write]);
       this.#sorted.splice(this.#firstFrom(name), 0, name);
     }
   }
 
   delete(names: readonly string[], write: Write): void {
-    for (const name of names) {
+    for (const name of new Set(names)) {
       const writes = this.#writes.get(name);
-      if (writes?.delete(write) !== true || writes.size > 0) continue;
+      const at = writes?.lastIndexOf(write) ?? -1;
+      if (writes === undefined || at === -1) continue;
+      writes.splice(at, 1);
+      if (writes.length > 0) continue;
       this.#writes.delete(name);
       this.#sorted.splice(this.#firstFrom(name), 1);
     }
   }
 
-  /** Returns the writes that may lock one of the references, or one and a directory that it needs. */
-  conflicting(names: readonly string[]): Set<Write> {
+  /** Returns the write that was added last with exactly this name. */
+  newest(name: string): Write | undefined {
+    return this.#writes.get(name)?.at(-1);
+  }
+
+  /**
+   * Returns the writes that may lock one of the references, or one and a directory that it needs.
+   *
+   * @param from number of the first write that is looked for.
+   */
+  conflicting(names: readonly string[], from = 0): Set<Write> {
     const found = new Set<Write>();
     const addAll = (name: string): void => {
-      for (const write of this.#writes.get(name) ?? []) found.add(write);
+      const writes = this.#writes.get(name) ?? [];
+      for (let at = writes.length - 1; at >= 0; at--) {
+        const write = writes[at];
+        if (write === undefined || write.order < from) return;
+        found.add(write);
+      }
     };
     for (const name of names) {
       for (let end = name.indexOf('/'); end !== -1; end = name.indexOf('/', end + 1))
