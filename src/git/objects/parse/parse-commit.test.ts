@@ -34,6 +34,17 @@ test('a plain commit comes out whole', () => {
   assert.equal(commit.signatureType, 'none');
 });
 
+test('other work gets a turn while very many parents are read', async () => {
+  const data = Buffer.from(`tree ${TREE}\n${`parent ${TREE}\n`.repeat(400_000)}\n`);
+  let turns = 0;
+  const count = setInterval(() => turns++, 1);
+
+  await parseCommitInTurns(TREE, data);
+  clearInterval(count);
+
+  assert.ok(turns > 0);
+});
+
 test('parents are read in a row and one by one, whatever their lines contain', async () => {
   const ids = fc.constantFrom(TREE, TREE.toUpperCase(), 'p1', `${TREE} more`, ' ', 'x'.repeat(38), 'tree');
   const lines = fc.oneof(

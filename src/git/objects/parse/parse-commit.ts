@@ -27,8 +27,8 @@ const LF = 0x0a;
 const EMPTY_LINE = Buffer.from('\n\n');
 const PARENT = Buffer.from('parent ');
 const CR = 0x0d;
-/** Lines that are read between two readings of the clock, in less than a millisecond. */
-const LINES_PER_LOOK = 1024;
+/** Bytes of lines that are read between two readings of the clock, in a millisecond or two. */
+const BYTES_PER_LOOK = 32_768;
 /** Parents that are read as one text, in half a millisecond. */
 const PARENTS_AT_ONCE = 4096;
 
@@ -162,10 +162,14 @@ export class HeaderReader {
     this.#onHeader = onHeader;
   }
 
-  /** Reads at most this number of lines. Returns true at the end of the headers. */
-  read(maxLines = Number.POSITIVE_INFINITY): boolean {
+  /**
+   * Reads lines until this number of bytes is read; only the last handler may read more. Returns
+   * true at the end of the headers.
+   */
+  read(maxBytes = Number.POSITIVE_INFINITY): boolean {
     const data = this.#data;
-    for (let lines = 0; lines < maxLines; lines++) {
+    const limit = this.at + maxBytes;
+    while (this.at < limit) {
       const { at } = this;
       if (at >= data.length || data[at] === LF) {
         this.at = Math.min(at + 1, data.length);
@@ -187,7 +191,7 @@ export class HeaderReader {
 /** Reads all headers in slices of the event loop. */
 export async function readInTurns(headers: HeaderReader): Promise<void> {
   const slice = new LoopSlice();
-  while (!headers.read(LINES_PER_LOOK)) await slice.pause();
+  while (!headers.read(BYTES_PER_LOOK)) await slice.pause();
 }
 
 function firstLine(body: Buffer): Buffer {
