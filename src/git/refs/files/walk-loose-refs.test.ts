@@ -139,3 +139,45 @@ test('other work gets a turn after every 200 entries', async () => {
 
   assert.equal(turns, 2);
 });
+
+test('a large directory is read like a small one', async () => {
+  const large = `${path}/large`;
+  mkdirSync(`${large}/refs/x`, { recursive: true });
+  const names = Array.from({ length: 1100 }, (_, index) => `refs/x/${index}`).sort();
+  for (const name of names) writeFileSync(`${large}/${name}`, `${'1'.repeat(40)}\n`);
+  const walk = (maxEntries: number) =>
+    walkLooseRefs(large, {
+      prefix: Buffer.from('refs/x/'),
+      follow: () => undefined,
+      skipsBadNames: true,
+      maxEntries,
+    });
+
+  assert.deepEqual(
+    (await walk(1100)).map(({ name }) => name.toString()),
+    names,
+  );
+  await assert.rejects(walk(1099), FallBackToGit);
+  await assert.rejects(walk(999), FallBackToGit);
+});
+
+test('no file is read in a directory that has more than are allowed', async () => {
+  const symbolic = `${path}/symbolic`;
+  mkdirSync(`${symbolic}/refs/x`, { recursive: true });
+  for (let index = 0; index < 3; index++) writeFileSync(`${symbolic}/refs/x/${index}`, 'ref: refs/y\n');
+  let followed = 0;
+  const walk = (maxEntries: number) =>
+    walkLooseRefs(symbolic, {
+      prefix: Buffer.from('refs/x/'),
+      follow: () => {
+        followed++;
+        return undefined;
+      },
+      skipsBadNames: true,
+      maxEntries,
+    });
+
+  await assert.rejects(walk(2), FallBackToGit);
+  assert.equal(followed, 0);
+  assert.equal((await walk(3)).length, 3);
+});

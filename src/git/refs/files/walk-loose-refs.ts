@@ -1,4 +1,5 @@
-import { type Dir, opendirSync } from 'node:fs';
+import { type Dir, type Dirent, opendirSync } from 'node:fs';
+import { opendir } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { systemErrorCode } from '#base/go/system-error';
 import { FallBackToGit } from '#git/in-process';
@@ -10,6 +11,8 @@ import { readLooseRef } from './loose-ref.ts';
 /** Number of entries after which the event loop gets a turn (some 5 ms). */
 const ENTRIES_PER_TURN = 200;
 const ENTRIES_PER_READ = 64;
+/** Entries that are read on the main thread at once (some 2 ms); a larger directory on another one. */
+const ENTRIES_AT_ONCE = 1000;
 
 const SLASH = Buffer.from('/');
 const ANY_LETTER = Buffer.from('x');
@@ -63,10 +66,11 @@ export async function walkLooseRefs(gitDirectory: string, options: LooseRefOptio
   }
   let seen = 0;
   for (let directory = waiting.pop(); directory !== undefined; directory = waiting.pop()) {
-    // Read without a pause: with one, a name that changes could come twice.
-    for (const entry of [...entriesOf(gitDirectory, directory).take(options.maxEntries - seen + 1)]) {
-      if (++seen > options.maxEntries) throw new FallBackToGit('there are very many loose references');
-      if (seen % ENTRIES_PER_TURN === 0) await setImmediate();
+    const left = options.maxEntries - seen;
+    const entries = await firstEntries(gitDirectory, directory, left + 1);
+    if (entries.length > left) throw new FallBackToGit('there are very many loose references');
+    for (const entry of entries) {
+      if (++seen % ENTRIES_PER_TURN === 0) await setImmediate();
       const name = Buffer.concat([directory, entry.name]);
       if (isIgnored(entry.name)) continue;
       if (entry.isDirectory()) {
@@ -114,6 +118,38 @@ function readRefIfThere(...args: Parameters<typeof readRef>): LooseRef | undefin
   }
 }
 
+/**
+ * Returns at most this number of entries of a directory below `refs/`. They are read without a
+ * pause: with one, a name that changes could come twice.
+ */
+async function firstEntries(
+  gitDirectory: string,
+  directory: Buffer,
+  count: number,
+): Promise<readonly LooseEntry[]> {
+  const entries = [...entriesOf(gitDirectory, directory).take(Math.min(count, ENTRIES_AT_ONCE + 1))];
+  if (entries.length <= ENTRIES_AT_ONCE || entries.length === count) return entries;
+  return await entriesOfLarge(pathOf(gitDirectory, directory), count);
+}
+
+/** Returns entries that another thread reads in one go. */
+async function entriesOfLarge(path: Buffer, count: number): Promise<LooseEntry[]> {
+  const entries: LooseEntry[] = [];
+  try {
+    await using opened = await opendir(path, { encoding: 'latin1', bufferSize: count + 1 });
+    let entry = await opened.read();
+    for (; entry !== null && entries.length < count; entry = opened.readSync())
+      entries.push(looseEntry(entry));
+  } catch (error) {
+    if (!isGone(error)) throw error;
+  }
+  return entries;
+}
+
+function pathOf(gitDirectory: string, directory: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(`${gitDirectory}/`), directory]);
+}
+
 /** An entry of a directory below `refs/`. */
 export interface LooseEntry {
   readonly name: Buffer;
@@ -122,13 +158,10 @@ export interface LooseEntry {
 
 /** Yields the entries of a directory below `refs/` as they are read; none if there is no such directory. */
 export function* entriesOf(gitDirectory: string, directory: Buffer): Generator<LooseEntry, void> {
-  const opened = openIfThere(Buffer.concat([Buffer.from(`${gitDirectory}/`), directory]));
+  const opened = openIfThere(pathOf(gitDirectory, directory));
   if (opened === undefined) return;
   try {
-    for (let entry = opened.readSync(); entry !== null; entry = opened.readSync()) {
-      const found = entry;
-      yield { name: Buffer.from(found.name, 'latin1'), isDirectory: () => found.isDirectory() };
-    }
+    for (let entry = opened.readSync(); entry !== null; entry = opened.readSync()) yield looseEntry(entry);
   } finally {
     opened.closeSync();
   }
@@ -138,8 +171,17 @@ function openIfThere(path: Buffer): Dir | undefined {
   try {
     return opendirSync(path, { encoding: 'latin1', bufferSize: ENTRIES_PER_READ });
   } catch (error) {
-    // Git removes directories that become empty.
-    if (systemErrorCode(error) === 'ENOENT' || systemErrorCode(error) === 'ENOTDIR') return undefined;
+    if (isGone(error)) return undefined;
     throw error;
   }
+}
+
+/** Reports whether there is no such directory. Git removes those that become empty. */
+function isGone(error: unknown): boolean {
+  const code = systemErrorCode(error);
+  return code === 'ENOENT' || code === 'ENOTDIR';
+}
+
+function looseEntry(entry: Dirent): LooseEntry {
+  return { name: Buffer.from(entry.name, 'latin1'), isDirectory: () => entry.isDirectory() };
 }
