@@ -1,4 +1,5 @@
 import { wrap } from '#base/gitaly-error';
+import { eachInTurn } from '#base/loop-turns';
 import { type Bitmap, readBitmap } from './bitmap.ts';
 import { entriesOf, statAll } from './directory-size.ts';
 import { type MultiPackIndex, readMultiPackIndex } from './multi-pack-index.ts';
@@ -26,10 +27,21 @@ export interface Packfiles {
  */
 export async function countPackfiles(repositoryPath: string): Promise<Packfiles> {
   const directory = `${repositoryPath}/objects/pack`;
-  const names = new Set((await entriesOf(directory)).map((entry) => entry.name).sort());
+  const names = new Set<string>();
+  const packs: string[] = [];
+  const bitmaps: string[] = [];
+  const multiPackBitmaps: string[] = [];
+  let reverseIndexCount = 0;
+  await eachInTurn(await entriesOf(directory), ({ name }) => {
+    names.add(name);
+    if (isNamed(name, 'pack-', '.pack')) packs.push(name);
+    else if (isNamed(name, 'pack-', '.rev')) reverseIndexCount++;
+    else if (isNamed(name, 'pack-', '.bitmap')) bitmaps.push(name);
+    else if (isNamed(name, 'multi-pack-index-', '.bitmap')) multiPackBitmaps.push(name);
+  });
   const sum = { count: 0, size: 0n, cruftCount: 0, cruftSize: 0n, keepCount: 0, keepSize: 0n };
 
-  for await (const { name, stats } of statAll(directory, matching(names, /^pack-.*\.pack$/))) {
+  for await (const { name, stats } of statAll(directory, packs)) {
     const base = name.slice(0, -'.pack'.length);
     const size = BigInt(stats.size);
     sum.count++;
@@ -44,19 +56,8 @@ export async function countPackfiles(repositoryPath: string): Promise<Packfiles>
   }
   return {
     ...sum,
-    reverseIndexCount: matching(names, /^pack-.*\.rev$/).length,
-    ...(await readIndexes(directory, names)),
-  };
-}
-
-async function readIndexes(
-  directory: string,
-  names: ReadonlySet<string>,
-): Promise<Pick<Packfiles, 'bitmap' | 'multiPackIndex' | 'multiPackIndexBitmap'>> {
-  const bitmap = matching(names, /^pack-.*\.bitmap$/).at(-1);
-  const multiPackBitmap = matching(names, /^multi-pack-index-.*\.bitmap$/).at(-1);
-  return {
-    bitmap: await readIf(bitmap, directory, readBitmap, 'reading bitmap info'),
+    reverseIndexCount,
+    bitmap: await readIf(lastOf(bitmaps), directory, readBitmap, 'reading bitmap info'),
     multiPackIndex: await readIf(
       names.has('multi-pack-index') ? 'multi-pack-index' : undefined,
       directory,
@@ -64,7 +65,7 @@ async function readIndexes(
       'reading multi-pack-index',
     ),
     multiPackIndexBitmap: await readIf(
-      multiPackBitmap,
+      lastOf(multiPackBitmaps),
       directory,
       readBitmap,
       'reading multi-pack-index bitmap info',
@@ -84,6 +85,14 @@ async function readIf<T>(
   });
 }
 
-function matching(names: ReadonlySet<string>, pattern: RegExp): string[] {
-  return [...names].filter((name) => pattern.test(name));
+function isNamed(name: string, start: string, end: string): boolean {
+  return name.startsWith(start) && name.endsWith(end);
+}
+
+/** Returns the name that is last in their order. */
+function lastOf(names: readonly string[]): string | undefined {
+  return names.reduce<string | undefined>(
+    (last, name) => (last === undefined || name > last ? name : last),
+    undefined,
+  );
 }
