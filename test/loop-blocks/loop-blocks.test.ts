@@ -69,6 +69,8 @@ const ACTIONS = extent('ACTIONS', { short: 10_000, long: 100_000 });
 
 /** References of a repository that is restored. */
 const REFERENCES = extent('REFERENCES', { short: 20_000, long: 400_000 });
+/** References at one object, whose names are one message. */
+const NAMES = extent('NAMES', { short: 300_000, long: 1_000_000 });
 
 /** Branches that change the same files in different ways. */
 const conflicting = (filesOf: (word: string) => Files): Branch[] => [
@@ -274,6 +276,23 @@ suite('the event loop of a server is not blocked', async () => {
         assert.equal(branch?.targetCommit?.subject.length, 2 * SUBJECT_LINES - 1);
       },
       LIST_LIMIT_MS,
+    );
+  });
+
+  // It took 80 ms for a million.
+  test('by the names of many references in one message', async (t) => {
+    const { repository, oids } = create('names.git', [{ name: 'main', files: {} }]);
+    const { main: oid = '' } = oids;
+    writePackedRefs(
+      join(gitaly.directory, 'default', repository.relativePath),
+      Array.from({ length: NAMES }, (_, index) => `${oid} refs/heads/${index}`),
+    );
+
+    await assertTurns(
+      t,
+      // The client refuses the message after it has been sent.
+      () => assert.rejects(connection.ref.findRefsByOID({ repository, oid }), /larger than max/),
+      SLICED_LIMIT_MS,
     );
   });
 

@@ -103,7 +103,7 @@ async function decodeInTurns(schema: DescMessage, payload: Buffer): Promise<Mess
   return message;
 }
 
-function encodeResponse(schema: DescMessage, response: unknown): Uint8Array[] {
+function encodeResponse(schema: DescMessage, response: unknown): readonly Uint8Array[] {
   // Handlers return messages or plain objects of their output's shape; `create` returns messages
   // unchanged.
   const message: Message = create(schema, response as MessageInitShape<DescMessage>);

@@ -31,7 +31,8 @@ const plans = new WeakMap<DescMessage, Plan>();
  *
  * The content of a top-level singular `bytes` field of at least `BY_REFERENCE_BYTES` is a separate
  * chunk: the caller's array itself, not a copy, so it must not change until the chunks are sent.
- * Without such a field the result is one chunk (an empty one for an empty message).
+ * Without such a field the result is one chunk (an empty one for an empty message). A message that
+ * is encoded already has its own chunks.
  *
  * @throws {Error} as `toBinary` does, when a value does not fit its field or the message is of
  *   another type.
@@ -39,9 +40,9 @@ const plans = new WeakMap<DescMessage, Plan>();
 export function encodeMessage<Desc extends DescMessage>(
   schema: Desc,
   message: MessageShape<Desc>,
-): Uint8Array[] {
+): readonly Uint8Array[] {
   const encoded = encodedBytes(message);
-  if (encoded !== undefined) return [encoded];
+  if (encoded !== undefined) return encoded;
   const plan = planOf(schema);
   if (!plan.bulk.some((field) => bulkContent(message, field)) || message.$typeName !== schema.typeName) {
     return [toBinary(schema, message)];

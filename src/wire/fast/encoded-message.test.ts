@@ -30,3 +30,13 @@ test('no bytes are an empty message', () => {
 
   assert.deepEqual(encodeMessage(ListRefsResponseSchema, encoded), [new Uint8Array(0)]);
 });
+
+test('a message in pieces is sent as these, and the general encoder joins them', () => {
+  const bytes = toBinary(ListRefsResponseSchema, message);
+  const other = toBinary(ListRefsResponseSchema, create(ListRefsResponseSchema, { references: [{}] }));
+
+  const encoded = encodedMessage(ListRefsResponseSchema, [bytes, new Uint8Array(0), other]);
+
+  assert.deepEqual(encodeMessage(ListRefsResponseSchema, encoded), [bytes, other]);
+  assert.deepEqual(Buffer.from(toBinary(ListRefsResponseSchema, encoded)), Buffer.concat([bytes, other]));
+});

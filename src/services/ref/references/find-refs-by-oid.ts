@@ -1,19 +1,27 @@
 import { isUtf8 } from 'node:buffer';
-import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { MessageShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
+import type { ListedRef } from '#git/refs/listed-ref';
 import type { HandlerContext } from '#rpc/server/handler';
-import type { FindRefsByOIDRequest, FindRefsByOIDResponseSchema } from '#wire/gen/ref_pb';
+import { encodedMessage } from '#wire/fast/encoded-message';
+import { fieldTags } from '#wire/fast/field-numbers';
+import { fieldBytes, writeBytes } from '#wire/fast/fields';
+import { type FindRefsByOIDRequest, FindRefsByOIDResponseSchema } from '#wire/gen/ref_pb';
 import type { RefDependencies } from '../dependencies.ts';
 import { pipelineError } from '../listing-error.ts';
 
 const EVERYWHERE = ['refs/tags/', 'refs/heads/'];
+const { refs: REFS } = fieldTags(FindRefsByOIDResponseSchema, { refs: 'text' });
 
-/** Lists the full names of the references that are, or peel to, an object; `limit` 0 means all. */
+/**
+ * Lists the full names of the references that are, or peel to, an object; `limit` 0 means all. A
+ * million of them are one message: each batch is encoded as it is found.
+ */
 export async function findRefsByOID(
   request: FindRefsByOIDRequest,
   { signal }: HandlerContext,
   deps: RefDependencies,
-): Promise<MessageInitShape<typeof FindRefsByOIDResponseSchema>> {
+): Promise<MessageShape<typeof FindRefsByOIDResponseSchema>> {
   const { refs } = deps.storages.open(request.repository);
   if (request.oid === '') throw new GitalyError('INVALID_ARGUMENT', 'empty Oid');
 
@@ -23,19 +31,25 @@ export async function findRefsByOID(
     ...(request.sortField !== '' && { sort: request.sortField }),
     ...(request.limit > 0 && { limit: request.limit }),
   };
-  const names: string[] = [];
+  const pieces: Buffer[] = [];
   try {
-    for await (const batch of refs.list(query, { signal }))
-      names.push(...batch.map(({ name }) => text(name)));
+    for await (const batch of refs.list(query, { signal })) pieces.push(encodeNames(batch));
   } catch (error) {
     throw pipelineError(error);
   }
-  return { refs: names };
+  return encodedMessage(FindRefsByOIDResponseSchema, pieces);
 }
 
-/** Decodes a name for a field of text, which cannot hold other bytes. */
-function text(name: Buffer): string {
-  if (!isUtf8(name))
-    throw new GitalyError('INTERNAL', 'grpc: error while marshaling: string field contains invalid UTF-8');
-  return name.toString();
+/** Encodes names for a field of text, which cannot hold other bytes. */
+function encodeNames(refs: readonly ListedRef[]): Buffer {
+  let bytes = 0;
+  for (const { name } of refs) {
+    if (!isUtf8(name))
+      throw new GitalyError('INTERNAL', 'grpc: error while marshaling: string field contains invalid UTF-8');
+    bytes += fieldBytes(name.length);
+  }
+  const out = Buffer.allocUnsafe(bytes);
+  let at = 0;
+  for (const { name } of refs) at = writeBytes(out, at, REFS, name);
+  return out;
 }
