@@ -109,9 +109,10 @@ test('a split commit-graph has what one of its layers has, and one may be missin
   const repository = join(root, 'split');
   const info = `${repository}/objects/info/commit-graphs`;
   assert.equal(await readCommitGraph(repository), undefined);
-  write(`${info}/commit-graph-chain`, 'a\nb\nc\n');
-  write(`${info}/graph-a.graph`, graph(['OIDF']));
-  write(`${info}/graph-b.graph`, graph(['GDA2']));
+  const [a = '', b = '', c] = ['a', 'b', 'c'].map((digit) => digit.repeat(40));
+  write(`${info}/commit-graph-chain`, `${a}\n${b}\n${c}\n`);
+  write(`${info}/graph-${a}.graph`, graph(['OIDF']));
+  write(`${info}/graph-${b}.graph`, graph(['GDA2']));
 
   assert.deepEqual(await readCommitGraph(repository), {
     chainLength: 3,
