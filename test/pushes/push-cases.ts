@@ -321,7 +321,14 @@ export const PUSH_CASES: readonly PushCase[] = [
     byGit: 'a setting may change the push',
   },
   {
-    what: 'a repository with a reflog',
+    what: 'a reference with a reflog',
+    command: ['main', 'child', MAIN],
+    pack: ['child'],
+    prepare: (path) => gitOutput(path, ['update-ref', '--create-reflog', '-m', 'first', MAIN, MAIN]),
+    byGit: 'the reference has a reflog',
+  },
+  {
+    what: 'a repository that keeps reflogs',
     command: ['main', 'child', MAIN],
     pack: ['child'],
     prepare: (path) => gitOutput(path, ['config', 'core.logAllRefUpdates', 'true']),

@@ -32,6 +32,7 @@ interface Pushed {
   readonly votes: readonly string[];
   readonly isStopped: boolean;
   readonly references: string;
+  readonly reflog: string;
   readonly objects: string;
   readonly left: readonly string[];
 }
@@ -86,6 +87,7 @@ async function push(
       .map(({ hash, phase }) => `${phase} ${hash}`),
     isStopped: cluster.stopped.includes(BigInt(id)),
     references: gitOutput(path, ['for-each-ref', '--format=%(refname) %(objectname) %(symref)']),
+    reflog: gitOutput(path, ['reflog', 'show', '--format=%gD %gs %H', 'refs/heads/main']),
     objects: gitOutput(path, ['cat-file', '--batch-all-objects', '--batch-check', '--unordered'])
       .split('\n')
       .sort()

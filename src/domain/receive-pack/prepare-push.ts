@@ -79,8 +79,7 @@ async function requirePlainChange(
   const name = reference.toString('latin1');
   const file = Buffer.concat([Buffer.from(`${repository.path}/`), reference, Buffer.from('.lock')]);
   if (existsSync(file)) throw LOCKED;
-  const reflog = Buffer.concat([Buffer.from(`${repository.path}/logs/`), reference]);
-  if (existsSync(reflog) || existsSync(`${repository.path}/logs/HEAD`)) throw REFLOG;
+  if (repository.refs.mayLog(trustedRefName(reference))) throw REFLOG;
   const current = await repository.refs.read(reference, { signal });
   const isExpected = isZeroOid(oldOid) ? current === undefined : current?.oid === oldOid;
   if (!isExpected) throw OTHER_VALUE;

@@ -89,6 +89,15 @@ export class RefReader {
   }
 
   /**
+   * Reports whether a change of a reference may add to a reflog although no setting asks for it.
+   *
+   * @throws {FallBackToGit} when only git can determine it.
+   */
+  mayLog(name: RefName): boolean {
+    return this.#stored.storage.mayLog(name);
+  }
+
+  /**
    * Returns the reference that git takes a name for in a revision (`main`, `tags/v1`, `HEAD`),
    * without git and without waiting; `undefined` also when only git can determine it.
    *

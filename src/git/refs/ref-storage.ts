@@ -58,6 +58,12 @@ export interface RefStorage {
    */
   isTaken(name: string, hasFile?: boolean): boolean;
 
+  /**
+   * Reports whether a change of a reference may add to a reflog although no setting asks for it:
+   * git continues those that exist.
+   */
+  mayLog(name: RefName): boolean;
+
   /** Reports whether there is any branch. */
   hasBranch(): boolean;
 

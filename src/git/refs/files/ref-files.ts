@@ -55,6 +55,11 @@ export class RefFiles implements RefStorage {
     );
   }
 
+  mayLog(name: RefName): boolean {
+    const logs = `${this.#repository.path}/logs/`;
+    return existsSync(Buffer.concat([Buffer.from(logs), name])) || existsSync(`${logs}HEAD`);
+  }
+
   hasBranch(): boolean {
     const head = this.#read(HEAD); // a broken one makes the repository one that git refuses
     if (this.#isLooseBranch(head?.symbolicTarget)) return true;

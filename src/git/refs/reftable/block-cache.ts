@@ -75,7 +75,7 @@ function readBlock(table: Table, position: number, around?: Buffer): PlacedBlock
   if (data.length < headerBytes + BLOCK_HEAD_BYTES) throw broken('a block ends early');
   const type = BLOCK_TYPES[data[headerBytes] ?? 0];
   if (type === undefined) throw broken('a block has an unknown type');
-  if (type === 'other') return undefined;
+  if (type === 'log' || type === 'object') return undefined;
   const length = data.readUIntBE(headerBytes + 1, 3);
   // git continues at the next aligned position, which would be inside such a block.
   const isTooLarge = table.blockSize > 0 && length > table.blockSize;

@@ -34,11 +34,12 @@ export interface StackRef {
   readonly symbolicTarget: Buffer | undefined;
 }
 
-export const BLOCK_TYPES: Readonly<Record<number, BlockType | 'other'>> = {
+/** The types by their letters: `r`, `i`, `g` and `o`. */
+export const BLOCK_TYPES: Readonly<Record<number, BlockType | 'log' | 'object'>> = {
   114: 'ref',
   105: 'index',
-  108: 'other',
-  111: 'other',
+  103: 'log',
+  111: 'object',
 };
 /** Bytes of the type and the length. */
 export const BLOCK_HEAD_BYTES = 4;

@@ -48,6 +48,11 @@ export class RefTables implements RefStorage {
     return this.#use((stack) => stack.find(bytes)) !== undefined;
   }
 
+  /** Only git reads reflogs in tables. */
+  mayLog(): boolean {
+    return this.#use((stack) => stack.tables.some(({ hasLogs }) => hasLogs));
+  }
+
   hasBranch(): boolean {
     this.#checkHead();
     return this.#use((stack) => {

@@ -16,6 +16,8 @@ const BLOCK_SIZE_POSITION = 5;
 /** Bytes after the copy of the header: five positions and a checksum. */
 const FOOTER_BYTES = 44;
 const CRC_BYTES = 4;
+/** Position of the first block of reflogs, in the footer after its copy of the header. */
+const LOG_POSITION = 24;
 
 let lastId = 0;
 
@@ -29,6 +31,7 @@ interface Layout {
   /** Position of the first block of the index's highest level; 0 without an index. */
   readonly indexPosition: number;
   readonly hasRefs: boolean;
+  readonly hasLogs: boolean;
 }
 
 /**
@@ -45,6 +48,7 @@ export class Table implements Layout {
   readonly size: number;
   readonly indexPosition: number;
   readonly hasRefs: boolean;
+  readonly hasLogs: boolean;
   /** The whole file, if it is small. */
   readonly #whole: Buffer | undefined;
   readonly #stamp: string;
@@ -74,6 +78,7 @@ export class Table implements Layout {
       this.size = layout.size;
       this.indexPosition = layout.indexPosition;
       this.hasRefs = layout.hasRefs;
+      this.hasLogs = layout.hasLogs;
     } finally {
       closeSync(fd);
     }
@@ -190,12 +195,15 @@ function readLayout(fileSize: number, read: (position: number, length: number) =
   if (oidBytes === undefined) throw broken('a hash is unknown');
   const indexPosition = footer.readBigUInt64BE(headerBytes);
   if (indexPosition >= size) throw broken('an index is outside of the table');
+  const first = BLOCK_TYPES[head[headerBytes] ?? 0];
   return {
     headerBytes,
     oidBytes,
     blockSize: head.readUIntBE(BLOCK_SIZE_POSITION, 3),
     size,
     indexPosition: Number(indexPosition),
-    hasRefs: BLOCK_TYPES[head[headerBytes] ?? 0] === 'ref',
+    hasRefs: first === 'ref',
+    // In a table without references their position is 0.
+    hasLogs: first === 'log' || footer.readBigUInt64BE(headerBytes + LOG_POSITION) > 0n,
   };
 }
