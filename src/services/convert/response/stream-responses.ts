@@ -39,9 +39,12 @@ export async function* streamResponses<M>(
   }
 }
 
-/** Creates a stream whose bytes become messages of at most 128 KiB. Bytes are not copied. */
+/**
+ * Creates a stream whose bytes become messages of at most 128 KiB. Bytes are not copied. When the
+ * client has left, writes fail.
+ */
 export function messageWriter<M>(respond: Respond<M>, toMessage: (bytes: Uint8Array) => M): Writable {
-  return new Writable({
+  const writer = new Writable({
     // A write completes when the transport has taken it: there is no second queue before the
     // transport's.
     highWaterMark: 1,
@@ -49,6 +52,8 @@ export function messageWriter<M>(respond: Respond<M>, toMessage: (bytes: Uint8Ar
       respondInChunks(chunk, respond, toMessage).then(() => done(), done);
     },
   });
+  // The write reports that the client has left; without a listener the event would end the process.
+  return writer.on('error', () => {});
 }
 
 /** Sends bytes as messages of at most 128 KiB; no bytes, no message. */
