@@ -82,6 +82,7 @@ const [rounds, windowMs] = [Number(values.rounds), Number(values.seconds) * 1000
 
 type Call = () => Promise<unknown>;
 
+/** Calls of one kind. */
 interface Phase {
   readonly name: string;
   /** One for each client, or one for all. */
@@ -94,6 +95,7 @@ interface Phase {
   readonly before?: Call | undefined;
 }
 
+/** A server and its calls. */
 interface Side {
   readonly name: 'ours' | 'theirs';
   readonly server: ServerProcess;

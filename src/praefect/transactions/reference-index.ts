@@ -28,7 +28,8 @@ export class ReferenceIndex<Write extends Numbered> {
   delete(names: readonly string[], write: Write): void {
     for (const name of new Set(names)) {
       const writes = this.#writes.get(name);
-      const at = writes?.lastIndexOf(write) ?? -1;
+      // Writes end about in the order of their arrival: this one is among the first.
+      const at = writes?.indexOf(write) ?? -1;
       if (writes === undefined || at === -1) continue;
       writes.splice(at, 1);
       if (writes.length > 0) continue;

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import type { CommandRepository } from '#git/command/command-repository';
 import { FallBackToGit } from '#git/in-process';
 import { OID_BYTES, OID_DIGITS, type OidBytes } from '#git/objects/object-id';
@@ -105,8 +105,9 @@ export class RefTables implements RefStorage {
 
   /** Git refuses a directory whose HEAD file is damaged, although its HEAD is in a table. */
   #checkHead(): void {
-    const head = orFallBack(() => readFileSync(`${this.#repository.path}/HEAD`, 'latin1'));
-    if (head !== NO_HEAD) throw new FallBackToGit('the HEAD file is unusual');
+    const file = `${this.#repository.path}/HEAD`;
+    const head = orFallBack(() => this.#caches.heads.read(file, statSync(file)));
+    if (head.toString('latin1') !== NO_HEAD) throw new FallBackToGit('the HEAD file is unusual');
   }
 
   #use<T>(read: (stack: Stack) => T): T {
