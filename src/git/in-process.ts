@@ -34,6 +34,7 @@ export type InProcessName =
   | 'ref_exists'
   | 'resolve_name'
   | 'resolve_ref'
+  | 'reused_packs'
   | 'unpicked_commits';
 
 /** Signals that only git can answer. Caught by {@link InProcess}; never reaches a caller of it. */

@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { exceptEnd } from '#base/streams/except-end';
+import { objectsInPack, PACK_HEADER_BYTES, packHeader } from '#git/objects/pack-header';
 import type { ObjectFormatName } from '#git/repository-format';
 import { bundleSignature, referenceLinesOf } from './bundle-header.ts';
 import { HeaderScan } from './header-scan.ts';
@@ -17,8 +19,6 @@ export interface CombinedHeader {
 
 /** The start of a header that has its capabilities. */
 const PREFACE_BYTES = 4096;
-const PACK_HEADER_BYTES = 12;
-const PACK_VERSION_2 = Buffer.from('PACK\0\0\0\x02', 'latin1');
 const MAX_OBJECTS = 2 ** 32 - 1;
 const CHECKSUM_BYTES = { sha1: 20, sha256: 32 } as const;
 /** References whose lines are built at once. */
@@ -93,9 +93,7 @@ export class CombinedBundle {
   async *#pack(): AsyncGenerator<Buffer, void, undefined> {
     const { objectFormat } = this.#header;
     const checksum = createHash(objectFormat);
-    const header = Buffer.alloc(PACK_HEADER_BYTES);
-    PACK_VERSION_2.copy(header);
-    header.writeUInt32BE(this.#objects, PACK_VERSION_2.length);
+    const header = packHeader(this.#objects);
     checksum.update(header);
     yield header;
     for (const source of this.#sources)
@@ -141,8 +139,8 @@ async function startOf(bundle: AsyncIterable<Buffer>): Promise<BundleStart | und
   const preface = end === -1 ? text : text.slice(0, end);
   if (pack.length === 0 && end !== -1 && NO_REFERENCES.test(preface))
     return { preface, isEmpty: true, objects: 0 };
-  if (pack.length < PACK_HEADER_BYTES || pack.indexOf(PACK_VERSION_2) !== 0) return undefined;
-  return { preface, isEmpty: false, objects: pack.readUInt32BE(PACK_VERSION_2.length) };
+  const objects = objectsInPack(pack);
+  return objects === undefined ? undefined : { preface, isEmpty: false, objects };
 }
 
 /** Yields the pack of a bundle: all behind its header. */
@@ -178,30 +176,4 @@ async function* entriesOf(
     header -= bytes.length - entries.length;
     if (entries.length > 0) yield entries;
   }
-}
-
-/** Yields all but the last bytes, which are passed on at the end. */
-async function* exceptEnd(
-  pieces: AsyncIterable<Buffer>,
-  endBytes: number,
-  onEnd: (end: Buffer) => void,
-): AsyncGenerator<Buffer, void, undefined> {
-  let held = Buffer.alloc(0);
-  for await (const piece of pieces) {
-    const excess = held.length + piece.length - endBytes;
-    if (excess <= 0) {
-      held = Buffer.concat([held, piece]);
-      continue;
-    }
-    if (excess < held.length) {
-      yield held.subarray(0, excess);
-      held = Buffer.concat([held.subarray(excess), piece]);
-      continue;
-    }
-    if (held.length > 0) yield held;
-    const end = piece.length - endBytes;
-    if (end > 0) yield piece.subarray(0, end);
-    held = Buffer.from(piece.subarray(end));
-  }
-  onEnd(held);
 }

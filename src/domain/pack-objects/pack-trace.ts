@@ -51,6 +51,21 @@ export function packTraceFields(
   return traceFields(trace, 'pack_objects_metrics', (text) => reported(packTraceEvents(text), observer));
 }
 
+/**
+ * Reports objects that were sent as packs have them, without git. @returns the fields of the log,
+ * with Gitaly's names.
+ */
+export function reportReused(
+  { count, packs }: { readonly count: number; readonly packs: readonly unknown[] },
+  observer: PackTraceObserver,
+): Record<string, unknown> {
+  const numbers = new Map([
+    ['pack-reused', count],
+    ['packs-reused', packs.length],
+  ]);
+  return reported({ numbers, stages: new Map() }, observer);
+}
+
 function reported(
   { numbers, stages }: PackTraceEvents,
   observer: PackTraceObserver,

@@ -1,6 +1,7 @@
 import { packetAt, sizeOfPacket } from '#base/pkt-line/packet';
 import { FallBackToGit } from '#git/in-process';
 import { isOid, isZeroOid } from '#git/objects/object-id';
+import { objectsInPack, PACK_HEADER_BYTES } from '#git/objects/pack-header';
 import { parseRefName, type RefName } from '#git/refs/ref-name';
 import type { ObjectFormatName } from '#git/repository-format';
 import type { HeldInput } from './held-input.ts';
@@ -21,9 +22,6 @@ export interface PushRequest {
   readonly rest: Buffer;
 }
 
-/** `PACK`, the version and the number of objects. */
-export const PACK_HEADER_BYTES = 12;
-const PACK_V2 = Buffer.from('PACK\0\0\0\x02', 'latin1');
 /** From this number on git keeps the pack instead of unpacking it. @see git: receive.unpackLimit */
 const UNPACK_LIMIT = 100;
 const MAX_PUSH_OPTIONS = 100;
@@ -59,8 +57,8 @@ export async function readPushRequest(
   if ((await reader.packet()) !== 'flush') throw NOT_ONE_COMMAND;
   const pushOptions = known.has('push-options') ? await readPushOptions(reader) : [];
   const header = await reader.bytes(PACK_HEADER_BYTES);
-  const objects = header.readUInt32BE(PACK_V2.length);
-  if (!header.subarray(0, PACK_V2.length).equals(PACK_V2) || objects >= UNPACK_LIMIT) throw OTHER_PACK;
+  const objects = objectsInPack(header);
+  if (objects === undefined || objects >= UNPACK_LIMIT) throw OTHER_PACK;
   return {
     ...command,
     report: [...REPORTS].some((word) => known.has(word)),

@@ -6,9 +6,10 @@ import { flag, gitCommand } from '#git/command/git-command';
 import type { GitProcess } from '#git/command/process/git-process';
 import { FallBackToGit } from '#git/in-process';
 import { OID_BYTES } from '#git/objects/object-id';
+import { packHeader } from '#git/objects/pack-header';
 import type { Quarantine } from '#storage/quarantine/quarantine';
 import type { HeldInput } from './held-input.ts';
-import { PACK_HEADER_BYTES, type PushRequest } from './push-request.ts';
+import type { PushRequest } from './push-request.ts';
 import type { PushSettings } from './push-settings.ts';
 import type { Push } from './receive-pack.ts';
 
@@ -88,16 +89,13 @@ async function requireEmptyPack(
   input: HeldInput,
   objectFormat: 'sha1' | 'sha256',
 ): Promise<void> {
-  const header = Buffer.alloc(PACK_HEADER_BYTES);
-  header.write('PACK');
-  header.writeUInt32BE(2, 4);
   let bytes = rest;
   while (bytes.length < OID_BYTES[objectFormat]) {
     const chunk = await input.read();
     if (chunk === undefined) throw REFUSED;
     bytes = Buffer.concat([bytes, chunk]);
   }
-  const checksum = createHash(objectFormat).update(header).digest();
+  const checksum = createHash(objectFormat).update(packHeader(0)).digest();
   if (!bytes.subarray(0, checksum.length).equals(checksum)) throw REFUSED;
 }
 

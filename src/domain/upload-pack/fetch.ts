@@ -1,4 +1,5 @@
 import type { ConfigPair } from '#git/command/config';
+import type { GitExit } from '#git/command/exit-error';
 import type { Repository } from '#storage/repository';
 import type { OfferedBundle } from '../bundle/offered-bundle.ts';
 import type { CapabilityAdvertisements } from '../git-service/capability-advertisements.ts';
@@ -64,24 +65,26 @@ export interface FetchResult extends LimitedResult {
   readonly isWellFormed: boolean;
 }
 
-/** Returns the result of a fetch that was served without git. */
-export function resultWithoutGit(
-  negotiation: Negotiation,
-  { startedAt, isTooSlow = false }: { startedAt: number; isTooSlow?: boolean },
-): FetchResult {
-  const realMs = performance.now() - startedAt;
-  const exit = {
+/** When something started that was done without git. */
+interface Started {
+  readonly startedAt: number;
+  readonly isTooSlow?: boolean;
+}
+
+/** Returns the exit of a git that was not needed. */
+export function exitWithoutGit({ startedAt, isTooSlow = false }: Started): GitExit {
+  return {
     code: isTooSlow ? undefined : 0,
     signal: undefined,
     ended: undefined,
     usage: undefined,
-    realMs,
+    realMs: performance.now() - startedAt,
   };
-  return {
-    exit,
-    stderr: '',
-    isTooSlow,
-    statistics: negotiation.statistics,
-    isWellFormed: negotiation.isWellFormed,
-  };
+}
+
+/** Returns the result of a fetch that was served without git. */
+export function resultWithoutGit(negotiation: Negotiation, started: Started): FetchResult {
+  const { isWellFormed, statistics } = negotiation;
+  const { isTooSlow = false } = started;
+  return { exit: exitWithoutGit(started), stderr: '', isTooSlow, statistics, isWellFormed };
 }

@@ -7,6 +7,8 @@ export interface ShareableRequest {
   readonly key: string;
   /** Wanted objects, as hexadecimal ids. */
   readonly wants: readonly string[];
+  /** The other arguments of `fetch`. */
+  readonly others: readonly string[];
   /** True if the client negotiates no further. */
   readonly isDone: boolean;
 }
@@ -50,12 +52,15 @@ export function shareableRequest(bytes: Buffer): ShareableRequest | 'incomplete'
     relevant.push(line);
   }
   const wants: string[] = [];
+  const others: string[] = [];
   const given = lines.slice(delimiter + 1);
   for (const line of given) {
     const [, want] = WANT.exec(line ?? '') ?? [];
     if (want !== undefined) wants.push(want);
     else if (line === undefined || !ARGUMENT.test(line)) return undefined;
+    else others.push(line);
   }
   if (wants.length === 0) return undefined;
-  return { bytes, key: [...relevant, '', ...given].join('\n'), wants, isDone: given.includes('done') };
+  const key = [...relevant, '', ...given].join('\n');
+  return { bytes, key, wants, others, isDone: others.includes('done') };
 }

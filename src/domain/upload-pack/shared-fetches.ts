@@ -13,12 +13,20 @@ import type { StreamWriter } from '#storage/cache/streams/shared-stream';
 import type { OpenedStream } from '#storage/cache/streams/stream-cache';
 import { ClientGoneError, type ServiceResult } from '../git-service/service-streams.ts';
 import { startBulkService } from '../git-service/start-service.ts';
-import { takePackSlot } from '../pack-objects/pack-slot.ts';
-import { packTraceFields } from '../pack-objects/pack-trace.ts';
+import { type PackSlot, takePackSlot } from '../pack-objects/pack-slot.ts';
+import { packTraceFields, reportReused } from '../pack-objects/pack-trace.ts';
 import type { SharedPacksOptions } from '../pack-objects/shared-packs.ts';
 import { streamOutput } from '../pack-objects/stream-output.ts';
-import type { Fetch, FetchResult, FetchSharing, RequestedFetch } from './fetch.ts';
+import {
+  exitWithoutGit,
+  type Fetch,
+  type FetchResult,
+  type FetchSharing,
+  type RequestedFetch,
+} from './fetch.ts';
 import { Negotiation } from './negotiation.ts';
+import { findReusedPacks, type ReusedPacks } from './reused-packs/find-reused-packs.ts';
+import { sendReusedPacks } from './reused-packs/send-reused-packs.ts';
 import type { ShareableRequest } from './shareable-request.ts';
 
 /**
@@ -105,23 +113,15 @@ export class SharedFetches implements FetchSharing {
   }
 
   async #run(
-    { config, gitProtocol, repository, requester }: RequestedFetch,
-    { bytes }: ShareableRequest,
+    fetch: RequestedFetch,
+    request: ShareableRequest,
     writer: StreamWriter,
     signal: AbortSignal,
   ): Promise<ServiceResult> {
     const { observer } = this.#options;
+    const { repository, requester } = fetch;
     await using slot = await takePackSlot(this.#options, { repository, requester }, writer, signal);
     const { trace } = slot;
-    const command = gitCommand('upload-pack', {
-      options: [flag('--stateless-rpc')],
-      args: [repository.path],
-    });
-    const options = { config, gitProtocol, env: trace.env, stderr: 'head', signal } as const;
-    const { process: started, output: pipe } = await startBulkService(repository, command, options);
-    await using process = started;
-    using output = pipe;
-    process.stdin.end(bytes);
     let written = 0;
     const counted: Pick<StreamWriter, 'write'> = {
       write: (chunk, recycle) => {
@@ -130,17 +130,52 @@ export class SharedFetches implements FetchSharing {
       },
     };
     try {
-      await streamOutput(process, output, counted);
-    } catch (error) {
-      if (signal.aborted || !process.isEnding) throw error;
+      const options = { env: trace.env, signal };
+      const found = await repository.inProcess.attempt<ReusedPacks | undefined>(
+        'reused_packs',
+        () => findReusedPacks(fetch, request, options),
+        () => undefined,
+      );
+      if (found === undefined)
+        return await askGit({ ...fetch, signal }, request, { trace, observer }, counted);
+      await using reused = found;
+      const startedAt = performance.now();
+      const hasProgress = !request.others.includes('no-progress');
+      await sendReusedPacks(reused, counted, { objects: repository.objects, hasProgress, signal });
+      requester.log.add(reportReused(reused, observer));
+      if (reused.beyond !== undefined) requester.log.add(await packTraceFields(trace, observer));
+      return { exit: exitWithoutGit({ startedAt }), stderr: '' };
     } finally {
       observer.generated(written);
     }
-    const exit = await process.exited;
-    requester?.log.add(await packTraceFields(trace, observer));
-    if (signal.aborted) throw abortError(signal);
-    return { exit, stderr: process.stderr() };
   }
+}
+
+/** Copies git's answer. */
+async function askGit(
+  { config, gitProtocol, repository, requester, signal }: RequestedFetch,
+  { bytes }: ShareableRequest,
+  { trace, observer }: Pick<PackSlot, 'trace'> & Pick<SharedPacksOptions, 'observer'>,
+  writer: Pick<StreamWriter, 'write'>,
+): Promise<ServiceResult> {
+  const command = gitCommand('upload-pack', {
+    options: [flag('--stateless-rpc')],
+    args: [repository.path],
+  });
+  const options = { config, gitProtocol, env: trace.env, stderr: 'head', signal } as const;
+  const { process: started, output: pipe } = await startBulkService(repository, command, options);
+  await using process = started;
+  using output = pipe;
+  process.stdin.end(bytes);
+  try {
+    await streamOutput(process, output, writer);
+  } catch (error) {
+    if (signal.aborted || !process.isEnding) throw error;
+  }
+  const exit = await process.exited;
+  requester.log.add(await packTraceFields(trace, observer));
+  if (signal.aborted) throw abortError(signal);
+  return { exit, stderr: process.stderr() };
 }
 
 /** Writes what git printed. Its client may be gone: that is no failure of the fetch. */

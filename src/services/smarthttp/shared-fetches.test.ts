@@ -162,6 +162,24 @@ for (const enabled of [false, true]) {
   });
 }
 
+test('a clone of packs with a bitmap starts no git', async (context) => {
+  const { gitaly, oid, path, post, started, metric, logged } = await start(context);
+  await runGit(['-C', path, 'repack', '-adbq']);
+
+  const answers = await Promise.all([
+    post(),
+    post(),
+    post({ body: request([oid], { lines: ['include-tag', 'done'] }) }),
+  ]);
+
+  assert.equal(started().length, 0);
+  for (const answer of answers) assert.equal(await objectsIn(answer, path), 3);
+  assert.equal(await metric('gitaly_pack_objects_cache_lookups_total{result="hit"}'), 1);
+  await logged(3);
+  const reused = gitaly.log.filter((line) => line['pack_objects.pack_reused_objects_count'] === 3);
+  assert.equal(reused.length, 2);
+});
+
 test('a kept pack is sent without git, until a wanted object is gone', async (context) => {
   const { oid, path, post, started, release } = await start(context, {
     pack_objects_cache: { enabled: true, min_occurrences: 1 },

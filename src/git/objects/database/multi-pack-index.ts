@@ -31,11 +31,16 @@ interface Chunk {
 export class MultiPackIndex {
   /** Names of the packs' files, without `.pack`. */
   readonly stems: readonly string[];
+  /** Number of objects; of one that several packs have, only one counts. */
+  readonly count: number;
+  readonly checksum: Buffer;
   readonly #file: ImmutableFile;
   readonly #pages: PageCache;
   readonly #names: SortedNames;
   readonly #places: Chunk;
   readonly #largeOffsets: Chunk | undefined;
+  /** Of the objects in bitmaps. */
+  readonly #order: Chunk | undefined;
 
   /**
    * Opens the index at a path.
@@ -53,30 +58,63 @@ export class MultiPackIndex {
       this.#names = new SortedNames(this.#file, pages, fanOut.start, names.start);
       this.#places = chunk('OOFF');
       this.#largeOffsets = chunks.get('LOFF');
+      this.#order = chunks.get('RIDX');
       this.stems = this.#readStems(chunk('PNAM'));
-      const { count } = this.#names;
-      if (names.end - names.start < count * oidBytes) broken();
-      if (this.#places.end - this.#places.start < count * PLACE_BYTES) broken();
+      this.count = this.#names.count;
+      if (names.end - names.start < this.count * oidBytes) broken();
+      if (this.#places.end - this.#places.start < this.count * PLACE_BYTES) broken();
+      if (this.#order !== undefined && this.#order.end - this.#order.start < this.count * 4) broken();
+      this.checksum = Buffer.from(pages.bytes(this.#file, this.#file.size - oidBytes, oidBytes));
     } catch (error) {
       this.close();
       throw error;
     }
   }
 
+  /** Returns the position of an object among the sorted ids, by its binary id. @throws {FallBackToGit} */
+  indexOf(name: Buffer): number | undefined {
+    return this.#names.indexOf(name);
+  }
+
   /** Returns the place of an object, by its binary id. @throws {FallBackToGit} */
   find(name: Buffer): PackedPlace | undefined {
-    const index = this.#names.indexOf(name);
+    const index = this.indexOf(name);
     if (index === undefined) return undefined;
-    const place = this.#pages.bytes(this.#file, this.#places.start + index * PLACE_BYTES, PLACE_BYTES);
-    const stem = this.stems[place.readUInt32BE()] ?? broken();
-    const offset = place.readUInt32BE(4);
-    if (offset < LARGE || this.#largeOffsets === undefined) return { stem, offset };
-    const at = this.#largeOffsets.start + (offset - LARGE) * 8;
-    return { stem, offset: Number(this.#pages.bytes(this.#file, at, 8).readBigUInt64BE()) };
+    const at = this.#places.start + index * PLACE_BYTES;
+    return this.#place(this.#pages.bytes(this.#file, at, PLACE_BYTES), 0);
+  }
+
+  /** Returns the binary id at a position among the sorted ones. @throws {FallBackToGit} */
+  nameAt(index: number): Buffer {
+    return this.#names.nameAt(index, this.checksum.length);
+  }
+
+  /** Returns the places of all objects, by the order of the ids. @throws {FallBackToGit} */
+  places(): (index: number) => PackedPlace {
+    const table = this.#read(this.#places.start, this.count * PLACE_BYTES);
+    return (index) => this.#place(table, index * PLACE_BYTES);
+  }
+
+  /** Returns the positions among the sorted ids in the order of the bitmaps, as git stores them. */
+  storedOrder(): Buffer | undefined {
+    return this.#order && this.#read(this.#order.start, this.count * 4);
   }
 
   close(): void {
     this.#file.close();
+  }
+
+  #place(table: Buffer, at: number): PackedPlace {
+    const stem = this.stems[table.readUInt32BE(at)] ?? broken();
+    const offset = table.readUInt32BE(at + 4);
+    if (offset < LARGE || this.#largeOffsets === undefined) return { stem, offset };
+    const large = this.#largeOffsets.start + (offset - LARGE) * 8;
+    return { stem, offset: Number(this.#pages.bytes(this.#file, large, 8).readBigUInt64BE()) };
+  }
+
+  #read(start: number, length: number): Buffer {
+    const bytes = Buffer.allocUnsafe(length);
+    return this.#file.read(bytes, start) < length ? broken() : bytes;
   }
 
   #readChunks(oidBytes: number): Map<string, Chunk> {

@@ -1,4 +1,4 @@
-import { existsSync, opendirSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { type FileStamp, fileStamp, isSettled, NO_FILE, stampOf } from '#base/files/file-stamp';
 import { FallBackToGit } from '#git/in-process';
 import type { Oid } from '../object-id.ts';
@@ -9,6 +9,7 @@ import { loosePath, readLooseObject } from './loose-object.ts';
 import { MultiPackIndex } from './multi-pack-index.ts';
 import { ListedFile, type OpenPacks } from './open-packs.ts';
 import { Pack } from './pack.ts';
+import { namesIn, packsAmong } from './pack-directory.ts';
 
 /** An object of a directory; `data` only if it was requested and is small. */
 export interface StoredObject {
@@ -23,9 +24,7 @@ interface PackedAt {
   readonly offset: number;
 }
 
-const INDEX = '.idx';
 const MULTI_PACK_INDEX = 'multi-pack-index';
-const NAMES_AT_ONCE = 256;
 const MANY_PACKS = new FallBackToGit('there are too many packs');
 const NO_NAMES: ReadonlySet<string> = new Set();
 
@@ -190,22 +189,4 @@ function read(pack: Pack, offset: number, wantsData: boolean): StoredObject {
   if (!wantsData) return { ...pack.infoAt(offset), data: undefined };
   const { type, data } = pack.objectAt(offset);
   return { type, data, size: data.length };
-}
-
-/** Returns the names of the files in a directory of packs; `undefined` if there are too many. */
-function namesIn(path: string): ReadonlySet<string> | undefined {
-  const names = new Set<string>();
-  using directory = opendirSync(path, { bufferSize: NAMES_AT_ONCE });
-  for (let entry = directory.readSync(); entry !== null; entry = directory.readSync()) {
-    if (names.size === LIMITS.packFiles) return undefined;
-    names.add(entry.name);
-  }
-  return names;
-}
-
-/** Returns the paths of the packs in a directory, without the ends of their names. */
-function packsAmong(names: ReadonlySet<string>, directory: string): string[] {
-  return [...names]
-    .filter((name) => name.endsWith(INDEX) && names.has(`${name.slice(0, -INDEX.length)}.pack`))
-    .map((name) => `${directory}/${name.slice(0, -INDEX.length)}`);
 }

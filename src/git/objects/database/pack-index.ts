@@ -5,6 +5,8 @@ import { SortedNames } from './sorted-names.ts';
 
 const MAGIC_AND_VERSION = Buffer.from('\xfftOc\0\0\0\u0002', 'latin1');
 const FAN_OUT_BYTES = 256 * 4;
+/** Offsets that are decoded between two readings of the clock. */
+const ITEMS_PER_LOOK = 65_536;
 /** Set in offsets that are a position in the table of larger ones. */
 const LARGE = 2 ** 31;
 
@@ -47,17 +49,48 @@ export class PackIndex {
     }
   }
 
+  /** Returns the position of an object among the sorted ids, by its binary id. @throws {FallBackToGit} */
+  indexOf(name: Buffer): number | undefined {
+    return this.#names.indexOf(name);
+  }
+
   /** Returns the position of an object in the pack, by its binary id. @throws {FallBackToGit} */
   offsetOf(name: Buffer): number | undefined {
-    const index = this.#names.indexOf(name);
+    const index = this.indexOf(name);
     if (index === undefined) return undefined;
-    const offset = this.#pages.uint32(this.#file, this.#offsetsAt + index * 4);
-    if (offset < LARGE) return offset;
-    const large = this.#pages.bytes(this.#file, this.#largeOffsetsAt + (offset - LARGE) * 8, 8);
-    return Number(large.readBigUInt64BE());
+    return this.#offset(this.#pages.uint32(this.#file, this.#offsetsAt + index * 4));
+  }
+
+  /** Returns the binary id at a position among the sorted ones. @throws {FallBackToGit} */
+  nameAt(index: number): Buffer {
+    return this.#names.nameAt(index, this.packChecksum.length);
+  }
+
+  /**
+   * Returns the positions in the pack, by the order of the ids.
+   *
+   * @param pause Waits when the computation has taken long.
+   * @throws {FallBackToGit}; what `pause` throws.
+   */
+  async offsets(pause: () => Promise<void>): Promise<Float64Array> {
+    const table = Buffer.allocUnsafe(this.#largeOffsetsAt - this.#offsetsAt);
+    if (this.#file.read(table, this.#offsetsAt) < table.length)
+      throw new FallBackToGit('a pack index ends early');
+    const offsets = new Float64Array(this.count);
+    for (let index = 0; index < this.count; index++) {
+      if (index % ITEMS_PER_LOOK === 0) await pause();
+      offsets[index] = this.#offset(table.readUInt32BE(index * 4));
+    }
+    return offsets;
   }
 
   close(): void {
     this.#file.close();
+  }
+
+  #offset(stored: number): number {
+    if (stored < LARGE) return stored;
+    const large = this.#pages.bytes(this.#file, this.#largeOffsetsAt + (stored - LARGE) * 8, 8);
+    return Number(large.readBigUInt64BE());
   }
 }

@@ -54,6 +54,11 @@ export class SortedNames {
     return undefined;
   }
 
+  /** Returns the binary id at a position. @throws {FallBackToGit} */
+  nameAt(index: number, oidBytes: number): Buffer {
+    return Buffer.from(this.#pages.bytes(this.#file, this.#namesAt + index * oidBytes, oidBytes));
+  }
+
   #upTo(byte: number): number {
     return this.#pages.uint32(this.#file, this.#fanOutAt + byte * 4);
   }

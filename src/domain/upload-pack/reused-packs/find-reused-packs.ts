@@ -1,0 +1,118 @@
+import { open } from 'node:fs/promises';
+import { FairLimit } from '#base/fair-limit';
+import { isListable } from '#domain/git-service/advertised-packets';
+import { FallBackToGit } from '#git/in-process';
+import { countBits, firstGap } from '#git/objects/bitmap/bitmap-file';
+import { BitmappedPacks } from '#git/objects/bitmap/bitmapped-packs';
+import { type ChosenObjects, ObjectChoice } from '#git/objects/bitmap/choose-objects';
+import type { PackRange } from '#git/objects/bitmap/pack-order';
+import { OID_BYTES, OID_DIGITS } from '#git/objects/object-id';
+import type { Storage } from '#storage/repository-target';
+import type { Fetch } from '../fetch.ts';
+import type { ShareableRequest } from '../shareable-request.ts';
+import { type OpenPack, openPack } from './open-pack.ts';
+import { listBeyond, type PackBeyond, packBeyond } from './pack-beyond.ts';
+import type { SelectedObjects } from './selected-objects.ts';
+
+/** A pack whose chosen entries are sent as they are stored. */
+export interface ReusedPack extends OpenPack {
+  readonly range: PackRange;
+  /** Bit of its first object that is not chosen; the end of the range if all are. */
+  readonly gap: number;
+}
+
+/** Everything that a clone needs: objects of some packs, and others. Disposing closes the files. */
+export interface ReusedPacks extends AsyncDisposable {
+  readonly packs: readonly ReusedPack[];
+  readonly selected: SelectedObjects;
+  /** Number of objects of the packs. */
+  readonly count: number;
+  readonly beyond: PackBeyond | undefined;
+}
+
+export interface ReuseOptions {
+  /** Variables for git. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly signal: AbortSignal;
+}
+
+/** Limit of packs that are open for one clone. */
+const MAX_PACKS = 32;
+/** Arguments with which a client that has nothing requests everything that its objects need. */
+const CLONE = new Set(['thin-pack', 'no-progress', 'include-tag', 'ofs-delta', 'done']);
+const REQUIRED = ['ofs-delta', 'done'];
+
+/** Each holds a file of bitmaps, an order and pages of an index: up to 100 MiB, usually a tenth. */
+const choices = new FairLimit<Storage>({ name: 'clones', capacity: 2 });
+
+const OTHER_REQUEST = new FallBackToGit('the request is not a plain clone');
+const MANY_PACKS = new FallBackToGit('there are too many packs');
+const SAME_OBJECTS = new FallBackToGit('several packs have the same object');
+
+/**
+ * Finds the objects for a request in the packs of a repository, by git's bitmaps, and starts git
+ * for those that were added since.
+ *
+ * @throws {FallBackToGit} when git has to choose the objects; the system's error; {GitalyError} of
+ *   an abort.
+ */
+export async function findReusedPacks(
+  { config, repository }: Pick<Fetch, 'config' | 'repository'>,
+  request: ShareableRequest,
+  { env, signal }: ReuseOptions,
+): Promise<ReusedPacks> {
+  const { others, wants } = request;
+  const isClone = REQUIRED.every((option) => others.includes(option));
+  const digits = OID_DIGITS[repository.objectFormat];
+  if (!isClone || !others.every((option) => CLONE.has(option))) throw OTHER_REQUEST;
+  if (!wants.every(({ length }) => length === digits)) throw OTHER_REQUEST;
+  if (!isListable(repository, { service: 'upload-pack', config })) throw OTHER_REQUEST;
+  await using opened = new AsyncDisposableStack();
+  const bitmapped = opened.use(BitmappedPacks.open(repository));
+  const release = await choices.acquire(repository.storage, { signal });
+  let chosen: Choice;
+  try {
+    chosen = await choose(bitmapped, request, { repository, signal });
+  } finally {
+    release();
+    bitmapped.forgetPages();
+  }
+  const { bits, order } = chosen;
+  if (order.packs.length > MAX_PACKS) throw MANY_PACKS;
+  const oidBytes = OID_BYTES[repository.objectFormat];
+  const packs: ReusedPack[] = [];
+  for (const range of order.packs) {
+    const pack = await openPack(opened.use(await open(`${range.stem}.pack`)), oidBytes);
+    if (pack.count !== range.end - range.first) throw SAME_OBJECTS;
+    packs.push({ ...pack, range, gap: firstGap(bits, range.first, range.end) });
+  }
+  const beyond = await packBeyond(repository, chosen.others, { env, signal });
+  if (beyond !== undefined) opened.use(beyond);
+  const kept = opened.move();
+  return {
+    packs,
+    selected: { packs: bitmapped, order, bits, oidBytes },
+    count: countBits(bits),
+    beyond,
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+interface Choice extends ChosenObjects {
+  /** Lines of the objects that are not in the packs. */
+  readonly others: readonly Buffer[];
+}
+
+async function choose(
+  packs: BitmappedPacks,
+  { others, wants }: ShareableRequest,
+  { repository, signal }: Pick<Fetch, 'repository' | 'signal'>,
+): Promise<Choice> {
+  const choice = await ObjectChoice.start(packs, { objects: repository.objects, signal });
+  const chosen = await choice.addAll(wants);
+  const lines = await choice.addListed(await listBeyond(repository, chosen, signal));
+  if (others.includes('include-tag'))
+    for await (const tags of repository.refs.list({ patterns: ['refs/tags/'] }, { signal }))
+      await choice.addTags(tags);
+  return { ...chosen, others: lines };
+}

@@ -1,0 +1,296 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { FallBackToGit } from '#git/in-process';
+import type { ObjectFormatName } from '#git/repository-format';
+import { fastImport } from '#testkit/repositories/commit-files';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { FLUSH, packet, packets } from '#testkit/repositories/push';
+import { type Random, seededRandom } from '#testkit/repositories/random-history';
+import { createRandomRepository } from '#testkit/repositories/random-repository';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
+import { testSeed } from '#testkit/test-seed';
+import { shareableRequest } from '../shareable-request.ts';
+import { findReusedPacks } from './find-reused-packs.ts';
+import { sendReusedPacks } from './send-reused-packs.ts';
+
+const fixture = await StorageFixture.create();
+after(() => fixture[Symbol.asyncDispose]());
+let count = 0;
+
+interface Made {
+  readonly path: string;
+  readonly relativePath: string;
+  readonly git: (...args: string[]) => string;
+}
+
+/** More than what is read of a pack at once. */
+const LONG_BYTES = 800_000;
+
+/**
+ * Creates a repository: a random history of 60 commits, and one of 25 where a file changes a little
+ * each time, with a long one at its end. There are tags of a commit, of a tag and of a file.
+ */
+function make(seed: number, objectFormat: ObjectFormatName = 'sha1', commits = 60): Made {
+  const relativePath = `whole-${++count}.git`;
+  const path = join(fixture.storage.path, relativePath);
+  const git = createRandomRepository(path, { count: commits, seed, objectFormat });
+  fastImport(path, Buffer.from(similarFiles(seededRandom(seed))));
+  git('tag', '-a', '-m', 'of a commit', 'one', 'c20');
+  git('tag', '-a', '-m', 'of a tag', 'two', 'one');
+  const file = gitOutput(path, ['hash-object', '-w', '--stdin'], 'in no commit');
+  git('tag', '-a', '-m', 'of a file', 'three', file);
+  return { path, relativePath, git };
+}
+
+/** Returns a stream of 25 commits, each with a branch. */
+function similarFiles(random: Random): string {
+  const lines = Array.from({ length: 200 }, (_, line) => `line ${line} ${random()}`);
+  const commits = Array.from({ length: 25 }, (_, index) => {
+    lines[Math.floor(random() * lines.length)] = `changed ${random()}`;
+    if (random() < 0.5) lines.push(`added ${random()}`);
+    const content = lines.join('\n');
+    const from = index === 0 ? '' : `from refs/heads/s${index - 1}\n`;
+    const head = `commit refs/heads/s${index}\ncommitter C <c@example.com> 1600000000 +0000\ndata 1\nm\n`;
+    return `${head}${from}M 100644 inline similar\ndata ${content.length}\n${content}\n`;
+  });
+  const long = randomBytes(LONG_BYTES / 2).toString('hex');
+  return `${commits.join('')}M 100644 inline long\ndata ${long.length}\n${long}\n`;
+}
+
+const PACKINGS = {
+  'one pack': ({ git }: Made) => git('-c', 'pack.writeReverseIndex=true', 'repack', '-adbq'),
+  'one pack without a reverse index': ({ git }: Made) =>
+    git('-c', 'pack.writeReverseIndex=false', 'repack', '-adbq'),
+  'one pack with names of bases': ({ git }: Made) =>
+    git('-c', 'repack.useDeltaBaseOffset=false', 'repack', '-adbqf'),
+  /** Each object is in one of them. */
+  'several packs': ({ git, path }: Made) => {
+    const directory = join(path, 'objects/pack');
+    for (const name of readdirSync(directory)) {
+      const bytes = readFileSync(join(directory, name));
+      rmSync(join(directory, name));
+      if (name.endsWith('.pack')) gitOutput(path, ['unpack-objects', '-q'], bytes);
+    }
+    for (const end of ['c20', 's20'])
+      gitOutput(path, ['pack-objects', '-q', '--revs', '--unpacked', 'objects/pack/pack'], `${end}\n`);
+    git('repack', '-dq');
+    git('multi-pack-index', 'write', '--bitmap');
+    git('prune-packed');
+    assert.equal(readdirSync(directory).filter((name) => name.endsWith('.pack')).length, 3);
+  },
+};
+const packAll = PACKINGS['one pack'];
+
+function tipsOf({ git }: Made): string[] {
+  return [...new Set(git('for-each-ref', '--format=%(objectname)').split('\n'))];
+}
+
+function requestOf(wants: readonly string[], others: readonly string[] = []) {
+  const lines = ['thin-pack', 'ofs-delta', ...others, ...wants.map((want) => `want ${want}`), 'done'];
+  const body = lines.map((line) => packet(`${line}\n`)).join('');
+  const request = shareableRequest(Buffer.from(`${packet('command=fetch')}0001${body}${FLUSH}`));
+  assert.ok(typeof request === 'object');
+  return request;
+}
+
+/** Answers a request, and returns the packets; `undefined` if git has to. */
+async function answer(
+  { relativePath }: Made,
+  wants: readonly string[],
+  others: readonly string[] = [],
+): Promise<Buffer[] | undefined> {
+  const repository = fixture.storages.open({ storageName: 'default', relativePath });
+  const request = requestOf(wants, others);
+  const chunks: Buffer[] = [];
+  const write = (bytes: Buffer): undefined => void chunks.push(Buffer.from(bytes));
+  try {
+    const { signal } = new AbortController();
+    await using reused = await findReusedPacks({ repository, config: [] }, request, { env: {}, signal });
+    await sendReusedPacks(
+      reused,
+      { write },
+      { objects: repository.objects, hasProgress: !others.includes('no-progress'), signal },
+    );
+  } catch (error) {
+    if (error instanceof FallBackToGit) return undefined;
+    throw error;
+  }
+  const all = Buffer.concat(chunks);
+  assert.equal(all.subarray(-4).toString(), FLUSH);
+  const [section, ...rest] = packets(all.subarray(0, -4));
+  assert.equal(String(section), 'packfile\n');
+  return rest;
+}
+
+function packIn(answered: readonly Buffer[]): Buffer {
+  return Buffer.concat(answered.filter(([band]) => band === 1).map((each) => each.subarray(1)));
+}
+
+/** Returns the ids in a pack, which git checks. */
+function idsIn(pack: Buffer, objectFormat: ObjectFormatName): string[] {
+  const path = join(fixture.root, `client-${++count}.git`);
+  initRepository(path, { objectFormat });
+  gitOutput(path, ['index-pack', '--strict', '--stdin'], pack);
+  const ids = gitOutput(path, ['cat-file', '--batch-all-objects', '--batch-check=%(objectname)']);
+  rmSync(path, { recursive: true });
+  return ids.split('\n').sort();
+}
+
+/** Returns what git sends for objects. */
+function idsFor({ path }: Made, wants: readonly string[]): string[] {
+  const lines = gitOutput(path, ['rev-list', '--objects', '--no-object-names', '--stdin'], wants.join('\n'));
+  return lines.split('\n').sort();
+}
+
+/** Returns some of the tips, each with the same probability: few, half or most of them. */
+function someOf(tips: readonly string[], random: Random): string[] {
+  const share = random();
+  const some = tips.filter(() => random() < share);
+  return some.length === 0 ? tips.slice(0, 1) : some;
+}
+
+for (const objectFormat of ['sha1', 'sha256'] as const) {
+  for (const [how, pack] of Object.entries(PACKINGS))
+    test(`a client gets what it wants of ${how}, and nothing else, ${objectFormat}`, async () => {
+      const random = seededRandom(testSeed());
+      const made = make(random() * 2 ** 32, objectFormat);
+      pack(made);
+      const tips = tipsOf(made);
+      for (const wants of [tips, someOf(tips, random), someOf(tips, random), someOf(tips, random)]) {
+        const answered = await answer(made, wants);
+
+        assert.deepEqual(idsIn(packIn(answered ?? []), objectFormat), idsFor(made, wants));
+      }
+    });
+
+  test(`a client that wants tags gets those that git adds, ${objectFormat}`, async () => {
+    const random = seededRandom(testSeed());
+    const made = make(random() * 2 ** 32, objectFormat);
+    packAll(made);
+    const [one = '', two = '', three = '', ...commits] = made
+      .git('rev-parse', 'one', 'two', 'three', 'one^{}', 'c19', 'c30')
+      .split('\n');
+    for (const wants of [...commits.map((commit) => [commit]), [one], [two], [three]]) {
+      const answered = await answer(made, wants, ['include-tag']);
+
+      const prefix = join(fixture.root, `expected-${++count}`);
+      const options = ['--revs', '--include-tag', '-q', prefix];
+      const hash = gitOutput(made.path, ['pack-objects', ...options], wants.join('\n'));
+      const expected = idsIn(readFileSync(`${prefix}-${hash}.pack`), objectFormat);
+      assert.deepEqual(idsIn(packIn(answered ?? []), objectFormat), expected);
+    }
+  });
+
+  test(`what was added since is sent with packs, ${objectFormat}`, async () => {
+    const random = seededRandom(testSeed());
+    const made = make(random() * 2 ** 32, objectFormat);
+    packAll(made);
+    const { git, path } = made;
+    for (const [index, parents] of [['main'], ['main'], ['main', 'c30'], ['c7']].entries()) {
+      // An old file that may have been removed meanwhile, too.
+      const old = git('rev-parse', `c${1 + Math.floor(random() * 60)}^{tree}`);
+      const file = gitOutput(path, ['hash-object', '-w', '--stdin'], `${random()}`);
+      const added = `100644 blob ${file}\tnew${index}\n040000 tree ${old}\told${index}\n`;
+      const tree = gitOutput(path, ['mktree'], `${git('ls-tree', 'main')}\n${added}`.trimStart());
+      const commit = git('commit-tree', '-m', 'new', ...parents.flatMap((each) => ['-p', each]), tree);
+      git('update-ref', index === 3 ? 'refs/heads/c7' : 'refs/heads/main', commit);
+    }
+    git('tag', '-a', '-m', 'new', 'four', 'main');
+    if (random() < 0.5) git('repack', '-dq');
+    const tips = tipsOf(made);
+    const main = git('rev-parse', 'main');
+    const four = git('rev-parse', 'four');
+    for (const wants of [tips, someOf(tips, random), [main], [four], [git('rev-parse', 'c7')]]) {
+      const answered = await answer(made, wants);
+
+      assert.deepEqual(idsIn(packIn(answered ?? []), objectFormat), idsFor(made, wants));
+    }
+    assert.ok(await answer(made, tips, ['include-tag']));
+    assert.equal(await answer(made, [main], ['include-tag']), undefined, 'git adds the new tag');
+  });
+}
+
+test('commits without a bitmap are followed to those with one', async () => {
+  const random = seededRandom(testSeed());
+  const made = make(random() * 2 ** 32, 'sha1', 400);
+  packAll(made);
+  for (let round = 0; round < 8; round++) {
+    const wants = [made.git('rev-parse', `c${1 + Math.floor(random() * 300)}`)];
+    if (random() < 0.5) wants.push(made.git('rev-parse', `c${1 + Math.floor(random() * 300)}`));
+
+    const answered = await answer(made, wants);
+
+    assert.deepEqual(idsIn(packIn(answered ?? []), 'sha1'), idsFor(made, wants));
+  }
+});
+
+test('a single pack is sent as it is, with the lines that git writes', async () => {
+  const made = make(5);
+  packAll(made);
+  const tips = tipsOf(made);
+  const [name] = readdirSync(join(made.path, 'objects/pack')).filter((each) => each.endsWith('.pack'));
+  const pack = readFileSync(join(made.path, 'objects/pack', name ?? ''));
+
+  const answered = (await answer(made, tips)) ?? [];
+
+  assert.ok(packIn(answered).equals(pack));
+  const lines = (from: readonly Buffer[]): string =>
+    Buffer.concat(from.filter(([band]) => band === 2).map((each) => each.subarray(1))).toString();
+  const number = pack.readUInt32BE(8);
+  assert.equal(
+    lines(answered),
+    `Enumerating objects: ${number}, done.\n` +
+      `Total ${number} (delta 0), reused 0 (delta 0), pack-reused ${number}\n`,
+  );
+  assert.equal(lines((await answer(made, tips, ['no-progress'])) ?? []), '');
+});
+
+for (const option of ['filter blob:none', 'deepen 1', 'have HEAD', 'shallow HEAD', 'sideband-all'])
+  test(`git answers a request with ${option}`, async () => {
+    const made = make(6);
+    packAll(made);
+    const tips = tipsOf(made);
+    const line = option.replace('HEAD', tips[0] ?? '');
+
+    assert.equal(await answer(made, tips, [line]), undefined);
+  });
+
+test('git answers where settings, or a replaced pack, may change the answer', async () => {
+  const made = make(7);
+  packAll(made);
+  const tips = tipsOf(made);
+  assert.ok(await answer(made, tips));
+  made.git('config', 'pack.packSizeLimit', '1m');
+  assert.equal(await answer(made, tips), undefined);
+  made.git('config', '--unset', 'pack.packSizeLimit');
+  assert.ok(await answer(made, tips));
+  assert.equal(await answer(made, [...tips, '1'.repeat(40)]), undefined);
+  made.git('repack', '-adq', '--no-write-bitmap-index');
+  assert.equal(await answer(made, tips), undefined);
+});
+
+test('git answers if the bitmaps are damaged', async () => {
+  const random = seededRandom(testSeed());
+  const made = make(8);
+  packAll(made);
+  const tips = tipsOf(made);
+  const directory = join(made.path, 'objects/pack');
+  const [name = ''] = readdirSync(directory).filter((each) => each.endsWith('.bitmap'));
+  const bitmap = readFileSync(join(directory, name));
+  const write = (bytes: Buffer): void => {
+    rmSync(join(directory, name));
+    writeFileSync(join(directory, name), bytes);
+  };
+  for (let round = 0; round < 100; round++) {
+    const damaged = Buffer.from(bitmap);
+    const at = Math.floor(random() * damaged.length);
+    damaged[at] = (damaged[at] ?? 0) ^ (1 << Math.floor(random() * 8));
+    write(random() < 0.3 ? bitmap.subarray(0, at) : damaged);
+    assert.equal(await answer(made, tips), undefined);
+  }
+  write(bitmap);
+  assert.ok(await answer(made, tips));
+});
