@@ -67,7 +67,7 @@ async function* session(request: Buffer, pack: Promise<void>): AsyncGenerator<Bu
  * Returns a diff, an archive and clones of a repository. A clone follows a change of a reference,
  * as the first one after a push does.
  *
- * @param range `A..B`: the diff is between both, the archive and the clones are of B.
+ * @param range `A..B`: the diff is between both, the archive and the clone of one branch are of B.
  */
 export async function largeCalls(
   channel: GrpcChannel,
@@ -92,7 +92,11 @@ export async function largeCalls(
   );
   let count = 0;
   const before = async (): Promise<void> => await writes[count++ % writes.length]?.(channel);
-  const request = fetchRequest(right);
+  const tips = await git(path, ['for-each-ref', '--format=%(objectname)', 'refs/heads/', 'refs/tags/']);
+  const others = [...new Set(tips.split('\n'))].filter((tip) => tip !== right);
+  // As git's clone sends it.
+  const request = fetchRequest(right, [...others.map((tip) => `want ${tip}`), 'thin-pack', 'include-tag']);
+  const oneTip = fetchRequest(right);
   return [
     { name: `CommitDiff of ${range}`, call: () => diff(channel) },
     { name: `GetArchive of ${range.split('..')[1]}`, call: () => archive(channel) },
@@ -101,6 +105,11 @@ export async function largeCalls(
     {
       name: 'clone by SSH, after a change',
       call: () => fetching.ssh(repository, request),
+      before,
+    },
+    {
+      name: 'one branch by HTTP, after a change',
+      call: () => fetching.post(repository, oneTip),
       before,
     },
   ];
