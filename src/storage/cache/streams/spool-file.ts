@@ -13,7 +13,8 @@ const DIRECTORY_MODE = 0o700;
 interface Block {
   readonly offset: number;
   readonly length: number;
-  readonly crc: number;
+  /** Of a file with a name. */
+  readonly crc: number | undefined;
 }
 
 /** Blocks that were read, and how many there are. */
@@ -25,13 +26,14 @@ export interface ReadBlocks {
 
 /**
  * The part of a stream that is on disk: a file of blocks that only grows. A block is what was
- * appended as one buffer; its checksum is kept in memory and compared at every read, so that a file
- * that somebody truncates or changes never becomes content.
+ * appended as one buffer. If the file has a name, its checksum is kept in memory and compared at
+ * every read, so that a file that somebody truncates or changes never becomes content.
  */
 export class SpoolFile {
   readonly #path: string;
   readonly #handle: FileHandle;
   readonly #blocks: Block[] = [];
+  readonly #hasName: boolean;
   #bytes = 0;
   #isUnlinked: boolean;
 
@@ -39,6 +41,7 @@ export class SpoolFile {
     this.#path = path;
     this.#handle = handle;
     this.#isUnlinked = isUnlinked;
+    this.#hasName = !isUnlinked;
   }
 
   /**
@@ -76,7 +79,8 @@ export class SpoolFile {
     if (bytesWritten !== length)
       throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
     for (const buffer of buffers) {
-      this.#blocks.push({ offset: this.#bytes, length: buffer.length, crc: crc32(buffer) });
+      const crc = this.#hasName ? crc32(buffer) : undefined;
+      this.#blocks.push({ offset: this.#bytes, length: buffer.length, crc });
       this.#bytes += buffer.length;
     }
   }
@@ -99,9 +103,9 @@ export class SpoolFile {
     if (first === undefined) throw new RangeError(`there is no block ${index}`);
     const bytes = memoryFor(length);
     const { bytesRead } = await this.#handle.read(bytes, 0, length, first.offset);
-    const isIntact = blocks.every((block) => {
-      const start = block.offset - first.offset;
-      return crc32(bytes.subarray(start, start + block.length)) === block.crc;
+    const isIntact = blocks.every(({ crc, length: blockLength, offset }) => {
+      const start = offset - first.offset;
+      return crc === undefined || crc32(bytes.subarray(start, start + blockLength)) === crc;
     });
     if (bytesRead !== length || !isIntact)
       throw new GitalyError('DATA_LOSS', 'a cache file is damaged', { metadata: { path: this.#path } });
