@@ -28,7 +28,7 @@ const REAL = { processes: 5, spareProcesses: 3, timeoutMs: 600_000 };
  */
 const RELEASE = [
   'test/{deploy,docs,newcomer,object-store,test-env,without-koffi}/**/*.test.ts',
-  'test/{call-garbage,time-growth}/**/*.test.ts',
+  'test/{call-garbage,loop-blocks,time-growth}/**/*.test.ts',
   'test/{backup-memory,client-leaks,load-reads,many-repositories,streamed-memory}.test.ts',
   'test/{grpc-go-peer,interop-go,yamux-go,observability/profiles}.test.ts',
   'test/{completion,doctor,examples,import,up}.test.ts',
