@@ -29,6 +29,7 @@ const REAL = { processes: 5, spareProcesses: 3, timeoutMs: 600_000 };
 const RELEASE = [
   'test/{deploy,docs,newcomer,object-store,test-env,without-koffi}/**/*.test.ts',
   'test/{call-garbage,loop-blocks,time-growth}/**/*.test.ts',
+  'test/floods/repeated-fields.test.ts',
   'test/{backup-memory,client-leaks,load-reads,many-repositories,streamed-memory}.test.ts',
   'test/{grpc-go-peer,interop-go,yamux-go,observability/profiles}.test.ts',
   'test/{completion,doctor,examples,import,up}.test.ts',

@@ -11,7 +11,7 @@ import { connectTo, REPOSITORY, report, Victim } from './victim.ts';
 /** Near the limits on elements and on the size of a message. */
 const MAX_ELEMENTS = 131_000;
 const MAX_BYTES = 4_190_000;
-/** Share of the lists that `npm test` tries. */
+/** Share of the lists that `make test-release` tries. */
 const SHARE = 0.1;
 /** Of another client, on a machine that runs other tests, too: before, it was up to 5,400 ms. */
 const ANSWER_LIMIT_MS = 1500;
