@@ -294,3 +294,100 @@ test('git answers if the bitmaps are damaged', async () => {
   write(bitmap);
   assert.ok(await answer(made, tips));
 });
+
+test('git answers if a reverse index is damaged', async () => {
+  const made = make(9);
+  packAll(made);
+  const tips = tipsOf(made);
+  const directory = join(made.path, 'objects/pack');
+  const [name = ''] = readdirSync(directory).filter((each) => each.endsWith('.rev'));
+  const order = readFileSync(join(directory, name));
+  const flipped = (at: number): Buffer => {
+    const bytes = Buffer.from(order);
+    bytes[at] = (bytes[at] ?? 0) ^ 1;
+    return bytes;
+  };
+  const swapped = Buffer.from(order);
+  order.copy(swapped, 12, 16, 20);
+  order.copy(swapped, 16, 12, 16);
+  for (const bytes of [
+    flipped(0), // signature
+    flipped(7), // version
+    flipped(12), // beyond the objects
+    swapped,
+    flipped(order.length - 21), // checksum of the pack
+    order.subarray(0, -1),
+    Buffer.concat([order, Buffer.alloc(1)]),
+  ]) {
+    rmSync(join(directory, name));
+    writeFileSync(join(directory, name), bytes);
+    assert.equal(await answer(made, tips), undefined);
+  }
+});
+
+test('thousands of objects are chosen by bitmaps with long runs', async () => {
+  const made = make(10);
+  const { git, path } = made;
+  const file = (name: string): string => `M 100644 inline ${name}\ndata ${name.length}\n${name}\n`;
+  const commit = (branch: string, names: readonly string[]): string => {
+    const head = `commit refs/heads/${branch}\ncommitter C <c@example.com> 1500000000 +0000\ndata 1\nm\n`;
+    return `${head}${names.map(file).join('')}\n`;
+  };
+  const names = Array.from({ length: 9000 }, (_, index) => `d${index % 90}/f${index}`);
+  fastImport(path, Buffer.from(commit('many', names) + commit('few', names.slice(0, 2000))));
+  const wants = [['many'], ['few'], ['few', 'c30'], ['many', 'few', 's3']].map((each) =>
+    git('rev-parse', ...each).split('\n'),
+  );
+  for (const pack of [packAll, PACKINGS['one pack without a reverse index']]) {
+    pack(made);
+    for (const each of wants)
+      assert.deepEqual(idsIn(packIn((await answer(made, each)) ?? []), 'sha1'), idsFor(made, each));
+  }
+});
+
+for (const how of ['one pack', 'one pack with names of bases'] as const)
+  test(`deltas stay deltas in a part of ${how}`, async () => {
+    const made = make(11);
+    PACKINGS[how](made);
+    const client = join(fixture.root, `client-${++count}.git`);
+    initRepository(client);
+
+    const answered = await answer(made, [made.git('rev-parse', 's20')]);
+
+    const name = gitOutput(client, ['index-pack', '--stdin'], packIn(answered ?? [])).split('\t')[1];
+    const lines = gitOutput(client, ['verify-pack', '-v', `objects/pack/pack-${name?.trim()}.idx`]);
+    // Versions of a file, each but one as a delta.
+    assert.match(lines, /^chain length = 1[0-9]: /m);
+  });
+
+test('a damaged pack ends the answer with an error', async () => {
+  const made = make(12);
+  packAll(made);
+  const directory = join(made.path, 'objects/pack');
+  const [name = ''] = readdirSync(directory).filter((each) => each.endsWith('.pack'));
+  const file = made.git('rev-parse', 's20:similar');
+  const lines = made.git('verify-pack', '-v', join(directory, name.replace('.pack', '.idx'))).split('\n');
+  const offset = Number(lines.find((line) => line.startsWith(file))?.split(/ +/)[4]);
+  const pack = readFileSync(join(directory, name));
+  pack[offset] = 0; // no type
+  rmSync(join(directory, name));
+  writeFileSync(join(directory, name), pack);
+
+  await assert.rejects(answer(made, [made.git('rev-parse', 's20')]), {
+    code: 'INTERNAL',
+    message: 'a pack is damaged',
+  });
+});
+
+test('git answers if a new object is missing', async () => {
+  const made = make(13);
+  packAll(made);
+  const { git, path } = made;
+  const tree = gitOutput(path, ['mktree'], `100644 blob ${git('rev-parse', 's20:similar')}\tnew\n`);
+  const commit = git('commit-tree', '-m', 'new', '-p', 's20', tree);
+  assert.ok(await answer(made, [commit]));
+
+  rmSync(join(path, 'objects', tree.slice(0, 2), tree.slice(2)));
+
+  assert.equal(await answer(made, [commit]), undefined);
+});
