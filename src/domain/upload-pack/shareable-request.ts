@@ -13,14 +13,17 @@ export interface ShareableRequest {
   readonly isDone: boolean;
 }
 
-/** Larger requests list objects of a client that no other client has. */
-export const MAX_SHAREABLE_BYTES = 64 * 1024;
+/** A clone of 2,500 branches and tags; parsing it takes some milliseconds. */
+export const MAX_SHAREABLE_BYTES = 128 * 1024;
+/** Larger requests of clients that have objects list some that no other client has. */
+const MAX_NEGOTIATING_BYTES = 64 * 1024;
 
 const COMMAND = 'command=fetch';
 /** They have no effect on the answer. */
 const CLIENT = /^(?:agent|session-id)=/;
 const CAPABILITY = /^object-format=/;
 const ID = '[0-9a-f]{40}(?:[0-9a-f]{24})?';
+const HAVE = /^have /;
 const WANT = new RegExp(`^want (${ID})$`);
 /**
  * Arguments with which an answer stays right: an object that was found stays the same, and a pack
@@ -35,14 +38,12 @@ const ARGUMENT = new RegExp(
 /**
  * Parses one whole fetch of protocol v2.
  *
- * @returns `incomplete` if more bytes are needed; `undefined` for requests whose answer is not
- *   shared.
+ * @returns `undefined` for requests whose answer is not shared.
  */
-export function shareableRequest(bytes: Buffer): ShareableRequest | 'incomplete' | undefined {
+export function shareableRequest(bytes: Buffer): ShareableRequest | undefined {
   if (bytes.length > MAX_SHAREABLE_BYTES) return undefined;
   const lines = requestLines(bytes);
-  if (lines === 'incomplete') return lines;
-  if (lines === 'invalid' || lines[0] !== COMMAND) return undefined;
+  if (typeof lines === 'string' || lines[0] !== COMMAND) return undefined;
   const delimiter = lines.indexOf(undefined);
   if (delimiter === -1) return undefined;
   const relevant: string[] = [];
@@ -61,6 +62,7 @@ export function shareableRequest(bytes: Buffer): ShareableRequest | 'incomplete'
     else others.push(line);
   }
   if (wants.length === 0) return undefined;
+  if (bytes.length > MAX_NEGOTIATING_BYTES && others.some((line) => HAVE.test(line))) return undefined;
   const key = [...relevant, '', ...given].join('\n');
   return { bytes, key, wants, others, isDone: others.includes('done') };
 }

@@ -92,7 +92,7 @@ function requestOf(wants: readonly string[], others: readonly string[] = []) {
   const lines = ['thin-pack', 'ofs-delta', ...others, ...wants.map((want) => `want ${want}`), 'done'];
   const body = lines.map((line) => packet(`${line}\n`)).join('');
   const request = shareableRequest(Buffer.from(`${packet('command=fetch')}0001${body}${FLUSH}`));
-  assert.ok(typeof request === 'object');
+  assert.ok(request !== undefined);
   return request;
 }
 
