@@ -3,15 +3,14 @@ import { createDeflate } from 'node:zlib';
 import { PIECE_BYTES } from '#base/bulk-buffers';
 import { GitalyError } from '#base/gitaly-error';
 import { hasBit } from '#git/objects/bitmap/bitmap-file';
-import type { PackEntry } from '#git/objects/database/pack-entry';
-import { parsePackEntry } from '#git/objects/database/pack-entry';
+import { type PackEntry, parsePackEntry } from '#git/objects/database/pack-entry';
 import type { ObjectReader } from '#git/objects/object-reader';
 import { encodedDistance, objectHeader } from './entry-header.ts';
 import type { ReusedPack } from './find-reused-packs.ts';
 import type { PackOutput } from './pack-output.ts';
 import type { SelectedObjects } from './selected-objects.ts';
 
-/** Longest header of an entry: two numbers of nine bytes, or one and an id. */
+/** Bytes of the longest header of an entry: a size and an id, or a size and a distance. */
 const MAX_HEADER_BYTES = 9 + 32;
 const NOT_SENT = -1;
 
