@@ -1,7 +1,7 @@
 import { Duplex } from 'node:stream';
-import { FrameType } from '#rpc/common/http2/frame';
+import { Flag, FrameType } from '#rpc/common/http2/frame';
 import { findAuthority, kindOfAuthority, replaceAuthority } from './find-authority.ts';
-import { FrameScanner, headerBlock } from './frame-scanner.ts';
+import { FrameScanner, type Http2Frame, headerBlock } from './frame-scanner.ts';
 
 type Done = (error?: Error | null) => void;
 
@@ -23,9 +23,17 @@ export class AuthorityRewriter extends Duplex {
   /** Set when the frames make no sense: what follows is passed on for the parser to refuse. */
   #isLost = false;
 
-  constructor(connection: Duplex) {
+  /** True until a SETTINGS frame with ACK has been left out. */
+  #dropsAcknowledgement: boolean;
+
+  /**
+   * @param options.dropsAcknowledgement leaves out the first acknowledgement of settings: those of a
+   *   server that sent them before `node:http2` does.
+   */
+  constructor(connection: Duplex, { dropsAcknowledgement = false } = {}) {
     super({ highWaterMark: 64 * 1024 });
     this.#connection = connection;
+    this.#dropsAcknowledgement = dropsAcknowledgement;
     this.on('error', () => {}); // the session reports it
     connection.on('data', (chunk: Buffer) => this.#take(chunk));
     connection.on('end', () => this.push(null));
@@ -70,17 +78,23 @@ export class AuthorityRewriter extends Duplex {
     if (this.#isLost || bytes.length === 0) return [bytes];
     const waiting = this.#scanner.pending;
     try {
-      return this.#scanner.add(bytes).map((frame) => {
-        if (frame.type !== FrameType.HEADERS) return frame.bytes;
-        const block = headerBlock(frame);
-        const authority = findAuthority(block);
-        if (authority !== undefined && kindOfAuthority(block, authority) === 'to-replace')
-          replaceAuthority(block, authority);
-        return frame.bytes;
-      });
+      return this.#scanner.add(bytes).map((frame) => this.#rewrittenFrame(frame));
     } catch {
       this.#isLost = true;
       return [waiting, bytes];
     }
+  }
+
+  #rewrittenFrame(frame: Http2Frame): Buffer {
+    if (this.#dropsAcknowledgement && frame.type === FrameType.SETTINGS && (frame.flags & Flag.ACK) !== 0) {
+      this.#dropsAcknowledgement = false;
+      return Buffer.alloc(0);
+    }
+    if (frame.type !== FrameType.HEADERS) return frame.bytes;
+    const block = headerBlock(frame);
+    const authority = findAuthority(block);
+    if (authority !== undefined && kindOfAuthority(block, authority) === 'to-replace')
+      replaceAuthority(block, authority);
+    return frame.bytes;
   }
 }

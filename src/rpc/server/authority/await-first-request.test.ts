@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { getPackedSettings, getUnpackedSettings } from 'node:http2';
 import { type Duplex, duplexPair } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { settle } from '#testkit/raw-yamux-peer';
 import { Arrivals } from '../connection/arrivals.ts';
@@ -30,14 +31,9 @@ function requestTo(authority: string): Buffer {
 function begin(sent: readonly Uint8Array[], { arrivals }: { arrivals?: Arrivals } = {}) {
   const [client, connection] = duplexPair();
   const limit = new AbortController();
-  let handshakes = 0;
   let decided: 'waiting' | 'decided' | 'failed' = 'waiting';
   client.write(Buffer.concat(sent));
-  const result = awaitFirstRequest(connection, {
-    signal: limit.signal,
-    onHandshake: () => handshakes++,
-    arrivals,
-  });
+  const result = awaitFirstRequest(connection, { signal: limit.signal, arrivals });
   result.then(
     () => {
       decided = 'decided';
@@ -46,7 +42,7 @@ function begin(sent: readonly Uint8Array[], { arrivals }: { arrivals?: Arrivals 
       decided = 'failed';
     },
   );
-  return { client, connection, limit, result, state: () => decided, handshakes: () => handshakes };
+  return { client, connection, limit, result, state: () => decided };
 }
 
 /** Returns what is there to read, in however many pieces. */
@@ -112,28 +108,14 @@ for (const [name, request, isRewritten] of [
 }
 
 test('the order of request and ACK does not matter, but both are awaited', async () => {
-  const { client, connection, result, state, handshakes } = begin([PREFACE, SETTINGS, TO_LOCALHOST]);
+  const { client, connection, result, state } = begin([PREFACE, SETTINGS, TO_LOCALHOST]);
   await settle();
-  assert.deepEqual([state(), handshakes()], ['waiting', 0]);
+  assert.equal(state(), 'waiting');
 
   client.write(ACK);
 
   assert.equal(await result, connection);
-  assert.equal(handshakes(), 1);
   assert.deepEqual(received(connection), Buffer.concat([PREFACE, SETTINGS, TO_LOCALHOST]));
-});
-
-test('the handshake is done with the settings of the client and its ACK, in any order', async () => {
-  const { client, result, handshakes } = begin([PREFACE, ACK]);
-  await settle();
-  assert.equal(handshakes(), 0);
-
-  client.write(SETTINGS);
-  await settle();
-  assert.equal(handshakes(), 1);
-  client.write(TO_LOCALHOST);
-
-  await result;
 });
 
 test('a ping before the first request is answered, and its answer is no ping', async () => {
@@ -195,7 +177,7 @@ test('what all clients send before their requests has a limit', async () => {
   far.write(Buffer.concat([PREFACE, SETTINGS]));
   far.resume();
   const signal = new AbortController().signal;
-  const result = awaitFirstRequest(near, { signal, onHandshake: () => {}, arrivals });
+  const result = awaitFirstRequest(near, { signal, arrivals });
   await settle();
   assert.equal(arrivals.keptBytes, SETTINGS.length);
 
@@ -250,83 +232,45 @@ test('the error of a connection, and its end, are those of the wait', async () =
   await assert.rejects(result, { message: 'reset' });
 });
 
-test('the time limit is for the handshake, not for the first request', async () => {
-  const slow = begin([PREFACE, SETTINGS]);
-  const idle = begin([PREFACE, SETTINGS, ACK]);
-  await settle();
+test('the time limit of the handshake is for the preface and the settings', async () => {
+  for (const sent of [[PREFACE.subarray(0, 20)], [PREFACE]]) {
+    const { limit, result } = begin(sent);
+    await settle();
 
-  for (const { limit } of [slow, idle]) limit.abort(new Error('too late'));
-  await settle();
+    limit.abort(new Error('too late'));
 
-  await assert.rejects(slow.result, { message: 'too late' });
-  assert.equal(idle.state(), 'waiting');
-  idle.client.write(BARE);
-  assert.equal(await idle.result, idle.connection);
+    await assert.rejects(result, { message: 'too late' });
+  }
 });
 
-for (const isIdle of [true, false]) {
-  test(`in a drain a client is passed on ${isIdle ? 'at once' : 'after its handshake'}`, async () => {
-    const arrivals = new Arrivals();
-    const { client, connection, limit, result, state } = begin(
-      [PREFACE, SETTINGS, ...(isIdle ? [ACK] : [])],
-      {
-        arrivals,
-      },
-    );
+// A client that waited for the acknowledgement of its settings waited for ever.
+for (const [name, acks, waitMs] of [
+  ['acknowledges the settings', [ACK], 50],
+  ['does not acknowledge the settings', [], 200],
+] as const) {
+  test(`a client that ${name} and sends no request is passed on after ${waitMs} ms`, async ({ mock }) => {
+    mock.timers.enable({ apis: ['setTimeout'] });
+    const { client, connection, result, state } = begin([PREFACE, SETTINGS, ...acks]);
     await settle();
 
-    await arrivals.drain();
+    mock.timers.tick(waitMs - 1);
     await settle();
-    assert.equal(state(), isIdle ? 'decided' : 'waiting');
-    if (!isIdle) client.write(ACK);
+    assert.equal(state(), 'waiting');
+    mock.timers.tick(1);
 
     const served = await result;
-    // Its first request may still be on its way, with any authority.
+    // The first request may have any authority.
     assert.ok(served instanceof AuthorityRewriter);
-    assert.equal(limit.signal.aborted, false);
-    assert.equal(connection.destroyed, false);
-    served.destroy();
+    client.write(Buffer.concat([ACK, TO_PATH]));
+    client.end();
+    const [left, ...others] = new FrameScanner().add((await buffer(served)).subarray(PREFACE.length));
+    assert.deepEqual(left?.bytes, SETTINGS);
+    const kept = acks.length === 0 ? [1] : [4, 1]; // the first acknowledgement is that of our settings
+    assert.deepEqual(
+      others.map(({ type }) => type),
+      kept,
+    );
+    assert.ok(!(others.at(-1)?.bytes ?? TO_PATH).includes('unix:/x'));
+    connection.destroy();
   });
 }
-
-test('a connection that fails in a drain is not passed on', async () => {
-  const arrivals = new Arrivals();
-  const { connection, result } = begin([PREFACE, SETTINGS, ACK], { arrivals });
-  connection.on('error', () => {}); // as everybody who accepts one
-  await settle();
-
-  connection.destroy(new Error('reset'));
-  void arrivals.drain();
-
-  await assert.rejects(result);
-});
-
-test('a drain does not lift the time limit of the handshake', async () => {
-  const arrivals = new Arrivals();
-  const { limit, result } = begin([PREFACE, SETTINGS], { arrivals });
-  await settle();
-
-  await arrivals.drain();
-  limit.abort(new Error('too late'));
-
-  await assert.rejects(result, { message: 'too late' });
-});
-
-test('who is passed on is not notified of a later drain', async () => {
-  let disposed = 0;
-  const arrivals = new Arrivals();
-  const onDrain = arrivals.onDrain.bind(arrivals);
-  arrivals.onDrain = (listener) => {
-    const registration = onDrain(listener);
-    return {
-      [Symbol.dispose]: () => {
-        disposed++;
-        registration[Symbol.dispose]();
-      },
-    };
-  };
-
-  await begin([PREFACE, SETTINGS, ACK, BARE], { arrivals }).result;
-
-  assert.equal(disposed, 1);
-});

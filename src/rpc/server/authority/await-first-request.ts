@@ -18,6 +18,15 @@ const MAX_PINGS = 1000;
 /** Limit for all connections together. Beyond it, those that send more are passed on at once. */
 const MAX_KEPT_BYTES_OF_ALL = 64 << 20;
 
+/**
+ * Time for a first request after the client's acknowledgement of our settings, and without one.
+ * Clients of gRPC send their first request together with the acknowledgement; most that connect
+ * ahead of their calls, and those that wait for the acknowledgement of their own settings, which
+ * only `node:http2` sends, are passed on after this time.
+ */
+const FIRST_REQUEST_MS = 50;
+const ACKNOWLEDGEMENT_MS = 200;
+
 /** Frames that are errors before the first request: data, resets, promises, continued headers. */
 const OF_REQUESTS: ReadonlySet<number> = new Set([
   FrameType.DATA,
@@ -27,20 +36,19 @@ const OF_REQUESTS: ReadonlySet<number> = new Set([
 ]);
 
 export interface FirstRequestOptions {
-  /** Ends the wait for the preface and the settings of the client, and for its acknowledgement. */
+  /** Ends the wait for the preface and the settings of the client. */
   readonly signal: AbortSignal;
-  /** Called after that: from then on the connection may be idle as long as it likes. */
-  onHandshake(): void;
-  /** In a drain the connection is passed on after its handshake, without a request. */
+  /** Counts the bytes that are kept for all connections. */
   readonly arrivals?: Arrivals | undefined;
 }
 
 /**
- * Waits for the first request of a connection, and returns what `node:http2` is to read: the
- * connection itself if it accepts the authority of the request, otherwise an
- * {@link AuthorityRewriter} on top. Most clients send nothing before they have our settings, so
- * these are sent here; `node:http2` sends them again, and the client's first acknowledgement is
- * dropped. All other bytes are put back.
+ * Waits a short time for the first request of a connection, and returns what `node:http2` is to
+ * read: the connection itself if it accepts the authority of the request, otherwise an
+ * {@link AuthorityRewriter} on top, also for a client that has not sent a request by then. Most
+ * clients send nothing before they have our settings, so these are sent here; `node:http2` sends
+ * them again, and the client's first acknowledgement is dropped. All other bytes are put back:
+ * `node:http2` acknowledges the client's settings.
  *
  * @returns the connection itself too for a client that sends something else first: `node:http2`
  *   decides on it. undefined if the connection has ended.
@@ -48,7 +56,7 @@ export interface FirstRequestOptions {
  */
 export async function awaitFirstRequest(
   connection: Duplex,
-  { signal, onHandshake, arrivals }: FirstRequestOptions,
+  { signal, arrivals }: FirstRequestOptions,
 ): Promise<Duplex | undefined> {
   let hasPreface = false;
   await readUpTo(connection, PREFACE.length, {
@@ -60,24 +68,42 @@ export async function awaitFirstRequest(
   });
   if (!hasPreface) return connection;
   using client = new WaitingClient(connection, arrivals);
+  using patience = new Patience();
   connection.write(frame(FrameType.SETTINGS, 0, getPackedSettings(SERVER_SETTINGS)));
-  const draining = new AbortController();
-  using _ = arrivals?.onDrain(() => draining.abort());
-  while (!client.isDecided) {
-    const isIdle = client.hasShakenHands;
-    let chunk: Buffer | undefined;
-    try {
-      chunk = await nextChunk(connection, isIdle ? draining.signal : signal);
-    } catch (error) {
-      if (!isIdle || !draining.signal.aborted || connection.destroyed) throw error;
-      client.letGo();
-      break;
-    }
-    if (chunk === undefined) return undefined;
+  while (!client.isDecided && !patience.signal.aborted) {
+    const chunk = await nextChunk(connection, client.hasSettings ? patience.signal : signal).catch(
+      (error) => {
+        if (!patience.signal.aborted || connection.destroyed) throw error;
+      },
+    );
+    if (chunk === undefined) break;
     client.take(chunk);
-    if (client.hasShakenHands) onHandshake();
+    if (client.hasSettings) patience.limit(client.isAcknowledged ? FIRST_REQUEST_MS : ACKNOWLEDGEMENT_MS);
   }
   return connection.readableEnded ? undefined : client.passOn();
+}
+
+/** The time limit for a first request. */
+class Patience {
+  readonly #end = new AbortController();
+  #timer: NodeJS.Timeout | undefined;
+  #limitMs: number | undefined;
+
+  get signal(): AbortSignal {
+    return this.#end.signal;
+  }
+
+  /** Starts to wait, or shortens the wait. */
+  limit(limitMs: number): void {
+    if (this.#limitMs === limitMs) return;
+    clearTimeout(this.#timer);
+    this.#limitMs = limitMs;
+    this.#timer = setTimeout(() => this.#end.abort(), limitMs);
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+  }
 }
 
 /** A client that has not sent a whole request yet, with the bytes that it has sent. */
@@ -88,12 +114,14 @@ class WaitingClient {
   readonly #kept: Buffer[] = [];
   #keptBytes = 0;
   #pings = 0;
-  #isAcknowledged = false;
   #hasRequest = false;
   #needsRewriter = false;
   /** Set for a client that is left to `node:http2`. */
   #isUnusual = false;
-  #hasSettings = false;
+  /** True once the client has sent its settings. */
+  hasSettings = false;
+  /** True once the client has acknowledged our settings. */
+  isAcknowledged = false;
 
   constructor(connection: Duplex, arrivals: Arrivals = new Arrivals()) {
     this.#connection = connection;
@@ -104,18 +132,8 @@ class WaitingClient {
     this.#arrivals.keptBytes -= this.#keptBytes;
   }
 
-  /** True if the client has sent its settings and has acknowledged ours. */
-  get hasShakenHands(): boolean {
-    return this.#hasSettings && this.#isAcknowledged;
-  }
-
   get isDecided(): boolean {
-    return this.#isUnusual || (this.#hasRequest && this.#isAcknowledged);
-  }
-
-  /** Prepares for a first request that may still come, with any authority. */
-  letGo(): void {
-    this.#needsRewriter = true;
+    return this.#isUnusual || (this.#hasRequest && this.isAcknowledged);
   }
 
   take(chunk: Buffer): void {
@@ -134,14 +152,16 @@ class WaitingClient {
   /** Puts back what was kept and returns what is to be read instead of the connection. */
   passOn(): Duplex {
     this.#connection.unshift(Buffer.concat([PREFACE, ...this.#kept, this.#scanner.pending]));
-    return this.#needsRewriter ? new AuthorityRewriter(this.#connection) : this.#connection;
+    // A first request that is still to come may have any authority.
+    if (this.isDecided && !this.#needsRewriter) return this.#connection;
+    return new AuthorityRewriter(this.#connection, { dropsAcknowledgement: !this.isAcknowledged });
   }
 
   #takeFrame(each: Http2Frame): void {
     const { type, flags, bytes } = each;
     const isAcknowledgement = (flags & Flag.ACK) !== 0;
-    if (type === FrameType.SETTINGS && isAcknowledgement && !this.#isAcknowledged) {
-      this.#isAcknowledged = true;
+    if (type === FrameType.SETTINGS && isAcknowledgement && !this.isAcknowledged) {
+      this.isAcknowledged = true;
       return;
     }
     if (type === FrameType.PING && !isAcknowledgement) {
@@ -149,8 +169,8 @@ class WaitingClient {
       this.#connection.write(frame(FrameType.PING, Flag.ACK, bytes.subarray(FRAME_HEADER_BYTES)));
       return;
     }
-    if (type === FrameType.SETTINGS) this.#hasSettings = true;
-    else if (!this.#hasSettings || (!this.#hasRequest && OF_REQUESTS.has(type))) this.#isUnusual = true;
+    if (type === FrameType.SETTINGS) this.hasSettings = true;
+    else if (!this.hasSettings || (!this.#hasRequest && OF_REQUESTS.has(type))) this.#isUnusual = true;
     if (type === FrameType.HEADERS && !this.#hasRequest) {
       this.#hasRequest = true;
       const block = headerBlock(each);

@@ -12,10 +12,7 @@ export async function acceptReverse(stream: Duplex, onGrpc: (duplex: Duplex) => 
   const timer = setTimeout(() => timeout.abort(), HANDSHAKE_TIMEOUT_MS).unref();
   stream.on('error', () => stream.destroy());
   try {
-    const served = await awaitFirstRequest(stream, {
-      signal: timeout.signal,
-      onHandshake: () => clearTimeout(timer),
-    });
+    const served = await awaitFirstRequest(stream, { signal: timeout.signal });
     if (served === undefined) stream.destroy();
     else onGrpc(served);
   } catch {

@@ -120,17 +120,3 @@ test('connections that stay silent do not hold up a drain for long', async ({ mo
 
   await drained;
 });
-
-test('a drain notifies those who wait for it, and who comes later at once', async () => {
-  const arrivals = new Arrivals();
-  const notified: string[] = [];
-  arrivals.onDrain(() => notified.push('first'));
-  arrivals.onDrain(() => notified.push('gone'))[Symbol.dispose]();
-  arrivals.onDrain(() => notified.push('second'));
-  assert.equal(notified.length, 0);
-
-  await arrivals.drain();
-  arrivals.onDrain(() => void notified.push('late'));
-
-  assert.deepEqual(notified, ['first', 'second', 'late']);
-});

@@ -3,7 +3,7 @@
  * `rpc/common/grpc/http2-limits`, those of multiplexed ones in `rpc/common/yamux/settings`. Floods
  * that are not listed here (settings, continuations, empty or invalid frames, unread responses)
  * end at the defaults of Node's HTTP/2, as `test/floods` shows. The number of connections is
- * unlimited, as in Gitaly: an idle one costs 5 KB before and 14 KB after its HTTP/2 handshake.
+ * unlimited, as in Gitaly: an idle one costs 5 KB before its HTTP/2 preface, 14 KB after it.
  */
 
 /**

@@ -48,7 +48,6 @@ async function decide(
   const timer = setTimeout(() => timeout.abort(), options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS);
   const handshake = {
     signal: timeout.signal,
-    onHandshake: () => clearTimeout(timer),
     arrivals: options.arrivals,
   };
   const onError = () => connection.destroy();
