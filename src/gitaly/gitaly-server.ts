@@ -156,6 +156,7 @@ export class GitalyServer implements AsyncDisposable {
           faults,
         }),
         onFlagChecked: (name, enabled) => metrics.callers.featureFlagCheck(name, enabled).inc(),
+        trustsUnixSockets,
         backchannels: foundation.backchannels,
         monitoring: {
           problems: () => repositories.storages.presence.problems(),

@@ -41,6 +41,7 @@ async function openFront(context: TestContext, check: () => Promise<object>) {
       tlsListenAddr: undefined,
       tls,
       prometheusListenAddr: '127.0.0.1:0',
+      auth: { token: undefined },
     },
     logger: createLogger({ format: 'json', level: 'info', stream: { write: () => {} } }),
     metrics: { registry, callers: gitalyMetrics(registry), transfers: transferMetrics(registry) },

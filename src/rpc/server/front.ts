@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { joinHostPort } from '#base/go/net/host-port';
+import type { Secret } from '#base/secret';
 import { RequestFlags, type RequestFlagsOptions } from '#platform/flags/feature-flags';
 import type { Logger } from '#platform/log/logger';
 import type { TransferMetrics } from '#platform/metrics/cache-metrics';
@@ -22,8 +23,10 @@ import { openCallSidechannel } from './connection/open-sidechannel.ts';
 import { startMonitoring } from './connection/start-monitoring.ts';
 import type { FaultInjector } from './fault-injector.ts';
 import { GrpcServer, type GrpcServerOptions } from './grpc-server.ts';
+import { connectionTrust } from './interceptors/authentication.ts';
 
 export interface FrontConfig extends ListenConfig {
+  readonly auth: { readonly token: Secret | undefined };
   readonly prometheusListenAddr: string | undefined;
 }
 
@@ -37,6 +40,8 @@ export interface FrontOptions extends Pick<GrpcServerOptions, 'services' | 'inte
   readonly config: FrontConfig;
   readonly logger: Logger;
   readonly metrics: FrontMetrics;
+  /** Needs no token on Unix sockets. */
+  readonly trustsUnixSockets?: boolean;
   /** Sessions of multiplexed connections, for calls and sidechannels in the other direction. */
   readonly backchannels: Backchannels<GrpcChannel>;
   /** Content of `/debug/top`, `/-/ready` and further endpoints of the monitoring server. */
@@ -207,12 +212,15 @@ function createAcceptors(options: FrontOptions): Acceptors {
   // Calls of hooks get a separate server, because the calls that a drain waits for need them.
   const internal = internalSocket === undefined ? undefined : new GrpcServer(serverOptions);
   const arrivals = new Arrivals();
+  const { trustsUnixSockets = false } = options;
+  const isTrusted = connectionTrust({ ...options.config.auth, trustsUnixSockets });
   const accepting: ListenerOptions = {
     onAccept: (transport) => transport !== 'internal' && metrics.callers.connection(transport).inc(),
     onAcceptError: problems.onAcceptError,
     onConnection: (connection, peer) =>
       void demultiplex(connection, peer, {
         backchannels,
+        isTrusted,
         ...(peer.transport !== 'internal' && { arrivals }),
         onTransfer: (direction, bytes) => metrics.transfers[direction].observe(bytes),
         onGrpc: (duplex, from) => {

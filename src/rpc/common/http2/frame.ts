@@ -61,6 +61,13 @@ export function putFrameHeader(buffer: Buffer, at: number, header: FrameHeader):
   return at + FRAME_HEADER_BYTES;
 }
 
+/** Returns a frame of the connection itself: settings, a ping, GOAWAY. */
+export function connectionFrame(type: number, flags: number, payload: Uint8Array): Buffer {
+  const header = Buffer.alloc(FRAME_HEADER_BYTES);
+  putFrameHeader(header, 0, { length: payload.length, type, flags, streamId: 0 });
+  return Buffer.concat([header, payload]);
+}
+
 function putUint32(buffer: Buffer, at: number, value: number): void {
   buffer[at] = value >>> 24;
   buffer[at + 1] = value >>> 16;

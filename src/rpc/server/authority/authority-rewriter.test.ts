@@ -153,3 +153,42 @@ test('whoever destroys it destroys the connection, with the same error', async (
   const [error] = await failed;
   assert.deepEqual([error.message, connection.destroyed], ['over', true]);
 });
+
+/** A header of 4,000 bytes, which is added to the table, and blocks whose every byte refers to it. */
+const FIELD = Buffer.concat([Buffer.of(0x40, 1, 0x78, 127, 0xa1, 0x1e), Buffer.alloc(4000, 'a')]);
+const ADDING = frame(1, 4, FIELD);
+const expanding = (pairs: number): Buffer => frame(1, 4, Buffer.alloc(pairs, 0xbe));
+
+for (const [name, tooLarge, within] of [
+  ['lists of more than 144 KiB', expanding(37), expanding(36)],
+  [
+    'lists of more than 1000 pairs',
+    frame(1, 4, Buffer.alloc(1001, 0x82)),
+    frame(1, 4, Buffer.alloc(1000, 0x82)),
+  ],
+  [
+    'lists that go on in other frames',
+    Buffer.concat([frame(1, 0, Buffer.alloc(30, 0xbe)), frame(9, 4, Buffer.alloc(7, 0xbe))]),
+    Buffer.concat([frame(1, 0, Buffer.alloc(30, 0xbe)), frame(9, 4, Buffer.alloc(6, 0xbe))]),
+  ],
+] as const) {
+  test(`a client that sends ${name} again and again is disconnected`, async () => {
+    const { client, connection, rewritten } = rewriter();
+    rewritten.resume();
+    const failed = once(rewritten, 'error');
+    const received: Buffer[] = [];
+    client.on('data', (chunk: Buffer) => received.push(chunk));
+    client.write(Buffer.concat([PREFACE, ADDING, ...Array.from({ length: 20 }, () => within)]));
+    client.write(Buffer.concat(Array.from({ length: 4 }, () => tooLarge)));
+    await settle();
+    assert.equal(connection.destroyed, false);
+
+    client.write(tooLarge);
+
+    const [error] = await failed;
+    assert.equal(error.message, 'the client has sent too large headers');
+    assert.equal(connection.destroyed, true);
+    const [goAway] = new FrameScanner().add(Buffer.concat(received));
+    assert.deepEqual([goAway?.type, goAway?.bytes.readUInt32BE(13)], [7, 11]); // ENHANCE_YOUR_CALM
+  });
+}

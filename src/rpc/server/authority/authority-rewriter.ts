@@ -1,5 +1,8 @@
 import { Duplex } from 'node:stream';
-import { Flag, FrameType } from '#rpc/common/http2/frame';
+import { MAX_HEADER_PAIRS, MAX_REQUEST_HEADER_LIST_BYTES } from '#rpc/common/grpc/http2-limits';
+import { BlockMeter } from '#rpc/common/http2/block-meter';
+import { ConnectionError } from '#rpc/common/http2/connection-error';
+import { connectionFrame, Flag, FRAME_HEADER_BYTES, FrameType, uint32 } from '#rpc/common/http2/frame';
 import { findAuthority, kindOfAuthority, replaceAuthority } from './find-authority.ts';
 import { FrameScanner, type Http2Frame, headerBlock } from './frame-scanner.ts';
 
@@ -8,10 +11,21 @@ type Done = (error?: Error | null) => void;
 const PREFACE_BYTES = 24;
 
 /**
+ * Blocks of headers above the limits of a request, after which the connection is closed:
+ * `node:http2` resets their streams, but decodes each to its end, on the event loop.
+ */
+const MAX_TOO_LARGE_BLOCKS = 4;
+/** In a GOAWAY: any request may have been processed. */
+const MAX_STREAM_ID = 0x7fff_ffff;
+
+/**
  * A connection of which `node:http2` reads requests with any `:authority`. nghttp2 resets a request
  * whose authority has other characters than a host and a port; grpc-go up to 1.48 sends the path of
  * the Unix socket in it. The value is used nowhere, so each such one is replaced by a host name
  * before the bytes are parsed.
+ *
+ * A client that is not known to have a token is read through it as well: what its headers expand to
+ * is measured, and after some lists above the limits the connection is closed.
  *
  * Bytes pass through JavaScript in both directions, at almost twice the cost of a socket that
  * `node:http2` reads itself.
@@ -19,6 +33,10 @@ const PREFACE_BYTES = 24;
 export class AuthorityRewriter extends Duplex {
   readonly #connection: Duplex;
   readonly #scanner = new FrameScanner();
+  readonly #meter = new BlockMeter();
+  /** Frames of a block that is not whole yet. */
+  #block: Buffer[] = [];
+  #tooLargeBlocks = 0;
   #prefaceBytesLeft = PREFACE_BYTES;
   /** Set when the frames make no sense: what follows is passed on for the parser to refuse. */
   #isLost = false;
@@ -27,8 +45,8 @@ export class AuthorityRewriter extends Duplex {
   #dropsAcknowledgement: boolean;
 
   /**
-   * @param options.dropsAcknowledgement leaves out the first acknowledgement of settings: those of a
-   *   server that sent them before `node:http2` does.
+   * @param options.dropsAcknowledgement leaves out the first acknowledgement of settings: it is for
+   *   those that were sent before `node:http2` sends them.
    */
   constructor(connection: Duplex, { dropsAcknowledgement = false } = {}) {
     super({ highWaterMark: 64 * 1024 });
@@ -70,7 +88,7 @@ export class AuthorityRewriter extends Duplex {
     this.#prefaceBytesLeft -= preface.length;
     const isTaken = [preface, ...this.#rewritten(chunk.subarray(preface.length))]
       .filter((piece) => piece.length > 0)
-      .map((piece) => this.push(piece));
+      .map((piece) => this.destroyed || this.push(piece));
     if (isTaken.includes(false)) this.#connection.pause();
   }
 
@@ -90,11 +108,32 @@ export class AuthorityRewriter extends Duplex {
       this.#dropsAcknowledgement = false;
       return Buffer.alloc(0);
     }
-    if (frame.type !== FrameType.HEADERS) return frame.bytes;
-    const block = headerBlock(frame);
-    const authority = findAuthority(block);
-    if (authority !== undefined && kindOfAuthority(block, authority) === 'to-replace')
-      replaceAuthority(block, authority);
+    if (frame.type === FrameType.HEADERS) {
+      const block = headerBlock(frame);
+      const authority = findAuthority(block);
+      if (authority !== undefined && kindOfAuthority(block, authority) === 'to-replace')
+        replaceAuthority(block, authority);
+      this.#block = [block];
+    } else if (frame.type === FrameType.CONTINUATION)
+      this.#block.push(frame.bytes.subarray(FRAME_HEADER_BYTES));
+    else return frame.bytes;
+    // nghttp2 closes the connection at the ninth CONTINUATION frame.
+    if ((frame.flags & Flag.END_HEADERS) !== 0) this.#measure(Buffer.concat(this.#block.splice(0)));
     return frame.bytes;
+  }
+
+  /** Closes the connection at a block that is malformed, or at one too many that is too large. */
+  #measure(block: Buffer): void {
+    try {
+      const { bytes, pairs } = this.#meter.measure(block);
+      if (bytes <= MAX_REQUEST_HEADER_LIST_BYTES && pairs <= MAX_HEADER_PAIRS) return;
+      if (++this.#tooLargeBlocks <= MAX_TOO_LARGE_BLOCKS) return;
+      throw new ConnectionError('ENHANCE_YOUR_CALM', 'the client has sent too large headers');
+    } catch (error) {
+      if (!(error instanceof ConnectionError)) throw error;
+      const reason = [uint32(MAX_STREAM_ID), uint32(error.code), Buffer.from(error.message)];
+      this.#connection.write(connectionFrame(FrameType.GOAWAY, 0, Buffer.concat(reason)));
+      this.destroy(error);
+    }
   }
 }

@@ -274,3 +274,47 @@ for (const [name, acks, waitMs] of [
     connection.destroy();
   });
 }
+
+/** A request with this `authorization`, as a literal with an indexed name or with its own. */
+const authorized = (name: Buffer, value: string): Buffer =>
+  frame(1, 4, Buffer.concat([Buffer.of(0x83, 0x86), name, Buffer.of(value.length), Buffer.from(value)]));
+const INDEXED = Buffer.of(0x0f, 23 - 15);
+const NAMED = Buffer.concat([Buffer.of(0, 13), Buffer.from('authorization')]);
+
+for (const [name, request, authorization, isNative] of [
+  ['with a valid token', authorized(INDEXED, 'good'), 'good', true],
+  ['with a valid token behind its name', authorized(NAMED, 'good'), 'good', true],
+  ['with another token', authorized(INDEXED, 'bad'), 'bad', false],
+  ['without a token', BARE, undefined, false],
+] as const) {
+  test(`headers are ${isNative ? 'not ' : ''}measured after a first request ${name}`, async () => {
+    const [client, connection] = duplexPair();
+    client.resume();
+    client.write(Buffer.concat([PREFACE, SETTINGS, ACK, request]));
+    const asked: (string | undefined)[] = [];
+    const isTrusted = (given: string | undefined): boolean => {
+      asked.push(given);
+      return given === 'good';
+    };
+
+    const served = await awaitFirstRequest(connection, { signal: new AbortController().signal, isTrusted });
+
+    assert.equal(served === connection, isNative);
+    assert.deepEqual(asked, [authorization]);
+    connection.destroy();
+  });
+}
+
+test('headers of a client that is left to node:http2 without a request are measured', async () => {
+  const [client, connection] = duplexPair();
+  client.resume();
+  client.write(Buffer.concat([PREFACE, SETTINGS, frame(0, 0, Buffer.alloc(1))]));
+
+  const served = await awaitFirstRequest(connection, {
+    signal: new AbortController().signal,
+    isTrusted: () => false,
+  });
+
+  assert.ok(served instanceof AuthorityRewriter);
+  connection.destroy();
+});

@@ -1,11 +1,11 @@
 import { getPackedSettings } from 'node:http2';
 import type { Duplex } from 'node:stream';
-import { Flag, FRAME_HEADER_BYTES, FrameType, putFrameHeader } from '#rpc/common/http2/frame';
+import { connectionFrame, Flag, FRAME_HEADER_BYTES, FrameType } from '#rpc/common/http2/frame';
 import { readUpTo } from '#rpc/common/read-up-to';
 import { Arrivals } from '../connection/arrivals.ts';
 import { SERVER_SETTINGS } from '../server-settings.ts';
 import { AuthorityRewriter } from './authority-rewriter.ts';
-import { findAuthority, kindOfAuthority } from './find-authority.ts';
+import { findAuthority, kindOfAuthority, readAuthorization } from './find-authority.ts';
 import { FrameScanner, type Http2Frame, headerBlock } from './frame-scanner.ts';
 
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
@@ -40,12 +40,18 @@ export interface FirstRequestOptions {
   readonly signal: AbortSignal;
   /** Counts the bytes that are kept for all connections. */
   readonly arrivals?: Arrivals | undefined;
+  /**
+   * Reports whether a client may send blocks of headers that are not measured, by the
+   * `authorization` of its first request. By default every client may.
+   */
+  readonly isTrusted?: ((authorization: string | undefined) => boolean) | undefined;
 }
 
 /**
  * Waits a short time for the first request of a connection, and returns what `node:http2` is to
  * read: the connection itself if it accepts the authority of the request, otherwise an
- * {@link AuthorityRewriter} on top, also for a client that has not sent a request by then. Most
+ * {@link AuthorityRewriter} on top, also for a client that has not sent a request by then, or one
+ * without a valid token. Most
  * clients send nothing before they have our settings, so these are sent here; `node:http2` sends
  * them again, and the client's first acknowledgement is dropped. All other bytes are put back:
  * `node:http2` acknowledges the client's settings.
@@ -56,7 +62,7 @@ export interface FirstRequestOptions {
  */
 export async function awaitFirstRequest(
   connection: Duplex,
-  { signal, arrivals }: FirstRequestOptions,
+  { signal, arrivals, isTrusted = () => true }: FirstRequestOptions,
 ): Promise<Duplex | undefined> {
   let hasPreface = false;
   await readUpTo(connection, PREFACE.length, {
@@ -67,9 +73,9 @@ export async function awaitFirstRequest(
     },
   });
   if (!hasPreface) return connection;
-  using client = new WaitingClient(connection, arrivals);
+  using client = new WaitingClient(connection, isTrusted, arrivals);
   using patience = new Patience();
-  connection.write(frame(FrameType.SETTINGS, 0, getPackedSettings(SERVER_SETTINGS)));
+  connection.write(connectionFrame(FrameType.SETTINGS, 0, getPackedSettings(SERVER_SETTINGS)));
   while (!client.isDecided && !patience.signal.aborted) {
     const chunk = await nextChunk(connection, client.hasSettings ? patience.signal : signal).catch(
       (error) => {
@@ -110,6 +116,7 @@ class Patience {
 class WaitingClient {
   readonly #connection: Duplex;
   readonly #arrivals: Arrivals;
+  readonly #trusts: (authorization: string | undefined) => boolean;
   #scanner = new FrameScanner();
   readonly #kept: Buffer[] = [];
   #keptBytes = 0;
@@ -123,8 +130,13 @@ class WaitingClient {
   /** True once the client has acknowledged our settings. */
   isAcknowledged = false;
 
-  constructor(connection: Duplex, arrivals: Arrivals = new Arrivals()) {
+  constructor(
+    connection: Duplex,
+    isTrusted: (authorization: string | undefined) => boolean,
+    arrivals: Arrivals = new Arrivals(),
+  ) {
     this.#connection = connection;
+    this.#trusts = isTrusted;
     this.#arrivals = arrivals;
   }
 
@@ -152,8 +164,9 @@ class WaitingClient {
   /** Puts back what was kept and returns what is to be read instead of the connection. */
   passOn(): Duplex {
     this.#connection.unshift(Buffer.concat([PREFACE, ...this.#kept, this.#scanner.pending]));
-    // A first request that is still to come may have any authority.
-    if (this.isDecided && !this.#needsRewriter) return this.#connection;
+    // A first request that is still to come may have any authority, and no token.
+    const hasProof = this.#hasRequest || this.#trusts(undefined);
+    if (this.isDecided && hasProof && !this.#needsRewriter) return this.#connection;
     return new AuthorityRewriter(this.#connection, { dropsAcknowledgement: !this.isAcknowledged });
   }
 
@@ -166,7 +179,7 @@ class WaitingClient {
     }
     if (type === FrameType.PING && !isAcknowledgement) {
       this.#pings++;
-      this.#connection.write(frame(FrameType.PING, Flag.ACK, bytes.subarray(FRAME_HEADER_BYTES)));
+      this.#connection.write(connectionFrame(FrameType.PING, Flag.ACK, bytes.subarray(FRAME_HEADER_BYTES)));
       return;
     }
     if (type === FrameType.SETTINGS) this.hasSettings = true;
@@ -175,7 +188,9 @@ class WaitingClient {
       this.#hasRequest = true;
       const block = headerBlock(each);
       const authority = findAuthority(block);
-      this.#needsRewriter = authority !== undefined && kindOfAuthority(block, authority) === 'to-replace';
+      this.#needsRewriter =
+        (authority !== undefined && kindOfAuthority(block, authority) === 'to-replace') ||
+        !this.#trusts(readAuthorization(block));
     }
     this.#keep(bytes);
   }
@@ -195,10 +210,4 @@ async function nextChunk(connection: Duplex, signal: AbortSignal): Promise<Buffe
   if (first.length === 0) return undefined;
   const rest: Buffer | null = connection.read();
   return rest === null ? first : Buffer.concat([first, rest]);
-}
-
-function frame(type: number, flags: number, payload: Uint8Array): Buffer {
-  const header = Buffer.alloc(FRAME_HEADER_BYTES);
-  putFrameHeader(header, 0, { length: payload.length, type, flags, streamId: 0 });
-  return Buffer.concat([header, payload]);
 }

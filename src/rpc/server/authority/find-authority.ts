@@ -1,9 +1,14 @@
 import { BlockReader, type HeaderLiteral, HUFFMAN_FLAG, textOf } from '#rpc/common/http2/block-reader';
 import { ConnectionError } from '#rpc/common/http2/connection-error';
 
-/** Index of `:authority` in the static table of HPACK. */
-const AUTHORITY_INDEX = 1;
-const AUTHORITY_NAME = ':authority';
+/** A header with its index in the static table of HPACK. */
+interface IndexedName {
+  readonly index: number;
+  readonly name: string;
+}
+
+const AUTHORITY: IndexedName = { index: 1, name: ':authority' };
+const AUTHORIZATION: IndexedName = { index: 23, name: 'authorization' };
 
 /**
  * Finds `:authority` in the first frame of a block of headers (RFC 7541), if the block has it as a
@@ -13,10 +18,18 @@ const AUTHORITY_NAME = ':authority';
  * @returns undefined also for a block that breaks off or makes no sense.
  */
 export function findAuthority(block: Buffer): HeaderLiteral | undefined {
-  return unlessMalformed(() => literalAuthority(block));
+  return unlessMalformed(() => findLiteral(block, AUTHORITY));
 }
 
-function literalAuthority(block: Buffer): HeaderLiteral | undefined {
+/** Returns the `authorization` of a connection's first request, if its first frame has it. */
+export function readAuthorization(block: Buffer): string | undefined {
+  return unlessMalformed(() => {
+    const literal = findLiteral(block, AUTHORIZATION);
+    return literal && textOf(block, literal);
+  });
+}
+
+function findLiteral(block: Buffer, wanted: IndexedName): HeaderLiteral | undefined {
   const reader = new BlockReader(block);
   while (!reader.isAtEnd) {
     const first = reader.peek();
@@ -29,9 +42,9 @@ function literalAuthority(block: Buffer): HeaderLiteral | undefined {
       continue;
     }
     const index = reader.number(first >= 0x40 ? 6 : 4);
-    const isAuthority = index === AUTHORITY_INDEX || (index === 0 && reader.string() === AUTHORITY_NAME);
+    const isWanted = index === wanted.index || (index === 0 && reader.string() === wanted.name);
     const value = reader.literal();
-    if (isAuthority) return value;
+    if (isWanted) return value;
   }
   return undefined;
 }

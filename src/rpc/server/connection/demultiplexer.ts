@@ -19,7 +19,9 @@ export interface DemultiplexerOptions {
   readonly onTransfer?: YamuxOptions['onTransfer'];
   /** Default 120 s. */
   readonly handshakeTimeoutMs?: number;
-  /** Those that a drain passes on; without it they end with the server. */
+  /** Reports whether a client's first request has a valid token. By default none is needed. */
+  isTrusted?(peer: Pick<Peer, 'transport'>, authorization: string | undefined): boolean;
+  /** Those that a drain waits for; without it they end with the server. */
   readonly arrivals?: Arrivals;
 }
 
@@ -49,6 +51,7 @@ async function decide(
   const handshake = {
     signal: timeout.signal,
     arrivals: options.arrivals,
+    isTrusted: (authorization: string | undefined) => options.isTrusted?.(peer, authorization) ?? true,
   };
   const onError = () => connection.destroy();
   connection.on('error', onError);

@@ -10,7 +10,7 @@ import { Health } from '#wire/gen/grpc/health/v1/health_pb';
 import { serve } from '../handler.ts';
 import { healthService } from '../health.ts';
 import type { ServerCall } from '../server-call.ts';
-import { type AuthenticationOptions, authenticate } from './authentication.ts';
+import { type AuthenticationOptions, authenticate, connectionTrust } from './authentication.ts';
 
 const NOW_SECONDS = 1_700_000_000;
 const TOKEN = new Secret('of both');
@@ -102,5 +102,28 @@ for (const [what, authorization, options, expected] of [
 ] as const) {
   test(`a call with ${what} ends with ${expected[0]}, and is counted`, async () => {
     assert.deepEqual(await outcomeOf(authorization, options), expected);
+  });
+}
+
+for (const [transport, authorization, options, isTrusted] of [
+  ['tcp', GOOD, { token: TOKEN }, true],
+  ['tls', GOOD, { token: TOKEN }, true],
+  ['tcp', WRONG, { token: TOKEN }, false],
+  ['tcp', OLD, { token: TOKEN }, false],
+  ['tcp', undefined, { token: TOKEN }, false],
+  ['tcp', GOOD, { token: undefined }, false],
+  ['unix', undefined, { token: undefined }, true],
+  ['unix', undefined, { token: TOKEN }, false],
+  ['unix', undefined, { token: TOKEN, trustsUnixSockets: true }, true],
+  ['internal', undefined, { token: TOKEN }, true],
+] as const) {
+  const given = { [GOOD]: 'a valid token', [WRONG]: 'a wrong token', [OLD]: 'an old token' };
+  const server = options.token === undefined ? 'without a token' : 'with a token';
+  const more = 'trustsUnixSockets' in options ? ' for TCP' : '';
+  const what = `a connection by ${transport} with ${given[authorization ?? ''] ?? 'nothing'}`;
+  test(`a server ${server}${more} ${isTrusted ? 'trusts' : 'does not trust'} ${what}`, () => {
+    const trusts = connectionTrust({ ...options, now: () => NOW_SECONDS * 1000 });
+
+    assert.equal(trusts({ transport }, authorization), isTrusted);
   });
 }

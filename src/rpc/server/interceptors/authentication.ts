@@ -65,6 +65,24 @@ export function authenticate(options: AuthenticationOptions): ServerInterceptor 
   };
 }
 
+/**
+ * Returns a function that reports whether to trust a connection, by its first request: it has a
+ * valid token, or came through a Unix socket on which none is needed. Over TCP a server without a
+ * token trusts no client.
+ */
+export function connectionTrust({
+  token,
+  trustsUnixSockets = false,
+  now = Date.now,
+}: Pick<AuthenticationOptions, 'token' | 'trustsUnixSockets' | 'now'>) {
+  const check = token && tokenChecker(token.reveal());
+  const trustsFiles = trustsUnixSockets || check === undefined;
+  return ({ transport }: Pick<Peer, 'transport'>, authorization: string | undefined): boolean =>
+    transport === 'internal' ||
+    (transport === 'unix' && trustsFiles) ||
+    (check !== undefined && check(authorization, now() / 1000) === undefined);
+}
+
 function statusOf(refusal: TokenRefusal | undefined, transitioning: boolean): AuthenticationStatus {
   if (refusal === undefined) return transitioning ? 'would be ok' : 'ok';
   return refusal.code === 'UNAUTHENTICATED' ? 'unauthenticated' : 'denied';
