@@ -15,7 +15,8 @@ export interface ListenConfig extends TcpListeners {
 }
 
 /**
- * Returns where a server listens, in Gitaly's order.
+ * Returns where a server listens, in the order of opening. The internal socket comes first, since
+ * calls from outside start hooks that need it; the others are in Gitaly's order.
  *
  * @param internalSocket path of the socket for the server's own child processes, if it has one.
  */
@@ -25,8 +26,8 @@ export function listenAddresses(
 ): readonly ListenAddress[] {
   const { socketPath } = config;
   return [
-    ...(socketPath ? [{ transport: 'unix', path: socketPath } as const] : []),
     ...(internalSocket === undefined ? [] : [{ transport: 'internal', path: internalSocket } as const]),
+    ...(socketPath ? [{ transport: 'unix', path: socketPath } as const] : []),
     ...tcpAddresses(config),
   ];
 }
