@@ -20,6 +20,9 @@ import {
   STREAM_RESET_RATE,
 } from './connection-limits.ts';
 
+/** A violation of the protocol, as nghttp2 reports it. */
+const NGHTTP2_ERR_PROTO = -505;
+
 /** Settings for pings in both directions. */
 export interface KeepalivePolicy {
   /** Time without received data after which the connection is pinged. */
@@ -45,7 +48,7 @@ export const DEFAULT_KEEPALIVE: KeepalivePolicy = {
 
 export interface ConnectionEvents {
   onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: string[]): void;
-  /** Called once, when the connection has closed. */
+  /** Called once, when the connection has closed; without an error if the client has ended it. */
   onClose(error: Error | undefined): void;
 }
 
@@ -79,6 +82,9 @@ export class ServerConnection {
   /** True if it is being closed for too many resets. */
   #isOver = false;
   #isDraining = false;
+  #streams = 0;
+  /** Streams that had not ended when the session did. */
+  #openStreams = 0;
   /** Calls since the server last compared its connections; 0 for a client in this process. */
   recentCalls = 0;
   /** Open streams to which data was written. */
@@ -110,14 +116,17 @@ export class ServerConnection {
     session.once('remoteSettings', () => clearTimeout(this.#handshake));
     session.on('stream', (stream, headers, _flags, rawHeaders) => {
       this.#isAlive = true;
+      this.#streams++;
+      this.#openStreams++;
       stream.on('close', () => {
+        if (!session.destroyed) this.#openStreams--;
         if (stream.rstCode !== constants.NGHTTP2_NO_ERROR) this.#onReset();
       });
       events.onStream(stream, headers, rawHeaders);
     });
     session.on('ping', () => this.#onPing());
     session.on('error', (error) => {
-      this.#error = error;
+      if (!this.#isFarewell(error)) this.#error = error;
     });
     session.on('close', () => {
       clearInterval(this.#keepalive);
@@ -206,6 +215,17 @@ export class ServerConnection {
     this.#strikes++;
     if (this.#strikes <= MAX_PING_STRIKES) return;
     this.#calm('too_many_pings');
+  }
+
+  /**
+   * Reports whether an error is that of a GOAWAY with which grpc-go ends a connection. It names the
+   * client's own last stream, where RFC 9113 (6.8) wants one of the server's, and nghttp2 reports
+   * that as a violation without details. So any violation counts as one if calls have been served
+   * and none is running.
+   */
+  #isFarewell(error: Error): boolean {
+    const isViolation = 'errno' in error && error.errno === NGHTTP2_ERR_PROTO;
+    return isViolation && this.#streams > 0 && this.#openStreams === 0;
   }
 
   /** Counts a stream that the client has reset, whether or not it has been answered. */
