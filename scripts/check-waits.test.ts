@@ -5,13 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-/** Runs the check on a tree with one test file. */
-function checkWaits(text: string): readonly string[] {
+/** Runs the check on a tree with one test file and one other. */
+function checkWaits(text: string, source = 'await delay(5);\n'): readonly string[] {
   const root = mkdtempSync(join(tmpdir(), 'gitaly-waits-'));
   mkdirSync(join(root, 'src'));
   writeFileSync(join(root, 'src/a.test.ts'), text);
-  // Not a test.
-  writeFileSync(join(root, 'src/a.ts'), 'await delay(5);\n');
+  writeFileSync(join(root, 'src/a.ts'), source);
   const { stdout, stderr } = spawnSync(
     process.execPath,
     [join(import.meta.dirname, 'check-waits.ts'), root],
@@ -45,4 +44,16 @@ test('more waits than the limit are refused, whatever their reasons', () => {
   const limit = Number(/^200 waits by number; the limit is (\d+)$/.exec(complaint)?.[1]);
   assert.ok(limit < 200, complaint);
   assert.deepEqual(checkWaits(wait.repeat(limit)), [`waits: ${limit} in 1 files`]);
+});
+
+test('the delay of a timer that may be negative is refused in the source', () => {
+  const source = [
+    'const leftMs = untilMs - performance.now();',
+    'await delay(performance.now() - startedAtMs);',
+    'const usedMs = performance.now() - startedAtMs;',
+    'await delay(timeLeftMs(untilMs));',
+  ].join('\n');
+
+  const what = 'use timeLeftMs of #base/time-left';
+  assert.deepEqual(checkWaits('', source), [`src/a.ts:1: ${what}`, `src/a.ts:2: ${what}`]);
 });

@@ -1,4 +1,5 @@
 import { GitalyError } from '#base/gitaly-error';
+import { timeLeftMs } from '#base/time-left';
 
 /**
  * Ends a wait early: on the caller's signal, at a deadline, or by `end`. It is for waits before a
@@ -38,11 +39,11 @@ export class WaitLimit {
   }
 
   #endAt(deadline: Date): NodeJS.Timeout | undefined {
-    const leftMs = deadline.getTime() - Date.now();
+    const leftMs = timeLeftMs(deadline.getTime(), Date.now());
     if (leftMs > MAX_TIMER_MS) return undefined;
     return setTimeout(
       () => this.end(new GitalyError('DEADLINE_EXCEEDED', 'context deadline exceeded')),
-      Math.max(0, leftMs),
+      leftMs,
     );
   }
 }

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { timeLeftMs } from '#base/time-left';
 import type { Connection } from '#client/connection';
 import { RepositoryMeasurer } from './repository-measurer.ts';
 import { type FoundRepository, type ListedRepository, RepositoryTable } from './repository-table.ts';
@@ -248,7 +249,8 @@ export class RepositoryCatalog implements Disposable {
         }
       this.#measuredUpTo = rows.at(-1)?.name ?? '';
       // As long as the batch took, so that this takes at most half of a core.
-      await delay(performance.now() - startedAtMs - quietMs, undefined, { signal, ref: false });
+      const workedUntilMs = performance.now() - quietMs;
+      await delay(timeLeftMs(workedUntilMs, startedAtMs), undefined, { signal, ref: false });
     }
     this.#measuredAllAtMs = performance.now();
   }
@@ -259,8 +261,8 @@ export class RepositoryCatalog implements Disposable {
     const startedAtMs = performance.now();
     const waitedMs = (): number => performance.now() - startedAtMs;
     const leftMs = (): number =>
-      Math.min(this.#usedAtMs + QUIET_MS - performance.now(), limitMs - waitedMs());
-    while (leftMs() > 0) await delay(leftMs(), undefined, { signal, ref: false });
+      Math.min(timeLeftMs(this.#usedAtMs + QUIET_MS), timeLeftMs(startedAtMs + limitMs));
+    for (let ms = leftMs(); ms > 0; ms = leftMs()) await delay(ms, undefined, { signal, ref: false });
     return waitedMs();
   }
 

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { fileStamp } from '#base/files/file-stamp';
+import { timeLeftMs } from '#base/time-left';
 import { stampOf } from '../repository-stamp.ts';
 import type { CommandRepository } from './command-repository.ts';
 import type { GitDirectory } from './git-directory.ts';
@@ -113,9 +114,9 @@ export class ProcessPool {
     const until = performance.now() + MAX_WAIT_MS;
     for (;;) {
       const process = this.take(repository, variant);
-      const leftMs = until - performance.now();
+      const leftMs = timeLeftMs(until);
       const isFree = this.#jobs(repository, variant, MAX_WAIT_MS) < this.#maxBusy;
-      if (process !== undefined || leftMs <= 0 || signal.aborted || isFree) return process;
+      if (process !== undefined || leftMs === 0 || signal.aborted || isFree) return process;
       await this.#released({ repository, variant }, leftMs, signal);
     }
   }

@@ -5,6 +5,7 @@ import { framingProblem, refuseFraming } from '#base/http-framing';
 import { isError } from '#base/is-error';
 import { lazyModule } from '#base/lazy-module';
 import { createServer } from '#base/node-http';
+import { timeLeftMs } from '#base/time-left';
 import {
   descriptorOf,
   type ListeningSocket,
@@ -167,7 +168,7 @@ function shared(render: (format: Format) => Promise<Buffer>): Render {
   let earliestMs = 0;
   const renderAfter = async (previous: Promise<unknown>, format: Format): Promise<Rendered> => {
     await previous;
-    await sleep(Math.max(0, earliestMs - performance.now()));
+    await sleep(timeLeftMs(earliestMs));
     // A request that arrives from here on must see later events.
     next.delete(format);
     try {

@@ -1,3 +1,5 @@
+import { timeLeftMs } from '#base/time-left';
+
 /** The least time between the starts of two rounds that are not due yet. */
 const SOON_MS = 500;
 
@@ -56,9 +58,7 @@ export class CheckRounds implements AsyncDisposable {
     if (this.#isStopped) return;
     const usualMs = this.#options.intervalMs();
     const intervalMs = this.#isSoon ? Math.min(SOON_MS, usualMs) : usualMs;
-    const delayMs = Math.max(0, this.#startedAtMs + intervalMs - performance.now());
-    // Node cuts fractions of a millisecond off.
-    this.#timer = setTimeout(() => this.#start(), Math.ceil(delayMs)).unref();
+    this.#timer = setTimeout(() => this.#start(), timeLeftMs(this.#startedAtMs + intervalMs)).unref();
   }
 
   #start(): void {

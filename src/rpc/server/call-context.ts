@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { GitalyError } from '#base/gitaly-error';
+import { timeLeftMs } from '#base/time-left';
 import { newCorrelationId } from '#rpc/common/correlation-id';
 import { CORRELATION_ID } from '#rpc/common/header-names';
 import { Metadata } from '#rpc/common/metadata';
@@ -137,8 +138,8 @@ export class CallContext implements HandlerContext, CallLog {
       this.#abortReason !== undefined
     )
       return;
-    const remainingMs = this.deadlineMs - Date.now();
-    if (remainingMs <= 0) this.#expire();
+    const remainingMs = timeLeftMs(this.deadlineMs, Date.now());
+    if (remainingMs === 0) this.#expire();
     else if (remainingMs <= MAX_TIMER_MS) this.#timer = setTimeout(() => this.#expire(), remainingMs);
   }
 

@@ -41,7 +41,7 @@ export async function checkGitlab(
         'OK',
       ],
       failure: undefined,
-      clockDifferenceMs: found.date && found.date.getTime() - Date.now(),
+      clockDifferenceMs: found.date && -(Date.now() - found.date.getTime()),
     };
   } catch (error) {
     return { lines: ['Checking GitLab API access: FAILED'], failure: messageOf(error) };

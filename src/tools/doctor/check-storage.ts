@@ -62,7 +62,7 @@ async function tryWriting(subject: string, path: string): Promise<Finding> {
     directory = await mkdtemp(join(path, '+gitaly-doctor-'));
     const file = join(directory, 'file');
     await writeFile(file, 'text', { flush: true });
-    const difference = Math.abs((await stat(file)).mtimeMs - Date.now());
+    const difference = Math.abs(Date.now() - (await stat(file)).mtimeMs);
     if (difference <= MAX_CLOCK_DIFFERENCE_MS) return ok(subject, `${path} can be written to`);
     return warning(
       subject,

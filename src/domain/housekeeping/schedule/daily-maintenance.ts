@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { shuffled } from '#base/shuffled';
+import { timeLeftMs } from '#base/time-left';
 import type { Repository } from '#storage/repository';
 import type { Storage } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';
@@ -66,9 +67,9 @@ async function runDaily(options: DailyMaintenanceOptions, ending: AbortSignal): 
 
 /** @returns false when aborted. */
 async function sleepUntil(time: Date, signal: AbortSignal): Promise<boolean> {
-  for (let leftMs = time.getTime() - Date.now(); leftMs > 0; leftMs = time.getTime() - Date.now()) {
-    if (!(await sleep(Math.min(leftMs, MAX_SLEEP_MS), signal))) return false;
-  }
+  const leftMs = (): number => timeLeftMs(time.getTime(), Date.now());
+  for (let ms = leftMs(); ms > 0; ms = leftMs())
+    if (!(await sleep(Math.min(ms, MAX_SLEEP_MS), signal))) return false;
   return !signal.aborted;
 }
 

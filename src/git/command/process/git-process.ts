@@ -1,6 +1,7 @@
 import type { Duplex, Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { GitalyError } from '#base/gitaly-error';
+import { timeLeftMs } from '#base/time-left';
 import { abortText, type GitExit, GitExitError } from '../exit-error.ts';
 import type { Arg, SpawnedChild } from '../spawner/spawner.ts';
 import { limitCpu } from './cpu-limit.ts';
@@ -198,8 +199,8 @@ export class GitProcess implements AsyncDisposable {
   async #watchGroup(): Promise<void> {
     const killAt = performance.now() + this.#killGraceMs;
     while (!this.#reaped || this.#signalGroup(0)) {
-      const left = killAt - performance.now();
-      if (left <= 0) break;
+      const left = timeLeftMs(killAt);
+      if (left === 0) break;
       // The event loop is held through the child itself; the rest of a group must not keep us
       // alive.
       const checked = delay(Math.min(left, GROUP_CHECK_MS), undefined, { ref: false });

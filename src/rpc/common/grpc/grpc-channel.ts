@@ -7,6 +7,7 @@ import {
   type MessageShape,
 } from '@bufbuild/protobuf';
 import { GitalyError, messageOf } from '#base/gitaly-error';
+import { timeLeftMs } from '#base/time-left';
 import { encodeMessage } from '#wire/fast/encode-message';
 import { GRPC_ACCEPT_ENCODING, GRPC_TIMEOUT } from '../header-names.ts';
 import { Metadata } from '../metadata.ts';
@@ -277,7 +278,8 @@ function commonHeaders({
 
 function pairsOf({ metadata }: ChannelCallOptions, deadlineMs: number | undefined): string[] {
   const pairs: string[] = [];
-  if (deadlineMs !== undefined) pairs.push(GRPC_TIMEOUT, formatGrpcTimeout(deadlineMs - Date.now()));
+  if (deadlineMs !== undefined)
+    pairs.push(GRPC_TIMEOUT, formatGrpcTimeout(timeLeftMs(deadlineMs, Date.now())));
   if (metadata !== undefined)
     pushMetadata(pairs, metadata instanceof Metadata ? metadata : Metadata.from(metadata));
   return pairs;

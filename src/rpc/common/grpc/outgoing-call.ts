@@ -1,5 +1,6 @@
 import { constants } from 'node:http2';
 import { GitalyError, messageOf } from '#base/gitaly-error';
+import { timeLeftMs } from '#base/time-left';
 import { GRPC_ENCODING, GRPC_STATUS } from '../header-names.ts';
 import { Metadata } from '../metadata.ts';
 import type { ChannelCall, ChannelCallOptions, Requests } from './channel-call.ts';
@@ -157,9 +158,9 @@ export class OutgoingCall<I, O> implements ChannelCall<O>, CallStreamEvents {
   }
 
   #watchDeadline(deadlineMs: number): void {
-    const remainingMs = deadlineMs - Date.now();
+    const remainingMs = timeLeftMs(deadlineMs, Date.now());
     if (remainingMs <= MAX_TIMER_MS)
-      this.#timer = setTimeout(() => this.cancel(deadlineExceeded()), Math.max(remainingMs, 0));
+      this.#timer = setTimeout(() => this.cancel(deadlineExceeded()), remainingMs);
   }
 
   #sendOnly(stream: CallStream, request: I): void {

@@ -11,6 +11,7 @@ import {
 import { GitalyError } from '#base/gitaly-error';
 import { joinHostPort } from '#base/go/net/host-port';
 import { systemErrorText } from '#base/go/system-error';
+import { timeLeftMs } from '#base/time-left';
 import {
   descriptorOf,
   type InheritedSocket,
@@ -169,7 +170,7 @@ export class Listener {
   /** Stops, and gives the newest connections time for their first bytes. */
   async stopForDrain(): Promise<void> {
     await this.stop();
-    await delay(Math.max(0, this.#acceptedAtMs + FIRST_BYTES_MS - performance.now()));
+    await delay(timeLeftMs(this.#acceptedAtMs + FIRST_BYTES_MS));
   }
 
   /** Stops and closes all connections. */
