@@ -72,7 +72,7 @@ export async function startGit(options: StartGitOptions): Promise<Git> {
   if (config.git.defaultRefFormat === 'reftable' && !git.capabilities.reftable)
     throw new Error(`git.default_ref_format: reftable needs git 2.45 or newer, and this is ${git.version}`);
   gitVersion = git.version;
-  alsoRelease(trimMemory);
+  alsoRelease(() => void trimMemory());
   buildInfo(metrics.registry, { version: packageVersion(), gitVersion });
   logger.info({ binary_path: git.binary, version: git.version }, 'using Git version');
   if (git.spawner.fallbackReason !== undefined)

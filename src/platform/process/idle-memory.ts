@@ -1,3 +1,4 @@
+import { availableParallelism, loadavg } from 'node:os';
 import { garbageCollector } from '#base/garbage-collector';
 
 /** Parts of {@link IdleMemory} that a test replaces. */
@@ -6,6 +7,8 @@ export interface IdleMemoryOptions {
   readonly busyShare?: () => number;
   /** Returns the resident memory in bytes. */
   readonly resident?: () => number;
+  /** Returns the tasks of the machine that run or want to, for each of its processors. */
+  readonly hostLoad?: () => number;
   readonly collect?: () => void;
   /** Returns the time in milliseconds. */
   readonly now?: () => number;
@@ -24,6 +27,11 @@ const IDLE_SHARE = 0.02;
  * every ten seconds took 1.6 times the processor time of a process that never collects so.
  */
 const REST_MS = 30_000;
+/**
+ * Tasks per processor above which the machine is too busy: a collection of 0.1 s then blocks the
+ * event loop for a second, and others need the processor more than the memory.
+ */
+const BUSY_HOST_LOAD = 4;
 /** Growth since the last collection that is worth a pause of 0.1 s. */
 const GROWTH_BYTES = 8e6;
 
@@ -36,14 +44,16 @@ const GROWTH_BYTES = 8e6;
 export class IdleMemory {
   readonly #busyShare: () => number;
   readonly #resident: () => number;
+  readonly #hostLoad: () => number;
   readonly #collect: () => void;
   readonly #now: () => number;
   #residentAfter = 0;
   #nextAt = 0;
 
-  constructor({ busyShare, collect, now, resident }: IdleMemoryOptions = {}) {
+  constructor({ busyShare, collect, hostLoad, now, resident }: IdleMemoryOptions = {}) {
     this.#busyShare = busyShare ?? processorShare();
     this.#resident = resident ?? residentBytes;
+    this.#hostLoad = hostLoad ?? loadOfProcessors;
     this.#collect = collect ?? (() => garbageCollector()({ type: 'major', flavor: 'last-resort' }));
     this.#now = now ?? (() => performance.now());
   }
@@ -51,7 +61,7 @@ export class IdleMemory {
   /**
    * Collects if the process has been idle for long enough and has grown since the last collection.
    * A process that waits for the work of others is not interrupted either: it would block what they
-   * return.
+   * return. On a busy machine it waits for a quieter time.
    */
   check(): void {
     if (this.#busyShare() >= IDLE_SHARE) {
@@ -61,6 +71,7 @@ export class IdleMemory {
     }
     for (const isWorking of workChecks) if (isWorking()) return;
     if (this.#now() < this.#nextAt || this.#resident() - this.#residentAfter < GROWTH_BYTES) return;
+    if (this.#hostLoad() > BUSY_HOST_LOAD) return;
     this.#collect();
     afterCollection?.();
     this.#residentAfter = this.#resident();
@@ -76,6 +87,11 @@ function residentBytes(): number {
   } catch {
     return 0;
   }
+}
+
+function loadOfProcessors(): number {
+  const [lastMinute = 0] = loadavg();
+  return lastMinute / availableParallelism();
 }
 
 let afterCollection: (() => void) | undefined;

@@ -34,8 +34,8 @@ export interface Libc {
   readonly attributesSetSigdefault: (attributes: Buffer, set: Buffer) => number;
   /** Missing in C libraries older than glibc 2.39. */
   readonly attributesSetGroup: ((attributes: Buffer, fd: number) => number) | undefined;
-  /** Missing in musl. Returns 1 if it has returned memory to the system. */
-  readonly mallocTrim: ((keptBytes: number) => number) | undefined;
+  /** Missing in musl. Runs in a thread. Returns 1 if it has returned memory to the system. */
+  readonly mallocTrim: ((keptBytes: number) => Promise<number>) | undefined;
   /** Returns the address of a buffer's memory, which is constant while the buffer lives. */
   readonly addressOf: (memory: Buffer) => bigint;
 }
@@ -46,7 +46,7 @@ export interface Libc {
  * @throws when koffi or one of the functions is missing.
  */
 export function loadLibc(): Libc {
-  const { find, addressOf } = loadCLibrary();
+  const { find, findAsync, addressOf } = loadCLibrary();
   return {
     pipe2: find('int pipe2(void *fds, int flags)'),
     socketpair: find('int socketpair(int domain, int type, int protocol, void *fds)'),
@@ -68,7 +68,7 @@ export function loadLibc(): Libc {
     attributesSetSigmask: find('int posix_spawnattr_setsigmask(void *attributes, void *mask)'),
     attributesSetSigdefault: find('int posix_spawnattr_setsigdefault(void *attributes, void *set)'),
     attributesSetGroup: optional(() => find('int posix_spawnattr_setcgroup_np(void *attributes, int fd)')),
-    mallocTrim: optional(() => find('int malloc_trim(size_t kept)')),
+    mallocTrim: optional(() => findAsync('int malloc_trim(size_t kept)')),
     addressOf,
   };
 }

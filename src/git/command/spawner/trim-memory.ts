@@ -4,12 +4,13 @@ let trim: Libc['mallocTrim'];
 let hasLooked = false;
 
 /**
- * Returns the freed memory of the C library to the system. Does nothing where that is not possible.
+ * Returns the freed memory of the C library to the system, in a thread: it took a second or two on
+ * a busy machine. Resolves to whether there was some; does nothing where that is not possible.
  */
-export function trimMemory(): void {
+export async function trimMemory(): Promise<boolean> {
   if (!hasLooked) trim = lookUp();
   hasLooked = true;
-  trim?.(0);
+  return (await trim?.(0)) === 1;
 }
 
 function lookUp(): Libc['mallocTrim'] {
