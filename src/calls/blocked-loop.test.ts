@@ -19,6 +19,10 @@ function waitsLong(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
+function usesProcessor(ms: number): void {
+  for (const untilMs = performance.now() + ms; performance.now() < untilMs; );
+}
+
 /**
  * A server whose logger blocks the event loop for each line about RepositoryExists, as the logger
  * of a program that embeds the server may do.
@@ -76,6 +80,7 @@ test('a blocked event loop is logged, counted and shown with the call and the st
     'grpc.request.repoStorage': 'default',
     'grpc.request.repoPath': 'a/b.git',
     correlation_id: 'the-one',
+    cause: 'call',
   });
   assert.ok(Number(lines[0]?.fields.blocked_ms) >= 1400);
   assert.match(String(lines[0]?.fields.stack), /at waitsLong/);
@@ -91,6 +96,29 @@ test('a blocked event loop is logged, counted and shown with the call and the st
   const text = await at.metrics();
   assert.ok(text.includes(`gitaly_ts_event_loop_blocked_total${labels} 1\n`));
 });
+
+// Such a line had neither a call nor a stack, and named nothing.
+for (const [cause, block] of [
+  ['javascript', (): void => usesProcessor(1500)],
+  ['machine', (): void => waitsLong(1500)],
+] as const) {
+  test(`a block outside of calls is logged with its cause, ${cause}`, async () => {
+    await using at = await startBlocking(0);
+    await at.connection.server.serverInfo({});
+    await watchThreadStarted();
+
+    setImmediate(block);
+    const isReport = ({ message }: Line): boolean => message.startsWith('event loop');
+    await until(() => at.lines.some(isReport));
+
+    const { fields } = at.lines.find(isReport) ?? {};
+    const usedMs = Number(fields?.processor_ms);
+    // A busy machine lets the loop wait for a processor.
+    const isStarved = cause === 'javascript' && usedMs < Number(fields?.blocked_ms) / 2;
+    assert.deepEqual([fields?.cause, fields?.candidate_calls], [isStarved ? 'machine' : cause, []]);
+    assert.ok(cause === 'machine' ? usedMs < 500 : usedMs > 300, `${usedMs} ms`);
+  });
+}
 
 test('a call that takes less than a second is not reported', async () => {
   await using at = await startBlocking(400);

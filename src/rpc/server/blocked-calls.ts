@@ -42,6 +42,21 @@ export interface BlockedCallsOptions {
   readonly running: () => Iterable<ServerCall>;
 }
 
+/**
+ * What blocked the loop: the code of a call, other JavaScript code (both are in the stack), work
+ * outside of JavaScript such as garbage collection, or the machine, which let the thread wait for a
+ * processor or for the disk.
+ */
+type BlockCause = 'call' | 'javascript' | 'native' | 'machine';
+
+function causeOf({ blockedMs, processorMs, stack }: Facts, call: ServerCall | undefined): BlockCause {
+  if (call !== undefined) return 'call';
+  if (processorMs < blockedMs / 2) return 'machine';
+  return stack.length > 0 ? 'javascript' : 'native';
+}
+
+type Facts = Pick<LoopBlock<Suspects>, 'blockedMs' | 'processorMs' | 'isOver' | 'stack'>;
+
 /** The calls to blame for a block. */
 interface Suspects {
   readonly call: ServerCall | undefined;
@@ -102,7 +117,8 @@ export class BlockedCalls implements Disposable {
     if (this.#blocks.length > MAX_BLOCKS) this.#blocks.shift();
   }
 
-  #log({ blockedMs, isOver, stack }: LoopBlock<Suspects>, { call, candidates }: Suspects): void {
+  #log(block: Facts, { call, candidates }: Suspects): void {
+    const { blockedMs, isOver, processorMs, stack } = block;
     if (!this.#lines.take('')) {
       this.#unlogged++;
       return;
@@ -110,6 +126,8 @@ export class BlockedCalls implements Disposable {
     const { repository } = call?.targets ?? {};
     const fields = {
       blocked_ms: Math.round(blockedMs),
+      processor_ms: Math.round(processorMs),
+      cause: causeOf(block, call),
       ...(call === undefined
         ? { candidate_calls: candidates }
         : {

@@ -30,6 +30,11 @@ export interface LoopBlock<C> {
   readonly startedAtMs: number;
   /** Its length so far. */
   readonly blockedMs: number;
+  /**
+   * Processor time of the main thread meanwhile. If it is much less than `blockedMs`, the thread has
+   * waited: for a processor or for the disk.
+   */
+  readonly processorMs: number;
   readonly isOver: boolean;
   /**
    * The JavaScript stack about a second after the begin, innermost function first; empty where the
@@ -66,6 +71,7 @@ class LoopWatch {
   readonly #observers = new Set<LoopObserver<unknown>>();
   readonly #beats = new BigInt64Array(new SharedArrayBuffer(8));
   #beatAt = performance.eventLoopUtilization();
+  #usedAtBeatMs = 0;
   #timer: NodeJS.Timeout | undefined;
   #thread: WatchThread | undefined;
   #ending: NodeJS.Timeout | undefined;
@@ -100,6 +106,7 @@ class LoopWatch {
 
   #beat(): void {
     this.#beatAt = performance.eventLoopUtilization();
+    this.#usedAtBeatMs = processorMs();
     Atomics.store(this.#beats, 0, process.hrtime.bigint());
   }
 
@@ -107,8 +114,8 @@ class LoopWatch {
     const blockedMs = this.#activeMs();
     const block = this.#block;
     this.#block = undefined;
-    this.#beat();
     if (blockedMs >= BLOCKED_MS) this.#report(block, blockedMs, true);
+    this.#beat();
   }
 
   /** Time for which the event loop has not waited for events since the last beat. */
@@ -141,11 +148,19 @@ class LoopWatch {
 
   #report(block: CurrentBlock | undefined, blockedMs: number, isOver: boolean): void {
     const startedAtMs = Date.now() - blockedMs;
+    const usedMs = processorMs() - this.#usedAtBeatMs;
     for (const observer of this.#observers) {
       const captured = block?.captured.get(observer);
-      observer.onBlocked({ startedAtMs, blockedMs, isOver, stack: block?.stack ?? [], captured });
+      const stack = block?.stack ?? [];
+      observer.onBlocked({ startedAtMs, blockedMs, processorMs: usedMs, isOver, stack, captured });
     }
   }
+}
+
+/** Returns the processor time of this thread; in Bun, of the whole process. */
+function processorMs(): number {
+  const { system, user } = process.versions.bun === undefined ? process.threadCpuUsage() : process.cpuUsage();
+  return (system + user) / 1000;
 }
 
 /** Returns the frames of the code that was interrupted; none if no code was running. */
