@@ -1,9 +1,9 @@
 /**
  * Checks that each wait of a number of milliseconds in tests has a comment, in its line or above
  * it, that gives the reason not to wait for a condition (`until`, `never`, `steady` of
- * testkit/until.ts), and that there are not more of them than before. In the source, a difference of
- * times that may be the delay of a timer has to come from `timeLeftMs`, as timers warn of negative
- * ones. It fails when it finds no file.
+ * testkit/until.ts), and that there are not more of them than before. In the source, a difference
+ * of times that may be the delay of a timer has to come from `timeLeftMs`, as timers warn of
+ * negative ones. It fails when it finds no file.
  *
  *   node scripts/check-waits.ts [ROOT]
  */
@@ -18,7 +18,7 @@ const IS_TEST = /\.test\.ts$|^test\/|^src\/testkit\//;
 /** `delay(50)`, `sleep(2 * STEP_MS)`, `setTimeout(20)`, `setTimeout(callback, 20)`: with a digit. */
 const WAIT = /\b(?:(?:delay|sleep|setTimeout)\(\d|setTimeout\([^,`'\d][^,`']*, \d)/;
 
-/** What is left until a time, and a difference in the call of a timer. */
+/** The time left until a moment, and a difference in the call of a timer. */
 const BARE_DELAY = /- (?:performance|Date)\.now\(\)|\b(?:delay|sleep|setTimeout|timeout)\([^;]*\.now\(\) - /;
 const HELPER = 'src/base/time-left.ts';
 

@@ -57,7 +57,10 @@ export interface Client extends AsyncDisposable {
 }
 
 /** Logs in with ssh2's client. @throws {Error} the client's error when the login is refused. */
-export async function logIn(gateway: SshGateway, config: ConnectConfig = {}): Promise<Client> {
+export async function logIn(
+  gateway: Pick<SshGateway, 'host' | 'port'>,
+  config: ConnectConfig = {},
+): Promise<Client> {
   const connection = new ssh2.Client();
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   connection.once('ready', resolve).on('error', reject);

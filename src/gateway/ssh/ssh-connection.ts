@@ -9,6 +9,7 @@ import { GitSession } from './git-session.ts';
 import { Login } from './login.ts';
 import { hostKeysOf, SSH_ALGORITHMS } from './ssh-algorithms.ts';
 import { cheapest, type SshCipher } from './ssh-ciphers.ts';
+import { parseInTurns } from './ssh-input.ts';
 import {
   IDENT,
   isExchangingKeys,
@@ -169,6 +170,7 @@ export class SshConnection implements Sender {
 
   #serve(client: SshClient): void {
     this.#client = client;
+    parseInTurns(client, this.#socket);
     const { access, library, limits, onFailure } = this.#options;
     const { maxAuthAttempts } = limits;
     const login = new Login({

@@ -56,8 +56,15 @@ interface ChannelInternals {
   _chunkcbErr: unknown;
 }
 
+/** Parses the part of a chunk from `start` up to `end`. */
+export type Parse = (chunk: Buffer, start: number, end: number) => void;
+
 interface ClientInternals {
-  readonly _protocol: { readonly _kexinit: unknown; readonly _queue: readonly unknown[] | undefined };
+  readonly _protocol: {
+    readonly _kexinit: unknown;
+    readonly _queue: readonly unknown[] | undefined;
+    parse: Parse;
+  };
 }
 
 // The casts of this file: fields of ssh2 1.17 that its types omit. The tests of the gateway fail if
@@ -91,4 +98,10 @@ export function isExchangingKeys(client: SshClient): boolean {
 /** Returns the number of packets that wait for the end of a key exchange. */
 export function packetsWaiting(client: SshClient): number {
   return (client as unknown as ClientInternals)._protocol._queue?.length ?? 0;
+}
+
+/** Replaces the function to which a client's bytes are passed; the new one gets the old one. */
+export function replaceParse(client: SshClient, replace: (parse: Parse) => Parse): void {
+  const protocol = (client as unknown as ClientInternals)._protocol;
+  protocol.parse = replace(protocol.parse.bind(protocol));
 }

@@ -43,7 +43,7 @@ export interface BlockedCallsOptions {
 }
 
 /**
- * What blocked the loop: the code of a call, other JavaScript code (both are in the stack), work
+ * The reason of a block: the code of a call, other JavaScript code (both are in the stack), work
  * outside of JavaScript such as garbage collection, or the machine, which let the thread wait for a
  * processor or for the disk.
  */

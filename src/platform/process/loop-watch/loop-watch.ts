@@ -31,8 +31,8 @@ export interface LoopBlock<C> {
   /** Its length so far. */
   readonly blockedMs: number;
   /**
-   * Processor time of the main thread meanwhile. If it is much less than `blockedMs`, the thread has
-   * waited: for a processor or for the disk.
+   * Processor time of the main thread meanwhile. If it is much less than `blockedMs`, the thread
+   * has waited: for a processor or for the disk.
    */
   readonly processorMs: number;
   readonly isOver: boolean;
