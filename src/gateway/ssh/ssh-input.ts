@@ -15,7 +15,7 @@ const FAST_MS = 0.5;
  * Makes clients that send many packets take turns. A packet takes some hundredth of a millisecond,
  * whatever it asks for, and a socket may deliver two mebibytes, which are 60,000 packets, in one
  * iteration of the event loop. A client that has used its time waits for a later iteration, with
- * the rest of its bytes. Call it once the client has begun.
+ * the rest of its bytes. Call it once the client has sent its first line.
  */
 export function parseInTurns(client: SshClient, socket: Socket): void {
   replaceParse(client, (parse) => {
