@@ -123,6 +123,22 @@ suite('git over the SSH gateway, with OpenSSH', { skip: NO_OPENSSH }, () => {
     );
   }
 
+  // The gateway printed seven lines around "user canceled the request"; OpenSSH prints none.
+  test('who gives up gets the reason of git alone', async () => {
+    const { work, url } = await pushed('given-up.git');
+
+    for (const args of [
+      ['clone', '-q', '--branch', 'nope', url, join(directory, 'nope')],
+      ['-c', 'protocol.version=0', 'clone', '-q', '--branch', 'nope', url, join(directory, 'nope')],
+      ['-C', work, 'push', '-q', '--signed', 'origin', 'main:signed'],
+    ]) {
+      const { code, stderr } = await tryGit(...args);
+
+      assert.equal(code, 128);
+      assert.doesNotMatch(stderr, /^remote:/m);
+    }
+  });
+
   for (const protocol of ['0', '1', '2']) {
     test(`a push to a new name creates the repository, a clone gets the same (v${protocol})`, async () => {
       const { work, url } = await pushed(`new${protocol}.git`);

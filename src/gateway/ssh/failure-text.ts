@@ -24,6 +24,7 @@ export function failureText(error: unknown): string | undefined {
     case 'NOT_FOUND':
       return framed(NO_REPOSITORY);
     case 'INTERNAL':
+    case 'CANCELLED': // the client gave up, and has its own reason
       return undefined;
     default:
       return framed(messageOf(error));
