@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { CallError, commitFiles } from '#client/index';
 import { startHttpGateway, storageMapping } from '#gateway/index';
-import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initRepository, referenceBackends } from '#testkit/repositories/init-repository';
 import { runGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startCluster, type TestCluster } from '#testkit/start-cluster';
+import { startGitaly } from '#testkit/start-gitaly';
 import { startTimeServer } from '#testkit/time-server';
 import { until } from '#testkit/until';
 import { commit, NODES, repository } from './cluster-repository.ts';
@@ -54,6 +55,27 @@ test('a commit whose client sets no time is the same on all nodes', async () => 
   const completed = cluster.log.filter(({ msg }) => msg === 'transaction completed');
   assert.equal(completed.at(-1)?.['transaction.committed'], '3/3');
 });
+
+// Born failing: no node of a cluster with reftables could take a copy of a repository with files.
+for (const format of referenceBackends())
+  test(`a cluster whose new repositories are ${format} takes a copy of one with files`, async () => {
+    await using far = await startGitaly({ storages: ['far'] });
+    const source = { ...repository, storageName: 'far' };
+    const path = join(far.storagePath('far'), source.relativePath);
+    initRepository(path, { commits: 2 });
+    await using cluster = await startCluster({
+      nodes: 2,
+      gitalyConfig: { git: { default_ref_format: format } },
+    });
+    const servers = JSON.stringify({ far: { address: far.address, token: '' } });
+    const metadata = { 'gitaly-servers': Buffer.from(servers).toString('base64') };
+
+    await cluster.connection.repository.replicateRepository({ repository, source }, { metadata });
+
+    for (const node of [1, 2]) assert.equal(references(cluster, node), gitOutput(path, ['for-each-ref']));
+    const completed = cluster.log.filter(({ msg }) => msg === 'transaction completed');
+    assert.equal(completed.at(-1)?.['transaction.committed'], '2/2');
+  });
 
 test('a repository is renamed on all nodes', async () => {
   await using cluster = await startCluster();

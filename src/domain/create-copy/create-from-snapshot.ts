@@ -6,7 +6,7 @@ import type { RepositoryTarget } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';
 import { type Download, download } from '../remote/url/download.ts';
 import { OUTGOING_LIMITS } from '../remote/url/run-outgoing.ts';
-import { extractSnapshot } from '../snapshot/extract-snapshot.ts';
+import { DRAFT_OF_SNAPSHOT, extractSnapshot } from '../snapshot/extract-snapshot.ts';
 import type { CreateOptions } from './create-from-bundle.ts';
 
 export interface CreateFromSnapshotOptions extends CreateOptions {
@@ -37,7 +37,7 @@ export async function createFromSnapshot(
       throw wrap(asTarExit(error), 'extracting snapshot');
     }
   };
-  await createRepository(storages, target, { vote, signal, seed, isForeign: true });
+  await createRepository(storages, target, { ...DRAFT_OF_SNAPSHOT, vote, signal, seed, isForeign: true });
 }
 
 /** An error of the download, as opposed to one of the archive. */

@@ -7,7 +7,7 @@ import type { Repository } from '#storage/repository';
 import type { RepositoryTarget } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';
 import type { RemoteRepository } from '../remote/server/remote-repository.ts';
-import { extractSnapshot } from '../snapshot/extract-snapshot.ts';
+import { DRAFT_OF_SNAPSHOT, extractSnapshot } from '../snapshot/extract-snapshot.ts';
 import type { ReplicateOptions } from './replicate-options.ts';
 import { invalidSource, isInvalidSource } from './require-source.ts';
 
@@ -39,9 +39,11 @@ export async function createFromRemoteSnapshot(
     });
     await requireHead(draft, signal);
   };
-  return await createRepository(storages, target, { vote, signal, seed }).catch((error: unknown) => {
-    throw wrap(error, 'creating repository');
-  });
+  return await createRepository(storages, target, { ...DRAFT_OF_SNAPSHOT, vote, signal, seed }).catch(
+    (error: unknown) => {
+      throw wrap(error, 'creating repository');
+    },
+  );
 }
 
 /** The source is no repository, or none any more; `status` is for the client. */

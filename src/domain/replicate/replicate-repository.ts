@@ -1,4 +1,5 @@
 import { codeOf, wrap } from '#base/gitaly-error';
+import { parseFormat } from '#git/repository-format';
 import type { Repository } from '#storage/repository';
 import type { RepositoryTarget } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';
@@ -13,9 +14,9 @@ import { synchronizeReferences } from './synchronize-references.ts';
 
 /**
  * Makes a repository the copy of another one: references, objects, HEAD, configuration and custom
- * hooks. A missing or damaged one is created from a snapshot; otherwise only what differs is
- * fetched. A failure may leave the repository between its old and its new state; the next call
- * continues.
+ * hooks. A missing or damaged one is created from a snapshot, and so is one whose references are
+ * stored in another format than those of the source; otherwise only what differs is fetched. A
+ * failure may leave the repository between its old and its new state; the next call continues.
  *
  * @throws {GitalyError} NOT_FOUND `invalid source repository`; `could not create repository from
  *   snapshot: …`, `replicating repository: …`.
@@ -28,7 +29,7 @@ export async function replicateRepository(
 ): Promise<void> {
   const config = whenUsed(source.config());
   await requireSource(source);
-  const existing = openIfValid(storages, target);
+  const existing = await usableTarget(openIfValid(storages, target), config);
   const repository =
     existing ??
     (await createFromSource(storages, target, source, options).catch((error: unknown) => {
@@ -55,6 +56,22 @@ function openIfValid(storages: Storages, target: RepositoryTarget): Repository |
     if (code === 'NOT_FOUND' || code === 'FAILED_PRECONDITION' || code === 'INTERNAL') return undefined;
     throw error;
   }
+}
+
+/**
+ * Returns the target if git can find its references with the configuration of the source, which
+ * names the format of its own; otherwise `undefined`. A configuration that cannot be read is
+ * reported when it is used.
+ */
+async function usableTarget(
+  existing: Repository | undefined,
+  config: Promise<Buffer>,
+): Promise<Repository | undefined> {
+  if (existing === undefined) return undefined;
+  const content = await config.catch(() => undefined);
+  if (content === undefined) return existing;
+  const ofSource = parseFormat(content.toString('latin1'), false).referenceBackend;
+  return existing.referenceBackend === ofSource ? existing : undefined;
 }
 
 /** Lets a question run while others do. Its error counts when the answer is used. */

@@ -10,6 +10,12 @@ const WANTED =
   /^(?:HEAD|packed-refs|config|shallow|(?:refs|reftable|branches)(?:\/.+)?|objects(?:\/[0-9a-f]{2}(?:\/(?:[0-9a-f]{38}|[0-9a-f]{62}))?|\/pack(?:\/pack-(?:[0-9a-f]{40}|[0-9a-f]{64})\.(?:pack|idx))?)?)$/;
 
 /**
+ * Options of a repository over which a snapshot is unpacked. Those of either format can replace the
+ * empty directories of `refs`; the file `refs/heads` of a reftable cannot be replaced.
+ */
+export const DRAFT_OF_SNAPSHOT = { referenceBackend: 'files' } as const;
+
+/**
  * Unpacks a snapshot over a fresh repository that nobody else uses. Of its configuration only the
  * format of the repository is taken.
  *

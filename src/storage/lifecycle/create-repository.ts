@@ -26,6 +26,8 @@ type CastVote = (phase: VotePhase) => Promise<void>;
 
 export interface CreateRepositoryOptions {
   readonly objectFormat?: 'sha1' | 'sha256';
+  /** Default: the one of the server's configuration. */
+  readonly referenceBackend?: 'files';
   /** Target branch of HEAD, without `refs/heads/`; default `main`. */
   readonly initialBranch?: Uint8Array;
   /**
@@ -81,7 +83,7 @@ function locate(storages: Storages, target: RepositoryTarget | undefined): Repos
 /** Runs `git init` in a directory that only the caller uses. */
 export async function initializeRepository(
   draft: Repository,
-  options: Pick<CreateRepositoryOptions, 'initialBranch' | 'objectFormat' | 'signal'>,
+  options: Pick<CreateRepositoryOptions, 'initialBranch' | 'objectFormat' | 'referenceBackend' | 'signal'>,
 ): Promise<void> {
   const command = gitCommand('init', {
     options: [
@@ -89,6 +91,10 @@ export async function initializeRepository(
       flag('--quiet'),
       ...(options.initialBranch === undefined ? [] : [value('--initial-branch', options.initialBranch)]),
       ...(options.objectFormat === undefined ? [] : [value('--object-format', options.objectFormat)]),
+      // An older git has no other.
+      ...(options.referenceBackend !== undefined && draft.git.capabilities.reftable
+        ? [value('--ref-format', options.referenceBackend)]
+        : []),
     ],
     args: [draft.path],
   });

@@ -2,8 +2,15 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
-import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { capabilitiesOf } from '#git/command/capabilities';
+import {
+  addCommit,
+  gitOutput,
+  initRepository,
+  referenceBackends,
+} from '#testkit/repositories/init-repository';
+import { testedGit } from '#testkit/repositories/run-git';
+import { type StartGitalyOptions, startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
 import { startVotingServer } from '#testkit/voting-server';
 
@@ -11,9 +18,9 @@ const source = { storageName: 'far', relativePath: 'source.git' };
 const target = { storageName: 'default', relativePath: 'group/target.git' };
 
 /** Two servers: the one that is called, and the one with the source. */
-async function startTwo() {
+async function startTwo(options: StartGitalyOptions = {}) {
   const stack = new AsyncDisposableStack();
-  const here = stack.use(await startGitaly());
+  const here = stack.use(await startGitaly(options));
   const there = stack.use(await startGitaly({ storages: ['far'], token: 'secret' }));
   const servers = { far: { address: there.address, token: 'secret' } };
   const metadata = { 'gitaly-servers': Buffer.from(JSON.stringify(servers)).toString('base64') };
@@ -70,6 +77,37 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     gitOutput(copy, ['fsck', '--strict']);
   });
 }
+
+// Born failing: a copy of files to a server with reftables, as `refs/heads` is a file in one and a
+// directory in the other; and an existing copy lost its references when its source had changed.
+for (const format of referenceBackends())
+  for (const ofNew of referenceBackends())
+    test(`a copy has the format of its source: ${format}, where new ones are ${ofNew}`, async () => {
+      await using two = await startTwo({ config: { git: { default_ref_format: ofNew } } });
+      const { there, copy } = two;
+      initRepository(there, { commits: 2, referenceBackend: format });
+      gitOutput(there, ['tag', 'v1', 'main~1']);
+      gitOutput(there, ['pack-refs', '--all']);
+      gitOutput(there, ['branch', 'later']);
+
+      await two.replicate();
+
+      const refs = refsOf(there);
+      assert.equal(gitOutput(copy, ['config', '--default', 'files', 'extensions.refstorage']), format);
+      assert.equal(refsOf(copy), refs);
+      gitOutput(copy, ['fsck', '--strict']);
+
+      const other = format === 'files' ? 'reftable' : 'files';
+      if (referenceBackends().length === 1 || !capabilitiesOf(testedGit()).refsMigrate) return;
+      gitOutput(there, ['refs', 'migrate', `--ref-format=${other}`]);
+      gitOutput(there, ['branch', 'latest']);
+      await two.replicate();
+
+      assert.equal(gitOutput(copy, ['rev-parse', '--show-ref-format']), other);
+      assert.equal(refsOf(copy), refsOf(there));
+      gitOutput(copy, ['fsck', '--strict']);
+      rmSync(join(two.here.storagePath(), '+gitaly/tmp'), { recursive: true }); // the old copy
+    });
 
 /** Makes the source a member of a pool. @returns the pool's relative path. */
 async function linkToPool(two: Awaited<ReturnType<typeof startTwo>>): Promise<string> {
