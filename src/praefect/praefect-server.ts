@@ -249,7 +249,7 @@ async function dialNodes(
 
 function createCoordinator(
   { config, family, logger, metrics }: BackendOptions,
-  { health, onNodeError, onRecorded, pauses, queue, router, store, writeLocks }: Backend,
+  { findLost, health, onNodeError, onRecorded, pauses, queue, router, store, writeLocks }: Backend,
   { transactions, wake }: { readonly transactions: Transactions; readonly wake: WakeReplicator },
 ): Coordinator {
   return new Coordinator({
@@ -267,6 +267,7 @@ function createCoordinator(
     metrics,
     logger,
     onNodeError,
+    findLost,
     recordWrite: writeFinalizer({
       store,
       queue,

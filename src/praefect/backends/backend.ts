@@ -10,6 +10,7 @@ import type { ForgetReplicas } from '../family/replica-changes.ts';
 import type { PraefectMetrics } from '../metrics/praefect-metrics.ts';
 import type { ReplicationQueue } from '../model/job.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import type { FindLost } from '../repair/lost-replicas.ts';
 import type { WritePauses } from '../replication/write-pauses.ts';
 import type { Router } from '../routing/routes.ts';
 import type { LocalHandlers } from '../services/local-handler.ts';
@@ -54,4 +55,6 @@ export interface Backend extends AsyncDisposable {
   /** Called after the record of a write, before its answer. */
   readonly onRecorded: ForgetReplicas;
   readonly onNodeError: OnNodeError;
+  /** Finds replicas that a node has lost, and has them copied again. */
+  readonly findLost?: FindLost;
 }

@@ -3,6 +3,7 @@ import type { Logger } from '#platform/log/logger';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { MethodInfo } from '#wire/method-info';
 import type { RepositoryKey } from '../model/repository-key.ts';
+import type { FindLost } from '../repair/lost-replicas.ts';
 import type { WritePauses } from '../replication/write-pauses.ts';
 import type { Router } from '../routing/routes.ts';
 import type { Transactions } from '../transactions/transactions.ts';
@@ -26,6 +27,8 @@ export interface CoordinatedCallOptions {
   readonly order: WriteOrder;
   readonly metrics: CallObserver;
   readonly logger: Logger;
+  /** Finds replicas that a node has lost. `undefined` if they have no records that could be wrong. */
+  readonly findLost?: FindLost | undefined;
   /** Runs after each write. */
   readonly recordWrite: RecordWrite;
 }

@@ -1,5 +1,6 @@
 import type { ProxyPlan } from '../proxy/proxy-plan.ts';
 import type { CoordinatedCallOptions, RepositoryCall } from './call.ts';
+import { losses } from './losses.ts';
 import { outgoingMetadata } from './outgoing-metadata.ts';
 import { rewriteRepositories } from './rewrite.ts';
 import { routeError } from './route-error.ts';
@@ -10,7 +11,7 @@ const PRIMARY_METHODS: ReadonlySet<string> = new Set(['GetObjectDirectorySize', 
 
 /** Sends a read to one node whose replica is up to date. */
 export async function planRead(
-  { metrics, reachable, router }: CoordinatedCallOptions,
+  { findLost, metrics, reachable, router }: CoordinatedCallOptions,
   { context, method, repository, request }: RepositoryCall,
 ): Promise<ProxyPlan> {
   const onPrimary =
@@ -36,6 +37,7 @@ export async function planRead(
       onError: (error) => error,
     },
     secondaries: [],
+    hasLostReplica: losses(findLost, node, { context, repository }),
     finish: async () => {},
   };
 }

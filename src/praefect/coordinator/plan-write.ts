@@ -13,6 +13,7 @@ import { planVotes } from '../transactions/voters.ts';
 import type { CoordinatedCallOptions, RepositoryCall } from './call.ts';
 import { proxiedCallFields } from './call-fields.ts';
 import { fillTime } from './fill-time.ts';
+import { losses } from './losses.ts';
 import { outgoingMetadata } from './outgoing-metadata.ts';
 import { PARTITIONING_HINT, partitioningHint } from './partitioning-hint.ts';
 import { repositoryFields } from './repository-fields.ts';
@@ -122,7 +123,7 @@ async function changeBy(method: MethodInfo, repository: RepositoryKey, router: R
 }
 
 function writePlan(
-  { logger, order, recordWrite, transactions }: CoordinatedCallOptions,
+  { findLost, logger, order, recordWrite, transactions }: CoordinatedCallOptions,
   write: Write,
 ): ProxyPlan {
   const { change, context, hint, method, repository, ordered, request, route, running, transaction } = write;
@@ -166,6 +167,7 @@ function writePlan(
     ...(transaction !== undefined && {
       isBegun: () => transaction.hasCommitted && !hasFailed(errors.get(route.primary.storage)),
     }),
+    ...(change === 'update' && { hasLostReplica: losses(findLost, route.primary, write) }),
     finish: async () => {
       using _ = running;
       if (transaction !== undefined) transactions.finish(transaction, proxiedCallFields(context));

@@ -40,6 +40,8 @@ export interface PraefectMetrics {
   readonly locks: LockObserver;
   countMethodType(operation: 'accessor' | 'mutator' | 'maintenance'): void;
   countRead(virtualStorage: string, storage: string): void;
+  /** Counts a replica that its node does not have any more. */
+  countLost(virtualStorage: string, storage: string): void;
   countReplicas(reason: ReplicaReason, nodes: number): void;
   countCache(virtualStorage: string, access: CacheAccess, number?: number): void;
   countListener(state: 'connected' | 'disconnected'): void;
@@ -87,7 +89,13 @@ export function createPraefectMetrics({
   };
 }
 
-type Counters = 'countMethodType' | 'countRead' | 'countReplicas' | 'countCache' | 'countListener';
+type Counters =
+  | 'countMethodType'
+  | 'countRead'
+  | 'countLost'
+  | 'countReplicas'
+  | 'countCache'
+  | 'countListener';
 
 function counters(registry: MetricsRegistry): Pick<PraefectMetrics, Counters> {
   const types = registry.counter({
@@ -98,6 +106,11 @@ function counters(registry: MetricsRegistry): Pick<PraefectMetrics, Counters> {
   const reads = registry.counter({
     name: 'gitaly_praefect_read_distribution',
     help: 'Counts read operations directed to the storages',
+    labels: ['virtual_storage', 'storage'],
+  });
+  const lost = registry.counter({
+    name: 'gitaly_praefect_lost_replicas_total',
+    help: 'Replicas that their node did not have any more when a call reached it',
     labels: ['virtual_storage', 'storage'],
   });
   const replicas = registry.counter({
@@ -122,6 +135,7 @@ function counters(registry: MetricsRegistry): Pick<PraefectMetrics, Counters> {
   return {
     countMethodType: (operation) => types.with({ method_type: operation }).inc(),
     countRead: (virtualStorage, storage) => reads.with({ virtual_storage: virtualStorage, storage }).inc(),
+    countLost: (virtualStorage, storage) => lost.with({ virtual_storage: virtualStorage, storage }).inc(),
     countReplicas: (reason, nodes) => replicas.with({ reason }).inc(nodes),
     countCache: (virtualStorage, access, number) =>
       cache.with({ virtual_storage: virtualStorage, type: access }).inc(number),

@@ -54,7 +54,10 @@ export class ProxiedCall implements AsyncIterableIterator<Buffer> {
     return await this.#responses.next();
   }
 
-  /** Chooses the nodes again if the primary was gone before the call reached it. */
+  /**
+   * Chooses the nodes again if the primary was gone before the call reached it, or has lost the
+   * repository.
+   */
   async *#toAll(planned: ProxyPlan, first: Buffer): AsyncGenerator<Buffer, void> {
     const requests = this.#requests;
     const replayable = new ReplayableRequests({ [Symbol.asyncIterator]: () => requests });
@@ -70,7 +73,7 @@ export class ProxiedCall implements AsyncIterableIterator<Buffer> {
         return;
       } catch (error) {
         const mayRepeat = attempt < MAX_ATTEMPTS && replayable.canReplay && !this.#context.signal.aborted;
-        if (!mayRepeat || !wasNotProcessed(error)) throw error;
+        if (!mayRepeat || !(wasNotProcessed(error) || (await plan.hasLostReplica?.(error)))) throw error;
         plan = await this.#plan(first);
       }
     }

@@ -22,6 +22,11 @@ export interface ProxyPlan {
    * or the primary has gone.
    */
   isBegun?(): boolean;
+  /**
+   * Reports whether the primary has ended the call because it has lost the repository, which other
+   * nodes have: a new plan leaves it out.
+   */
+  hasLostReplica?(error: unknown): Promise<boolean>;
   /** Runs after the call, in any case. Its error is the call's if that has none. */
   finish(): Promise<void>;
 }

@@ -91,10 +91,13 @@ export class ProxyToOne implements AsyncIterator<Buffer, void> {
     return DONE;
   }
 
-  /** Returns the response of another node if the first one has gone before it has sent any. */
+  /**
+   * Returns the response of another node if the first one has gone, or has lost the repository,
+   * before it has sent any.
+   */
   async #nextOfAnother(failure: unknown): Promise<IteratorResult<Buffer, void>> {
     for (let error = failure; ; ) {
-      if (!this.#mayRepeat(error)) throw error;
+      if (!(await this.#mayRepeat(error))) throw error;
       this.#plan.primary.onError(error);
       await this.#plan.finish();
       this.#attempts++;
@@ -121,12 +124,12 @@ export class ProxyToOne implements AsyncIterator<Buffer, void> {
     return result;
   }
 
-  #mayRepeat(error: unknown): boolean {
+  async #mayRepeat(error: unknown): Promise<boolean> {
     return (
       this.#attempts < MAX_ATTEMPTS &&
       this.#context.abortReason === undefined &&
       isSingleRequest(this.#method) &&
-      hasGone(error)
+      (hasGone(error) || (await this.#plan.hasLostReplica?.(error)) === true)
     );
   }
 

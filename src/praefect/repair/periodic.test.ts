@@ -44,6 +44,28 @@ test('work may begin at once', async (context) => {
   await running[Symbol.asyncDispose]();
 });
 
+test('work can be had earlier, also while it runs, but not later', async (context) => {
+  const { running, runs, tick } = start(context, {});
+  running.within(2000);
+  running.within(300);
+  running.within(700);
+  assert.equal(await tick(299), 0);
+  assert.equal(await tick(1), 1);
+
+  running.within(100);
+  runs[0]?.end();
+  await immediate();
+  assert.equal(await tick(99), 1);
+  assert.equal(await tick(1), 2);
+
+  runs[1]?.end();
+  await immediate();
+  assert.equal(await tick(999), 2);
+  assert.equal(await tick(1), 3);
+  runs[2]?.end();
+  await running[Symbol.asyncDispose]();
+});
+
 test('the end aborts the work, waits for it, and plans no other', async (context) => {
   const { running, runs, tick } = start(context, { startsAtOnce: true });
   await tick(0);

@@ -1,3 +1,9 @@
+/** Work that is done again and again. */
+export interface Periodic extends AsyncDisposable {
+  /** Has the work done within a time, if it is not due before. */
+  within(delayMs: number): void;
+}
+
 /**
  * Runs work again and again, each time an interval after its end. Disposing waits for work that
  * runs.
@@ -7,18 +13,29 @@
 export function periodic(
   work: (signal: AbortSignal) => Promise<void>,
   { intervalMs, startsAtOnce = false }: { intervalMs: number; startsAtOnce?: boolean },
-): AsyncDisposable {
+): Periodic {
   const stopping = new AbortController();
   let running: Promise<void> = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
+  let dueMs = 0;
+  let nextMs = intervalMs;
   const run = (): void => {
-    running = work(stopping.signal).finally(() => plan(intervalMs));
+    timer = undefined;
+    nextMs = intervalMs;
+    running = work(stopping.signal).finally(() => plan(nextMs));
   };
   const plan = (delayMs: number): void => {
-    if (!stopping.signal.aborted) timer = setTimeout(run, delayMs).unref();
+    if (stopping.signal.aborted) return;
+    clearTimeout(timer);
+    dueMs = performance.now() + delayMs;
+    timer = setTimeout(run, delayMs).unref();
   };
   plan(startsAtOnce ? 0 : intervalMs);
   return {
+    within: (delayMs) => {
+      if (timer === undefined) nextMs = Math.min(nextMs, delayMs);
+      else if (performance.now() + delayMs < dueMs) plan(delayMs);
+    },
     [Symbol.asyncDispose]: async () => {
       stopping.abort();
       clearTimeout(timer);

@@ -3,12 +3,16 @@ import type { PraefectConfig } from '../config/schema.ts';
 import type { Database } from '../database/database.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import { searchOneStorage } from './cleaner.ts';
-import { periodic } from './periodic.ts';
+import { type Periodic, periodic } from './periodic.ts';
 import { reconcile } from './reconciler.ts';
 import { releaseLeases, type VerifierMetrics, verifyReplicas } from './verifier.ts';
 
 const VERIFY_INTERVAL_MS = 2000;
 const RELEASE_INTERVAL_MS = 10_000;
+/** Longest time in which copies are queued for replicas that were found missing. */
+const COPY_AFTER_MS = 10_000;
+
+type Completed = Parameters<VerifierMetrics['completed']>;
 
 /** Metrics of the searches for replicas that are not as they should be. */
 export interface RepairMetrics {
@@ -41,6 +45,7 @@ export function startRepair(
 ): void {
   const common = { database, nodes, isHealthy };
   const { backgroundVerification, reconciliation, repositoriesCleanup } = config;
+  let reconciler: Periodic | undefined;
   if (reconciliation.schedulingIntervalMs > 0) {
     const parts = {
       ...common,
@@ -48,13 +53,20 @@ export function startRepair(
       took: metrics.repair.reconciliationTook,
     };
     const intervalMs = reconciliation.schedulingIntervalMs;
-    resources.use(periodic(() => reconcile(parts), { intervalMs }));
+    // At once, as a node may be new.
+    reconciler = resources.use(periodic(() => reconcile(parts), { intervalMs, startsAtOnce: true }));
   }
   if (verifies && backgroundVerification.verificationIntervalMs > 0) {
     const parts = {
       ...common,
       logger: logger.child({ component: 'metadata_verifier' }),
-      metrics: metrics.repair.verifier,
+      metrics: {
+        ...metrics.repair.verifier,
+        completed: (...[virtualStorage, storage, result]: Completed) => {
+          metrics.repair.verifier.completed(virtualStorage, storage, result);
+          if (result === 'invalid') reconciler?.within(COPY_AFTER_MS);
+        },
+      },
       intervalMs: backgroundVerification.verificationIntervalMs,
       deletesRecords: backgroundVerification.deleteInvalidRecords,
     };

@@ -41,15 +41,22 @@ export function problemsOf({ praefects, virtualStorages }: ClusterStatus): strin
   return [
     ...(praefects?.length === 0 ? ['no praefect has checked the nodes in the last minute'] : []),
     ...virtualStorages.flatMap(({ name, storages, unavailable }) => [
-      ...storages.flatMap(({ isHealthy, outdated, storage }) => [
-        ...(isHealthy ? [] : [`${name}: ${storage} is not healthy`]),
-        ...(outdated === 0 ? [] : [`${name}: ${amount(outdated, 'replica')} not up to date on ${storage}`]),
+      ...storages.flatMap((each) => [
+        ...(each.isHealthy ? [] : [`${name}: ${each.storage} is not healthy`]),
+        ...(each.outdated === 0 ? [] : [`${name}: ${outdatedOn(each)}`]),
       ]),
       ...(unavailable === 0
         ? []
         : [`${name}: ${amount(unavailable, 'repository', 'repositories')} unavailable`]),
     ]),
   ];
+}
+
+function outdatedOn({ isHealthy, jobs, outdated, storage }: StorageStatus): string {
+  const text = `${amount(outdated, 'replica')} not up to date on ${storage}`;
+  if (!isHealthy || jobs !== 0) return text;
+  const when = 'praefect does that every reconciliation.scheduling_interval (5m)';
+  return `${text}, and no copy is queued yet: ${when}`;
 }
 
 function amount(count: number, one: string, many = `${one}s`): string {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
-import { problemsOf } from './cluster-status.ts';
+import { problemsOf, type StorageStatus } from './cluster-status.ts';
 import { healthStatus } from './health-status.ts';
 
 // Only the names and the identity of a node matter here.
@@ -47,16 +47,25 @@ test('without a database only nodes that are not healthy are a problem', () => {
 test('problems are counted in words, and a cluster without a praefect is one', () => {
   const [storage] = healthStatus(new Map([['default', [a]]]), () => true).virtualStorages;
   assert.ok(storage);
-  const problems = (outdated: number, unavailable: number) =>
+  const problems = (outdated: number, unavailable: number, more: Partial<StorageStatus> = {}) =>
     problemsOf({
       praefects: [],
       virtualStorages: [
-        { ...storage, unavailable, storages: storage.storages.map((each) => ({ ...each, outdated })) },
+        {
+          ...storage,
+          unavailable,
+          storages: storage.storages.map((each) => ({ ...each, ...more, outdated })),
+        },
       ],
     });
   const noPraefect = 'no praefect has checked the nodes in the last minute';
 
   assert.deepEqual(problems(0, 0), [noPraefect]);
+  assert.deepEqual(problems(1, 0, { isHealthy: true, jobs: 0 }), [
+    noPraefect,
+    'default: 1 replica is not up to date on a, and no copy is queued yet: ' +
+      'praefect does that every reconciliation.scheduling_interval (5m)',
+  ]);
   assert.deepEqual(problems(1, 1), [
     noPraefect,
     'default: 1 replica is not up to date on a',
