@@ -43,7 +43,7 @@ export async function repositoryPrimaries(
 
 /** The first process of a Praefect checks the nodes. */
 async function healthOfNodes(
-  { config, family, logger, nodes }: BackendOptions,
+  { config, family, logger, metrics, nodes }: BackendOptions,
   database: Database,
   resources: AsyncDisposableStack,
 ): Promise<Pick<Primaries, 'health' | 'onNodeError' | 'updated'>> {
@@ -57,6 +57,7 @@ async function healthOfNodes(
       nodes,
       praefectName: praefectName(config),
       logger: logger.child({ component: 'HealthManager' }),
+      observer: metrics.elections,
     }),
   );
   return {

@@ -1,4 +1,4 @@
-/** Notified of the health checks and elections of the strategies `local` and `sql`. */
+/** Notified of health checks, and of the elections of the strategies `local` and `sql`. */
 export interface ElectionObserver {
   /** A check of a node has ended. */
   checked(storage: string, result: { readonly isHealthy: boolean; readonly seconds: number }): void;

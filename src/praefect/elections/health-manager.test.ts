@@ -26,8 +26,13 @@ function managerOf(database: Database) {
     stream: { write: (line) => log.push(JSON.parse(line) as Record<string, unknown>) },
   });
   const nodes = new Map([['default', [b.node, a.node]]]);
-  const manager = new HealthManager({ database, nodes, praefectName: 'one', logger });
-  return { a, b, log, manager };
+  const checked: [storage: string, isHealthy: boolean][] = [];
+  const observer = {
+    checked: (storage: string, { isHealthy }: { isHealthy: boolean }) =>
+      void checked.push([storage, isHealthy]),
+  };
+  const manager = new HealthManager({ database, nodes, praefectName: 'one', logger, observer });
+  return { a, b, checked, log, manager };
 }
 
 /** A manager with a clock that a test moves. Its updates of the database end as `run` does. */
@@ -42,7 +47,7 @@ async function start(context: TestContext, run: () => Promise<number> = async ()
 }
 
 test('nodes are checked at once, and then each second', async (context) => {
-  const { a, b, log, manager, pass } = await start(context);
+  const { a, b, checked, log, manager, pass } = await start(context);
   assert.deepEqual([manager.isHealthy(a.node), manager.isHealthy(b.node)], [true, true]);
   b.failure = refused;
   await pass(999);
@@ -51,6 +56,17 @@ test('nodes are checked at once, and then each second', async (context) => {
   await pass(1);
 
   assert.equal(a.checks, 2);
+  // Born failing: the gauge of health stayed empty with this strategy.
+  assert.deepEqual(checked, [
+    ...([
+      ['a', true],
+      ['b', true],
+    ] as const),
+    ...([
+      ['a', true],
+      ['b', false],
+    ] as const),
+  ]);
   assert.deepEqual([manager.isHealthy(a.node), manager.isHealthy(b.node)], [true, false]);
   assert.deepEqual(
     log.map(({ time: _, pid: _pid, ...fields }) => fields),

@@ -3,6 +3,7 @@ import type { Logger } from '#platform/log/logger';
 import type { Database } from '../database/database.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import { CheckRounds } from './check-rounds.ts';
+import type { ElectionObserver } from './election-observer.ts';
 import { GoneNodes } from './gone-nodes.ts';
 import { type NodeHealth, RecentLosses } from './node-health.ts';
 import { recordStatus } from './node-status.ts';
@@ -19,6 +20,7 @@ export interface HealthManagerOptions {
   /** Name of this Praefect among all that share the database. */
   readonly praefectName: string;
   readonly logger: Logger;
+  readonly observer: Pick<ElectionObserver, 'checked'>;
 }
 
 /**
@@ -110,6 +112,7 @@ export class HealthManager implements AsyncDisposable, NodeHealth {
 
   async #isServing(node: GitalyNode): Promise<boolean> {
     let problem: unknown;
+    const startedMs = performance.now();
     const isServing = await node.isServing(CHECK_TIMEOUT_MS, (error) => {
       problem = error;
       this.#options.logger.error(
@@ -121,6 +124,8 @@ export class HealthManager implements AsyncDisposable, NodeHealth {
         'failed checking node health',
       );
     });
+    const seconds = (performance.now() - startedMs) / 1000;
+    this.#options.observer.checked(node.storage, { isHealthy: isServing, seconds });
     this.#gone.checked(node, problem);
     return isServing;
   }
