@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { after, test } from 'node:test';
+import { sql } from '#praefect/database/database';
 import { migrations } from '#praefect/database/migrations/migrate';
 import { type PraefectTarget, runPraefect, runPraefectProgram } from '#testkit/run-praefect';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
@@ -41,6 +42,19 @@ test('sql-migrate brings the schema up, status shows it and down takes it back',
   assert.match(rows[0] ?? '', /^│ +MIGRATION +│ +APPLIED +│$/);
   assert.match(rows[1] ?? '', /^│ 20200109161404_hello_world +│ \d{4}-.* \+0000 UTC │$/);
   assert.match(rows.at(-1) ?? '', new RegExp(`^│ ${LAST} +│ no +│$`));
+});
+
+// Born failing: it made the tables, and only the server refused the database.
+test('sql-migrate refuses a database that stores no UTF-8', { skip }, async () => {
+  await using postgres = await startPostgres({ isMigrated: false });
+  await postgres.database.run(
+    sql`CREATE DATABASE bytes ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0`,
+  );
+  const both = target({ config: { ...postgres.config, dbname: 'bytes' } });
+  const { code, stderr } = await runPraefect(both, 'sql-migrate');
+  await postgres.database.run(sql`DROP DATABASE bytes`);
+  assert.equal(code, 1);
+  assert.match(stderr, /^the encoding of the database is SQL_ASCII, but Praefect needs UTF8/m);
 });
 
 test('wrong invocations are explained', { skip }, async () => {

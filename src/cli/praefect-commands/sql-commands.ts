@@ -37,6 +37,7 @@ export const sqlCommands: readonly PraefectCommand[] = [
       const { applyMigration, pendingMigrations } = await import('#praefect/database/migrations/migrate');
       const { print } = input;
       await using database = await openDatabase(input.config);
+      await database.checkVersion();
       const pending = await pendingMigrations(database);
       if (pending.length === 0) {
         print('praefect sql-migrate: all migrations are up');

@@ -162,6 +162,18 @@ test('a database that stores no UTF-8 is refused', { skip }, async (context) => 
   await postgres.database.run(sql`DROP DATABASE ${sql.id(name)}`);
 });
 
+// Born failing: the start waited for its first check of the nodes, logged an error each second and
+// never said what to do.
+test('a database without tables is refused, with the command that makes them', { skip }, async (context) => {
+  const name = 'without_tables';
+  await postgres.database.run(sql`CREATE DATABASE ${sql.id(name)} TEMPLATE template0`);
+  const other = { ...postgres, config: { ...postgres.config, dbname: name } };
+  await assert.rejects(startBackend(context, other), {
+    message: "the database has no tables of Praefect: create them with 'praefect --config FILE sql-migrate'",
+  });
+  await postgres.database.run(sql`DROP DATABASE ${sql.id(name)}`);
+});
+
 /** Notes the errors of calls that count for the health of a node. */
 function countedErrors(context: TestContext): string[] {
   const counted: string[] = [];

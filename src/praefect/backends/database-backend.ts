@@ -43,7 +43,7 @@ const LOCK_CLEANUP_MS = 30 * 60_000;
  * Keeps the state of the cluster in PostgreSQL (strategies `per_repository` and `sql`).
  * Returns when the database has this Praefect's first view of the nodes.
  *
- * @throws {Error} when the database cannot be reached or is too old.
+ * @throws {Error} when the database cannot be reached, is too old or has no tables.
  */
 export async function startDatabaseBackend(options: BackendOptions, signal: AbortSignal): Promise<Backend> {
   const { config, family, logger, nodes } = options;
@@ -141,6 +141,7 @@ async function openState(
     await Database.open(await pooledSettings(config.database), { statementMs: STATEMENT_LIMIT_MS }),
   );
   await database.checkVersion();
+  await database.checkTables();
   const lookups = new RepositoryLookups(database);
   const cache = new ReplicaCache({
     lookups,

@@ -20,8 +20,8 @@ const { config } = praefectConfigFrom({
   virtual_storage: [{ name: 'default', node: [{ storage: 'a', address: 'unix:/nowhere/a' }] }],
 });
 
-async function open(): Promise<Database> {
-  const { dbname, host, user } = postgres.config;
+async function open(dbname: string = postgres.config.dbname): Promise<Database> {
+  const { host, user } = postgres.config;
   return await Database.open({
     ...(host !== '' && { host }),
     ...(user !== '' && { user }),
@@ -31,7 +31,7 @@ async function open(): Promise<Database> {
   });
 }
 
-function start(openDatabase: () => Promise<Database> = open) {
+function start(openDatabase: () => Promise<Database> = () => open()) {
   const lines: string[] = [];
   const options = { config, openDatabase, print: (line: string) => lines.push(line), timeoutMs: 10_000 };
   const run = async (name: string): Promise<void> => {
@@ -50,9 +50,26 @@ test('migrations that have not been run are counted', { skip }, async () => {
   const [last] = await database.rows(sql<{ id: string }>`
     DELETE FROM schema_migrations WHERE id = (SELECT max(id) FROM schema_migrations) RETURNING id`);
   try {
-    await assert.rejects(run('praefect migrations'), { message: '1 migrations have not been run' });
+    await assert.rejects(run('praefect migrations'), {
+      message: '1 migrations have not been run: run praefect sql-migrate',
+    });
   } finally {
     await database.run(sql`INSERT INTO schema_migrations (id, applied_at) VALUES (${last?.id}, now())`);
+  }
+});
+
+// Born failing: only the server refused such a database.
+test('a database that stores no UTF-8 fails its check', { skip }, async () => {
+  await postgres.database.run(
+    sql`CREATE DATABASE bytes ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0`,
+  );
+  try {
+    const { run } = start(() => open('bytes'));
+    await assert.rejects(run('database read/write'), {
+      message: /^the encoding of the database is SQL_ASCII/,
+    });
+  } finally {
+    await postgres.database.run(sql`DROP DATABASE bytes`);
   }
 });
 

@@ -32,7 +32,7 @@ export const checks: readonly Check[] = [
       const { pendingMigrations } = await import('../database/migrations/migrate.ts');
       await using database = await openDatabase();
       const { length } = await pendingMigrations(database);
-      if (length > 0) throw new Error(`${length} migrations have not been run`);
+      if (length > 0) throw new Error(`${length} migrations have not been run: run praefect sql-migrate`);
     },
   },
   {
@@ -50,6 +50,7 @@ export const checks: readonly Check[] = [
     async run({ openDatabase, print }) {
       const { sql } = await import('../database/database.ts');
       await using database = await openDatabase().catch(wrapped('error opening database connection'));
+      await database.checkVersion();
       const undo = new Error('only a test');
       await database
         .transaction(async (executor) => {

@@ -156,6 +156,16 @@ export class Database implements AsyncDisposable {
       );
   }
 
+  /** @throws {Error} for a database whose schema was never created, with what to do. */
+  async checkTables(): Promise<void> {
+    const row = await this.row(sql<{ found: boolean }>`
+      SELECT to_regclass('repositories') IS NOT NULL AS found`);
+    if (row?.found !== true)
+      throw new Error(
+        "the database has no tables of Praefect: create them with 'praefect --config FILE sql-migrate'",
+      );
+  }
+
   /** Returns the name of a text: other versions of Praefect may prepare others behind one pooler. */
   #nameOf(name: string, text: string): string {
     let full = this.#names.get(name);
