@@ -12,4 +12,6 @@ export interface ReplicateOptions {
   readonly maintenance: MaintenanceRuns;
   /** Called when something that is no repository was moved away from the target's path. */
   readonly onMovedAway: (path: string) => void;
+  /** Called with the locks of the target that nobody held. */
+  readonly onLocksRemoved: (paths: readonly string[]) => void;
 }

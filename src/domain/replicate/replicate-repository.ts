@@ -1,5 +1,6 @@
 import { codeOf, wrap } from '#base/gitaly-error';
 import { parseFormat } from '#git/repository-format';
+import { removeStaleLocks } from '#storage/leftovers/stale-locks';
 import type { Repository } from '#storage/repository';
 import type { RepositoryTarget } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';
@@ -36,6 +37,7 @@ export async function replicateRepository(
       // Praefects recognize this text, and drop their record of the source.
       throw invalidSourceIn(error) ?? wrap(error, 'could not create repository from snapshot');
     }));
+  if (existing !== undefined) options.onLocksRemoved(await removeStaleLocks(existing));
   const synchronizing = synchronize(storages, repository, source, {
     ...options,
     // Not older than the snapshot.

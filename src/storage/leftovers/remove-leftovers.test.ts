@@ -10,11 +10,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ownerSuffix, ownIdentity } from '#base/process-identity';
 import type { Repository } from '#storage/repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
+import { until } from '#testkit/until';
 import { beginChange, currentGeneration } from '../cache/cache-generations.ts';
 import { cleanCaches } from '../cache/clean-caches.ts';
 import { cleanTempDirectories, createTempDirectory } from '../temp-directories.ts';
 import { UNKNOWN_DEAD_MS } from './dead-changes.ts';
 import { listLeftovers, removeLeftovers } from './remove-leftovers.ts';
+import { removeStaleLocks } from './stale-locks.ts';
+import { isWorkedIn } from './working-processes.ts';
 
 /** Name suffix of a process that has ended. */
 const DEAD = ownerSuffix().replace(/\.\d+\.\d+$/, `.${spawnSync('true').pid}.1`);
@@ -210,4 +213,28 @@ test('a storage that no server has used has no leftovers', async () => {
 
   assert.deepEqual(await removeLeftovers(fixture.storage), { removed: [], postponed: [] });
   assert.deepEqual(await Array.fromAsync(listLeftovers(fixture.storage)), []);
+});
+
+// Born failing: a lock of a git that was killed, while its server went on, stopped all copies to a
+// repository. No mark led to it at the next start.
+test('locks that nobody holds are removed before a change', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = await interrupted(fixture, ownerSuffix());
+  const locks = LEFT.filter((name) => name.endsWith('.lock')).toSorted();
+  const laterMs = Date.now() + 61_000;
+  const removed = async (nowMs?: number): Promise<readonly string[]> =>
+    (await removeStaleLocks(repository, nowMs)).map((path) => path.slice(repository.path.length + 1));
+
+  assert.deepEqual(await removed(), [], 'they are young');
+  const other = await beginChange(repository);
+  assert.deepEqual(await removed(laterMs), [], 'another change is under way');
+  await other.end();
+  // Not of this process: its parent has ended.
+  const orphan = spawnSync('sh', ['-c', 'sleep 60 >/dev/null 2>&1 & echo $!'], { cwd: repository.path });
+  assert.deepEqual(await removed(laterMs), [], 'a process works there');
+  process.kill(Number(orphan.stdout.toString()));
+  await until(async () => !(await isWorkedIn(repository.path)));
+
+  assert.deepEqual((await removed(laterMs)).toSorted(), locks);
+  assert.deepEqual(leftIn(repository).toSorted(), LEFT.filter((name) => !name.endsWith('.lock')).toSorted());
 });

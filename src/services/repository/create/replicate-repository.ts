@@ -29,6 +29,9 @@ export async function replicateRepository(
     signal: context.signal,
     withPool: request.replicateObjectDeduplicationNetworkMembership,
     maintenance: deps.housekeeping.runs,
+    onLocksRemoved: (paths) => {
+      if (paths.length > 0) context.log.add({ replicate_removed_locks: paths });
+    },
     onMovedAway: (path) => context.log.add({ replicate_moved_away: path }),
   });
   return {};

@@ -1,0 +1,45 @@
+import { readdir } from 'node:fs/promises';
+import { ignoreMissing } from '#base/files/ignore-missing';
+import { pendingDirectory } from '../cache/cache-generations.ts';
+import type { Repository } from '../repository.ts';
+import { removeTree } from '../temp-directories.ts';
+import { type LeftoverKind, repositoryLeftovers } from './repository-leftovers.ts';
+import { isWorkedIn } from './working-processes.ts';
+
+/**
+ * A younger lock may be that of a git whose call has ended and that is about to end, too: it gets
+ * ten seconds for that.
+ */
+const MIN_AGE_MS = 60_000;
+
+const LOCKS: ReadonlySet<LeftoverKind> = new Set(['locks', 'packedrefslock', 'reflocks', 'reftablelocks']);
+
+/**
+ * Removes the locks in a repository that nobody holds, for a change that would fail at them. A git
+ * that was killed leaves them although its server goes on, so no mark shows them at the next start.
+ * Nothing is removed while another change of the repository is under way, or a process of this
+ * machine works there.
+ *
+ * @param nowMs milliseconds since 1970, for tests.
+ * @returns the paths of the removed locks.
+ */
+export async function removeStaleLocks(
+  repository: Repository,
+  nowMs = Date.now(),
+): Promise<readonly string[]> {
+  // Before and after the look: a lock that is older than both was left by a change that has ended.
+  if (await isChangedByOthers(repository)) return [];
+  const locks: string[] = [];
+  for await (const { kind, path } of repositoryLeftovers(repository.path, nowMs - MIN_AGE_MS))
+    if (LOCKS.has(kind) && path.endsWith('.lock')) locks.push(path);
+  if (locks.length === 0) return [];
+  if ((await isWorkedIn(repository.path)) || (await isChangedByOthers(repository))) return [];
+  for (const path of locks) await removeTree(path);
+  return locks;
+}
+
+/** Reports whether there are marks of changes besides that of the caller. */
+async function isChangedByOthers(repository: Repository): Promise<boolean> {
+  const marks = (await readdir(pendingDirectory(repository)).catch(ignoreMissing)) ?? [];
+  return marks.length > 1;
+}
