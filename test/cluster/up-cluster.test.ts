@@ -236,7 +236,7 @@ test('up refuses a directory of the other kind, and says what to do', async () =
     assert.match(without.stderr, /holds a cluster: start it with gitaly-ts up --cluster/);
     assert.match(imported.stderr, /holds a cluster: start it with gitaly-ts up --cluster/);
     assert.match(onSingle.stderr, /repositories of a single server.* gitaly-ts import --recursive .*single/);
-    assert.match(fewer.stderr, /has 3 nodes.* start it with --cluster 3 or more/);
+    assert.match(fewer.stderr, /has 3 nodes.* start it with --cluster 3 or more\. Nodes cannot be removed/);
     assert.match(one.stderr, /expected a number from 2 to 9/);
     assert.match(alone.stderr, /--database has no effect without --cluster/);
     assert.match(wrong.stderr, /--database: expected a URL such as postgresql:/);

@@ -44,7 +44,9 @@ export async function clusterFiles(directory: UpDirectory, count: number): Promi
   const most = Math.max(0, ...numbers);
   if (most > count) {
     throw new WrongDirectoryError(
-      `${path} has ${most} nodes, and repositories may be on each: start it with --cluster ${most} or more`,
+      `${path} has ${most} nodes, and repositories may be on each: ` +
+        `start it with --cluster ${most} or more. ` +
+        'Nodes cannot be removed: copy the repositories to a new cluster with "gitaly-ts import"',
     );
   }
   const nodes = Array.from({ length: count }, (_, index): NodeFiles => {
