@@ -35,15 +35,21 @@ export function suggestNames(command: Command, writeError: WriteError): void {
   for (const each of command.commands) suggestNames(each, writeError);
 }
 
-/** Returns a line with the subcommand that is nearest to the first argument; empty if none is. */
+/**
+ * Returns a line with the subcommand that is nearest to the first argument, or that has its name in
+ * a group; empty if none is.
+ */
 export function commandHint(command: Command): string {
   const [name = ''] = command.args;
-  return asLine(
-    didYouMean(
-      name,
-      command.commands.map((each) => each.name()),
-    ),
-  );
+  const names = command.commands.map((each) => each.name());
+  return asLine(didYouMean(name, names) || didYouMeanIn(command, name));
+}
+
+/** Returns the hint for the name of a command that is in a group, as `status` is in `cluster`. */
+function didYouMeanIn(command: Command, name: string): string {
+  const groups = command.commands.filter((group) => group.commands.some((each) => each.name() === name));
+  const found = groups.map((group) => JSON.stringify(`${group.name()} ${name}`));
+  return found.length === 0 ? '' : `; did you mean ${found.join(' or ')}?`;
 }
 
 function errorHint(command: Command, error: string): string {
