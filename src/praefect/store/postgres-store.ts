@@ -2,7 +2,7 @@ import { GitalyError } from '#base/gitaly-error';
 import { JoinedRuns } from '#base/joined-runs';
 import { type Database, sql, violatedConstraint } from '../database/database.ts';
 import type { ReplicationJob } from '../model/job.ts';
-import type { RepositoryKey } from '../model/repository-key.ts';
+import { type RepositoryKey, repositoryNotFound } from '../model/repository-key.ts';
 import {
   type CopyPlan,
   groupsOf,
@@ -110,7 +110,7 @@ export class PostgresStore implements ReplicaStore {
       SELECT EXISTS (SELECT FROM repositories WHERE repository_id = ${id}) AS found,
         ARRAY (SELECT storage FROM replicas) AS written`,
     );
-    if (row?.found !== true) throw new Error('repository not found');
+    if (row?.found !== true) throw repositoryNotFound(write.repository);
     if (row.written.length === 0) throw new Error('write to outdated nodes');
     return row.written;
   }

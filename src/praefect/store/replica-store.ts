@@ -52,7 +52,7 @@ export interface ReplicaStore {
    * Records a write: those of its storages that were up to date have it, all others do not.
    *
    * @returns these storages.
-   * @throws {Error} `repository not found`, `write to outdated nodes`
+   * @throws {GitalyError} NOT_FOUND `repository not found`; {Error} `write to outdated nodes`
    */
   recordWrite(write: RecordedWrite): Promise<readonly string[]>;
   recordRemoval(repository: RepositoryKey): Promise<void>;
