@@ -12,7 +12,6 @@ import type { ClusterWebhooks } from '../feed/cluster-webhooks.ts';
 import type { ServedFeed } from '../feed/start-feed.ts';
 import { databaseMetrics } from '../metrics/database-metrics.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
-import { type LostReplicasOptions, lostReplicas } from '../repair/lost-replicas.ts';
 import { periodic } from '../repair/periodic.ts';
 import { startRepair } from '../repair/start-repair.ts';
 import { PostgresPauses } from '../replication/postgres-pauses.ts';
@@ -29,7 +28,7 @@ import { RepositoryRemovals } from '../store/repository-removals.ts';
 import { PostgresWriteLocks } from '../transactions/postgres-write-locks.ts';
 import { LEASE_MS } from '../transactions/write-locks.ts';
 import type { Backend, BackendOptions } from './backend.ts';
-import type { DatabaseState, Primaries } from './primaries.ts';
+import type { DatabaseState } from './primaries.ts';
 import { repositoryPrimaries } from './repository-primaries.ts';
 import { storagePrimaries } from './storage-primaries.ts';
 
@@ -49,29 +48,27 @@ export async function startDatabaseBackend(options: BackendOptions, signal: Abor
   const { config, family, logger, nodes } = options;
   await using building = new AsyncDisposableStack();
   const state = await openState(options, building);
-  const { database, metadata, onChanged, storages } = state;
+  const { database, marks, metadata, onChanged, queue, storages } = state;
   const { writeLocks, pauses } = await startLocks(options, database, building);
   const availability = new Availability(database, storages);
   const primaries =
     strategyOf(config).name === 'sql'
       ? await storagePrimaries(options, state, building)
       : await repositoryPrimaries(options, state, building);
-  const { handlers, health, onNodeError, primaryOf, router, store, verifies } = primaries;
+  const { findLost, handlers, health, onNodeError, primaryOf, router, store, verifies } = primaries;
   const isHealthy = health.isHealthy.bind(health);
-  const queue = new PostgresQueue(database, logger.child({ component: 'replication_manager' }));
   if (family?.role !== 'worker') cleanQueue(queue, logger, building);
   if (family?.role === 'supervisor') shareHealth(family, { health, nodes, onNodeError });
   const served = await openFeed(options, { database, isHealthy }, building);
   const onRecorded = notedByFeed(served, onChanged);
   await primaries.updated(signal);
   if (family?.role !== 'worker') startRepair(options, { database, isHealthy, verifies }, building);
-  const marks = new ReplicaMarks(database);
   const resources = building.move();
   return {
     router,
     store,
     queue,
-    ...lossFinder(options, state, { ...primaries, queue, marks }),
+    ...(findLost && { findLost }),
     services: [
       infoService({
         nodes,
@@ -103,25 +100,6 @@ export async function startDatabaseBackend(options: BackendOptions, signal: Abor
     onNodeError,
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
-}
-
-/** Returns what finds lost replicas, unless their records are to be kept. */
-function lossFinder(
-  { config, logger, metrics, nodes }: BackendOptions,
-  { metadata, onChanged }: DatabaseState,
-  parts: Pick<Primaries, 'health' | 'store' | 'verifies'> & Pick<LostReplicasOptions, 'queue' | 'marks'>,
-): Pick<Backend, 'findLost'> {
-  if (!parts.verifies || !config.backgroundVerification.deleteInvalidRecords) return {};
-  const findLost = lostReplicas({
-    ...parts,
-    nodes,
-    isHealthy: (node) => parts.health.isHealthy(node),
-    metadataOf: (repository) => metadata.byPath(repository),
-    onChanged,
-    counted: metrics.countLost,
-    logger,
-  });
-  return { findLost };
 }
 
 /** Returns what is called after the record of a write, which the change feed then looks for. */
@@ -161,7 +139,9 @@ async function openState(
   const metadata = new MetadataReader(database, storages);
   const onChanged = forgetReplicas(family, (repository) => cache.invalidate(repository));
   const removals = new RepositoryRemovals(database);
-  return { database, lookups, cache, metadata, removals, onChanged, storages };
+  const marks = new ReplicaMarks(database);
+  const queue = new PostgresQueue(database, logger.child({ component: 'replication_manager' }));
+  return { database, lookups, cache, marks, metadata, queue, removals, onChanged, storages };
 }
 
 /** Starts the locks and pauses of writes that all Praefects respect. `resources` ends that. */

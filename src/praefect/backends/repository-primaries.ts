@@ -2,6 +2,7 @@ import type { Database } from '../database/database.ts';
 import { electPrimary } from '../elections/elect-primary.ts';
 import { HealthManager } from '../elections/health-manager.ts';
 import { RemoteHealth } from '../family/node-health.ts';
+import { type FindLost, lostReplicas } from '../repair/lost-replicas.ts';
 import { RepositoryRouter } from '../routing/repository-router.ts';
 import { repositoryHandlers } from '../services/repository-handlers.ts';
 import { PostgresStore } from '../store/postgres-store.ts';
@@ -13,10 +14,11 @@ import { readerChoice } from './reader-choice.ts';
 /** Elects a primary for each repository (strategy `per_repository`). */
 export async function repositoryPrimaries(
   options: BackendOptions,
-  { cache, database, lookups, metadata, onChanged, removals }: DatabaseState,
+  state: DatabaseState,
   resources: AsyncDisposableStack,
 ): Promise<Primaries> {
   const { config, logger, nodes } = options;
+  const { cache, database, lookups, metadata, onChanged, removals } = state;
   const { health, ...noticing } = await healthOfNodes(options, database, resources);
   const router = new RepositoryRouter({
     nodes,
@@ -30,15 +32,33 @@ export async function repositoryPrimaries(
     metadataOf: (repository) => metadata.byPath(repository),
     electPrimary: (repositoryId) => electPrimary(database, repositoryId, logger),
   });
+  const store = new PostgresStore(database);
+  const findLost = lossFinder(options, state, { health, store });
   return {
     router,
-    store: new PostgresStore(database),
-    handlers: repositoryHandlers({ nodes, router, lookups, removals, logger, onChanged }),
+    store,
+    handlers: repositoryHandlers({ nodes, router, lookups, removals, logger, onChanged, findLost }),
+    ...(findLost && { findLost }),
     health,
     primaryOf: (_, repositoryId) => electPrimary(database, repositoryId, logger),
     verifies: true,
     ...noticing,
   };
+}
+
+/** Returns what finds lost replicas, unless their records are to be kept. */
+function lossFinder(
+  { config, logger, metrics, nodes }: BackendOptions,
+  { marks, metadata, onChanged, queue }: DatabaseState,
+  { health, store }: Pick<Primaries, 'health' | 'store'>,
+): FindLost | undefined {
+  if (!config.backgroundVerification.deleteInvalidRecords) return undefined;
+  return lostReplicas({
+    ...{ logger, marks, nodes, onChanged, queue, store },
+    isHealthy: (node) => health.isHealthy(node),
+    metadataOf: (repository) => metadata.byPath(repository),
+    counted: metrics.countLost,
+  });
 }
 
 /** The first process of a Praefect checks the nodes. */

@@ -55,6 +55,23 @@ test('a backup is made by a node with the repository, by any if there is none', 
   await assert.rejects(call(backupRepository, {}), invalid('repository not set'));
 });
 
+// Born failing: a node that had lost the repository reported that there was nothing to back up.
+test('a backup is made by another node if the first has lost the repository', async () => {
+  const calls: NotedCalls = [];
+  const error = new GitalyError('NOT_FOUND', 'repository not found');
+  const lost = { storage: 'one', connection: { repository: { backupRepository: failing(error) } } };
+  const nodes: unknown[] = [lost, notingNode('two', calls)];
+  const router = { accessor: async () => ({ node: nodes.shift(), replicaPath: '@cluster/a' }) };
+  const found: unknown[] = [];
+  const findLost = async (failed: unknown) => found.push(failed) > 0;
+
+  await startHandlers({ router, findLost }, calls).call(backupRepository, { repository, backupId: '7' });
+
+  assert.deepEqual(found, [{ node: lost, repository: key, error, correlationId: 'id' }]);
+  assert.equal(calls.length, 1);
+  assert.partialDeepStrictEqual(calls[0], ['two', 'backupRepository']);
+});
+
 /** Starts handlers on a node that returns the pool of a repository. */
 function startWithPool(response: unknown, relativePathOf: (id: number) => Promise<string | undefined>) {
   const getObjectPool = async (request: object, { correlationId }: { correlationId: string }) => {

@@ -10,8 +10,10 @@ import { RepositoryService } from '#wire/gen/repository_pb';
 import type { Repository } from '#wire/gen/shared_pb';
 import type { RepositoryKey } from '../model/repository-key.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import { MAX_ATTEMPTS } from '../proxy/gone-node.ts';
+import type { FindLost } from '../repair/lost-replicas.ts';
 import { isRailsPoolPath, poolIdOf } from '../routing/replica-path.ts';
-import type { Router } from '../routing/routes.ts';
+import type { AccessorRoute, Router } from '../routing/routes.ts';
 import type { RepositoryLookups } from '../store/repository-lookups.ts';
 import type { RepositoryRemovals } from '../store/repository-removals.ts';
 import { answer, answerStream, type LocalHandlers } from './local-handler.ts';
@@ -27,6 +29,8 @@ export interface RepositoryHandlersOptions {
   readonly logger: Logger;
   /** Called with each repository whose record has changed, before the answer. */
   readonly onChanged: (repository: RepositoryKey) => Promise<void>;
+  /** Finds replicas that a node has lost. `undefined` if their records are to be kept. */
+  readonly findLost?: FindLost | undefined;
 }
 
 type RepositoryHandler = readonly [path: string, handler: RawHandler];
@@ -80,18 +84,28 @@ export function repositoryHandlers(parts: RepositoryHandlersOptions): LocalHandl
 }
 
 /** Has a node back up the repository. */
-function backupHandler({ router }: RepositoryHandlersOptions): RepositoryHandler {
-  return answer(RepositoryService.method.backupRepository, async (request, { correlationId, signal }) => {
-    if (request.repository === undefined) throw invalid('repository not set');
-    const key = keyOf(request.repository);
-    const { node, replicaPath } = await router.accessor(key, { onPrimary: false }).catch(async (error) => {
+function backupHandler({ findLost, router }: RepositoryHandlersOptions): RepositoryHandler {
+  const routeOf = (key: RepositoryKey): Promise<AccessorRoute> =>
+    router.accessor(key, { onPrimary: false }).catch(async (error) => {
       if (!isNotFound(error)) throw error;
       // The node reports that there is nothing to back up.
       return { node: await router.storageAccessor(key.virtualStorage), replicaPath: key.relativePath };
     });
-    const repository = { ...request.repository, storageName: node.storage, relativePath: replicaPath };
-    const options = { signal, correlationId };
-    return await node.connection.repository.backupRepository({ ...request, repository }, options);
+  return answer(RepositoryService.method.backupRepository, async (request, { correlationId, signal }) => {
+    if (request.repository === undefined) throw invalid('repository not set');
+    const key = keyOf(request.repository);
+    for (let attempt = 1; ; attempt++) {
+      const { node, replicaPath } = await routeOf(key);
+      const repository = { ...request.repository, storageName: node.storage, relativePath: replicaPath };
+      const options = { signal, correlationId };
+      try {
+        return await node.connection.repository.backupRepository({ ...request, repository }, options);
+      } catch (error) {
+        // A backup that is missing would look like that of a repository that is.
+        const isLost = await findLost?.({ node, repository: key, error, correlationId });
+        if (isLost !== true || attempt >= MAX_ATTEMPTS) throw error;
+      }
+    }
   });
 }
 
