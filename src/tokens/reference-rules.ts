@@ -6,7 +6,10 @@ export interface ReferenceRule {
   readonly effect: 'allow' | 'deny';
   /** Pattern of full names, such as `refs/heads/feature/**`. */
   readonly pattern: string;
-  /** Allows to replace commits; without it a push must be a fast-forward. Default true. */
+  /**
+   * Allows to replace commits; without it a push must be a fast-forward, and nothing is deleted.
+   * Default true.
+   */
   readonly force: boolean;
   /** Allows to delete. Default true. */
   readonly delete: boolean;

@@ -177,6 +177,9 @@ test('rules of references hold where they move, and the refusal names the rule',
   fails(await push('HEAD:docs'), /rule 2 of the token does not allow to change "src\/b"/);
   works(await push('HEAD:refs/tags/v2'));
   fails(await push('--force', 'HEAD:refs/tags/v1'), /rule 3 of the token does not allow to replace/);
+  // Deleted references could be created again with any value.
+  fails(await push(':docs'), /rule 2 of the token does not allow to delete/);
+  fails(await push(':refs/tags/v1'), /rule 3 of the token does not allow to delete/);
   // One change that is refused refuses the whole push.
   fails(await push('HEAD:bot/y', 'HEAD:main'), /denies it/);
   const { stdout } = await site.list(admin.token, 'a');
@@ -216,6 +219,81 @@ test('a merge may bring what HEAD has, but not what only another branch has', as
   await site.commit('src/c');
   works(await site.push(docs.token, 'a', 'HEAD:scratch'));
   fails(await site.push(docs.token, 'a', 'docs'), /rule 1 of the token does not allow to change "src\/c"/);
+});
+
+test("a merge does not change other files than git's own merge of its parents", async () => {
+  await using site = await Site.open();
+  const admin = await site.token(ADMIN);
+  const docs = await site.token({
+    access: 'write',
+    repositories: ['a'],
+    references: [{ allow: '**', force: false, paths: ['docs/'] }],
+  });
+  await site.commit('src/fixed');
+  await site.commit('docs/one');
+  works(await site.push(admin.token, 'a', 'main'));
+  await site.commit('src/fixed');
+  works(await site.push(admin.token, 'a', 'main'));
+  const merge = async (tree: string, ...parents: string[]): Promise<string> => {
+    const words = ['commit-tree', '-m', 'merge', ...parents.flatMap((parent) => ['-p', parent]), tree];
+    const { stdout } = await site.git('-C', site.work, ...words);
+    return stdout.trim();
+  };
+  const reverting = await merge('main~1^{tree}', 'main', 'main~1');
+  const reverted = /rule 1 of the token does not allow to change "src\/fixed"/;
+
+  fails(await site.push(docs.token, 'a', `${reverting}:main`), reverted);
+  const swapped = await merge('main~1^{tree}', 'main~1', 'main');
+  fails(await site.push(docs.token, 'a', `${swapped}:main`), reverted);
+  const above = await merge(`${reverting}^{tree}`, reverting, 'main');
+  fails(await site.push(docs.token, 'a', `${above}:main`), reverted);
+  const three = await merge('main~1^{tree}', 'main', 'main~1', 'main~2');
+  fails(await site.push(docs.token, 'a', `${three}:main`), /does not allow a merge of more than two commits/);
+  works(await site.push(docs.token, 'a', `${await merge('main^{tree}', 'main', 'main~1')}:main`));
+});
+
+test('a merge does not carry a change to where a file was moved', async () => {
+  await using site = await Site.open();
+  const admin = await site.token(ADMIN);
+  const scope = { access: 'write', repositories: ['a'], references: [{ allow: '**', paths: ['docs/'] }] };
+  const docs = await site.token(scope);
+  const git = (...args: string[]): Promise<void> => site.ok('-C', site.work, ...args);
+  const lines = Array.from({ length: 30 }, (_, line) => `line ${line}\n`);
+  mkdirSync(join(site.work, 'docs'));
+  writeFileSync(join(site.work, 'docs/run'), lines.join(''));
+  await site.commit('docs/other');
+  await git('mv', 'docs/run', 'run');
+  await site.commit('docs/other');
+  works(await site.push(admin.token, 'a', 'main'));
+
+  await git('checkout', '-q', '-b', 'old', 'main~1');
+  writeFileSync(join(site.work, 'docs/run'), lines.with(7, 'other\n').join(''));
+  await site.commit('docs/new');
+  await git('checkout', '-q', 'main');
+  await git('merge', '-q', '-m', 'merge', 'old');
+
+  fails(await site.push(docs.token, 'a', 'main'), /does not allow to change "run"/);
+});
+
+test('the rules of the reference apply that a symbolic reference moves', async () => {
+  await using site = await Site.open();
+  const admin = await site.token(ADMIN);
+  const references = [{ deny: 'refs/heads/main' }, { allow: 'refs/heads/**' }];
+  const bot = await site.token({ access: 'write', repositories: ['a'], references });
+  await site.commit('a');
+  works(await site.push(admin.token, 'a', 'main', 'main:other'));
+  const bare = join(site.gitaly.storagePath(), 'a.git');
+  await site.ok('-C', bare, 'symbolic-ref', 'refs/heads/second', 'refs/heads/main');
+  await site.ok('-C', bare, 'symbolic-ref', 'refs/heads/first', 'refs/heads/second');
+  await site.ok('-C', bare, 'symbolic-ref', 'refs/heads/free', 'refs/heads/other');
+  await site.ok('-C', bare, 'symbolic-ref', 'refs/heads/unborn', 'refs/tags/unborn');
+  await site.commit('b');
+
+  const denied = /refs\/heads\/main \(through refs\/heads\/first\): rule 1 of the token denies it/;
+  fails(await site.push(bot.token, 'a', 'main:first'), denied);
+  fails(await site.push(bot.token, 'a', ':first'), denied);
+  fails(await site.push(bot.token, 'a', 'main:unborn'), /refs\/tags\/unborn .*: no rule of the token allows/);
+  works(await site.push(bot.token, 'a', 'main:free'));
 });
 
 test('over SSH a token is the password, with the same rules', { skip: NO_OPENSSH }, async () => {

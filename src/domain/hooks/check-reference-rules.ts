@@ -1,13 +1,13 @@
 import { realpathSync } from 'node:fs';
 import { posix } from 'node:path';
 import { LoopSlice } from '#base/loop-turns';
-import { flag, gitCommand } from '#git/command/git-command';
-import { outputLines } from '#git/command/output-lines';
 import { isAncestor } from '#git/history/is-ancestor';
 import { isZeroOid } from '#git/objects/object-id';
+import { MAX_SYMBOLIC_DEPTH } from '#git/refs/follow-ref';
 import type { GitRepository } from '#git/repository';
-import { isInPaths, type ReferenceRule, ruleFor, textOfRule } from '#tokens/reference-rules';
+import { type ReferenceRule, ruleFor, textOfRule } from '#tokens/reference-rules';
 import { quarantineOf } from './access.ts';
+import { changeOutside } from './change-outside.ts';
 import type { HookCall } from './hook-call.ts';
 
 /** The rules of a token refuse a change. The message names the rule. */
@@ -22,9 +22,6 @@ interface Change {
   readonly reference: Buffer;
 }
 
-/** git compares trees for this long at most, to find the files of new commits. */
-const MAX_CPU_SECONDS = 30;
-const NUL = 0;
 const TAGS = 'refs/tags/';
 
 /**
@@ -55,15 +52,19 @@ interface Check {
 
 async function checkChange({ repository, call, rules }: Check, change: Change): Promise<void> {
   const { newOid, oldOid } = change;
-  const reference = change.reference.toString();
+  const moved = await movedReference(repository, change.reference, call.signal);
+  const reference = moved.toString();
+  const isSymbolic = !moved.equals(change.reference);
+  const shown = isSymbolic ? `${reference} (through ${change.reference.toString()})` : reference;
   const found = ruleFor(rules, reference);
-  if (found === undefined) throw refusal(reference, 'no rule of the token allows it');
+  if (found === undefined) throw refusal(shown, 'no rule of the token allows it');
   const { number, rule } = found;
   const by = (words: string): RuleRefusal =>
-    refusal(reference, `rule ${number} of the token ${words} (${textOfRule(rule)})`);
+    refusal(shown, `rule ${number} of the token ${words} (${textOfRule(rule)})`);
   if (rule.effect === 'deny') throw by('denies it');
   if (isZeroOid(newOid)) {
-    if (!rule.delete) throw by('does not allow to delete');
+    // A deleted reference can be created again with any value.
+    if (!rule.delete || !rule.force) throw by('does not allow to delete');
     return;
   }
   if (!rule.force && !isZeroOid(oldOid)) {
@@ -73,8 +74,8 @@ async function checkChange({ repository, call, rules }: Check, change: Change): 
     if (!isForward) throw by('does not allow to replace commits');
   }
   if (rule.paths.length === 0) return;
-  const path = await pathOutside(repository, rule, change, call.signal);
-  if (path !== undefined) throw by(`does not allow to change ${JSON.stringify(path)}`);
+  const reason = await changeOutside(repository, rule, change, call.signal);
+  if (reason !== undefined) throw by(`does not allow ${reason}`);
 }
 
 function refusal(reference: string, reason: string): RuleRefusal {
@@ -82,30 +83,19 @@ function refusal(reference: string, reason: string): RuleRefusal {
 }
 
 /**
- * Returns a path that a new commit of a reference changes although the rule does not allow it;
- * `undefined` if there is none. New commits are those that neither its old value nor HEAD leads to;
- * of a merge only what differs from all its parents counts.
+ * Returns the reference that git changes for a pushed name: the end of its symbolic references, even
+ * if that does not exist.
+ *
+ * @throws {RuleRefusal} for more symbolic references than git follows.
  */
-async function pathOutside(
-  repository: GitRepository,
-  rule: ReferenceRule,
-  { newOid, oldOid }: Change,
-  signal: AbortSignal,
-): Promise<string | undefined> {
-  const head = (await repository.refs.resolve('HEAD', { signal }))?.oid;
-  const known = [oldOid, head].filter((oid) => oid !== undefined && !isZeroOid(oid));
-  const options = ['--format=', '--name-only', '-z', '-c', '--root', '--no-renames', '--no-ext-diff'];
-  const command = gitCommand('log', {
-    options: options.map(flag),
-    revisions: [newOid, ...known.map((oid) => `^${oid}`)],
-  });
-  const reading = { signal, delimiter: NUL, maxCpuSeconds: MAX_CPU_SECONDS };
-  for await (const names of outputLines(repository, command, reading))
-    for (const name of names) {
-      const path = name.toString();
-      if (path !== '' && !isInPaths(rule, path)) return path;
-    }
-  return undefined;
+async function movedReference(repository: GitRepository, pushed: Buffer, signal: AbortSignal) {
+  let at = pushed;
+  for (let depth = 0; depth < MAX_SYMBOLIC_DEPTH; depth++) {
+    const target = (await repository.refs.read(at, { signal }))?.symbolicTarget;
+    if (target === undefined) return at;
+    at = target;
+  }
+  throw refusal(pushed.toString(), 'it is a symbolic reference to too many others');
 }
 
 /** Returns the repository with the objects of the push, which are not its own yet. */

@@ -1,6 +1,7 @@
 import { lineBatches } from '#base/streams/line-batches';
 import { type CommandInput, writeInput } from './command-input.ts';
 import type { CommandRepository } from './command-repository.ts';
+import type { ConfigPair } from './config.ts';
 import { abortError } from './exit-error.ts';
 import type { GitCommand } from './git-command.ts';
 import type { HookSetup } from './spawn-options.ts';
@@ -14,6 +15,7 @@ export interface OutputLinesOptions {
   /** Limit of a line; a longer one is an error. Default 1 MiB. */
   readonly maxLineBytes?: number;
   readonly env?: Readonly<Record<string, string>>;
+  readonly config?: readonly ConfigPair[];
   /** CPU time after which the command fails with RESOURCE_EXHAUSTED; default: the subcommand's. */
   readonly maxCpuSeconds?: number | undefined;
   /** Required for a command that can change references, even if it does not. */
@@ -30,7 +32,7 @@ export interface OutputLinesOptions {
 export async function* outputLines(
   repository: CommandRepository,
   command: GitCommand,
-  { signal, input, env, hooks, maxCpuSeconds, ...splitting }: OutputLinesOptions = {},
+  { signal, input, env, config, hooks, maxCpuSeconds, ...splitting }: OutputLinesOptions = {},
 ): AsyncGenerator<Buffer[], void, undefined> {
   await repository.spawnTurn(signal);
   const stdin = input === undefined ? 'ignore' : 'pipe';
@@ -38,6 +40,7 @@ export async function* outputLines(
     signal,
     stdin,
     ...(env && { env }),
+    ...(config && { config }),
     ...(maxCpuSeconds !== undefined && { maxCpuSeconds }),
     ...(hooks && { hooks }),
   });
