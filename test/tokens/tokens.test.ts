@@ -339,6 +339,16 @@ test('a push whose rules cannot be read is refused', async () => {
   }
   const call = site.gitaly.connection.smartHttp.postReceivePack(requests(), { metadata });
   await assert.rejects(Array.fromAsync(call), { code: 'INVALID_ARGUMENT', message: /unknown field "forc"/ });
+
+  // A proxy that drops the metadata does not drop the rules.
+  async function* requiringRules() {
+    yield { repository, glId: 'user-1', gitConfigOptions: ['x-gitaly-reference-rules'] };
+  }
+  const without = site.gitaly.connection.smartHttp.postReceivePack(requiringRules());
+  await assert.rejects(Array.fromAsync(without), {
+    code: 'INVALID_ARGUMENT',
+    message: /without the metadata/,
+  });
 });
 
 test('no way to write a path leads to a repository that a token does not cover', async () => {

@@ -83,8 +83,8 @@ function refusal(reference: string, reason: string): RuleRefusal {
 }
 
 /**
- * Returns the reference that git changes for a pushed name: the end of its symbolic references, even
- * if that does not exist.
+ * Returns the reference that git changes for a pushed name: the end of its symbolic references,
+ * even if that does not exist.
  *
  * @throws {RuleRefusal} for more symbolic references than git follows.
  */

@@ -1,5 +1,6 @@
 import { codeOf } from '#base/gitaly-error';
 import { CallError } from '#client/call/call-error';
+import { UnknownRulesError } from '../required-rules.ts';
 import type { Answer } from './answer.ts';
 
 /** Message of a request that a limit refused. */
@@ -19,6 +20,7 @@ export function failureAnswer(error: unknown): Answer {
       headers: { 'Retry-After': String(Math.max(1, Math.ceil(limit.retryAfterMs / 1000))) },
     };
   }
+  if (error instanceof UnknownRulesError) return { status: 501, text: error.message };
   switch (codeOf(error)) {
     case 'NOT_FOUND':
       return NOT_FOUND;

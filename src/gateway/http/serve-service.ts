@@ -4,6 +4,7 @@ import { postUploadPack } from '#client/git/post-upload-pack';
 import type { RepositoryCreator } from '../create-on-push.ts';
 import { gitProtocol } from '../git-protocol.ts';
 import type { GitalyLink } from '../gitaly-link.ts';
+import { explainUnknownRules, requiredRules } from '../required-rules.ts';
 import { setStreamHeaders } from './answer.ts';
 import { callOptions } from './call-options.ts';
 import type { GitExchange } from './git-exchange.ts';
@@ -60,9 +61,10 @@ export async function serveReceivePack(
       glUsername: identity.username,
       glRepository: repository.glRepository ?? '',
       gitProtocol: gitProtocol(request.headers['git-protocol']),
+      ...requiredRules(identity),
     },
     options,
-  );
+  ).catch(explainUnknownRules);
   await parts.creator
     ?.chooseDefaultBranch(repository, options)
     .catch((error) => parts.onFailure?.(error, request)); // the push is done

@@ -13,6 +13,7 @@ import { type GitalyLink, reach } from '../gitaly-link.ts';
 import { type Identity, mayCreate } from '../identity.ts';
 import type { RepositoryInit, RepositoryMapping } from '../repository-mapping.ts';
 import type { RepositoryPath } from '../repository-path.ts';
+import { explainUnknownRules, requiredRules } from '../required-rules.ts';
 import type { SshAccessRequest } from './authentication.ts';
 import type { GitCommand } from './git-command.ts';
 
@@ -113,8 +114,10 @@ export class CommandRunner {
       glUsername,
       glRepository: repository.glRepository ?? '',
       gitProtocol,
+      ...requiredRules(identity),
     };
-    const { exitCode } = await receivePack(this.#options.link.connection, io, request, options);
+    const pushing = receivePack(this.#options.link.connection, io, request, options);
+    const { exitCode } = await pushing.catch(explainUnknownRules);
     return exitCode;
   }
 }

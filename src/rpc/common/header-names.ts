@@ -31,6 +31,12 @@ export const EXPLANATION = 'x-gitaly-explanation-bin';
 export const MIGRATE_REFERENCES = 'x-gitaly-migrate-references';
 /** JSON: the rules of references of the token with which a push came to a gateway. */
 export const REFERENCE_RULES = 'x-gitaly-reference-rules-bin';
+/**
+ * Added to the settings (`git_config_options`) of a push with {@link REFERENCE_RULES}. A server
+ * that does not know the rules refuses the push, as every version of Gitaly does for a setting
+ * without `=`. A server that knows them refuses this setting without the rules.
+ */
+export const REFERENCE_RULES_REQUIRED = 'x-gitaly-reference-rules';
 /** `true`: the client wants a fork that borrows its objects from a pool. */
 export const LINKED_FORK = 'x-gitaly-linked-fork';
 /** Of WriteBackupID: the number of repositories that failed. The request has no field for it. */

@@ -1,6 +1,8 @@
+import { GitalyError } from '#base/gitaly-error';
 import { parseConfigOptions } from '#domain/git-service/config-options';
 import type { Push } from '#domain/receive-pack/receive-pack';
 import type { FeatureFlag } from '#platform/flags/feature-flags';
+import { REFERENCE_RULES, REFERENCE_RULES_REQUIRED } from '#rpc/common/header-names';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { Storages } from '#storage/storages';
 import type { PostReceivePackRequest } from '#wire/gen/smarthttp_pb';
@@ -24,16 +26,23 @@ export function requestedPush(
   storages: Storages,
 ): Omit<Push, 'streams' | 'signal'> {
   const repository = storages.open(first.repository);
+  const options = first.gitConfigOptions.filter((option) => option !== REFERENCE_RULES_REQUIRED);
+  const referenceRules = referenceRulesOf(context);
+  if (referenceRules === undefined && options.length < first.gitConfigOptions.length)
+    throw new GitalyError(
+      'INVALID_ARGUMENT',
+      `reference rules: ${REFERENCE_RULES_REQUIRED} without the metadata ${REFERENCE_RULES}`,
+    );
   return {
     repository,
     target: first.repository ?? repository,
     user: { username: first.glUsername, userId: first.glId, protocol, remoteIp: remoteIpOf(context) },
     isStateless: protocol === 'http',
     gitProtocol: first.gitProtocol,
-    config: parseConfigOptions(first.gitConfigOptions),
+    config: parseConfigOptions(options),
     transaction: transactionOf(context),
     clientContext: clientContextOf(context),
-    referenceRules: referenceRulesOf(context),
+    referenceRules,
     correlationId: context.correlationId,
     ...(context.flags.isEnabled(RECEIVE_PACK_TRACE2_HOOK) && {
       onTrace: (fields) => context.log.add(fields),
