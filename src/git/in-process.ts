@@ -136,11 +136,13 @@ export class InProcess {
 /**
  * Rethrows a failure to read an object as {@link FallBackToGit}: git, started for the whole
  * question, reports what is wrong. Rethrows aborts and our own errors as they are.
+ *
+ * @param reason one of a bounded set of texts.
  */
-export function fallBackOnFailure(error: unknown): never {
+export function fallBackOnFailure(error: unknown, reason = 'an object cannot be read'): never {
   const code = codeOf(error);
   const isAbort = code === 'CANCELLED' || code === 'DEADLINE_EXCEEDED';
   if (!isAbort && (error instanceof GitalyError || error instanceof GitExitError))
-    throw new FallBackToGit('an object cannot be read', { cause: error });
+    throw new FallBackToGit(reason, { cause: error });
   throw error;
 }

@@ -20,7 +20,10 @@ export interface PushCase {
   readonly refuseVote?: string;
   /** Why git receives the push. */
   readonly byGit?: string;
-  /** Over SSH git has read the references before its client began, and has other words. */
+  /**
+   * Over SSH git has other words: it has read the references before its client began, or its client
+   * gets what it prints for the operator.
+   */
   readonly isOnlyHttp?: boolean;
   /** git has the whole conversation, from its advertisement on. */
   readonly isOfGitOverSsh?: boolean;
@@ -30,6 +33,9 @@ const MAIN = 'refs/heads/main';
 const NEW = 'refs/heads/new';
 const ATOMIC = 'report-status side-band-64k atomic';
 const TALKS = 'for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14; do echo some words of a hook $i; done';
+
+/** Puts a file in the place of a directory of objects. */
+const BLOCKED = 'rm -rf $GIT_DIR/objects/$i; touch $GIT_DIR/objects/$i';
 
 const script = (hook: string, text: string) => (path: string) =>
   writeScript(join(path, 'custom_hooks', hook), text);
@@ -165,6 +171,24 @@ export const PUSH_CASES: readonly PushCase[] = [
       'cd $GIT_DIR; touch refs/heads/main.lock; test ! -d reftable || touch reftable/tables.list.lock',
     ),
   },
+  {
+    what: 'a reference that breaks meanwhile',
+    command: ['main', 'child', 'refs/heads/loose'],
+    pack: ['child'],
+    prepare: script('pre-receive', 'cd $GIT_DIR; test -d reftable || echo broken > refs/heads/loose'),
+  },
+  {
+    what: 'objects that cannot be moved',
+    isOnlyHttp: true,
+    command: ['none', 'child', NEW],
+    pack: ['child'],
+    prepare: script('pre-receive', `cd $GIT_OBJECT_DIRECTORY; for i in ??; do ${BLOCKED}; done`),
+  },
+  {
+    what: 'a name that is too long for a lock',
+    command: ['none', 'child', `refs/heads/${'x'.repeat(252)}`],
+    pack: ['child'],
+  },
   { what: 'a lost vote', command: ['main', 'child', MAIN], pack: ['child'], refuseVote: 'PREPARED_PHASE' },
   {
     what: 'a lost vote of pre-receive',
@@ -255,6 +279,16 @@ export const PUSH_CASES: readonly PushCase[] = [
     what: 'a reference below one',
     command: ['none', 'old', 'refs/heads/main/x'],
     byGit: 'a reference of a directory exists',
+  },
+  {
+    what: 'a name that is too long for a file',
+    command: ['none', 'old', `refs/heads/${'x'.repeat(300)}`],
+    byGit: 'the push cannot be prepared',
+  },
+  {
+    what: 'a name in a folder with a name that is too long',
+    command: ['none', 'old', `refs/heads/${'x'.repeat(300)}/y`],
+    byGit: 'the push cannot be prepared',
   },
   { what: 'no change', command: ['main', 'main', MAIN], byGit: 'the push is not a creation or an update' },
   { what: 'a file as a branch', command: ['none', 'blob', NEW], byGit: 'an object is unusual' },

@@ -2,6 +2,7 @@ import { isError } from '#base/is-error';
 import { abortError } from '#git/command/exit-error';
 import { joinObjectDirectories } from '#git/command/object-directory-list';
 import { RefTransaction } from '#git/refs/update/ref-transaction';
+import type { Quarantine } from '#storage/quarantine/quarantine';
 import type { ServiceResult } from '../git-service/service-streams.ts';
 import type { RelayedHook } from '../hooks/hooks-directories.ts';
 import type { CalledHooks, HookInput } from './called-hooks.ts';
@@ -14,6 +15,8 @@ import { refRefusal } from './ref-refusal.ts';
 type Outcome = 'made' | 'aborted' | { readonly reason: string };
 
 const EXIT = { signal: undefined, usage: undefined, realMs: 0, ended: undefined };
+/** git's words when the objects cannot be moved. */
+const NOT_MIGRATED = 'unable to migrate objects to permanent storage';
 /** git's words when the nodes of a cluster do not agree. */
 const ABORTED = {
   named: "fatal: in 'prepared' phase, update aborted by the reference-transaction hook\n",
@@ -60,13 +63,23 @@ class Application {
     const { reference, oldOid, newOid } = request;
     await this.#bands.output(warnings);
     if (!(await this.#preReceive())) return { reason: 'pre-receive hook declined' };
-    await quarantine.migrate();
+    if (!(await this.#keepsObjects(quarantine))) return { reason: NOT_MIGRATED };
     const args = [reference, Buffer.from(oldOid), Buffer.from(newOid)];
     if (!(await this.#accepts('update', { args }))) {
       await this.#bands.error(Buffer.concat([Buffer.from('hook declined to update '), reference]));
       return { reason: 'hook declined' };
     }
     return await this.#update();
+  }
+
+  async #keepsObjects(quarantine: Quarantine): Promise<boolean> {
+    try {
+      await quarantine.migrate();
+      return true;
+    } catch (error) {
+      this.#hooks.warn('failed moving the objects of a push into the repository', error);
+      return false;
+    }
   }
 
   async #preReceive(): Promise<boolean> {

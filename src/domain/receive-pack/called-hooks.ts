@@ -32,6 +32,11 @@ export class CalledHooks {
     return this.#options.started.has(hook);
   }
 
+  /** Warns the operator of something of which the client gets no details. */
+  warn(message: string, error: unknown): void {
+    this.#options.manager.warn(message, error);
+  }
+
   /** Calls a hook, and returns true if it accepts the change. */
   async accepts(hook: RelayedHook, input: HookInput, print: Print): Promise<boolean> {
     if (!this.has(hook)) return true;

@@ -1,4 +1,5 @@
 import { writeChunk } from '#base/streams/copy-stream';
+import { fallBackOnFailure } from '#git/in-process';
 import { removeStaleQuarantines } from '#storage/quarantine/stale-quarantines';
 import type { CapabilityAdvertisements } from '../git-service/capability-advertisements.ts';
 import type { ServiceResult } from '../git-service/service-streams.ts';
@@ -48,7 +49,10 @@ export class InProcessReceivePack implements ReceivePack {
     const input = new HeldInput(push.streams.input);
     const prepared = await push.repository.inProcess.attempt<PreparedPush | 'nothing' | undefined>(
       'push',
-      () => preparePush(push, input),
+      () =>
+        preparePush(push, input).catch((error: unknown) =>
+          fallBackOnFailure(error, 'the push cannot be prepared'),
+        ),
       () => undefined,
     );
     if (prepared === 'nothing') return SUCCESS;
