@@ -6,6 +6,7 @@ import { startService } from '../git-service/start-service.ts';
 import { TraceFile } from '../git-service/trace-file.ts';
 import type { HookManager } from '../hooks/hook-manager.ts';
 import type { HooksDirectories } from '../hooks/hooks-directories.ts';
+import type { PushUser } from '../hooks/payload.ts';
 import { RELAY_ENVIRONMENT, RELAY_PIPES, type RelayHandler, serveRelay } from '../hooks/relay/relay.ts';
 import { neededHooks, pushHookHandler } from './push-hooks.ts';
 import { PushRecording } from './push-recording.ts';
@@ -26,6 +27,19 @@ export interface GitReceivePackOptions {
   readonly onHookError?: ((error: unknown) => void) | undefined;
   /** Receives errors of the removal of quarantines that killed pushes left. */
   readonly onSweepError: (error: unknown) => void;
+}
+
+/**
+ * Returns the identity for reflogs, as git's http-backend sets it; without it git writes the
+ * account of the server. A push without a name keeps that.
+ *
+ * @see git: http-backend.c, run_service
+ */
+function committerOf({ protocol, remoteIp, username }: PushUser): Record<string, string> {
+  const name = username.replaceAll('\0', '');
+  if (name === '') return {};
+  const email = `${name}@${protocol}.${remoteIp.replaceAll('\0', '') || '(none)'}`;
+  return { GIT_COMMITTER_NAME: name, GIT_COMMITTER_EMAIL: email };
 }
 
 /** Pushes received by `git receive-pack`, whose hooks reach us over inherited descriptors. */
@@ -75,7 +89,7 @@ export class GitReceivePack implements ReceivePack {
         stderr: streams.stderr === undefined ? 'head' : 'pipe',
         config: push.config,
         gitProtocol: push.gitProtocol,
-        ...(trace && { env: trace.env }),
+        env: { ...committerOf(push.user), ...trace?.env },
         ...(directory === undefined
           ? { hooks: 'disabled' }
           : { hooks: { directory, env: RELAY_ENVIRONMENT }, extraPipes: RELAY_PIPES }),

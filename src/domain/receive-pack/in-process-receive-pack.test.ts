@@ -85,3 +85,23 @@ test('over SSH a client that has nothing to push ends the call', async () => {
   assert.match(first, new RegExp(`^${oid} refs/heads/main\0report-status .*side-band-64k`));
   assert.deepEqual(others, []);
 });
+
+// git: http-backend.c writes REMOTE_USER, and REMOTE_USER@http.REMOTE_ADDR.
+for (const [username, remoteIp, expected] of [
+  ['jane', '192.0.2.7', 'jane <jane@http.192.0.2.7>'],
+  ['Jörg <x>', '2001:db8::1', 'Jörg x <Jörg x@http.2001:db8::1>'],
+  ['jane', undefined, 'jane <jane@http.(none)>'],
+] as const)
+  test(`the reflog names the user of a push: ${expected}`, async () => {
+    await using gitaly = await startGitaly();
+    const { path, oid } = createSmallRepository(gitaly);
+    gitOutput(path, ['config', 'core.logAllRefUpdates', 'true']);
+    const metadata = remoteIp === undefined ? {} : { remote_ip: remoteIp };
+    const data = pushBody([`${ZERO_OID} ${oid} refs/heads/new`]);
+
+    const first = { ...FIRST, glUsername: username };
+    await Array.fromAsync(gitaly.connection.smartHttp.postReceivePack([first, { data }], { metadata }));
+
+    const line = gitOutput(path, ['reflog', 'show', '--format=%gn <%ge> %gs', 'refs/heads/new']);
+    assert.equal(line, `${expected} push`);
+  });
