@@ -90,6 +90,33 @@ test('one command serves clones and takes a push to a new name, and leaves nothi
   });
 });
 
+test('it takes a mirror of a clone, and hides only what a repository hides', async () => {
+  await inTemporaryDirectory(async (directory) => {
+    const data = join(directory, 'data');
+    await using server = await up(data, '--http', '127.0.0.1:0');
+    const clone = join(directory, 'clone');
+    const git = (...args: string[]): Promise<string> => runGit(['-C', clone, ...args]);
+    const references = async (repository: string): Promise<string[]> => {
+      const lines = (await git('ls-remote', '--refs', repository)).trim().split('\n');
+      return lines.map((line) => line.split('\t')[1] ?? '');
+    };
+    await runGit(['clone', '-q', `${server.url}/hello.git`, clone]);
+    const names = ['environments/1', 'keep-around/x', 'merge-requests/1/head', 'pipelines/1', 'tmp/x'];
+    for (const name of names) await git('update-ref', `refs/${name}`, 'HEAD');
+    const mirror = `${server.url}/mirror.git`;
+
+    await git('push', '-q', '--mirror', mirror);
+    const expected = (await git('for-each-ref', '--format=%(refname)')).trim().split('\n');
+    assert.deepEqual(await references(mirror), expected);
+
+    await git('push', '-q', mirror, ':refs/tmp/x', 'HEAD:refs/remotes/origin/other');
+    const bare = join(data, 'repositories/mirror.git');
+    await runGit(['-C', bare, 'config', 'transfer.hideRefs', 'refs/remotes']);
+    assert.equal((await references(mirror)).includes('refs/remotes/origin/other'), false);
+    await assert.rejects(git('push', '-q', mirror, 'HEAD:refs/remotes/origin/third'), /hidden ref/);
+  });
+});
+
 test('a second start on a directory names the running process; one after a kill works', async () => {
   await inTemporaryDirectory(async (directory) => {
     const first = await up(directory, '--http', '127.0.0.1:0');

@@ -63,6 +63,7 @@ export async function startGit(options: StartGitOptions): Promise<Git> {
           }
         : undefined,
     config: config.git.config,
+    hidesGitLabReferences: config.git.hideGitlabReferences,
     observer: observeCommands(metrics.commands, logger, () => gitVersion, calls, tracing),
     environment: withStarter(withRefFormat(callVariables(tracing), config), family),
     admission: gitCalls,

@@ -63,6 +63,7 @@ export function upConfig(
     runtime_dir: directory.runtime,
     storage: [{ name: STORAGE, path: directory.repositories }],
     logging: LOGGING,
+    git: { hide_gitlab_references: false },
     ...(token !== undefined && { auth: { token: token.reveal() } }),
     ...(bundles && { bundle_uri: bundles.server }),
     ...events,

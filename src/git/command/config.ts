@@ -15,7 +15,7 @@ export interface ConfigPair {
   readonly secret?: boolean;
 }
 
-/** Namespaces that a push may not change and that are not advertised to it. */
+/** Namespaces of GitLab, which a push may not change and which are not advertised to it. */
 const HIDDEN_FROM_PUSH = [
   'refs/environments/',
   'refs/keep-around/',
@@ -119,7 +119,6 @@ const PER_COMMAND: Readonly<Partial<Record<SubcommandName, readonly ConfigPair[]
     NO_ALTERNATE_REFS,
     pair('receive.advertisePushOptions', 'true'),
     pair('receive.autogc', 'false'),
-    ...HIDDEN_FROM_PUSH.map((prefix) => pair('receive.hideRefs', prefix)),
     ...fsck('receive.fsck'),
     ...PACK,
   ],
@@ -128,10 +127,14 @@ const PER_COMMAND: Readonly<Partial<Record<SubcommandName, readonly ConfigPair[]
   'upload-pack': [
     pair('uploadpack.allowFilter', 'true'),
     pair('uploadpack.allowAnySHA1InWant', 'true'),
-    ...HIDDEN_FROM_FETCH.map((prefix) => pair('uploadpack.hideRefs', prefix)),
     ...PACK,
   ],
   'update-ref': [NO_AMBIGUITY],
+};
+
+const HIDING: Readonly<Partial<Record<SubcommandName, readonly ConfigPair[]>>> = {
+  'receive-pack': HIDDEN_FROM_PUSH.map((prefix) => pair('receive.hideRefs', prefix)),
+  'upload-pack': HIDDEN_FROM_FETCH.map((prefix) => pair('uploadpack.hideRefs', prefix)),
 };
 
 export interface ConfigOptions {
@@ -143,6 +146,8 @@ export interface ConfigOptions {
   readonly objectFormat: 'sha1' | 'sha256' | undefined;
   /** True if this git reuses objects of several packs at once. */
   readonly packReuseMulti: boolean;
+  /** False shows clients the references that GitLab hides. Default true. */
+  readonly hidesGitLabReferences?: boolean;
   readonly call: readonly ConfigPair[];
   readonly operator: readonly ConfigPair[];
 }
@@ -155,6 +160,7 @@ export function configOf({
   command,
   objectFormat,
   packReuseMulti,
+  hidesGitLabReferences = true,
   call,
   operator,
 }: ConfigOptions): ConfigPair[] {
@@ -165,6 +171,7 @@ export function configOf({
     ...packReuse,
     ...attributes(command, objectFormat),
     ...(PER_COMMAND[command] ?? []),
+    ...((hidesGitLabReferences && HIDING[command]) || []),
     ...call,
     ...operator,
   ];

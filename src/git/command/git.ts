@@ -28,6 +28,8 @@ export interface GitOptions {
   readonly binary: string;
   /** The operator's `[[git.config]]`, which overrides all other settings. */
   readonly config?: readonly ConfigPair[];
+  /** False shows clients the references that GitLab hides (`refs/remotes/` …). Default true. */
+  readonly hidesGitLabReferences?: boolean;
   readonly spawner?: Spawner;
   /** Notified of every process, for metrics and logs. */
   readonly observer?: ProcessObserver;
@@ -64,6 +66,7 @@ export class Git {
   readonly binary: string;
   readonly spawner: Spawner;
   readonly #config: readonly ConfigPair[];
+  readonly #hidesGitLabReferences: boolean;
   readonly #observer: ProcessObserver | undefined;
   readonly #environment: GitOptions['environment'];
   readonly #inherited: Readonly<Record<string, string>>;
@@ -83,6 +86,7 @@ export class Git {
     this.version = version;
     this.capabilities = capabilities;
     this.#config = options.config ?? [];
+    this.#hidesGitLabReferences = options.hidesGitLabReferences ?? true;
     this.#observer = options.observer;
     this.#environment = options.environment;
     this.#gate = new SpawnGate(options.admission, options.waits);
@@ -198,6 +202,7 @@ export class Git {
       command,
       objectFormat: this.capabilities.attrTree ? repository?.knownObjectFormat : undefined,
       packReuseMulti: this.capabilities.packReuseMulti,
+      hidesGitLabReferences: this.#hidesGitLabReferences,
       call: [...config, ...hooksPath],
       operator: this.#config,
     });

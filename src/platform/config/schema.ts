@@ -118,6 +118,15 @@ export const schema = {
       example: '"reftable"',
       accepted: '"files" or "reftable"',
     }),
+    hide_gitlab_references: flag({
+      doc:
+        'Hide the references of GitLab: refs/environments/, refs/keep-around/, refs/merge-requests/, ' +
+        'refs/pipelines/, refs/remotes/ and refs/tmp/ from pushes; refs/keep-around/, refs/remotes/ ' +
+        'and refs/tmp/ from fetches. Hide others with receive.hideRefs, uploadpack.hideRefs or ' +
+        'transfer.hideRefs in [[git.config]]. Not in Gitaly.',
+      default: true,
+      example: 'true',
+    }),
     in_process: flag({
       doc: 'Serve simple reads without starting git, with the same result. false always starts git.',
       default: true,

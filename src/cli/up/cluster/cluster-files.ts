@@ -95,6 +95,9 @@ graceful_restart_timeout = "5s"
 [logging]
 level = "warn"
 
+[git]
+hide_gitlab_references = false
+
 [[storage]]
 name = ${quoted(name)}
 path = ${quoted(storage)}
