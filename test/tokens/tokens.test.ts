@@ -294,6 +294,7 @@ test('the rules of the reference apply that a symbolic reference moves', async (
   fails(await site.push(bot.token, 'a', ':first'), denied);
   fails(await site.push(bot.token, 'a', 'main:unborn'), /refs\/tags\/unborn .*: no rule of the token allows/);
   works(await site.push(bot.token, 'a', 'main:free'));
+  fails(await site.push(bot.token, 'a', `main:${'x'.repeat(300)}`), /x: git cannot read it/);
 });
 
 test('over SSH a token is the password, with the same rules', { skip: NO_OPENSSH }, async () => {

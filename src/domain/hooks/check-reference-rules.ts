@@ -1,6 +1,7 @@
 import { realpathSync } from 'node:fs';
 import { posix } from 'node:path';
 import { LoopSlice } from '#base/loop-turns';
+import { GitExitError } from '#git/command/exit-error';
 import { isAncestor } from '#git/history/is-ancestor';
 import { isZeroOid } from '#git/objects/object-id';
 import { MAX_SYMBOLIC_DEPTH } from '#git/refs/follow-ref';
@@ -82,6 +83,15 @@ function refusal(reference: string, reason: string): RuleRefusal {
   return new RuleRefusal(`${reference}: ${reason}`);
 }
 
+async function readReference(repository: GitRepository, name: Buffer, signal: AbortSignal) {
+  try {
+    return await repository.refs.read(name, { signal });
+  } catch (error) {
+    if (!(error instanceof GitExitError)) throw error;
+    throw refusal(name.toString(), 'git cannot read it (its name may be too long): push to another name');
+  }
+}
+
 /**
  * Returns the reference that git changes for a pushed name: the end of its symbolic references,
  * even if that does not exist.
@@ -91,7 +101,7 @@ function refusal(reference: string, reason: string): RuleRefusal {
 async function movedReference(repository: GitRepository, pushed: Buffer, signal: AbortSignal) {
   let at = pushed;
   for (let depth = 0; depth < MAX_SYMBOLIC_DEPTH; depth++) {
-    const target = (await repository.refs.read(at, { signal }))?.symbolicTarget;
+    const target = (await readReference(repository, at, signal))?.symbolicTarget;
     if (target === undefined) return at;
     at = target;
   }
