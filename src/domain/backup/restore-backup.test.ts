@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import { MemoryStore } from '#object-store/memory/memory-store';
 import type { Repository } from '#storage/repository';
@@ -304,6 +305,38 @@ test('references that lost their objects are counted, the others restored in pla
 
   assert.deepEqual(backups.skipped, [1]);
   assert.equal(backups.git('show-ref', '--head'), fixture.runGit(repository.path, ['show-ref', '--head']));
+});
+
+// The repository had the branches of the other one.
+test('a bundle of another repository restores none of its branches', async () => {
+  await using backups = await start();
+  const { fixture, bucket } = backups;
+  const repository = fixture.init('x.git', { commits: 2 });
+  await backups.create('one', repository);
+  const good = await Array.fromAsync(bucket.get('group/name.git/one/001.bundle', { signal }));
+  const other = fixture.init('y.git', { commits: 1 });
+  const foreign = fixture.runGit(other.path, ['commit-tree', '-m', 'foreign', 'main^{tree}']).trim();
+  for (const name of ['main', 'foreign'])
+    fixture.runGit(other.path, ['update-ref', `refs/heads/${name}`, foreign]);
+  fixture.runGit(other.path, ['bundle', 'create', 'y.bundle', '--all']);
+  const bundle = readFileSync(`${other.path}/y.bundle`);
+  await bucket.put('group/name.git/one/001.bundle', Readable.from([bundle]), { signal });
+
+  await assert.rejects(backups.restore('one'), { message: /^manager: .*they are those of another/ });
+  assert.equal(existsSync(backups.path), false);
+  fixture.init(TARGET.relativePath);
+  await assert.rejects(backups.restore('one'), { message: /^manager: .*they are those of another/ });
+  assert.equal(backups.git('for-each-ref'), '');
+
+  // A branch whose object is missing is not at what the bundle has under its name.
+  rmSync(backups.path, { recursive: true });
+  await bucket.put('group/name.git/one/001.bundle', Readable.from(good), { signal });
+  const oid = fixture.runGit(repository.path, ['rev-parse', 'main']).trim();
+  const lines = `${'1'.repeat(40)} refs/heads/main\n${oid} refs/heads/same\n`;
+  await bucket.put('group/name.git/one/001.refs', textOf(lines), { signal });
+  await backups.restore('one');
+  assert.equal(backups.git('for-each-ref', '--format=%(objectname) %(refname)'), `${oid} refs/heads/same`);
+  assert.deepEqual(backups.skipped, [1]);
 });
 
 for (const referenceBackend of referenceBackends())

@@ -17,6 +17,9 @@ import { StagedRepository } from './staged-repository.ts';
 
 const FETCHING = 'local repository: fetch bundle: fetch bundle';
 const FROM_BUNDLE = 'restore from bundle';
+/** The objects of a backup are not those of its list of references. */
+export const NO_OBJECTS =
+  'the bundles have no object of the references in the backup: they are those of another repository';
 
 export interface RestoreContentsOptions {
   /** Notified of the number of references that are left out because their objects are missing. */
@@ -36,6 +39,7 @@ export async function fillRepository(
   if (!manifest.empty) {
     const references = await referencesOf(bucket, manifest, options);
     await fetchSteps(draft, bucket, manifest, options);
+    await requireAnyObject(draft, references);
     await setWhereObjectsExist(draft, references, options);
     await restoreHead(draft, manifest.headReference, options);
   }
@@ -59,6 +63,7 @@ export async function replaceContents(
   if (!(await isApplied(applyChanges(repository, changes, options)))) {
     await using staged = await StagedRepository.create(repository, options);
     await fetchSteps(staged.repository, bucket, manifest, { ...options, hooks: undefined, vote: undefined });
+    await requireAnyObject(staged.repository, references);
     if (headReference === '') headReference = await staged.changedHead(options.signal);
     await staged.migrate();
     await setWhereObjectsExist(repository, references, options);
@@ -161,9 +166,19 @@ async function fetchSteps(
   }
 }
 
+/** @throws {Error} if no reference has its object: the bundles are those of another repository. */
+async function requireAnyObject(
+  repository: Repository,
+  references: readonly BackedUpReference[],
+): Promise<void> {
+  for (const { oid } of references) if ((await repository.objects.info(oid)) !== undefined) return;
+  throw new Error(NO_OBJECTS);
+}
+
 /**
- * Sets the references whose objects exist: the list is written before the bundle, so that a
- * reference can have gone in between.
+ * Makes the references those of a backup, without those whose objects are missing: the list is
+ * written before the bundle, so that a reference can have gone in between. A reference that the
+ * bundle has at another object does not stay.
  */
 async function setWhereObjectsExist(
   repository: Repository,
@@ -173,11 +188,14 @@ async function setWhereObjectsExist(
   const { removed, changed } = await compareReferences(repository, references, options.signal);
   await applyChanges(repository, { removed, changed: [] }, options);
   if (await isApplied(applyChanges(repository, { removed: [], changed }, options))) return;
-  const present: BackedUpReference[] = [];
+  const missing = new Set<BackedUpReference>();
   for (const reference of changed)
-    if ((await repository.objects.info(reference.oid)) !== undefined) present.push(reference);
-  options.onSkipped(changed.length - present.length);
-  await applyChanges(repository, { removed: [], changed: present }, options);
+    if ((await repository.objects.info(reference.oid)) === undefined) missing.add(reference);
+  options.onSkipped(missing.size);
+  const present = references.filter((reference) => !missing.has(reference));
+  const left = await compareReferences(repository, present, options.signal);
+  await applyChanges(repository, { removed: left.removed, changed: [] }, options);
+  await applyChanges(repository, { removed: [], changed: left.changed }, options);
 }
 
 async function restoreHead(

@@ -10,6 +10,7 @@ import {
 } from '#client/index';
 import type { BackupSource } from '#domain/backup/backup-source';
 import type { BackedUpReference } from '#domain/backup/reference-lines';
+import { NO_OBJECTS } from '#domain/backup/restore-contents';
 import { type BundleSelection, patternsOf } from '#domain/bundle/bundle-selection';
 import { EmptyBundleError } from '#domain/bundle/empty-bundle-error';
 import { ObjectFormat } from '#wire/gen/shared_pb';
@@ -27,6 +28,8 @@ interface Change {
 }
 
 const HEAD = 'HEAD';
+/** References whose objects are looked up in one call. */
+const REFERENCES_AT_ONCE = 1000;
 
 /** The calls of a backup and of a restore on one repository of a server. */
 export class RemoteRepository implements BackupSource {
@@ -133,6 +136,10 @@ export class RemoteRepository implements BackupSource {
     await failing('write HEAD ref', this.#calls.writeRef(request, this.#options));
   }
 
+  async listReferences(): Promise<BackedUpReference[]> {
+    return (await Array.fromAsync(this.#references())).flat();
+  }
+
   /** Reports whether the references are those of a backup, HEAD apart. */
   async hasReferences(wanted: readonly BackedUpReference[]): Promise<boolean> {
     const { removed, changed } = await this.#changes(wanted);
@@ -147,29 +154,48 @@ export class RemoteRepository implements BackupSource {
 
   /**
    * Makes the references those of a backup, HEAD apart, without those whose objects are missing: an
-   * older backup can have some.
+   * older backup can have some. A reference that is at another object then does not stay.
    *
    * @returns the number of references that are missing.
+   * @throws {Error} if none has its object; nothing changes then.
    */
   async resetWhereObjectsExist(wanted: readonly BackedUpReference[]): Promise<number> {
     const { removed, changed } = await this.#changes(wanted);
+    if (changed.length > 0 && !(await this.#hasAnyObject(wanted))) throw new Error(NO_OBJECTS);
     await this.#update(removed, 'remove refs');
     try {
       await this.#update(changed, 'update refs');
       return 0;
     } catch (error) {
-      const present = await this.#whereObjectsExist(changed);
-      if (this.#signal.aborted || present.length === changed.length) throw error;
-      await this.#update(present, 'update refs');
-      return changed.length - present.length;
+      const missing = await this.#withoutObjects(changed);
+      if (this.#signal.aborted || missing.size === 0) throw error;
+      const left = await this.#changes(wanted.filter(({ name }) => !missing.has(name.toString('latin1'))));
+      await this.#update(left.removed, 'remove refs');
+      await this.#update(left.changed, 'update refs');
+      return missing.size;
     }
   }
 
-  async #whereObjectsExist(changes: readonly Change[]): Promise<Change[]> {
-    const oids = changes.map(({ newObjectId }) => newObjectId);
+  /** Reports whether any reference has its object. Nearly always the first ones have. */
+  async #hasAnyObject(references: readonly BackedUpReference[]): Promise<boolean> {
+    for (let at = 0; at < references.length; at += REFERENCES_AT_ONCE) {
+      const oids = references.slice(at, at + REFERENCES_AT_ONCE).map(({ oid }) => Buffer.from(oid));
+      const existence = await this.#existence(oids);
+      if (existence.includes(true)) return true;
+    }
+    return false;
+  }
+
+  /** Returns the names of references whose new objects do not exist. */
+  async #withoutObjects(changes: readonly Change[]): Promise<Set<string>> {
+    const existence = await this.#existence(changes.map(({ newObjectId }) => newObjectId));
+    const missing = changes.filter((_, index) => existence[index] !== true);
+    return new Set(missing.map(({ reference }) => Buffer.from(reference).toString('latin1')));
+  }
+
+  async #existence(oids: readonly Uint8Array[]): Promise<boolean[]> {
     const found = checkObjectsExist(this.#connection, this.#repository, oids, this.#options);
-    const existence = await failing('check objects', Array.fromAsync(found));
-    return changes.filter((_, index) => existence[index]?.exists === true);
+    return (await failing('check objects', Array.fromAsync(found))).map(({ exists }) => exists);
   }
 
   async #changes(wanted: readonly BackedUpReference[]): Promise<{ removed: Change[]; changed: Change[] }> {

@@ -69,10 +69,20 @@ async function replaceContents(restore: Restore): Promise<void> {
     options.onBundles(error);
     const fetch = (bundle: AsyncIterable<Buffer>) => repository.fetchBundle(bundle, { updateHead: false });
     if (await withAllBundles(restore, fetch)) await repository.resetReferences(files.references);
-    else await fetchBundles(restore, 0);
+    else await fetchOrUndo(restore);
   }
   await restoreHead(restore);
   await restoreHooks(restore);
+}
+
+/** Fetches all bundles. If none of their objects is of the backup, the references stay as they were. */
+async function fetchOrUndo(restore: Restore): Promise<void> {
+  const { repository } = restore;
+  const before = await repository.listReferences();
+  await fetchBundles(restore, 0).catch(async (error: unknown) => {
+    await repository.resetReferences(before).catch(() => {}); // the first error tells more
+    throw error;
+  });
 }
 
 async function create(restore: Restore): Promise<void> {

@@ -24,8 +24,6 @@ export interface RestoreStorageOptions {
   /** Repositories at a time. */
   readonly parallel: number;
   readonly listener: PipelineListener;
-  /** Notified of the number of references that a repository lacks, as their objects are missing. */
-  readonly onLeftOut: (relativePath: string, references: number) => void;
   readonly signal: AbortSignal;
 }
 
@@ -52,7 +50,7 @@ export async function restoreStorage(options: RestoreStorageOptions): Promise<vo
 }
 
 async function restoreBackup(backup: StoredBackup, options: RestoreStorageOptions): Promise<void> {
-  const { connection, store, storageName, replace, onLeftOut, signal } = options;
+  const { connection, store, storageName, replace, signal } = options;
   const { relativePath, id } = backup;
   // No server puts them into a backup; it would remove them again as temporary files.
   if (relativePath.split('/')[0] === OWN_DIRECTORY)
@@ -63,11 +61,18 @@ async function restoreBackup(backup: StoredBackup, options: RestoreStorageOption
   if (manifest.nonExistent) throw new SkippedError('there was no repository');
   if (!replace && (await repository.exists()) && !(await hasBackedUp(store, repository, manifest, signal)))
     throw new Error('the repository exists and differs from the backup: add --replace to change it');
+  let leftOut = 0;
   await restoreRemote(store, repository, manifest, {
     onBundles: () => {},
-    onSkipped: (references) => onLeftOut(relativePath, references),
+    onSkipped: (references) => {
+      leftOut += references;
+    },
     signal,
   });
+  if (leftOut > 0)
+    throw new Error(
+      `restored without ${leftOut} references, whose objects are not in the backup: restore an older one`,
+    );
 }
 
 /** Reports whether a repository has HEAD and the references of a backup, and no others. */

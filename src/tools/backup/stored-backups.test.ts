@@ -331,6 +331,51 @@ test('a backup that names a repository among the files of the server is not rest
   assert.equal(existsSync(join(other.storagePath(), 'a.git')), true);
 });
 
+// "3 restored", with the branches of the other repository.
+test('a bundle of another repository restores none of its branches', async () => {
+  const { gitaly, url, path } = await start();
+  await using _gitaly = gitaly;
+  initRepository(path('other.git'), { commits: 1 });
+  const foreign = gitOutput(path('other.git'), ['commit-tree', '-m', 'foreign', 'main^{tree}']).trim();
+  for (const name of ['main', 'foreign', 'branch-1'])
+    gitOutput(path('other.git'), ['update-ref', `refs/heads/${name}`, foreign]);
+  assert.equal((await backUp(gitaly, url, 'one')).code, 0);
+  const bundle = join(url, 'default/a.git/one/001.bundle');
+  const good = readFileSync(bundle);
+  writeFileSync(bundle, readFileSync(join(url, 'default/other.git/one/001.bundle')));
+  assert.equal((await verify(url)).code, 3);
+  await using other = await startGitaly();
+  const copy = join(other.storagePath(), 'a.git');
+
+  const created = await restore(other, url, { repository: 'a.git' });
+
+  assert.equal(created.code, 1);
+  assert.match(String(created.output.lines[0]?.error), /have no object of .* another repository/);
+  assert.equal(existsSync(copy), false);
+
+  initRepository(copy);
+  const tree = gitOutput(copy, ['write-tree']).trim();
+  const own = gitOutput(copy, ['commit-tree', '-m', 'own', tree]).trim();
+  for (const name of ['main', 'mine']) gitOutput(copy, ['update-ref', `refs/heads/${name}`, own]);
+  const before = gitOutput(copy, ['for-each-ref']);
+  assert.equal((await restore(other, url, { repository: 'a.git', replace: true })).code, 1);
+  assert.equal(gitOutput(copy, ['for-each-ref']), before);
+
+  // One branch has its object, the others are at objects of no bundle.
+  rmSync(copy, { recursive: true });
+  writeFileSync(bundle, good);
+  const list = join(url, 'default/a.git/one/001.refs');
+  writeFileSync(
+    list,
+    readFileSync(list, 'utf8').replace(/^\S+ refs\/heads\/main$/m, `${'1'.repeat(40)} refs/heads/main`) +
+      `${gitOutput(path('a.git'), ['rev-parse', 'main']).trim()} refs/heads/same\n`,
+  );
+  const partial = await restore(other, url, { repository: 'a.git' });
+  assert.equal(partial.code, 1);
+  assert.match(String(partial.output.lines[0]?.error), /^restored without 1 references/);
+  assert.equal(gitOutput(copy, ['for-each-ref', '--format=%(refname)']), 'refs/heads/same');
+});
+
 // Born failing: the backup was good, and its restore failed.
 test('a backup with a reference that git refuses is bad', async () => {
   const { gitaly, url } = await start();

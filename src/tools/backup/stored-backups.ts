@@ -139,9 +139,7 @@ export async function restoreAll(
   const { listener } = report;
   listener.onFound(backups.length);
   const store = countedStore(opened, (bytes) => report.addBytes(bytes));
-  const onLeftOut = (path: string, references: number) =>
-    stderr.write(`${path}: left out ${references} references, whose objects are not in the backup\n`);
-  const settings = { connection, backups, storageName, replace, parallel, listener, onLeftOut, signal };
+  const settings = { connection, backups, storageName, replace, parallel, listener, signal };
   await restoreStorage({ ...settings, store });
   report[Symbol.dispose]();
   stderr.write(`${report.summary('restore', 'restored')}\n`);
