@@ -43,7 +43,7 @@ export async function createBackup(
     const objectFormat = await formatOrNone(source);
     const { obsolete, ...complete } =
       objectFormat === undefined
-        ? { ...NOTHING, steps: [...steps, newStep(options, steps.length + 1, steps.at(-1))], obsolete: [] }
+        ? { ...NOTHING, steps: [...steps, await unusedStep(bucket, options, steps)], obsolete: [] }
         : await store(bucket, source, { steps, objectFormat }, options);
     await writeManifest(bucket, options.name, options.id, complete, options);
     if (obsolete.length > 0) await bucket.delete(obsolete, options);
@@ -80,6 +80,18 @@ function newStep({ name, id }: CreateBackupOptions, number: number, previous?: B
     ...(previous !== undefined && { previousRefPath: previous.refPath }),
     customHooksPath: key('custom_hooks.tar'),
   };
+}
+
+/** Returns a step without files; an earlier backup of this name can have some. */
+async function unusedStep(
+  bucket: ObjectStore,
+  options: CreateBackupOptions,
+  steps: readonly BackupStep[],
+): Promise<BackupStep> {
+  for (let number = steps.length + 1; ; number++) {
+    const step = newStep(options, number, steps.at(-1));
+    if ((await bucket.head(step.refPath, options)) === undefined) return step;
+  }
 }
 
 /** @returns `undefined` if there is no repository. */

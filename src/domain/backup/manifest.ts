@@ -1,4 +1,5 @@
 import { parse } from 'smol-toml';
+import { quote } from '#base/go/quote';
 import { JsonFields } from '#base/json-fields';
 import { objectKey } from '#object-store/object-key';
 
@@ -24,6 +25,8 @@ export interface BackupManifest {
   /** Oldest first. */
   readonly steps: readonly BackupStep[];
 }
+
+const TAGS = 'refs/tags/';
 
 /** Encodes a manifest as Gitaly does, so that its tools can read it. */
 export function encodeManifest(manifest: BackupManifest): string {
@@ -68,7 +71,7 @@ export function decodeManifest(document: string): UndecidedManifest {
     empty: fields.has('empty') ? fields.required('empty', 'flag') : undefined,
     nonExistent: fields.has('non_existent') && fields.required('non_existent', 'flag'),
     objectFormat: textOrEmpty(fields, 'object_format'),
-    headReference: textOrEmpty(fields, 'head_reference'),
+    headReference: headOf(fields),
     steps: (fields.has('steps') ? fields.required('steps', 'list') : []).map((item) =>
       decodeStep(JsonFields.of(item) ?? JsonFields.NONE),
     ),
@@ -79,12 +82,28 @@ function textOrEmpty(fields: JsonFields, name: string): string {
   return fields.has(name) ? fields.required(name, 'text') : '';
 }
 
+/** @throws {Error} for a target that HEAD of no repository has. */
+function headOf(fields: JsonFields): string {
+  const target = textOrEmpty(fields, 'head_reference');
+  const isPossible = target.startsWith('refs/') && !target.startsWith(TAGS);
+  if (target !== '' && !isPossible)
+    throw new Error(`the manifest is damaged: HEAD cannot be ${quote(target)}, head_reference is a branch`);
+  return target;
+}
+
 function decodeStep(fields: JsonFields): BackupStep {
   const previousRefPath = fields.text('previous_ref_path');
   return {
-    bundlePath: objectKey(fields.required('bundle_path', 'text')),
-    refPath: objectKey(fields.required('ref_path', 'text')),
-    ...(previousRefPath !== undefined && { previousRefPath: objectKey(previousRefPath) }),
-    customHooksPath: objectKey(fields.required('custom_hooks_path', 'text')),
+    bundlePath: keyOf(fields.required('bundle_path', 'text')),
+    refPath: keyOf(fields.required('ref_path', 'text')),
+    ...(previousRefPath !== undefined && { previousRefPath: keyOf(previousRefPath) }),
+    customHooksPath: keyOf(fields.required('custom_hooks_path', 'text')),
   };
+}
+
+/** @throws {Error} for a path that is not the one of an object: no program writes `..` in it. */
+function keyOf(path: string): string {
+  const key = objectKey(path);
+  if (key !== path) throw new Error(`the manifest is damaged: ${quote(path)} is not the path of an object`);
+  return key;
 }

@@ -131,7 +131,12 @@ function manifestKey({ storageName, relativePath }: BackupName, id: string): str
   return objectKey('manifests', storageName, relativePath, `${id}${SUFFIX}`);
 }
 
-/** Reads a manifest. @throws {Error} for one that is damaged, missing or larger than 16 MiB. */
+/**
+ * Reads a manifest.
+ *
+ * @throws {Error} for one that is damaged, missing or larger than 16 MiB, and for one that contradicts
+ *   the files of its last step.
+ */
 export async function readManifest(
   bucket: ObjectStore,
   key: string,
@@ -145,7 +150,22 @@ export async function readManifest(
     pieces.push(piece);
   }
   const { empty, ...manifest } = decodeManifest(Buffer.concat(pieces).toString());
-  return { ...manifest, empty: empty ?? (await isEmpty(bucket, manifest.steps.at(-1), options)) };
+  const last = manifest.steps.at(-1);
+  if (empty === true || manifest.nonExistent) await requireNoReferences(bucket, last, options, manifest);
+  return { ...manifest, empty: empty ?? (await isEmpty(bucket, last, options)) };
+}
+
+/** @throws {Error} if a step has references, though its manifest says that there were none. */
+async function requireNoReferences(
+  bucket: ObjectStore,
+  step: BackupStep | undefined,
+  options: ObjectCall,
+  { nonExistent }: Pick<BackupManifest, 'nonExistent'>,
+): Promise<void> {
+  const references = step && (await bucket.head(step.refPath, options));
+  if (references === undefined || references.sizeBytes === 0) return;
+  const flag = nonExistent ? 'non_existent' : 'empty';
+  throw new Error(`the manifest is damaged: it has ${flag} = true, but the backup has references`);
 }
 
 /** Reports whether the last step of a backup has neither references nor a bundle. */

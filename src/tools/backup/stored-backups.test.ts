@@ -376,6 +376,32 @@ test('a bundle of another repository restores none of its branches', async () =>
   assert.equal(gitOutput(copy, ['for-each-ref', '--format=%(refname)']), 'refs/heads/same');
 });
 
+// Each of them was restored with exit code 0.
+test('a manifest that contradicts itself or its files is bad, and is not restored', async () => {
+  const { gitaly, url } = await start();
+  await using _gitaly = gitaly;
+  assert.equal((await backUp(gitaly, url, 'one')).code, 0);
+  await using other = await startGitaly();
+  const file = join(url, 'manifests/default/a.git/one.toml');
+  const good = readFileSync(file, 'utf8');
+  for (const [from, to, message] of [
+    ['empty = false', 'empty = true', /empty = true, but the backup has references/],
+    ['non_existent = false', 'non_existent = true', /non_existent = true, but the backup has references/],
+    ['refs/heads/main', 'refs/tags/v1', /HEAD cannot be "refs\/tags\/v1"/],
+    ['refs/heads/main', 'main', /HEAD cannot be "main"/],
+    ["custom_hooks_path = 'default", "custom_hooks_path = 'x/../default", /is not the path of an object/],
+    ["custom_hooks_path = 'default", "custom_hooks_path = '../default", /escapes the bucket/],
+  ] as const) {
+    assert.ok(good.includes(from), from);
+    writeFileSync(file, good.replace(from, to));
+    for (const result of [await verify(url), await restore(other, url, { repository: 'a.git' })]) {
+      assert.notEqual(result.code, 0, to);
+      assert.match(result.output.lines.map(({ error }) => error).join(), message);
+    }
+    assert.equal(existsSync(join(other.storagePath(), 'a.git')), false, to);
+  }
+});
+
 // Born failing: the backup was good, and its restore failed.
 test('a backup with a reference that git refuses is bad', async () => {
   const { gitaly, url } = await start();

@@ -160,6 +160,7 @@ test('hooks that cannot be restored change nothing', async () => {
 
   const list = join(gitaly.directory, 'backups/manifests/group/name.git/three.toml');
   writeFileSync(list, readFileSync(list, 'utf8').replace('empty = false', 'empty = true'));
+  truncateSync(fileOf(gitaly, 'three/003.refs'), 0);
   await assert.rejects(restore(gitaly, 'three'), { code: 'INTERNAL', message });
   assert.deepEqual(stateOf(other), before);
 });
