@@ -113,3 +113,21 @@ test('unknown keys are warnings beside the output, limits of unknown RPCs are pr
     `rate_limiting[0].rpc ${problem}`,
   ]);
 });
+
+// Nothing was printed: only the log of the server named them.
+test('keys without effect are warnings, which do not change output and exit code', async () => {
+  const document = fill(
+    'socket_path = "<DIR>/s"\nbin_dir = "<BIN>"\n[[storage]]\nname = "a"\npath = "<DIR>/default"\n' +
+      '[transactions]\nenabled = true\n[offloading]\nenabled = true\ngo_cloud_url = "mem://"\n',
+  );
+
+  const { warnings = [], ...result } = await validateConfiguration(document);
+
+  assert.deepEqual(result, { exitCode: 0, stdout: '', stderr: '' });
+  const named = warnings.map((line) => line.replace(/ has no effect: .*(?= \(line)/, ''));
+  assert.deepEqual(named.sort(), [
+    'configuration key "bin_dir" (line 2)',
+    'configuration key "offloading.enabled" (line 9)',
+    'configuration key "transactions.enabled" (line 7)',
+  ]);
+});

@@ -116,24 +116,24 @@ function positive(value: number, otherwise: number): number {
   return value > 0 ? value : otherwise;
 }
 
-/** Yields a warning for each key that does not exist. */
-export function* unknownKeys(read: ReadConfig, file: string): Generator<ConfigWarning> {
+/** Yields a warning for each key that does not exist, and for each that has no effect. */
+export function* uselessKeys(read: ReadConfig, file: string): Generator<ConfigWarning> {
   for (const key of read.unknown) {
     yield {
       message: `unknown configuration key ${showUnknownKey(key)}`,
       fields: { config_path: file, key: showPath(key.path), ...lineOf(read, key.path) },
     };
   }
-}
-
-function* warnings(read: ReadConfig, file: string): Generator<ConfigWarning> {
-  yield* unknownKeys(read, file);
   for (const { path, reason } of keysWithoutEffect(schema, read.raw)) {
     yield {
       message: `configuration key ${quote(showPath(path))} has no effect: ${reason}`,
       fields: { config_path: file, key: showPath(path), ...lineOf(read, path) },
     };
   }
+}
+
+function* warnings(read: ReadConfig, file: string): Generator<ConfigWarning> {
+  yield* uselessKeys(read, file);
   for (const [index, storage] of read.values.storage.entries()) {
     if (storage.path !== '.') continue;
     yield {
