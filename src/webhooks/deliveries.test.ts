@@ -7,7 +7,7 @@ import type { EventPayload } from '#events/event-payload';
 import { Journal } from '#events/journal';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { until } from '#testkit/until';
-import { Deliveries, type DeliveriesOptions } from './deliveries.ts';
+import { Deliveries, type DeliveriesOptions, type DeliverySource } from './deliveries.ts';
 import type { DeliveryState } from './delivery-state.ts';
 import { RefusedError } from './sender.ts';
 import { stateInFile } from './state-file.ts';
@@ -80,6 +80,37 @@ test('a webhook begins with the next event, and continues after a restart', asyn
   await until(() => delivered.length === 2);
 
   assert.deepEqual(delivered, ['a.git refs/heads/2', 'a.git refs/heads/3']);
+});
+
+// Of four events one was sent, and no other until the next start.
+test('deliveries go on after the journal could not be read', async (context) => {
+  const { delivered, journal, start } = await given(context);
+  const problems: unknown[] = [];
+  let failures = 0;
+  const source: DeliverySource = {
+    get last() {
+      return journal.last;
+    },
+    get oldest() {
+      return journal.oldest;
+    },
+    get news() {
+      return journal.news;
+    },
+    read(position) {
+      if (delivered.length === 0 || failures === 3) return journal.read(position);
+      failures++;
+      throw Object.assign(new Error('EMFILE: too many open files'), { code: 'EMFILE' });
+    },
+  };
+  await using _ = start({ journal: source, onProblem: (error) => problems.push(error) });
+  await journal.add([change('a.git', 1)]);
+  await until(() => delivered.length === 1);
+
+  await journal.add([change('a.git', 2), change('b.git', 1), change('a.git', 3)]);
+  await until(() => delivered.length === 4);
+
+  assert.deepEqual([failures, problems.length], [3, 3]);
 });
 
 test('a repository keeps its order while its events are refused, others go on', async (context) => {

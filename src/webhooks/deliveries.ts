@@ -33,6 +33,8 @@ const MIN_ATTEMPTS = 5;
 /** Events that are not delivered yet; later ones stay in the journal. */
 const MAX_WAITING = 1000;
 const PAGE = 1000;
+/** Longest pause after the journal could not be read. */
+const MAX_READ_PAUSE_MS = 60 * SECOND_MS;
 const JITTER = 0.2;
 
 /**
@@ -73,7 +75,7 @@ export class Deliveries implements AsyncDisposable {
     let position = Math.min(state.cursor, ...[...state.waiting].map((sequence) => sequence - 1));
     for (;;) {
       const { last, news } = journal;
-      const events = await this.#page(position);
+      const events = await this.#readPage(position);
       for (const event of events ?? []) await this.#begin(event);
       if (events === undefined) position = journal.oldest;
       else if (events.length >= PAGE) position = events.at(-1)?.sequence ?? position;
@@ -81,6 +83,21 @@ export class Deliveries implements AsyncDisposable {
       if (events?.length === 0) await abortable(news, signal);
       else signal.throwIfAborted();
     }
+  }
+
+  /** Reads a page as {@link #page}, again and again while the journal cannot be read. */
+  async #readPage(position: number): Promise<readonly RepositoryEvent[] | undefined> {
+    const { signal } = this.#ending;
+    for (let attempt = 1; ; attempt++)
+      try {
+        return await this.#page(position);
+      } catch (error) {
+        signal.throwIfAborted();
+        const problem = error instanceof Error ? error : new Error(String(error));
+        this.#options.onProblem(problem);
+        const pauseMs = Math.min(this.#pauseAfter(attempt, problem), MAX_READ_PAUSE_MS);
+        await delay(pauseMs, undefined, { signal, ref: false });
+      }
   }
 
   /**
