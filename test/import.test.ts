@@ -121,6 +121,21 @@ test('everything below a directory is imported with all references; a second imp
   assert.deepEqual(readdirSync(at.temporary), []);
 });
 
+// "imported", without the stash; the same import repeated failed with "exists with other references".
+test('a stash is left out and named, and the import can be repeated', async () => {
+  using at = place();
+  const work = await at.make('work');
+  const oid = await runGit(['-C', work, 'rev-parse', 'trunk']);
+  await runGit(['-C', work, 'update-ref', 'refs/stash', oid]);
+
+  const first = await at.run(work, '--to', at.data);
+  const second = await at.run(work, '--to', at.data);
+
+  assert.match(first.stdout, /^imported {2}work\.git {2}1 reference.*, without refs\/stash, which git/);
+  assert.deepEqual([first.code, second.code], [0, 0], second.stderr);
+  assert.match(second.stdout, /^skipped {3}work\.git {2}exists already/);
+});
+
 test('an import uses the server that runs on the directory', async () => {
   using at = place();
   const source = await at.make('one');
@@ -274,6 +289,15 @@ test('failed sources are reported by line, leave nothing behind and do not stop 
   assert.equal((await at.run(other, '--to', at.data)).code, 0);
 
   const sources = ['holed', 'shallow', 'no-repository', 'whole'].map((name) => join(at.root, name));
+  // "exit status 128", "object of unexpected type" and nothing else.
+  const extended = await at.make('extended');
+  await runGit(['-C', extended, 'config', 'core.repositoryFormatVersion', '1']);
+  await runGit(['-C', extended, 'config', 'extensions.newerThanGit', 'true']);
+  const grafted = await at.make('grafted');
+  const blob = await runGit(['-C', grafted, 'rev-parse', 'trunk:file']);
+  const tip = await runGit(['-C', grafted, 'rev-parse', 'trunk']);
+  writeFileSync(join(grafted, '.git/info/grafts'), `${tip} ${blob}\n`);
+  sources.push(extended, grafted);
   writeFileSync(join(at.root, 'list'), `${sources.join('\n')}\n${whole} good\n/not/there\n`);
   const { code, stdout, stderr } = await at.run('--list', join(at.root, 'list'), '--to', at.data);
 
@@ -287,7 +311,9 @@ test('failed sources are reported by line, leave nothing behind and do not stop 
   assert.match(stderr, /^failed {4}no-repository\.git .*is not a git repository/m);
   assert.match(stderr, /^failed {4}whole\.git .*a repository of that name exists with other references/m);
   assert.match(stderr, /^failed {4}there\.git .*no such file or directory$/m);
-  assert.match(stderr, /^1 imported, 0 skipped, 5 failed/m);
+  assert.match(stderr, /^failed {4}extended\.git .*unknown repository extension.*newerthangit/m);
+  assert.match(stderr, /^failed {4}grafted\.git .*has info\/grafts.*git replace --convert-graft-file/m);
+  assert.match(stderr, /^1 imported, 0 skipped, 7 failed/m);
   assert.equal(await references(at.imported('whole.git')), await references(other));
   assert.deepEqual(
     readdirSync(join(at.data, 'repositories')).filter(

@@ -11,6 +11,7 @@ const PROGRESS = /^(Receiving|Resolving|Writing|Counting|Compressing) /;
 /** Returns git's error message on one line, without progress and without passwords. */
 export function gitErrorText(stderr: string): string {
   const lines = stderr
+    .replace(/:\n\s+(?=\S)/g, ': ') // a list below its title
     .split(/[\r\n]+/)
     .map((line) => line.trim())
     .filter((line) => !NOISE.test(line) && !(PROGRESS.test(line) && /\d%/.test(line)));

@@ -1,6 +1,8 @@
 import { messageOf } from '#base/gitaly-error';
 import { CallError } from '#client/index';
+import { GitExitError } from '#git/command/exit-error';
 import { maskUrlCredentials } from '#platform/log/mask-urls';
+import { gitErrorText } from './git-error-text.ts';
 import { type Imported, type ImportSettings, importRepository } from './import-repository.ts';
 import type { Source } from './source.ts';
 
@@ -51,9 +53,14 @@ export async function importAll(
         error instanceof CallError && error.code === 'UNAUTHENTICATED'
           ? ': set GITALY_TOKEN to the token of the server'
           : '';
-      listener.onFailed(source, maskUrlCredentials(messageOf(error) + advice));
+      listener.onFailed(source, maskUrlCredentials(reasonOf(error) + advice));
     }
   };
   await Promise.all(Array.from({ length: Math.min(jobs, sources.length) }, work));
   return totals;
+}
+
+/** Returns git's own sentence where git failed. */
+function reasonOf(error: unknown): string {
+  return (error instanceof GitExitError && gitErrorText(error.stderr)) || messageOf(error);
 }

@@ -123,7 +123,13 @@ async function removeAgain(
 
 const REMOVE_LIMIT_MS = 10_000;
 
-function noteOn({ head, references }: SourceRepository): { note?: string } {
-  if (references.length === 0) return { note: 'is empty' };
-  return head === undefined ? { note: 'its HEAD is detached; the import sets it to the default branch' } : {};
+function noteOn({ head, leftOut, references }: SourceRepository): { note?: string } {
+  const notes = [
+    ...(leftOut.length === 0 ? [] : [`without ${leftOut.join(', ')}, which git does not push`]),
+    ...(references.length === 0 ? ['is empty'] : []),
+    ...(references.length > 0 && head === undefined
+      ? ['its HEAD is detached; the import sets it to the default branch']
+      : []),
+  ];
+  return notes.length === 0 ? {} : { note: notes.join(', ') };
 }

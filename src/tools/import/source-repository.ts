@@ -1,4 +1,6 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ignoreMissing } from '#base/files/ignore-missing';
 import { GitExitError } from '#git/command/exit-error';
 import type { Git } from '#git/command/git';
 import { flag, gitCommand } from '#git/command/git-command';
@@ -18,8 +20,12 @@ export interface SourceRepository {
    * the id of their target; broken ones are omitted.
    */
   readonly references: readonly string[];
+  /** Names of references that no push can create: of one part, such as `refs/stash`. */
+  readonly leftOut: readonly string[];
 }
 
+/** git neither pushes nor receives them. */
+const OF_ONE_PART = /^[0-9a-f]+ (refs\/[^/]+)$/;
 /** Enough for a million references. */
 const MAX_REFERENCES_BYTES = 128 << 20;
 
@@ -32,6 +38,10 @@ export async function readSourceRepository(
   gitDirectory: string,
   signal: AbortSignal,
 ): Promise<SourceRepository> {
+  const format = readFormat(gitDirectory);
+  if (format.referenceBackend === 'reftable' && !git.capabilities.reftable)
+    throw new Error(`has reftables, which git ${git.version} cannot read: import with git 2.45 or newer`);
+  await refuseGrafts(gitDirectory);
   const repository = repositoryAt(gitDirectory);
   const at = { repository, signal };
   const isShallow = await git.run(
@@ -42,12 +52,24 @@ export async function readSourceRepository(
     throw new Error('is a shallow clone: run "git fetch --unshallow" in it first');
   const list = gitCommand('for-each-ref', { options: [flag('--format=%(objectname) %(refname)')] });
   const listed = (await git.run(list, { ...at, maxOutputBytes: MAX_REFERENCES_BYTES })).toString('latin1');
+  const lines = listed.split('\n').filter(Boolean).sort();
   return {
     repository,
-    objectFormat: requireObjectFormat(readFormat(gitDirectory)),
+    objectFormat: requireObjectFormat(format),
     head: await readHead(git, at),
-    references: listed.split('\n').filter(Boolean).sort(),
+    references: lines.filter((line) => !OF_ONE_PART.test(line)),
+    leftOut: lines.flatMap((line) => OF_ONE_PART.exec(line)?.[1] ?? []),
   };
+}
+
+/** @throws {Error} if the file gives commits other parents, which would be sent as they are not. */
+async function refuseGrafts(gitDirectory: string): Promise<void> {
+  const grafts = (await readFile(join(gitDirectory, 'info/grafts'), 'utf8').catch(ignoreMissing)) ?? '';
+  if (!/^[0-9a-f]/m.test(grafts)) return;
+  throw new Error(
+    'has info/grafts, which changes the parents of commits for git alone: ' +
+      'run "git replace --convert-graft-file" in it first',
+  );
 }
 
 /**
