@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -63,6 +63,41 @@ test('tokens are issued, listed and revoked, and keys rotate', async () => {
     assert.equal(await verifier.verify(text), undefined);
     assert.match((await token('list', ...place)).stdout, /revoked$/m);
     assert.match((await token('rotate-keys', '--remove', oldKey, ...place)).stdout, /removed key/);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+// One file of a newer version: no token could be listed, nor revoked by its name.
+test('a file that cannot be read is listed by its id, and every token can be revoked', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'token-'));
+  try {
+    const place = ['--to', directory];
+    const create = async (name: string): Promise<string> => {
+      const made = await token('create', name, '--repository', 'a', '--json', ...place);
+      return JSON.parse(made.stdout).id;
+    };
+    const [good, newer, broken] = [await create('good'), await create('newer'), await create('broken')];
+    const file = (id: string): string => join(tokensIn(directory), 'issued', id);
+    const fields = JSON.parse(readFileSync(file(newer), 'utf8'));
+    writeFileSync(file(newer), JSON.stringify({ ...fields, scope: { ...fields.scope, later: true } }));
+    writeFileSync(file(broken), '{"subj');
+    mkdirSync(file('directory'));
+
+    const listed = await token('list', ...place);
+    assert.equal(listed.code, 0, listed.stderr);
+    assert.match(listed.stdout, new RegExp(`^${good}  good  read a  until `, 'm'));
+    assert.match(listed.stdout, new RegExp(`^${newer}  newer  unreadable for this version  until `, 'm'));
+    assert.match(listed.stdout, new RegExp(`^${broken}  \\?  unreadable for this version  with`, 'm'));
+    assert.match(listed.stdout, /^directory {2}\? {2}unreadable/m);
+    assert.equal(JSON.parse((await token('list', '--json', ...place)).stdout).length, 4);
+
+    assert.equal((await token('revoke', '--name', 'newer', ...place)).stdout, `revoked ${newer}\n`);
+    assert.equal((await token('revoke', broken, 'directory', ...place)).code, 0);
+    const store = new TokenStore(tokensIn(directory));
+    for (const id of [newer, broken, 'directory']) assert.equal(await store.isRevoked(id), true);
+    assert.equal(await store.isRevoked(good), false);
+    assert.notEqual(await create('another'), '');
   } finally {
     rmSync(directory, { recursive: true });
   }

@@ -83,15 +83,23 @@ function ruleOf(text: string): object {
 export function listTokens(options: TokenOptions, on: TokenConsole): Promise<number> {
   return run(options, on, async (store) => {
     const tokens = await store.list();
-    const json = tokens.map(({ scope, ...token }) => ({ ...token, scope: formatScope(scope) }));
+    const json = tokens.map(({ scope, ...token }) => ({
+      ...token,
+      ...(scope && { scope: formatScope(scope) }),
+    }));
     return { json, lines: tokens.map(lineOf) };
   });
 }
 
 function lineOf({ expiresAt, id, isRevoked, scope, subject }: IssuedToken): string {
-  const state = isRevoked ? 'revoked' : `until ${new Date(expiresAt * 1000).toISOString()}`;
+  const state = isRevoked ? 'revoked' : endOf(expiresAt);
+  if (scope === undefined) return `${id}  ${subject || '?'}  unreadable for this version  ${state}`;
   const rules = scope.references.length === 0 ? '' : `, ${scope.references.length} rules`;
   return `${id}  ${subject}  ${scope.access} ${scope.repositories.join(' ')}${rules}  ${state}`;
+}
+
+function endOf(expiresAt: number): string {
+  return expiresAt === 0 ? 'with an unknown end' : `until ${new Date(expiresAt * 1000).toISOString()}`;
 }
 
 /** Runs `gitaly-ts token revoke`. */

@@ -19,8 +19,10 @@ const MAX_KEYS = 32;
 /** A token that was issued; never the token itself. */
 export interface IssuedToken {
   readonly id: string;
+  /** Empty if its file cannot be read. */
   readonly subject: string;
-  readonly scope: TokenScope;
+  /** `undefined` for one that this version cannot read, such as that of a newer version. */
+  readonly scope: TokenScope | undefined;
   /** Seconds since 1970. */
   readonly issuedAt: number;
   readonly expiresAt: number;
@@ -111,23 +113,25 @@ export class TokenStore {
   }
 
   /** Notes a token. Entries of tokens that have expired are removed. @returns its id. */
-  async note(token: Omit<IssuedToken, 'id' | 'isRevoked'>): Promise<string> {
+  async note(token: Omit<IssuedToken, 'id' | 'isRevoked'> & { readonly scope: TokenScope }): Promise<string> {
     await this.#removeExpired();
     const id = newId();
     await this.#write('issued', id, { ...token, scope: formatScope(token.scope) });
     return id;
   }
 
-  /** Returns the tokens that have not expired, the oldest first. */
+  /**
+   * Returns the tokens that have not expired, the oldest first. A file that cannot be read is listed
+   * as well, so that its token can be revoked.
+   */
   async list(): Promise<IssuedToken[]> {
     const revoked = new Set(await this.#names('revoked'));
     const found: IssuedToken[] = [];
     for (const id of await this.#names('issued')) {
-      const fields = await this.#read('issued', id);
-      if (fields === undefined) continue;
+      const fields = await this.#readable('issued', id);
       const [issuedAt, expiresAt] = [fields.number('issuedAt') ?? 0, fields.number('expiresAt') ?? 0];
-      if (expiresAt * 1000 < Date.now()) continue;
-      const scope = parseScope(fields.value('scope'));
+      if (expiresAt > 0 && expiresAt * 1000 < Date.now()) continue;
+      const scope = scopeOrNone(fields);
       const subject = fields.text('subject') ?? '';
       found.push({ id, subject, scope, issuedAt, expiresAt, isRevoked: revoked.has(id) });
     }
@@ -137,7 +141,7 @@ export class TokenStore {
   /** Revokes a token by its id, also one that somebody else has issued. @throws {RangeError} */
   async revoke(id: string): Promise<void> {
     if (!ID.test(id)) throw new RangeError(`${JSON.stringify(id)} is no id of a token`);
-    const expiresAt = (await this.#read('issued', id))?.number('expiresAt');
+    const expiresAt = (await this.#readable('issued', id)).number('expiresAt');
     await this.#write('revoked', id, { expiresAt });
   }
 
@@ -150,7 +154,7 @@ export class TokenStore {
   async #removeExpired(): Promise<void> {
     for (const kind of ['issued', 'revoked'] as const)
       for (const id of await this.#names(kind)) {
-        const expiresAt = (await this.#read(kind, id))?.number('expiresAt');
+        const expiresAt = (await this.#readable(kind, id)).number('expiresAt');
         const isOver = expiresAt !== undefined && (expiresAt + CLOCK_TOLERANCE_SECONDS) * 1000 < Date.now();
         if (isOver) await rm(join(this.directory, kind, id), { force: true });
       }
@@ -166,6 +170,11 @@ export class TokenStore {
     return text === undefined ? undefined : JsonFields.parse(text);
   }
 
+  /** Returns the fields of a file; none if it cannot be read. */
+  async #readable(kind: string, id: string): Promise<JsonFields> {
+    return (await this.#read(kind, id).catch(() => undefined)) ?? JsonFields.NONE;
+  }
+
   /** Makes a file that is complete whenever it is visible. */
   async #write(kind: string, id: string, value: unknown): Promise<void> {
     const path = join(this.directory, kind, id);
@@ -176,6 +185,14 @@ export class TokenStore {
       await file.sync();
     }
     await rename(draft, path);
+  }
+}
+
+function scopeOrNone(fields: JsonFields): TokenScope | undefined {
+  try {
+    return parseScope(fields.value('scope'));
+  } catch {
+    return undefined; // the caller reports it
   }
 }
 
