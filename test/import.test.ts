@@ -121,7 +121,7 @@ test('everything below a directory is imported with all references; a second imp
   assert.deepEqual(readdirSync(at.temporary), []);
 });
 
-// "imported", without the stash; the same import repeated failed with "exists with other references".
+// "imported", without the stash; repeated, it failed with "exists with other references".
 test('a stash is left out and named, and the import can be repeated', async () => {
   using at = place();
   const work = await at.make('work');

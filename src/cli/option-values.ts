@@ -32,6 +32,11 @@ export function parseSeconds(text: string): number {
   return seconds;
 }
 
+/** Parses a time such as `12h`, or `never`, for commander. @returns seconds; `Infinity` for `never`. */
+export function parseLifetime(text: string): number {
+  return text === 'never' ? Number.POSITIVE_INFINITY : parseSeconds(text);
+}
+
 /** Parses the name of a new backup. @throws {InvalidArgumentError} for one that would not be listed. */
 export function backupId(text: string): string {
   if (/^(?![+.])[^/\p{Cc}]+$/u.test(text)) return text;

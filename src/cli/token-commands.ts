@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { acceptIn, parseSeconds } from './option-values.ts';
+import { acceptIn, parseLifetime } from './option-values.ts';
 import type { CreateTokenOptions, TokenConsole, TokenOptions } from './token.ts';
 
 /** Receives the output and the exit code of the commands. */
@@ -62,8 +62,8 @@ function addCreate(token: Command, on: TokenProcess): void {
         .default('read'),
     )
     .addOption(
-      new Option('--expires <time>', 'time until it expires: 90m, 12h, 30d')
-        .argParser(parseSeconds)
+      new Option('--expires <time>', 'time until it expires: 90m, 12h, 30d, never')
+        .argParser(parseLifetime)
         .default(30 * 86_400, '30d'),
     )
     .option(
@@ -80,7 +80,7 @@ function addCreate(token: Command, on: TokenProcess): void {
 
 function addList(token: Command, on: TokenProcess): void {
   const examples = ['list', 'list --to /srv/git --json'];
-  add(token, 'list', 'Print the tokens that have not expired.', examples).action(
+  add(token, 'list', 'Print the tokens, also those that expired in the last 30 days.', examples).action(
     async (options: TokenOptions) => {
       const { listTokens } = await import('./token.ts');
       on.exitCode = await listTokens(options, on);

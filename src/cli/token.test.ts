@@ -7,6 +7,7 @@ import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { Command, CommanderError } from 'commander';
 import type { RunResult } from '#testkit/run-program';
+import { parseScope } from '#tokens/scope';
 import { TokenStore } from '#tokens/token-store';
 import { TokenVerifier } from '#tokens/token-verifier';
 import { tokensIn } from './token.ts';
@@ -98,6 +99,33 @@ test('a file that cannot be read is listed by its id, and every token can be rev
     for (const id of [newer, broken, 'directory']) assert.equal(await store.isRevoked(id), true);
     assert.equal(await store.isRevoked(good), false);
     assert.notEqual(await create('another'), '');
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test('a token may have no end, and an expired one stays listed for 30 days', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'token-'));
+  try {
+    const place = ['--to', directory];
+    const made = await token('create', 'ci', '--repository', 'a', '--expires', 'never', ...place);
+    assert.match(made.stderr, /^Token [\w-]+ for ci, valid without an end\./);
+    const store = new TokenStore(tokensIn(directory));
+    assert.notEqual(await new TokenVerifier({ store }).verify(made.stdout.trim()), undefined);
+    const now = Math.floor(Date.now() / 1000);
+    const scope = parseScope({ access: 'read', repositories: ['a'] });
+    for (const days of [29, 31])
+      await store.note({
+        ...{ subject: `expired-${days}`, scope, issuedAt: now - 90 * 86_400 },
+        expiresAt: now - days * 86_400,
+      });
+
+    const { stdout } = await token('list', ...place);
+
+    assert.match(stdout, /^[\w-]+ {2}ci {2}read a {2}without an end$/m);
+    assert.match(stdout, /^[\w-]+ {2}expired-29 {2}read a {2}expired 20/m);
+    assert.doesNotMatch(stdout, /expired-31/);
+    assert.match((await token('revoke', '--name', 'expired-29', ...place)).stderr, /no token that is valid/);
   } finally {
     rmSync(directory, { recursive: true });
   }

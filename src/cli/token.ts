@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { messageOf } from '#base/gitaly-error';
-import { issueToken } from '#tokens/issue';
+import { issueToken, NEVER_EXPIRES_AT } from '#tokens/issue';
 import { parseReferenceRules, RuleError } from '#tokens/reference-rules';
 import { formatScope, parseScope } from '#tokens/scope';
 import { type IssuedToken, TokenStore } from '#tokens/token-store';
@@ -54,8 +54,7 @@ export function createToken(name: string, options: CreateTokenOptions, on: Token
     const references = ref?.map(ruleOf);
     const scope = parseScope({ access, repositories, ...(references && { references }) });
     const made = await issueToken(store, { subject: name, scope, lifetimeSeconds: expires });
-    const until = new Date(made.expiresAt * 1000).toISOString();
-    on.stderr.write(`Token ${made.id} for ${name}, valid until ${until}. It is shown only once:\n`);
+    on.stderr.write(`Token ${made.id} for ${name}, valid ${endOf(made.expiresAt)}. It is shown only once:\n`);
     return { json: made, lines: [made.token] };
   });
 }
@@ -91,15 +90,20 @@ export function listTokens(options: TokenOptions, on: TokenConsole): Promise<num
   });
 }
 
-function lineOf({ expiresAt, id, isRevoked, scope, subject }: IssuedToken): string {
-  const state = isRevoked ? 'revoked' : endOf(expiresAt);
+function lineOf({ expiresAt, id, isExpired, isRevoked, scope, subject }: IssuedToken): string {
+  const state = isRevoked ? 'revoked' : isExpired ? `expired ${timeOf(expiresAt)}` : endOf(expiresAt);
   if (scope === undefined) return `${id}  ${subject || '?'}  unreadable for this version  ${state}`;
   const rules = scope.references.length === 0 ? '' : `, ${scope.references.length} rules`;
   return `${id}  ${subject}  ${scope.access} ${scope.repositories.join(' ')}${rules}  ${state}`;
 }
 
 function endOf(expiresAt: number): string {
-  return expiresAt === 0 ? 'with an unknown end' : `until ${new Date(expiresAt * 1000).toISOString()}`;
+  if (expiresAt === 0) return 'with an unknown end';
+  return expiresAt === NEVER_EXPIRES_AT ? 'without an end' : `until ${timeOf(expiresAt)}`;
+}
+
+function timeOf(seconds: number): string {
+  return new Date(seconds * 1000).toISOString();
 }
 
 /** Runs `gitaly-ts token revoke`. */
@@ -110,7 +114,8 @@ export function revokeTokens(
 ): Promise<number> {
   return run(options, on, async (store) => {
     const { name } = options;
-    const named = name === undefined ? [] : (await store.list()).filter(({ subject }) => subject === name);
+    const listed = name === undefined ? [] : await store.list();
+    const named = listed.filter(({ isExpired, subject }) => subject === name && !isExpired);
     const all = [...ids, ...named.map(({ id }) => id)];
     if (all.length === 0)
       throw new RangeError(

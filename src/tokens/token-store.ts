@@ -27,10 +27,14 @@ export interface IssuedToken {
   readonly issuedAt: number;
   readonly expiresAt: number;
   readonly isRevoked: boolean;
+  readonly isExpired: boolean;
 }
 
 /** A token is accepted this long after its end: the clocks of issuers differ. */
 export const CLOCK_TOLERANCE_SECONDS = 5;
+
+/** Expired tokens are listed this long. */
+const KEPT_SECONDS = 30 * 24 * 60 * 60;
 
 /** A key for signing. */
 export interface SigningKey {
@@ -112,8 +116,10 @@ export class TokenStore {
     return key;
   }
 
-  /** Notes a token. Entries of tokens that have expired are removed. @returns its id. */
-  async note(token: Omit<IssuedToken, 'id' | 'isRevoked'> & { readonly scope: TokenScope }): Promise<string> {
+  /** Notes a token. Entries of tokens that expired 30 days ago are removed. @returns its id. */
+  async note(
+    token: Omit<IssuedToken, 'id' | 'isRevoked' | 'isExpired'> & { readonly scope: TokenScope },
+  ): Promise<string> {
     await this.#removeExpired();
     const id = newId();
     await this.#write('issued', id, { ...token, scope: formatScope(token.scope) });
@@ -121,8 +127,8 @@ export class TokenStore {
   }
 
   /**
-   * Returns the tokens that have not expired, the oldest first. A file that cannot be read is listed
-   * as well, so that its token can be revoked.
+   * Returns the tokens, also those that expired in the last 30 days, the oldest first. A file that
+   * cannot be read is listed as well, so that its token can be revoked.
    */
   async list(): Promise<IssuedToken[]> {
     const revoked = new Set(await this.#names('revoked'));
@@ -130,10 +136,19 @@ export class TokenStore {
     for (const id of await this.#names('issued')) {
       const fields = await this.#readable('issued', id);
       const [issuedAt, expiresAt] = [fields.number('issuedAt') ?? 0, fields.number('expiresAt') ?? 0];
-      if (expiresAt > 0 && expiresAt * 1000 < Date.now()) continue;
+      const secondsOver = expiresAt > 0 ? Date.now() / 1000 - expiresAt : 0;
+      if (secondsOver > KEPT_SECONDS) continue;
       const scope = scopeOrNone(fields);
       const subject = fields.text('subject') ?? '';
-      found.push({ id, subject, scope, issuedAt, expiresAt, isRevoked: revoked.has(id) });
+      found.push({
+        id,
+        subject,
+        scope,
+        issuedAt,
+        expiresAt,
+        isRevoked: revoked.has(id),
+        isExpired: secondsOver > 0,
+      });
     }
     return found.sort((a, b) => a.issuedAt - b.issuedAt);
   }
@@ -155,7 +170,7 @@ export class TokenStore {
     for (const kind of ['issued', 'revoked'] as const)
       for (const id of await this.#names(kind)) {
         const expiresAt = (await this.#readable(kind, id)).number('expiresAt');
-        const isOver = expiresAt !== undefined && (expiresAt + CLOCK_TOLERANCE_SECONDS) * 1000 < Date.now();
+        const isOver = expiresAt !== undefined && (expiresAt + KEPT_SECONDS) * 1000 < Date.now();
         if (isOver) await rm(join(this.directory, kind, id), { force: true });
       }
   }

@@ -71,6 +71,15 @@ export class TokenVerifier {
 
   /** Returns the owner of a token; `undefined` for one that is not valid, for whatever reason. */
   async verify(token: string): Promise<TokenOwner | undefined> {
+    const owner = await this.check(token);
+    return owner === 'expired' ? undefined : owner;
+  }
+
+  /**
+   * Returns the owner of a token; `expired` for one that was valid until its end, which its holder
+   * may know; `undefined` for any other.
+   */
+  async check(token: string): Promise<TokenOwner | 'expired' | undefined> {
     if (!isTokenText(token)) return undefined;
     const { decodeJwt, errors, jwtVerify } = await import('jose');
     const { foreign, store } = this.#options;
@@ -86,6 +95,9 @@ export class TokenVerifier {
       if (payload.jti !== undefined && (await store.isRevoked(payload.jti))) return undefined;
       return ownerOf(payload);
     } catch (error) {
+      // Signature, issuer and audience are checked before.
+      if (error instanceof errors.JWTExpired)
+        return (await this.#wasValid(error.payload)) ? 'expired' : undefined;
       // Everything that is wrong with a token is one of these, except for a service that is down:
       // a response that is no set of keys has the general class.
       const isOfKeys = error instanceof errors.JWKSTimeout || error instanceof errors.JWKSInvalid;
@@ -94,6 +106,11 @@ export class TokenVerifier {
       if (!isOfToken) this.#report(error, isForeign ? foreign?.jwks : undefined);
       return undefined;
     }
+  }
+
+  async #wasValid(payload: JWTPayload): Promise<boolean> {
+    const isRevoked = payload.jti !== undefined && (await this.#options.store.isRevoked(payload.jti));
+    return !isRevoked && ownerOf(payload) !== undefined;
   }
 
   /** Reports a problem, but not for each token that somebody sends meanwhile. */

@@ -134,8 +134,8 @@ function manifestKey({ storageName, relativePath }: BackupName, id: string): str
 /**
  * Reads a manifest.
  *
- * @throws {Error} for one that is damaged, missing or larger than 16 MiB, and for one that contradicts
- *   the files of its last step.
+ * @throws {Error} for one that is damaged, missing or larger than 16 MiB, and for one that
+ *   contradicts the files of its last step.
  */
 export async function readManifest(
   bucket: ObjectStore,

@@ -59,7 +59,7 @@ export class Login {
     if (!('tokens' in access) || access.tokens === undefined) return undefined;
     try {
       const identity = await identityOfToken(access.tokens, password);
-      return identity === 'refused' ? undefined : identity;
+      return typeof identity === 'string' ? undefined : identity;
     } catch (error) {
       onFailure?.(error);
       return undefined;

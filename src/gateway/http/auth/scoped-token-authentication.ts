@@ -5,7 +5,7 @@ import type { TokenVerifier } from '#tokens/token-verifier';
 import type { Answer } from '../answer.ts';
 import type { AccessRequest, Admission, Authenticator } from '../authentication.ts';
 import { NOT_FOUND } from '../failure.ts';
-import { READ_ONLY, SIGN_IN, WRONG_CREDENTIALS } from './challenge.ts';
+import { EXPIRED_TOKEN, READ_ONLY, SIGN_IN, WRONG_CREDENTIALS } from './challenge.ts';
 import { type Credentials, parseCredentials, secretIn } from './credentials.ts';
 
 export interface ScopedTokenOptions {
@@ -16,8 +16,8 @@ export interface ScopedTokenOptions {
 
 /**
  * Returns an authenticator for the tokens of `gitaly-ts token`, as bearer tokens or as the password
- * of any name. A repository outside a token's scope is reported as missing. All tokens that are not
- * valid get one response, whatever the reason.
+ * of any name. A repository outside a token's scope is reported as missing. A token that was valid
+ * is reported as expired; all others that are not valid get one response, whatever the reason.
  */
 export function scopedTokenAuthentication({ otherwise, verifier }: ScopedTokenOptions): Authenticator {
   const identityIn = (credentials: Credentials): ReturnType<typeof identityOfToken> =>
@@ -27,6 +27,7 @@ export function scopedTokenAuthentication({ otherwise, verifier }: ScopedTokenOp
       const credentials = parseCredentials(request.headers.authorization);
       const identity = await identityIn(credentials);
       if (identity === 'refused') return { answer: WRONG_CREDENTIALS };
+      if (identity === 'expired') return { answer: EXPIRED_TOKEN };
       if (identity !== undefined) return decide(identity, request);
       if (otherwise !== undefined) return await otherwise.authenticate(request);
       return { answer: credentials.kind === 'none' ? SIGN_IN : WRONG_CREDENTIALS };
@@ -34,7 +35,7 @@ export function scopedTokenAuthentication({ otherwise, verifier }: ScopedTokenOp
     isAdministrator: async (client) => {
       const identity = await identityIn(parseCredentials(client.headers.authorization));
       if (identity === undefined) return (await otherwise?.isAdministrator?.(client)) ?? false;
-      return identity !== 'refused' && administersAll(identity.scope);
+      return typeof identity !== 'string' && administersAll(identity.scope);
     },
   };
 }
