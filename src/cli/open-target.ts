@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { messageOf } from '#base/gitaly-error';
 import { type Connection, dial } from '#client/index';
 import { DirectoryInUseError, openUpDirectory, upSocket } from './up/up-directory.ts';
@@ -27,6 +28,7 @@ export async function openTarget(target: string, token: string | undefined): Pro
   });
   if (directory === undefined) return await connectTo(`unix:${await upSocket(target)}`, token);
   opening.use(directory);
+  await refuseOfOthers(target);
   directory.describe('a gitaly-ts tool');
   // Here alone: the code of a server takes 10 MB, which a client of a running one need not have.
   const { configFrom, createLogger, GitalyServer } = await import('#gitaly/index');
@@ -42,6 +44,21 @@ export async function openTarget(target: string, token: string | undefined): Pro
   const connection = opening.use(await dial(server.addresses.unix ?? server.addresses.internal));
   const kept = opening.move();
   return { connection, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+/**
+ * Checks that files which a temporary server makes belong to the owner of the directory: what root
+ * makes in a directory of another user cannot be read by that user's server.
+ *
+ * @throws {Error} if this process is of root, and the directory is not.
+ */
+async function refuseOfOthers(directory: string): Promise<void> {
+  const { uid: owner } = await stat(directory);
+  if (process.getuid?.() !== 0 || owner === 0) return;
+  throw new Error(
+    `${directory} belongs to the user with the id ${owner}, and files of root there cannot be read by ` +
+      `that user's server: run the command as that user, for instance with: sudo -u '#${owner}'`,
+  );
 }
 
 async function connectTo(address: string, token: string | undefined): Promise<Target> {
