@@ -45,7 +45,7 @@ export function restoreBackup(
 ): Promise<number> {
   return run(on, async (context) => {
     if (to === '') throw new UsageError('--to is missing: name a directory, a configuration or an address');
-    await using server = await openServer(to, '--to');
+    await using server = await openServer(to, '--to', { isMade: true });
     return await commands.restoreAll(url, { ...options, connection: server.connection }, context);
   });
 }

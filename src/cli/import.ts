@@ -4,7 +4,7 @@ import { listenForStop } from '#platform/process/signals';
 import { collectSources } from '#tools/import/collect-sources';
 import { runImport } from '#tools/import/run-import';
 import { SourceError } from '#tools/import/source';
-import { openTarget } from './open-target.ts';
+import { openServer } from './open-server.ts';
 
 export interface ImportOptions {
   readonly to: string;
@@ -40,7 +40,7 @@ export async function runImportCommand(
   try {
     const jobs = jobsOf(options.jobs);
     const sources = await collectSources({ ...options, locations, onUnreadable });
-    await using target = await openTarget(options.to, process.env.GITALY_TOKEN);
+    await using target = await openServer(options.to, '--to', { isMade: true });
     const code = await runImport({
       sources,
       connection: target.connection,

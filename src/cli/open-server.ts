@@ -11,11 +11,17 @@ export class UsageError extends Error {
 /**
  * Connects to an address, a directory of `gitaly-ts up`, or the server of a configuration.
  *
+ * @param isMade true for a directory that need not exist: it is created.
  * @param option for the error, such as `--to`.
  * @throws {UsageError} if there is nothing of this name.
  */
-export async function openServer(target: string, option: string): Promise<Target> {
-  if (isAddress(target)) return await openTarget(target, process.env.GITALY_TOKEN);
+export async function openServer(
+  target: string,
+  option: string,
+  { isMade = false }: { readonly isMade?: boolean } = {},
+): Promise<Target> {
+  if (isAddress(target) || (isMade && !existsSync(target)))
+    return await openTarget(target, process.env.GITALY_TOKEN);
   if (!existsSync(target))
     throw new UsageError(
       `${target} does not exist: name a directory, a configuration or an address with ${option}`,

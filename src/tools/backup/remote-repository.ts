@@ -146,9 +146,16 @@ export class RemoteRepository implements BackupSource {
     return removed.length + changed.length === 0;
   }
 
-  /** Makes the references those of a backup, HEAD apart: all or none. */
+  /**
+   * Makes the references those of a backup, HEAD apart: all or none.
+   *
+   * @throws {Error} if objects are missing, without a call that fails: the server would log an
+   *   error.
+   */
   async resetReferences(wanted: readonly BackedUpReference[]): Promise<void> {
     const { removed, changed } = await this.#changes(wanted);
+    const missing = await this.#withoutObjects(changed);
+    if (missing.size > 0) throw new Error(`objects of ${missing.size} references are missing`);
     await this.#update([...removed, ...changed], 'update refs');
   }
 
@@ -188,6 +195,7 @@ export class RemoteRepository implements BackupSource {
 
   /** Returns the names of references whose new objects do not exist. */
   async #withoutObjects(changes: readonly Change[]): Promise<Set<string>> {
+    if (changes.length === 0) return new Set();
     const existence = await this.#existence(changes.map(({ newObjectId }) => newObjectId));
     const missing = changes.filter((_, index) => existence[index] !== true);
     return new Set(missing.map(({ reference }) => Buffer.from(reference).toString('latin1')));
