@@ -20,8 +20,8 @@ const MANUAL = 'gitaly-ts';
 const SECTION = 1;
 /** A heading of the help. */
 const HEADING = /^(?<title>[A-Z][a-z]+):$/;
-/** A line of the list of commands. */
-const COMMAND = /^ {2}(?<name>[a-z][a-z-]+)(?: |$)/;
+/** A line of the list of commands, such as `create|issue [options]`. */
+const COMMAND = /^ {2}(?<name>[a-z][a-z-]+)(?:[| ]|$)/;
 
 const isCheck = process.argv.includes('--check');
 mkdirSync(join(ROOT, 'man'), { recursive: true });

@@ -66,6 +66,12 @@ test('bash completes commands, options, choices and paths', async () => {
     assert.equal(await bash.complete('gitaly-ts doc\t --js\t'), '<doctor><--json>');
     assert.equal(await bash.complete('gitaly-ts completion f\t'), '<completion><fish>');
     assert.equal(await bash.complete('gitaly-ts --vers\t'), '<--version>');
+    // Of nested commands it offered --help alone; `worker` is hidden from the help.
+    assert.equal(
+      await bash.complete('gitaly-ts token cre\t ci --acc\t read'),
+      '<token><create><ci><--access><read>',
+    );
+    assert.equal(await bash.complete('gitaly-ts work\t'), '<work>');
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }

@@ -9,18 +9,32 @@ export function commandTreeOf(program: Command): CommandTree {
   return {
     program: program.name(),
     options: optionsOf(program),
-    commands: program.commands.map((command) => ({
+    commands: visibleIn(program).map((command) => ({
       name: command.name(),
       description: command.description(),
-      options: optionsOf(command),
+      options: allOptionsOf(command),
       argument: argumentOf(command),
     })),
   };
 }
 
+/** Returns the commands that the help shows. */
+function visibleIn(command: Command): Command[] {
+  const visible = command.createHelp().visibleCommands(command);
+  return command.commands.filter((each) => visible.includes(each));
+}
+
+/** Returns the options of a command and of its subcommands, each once. */
+function allOptionsOf(command: Command): OptionShape[] {
+  const found = [command, ...visibleIn(command)].flatMap(optionsOf);
+  return [...new Map(found.toReversed().map((option) => [option.long, option])).values()].toReversed();
+}
+
 /** Returns the names of subcommands, the choices of the first argument, or an empty list for a path. */
-function argumentOf({ commands, registeredArguments }: Command): readonly string[] | undefined {
-  if (commands.length > 0) return commands.map((command) => command.name());
+function argumentOf(command: Command): readonly string[] | undefined {
+  const { registeredArguments } = command;
+  const commands = visibleIn(command);
+  if (commands.length > 0) return commands.map((each) => each.name());
   return registeredArguments.length === 0 ? undefined : (registeredArguments[0]?.argChoices ?? []);
 }
 
