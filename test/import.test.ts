@@ -3,7 +3,6 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import {
-  chownSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -135,55 +134,6 @@ test('a stash is left out and named, and the import can be repeated', async () =
   assert.match(first.stdout, /^imported {2}work\.git {2}1 reference.*, without refs\/stash, which git/);
   assert.deepEqual([first.code, second.code], [0, 0], second.stderr);
   assert.match(second.stdout, /^skipped {3}work\.git {2}exists already/);
-});
-
-// 51 files of root remained, and the user's server answered each request with 400.
-test('root does not make files in the directory of another user', {
-  skip: process.getuid?.() !== 0 && 'needs root',
-}, async () => {
-  using at = place();
-  const source = await at.make('one');
-  mkdirSync(join(at.data, 'repositories'), { recursive: true });
-  const owner = 65_534;
-  for (const path of [at.data, join(at.data, 'repositories')]) chownSync(path, owner, owner);
-
-  const { code, stderr } = await at.run(source, '--to', at.data);
-
-  assert.equal(code, 1);
-  assert.match(stderr, /belongs to the user with the id 65534, .* sudo -u '#65534'/);
-  assert.deepEqual(readdirSync(at.data, { recursive: true }), ['repositories']);
-});
-
-test('an import takes a configuration file, and a restore makes its directory', async () => {
-  using at = place();
-  await using gitaly = await startGitaly();
-  const source = await at.make('one');
-  const config = join(at.root, 'config.toml');
-  const socket = gitaly.address.replace(/^unix:/, '');
-  const storage = `[[storage]]\nname = "default"\npath = "${gitaly.storagePath()}"\n`;
-  writeFileSync(config, `socket_path = "${socket}"\n${storage}`);
-  const backup = (...args: string[]): Promise<RunResult> =>
-    run(process.execPath, [...ARGUMENTS, 'backup', ...args], { cwd: ROOT, env: GIT_ENVIRONMENT });
-
-  const imported = await at.run(source, '--to', config);
-  assert.equal(imported.code, 0, imported.stderr);
-  const backups = join(at.root, 'backups');
-  assert.equal((await backup('create', config, '--to', backups)).code, 0);
-  const restored = await backup('restore', backups, '--to', at.data);
-  assert.equal(restored.code, 0, restored.stderr);
-  const expected = await references(source);
-  assert.equal(await references(at.imported('one.git')), expected);
-
-  // An error about a "nonexistent object" was logged, which read like lost data.
-  const copy = at.imported('one.git');
-  const other = await runGit(['-C', copy, 'commit-tree', '-m', 'other', 'trunk^{tree}']);
-  await runGit(['-C', copy, 'update-ref', 'refs/heads/trunk', other]);
-  await runGit(['-C', copy, 'reflog', 'expire', '--expire=now', '--all']);
-  await runGit(['-C', copy, 'gc', '-q', '--prune=now']);
-  const replaced = await backup('restore', backups, '--to', at.data, '--replace');
-  assert.equal(replaced.code, 0, replaced.stderr);
-  assert.doesNotMatch(replaced.stderr, /level=error/);
-  assert.equal(await references(copy), expected);
 });
 
 test('an import uses the server that runs on the directory', async () => {
