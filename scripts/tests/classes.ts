@@ -32,7 +32,7 @@ const RELEASE = [
   'test/floods/repeated-fields.test.ts',
   'test/{backup-memory,client-leaks,load-reads,many-repositories,streamed-memory}.test.ts',
   'test/{grpc-go-peer,interop-go,yamux-go,observability/profiles}.test.ts',
-  'test/{completion,doctor,examples,import,up}.test.ts',
+  'test/{completion,doctor,examples,import,targets,up}.test.ts',
   'test/cluster/up-cluster.test.ts',
   'test/console/browser.test.ts',
 ];
