@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs the programs that tests need and a machine of CI may lack: Chromium for the console, sshd
-# for the comparison with OpenSSH. Does nothing where they are, or where packages of Debian cannot be
-# installed; the tests then name what is missing.
+# Installs the programs that tests need and a machine of CI may lack: Chromium for the console, and
+# sshd for the comparison with OpenSSH. Does nothing where they are, or where packages of Debian
+# cannot be installed; the tests then name what is missing.
 set -eu
 
 missing=

@@ -15,8 +15,8 @@ import { axeViolations, layoutProblems, openBrowser, VIEWS, WITHOUT_CHROMIUM } f
 const SLOW_MS = 500;
 
 /**
- * Makes pushes to all replicas of a repository wait until a file exists. They are left to git, whose
- * process the pages show: only git advertises a nonce.
+ * Makes pushes to all replicas of a repository wait until a file exists. They are left to git,
+ * whose process the pages show: only git advertises a nonce.
  */
 async function holdPushes({ cluster: { nodes } }: UpClusterReport, file: string): Promise<void> {
   const script = `#!/bin/sh\nuntil [ -e '${file}' ]; do sleep 0.1; done\n`;
