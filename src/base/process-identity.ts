@@ -39,6 +39,11 @@ export function ownerSuffix(): string {
   return suffix;
 }
 
+/** Returns the suffix of names that {@link ownerOf} takes for those of a process that has ended. */
+export function deadOwnerSuffix(pid: number): string {
+  return `.${shortPlace(ownIdentity().place)}.${pid}.0`; // no process starts with the machine
+}
+
 /**
  * Determines the owner of a file by its name. `unknown` is a process of another machine, container
  * or boot, and of a name without {@link ownerSuffix}.

@@ -3,8 +3,11 @@ import { logBackgroundJobs } from '#calls/logs/background-jobs-log';
 import { logExpiry } from '#calls/logs/expiry-log';
 import { startExpiry } from '#domain/lifetimes/start-expiry';
 import { ChangeFeed } from '#events/change-feed';
-import { startBackgroundJobs } from '#storage/background-jobs';
+import type { Git } from '#git/command/git';
+import type { Logger } from '#platform/log/logger';
+import { type BackgroundJobs, startBackgroundJobs } from '#storage/background-jobs';
 import { endSurvivors } from '#storage/leftovers/end-survivors';
+import { markKilled } from '#storage/leftovers/mark-killed';
 import type { Storages } from '#storage/storages';
 import type { Webhooks } from '#webhooks/webhooks';
 import { RemoteFeed, type ServedFeed } from './family/remote-feed.ts';
@@ -16,6 +19,8 @@ import { startWebhooks } from './webhooks.ts';
 
 /** Time for the git of a supervisor that was killed to remove its lock files. */
 const SUPERVISOR_GRACE_MS = 400;
+
+const NOT_MARKED = 'a git was killed, and the locks that it may have left could not be noted';
 
 /** The repositories of a server, and what works on them without a call. */
 export interface Repositories {
@@ -41,8 +46,10 @@ export async function openRepositories(
   resources.use(caches);
   const { feed, webhooks } = await openFeed(storages, { config, family, logger }, resources);
   const maintenance = resources.use(startMaintenance({ calls, config, family, storages, metrics, logger }));
-  if (family?.role === 'worker')
+  if (family?.role === 'worker') {
+    noteKilled(git, { storages, logger });
     return { storages, feed, webhooks, maintenance, cleanAfter: endGitOfSupervisor };
+  }
   const jobs = resources.use(
     startBackgroundJobs(storages, {
       ...logBackgroundJobs(logger),
@@ -50,8 +57,21 @@ export async function openRepositories(
       onLeftover: (kind) => metrics.housekeeping.prunedFiles(kind).inc(),
     }),
   );
+  noteKilled(git, { storages, logger, jobs });
   resources.use(startExpiry(storages, logExpiry(logger)));
   return { storages, feed, webhooks, maintenance, cleanAfter: (pid) => jobs.cleanAfter(pid) };
+}
+
+/** Has removed what a git has left that was killed: by the first process of a server, at once. */
+function noteKilled(
+  git: Git,
+  { jobs, logger, storages }: { jobs?: BackgroundJobs; logger: Logger; storages: Storages },
+): void {
+  git.onKilled = ({ pid, repositoryPath = '' }) =>
+    void markKilled(storages, repositoryPath, pid).then(
+      () => jobs?.cleanAfterKilled(),
+      (error: unknown) => logger.warn({ error: messageOf(error), path: repositoryPath }, NOT_MARKED),
+    );
 }
 
 /** A worker whose supervisor was killed ends within a second, too. */

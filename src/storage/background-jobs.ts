@@ -34,6 +34,8 @@ export interface BackgroundJobsObserver {
 export interface BackgroundJobs extends AsyncDisposable {
   /** Starts to end the git of a process of this server that has ended, and to remove what it has left. */
   cleanAfter(pid: number): Promise<void>;
+  /** Starts to remove what processes of git that were killed have left. */
+  cleanAfterKilled(): void;
 }
 
 /**
@@ -79,6 +81,7 @@ export function startBackgroundJobs(storages: Storages, observer: BackgroundJobs
         await endSurvivors(pid, { signal });
         await cleanAfterTheDead();
       }, 'clean after dead processes'),
+    cleanAfterKilled: () => void run(cleanAfterTheDead, 'clean after dead processes'),
     async [Symbol.asyncDispose]() {
       for (const timer of timers) clearInterval(timer);
       ending.abort();

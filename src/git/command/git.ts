@@ -18,7 +18,7 @@ import type { GitDirectory } from './git-directory.ts';
 import { type PrivateCopyOptions, privateCopy } from './private-git.ts';
 import type { GitProcess } from './process/git-process.ts';
 import { type SpawnAdmission, SpawnGate, type SpawnWaits } from './process/spawn-gate.ts';
-import { type ProcessObserver, startProcess } from './process/start-process.ts';
+import { type ProcessObserver, type ProcessStart, startProcess } from './process/start-process.ts';
 import type { RunOptions, SpawnOptions } from './spawn-options.ts';
 import { chooseSpawner } from './spawner/choose-spawner.ts';
 import type { Arg, ControlGroup, Spawner } from './spawner/spawner.ts';
@@ -68,6 +68,8 @@ export class Git {
   readonly #config: readonly ConfigPair[];
   readonly #hidesGitLabReferences: boolean;
   readonly #observer: ProcessObserver | undefined;
+  /** Notified of commands that change references and were killed: they may have left locks. */
+  onKilled: ((start: ProcessStart) => void) | undefined;
   readonly #environment: GitOptions['environment'];
   readonly #inherited: Readonly<Record<string, string>>;
   readonly #gate: SpawnGate;
@@ -134,6 +136,7 @@ export class Git {
     }
     const config = this.settings(command.name, options);
     const argv = this.#argv(command, options, config);
+    const watchKill = SUBCOMMANDS[command.name].updatesReferences ? this.#watchKill : undefined;
     const started = startProcess({
       pipeBytes: SUBCOMMANDS[command.name].bulk ? BULK_PIPE_BYTES : undefined,
       maxCpuSeconds: SUBCOMMANDS[command.name].maxCpuSeconds,
@@ -159,11 +162,16 @@ export class Git {
       startsNone: STARTS_NONE.has(command.name),
       yields: SUBCOMMANDS[command.name].yields,
       referenceBackend: repository?.knownReferenceBackend,
-      observers: [this.#observer, options.observer].filter((observer) => observer !== undefined),
+      observers: [this.#observer, options.observer, watchKill].filter((each) => each !== undefined),
     });
     this.#gate.started(started);
     return started;
   }
+
+  /** A git that gets SIGKILL, unlike one that gets SIGTERM, does not remove its locks. */
+  readonly #watchKill: ProcessObserver = (start) => (stats) => {
+    if (stats.exit.signal === 'SIGKILL') this.onKilled?.(start);
+  };
 
   /**
    * Runs a command to its end and returns its output.

@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import { systemErrorCode } from '#base/go/system-error';
-import { ownerSuffix } from '#base/process-identity';
+import { deadOwnerSuffix, ownerSuffix } from '#base/process-identity';
 import { makeDirectories } from '../lifecycle/make-directories.ts';
 import type { Storage } from '../repository-target.ts';
 import { PENDING, stateRoot } from '../storage-layout.ts';
@@ -85,6 +85,18 @@ export async function beginChange(target: GenerationTarget): Promise<PendingChan
   await inDirectory(target.storage, pendingDirectory(target), () => putMark(target.storage, mark));
   removeLatest(target);
   return { end: async () => endChange(target, mark) };
+}
+
+/**
+ * Leaves the mark of a change whose process has ended without removing its files, for their removal
+ * (leftovers/).
+ */
+export async function leaveMark(target: GenerationTarget, pid: number): Promise<void> {
+  const mark = `${pendingDirectory(target)}/${randomUUID()}${deadOwnerSuffix(pid)}`;
+  await inDirectory(target.storage, pendingDirectory(target), () =>
+    writeFileSync(mark, '', { flag: 'wx', mode: FILE_MODE }),
+  );
+  removeLatest(target);
 }
 
 /**
