@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
@@ -17,7 +18,7 @@ async function createRepository(gitaly: TestGitaly): Promise<string> {
   await runGit(['init', '--quiet', '--bare', '--initial-branch=main', path]);
   // More than the buffer of a socket, so that the server still writes when the hook has ended.
   const blob = await runGit(['-C', path, 'hash-object', '-w', '--stdin'], {
-    input: Buffer.from(Array.from({ length: 3_000_000 }, (_, index) => (index * index * 7919) >> 5)),
+    input: randomBytes(3_000_000),
   });
   return blob;
 }
@@ -73,7 +74,11 @@ for (const [when, onSocket] of [
     await using gitaly = await startGitaly();
     const oid = await createRepository(gitaly);
 
-    await callWith(gitaly, (socket) => onSocket(socket, oid));
+    const ended = await callWith(gitaly, (socket) => onSocket(socket, oid));
+
+    // Go's words, by which clients and logs of Gitaly are searched.
+    if (when === 'while it gets the pack')
+      assert.match(ended, /^pack objects hook: write unix @->\/.*\/sidechannel: write: broken pipe$/);
 
     // An error without a listener would be thrown in this process.
     await setTimeout(SETTLE_MS);

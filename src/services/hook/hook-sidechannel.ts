@@ -43,6 +43,12 @@ export async function dialHookSidechannel(context: HandlerContext): Promise<Sock
   }
 }
 
+/** Returns the error of a hook that has ended while we write to it, in Go's words. */
+export function brokenPipe(context: HandlerContext, cause: unknown): GitalyError {
+  const address = context.headers.get(SIDECHANNEL_SOCKET) ?? '';
+  return new GitalyError('CANCELLED', `write unix @->${address}: write: broken pipe`, { cause });
+}
+
 function connectText(error: unknown): string {
   const text = systemErrorText(error);
   return isError(error) && 'syscall' in error ? `${error.syscall}: ${text}` : text;

@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
+import { messageOf, wrap } from '#base/gitaly-error';
 import { decodeHooksPayload } from '#domain/hooks/payload';
 import { parsePackObjectsRequest } from '#domain/pack-objects/pack-objects-request';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -11,7 +11,7 @@ import type {
   PackObjectsHookWithSidechannelResponseSchema,
 } from '#wire/gen/hook_pb';
 import type { HookDependencies } from './dependencies.ts';
-import { dialHookSidechannel } from './hook-sidechannel.ts';
+import { brokenPipe, dialHookSidechannel } from './hook-sidechannel.ts';
 
 /** Makes the pack of a fetch for upload-pack's hook. */
 export async function packObjectsHookWithSidechannel(
@@ -36,9 +36,7 @@ export async function packObjectsHookWithSidechannel(
     await deps.packs
       .serve(requested, async (reader) => {
         await reader.copyTo(sidechannel, { isDirect: true, signal }).catch((error: unknown) => {
-          throw sidechannel.destroyed
-            ? new GitalyError('CANCELLED', messageOf(error), { cause: error })
-            : error;
+          throw sidechannel.destroyed ? brokenPipe(context, error) : error;
         });
       })
       .catch((error: unknown) => {
