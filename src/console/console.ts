@@ -173,7 +173,8 @@ export class Console implements AsyncDisposable {
   async #isReader(visit: Visit): Promise<boolean> {
     const { access } = visit;
     if (access.isOpen || (await access.refusalAt(PROBE))?.status !== 401) return true;
-    return !access.hasCredentials && (await readsAny(visit, this.#catalog));
+    if (access.hasCredentials) return false;
+    return (await access.readsWithoutCredentials()) ?? (await readsAny(visit, this.#catalog));
   }
 
   async #serverPage(name: ServerPage, visit: Visit): Promise<Page | PageAnswer> {

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { until } from '#testkit/until';
 import { openConsole } from './open-console.ts';
 
 /** Strings that run in a page that inserts them somewhere without escaping. */
@@ -181,6 +182,26 @@ test('who may not read a repository with git does not see it here', async (conte
     [401, 'Basic realm="git", charset="UTF-8"'],
   );
   assert.equal((await console.get('/sign-in', ann)).headers.get('location'), '/-/console/repositories');
+});
+
+// Overview and Repositories were 401 for good, as only the first 1,000 were looked at.
+test('a visitor sees the one repository that he may read, behind a thousand others', async (context) => {
+  const authFile = join(scratch(context), 'users');
+  writeFileSync(authFile, 'anonymous read - z\n');
+  await using console = await openConsole({ authFile });
+  const path = console.gitaly.storagePath();
+  for (let number = 0; number < 1001; number++) {
+    const repository = join(path, `a/${String(number).padStart(4, '0')}.git`);
+    for (const directory of ['objects', 'refs']) mkdirSync(join(repository, directory), { recursive: true });
+    writeFileSync(join(repository, 'HEAD'), 'ref: refs/heads/main\n');
+  }
+  assert.equal((await console.get('/overview')).status, 200, 'there is none yet, but he may read one');
+  await console.gitaly.createRepository({ relativePath: 'z/one.git' });
+
+  await until(async () => (await console.json('/repositories')).repositories.length > 0);
+  const { next, repositories } = await console.json('/repositories');
+  assert.deepEqual([repositories.map(({ name }: { name: string }) => name), next], [['z/one.git'], null]);
+  assert.equal((await console.get('/overview')).status, 200);
 });
 
 // Symptom: without a password the overview of a server with users showed its versions and disks.

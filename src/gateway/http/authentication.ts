@@ -42,6 +42,11 @@ export interface Authenticator {
    * may. @throws {Error} when it cannot decide.
    */
   isAdministrator?(client: AccessClient): Promise<boolean>;
+  /**
+   * Reports whether clients without credentials may read some repository, whether or not it exists.
+   * Without this method the console looks for such a repository.
+   */
+  readsWithoutCredentials?(): Promise<boolean | undefined>;
 }
 
 /**

@@ -46,6 +46,7 @@ export async function fileAuthentication(
       const account = await accountOf(accounts, credentials, { checker, client: request.remoteAddress });
       return account === undefined ? { answer: WRONG_CREDENTIALS } : decide(accounts, account, request);
     },
+    readsWithoutCredentials: async () => (await file.current()).anonymous.length > 0,
     isAdministrator: async ({ headers, remoteAddress: client }) => {
       const credentials = parseCredentials(headers.authorization);
       const account = await accountOf(await file.current(), credentials, { checker, client });

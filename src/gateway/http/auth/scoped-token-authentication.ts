@@ -32,6 +32,8 @@ export function scopedTokenAuthentication({ otherwise, verifier }: ScopedTokenOp
       if (otherwise !== undefined) return await otherwise.authenticate(request);
       return { answer: credentials.kind === 'none' ? SIGN_IN : WRONG_CREDENTIALS };
     },
+    readsWithoutCredentials: async () =>
+      otherwise === undefined ? false : await otherwise.readsWithoutCredentials?.(),
     isAdministrator: async (client) => {
       const identity = await identityIn(parseCredentials(client.headers.authorization));
       if (identity === undefined) return (await otherwise?.isAdministrator?.(client)) ?? false;

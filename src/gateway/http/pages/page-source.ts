@@ -42,6 +42,11 @@ export interface PageAccess {
    * @param path in the storage, not checked. @throws as the authenticator.
    */
   refusalAt(path: string): Promise<PageAnswer | undefined>;
+  /**
+   * Reports whether clients without credentials may read some repository; `undefined` if only the
+   * repositories show that.
+   */
+  readsWithoutCredentials(): Promise<boolean | undefined>;
   /** Reports whether the client may see and end the calls of all users. @throws as the authenticator. */
   isAdministrator(): Promise<boolean>;
   /** Reports whether the client may push to a repository. @throws as the authenticator. */

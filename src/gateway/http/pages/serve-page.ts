@@ -56,6 +56,7 @@ export function pageAccess(authenticator: Authenticator | undefined, client: Acc
     hasCredentials: client.headers.authorization !== undefined,
     signIn: asPage(SIGN_IN),
     refusalAt: (path) => refusal(path, 'read'),
+    readsWithoutCredentials: async () => await authenticator?.readsWithoutCredentials?.(),
     isAdministrator: async () =>
       authenticator === undefined || ((await authenticator.isAdministrator?.(client)) ?? false),
     mayWriteAt: async (path) => (await refusal(path, 'write')) === undefined,
