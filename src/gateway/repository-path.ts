@@ -30,7 +30,7 @@ export function parseRepositoryPath(encoded: string): RepositoryPath | { readonl
 export function checkRepositoryPath(
   segments: readonly string[],
 ): RepositoryPath | { readonly refusal: string } {
-  for (const segment of segments) {
+  for (const segment of segments.length === 0 ? [''] : segments) {
     const refusal = refusalOf(segment);
     if (refusal !== undefined) return { refusal: `The path ${refusal}.` };
   }

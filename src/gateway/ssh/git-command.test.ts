@@ -13,6 +13,8 @@ test("git's three commands are parsed, in both spellings", () => {
 
 const PATHS: readonly (readonly [string, string])[] = [
   ["'/hello.git'", 'hello.git'],
+  ["'//hello.git'", 'hello.git'],
+  ["'/group/hello.git/'", 'group/hello.git'],
   ["'hello'", 'hello.git'],
   ['hello.git', 'hello.git'],
   ["'~ann/hello.git'", '~ann/hello.git'],
@@ -49,7 +51,8 @@ const REFUSED = [
   "git-upload-pack '--strict'",
   "git-upload-pack '../a.git'",
   "git-upload-pack '/../etc/a.git'",
-  "git-upload-pack '//a.git'",
+  "git-upload-pack '/'",
+  "git-upload-pack '/a//b.git'",
   "git-upload-pack 'a/./b.git'",
   "git-upload-pack '+gitaly/a.git'",
   "git-upload-pack '.ssh/a.git'",

@@ -43,12 +43,18 @@ export function parseGitCommand(text: string): GitCommand | { readonly refusal: 
   const decoded = unquote(argument);
   if (decoded === undefined)
     return { refusal: 'The command must name one repository, quoted as git quotes it.' };
-  // `host:/a.git`, `host:a.git` and `ssh://host/a.git` are equivalent, because there is only one
+  // `host:/a.git`, `host:a.git` and `ssh://host//a.git/` are equivalent, because there is only one
   // root for repositories.
-  const path = checkRepositoryPath(decoded.replace(/^\//, '').split('/'));
+  const segments = decoded.split('/');
+  const start = segments.findIndex(isNamed);
+  const path = checkRepositoryPath(segments.slice(Math.max(0, start), segments.findLastIndex(isNamed) + 1));
   if (typeof path !== 'string') return path;
   // the pattern has these three
   return { service: `git-${name as 'upload-pack' | 'receive-pack' | 'upload-archive'}`, path };
+}
+
+function isNamed(segment: string): boolean {
+  return segment !== '';
 }
 
 function unquote(argument: string): string | undefined {
