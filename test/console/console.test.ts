@@ -184,6 +184,22 @@ test('who may not read a repository with git does not see it here', async (conte
   assert.equal((await console.get('/sign-in', ann)).headers.get('location'), '/-/console/repositories');
 });
 
+// It was listed, and every page of it was 404.
+test('a repository whose directory does not end in .git has pages', async () => {
+  await using console = await openConsole();
+  await console.gitaly.createRepository({ relativePath: 'dev/x', commits: 1 });
+
+  const { repositories } = await console.json('/repositories');
+  assert.deepEqual(
+    repositories.map(({ name }: { name: string }) => name),
+    ['dev/x'],
+  );
+  for (const page of ['', '/-/commits', '/-/branches', '/-/storage'])
+    for (const name of ['dev/x', 'dev/x.git'])
+      assert.equal((await console.get(`/repository/${name}${page}`)).status, 200, `${name}${page}`);
+  assert.equal((await console.get('/repository/dev/y')).status, 404);
+});
+
 // Overview and Repositories were 401 for good, as only the first 1,000 were looked at.
 test('a visitor sees the one repository that he may read, behind a thousand others', async (context) => {
   const authFile = join(scratch(context), 'users');

@@ -32,16 +32,30 @@ const PAGES: Readonly<Record<RepositoryView, (visit: RepositoryVisit) => Promise
   storage: storagePage,
 };
 
+type RepositoryRoute = Extract<ConsoleRoute, { readonly kind: 'repository' }>;
+
 /**
- * Returns a page of a repository.
+ * Returns a page of a repository, also of one whose directory does not end in `.git`, as the
+ * gateways serve it.
  *
+ * @param route its path ends in `.git`.
  * @throws the errors of the calls, but for what means that there is no such page.
  */
 export async function repositoryPage(
-  route: Extract<ConsoleRoute, { readonly kind: 'repository' }>,
+  route: RepositoryRoute,
   visit: Visit,
   options: RepositoryPagesOptions,
 ): Promise<Page> {
+  const other = { ...route, path: route.path.replace(/\.git$/, '') };
+  return (await pageOf(route, visit, options)) ?? (await pageOf(other, visit, options)) ?? notFound();
+}
+
+/** Returns a page; `undefined` if there is no such repository. @throws as {@link repositoryPage}. */
+async function pageOf(
+  route: RepositoryRoute,
+  visit: Visit,
+  options: RepositoryPagesOptions,
+): Promise<Page | undefined> {
   const { connection, storage } = options;
   const { path, rest, view } = route;
   const repository = new Repository(connection, { storage, path });
@@ -49,7 +63,7 @@ export async function repositoryPage(
   try {
     const revision = await revisionOf(visit, repository, calls);
     if (revision === undefined) {
-      return (await repository.exists(calls)) ? emptyPage({ ...visit, ...options, path }) : notFound();
+      return (await repository.exists(calls)) ? emptyPage({ ...visit, ...options, path }) : undefined;
     }
     const commit = await repository.findCommit(view === 'commit' ? rest : revision, calls);
     if (commit === undefined) return noRevision();
@@ -61,7 +75,7 @@ export async function repositoryPage(
     return { ...noRevision(), location: repositoryAddress(path, 'storage') };
   } catch (error) {
     const code = codeOf(error);
-    if (code === 'NOT_FOUND') return notFound();
+    if (code === 'NOT_FOUND') return undefined;
     if (code === 'INVALID_ARGUMENT') return noRevision();
     throw error;
   }

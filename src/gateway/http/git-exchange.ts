@@ -9,6 +9,11 @@ export interface GitExchange {
   readonly response: ServerResponse;
   readonly service: GitService;
   readonly repository: RepositoryInit;
+  /**
+   * Returns the same request for a repository of another name, if this one is missing and that one
+   * exists.
+   */
+  otherwise(): Promise<GitExchange | undefined>;
   readonly identity: Identity;
   /** Address of the client, also behind trusted proxies. */
   readonly remoteAddress: string | undefined;

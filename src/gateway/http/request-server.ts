@@ -5,12 +5,14 @@ import { type CreateOnPushOptions, RepositoryCreator } from '../create-on-push.t
 import type { GatewayState } from '../family.ts';
 import { type GitalyLink, reach } from '../gitaly-link.ts';
 import { mayCreate } from '../identity.ts';
-import type { RepositoryMapping } from '../repository-mapping.ts';
+import type { RepositoryInit, RepositoryMapping } from '../repository-mapping.ts';
+import { RepositoryNames } from '../repository-names.ts';
 import { type Answer, sendAnswer } from './answer.ts';
 import { type Authenticator, noAuthentication } from './authentication.ts';
 import type { BundleSource } from './bundles/bundle-source.ts';
 import { serveBundle } from './bundles/serve-bundle.ts';
 import { busyReport } from './busy-report.ts';
+import { callOptions } from './call-options.ts';
 import { type EventOptions, EventStreams } from './events/event-streams.ts';
 import { BUSY_ANSWER, failureAnswer, NOT_FOUND } from './failure.ts';
 import type { GitExchange } from './git-exchange.ts';
@@ -80,6 +82,7 @@ export class RequestServer {
   readonly #options: RequestServerOptions;
   readonly #authenticator: Authenticator;
   readonly #creator: RepositoryCreator | undefined;
+  readonly #names: RepositoryNames;
   readonly #proxies: TrustedProxies;
   readonly #hosts: HostCheck;
   readonly #events: EventStreams | undefined;
@@ -95,6 +98,7 @@ export class RequestServer {
     this.#proxies = new TrustedProxies(trustedProxies ?? []);
     this.#hosts = new HostCheck(options.hosts ?? []);
     const { connection } = link;
+    this.#names = new RepositoryNames(options.mapping, link);
     const slots = state.events;
     this.#events = events && new EventStreams({ ...events, connection, authenticator, slots });
   }
@@ -148,15 +152,20 @@ export class RequestServer {
       operation: service === 'git-upload-pack' ? 'read' : 'write',
     });
     if ('answer' in admission) return await refuse(visit, admission.answer);
-    const mapped = this.#options.mapping.repositoryAt(path);
+    const mapped = this.#names.at(path);
     if (mapped === undefined) return await refuse(visit, NOT_FOUND);
     const { glRepository, ...identity } = admission;
-    const repository = glRepository === undefined ? mapped : { ...mapped, glRepository };
-    const exchange: GitExchange = {
-      ...{ request, response, sendContinue, service, repository, identity },
+    const exchangeAt = (found: RepositoryInit): GitExchange => ({
+      ...{ request, response, sendContinue, service, identity },
+      repository: glRepository === undefined ? found : { ...found, glRepository },
+      otherwise: async () => {
+        const other = await this.#names.otherAt(path, callOptions(exchange));
+        return other && exchangeAt(other);
+      },
       remoteAddress: peer.address,
       signal: gone.signal,
-    };
+    });
+    const exchange = exchangeAt(mapped);
 
     const creator = mayCreate(identity) ? this.#creator : undefined;
     await reach(this.#options.link, gone.signal);

@@ -28,9 +28,11 @@ export async function serveInfoRefs(
   try {
     await advertise(exchange, link);
   } catch (error) {
-    const isMissing = codeOf(error) === 'NOT_FOUND' && !exchange.response.headersSent;
-    if (!isMissing || creator === undefined || exchange.service !== 'git-receive-pack') throw error;
-    advertiseEmpty(exchange, creator);
+    if (codeOf(error) !== 'NOT_FOUND' || exchange.response.headersSent) throw error;
+    const other = await exchange.otherwise();
+    if (other !== undefined) await advertise(other, link);
+    else if (creator === undefined || exchange.service !== 'git-receive-pack') throw error;
+    else advertiseEmpty(exchange, creator);
   }
   exchange.response.end();
 }

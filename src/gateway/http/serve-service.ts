@@ -1,9 +1,11 @@
 import type { IncomingMessage } from 'node:http';
+import { codeOf } from '#base/gitaly-error';
 import { postReceivePack } from '#client/git/post-receive-pack';
 import { postUploadPack } from '#client/git/post-upload-pack';
 import type { RepositoryCreator } from '../create-on-push.ts';
 import { gitProtocol } from '../git-protocol.ts';
 import type { GitalyLink } from '../gitaly-link.ts';
+import type { RepositoryInit } from '../repository-mapping.ts';
 import { explainUnknownRules, requiredRules } from '../required-rules.ts';
 import { setStreamHeaders } from './answer.ts';
 import { callOptions } from './call-options.ts';
@@ -18,17 +20,32 @@ export async function serveUploadPack(
   body: AsyncIterable<Uint8Array>,
   link: GitalyLink,
 ): Promise<void> {
-  const { repository, request, response } = exchange;
+  const { response } = exchange;
   setStreamHeaders(response, 'application/x-git-upload-pack-result');
   exchange.sendContinue();
-  await postUploadPack(
+  await uploadPack(exchange, body, link).catch(async (error: unknown) => {
+    // Nothing of the body has been read.
+    const isMissing = codeOf(error) === 'NOT_FOUND' && !response.headersSent;
+    const other = isMissing ? await exchange.otherwise() : undefined;
+    if (other === undefined) throw error;
+    await uploadPack(other, body, link);
+  });
+  response.end();
+}
+
+function uploadPack(
+  exchange: GitExchange,
+  body: AsyncIterable<Uint8Array>,
+  link: GitalyLink,
+): Promise<unknown> {
+  const { repository, request, response } = exchange;
+  return postUploadPack(
     link.connection,
     link.registry,
     { stdin: body, stdout: response },
     { repository, gitProtocol: gitProtocol(request.headers['git-protocol']) },
     callOptions(exchange),
   );
-  response.end();
 }
 
 export interface ReceivePackOptions {
@@ -43,15 +60,16 @@ export async function serveReceivePack(
   body: AsyncIterable<Uint8Array>,
   parts: ReceivePackOptions,
 ): Promise<void> {
-  const { identity, repository, request, response } = exchange;
+  const { identity, request, response } = exchange;
   const options = callOptions(exchange);
   setStreamHeaders(response, 'application/x-git-receive-pack-result');
   exchange.sendContinue();
-  const stdin = await existingOrCreated(exchange, body, parts.creator);
-  if (stdin === undefined) {
+  const target = await existingOrCreated(exchange, body, parts.creator);
+  if (target === undefined) {
     response.end(); // as git does after a request without commands
     return;
   }
+  const { repository, stdin } = target;
   await postReceivePack(
     parts.link.connection,
     { stdin, stdout: response },
@@ -71,6 +89,12 @@ export async function serveReceivePack(
   response.end();
 }
 
+/** A push and its repository. */
+interface PushTarget {
+  readonly repository: RepositoryInit;
+  readonly stdin: AsyncIterable<Uint8Array>;
+}
+
 /**
  * Creates the repository of a push if it is missing and may be created.
  *
@@ -80,8 +104,12 @@ async function existingOrCreated(
   exchange: GitExchange,
   body: AsyncIterable<Uint8Array>,
   creator: RepositoryCreator | undefined,
-): Promise<AsyncIterable<Uint8Array> | undefined> {
+): Promise<PushTarget | undefined> {
   const [{ repository }, options] = [exchange, callOptions(exchange)];
-  if (creator === undefined || (await creator.exists(repository, options))) return body;
-  return await creator.createFor(repository, body, options);
+  if (creator === undefined || (await creator.exists(repository, options)))
+    return { repository, stdin: body };
+  const other = await exchange.otherwise();
+  if (other !== undefined) return { repository: other.repository, stdin: body };
+  const stdin = await creator.createFor(repository, body, options);
+  return stdin && { repository, stdin };
 }

@@ -12,6 +12,7 @@ import { withoutAdvertisement } from '../empty-advertisement.ts';
 import { type GitalyLink, reach } from '../gitaly-link.ts';
 import { type Identity, mayCreate } from '../identity.ts';
 import type { RepositoryInit, RepositoryMapping } from '../repository-mapping.ts';
+import { RepositoryNames } from '../repository-names.ts';
 import type { RepositoryPath } from '../repository-path.ts';
 import { explainUnknownRules, requiredRules } from '../required-rules.ts';
 import type { SshAccessRequest } from './authentication.ts';
@@ -40,9 +41,11 @@ export interface CommandRun {
 /** Takes each command through the same steps: authorize, map, forward to Gitaly. */
 export class CommandRunner {
   readonly #options: CommandRunnerOptions;
+  readonly #names: RepositoryNames;
 
   constructor(options: CommandRunnerOptions) {
     this.#options = options;
+    this.#names = new RepositoryNames(options.mapping, options.link);
   }
 
   /**
@@ -56,13 +59,24 @@ export class CommandRunner {
     const isAllowed = (await this.#options.authorize?.({ identity, path, operation, remoteAddress })) ?? true;
     requireScope(identity, path, operation);
     if (!isAllowed) throw new GitalyError('PERMISSION_DENIED', `You may not ${operation} this repository.`);
-    const repository = this.#options.mapping.repositoryAt(path);
+    const repository = this.#names.at(path);
     if (repository === undefined) throw new GitalyError('NOT_FOUND', 'not mapped');
 
     await reach(this.#options.link, signal);
-    const callOptions: CallOptions = { signal, metadata: callMetadata({ identity, remoteAddress }) };
-    if (service === 'git-receive-pack') return await this.#receivePack(run, repository, callOptions);
-    return await this.#read(run, repository, callOptions);
+    const options: CallOptions = { signal, metadata: callMetadata({ identity, remoteAddress }) };
+    const serve = (at: RepositoryInit): Promise<number> =>
+      service === 'git-receive-pack' ? this.#push(run, at, options) : this.#read(run, at, options);
+    try {
+      return await serve(repository);
+    } catch (error) {
+      // git sends nothing before it has received the references.
+      if (codeOf(error) !== 'NOT_FOUND') throw error;
+      const other = await this.#names.otherAt(path, options);
+      if (other !== undefined) return await serve(other);
+      const creator = service === 'git-receive-pack' && mayCreate(identity) && this.#options.creator;
+      if (!creator) throw error;
+      return await this.#create(run, repository, creator, options);
+    }
   }
 
   async #read(
@@ -78,31 +92,31 @@ export class CommandRunner {
     return exitCode;
   }
 
-  /**
-   * Serves a push. A push to a missing repository creates it, if that is enabled, when its commands
-   * arrive. git sends nothing before it has received the references.
-   */
-  async #receivePack(run: CommandRun, repository: RepositoryInit, options: CallOptions): Promise<number> {
+  /** Serves a push to a missing repository, which it creates when the commands arrive. */
+  async #create(
+    run: CommandRun,
+    repository: RepositoryInit,
+    creator: RepositoryCreator,
+    options: CallOptions,
+  ): Promise<number> {
+    const { io } = run;
+    await writeChunk(io.stdout, creator.advertise(run.gitProtocol));
+    const stdin = await creator.createFor(repository, io.stdin, options);
+    if (stdin === undefined) return 0; // as git does without commands
+    const created = { ...io, stdin, stdout: withoutAdvertisement(io.stdout) };
+    return await this.#push({ ...run, io: created }, repository, options);
+  }
+
+  async #push(run: CommandRun, repository: RepositoryInit, options: CallOptions): Promise<number> {
     const { onFailure } = this.#options;
     const creator = mayCreate(run.identity) ? this.#options.creator : undefined;
-    let exitCode: number;
-    try {
-      exitCode = await this.#push(run, repository, options);
-    } catch (error) {
-      if (codeOf(error) !== 'NOT_FOUND' || creator === undefined) throw error;
-      const { io } = run;
-      await writeChunk(io.stdout, creator.advertise(run.gitProtocol));
-      const stdin = await creator.createFor(repository, io.stdin, options);
-      if (stdin === undefined) return 0; // as git does without commands
-      const created = { ...io, stdin, stdout: withoutAdvertisement(io.stdout) };
-      exitCode = await this.#push({ ...run, io: created }, repository, options);
-    }
+    const exitCode = await this.#receivePack(run, repository, options);
     // the push is done
     await creator?.chooseDefaultBranch(repository, options).catch((error) => onFailure?.(error));
     return exitCode;
   }
 
-  async #push(
+  async #receivePack(
     { gitProtocol, identity, io }: CommandRun,
     repository: RepositoryInit,
     options: CallOptions,

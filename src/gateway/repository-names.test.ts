@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { startHttpGateway, storageMapping } from '#gateway/index';
+import { runGit } from '#testkit/repositories/run-git';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { EVERYBODY, ended, logIn } from '#testkit/ssh-gateway-fixture';
+import { startGitaly } from '#testkit/start-gitaly';
+import { startSshGateway } from './ssh/ssh-gateway.ts';
+
+/** Both gateways in front of a server with `dev/x` and `both`, which is there with `.git` as well. */
+async function start() {
+  const directory = makeScratchDirectory('names');
+  const gitaly = await startGitaly();
+  const x = await gitaly.createRepository({ relativePath: 'dev/x', commits: 1 });
+  await gitaly.createRepository({ relativePath: 'both', commits: 1 });
+  const usual = await gitaly.createRepository({ relativePath: 'both.git', commits: 2 });
+  const common = {
+    gitaly: { address: gitaly.address },
+    listen: { host: '127.0.0.1', port: 0 },
+    mapping: storageMapping('default'),
+    createOnPush: {},
+  };
+  const http = await startHttpGateway(common);
+  const ssh = await startSshGateway({
+    ...common,
+    hostKeyPath: join(directory, 'host-key'),
+    access: EVERYBODY,
+  });
+  const tip = (path: string): Promise<string> => runGit(['-C', path, 'rev-parse', 'main']);
+  return {
+    directory,
+    http,
+    ssh,
+    pathOf: (name: string): string => join(gitaly.storagePath(), name),
+    tips: { x: await tip(x.path), both: await tip(usual.path) },
+    async [Symbol.asyncDispose]() {
+      await http.close();
+      await ssh.close();
+      await gitaly[Symbol.asyncDispose]();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+// It could never be cloned, though repo list showed it.
+test('a repository whose directory does not end in .git is cloned and pushed over HTTP', async () => {
+  await using server = await start();
+  for (const [number, name] of ['dev/x', 'dev/x.git'].entries()) {
+    const clone = join(server.directory, `clone-${number}`);
+
+    await runGit(['clone', '-q', `${server.http.url}/${name}`, clone]);
+
+    assert.equal(await runGit(['-C', clone, 'rev-parse', 'HEAD']), server.tips.x);
+    await runGit(['-C', clone, 'push', '-q', 'origin', `HEAD:refs/heads/b${number}`]);
+    const pushed = await runGit(['-C', server.pathOf('dev/x'), 'rev-parse', `b${number}`]);
+    assert.equal(pushed, server.tips.x);
+  }
+  assert.equal(existsSync(server.pathOf('dev/x.git')), false, 'the push has created none');
+});
+
+test('a push alone finds it, in a process that has not served the references', async () => {
+  await using server = await start();
+  const { x } = server.tips;
+  const line = `${'0'.repeat(40)} ${x} refs/heads/alone\0report-status`;
+  const packet = Buffer.from(`${(line.length + 4).toString(16).padStart(4, '0')}${line}0000`);
+  const emptyPack = Buffer.from('5041434b0000000200000000029d08823bd8a8eab510ad6ac75c823cfd3ed31e', 'hex');
+
+  const response = await fetch(`${server.http.url}/dev/x.git/git-receive-pack`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/x-git-receive-pack-request' },
+    body: Buffer.concat([packet, emptyPack]),
+  });
+
+  assert.match(await response.text(), /ok refs\/heads\/alone/);
+  assert.equal(await runGit(['-C', server.pathOf('dev/x'), 'rev-parse', 'alone']), x);
+});
+
+test('a fetch alone finds it as well', async () => {
+  await using server = await start();
+  const response = await fetch(`${server.http.url}/dev/x.git/git-upload-pack`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/x-git-upload-pack-request', 'git-protocol': 'version=2' },
+    body: '0014command=ls-refs\n0000',
+  });
+
+  assert.equal(response.status, 200);
+  assert.ok((await response.text()).includes(`${server.tips.x} refs/heads/main`));
+});
+
+test('it is served over SSH', async () => {
+  await using server = await start();
+  await using client = await logIn(server.ssh);
+
+  for (const name of ['dev/x', 'dev/x.git'])
+    for (const service of ['upload-pack', 'receive-pack']) {
+      const { code, stdout } = await ended(await client.exec(`git-${service} '/${name}'`), '0000');
+      assert.equal(code, 0);
+      assert.ok(stdout.includes(`${server.tips.x} refs/heads/main`), `${service} ${name}`);
+    }
+  assert.equal(existsSync(server.pathOf('dev/x.git')), false);
+});
+
+test('the repository with the usual name comes first, and others are created with it', async () => {
+  await using server = await start();
+  for (const name of ['both', 'both.git'])
+    assert.match(
+      await runGit(['ls-remote', `${server.http.url}/${name}`, 'main']),
+      new RegExp(server.tips.both),
+    );
+  const clone = join(server.directory, 'clone');
+  await runGit(['clone', '-q', `${server.http.url}/dev/x`, clone]);
+
+  await runGit(['-C', clone, 'push', '-q', `${server.http.url}/dev/new`, 'HEAD:main']);
+
+  assert.ok(existsSync(server.pathOf('dev/new.git')));
+  assert.equal(existsSync(server.pathOf('dev/new')), false);
+});

@@ -1,0 +1,44 @@
+import { BoundedMap } from '#base/bounded-map';
+import type { CallOptions } from '#client/call/call-types';
+import type { GitalyLink } from './gitaly-link.ts';
+import type { RepositoryInit, RepositoryMapping } from './repository-mapping.ts';
+import type { RepositoryPath } from './repository-path.ts';
+
+/** Paths that are remembered, and for how long: a repository of the usual name may be created. */
+const MAX_PATHS = 1000;
+const MAX_AGE_MS = 60_000;
+
+/**
+ * Finds repositories for the paths of clients. One whose directory does not end in `.git` is found
+ * where there is none of the usual name, as git's own server tries two names. Rights are checked
+ * for the path, which is the same for both.
+ */
+export class RepositoryNames {
+  readonly #mapping: RepositoryMapping;
+  readonly #link: Pick<GitalyLink, 'connection'>;
+  readonly #others = new BoundedMap<RepositoryPath, RepositoryInit>({
+    maxEntries: MAX_PATHS,
+    maxAgeMs: MAX_AGE_MS,
+  });
+
+  constructor(mapping: RepositoryMapping, link: Pick<GitalyLink, 'connection'>) {
+    this.#mapping = mapping;
+    this.#link = link;
+  }
+
+  /** Returns the repository of a path, whether or not it exists; `undefined` if there can be none. */
+  at(path: RepositoryPath): RepositoryInit | undefined {
+    return this.#others.get(path) ?? this.#mapping.repositoryAt(path);
+  }
+
+  /** Returns the existing repository of another name, for a path whose repository is missing. */
+  async otherAt(path: RepositoryPath, options: CallOptions): Promise<RepositoryInit | undefined> {
+    if (this.#others.delete(path)) return this.#mapping.repositoryAt(path); // it was removed or renamed
+    const repository = this.#mapping.otherwiseAt?.(path);
+    if (repository === undefined) return undefined;
+    const { exists } = await this.#link.connection.repository.repositoryExists({ repository }, options);
+    if (!exists) return undefined;
+    this.#others.set(path, repository);
+    return repository;
+  }
+}
