@@ -9,6 +9,7 @@ import { Command, CommanderError } from 'commander';
 import { capabilitiesOf } from '#git/command/capabilities';
 import { programCommand } from '#testkit/program-command';
 import { addCommit, gitOutput } from '#testkit/repositories/init-repository';
+import { detachHead } from '#testkit/repositories/odd-repositories';
 import { testedGit } from '#testkit/repositories/run-git';
 import { type RunResult, run } from '#testkit/run-program';
 import { startGitaly } from '#testkit/start-gitaly';
@@ -239,4 +240,15 @@ test('the end of a repository and of a reference is set, printed and removed', a
   assert.equal((await repo('expire', 'a', '--ref', 'refs/heads/main', ...to)).code, 2);
   assert.equal((await repo('expire', 'a', '--in', '1h', '--never', ...to)).code, 2);
   assert.match((await repo('expire', 'a', '--in', 'soon', ...to)).stderr, /90m, 12h or 30d/);
+});
+
+test('repo info shows the commit of a detached HEAD', async () => {
+  await using gitaly = await startGitaly();
+  const { path } = await gitaly.createRepository({ relativePath: 'a.git', commits: 1 });
+  const id = detachHead(path);
+
+  assert.match(
+    await ok('info', 'a.git', '--to', gitaly.address),
+    new RegExp(`^default branch +HEAD ${id}$`, 'm'),
+  );
 });

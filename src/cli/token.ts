@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { dateOfSeconds } from '#base/date-of-seconds';
 import { messageOf } from '#base/gitaly-error';
 import { issueToken, NEVER_EXPIRES_AT } from '#tokens/issue';
 import { parseReferenceRules, RuleError } from '#tokens/reference-rules';
@@ -103,7 +104,7 @@ function endOf(expiresAt: number): string {
 }
 
 function timeOf(seconds: number): string {
-  return new Date(seconds * 1000).toISOString();
+  return dateOfSeconds(seconds).toISOString();
 }
 
 /** Runs `gitaly-ts token revoke`. */

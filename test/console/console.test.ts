@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { addOddDates, detachHead } from '#testkit/repositories/odd-repositories';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { until } from '#testkit/until';
 import { openConsole } from './open-console.ts';
@@ -299,3 +300,36 @@ function scratch(context: TestContext): string {
   context.after(() => rmSync(directory, { recursive: true }));
   return directory;
 }
+
+// Every page was 500.
+test('a repository whose HEAD is detached has all pages', async () => {
+  await using console = await openConsole();
+  const { path } = await console.gitaly.createRepository({ relativePath: 'a.git', commits: 2 });
+  const id = detachHead(path);
+
+  for (const page of ['', '/-/commits', '/-/branches', '/-/tags', '/-/search', '/-/storage', '/-/pushes'])
+    assert.equal((await console.get(`/repository/a.git${page}`)).status, 200, page);
+  assert.equal((await console.json('/repository/a.git/-/commits')).commits[0].id, id);
+});
+
+test('a branch and a tag whose dates git cannot read are listed', async () => {
+  await using console = await openConsole();
+  const { path } = await console.gitaly.createRepository({ relativePath: 'a.git', commits: 2 });
+  addOddDates(path);
+
+  const { branches } = await console.json('/repository/a.git/-/branches');
+  assert.deepEqual(
+    branches.map(({ date, name }: { date: string; name: string }) => [name, date > '2000']),
+    [
+      ['main', true],
+      ['odd', false],
+    ],
+  );
+  const { tags } = await console.json('/repository/a.git/-/tags');
+  assert.deepEqual(
+    tags.map(({ name }: { name: string }) => name),
+    ['odd'],
+  );
+  for (const page of ['branches', 'tags', 'commits?ref=refs/heads/odd'])
+    assert.equal((await console.get(`/repository/a.git/-/${page}`)).status, 200, page);
+});

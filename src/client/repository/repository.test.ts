@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { gitOutput } from '#testkit/repositories/init-repository';
+import { addOddDates, detachHead } from '#testkit/repositories/odd-repositories';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import {
   FileChangeError,
@@ -334,4 +335,40 @@ test('an aborted call fails, and a loop that is left ends its call', async () =>
     assert.equal(subject, 'mine');
     break;
   }
+});
+
+// It threw, although its type says undefined.
+test('a repository whose HEAD is detached has no default branch', async () => {
+  await using arranged = await arrange();
+  const { git, gitaly, repository } = arranged;
+  assert.equal(await repository.defaultBranch(), undefined, 'it is empty');
+  const id = await repository.commit({ branch: 'main', message: 'one', files: { a: 'a' } });
+  assert.equal(await repository.defaultBranch(), 'main');
+
+  detachHead(join(gitaly.storagePath(), 'a.git'));
+
+  assert.equal(await repository.defaultBranch(), undefined);
+  assert.equal((await repository.findCommit('HEAD'))?.id, id);
+  assert.equal(git('rev-parse', 'HEAD'), id);
+});
+
+// The list threw, and so did toISOString() of the dates.
+test('a commit whose date git cannot read is in the lists, with the date that git shows', async () => {
+  await using arranged = await arrange();
+  const { git, gitaly, repository } = arranged;
+  await repository.commit({ branch: 'main', message: 'one', files: { a: 'a' } });
+  addOddDates(join(gitaly.storagePath(), 'a.git'));
+  const shown = git('log', '-1', '--format=%cI', 'odd').replace(/\+00:00$|Z$/, '.000Z');
+
+  const branches = await Array.fromAsync(repository.branches());
+  const tags = await Array.fromAsync(repository.tags());
+  const [commit] = await Array.fromAsync(repository.log('odd'));
+
+  assert.deepEqual(
+    branches.map(({ name }) => name),
+    ['main', 'odd'],
+  );
+  assert.equal(branches[1]?.commit.committer.date.toISOString(), shown);
+  assert.equal(commit?.author.date.toISOString(), shown);
+  assert.equal(tags[0]?.tagger?.date.toISOString(), shown);
 });

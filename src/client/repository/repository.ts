@@ -1,10 +1,11 @@
 import type { Readable } from 'node:stream';
 import { checkNames, type NamesOf } from '#base/check-names';
+import { codeOf } from '#base/gitaly-error';
 import { ObjectFormat } from '#wire/gen/shared_pb';
 import type { CallOptions } from '../call/call-types.ts';
 import type { Connection } from '../connection.ts';
 import { eachItem } from '../content/collect/each-item.ts';
-import { localBranches } from '../content/collect/local-branches.ts';
+import { listBranches } from './branches.ts';
 import type { CommitOptions, MergeOptions, PickOptions } from './changes.ts';
 import * as changes from './changes.ts';
 import { type DiffOptions, diff, type FileDiff } from './comparisons.ts';
@@ -16,7 +17,6 @@ import { type ExpireOptions, expire } from './lifetime.ts';
 import type { Place } from './place.ts';
 import {
   type Branch,
-  branchOf,
   bytesOf,
   type Commit,
   commitOf,
@@ -211,8 +211,7 @@ export class Repository {
   /** Yields the branches by name. */
   async *branches(options: CallOptions = {}): AsyncGenerator<Branch, void, undefined> {
     const { connection, repository } = this.#place;
-    const responses = connection.ref.findLocalBranches({ repository }, options);
-    for await (const branch of localBranches(responses)) yield branchOf(branch);
+    yield* listBranches(connection, { repository }, options);
   }
 
   /** Yields the tags by name. */
@@ -222,11 +221,21 @@ export class Repository {
     for await (const tag of eachItem(responses, ({ tags }) => tags)) yield tagOf(tag);
   }
 
-  /** Returns the name of the default branch; `undefined` in an empty repository. */
+  /**
+   * Returns the name of the default branch; `undefined` in an empty repository, and in one whose
+   * HEAD is detached.
+   */
   async defaultBranch(options: CallOptions = {}): Promise<string | undefined> {
     const { connection, repository } = this.#place;
-    const name = textOf((await connection.ref.findDefaultBranchName({ repository }, options)).name);
-    return name === '' ? undefined : name.replace(HEADS, '');
+    try {
+      const name = textOf((await connection.ref.findDefaultBranchName({ repository }, options)).name);
+      return name === '' ? undefined : name.replace(HEADS, '');
+    } catch (error) {
+      // The server does not report why HEAD names no branch.
+      if (codeOf(error) === 'INTERNAL' && (await this.findCommit('HEAD', options)) !== undefined)
+        return undefined;
+      throw error;
+    }
   }
 
   /**

@@ -1,3 +1,4 @@
+import { dateOfSeconds } from '#base/date-of-seconds';
 import type { CommitAuthor, GitCommit, Tag as TagMessage } from '#wire/gen/shared_pb';
 import type { LocalBranch } from '../content/collect/local-branches.ts';
 
@@ -79,7 +80,7 @@ export function commitOf(message: GitCommit): Commit {
   };
 }
 
-export function branchOf({ name, targetCommit }: LocalBranch): Branch {
+export function branchOf({ name, targetCommit }: Pick<LocalBranch, 'name' | 'targetCommit'>): Branch {
   const full = bufferOf(name);
   const nameBytes = full.subarray(0, HEADS.length).equals(HEADS) ? full.subarray(HEADS.length) : full;
   if (targetCommit === undefined) throw new TypeError(`branch ${nameBytes} without a commit`);
@@ -98,11 +99,10 @@ export function tagOf({ name, id, targetCommit, message, tagger }: TagMessage): 
 }
 
 function signatureOf(author: CommitAuthor | undefined): Signature {
-  const seconds = Number(author?.date?.seconds ?? 0n);
   return {
     name: textOf(author?.name ?? new Uint8Array()),
     email: textOf(author?.email ?? new Uint8Array()),
-    date: new Date(seconds * 1000),
+    date: dateOfSeconds(author?.date?.seconds ?? 0n),
     timezone: textOf(author?.timezone ?? new Uint8Array()),
   };
 }

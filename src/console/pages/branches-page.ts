@@ -1,5 +1,5 @@
-import { localBranches } from '#client/content/collect/local-branches';
-import { type Branch, branchOf } from '#client/repository/values';
+import { listBranches } from '#client/repository/branches';
+import type { Branch } from '#client/repository/values';
 import { FindLocalBranchesRequest_SortBy as SortBy } from '#wire/gen/ref_pb';
 import { repositoryAddress } from '../console-route.ts';
 import { link, table } from '../html/elements.ts';
@@ -15,15 +15,15 @@ const MAX_BRANCHES = 500;
 export async function branchesPage(visit: RepositoryVisit): Promise<Page> {
   const { calls, connection, path, repository } = visit;
   const branches: Branch[] = [];
-  const responses = connection.ref.findLocalBranches(
-    {
-      repository: repository.message,
-      sortBy: SortBy.UPDATED_DESC,
-      paginationParams: { limit: MAX_BRANCHES },
-    },
-    calls,
-  );
-  for await (const branch of localBranches(responses)) branches.push(branchOf(branch));
+  const request = {
+    repository: repository.message,
+    sortBy: SortBy.UPDATED_DESC,
+    paginationParams: { limit: MAX_BRANCHES },
+  };
+  for await (const branch of listBranches(connection, request, calls)) {
+    branches.push(branch);
+    if (branches.length === MAX_BRANCHES) break;
+  }
   return {
     title: `Branches · ${nameOf(path)}`,
     section: 'repositories',

@@ -1,3 +1,4 @@
+import { dateOfSeconds } from '#base/date-of-seconds';
 import type { CallOptions } from '#client/call/call-types';
 import type { Connection } from '#client/connection';
 import type { BackupRun } from '#wire/gen/gitalyts/backups/v1/backups_pb';
@@ -42,7 +43,7 @@ function shownBackup(storage: string, run: BackupRun): ShownBackup {
     storage,
     id,
     program,
-    time: new Date(Number(time?.seconds ?? 0n) * 1000).toISOString(),
+    time: dateOfSeconds(time?.seconds ?? 0n).toISOString(),
     repositories: Number(repositories),
     failed: Number(failed),
     failedRepository,

@@ -18,6 +18,7 @@ import { tagsPage } from './tags-page.ts';
 /** Time limit of the calls of a page. */
 const TIMEOUT_MS = 20_000;
 const MAX_REVISION = 1000;
+const HEAD = 'HEAD';
 
 /** Pages of a repository that exists and has commits. */
 const PAGES: Readonly<Record<RepositoryView, (visit: RepositoryVisit) => Promise<Page>>> = {
@@ -85,7 +86,7 @@ function noRevision(): Page {
   return problemPage(404, 'Not found', 'There is no such branch, tag, commit or file.');
 }
 
-/** Returns the chosen revision or the default branch; `undefined` if there is neither. */
+/** Returns the chosen revision, the default branch or a detached HEAD; `undefined` without any. */
 async function revisionOf(
   { query }: Visit,
   repository: Repository,
@@ -93,5 +94,6 @@ async function revisionOf(
 ): Promise<string | undefined> {
   const chosen = query.get('ref') ?? '';
   if (chosen !== '') return chosen.slice(0, MAX_REVISION);
-  return await repository.defaultBranch(calls);
+  const branch = await repository.defaultBranch(calls);
+  return branch ?? ((await repository.findCommit(HEAD, calls)) && HEAD);
 }

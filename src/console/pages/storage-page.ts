@@ -1,3 +1,4 @@
+import { dateOfSeconds } from '#base/date-of-seconds';
 import type { RepositoryInfoResponse } from '#wire/gen/repository_pb';
 import { repositoryAddress } from '../console-route.ts';
 import { table } from '../html/elements.ts';
@@ -79,5 +80,5 @@ function rowsOf(info: RepositoryInfoResponse): (readonly Part[])[] {
 
 function lastRepack({ lastFullRepack }: RepositoryInfoResponse): Part {
   if (lastFullRepack === undefined) return 'never';
-  return instant(new Date(Number(lastFullRepack.seconds) * 1000));
+  return instant(dateOfSeconds(lastFullRepack.seconds));
 }

@@ -1,3 +1,4 @@
+import { codeOf } from '#base/gitaly-error';
 import { eachItem } from '#client/content/collect/each-item';
 import { type Tag, tagOf } from '#client/repository/values';
 import { FindAllTagsRequest_SortBy_Key as Key } from '#wire/gen/ref_pb';
@@ -12,17 +13,25 @@ import type { RepositoryVisit } from './repository-visit.ts';
 
 const MAX_TAGS = 500;
 
-/** Lists tags, the latest first. */
+/** Lists tags, the latest first; by name if one has a date that git cannot read. */
 export async function tagsPage(visit: RepositoryVisit): Promise<Page> {
   const { calls, connection, path, repository } = visit;
-  const tags: Tag[] = [];
-  const request = {
-    repository: repository.message,
-    sortBy: { key: Key.CREATORDATE, direction: SortDirection.DESCENDING },
-    paginationParams: { limit: MAX_TAGS },
+  const list = (key: Key): Promise<Tag[]> => {
+    const request = {
+      repository: repository.message,
+      sortBy: { key, direction: SortDirection.DESCENDING },
+      paginationParams: { limit: MAX_TAGS },
+    };
+    const responses = connection.ref.findAllTags(request, calls);
+    return Array.fromAsync(
+      eachItem(responses, (response) => response.tags),
+      tagOf,
+    );
   };
-  const responses = connection.ref.findAllTags(request, calls);
-  for await (const tag of eachItem(responses, (response) => response.tags)) tags.push(tagOf(tag));
+  const tags = await list(Key.CREATORDATE).catch(async (error: unknown) => {
+    if (codeOf(error) !== 'INTERNAL') throw error;
+    return await list(Key.REFNAME); // git cannot read the date of one
+  });
   return {
     title: `Tags · ${nameOf(path)}`,
     section: 'repositories',

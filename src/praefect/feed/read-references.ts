@@ -9,7 +9,7 @@ const MAX_PATTERNS = 1000;
 const LIMIT_MS = 30_000;
 const HEAD = 'HEAD';
 
-/** Values by full name, one character per byte: object ids, of HEAD `ref: <name>`. */
+/** Values by full name, one character per byte: object ids, of HEAD `ref: <name>` unless it is detached. */
 export type Values = ReadonlyMap<string, string>;
 
 /** The references of a repository on an up-to-date node, or those of them that may have changed. */
@@ -68,8 +68,8 @@ async function readReferences(
   const options = { timeoutMs: LIMIT_MS };
   const values = new Map<string, string>();
   if (names === undefined || names.has(HEAD)) {
-    const { name } = await connection.ref.findDefaultBranchName({ repository, headOnly: true }, options);
-    if (name.length > 0) values.set(HEAD, `ref: ${latin1(name)}`);
+    const head = await headOf(connection, repository);
+    if (head !== undefined) values.set(HEAD, head);
   }
   const areListed = names === undefined || names.size > MAX_PATTERNS;
   const wanted = [...(areListed ? ['refs/'] : names)].filter((name) => name !== HEAD);
@@ -84,6 +84,25 @@ async function readReferences(
     if (count > MAX_REFERENCES) return undefined;
   }
   return values;
+}
+
+/** Returns `ref: <name>`; the commit of a detached HEAD; `undefined` without any. */
+async function headOf(
+  connection: GitalyNode['connection'],
+  repository: { readonly storageName: string; readonly relativePath: string },
+): Promise<string | undefined> {
+  const options = { timeoutMs: LIMIT_MS };
+  try {
+    const { name } = await connection.ref.findDefaultBranchName({ repository, headOnly: true }, options);
+    return name.length === 0 ? undefined : `ref: ${latin1(name)}`;
+  } catch (error) {
+    const { commit } = await connection.commit.findCommit(
+      { repository, revision: Buffer.from(HEAD) },
+      options,
+    );
+    if (commit === undefined) throw error;
+    return commit.id;
+  }
 }
 
 function latin1(bytes: Uint8Array): string {

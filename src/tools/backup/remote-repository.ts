@@ -61,7 +61,12 @@ export class RemoteRepository implements BackupSource {
   async headReference(): Promise<string> {
     const request = { ...this.#target, headOnly: true };
     const call = this.#connection.ref.findDefaultBranchName(request, this.#options);
-    return Buffer.from((await failing('head reference', call)).name).toString();
+    try {
+      return Buffer.from((await call).name).toString();
+    } catch (error) {
+      if (codeOf(error) === 'INTERNAL') return ''; // it names none, as in a server's own backup
+      return await failing('head reference', Promise.reject(error));
+    }
   }
 
   async *referenceLines(): AsyncGenerator<Buffer, void, undefined> {

@@ -1,3 +1,4 @@
+import { dateOfSeconds } from '#base/date-of-seconds';
 import { codeOf, GitalyError } from '#base/gitaly-error';
 import type { Connection } from '#client/index';
 import { type ForkOptions, Repository } from '#client/repository/index';
@@ -121,7 +122,7 @@ export class Repositories {
     const { lifetimes } = await this.#connection.lifetimes.list(this.#target(name));
     return lifetimes.map(({ reference, expiresAt }) => ({
       reference: reference.length === 0 ? undefined : reference.toString(),
-      expires: new Date(Number(expiresAt?.seconds ?? 0n) * 1000).toISOString(),
+      expires: dateOfSeconds(expiresAt?.seconds ?? 0n).toISOString(),
     }));
   }
 
@@ -145,12 +146,12 @@ export class Repositories {
     const [info, format, head] = await Promise.all([
       calls.repository.repositoryInfo({ repository }),
       calls.repository.objectFormat({ repository }),
-      calls.ref.findDefaultBranchName({ repository, headOnly: true }),
+      this.#headOf(name),
     ]);
     return {
       name,
       objectFormat: format.format === ObjectFormat.SHA256 ? 'sha256' : 'sha1',
-      defaultBranch: head.name.toString().replace(/^refs\/heads\//, ''),
+      defaultBranch: head,
       bytes: Number(info.size),
       objectBytes: Number(info.objects?.size ?? 0),
       packs: Number(info.objects?.packfileCount ?? 0),
@@ -159,6 +160,20 @@ export class Repositories {
       looseReferences: Number(info.references?.looseCount ?? 0),
       borrowsFrom: info.alternates?.objectDirectories ?? [],
     };
+  }
+
+  /** Returns the branch that HEAD names; `HEAD <commit id>` if it is detached. */
+  async #headOf(name: string): Promise<string> {
+    const repository = this.#target(name);
+    try {
+      const head = await this.#connection.ref.findDefaultBranchName({ repository, headOnly: true });
+      return head.name.toString().replace(/^refs\/heads\//, '');
+    } catch (error) {
+      const revision = Buffer.from('HEAD');
+      const { commit } = await this.#connection.commit.findCommit({ repository, revision });
+      if (commit === undefined) throw error;
+      return `HEAD ${commit.id}`;
+    }
   }
 
   async referenceFormat(name: string): Promise<ReferenceFormat> {

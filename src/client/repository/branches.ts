@@ -1,0 +1,43 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { codeOf } from '#base/gitaly-error';
+import type { FindLocalBranchesRequestSchema } from '#wire/gen/ref_pb';
+import type { CallOptions } from '../call/call-types.ts';
+import type { Connection } from '../connection.ts';
+import { eachItem } from '../content/collect/each-item.ts';
+import { localBranches } from '../content/collect/local-branches.ts';
+import { type Branch, branchOf } from './values.ts';
+
+const HEADS = Buffer.from('refs/heads/');
+
+/**
+ * Yields the branches of a repository. git fails to list a branch whose commit has a date that it
+ * cannot read (old gits wrote 18446744073709548016 for a time before 1970); then all are yielded by
+ * name, whatever the request.
+ */
+export async function* listBranches(
+  connection: Connection,
+  request: MessageInitShape<typeof FindLocalBranchesRequestSchema>,
+  options: CallOptions,
+): AsyncGenerator<Branch, void, undefined> {
+  let hasListed = false;
+  try {
+    for await (const branch of localBranches(connection.ref.findLocalBranches(request, options))) {
+      hasListed = true;
+      yield branchOf(branch);
+    }
+  } catch (error) {
+    if (hasListed || codeOf(error) !== 'INTERNAL') throw error;
+    yield* byName(connection, request, options);
+  }
+}
+
+async function* byName(
+  connection: Connection,
+  { repository }: MessageInitShape<typeof FindLocalBranchesRequestSchema>,
+  options: CallOptions,
+): AsyncGenerator<Branch, void, undefined> {
+  const responses = connection.ref.findAllBranches({ ...(repository && { repository }) }, options);
+  for await (const { name, target } of eachItem(responses, ({ branches }) => branches))
+    if (HEADS.equals(name.subarray(0, HEADS.length)) && target !== undefined)
+      yield branchOf({ name, targetCommit: target });
+}
