@@ -1,3 +1,4 @@
+import { dateOfSeconds } from '#base/date-of-seconds';
 import { lineBatches } from '#base/streams/line-batches';
 
 /** A line of a file with the commit that last changed it. */
@@ -61,7 +62,7 @@ function addFact(facts: { author: string; timeMs: number; subject: string }, lin
       facts.author = value;
       return;
     case 'author-time':
-      facts.timeMs = Number(value) * 1000;
+      facts.timeMs = dateOfSeconds(Number(value)).getTime();
       return;
     case 'summary':
       facts.subject = value;
