@@ -105,6 +105,10 @@ export class RepositoryCaches implements AsyncDisposable {
     return this.#commitNodes.of(repository);
   }
 
+  hasDamagedCommitGraph(repository: GitDirectory): boolean {
+    return this.#commitNodes.hasDamagedGraph(repository);
+  }
+
   /** Drops everything about a repository that was removed or moved. */
   forget(repository: GitDirectory): void {
     this.formats.forget(repository);

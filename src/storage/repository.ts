@@ -108,6 +108,10 @@ export class Repository implements GitRepository {
     return this.caches.formats.find(this)?.referenceBackend;
   }
 
+  get hasDamagedCommitGraph(): boolean {
+    return this.caches.hasDamagedCommitGraph(this);
+  }
+
   get referenceBackend(): ReferenceBackend {
     return this.format.referenceBackend;
   }

@@ -83,6 +83,10 @@ const NO_ALTERNATE_REFS = pair('core.alternateRefsCommand', 'true');
  */
 const NO_AMBIGUITY = pair('core.warnAmbiguousRefs', 'false');
 
+const NO_COMMIT_GRAPH = pair('core.commitGraph', 'false');
+/** They write none with the setting, and do not copy from the old one. */
+const WRITES_COMMIT_GRAPH: ReadonlySet<SubcommandName> = new Set(['commit-graph', 'gc']);
+
 const PER_COMMAND: Readonly<Partial<Record<SubcommandName, readonly ConfigPair[]>>> = {
   bundle: PACK,
   clone: [
@@ -146,6 +150,8 @@ export interface ConfigOptions {
   readonly objectFormat: 'sha1' | 'sha256' | undefined;
   /** True if this git reuses objects of several packs at once. */
   readonly packReuseMulti: boolean;
+  /** True for a damaged commit-graph. It does not affect commands that write one. Default false. */
+  readonly ignoresCommitGraph?: boolean;
   /** False shows clients the references that GitLab hides. Default true. */
   readonly hidesGitLabReferences?: boolean;
   readonly call: readonly ConfigPair[];
@@ -160,6 +166,7 @@ export function configOf({
   command,
   objectFormat,
   packReuseMulti,
+  ignoresCommitGraph = false,
   hidesGitLabReferences = true,
   call,
   operator,
@@ -169,6 +176,7 @@ export function configOf({
   return [
     ...GLOBAL,
     ...packReuse,
+    ...(ignoresCommitGraph && !WRITES_COMMIT_GRAPH.has(command) ? [NO_COMMIT_GRAPH] : []),
     ...attributes(command, objectFormat),
     ...(PER_COMMAND[command] ?? []),
     ...((hidesGitLabReferences && HIDING[command]) || []),

@@ -19,6 +19,8 @@ export interface GitDirectory extends ObjectDirectories {
   readonly knownObjectFormat: 'sha1' | 'sha256' | undefined;
   /** Storage of the references, for metrics; `undefined` if it is not known. */
   readonly knownReferenceBackend?: ReferenceBackend | undefined;
+  /** True if the commit-graph was found to be damaged: git must not read it. */
+  readonly hasDamagedCommitGraph?: boolean;
 }
 
 /** Reports whether new objects go to a quarantine instead of the repository itself. */

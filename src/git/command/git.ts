@@ -210,6 +210,7 @@ export class Git {
       command,
       objectFormat: this.capabilities.attrTree ? repository?.knownObjectFormat : undefined,
       packReuseMulti: this.capabilities.packReuseMulti,
+      ignoresCommitGraph: repository?.hasDamagedCommitGraph === true,
       hidesGitLabReferences: this.#hidesGitLabReferences,
       call: [...config, ...hooksPath],
       operator: this.#config,

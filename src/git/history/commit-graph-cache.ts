@@ -1,8 +1,13 @@
 import { BoundedMap } from '#base/bounded-map';
 import { fileStamp } from '#base/files/file-stamp';
 import type { GitDirectory } from '../command/git-directory.ts';
-import type { CommitGraph } from './commit-graph.ts';
-import { commitGraphChain, commitGraphFile, readCommitGraph } from './read-commit-graph.ts';
+import { CommitGraph } from './commit-graph.ts';
+import {
+  CommitGraphDamage,
+  commitGraphChain,
+  commitGraphFile,
+  readCommitGraph,
+} from './read-commit-graph.ts';
 
 /** Limit of one graph: some 500,000 commits. git walks larger histories. */
 const MAX_GRAPH_BYTES = 32 * 1024 * 1024;
@@ -24,6 +29,7 @@ interface Kept {
   checkedAtMs: number;
   isLoading: boolean;
   graph: CommitGraph | undefined;
+  isDamaged: boolean;
 }
 
 /** Commit-graphs by object directory. */
@@ -41,7 +47,8 @@ export class CommitGraphCache {
 
   /**
    * Returns the graph of a repository as it was last read, or `undefined` without waiting for a
-   * read. Commits never change, so its contents are correct for existing commits however old it is.
+   * read and the check of its checksum. Commits never change, so its contents are correct for
+   * existing commits however old it is.
    */
   of({ objectDirectory, alternateObjectDirectories }: GitDirectory): CommitGraph | undefined {
     for (const directory of [objectDirectory, ...alternateObjectDirectories]) {
@@ -49,6 +56,16 @@ export class CommitGraphCache {
       if (graph !== undefined) return graph;
     }
     return undefined;
+  }
+
+  /**
+   * Reports whether a graph of the repository was found to be damaged, without waiting for the
+   * check: git would trust it.
+   */
+  hasDamage({ objectDirectory, alternateObjectDirectories }: GitDirectory): boolean {
+    return [objectDirectory, ...alternateObjectDirectories].some(
+      (directory) => this.#at(directory).isDamaged,
+    );
   }
 
   forget({ path }: GitDirectory): void {
@@ -70,7 +87,9 @@ export class CommitGraphCache {
     kept.isLoading = true;
     // Whatever the error of the file is, git works without it, and so does this code. It is read
     // again when it changes.
-    const graph = await readCommitGraph(directory, MAX_GRAPH_BYTES).catch(() => undefined);
+    const read = await readCommitGraph(directory, MAX_GRAPH_BYTES).catch((error: unknown) => error);
+    const graph = read instanceof CommitGraph ? read : undefined;
+    kept.isDamaged = read instanceof CommitGraphDamage;
     kept.isLoading = false;
     kept.stamp = stamp;
     if (this.#kept.peek(directory) !== kept) return;
@@ -84,6 +103,7 @@ export class CommitGraphCache {
       checkedAtMs: Number.NEGATIVE_INFINITY,
       isLoading: false,
       graph: undefined,
+      isDamaged: false,
     };
     this.#kept.set(directory, kept);
     return kept;

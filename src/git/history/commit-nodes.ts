@@ -73,6 +73,11 @@ export class CommitNodeCache {
     return known;
   }
 
+  /** Reports whether the repository's commit-graph was found to be damaged. */
+  hasDamagedGraph(repository: GitDirectory): boolean {
+    return this.#graphs.hasDamage(repository);
+  }
+
   forget(repository: GitDirectory): void {
     this.#graphs.forget(repository);
     for (const key of this.#repositories.keys()) {

@@ -1,13 +1,20 @@
+import { webcrypto } from 'node:crypto';
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { systemErrorCode } from '#base/go/system-error';
 import { isOid } from '../objects/object-id.ts';
 import { CommitGraph, commitBytes, type GraphLayer } from './commit-graph.ts';
 
 const OID_BYTES: Readonly<Record<number, number>> = { 1: 20, 2: 32 };
+const DIGESTS: Readonly<Record<number, string>> = { 20: 'SHA-1', 32: 'SHA-256' };
 const HEADER_BYTES = 8;
 const FAN_OUT_BYTES = 256 * 4;
 /** Size of a row in the table of contents. */
 const ROW_BYTES = 12;
+/** A file has parts that are not kept, such as filters of paths: it may be this much larger. */
+const FILE_TO_KEPT_BYTES = 2;
+
+/** The file is not what git has written: its data must not be used, by git either. */
+export class CommitGraphDamage extends Error {}
 
 /**
  * Returns the path of an object directory's graph: one file, or a chain of files listed in another
@@ -24,9 +31,12 @@ export function commitGraphChain(objectDirectory: string): string {
 
 /**
  * Reads the commit-graph of an object directory; `undefined` if it cannot be used: it has an
- * unknown format, needs more than `maxBytes` in memory, is damaged, or is just being replaced.
+ * unknown format, needs more than `maxBytes` in memory, or is just being replaced.
  *
- * @throws the system's errors, except for a missing file.
+ * Compares each file with its checksum, in a thread: git does this only in `commit-graph verify`,
+ * and takes parents and dates from a damaged file.
+ *
+ * @throws {CommitGraphDamage} for a damaged file; the system's errors, except for a missing file.
  */
 export async function readCommitGraph(
   objectDirectory: string,
@@ -40,10 +50,12 @@ export async function readCommitGraph(
   }
   try {
     const names = (await readFile(commitGraphChain(objectDirectory), 'latin1')).split('\n').filter(Boolean);
-    if (!names.every((name) => isOid(name))) return undefined;
+    if (!names.every((name) => isOid(name)))
+      throw new CommitGraphDamage('the chain has a line without a hash');
     return await readGraph(
       names.map((name) => `${objectDirectory}/info/commit-graphs/graph-${name}.graph`),
       maxBytes,
+      names,
     );
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return undefined;
@@ -51,7 +63,12 @@ export async function readCommitGraph(
   }
 }
 
-async function readGraph(files: readonly string[], maxBytes: number): Promise<CommitGraph | undefined> {
+/** @param names hashes of the files, where they are layers of a chain. */
+async function readGraph(
+  files: readonly string[],
+  maxBytes: number,
+  names: readonly string[] = [],
+): Promise<CommitGraph | undefined> {
   const layers: GraphLayer[] = [];
   let oidBytes: number | undefined;
   let left = maxBytes;
@@ -60,14 +77,48 @@ async function readGraph(files: readonly string[], maxBytes: number): Promise<Co
     await using handle = await open(file);
     const contents = await readContents(handle);
     oidBytes ??= contents?.oidBytes;
-    if (contents === undefined || contents.layersBelow !== index || contents.oidBytes !== oidBytes)
-      return undefined;
+    if (contents === undefined || contents.oidBytes !== oidBytes) return undefined;
+    const { size } = await handle.stat();
+    if (size > left * FILE_TO_KEPT_BYTES) return undefined;
+    const hash = await checkedHash(handle, size, oidBytes);
+    await checkPlace(handle, contents, { hash, below: names.slice(0, index), name: names[index] ?? hash });
     const layer = await readLayer(handle, contents, { base, maxBytes: left });
     if (layer === undefined) return undefined;
     left -= layer.names.length + layer.commits.length + layer.edges.length;
     layers.push(layer);
   }
   return oidBytes === undefined ? undefined : new CommitGraph(layers, oidBytes);
+}
+
+/** Returns the hash at the end of a file. @throws {CommitGraphDamage} if its contents have another. */
+async function checkedHash(handle: FileHandle, size: number, oidBytes: number): Promise<string> {
+  const bytes = await readChunk(handle, { start: 0, length: size });
+  const hash = bytes?.subarray(-oidBytes).toString('hex') ?? '';
+  // `subtle` computes in a thread.
+  const digest = await webcrypto.subtle.digest(
+    DIGESTS[oidBytes] ?? '',
+    bytes?.subarray(0, -oidBytes) ?? Buffer.of(),
+  );
+  if (Buffer.from(digest).toString('hex') !== hash)
+    throw new CommitGraphDamage('the checksum does not match');
+  return hash;
+}
+
+/**
+ * Compares a layer with the list of the chain: the positions of parents count the commits in the
+ * layers below.
+ *
+ * @throws {CommitGraphDamage} if it was written above other layers.
+ */
+async function checkPlace(
+  handle: FileHandle,
+  { layersBelow, chunks }: Contents,
+  { hash, below, name }: { readonly hash: string; readonly below: readonly string[]; readonly name: string },
+): Promise<void> {
+  const chunk = chunks.get('BASE');
+  const bases = chunk === undefined ? Buffer.of() : await readChunk(handle, chunk);
+  if (hash !== name || layersBelow !== below.length || bases?.toString('hex') !== below.join(''))
+    throw new CommitGraphDamage('the chain lists other files');
 }
 
 interface Chunk {
@@ -114,10 +165,13 @@ async function readLayer(
   return { base, count, fanOut, names, commits, edges };
 }
 
-async function readChunk(handle: FileHandle, { start, length }: Chunk): Promise<Buffer | undefined> {
+async function readChunk(
+  handle: FileHandle,
+  { start, length }: Chunk,
+): Promise<Buffer<ArrayBuffer> | undefined> {
   if (length < 0 || !Number.isSafeInteger(start + length)) return undefined;
   const { size } = await handle.stat();
   if (start + length > size) return undefined;
-  const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, start);
+  const { buffer, bytesRead } = await handle.read(Buffer.allocUnsafe(length), 0, length, start);
   return bytesRead === length ? buffer : undefined;
 }

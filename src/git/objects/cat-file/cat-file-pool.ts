@@ -52,6 +52,12 @@ const MAX_DEATHS = 2;
 const MAX_ALONE = 4;
 const SWEEP_MS = 1_000;
 const MAILMAP = Buffer.from('HEAD:.mailmap');
+
+/** Returns a text that changes when a process has read what is no longer there, or is not to be read. */
+function stampOfProcess(repository: CommandRepository): string {
+  return `${stampOf(repository)}:${repository.hasDamagedCommitGraph === true}`;
+}
+
 /**
  * Maximum age of the mailmap's id. Gitaly's processes read it once in their life, which may be
  * minutes.
@@ -248,7 +254,7 @@ export class CatFilePool {
   /** Reports whether the repository is the one for which the slot's process was started. */
   #isUnchanged(slot: Slot): boolean {
     if (slot.isStampFresh) return true;
-    if (slot.stamp !== stampOf(slot.repository)) return false;
+    if (slot.stamp !== stampOfProcess(slot.repository)) return false;
     slot.isStampFresh = true;
     setImmediate(() => {
       slot.isStampFresh = false;
@@ -269,7 +275,7 @@ export class CatFilePool {
     this.counts.misses++;
     current?.retire();
     slot.current = undefined;
-    slot.stamp = stampOf(slot.repository);
+    slot.stamp = stampOfProcess(slot.repository);
     slot.current = this.#start(slot);
     return slot.current;
   }
