@@ -20,6 +20,8 @@ export interface RepositoryFormat {
   readonly objectFormat: ObjectFormatName | undefined;
   readonly objectFormatName: string;
   readonly referenceBackend: ReferenceBackend;
+  /** The storage that the file names; `files` if it names none. */
+  readonly referenceBackendName: string;
   /**
    * True if every version of git that knows the formats above works in the repository. False if its
    * `config` has anything unusual: git may refuse it.
@@ -102,6 +104,17 @@ export function requireObjectFormat({ objectFormat, objectFormatName }: Reposito
   throw new GitalyError('UNKNOWN', `unknown object format: ${quote(objectFormatName)}`);
 }
 
+/**
+ * Checks that a format names a known storage of references. git would fail, and some calls take
+ * that for an empty result.
+ *
+ * @throws {GitalyError} UNKNOWN `unknown reference backend: "x"`, as Gitaly before it starts git.
+ */
+export function requireReferenceBackend({ referenceBackendName }: RepositoryFormat): void {
+  if (referenceBackendName === 'files' || referenceBackendName === 'reftable') return;
+  throw new GitalyError('UNKNOWN', `unknown reference backend: ${quote(referenceBackendName)}`);
+}
+
 function configFile(path: string): string {
   return `${path}/config`;
 }
@@ -114,7 +127,7 @@ function configFile(path: string): string {
 export function parseFormat(text: string, isWorktree: boolean): RepositoryFormat {
   const first = (wanted: string): string | undefined => valuesOf(text, wanted).next().value ?? undefined;
   const objectFormatName = first('objectformat') ?? 'sha1';
-  const storage = first('refstorage')?.toLowerCase() ?? 'files';
+  const storage = first('refstorage') ?? 'files';
   const settings = text.length > MAX_CONFIG_BYTES ? undefined : parseSettings(text);
   const odd =
     isWorktree ||
@@ -123,6 +136,7 @@ export function parseFormat(text: string, isWorktree: boolean): RepositoryFormat
   return {
     objectFormat: objectFormatName === 'sha1' || objectFormatName === 'sha256' ? objectFormatName : undefined,
     objectFormatName,
+    referenceBackendName: storage,
     referenceBackend: odd ? 'other' : storage === 'reftable' ? 'reftable' : 'files',
     isPlain: settings !== undefined && hasKnownExtensions(settings),
   };

@@ -19,6 +19,7 @@ import {
   type ReferenceBackend,
   type RepositoryFormat,
   requireObjectFormat,
+  requireReferenceBackend,
 } from '#git/repository-format';
 import type { RepositoryLocation, RepositoryTarget, Storage } from './repository-target.ts';
 
@@ -145,6 +146,7 @@ export class Repository implements GitRepository {
   }
 
   spawn(command: GitCommand, options: Omit<SpawnOptions, 'repository'> = {}): GitProcess {
+    this.#requireReferenceBackend();
     return this.git.spawn(command, { ...options, repository: this });
   }
 
@@ -152,8 +154,14 @@ export class Repository implements GitRepository {
     return this.git.spawnTurn(signal);
   }
 
-  run(command: GitCommand, options: Omit<RunOptions, 'repository'> = {}): Promise<Buffer> {
-    return this.git.run(command, { ...options, repository: this });
+  async run(command: GitCommand, options: Omit<RunOptions, 'repository'> = {}): Promise<Buffer> {
+    this.#requireReferenceBackend();
+    return await this.git.run(command, { ...options, repository: this });
+  }
+
+  #requireReferenceBackend(): void {
+    const format = this.caches.formats.find(this);
+    if (format !== undefined) requireReferenceBackend(format);
   }
 
   /** Returns a draft: the repository's name, and another directory with all its files. */
