@@ -7,7 +7,7 @@ import { startGitaly } from '#testkit/start-gitaly';
 
 const bytes = (text: string): Buffer => Buffer.from(text);
 
-// These calls returned OK with `false`, 0 and empty lists, because git's failure meant that to them.
+// These calls took git's failure for an empty result: `false`, 0 and empty lists, with status OK.
 test('calls fail for a repository whose storage of references is unknown', async () => {
   await using gitaly = await startGitaly();
   const repository = await gitaly.createRepository({ commits: 2 });

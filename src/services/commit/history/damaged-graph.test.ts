@@ -33,7 +33,7 @@ function createDamaged(gitaly: TestGitaly): (...args: string[]) => string {
   return (...args) => gitOutput(path, ['-c', 'core.commitGraph=false', ...args]);
 }
 
-// git does not compare a commit-graph with its checksum. These calls returned other commits, and OK.
+// git does not compare a commit-graph with its checksum: these calls returned other commits.
 test('a damaged commit-graph changes no answer once it was checked', async () => {
   await using gitaly = await startGitaly();
   const ask = createDamaged(gitaly);
