@@ -219,6 +219,10 @@ test('branches and tags come, go and are listed', async () => {
   );
   assert.equal(tags[1]?.tagger?.name, USER.name);
   assert.equal(await repository.defaultBranch(), 'main');
+  await assert.rejects(repository.deleteBranch('main'), {
+    code: 'FAILED_PRECONDITION',
+    message: /default branch.*allowDefault/,
+  });
   await repository.deleteBranch('topic');
   await repository.deleteTag('v1');
   assert.equal(git('for-each-ref', '--format=%(refname)'), 'refs/heads/main\nrefs/tags/v2');

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import { checkNames, type NamesOf } from '#base/check-names';
-import { codeOf } from '#base/gitaly-error';
+import { codeOf, GitalyError } from '#base/gitaly-error';
 import { ObjectFormat } from '#wire/gen/shared_pb';
 import type { CallOptions } from '../call/call-types.ts';
 import type { Connection } from '../connection.ts';
@@ -56,6 +56,9 @@ const USER_NAMES: NamesOf<NonNullable<RepositoryOptions['user']>> = {
   username: true,
   timezone: true,
 };
+const NO_USER =
+  "`user` is missing: changes need new Repository(…, { user: { name: 'Jane', email: 'jane@example.com' } })";
+
 const NAMES: NamesOf<RepositoryOptions> = { storage: true, path: true, user: USER_NAMES, glRepository: true };
 
 const HEADS = 'refs/heads/';
@@ -88,12 +91,15 @@ export class Repository {
     this.#place = {
       connection,
       repository: { storageName: storage ?? 'default', relativePath: path, glRepository },
-      user: {
-        glId: user?.id ?? '',
-        glUsername: user?.username ?? '',
-        name: Buffer.from(user?.name ?? ''),
-        email: Buffer.from(user?.email ?? ''),
-        timezone: user?.timezone ?? '',
+      get user() {
+        if (user === undefined) throw new TypeError(NO_USER);
+        return {
+          glId: user.id ?? '',
+          glUsername: user.username ?? '',
+          name: Buffer.from(user.name),
+          email: Buffer.from(user.email),
+          timezone: user.timezone ?? '',
+        };
       },
     };
   }
@@ -278,11 +284,27 @@ export class Repository {
     await typed(connection.operation.userCreateBranch(request, options));
   }
 
-  /** Deletes a branch. @throws {CallError} FAILED_PRECONDITION without it; {HookRejectedError}. */
-  async deleteBranch(name: TextOrBytes, options: CallOptions = {}): Promise<void> {
+  /**
+   * Deletes a branch; the default branch only with `allowDefault`, as clones begin with it.
+   *
+   * @throws {CallError} FAILED_PRECONDITION without it; {HookRejectedError}; {GitalyError}
+   *   FAILED_PRECONDITION for the default branch.
+   */
+  async deleteBranch(
+    name: TextOrBytes,
+    { allowDefault = false, ...options }: CallOptions & { allowDefault?: boolean } = {},
+  ): Promise<void> {
     const { connection, repository, user } = this.#place;
     const request = { repository, user, branchName: bytesOf(name) };
+    if (!allowDefault) await this.#requireNotDefault(request.branchName, options);
     await typed(connection.operation.userDeleteBranch(request, options));
+  }
+
+  async #requireNotDefault(branchName: Uint8Array, options: CallOptions): Promise<void> {
+    const { connection, repository } = this.#place;
+    const { name } = await connection.ref.findDefaultBranchName({ repository }, options);
+    if (Buffer.concat([Buffer.from('refs/heads/'), branchName]).equals(name))
+      throw new GitalyError('FAILED_PRECONDITION', 'this is the default branch: pass { allowDefault: true }');
   }
 
   /** Creates a tag, annotated if there is a message. @throws as {@link createBranch}. */

@@ -206,3 +206,12 @@ test('the status of a changed file follows from its modes, ids and paths', async
     ['added', 'added', 'deleted', 'deleted', 'modified', 'renamed'],
   );
 });
+
+test('a change without a user is refused before the call', async () => {
+  const { connection, calls } = arrange({});
+  const repository = new Repository(connection, { path: 'a.git' });
+
+  await assert.rejects(repository.createBranch('topic', 'main'), { name: 'TypeError', message: /`user`/ });
+  await assert.rejects(repository.commit({ branch: 'main', message: 'm', files: { a: 'a' } }), TypeError);
+  assert.deepEqual(calls, []);
+});
