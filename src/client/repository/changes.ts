@@ -1,10 +1,13 @@
+import { create } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
+import { IndexError_ErrorType, IndexErrorSchema } from '#wire/gen/errors_pb';
 import type { CallOptions } from '../call/call-types.ts';
 import { commitFiles, type FileAction } from '../split/commit-files.ts';
 import { confirmMerge, requireAccepted } from '../split/confirm-merge.ts';
 import type { Content } from '../split/split-bytes.ts';
+import { FileChangeError } from './errors.ts';
 import type { Place } from './place.ts';
-import { bytesOf, type TextOrBytes, timestamp } from './values.ts';
+import { bytesOf, type TextOrBytes, textOf, timestamp } from './values.ts';
 
 export interface CommitOptions extends CallOptions {
   /** Name without `refs/heads/`. It is created if it does not exist. */
@@ -62,9 +65,23 @@ export async function commit(place: Place, options: CommitOptions): Promise<stri
     timestamp: timestamp(),
   };
   const all = [...(await actionsOf(place, files, options)), ...actions];
+  for (const { path } of all) requireAllowedPath(path);
   const update = await commitFiles(connection, header, all, options);
   if (update === undefined) throw new GitalyError('INTERNAL', 'the server named no new commit');
   return update.commitId;
+}
+
+/** @throws {FileChangeError} for a path in `.git`: git refuses it without a reason. */
+function requireAllowedPath(path: TextOrBytes): void {
+  if (!/(?:^|\/)\.git(?:\/|$)/i.test(textOf(bytesOf(path)))) return;
+  const detail = create(IndexErrorSchema, {
+    path: bytesOf(path),
+    errorType: IndexError_ErrorType.INVALID_PATH,
+  });
+  throw new FileChangeError(
+    new GitalyError('INVALID_ARGUMENT', `invalid path: ${textOf(detail.path)}: git keeps no files in .git`),
+    detail,
+  );
 }
 
 /** Finds out which files exist where the commit begins. */

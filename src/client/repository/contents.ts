@@ -39,12 +39,23 @@ export async function openFile(
   options: CallOptions,
 ): Promise<Readable> {
   const request = { repository, revision: bytesOf(revision), path: bytesOf(path) };
-  const entry = await openTreeEntry(connection, request, options);
-  // Gitaly 15 does not report it as an error.
-  if (entry === undefined) throw new GitalyError('NOT_FOUND', 'tree entry not found');
+  const entry = await openTreeEntry(connection, request, options).catch(unlessNotFound);
+  if (entry === undefined) {
+    // Servers have one error for both, and Gitaly 15 has none.
+    const { commit } = await connection.commit.findCommit(
+      { repository, revision: request.revision },
+      options,
+    );
+    const missing = commit === undefined ? 'no commit' : `no file ${textOf(request.path)}`;
+    throw new GitalyError('NOT_FOUND', `${missing} at ${textOf(request.revision)}`);
+  }
   if (entry.type === TreeEntryResponse_ObjectType.BLOB) return entry.content;
   entry.content.destroy();
   throw new GitalyError('FAILED_PRECONDITION', `${textOf(request.path)} is no file`);
+}
+
+function unlessNotFound(error: unknown): undefined {
+  if (!(error instanceof GitalyError) || error.code !== 'NOT_FOUND') throw error;
 }
 
 /** Reads a file. @throws as {@link openFile}. */

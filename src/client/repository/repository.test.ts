@@ -90,8 +90,14 @@ test('what is not there is an error that says so', async () => {
   const { repository } = arranged;
   await repository.commit({ branch: 'main', message: 'm', files: { 'dir/file': 'x' } });
 
-  await assert.rejects(repository.readFile('main', 'none'), { code: 'NOT_FOUND' });
-  await assert.rejects(repository.readFile('nowhere', 'dir/file'), { code: 'NOT_FOUND' });
+  await assert.rejects(repository.readFile('main', 'none'), {
+    code: 'NOT_FOUND',
+    message: 'no file none at main',
+  });
+  await assert.rejects(repository.readFile('nowhere', 'dir/file'), {
+    code: 'NOT_FOUND',
+    message: 'no commit at nowhere',
+  });
   await assert.rejects(repository.readFile('main', 'dir'), {
     code: 'FAILED_PRECONDITION',
     message: 'dir is no file',
@@ -294,6 +300,11 @@ test('a change of a file that cannot be made names it', async () => {
   await assert.rejects(
     commit({ type: 'create', path: 'a', content: '' }),
     (error) => error instanceof FileChangeError && error.path === 'a' && error.reason === 'file exists',
+  );
+  await assert.rejects(
+    commit({ type: 'create', path: 'sub/.git/config', content: '' }),
+    (error) =>
+      error instanceof FileChangeError && error.path === 'sub/.git/config' && error.reason === 'invalid path',
   );
   await assert.rejects(
     commit({ type: 'update', path: 'none', content: '' }),
