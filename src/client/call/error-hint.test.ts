@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { test } from 'node:test';
 import type { StatusCode } from '#base/gitaly-error';
+import { dial } from '../dial.ts';
+import { CallError } from './call-error.ts';
 import { errorHint } from './error-hint.ts';
 
 const CALL = { address: 'tls://gitaly:9999', rpc: '/gitaly.RefService/RefExists' };
@@ -22,6 +26,21 @@ test('a call that was not sent has a hint for its connection', () => {
     'Nothing was sent. Check that a server listens on tls://gitaly:9999, and that you may connect to it.',
   );
   assert.equal(hint('UNAVAILABLE', 'connection refused'), undefined);
+});
+
+test('a call to an HTTP gateway has a hint for the address', async () => {
+  const gateway = createServer((_, response) => void response.end());
+  await once(gateway.listen(0, '127.0.0.1'), 'listening');
+  const address = gateway.address();
+  assert.ok(typeof address === 'object' && address !== null);
+  const connection = await dial(`tcp://127.0.0.1:${address.port}`);
+
+  const error: unknown = await connection.server.serverInfo({}).catch((reason: unknown) => reason);
+
+  await connection.close();
+  gateway.close();
+  assert.ok(error instanceof CallError);
+  assert.match(error.hint ?? '', /HTTP gateway, dial the server's listen_addr/);
 });
 
 test('a limit says when to repeat the call', () => {

@@ -36,6 +36,10 @@ export function errorHint(failure: Failure): string | undefined {
       return message === 'repository not found'
         ? `There is no repository at this path of ${address}: compare relativePath, or create it.`
         : undefined;
+    case 'UNAVAILABLE':
+      return message === 'error reading from server: EOF'
+        ? `${address} ended the connection: if it is an HTTP gateway, dial the server's listen_addr instead.`
+        : undefined;
     case 'UNIMPLEMENTED':
       return `The server at ${address} does not have ${rpc}: it is of another release, or no Gitaly.`;
     case 'DEADLINE_EXCEEDED':
