@@ -43,6 +43,22 @@ test('a call to an HTTP gateway has a hint for the address', async () => {
   assert.match(error.hint ?? '', /HTTP gateway, dial the server's listen_addr/);
 });
 
+test('a text in the place of bytes names the field', async () => {
+  const server = createServer();
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const address = server.address();
+  assert.ok(typeof address === 'object' && address !== null);
+  const connection = await dial(`tcp://127.0.0.1:${address.port}`);
+  // As a program in JavaScript does.
+  const request = JSON.parse('{ "ref": "refs/heads/main" }');
+
+  const error: unknown = await connection.ref.refExists(request).catch((reason: unknown) => reason);
+
+  await connection.close();
+  server.close();
+  assert.match(String(error), /RefExistsRequest\.ref is bytes: pass Buffer\.from\(text\)/);
+});
+
 test('a limit says when to repeat the call', () => {
   assert.equal(
     hint('RESOURCE_EXHAUSTED', 'busy', {}, { retryAfterMs: 250 }),

@@ -20,6 +20,7 @@ import type { CallableMethod, MethodName } from './grpc-method.ts';
 import { formatGrpcTimeout } from './grpc-timeout.ts';
 import { NodeSession } from './node-session.ts';
 import { type CallCodec, type ChannelHealth, OutgoingCall } from './outgoing-call.ts';
+import { textForBytes } from './text-for-bytes.ts';
 
 /** One HTTP/2 connection to a gRPC server. */
 export interface GrpcChannel {
@@ -99,7 +100,18 @@ function codecOf<I extends DescMessage, O extends DescMessage>(
   // The map holds the codec of each method under that method.
   if (known !== undefined) return known as CallCodec<MessageInitShape<I>, MessageShape<O>>;
   const codec: CallCodec<MessageInitShape<I>, MessageShape<O>> = {
-    encode: (message) => encodeMessage(method.input, create(method.input, message)),
+    encode: (message) => {
+      const request = create(method.input, message);
+      try {
+        return encodeMessage(method.input, request);
+      } catch (error) {
+        const field = textForBytes(method.input, request);
+        if (field === undefined) throw error;
+        throw new TypeError(`${method.input.name}.${field} is bytes: pass Buffer.from(text)`, {
+          cause: error,
+        });
+      }
+    },
     decode: (payload) => fromBinary(method.output, payload),
   };
   codecs.set(method, codec);
