@@ -225,6 +225,8 @@ test('branches and tags come, go and are listed', async () => {
   );
   assert.equal(tags[1]?.tagger?.name, USER.name);
   assert.equal(await repository.defaultBranch(), 'main');
+  await assert.rejects(repository.createBranch('topic', 'main'), { code: 'FAILED_PRECONDITION' });
+  await assert.rejects(repository.createTag('v1', 'main'), { code: 'ALREADY_EXISTS' });
   await assert.rejects(repository.deleteBranch('main'), {
     code: 'FAILED_PRECONDITION',
     message: /default branch.*allowDefault/,

@@ -307,7 +307,10 @@ export class Repository {
       throw new GitalyError('FAILED_PRECONDITION', 'this is the default branch: pass { allowDefault: true }');
   }
 
-  /** Creates a tag, annotated if there is a message. @throws as {@link createBranch}. */
+  /**
+   * Creates a tag, annotated if there is a message. @throws as {@link createBranch}, but {CallError}
+   * ALREADY_EXISTS if it exists.
+   */
   async createTag(
     name: TextOrBytes,
     target: TextOrBytes,
