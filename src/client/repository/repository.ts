@@ -301,9 +301,7 @@ export class Repository {
   }
 
   async #requireNotDefault(branchName: Uint8Array, options: CallOptions): Promise<void> {
-    const { connection, repository } = this.#place;
-    const { name } = await connection.ref.findDefaultBranchName({ repository }, options);
-    if (Buffer.concat([Buffer.from('refs/heads/'), branchName]).equals(name))
+    if ((await this.defaultBranch(options)) === textOf(branchName))
       throw new GitalyError('FAILED_PRECONDITION', 'this is the default branch: pass { allowDefault: true }');
   }
 
