@@ -14,6 +14,7 @@ import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
+import { packet } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { startWithCommit } from '#testkit/start-with-commit';
@@ -165,6 +166,22 @@ test('a body that is announced as too large is refused before it is sent', async
   assert.equal(response.statusCode, 413);
   assert.match(await text(response), /larger than this server's limit of 1000 bytes/);
   request.destroy();
+});
+
+// git printed `RPC failed; curl 18` beside the reason, and other clients never saw it.
+test("a response that ends with git's own error is complete", async () => {
+  const failures: unknown[] = [];
+  await using opened = await open({ onFailure: (error) => failures.push(error) });
+  const missing = '1'.repeat(40);
+
+  const latest = await post(opened.url, `0011command=fetch0001${packet(`want ${missing}\n`)}0009done\n0000`);
+  const first = await post(opened.url, `${packet(`want ${missing} side-band-64k\n`)}00000009done\n`, {
+    'Git-Protocol': '',
+  });
+
+  const error = packet(`ERR upload-pack: not our ref ${missing}`);
+  assert.deepEqual([await latest.text(), await first.text()], [error, error]);
+  assert.deepEqual(failures, []);
 });
 
 test('a missing repository returns 404 with a message', async () => {

@@ -10,6 +10,7 @@ import { explainUnknownRules, requiredRules } from '../required-rules.ts';
 import { setStreamHeaders } from './answer.ts';
 import { callOptions } from './call-options.ts';
 import type { GitExchange } from './git-exchange.ts';
+import { GitOutput } from './git-output.ts';
 
 /**
  * Serves `POST …/git-upload-pack`: passes the body to git and git's output back, both through the
@@ -23,27 +24,34 @@ export async function serveUploadPack(
   const { response } = exchange;
   setStreamHeaders(response, 'application/x-git-upload-pack-result');
   exchange.sendContinue();
-  await uploadPack(exchange, body, link).catch(async (error: unknown) => {
-    // Nothing of the body has been read.
-    const isMissing = codeOf(error) === 'NOT_FOUND' && !response.headersSent;
-    const other = isMissing ? await exchange.otherwise() : undefined;
-    if (other === undefined) throw error;
-    await uploadPack(other, body, link);
-  });
+  const output = new GitOutput(response);
+  try {
+    await uploadPack(exchange, { stdin: body, stdout: output.stdout }, link).catch(async (error: unknown) => {
+      // Nothing of the body has been read.
+      const isMissing = codeOf(error) === 'NOT_FOUND' && !response.headersSent;
+      const other = isMissing ? await exchange.otherwise() : undefined;
+      if (other === undefined) throw error;
+      await uploadPack(other, { stdin: body, stdout: output.stdout }, link);
+    });
+  } catch (error) {
+    // The client has the reason. A response that is cut would hide it, or add another one.
+    if (exchange.signal.aborted || !output.endsWithError) throw error;
+  }
   response.end();
 }
 
 function uploadPack(
   exchange: GitExchange,
-  body: AsyncIterable<Uint8Array>,
-  link: GitalyLink,
+  io: Parameters<typeof postUploadPack>[2],
+  { connection, registry }: GitalyLink,
 ): Promise<unknown> {
-  const { repository, request, response } = exchange;
+  const { repository, request } = exchange;
+  const protocol = gitProtocol(request.headers['git-protocol']);
   return postUploadPack(
-    link.connection,
-    link.registry,
-    { stdin: body, stdout: response },
-    { repository, gitProtocol: gitProtocol(request.headers['git-protocol']) },
+    connection,
+    registry,
+    io,
+    { repository, gitProtocol: protocol },
     callOptions(exchange),
   );
 }
