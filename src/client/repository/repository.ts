@@ -306,8 +306,9 @@ export class Repository {
   }
 
   /**
-   * Creates a tag, annotated if there is a message. @throws as {@link createBranch}, but {CallError}
-   * ALREADY_EXISTS if it exists.
+   * Creates a tag, annotated if there is a message.
+   *
+   * @throws as {@link createBranch}, but {CallError} ALREADY_EXISTS if it exists.
    */
   async createTag(
     name: TextOrBytes,

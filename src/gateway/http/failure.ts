@@ -1,5 +1,6 @@
 import { codeOf } from '#base/gitaly-error';
 import { CallError } from '#client/call/call-error';
+import { GIT_PROTOCOL_ERROR } from '#rpc/common/header-names';
 import { UnknownRulesError } from '../required-rules.ts';
 import type { Answer } from './answer.ts';
 
@@ -21,6 +22,8 @@ export function failureAnswer(error: unknown): Answer {
     };
   }
   if (error instanceof UnknownRulesError) return { status: 501, text: error.message };
+  const mistake = error instanceof CallError ? error.trailers.get(GIT_PROTOCOL_ERROR) : undefined;
+  if (mistake !== undefined) return { status: 400, text: `git does not understand this request: ${mistake}` };
   switch (codeOf(error)) {
     case 'NOT_FOUND':
       return NOT_FOUND;

@@ -3,7 +3,7 @@ import { Writable } from 'node:stream';
 import { type PacketSink, PacketSplitter } from '#base/pkt-line/packet-splitter';
 import { writeChunk } from '#base/streams/copy-stream';
 
-/** Band of git's last words before it fails. @see git: sideband.h */
+/** Band of git's reason before it fails. @see git: sideband.h */
 const ERROR_BAND = 3;
 const ERR = Buffer.from('ERR ');
 

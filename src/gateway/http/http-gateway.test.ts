@@ -168,7 +168,7 @@ test('a body that is announced as too large is refused before it is sent', async
   request.destroy();
 });
 
-// git printed `RPC failed; curl 18` beside the reason, and other clients never saw it.
+// git printed `RPC failed; curl 18` in addition to the reason, and other clients never saw it.
 test("a response that ends with git's own error is complete", async () => {
   const failures: unknown[] = [];
   await using opened = await open({ onFailure: (error) => failures.push(error) });
@@ -182,6 +182,42 @@ test("a response that ends with git's own error is complete", async () => {
   const error = packet(`ERR upload-pack: not our ref ${missing}`);
   assert.deepEqual([await latest.text(), await first.text()], [error, error]);
   assert.deepEqual(failures, []);
+});
+
+// They were a 500 "See its log", and the log did not have git's sentence either.
+for (const [what, body, sentence] of [
+  [
+    'another object format',
+    '0014command=ls-refs\n0018object-format=sha2560000',
+    'mismatched object format: server sha1; client sha256',
+  ],
+  ['an unknown command', '0010command=foo\n0000', "invalid command 'foo'"],
+] as const) {
+  test(`a request with ${what} gets git's sentence`, async () => {
+    const failures: unknown[] = [];
+    await using opened = await open({ onFailure: (error) => failures.push(error) });
+
+    const response = await post(opened.url, body);
+
+    assert.equal(response.status, 400);
+    assert.equal(await response.text(), `git does not understand this request: ${sentence}\n`);
+    assert.deepEqual(failures, []);
+  });
+}
+
+test("a push in another object format gets git's sentence", async () => {
+  await using opened = await open();
+  const [zero, one] = ['0'.repeat(40), '1'.repeat(40)];
+  const command = packet(`${zero} ${one} refs/heads/x\0report-status object-format=sha256`);
+
+  const response = await fetch(`${opened.url}/git-receive-pack`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/x-git-receive-pack-request' },
+    body: `${command}0000`,
+  });
+
+  assert.equal(response.status, 400);
+  assert.match(await response.text(), /^git does not understand this request: .*object format/);
 });
 
 test('a missing repository returns 404 with a message', async () => {

@@ -37,6 +37,8 @@ export const REFERENCE_RULES = 'x-gitaly-reference-rules-bin';
  * without `=`. A server that knows them refuses this setting without the rules.
  */
 export const REFERENCE_RULES_REQUIRED = 'x-gitaly-reference-rules';
+/** In trailers: what git printed about a mistake of the client in its own protocol. */
+export const GIT_PROTOCOL_ERROR = 'x-gitaly-git-protocol-error';
 /** `true`: the client wants a fork that borrows its objects from a pool. */
 export const LINKED_FORK = 'x-gitaly-linked-fork';
 /** Of WriteBackupID: the number of repositories that failed. The request has no field for it. */

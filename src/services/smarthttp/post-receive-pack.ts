@@ -6,6 +6,7 @@ import { describeExit } from '#git/command/exit-error';
 import type { HandlerContext } from '#rpc/server/handler';
 import { bytesOf, openRequests } from '#services/convert/request/first-request';
 import { requestedPush } from '#services/convert/request/requested-push';
+import { noteProtocolError } from '#services/convert/response/protocol-error';
 import { messageWriter, streamResponses } from '#services/convert/response/stream-responses';
 import type { PostReceivePackRequest, PostReceivePackResponseSchema } from '#wire/gen/smarthttp_pb';
 import type { SmartHttpDependencies } from './dependencies.ts';
@@ -34,13 +35,15 @@ export async function* postReceivePack(
       },
       signal,
     };
-    const { exit } = await deps.receivePack.run(push).catch((error: unknown) => {
+    const { exit, stderr } = await deps.receivePack.run(push).catch((error: unknown) => {
       if (error instanceof GitStartError)
         throw wrap(error.cause, 'spawning receive-pack', 'FAILED_PRECONDITION');
       throw wrap(error, 'waiting for receive-pack', 'FAILED_PRECONDITION');
     });
-    if (exit.code !== 0)
+    if (exit.code !== 0) {
+      noteProtocolError(context, stderr);
       throw new GitalyError('FAILED_PRECONDITION', `waiting for receive-pack: ${describeExit(exit)}`);
+    }
     await castFinalVote(deps.voter, requested.transaction, { signal });
   });
 }

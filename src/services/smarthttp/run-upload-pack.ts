@@ -13,6 +13,7 @@ import { noteClone, offeredBundles } from '#services/convert/request/bundle-uri'
 import { packRequesterOf } from '#services/convert/request/pack-requester';
 import { withLimitError } from '#services/convert/response/limit-refusal';
 import { reportNegotiation } from '#services/convert/response/negotiation-statistics';
+import { noteProtocolError } from '#services/convert/response/protocol-error';
 import type { Repository } from '#storage/repository';
 import type { SmartHttpDependencies } from './dependencies.ts';
 
@@ -52,6 +53,7 @@ export async function runUploadPack(
   // A client of a shallow clone disconnects after the list of shallow commits, and connects again;
   // git reports an error then.
   if (exit.code !== 0 && (exit.code === undefined || statistics.deepen === '')) {
+    noteProtocolError(context, result.stderr);
     throw new GitalyError(
       'FAILED_PRECONDITION',
       `running upload-pack: waiting for upload-pack: ${describeExit(exit)}`,

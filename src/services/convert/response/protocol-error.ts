@@ -1,0 +1,18 @@
+import { GIT_PROTOCOL_ERROR } from '#rpc/common/header-names';
+import type { HandlerContext } from '#rpc/server/handler';
+
+/** git's words for mistakes of a client. They repeat what the client has sent, and no path. */
+const CLIENTS_MISTAKE =
+  /^fatal: ((?:mismatched object format|(?:error: )?un(?:known|supported) object format|unknown capability|invalid command|no command requested|unexpected line|expected flush|invalid filter-spec|(?:git [a-z-]+: )?protocol error)[^\n]*)$/m;
+const MAX_CHARS = 300;
+const MAX_STDERR_CHARS = 10_000;
+
+/**
+ * Sends what git printed about a mistake of the client in a trailer, for a gateway: the text of the
+ * error is Gitaly's, which has only the exit code.
+ */
+export function noteProtocolError(context: HandlerContext, stderr: string): void {
+  const sentence = CLIENTS_MISTAKE.exec(stderr.slice(0, MAX_STDERR_CHARS))?.[1];
+  if (sentence === undefined) return;
+  context.trailers.set(GIT_PROTOCOL_ERROR, sentence.slice(0, MAX_CHARS).replace(/[^ -~]/g, '?'));
+}
