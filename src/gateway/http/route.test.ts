@@ -75,6 +75,9 @@ const ANSWERS: readonly (readonly [string, string, number, RegExp])[] = [
   ['GET', '/a.git/HEAD', 403, /only the smart HTTP protocol/],
   ['GET', '/a.git/objects/info/packs', 403, /only the smart HTTP protocol/],
   ['GET', '/a.git/info/refs?service=git-evil', 403, /is not supported/],
+  // git archive --remote: one that asks first, and one that does not (since 2.44).
+  ['GET', '/a.git/info/refs?service=git-upload-archive', 403, /^Archives are served over SSH/],
+  ['POST', '/a.git/git-upload-archive', 403, /^Archives are served over SSH/],
   ['POST', '/a.git/info/refs?service=git-upload-pack', 405, /supports only GET/],
   ['GET', '/a.git/git-upload-pack', 405, /supports only POST/],
   ['POST', '/a.git/info/lfs/objects/batch', 501, /Git LFS/],

@@ -34,6 +34,9 @@ const NO_LFS: Answer = {
   headers: { 'Content-Type': 'application/vnd.git-lfs+json' },
 };
 const LFS = '/info/lfs';
+const ARCHIVE_PATH = '/git-upload-archive';
+const NO_ARCHIVE =
+  'Archives are served over SSH: git archive --remote=ssh://git@HOST/NAME.git. Over HTTP, use git clone.';
 const SERVICE_PATH = /^\/(.*)\/(git-upload-pack|git-receive-pack)$/;
 const INFO_REFS_PATH = /^\/(.*)\/info\/refs$/;
 
@@ -53,6 +56,7 @@ export function parseRoute(method: string, target: string): Route {
   const infoRefs = INFO_REFS_PATH.exec(path);
   const service = SERVICE_PATH.exec(path);
   const name = new URLSearchParams(query).get('service');
+  if (path.endsWith(ARCHIVE_PATH) || name === ARCHIVE_PATH.slice(1)) return refuse(403, NO_ARCHIVE);
   if (infoRefs !== null && name !== null) return infoRefsRoute(method, infoRefs[1] ?? '', name);
   if (service !== null) return serviceRoute(method, service[1] ?? '', service[2] ?? '');
   // A repository has a name of one character at least.
