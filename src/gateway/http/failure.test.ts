@@ -48,3 +48,14 @@ test('a failed call becomes the status of its code, and hides internal failures'
   }
   assert.equal(failureAnswer(new TypeError('a bug')).status, 500);
 });
+
+test('a repository that the server may not read is no wrong request', () => {
+  // Gitaly's message for EACCES: the error of `os.Stat`, wrapped by ValidateRepository.
+  const message = 'validate git directory: stat: stat /data/a.git/objects: permission denied';
+
+  const answer = failureAnswer(new CallError(new GitalyError('INVALID_ARGUMENT', message), CALL));
+
+  assert.equal(answer.status, 500);
+  assert.match(answer.text, /may not read this repository.* owner of the files/);
+  assert.doesNotMatch(answer.text, /data/);
+});

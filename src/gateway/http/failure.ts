@@ -1,4 +1,4 @@
-import { codeOf } from '#base/gitaly-error';
+import { codeOf, messageOf } from '#base/gitaly-error';
 import { CallError } from '#client/call/call-error';
 import { GIT_PROTOCOL_ERROR } from '#rpc/common/header-names';
 import { UnknownRulesError } from '../required-rules.ts';
@@ -12,6 +12,19 @@ export const BUSY_ANSWER: Answer = { status: 503, text: BUSY, headers: { 'Retry-
 /** Also the response for a repository whose existence is hidden. */
 export const NOT_FOUND: Answer = { status: 404, text: 'There is no such repository. Check the address.' };
 
+const UNREADABLE: Answer = {
+  status: 500,
+  text:
+    'The Git server may not read this repository. Its administrator must make the user of the server ' +
+    'the owner of the files; "gitaly-ts doctor" names them.',
+};
+
+/** Reports whether the server was refused access to a repository's files, in the words of Gitaly. */
+function isUnreadable(error: unknown): boolean {
+  const message = messageOf(error);
+  return message.startsWith('validate git directory: ') && message.endsWith(': permission denied');
+}
+
 /** Returns the HTTP response for a call that failed before the first byte of its response. */
 export function failureAnswer(error: unknown): Answer {
   const limit = error instanceof CallError ? error.limit : undefined;
@@ -24,6 +37,7 @@ export function failureAnswer(error: unknown): Answer {
   if (error instanceof UnknownRulesError) return { status: 501, text: error.message };
   const mistake = error instanceof CallError ? error.trailers.get(GIT_PROTOCOL_ERROR) : undefined;
   if (mistake !== undefined) return { status: 400, text: `git does not understand this request: ${mistake}` };
+  if (isUnreadable(error)) return UNREADABLE;
   switch (codeOf(error)) {
     case 'NOT_FOUND':
       return NOT_FOUND;

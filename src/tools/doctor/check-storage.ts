@@ -1,12 +1,12 @@
 import { constants } from 'node:fs';
 import { access, mkdtemp, readdir, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { systemErrorText } from '#base/go/system-error';
+import { systemErrorMessage, systemErrorText } from '#base/go/system-error';
 import { listLeftovers } from '#storage/leftovers/remove-leftovers';
 import type { Storage } from '#storage/repository-target';
 import { tempRoot } from '#storage/storage-layout';
 import { tempEntriesOfTheDead } from '#storage/temp-directories';
-import { type Finding, failure, ok, warning } from './finding.ts';
+import { type Finding, failure, NOT_ALLOWED, ok, warning } from './finding.ts';
 
 const MIN_FREE = { bytes: 1 << 30, share: 0.05 };
 /** Limit of the difference: files of a network file system get their times from another clock. */
@@ -41,9 +41,16 @@ export async function* checkStorage(storage: Storage): AsyncGenerator<Finding, v
 const MAX_PATHS = 20;
 
 async function checkLeftovers(subject: string, storage: Storage): Promise<Finding[]> {
-  const paths = await tempEntriesOfTheDead(storage);
-  for await (const path of listLeftovers(storage)) {
-    if (paths.push(path) > MAX_PATHS) break;
+  const paths: string[] = [];
+  try {
+    paths.push(...(await tempEntriesOfTheDead(storage)));
+    for await (const path of listLeftovers(storage)) {
+      if (paths.push(path) > MAX_PATHS) break;
+    }
+  } catch (error) {
+    const reason = systemErrorMessage(error);
+    if (reason === undefined) throw error;
+    return [failure(subject, `leftovers cannot be listed: ${reason}`, NOT_ALLOWED)];
   }
   if (paths.length === 0) return [];
   const [some, more] = [paths.slice(0, MAX_PATHS), paths.length > MAX_PATHS ? ' and more' : ''];

@@ -10,6 +10,10 @@ export interface Finding {
   readonly fix?: string;
 }
 
+/** Remedy where doctor itself may not read a file. */
+export const NOT_ALLOWED =
+  'Run doctor as the user of the server, or as root; if that is the user, make it the owner.';
+
 export function ok(subject: string, message: string): Finding {
   return { subject, level: 'ok', message };
 }

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { systemErrorText } from '#base/go/system-error';
 import { checkLimitedMethods } from '#gitaly/limits/unknown-methods';
 import { ConfigError, type GitalyConfig, loadConfig } from '#platform/config/load-config';
 import { misspeltVariables } from '#platform/process/own-variables';
@@ -9,9 +10,10 @@ import { checkCgroups } from './check-cgroups.ts';
 import { checkHooks } from './check-hooks.ts';
 import { checkLeftovers } from './check-leftovers.ts';
 import { checkMachine } from './check-machine.ts';
+import { checkOwners } from './check-owners.ts';
 import { checkSecrets } from './check-secrets.ts';
 import { checkStorage } from './check-storage.ts';
-import { type Finding, failure, ok, warning } from './finding.ts';
+import { type Finding, failure, NOT_ALLOWED, ok, warning } from './finding.ts';
 import { roundTrip } from './round-trip.ts';
 
 /**
@@ -56,7 +58,10 @@ async function* checkConfigured(
   config: GitalyConfig,
   path: string,
 ): AsyncGenerator<Finding, void, undefined> {
-  for (const storage of config.storage) yield* checkStorage(storage);
+  for (const storage of config.storage) {
+    yield* checkStorage(storage);
+    if (existsSync(storage.path)) yield* await checkOwners(`storage ${storage.name}`, storage.path);
+  }
   yield* checkSecrets(config, path);
   yield* checkHooks(config);
   yield* checkCgroups(config);
@@ -73,7 +78,13 @@ function configPathOf(target: string): string | undefined {
 }
 
 async function* checkUpDirectory(directory: string): AsyncGenerator<Finding, void, undefined> {
-  const names = existsSync(directory) ? readdirSync(directory) : [];
+  let names: string[];
+  try {
+    names = existsSync(directory) ? readdirSync(directory) : [];
+  } catch (error) {
+    yield failure('directory', `${directory}: ${systemErrorText(error)}`, NOT_ALLOWED);
+    return;
+  }
   const storages = names.includes(CLUSTER)
     ? names.filter((name) => NODE.test(name)).map((name) => ({ name, path: join(directory, name) }))
     : names.includes('repositories')
@@ -86,6 +97,7 @@ async function* checkUpDirectory(directory: string): AsyncGenerator<Finding, voi
     return;
   }
   for (const storage of storages) yield* checkStorage(storage);
+  yield* await checkOwners('directory', directory);
   const socket = join(directory, 'gitaly.socket');
   if (existsSync(socket)) yield await checkSocket(socket, undefined);
 }
