@@ -26,7 +26,10 @@ export class RepositoryCounts {
 
   /** Counts the repositories that are on disk. */
   async count(storage: Storage, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
-    for await (const { path, relativePath } of walkRepositories(storage, options))
+    for await (const { path, relativePath } of walkRepositories(storage, {
+      ...options,
+      skipUnreadable: true,
+    }))
       this.add({ storage, path, relativePath }, 1);
     this.#counted.add(storage.path);
   }

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
-import { walkRepositories } from './walk-repositories.ts';
+import { type RepositoryWalkOptions, walkRepositories } from './walk-repositories.ts';
 
 test('all repositories are found in the order of their paths, and none in another', async () => {
   await using fixture = await StorageFixture.create();
@@ -54,4 +54,25 @@ test('a missing storage has none, and an abort ends the walk', async () => {
   assert.deepEqual(await Array.fromAsync(walkRepositories(missing)), []);
   const walk = walkRepositories(fixture.storage, { signal: AbortSignal.abort(reason) });
   await assert.rejects(Array.fromAsync(walk), reason);
+});
+
+test('an unreadable directory ends the walk, unless it is passed over', {
+  skip: process.getuid?.() !== 0 && 'needs root',
+}, async () => {
+  await using fixture = await StorageFixture.create();
+  for (const name of ['a.git', 'b/x.git', 'c.git']) fixture.init(name);
+  chmodSync(fixture.root, 0o755);
+  chmodSync(join(fixture.storage.path, 'b'), 0o700);
+  const namesOf = async (options: RepositoryWalkOptions): Promise<string[]> =>
+    (await Array.fromAsync(walkRepositories(fixture.storage, options))).map(
+      ({ relativePath }) => relativePath,
+    );
+
+  process.seteuid?.(65_534);
+  try {
+    await assert.rejects(namesOf({}), { code: 'EACCES' });
+    assert.deepEqual(await namesOf({ skipUnreadable: true }), ['a.git', 'c.git']);
+  } finally {
+    process.seteuid?.(0);
+  }
 });

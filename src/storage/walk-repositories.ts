@@ -1,6 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { typedEntries } from '#base/files/typed-entries';
+import { systemErrorCode } from '#base/go/system-error';
 import { shuffled } from '#base/shuffled';
 import { isGitDirectory } from './git-directory.ts';
 import type { Storage } from './repository-target.ts';
@@ -18,6 +19,11 @@ export interface FoundRepository {
 export interface RepositoryWalkOptions {
   /** `path`, the default, is the byte order of path components. */
   readonly order?: 'path' | 'random';
+  /**
+   * Passes over directories that this process may not read, for callers that need not know every
+   * repository. One directory of another user must not end their work.
+   */
+  readonly skipUnreadable?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -39,7 +45,12 @@ async function* walk(
   options: RepositoryWalkOptions,
 ): AsyncGenerator<FoundRepository, void, undefined> {
   options.signal?.throwIfAborted();
-  const read = await readdir(directory, { withFileTypes: true, encoding: 'buffer' }).catch(ignoreMissing);
+  const read = await readdir(directory, { withFileTypes: true, encoding: 'buffer' }).catch(
+    (error: unknown) =>
+      options.skipUnreadable && directory !== storage.path && systemErrorCode(error) === 'EACCES'
+        ? undefined
+        : ignoreMissing(error),
+  );
   const entries = typedEntries(directory, read ?? []);
   const ordered =
     options.order === 'random' ? shuffled(entries) : entries.sort((a, b) => a.name.compare(b.name));

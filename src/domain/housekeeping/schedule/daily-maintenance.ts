@@ -106,7 +106,8 @@ async function* repositoriesOf(
   signal: AbortSignal,
 ): AsyncGenerator<Repository> {
   try {
-    for await (const { relativePath, path } of walkRepositories(storage, { signal, order: 'random' }))
+    const repositories = walkRepositories(storage, { signal, order: 'random', skipUnreadable: true });
+    for await (const { relativePath, path } of repositories)
       yield storages.repositoryAt({ storage, relativePath, path });
   } catch (error) {
     if (!signal.aborted) throw error;
