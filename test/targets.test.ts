@@ -74,3 +74,23 @@ test('an import takes a configuration file, and a restore makes its directory', 
   assert.doesNotMatch(replaced.stderr, /level=error/);
   assert.equal(references(copy), expected);
 });
+
+test('an import packs many references, and leaves no file for each of them', async () => {
+  using at = place();
+  const { source } = at;
+  const oid = gitOutput(source, ['rev-parse', 'main']).trim();
+  const lines = Array.from({ length: 150 }, (_, index) => `${oid} refs/heads/b${index}\n`);
+  writeFileSync(join(source, 'packed-refs'), lines.sort().join(''));
+
+  const { code, stderr } = await gitalyTs('import', source, '--to', at.data);
+
+  assert.equal(code, 0, stderr);
+  const copy = join(at.data, 'repositories/one.git');
+  assert.equal(references(copy), references(source));
+  assert.deepEqual(
+    readdirSync(join(copy, 'refs'), { recursive: true, withFileTypes: true }).filter((entry) =>
+      entry.isFile(),
+    ),
+    [],
+  );
+});

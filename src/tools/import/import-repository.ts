@@ -4,6 +4,7 @@ import type { Connection } from '#client/index';
 import type { Git } from '#git/command/git';
 import { cloneSource } from './clone-source.ts';
 import { type Destination, needsHead, prepareDestination, setHead } from './destination.ts';
+import { packReferences, shouldPack } from './pack-references.ts';
 import { pushReferences } from './push-references.ts';
 import { gitDirectoryOf, isDirectory, type Source } from './source.ts';
 import { readSourceRepository, type SourceRepository } from './source-repository.ts';
@@ -85,15 +86,18 @@ async function send(
   try {
     if (needsHead(found, source)) await setHead(connection, destination, source, signal);
     if (references > 0) {
+      const isPacked = await shouldPack(connection, destination, { references, signal });
       await pushReferences({
         git,
         source: source.repository,
         connection,
         destination,
         checkObjects,
+        flushReferences: !isPacked,
         onBytes,
         signal,
       });
+      if (isPacked) await packReferences(connection, destination, signal);
     }
   } catch (error) {
     if (found === 'created') await removeAgain(connection, destination, error);

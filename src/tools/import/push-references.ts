@@ -15,6 +15,8 @@ export interface PushOptions {
   readonly destination: Destination;
   /** `false` accepts objects that fail git's checks, as old repositories may have them. */
   readonly checkObjects: boolean;
+  /** `false` if the caller packs the references, which flushes all of them at once. */
+  readonly flushReferences: boolean;
   readonly onBytes: (bytes: number) => void;
   readonly signal: AbortSignal;
 }
@@ -80,10 +82,16 @@ async function serve(
   socket: Duplex,
   connection: Connection,
   { repository }: Destination,
-  { checkObjects, onBytes, signal }: Pick<PushOptions, 'checkObjects' | 'onBytes' | 'signal'>,
+  {
+    checkObjects,
+    flushReferences,
+    onBytes,
+    signal,
+  }: Pick<PushOptions, 'checkObjects' | 'flushReferences' | 'onBytes' | 'signal'>,
 ): Promise<void> {
   const gitConfigOptions = ['receive.hideRefs=!refs', 'transfer.hideRefs=!refs'];
   if (!checkObjects) gitConfigOptions.push('receive.fsckObjects=false');
+  if (!flushReferences) gitConfigOptions.push('core.fsync=objects,derived-metadata');
   const stderr = new PassThrough().resume(); // git passes on the messages for the user
   const request = { repository, ...PUSHER, glRepository: repository.glRepository, gitConfigOptions };
   await receivePack(connection, { stdin: counted(socket, onBytes), stdout: socket, stderr }, request, {

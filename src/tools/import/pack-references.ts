@@ -1,0 +1,51 @@
+import { codeOf } from '#base/gitaly-error';
+import type { Connection } from '#client/index';
+import {
+  RepositoryInfoResponse_ReferencesInfo_ReferenceBackend as Backend,
+  OptimizeRepositoryRequest_Strategy as Strategy,
+} from '#wire/gen/repository_pb';
+import type { Destination } from './destination.ts';
+
+/**
+ * Number of references above which they are packed after a push. Servers pack at once when there
+ * are more than 16 loose and no packed ones (Gitaly: `housekeeping.shouldRepackReferences`).
+ */
+const MANY_REFERENCES = 100;
+
+/**
+ * Reports whether a push makes files that should be packed: each takes a block of the
+ * disk, and a flush.
+ */
+export async function shouldPack(
+  connection: Connection,
+  { repository }: Destination,
+  { references, signal }: { references: number; signal: AbortSignal },
+): Promise<boolean> {
+  if (references < MANY_REFERENCES) return false;
+  return (await infoOf(connection, repository, signal))?.referenceBackend === Backend.FILES;
+}
+
+/**
+ * Packs references, which flushes them together.
+ *
+ * @throws {Error} if some are not packed afterwards: they may not be flushed.
+ */
+export async function packReferences(
+  connection: Connection,
+  { repository }: Destination,
+  signal: AbortSignal,
+): Promise<void> {
+  await connection.repository.optimizeRepository({ repository, strategy: Strategy.HEURISTICAL }, { signal });
+  const { looseCount = 0n } = (await infoOf(connection, repository, signal)) ?? {};
+  if (looseCount > 0n) throw new Error(`the server has not packed ${looseCount} references`);
+}
+
+/** Returns the numbers of references; `undefined` from a server before 16.7. */
+async function infoOf(connection: Connection, repository: Destination['repository'], signal: AbortSignal) {
+  try {
+    return (await connection.repository.repositoryInfo({ repository }, { signal })).references;
+  } catch (error) {
+    if (codeOf(error) === 'UNIMPLEMENTED') return undefined;
+    throw error;
+  }
+}
