@@ -134,11 +134,11 @@ async function run(parts: UpParts, directory: UpDirectory, signals: StopSignals)
   const sshOptions = { ...target, directory: directory.path, family: others?.of('ssh') };
   await using sshGateway = ssh && (await openUpSsh(ssh, sshOptions));
   sshAddress = sshGateway?.url;
-  if (http?.settings.tls !== undefined)
-    signals.useHangup(() => {
-      void gateway?.renewTls();
-      others?.renewTls();
-    });
+  // Users, keys and certificates are read again when their files change.
+  signals.useHangup(() => {
+    void gateway?.renewTls();
+    others?.renewTls();
+  });
   await makeHello(target);
 
   const report: UpReport = {
