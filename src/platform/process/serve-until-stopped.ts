@@ -101,7 +101,11 @@ function restartOnHangup(
   const { inherited, serviceManager, successor } = life;
   let isBusy = false;
   const restart = async (): Promise<void> => {
-    if (isBusy || replaced.signal.aborted) return;
+    if (isBusy || replaced.signal.aborted) {
+      const why = isBusy ? 'an upgrade is under way' : 'another process has taken over: send it the signal';
+      logger.warn({ reason: why }, 'SIGHUP was ignored');
+      return;
+    }
     isBusy = true;
     serviceManager.reloading();
     const wasShared = life.log.isShared;
