@@ -22,7 +22,13 @@ import { rootManifest } from './packages/manifest.ts';
 import { ROOT, run } from './packages/run.ts';
 
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64', arm: 'armhf' };
-const UNITS = ['gitaly.service', 'gitaly.socket', 'praefect.service'];
+const UNITS = [
+  'gitaly.service',
+  'gitaly.socket',
+  'praefect.service',
+  'gitaly-backup.service',
+  'gitaly-backup.timer',
+];
 /** Configurations by the files they come from. dpkg keeps changes that the administrator made. */
 const CONFIGURATIONS = {
   '/etc/gitaly/config.toml': 'deploy/config.toml',

@@ -93,6 +93,9 @@ suite('the archive with Node', { skip }, () => {
       assert.ok(contents.includes(` ./usr/bin/${program} -> ../lib/gitaly-ts/bin/${program}\n`), program);
       assert.ok(contents.includes(` ./usr/share/man/man1/${program}.1.gz\n`), program);
     }
+    const backup = readFileSync(join(root, 'usr/lib/systemd/system/gitaly-backup.service'), 'utf8');
+    assert.match(backup, /^ExecStart=\/usr\/bin\/gitaly-ts backup /m);
+    assert.ok(contents.includes(' ./usr/lib/systemd/system/gitaly-backup.timer\n'));
     for (const server of ['gitaly', 'praefect']) {
       const unit = readFileSync(join(root, `usr/lib/systemd/system/${server}.service`), 'utf8');
       assert.match(unit, new RegExp(`^ExecStart=/usr/bin/${server} `, 'm'));
