@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { GitalyError } from '#base/gitaly-error';
@@ -28,7 +29,7 @@ import { parseRangeDiff } from '#git/diff/range-diff';
 import { parseRawRecords } from '#git/diff/raw-records';
 import { unquotePath } from '#git/diff/unquote-path';
 import { parseNode } from '#git/history/commit-nodes';
-import { readCommitGraph } from '#git/history/read-commit-graph';
+import { CommitGraphDamage, readCommitGraph } from '#git/history/read-commit-graph';
 import { FallBackToGit } from '#git/in-process';
 import { parseMergeTree } from '#git/merge/parse-merge-tree';
 import { AnswerParser } from '#git/objects/cat-file/answer-parser';
@@ -71,6 +72,7 @@ export interface Target {
 }
 
 const OID = '1'.repeat(40);
+const SHA1_BYTES = 20;
 const bytes = (texts: readonly string[]): Buffer[] => texts.map((text) => Buffer.from(text));
 /** Examples of RFC 7541, appendix C. */
 const HEADER_BLOCKS = [
@@ -243,9 +245,11 @@ function fileTargets(git: GitSamples, scratch: string): Target[] {
     {
       name: 'readCommitGraph',
       samples: [git.commitGraph],
-      errors: [],
+      errors: [CommitGraphDamage],
       parse: async (input) => {
-        asFile(graph, input);
+        // With the right checksum, so that the rest of the file is read.
+        const content = input.subarray(0, -SHA1_BYTES);
+        asFile(graph, Buffer.concat([content, createHash('sha1').update(content).digest()]));
         await readCommitGraph(join(scratch, 'graph/objects'), 1 << 24);
       },
     },
