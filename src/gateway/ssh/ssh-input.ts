@@ -30,7 +30,10 @@ class SshInput {
   readonly #parse: Parse;
   #pieceBytes = FIRST_PIECE_BYTES;
   #rest: Buffer[] = [];
+  /** True until the turn that it waits for. */
   #isWaiting = false;
+  /** True until all that has been received is parsed. */
+  #isPaused = false;
   /** The time in this iteration of the event loop. */
   #slice: LoopSlice | undefined;
   readonly #nextTurn = new NextTurn(() => {
@@ -57,15 +60,17 @@ class SshInput {
       else if (this.#slice?.isOver !== true) break;
       if (this.#slice?.isOver === true) await this.#waitForTurn();
     }
+    if (this.#isPaused) this.#socket.resume();
+    this.#isPaused = false;
   }
 
   async #waitForTurn(): Promise<void> {
     this.#isWaiting = true;
+    this.#isPaused = true;
     this.#socket.pause();
     await loopTurn();
     this.#isWaiting = false;
     this.#slice = undefined;
-    if (this.#rest.length === 0) this.#socket.resume();
   }
 
   #parsePiece(piece: Buffer): void {

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
+import { test } from 'node:test';
+import { parseInTurns } from './ssh-input.ts';
+import type { Parse, SshClient } from './ssh-library.ts';
+
+const CHUNK = Buffer.alloc(64 << 10, 'x');
+const CHUNKS = 20;
+
+/** Uses the event loop for a time. */
+function work(ms: number): void {
+  for (const untilMs = performance.now() + ms; performance.now() < untilMs; );
+}
+
+// A push of some megabytes stopped for good when the last piece of a rest was parsed quickly.
+for (const [name, msOf] of [
+  ['slow bytes', (bytes: number) => bytes / 1600],
+  ['fast bytes', () => 0],
+  ['a slow piece now and then', (_bytes: number, piece: number) => (piece % 5 === 0 ? 6 : 0)],
+] as const) {
+  test(`all that a client sends is parsed, with ${name}`, async () => {
+    const received: Buffer[] = [];
+    const parse: Parse = (chunk, start, end) => {
+      received.push(Buffer.from(chunk.subarray(start, end)));
+      work(msOf(end - start, received.length));
+    };
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const address = server.address();
+    const client = connect(typeof address === 'object' && address !== null ? address.port : 0, '127.0.0.1');
+    const [socket]: Socket[] = await once(server, 'connection');
+    assert.ok(socket);
+    // The part of the library that is replaced.
+    const library = { _protocol: { parse } };
+    parseInTurns(library as unknown as SshClient, socket);
+    socket.on('data', (chunk: Buffer) => library._protocol.parse(chunk, 0, chunk.length));
+    const ended = once(socket, 'end');
+
+    for (let sent = 0; sent < CHUNKS; sent++) client.write(CHUNK);
+    client.end();
+    await ended;
+
+    assert.equal(Buffer.concat(received).length, CHUNKS * CHUNK.length);
+    server.close();
+  });
+}
