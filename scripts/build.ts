@@ -33,6 +33,8 @@ const root = join(import.meta.dirname, '..');
 const dist = resolve(given.to ?? join(root, 'dist'));
 const next = `${dist}.next-${process.pid}`;
 
+/** The module that each entry point of the package imports first. */
+const FIRST = 'platform/process/check-node';
 /** Modules that are the code of a thread with packages of its own. */
 const THREADS = ['console/rendering/render-thread'];
 /** Files that the compiler creates itself or that are not used at run time. */
@@ -52,7 +54,7 @@ try {
     mendDeclarations(next);
     const entries = markExecutables();
     const programs = entries.map((entry) => basename(entry, '.js'));
-    const bundled = { programs, entries: packageEntries(), threads: THREADS };
+    const bundled = { programs, entries: packageEntries(), first: FIRST, threads: THREADS };
     await bundleCode(next, bundled, { sourceMaps: !given['no-source-maps'] });
     narrowCode();
     writeCommonJsTypes(next, bundled.entries);

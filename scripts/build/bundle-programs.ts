@@ -35,6 +35,8 @@ export interface Bundled {
   readonly programs?: readonly string[];
   /** Module of each entry point `entry/NAME.js` of the package, without its ending. */
   readonly entries?: Readonly<Record<string, string>>;
+  /** Module that each entry point imports before all others, without its ending. */
+  readonly first?: string;
   /** Modules that are the code of a thread, without their endings: they become `threads/NAME.js`. */
   readonly threads?: readonly string[];
 }
@@ -61,12 +63,13 @@ interface Options {
  */
 export async function bundleCode(
   dist: string,
-  { programs = [], entries = {}, threads = [] }: Bundled,
+  { programs = [], entries = {}, first, threads = [] }: Bundled,
   { sourceMaps, keepsPackages = false, bundled: before }: Options,
 ): Promise<void> {
   const inputs = {
     ...Object.fromEntries(programs.map((name) => [`cli/${name}`, `cli/${name}`])),
     ...Object.fromEntries(Object.entries(entries).map(([name, module]) => [`${ENTRIES}/${name}`, module])),
+    ...(first !== undefined && { [`${ENTRIES}/${basename(first)}`]: first }),
     ...Object.fromEntries(threads.map((module) => [`${THREADS}/${basename(module)}`, module])),
   };
   const paths = Object.entries(inputs).map(([name, module]) => [name, join(dist, `${module}.js`)]);
@@ -89,6 +92,10 @@ export async function bundleCode(
     keepNames: true, // errors are logged and compared by the names of their classes
     sourcemap: sourceMaps,
     comments: false,
+    banner: ({ name }) =>
+      first !== undefined && name.slice(`${ENTRIES}/`.length) in entries
+        ? `import "./${basename(first)}.js";`
+        : '',
     // All bundles are one level below `dist`.
     paths: (id) => (before?.modules.has(id) ? `../${ENTRIES}/${before.entry}.js` : id),
     entryFileNames: '[name].js',

@@ -1,5 +1,5 @@
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { bundleCode } from '../build/bundle-programs.ts';
 import { writeCommonJsTypes } from '../build/commonjs-types.ts';
 import { joinDeclarations } from '../build/join-declarations.ts';
@@ -14,7 +14,9 @@ const ENTRIES = {
   './repository': { file: 'repository', module: 'client/repository/index' },
   './messages': { file: 'messages', module: 'wire/messages' },
 } as const;
-const MODULES = /^(?:base|wire|rpc\/common|client)\//;
+/** The module that each of them imports first. */
+const FIRST = 'platform/process/check-node';
+const MODULES = /^(?:(?:base|wire|rpc\/common|client)\/|platform\/process\/(?:check|minimum)-node\.)/;
 /** The entry point with almost all generated code that the client uses. */
 const MESSAGES = 'messages';
 /** A module of which everything is exported. */
@@ -29,10 +31,7 @@ const DEPENDENCY = '@bufbuild/protobuf';
  */
 export async function stageClient(compiled: string, folder: string): Promise<Manifest> {
   const entries = Object.values(ENTRIES);
-  const { files, packages } = reachable(
-    compiled,
-    entries.map(({ module }) => module),
-  );
+  const { files, packages } = reachable(compiled, [FIRST, ...entries.map(({ module }) => module)]);
   const foreign = files.find((file) => !MODULES.test(file));
   if (foreign !== undefined) throw new Error(`${foreign} is no part of the client, but reachable from it`);
   for (const [name, file] of packages)
@@ -48,8 +47,12 @@ export async function stageClient(compiled: string, folder: string): Promise<Man
   const exported = readFileSync(join(dist, `${messages}.js`), 'utf8').matchAll(EXPORTED);
   const modules = new Set([...exported].map(({ groups }) => groups?.module ?? ''));
   const options = { sourceMaps: false, keepsPackages: true };
-  await bundleCode(dist, { entries: { [MESSAGES]: messages } }, options);
-  await bundleCode(dist, { entries: others }, { ...options, bundled: { modules, entry: MESSAGES } });
+  await bundleCode(dist, { entries: { [MESSAGES]: messages }, first: FIRST }, options);
+  await bundleCode(
+    dist,
+    { entries: others, first: FIRST },
+    { ...options, bundled: { modules, entry: MESSAGES } },
+  );
   joinDeclarations(dist, bundled);
   for (const file of files) rmSync(join(dist, file));
   writeCommonJsTypes(dist, Object.fromEntries(entries.map(({ file }) => [file, `entry/${file}`])));
@@ -63,14 +66,15 @@ export async function stageClient(compiled: string, folder: string): Promise<Man
       Object.entries(ENTRIES).map(([name, { file }]) => [name, exportOf({ file, module: `entry/${file}` })]),
     ),
     files: ['dist', 'NOTICE'],
-    sideEffects: false,
+    sideEffects: [`./dist/entry/${basename(FIRST)}.js`],
     dependencies: { [DEPENDENCY]: rootManifest().dependencies[DEPENDENCY] ?? '' },
   };
 }
 
-/** Names the package in comments as its users do. */
+/** Names the package in comments and its error as its users do. */
 function renamed(text: string): string {
   return text
     .replaceAll('gitaly-ts/client', 'gitaly-client')
-    .replaceAll('gitaly-ts/messages', 'gitaly-client/messages');
+    .replaceAll('gitaly-ts/messages', 'gitaly-client/messages')
+    .replaceAll('gitaly-ts needs', 'gitaly-client needs');
 }

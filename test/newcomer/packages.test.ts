@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -12,6 +13,7 @@ import {
 import { dirname, join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { publint } from 'publint';
+import { NO_OLD_NODE, oldNode } from '#testkit/old-node';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { npm, offline, ROOT, succeeded } from './registry.ts';
 
@@ -229,6 +231,20 @@ suite('installed into an empty project', { skip }, () => {
     for (const name of ['gitaly', 'gitaly-ts', ...others]) {
       const program = join(folder, 'node_modules/.bin', name);
       assert.match(await succeeded(program, ['--version'], folder), /, version \d/, name);
+    }
+  });
+
+  test('it says on an old Node which one it needs', { skip: NO_OLD_NODE }, () => {
+    const manifest = readFileSync(join(folder, 'node_modules/gitaly-ts/package.json'), 'utf8');
+    for (const path of Object.keys(JSON.parse(manifest).exports)) {
+      const name = `gitaly-ts${path.slice(1)}`;
+      for (const load of [`await import('${name}')`, `require('${name}')`]) {
+        const { stderr } = spawnSync(oldNode ?? '', ['-e', `(async () => { ${load} })()`], {
+          cwd: folder,
+          encoding: 'utf8',
+        });
+        assert.match(stderr, /^Error: gitaly-ts needs Node 24 or newer, this is v[\d.]+$/m, load);
+      }
     }
   });
 

@@ -1,4 +1,4 @@
-import { getSystemErrorMessage, getSystemErrorName } from 'node:util';
+import util from 'node:util';
 import { isError } from '../is-error.ts';
 
 /**
@@ -35,7 +35,7 @@ export function systemErrorText(error: unknown): string {
     return code;
   // Errors that Node makes itself, such as those of `rm`, have the number without its sign.
   const errno = -Math.abs(error.errno);
-  return WORDS[getSystemErrorName(errno)] ?? getSystemErrorMessage(errno);
+  return WORDS[util.getSystemErrorName(errno)] ?? util.getSystemErrorMessage(errno);
 }
 
 /**

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
-import { delimiter, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { MINIMUM_NODE } from '#platform/process/minimum-node';
+import { NO_OLD_NODE, oldNode } from '#testkit/old-node';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 
 const ROOT = join(import.meta.dirname, '../../..');
@@ -35,10 +36,7 @@ for (const name of PROGRAMS) {
   });
 }
 
-const old = oldNode();
-test('an old Node never reads the code of a program', {
-  skip: old === undefined && 'no old Node on the PATH',
-}, () => {
+test('an old Node never reads the code of a program', { skip: NO_OLD_NODE }, () => {
   const root = makeScratchDirectory('old-node');
   try {
     compile(root, [
@@ -52,7 +50,7 @@ test('an old Node never reads the code of a program', {
       JSON.stringify({ type: 'module', imports: { '#*': './dist/*.js' } }),
     );
 
-    const { status, stderr } = spawnSync(old ?? '', [join(root, 'dist/cli/bin/gitaly.js'), 'serve'], {
+    const { status, stderr } = spawnSync(oldNode ?? '', [join(root, 'dist/cli/bin/gitaly.js'), 'serve'], {
       encoding: 'utf8',
     });
 
@@ -71,14 +69,4 @@ function compile(root: string, files: readonly string[]): void {
     const code = stripTypeScriptTypes(readFileSync(join(ROOT, file), 'utf8'));
     writeFileSync(target, code.replace(/(['"]\..*)\.ts(['"])/g, '$1.js$2'));
   }
-}
-
-function oldNode(): string | undefined {
-  return (process.env.PATH ?? '')
-    .split(delimiter)
-    .map((directory) => join(directory, 'node'))
-    .find((path) => {
-      const version = spawnSync(path, ['--version'], { encoding: 'utf8' }).stdout ?? '';
-      return version.startsWith('v') && Number.parseInt(version.slice(1), 10) < MINIMUM_NODE;
-    });
 }

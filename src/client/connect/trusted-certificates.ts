@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { getCACertificates, rootCertificates } from 'node:tls';
+import tls, { rootCertificates } from 'node:tls';
 
 /**
  * Returns the certificates (PEM) that a TLS connection trusts by default: the system's, those of
@@ -14,7 +14,7 @@ export async function trustedCertificates(environment: NodeJS.ProcessEnv = proce
     ...(await readCertificateFile(environment.SSL_CERT_FILE)),
     ...(await readCertificateDirectory(environment.SSL_CERT_DIR)),
   ];
-  const system = getCACertificates('system');
+  const system = tls.getCACertificates('system');
   return [...(system.length > 0 ? system : rootCertificates), ...named];
 }
 

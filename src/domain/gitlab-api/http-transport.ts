@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import type { IncomingMessage, RequestOptions } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { join } from 'node:path';
-import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
+import tls, { createSecureContext, type SecureContext } from 'node:tls';
 import { urlToHttpOptions } from 'node:url';
 import { quote } from '#base/go/quote';
 import { systemErrorCode, systemErrorText } from '#base/go/system-error';
@@ -146,7 +146,7 @@ function secureContextOf({ caFile, caPath, clientCertificate }: HttpTransportOpt
       if (!entry.isDirectory()) extra.push(readFileSync(join(caPath, entry.name)));
     }
   }
-  const known = new Set([...getCACertificates('default'), ...getCACertificates('system')]);
+  const known = new Set([...tls.getCACertificates('default'), ...tls.getCACertificates('system')]);
   const ca = [...known, ...extra];
   return createSecureContext({
     minVersion: 'TLSv1.2',
