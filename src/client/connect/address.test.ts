@@ -72,6 +72,13 @@ for (const [address, message] of REFUSED) {
   });
 }
 
+for (const address of ['http://localhost:8080', 'https://git.example.com'])
+  test(`the error about ${address} has a hint at the server's address`, () => {
+    const hint =
+      "This is an address for HTTP: dial the server's listen_addr, tcp://HOST:PORT or tls://HOST:PORT.";
+    assert.throws(() => parseAddress(address), { metadata: { hint } });
+  });
+
 test('a host and a port are joined with brackets around IPv6', () => {
   assert.equal(joinHostPort({ host: '::1', port: 1 }), '[::1]:1');
   assert.equal(joinHostPort({ host: 'a.b', port: 2 }), 'a.b:2');

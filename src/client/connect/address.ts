@@ -43,7 +43,7 @@ export function parseAddress(address: string): Target {
     case 'dns+tls':
       return dnsTarget(url, url.scheme);
     default:
-      throw invalid(`invalid connection string: ${quote(address)}`);
+      throw invalid(`invalid connection string: ${quote(address)}`, hintFor(url?.scheme));
   }
 }
 
@@ -107,6 +107,13 @@ function parsePort(text: string, refuse: (reason: string) => GitalyError): numbe
   return port;
 }
 
-function invalid(message: string): GitalyError {
-  return new GitalyError('INVALID_ARGUMENT', message);
+/** Callers match the message: the hint is apart. */
+function invalid(message: string, hint?: string): GitalyError {
+  return new GitalyError('INVALID_ARGUMENT', message, hint === undefined ? {} : { metadata: { hint } });
+}
+
+function hintFor(scheme: string | undefined): string | undefined {
+  return scheme === 'http' || scheme === 'https'
+    ? "This is an address for HTTP: dial the server's listen_addr, tcp://HOST:PORT or tls://HOST:PORT."
+    : undefined;
 }
