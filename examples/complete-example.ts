@@ -1,9 +1,12 @@
 // Creates a repository, writes to it, reads, compares, lists, and removes it.
-// node examples/complete-example.ts unix:data/gitaly.socket default scratch.git
+// node examples/complete-example.ts unix:data/gitaly.socket default scratch
+import { randomUUID } from 'node:crypto';
 import { CallError, collect, commitFiles, dial, openBlob, paginate } from 'gitaly-ts/client';
 import { readArguments } from './arguments.ts';
 
-const [address, storageName, relativePath] = readArguments('ADDRESS', 'STORAGE', 'REPOSITORY');
+const [address, storageName, prefix] = readArguments('ADDRESS', 'STORAGE', 'PREFIX');
+// A new name for each run: one that was ended leaves its repository, and no other is ever removed.
+const relativePath = `${prefix}-${randomUUID()}.git`;
 const repository = { storageName, relativePath, glRepository: 'project-1' };
 const user = {
   glId: 'user-1',

@@ -202,8 +202,12 @@ suite('the examples', { concurrency: 2 }, () => {
     );
   });
 
-  test('work with a repository', async () => {
-    const output = await printed('complete-example.ts', [address, 'default', 'scratch.git']);
+  test('work with a repository, twice, and remove no other', async () => {
+    await runGit(['init', '-q', '--bare', join(gitaly.storagePath(), 'scratch.git')]);
+    const args = [address, 'default', 'scratch'];
+    await printed('complete-example.ts', args);
+
+    const output = await printed('complete-example.ts', args);
 
     const [first = '', ...rest] = output.split('\n');
     assert.equal(first, '2 commits, the last one is ours: true');
@@ -215,7 +219,8 @@ suite('the examples', { concurrency: 2 }, () => {
       '15 bytes: # Hello, world',
     ]);
     assert.match(output, /because of indexUpdate: /);
-    assert.deepEqual(readdirSync(gitaly.storagePath()).includes('scratch.git'), false);
+    const left = readdirSync(gitaly.storagePath()).filter((name) => name.startsWith('scratch'));
+    assert.deepEqual(left, ['scratch.git']);
   });
 
   tried.add('ssh-gateway.ts'); // also if it is skipped
