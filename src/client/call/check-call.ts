@@ -5,7 +5,8 @@ import type { CallOptions } from './call-types.ts';
 
 // TypeScript refuses most misspelt names. In JavaScript they would change nothing, silently.
 
-const OPTIONS: NamesOf<CallOptions> = {
+/** The names of the options of each call. */
+export const CALL_NAMES: NamesOf<CallOptions> = {
   signal: true,
   timeoutMs: true,
   deadline: true,
@@ -37,8 +38,8 @@ const namesOf = new WeakMap<DescMessage, Names>();
  */
 export function checkOptions(method: string, options: object): void {
   for (const name in options) {
-    if (Object.hasOwn(OPTIONS, name)) continue;
-    const nearest = nearestMissing(name, Object.keys(OPTIONS), options);
+    if (Object.hasOwn(CALL_NAMES, name)) continue;
+    const nearest = nearestMissing(name, Object.keys(CALL_NAMES), options);
     if (nearest !== undefined)
       throw new TypeError(`${method} has no option "${name}"; did you mean "${nearest}"?`);
   }

@@ -14,6 +14,12 @@ import { typedError } from './errors.ts';
 import { type ForkOptions, fork } from './fork.ts';
 import { type LogOptions, log } from './history.ts';
 import { type ExpireOptions, expire } from './lifetime.ts';
+import {
+  type CreateOptions,
+  checkOptionNames,
+  type DeleteBranchOptions,
+  type TagOptions,
+} from './options.ts';
 import type { Place } from './place.ts';
 import {
   type Branch,
@@ -63,14 +69,6 @@ const NAMES: NamesOf<RepositoryOptions> = { storage: true, path: true, user: USE
 
 const HEADS = 'refs/heads/';
 
-/** Options of a new repository. */
-export interface CreateOptions extends CallOptions {
-  readonly defaultBranch?: TextOrBytes;
-  readonly objectFormat?: 'sha1' | 'sha256';
-  /** The server removes it after this time, see {@link Repository.expire}. */
-  readonly lifetimeSeconds?: number;
-}
-
 /**
  * A repository with text and plain objects in place of messages. Each function is one or two
  * calls of the connection, which remains there for everything else. Lists are read from the server
@@ -111,22 +109,20 @@ export class Repository {
 
   /** Reports whether the repository exists. */
   async exists(options: CallOptions = {}): Promise<boolean> {
+    checkOptionNames('exists', options);
     const { connection, repository } = this.#place;
     return (await connection.repository.repositoryExists({ repository }, options)).exists;
   }
 
   /** Creates it, empty. @throws {CallError} ALREADY_EXISTS. */
-  async create({
-    defaultBranch = 'main',
-    objectFormat = 'sha1',
-    lifetimeSeconds,
-    ...options
-  }: CreateOptions = {}): Promise<void> {
+  async create(options: CreateOptions = {}): Promise<void> {
+    checkOptionNames('create', options);
+    const { defaultBranch = 'main', objectFormat = 'sha1', lifetimeSeconds, ...rest } = options;
     const { connection, repository } = this.#place;
     const format = objectFormat === 'sha256' ? ObjectFormat.SHA256 : ObjectFormat.SHA1;
     const request = { repository, defaultBranch: bytesOf(defaultBranch), objectFormat: format };
-    await connection.repository.createRepository(request, options);
-    if (lifetimeSeconds !== undefined) await expire(this.#place, lifetimeSeconds, options);
+    await connection.repository.createRepository(request, rest);
+    if (lifetimeSeconds !== undefined) await expire(this.#place, lifetimeSeconds, rest);
   }
 
   /**
@@ -139,11 +135,13 @@ export class Repository {
    *   praefect.
    */
   async expire(seconds: number | undefined, options: ExpireOptions = {}): Promise<Date | undefined> {
+    checkOptionNames('expire', options);
     return await expire(this.#place, seconds, options);
   }
 
   /** Removes it with all its history. @throws {CallError} NOT_FOUND. */
   async remove(options: CallOptions = {}): Promise<void> {
+    checkOptionNames('remove', options);
     const { connection, repository } = this.#place;
     await connection.repository.removeRepository({ repository }, options);
   }
@@ -157,6 +155,7 @@ export class Repository {
    * @throws {CallError} ALREADY_EXISTS; NOT_FOUND.
    */
   async fork(path: string, options: ForkOptions = {}): Promise<Repository> {
+    checkOptionNames('fork', options);
     const { lifetimeSeconds, ...rest } = options;
     await fork(this.#place, path, rest);
     const { storage, user } = this.#options;
@@ -175,26 +174,31 @@ export class Repository {
    * @throws {GitalyError} NOT_FOUND; FAILED_PRECONDITION for a directory or submodule.
    */
   async readFile(revision: TextOrBytes, path: TextOrBytes, options: CallOptions = {}): Promise<string> {
+    checkOptionNames('readFile', options);
     return (await this.readBytes(revision, path, options)).toString();
   }
 
   /** Reads any file into memory. @throws as {@link readFile}. */
   async readBytes(revision: TextOrBytes, path: TextOrBytes, options: CallOptions = {}): Promise<Buffer> {
+    checkOptionNames('readBytes', options);
     return await readBytes(this.#place, { revision, path }, options);
   }
 
   /** Opens a file of any size as a stream: read it to the end or destroy it. */
   async openFile(revision: TextOrBytes, path: TextOrBytes, options: CallOptions = {}): Promise<Readable> {
+    checkOptionNames('openFile', options);
     return await openFile(this.#place, { revision, path }, options);
   }
 
   /** Yields the files of a revision, or of one of its directories. */
   files(revision: TextOrBytes, options: FilesOptions = {}): AsyncGenerator<FileEntry, void, undefined> {
+    checkOptionNames('files', options);
     return files(this.#place, revision, options);
   }
 
   /** Returns the commit at a revision; `undefined` if there is none. */
   async findCommit(revision: TextOrBytes, options: CallOptions = {}): Promise<Commit | undefined> {
+    checkOptionNames('findCommit', options);
     const { connection, repository } = this.#place;
     const request = { repository, revision: bytesOf(revision) };
     const { commit } = await connection.commit.findCommit(request, options);
@@ -206,22 +210,26 @@ export class Repository {
     revision: string | readonly string[],
     options: LogOptions = {},
   ): AsyncGenerator<Commit, void, undefined> {
+    checkOptionNames('log', options);
     return log(this.#place, revision, options);
   }
 
   /** Yields the files that differ between two commits. */
   diff(from: string, to: string, options: DiffOptions = {}): AsyncGenerator<FileDiff, void, undefined> {
+    checkOptionNames('diff', options);
     return diff(this.#place, [from, to], options);
   }
 
   /** Yields the branches by name. */
   async *branches(options: CallOptions = {}): AsyncGenerator<Branch, void, undefined> {
+    checkOptionNames('branches', options);
     const { connection, repository } = this.#place;
     yield* listBranches(connection, { repository }, options);
   }
 
   /** Yields the tags by name. */
   async *tags(options: CallOptions = {}): AsyncGenerator<Tag, void, undefined> {
+    checkOptionNames('tags', options);
     const { connection, repository } = this.#place;
     const responses = connection.ref.findAllTags({ repository }, options);
     for await (const tag of eachItem(responses, ({ tags }) => tags)) yield tagOf(tag);
@@ -232,6 +240,7 @@ export class Repository {
    * HEAD is detached.
    */
   async defaultBranch(options: CallOptions = {}): Promise<string | undefined> {
+    checkOptionNames('defaultBranch', options);
     const { connection, repository } = this.#place;
     try {
       const name = textOf((await connection.ref.findDefaultBranchName({ repository }, options)).name);
@@ -251,6 +260,7 @@ export class Repository {
    *   AccessDeniedError}.
    */
   async commit(options: CommitOptions): Promise<string> {
+    checkOptionNames('commit', options);
     return await typed(changes.commit(this.#place, options));
   }
 
@@ -261,16 +271,19 @@ export class Repository {
    *   HookRejectedError} {@link AccessDeniedError}; {GitalyError} NOT_FOUND without such a commit.
    */
   async merge(options: MergeOptions): Promise<string> {
+    checkOptionNames('merge', options);
     return await typed(changes.merge(this.#place, options));
   }
 
   /** Repeats the change of a commit on a branch. Returns the new commit. @throws as {@link merge}. */
   async cherryPick(options: PickOptions): Promise<string> {
+    checkOptionNames('cherryPick', options);
     return await typed(changes.cherryPick(this.#place, options));
   }
 
   /** Undoes the change of a commit on a branch. Returns the new commit. @throws as {@link merge}. */
   async revert(options: PickOptions): Promise<string> {
+    checkOptionNames('revert', options);
     return await typed(changes.revert(this.#place, options));
   }
 
@@ -279,6 +292,7 @@ export class Repository {
    * revision or it exists; {HookRejectedError}.
    */
   async createBranch(name: TextOrBytes, start: TextOrBytes, options: CallOptions = {}): Promise<void> {
+    checkOptionNames('createBranch', options);
     const { connection, repository, user } = this.#place;
     const request = { repository, user, branchName: bytesOf(name), startPoint: bytesOf(start) };
     await typed(connection.operation.userCreateBranch(request, options));
@@ -290,14 +304,13 @@ export class Repository {
    * @throws {CallError} FAILED_PRECONDITION without it; {HookRejectedError}; {GitalyError}
    *   FAILED_PRECONDITION for the default branch.
    */
-  async deleteBranch(
-    name: TextOrBytes,
-    { allowDefault = false, ...options }: CallOptions & { allowDefault?: boolean } = {},
-  ): Promise<void> {
+  async deleteBranch(name: TextOrBytes, options: DeleteBranchOptions = {}): Promise<void> {
+    checkOptionNames('deleteBranch', options);
+    const { allowDefault = false, ...rest } = options;
     const { connection, repository, user } = this.#place;
     const request = { repository, user, branchName: bytesOf(name) };
-    if (!allowDefault) await this.#requireNotDefault(request.branchName, options);
-    await typed(connection.operation.userDeleteBranch(request, options));
+    if (!allowDefault) await this.#requireNotDefault(request.branchName, rest);
+    await typed(connection.operation.userDeleteBranch(request, rest));
   }
 
   async #requireNotDefault(branchName: Uint8Array, options: CallOptions): Promise<void> {
@@ -310,19 +323,18 @@ export class Repository {
    *
    * @throws as {@link createBranch}, but {CallError} ALREADY_EXISTS if it exists.
    */
-  async createTag(
-    name: TextOrBytes,
-    target: TextOrBytes,
-    { message = '', ...options }: CallOptions & { message?: TextOrBytes } = {},
-  ): Promise<void> {
+  async createTag(name: TextOrBytes, target: TextOrBytes, options: TagOptions = {}): Promise<void> {
+    checkOptionNames('createTag', options);
+    const { message = '', ...rest } = options;
     const { connection, repository, user } = this.#place;
     const [tagName, targetRevision] = [bytesOf(name), bytesOf(target)];
     const fields = { tagName, targetRevision, message: bytesOf(message), timestamp: timestamp() };
-    await typed(connection.operation.userCreateTag({ repository, user, ...fields }, options));
+    await typed(connection.operation.userCreateTag({ repository, user, ...fields }, rest));
   }
 
   /** Deletes a tag. @throws as {@link deleteBranch}. */
   async deleteTag(name: TextOrBytes, options: CallOptions = {}): Promise<void> {
+    checkOptionNames('deleteTag', options);
     const { connection, repository, user } = this.#place;
     const request = { repository, user, tagName: bytesOf(name) };
     await typed(connection.operation.userDeleteTag(request, options));

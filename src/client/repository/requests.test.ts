@@ -215,3 +215,32 @@ test('a change without a user is refused before the call', async () => {
   await assert.rejects(repository.commit({ branch: 'main', message: 'm', files: { a: 'a' } }), TypeError);
   assert.deepEqual(calls, []);
 });
+
+test('a misspelt option is an error with the nearest name, before any call', async () => {
+  const { calls, repository } = arrange({});
+  const call = { timeoutMS: 1 };
+  const target = { branch: 'main', message: 'm' };
+  const tries: Readonly<Record<string, () => unknown>> = {
+    'log has no option "limt"; did you mean "limit"?': () => repository.log('main', misspelt({ limt: 1 })),
+    'diff has no option "path"; did you mean "paths"?': () =>
+      repository.diff('a', 'b', misspelt({ path: [] })),
+    'files has no option "recursiv"; did you mean "recursive"?': () =>
+      repository.files('main', misspelt({ recursiv: false })),
+    'branches has no option "timeoutMS"; did you mean "timeoutMs"?': () =>
+      repository.branches(misspelt(call)).next(),
+    'readFile has no option "timeoutMS"; did you mean "timeoutMs"?': () =>
+      repository.readFile('main', 'a', misspelt(call)),
+    'createTag has no option "mesage"; did you mean "message"?': () =>
+      repository.createTag('v1', 'main', misspelt({ mesage: 'm' })),
+    'commit has no option "start.brnch"; did you mean "start.branch"?': () =>
+      repository.commit({ ...target, start: { oid: OID, ...misspelt({ brnch: 'main' }) } }),
+  };
+  for (const [message, attempt] of Object.entries(tries))
+    await assert.rejects(async () => await attempt(), { name: 'TypeError', message });
+  assert.deepEqual(calls, []);
+});
+
+/** Hides the names from the compiler, which would refuse them. */
+function misspelt(options: object): object {
+  return options;
+}
