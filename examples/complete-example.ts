@@ -1,13 +1,10 @@
 // Creates a repository, writes to it, reads, compares, lists, and removes it.
 // node examples/complete-example.ts unix:data/gitaly.socket default scratch
-import { randomUUID } from 'node:crypto';
 import { CallError, collect, commitFiles, dial, openBlob, paginate } from 'gitaly-ts/client';
 import { readArguments } from './arguments.ts';
 
 const [address, storageName, prefix] = readArguments('ADDRESS', 'STORAGE', 'PREFIX');
-// A new name for each run: one that was ended leaves its repository, and no other is ever removed.
-const relativePath = `${prefix}-${randomUUID()}.git`;
-const repository = { storageName, relativePath, glRepository: 'project-1' };
+const repository = { storageName, relativePath: `${prefix}-${Date.now()}.git`, glRepository: 'project-1' };
 const user = {
   glId: 'user-1',
   glUsername: 'jane',
