@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { codeOf } from '#base/gitaly-error';
 import type { Connection } from '#client/index';
 import {
@@ -11,6 +12,9 @@ import type { Destination } from './destination.ts';
  * are more than 16 loose and no packed ones (Gitaly: `housekeeping.shouldRepackReferences`).
  */
 const MANY_REFERENCES = 100;
+/** A server does nothing while it maintains the repository for another reason. */
+const MAX_ATTEMPTS = 60;
+const PAUSE_MS = 1000;
 
 /**
  * Reports whether a push makes files that should be packed: each takes a block of the
@@ -35,9 +39,16 @@ export async function packReferences(
   { repository }: Destination,
   signal: AbortSignal,
 ): Promise<void> {
-  await connection.repository.optimizeRepository({ repository, strategy: Strategy.HEURISTICAL }, { signal });
-  const { looseCount = 0n } = (await infoOf(connection, repository, signal)) ?? {};
-  if (looseCount > 0n) throw new Error(`the server has not packed ${looseCount} references`);
+  for (let attempt = 1; ; attempt++) {
+    await connection.repository.optimizeRepository(
+      { repository, strategy: Strategy.HEURISTICAL },
+      { signal },
+    );
+    const { looseCount = 0n } = (await infoOf(connection, repository, signal)) ?? {};
+    if (looseCount === 0n) return;
+    if (attempt === MAX_ATTEMPTS) throw new Error(`the server has not packed ${looseCount} references`);
+    await delay(PAUSE_MS, undefined, { signal });
+  }
 }
 
 /** Returns the numbers of references; `undefined` from a server before 16.7. */
