@@ -31,6 +31,7 @@ export async function checkGitlab(
       signal: AbortSignal.timeout(LIMIT_MS),
       correlationId: newCorrelationId(),
     });
+    const checkedAtMs = Date.now();
     return {
       lines: [
         'Checking GitLab API access: OK',
@@ -41,7 +42,7 @@ export async function checkGitlab(
         'OK',
       ],
       failure: undefined,
-      clockDifferenceMs: found.date && -(Date.now() - found.date.getTime()),
+      clockDifferenceMs: found.date && found.date.getTime() - checkedAtMs,
     };
   } catch (error) {
     return { lines: ['Checking GitLab API access: FAILED'], failure: messageOf(error) };
