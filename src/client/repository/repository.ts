@@ -1,10 +1,11 @@
 import type { Readable } from 'node:stream';
 import { checkNames, type NamesOf } from '#base/check-names';
-import { codeOf, GitalyError } from '#base/gitaly-error';
+import { GitalyError } from '#base/gitaly-error';
 import { ObjectFormat } from '#wire/gen/shared_pb';
 import type { CallOptions } from '../call/call-types.ts';
 import type { Connection } from '../connection.ts';
 import { eachItem } from '../content/collect/each-item.ts';
+import { readHead } from '../content/read-head.ts';
 import { listBranches } from './branches.ts';
 import type { CommitOptions, MergeOptions, PickOptions } from './changes.ts';
 import * as changes from './changes.ts';
@@ -242,15 +243,8 @@ export class Repository {
   async defaultBranch(options: CallOptions = {}): Promise<string | undefined> {
     checkOptionNames('defaultBranch', options);
     const { connection, repository } = this.#place;
-    try {
-      const name = textOf((await connection.ref.findDefaultBranchName({ repository }, options)).name);
-      return name === '' ? undefined : name.replace(HEADS, '');
-    } catch (error) {
-      // The server does not report why HEAD names no branch.
-      if (codeOf(error) === 'INTERNAL' && (await this.findCommit('HEAD', options)) !== undefined)
-        return undefined;
-      throw error;
-    }
+    const head = await readHead(connection, { repository }, options);
+    return head !== undefined && 'name' in head ? textOf(head.name).replace(HEADS, '') : undefined;
   }
 
   /**

@@ -1,3 +1,4 @@
+import { readHead } from '#client/content/read-head';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import type { NodeEvents, ReportedMove } from './node-events.ts';
 import { currentPosition, MAX_SEARCHED, movesSince, type NodePosition } from './node-journal.ts';
@@ -68,8 +69,8 @@ async function readReferences(
   const options = { timeoutMs: LIMIT_MS };
   const values = new Map<string, string>();
   if (names === undefined || names.has(HEAD)) {
-    const head = await headOf(connection, repository);
-    if (head !== undefined) values.set(HEAD, head);
+    const head = await readHead(connection, { repository, headOnly: true }, options);
+    if (head !== undefined) values.set(HEAD, 'name' in head ? `ref: ${latin1(head.name)}` : head.commitId);
   }
   const areListed = names === undefined || names.size > MAX_PATTERNS;
   const wanted = [...(areListed ? ['refs/'] : names)].filter((name) => name !== HEAD);
@@ -84,25 +85,6 @@ async function readReferences(
     if (count > MAX_REFERENCES) return undefined;
   }
   return values;
-}
-
-/** Returns `ref: <name>`; the commit of a detached HEAD; `undefined` without any. */
-async function headOf(
-  connection: GitalyNode['connection'],
-  repository: { readonly storageName: string; readonly relativePath: string },
-): Promise<string | undefined> {
-  const options = { timeoutMs: LIMIT_MS };
-  try {
-    const { name } = await connection.ref.findDefaultBranchName({ repository, headOnly: true }, options);
-    return name.length === 0 ? undefined : `ref: ${latin1(name)}`;
-  } catch (error) {
-    const { commit } = await connection.commit.findCommit(
-      { repository, revision: Buffer.from(HEAD) },
-      options,
-    );
-    if (commit === undefined) throw error;
-    return commit.id;
-  }
 }
 
 function latin1(bytes: Uint8Array): string {

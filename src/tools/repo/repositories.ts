@@ -1,5 +1,6 @@
 import { dateOfSeconds } from '#base/date-of-seconds';
 import { codeOf, GitalyError } from '#base/gitaly-error';
+import { readHead } from '#client/content/read-head';
 import type { Connection } from '#client/index';
 import { type ForkOptions, Repository } from '#client/repository/index';
 import { MIGRATE_REFERENCES } from '#rpc/common/header-names';
@@ -165,15 +166,9 @@ export class Repositories {
   /** Returns the branch that HEAD names; `HEAD <commit id>` if it is detached. */
   async #headOf(name: string): Promise<string> {
     const repository = this.#target(name);
-    try {
-      const head = await this.#connection.ref.findDefaultBranchName({ repository, headOnly: true });
-      return head.name.toString().replace(/^refs\/heads\//, '');
-    } catch (error) {
-      const revision = Buffer.from('HEAD');
-      const { commit } = await this.#connection.commit.findCommit({ repository, revision });
-      if (commit === undefined) throw error;
-      return `HEAD ${commit.id}`;
-    }
+    const head = await readHead(this.#connection, { repository, headOnly: true });
+    if (head === undefined) return '';
+    return 'name' in head ? head.name.toString().replace(/^refs\/heads\//, '') : `HEAD ${head.commitId}`;
   }
 
   async referenceFormat(name: string): Promise<ReferenceFormat> {
