@@ -10,6 +10,9 @@ const NOT_AVAILABLE =
   'The git server, Gitaly, is not available at this time. Please contact your administrator.';
 const NO_REPOSITORY = 'There is no such repository. Check the address.';
 
+/** Gitaly's texts for a client that has ended a conversation, and has its own reason. */
+const CLIENT_GAVE_UP = /user canceled the (?:request|push)$/;
+
 const RULER = '='.repeat(72);
 
 /**
@@ -24,8 +27,9 @@ export function failureText(error: unknown): string | undefined {
     case 'NOT_FOUND':
       return framed(NO_REPOSITORY);
     case 'INTERNAL':
-    case 'CANCELLED': // the client gave up, and has its own reason
       return undefined;
+    case 'CANCELLED':
+      return CLIENT_GAVE_UP.test(messageOf(error)) ? undefined : framed(messageOf(error));
     default:
       return framed(messageOf(error));
   }
