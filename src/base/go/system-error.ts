@@ -1,4 +1,4 @@
-import util from 'node:util';
+import util from 'node:util'; // see check-node.ts
 import { isError } from '../is-error.ts';
 
 /**

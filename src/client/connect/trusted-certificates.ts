@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import tls, { rootCertificates } from 'node:tls';
+import tls, { rootCertificates } from 'node:tls'; // see check-node.ts
 
 /**
  * Returns the certificates (PEM) that a TLS connection trusts by default: the system's, those of

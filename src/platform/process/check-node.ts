@@ -1,4 +1,7 @@
-/** The first module of each entry point of the packages: no import works on a Node that is too old. */
+/**
+ * The first module of each entry point of the packages. Names that an older Node lacks must not be
+ * imported by name anywhere: the import would fail before this code runs.
+ */
 import { MINIMUM_NODE } from './minimum-node.ts';
 
 if (Number.parseInt(process.versions.node, 10) < MINIMUM_NODE)
