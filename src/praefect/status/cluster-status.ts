@@ -55,7 +55,7 @@ export function problemsOf({ praefects, virtualStorages }: ClusterStatus): strin
 function outdatedOn({ isHealthy, jobs, outdated, storage }: StorageStatus): string {
   const text = `${amount(outdated, 'replica')} not up to date on ${storage}`;
   if (!isHealthy || jobs !== 0) return text;
-  const when = 'praefect does that every reconciliation.scheduling_interval (5m)';
+  const when = 'praefect does that every reconciliation.scheduling_interval (default 5m)';
   return `${text}, and no copy is queued yet: ${when}`;
 }
 

@@ -64,7 +64,7 @@ test('problems are counted in words, and a cluster without a praefect is one', (
   assert.deepEqual(problems(1, 0, { isHealthy: true, jobs: 0 }), [
     noPraefect,
     'default: 1 replica is not up to date on a, and no copy is queued yet: ' +
-      'praefect does that every reconciliation.scheduling_interval (5m)',
+      'praefect does that every reconciliation.scheduling_interval (default 5m)',
   ]);
   assert.deepEqual(problems(1, 1), [
     noPraefect,
