@@ -90,6 +90,8 @@ test('lost replicas, and what they delay, are shown as dataloss and metadata hav
 
   const { problems, virtual_storages } = await console.json('/cluster');
   assert.deepEqual(virtual_storages[0].unavailable_paths, [HOSTILE]);
+  const outdated = virtual_storages[0].storages.map((each: Record<string, unknown>) => each.outdated);
+  assert.deepEqual(outdated, [1, 2, 2], 'one replica of two is up to date');
   assert.ok(problems.includes('default: 1 repository is unavailable'), String(problems));
   const dataloss = await runPraefect({ cluster, postgres }, 'dataloss');
   assert.match(dataloss.stdout, /onerror/, 'the command reports the same repository');

@@ -58,10 +58,16 @@ test('an abandoned attempt that waits takes no message from the next one after t
 });
 
 test('no more than 16 messages are kept', async () => {
-  const requests = new ReplayableRequests(numbers(40));
+  for (const [count, canReplay] of [
+    [16, true],
+    [17, false],
+    [40, false],
+  ] as const) {
+    const requests = new ReplayableRequests(numbers(count));
 
-  assert.equal((await collect(requests.attempt())).length, 40);
-  assert.equal(requests.canReplay, false);
+    assert.equal((await collect(requests.attempt())).length, count);
+    assert.equal(requests.canReplay, canReplay, `${count} messages`);
+  }
 });
 
 test('no message is kept after the commit', async () => {

@@ -43,6 +43,30 @@ test('an attempt ends when it is aborted', async () => {
   server.close();
 });
 
+test('an attempt without a response ends after the 20 seconds of gRPC', async (context) => {
+  const server = createServer(() => {}).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const endpoint = { kind: 'tcp', host: '127.0.0.1', port, tls: true, serverName: 'a' } as const;
+  const tls = { context: createSecureContext(), serverName: undefined, rejectUnauthorized: true };
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  let hasEnded = false;
+  const opening = openSocket(endpoint, { tls, signal: never }).finally(() => {
+    hasEnded = true;
+  });
+  opening.catch(() => {});
+  const [accepted]: Socket[] = await once(server, 'connection');
+
+  context.mock.timers.tick(19_999);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(hasEnded, false);
+  context.mock.timers.tick(1);
+
+  await assert.rejects(opening, { code: 'UNAVAILABLE', message: /i\/o timeout/ });
+  await once(accepted?.resume() ?? server, 'close');
+  server.close();
+});
+
 test('a socket that is open outlives the signal of its attempt', async () => {
   const directory = makeScratchDirectory('endpoint');
   const server = createServer((socket) => socket.end('hello')).listen(join(directory, 's'));

@@ -1,14 +1,24 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { STATUS_CODES } from '#rpc/common/status-code';
 import { accessLogFilter, accessLogLevel, localTimestamps, roundedMs } from './access-log.ts';
 
 test('the level of an access line depends on the status', () => {
-  assert.deepEqual(
-    (['OK', 'NOT_FOUND', 'PERMISSION_DENIED', 'ABORTED', 'UNAVAILABLE', 'INTERNAL'] as const).map(
-      accessLogLevel,
-    ),
-    ['info', 'info', 'warn', 'warn', 'error', 'error'],
-  );
+  const levels = {
+    info: ['OK', 'CANCELLED', 'INVALID_ARGUMENT', 'NOT_FOUND', 'ALREADY_EXISTS', 'UNAUTHENTICATED'],
+    warn: [
+      'DEADLINE_EXCEEDED',
+      'PERMISSION_DENIED',
+      'RESOURCE_EXHAUSTED',
+      'FAILED_PRECONDITION',
+      'ABORTED',
+      'OUT_OF_RANGE',
+    ],
+    error: ['UNKNOWN', 'UNIMPLEMENTED', 'INTERNAL', 'UNAVAILABLE', 'DATA_LOSS'],
+  };
+
+  // Gitaly 19.0: internal/log/middleware.go.
+  assert.deepEqual({ ...Object.groupBy(STATUS_CODES, accessLogLevel) }, levels);
 });
 
 test('timestamps of the access log are local, without a zone', () => {

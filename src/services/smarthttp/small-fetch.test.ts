@@ -96,6 +96,18 @@ test('a new tag, a new branch and a limit on the depth change the answer', async
   assert.deepEqual(packIn(shallow), packIn(await post(clone(next, 'deepen 1'), ASK_GIT)));
 });
 
+test('a change of the configuration changes the answer', async () => {
+  await using server = await start();
+  const { git, oid, post } = server;
+  const before = packIn(await post(clone(oid)));
+
+  await git('config', 'core.compression', '0');
+
+  const after = packIn(await post(clone(oid)));
+  assert.deepEqual(after, packIn(await post(clone(oid), ASK_GIT)));
+  assert.notDeepEqual(after, before);
+});
+
 test('what only git can see is not answered from memory', async () => {
   await using server = await start();
   const { git, oid, path, post } = server;

@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { test } from 'node:test';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { lockRepository } from '../locks/repository-lock.ts';
@@ -31,6 +39,18 @@ test('what is no repository is moved with its content, and the time is noted', a
     if (name === 'a/directory.git') assert.deepEqual(readdirSync(movedTo), ['objects']);
     assert.equal(forget.mock.calls.at(-1)?.arguments[0]?.path, `${storage.path}/${name}`);
   }
+});
+
+test('calls that used a repository learn that it was moved away after it had broken', async () => {
+  await using fixture = await StorageFixture.create();
+  const { storages } = fixture;
+  const { path } = fixture.init('x.git');
+  rmSync(`${path}/HEAD`);
+  const usedMs = performance.now();
+
+  await moveAway(storages, at('x.git'));
+
+  assert.equal(storages.changeSince(at('x.git'), usedMs), 'removed');
 });
 
 test('nothing is nothing to move, also when it goes at the last moment', async (context) => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { LastWrites } from './last-write.ts';
@@ -39,6 +39,24 @@ test('every kind of write is the last one', async () => {
     assert.ok(((await lastWrite()) ?? 0) >= before, String(write));
   }
 });
+
+for (const name of ['objects', 'refs/heads', 'refs/tags', 'packed-refs', 'HEAD', 'reftable/tables.list'])
+  test(`a change of ${name} alone is a write`, async () => {
+    await using fixture = await StorageFixture.create();
+    const { path } = fixture.init('x.git', { commits: 1 });
+    fixture.runGit(path, ['pack-refs', '--all']);
+    mkdirSync(`${path}/reftable`);
+    writeFileSync(`${path}/reftable/tables.list`, '');
+    age(path);
+    for (const each of ['packed-refs', 'reftable/tables.list']) utimesSync(`${path}/${each}`, OLD, OLD);
+    const lastWrite = reader(fixture);
+    assert.equal(await lastWrite(), OLD.getTime());
+
+    const time = new Date('2021-01-01T00:00:00Z');
+    utimesSync(`${path}/${name}`, time, time);
+
+    assert.equal(await lastWrite(), time.getTime());
+  });
 
 test('a repository that is missing was never written, as well as after it was read', async () => {
   await using fixture = await StorageFixture.create();

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
@@ -27,6 +27,12 @@ test('a remembered count is the real one after every kind of change, and as obje
     for (const file of objects()) utimesSync(file, time, time);
   };
 
+  const countedByGit = (): { count: number; garbage: number } => {
+    const text = fixture.runGit(path, ['count-objects', '-v']);
+    const numberOf = (name: string): number => Number(new RegExp(`^${name}: (\\d+)$`, 'm').exec(text)?.[1]);
+    return { count: numberOf('count'), garbage: numberOf('garbage') };
+  };
+
   const changes: (() => void)[] = [
     () => blob('a new object'),
     () => fixture.commit(path, 6),
@@ -43,6 +49,15 @@ test('a remembered count is the real one after every kind of change, and as obje
     change();
     const found = await countLooseObjects(path, { shards });
     assert.deepEqual(found, await countLooseObjects(path), String(change));
+    const { count, garbage } = countedByGit();
+    assert.deepEqual([found.count, found.garbageCount], [count, garbage], String(change));
+    const sizes = objects()
+      .filter((file) => !file.endsWith('.tmp'))
+      .map((file) => statSync(file).size);
+    assert.equal(
+      Number(found.size),
+      sizes.reduce((sum, size) => sum + size, 0),
+    );
     seen = Math.max(seen, shards.size);
   }
   assert.ok(seen > 3);

@@ -2,10 +2,21 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { until } from '#testkit/until';
 import { collectOutput } from '../collect-output.ts';
 import type { GitProcess } from '../process/git-process.ts';
 import { type ProgramOptions, spawnProgram } from '../process/spawn-program.ts';
@@ -124,6 +135,25 @@ for (const { signal, word } of [
 
     await assert.rejects(run.succeeded(), { message: `signal: ${word}`, signal });
   });
+}
+
+test('a child leads a group of its own, which ends with it', async () => {
+  const run = start(script('family', '#!/bin/sh\nsleep 60 &\necho $!\nwait\n'), { killGraceMs: 100 });
+  const [line]: Buffer[] = await once(run.stdout, 'data');
+  const grandchild = Number(line);
+  for (const pid of [run.pid, grandchild]) assert.equal(groupOf(pid), run.pid);
+
+  run.kill();
+  await run.exited;
+
+  await until(() => groupOf(grandchild) === undefined, 'the child of the child has ended');
+});
+
+/** Returns the process group of a running process. */
+function groupOf(pid: number): number | undefined {
+  if (!existsSync(`/proc/${pid}/stat`)) return undefined;
+  const [state, , group] = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? [];
+  return state === 'Z' ? undefined : Number(group);
 }
 
 test('a group that ignores the request to end is killed after the grace', async () => {

@@ -35,6 +35,21 @@ test('bytes are those of the file, also when pages take the memory of others', (
   file.close();
 });
 
+test('files that are read in turns keep their own bytes', () => {
+  const pages = new PageCache();
+  const files = ['one', 'two', 'three'].map((name) => {
+    const contents = randomFillSync(Buffer.alloc(100_000));
+    writeFileSync(join(root, name), contents);
+    return { contents, file: new ImmutableFile(join(root, name)) };
+  });
+
+  for (const position of [0, 20_000, 0, 99_000, 20_000])
+    for (const { contents, file } of files)
+      assert.ok(pages.bytes(file, position, 1000).equals(contents.subarray(position, position + 1000)));
+
+  for (const { file } of files) file.close();
+});
+
 /** Writes a table of ids as pack indexes have it. */
 function writeTable(path: string, names: readonly Buffer[]): void {
   const fanOut = Buffer.alloc(FAN_OUT * 4);

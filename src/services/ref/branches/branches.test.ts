@@ -19,6 +19,8 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     initRepository(directory, { commits: 3, objectFormat });
     for (const name of ['heads/b', 'heads/a/b', 'remotes/origin/main', 'remotes/other/x'])
       gitOutput(directory, ['update-ref', `refs/${name}`, 'main~1']);
+    const apart = gitOutput(directory, ['commit-tree', '-p', 'main~1', '-m', 'not merged', 'main^{tree}']);
+    gitOutput(directory, ['update-ref', 'refs/heads/not-merged', apart]);
     const ask = (...patterns: string[]): string =>
       gitOutput(directory, ['for-each-ref', '--format=%(refname) %(objectname) %(subject)', ...patterns]);
     const { ref } = gitaly.connection;
@@ -52,6 +54,11 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
       all.flatMap(({ branches }) => branches.map((each) => line(each.name, each.target))).join('\n'),
       ask('refs/heads', 'refs/remotes'),
     );
+    assert.equal(
+      merged.flatMap(({ branches }) => branches.map((each) => line(each.name, each.target))).join('\n'),
+      ask('--merged=main', 'refs/heads', 'refs/remotes'),
+    );
+    assert.equal(all.flatMap(({ branches }) => branches).length, 6);
     assert.equal(merged.flatMap(({ branches }) => branches).length, 5);
     assert.equal(
       remote.flatMap(({ branches }) => branches.map((each) => line(each.name, each.targetCommit))).join('\n'),
@@ -59,7 +66,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     );
     assert.deepEqual(
       names.flatMap(({ names }) => names.map(text)),
-      ['refs/heads/a/b', 'refs/heads/b', 'refs/heads/main'],
+      ['refs/heads/a/b', 'refs/heads/b', 'refs/heads/main', 'refs/heads/not-merged'],
     );
   });
 }
