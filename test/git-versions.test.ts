@@ -43,7 +43,8 @@ const QUESTIONS: readonly Question[] = [
         blob.getBlobs({
           repository,
           limit: -1n,
-          revisionPaths: [{ revision: 'main', path: Buffer.from('line\nfeed') }],
+          // git resolves it; a name alone is read in process.
+          revisionPaths: [{ revision: 'main~0', path: Buffer.from('line\nfeed') }],
         }),
       ),
     used: /cat-file --batch-command --buffer -Z$/m,

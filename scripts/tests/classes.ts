@@ -61,7 +61,14 @@ export const CLASSES: Readonly<Record<string, readonly TestGroup[]>> = {
   // They build programs with several threads, and servers of others.
   release: [{ files: RELEASE, ...REAL, processes: 3, spareProcesses: 0 }],
   git: [
-    { files: ['test/{golden,pushes,votes}/*.test.ts', 'src/{git,services,domain}/**/*.test.ts'], ...REAL },
+    {
+      files: [
+        'test/git-versions.test.ts',
+        'test/{golden,pushes,votes}/*.test.ts',
+        'src/{git,services,domain}/**/*.test.ts',
+      ],
+      ...REAL,
+    },
   ],
 };
 
