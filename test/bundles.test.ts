@@ -25,7 +25,7 @@ import { until } from '#testkit/until';
 const MIB = 1024 * 1024;
 const WITH_BUNDLES = ['-c', 'transfer.bundleURI=true'];
 const knowsBundles = isAtLeast(testedGit(), { major: 2, minor: 40 });
-const skip = knowsBundles ? false : 'git knows bundles of servers since 2.40';
+const skip = !knowsBundles && 'needs git 2.40';
 
 interface Served {
   readonly gitaly: TestGitaly;

@@ -5,6 +5,7 @@ import { runningCall } from '#calls/running-call';
 import type { RunningCalls } from '#calls/running-calls';
 import { callVariables } from '#calls/tracing/trace-variables';
 import type { Tracing } from '#calls/tracing/tracing';
+import { versionWith } from '#git/command/capabilities';
 import { type ChooseControlGroup, Git } from '#git/command/git';
 import { trimMemory } from '#git/command/spawner/trim-memory';
 import type { ControlGroups } from '#platform/cgroups/control-groups';
@@ -71,7 +72,9 @@ export async function startGit(options: StartGitOptions): Promise<Git> {
     ...(groups && { controlGroup: controlGroupOf(groups, config) }),
   });
   if (config.git.defaultRefFormat === 'reftable' && !git.capabilities.reftable)
-    throw new Error(`git.default_ref_format: reftable needs git 2.45 or newer, and this is ${git.version}`);
+    throw new Error(
+      `git.default_ref_format: reftable needs git ${versionWith('reftable')} or newer, and this is ${git.version}`,
+    );
   gitVersion = git.version;
   alsoRelease(() => void trimMemory());
   buildInfo(metrics.registry, { version: packageVersion(), gitVersion });

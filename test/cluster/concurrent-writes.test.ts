@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { type Connection, commitFiles } from '#client/index';
 import { startHttpGateway, storageMapping } from '#gateway/index';
-import { capabilitiesOf } from '#git/command/capabilities';
 import { MAX_HOLD_MS } from '#praefect/transactions/memory-write-locks';
 import { initRepository } from '#testkit/repositories/init-repository';
-import { runGit, testedGit } from '#testkit/repositories/run-git';
+import { needsGit } from '#testkit/repositories/needs-git';
+import { runGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startCluster, type TestCluster } from '#testkit/start-cluster';
 import { MigrateReferenceBackendRequest_ReferenceBackend as Backend } from '#wire/gen/repository_pb';
@@ -15,7 +15,6 @@ import { commit, NODES, repository } from './cluster-repository.ts';
 
 const CLIENTS = 16;
 const user = { glId: 'user-1', name: Buffer.from('Jane'), email: Buffer.from('jane@example.com') };
-const { reftable } = await capabilitiesOf(testedGit());
 
 interface Started extends AsyncDisposable {
   readonly cluster: TestCluster;
@@ -177,7 +176,7 @@ test('writes of a reference and of references below it leave all nodes with the 
 });
 
 test('writes of a repository whose references have one lock run one after another', {
-  skip: !reftable && 'git of this machine cannot make the template reftable',
+  skip: needsGit('reftable'),
 }, async () => {
   await using started = await start();
   const { cluster, connection, write } = started;

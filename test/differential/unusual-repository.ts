@@ -1,6 +1,7 @@
 import { cpSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { initRepository, referenceBackends } from '#testkit/repositories/init-repository';
+import { initRepository } from '#testkit/repositories/init-repository';
+import { needsGit } from '#testkit/repositories/needs-git';
 import type { Random } from '#testkit/repositories/random-history';
 import { randomTrees } from '#testkit/repositories/random-trees';
 import { AskGit, splitAt } from './ask-git.ts';
@@ -10,7 +11,7 @@ export type Kind = 'sound' | 'replaced' | 'damaged' | 'chained' | 'shallow' | 'r
 /** Kinds that this machine's git can create. */
 export const KINDS: readonly Kind[] = [
   ...(['sound', 'replaced', 'damaged', 'chained', 'shallow'] as const),
-  ...referenceBackends().filter((backend) => backend !== 'files'),
+  ...(needsGit('reftable') ? [] : (['reftable'] as const)),
 ];
 export type ObjectFormat = 'sha1' | 'sha256';
 

@@ -1,4 +1,3 @@
-import { test } from 'node:test';
 import { referenceBackends } from '#testkit/repositories/init-repository';
 import type { RecordedCase } from './recorded-case.ts';
 import { replayArea } from './replay-area.ts';
@@ -19,7 +18,6 @@ const ASKS_GIT = 'to=$(git symbolic-ref -q HEAD) && echo "ref: $to" || git rev-p
 if (referenceBackends().includes('reftable'))
   for (const [area, share] of Object.entries(AREAS))
     replayArea(area, { referenceBackend: 'reftable', isWanted, adapt, share });
-else test('reftables', { skip: 'git of this machine cannot make the template reftable' });
 
 /** Set-ups write files of references, and git migrates no broken ones. */
 function isWanted({ rpc, given, repo }: RecordedCase): boolean {

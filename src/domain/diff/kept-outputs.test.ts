@@ -14,6 +14,7 @@ import type { Repository } from '#storage/repository';
 import { fc } from '#testkit/fast-check';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { needsGit } from '#testkit/repositories/needs-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { fileStats } from './file-stats.ts';
 
@@ -22,11 +23,8 @@ after(() => rm(root, { recursive: true }));
 const { signal } = new AbortController();
 const config = async () => WITH_PREFIXES;
 
-const probe = await GitFixture.start();
-await probe.close();
-const skip = probe.git.capabilities.attrTree
-  ? false
-  : 'this git takes no attributes from a tree: every comparison starts one';
+// Without attributes from a tree every comparison starts git.
+const skip = needsGit('attrTree');
 
 const text = (...changed: number[]): string =>
   Array.from({ length: 12 }, (_, line) => `${changed.includes(line) ? 'new  ' : ''}line ${line}\n`).join('');

@@ -10,6 +10,7 @@ import { OID_DIGITS } from '#git/objects/object-id';
 import type { StreamCache } from '#storage/cache/streams/stream-cache';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { needsGit } from '#testkit/repositories/needs-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { arrangeStreamCache } from '#testkit/stream-cache';
 import { until } from '#testkit/until';
@@ -18,11 +19,8 @@ import { LARGE_DIFFS, sharedDiffs } from './large-diffs.ts';
 const root = makeScratchDirectory('large-diffs');
 after(() => rm(root, { recursive: true }));
 
-const probe = await GitFixture.start();
-await probe.close();
-const skip = probe.git.capabilities.attrTree
-  ? false
-  : 'this git takes no attributes from a tree: every comparison starts one';
+// Without attributes from a tree every comparison starts git.
+const skip = needsGit('attrTree');
 
 /** More than what git can write before somebody reads. */
 const LARGE_BYTES = 6 << 20;

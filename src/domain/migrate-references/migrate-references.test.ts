@@ -5,11 +5,10 @@ import { test } from 'node:test';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { codeOf } from '#base/gitaly-error';
 import type { Connection } from '#client/index';
-import { capabilitiesOf } from '#git/command/capabilities';
 import { beginMoves, endMigration, moveReferences } from '#storage/lifecycle/reference-files';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { needsGit } from '#testkit/repositories/needs-git';
 import { pushBody, readReport, ZERO_OID } from '#testkit/repositories/push';
-import { testedGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { repetitions } from '#testkit/soak';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
@@ -17,7 +16,7 @@ import { USER } from '#testkit/user';
 import type { UserCommitFilesRequestSchema } from '#wire/gen/operations_pb';
 import { MigrateReferenceBackendRequest_ReferenceBackend as Backend } from '#wire/gen/repository_pb';
 
-const CAN_MIGRATE = capabilitiesOf(testedGit()).refsMigrate;
+const skip = needsGit('refsMigrate');
 const REPOSITORY = { storageName: 'default', relativePath: 'x.git', glRepository: 'project-1' };
 const WITH_TRANSACTIONS = { config: { transactions: { enabled: true } } };
 const FORMATS = ['files', 'reftable'] as const;
@@ -57,129 +56,129 @@ function assertFormat(path: string, format: Format): void {
   if (format === 'reftable') assert.deepEqual(readdirSync(join(path, 'refs')), ['heads']);
 }
 
-if (CAN_MIGRATE) {
-  for (const objectFormat of ['sha1', 'sha256'] as const)
-    test(`references move to the other format and back: ${objectFormat}`, async () => {
-      await using gitaly = await startGitaly(WITH_TRANSACTIONS);
-      const path = join(gitaly.storagePath(), 'x.git');
-      createRepository(path, objectFormat);
-      const [config, all] = [readFileSync(join(path, 'config'), 'utf8'), references(path)];
-
-      for (const format of ['reftable', 'files'] as const) {
-        await migrate(gitaly, format);
-        assertFormat(path, format);
-        assert.equal(references(path), all);
-        assert.equal(gitOutput(path, ['fsck', '--strict']), '');
-      }
-
-      assert.equal(readFileSync(join(path, 'config'), 'utf8'), config);
-    });
-
-  test('what git refuses changes nothing, and has its words', async () => {
+for (const objectFormat of ['sha1', 'sha256'] as const)
+  test(`references move to the other format and back: ${objectFormat}`, { skip }, async () => {
     await using gitaly = await startGitaly(WITH_TRANSACTIONS);
     const path = join(gitaly.storagePath(), 'x.git');
-    createRepository(path);
-    gitOutput(path, ['worktree', 'add', join(gitaly.directory, 'tree'), 'main']);
-    const all = references(path);
+    createRepository(path, objectFormat);
+    const [config, all] = [readFileSync(join(path, 'config'), 'utf8'), references(path)];
 
-    await assert.rejects(migrate(gitaly, 'reftable'), {
-      code: 'INTERNAL',
-      message:
-        'migration failed: running refs migrate: exit status 255, ' +
-        'stderr: "error: migrating repositories with worktrees is not supported yet\\n"',
-    });
+    for (const format of ['reftable', 'files'] as const) {
+      await migrate(gitaly, format);
+      assertFormat(path, format);
+      assert.equal(references(path), all);
+      assert.equal(gitOutput(path, ['fsck', '--strict']), '');
+    }
 
-    assertFormat(path, 'files');
-    assert.equal(references(path), all);
+    assert.equal(readFileSync(join(path, 'config'), 'utf8'), config);
   });
 
-  test('a name that was missing before a migration is found after it, in every cache', async () => {
-    await using gitaly = await startGitaly(WITH_TRANSACTIONS);
-    const path = join(gitaly.storagePath(), 'x.git');
-    initRepository(path, { commits: 1 });
-    const ref = Buffer.from('refs/heads/new');
-    const exists = async () => (await gitaly.connection.ref.refExists({ repository: REPOSITORY, ref })).value;
+test('what git refuses changes nothing, and has its words', { skip }, async () => {
+  await using gitaly = await startGitaly(WITH_TRANSACTIONS);
+  const path = join(gitaly.storagePath(), 'x.git');
+  createRepository(path);
+  gitOutput(path, ['worktree', 'add', join(gitaly.directory, 'tree'), 'main']);
+  const all = references(path);
 
-    for (const format of ['reftable', 'files', 'reftable'] as const) {
-      assert.equal(await exists(), false);
-      // As an administrator would do it.
-      gitOutput(path, ['refs', 'migrate', `--ref-format=${format}`]);
-      assert.equal(await exists(), false);
-      gitOutput(path, ['update-ref', ref.toString(), 'main']);
-      assert.equal(await exists(), true);
-      gitOutput(path, ['update-ref', '-d', ref.toString()]);
+  await assert.rejects(migrate(gitaly, 'reftable'), {
+    code: 'INTERNAL',
+    message:
+      'migration failed: running refs migrate: exit status 255, ' +
+      'stderr: "error: migrating repositories with worktrees is not supported yet\\n"',
+  });
+
+  assertFormat(path, 'files');
+  assert.equal(references(path), all);
+});
+
+test('a name that was missing before a migration is found after it, in every cache', { skip }, async () => {
+  await using gitaly = await startGitaly(WITH_TRANSACTIONS);
+  const path = join(gitaly.storagePath(), 'x.git');
+  initRepository(path, { commits: 1 });
+  const ref = Buffer.from('refs/heads/new');
+  const exists = async () => (await gitaly.connection.ref.refExists({ repository: REPOSITORY, ref })).value;
+
+  for (const format of ['reftable', 'files', 'reftable'] as const) {
+    assert.equal(await exists(), false);
+    // As an administrator would do it.
+    gitOutput(path, ['refs', 'migrate', `--ref-format=${format}`]);
+    assert.equal(await exists(), false);
+    gitOutput(path, ['update-ref', ref.toString(), 'main']);
+    assert.equal(await exists(), true);
+    gitOutput(path, ['update-ref', '-d', ref.toString()]);
+  }
+});
+
+for (const format of FORMATS)
+  test(`a process may die at any step on the way to ${format}`, { skip }, async (context) => {
+    const directory = makeScratchDirectory('migrate-steps');
+    context.after(() => rmSync(directory, { recursive: true, force: true }));
+    const start = join(directory, 'start.git');
+    createRepository(start);
+    if (format === 'files') gitOutput(start, ['refs', 'migrate', '--ref-format=reftable']);
+    const all = references(start);
+    const other = format === 'files' ? 'reftable' : 'files';
+
+    for (let steps = 0; steps <= 4; steps++) {
+      const path = join(directory, `${steps}.git`);
+      cpSync(start, path, { recursive: true });
+      gitOutput(path, ['refs', 'migrate', '--dry-run', `--ref-format=${format}`]);
+      const draft = join(path, readdirSync(path).find((name) => name.startsWith('ref_migration')) ?? '');
+      if (steps > 0) await beginMoves(draft, format);
+      if (steps > 1) await moveReferences(path, draft, format);
+      if (steps > 2) gitOutput(path, ['config', 'core.repositoryFormatVersion', '1']);
+      assert.equal(references(path), all, `${steps} steps`);
+      if (steps > 3 && format === 'files') gitOutput(path, ['config', '--unset', 'extensions.refStorage']);
+      if (steps > 3 && format === 'reftable') gitOutput(path, ['config', 'extensions.refStorage', format]);
+      assert.equal(references(path), all, `${steps} steps`);
+
+      await endMigration(path, draft);
+
+      assert.equal(references(path), all, `${steps} steps`);
+      assertFormat(path, steps > 3 ? format : other);
     }
   });
 
-  for (const format of FORMATS)
-    test(`a process may die at any step on the way to ${format}`, async (context) => {
-      const directory = makeScratchDirectory('migrate-steps');
-      context.after(() => rmSync(directory, { recursive: true, force: true }));
-      const start = join(directory, 'start.git');
-      createRepository(start);
-      if (format === 'files') gitOutput(start, ['refs', 'migrate', '--ref-format=reftable']);
-      const all = references(start);
-      const other = format === 'files' ? 'reftable' : 'files';
+test('writers and readers beside migrations lose and miss nothing', { skip }, async () => {
+  await using gitaly = await startGitaly(WITH_TRANSACTIONS);
+  const path = join(gitaly.storagePath(), 'x.git');
+  createRepository(path);
+  const tip = gitOutput(path, ['rev-parse', 'main']);
+  const written = new Map<string, string>();
+  const ending = new AbortController();
+  const writers = writersOf(gitaly, tip).map((write, kind) => repeat(kind, write, written, ending.signal));
+  const readers = [readMain(gitaly, tip, ending.signal), listMain(gitaly, ending.signal)];
 
-      for (let steps = 0; steps <= 4; steps++) {
-        const path = join(directory, `${steps}.git`);
-        cpSync(start, path, { recursive: true });
-        gitOutput(path, ['refs', 'migrate', '--dry-run', `--ref-format=${format}`]);
-        const draft = join(path, readdirSync(path).find((name) => name.startsWith('ref_migration')) ?? '');
-        if (steps > 0) await beginMoves(draft, format);
-        if (steps > 1) await moveReferences(path, draft, format);
-        if (steps > 2) gitOutput(path, ['config', 'core.repositoryFormatVersion', '1']);
-        assert.equal(references(path), all, `${steps} steps`);
-        if (steps > 3 && format === 'files') gitOutput(path, ['config', '--unset', 'extensions.refStorage']);
-        if (steps > 3 && format === 'reftable') gitOutput(path, ['config', 'extensions.refStorage', format]);
-        assert.equal(references(path), all, `${steps} steps`);
+  const rounds = repetitions('MIGRATIONS', { short: 2, long: 15 });
+  for (let round = 0; round < rounds; round++)
+    for (const format of ['reftable', 'files'] as const) await migrate(gitaly, format);
+  ending.abort();
+  const counts = await Promise.all(writers);
+  await Promise.all(readers);
 
-        await endMigration(path, draft);
+  assert.ok(Math.min(...counts) > 0, `writes: ${counts}`);
+  const stored = new Map(
+    gitOutput(path, ['for-each-ref', '--format=%(refname) %(objectname)'])
+      .split('\n')
+      .map((line) => line.split(' ') as [string, string]),
+  );
+  for (const [name, oid] of written) assert.equal(stored.get(name), oid, name);
+  assertFormat(path, 'files');
+  assert.equal(existsSync(join(path, 'reftable')), false);
+});
 
-        assert.equal(references(path), all, `${steps} steps`);
-        assertFormat(path, steps > 3 ? format : other);
-      }
-    });
+test('an old git cannot migrate references', {
+  skip: skip === false && 'this git migrates references',
+}, async () => {
+  await using gitaly = await startGitaly(WITH_TRANSACTIONS);
+  initRepository(join(gitaly.storagePath(), 'x.git'));
 
-  test('writers and readers beside migrations lose and miss nothing', async () => {
-    await using gitaly = await startGitaly(WITH_TRANSACTIONS);
-    const path = join(gitaly.storagePath(), 'x.git');
-    createRepository(path);
-    const tip = gitOutput(path, ['rev-parse', 'main']);
-    const written = new Map<string, string>();
-    const ending = new AbortController();
-    const writers = writersOf(gitaly, tip).map((write, kind) => repeat(kind, write, written, ending.signal));
-    const readers = [readMain(gitaly, tip, ending.signal), listMain(gitaly, ending.signal)];
-
-    const rounds = repetitions('MIGRATIONS', { short: 2, long: 15 });
-    for (let round = 0; round < rounds; round++)
-      for (const format of ['reftable', 'files'] as const) await migrate(gitaly, format);
-    ending.abort();
-    const counts = await Promise.all(writers);
-    await Promise.all(readers);
-
-    assert.ok(Math.min(...counts) > 0, `writes: ${counts}`);
-    const stored = new Map(
-      gitOutput(path, ['for-each-ref', '--format=%(refname) %(objectname)'])
-        .split('\n')
-        .map((line) => line.split(' ') as [string, string]),
-    );
-    for (const [name, oid] of written) assert.equal(stored.get(name), oid, name);
-    assertFormat(path, 'files');
-    assert.equal(existsSync(join(path, 'reftable')), false);
+  await migrate(gitaly, 'files');
+  await assert.rejects(migrate(gitaly, 'reftable'), {
+    code: 'FAILED_PRECONDITION',
+    message: 'migration failed: migrating references needs git 2.46 or newer',
   });
-} else {
-  test('an old git cannot migrate references', async () => {
-    await using gitaly = await startGitaly(WITH_TRANSACTIONS);
-    initRepository(join(gitaly.storagePath(), 'x.git'));
-
-    await migrate(gitaly, 'files');
-    await assert.rejects(migrate(gitaly, 'reftable'), {
-      code: 'FAILED_PRECONDITION',
-      message: 'migration failed: migrating references needs git 2.46 or newer',
-    });
-  });
-}
+});
 
 /** Creates a reference, and returns its object id when that is acknowledged. */
 type Write = (name: string) => Promise<string>;

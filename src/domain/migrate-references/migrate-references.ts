@@ -1,4 +1,5 @@
 import { GitalyError } from '#base/gitaly-error';
+import { versionWith } from '#git/command/capabilities';
 import type { StoredBackend } from '#git/repository-format';
 import { endMigration } from '#storage/lifecycle/reference-files';
 import type { Vote, VotePhase } from '#storage/lifecycle/voter';
@@ -32,7 +33,10 @@ export async function migrateReferences(
 ): Promise<boolean> {
   if (repository.referenceBackend === target) return false;
   if (!repository.git.capabilities.refsMigrate)
-    throw new GitalyError('FAILED_PRECONDITION', 'migrating references needs git 2.46 or newer');
+    throw new GitalyError(
+      'FAILED_PRECONDITION',
+      `migrating references needs git ${versionWith('refsMigrate')} or newer`,
+    );
   const cast = async (sum: string, ...phases: readonly VotePhase[]): Promise<void> => {
     for (const phase of phases) await vote?.(phase, voteHash(`migrate references to ${target} ${sum}`));
   };

@@ -1,5 +1,6 @@
 import { wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
+import { versionWith } from '#git/command/capabilities';
 import { RefUpdateError } from '#git/refs/update/ref-update-error';
 import { validateReference } from '#git/refs/validate-reference';
 import type { Vote } from '#storage/lifecycle/voter';
@@ -39,7 +40,9 @@ export async function setDefaultBranch(
 /** Does what `git symbolic-ref` does, with votes: git before 2.46 runs no hooks for it. */
 async function replaceHead(repository: Repository, target: Buffer, vote: Vote | undefined): Promise<void> {
   if (repository.refs.backend === 'reftable')
-    throw new Error('changing HEAD of a reftable repository needs git 2.46 or newer');
+    throw new Error(
+      `changing HEAD of a reftable repository needs git ${versionWith('symrefUpdate')} or newer`,
+    );
   const content = Buffer.concat([Buffer.from('ref: '), target, Buffer.from('\n')]);
   try {
     await replaceLocked(`${repository.path}/HEAD`, content, { mode: HEAD_MODE, vote });

@@ -75,6 +75,11 @@ export function isAtLeast(
   return version.major > wanted.major || (version.major === wanted.major && version.minor >= wanted.minor);
 }
 
+/** Returns the oldest version with a feature: `2.46`. */
+export function versionWith(capability: GitCapability): string {
+  return SINCE[capability].join('.');
+}
+
 /** Returns the features of a version. */
 export function capabilitiesOf(version: GitVersion): GitCapabilities {
   const entries = Object.entries(SINCE).map(([name, [major, minor]]) => [

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { needsGit } from '#testkit/repositories/needs-git';
 import { seededRandom } from '#testkit/repositories/random-history';
 import { randomTrees } from '#testkit/repositories/random-trees';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
@@ -100,11 +101,8 @@ async function whole(output: AsyncIterable<Buffer>): Promise<Buffer> {
   return Buffer.concat(await Array.fromAsync(output));
 }
 
-const probe = await GitFixture.start();
-await probe.close();
-const skip = probe.git.capabilities.attrTree
-  ? false
-  : 'this git takes no attributes from a tree: every comparison starts one';
+// Without attributes from a tree every comparison starts git.
+const skip = needsGit('attrTree');
 
 for (const objectFormat of ['sha1', 'sha256'] as const) {
   test(`a waiting process prints what git diff prints, ${objectFormat}`, { skip }, async () => {

@@ -159,7 +159,7 @@ test('a bucket without addresses for clients offers nothing', async () => {
 });
 
 const knowsBundles = isAtLeast(testedGit(), { major: 2, minor: 40 });
-const skip = knowsBundles ? false : 'git knows bundles of servers since 2.40';
+const skip = !knowsBundles && 'needs git 2.40';
 test('git clones from the bundle and fetches only the rest', { skip }, async () => {
   await using stack = new AsyncDisposableStack();
   const server = await startServer(stack);

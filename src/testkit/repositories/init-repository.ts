@@ -1,9 +1,10 @@
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
-import { capabilitiesOf } from '#git/command/capabilities';
+import { test } from 'node:test';
 import type { ReferenceBackend } from '#git/repository-format';
 import { outputSync } from '../run-program-sync.ts';
-import { GIT_ENVIRONMENT, testedGit } from './run-git.ts';
+import { needsGit } from './needs-git.ts';
+import { GIT_ENVIRONMENT } from './run-git.ts';
 import { Template } from './template.ts';
 
 type KnownBackend = Exclude<ReferenceBackend, 'other'>;
@@ -17,11 +18,15 @@ export interface InitOptions {
 }
 
 /**
- * Returns the reference backends of this machine's git. Code that reads or writes references is
- * tested with each.
+ * Returns the reference backends of this machine's git, for the head of a file or suite. Code that
+ * reads or writes references is tested with each. With a git that has one alone, a test stands for
+ * those of the other, and is skipped with the reason.
  */
 export function referenceBackends(): readonly KnownBackend[] {
-  return capabilitiesOf(testedGit()).reftable ? ['files', 'reftable'] : ['files'];
+  const skip = needsGit('reftable');
+  if (skip === false) return ['files', 'reftable'];
+  test('with reftables', { skip });
+  return ['files'];
 }
 
 /** Repositories that git has made here, by its place and their options. */

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ignoreMissing } from '#base/files/ignore-missing';
+import { versionWith } from '#git/command/capabilities';
 import { GitExitError } from '#git/command/exit-error';
 import type { Git } from '#git/command/git';
 import { flag, gitCommand } from '#git/command/git-command';
@@ -40,7 +41,9 @@ export async function readSourceRepository(
 ): Promise<SourceRepository> {
   const format = readFormat(gitDirectory);
   if (format.referenceBackend === 'reftable' && !git.capabilities.reftable)
-    throw new Error(`has reftables, which git ${git.version} cannot read: import with git 2.45 or newer`);
+    throw new Error(
+      `has reftables, which git ${git.version} cannot read: import with git ${versionWith('reftable')} or newer`,
+    );
   await refuseGrafts(gitDirectory);
   const repository = repositoryAt(gitDirectory);
   const at = { repository, signal };

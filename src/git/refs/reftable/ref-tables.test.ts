@@ -11,7 +11,8 @@ import { OID_BYTES } from '#git/objects/object-id';
 import type { GitRepository } from '#git/repository';
 import { fc } from '#testkit/fast-check';
 import { GitFixture } from '#testkit/repositories/git-fixture';
-import { gitOutput, referenceBackends } from '#testkit/repositories/init-repository';
+import { gitOutput } from '#testkit/repositories/init-repository';
+import { needsGit } from '#testkit/repositories/needs-git';
 import { seededRandom } from '#testkit/repositories/random-history';
 import { ReferencesFixture, type ReferencesRepository } from '#testkit/repositories/references-fixture';
 import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
@@ -114,8 +115,7 @@ async function answers(
   return found;
 }
 
-const skip =
-  !referenceBackends().includes('reftable') && 'git of this machine cannot make the template reftable';
+const skip = needsGit('reftable');
 
 suite('reftables', { skip }, () => {
   test('all questions about random stacks have the answers of git', async () => {

@@ -3,7 +3,8 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { gitOutput, initRepository, referenceBackends } from '#testkit/repositories/init-repository';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { needsGit } from '#testkit/repositories/needs-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
 
@@ -180,7 +181,7 @@ test('RemoveAll empties a storage, and answers nothing from before', async () =>
 
 test('new repositories and forks have the references of git.default_ref_format', async () => {
   const start = () => startGitaly({ config: { git: { default_ref_format: 'reftable' } } });
-  if (!referenceBackends().includes('reftable')) {
+  if (needsGit('reftable')) {
     await assert.rejects(start(), /git\.default_ref_format: reftable needs git 2\.45 or newer/);
     return;
   }
@@ -212,7 +213,7 @@ test('the flag new_repo_reftable_backend creates repositories with reftables', a
   await gitaly.connection.repository.createRepository({ repository: plain }, flag('false'));
 
   // A git without reftables ignores the format, and stores references in files.
-  const hasReftables = referenceBackends().includes('reftable');
+  const hasReftables = needsGit('reftable') === false;
   assert.equal(existsSync(join(pathOf(gitaly, flagged), 'reftable/tables.list')), hasReftables);
   assert.equal(existsSync(join(pathOf(gitaly, plain), 'reftable')), false);
 });

@@ -2,14 +2,13 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { capabilitiesOf } from '#git/command/capabilities';
 import {
   addCommit,
   gitOutput,
   initRepository,
   referenceBackends,
 } from '#testkit/repositories/init-repository';
-import { testedGit } from '#testkit/repositories/run-git';
+import { needsGit } from '#testkit/repositories/needs-git';
 import { type StartGitalyOptions, startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
 import { startVotingServer } from '#testkit/voting-server';
@@ -98,7 +97,7 @@ for (const format of referenceBackends())
       gitOutput(copy, ['fsck', '--strict']);
 
       const other = format === 'files' ? 'reftable' : 'files';
-      if (referenceBackends().length === 1 || !capabilitiesOf(testedGit()).refsMigrate) return;
+      if (needsGit('refsMigrate')) return;
       gitOutput(there, ['refs', 'migrate', `--ref-format=${other}`]);
       gitOutput(there, ['branch', 'latest']);
       await two.replicate();

@@ -2,9 +2,8 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { capabilitiesOf } from '#git/command/capabilities';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
-import { testedGit } from '#testkit/repositories/run-git';
+import { needsGit } from '#testkit/repositories/needs-git';
 import { startGitaly } from '#testkit/start-gitaly';
 import { startVotingServer } from '#testkit/voting-server';
 import { MigrateReferenceBackendRequest_ReferenceBackend as Backend } from '#wire/gen/repository_pb';
@@ -38,14 +37,15 @@ test('a client that wants it migrates references without transactions', async ()
 
   await migrate(Backend.FILES);
   await assert.rejects(migrate(Backend.UNSPECIFIED), { message: 'target reference backend not set' });
-  if (!capabilitiesOf(testedGit()).refsMigrate) return;
+  if (needsGit('refsMigrate')) return;
   const { time } = await migrate(Backend.REFTABLE);
   assert.ok(Number(time?.seconds) < 60 && Number(time?.nanos) > 0);
   assert.equal(gitOutput(path, ['rev-parse', '--show-ref-format']), 'reftable');
 });
 
-test('the nodes of a cluster vote on a migration, and a refused one changes nothing', async () => {
-  if (!capabilitiesOf(testedGit()).refsMigrate) return;
+const skip = needsGit('refsMigrate');
+
+test('the nodes of a cluster vote on a migration, and a refused one changes nothing', { skip }, async () => {
   await using gitaly = await startGitaly({ config: { transactions: { enabled: true } } });
   await using voting = await startVotingServer(gitaly.address);
   const repository = { storageName: 'default', relativePath: 'x.git' };
