@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { programCommand } from '#testkit/program-command';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { type RunResult, run } from '#testkit/run-program';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { until } from '#testkit/until';
 
 const PROGRAM = programCommand('gitaly-backup');
 const REPOSITORIES = 12;
@@ -40,12 +40,21 @@ suite('gitaly-backup', () => {
       : [];
 
   test('a program that is killed leaves whole backups; the next one completes them', async () => {
-    for (const ms of [300, 450, 600]) {
+    const whole = stateOfAll(gitaly);
+    for (const wanted of [1, 3, 5]) {
       const kill = new AbortController();
-      const running = gitalyBackup(['create', '-path', backups], { signal: kill.signal });
-      await sleep(ms);
+      const before = manifests().length;
+      const running = gitalyBackup(['create', '-path', backups, '-parallel=1'], { signal: kill.signal });
+      await until(() => manifests().length >= before + wanted, 'some backups are made');
       kill.abort();
-      await running;
+      assert.equal((await running).code, null, 'it was killed');
+
+      // Each backup that has a manifest can be restored.
+      const names = new Set(manifests().map((name) => name.split('/')[1]));
+      const input = jobs.split('\n').filter((job) => names.has(JSON.parse(job).relative_path));
+      const restored = await gitalyBackup(['restore', '-path', backups], { input: input.join('\n') });
+      assert.equal(restored.code, 0, restored.stdout);
+      assert.deepEqual(stateOfAll(gitaly), whole);
     }
     const { code, stdout } = await gitalyBackup(['create', '-path', backups, '-parallel=3']);
 

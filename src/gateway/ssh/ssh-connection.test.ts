@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { buffer, text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import ssh2 from 'ssh2';
 import { processesIn } from '#testkit/process-usage';
 import { runGit } from '#testkit/repositories/run-git';
 import {
@@ -110,6 +111,22 @@ test('a client that does not log in is disconnected', async () => {
   await Promise.all([silent, slow, half].map(socketClosed));
   clearInterval(writing);
 
+  await assertServes(opened.gateway);
+});
+
+test('a client that exchanges keys and does not log in is disconnected', async () => {
+  await using opened = await startGateway({ limits: { loginGraceMs: 500 } });
+  const client = new ssh2.Client();
+  client.on('error', () => {});
+  const closed = once(client, 'close');
+  const startMs = performance.now();
+  // The method to try is never decided.
+  const { host, port } = opened.gateway;
+  client.connect({ host, port, username: 'git', authHandler: () => {}, readyTimeout: 0 });
+
+  await closed;
+
+  assert.ok(performance.now() - startMs < KEEP_ALIVE_MS, 'the login, and not the silence');
   await assertServes(opened.gateway);
 });
 

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { startInternalApi } from '#testkit/internal-api';
 import { commitFiles } from '#testkit/repositories/commit-files';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { type StartGitalyOptions, startGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
 import { GetArchiveRequest_Format as Format } from '#wire/gen/repository_pb';
@@ -236,9 +237,36 @@ test('an archive is cached with everything that it is made from', async () => {
   assert.deepEqual(results().slice(-2), ['miss', 'hit']);
 });
 
+test('a kept archive is not that of another repository at the path', async () => {
+  await using fixture = await start({ config: { archive_cache: { enabled: true, max_age: '24h' } } });
+  const { directory, archive } = fixture;
+  const tar: ArchiveOptions = { format: Format.TAR, prefix: 'p' };
+  commitFiles(directory, { a: 'a', b: 'b' });
+  const first = await archive('main', tar);
+  assert.deepEqual(await archive('main', tar), first);
+
+  const tree = gitOutput(directory, ['rev-parse', 'main^{tree}']);
+  rmSync(directory, { recursive: true });
+  initRepository(directory);
+  commitFiles(directory, { a: 'a', b: 'b' });
+  assert.equal(gitOutput(directory, ['rev-parse', 'main^{tree}']), tree);
+  mkdirSync(join(directory, 'info'), { recursive: true });
+  writeFileSync(join(directory, 'info/attributes'), 'b export-ignore\n');
+
+  const second = await archive('main', tar);
+  assert.deepEqual(second, gitArchive(directory, ['--format=tar', '--prefix=p/', 'main']));
+  assert.notDeepEqual(second, first);
+});
+
 for (const config of [{}, { archive_cache: { enabled: true } }]) {
-  test(`identical archives at once are written once (${JSON.stringify(config)})`, async () => {
-    await using fixture = await start({ config });
+  test(`identical archives at once are written once (${JSON.stringify(config)})`, async (context) => {
+    // The calls begin while the archive is being written.
+    const scratch = makeScratchDirectory('slow-archive');
+    context.after(() => rmSync(scratch, { recursive: true }));
+    const git = { bin_path: join(scratch, 'git') };
+    const slow = 'case " $* " in *" archive "*) sleep 1 ;; esac\nexec git "$@"';
+    writeFileSync(git.bin_path, `#!/bin/sh\n${slow}\n`, { mode: 0o755 });
+    await using fixture = await start({ config: { git, ...config } });
     const { gitaly, directory, archive } = fixture;
     commitFiles(directory, { a: randomBytes(6_000_000).toString('latin1') });
     const expected = gitArchive(directory, ['--format=tar', '--prefix=p/', 'main']);
@@ -251,9 +279,8 @@ for (const config of [{}, { archive_cache: { enabled: true } }]) {
       gitaly.log.filter((line) => line['grpc.method'] === 'GetArchive' && line['grpc.code']);
     await until(() => lines().length === 6);
     const hits = lines().filter((line) => line.archive_cache === 'hit').length;
-    const [commands] = [lines().filter((line) => line['command.count'] !== undefined)];
-    assert.ok(hits >= 1, 'some calls share an archive');
-    assert.ok(commands.length >= 1);
+    const commands = lines().filter((line) => line['command.count'] !== undefined);
+    assert.deepEqual([hits, commands.length], [5, 1]);
   });
 }
 
