@@ -15,9 +15,7 @@ const GROUP = crc32(`default/${repository.relativePath}`) % COUNT;
 const MEMORY_BYTES = 512 * 1024 * 1024;
 
 const available = realGroups();
-test('there are control groups to test with', {
-  skip: available.length === 0 && 'none is writable',
-}, () => {});
+if (available.length === 0) test('control groups', { skip: 'no control group is writable' });
 
 for (const openGroups of available) {
   const version = probe(openGroups);
