@@ -11,7 +11,7 @@ const GROUP = `repos-${crc32(`default/${repository.relativePath}`) % COUNT}`;
 const [openGroups] = realGroups();
 
 test('all processes use the control groups of the first one, which removes them at its end', {
-  skip: openGroups === undefined && 'none is writable',
+  skip: openGroups === undefined && 'no control group is writable',
 }, async () => {
   using groups = openGroups?.();
   assert.ok(groups);
