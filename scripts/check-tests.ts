@@ -1,6 +1,6 @@
 /**
- * Checks that no test has an empty body, which passes and shows nothing. A test of what is missing on
- * a machine is skipped with a reason. It fails when it finds no file.
+ * Checks that no test has an empty body, which passes and shows nothing. A test of what is missing
+ * on a machine is skipped with a reason. It fails when it finds no file.
  *
  *   node scripts/check-tests.ts [ROOT]
  */

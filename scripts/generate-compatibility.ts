@@ -15,6 +15,8 @@ import { callingTests } from './rpc-calls.ts';
 const ROOT = join(import.meta.dirname, '..');
 const FILE = 'docs/compatibility.md';
 const CLIENT_FUNCTIONS = 'src/client/git/!(*.test).ts';
+/** Services that respond as a Gitaly 19.0 whose write-ahead log and Raft are off: with an error. */
+const REFUSING: ReadonlySet<string> = new Set(['gitaly.PartitionService', 'gitaly.RaftService']);
 const VERSIONS: readonly InterfaceVersion[] = ['15.0', '16.7', '19.0'];
 
 /** Returns the methods in the tables `src/services/<folder>/index.ts`, by service name. */
@@ -89,12 +91,13 @@ function render(): string {
     '| column | meaning |',
     '|---|---|',
     '| 15.0, 16.7, 19.0 | the Gitaly releases that have the method |',
-    '| state | *served*, *not built* (returns UNIMPLEMENTED), or *praefect only* |',
+    '| state | *served*, *refused* (returns the error of a Gitaly 19.0 without transactions and ' +
+      'Raft), *not built* (returns UNIMPLEMENTED), or *praefect only* |',
     '| tests | *recordings*: compared with recorded responses of Gitaly 19.0 ' +
       '([test/golden](../test/golden/README.md)); otherwise the tests that call the method: files below ' +
       '`src/services`, or where there are none, others |',
   ];
-  let count = 0;
+  const counts = { served: 0, refused: 0 };
   for (const service of gitalyServices) {
     const methods = built.get(service.typeName) ?? new Set<string>();
     lines.push(
@@ -106,15 +109,16 @@ function render(): string {
     );
     for (const method of service.methods.map(methodInfo)) {
       const isBuilt = methods.has(method.desc.localName);
-      if (isBuilt) count++;
-      const state = isBuilt ? 'served' : served.has(service.typeName) ? 'not built' : 'praefect only';
+      const kind = REFUSING.has(service.typeName) ? 'refused' : 'served';
+      if (isBuilt) counts[kind]++;
+      const state = isBuilt ? kind : served.has(service.typeName) ? 'not built' : 'praefect only';
       const versions = VERSIONS.map((version) => has(method, version)).join(' | ');
       const calling = isBuilt ? testsOf(method, tests, played) : '';
       lines.push(`| ${method.name} | ${method.kind} | ${versions} | ${state} | ${calling} |`);
     }
   }
   const total = gitalyServices.reduce((sum, service) => sum + service.methods.length, 0);
-  lines.splice(3, 0, '', `${count} of ${total} methods are served.`);
+  lines.splice(3, 0, '', `${counts.served} of ${total} methods are served, ${counts.refused} are refused.`);
   return `${lines.join('\n').replace(/ {2,}\|/g, ' |')}\n`;
 }
 

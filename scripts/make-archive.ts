@@ -4,9 +4,18 @@
  *
  *   node scripts/make-archive.ts [DIRECTORY]     default: packages/, with the package in it
  */
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { rootManifest } from './packages/manifest.ts';
 import { run } from './packages/run.ts';
 
@@ -56,6 +65,7 @@ try {
   ];
   run('npm', ['install', ...options, join(target, `${name}-${version}.tgz`), ...forBuckets], work);
   cpSync(process.execPath, join(folder, 'node/bin/node'), { dereference: true });
+  cpSync(licenceOfNode(), join(folder, 'node/LICENSE'), { dereference: true });
   for (const program of Object.keys(bin ?? {})) {
     writeFileSync(join(folder, 'bin', program), LAUNCHER);
     chmodSync(join(folder, 'bin', program), 0o755);
@@ -65,4 +75,12 @@ try {
   console.log(archive);
 } finally {
   rmSync(work, { recursive: true, force: true });
+}
+
+/** Returns the file with the licences of Node and of what it contains, which a copy has to have. */
+function licenceOfNode(): string {
+  const root = dirname(dirname(realpathSync(process.execPath)));
+  const file = [join(root, 'LICENSE'), join(root, 'share/doc/nodejs/copyright')].find(existsSync);
+  if (file === undefined) throw new Error(`no licence of Node in ${root}: use a Node of nodejs.org`);
+  return file;
 }

@@ -4,7 +4,7 @@
  *
  *   node scripts/make-packages.ts [DIRECTORY]     default: packages/
  */
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { stageClient } from './packages/client-package.ts';
@@ -36,7 +36,10 @@ function compile(): string {
 
 function pack(folder: string, manifest: Manifest): string {
   writeFileSync(join(folder, 'package.json'), `${JSON.stringify(manifest, undefined, 2)}\n`);
-  for (const file of ['LICENSE', 'NOTICE']) cpSync(join(ROOT, file), join(folder, file));
+  cpSync(join(ROOT, 'LICENSE'), join(folder, 'LICENSE'));
+  const whole = readFileSync(join(ROOT, 'NOTICE'), 'utf8');
+  const contents = manifest.name === 'gitaly-client' ? clientNotice(whole) : whole;
+  writeFileSync(join(folder, 'NOTICE'), contents);
   const name = `${manifest.name}-${manifest.version}`;
   writeFileSync(
     join(target, `${name}.cdx.json`),
@@ -44,4 +47,12 @@ function pack(folder: string, manifest: Manifest): string {
   );
   run('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', target], folder);
   return join(target, `${name}.tgz`);
+}
+
+/** Returns the notice without the projects of which the client contains nothing. */
+function clientNotice(whole: string): string {
+  const [head = '', ...sections] = whole.split(/\n(?=\S)/);
+  const own = sections.filter((text) => /^(?:Its own code|Gitaly |The MIT licence)/.test(text));
+  if (own.length !== 3) throw new Error('NOTICE has other sections');
+  return `${[head.replace('gitaly-ts', 'gitaly-client'), ...own].join('\n').trimEnd()}\n`;
 }

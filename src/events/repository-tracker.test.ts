@@ -4,7 +4,7 @@ import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { type Finding, RepositoryTracker } from './repository-tracker.ts';
 
 for (const isNew of [true, false])
-  test(`a reference that is read first is ${isNew ? 'a change of' : 'as it was in'} a repository`, async () => {
+  test(`a reference that is read first, in a ${isNew ? 'new' : 'known'} repository`, async () => {
     await using fixture = await StorageFixture.create();
     const repository = fixture.init('x.git', { commits: 1 });
     const newValue = fixture.runGit(repository.path, ['rev-parse', 'main']);

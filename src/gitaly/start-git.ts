@@ -73,7 +73,8 @@ export async function startGit(options: StartGitOptions): Promise<Git> {
   });
   if (config.git.defaultRefFormat === 'reftable' && !git.capabilities.reftable)
     throw new Error(
-      `git.default_ref_format: reftable needs git ${versionWith('reftable')} or newer, and this is ${git.version}`,
+      `git.default_ref_format: reftable needs git ${versionWith('reftable')} or newer, ` +
+        `and this is ${git.version}`,
     );
   gitVersion = git.version;
   alsoRelease(() => void trimMemory());

@@ -60,6 +60,8 @@ suite('the archive with Node', { skip }, () => {
     const { findings } = JSON.parse(doctor.stdout);
     const node = findings.find(({ subject }: { subject: string }) => subject === 'node');
     assert.deepEqual([node.level, node.message], ['ok', process.version]);
+    const licence = readFileSync(join(archive.replace(/\.tar\.gz$/, ''), 'node/LICENSE'), 'utf8');
+    assert.match(licence, /^Node\.js is licensed for use as follows:/);
     assert.equal(doctor.code, 0, doctor.stdout);
   });
 

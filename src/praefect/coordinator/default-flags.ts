@@ -9,6 +9,7 @@ export const KNOWN_FLAGS: readonly FeatureFlag[] = [
   { name: 'gpg_signing', onByDefault: true },
   { name: 'limit_unauthenticated', onByDefault: true },
   { name: 'mailmap_options', onByDefault: true },
+  { name: 'new_repo_reftable_backend', onByDefault: false },
   { name: 'receive_pack_trace2_hook', onByDefault: false },
   { name: 'ref_iterator', onByDefault: true },
 ];

@@ -19,8 +19,8 @@ export interface InitOptions {
 
 /**
  * Returns the reference backends of this machine's git, for the head of a file or suite. Code that
- * reads or writes references is tested with each. With a git that has one alone, a test stands for
- * those of the other, and is skipped with the reason.
+ * reads or writes references is tested with each. With a git that has one alone, a skipped test has
+ * the reason.
  */
 export function referenceBackends(): readonly KnownBackend[] {
   const skip = needsGit('reftable');

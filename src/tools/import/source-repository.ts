@@ -42,7 +42,8 @@ export async function readSourceRepository(
   const format = readFormat(gitDirectory);
   if (format.referenceBackend === 'reftable' && !git.capabilities.reftable)
     throw new Error(
-      `has reftables, which git ${git.version} cannot read: import with git ${versionWith('reftable')} or newer`,
+      `has reftables, which git ${git.version} cannot read: ` +
+        `import with git ${versionWith('reftable')} or newer`,
     );
   await refuseGrafts(gitDirectory);
   const repository = repositoryAt(gitDirectory);

@@ -2,13 +2,11 @@ import { create } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { type CallersLimit, LimitRefusal, type Turn } from '#base/keyed-limit';
 import type { TokenBuckets } from '#base/token-buckets';
-import type { FeatureFlag } from '#platform/flags/feature-flags';
 import type { MethodLimitMetrics } from '#platform/metrics/limit-metrics';
 import { USERNAME } from '#rpc/common/header-names';
+import { LIMIT_UNAUTHENTICATED } from '#rpc/common/limit-unauthenticated';
 import { LimitErrorSchema } from '#wire/gen/errors_pb';
 import type { CallStage, ServerCall, ServerInterceptor } from '../server-call.ts';
-
-const LIMIT_UNAUTHENTICATED: FeatureFlag = { name: 'limit_unauthenticated', onByDefault: true };
 
 /** Limits for the calls of one RPC to one repository. */
 export interface ConcurrencyLimit {

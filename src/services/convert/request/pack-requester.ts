@@ -1,10 +1,8 @@
 import type { PackRequester } from '#domain/pack-objects/pack-limits';
-import type { FeatureFlag } from '#platform/flags/feature-flags';
 import { USERNAME } from '#rpc/common/header-names';
+import { LIMIT_UNAUTHENTICATED } from '#rpc/common/limit-unauthenticated';
 import type { HandlerContext } from '#rpc/server/handler';
 import { remoteIpOf } from './push-context.ts';
-
-const LIMIT_UNAUTHENTICATED: FeatureFlag = { name: 'limit_unauthenticated', onByDefault: true };
 
 /** Returns for whom a pack is made, by the metadata of the call. */
 export function packRequesterOf(context: HandlerContext, remoteIp = remoteIpOf(context)): PackRequester {
