@@ -10,7 +10,7 @@ import { extent } from '#testkit/soak';
 import { startGitalyProcess } from '#testkit/start-gitaly-process';
 import { USER } from '#testkit/user';
 import { GetTreeEntriesRequest_SortBy as SortBy } from '#wire/gen/commit_pb';
-import type { LongestBlock } from './delay-monitor.ts';
+import { assertShortBlocks } from './assert-short-blocks.ts';
 import { addBranch, addHugeTree, type Branch, createRepository, type Files } from './fast-import.ts';
 
 /**
@@ -21,8 +21,6 @@ import { addBranch, addHugeTree, type Branch, createRepository, type Files } fro
 const LIMIT_MS = 50;
 /** Limit of computations that have no larger steps than their slices. */
 const SLICED_LIMIT_MS = 20;
-/** The least one counts: garbage is not collected, and code not compiled, each time. */
-const ATTEMPTS = 3;
 /** Limit of FindLicense for a file. */
 const LICENSE_BYTES = 256 << 10;
 /** FindLicense reads a hundred. */
@@ -103,25 +101,11 @@ suite('the event loop of a server is not blocked', async () => {
     oids: createRepository(join(gitaly.directory, 'default', relativePath), branches),
   });
 
-  /** Asserts that a call blocks the event loop only shortly. */
-  async function assertTurns(
+  const assertTurns = (
     t: TestContext,
     call: (attempt: number) => Promise<unknown>,
     limitMs = LIMIT_MS,
-  ): Promise<void> {
-    let least: LongestBlock | undefined;
-    for (let attempt = 0; attempt < ATTEMPTS && (least?.cpuMs ?? limitMs) >= limitMs; attempt++) {
-      await gitaly.ask({});
-      await call(attempt);
-      // Sent by delay-monitor.ts.
-      const longest = (await gitaly.ask({})) as LongestBlock;
-      if (least === undefined || longest.cpuMs < least.cpuMs) least = longest;
-    }
-    const { delayMs = 0, cpuMs = 0 } = least ?? {};
-    const shown = `${Math.round(cpuMs)} ms of CPU time, ${Math.round(delayMs)} ms`;
-    t.diagnostic(shown);
-    assert.ok(cpuMs > 0 && cpuMs < limitMs, shown);
-  }
+  ): Promise<void> => assertShortBlocks(t, gitaly, call, limitMs);
 
   // Each file blocked it for 25 to 70 ms.
   for (const [name, piece] of Object.entries(LICENSES))

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { blockFor, countTurns } from '#testkit/loop-turns';
 import { chunkBySize } from './chunk-by-size.ts';
 
 const sizeOf = (item: number): number => item;
@@ -53,4 +54,22 @@ test('the first chunk is available before the source has ended', async () => {
 
   assert.deepEqual((await iterator.next()).value, [6]);
   assert.equal(asked, 2);
+});
+
+// Symptom: other calls waited for 60 ms while the sizes of 5,000 changed paths were computed.
+test('the items of a chunk are measured in slices of the event loop', async () => {
+  using turns = countTurns();
+  let measured = 0;
+  const slow = (): number => {
+    if (++measured % 64 === 0) blockFor(6);
+    return 1;
+  };
+  const items = Array.from({ length: 5 * 64 }, () => 1);
+
+  const all = await Array.fromAsync(
+    chunkBySize(items, { sizeOf: slow, upperBound: () => 2, maxBytes: 2 * items.length }),
+  );
+
+  assert.deepEqual(all, [items]);
+  assert.ok(turns.count >= 4, `${turns.count} turns`);
 });

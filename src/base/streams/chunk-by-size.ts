@@ -1,3 +1,5 @@
+import { LoopSlice } from '../loop-turns.ts';
+
 /** Limits of the total size of a chunk's items in bytes. */
 export interface ChunkOptions<T> {
   /** Encoded size of an item in bytes. Called only when needed. */
@@ -16,7 +18,8 @@ const DEFAULT_MAX_BYTES = 1 << 20;
  * that is too large by itself gets its own chunk; if it is the very first item, an empty chunk
  * precedes it (clients have received it so from Gitaly).
  *
- * Holds at most one chunk. If the source fails, collected items are lost, as in Gitaly.
+ * Holds at most one chunk, and measures it in slices of the event loop. If the source fails,
+ * collected items are lost, as in Gitaly.
  */
 export async function* chunkBySize<T>(
   items: Iterable<T> | AsyncIterable<T>,
@@ -28,10 +31,14 @@ export async function* chunkBySize<T>(
   /** Real size of the first `measured` items. */
   let bytes = 0;
   let measured = 0;
+  const slice = new LoopSlice();
   for await (const item of items) {
     const bound = upperBound(item);
     if (boundBytes + bound >= maxBytes) {
-      for (; measured < chunk.length; measured++) bytes += sizeAt(chunk, measured, sizeOf);
+      for (; measured < chunk.length; measured++) {
+        bytes += sizeAt(chunk, measured, sizeOf);
+        if (slice.isOverAfterItem()) await slice.pause();
+      }
       const size = sizeOf(item);
       if (bytes + size >= maxBytes) {
         yield chunk;

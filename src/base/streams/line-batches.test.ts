@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fc } from '#testkit/fast-check';
+import { blockFor, countTurns } from '#testkit/loop-turns';
 import { lineBatches } from './line-batches.ts';
 
 async function linesOf(
@@ -42,4 +43,18 @@ test('a line that is too long is an error, in one chunk or several', async () =>
       { code: 'RESOURCE_EXHAUSTED', message: 'line exceeds 5 bytes' },
     );
   }
+});
+
+// Symptom: other calls waited for 200 ms while a list of 100,000 changed files was read.
+test('a chunk with many lines is read in slices of the event loop', async () => {
+  using turns = countTurns();
+  let lines = 0;
+
+  for await (const batch of lineBatches([Buffer.alloc(5 * 256 * 2, 'x\n')])) {
+    lines += batch.length;
+    blockFor(6);
+  }
+
+  assert.equal(lines, 5 * 256);
+  assert.ok(turns.count >= 4, `${turns.count} turns`);
 });

@@ -1,10 +1,13 @@
 import { GitalyError } from '../gitaly-error.ts';
+import { LoopSlice } from '../loop-turns.ts';
 
 const DEFAULT_MAX_LINE_BYTES = 1 << 20;
+/** Lines between two readings of the clock: the reader takes up to ten microseconds for each. */
+const LINES_PER_LOOK = 256;
 
 /**
- * Splits bytes into lines and yields all lines of a chunk at once: one iteration of the event loop
- * for a thousand lines instead of a thousand turns. Lines have no delimiter and are views of the
+ * Splits bytes into lines and yields up to 256 lines of a chunk at once, in slices of the event
+ * loop: a pipe may deliver megabytes in one iteration. Lines have no delimiter and are views of the
  * chunks; a last line without a delimiter counts. Batches are never empty.
  *
  * @throws {GitalyError} RESOURCE_EXHAUSTED `line exceeds N bytes` when a line is longer than
@@ -17,9 +20,11 @@ export async function* lineBatches(
   const { delimiter = 0x0a, maxLineBytes = DEFAULT_MAX_LINE_BYTES } = options;
   let held: Buffer[] = [];
   let heldBytes = 0;
+  const slice = new LoopSlice();
+  let count = 0;
   for await (const bytes of chunks) {
     const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const lines: Buffer[] = [];
+    let lines: Buffer[] = [];
     let start = 0;
     for (let end = chunk.indexOf(delimiter); end !== -1; end = chunk.indexOf(delimiter, start)) {
       const line = chunk.subarray(start, end);
@@ -28,6 +33,10 @@ export async function* lineBatches(
       held = [];
       heldBytes = 0;
       start = end + 1;
+      if (++count % LINES_PER_LOOK > 0) continue;
+      yield lines;
+      lines = [];
+      await slice.pause();
     }
     if (start < chunk.length) {
       held.push(chunk.subarray(start));

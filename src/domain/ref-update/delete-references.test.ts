@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Vote } from '#storage/lifecycle/voter';
+import { blockFor, countTurns } from '#testkit/loop-turns';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { deleteReferences } from './delete-references.ts';
 
@@ -56,6 +57,25 @@ for (const [what, lineOf, line] of [
     assert.deepEqual(votes, [`preparing 4 ${hash}`, `prepared locked ${hash}`, `committed 2 ${hash}`]);
   });
 }
+
+test('the texts of many names are made in slices of the event loop', async () => {
+  await using bed = await setUp();
+  using turns = countTurns();
+  const made: number[] = [];
+  const lineOf = (): Buffer => {
+    if (made.push(turns.count) % 256 === 0) blockFor(6);
+    return Buffer.alloc(0);
+  };
+  const vote = (): Promise<void> => Promise.reject(new Error('enough'));
+  const names = Array.from({ length: 3 * 256 }, (_, index) => Buffer.from(`refs/heads/${index}`));
+
+  await assert.rejects(
+    deleteReferences(bed.repository, names, { vote, lineOf, signal: bed.signal }),
+    /enough/,
+  );
+
+  assert.ok((made.at(-1) ?? 0) >= 2, `${made.at(-1)} turns`);
+});
 
 for (const [phase, message, left] of [
   ['preparing', 'preparing vote: lost', 4],

@@ -1,4 +1,5 @@
 import { wrap } from '#base/gitaly-error';
+import { inTurns } from '#base/loop-turns';
 import { ZERO_OID } from '#git/objects/object-id';
 import { RefTransaction } from '#git/refs/update/ref-transaction';
 import type { Vote, VotePhase } from '#storage/lifecycle/voter';
@@ -30,7 +31,10 @@ export async function deleteReferences(
   { vote, lineOf = (name) => Buffer.concat([name, LINE_FEED]), signal }: DeleteOptions,
 ): Promise<void> {
   const newOid = ZERO_OID[repository.objectFormat];
-  const cast = vote && castingOf(vote, voteHash(Buffer.concat(names.map(lineOf))));
+  const pieces: Buffer[] = [];
+  if (vote !== undefined)
+    for await (const piece of inTurns(names, signal)) pieces.push(Buffer.concat(piece.map(lineOf)));
+  const cast = vote && castingOf(vote, voteHash(Buffer.concat(pieces)));
 
   await using transaction = await RefTransaction.start(repository, { signal });
   for (const name of names) await transaction.update(name, { newOid });

@@ -62,8 +62,8 @@ export async function advertisedRefs(parts: AdvertiseOptions, query: AdvertisedR
     throw new FallBackToGit('a directory of the repository is missing');
   }
   const prefixes = query.prefixes.length === 0 ? [NAMESPACE] : query.prefixes.flatMap(insideNamespace);
-  const areas = withoutNested(prefixes);
-  const isInside = startsWithAny(areas);
+  const areas = await withoutNested(prefixes);
+  const isInside = await startsWithAny(areas);
   const isVisible = (name: Buffer): boolean => isInside(name) && !query.hidden.has(name);
   const head = readHead(view);
   // Loose files are read before packed-refs: git writes that before it removes the packed files.
@@ -84,7 +84,8 @@ export async function advertisedRefs(parts: AdvertiseOptions, query: AdvertisedR
 /** Returns the references in the directories of the prefixes, in the order of names. */
 async function looseRefs(view: AdvertisedView, areas: readonly Buffer[]): Promise<LooseRef[]> {
   const loose: LooseRef[] = [];
-  for (const directory of withoutNested(areas.map((area) => area.subarray(0, area.lastIndexOf('/') + 1))))
+  const directories = areas.map((area) => area.subarray(0, area.lastIndexOf('/') + 1));
+  for (const directory of await withoutNested(directories))
     loose.push(...(await view.others(directory, MAX_LOOSE - loose.length)));
   return loose;
 }

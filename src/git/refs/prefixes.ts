@@ -1,25 +1,37 @@
-import { sortedNames } from './files/name-ranges.ts';
+import { eachInTurn, mapInTurns } from '#base/loop-turns';
+import { sortInTurns } from '#base/sort-in-turns';
 
 export function beginsWith(bytes: Buffer, beginning: Buffer): boolean {
   return bytes.length >= beginning.length && beginning.compare(bytes, 0, beginning.length) === 0;
 }
 
-/** Returns the prefixes in the order of their bytes, without those that begin with another. */
-export function withoutNested(prefixes: readonly Buffer[]): Buffer[] {
+/**
+ * Returns the prefixes in the order of their bytes, without those that begin with another. Sorts
+ * them in slices of the event loop.
+ *
+ * @throws the reason of the signal.
+ */
+export async function withoutNested(prefixes: readonly Buffer[], signal?: AbortSignal): Promise<Buffer[]> {
   const kept: Buffer[] = [];
-  for (const prefix of sortedNames(prefixes)) {
+  const keep = (prefix: Buffer): void => {
     const last = kept.at(-1);
     if (last === undefined || !beginsWith(prefix, last)) kept.push(prefix);
-  }
+  };
+  await eachInTurn(await sortInTurns(prefixes, Buffer.compare, signal), keep, signal);
   return kept;
 }
 
 /**
  * Returns a test whether a name begins with one of some prefixes. It takes a binary search: a
  * client determines the number of prefixes, and a repository that of the names.
+ *
+ * @throws the reason of the signal.
  */
-export function startsWithAny(prefixes: readonly Uint8Array[]): (name: Buffer) => boolean {
-  const sorted = withoutNested(prefixes.map((each) => Buffer.from(each)));
+export async function startsWithAny(
+  prefixes: readonly Uint8Array[],
+  signal?: AbortSignal,
+): Promise<(name: Buffer) => boolean> {
+  const sorted = await withoutNested(await mapInTurns(prefixes, (each) => Buffer.from(each), signal), signal);
   return (name) => {
     let [from, to] = [0, sorted.length];
     while (from < to) {

@@ -5,6 +5,7 @@ import { PassThrough, Writable } from 'node:stream';
 import { test } from 'node:test';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { bulkBuffers, PIECE_BYTES } from '#base/bulk-buffers';
+import { blockFor, countTurns } from '#testkit/loop-turns';
 import { never, until } from '#testkit/until';
 import { chooseSpawner } from '../spawner/choose-spawner.ts';
 import { BulkPipe } from './bulk-pipe.ts';
@@ -169,6 +170,25 @@ test('a reader gets everything, and leaves no memory behind that others could us
   for (let time = 0; time < 3; time++) assert.equal(await read('echo x'), 'x\n');
 
   assert.equal(bulkBuffers.take().buffer, spare.buffer);
+});
+
+// Symptom: a process that writes fast blocked other calls while 32 chunks were handled.
+test('bulk data is read in slices of the event loop', async () => {
+  const pipe = open();
+  await start(pipe, 'head -c 20000000 /dev/zero');
+  using turns = countTurns();
+  let [bytes, last, inOneTurn, most] = [0, 0, 0, 0];
+
+  for await (const chunk of pipe.chunks(undefined)) {
+    bytes += chunk.length;
+    inOneTurn = turns.count === last ? inOneTurn + 1 : 1;
+    last = turns.count;
+    if (bytes > 4 << 20) most = Math.max(most, inOneTurn);
+    blockFor(6);
+  }
+
+  assert.equal(bytes, 20_000_000);
+  assert.ok(most >= 1 && most <= 4, `${most} chunks`);
 });
 
 test('a reader that leaves and one that is aborted end the pipe', async () => {

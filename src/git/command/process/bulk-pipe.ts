@@ -2,6 +2,7 @@ import { closeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import { bulkBuffers, PIECE_BYTES, withoutWaste } from '#base/bulk-buffers';
+import { LoopSlice } from '#base/loop-turns';
 import { Handover } from '#base/streams/handover';
 import { type Libc, loadLibc } from '../spawner/libc.ts';
 import { READS_DESCRIPTORS } from '../spawner/reads-descriptors.ts';
@@ -143,6 +144,8 @@ export class BulkPipe implements Disposable {
   #read(buffer: Buffer | (() => Buffer), take: (bytes: Buffer, goOn: () => void) => void): Promise<number> {
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     let total = 0;
+    // Node reads up to 32 chunks in one iteration of the event loop.
+    const slice = new LoopSlice();
     const resume = (): void => {
       socket.resume();
     };
@@ -156,8 +159,9 @@ export class BulkPipe implements Disposable {
           total += length;
           if (total > BULK_AFTER_BYTES) this.#enlarge();
           take(Buffer.from(bytes.buffer, bytes.byteOffset, length), () => {
-            if (total > BULK_AFTER_BYTES && length < SMALL_READ_BYTES) setTimeout(resume, GATHER_MS);
-            else resume();
+            if (total <= BULK_AFTER_BYTES) resume();
+            else if (length < SMALL_READ_BYTES) setTimeout(resume, GATHER_MS);
+            else void slice.pause().then(resume);
           });
           return false; // the next chunk waits
         },

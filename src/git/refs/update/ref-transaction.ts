@@ -1,5 +1,6 @@
 import type { EventEmitter } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
+import { LoopSlice } from '#base/loop-turns';
 import { abortError, type GitExitError } from '#git/command/exit-error';
 import type { GitProcess } from '#git/command/process/git-process';
 import { isOid } from '#git/objects/object-id';
@@ -83,6 +84,7 @@ export class RefTransaction implements AsyncDisposable {
   #queued: Uint8Array[] = [];
   #queuedBytes = 0;
   #hasNul = false;
+  readonly #slice = new LoopSlice();
   /** Names of the changes, if they are recorded. */
   readonly #names: string[] | undefined;
   /** The values after the changes, where they are known. */
@@ -215,7 +217,10 @@ export class RefTransaction implements AsyncDisposable {
     }
   }
 
-  /** Queues a command. There may be very many, so nothing is copied before it is written. */
+  /**
+   * Queues a command. There may be very many, so nothing is copied before it is written, and they
+   * are written in slices of the event loop.
+   */
   async #queue(
     command: readonly [option: Buffer, verb: Buffer, name: Uint8Array, rest: Buffer],
   ): Promise<void> {
@@ -227,7 +232,9 @@ export class RefTransaction implements AsyncDisposable {
       this.#queued.push(piece);
       this.#queuedBytes += piece.length;
     }
-    if (this.#queuedBytes >= WRITE_BYTES) await this.#flush('');
+    if (this.#queuedBytes < WRITE_BYTES) return;
+    await this.#flush('');
+    await this.#slice.pause();
   }
 
   /** Returns the ids after the name, which are often the same for many references. */

@@ -62,7 +62,7 @@ async function namesExcept(
   prefixes: readonly Uint8Array[],
   signal: AbortSignal,
 ): Promise<Buffer[]> {
-  const isKept = startsWithAny(prefixes);
+  const isKept = await startsWithAny(prefixes, signal);
   const names: Buffer[] = [];
   for await (const refs of repository.refs.list({ patterns: ['refs/'] }, { signal }))
     for (const { name } of refs) if (!isKept(name)) names.push(name);
