@@ -1,6 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync, type Stats, statSync } from 'node:fs';
 import { messageOf } from '#base/gitaly-error';
+import { parseUrl, urlProblem } from '#base/go/net/url';
 import { privateKeyPem } from '#base/go/private-key-pem';
 import { quote } from '#base/go/quote';
 import { systemErrorCode, systemErrorText } from '#base/go/system-error';
@@ -137,6 +138,18 @@ export function refFormat(format: string): string | undefined {
 export function clientVersion(version: string): string | undefined {
   const [, major] = /^(\d+)\.\d+$/.exec(version) ?? [];
   return major !== undefined && Number(major) >= 15 ? undefined : `not supported: ${quote(version)}`;
+}
+
+const BUCKET_SCHEMES = ['file', 'mem', 's3', 'gs', 'azblob'];
+
+/** Returns the problem of a bucket: a path, or a URL. The text before a last `+` is an option of Gitaly. */
+export function bucketUrlProblem(url: string): string | undefined {
+  const problem = urlProblem(url);
+  if (problem !== undefined) return problem;
+  const scheme = parseUrl(url)?.scheme.split('+').at(-1);
+  if (scheme === undefined || BUCKET_SCHEMES.includes(scheme)) return undefined;
+  const expected = `${BUCKET_SCHEMES.slice(0, -1).join(', ')} or ${BUCKET_SCHEMES.at(-1)}`;
+  return `unsupported sink URI scheme: ${quote(scheme)}, expected ${expected}`;
 }
 
 /** Returns the problem of an HTTP address, without repeating it: it may contain a secret. */

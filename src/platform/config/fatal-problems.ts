@@ -2,12 +2,13 @@ import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { formatDuration } from '#base/go/duration';
 import { addressProblem } from '#base/go/net/address-problem';
-import { badEscape, urlProblem } from '#base/go/net/url';
+import { badEscape } from '#base/go/net/url';
 import { quote } from '#base/go/quote';
 import { parseBool } from '#base/go/strconv';
 import { systemErrorCode, systemErrorText } from '#base/go/system-error';
 import {
   ascending,
+  bucketUrlProblem,
   clientVersion,
   gitConfigKey,
   keyPairProblem,
@@ -15,6 +16,7 @@ import {
   type Problem,
 } from './checks.ts';
 import { consoleProblems } from './console-problems.ts';
+import { mountPointProblem } from './mount-point.ts';
 import type { ReadConfig } from './read-config.ts';
 import type { ConfigValues } from './schema.ts';
 import { workersProblem } from './schema-workers.ts';
@@ -131,14 +133,14 @@ const CHECKS: readonly Check[] = [
   gitProgram,
   gitlabApi,
   tlsListener,
-  (values) => {
-    const url = values.backup.goCloudUrl;
-    const problem = url === undefined ? undefined : urlProblem(url);
-    return problem === undefined
-      ? undefined
-      : invalid(`resolve backup sink: ${problem}`, ['backup', 'go_cloud_url']);
-  },
+  ({ backup }) => bucket('resolve backup sink', 'backup', backup.goCloudUrl),
+  ({ bundleUri }) => bucket('create bundle-URI sink', 'bundle_uri', bundleUri.goCloudUrl),
 ];
+
+function bucket(step: string, table: string, url = ''): FatalProblem | undefined {
+  const problem = bucketUrlProblem(url);
+  return problem === undefined ? undefined : invalid(`${step}: ${problem}`, [table, 'go_cloud_url']);
+}
 
 /** Converts `[0]` to 0. */
 function index(part: string): string | number {
@@ -201,7 +203,10 @@ function cgroups({ cgroups: parent }: ConfigValues): FatalProblem | undefined {
     if (limit > 0 && value > limit)
       return invalid(`cgroups.repositories: ${name} cannot exceed parent`, ['cgroups', 'repositories', key]);
   }
-  return undefined;
+  const problem = mountPointProblem(parent);
+  return problem === undefined
+    ? undefined
+    : invalid(`cgroups.mountpoint: ${problem}`, ['cgroups', 'mountpoint']);
 }
 
 function packObjectsCache(values: ConfigValues): FatalProblem | undefined {
