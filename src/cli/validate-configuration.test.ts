@@ -133,7 +133,7 @@ test('keys without effect are warnings, which do not change output and exit code
 });
 
 // Both were accepted: each backup failed, and git ran without the limits.
-test('buckets of unknown kinds and missing mount points of limits are problems, also for the start', async () => {
+test('unknown buckets and missing mount points of limits are problems, also for the start', async () => {
   const head = `socket_path = "${directory}/s"\n[[storage]]\nname = "a"\npath = "${directory}/default"\n`;
   const groups = (mountpoint: string, count: number): string =>
     `[cgroups]\nmountpoint = "${mountpoint}"\nmemory_bytes = 1\n[cgroups.repositories]\ncount = ${count}\n`;

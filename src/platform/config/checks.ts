@@ -7,6 +7,7 @@ import { quote } from '#base/go/quote';
 import { systemErrorCode, systemErrorText } from '#base/go/system-error';
 import { isError } from '#base/is-error';
 import type { Secret } from '#base/secret';
+import type { KeyPath } from './toml-position.ts';
 
 /** An invalid value: its key, and the error text of Gitaly's `configuration validate`. */
 export interface Problem {
@@ -15,6 +16,11 @@ export interface Problem {
    */
   readonly key: readonly string[];
   readonly message: string;
+}
+
+/** Returns the path of a problem's key: `[0]` becomes 0. */
+export function keyPathOf(key: readonly string[]): KeyPath {
+  return key.map((part) => (/^\[\d+\]$/.test(part) ? Number(part.slice(1, -1)) : part));
 }
 
 /** Collects problems under a key prefix. Checks return a message or `undefined`. */
@@ -106,10 +112,8 @@ export function keyPairProblem(
   try {
     const certificate = readFileSync(certificatePath, 'utf8');
     const pem = 'path' in key ? readFileSync(key.path, 'utf8') : key.pem.reveal();
-    if (!certificate.includes('-----BEGIN '))
-      return 'loading x509 keypair: tls: failed to find any PEM data in certificate input';
-    if (!pem.includes('-----BEGIN '))
-      return 'loading x509 keypair: tls: failed to find any PEM data in key input';
+    const mixedUp = missingBlock(certificate, pem);
+    if (mixedUp !== undefined) return `loading x509 keypair: tls: ${mixedUp}`;
     if (!new X509Certificate(certificate).checkPrivateKey(createPrivateKey(privateKeyPem(pem)))) {
       return 'loading x509 keypair: tls: private key does not match public key';
     }
@@ -117,6 +121,19 @@ export function keyPairProblem(
   } catch (error) {
     return `loading x509 keypair: ${openProblem(error)}`;
   }
+}
+
+function missingBlock(certificate: string, key: string): string | undefined {
+  if (!certificate.includes('-----BEGIN ')) return 'failed to find any PEM data in certificate input';
+  if (!certificate.includes('-----BEGIN CERTIFICATE-----') && certificate.includes(' PRIVATE KEY-----'))
+    return (
+      'failed to find certificate PEM data in certificate input, but did find a private key; PEM inputs ' +
+      'may have been switched'
+    );
+  if (!key.includes('-----BEGIN ')) return 'failed to find any PEM data in key input';
+  return key.includes('PRIVATE KEY-----') || !key.includes('-----BEGIN CERTIFICATE-----')
+    ? undefined
+    : 'found a certificate rather than a key in the PEM for the private key';
 }
 
 /**

@@ -12,6 +12,7 @@ import {
   clientVersion,
   gitConfigKey,
   keyPairProblem,
+  keyPathOf,
   openProblem,
   type Problem,
 } from './checks.ts';
@@ -20,7 +21,7 @@ import { mountPointProblem } from './mount-point.ts';
 import type { ReadConfig } from './read-config.ts';
 import type { ConfigValues } from './schema.ts';
 import { workersProblem } from './schema-workers.ts';
-import { authProblems } from './server-checks.ts';
+import { authProblems, tlsProblems } from './server-checks.ts';
 import type { KeyPath } from './toml-position.ts';
 import { eventsProblems, storageProblems, usesGitlab } from './validate-config.ts';
 import { webhookProblems } from './webhook-problems.ts';
@@ -74,7 +75,7 @@ const CHECKS: readonly Check[] = [
       .join('\n');
     return problems.length === 0
       ? undefined
-      : invalid(text, ...problems.map(({ key }) => ['storage', ...key.map(index)]));
+      : invalid(text, ...problems.map(({ key }) => ['storage', ...keyPathOf(key)]));
   },
   (values) => {
     for (const [position, { key }] of values.git.config.entries()) {
@@ -108,7 +109,7 @@ const CHECKS: readonly Check[] = [
   (values) => {
     const [problem] = webhookProblems(values.webhook, { ...values, storages: values.storage });
     const name = problem && ['webhook', ...problem.key].join('.');
-    return problem && invalid(`${name}: ${problem.message}`, ['webhook', ...problem.key.map(index)]);
+    return problem && invalid(`${name}: ${problem.message}`, ['webhook', ...keyPathOf(problem.key)]);
   },
   cgroups,
   packObjectsCache,
@@ -140,11 +141,6 @@ const CHECKS: readonly Check[] = [
 function bucket(step: string, table: string, url = ''): FatalProblem | undefined {
   const problem = bucketUrlProblem(url);
   return problem === undefined ? undefined : invalid(`${step}: ${problem}`, [table, 'go_cloud_url']);
-}
-
-/** Converts `[0]` to 0. */
-function index(part: string): string | number {
-  return /^\[\d+\]$/.test(part) ? Number(part.slice(1, -1)) : part;
 }
 
 function logging(text: string, key: string): FatalProblem {
@@ -305,9 +301,10 @@ function tlsListener(values: ConfigValues): FatalProblem | undefined {
   const { certificatePath = '', keyPath = '', key } = values.tls;
   const pair = keyPairProblem(certificatePath, key === undefined ? { path: keyPath } : { pem: key });
   if (pair === undefined) return undefined;
-  const keys = [
-    ['tls', 'certificate_path'],
-    ['tls', 'key_path'],
-  ];
-  return invalid(`create external gRPC server: error reading certificate and key paths: ${pair}`, ...keys);
+  const wrong = tlsProblems(values.tls).flatMap((problem) => problem.key);
+  const keys = wrong.length > 0 ? wrong : ['certificate_path', 'key_path'];
+  return invalid(
+    `create external gRPC server: error reading certificate and key paths: ${pair}`,
+    ...keys.map((name) => ['tls', name]),
+  );
 }

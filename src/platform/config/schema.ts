@@ -82,7 +82,7 @@ export const schema = {
       token_file: text({
         doc: 'File with the token, instead of token. Its mode must be 0600 or 0400.',
         example: '"/etc/gitaly/token"',
-        accepted: 'an existing file of mode 0600 or 0400, without token',
+        accepted: 'an existing file of mode 0600 or 0400; not together with token',
       }),
       transitioning: flag({
         doc: 'Check and count credentials, but accept calls without valid ones.',
@@ -184,7 +184,7 @@ export const schema = {
       example: '"/home/git/repositories"',
       default: '',
       shown: true,
-      accepted: 'an existing directory that is not inside another storage',
+      accepted: 'an existing directory that is not inside another storage; better an absolute path',
     }),
   }),
 
