@@ -18,7 +18,7 @@ export function connectHint(address: string, message: string): string {
   if (!message.includes(HANDSHAKE))
     return `Check that a server listens on ${address}, and that you may connect to it.`;
   if (message.includes("does not match certificate's altnames"))
-    return `The certificate of ${address} has other names: dial one of them, or pass it as dial's tls.serverName.`;
+    return `The certificate of ${address} has other names: dial one, or pass it as dial's tls.serverName.`;
   if (message.includes('certificate has expired'))
     return `The certificate of ${address} has expired: renew it.`;
   return (
