@@ -158,7 +158,11 @@ test('failures end with 1 and wrong usage with 2, and name what to do', async ()
   const cases: [number, RegExp, string[]][] = [
     [1, /there is no repository none: "gitaly-ts repo list"/, ['remove', 'none', '--yes', ...to]],
     [1, /exists already/, ['create', 'x', ...to]],
-    [1, /no server at unix:\/nowhere/, ['list', '--to', 'unix:/nowhere']],
+    [
+      1,
+      /no connection to unix:\/nowhere.* Check that a server listens on unix:\/nowhere/,
+      ['list', '--to', 'unix:/nowhere'],
+    ],
     [2, /add --yes/, ['remove', 'x', ...to]],
     [2, /name repositories, or give --all/, ['gc', ...to]],
     [2, /give --all or --prefix/, ['migrate-references', '--format', 'files', ...to]],

@@ -33,6 +33,8 @@ export interface GitalyErrorOptions {
   metadata?: Readonly<Record<string, unknown>>;
   /** Details for the client, outermost first. */
   details?: readonly ErrorDetail[];
+  /** A remedy, for people. */
+  hint?: string | undefined;
 }
 
 /**
@@ -46,12 +48,18 @@ export class GitalyError extends Error {
   readonly code: StatusCode;
   readonly details: readonly ErrorDetail[];
   readonly metadata: Readonly<Record<string, unknown>>;
+  /**
+   * A remedy, for failures that have a usual one; for people, not for programs. Node prints it with
+   * an error that nobody catches.
+   */
+  declare readonly hint?: string | undefined;
 
   constructor(code: StatusCode, message: string, options: GitalyErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.details = options.details ?? [];
     this.metadata = options.metadata ?? {};
+    if (options.hint !== undefined) this.hint = options.hint;
   }
 
   /** True also for an instance of this class in another copy of this code. */
@@ -79,6 +87,12 @@ export function messageOf(error: unknown): string {
   return isError(error) ? error.message : String(error);
 }
 
+/** Returns the message of an error for a person: with its hint. */
+export function messageWithHint(error: unknown): string {
+  const hint = error instanceof GitalyError ? error.hint : undefined;
+  return hint === undefined ? messageOf(error) : `${messageOf(error)}. ${hint}`;
+}
+
 /**
  * Puts `prefix: ` before an error's message. The code, details and metadata of the wrapped error
  * take precedence; `fallback` is used only if the wrapped errors have no code (Gitaly:
@@ -95,6 +109,7 @@ export function wrap(
     cause: error,
     details: [...(options.details ?? []), ...(inner?.details ?? [])],
     metadata: { ...inner?.metadata, ...options.metadata },
+    hint: options.hint ?? inner?.hint,
   });
 }
 
@@ -106,5 +121,6 @@ export function withCode(error: unknown, fallback: StatusCode): GitalyError {
     cause: error,
     details: inner?.details ?? [],
     metadata: inner?.metadata ?? {},
+    hint: inner?.hint,
   });
 }

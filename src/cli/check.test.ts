@@ -91,13 +91,15 @@ test('gitaly check --json has the findings of all parts, with a fix for each pro
   await using api = await startInternalApi();
   const hooks = makeScratchDirectory('hooks');
   t.after(() => rmSync(hooks, { recursive: true }));
+  mkdirSync(join(hooks, 'groups/memory'), { recursive: true });
+  writeFileSync(join(hooks, 'groups/memory/gitaly'), 'in the way of the group');
   mkdirSync(join(hooks, 'update.d'));
   writeFileSync(join(hooks, 'update.d/good'), '#!/bin/sh\n', { mode: 0o755 });
   writeFileSync(join(hooks, 'update.d/plain'), '#!/bin/sh\n', { mode: 0o644 });
   const lines =
     `[gitlab]\nurl = "${api.url}"\nsecret = "${api.secret}"\n[hooks]\ncustom_hooks_dir = "${hooks}"\n` +
     `[backup]\ngo_cloud_url = "mem://"\n` +
-    `[cgroups]\nmountpoint = "${hooks}/none"\nmemory_bytes = 1\n[cgroups.repositories]\ncount = 1\n`;
+    `[cgroups]\nmountpoint = "${hooks}/groups"\nmemory_bytes = 1\n[cgroups.repositories]\ncount = 1\n`;
 
   const { code, stdout } = await check(lines, '--json');
 
@@ -113,10 +115,7 @@ test('gitaly check --json has the findings of all parts, with a fix for each pro
     },
     { subject: 'hooks', level: 'ok', message: `${hooks}: 1 of update` },
   ]);
-  assert.match(
-    found('cgroups')[0]?.message ?? '',
-    /^there are no control groups at .*none: git runs without/,
-  );
+  assert.match(found('cgroups')[0]?.message ?? '', /^failed setting up cgroups: failed creating parent/);
   assert.match(found('bucket of [backup]')[0]?.message ?? '', /^an object was written, read, listed/);
   assert.equal(found('clock')[0]?.message, "agrees with GitLab's");
   for (const subject of ['node', 'git', 'storage default', 'socket_path', 'round trip'])

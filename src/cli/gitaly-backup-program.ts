@@ -7,6 +7,7 @@ import { createLogger } from '#platform/log/logger';
 import { misspeltVariables } from '#platform/process/own-variables';
 import { listenForStop } from '#platform/process/signals';
 import { versionString } from '#platform/process/version';
+import { exposedFile } from '#tools/backup/exposed-file';
 import type { BackupContext } from '#tools/backup/run-backup';
 import { count, timeId } from './option-values.ts';
 import { group, suggestNames, writeUsageError } from './usage.ts';
@@ -147,7 +148,13 @@ async function run(command: (context: BackupContext) => Promise<void>): Promise<
   for (const message of misspeltVariables()) logger.warn(message);
   using signals = listenForStop();
   try {
-    await command({ logger, input: process.stdin, environment: process.env, signal: signals.stop });
+    await command({
+      logger,
+      input: process.stdin,
+      exposedInput: exposedFile(process.stdin.fd),
+      environment: process.env,
+      signal: signals.stop,
+    });
     return 0;
   } catch (error) {
     logger.error(signals.stop.aborted ? 'stopped by a signal' : clientMessageOf(error));

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { programCommand } from '#testkit/program-command';
@@ -67,6 +67,37 @@ suite('gitaly-backup', () => {
     const restored = await gitalyBackup(['restore', '-path', backups]);
     assert.equal(restored.code, 0, restored.stdout);
     assert.deepEqual(stateOfAll(gitaly), states);
+  });
+
+  // The token in such a file opens the server to every user of the machine.
+  test('a file of jobs with tokens that others can read is named in a warning', async () => {
+    const file = join(gitaly.directory, 'jobs.json');
+    const warnings = async (job: object, mode: number): Promise<string[]> => {
+      writeFileSync(file, JSON.stringify({ address: gitaly.address, ...job }));
+      chmodSync(file, mode);
+      const script = `exec "$@" < '${file}'`;
+      const { stdout } = await run('sh', [
+        '-c',
+        script,
+        '-',
+        process.execPath,
+        ...PROGRAM,
+        'create',
+        '-path',
+        backups,
+      ]);
+      return stdout.split('\n').filter((line) => line.includes('chmod 600'));
+    };
+    const job = { storage_name: 'default', relative_path: '0.git' };
+
+    const [warning, ...others] = await warnings({ ...job, token: 'a secret' }, 0o644);
+    assert.equal(
+      JSON.parse(warning ?? '{}').msg,
+      `${file} has tokens, and other users can read it. Protect it with: chmod 600 ${file}`,
+    );
+    assert.deepEqual(others, []);
+    assert.deepEqual(await warnings({ ...job, token: 'a secret' }, 0o600), []);
+    assert.deepEqual(await warnings(job, 0o644), []);
   });
 
   test('the exit code is 1 if a repository fails, and the last line of the log lists it', async () => {

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { messageOf } from '#base/gitaly-error';
+import { messageWithHint } from '#base/gitaly-error';
 import { listenForStop } from '#platform/process/signals';
 import { collectSources } from '#tools/import/collect-sources';
 import { runImport } from '#tools/import/run-import';
@@ -53,7 +53,7 @@ export async function runImportCommand(
     });
     return unreadable > 0 ? 1 : code;
   } catch (error) {
-    process.stderr.write(`gitaly-ts import: ${messageOf(error)}\n`);
+    process.stderr.write(`gitaly-ts import: ${messageWithHint(error)}\n`);
     return error instanceof SourceError ? 2 : 1;
   }
 }

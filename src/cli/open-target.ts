@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { messageOf } from '#base/gitaly-error';
+import { messageWithHint } from '#base/gitaly-error';
 import { type Connection, dial } from '#client/index';
 import { DirectoryInUseError, openUpDirectory, upSocket } from './up/up-directory.ts';
 
@@ -68,13 +68,8 @@ async function connectTo(address: string, token: string | undefined): Promise<Ta
     signal,
     ...(token && { token }),
   }).catch((error: unknown) => {
-    throw new Error(
-      `no server at ${address}: ${messageOf(error)}. Start it, or name another address or directory ` +
-        'with --to.',
-      {
-        cause: error,
-      },
-    );
+    const problem = `no connection to ${address}: ${messageWithHint(error)}`;
+    throw new Error(`${problem} Or name another address or directory with --to.`, { cause: error });
   });
   return { connection, token, [Symbol.asyncDispose]: () => connection.close() };
 }

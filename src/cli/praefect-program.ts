@@ -14,6 +14,7 @@ import type { RunPraefectOptions } from '#praefect/run-praefect';
 import { logTime } from '#tools/admin/run-command';
 import { addWorker } from './add-worker.ts';
 import { withOperator } from './answer-operator.ts';
+import { explainedMessage } from './explained-message.ts';
 import { checkCommands } from './praefect-commands/check-commands.ts';
 import {
   addCommands,
@@ -116,7 +117,7 @@ async function serve(path: string): Promise<number> {
     import('#praefect/config/load-praefect-config'),
     import('#praefect/config/strategy'),
   ]);
-  const loaded = await loadPraefectConfig(path).catch((error: unknown) => explain(messageOf(error)));
+  const loaded = await loadPraefectConfig(path).catch((error: unknown) => explain(explainedMessage(error)));
   if (loaded === undefined) return 1;
   const { config, warnings } = loaded;
   const problem = problemOfStrategy(config);
@@ -158,7 +159,8 @@ async function consoleOf(
 /** Returns 2 if there are problems. */
 async function validate(): Promise<number> {
   const { validatePraefectConfig } = await import('#praefect/config/validate-praefect-config');
-  const problems = validatePraefectConfig(await text(process.stdin));
+  const { problems, warnings } = validatePraefectConfig(await text(process.stdin));
+  for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
   if (problems.length === 0) return 0;
   const errors = problems.map(({ key, message }) => (key.length === 0 ? { message } : { key, message }));
   process.stdout.write(`${toJson({ errors }, 2)}\n`);

@@ -1,4 +1,4 @@
-import { messageOf } from '#base/gitaly-error';
+import { messageWithHint } from '#base/gitaly-error';
 import { formatBar } from '#tools/import/progress-bar';
 import { ProgressLine, type TerminalOutput } from '#tools/progress-line';
 import { type MigrationListener, migrateAll } from '#tools/repo/migrate-all';
@@ -38,7 +38,7 @@ export async function migrateReferences(
     await migrateAll(repositories, names, { format, jobs, isDryRun, listener: report });
     return report.end();
   } catch (error) {
-    on.stderr.write(`gitaly-ts repo: ${messageOf(error)}\n`);
+    on.stderr.write(`gitaly-ts repo: ${messageWithHint(error)}\n`);
     return error instanceof UsageError ? 2 : 1;
   }
 }

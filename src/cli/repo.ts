@@ -1,5 +1,5 @@
 import { createInterface } from 'node:readline/promises';
-import { messageOf } from '#base/gitaly-error';
+import { messageWithHint } from '#base/gitaly-error';
 import { formatBytes } from '#tools/import/format-amount';
 import { type CreateRepositoryOptions, Repositories, type RepositoryFacts } from '#tools/repo/repositories';
 import { openServer, UsageError } from './open-server.ts';
@@ -33,7 +33,7 @@ async function run(options: RepoOptions, { stdout, stderr }: RepoConsole, work: 
     else for (const line of lines) stdout.write(`${line}\n`);
     return 0;
   } catch (error) {
-    stderr.write(`gitaly-ts repo: ${messageOf(error)}\n`);
+    stderr.write(`gitaly-ts repo: ${messageWithHint(error)}\n`);
     return error instanceof UsageError ? 2 : 1;
   }
 }

@@ -131,3 +131,46 @@ test('keys without effect are warnings, which do not change output and exit code
     'configuration key "transactions.enabled" (line 7)',
   ]);
 });
+
+// Both were accepted: each backup failed, and git ran without the limits.
+test('unknown buckets and missing mount points of limits are problems, also for the start', async () => {
+  const head = `socket_path = "${directory}/s"\n[[storage]]\nname = "a"\npath = "${directory}/default"\n`;
+  const groups = (mountpoint: string, count: number): string =>
+    `[cgroups]\nmountpoint = "${mountpoint}"\nmemory_bytes = 1\n[cgroups.repositories]\ncount = ${count}\n`;
+  const scheme = 'unsupported sink URI scheme: "s4", expected file, mem, s3, gs or azblob';
+  const cases: readonly (readonly [string, { key: string[]; message: string } | undefined])[] = [
+    ['[backup]\ngo_cloud_url = "s4://bucket"\n', { key: ['backup', 'go_cloud_url'], message: scheme }],
+    [
+      '[bundle_uri]\ngo_cloud_url = "S4://bucket"\n',
+      { key: ['bundle_uri', 'go_cloud_url'], message: scheme },
+    ],
+    ['[bundle_uri]\ngo_cloud_url = "S3://bucket"\n', undefined],
+    ['[backup]\ngo_cloud_url = "/backups"\n', undefined],
+    [
+      groups(join(directory, 'none'), 1),
+      { key: ['cgroups', 'mountpoint'], message: `doesn't exist: "${directory}/none"` },
+    ],
+    [
+      groups(join(directory, 'second'), 1),
+      { key: ['cgroups', 'mountpoint'], message: `no control groups: "${directory}/second"` },
+    ],
+    [groups(join(directory, 'none'), 0), undefined],
+  ];
+  for (const [table, error] of cases) {
+    const path = join(directory, 'both.toml');
+    writeFileSync(path, head + table);
+
+    const { exitCode, stdout } = await validateConfiguration(head + table);
+    const start = await loadConfig(path).then(
+      () => '',
+      (reason: unknown) => String(reason),
+    );
+
+    assert.equal(exitCode, error === undefined ? 0 : 2, table);
+    if (error === undefined) assert.deepEqual([stdout, start], ['', ''], table);
+    else {
+      assert.deepEqual(JSON.parse(stdout), { errors: [error] });
+      assert.ok(start.endsWith(error.message), start);
+    }
+  }
+});

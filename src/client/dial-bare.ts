@@ -1,10 +1,11 @@
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import type { ChannelOptions, OpenSession } from '#rpc/common/grpc/grpc-channel';
 import { BareConnection } from './bare-connection.ts';
 import { type CallHost, startCall } from './call/call.ts';
 import { CallMetadata } from './call/call-metadata.ts';
+import { connectHint } from './call/error-hint.ts';
 import { DEFAULT_RETRY_POLICY } from './call/retry.ts';
 import { tokenCredentials } from './call/token-credentials.ts';
 import { type HostAndPort, joinHostPort, parseAddress, type Target } from './connect/address.ts';
@@ -52,7 +53,8 @@ export async function dialBare(
     return connection;
   } catch (error) {
     await connection.close();
-    throw wrap(error, `failed to dial ${quote(address)} connection`, 'UNAVAILABLE');
+    const hint = connectHint(address, messageOf(error));
+    throw wrap(error, `failed to dial ${quote(address)} connection`, 'UNAVAILABLE', { hint });
   }
 }
 

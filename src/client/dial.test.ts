@@ -11,9 +11,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { createServer as createTlsServer } from 'node:tls';
 import { inspect } from 'node:util';
+import { GitalyError } from '#base/gitaly-error';
 import { setVariable } from '#testkit/set-variable';
 import { startGitaly } from '#testkit/start-gitaly';
-import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';
+import { TEST_CERTIFICATE, TEST_ISSUED_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';
 import {
   CallError,
   type Connection,
@@ -165,6 +166,32 @@ test("errors of the server's answer have a hint where there is a usual remedy", 
   assert.match((await hintFor('nowhere')) ?? '', /^unix:\S+ has no storage of this name: .*\[\[storage\]\]/);
   assert.match((await hintFor('default')) ?? '', /^There is no repository at this path of unix:\S+: /);
   assert.equal(await hintOf(gitaly.connection.ref.refExists({})), undefined);
+});
+
+// Node's text advised --use-system-ca, which changes nothing here, and dial gave no hint.
+test('an untrusted certificate is explained by its address and what helps, also by dial', async (context) => {
+  const server = createTlsServer({
+    key: readFileSync(TEST_KEY),
+    cert: readFileSync(TEST_ISSUED_CERTIFICATE),
+  });
+  context.after(() => server.close());
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  // a listening TCP server has an address of this shape
+  const address = `tls://localhost:${(server.address() as AddressInfo).port}`;
+  await using connection = await dial(address, { retry: false });
+  const errors = await Promise.all([
+    connection.server.serverInfo({}).catch((reason: unknown) => reason),
+    dial(address, { failOnNonTemporaryDialError: true }).catch((reason: unknown) => reason),
+  ]);
+
+  for (const error of errors) {
+    assert.ok(error instanceof GitalyError);
+    assert.match(error.message, /authentication handshake failed: unable to verify the first certificate"$/);
+    assert.match(
+      error.hint ?? '',
+      new RegExp(`^The certificate of ${address} is not trusted: .*SSL_CERT_FILE`),
+    );
+  }
 });
 
 test('a port without TLS is named as the reason of a failed handshake', async () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
@@ -99,4 +99,20 @@ test('large files, and those of many changes at once, are not kept', async () =>
 
   await until(() => lines().length === 64);
   assert.ok(lines().every((line) => line.startsWith('\n')));
+});
+
+// One odd file prevented the start of the change feed.
+test('an intent that cannot be read is reported and kept, and the others are read', async () => {
+  using fixture = started();
+  const { directory, open, problems } = fixture;
+  await using intents = open();
+  await intents.leave(await intents.write(moved('x')));
+  mkdirSync(join(directory, 'odd.json'));
+
+  const { files, intents: left } = await open().left();
+  await open().forget(files);
+
+  assert.deepEqual(left, [moved('x')]);
+  assert.deepEqual(readdirSync(directory), ['odd.json']);
+  assert.match(String(problems), /odd\.json/);
 });

@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { type FileHandle, open, readdir, readFile, rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ignoreMissing } from '#base/files/ignore-missing';
+import { messageOf } from '#base/gitaly-error';
 import { JsonFields } from '#base/json-fields';
 import { formatCheckedLine, parseCheckedLine } from './checked-line.ts';
 
@@ -88,13 +89,17 @@ export class Intents implements AsyncDisposable {
 
   /**
    * Returns what a dead process has left, in the order in which the changes began. One that was not
-   * written completely was not followed by a change.
+   * written completely was not followed by a change. One that cannot be read is reported.
    */
   async left(): Promise<{ readonly files: readonly string[]; readonly intents: readonly Intent[] }> {
-    const files = (await readdir(this.#directory)).map((name) => join(this.#directory, name));
+    const files: string[] = [];
     const intents: Intent[] = [];
-    for (const file of files) {
-      const intent = parseIntent(await readFile(file));
+    for (const name of await readdir(this.#directory)) {
+      const file = join(this.#directory, name);
+      const content = await readFile(file).catch((error: unknown) => this.#onProblem(named(error, file)));
+      if (content === undefined) continue; // kept, for the next start
+      files.push(file);
+      const intent = parseIntent(content);
       if (intent !== undefined) intents.push(intent);
     }
     return { files, intents: intents.sort((one, other) => one.after - other.after) };
@@ -131,6 +136,10 @@ export class Intents implements AsyncDisposable {
 
 const isTrue = (): boolean => true;
 const isFalse = (): boolean => false;
+
+function named(error: unknown, file: string): Error {
+  return new Error(`${file} cannot be read: ${messageOf(error)}`, { cause: error });
+}
 
 /** Writes at the beginning of a file. */
 async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {

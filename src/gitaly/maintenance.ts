@@ -106,6 +106,8 @@ function startBackground(
     storages,
     housekeeping,
     sensor: family?.role === 'supervisor' ? familySensor(loadSensor(calls), family) : loadSensor(calls),
+    onProblem: (error) =>
+      logger.warn({ error: messageOf(error) }, 'could not measure the load for housekeeping'),
     onCounted: (repository, { directories, files }) =>
       logger.info(
         {

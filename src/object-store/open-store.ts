@@ -85,7 +85,7 @@ async function openLocal(
 }
 
 function parse(url: string): { protocol: string; directory: string; options: URLSearchParams } {
-  if (!/^[a-z][a-z0-9+.-]*:/.test(url))
+  if (!/^[a-z][a-z0-9+.-]*:/i.test(url))
     return {
       protocol: 'file:',
       directory: path.resolve(url),

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { CryptoKey, JWK } from 'jose';
 import { BoundedMap } from '#base/bounded-map';
 import { ignoreMissing } from '#base/files/ignore-missing';
+import { messageOf } from '#base/gitaly-error';
 import { JsonFields } from '#base/json-fields';
 import { formatScope, parseScope, type TokenScope } from './scope.ts';
 
@@ -76,28 +77,32 @@ export class TokenStore {
   /** Removes a key: tokens that it signed are refused. @returns false if there is none. */
   async removeKey(id: string): Promise<boolean> {
     if (!(await this.keyIds()).includes(id)) return false;
-    await rm(join(this.directory, 'keys', id));
+    await rm(join(this.directory, 'keys', id), { recursive: true });
     return true;
   }
 
-  /** Returns the ids of the keys, the newest last. */
+  /** Returns the ids of the keys, the newest last; those that cannot be read are first. */
   async keyIds(): Promise<string[]> {
     const made = await Promise.all(
       (await this.#names('keys')).map(async (id) => ({
         id,
-        at: (await this.#read('keys', id))?.number('createdAt') ?? 0,
+        at: (await this.#readable('keys', id)).number('createdAt') ?? 0,
       })),
     );
     return made.sort((a, b) => a.at - b.at).map(({ id }) => id);
   }
 
-  /** Returns the newest key. @throws {Error} if there is none. */
+  /** Returns the newest key. @throws {Error} if there is none, or it cannot be used. */
   async signingKey(): Promise<SigningKey> {
     const { importJWK } = await import('jose');
     const id = (await this.keyIds()).at(-1);
-    const fields = id === undefined ? undefined : await this.#read('keys', id);
-    if (id === undefined || fields === undefined) throw new Error(`${this.directory} has no key`);
-    const key = await importJWK(fields.value('key') as JWK, ALGORITHM); // as addKey has written it
+    if (id === undefined) throw new Error(`${this.directory} has no key`);
+    const fields = await this.#readable('keys', id);
+    // As addKey has written it; another version may write others.
+    const key = await importJWK(Object(fields.value('key')) as JWK, ALGORITHM).catch((error: unknown) => {
+      const advice = 'remove the file, or use the version that wrote it';
+      throw new Error(`${this.directory}/keys/${id} cannot be used to sign: ${messageOf(error)}: ${advice}`);
+    });
     if (key instanceof Uint8Array) throw new Error(`${this.directory}/keys/${id} is no key pair`);
     return { id, createdAt: fields.number('createdAt') ?? 0, key };
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHmac, generateKeyPairSync } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -400,4 +400,32 @@ test('rules are written and read, and wrong ones name their part', () => {
     [Array.from({ length: 51 }, () => ({ deny: 'a' })), /more than 50 rules/],
   ];
   for (const [rules, message] of wrong) assert.throws(() => parseReferenceRules(rules), message);
+});
+
+// For one odd file among the keys no token was issued, and no key was listed or removed.
+test('a key that cannot be read is left aside, and can be removed', async () => {
+  using opened = open();
+  const { directory, store, verifier } = opened;
+  const { token } = await issueToken(store, { subject: 'ci', scope: SCOPE, lifetimeSeconds: HOUR });
+  const [good] = await store.keyIds();
+  mkdirSync(join(directory, 'keys/directory'));
+  writeFileSync(join(directory, 'keys/broken'), '{"createdAt');
+  writeFileSync(
+    join(directory, 'keys/newer'),
+    JSON.stringify({ createdAt: Date.now() + 1, key: { kty: 'later', kid: 'newer' } }),
+  );
+
+  await store.prepare();
+  assert.deepEqual((await store.keyIds()).sort(), ['broken', 'directory', good, 'newer'].sort());
+  assert.deepEqual(await verifier.verify(token), { subject: 'ci', scope: SCOPE });
+  await assert.rejects(
+    issueToken(store, { subject: 'ci', scope: SCOPE, lifetimeSeconds: HOUR }),
+    /keys\/newer cannot be used to sign/,
+  );
+  for (const id of ['newer', 'broken', 'directory']) assert.equal(await store.removeKey(id), true);
+  assert.deepEqual(await store.keyIds(), [good]);
+  assert.notEqual(
+    (await issueToken(store, { subject: 'ci', scope: SCOPE, lifetimeSeconds: HOUR })).token,
+    '',
+  );
 });

@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { messageOf } from '#base/gitaly-error';
+import { messageOf, messageWithHint } from '#base/gitaly-error';
 import { dial } from '#client/index';
 import { loadPraefectConfig } from '#praefect/config/load-praefect-config';
 import { type ClusterStatus, problemsOf } from '#praefect/status/cluster-status';
@@ -40,7 +40,7 @@ export async function runClusterStatus(given: ClusterStatusArguments): Promise<n
     );
     return problemsOf(status).length === 0 ? 0 : 1;
   } catch (error) {
-    process.stderr.write(`gitaly-ts cluster status: ${messageOf(error)}\n`);
+    process.stderr.write(`gitaly-ts cluster status: ${messageWithHint(error)}\n`);
     return 1;
   }
 }
@@ -83,9 +83,13 @@ export async function statusOfConfig(path: string): Promise<ClusterStatus> {
 }
 
 async function statusOfAddress(address: string, token: string | undefined): Promise<ClusterStatus> {
-  await using connection = await dial(address, { retry: false, ...(token && { token }) });
-  await connection.waitForReady({ timeoutMs: CONNECT_LIMIT_MS }).catch((error: unknown) => {
-    throw new Error(`no praefect at ${address}: ${messageOf(error)}`, { cause: error });
+  await using connection = await dial(address, {
+    retry: false,
+    failOnNonTemporaryDialError: true,
+    signal: AbortSignal.timeout(CONNECT_LIMIT_MS),
+    ...(token && { token }),
+  }).catch((error: unknown) => {
+    throw new Error(`no praefect at ${address}: ${messageWithHint(error)}`, { cause: error });
   });
   return await statusByCalls(connection);
 }

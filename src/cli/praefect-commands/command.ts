@@ -1,8 +1,8 @@
 import { type Command, Option } from 'commander';
-import { messageOf } from '#base/gitaly-error';
 import { parseBool } from '#base/go/strconv';
 import type { LogStream } from '#platform/log/log-stream';
 import type { PraefectConfig } from '#praefect/config/schema';
+import { explainedMessage } from '../explained-message.ts';
 import { writePraefectUsageError } from '../usage.ts';
 import { type ValueType, valueProblem } from './option-value.ts';
 
@@ -140,7 +140,7 @@ async function runCommand(
     const print = (line: string): void => void output.stdout.write(`${line}\n`);
     return (await shape.run({ config, options: values, args: command.args, output, print })) ?? 0;
   } catch (error) {
-    output.stderr.write(`${messageOf(error)}\n`);
+    output.stderr.write(`${explainedMessage(error)}\n`);
     return 1;
   } finally {
     process.removeListener('SIGINT', interrupted);

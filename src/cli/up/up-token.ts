@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
+import { FOR_OTHERS } from '#base/files/for-others';
 import { messageOf } from '#base/gitaly-error';
 import { Secret } from '#base/secret';
 import { GatewayArgumentError } from './gateway-options.ts';
@@ -13,7 +14,6 @@ export interface UpTokenOptions {
 
 /** 256 bits cannot be guessed. */
 const TOKEN_BYTES = 32;
-const READABLE_BY_OTHERS = 0o077;
 
 /**
  * Returns the token of the command line, if there is one.
@@ -39,7 +39,7 @@ export function newToken(): Secret {
 
 function readToken(path: string): string {
   try {
-    if ((statSync(path).mode & READABLE_BY_OTHERS) !== 0)
+    if ((statSync(path).mode & FOR_OTHERS) !== 0)
       throw new Error(`other users can read it. Protect it with: chmod 600 ${path}`);
     return readFileSync(path, 'utf8').trim();
   } catch (error) {

@@ -23,8 +23,7 @@ export class CallError extends GitalyError {
   readonly operation: Operation;
   /** Metadata that came with the status; empty without a status. */
   readonly trailers: Metadata;
-  /** A remedy, for failures that have a usual one; for people, not for programs. */
-  readonly hint: string | undefined;
+  override readonly hint: string | undefined;
   readonly #isSpent: boolean;
 
   constructor(
@@ -48,7 +47,7 @@ export class CallError extends GitalyError {
     this.operation = call.operation;
     this.trailers = call.trailers ?? Metadata.from();
     this.#isSpent = call.isSpent ?? false;
-    this.hint = errorHint(this);
+    this.hint = error.hint ?? errorHint(this);
   }
 
   /** The gRPC number of the code. */

@@ -20,7 +20,19 @@ test('a call that was not sent has a hint for its connection', () => {
     unsent('authentication handshake failed: wrong version number') ?? '',
     /does not speak TLS: use tcp:\/\//,
   );
-  assert.match(unsent('authentication handshake failed: self-signed') ?? '', /is not trusted: pass its CA/);
+  assert.equal(
+    unsent('authentication handshake failed: self-signed certificate'),
+    'The certificate of tls://gitaly:9999 is not trusted: name the file (PEM) of its CA in SSL_CERT_FILE, ' +
+      "or pass it as dial's tls.ca.",
+  );
+  assert.match(
+    unsent("authentication handshake failed: Hostname/IP does not match certificate's altnames") ?? '',
+    /^The certificate of tls:\/\/gitaly:9999 has other names: /,
+  );
+  assert.match(
+    unsent('authentication handshake failed: certificate has expired') ?? '',
+    /has expired: renew/,
+  );
   assert.equal(
     unsent('connection refused'),
     'Nothing was sent. Check that a server listens on tls://gitaly:9999, and that you may connect to it.',

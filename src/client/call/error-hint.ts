@@ -9,15 +9,30 @@ interface Failure {
   readonly limit: { readonly retryAfterMs: number } | undefined;
 }
 
+const HANDSHAKE = 'authentication handshake failed';
+
+/** Returns what to do about a connection that could not be opened, by the text of the reason. */
+export function connectHint(address: string, message: string): string {
+  if (message.includes('wrong version number'))
+    return `${address} does not speak TLS: use tcp:// instead of tls://, or the server's tls_listen_addr.`;
+  if (!message.includes(HANDSHAKE))
+    return `Check that a server listens on ${address}, and that you may connect to it.`;
+  if (message.includes("does not match certificate's altnames"))
+    return `The certificate of ${address} has other names: dial one, or pass it as dial's tls.serverName.`;
+  if (message.includes('certificate has expired'))
+    return `The certificate of ${address} has expired: renew it.`;
+  return (
+    `The certificate of ${address} is not trusted: name the file (PEM) of its CA in SSL_CERT_FILE, or pass ` +
+    "it as dial's tls.ca."
+  );
+}
+
 /** Returns what a developer can do about a failed call; `undefined` if that depends on the call. */
 export function errorHint(failure: Failure): string | undefined {
   const { address, code, limit, message, metadata, rpc } = failure;
   if (metadata.unsent === true) {
-    if (message.includes('wrong version number'))
-      return `${address} does not speak TLS: use tcp:// instead of tls://, or the server's tls_listen_addr.`;
-    return message.includes('authentication handshake failed')
-      ? `The certificate of ${address} is not trusted: pass its CA as dial's tls.ca, or set SSL_CERT_FILE.`
-      : `Nothing was sent. Check that a server listens on ${address}, and that you may connect to it.`;
+    const hint = connectHint(address, message);
+    return message.includes(HANDSHAKE) ? hint : `Nothing was sent. ${hint}`;
   }
   if (limit !== undefined)
     return `The server is at its limit: repeat the call after ${limit.retryAfterMs} ms at the earliest.`;

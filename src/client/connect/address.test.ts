@@ -76,7 +76,7 @@ for (const address of ['http://localhost:8080', 'https://git.example.com'])
   test(`the error about ${address} has a hint at the server's address`, () => {
     const hint =
       "This is an address for HTTP: dial the server's listen_addr, tcp://HOST:PORT or tls://HOST:PORT.";
-    assert.throws(() => parseAddress(address), { metadata: { hint } });
+    assert.throws(() => parseAddress(address), { hint });
   });
 
 test('a host and a port are joined with brackets around IPv6', () => {

@@ -107,9 +107,9 @@ function parsePort(text: string, refuse: (reason: string) => GitalyError): numbe
   return port;
 }
 
-/** Callers match the message: the hint is apart. */
+/** Callers match the message: the hint is not in it. */
 function invalid(message: string, hint?: string): GitalyError {
-  return new GitalyError('INVALID_ARGUMENT', message, hint === undefined ? {} : { metadata: { hint } });
+  return new GitalyError('INVALID_ARGUMENT', message, { hint });
 }
 
 function hintFor(scheme: string | undefined): string | undefined {

@@ -99,11 +99,18 @@ function connectError(endpoint: Endpoint, error: Error): GitalyError {
   const isHandshake =
     endpoint.kind === 'tcp' && endpoint.tls && !isSystemError && error.message !== 'i/o timeout';
   const desc = isHandshake
-    ? `transport: authentication handshake failed: ${error.message.trim()}`
+    ? `transport: authentication handshake failed: ${withoutAdvice(error.message.trim())}`
     : `transport: Error while dialing: dial ${network} ${place}: ${operation}${systemErrorText(error)}`;
 
   return new GitalyError('UNAVAILABLE', `connection error: desc = "${desc}"`, {
     cause: error,
     metadata: { temporary: TEMPORARY.has(systemErrorCode(error) ?? '') || error.message === 'i/o timeout' },
   });
+}
+
+/** Node advises its own option, with which this client has nothing more to trust. */
+const NODE_ADVICE = '; if the root CA is installed locally, try running Node.js with --use-system-ca';
+
+function withoutAdvice(message: string): string {
+  return message.endsWith(NODE_ADVICE) ? message.slice(0, -NODE_ADVICE.length) : message;
 }

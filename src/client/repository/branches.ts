@@ -1,10 +1,12 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { codeOf } from '#base/gitaly-error';
+import { codeOf, GitalyError } from '#base/gitaly-error';
 import type { FindLocalBranchesRequestSchema } from '#wire/gen/ref_pb';
 import type { CallOptions } from '../call/call-types.ts';
 import type { Connection } from '../connection.ts';
 import { eachItem } from '../content/collect/each-item.ts';
 import { localBranches } from '../content/collect/local-branches.ts';
+import { ReferenceExistsError } from './errors.ts';
+import type { Place } from './place.ts';
 import { type Branch, branchOf } from './values.ts';
 
 const HEADS = Buffer.from('refs/heads/');
@@ -40,4 +42,28 @@ async function* byName(
   for await (const { name, target } of eachItem(responses, ({ branches }) => branches))
     if (HEADS.equals(name.subarray(0, HEADS.length)) && target !== undefined)
       yield branchOf({ name, targetCommit: target });
+}
+
+/**
+ * Creates a branch. The error of the server about one that exists has the code of many others and
+ * no detail: then the branch is looked up.
+ *
+ * @throws {ReferenceExistsError}
+ */
+export async function createBranch(
+  { connection, repository, user }: Place,
+  branch: { readonly branchName: Uint8Array; readonly startPoint: Uint8Array },
+  options: CallOptions,
+): Promise<void> {
+  try {
+    await connection.operation.userCreateBranch({ repository, user, ...branch }, options);
+  } catch (error) {
+    if (!(error instanceof GitalyError) || error.code !== 'FAILED_PRECONDITION') throw error;
+    if (error.details.length > 0) throw error;
+    const referenceName = Buffer.concat([HEADS, branch.branchName]);
+    const { value } = await connection.ref
+      .refExists({ repository, ref: referenceName }, options)
+      .catch(() => ({ value: false })); // the first error says more
+    throw value ? new ReferenceExistsError(error, { referenceName }) : error;
+  }
 }

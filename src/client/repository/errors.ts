@@ -9,6 +9,8 @@ import {
   IndexError_ErrorType as IndexErrorType,
   MergeConflictErrorSchema,
   type MergeConflictError as MergeConflictMessage,
+  ReferenceExistsErrorSchema,
+  type ReferenceExistsError as ReferenceExistsMessage,
   type ReferenceUpdateError,
   ReferenceUpdateErrorSchema,
 } from '#wire/gen/errors_pb';
@@ -63,6 +65,18 @@ export class ReferenceChangedError extends GitalyError {
   }
 }
 
+/** A branch or tag to create exists already. */
+export class ReferenceExistsError extends GitalyError {
+  override readonly name: string = 'ReferenceExistsError';
+  /** Its full name. */
+  readonly reference: string;
+
+  constructor(error: GitalyError, { referenceName }: Pick<ReferenceExistsMessage, 'referenceName'>) {
+    super(error.code, error.message, from(error));
+    this.reference = textOf(referenceName);
+  }
+}
+
 /** A change of a file cannot be made as requested: `file exists`, `file not found` … */
 export class FileChangeError extends GitalyError {
   override readonly name: string = 'FileChangeError';
@@ -93,6 +107,7 @@ const CLASSES = {
   [CustomHookErrorSchema.typeName]: HookRejectedError,
   [AccessCheckErrorSchema.typeName]: AccessDeniedError,
   [ReferenceUpdateErrorSchema.typeName]: ReferenceChangedError,
+  [ReferenceExistsErrorSchema.typeName]: ReferenceExistsError,
   [IndexErrorSchema.typeName]: FileChangeError,
 } as Readonly<Record<string, new (error: GitalyError, inner: never) => GitalyError>>;
 
@@ -121,6 +136,6 @@ function isMessage(value: unknown): value is { readonly $typeName: string } {
 }
 
 function from(error: GitalyError) {
-  const { details, metadata } = error;
-  return { cause: error, details, metadata };
+  const { details, hint, metadata } = error;
+  return { cause: error, details, hint, metadata };
 }

@@ -12,6 +12,7 @@ export {
   HookRejectedError,
   MergeConflictError,
   ReferenceChangedError,
+  ReferenceExistsError,
 } from './errors.ts';
 export type { ForkOptions } from './fork.ts';
 export type { LogOptions } from './history.ts';

@@ -6,11 +6,13 @@ import { test } from 'node:test';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { addOddDates, detachHead } from '#testkit/repositories/odd-repositories';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { CallError } from '../call/call-error.ts';
 import {
   FileChangeError,
   HookRejectedError,
   MergeConflictError,
   ReferenceChangedError,
+  ReferenceExistsError,
   Repository,
 } from './index.ts';
 
@@ -225,8 +227,20 @@ test('branches and tags come, go and are listed', async () => {
   );
   assert.equal(tags[1]?.tagger?.name, USER.name);
   assert.equal(await repository.defaultBranch(), 'main');
-  await assert.rejects(repository.createBranch('topic', 'main'), { code: 'FAILED_PRECONDITION' });
-  await assert.rejects(repository.createTag('v1', 'main'), { code: 'ALREADY_EXISTS' });
+  for (const [make, reference, code] of [
+    [() => repository.createBranch('topic', 'main'), 'refs/heads/topic', 'FAILED_PRECONDITION'],
+    [() => repository.createTag('v1', 'main'), 'refs/tags/v1', 'ALREADY_EXISTS'],
+  ] as const)
+    await assert.rejects(make(), (error) => {
+      assert.ok(error instanceof ReferenceExistsError);
+      assert.ok(error.cause instanceof CallError);
+      assert.deepEqual([error.reference, error.code], [reference, code]);
+      return true;
+    });
+  await assert.rejects(
+    repository.createBranch('other', 'nowhere'),
+    (error) => error instanceof CallError && error.code === 'FAILED_PRECONDITION',
+  );
   await assert.rejects(repository.deleteBranch('main'), {
     code: 'FAILED_PRECONDITION',
     message: /default branch.*allowDefault/,

@@ -6,7 +6,7 @@ import type { CallOptions } from '../call/call-types.ts';
 import type { Connection } from '../connection.ts';
 import { eachItem } from '../content/collect/each-item.ts';
 import { readHead } from '../content/read-head.ts';
-import { listBranches } from './branches.ts';
+import { createBranch, listBranches } from './branches.ts';
 import type { CommitOptions, MergeOptions, PickOptions } from './changes.ts';
 import * as changes from './changes.ts';
 import { type DiffOptions, diff, type FileDiff } from './comparisons.ts';
@@ -282,14 +282,16 @@ export class Repository {
   }
 
   /**
-   * Creates a branch at a revision. @throws {CallError} FAILED_PRECONDITION if there is no such
-   * revision or it exists; {HookRejectedError}.
+   * Creates a branch at a revision.
+   *
+   * @throws {ReferenceExistsError} {@link HookRejectedError} {@link AccessDeniedError}; {CallError}
+   *   FAILED_PRECONDITION without such a revision.
    */
   async createBranch(name: TextOrBytes, start: TextOrBytes, options: CallOptions = {}): Promise<void> {
     checkOptionNames('createBranch', options);
-    const { connection, repository, user } = this.#place;
-    const request = { repository, user, branchName: bytesOf(name), startPoint: bytesOf(start) };
-    await typed(connection.operation.userCreateBranch(request, options));
+    await typed(
+      createBranch(this.#place, { branchName: bytesOf(name), startPoint: bytesOf(start) }, options),
+    );
   }
 
   /**
@@ -315,7 +317,7 @@ export class Repository {
   /**
    * Creates a tag, annotated if there is a message.
    *
-   * @throws as {@link createBranch}, but {CallError} ALREADY_EXISTS if it exists.
+   * @throws as {@link createBranch}.
    */
   async createTag(name: TextOrBytes, target: TextOrBytes, options: TagOptions = {}): Promise<void> {
     checkOptionNames('createTag', options);

@@ -21,7 +21,6 @@ const READ_AT_ONCE = 256;
 export interface Marker {
   /** Name of its file. */
   readonly name: string;
-  readonly relativePath: string;
   /** When it was written. */
   readonly writtenMs: number;
 }
@@ -58,13 +57,16 @@ export async function* dueMarkers(storage: Storage, nowMs: number): AsyncGenerat
   for await (const { name } of (await opendir(root, { bufferSize: READ_AT_ONCE }).catch(ignoreMissing)) ?? [])
     if (name.slice(0, TIME_DIGITS) <= now) due.push(name);
   for (const name of due.sort()) {
-    const relativePath = await readFile(`${root}/${name}`, 'utf8').catch(ignoreMissing);
     const stats = await stat(`${root}/${name}`).catch(ignoreMissing);
-    if (relativePath === undefined || stats === undefined) continue;
-    if (!NAME.test(name)) {
-      if (nowMs - stats.mtimeMs > DRAFT_MS) await removeMarker(storage, name);
-    } else yield { name, relativePath, writtenMs: stats.mtimeMs };
+    if (stats === undefined) continue;
+    if (NAME.test(name)) yield { name, writtenMs: stats.mtimeMs };
+    else if (stats.isFile() && nowMs - stats.mtimeMs > DRAFT_MS) await removeMarker(storage, name);
   }
+}
+
+/** Returns the repository of a marker; `undefined` if the marker is gone. @throws the system's error. */
+export async function markedPath(storage: Storage, { name }: Marker): Promise<string | undefined> {
+  return await readFile(`${lifetimesRoot(storage)}/${name}`, 'utf8').catch(ignoreMissing);
 }
 
 export async function removeMarker(storage: Storage, name: string): Promise<void> {

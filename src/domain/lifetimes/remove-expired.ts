@@ -5,7 +5,7 @@ import type { Repository } from '#storage/repository';
 import type { Storage } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';
 import { deleteReferences } from '../ref-update/delete-references.ts';
-import { dueMarkers, type Marker, removeMarker, writeMarker } from './due-index.ts';
+import { dueMarkers, type Marker, markedPath, removeMarker, writeMarker } from './due-index.ts';
 import { earliest, type Lifetimes, readLifetimes } from './lifetime-file.ts';
 import { changeLifetimes } from './set-lifetime.ts';
 
@@ -14,11 +14,13 @@ const MOVE_MS = 60_000;
 const RETRY_MS = 60_000;
 const MAX_FAILED = 10_000;
 
+type PlacedMarker = Marker & { readonly relativePath: string };
+
 /** Notified of what was removed. */
 export interface ExpiryObserver {
   /** @param references full names; empty: the repository. */
   onExpired(repository: Repository, references: readonly Buffer[]): void;
-  /** It is tried again a minute later. */
+  /** It is tried again a minute later. @param relativePath or the name of a marker that cannot be read. */
   onFailed(relativePath: string, error: unknown): void;
 }
 
@@ -39,17 +41,19 @@ export class Expiry {
       if (signal.aborted) return;
       const key = `${storage.name}/${marker.name}`;
       if ((this.#retryMs.get(key) ?? 0) > Date.now()) continue;
+      let relativePath: string | undefined;
       try {
-        await this.#visit(storage, marker, signal);
+        relativePath = await markedPath(storage, marker);
+        if (relativePath !== undefined) await this.#visit(storage, { ...marker, relativePath }, signal);
       } catch (error) {
         if (signal.aborted) return;
         this.#retryMs.set(key, Date.now() + RETRY_MS);
-        this.#observer.onFailed(marker.relativePath, error);
+        this.#observer.onFailed(relativePath ?? marker.name, error);
       }
     }
   }
 
-  async #visit(storage: Storage, marker: Marker, signal: AbortSignal): Promise<void> {
+  async #visit(storage: Storage, marker: PlacedMarker, signal: AbortSignal): Promise<void> {
     const repository = this.#find(storage, marker);
     if (repository === undefined) {
       if (Date.now() - marker.writtenMs > MOVE_MS) await removeMarker(storage, marker.name);
@@ -66,7 +70,7 @@ export class Expiry {
     await removeMarker(storage, marker.name);
   }
 
-  #find(storage: Storage, { relativePath }: Marker): Repository | undefined {
+  #find(storage: Storage, { relativePath }: PlacedMarker): Repository | undefined {
     try {
       return this.#storages.open({ storageName: storage.name, relativePath });
     } catch (error) {

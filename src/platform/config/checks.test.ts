@@ -42,12 +42,17 @@ test("errors in a certificate or a key have Gitaly's text", () => {
       keyPairProblem(CERTIFICATE, { path: text }),
       keyPairProblem(CERTIFICATE, { path: file('other', String(other)) }),
       keyPairProblem(missing, { path: KEY }),
+      keyPairProblem(KEY, { path: CERTIFICATE }),
+      keyPairProblem(CERTIFICATE, { path: CERTIFICATE }),
     ],
     [
       'loading x509 keypair: tls: failed to find any PEM data in certificate input',
       'loading x509 keypair: tls: failed to find any PEM data in key input',
       'loading x509 keypair: tls: private key does not match public key',
       `loading x509 keypair: open ${missing}: no such file or directory`,
+      'loading x509 keypair: tls: failed to find certificate PEM data in certificate input, but did find a ' +
+        'private key; PEM inputs may have been switched',
+      'loading x509 keypair: tls: found a certificate rather than a key in the PEM for the private key',
     ],
   );
 });

@@ -1,11 +1,13 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync, type Stats, statSync } from 'node:fs';
 import { messageOf } from '#base/gitaly-error';
+import { parseUrl, urlProblem } from '#base/go/net/url';
 import { privateKeyPem } from '#base/go/private-key-pem';
 import { quote } from '#base/go/quote';
 import { systemErrorCode, systemErrorText } from '#base/go/system-error';
 import { isError } from '#base/is-error';
 import type { Secret } from '#base/secret';
+import type { KeyPath } from './toml-position.ts';
 
 /** An invalid value: its key, and the error text of Gitaly's `configuration validate`. */
 export interface Problem {
@@ -14,6 +16,11 @@ export interface Problem {
    */
   readonly key: readonly string[];
   readonly message: string;
+}
+
+/** Returns the path of a problem's key: `[0]` becomes 0. */
+export function keyPathOf(key: readonly string[]): KeyPath {
+  return key.map((part) => (/^\[\d+\]$/.test(part) ? Number(part.slice(1, -1)) : part));
 }
 
 /** Collects problems under a key prefix. Checks return a message or `undefined`. */
@@ -105,10 +112,8 @@ export function keyPairProblem(
   try {
     const certificate = readFileSync(certificatePath, 'utf8');
     const pem = 'path' in key ? readFileSync(key.path, 'utf8') : key.pem.reveal();
-    if (!certificate.includes('-----BEGIN '))
-      return 'loading x509 keypair: tls: failed to find any PEM data in certificate input';
-    if (!pem.includes('-----BEGIN '))
-      return 'loading x509 keypair: tls: failed to find any PEM data in key input';
+    const mixedUp = missingBlock(certificate, pem);
+    if (mixedUp !== undefined) return `loading x509 keypair: tls: ${mixedUp}`;
     if (!new X509Certificate(certificate).checkPrivateKey(createPrivateKey(privateKeyPem(pem)))) {
       return 'loading x509 keypair: tls: private key does not match public key';
     }
@@ -116,6 +121,19 @@ export function keyPairProblem(
   } catch (error) {
     return `loading x509 keypair: ${openProblem(error)}`;
   }
+}
+
+function missingBlock(certificate: string, key: string): string | undefined {
+  if (!certificate.includes('-----BEGIN ')) return 'failed to find any PEM data in certificate input';
+  if (!certificate.includes('-----BEGIN CERTIFICATE-----') && certificate.includes(' PRIVATE KEY-----'))
+    return (
+      'failed to find certificate PEM data in certificate input, but did find a private key; PEM inputs ' +
+      'may have been switched'
+    );
+  if (!key.includes('-----BEGIN ')) return 'failed to find any PEM data in key input';
+  return key.includes('PRIVATE KEY-----') || !key.includes('-----BEGIN CERTIFICATE-----')
+    ? undefined
+    : 'found a certificate rather than a key in the PEM for the private key';
 }
 
 /**
@@ -137,6 +155,18 @@ export function refFormat(format: string): string | undefined {
 export function clientVersion(version: string): string | undefined {
   const [, major] = /^(\d+)\.\d+$/.exec(version) ?? [];
   return major !== undefined && Number(major) >= 15 ? undefined : `not supported: ${quote(version)}`;
+}
+
+const BUCKET_SCHEMES = ['file', 'mem', 's3', 'gs', 'azblob'];
+
+/** Returns the problem of a bucket: a path, or a URL. The text before a last `+` is an option of Gitaly. */
+export function bucketUrlProblem(url: string): string | undefined {
+  const problem = urlProblem(url);
+  if (problem !== undefined) return problem;
+  const scheme = parseUrl(url)?.scheme.split('+').at(-1);
+  if (scheme === undefined || BUCKET_SCHEMES.includes(scheme)) return undefined;
+  const expected = `${BUCKET_SCHEMES.slice(0, -1).join(', ')} or ${BUCKET_SCHEMES.at(-1)}`;
+  return `unsupported sink URI scheme: ${quote(scheme)}, expected ${expected}`;
 }
 
 /** Returns the problem of an HTTP address, without repeating it: it may contain a secret. */

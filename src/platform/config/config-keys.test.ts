@@ -172,6 +172,7 @@ function webhookCases(): Record<string, Cases> {
 }
 
 const BUCKET: Cases = [['"file:///tmp/x"'], ['"mem://"'], ['"%zz://"', /first path segment|invalid/]];
+const UNKNOWN_BUCKET: Cases[number] = ['"s4://bucket"', /unsupported sink URI scheme: "s4"/];
 
 /** Returns the cases of a limiter. A problem is reported, and does not prevent the start. */
 function limiterCases(table: string, problem: string): Record<string, Cases> {
@@ -334,9 +335,14 @@ const CASES: Readonly<Record<string, Cases>> = {
     ['["default"]'],
     ['["none"]', /specified storage "none" does not exist in configuration/],
   ],
-  'backup.go_cloud_url': BUCKET,
+  'backup.go_cloud_url': [...BUCKET, UNKNOWN_BUCKET],
   'backup.wal_backup_go_cloud_url': BUCKET,
-  'bundle_uri.go_cloud_url': BUCKET.slice(0, 2),
+  'bundle_uri.go_cloud_url': [...BUCKET, UNKNOWN_BUCKET],
+  'cgroups.mountpoint': [
+    ['"/sys/fs/cgroup"\nrepositories.count = 1'],
+    ['"<DIR>/none"'],
+    ['"<DIR>/none"\nrepositories.count = 1', /cgroups\.mountpoint: doesn't exist/],
+  ],
   'offloading.go_cloud_url': [
     ['"file:///x"\nenabled = true'],
     ['"%zz://"\nenabled = true', /offloading\.go_cloud_url: /],

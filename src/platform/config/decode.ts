@@ -97,12 +97,12 @@ function absent(node: Node): unknown {
 function decodeNode(node: Node, value: unknown, path: KeyPath, unknown: UnknownKey[]): unknown {
   switch (node.kind) {
     case 'table':
-      if (!isTable(value)) throw mismatch(path, value);
+      if (!isTable(value)) throw mismatch(path, value, node);
       return decodeTable(node.fields, value, path, unknown);
     case 'tables':
-      if (!Array.isArray(value)) throw mismatch(path, value);
+      if (!Array.isArray(value)) throw mismatch(path, value, node);
       return value.map((item: unknown, index) => {
-        if (!isTable(item)) throw mismatch(path, item);
+        if (!isTable(item)) throw mismatch(path, item, node);
         return decodeTable(node.fields, item, [...path, index], unknown);
       });
     default:
@@ -113,16 +113,16 @@ function decodeNode(node: Node, value: unknown, path: KeyPath, unknown: UnknownK
 function decodeValue(key: Key, value: unknown, path: KeyPath): unknown {
   switch (key.kind) {
     case 'text':
-      if (typeof value !== 'string') throw mismatch(path, value);
+      if (typeof value !== 'string') throw mismatch(path, value, key);
       return value === '' ? key.default : value;
     case 'secret':
-      if (typeof value !== 'string') throw mismatch(path, value);
+      if (typeof value !== 'string') throw mismatch(path, value, key);
       return value === '' ? undefined : new Secret(value);
     case 'integer':
       return decodeInteger(key, value, path);
     case 'integer-or-auto':
       if (typeof value === 'bigint' || value === 'auto') return value === 'auto' ? value : Number(value);
-      if (typeof value !== 'string') throw mismatch(path, value);
+      if (typeof value !== 'string') throw mismatch(path, value, key);
       throw new DecodeError(
         path,
         value,
@@ -130,26 +130,26 @@ function decodeValue(key: Key, value: unknown, path: KeyPath): unknown {
         true,
       );
     case 'float':
-      return decodeFloat(value, path);
+      return decodeFloat(key, value, path);
     case 'flag':
-      if (typeof value !== 'boolean') throw mismatch(path, value);
+      if (typeof value !== 'boolean') throw mismatch(path, value, key);
       return value;
     case 'duration':
-      return decodeText(value, path, parseDurationMs);
+      return decodeText(key, value, path, parseDurationMs);
     case 'tls-version':
-      return decodeText(value, path, parseTlsVersion);
+      return decodeText(key, value, path, parseTlsVersion);
     case 'texts':
-      return decodeList(value, path, (item) => {
-        if (typeof item !== 'string') throw mismatch(path, item);
+      return decodeList(key, value, path, (item) => {
+        if (typeof item !== 'string') throw mismatch(path, item, key);
         return item;
       });
     case 'floats':
-      return decodeList(value, path, (item) => decodeFloat(item, path));
+      return decodeList(key, value, path, (item) => decodeFloat(key, item, path));
   }
 }
 
 function decodeInteger(key: Key, value: unknown, path: KeyPath): number {
-  if (typeof value !== 'bigint') throw mismatch(path, value);
+  if (typeof value !== 'bigint') throw mismatch(path, value, key);
   const type = key.integerType ?? 'int';
   if (type.startsWith('u') && value < 0n) {
     throw new DecodeError(path, value, `toml: negative number ${value} does not fit in an ${type}`, false);
@@ -157,13 +157,13 @@ function decodeInteger(key: Key, value: unknown, path: KeyPath): number {
   return Number(value);
 }
 
-function decodeFloat(value: unknown, path: KeyPath): number {
-  if (typeof value !== 'bigint' && typeof value !== 'number') throw mismatch(path, value);
+function decodeFloat(key: Key, value: unknown, path: KeyPath): number {
+  if (typeof value !== 'bigint' && typeof value !== 'number') throw mismatch(path, value, key);
   return Number(value);
 }
 
-function decodeList<T>(value: unknown, path: KeyPath, decodeItem: (item: unknown) => T): T[] {
-  if (!Array.isArray(value)) throw mismatch(path, value);
+function decodeList<T>(key: Key, value: unknown, path: KeyPath, decodeItem: (item: unknown) => T): T[] {
+  if (!Array.isArray(value)) throw mismatch(path, value, key);
   return value.map(decodeItem);
 }
 
@@ -171,8 +171,8 @@ function decodeList<T>(value: unknown, path: KeyPath, decodeItem: (item: unknown
  * Decodes types that Gitaly reads from text: it accepts the text of any scalar, and the parser
  * decides.
  */
-function decodeText<T>(value: unknown, path: KeyPath, parse: (text: string) => T): T {
-  if (typeof value === 'object') throw mismatch(path, value);
+function decodeText<T>(key: Key, value: unknown, path: KeyPath, parse: (text: string) => T): T {
+  if (typeof value === 'object') throw mismatch(path, value, key);
   try {
     return parse(String(value));
   } catch (error) {
@@ -186,10 +186,10 @@ function parseTlsVersion(text: string): string {
 }
 
 /** Returns the error of Gitaly's TOML decoder for a value of the wrong type. */
-function mismatch(path: KeyPath, value: unknown): DecodeError {
+function mismatch(path: KeyPath, value: unknown, node: Node): DecodeError {
   const into =
     `cannot decode TOML ${tomlType(value)} into struct field ${structField(path)} of type ` +
-    `${goType(path)}`;
+    `${goType(path, node)}`;
   switch (typeof value) {
     case 'boolean':
       return new DecodeError(path, value, `toml: cannot assign boolean to a ${value}`, true);
@@ -197,7 +197,7 @@ function mismatch(path: KeyPath, value: unknown): DecodeError {
       return new DecodeError(
         path,
         value,
-        `toml: float cannot be assigned to ${goType(path).replace(/^\[\].*/, 'slice')}`,
+        `toml: float cannot be assigned to ${goType(path, node).replace(/^\[\].*/, 'slice')}`,
         true,
       );
     case 'string':

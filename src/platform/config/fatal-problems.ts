@@ -2,23 +2,26 @@ import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { formatDuration } from '#base/go/duration';
 import { addressProblem } from '#base/go/net/address-problem';
-import { badEscape, urlProblem } from '#base/go/net/url';
+import { badEscape } from '#base/go/net/url';
 import { quote } from '#base/go/quote';
 import { parseBool } from '#base/go/strconv';
 import { systemErrorCode, systemErrorText } from '#base/go/system-error';
 import {
   ascending,
+  bucketUrlProblem,
   clientVersion,
   gitConfigKey,
   keyPairProblem,
+  keyPathOf,
   openProblem,
   type Problem,
 } from './checks.ts';
 import { consoleProblems } from './console-problems.ts';
+import { mountPointProblem } from './mount-point.ts';
 import type { ReadConfig } from './read-config.ts';
 import type { ConfigValues } from './schema.ts';
 import { workersProblem } from './schema-workers.ts';
-import { authProblems } from './server-checks.ts';
+import { authProblems, tlsProblems } from './server-checks.ts';
 import type { KeyPath } from './toml-position.ts';
 import { eventsProblems, storageProblems, usesGitlab } from './validate-config.ts';
 import { webhookProblems } from './webhook-problems.ts';
@@ -72,7 +75,7 @@ const CHECKS: readonly Check[] = [
       .join('\n');
     return problems.length === 0
       ? undefined
-      : invalid(text, ...problems.map(({ key }) => ['storage', ...key.map(index)]));
+      : invalid(text, ...problems.map(({ key }) => ['storage', ...keyPathOf(key)]));
   },
   (values) => {
     for (const [position, { key }] of values.git.config.entries()) {
@@ -106,7 +109,7 @@ const CHECKS: readonly Check[] = [
   (values) => {
     const [problem] = webhookProblems(values.webhook, { ...values, storages: values.storage });
     const name = problem && ['webhook', ...problem.key].join('.');
-    return problem && invalid(`${name}: ${problem.message}`, ['webhook', ...problem.key.map(index)]);
+    return problem && invalid(`${name}: ${problem.message}`, ['webhook', ...keyPathOf(problem.key)]);
   },
   cgroups,
   packObjectsCache,
@@ -131,18 +134,13 @@ const CHECKS: readonly Check[] = [
   gitProgram,
   gitlabApi,
   tlsListener,
-  (values) => {
-    const url = values.backup.goCloudUrl;
-    const problem = url === undefined ? undefined : urlProblem(url);
-    return problem === undefined
-      ? undefined
-      : invalid(`resolve backup sink: ${problem}`, ['backup', 'go_cloud_url']);
-  },
+  ({ backup }) => bucket('resolve backup sink', 'backup', backup.goCloudUrl),
+  ({ bundleUri }) => bucket('create bundle-URI sink', 'bundle_uri', bundleUri.goCloudUrl),
 ];
 
-/** Converts `[0]` to 0. */
-function index(part: string): string | number {
-  return /^\[\d+\]$/.test(part) ? Number(part.slice(1, -1)) : part;
+function bucket(step: string, table: string, url = ''): FatalProblem | undefined {
+  const problem = bucketUrlProblem(url);
+  return problem === undefined ? undefined : invalid(`${step}: ${problem}`, [table, 'go_cloud_url']);
 }
 
 function logging(text: string, key: string): FatalProblem {
@@ -201,7 +199,10 @@ function cgroups({ cgroups: parent }: ConfigValues): FatalProblem | undefined {
     if (limit > 0 && value > limit)
       return invalid(`cgroups.repositories: ${name} cannot exceed parent`, ['cgroups', 'repositories', key]);
   }
-  return undefined;
+  const problem = mountPointProblem(parent);
+  return problem === undefined
+    ? undefined
+    : invalid(`cgroups.mountpoint: ${problem}`, ['cgroups', 'mountpoint']);
 }
 
 function packObjectsCache(values: ConfigValues): FatalProblem | undefined {
@@ -300,9 +301,10 @@ function tlsListener(values: ConfigValues): FatalProblem | undefined {
   const { certificatePath = '', keyPath = '', key } = values.tls;
   const pair = keyPairProblem(certificatePath, key === undefined ? { path: keyPath } : { pem: key });
   if (pair === undefined) return undefined;
-  const keys = [
-    ['tls', 'certificate_path'],
-    ['tls', 'key_path'],
-  ];
-  return invalid(`create external gRPC server: error reading certificate and key paths: ${pair}`, ...keys);
+  const wrong = tlsProblems(values.tls).flatMap((problem) => problem.key);
+  const keys = wrong.length > 0 ? wrong : ['certificate_path', 'key_path'];
+  return invalid(
+    `create external gRPC server: error reading certificate and key paths: ${pair}`,
+    ...keys.map((name) => ['tls', name]),
+  );
 }

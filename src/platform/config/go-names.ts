@@ -70,9 +70,8 @@ export function structField(path: KeyPath): string {
 }
 
 /** Returns the Go type of a key: `string`, `duration.Duration`, `[]config.Storage`. */
-export function goType(path: KeyPath): string {
+export function goType(path: KeyPath, node = nodeAt(path, schema)): string {
   const names = namesOf(path);
-  const node = nodeAt(path);
   switch (node?.kind) {
     case 'integer':
       return node.integerType ?? 'int';
@@ -101,8 +100,8 @@ export function goType(path: KeyPath): string {
 }
 
 /** Returns the schema's entry for a key path, or `undefined`. */
-export function nodeAt(path: KeyPath): Node | undefined {
-  let fields: Fields = schema;
+export function nodeAt(path: KeyPath, all: Fields): Node | undefined {
+  let fields = all;
   let node: Node | undefined;
   for (const name of namesOf(path)) {
     node = fields[name];

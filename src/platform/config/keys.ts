@@ -164,13 +164,16 @@ export function tables<F extends Fields>(
   return { kind: 'tables', doc, fields, ...facts };
 }
 
-/** Describes the accepted values of a key, for error messages and the reference. */
-export function accepted(node: Node): string {
+/** Describes the accepted values of a key, for error messages. */
+export function accepted(node: Node, name: string): string {
   switch (node.kind) {
     case 'table':
-      return 'a table';
+      return `a table, headed by [${name}]`;
     case 'tables':
-      return 'an array of tables, each headed by its name in double brackets';
+      return (
+        `one or more tables, each headed by [[${name.replaceAll(/\[\d+\]/g, '')}]], ` +
+        `with ${Object.keys(node.fields).join(', ')}`
+      );
     default:
       return node.accepted ?? KINDS[node.kind](node);
   }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { TEST_CERTIFICATE } from '#testkit/test-certificate';
 import { ConfigError, configFrom, type GitalyConfig, loadConfig } from './load-config.ts';
 
 /**
@@ -188,7 +189,11 @@ test('a file that is not TOML is refused with the line', async () => {
 
   const error = await refusal(files.load(`${files.storage}[[storage\n`));
 
-  assert.equal(error.explanation, `  file      ${files.path}, line 4`);
+  assert.equal(
+    error.explanation,
+    `  file      ${files.path}, line 4\n` +
+      '  accepted  TOML: key = "text", key = 1 or key = true; [table]; [[list of tables]]',
+  );
 });
 
 test('an error lists misspelt keys, which may be its cause', async () => {
@@ -397,4 +402,45 @@ test('secrets of a configuration are not printed', async () => {
 
   assert.doesNotMatch(inspect(config, { depth: 9 }) + JSON.stringify(config), /hunter2/);
   assert.equal(config.auth.token?.reveal(), 'hunter2');
+});
+
+// "accepted  an existing PEM file, without key" was printed for a key that is missing.
+test('a certificate without its key is refused with the key that is missing alone', async () => {
+  using files = arrange();
+
+  const error = await refusal(
+    files.load(`tls_listen_addr = ":0"\n${files.storage}[tls]\ncertificate_path = "${TEST_CERTIFICATE}"\n`),
+  );
+
+  assert.equal(
+    error.explanation,
+    [
+      `  file      ${files.path}`,
+      '  key       tls.key_path',
+      '  read      nothing',
+      '  accepted  an existing PEM file with the private key; not together with key',
+    ].join('\n'),
+  );
+});
+
+// "invalid config: not set" was all that a program printed.
+test('the error of a program names the key, what was read, and what is accepted', () => {
+  const messageFor = (keys: Record<string, unknown>): string => {
+    try {
+      configFrom(keys);
+    } catch (error) {
+      assert.ok(error instanceof ConfigError);
+      return error.message;
+    }
+    return 'no error';
+  };
+
+  assert.match(
+    messageFor({ listen_addr: ':0' }),
+    /invalid config: not set\n.*\n {2}key {7}storage\n {2}read {6}nothing\n {2}accepted {2}one or more tables, each headed by \[\[storage\]\], with name, path$/,
+  );
+  assert.match(
+    messageFor({ listen_addr: 8080 }),
+    /\n {2}key {7}listen_addr\n {2}read {6}8080\n {2}accepted /,
+  );
 });

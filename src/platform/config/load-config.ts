@@ -1,11 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { quote } from '#base/go/quote';
 import { systemErrorText } from '#base/go/system-error';
-import { Secret } from '#base/secret';
 import { type RawTable, showUnknownKey } from './decode.ts';
+import { type ConfigSource, explainKey, explainSyntax, rawValue } from './explain-key.ts';
 import { fatalProblem } from './fatal-problems.ts';
-import { nodeAt } from './go-names.ts';
-import { accepted } from './keys.ts';
 import {
   absolutePath,
   type ReadConfig,
@@ -65,7 +63,7 @@ export async function loadConfig(path: string): Promise<GitalyConfig> {
     read = await readConfig(document);
   } catch (error) {
     if (!(error instanceof ReadConfigError)) throw error;
-    throw new ConfigError(inFile + error.message, explainUnread({ path, document }, error));
+    throw new ConfigError(inFile + error.message, explainUnread({ path, document, fields: schema }, error));
   }
   return check(read, path);
 }
@@ -78,11 +76,21 @@ export async function loadConfig(path: string): Promise<GitalyConfig> {
  *   have no log for warnings.
  */
 export function configFrom(keys: RawTable): GitalyConfig {
-  const read = readConfigObject(keys);
-  const [unknown] = read.unknown;
-  if (unknown !== undefined)
-    throw new ConfigError(`unknown configuration key ${showUnknownKey(unknown)}`, '');
-  return check(read, '(given by the program)');
+  const path = '(given by the program)';
+  try {
+    const read = readConfigObject(keys);
+    const [unknown] = read.unknown;
+    if (unknown !== undefined)
+      throw new ConfigError(`unknown configuration key ${showUnknownKey(unknown)}`, '');
+    return check(read, path);
+  } catch (error) {
+    // Programs print messages only.
+    if (error instanceof ConfigError && error.explanation !== '')
+      throw new ConfigError(`${error.message}\n${error.explanation}`, error.explanation);
+    if (!(error instanceof ReadConfigError)) throw error;
+    const explanation = explainUnread({ path, document: '', fields: schema }, error);
+    throw new ConfigError(`${error.message}\n${explanation}`, explanation);
+  }
 }
 
 function check(read: ReadConfig, path: string): GitalyConfig {
@@ -91,9 +99,8 @@ function check(read: ReadConfig, path: string): GitalyConfig {
     const inFile = fatal.message.startsWith('configuring logger')
       ? ''
       : `load config: config_path ${quote(path)}: `;
-    const blocks = fatal.keys.map((key) =>
-      explain({ path, document: read.document }, { path: key, read: rawValue(read.raw, key) }),
-    );
+    const source = { path, document: read.document, fields: schema };
+    const blocks = fatal.keys.map((key) => explainKey(source, { path: key, read: rawValue(read.raw, key) }));
     const misspelt = read.unknown.filter(({ nearest }) => nearest !== undefined);
     const hints = misspelt.map((key) => `  unknown   ${showUnknownKey(key)}`);
     throw new ConfigError(inFile + fatal.message, [...new Set([...blocks, ...hints])].join('\n'));
@@ -163,41 +170,7 @@ function lineOf(read: ReadConfig, path: KeyPath): { line?: string } {
   return position === undefined ? {} : { line: String(position.line) };
 }
 
-function explainUnread(
-  source: { path: string; document: string },
-  { decoder, problem }: ReadConfigError,
-): string {
-  if (problem !== undefined) return explain(source, problem);
-  return decoder === undefined ? '' : `  file      ${source.path}, line ${decoder.position.line}`;
-}
-
-function explain(
-  source: { path: string; document: string },
-  problem: { path: KeyPath; read: unknown },
-): string {
-  const node = nodeAt(problem.path);
-  const position = positionOf(source.document, problem.path);
-  const lines = [
-    ['file', position === undefined ? source.path : `${source.path}, line ${position.line}`],
-    ['key', showPath(problem.path)],
-    ['read', node?.kind === 'secret' ? '[secret]' : showValue(problem.read)],
-    ['accepted', node === undefined ? 'see config.toml.example' : accepted(node)],
-  ] as const;
-  return lines.map(([name, value]) => `  ${name.padEnd(9)} ${value}`).join('\n');
-}
-
-function showValue(value: unknown): string {
-  if (value === undefined) return 'nothing';
-  if (value instanceof Secret) return '[secret]';
-  return JSON.stringify(value, (_, inner: unknown) => (typeof inner === 'bigint' ? Number(inner) : inner));
-}
-
-function rawValue(raw: RawTable, path: KeyPath): unknown {
-  let value: unknown = raw;
-  for (const part of path) {
-    if (typeof value !== 'object' || value === null) return undefined;
-    const wanted = String(part).toLowerCase();
-    value = Object.entries(value).find(([name]) => name.toLowerCase() === wanted)?.[1];
-  }
-  return value;
+function explainUnread(source: ConfigSource, { decoder, problem }: ReadConfigError): string {
+  if (problem !== undefined) return explainKey(source, problem);
+  return decoder === undefined ? '' : explainSyntax(source.path, decoder.position.line);
 }

@@ -68,8 +68,9 @@ export async function readConfig(document: string): Promise<ReadConfig> {
  * Reads an object with the keys of the file, as {@link readConfig} does. Whole numbers may be plain
  * numbers.
  */
-export function readConfigObject(raw: RawTable): ReadConfig {
-  return complete('', overlay(schema, {}, raw), decode(schema, overlay(schema, {}, raw)).unknown);
+export function readConfigObject(given: RawTable): ReadConfig {
+  const raw = overlay(schema, {}, given);
+  return complete('', raw, decodeToml('', raw).unknown);
 }
 
 function complete(document: string, raw: RawTable, unknown: readonly UnknownKey[]): ReadConfig {

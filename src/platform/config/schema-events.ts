@@ -46,7 +46,7 @@ export const webhookTables = tables(
     secret_file: text({
       doc: 'File with the secret, instead of secret.',
       example: '"/etc/gitaly/webhook-secret"',
-      accepted: 'an existing file with a secret, without secret',
+      accepted: 'an existing file with a secret; not together with secret',
     }),
     storages: texts({
       doc: 'Storages whose events are sent. Empty: all.',

@@ -16,7 +16,7 @@ export const gitlabTable = table(
       doc: 'File with the secret shared with GitLab. Default: .gitlab_shell_secret in gitlab-shell.dir.',
       example: '"/home/git/gitlab-shell/.gitlab_shell_secret"',
       shown: true,
-      accepted: 'an existing file, without secret',
+      accepted: 'an existing file; not together with secret',
     }),
     secret: secret({ doc: 'The secret itself, instead of secret_file.' }),
     'http-settings': table('HTTP settings for calling the API.', {

@@ -119,9 +119,16 @@ export function pressure(defaults: { warning: number; backoff: number; critical:
   };
 }
 
+/** Where control groups are mounted on Linux. */
+export const DEFAULT_MOUNT_POINT = '/sys/fs/cgroup';
+
 /** `[cgroups]`, with the keys of older versions. */
 export const cgroupsTable = table('Control groups for git processes.', {
-  mountpoint: text({ doc: 'Mount point of the control groups.', default: '/sys/fs/cgroup' }),
+  mountpoint: text({
+    doc: 'Mount point of the control groups.',
+    default: DEFAULT_MOUNT_POINT,
+    accepted: 'a directory with control groups, usually "/sys/fs/cgroup"',
+  }),
   hierarchy_root: text({ doc: 'Control group of the server.', default: 'gitaly' }),
   memory_bytes: integer({
     doc: 'Memory of all git processes. 0 means no limit.',

@@ -8,6 +8,7 @@ import { cacheTable, cgroupsTable, concurrencyLimits, PRESSURE_DEFAULTS, pressur
 import { offloadingTable, raftTable, rubyTable, transactionsTable } from './schema-unused.ts';
 import { workersTable } from './schema-workers.ts';
 
+const BUCKET = 'a path, or a URL with file://, mem://, s3://, gs:// or azblob://';
 const GONE = 'belongs to Gitaly versions before 18.0';
 
 /**
@@ -81,7 +82,7 @@ export const schema = {
       token_file: text({
         doc: 'File with the token, instead of token. Its mode must be 0600 or 0400.',
         example: '"/etc/gitaly/token"',
-        accepted: 'an existing file of mode 0600 or 0400, without token',
+        accepted: 'an existing file of mode 0600 or 0400; not together with token',
       }),
       transitioning: flag({
         doc: 'Check and count credentials, but accept calls without valid ones.',
@@ -183,7 +184,7 @@ export const schema = {
       example: '"/home/git/repositories"',
       default: '',
       shown: true,
-      accepted: 'an existing directory that is not inside another storage',
+      accepted: 'an existing directory that is not inside another storage; better an absolute path',
     }),
   }),
 
@@ -350,7 +351,7 @@ export const schema = {
       doc:
         'Bucket of the backups: file:///directory (created, unless ?create_dir=false), a path, mem://, ' +
         's3://bucket?region=…, gs://bucket or azblob://container. The last three need npm packages.',
-      accepted: 'a URL such as file:///var/opt/backups',
+      accepted: BUCKET,
     }),
     wal_backup_go_cloud_url: text({
       doc: 'URL for the write-ahead log.',
@@ -376,7 +377,7 @@ export const schema = {
       doc:
         'Bucket of the bundles, as in [backup]. The options base_url and secret_key_path sign the ' +
         'addresses for clients; s3://, gs:// and azblob:// sign their own.',
-      accepted: 'a URL',
+      accepted: BUCKET,
     }),
     automatic: flag({
       doc:

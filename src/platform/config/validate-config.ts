@@ -4,6 +4,7 @@ import { urlProblem } from '#base/go/net/url';
 import { quote } from '#base/go/quote';
 import {
   atLeast,
+  bucketUrlProblem,
   clientVersion,
   directoryExists,
   fileExists,
@@ -17,6 +18,7 @@ import {
   within,
 } from './checks.ts';
 import { consoleProblems } from './console-problems.ts';
+import { mountPointProblem } from './mount-point.ts';
 import type { ReadConfig } from './read-config.ts';
 import type { ConfigValues } from './schema.ts';
 import { workersProblem } from './schema-workers.ts';
@@ -74,15 +76,10 @@ export function validateConfig(config: ReadConfig): Problem[] {
   }
   packObjectsCache(values.packObjectsCache, problems);
   packObjectsLimiting(values.packObjectsLimiting, problems);
-  for (const key of ['goCloudUrl', 'walBackupGoCloudUrl'] as const) {
-    const url = values.backup[key];
-    if (url !== undefined)
-      problems.add(
-        urlProblem(url),
-        'backup',
-        key === 'goCloudUrl' ? 'go_cloud_url' : 'wal_backup_go_cloud_url',
-      );
-  }
+  problems
+    .add(bucketUrlProblem(values.backup.goCloudUrl ?? ''), 'backup', 'go_cloud_url')
+    .add(urlProblem(values.backup.walBackupGoCloudUrl ?? ''), 'backup', 'wal_backup_go_cloud_url')
+    .add(bucketUrlProblem(values.bundleUri.goCloudUrl ?? ''), 'bundle_uri', 'go_cloud_url');
   problems.add(clientVersion(values.compatibility.oldestClient), 'compatibility', 'oldest_client');
   raft(values, problems);
   if (values.offloading.enabled && values.offloading.goCloudUrl !== undefined) {
@@ -173,6 +170,7 @@ function dailyMaintenance(values: ConfigValues, problems: Problems): void {
 function cgroups(values: ConfigValues['cgroups'], problems: Problems): void {
   const { repositories } = values;
   problems
+    .add(mountPointProblem(values), 'cgroups', 'mountpoint')
     .add(
       within(repositories.maxCgroupsPerRepo, 0, repositories.count),
       'cgroups',

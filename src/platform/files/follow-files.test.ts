@@ -45,3 +45,31 @@ test('changes are applied automatically until it is disposed', async (context) =
   await never(() => applied.length > 1);
   assert.deepEqual(applied, ['the second']);
 });
+
+// The interval rejected without a handler, which stopped the server.
+test('a value that cannot be applied is reported, and the next one is applied', async (context) => {
+  const directory = mkdtempSync(join(tmpdir(), 'followed-'));
+  context.after(() => rmSync(directory, { recursive: true, force: true }));
+  const path = join(directory, 'file');
+  writeFileSync(path, 'one');
+  const problems: unknown[] = [];
+  const files = await ReloadedFiles.open({
+    paths: [path],
+    parse: (contents) => ({ text: String(contents[0]) }),
+    onProblem: (error) => problems.push(error),
+  });
+  const applied: string[] = [];
+  const apply = ({ text }: { readonly text: string }): void => {
+    if (text === 'the second') throw new Error('unusable');
+    applied.push(text);
+  };
+  using following = await followFiles(files, apply, { lookEveryMs: 3_600_000 });
+
+  for (const text of ['the second', 'the third one']) {
+    writeFileSync(path, text);
+    await following.renew();
+  }
+
+  assert.equal(String(problems), 'Error: unusable');
+  assert.deepEqual(applied, ['the third one']);
+});

@@ -25,7 +25,11 @@ export async function followFiles<T>(
     const newest = await files.refreshed();
     if (newest === applied || isOver) return;
     applied = newest;
-    apply(newest);
+    try {
+      apply(newest);
+    } catch (error) {
+      files.report(error);
+    }
   };
   const timer = setInterval(() => void renew(), lookEveryMs).unref();
   return {

@@ -47,6 +47,11 @@ export class ReloadedFiles<T> {
     return await this.refreshed();
   }
 
+  /** Reports that the newest value cannot be used. */
+  report(error: unknown): void {
+    this.#options.onProblem(error);
+  }
+
   /** Checks the files and returns the newest usable value. */
   async refreshed(): Promise<T> {
     this.#looking ??= this.#look().finally(() => {

@@ -115,8 +115,12 @@ async function openState(
   { config, family, logger, metrics, nodes }: BackendOptions,
   resources: AsyncDisposableStack,
 ): Promise<DatabaseState & { readonly storages: ReadonlyMap<string, readonly string[]> }> {
+  const settings = await pooledSettings(config.database);
   const database = resources.use(
-    await Database.open(await pooledSettings(config.database), { statementMs: STATEMENT_LIMIT_MS }),
+    await Database.open(settings, { statementMs: STATEMENT_LIMIT_MS }).catch((error: unknown) => {
+      const advice = 'start PostgreSQL, or correct [database] of the configuration';
+      throw new Error(`${messageOf(error)}: ${advice}`, { cause: error });
+    }),
   );
   await database.checkVersion();
   await database.checkTables();

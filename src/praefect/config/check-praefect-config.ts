@@ -1,4 +1,7 @@
+import { messageOf } from '#base/gitaly-error';
+import { addressProblem } from '#base/go/net/address-problem';
 import { quote } from '#base/go/quote';
+import { parseAddress } from '#client/connect/address';
 import { keyPairProblem, type Problem } from '#platform/config/checks';
 import { consoleProblems } from '#platform/config/console-problems';
 import { workersProblem } from '#platform/config/schema-workers';
@@ -48,6 +51,8 @@ function virtualStorageProblem(config: PraefectConfig): string | undefined {
       return `${inStorage}: all gitaly nodes must have a storage`;
     if (nodes.some(({ address }) => address === ''))
       return `${inStorage}: all gitaly nodes must have an address`;
+    const wrong = nodes.map(nodeProblem).find((problem) => problem !== undefined);
+    if (wrong !== undefined) return `${inStorage}: ${wrong}`;
     if (new Set(nodes.map(({ storage }) => storage)).size < nodes.length)
       return `${inStorage}: internal gitaly storages are not unique`;
     if (factor > nodes.length)
@@ -57,6 +62,18 @@ function virtualStorageProblem(config: PraefectConfig): string | undefined {
       );
   }
   return undefined;
+}
+
+function nodeProblem({ address, storage }: { address: string; storage: string }): string | undefined {
+  try {
+    parseAddress(address);
+    return undefined;
+  } catch (error) {
+    return (
+      `address of node ${quote(storage)}: ${messageOf(error)}: write tcp://HOST:PORT, tls://HOST:PORT or ` +
+      'unix:PATH'
+    );
+  }
 }
 
 function cleanupProblem(config: PraefectConfig): string | undefined {
@@ -95,13 +112,18 @@ function consoleProblem(config: PraefectConfig): string | undefined {
 }
 
 function listenProblem({ listenAddr, tls, tlsListenAddr }: PraefectConfig): string | undefined {
-  if (!tlsListenAddr) return undefined;
   const withoutScheme = (address: string): string => address.replace(/^\w+:\/\//, '');
+  for (const [key, address] of Object.entries({ listen_addr: listenAddr, tls_listen_addr: tlsListenAddr })) {
+    const problem = address && addressProblem(withoutScheme(address));
+    if (problem) return `${key}: listen tcp: ${problem}: write HOST:PORT`;
+  }
+  if (!tlsListenAddr) return undefined;
   if (listenAddr && withoutScheme(listenAddr) === withoutScheme(tlsListenAddr))
     return `same address can't be used for different schemas ${quote(withoutScheme(tlsListenAddr))}`;
   const { certificatePath = '', key, keyPath = '' } = tls;
   const pair = keyPairProblem(certificatePath, key === undefined ? { path: keyPath } : { pem: key });
-  return pair && `error reading certificate and key paths: ${pair}`;
+  const advice = certificatePath === '' ? ': set certificate_path and key_path of [tls]' : '';
+  return pair && `error reading certificate and key paths: ${pair}${advice}`;
 }
 
 function processesProblem({ workers }: PraefectConfig): string | undefined {

@@ -272,7 +272,7 @@ for (const [name, cases] of Object.entries(CASES)) {
       if (start === undefined) assert.deepEqual(found, [], value);
       else assert.match(found instanceof Error ? found.message : 'accepted', start, value);
       const problems = validatePraefectConfig(document)
-        .map(({ key, message }) => `${key.join('.')}: ${message}`)
+        .problems.map(({ key, message }) => `${key.join('.')}: ${message}`)
         .join('\n');
       if (validate !== undefined) assert.match(problems, validate, value);
       else if (start === undefined) assert.equal(problems, '', value);

@@ -3,7 +3,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { loadPraefectConfig, praefectConfigFrom } from './load-praefect-config.ts';
+import { loadPraefectConfig, PraefectConfigError, praefectConfigFrom } from './load-praefect-config.ts';
 import { problemOfStrategy, strategyOf } from './strategy.ts';
 
 const directory = makeScratchDirectory('praefect-config');
@@ -120,4 +120,39 @@ test('a strategy and the place of its state fit together', () => {
     /^memory_queue_enabled/,
   );
   assert.match(problem({ election_strategy: 'local' }, consent) ?? '', /needs memory_queue_enabled = true/);
+});
+
+// Only Praefect's texts were printed, most of which name neither the key nor what is accepted.
+test('a wrong configuration is explained: file, key, value, and what is accepted', async () => {
+  const node = '[[virtual_storage]]\nname = "a"\n[[virtual_storage.node]]\nstorage = "g"\n';
+  const explained = async (document: string): Promise<string> => {
+    const path = join(directory, 'wrong.toml');
+    writeFileSync(path, document);
+    const error = await loadPraefectConfig(path).catch((reason: unknown) => reason);
+    assert.ok(error instanceof PraefectConfigError);
+    return `${error.message}\n${error.explanation}`.replaceAll(directory, '');
+  };
+
+  assert.equal(
+    await explained('listen_addr = ":0"\n[replication]\nbatch_size = "many"\n'),
+    'error reading config file: toml: cannot decode TOML string into struct field ' +
+      'config.Replication.BatchSize of type uint\n  file      /wrong.toml, line 3\n' +
+      '  key       replication.batch_size\n  read      "many"\n  accepted  a whole number, 0 or greater',
+  );
+  assert.match(
+    await explained('socket_path = "/s"'),
+    /^validating config: no virtual storages configured\n.*\n {2}key {7}virtual_storage\n/,
+  );
+  assert.match(
+    await explained('socket_path = "/s"\n[auth]\ntoken_file = "/none"\n'),
+    /^error reading config file: .*\n.*line 3\n {2}key {7}auth.token_file\n/,
+  );
+  assert.match(
+    await explained(`socket_path = "/s"\n${node}address = "127.0.0.1:9999"\n`),
+    /"a": address of node "g": invalid connection string: "127.0.0.1:9999": write tcp:\/\/HOST:PORT/,
+  );
+  assert.match(
+    await explained(`listen_addr = "127.0.0.1:99999"\n${node}address = "tcp://g:1"\n`),
+    /listen_addr: listen tcp: address 127.0.0.1:99999: invalid port: write HOST:PORT/,
+  );
 });

@@ -1,16 +1,18 @@
 import { readFile } from 'node:fs/promises';
 import { parse } from 'smol-toml';
 import { messageOf } from '#base/gitaly-error';
-import { quote } from '#base/go/quote';
 import { systemErrorText } from '#base/go/system-error';
+import type { Secret } from '#base/secret';
+import { keyPathOf } from '#platform/config/checks';
 import { generatedConfig } from '#platform/config/config-command';
-import { decode, type RawTable, showUnknownKey } from '#platform/config/decode';
+import { DecodeError, decode, type RawTable, showUnknownKey } from '#platform/config/decode';
+import { type ConfigSource, explainKey, rawValue } from '#platform/config/explain-key';
 import { overlay } from '#platform/config/overlay';
 import { readToken } from '#platform/config/token-file';
 import { showPath } from '#platform/config/toml-position';
-import { keysWithoutEffect } from '#platform/config/without-effect';
 import { startProblem } from './check-praefect-config.ts';
 import { type PraefectConfig, praefectSchema } from './schema.ts';
+import { configProblems, uselessKeys } from './validate-praefect-config.ts';
 
 export interface LoadedPraefectConfig {
   readonly config: PraefectConfig;
@@ -23,31 +25,45 @@ export interface PraefectConfigWarning {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-/**
- * Reads and checks a `config.praefect.toml`.
- *
- * @throws {Error} `error reading config file: …`, `validating config: …`
- */
-export async function loadPraefectConfig(path: string): Promise<LoadedPraefectConfig> {
-  let raw: RawTable;
-  try {
-    const text = await readFile(path, 'utf8').catch((error: unknown) => {
-      throw new Error(`open ${path}: ${systemErrorText(error)}`, { cause: error });
-    });
-    raw = parse(text, { integersAsBigInt: true });
-    const { configCommand } = decode(praefectSchema, raw).values;
-    if (typeof configCommand === 'string')
-      raw = overlay(praefectSchema, raw, await generatedConfig(configCommand));
-    return checkRead(raw);
-  } catch (error) {
-    if (error instanceof InvalidConfigError) throw error;
-    throw new Error(`error reading config file: ${messageOf(error)}`, { cause: error });
+type Source = Omit<ConfigSource, 'fields'>;
+
+/** A configuration that cannot be used. */
+export class PraefectConfigError extends Error {
+  override readonly name = 'PraefectConfigError';
+  /** File, key, value and accepted values, one block of lines per key; empty if no key is the cause. */
+  readonly explanation: string;
+
+  /** @param message of Gitaly's Praefect: `error reading config file: …`, `validating config: …`. */
+  constructor(message: string, explanation: string, options?: ErrorOptions) {
+    super(message, options);
+    this.explanation = explanation;
   }
 }
 
-/** The configuration could be read, and has a wrong value. */
-class InvalidConfigError extends Error {
-  override readonly name = 'InvalidConfigError';
+/**
+ * Reads and checks a `config.praefect.toml`.
+ *
+ * @throws {PraefectConfigError}
+ */
+export async function loadPraefectConfig(path: string): Promise<LoadedPraefectConfig> {
+  let document = '';
+  try {
+    document = await readFile(path, 'utf8').catch((error: unknown) => {
+      throw new Error(`open ${path}: ${systemErrorText(error)}`, { cause: error });
+    });
+    let raw: RawTable = parse(document, { integersAsBigInt: true });
+    const { configCommand } = decode(praefectSchema, raw).values;
+    if (typeof configCommand === 'string')
+      raw = overlay(praefectSchema, raw, await generatedConfig(configCommand));
+    return checkRead(raw, { path, document });
+  } catch (error) {
+    if (error instanceof PraefectConfigError) throw error;
+    const explanation =
+      error instanceof DecodeError ? explainKey({ path, document, fields: praefectSchema }, error) : '';
+    throw new PraefectConfigError(`error reading config file: ${messageOf(error)}`, explanation, {
+      cause: error,
+    });
+  }
 }
 
 /**
@@ -59,26 +75,45 @@ class InvalidConfigError extends Error {
 export function praefectConfigFrom(raw: RawTable): LoadedPraefectConfig {
   const [unknown] = decode(praefectSchema, raw).unknown;
   if (unknown !== undefined) throw new Error(`unknown configuration key ${showUnknownKey(unknown)}`);
-  return checkRead(raw);
+  return checkRead(raw, { path: '(given by the program)', document: '' });
 }
 
-function checkRead(raw: RawTable): LoadedPraefectConfig {
-  const { values, unknown } = decode(praefectSchema, raw);
+function checkRead(raw: RawTable, source: Source): LoadedPraefectConfig {
   // The schema determines the result of decode.
-  const given = values as unknown as PraefectConfig;
-  const token = given.auth.tokenFile === undefined ? given.auth.token : readToken(given.auth.tokenFile);
+  const given = decode(praefectSchema, raw).values as unknown as PraefectConfig;
+  const { tokenFile } = given.auth;
+  const token = tokenFile === undefined ? given.auth.token : tokenFrom(tokenFile, source);
   const problem = startProblem(given);
-  if (problem !== undefined) throw new InvalidConfigError(`validating config: ${problem}`);
-  const withoutEffect = [...keysWithoutEffect(praefectSchema, raw)].map(({ path, reason }) => ({
-    message: `configuration key ${quote(showPath(path))} has no effect: ${reason}`,
+  if (problem !== undefined) {
+    const explanation = explainProblems(given, raw, source);
+    throw new PraefectConfigError(`validating config: ${problem}`, explanation);
+  }
+  const useless = [...uselessKeys(raw)].map(({ message, path }) => ({
+    message,
     fields: { key: showPath(path) },
   }));
-  const unknownKeys = unknown.map((key) => ({
-    message: `unknown configuration key ${showUnknownKey(key)}`,
-    fields: { key: showPath(key.path) },
-  }));
   const config = sanitize({ ...given, auth: { ...given.auth, token } });
-  return { config, warnings: [...unknownKeys, ...withoutEffect, ...sharedAddresses(config)] };
+  return { config, warnings: [...useless, ...sharedAddresses(config)] };
+}
+
+function tokenFrom(path: string, source: Source): Secret {
+  try {
+    return readToken(path);
+  } catch (error) {
+    const problem = { path: ['auth', 'token_file'], read: path };
+    const explanation = explainKey({ ...source, fields: praefectSchema }, problem);
+    throw new PraefectConfigError(`error reading config file: ${messageOf(error)}`, explanation, {
+      cause: error,
+    });
+  }
+}
+
+function explainProblems(config: PraefectConfig, raw: RawTable, source: Source): string {
+  const blocks = configProblems(config).map(({ key: [first = 'listen_addr', ...rest] }) => {
+    const path = keyPathOf([first, ...rest]);
+    return explainKey({ ...source, fields: praefectSchema }, { path, read: rawValue(raw, path) });
+  });
+  return [...new Set(blocks)].join('\n');
 }
 
 /** Replaces zeros that represent defaults, and removes the scheme of the socket. */

@@ -88,7 +88,7 @@ export const praefectSchema = {
     token_file: text({
       doc: 'File with the token, instead of token. Its mode must be 0600 or 0400.',
       example: '"/etc/gitaly/token"',
-      accepted: 'an existing file of mode 0600 or 0400, without token',
+      accepted: 'an existing file of mode 0600 or 0400; not together with token',
     }),
     transitioning: flag({ doc: 'Check credentials, but accept calls without valid ones.' }),
   }),
@@ -102,6 +102,7 @@ export const praefectSchema = {
         'each virtual storage, kept in the database. local: the same in memory.',
       default: 'per_repository',
       example: '"per_repository"',
+      accepted: '"per_repository"; "sql" and "local" are unsupported',
     }),
     bootstrap_interval: duration({
       doc: 'Time between the first checks of local and sql; 0 means the default.',

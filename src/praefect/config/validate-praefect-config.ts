@@ -4,34 +4,57 @@ import { formatDuration } from '#base/go/duration';
 import { quote } from '#base/go/quote';
 import { ascending, atLeast, notBlank, type Problem, Problems } from '#platform/config/checks';
 import { consoleProblems } from '#platform/config/console-problems';
-import { decode, type RawTable } from '#platform/config/decode';
+import { DecodeError, decode, type RawTable, showUnknownKey } from '#platform/config/decode';
 import { workersProblem } from '#platform/config/schema-workers';
 import { authProblems, prometheusProblems, tlsProblems } from '#platform/config/server-checks';
+import { type KeyPath, positionOf, showPath } from '#platform/config/toml-position';
 import { webhookProblems } from '#platform/config/webhook-problems';
+import { keysWithoutEffect } from '#platform/config/without-effect';
 import { eventsProblem } from './check-praefect-config.ts';
 import { type PraefectConfig, praefectSchema } from './schema.ts';
 
 const MINUTE_MS = 60_000;
 const STRATEGIES = ['local', 'sql', 'per_repository'];
 
+export interface PraefectValidation {
+  readonly problems: readonly Problem[];
+  /** One line for each unknown key, and for each that has no effect. They are no problems. */
+  readonly warnings: readonly string[];
+}
+
 /** Returns all problems of a configuration, as `praefect configuration validate` (19.0) does. */
-export function validatePraefectConfig(document: string): readonly Problem[] {
-  let raw: RawTable;
+export function validatePraefectConfig(document: string): PraefectValidation {
+  const failed = (message: string): PraefectValidation => ({
+    problems: [{ key: [], message }],
+    warnings: [],
+  });
   try {
-    raw = parse(document, { integersAsBigInt: true });
-  } catch (error) {
-    const place = error instanceof TomlError ? `line ${error.line} column ${error.column}: ` : '';
-    return [{ key: [], message: `${place}${messageOf(error).split('\n')[0]}` }];
-  }
-  try {
+    const raw: RawTable = parse(document, { integersAsBigInt: true });
+    const warnings = [...uselessKeys(raw)].map(({ message, path }) => {
+      const line = positionOf(document, path)?.line;
+      return line === undefined ? message : `${message} (line ${line})`;
+    });
     // The schema determines the result of decode.
-    return problemsOf(decode(praefectSchema, raw).values as unknown as PraefectConfig);
+    const config = decode(praefectSchema, raw).values as unknown as PraefectConfig;
+    return { problems: configProblems(config), warnings };
   } catch (error) {
-    return [{ key: [], message: messageOf(error) }];
+    const position = error instanceof DecodeError ? positionOf(document, error.path) : undefined;
+    const { line, column } = error instanceof TomlError ? error : (position ?? {});
+    const place = line === undefined ? '' : `line ${line} column ${column}: `;
+    return failed(`${place}${messageOf(error).split('\n')[0]}`);
   }
 }
 
-function problemsOf(config: PraefectConfig): readonly Problem[] {
+/** Yields each key that does not exist, and each that has no effect. */
+export function* uselessKeys(raw: RawTable): Generator<{ message: string; path: KeyPath }> {
+  for (const key of decode(praefectSchema, raw).unknown)
+    yield { message: `unknown configuration key ${showUnknownKey(key)}`, path: key.path };
+  for (const { path, reason } of keysWithoutEffect(praefectSchema, raw))
+    yield { message: `configuration key ${quote(showPath(path))} has no effect: ${reason}`, path };
+}
+
+/** Returns all problems of a configuration that has been read. */
+export function configProblems(config: PraefectConfig): readonly Problem[] {
   const problems = new Problems();
   const { backgroundVerification, reconciliation, replication, virtualStorage } = config;
   if (!config.socketPath && !config.listenAddr && !config.tlsListenAddr)

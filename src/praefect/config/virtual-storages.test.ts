@@ -67,7 +67,7 @@ test('as many replicas as nodes, and nodes of several virtual storages, are acce
 });
 
 test('validate names each place of a virtual storage that is wrong', () => {
-  const problems = validatePraefectConfig(`
+  const { problems } = validatePraefectConfig(`
 socket_path = "/s"
 [[virtual_storage]]
 name = "default"
@@ -86,14 +86,37 @@ name = ""
       [at('[1]', 'node'), 'not set'],
     ],
   );
-  assert.deepEqual(validatePraefectConfig('socket_path = "/s"'), [
+  assert.deepEqual(validatePraefectConfig('socket_path = "/s"').problems, [
     { key: ['virtual_storage'], message: 'not set' },
   ]);
 });
 
 test('validate names the place of a syntax error', () => {
-  const [problem, ...others] = validatePraefectConfig('socket_path = "/s"\nlisten_addr = x\n');
+  const { problems } = validatePraefectConfig('socket_path = "/s"\nlisten_addr = x\n');
+  const [problem, ...others] = problems;
 
   assert.deepEqual([problem?.key, others], [[], []]);
   assert.match(problem?.message ?? '', /^line 2 column \d+: /);
+});
+
+// gitaly's validate named them; praefect's named nothing.
+test('validate warns of unknown keys and of those without effect, which are no problems', () => {
+  const { problems, warnings } = validatePraefectConfig(
+    'socket_path = "/s"\nlisten_adr = "x"\n[logging]\ndir = "/log"\n' +
+      '[failover]\nread_only_after_failover = true\n' +
+      '[[virtual_storage]]\nname = "a"\nnode = [{ storage = "a", address = "unix:/a" }]\n',
+  );
+
+  assert.deepEqual(problems, []);
+  assert.deepEqual(warnings, [
+    'unknown configuration key "listen_adr", did you mean "listen_addr"? (line 2)',
+    'configuration key "logging.dir" has no effect: the log is on standard output (line 4)',
+    'configuration key "failover.read_only_after_failover" has no effect: removed in 14.0 (line 6)',
+  ]);
+});
+
+test('validate names the place of a value of the wrong type', () => {
+  const { problems } = validatePraefectConfig('socket_path = "/s"\nlisten_addr = 5\n');
+
+  assert.match(problems[0]?.message ?? '', /^line 2 column 15: toml: cannot decode TOML integer into/);
 });

@@ -45,8 +45,8 @@ export class ClusterFeed implements EventSources, AsyncDisposable {
 
   private constructor(options: ClusterFeedOptions) {
     this.#options = options;
-    const { database, nodes } = options;
-    this.#nodeEvents = new NodeEvents([...nodes.values()].flat());
+    const { database, nodes, onProblem } = options;
+    this.#nodeEvents = new NodeEvents([...nodes.values()].flat(), { onProblem });
     this.#journals = new Map([...nodes.keys()].map((name) => [name, new ClusterJournal(database, name)]));
     this.#running = this.#run();
   }

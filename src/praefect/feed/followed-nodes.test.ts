@@ -59,10 +59,11 @@ class ScriptedStream {
   }
 }
 
-function follow() {
+function follow(options: { readonly retryMs?: number } = {}) {
   const stream = new ScriptedStream();
   const { node } = stream;
-  const nodeEvents = new NodeEvents([node]);
+  const problems: unknown[] = [];
+  const nodeEvents = new NodeEvents([node], { onProblem: (error) => problems.push(error), ...options });
   const sequences = (relativePath: string, oldValue: string | undefined, newValue: string | undefined) =>
     nodeEvents
       .between(node, relativePath, [{ reference: MAIN, oldValue, newValue }])[0]
@@ -71,6 +72,7 @@ function follow() {
     stream,
     node,
     nodeEvents,
+    problems,
     sequences,
     [Symbol.asyncDispose]: () => nodeEvents[Symbol.asyncDispose](),
   };
@@ -194,4 +196,17 @@ test('a node without a feed is not followed, and not asked again at once', async
   await until(() => !nodeEvents.isFollowed(node));
   assert.equal(followed.sequences('a', '1', '2'), undefined, 'some may be missing');
   await never(() => stream.requests.length > 1);
+});
+
+// The feed of the node was not read again, and the rejection stopped praefect.
+test('after an error that is not one of the node, which is reported, its feed is read again', async () => {
+  await using followed = follow({ retryMs: 1 });
+  const { nodeEvents, node, problems, stream } = followed;
+  await stream.begin(1n);
+
+  stream.fail(new TypeError('an odd event'));
+
+  await until(() => stream.requests.length > 1 || problems.length > 1);
+  assert.equal(String(problems[0]), 'TypeError: an odd event');
+  await nodeEvents.started(node);
 });

@@ -25,11 +25,20 @@ const RETRY_MS = 10_000;
 /** Time for the feeds of the nodes to respond, after the start. */
 const START_MS = 2000;
 
+export interface NodeEventsOptions {
+  /** Receives errors that are not those of a node. The feed is read again. */
+  readonly onProblem: (error: unknown) => void;
+  /** Pause before a feed is read again. */
+  readonly retryMs?: number;
+}
+
 /**
  * The last moves of references that the feeds of the nodes report. They show values between two
  * looks at the references. A node without a feed reports none.
  */
 export class NodeEvents implements AsyncDisposable {
+  readonly #onProblem: NodeEventsOptions['onProblem'];
+  readonly #retryMs: number;
   readonly #ending = new AbortController();
   readonly #moves = new Map<GitalyNode, Map<string, ReportedMove[]>>();
   readonly #last = new Map<GitalyNode, number>();
@@ -38,7 +47,9 @@ export class NodeEvents implements AsyncDisposable {
   readonly #startTimer: NodeJS.Timeout;
   readonly #running: Promise<void>[];
 
-  constructor(nodes: readonly GitalyNode[]) {
+  constructor(nodes: readonly GitalyNode[], { onProblem, retryMs = RETRY_MS }: NodeEventsOptions) {
+    this.#onProblem = onProblem;
+    this.#retryMs = retryMs;
     this.#started = new Map(nodes.map((node) => [node, Promise.withResolvers<void>()]));
     this.#startTimer = setTimeout(() => this.#endStart(), START_MS).unref();
     this.#running = nodes.map((node) => this.#follow(node));
@@ -96,11 +107,11 @@ export class NodeEvents implements AsyncDisposable {
           keep(moves, event);
         }
       } catch (error) {
-        if (!(error instanceof GitalyError)) throw error;
+        if (!(error instanceof GitalyError)) this.#onProblem(error); // not the end of the call alone
       }
       this.#moves.delete(node); // some are missing
       this.#started.get(node)?.resolve();
-      await delay(RETRY_MS, undefined, { signal, ref: false }).catch(() => {}); // the loop ends
+      await delay(this.#retryMs, undefined, { signal, ref: false }).catch(() => {}); // the loop ends
     }
   }
 }

@@ -1,6 +1,8 @@
+import { messageOf } from '#base/gitaly-error';
 import { readManifest } from '#domain/backup/manifests';
 import { objectKey } from '#object-store/object-key';
 import { type ObjectCall, type ObjectStore, PAGE_OBJECTS } from '#object-store/object-store';
+import { StoreError } from '#object-store/store-error';
 import { markerKey, type StoredBackup, storedBackups } from './catalog.ts';
 
 /**
@@ -10,7 +12,8 @@ import { markerKey, type StoredBackup, storedBackups } from './catalog.ts';
  *
  * @param options.isDryRun counts only.
  * @returns the number of removed backups of repositories.
- * @throws {Error} for a manifest that cannot be read, before anything of its repository is removed.
+ * @throws {Error} at the end, for repositories with a manifest that cannot be read: nothing of them
+ *   is removed.
  */
 export async function prune(
   store: ObjectStore,
@@ -19,12 +22,18 @@ export async function prune(
 ): Promise<number> {
   let count = 0;
   const ids = { removed: new Set<string>(), kept: new Set<string>() };
+  const left: string[] = [];
   let last: string | undefined;
   for await (const page of storedBackups(store, { signal }))
     for (const backup of page) {
       if (folderOf(backup) === last) continue;
       last = folderOf(backup);
-      const plan = await planFor(store, await siblings(store, backup, { signal }), kept, { signal });
+      const backups = await siblings(store, backup, { signal });
+      const plan = await planFor(store, backups, kept, { signal }).catch((error: unknown): Plan => {
+        if (error instanceof StoreError || signal.aborted) throw error;
+        left.push(messageOf(error));
+        return { kept: backups, removed: [], files: [] };
+      });
       count += plan.removed.length;
       for (const { id } of plan.removed) ids.removed.add(id);
       for (const { id } of plan.kept) ids.kept.add(id);
@@ -34,7 +43,15 @@ export async function prune(
       await remove(store, plan.files, { signal });
     }
   if (!isDryRun) await remove(store, [...ids.removed.difference(ids.kept)].map(markerKey), { signal });
+  if (left.length > 0) throw leftError(left);
   return count;
+}
+
+/** Names all repositories that could not be pruned, on a line each. */
+function leftError(problems: readonly string[]): Error {
+  const one = '1 repository was left as it is';
+  const all = problems.length === 1 ? one : `${problems.length} repositories were left as they are`;
+  return new Error(`${all}: ${problems.join('\n')}`);
 }
 
 interface Plan {
@@ -82,7 +99,9 @@ function folderOf({ manifestKey }: StoredBackup): string {
 
 /** Returns the keys of the files to which a manifest refers. */
 async function filesOf(store: ObjectStore, manifestKey: string, options: ObjectCall): Promise<string[]> {
-  const { steps } = await readManifest(store, manifestKey, options);
+  const { steps } = await readManifest(store, manifestKey, options).catch((error: unknown) => {
+    throw error instanceof StoreError ? error : new Error(`${manifestKey}: ${messageOf(error)}`);
+  });
   return steps.flatMap(({ bundlePath, refPath, customHooksPath }) =>
     [bundlePath, refPath, customHooksPath].map((key) => objectKey(key)),
   );

@@ -38,6 +38,8 @@ export interface BackupContext {
   readonly logger: Logger;
   /** JSON objects, one for each repository. */
   readonly input: AsyncIterable<Uint8Array>;
+  /** The file of the input, if other users can read it. */
+  readonly exposedInput?: string | undefined;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly signal: AbortSignal;
 }
@@ -160,10 +162,17 @@ async function latestOf(
 async function runAll(
   command: string,
   pipeline: Pipeline,
-  { input, signal }: BackupContext,
+  { exposedInput: file, input, logger, signal }: BackupContext,
 ): ReturnType<Pipeline['end']> {
+  let isWarned = file === undefined;
   try {
-    for await (const job of readJobs(input)) await pipeline.handle(job);
+    for await (const job of readJobs(input)) {
+      if (!isWarned && job.server.token !== '') {
+        isWarned = true;
+        logger.warn(`${file} has tokens, and other users can read it. Protect it with: chmod 600 ${file}`);
+      }
+      await pipeline.handle(job);
+    }
   } catch (error) {
     await pipeline.end();
     signal.throwIfAborted();

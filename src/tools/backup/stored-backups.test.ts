@@ -437,6 +437,27 @@ test('a repository whose backup is damaged is not restored, and does not keep th
   );
 });
 
+// One damaged manifest, and nothing of the repositories behind it was removed any more.
+test('pruning leaves a repository with an unreadable manifest, names it, and goes on', async () => {
+  const { gitaly, url, path } = await start();
+  await using _gitaly = gitaly;
+  await backUp(gitaly, url, 'one');
+  const manifests = join(url, 'manifests/default');
+  writeFileSync(join(manifests, 'a.git/one.toml'), 'later = [');
+  addCommit(path('group/b.git'), 3);
+  await backUp(gitaly, url, 'two');
+  const output = new Console();
+
+  await assert.rejects(
+    pruneBackups(url, { retention: KEEP_ONE, isDryRun: false }, output.context),
+    /^Error: 1 repository was left as it is: manifests\/default\/a\.git\/one\.toml: /,
+  );
+
+  assert.deepEqual(readdirSync(join(manifests, 'a.git')).sort(), ['+latest.toml', 'one.toml', 'two.toml']);
+  assert.deepEqual(readdirSync(join(manifests, 'group/b.git')).sort(), ['+latest.toml', 'two.toml']);
+  assert.deepEqual(readdirSync(join(url, 'backup_ids')).sort(), ['one', 'two']);
+});
+
 test('pruning keeps what is needed, also by an increment whose base is removed', async () => {
   const { gitaly, url, path } = await start();
   await using _gitaly = gitaly;

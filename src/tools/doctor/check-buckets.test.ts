@@ -51,7 +51,7 @@ test('a bucket that cannot be used is an error with what to do', async (context)
       /s3 bucket "bucket": put .*ECONNREFUSED/,
       /^Check \?endpoint=/,
     ],
-    ['ftp://bucket', /"ftp" are not built/, /correct the URL/],
+    ['blob+s3://bucket', /"blob\+s3" are not built/, /correct the URL/],
   ] as const) {
     const [finding] = await findingsOf({ backup: { go_cloud_url: url } });
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { configFrom } from '#platform/config/load-config';
+import { configFrom, type GitalyConfig } from '#platform/config/load-config';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { checkCgroups } from './check-cgroups.ts';
 
@@ -13,9 +13,12 @@ function mountpoint() {
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
 }
 
+function configOf(cgroups: Readonly<Record<string, unknown>>): GitalyConfig {
+  return configFrom({ listen_addr: ':0', storage: [{ name: 'a', path: '/tmp' }], cgroups });
+}
+
 function findings(cgroups: Readonly<Record<string, unknown>>) {
-  const base = { listen_addr: ':0', storage: [{ name: 'a', path: '/tmp' }] };
-  return [...checkCgroups(configFrom({ ...base, cgroups }))];
+  return [...checkCgroups(configOf(cgroups))];
 }
 
 test('a server without control groups has no finding, and limits without groups are a warning', () => {
@@ -39,7 +42,10 @@ test('groups are created and removed again', () => {
 test('a place without control groups is an error with a fix', () => {
   using root = mountpoint();
 
-  const [finding] = findings({ mountpoint: join(root.path, 'none'), repositories: { count: 1 } });
+  const config = configOf({ mountpoint: root.path, repositories: { count: 1 } });
+  const cgroups = { ...config.cgroups, mountpoint: join(root.path, 'none') };
+
+  const [finding] = checkCgroups({ ...config, cgroups });
 
   assert.equal(finding?.level, 'error');
   assert.match(finding?.fix ?? '', /Set mountpoint/);

@@ -1,11 +1,11 @@
 import { X509Certificate } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
+import { FOR_OTHERS } from '#base/files/for-others';
 import { systemErrorText } from '#base/go/system-error';
 import type { GitalyConfig } from '#platform/config/load-config';
 import { type Finding, failure, ok, warning } from './finding.ts';
 
 const SOON_MS = 14 * 24 * 60 * 60 * 1000;
-const FOR_OTHERS = 0o077;
 
 /** Checks that files with secrets are private, and how long the certificate is valid. */
 export async function* checkSecrets(

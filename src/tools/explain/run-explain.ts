@@ -1,5 +1,5 @@
 import { text } from 'node:stream/consumers';
-import { messageOf, type StatusCode } from '#base/gitaly-error';
+import { messageWithHint, type StatusCode } from '#base/gitaly-error';
 import { statusName } from '#base/go/status';
 import { isError } from '#base/is-error';
 import { JsonFields } from '#base/json-fields';
@@ -43,7 +43,7 @@ export async function runExplain(options: ExplainOptions): Promise<number> {
       stderr.write('gitaly-ts explain: no explanation: set "explain = true" in [git] of the server\n');
     return explained.code === 'OK' && explained.explanation !== undefined ? 0 : 1;
   } catch (error) {
-    stderr.write(`gitaly-ts explain: ${messageOf(error)}\n`);
+    stderr.write(`gitaly-ts explain: ${messageWithHint(error)}\n`);
     return 1;
   }
 }

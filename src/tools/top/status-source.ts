@@ -24,7 +24,7 @@ export async function statusUrl(target: string): Promise<URL> {
 }
 
 function urlOf(address: string): URL {
-  const [, host = '', port = ''] = /^(?:tcp:\/\/)?(.*):(\d+)$/.exec(address) ?? [];
+  const [, host = '', port = ''] = /^(?:tcp:\/\/)?([^/]*):(\d+)$/.exec(address) ?? [];
   if (port === '')
     throw new Error(
       `${address} is neither a file nor HOST:PORT of a monitoring listener (prometheus_listen_addr)`,

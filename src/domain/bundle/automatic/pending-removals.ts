@@ -56,7 +56,9 @@ export class PendingRemovals {
     this.#count = names.length;
     for (const name of names.slice(0, MAX_LISTED)) {
       const path = `${this.#directory}/${name}`;
-      const fields = JsonFields.parse((await readFile(path, 'utf8').catch(ignoreMissing)) ?? '');
+      const text = await readFile(path, 'utf8').catch(() => undefined); // gone, or tried at the next sweep
+      if (text === undefined) continue;
+      const fields = JsonFields.parse(text);
       const [storageName, relativePath] = [fields?.text('storageName'), fields?.text('relativePath')];
       if (storageName !== undefined && relativePath !== undefined) found.push({ storageName, relativePath });
       else await rm(path, { force: true }); // of another program

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { MemoryStore } from '#object-store/memory/memory-store';
@@ -195,4 +195,16 @@ test('the removal of a repository that no object can be named after does not fai
   bundles.removeLater({ storageName: 'default', relativePath: 'x\n.git' });
 
   assert.deepEqual(leftovers, []);
+});
+
+test('a note that cannot be read does not hide the others', async () => {
+  using scratch = {
+    path: makeScratchDirectory('odd'),
+    [Symbol.dispose]: () => rmSync(scratch.path, { recursive: true }),
+  };
+  const pending = new PendingRemovals(scratch.path);
+  mkdirSync(join(scratch.path, `${'0'.repeat(64)}.json`));
+  await pending.add({ storageName: 'default', relativePath: 'x.git' });
+
+  assert.deepEqual(await pending.list(), [{ storageName: 'default', relativePath: 'x.git' }]);
 });

@@ -50,6 +50,7 @@ async function start(
     housekeeping: new Housekeeping(runs),
     sensor: load.sensor,
     onCounted: (_, { directories, files }) => note(`counted ${directories} ${files}`),
+    onProblem: (error) => assert.fail(String(error)),
     onBegin: (_, tasks) => {
       note(`begin ${[...tasks].sort().join()}`);
       load.targets = load.whileRunning;

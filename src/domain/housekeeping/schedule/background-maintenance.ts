@@ -37,6 +37,8 @@ export interface BackgroundMaintenanceOptions {
   readonly onBegin: (repository: Repository, tasks: ReadonlySet<MaintenanceTask>, report: WaitReport) => void;
   /** Called when a run leaves the rest of its tasks for another quiet moment. */
   readonly onGiveWay: (repository: Repository) => void;
+  /** Called when the load cannot be measured. Maintenance that is due waits on. */
+  readonly onProblem: (error: unknown) => void;
   /** `error` is `undefined` after a success. */
   readonly onEnd: (repository: Repository, error: unknown) => void;
 }
@@ -59,7 +61,11 @@ export class BackgroundMaintenance implements AsyncDisposable {
 
   constructor(options: BackgroundMaintenanceOptions) {
     this.#options = options;
-    this.#wait = new QuietWait({ sensor: options.sensor, maxWaiting: MAX_WAITING });
+    this.#wait = new QuietWait({
+      sensor: options.sensor,
+      maxWaiting: MAX_WAITING,
+      onProblem: options.onProblem,
+    });
   }
 
   /**

@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { link, open, readFile, rm, stat } from 'node:fs/promises';
+import { FOR_OTHERS } from '#base/files/for-others';
 import { systemErrorCode } from '#base/go/system-error';
 import { isError } from '#base/is-error';
 import { trimmedEnd } from '#base/trim';
@@ -11,9 +12,6 @@ export interface HostKey {
   /** `SHA256:…`, as ssh shows it to users at the first connection. */
   readonly fingerprint: string;
 }
-
-/** Permissions that the key file may not have; sshd requires the same. */
-const PERMISSIONS_OF_OTHERS = 0o077;
 
 /**
  * Reads the host's private key, or generates one (Ed25519, OpenSSH's format, mode 0600) if there is
@@ -28,7 +26,8 @@ export async function openHostKey(path: string, { utils }: SshLibrary): Promise<
   if (isError(key)) throw new Error(`${path} is not a private key without a passphrase: ${key.message}`);
   if (!key.isPrivateKey()) throw new Error(`${path} is a public key; the gateway needs the private key`);
   const { mode } = await stat(path);
-  if ((mode & PERMISSIONS_OF_OTHERS) !== 0)
+  // sshd requires the same.
+  if ((mode & FOR_OTHERS) !== 0)
     throw new Error(`Other users can read ${path}. Make it private: chmod 600 ${path}`);
   return { key, fingerprint: fingerprintOf(key.getPublicSSH()) };
 }

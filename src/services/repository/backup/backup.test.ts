@@ -221,8 +221,8 @@ test('an incremental backup of an unchanged repository starts no git', async () 
   assert.equal(started(), before);
 });
 
-test('a bucket of an unknown kind is a warning, and its calls are refused', async () => {
-  await using gitaly = await startGitaly({ config: { backup: { go_cloud_url: 'ftp://bucket' } } });
+test('a bucket that only Gitaly can open is a warning, and its calls are refused', async () => {
+  await using gitaly = await startGitaly({ config: { backup: { go_cloud_url: 'blob+s3://bucket' } } });
 
   await assert.rejects(backUp(gitaly, 'one'), { code: 'FAILED_PRECONDITION' });
 

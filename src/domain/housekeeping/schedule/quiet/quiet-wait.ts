@@ -49,6 +49,8 @@ export interface QuietWaitOptions {
   readonly sensor: LoadSensor;
   /** More repositories are not accepted. */
   readonly maxWaiting: number;
+  /** Receives the first of several failed measurements in a row; they are repeated. */
+  readonly onProblem: (error: unknown) => void;
   /** Milliseconds that only grow. Default `performance.now`. */
   readonly now?: () => number;
 }
@@ -61,6 +63,7 @@ export class QuietWait implements Disposable {
   #timer: NodeJS.Timeout | undefined;
   #measurement: Disposable | undefined;
   #isDisposed = false;
+  #hasFailed = false;
 
   constructor(options: QuietWaitOptions) {
     this.#options = options;
@@ -110,11 +113,18 @@ export class QuietWait implements Disposable {
   }
 
   async #check(): Promise<void> {
-    const load = await this.#options.sensor.read();
+    try {
+      const load = await this.#options.sensor.read();
+      if (this.#isDisposed) return;
+      const calls = countBy(load.targets);
+      for (const [key, waiting] of this.#waiting)
+        if (this.#starts(waiting, calls.get(key) ?? 0, load.host)) this.#waiting.delete(key);
+      this.#hasFailed = false;
+    } catch (error) {
+      if (!this.#hasFailed) this.#options.onProblem(error);
+      this.#hasFailed = true;
+    }
     if (this.#isDisposed) return;
-    const calls = countBy(load.targets);
-    for (const [key, waiting] of this.#waiting)
-      if (this.#starts(waiting, calls.get(key) ?? 0, load.host)) this.#waiting.delete(key);
     if (this.#waiting.size === 0) this.#stop();
     else this.#timer = this.#nextCheck();
   }
