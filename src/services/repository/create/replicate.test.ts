@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { capabilitiesOf } from '#git/command/capabilities';
@@ -252,4 +260,21 @@ test('a copy that is aborted before it is complete is never visible', async () =
   undecided.resolve('ABORT');
   assert.equal(existsSync(two.copy), false);
   assert.deepEqual(readdirSync(join(two.copy, '..')), []);
+});
+
+// The copy was moved away, and replaced by one with the configuration of the source.
+test('a source with an unknown storage of references is refused, and the copy stays', async () => {
+  await using two = await startTwo();
+  const { there, copy } = two;
+  initRepository(there, { commits: 2 });
+  await two.replicate();
+  const before = refsOf(copy);
+  appendFileSync(join(there, 'config'), '[extensions]\n\trefstorage = junk\n');
+
+  await assert.rejects(two.replicate(), {
+    code: 'INTERNAL',
+    message: /^source reference backend: repository info: .*: unknown reference backend: "junk"$/,
+  });
+
+  assert.equal(refsOf(copy), before);
 });
