@@ -19,8 +19,8 @@ import { synchronizeReferences } from './synchronize-references.ts';
  * stored in another format than those of the source; otherwise only what differs is fetched. A
  * failure may leave the repository between its old and its new state; the next call continues.
  *
- * @throws {GitalyError} NOT_FOUND `invalid source repository`; `source reference backend: …`; `could not create repository from
- *   snapshot: …`, `replicating repository: …`.
+ * @throws {GitalyError} NOT_FOUND `invalid source repository`; `source reference backend: …`,
+ *   `could not create repository from snapshot: …`, `replicating repository: …`.
  */
 export async function replicateRepository(
   storages: Storages,
@@ -51,7 +51,8 @@ export async function replicateRepository(
 
 /** The error of RepositoryInfo, which Gitaly calls on the source. */
 const UNKNOWN_STORAGE =
-  'source reference backend: repository info: deriving repository info: checking references: reference backend';
+  'source reference backend: repository info: deriving repository info: ' +
+  'checking references: reference backend';
 
 /** Opens the target; `undefined` for anything that is no repository. */
 function openIfValid(storages: Storages, target: RepositoryTarget): Repository | undefined {
@@ -104,7 +105,7 @@ async function synchronize(
   source: RemoteRepository,
   options: ReplicateOptions & { readonly config: Promise<Buffer> },
 ): Promise<void> {
-  const { config, hooks, vote, signal } = options;
+  const { config, vote, signal } = options;
   await synchronizeConfig(repository, config, { vote }).catch((error: unknown) => {
     throw wrap(error, 'synchronizing gitconfig');
   });
@@ -116,7 +117,7 @@ async function synchronize(
   const archive = source.customHooks();
   const first = whenUsed(archive.next());
   try {
-    await synchronizeReferences(repository, source, { hooks, signal }).catch((error: unknown) => {
+    await synchronizeReferences(repository, source, options).catch((error: unknown) => {
       throw wrap(error, 'synchronizing references');
     });
     await synchronizeHooks(repository, { first, rest: archive }, { vote, signal }).catch((error: unknown) => {
