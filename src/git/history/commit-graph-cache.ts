@@ -1,6 +1,6 @@
 import { BoundedMap } from '#base/bounded-map';
 import { type FileStamp, fileStamp, NO_FILE } from '#base/files/file-stamp';
-import type { GitDirectory } from '../command/git-directory.ts';
+import { type GitDirectory, isQuarantined } from '../command/git-directory.ts';
 import { alternatesFileOf, readableAlternatesOf, withAlternates } from '../objects/write/alternates-file.ts';
 import { CommitGraph } from './commit-graph.ts';
 import {
@@ -74,8 +74,11 @@ export class CommitGraphCache {
     this.#kept.delete(`${path}/objects`);
   }
 
-  #directoriesOf({ objectDirectory, alternateObjectDirectories }: GitDirectory): string[] {
-    return this.#withAlternates([objectDirectory, ...alternateObjectDirectories]);
+  #directoriesOf(repository: GitDirectory): string[] {
+    const { alternateObjectDirectories, objectDirectory } = repository;
+    // Nobody writes a graph into a quarantine.
+    const own = isQuarantined(repository) ? [] : [objectDirectory];
+    return this.#withAlternates([...own, ...alternateObjectDirectories]);
   }
 
   #withAlternates(directories: readonly string[]): string[] {
