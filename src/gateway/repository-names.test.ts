@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { startHttpGateway, storageMapping } from '#gateway/index';
@@ -10,7 +10,7 @@ import { startGitaly } from '#testkit/start-gitaly';
 import { startSshGateway } from './ssh/ssh-gateway.ts';
 
 /** Both gateways in front of a server with `dev/x` and `both`, which is there with `.git` as well. */
-async function start() {
+async function start({ createOnPush }: { readonly createOnPush: object | undefined } = { createOnPush: {} }) {
   const directory = makeScratchDirectory('names');
   const gitaly = await startGitaly();
   const x = await gitaly.createRepository({ relativePath: 'dev/x', commits: 1 });
@@ -20,7 +20,7 @@ async function start() {
     gitaly: { address: gitaly.address },
     listen: { host: '127.0.0.1', port: 0 },
     mapping: storageMapping('default'),
-    createOnPush: {},
+    ...(createOnPush && { createOnPush }),
   };
   const http = await startHttpGateway(common);
   const ssh = await startSshGateway({
@@ -60,22 +60,27 @@ test('a repository whose directory does not end in .git is cloned and pushed ove
   assert.equal(existsSync(server.pathOf('dev/x.git')), false, 'the push has created none');
 });
 
-test('a push alone finds it, in a process that has not served the references', async () => {
-  await using server = await start();
-  const { x } = server.tips;
-  const line = `${'0'.repeat(40)} ${x} refs/heads/alone\0report-status`;
-  const packet = Buffer.from(`${(line.length + 4).toString(16).padStart(4, '0')}${line}0000`);
-  const emptyPack = Buffer.from('5041434b0000000200000000029d08823bd8a8eab510ad6ac75c823cfd3ed31e', 'hex');
+for (const [name, creates] of [
+  ['', { createOnPush: {} }],
+  // It was not found: only pushes that may create repositories asked whether it exists.
+  [', also where pushes create none', { createOnPush: undefined }],
+] as const)
+  test(`a push alone finds it, in a process that has not served the references${name}`, async () => {
+    await using server = await start(creates);
+    const { x } = server.tips;
+    const line = `${'0'.repeat(40)} ${x} refs/heads/alone\0report-status`;
+    const packet = Buffer.from(`${(line.length + 4).toString(16).padStart(4, '0')}${line}0000`);
+    const emptyPack = Buffer.from('5041434b0000000200000000029d08823bd8a8eab510ad6ac75c823cfd3ed31e', 'hex');
 
-  const response = await fetch(`${server.http.url}/dev/x.git/git-receive-pack`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/x-git-receive-pack-request' },
-    body: Buffer.concat([packet, emptyPack]),
+    const response = await fetch(`${server.http.url}/dev/x.git/git-receive-pack`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-git-receive-pack-request' },
+      body: Buffer.concat([packet, emptyPack]),
+    });
+
+    assert.match(await response.text(), /ok refs\/heads\/alone/);
+    assert.equal(await runGit(['-C', server.pathOf('dev/x'), 'rev-parse', 'alone']), x);
   });
-
-  assert.match(await response.text(), /ok refs\/heads\/alone/);
-  assert.equal(await runGit(['-C', server.pathOf('dev/x'), 'rev-parse', 'alone']), x);
-});
 
 test('a fetch alone finds it as well', async () => {
   await using server = await start();
@@ -116,4 +121,43 @@ test('the repository with the usual name comes first, and others are created wit
 
   assert.ok(existsSync(server.pathOf('dev/new.git')));
   assert.equal(existsSync(server.pathOf('dev/new')), false);
+});
+
+// The first push failed with "not found", and the next one created the repository.
+test('a push creates the repository at once after one without .git was removed', async () => {
+  await using server = await start();
+  const clone = join(server.directory, 'clone');
+  await runGit(['clone', '-q', `${server.http.url}/dev/x`, clone]);
+  rmSync(server.pathOf('dev/x'), { recursive: true });
+
+  await runGit(['-C', clone, 'push', '-q', `${server.http.url}/dev/x`, 'HEAD:main']);
+
+  assert.ok(existsSync(server.pathOf('dev/x.git')));
+  assert.equal(existsSync(server.pathOf('dev/x')), false);
+});
+
+test('over SSH, too', async () => {
+  await using server = await start();
+  await using client = await logIn(server.ssh);
+  assert.equal((await ended(await client.exec("git-upload-pack '/dev/x'"), '0000')).code, 0);
+  rmSync(server.pathOf('dev/x'), { recursive: true });
+
+  const { code, stdout } = await ended(await client.exec("git-receive-pack '/dev/x'"), '0000');
+
+  assert.equal(code, 0, 'the references of a new repository are sent');
+  assert.match(stdout, /capabilities\^\{\}/);
+});
+
+test('all readers at once find the usual name after the other one was removed', async () => {
+  await using server = await start();
+  const read = () => fetch(`${server.http.url}/dev/x/info/refs?service=git-upload-pack`);
+  assert.equal((await read()).status, 200);
+  renameSync(server.pathOf('dev/x'), server.pathOf('dev/x.git'));
+
+  const answers = await Promise.all(Array.from({ length: 4 }, read));
+
+  assert.deepEqual(
+    answers.map(({ status }) => status),
+    [200, 200, 200, 200],
+  );
 });

@@ -31,14 +31,29 @@ export class RepositoryNames {
     return this.#others.get(path) ?? this.#mapping.repositoryAt(path);
   }
 
-  /** Returns the existing repository of another name, for a path whose repository is missing. */
-  async otherAt(path: RepositoryPath, options: CallOptions): Promise<RepositoryInit | undefined> {
-    if (this.#others.delete(path)) return this.#mapping.repositoryAt(path); // it was removed or renamed
-    const repository = this.#mapping.otherwiseAt?.(path);
+  /** Returns the repository that a push to a path creates if there is none. */
+  newAt(path: RepositoryPath): RepositoryInit | undefined {
+    return this.#mapping.repositoryAt(path);
+  }
+
+  /**
+   * Returns the existing repository of another name, for a path whose repository `missing` was not
+   * found.
+   */
+  async otherAt(
+    path: RepositoryPath,
+    missing: RepositoryInit,
+    options: CallOptions,
+  ): Promise<RepositoryInit | undefined> {
+    this.#others.delete(path); // it may have been removed or renamed
+    const usual = this.#mapping.repositoryAt(path);
+    const isUsual =
+      missing.relativePath === usual?.relativePath && missing.storageName === usual?.storageName;
+    const repository = isUsual ? this.#mapping.otherwiseAt?.(path) : usual;
     if (repository === undefined) return undefined;
     const { exists } = await this.#link.connection.repository.repositoryExists({ repository }, options);
     if (!exists) return undefined;
-    this.#others.set(path, repository);
+    if (isUsual) this.#others.set(path, repository);
     return repository;
   }
 }

@@ -105,13 +105,13 @@ export function requireObjectFormat({ objectFormat, objectFormatName }: Reposito
 }
 
 /**
- * Checks that a format names a known storage of references. git would fail, and some calls take
- * that for an empty result.
+ * Returns the storage of references that a format names. With an unknown one git would fail, and
+ * some calls take that for an empty result.
  *
  * @throws {GitalyError} UNKNOWN `unknown reference backend: "x"`, as Gitaly before it starts git.
  */
-export function requireReferenceBackend({ referenceBackendName }: RepositoryFormat): void {
-  if (referenceBackendName === 'files' || referenceBackendName === 'reftable') return;
+export function requireReferenceBackend({ referenceBackendName }: RepositoryFormat): StoredBackend {
+  if (referenceBackendName === 'files' || referenceBackendName === 'reftable') return referenceBackendName;
   throw new GitalyError('UNKNOWN', `unknown reference backend: ${quote(referenceBackendName)}`);
 }
 

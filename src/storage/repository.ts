@@ -106,7 +106,9 @@ export class Repository implements GitRepository {
   }
 
   get knownReferenceBackend(): ReferenceBackend | undefined {
-    return this.caches.formats.find(this)?.referenceBackend;
+    const format = this.caches.formats.find(this);
+    if (format !== undefined) requireReferenceBackend(format);
+    return format?.referenceBackend;
   }
 
   get hasDamagedCommitGraph(): boolean {
@@ -146,7 +148,6 @@ export class Repository implements GitRepository {
   }
 
   spawn(command: GitCommand, options: Omit<SpawnOptions, 'repository'> = {}): GitProcess {
-    this.#requireReferenceBackend();
     return this.git.spawn(command, { ...options, repository: this });
   }
 
@@ -155,13 +156,7 @@ export class Repository implements GitRepository {
   }
 
   async run(command: GitCommand, options: Omit<RunOptions, 'repository'> = {}): Promise<Buffer> {
-    this.#requireReferenceBackend();
     return await this.git.run(command, { ...options, repository: this });
-  }
-
-  #requireReferenceBackend(): void {
-    const format = this.caches.formats.find(this);
-    if (format !== undefined) requireReferenceBackend(format);
   }
 
   /** Returns a draft: the repository's name, and another directory with all its files. */

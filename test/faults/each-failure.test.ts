@@ -35,6 +35,11 @@ const MACHINE: readonly Fault[] = ['start', 'descriptor', 'create', 'write', 'fl
 const GIT: readonly Fault[] = ['git exits', 'git is killed', 'git has no space'];
 const OTHERS: readonly Fault[] = ['hook refuses', 'hook is killed', 'GitLab answers 500', 'GitLab hangs up'];
 const VOTES: readonly Fault[] = ['vote is lost', 'vote is not counted'];
+/**
+ * Faults whose n-th occasion is another one in each run: a file that was just written is opened
+ * again at each use, until its time stamps are old enough for its contents to be cached.
+ */
+const UNORDERED: readonly Fault[] = ['descriptor'];
 
 const directory = makeScratchDirectory('template');
 const template = join(directory, 'template.git');
@@ -160,7 +165,8 @@ async function failEach(context: TestContext, { server, operation, fault }: Run)
       assert.ok(failed.length > 0, `nothing was made to fail: ${where}`);
       assert.ok(isSpecified(run.error), where);
       // If a failure comes too late to keep the references, all later failures do too.
-      assert.ok(isChanged || !isChangedBefore, `changed earlier, and not now: ${where}`);
+      const isOrdered = !UNORDERED.includes(fault);
+      assert.ok(isChanged || !isChangedBefore || !isOrdered, `changed earlier, and not now: ${where}`);
       isChangedBefore ||= isChanged;
     }
     for (const [storage, place] of run.places) {

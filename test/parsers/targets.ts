@@ -250,7 +250,7 @@ function fileTargets(git: GitSamples, scratch: string): Target[] {
         // With the right checksum, so that the rest of the file is read.
         const content = input.subarray(0, -SHA1_BYTES);
         asFile(graph, Buffer.concat([content, createHash('sha1').update(content).digest()]));
-        await readCommitGraph(join(scratch, 'graph/objects'), 1 << 24);
+        await readCommitGraph([join(scratch, 'graph/objects')], 1 << 24);
       },
     },
     {

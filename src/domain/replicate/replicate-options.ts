@@ -7,6 +7,8 @@ export interface ReplicateOptions {
   /** Returns the hooks for the vote on references of the target. */
   readonly hooks: TransactionHooks | undefined;
   readonly signal: AbortSignal;
+  /** Also copies a HEAD that is detached; otherwise it is an error, as in Gitaly. */
+  readonly withDetachedHead: boolean;
   /** Also makes the target a member of the same object pool as the source, or of none. */
   readonly withPool: boolean;
   readonly maintenance: MaintenanceRuns;

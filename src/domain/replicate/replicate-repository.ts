@@ -1,5 +1,5 @@
 import { codeOf, wrap } from '#base/gitaly-error';
-import { parseFormat } from '#git/repository-format';
+import { parseFormat, requireReferenceBackend } from '#git/repository-format';
 import { removeStaleLocks } from '#storage/leftovers/stale-locks';
 import type { Repository } from '#storage/repository';
 import type { RepositoryTarget } from '#storage/repository-target';
@@ -19,8 +19,8 @@ import { synchronizeReferences } from './synchronize-references.ts';
  * stored in another format than those of the source; otherwise only what differs is fetched. A
  * failure may leave the repository between its old and its new state; the next call continues.
  *
- * @throws {GitalyError} NOT_FOUND `invalid source repository`; `could not create repository from
- *   snapshot: …`, `replicating repository: …`.
+ * @throws {GitalyError} NOT_FOUND `invalid source repository`; `source reference backend: …`,
+ *   `could not create repository from snapshot: …`, `replicating repository: …`.
  */
 export async function replicateRepository(
   storages: Storages,
@@ -30,6 +30,7 @@ export async function replicateRepository(
 ): Promise<void> {
   const config = whenUsed(source.config());
   await requireSource(source);
+  await requireStorage(config);
   const existing = await usableTarget(openIfValid(storages, target), config);
   const repository =
     existing ??
@@ -48,6 +49,11 @@ export async function replicateRepository(
   });
 }
 
+/** The error of RepositoryInfo, which Gitaly calls on the source. */
+const UNKNOWN_STORAGE =
+  'source reference backend: repository info: deriving repository info: ' +
+  'checking references: reference backend';
+
 /** Opens the target; `undefined` for anything that is no repository. */
 function openIfValid(storages: Storages, target: RepositoryTarget): Repository | undefined {
   try {
@@ -57,6 +63,17 @@ function openIfValid(storages: Storages, target: RepositoryTarget): Repository |
     const code = codeOf(error);
     if (code === 'NOT_FOUND' || code === 'FAILED_PRECONDITION' || code === 'INTERNAL') return undefined;
     throw error;
+  }
+}
+
+/** Refuses a source whose configuration git does not accept: its copy would not be usable either. */
+async function requireStorage(config: Promise<Buffer>): Promise<void> {
+  const content = await config.catch(() => undefined);
+  if (content === undefined) return;
+  try {
+    requireReferenceBackend(parseFormat(content.toString('latin1'), false));
+  } catch (error) {
+    throw wrap(error, UNKNOWN_STORAGE);
   }
 }
 
@@ -88,7 +105,7 @@ async function synchronize(
   source: RemoteRepository,
   options: ReplicateOptions & { readonly config: Promise<Buffer> },
 ): Promise<void> {
-  const { config, hooks, vote, signal } = options;
+  const { config, vote, signal } = options;
   await synchronizeConfig(repository, config, { vote }).catch((error: unknown) => {
     throw wrap(error, 'synchronizing gitconfig');
   });
@@ -100,7 +117,7 @@ async function synchronize(
   const archive = source.customHooks();
   const first = whenUsed(archive.next());
   try {
-    await synchronizeReferences(repository, source, { hooks, signal }).catch((error: unknown) => {
+    await synchronizeReferences(repository, source, options).catch((error: unknown) => {
       throw wrap(error, 'synchronizing references');
     });
     await synchronizeHooks(repository, { first, rest: archive }, { vote, signal }).catch((error: unknown) => {

@@ -155,11 +155,13 @@ export class RequestServer {
     const mapped = this.#names.at(path);
     if (mapped === undefined) return await refuse(visit, NOT_FOUND);
     const { glRepository, ...identity } = admission;
+    const named = (at: RepositoryInit) => (glRepository === undefined ? at : { ...at, glRepository });
     const exchangeAt = (found: RepositoryInit): GitExchange => ({
       ...{ request, response, sendContinue, service, identity },
-      repository: glRepository === undefined ? found : { ...found, glRepository },
+      repository: named(found),
+      newRepository: named(this.#names.newAt(path) ?? found),
       otherwise: async () => {
-        const other = await this.#names.otherAt(path, callOptions(exchange));
+        const other = await this.#names.otherAt(path, found, callOptions(exchange));
         return other && exchangeAt(other);
       },
       remoteAddress: peer.address,

@@ -72,7 +72,7 @@ export async function serveReceivePack(
   const options = callOptions(exchange);
   setStreamHeaders(response, 'application/x-git-receive-pack-result');
   exchange.sendContinue();
-  const target = await existingOrCreated(exchange, body, parts.creator);
+  const target = await existingOrCreated(exchange, body, parts);
   if (target === undefined) {
     response.end(); // as git does after a request without commands
     return;
@@ -111,13 +111,14 @@ interface PushTarget {
 async function existingOrCreated(
   exchange: GitExchange,
   body: AsyncIterable<Uint8Array>,
-  creator: RepositoryCreator | undefined,
+  { creator, link }: ReceivePackOptions,
 ): Promise<PushTarget | undefined> {
-  const [{ repository }, options] = [exchange, callOptions(exchange)];
-  if (creator === undefined || (await creator.exists(repository, options)))
-    return { repository, stdin: body };
+  const [{ newRepository, repository }, options] = [exchange, callOptions(exchange)];
+  const { exists } = await link.connection.repository.repositoryExists({ repository }, options);
+  if (exists) return { repository, stdin: body };
   const other = await exchange.otherwise();
   if (other !== undefined) return { repository: other.repository, stdin: body };
-  const stdin = await creator.createFor(repository, body, options);
-  return stdin && { repository, stdin };
+  if (creator === undefined) return { repository, stdin: body }; // for its error
+  const stdin = await creator.createFor(newRepository, body, options);
+  return stdin && { repository: newRepository, stdin };
 }

@@ -71,11 +71,11 @@ export class CommandRunner {
     } catch (error) {
       // git sends nothing before it has received the references.
       if (codeOf(error) !== 'NOT_FOUND') throw error;
-      const other = await this.#names.otherAt(path, options);
+      const other = await this.#names.otherAt(path, repository, options);
       if (other !== undefined) return await serve(other);
       const creator = service === 'git-receive-pack' && mayCreate(identity) && this.#options.creator;
       if (!creator) throw error;
-      return await this.#create(run, repository, creator, options);
+      return await this.#create(run, this.#names.newAt(path) ?? repository, creator, options);
     }
   }
 

@@ -17,7 +17,12 @@ export interface GitDirectory extends ObjectDirectories {
   readonly path: string;
   /** `undefined` if the repository's config file is missing or names an unknown hash. */
   readonly knownObjectFormat: 'sha1' | 'sha256' | undefined;
-  /** Storage of the references, for metrics; `undefined` if it is not known. */
+  /**
+   * Storage of the references, for metrics; `undefined` if the config file cannot be read. Read at
+   * each start of git.
+   *
+   * @throws {GitalyError} UNKNOWN when it is a storage that git does not have.
+   */
   readonly knownReferenceBackend?: ReferenceBackend | undefined;
   /** True if the commit-graph was found to be damaged: git must not read it. */
   readonly hasDamagedCommitGraph?: boolean;

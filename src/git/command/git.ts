@@ -128,6 +128,7 @@ export class Git {
    */
   spawn(command: GitCommand, options: SpawnOptions = {}): GitProcess {
     const { repository, hooks } = options;
+    const referenceBackend = repository?.knownReferenceBackend;
     if (SUBCOMMANDS[command.name].updatesReferences && hooks === undefined) {
       throw new GitalyError(
         'UNKNOWN',
@@ -161,7 +162,7 @@ export class Git {
       controlGroup: this.#controlGroup?.(argv, repository),
       startsNone: STARTS_NONE.has(command.name),
       yields: SUBCOMMANDS[command.name].yields,
-      referenceBackend: repository?.knownReferenceBackend,
+      referenceBackend,
       observers: [this.#observer, options.observer, watchKill].filter((each) => each !== undefined),
     });
     this.#gate.started(started);

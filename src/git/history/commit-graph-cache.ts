@@ -1,6 +1,7 @@
 import { BoundedMap } from '#base/bounded-map';
-import { fileStamp } from '#base/files/file-stamp';
-import type { GitDirectory } from '../command/git-directory.ts';
+import { type FileStamp, fileStamp, NO_FILE } from '#base/files/file-stamp';
+import { type GitDirectory, isQuarantined } from '../command/git-directory.ts';
+import { alternatesFileOf, readableAlternatesOf, withAlternates } from '../objects/write/alternates-file.ts';
 import { CommitGraph } from './commit-graph.ts';
 import {
   CommitGraphDamage,
@@ -30,9 +31,12 @@ interface Kept {
   isLoading: boolean;
   graph: CommitGraph | undefined;
   isDamaged: boolean;
+  /** Object directories that `info/alternates` names: git reads their graphs, too. */
+  alternates: readonly string[];
+  alternatesStamp: FileStamp;
 }
 
-/** Commit-graphs by object directory. */
+/** Commit-graphs by object directory, among them those of object pools. */
 export class CommitGraphCache {
   readonly #kept = new BoundedMap<string, Kept>({
     maxEntries: MAX_DIRECTORIES,
@@ -50,8 +54,8 @@ export class CommitGraphCache {
    * read and the check of its checksum. Commits never change, so its contents are correct for
    * existing commits however old it is.
    */
-  of({ objectDirectory, alternateObjectDirectories }: GitDirectory): CommitGraph | undefined {
-    for (const directory of [objectDirectory, ...alternateObjectDirectories]) {
+  of(repository: GitDirectory): CommitGraph | undefined {
+    for (const directory of this.#directoriesOf(repository)) {
       const { graph } = this.#at(directory);
       if (graph !== undefined) return graph;
     }
@@ -62,14 +66,23 @@ export class CommitGraphCache {
    * Reports whether a graph of the repository was found to be damaged, without waiting for the
    * check: git would trust it.
    */
-  hasDamage({ objectDirectory, alternateObjectDirectories }: GitDirectory): boolean {
-    return [objectDirectory, ...alternateObjectDirectories].some(
-      (directory) => this.#at(directory).isDamaged,
-    );
+  hasDamage(repository: GitDirectory): boolean {
+    return this.#directoriesOf(repository).some((directory) => this.#at(directory).isDamaged);
   }
 
   forget({ path }: GitDirectory): void {
     this.#kept.delete(`${path}/objects`);
+  }
+
+  #directoriesOf(repository: GitDirectory): string[] {
+    const { alternateObjectDirectories, objectDirectory } = repository;
+    // Nobody writes a graph into a quarantine.
+    const own = isQuarantined(repository) ? [] : [objectDirectory];
+    return this.#withAlternates([...own, ...alternateObjectDirectories]);
+  }
+
+  #withAlternates(directories: readonly string[]): string[] {
+    return withAlternates(directories, (directory) => this.#at(directory).alternates);
   }
 
   #at(directory: string): Kept {
@@ -77,7 +90,13 @@ export class CommitGraphCache {
     const now = performance.now();
     if (now - kept.checkedAtMs >= this.#checkEveryMs && !kept.isLoading) {
       kept.checkedAtMs = now;
-      const stamp = fileStamp(commitGraphFile(directory)) + fileStamp(commitGraphChain(directory));
+      const alternatesStamp = readableStamp(alternatesFileOf(directory));
+      if (alternatesStamp !== kept.alternatesStamp) kept.alternates = readableAlternatesOf(directory);
+      kept.alternatesStamp = alternatesStamp;
+      const stamp =
+        readableStamp(commitGraphFile(directory)) +
+        readableStamp(commitGraphChain(directory)) +
+        alternatesStamp;
       if (stamp !== kept.stamp) void this.#load(directory, kept, stamp);
     }
     return kept;
@@ -87,7 +106,8 @@ export class CommitGraphCache {
     kept.isLoading = true;
     // Whatever the error of the file is, git works without it, and so does this code. It is read
     // again when it changes.
-    const read = await readCommitGraph(directory, MAX_GRAPH_BYTES).catch((error: unknown) => error);
+    const directories = this.#withAlternates([directory]);
+    const read = await readCommitGraph(directories, MAX_GRAPH_BYTES).catch((error: unknown) => error);
     const graph = read instanceof CommitGraph ? read : undefined;
     kept.isDamaged = read instanceof CommitGraphDamage;
     kept.isLoading = false;
@@ -104,8 +124,19 @@ export class CommitGraphCache {
       isLoading: false,
       graph: undefined,
       isDamaged: false,
+      alternates: [],
+      alternatesStamp: NO_FILE,
     };
     this.#kept.set(directory, kept);
     return kept;
+  }
+}
+
+/** Alternates may name any path. git reports what it cannot read. */
+function readableStamp(file: string): FileStamp {
+  try {
+    return fileStamp(file);
+  } catch {
+    return NO_FILE; // no permission, or no path
   }
 }

@@ -42,7 +42,7 @@ function makeHistory(seed: number, count: number, objectFormat: 'sha1' | 'sha256
     repository,
     oids: lines(ask('rev-parse', ...names)),
     ask,
-    graph: () => readCommitGraph(objectDirectory, MAX_BYTES),
+    graph: () => readCommitGraph([objectDirectory], MAX_BYTES),
   };
 }
 
@@ -197,7 +197,7 @@ test('no changed byte of a file gets into an answer', async () => {
   );
   writeFileSync(file, whole);
   assert.ok(await history.graph());
-  assert.equal(await readCommitGraph(repository.objectDirectory, 1000), undefined, 'larger than allowed');
+  assert.equal(await readCommitGraph([repository.objectDirectory], 1000), undefined, 'larger than allowed');
 });
 
 test('a graph is used as soon as it was read, and the next one after it was written', async () => {

@@ -1,5 +1,6 @@
 import { webcrypto } from 'node:crypto';
 import { type FileHandle, open, readFile } from 'node:fs/promises';
+import { fileStamp, NO_FILE } from '#base/files/file-stamp';
 import { systemErrorCode } from '#base/go/system-error';
 import { isOid } from '../objects/object-id.ts';
 import { CommitGraph, commitBytes, type GraphLayer } from './commit-graph.ts';
@@ -30,8 +31,9 @@ export function commitGraphChain(objectDirectory: string): string {
 }
 
 /**
- * Reads the commit-graph of an object directory; `undefined` if it cannot be used: it has an
- * unknown format, needs more than `maxBytes` in memory, or is just being replaced.
+ * Reads the commit-graph of the first object directory; `undefined` if it cannot be used: it has an
+ * unknown format, needs more than `maxBytes` in memory, or is just being replaced. The lower layers
+ * of a chain may be in the other directories, which are its alternates.
  *
  * Compares each file with its checksum, in a thread: git does this only in `commit-graph verify`,
  * and takes parents and dates from a damaged file.
@@ -39,9 +41,10 @@ export function commitGraphChain(objectDirectory: string): string {
  * @throws {CommitGraphDamage} for a damaged file; the system's errors, except for a missing file.
  */
 export async function readCommitGraph(
-  objectDirectory: string,
+  objectDirectories: readonly string[],
   maxBytes: number,
 ): Promise<CommitGraph | undefined> {
+  const [objectDirectory = ''] = objectDirectories;
   try {
     const single = await readGraph([commitGraphFile(objectDirectory)], maxBytes);
     if (single !== undefined) return single;
@@ -53,7 +56,7 @@ export async function readCommitGraph(
     if (!names.every((name) => isOid(name)))
       throw new CommitGraphDamage('the chain has a line without a hash');
     return await readGraph(
-      names.map((name) => `${objectDirectory}/info/commit-graphs/graph-${name}.graph`),
+      names.map((name) => layerFile(objectDirectories, name)),
       maxBytes,
       names,
     );
@@ -61,6 +64,12 @@ export async function readCommitGraph(
     if (systemErrorCode(error) === 'ENOENT') return undefined;
     throw error;
   }
+}
+
+/** Returns the file of a layer in the first directory that has it. */
+function layerFile(objectDirectories: readonly string[], name: string): string {
+  const files = objectDirectories.map((directory) => `${directory}/info/commit-graphs/graph-${name}.graph`);
+  return files.find((file) => fileStamp(file) !== NO_FILE) ?? files[0] ?? '';
 }
 
 /** @param names hashes of the files, where they are layers of a chain. */

@@ -46,7 +46,10 @@ for (const { name, token, signal } of [
     const ending = { correlationId: 'id', ...(signal && { signal }) };
     // The format of Gitaly: base64 of JSON, one object for each storage.
     const servers = { a: { address: 'tcp://a:8075', token: token ?? '' } };
-    const metadata = { 'gitaly-servers': Buffer.from(JSON.stringify(servers)).toString('base64') };
+    const metadata = {
+      'gitaly-servers': Buffer.from(JSON.stringify(servers)).toString('base64'),
+      'x-gitaly-detached-head': 'true',
+    };
     assert.deepEqual(calls, [
       ['b', 'replicateRepository', { repository: to, source: from }, { ...ending, metadata }],
       ['a', 'getObjectPool', { repository: from }, ending],

@@ -1,5 +1,6 @@
 import { GitalyError } from '#base/gitaly-error';
 import { gitalyServers } from '#client/index';
+import { DETACHED_HEAD } from '#rpc/common/header-names';
 import type { ReplicationJob } from '../model/job.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 
@@ -26,9 +27,11 @@ export async function copyRepository(
   const { address, token } = source.config;
   const from = { storageName: source.storage, relativePath: replicaPath };
   const to = { storageName: target.storage, relativePath: replicaPath };
-  const metadata = gitalyServers({
-    [source.storage]: { address, ...(token === undefined ? {} : { token }) },
-  });
+  const metadata = {
+    ...gitalyServers({ [source.storage]: { address, ...(token === undefined ? {} : { token }) } }),
+    // Such a repository could never be copied otherwise. Gitaly's own nodes ignore this.
+    [DETACHED_HEAD]: 'true',
+  };
   const ending = { correlationId, ...(signal && { signal }) };
   const options = { ...ending, metadata };
   try {

@@ -41,6 +41,8 @@ export const REFERENCE_RULES_REQUIRED = 'x-gitaly-reference-rules';
 export const GIT_PROTOCOL_ERROR = 'x-gitaly-git-protocol-error';
 /** `true`: the client wants a fork that borrows its objects from a pool. */
 export const LINKED_FORK = 'x-gitaly-linked-fork';
+/** `true`: ReplicateRepository copies a detached HEAD, at which Gitaly fails. */
+export const DETACHED_HEAD = 'x-gitaly-detached-head';
 /** Of WriteBackupID: the number of repositories that failed. The request has no field for it. */
 export const FAILED_REPOSITORIES = 'x-gitaly-failed-repositories';
 /** Opaque bytes that go back to the GitLab internal API. */

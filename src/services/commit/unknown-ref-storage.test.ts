@@ -26,10 +26,17 @@ test('calls fail for a repository whose storage of references is unknown', async
     findMergeBase: () => repositories.findMergeBase({ repository, revisions: [revision, revision] }),
     searchFilesByContent: () =>
       Array.fromAsync(repositories.searchFilesByContent({ repository, ref: revision, query: 'c' })),
+    // It reported that the references are files.
+    repositoryInfo: () => repositories.repositoryInfo({ repository }),
     listFiles: () => Array.fromAsync(commit.listFiles({ repository, revision })),
   };
 
   assert.throws(() => gitOutput(path, ['show-ref']));
   for (const [name, call] of Object.entries(calls))
     await assert.rejects(call, { message: /unknown reference backend: "junk"/ }, name);
+  await assert.rejects(repositories.repositoryInfo({ repository }), {
+    code: 'INTERNAL',
+    message:
+      'deriving repository info: checking references: reference backend: unknown reference backend: "junk"',
+  });
 });

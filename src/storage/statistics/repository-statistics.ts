@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { wrap } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
-import { parseFormat } from '#git/repository-format';
+import { parseFormat, requireReferenceBackend } from '#git/repository-format';
 import { type Alternates, alternateDirectory, readAlternates } from '../alternates.ts';
 import { FULL_REPACK_TIMESTAMP } from '../lifecycle/create-repository.ts';
 import type { Repository } from '../repository.ts';
@@ -38,7 +38,8 @@ export interface RepositoryStatistics {
 /**
  * Collects statistics from a repository's files, by a walk over all of them.
  *
- * @throws {GitalyError} NOT_FOUND when the alternates name a directory that is not a repository of
+ * @throws {GitalyError} UNKNOWN when the configuration names an unknown storage of references;
+ *   NOT_FOUND when the alternates name a directory that is not a repository of
  *   the storage.
  */
 export async function repositoryStatistics(
@@ -105,7 +106,11 @@ async function readReferenceBackend(directory: string): Promise<'files' | 'refta
     if (systemErrorCode(error) === 'ENOENT') return '';
     throw wrap(error, 'deriving repository info: checking references: reference backend');
   });
-  return parseFormat(config, false).referenceBackend === 'reftable' ? 'reftable' : 'files';
+  try {
+    return requireReferenceBackend(parseFormat(config, false));
+  } catch (error) {
+    throw wrap(error, 'deriving repository info: checking references: reference backend');
+  }
 }
 
 async function modifiedMs(file: string): Promise<number | undefined> {

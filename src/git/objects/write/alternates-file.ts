@@ -64,7 +64,8 @@ export function withAlternates(
   return [...all];
 }
 
-function readableAlternatesOf(objectDirectory: string): string[] {
+/** Reads alternates as {@link readAlternatesOf} does; none of an unreadable file. */
+export function readableAlternatesOf(objectDirectory: string): string[] {
   try {
     return readAlternatesOf(objectDirectory);
   } catch (error) {

@@ -1,6 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { replicateRepository as replicate } from '#domain/replicate/replicate-repository';
+import { DETACHED_HEAD } from '#rpc/common/header-names';
 import type { HandlerContext } from '#rpc/server/handler';
 import { remoteConnector } from '#services/convert/request/open-remote';
 import { requireTarget } from '#storage/require-target';
@@ -27,6 +28,7 @@ export async function replicateRepository(
     vote: deps.voteOf(context),
     hooks: deps.transactionHooks(context),
     signal: context.signal,
+    withDetachedHead: context.headers.get(DETACHED_HEAD) === 'true',
     withPool: request.replicateObjectDeduplicationNetworkMembership,
     maintenance: deps.housekeeping.runs,
     onLocksRemoved: (paths) => {

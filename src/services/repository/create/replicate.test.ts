@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import {
@@ -251,4 +259,73 @@ test('a copy that is aborted before it is complete is never visible', async () =
   undecided.resolve('ABORT');
   assert.equal(existsSync(two.copy), false);
   assert.deepEqual(readdirSync(join(two.copy, '..')), []);
+});
+
+// The copy was moved away, and replaced by one with the configuration of the source.
+test('a source with an unknown storage of references is refused, and the copy stays', async () => {
+  await using two = await startTwo();
+  const { there, copy } = two;
+  initRepository(there, { commits: 2 });
+  await two.replicate();
+  const before = refsOf(copy);
+  appendFileSync(join(there, 'config'), '[extensions]\n\trefstorage = junk\n');
+
+  await assert.rejects(two.replicate(), {
+    code: 'INTERNAL',
+    message: /^source reference backend: repository info: .*: unknown reference backend: "junk"$/,
+  });
+
+  assert.equal(refsOf(copy), before);
+});
+
+const DETACHED = { 'x-gitaly-detached-head': 'true' };
+const BROKEN_HEAD =
+  'replicating repository: synchronizing references: fetch internal remote: ' +
+  'getting remote default branch: head reference: exit status 128';
+
+// Gitaly reads HEAD before it fetches. The copy had the new references, and other words.
+for (const [name, breakHead] of [
+  ['detached', (path: string) => gitOutput(path, ['update-ref', '--no-deref', 'HEAD', 'main'])],
+  ['junk', (path: string) => writeFileSync(join(path, 'HEAD'), 'junk\n')],
+  ['outside of refs', (path: string) => writeFileSync(join(path, 'HEAD'), 'ref: elsewhere\n')],
+] as const)
+  test(`a source whose HEAD is ${name} fails before its references are fetched`, async () => {
+    await using two = await startTwo();
+    const { there, copy } = two;
+    initRepository(there, { commits: 2 });
+    await two.replicate();
+    const before = refsOf(copy);
+    addCommit(there, 3);
+    gitOutput(there, ['config', 'core.copied', 'yes']);
+    breakHead(there);
+
+    await assert.rejects(two.replicate(), { code: 'INTERNAL', message: BROKEN_HEAD });
+
+    assert.equal(refsOf(copy), before);
+    assert.equal(gitOutput(copy, ['config', 'core.copied']), 'yes', 'the configuration comes first');
+  });
+
+// The replica of a repository with a detached HEAD never caught up.
+test('a detached HEAD is copied if requested, and later a symbolic one', async () => {
+  await using two = await startTwo();
+  const { there, copy } = two;
+  initRepository(there, { commits: 2 });
+  await two.replicate();
+  const tree = gitOutput(there, ['rev-parse', 'main^{tree}']);
+  const only = gitOutput(there, ['commit-tree', '-m', 'of HEAD alone', tree]);
+  gitOutput(there, ['update-ref', '--no-deref', 'HEAD', only]);
+  gitOutput(there, ['branch', 'added', 'main~1']);
+  const metadata = { ...two.metadata, ...DETACHED };
+  const replicate = () =>
+    two.here.connection.repository.replicateRepository({ repository: target, source }, { metadata });
+
+  for (let call = 0; call < 2; call++) await replicate();
+
+  assert.throws(() => gitOutput(copy, ['symbolic-ref', 'HEAD']));
+  assert.equal(gitOutput(copy, ['rev-parse', 'HEAD']), only);
+  assert.equal(gitOutput(copy, ['show-ref']), gitOutput(there, ['show-ref']));
+  gitOutput(copy, ['fsck', '--connectivity-only']);
+  gitOutput(there, ['symbolic-ref', 'HEAD', 'refs/heads/added']);
+  await replicate();
+  assert.equal(refsOf(copy), refsOf(there));
 });
