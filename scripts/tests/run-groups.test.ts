@@ -28,7 +28,9 @@ const failsOnce = (name: string) =>
 async function runTexts(
   context: TestContext,
   texts: Readonly<Record<string, string>>,
-  options: Partial<RunGroupsOptions & Pick<TestGroup, 'timeoutMs' | 'spareProcesses'>> = {},
+  options: Partial<
+    RunGroupsOptions & Pick<TestGroup, 'timeoutMs' | 'spareProcesses'> & { groups: readonly string[] }
+  > = {},
 ) {
   const cwd = realpathSync(mkdtempSync(join(tmpdir(), 'run-groups-')));
   context.after(() => rmSync(cwd, { recursive: true }));
@@ -42,19 +44,23 @@ async function runTexts(
   const { NODE_TEST_CONTEXT: _, CI: __, ...env } = process.env;
   const lines: string[] = [];
   const { timeoutMs = 10_000, spareProcesses = 0 } = options;
-  const hasPassed = await runGroups([{ files: ['**/*.test.mjs'], processes: 1, spareProcesses, timeoutMs }], {
-    cwd,
-    env,
-    nodeOptions: [],
-    isWanted: () => true,
-    isVerbose: false,
-    isContinuous: false,
-    isOldGit: false,
-    durations: new Durations(join(cwd, 'durations.json')),
-    signal: new AbortController().signal,
-    print: (line) => lines.push(stripVTControlCharacters(line)),
-    ...options,
-  });
+  const { groups = ['**/*.test.mjs'] } = options;
+  const { hasPassed } = await runGroups(
+    groups.map((files) => ({ files: [files], processes: 1, spareProcesses, timeoutMs })),
+    {
+      cwd,
+      env,
+      nodeOptions: [],
+      isWanted: () => true,
+      isVerbose: false,
+      isContinuous: false,
+      isOldGit: false,
+      durations: new Durations(join(cwd, 'durations.json')),
+      signal: new AbortController().signal,
+      print: (line) => lines.push(stripVTControlCharacters(line)),
+      ...options,
+    },
+  );
   const printed = lines.join('\n');
   /** Passed and failed runs of each file: `+a -b`. */
   const marks = [...printed.matchAll(/^([✔✖]) (\S+)\.test\.mjs: /gm)]
@@ -284,4 +290,14 @@ test('a stopped run ends at once, and has failed', async (context) => {
 
   assert.equal(hasPassed, false);
   assert.equal(marks, '');
+});
+
+test('a failed group does not hide those after it', async (context) => {
+  const { hasPassed, marks } = await runTexts(
+    context,
+    { 'one/a.test.mjs': FAILS, 'two/b.test.mjs': PASSES },
+    { groups: ['one/*.test.mjs', 'two/*.test.mjs'] },
+  );
+
+  assert.deepEqual([hasPassed, marks], [false, '-one/a -one/a +two/b']);
 });

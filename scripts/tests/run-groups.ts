@@ -40,19 +40,29 @@ interface Totals {
   readonly flaky: string[];
 }
 
+/** The result of a run. */
+export interface GroupsResult {
+  readonly hasPassed: boolean;
+  /** `1,100 files, 16,900 tests, 1,200 s of CPU time` */
+  readonly figures: string;
+}
+
 /**
- * Runs groups of files, up to the first with a failure, and prints their results. Files with
- * failures are run once more, alone. Reports whether all tests have passed.
+ * Runs groups of files, whether or not those before have failed, and prints their results. Files
+ * with failures are run once more, alone.
  */
-export async function runGroups(groups: readonly TestGroup[], options: RunGroupsOptions): Promise<boolean> {
+export async function runGroups(
+  groups: readonly TestGroup[],
+  options: RunGroupsOptions,
+): Promise<GroupsResult> {
   const totals: Totals = { results: [], flaky: [] };
   let hasPassed = true;
   for (const group of groups) {
-    hasPassed = await runGroup(group, options, totals);
-    if (!hasPassed) break;
+    if (options.signal.aborted) break;
+    if (!(await runGroup(group, options, totals))) hasPassed = false;
   }
   const isAccepted = report(totals, options);
-  return hasPassed && isAccepted;
+  return { hasPassed: hasPassed && isAccepted && !options.signal.aborted, figures: figuresOf(totals) };
 }
 
 /** Returns the files of a group. */
@@ -132,11 +142,15 @@ function report({ results, flaky }: Totals, options: RunGroupsOptions): boolean 
     print(`Skipped for a reason that is not accepted: ${file}: ${name}: ${reason || 'none'}`);
   const failed = new Map(results.filter((result) => result.failed).map((result) => [result.file, result]));
   for (const result of failed.values()) print(`✖ ${result.file}\n${reasonOf(result)}`);
+  print(figuresOf({ results, flaky }));
+  return flaky.length <= MAX_FLAKY_FILES && wrong.length === 0;
+}
+
+function figuresOf({ results }: Totals): string {
   const sum = (count: (result: FileResult) => number): number =>
     results.reduce((total, result) => total + count(result), 0);
-  print(
+  return (
     `${new Set(results.map(({ file }) => file)).size} files, ${sum(({ tests }) => tests)} tests, ` +
-      `${Math.round(sum(({ cpuMs }) => cpuMs) / 1000)} s of CPU time`,
+    `${Math.round(sum(({ cpuMs }) => cpuMs) / 1000)} s of CPU time`
   );
-  return flaky.length <= MAX_FLAKY_FILES && wrong.length === 0;
 }
