@@ -3,7 +3,7 @@
 export PATH := $(CURDIR)/.node/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-git test-release check build gen packages proto-packages archive deb bench soak set-up
+.PHONY: help run test test-git test-release check build gen packages proto-packages archive deb bench release-check soak set-up
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 23
@@ -51,6 +51,10 @@ archive: ## Make an archive with Node inside, for this platform, in packages/
 deb: ## Make a Debian package of the archive, for this architecture, in packages/
 	@scripts/set-up.sh
 	@npm run --silent deb
+
+release-check: ## Say what a release still needs; changes nothing
+	@scripts/set-up.sh
+	@node scripts/release-check.ts
 
 soak: ## Run the long forms of tests: two hours, or SOAK_HOURS=N
 	@npm run --silent soak

@@ -12,6 +12,7 @@ import { executes, hashOf, knownRun, measure, type TestRun } from './mutation/co
 import { EQUIVALENT } from './mutation/equivalent.ts';
 import { applyMutant, type Mutant, mutantsOf } from './mutation/operators.ts';
 import { Sandbox } from './mutation/sandbox.ts';
+import { writeRecord } from './records.ts';
 import { testsThatReach } from './tests/changed-tests.ts';
 
 const MODULES = [
@@ -112,7 +113,9 @@ const modules = values.module ?? MODULES;
 const results = readResults();
 const samples = new Map(modules.map((module) => [module, sampleOf(module)]));
 if (!values.report) await runAll();
-process.exitCode = printReport() ? 0 : 1;
+const [isReached, figures] = printReport();
+if (values.module === undefined && values.file === '') writeRecord('mutation', isReached, figures);
+process.exitCode = isReached ? 0 : 1;
 
 async function runAll(): Promise<void> {
   if (spawnSync('unshare', ['--mount', '--pid', '--fork', 'true']).status !== 0) {
@@ -249,9 +252,10 @@ function describe({ file, line, operator, text }: Mutant): string {
   return `${file}:${line}: ${operator}: ${text}`;
 }
 
-/** Prints the share of killed mutants. @returns whether all modules reach the goal. */
-function printReport(): boolean {
+/** Prints the share of killed mutants. @returns whether all modules reach the goal, and the lines. */
+function printReport(): [isReached: boolean, lines: readonly string[]] {
   let isReached = true;
+  const lines: string[] = [];
   for (const [module, sample] of samples) {
     const count: Record<Fate, number> = {
       killed: 0,
@@ -270,8 +274,9 @@ function printReport(): boolean {
     const share = known === 0 ? 0 : (100 * killed) / known;
     const alive = `${count.survived} survived, ${count['not executed']} not executed`;
     const leftOut = `${count['not tried']} not tried and left out`;
-    console.log(`${module}: ${killed} of ${known} killed, ${share.toFixed(1)} %; ${alive}; ${leftOut}`);
+    lines.push(`${module}: ${killed} of ${known} killed, ${share.toFixed(1)} %; ${alive}; ${leftOut}`);
+    console.log(lines.at(-1));
     if (share < Number(values.min)) isReached = false;
   }
-  return isReached;
+  return [isReached, lines];
 }

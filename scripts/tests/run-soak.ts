@@ -8,6 +8,7 @@
 import { randomInt } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { writeRecord } from '../records.ts';
 import { interruption } from './interruption.ts';
 import { runParts } from './run-parts.ts';
 import { SOAK_PARTS, USUAL_HOURS } from './soak-parts.ts';
@@ -42,6 +43,7 @@ async function main(names: readonly string[]): Promise<number> {
       keep: ({ name }, report) => writeFileSync(join(REPORTS, `${name}.txt`), report),
       print: console.log,
     });
+    if (names.length === 0) writeRecord('soak', hasPassed, [`${parts.length} parts, ${hours} hours`]);
     return hasPassed ? 0 : 1;
   } finally {
     const left = directory.remove();

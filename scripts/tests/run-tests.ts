@@ -14,6 +14,7 @@ import { spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { globSync, statSync } from 'node:fs';
 import { normalize } from 'node:path';
+import { isRecorded, writeRecord } from '../records.ts';
 import { changedTests } from './changed-tests.ts';
 import { CLASSES } from './classes.ts';
 import { Durations } from './durations.ts';
@@ -66,7 +67,7 @@ async function main([name = '', ...args]: readonly string[]): Promise<number> {
   process.env.TEST_SEED ||= String(randomInt(2 ** 31));
   const directory = makeTemporaryDirectory();
   try {
-    const hasPassed = await runGroups(groups, {
+    const { figures, hasPassed } = await runGroups(groups, {
       cwd: process.cwd(),
       env: { ...process.env, TMPDIR: directory.path, ...(isBuilt() && { TEST_PROGRAMS: 'built' }) },
       nodeOptions: args.filter((arg) => arg.startsWith('--') && arg !== change),
@@ -78,6 +79,9 @@ async function main([name = '', ...args]: readonly string[]): Promise<number> {
       signal: interruption(),
       print: console.log,
     });
+    const minutes = ((performance.now() - startMs) / 60_000).toFixed(1);
+    const isWhole = names.length === 0 && change === undefined;
+    if (isWhole && isRecorded(name)) writeRecord(name, hasPassed, [figures, `${minutes} minutes`]);
     return hasPassed ? 0 : 1;
   } finally {
     const left = directory.remove();
