@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** What is recorded, and the command that does it. */
+/** The recorded runs, and the command of each. */
 export const RECORDED = {
   test: 'make test',
   git: 'make test-git with a newer git on the PATH',
@@ -25,7 +25,7 @@ export interface RunRecord {
   readonly hasPassed: boolean;
   readonly git: string;
   readonly node: string;
-  /** The last lines of the run. */
+  /** Last lines of the run. */
   readonly figures: readonly string[];
 }
 

@@ -1,6 +1,6 @@
 /**
- * Prints what a release still needs: `ok` or `TODO` for each point, and the steps that only an owner
- * can take. Exit code 1 if there is a TODO. Changes nothing.
+ * Prints what a release still needs: `ok` or `TODO` for each point, and the steps that only an
+ * owner can take. Exit code 1 if there is a TODO. Changes nothing.
  *
  *   node scripts/release-check.ts [ROOT]
  */
