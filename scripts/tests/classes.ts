@@ -43,7 +43,7 @@ const RELEASE = [
  */
 const ALONE = ['test/cluster/faults/{rolling-restart,writers}.test.ts'];
 
-/** The classes of tests by name. CONTRIBUTING.md describes when to run which. */
+/** The classes of tests by name. test/README.md describes when to run which. */
 export const CLASSES: Readonly<Record<string, readonly TestGroup[]>> = {
   fast: [
     {

@@ -13,7 +13,7 @@ export const USUAL_HOURS = 2;
 /**
  * The parts of the soak, which together take less than `USUAL_HOURS`. What a part repeats, and how
  * long, is a number in its tests (`repetitions` of testkit/soak.ts) that grows with the length of
- * the soak. CONTRIBUTING.md describes the parts.
+ * the soak. README.md describes the parts.
  */
 export const SOAK_PARTS: readonly SoakPart[] = [
   { name: 'mixed-load', minutes: 8, files: ['test/mixed-load.test.ts'] },

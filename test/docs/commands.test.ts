@@ -9,7 +9,11 @@ import { run } from '#testkit/run-program';
 
 const ROOT = join(import.meta.dirname, '../..');
 const PROGRAM = programCommand('gitaly-ts');
-const PAGES = ['README.md', 'CONTRIBUTING.md', ...globSync('docs/**/*.md', { cwd: ROOT })];
+const PAGES = [
+  'README.md',
+  'CONTRIBUTING.md',
+  ...globSync(['docs/**/*.md', '{scripts,test}/**/README.md'], { cwd: ROOT }),
+];
 
 /** Commands with subcommands. */
 const SUBCOMMANDS: Readonly<Record<string, readonly string[]>> = {
