@@ -63,9 +63,9 @@ test('docs/server.md has the feature flags that the code checks', () => {
   assert.deepEqual(listed.sort(), [...new Set(declared)].sort());
 });
 
-test('docs/server.md has the limits of what waits to be read', () => {
+test('docs/limits.md has the limits of what waits to be read', () => {
   const limits = new Map(
-    rowsOf('docs/server.md', /^\| limit +\| value/).map(([name, value]) => [name, value]),
+    rowsOf('docs/limits.md', /^\| limit +\| value/).map(([name, value]) => [name, value]),
   );
 
   const mebibytes = (bytes: number): string => `${bytes / 2 ** 20} MiB`;

@@ -14,6 +14,7 @@ const REPOSITORY = 'app.git';
 const STORAGE = 'default';
 const user = { glId: 'user-1', name: Buffer.from('Jane'), email: Buffer.from('jane@example.com') };
 const page = new Page('docs/cluster.md');
+const operation = new Page('docs/cluster-operation.md');
 
 async function commit(address: string, storageName: string, text: string): Promise<string> {
   await using connection = await dial(address, { retry: false });
@@ -28,7 +29,7 @@ async function commit(address: string, storageName: string, text: string): Promi
   return update?.commitId ?? '';
 }
 
-test('the tasks of docs/cluster.md work as they are written', { skip }, async () => {
+test('the tasks of the pages about clusters work as they are written', { skip }, async () => {
   await using postgres = await startPostgres({ isMigrated: false });
   await using reader = new Reader((directory) => ({ [PLACE]: directory }));
   const { directory } = reader;
@@ -94,10 +95,10 @@ test('the tasks of docs/cluster.md work as they are written', { skip }, async ()
   await allGet(first, 'gitaly-1', 'gitaly-2');
 
   // Add a node.
-  const [addStart = '', addWait = ''] = page.blocks('Add a node', 'sh');
+  const [addStart = '', addWait = ''] = operation.blocks('Add a node', 'sh');
   await reader.type(addStart);
   await waitFor('gitaly-3');
-  const [more = ''] = page.blocks('Add a node', 'toml');
+  const [more = ''] = operation.blocks('Add a node', 'toml');
   reader.write('praefect.toml', configured.replace('\n[reconciliation]', `\n${more}\n[reconciliation]`));
   await reader.lose('praefect');
   await reader.type(line('praefect.toml &'));
@@ -107,7 +108,7 @@ test('the tasks of docs/cluster.md work as they are written', { skip }, async ()
   await allGet(second, 'gitaly-1', 'gitaly-2', 'gitaly-3');
 
   // A node is lost, and back.
-  const [wait = '', losses = '', accept = ''] = page.blocks('When a node is lost', 'sh');
+  const [wait = '', losses = '', accept = ''] = operation.blocks('When a node is lost', 'sh');
   await reader.lose('gitaly-1');
   const third = await write('third');
   await allGet(third, 'gitaly-2', 'gitaly-3');
@@ -133,7 +134,7 @@ test('the tasks of docs/cluster.md work as they are written', { skip }, async ()
   mkdirSync(join(directory, 'gitaly-2'));
   await reader.type('gitaly serve gitaly-2.toml &\n');
   await waitFor('gitaly-2');
-  for (const block of page.blocks('Replace a node', 'sh')) await reader.type(block);
+  for (const block of operation.blocks('Replace a node', 'sh')) await reader.type(block);
   await until(() => headOn('gitaly-2') === other, 'a copy on the new node');
   await reader.type(wait);
 });

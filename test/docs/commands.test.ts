@@ -115,7 +115,7 @@ test('scripts of npm in the docs exist', () => {
 });
 
 test('keys of configuration files in the docs exist', () => {
-  const blocks = ['docs/server.md', 'docs/hooks.md'].flatMap((page) =>
+  const blocks = ['docs/server.md', 'docs/limits.md', 'docs/storage.md', 'docs/hooks.md'].flatMap((page) =>
     [...readFileSync(join(ROOT, page), 'utf8').matchAll(/^```toml\n(.*?)^```$/gms)].map(
       ([, toml = '']) => [page, toml] as const,
     ),
