@@ -1,6 +1,7 @@
 import { isError } from '#base/is-error';
 import { abortError } from '#git/command/exit-error';
 import { joinObjectDirectories } from '#git/command/object-directory-list';
+import { createPackedRefs } from '#git/refs/update/create-packed-refs';
 import { RefTransaction } from '#git/refs/update/ref-transaction';
 import type { Quarantine } from '#storage/quarantine/quarantine';
 import type { ServiceResult } from '../git-service/service-streams.ts';
@@ -8,11 +9,12 @@ import type { RelayedHook } from '../hooks/hooks-directories.ts';
 import type { CalledHooks, HookInput } from './called-hooks.ts';
 import type { PreparedPush } from './prepare-push.ts';
 import { PushBands } from './push-bands.ts';
+import type { PushCommand } from './push-request.ts';
 import type { Push } from './receive-pack.ts';
 import { refRefusal } from './ref-refusal.ts';
 
-/** Outcome of the change: its reason in the report, or the end of receive-pack. */
-type Outcome = 'made' | 'aborted' | { readonly reason: string };
+/** Outcome of one change: its reason in the report if it was refused. */
+type Outcome = 'made' | { readonly reason: string };
 
 const EXIT = { signal: undefined, usage: undefined, realMs: 0, ended: undefined };
 /** git's words when the objects cannot be moved. */
@@ -24,7 +26,7 @@ const ABORTED = {
 };
 
 /**
- * Runs the hooks of a push, changes its reference and reports to the client, in the order of
+ * Runs the hooks of a push, changes its references and reports to the client, in the order of
  * `git receive-pack` after it has got the objects.
  *
  * @throws {ClientGoneError} when the client does not take the output: before the change it is not
@@ -36,9 +38,9 @@ export async function applyPush(
   hooks: CalledHooks,
 ): Promise<ServiceResult> {
   const application = new Application(push, prepared, hooks);
-  const outcome = await application.change();
-  if (outcome === 'aborted') return await application.aborted();
-  return await application.report(outcome);
+  const outcomes = await application.change();
+  if (outcomes === 'aborted') return await application.aborted();
+  return await application.report(outcomes);
 }
 
 class Application {
@@ -46,30 +48,42 @@ class Application {
   readonly #prepared: PreparedPush;
   readonly #hooks: CalledHooks;
   readonly #bands: PushBands;
-  /** `<old> <new> <reference>\n`, the input of hooks. */
-  readonly #line: Buffer;
 
   constructor(push: Push, prepared: PreparedPush, hooks: CalledHooks) {
     this.#push = push;
     this.#prepared = prepared;
     this.#hooks = hooks;
     this.#bands = new PushBands(push.streams.stdout);
-    const { oldOid, newOid, reference } = prepared.request;
-    this.#line = Buffer.concat([Buffer.from(`${oldOid} ${newOid} `), reference, Buffer.from('\n')]);
   }
 
-  async change(): Promise<Outcome> {
-    const { request, quarantine, warnings } = this.#prepared;
-    const { reference, oldOid, newOid } = request;
+  /** Returns the outcome of each change, or `aborted` for the end of receive-pack. */
+  async change(): Promise<readonly Outcome[] | 'aborted'> {
+    const { creations, quarantine, request, warnings } = this.#prepared;
+    const { commands } = request;
+    const refused = (reason: string): readonly Outcome[] => commands.map(() => ({ reason }));
     await this.#bands.output(warnings);
-    if (!(await this.#preReceive())) return { reason: 'pre-receive hook declined' };
-    if (!(await this.#keepsObjects(quarantine))) return { reason: NOT_MIGRATED };
+    if (!(await this.#preReceive())) return refused('pre-receive hook declined');
+    if (!(await this.#keepsObjects(quarantine))) return refused(NOT_MIGRATED);
+    const { repository, signal } = this.#push;
+    if (creations !== undefined && (await createPackedRefs(repository, creations, signal)))
+      return commands.map(() => 'made');
+    const outcomes: Outcome[] = [];
+    for (const command of commands) {
+      const outcome = await this.#changeOne(command);
+      if (outcome === 'aborted') return outcome;
+      outcomes.push(outcome);
+    }
+    return outcomes;
+  }
+
+  async #changeOne(command: PushCommand): Promise<Outcome | 'aborted'> {
+    const { reference, oldOid, newOid } = command;
     const args = [reference, Buffer.from(oldOid), Buffer.from(newOid)];
     if (!(await this.#accepts('update', { args }))) {
       await this.#bands.error(Buffer.concat([Buffer.from('hook declined to update '), reference]));
       return { reason: 'hook declined' };
     }
-    return await this.#update();
+    return await this.#update(command);
   }
 
   async #keepsObjects(quarantine: Quarantine): Promise<boolean> {
@@ -88,8 +102,8 @@ class Application {
       GIT_OBJECT_DIRECTORY: quarantine.repository.objectDirectory,
       GIT_ALTERNATE_OBJECT_DIRECTORIES: joinObjectDirectories([this.#push.repository.objectDirectory]),
     };
-    const { pushOptions } = request;
-    return await this.#accepts('pre-receive', { environment, pushOptions, stdin: this.#line });
+    const { commands, pushOptions } = request;
+    return await this.#accepts('pre-receive', { environment, pushOptions, stdin: linesOf(commands) });
   }
 
   async #accepts(hook: RelayedHook, input: HookInput): Promise<boolean> {
@@ -101,9 +115,10 @@ class Application {
     return isAccepted;
   }
 
-  async #update(): Promise<Outcome> {
+  async #update(command: PushCommand): Promise<Outcome | 'aborted'> {
     const { repository, signal } = this.#push;
-    const { reference, oldOid, newOid, isAtomic } = this.#prepared.request;
+    const { reference, oldOid, newOid } = command;
+    const { isAtomic } = this.#prepared.request;
     await using transaction = await RefTransaction.start(repository, { signal });
     try {
       await transaction.update(reference, { oldOid, newOid });
@@ -112,7 +127,7 @@ class Application {
         return 'made';
       }
       await transaction.prepare();
-      if (!(await this.#votes('prepared'))) return 'aborted';
+      if (!(await this.#votes('prepared', command))) return 'aborted';
       await transaction.commit();
     } catch (error) {
       const stderr = transaction.process.stderrHead;
@@ -120,25 +135,25 @@ class Application {
         signal.aborted || !isError(error) ? undefined : refRefusal(stderr, { isAtomic, repository });
       if (refusal === undefined) throw error;
       // The transaction goes on without its only change.
-      if (refusal.isRejected && !(await this.#votes('prepared'))) return 'aborted';
-      if (refusal.isRejected) await this.#votes('committed');
+      if (refusal.isRejected && !(await this.#votes('prepared', command))) return 'aborted';
+      if (refusal.isRejected) await this.#votes('committed', command);
       if (refusal.message !== undefined) await this.#bands.error(refusal.message);
       return { reason: refusal.reason };
     }
-    await this.#votes('committed');
+    await this.#votes('committed', command);
     return 'made';
   }
 
   /** Calls the hook whose output the client does not get in a band. */
-  async #votes(state: 'prepared' | 'committed'): Promise<boolean> {
+  async #votes(state: 'prepared' | 'committed', command: PushCommand): Promise<boolean> {
     const { repository, streams } = this.#push;
-    const { oldOid, newOid, reference } = this.#prepared.request;
+    const { oldOid, newOid, reference } = command;
     // Until 2.48 git adds a line for the reflog of HEAD.
     const isOfHead = reference.toString('latin1') === this.#prepared.head;
     const lines =
       isOfHead && !repository.git.capabilities.hooksOmitReflogs
-        ? [this.#line, Buffer.from(`${oldOid} ${newOid} HEAD\n`)]
-        : [this.#line];
+        ? [linesOf([command]), Buffer.from(`${oldOid} ${newOid} HEAD\n`)]
+        : [linesOf([command])];
     const call = { args: [Buffer.from(state)], stdin: Buffer.concat(lines) };
     return await this.#hooks.accepts('reference-transaction', call, async (bytes) => {
       streams.stderr?.write(bytes);
@@ -153,15 +168,13 @@ class Application {
     return { exit: { ...EXIT, code: 128 }, stderr };
   }
 
-  async report(outcome: Exclude<Outcome, 'aborted'>): Promise<ServiceResult> {
+  async report(outcomes: readonly Outcome[]): Promise<ServiceResult> {
     const { request } = this.#prepared;
-    const { reference } = request;
-    const isMade = outcome === 'made';
-    const status = isMade
-      ? [Buffer.from('ok '), reference, Buffer.from('\n')]
-      : [Buffer.from('ng '), reference, Buffer.from(` ${outcome.reason}\n`)];
-    const lines = request.report ? [Buffer.from('unpack ok\n'), Buffer.concat(status)] : [];
-    const runsHook = isMade && this.#hooks.has('post-receive');
+    const { commands } = request;
+    const made = commands.filter((_, index) => outcomes[index] === 'made');
+    const statuses = commands.map(({ reference }, index) => statusOf(reference, outcomes[index]));
+    const lines = request.report ? [Buffer.from('unpack ok\n'), ...statuses] : [];
+    const runsHook = made.length > 0 && this.#hooks.has('post-receive');
     const reported = this.#bands.report(lines, !runsHook);
     if (!runsHook) {
       await reported;
@@ -172,9 +185,26 @@ class Application {
       () => undefined,
       (error: unknown) => ({ error }),
     );
-    await this.#accepts('post-receive', { pushOptions: request.pushOptions, stdin: this.#line });
+    await this.#accepts('post-receive', { pushOptions: request.pushOptions, stdin: linesOf(made) });
     if (failure !== undefined) throw failure.error;
     await this.#bands.end();
     return { exit: { ...EXIT, code: 0 }, stderr: '' };
   }
+}
+
+/** Returns the input of hooks: `<old> <new> <reference>\n` for each change. */
+function linesOf(commands: readonly PushCommand[]): Buffer {
+  return Buffer.concat(
+    commands.flatMap(({ oldOid, newOid, reference }) => [
+      Buffer.from(`${oldOid} ${newOid} `),
+      reference,
+      Buffer.from('\n'),
+    ]),
+  );
+}
+
+function statusOf(reference: Buffer, outcome: Outcome | undefined): Buffer {
+  const isMade = outcome === 'made';
+  const end = isMade ? '\n' : ` ${outcome?.reason}\n`;
+  return Buffer.concat([Buffer.from(isMade ? 'ok ' : 'ng '), reference, Buffer.from(end)]);
 }

@@ -4,6 +4,7 @@ import { removeStaleQuarantines } from '#storage/quarantine/stale-quarantines';
 import type { CapabilityAdvertisements } from '../git-service/capability-advertisements.ts';
 import type { ServiceResult } from '../git-service/service-streams.ts';
 import type { HookManager } from '../hooks/hook-manager.ts';
+import type { RelayedHook } from '../hooks/hooks-directories.ts';
 import { pushAdvertisement } from './advertise-to-push.ts';
 import { applyPush } from './apply-push.ts';
 import { CalledHooks } from './called-hooks.ts';
@@ -30,9 +31,10 @@ const SUCCESS: ServiceResult = {
 };
 
 /**
- * Pushes of a few objects to one reference, without `git receive-pack`: git only unpacks the
- * objects, and moves the reference. Output, votes and refusals are those of receive-pack. It gets
- * every push that is not certain to be a plain one, before anything has changed.
+ * Pushes of a few objects to one reference, or to many new ones, without `git receive-pack`: git
+ * only unpacks the objects, and moves the reference. Output, votes and refusals are those of
+ * receive-pack. It gets every push that is not certain to be a plain one, before anything has
+ * changed.
  */
 export class InProcessReceivePack implements ReceivePack {
   readonly #options: InProcessReceivePackOptions;
@@ -47,10 +49,12 @@ export class InProcessReceivePack implements ReceivePack {
     if (push.onTrace !== undefined || !push.repository.inProcess.isEnabled) return await git.run(push);
     if (!push.isStateless && !(await this.#advertise(push))) return await git.run(push);
     const input = new HeldInput(push.streams.input);
+    const needsHook = async (hook: RelayedHook): Promise<boolean> =>
+      (await neededHooks(this.#options.hooks, push)).has(hook);
     const prepared = await push.repository.inProcess.attempt<PreparedPush | 'nothing' | undefined>(
       'push',
       () =>
-        preparePush(push, input).catch((error: unknown) =>
+        preparePush(push, input, { needsHook }).catch((error: unknown) =>
           fallBackOnFailure(error, 'the push cannot be prepared'),
         ),
       () => undefined,

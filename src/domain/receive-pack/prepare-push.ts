@@ -1,15 +1,19 @@
 import { existsSync } from 'node:fs';
+import { LoopSlice } from '#base/loop-turns';
 import { isQuarantined } from '#git/command/git-directory';
 import { requireNotGrafted } from '#git/history/commit-nodes';
 import { reaches, reachesByGraph } from '#git/history/is-ancestor';
 import { FallBackToGit, fallBackOnFailure } from '#git/in-process';
 import { isZeroOid } from '#git/objects/object-id';
 import { trustedRefName } from '#git/refs/ref-name';
+import type { NewRef } from '#git/refs/update/create-packed-refs';
 import { Quarantine } from '#storage/quarantine/quarantine';
 import type { Repository } from '#storage/repository';
+import type { RelayedHook } from '../hooks/hooks-directories.ts';
 import type { HeldInput } from './held-input.ts';
+import { isBranch, NOT_A_COMMIT, proveCreations, requirePackable } from './many-creations.ts';
 import { proveConnected } from './prove-connected.ts';
-import { type PushRequest, readPushRequest } from './push-request.ts';
+import { type PushCommand, type PushRequest, readPushRequest } from './push-request.ts';
 import { type PushSettings, pushSettings } from './push-settings.ts';
 import type { Push } from './receive-pack.ts';
 import { unpackPush } from './unpack-push.ts';
@@ -21,6 +25,13 @@ export interface PreparedPush extends AsyncDisposable {
   readonly warnings: Buffer;
   /** The reference that HEAD names. */
   readonly head: string | undefined;
+  /** The references of a push that creates many; `undefined` for the change of one. */
+  readonly creations: readonly NewRef[] | undefined;
+}
+
+export interface PrepareOptions {
+  /** Reports whether a hook has an effect on the push. */
+  readonly needsHook: (hook: RelayedHook) => Promise<boolean>;
 }
 
 /** Files with which git changes history, or the place of references. */
@@ -32,7 +43,6 @@ const OTHER_VALUE = new FallBackToGit('the reference has another value');
 const LOCKED = new FallBackToGit('the reference is locked');
 const REFLOG = new FallBackToGit('the reference has a reflog');
 const CONFLICT = new FallBackToGit('a reference of a directory exists');
-const NOT_A_COMMIT = new FallBackToGit('a branch would not be a commit');
 
 /**
  * Receives a push up to the point where `git receive-pack` runs its hooks. Nothing is changed
@@ -41,26 +51,45 @@ const NOT_A_COMMIT = new FallBackToGit('a branch would not be a commit');
  * @returns `nothing` if the client has nothing to push.
  * @throws {FallBackToGit} for everything that is not certain to be accepted by git up to here.
  */
-export async function preparePush(push: Push, input: HeldInput): Promise<PreparedPush | 'nothing'> {
+export async function preparePush(
+  push: Push,
+  input: HeldInput,
+  { needsHook }: PrepareOptions,
+): Promise<PreparedPush | 'nothing'> {
   const { repository } = push;
   const settings = requirePlainRepository(push);
   const request = await readPushRequest(input, repository.objectFormat);
   if (request === 'nothing') return request;
-  const head = await requirePlainChange(push, request, settings);
+  const [command, ...others] = request.commands;
+  if (others.length > 0) await requirePackable(push, needsHook);
+  await requirePlainChanges(push, request, settings);
+  const { symbolicTarget } = await repository.refs.head({ signal: push.signal });
+  const head = symbolicTarget?.toString('latin1');
   await using stack = new AsyncDisposableStack();
   const quarantine = stack.use(await Quarantine.createInObjects(repository));
   const { newOids, warnings } = await unpackPush({ push, input }, request, settings, quarantine);
-  const type = await proveConnected(request.newOid, {
-    objects: quarantine.repository.objects,
-    objectFormat: repository.objectFormat,
-    newOids,
-    isReachable: reachability(push, request, head),
-    signal: push.signal,
-  }).catch(fallBackOnFailure);
-  if (type !== 'commit' && isBranch(request.reference)) throw NOT_A_COMMIT;
+  const creations =
+    others.length > 0 ? await proveCreations(request, quarantine.repository, push.signal) : undefined;
+  if (creations === undefined) {
+    const type = await proveConnected(command.newOid, {
+      objects: quarantine.repository.objects,
+      objectFormat: repository.objectFormat,
+      newOids,
+      isReachable: reachability(push, command, head),
+      signal: push.signal,
+    }).catch(fallBackOnFailure);
+    if (type !== 'commit' && isBranch(command.reference)) throw NOT_A_COMMIT;
+  }
   input.release();
   const owned = stack.move();
-  return { request, quarantine, warnings, head, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return {
+    request,
+    quarantine,
+    warnings,
+    head,
+    creations,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
 }
 
 function requirePlainRepository({ repository, config }: Push): PushSettings {
@@ -69,31 +98,44 @@ function requirePlainRepository({ repository, config }: Push): PushSettings {
   return pushSettings(repository, config);
 }
 
-/** Returns the reference that HEAD names, as long as no user may see it changing. */
-async function requirePlainChange(
+/** Checks that the references have the expected values, and that no user may see them changing. */
+async function requirePlainChanges(
   { repository, signal }: Push,
-  { reference, oldOid }: PushRequest,
+  { commands }: PushRequest,
   { hidden }: PushSettings,
-): Promise<string | undefined> {
-  if (hidden.has(reference)) throw HIDDEN;
-  const name = reference.toString('latin1');
-  const file = Buffer.concat([Buffer.from(`${repository.path}/`), reference, Buffer.from('.lock')]);
-  if (existsSync(file)) throw LOCKED;
-  if (repository.refs.mayLog(trustedRefName(reference))) throw REFLOG;
-  const current = await repository.refs.read(reference, { signal });
-  const isExpected = isZeroOid(oldOid) ? current === undefined : current?.oid === oldOid;
-  if (!isExpected) throw OTHER_VALUE;
-  if (current === undefined) await requireNoReferenceAbove(repository, name);
-  const { symbolicTarget } = await repository.refs.head({ signal });
-  return symbolicTarget?.toString('latin1');
+): Promise<void> {
+  const free = new Set<string>();
+  const slice = new LoopSlice();
+  for (const { reference, oldOid } of commands) {
+    if (hidden.has(reference)) throw HIDDEN;
+    const file = Buffer.concat([Buffer.from(`${repository.path}/`), reference, Buffer.from('.lock')]);
+    if (existsSync(file)) throw LOCKED;
+    if (repository.refs.mayLog(trustedRefName(reference))) throw REFLOG;
+    const current = await repository.refs.read(reference, { signal });
+    const isExpected = isZeroOid(oldOid) ? current === undefined : current?.oid === oldOid;
+    if (!isExpected) throw OTHER_VALUE;
+    if (current === undefined) await requireNoReferenceAbove(repository, reference.toString('latin1'), free);
+    await slice.pause(signal);
+  }
 }
 
-/** git cannot create `a/b` while `a` exists. It notices the opposite when it takes the lock. */
-async function requireNoReferenceAbove(repository: Repository, name: string): Promise<void> {
+/**
+ * git cannot create `a/b` while `a` exists. It notices the opposite when it takes the lock.
+ *
+ * @param free names that are known to be no references.
+ */
+async function requireNoReferenceAbove(
+  repository: Repository,
+  name: string,
+  free: Set<string>,
+): Promise<void> {
   const parts = name.split('/');
   for (let length = 3; length < parts.length; length++) {
-    const above = trustedRefName(Buffer.from(parts.slice(0, length).join('/'), 'latin1'));
-    if ((await repository.refs.read(above)) !== undefined) throw CONFLICT;
+    const above = parts.slice(0, length).join('/');
+    if (free.has(above)) continue;
+    const existing = await repository.refs.read(trustedRefName(Buffer.from(above, 'latin1')));
+    if (existing !== undefined) throw CONFLICT;
+    free.add(above);
   }
 }
 
@@ -103,7 +145,7 @@ async function requireNoReferenceAbove(repository: Repository, name: string): Pr
  */
 function reachability(
   { repository, signal }: Push,
-  { oldOid }: PushRequest,
+  { oldOid }: PushCommand,
   head: string | undefined,
 ): (oid: string) => Promise<boolean> {
   return async (oid) => {
@@ -122,8 +164,4 @@ async function isReachedFrom(repository: Repository, tip: string, oid: string): 
   return await (nodes.graph === undefined
     ? reaches(nodes, tip, oid)
     : reachesByGraph(nodes, nodes.graph, tip, oid));
-}
-
-function isBranch(reference: Buffer): boolean {
-  return reference.toString('latin1', 0, 'refs/heads/'.length) === 'refs/heads/';
 }

@@ -31,12 +31,13 @@ for (const length of [1, 7, 1000]) {
     const request = await readPushRequest(inPieces(body, length), 'sha1');
 
     assert.notEqual(request, 'nothing');
-    const { reference, rest, ...others } = request as Exclude<typeof request, 'nothing'>;
-    assert.equal(reference.toString(), 'refs/heads/new');
+    const { commands, rest, ...others } = request as Exclude<typeof request, 'nothing'>;
+    assert.deepEqual(
+      commands.map(({ reference, ...oids }) => ({ reference: reference.toString(), ...oids })),
+      [{ reference: 'refs/heads/new', oldOid: ZERO_OID, newOid: OID }],
+    );
     assert.equal('rest'.startsWith(rest.toString()), true);
     assert.deepEqual(others, {
-      oldOid: ZERO_OID,
-      newOid: OID,
       report: true,
       isQuiet: true,
       isAtomic: true,
@@ -50,6 +51,21 @@ test('a client without changes has nothing to push', async () => {
   assert.equal(await readPushRequest(inPieces(Buffer.from(FLUSH), 4), 'sha1'), 'nothing');
 });
 
+const creations = (count: number): string[] =>
+  Array.from({ length: count }, (_, index) => `${ZERO_OID} ${OID} refs/heads/b${index}`);
+
+for (const count of [16, 2000])
+  test(`a push that creates ${count} references is read`, async () => {
+    const request = await readPushRequest(inPieces(pushBody(creations(count)), 60_000), 'sha1');
+
+    assert.notEqual(request, 'nothing');
+    const { commands } = request as Exclude<typeof request, 'nothing'>;
+    assert.deepEqual(
+      [commands.length, commands.at(-1)?.reference.toString()],
+      [count, `refs/heads/b${count - 1}`],
+    );
+  });
+
 const WORDS = 'report-status side-band-64k';
 const LEFT_TO_GIT: Readonly<Record<string, Buffer>> = {
   'a pack of 100 objects': pushBody([COMMAND], { pack: packHeader(100) }),
@@ -59,6 +75,15 @@ const LEFT_TO_GIT: Readonly<Record<string, Buffer>> = {
   'ids in capitals': pushBody([`${ZERO_OID} ${'A'.repeat(40)} refs/heads/new`]),
   'no capabilities': Buffer.from(packet(COMMAND) + FLUSH),
   'another object format': pushBody([COMMAND], { capabilities: `${WORDS} object-format=sha256` }),
+  'fifteen new references': pushBody(creations(15)),
+  'an update among new references': pushBody([...creations(16), `${'2'.repeat(40)} ${OID} refs/heads/x`]),
+  'a deletion among new references': pushBody([...creations(16), `${OID} ${ZERO_OID} refs/heads/x`]),
+  'a name twice': pushBody([...creations(16), ...creations(1)]),
+  'new references, atomically': pushBody(creations(16), { capabilities: `${WORDS} atomic` }),
+  'a certificate after commands': Buffer.from(
+    packet(`${COMMAND}\0${WORDS}`) + packet(`push-cert\0${WORDS}`) + FLUSH,
+  ),
+  'a megabyte of commands': pushBody(creations(12_000)),
   'a shallow client': Buffer.from(packet(`shallow ${OID}`) + packet(`${COMMAND}\0${WORDS}`) + FLUSH),
   'a certificate': Buffer.from(packet(`push-cert\0${WORDS}`)),
   'a delimiter': Buffer.from('0001'),

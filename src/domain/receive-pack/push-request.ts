@@ -1,3 +1,4 @@
+import { LoopSlice } from '#base/loop-turns';
 import { packetAt, sizeOfPacket } from '#base/pkt-line/packet';
 import { FallBackToGit } from '#git/in-process';
 import { isOid, isZeroOid } from '#git/objects/object-id';
@@ -6,12 +7,18 @@ import { parseRefName, type RefName } from '#git/refs/ref-name';
 import type { ObjectFormatName } from '#git/repository-format';
 import type { HeldInput } from './held-input.ts';
 
-/** A push of one reference, up to the header of its pack. */
-export interface PushRequest {
+/** The change of one reference. */
+export interface PushCommand {
   readonly reference: RefName;
   /** Zeros if the reference is to be created. */
   readonly oldOid: string;
   readonly newOid: string;
+}
+
+/** A push of one reference, or one that creates many, up to the header of its pack. */
+export interface PushRequest {
+  /** One change, or at least 16 creations of different references. */
+  readonly commands: readonly [PushCommand, ...PushCommand[]];
   readonly report: boolean;
   readonly isQuiet: boolean;
   readonly isAtomic: boolean;
@@ -25,15 +32,19 @@ export interface PushRequest {
 /** From this number on git keeps the pack instead of unpacking it. @see git: receive.unpackLimit */
 const UNPACK_LIMIT = 100;
 const MAX_PUSH_OPTIONS = 100;
-/** Limit of everything before the pack. Clients send some hundred bytes. */
-const MAX_REQUEST_BYTES = 64 * 1024;
+/** Limit of the commands; the input keeps 1 MiB for git. */
+const MAX_COMMANDS_BYTES = 768 * 1024;
+/** Limit of everything between the commands and the pack. Clients send some hundred bytes. */
+const MAX_OPTIONS_BYTES = 64 * 1024;
+/** Fewer new references take less time as loose files. Gitaly packs from this number on, too. */
+const MIN_CREATIONS = 16;
 
-const COMMAND = /^([0-9a-f]+) ([0-9a-f]+) ([^\0\n]+)\0([^\0\n]*)$/;
+const COMMAND = /^([0-9a-f]+) ([0-9a-f]+) ([^\0\n]+)(?:\0([^\0\n]*))?$/;
 /** The capabilities that change nothing here. */
 const IGNORED = /^(?:agent|session-id)=/;
 const REPORTS: ReadonlySet<string> = new Set(['report-status', 'report-status-v2']);
 
-const NOT_ONE_COMMAND = new FallBackToGit('the push is not a change of one reference');
+const OTHER_COMMANDS = new FallBackToGit('the push is not a change of one reference');
 const NO_CHANGE = new FallBackToGit('the push is not a creation or an update');
 const OTHER_CAPABILITIES = new FallBackToGit('the client has other capabilities');
 const OTHER_PACK = new FallBackToGit('the pack is not a small one');
@@ -42,8 +53,8 @@ const OTHER_INPUT = new FallBackToGit('the push has another form');
 /**
  * Reads the beginning of a push. Returns `nothing` if the client has nothing to push.
  *
- * @throws {FallBackToGit} for everything but a creation or an update of one reference with a pack
- *   of fewer than 100 objects.
+ * @throws {FallBackToGit} for everything but a creation or an update of one reference, or the
+ *   creation of many, with a pack of fewer than 100 objects.
  */
 export async function readPushRequest(
   input: HeldInput,
@@ -52,15 +63,17 @@ export async function readPushRequest(
   const reader = new RequestReader(input);
   const first = await reader.packet();
   if (first === 'flush') return 'nothing';
-  const { capabilities, ...command } = parseCommand(first, objectFormat);
+  const { capabilities = '', ...command } = parseCommand(first, objectFormat);
   const known = parseCapabilities(capabilities, objectFormat);
-  if ((await reader.packet()) !== 'flush') throw NOT_ONE_COMMAND;
+  const others = await readFurtherCommands(reader, objectFormat);
+  if (others.length > 0) requireCreations([command, ...others], known);
+  reader.allow(MAX_OPTIONS_BYTES);
   const pushOptions = known.has('push-options') ? await readPushOptions(reader) : [];
   const header = await reader.bytes(PACK_HEADER_BYTES);
   const objects = objectsInPack(header);
   if (objects === undefined || objects >= UNPACK_LIMIT) throw OTHER_PACK;
   return {
-    ...command,
+    commands: [command, ...others],
     report: [...REPORTS].some((word) => known.has(word)),
     isQuiet: known.has('quiet'),
     isAtomic: known.has('atomic'),
@@ -74,7 +87,7 @@ export async function readPushRequest(
 class RequestReader {
   readonly #input: HeldInput;
   #bytes: Buffer = Buffer.alloc(0);
-  #taken = 0;
+  #left = MAX_COMMANDS_BYTES;
 
   constructor(input: HeldInput) {
     this.#input = input;
@@ -82,6 +95,11 @@ class RequestReader {
 
   get rest(): Buffer {
     return this.#bytes;
+  }
+
+  /** Limits what is read from now on. */
+  allow(bytes: number): void {
+    this.#left = bytes;
   }
 
   async packet(): Promise<Buffer | 'flush'> {
@@ -106,8 +124,8 @@ class RequestReader {
 
   #take(length: number): void {
     this.#bytes = this.#bytes.subarray(length);
-    this.#taken += length;
-    if (this.#taken > MAX_REQUEST_BYTES) throw OTHER_INPUT;
+    this.#left -= length;
+    if (this.#left < 0) throw OTHER_INPUT;
   }
 
   async #more(): Promise<void> {
@@ -117,13 +135,37 @@ class RequestReader {
   }
 }
 
+async function readFurtherCommands(
+  reader: RequestReader,
+  objectFormat: ObjectFormatName,
+): Promise<PushCommand[]> {
+  const commands: PushCommand[] = [];
+  const slice = new LoopSlice();
+  for (;;) {
+    const packet = await reader.packet();
+    if (packet === 'flush') return commands;
+    const { capabilities, ...command } = parseCommand(packet, objectFormat);
+    if (capabilities !== undefined) throw OTHER_INPUT;
+    commands.push(command);
+    if (slice.isOverAfterItem()) await slice.pause();
+  }
+}
+
+/** git makes an atomic push in one transaction, with other words if it fails. */
+function requireCreations(commands: readonly PushCommand[], capabilities: ReadonlySet<string>): void {
+  const names = new Set(commands.map(({ reference }) => reference.toString('latin1')));
+  const areNew = commands.every(({ oldOid }) => isZeroOid(oldOid));
+  if (commands.length < MIN_CREATIONS || names.size < commands.length || !areNew) throw OTHER_COMMANDS;
+  if (capabilities.has('atomic')) throw OTHER_COMMANDS;
+}
+
 function parseCommand(packet: Buffer, objectFormat: ObjectFormatName) {
   const line = packet.toString('latin1', 0, packet.at(-1) === 0x0a ? packet.length - 1 : packet.length);
-  const [, oldOid = '', newOid = '', name = '', capabilities = ''] = COMMAND.exec(line) ?? [];
+  const [, oldOid = '', newOid = '', name = '', capabilities] = COMMAND.exec(line) ?? [];
   const reference = parseRefName(Buffer.from(name, 'latin1'));
   const isValid = isOid(oldOid, objectFormat) && isOid(newOid, objectFormat) && reference !== undefined;
   // git refuses `refs/name`.
-  if (!isValid || !/^refs\/[^/]+\//.test(name)) throw NOT_ONE_COMMAND;
+  if (!isValid || !/^refs\/[^/]+\//.test(name)) throw OTHER_COMMANDS;
   // After a deletion there is no pack, so that nothing more may be awaited.
   if (isZeroOid(newOid) || newOid === oldOid) throw NO_CHANGE;
   return { oldOid, newOid, reference, capabilities };
