@@ -44,7 +44,7 @@ export class CallList implements Disposable {
     return [this.#calls.interceptor, rememberCall];
   }
 
-  /** Keeps the history; nothing without one. */
+  /** Records the history; `undefined` records none. */
   get observers(): readonly ServerInterceptor[] {
     return this.#history === undefined ? [] : [this.#history.interceptor];
   }

@@ -55,7 +55,7 @@ export interface PraefectServerOptions {
   readonly signal?: AbortSignal;
   /** Keeps the last hour of its calls. Default: if the configuration has a console. */
   readonly keepsHistory?: boolean;
-  /** For tests of clients: makes calls fail. */
+  /** Makes calls fail; for tests of clients. */
   readonly faults?: FaultInjector | undefined;
 }
 
@@ -189,7 +189,7 @@ export class PraefectServer implements AsyncDisposable {
   }
 }
 
-/** Starts the replicator, which the first process has. Returns what notifies it of a job. */
+/** Starts the replicator of the first process. Returns the function that notifies it of a job. */
 function startReplicator(
   { config, family, logger, metrics, nodes }: BackendOptions,
   { health, pauses, queue, store }: Backend,

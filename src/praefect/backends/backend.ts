@@ -29,7 +29,7 @@ export interface BackendOptions {
   readonly family: Family | undefined;
 }
 
-/** Where the state of the cluster is kept, and what follows from that. */
+/** Describes where the state of the cluster is kept. */
 export interface Backend extends AsyncDisposable {
   readonly router: Router;
   readonly store: ReplicaStore;
@@ -37,7 +37,7 @@ export interface Backend extends AsyncDisposable {
   readonly pauses: WritePauses;
   /** Services on the state. */
   readonly services: readonly ServedService[];
-  /** Methods that are answered here and not on the nodes. */
+  /** Methods that praefect serves itself instead of a node. */
   readonly handlers: LocalHandlers;
   readonly health: NodeHealth;
   /** Runs the checks of the cluster. Returns the reasons of those that failed, by name. */
@@ -52,7 +52,7 @@ export interface Backend extends AsyncDisposable {
   readonly webhooks?: () => readonly WebhookStatus[];
   /** Reads the state of the cluster from the database, if there is one. */
   readonly status?: () => Promise<ClusterStatus>;
-  /** Called after the record of a write, before its answer. */
+  /** Called after a write is recorded and before the client gets its response. */
   readonly onRecorded: ForgetReplicas;
   readonly onNodeError: OnNodeError;
   /** Finds replicas that a node has lost, and has them copied again. */

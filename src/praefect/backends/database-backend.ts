@@ -102,7 +102,10 @@ export async function startDatabaseBackend(options: BackendOptions, signal: Abor
   };
 }
 
-/** Returns what is called after the record of a write, which the change feed then looks for. */
+/**
+ * Returns the function that is called after a write is recorded. It makes the change feed look for
+ * the change.
+ */
 function notedByFeed(served: ServedFeed | undefined, onChanged: ForgetReplicas): ForgetReplicas {
   return async (repository) => {
     await onChanged(repository);
@@ -148,7 +151,7 @@ async function openState(
   return { database, lookups, cache, marks, metadata, queue, removals, onChanged, storages };
 }
 
-/** Starts the locks and pauses of writes that all Praefects respect. `resources` ends that. */
+/** Starts the locks and pauses of writes that all Praefects share. `resources` stops them. */
 async function startLocks(
   { config, family, logger, metrics }: BackendOptions,
   database: Database,

@@ -19,7 +19,7 @@ export interface DatabaseState {
   readonly metadata: MetadataReader;
   readonly queue: PostgresQueue;
   readonly removals: RepositoryRemovals;
-  /** Called with each repository whose record has changed, before the answer. */
+  /** Called with each repository whose record has changed, before the client gets its response. */
   readonly onChanged: ForgetReplicas;
 }
 

@@ -46,7 +46,7 @@ export async function repositoryPrimaries(
   };
 }
 
-/** Returns what finds lost replicas, unless their records are to be kept. */
+/** Returns the object that finds lost replicas; `undefined` if records must not be changed. */
 function lossFinder(
   { config, logger, metrics, nodes }: BackendOptions,
   { marks, metadata, onChanged, queue }: DatabaseState,

@@ -5,19 +5,22 @@ export type ElectionStrategy = 'per_repository' | 'sql' | 'local';
 /** How primaries are chosen, and where the state of the cluster is. */
 export interface Strategy {
   readonly name: ElectionStrategy;
-  /** False if the primary of a virtual storage stays its first node. */
+  /** False if the first node of a virtual storage is always its primary. */
   readonly failsOver: boolean;
   /** Everything is kept in memory, so that no database is needed. */
   readonly isInMemory: boolean;
 }
 
-/** Returns the strategy in effect: others than per_repository need a consent. */
+/**
+ * Returns the strategy in effect. Strategies other than per_repository need an explicit consent.
+ */
 export function strategyOf(config: PraefectConfig): Strategy {
   const { enabled, electionStrategy } = config.failover;
   const isUnderstood = config.iUnderstandMyElectionStrategyIsUnsupportedAndWillBeRemovedWithoutWarning;
   // Validated before.
   const chosen = isUnderstood ? (electionStrategy as ElectionStrategy) : 'per_repository';
-  // A primary that never changes needs no elections. In memory there can be none by repository.
+  // A primary that never changes needs no elections, and a memory backend cannot elect by
+  // repository.
   const isFixed = !enabled && (chosen !== 'per_repository' || config.memoryQueueEnabled);
   const name = isFixed ? 'local' : chosen;
   return { name, failsOver: enabled, isInMemory: config.memoryQueueEnabled && name === 'local' };

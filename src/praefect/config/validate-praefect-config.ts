@@ -18,7 +18,7 @@ const STRATEGIES = ['local', 'sql', 'per_repository'];
 
 export interface PraefectValidation {
   readonly problems: readonly Problem[];
-  /** One line for each unknown key, and for each that has no effect. They are no problems. */
+  /** One line for each unknown key and each key without effect. These are warnings. */
   readonly warnings: readonly string[];
 }
 

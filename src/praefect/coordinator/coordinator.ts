@@ -28,7 +28,7 @@ export class Coordinator {
     this.#options = options;
   }
 
-  /** Returns the handler of a method that the nodes answer. */
+  /** Returns the handler of a method that the nodes serve. */
   handler(method: MethodInfo): RawHandler {
     const plan = async (frame: Buffer, context: HandlerContext): Promise<ProxyPlan> =>
       this.#observed(method, await this.#plan(method, frame, context));

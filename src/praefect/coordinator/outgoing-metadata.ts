@@ -19,13 +19,13 @@ const DROPPED_HEADERS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Returns the metadata of a call to a node: the client's, without what belongs to its connection
- * and with what belongs to ours.
+ * Returns the metadata of a call to a node: the client's metadata without the keys of its
+ * connection, plus the keys of our connection to the node.
  */
 export function outgoingMetadata(context: HandlerContext, virtualStorage: string): Metadata {
   const metadata = context.headers.without(DROPPED_HEADERS);
   metadata.append(VIRTUAL_STORAGE, virtualStorage);
-  // That of the access line, also for a client without one.
+  // The correlation id of the access line, also if the client sent none.
   if (!metadata.get(CORRELATION_ID)) metadata.set(CORRELATION_ID, context.correlationId);
   addDefaultFlags(metadata);
   return metadata;

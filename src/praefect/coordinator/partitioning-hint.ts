@@ -3,7 +3,9 @@ import type { HandlerContext } from '#rpc/server/handler';
 import type { Repository } from '#wire/gen/shared_pb';
 import type { MethodInfo } from '#wire/method-info';
 
-/** Metadata with the path of a repository, in whose partition the node stores a new one. */
+/**
+ * Metadata with the path of a repository; the node stores a new repository in the same partition.
+ */
 export const PARTITIONING_HINT = 'gitaly-partitioning-hint';
 
 /**

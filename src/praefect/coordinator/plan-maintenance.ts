@@ -25,7 +25,7 @@ export async function planMaintenance(
         replicaPath,
         additionalReplicaPath: undefined,
       }),
-      // All nodes come to their end first.
+      // Report an error only after all nodes have finished.
       onError: (error) => void errors.set(node, error),
     }),
   );

@@ -21,7 +21,7 @@ import { rewriteRepositories } from './rewrite.ts';
 import { routeError } from './route-error.ts';
 import { type Change, changeOf, isTransactional } from './transactional-methods.ts';
 
-/** Lets a write wait for those of other Praefects, too. */
+/** Makes a write wait for the writes of other Praefects, too. */
 const SERIALIZED_WRITE = flagHeader('praefect_serialized_write');
 
 const UPSERTS: ReadonlySet<string> = new Set(['ReplicateRepository', 'RestoreRepository']);
@@ -34,9 +34,9 @@ interface Write extends RepositoryCall {
   readonly transaction: Transaction | undefined;
   /** Disposed when the write is recorded. */
   readonly running: Disposable;
-  /** Disposed when the nodes have ended: the next write need not wait for the record. */
+  /** Disposed when the nodes have ended, so that the next write does not wait for the record. */
   readonly ordered: Disposable;
-  /** Some references are locked. Its nodes wait themselves before they lock others. */
+  /** Only some references are locked. The nodes wait by themselves before they lock others. */
   readonly isNarrow: boolean;
 }
 
@@ -47,7 +47,7 @@ export async function planWrite(options: CoordinatedCallOptions, call: Repositor
   using paused = new DisposableStack();
   const arrivedMs = performance.now();
   paused.use(await pauses.write(repository, context.signal));
-  // After the pause: one ends only when the writes that came before have ended.
+  // Wait after the pause: a pause ends only when all earlier writes have ended.
   using ordered = new DisposableStack();
   const entered = ordered.use(await order.enter(call, context.signal));
   const change = await changeBy(method, repository, options.router);
@@ -142,7 +142,8 @@ function writePlan(
       onError: (error) => {
         errors.set(node.storage, error);
         if (isPrimary) {
-          // The others complete what they have started. Any other error of the primary ends them.
+          // The other nodes complete what they have started. Any other error of the primary stops
+          // them.
           if (isInterruption(error)) transaction?.continueWithout(node.storage);
           return error;
         }
@@ -155,7 +156,7 @@ function writePlan(
           },
           'proxying to secondary failed',
         );
-        // The others decide without it.
+        // The other nodes decide without the failed one.
         if (transaction !== undefined) cancelVoter(transaction, node);
         return undefined;
       },
@@ -204,6 +205,6 @@ function cancelVoter(transaction: Transaction, { storage }: GitalyNode): void {
   try {
     transaction.cancelVoter(storage);
   } catch {
-    // It has voted, or its vote was ended: the outcome counts its current vote.
+    // The node has voted, or its vote was stopped: its current vote counts for the outcome.
   }
 }

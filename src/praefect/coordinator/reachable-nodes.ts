@@ -32,7 +32,7 @@ export interface RouteSearch<R> {
   nodesOf(route: R): readonly GitalyNode[];
   /** Waits for a primary after the loss of a node. */
   readonly waits: boolean;
-  /** Its signal is used, and created, only if the search waits. */
+  /** The signal is created on first use, which is only a search that waits. */
   readonly context: Pick<HandlerContext, 'signal'>;
 }
 

@@ -93,7 +93,7 @@ async function recordIn(
   const [completed = []] = isCompleted ? successors : [[primary, ...updated]];
   switch (change) {
     case 'create': {
-      // Without a record, what is on the disks belongs to no repository.
+      // Without a record, the files on the disks belong to no repository.
       const isInvisible = successors.length > 0 && replicaPath !== repository.relativePath;
       if (isInvisible && !isCompleted) return undefined;
       const [first = primary, ...others] = completed;

@@ -41,10 +41,10 @@ const BEFORE_TRANSACTION = 1n << 31n;
  * are not separate files, or the reference of a write was a symbolic one.
  */
 const WHOLE_MS = 10 * 60_000;
-/** Repositories of which that is known. The oldest one is forgotten first. */
+/** Number of repositories that are remembered; the oldest one is forgotten first. */
 const MAX_WHOLE = 10_000;
 
-/** A write that may be sent to its nodes. Disposing it lets the next one go on. */
+/** A write that may be sent to its nodes. Disposing it lets the next write start. */
 export interface Entered extends EnteredWrite, Disposable {
   /** Reports whether it has locked some references only. */
   readonly isNarrow: boolean;
@@ -62,7 +62,7 @@ export interface OrderedCall {
 export interface WriteOrderOptions {
   /** False: only writes that request it wait. */
   readonly isOn: boolean;
-  /** Writes wait for those of other Praefects, too. */
+  /** Writes also wait for the writes of other Praefects. */
   readonly isShared?: boolean;
   /** Locks among all Praefects, for writes that request it; `undefined` without a database. */
   readonly sharedLocks: WriteLocks | undefined;
@@ -82,7 +82,7 @@ export class WriteOrder {
   #entered = 0n;
   readonly #own: SerializedWrites;
   readonly #shared: SerializedWrites | undefined;
-  /** Repositories whose writes lock all references, with the time until which they do. */
+  /** Repositories whose writes lock all references, each with the time at which that ends. */
   readonly #whole = new Map<string, number>();
 
   constructor({ isOn, isShared = false, ownLocks: own, sharedLocks, logger }: WriteOrderOptions) {
@@ -112,11 +112,12 @@ export class WriteOrder {
   }
 
   /**
-   * Returns how the votes of a write wait for those of others; `undefined` if they do not.
+   * Returns how the votes of a write wait for those of other writes; `undefined` if they do not
+   * wait.
    *
-   * @param write.isShared the write waits for those of other Praefects, too.
-   * @param write.primary the storage of the primary.
-   * @param write.entered what {@link enter} has returned.
+   * @param write.isShared true if the write also waits for writes of other Praefects.
+   * @param write.primary storage of the primary.
+   * @param write.entered result of {@link enter}.
    */
   ofVotes(
     method: MethodInfo,
@@ -137,7 +138,7 @@ export class WriteOrder {
     return { ...ordered, entered: { widen } };
   }
 
-  /** Reports whether nodes of ours shall wait for the order before they lock references. */
+  /** Reports whether our own nodes wait for their turn before they lock references. */
   isOnNodes(method: MethodInfo): boolean {
     return this.#isOn && WAITS_ON_NODES.has(method.name);
   }

@@ -20,7 +20,10 @@ export type Executor = Kysely<unknown> | Transaction<unknown>;
 
 /** Connections of one Praefect. */
 const MAX_CONNECTIONS = 20;
-/** Of these, for searches: one that takes minutes holds none of those for requests. */
+/**
+ * Part of these connections for searches, so that a search of minutes leaves connections for
+ * requests.
+ */
 const MAX_SEARCHES = 4;
 const IDLE_TIMEOUT_MS = 60_000;
 /**
@@ -33,7 +36,7 @@ const MIN_VERSION = 110_000;
 /** Limit of statements that read whole tables, as dataloss does. */
 const SEARCH_LIMIT_MS = 10 * 60_000;
 
-/** Limits of a server, whose clients wait. */
+/** Limits for a server, which has clients that wait. */
 export interface DatabaseLimits {
   /** After this time a statement fails and its connection is closed. Default: no limit. */
   readonly statementMs?: number;
@@ -148,7 +151,8 @@ export class Database implements AsyncDisposable {
       throw new Error(`get postgres server version: ${messageOf(error)}`, { cause: error });
     }
     if (found < MIN_VERSION) throw new Error(`postgres server version too old: ${found}`);
-    // With SQL_ASCII a path may be stored that is no text: notifications and reads of it fail.
+    // With SQL_ASCII, a path that is not text may be stored, and then notifications and reads of it
+    // fail.
     if (encoding === 'SQL_ASCII')
       throw new Error(
         `the encoding of the database is ${encoding}, but Praefect needs UTF8. Create it with: ` +
@@ -166,7 +170,10 @@ export class Database implements AsyncDisposable {
       );
   }
 
-  /** Returns the name of a text: other versions of Praefect may prepare others behind one pooler. */
+  /**
+   * Returns a name that depends on the text: other versions of Praefect may prepare other
+   * statements behind the same pooler.
+   */
   #nameOf(name: string, text: string): string {
     let full = this.#names.get(name);
     if (full === undefined) {
@@ -219,7 +226,7 @@ function poolOf(
   });
   // The pool has dropped the idle connection that failed; statements report their own errors.
   pool.on('error', () => {});
-  // While a client runs a statement, its errors have no other listener.
+  // The client's errors have no other listener while a statement runs.
   pool.on('connect', (client) => client.on('error', () => {}));
   return pool;
 }

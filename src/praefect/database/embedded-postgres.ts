@@ -187,7 +187,7 @@ interface OtherUser {
   readonly gid: number;
 }
 
-/** Returns the user to run as; `undefined` to stay. */
+/** Returns the user to run as; `undefined` for the current one. */
 async function otherUser(): Promise<OtherUser | undefined> {
   if (process.getuid?.() !== 0) return undefined;
   const users = (await readFile('/etc/passwd', 'utf8')).split('\n').map((line) => line.split(':'));

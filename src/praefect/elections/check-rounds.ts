@@ -32,9 +32,9 @@ export class CheckRounds implements AsyncDisposable {
   }
 
   /**
-   * Starts the next round at once, or half a second after the start of the last one. Calls before
-   * that round have no further effect. A round that runs may have passed the node in question, so
-   * another one follows.
+   * Starts the next round at once, or half a second after the start of the last one. Further calls
+   * before that round have no effect. A running round may already have checked the node, so another
+   * round follows it.
    */
   soon(): void {
     if (this.#isSoon) return;

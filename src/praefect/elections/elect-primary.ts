@@ -2,10 +2,10 @@ import type { Logger } from '#platform/log/logger';
 import { type Database, sql } from '../database/database.ts';
 
 /**
- * Replaces the primary of a repository if it is not a valid one and another replica is: by a random
- * one of these. Concurrent calls agree on the result.
+ * Replaces the primary of a repository by a random valid replica, if the primary is not valid and
+ * another replica is. Concurrent calls get the same result.
  *
- * @returns the primary, which is unchanged if no replica is valid. `undefined` for none.
+ * @returns the primary; the old one if no replica is valid. `undefined` if there is none.
  */
 export async function electPrimary(
   database: Database,

@@ -12,7 +12,7 @@ type Kind = 'read' | 'write';
 export class ErrorThresholds {
   readonly #windowMs: number;
   readonly #counts: Readonly<Record<Kind, number>>;
-  /** Times of the last errors, at most as many as count. */
+  /** Times of the last errors; as many as the threshold needs. */
   readonly #errors: Readonly<Record<Kind, Map<GitalyNode, number[]>>> = {
     read: new Map(),
     write: new Map(),

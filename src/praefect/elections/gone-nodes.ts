@@ -5,8 +5,8 @@ import type { GitalyNode } from '../nodes/gitaly-node.ts';
 const CHECKS = 2;
 
 /**
- * Remembers which nodes have no server: connections to them are refused, or end at once. A server
- * that does not respond may only be busy, and is not gone.
+ * Remembers the nodes without a server: connections to them are refused or end at once. A server
+ * that does not respond may only be busy, and is not one of them.
  */
 export class GoneNodes {
   readonly #missed = new Map<GitalyNode, number>();
@@ -21,7 +21,7 @@ export class GoneNodes {
     return (this.#missed.get(node) ?? 0) >= CHECKS;
   }
 
-  /** Reports whether a node will be gone if the next checks find no server either. */
+  /** Reports whether a node counts as gone if the next checks find no server either. */
   get isSuspected(): boolean {
     return [...this.#missed.values()].some((count) => count < CHECKS);
   }

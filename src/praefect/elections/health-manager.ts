@@ -85,14 +85,14 @@ export class HealthManager implements AsyncDisposable, NodeHealth {
     await this.#rounds[Symbol.asyncDispose]();
   }
 
-  /** Has a node that counts as healthy checked before its time. */
+  /** Checks a healthy node before its next regular check. */
   #suspect(node: GitalyNode): void {
     if (this.isHealthy(node)) this.#rounds.soon();
   }
 
   async #checkAll(): Promise<void> {
     const { logger, nodes } = this.#options;
-    // In this order every Praefect locks the rows.
+    // Every Praefect locks the rows in this order.
     const all = [...nodes.values()].flat().sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
     const results = await Promise.all(all.map((node) => this.#isServing(node)));
     this.#setHealthy(all.filter((_, index) => results[index]));

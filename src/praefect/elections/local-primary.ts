@@ -12,8 +12,8 @@ export interface LocalPrimaryOptions {
 }
 
 /**
- * Chooses the primary in memory: the first configured node, and when that is unhealthy the first
- * other healthy one, which then stays. It ends with the process and does not depend on other
+ * Chooses the primary in memory: the first configured node. When that is unhealthy, the first
+ * healthy one replaces it for good. The choice ends with the process and is not shared with other
  * Praefects.
  */
 export class LocalPrimary implements PrimaryChoice {

@@ -59,15 +59,15 @@ export class NodeChecks {
   }
 
   /**
-   * Reports whether the next checks shall not wait: a check has failed for the first time, or a
-   * node serves that does not count as healthy yet.
+   * Reports whether the next checks must start at once: a check failed for the first time, or a
+   * node serves again that does not count as healthy yet.
    */
   get isUrgent(): boolean {
     const isUnsettled = (count: number): boolean => count === -1 || (count > 0 && count < GOOD_CHECKS);
     return this.#gone.isSuspected || [...this.#inRow.values()].some(isUnsettled);
   }
 
-  /** Checks all nodes once. Returns those that serve; healthy are only some of these. */
+  /** Checks all nodes once. Returns the nodes that serve; not all of them count as healthy yet. */
   async run(): Promise<readonly GitalyNode[]> {
     const { nodes } = this.#options;
     const results = await Promise.all(nodes.map((node) => this.#check(node)));

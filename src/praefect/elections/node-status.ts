@@ -8,14 +8,14 @@ export interface NodeStatus {
   readonly virtualStorage: string;
   readonly storage: string;
   readonly isServing: boolean;
-  /** True for a process that has certainly ended. It does not count as active any more. */
+  /** True for a process that has certainly ended; it no longer counts as active. */
   readonly isGone: boolean;
 }
 
 /**
- * Returns the statement that records what a Praefect has found. Gitaly's Praefects wait until a
- * node was not seen for ten seconds. One that is gone is recorded as last seen before these: then
- * elections need not wait.
+ * Returns the statement that records the results of a Praefect's checks. Gitaly's Praefects elect
+ * only after a node was not seen for ten seconds. A node that is gone is recorded as last seen
+ * before that, so that elections need not wait.
  */
 export function recordStatus(praefectName: string, nodes: readonly NodeStatus[]) {
   return sql`

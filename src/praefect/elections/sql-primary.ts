@@ -52,20 +52,20 @@ export class SqlPrimary implements PrimaryChoice {
       else if (primary === undefined || !candidates.includes(primary))
         await this.#elect(executor, { candidates, gone });
       else return primary;
-      // Another Praefect may have elected meanwhile, or not long ago.
+      // Another Praefect may have elected in the meantime.
       return await stored();
     });
     this.#set(name);
   }
 
-  /** Queries the database, because other Praefects elect, too. */
+  /** Queries the database, because other Praefects also hold elections. */
   async find(): Promise<GitalyNode | undefined> {
     const { database } = this.#options;
     this.#set((await database.row(this.#stored()))?.name);
     return this.#current;
   }
 
-  /** The statement that records what this Praefect has found. */
+  /** The statement that records the results of this Praefect. */
   #report({ gone = [], serving }: CheckedNodes) {
     const { nodes, praefectName, virtualStorage } = this.#options;
     const statuses = nodes.map((node) => ({

@@ -33,7 +33,7 @@ interface FailedCall extends NodeName {
 
 export interface RemoteHealthOptions {
   readonly nodes: NodesByStorage;
-  /** Every failed call counts for the health of its node, not only those that did not reach it. */
+  /** Every failed call counts for the health of its node, also calls that reached it. */
   readonly countsErrors: boolean;
 }
 
@@ -152,7 +152,7 @@ export function shareHealth(
     const node = find(name);
     if (node !== undefined) onNodeError(node, operation, new GitalyError(code, 'a call failed'));
   });
-  // Ends with the checks, whose last round never ends.
+  // Ends with the checks; the last round of them never ends.
   const follow = async (virtualStorage: string): Promise<never> => {
     for (;;) {
       await health.nextRound(virtualStorage);

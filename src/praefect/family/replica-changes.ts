@@ -1,23 +1,23 @@
 import type { Family } from '#workers/family';
 import type { RepositoryKey } from '../model/repository-key.ts';
 
-/** To the supervisor: the replicas of a repository have changed. */
+/** Tells the supervisor that the replicas of a repository have changed. */
 const CHANGED = 'praefect: replicas changed';
-/** To workers: forget what was read about it. */
+/** Tells workers to forget what they have read about it. */
 const FORGET = 'praefect: forget replicas';
 
 /** Time that a process has to forget. One that is blocked for longer may send reads to old replicas. */
 const FORGET_LIMIT_MS = 5000;
 
-/** Makes all processes forget what they know of a repository. Never rejects. */
+/** Makes all processes forget a repository. Never rejects. */
 export type ForgetReplicas = (repository: RepositoryKey) => Promise<void>;
 
 /**
- * Returns the function that is called before a change of replicas is answered: after that, no
+ * Returns the function that is called before the response to a change of replicas. Afterwards no
  * process of this Praefect reads from replicas that lack the change. The database notifies other
- * Praefects, soon after.
+ * Praefects a little later.
  *
- * @param forget what this process does.
+ * @param forget forgets the repository in this process.
  */
 export function forgetReplicas(
   family: Family | undefined,
@@ -28,7 +28,7 @@ export function forgetReplicas(
     const everywhere: ForgetReplicas = async (repository) => {
       forget(repository);
       const signal = AbortSignal.timeout(FORGET_LIMIT_MS);
-      // What ends, or is late, has no say.
+      // A process that has ended, or responds late, does not delay the others.
       await Promise.allSettled(family.serving().map(({ link }) => link.ask(FORGET, repository, { signal })));
     };
     family.desk.onAsked(CHANGED, async (value) => {
@@ -43,7 +43,7 @@ export function forgetReplicas(
     return {};
   });
   return async (repository) => {
-    // Without a supervisor, this process ends, too.
+    // Without a supervisor, this process stops as well.
     await link.ask(CHANGED, repository).catch(() => forget(repository));
   };
 }

@@ -11,7 +11,7 @@ interface QueuedFor {
   readonly target: string;
 }
 
-/** Returns what notifies the replicator, which runs in the supervisor. */
+/** Returns the function that notifies the replicator, which runs in the supervisor. */
 export function remoteWake(link: Link): WakeReplicator {
   return (virtualStorage, target) => link.tell(WAKE, { virtualStorage, target } satisfies QueuedFor);
 }

@@ -12,11 +12,11 @@ const WIDEN = 'praefect: widened lock of writes';
 interface LockRequest {
   readonly repository: RepositoryKey;
   readonly references: LockedReferences;
-  /** Name of the lock, of which each process has its own. */
+  /** Name of the lock; each process uses different names. */
   readonly name: string;
 }
 
-/** Locks among the writes of all processes of this Praefect, of which the supervisor keeps account. */
+/** Locks for the writes of all processes of this Praefect. The supervisor manages them. */
 export class RemoteWriteLocks implements WriteLocks {
   readonly #link: Link;
   readonly #process = randomUUID();
@@ -59,7 +59,7 @@ export class RemoteWriteLocks implements WriteLocks {
   }
 }
 
-/** Gives locks to workers. A lock comes back at the latest with the end of its process. */
+/** Gives locks to workers. A lock is returned at the latest when its process ends. */
 export function answerForWriteLocks(desk: Desk, locks: WriteLocks): void {
   const held = new Map<string, WriteLock>();
   desk.onAsked(LOCK, async (value, { signal }) => {

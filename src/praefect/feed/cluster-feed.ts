@@ -51,7 +51,7 @@ export class ClusterFeed implements EventSources, AsyncDisposable {
     this.#running = this.#run();
   }
 
-  /** Creates the tables that are missing, and begins to make events. */
+  /** Creates the tables that are missing, and starts to make events. */
   static async open(options: ClusterFeedOptions): Promise<ClusterFeed> {
     await createFeed(options.database, [...options.nodes.keys()]);
     return new ClusterFeed(options);
@@ -116,7 +116,7 @@ export class ClusterFeed implements EventSources, AsyncDisposable {
   /** Makes events of all changes, and waits for a moment. */
   async #work(): Promise<void> {
     const { woken, timer } = this.#pause();
-    // A look is cheaper than the transaction, which seldom finds anything.
+    // A query is cheaper than the transaction, which seldom finds a change.
     if (await this.#look()) {
       const blocked: number[] = [];
       while (!this.#ending.signal.aborted) {

@@ -89,10 +89,11 @@ export class ClusterJournal implements EventSource {
   }
 
   /**
-   * Yields the events up to one that later ones have not replaced. What is replaced while it is
-   * read comes afterwards, as an event.
+   * Yields the events, without those that a later event has replaced. An event that is replaced
+   * during the reading follows at the end.
    *
-   * @throws {TooOldError} when a repository is renamed meanwhile: its event would come too late.
+   * @throws {TooOldError} when a repository is renamed during the reading: its event would come too
+   *   late.
    */
   async *#results(last: number): AsyncGenerator<readonly RepositoryEvent[], void, undefined> {
     for (let cursor = 0; cursor < last; ) {

@@ -8,7 +8,7 @@ import { type Database, sql } from '../database/database.ts';
 export interface ClusterWebhooksOptions {
   readonly database: Database;
   readonly webhooks: readonly Webhook[];
-  /** The feed of each virtual storage; read after those of other Praefects have been looked for. */
+  /** The feed of each virtual storage, including the events of other Praefects. */
   readonly storages: () => Promise<readonly StorageEvents[]>;
   /** Unique among all Praefects. */
   readonly owner: string;
@@ -22,9 +22,9 @@ export interface ClusterWebhooksOptions {
 export interface LeaseTimes {
   /** A Praefect that is killed is replaced after this time. */
   readonly leaseMs: number;
-  /** Interval between renewals of the lease, and between the looks of the others. */
+  /** Interval at which the holder renews the lease and other Praefects try to get it. */
   readonly lookMs: number;
-  /** The sender stops this long before its lease ends: another one may send then. */
+  /** The sender stops this long before its lease ends, when another Praefect may start to send. */
   readonly marginMs: number;
 }
 
@@ -56,7 +56,10 @@ export class ClusterWebhooks implements AsyncDisposable {
     this.#running = this.#run();
   }
 
-  /** Returns the work of each webhook; that of another Praefect is some seconds old. */
+  /**
+   * Returns the state of each webhook. The state of a webhook of another Praefect is some seconds
+   * old.
+   */
   status(): WebhookStatus[] {
     return this.#sending?.status() ?? [...this.#statuses];
   }
@@ -124,7 +127,7 @@ export class ClusterWebhooks implements AsyncDisposable {
 
   async #startSending(): Promise<Webhooks> {
     const { onProblem, storages, webhooks } = this.#options;
-    // Before the feed: what another Praefect has sent is in it then.
+    // Read before the feed, which then contains all events that another Praefect has sent.
     const rows = await this.#rows();
     const states = new Map(rows.map(({ name, state, storage }) => [keyOf(name, storage), state]));
     return Webhooks.start(webhooks, {
@@ -139,7 +142,7 @@ export class ClusterWebhooks implements AsyncDisposable {
     });
   }
 
-  /** Keeps the progress, unless another Praefect sends meanwhile. */
+  /** Stores the progress, unless another Praefect has become the sender. */
   async #write(name: string, storage: string, text: string): Promise<void> {
     const { database, owner } = this.#options;
     await database.run(sql`
@@ -158,7 +161,7 @@ export class ClusterWebhooks implements AsyncDisposable {
       SELECT virtual_storage AS storage, name, state FROM gitalyts_feed_webhooks`);
   }
 
-  /** Reads what the sender has written. */
+  /** Reads the state that the current sender has written. */
   async #look(): Promise<void> {
     const { storages, webhooks } = this.#options;
     const states = new Map<string, Progress>();

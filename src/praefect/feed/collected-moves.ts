@@ -1,6 +1,6 @@
 import type { ReportedMove } from './node-events.ts';
 
-/** Of more moves, those of each reference are joined. */
+/** Beyond this number, the moves of each reference are joined. */
 export const MAX_MOVES = 10_000;
 
 /**
@@ -28,7 +28,7 @@ export class CollectedMoves {
     this.#moves.push(move);
     if (this.#moves.length <= this.#joinAt) return;
     this.#moves = joined(this.#moves);
-    // Of many references each move is joined seldom.
+    // With many references, the moves of one are seldom joined.
     this.#joinAt = 2 * Math.max(this.#moves.length, MAX_MOVES);
   }
 

@@ -7,7 +7,7 @@ import type { Values } from './read-references.ts';
 export interface ChangedRepository {
   readonly repositoryId: number;
   readonly virtualStorage: string;
-  /** At the time of the change. */
+  /** Time of the change. */
   readonly relativePath: string;
 }
 
@@ -18,7 +18,7 @@ interface NewRow {
   readonly move?: Move;
 }
 
-/** Adds events to the feed, and their results to what the feed knows, in one transaction. */
+/** Writes events and the state that results from them in one transaction. */
 export class EventWriter {
   readonly #executor: Executor;
   readonly #rows: NewRow[] = [];
@@ -87,7 +87,10 @@ export class EventWriter {
     await this.#keep(repository, kept);
   }
 
-  /** Notes the place in a node's journal up to which the repository is known, if there is one. */
+  /**
+   * Stores the position in a node's journal up to which the repository is known; `undefined` stores
+   * none.
+   */
   async reached(
     { repositoryId }: ChangedRepository,
     { journal, node, sequence }: Partial<NodePosition> = {},

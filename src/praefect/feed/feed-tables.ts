@@ -1,9 +1,9 @@
 import { type Database, sql } from '../database/database.ts';
 
 /**
- * Tables of the change feed. A trigger notes each change of a repository in the transaction that
- * records it: whoever wrote it, and before the call is answered. From these notes and the
- * references the events are made.
+ * Tables of the change feed. A trigger records each change of a repository in the transaction of
+ * the change: for every writer, and before the client gets its response. Events are made from these
+ * records and the references.
  */
 const TABLES = [
   `CREATE TABLE IF NOT EXISTS gitalyts_feed_state (
@@ -40,7 +40,7 @@ const TABLES = [
     resync bigint,
     is_listed boolean NOT NULL
   )`,
-  // Up to there in the journal of a node the feed knows what became of the repository.
+  // Position in the journal of a node up to which the feed knows the changes of the repository.
   `ALTER TABLE gitalyts_feed_repositories
     ADD COLUMN IF NOT EXISTS node text,
     ADD COLUMN IF NOT EXISTS node_journal text,
@@ -105,8 +105,8 @@ const HAS_TRIGGER = sql<{ found: boolean }>`SELECT EXISTS (
 ) AS found`;
 
 /**
- * Creates what is missing, and notes changes from now on. Of the time before nothing is known: an
- * event of all virtual storages says so, unless there was never one.
+ * Creates missing tables and triggers, and records changes from now on. Earlier changes are
+ * unknown: an event for all virtual storages reports that, unless there was no feed before.
  */
 export async function createFeed(database: Database, virtualStorages: readonly string[]): Promise<void> {
   await database.transaction(async (executor) => {
@@ -131,7 +131,7 @@ export async function createFeed(database: Database, virtualStorages: readonly s
   });
 }
 
-/** Notes no changes any more: nobody makes events of them. */
+/** Stops recording changes, because no process makes events of them. */
 export async function stopFeed(database: Database): Promise<void> {
   const row = await database.row(HAS_TRIGGER);
   if (row?.found === true) await database.run(sql`DROP TRIGGER IF EXISTS gitalyts_feed ON repositories`);

@@ -19,7 +19,7 @@ export interface ReportedMove extends Move {
 
 /** Per node, for the repositories that had moves last. */
 const MAX_REPOSITORIES = 1000;
-/** Moves of a repository that are kept at least. */
+/** Minimum number of moves that are kept of a repository. */
 export const KEPT_MOVES = 256;
 const RETRY_MS = 10_000;
 /** Time for the feeds of the nodes to respond, after the start. */
@@ -62,7 +62,9 @@ export class NodeEvents implements AsyncDisposable {
     await Promise.all(this.#running);
   }
 
-  /** Returns what {@link stepsOf} finds in the moves that a node has reported of a repository. */
+  /**
+   * Returns the result of {@link stepsOf} for the moves of a repository that a node has reported.
+   */
   between(
     node: GitalyNode,
     replicaPath: string,

@@ -27,7 +27,7 @@ export interface RecordedMoves {
 const PAGE = 1000;
 /** A node reads this many events of all its repositories to find those of one. */
 const MAX_BEHIND = 10_000;
-/** The same, if what has happened is not known otherwise. */
+/** As above, if the change is not known from elsewhere. */
 export const MAX_SEARCHED = 640_000;
 /** Numbers of the last events of a node that are searched for moves, until all are found. */
 const SEARCHES: readonly number[] = [MAX_BEHIND, 40_000, 160_000, MAX_SEARCHED];
@@ -36,8 +36,8 @@ const LIMIT_MS = 30_000;
 const UNKNOWN: ReadonlySet<string> = new Set(['UNIMPLEMENTED', 'OUT_OF_RANGE']);
 
 /**
- * Returns a place that what is read of the repository from now on includes; `undefined` if the node
- * has no feed that is complete.
+ * Returns a position such that everything read from the repository afterwards includes the changes
+ * before it; `undefined` if the node has no complete feed.
  */
 export async function currentPosition(
   node: GitalyNode,
@@ -45,7 +45,7 @@ export async function currentPosition(
   nodeEvents: Pick<NodeEvents, 'last'>,
 ): Promise<NodePosition | undefined> {
   const after = nodeEvents.last(node);
-  // From its start on the node would read a whole journal.
+  // From the beginning, the node would read its whole journal.
   const page = after === undefined ? undefined : await eventsOf(node, replicaPath, { after, limit: 1 });
   return page && positionOf(node, page);
 }
@@ -164,7 +164,7 @@ async function eventsSince(
       if (event.kind !== Kind.REFERENCE) hasOthers = true;
       else if (names === undefined || names.has(nameOf(event))) moves.add(moveOf(event));
     }
-    // What is added meanwhile belongs to a later change.
+    // Moves that are added during the search belong to a later change.
     if (page.isEnd || page.events.length < PAGE) return { ...page, moves, hasOthers };
     if (names === undefined && moves.kept > 2 * MAX_MOVES) return undefined;
     after = Number(page.cursor);

@@ -5,7 +5,7 @@ import { currentPosition, MAX_SEARCHED, movesSince, type NodePosition } from './
 
 /** References that are compared one by one; of more it is only known that they may have changed. */
 export const MAX_REFERENCES = 10_000;
-/** Of more references it is cheaper to list all. */
+/** With more references it is cheaper to list all. */
 const MAX_PATTERNS = 1000;
 const LIMIT_MS = 30_000;
 const HEAD = 'HEAD';
@@ -19,11 +19,16 @@ export interface Reading {
   readonly replicaPath: string;
   /** Place in a node's journal up to which the feed knew the repository before. */
   readonly since: NodePosition | undefined;
-  /** Place in the node's journal up to which the values include what happened, if it is known. */
+  /**
+   * Position in the node's journal up to which the values include all changes; `undefined` if it is
+   * unknown.
+   */
   readonly position: NodePosition | undefined;
   /** `undefined` if there are too many. */
   readonly values: Values | undefined;
-  /** Recorded moves of those that may have changed; `undefined`: all were read. */
+  /**
+   * Recorded moves of references that may have changed; `undefined` if all references were read.
+   */
   readonly moves: readonly ReportedMove[] | undefined;
 }
 
@@ -78,7 +83,7 @@ async function readReferences(
   const patterns = wanted.map((name) => Buffer.from(name, 'latin1'));
   let count = values.size;
   for await (const { references } of connection.ref.listRefs({ repository, patterns }, options)) {
-    // A pattern also matches what is below it.
+    // A pattern also matches the names below it.
     for (const { name, target } of references)
       if (names === undefined || names.has(latin1(name))) values.set(latin1(name), target);
     count += references.length;

@@ -67,7 +67,7 @@ export async function recordChanges(
   });
 }
 
-/** A repository with its up-to-date replicas, and what the feed knows of it. */
+/** A repository with its up-to-date replicas and the state that the feed has of it. */
 interface ReplicaRow {
   readonly id: number;
   readonly path: string;
@@ -201,8 +201,8 @@ function differences(known: Values, values: Values): Move[] {
 }
 
 /**
- * Replaces moves by those between, as far as the node knows them, in its order. In that order they
- * happened, of whatever writes they are.
+ * Replaces moves by the steps between their values, as far as the node knows them, in the node's
+ * order. That is the order in which they happened.
  */
 async function detailed(
   nodeEvents: NodeEvents,
@@ -213,7 +213,7 @@ async function detailed(
   const find = () =>
     nodeEvents.between(node, replicaPath, moves).map((steps, index) => inJournal[index] ?? steps);
   let found = find();
-  // Of more moves the node's are not all kept.
+  // With more moves, the node has not kept all.
   const looks = moves.length <= KEPT_MOVES ? DETAIL_LOOKS : 0;
   for (let look = 0; look < looks && nodeEvents.isFollowed(node) && found.includes(undefined); look++) {
     await delay(DETAIL_LOOK_MS);
@@ -235,7 +235,9 @@ async function detailed(
   return areOlder ? [...unknown, ...known] : [...known, ...unknown];
 }
 
-/** Returns each move in the place of the last reported one to its value, if there is one. */
+/**
+ * Returns each move at the position of the last reported move to the same value, if there is one.
+ */
 function placesOf(
   reported: readonly ReportedMove[],
   moves: readonly Move[],

@@ -100,7 +100,7 @@ class CountedCall extends ForwardedCall<unknown> implements AsyncIterator<unknow
     return super[Symbol.asyncDispose]();
   }
 
-  /** Counts the first end only: leaving the loop of an ended call changes nothing. */
+  /** Counts only the first end: leaving the loop of an ended call must not count again. */
   #end(code: Parameters<typeof statusName>[0]): void {
     if (this.#isOver) return;
     this.#isOver = true;

@@ -129,7 +129,8 @@ async function verificationDepth({
       GROUP BY 1, 2`,
     timeoutMs,
   );
-  // Configured storages show without a replica, too, and others while they have one.
+  // Configured storages have a series even without a replica; other storages have one while they
+  // have a replica.
   const depths = new Map<string, Row>();
   for (const [name, ofStorage] of storages)
     for (const storage of ofStorage)

@@ -7,7 +7,7 @@ const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const RESULTS: readonly LockResult[] = ['new_acquisition', 'contended', 'error'];
 const OPERATIONS: readonly LockOperation[] = ['trylock', 'unlock', 'renew'];
 
-/** @param virtualStorages whose series are there before the first lock. */
+/** @param virtualStorages virtual storages that have series before their first lock. */
 export function lockMetrics(registry: MetricsRegistry, virtualStorages: readonly string[]): LockObserver {
   const { acquired, holding, holdSeconds, operationSeconds } = lockFamilies(registry);
   const reconnects = registry.counter({

@@ -33,7 +33,7 @@ export interface ReplicationQueue {
   /** Takes up to `count` jobs for a target, oldest first. */
   dequeue(virtualStorage: string, target: string, count: number): Promise<readonly DequeuedJob[]>;
   acknowledge(id: number, end: JobEnd): Promise<void>;
-  /** Keeps jobs that were taken from being given to others, until disposed. */
+  /** Prevents jobs that were taken from being taken again, until it is disposed. */
   keep(jobs: readonly DequeuedJob[]): AsyncDisposable;
 }
 

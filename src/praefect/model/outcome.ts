@@ -37,7 +37,7 @@ export interface WriteResult {
 export interface WriteOutcome {
   /** False if nothing was written anywhere. */
   readonly isWritten: boolean;
-  /** Storages whose replica has it, without the primary's. */
+  /** Storages other than the primary whose replica has the write. */
   readonly updated: readonly string[];
   /**
    * Groups of storages whose replicas may replace the primary's as the current state, the best
@@ -46,7 +46,7 @@ export interface WriteOutcome {
   readonly successors: readonly (readonly string[])[];
   /** Reports whether the first successors have the whole write. */
   readonly isCompleted: boolean;
-  /** Storages whose replica does not have it. */
+  /** Storages whose replica lacks the write. */
   readonly outdated: readonly string[];
   readonly reasons: ReadonlyMap<ReplicaReason, readonly string[]>;
 }
@@ -99,9 +99,8 @@ function isRefused({ errors, primary, transaction }: WriteResult): boolean {
 }
 
 /**
- * Returns which replicas may be recorded as the current state after the primary was interrupted.
- * All of them had the acknowledged writes when the call began; they differ by what they have of
- * this one.
+ * Returns the replicas that may be recorded as up to date after the primary was interrupted. All of
+ * them had the acknowledged writes when the call began; they differ only in this write.
  */
 function successorsOf(
   { errors, primary, secondaries, transaction }: WriteResult,
@@ -120,7 +119,7 @@ function successorsOf(
   ];
 }
 
-/** Returns the secondaries that have the whole write, whatever has become of the primary. */
+/** Returns the secondaries that have the whole write, whatever the outcome on the primary is. */
 function completedOf({ errors, secondaries, transaction }: WriteResult): readonly string[] {
   return secondaries.filter((node) => !errors.has(node) && transaction.states.get(node) === 'committed');
 }
@@ -156,8 +155,8 @@ function isStoppedByPrimary({
 }
 
 /**
- * Reports whether an acknowledgement of the write would be one for a minority of the nodes that
- * took part and voted: the others failed after the votes.
+ * Reports whether only a minority of the nodes that voted would have an acknowledged write, because
+ * the others failed after their votes.
  */
 export function isMinority(result: WriteResult, { updated }: WriteOutcome): boolean {
   const { secondaries, transaction } = result;

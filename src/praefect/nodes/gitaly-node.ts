@@ -36,7 +36,7 @@ export interface RawCallOptions extends CallOptions {
   readonly metadata: Metadata;
 }
 
-/** A node that comes back serves after this time and one check, however long it was away. */
+/** A node that returns serves again after this time and one check, however long it was away. */
 const MAX_CONNECT_BACKOFF_MS = 2000;
 /** Limit of connections for reads to one node. Several are open while it is busy. */
 const MAX_READ_CHANNELS = 4;
@@ -112,7 +112,7 @@ export class GitalyNode implements AsyncDisposable {
     return connection.invoke({ method, requests, options, isRaw: true }) as ResponseStream<Buffer>;
   }
 
-  /** Health is checked on the multiplexed connection, so calls never wait for the other one. */
+  /** Health checks use the multiplexed connection, so calls wait for no other connection. */
   #forReads(): Pick<BareConnection, 'invoke'> {
     const { state } = this.#reads;
     if (state === 'ready') return this.#reads;

@@ -4,9 +4,9 @@ import { ConnectionError } from '#rpc/common/http2/connection-error';
 import { FrameSession } from '#rpc/common/http2/frame-session';
 
 /**
- * Returns the function that opens HTTP/2 sessions for the reads of one node. They are those of our
- * own client, which needs less CPU time (docs/decisions/0028-http2-client-for-reads.md). If it
- * refuses what the node sends, all later connections are sessions of `node:http2`.
+ * Returns the function that opens HTTP/2 sessions for the reads of one node. It opens those of our
+ * own client, which needs less CPU time (docs/decisions/0028-http2-client-for-reads.md). If that
+ * refuses what the node sends, all later connections use `node:http2`.
  */
 export function readSessions(): OpenSession {
   let isRefused = false;

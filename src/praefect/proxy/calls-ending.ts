@@ -2,13 +2,13 @@ import { GitalyError } from '#base/gitaly-error';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { ProxyPlan } from './proxy-plan.ts';
 
-/** Time in which nodes complete what they have started when the client or the primary has gone. */
+/** Time for nodes to complete a change when the client or the primary has left. */
 const COMPLETION_MS = 2000;
 
 /**
- * Ends the calls of a proxied call on its nodes when the client has gone, or when one of them ends
- * for all. Nodes that have started a change complete it first: otherwise each would stop at another
- * point of it.
+ * Ends the calls of a proxied call on its nodes when the client has left, or when the call of one
+ * node must end all. Nodes that have started a change complete it first: otherwise each would stop
+ * at another point of it.
  */
 export class CallsEnding implements Disposable {
   /** For the calls on the nodes. */

@@ -37,7 +37,7 @@ export class FrameFan {
     }
   }
 
-  /** Ends all destinations, whatever is still queued. */
+  /** Ends all destinations and drops what is still queued. */
   close(): void {
     for (const queue of this.#queues) void queue.return();
   }

@@ -1,6 +1,6 @@
 import { CallError } from '#client/index';
 
-/** Attempts of a call whose nodes go before they have responded. */
+/** Number of attempts of a call whose nodes stop before they respond. */
 export const MAX_ATTEMPTS = 3;
 
 /** Reports whether a read ended because its node has gone or stops: another one may take it. */

@@ -64,7 +64,7 @@ export class ProxiedCall implements AsyncIterableIterator<Buffer> {
     let plan = planned;
     for (let attempt = 1; ; attempt++) {
       try {
-        // The client's frames, as they came.
+        // The client's frames, unchanged.
         const frames = replayable.attempt() as AsyncGenerator<Buffer, void>;
         for await (const frame of proxyToAll(this.#method, frames, plan, this.#context)) {
           replayable.commit();

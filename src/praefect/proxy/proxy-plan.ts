@@ -7,15 +7,18 @@ export interface Destination {
   readonly metadata: Metadata;
   /** The client's first message, rewritten for this node. All others are passed on as they are. */
   readonly firstFrame: Buffer;
-  /** Receives the error with which the node ended the call; returns it, or `undefined` to go on. */
+  /**
+   * Receives the error with which the node ended the call. Returns the error for the client, or
+   * `undefined` to continue without the node.
+   */
   onError(error: unknown): unknown;
 }
 
 /** The nodes of a call, and what happens after it. */
 export interface ProxyPlan {
-  /** Its responses go to the client. */
+  /** Node whose responses go to the client. */
   readonly primary: Destination;
-  /** Their responses are dropped. */
+  /** Nodes whose responses are dropped. */
   readonly secondaries: readonly Destination[];
   /**
    * Reports whether the nodes have started a change that they shall complete, although the client
@@ -27,6 +30,9 @@ export interface ProxyPlan {
    * nodes have: a new plan leaves it out.
    */
   hasLostReplica?(error: unknown): Promise<boolean>;
-  /** Runs after the call, in any case. Its error is the call's if that has none. */
+  /**
+   * Runs after the call, also after an error. If it fails and the call did not, its error is the
+   * result.
+   */
   finish(): Promise<void>;
 }

@@ -72,7 +72,7 @@ async function* passOn(
     isOver = true;
   } catch (error) {
     isOver = true;
-    // Rails adds up what calls cost, also of those that fail.
+    // Rails adds up the costs of calls, including failed ones.
     if (error instanceof CallError) copyTrailers(error.trailers, context);
     const failure = secondaryFailure ?? primary.onError(error);
     if (failure !== undefined) ending.soon();
@@ -90,7 +90,7 @@ async function* passOn(
   }
 }
 
-/** Returns the responses of a call that does not end when its reader leaves. */
+/** Returns the responses of a call that continues when its reader leaves. */
 function unreturned(responses: AsyncIterable<Buffer>): AsyncIterableIterator<Buffer> {
   const iterator = responses[Symbol.asyncIterator]();
   const result: AsyncIterableIterator<Buffer> = {
@@ -100,7 +100,7 @@ function unreturned(responses: AsyncIterable<Buffer>): AsyncIterableIterator<Buf
   return result;
 }
 
-/** Waits for the end of a call whose responses nobody receives. */
+/** Waits for the end of a call and drops its responses. */
 async function restOf(responses: AsyncIterable<Buffer>): Promise<void> {
   for await (const _ of responses);
 }

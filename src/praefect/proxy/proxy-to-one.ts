@@ -25,7 +25,7 @@ export class ProxyToOne implements AsyncIterator<Buffer, void> {
   #call: ResponseStream<Buffer> | undefined;
   #responses: AsyncIterator<Buffer, void> | undefined;
   #trailers: Metadata | undefined;
-  /** The end of a unary call, read with its response. */
+  /** The end of a unary call, which was read together with its response. */
   #ahead: IteratorResult<Buffer, void> | undefined;
   #isWaiting = false;
   #isOver = false;
@@ -69,7 +69,7 @@ export class ProxyToOne implements AsyncIterator<Buffer, void> {
       }
       if (this.#trailers !== undefined) copyTrailers(this.#trailers, this.#context);
     } catch (error) {
-      // Rails adds up what calls cost, also of those that fail.
+      // Rails adds up the costs of calls, including failed ones.
       if (error instanceof CallError) copyTrailers(error.trailers, this.#context);
       await this.#fail(error);
     } finally {
@@ -85,7 +85,7 @@ export class ProxyToOne implements AsyncIterator<Buffer, void> {
   /** Ends the call because the client has gone. */
   async return(): Promise<IteratorResult<Buffer, void>> {
     this.#call?.cancel(this.#context.abortReason);
-    // A waiting `next` fails now, and ends the call itself.
+    // A waiting `next` fails now, and then ends the call itself.
     if (!this.#isWaiting && !this.#isOver)
       await this.#fail(new GitalyError('CANCELLED', 'context canceled')).catch(() => {}); // no receiver
     return DONE;
@@ -114,8 +114,8 @@ export class ProxyToOne implements AsyncIterator<Buffer, void> {
   }
 
   /**
-   * Returns the next response; the only one of a unary call with its status, since a client has no
-   * use for it without. A node may go between the two.
+   * Returns the next response. The single response of a unary call is returned only with its
+   * status, because a client cannot use it without. A node may stop between the two.
    */
   async #read(responses: AsyncIterator<Buffer, void>): Promise<IteratorResult<Buffer, void>> {
     const result = this.#ahead ?? (await responses.next());
@@ -150,7 +150,7 @@ export class ProxyToOne implements AsyncIterator<Buffer, void> {
     return this.#call[Symbol.asyncIterator]();
   }
 
-  /** The end of the only message is sent with it. */
+  /** The end of the stream is sent with its only message. */
   #frames(first: Buffer): Requests<Buffer> {
     return isSingleRequest(this.#method) ? [first] : startingWith(first, this.#requests);
   }

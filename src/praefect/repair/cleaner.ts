@@ -19,8 +19,8 @@ export interface CleanerOptions {
 }
 
 /**
- * Searches the storage that was not searched for longest, and logs the repositories of which the
- * database does not know. It deletes nothing. Never rejects.
+ * Searches the storage whose last search is the oldest, and logs the repositories that are missing
+ * in the database. Deletes nothing. Never rejects.
  */
 export async function searchOneStorage(options: CleanerOptions, signal: AbortSignal): Promise<void> {
   const { batchSize, database, logger } = options;
@@ -62,8 +62,8 @@ export async function searchOneStorage(options: CleanerOptions, signal: AbortSig
 }
 
 /**
- * Takes the storage that is due, if there is one. The times have no zone: as in Gitaly they are in
- * that of the database server.
+ * Takes the storage that is due next, if there is one. The times have no zone: as in Gitaly, they
+ * are in the zone of the database server.
  */
 async function acquire({ database, nodes, runIntervalMs }: CleanerOptions): Promise<GitalyNode | undefined> {
   const all = [...nodes.values()].flat();

@@ -13,7 +13,7 @@ import type { RepositoryMetadata } from '../store/repository-metadata.ts';
 const ASK_MS = 5000;
 /** Time after a loss in which another one does not have all replicas of the node verified again. */
 const VERIFY_AGAIN_MS = 60 * 60_000;
-/** Texts with which a Gitaly reports that a path has no repository, or not a whole one. */
+/** Messages with which a Gitaly reports that a path has no repository, or an incomplete one. */
 const IS_MISSING = /repository (?:not found|not valid|does not exist)/;
 
 /** A call that a node has ended with an error. */
@@ -25,8 +25,8 @@ export interface FailedCall {
 }
 
 /**
- * Reports whether the node has lost its replica and other nodes have theirs: the call can be
- * repeated. Asks nobody unless the error is that of a missing repository. Never rejects.
+ * Reports whether the node has lost its replica while other nodes have theirs, so that the call can
+ * be repeated. Sends requests only if the error is that of a missing repository. Never rejects.
  */
 export type FindLost = (call: FailedCall) => Promise<boolean>;
 

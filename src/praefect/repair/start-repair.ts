@@ -53,7 +53,7 @@ export function startRepair(
       took: metrics.repair.reconciliationTook,
     };
     const intervalMs = reconciliation.schedulingIntervalMs;
-    // At once, as a node may be new.
+    // Runs at once, as a node may be new.
     reconciler = resources.use(periodic(() => reconcile(parts), { intervalMs, startsAtOnce: true }));
   }
   if (verifies && backgroundVerification.verificationIntervalMs > 0) {

@@ -13,7 +13,7 @@ export interface UntrackedOptions {
   readonly signal: AbortSignal;
 }
 
-/** Yields the paths of repositories on a node of which the database does not know. */
+/** Yields the paths of repositories on a node that are missing in the database. */
 export async function* untrackedRepositories(options: UntrackedOptions): AsyncGenerator<string> {
   const { batchSize, connection, minAgeMs, signal, storage } = options;
   const newest = Date.now() - minAgeMs;

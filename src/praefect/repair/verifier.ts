@@ -160,7 +160,7 @@ async function record(
     );
   }
   await database.transaction(async (executor) => {
-    // In the order of all that lock several repositories.
+    // Locks several repositories in the order that all code uses.
     const ids = [...new Set(verified.map(({ replica }) => replica.repository_id))].sort((a, b) => a - b);
     await sql`SELECT FROM repositories WHERE repository_id = ANY (${ids}::bigint[])
       ORDER BY repository_id FOR UPDATE`.execute(executor);

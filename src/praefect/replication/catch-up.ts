@@ -7,7 +7,7 @@ import { PAUSE_LIMIT_MS, type WritePauses } from './write-pauses.ts';
 
 /** Copies in a row that writes may outrun. After that another job may make the next. */
 const MAX_COPIES = 4;
-/** A pause comes after as many copies: most repositories rest now and then. */
+/** A pause is requested after this number of copies: most repositories are idle now and then. */
 const COPIES_BEFORE_PAUSE = 2;
 /** A copy that took longer does not fit into a pause with certainty. */
 const MAX_PAUSED_COPY_MS = PAUSE_LIMIT_MS / 2;
@@ -17,13 +17,13 @@ export interface CatchUpOptions {
   readonly pauses: WritePauses;
   readonly source: GitalyNode;
   readonly target: GitalyNode;
-  /** With the fields of the job. */
+  /** Logs with the fields of the job. */
   readonly logger: Logger;
   /** Ends the work after the copy that runs. */
   readonly isStopped: () => boolean;
 }
 
-/** `behind`: writes came between the copy's begin and its end. */
+/** `behind`: writes were made between the start and the end of the copy. */
 type CopyEnd = 'done' | 'behind';
 
 /**
@@ -49,7 +49,7 @@ async function copyInPause(options: CatchUpOptions, job: ReplicationJob): Promis
   try {
     while (end === 'behind' && !pause.signal.aborted) end = await copy(options, job, pause.signal);
   } catch (error) {
-    // Too late: the write that came between has queued another job.
+    // Too late: the write in between has queued another job.
     if (!pause.signal.aborted) throw error;
   }
   const pauseMs = Math.round(performance.now() - startedAtMs);

@@ -4,13 +4,13 @@ import { DETACHED_HEAD } from '#rpc/common/header-names';
 import type { ReplicationJob } from '../model/job.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 
-/** Reason of a target that may not share objects with the pool. */
+/** Reason why a target may not share objects with the pool. */
 const OTHER_PARTITION = 'repositories are in different partitions';
 
 export interface CopyOptions {
   readonly source: GitalyNode;
   readonly target: GitalyNode;
-  /** Path on the disks of both. */
+  /** Path of the repository on the disks of both nodes. */
   readonly replicaPath: string;
   readonly signal?: AbortSignal | undefined;
 }

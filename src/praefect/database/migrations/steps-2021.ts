@@ -108,7 +108,7 @@ export const steps2021: readonly Migration[] = [
   {
     id: '20210906145021_link_repository_id',
     up: [
-      // Caches hold no ids: nothing needs to know of the change.
+      // Caches hold no ids, so nothing needs a notification of this change.
       'ALTER TABLE storage_repositories DISABLE TRIGGER notify_on_update',
       ...LINKED.map(linkIds),
       'ALTER TABLE storage_repositories ENABLE TRIGGER notify_on_update',

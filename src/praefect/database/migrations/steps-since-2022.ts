@@ -1,7 +1,7 @@
 import type { Migration } from './migration.ts';
 import { notifyWithPaths } from './steps-2020.ts';
 
-/** Replicas are compared by what caches hold of them. */
+/** Replicas are compared by the columns that caches hold. */
 const GENERATION_OR_PATH = `coalesce(now.generation, -1) <> coalesce(was.generation, -1)
   OR now.relative_path <> was.relative_path`;
 
