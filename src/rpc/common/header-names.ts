@@ -21,15 +21,15 @@ export const KEY_ID = 'key_id';
 export const KEY_TYPE = 'key_type';
 /** Followed by the flag's name with dashes; value `true` or `false`. */
 export const FEATURE_FLAG_PREFIX = 'gitaly-feature-';
-/** Trailer: how much an answer cost, a whole number. */
+/** Trailer: the cost of a response, a whole number. */
 export const COST = 'x-gitaly-cost';
 /** `true`: the call requests an explanation. */
 export const EXPLAIN = 'x-gitaly-explain';
 /** Trailer: the explanation, JSON. */
 export const EXPLANATION = 'x-gitaly-explanation-bin';
-/** `true`: the client wants references migrated by a server that has no transactions. */
+/** `true`: the client wants references migrated although the server has no transactions. */
 export const MIGRATE_REFERENCES = 'x-gitaly-migrate-references';
-/** JSON: the rules of references of the token with which a push came to a gateway. */
+/** JSON: the reference rules of the token with which the client pushed through a gateway. */
 export const REFERENCE_RULES = 'x-gitaly-reference-rules-bin';
 /**
  * Added to the settings (`git_config_options`) of a push with {@link REFERENCE_RULES}. A server
@@ -37,7 +37,7 @@ export const REFERENCE_RULES = 'x-gitaly-reference-rules-bin';
  * without `=`. A server that knows them refuses this setting without the rules.
  */
 export const REFERENCE_RULES_REQUIRED = 'x-gitaly-reference-rules';
-/** In trailers: what git printed about a mistake of the client in its own protocol. */
+/** Trailer: git's message about a mistake of the client in the git protocol. */
 export const GIT_PROTOCOL_ERROR = 'x-gitaly-git-protocol-error';
 /** `true`: the client wants a fork that borrows its objects from a pool. */
 export const LINKED_FORK = 'x-gitaly-linked-fork';

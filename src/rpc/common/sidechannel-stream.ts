@@ -8,7 +8,7 @@ type Done = (error?: Error | null) => void;
 
 /** A stream whose peer may report that it needs no more data. */
 interface Abandonable {
-  /** Makes `destroy()` end the stream properly, although data is unsent. */
+  /** Makes `destroy()` end the stream properly even with unsent data. */
   abandon(): void;
 }
 

@@ -8,7 +8,7 @@ import type { ServerCall } from './server-call.ts';
 const MAX_BLOCKS = 20;
 /** Calls that are named if it is not known which of them blocked the loop. */
 const MAX_CANDIDATES = 5;
-/** Lines at once, and the interval in which another one is allowed. */
+/** Number of lines without a limit, and the interval in which one more is allowed. */
 const LINES = { burst: 10, intervalMs: 6000 };
 
 /** Names of a call; they are empty if they are not known. */
@@ -25,7 +25,7 @@ export interface BlockStatus {
   /** RFC 3339; the begin. */
   readonly time: string;
   readonly blocked_ms: number;
-  /** The call whose code blocked the loop; missing if it is not known. */
+  /** The call whose code blocked the loop; missing if it is unknown. */
   readonly call?: CallNames;
   /** Instead of `call`: some of the calls that were running. One of them may be the cause. */
   readonly candidates?: readonly CallNames[];
@@ -70,7 +70,7 @@ export class BlockedCalls implements Disposable {
   readonly #lines = new TokenBuckets(LINES);
   readonly #blocks: BlockStatus[] = [];
   #unlogged = 0;
-  /** True from the report of a block that goes on until its end. */
+  /** True from the report of a block until the end of the block. */
   #isReported = false;
 
   constructor(options: BlockedCallsOptions) {

@@ -27,7 +27,7 @@ export interface ChainOptions {
   readonly accessLog: AccessLogOptions;
   readonly authentication: AuthenticationOptions;
   /**
-   * Returns to the client what its call did; `undefined` if the configuration does not allow it.
+   * Returns the work of a call to its client; `undefined` if the configuration does not allow it.
    */
   readonly explain: ServerInterceptor | undefined;
   /** Makes calls fail on purpose, in tests of clients. */
@@ -78,11 +78,12 @@ export function interceptorChain(options: ChainOptions): readonly ServerIntercep
     ...(options.maintenance === undefined ? [] : [scheduleMaintenance(options.maintenance)]),
     // Only calls that are executed are changes.
     invalidateCaches(options.cacheInvalidation),
-    // Around all code that uses repositories, so that the others see an error like any other.
+    // Around all code that uses repositories, so that the other interceptors receive an ordinary
+    // error.
     recoverExceptions(options.exceptions),
     // Not for a repository that has gone.
     explainFormats(options.problemOfFormat),
-    // Innermost: what a handler finds in half a repository is no mistake in its code.
+    // Innermost: an error that a handler finds in half a repository is not a mistake in its code.
     explainMoves(options.changeOfRepository),
   ];
 }

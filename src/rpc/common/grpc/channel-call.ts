@@ -17,7 +17,7 @@ export interface ChannelCallOptions {
   readonly metadata?: MetadataInit;
   /** Called once, when the response headers arrive; they may be trailers. */
   readonly onHeaders?: (headers: Metadata) => void;
-  /** Called once, at the end. Without trailers they are empty. */
+  /** Called once, at the end of the call. Empty if the server sent none. */
   readonly onEnd?: (trailers: Metadata, failure: GitalyError | undefined) => void;
 }
 

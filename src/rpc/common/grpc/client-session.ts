@@ -25,7 +25,7 @@ export interface ClientSession {
 /** Flat lists of names and values. */
 export interface RequestHeaders {
   readonly path: string;
-  /** Sent after those of every request. */
+  /** Metadata that follows the metadata of every request. */
   readonly pairs: readonly string[];
 }
 
@@ -55,7 +55,7 @@ export interface CallStream {
   resume(): void;
 }
 
-/** Receives what arrives on a stream. */
+/** Receives the events of a stream. */
 export interface CallStreamEvents {
   /** Response headers, without those of an interim response. Flat, with pseudo headers. */
   onHeaders(pairs: string[]): void;

@@ -201,7 +201,7 @@ class Http2Channel implements GrpcChannel, ChannelHealth {
 
   /** Returns the error for calls that this connection could not carry. */
   unavailable(cause: unknown = this.#error ?? this.#session.error): GitalyError {
-    // Its owner has closed it, as with grpc-go.
+    // The owner has closed the channel; the text is that of grpc-go.
     if (cause instanceof GitalyError && cause.code === 'CANCELLED')
       return new GitalyError(cause.code, cause.message, { cause });
     const text =

@@ -13,7 +13,7 @@ export function parseEncoding(header: string | undefined): MessageEncoding | und
   return header === 'gzip' ? 'gzip' : undefined;
 }
 
-/** Four times Node's default: each piece costs a way to the other thread and back. */
+/** Four times Node's default: each piece is sent to another thread and back. */
 const CHUNK_BYTES = 65_536;
 const unzip = promisify(gunzip);
 

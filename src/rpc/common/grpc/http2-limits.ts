@@ -51,8 +51,8 @@ export const SESSION_OPTIONS = {
 } as const;
 
 /**
- * Sets the window of a connection, for all its streams together. Bun (1.4) sends no more window
- * updates after that, so there a connection keeps what HTTP/2 begins with.
+ * Sets the window of a connection, which all its streams share. Bun (1.4) sends no more window
+ * updates after this call, so there a connection keeps the initial window of HTTP/2.
  */
 export function setSessionWindow(session: Http2Session): void {
   if (process.versions.bun === undefined) session.setLocalWindowSize(SESSION_WINDOW_BYTES);

@@ -14,14 +14,15 @@ const PAUSE_AT_BYTES = 262_144;
 const COUNTED_BYTES = 65_536;
 
 /**
- * Limits of a server for what its clients send. Without them messages are decompressed and held as
- * they arrive.
+ * Limits of a server for the messages of its clients. Without them, messages are decompressed and
+ * held as they arrive.
  */
 export interface IncomingLimits {
   /**
-   * Changes by `bytes` what is held of messages that have not been read yet.
+   * Changes the number of bytes that are held for unread messages.
    *
-   * @throws {GitalyError} RESOURCE_EXHAUSTED when that would be too much; nothing is changed then.
+   * @throws {GitalyError} RESOURCE_EXHAUSTED when that would exceed the limit; nothing is changed
+   *   then.
    */
   hold(bytes: number): void;
   /** Waits until a message may be decompressed. The result is called when it is. */
@@ -62,10 +63,7 @@ export class IncomingFrames {
   /** Bytes that were reported to {@link IncomingLimits.hold}. */
   #heldBytes = 0;
   #isPaused = false;
-  /**
-   * True when no more data is accepted: after the end, an error, or when there is no reader any
-   * more.
-   */
+  /** True when no more data is accepted: after the end, after an error, or without a reader. */
   #isOver = false;
   #error: unknown;
   #waiter: Waiter | undefined;
@@ -147,7 +145,10 @@ export class IncomingFrames {
     this.#hold();
   }
 
-  /** Reports to the limits what is held. Little is not counted, for the sake of most streams. */
+  /**
+   * Reports the held bytes to the limits. Small amounts are not counted, so most streams report
+   * nothing.
+   */
   #hold(): void {
     if (this.#limits === undefined) return;
     const bytes = this.#reader.heldBytes + this.#queuedBytes;
@@ -205,7 +206,7 @@ export class IncomingFrames {
   async #decompress(payload: Buffer): Promise<Buffer> {
     const done = await this.#limits?.decompressionTurn();
     try {
-      // The call may have been aborted meanwhile.
+      // The call may have been aborted in the meantime.
       if (this.#error !== undefined) throw this.#error;
       return await decompress(payload, this.#encoding, this.#maxMessageBytes);
     } finally {

@@ -234,7 +234,9 @@ export class OutgoingCall<I, O> implements ChannelCall<O>, CallStreamEvents {
     this.#incoming?.receive(chunk);
   }
 
-  /** Handles the end of the messages. The status shows what an early end means, so it comes first. */
+  /**
+   * Handles the end of the messages. The status is read first, because it explains an early end.
+   */
   onEnd(): void {
     if (this.#status === undefined) {
       this.#options.channel.noteReceived();
@@ -299,7 +301,7 @@ class LazyPromise<T> {
   }
 }
 
-/** Stops a source of requests. A source that is waiting stops when its wait ends. */
+/** Stops a source of requests. A source that is waiting stops when its wait is over. */
 async function release(requests: Iterator<unknown> | AsyncIterator<unknown>): Promise<void> {
   try {
     await requests.return?.();

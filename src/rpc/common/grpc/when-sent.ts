@@ -2,8 +2,8 @@ const WHEN_SENT = Symbol('when sent');
 
 /**
  * Returns the message with a function that a server calls once when the connection has taken all
- * bytes up to the end of this message: their memory may then be used for others. The function is
- * not called when the call ends before that.
+ * bytes up to the end of this message, so that their memory can be reused. The function is not
+ * called when the call ends earlier.
  */
 export function whenSent<M extends object>(message: M, done: () => void): M {
   return Object.assign(message, { [WHEN_SENT]: done });

@@ -21,11 +21,12 @@ const STATIC_SIZES: readonly (Entry | undefined)[] = STATIC_TABLE.map(
 );
 
 /**
- * Measures the lists that the blocks of a connection expand to. A byte of a block may represent a
- * header of 4 KiB, so it knows the sizes in the sender's dynamic table (RFC 7541, section 2.3.2).
+ * Measures the header lists that the blocks of a connection expand to. One byte of a block may
+ * represent a header of 4 KiB, so the meter tracks the sizes in the sender's dynamic table (RFC
+ * 7541, section 2.3.2).
  */
 export class BlockMeter {
-  /** The oldest first: at most 128, as each counts 32 bytes or more. */
+  /** Sizes of the entries, the oldest first: at most 128, as each counts 32 bytes or more. */
   readonly #table: Entry[] = [];
   #tableBytes = 0;
   #maxTableBytes = MAX_TABLE_BYTES;

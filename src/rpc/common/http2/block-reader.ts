@@ -3,7 +3,7 @@ import { decodeHuffman } from './huffman.ts';
 
 /** Flag of a string's length (RFC 7541, section 5.2). */
 export const HUFFMAN_FLAG = 0x80;
-/** Longer numbers than five bytes cannot be those of a frame. */
+/** Numbers of more than five bytes do not fit into a frame. */
 const MAX_NUMBER_SHIFT = 21;
 
 /** A string in a block of headers. */
@@ -34,9 +34,9 @@ export class BlockReader {
   }
 
   /**
-   * Reads a number whose first byte has it in its last `bits` bits.
+   * Reads a number that starts in the last `bits` bits of the first byte.
    *
-   * @throws {ConnectionError} for one that is cut off or too large.
+   * @throws {ConnectionError} if it is cut off or too large.
    */
   number(bits: number): number {
     const mask = (1 << bits) - 1;

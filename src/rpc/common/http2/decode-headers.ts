@@ -35,7 +35,10 @@ export function decodeHeaders(block: Buffer, { maxListBytes, maxPairs }: ListLim
   return pairs;
 }
 
-/** Reads a literal, whether or not the peer adds it to its table, which keeps nothing. */
+/**
+ * Reads a literal. Whether the peer adds it to its table does not matter, because this decoder
+ * keeps no table.
+ */
 function literal(reader: BlockReader, first: number): { readonly name: string; readonly value: string } {
   const index = reader.number(first >= 0x40 ? 6 : 4);
   const name = index === 0 ? reader.string() : staticHeader(index).name;

@@ -1,7 +1,7 @@
 import type { CommonHeaders, RequestHeaders } from '../grpc/client-session.ts';
 import { PAIR_OVERHEAD_BYTES, STATIC_INDEXES } from './static-table.ts';
 
-/** Literals that the peer keeps in no table, and those that no proxy may keep either. */
+/** Literals that are not added to a table, and literals that proxies may not add either. */
 const WITHOUT_INDEX = 0;
 const NEVER_INDEXED = 0x10;
 const SECRET = 'authorization';
@@ -10,7 +10,7 @@ const MAX_IN_SEVEN_BITS = 0x7f;
 const MAX_IN_FOUR_BITS = 0x0f;
 /** Bytes of a literal besides its strings: the first one, and two lengths. */
 const LITERAL_BYTES = 11;
-/** Paths whose headers are remembered. A client calls as many methods as there are. */
+/** Number of paths whose headers are kept. A client uses no more paths than there are methods. */
 const MAX_KNOWN_PATHS = 512;
 
 /**

@@ -96,7 +96,7 @@ export class FrameOutput {
     this.#socket.uncork();
   }
 
-  /** Writes what was added, and the end. */
+  /** Writes the added bytes and the end. */
   end(): void {
     this.flush();
     this.#isEnding = true;

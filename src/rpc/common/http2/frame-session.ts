@@ -320,7 +320,7 @@ export class FrameSession implements ClientSession, FrameStreamHost {
     if (this.isClosing && this.#streams.isEmpty) this.#destroy(undefined, ErrorCode.NO_ERROR);
   }
 
-  /** Sends the reason, and ends what is open. */
+  /** Sends the reason and ends all open streams. */
   #destroy(error: Error | undefined, code: number): void {
     if (this.isDestroyed) return;
     const payload = Buffer.concat([uint32(0), uint32(code)]);

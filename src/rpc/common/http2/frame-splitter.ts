@@ -17,7 +17,7 @@ export class FrameSplitter {
     this.#onFrame = onFrame;
   }
 
-  /** Ignores all further bytes, also those of the chunk whose frames are passed on now. */
+  /** Ignores all further bytes, including the rest of the current chunk. */
   stop(): void {
     this.#isStopped = true;
     this.#partial = undefined;
@@ -51,7 +51,7 @@ export class FrameSplitter {
     return at;
   }
 
-  /** Copies a part of a chunk, or what there is of it. Returns the position after it. */
+  /** Copies a part of a chunk, or as much as the chunk has. Returns the position after it. */
   #hold(chunk: Buffer, from: number, to: number): number {
     const copied = chunk.copy(this.#buffer(), this.#filled, from, Math.min(to, chunk.length));
     this.#filled += copied;

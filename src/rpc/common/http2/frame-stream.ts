@@ -39,7 +39,7 @@ export class FrameStream implements CallStream {
   #unsent: Uint8Array[] = [];
   #unsentBytes = 0;
   #isEnded = false;
-  /** True when the end was sent. */
+  /** True when the end of the request was sent. */
   #isSent = false;
   #isFull = false;
   #hasHeaders = false;
@@ -116,7 +116,7 @@ export class FrameStream implements CallStream {
     if (released > 0) this.#host.reportReleased(this.id, released);
   }
 
-  /** Sends what the windows allow. */
+  /** Sends as much as the windows allow. */
   pump(): void {
     if (this.id === 0 || this.#isClosed || this.#isSent) return;
     const { output } = this.#host;
@@ -215,7 +215,7 @@ export class FrameStream implements CallStream {
     else this.reset(ErrorCode.NO_ERROR);
   }
 
-  /** Ends the stream without notice to the peer. */
+  /** Ends the stream without notifying the peer. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;

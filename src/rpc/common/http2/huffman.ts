@@ -32,7 +32,7 @@ function codes(): CodesOfLength[] {
 }
 
 const NONE: CodesOfLength = { first: 0, bytes: [] };
-/** The padding at the end is the beginning of a code of ones, and shorter than a byte. */
+/** The padding at the end consists of ones and is shorter than a byte. */
 const MAX_PADDING_BITS = 7;
 
 /**

@@ -11,7 +11,7 @@ const MAX_WAITING_STREAMS = 16_384;
 export class OpenStreams {
   readonly #start: (stream: FrameStream, id: number) => void;
   readonly #open = new BriefMap<number, FrameStream>();
-  /** In the order of their requests; each may leave at any time. */
+  /** Waiting requests in the order of their arrival; each may leave at any time. */
   readonly #waiting = new Set<FrameStream>();
   #nextId = 1;
 

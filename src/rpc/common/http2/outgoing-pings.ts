@@ -11,7 +11,7 @@ interface Ping {
   readonly reject: (error: unknown) => void;
 }
 
-/** The pings of one side of a connection. Responses come in their order. */
+/** The pings of one side of a connection. Responses arrive in the order of the pings. */
 export class OutgoingPings {
   readonly #send: (payload: Buffer) => void;
   readonly #outstanding: Ping[] = [];

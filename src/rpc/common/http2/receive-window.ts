@@ -22,7 +22,10 @@ export class ReceiveWindow {
       throw new ConnectionError('FLOW_CONTROL_ERROR', `more data than the window of ${this.#of}`);
   }
 
-  /** Records that data is no longer held. Returns the bytes to report to the peer now, or 0. */
+  /**
+   * Records that data is no longer held. Returns the number of bytes to report to the peer now, or
+   * 0.
+   */
   release(bytes: number): number {
     this.#releasedBytes += bytes;
     if (this.#releasedBytes < this.#maxBytes / 2) return 0;

@@ -1,6 +1,6 @@
 import { decodeHeaders } from './decode-headers.ts';
 
-/** Blocks that are remembered, and their length: those of most responses are few and short. */
+/** Number and length of blocks that are kept: most responses have the same short blocks. */
 const MAX_KNOWN_BLOCKS = 128;
 const MAX_KNOWN_BYTES = 512;
 
@@ -42,7 +42,7 @@ export class ResponseBlocks {
 
 const STATUS = /^[1-5][0-9][0-9]$/;
 const NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
-/** Bytes that nghttp2 refuses in values, too. */
+/** Bytes in values that nghttp2 refuses as well. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it finds
 const REFUSED_IN_VALUE = /[\x00-\x08\x0a-\x1f\x7f]/;
 

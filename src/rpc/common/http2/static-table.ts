@@ -88,5 +88,5 @@ export const STATIC_INDEXES: ReadonlyMap<string, number> = new Map(
   ).reverse(),
 );
 
-/** Bytes that count for each pair of a list besides its own (RFC 9113, section 6.5.2). */
+/** Bytes that each pair of a list counts in addition to its text (RFC 9113, section 6.5.2). */
 export const PAIR_OVERHEAD_BYTES = 32;

@@ -15,7 +15,7 @@ const PREFACE_BYTES = 24;
  * `node:http2` resets their streams, but decodes each to its end, on the event loop.
  */
 const MAX_TOO_LARGE_BLOCKS = 4;
-/** In a GOAWAY: any request may have been processed. */
+/** In a GOAWAY: the server may have processed any request. */
 const MAX_STREAM_ID = 0x7fff_ffff;
 
 /**
@@ -38,7 +38,7 @@ export class AuthorityRewriter extends Duplex {
   #block: Buffer[] = [];
   #tooLargeBlocks = 0;
   #prefaceBytesLeft = PREFACE_BYTES;
-  /** Set when the frames make no sense: what follows is passed on for the parser to refuse. */
+  /** Set when the frames are malformed: the rest is passed on so that the parser refuses it. */
   #isLost = false;
 
   /** True until a SETTINGS frame with ACK has been left out. */

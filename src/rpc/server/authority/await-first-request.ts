@@ -15,7 +15,9 @@ const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
  */
 const MAX_KEPT_BYTES = 256 * 1024;
 const MAX_PINGS = 1000;
-/** Limit for all connections together. Beyond it, those that send more are passed on at once. */
+/**
+ * Limit for all connections together. Above it, connections that send more are passed on at once.
+ */
 const MAX_KEPT_BYTES_OF_ALL = 64 << 20;
 
 /**
@@ -123,7 +125,7 @@ class WaitingClient {
   #pings = 0;
   #hasRequest = false;
   #needsRewriter = false;
-  /** Set for a client that is left to `node:http2`. */
+  /** Set for a client that is passed on to `node:http2`. */
   #isUnusual = false;
   /** True once the client has sent its settings. */
   hasSettings = false;
@@ -161,10 +163,10 @@ class WaitingClient {
     if (isTooMuch || this.#pings > MAX_PINGS) this.#isUnusual = true;
   }
 
-  /** Puts back what was kept and returns what is to be read instead of the connection. */
+  /** Puts the kept bytes back and returns the stream to read instead of the connection. */
   passOn(): Duplex {
     this.#connection.unshift(Buffer.concat([PREFACE, ...this.#kept, this.#scanner.pending]));
-    // A first request that is still to come may have any authority, and no token.
+    // A first request that has not arrived yet may have any authority and no token.
     const hasProof = this.#hasRequest || this.#trusts(undefined);
     if (this.isDecided && hasProof && !this.#needsRewriter) return this.#connection;
     return new AuthorityRewriter(this.#connection, { dropsAcknowledgement: !this.isAcknowledged });
@@ -204,7 +206,7 @@ class WaitingClient {
   }
 }
 
-/** Reads whatever is there, at least a byte. Returns undefined at the end. */
+/** Reads all available bytes, at least one. Returns undefined at the end. */
 async function nextChunk(connection: Duplex, signal: AbortSignal): Promise<Buffer | undefined> {
   const first = await readUpTo(connection, 1, { signal });
   if (first.length === 0) return undefined;

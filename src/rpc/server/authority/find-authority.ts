@@ -49,7 +49,7 @@ function findLiteral(block: Buffer, wanted: IndexedName): HeaderLiteral | undefi
   return undefined;
 }
 
-/** The parser that reads the block afterwards refuses what is malformed. */
+/** The parser that reads the block later refuses malformed ones. */
 function unlessMalformed<T>(read: () => T): T | undefined {
   try {
     return read();

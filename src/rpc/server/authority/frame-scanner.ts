@@ -10,7 +10,7 @@ export interface Http2Frame {
 
 const PRIORITY_BYTES = 5;
 
-/** Cuts the frames out of what a client sends behind its preface. */
+/** Splits the bytes that a client sends after its preface into frames. */
 export class FrameScanner {
   #pending: Buffer = Buffer.alloc(0);
 
@@ -20,10 +20,9 @@ export class FrameScanner {
   }
 
   /**
-   * Adds bytes and returns the frames that are whole now.
+   * Adds bytes and returns the frames that are now complete.
    *
-   * @throws {Error} for a frame that is larger than the protocol allows: what follows cannot be
-   *   understood.
+   * @throws {Error} for a frame above the protocol's limit: the bytes after it cannot be parsed.
    */
   add(bytes: Buffer): Http2Frame[] {
     this.#pending = this.#pending.length === 0 ? bytes : Buffer.concat([this.#pending, bytes]);

@@ -38,7 +38,7 @@ export class ActiveCall implements StagesOwner, Sender, RequestReaderOwner, Resp
   readonly #requests: RequestReader;
   readonly #responses: ResponseWriter;
   readonly #stages: CallStages;
-  /** True from the begin of the handler until it has ended or the call has failed. */
+  /** True from the start of the handler until it has ended or the call has failed. */
   #isHandling = false;
   #onEnd: (() => void) | undefined;
   readonly #onSent: ActiveCallOptions['onSent'];

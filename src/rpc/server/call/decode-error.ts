@@ -4,7 +4,10 @@ import { GitalyError } from '#base/gitaly-error';
 const BAD_REQUEST = 'grpc: error unmarshalling request';
 const BAD_MESSAGE = 'grpc: failed to unmarshal the received message';
 
-/** Returns the error of a message that cannot be decoded. @param isOnly the method has one request */
+/**
+ * Returns the error for a message that cannot be decoded. @param isOnly true if the method has
+ * exactly one request.
+ */
 export function decodeError(error: unknown, { isOnly = false } = {}): GitalyError {
   const text = isOnly ? BAD_REQUEST : BAD_MESSAGE;
   return new GitalyError('INTERNAL', `${text}: ${failureOf(error)}`, { cause: error });

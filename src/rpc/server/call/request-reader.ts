@@ -58,7 +58,7 @@ export class RequestReader {
           readAtOnce = 0;
           slice = undefined;
         } else if (++readAtOnce % MESSAGES_PER_LOOK === 0) {
-          // By time alone, calls that have waited for other things would pause, too.
+          // Measured by time alone, calls that have waited for something else would pause as well.
           slice ??= new LoopSlice();
           if (slice.isOver) await slice.pause();
         }
@@ -75,7 +75,7 @@ export class RequestReader {
     return requests;
   }
 
-  /** Gives back memory at the end of the call. */
+  /** Releases the memory at the end of the call. */
   close(): void {
     this.#isClosed = true;
     this.#forget();

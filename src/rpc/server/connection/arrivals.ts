@@ -6,7 +6,7 @@ import { ARRIVAL_MS } from './connection-limits.ts';
  * GOAWAY, cannot know whether a request that it has just sent was processed.
  */
 export class Arrivals {
-  /** Bytes that are kept for all of them until they are passed on. */
+  /** Bytes that are kept for all connections until they are passed on. */
   keptBytes = 0;
   #pending = 0;
   /** Set while a drain waits. */
