@@ -2,7 +2,7 @@ import { readFileSync, type Stats } from 'node:fs';
 import { BoundedMap } from '#base/bounded-map';
 import { type FileStamp, isSettled, stampOf } from '#base/files/file-stamp';
 
-/** Files that are kept: those of the calls that run, which read them for several purposes. */
+/** Number of files that are kept: those of running calls, which read them for several purposes. */
 const MAX_KEPT = 256;
 
 /** The contents of HEAD files that were read a moment ago, shared by the readers of a call. */

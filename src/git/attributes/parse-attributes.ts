@@ -39,8 +39,8 @@ const NAME = /^[A-Za-z0-9_.][-A-Za-z0-9_.]*$/;
 const MACRO = '[attr]';
 const BYTE_ORDER_MARK = '\u00ef\u00bb\u00bf';
 /**
- * Longer names match no pattern with wildcards: no file system could hold the file, and the cost of
- * a match is the length of the pattern times that of the name. @see limits.h, PATH_MAX
+ * Longer names match no pattern with wildcards: no file system can hold such a file, and a match
+ * costs the length of the pattern times that of the name. @see limits.h, PATH_MAX
  */
 const MAX_NAME_BYTES = 4096;
 const STAR = 0x2a;
@@ -158,7 +158,10 @@ function matcherOf(pattern: string): Required<Pick<AttributeLine, 'matches' | 'w
   };
 }
 
-/** Reports whether a path ends with bytes that begin at `at`, or anywhere without it. */
+/**
+ * Reports whether a path ends with bytes that start at `at`; without `at`, whether it ends with
+ * them anywhere.
+ */
 function endsWith(path: Buffer, bytes: Buffer, at = path.length - bytes.length): boolean {
   return at >= 0 && at + bytes.length === path.length && bytes.compare(path, at) === 0;
 }

@@ -30,7 +30,7 @@ interface Frame {
 /** A directory that has attributes, or one below it has. */
 interface FrameNode {
   frame: Frame | undefined;
-  /** By name, one character per byte. */
+  /** Children by name, one character per byte. */
   readonly children: Map<string, FrameNode>;
 }
 
@@ -72,7 +72,7 @@ export class TreeAttributes {
       const frame = { lines: lines.toReversed(), baseAt: directory === '' ? 0 : directory.length + 1 };
       nodeOf(this.#top, directory).frame = frame;
     }
-    // The last definition is used, and those of `info/attributes` come last.
+    // The last definition applies, and definitions in `info/attributes` are the last ones.
     const lines = [...BUILT_IN, ...(files.get('') ?? []), ...info];
     this.#macros = new Map(lines.flatMap((line) => (line.macro === undefined ? [] : [[line.macro, line]])));
   }
@@ -166,7 +166,7 @@ export class TreeAttributes {
   }
 
   /**
-   * Adds assignments. The first assignment of a name stays. A macro that is set adds its own
+   * Adds assignments. The first assignment of a name applies. Setting a macro also adds the macro's
    * assignments.
    */
   #assign(found: Map<string, AttributeState>, assignments: AttributeLine['assignments']): void {

@@ -5,7 +5,7 @@ export interface Subcommand {
    * change.
    */
   readonly updatesReferences: boolean;
-  /** Accepts `--end-of-options` between its options and the caller's words. */
+  /** Accepts `--end-of-options` between its options and the caller's arguments. */
   readonly endOfOptions: boolean;
   /**
    * Sets `attr.tree`: whether `.gitattributes` of HEAD apply, or those of the empty tree, which has
@@ -34,7 +34,7 @@ export interface Subcommand {
    * for large files without common lines.
    */
   readonly maxCpuSeconds: number | undefined;
-  /** Options that the command always gets, after its others. */
+  /** Options that are always added after the other options. */
   readonly fixedOptions: readonly string[];
 }
 

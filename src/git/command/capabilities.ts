@@ -43,7 +43,9 @@ const SINCE = {
   symrefUpdate: [2, 46],
   /** The reference-transaction hook gets no lines for reflogs. */
   hooksOmitReflogs: [2, 48],
-  /** A push changes references in two transactions: its deletions, and the others. */
+  /**
+   * A push changes references in two transactions: one for deletions, one for the other changes.
+   */
   batchedPushes: [2, 51],
   /** `cat-file --batch-all-objects --filter`. */
   catFileFilter: [2, 50],
@@ -53,7 +55,7 @@ const SINCE = {
   rawHidesIgnored: [2, 52],
   /** The message of a refusal by the reference-transaction hook names the phase. */
   namesHookPhase: [2, 54],
-  /** A push prints why it skips one of several changes. */
+  /** A push reports why it skips one of several changes. */
   explainsRejections: [2, 54],
 } as const satisfies Readonly<Record<string, readonly [number, number]>>;
 

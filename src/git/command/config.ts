@@ -15,7 +15,10 @@ export interface ConfigPair {
   readonly secret?: boolean;
 }
 
-/** Namespaces of GitLab, which a push may not change and which are not advertised to it. */
+/**
+ * GitLab's own namespaces. A push may not change references in them, and they are not advertised to
+ * it.
+ */
 const HIDDEN_FROM_PUSH = [
   'refs/environments/',
   'refs/keep-around/',
@@ -43,7 +46,8 @@ const GLOBAL: readonly ConfigPair[] = [
   pair('core.fsyncMethod', 'fsync'),
   pair('core.packedRefsTimeout', '10000'),
   pair('core.filesRefLockTimeout', '1000'),
-  // There is one lock for all references; concurrent changes of different ones wait for each other.
+  // All references share one lock, so concurrent changes of different references wait for each
+  // other.
   pair('reftable.lockTimeout', '1000'),
 ];
 
@@ -60,8 +64,8 @@ const PACK = [
   pair('pack.threads', THREADS),
 ];
 /**
- * For commands whose files do not have their final place yet: all of them are flushed together
- * before they get it.
+ * For commands that write files to a temporary place: all files are flushed together before they
+ * are moved.
  */
 const UNFLUSHED = pair('core.fsync', 'none');
 const NO_REDIRECTS = pair('http.followRedirects', 'false');

@@ -35,9 +35,9 @@ export interface GitOptions {
   readonly observer?: ProcessObserver;
   /** Returns additional variables for a command that is started now. */
   readonly environment?: ((subcommand: string) => Readonly<Record<string, string>>) | undefined;
-  /** Limits processes, and knows for whom they are started. */
+  /** Limits processes and records who starts them. */
   readonly admission?: SpawnAdmission;
-  /** Notified of what starts of processes wait, for metrics. */
+  /** Receives the time that a start of a process waited, for metrics. */
   readonly waits?: SpawnWaits;
   /** Returns the control group for a command: by its repository, otherwise by its words. */
   readonly controlGroup?: ChooseControlGroup;
@@ -58,7 +58,7 @@ export type ChooseControlGroup = (
 const BULK_PIPE_BYTES = 256 * 1024;
 const DEFAULT_MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 
-/** The program git. Only this class starts it; there is one per server. */
+/** The git program. Only this class starts it; a server has one instance. */
 export class Git {
   /** The text after `git version `. */
   readonly version: string;

@@ -19,7 +19,7 @@ import type { Spawner } from './spawner/spawner.ts';
 export interface PrivateCopyOptions {
   /** Existing directory; its owner removes it. */
   readonly parent: string;
-  /** Called when there is no copy: the directory may not hold programs. */
+  /** Called when there is no copy because the directory must not contain programs. */
   readonly onProblem: (error: string) => void;
 }
 
@@ -33,8 +33,8 @@ interface PrivateGit {
 /** Programs that git starts for connections; its other helpers are the same file as git. */
 const COPIED_HELPER = 'git-remote-http';
 /**
- * Commands of git that other programs call by these names. The other 140 names of git itself are
- * left out: creating them takes a tenth of a second on a busy disk.
+ * Commands of git that other programs call by these names. The other 140 names are omitted:
+ * creating them takes a tenth of a second on a busy disk.
  */
 const CALLED_BY_NAME = new Set(['git-receive-pack', 'git-upload-archive', 'git-upload-pack']);
 const ELF_MAGIC = Buffer.from('\x7fELF', 'latin1');

@@ -26,8 +26,8 @@ const IDLE_MS = 10_000;
 const MAX_AGE_MS = 60_000;
 const SWEEP_MS = 1_000;
 /**
- * Limit of a wait for a busy process. A job that already takes longer does not count as busy: its
- * output is large, or its reader slow.
+ * Limit of a wait for a busy process. A job that has taken longer does not count as busy: its
+ * output is large, or its reader is slow.
  */
 const MAX_WAIT_MS = 100;
 
@@ -84,8 +84,8 @@ export class ProcessPool {
   }
 
   /**
-   * Returns a waiting process, if there is one and the repository is unchanged. The process may
-   * nevertheless be about to end.
+   * Returns a waiting process, if there is one and the repository is unchanged. It may still end at
+   * any moment.
    */
   take(repository: CommandRepository, variant = ''): GitProcess | undefined {
     for (;;) {

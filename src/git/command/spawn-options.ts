@@ -17,7 +17,7 @@ export interface SpawnOptions extends ProcessOptions {
   /** Runs in this working tree (`-C`) instead of on the bare repository (`--git-dir`). */
   readonly worktree?: string | undefined;
   readonly env?: Readonly<Record<string, Arg>>;
-  /** Settings that come after the command's own and before the operator's. */
+  /** Settings between the command's own and the operator's. */
   readonly config?: readonly ConfigPair[];
   readonly gitProtocol?: string | undefined;
   /** Required for commands that may change references. */

@@ -30,7 +30,9 @@ export interface ChangedPathsQuery {
 
 const MERGE_FLAGS = { each: [flag('-m')], all: [flag('-c')], none: [] } as const;
 
-/** Length of the comparisons whose output may be kept: some pages compare hundreds of commits once. */
+/**
+ * Maximum length of comparisons whose output is kept: some pages compare hundreds of commits once.
+ */
 const MAX_KEPT_LENGTH = 1_000;
 
 /**
@@ -108,9 +110,9 @@ function outputOfGit(
 }
 
 /**
- * Returns the name under which the output is kept, if nothing but the comparisons and the
- * attributes of HEAD, which affect how renames are found, determine it; also `undefined` if a tree
- * is missing: git then reports the error.
+ * Returns the name under which the output is kept, if only the comparisons and the attributes of
+ * HEAD (which affect renames) determine it. Returns `undefined` otherwise, and if a tree is
+ * missing, so that git reports the error.
  */
 async function keptKind(
   repository: GitRepository,

@@ -6,7 +6,7 @@ import type { GitProcess } from '../command/process/git-process.ts';
 import type { GitRepository } from '../repository.ts';
 import type { TreePair } from './diff-outputs.ts';
 
-/** Limit of uses, because git keeps all trees that it has read. */
+/** Limit of uses, because git keeps all trees that it has read in memory. */
 const MAX_USES = 100;
 
 const uses = new WeakMap<GitProcess, number>();
@@ -67,7 +67,7 @@ async function* answer(process: GitProcess, question: string): AsyncGenerator<Bu
     const chunk = await nextChunk(process.stdout);
     if (chunk === undefined) {
       if (!isBegun) return 'nothing';
-      // These bytes do not begin the mark: git died after them.
+      // These bytes are not the mark: git ended after them.
       if (held.length > 0) yield held;
       return 'cut off';
     }
@@ -75,7 +75,7 @@ async function* answer(process: GitProcess, question: string): AsyncGenerator<Bu
     const bytes = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
     if (!isBegun && bytes.equals(END.subarray(1))) return 'nothing';
     const isWhole = bytes.length >= behind + END.length && bytes.subarray(-END.length).equals(END);
-    // Bytes that may begin the mark are held back.
+    // Bytes that may be the start of the mark are kept for the next chunk.
     const upTo = isWhole ? bytes.length - MARK.length : bytes.length - END.length;
     if (upTo > behind + 1) {
       yield bytes.subarray(behind + 1, upTo);

@@ -13,11 +13,11 @@ export const MAX_OUTPUT_BYTES = 512 * 1024;
 const ENTRY_BYTES = 600;
 const MAX_ENTRIES = 5_000;
 /**
- * Age at which git compares again: an object that is missing meanwhile would not be noticed. Small
- * objects that were read are kept as long.
+ * Age after which git compares again; until then a missing object is not noticed. Small objects are
+ * kept for the same time.
  */
 const MAX_AGE_MS = 5 * 60_000;
-/** Size of the pieces of an output, as of those from a pipe. */
+/** Size of the pieces of an output; the same as those from a pipe. */
 const PIECE_BYTES = 64 * 1024;
 
 /** Ids of trees, or of other objects in their place. */
@@ -40,11 +40,11 @@ export type AskGit = (signal: AbortSignal) => AsyncGenerator<Buffer, boolean, un
 
 /** Shares outputs of git that are too large to be kept in memory. */
 export interface LargeOutputs {
-  /** Yields the output with this key: one that was asked for before, or that of `askGit`. */
+  /** Yields the output with this key: a kept one, or the output of `askGit`. */
   read(key: string, askGit: AskGit, signal: AbortSignal): ReturnType<AskGit>;
 }
 
-/** Where an output comes from that is not kept. */
+/** Source of an output that is not kept. */
 export interface OutputSource {
   readonly question: InProcessName;
   /** Makes the output in process. @throws {FallBackToGit} when only git can. */
@@ -74,8 +74,8 @@ export class DiffOutputs {
   }
 
   /**
-   * Yields the output that is kept, or else one that is made in process or by git. It is kept if it
-   * is small, and if `askGit` returns true at its end. The pieces must not be changed.
+   * Yields a kept output, or else one that is made in process or by git. A small output is kept if
+   * `askGit` returns true at its end. The pieces must not be changed.
    */
   async *read(
     repository: CommandRepository,

@@ -1,6 +1,6 @@
 import { lineBatches } from '#base/streams/line-batches';
 
-/** Limit of a record: a path, for which git has no limit. */
+/** Limit of a record. Records contain paths, for which git has no limit. */
 const MAX_RECORD_BYTES = 1 << 20;
 
 /**
@@ -18,7 +18,7 @@ export async function* nulRecords(
     isEnded = true;
   }
   for await (const batch of lineBatches(source(), { delimiter: 0, maxLineBytes: MAX_RECORD_BYTES })) {
-    // After the end of the source, only an incomplete record is left.
+    // After the end of the source, only an incomplete record remains.
     if (isEnded) return;
     yield batch;
   }

@@ -32,7 +32,7 @@ export async function patchId(
     signal,
     stdin: 'pipe',
   });
-  // The exit code reports a process that ends too early.
+  // A process that ends too early reports the reason by its exit code.
   const piped = pipeline(diff.stdout, patchIds.stdin).catch(() => {});
   const printed = await patchIds.stdout.toArray().catch(() => []);
   await piped;

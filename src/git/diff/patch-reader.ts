@@ -130,7 +130,7 @@ export class PatchReader {
   }
 
   /**
-   * Reads up to the next header. Returns false if more bytes are needed; at the end there is none.
+   * Reads up to the next header. Returns false if more bytes are needed; at the end none follow.
    */
   #readHeader(expected: Buffer): boolean {
     for (let line = this.#reader.lineAtHand(); line !== undefined; line = this.#reader.lineAtHand()) {

@@ -26,9 +26,9 @@ export async function plainTrees(
   return { before: before.oid, after: after.oid, attributes: attributes.oid };
 }
 
-/** Reports whether `git diff` of two commits depends on nothing but trees, that of HEAD included. */
+/** Reports whether `git diff` of two commits depends only on trees, including that of HEAD. */
 export function onlyTreesMatter(repository: GitRepository): boolean {
-  // Of a commit without parents here, git reports an error.
+  // git reports an error for a commit that has no parents here.
   if (hasOtherParents(repository)) return false;
   // A process reads the file only once, so a waiting process cannot be used.
   if (statSync(`${repository.path}/info/attributes`, { throwIfNoEntry: false }) !== undefined) return false;

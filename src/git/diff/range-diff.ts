@@ -3,7 +3,7 @@ import { DiffFormatError } from './diff-format-error.ts';
 
 /** Two corresponding commits of a range-diff, or one without a counterpart. */
 export interface CommitPair {
-  /** Dashes, as many as an id has digits, if there is no commit. */
+  /** One dash for each digit of an id if there is no commit. */
   readonly fromOid: string;
   readonly toOid: string;
   /** Equal, only on the right, only on the left, changed. */

@@ -23,7 +23,7 @@ export function unquotePath(text: Buffer): Buffer {
   return unescapePath(isQuoted ? text.subarray(1, -1) : text);
 }
 
-/** Decodes C escapes. A backslash without a valid escape stays. */
+/** Decodes C escapes. A backslash without a valid escape is kept. */
 export function unescapePath(text: Buffer): Buffer {
   if (!text.includes(BACKSLASH)) return text;
   const out = Buffer.allocUnsafe(text.length);

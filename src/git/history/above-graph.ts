@@ -2,16 +2,16 @@ import { FallBackToGit } from '../in-process.ts';
 import type { CommitGraph } from './commit-graph.ts';
 import type { CommitNodes } from './commit-nodes.ts';
 
-/** How a walk from commits that are newer than the commit-graph comes to it. */
+/** The way from commits that are newer than the commit-graph to the commits in it. */
 export interface AboveGraph {
   /** The commits that the walk has met: newer ones, and the first ones in the graph. */
   readonly seen: ReadonlySet<string>;
-  /** Positions of those in the graph. All other ancestors are ancestors of them. */
+  /** Positions of the reached commits in the graph. All other ancestors are ancestors of these. */
   readonly entries: readonly number[];
 }
 
 export interface AboveGraphLimits {
-  /** Requests to read commits, each of which reads several. */
+  /** Number of requests to read commits; each reads several. */
   readonly maxReads: number;
   readonly maxCommits: number;
 }

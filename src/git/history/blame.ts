@@ -35,7 +35,7 @@ export function blame(
 /** The reason why blame failed. */
 export type BlameProblem =
   | { readonly kind: 'no-such-path' }
-  /** The range begins after the last line. */
+  /** The range starts after the last line. */
   | { readonly kind: 'out-of-range'; readonly lines: bigint }
   /** A line of the list of ignored commits is not a full id; `line` includes its delimiter. */
   | { readonly kind: 'bad-ignored-commit'; readonly line: string };

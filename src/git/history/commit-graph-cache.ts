@@ -31,12 +31,12 @@ interface Kept {
   isLoading: boolean;
   graph: CommitGraph | undefined;
   isDamaged: boolean;
-  /** Object directories that `info/alternates` names: git reads their graphs, too. */
+  /** Object directories in `info/alternates`: git reads their graphs, too. */
   alternates: readonly string[];
   alternatesStamp: FileStamp;
 }
 
-/** Commit-graphs by object directory, among them those of object pools. */
+/** Commit-graphs by object directory, including those of object pools. */
 export class CommitGraphCache {
   readonly #kept = new BoundedMap<string, Kept>({
     maxEntries: MAX_DIRECTORIES,
@@ -104,8 +104,8 @@ export class CommitGraphCache {
 
   async #load(directory: string, kept: Kept, stamp: string): Promise<void> {
     kept.isLoading = true;
-    // Whatever the error of the file is, git works without it, and so does this code. It is read
-    // again when it changes.
+    // git works without an unreadable file, and so does this code. The file is read again when it
+    // changes.
     const directories = this.#withAlternates([directory]);
     const read = await readCommitGraph(directories, MAX_GRAPH_BYTES).catch((error: unknown) => error);
     const graph = read instanceof CommitGraph ? read : undefined;
@@ -132,7 +132,7 @@ export class CommitGraphCache {
   }
 }
 
-/** Alternates may name any path. git reports what it cannot read. */
+/** Alternates may name any path. git reports unreadable ones. */
 function readableStamp(file: string): FileStamp {
   try {
     return fileStamp(file);

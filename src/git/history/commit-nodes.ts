@@ -22,7 +22,7 @@ const MAX_REPOSITORIES = 5_000;
 /** The commits of one repository. */
 interface Known {
   readonly key: string;
-  /** Differs from those of all other repositories, and of earlier ones at the same path. */
+  /** Unique among all repositories, including earlier ones at the same path. */
   readonly number: number;
   /**
    * State of the repository when its commits were read: another repository at the same path may
@@ -45,7 +45,7 @@ export class CommitNodeCache {
   readonly #graphs = new CommitGraphCache();
   readonly #lastChanges = new LastChanges();
 
-  /** Returns the commits of a repository. The result need not be closed. */
+  /** Returns the commits of a repository. The result needs no closing. */
   of(repository: ReadableRepository): CommitNodes {
     const known = this.#known(repository);
     return new CommitNodes(repository.objects, {
@@ -165,7 +165,7 @@ export class CommitNodes {
     return lastChanges?.of.at(lastChanges.number, oid);
   }
 
-  /** Remembers what a search from a commit has found. */
+  /** Stores the result of a search from a commit. */
   addLastChanges(oid: string, changes: Iterable<readonly [path: string, oid: string]>): void {
     const { lastChanges } = this.#memory;
     lastChanges?.of.add(lastChanges.number, oid, changes);
@@ -207,15 +207,18 @@ export class CommitNodes {
   }
 }
 
-/** Matches the tree and the parents, with what follows them: the end of a list that is cut is unknown. */
+/**
+ * Matches the tree and the parents with the text after them, because a list that is cut off may
+ * have more parents.
+ */
 const SHAPE = new RegExp(`^tree (${OID_SOURCE})\n((?:parent ${OID_SOURCE}\n)*)(?=author )`);
 const PEOPLE = /author [^\n]*\ncommitter [^\n>]*> (\d{1,10}) [-+]\d{4}\n/y;
 /** Enough for hundreds of parents and for long names. */
 const MAX_HEADER_BYTES = 64 * 1024;
 
 /**
- * Parses the headers that walks need; `undefined` for an object that git may not accept as a commit
- * either, and for one with more than a thousand parents.
+ * Parses the headers that walks need; `undefined` for an object that git may not accept as a
+ * commit, and for a commit with more than a thousand parents.
  */
 export function parseNode(oid: string, data: Buffer): CommitNode | undefined {
   const text = data.toString('latin1', 0, MAX_HEADER_BYTES);

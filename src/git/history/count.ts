@@ -103,7 +103,7 @@ async function askForCount(
 interface Sides {
   readonly from: Uint8Array;
   readonly to: Uint8Array;
-  /** Limit of both counts together, of which the newest commits count; 0 means no limit. */
+  /** Limit of both counts together; 0 means no limit. The newest commits are counted first. */
   readonly maxCount: number;
 }
 

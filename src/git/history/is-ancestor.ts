@@ -136,7 +136,7 @@ export async function reaches(nodes: CommitNodes, descendant: string, ancestor: 
     const oid = queue.pop();
     if (oid === undefined) return false;
     undecided.delete(oid);
-    // It is cached unless thousands of others were read since.
+    // It is cached unless thousands of other commits were read in the meantime.
     const commit = nodes.known(oid);
     steps += Math.max(1, commit?.parents.length ?? 0);
     if (commit === undefined || steps > MAX_STEPS) throw new FallBackToGit(FAR_AWAY);

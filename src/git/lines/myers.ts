@@ -5,13 +5,13 @@ import { roughSquareRoot } from './rough-square-root.ts';
 
 /** Lines before and after a frequent line that are looked at. */
 const WINDOW = 100;
-/** Frequent lines are dropped where less than one line in as many around them has no equal one. */
+/** Frequent lines are dropped where few of the surrounding lines lack an equal line. */
 const FREQUENT_SHARE = 4;
 
 /** Pairs of lines that are compared one by one, which shows that most small changes need no search. */
 const MAX_PAIRS = 64;
 
-/** Kinds of lines, which decide whether they take part in the search. */
+/** Kinds of lines; they determine whether a line takes part in the search. */
 const UNIQUE = 0;
 const COMMON = 1;
 const FREQUENT = 2;
@@ -86,7 +86,7 @@ function changedPart(before: Uint32Array, after: Uint32Array): ChangedPart {
   return { start, end, afterEnd };
 }
 
-/** Reports whether the changed parts have no line in common, if that is soon seen. */
+/** Reports whether the changed parts have no line in common, if a short check can tell. */
 function hasNoCommonLine({ before, after }: FilePair, { start, end, afterEnd }: ChangedPart): boolean {
   if ((end - start) * (afterEnd - start) > MAX_PAIRS) return false;
   for (let line = start; line < end; line++)

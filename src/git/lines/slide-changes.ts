@@ -75,7 +75,7 @@ class Run {
 /** Rules by which runs are moved, which depend on the algorithm. */
 export interface SlideRules {
   readonly work: CompareWork;
-  /** Indents of the file, if they decide where a run ends that no change of the other file holds. */
+  /** Indents of the file, for runs whose end the other file's changes do not determine. */
   readonly indents?: Indents;
   /** Compares runs again that have moved, as newer gits do; older ones do not. */
   readonly isComparedAgain?: boolean;
@@ -136,7 +136,7 @@ function settle(run: Run, twin: Run, { work, indents }: SlideRules): void {
   }
 }
 
-/** Returns the last one of the ends with the best score. */
+/** Returns the last of the ends with the best score. */
 function bestEnd({ end: lowest, length }: Run, highestEnd: number, indents: Indents): number {
   let best: { readonly end: number; readonly score: EdgeScore } | undefined;
   for (let end = Math.max(highestEnd, lowest - length - 1, lowest - MAX_INDENT_SLIDE); end <= lowest; end++) {

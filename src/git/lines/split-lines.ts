@@ -7,14 +7,14 @@ const LINE_FEED = 0x0a;
 
 /** Places of the table of lines at first: enough for most files of 100 lines. */
 const FIRST_PLACES = 512;
-/** Limit of looks at places that other lines have taken: a few for each line by chance. */
+/** Limit of probes in the hash table: by chance, a line needs a few. */
 const MAX_STEPS = 16 * MAX_LINES;
 /** Multiplier of FNV-1a. */
 const FACTOR = 0x0100_0193;
 /** Different in each process: lines with equal hashes cannot be made. */
 const SEED = randomInt(2 ** 32) | 0;
 
-/** Lines of the file that is being split. One for all, because nothing waits meanwhile. */
+/** Lines of the file that is being split. One instance is enough, because splitting never waits. */
 const idsOfFile = new Uint32Array(MAX_LINES);
 const startsOfFile = new Uint32Array(MAX_LINES + 1);
 
@@ -33,7 +33,7 @@ export class LineSplitter {
   readonly #starts: number[] = [];
   readonly #lengths: number[] = [];
   readonly #hashes: number[] = [];
-  /** Ids plus one by hash; a line whose place is taken is in one of the next ones. */
+  /** Ids plus one, by hash; a line whose slot is taken is in one of the next slots. */
   #table = new Uint32Array(FIRST_PLACES);
   #steps = 0;
 

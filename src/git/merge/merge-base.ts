@@ -56,7 +56,10 @@ export async function nearMergeBase(
   return (await nearMergeBaseAndRead(repository, one, other)).base;
 }
 
-/** Returns what {@link nearMergeBase} does, and the commits that were read for it. @throws as it. */
+/**
+ * Returns the result of {@link nearMergeBase} and the commits that were read for it. @throws as
+ * {@link nearMergeBase}.
+ */
 export async function nearMergeBaseAndRead(
   repository: GitRepository,
   one: string,

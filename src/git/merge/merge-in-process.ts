@@ -115,7 +115,8 @@ class InProcessMerge {
     const undecided: Versions[] = [];
     for (const name of names) {
       const [before, left, right] = [old.get(name), mine.get(name), yours.get(name)];
-      // git looks into a directory that both sides have changed, also in the same way.
+      // git reads a directory that both sides have changed, even if they changed it in the same
+      // way.
       const isSettled =
         (isSame(left, right) && !isTree(left)) || isSame(before, left) || isSame(before, right);
       if (isSettled) {
@@ -212,7 +213,10 @@ function isSame(one: Entry | undefined, other: Entry | undefined): boolean {
   );
 }
 
-/** Returns the names in some trees: those of the first one, then the others. */
+/**
+ * Returns the names in several trees: those of the first tree, then the additional ones of the
+ * others.
+ */
 function namesOf(first: Entries, ...others: readonly Entries[]): Set<string> {
   const names = new Set(first.keys());
   for (const other of others) for (const name of other.keys()) names.add(name);
@@ -222,7 +226,7 @@ function namesOf(first: Entries, ...others: readonly Entries[]): Set<string> {
 /** The entries of a merged directory, and what they have in common with those of both sides. */
 class MergedEntries {
   readonly entries: NewTreeEntry[] = [];
-  /** True as long as all are those of a side, and all of that side are here. */
+  /** True while all entries are those of one side and none of that side is missing. */
   isMine = true;
   isYours = true;
   /** True if git would write an entry in another form, or not at all. */

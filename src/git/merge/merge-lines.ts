@@ -128,7 +128,7 @@ function touchingFrom(
   return { ours: left.touching, theirs: right.touching, from, to };
 }
 
-/** Returns what changes make of the lines of the base from one up to another. */
+/** Returns the lines that result from applying changes to a range of the base. */
 function bytesAfter(
   file: Lines,
   changes: readonly LineChange[],

@@ -8,12 +8,12 @@ import { canonicalMode, kindOf } from '../trees/entry-kind.ts';
 
 /** Limit of trees that are read; git reads more of them faster. */
 const MAX_TREES = 1_000;
-/** Limit of nested directories; git itself has one, too. */
+/** Limit of nested directories; git has one as well. */
 const MAX_DEPTH = 100;
 
 /** White space, which git leaves out of the names in a patch id. */
 const SPACE = /[ \t\n\v\f\r]/g;
-/** Begins the names of a file in what git hashes. Names with it could be taken for several. */
+/** Start of a file's names in the text that git hashes. A name that contains it is ambiguous. */
 const SEPARATOR = 'diff--git';
 
 /** The same directory before and after a commit; `undefined` where it does not exist. */
@@ -24,7 +24,7 @@ interface Directory {
   readonly after: string | undefined;
 }
 
-/** Names what commits change, as git begins to compare patches: by the names of the files. */
+/** Names the changes of commits by file names, which is how git starts to compare patches. */
 export class PatchNames {
   readonly #repository: GitRepository;
   readonly #nodes: CommitNodes;

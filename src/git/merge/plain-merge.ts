@@ -21,7 +21,7 @@ export async function requirePlainMerge(
 ): Promise<void> {
   if (!hasPlainSettings(repository, 'merge-tree'))
     throw new FallBackToGit('settings may change how files are merged');
-  // git reads those of HEAD for all merges.
+  // git reads the settings of HEAD for all merges.
   const files = repository.git.capabilities.attrTree
     ? await attributeFilesFor(repository, 'HEAD', [path], options)
     : [];

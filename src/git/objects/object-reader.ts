@@ -388,7 +388,8 @@ export class ObjectReader {
    */
   mailmap(): Promise<Mailmap | undefined> {
     const mailmap = this.#readMailmap();
-    // A caller whose commit cannot be read does not await it; that must not end the server.
+    // A caller whose commit cannot be read does not await this promise; its rejection must not end
+    // the server.
     mailmap.catch(() => undefined);
     return mailmap;
   }

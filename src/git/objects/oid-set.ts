@@ -3,7 +3,7 @@ import { endianness } from 'node:os';
 import type { ObjectFormatName } from '../repository-format.ts';
 import { OID_BYTES } from './object-id.ts';
 
-/** Object ids that can be passed over; a `Set` is one, too. */
+/** Object ids to skip; a `Set` is accepted as well. */
 export interface OidList extends Iterable<string> {
   readonly size: number;
   has(oid: string): boolean;
@@ -18,7 +18,7 @@ const SLOT_SHIFT = 5;
 const FIRST_CAPACITY = 8;
 const WORD_BYTES = 4;
 const BYTE_VALUES = 256;
-/** Positions of the digits of a word, so that its bytes in memory are those of the id. */
+/** Positions of the hex digits of a word, such that the bytes in memory are those of the id. */
 const LITTLE_ENDIAN = [4, 0, 12, 8, 20, 16, 28, 24];
 const BIG_ENDIAN = [28, 24, 20, 16, 12, 8, 4, 0];
 const DIGIT_SHIFTS = endianness() === 'LE' ? LITTLE_ENDIAN : BIG_ENDIAN;

@@ -69,7 +69,7 @@ async function outcomeOf<T, L>(item: T, look: (item: T) => Promise<L>): Promise<
   try {
     return { item, looked: await look(item) };
   } catch (error) {
-    // Thrown when its turn comes.
+    // Thrown when the reader reaches the item.
     return { error };
   }
 }

@@ -14,8 +14,8 @@ const F_SETPIPE_SZ = 1031;
 /** Size of an enlarged pipe: the kernel's limit for one pipe of an unprivileged user. */
 const LARGE_PIPE_BYTES = 1 << 20;
 /**
- * Limit of enlarged pipes. All pipes of such a user may hold 64 MiB together, and beyond that new
- * ones get a single page: half of it is for the largest transfers.
+ * Limit of enlarged pipes. All pipes of a user may hold 64 MiB together; beyond that, new pipes get
+ * a single page. Half of it is reserved for the largest transfers.
  */
 const MAX_LARGE_PIPES = 32;
 /** Size beyond which a stream is bulk data, for which waiting for larger chunks does no harm. */
@@ -111,7 +111,7 @@ export class BulkPipe implements Disposable {
       this.#unused = undefined;
       try {
         const taken = take(bytes);
-        // Not at once: the socket pauses after this function.
+        // Not at once, because the socket pauses after this function.
         (taken ?? Promise.resolve()).then(goOn, reject);
       } catch (error) {
         reject(error);

@@ -41,7 +41,7 @@ function cpuSecondsOf(pid: number): number | undefined {
       .split(' ');
     return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
   } catch {
-    // The process has ended, or the system has no such file.
+    // The process has ended, or the system has no `/proc`.
     return undefined;
   }
 }

@@ -31,7 +31,7 @@ export interface GitProcessOptions {
   /** Name of the process in our messages. */
   readonly title: string;
   readonly signal: AbortSignal | undefined;
-  /** True if the beginning of standard error is kept; otherwise the caller reads it. */
+  /** True if the beginning of standard error is stored; otherwise the caller reads the stream. */
   readonly keepStderr: boolean;
   /** Time for the group to end. Default 10 s. */
   readonly killGraceMs: number | undefined;
@@ -182,7 +182,7 @@ export class GitProcess implements AsyncDisposable {
     if (this.#reaped || this.#termSent) return;
     this.#termSent = true;
     this.#ended = reason;
-    // This wakes a process that is blocked in a write or a read, whatever it does about the signal.
+    // Wakes a process that is blocked in a write or a read, even if it ignores the signal.
     this.#destroyStreams();
     this.#endGroup();
   }
@@ -212,8 +212,8 @@ export class GitProcess implements AsyncDisposable {
   }
 
   /**
-   * Ends the children of a process that was killed from outside (by the kernel, for lack of
-   * memory): they do not end by themselves and may hold its pipes.
+   * Ends the children of a process that was killed from outside (for example by the kernel for lack
+   * of memory): they do not end by themselves and may hold its pipes.
    */
   #endOrphans(): void {
     this.#endGroup();

@@ -7,11 +7,13 @@ import { getPriority, setPriority } from 'node:os';
 const STEPS = 10;
 const MAX_NICENESS = 19;
 
-/** Lets a process that has just been started, and those that it will start, run after others. */
+/**
+ * Lowers the priority of a process that was just started, and of the processes that it will start.
+ */
 export function lowerPriority(pid: number): void {
   try {
     setPriority(pid, Math.min(getPriority() + STEPS, MAX_NICENESS));
   } catch {
-    // It has ended, or a sandbox forbids the call: then it runs like the others.
+    // The process has ended, or a sandbox forbids the call; then it keeps its priority.
   }
 }

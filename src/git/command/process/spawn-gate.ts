@@ -8,8 +8,8 @@ import { abortError } from '../exit-error.ts';
  */
 const STARTS_PER_TURN = 4;
 /**
- * Processes that begin at the same time. Loading and preparing git takes some milliseconds of a
- * core, and other work that needs the core waits for as long.
+ * Number of processes that start at the same time. Starting git takes some milliseconds of a core,
+ * which delays other work.
  */
 const STARTS_AT_ONCE = 4 * availableParallelism();
 /** Time for which a process counts as starting, unless it ends earlier. */
@@ -19,7 +19,7 @@ const MAX_WAITING = 5_000;
 
 /** Owner of a started process, and admission of starts. */
 export interface SpawnAdmission {
-  /** Returns for whom a process is started here. Owners take turns. */
+  /** Returns the owner of a process that is started here. Owners take turns. */
   owner(): object | undefined;
   /**
    * Waits until a process may run here.
@@ -29,7 +29,7 @@ export interface SpawnAdmission {
   admit(signal: AbortSignal | undefined): Promise<void>;
 }
 
-/** Receives what starts of processes wait. */
+/** Receives the time that a start of a process waited. */
 export interface SpawnWaits {
   /** A start waits (1), or no longer does (-1). */
   waiting(change: 1 | -1): void;

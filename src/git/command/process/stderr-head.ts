@@ -28,7 +28,7 @@ export class StderrHead {
   async complete(timeoutMs: number): Promise<void> {
     if (!this.#stream.readableEnded && !this.#stream.destroyed) {
       const signal = AbortSignal.timeout(timeoutMs);
-      // The end, an early close and the timeout are equivalent: received data is kept.
+      // The end, an early close and the timeout have the same effect: received data is kept.
       await once(this.#stream, 'close', { signal }).catch(() => {});
     }
     this.#stream.destroy();

@@ -46,8 +46,8 @@ function spawnChild(given: SpawnRequest): SpawnedChild {
   // Node has no more precise type for stdio beyond stdin; a 'pipe' entry is always a duplex
   // net.Socket.
   const stdio = child.stdio as unknown as (Duplex | null | undefined)[];
-  // Once the child has exited, Node resumes every stream in this list, and drops what nobody is
-  // reading at that moment.
+  // Node resumes every stream in this list when the child has exited, and drops data that has no
+  // reader at that moment.
   const streams = stdio.splice(0);
   const exited = new Promise<ChildExit>((resolve) => {
     child.on('error', () => {});

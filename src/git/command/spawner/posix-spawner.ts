@@ -26,7 +26,9 @@ const SPAWN_FLAGS = 0x02 | 0x04 | 0x08;
 
 /** `POSIX_SPAWN_SETCGROUP`: the child starts in the control group of a descriptor. */
 const SPAWN_IN_GROUP = 0x100;
-/** The kernel or a sandbox knows no `clone3`, or the group does not accept a new process this way. */
+/**
+ * The kernel or a sandbox lacks `clone3`, or the group refuses new processes that start this way.
+ */
 const NO_START_IN_GROUP = new Set(['ENOSYS', 'EOPNOTSUPP', 'EINVAL', 'EPERM', 'EACCES', 'EBUSY']);
 
 /** Larger than these structures of any C library (glibc: 80 and 336 bytes). */

@@ -36,8 +36,8 @@ export interface SpawnRequest {
   readonly pipeBytes?: number | undefined;
   readonly controlGroup?: ControlGroup | undefined;
   /**
-   * True if the program starts no processes. Then it may join its control group right after its
-   * start, which is cheaper: nothing of it stays outside.
+   * True if the program starts no other process. It may then join its control group just after its
+   * start, which is cheaper.
    */
   readonly startsNone?: boolean | undefined;
 }

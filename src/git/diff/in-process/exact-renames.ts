@@ -8,9 +8,9 @@ const TYPE_BITS = 0o170000;
 const REGULAR = 0o100000;
 
 /**
- * Joins removed and added files with the same contents to renames, as git does.
+ * Joins removed and added files with equal contents to renames, as git does.
  *
- * @throws {FallBackToGit} when others are left on both sides, which may be similar.
+ * @throws {FallBackToGit} when files remain on both sides, because they may be similar.
  */
 export function withExactRenames(changes: readonly FileChange[]): FileChange[] {
   const removed = changes.filter(({ status }) => status === 'D');

@@ -54,7 +54,7 @@ export function writeHunks(writer: TextWriter, { before, after, changes }: Compa
   }
 }
 
-/** Returns the index after the last change of a hunk: hunks that touch are one. */
+/** Returns the index after the last change of a hunk; hunks that touch are joined. */
 function endOfHunk(changes: readonly LineChange[], first: number): number {
   let index = first;
   for (;;) {
@@ -81,8 +81,8 @@ function writeHeader(writer: TextWriter, numbers: string, name: Buffer): void {
 }
 
 /**
- * Returns the last line before one that begins like a name; `undefined` if there is none up to
- * another line, which was searched before.
+ * Returns the last line before one that looks like a function name; `undefined` if there is none
+ * back to a line that was searched before.
  */
 function functionAbove(lines: Lines, before: number, searched: number): Buffer | undefined {
   for (let line = before - 1; line >= searched; line--) {

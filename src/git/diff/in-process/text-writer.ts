@@ -9,7 +9,7 @@ export class TextWriter {
   #buffer = Buffer.allocUnsafe(FIRST_BYTES);
   #length = 0;
 
-  /** Returns what was written, as a view. */
+  /** Returns the written bytes as a view. */
   get bytes(): Buffer {
     return this.#buffer.subarray(0, this.#length);
   }

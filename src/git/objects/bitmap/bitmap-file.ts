@@ -25,7 +25,7 @@ export class BitmapFile {
   readonly #bytes: Buffer;
   readonly #count: number;
   readonly #entries: Entry[] = [];
-  /** Of commits, by their position among the sorted ids. */
+  /** Index of the bitmap of each commit, by its position among the sorted ids. */
   readonly #indexes = new Map<number, number>();
   #scratch: Uint32Array | undefined;
 

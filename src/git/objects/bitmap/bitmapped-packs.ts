@@ -16,7 +16,7 @@ import { sortOffsets } from './sort-offsets.ts';
 interface ObjectIndex {
   /** Number of objects. */
   readonly count: number;
-  /** Of the pack or the multi-pack-index. */
+  /** Checksum of the pack or the multi-pack-index. */
   readonly checksum: Buffer;
   indexOf(name: Buffer): number | undefined;
   nameAt(index: number): Buffer;
@@ -27,9 +27,9 @@ interface ObjectIndex {
   close(): void;
 }
 
-/** Objects whose order is read: 40 bytes of memory each. */
+/** Maximum number of objects whose order is read: each takes 40 bytes of memory. */
 const MAX_OBJECTS = 2_000_000;
-/** Of the bitmaps, which are read as a whole: some bytes for each object. */
+/** Maximum size of the bitmaps, which are read as a whole: some bytes for each object. */
 const MAX_BITMAP_BYTES = 16 << 20;
 
 const MULTI_PACK_INDEX = 'multi-pack-index';
@@ -39,7 +39,7 @@ const REVERSE_INDEX = '.rev';
 const REVERSE_HEADER_BYTES = 12;
 const REVERSE_SIGNATURE = Buffer.from('RIDX\0\0\0\x01', 'latin1');
 
-/** Of a file that is summed up at once: 1 ms. */
+/** Bytes of a file that are summed in one step: 1 ms. */
 const PIECE_BYTES = 1 << 20;
 
 const NONE = new FallBackToGit('there is no bitmap');
@@ -123,7 +123,7 @@ export class BitmappedPacks implements Disposable {
     return this.#index.nameAt(order.indexes[bit] ?? 0).toString('hex');
   }
 
-  /** Frees what was read of the index. It stays open. */
+  /** Frees the parts of the index in memory. The file stays open. */
   forgetPages(): void {
     this.#pages.clear();
   }

@@ -14,14 +14,14 @@ export interface ChosenObjects {
   readonly bits: Uint32Array;
   /** Wanted objects, as ids, for which more than the chosen ones are needed. */
   readonly tips: readonly string[];
-  /** Chosen commits, among them all to which these objects lead. */
+  /** Chosen commits, including all commits that these objects lead to. */
   readonly bases: readonly string[];
 }
 
 /** A reference to a tag, or to something else. */
 export interface NamedTag {
   readonly oid: string;
-  /** Target of the tag, or of the tags that it leads to, if that is known. */
+  /** Final target of the tag, if it is known. */
   readonly peeledOid: string | undefined;
 }
 
@@ -86,7 +86,7 @@ export class ObjectChoice {
   async addAll(wants: readonly string[]): Promise<ChosenObjects> {
     const seen = new Set(wants);
     for (const want of seen) if (this.#bitOf(want) === undefined) this.#tips.add(want);
-    // A set yields what is added to it meanwhile.
+    // Iterating a set includes the elements that are added during the iteration.
     for (const oid of seen) {
       if (this.#slice.isOverAfterItem()) await this.#slice.pause(this.#options.signal);
       for (const next of await this.#add(oid)) seen.add(next);
@@ -129,7 +129,7 @@ export class ObjectChoice {
     }
   }
 
-  /** Adds a tag, and those that it leads to, if they lead to a chosen object. */
+  /** Adds a tag, and the tags that it leads to, if the final target is chosen. */
   async #addTag(tag: string): Promise<void> {
     const chain: number[] = [];
     for (let oid = tag; !this.#isChosen(oid); ) {
@@ -143,7 +143,7 @@ export class ObjectChoice {
     for (const bit of chain) setBit(this.#bits, bit);
   }
 
-  /** Adds an object, with what its bitmap has; returns others that have to be added. */
+  /** Adds an object and the objects in its bitmap; returns further objects to add. */
   async #add(oid: string): Promise<readonly string[]> {
     if (await this.#addReached(oid)) return [];
     const bit = this.#bitOf(oid);
@@ -161,7 +161,7 @@ export class ObjectChoice {
     return type === 'tag' ? [targetOf(oid, data)] : [];
   }
 
-  /** Adds what a commit reaches, if it has a bitmap. @returns false if it has none. */
+  /** Adds the objects that a commit reaches, if it has a bitmap. @returns false if it has none. */
   async #addReached(oid: string): Promise<boolean> {
     const bit = this.#bitOf(oid);
     const index = bit === undefined ? undefined : this.#packs.indexOf(Buffer.from(oid, 'hex'));
@@ -172,7 +172,7 @@ export class ObjectChoice {
     return true;
   }
 
-  /** Follows the commits that are not chosen to others, now that all wanted bitmaps are added. */
+  /** Follows the parents of commits outside the bitmaps, after all wanted bitmaps are added. */
   async #addUnmarked(): Promise<void> {
     const wanted = new Set(this.#unmarked);
     for (const oid of this.#unmarked) {

@@ -5,7 +5,7 @@ export interface EwahBitmap {
   /** Positions of its words. */
   readonly start: number;
   readonly end: number;
-  /** Position of what follows. */
+  /** Position after the bitmap. */
   readonly next: number;
 }
 

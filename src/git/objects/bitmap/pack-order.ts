@@ -12,12 +12,12 @@ export interface PackRange {
 /** Waits when a computation has taken long. It may throw. */
 export type Pause = () => Promise<void>;
 
-/** Where an object is, by its position among the sorted ids. */
+/** Position of an object in its pack, by its position among the sorted ids. */
 export type PlaceAt = (index: number) => { readonly stem: string; readonly offset: number };
 
 const ITEMS_PER_LOOK = 8192;
 
-/** The objects of a bitmap in its order: that of the packs, one after the other. */
+/** The objects of a bitmap in the order of the packs, one pack after the other. */
 export class PackOrder {
   readonly packs: readonly PackRange[];
   /** Positions in their packs. */
@@ -59,7 +59,7 @@ export class PackOrder {
     return new PackOrder(packs, offsets, indexes);
   }
 
-  /** Returns the bit of the object at a place; `undefined` if none begins there. */
+  /** Returns the bit of the object at an offset; `undefined` if no object starts there. */
   bitAt({ first, end }: PackRange, offset: number): number | undefined {
     let [low, high] = [first, end];
     while (low < high) {

@@ -7,7 +7,7 @@ const MAX_OFFSET = 2 ** 32;
 /** Offsets that are sorted at once, on average: 1 ms. */
 const PER_GROUP = 8192;
 
-/** Of loops that take some nanoseconds for each. */
+/** Number of iterations of loops that take some nanoseconds each. */
 const ITEMS_PER_LOOK = 65_536;
 
 /**

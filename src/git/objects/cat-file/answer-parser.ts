@@ -4,7 +4,7 @@ import { MAX_INFO_LINE_BYTES, parseHeader } from './cat-file-header.ts';
 
 /** A piece of cat-file's output. */
 export type Answer =
-  /** An object begins; `undefined` if there is none. */
+  /** Start of an object; `undefined` if there is none. */
   | { readonly kind: 'header'; readonly info: ObjectInfo | undefined }
   /** Part of its contents, never empty, a view of the input. */
   | { readonly kind: 'data'; readonly bytes: Buffer; readonly isLast: boolean };
@@ -28,7 +28,7 @@ export class AnswerParser {
     this.#hasContents = options.contents;
   }
 
-  /** True if the input ends at the end of a response. */
+  /** True if the input ended after a complete response. */
   get isAtRest(): boolean {
     return this.#carry === undefined && this.#left === 0 && !this.#skipDelimiter;
   }

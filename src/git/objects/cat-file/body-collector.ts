@@ -24,7 +24,7 @@ export class BodyCollector {
     this.#length += piece.length;
   }
 
-  /** The added bytes alone, also of contents that end early. */
+  /** The added bytes; fewer than the size if the contents end early. */
   get data(): Buffer {
     return this.#length === this.#size ? this.#data : this.#data.subarray(0, this.#length);
   }

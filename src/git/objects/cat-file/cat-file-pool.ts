@@ -53,7 +53,7 @@ const MAX_ALONE = 4;
 const SWEEP_MS = 1_000;
 const MAILMAP = Buffer.from('HEAD:.mailmap');
 
-/** Returns a text that changes when a process has read what is no longer there, or is not to be read. */
+/** Returns a text that changes when a process has read data that is gone or must not be read. */
 function stampOfProcess(repository: CommandRepository): string {
   return `${stampOf(repository)}:${repository.hasDamagedCommitGraph === true}`;
 }
@@ -230,7 +230,7 @@ export class CatFilePool {
     if (lookups.length === 0) return;
     try {
       this.#currentOf(slot).send(lookups);
-      // The slot was dropped while these waited: nobody would end the process later.
+      // The slot was dropped while these waited, so no later code would end the process.
       if (this.#slots.get(slot.key) !== slot) this.#drop(slot);
     } catch (error) {
       for (const lookup of lookups) lookup.reject(error);

@@ -97,7 +97,7 @@ export class CatFileProcess {
     this.#run.stdin.write(Buffer.concat(words));
   }
 
-  /** Ends the process once all its lookups are answered. */
+  /** Ends the process when all its lookups have a response. */
   retire(): void {
     if (this.#retired) return;
     this.#retired = true;

@@ -7,11 +7,11 @@ import type { Lookup } from './lookup.ts';
  * ones die when they follow it.
  */
 const EMPTY_OBJECT = /^error: object file .* is empty$/m;
-/** Matches errors of a git that did not begin. */
+/** Matches the errors of a git that failed to start. */
 const REFUSED =
   /^fatal: (?:not a git repository|bad config |Expected git repo version|unknown repository extension)/m;
 
-/** Matches git's error for a hash that it does not know. */
+/** Matches git's error for an unknown hash function. */
 const UNKNOWN_HASH = /^error: invalid value for 'extensions\.objectformat': '(.*)'$/m;
 
 /** Reports whether git found the repository unusable, rather than an object in it. */

@@ -36,7 +36,7 @@ class DeltaReader {
     }
   }
 
-  /** Reads the bytes that a mask names, the lowest first; the others are zero. */
+  /** Reads the bytes that a mask selects, the lowest first; the others are zero. */
   masked(mask: number, bytes: number): number {
     let value = 0;
     for (let index = 0; index < bytes; index++) {

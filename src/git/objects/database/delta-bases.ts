@@ -13,7 +13,7 @@ export interface PackedObject {
   readonly data: Buffer;
 }
 
-/** Objects of packs from which others are made, shared by all repositories. */
+/** Objects of packs that are the base of deltas, shared by all repositories. */
 export class DeltaBases {
   readonly #entries = new BoundedMap<string, PackedObject>({
     maxEntries: MAX_BYTES / ENTRY_BYTES,

@@ -1,6 +1,5 @@
 /**
- * Limits of what is read in process, which keep every read below a few milliseconds. git reads what
- * is beyond them.
+ * Limits of in-process reads. They keep every read below a few milliseconds; git reads larger data.
  */
 export const LIMITS = {
   /** Bytes of an object. A `cat-file` streams larger ones. */

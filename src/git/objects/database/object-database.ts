@@ -74,7 +74,7 @@ export class ObjectDatabase {
     this.generation = ++lastGeneration;
   }
 
-  /** Git refuses a directory whose HEAD is not as it writes it. */
+  /** git refuses a directory whose HEAD file is malformed. */
   #checkHead(heads: HeadFiles): void {
     const head = `${this.path}/HEAD`;
     const stats = statSync(head);

@@ -213,7 +213,7 @@ export class ObjectDatabases {
     this.#directories.delete(directory.path);
   }
 
-  /** Drops what nobody has used for a while. */
+  /** Drops entries that were not used for a while. */
   #sweep(): void {
     const oldest = performance.now() - IDLE_MS;
     for (const [key, { lastUsedAt }] of this.#databases) {

@@ -40,7 +40,7 @@ export class ObjectDirectory {
   readonly path: string;
   /** Changes when packs or alternates have changed. */
   version = 0;
-  /** False if there is no such directory: git then works in no repository that it belongs to. */
+  /** False if there is no such directory; git then refuses the repositories that use it. */
   exists = true;
   /** Object directories that `info/alternates` names. */
   alternates: readonly string[] = [];

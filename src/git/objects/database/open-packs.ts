@@ -35,10 +35,10 @@ export class ListedFile<T extends Closable> {
   }
 }
 
-/** The packs that are open, of all repositories, and what was read from them. */
+/** The open packs of all repositories, with the parts of them in memory. */
 export class OpenPacks {
   readonly caches = { pages: new PageCache(), bases: new DeltaBases() };
-  /** In order of use, the latest last. */
+  /** Packs in the order of use, the latest last. */
   readonly #files = new Set<Closable>();
   #newest: Closable | undefined;
 
@@ -60,7 +60,7 @@ export class OpenPacks {
     if (this.#newest === file) this.#newest = undefined;
   }
 
-  /** Frees what was read. Files stay open. */
+  /** Frees the parts in memory. Files stay open. */
   clear(): void {
     this.caches.pages.clear();
     this.caches.bases.clear();

@@ -6,7 +6,7 @@ import { LIMITS } from './limits.ts';
 
 const TREE_LINE = new RegExp(`^tree (${OID_SOURCE})\n`);
 const OBJECT_LINES = new RegExp(`^object (${OID_SOURCE})\ntype (commit|tree|blob|tag)\n`);
-/** Bytes of the longer one of these. */
+/** Length of the longest header. */
 const LINES_BYTES = 'object \ntype commit\n'.length + 64;
 
 /**

@@ -84,7 +84,7 @@ export class SmallObjectCache {
     return this.#entries.get(`${generation} ${oid}`);
   }
 
-  /** Caches an object, if it is small. Returns what is cached, or else the object itself. */
+  /** Caches a small object. Returns the cached object, or the given one. */
   add(generation: number, object: RawObject): RawObject {
     const { oid, type, size, data, isCached = false } = object;
     if (isCached || size > (type === 'tree' ? MAX_TREE_BYTES : MAX_OBJECT_BYTES)) return object;
