@@ -30,7 +30,7 @@ export class PatchFailedError extends Error {
   override readonly name = 'PatchFailedError';
 }
 
-/** Directory for working trees, below the repository. It remains, empty. */
+/** Directory for working trees, below the repository. It is kept when it is empty. */
 const WORKTREES = 'gitlab-worktree';
 /** Time limit for removing a working tree, also after the call has ended. */
 const REMOVE_MS = 30_000;
@@ -86,7 +86,7 @@ async function applyIn(
     GIT_COMMITTER_EMAIL: committer.email,
     GIT_COMMITTER_DATE: calendarDate(committer),
   };
-  // The nodes vote on merges, of which git tells unless it is quiet.
+  // The nodes vote on merges. git reports these only without `--quiet`.
   const isQuiet = votes === undefined || !repository.git.capabilities.autoMergeReference;
   const options = [...(isQuiet ? ['--quiet'] : []), '--3way'].map(flag);
   const run = { signal, worktree, env, input: mails };
@@ -104,7 +104,7 @@ async function applyIn(
 
 const REFUSED = 'fatal: ref updates aborted by hook\n';
 
-/** Votes on what `git am` has done. */
+/** Votes on the result of `git am`. */
 async function voteOnMails(
   repository: Repository,
   { worktree, votes, output }: { worktree: string; votes: WorktreeVotes; output: string },

@@ -10,7 +10,7 @@ export interface AppliedCommit {
 /** A finished `git am`, successful or not. */
 export interface AppliedMails {
   readonly parent: AppliedCommit;
-  /** In the order of the mails. */
+  /** Votes in the order of the mails. */
   readonly commits: readonly AppliedCommit[];
   /** Outcome of each mail that git began to apply; empty if it does not matter. */
   readonly mails: readonly MailOutcome[];
@@ -22,7 +22,7 @@ export interface AppliedMails {
 export interface MailOutcome {
   /** The patch did not apply, and was merged. */
   readonly isMerged: boolean;
-  /** Nothing was left to commit. */
+  /** There was nothing to commit. */
   readonly isEmpty: boolean;
 }
 
@@ -57,14 +57,14 @@ export class WorktreeVotes {
     this.#zero = zero;
   }
 
-  /** Votes on a new working tree. @throws whatever the vote throws. */
+  /** Votes on a new working tree. @throws the error of the vote. */
   async onAdded(parentOid: string): Promise<void> {
     await this.#change(this.#zero, parentOid, 'HEAD');
     await this.#change(this.#zero, parentOid, 'ORIG_HEAD');
     await this.#change(parentOid, parentOid, 'HEAD');
   }
 
-  /** Votes on the mails of a `git am`. @throws whatever the vote throws. */
+  /** Votes on the mails of a `git am`. @throws the error of the vote. */
   async onApplied({ parent, commits, mails, mergedTreeOid }: AppliedMails): Promise<void> {
     await this.#change(this.#zero, parent.oid, 'ORIG_HEAD');
     const outcomes = mails.length > 0 ? mails : commits.map(() => ({ isMerged: false, isEmpty: false }));
@@ -72,7 +72,7 @@ export class WorktreeVotes {
     let head = parent;
     for (const { isEmpty, isMerged } of outcomes) {
       const commit = isEmpty ? undefined : rest.shift();
-      // Without a commit there were conflicts, or the tree is that of HEAD.
+      // Without a commit, there were conflicts or the tree is that of HEAD.
       const treeOid = commit?.treeOid ?? (isEmpty ? head.treeOid : mergedTreeOid);
       if (isMerged && treeOid !== undefined) await this.#change(this.#zero, treeOid, 'AUTO_MERGE');
       if (commit === undefined) continue;

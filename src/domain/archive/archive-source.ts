@@ -18,7 +18,7 @@ export interface ArchivePaths {
 
 /** Arguments for `git archive`. */
 export interface ArchiveSource {
-  /** A full id, with a path behind a colon if the path is left out of the names. */
+  /** A full id; followed by a colon and the path if the names omit the path. */
   readonly tree: Buffer;
   readonly pathspecs: readonly Buffer[];
 }
@@ -82,7 +82,7 @@ export async function findArchiveSource(
   };
 }
 
-/** An elided top has no path before the excludes, and Gitaly refuses all of them. */
+/** Without the elided path, the excludes have no common prefix, and Gitaly refuses them. */
 function isBelow(exclude: Buffer, path: Buffer): boolean {
   if (path.length === 0) return false;
   return exclude.subarray(0, path.length).equals(path) && exclude[path.length] === SLASH;

@@ -39,7 +39,7 @@ export async function* compress(
   const feeding = copyStream(source, running.stdin).then(
     () => void running.stdin.end(),
     (error: unknown) => {
-      // Ends the reading below, too.
+      // Also ends the loop that reads below.
       running.kill();
       throw error;
     },
@@ -56,7 +56,7 @@ export async function* compress(
     await feeding;
     await running.succeeded();
   } finally {
-    // A reader that leaves ends the program, which ends the feeding, which ends the source.
+    // A reader that leaves ends the program; that stops its input, which closes the source.
     running.stdin.destroy();
     await feeding.catch(() => {}); // its error has been thrown, or the reader has left
   }

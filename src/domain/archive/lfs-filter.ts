@@ -20,7 +20,7 @@ const LFS_SMUDGE_VARIABLE = 'GITALY_LFS_SMUDGE_CONFIG';
 /** The filter serves all files of an archive. */
 const LONG_RUNNING = 1;
 
-/** Returns what git needs to run the filter for a repository of GitLab. */
+/** Returns the settings with which git runs the filter for a repository of GitLab. */
 export function lfsFilter(
   { program, api }: LfsFilterSettings,
   { glRepository, correlationId }: { readonly glRepository: string; readonly correlationId: string },

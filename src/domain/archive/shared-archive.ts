@@ -10,7 +10,7 @@ import { type ArchiveOptions, writeArchive } from './write-archive.ts';
 /** Archives that identical requests share. */
 export interface SharedArchives {
   readonly streams: StreamCache<void>;
-  /** True if archives are kept: then each call logs its lookup. */
+  /** True if archives are kept; each call then logs its lookup. */
   readonly isCacheEnabled: boolean;
 }
 

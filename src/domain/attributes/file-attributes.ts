@@ -105,7 +105,7 @@ async function attributeFiles(
   return files;
 }
 
-/** Returns the error of a `git check-attr` that ends instead of answering. */
+/** Returns the error of a `git check-attr` that ends without a result. */
 function gitFails(): GitalyError {
   return new GitalyError('UNKNOWN', 'read line: EOF');
 }

@@ -14,14 +14,18 @@ export interface BackupRun {
   readonly isEnded: boolean;
 }
 
-/** Backups of a program that are kept besides the last one without a failure. */
+/** Number of backups of a program that are kept in addition to the last one without a failure. */
 const MAX_RUNS = 4;
-/** Programs of a storage whose backups are kept; those with the oldest are forgotten. */
+/**
+ * Number of programs of a storage whose backups are kept; those with the oldest backups are
+ * forgotten.
+ */
 const MAX_PROGRAMS = 8;
 
 /**
- * Merges what several processes or nodes know, by program and id. Each has counted the repositories
- * that it has stored itself; the report of a program is about all, and several may have it.
+ * Merges the runs of several processes or nodes, by program and id. Each process counts the
+ * repositories that it has stored itself; the report of a program covers all repositories, and
+ * several processes may have it.
  */
 export function mergeRuns(all: readonly BackupRun[]): BackupRun[] {
   const merged = new Map<string, BackupRun>();
@@ -48,7 +52,9 @@ function merge(one: BackupRun, other: BackupRun): BackupRun {
   };
 }
 
-/** Returns those that a process keeps: enough for {@link lastRuns} of all processes and nodes. */
+/**
+ * Returns the runs that a process keeps: enough for {@link lastRuns} of all processes and nodes.
+ */
 export function keptRuns(runs: readonly BackupRun[]): BackupRun[] {
   return byProgram(runs).flatMap((each) => {
     const [latest, rest] = [each.slice(0, MAX_RUNS), each.slice(MAX_RUNS)];

@@ -17,7 +17,7 @@ export interface BackupObserver {
 export interface CreateBackupOptions {
   readonly name: BackupName;
   readonly id: string;
-  /** Stores only what is new since the newest backup, if there is one. */
+  /** Stores only the changes since the newest backup, if there is one. */
   readonly incremental: boolean;
   /** Backup on which an incremental one is based; empty for the newest. */
   readonly latestId: string;
@@ -38,7 +38,8 @@ export async function createBackup(
 ): Promise<void> {
   try {
     const base = options.incremental ? await findBase(bucket, options) : undefined;
-    // A backup of a repository that did not exist has no files on which another could be based.
+    // A backup of a repository that did not exist has no files on which an increment could be
+    // based.
     const steps = base === undefined || base.nonExistent ? [] : base.steps;
     const objectFormat = await formatOrNone(source);
     const { obsolete, ...complete } =

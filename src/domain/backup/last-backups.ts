@@ -7,9 +7,9 @@ import { backupsRoot, DIRECTORY_MODE } from '#storage/storage-layout';
 import { type BackupRun, keptRuns, lastRuns, mergeRuns } from './backup-runs.ts';
 
 export interface LastBackupsOptions {
-  /** Number of this process among those of the server. Each writes a file of its own. */
+  /** Number of this process among those of the server. Each process writes its own file. */
   readonly process: number;
-  /** Called when a result cannot be kept; the backup itself is not affected. */
+  /** Called when a result cannot be stored; the backup itself is not affected. */
   readonly onProblem: (error: unknown, storage: string) => void;
 }
 
@@ -47,12 +47,12 @@ export class LastBackups {
     await this.#change(storage, (runs) => [...runs, run]);
   }
 
-  /** Returns the last backups that all processes of the server know. */
+  /** Returns the last backups that any process of the server has recorded. */
   async last(storage: Storage): Promise<BackupRun[]> {
     return lastRuns(await this.all(storage));
   }
 
-  /** Returns all that is kept, so that several servers can be merged. */
+  /** Returns all recorded runs, so that those of several servers can be merged. */
   async all(storage: Storage): Promise<BackupRun[]> {
     await this.#storages.get(storage.name)?.settled();
     const directory = backupsRoot(storage);
@@ -80,7 +80,7 @@ function counted(id: string): BackupRun {
 
 type Change = (runs: readonly BackupRun[]) => readonly BackupRun[];
 
-/** The file of this process for a storage. Changes that come during a write are written together. */
+/** The file of this process for a storage. Changes during a write are written together. */
 class RunFile {
   readonly #directory: string;
   readonly #path: string;
@@ -127,7 +127,9 @@ class RunFile {
   }
 }
 
-/** Returns the backups in a file. One that is damaged, as after a power failure, has none. */
+/**
+ * Returns the backups in a file; none if the file is damaged, for example after a power failure.
+ */
 async function readRuns(path: string): Promise<BackupRun[]> {
   const text = await readFile(path, 'utf8').catch(ignoreMissing);
   const runs = JsonFields.parse(text ?? '')?.value('runs');

@@ -2,7 +2,10 @@ import { createHash, type Hash } from 'node:crypto';
 
 const LINE_FEED = 0x0a;
 const HEAD_LINE = Buffer.from(' HEAD\n');
-/** Begin the lines of a bundle's header that are no references: signature and capabilities. */
+/**
+ * First bytes of the lines of a bundle's header that are not references: signature and
+ * capabilities.
+ */
 const [SIGNATURE, CAPABILITY] = [0x23, 0x40];
 /** Longer than any name of a reference. */
 const MAX_LINE_BYTES = 64 * 1024;
@@ -83,7 +86,7 @@ export class HeaderCheck {
   }
 }
 
-/** Adds whole lines to a hash, without that of HEAD. */
+/** Adds complete lines to a hash, without the line of HEAD. */
 function updateWithoutHead(hash: Hash, lines: Buffer): void {
   const name = lines.indexOf(HEAD_LINE);
   if (name === -1) {

@@ -61,10 +61,13 @@ function text(value: string): string {
   return JSON.stringify(value).replaceAll('\x7f', '\\u007f');
 }
 
-/** A manifest that does not say if it is empty, as those of 16.7. */
+/** A manifest without the field `empty`, as Gitaly 16.7 writes it. */
 export type UndecidedManifest = Omit<BackupManifest, 'empty'> & { readonly empty: boolean | undefined };
 
-/** Decodes a manifest. @throws {Error} for one that is no TOML, has other fields, or keys outside the bucket. */
+/**
+ * Decodes a manifest. @throws {Error} if it is not TOML, has other fields, or has keys outside the
+ * bucket.
+ */
 export function decodeManifest(document: string): UndecidedManifest {
   const fields = JsonFields.of(parse(document)) ?? JsonFields.NONE;
   return {
@@ -101,7 +104,7 @@ function decodeStep(fields: JsonFields): BackupStep {
   };
 }
 
-/** @throws {Error} for a path that is not the one of an object: no program writes `..` in it. */
+/** @throws {Error} for a path that is not in normal form: no program writes `..` in it. */
 function keyOf(path: string): string {
   const key = objectKey(path);
   if (key !== path) throw new Error(`the manifest is damaged: ${quote(path)} is not the path of an object`);

@@ -6,7 +6,9 @@ import { MissingObjectError } from '#object-store/store-error';
 import { type BackupManifest, type BackupStep, decodeManifest, encodeManifest } from './manifest.ts';
 import { readObject } from './read-object.ts';
 
-/** The name under which a repository's backups are kept; need not be the one it has on disk. */
+/**
+ * The name under which the backups of a repository are stored; it may differ from the path on disk.
+ */
 export interface BackupName {
   readonly storageName: string;
   readonly relativePath: string;
@@ -119,7 +121,7 @@ export function isLater(object: Dated, latest: Dated | undefined): boolean {
   return object.modifiedMs === latest.modifiedMs && object.key > latest.key;
 }
 
-/** Returns the folder of a repository's manifests, and what is a manifest in it. */
+/** Returns the folder of a repository's manifests and a test for manifests in it. */
 function folderOf({ storageName, relativePath }: BackupName) {
   const folder = `${objectKey('manifests', storageName, relativePath)}/`;
   const isManifest = (key: string): boolean =>
@@ -155,7 +157,7 @@ export async function readManifest(
   return { ...manifest, empty: empty ?? (await isEmpty(bucket, last, options)) };
 }
 
-/** @throws {Error} if a step has references, though its manifest says that there were none. */
+/** @throws {Error} if a step has references although its manifest states that there were none. */
 async function requireNoReferences(
   bucket: ObjectStore,
   step: BackupStep | undefined,

@@ -34,7 +34,7 @@ export async function findOlderBackup(
   const pointed = await findPointed(store, path, options, id);
   if (pointed !== undefined) {
     const manifest = manifestOf(pointed.steps);
-    // 16.7 stores an empty repository, too; it restores any such as one of SHA-1.
+    // 16.7 also stores an empty repository; it restores every one as SHA-1.
     const empty = await isEmpty(store, pointed.steps.at(-1), options);
     return empty ? { ...manifest, empty, objectFormat: 'sha1' } : manifest;
   }
@@ -94,7 +94,7 @@ function manifestOf(steps: readonly BackupStep[]): BackupManifest {
   return { empty: false, nonExistent: false, objectFormat: '', headReference: '', steps };
 }
 
-/** Returns what the pointer in a folder names; `undefined` if there is none. */
+/** Returns the contents of the pointer in a folder; `undefined` if there is none. */
 async function readPointer(
   store: ObjectStore,
   folder: string,

@@ -59,7 +59,7 @@ export async function eachReference(
   }
 }
 
-/** Passes pieces on. @throws {Error} if the last line has no end: the name could be cut off. */
+/** Passes pieces on. @throws {Error} if the last line is incomplete: the name could be cut off. */
 async function* whole(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let last = LINE_FEED;
   for await (const piece of pieces) {

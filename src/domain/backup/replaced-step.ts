@@ -13,7 +13,7 @@ export interface ChosenStep {
    * them, so the references must be the same.
    */
   readonly sameAs: string | undefined;
-  /** Set if files of an earlier backup can be in its place. */
+  /** Set if files of an earlier backup may exist at its place. */
   readonly mayExist: boolean;
   /** Keys of files that no other backup needs when the backup is complete. */
   readonly obsolete: readonly string[];

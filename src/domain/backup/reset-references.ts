@@ -48,7 +48,10 @@ export async function compareReferences(
   return { removed, changed };
 }
 
-/** Returns references in the order of names, without HEAD. Of several with one name, the last counts. */
+/**
+ * Returns references in the order of names, without HEAD. Of several with one name, the last is
+ * used.
+ */
 async function inOrder(
   references: readonly BackedUpReference[],
   signal: AbortSignal,
@@ -78,7 +81,7 @@ export async function applyChanges(
 ): Promise<void> {
   if (removed.length + changed.length === 0) return;
   const zero = '0'.repeat(repository.objectFormat === 'sha256' ? 64 : 40);
-  // Symbolic references are not followed: the backup has what they led to.
+  // Symbolic references are not followed: the backup contains their targets.
   await inRefTransaction(repository, { hooks, signal, noDereference: true }, async (transaction) => {
     const slice = new LoopSlice();
     for (const name of removed) {

@@ -16,7 +16,7 @@ export interface RestoreBackupOptions {
   readonly name: BackupName;
   /** Empty for the newest. */
   readonly id: string;
-  /** Takes the newest if the repository has no backup with the id. */
+  /** Uses the newest backup if the repository has none with the id. */
   readonly useLatest: boolean;
   readonly hooks: TransactionHooks | undefined;
   readonly vote: Vote | undefined;
@@ -28,11 +28,12 @@ export interface RestoreBackupOptions {
 const BRANCHES = 'refs/heads/';
 
 /**
- * Makes a repository what it was at the time of a backup. A repository that does not exist appears
- * when it is complete; one that exists keeps its objects. If there is no backup at all, the
+ * Restores the state of a repository at the time of a backup. A repository that does not exist
+ * becomes visible when it is complete; an existing one keeps its objects. Without any backup, the
  * repository is removed.
  *
- * @throws {GitalyError} INTERNAL `manager: …`, `manifest: find latest: doesn't exist`.
+ * @throws {GitalyError} INTERNAL `manager: …`, `manifest: find latest: doesn't
+ *   exist`.
  */
 export async function restoreBackup(
   bucket: ObjectStore,

@@ -17,7 +17,7 @@ import { StagedRepository } from './staged-repository.ts';
 
 const FETCHING = 'local repository: fetch bundle: fetch bundle';
 const FROM_BUNDLE = 'restore from bundle';
-/** The objects of a backup are not those of its list of references. */
+/** The backup lacks objects of its list of references. */
 export const NO_OBJECTS =
   'the bundles have no object of the references in the backup: they are those of another repository';
 
@@ -91,7 +91,10 @@ async function restoreHooks(
   await withHooks(bucket, manifest, options, (archive) => setHooks(repository, archive, options));
 }
 
-/** A backup of a repository without hooks has no archive; hooks that exist then stay, as in Gitaly. */
+/**
+ * A backup of a repository without hooks has no archive; as in Gitaly, existing hooks are then
+ * kept.
+ */
 async function withHooks(
   bucket: ObjectStore,
   { steps }: BackupManifest,

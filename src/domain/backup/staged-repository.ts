@@ -48,7 +48,9 @@ export class StagedRepository implements AsyncDisposable {
     return new StagedRepository(repository, directory, quarantine, head);
   }
 
-  /** Returns the target of HEAD; an empty text if it is still that of the other repository. */
+  /**
+   * Returns the target of HEAD; an empty text if it is the same as that of the other repository.
+   */
   async changedHead(signal: AbortSignal): Promise<string> {
     const target = (await this.repository.refs.headTarget({ signal })).toString();
     return target === this.#initialHead ? '' : target;

@@ -75,15 +75,15 @@ interface BundleDependencies extends StoreReferencesDependencies {
   readonly isLast: boolean;
 }
 
-/** Stores what is new since the previous references. @returns the size in bytes. */
+/** Stores the changes since the previous references. @returns the size in bytes. */
 async function storeBundle(step: BackupStep, deps: BundleDependencies): Promise<number> {
   const { bucket, signal } = deps;
   return await putUnlessEmpty(bucket, step.bundlePath, await newObjects(step, deps), { signal });
 }
 
 /**
- * Returns a bundle of what is new since the previous references. If they are the same, nothing is
- * new, and no git is started.
+ * Returns a bundle with the changes since the previous references. If the references are equal,
+ * there is nothing new, and git is not started.
  */
 async function newObjects(step: BackupStep, deps: BundleDependencies): Promise<AsyncIterable<Buffer>> {
   const { bucket, source, listed, objectFormat, isLast, signal } = deps;
@@ -109,7 +109,7 @@ export async function selectionOf(
   const format = objectFormat === 'sha256' ? 'sha256' : 'sha1';
   const excluded = new OidSet(format);
   const added = new OidSet(format);
-  // The repository can have had the other format.
+  // The repository may have had the other object format.
   const isOwn = (oid: string): boolean => oid.length === OID_DIGITS[format];
   if (previousRefPath !== undefined)
     await eachReference(bucket.get(previousRefPath, { signal }), ({ oid }) => {

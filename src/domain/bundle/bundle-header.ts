@@ -78,7 +78,7 @@ export class BundleHeader {
     return BundleHeader.parse(bytes);
   }
 
-  /** Parses the lines before the references. @returns `undefined` for what only git can read. */
+  /** Parses the lines before the references. @returns `undefined` if only git can read them. */
   static parse(bytes: Buffer): BundleHeader | undefined {
     let start = bytes.indexOf(LINE_FEED) + 1;
     const isVersion2 = bytes.toString('latin1', 0, start - 1) === VERSION_2;
@@ -99,7 +99,7 @@ export class BundleHeader {
     return new BundleHeader(bytes, start, objectFormat, hasPrerequisite);
   }
 
-  /** All of it, with the empty line at its end. */
+  /** The whole header, with the empty line at its end. */
   get bytes(): Buffer {
     return this.#bytes;
   }
@@ -114,7 +114,7 @@ export class BundleHeader {
     return this.#bytes.length - this.#start >= LONG_HEADER_BYTES;
   }
 
-  /** Yields the references. @returns false at the first line that is none. */
+  /** Yields the references. @returns false at the first line that is not a reference. */
   *references(): Generator<BundleReference, boolean> {
     const bytes = this.#bytes;
     const digits = OID_DIGITS[this.objectFormat];
@@ -196,12 +196,12 @@ export function isBelowRefs({ name }: BundleReference): boolean {
   return !name.equals(HEAD);
 }
 
-/** Checks names that arrive in order: the names that begin a name come right before it. */
+/** Checks names that arrive in order: all prefixes of a name directly precede it. */
 class NamesAbove {
-  /** The last name, and those before it that begin it; the shortest first. */
+  /** The last name, and the names before it that are its prefixes; the shortest first. */
   readonly #names: Buffer[] = [];
 
-  /** Reports whether a name is behind the last one and none of those is a directory above it. */
+  /** Reports whether a name sorts after the last one and no kept name is a directory above it. */
   accepts(name: Buffer): boolean {
     const last = this.#names.at(-1);
     if (last !== undefined && last.compare(name) >= 0) return false;

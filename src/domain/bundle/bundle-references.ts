@@ -7,8 +7,8 @@ import { referenceLinesOf } from './bundle-header.ts';
 import { MAX_HEADER_BYTES } from './header-scan.ts';
 
 /**
- * Matches names for which git has to look for other references: `refs/heads/refs/tags/v1` makes
- * `refs/tags/v1` ambiguous, which is then left out, and a branch can be called like an object id.
+ * Matches names for which git looks for other references: `refs/heads/refs/tags/v1` makes
+ * `refs/tags/v1` ambiguous, which is then omitted, and a branch may have the name of an object id.
  */
 const AMBIGUOUS = new RegExp(`^refs/(?:heads/|tags/|remotes/)?(?:refs/|(?:HEAD|${OID_SOURCE})(?:/HEAD)?$)`);
 const LINE_FEED = 0x0a;

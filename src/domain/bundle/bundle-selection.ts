@@ -2,7 +2,7 @@ import type { OidList } from '#git/objects/oid-set';
 
 /** Contents of a bundle of all references. */
 export interface BundleSelection {
-  /** Ids of objects that the pack contains besides those of the references. */
+  /** Ids of objects that the pack contains in addition to those of the references. */
   readonly added: OidList;
   /** Ids of objects that it does not contain; those that do not exist are ignored. */
   readonly excluded: OidList;

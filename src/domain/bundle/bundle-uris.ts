@@ -13,11 +13,11 @@ import { bundleOf } from './create-bundle.ts';
 import { EmptyBundleError } from './empty-bundle-error.ts';
 import type { BundleUriOptions, OfferedBundle } from './offered-bundle.ts';
 
-/** As Gitaly's. @see Gitaly: internal/bundleuri/sink.go */
+/** The same as Gitaly's. @see Gitaly: internal/bundleuri/sink.go */
 const URL_VALID_MS = 10 * 60 * 1000;
-/** Time that a fetch waits for the bucket. Without an answer it goes on without bundles. */
+/** Time that a fetch waits for the bucket. After it, the fetch continues without bundles. */
 const LIMIT_MS = 2000;
-/** Time for which a bucket that failed, or had no bundle, is not asked again. */
+/** Time without requests to a bucket that failed or had no bundle. */
 const PAUSE_MS = 10_000;
 const MAX_MISSING = 1000;
 

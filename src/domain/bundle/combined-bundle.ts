@@ -10,7 +10,7 @@ export type BundleOpener = () => AsyncIterable<Buffer>;
 
 /** The header of a combined bundle. */
 export interface CombinedHeader {
-  /** In the order of names, without HEAD. */
+  /** References in the order of names, without HEAD. */
   readonly references: readonly { readonly oid: string; readonly name: Buffer }[];
   /** Object id of HEAD; `undefined` omits it. */
   readonly head: string | undefined;
@@ -72,7 +72,7 @@ export class CombinedBundle {
     return new CombinedBundle(filled, header, objects);
   }
 
-  /** The error with which {@link pieces} ended, as opposed to one of its reader. */
+  /** The error with which {@link pieces} ended, unless its reader caused it. */
   get error(): unknown {
     return this.#error;
   }
@@ -121,7 +121,7 @@ interface BundleStart {
   readonly objects: number;
 }
 
-/** Reads the start of a bundle. @returns `undefined` if git has to say what is wrong with it. */
+/** Reads the start of a bundle. @returns `undefined` if git has to report the problem. */
 async function startOf(bundle: AsyncIterable<Buffer>): Promise<BundleStart | undefined> {
   let text = '';
   const seen = async function* (): AsyncGenerator<Buffer> {

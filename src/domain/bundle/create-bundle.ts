@@ -83,7 +83,7 @@ async function* ignoringMissing(
   { stdin, words }: RevisionInput,
   options: SignalOption,
 ): AsyncGenerator<Buffer> {
-  // Words remain only for a git that does not accept them on standard input; they are checked.
+  // Arguments remain only for a git that does not accept them on standard input; they are checked.
   const revisions = [flag('--ignore-missing'), { name: '--stdin', words: ['--stdin', ...words] }];
   yield* bundle(repository, revisions, { ...options, input: stdin });
 }
@@ -98,7 +98,7 @@ async function* ofReferences(
     return yield* referencesBundle(repository, selection, options);
   } catch (error) {
     if (!(error instanceof GitExitError)) throw error;
-    // As `git bundle` reports that its `git pack-objects` has failed.
+    // The error of `git bundle` when its `git pack-objects` has failed.
     const stderr = quote(`${error.stderr}error: pack-objects died\n`);
     throw new GitalyError('INTERNAL', `exit status 1: stderr: ${stderr}`, { cause: error });
   }
@@ -109,7 +109,7 @@ function inputOf(repository: Repository, patterns: Iterable<Uint8Array>): Revisi
   try {
     return revisionInput(repository.git, lines);
   } catch (error) {
-    // git's words: it accepts no options there either.
+    // git's message: it accepts no options there either.
     const option = lines.find((line) => validateRevision(line, { allowPseudo: true }) !== undefined);
     const stderr = quote(`fatal: invalid option '${Buffer.from(option ?? '')}' in --stdin mode\n`);
     throw new GitalyError('INTERNAL', `exit status 128: stderr: ${stderr}`, { cause: error });

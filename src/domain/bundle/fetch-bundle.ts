@@ -18,12 +18,12 @@ export interface FetchBundleOptions {
   /** Points HEAD to the branch that HEAD of the bundle has the commit of. */
   readonly updateHead: boolean;
   readonly hooks: TransactionHooks | undefined;
-  /** True if nobody else uses the repository: its references may be written as a whole. */
+  /** True if no other process uses the repository: its references may be replaced as a whole. */
   readonly isDraft?: boolean;
   readonly signal: AbortSignal;
 }
 
-/** Objects of a staging repository are already those of the visible one; its references are not. */
+/** The objects of a staging repository already belong to the visible one; its references do not. */
 const FLUSHED_OBJECTS = { key: 'core.fsync', value: 'objects,derived-metadata' };
 const SPACE = 0x20;
 const CUT_OFF = 'fatal: the bundle is cut off in its header\n';
@@ -132,7 +132,7 @@ function failed(exit: string, stderr: string, cause?: unknown): GitalyError {
   return new GitalyError('INTERNAL', `${exit}, stderr: ${quote(stderr)}`, { cause });
 }
 
-/** Returns what git prints about a file that is neither a bundle nor the path of a repository. */
+/** Returns git's message about a file that is neither a bundle nor the path of a repository. */
 function notABundle(path: string): string {
   return (
     `fatal: invalid gitfile format: ${path}\nfatal: Could not read from remote repository.\n\n` +

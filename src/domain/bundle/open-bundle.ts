@@ -8,11 +8,16 @@ const MAX_HEADER_BYTES = 16 * 1024 * 1024;
 const FIRST_BYTES = 16 * 1024;
 const END_OF_HEADER = '\n\n';
 
-/** A bundle whose header has been read. (git: Documentation/gitformat-bundle) */
+/** A bundle after its header. (git: Documentation/gitformat-bundle) */
 export interface OpenedBundle {
-  /** Everything up to the empty line, with that; without one, or if it is too long, its start. */
+  /**
+   * Everything up to and including the empty line; only the start if there is none or it is too
+   * long.
+   */
   readonly head: Buffer;
-  /** False for bytes that git must not be given: it accepts other files than bundles too. */
+  /**
+   * False for bytes that git must not receive, because it also accepts files other than bundles.
+   */
   readonly isBundle: boolean;
   /** `head`, if it is complete; `undefined` for one that only git can read. */
   readonly header: BundleHeader | undefined;

@@ -237,7 +237,7 @@ interface TypesOptions<T> {
 /** Yields the types of objects; `undefined` for those that do not exist. */
 async function* typesOf<T>(repository: Repository, items: Iterable<T>, { oidOf, signal }: TypesOptions<T>) {
   const batches = namedIn(items, { oidOf, signal });
-  // Without any, no git is asked.
+  // Without any, git is not started.
   const first = await batches.next();
   if (first.done === true) return;
   const source = async function* () {

@@ -5,7 +5,7 @@ import type { Storage } from '#storage/repository-target';
 import { createTempDirectory } from '#storage/temp-directories';
 import { HeaderScan } from './header-scan.ts';
 
-/** Larger than any repository; a client that sends forever ends here. */
+/** Larger than any repository; stops a client that sends forever. */
 const MAX_BYTES = 2 ** 41;
 const FILE_MODE = 0o600;
 
@@ -51,7 +51,7 @@ export async function spoolBundle(
   }
 }
 
-/** Writes a new file. @returns what its header is. */
+/** Writes a new file. @returns its header. */
 async function write(path: string, pieces: AsyncIterable<Uint8Array>): Promise<HeaderScan> {
   await using file = await open(path, 'wx', FILE_MODE);
   const header = new HeaderScan();

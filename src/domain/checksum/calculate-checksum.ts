@@ -7,7 +7,7 @@ import { FallBackToGit } from '#git/in-process';
 import { isChecksumLine } from '#git/refs/checksum-lines';
 import type { Repository } from '#storage/repository';
 
-/** Checksum of a repository without references that count, and of one whose list is broken. */
+/** Checksum of a repository without relevant references, and of one whose list is broken. */
 const NOTHING = '0'.repeat(40);
 const EMPTY_SUM = Buffer.alloc(20);
 /** Longer lines are an error. @see Gitaly: bufio.MaxScanTokenSize */

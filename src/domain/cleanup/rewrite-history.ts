@@ -43,7 +43,7 @@ export async function rewriteHistory(repository: Repository, options: RewriteOpt
   await takeOver(repository, staging, options);
 }
 
-/** The text is that of the checksum of Gitaly, which fails without references. */
+/** The message is that of Gitaly's checksum, which fails without references. */
 async function requireReferences(repository: Repository, signal: AbortSignal): Promise<void> {
   for await (const batch of repository.refs.list({ patterns: ['refs/'], limit: 1 }, { signal }))
     if (batch.length > 0) return;

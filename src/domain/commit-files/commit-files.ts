@@ -5,7 +5,7 @@ import { applyActions, type FileAction } from './file-action.ts';
 import { RefusedTreeError, TreeEditor } from './tree-editor.ts';
 
 export interface FilesCommit extends Omit<NewCommit, 'treeOid' | 'parentOids'> {
-  /** Full id of the commit to change; `undefined` to begin a history. */
+  /** Full id of the commit to change; `undefined` to start a history. */
   readonly parentOid: string | undefined;
   readonly actions: readonly FileAction[];
 }

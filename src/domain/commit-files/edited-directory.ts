@@ -12,7 +12,7 @@ import { TreeCursor } from '#git/trees/tree-cursor';
 import { treeTable } from '#git/trees/tree-table';
 
 export const TREE_MODE = 0o040000;
-/** For more searches than this, a table of all names is made. */
+/** Number of searches above which a table of all names is made. */
 const MAX_SEARCHES = 2;
 /** Entries between two readings of the clock. */
 const ENTRIES_PER_LOOK = 256;
@@ -28,7 +28,7 @@ export interface TreeSource {
 
 export interface Child {
   readonly mode: number;
-  /** For an entered directory its old id; empty if it is new. */
+  /** Old id of an entered directory; empty if it is new. */
   readonly oid: string;
   /** Set when the directory has been entered. */
   readonly directory?: EditedDirectory | undefined;

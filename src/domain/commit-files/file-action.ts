@@ -15,7 +15,7 @@ export type FileAction =
   /** git stores no empty directories: the blob is that of an empty `.gitkeep`. */
   | { readonly kind: 'create-directory'; readonly path: Buffer; readonly blobOid: string }
   | { readonly kind: 'update'; readonly path: Buffer; readonly blobOid: string }
-  /** Without a blob the file keeps its content. */
+  /** Without a blob, the file keeps its content. */
   | {
       readonly kind: 'move';
       readonly path: Buffer;

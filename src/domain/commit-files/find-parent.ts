@@ -65,7 +65,7 @@ async function resolveParent(
   if (openRemote === undefined && startBranchName.length === 0) return targetOid;
   const remote = openRemote && (await open(openRemote, 'resolve parent commit: remote repository'));
   const hasBranches = await (remote ? remoteHasBranches(remote) : repository.refs.hasBranches(options));
-  // A new fork that begins in itself, behind a proxy that hides this.
+  // A new fork whose start repository is itself, behind a proxy that hides this.
   if (!hasBranches) return targetOid;
   const start = branchReference(startBranchName.length === 0 ? branchName : startBranchName);
   const revision = Buffer.concat([start, PEEL]);

@@ -1,7 +1,7 @@
 import { MAX_TREE_DEPTH } from '#git/trees/tree-depth';
 import { IndexError } from './index-error.ts';
 
-/** Parts of a path as it is sent, where `.` and `..` count, too. */
+/** Parts of a path as it was sent, including `.` and `..`. */
 const MAX_PARTS = 16 * MAX_TREE_DEPTH;
 const SLASH = 0x2f;
 

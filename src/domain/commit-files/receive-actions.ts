@@ -9,12 +9,12 @@ import { cleanActionPath } from './paths.ts';
 export interface ActionHeader {
   /** A number is an unknown action. */
   readonly kind: FileAction['kind'] | number;
-  /** As the client wrote them. */
+  /** The paths as the client has sent them. */
   readonly path: Buffer;
   readonly previousPath: Buffer;
   readonly isExecutable: boolean;
   readonly isBase64: boolean;
-  /** For a move: the file keeps its content. */
+  /** Set for a move that keeps the content of the file. */
   readonly keepsContent: boolean;
 }
 

@@ -9,7 +9,7 @@ const SLASH = 0x2f;
 export interface EditedEntry {
   readonly mode: number;
   readonly kind: EntryKind;
-  /** For a changed directory its old id; empty if it is new. */
+  /** Old id of a changed directory; empty if it is new. */
   readonly oid: string;
 }
 

@@ -69,7 +69,7 @@ async function commitUpdate(
   const update = { treeOid: tree.oid, path: Buffer.from(path), commitOid };
   const treeOid = await updateSubmodule(update, { repository, writer, signal });
 
-  // Gitaly looks up the short name, so a tag of that name wins over the branch.
+  // Gitaly resolves the short name, so a tag of that name takes precedence over the branch.
   const parentOid = await resolveRevision(repository, branch, { signal });
   if (parentOid === undefined) throw new Error('resolving submodule branch: reference not found');
   const author = signatureOf(user, seconds);

@@ -59,7 +59,7 @@ export async function updateSubmodule(
 
 function submodulePath(path: Buffer): Buffer {
   const clean = pathInTree(path);
-  // A path that leads out of the repository, or looks so, is no submodule of it.
+  // A path that leads out of the repository, or seems to, is not one of its submodules.
   if (clean === undefined || clean.toString('latin1').startsWith('..')) throw new NoSubmoduleError();
   if (path.toString('latin1').startsWith('/')) throw new Error('modifying tree: path is absolute');
   try {

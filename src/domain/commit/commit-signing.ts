@@ -3,14 +3,14 @@ import type { SigningKeys } from '../signing/signing-keys.ts';
 import type { NewCommit } from './write-commit.ts';
 
 export interface CommitSigningOptions {
-  /** `undefined` when the server has none: commits are left unsigned. */
+  /** `undefined` if the server has no key; commits are then unsigned. */
   readonly keys: SigningKeys | undefined;
   /** Name of the committer instead of the user, if both are configured. */
   readonly committerName?: string | undefined;
   readonly committerEmail?: string | undefined;
 }
 
-/** The committer of a commit, and its signer if there is one. */
+/** The committer of a commit, and its signing key if there is one. */
 export interface CommittedBy {
   readonly committer: Ident;
   readonly sign: NewCommit['sign'];

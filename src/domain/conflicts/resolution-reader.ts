@@ -17,7 +17,7 @@ export interface Resolution {
 
 const NO_SECTIONS: Resolution['sections'] = new Map();
 const NOTHING: Resolution = { oldPath: '', newPath: '', sections: NO_SECTIONS, content: '' };
-/** A map: a client's key may be the name of what every object has. */
+/** A `Map`, because a client may choose the name of an object's built-in property as a key. */
 const TEXT_FIELDS: ReadonlyMap<string, 'oldPath' | 'newPath' | 'content'> = new Map([
   ['old_path', 'oldPath'],
   ['new_path', 'newPath'],
@@ -43,7 +43,7 @@ export class ResolutionReader {
   #isIncomplete = false;
   #wrongField: GitalyError | undefined;
 
-  /** Reports whether texts at this depth have no effect. */
+  /** Reports whether texts at this depth are ignored. */
   ignores(depth: number): boolean {
     return depth > DEPTH.section || (depth === DEPTH.section && this.#sections === undefined);
   }

@@ -109,7 +109,7 @@ async function parseLines(
       if (isNote) section = 'unterminated';
       lines.push({ text, hasCarriageReturn, section, oldNumber, newNumber });
       if (isNote) continue;
-      // Lines of ours count as new and those of theirs as old, as in Gitaly.
+      // Lines of our side count as new and lines of their side as old, as in Gitaly.
       if (section !== 'ours') oldNumber++;
       if (section !== 'theirs') newNumber++;
     }

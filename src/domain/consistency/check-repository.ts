@@ -8,9 +8,7 @@ export interface CheckOptions {
   readonly signal: AbortSignal;
 }
 
-/**
- * Limit of a report, whose rest is dropped: clients accept messages of 4 MiB.
- */
+/** Limit of a report. The rest is dropped, because clients accept messages of 4 MiB. */
 const MAX_REPORT_BYTES = 3 << 20;
 
 /**

@@ -41,7 +41,7 @@ export async function removeOrigin(draft: Repository, signal: AbortSignal): Prom
   const file = `${draft.path}/config`;
   const before = await readFile(file, 'latin1');
   const after = before.replaceAll(ORIGIN, '');
-  // One that looks otherwise is left to git.
+  // git handles files of another form.
   if (after !== before && !after.includes('origin')) {
     await writeFile(file, after, 'latin1');
     return;

@@ -40,7 +40,7 @@ export async function createFromSnapshot(
   await createRepository(storages, target, { ...DRAFT_OF_SNAPSHOT, vote, signal, seed, isForeign: true });
 }
 
-/** An error of the download, as opposed to one of the archive. */
+/** An error of the download, not of the archive. */
 class DownloadError extends Error {
   override readonly name = 'DownloadError';
 }

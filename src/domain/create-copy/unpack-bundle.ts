@@ -114,7 +114,7 @@ async function indexPack(
   if (exit.status === 'rejected') throw exit.reason;
 }
 
-/** Remembers the error of a source, as opposed to one of its reader. */
+/** Records an error of a source, as opposed to an error of its reader. */
 class Source implements AsyncIterable<Uint8Array> {
   readonly #pieces: AsyncIterable<Uint8Array>;
   error: unknown;
@@ -139,12 +139,12 @@ function emptyPack(objectFormat: 'sha1' | 'sha256'): Buffer {
   return Buffer.concat([header, createHash(objectFormat).update(header).digest()]);
 }
 
-/** Moves the packs of the staging repository, in place of the empty one, and ends the borrowing. */
+/** Moves the packs of the staging repository to the place of the empty one, and stops borrowing. */
 async function takeObjects(staging: string, draft: string): Promise<void> {
   const [from, to] = [`${staging}/objects/pack`, `${draft}/objects/pack`];
   await rm(to, { recursive: true, force: true });
   await mkdir(to);
-  // The index last, as git does: a pack counts from then on.
+  // The index is moved last, as git does it: from then on the pack is used.
   const names = (await readdir(from)).sort(
     (one, other) => Number(one.endsWith('.idx')) - Number(other.endsWith('.idx')),
   );

@@ -14,10 +14,10 @@ const MAX_BYTES = 1 << 30;
 const MAX_PATH_BYTES = 4000;
 
 const TOP = 'custom_hooks';
-/** Mode of the directory when the archive has none. */
+/** Mode of the directory if the archive has no entry for it. */
 const EMPTY_MODE = 0o700;
 const PARENT_MODE = 0o755;
-/** Nothing for others to write, and no special bits. */
+/** No write permission for others, and no special bits. */
 const MODE_MASK = 0o755;
 const WRITE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
@@ -42,7 +42,7 @@ export async function extractHooks(
 ): Promise<string> {
   let entries = 0;
   let unpackedBytes = 0;
-  /** By path below the directory. */
+  /** Entries by path below the directory. */
   const times = new Map<string, number>();
   for await (const entry of readTar(bytes)) {
     signal.throwIfAborted();

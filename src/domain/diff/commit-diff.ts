@@ -34,7 +34,7 @@ export interface UnshownDiff {
   readonly stat: FileStat | undefined;
 }
 
-/** Files with their diffs, and at the end the others. */
+/** Files with their diffs; files without a diff follow at the end. */
 export type CommitDiffBatch =
   | { readonly diffs: readonly LimitedDiff[] }
   | { readonly unshown: readonly UnshownDiff[] };

@@ -95,8 +95,8 @@ export class DiffLimiter {
   }
 
   /**
-   * Reports whether the current file may still be shown with its patch. After the first `false` it
-   * stays false for the file.
+   * Reports whether the current file may still be shown with its patch. After the first `false`,
+   * the result for the file stays `false`.
    */
   isWanted(toPath: Buffer, patch: PatchProgress): boolean {
     const { enforce, collapse } = this.#limits;
@@ -109,7 +109,7 @@ export class DiffLimiter {
     );
   }
 
-  /** Takes a file into account. A file for which git printed no patch only counts as a file. */
+  /** Counts a file. A file without a patch of git counts only as a file. */
   classify(toPath: Buffer, patch: Patch): Verdict {
     this.#files++;
     if (!patch.isPresent) return SHOWN;

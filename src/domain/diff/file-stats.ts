@@ -40,7 +40,7 @@ export async function* fileStats(
   );
 }
 
-/** A reference may move meanwhile, so git gets the ids of the trees. */
+/** git receives the ids of the trees, because a reference may change in the meantime. */
 function statsOfTrees(
   repository: Repository,
   { before, after, attributes }: TreePair,

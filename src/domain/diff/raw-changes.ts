@@ -9,7 +9,7 @@ import type { Repository } from '#storage/repository';
 /** One changed file with the size of its blob. */
 export interface RawChange {
   readonly record: RawRecord;
-  /** Of the new side, or of the old one of a deleted file; `undefined` for a submodule. */
+  /** Blob of the new side, or of the old side of a deleted file; `undefined` for a submodule. */
   readonly blob: { readonly oid: string; readonly sizeBytes: number } | undefined;
 }
 

@@ -16,7 +16,7 @@ import { NewConfigs, writeSkeleton } from './skeleton.ts';
 import { createSourcePool, findSourcePool } from './source-pool.ts';
 import { writeReferences } from './write-references.ts';
 
-/** Sources whose state is remembered; each may take 30 KB. */
+/** Number of sources whose state is kept; each may take 30 KB. */
 const MAX_KNOWN = 200;
 
 /** Directory of a pool with files that forks share. */
@@ -110,7 +110,7 @@ export class LinkedForks {
     if (branch !== undefined && (await source.refs.resolve(branch)) === undefined) return false;
     for (const name of UNUSUAL)
       if (lstatSync(`${source.path}/${name}`, { throwIfNoEntry: false }) !== undefined) return false;
-    // It has alternates that are no pool.
+    // The repository has alternates that are not a pool.
     return await findSourcePool(this.#storages, source).then(
       () => true,
       () => false,
@@ -132,7 +132,7 @@ export class LinkedForks {
     }
   }
 
-  /** References are read before objects: those of later references may be missing. */
+  /** References are read before objects: objects of later references may be missing. */
   async #readSource(
     draft: Repository,
     state: { source: Repository; pool: Repository | undefined; known: Known | undefined },

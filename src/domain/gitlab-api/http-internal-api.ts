@@ -45,7 +45,7 @@ export interface FinishedApiCall {
   readonly url: string;
   readonly correlationId: string;
   readonly durationMs: number;
-  /** `undefined` if there was no answer. */
+  /** `undefined` if there was no response. */
   readonly answer: { readonly status: number; readonly bytes: number } | undefined;
   /** The reason why the call failed. */
   readonly error: unknown;

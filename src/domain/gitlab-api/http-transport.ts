@@ -83,7 +83,7 @@ export function createHttpTransport(options: HttpTransportOptions): HttpTranspor
   };
 }
 
-/** A response whose body is still being received. Destroy the body unless it is read to its end. */
+/** A response whose body is still arriving. Destroy the body unless it is read to its end. */
 export interface HttpDownload {
   readonly status: number;
   readonly body: IncomingMessage;
@@ -128,7 +128,7 @@ function sender(url: string, options: HttpTransportOptions): Sender {
   throw new Error('unknown GitLab URL prefix');
 }
 
-/** Returns a function that throws for a URL that is none, so that the request fails. */
+/** Returns a function that throws for an invalid URL, so that the request fails. */
 function requestsBelow(url: string): (path: string) => RequestOptions {
   let parsed: RequestOptions | undefined;
   return (path) => {

@@ -72,7 +72,7 @@ export interface ObjectPoolMember {
   readonly isPublic: boolean;
 }
 
-/** Names the pools whose upstream members are requested. */
+/** The pools whose upstream members are requested. */
 export interface ObjectPoolQuery {
   readonly storageName: string;
   /** Paths in the storage without `.git`, at most 500. */
@@ -95,7 +95,7 @@ export interface InternalApi {
   preReceive(glRepository: string, options: ApiCallOptions): Promise<boolean>;
   postReceive(push: FinishedPush, options: ApiCallOptions): Promise<PostReceiveAnswer>;
   check(options: ApiCallOptions): Promise<ApiCheck>;
-  /** Returns the upstream members of pools by the pool's path. GitLab leaves out what it lacks. */
+  /** Returns the upstream members of pools by the pool's path. GitLab omits unknown pools. */
   upstreamPoolMembers(
     query: ObjectPoolQuery,
     options: ApiCallOptions,

@@ -7,7 +7,7 @@ import { RequestHeaders } from './request-headers.ts';
 const PATH = '/api/v4/internal/lfs';
 const OK = 200;
 
-/** An object that GitLab keeps for Git LFS. */
+/** An object that GitLab stores for Git LFS. */
 export interface LfsObjectName {
   /** SHA-256 of the content, in hex. */
   readonly oid: string;

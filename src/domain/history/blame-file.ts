@@ -6,14 +6,14 @@ import type { Repository } from '#storage/repository';
 import { createTempDirectory } from '#storage/temp-directories';
 
 export interface FileBlame extends Omit<BlameQuery, 'ignoreRevsFile'> {
-  /** Revision of a blob that lists the commits to look through; empty for none. */
+  /** Revision of a blob that lists the commits to ignore; empty for none. */
   readonly ignoreRevisionsBlob: Uint8Array;
 }
 
 /** A list of a hundred thousand commits. */
 const MAX_IGNORE_LIST_BYTES = 8 * 1024 * 1024;
 
-/** The list of commits to look through does not exist, or is not a blob. */
+/** The list of commits to ignore does not exist, or is not a blob. */
 export class IgnoreListError extends Error {
   override readonly name = 'IgnoreListError';
   readonly isMissing: boolean;

@@ -46,7 +46,7 @@ export interface FoundCommits {
   failure(): Error | undefined;
 }
 
-/** git does not know the revision of the search. */
+/** git cannot resolve the revision of the search. */
 export class UnknownCommitsError extends Error {
   override readonly name = 'UnknownCommitsError';
   override readonly cause: GitExitError;
@@ -58,7 +58,7 @@ export class UnknownCommitsError extends Error {
 }
 
 /**
- * Errors of git about an unknown revision. All others are failures of the call.
+ * git's errors about an unknown revision. All other errors are failures of the call.
  *
  * @see Gitaly: find_commits.go
  */

@@ -1,12 +1,11 @@
 import type { HookOutput } from './hook-output.ts';
 
 /**
- * More of what hooks print is not kept: it goes into an error message, and clients refuse long
- * ones.
+ * Limit of kept output of hooks: it becomes part of an error message, and clients refuse long ones.
  */
 const MAX_CAPTURED_BYTES = 64 * 1024;
 
-/** Keeps the head of what hooks print. */
+/** Keeps the beginning of the output of hooks. */
 export class CapturedOutput implements HookOutput {
   readonly #stdout = new Head();
   readonly #stderr = new Head();

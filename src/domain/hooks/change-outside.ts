@@ -8,11 +8,11 @@ import { isInPaths, type ReferenceRule } from '#tokens/reference-rules';
 const MAX_CPU_SECONDS = 30;
 const NUL = 0;
 const LISTING = ['--format=', '--name-only', '-z', '--root', '--no-renames', '--no-ext-diff'];
-/** git compares a merge with all its parents, and lists what differs from each. */
+/** git compares a merge with all its parents, and lists the differences from each. */
 const FROM_ALL_PARENTS = '-c';
-/** git repeats a merge, and lists what differs from its own result, and what is in conflict. */
+/** git repeats a merge, and lists the differences from its own result and the conflicts. */
 const FROM_OWN_MERGE = '--remerge-diff';
-/** A directory that one side moves does not take along the files of the other. */
+/** When one side moves a directory, the files of the other side are not moved with it. */
 const OWN_MERGE = [{ key: 'merge.directoryRenames', value: 'false' }];
 const MORE_THAN_TWO_PARENTS = 3;
 

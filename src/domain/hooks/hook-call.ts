@@ -12,7 +12,7 @@ export interface HookCall {
   /** Variables that git gave the hook. */
   readonly environment: HookEnvironment;
   readonly pushOptions: readonly string[];
-  /** Rules of the token with which the push came. */
+  /** Rules of the token that was used for the push. */
   readonly referenceRules?: readonly ReferenceRule[] | undefined;
   readonly output: HookOutput;
   readonly signal: AbortSignal;

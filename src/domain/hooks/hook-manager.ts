@@ -97,7 +97,7 @@ export class HookManager {
     });
   }
 
-  /** @throws {CustomHookError} and others: this reference is refused. */
+  /** @throws {CustomHookError} and other errors, which refuse this reference. */
   async update(call: HookCall, update: UpdateHookInput): Promise<void> {
     await this.#onPrimary(call, 'update', async () => {
       const format = requireObjectFormat(call.payload.objectFormat);

@@ -19,13 +19,12 @@ export function parseReferenceTransactionState(word: string): ReferenceTransacti
 }
 
 /**
- * Returns what the nodes of a cluster vote on for one call of the hook; `undefined` when there is
- * nothing to vote on.
+ * Returns the value on which the nodes of a cluster vote for one call of the hook; `undefined`
+ * without a vote.
  *
  * Deleting a packed reference makes git run an extra transaction that force-deletes (old and new
- * value zero) from packed-refs. The set of packed references differs between nodes, so a
- * transaction of only such deletions is no change: the same deletions come again in the next
- * transaction.
+ * value zero) from packed-refs. The set of packed references differs between nodes, so a transaction
+ * with only such deletions is not voted on: the next transaction contains the same deletions.
  *
  * @param changes lines `<old> <new> <reference>\n` exactly as git prints them.
  */

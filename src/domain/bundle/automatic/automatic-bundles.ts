@@ -21,9 +21,12 @@ const KNOWN_MS = 10_000;
 /** Time for which the growth of a branch is not checked again. */
 const CHECK_MS = 60_000;
 const MAX_KNOWN = 1000;
-/** Time between attempts to remove what a bucket that failed, or a server that ended, has left. */
+/**
+ * Time between attempts to remove bundles that remain after a failure of the bucket or the end of a
+ * server.
+ */
 const SWEEP_MS = 60 * 60 * 1000;
-/** Not the key of a folder: those end with `/uri`. */
+/** A key in a folder, but not the folder's own, which ends with `/uri`. */
 const SWEEP = 'sweep';
 
 export interface AutomaticBundlesOptions {
@@ -32,7 +35,7 @@ export interface AutomaticBundlesOptions {
   /** Receives the size and duration of each bundle. */
   readonly observe: (bytes: number, seconds: number) => void;
   readonly onError: (repository: Repository, error: unknown) => void;
-  /** Notified of bundles of a removed repository that stay in the bucket. */
+  /** Notified of bundles of a removed repository that remain in the bucket. */
   readonly onLeftover: (target: RemovedRepository, error: unknown) => void;
   /** Directory that remembers removals that have not ended; absent to forget them. */
   readonly pendingRemovals?: string | undefined;
@@ -127,7 +130,7 @@ export class AutomaticBundles implements AsyncDisposable {
     if (!isAdded && this.#removals.isFull) onError(new Error('too many removals are waiting'));
   }
 
-  /** Starts to remove, now and then hourly, what a failed removal or the end of a server has left. */
+  /** Removes bundles that a failed removal or a killed server has left: now, and then hourly. */
   startSweeps(): void {
     const sweep = (): void => {
       const onError = (error: unknown): void => this.#options.onProblem?.(error);
@@ -186,7 +189,7 @@ export class AutomaticBundles implements AsyncDisposable {
         const start = performance.now();
         const options = { bucket: this.#bucket, storageName, maxAgeMs, now: Date.now, signal };
         const bytes = await makeNextBundle(repository, options);
-        // It was removed meanwhile, perhaps before its bundle was there.
+        // The repository was removed in the meantime, perhaps before its bundle existed.
         if (!existsSync(repository.path)) return await removeBundles(this.#bucket, folder, signal);
         if (bytes === undefined) return;
         this.#known.delete(folder);
@@ -205,7 +208,7 @@ export class AutomaticBundles implements AsyncDisposable {
     return read;
   }
 
-  /** Returns the bundles with addresses; none if the bucket has no addresses. */
+  /** Returns the bundles with their addresses; none if the bucket cannot make addresses. */
   async #signed(
     { bundles }: BundleChain,
     options: { readonly validMs: number; readonly signal: AbortSignal },

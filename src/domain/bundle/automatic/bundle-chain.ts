@@ -14,13 +14,13 @@ export interface ChainedBundle {
 export interface BundleChain {
   /** Full name of the branch. */
   readonly branch: string;
-  /** In the order of their tokens; never empty. */
+  /** Bundles in the order of their tokens; at least one. */
   readonly bundles: readonly ChainedBundle[];
   /** Bundles that are not offered any more. A client with their address may still read them. */
   readonly retired: readonly { readonly key: string; readonly retiredMs: number }[];
 }
 
-/** Contents of the next bundle: everything, or what is new; `none` if no bundle is due. */
+/** Contents of the next bundle: everything, or the changes; `none` if no bundle is due. */
 export type NextBundle = 'full' | 'increment' | 'none';
 
 /** State of a repository that decides on its next bundle. */
@@ -37,7 +37,7 @@ export interface ChainFacts {
 }
 
 const WEEK_MS = 7 * 24 * 3600 * 1000;
-/** Every bundle is a download: small changes are left to the fetch that follows. */
+/** Every bundle is a download of its own, so small changes are left to the following fetch. */
 const MIN_INCREMENT_BYTES = 1024 * 1024;
 /** Growth by a part of this size is worth an increment. */
 const INCREMENT_SHARE = 1 / 50;
@@ -73,7 +73,7 @@ export function isOfferable(chain: BundleChain, facts: Omit<ChainFacts, 'growthB
   return newest.oid === facts.oid || facts.nowMs - newest.madeMs < facts.maxAgeMs;
 }
 
-/** Returns the chain with a new bundle; a full one replaces all others. */
+/** Returns the chain with a new bundle; a full bundle replaces all others. */
 export function withBundle(
   chain: BundleChain | undefined,
   { kind, branch, bundle }: { kind: 'full' | 'increment'; branch: string; bundle: ChainedBundle },

@@ -3,7 +3,7 @@ import { BoundedMap } from '#base/bounded-map';
 /** Gitaly's, for its own strategy. @see Gitaly: internal/cli/gitaly/serve.go */
 const CLONES = 5;
 const INTERVAL_MS = 60_000;
-/** Repositories whose clones are counted; the ones cloned longest ago are forgotten. */
+/** Number of repositories whose clones are counted; those with the oldest clones are forgotten. */
 const MAX_REPOSITORIES = 10_000;
 
 /** Counts the clones of repositories. */

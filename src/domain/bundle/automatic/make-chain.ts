@@ -34,8 +34,8 @@ export interface OfferedBranch {
 }
 
 /**
- * Returns the branch of which a repository has bundles; `undefined` without one, and if it is
- * hidden from fetches. Bundles contain nothing else: neither hidden nor internal references.
+ * Returns the branch of which a repository has bundles; `undefined` if it does not exist or is
+ * hidden from fetches. Bundles contain no other references, and no hidden or internal ones.
  */
 export async function offeredBranch(
   repository: Repository,
@@ -103,7 +103,7 @@ async function removeUnoffered(bucket: ObjectStore, folder: string, { key }: Cha
   if (chain?.bundles.some((bundle) => bundle.key === key) !== true) await bucket.delete([key], { signal });
 }
 
-/** Returns the keys of old bundles that no chain has: those of a server that was killed. */
+/** Returns the keys of old bundles that no chain contains: a killed server has left them. */
 async function orphansIn(
   bucket: ObjectStore,
   folder: string,

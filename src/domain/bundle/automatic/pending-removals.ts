@@ -24,7 +24,7 @@ const FILE_NAME = /^[0-9a-f]{64}\.json$/;
  */
 export class PendingRemovals {
   readonly #directory: string;
-  /** Files in the directory, as far as this process knows; `undefined` before the first call. */
+  /** Files in the directory that this process knows; `undefined` before the first call. */
   #count: number | undefined;
 
   constructor(directory: string) {
@@ -43,7 +43,7 @@ export class PendingRemovals {
     await rename(written, path);
   }
 
-  /** Forgets a removal, after its end. */
+  /** Forgets a removal after it has ended. */
   async end(target: RemovedRepository): Promise<void> {
     await rm(this.#pathOf(target), { force: true });
     if (this.#count !== undefined && this.#count > 0) this.#count--;
