@@ -7,7 +7,7 @@ import { stoppableChunks } from '#base/streams/stoppable-chunks';
  * started may keep the output open for ever.
  */
 export const OUTPUT_GRACE_MS = 1_000;
-/** More than a pipe or a socket holds: what was printed before the exit arrives in any case. */
+/** More than a pipe or a socket holds: output before the exit always arrives. */
 const MAX_LATE_BYTES = 1024 * 1024;
 /** Longest time in milliseconds until the next piece of the pipe's contents arrives here. */
 const LATE_PIECE_MS = 50;

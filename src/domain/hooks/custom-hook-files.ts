@@ -68,7 +68,7 @@ async function scriptsIn(directory: string): Promise<string[]> {
   }
 }
 
-/** Reports whether the path exists and is no directory. */
+/** Reports whether the path exists and is not a directory. */
 function isNoDirectory(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === false;
 }

@@ -16,7 +16,7 @@ export const PUSH_CERTIFICATE_VARIABLES = [
   'GIT_PUSH_CERT_NONCE_SLOP',
 ] as const;
 
-/** Reads a list of `NAME=value`. Entries without a name or an equals sign are left out. */
+/** Reads a list of `NAME=value`. Entries without a name or an equals sign are omitted. */
 export function environmentFromList(list: readonly string[]): HookEnvironment {
   const environment: Record<string, string> = Object.create(null);
   for (const entry of list) {
@@ -73,8 +73,8 @@ export interface CustomHookEnvironmentOptions {
 }
 
 /**
- * Builds the complete environment of an operator's script. The payload is not part of it: it holds
- * a token.
+ * Builds the complete environment of an operator's script. It does not contain the payload, which
+ * holds a token.
  */
 export function customHookEnvironment(parts: CustomHookEnvironmentOptions): Record<string, string> {
   const { environment, payload, repositoryPath, passed, base } = parts;

@@ -44,7 +44,7 @@ export interface HooksPayload {
   readonly clientContext: Buffer | undefined;
 }
 
-/** The facts of a payload that hooks in this process need; the others are for the hook program. */
+/** The fields of a payload that hooks in this process need; the others are for the hook program. */
 export type HookFacts = Pick<
   HooksPayload,
   'repository' | 'objectFormat' | 'transaction' | 'user' | 'clientContext'

@@ -23,8 +23,8 @@ export function parseReferenceTransactionState(word: string): ReferenceTransacti
  * without a vote.
  *
  * Deleting a packed reference makes git run an extra transaction that force-deletes (old and new
- * value zero) from packed-refs. The set of packed references differs between nodes, so a transaction
- * with only such deletions is not voted on: the next transaction contains the same deletions.
+ * value zero) from packed-refs. The set of packed references differs between nodes, so a
+ * transaction with only such deletions is not voted on: the next one contains the same deletions.
  *
  * @param changes lines `<old> <new> <reference>\n` exactly as git prints them.
  */

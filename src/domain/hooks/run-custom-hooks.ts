@@ -23,7 +23,7 @@ export class CustomHookError extends Error {
   }
 }
 
-/** Returns the refusal of a script in the causes of an error; `undefined` when there is none. */
+/** Returns the refusal of a script among the causes of an error; `undefined` if there is none. */
 export function customHookErrorOf(error: unknown): CustomHookError | undefined {
   for (let current = error; isError(current); current = current.cause) {
     if (current instanceof CustomHookError) return current;
@@ -32,7 +32,7 @@ export function customHookErrorOf(error: unknown): CustomHookError | undefined {
 }
 
 export interface CustomHooksRun {
-  /** In the order in which they run; the first failure ends it. */
+  /** Scripts in the order in which they run; the first failure stops them. */
   readonly scripts: readonly string[];
   readonly args: readonly Arg[];
   /** For each script anew. */

@@ -120,7 +120,9 @@ export class Housekeeping {
   }
 }
 
-/** Runs maintenance that ends with the call, or when another operation takes the repository over. */
+/**
+ * Runs maintenance that ends with the call, or when another operation takes over the repository.
+ */
 async function unlessTakenOver<T>(
   run: MaintenanceRun,
   signal: AbortSignal,
@@ -136,8 +138,8 @@ async function unlessTakenOver<T>(
 }
 
 /**
- * Marks the repository as one that is being changed, so that what a killed server leaves in it is
- * removed at the next start.
+ * Marks the repository as changing, so that the next start removes the leftovers of a killed
+ * server.
  */
 async function whileMarked<T>(
   repository: Repository,

@@ -26,7 +26,7 @@ interface Entry {
 export class MaintenanceRuns {
   readonly #running = new Map<string, Entry>();
 
-  /** Starts a run. @returns `undefined` if there is one already. */
+  /** Starts a run. @returns `undefined` if another run is active. */
   async tryStart(repository: Located, _signal?: AbortSignal): Promise<MaintenanceRun | undefined> {
     return this.#running.has(repository.path) ? undefined : this.#start(repository);
   }

@@ -21,11 +21,11 @@ export interface HousekeepingReport {
   readonly status: TaskStatus;
   /** Tasks that were needed, by the names of Gitaly's metric, such as `packed_refs`. */
   readonly tasks: ReadonlyMap<string, TaskStatus>;
-  /** Durations in milliseconds; a step that was not reached has none. */
+  /** Durations in milliseconds; a step that was not reached is missing. */
   readonly stepMs: ReadonlyMap<HousekeepingStep, number>;
 }
 
-/** Receives what maintenance does, for the log and metrics. */
+/** Receives the steps of maintenance, for the log and metrics. */
 export interface HousekeepingObserver {
   onMeasured(repository: Repository, state: RepositoryState): void;
   onStaleDataRemoved(repository: Repository, counts: StaleDataCounts): void;

@@ -1,4 +1,4 @@
-/** One way to repack objects; the names are those of Gitaly's metrics. */
+/** A strategy for repacking objects; the names are those of Gitaly's metrics. */
 export type RepackStrategy =
   | 'incremental_with_unreachable'
   | 'geometric'
@@ -26,7 +26,7 @@ export interface CommitGraphPlan {
   readonly replaceChain: boolean;
 }
 
-/** The maintenance of one run; what is `undefined` or false is not needed. */
+/** The maintenance of one run; a part that is `undefined` or false is not needed. */
 export interface MaintenancePlan {
   readonly repack?: RepackPlan | undefined;
   readonly prune?: PrunePlan | undefined;

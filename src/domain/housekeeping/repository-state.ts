@@ -74,7 +74,7 @@ async function measureReferences({ path, referenceBackend }: Repository): Promis
   }
 }
 
-/** A table that was compacted meanwhile has no size. */
+/** A table that was compacted in the meantime has no size. */
 async function sizeOf(file: string): Promise<number> {
   return (await stat(file).catch(ignoreMissing))?.size ?? 0;
 }

@@ -9,7 +9,7 @@ import type { RunRecord } from './run-record.ts';
 
 export interface RunPlanOptions {
   readonly record: RunRecord;
-  /** Called before each step but the first; if it resolves to false, the run ends there. */
+  /** Called before each step except the first; the run ends if it resolves to false. */
   readonly mayGoOn?: (() => Promise<boolean>) | undefined;
   readonly signal: AbortSignal;
 }

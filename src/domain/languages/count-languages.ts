@@ -9,7 +9,7 @@ import type { KeptLanguageStats } from './kept-stats.ts';
 import type { CallDetector } from './language-detector.ts';
 import { LanguageStats } from './language-stats.ts';
 
-/** Files whose place is checked together. */
+/** Number of files whose paths are checked together. */
 const EXCLUDED_BATCH = 2000;
 /** Files whose contents are checked together; a megabyte at most. */
 const CONTENT_BATCH = 64;
@@ -97,7 +97,7 @@ async function count(
   if (opened.length > 0) await addAll(opened, counting);
 }
 
-/** Yields the files that count, as far as their paths and attributes decide it. */
+/** Yields the files that count, as far as paths and attributes decide it. */
 async function* included(
   files: readonly CountedFile[],
   attributes: TreeAttributes,

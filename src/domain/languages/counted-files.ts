@@ -24,13 +24,13 @@ export interface CountedFile {
 /** Files to count. */
 export interface FileList {
   readonly files: readonly CountedFile[];
-  /** Paths that are no longer there. */
+  /** Paths that no longer exist. */
   readonly gone: readonly Buffer[];
   readonly attributeFiles: readonly AttributeFile[];
 }
 
 const ATTRIBUTES = '.gitattributes';
-/** A change may touch many directories; each look-up waits for the same process. */
+/** A change may affect many directories; all look-ups wait for the same process. */
 const LOOK_UPS_AT_ONCE = 128;
 const SLASH = 0x2f;
 

@@ -57,7 +57,7 @@ function mostLikely(data: LinguistData, path: string, candidates: readonly strin
   );
 }
 
-/** Finds languages by the longest known extension: everything behind one of the path's dots. */
+/** Finds languages by the longest known extension: the text after one of the path's dots. */
 function byExtension(data: LinguistData, path: string): readonly string[] | undefined {
   const lower = path.toLowerCase();
   for (let dot = lower.indexOf('.'); dot !== -1; dot = lower.indexOf('.', dot + 1)) {

@@ -18,7 +18,7 @@ export type Asked<K extends Kind> = Extract<DetectorQuestion, { kind: K }>;
 export class DetectorTimeout extends Error {}
 
 /**
- * A thread that answers questions one after the other. It starts at the first question and ends
+ * A thread that handles questions one after the other. It starts with the first question and ends
  * when it is idle.
  */
 export class DetectorLane {
@@ -26,7 +26,7 @@ export class DetectorLane {
   #last: Promise<unknown> = Promise.resolve();
   #idle: NodeJS.Timeout | undefined;
 
-  /** @throws {DetectorTimeout} when the answer takes longer than the time. */
+  /** @throws {DetectorTimeout} when the response takes too long. */
   async ask<K extends Kind>(question: Asked<K>, timeoutMs: number): Promise<DetectorAnswers[K]> {
     const answer = this.#last.then(() => this.#exchange(question, timeoutMs));
     this.#last = answer.catch(() => {}); // the next question does not depend on it
@@ -39,7 +39,7 @@ export class DetectorLane {
       const worker = this.#worker ?? (await this.#start());
       worker.ref();
       worker.postMessage(question);
-      // It answers a question of this kind.
+      // The thread responds to a question of this kind.
       return (await messageOf(worker, timeoutMs)) as DetectorAnswers[K];
     } catch (error) {
       this.#end();
@@ -53,7 +53,7 @@ export class DetectorLane {
   async #start(): Promise<Worker> {
     const worker = new Worker(THREAD);
     this.#worker = worker;
-    // Waiting callers receive the error too.
+    // Waiting callers also receive the error.
     worker.on('error', () => {});
     worker.once('exit', () => {
       if (this.#worker === worker) this.#worker = undefined;

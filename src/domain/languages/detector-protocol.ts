@@ -1,8 +1,8 @@
 import type { LinguistAttributes } from './file-language.ts';
 
-/** Question to the thread that holds linguist's data. */
+/** Question for the thread that holds linguist's data. */
 export type DetectorQuestion =
-  /** Which of the files do not count for where they lie. */
+  /** Paths of files that do not count because of their place. */
   | { readonly kind: 'excluded'; readonly files: readonly QuestionedFile[] }
   /** The language that each file counts for. */
   | {
@@ -13,7 +13,7 @@ export type DetectorQuestion =
   | { readonly kind: 'describe'; readonly names: readonly string[] };
 
 export interface QuestionedFile {
-  /** Bytes that are no UTF-8 are replaced. */
+  /** Bytes that are not UTF-8 are replaced. */
   readonly path: string;
   readonly attributes: LinguistAttributes;
 }

@@ -1,6 +1,6 @@
 /**
- * The thread of a {@link DetectorLane}: it shows when it is ready, and then answers one
- * question after the other.
+ * The thread of a {@link DetectorLane}: it reports when it is ready, and then handles one question
+ * after the other.
  */
 import { parentPort } from 'node:worker_threads';
 import type { DetectorAnswers, DetectorQuestion, LanguageDescription } from './detector-protocol.ts';

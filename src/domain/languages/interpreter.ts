@@ -3,8 +3,8 @@ const EXEC_LINES = 5;
 const EXEC = /exec (\w+)/;
 const PYTHON_VERSION = /python\d\.\d+/;
 /**
- * Words behind `env` that are not the program: options, and whatever has a dash in it (so go-enry),
- * and variables.
+ * Words after `env` that are not the program: options, words with a dash (as in go-enry), and
+ * variables.
  */
 const ENV_WORD = /-|[^\t\n\f\r ]=[^\t\n\f\r ]/;
 const SPACES = /[\t\n\v\f\r ]+/;

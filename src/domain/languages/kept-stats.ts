@@ -37,7 +37,7 @@ export class KeptLanguageStats {
     return stats;
   }
 
-  /** Writes counts, and keeps them. They must not be changed any more. */
+  /** Writes counts and caches them. They must not be changed afterwards. */
   async save(repository: Repository, stats: LanguageStats): Promise<void> {
     const stamp = await stats.save(repository);
     this.#kept.set(repository.path, { stamp, stats });

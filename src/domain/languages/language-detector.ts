@@ -80,7 +80,7 @@ export class CallDetector implements Disposable {
     this.#lanes.end();
   }
 
-  /** Reports which of the files do not count because of their paths. */
+  /** Reports which files do not count because of their paths. */
   async areExcluded(files: readonly QuestionedFile[]): Promise<readonly boolean[]> {
     return await this.#ask({ kind: 'excluded', files });
   }

@@ -13,7 +13,7 @@ import { type Bytes, formatStored, parseFilesInTurns, parseStored } from './stor
  * one counted.
  */
 const FILE_NAME = 'gitaly-language.stats';
-/** Of the file's contents, unpacked: some two million files. */
+/** Limit of the unpacked contents of the file: some two million files. */
 const MAX_BYTES = 256 * 1024 * 1024;
 
 /** The file is written for every counted commit, so a fast compression. */
@@ -42,7 +42,7 @@ export class LanguageStats {
     this.#stored = stored;
   }
 
-  /** Returns the counts of a commit of which nothing is counted yet. */
+  /** Returns the counts of a commit before anything is counted. */
   static empty(commitId = ''): LanguageStats {
     return new LanguageStats(commitId, [], NO_FILES);
   }
@@ -71,7 +71,7 @@ export class LanguageStats {
     return stats && stampOf(stats);
   }
 
-  /** Loads the last counts; empty when there are none, or the file is invalid. */
+  /** Loads the last counts; empty if there are none or the file is invalid. */
   static async load(repository: Repository): Promise<LanguageStats> {
     try {
       const packed = await readFile(`${repository.path}/${FILE_NAME}`);
@@ -85,7 +85,7 @@ export class LanguageStats {
     return LanguageStats.empty();
   }
 
-  /** Memory that the counts take, in files. */
+  /** Memory of the counts, as a number of files. */
   get weight(): number {
     return this.#byFile.size + Math.ceil(this.#stored.length / FILE_BYTES);
   }
@@ -95,14 +95,14 @@ export class LanguageStats {
     return this.#totals;
   }
 
-  /** Counts a file, or counts it anew. */
+  /** Adds a file to the counts, or replaces its count. */
   add(path: string, language: string, bytes: number): void {
     this.drop(path);
     this.#byFile.set(path, { [language]: bytes });
     if (bytes > 0) this.#totals.set(language, (this.#totals.get(language) ?? 0) + bytes);
   }
 
-  /** Does not count a file any more. */
+  /** Removes a file from the counts. */
   drop(path: string): void {
     for (const [language, bytes] of Object.entries(this.#byFile.get(path) ?? {})) {
       const left = (this.#totals.get(language) ?? 0) - bytes;
@@ -113,7 +113,7 @@ export class LanguageStats {
   }
 
   /**
-   * Writes the counts, for the next time. The last of several who do so at once wins.
+   * Writes the counts for later calls. Of several writers, the last one wins.
    *
    * @returns the state of the file, see {@link stampOf}.
    */

@@ -14,7 +14,7 @@ export interface Language {
   readonly color: string | undefined;
   /** The language that this one is a dialect of. */
   readonly group: string | undefined;
-  /** With their dots. The first one is the one that the language is known for. */
+  /** Extensions with their dots. The first one is the primary one. */
   readonly extensions: readonly string[];
 }
 
@@ -23,13 +23,13 @@ export interface Rule {
   /** Languages that the rule selects, if it is not part of another rule. */
   readonly languages?: readonly string[];
   /**
-   * A pattern in Go's syntax that has to match, `null` for one that go-enry cannot compile: such a
-   * rule never holds.
+   * A pattern in Go's syntax that must match; `null` for one that go-enry cannot compile: such a
+   * rule never applies.
    */
   readonly any?: string | null;
   /** A pattern that must not match. */
   readonly none?: string | null;
-  /** Rules that have to hold all; those with `null` do not count. */
+  /** Rules that must all apply; those with `null` are ignored. */
   readonly all?: readonly Rule[];
 }
 
@@ -106,7 +106,7 @@ export class LinguistData {
     return this.#byAlias.get(aliasKey(alias));
   }
 
-  /** Reports whether the path is one for third-party code. */
+  /** Reports whether the path belongs to third-party code. */
   isVendored(path: string): boolean {
     return this.#vendored.test(path);
   }

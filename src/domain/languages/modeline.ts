@@ -1,7 +1,7 @@
 import { GoRegexp } from '#base/go/regexp/go-regexp';
 import type { LinguistData } from './linguist-data.ts';
 
-/** Lines at the start and at the end of a file in which editors search for a hint. */
+/** Number of lines at the start and at the end of a file in which editors search for a hint. */
 const SCOPE = 5;
 const EMACS = new GoRegexp(String.raw`-\*-\s*(.+?)\s*-\*-`);
 const EMACS_MODE = /^[^\n]*mode[\t\n\f\r ]*:[\t\n\f\r ]*([^\t\n\f\r ;]+)[\t\n\f\r ]*;*/i;
@@ -25,7 +25,7 @@ export function languageByModeline(data: LinguistData, content: string): string 
   if (vim === undefined) return undefined;
   const names = new Set([...vim.matchAll(VIM_LANGUAGE)].map(([, name = '']) => name));
   const [name] = names;
-  // Contradictory hints count as none.
+  // Contradictory hints are ignored.
   return name === undefined || names.size > 1 ? undefined : data.byAlias(name);
 }
 

@@ -11,7 +11,7 @@ export type Bytes = Readonly<Record<string, number>>;
 export interface StoredStats {
   readonly commitId: string;
   readonly totals: [language: string, bytes: number][];
-  /** JSON of the counts by path, without the braces around them. */
+  /** JSON of the counts by path, without the outer braces. */
   readonly files: Buffer;
 }
 
@@ -66,7 +66,7 @@ export async function* parseFilesInTurns(
   }
 }
 
-/** Returns the offset behind the first possible end of a file's counts. */
+/** Returns the offset after the first possible end of a file's counts. */
 function endOfFile(files: Buffer, start: number): number {
   const end = files.indexOf(NEXT_FILE, start);
   return end === -1 ? files.length : end + 1;

@@ -35,9 +35,9 @@ const NICKNAMES: Readonly<Record<string, string>> = {
   'gpl-3.0': 'GNU GPLv3',
   'gpl-2.0': 'GNU GPLv2',
 };
-/** Larger files are no licenses. */
+/** Larger files are not licenses. */
 const MAX_FILE_BYTES = 256 << 10;
-/** Files that are read; a project has one or two. */
+/** Number of files that are read; a project has one or two. */
 const MAX_FILES = 100;
 
 /**
@@ -75,7 +75,7 @@ function isCandidate({ mode, name }: TreeEntry): boolean {
   return kind === 'blob' && isLicenseFile(name.toString());
 }
 
-/** Returns the text of a file, or of the one that a symbolic link leads to. */
+/** Returns the text of a file, or of the target of a symbolic link. */
 async function readFile(
   { objects }: Repository,
   commitId: string,

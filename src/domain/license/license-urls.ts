@@ -9,7 +9,7 @@ interface Addresses {
 
 /** Addresses by the list that they are from. */
 const known = new WeakMap<readonly License[], Addresses>();
-/** Longer ones are none of a license. */
+/** Longer URLs do not name a license. */
 const ADDRESS = /:\/\/[^\s<>"'`]{1,200}/g;
 /** Texts with more addresses are lists of something else. */
 const MAX_ADDRESSES = 1000;

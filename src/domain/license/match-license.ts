@@ -12,14 +12,14 @@ export interface LicenseMatch {
 
 /** Resemblance above which a text is taken for a license; see the README. */
 const MIN_CONFIDENCE = 0.75;
-/** Confidence in a long text whose sketch equals that of a license, which is an estimate. */
+/** Confidence in a long text whose sketch equals that of a license: an estimate. */
 const ESTIMATE = 0.999;
 /**
  * The same for licenses that few projects have. Many of them are variants of common ones, which
  * they must not outdo because of an estimate's error, or of an appendix that a file lacks.
  */
 const RARE_ESTIMATE = 0.93;
-/** Gitaly 19.0 takes the text of ISC for that of 0BSD, which has one sentence less. */
+/** Gitaly 19.0 detects ISC as 0BSD, whose text has one sentence less. */
 const REPLACED: Readonly<Record<string, string>> = { ISC: '0BSD' };
 
 /** Words between two readings of the clock; each takes a microsecond. */
@@ -43,7 +43,7 @@ const ONLY: Readonly<Record<string, { readonly name: string; readonly isText: (t
     },
   };
 
-/** The slice of a comparison, after which others have their turns. */
+/** Slice of a comparison, after which other work continues. */
 export interface MatchOptions {
   readonly slice: LoopSlice;
   readonly signal?: AbortSignal | undefined;

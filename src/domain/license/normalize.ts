@@ -78,7 +78,7 @@ function isTitle(line: string): boolean {
   return start !== -1 && line.length - start <= MAX_TITLE_LENGTH && TITLE.test(line.slice(start));
 }
 
-/** Returns where the last mark of an owner in a line begins; -1 without one. */
+/** Returns the start of the last mark of an owner in a line; -1 if there is none. */
 function lastOwnerMark(line: string): number {
   let digits = 0;
   for (let at = line.length - 1; at >= 0; at--) {
@@ -102,7 +102,7 @@ function isNotice(part: string, lastMark: number): boolean {
   return end !== undefined && end <= lastMark;
 }
 
-/** Returns where the first sign of a copyright at the start of a part ends. */
+/** Returns the end of the first copyright sign at the start of a part. */
 function endOfNotice(part: string): number | undefined {
   const at = part.search(WORD);
   const word = at === -1 ? part.length : at;

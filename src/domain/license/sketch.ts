@@ -15,21 +15,21 @@ const HASH_BITS = 24;
 const FNV_OFFSET = 0x811c9dc5;
 const FNV_PRIME = 0x01000193;
 
-/** Returns the sketch of a text. Empty words do not count. */
+/** Returns the sketch of a text. Empty words are ignored. */
 export function sketchOf(words: Iterable<string>): Sketch {
   const sketcher = new Sketcher();
   for (const word of words) sketcher.add(word);
   return sketcher.sketch();
 }
 
-/** Makes the sketch of a text whose words come one by one. */
+/** Makes the sketch of a text whose words are added one by one. */
 export class Sketcher {
   readonly #words: string[] = [];
   #hashes = new Set<number>();
   /** Larger hashes are not among the smallest ones. */
   #largest = Number.POSITIVE_INFINITY;
 
-  /** Adds the next word. Empty ones do not count. */
+  /** Adds the next word. Empty words are ignored. */
   add(word: string): void {
     if (word === '') return;
     this.#words.push(word);
@@ -89,7 +89,7 @@ export function encodeSketch(sketch: Sketch): string {
   return bytes.toString('base64');
 }
 
-/** Parses what {@link encodeSketch} returns. */
+/** Parses the result of {@link encodeSketch}. */
 export function decodeSketch(text: string): Sketch {
   const bytes = Buffer.from(text, 'base64');
   return Uint32Array.from({ length: bytes.length / 3 }, (_, index) => bytes.readUIntBE(index * 3, 3));

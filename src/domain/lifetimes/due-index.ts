@@ -12,12 +12,12 @@ const TIME_DIGITS = 12;
 const HASH_DIGITS = 32;
 const NAME = /^\d{12}-[0-9a-f]{32}$/;
 const FILE_MODE = 0o600;
-/** Age at which nobody writes a draft any more. */
+/** Age at which a draft is certainly abandoned. */
 const DRAFT_MS = 60_000;
-/** Names that are read at once. */
+/** Number of names that are read at once. */
 const READ_AT_ONCE = 256;
 
-/** A note that something of a repository ends at a time. */
+/** A marker: a repository, or one of its references, ends at a certain time. */
 export interface Marker {
   /** Name of its file. */
   readonly name: string;
@@ -53,7 +53,7 @@ export async function* dueMarkers(storage: Storage, nowMs: number): AsyncGenerat
   const root = lifetimesRoot(storage);
   const now = String(Math.floor(nowMs / SECOND_MS)).padStart(TIME_DIGITS, '0');
   const due: string[] = [];
-  // In pieces: there may be a million markers of later times.
+  // Read in pieces, because there may be a million markers of later times.
   for await (const { name } of (await opendir(root, { bufferSize: READ_AT_ONCE }).catch(ignoreMissing)) ?? [])
     if (name.slice(0, TIME_DIGITS) <= now) due.push(name);
   for (const name of due.sort()) {

@@ -7,10 +7,10 @@ import { syncPath } from '#storage/lifecycle/sync-tree';
 const FILE = 'gitaly-ts-lifetimes.json';
 const FILE_MODE = 0o600;
 
-/** When a repository and its references end, in milliseconds since 1970. */
+/** The ends of a repository and its references, in milliseconds since 1970. */
 export interface Lifetimes {
   readonly repositoryMs: number | undefined;
-  /** By full name, one character per byte. */
+  /** Ends by full name, one character per byte. */
   readonly referencesMs: ReadonlyMap<string, number>;
 }
 

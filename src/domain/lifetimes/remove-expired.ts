@@ -16,7 +16,7 @@ const MAX_FAILED = 10_000;
 
 type PlacedMarker = Marker & { readonly relativePath: string };
 
-/** Notified of what was removed. */
+/** Notified of removed repositories and references. */
 export interface ExpiryObserver {
   /** @param references full names; empty: the repository. */
   onExpired(repository: Repository, references: readonly Buffer[]): void;
@@ -35,7 +35,7 @@ export class Expiry {
     this.#observer = observer;
   }
 
-  /** Removes what has come to its end in a storage. */
+  /** Removes the expired repositories and references of a storage. */
   async sweep(storage: Storage, signal: AbortSignal): Promise<void> {
     for await (const marker of dueMarkers(storage, Date.now())) {
       if (signal.aborted) return;
@@ -80,7 +80,7 @@ export class Expiry {
   }
 
   async #remove(repository: Repository): Promise<void> {
-    // At this phase the repository is locked: nobody can set another time any more.
+    // The repository is locked in this phase, so its time can no longer be changed.
     const requireOver = async (phase: string): Promise<void> => {
       if (phase === 'prepared' && !isOver((await readLifetimes(repository.path)).repositoryMs))
         throw new GitalyError('ABORTED', 'the lifetime of the repository was extended');
@@ -89,7 +89,10 @@ export class Expiry {
     this.#observer.onExpired(repository, []);
   }
 
-  /** Deletes references under the lock, so that nobody extends their time meanwhile. @returns what is left. */
+  /**
+   * Deletes references under the lock, so that their time cannot be extended meanwhile. @returns
+   * the remaining ones.
+   */
   async #removeReferences(repository: Repository, signal: AbortSignal): Promise<Lifetimes> {
     return await changeLifetimes(repository, signal, async ({ repositoryMs, referencesMs }) => {
       const left = new Map(referencesMs);

@@ -7,7 +7,7 @@ import type { RepositoryLocation } from '#storage/repository-target';
 import { writeMarker } from './due-index.ts';
 import { earliest, type Lifetimes, readLifetimes, writeLifetimes } from './lifetime-file.ts';
 
-/** References with an end, in one repository: the file with them is written as a whole. */
+/** Limit of references with an end in one repository: their file is written as a whole. */
 const MAX_REFERENCES = 10_000;
 const LOCK_PAUSE_MS = 20;
 const LOCK_ATTEMPTS = 250;
@@ -16,7 +16,7 @@ const REFS = Buffer.from('refs/');
 export interface LifetimeChange {
   /** Full name; `undefined`: the repository. */
   readonly reference: Buffer | undefined;
-  /** Milliseconds since 1970; `undefined`: no end. */
+  /** Milliseconds since 1970; `undefined` removes the end. */
   readonly expiresMs: number | undefined;
   readonly signal: AbortSignal;
 }
@@ -61,7 +61,7 @@ export async function changeLifetimes(
   return changed;
 }
 
-/** A repository is about to be moved: its ends are found at its new path, too. */
+/** A repository is about to be moved: its ends are registered at the new path, too. */
 export async function markMove(source: Repository, target: RepositoryLocation): Promise<void> {
   const firstMs = earliest(await readLifetimes(source.path));
   if (firstMs !== undefined) await writeMarker(target, firstMs);

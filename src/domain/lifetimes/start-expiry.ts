@@ -6,7 +6,7 @@ import type { Storages } from '#storage/storages';
 import type { Expiry, ExpiryObserver } from './remove-expired.ts';
 
 const INTERVAL_MS = 2_000;
-/** A sweep of very many times may not take more than this share of the time. */
+/** Maximum share of the time that sweeps with many ends may take. */
 const MAX_SHARE = 0.05;
 
 const loadExpiry = lazyModule(() => import('./remove-expired.ts'));

@@ -65,7 +65,7 @@ async function resolveSide(
   revision: string,
 ): Promise<{ oid: string; commitOid: string }> {
   if (revision.startsWith('-')) throw new Error('could not parse exit status of merge-tree(1)');
-  // The commit first: it is read as a whole, and its own id then needs no further look at its file.
+  // The commit is read first: it is read as a whole, so its own id needs no second look-up.
   const [commit, named] = await Promise.all(
     [`${revision}^{commit}`, revision].map((name) => workspace.objects.info(name, workspace)),
   );

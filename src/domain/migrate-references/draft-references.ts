@@ -12,7 +12,7 @@ import { draftConfig } from './draft-config.ts';
 
 /** The references of a repository in another format, in a directory of the repository. */
 export interface ReferencesDraft {
-  /** Absolute. Its file `config` is the repository's with the other format. */
+  /** Absolute path of the draft. Its file `config` is the repository's with the other format. */
   readonly path: string;
   /** Checksum of all references, those outside `refs/` among them; the same in both formats. */
   readonly sum: string;

@@ -17,9 +17,7 @@ const REFERENCES = { peel: false, symrefs: false, unborn: false, prefixes: [Buff
 /** Removes everything from an advertisement except git's capabilities. */
 const HIDE_ALL = { key: 'receive.hideRefs', value: 'refs' };
 
-/**
- * Bytes that are handed on at once: of few references all, of many no more than a message may have.
- */
+/** Bytes that are passed on at once: all of a short list, and never more than a message holds. */
 const PIECE_BYTES = 128 * 1024;
 
 type Asked = Omit<Advertisement, 'service'>;

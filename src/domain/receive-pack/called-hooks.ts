@@ -32,7 +32,7 @@ export class CalledHooks {
     return this.#options.started.has(hook);
   }
 
-  /** Warns the operator of something of which the client gets no details. */
+  /** Warns the operator of a problem of which the client gets no details. */
   warn(message: string, error: unknown): void {
     this.#options.manager.warn(message, error);
   }

@@ -6,7 +6,7 @@ import { FallBackToGit } from '#git/in-process';
  * of a larger one git's own work takes most of the time.
  */
 const MAX_HELD_BYTES = 1024 * 1024;
-/** Each chunk needs memory of its own, and may keep that of the frame it came in. */
+/** Each chunk has its own memory, and may keep the memory of its frame. */
 const MAX_CHUNKS = 4096;
 
 const TOO_LARGE = new FallBackToGit('the push is large');

@@ -45,7 +45,7 @@ export class InProcessReceivePack implements ReceivePack {
 
   async run(push: Push): Promise<ServiceResult> {
     const { git } = this.#options;
-    // The trace is one of receive-pack.
+    // The trace needs a real `git receive-pack`.
     if (push.onTrace !== undefined || !push.repository.inProcess.isEnabled) return await git.run(push);
     if (!push.isStateless && !(await this.#advertise(push))) return await git.run(push);
     const input = new HeldInput(push.streams.input);

@@ -18,7 +18,7 @@ const REFTABLES = new FallBackToGit('the references are in reftables');
 const NOT_CONNECTED = new FallBackToGit('objects are missing');
 const MISSING = new FallBackToGit('an object may be missing');
 
-/** As git's receive-pack calls it. */
+/** The call of git's receive-pack. */
 const CONNECTED = gitCommand('rev-list', {
   options: ['--objects', '--stdin', '--not', '--all', '--quiet'].map(flag),
 });

@@ -67,7 +67,7 @@ class Proof {
     return 'tag';
   }
 
-  /** Checks a commit, and those of its ancestors that are new. */
+  /** Checks a commit and its new ancestors. */
   async #history(tip: string): Promise<void> {
     const waiting = [tip];
     for (let oid = waiting.pop(); oid !== undefined; oid = waiting.pop()) {

@@ -4,7 +4,7 @@ import { type TraceEvent, type TraceFile, traceEvents, traceFields } from '../gi
 const EVENTS = ['"event":"child_', '"category":"progress"'];
 /** git's name of the region in which it searches for missing objects. */
 const CONNECTIVITY = 'Checking connectivity';
-/** A push starts some ten processes; more fields than this help nobody. */
+/** A push starts some ten processes; more fields are of no use. */
 const MAX_CHILDREN = 50;
 
 /**

@@ -31,11 +31,11 @@ export class PushVotes {
   readonly #options: PushVotesOptions;
   /** The call of `pre-receive`, once it has allowed the push. */
   #allowed: HookCall | undefined;
-  /** In the order in which git updates them. */
+  /** Changes in the order in which git makes them. */
   #changes: readonly PushedChange[] = [];
   /** Place of the last change of each reference. */
   #places: ReadonlyMap<string, number> = new Map();
-  /** Place of the first change that is no deletion, if git deletes all others before. */
+  /** Index of the first change that is not a deletion, if git makes all deletions before. */
   #deletions = 0;
   /** Number of changes whose votes of `update` were cast. */
   #cast = 0;

@@ -24,7 +24,7 @@ export interface Push {
   readonly transaction: Transaction | undefined;
   /** Opaque bytes that go to GitLab's internal API. */
   readonly clientContext: Buffer | undefined;
-  /** Rules that the changes must keep; `undefined` if the push came without such a token. */
+  /** Rules for the changes; `undefined` if the push came without a token that has rules. */
   readonly referenceRules?: readonly ReferenceRule[] | undefined;
   readonly streams: ServiceStreams;
   readonly signal: AbortSignal;

@@ -12,8 +12,8 @@ export interface ReplicateOptions {
   /** Also makes the target a member of the same object pool as the source, or of none. */
   readonly withPool: boolean;
   readonly maintenance: MaintenanceRuns;
-  /** Called when something that is no repository was moved away from the target's path. */
+  /** Called when something that is not a repository was moved away from the target's path. */
   readonly onMovedAway: (path: string) => void;
-  /** Called with the locks of the target that nobody held. */
+  /** Called with the stale locks of the target that were removed. */
   readonly onLocksRemoved: (paths: readonly string[]) => void;
 }

@@ -54,7 +54,7 @@ const UNKNOWN_STORAGE =
   'source reference backend: repository info: deriving repository info: ' +
   'checking references: reference backend';
 
-/** Opens the target; `undefined` for anything that is no repository. */
+/** Opens the target; `undefined` if it is not a repository. */
 function openIfValid(storages: Storages, target: RepositoryTarget): Repository | undefined {
   try {
     return storages.open(target, { otherwise: 'INTERNAL' });

@@ -18,7 +18,7 @@ export function invalidSource(cause?: unknown): GitalyError {
   return new GitalyError('NOT_FOUND', 'invalid source repository', { cause });
 }
 
-/** Reports whether the other server's answer is that the source is no repository. */
+/** Reports whether the other server has answered that the source is not a repository. */
 export function isInvalidSource(error: unknown): boolean {
   const code = codeOf(error);
   return code === 'NOT_FOUND' || code === 'FAILED_PRECONDITION';

@@ -5,7 +5,7 @@ import { HOOKS_NAME, setHooks } from '../custom-hooks/set-hooks.ts';
 
 /** A tar archive of the source's hooks that has been requested. */
 export interface HooksArchive {
-  /** Its first piece; nothing if there are no hooks. */
+  /** First piece of the archive; `undefined` if there are no hooks. */
   readonly first: Promise<IteratorResult<Uint8Array>>;
   readonly rest: AsyncIterable<Uint8Array>;
 }

@@ -56,7 +56,7 @@ async function poolAt(
   try {
     return await createFromRemoteSnapshot(storages, target, source, options);
   } catch (error) {
-    // Another call has made it meanwhile.
+    // Another call has made it in the meantime.
     if (codeOf(error) === 'ALREADY_EXISTS') return openPool(storages, target);
     throw wrap(error, 'replicate object pool');
   }

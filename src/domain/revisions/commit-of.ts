@@ -9,8 +9,8 @@ export interface SignalOption {
 }
 
 /**
- * Returns the id of the commit that a revision leads to; `undefined` when there is none, and for
- * text that git would read as an option.
+ * Returns the id of the commit at a revision; `undefined` if there is none, and for text that git
+ * would read as an option.
  */
 export async function commitOf(
   repository: Repository,
@@ -22,7 +22,7 @@ export async function commitOf(
   return (await repository.objects.info(peeled, { signal }))?.oid;
 }
 
-/** Returns Gitaly's explanation of a revision that leads to no commit. */
+/** Returns Gitaly's explanation for a revision that does not lead to a commit. */
 export function whyNoCommit(revision: Uint8Array | string): string {
   const peeled = peel(revision);
   if (peeled[0] !== DASH) return 'reference not found';
@@ -33,7 +33,7 @@ function peel(revision: Uint8Array | string): Buffer {
   return Buffer.concat([Buffer.from(revision), PEEL]);
 }
 
-/** Returns the id of the commit that a reference leads to; `undefined` when there is none. */
+/** Returns the id of the commit at a reference; `undefined` if there is none. */
 export async function tipOf(
   repository: Repository,
   reference: Buffer,

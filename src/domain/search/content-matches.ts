@@ -119,7 +119,7 @@ class HeldPart {
     this.#hold(left);
   }
 
-  /** Ends the match: what is held, if anything, and its end go to `parts`. */
+  /** Ends the match: buffered text, if any, and the end are added to `parts`. */
   end(parts: MatchPart[]): void {
     this.#take(parts);
     parts.push(MATCH_END);

@@ -14,7 +14,7 @@ export interface NameQuery {
   readonly ref: Buffer;
   /** Matches the requested paths; `undefined` accepts all. */
   readonly filter: GoRegexp | undefined;
-  /** Accepted paths that are left out at the beginning. */
+  /** Number of accepted paths that are skipped at the beginning. */
   readonly offset: number;
   /** Number of paths; 0 for all. */
   readonly limit: number;
@@ -51,7 +51,7 @@ export async function filesByName(
   );
 }
 
-/** Yields the paths that git lists, copied: a view would hold git's whole output. */
+/** Yields copies of the paths that git lists: a view would keep git's whole output in memory. */
 async function* pathsOfGit(
   repository: Repository,
   { query, ref }: NameQuery,

@@ -13,7 +13,7 @@ export function padded(bigEndian: Buffer, length: number): Buffer {
   return Buffer.concat([Buffer.alloc(length - digits.length), digits]);
 }
 
-/** Numbers of an RSA key, big-endian; `inverse` is that of `q` modulo `p`. */
+/** Numbers of an RSA key, big-endian; `inverse` is the inverse of `q` modulo `p`. */
 export interface RsaNumbers {
   readonly n: Buffer;
   readonly e: Buffer;

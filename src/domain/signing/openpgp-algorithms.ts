@@ -21,7 +21,7 @@ export interface KeyMaterial {
   readonly algorithm: OpenPgpAlgorithm;
   readonly publicKey: KeyObject;
   readonly privateKey: KeyObject;
-  /** Size of each number of its signatures: one of RSA, two of the others. */
+  /** Size of each number of a signature: one for RSA, two for the others. */
   readonly numberBytes: number;
   /** Hash that is signed: SHA-256, as in Gitaly; gpg requires a digest as long as the curve. */
   readonly hash: string;

@@ -6,7 +6,7 @@ export interface Packet {
   readonly body: Buffer;
 }
 
-/** Reads fields one after the other. */
+/** Reads fields one after another. */
 export class PacketFields {
   readonly #bytes: Buffer;
   #at = 0;
@@ -35,7 +35,7 @@ export class PacketFields {
     return this.take(bytes).readUIntBE(0, bytes);
   }
 
-  /** Reads a big-endian number of any size behind the count of its bits. */
+  /** Reads a big-endian number of any size after the count of its bits. */
   mpi(): Buffer {
     return this.take(Math.ceil(this.number(2) / 8));
   }
@@ -56,7 +56,7 @@ export function* packetsOf(bytes: Buffer): Generator<Packet> {
   }
 }
 
-/** Subpackets of a signature, by type; a later one of a type wins. */
+/** Subpackets of a signature by type; the last one of a type is used. */
 export function subpacketsOf(bytes: Buffer): Map<number, Buffer> {
   const found = new Map<number, Buffer>();
   const fields = new PacketFields(bytes);
@@ -81,7 +81,7 @@ function oldLength(fields: PacketFields, kind: number): number {
   return fields.number(kind === 0 ? 1 : kind === 1 ? 2 : 4);
 }
 
-/** Encodes a number of any size behind the count of its bits. */
+/** Encodes a number of any size after the count of its bits. */
 export function mpi(bigEndian: Buffer): Buffer {
   const digits = withoutLeadingZeros(bigEndian);
   const bits = digits.length === 0 ? 0 : digits.length * 8 - Math.clz32(digits[0] ?? 0) + 24;

@@ -53,7 +53,7 @@ export async function createOpenPgpSignature(
 }
 
 /**
- * Reports whether one of the keys made a signature of a text. Returns false for anything that is no
+ * Reports whether one of the keys made a signature of a text. Returns false for an invalid
  * signature.
  */
 export function isOpenPgpSignatureOf(keys: readonly OpenPgpKey[], text: Buffer, armoured: Buffer): boolean {

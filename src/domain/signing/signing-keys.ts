@@ -7,7 +7,7 @@ const MAX_FILE_BYTES = 1024 * 1024; // the largest keys have a tenth of that
 
 export interface SigningKeyFiles {
   readonly signingKey: string;
-  /** Earlier keys: what they signed is still the server's. */
+  /** Earlier keys: commits that they signed still count as signed by the server. */
   readonly rotated: readonly string[];
 }
 

@@ -42,8 +42,8 @@ export function sshString(value: string | Buffer): Buffer {
 }
 
 /**
- * Encodes a positive number of any size behind its length. The only leading zero is the one that
- * keeps it positive.
+ * Encodes a positive number of any size after its length. A leading zero is only added to keep it
+ * positive.
  */
 export function sshNumber(bigEndian: Buffer): Buffer {
   const digits = withoutLeadingZeros(bigEndian);

@@ -43,8 +43,8 @@ export async function createSshSignature(key: SshKey, text: Buffer): Promise<Buf
 }
 
 /**
- * Reports whether the key made a signature of a text, for use by git. Returns false for anything
- * that is no signature.
+ * Reports whether the key made a signature of a text, for use by git. Returns false for an invalid
+ * signature.
  */
 export function isSshSignatureOf(key: SshKey, text: Buffer, armoured: Buffer): boolean {
   const body = ARMOR.exec(armoured.toString('latin1'))?.[1];
@@ -74,7 +74,7 @@ function verifyBlob(key: SshKey, text: Buffer, fields: SshFields): boolean {
 }
 
 interface Algorithm {
-  /** Of the signature, not of the key. */
+  /** Type of the signature, not of the key. */
   readonly algorithm: string;
   readonly digest: string | null;
   /** Bytes of each of the two numbers of an ECDSA signature. */

@@ -16,9 +16,9 @@ export interface SnapshotOptions {
   readonly onSkipped: (reason: string) => void;
 }
 
-/** A link in the place of a file is not followed, and a pipe is not waited for. */
+/** A link in place of a file is not followed, and a pipe is not waited for. */
 const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-/** Files whose content is replaced are read whole. */
+/** Files whose content is replaced are read as a whole. */
 const MAX_FILTERED_BYTES = 16 * 1024 * 1024;
 
 /**

@@ -1,4 +1,4 @@
-/** Both match lines without space at the ends. */
+/** Both match lines without surrounding space. */
 const SECTION = /^\[\s*([a-z]+)\s*\]$/i;
 const SETTING = /^([a-z]+)\s*=(?:\s*[a-z0-9]+)?$/i;
 /** Settings that describe files; none names a program or another place. */

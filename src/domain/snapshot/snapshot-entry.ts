@@ -2,7 +2,7 @@ import type { Stats } from 'node:fs';
 
 /** A part of a snapshot. */
 export interface SnapshotEntry {
-  /** Path in the archive; one of a directory ends with a slash. */
+  /** Path in the archive; the path of a directory ends with a slash. */
   readonly name: string;
   /** Absolute path of the file or directory. */
   readonly path: string;

@@ -76,7 +76,7 @@ async function* objectFiles(directory: string): AsyncGenerator<SnapshotEntry> {
     if (!LOOSE_DIRECTORY.test(prefix)) continue;
     yield* filesIn(directory, prefix, (name) => LOOSE_OBJECT.test(name));
   }
-  // A repack may replace packs, and loose objects by packs, meanwhile.
+  // A repack may replace packs and loose objects in the meantime.
   const sent = new Set<string>();
   const isNew = (name: string): boolean => PACK_FILE.test(name) && !sent.has(name);
   for (let before = -1; sent.size > before; ) {

@@ -26,7 +26,7 @@ export interface TagRequest {
 }
 
 export interface CreatedTag {
-  /** The tag object, or the target of a tag without one. */
+  /** The tag object, or the target of a lightweight tag. */
   readonly oid: string;
   readonly isAnnotated: boolean;
   /** `undefined` when the tag does not lead to a commit. */

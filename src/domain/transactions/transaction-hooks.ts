@@ -1,7 +1,7 @@
 import type { Vote } from '#storage/lifecycle/voter';
 import type { EnterOrder } from './named-references.ts';
 
-/** How a change of references without access checks takes part in the vote of a cluster. */
+/** The votes of a cluster for a change of references without access checks. */
 export interface TransactionHooks {
   /** Votes on a change. */
   readonly vote: Vote;

@@ -2,7 +2,7 @@ import { exactInteger, parseWithExactIntegers } from '#base/exact-integers';
 import { GitalyError } from '#base/gitaly-error';
 import { JsonFields } from '#base/json-fields';
 
-/** Vote of a cluster that a change has to take part in, as the request's metadata name it. */
+/** The vote of a cluster for a change, as the request's metadata name it. */
 export interface Transaction {
   readonly id: bigint;
   /** Name under which this server votes. */

@@ -9,9 +9,9 @@ import type { Transaction } from './transaction.ts';
 /** Outcome of a vote: make the change, undo it, or stop (another participant refused it). */
 export type VoteOutcome = 'commit' | 'abort' | 'stop';
 
-/** Client for votes at the far end of a reverse channel. */
+/** Client for votes at the other end of a reverse channel. */
 export interface VotingClient {
-  /** Resolves when all votes of the phase are in; `undefined` for an unknown answer. */
+  /** Resolves when all votes of the phase have arrived; `undefined` for an unknown response. */
   vote(request: VoteRequest, options: { signal: AbortSignal }): Promise<VoteOutcome | undefined>;
   /** Reports that the change will not happen. */
   stop(transactionId: bigint, options: { signal: AbortSignal }): Promise<void>;
@@ -30,7 +30,7 @@ export interface VoteRequest {
 /** Options of a vote. */
 export interface VoteOptions {
   readonly signal: AbortSignal;
-  /** References that are about to be locked. They count in the first vote before that. */
+  /** References that are about to be locked. They are part of the first vote. */
   readonly references?: References;
 }
 
@@ -74,7 +74,7 @@ const VOTE_TIMEOUT_MS = 5 * 60 * 1000;
 /** Hash of the last vote of a push, in which nothing was hashed. */
 export const ZERO_VOTE = new Uint8Array(20);
 
-/** A `preparing` with this hash is no vote. */
+/** A `preparing` with this hash is not a vote. */
 const NO_VOTE = new Uint8Array();
 
 /** Takes part in the votes of a cluster. */

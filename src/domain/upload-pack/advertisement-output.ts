@@ -44,7 +44,7 @@ export function forwardTo(target: Writable, change: (chunk: Buffer) => Buffer): 
   return new Writable({ highWaterMark: 1, write }).on('error', () => {});
 }
 
-/** Finds the first flush packet. Bytes that are no packets are no advertisement. */
+/** Finds the first flush packet. Bytes that are not packets are not an advertisement. */
 class AdvertisementHead {
   readonly #splitter = new PacketSplitter({
     packet: (length) => {

@@ -58,7 +58,7 @@ async function beginWithoutGit(fetch: Fetch, advertisement: readonly Buffer[]): 
   );
 }
 
-/** Who receives copies of the requests that are answered. */
+/** Receives copies of the requests that get a response. */
 interface Observers {
   readonly negotiation: Negotiation;
   readonly watch: NegotiationWatch | undefined;

@@ -20,14 +20,14 @@ const MAX_AGE_MS = 5 * 60_000;
 /** A repository with longer lists of references is not small. */
 const MAX_REFERENCES_BYTES = 128 * 1024;
 
-/** git's answers end with it. */
+/** git's responses end with it. */
 const FLUSH = Buffer.from('0000');
 
-/** One request, and where its answer is or will be kept. */
+/** A request, and the place where its response is or will be kept. */
 export interface FetchQuestion {
-  /** The answer, if git has given it before. */
+  /** The response, if git has given it before. */
   readonly answer: Buffer | undefined;
-  /** Returns an output for git that passes everything on and keeps a copy. */
+  /** Returns an output for git that passes all bytes on and keeps a copy. */
   observe(target: Writable): Writable;
   /** Keeps the observed answer, unless the repository has changed since the question. */
   keep(): Promise<void>;
@@ -85,12 +85,12 @@ export class FetchAnswers {
   }
 }
 
-/** A copy of an answer, until it is too long. */
+/** A copy of a response, unless it becomes too long. */
 class Copy {
   #chunks: Buffer[] | undefined = [];
   #length = 0;
 
-  /** Returns the complete answer; `undefined` if it is too long or has no proper end. */
+  /** Returns the complete response; `undefined` if it is too long or has no proper end. */
   get bytes(): Buffer | undefined {
     const bytes = this.#chunks && keptBytes(this.#chunks);
     return bytes?.subarray(-FLUSH.length).equals(FLUSH) ? bytes : undefined;

@@ -19,7 +19,7 @@ export interface FetchSharing {
   serve(fetch: RequestedFetch, request: ShareableRequest): Promise<FetchResult | undefined>;
 }
 
-/** Facilities that all fetches use: the limits of packs, and answers for several clients. */
+/** Facilities that all fetches share: the limits of packs, and responses for several clients. */
 export interface PackServing {
   readonly shared: FetchSharing;
   readonly limits: PackLimits;
@@ -46,7 +46,7 @@ export interface Fetch {
    * conversations.
    */
   readonly capabilities?: CapabilityAdvertisements;
-  /** Earlier answers to the same clone. Without it git serves all fetches. */
+  /** Earlier responses to the same clone. Without them git serves all fetches. */
   readonly answers?: FetchAnswers;
   /** Without it packs are neither limited nor shared. Together with `requester`. */
   readonly packs?: PackServing | undefined;
@@ -56,7 +56,7 @@ export interface Fetch {
   readonly signal: AbortSignal;
 }
 
-/** A fetch whose caller is known to the limits. */
+/** A fetch with the identity that limits apply to. */
 export type RequestedFetch = Fetch & { readonly requester: PackRequester };
 
 export interface FetchResult extends LimitedResult {

@@ -3,7 +3,7 @@ import { PacketParser } from '#base/pkt-line/packet-parser';
 
 /** Statistics of a client's requests to upload-pack, counted from its packets. */
 export interface NegotiationStatistics {
-  /** Length of all packets' data, without a line feed at the end. */
+  /** Length of the data of all packets, without a final line feed. */
   readonly payloadBytes: number;
   readonly packets: number;
   /** Capabilities of the first `want` (protocol v0 and v1). */

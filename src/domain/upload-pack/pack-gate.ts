@@ -46,7 +46,7 @@ export function packGate({ packs, repository, requester, signal, streams }: Fetc
             signal: AbortSignal.any([signal, over.signal]),
           });
           turn = own;
-          // Not awaited: the end of git ends the wait.
+          // Not awaited, because the end of git ends the wait.
           void own.then(
             () => answers.write('G\n'),
             () => answers.write('N\n'),

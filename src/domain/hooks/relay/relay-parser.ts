@@ -8,7 +8,7 @@ export interface RelayCall {
   /** Quarantine and push certificate. */
   readonly environment: HookEnvironment;
   readonly pushOptions: readonly string[];
-  /** Standard input, byte for byte (a line feed is added to a last line without one). */
+  /** Standard input, unchanged except for a line feed that is added to an incomplete last line. */
   readonly stdin: Buffer;
 }
 

@@ -90,7 +90,7 @@ export async function serveRelay(
       const status = await answerHook(handle, call, print, onError);
       await write(answers, `X ${status & 0xff}\n`);
     } catch (error) {
-      // The script has ended, or this server's end is closed: the end of file informs the script.
+      // The script has ended, or this server's end is closed; the script then sees the end of file.
       onError(error);
       answers.destroy();
     }

@@ -26,7 +26,7 @@ export async function repack(repository: Repository, plan: RepackPlan, signal: A
 }
 
 async function repackByPlan(repository: Repository, plan: RepackPlan, signal: AbortSignal): Promise<void> {
-  // Before, so that a repository whose repack fails is not repacked all the time.
+  // Recorded before the repack, so that a failing repack is not repeated all the time.
   if (plan.strategy !== 'geometric') await touchTimestamp(repository);
   const command = gitCommand('repack', {
     options: [...optionsOf(plan), ...(plan.writeMultiPackIndex ? [flag('--write-midx')] : [])],
@@ -49,7 +49,7 @@ function optionsOf({ strategy, expireBeforeMs }: RepackPlan): GitOption[] {
   }
 }
 
-/** Packs loose objects, reachable or not, for which `git repack` has no option. */
+/** Packs loose objects, reachable or not; `git repack` has no option for that. */
 async function packLooseObjects(repository: Repository, signal: AbortSignal): Promise<void> {
   const options = ['--pack-loose-unreachable', '--local', '--incremental', '--non-empty', '--quiet'];
   const pack = gitCommand('pack-objects', {
@@ -62,8 +62,8 @@ async function packLooseObjects(repository: Repository, signal: AbortSignal): Pr
 }
 
 /**
- * Returns the settings of repacks. Deltas stay among the objects of branches and tags, so that
- * those of hidden references are not needed by fetches.
+ * Returns the settings of repacks. Objects of branches and tags get deltas only among themselves,
+ * so that fetches need no objects of hidden references.
  */
 export function repackConfig({ relativePath }: Repository, writeBitmap: boolean): ConfigPair[] {
   const [core, ...islands] = isPoolPath(relativePath)

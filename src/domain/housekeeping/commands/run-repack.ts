@@ -30,6 +30,6 @@ export async function runRepack(
 async function removePacksOf(pid: number, directory: string): Promise<void> {
   const names = await readdir(directory).catch(() => []);
   const left = names.filter((name) => name.startsWith(`.tmp-${pid}-`));
-  // What cannot be removed goes by age with the other stale data.
+  // Files that cannot be removed are removed later for their age, like other stale data.
   await Promise.allSettled(left.map((name) => unlink(`${directory}/${name}`)));
 }

@@ -35,7 +35,9 @@ export async function writeCommitGraph(
   });
 }
 
-/** git leaves its draft when it has no space. Nothing else writes one during maintenance. */
+/**
+ * git leaves its draft behind when the disk is full. No other code writes one during maintenance.
+ */
 async function removeDrafts({ path }: Repository): Promise<void> {
   const directory = `${path}/objects/info/commit-graphs`;
   const names = await readdir(directory).catch((): string[] => []);

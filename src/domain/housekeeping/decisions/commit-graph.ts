@@ -3,8 +3,8 @@ import type { CommitGraphPlan, PrunePlan, RepackPlan } from '../plan.ts';
 import type { RepositoryState } from '../repository-state.ts';
 
 /**
- * Returns how the commit-graph is to be written, for the other tasks of the run; `undefined` if it
- * is good.
+ * Returns how to write the commit-graph, for the other tasks of the run; `undefined` if it is up to
+ * date.
  */
 export function decideCommitGraph(
   { references, commitGraph }: RepositoryState,

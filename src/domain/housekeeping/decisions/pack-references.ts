@@ -1,6 +1,6 @@
 import type { ReferencesState } from '../repository-state.ts';
 
-/** Loose references that are accepted however small `packed-refs` is. */
+/** Number of loose references that are accepted even if `packed-refs` is small. */
 const MIN_LOOSE_REFERENCES = 16;
 /** Size in bytes of a line of `packed-refs`. */
 const LINE_BYTES = 100;

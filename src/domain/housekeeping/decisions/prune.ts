@@ -12,7 +12,7 @@ export function decidePrune(state: RepositoryState, nowMs: number): PrunePlan | 
   return pruneStale(state, nowMs);
 }
 
-/** Returns the pruning of stale objects, however few; `undefined` for a pool. */
+/** Returns the pruning of stale objects, even of a few; `undefined` for a pool. */
 export function pruneStale({ isPool }: RepositoryState, nowMs: number): PrunePlan | undefined {
   return isPool ? undefined : { expireBeforeMs: nowMs - STALE_OBJECTS_MS };
 }

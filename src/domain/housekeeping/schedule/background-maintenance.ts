@@ -13,13 +13,13 @@ import { reasonToGiveWay } from './quiet/decide-start.ts';
 import { keyOf, type LoadSensor, QuietWait, type WaitReport } from './quiet/quiet-wait.ts';
 import { allTasks, ENOUGH_ENTRIES, tasksForEntries, WriteCounts } from './write-counts.ts';
 
-/** Runs at a time: calls need the machine too. */
+/** Number of simultaneous runs; calls need the machine as well. */
 const MAX_RUNNING = 2;
 /** A repository that finds no place is tried again after its next write. */
 const MAX_WAITING = 1000;
 /** Repositories that wait to be counted, so that there is a place for those with a known debt. */
 const MAX_COUNTS_WAITING = 800;
-/** Repositories whose size is known; others are checked again. */
+/** Number of repositories whose size is known; others are checked again. */
 const MAX_SEEN = 10_000;
 
 /** Directories, the repository's own included, and files; counting stops at many. */
@@ -94,7 +94,7 @@ export class BackgroundMaintenance implements AsyncDisposable {
     await this.#queue[Symbol.asyncDispose]();
   }
 
-  /** Lets a repository wait for its tasks, and to be counted if it has none. */
+  /** Queues a repository for its tasks, or for counting if it has none. */
   #addDue(target: RepositoryTarget, tasks: ReadonlySet<MaintenanceTask>): boolean {
     const key = keyOf(target);
     const run = (all: ReadonlySet<MaintenanceTask>, report: WaitReport): boolean => {
@@ -157,7 +157,7 @@ export class BackgroundMaintenance implements AsyncDisposable {
     return reasonToGiveWay(calls, host) !== undefined;
   }
 
-  /** A repository that was removed meanwhile needs nothing. */
+  /** A repository that was removed in the meantime needs no maintenance. */
   #open({ storageName, relativePath }: RepositoryTarget): Repository | undefined {
     try {
       return this.#options.storages.open({ storageName, relativePath });

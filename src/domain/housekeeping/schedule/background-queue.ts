@@ -2,7 +2,7 @@
 export interface BackgroundJob {
   readonly key: string;
   readonly run: (signal: AbortSignal) => Promise<void>;
-  /** Called when the job throws, except at the end of the queue. */
+  /** Called when the job throws, except during the shutdown of the queue. */
   readonly onError: (error: unknown) => void;
 }
 
@@ -22,7 +22,7 @@ export class BackgroundQueue implements AsyncDisposable {
     this.#maxWaiting = limits.maxWaiting;
   }
 
-  /** Reports whether a job would start at once. */
+  /** Reports whether a job can start immediately. */
   get startsAtOnce(): boolean {
     return this.#running.size < this.#maxRunning;
   }

@@ -8,7 +8,7 @@ import { walkRepositories } from '#storage/walk-repositories';
 import type { Housekeeping } from '../housekeeping.ts';
 import { type DailyWindow, nextStart } from './daily-window.ts';
 
-/** Time from one repository to the next at least, so that calls go on undisturbed. */
+/** Minimum time between two repositories, so that calls are not disturbed. */
 const PAUSE_MS = 1000;
 /** Longest sleep, after which the clock is read again: it may have been set. */
 const MAX_SLEEP_MS = 60 * 60 * 1000;
@@ -20,7 +20,7 @@ export interface DailyObserver {
   started(): void;
   /** A repository was maintained, with an error if that failed. */
   optimized(repository: Repository, run: { readonly startedAt: Date; readonly error?: unknown }): void;
-  /** With an error a storage could not be read, and the rest of the run is left out. */
+  /** With an error: a storage could not be read, and the rest of the run is skipped. */
   completed(run: {
     readonly repositories?: number;
     readonly startedAt: Date;
@@ -37,7 +37,7 @@ export interface DailyMaintenanceOptions {
   readonly observer: DailyObserver;
 }
 
-/** Starts daily maintenance. @returns a handle that ends it and waits for a running one. */
+/** Starts daily maintenance. @returns a handle that stops it and waits for a running one. */
 export function startDailyMaintenance(options: DailyMaintenanceOptions): AsyncDisposable {
   const ending = new AbortController();
   const running = runDaily(options, ending.signal);

@@ -1,7 +1,7 @@
 import { BoundedMap } from '#base/bounded-map';
 import type { MaintenanceTask } from '../plan.ts';
 
-/** Limit of repositories with counted writes; those of the least recent writes are forgotten. */
+/** Number of repositories with counted writes; those with the oldest writes are forgotten. */
 const MAX_REPOSITORIES = 10_000;
 
 /**

@@ -22,8 +22,8 @@ export type StaleFileKind =
   | 'serverinfo';
 
 /**
- * Age since the last change at which a file was left behind, in milliseconds: longer than git works
- * on it.
+ * Time since the last change, in milliseconds, after which a file counts as left behind. It is
+ * longer than git works on a file.
  */
 const MIN_AGE_MS: Readonly<Record<StaleFileKind, number>> = {
   // One object or pack that is being received.
@@ -60,7 +60,7 @@ const SERVER_INFO: readonly (readonly [directory: string, name: RegExp])[] = [
   ['info', /^refs(?:_.*)?$/],
   ['objects/info', /^packs(?:_.*)?$/],
 ];
-/** Written by git with the pid; others were made by operators, to keep a pack. */
+/** git writes its pid into these files; operators make the others, to keep a pack. */
 const KEPT_BY_GIT = /^(?:receive-pack|fetch-pack) /;
 
 export interface StaleFile {
@@ -87,7 +87,7 @@ export async function* findStaleFiles(repositoryPath: string, nowMs: number): As
       if (entry.isFile() && name.test(entry.name))
         yield { kind: 'serverinfo', path: `${repositoryPath}/${directory}/${entry.name}` };
   }
-  // A lock of a table makes git refuse to compact the others.
+  // A locked table makes git refuse to compact the others.
   for (const { name } of await entriesOf(`${repositoryPath}/reftable`))
     if (REFTABLE_REST.test(name)) yield* ifOld('reftablelocks', `${repositoryPath}/reftable/${name}`);
   for await (const { path, entry } of filesBelow(`${repositoryPath}/objects`)) {

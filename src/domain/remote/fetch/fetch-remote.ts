@@ -26,7 +26,7 @@ export interface FetchRemoteOptions {
   readonly signal: AbortSignal;
 }
 
-/** A reference is in the way of a directory, or the other way round. */
+/** A reference has the name of a directory of others, or the other way round. */
 const LOCK_PROBLEM = 'error: cannot lock ref ';
 const IN_THE_WAY = ['exists; cannot create', 'there are still refs under'] as const;
 const UPDATE_PROBLEM = 'error: some local refs could not be updated; try running';

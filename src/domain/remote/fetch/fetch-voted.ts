@@ -17,7 +17,7 @@ export interface VotedFetch {
    * servers list them.
    */
   readonly order?: () => Promise<readonly Buffer[]>;
-  /** Fetches to a staging repository without a cluster, too. */
+  /** Fetches to a staging repository even without a cluster. */
   readonly isStaged?: boolean;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Files and directories in a repository that are no references. git writes a reference outside
- * `refs/` to the file of that name, whatever it has been.
+ * Files and directories in a repository that are not references. git writes a reference outside
+ * `refs/` to the file of that name, whatever the file was before.
  */
 const FILES = new Set([
   'branches',

@@ -15,7 +15,7 @@ export interface MirrorQuestion {
 
 /** Changes of a mirror. */
 export interface MirrorPlan {
-  /** For `git push`; the default branch comes first. */
+  /** References for `git push`; the default branch is the first. */
   readonly refspecs: readonly string[];
   /** Names of references that were left, at most 100. */
   readonly divergent: readonly string[];

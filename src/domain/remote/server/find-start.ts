@@ -4,7 +4,7 @@ import type { Quarantine } from '#storage/quarantine/quarantine';
 import type { Repository } from '#storage/repository';
 import type { OpenRemote } from './remote-repository.ts';
 
-/** The commit that a change begins with. */
+/** The start commit of a change. */
 export interface Start {
   readonly oid: string;
   /** Repository in which the commit can be read. */

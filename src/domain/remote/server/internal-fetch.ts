@@ -24,11 +24,11 @@ export interface InternalFetch {
 export interface InternalFetchResult {
   /** `undefined` when git succeeded. */
   readonly failure: GitExitError | undefined;
-  /** The status of the other server, or of the connection; `undefined` when there was no error. */
+  /** The status of the other server or of the connection; `undefined` without an error. */
   readonly refusal: unknown;
 }
 
-/** A copy has the references that are hidden from users too. @see Gitaly: cmd/gitaly-ssh */
+/** A copy also has the references that are hidden from users. @see Gitaly: cmd/gitaly-ssh */
 const SHOW_ALL_REFERENCES = 'transfer.hideRefs=!refs';
 /** Descriptors between git's helper and this process. */
 const TRANSPORT_PIPES = 2;
@@ -66,7 +66,7 @@ export async function internalFetch(
  */
 const RELAY = 'relay() { exec 5<&0; { cat <&5; printf 0000; } >&4 3<&- & exec cat <&3 4>&- 5<&-; }; relay';
 
-/** Serves git's helper until the other server is done. Returns the error, if there was one. */
+/** Serves git's helper until the other server has finished. Returns the error, if any. */
 async function transport(git: GitProcess, gitProtocol: string, parts: RemoteServerOptions): Promise<unknown> {
   const { connection, registry, target } = parts;
   const [answers, questions] = git.extra;

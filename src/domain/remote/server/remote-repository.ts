@@ -8,7 +8,7 @@ import { callOptions, type RemoteServerOptions, repositoryMessage } from './remo
 /** git writes some hundred bytes. */
 const MAX_CONFIG_BYTES = 1024 * 1024;
 
-/** Opens the repository of another server that a change begins in. */
+/** Opens the repository of another server in which a change starts. */
 export type OpenRemote = () => Promise<RemoteRepository>;
 
 /**
@@ -29,7 +29,7 @@ export class RemoteRepository {
     ).value;
   }
 
-  /** Returns the id of the commit that a revision leads to; `undefined` when there is none. */
+  /** Returns the id of the commit at a revision; `undefined` if there is none. */
   async resolveCommit(revision: Uint8Array): Promise<string | undefined> {
     const { connection, target } = this.#parts;
     const { commit } = await connection.commit.findCommit(
@@ -49,7 +49,7 @@ export class RemoteRepository {
     await fetchCommit(repository, oid, this.#parts);
   }
 
-  /** Reports whether the repository exists and is one. */
+  /** Reports whether the path exists and is a repository. */
   async exists(): Promise<boolean> {
     const { connection } = this.#parts;
     return (await connection.repository.repositoryExists(this.#request, this.#options)).exists;

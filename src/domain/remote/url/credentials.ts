@@ -15,7 +15,7 @@ export interface UserInfo {
  */
 export type UserInfoUse = 'always' | 'asked' | 'proactive';
 
-/** Settings and variables for one git; arguments of programs have no secrets. */
+/** Settings and variables for one git process; arguments contain no secrets. */
 export interface CredentialSettings {
   readonly config: readonly ConfigPair[];
   readonly env: Readonly<Record<string, string>>;
@@ -48,7 +48,7 @@ export function credentialSettings(
 }
 
 function basic({ username, password }: UserInfo): string {
-  // Without a colon if there is none, as Gitaly sends it.
+  // Without a colon if there is no password, as Gitaly sends it.
   const text = password === undefined ? username : `${username}:${password}`;
   return `Basic ${Buffer.from(text).toString('base64')}`;
 }
@@ -76,7 +76,7 @@ function helper(url: string, { username, password }: UserInfo): CredentialSettin
   };
 }
 
-/** A line feed would begin another header, or another line of git's protocol. */
+/** A line feed would start another header, or another line of git's protocol. */
 function requireOneLine(text: string, message: string): void {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
   if (/[\x00-\x1f\x7f]/.test(text)) throw new GitalyError('INVALID_ARGUMENT', message);

@@ -4,7 +4,7 @@ import { quote } from '#base/go/quote';
 import type { ConfigPair } from '#git/command/config';
 import { withoutUserInfo } from './remote-url.ts';
 
-/** A URL, and what makes git connect to a given address for it. */
+/** A URL, and the settings that make git connect to a given address for it. */
 export interface PinnedUrl {
   readonly url: string;
   readonly config: readonly ConfigPair[];
@@ -12,7 +12,7 @@ export interface PinnedUrl {
 }
 
 const DEFAULT_PORTS: Readonly<Record<string, string>> = { http: '80', https: '443', git: '9418' };
-/** Any other spelling of a name could be one that curl resolves after all. */
+/** curl might resolve another spelling of the name. */
 const HOST_NAME = /^(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])$/i;
 
 /**
@@ -38,14 +38,14 @@ export function pinAddress(url: string, address: string): PinnedUrl {
     /^(.*?)(?::(\d*))?$/.exec(authority.slice(authority.lastIndexOf('@') + 1)) ?? [];
   const effectivePort = port === '' ? defaultPort : port;
   requirePinnable(host, address);
-  // curl compares names without the dot at the end, or with it, by version.
+  // Whether curl compares names with the final dot depends on its version.
   const names = new Set([host, host.replace(/\.$/, '')].map((each) => each.toLowerCase()));
   const config = [...names].map((each) => ({
     key: 'http.curloptResolve',
     value: `${each}:${effectivePort}:${address}`,
   }));
   if (scheme !== 'git') return { url, config, env: {} };
-  // curl has no part in git's own protocol.
+  // curl does not take part in git's own protocol.
   const env = { GIT_OVERRIDE_VIRTUAL_HOST: `${host}:${effectivePort}` };
   return { url: `git://${bracketed(address)}:${effectivePort}${rest}`, config, env };
 }

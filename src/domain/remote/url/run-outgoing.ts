@@ -23,7 +23,7 @@ export interface OutgoingRun {
   readonly limits?: OutgoingLimits | undefined;
   /** Directory that git writes to, whose size is limited; `undefined` if it writes nothing. */
   readonly writesTo: string | undefined;
-  /** Settings after those of the remote. */
+  /** Settings that follow those of the remote. */
   readonly config?: readonly ConfigPair[];
 }
 

@@ -36,7 +36,7 @@ async function waited(signal: AbortSignal): Promise<boolean> {
   }
 }
 
-/** Files come and go meanwhile; one that is not found counts nothing. */
+/** Files appear and vanish meanwhile; a missing one counts nothing. */
 async function sizeOf(directory: string): Promise<number> {
   let bytes = 0;
   const entries = await readdir(directory, { withFileTypes: true, recursive: true }).catch(() => []);

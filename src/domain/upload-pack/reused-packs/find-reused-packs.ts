@@ -14,10 +14,10 @@ import { type OpenPack, openPack } from './open-pack.ts';
 import { listBeyond, type PackBeyond, packBeyond } from './pack-beyond.ts';
 import type { SelectedObjects } from './selected-objects.ts';
 
-/** A pack whose chosen entries are sent as they are stored. */
+/** A pack whose chosen entries are sent as stored. */
 export interface ReusedPack extends OpenPack {
   readonly range: PackRange;
-  /** Bit of its first object that is not chosen; the end of the range if all are. */
+  /** Bit of the first object that is not chosen; the end of the range if all are. */
   readonly gap: number;
 }
 

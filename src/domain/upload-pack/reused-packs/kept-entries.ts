@@ -26,9 +26,9 @@ export class KeptEntries {
   readonly #output: PackOutput;
   readonly #oidBytes: number;
   readonly #signal: AbortSignal;
-  /** Where the entries behind the gap begin in the output. */
+  /** Offsets in the output of the entries after the gap. */
   readonly #starts: Float64Array;
-  /** From positions before the gap to those in the output. */
+  /** Maps positions before the gap to positions in the output. */
   readonly #shift: number;
   /** A part of the file, and its position there. */
   readonly #window = Buffer.allocUnsafe(PIECE_BYTES);

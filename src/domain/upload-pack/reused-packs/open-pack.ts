@@ -12,9 +12,9 @@ export interface OpenPack {
 }
 
 /**
- * Reads what is known of a pack. The caller closes the file.
+ * Reads the description of a pack. The caller closes the file.
  *
- * @throws {FallBackToGit} when it is no pack of version 2; the system's error.
+ * @throws {FallBackToGit} if it is not a pack of version 2; the system's error.
  */
 export async function openPack(file: FileHandle, checksumBytes: number): Promise<OpenPack> {
   const header = Buffer.alloc(PACK_HEADER_BYTES);

@@ -2,7 +2,7 @@
 export interface HostLoad {
   /** Running calls, of all repositories. */
   readonly calls: number;
-  /** Running calls from which on the host counts as busy. */
+  /** Number of running calls above which the host counts as busy. */
   readonly busyCalls: number;
   readonly eventLoopDelayMs: number;
   /** Percent of the last ten seconds in which a process waited for a CPU; `undefined` if unknown. */

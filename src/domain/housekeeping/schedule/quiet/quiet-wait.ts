@@ -2,7 +2,7 @@ import type { MaintenanceTask } from '#domain/housekeeping/plan';
 import type { RepositoryTarget } from '#storage/repository-target';
 import { decideStart, type HostLoad, type WaitReason } from './decide-start.ts';
 
-/** Time between two checks, for what can change before the time that a decision names. */
+/** Time between two checks, for conditions that may change before the decided time. */
 const CHECK_MS = 200;
 
 /** Running calls and the load of the host at one moment. */
@@ -19,7 +19,7 @@ export interface LoadSensor {
   read(): Promise<LoadMoment>;
 }
 
-/** How a repository came to its maintenance. */
+/** Cause of the maintenance of a repository. */
 export interface WaitReport {
   readonly waitedMs: number;
   readonly reason: 'quiet' | 'overdue';
@@ -80,7 +80,7 @@ export class QuietWait implements Disposable {
     const key = keyOf(due.target);
     const known = this.#waiting.get(key);
     if (known !== undefined) {
-      // The run of the first tasks replaces that of a check: it knows what caused them.
+      // A run for the first tasks replaces a run for a check, because its cause is known.
       if (known.tasks.size === 0 && due.tasks.size > 0) known.run = due.run;
       for (const task of due.tasks) known.tasks.add(task);
       return true;
