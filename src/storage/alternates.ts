@@ -12,7 +12,7 @@ export interface Alternates {
   readonly lastModifiedMs: number;
 }
 
-/** Reads `objects/info/alternates`. @returns `undefined` if there is none. */
+/** Reads `objects/info/alternates`. @returns `undefined` if the file is missing. */
 export async function readAlternates(repositoryPath: string): Promise<Alternates | undefined> {
   const file = `${repositoryPath}/objects/info/alternates`;
   try {

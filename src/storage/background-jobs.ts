@@ -32,9 +32,11 @@ export interface BackgroundJobsObserver {
 
 /** The background jobs of a server. Disposing ends them and waits for a running one. */
 export interface BackgroundJobs extends AsyncDisposable {
-  /** Starts to end the git of a process of this server that has ended, and to remove what it has left. */
+  /**
+   * Stops the git processes that an ended process of this server has left, and removes their files.
+   */
   cleanAfter(pid: number): Promise<void>;
-  /** Starts to remove what processes of git that were killed have left. */
+  /** Removes the files that killed processes of git have left. */
   cleanAfterKilled(): void;
 }
 
@@ -90,7 +92,7 @@ export function startBackgroundJobs(storages: Storages, observer: BackgroundJobs
   };
 }
 
-/** Returns the jobs. `signal` ends the running ones. */
+/** Returns the jobs. `signal` stops running ones. */
 function backgroundJobs(storages: Storages, observer: BackgroundJobsObserver, signal: AbortSignal) {
   const onStep = (step: CleaningStep): void => observer.onStep(step);
   return {

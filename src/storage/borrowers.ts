@@ -19,7 +19,7 @@ export interface Borrower {
  */
 export class Borrowers {
   readonly #known = new Map<string, RepositoryLocation>();
-  /** Before the first search nothing is kept; during it, new borrowers are. */
+  /** Before the first search nothing is recorded; during it, new borrowers are. */
   #state: 'unknown' | 'searching' | 'complete' = 'unknown';
 
   /** Notes a repository that is new at its path, or has been linked to another one. */
@@ -62,7 +62,7 @@ export class Borrowers {
   }
 }
 
-/** A file that cannot be read names no directories for git either. */
+/** git takes no directories from an unreadable file either. */
 async function directoriesOf(path: string): Promise<string[]> {
   const lines = (await readAlternates(path).catch(() => undefined))?.objectDirectories ?? [];
   return lines.map((line) => alternateDirectory(path, line));

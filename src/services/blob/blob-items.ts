@@ -9,13 +9,13 @@ import { bytesWithin } from './byte-limit.ts';
 export interface BlobItem {
   /** Empty in further pieces. */
   readonly oid: string;
-  /** Of the whole blob; 0 in further pieces. */
+  /** Size of the whole blob; 0 in further pieces. */
   readonly size: number;
   readonly data: Uint8Array;
   readonly path: Uint8Array;
 }
 
-/** Blob of a source; only walks know paths. */
+/** A blob from a source; only walks know paths. */
 export interface BlobName extends NamedObject {
   readonly path?: Uint8Array;
 }

@@ -10,8 +10,8 @@ import type { BlobDependencies } from './dependencies.ts';
 import { chunkPointers, type LfsPointerMessage, toLfsPointer } from './lfs-pointers.ts';
 
 /**
- * Sends the LFS pointers among the given objects, in the order of the request, one that is named
- * twice twice. What is no pointer is left out; what is not there fails the call.
+ * Sends the LFS pointers among the given objects in the order of the request, one that is named
+ * twice twice. Other objects are omitted; a missing object fails the call.
  */
 export async function* getLfsPointers(
   request: GetLFSPointersRequest,

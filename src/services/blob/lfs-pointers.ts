@@ -13,7 +13,7 @@ export interface LfsPointerMessage {
   readonly fileSize: bigint;
 }
 
-/** Returns the message of a blob; `undefined` when it is no pointer. */
+/** Returns the message of a blob; `undefined` if it is not a pointer. */
 export function toLfsPointer(oid: string, data: Buffer): LfsPointerMessage | undefined {
   const pointer = parseLfsPointer(data);
   if (pointer === undefined) return undefined;

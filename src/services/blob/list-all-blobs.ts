@@ -9,7 +9,7 @@ import type { BlobDependencies } from './dependencies.ts';
 import { encodeBlobs, itemBytes } from './encode-blobs.ts';
 
 /**
- * Sends all blobs of the object database, also those that nothing leads to, in no particular order.
+ * Sends all blobs of the object database, including unreachable ones, in no particular order.
  * Limits as in ListBlobs.
  */
 export async function* listAllBlobs(

@@ -9,8 +9,8 @@ import type { BlobDependencies } from './dependencies.ts';
 import { chunkPointers, lfsPointers } from './lfs-pointers.ts';
 
 /**
- * Sends the LFS pointers of the whole object database, also those that nothing leads to; at most
- * `limit` (0 means all).
+ * Sends the LFS pointers of the whole object database, including unreachable ones; at most `limit`
+ * (0 means all).
  */
 export async function* listAllLfsPointers(
   request: ListAllLFSPointersRequest,

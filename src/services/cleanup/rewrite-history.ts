@@ -56,7 +56,7 @@ function checkId(oid: string): string {
   return oid;
 }
 
-/** The message does not have the pattern: it is what must not be known. */
+/** The message does not contain the pattern, which is secret. */
 function checkPattern(pattern: Uint8Array): Uint8Array {
   if (pattern.includes(0x0a)) throw invalid('redaction pattern contains newline');
   return pattern;

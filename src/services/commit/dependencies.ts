@@ -5,7 +5,7 @@ export interface CommitDependencies {
   readonly storages: Storages;
   /** Also fills fields that only clients of 15.0 read. */
   readonly fillsOldFields: boolean;
-  /** By which the server knows its own signatures; `undefined` when it signs nothing. */
+  /** Keys by which the server recognises its own signatures; `undefined` if it does not sign. */
   readonly signingKeys: SigningKeys | undefined;
   /** `gitaly_list_commits_by_oid_request_size`: how many commits a request names. */
   readonly observeListCommitsByOid?: ((commits: number) => void) | undefined;

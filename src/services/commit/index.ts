@@ -29,7 +29,7 @@ import { treeEntry } from './tree/tree-entry.ts';
 /** Otherwise every start would load it, and calls for languages are not urgent. */
 const loadLanguages = lazyModule(() => import('./tree/commit-languages.ts'));
 
-/** Commits and what hangs on them. */
+/** Commits and the objects below them. */
 export function commitService(deps: CommitDependencies): ServiceImplementation<typeof CommitService> {
   let made: Promise<ReturnType<typeof commitLanguages>> | undefined;
   const languages = () => (made ??= loadLanguages().then((loaded) => loaded.commitLanguages(deps)));

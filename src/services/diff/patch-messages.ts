@@ -3,10 +3,10 @@ import { piecesOf } from '#git/diff/patch-pieces';
 /** Most bytes of a patch in one message. @see Gitaly: internal/gitaly/service/diff */
 const MAX_PATCH_PIECE_BYTES = 5 * 1024;
 
-/** One message of a patch that comes in pieces. */
+/** One message of a patch that is sent in pieces. */
 export interface PatchMessage {
   readonly patch: Uint8Array;
-  /** This message has the other fields too. */
+  /** This message has the other fields as well. */
   readonly isFirst: boolean;
   readonly isLast: boolean;
 }

@@ -13,7 +13,7 @@ interface Wanted {
   readonly prefix: string;
 }
 
-/** Revisions that are requested at once. */
+/** Number of revisions that are requested at once. */
 const MAX_LOOKUPS = 256;
 
 /**

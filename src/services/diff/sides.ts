@@ -1,7 +1,7 @@
 import { GitalyError } from '#base/gitaly-error';
 import type { Sides } from '#git/diff/commands';
 
-/** The part of a request that names what is compared. */
+/** The part of a request that names the two sides. */
 export interface SidesRequest {
   readonly leftCommitId: string;
   readonly rightCommitId: string;

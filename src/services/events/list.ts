@@ -20,7 +20,7 @@ export async function list(
   const filter = filterOf(request.filter);
   const count = Math.min(limit === 0 ? MAX_EVENTS : limit, MAX_EVENTS);
   const found: RepositoryEvent[] = [];
-  // Before the events: of those that are written later, the client has to know nothing.
+  // Read before the events: the client needs nothing about events that are written later.
   const { id = '' } = journal;
   const { start, batches, compactedTo, end } = partOf(journal, request);
   let cursor = Math.max(start, 0);
@@ -56,7 +56,7 @@ interface Part {
   /** Only events with greater numbers are wanted. */
   readonly start: number;
   readonly batches: AsyncIterable<readonly RepositoryEvent[]>;
-  /** Last of the compacted events; 0 in a part of others. */
+  /** Sequence of the last compacted event; 0 for other events. */
   readonly compactedTo: number;
   /** Cursor behind the part. */
   readonly end: number;

@@ -9,7 +9,7 @@ export function filterOf(filter: Filter | undefined): EventFilter {
   const { pathPrefix = '', referencePattern = '' } = filter ?? {};
   const problem = checkPattern(referencePattern);
   if (problem !== undefined) throw new GitalyError('INVALID_ARGUMENT', `reference_pattern: ${problem}`);
-  // References have one character per byte.
+  // Names of references have one character per byte.
   return { pathPrefix, referencePattern: Buffer.from(referencePattern).toString('latin1') };
 }
 

@@ -11,7 +11,10 @@ const DEFAULT_HEARTBEAT_SECONDS = 30;
 const MAX_HEARTBEAT_SECONDS = 3600;
 const MAX_EVENTS = 1000;
 
-/** Sends events from a cursor on, until the client or the server ends. A slow client holds nothing. */
+/**
+ * Sends events from a cursor on until the client or the server stops. No events are held for a slow
+ * client.
+ */
 export async function* watch(
   { storageName, after, fromNow, filter: wanted, heartbeatSeconds }: WatchRequest,
   { signal }: HandlerContext,
@@ -21,7 +24,7 @@ export async function* watch(
   const filter = filterOf(wanted);
   const seconds = Math.min(heartbeatSeconds || DEFAULT_HEARTBEAT_SECONDS, MAX_HEARTBEAT_SECONDS);
   let cursor = fromNow ? journal.last : cursorOf(after, journal);
-  // Sent at once, so that a client knows from where it watches.
+  // Sent at once, so that the client knows its start position.
   yield { cursor: BigInt(cursor) };
   if (!fromNow && cursor === 0 && journal.oldest > 0) {
     const { last, batches } = journal.compacted();
@@ -60,7 +63,7 @@ async function* pagesOf(
   }
 }
 
-/** Waits for news. @returns false when there is none in time, or a signal is aborted. */
+/** Waits for further events. @returns false after a time without any, or if a signal is aborted. */
 async function newsWithin(news: Promise<void>, seconds: number, signals: AbortSignal[]): Promise<boolean> {
   const over = Promise.withResolvers<boolean>();
   const end = (): void => over.resolve(false);

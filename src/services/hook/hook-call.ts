@@ -11,7 +11,7 @@ import { remoteIpOf } from '#services/convert/request/push-context';
 import { type Respond, respondInChunks } from '#services/convert/response/stream-responses';
 import type { Repository } from '#storage/repository';
 
-/** A response of the hooks' streams: what a hook prints, or how it ends. */
+/** A response of the hooks' streams: output of a hook, or its exit status. */
 export interface HookResponse {
   stdout?: Uint8Array;
   stderr?: Uint8Array;

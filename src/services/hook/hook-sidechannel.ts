@@ -25,7 +25,7 @@ export async function dialHookSidechannel(context: HandlerContext): Promise<Sock
   const socket = connect({ path: address, allowHalfOpen: true });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const timer = setTimeout(() => reject(new Error('i/o timeout')), DIAL_TIMEOUT_MS);
-  // This listener stays: readers and writers receive an error through their call, and there is no
+  // This listener is kept: readers and writers receive an error through their call, and there is no
   // other listener.
   socket.on('error', reject);
   socket.once('connect', resolve);

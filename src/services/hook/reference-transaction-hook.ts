@@ -17,7 +17,7 @@ const STATES: ReadonlyMap<State, ReferenceTransactionState> = new Map([
   [State.ABORTED, 'aborted'],
 ]);
 
-/** Votes on what git is about to do to references, or has done. */
+/** Votes on changes of references that git is about to make or has made. */
 export async function* referenceTransactionHook(
   requests: AsyncIterable<ReferenceTransactionHookRequest>,
   context: HandlerContext,

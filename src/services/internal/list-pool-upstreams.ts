@@ -13,7 +13,7 @@ const MAX_POOL_BYTES = 256 * 1024 * 1024;
 
 /**
  * Returns the public upstream of each pool, from GitLab. Pools without one, or with several, are
- * left out.
+ * omitted.
  */
 export async function* listPoolUpstreams(
   requests: AsyncIterable<ListPoolUpstreamsRequest>,

@@ -4,7 +4,7 @@ import { readLifetimes } from '#domain/lifetimes/lifetime-file';
 import type { Storages } from '#storage/storages';
 import type { ListRequest, ListResponseSchema } from '#wire/gen/gitalyts/lifetimes/v1/lifetimes_pb';
 
-/** Returns when a repository and its references end. */
+/** Returns the ends of a repository and its references. */
 export async function list(
   target: ListRequest,
   { storages }: { readonly storages: Storages },

@@ -7,10 +7,10 @@ import type { Storages } from '#storage/storages';
 import type { SetRequest, SetResponseSchema } from '#wire/gen/gitalyts/lifetimes/v1/lifetimes_pb';
 
 const SECOND_MS = 1000;
-/** A century: beyond it somebody means no end. */
+/** A century: a longer time means "no end". */
 const MAX_SECONDS = 3_155_760_000n;
 
-/** Sets when a repository or one of its references ends. */
+/** Sets the end of a repository or of one of its references. */
 export async function set(
   { storageName, relativePath, reference, lifetime }: SetRequest,
   { signal }: HandlerContext,

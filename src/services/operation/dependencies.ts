@@ -7,7 +7,7 @@ import type { Storages } from '#storage/storages';
 export interface OperationDependencies extends VotingDependencies {
   readonly storages: Storages;
   readonly hooks: HookManager;
-  /** Repositories of other servers, where a change may begin. */
+  /** Repositories of other servers, in which a change may start. */
   readonly remotes: RemoteRepositories;
   readonly commitSigning: CommitSigning;
 }

@@ -18,7 +18,7 @@ import { userDeleteTag } from './references/user-delete-tag.ts';
 import { userFFBranch } from './references/user-ff-branch.ts';
 import { userUpdateBranch } from './references/user-update-branch.ts';
 
-/** Changes on behalf of users: what they would push, made by the server. */
+/** Changes on behalf of users, made by the server instead of by a push. */
 export function operationService(
   deps: OperationDependencies,
 ): ServiceImplementation<typeof OperationService> {

@@ -13,7 +13,7 @@ export function requireFilled(field: Uint8Array | string, text: string): void {
   if (field.length === 0) throw new GitalyError('INVALID_ARGUMENT', text);
 }
 
-/** @throws {GitalyError} INVALID_ARGUMENT with the text, if there is no user. */
+/** @throws {GitalyError} INVALID_ARGUMENT with the given text if there is no user. */
 export function requireUser(user: User | undefined, text = 'empty user'): User {
   if (user === undefined) throw new GitalyError('INVALID_ARGUMENT', text);
   return user;

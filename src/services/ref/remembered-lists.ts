@@ -26,7 +26,7 @@ export interface ListCall<I extends DescMessage, O extends DescMessage> {
 }
 
 const MAX_BYTES = 16 << 20;
-/** Limit of one answer: some 5,000 branches with their commits. */
+/** Limit of one response: some 5,000 branches with their commits. */
 const MAX_ANSWER_BYTES = 2 << 20;
 const MAX_AGE_MS = 60_000;
 /**
@@ -35,7 +35,10 @@ const MAX_AGE_MS = 60_000;
  */
 const SHORT_ANSWER_BYTES = 4096;
 const MAX_REQUEST_BYTES = 4096;
-/** Messages are sent in pieces of about this size, so that a slow reader does not hold it all. */
+/**
+ * Messages are sent in pieces of about this size, so that not all of them are held for a slow
+ * reader.
+ */
 const PIECE_BYTES = 256 * 1024;
 
 /**
@@ -54,8 +57,8 @@ export class RememberedLists {
   readonly #asked = new RecentKeys({ maxAgeMs: MAX_AGE_MS });
 
   /**
-   * Yields the responses of a call, those of an earlier one if they still hold. The call's log line
-   * has a field for this.
+   * Yields the responses of a call: kept ones if they are still valid. A field of the call's log
+   * line records this.
    */
   async *get<I extends DescMessage, O extends DescMessage>(
     call: ListCall<I, O>,

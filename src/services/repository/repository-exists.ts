@@ -4,7 +4,7 @@ import type { RepositoryExistsRequest, RepositoryExistsResponseSchema } from '#w
 import type { RepositoryDependencies } from './dependencies.ts';
 
 /**
- * Reports whether there is a valid repository. A directory that is no repository is no error; a
+ * Reports whether a valid repository exists. A directory that is not a repository is no error; a
  * missing storage is one.
  */
 export function repositoryExists(

@@ -3,9 +3,9 @@ import type { GitTransportDependencies } from '#services/convert/request/git-tra
 import type { StreamCache } from '#storage/cache/streams/stream-cache';
 
 export interface SmartHttpDependencies extends GitTransportDependencies {
-  /** Of references, in version 0 of the protocol; kept, or under way. */
+  /** Advertisements in version 0 of the protocol; kept, or being made. */
   readonly advertisements: StreamCache<void>;
-  /** Part of the key of cached answers: another release may answer otherwise. */
+  /** Part of the key of cached responses: another release may respond differently. */
   readonly serverVersion: string;
   /** `gitaly_inforef_cache_*` and `gitaly_diskcache_*`. */
   readonly cacheObserver?: CacheObserver | undefined;

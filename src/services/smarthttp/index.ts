@@ -7,7 +7,7 @@ import { postReceivePack } from './post-receive-pack.ts';
 import { postUploadPack } from './post-upload-pack.ts';
 import { postUploadPackWithSidechannel } from './post-upload-pack-with-sidechannel.ts';
 
-/** Clones, fetches and pushes as they come over HTTP: one request, one answer. */
+/** Clones, fetches and pushes over HTTP: one request, one response. */
 export function smartHttpService(
   deps: SmartHttpDependencies,
 ): ServiceImplementation<typeof SmartHTTPService> {

@@ -20,8 +20,8 @@ import {
 import type { SmartHttpDependencies } from './dependencies.ts';
 
 /**
- * Advertises what a fetch begins with: the references that it may see (from a cache for a
- * request without options), or in protocol v2 only the server's capabilities, which are cached.
+ * Sends the advertisement for a fetch: the visible references (from a cache for a request without
+ * options), or in protocol v2 only the server's capabilities, which are cached.
  */
 export async function* infoRefsUploadPack(
   request: InfoRefsRequest,

@@ -13,7 +13,7 @@ import type { SmartHttpDependencies } from './dependencies.ts';
 
 type Response = MessageInitShape<typeof PostReceivePackResponseSchema>;
 
-/** Receives a push. References that are refused are part of git's answer: the call is OK then. */
+/** Receives a push. Refused references are reported in git's response, and the call is OK. */
 export async function* postReceivePack(
   requests: AsyncIterable<PostReceivePackRequest>,
   context: HandlerContext,

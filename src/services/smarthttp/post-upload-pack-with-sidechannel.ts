@@ -12,7 +12,7 @@ import type {
 import type { SmartHttpDependencies } from './dependencies.ts';
 import { runUploadPack } from './run-upload-pack.ts';
 
-/** Serves a fetch whose bytes go over the sidechannel, past gRPC. */
+/** Serves a fetch whose bytes use the sidechannel instead of gRPC messages. */
 export async function postUploadPackWithSidechannel(
   request: PostUploadPackWithSidechannelRequest,
   context: HandlerContext,

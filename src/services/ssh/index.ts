@@ -6,7 +6,7 @@ import { sshUploadArchive } from './ssh-upload-archive.ts';
 import { sshUploadPack } from './ssh-upload-pack.ts';
 import { sshUploadPackWithSidechannel } from './ssh-upload-pack-with-sidechannel.ts';
 
-/** Clones, fetches, pushes and archives as they come over SSH: a conversation. */
+/** Clones, fetches, pushes and archives over SSH: a conversation. */
 export function sshService(deps: SshDependencies): ServiceImplementation<typeof SSHService> {
   return {
     sSHReceivePack: (requests, context) => sshReceivePack(requests, context, deps),

@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream';
 import { messageWriter, type Respond } from '#services/convert/response/stream-responses';
 
-/** A response of the SSH service's streams: bytes of one of git's outputs, or how git ended. */
+/** A response of the SSH service's streams: bytes of one of git's outputs, or git's exit status. */
 export interface SshResponse {
   stdout?: Uint8Array;
   stderr?: Uint8Array;

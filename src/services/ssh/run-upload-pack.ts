@@ -65,7 +65,7 @@ export async function runUploadPack(
   return result.statistics;
 }
 
-/** Converts an error that occurred before git answered, or on the way to the client. */
+/** Converts an error that occurred before git's response, or while it was sent to the client. */
 export function failedConversation(error: unknown): ConversationError {
   if (error instanceof GitStartError)
     return new ConversationError(wrap(error.cause, 'starting command', 'INTERNAL'));

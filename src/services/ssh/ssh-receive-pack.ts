@@ -13,7 +13,7 @@ import { outputStreams, type SshResponse } from './respond-with-streams.ts';
 
 /**
  * Receives a push over SSH. An exit status is sent only when git failed; refused references are
- * part of git's answer.
+ * reported in git's response.
  */
 export async function* sshReceivePack(
   requests: AsyncIterable<SSHReceivePackRequest>,

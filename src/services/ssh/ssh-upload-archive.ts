@@ -9,7 +9,7 @@ import { openConversation } from './open-conversation.ts';
 import { outputStreams, type SshResponse } from './respond-with-streams.ts';
 import { failedConversation, refusedConversation, withPrefix } from './run-upload-pack.ts';
 
-/** Serves `git archive --remote`. The exit status comes last, also when it is 0. */
+/** Serves `git archive --remote`. The exit status is sent last, also when it is 0. */
 export async function* sshUploadArchive(
   requests: AsyncIterable<SSHUploadArchiveRequest>,
   context: HandlerContext,
@@ -26,7 +26,7 @@ export async function* sshUploadArchive(
     });
     if (result.exit.code !== 0) {
       const failure = refusedConversation(result);
-      // If this server ended the conversation, its exit code has no meaning.
+      // The exit code is meaningless if this server ended the conversation.
       if (failure.exitStatus === undefined) throw withPrefix('running upload-archive', failure).error;
       await respond({ exitStatus: { value: failure.exitStatus } });
       throw withPrefix('send', failure).error;

@@ -13,8 +13,8 @@ import type { SshDependencies } from './dependencies.ts';
 import { ConversationError, runUploadPack } from './run-upload-pack.ts';
 
 /**
- * Serves a fetch over SSH whose bytes go over the sidechannel; git's two outputs travel as
- * side-bands 1 and 2.
+ * Serves a fetch over SSH whose bytes use the sidechannel; git's two outputs are side-bands 1 and
+ * 2.
  */
 export async function sshUploadPackWithSidechannel(
   request: SSHUploadPackWithSidechannelRequest,

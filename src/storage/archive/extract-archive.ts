@@ -8,7 +8,7 @@ import { asArchiveFault } from './archive-fault.ts';
 import { entryPath } from './entry-path.ts';
 
 export interface ExtractOptions {
-  /** Entries that are unpacked, by their path; all others are read and dropped. */
+  /** Entries to unpack, by their path; all others are read and dropped. */
   readonly isWanted?: (path: string) => boolean;
   /** Returns the replacement of a small file's content; `undefined` for files that stay as they are. */
   readonly filter?: (path: string) => ((content: Buffer) => Buffer) | undefined;
@@ -17,14 +17,14 @@ export interface ExtractOptions {
   readonly signal: AbortSignal;
 }
 
-/** More than any repository has; an archive that never ends does. */
+/** More than any repository has, but less than an endless archive. */
 const MAX_BYTES = 2 ** 41;
 const MAX_ENTRIES = 20_000_000;
 const MAX_FILTERED_BYTES = 1024 * 1024;
 /** A link that is already there is never followed. */
 const WRITE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
 /**
- * Never more permissions than in the archive, no write access for others, full access for the
+ * Never more permissions than in the archive; no write access for others, full access for the
  * server.
  */
 const MODE_MASK = 0o755;
@@ -133,7 +133,7 @@ export async function removeEmptyDirectory(path: string | Buffer): Promise<void>
   }
 }
 
-/** Opens a file; an empty directory in its place is removed. */
+/** Opens a file; removes an empty directory in its place. */
 async function openToWrite(path: string, mode: number) {
   try {
     return await open(path, WRITE_FLAGS, mode);

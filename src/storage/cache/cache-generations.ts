@@ -31,7 +31,7 @@ const OWN_MARK = `mark-${randomUUID()}`;
 /** Limit of attempts: the cleaner may concurrently remove an empty directory this often. */
 const MAX_ATTEMPTS = 3;
 
-/** A repository whose responses are cached. `relativePath` is clean. */
+/** A repository whose responses are cached. `relativePath` is in normal form. */
 export interface GenerationTarget {
   readonly storage: Storage;
   readonly relativePath: string;

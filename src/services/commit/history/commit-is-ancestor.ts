@@ -6,8 +6,8 @@ import type { CommitIsAncestorRequest, CommitIsAncestorResponseSchema } from '#w
 import type { CommitDependencies } from '../dependencies.ts';
 
 /**
- * Reports whether one commit is reached from another; a commit is its own ancestor. Revisions that
- * lead to no commit are no ancestors.
+ * Reports whether one commit is reachable from another; a commit is its own ancestor. Revisions
+ * without a commit are not ancestors.
  */
 export async function commitIsAncestor(
   request: CommitIsAncestorRequest,

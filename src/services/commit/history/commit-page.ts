@@ -25,7 +25,7 @@ export class CommitPage {
     return this.#token === '' && this.#limit < MAX_INT32 ? this.#limit + 1 : undefined;
   }
 
-  /** The last commit of the page, once it is known that more come behind it. */
+  /** The last commit of the page, if more commits follow it. */
   get nextCursor(): string | undefined {
     return this.#nextCursor;
   }

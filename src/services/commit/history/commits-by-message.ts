@@ -12,8 +12,8 @@ import type { CommitDependencies } from '../dependencies.ts';
 import { commitsResponse, encodeCommits } from '../encode-commits.ts';
 
 /**
- * Lists the commits whose message matches a regular expression. A revision that git does not know
- * is an empty answer.
+ * Lists the commits whose message matches a regular expression. An unknown revision gives an empty
+ * response.
  */
 export async function* commitsByMessage(
   request: CommitsByMessageRequest,

@@ -9,7 +9,7 @@ import type { CountCommitsRequest, CountCommitsResponseSchema } from '#wire/gen/
 import type { CommitDependencies } from '../dependencies.ts';
 import { rfc3339 } from './git-dates.ts';
 
-/** Counts commits. Whatever git cannot count, such as an unknown revision, is 0. */
+/** Counts commits. What git cannot count, such as an unknown revision, counts as 0. */
 export async function countCommits(
   request: CountCommitsRequest,
   context: HandlerContext,

@@ -11,7 +11,7 @@ const DASH = 0x2d;
 
 /**
  * Counts the commits that only one of two revisions reaches. The revisions are checked before the
- * repository is.
+ * repository.
  */
 export async function countDivergingCommits(
   request: CountDivergingCommitsRequest,

@@ -15,8 +15,7 @@ import type { CommitDependencies } from '../dependencies.ts';
 import { commitsResponse, encodeCommits } from '../encode-commits.ts';
 
 /**
- * Lists the history of a revision, or of all branches. A revision that git does not know is an
- * empty answer.
+ * Lists the history of a revision, or of all branches. An unknown revision gives an empty response.
  */
 export async function* findAllCommits(
   request: FindAllCommitsRequest,

@@ -1,6 +1,6 @@
 import type { Timestamp } from '@bufbuild/protobuf/wkt';
 
-/** JavaScript has no calendar beyond these seconds. */
+/** JavaScript's dates end at these seconds. */
 const MAX_SECONDS = 8_640_000_000_000;
 
 /**

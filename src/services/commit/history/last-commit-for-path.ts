@@ -18,8 +18,8 @@ const UNKNOWN_REVISION = /^fatal: bad revision '.*'\n?$/;
 const SLASH = 0x2f;
 
 /**
- * Finds the newest commit that changed a path, a deletion included. No such commit, or revision, is
- * an empty answer.
+ * Finds the newest commit that changed or deleted a path. Without such a commit, or for an unknown
+ * revision, the response is empty.
  */
 export async function lastCommitForPath(
   request: LastCommitForPathRequest,

@@ -10,8 +10,8 @@ import { commitsResponse, encodeCommits } from '../encode-commits.ts';
 import { CommitPage } from './commit-page.ts';
 
 /**
- * Lists every commit of the object database, also those that nothing leads to, in the order in
- * which they are stored.
+ * Lists every commit of the object database, including unreachable ones, in the order in which they
+ * are stored.
  */
 export async function* listAllCommits(
   request: ListAllCommitsRequest,

@@ -47,7 +47,7 @@ export async function* listCommits(
   }
 }
 
-/** Passes items on, and notes their end. */
+/** Passes items on and records their end. */
 async function* watched<T>(items: AsyncIterable<T>, progress: { isRead: boolean }): AsyncGenerator<T> {
   yield* items;
   progress.isRead = true;

@@ -22,8 +22,8 @@ interface RevisionExistence {
 const LOOK_AHEAD = 256;
 
 /**
- * Reports which revisions lead to an object. The results of all requests are collected, and sent at
- * 1 MiB and at the end.
+ * Reports which revisions resolve to an object. The results of all requests are collected, and sent
+ * at 1 MiB and at the end.
  */
 export async function* checkObjectsExist(
   requests: AsyncIterable<CheckObjectsExistRequest>,

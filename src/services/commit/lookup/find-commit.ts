@@ -12,8 +12,8 @@ import type { CommitDependencies } from '../dependencies.ts';
 const { commit: COMMIT } = fieldNumbers(FindCommitResponseSchema, { commit: 'message' });
 
 /**
- * Reads the commit that a revision leads to, tags peeled. A revision that leads to none is an empty
- * answer, not an error.
+ * Reads the commit at a revision, with tags peeled. A revision without a commit gives an empty
+ * response, not an error.
  */
 export async function findCommit(
   request: FindCommitRequest,

@@ -8,7 +8,8 @@ import { commitsResponse } from '../encode-commits.ts';
 import { type NamedCommit, readNamed } from './read-named.ts';
 
 /**
- * Reads commits in the order requested, as often as requested. What leads to no commit is left out.
+ * Reads commits in the order of the request, including duplicates. Ids without a commit are
+ * omitted.
  */
 export async function* listCommitsByOid(
   request: ListCommitsByOidRequest,

@@ -22,8 +22,8 @@ const REF = fieldNumbers(ListCommitsByRefNameResponse_CommitForRefSchema, {
 });
 
 /**
- * Reads the commits that references lead to, in the order requested. References that lead to none
- * are left out.
+ * Reads the commits of references in the order of the request. References without a commit are
+ * omitted.
  */
 export async function* listCommitsByRefName(
   request: ListCommitsByRefNameRequest,

@@ -67,7 +67,7 @@ async function toResponse(bytes: ReadonlyMap<string, number>, detector: CallDete
   return { languages: languages.sort((a, b) => b.share - a.share) };
 }
 
-/** Returns a colour for a language for which linguist has none. */
+/** Returns a colour for a language that has none in linguist. */
 function colorOf(name: string): string {
   return `#${createHash('sha256').update(name).digest('hex').slice(0, 6)}`;
 }

@@ -59,7 +59,7 @@ async function rootOf(
   try {
     return (await objects.info(Buffer.concat([revision, PEEL_TREE]), { signal }))?.oid;
   } catch (error) {
-    // A revision that git rejects or finds ambiguous counts as none; an abort is passed on.
+    // A revision that git rejects or finds ambiguous counts as missing; an abort is passed on.
     if (codeOf(error) !== undefined) throw error;
     return undefined;
   }

@@ -142,7 +142,10 @@ async function rootTree(repository: Repository, revision: Buffer, signal: AbortS
   return tree?.oid ?? '';
 }
 
-/** Collects entries into messages, of which the first has the cursor. No entries, no message. */
+/**
+ * Collects entries into messages, the first of which has the cursor. Without entries there is no
+ * message.
+ */
 async function* inMessages(
   batches: AsyncIterable<readonly SentEntry[]>,
   { revision, rootOid, cursor }: { revision: Buffer; rootOid: string; cursor: string },

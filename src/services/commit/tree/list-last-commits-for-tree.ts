@@ -16,7 +16,7 @@ import { readNamed } from '../lookup/read-named.ts';
 
 const COMMITS_PER_MESSAGE = 10;
 const SLASH = 0x2f;
-/** In the order of the answer. */
+/** Entries in the order of the response. */
 const TYPES = ['tree', 'blob', 'commit'];
 /** Characters that make a path a pattern, which `git last-modified` does not support. */
 const PATTERN = /[*?[]/;
@@ -82,7 +82,7 @@ export async function* listLastCommitsForTree(
   }
 }
 
-/** Returns the entries in the order of the answer. */
+/** Returns the entries in the order of the response. */
 async function sorted(all: readonly ListedEntry[]): Promise<ListedEntry[]> {
   const byType = new Map(TYPES.map((type): [string, ListedEntry[]] => [type, []]));
   await eachInTurn(all, (entry) => void byType.get(entry.type)?.push(entry));
@@ -98,10 +98,7 @@ function nameOf({ path }: ListedEntry): Buffer {
   return path.subarray(path.lastIndexOf(SLASH) + 1);
 }
 
-/**
- * @throws {GitalyError} for a path that git would take for something else: it begins like an
- *   instruction to match paths.
- */
+/** @throws {GitalyError} for a path that starts like a git pathspec magic. */
 function commitOf(entry: ListedEntry, found: ReadonlyMap<string, string>, literalPathspecs: boolean): string {
   const isMagic = !literalPathspecs && /^:[(:]/.test(entry.path.toString('latin1'));
   const oid = isMagic ? undefined : found.get(nameOf(entry).toString('latin1'));

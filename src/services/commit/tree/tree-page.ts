@@ -11,7 +11,7 @@ export interface TreeToken {
    */
   readonly start: string;
   readonly isPath: boolean;
-  /** The tree that the first page was of, whatever was pushed meanwhile; empty in old tokens. */
+  /** Tree of the first page, which later pushes do not change; empty in old tokens. */
   readonly treeOid: string;
 }
 
@@ -26,7 +26,7 @@ export function readTreeToken(token: string): TreeToken {
   return { start, isPath: true, treeOid };
 }
 
-/** A page of a listing, and what the next one begins with. */
+/** A page of a listing, and the position of the next page. */
 export interface TreePage {
   readonly entries: readonly WalkedEntry[];
   /** Empty at the end of the listing. */

@@ -21,7 +21,10 @@ export interface BundleDependencies {
   readonly makesBundles?: boolean;
 }
 
-/** Returns the name under which the bundles of a storage are kept: the nodes of a cluster share them. */
+/**
+ * Returns the name under which the bundles of a storage are stored, which is the same on all nodes
+ * of a cluster.
+ */
 export function bundleStorageOf({ storageName }: Repository, { headers }: HandlerContext): string {
   return headers.get(VIRTUAL_STORAGE) ?? storageName;
 }

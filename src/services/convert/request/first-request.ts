@@ -1,4 +1,4 @@
-/** A stream of requests whose first message shows what to do and whose others carry bytes. */
+/** A stream of requests: the first message describes the call, the others carry bytes. */
 export interface OpenedRequests<T> {
   /** `undefined` when the client ended its half without a message. */
   readonly first: T | undefined;
@@ -24,7 +24,7 @@ export async function* bytesOf<T>(
   for await (const message of messages) yield bytes(message);
 }
 
-/** Yields the bytes in all messages, those of the first among them. */
+/** Yields the bytes of all messages, including the first. */
 export async function* allBytesOf<T>(
   { first, rest }: OpenedRequests<T> & { readonly first: T },
   bytes: (message: T) => Uint8Array,

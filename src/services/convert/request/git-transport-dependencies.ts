@@ -22,7 +22,7 @@ export interface GitTransportDependencies extends BundleDependencies {
   readonly pushCapabilities: CapabilityAdvertisements;
   /** Limits of packs, and packs that fetches share. */
   readonly packs: PackServing;
-  /** Earlier answers to clones of small repositories. */
+  /** Earlier responses to clones of small repositories. */
   readonly fetchAnswers: FetchAnswers;
   /** Checks the bitmaps of the repository, for `gitaly_bad_bitmap_request_total`. */
   readonly checkBitmaps?: ((repository: Repository, context: HandlerContext) => Promise<void>) | undefined;

@@ -4,7 +4,7 @@ import { LIMIT_UNAUTHENTICATED } from '#rpc/common/limit-unauthenticated';
 import type { HandlerContext } from '#rpc/server/handler';
 import { remoteIpOf } from './push-context.ts';
 
-/** Returns for whom a pack is made, by the metadata of the call. */
+/** Returns the requester of a pack, from the metadata of the call. */
 export function packRequesterOf(context: HandlerContext, remoteIp = remoteIpOf(context)): PackRequester {
   return {
     remoteIp,

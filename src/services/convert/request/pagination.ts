@@ -4,7 +4,7 @@ import type { PaginationParameter } from '#wire/gen/shared_pb';
 
 /** Requested part of a list. */
 export interface Page {
-  /** Most items; infinite when there is no limit. */
+  /** Maximum number of items; infinite without a limit. */
   readonly limit: number;
   /** The name of the last item of the page before; empty from the start. */
   readonly after: Buffer;
@@ -13,13 +13,13 @@ export interface Page {
 /** Some items of a page. */
 export interface PagePart<T> {
   readonly items: readonly T[];
-  /** Set with the last part: whether the list goes on behind the page. */
+  /** Set with the last part: true if the list continues after the page. */
   readonly hasMore?: boolean;
 }
 
 /**
- * Thrown when a page is to begin behind an item that is not in the list. Each call chooses the
- * message that its clients get.
+ * Thrown when a page starts after an item that is not in the list. Each call chooses the message
+ * for its clients.
  */
 export class MissingPageTokenError extends Error {
   override readonly name = 'MissingPageTokenError';
@@ -83,7 +83,7 @@ export const ITEMS_PER_MESSAGE = 20;
 /** Some items that travel in one message. */
 export interface Line<T> {
   readonly items: readonly T[];
-  /** The page ends here, and the list goes on. */
+  /** The page ends here, and the list continues. */
   readonly hasMore: boolean;
 }
 
@@ -109,14 +109,14 @@ export async function* inLines<T>(parts: AsyncIterable<PagePart<T>>): AsyncGener
 }
 
 /**
- * Encodes a page token that holds an object: base64 of JSON in Go's format. Bytes that are no UTF-8
- * are lost.
+ * Encodes a page token that holds an object: base64 of JSON in Go's format. Bytes that are not
+ * UTF-8 are lost.
  */
 export function encodeCursor(fields: Readonly<Record<string, string>>): string {
   return Buffer.from(toJson(fields).replaceAll('\ufffd', String.raw`\ufffd`)).toString('base64');
 }
 
-/** Reads what {@link encodeCursor} wrote; `undefined` when the token is something else. */
+/** Reads the result of {@link encodeCursor}; `undefined` if the token is something else. */
 export function decodeCursor(token: string): JsonFields | undefined {
   const bytes = Buffer.from(token, 'base64');
   return bytes.toString('base64') === token ? JsonFields.parse(bytes.toString()) : undefined;

@@ -6,8 +6,8 @@ import { SidechannelError } from '#rpc/common/sidechannel';
 import type { HandlerContext } from '#rpc/server/handler';
 
 /**
- * Opens the client's sidechannel. `retryableCode` is answered when the connection failed us and the
- * call may be tried again.
+ * Opens the client's sidechannel. `retryableCode` is returned if the connection failed and the call
+ * may be repeated.
  */
 export async function openSidechannel(
   context: HandlerContext,

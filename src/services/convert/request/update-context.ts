@@ -4,7 +4,9 @@ import type { HandlerContext } from '#rpc/server/handler';
 import type { User } from '#wire/gen/shared_pb';
 import { clientContextOf, remoteIpOf, transactionOf } from './push-context.ts';
 
-/** Returns what hooks and votes need to know about a call that changes a reference for a user. */
+/**
+ * Returns the facts about a call that hooks and votes need when it changes a reference for a user.
+ */
 export function updateContextOf(user: User, context: HandlerContext, hooks: HookManager): UpdateContext {
   return {
     hooks,

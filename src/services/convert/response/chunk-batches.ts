@@ -28,7 +28,7 @@ export async function* chunkBatches<T>(
   if (bytes > 0) yield chunk;
 }
 
-/** As {@link chunkBatches}, for items that are encoded already. */
+/** As {@link chunkBatches}, for encoded items. */
 export function chunkEncoded<T extends { readonly length: number }>(
   batches: AsyncIterable<readonly T[]>,
 ): AsyncGenerator<T[], void> {

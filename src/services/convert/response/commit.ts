@@ -25,7 +25,7 @@ export interface CommitExtras {
     readonly deletions: number;
     readonly changedFiles: number;
   };
-  /** Full names of the references that lead to the commit. */
+  /** Full names of the references to the commit. */
   readonly referencedBy?: readonly Buffer[];
 }
 
@@ -50,8 +50,8 @@ export function toCommitMessage(commit: Commit, extras: CommitExtras = {}): Comm
 }
 
 /**
- * Converts an author or committer. A line without a date has none; dates are whole seconds and may
- * lie beyond calendars.
+ * Converts an author or committer. A line without a date gives none; dates are whole seconds and
+ * may be outside of calendars.
  */
 export function toAuthorMessage({
   name,

@@ -1,7 +1,7 @@
 import { whenSent } from '#rpc/common/grpc/when-sent';
 import { MAX_CHUNK_BYTES } from './stream-responses.ts';
 
-/** Bytes whose memory is used again. */
+/** Bytes whose memory is reused. */
 interface LentBytes {
   readonly bytes: Buffer;
   giveBack(): void;

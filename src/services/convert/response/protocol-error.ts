@@ -1,7 +1,9 @@
 import { GIT_PROTOCOL_ERROR } from '#rpc/common/header-names';
 import type { HandlerContext } from '#rpc/server/handler';
 
-/** git's words for mistakes of a client. They repeat what the client has sent, and no path. */
+/**
+ * git's messages about mistakes of a client. They repeat the client's input and contain no path.
+ */
 const CLIENTS_MISTAKE =
   /^fatal: ((?:mismatched object format|(?:error: )?un(?:known|supported) object format|unknown capability|invalid command|no command requested|unexpected line|expected flush|invalid filter-spec|(?:git [a-z-]+: )?protocol error)[^\n]*)$/m;
 const MAX_CHARS = 300;

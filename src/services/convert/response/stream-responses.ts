@@ -45,8 +45,7 @@ export async function* streamResponses<M>(
  */
 export function messageWriter<M>(respond: Respond<M>, toMessage: (bytes: Uint8Array) => M): Writable {
   const writer = new Writable({
-    // A write completes when the transport has taken it: there is no second queue before the
-    // transport's.
+    // A write completes when the transport has taken it, so there is only the transport's queue.
     highWaterMark: 1,
     write(chunk: Buffer, _encoding, done) {
       respondInChunks(chunk, respond, toMessage).then(() => done(), done);

@@ -21,7 +21,7 @@ export interface TagFields {
   readonly oid: string;
   /** The tag object; none when the tag is only a reference. */
   readonly tag: Tag | undefined;
-  /** The commit at the end of the chain of tags; none when there is something else. */
+  /** The commit at the end of the chain of tags; missing if the target is another object. */
   readonly commit: Commit | undefined;
 }
 

@@ -45,7 +45,7 @@ export async function* actionParts(
 
 function headerOf(header: UserCommitFilesActionHeader): ActionHeader {
   return {
-    // A client may know more actions than the table.
+    // A client may send actions that the table lacks.
     kind: (KINDS as Readonly<Record<number, FileAction['kind'] | undefined>>)[header.action] ?? header.action,
     path: Buffer.from(header.filePath),
     previousPath: Buffer.from(header.previousPath),

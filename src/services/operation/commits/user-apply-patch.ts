@@ -16,7 +16,7 @@ import { customHookCase } from '../error-details.ts';
 import { nextRequest, requireFilled, requireUser } from '../request-parts.ts';
 
 /**
- * Applies mails and moves a branch to the result. A branch that does not exist begins at the
+ * Applies mails and moves a branch to the result. A branch that does not exist starts at the
  * default branch.
  */
 export async function userApplyPatch(

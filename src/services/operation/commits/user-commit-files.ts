@@ -85,7 +85,7 @@ function requestFacts(header: UserCommitFilesRequestHeader): Record<string, unkn
   };
 }
 
-/** Returns the repository that the change begins in if it is another one. */
+/** Returns the start repository of the change if it is another one. */
 function otherRepository({
   repository,
   startRepository,

@@ -17,7 +17,7 @@ import type { OperationDependencies } from '../dependencies.ts';
 import { customHookCase, referenceUpdateCase } from '../error-details.ts';
 import { requireFilled, requireUser } from '../request-parts.ts';
 
-/** Commits that a submodule is at another commit, which need not exist here. */
+/** Commits a change of a submodule to another commit, which need not exist here. */
 export async function userUpdateSubmodule(
   request: UserUpdateSubmoduleRequest,
   context: HandlerContext,

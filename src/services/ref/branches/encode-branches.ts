@@ -13,7 +13,7 @@ import { BranchSchema } from '#wire/gen/shared_pb';
  */
 export interface EncodedBranch {
   readonly bytes: Buffer;
-  /** Of the newer field alone, by which messages are limited. */
+  /** Size of the newer field alone, which limits messages. */
   readonly length: number;
 }
 
@@ -31,7 +31,7 @@ const OLD_BRANCH = fieldNumbers(FindLocalBranchResponseSchema, {
   commit: 'message',
 });
 
-/** The parts of branches with a commit that are the same whatever their names are. */
+/** Parts of branches with a commit that do not depend on the name. */
 export interface EncodedCommit {
   /** Fields of a branch after its name. */
   readonly target: Buffer;

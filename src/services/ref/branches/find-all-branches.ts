@@ -37,8 +37,7 @@ async function mergedQuery(
   signal: AbortSignal,
 ): Promise<RefQuery> {
   try {
-    // In a repository without branches, git is called for branches merged into an empty name, and
-    // fails.
+    // In a repository without branches, git is called with an empty name, and fails.
     const merged = (await refs.defaultBranch({ signal })) ?? '';
     return { patterns: mergedBranches.length > 0 ? mergedBranches : EVERYWHERE, merged };
   } catch (error) {

@@ -26,7 +26,7 @@ export class KnownCommits {
     sizeOf: ({ bytes }) => bytes,
   });
 
-  /** Returns the commits that are known of a repository; `undefined` if there are none. */
+  /** Returns the known commits of a repository; `undefined` if there are none. */
   of({ path }: Repository): ReadonlyMap<string, EncodedCommit> | undefined {
     return this.#memory.get(path)?.commits;
   }

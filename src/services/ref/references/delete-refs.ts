@@ -16,7 +16,7 @@ import type { RefDependencies } from '../dependencies.ts';
 
 const HEAD = Buffer.from('HEAD');
 
-/** Deletes references by name, or all that do not begin with one of some prefixes; all or none. */
+/** Deletes references by name, or all except those with some prefixes; all or none. */
 export async function deleteRefs(
   request: DeleteRefsRequest,
   context: HandlerContext,

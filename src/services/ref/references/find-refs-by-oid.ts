@@ -40,7 +40,7 @@ export async function findRefsByOID(
   return encodedMessage(FindRefsByOIDResponseSchema, pieces);
 }
 
-/** Encodes names for a field of text, which cannot hold other bytes. */
+/** Encodes names for a text field, which cannot hold other bytes. */
 function encodeNames(refs: readonly ListedRef[]): Buffer {
   let bytes = 0;
   for (const { name } of refs) {

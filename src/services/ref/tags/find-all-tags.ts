@@ -40,8 +40,7 @@ const KEYS: Readonly<Record<number, string>> = {
 };
 
 /**
- * Lists tags with the commits that they lead to, in messages of about 1 MiB. A tag of something
- * else comes without a commit.
+ * Lists tags with their commits, in messages of about 1 MiB. A tag of another object has no commit.
  */
 export async function* findAllTags(
   request: FindAllTagsRequest,
@@ -113,8 +112,7 @@ function responseOf(tags: readonly Buffer[]): MessageShape<typeof FindAllTagsRes
 }
 
 /**
- * @throws {GitalyError} without a code, when something on the way to the end of the tag is not
- *   there.
+ * @throws {GitalyError} without a code if an object on the way to the end of the tag is missing.
  */
 function toMessage({ ref, tag, commit, isMissing }: RefTag): TagMessage {
   if (isMissing)

@@ -6,7 +6,7 @@ import { requireTarget } from '#storage/require-target';
 import type { RestoreRepositoryRequest, RestoreRepositoryResponseSchema } from '#wire/gen/repository_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
 
-/** Makes a repository what it was at the time of a backup. */
+/** Restores the state of a repository at the time of a backup. */
 export async function restoreRepository(
   request: RestoreRepositoryRequest,
   context: HandlerContext,

@@ -6,8 +6,8 @@ import type { FindMergeBaseRequest, FindMergeBaseResponseSchema } from '#wire/ge
 import type { RepositoryDependencies } from '../dependencies.ts';
 
 /**
- * Returns the best common ancestor of revisions; an empty id if they have none or one of them leads
- * to no commit.
+ * Returns the best common ancestor of revisions; an empty id if there is none or a revision has no
+ * commit.
  */
 export async function findMergeBase(
   request: FindMergeBaseRequest,

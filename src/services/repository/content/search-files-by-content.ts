@@ -10,7 +10,7 @@ import type { RepositoryDependencies } from '../dependencies.ts';
 import { encodeMatches } from './encode-matches.ts';
 import { requireQuery } from './search-query.ts';
 
-/** Searches the files of a revision. The data of a match comes in parts, then its end. */
+/** Searches the files of a revision. The data of a match is sent in parts, followed by its end. */
 export async function* searchFilesByContent(
   request: SearchFilesByContentRequest,
   context: HandlerContext,

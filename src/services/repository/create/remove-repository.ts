@@ -6,7 +6,7 @@ import { removeRepository as remove } from '#storage/lifecycle/remove-repository
 import type { RemoveRepositoryRequest, RemoveRepositoryResponseSchema } from '#wire/gen/repository_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
 
-/** Removes a repository, also one that others borrow objects from. */
+/** Removes a repository, even if others borrow its objects. */
 export async function removeRepository(
   request: RemoveRepositoryRequest,
   context: HandlerContext,

@@ -5,7 +5,7 @@ import type { HandlerContext } from '#rpc/server/handler';
 import type { FullPathRequest, FullPathResponseSchema } from '#wire/gen/repository_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
 
-/** Returns the path under which GitLab shows a repository. It is an error if there is none. */
+/** Returns the path under which GitLab shows a repository. Fails if there is none. */
 export async function fullPath(
   request: FullPathRequest,
   context: HandlerContext,

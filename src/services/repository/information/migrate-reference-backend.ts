@@ -27,7 +27,7 @@ export async function migrateReferenceBackend(
     throw new GitalyError('INVALID_ARGUMENT', 'target reference backend not set');
 
   const startedMs = performance.now();
-  // As Gitaly: an unknown number means files.
+  // As in Gitaly, an unknown number means files.
   const target = targetReferenceBackend === Backend.REFTABLE ? 'reftable' : 'files';
   await migrateReferences(repository, target, {
     maintenance: deps.housekeeping.runs,

@@ -3,13 +3,13 @@ import { GitExitError } from '#git/command/exit-error';
 import { flag, gitCommand, value } from '#git/command/git-command';
 import type { Repository } from '#storage/repository';
 
-/** The keys of `[offloading]` that decide on an answer. */
+/** The keys of `[offloading]` that determine the response. */
 export interface OffloadingSettings {
   readonly enabled: boolean;
   readonly goCloudUrl: string | undefined;
 }
 
-/** Where an offloaded repository has its objects. */
+/** Location of the objects of an offloaded repository. */
 const KEY = 'remote.offload.url';
 /** Offloading needs the write-ahead log, which this server does not have. */
 const NO_LOG = 'unable to retrieve storage node';
@@ -45,7 +45,7 @@ function requireSink(url: string): void {
   if (url === '') throw new GitalyError('INVALID_ARGUMENT', 'offloading configuration missing sink URL');
 }
 
-/** The part of the path of a repository's URL below that of the sink. */
+/** The path of a repository's URL below that of the sink. */
 function objectPrefix(url: string, sink: string): string | undefined {
   const path = PATH.exec(url)?.[1] ?? url;
   const parent = `${PATH.exec(sink)?.[1] ?? ''}/`;

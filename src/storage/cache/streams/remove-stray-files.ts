@@ -9,7 +9,7 @@ export interface RemoveStrayFilesOptions {
   readonly nowMs?: number;
 }
 
-/** Files of another machine or container may be read for as long as they are kept there. */
+/** Readers on another machine or container may still use files for their whole lifetime. */
 const FOREIGN_AGE_FACTOR = 2;
 const MIN_FOREIGN_AGE_MS = 60 * 60 * 1000;
 
@@ -32,7 +32,7 @@ export async function removeStrayFiles(directory: string, options: RemoveStrayFi
       await unlink(`${path}/${file}`).catch(ignoreMissing);
       onRemoved();
     }
-    // A directory with files stays.
+    // A directory with files is kept.
     await rmdir(path).catch(() => {});
   }
 }

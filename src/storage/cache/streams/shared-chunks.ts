@@ -1,7 +1,7 @@
 import type { Produce, StreamCache } from './stream-cache.ts';
 import type { LentBytes } from './stream-reader.ts';
 
-/** Streams of others that a caller tries; the last one may be its own. */
+/** Number of streams of other callers that a caller tries; the last one may be its own. */
 const MAX_ATTEMPTS = 3;
 
 export interface SharedChunksOptions<T> {

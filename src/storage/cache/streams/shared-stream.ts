@@ -6,11 +6,11 @@ import { type StreamEnd, StreamReader, type StreamSource } from './stream-reader
 
 /** Bytes of a stream in memory, apart from those that readers are using. */
 export const WINDOW_BYTES = 2 << 20;
-/** By default a stream that is to be kept and is not longer stays in memory. */
+/** By default, a stream that will be kept and is not longer is held in memory. */
 export const SMALL_BYTES = 128 * 1024;
 /** Lead of a producer that is to wait for its readers. */
 const WRITE_AHEAD_BYTES = 256 << 20;
-/** Time after which a reader that holds all others up is left behind. */
+/** Time after which a reader that delays all others is dropped. */
 const STALL_MS = 60_000;
 
 /** Receives the bytes of a stream. */
@@ -27,22 +27,22 @@ export interface StreamWriter {
 }
 
 export interface SharedStreamOptions {
-  /** True if the complete stream is to be kept for later readers. */
+  /** True if the complete stream will be kept for later readers. */
   readonly isKept: boolean;
-  /** True if the producer ends with the last reader, although the stream is to be kept. */
+  /** True if the producer ends with the last reader even though the stream will be kept. */
   readonly endsUnread: boolean;
-  /** True if the producer is to wait for the fastest reader, after a long lead. */
+  /** True if the producer waits for the fastest reader after a long lead. */
   readonly hasBackpressure: boolean;
   /** A stream that is to be kept and is not longer stays in memory; at most {@link WINDOW_BYTES}. */
   readonly smallBytes: number;
-  /** Creates the file for what does not fit into memory. */
+  /** Creates the file for data that does not fit into memory. */
   readonly openFile: (isKept: boolean) => Promise<SpoolFile>;
-  /** Takes space for the file. @returns false if there is none. */
+  /** Reserves space for the file. @returns false if there is none. */
   readonly takeSpace: (bytes: number) => boolean;
   readonly giveSpace: (bytes: number) => void;
-  /** Reports whether producers have to end soon, because others wait for their turn. */
+  /** Reports whether producers must end soon because other callers wait. */
   readonly isContended: () => boolean;
-  /** The file cannot be written. The stream goes on without. */
+  /** The file cannot be written, so the stream continues without it. */
   readonly onFileError: (error: unknown) => void;
   /** The stream has ended, and is complete in memory or in the file, or is not. */
   readonly onEnd: (isComplete: boolean) => void;
@@ -153,7 +153,7 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
     void this.#settle();
   }
 
-  /** Lets the producer go on although readers are slow. */
+  /** Lets the producer continue although readers are slow. */
   relieve(): void {
     this.#shrink();
   }
@@ -259,7 +259,9 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
     }
   }
 
-  /** Drops what is not needed in memory, starts the file if that is not enough, wakes the producer. */
+  /**
+   * Drops unneeded data from memory, starts the file if that is not enough, and wakes the producer.
+   */
   #shrink(): void {
     this.#drop();
     if (this.#wantsFile()) this.#startFlush();
@@ -314,7 +316,7 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
   }
 
   #startFlush(): void {
-    // Not at once: its end must not come before this assignment.
+    // Not at once, so that the end does not precede this assignment.
     this.#flushing = Promise.resolve().then(() => this.#flush());
   }
 
@@ -363,7 +365,7 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
   async #append(file: SpoolFile, chunks: readonly Chunk[]): Promise<void> {
     const length = chunks.reduce((sum, { bytes }) => sum + bytes.length, 0);
     if (!this.#options.takeSpace(length)) {
-      // What is in the file stays readable; the rest is passed on in memory.
+      // Data in the file can still be read; the rest is passed on in memory.
       this.#endFile();
       return;
     }

@@ -7,14 +7,14 @@ import { SharedStream, SMALL_BYTES, type StreamWriter } from './shared-stream.ts
 import { SpoolFile } from './spool-file.ts';
 import type { StreamReader } from './stream-reader.ts';
 
-/** Short streams that are kept in memory, all together. */
+/** Total size of short streams in memory. */
 const MAX_MEMORY_BYTES = 32 << 20;
 const MAX_ENTRIES = 20_000;
 /** Kept streams with a file: each holds a descriptor. */
 const MAX_FILES = 1000;
 const SWEEP_MS = 60_000;
 
-/** Notified of what a cache does, for metrics. */
+/** Receives the events of a cache, for metrics. */
 export interface StreamCacheObserver {
   entries(count: number): void;
   diskUsage(bytes: number): void;
@@ -28,7 +28,7 @@ export interface StreamCacheOptions {
   readonly makeDirectory: () => Promise<void>;
   /** Time for which a complete stream is kept; 0 keeps none: only running ones are shared. */
   readonly maxAgeMs: number;
-  /** Times that a key is requested before a stream of it is kept. */
+  /** Number of requests for a key before its stream is kept. */
   readonly minOccurrences: number;
   readonly hasBackpressure: boolean;
   /** Ends a producer with its last reader, although the stream is to be kept. Default: no. */
@@ -40,9 +40,9 @@ export interface StreamCacheOptions {
   /** A stream that is to be kept and is not longer stays in memory. Default {@link SMALL_BYTES}. */
   readonly smallBytes?: number;
   readonly observer?: StreamCacheObserver | undefined;
-  /** A file that cannot be written or removed. Streams go on without it. */
+  /** A file that cannot be written or removed. Streams continue without it. */
   readonly onError: (error: unknown) => void;
-  /** Reports whether producers have to end soon, because others wait for their turn. */
+  /** Reports whether producers must end soon because other callers wait. */
   readonly isContended?: () => boolean;
   /** Limit of kept streams with a file. Default 1000. */
   readonly maxFiles?: number;
@@ -71,7 +71,7 @@ export interface OpenedStream<T> {
 interface Entry<T> {
   readonly stream: SharedStream<T>;
   readonly createdAt: number;
-  /** Of a complete stream: its bytes in memory, and whether it has a file. */
+  /** Bytes in memory of a complete stream, and whether it has a file. */
   memoryBytes: number;
   files: 0 | 1;
 }
@@ -138,7 +138,7 @@ export class StreamCache<T> implements AsyncDisposable {
     return entry?.stream.isJoinable === true && !this.#isExpired(entry);
   }
 
-  /** Lets producers go on although their readers are slow, because others wait for their turn. */
+  /** Lets producers continue although their readers are slow, because other callers wait. */
   relieve(): void {
     for (const stream of this.#running.keys()) stream.relieve();
   }
