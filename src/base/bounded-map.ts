@@ -23,7 +23,7 @@ export interface BoundedMapOptions<V> {
 interface Entry<K, V> {
   readonly key: K;
   readonly value: V;
-  /** Of maps with `maxWeight`. Others have many small entries, which are smaller without it. */
+  /** Weights of maps with `maxWeight`. Other maps have many small entries and need none. */
   readonly weight?: number;
   /** Of maps with `maxAgeMs`. */
   readonly deadline?: number;

@@ -25,7 +25,7 @@ export class BriefMap<K, V extends object> {
     return this.#cells.delete(key);
   }
 
-  /** Visits the values in the order of insertion, also those that are added meanwhile. */
+  /** Visits the values in the order of insertion, including those that are added meanwhile. */
   forEach(visit: (value: V) => void): void {
     for (const { value } of this.#cells.values()) if (value !== undefined) visit(value);
   }

@@ -15,8 +15,8 @@ export interface BriefMemoryOptions<V> {
 const ENTRY_BYTES = 500;
 
 /**
- * Values that are kept for a short time, by keys. Memory is bounded, and released when the values
- * are old, without a further call.
+ * Values that are kept for a short time, by key. Memory is bounded, and released without a further
+ * call when the values are old.
  */
 export class BriefMemory<V> {
   readonly #options: BriefMemoryOptions<V>;

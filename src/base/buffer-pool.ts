@@ -1,12 +1,12 @@
 import { noteBulkBytes } from './bulk-memory.ts';
 
-/** Lends buffers of one size, and keeps some of those that come back. */
+/** Lends buffers of one size, and keeps some of the returned ones. */
 export class BufferPool {
   readonly #size: number;
   readonly #maxFree: number;
   readonly #free: ArrayBuffer[] = [];
 
-  /** @param maxFree buffers that are kept while nothing uses them. */
+  /** @param maxFree number of buffers that are kept while they are unused. */
   constructor({ size, maxFree }: { readonly size: number; readonly maxFree: number }) {
     this.#size = size;
     this.#maxFree = maxFree;

@@ -3,7 +3,9 @@
  * a millisecond, and everything else waits for as long.
  */
 const BYTES_PER_TURN = 1 << 20;
-/** Shorter pieces take little time and never wait: small answers are not delayed by large ones. */
+/**
+ * Shorter pieces take little time and never wait, so that large responses do not delay small ones.
+ */
 const SMALL_BYTES = 64 * 1024;
 
 /**

@@ -1,6 +1,6 @@
 import { nearestName } from './nearest-name.ts';
 
-/** Names of options; an object has those of an option's own options. */
+/** Names of options; an object contains the names of nested options. */
 export interface OptionNames {
   readonly [name: string]: true | OptionNames;
 }

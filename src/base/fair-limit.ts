@@ -7,7 +7,7 @@ export interface FairLimitOptions {
   readonly capacity: number;
   /** Returns the part of the capacities that may be used now. Default 1. */
   readonly share?: (() => number) | undefined;
-  /** Of the capacity, for one owner. Default: all of it. */
+  /** Part of the capacity for one owner. Default: all of it. */
   readonly capacityPerOwner?: number;
   /** Requests that may wait, for all owners together and for each. Default: no limit. */
   readonly maxWaiting?: number;
@@ -17,7 +17,7 @@ export interface FairLimitOptions {
 }
 
 export interface AcquireOptions {
-  /** Units; more than the capacity count as the whole capacity. Default 1. */
+  /** Number of units; more than the capacity count as the whole capacity. Default 1. */
   readonly units?: number;
   readonly signal?: AbortSignal | undefined;
 }
@@ -148,7 +148,7 @@ export class FairLimit<K extends object> {
       if (key === undefined || owner === undefined || next === undefined) {
         this.#turns.splice(passed, 1);
       } else if (this.#inUse + next.units > this.#capacities().capacity) {
-        // What needs much is not overtaken for ever by what needs little.
+        // A request for many units is not overtaken for ever by requests for few.
         return;
       } else if (!this.#fits(owner, next.units)) {
         passed++;

@@ -9,7 +9,7 @@ interface Entry<Value> {
   next: Next<Value> | undefined;
 }
 
-/** Does the work of a number of callers at once. */
+/** Does the work of several callers at once. */
 type Work<Value> = (callers: number) => Promise<Value>;
 
 export interface JoinedRunsOptions {

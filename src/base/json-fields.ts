@@ -19,14 +19,16 @@ export class JsonFields {
     this.#object = object;
   }
 
-  /** Returns the fields of a decoded value; `undefined` when it is no object. A list is none. */
+  /**
+   * Returns the fields of a decoded value; `undefined` if it is not an object. A list is not one.
+   */
   static of(value: unknown): JsonFields | undefined {
     return typeof value === 'object' && value !== null && !Array.isArray(value)
       ? new JsonFields(value)
       : undefined;
   }
 
-  /** Returns the fields of a JSON text; `undefined` when it is no JSON, or no object. */
+  /** Returns the fields of a JSON text; `undefined` if it is not JSON, or not an object. */
   static parse(text: string): JsonFields | undefined {
     try {
       return JsonFields.of(JSON.parse(text));

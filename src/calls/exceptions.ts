@@ -11,8 +11,8 @@ import { runningCall } from './running-call.ts';
 /** The handling of exceptions that no code expected. */
 export interface Exceptions extends RecoverOptions {
   /**
-   * Deals with an exception that nothing caught: ends the call that it comes from, if one runs.
-   * Returns false when it is unknown what it has left undone, so that the process should end.
+   * Handles an exception that no code caught: ends the call from which it comes, if that runs.
+   * Returns false if its effects are unknown, so that the process should end.
    */
   contain(exception: unknown): boolean;
 }

@@ -11,7 +11,7 @@ export interface ExplainedCommand {
   exit_code?: number;
 }
 
-/** Commands listed; the others are only counted. */
+/** Number of listed commands; further ones are only counted. */
 const MAX_COMMANDS = 50;
 const MAX_ARGUMENTS = 40;
 const MAX_ARGUMENT_CHARS = 200;
@@ -102,8 +102,8 @@ export const explainCall: ServerInterceptor = (call) => {
 };
 
 /**
- * Adds a command to the explanation of its call, if it requested one. @returns what to call at its
- * end.
+ * Adds a command to the explanation of its call, if the call requested one. @returns the function
+ * to call at the end of the command.
  */
 export function explainCommand(
   call: ServerCall | undefined,

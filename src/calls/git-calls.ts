@@ -4,10 +4,10 @@ import type { SpawnAdmission } from '#git/command/process/spawn-gate';
 import { runningCall, runningCallState } from './running-call.ts';
 
 export interface GitCallLimits {
-  /** Calls that may run git processes at once. */
+  /** Number of calls that may run git processes concurrently. */
   readonly maxRunning: number;
   readonly maxRunningPerConnection: number;
-  /** Calls that may wait for others to end. */
+  /** Number of calls that may wait for others to end. */
   readonly maxWaiting: number;
   readonly maxWaitingPerConnection: number;
   /** Longest wait; also the longest that calls which wait for each other can do so. */

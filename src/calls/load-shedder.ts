@@ -14,7 +14,7 @@ import type { CallCost, RunningCalls } from './running-calls.ts';
 /** Calls that carry it may be shed. With `[load_shedder]` it is on by default, unlike in Gitaly. */
 const TRACK_COMMANDS = 'burdenmonitor_track_commands';
 
-/** Calls that one event ends. */
+/** Number of calls that one event ends. */
 const CALLS_PER_EVENT = 10;
 /** Signs of one overload come together: memory pressure makes processor pressure, too. */
 const PAUSE_MS = 15_000;
@@ -181,7 +181,7 @@ export type SheddingSharing =
   | { readonly role: 'supervisor'; readonly others: () => Promise<readonly SheddableCall[]> }
   | {
       readonly role: 'worker';
-      /** Lets the supervisor ask for the calls of this process. */
+      /** Lets the supervisor request the calls of this process. */
       answer(mostExpensive: () => Promise<readonly SheddableCall[]>): void;
     };
 

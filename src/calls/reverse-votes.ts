@@ -93,7 +93,10 @@ function fieldsOf({ hash, node, phase, transactionId }: VoteRequest) {
   return { transactionId, node, referenceUpdatesHash: hash, phase: PHASES[phase] };
 }
 
-/** Lets the lines of other servers about a vote be found with those of its call. */
+/**
+ * Adds fields by which the lines of other servers about a vote can be matched with those of its
+ * call.
+ */
 function withCaller(options: { signal: AbortSignal }): ChannelCallOptions {
   const correlationId = runningCall()?.context.correlationId;
   return correlationId === undefined

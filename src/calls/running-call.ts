@@ -39,7 +39,7 @@ export function runningCall(): ServerCall | undefined {
   return calls.getStore()?.call;
 }
 
-/** Returns the same with what is kept for it. */
+/** Returns the call with the data that is kept for it. */
 export function runningCallState(): RunningCall | undefined {
   return calls.getStore();
 }

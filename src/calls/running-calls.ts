@@ -46,7 +46,7 @@ const ENDLESS: ReadonlySet<string> = new Set(['Watch']);
 /** Commands that wait in pools after the call that started them. */
 const POOLED: ReadonlySet<string> = new Set(['cat-file', 'diff-tree', 'update-ref']);
 
-/** Reports whether a call lasts as long as its client, whatever there is to do. */
+/** Reports whether a call lasts as long as its client, independent of the work. */
 export function isEndless({ method }: ServerCall): boolean {
   return ENDLESS.has(method.name);
 }
@@ -84,7 +84,7 @@ export class RunningCalls {
     return () => void this.#waits.delete(call);
   }
 
-  /** Notes a process. @returns what to call at its end. */
+  /** Records a process. @returns the function to call at its end. */
   processStarted(call: ServerCall | undefined, start: ProcessStart): () => void {
     const process: Process = { call, start, startedAtMs: performance.now() };
     this.#processes.add(process);
@@ -189,7 +189,7 @@ export function userOf({ headers }: ServerCall): string {
   return headers.get(USERNAME) ?? headers.get(USER_ID) ?? '';
 }
 
-/** Returns the name that a client gave itself; empty without one. */
+/** Returns the client's own name; empty if it has none. */
 export function clientOf({ headers }: ServerCall): string {
   return headers.get(CLIENT_NAME) ?? headers.get(CLIENT_NAME_OLD) ?? '';
 }

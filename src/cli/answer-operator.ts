@@ -1,12 +1,12 @@
 import { answerCalls, type ServerCalls } from '#calls/family-calls';
 import { operatorLink } from '#workers/operator-link';
 
-/** Opens what shows a server to people. */
+/** Opens the console of a server. */
 type OpenConsole<Server> = (server: Server) => Promise<AsyncDisposable>;
 
 /**
- * Returns what makes a server answer the program that has started it, such as `up --cluster`, and
- * opens its console. Returns `open` if no program asks.
+ * Returns a function that lets a server respond to the program that has started it, such as `up
+ * --cluster`, and opens its console. Returns `open` if no program asks.
  */
 export function withOperator<Server>(
   open: OpenConsole<Server> | undefined,

@@ -42,7 +42,7 @@ function optionsOf(command: Command): OptionShape[] {
   return command.createHelp().visibleOptions(command).map(shapeOf);
 }
 
-/** By what the help shows: `-f, --file <path>`. A flag may be parsed with a value. */
+/** Options by their text in the help: `-f, --file <path>`. A flag may be parsed with a value. */
 function shapeOf({ description, flags }: Option): OptionShape {
   const names = flags.match(/--?[\w-]+/g) ?? [];
   const isLong = (name: string): boolean => name.startsWith('--');

@@ -19,7 +19,7 @@ export interface ConsolePagesOptions
   readonly sshAddress?: () => string | undefined;
 }
 
-/** A console whose code is loaded, and whose connection is opened, by its first page. */
+/** A console that loads its code and opens its connection for the first page. */
 export class ConsolePages implements PageSource, AsyncDisposable {
   readonly #options: ConsolePagesOptions;
   readonly #resources = new AsyncDisposableStack();

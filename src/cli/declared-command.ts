@@ -16,10 +16,10 @@ export interface Declared {
   readonly run: Run;
 }
 
-/** Adds what a command does. */
+/** Adds the action of a command. */
 export type Act = (declared: Declared) => void;
 
-/** Returns what adds the action of commands, of which each passes its exit code to `exit`. */
+/** Returns a function that adds the action of a command and passes the exit code to `exit`. */
 export function actions(exit: (code: number) => void): Act {
   return ({ command, required, run }) => {
     command.allowExcessArguments().action(async () => {

@@ -18,7 +18,7 @@ export interface ImportOptions {
 }
 
 const MAX_JOBS = 64;
-/** Half of the cores; a server on the same machine needs the other half. */
+/** Half of the cores, because a server on the same machine needs the other half. */
 const DEFAULT_JOBS = Math.max(1, Math.min(4, Math.floor(availableParallelism() / 2)));
 
 /**

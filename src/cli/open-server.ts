@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { loadConfig } from '#platform/config/load-config';
 import { isAddress, openTarget, type Target } from './open-target.ts';
 
-/** The command line requests something that cannot be meant. */
+/** The command line requests something contradictory. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }

@@ -6,7 +6,7 @@ import { DirectoryInUseError, openUpDirectory, upSocket } from './up/up-director
 /** A server to work with, until it is disposed. */
 export interface Target extends AsyncDisposable {
   readonly connection: Connection;
-  /** With which the connection signs its calls. */
+  /** Token with which the connection signs its calls. */
   readonly token?: string | undefined;
 }
 
@@ -30,7 +30,8 @@ export async function openTarget(target: string, token: string | undefined): Pro
   opening.use(directory);
   await refuseOfOthers(target);
   directory.describe('a gitaly-ts tool');
-  // Here alone: the code of a server takes 10 MB, which a client of a running one need not have.
+  // Imported here, because the server's code takes 10 MB, which a client of a running server does
+  // not need.
   const { configFrom, createLogger, GitalyServer } = await import('#gitaly/index');
   const server = await GitalyServer.start({
     config: configFrom({

@@ -10,7 +10,7 @@ export function count(text: string): number {
 }
 
 /**
- * Has a command accept `--in` for its option `--to`; of both, the last one counts. The help does
+ * Makes a command accept `--in` for its option `--to`; of both, the last one is used. The help does
  * not list it: it is the former name in `gitaly-ts token`, and a likely guess elsewhere.
  */
 export function acceptIn(command: Command): Command {

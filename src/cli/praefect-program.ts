@@ -145,7 +145,10 @@ async function serve(path: string): Promise<number> {
   }
 }
 
-/** Returns what opens the console; `undefined` if there is none, whose code is then not loaded. */
+/**
+ * Returns a function that opens the console; `undefined` without a console, whose code is then not
+ * loaded.
+ */
 async function consoleOf(
   config: PraefectConfig,
   logger: Logger,

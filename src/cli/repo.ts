@@ -11,7 +11,7 @@ export interface RepoOptions {
   readonly json?: boolean;
 }
 
-/** Where the commands print, and read an answer of a person. */
+/** Streams for the output of commands, and for a person's confirmation. */
 export interface RepoConsole {
   readonly stdin: NodeJS.ReadableStream & { readonly isTTY?: boolean };
   readonly stdout: { write(text: string): unknown };

@@ -4,7 +4,7 @@ import type { PraefectServer } from '#praefect/praefect-server';
 import { statusData } from './cluster/render-status.ts';
 import { openConsole } from './serve-console.ts';
 
-/** Returns what opens the console of a praefect; `undefined` if it has none. */
+/** Returns a function that opens the console of a praefect; `undefined` without a console. */
 export function praefectConsole(
   { auth, console, virtualStorage }: PraefectConfig,
   options: { readonly logger: Logger; readonly hasPredecessor: boolean },

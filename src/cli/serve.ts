@@ -46,7 +46,10 @@ async function run(
   }
 }
 
-/** Returns what opens the console; `undefined` if there is none, whose code is then not loaded. */
+/**
+ * Returns a function that opens the console; `undefined` without a console, whose code is then not
+ * loaded.
+ */
 async function consoleOf(
   { auth, console, storage }: GitalyConfig,
   options: { readonly logger: Logger; readonly hasPredecessor: boolean },

@@ -20,7 +20,7 @@ export interface CreateTokenOptions extends TokenOptions {
   readonly ref?: readonly string[];
 }
 
-/** Where the commands print. */
+/** Streams for the output of commands. */
 export interface TokenConsole {
   readonly stdout: { write(text: string): unknown };
   readonly stderr: { write(text: string): unknown };

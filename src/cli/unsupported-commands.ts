@@ -3,8 +3,8 @@ import { type Act, CONFIG, type Options, optional, REPOSITORY, type Run, text } 
 import { group } from './usage.ts';
 
 /**
- * Adds the commands of Gitaly 19.0 that need transactions or Raft, which this server has not: they
- * give that reason, or Gitaly's where it has none, either.
+ * Adds the commands of Gitaly 19.0 that need transactions or Raft, which this server lacks. They
+ * print that reason, or Gitaly's message without these features.
  */
 export function addUnsupportedCommands(root: Command, act: Act, exit: (code: number) => void): void {
   addDatabase(group(root.command('db'), exit), act);

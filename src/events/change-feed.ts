@@ -17,7 +17,7 @@ import { StorageFeed } from './storage-feed.ts';
 import { UnrecordedChanges } from './unrecorded-changes.ts';
 
 export interface ChangeFeedOptions {
-  /** Size of the journal of a storage. */
+  /** Size limit of the journal of a storage. */
   readonly maxBytes: number;
   readonly maxAgeMs: number;
   /** Called when changes cannot be read or recorded. */
@@ -25,8 +25,8 @@ export interface ChangeFeedOptions {
 }
 
 /**
- * The changes of all storages of a server, in journals on the same disks. While nobody makes
- * changes it does nothing.
+ * The changes of all storages of a server, in journals on the same disks. Idle while there are no
+ * changes.
  */
 export class ChangeFeed implements EventSources, RefChangeRecorder, LifecycleRecorder, AsyncDisposable {
   readonly #storages: Storages;
@@ -38,7 +38,7 @@ export class ChangeFeed implements EventSources, RefChangeRecorder, LifecycleRec
     this.#storages = storages;
   }
 
-  /** Opens the journals, and records what a dead process could not. */
+  /** Opens the journals, and records the changes that a dead process could not record. */
   static async open(storages: Storages, options: ChangeFeedOptions): Promise<ChangeFeed> {
     const feed = new ChangeFeed(storages);
     const { onProblem } = options;
@@ -75,7 +75,7 @@ export class ChangeFeed implements EventSources, RefChangeRecorder, LifecycleRec
     return feed.journal;
   }
 
-  /** Yields the journal of each storage, and the directory with what belongs to it. */
+  /** Yields the journal of each storage, and the directory with its further files. */
   *journals(): Generator<{
     readonly storage: string;
     readonly directory: string;
@@ -113,7 +113,7 @@ export class ChangeFeed implements EventSources, RefChangeRecorder, LifecycleRec
     if (place === undefined || feed === undefined) return;
     const values = names && Object.fromEntries(names.map((name) => [name, null]));
     const orphaned = { relativePath: place.relativePath, ...(values && { values }) };
-    // Begins before the end of the change, so that what it has found stays known.
+    // Starts before the end of the change, so that the values it has found are kept.
     this.#watch(feed.watchOrphans(repository, orphaned, this.ending));
     this.#watch(endOf(change));
   }
@@ -148,7 +148,10 @@ async function endOf(change: AsyncDisposable): Promise<void> {
   await change[Symbol.asyncDispose]();
 }
 
-/** Where a repository is whose changes are recorded; `undefined` for one that nobody sees. */
+/**
+ * Returns the location of a repository whose changes are recorded; `undefined` for one that clients
+ * cannot see.
+ */
 export function recordedPlace(
   storages: Pick<Storages, 'all'>,
   { path }: Pick<RecordedRepository, 'path'>,

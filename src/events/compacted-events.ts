@@ -23,14 +23,14 @@ export interface CompactedEvents {
 
 export interface CompactOptions {
   readonly directory: string;
-  /** Of the file. Beyond it there are no compacted events. */
+  /** Size limit of the file; above it there are no compacted events. */
   readonly maxBytes: number;
   readonly signal: AbortSignal;
 }
 
 /**
- * Finds the compacted events of a journal whose segments begin with a sequence. What a killed
- * process has left is removed.
+ * Finds the compacted events of a journal whose segments start at a sequence. Removes the leftovers
+ * of a killed process.
  */
 export async function findCompacted(directory: string, first: number): Promise<CompactedEvents | undefined> {
   await rm(join(directory, INCOMPLETE), { force: true });
@@ -98,7 +98,10 @@ async function* merged(
   yield await sortInTurns(rest, (one, other) => one.sequence - other.sequence, signal);
 }
 
-/** Writes events, up to a number of bytes. @returns the bytes, which are more than the limit if it was reached. */
+/**
+ * Writes events up to a number of bytes. @returns the number of bytes, which exceeds the limit if
+ * it was reached.
+ */
 async function writeEvents(
   file: FileHandle,
   batches: AsyncIterable<readonly RepositoryEvent[]>,

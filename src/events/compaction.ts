@@ -5,13 +5,13 @@ interface Part {
   /** Path at the end of the part. */
   path: string;
   isGone: boolean;
-  /** Events of references from before no longer count. */
+  /** Earlier events of references are dropped. */
   forgetsReferences: boolean;
   created: RepositoryEvent | undefined;
   resync: RepositoryEvent | undefined;
-  /** Its last change of a path. */
+  /** The last change of its path. */
   renamed: RepositoryEvent | undefined;
-  /** Something about it was compacted before. */
+  /** Earlier compacted events contain the repository. */
   isKnown: boolean;
   readonly references: Map<string, RepositoryEvent>;
 }
@@ -24,10 +24,10 @@ interface Part {
 export class Compaction {
   /** By the path at the end. */
   readonly #parts = new Map<string, Part>();
-  /** By the path at the beginning, of the repositories that were there then. */
+  /** Repositories that existed at the beginning, by their path at that time. */
   readonly #origins = new Map<string, Part>();
 
-  /** Events of the part are missing. */
+  /** Some events of the part are missing. */
   isUnknown = false;
 
   /** Adds the next event of the part. */
@@ -54,7 +54,9 @@ export class Compaction {
     } else if (reference !== undefined) part.references.set(reference, event);
   }
 
-  /** Returns what is left of an event that was compacted before; `undefined` if nothing is. */
+  /**
+   * Returns the rest of an event that was compacted before; `undefined` if nothing is left of it.
+   */
   merge(event: RepositoryEvent): RepositoryEvent | undefined {
     const part = this.#origins.get(event.relativePath);
     if (part === undefined) return event;
@@ -66,10 +68,10 @@ export class Compaction {
     return { ...event, relativePath: part.path };
   }
 
-  /** Yields what is left of the part itself, in no order, when all earlier events are merged. */
+  /** Yields the rest of the part itself, in no order, after all earlier events are merged. */
   *rest(): Generator<RepositoryEvent, void, undefined> {
     for (const { created, isKnown, path, references, renamed, resync } of this.#parts.values()) {
-      // A repository that is older than the feed and has a new path: list its references.
+      // A repository that is older than the feed and was renamed: its references have to be listed.
       const isStranger = renamed !== undefined && created === undefined && !isKnown;
       const listed = resync ?? (isStranger ? renamed : undefined);
       if (created !== undefined) yield placed(created, 'created', path);

@@ -3,7 +3,7 @@ import { lineBatches } from '#base/streams/line-batches';
 import type { RepositoryEvent } from './event.ts';
 import { parseEventLine } from './event-line.ts';
 
-/** The events after a cursor are not kept any more, or cannot be read. */
+/** The events after a cursor are no longer kept, or cannot be read. */
 export class TooOldError extends Error {
   override readonly name = 'TooOldError';
 }

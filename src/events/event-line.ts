@@ -31,6 +31,6 @@ export function parseEventLine(line: Buffer): RepositoryEvent | undefined {
 
 function optional<N extends string>(fields: JsonFields, name: N): { [K in N]?: string } {
   const text = fields.text(name);
-  // An object with one field of a known name has this type.
+  // An object with one known field has this type.
   return (text === undefined ? {} : { [name]: text }) as { [K in N]?: string };
 }

@@ -9,7 +9,7 @@ export interface EventSource {
   readonly id?: string;
   /** Sequence of the last event; 0 without one. */
   readonly last: number;
-  /** The events after this sequence are kept; those up to it were compacted. */
+  /** Events after this sequence are kept; earlier ones were compacted. */
   readonly oldest: number;
   /** Resolves when there are events after {@link last}. */
   readonly news: Promise<void>;
@@ -37,13 +37,13 @@ export interface CompactedPart {
 
 /** The events of a server or a cluster. */
 export interface EventSources {
-  /** Aborted when those who watch must stop: the server ends. */
+  /** Aborted when watchers must stop because the server stops. */
   readonly ending: AbortSignal;
   /** Returns the events of a storage. @throws {GitalyError} INVALID_ARGUMENT for an unknown name. */
   journal(storageName: string): EventSource | Promise<EventSource>;
 }
 
-/** Returns the event before compacted ones, which tells consumers to forget. */
+/** Returns the event that precedes compacted ones and makes consumers drop their state. */
 export function compactedMarker(): RepositoryEvent {
   return { sequence: 0, kind: 'compacted', relativePath: '', timeMs: Date.now() };
 }

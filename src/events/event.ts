@@ -10,7 +10,7 @@ export interface RepositoryEvent {
   readonly timeMs: number;
   /** Full name, one character per byte. */
   readonly reference?: string;
-  /** Object id or `ref: <name>`; absent if there was no such reference. */
+  /** Object id or `ref: <name>`; absent if the reference did not exist. */
   readonly oldValue?: string;
   /** Absent for a deletion. */
   readonly newValue?: string;
@@ -29,7 +29,7 @@ export interface EventFilter {
   readonly referencePattern: string;
 }
 
-/** Returns what is wrong with the pattern of references; `undefined` if nothing is. */
+/** Returns the problem of a reference pattern; `undefined` if it is valid. */
 export function checkPattern(pattern: string): string | undefined {
   return pattern.length > MAX_PATTERN_CHARACTERS
     ? `longer than ${MAX_PATTERN_CHARACTERS} characters`

@@ -21,7 +21,7 @@ const KINDS = ['references', 'created', 'removed', 'renamed'] as const;
 const FILE_MODE = 0o600;
 const NAME_DIGITS = 12;
 const END = '\n';
-/** Files that are kept open for the next intents. */
+/** Number of files that are kept open for later intents. */
 const MAX_FREE = 64;
 /** A larger file is removed. */
 const MAX_FREE_BYTES = 64 * 1024;
@@ -80,7 +80,7 @@ export class Intents implements AsyncDisposable {
     await handle.close();
   }
 
-  /** Removes the files. Intents that are not cleared stay. */
+  /** Removes the files. Intents that were not cleared are kept. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#hasEnded = true;
     await Promise.all([...this.#clearing]);
@@ -88,8 +88,8 @@ export class Intents implements AsyncDisposable {
   }
 
   /**
-   * Returns what a dead process has left, in the order in which the changes began. One that was not
-   * written completely was not followed by a change. One that cannot be read is reported.
+   * Returns the intents of a dead process in the order in which the changes started. No change
+   * followed an intent that is incomplete. An unreadable one is reported.
    */
   async left(): Promise<{ readonly files: readonly string[]; readonly intents: readonly Intent[] }> {
     const files: string[] = [];
@@ -119,7 +119,7 @@ export class Intents implements AsyncDisposable {
   async #clear(file: IntentFile): Promise<void> {
     const mayKeep = (): boolean => !this.#hasEnded && this.#free.length < MAX_FREE;
     const isWanted = mayKeep() && file.bytes <= MAX_FREE_BYTES;
-    // The first line counts. A file system that copies on writes may need space for it.
+    // Only the first line is read. A file system that copies on write may need space for it.
     const isCleared = isWanted && (await writeAll(file.handle, Buffer.from(END)).then(isTrue, isFalse));
     if (isCleared && mayKeep()) this.#free.push(file);
     else await this.#remove(file);

@@ -4,7 +4,7 @@ import { compactedMarker } from './event-source.ts';
 
 type Batches = AsyncGenerator<readonly RepositoryEvent[], void, undefined>;
 
-/** Where the events after a sequence are: in memory, or in files that any process can read. */
+/** Location of the events after a sequence: in memory, or in files that any process can read. */
 export interface JournalPart {
   /** Last sequence of the journal at that time. */
   readonly end: number;
@@ -12,7 +12,7 @@ export interface JournalPart {
   readonly files: readonly { readonly path: string; readonly bytes: number }[];
 }
 
-/** Where the events that replace those up to a sequence are. */
+/** Location of the events that replace those up to a sequence. */
 export interface CompactedFile {
   readonly last: number;
   /** `undefined` if they are unknown. */

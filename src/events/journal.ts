@@ -13,7 +13,7 @@ import { RecentEvents } from './recent-events.ts';
 
 export interface JournalOptions {
   readonly directory: string;
-  /** Beyond this size the oldest segments are compacted. What is left of them is not larger either. */
+  /** Size above which the oldest segments are compacted; it also limits the compacted events. */
   readonly maxBytes: number;
   /** Segments whose last event is older are compacted. */
   readonly maxAgeMs: number;
@@ -40,15 +40,17 @@ const MAX_SEGMENT_BYTES = 8 * 1024 * 1024;
 const NAME_DIGITS = 16;
 const NAME = /^\d{16}\.log$/;
 const FLUSH_MS = 200;
-/** Between two looks for segments that have become too old: a part of the age, within limits. */
+/** Interval between searches for segments that are too old: a part of the age, within limits. */
 const LOOKS_PER_AGE = 16;
 const MIN_LOOK_MS = 1000;
 const MAX_LOOK_MS = 3_600_000;
 const FILE_MODE = 0o600;
-/** Events written at once, and kept in memory while the disk is full. */
+/**
+ * Number of events that are written at once, and that are kept in memory while the disk is full.
+ */
 const MAX_BATCH = 4096;
 const MAX_WAITING = 100_000;
-/** Their events are in memory while they are compacted, some 100 MB. */
+/** Limit of segments that are compacted together: their events are in memory, some 100 MB. */
 const MAX_COMPACTED_SEGMENTS = 4;
 
 /**
@@ -64,7 +66,7 @@ export class Journal implements EventSource, AsyncDisposable {
   /** The last events could not be written. */
   #hasFailed = false;
   readonly #ending = new AbortController();
-  /** Those before the segments; `undefined` if they are unknown or there are none. */
+  /** Events before the segments; `undefined` if they are unknown or there are none. */
   #compacted: CompactedEvents | undefined;
   #compacting: Promise<void> | undefined;
   #file: FileHandle | undefined;
@@ -138,7 +140,7 @@ export class Journal implements EventSource, AsyncDisposable {
     if (recent !== undefined) return { end, events: recent, files: [] };
     if (after < this.oldest) throw new TooOldError(`events up to ${this.oldest} are no longer kept`);
     const start = this.#segments.findLastIndex(({ first }) => first <= after + 1);
-    // The list as it is now: of segments that are removed meanwhile the events would be missing.
+    // A copy of the list: segments that are removed later would be missing in it.
     const segments = this.#segments.slice(Math.max(start, 0));
     return {
       end,
@@ -176,7 +178,7 @@ export class Journal implements EventSource, AsyncDisposable {
     return join(this.#options.directory, `${String(first).padStart(NAME_DIGITS, '0')}.log`);
   }
 
-  /** Reads the last segment, and cuts off what a killed process has not completed. */
+  /** Reads the last segment and cuts off an incomplete line of a killed process. */
   async #recover(segment: Segment): Promise<void> {
     let bytes = 0;
     this.#last = segment.first - 1;
@@ -193,7 +195,7 @@ export class Journal implements EventSource, AsyncDisposable {
     this.#written = this.#last;
   }
 
-  /** Writes what waits. Ends in the same step in which nothing waits any more. */
+  /** Writes waiting events. Ends in the same step in which no event waits any more. */
   async #write(): Promise<boolean> {
     await undefined; // events of one iteration are written together
     while (this.#waiting.length > 0) {
@@ -219,7 +221,7 @@ export class Journal implements EventSource, AsyncDisposable {
     return true;
   }
 
-  /** Replaces half of the events that wait by one that says so. */
+  /** Replaces half of the waiting events by one that reports the loss. */
   #forgetWaiting(): void {
     const [last] = this.#waiting.splice(0, MAX_WAITING / 2).slice(-1);
     if (last === undefined) return;
@@ -264,7 +266,7 @@ export class Journal implements EventSource, AsyncDisposable {
     return segment;
   }
 
-  /** Finds what was compacted, and removes the segments that a killed process has compacted. */
+  /** Finds the compacted events, and removes segments that a killed process had compacted. */
   async #findCompacted(): Promise<void> {
     const [first] = this.#segments;
     if (first === undefined) return;
@@ -293,7 +295,7 @@ export class Journal implements EventSource, AsyncDisposable {
       const before = this.#compacted;
       this.#compacted = await this.#compact(this.#segments.slice(0, count), last);
       const old = this.#segments.splice(0, count);
-      // First what is replaced, so that it is never followed by a gap; then the oldest.
+      // First the replaced segments, so that no gap follows them; then the oldest.
       if (before !== undefined) await rm(before.path, { force: true });
       for (const segment of old) await rm(this.#path(segment), { force: true });
     }
@@ -312,7 +314,9 @@ export class Journal implements EventSource, AsyncDisposable {
     return this.#segments.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
-  /** Returns `undefined` if what was before the segments is unknown, or what is left is too large. */
+  /**
+   * Returns `undefined` if the events before the segments are unknown, or the rest is too large.
+   */
   async #compact(segments: readonly Segment[], last: number): Promise<CompactedEvents | undefined> {
     const { directory, maxBytes, onProblem } = this.#options;
     const { signal } = this.#ending;
@@ -321,7 +325,7 @@ export class Journal implements EventSource, AsyncDisposable {
     try {
       return await compact(this.#compacted, parts, last, { directory, maxBytes, signal });
     } catch (error) {
-      // A full disk may have space later. But the journal needs space, too.
+      // A full disk may have space later, but the journal needs space as well.
       const mayPass = !(error instanceof TooOldError) && this.#bytes <= 2 * maxBytes;
       if (signal.aborted || mayPass) throw error;
       onProblem(error);

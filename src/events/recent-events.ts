@@ -1,13 +1,13 @@
 import type { RepositoryEvent } from './event.ts';
 
-/** Events kept in memory, some 300 bytes each. */
+/** Number of events in memory, some 300 bytes each. */
 const MAX_EVENTS = 8192;
 
 /** The last events, for the readers that are up to date: they need no file. */
 export class RecentEvents {
   #events: RepositoryEvent[] = [];
 
-  /** Adds events whose sequences follow those of the ones before. */
+  /** Adds events whose sequences directly follow the earlier ones. */
   add(events: readonly RepositoryEvent[]): void {
     for (const event of events) this.#events.push(event);
     // Shortened seldom, so that each event is moved once.

@@ -11,15 +11,15 @@ export interface RecoverOptions {
   readonly journal: Journal;
   readonly intents: Intents;
   readonly unrecorded: UnrecordedChanges;
-  /** Returns the repository of a path; `undefined` if there is none. */
+  /** Returns the repository at a path; `undefined` if there is none. */
   readonly open: (relativePath: string) => Repository | undefined;
   /** Called when references cannot be read. */
   readonly onProblem: (error: unknown) => void;
 }
 
 /**
- * Finishes what a dead process has left: the references decide what was changed, the journal what
- * was reported.
+ * Completes the changes of a dead process: the references show which were made, the journal which
+ * were reported.
  *
  * @returns the changes of references that a git of the dead process may still make.
  */

@@ -2,7 +2,10 @@ import { LoopSlice } from '#base/loop-turns';
 import { HEAD } from '#git/refs/ref-name';
 import type { RecordedRepository } from '#git/refs/update/ref-change-recorder';
 
-/** The value of a reference: an object id, of HEAD `ref: <name>`; `undefined` if there is none. */
+/**
+ * The value of a reference: an object id, or `ref: <name>` for HEAD; `undefined` if it does not
+ * exist.
+ */
 export type ReferenceValue = string | undefined;
 
 const HEAD_NAME = HEAD.toString();

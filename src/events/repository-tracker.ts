@@ -16,7 +16,7 @@ export type Finding =
 /** References as they were read. */
 export interface Observed {
   readonly values: Readonly<Record<string, string | null>>;
-  /** Of those that are not symbolic: how often their values have changed. */
+  /** Number of changes of each reference that is not symbolic. */
   readonly versions: ReadonlyMap<string, number>;
 }
 
@@ -26,14 +26,14 @@ interface Known {
   version: number;
 }
 
-/** References that are read one by one; more of them are listed by whoever needs them. */
+/** Number of references that are read one by one; with more, consumers list them. */
 export const MAX_REFERENCES = 10_000;
 /** Others may change a reference each time that it is read. */
 const MAX_READS = 100;
 
 /**
- * Follows the references of one repository while changes of it are made. Each value that is read is
- * compared with the one read before, so each change is found once, whoever finds it, and in order.
+ * Follows the references of one repository during changes. Each value is compared with the previous
+ * one, so each change is found once and in order, whichever reader finds it.
  */
 export class RepositoryTracker {
   readonly #report: (finding: Finding) => void;
@@ -45,14 +45,14 @@ export class RepositoryTracker {
     this.#report = report;
   }
 
-  /** The repository was created: references that nobody has read were not there before. */
+  /** Notes that the repository was created: references that were not read before did not exist. */
   startEmpty(): void {
     this.#startsEmpty = true;
   }
 
   /**
-   * Reads references that are about to change, and those that symbolic ones among them lead to,
-   * which change in their place.
+   * Reads references that are about to change. For symbolic ones it also reads their targets, which
+   * change instead.
    */
   async observe(
     repository: RecordedRepository,
@@ -76,8 +76,8 @@ export class RepositoryTracker {
   /**
    * Finds the changes of references since {@link observe}.
    *
-   * @param after values that the change has set. They count unless somebody else has read another
-   *   value meanwhile.
+   * @param after values that the change has set. They are used unless a concurrent reader has found
+   *   another value.
    */
   async compare(
     repository: RecordedRepository,
@@ -117,7 +117,7 @@ export class RepositoryTracker {
       if (known !== undefined && known.value === values.get(name)) continue;
       // Somebody else has read a value since the list began.
       const isLater = known?.version !== versions.get(name);
-      // Of those that were not there before the change nothing is known.
+      // Nothing is known of references that did not exist before the change.
       if (known === undefined) this.#known.set(name, { value: undefined, version: 0 });
       if (isLater) await this.#observe(repository, name);
       else this.#note(name, values.get(name));
@@ -129,7 +129,7 @@ export class RepositoryTracker {
     await this.#current(name, false, async () => ({ value: await readValue(repository, name) }));
   }
 
-  /** Reads a reference until nobody else has read another value meanwhile, and notes its value. */
+  /** Reads a reference until no concurrent reader has found another value, and stores its value. */
   async #current<T extends { readonly value: ReferenceValue }>(
     name: string,
     isLocked: boolean,

@@ -165,7 +165,7 @@ export class StorageFeed implements AsyncDisposable {
     return tracked;
   }
 
-  /** The changes under way go on at the new path. Another repository may be created at the former one. */
+  /** Running changes continue at the new path. Another repository may be created at the old one. */
   #move(previousPath: string, relativePath: string): void {
     const tracked = this.#tracked.get(previousPath);
     if (tracked === undefined) return;
@@ -175,8 +175,8 @@ export class StorageFeed implements AsyncDisposable {
   }
 
   /**
-   * The repository of a change was moved or removed meanwhile. The change may have met it before or
-   * another one that is there now.
+   * The repository of a change was moved or removed in the meantime. The change may belong to it,
+   * or to another repository that is now at the path.
    */
   #replaced(repository: RecordedRepository, tracked: Tracked, relativePath: string): void {
     this.#add(tracked, { kind: 'resync' });
@@ -190,7 +190,7 @@ export class StorageFeed implements AsyncDisposable {
 
   async #end(tracked: Tracked, file: IntentFile | undefined): Promise<void> {
     if (--tracked.changes === 0) this.#forget(tracked);
-    // The intent stays while its events are not in the journal.
+    // The intent is kept until its events are in the journal.
     const isWritten = await this.journal.add([]);
     if (file === undefined) this.#unrecordedCount--;
     else if (isWritten) this.#intents.clear(file);
@@ -209,7 +209,10 @@ export class StorageFeed implements AsyncDisposable {
     void this.journal.add([eventOf(relativePath, finding)]);
   }
 
-  /** The repository may have been removed meanwhile; else its references are to be listed. */
+  /**
+   * The repository may have been removed in the meantime; otherwise its references have to be
+   * listed.
+   */
   #unreadable(repository: RecordedRepository, tracked: Tracked, error: unknown): void {
     if (tracked.isGone || !existsSync(repository.path)) return;
     this.#onProblem(error);

@@ -3,7 +3,7 @@ import { type FileHandle, open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ignoreMissing } from '#base/files/ignore-missing';
 
-/** For the paths of some hundred repositories. */
+/** Space for the paths of some hundred repositories. */
 const SPARE_BYTES = 64 * 1024;
 const FILE_MODE = 0o600;
 const FILLING = '\n';
@@ -33,7 +33,9 @@ export class UnrecordedChanges implements AsyncDisposable {
     this.#onProblem = onProblem;
   }
 
-  /** Returns what a dead process has noted; an empty path represents all repositories. */
+  /**
+   * Returns the paths that a dead process has recorded; an empty path represents all repositories.
+   */
   async left(): Promise<readonly string[]> {
     const text = await readFile(this.#marked, 'utf8').catch(ignoreMissing);
     if (text === undefined) return [];
@@ -41,11 +43,11 @@ export class UnrecordedChanges implements AsyncDisposable {
     return paths.length === 0 || paths.includes(ALL) ? [''] : paths;
   }
 
-  /** Forgets what a dead process has noted, and makes the file for the next time. */
+  /** Removes the records of a dead process, and creates the file for later ones. */
   async prepare(): Promise<void> {
     await this.#next(async () => {
       await rename(this.#marked, this.#spare).catch(ignoreMissing);
-      // In place where there is one: it has its space.
+      // Written in place if the file exists, because it has its space already.
       const file = await open(this.#spare, constants.O_RDWR | constants.O_CREAT, FILE_MODE);
       try {
         await file.writeFile(FILLING.repeat(SPARE_BYTES));
@@ -64,7 +66,7 @@ export class UnrecordedChanges implements AsyncDisposable {
       this.#file ??= await this.#mark();
       const isPlain = !relativePath.includes(FILLING) && relativePath !== ALL;
       const line = Buffer.from(`${isPlain ? relativePath : ALL}${FILLING}`);
-      // The first line is for all, when there is no space for another one.
+      // The first line represents all repositories when there is no space for another line.
       const fits = 2 + this.#bytes + line.length <= SPARE_BYTES;
       await this.#file.write(fits ? line : Buffer.from(ALL), 0, undefined, fits ? 2 + this.#bytes : 0);
       if (fits) this.#bytes += line.length;

@@ -1,6 +1,6 @@
 /**
- * Runs a function for each value, a number of them at once. After a failure no other one starts,
- * and all have ended when the error is thrown.
+ * Runs a function for each value, a number of them concurrently. After a failure no further one
+ * starts, and the error is thrown when all have ended.
  */
 export async function eachInTurn<T>(
   values: readonly T[],

@@ -7,7 +7,7 @@ const MAX_KEY_BYTES = 1024;
 /** Services do not keep them, or not in lists. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const CONTROL_CHARACTER = /[\0-\x1f]/;
-/** Begins the names of files that are no objects: incomplete ones and locks. */
+/** Prefix of files that are not objects: incomplete ones and locks. */
 export const TEMPORARY_PREFIX = '.fileblob-';
 
 /**

@@ -74,10 +74,10 @@ export interface ObjectStore {
    * most {@link PAGE_OBJECTS}. The prefix may end anywhere in a key; the empty one selects all.
    */
   list(prefix: string, options: ListOptions): AsyncGenerator<readonly ObjectFacts[], void, undefined>;
-  /** Deletes objects. Those that do not exist are no error. */
+  /** Deletes objects. Missing objects are not an error. */
   delete(keys: readonly string[], options: ObjectCall): Promise<void>;
   /**
-   * Returns a URL at which anybody can read an object for a while, whether it exists or not;
+   * Returns a URL at which anyone can read an object for a while, whether it exists or not;
    * `undefined` if the store has no such URLs.
    */
   signedUrl(key: string, options: SignOptions): Promise<string | undefined>;

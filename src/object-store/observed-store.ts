@@ -10,15 +10,20 @@ import type {
 } from './object-store.ts';
 import { MissingObjectError, PreconditionError } from './store-error.ts';
 
-/** Result of an operation. `missing` and `refused` (by a condition) are no faults of the service. */
+/**
+ * Result of an operation. `missing` and `refused` (by a condition) are not faults of the service.
+ */
 export type StoreOutcome = 'ok' | 'missing' | 'refused' | 'aborted' | 'error';
 
 /** Operations of a store, by the names of its methods. */
 export type StoreOperation = 'get' | 'put' | 'head' | 'list' | 'delete' | 'sign';
 
-/** Receives what the stores of a server do. `kind` is the scheme of the URL. */
+/** Receives the operations of the stores of a server. `kind` is the scheme of the URL. */
 export interface StoreObserver {
-  /** An operation ended. The time in which the reader of a get or a list worked does not count. */
+  /**
+   * Called at the end of an operation. The time in which the reader of a get or a list works is not
+   * included.
+   */
   ended(kind: string, operation: StoreOperation, outcome: StoreOutcome, seconds: number): void;
   bytes(kind: string, direction: 'read' | 'written', bytes: number): void;
   /** A request, or the rest of a read, was sent again. */

@@ -19,7 +19,7 @@ import { UnsupportedStoreError } from './store-error.ts';
 export interface OpenStoreOptions {
   /** Receives all operations. */
   readonly observer?: StoreObserver;
-  /** Bytes of the parts of which a large object is stored in a bucket. Default: those of the service. */
+  /** Size of the parts of a large object in bytes. Default: the service's. */
   readonly partBytes?: number;
 }
 

@@ -35,7 +35,7 @@ export async function* partsOf(
       const size = Math.max(partBytes, Math.min(grown, MAX_GROWN_BYTES));
       const taken = rest.subarray(0, size - bytes);
       part = roomFor(bytes + taken.length, { part, bytes, size, sent });
-      // A piece is copied at once: it is garbage before the part is complete.
+      // A piece is copied at once, because it may be reused before the part is complete.
       part.set(taken, bytes);
       bytes += taken.length;
       rest = rest.subarray(taken.length);

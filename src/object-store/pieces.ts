@@ -21,7 +21,7 @@ export async function* checkedPieces(
 }
 
 /**
- * Stores an object unless there are no bytes.
+ * Stores an object unless it is empty.
  *
  * @returns the size in bytes; 0 if nothing was stored.
  */

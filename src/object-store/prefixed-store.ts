@@ -9,7 +9,10 @@ import type {
   SignOptions,
 } from './object-store.ts';
 
-/** A part of a store: the objects whose keys begin with a prefix, without it (`?prefix=`). */
+/**
+ * A part of a store: the objects whose keys start with a prefix (`?prefix=`). Keys are without the
+ * prefix.
+ */
 export class PrefixedStore implements ObjectStore {
   readonly #store: ObjectStore;
   readonly #prefix: string;

@@ -2,13 +2,13 @@ import { type PartsOptions, partsOf } from './parts.ts';
 
 export interface PutInPartsOptions extends Omit<PartsOptions, 'sent'> {
   putWhole(content: Buffer): Promise<void>;
-  /** @param sent for parts that were sent, whose memory is used again. */
+  /** @param sent receives parts that were sent, whose memory is reused. */
   putParts(parts: AsyncIterable<Buffer>, sent: Buffer[]): Promise<void>;
-  /** Returns what is thrown instead of an error. */
+  /** Converts an error of the service to the one that is thrown. */
   toError(error: unknown): unknown;
 }
 
-/** Stores an object: at once if it is smaller than a part, else in parts. */
+/** Stores an object: in one request if it is smaller than a part, otherwise in parts. */
 export async function putInParts(
   pieces: AsyncIterable<Uint8Array>,
   { putParts, putWhole, toError, ...options }: PutInPartsOptions,

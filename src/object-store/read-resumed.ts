@@ -17,7 +17,7 @@ export interface ReadState {
 }
 
 export interface ResumedRead {
-  /** Starts a read at a position; `undefined` if the object ends before. */
+  /** Starts a read at a position; `undefined` if the object ends before it. */
   readonly open: (state: ReadState) => Promise<Readable | undefined>;
   readonly onRetry: NoteRetry;
   /** Returns the error of a connection that breaks again and again. */

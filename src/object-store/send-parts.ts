@@ -1,4 +1,6 @@
-/** Bytes of all parts that are sent at once; a part that is gathered comes in addition. */
+/**
+ * Size of all parts that are sent concurrently; the part that is being collected is not included.
+ */
 const MAX_SENT_BYTES = 10 * 1024 * 1024;
 /**
  * Time for parts that are being sent when another one fails or the call is aborted. A service goes

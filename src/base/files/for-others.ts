@@ -1,2 +1,2 @@
-/** Permissions that a file with secrets may not have: those of its group and of other users. */
+/** Permissions that a file with secrets must not have: those of its group and of other users. */
 export const FOR_OTHERS = 0o077;

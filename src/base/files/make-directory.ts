@@ -41,7 +41,7 @@ export async function makeOneDirectory(path: string, { mode }: { mode?: number }
   }
 }
 
-/** Creates a directory at once, whose parent exists; whatever is in its place is left unchanged. */
+/** Creates a directory whose parent exists; leaves anything that is in its place unchanged. */
 export function makeDirectorySync(path: string): void {
   try {
     mkdirSync(path);

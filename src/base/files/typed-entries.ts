@@ -11,7 +11,7 @@ export function typedEntries(directory: string | Buffer, entries: Dirent<Buffer>
     : entries;
 }
 
-/** Returns an entry by its name, or nothing if it has been removed meanwhile. */
+/** Returns an entry by its name; nothing if it was removed in the meantime. */
 function typedEntry(directory: Buffer, name: Buffer): Dirent<Buffer>[] {
   const stats = lstatSync(Buffer.concat([directory, Buffer.from('/'), name]), { throwIfNoEntry: false });
   // Of an entry only the name and the questions about its type are used, which stats have, too.

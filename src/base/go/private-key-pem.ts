@@ -23,7 +23,7 @@ export function privateKeyPem(pem: string | Buffer): string | Buffer {
     try {
       return createPrivateKey({ key, format: 'der', type }).export({ type: 'pkcs8', format: 'pem' });
     } catch {
-      // Another format; if it is none of them, OpenSSL reports the problem.
+      // Another format; OpenSSL reports the problem if it is none.
     }
   }
   return pem;

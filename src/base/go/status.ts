@@ -18,7 +18,7 @@ export function statusText(code: StatusCode, message: string): string {
 
 /**
  * Gives the error of a call to another server the text that Go prints for it, which Gitaly's
- * messages quote. Code and details stay.
+ * messages quote. Code and details are unchanged.
  */
 export function asGoStatus(error: unknown): unknown {
   if (!(error instanceof GitalyError)) return error;

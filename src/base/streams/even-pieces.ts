@@ -9,8 +9,8 @@ export function* evenPieces(pieces: Iterable<Buffer>, maxBytes: number): Generat
 }
 
 /**
- * Does the same with pieces that come one after another. When the source fails, what came before is
- * yielded first. @throws the error of the source.
+ * Does the same with pieces that arrive one after another. When the source fails, earlier pieces
+ * are yielded first. @throws the error of the source.
  */
 export async function* evenStream(pieces: AsyncIterable<Buffer>, maxBytes: number): AsyncGenerator<Buffer> {
   const joiner = new Joiner(maxBytes);

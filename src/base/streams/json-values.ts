@@ -28,7 +28,7 @@ class Scanner {
   #depth = 0;
   #isInText = false;
   #isEscaped = false;
-  /** The value that has no end yet, without the piece that is being read. */
+  /** The incomplete value, without the current piece. */
   #start = '';
 
   constructor(maxLength: number) {
@@ -52,7 +52,7 @@ class Scanner {
     this.#start += piece.slice(from);
   }
 
-  /** @throws {SyntaxError} if a value has no end. */
+  /** @throws {SyntaxError} if a value is incomplete. */
   end(): void {
     if (this.#depth > 0) throw new SyntaxError('unexpected EOF');
   }

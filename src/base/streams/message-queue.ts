@@ -1,6 +1,6 @@
 /**
- * Messages that are added one by one and iterated as they come, once. The caller limits their
- * number: nothing here makes a sender wait.
+ * Messages that are added one by one and iterated once, as they arrive. The caller limits their
+ * number: no sender ever waits.
  */
 export class MessageQueue<T> implements AsyncIterableIterator<T, undefined> {
   #messages: T[] = [];

@@ -25,7 +25,9 @@ export class ByteSource implements AsyncDisposable {
     return parts.length === 1 ? first : Buffer.concat(parts);
   }
 
-  /** Returns what has arrived, up to `length` bytes, never none; `undefined` at the end. */
+  /**
+   * Returns the bytes that have arrived, at most `length` and at least one; `undefined` at the end.
+   */
   async takeSome(length: number): Promise<Buffer | undefined> {
     while (this.#current.length === 0) {
       const next = this.#isOver ? undefined : await this.#pieces.next();

@@ -106,7 +106,7 @@ function mtimeOf(header: Buffer): number {
 
 function nameOf(header: Buffer): Buffer {
   const name = untilNul(header.subarray(0, 100));
-  // GNU archives have other fields in the place of the prefix.
+  // GNU archives have other fields in place of the prefix.
   const isUstar = header.toString('latin1', 257, 263) === 'ustar\0';
   const prefix = isUstar ? untilNul(header.subarray(345, 500)) : Buffer.alloc(0);
   return prefix.length === 0 ? name : Buffer.concat([prefix, Buffer.from('/'), name]);
@@ -162,7 +162,7 @@ class Content implements AsyncIterable<Buffer> {
     }
   }
 
-  /** Drops what was not read, and the padding. */
+  /** Drops unread bytes and the padding. */
   async skip(): Promise<void> {
     for await (const _piece of this);
     const padding = paddingOf(this.size);

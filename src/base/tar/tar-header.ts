@@ -2,7 +2,7 @@ import { BLOCK_BYTES, checksumOf, paddingOf } from './tar-format.ts';
 
 /** The facts that an archive has about a file, a directory or a symbolic link. */
 export interface TarHeader {
-  /** Bytes of the path; one of a directory ends with a slash. */
+  /** Bytes of the path; the path of a directory ends with a slash. */
   readonly name: Uint8Array;
   readonly type: 'file' | 'directory' | 'symlink';
   /** Permission bits. */

@@ -52,7 +52,7 @@ export function observeCommands(
   };
 }
 
-/** Counts what starts of processes wait. */
+/** Counts the waits for starts of processes. */
 export function observeStarts({ starts }: CommandMetrics): SpawnWaits {
   return {
     waiting: (change) => (change === 1 ? starts.waiting.inc() : starts.waiting.dec()),

@@ -1,8 +1,8 @@
 import { anonymousBytes } from './anonymous-bytes.ts';
 
-/** Gitaly's interval. A process that ends before the first sample has none. */
+/** The same interval as Gitaly's. A process that ends before the first sample has none. */
 const INTERVAL_MS = 250;
-/** Limit of reads at once; the others are sampled in the next rounds. */
+/** Number of concurrent reads; other processes are sampled in later rounds. */
 const MAX_READS = 32;
 
 interface Sampled {
@@ -12,12 +12,15 @@ interface Sampled {
 
 /** Samples the anonymous memory of running processes, and keeps the largest value of each. */
 export class MemorySamples {
-  /** Those that were sampled last are at the end. */
+  /** Recently sampled processes are at the end. */
   readonly #running = new Set<Sampled>();
   #timer: NodeJS.Timeout | undefined;
   #isReading = false;
 
-  /** Begins with a process. The returned function ends it and returns its maximum; 0 without samples. */
+  /**
+   * Starts to sample a process. The returned function stops it and returns the maximum; 0 without
+   * samples.
+   */
   start(pid: number): () => number {
     const sampled: Sampled = { pid, maxBytes: 0 };
     this.#running.add(sampled);

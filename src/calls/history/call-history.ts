@@ -6,7 +6,7 @@ import { beginExplanation, type CallExplanation } from '../explain.ts';
 import { clientOf, isEndless, userOf } from '../running-calls.ts';
 import { Latencies } from './latencies.ts';
 
-/** The calls of an interval, and the process at its end. */
+/** The calls of an interval, and the state of the process at its end. */
 export interface HistorySample {
   /** End of the interval: ISO 8601, UTC. */
   readonly time: string;

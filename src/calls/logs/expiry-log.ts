@@ -3,7 +3,7 @@ import type { ExpiryObserver } from '#domain/lifetimes/remove-expired';
 import type { Logger } from '#platform/log/logger';
 import { fieldsOf } from './housekeeping-observer.ts';
 
-/** Logged names of references that were removed at once. */
+/** Number of names of removed references in a log line. */
 const MAX_NAMES = 20;
 
 /** Returns an observer that logs what was removed at the end of its time. */

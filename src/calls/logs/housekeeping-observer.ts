@@ -5,7 +5,7 @@ import type { HousekeepingMetrics } from '#platform/metrics/housekeeping-metrics
 import type { Repository } from '#storage/repository';
 import { runningCall } from '../running-call.ts';
 
-/** Writes what maintenance does to the log, with Gitaly's texts and fields, and counts it. */
+/** Writes the events of maintenance to the log, with Gitaly's texts and fields, and counts them. */
 export function observeHousekeeping(metrics: HousekeepingMetrics, logger: Logger): HousekeepingObserver {
   return {
     onMeasured(repository, state) {

@@ -29,7 +29,7 @@ export interface CallStatus {
   readonly request_messages: number;
   readonly response_messages: number;
   readonly processes: readonly ProcessStatus[];
-  /** Of a call through Praefect: the storages to which it was passed on. */
+  /** Storages to which Praefect passed the call on. */
   readonly nodes?: readonly string[];
   /** Process that serves it, if the server may have several. */
   readonly worker?: number;
@@ -76,11 +76,11 @@ export interface ServerStatus {
   /** Number of calls; `calls` lists the oldest of them. */
   readonly call_count: number;
   readonly calls: readonly CallStatus[];
-  /** Limits for which calls wait come first. */
+  /** Limits with waiting calls are first. */
   readonly queues: readonly QueueStatus[];
   /** Calls that run git processes, and those that wait for them to end. */
   readonly git: { readonly running_calls: number; readonly waiting_calls: number };
-  /** Processes that belong to no running call: shared ones, and those of background jobs. */
+  /** Processes without a running call: shared ones, and those of background jobs. */
   readonly processes: readonly ProcessStatus[];
   /** The last times in which the event loop was blocked for more than a second, the latest first. */
   readonly blocked: readonly BlockStatus[];

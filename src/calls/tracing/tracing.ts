@@ -7,11 +7,11 @@ export interface Tracing extends AsyncDisposable {
   readonly interceptor: ServerInterceptor;
   /** Makes the span of the start of the server. */
   started(startedAtMs: number): void;
-  /** Begins the span of a command. @returns what to call at its end. */
+  /** Starts the span of a command. @returns the function to call at its end. */
   command(call: ServerCall | undefined, start: ProcessStart): ((stats: ProcessStats) => void) | undefined;
-  /** Begins the span of a wait for a limit. @returns what to call at its end. */
+  /** Starts the span of a wait for a limit. @returns the function to call at its end. */
   wait(call: ServerCall, limit: string): () => void;
-  /** Begins the span of a hook. @returns what to call at its end. */
+  /** Starts the span of a hook. @returns the function to call at its end. */
   hook(call: ServerCall | undefined, name: string): ((error?: unknown) => void) | undefined;
   /** Returns environment variables by which a child continues the trace of its call. */
   environment(call: ServerCall): Readonly<Record<string, string>>;

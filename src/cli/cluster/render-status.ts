@@ -14,7 +14,7 @@ const HEADINGS = [
 ];
 const UNKNOWN = '-';
 
-/** Returns a status as one JSON object; what is not known is null. */
+/** Returns a status as one JSON object; unknown values are null. */
 export function statusData(status: ClusterStatus) {
   const problems = problemsOf(status);
   return {
@@ -47,7 +47,7 @@ export function statusJson(status: ClusterStatus): string {
   return `${JSON.stringify(statusData(status))}\n`;
 }
 
-/** Formats a status as a table, with what an operator should check below. */
+/** Formats a status as a table, followed by the points that an operator should check. */
 export function statusText(
   status: ClusterStatus,
   { isColored, now }: { readonly isColored: boolean; readonly now: Date },

@@ -13,7 +13,7 @@ export interface CommandOption {
   readonly description: string;
   readonly isRequired?: boolean;
   readonly default?: string;
-  /** Type of the value; any text without one. */
+  /** Type of the value; default: any text. */
   readonly type?: ValueType;
 }
 
@@ -103,7 +103,7 @@ async function runCommand(
   const values: Record<string, string | undefined> = {};
   for (const option of declared) {
     const found = command.options.find(({ flags }) => flags === option.flags);
-    // Each option takes a value, which commander keeps as a text.
+    // Each option takes a value, which commander stores as text.
     if (found !== undefined)
       values[nameOf(option)] = command.opts()[found.attributeName()] as string | undefined;
   }

@@ -11,7 +11,7 @@ const RANGES = {
   uint: { parser: 'ParseUint', pattern: /^\d+$/, min: 0n, max: 2n ** 64n - 1n },
 };
 
-/** Returns what is wrong with a value, in Go's words. An empty value is that of a missing option. */
+/** Returns the problem of a value, in Go's words. An empty value represents a missing option. */
 export function valueProblem(option: string, value: string, type: ValueType): string | undefined {
   if (value === '') return undefined;
   const problem = problemOf(value, type);

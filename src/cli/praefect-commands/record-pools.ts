@@ -46,7 +46,7 @@ export async function recordPools({ config, print }: CommandInput): Promise<unde
   return undefined;
 }
 
-/** Returns what the primaries of repositories find. Of several that find the same, one counts. */
+/** Returns the relations that the primaries of repositories report, without duplicates. */
 async function membersOnPrimaries(
   database: Database,
   { name, node: nodes }: VirtualStorage,

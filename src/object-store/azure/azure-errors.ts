@@ -25,7 +25,7 @@ const HINTS: Readonly<Record<string, string>> = {
   ServerBusy: 'the service limits the rate of requests: use fewer at once',
 };
 
-/** For responses without a code. */
+/** Errors by status, for responses without a code. */
 const CODE_BY_STATUS: Readonly<Record<number, string>> = {
   401: 'NoAuthenticationInformation',
   403: 'AuthenticationFailed',

@@ -25,7 +25,7 @@ import { MissingObjectError, StoreError } from '../store-error.ts';
 import { azureError, azureProblemOf, isTransient } from './azure-errors.ts';
 import { uploadBlob } from './upload.ts';
 
-/** Requests to delete objects that are sent at once. */
+/** Number of concurrent requests to delete objects. */
 const MAX_DELETIONS = 16;
 /** Attempts of a request, with growing random delays between them. */
 const MAX_ATTEMPTS = 5;
@@ -37,7 +37,7 @@ export interface AzureStoreOptions {
   readonly onRetry: NoteRetry;
   /** Bytes of a block of a large object. */
   readonly partBytes: number;
-  /** Returns a URL with which anybody can read a blob; `undefined` without a key to sign with. */
+  /** Returns a URL with which anyone can read a blob; `undefined` without a key to sign with. */
   readonly sign: (blob: BlockBlobClient, expiresOn: Date, signal: AbortSignal) => Promise<string | undefined>;
 }
 
@@ -133,7 +133,7 @@ export class AzureStore implements ObjectStore {
     throw this.#failure('list', prefix, 'the service sent no page');
   }
 
-  /** Starts a read at a position; `undefined` if the object ends before. */
+  /** Starts a read at a position; `undefined` if the object ends before it. */
   async #open(key: string, state: ReadState, signal: AbortSignal): Promise<Readable | undefined> {
     const { position, end, version } = state;
     const count = Number.isFinite(end) ? end - position : undefined;
@@ -154,7 +154,7 @@ export class AzureStore implements ObjectStore {
     }
   }
 
-  /** Runs a call of the SDK, whose errors become ours. */
+  /** Runs a call of the SDK and converts its errors to ours. */
   async #run<T>(
     operation: StoreOperation,
     key: string,

@@ -8,7 +8,7 @@ import { AzureStore, type AzureStoreOptions } from './azure-store.ts';
 const DEFAULT_PART_BYTES = 5 * 1024 * 1024;
 /** Time before the expiry of a URL from which the service checks the key that signed it. */
 const CLOCK_SKEW_MS = 15 * 60_000;
-/** The store repeats requests: it counts them, and waits for random times. */
+/** The store repeats requests itself: it counts them and waits for random times. */
 const PIPELINE: StoragePipelineOptions = { retryOptions: { maxTries: 1 } };
 
 /**

@@ -11,7 +11,10 @@ const MAX_BLOCKS = 50_000;
 const BLOCKS_PER_SIZE = 10_000;
 /** Length of the names of blocks, which must be equal. */
 const ID_DIGITS = 8;
-/** As Gitaly's: a cache must not keep a backup, nor a proxy change it. @see internal/backup/sink.go */
+/**
+ * The same as Gitaly's: a cache must not keep a backup, and a proxy must not change it. @see
+ * internal/backup/sink.go
+ */
 const HEADERS = {
   blobCacheControl: 'no-store, no-transform',
   blobContentType: 'application/octet-stream',
@@ -80,7 +83,7 @@ function conditionOf({ onlyIf }: PutOptions): { ifNoneMatch?: string; ifMatch?: 
   return onlyIf === 'absent' ? { ifNoneMatch: '*' } : { ifMatch: `"${onlyIf.version}"` };
 }
 
-/** Returns the error of a condition that does not hold; any other error unchanged. */
+/** Returns our error for a failed condition; any other error unchanged. */
 function conditionError(error: unknown, { onlyIf }: PutOptions, { key }: BlobUpload): unknown {
   if (onlyIf === undefined) return error;
   const isConflict =

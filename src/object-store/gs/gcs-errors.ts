@@ -22,7 +22,7 @@ const HINTS: Readonly<Record<string, string>> = {
   ENOTFOUND: UNREACHABLE,
 };
 
-/** Reasons by status, for responses without one. */
+/** Reasons by status, for responses without a reason. */
 const REASON_BY_STATUS: Readonly<Record<number, string>> = {
   401: 'authError',
   403: 'forbidden',

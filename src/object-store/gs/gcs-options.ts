@@ -9,7 +9,7 @@ export interface GcsOptions {
   readonly isAnonymous: boolean;
   /** Domain of another cloud than Google's public one. */
   readonly universeDomain: string | undefined;
-  /** Service account that signs URLs; default: that of the credentials. */
+  /** Service account that signs URLs; default: the account of the credentials. */
   readonly accessId: string | undefined;
   /** File with the private key of `accessId`. */
   readonly privateKeyPath: string | undefined;

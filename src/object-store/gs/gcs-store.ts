@@ -21,7 +21,7 @@ import { problemOfConnection } from './gcs-errors.ts';
 import { signGcsUrl } from './sign-url.ts';
 import { uploadObject } from './upload.ts';
 
-/** Requests to delete objects that are sent at once. */
+/** Number of concurrent requests to delete objects. */
 const MAX_DELETIONS = 16;
 const FACTS = 'name,size,updated,generation';
 
@@ -142,7 +142,7 @@ export class GcsStore implements ObjectStore {
     }
   }
 
-  /** Starts a read at a position; `undefined` if the object ends before. */
+  /** Starts a read at a position; `undefined` if the object ends before it. */
   async #open(state: ReadState, call: GcsCall): Promise<Readable | undefined> {
     const range = rangeHeader(state);
     const { version } = state;
@@ -174,7 +174,7 @@ export class GcsStore implements ObjectStore {
     return await this.#options.client.send({ method: 'GET', url, read }, call);
   }
 
-  /** Reads a page of a list. A service that does not know the bucket reports it as missing object. */
+  /** Reads a page of a list. The service reports an unknown bucket as a missing object. */
   async #page(url: URL, call: GcsCall): Promise<GcsPage> {
     try {
       return await this.#json<GcsPage>(url, call);

@@ -11,7 +11,10 @@ const ABORT_TIMEOUT_MS = 30_000;
 const MORE_EXPECTED = 308;
 const CANCELLED = 499;
 const TYPE = 'application/octet-stream';
-/** As Gitaly's: a cache must not keep a backup, nor a proxy change it. @see internal/backup/sink.go */
+/**
+ * The same as Gitaly's: a cache must not keep a backup, and a proxy must not change it. @see
+ * internal/backup/sink.go
+ */
 const METADATA = { contentType: TYPE, cacheControl: 'no-store, no-transform' };
 
 export interface GcsUpload {
@@ -32,8 +35,8 @@ interface Stored {
 }
 
 /**
- * Stores an object: at once if it fits into a part, else in a session, part by part. While a part
- * is sent the next one is gathered.
+ * Stores an object: in one request if it fits into a part, otherwise in a session, part by part.
+ * The next part is collected while one is sent.
  */
 export async function uploadObject(
   pieces: AsyncIterable<Uint8Array>,
@@ -84,7 +87,7 @@ async function putWhole(
 interface Session extends GcsUpload {
   readonly hash: Hash;
   readonly sent: Buffer[];
-  /** Address of the session; whoever knows it can write to it. */
+  /** Address of the session; anyone with the address can write to it. */
   readonly session: URL;
 }
 
@@ -146,7 +149,7 @@ async function sendAll(parts: AsyncIterable<Buffer>, deps: Session): Promise<voi
   await requireStored(response, total, deps);
 }
 
-/** Sends a part, and its rest if the service kept only the start of it. */
+/** Sends a part, and the rest of it if the service has stored only its start. */
 async function sendPart(
   body: Buffer,
   { start, total }: { start: number; total: number | undefined },
@@ -218,7 +221,7 @@ function badResponse(message: string, { client, call }: Pick<GcsUpload, 'client'
   return client.error({ code: 'BadResponse', status: undefined, message, isTransient: false }, call);
 }
 
-/** Returns the error of a condition that does not hold, or of a missing bucket; others unchanged. */
+/** Returns our error for a failed condition or a missing bucket; other errors unchanged. */
 function putError(error: unknown, { onlyIf }: PutOptions, { client, call }: GcsUpload): unknown {
   if (!(error instanceof StoreError)) return error;
   if (onlyIf !== undefined && error.failure.code === 'conditionNotMet')

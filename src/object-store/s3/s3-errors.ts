@@ -4,7 +4,7 @@ import { StoreError } from '../store-error.ts';
 const WRONG_REGION = 'the bucket is in another region: set ?region=';
 const WRONG_KEYS = 'check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile';
 const FORBIDDEN = 'the credentials do not permit this: check the policy of the bucket and of the user';
-/** Of a head, whose response has no body: the service has a code for each of these. */
+/** Errors of HEAD requests, whose responses have no body with the service's code. */
 const REFUSED = 'check the credentials, the clock of this machine, and the policy of the bucket';
 const REJECTED = 'the credentials may have expired, or ?region= may be wrong';
 const EXPIRED = 'the credentials have expired: renew them';
@@ -36,7 +36,7 @@ const HINTS: Readonly<Record<string, string>> = {
   XAdminUserNotFound: WRONG_KEYS, // of versitygw
 };
 
-/** For responses without a body, which have no code. */
+/** Errors by status, for responses without a body. */
 const CODE_BY_STATUS: Readonly<Record<number, string>> = {
   301: 'PermanentRedirect',
   400: 'BadRequest',

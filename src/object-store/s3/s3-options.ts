@@ -84,7 +84,7 @@ function clientOf(options: URLSearchParams): S3ClientConfig {
     ...(booleanOption(options, 'dualstack') && { useDualstackEndpoint: true }),
     ...(booleanOption(options, 'fips') && { useFipsEndpoint: true }),
     ...(booleanOption(options, 'anonymous') && UNSIGNED),
-    // As Gitaly does: services other than Amazon's may not know checksums.
+    // As in Gitaly: services other than Amazon's may not support checksums.
     requestChecksumCalculation: checksumMode(
       options,
       'request_checksum_calculation',

@@ -124,7 +124,7 @@ export class S3Store implements ObjectStore {
     return await this.#run('sign', key, signal, () => sdk.getSignedUrl(client, command, { expiresIn }));
   }
 
-  /** Starts a read at a position; `undefined` if the object ends before. */
+  /** Starts a read at a position; `undefined` if the object ends before it. */
   async #open(key: string, state: ReadState, signal: AbortSignal): Promise<Readable | undefined> {
     const { sdk, client, bucket } = this.#options;
     const { version } = state;
@@ -147,7 +147,7 @@ export class S3Store implements ObjectStore {
     }
   }
 
-  /** Runs a call of the SDK, whose errors become ours. */
+  /** Runs a call of the SDK and converts its errors to ours. */
   async #run<T>(
     operation: StoreOperation,
     key: string,

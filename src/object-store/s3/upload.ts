@@ -16,7 +16,10 @@ const PARTS_PER_SIZE = 2000;
 const ABORT_TIMEOUT_MS = 30_000;
 const MAX_ABORTS = 5;
 const ABORT_DELAY_MS = 100;
-/** As Gitaly's: a cache must not keep a backup, nor a proxy change it. @see internal/backup/sink.go */
+/**
+ * The same as Gitaly's: a cache must not keep a backup, and a proxy must not change it. @see
+ * internal/backup/sink.go
+ */
 const HEADERS = { CacheControl: 'no-store, no-transform', ContentType: 'application/octet-stream' };
 
 export interface UploadDependencies extends Pick<S3Options, 'encryption'> {
@@ -112,7 +115,7 @@ function conditionOf({ onlyIf }: PutOptions): { IfNoneMatch?: string; IfMatch?: 
   return onlyIf === 'absent' ? { IfNoneMatch: '*' } : { IfMatch: onlyIf.version };
 }
 
-/** Returns the error of a condition that does not hold; any other error unchanged. */
+/** Returns our error for a failed condition; any other error unchanged. */
 function conditionError(error: unknown, { onlyIf }: PutOptions, { target }: UploadDependencies): unknown {
   if (onlyIf === undefined) return error;
   const isConflict =

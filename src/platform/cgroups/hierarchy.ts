@@ -29,7 +29,7 @@ export interface Hierarchy {
 const CGROUP2_MAGIC = 0x63677270;
 /** Controllers that Gitaly limits, as named by both versions. */
 const CONTROLLERS = ['memory', 'cpu'] as const;
-/** Period of the processor quota. Gitaly has no other. */
+/** Period of the processor quota; the same as Gitaly's. */
 const CPU_PERIOD_US = 100_000;
 
 /**

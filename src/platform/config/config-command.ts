@@ -9,7 +9,7 @@ import type { RawTable } from './decode.ts';
 const MAX_OUTPUT_BYTES = 16 << 20;
 
 /**
- * Runs a `config_command` and returns what it printed: JSON with the keys of the file.
+ * Runs a `config_command` and returns its output: JSON with the keys of the file.
  *
  * @throws {Error} with Gitaly's text.
  */

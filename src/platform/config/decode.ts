@@ -21,7 +21,7 @@ export class DecodeError extends Error {
   readonly path: KeyPath;
   readonly read: unknown;
   /**
-   * True if Gitaly's TOML decoder reports a position with this error. Errors without one end
+   * True if Gitaly's TOML decoder reports a position for this error. Errors without one end
    * `configuration validate` with exit code 1.
    */
   readonly positioned: boolean;

@@ -11,7 +11,7 @@ export interface ConfigSource {
   readonly fields: Fields;
 }
 
-/** Returns lines with the file, the key, its value, and what is accepted. */
+/** Returns lines with the file, the key, its value, and the accepted values. */
 export function explainKey(
   { document, fields, path }: ConfigSource,
   problem: { readonly path: KeyPath; readonly read: unknown },

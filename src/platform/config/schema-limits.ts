@@ -119,7 +119,7 @@ export function pressure(defaults: { warning: number; backoff: number; critical:
   };
 }
 
-/** Where control groups are mounted on Linux. */
+/** Default mount point of control groups on Linux. */
 export const DEFAULT_MOUNT_POINT = '/sys/fs/cgroup';
 
 /** `[cgroups]`, with the keys of older versions. */

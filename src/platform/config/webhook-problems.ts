@@ -7,7 +7,7 @@ const MAX_PATTERN_CHARACTERS = 256;
 
 export interface WebhookContext {
   readonly events: { readonly enabled: boolean };
-  /** Those whose events can be sent. */
+  /** Values whose events can be sent. */
   readonly storages: readonly { readonly name: string }[];
 }
 

@@ -29,7 +29,9 @@ function* inNode(node: Node, value: unknown, path: KeyPath): Generator<KeyWithou
   }
 }
 
-/** A feature that is switched off has no effect in Gitaly, either, and its other keys none. */
+/**
+ * A feature that is switched off has no effect in Gitaly either, and neither have its other keys.
+ */
 function* ignored(node: Node, key: KeyWithoutEffect, value: unknown): Generator<KeyWithoutEffect> {
   if (node.kind !== 'table' || !('enabled' in node.fields)) yield key;
   else if (isTable(value) && rawValue(value, 'enabled') === true)

@@ -5,12 +5,12 @@
  * Undeclared flags are accepted and passed on.
  */
 export interface FeatureFlag {
-  /** With underscores, as in logs, metrics and Rails (`gitaly_<name>`). */
+  /** Name with underscores, as in logs, metrics and Rails (`gitaly_<name>`). */
   readonly name: string;
   readonly onByDefault: boolean;
 }
 
-/** All metadata keys of flags begin so. */
+/** Common prefix of the metadata keys of flags. */
 export const FLAG_PREFIX = 'gitaly-feature-';
 /** Prefix of flags that older clients send for Gitaly's former Ruby half. */
 const RUBY_PREFIX = `${FLAG_PREFIX}ruby-`;
@@ -20,7 +20,7 @@ export function flagHeader(name: string): string {
   return FLAG_PREFIX + name.replaceAll('_', '-');
 }
 
-/** Returns the older metadata key of a flag, which counts if the plain one is not sent. */
+/** Returns the older metadata key of a flag, which is used if the plain one is not sent. */
 export function olderFlagHeader(name: string): string {
   return RUBY_PREFIX + name.replaceAll('_', '-');
 }
@@ -100,7 +100,7 @@ export function enabledFlagNames(): (headers: FlagHeaders) => string | undefined
   };
 }
 
-/** Returns flags by name. Of several values of one header the first counts. */
+/** Returns flags by name. Of several values of one header, the first is used. */
 function flagsIn(pairs: readonly string[]): Map<string, boolean> {
   const flags = new Map<string, boolean>();
   for (let index = 0; index < pairs.length; index += 2) {

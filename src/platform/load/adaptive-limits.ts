@@ -5,7 +5,7 @@ import type { Backoff, Condition, LoadSample } from './conditions.ts';
 
 /** A limit that follows the load. */
 export interface AdaptiveLimit {
-  /** In logs and metrics, such as `perRPC/gitaly.SSHService/SSHUploadPack`. */
+  /** Name in logs and metrics, such as `perRPC/gitaly.SSHService/SSHUploadPack`. */
   readonly name: string;
   readonly limit: { readonly maxConcurrency: number; resize(maxConcurrency: number): void };
   readonly min: number;

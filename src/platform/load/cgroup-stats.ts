@@ -10,7 +10,7 @@ export interface Pressure {
 /** Usage of a control group. What the system does not report is `undefined`. */
 export interface CgroupStats {
   readonly anonBytes: number | undefined;
-  /** `undefined` also if there is no limit. */
+  /** Also `undefined` if there is no limit. */
   readonly memoryLimitBytes: number | undefined;
   /** Processes that the kernel ended for lack of memory, since the group exists. */
   readonly oomKills: number | undefined;
@@ -46,8 +46,8 @@ export function ownCgroup(mountpoint: string, memberships: string): string[] {
 }
 
 /**
- * Reads the usage of a control group of either version. A file that cannot be read counts as
- * absent; of several directories the first one with a file counts.
+ * Reads the usage of a control group of either version. An unreadable file counts as absent; of
+ * several directories, the first one with the file is used.
  */
 export async function readCgroupStats(directories: readonly string[]): Promise<CgroupStats> {
   const read = async (name: string): Promise<string> => {

@@ -10,7 +10,7 @@ export interface LoadSampler extends Disposable {
 }
 
 export interface LoadSamplerOptions {
-  /** Where control groups are mounted. */
+  /** Mount point of control groups. */
   readonly mountpoint: string;
   /** Directories of the group to check. Default: that of this process. */
   readonly groupDirectories?: readonly string[] | undefined;

@@ -9,7 +9,7 @@ export type LogFields = Readonly<Record<string, unknown>>;
  * more than the rest of the line: 12 µs, against 3 µs (CPU of a call that does nothing).
  */
 export class FieldList {
-  /** The first {@link size} of these are fields. */
+  /** The fields are the first {@link size} entries. */
   readonly keys: string[] = [];
   readonly values: unknown[] = [];
   #size = 0;
@@ -54,7 +54,7 @@ export class FieldList {
     return fields;
   }
 
-  /** Returns the index of the field that counts; -1 if there is none. */
+  /** Returns the index of the field that is in effect; -1 if there is none. */
   #indexOf(key: string): number {
     let index = this.#size - 1;
     while (index >= 0 && this.keys[index] !== key) index--;

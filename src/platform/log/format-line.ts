@@ -5,7 +5,7 @@ import type { FieldList } from './field-list.ts';
 import { type Head, type LineOrder, LineOrders } from './line-order.ts';
 import { threeDigits } from './three-digits.ts';
 
-/** Longer texts are not kept from line to line. */
+/** Longer texts are not kept for later lines. */
 const MAX_KEPT_CHARS = 200;
 
 export type LogFormat = 'text' | 'json';
@@ -31,8 +31,8 @@ export function lineFormatter(format: LogFormat): FormatLine {
 }
 
 /**
- * Most values are those of the line before: the client's, the method's. Their text is made once.
- * One text is joined from the pieces: appended one by one they would be twice as much garbage.
+ * Most values are the same as in the previous line (the client's, the method's), so their text is
+ * made once. The line is joined from pieces: appending them one by one makes twice as much garbage.
  */
 function formatJson(
   heads: Readonly<Record<Head, string>>,
@@ -50,7 +50,7 @@ function formatJson(
   return pieces.join('');
 }
 
-/** Reports whether a value stays what it is, and is small. */
+/** Reports whether a value is immutable and small. */
 function isKept(value: unknown): boolean {
   return typeof value === 'string' ? value.length <= MAX_KEPT_CHARS : typeof value !== 'object';
 }

@@ -12,7 +12,7 @@ interface Place {
 
 /** A place in a line of JSON. */
 export interface JsonPlace extends Place {
-  /** The value whose text is in `pieces`; `undefined` if it is not to be used again. */
+  /** The value whose text is in `pieces`; `undefined` if the text must not be reused. */
   lastValue: unknown;
 }
 

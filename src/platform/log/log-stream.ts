@@ -7,7 +7,7 @@ import { type LogFormat, lineFormatter } from './format-line.ts';
 /** Target of log lines. A `Writable` also works. */
 export interface LogStream {
   write(text: string): unknown;
-  /** Writes before it returns. Without it, urgent lines are written like others. */
+  /** Function that writes synchronously. Without it, urgent lines are written like others. */
   writeNow?(text: string): void;
 }
 
@@ -32,7 +32,7 @@ const GATHER_MS = 20;
 
 const RETRY_MS = 10;
 
-/** Time for which a process that ends waits for its last lines to be read. */
+/** Time for which an ending process waits until its last lines are read. */
 const END_MS = 2_000;
 
 /**
@@ -49,7 +49,7 @@ export class FdLogStream implements LogStream {
    * so few lines that no other line gets into the middle of one.
    */
   isShared = false;
-  /** True once this process has workers, or is one: all of them write to the descriptor. */
+  /** True if this process has workers or is one: all of them write to the descriptor. */
   hasWorkers = false;
   /**
    * Waiting lines in order, as bytes. Waiting strings, each made of fifty pieces, would cost the
@@ -94,7 +94,7 @@ export class FdLogStream implements LogStream {
     }
   }
 
-  /** Writes a line at once, before those that wait. If the descriptor is busy, it waits, too. */
+  /** Writes a line before the waiting ones. It waits too if the descriptor is busy. */
   writeNow(text: string): void {
     const bytes = Buffer.from(text);
     let written = 0;
@@ -151,7 +151,7 @@ export class FdLogStream implements LogStream {
     this.#waitingBytes += written;
   }
 
-  /** Makes the lines of the block wait with the others. */
+  /** Queues the lines of the block with the others. */
   #closeBlock(): void {
     if (this.#block !== undefined && this.#filled > 0)
       this.#waiting.push(this.#block.subarray(0, this.#filled));

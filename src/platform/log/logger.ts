@@ -55,7 +55,7 @@ export function createLogger({ fields, format, level, now, stream }: LoggerOptio
   return new Logger({ level, write }, { pid: process.pid, ...fields });
 }
 
-/** Returns a logger that passes lines on to that of the embedding program. */
+/** Returns a logger that passes lines on to the logger of the embedding program. */
 export function loggerFor(target: LogTarget): Logger {
   if (target instanceof Logger) return target;
   const write: WriteLine = (level, message, list) => {
@@ -108,7 +108,7 @@ export class Logger {
     this.log('trace', fields, message);
   }
 
-  /** Writes a line. It changes a list of fields, and keeps nothing of it. */
+  /** Writes a line. It may change the list of fields, and keeps no reference to it. */
   log(level: LogLevel, fields: LogFields | FieldList | string, message?: string): void {
     this.#log(level, fields, message, false);
   }

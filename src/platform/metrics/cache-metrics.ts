@@ -6,7 +6,7 @@ export type WalkEvent = 'check' | 'removal' | 'empty_dir' | 'empty_dir_removal' 
 /** Kinds of calls, as the cache marks distinguish them. */
 export type CallOperation = 'accessor' | 'mutator' | 'maintenance' | 'unknown';
 
-/** Metrics of what the server keeps between calls. */
+/** Metrics of the caches that a server keeps between calls. */
 export interface CacheMetrics {
   /** A lookup in the disk cache, and its result. */
   diskCache(event: 'attempt' | 'hit' | 'miss' | 'err'): void;
@@ -37,7 +37,7 @@ export function cacheMetrics(registry: MetricsRegistry): CacheMetrics {
     stored: counter('gitaly_diskcache_bytes_stored_total', 'Total number of disk cache bytes stored'),
     fetched: counter('gitaly_diskcache_bytes_fetched_total', 'Total number of disk cache bytes fetched'),
   };
-  // Concurrent producers of one answer replace each other's file here, so that none loses.
+  // Concurrent producers of one response replace each other's file, so that none fails.
   counter('gitaly_diskcache_bytes_loser_total', 'Total number of disk cache bytes from losing writes');
   const walks = walkCounters(registry);
   const calls = counter(

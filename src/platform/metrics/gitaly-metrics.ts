@@ -110,7 +110,7 @@ function authenticationMetrics(
 ): Pick<GitalyMetrics, 'authentication' | 'authenticationError'> {
   const authentications = registry.counter({
     name: 'gitaly_authentications_total',
-    // As in Gitaly: of one fleet, all servers have to give the same text.
+    // The same text as Gitaly's: all servers of a fleet have to use one.
     help: 'Counts of of Gitaly request authentication attempts',
     labels: ['enforced', 'status'],
   });
@@ -268,7 +268,7 @@ export function commandMetrics(registry: MetricsRegistry): CommandMetrics {
   };
 }
 
-/** Counts one question that could be answered in process, by what answered it. */
+/** Counts a question that could be answered in process, by what served it. */
 export type InProcessMetrics = (name: string, path: 'in_process' | 'git') => Counter;
 
 export function inProcessMetrics(registry: MetricsRegistry): InProcessMetrics {

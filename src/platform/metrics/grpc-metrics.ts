@@ -127,7 +127,7 @@ function methodMetrics(
   };
 }
 
-/** Creates the counter of the first status, and all others when one is needed. */
+/** Creates the counter of the first status; creates the others when one is needed. */
 function statusCounters(
   codeNames: readonly string[],
   create: (code: string) => Counter,

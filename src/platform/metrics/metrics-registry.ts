@@ -14,7 +14,7 @@ import {
  */
 const MAX_SERIES = 10_000;
 
-/** Value of every label of the series that counts events beyond the limit. */
+/** Value of all labels of the series that counts events beyond the limit. */
 export const OVERFLOW = 'overflow';
 
 /** Separates the values of labels in a key. No header or name can contain it. */

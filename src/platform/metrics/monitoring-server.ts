@@ -27,7 +27,7 @@ export interface MonitoringServerOptions {
   readonly isReady: () => boolean;
   /** Returns a line for each reason why the server cannot do its work now. */
   readonly problems?: () => Promise<readonly string[]>;
-  /** Returns what the server is doing now, for `/debug/top`. */
+  /** Returns the current work of the server, for `/debug/top`. */
   readonly status?: () => Promise<object>;
   /** Metrics that are expensive to collect. */
   readonly further?: FurtherMetrics;
@@ -44,7 +44,7 @@ export interface FurtherMetrics {
   /** `/db_metrics` */
   readonly path: string;
   readonly render: (format: Format) => Promise<string>;
-  /** `/metrics` returns them, too. */
+  /** `/metrics` returns them as well. */
   readonly isInMetrics: boolean;
 }
 
@@ -71,7 +71,7 @@ const BACKLOG = 511;
  */
 const RENDER_INTERVAL_MS = 100;
 
-/** GitLab's programs have the second name of both. */
+/** Names of both metrics in GitLab's programs. */
 const ALIVE: ReadonlySet<string> = new Set(['/-/healthy', '/-/liveness']);
 const READY: ReadonlySet<string> = new Set(['/-/ready', '/-/readiness']);
 

@@ -1,6 +1,6 @@
 import type { MetricsRegistry } from './metrics-registry.ts';
 
-/** Counts what the server does with its buckets. `kind` is the scheme of the bucket's URL. */
+/** Counts the operations on the server's buckets. `kind` is the scheme of the bucket's URL. */
 export interface ObjectStoreMetrics {
   ended(kind: string, operation: string, status: string, seconds: number): void;
   bytes(kind: string, direction: 'read' | 'written', bytes: number): void;

@@ -12,14 +12,14 @@ export interface ProcessReport {
 
 /** The further processes of a server, for its monitoring. */
 export interface OtherProcesses {
-  /** Returns the metrics of those that run, by their numbers, and the totals of those that have ended. */
+  /** Returns the metrics of running processes by number, and the totals of ended ones. */
   reports(): Promise<{
     readonly running: ReadonlyMap<number, ProcessReport>;
     readonly ended: RegistrySnapshot;
   }>;
-  /** Returns the numbers of those that run. */
+  /** Returns the numbers of running processes. */
   workers(): readonly number[];
-  /** Takes a profile of one of them; `undefined` if there is none with this number. */
+  /** Takes a profile of one process; `undefined` if there is none with this number. */
   profile(
     worker: number,
     kind: ProfileKind,
@@ -40,7 +40,7 @@ export async function mergeReports(own: ProcessReport, others: OtherProcesses): 
 }
 
 /**
- * The last known metrics of processes. Counters never go back: what a process has counted counts on
+ * The last known metrics of processes. Counters never decrease: the counts of a process are kept
  * after its end.
  */
 export class ReportedMetrics {

@@ -36,7 +36,10 @@ function lineOf({ name, bounds }: FamilySnapshot, [text, value]: FamilySnapshot[
     : histogramLines(name, text, bounds, value);
 }
 
-/** Adds up the families of several processes. Of a value that is one per server, the first counts. */
+/**
+ * Adds up the families of several processes. For a value that exists once per server, the first is
+ * used.
+ */
 export function mergeSnapshots(snapshots: readonly RegistrySnapshot[]): RegistrySnapshot {
   const families = Map.groupBy(snapshots.flat(), ({ name }) => name);
   return [...families.values()].flatMap((group) => {
@@ -58,7 +61,7 @@ function sumOf(a: number | HistogramValue, b: number | HistogramValue): number |
   return { counts: a.counts.map((count, index) => count + (b.counts[index] ?? 0)), sum: a.sum + b.sum };
 }
 
-/** Returns what counts on after the end of a process: counters and histograms. */
+/** Returns the metrics that are kept after the end of a process: counters and histograms. */
 export function totalsOf(snapshot: RegistrySnapshot): RegistrySnapshot {
   return snapshot.filter(({ type }) => type !== 'gauge');
 }

@@ -3,10 +3,10 @@ const MAX_REPEAT = 1000;
 const COUNT = /\{(\d+)(?:,(\d*))?\}/y;
 const ESCAPE = /\\(?:[pP]\{[^}]*\}|[pP].|x\{[^}]*\}|x..|.)/suy;
 
-/** A group that is open, or a part that a count may follow. */
+/** An open group, or a part that a count may follow. */
 interface Part {
   instructions: number;
-  /** Largest product of counts in it. */
+  /** Largest product of counts in the part. */
   repeats: number;
 }
 
@@ -99,7 +99,7 @@ function quotedLength(expression: string, at: number): number {
   return (end === -1 ? expression.length : end + 2) - at;
 }
 
-/** A bracket right at the start of a class is one of its characters. */
+/** A bracket at the start of a class is an ordinary character. */
 function classLength(expression: string, start: number): number {
   let at = expression[start + 1] === '^' ? start + 2 : start + 1;
   if (expression[at] === ']') at++;

@@ -8,9 +8,10 @@ interface Operated {
 }
 
 /**
- * Returns what the console shows of the calls of a cluster whose processes this one has started.
+ * Returns the calls of a cluster for the console; this process has started the processes of the
+ * cluster.
  *
- * @param nodes by the names of their storages.
+ * @param nodes nodes by the names of their storages.
  */
 export function clusterCalls(
   praefect: Operated,

@@ -11,7 +11,7 @@ import type { RunningProcess } from './running-process.ts';
 
 const DATABASE = 'praefect_production';
 
-/** @throws {Error} with advice when there is no PostgreSQL on this machine. */
+/** @throws {Error} with advice if there is no PostgreSQL on this machine. */
 export function requirePostgres(): void {
   if (findPostgres() !== undefined) return;
   throw new Error(

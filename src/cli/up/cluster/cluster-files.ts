@@ -12,7 +12,7 @@ export const VIRTUAL_STORAGE = 'default';
 
 /** A gitaly of the cluster. */
 export interface NodeFiles {
-  /** Its name and that of its storage: `gitaly-1`. */
+  /** Name of the node and of its storage: `gitaly-1`. */
   readonly name: string;
   readonly config: string;
   readonly socket: string;

@@ -28,7 +28,7 @@ interface Available {
   readonly givenName: string;
 }
 
-/** The process that this one takes over from. */
+/** The predecessor of this process. */
 export interface Predecessor {
   /** Reports that this process accepts calls, on the sockets it has taken; the predecessor stops. */
   ready(): void;
@@ -56,7 +56,7 @@ export class InheritedSockets {
     this.predecessor = control === undefined ? undefined : this.#predecessorAt(control);
   }
 
-  /** @throws {Error} when the variables are not what a predecessor or systemd writes. */
+  /** @throws {Error} if the variables are malformed. */
   static fromEnvironment(env: NodeJS.ProcessEnv = process.env): InheritedSockets {
     const { [INHERITED_VARIABLE]: inherited, LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES } = env;
     for (const name of [INHERITED_VARIABLE, 'LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES']) delete env[name];
@@ -85,7 +85,7 @@ export class InheritedSockets {
     };
   };
 
-  /** Closes the sockets that no address has taken, and returns what they were for. */
+  /** Closes the sockets that no address has taken, and returns their addresses. */
   closeRest(): string[] {
     const rest = this.#available.splice(0);
     for (const { fd } of rest) closeSync(fd);
@@ -94,7 +94,7 @@ export class InheritedSockets {
     );
   }
 
-  /** The socket stays open: each end learns by it that the other process has ended. */
+  /** The socket stays open, because each end detects by it that the other process has ended. */
   #predecessorAt(fd: number): Predecessor {
     const control = new Socket({ fd, readable: true, writable: true });
     const state = { isRunning: true };

@@ -20,8 +20,8 @@ export interface ListeningSocket {
 export interface InheritedSocket {
   readonly fd: number;
   /**
-   * True if the file of a Unix socket is not this process's to remove: it is systemd's, or still
-   * the predecessor's, which goes on if this process fails to start.
+   * True if this process must not remove the file of the Unix socket: it is systemd's, or still the
+   * predecessor's, which continues if this process fails to start.
    */
   readonly keepsFile: boolean;
 }
@@ -29,7 +29,7 @@ export interface InheritedSocket {
 /** Returns an inherited socket for a configured address; each one is returned once. */
 export type TakeSocket = (name: SocketName, role: SocketRole) => InheritedSocket | undefined;
 
-/** The key of the configuration that an address comes from; the name for systemd. */
+/** Key of the configuration with the address, which is also the name for systemd. */
 export type SocketRole = 'unix' | 'tcp' | 'tls' | 'metrics';
 
 export function unixSocketName(path: string): SocketName {

@@ -78,7 +78,7 @@ export async function startSuccessor(options: SuccessorOptions): Promise<Success
     );
     const taken = parseReady(await Promise.race([ready, ended]));
     child.unref();
-    // It stays open until this process ends: the successor detects that by it.
+    // The socket stays open until this process ends, which is how the successor detects the end.
     if ('unref' in stream && typeof stream.unref === 'function') stream.unref();
     return { pid, taken };
   } catch (error) {
@@ -88,7 +88,8 @@ export async function startSuccessor(options: SuccessorOptions): Promise<Success
 }
 
 /**
- * Resolves to the first line; stays pending when the stream ends without one: the exit shows why.
+ * Resolves to the first line; stays pending if the stream ends without one, because the exit shows
+ * the reason.
  */
 function firstLine(stream: Duplex): Promise<string> {
   return new Promise((resolve) => {
