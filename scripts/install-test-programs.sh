@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs the programs that tests need and a machine of CI may lack: Chromium for the console, and
-# sshd for the comparison with OpenSSH. Does nothing where they are, or where packages of Debian
-# cannot be installed; the tests then name what is missing.
+# Installs the programs that tests need and a machine of CI may lack: Chromium for the console, sshd
+# for the comparison with OpenSSH, and nghttp as a client of HTTP/2. Does nothing where they are, or
+# where packages of Debian cannot be installed; the tests then name what is missing.
 set -eu
 
 # sshd of root ends without it, and only the service makes it.
@@ -10,6 +10,7 @@ set -eu
 missing=
 [ -n "${CHROMIUM:-}" ] || command -v chromium google-chrome >/dev/null || missing=chromium
 [ -x /usr/sbin/sshd ] || missing="$missing openssh-server"
+command -v nghttp >/dev/null || missing="$missing nghttp2-client"
 [ -n "$missing" ] || exit 0
 
 if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
