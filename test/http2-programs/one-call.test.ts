@@ -1,0 +1,89 @@
+/** Clients of HTTP/2 that others wrote: each makes one call to a server's ports. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { startHttpGateway, storageMapping } from '#gateway/index';
+import { goProgram } from '#testkit/go-program';
+import { run, runBytes } from '#testkit/run-program';
+import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';
+
+const CALL = '/grpc.health.v1.Health/Check';
+const HEADERS = ['-H', 'content-type: application/grpc', '-H', 'te: trailers'];
+/** A message without fields. */
+const REQUEST = Buffer.alloc(5);
+/** A message with the status SERVING. */
+const RESPONSE = Buffer.of(0, 0, 0, 0, 2, 8, 1);
+
+/** The part of `curl --version` that names HTTP/2. */
+const curlFeatures = spawnSync('curl', ['--version']).stdout?.toString() ?? '';
+const NO_CURL = /^Features:.* HTTP2\b/m.test(curlFeatures) ? false : 'there is no curl with HTTP/2';
+const NO_NGHTTP =
+  spawnSync('nghttp', ['--version']).error === undefined ? false : 'there is no nghttp on this machine';
+const grpcGo = await goProgram(join(import.meta.dirname, '../peers-go'));
+
+let gitaly: TestGitaly;
+let request: string;
+before(async () => {
+  gitaly = await startGitaly({ tcp: true, tls: true });
+  request = join(gitaly.directory, 'request');
+  writeFileSync(request, REQUEST);
+});
+after(() => gitaly.close());
+
+/** Returns the URL of a call on a port. */
+function callOn(transport: 'tcp' | 'tls'): string {
+  const { host } = new URL(gitaly.addresses[transport] ?? '');
+  return `${transport === 'tcp' ? 'http' : 'https'}://${host}${CALL}`;
+}
+
+for (const transport of ['tcp', 'tls'] as const) {
+  test(`nghttp gets a message and the trailers over ${transport}`, { skip: NO_NGHTTP }, async () => {
+    const args = ['--data', request, ...HEADERS, callOn(transport)];
+    const { code, stdout } = await runBytes('nghttp', args);
+    const { stdout: frames } = await run('nghttp', ['--verbose', '--null-out', ...args]);
+
+    assert.equal(code, 0);
+    assert.deepEqual(stdout, RESPONSE);
+    assert.match(frames, /:status: 200\n[\s\S]*recv DATA frame [\s\S]*grpc-status: 0\n[\s\S]*END_STREAM/);
+  });
+
+  test(`curl gets a message and the trailers over ${transport}`, { skip: NO_CURL }, async () => {
+    const trailers = join(gitaly.directory, `headers-${transport}`);
+    const args = ['--silent', '--show-error', '--http2-prior-knowledge', '--cacert', TEST_CERTIFICATE];
+    const message = ['--dump-header', trailers, '--data-binary', `@${request}`, ...HEADERS];
+    const { code, stdout, stderr } = await runBytes('curl', [...args, ...message, callOn(transport)]);
+
+    assert.equal(code, 0, stderr.toString());
+    assert.deepEqual(stdout, RESPONSE);
+    assert.match(readFileSync(trailers, 'latin1'), /^HTTP\/2 200 [\s\S]*\r\n\r\ngrpc-status: 0\r\n/);
+  });
+}
+
+test('grpc-go gets a message and the trailers', {
+  skip: grpcGo === undefined && 'Go is not installed',
+}, async () => {
+  const socket = gitaly.address.replace('unix:', '');
+  const { code, stdout } = await run(grpcGo ?? '', [
+    ...['-role', 'client', '-case', 'health'],
+    ...['-socket', socket],
+  ]);
+
+  assert.equal(code, 0, stdout);
+});
+
+test('the HTTP gateway speaks HTTP/1.1 alone, so that h2spec is not for it', { skip: NO_CURL }, async () => {
+  await using gateway = await startHttpGateway({
+    gitaly: { address: gitaly.address },
+    listen: { host: '127.0.0.1', port: 0 },
+    mapping: storageMapping('default'),
+    tls: { certificatePath: TEST_CERTIFICATE, keyPath: TEST_KEY },
+  });
+  const args = ['--silent', '--http2', '--cacert', TEST_CERTIFICATE, '--write-out', '%{http_version}'];
+
+  const { stdout } = await run('curl', [...args, '--output', '/dev/null', gateway.url]);
+
+  assert.equal(stdout, '1.1');
+});
