@@ -56,9 +56,11 @@ export const SOAK_PARTS: readonly SoakPart[] = [
   },
   {
     name: 'random-inputs',
-    minutes: 2,
+    minutes: 6,
     files: [
       'test/differential.test.ts',
+      'test/odd-history/*.test.ts',
+      'test/pushes/random-pushes.test.ts',
       'src/git/diff/in-process/diff-trees.test.ts',
       'src/git/merge/merge-lines.test.ts',
       'src/domain/bundle/automatic/offered-bundles.test.ts',

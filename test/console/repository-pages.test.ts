@@ -42,6 +42,19 @@ test('blame agrees with git, line by line and over pages', async () => {
   assert.doesNotMatch(text, /<img/);
 });
 
+// The page of an empty file led to one that did not exist.
+test('blame of an empty file has no lines', async () => {
+  await using console = await openConsole();
+  const repository = await console.gitaly.createRepository({ relativePath: 'a.git' });
+  await repository.commit({ files: { empty: '' } });
+
+  const { status, text } = await console.get(`${PATH}/blame/empty`);
+
+  assert.equal(status, 200);
+  assert.match(text, /The file has no lines to show/);
+  assert.deepEqual((await console.json(`${PATH}/blame/empty`)).lines, []);
+});
+
 test('blame of what is no file is no page', async () => {
   await using console = await openConsole();
   await console.gitaly.createRepository({ relativePath: 'a.git', commits: 1 });

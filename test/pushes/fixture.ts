@@ -8,6 +8,8 @@ import { outputSync } from '#testkit/run-program-sync';
 export type Named =
   | 'annotated'
   | 'bad'
+  | 'badDate'
+  | 'badTree'
   | 'blob'
   | 'child'
   | 'large'
@@ -73,8 +75,8 @@ function newHistory(): string {
 
 export interface PushFixture {
   readonly ids: Readonly<Record<Named, string>>;
-  /** Returns a pack of everything that leads to one object but not to the others. */
-  pack(tip: Named, not?: readonly Named[]): Buffer;
+  /** Returns a pack of everything that leads to some objects but not to the others. */
+  pack(tips: readonly Named[], not?: readonly Named[]): Buffer;
 }
 
 /** Creates a repository at `path`, and one that has the pushed history as well. */
@@ -95,8 +97,10 @@ export function makePushFixture(path: string, all: string, options: InitOptions)
   gitOutput(all, ['fast-import', '--quiet'], old + newHistory());
   const id = (name: string): string => gitOutput(all, ['rev-parse', name]);
   const text = gitOutput(all, ['cat-file', 'commit', 'child']);
-  const write = (type: string, content: string): string =>
-    gitOutput(all, ['hash-object', '-t', type, '-w', '--literally', '--stdin'], `${content}\n`);
+  const write = (type: string, content: string | Uint8Array): string =>
+    gitOutput(all, ['hash-object', '-t', type, '-w', '--literally', '--stdin'], content);
+  const entry = Buffer.concat([Buffer.from('100644 a\0'), Buffer.from(id('main:a'), 'hex')]);
+  const twice = write('tree', Buffer.concat([entry, entry]));
   const ids: Record<Named, string> = {
     annotated: id('annotated'),
     blob: id('main:a'),
@@ -110,14 +114,16 @@ export function makePushFixture(path: string, all: string, options: InitOptions)
     old: id('old'),
     orphan: id('orphan'),
     side: id('side'),
-    bad: write('commit', text.replace('author Ann <a@x>', 'author Ann')),
-    warned: write('tag', `object ${id('child')}\ntype commit\ntag warned\n\nno tagger`),
+    bad: write('commit', `${text.replace('author Ann <a@x>', 'author Ann')}\n`),
+    badDate: write('commit', `${text.replace('<a@x> 16', '<a@x> 18446744073709548016')}\n`),
+    badTree: write('commit', `${text.replace(id('child^{tree}'), twice)}\n`),
+    warned: write('tag', `object ${id('child')}\ntype commit\ntag warned\n\nno tagger\n`),
   };
   return {
     ids,
-    pack: (tip, not = ['main', 'side', 'old']) => {
+    pack: (tips, not = ['main', 'side', 'old']) => {
       const args = ['pack-objects', '--revs', '--stdout', '--quiet', '--thin', '--delta-base-offset'];
-      const input = [ids[tip], ...not.map((each) => `^${ids[each]}`), ''].join('\n');
+      const input = [...tips.map((tip) => ids[tip]), ...not.map((each) => `^${ids[each]}`), ''].join('\n');
       return outputSync('git', args, { cwd: all, env: GIT_ENVIRONMENT, input });
     },
   };

@@ -34,7 +34,7 @@ const MOST_VOTES = 6;
 for (const protocol of ['http', 'ssh'] as const)
   test(`a client that leaves during a vote ends nothing but its push, ${protocol}`, async () => {
     const { child, main } = fixture.ids;
-    const body = pushBody([`${main} ${child} refs/heads/main`], { pack: fixture.pack('child', undefined) });
+    const body = pushBody([`${main} ${child} refs/heads/main`], { pack: fixture.pack(['child']) });
     let left = 0;
     for (let at = 0; at < MOST_VOTES; at++) {
       const relativePath = `${protocol}-${at}.git`;

@@ -157,8 +157,8 @@ function bodyOf(
     pack === 'none'
       ? Buffer.alloc(0)
       : not.includes('none')
-        ? fixture.pack(tip, [])
-        : fixture.pack(tip, left.length === 0 ? undefined : left);
+        ? fixture.pack([tip], [])
+        : fixture.pack([tip], left.length === 0 ? undefined : left);
   if (pack === 'damaged') bytes.writeUInt8(bytes.readUInt8(bytes.length - 1) ^ 1, bytes.length - 1);
   return pushBody(lines, {
     capabilities: words,

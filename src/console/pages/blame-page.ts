@@ -1,3 +1,5 @@
+import { type ErrorDetail, GitalyError } from '#base/gitaly-error';
+import { type RawBlameError, RawBlameErrorSchema } from '#wire/gen/commit_pb';
 import { repositoryAddress } from '../console-route.ts';
 import { link } from '../html/elements.ts';
 import { instant } from '../html/format.ts';
@@ -48,8 +50,20 @@ ${blame(path, shown)}
   };
 }
 
+/** Yields nothing for a file without lines, in which git finds no range. */
 async function* dataOf(responses: AsyncIterable<{ readonly data: Uint8Array }>): AsyncGenerator<Uint8Array> {
-  for await (const { data } of responses) yield data;
+  try {
+    for await (const { data } of responses) yield data;
+  } catch (error) {
+    if (!(error instanceof GitalyError) || !error.details.some(isOfEmptyFile)) throw error;
+  }
+}
+
+function isOfEmptyFile(detail: ErrorDetail): boolean {
+  if (detail.$typeName !== RawBlameErrorSchema.typeName) return false;
+  // The type name identifies the message.
+  const { error } = detail as RawBlameError;
+  return error.case === 'outOfRange' && error.value.actualLines === 0n;
 }
 
 function fileLink({ path, rest, revision }: RepositoryVisit): Html {

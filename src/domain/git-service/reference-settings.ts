@@ -21,6 +21,7 @@ export interface ReferenceSettings {
  * hide some.
  */
 const HARMLESS_SECTIONS: ReadonlySet<string> = new Set([
+  'advice',
   'attr',
   'branch',
   'commit',

@@ -40,6 +40,8 @@ const GLOBAL: readonly ConfigPair[] = [
   pair('protocol.ext.allow', 'never'),
   pair('commit.gpgSign', 'false'),
   pair('tag.gpgSign', 'false'),
+  // The hint about info/grafts precedes the message by which a failure is recognized.
+  pair('advice.graftFileDeprecated', 'false'),
   pair('core.bigFileThreshold', '50m'),
   pair('midx.version', '1'),
   pair('core.fsync', 'objects,derived-metadata,reference'),

@@ -3,6 +3,7 @@
  * `include`.
  */
 const OTHER_SECTIONS: ReadonlySet<string> = new Set([
+  'advice',
   'attr',
   'branch',
   'commit',

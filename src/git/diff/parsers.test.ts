@@ -317,7 +317,7 @@ test('a range-diff is read back, however it is cut', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(PAIR, { maxLength: 5 }), CUTS, async (pairs, cuts) => {
       const lines = pairs.flatMap(({ fromOid, toOid, comparison, title, patch }, index) => [
-        ` ${index}:  ${fromOid} ${comparison} ${index}:  ${toOid} ${title}`,
+        ` ${index}:  ${fromOid} ${comparison} ${index}:  ${toOid}${title === '' ? '' : ` ${title}`}`,
         ...patch.map((line) => `    ${line}`),
       ]);
       const printed = Buffer.from(lines.map((line) => `${line}\n`).join(''));
@@ -331,6 +331,15 @@ test('a range-diff is read back, however it is cut', async () => {
       );
     }),
   );
+});
+
+// RangeDiff failed, or returned the line as a part of the patch before.
+test('a range-diff has pairs of commits without a message', async () => {
+  const [from, to] = ['a'.repeat(40), 'b'.repeat(40)];
+
+  const items = await Array.fromAsync(parseRangeDiff([Buffer.from(`1:  ${from} = 1:  ${to}\n`)]));
+
+  assert.deepEqual(items, [{ pair: { fromOid: from, toOid: to, comparison: '=', title: '' } }]);
 });
 
 test('a range-diff that does not begin with a pair, or has a line without indent, is refused', async () => {

@@ -19,7 +19,8 @@ export type RangeDiffItem =
   | { readonly pair: CommitPair }
   | { readonly pair: undefined; readonly patch: Buffer };
 
-const PAIR = /^ *(?:-|\d+): +(-+|[a-f0-9]+) ([>=!<]) +(?:-|\d+): +(-+|[a-f0-9]+) (.*)$/s;
+/** git leaves out the space before an empty title. */
+const PAIR = /^ *(?:-|\d+): +(-+|[a-f0-9]+) ([>=!<]) +(?:-|\d+): +(-+|[a-f0-9]+)(?: (.*))?$/s;
 /** First bytes of a line that describes a pair: space, digit or dash. */
 const CAN_BEGIN_PAIR = new Set(Buffer.from(' -0123456789'));
 const INDENT_BYTES = 4;

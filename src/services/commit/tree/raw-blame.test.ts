@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
@@ -74,4 +75,18 @@ test('RawBlame lets readers leave, and ends git', async () => {
   aborted.abort();
 
   await assert.rejects(left, { code: 'CANCELLED' });
+});
+
+// git's hint about info/grafts came first, and the call failed with INTERNAL.
+test('RawBlame reports a missing path in a repository with grafts', async () => {
+  await using gitaly = await startGitaly();
+  const directory = withHistory(gitaly);
+  mkdirSync(join(directory, 'info'));
+  writeFileSync(join(directory, 'info/grafts'), `${gitOutput(directory, ['rev-parse', 'main'])}\n`);
+  const request = { repository, revision: Buffer.from('main'), path: Buffer.from('missing') };
+
+  await assert.rejects(textOf(gitaly.connection.commit.rawBlame(request)), {
+    code: 'NOT_FOUND',
+    message: 'path not found in revision',
+  });
 });
