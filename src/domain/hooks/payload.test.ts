@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { decodeHooksPayload, encodeHooksPayload, HOOK_BITS, type HooksPayload } from './payload.ts';
+import { encodeHooksPayload } from '#testkit/hooks-payload';
+import { decodeHooksPayload, HOOK_BITS, type HooksPayload } from './payload.ts';
 
 const PAYLOAD: HooksPayload = {
   requestedHooks: 15,
@@ -119,7 +120,7 @@ const BROKEN: readonly [environment: string[], words: string][] = [
   [[], 'no hooks payload found in environment'],
   [['GITALY_HOOKS_PAYLOAD'], 'no hooks payload found in environment'],
   [['GITALY_HOOKS_PAYLOAD=!!!'], 'illegal base64 data at input byte 0'],
-  [['GITALY_HOOKS_PAYLOAD=ew'], 'illegal base64 data at input byte 2'],
+  [['GITALY_HOOKS_PAYLOAD=ew'], 'illegal base64 data at input byte 0'],
   [['GITALY_HOOKS_PAYLOAD='], 'unexpected end of JSON input'],
   [['GITALY_HOOKS_PAYLOAD=ew=='], 'unexpected end of JSON input'],
   [[variable({ repository: '{' })], 'proto:\u00a0unexpected EOF'],
