@@ -33,7 +33,10 @@ export type ClusterSource = () => Promise<ConsoleCluster>;
 const READ_SHARE = 1 / 10;
 const MIN_AGE_MS = 1000;
 
-/** Returns a source whose results all requests share for a while. Failures are not kept. */
+/**
+ * Returns a source whose results are shared by all requests for a short time. Failures are not
+ * cached.
+ */
 export function sharedCluster(read: ClusterSource): ClusterSource {
   let last: Promise<ConsoleCluster> | undefined;
   let isFreshUntilMs = Number.POSITIVE_INFINITY;

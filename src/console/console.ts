@@ -66,9 +66,9 @@ const HEADERS = {
 } as const;
 /** Pages about the calls and repositories of all users. */
 const FOR_ADMINISTRATORS: ReadonlySet<ServerPage> = new Set(['cluster', 'running', 'slow', 'webhooks']);
-/** Pages that show to readers what they may see. */
+/** The pages, each limited to what its reader may see. */
 const FOR_READERS: ReadonlySet<ServerPage> = new Set(['overview', 'repositories']);
-/** A repository by which credentials are checked; it need not exist. */
+/** A repository that is used to check credentials; it need not exist. */
 const PROBE = 'console.git';
 const MAX_TARGET_BYTES = 8192;
 /** Smaller responses are not compressed. */
@@ -109,7 +109,7 @@ export class Console implements AsyncDisposable {
   /**
    * Returns the response to a request whose path begins with `/-/console`.
    *
-   * @throws the errors of the calls to the server that are no answer about a page.
+   * @throws errors of calls to the server, except those that mean that the page does not exist.
    */
   async answer(request: PageRequest): Promise<PageAnswer> {
     if (!['GET', 'HEAD', 'POST'].includes(request.method))
@@ -153,7 +153,7 @@ export class Console implements AsyncDisposable {
       const isReadOnly = route.name !== 'running';
       return visit.isPost && isReadOnly ? cannotPost() : await this.#serverPage(route.name, visit);
     }
-    // Repositories that the client may not read are refused as for git.
+    // Repositories that the client may not read get the response that git would get.
     const path = route.path.endsWith('.git') ? route.path : `${route.path}.git`;
     const refusal = await access.refusalAt(path);
     if (refusal !== undefined) return refusal.status === 401 ? refusal : problemOf(refusal);

@@ -32,7 +32,7 @@ export class LiveStreams {
   }
 
   /**
-   * Returns the response to a request for the events of a page: a refusal if the page is one.
+   * Returns the response to a request for the events of a page: a refusal if the page is refused.
    *
    * @throws what `read` throws.
    */
@@ -73,7 +73,7 @@ export class LiveStreams {
   }
 }
 
-/** Reports whether a page is no refusal: its reader may have lost a right. */
+/** Reports whether a page is not a refusal: its reader may have lost a right. */
 function isShown(page: Page | PageAnswer): page is Page {
   return !('headers' in page) && page.status === undefined;
 }

@@ -13,7 +13,7 @@ export interface NodeHistory {
   readonly history: ConsoleHistory | null;
 }
 
-/** Returns what the nodes of a cluster do, and did. */
+/** Returns the current and past state of the nodes of a cluster. */
 export interface NodesSource {
   status(): Promise<readonly NodeStatus[]>;
   history(): Promise<readonly NodeHistory[]>;

@@ -39,12 +39,12 @@ export function unresponsivePage(section: Section, title: string): Page {
   };
 }
 
-/** The answer to a change at an address that has none. */
+/** The response to a change at an address that accepts no changes. */
 export function cannotPost(): Page {
   return problemPage(405, 'Not possible', 'There is nothing to change at this address.');
 }
 
-/** The answer to an unknown address, and to one that is hidden. */
+/** The response to an unknown address, and to a hidden one. */
 export function notFound(): Page {
   return problemPage(404, 'Not found', 'There is no such page. Check the address.');
 }

@@ -5,7 +5,7 @@ import { type ListenAddress, listen } from './listen.ts';
 
 export interface AcceptorOptions {
   readonly limits: ConnectionLimits;
-  /** A client may end its side first, and still gets the answer. */
+  /** A client may close its sending side first, and still receives the response. */
   readonly allowHalfOpen: boolean;
   /** Serves a connection in this process. */
   serve(socket: Socket): void;
@@ -89,7 +89,7 @@ export class Acceptor {
       return;
     }
     const takeBack = (): void => {
-      // As if it had not been paused: `pauseOnConnect` sets what this sets back.
+      // Resets what `pauseOnConnect` sets, as if the socket had not been paused.
       (socket as { readableFlowing: boolean | null }).readableFlowing = null;
       this.#serve(socket, onClosed);
       socket.read(0);

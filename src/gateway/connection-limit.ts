@@ -1,6 +1,6 @@
 export interface ConnectionLimits {
   readonly maxConnections: number;
-  /** Default: no limit of its own. */
+  /** By default there is no separate limit. */
   readonly maxConnectionsPerAddress?: number;
 }
 

@@ -50,7 +50,7 @@ export function withoutAdvertisement(target: Writable): Writable {
           done();
           return;
         }
-        // bytes that are no packets are the client's problem: it expects packets
+        // bytes that are not packets are left to the client, which reports them
         if (packet !== 'invalid') rest = rest.subarray(sizeOfPacket(packet));
         isOver = packet === 'invalid' || packet === 'flush';
       }

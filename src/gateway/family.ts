@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { NewRepositories } from './new-repositories.ts';
 import type { Slots } from './slots.ts';
 
-/** The processes of one server, from the view of a gateway in one of them. */
+/** The processes of one server, as seen by a gateway in one of them. */
 export interface GatewayFamily {
   readonly sharing: GatewaySharing;
   readonly state: GatewayState;
@@ -12,17 +12,20 @@ export interface GatewayFamily {
 export type GatewaySharing =
   | {
       readonly role: 'supervisor';
-      /** Hands over a new connection of which nothing has been read. Returns false if it stays here. */
+      /**
+       * Hands over a new connection before anything is read from it. Returns false if it is not
+       * taken.
+       */
       handOver(socket: Socket, follow: HandedOver): boolean;
     }
-  /** Does not listen: connections come by `receive`. */
+  /** Does not listen: connections are passed to `receive`. */
   | { readonly role: 'worker' };
 
-/** The end of a connection that was handed over: one of the two is called, once. */
+/** The two results of a connection that was handed over. One of them is called, once. */
 export interface HandedOver {
   /** Serves it here after all. */
   takeBack(): void;
-  /** It is closed, also by the end of its process. */
+  /** The connection is closed, possibly because its process has ended. */
   onClosed(): void;
 }
 

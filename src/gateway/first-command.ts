@@ -12,7 +12,7 @@ export type PushBeginning =
       readonly kind: 'push';
       /** Object format of the client's objects; `undefined` if the beginning does not show it. */
       readonly objectFormat: ObjectFormatName | undefined;
-      /** The whole push, including what has been read. There may be one reader. */
+      /** The whole push, including the part already read. Only one reader is allowed. */
       readonly bytes: AsyncIterable<Uint8Array>;
     };
 

@@ -9,9 +9,9 @@ const MAX_PATHS = 1000;
 const MAX_AGE_MS = 60_000;
 
 /**
- * Finds repositories for the paths of clients. One whose directory does not end in `.git` is found
- * where there is none of the usual name, as git's own server tries two names. Rights are checked
- * for the path, which is the same for both.
+ * Finds repositories by the paths of clients. A repository whose directory does not end in `.git`
+ * is found if there is none with the suffix, because git's own server tries both names. Rights are
+ * checked for the path, which is the same for both.
  */
 export class RepositoryNames {
   readonly #mapping: RepositoryMapping;
@@ -26,12 +26,15 @@ export class RepositoryNames {
     this.#link = link;
   }
 
-  /** Returns the repository of a path, whether or not it exists; `undefined` if there can be none. */
+  /**
+   * Returns the repository of a path, existing or not; `undefined` if no repository can have this
+   * path.
+   */
   at(path: RepositoryPath): RepositoryInit | undefined {
     return this.#others.get(path) ?? this.#mapping.repositoryAt(path);
   }
 
-  /** Returns the repository that a push to a path creates if there is none. */
+  /** Returns the repository that a push to a path creates if it is missing. */
   newAt(path: RepositoryPath): RepositoryInit | undefined {
     return this.#mapping.repositoryAt(path);
   }

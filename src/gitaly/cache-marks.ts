@@ -30,7 +30,7 @@ export function cacheMarks(
     } catch {
       return undefined; // the handler responds with the reason
     }
-    // A nested one is part of a change for whose end the exclusion waits.
+    // A nested change is part of one that the exclusion waits for.
     const beginning = isNested ? beginChange(location) : beginChangeInTurn(location, context);
     const change = await beginning.catch((error: unknown) => {
       if (error instanceof GitalyError) throw error;

@@ -38,7 +38,7 @@ export interface GitalyServerOptions {
   readonly trustsUnixSockets?: boolean;
   /** Returns the socket of an address if this process has inherited one. */
   readonly takeSocket?: TakeSocket;
-  /** For tests of clients: makes calls from outside fail. */
+  /** For tests of clients: makes external calls fail. */
   readonly faults?: FaultInjector | undefined;
   /**
    * Copies git and the programs that it starts to the runtime directory, for a server that runs
@@ -188,8 +188,8 @@ export class GitalyServer implements AsyncDisposable {
   }
 
   /**
-   * Opens a connection from this process, which counts as one over a Unix socket, and returns the
-   * client's end. Bytes do not pass through the system. The server closes it at its own end.
+   * Opens a connection from this process and returns the client's end. It is treated as one over a
+   * Unix socket, but its bytes stay in the process. The server closes it when it stops.
    *
    * @throws {Error} when the server stops.
    */
@@ -197,7 +197,7 @@ export class GitalyServer implements AsyncDisposable {
     return this.#front.connect();
   }
 
-  /** Returns what the server is doing now: the JSON of `/debug/top`. */
+  /** Returns the server's current activity: the JSON of `/debug/top`. */
   async status(): Promise<ServerStatus> {
     return await this.#calls.status();
   }

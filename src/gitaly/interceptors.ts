@@ -71,7 +71,7 @@ function authenticationCounts({
   };
 }
 
-/** Counts calls whose words would have been options of git. */
+/** Counts calls with values that git would have read as options. */
 function invalidCommandCount({ countInvalidCommand }: ServerMetrics): (failure: unknown) => void {
   return (failure) => {
     const command = refusedSubcommand(failure);

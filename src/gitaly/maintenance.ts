@@ -27,7 +27,7 @@ import {
 /** The window of Gitaly without a configuration. */
 const DEFAULT_WINDOW: DailyWindow = { startHour: 12, startMinute: 0, durationMs: 10 * 60 * 1000 };
 
-/** Maintenance of a server. Disposing ends what runs in the background. */
+/** Maintenance of a server. Disposing stops the background work. */
 export interface ServerMaintenance extends AsyncDisposable {
   readonly housekeeping: Housekeeping;
   /** `undefined` if nothing starts after writes. */

@@ -23,7 +23,7 @@ export interface OpenStoragesOptions {
   readonly family?: Family | undefined;
 }
 
-/** Opens the configured storages. `caches` ends what their repositories keep. */
+/** Opens the configured storages. `caches` releases the caches of their repositories. */
 export async function openStorages(
   git: Git,
   { config, metrics, logger, family }: OpenStoragesOptions,

@@ -22,7 +22,7 @@ const SUPERVISOR_GRACE_MS = 400;
 
 const NOT_MARKED = 'a git was killed, and the locks that it may have left could not be noted';
 
-/** The repositories of a server, and what works on them without a call. */
+/** The repositories of a server, and the background work on them. */
 export interface Repositories {
   readonly storages: Storages;
   /** The change feed; `undefined` if it is off. */
@@ -62,7 +62,10 @@ export async function openRepositories(
   return { storages, feed, webhooks, maintenance, cleanAfter: (pid) => jobs.cleanAfter(pid) };
 }
 
-/** Has removed what a git has left that was killed: by the first process of a server, at once. */
+/**
+ * Triggers the removal of files left by a killed git: done by the first process of a server, at the
+ * start.
+ */
 function noteKilled(
   git: Git,
   { jobs, logger, storages }: { jobs?: BackgroundJobs; logger: Logger; storages: Storages },
@@ -74,7 +77,7 @@ function noteKilled(
     );
 }
 
-/** A worker whose supervisor was killed ends within a second, too. */
+/** A worker also ends within a second after its supervisor was killed. */
 async function endGitOfSupervisor(pid: number): Promise<void> {
   await endSurvivors(pid, { graceMs: SUPERVISOR_GRACE_MS });
 }

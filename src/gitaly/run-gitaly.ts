@@ -16,7 +16,7 @@ const IS_BUILT = import.meta.filename.endsWith('.js');
 export interface RunOptions {
   readonly logger: Logger;
   readonly life: ProcessLife;
-  /** Opens what shows the server to people, and ends before it. */
+  /** Opens the pages and ports for monitoring, which end before the server. */
   readonly openConsole?: ((server: GitalyServer) => Promise<AsyncDisposable>) | undefined;
 }
 

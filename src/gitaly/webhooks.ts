@@ -34,7 +34,7 @@ export async function startWebhooks(
   );
 }
 
-/** Names are case-sensitive, those of files are not everywhere. */
+/** These names are case-sensitive; file names are not on all systems. */
 function fileName({ name }: Webhook): string {
   return `${createHash('sha256').update(name).digest('hex').slice(0, 32)}.json`;
 }

@@ -5,7 +5,7 @@ export interface PlotOptions {
   readonly title: string;
   /** The oldest first, none below 0. */
   readonly values: readonly number[];
-  /** Number of values of a whole plot: fewer begin at its right. */
+  /** Number of values of a full plot. A plot with fewer values starts further right. */
   readonly size: number;
   readonly format: (value: number) => string;
 }
@@ -13,7 +13,10 @@ export interface PlotOptions {
 const WIDTH = 360;
 const HEIGHT = 60;
 
-/** Returns a line of values as a small picture, whose text says the last one and the largest. */
+/**
+ * Returns a line chart of values as a small image. Its alternative text names the last and the
+ * largest value.
+ */
 export function plot({ format, size, title, values }: PlotOptions): Html {
   const largest = values.reduce((max, value) => Math.max(max, value), 0);
   const last = values.at(-1) ?? 0;

@@ -16,7 +16,7 @@ type CommitFacts = Pick<BlameLine, 'author' | 'timeMs' | 'subject'>;
 
 const HEADER = /^([0-9a-f]{40}|[0-9a-f]{64}) \d+ (\d+)(?: \d+)?$/;
 const TAB = 0x09;
-/** A longer line of git's output ends the list. */
+/** A longer line in git's output ends the list. */
 const MAX_LINE_BYTES = 1 << 18;
 
 /**

@@ -36,7 +36,7 @@ ${table(
   };
 }
 
-/** Returns what the JSON form of a page contains about a commit. */
+/** Returns the fields of a commit for the JSON form of a page. */
 export function commitData({ author, committer, id, message, parents, subject }: Commit) {
   return { id, parents, subject, message, author, committer };
 }

@@ -14,7 +14,7 @@ import type { RepositoryVisit } from './repository-visit.ts';
 const MAX_ENTRIES = 1000;
 /** Longer files are cut here. */
 const MAX_SHOWN_BYTES = MAX_RENDERED_BYTES;
-/** git takes a file for binary if there is a NUL in its begin. */
+/** git treats a file as binary if there is a NUL near its start. */
 const BINARY_LOOK_BYTES = 8000;
 const README = /^readme(?:\.(?:md|markdown|txt|rst))?$/i;
 const MARKDOWN = /\.(?:md|markdown)$/i;

@@ -52,7 +52,7 @@ function shownBackup(storage: string, run: BackupRun): ShownBackup {
   };
 }
 
-/** Shows how old the last backups are, and what failed. */
+/** Shows the age of the last backups and the failures. */
 export function backupsTable(backups: readonly ShownBackup[]): Html {
   return html`<h2>Last backups</h2>
 ${

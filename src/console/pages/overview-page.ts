@@ -24,7 +24,7 @@ export interface OverviewOptions {
   readonly nodes?: NodesSource;
 }
 
-/** Shows whether the server and its storages work, and what it uses. */
+/** Shows whether the server and its storages work, and which resources it uses. */
 export async function overviewPage(visit: Visit, options: OverviewOptions): Promise<Page> {
   const { backups, info, lastHour, nodeDisks, now, ofNodes, repositories, storages } = await read(
     visit,
@@ -74,13 +74,13 @@ ${nodeDisks.length === 0 ? undefined : disksTable(nodeDisks)}
   };
 }
 
-/** Reads what a client may see. */
+/** Reads the parts of the overview that a client may see. */
 async function read(
   { access, signal }: Visit,
   { catalog, connection, history, nodes, status }: OverviewOptions,
 ) {
   const calls = { signal, timeoutMs: TIMEOUT_MS };
-  // Of a cluster it fails as long as a node is away.
+  // In a cluster it fails while a node is down.
   const disksRead = connection.server
     .diskStatistics({}, { signal, timeoutMs: DISK_TIMEOUT_MS })
     .catch(() => undefined);

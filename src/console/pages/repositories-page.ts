@@ -161,7 +161,7 @@ interface Wanted {
   readonly sort: SortKey;
   /** Number of matches to skip. */
   readonly from: number;
-  /** Number of rows; default those of a page. */
+  /** Number of rows; by default that of a page. */
   readonly atMost?: number;
 }
 

@@ -36,11 +36,11 @@ const PAGES: Readonly<Record<RepositoryView, (visit: RepositoryVisit) => Promise
 type RepositoryRoute = Extract<ConsoleRoute, { readonly kind: 'repository' }>;
 
 /**
- * Returns a page of a repository, also of one whose directory does not end in `.git`, as the
- * gateways serve it.
+ * Returns a page of a repository, also if its directory does not end in `.git`, as the gateways
+ * serve it.
  *
  * @param route its path ends in `.git`.
- * @throws the errors of the calls, but for what means that there is no such page.
+ * @throws errors of the calls, except those that mean that the page does not exist.
  */
 export async function repositoryPage(
   route: RepositoryRoute,

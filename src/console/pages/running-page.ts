@@ -48,7 +48,7 @@ ${limitsAndProcesses(now, ofNodes)}
   };
 }
 
-/** Shows what a praefect does not have: its nodes do. */
+/** Shows information that only nodes have, not praefect. */
 function limitsAndProcesses(now: ConsoleStatus, nodes: readonly NodeStatus[] | undefined): Html | undefined {
   if (now.git_version === '' && nodes === undefined) return undefined;
   return html`<h2>Limits in use</h2>

@@ -17,12 +17,12 @@ const MAX_QUERY = 200;
 const MAX_MATCHES = 50;
 const MAX_MATCH_LINES = 50;
 const MAX_LINE_CHARACTERS = 500;
-/** Of a match, and of all together. */
+/** Limit of one match, and of all matches together. */
 const MAX_MATCH_BYTES = 1 << 16;
 const MAX_BYTES = 1 << 20;
 const SPECIAL = /[^\p{L}\p{N}\s]/gu;
 
-/** Finds a text in the files of a revision, whatever its case. */
+/** Searches for a text in the files of a revision, ignoring case. */
 export async function searchPage(visit: RepositoryVisit): Promise<Page> {
   const { path, query, revision } = visit;
   const text = (query.get('q') ?? '').slice(0, MAX_QUERY).trim();

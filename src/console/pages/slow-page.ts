@@ -39,7 +39,7 @@ ${nodeCalls && others(nodeCalls, calls)}`,
   };
 }
 
-/** Shows the slow calls of nodes that did not come through the praefect. */
+/** Shows the slow calls of nodes that were not made through praefect. */
 function others(nodeCalls: readonly NodeCall[], calls: readonly SlowCall[]): Html {
   const known = new Set(calls.map(({ correlation_id }) => correlation_id));
   const shown = nodeCalls
@@ -65,7 +65,7 @@ ${onNodes.map(onNode)}
 `;
 }
 
-/** Shows what a node did for a call of the praefect. */
+/** Shows what a node did for a call that praefect forwarded. */
 function onNode(call: NodeCall): Html {
   const { duration_ms, method, node, status } = call;
   return html`<p>${node}: ${method}, ${formatDuration(duration_ms)}, ${status}</p>
@@ -74,7 +74,7 @@ ${commandsOf(call, `Git commands of ${node}`)}`;
 
 function commandsOf({ explanation }: SlowCall, name: string): Html | undefined {
   const { commands, omitted_commands, route } = explanation;
-  // Of a call that praefect has passed on, the nodes know the commands.
+  // For a call that praefect has forwarded, the nodes know the commands.
   if (commands.length === 0) return route === undefined ? html`<p>No git command.</p>` : undefined;
   const lines = commands.map(({ args, cpu_ms, wall_ms }) => {
     const times = [wall_ms, cpu_ms].map((ms) => (ms === undefined ? 'runs' : formatDuration(ms)));

@@ -9,7 +9,7 @@ import { replicasOf } from './replicas.ts';
 import { frame, nameOf } from './repository-frame.ts';
 import type { RepositoryVisit } from './repository-visit.ts';
 
-/** Shows what a repository uses on the disk, and what maintenance would find. */
+/** Shows the disk usage of a repository, and the work that maintenance would find. */
 export async function storagePage(visit: RepositoryVisit): Promise<Page> {
   const { calls, connection, path, repository } = visit;
   const info = await connection.repository.repositoryInfo({ repository: repository.message }, calls);

@@ -1,6 +1,6 @@
 /**
- * The used part of highlight.js. tsconfig.json names this file in place of its own types, which
- * bring those of browsers into the whole project.
+ * The part of highlight.js that is used. tsconfig.json uses this file instead of the package's own
+ * types, which would add browser types to the whole project.
  */
 declare const hljs: {
   getLanguage(name: string): object | undefined;

@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import MarkdownIt from 'markdown-it';
 
-/** Where links of the text lead that name files of the repository. */
+/** Where links in the text that name files of the repository point to. */
 export interface LinkTarget {
   /** Address of the directory of the text, which ends in a slash. */
   readonly base: string;
@@ -13,13 +13,13 @@ export interface LinkTarget {
 const FILES = '/-/files/';
 const RELATION = 'noopener noreferrer nofollow';
 const SCHEME = /^[a-z][a-z0-9+.-]*:/i;
-/** Everything else, such as `javascript:` and `data:`, stays text. */
+/** All others, such as `javascript:` and `data:`, are shown as text. */
 const ALLOWED_SCHEME = /^(?:https?|mailto):/i;
 
 /**
- * Returns the markup of a Markdown text. HTML in it is shown as text; images become links, because
- * the page loads nothing from other hosts; links lead to files of the repository, to the web or to
- * mail programs. Headings begin with the third level, below those of the page.
+ * Returns the markup of a Markdown text. HTML in it is shown as text. Images become links, because
+ * the page loads nothing from other hosts. Links point to files of the repository, to the web or to
+ * mail programs. Headings start at the third level, below those of the page.
  */
 export function renderMarkdown(text: string, target: LinkTarget): string {
   const markdown = new MarkdownIt({ html: false, linkify: true });
@@ -48,7 +48,7 @@ function addressOf(url: string, { base, query }: LinkTarget): string {
   if (SCHEME.test(url) || url.startsWith('#')) return url;
   if (url.startsWith('//')) return `https:${url}`;
   const [path = ''] = url.split(/[?#]/, 1);
-  // The root of the address is that of the repository's files: nothing leads out of them.
+  // The root of the address is the root of the repository's files, so that links cannot leave them.
   const end = base.indexOf(FILES) + FILES.length - 1;
   const [root, directory] = [base.slice(0, end), base.slice(end)];
   return `${root}${posix.resolve(directory, path.startsWith('/') ? path : `./${path}`)}${query}`;

@@ -1,5 +1,5 @@
-// The thread that renders texts of repositories: what is slow or endless there delays nobody, and
-// renderer.ts ends it.
+// The thread that renders texts of repositories. A slow or endless text blocks only this thread,
+// and renderer.ts terminates it.
 import { parentPort } from 'node:worker_threads';
 import { highlightCode } from './highlight-code.ts';
 import { renderMarkdown } from './render-markdown.ts';

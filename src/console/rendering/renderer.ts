@@ -9,14 +9,14 @@ import type { RenderJob, RenderRequest, RenderResponse } from './rendering.ts';
 export const MAX_RENDERED_BYTES = 256 * 1024;
 /** A text that takes longer is shown as it is. The thread is ended: nothing else stops it. */
 const JOB_LIMIT_MS = 1000;
-/** Of a new thread, which loads its code first. */
+/** For a new thread, which loads its code first. */
 const FIRST_JOB_LIMIT_MS = 5000;
 /** Texts that wait; further ones are shown as they are. */
 const MAX_WAITING = 16;
 /** Markup of READMEs and files that are shown again and again, in characters. */
 const MAX_KEPT_LENGTH = 2 * 1024 * 1024;
 const MAX_KEPT = 256;
-/** A thread without work ends after this time, and markup is forgotten. */
+/** Time after which an idle thread is terminated and its markup is dropped. */
 const KEEP_THREAD_MS = 60_000;
 const THREAD_LIMITS = { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 8 };
 

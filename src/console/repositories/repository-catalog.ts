@@ -31,13 +31,13 @@ export interface RepositoryList {
 const FRESH_MS = { walk: 2000, scan: 200 } as const;
 /** Walks take at most this part of the time, and scans of many directories. */
 const WALK_SHARE = 1 / 20;
-/** Reading the times of these takes some milliseconds. */
+/** Reading the modification times of this number takes a few milliseconds. */
 const FEW_DIRECTORIES = 256;
 /** A request waits for this long for an old list to be read again, and uses it otherwise. */
 const RENEW_WAIT_MS = { walk: 100, cheapScan: 1000 } as const;
 /** A list that no request uses is forgotten: a million repositories take some 200 MB. */
 const KEEP_MS = 1_800_000;
-/** Nothing is measured when there was no request for this long. */
+/** Measuring stops when there was no request for this time. */
 const MEASURE_MS = 300_000;
 /** After a request nothing is measured for this long: the browser still loads the page. */
 const QUIET_MS = 300;
@@ -49,15 +49,15 @@ const BATCH = 64;
 /** Repositories of a page that are measured at a time. */
 const AT_ONCE = 8;
 const COUNT_WAIT_MS = 1000;
-/** Found repositories that are shown before the walk ends. */
+/** Repositories found so far, shown before the walk ends. */
 const MAX_PARTIAL = 10_000;
-/** Directories of object pools, which are no repositories of users. */
+/** Directories of object pools, which are not repositories of users. */
 const POOLS = '@pools/';
 
 /**
- * The repositories of a storage with what they use, kept in memory so that no request walks the
- * storage. The figures are read one repository at a time in the background, while there are
- * requests; those of a page are read for it.
+ * The repositories of a storage with their usage, in memory, so that no request walks the storage.
+ * The figures are measured one repository at a time in the background, as long as there are
+ * requests; those of a requested page are measured for it.
  */
 export class RepositoryCatalog implements Disposable {
   readonly #options: RepositoryCatalogOptions;
@@ -127,8 +127,8 @@ export class RepositoryCatalog implements Disposable {
   }
 
   /**
-   * Measures repositories of a page that were not measured since their last change, for a limited
-   * time. @returns them with what is known then.
+   * Measures the repositories of a page that have changed since their last measurement, for a
+   * limited time. @returns the repositories with the figures known then.
    */
   async measure(
     table: RepositoryTable,
@@ -167,7 +167,7 @@ export class RepositoryCatalog implements Disposable {
     }, KEEP_MS).unref();
   }
 
-  /** Reads the list once, whoever asks meanwhile. The previous one is used until then. */
+  /** Reads the list once for all concurrent requests. The previous list is used in the meantime. */
   #walk(): Promise<RepositoryTable> {
     if (this.#walking !== undefined) return this.#walking;
     const startedAtMs = performance.now();
@@ -208,7 +208,10 @@ export class RepositoryCatalog implements Disposable {
     return await RepositoryTable.of(found, { previous: this.#table, signal });
   }
 
-  /** Measures what was not measured since it changed, until there are no more requests. */
+  /**
+   * Measures repositories that have changed since their last measurement, as long as there are
+   * requests.
+   */
   #measureInBackground(): void {
     // An error means that the console ends, or that the server is away: the next walk starts again.
     this.#measuring ??= this.#measureTables()
@@ -248,7 +251,7 @@ export class RepositoryCatalog implements Disposable {
           await this.#measureOne(table, row, signal);
         }
       this.#measuredUpTo = rows.at(-1)?.name ?? '';
-      // As long as the batch took, so that this takes at most half of a core.
+      // Waits as long as the batch took, so that measuring uses at most half of a core.
       const workedUntilMs = performance.now() - quietMs;
       await delay(timeLeftMs(workedUntilMs, startedAtMs), undefined, { signal, ref: false });
     }

@@ -32,7 +32,7 @@ export const SORT_KEYS = ['name', 'pushed', 'size', 'debt', 'pool'] as const;
 export type SortKey = (typeof SORT_KEYS)[number];
 
 export interface ListOptions {
-  /** In lower case; the names that contain it. */
+  /** In lower case; selects the names that contain it. */
   readonly search: string;
   readonly sort: SortKey;
   /** Number of matches to skip. */
@@ -56,7 +56,7 @@ export function debtOf({ looseObjects, packfiles }: RepositoryFigures): number {
 interface Order {
   readonly indexes: Uint32Array;
   readonly revision: number;
-  /** Of `performance.now()`: until then it is used also if the table changes. */
+  /** Value of `performance.now()` until which it is used even if the table changes. */
   readonly freshUntilMs: number;
 }
 
@@ -93,7 +93,7 @@ export class RepositoryTable {
     this.#pool = new Uint32Array(names.length);
   }
 
-  /** Creates a table. @param previous has figures, which it takes over. */
+  /** Creates a table. @param previous table whose figures are reused. */
   static async of(
     found: readonly FoundRepository[],
     { previous, signal }: { readonly previous?: RepositoryTable | undefined; readonly signal: AbortSignal },
@@ -128,7 +128,7 @@ export class RepositoryTable {
     return this.#names[this.positionOf(name)] === name;
   }
 
-  /** Returns the position of a name, or that of the next one. */
+  /** Returns the position of a name, or of the next one if it is missing. */
   positionOf(name: string): number {
     let [start, end] = [0, this.size];
     while (start < end) {
@@ -174,8 +174,8 @@ export class RepositoryTable {
   }
 
   /**
-   * Yields the repositories whose names contain a text, in an order: names and pools ascending, the
-   * rest with the largest first. What is not known comes last.
+   * Yields the repositories whose names contain a text, in an order: names and pools ascending,
+   * other columns with the largest first. Unknown values are last.
    *
    * @throws the signal's reason.
    */

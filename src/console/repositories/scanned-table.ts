@@ -1,15 +1,15 @@
 import { LoopSlice } from '#base/loop-turns';
 import { type FoundRepository, RepositoryTable } from './repository-table.ts';
 
-/** Finds what has changed in the directories of a storage. */
+/** Finds changes in the directories of a storage. */
 export interface RepositoryScanner {
-  /** Number of directories that a scan looks at. */
+  /** Number of directories that a scan examines. */
   readonly size: number;
   /** The next scan finds everything. */
   reset(): void;
   /** Yields the directories that have changed since the last scan, at first all. */
   changes(options: {
-    /** Reports whether a repository need not be examined again. */
+    /** Reports whether a repository can be skipped by the scan. */
     readonly knows: (relativePath: string) => boolean;
     readonly signal: AbortSignal;
   }): AsyncIterable<{
@@ -23,9 +23,9 @@ export interface RepositoryScanner {
 }
 
 export interface ScanTableOptions {
-  /** Result of the last scan; `undefined` if there was none, or it failed. */
+  /** Result of the last scan; `undefined` before the first one and after a failed one. */
   readonly previous: RepositoryTable | undefined;
-  /** Table whose figures are taken over. */
+  /** Table whose figures are reused. */
   readonly figures: RepositoryTable | undefined;
   /** Called with repositories as they are found. */
   readonly onFound: (repositories: readonly FoundRepository[]) => void;

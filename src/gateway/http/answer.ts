@@ -5,7 +5,7 @@ import type { ServerResponse } from 'node:http';
  */
 export interface Answer {
   readonly status: number;
-  /** Describes the error and what to do; ends without a newline. */
+  /** Describes the error and how to fix it; without a final newline. */
   readonly text: string;
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -30,8 +30,8 @@ export function setStreamHeaders(response: ServerResponse, contentType: string):
 /**
  * Sends a complete response instead of a prepared one. Call it only before the first byte was sent.
  *
- * @param isOpen true if the caller ends the response: the client has received the answer, and the
- *   connection stays open
+ * @param isOpen true if the caller ends the response: the client has received the response, and the
+ *   connection remains open
  */
 export function sendAnswer(response: ServerResponse, answer: Answer, { isOpen = false } = {}): void {
   for (const name of response.getHeaderNames()) response.removeHeader(name);

@@ -43,8 +43,8 @@ export interface Authenticator {
    */
   isAdministrator?(client: AccessClient): Promise<boolean>;
   /**
-   * Reports whether clients without credentials may read some repository, whether or not it exists.
-   * Without this method the console looks for such a repository.
+   * Reports whether clients without credentials may read some repository, existing or not. Without
+   * this method the console searches for such a repository.
    */
   readsWithoutCredentials?(): Promise<boolean | undefined>;
 }

@@ -9,7 +9,7 @@ export const BUSY = 'The Git server is overloaded. Try again later.';
 
 export const BUSY_ANSWER: Answer = { status: 503, text: BUSY, headers: { 'Retry-After': '1' } };
 
-/** Also the response for a repository whose existence is hidden. */
+/** Also the response for a repository whose existence is not disclosed. */
 export const NOT_FOUND: Answer = { status: 404, text: 'There is no such repository. Check the address.' };
 
 const UNREADABLE: Answer = {

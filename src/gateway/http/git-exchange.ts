@@ -9,7 +9,7 @@ export interface GitExchange {
   readonly response: ServerResponse;
   readonly service: GitService;
   readonly repository: RepositoryInit;
-  /** The one that a push creates if there is none. */
+  /** The repository that a push creates if it is missing. */
   readonly newRepository: RepositoryInit;
   /**
    * Returns the same request for a repository of another name, if this one is missing and that one

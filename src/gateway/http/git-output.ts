@@ -8,8 +8,8 @@ const ERROR_BAND = 3;
 const ERR = Buffer.from('ERR ');
 
 /**
- * Passes git's output to a response, and remembers whether it ends with an error of git. Each write
- * waits for the response, so that nothing is pending when the call ends.
+ * Forwards git's output to a response, and remembers whether it ends with an error of git. Each
+ * write waits for the response, so that nothing is pending when the call ends.
  */
 export class GitOutput implements PacketSink {
   readonly stdout: Writable;
@@ -26,7 +26,7 @@ export class GitOutput implements PacketSink {
     this.stdout = new Writable({ write, highWaterMark: 1 }).on('error', () => {});
   }
 
-  /** True if the last packet is whole and contains git's reason for the end. */
+  /** True if the last packet is complete and contains git's reason for ending. */
   get endsWithError(): boolean {
     try {
       this.#splitter?.end();

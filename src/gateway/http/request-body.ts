@@ -11,7 +11,7 @@ export interface BodyLimits {
   readonly maxBytes: number;
   /** Longest wait for the next bytes, while the body is read. */
   readonly idleTimeoutMs: number;
-  /** Time limit from now to its end. */
+  /** Maximum time from now to the end of the body. */
   readonly timeoutMs: number;
 }
 
@@ -99,8 +99,8 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
   }
 
   /**
-   * Reports whether the body cannot be one of git, by the beginning of its first packet: git would
-   * end with an error that does not say so.
+   * Reports whether the body cannot be git's, from the beginning of its first packet: git would
+   * fail with an error that does not say so.
    *
    * @param chunk `undefined` at the end of the body.
    */

@@ -35,7 +35,7 @@ export interface RequestServerOptions {
   readonly state: GatewayState;
   /** Bundles for clones. Default: none are served. */
   readonly bundles?: BundleSource;
-  /** Pages for people, below `/-/console`. Default: there are none. */
+  /** The console's pages, below `/-/console`. Default: none. */
   readonly pages?: PageSource;
   /** Changes of repositories at `/-/events`, for `EventSource` and curl. Default: none are served. */
   readonly events?: EventOptions;
@@ -103,7 +103,7 @@ export class RequestServer {
     this.#events = events && new EventStreams({ ...events, connection, authenticator, slots });
   }
 
-  /** Ends streams that would not end by themselves. */
+  /** Ends streams that do not end by themselves. */
   endStreams(): void {
     this.#events?.end();
     this.#options.pages?.endStreams?.();

@@ -21,8 +21,8 @@ export interface TlsServerOptions extends TlsFiles {
 const MIN_VERSION = 'TLSv1.2';
 
 /**
- * Creates an HTTPS server whose certificate is renewed within seconds when its files change, or at
- * once by the returned function.
+ * Creates an HTTPS server whose certificate is reloaded within seconds after its files change, or
+ * immediately by the returned function.
  *
  * @throws when the files cannot be used at the start.
  */

@@ -44,7 +44,7 @@ export class Login {
       const identity = await this.#identityOfToken(request.password);
       if (identity !== undefined) return { identity };
     }
-    // Clients first send `none` to get the list of methods: that is one more.
+    // Clients first try the method `none` to get the list of methods, which needs one more attempt.
     return ++this.#refused > maxAuthAttempts ? 'too many' : 'refused';
   }
 

@@ -19,9 +19,9 @@ export const SSH_ALGORITHMS: Omit<SshAlgorithms, 'cipher'> = {
 };
 
 /**
- * Returns a host key as the library's server takes it. The library signs with an RSA key by SHA-1,
- * too, whatever the list of algorithms is; under the names of the other signatures it does not know
- * it for one.
+ * Returns a host key in the form of the library's server. The library also signs with SHA-1 for an
+ * RSA key, whatever the list of algorithms is; it does not accept the key under the names of the
+ * other signatures.
  */
 export function hostKeysOf(key: SshParsedKey): { readonly key: SshParsedKey }[] {
   if (key.type !== 'ssh-rsa') return [{ key }];

@@ -47,7 +47,7 @@ const MAX_PACKETS_WAITING = 4096;
 /** Time for a disconnecting client to receive the rest. */
 const DRAIN_MS = 2000;
 
-/** One client: its login, its session channels, and the limits of both. */
+/** One client: its login, its session channels, and their limits. */
 export class SshConnection implements Sender {
   readonly #options: SshConnectionOptions;
   readonly #socket: Socket;

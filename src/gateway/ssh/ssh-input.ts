@@ -49,7 +49,7 @@ class SshInput {
   take(bytes: Buffer): void {
     this.#rest.push(bytes);
     if (this.#isWaiting) return;
-    // The library ends the connection at an error.
+    // The library closes the connection after an error.
     this.#run().catch((error) => this.#client.emit('error', error));
   }
 

@@ -95,7 +95,7 @@ export function isExchangingKeys(client: SshClient): boolean {
   return (client as unknown as ClientInternals)._protocol._kexinit !== undefined;
 }
 
-/** Returns the number of packets that wait for the end of a key exchange. */
+/** Returns the number of packets that wait until a key exchange has ended. */
 export function packetsWaiting(client: SshClient): number {
   return (client as unknown as ClientInternals)._protocol._queue?.length ?? 0;
 }

@@ -49,7 +49,7 @@ export interface WantedEvents {
   readonly after: number;
 }
 
-/** The events are no longer kept. */
+/** Result of a request for events that are no longer stored. */
 export interface TooOld {
   readonly tooOld: string;
 }

@@ -5,7 +5,7 @@ import type { Answer, Asked } from '#workers/link';
 
 type Handler = (value: unknown, asked: Asked) => Promise<Answer>;
 
-/** Note to a worker that there is no turn at once. */
+/** Tells a worker that its turn is not available immediately. */
 export const QUEUED = 'queued';
 
 /** A turn for a worker. */
@@ -15,7 +15,10 @@ export interface GrantedTurn {
   readonly waiting: number;
 }
 
-/** Returns what gives turns of a limit to workers. A turn comes back at the latest with its worker's end. */
+/**
+ * Returns a handler that gives turns of a limit to workers. A turn is released at the latest when
+ * its worker ends.
+ */
 export function answerForLimit(limit: KeyedLimit): Handler {
   return async (value, { note, signal }) => {
     const key = String(value);
@@ -25,12 +28,12 @@ export function answerForLimit(limit: KeyedLimit): Handler {
   };
 }
 
-/** Returns what takes tokens for workers. */
+/** Returns a handler that takes tokens for workers. */
 export function answerForBuckets(buckets: TokenBuckets): Handler {
   return async (value) => ({ value: buckets.take(String(value)) });
 }
 
-/** Returns what gives places of the limit of all packs to workers. */
+/** Returns a handler that gives workers places of the limit for all packs. */
 export function answerForPacks(places: TotalLimit): Handler {
   const owners = new Map<string, { packs: number }>();
   return async (value, { note, signal }) => {

@@ -16,7 +16,7 @@ interface Counted {
   readonly change: 1 | -1;
 }
 
-/** Passes changes on to the supervisor, which counts. */
+/** Forwards changes to the supervisor, which adds them up. */
 class RemoteRepositoryCounts extends RepositoryCounts {
   readonly #link: Link;
 

@@ -9,10 +9,10 @@ interface Callers {
 }
 
 const NOBODY: Callers = { holders: 0, waiting: 0 };
-/** Keys whose last known callers are kept, for the log. */
+/** Number of keys whose last callers are remembered, for the log. */
 const MAX_KNOWN = 1000;
 
-/** A limit that the supervisor keeps for all processes: each turn is one question to it. */
+/** A limit that the supervisor applies to all processes. Each turn is one request to it. */
 export class RemoteLimit implements CallersLimit {
   readonly maxConcurrency: number;
   readonly #link: Link;

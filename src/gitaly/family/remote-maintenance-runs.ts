@@ -7,7 +7,7 @@ const TRY_START = 'maintenance: try to start';
 const TAKE_OVER = 'maintenance: take over';
 const IS_RUNNING = 'maintenance: is running';
 
-/** The maintenance of all processes, of which the supervisor keeps account. */
+/** The maintenance of all processes, which the supervisor records. */
 export class RemoteMaintenanceRuns extends MaintenanceRuns {
   readonly #link: Link;
 
@@ -38,7 +38,7 @@ function runOf({ recalled, release }: Held): MaintenanceRun {
   return { signal: recalled, [Symbol.dispose]: release };
 }
 
-/** Lets workers run maintenance, of which `runs` keeps account. */
+/** Lets workers run maintenance, which `runs` records. */
 export function answerForMaintenance(desk: Desk, runs: MaintenanceRuns): void {
   const answer = (run: MaintenanceRun | undefined, recall: () => void) => {
     if (run === undefined) return { value: false };

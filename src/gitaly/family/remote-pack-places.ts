@@ -14,8 +14,8 @@ interface Placed {
 }
 
 /**
- * The limit of all packs, which the supervisor keeps for all processes. It receives whether git
- * waits for the reader of a pack, because it may give the places of such packs to others.
+ * The limit of all packs, which the supervisor applies to all processes. It receives whether
+ * git waits for the reader of a pack, because it may give the places of such packs to others.
  */
 export class RemotePackPlaces implements PackPlaces {
   readonly #link: Link;

@@ -13,7 +13,7 @@ const RUNNING = 'calls: running';
 
 /** Repositories whose first read a worker has reported; of more, a read is reported again. */
 const MAX_SEEN = 10_000;
-/** Repositories of running calls in one answer. */
+/** Maximum number of repositories with running calls in one message. */
 const MAX_TARGETS = 1000;
 
 /** A change of a repository. */
@@ -62,7 +62,7 @@ export function answerForLoad(link: Link, calls: RunningCalls): void {
   });
 }
 
-/** Returns a sensor that also counts the calls of workers. */
+/** Returns a sensor that includes the calls of workers. */
 export function familySensor(own: LoadSensor, { workers }: Supervising): LoadSensor {
   const runningOf = async ({ link }: { readonly link: Link }): Promise<Running> => {
     try {

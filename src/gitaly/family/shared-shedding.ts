@@ -6,7 +6,9 @@ import { askInTime } from '#workers/monitoring';
 
 /** Asked of a worker; answered with the processor time of its most expensive calls, in milliseconds. */
 const COSTS = 'load shedder: costs';
-/** Asked of a worker with an index of the last answer; answered with whether the call was running. */
+/**
+ * Sent to a worker with an index of the last list; the response says whether the call was running.
+ */
 const END = 'load shedder: end';
 
 /** Lets the load shedder, which runs in the first process, end calls of all processes. */

@@ -12,7 +12,7 @@ export interface StartProcessesOptions {
   readonly takeSocket: TakeSocket;
   readonly copiesPrograms: boolean;
   readonly keepsHistory?: boolean;
-  /** The descriptor of the log, to which workers write, too. */
+  /** File descriptor of the log, which workers also write to. */
   readonly log: Pick<FdLogStream, 'hasWorkers'>;
   /** Default: this program, with the options of Node that it was started with. */
   readonly program?: WorkerProgram;

@@ -18,7 +18,7 @@ export interface Limits {
   readonly onWait: (call: ServerCall, configKey: string) => () => void;
 }
 
-/** Creates the limits, and starts what adapts them to the load. `resources` ends that. */
+/** Creates the limits, and starts adapting them to the load. `resources` stops this. */
 export function createLimits(
   { calls, config, family, groups, logger, metrics, tracing }: Foundation,
   resources: AsyncDisposableStack,

@@ -16,8 +16,8 @@ export interface LimitFactory {
 }
 
 /**
- * Returns what makes limits: those of one process; in a supervisor those that its workers use, too;
- * in a worker those that ask the supervisor.
+ * Returns the factory of limits: local ones in a single process; ones that workers use as well in a
+ * supervisor; ones that call the supervisor in a worker.
  */
 export function limitFactory(family: Family | undefined): LimitFactory {
   if (family?.role === 'worker') {

@@ -6,7 +6,7 @@ import type { LimitFactory } from './limit-factory.ts';
 
 type ConfiguredLimit = GitalyConfig['concurrency'][number]['unauthenticated'];
 
-/** Two at once would only disturb each other. */
+/** Two concurrent ones would only slow each other down. */
 const REPLICATE = '/gitaly.RepositoryService/ReplicateRepository';
 
 /** Name of a limit that is not in the configuration. */
@@ -55,7 +55,7 @@ export function methodLimits(
   return { byMethod, adaptive: [...adaptive.values()] };
 }
 
-/** As for tables without `unauthenticated`; no queue is endless. */
+/** As for tables without `unauthenticated`; all queues have a limit. */
 const DEFAULT_QUEUE_SIZE = 500;
 
 function limitOf(

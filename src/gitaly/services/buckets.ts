@@ -38,8 +38,8 @@ function requireOffloadingUrl({ transactions, offloading }: GitalyConfig): void 
 }
 
 /**
- * A kind of bucket that only Gitaly knows, or whose package is missing, is a warning: git works
- * without backups.
+ * A kind of bucket that only Gitaly supports, or whose package is missing, causes a warning: git
+ * works without backups.
  */
 async function openConfigured(
   key: string,

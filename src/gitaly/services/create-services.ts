@@ -17,8 +17,8 @@ import { createSharedOperations } from './shared-operations.ts';
 import { writingServices } from './writing.ts';
 
 /**
- * Creates all services of a gitaly on shared domain operations. Methods that are not built return
- * UNIMPLEMENTED. `resources` closes what the services hold.
+ * Creates all services of a gitaly on shared domain operations. Methods that are not implemented
+ * return UNIMPLEMENTED. `resources` releases what the services use.
  */
 export async function createServices(
   foundation: Foundation,

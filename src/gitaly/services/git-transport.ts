@@ -11,7 +11,7 @@ import type { ServiceFoundation } from './service-foundation.ts';
 
 const SWEEP_FAILED = 'removing the leftovers of killed pushes failed';
 
-/** Creates what fetches and pushes need over HTTP and SSH. */
+/** Creates the operations for fetches and pushes over HTTP and SSH. */
 export function gitTransport(
   { bundleUris, directories, hooks, logger, metrics, storages, voter, ...shared }: ServiceFoundation,
   traceDirectory: string,

@@ -4,7 +4,7 @@ import type { ServiceFoundation } from './service-foundation.ts';
 
 const ONE_AT_A_TIME = { maxConcurrency: 1, maxQueueSize: 0, maxWaitMs: 0 };
 
-/** Returns what makes forks; all processes of the server take turns. */
+/** Returns the operation that creates forks. It is limited across all processes of the server. */
 export function linkedForksOf({
   family,
   storages,

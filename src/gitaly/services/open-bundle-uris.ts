@@ -10,8 +10,8 @@ const LEFTOVER = 'bundles of a removed repository stay in the bucket until the n
 const FORGOTTEN = 'removals of bundles cannot be remembered';
 
 /**
- * Opens the bundles for clones; those of repositories that go are removed. Work on them ends with
- * `resources`.
+ * Opens the bundles for clones. Bundles of removed repositories are removed. `resources` ends the
+ * work on them.
  */
 export function openBundleUris(
   bucket: ObjectStore,

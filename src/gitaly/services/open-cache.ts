@@ -17,7 +17,7 @@ export interface StreamCacheOptions {
   readonly family: Pick<Family, 'share'> | undefined;
 }
 
-/** Opens a cache whose errors are logged, with metrics of its name. */
+/** Opens a cache with metrics under its name. Its errors are logged. */
 export async function openCache<T>(
   { storages, metrics, logger, isContended, family }: StreamCacheOptions,
   name: string,

@@ -21,7 +21,7 @@ export interface BuiltPackServing {
   readonly resources: AsyncDisposable;
 }
 
-/** Creates what fetches share. `resources` ends it. */
+/** Creates the state that fetches share. `resources` releases it. */
 export async function packServing({
   limits,
   hook,

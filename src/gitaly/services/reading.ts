@@ -16,7 +16,7 @@ import { ServerService } from '#wire/gen/server_pb';
 import type { ServiceFoundation } from './service-foundation.ts';
 import { createDiffCache } from './stream-caches.ts';
 
-/** Returns the services that only read. `resources` ends what they hold. */
+/** Returns the services that only read. `resources` releases what they use. */
 export async function readingServices(
   { config, family, feed, fillsOldFields, logger, metrics, signingKeys, storages }: ServiceFoundation,
   resources: AsyncDisposableStack,

@@ -17,7 +17,7 @@ import type { SharedOperations } from './service-foundation.ts';
 
 const KEY_UNUSABLE = 'a signing key cannot be used: calls that need it fail until its file is replaced';
 
-/** Creates the operations that services share. `resources` ends them. */
+/** Creates the operations that services share. `resources` releases them. */
 export async function createSharedOperations(
   foundation: Foundation,
   storages: Storages,

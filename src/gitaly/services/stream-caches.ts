@@ -43,7 +43,9 @@ export async function createAdvertisementCache(
   });
 }
 
-/** Creates the cache of diffs that are too large for memory; a stream holds whether it may be kept. */
+/**
+ * Creates the cache of diffs that are too large for memory. A stream says whether it may be cached.
+ */
 export async function createDiffCache(options: StreamCacheOptions): Promise<StreamCache<boolean>> {
   const name = 'DiffCache';
   const directory = streamCacheDirectory(options.storages, name);

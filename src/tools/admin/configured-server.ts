@@ -5,7 +5,10 @@ import { withHeading } from './run-command.ts';
 
 const CONNECT_LIMIT_MS = 10_000;
 
-/** Reads a configuration file. @throws {Error} whose text begins with `load config: `, as Gitaly's. */
+/**
+ * Reads a configuration file. @throws {Error} with a message that begins with `load config: `, like
+ * Gitaly's.
+ */
 export async function readConfiguration(path: string): Promise<GitalyConfig> {
   try {
     return await loadConfig(path);

@@ -2,7 +2,7 @@ import { messageOf } from '#base/gitaly-error';
 import { statusText } from '#base/go/status';
 import { CallError } from '#client/call/call-error';
 
-/** Where a command reads and writes. */
+/** The inputs and outputs of a command. */
 export interface CommandStreams {
   readonly stdin: AsyncIterable<Uint8Array>;
   readonly stdout: { write(text: string): unknown; readonly isTTY?: boolean };
@@ -10,10 +10,10 @@ export interface CommandStreams {
 }
 
 /**
- * Runs a command of `gitaly`. A failure is one line on standard error that begins with the time, as
- * Go's log package prints it.
+ * Runs a command of `gitaly`. A failure is reported as one line on standard error that begins with
+ * the time, in the format of Go's log package.
  *
- * @returns the exit code: that of the command, or 1 after a failure.
+ * @returns the exit code of the command, or 1 after a failure.
  */
 export async function runCommand(
   { stderr }: Pick<CommandStreams, 'stderr'>,
@@ -27,7 +27,7 @@ export async function runCommand(
   }
 }
 
-/** Returns the text of an error; that of a failed call as Go prints it. */
+/** Returns the message of an error; for a failed call in Go's format. */
 export function goText(error: unknown): string {
   return error instanceof CallError ? statusText(error.code, error.message) : messageOf(error);
 }

@@ -31,7 +31,7 @@ const RESTORES_NOTHING: RestoreListener = { onBundles: () => {}, onSkipped: () =
 export async function backUpStorage(options: BackUpStorageOptions): Promise<void> {
   const { connection, storageName, store, id, incremental, parallel, listener, signal } = options;
   const operator = new StoreOperator(store, { of: () => Promise.resolve(connection) }, RESTORES_NOTHING);
-  // One that was interrupted has no mark, so it is not the base of its own increments.
+  // An interrupted backup has no mark, so that its own increments are not based on it.
   const latestId = incremental ? ((await operator.latestId(signal)) ?? '') : '';
   const jobs = await jobsOf(connection, storageName, signal);
   listener.onFound(jobs.length);

@@ -58,7 +58,7 @@ export class BackupReport implements Disposable {
     return this.#counts;
   }
 
-  /** The last repository that failed, and why; empty without any. */
+  /** The last repository that failed, with the reason; empty if none failed. */
   get lastFailure(): { readonly repository: string; readonly problem: string } {
     return this.#lastFailure;
   }

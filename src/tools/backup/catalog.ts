@@ -16,7 +16,7 @@ export interface BackupRun {
   /** Time of the newest, in milliseconds since 1970. */
   readonly modifiedMs: number;
   readonly repositories: number;
-  /** False if the program was stopped before its end. */
+  /** False if the program was stopped before it had finished. */
   readonly isEnded: boolean;
   /** True if other repositories failed. Backups of Gitaly's programs do not have this. */
   readonly isPartial: boolean;

@@ -16,7 +16,7 @@ export interface BackupJob {
 const POOL = /(?:^|\/)@(?:cluster\/)?pools\//;
 const MAX_JOB_LENGTH = 1024 * 1024;
 
-/** Reports whether a path is one of the folders that contain only object pools. */
+/** Reports whether a path is a folder that contains only object pools. */
 export function isPool(relativePath: string): boolean {
   return POOL.test(relativePath);
 }

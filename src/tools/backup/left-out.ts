@@ -1,7 +1,7 @@
 import type { ListOptions } from '#object-store/object-store';
 import { MANIFESTS } from './catalog.ts';
 
-/** Names in the report: the others are counted. */
+/** Maximum number of names in the report; the rest is counted. */
 const MAX_SHOWN = 5;
 
 /**
@@ -33,7 +33,7 @@ export class LeftOutRepositories {
     return this.#count;
   }
 
-  /** Returns a line for people; empty if there are none. */
+  /** Returns a line for users; empty if there are none. */
   get report(): string {
     if (this.#count === 0) return '';
     const hidden = this.#count - this.#shown.length;

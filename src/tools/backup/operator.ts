@@ -3,7 +3,7 @@ import type { BackupJob } from './job.ts';
 export interface CreateOptions {
   /** Name of the backup. */
   readonly id: string;
-  /** Stores only what is new since the latest backup, if there is one. */
+  /** Stores only changes since the latest backup, if there is one. */
   readonly incremental: boolean;
   /** The backup on which an increment is based; empty for the latest of each repository. */
   readonly latestId: string;
@@ -13,7 +13,7 @@ export interface CreateOptions {
 export interface RestoreOptions {
   /** Name of the backup; empty for the latest of each repository. */
   readonly id: string;
-  /** Takes the latest of a repository that has no backup of this name. */
+  /** Uses the latest backup of a repository that has no backup of this name. */
   readonly useLatest: boolean;
   readonly signal: AbortSignal;
 }
@@ -24,7 +24,7 @@ export interface BackupOperator {
   restore(job: BackupJob, options: RestoreOptions): Promise<void>;
   /** Notes that repositories were backed up under a name, and the number of those that failed. */
   writeId(id: string, options: { readonly failed: number; readonly signal: AbortSignal }): Promise<void>;
-  /** Returns the name that was noted last; `undefined` if there is none. */
+  /** Returns the name that was recorded last; `undefined` if there is none. */
   latestId(signal: AbortSignal): Promise<string | undefined>;
 }
 

@@ -8,7 +8,7 @@ export type JobOutcome =
   | { readonly kind: 'done' | 'skipped' }
   | { readonly kind: 'failed'; readonly message: string };
 
-/** Sees the jobs start and end. */
+/** Is called when jobs start and end. */
 export interface PipelineListener {
   onStart(job: BackupJob): void;
   onEnd(job: BackupJob, outcome: JobOutcome): void;
@@ -26,7 +26,7 @@ export interface PipelineOptions {
 
 const ALL = '';
 
-/** Runs jobs, some at a time. A job that fails does not affect the others. */
+/** Runs jobs with limited concurrency. A job that fails does not affect the others. */
 export class Pipeline {
   readonly #options: PipelineOptions;
   /** Jobs of a storage that run, or wait for {@link #total}. */

@@ -6,14 +6,14 @@ import { StoreError } from '#object-store/store-error';
 import { markerKey, type StoredBackup, storedBackups } from './catalog.ts';
 
 /**
- * Removes the backups of runs that are not kept, but the newest one of each repository, the files
- * that no other backup needs, and the marks of the runs of which nothing is left. A manifest goes
- * before its files, so that there is no backup without its files at any time.
+ * Removes the backups of runs that are not kept, except the newest one of each repository; the
+ * files that no other backup needs; and the marks of runs whose backups are all removed. A manifest
+ * is removed before its files, so that there is never a backup without its files.
  *
  * @param options.isDryRun counts only.
  * @returns the number of removed backups of repositories.
- * @throws {Error} at the end, for repositories with a manifest that cannot be read: nothing of them
- *   is removed.
+ * @throws {Error} at the end, for repositories with a manifest that cannot be read, whose backups
+ *   are not removed.
  */
 export async function prune(
   store: ObjectStore,

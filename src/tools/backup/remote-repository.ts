@@ -28,7 +28,7 @@ interface Change {
 }
 
 const HEAD = 'HEAD';
-/** References whose objects are looked up in one call. */
+/** Number of references whose objects are looked up in one call. */
 const REFERENCES_AT_ONCE = 1000;
 
 /** The calls of a backup and of a restore on one repository of a server. */
@@ -119,7 +119,7 @@ export class RemoteRepository implements BackupSource {
     }
   }
 
-  /** Fetches a bundle, and makes the references those of the bundle. */
+  /** Fetches a bundle, and sets the references to those of the bundle. */
   async fetchBundle(bundle: AsyncIterable<Uint8Array>, { updateHead }: { readonly updateHead: boolean }) {
     const options = { ...this.#options, updateHead };
     await failing('fetch bundle', fetchBundle(this.#connection, this.#repository, bundle, options));
@@ -145,7 +145,7 @@ export class RemoteRepository implements BackupSource {
     return (await Array.fromAsync(this.#references())).flat();
   }
 
-  /** Reports whether the references are those of a backup, HEAD apart. */
+  /** Reports whether the references are equal to those of a backup, except HEAD. */
   async hasReferences(wanted: readonly BackedUpReference[]): Promise<boolean> {
     const { removed, changed } = await this.#changes(wanted);
     return removed.length + changed.length === 0;
@@ -165,11 +165,11 @@ export class RemoteRepository implements BackupSource {
   }
 
   /**
-   * Makes the references those of a backup, HEAD apart, without those whose objects are missing: an
-   * older backup can have some. A reference that is at another object then does not stay.
+   * Sets the references to those of a backup, except HEAD and references whose objects are missing,
+   * which older backups can contain. A missing reference is removed if it points to another object.
    *
    * @returns the number of references that are missing.
-   * @throws {Error} if none has its object; nothing changes then.
+   * @throws {Error} if no reference has its object; nothing is changed then.
    */
   async resetWhereObjectsExist(wanted: readonly BackedUpReference[]): Promise<number> {
     const { removed, changed } = await this.#changes(wanted);
@@ -198,7 +198,7 @@ export class RemoteRepository implements BackupSource {
     return false;
   }
 
-  /** Returns the names of references whose new objects do not exist. */
+  /** Returns the names of references whose new objects are missing. */
   async #withoutObjects(changes: readonly Change[]): Promise<Set<string>> {
     if (changes.length === 0) return new Set();
     const existence = await this.#existence(changes.map(({ newObjectId }) => newObjectId));

@@ -22,10 +22,10 @@ const TIMEOUT_MS = 10_000;
 const UNKNOWN_TO_PRAEFECT = 'full method name not found';
 
 /**
- * Tells a server the result of a backup of one of its storages. Servers of other builds do not know
- * the call.
+ * Reports the result of a backup of one of its storages to a server. Other versions of the server
+ * do not have this call.
  *
- * @param onProblem is called if the server could not be reached: the backup itself is as it is.
+ * @param onProblem is called if the server could not be reached; this does not change the backup.
  */
 export async function reportRun(
   connection: Connection,
@@ -82,8 +82,8 @@ export class StorageResults implements PipelineListener {
   }
 
   /**
-   * Tells each server the results of its storages. A server of which nothing was stored may not be
-   * there, so problems with it are not reported again.
+   * Reports the results of its storages to each server. If nothing was stored from a server, it may
+   * be down, so problems with the report are not reported.
    */
   async report(
     run: Pick<ReportedRun, 'id' | 'program'>,

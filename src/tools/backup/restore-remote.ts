@@ -61,7 +61,7 @@ interface Restore {
 async function replaceContents(restore: Restore): Promise<void> {
   const { repository, manifest, files, options } = restore;
   try {
-    // The bundle alone knows the HEAD of an older backup.
+    // In an older backup, only the bundle contains HEAD.
     if (manifest.headReference === '') throw new Error('expected HEAD to be a symbolic reference');
     await repository.resetReferences(files.references);
   } catch (error) {
@@ -128,7 +128,7 @@ async function withAllBundles(
 
 async function combine({ store, manifest, files, options }: Restore): Promise<CombinedBundle | undefined> {
   const { headReference } = manifest;
-  // The bundle alone knows the HEAD of an older backup.
+  // In an older backup, only the bundle contains HEAD.
   if (headReference === '') return undefined;
   const wanted = branchOf(manifest) === undefined ? HEAD : headReference;
   const head = files.references.find(({ name }) => name.equals(Buffer.from(wanted)))?.oid;
@@ -144,7 +144,7 @@ interface BackupFiles {
   readonly bundles: readonly string[];
   /** References of the newest step. */
   readonly references: readonly BackedUpReference[];
-  /** Key of the custom hooks of the newest step; `undefined` if it has none. */
+  /** Key of the custom hooks in the newest step; `undefined` if it has none. */
   readonly hooks: string | undefined;
 }
 

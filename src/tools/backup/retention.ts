@@ -10,7 +10,7 @@ export interface Retention {
 }
 
 const DAY_MS = 86_400_000;
-/** 1970-01-01 was a Thursday; weeks begin on Monday, as in ISO 8601. */
+/** 1970-01-01 was a Thursday; weeks start on Monday, as in ISO 8601. */
 const MONDAY_DAYS = 3;
 
 /** The period of a time, in UTC, for each kind. */
@@ -22,9 +22,10 @@ const PERIODS = {
 } as const satisfies Record<Exclude<keyof Retention, 'last'>, (ms: number) => string>;
 
 /**
- * Returns the ids of the runs to keep. Only runs that came to their end count. The newest of them,
- * and the newest in which no repository failed, are always kept; one that did not end is kept while
- * it is the newest run. Of each period the newest complete run is kept, or else the newest one.
+ * Returns the ids of the runs to keep. Only finished runs count. The newest finished run, and the
+ * newest in which no repository failed, are always kept; an unfinished one is kept while it is the
+ * newest run. For each period, the newest complete run is kept, or the newest one if none is
+ * complete.
  *
  * @param runs the oldest first.
  */

@@ -11,7 +11,7 @@ import { ServerSideOperator } from './server-side-operator.ts';
 import { readServers, Servers } from './servers.ts';
 import { type BackupLayout, type RestoreListener, StoreOperator } from './store-operator.ts';
 
-/** The options of both commands. */
+/** Options that both commands have. */
 export interface BackupArguments {
   /** Directory, or URL of a bucket; empty with `serverSide`. */
   readonly path: string;
@@ -63,12 +63,12 @@ export async function runCreate(options: CreateArguments, context: BackupContext
     run: (job) => operator.create(job, { id, latestId, incremental, signal }),
   });
   const { done, failed, failures } = await runAll('create', pipeline, context);
-  // The server itself knows those that it has made.
+  // The server records the backups that it makes itself.
   if (!options.serverSide)
     await results.report({ id, program: 'gitaly-backup' }, servers, (error) =>
       logger.warn({ error: clientMessageOf(error) }, 'a server could not be notified of the result'),
     );
-  // Also after some failures: the others can be restored.
+  // Also after partial failures: the other repositories can be restored.
   if (done.length > 0)
     await operator.writeId(id, { failed, signal }).catch((error: unknown) => {
       throw wrap(error, 'write backup ID');

@@ -5,7 +5,7 @@ import { type Connection, Pool } from '#client/index';
 /** How a server is reached. */
 export interface ServerAddress {
   readonly address: string;
-  /** Empty for a server without one. */
+  /** Empty for a server without a token. */
   readonly token: string;
 }
 

@@ -23,7 +23,7 @@ export type BackupLayout = 'manifest' | 'pointer' | 'legacy';
 export interface RestoreListener {
   /** The references alone cannot be restored. */
   onBundles(job: BackupJob, backupId: string, reason: unknown): void;
-  /** References are left out, because their objects are not in the backup. */
+  /** References were left out, because their objects are not in the backup. */
   onSkipped(job: BackupJob, backupId: string, references: number): void;
 }
 

@@ -21,7 +21,7 @@ import { verifyBackup } from './verify.ts';
 /** Exit codes besides 0 for a complete success. */
 const [FAILURE, PARTIAL] = [1, 3];
 
-/** The outputs and the end of a command. */
+/** The outputs and the abort signal of a command. */
 export interface CommandContext {
   readonly stdout: Output;
   readonly stderr: Output;
@@ -189,7 +189,7 @@ async function verifyStored(
   return good > 0 ? PARTIAL : FAILURE;
 }
 
-/** @throws {Error} for a store that ends with this program. */
+/** @throws {Error} for a store that exists only in this process. */
 function requireLasting(url: string): void {
   if (url.startsWith('mem:'))
     throw new Error('mem:// is lost when this program ends: name a directory, or the URL of a bucket');

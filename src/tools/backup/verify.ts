@@ -16,7 +16,7 @@ import { isRefName } from '#git/refs/ref-name';
 import type { ObjectCall, ObjectStore } from '#object-store/object-store';
 import type { StoredBackup } from './catalog.ts';
 
-/** Objects of which git is asked at once. */
+/** Number of objects in one request to git. */
 const REFERENCES_AT_ONCE = 100_000;
 
 export interface VerifyOptions {

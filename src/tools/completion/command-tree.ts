@@ -24,7 +24,7 @@ export interface OptionShape {
   readonly takesValue: boolean;
 }
 
-/** Returns all spellings of these options. */
+/** Returns all names of these options. */
 export function wordsOf(options: readonly OptionShape[]): string[] {
   return options.flatMap(({ short, long }) => (short === undefined ? [long] : [short, long]));
 }

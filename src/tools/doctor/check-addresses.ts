@@ -110,7 +110,7 @@ async function askForMetrics(place: string): Promise<Finding> {
 /** Calls the server at an address to check its health and its token. */
 async function askServer(address: string, token: string | undefined): Promise<Finding> {
   try {
-    // The certificate need not name the address that the server listens on.
+    // The certificate need not contain the address that the server listens on.
     const tls = { rejectUnauthorized: false };
     await using connection = await dial(address, { retry: false, tls, ...(token && { token }) });
     const { status } = await connection.health.check({}, { timeoutMs: ANSWER_LIMIT_MS });

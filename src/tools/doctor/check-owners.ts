@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { systemErrorCode } from '#base/go/system-error';
 import { type Finding, failure, NOT_ALLOWED, ok, warning } from './finding.ts';
 
-/** Limits of one look: a storage may hold millions of files. */
+/** Limits of one check: a storage may contain millions of files. */
 const MAX_ENTRIES = 200_000;
 const MAX_TIME_MS = 10_000;
 /** Paths that are named in one finding. */
@@ -49,7 +49,7 @@ function foreignFinding(
   if (foreign.length === 0) return [];
   const fix = `chown -R ${uid}:${gid} ${directory}`;
   const text = `belong to another user than ${directory} (id ${uid})`;
-  // What is readable works until somebody changes it.
+  // A readable file works until it must be changed.
   return unusable.length === 0
     ? [warning(subject, `${some(foreign)} ${text}`, fix)]
     : [failure(subject, `${some(unusable)} ${text}, who cannot use them`, fix)];
@@ -103,7 +103,7 @@ function isUsable(
   return (given & needed) === needed;
 }
 
-/** A server that runs removes files meanwhile. */
+/** A running server can remove files during the check. */
 function ignoreGone(error: unknown): undefined {
   const code = systemErrorCode(error);
   if (code === undefined || !['ENOENT', 'ENOTDIR', 'EACCES'].includes(code)) throw error;

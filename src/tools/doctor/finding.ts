@@ -10,7 +10,7 @@ export interface Finding {
   readonly fix?: string;
 }
 
-/** Remedy where doctor itself may not read a file. */
+/** Advice for files that doctor itself is not allowed to read. */
 export const NOT_ALLOWED =
   'Run doctor as the user of the server, or as root; if that is the user, make it the owner.';
 

@@ -71,7 +71,7 @@ function shellWord(word: string): string {
   return /^[\w@%+=:,./^~-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
-/** Replaces control characters: names come from repositories. */
+/** Replaces control characters, because names come from repositories. */
 function clean(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is replaced
   return text.replace(/[\x00-\x1f\x7f-\x9f]/g, '?');

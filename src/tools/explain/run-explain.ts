@@ -29,8 +29,9 @@ export interface ExplainOptions {
 const CONNECT_LIMIT_MS = 10_000;
 
 /**
- * Runs `gitaly-ts explain`: makes one call and prints which git commands ran for it, what they
- * cost, what came from caches and which limit it waited for. The responses are read, not printed.
+ * Runs `gitaly-ts explain`: makes one call and prints the git commands that ran for it, their cost,
+ * the parts that came from caches, and the limit that it waited for. The responses are read, but
+ * not printed.
  *
  * @returns the exit code: 0 if the call succeeded and was explained.
  */

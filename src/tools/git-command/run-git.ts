@@ -29,7 +29,7 @@ export function runGit(
   });
 }
 
-/** A terminal sends these to git, too; it decides whether to end. */
+/** A terminal sends these to git as well, which decides whether to end. */
 const FROM_TERMINAL = ['SIGINT', 'SIGQUIT'] as const;
 
 async function run(program: string, args: readonly string[]): Promise<number> {

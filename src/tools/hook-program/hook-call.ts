@@ -19,7 +19,7 @@ export interface HookCall {
  */
 export type RunHook = (call: HookCall) => Promise<number>;
 
-/** A failure whose reason is shown to the user. */
+/** A failure with a message for the user. */
 export class HookError extends Error {
   override readonly name = 'HookError';
   readonly clientMessage: string;

@@ -86,7 +86,7 @@ async function ask(
   await exchanged.promise;
 }
 
-/** Sends standard input raw; reads side-band packets until the end. */
+/** Sends standard input unframed; reads side-band packets until the end. */
 async function exchange(socket: Socket, { stdin, stdout, stderr }: HookCall['io']): Promise<void> {
   const chunks = stoppableChunks(stdin);
   // a server that has read enough is not a failure

@@ -62,7 +62,10 @@ export async function cloneSource(
   return { gitDirectory, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
-/** Returns lines as a terminal shows them: what a carriage return overwrites is left out. */
+/**
+ * Returns lines as a terminal would show them, without text that is overwritten after a carriage
+ * return.
+ */
 function withoutProgress(text: string): string {
   return text
     .split('\n')

@@ -66,7 +66,7 @@ function write(output: Writable, packets: readonly Buffer[]): Promise<void> {
   });
 }
 
-/** Lists of packets that end with a flush packet. */
+/** Lists of packets, each ending with a flush packet. */
 class PacketLists {
   readonly #packets: AsyncIterator<Packet>;
 

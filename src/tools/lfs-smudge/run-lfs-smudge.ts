@@ -19,9 +19,9 @@ export interface SmudgeStreams {
 const NO_FILTER = "Cannot read from STDIN. This command should be run by the Git 'smudge' filter";
 
 /**
- * Runs git's filter that replaces pointers of Git LFS by the objects, which it downloads from
- * GitLab's internal API. What is no pointer, and a pointer whose object GitLab does not return,
- * stays as it is. Environment, texts and exit codes are those of Gitaly's program.
+ * Runs git's filter that replaces pointers of Git LFS by their objects, which it downloads from
+ * GitLab's internal API. Data that is not a pointer, and pointers whose object GitLab does not
+ * return, are not changed. Environment, messages and exit codes are those of Gitaly's program.
  *
  * @returns the exit code.
  */
@@ -64,7 +64,7 @@ function smudgeOf(
       }
     : gitlab;
   const objects = new LfsObjects(settings, { userAgent: `gitaly/${packageVersion()}` });
-  // The filter ends with git, which closes its input.
+  // The filter ends when git closes its input.
   const { signal } = new AbortController();
   return async (file) => {
     const oid = smudgePointerOid(file);
@@ -78,7 +78,7 @@ function smudgeOf(
   };
 }
 
-/** Filters standard input. Only what may be a pointer is kept in memory. */
+/** Filters standard input. Only possible pointers are buffered in memory. */
 async function smudgeOnce({ stdin, stdout }: SmudgeStreams, smudge: Smudge): Promise<void> {
   const input = stdin[Symbol.asyncIterator]();
   const pieces: Uint8Array[] = [];

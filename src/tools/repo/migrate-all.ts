@@ -18,8 +18,9 @@ export interface MigrateAllOptions {
 }
 
 /**
- * Changes the storage format of the references of repositories. One that has the format is left
- * alone, so an interrupted run is continued by another one. A failure does not stop the others.
+ * Changes the storage format of the references of repositories. Repositories that already have the
+ * format are skipped, so that an interrupted run can be continued. A failure does not stop the
+ * others.
  */
 export async function migrateAll(
   repositories: Repositories,

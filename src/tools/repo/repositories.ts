@@ -44,7 +44,7 @@ export interface CreateRepositoryOptions {
   readonly expires?: number;
 }
 
-/** When a repository, or one of its references, is removed. */
+/** Time at which a repository, or one of its references, is removed. */
 export interface Expiry {
   /** Full name; `undefined`: the repository. */
   readonly reference: string | undefined;
@@ -118,7 +118,7 @@ export class Repositories {
     await repository.expire(seconds, reference === undefined ? {} : { reference });
   }
 
-  /** Returns what of a repository is removed at a time. */
+  /** Returns the parts of a repository that are removed, by time. */
   async expiries(name: string): Promise<Expiry[]> {
     const { lifetimes } = await this.#connection.lifetimes.list(this.#target(name));
     return lifetimes.map(({ reference, expiresAt }) => ({
@@ -131,7 +131,7 @@ export class Repositories {
     await this.#connection.repository.removeRepository({ repository: this.#target(name) });
   }
 
-  /** Runs maintenance; all of it, or what is needed. */
+  /** Runs maintenance: everything, or only what is needed. */
   async collectGarbage(name: string, { full }: { readonly full: boolean }): Promise<void> {
     const { EAGER, HEURISTICAL } = OptimizeRepositoryRequest_Strategy;
     const repository = this.#target(name);

@@ -21,7 +21,7 @@ export interface ServerBuild {
 export interface BuildChoice {
   /** `GITALY_SERVER_VERSION`: a folder, a release without `v`, a branch, or a commit. */
   readonly version: string | undefined;
-  /** `GITALY_REPO_URL`: where releases, branches and commits come from. */
+  /** `GITALY_REPO_URL`: the repository with the releases, branches and commits. */
   readonly repositoryUrl: string | undefined;
 }
 
@@ -29,7 +29,7 @@ const OWN_PROGRAMS = fileURLToPath(new URL('../../../bin', import.meta.url));
 /** A build of Gitaly compiles its own git. */
 const BUILD_LIMIT_MS = 60 * 60_000;
 const RELEASE = /^\d+\.\d+\.\d+(?:-[\w.]+)?$/;
-/** Where a build has its programs: Gitaly's Makefile, and ours. */
+/** Location of the programs of a build: with Gitaly's Makefile, and with this project's. */
 const PROGRAM_FOLDERS = ['_build/bin', 'bin'];
 
 const execute = promisify(execFile);
@@ -120,7 +120,7 @@ function programsIn(folder: string, version: string): ServerBuild {
   );
 }
 
-/** Runs a program. @throws {Error} with the end of its output */
+/** Runs a program. @throws {Error} with the last lines of its output */
 async function run(program: string, args: readonly string[], cwd: string): Promise<void> {
   try {
     await execute(program, args, { cwd, timeout: BUILD_LIMIT_MS, maxBuffer: 1 << 30 });

@@ -17,7 +17,7 @@ export interface ServerCommand {
   readonly socket: string;
 }
 
-/** A server that ends with this process, however that ends. */
+/** A server that ends when this process ends, for whatever reason. */
 export interface RunningServer extends AsyncDisposable {
   /** Resolves when the server has ended by itself. */
   readonly exited: Promise<unknown>;

@@ -22,7 +22,7 @@ export interface Account {
 }
 
 export interface AuthFile {
-  /** The password of each name that has one. */
+  /** Passwords by name. */
   readonly passwords: ReadonlyMap<string, Account>;
   /** Tokens by their hex digest. */
   readonly tokens: ReadonlyMap<string, Account>;

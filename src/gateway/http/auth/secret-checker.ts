@@ -17,8 +17,8 @@ const MAX_RUNNING = 2;
 export const PENDING_CHECKS = { total: 64, perClient: 8 } as const;
 
 /**
- * Checks passwords whose hash is slow to compute: a bounded number at once, and each correct one
- * only once.
+ * Checks passwords whose hash is slow to compute. The number of concurrent checks is limited, and
+ * each correct password is checked only once.
  */
 export class SecretChecker {
   /** Key of the HMACs under which passwords are cached; it is stored nowhere else. */

@@ -6,7 +6,7 @@ import type { Authenticator } from '../authentication.ts';
 import { Refusal } from '../refusal.ts';
 import type { Peer } from '../trusted-proxies.ts';
 
-/** A revoked right ends within this time. */
+/** A revoked right is noticed within this time. */
 const REMEMBERED_MS = 1000;
 const MAX_REMEMBERED = 1000;
 const PROBE = 'events.git';

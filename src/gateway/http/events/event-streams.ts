@@ -117,7 +117,7 @@ export class EventStreams {
       const { previousPath } = event;
       const isHidden = previousPath !== undefined && !(await access.mayRead(previousPath));
       const shown = isHidden ? { ...event, previousPath: undefined } : event;
-      // Among compacted events there is no cursor: they come again.
+      // Compacted events have no cursors between them, so that they are sent again.
       text += `id: ${cursor === 0n ? 0 : event.sequence}\nevent: ${event.kind}\ndata: ${jsonOf(shown)}\n\n`;
     }
     return `${text}id: ${cursor}\n\n`;
@@ -159,7 +159,7 @@ const NO_FEED: Answer = {
   text: 'This server keeps no change feed: see [events] of its configuration.',
 };
 
-/** Passes messages on; the errors of a feed become answers. */
+/** Forwards messages; errors of a feed become responses. */
 async function* refused(responses: AsyncIterable<WatchResponse>): AsyncGenerator<WatchResponse> {
   try {
     yield* responses;

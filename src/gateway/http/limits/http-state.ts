@@ -4,7 +4,10 @@ import { MAX_STREAMS } from '../events/event-streams.ts';
 import { ClientSlots } from './client-slots.ts';
 import type { HttpLimits } from './http-limits.ts';
 
-/** Returns what the gateways of all processes of a server share, for the process that keeps it. */
+/**
+ * Returns the state that the gateways of all processes of a server share, for the process that owns
+ * it.
+ */
 export function gatewayState({ maxRequests, maxRequestsPerClient }: HttpLimits): GatewayState {
   return {
     requests: new ClientSlots({ total: maxRequests, perClient: maxRequestsPerClient }),
