@@ -35,6 +35,7 @@ const RELEASE = [
   'test/{completion,doctor,examples,import,targets,up}.test.ts',
   'test/cluster/up-cluster.test.ts',
   'test/console/browser.test.ts',
+  'test/transports/{sha1,sha256}.test.ts',
 ];
 
 /**

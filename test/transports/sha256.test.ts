@@ -1,0 +1,3 @@
+import { allTrials, testTrials } from './compare.ts';
+
+testTrials(allTrials().filter(({ objectFormat }) => objectFormat === 'sha256'));
