@@ -5,7 +5,10 @@ interface Difference {
   readonly over: readonly ('http' | 'ssh')[];
   /** Default: all. */
   readonly protocols?: readonly Protocol[];
-  /** True if git's own server for HTTP, `git http-backend`, has the same result. */
+  /**
+   * True if the result is that of git's own server for HTTP, `git http-backend`. The difference may
+   * not exist in each version of git.
+   */
   readonly isOfGit?: boolean;
   readonly reason: string;
 }
@@ -14,7 +17,7 @@ const TAGS: Difference = {
   over: ['http'],
   protocols: ['0', '1'],
   isOfGit: true,
-  reason: 'git fetches tags that follow a deepened history in a second step, but not over HTTP',
+  reason: 'git fetches tags that follow a deepened history in a second step; git 2.39 fails to over HTTP',
 };
 
 /** By the name of the case. */

@@ -98,6 +98,7 @@ export function commits(branch: string, first: number, last: number, isNew = fir
   return stream;
 }
 
-function data(text: string): string {
+/** Returns the part of such a stream with a content. */
+export function data(text: string): string {
   return `data ${Buffer.byteLength(text)}\n${text}\n`;
 }

@@ -1,4 +1,4 @@
-import { commits } from './origin.ts';
+import { commits, data } from './origin.ts';
 import {
   ADVANCE,
   CLONE,
@@ -18,13 +18,10 @@ function pushCase(name: string, ...steps: Parameters<typeof transportCase>[1][])
 }
 
 const BACK = client('reset -q --hard {main~2}');
-/** A tree that names `.git`, which fsck refuses. */
-const BAD_TREE = [
-  client('fast-import --quiet', {
-    input: commits('bad', 30, 30, true).replace('inline a.txt', 'inline .GIT/config'),
-  }),
-  push('origin bad'),
-];
+/** A submodule with a URL that is an option, which fsck refuses. */
+const MODULES = '[submodule "a"]\n\tpath = a\n\turl = --upload-pack=x\n';
+const BAD = `${commits('bad', 30, 30, true)}M 100644 inline .gitmodules\n${data(MODULES)}`;
+const BAD_PUSH = [client('fast-import --quiet', { input: BAD }), push('origin bad')];
 
 export const PUSHES: readonly TransportCase[] = [
   pushCase('a push', push('origin main')),
@@ -123,7 +120,7 @@ export const PUSHES: readonly TransportCase[] = [
     push('origin main:a main:b'),
   ),
 
-  pushCase('an object that fsck refuses', ...BAD_TREE),
+  pushCase('an object that fsck refuses', ...BAD_PUSH),
   pushCase(
     'a repository that denies other changes',
     server('config receive.denyNonFastForwards true'),
