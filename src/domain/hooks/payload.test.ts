@@ -119,7 +119,7 @@ const BROKEN: readonly [environment: string[], words: string][] = [
   [[], 'no hooks payload found in environment'],
   [['GITALY_HOOKS_PAYLOAD'], 'no hooks payload found in environment'],
   [['GITALY_HOOKS_PAYLOAD=!!!'], 'illegal base64 data at input byte 0'],
-  [['GITALY_HOOKS_PAYLOAD=ew'], 'illegal base64 data at input byte 2'],
+  [['GITALY_HOOKS_PAYLOAD=ew'], 'illegal base64 data at input byte 0'],
   [['GITALY_HOOKS_PAYLOAD='], 'unexpected end of JSON input'],
   [['GITALY_HOOKS_PAYLOAD=ew=='], 'unexpected end of JSON input'],
   [[variable({ repository: '{' })], 'proto:\u00a0unexpected EOF'],

@@ -1,5 +1,5 @@
-const BODY = /^[A-Za-z0-9+/]*={0,2}$/;
-const DIGIT = /[A-Za-z0-9+/]/;
+import { illegalAt } from './decode-base64.ts';
+
 /**
  * Size of a piece in characters. Positions in errors count from the start of a piece, as in Go's
  * decoder, which clients know.
@@ -32,7 +32,8 @@ export class Base64Decoder {
     this.#carry = text.slice(length);
     if (length === 0) return Buffer.alloc(0);
     const whole = text.slice(0, length);
-    if (this.#isPadded || !BODY.test(whole)) throw this.#illegal(this.#isPadded ? 0 : illegalAt(whole));
+    const at = this.#isPadded ? 0 : illegalAt(whole);
+    if (at !== undefined) throw this.#illegal(at);
     this.#consumed += length;
     this.#isPadded = whole.endsWith('=');
     return Buffer.from(whole, 'base64');
@@ -46,16 +47,4 @@ export class Base64Decoder {
   #illegal(at: number): Base64Error {
     return new Base64Error(`illegal base64 data at input byte ${(this.#consumed + at) % PIECE}`);
   }
-}
-
-/**
- * Returns the position at which Go reports an error in groups of four characters of which one is
- * invalid.
- */
-function illegalAt(text: string): number {
-  let at = 0;
-  while (DIGIT.test(text.charAt(at))) at++;
-  const group = at - (at % 4);
-  const isPadding = /^(?:..==|...=)$/.test(text.slice(group, group + 4)) && at - group >= 2;
-  return isPadding ? group + 4 : at;
 }

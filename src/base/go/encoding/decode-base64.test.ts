@@ -13,12 +13,23 @@ test('what was encoded comes back, also from lines', () => {
   );
 });
 
+// Positions of `base64.StdEncoding` of Go 1.26.
 for (const [text, at] of [
-  ['YQ', 2],
+  ['YQ', 0],
   ['YQ=', 3],
   ['YWJj YWJj', 4],
-  ['Y', 1],
+  ['Y', 0],
+  ['YWJjY', 4],
   ['YW-j', 2],
+  ['YW-', 2],
+  ['=', 0],
+  ['====', 0],
+  ['Y=', 1],
+  ['Y===', 1],
+  ['YQ=x', 2],
+  ['YQ===', 4],
+  ['YWI==', 4],
+  ['YQ==YQ==', 4],
 ] as const) {
   test(`${JSON.stringify(text)} is refused at byte ${at}`, () => {
     assert.throws(() => decodeBase64(text), { message: `illegal base64 data at input byte ${at}` });
