@@ -69,5 +69,8 @@ test('an input that is no push is not read any further', async () => {
     await readBeginning(input);
 
     assert.equal(input.listenerCount('readable'), 0, text);
+    const pieces = inPieces(Buffer.from(`${text} and more`), 4);
+    await readBeginning(pieces);
+    assert.equal((await pieces.next()).done, true, text);
   }
 });

@@ -2,29 +2,31 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { prefixesOf } from './ref-patterns.ts';
 
-const prefixes = (...patterns: readonly string[]): [prefix: string, isWhole: boolean][] =>
-  prefixesOf(patterns.map((pattern) => Buffer.from(pattern))).map(({ prefix, isWhole }) => [
-    prefix.toString(),
-    isWhole,
-  ]);
+type Kind = 'whole' | 'path' | 'other';
+
+const prefixes = (...patterns: readonly string[]): [prefix: string, kind: Kind][] =>
+  prefixesOf(patterns.map((pattern) => Buffer.from(pattern))).map(({ prefix, isPath, isWhole }) => {
+    assert.ok(!(isPath && isWhole));
+    return [prefix.toString(), isWhole ? 'whole' : isPath ? 'path' : 'other'];
+  });
 
 for (const [patterns, expected] of [
-  [['refs/heads/'], [['refs/heads/', true]]],
-  [['refs/heads'], [['refs/heads', false]]],
-  [['refs/heads/a*'], [['refs/heads/a', false]]],
-  [['refs/heads/*'], [['refs/heads/', false]]],
+  [['refs/heads/'], [['refs/heads/', 'whole']]],
+  [['refs/heads'], [['refs/heads', 'path']]],
+  [['refs/heads/a*'], [['refs/heads/a', 'other']]],
+  [['refs/heads/*'], [['refs/heads/', 'other']]],
   [
     ['refs/tags/', 'refs/heads/'],
     [
-      ['refs/heads/', true],
-      ['refs/tags/', true],
+      ['refs/heads/', 'whole'],
+      ['refs/tags/', 'whole'],
     ],
   ],
-  [['refs/heads/x', 'refs/heads/'], [['refs/heads/', true]]],
-  [['refs/heads/*', 'refs/heads/'], [['refs/heads/', true]]],
-  [['refs/heads/b', '*'], [['refs/', false]]],
-  [['re*'], [['refs/', false]]],
-  [['refs/'], [['refs/', true]]],
+  [['refs/heads/x', 'refs/heads/'], [['refs/heads/', 'whole']]],
+  [['refs/heads/*', 'refs/heads/'], [['refs/heads/', 'whole']]],
+  [['refs/heads/b', '*'], [['refs/', 'other']]],
+  [['re*'], [['refs/', 'other']]],
+  [['refs/'], [['refs/', 'whole']]],
   [['HEAD'], []],
   [[''], []],
 ] as const) {

@@ -7,7 +7,7 @@ import { run } from '#testkit/run-program';
 import { NO_OPENSSH } from '#testkit/ssh-client';
 import { newEd25519Key } from './openssh-key.ts';
 
-test('ssh-keygen reads the private key and derives the public one from it', {
+test('ssh-keygen reads the private key, derives the public one from it and signs with it', {
   skip: NO_OPENSSH,
 }, async () => {
   const directory = mkdtempSync(join(tmpdir(), 'openssh-key-'));
@@ -20,6 +20,11 @@ test('ssh-keygen reads the private key and derives the public one from it', {
       const { code, stdout } = await run('ssh-keygen', ['-y', '-f', path]);
 
       assert.deepEqual([code, stdout.trim()], [0, key.public]);
+      const signed = await run('ssh-keygen', ['-Y', 'sign', '-f', path, '-n', 'file'], { input: 'text' });
+      writeFileSync(`${path}.sig`, signed.stdout);
+      const check = ['-Y', 'check-novalidate', '-n', 'file', '-s', `${path}.sig`];
+      const checked = await run('ssh-keygen', check, { input: 'text' });
+      assert.equal(checked.code, 0, signed.stderr + checked.stderr);
     }
   } finally {
     rmSync(directory, { recursive: true, force: true });

@@ -122,6 +122,14 @@ test('the first line says what the file is', () => {
   assert.throws(() => requireFullyPeeled(source('')), FallBackToGit);
 });
 
+test('a file that was cut within its last line is left to git', () => {
+  const whole = fileOf(['refs/heads/a', 'refs/heads/b']);
+
+  requireSorted(source(whole));
+  for (let length = whole.lastIndexOf('\n', whole.length - 2) + 2; length < whole.length; length++)
+    assert.throws(() => requireSorted(source(whole.slice(0, length))), FallBackToGit, `${length} bytes`);
+});
+
 async function scan(file: PackedRefsFile, prefix: string, digits: OidDigits = DIGITS): Promise<string[]> {
   using opened = file;
   const batches = await Array.fromAsync(scanPackedRefs(opened, { prefix: Buffer.from(prefix), digits }));
