@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { exactInteger, parseWithExactIntegers } from './exact-integers.ts';
+import { parseWithExactIntegers } from './exact-integers.ts';
 
 test('integers of 64 bits survive, and other numbers stay numbers', () => {
   const text = '{"id":18446744073709551615,"list":[-9007199254740993],"small":7,"float":1.5,"huge":1e99}';
@@ -12,5 +12,4 @@ test('integers of 64 bits survive, and other numbers stay numbers', () => {
     float: 1.5,
     huge: 1e99,
   });
-  assert.equal(JSON.stringify({ id: exactInteger(18_446_744_073_709_551_615n) }), `${text.slice(0, 26)}}`);
 });

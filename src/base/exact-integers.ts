@@ -21,9 +21,3 @@ function exact(_key: string, value: unknown, { source = '' }: ReviverContext = {
     ? BigInt(source)
     : value;
 }
-
-/** Returns a value that `JSON.stringify` writes as the integer. */
-export function exactInteger(value: bigint): unknown {
-  // The type definitions lack it; Node has it since version 21.
-  return (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(String(value));
-}

@@ -4,7 +4,8 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { encodeHooksPayload, type HooksPayload } from '#domain/hooks/payload';
+import type { HooksPayload } from '#domain/hooks/payload';
+import { encodeHooksPayload } from '#testkit/hooks-payload';
 import { startInternalApi } from '#testkit/internal-api';
 import { programCommand } from '#testkit/program-command';
 import { runGit } from '#testkit/repositories/run-git';

@@ -1,5 +1,5 @@
 import type { DescField, DescMessage, DescOneof } from '@bufbuild/protobuf';
-import { encodeHooksPayload } from '#domain/hooks/payload';
+import { encodeHooksPayload } from '#testkit/hooks-payload';
 import { EMPTY_PACK, FLUSH, packet, ZERO_OID } from '#testkit/repositories/push';
 import type { MethodInfo } from '#wire/method-info';
 import type { SandboxAddresses, TargetIds } from './sandbox.ts';

@@ -40,7 +40,7 @@ import { parseIdent } from '#git/objects/parse/parse-ident';
 import { parseLfsPointer } from '#git/objects/parse/parse-lfs-pointer';
 import { parseTagInTurns } from '#git/objects/parse/parse-tag';
 import { parseTrailers } from '#git/objects/parse/parse-trailers';
-import { parseTree } from '#git/objects/parse/parse-tree';
+import { parseTreeInTurns } from '#git/objects/parse/parse-tree';
 import { alternateLines } from '#git/objects/write/alternates-file';
 import { parseLooseRef } from '#git/refs/files/loose-ref';
 import { findPackedRef } from '#git/refs/files/packed-refs';
@@ -128,7 +128,12 @@ function objectTargets(git: GitSamples): Target[] {
       errors: [],
       parse: (input) => parseTagInTurns(OID, input),
     },
-    { name: 'parseTree', samples: git.trees, errors: [GitalyError], parse: (input) => parseTree(input, 20) },
+    {
+      name: 'parseTree',
+      samples: git.trees,
+      errors: [GitalyError],
+      parse: (input) => parseTreeInTurns(input, 20),
+    },
     {
       name: 'isParsable',
       samples: any,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { decodeHooksPayload, encodeHooksPayload, HOOK_BITS, type HooksPayload } from './payload.ts';
+import { encodeHooksPayload } from '#testkit/hooks-payload';
+import { decodeHooksPayload, HOOK_BITS, type HooksPayload } from './payload.ts';
 
 const PAYLOAD: HooksPayload = {
   requestedHooks: 15,

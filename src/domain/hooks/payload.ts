@@ -4,7 +4,7 @@ import { decodeBase64 } from '#base/go/encoding/decode-base64';
 import { describeJsonError } from '#base/go/encoding/json-error';
 import { JsonFields } from '#base/json-fields';
 import type { RepositoryTarget } from '#storage/repository-target';
-import { type Transaction, transactionFromJson, transactionToJson } from '../transactions/transaction.ts';
+import { type Transaction, transactionFromJson } from '../transactions/transaction.ts';
 
 /** User of a push. */
 export interface PushUser {
@@ -66,30 +66,6 @@ const FLAG_HEADER_PREFIX = 'gitaly-feature-';
 
 /** Meaning of an absent or empty set of requested hooks: all but proc-receive. */
 const DEFAULT_HOOKS = 31;
-
-/** Encodes a payload as the value of the environment variable: base64 of JSON. */
-export function encodeHooksPayload(payload: HooksPayload): string {
-  const { user, transaction, clientContext } = payload;
-  const json = {
-    requested_hooks: payload.requestedHooks,
-    feature_flags_with_value: payload.featureFlags.map(({ name, onByDefault, enabled }) => {
-      return { flag: { name, on_by_default: onByDefault }, enabled };
-    }),
-    repository: JSON.stringify(payload.repository),
-    object_format: payload.objectFormat,
-    runtime_dir: payload.runtimeDirectory,
-    internal_socket: payload.internalSocket,
-    internal_socket_token: payload.internalSocketToken,
-    transaction: transaction === undefined ? null : transactionToJson(transaction),
-    user_details:
-      user === undefined
-        ? null
-        : { username: user.username, userid: user.userId, protocol: user.protocol, remote_ip: user.remoteIp },
-    transaction_id: payload.transactionId,
-    gitaly_client_context: clientContext?.toString('base64') ?? null,
-  };
-  return Buffer.from(JSON.stringify(json)).toString('base64');
-}
 
 /**
  * Finds and reads the payload in a list of `NAME=value`; the first one counts. That of Gitaly 15.0

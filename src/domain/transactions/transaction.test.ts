@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseTransaction, transactionToJson } from './transaction.ts';
+import { parseTransaction } from './transaction.ts';
 
 const encode = (text: string): string => Buffer.from(text).toString('base64');
 
@@ -35,10 +35,9 @@ test('an id of 64 bits is exact', () => {
   const transaction = parseTransaction(value, 1);
 
   assert.equal(transaction?.id, 18_446_744_073_709_551_615n);
-  assert.match(JSON.stringify(transactionToJson(transaction)), /"id":18446744073709551615,/);
 });
 
-test('praefect of ours asks for an order, and for votes on one stream, also those of hooks', () => {
+test('praefect of ours asks for an order, and for votes on one stream', () => {
   const value = encode('{"id":7,"node":"a","primary":true,"ordered":true,"vote_stream":true}');
 
   const transaction = parseTransaction(value, 3);
@@ -46,7 +45,5 @@ test('praefect of ours asks for an order, and for votes on one stream, also thos
   assert.partialDeepStrictEqual(transaction, { isOrdered: true, hasVoteStream: true });
   assert.equal(transaction?.isEntered, undefined);
   assert.equal(parseTransaction(encode('{"id":7,"entered":true}'), 3)?.isEntered, true);
-  assert.ok(transaction !== undefined);
-  assert.partialDeepStrictEqual(transactionToJson(transaction), { node: 'a', vote_stream: true });
-  assert.ok(!('vote_stream' in transactionToJson({ ...transaction, hasVoteStream: false })));
+  assert.equal(parseTransaction(encode('{"id":7,"node":"a"}'), 3)?.hasVoteStream, undefined);
 });

@@ -1,4 +1,4 @@
-import { exactInteger, parseWithExactIntegers } from '#base/exact-integers';
+import { parseWithExactIntegers } from '#base/exact-integers';
 import { GitalyError } from '#base/gitaly-error';
 import { JsonFields } from '#base/json-fields';
 
@@ -79,10 +79,4 @@ export function transactionFromJson(json: unknown, backchannelId?: number): Tran
     ...(fields.flag('entered') === true && { isEntered: true }),
     ...(fields.flag('vote_stream') === true && { hasVoteStream: true }),
   };
-}
-
-/** Returns the JSON form in which hooks carry a transaction. */
-export function transactionToJson({ backchannelId, hasVoteStream, id, node, primary }: Transaction): object {
-  const stream = hasVoteStream === true && { vote_stream: true };
-  return { backchannel_id: backchannelId, id: exactInteger(id), node, primary, ...stream };
 }

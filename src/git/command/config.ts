@@ -201,19 +201,6 @@ function checkKey({ key, secret }: ConfigPair): void {
   throw new GitalyError('UNKNOWN', `config key ${quote(key)} failed regexp validation: invalid argument`);
 }
 
-/**
- * Parses `key=value` of a request. Keys are not filtered, because the caller of these RPCs is
- * trusted.
- *
- * @throws {GitalyError} INVALID_ARGUMENT without `=`. An invalid key is detected when the command
- *   starts.
- */
-export function parseConfigPair(text: string): ConfigPair {
-  const at = text.indexOf('=');
-  if (at < 0) throw new GitalyError('INVALID_ARGUMENT', `cannot convert invalid config key: ${quote(text)}`);
-  return pair(text.slice(0, at), text.slice(at + 1));
-}
-
 /** Returns the environment variables with secret settings. */
 export function secretEnvironment(config: readonly ConfigPair[]): Record<string, string> {
   const secrets = config.filter((setting) => setting.secret === true);

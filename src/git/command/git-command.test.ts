@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { SUBCOMMANDS, type Subcommand, type SubcommandName } from './allowed.ts';
-import { configOf, parseConfigPair } from './config.ts';
+import { configOf } from './config.ts';
 import { gitEnvironment, inheritedEnvironment } from './environment.ts';
 import { flag, gitCommand, joined, value } from './git-command.ts';
 
@@ -254,11 +254,6 @@ test('a setting of a wrong shape is refused', () => {
       message: `config key ${JSON.stringify(key)} failed regexp validation: invalid argument`,
     });
   }
-  assert.deepEqual(parseConfigPair('a.b=c=d'), { key: 'a.b', value: 'c=d' });
-  assert.throws(() => parseConfigPair('a.b'), {
-    code: 'INVALID_ARGUMENT',
-    message: 'cannot convert invalid config key: "a.b"',
-  });
 });
 
 test('children see of our environment only what is listed, and nobody overrides the fixed part', () => {

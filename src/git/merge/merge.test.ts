@@ -9,7 +9,7 @@ import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { outputSync, runSync } from '#testkit/run-program-sync';
 import { FallBackToGit } from '../in-process.ts';
-import { parseTree } from '../objects/parse/parse-tree.ts';
+import { parseTreeInTurns } from '../objects/parse/parse-tree.ts';
 import { formatTree, type NewTreeEntry } from '../objects/write/format-tree.ts';
 import { ObjectWriter } from '../objects/write/write-objects.ts';
 import { mergeBase, nearMergeBase } from './merge-base.ts';
@@ -125,7 +125,7 @@ function accessOf(repository: Repository, writer: ObjectWriter): TreeAccess {
   const read = async (oid: string): Promise<Buffer> =>
     (await repository.objects.readObject(oid))?.data ?? Buffer.alloc(0);
   return {
-    readTree: async (oid) => parseTree(await read(oid), 20),
+    readTree: async (oid) => parseTreeInTurns(await read(oid), 20),
     writeTree: (entries) => writer.writeTree(entries),
     mergeFile: async ({ base, ours, theirs }: FileVersions) =>
       writer.write(
@@ -193,7 +193,8 @@ for (const [form, rewrite] of Object.entries(UNUSUAL_FORMS)) {
           // The same directories in all three trees.
           if (!isOdd(entries.map(({ name }) => name.toString('latin1')).sort()[0]))
             return await writer.writeTree(entries);
-          const pieces = parseTree(formatTree(entries), 20).map((entry) => formatTree([entry]));
+          const parsed = await parseTreeInTurns(formatTree(entries), 20);
+          const pieces = parsed.map((entry) => formatTree([entry]));
           return await writer.write('tree', Buffer.concat(rewrite(pieces)));
         });
       const files = baseFiles(paths);

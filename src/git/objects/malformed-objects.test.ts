@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { TreeCursor } from '../trees/tree-cursor.ts';
-import { parseTree, parseTreeInTurns } from './parse/parse-tree.ts';
+import { parseTreeInTurns } from './parse/parse-tree.ts';
 
 // Symptom: a commit with a broken list of parents was an answer, and a tree id ended in `\r`.
 for (const format of ['sha1', 'sha256'] as const)
@@ -56,7 +56,7 @@ test('an entry without a name makes a tree malformed, as for git', async () => {
     const tree = gitOutput(path, ['hash-object', '-t', 'tree', '--literally', '-w', '--stdin'], data);
     assert.throws(() => gitOutput(path, ['ls-tree', tree]), /empty filename in tree entry/);
 
-    assert.throws(() => parseTree(data, 20), { message: 'malformed tree object' });
+    await assert.rejects(parseTreeInTurns(data, 20), { message: 'malformed tree object' });
     const cursor = new TreeCursor(data, 20);
     assert.throws(() => names.forEach(() => void cursor.next()), { message: 'malformed tree object' });
   }

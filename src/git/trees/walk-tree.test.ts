@@ -7,7 +7,7 @@ import { fc } from '#testkit/fast-check';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { runGit } from '#testkit/repositories/run-git';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
-import { parseTree } from '../objects/parse/parse-tree.ts';
+import { parseTreeInTurns } from '../objects/parse/parse-tree.ts';
 import { resolveTree } from './resolve-tree.ts';
 import { TreeCursor } from './tree-cursor.ts';
 import { MissingTreeError, walkTree } from './walk-tree.ts';
@@ -183,14 +183,14 @@ test('an aborted walk ends with the reason', async () => {
   await assert.rejects(rest(), { code: 'CANCELLED', message: 'context canceled' });
 });
 
-test('the cursor reads what the parser reads, and what was written', () => {
+test('the cursor reads what the parser reads, and what was written', async () => {
   const entry = fc.record({
     mode: fc.constantFrom('40000', '100644', '100755', '120000', '160000', '0', '7777777'),
     name: fc.uint8Array({ minLength: 1, maxLength: 60 }).filter((name) => !name.includes(0)),
     oid: fc.uint8Array({ minLength: 20, maxLength: 20 }),
   });
-  fc.assert(
-    fc.property(fc.array(entry), (entries) => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(entry), async (entries) => {
       const data = Buffer.concat(
         entries.flatMap(({ mode, name, oid }) => [Buffer.from(`${mode} `), name, Buffer.from([0]), oid]),
       );
@@ -199,7 +199,7 @@ test('the cursor reads what the parser reads, and what was written', () => {
       const read = [];
       while (cursor.next()) read.push({ mode: cursor.mode, name: cursor.name(), oid: cursor.oid() });
 
-      assert.deepEqual(read, parseTree(data, 20));
+      assert.deepEqual(read, await parseTreeInTurns(data, 20));
       assert.deepEqual(
         read.map(({ mode, name, oid }) => `${mode.toString(8)} ${name.toString('latin1')} ${oid}`),
         entries.map(
@@ -212,39 +212,36 @@ test('the cursor reads what the parser reads, and what was written', () => {
   );
 });
 
-test('garbage and cut off trees are errors, not hangs', () => {
+test('garbage and cut off trees are errors, not hangs', async () => {
   const tree = Buffer.concat([
     Buffer.from('100644 name\0'),
     Buffer.alloc(20, 1),
     Buffer.from('40000 d\0'),
     Buffer.alloc(20, 2),
   ]);
-  fc.assert(
-    fc.property(
+  await fc.assert(
+    fc.asyncProperty(
       fc.oneof(
         fc.uint8Array({ maxLength: 200 }),
         fc.nat(tree.length).map((end) => tree.subarray(0, end)),
         fc.nat(9).map((digits) => Buffer.concat([Buffer.from('1'.repeat(digits)), tree.subarray(6, 32)])),
         fc.tuple(fc.nat(tree.length - 1), fc.nat(255)).map(([at, byte]) => tree.with(at, byte)),
       ),
-      (bytes) => {
+      async (bytes) => {
         const data = Buffer.from(bytes);
-        const attempt = (read: () => void): string => {
+        const attempt = async (read: () => unknown): Promise<string> => {
           try {
-            read();
+            await read();
             return 'read';
           } catch (error) {
             return error instanceof Error ? error.message : String(error);
           }
         };
-        const outcome = attempt(() => {
+        const outcome = await attempt(() => {
           const cursor = new TreeCursor(data, 20);
           while (cursor.next());
         });
-        assert.equal(
-          outcome,
-          attempt(() => parseTree(data, 20)),
-        );
+        assert.equal(outcome, await attempt(() => parseTreeInTurns(data, 20)));
         assert.ok(outcome === 'read' || outcome === 'malformed tree object');
       },
     ),

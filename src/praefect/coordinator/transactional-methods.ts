@@ -1,5 +1,4 @@
-import { type MethodInfo, methodInfo } from '#wire/method-info';
-import { servedByGitaly } from '#wire/methods';
+import type { MethodInfo } from '#wire/method-info';
 
 /** Mutators of repositories in which nodes do not vote: after them every secondary gets a copy. */
 const WITHOUT_VOTES: ReadonlySet<string> = new Set([
@@ -41,12 +40,4 @@ export function changeOf(method: MethodInfo): Change {
   if (CREATIONS.has(shortName(method))) return 'create';
   if (shortName(method) === 'RepositoryService/RenameRepository') return 'rename';
   return REMOVALS.has(shortName(method)) ? 'delete' : 'update';
-}
-
-/** The methods in which nodes vote, as `Service/Method`. */
-export function transactionalMethods(): string[] {
-  return servedByGitaly
-    .flatMap(({ methods }) => methods.map(methodInfo))
-    .filter(isTransactional)
-    .map(shortName);
 }

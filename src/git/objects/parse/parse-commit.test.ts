@@ -5,7 +5,7 @@ import { parseCommit, parseCommitInTurns } from './parse-commit.ts';
 import { FALLBACK_SECONDS, parseIdent } from './parse-ident.ts';
 import { parseTagInTurns } from './parse-tag.ts';
 import { parseTrailers } from './parse-trailers.ts';
-import { parseTree } from './parse-tree.ts';
+import { parseTreeInTurns } from './parse-tree.ts';
 
 const TREE = 'a64a3026a42b9e47157c46ca5d2779afb03cef03';
 
@@ -162,7 +162,7 @@ test('trailers keep to the limits', () => {
   assert.deepEqual(parse(''), []);
 });
 
-test('trees that are formatted and parsed are the same again', () => {
+test('trees that are formatted and parsed are the same again', async () => {
   const entry = fc.record(
     {
       mode: fc.constantFrom(0o100644, 0o100755, 0o120000, 0o40000, 0o160000),
@@ -173,12 +173,12 @@ test('trees that are formatted and parsed are the same again', () => {
     },
     { noNullPrototype: true },
   );
-  fc.assert(
-    fc.property(fc.array(entry), (entries) => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(entry), async (entries) => {
       const data = entries.map(({ mode, name, oid }) =>
         Buffer.concat([Buffer.from(`${mode.toString(8)} `), name, Buffer.of(0), Buffer.from(oid, 'hex')]),
       );
-      assert.deepEqual(parseTree(Buffer.concat(data), 20), entries);
+      assert.deepEqual(await parseTreeInTurns(Buffer.concat(data), 20), entries);
     }),
   );
 });
@@ -214,7 +214,7 @@ test('garbage never breaks a parser in another way than by its own error', async
       await parseTagInTurns('oid', data);
       parseTrailers(data);
       try {
-        parseTree(data, 32);
+        await parseTreeInTurns(data, 32);
       } catch (error) {
         assert.equal((error as Error).message, 'malformed tree object');
       }

@@ -14,25 +14,16 @@ export interface TreeEntry {
   readonly oid: Oid;
 }
 
-/**
- * Parses the contents of a tree object, in git's order: `<octal mode> <name>\0<raw oid>` without
- * separators.
- *
- * @param oidBytes 20 (SHA-1) or 32 (SHA-256).
- * @throws {GitalyError} without a code when the data ends early, a mode is not octal, or a name is
- *   empty; `metadata.offset` is the position.
- */
-export function parseTree(data: Buffer, oidBytes: OidBytes): TreeEntry[] {
-  return [...entriesOf(data, oidBytes)];
-}
-
 /** Entries between two readings of the clock. */
 const ENTRIES_PER_LOOK = 256;
 
 /**
- * Parses as {@link parseTree} does, in slices of the event loop: a tree may have a million entries.
+ * Parses the contents of a tree object, in git's order: `<octal mode> <name>\0<raw oid>` without
+ * separators. A tree may have a million entries, so it is parsed in slices of the event loop.
  *
- * @throws as {@link parseTree}; the reason of the signal.
+ * @param oidBytes 20 (SHA-1) or 32 (SHA-256).
+ * @throws {GitalyError} without a code when the data ends early, a mode is not octal, or a name is
+ *   empty; `metadata.offset` is the position. The reason of the signal.
  */
 export async function parseTreeInTurns(
   data: Buffer,
