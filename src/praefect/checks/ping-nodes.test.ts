@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
 import { serve } from '#rpc/server/handler';
 import { listen } from '#testkit/in-process-rpc';
+import { setVariable } from '#testkit/set-variable';
 import { Health, HealthCheckResponse_ServingStatus as Status } from '#wire/gen/grpc/health/v1/health_pb';
 import { ServerService } from '#wire/gen/server_pb';
 import { praefectConfigFrom } from '../config/load-praefect-config.ts';
@@ -163,7 +164,8 @@ test('a server with storages of several virtual storages is asked once', async (
   assert.deepEqual([...node.authorizations], ['Bearer']);
 });
 
-test('all nodes that are not healthy are named', async () => {
+test('all nodes that are not healthy are named', async (context) => {
+  setVariable(context, 'SSL_CERT_FILE', '/nowhere/a.pem');
   await using node = await startNode({ storages: [storage('a')] });
   const { address } = node;
 
@@ -171,14 +173,14 @@ test('all nodes that are not healthy are named', async () => {
     default: [
       { storage: 'a', address },
       { storage: 'b', address: 'unix:/nowhere/b' },
-      { storage: 'c', address: 'ftp://c' },
+      { storage: 'c', address: 'tls://c:1' },
     ],
   });
 
-  assert.equal(failure, 'the following nodes are not healthy: unix:/nowhere/b, ftp://c');
-  const ofC = lines.filter((line) => line.startsWith('[ftp://c]'));
-  assert.equal(ofC[0], '[ftp://c]: dialing...');
-  assert.match(ofC[1] ?? '', /^\[ftp:\/\/c\]: ERROR: dialing failed: ./);
+  assert.equal(failure, 'the following nodes are not healthy: unix:/nowhere/b, tls://c:1');
+  const ofC = lines.filter((line) => line.startsWith('[tls://c:1]'));
+  assert.equal(ofC[0], '[tls://c:1]: dialing...');
+  assert.match(ofC[1] ?? '', /^\[tls:\/\/c:1\]: ERROR: dialing failed: .*\/nowhere\/a\.pem/);
   assert.equal(ofC.length, 2);
   assert.deepEqual([...node.authorizations], [undefined]);
 });
