@@ -56,15 +56,18 @@ test('explain reads the request from standard input, and prints JSON', async () 
 
 test('a stream of requests is a list, and metadata is sent', async () => {
   await using gitaly = await start();
+  const user = { glId: 'user-1', glUsername: 'u', name: 'text:U', email: 'text:u@x' };
   const requests = JSON.stringify([
-    { repository: REPOSITORY, revisions: ['text:main'] },
-    { revisions: ['text:none'] },
+    { header: { repository: REPOSITORY, user, branchName: 'text:main', commitMessage: 'text:m' } },
+    { action: { header: { action: 'CREATE', filePath: 'text:new' } } },
+    { action: { content: 'text:content' } },
   ]);
 
-  const args = ['CheckObjectsExist', requests, '--metadata', 'x-gitlab-correlation-id=mine'];
+  const args = ['UserCommitFiles', requests, '--metadata', 'x-gitlab-correlation-id=mine'];
   const { code, stdout } = await gitaly.explain(args);
 
   assert.equal(code, 0, stdout);
+  assert.equal(gitOutput(gitaly.path, ['show', 'main:new']), 'content');
   assert.ok(gitaly.log.some(({ correlation_id }) => correlation_id === 'mine'));
 });
 

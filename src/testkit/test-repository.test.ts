@@ -24,7 +24,11 @@ test('merges and tags', async () => {
   await using gitaly = await startGitaly();
   const repository = await gitaly.createRepository({ commits: 1, objectFormat: 'sha256' });
   await repository.branch('topic', 'main');
-  const topic = await repository.commit({ branch: 'topic', files: { 'dir/new.txt': 'new\n' } });
+  const topic = await repository.commit({
+    branch: 'topic',
+    files: { 'dir/new.txt': 'new\n' },
+    committer: { name: 'C', email: 'c@x', seconds: 2, timezone: '+0100' },
+  });
   const main = await repository.commit({ files: { 'file-1.txt': null, other: 'x' } });
 
   const merge = await repository.merge({ from: 'topic' });
@@ -37,6 +41,10 @@ test('merges and tags', async () => {
   assert.equal(
     await repository.git(['log', '-1', '--format=%P%n%s']),
     `${main} ${topic}\nMerge topic into main`,
+  );
+  assert.equal(
+    await repository.git(['log', '-1', '--date=raw', '--format=%an %cn %ce %cd', 'topic']),
+    'Ann Author C c@x 2 +0100',
   );
   assert.equal(await repository.git(['ls-tree', '-r', '--name-only', 'main']), 'dir/new.txt\nother');
   const { tag: found } = await gitaly.connection.ref.findTag({ repository, tagName: Buffer.from('v1') });

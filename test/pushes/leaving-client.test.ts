@@ -71,6 +71,7 @@ for (const protocol of ['http', 'ssh'] as const)
         ref: Buffer.from('refs/heads/main'),
       });
       assert.equal(value, true);
+      gitOutput(path, ['update-ref', 'refs/heads/main', main]); // no lock is left
     }
     assert.ok(left > 1, `the client left during ${left} votes`);
   });

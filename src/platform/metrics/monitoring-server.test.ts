@@ -173,7 +173,7 @@ test('a rendering starts after the previous one, which many requests wait for', 
   await Promise.all([first, ...others]);
   await server.close();
 
-  assert.ok(renderings <= 3, `${renderings} renderings`);
+  assert.ok(renderings === 2 || renderings === 3, `${renderings} renderings`);
 });
 
 for (const beginning of ['', 'GET /met', 'GET /metrics HTTP/1.1\r\nx-a: ']) {

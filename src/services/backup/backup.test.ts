@@ -33,6 +33,7 @@ test('the mark of a backup has the number of repositories that failed', async ()
     return readFileSync(join(gitaly.directory, 'backups/backup_ids/a'), 'utf8');
   };
 
+  assert.equal(await write('1'), '{"failed":1}\n');
   assert.equal(await write('12'), '{"failed":12}\n');
   for (const other of ['0', '', '-1', 'many', '9'.repeat(400)]) assert.equal(await write(other), '', other);
 });
