@@ -83,7 +83,7 @@ test('a storage without scratch space needs no cleaning', async (context) => {
   assert.deepEqual(await cleanTempDirectories(tempStorage(context)), []);
 });
 
-test('entries of dead processes are listed, those of running ones are not', async (context) => {
+test('entries of dead processes are listed and removed, those of running ones are not', async (context) => {
   const storage = tempStorage(context);
   const root = tempRoot(storage);
   const dead = ownerSuffix().replace(/\.\d+\.\d+$/, `.${spawnSync('true').pid}.1`);
@@ -94,4 +94,5 @@ test('entries of dead processes are listed, those of running ones are not', asyn
   const found = await tempEntriesOfTheDead(storage);
 
   assert.deepEqual(found.sort(), [`${root}/claim`, `${root}/repo1${dead}`]);
+  assert.deepEqual([...(await cleanTempDirectories(storage))].sort(), ['claim', `repo1${dead}`]);
 });

@@ -103,27 +103,28 @@ test('after any failure of a repeated backup with pointers, a whole one is resto
   await create(store, true);
   let stored = state();
 
-  for (let failing = 1, isOver = false; !isOver; failing++) {
-    gitOutput(path, ['update-ref', 'refs/heads/main', 'main~1']);
-    addCommit(path, 100 + failing);
-    rmSync(hooks, { recursive: true, force: true });
-    const current = state();
-    const failingStore = new FailingStore(store, failing);
-    const outcome = await create(failingStore, false).then(
-      () => 'made',
-      () => 'failed',
-    );
-    isOver = !failingStore.hasFailed;
-    assert.equal(outcome, isOver ? 'made' : 'failed', `operation ${failing}`);
+  for (const before of ['an increment', 'a full backup'])
+    for (let failing = 1, isOver = false; !isOver; failing++) {
+      gitOutput(path, ['update-ref', 'refs/heads/main', 'main~1']);
+      addCommit(path, 100 + failing);
+      rmSync(hooks, { recursive: true, force: true });
+      const current = state();
+      const failingStore = new FailingStore(store, failing);
+      const outcome = await create(failingStore, false).then(
+        () => 'made',
+        () => 'failed',
+      );
+      isOver = !failingStore.hasFailed;
+      assert.equal(outcome, isOver ? 'made' : 'failed', `${before}, operation ${failing}`);
 
-    for (const id of ['full', '']) {
-      rmSync(path, { recursive: true });
-      await operator(store).restore(job, { id, useLatest: false, signal });
-      const now = state();
-      assert.ok(now === current || (!isOver && now === stored), `operation ${failing}: ${now}`);
+      for (const id of ['full', '']) {
+        rmSync(path, { recursive: true });
+        await operator(store).restore(job, { id, useLatest: false, signal });
+        const now = state();
+        assert.ok(now === current || (!isOver && now === stored), `${before}, operation ${failing}: ${now}`);
+      }
+      stored = state();
     }
-    stored = state();
-  }
   addCommit(path, 5);
   await create(store, true);
   const wanted = state();
