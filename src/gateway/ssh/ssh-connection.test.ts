@@ -21,10 +21,9 @@ import {
   startGateway,
 } from '#testkit/ssh-gateway-fixture';
 import { until } from '#testkit/until';
-import { SSH_LIMITS } from './ssh-limits.ts';
 
-/** A silent client is disconnected later than that. */
-const KEEP_ALIVE_MS = SSH_LIMITS.keepAliveIntervalMs;
+/** Time for a login that is to succeed, on a busy machine, and that others wait for. */
+const LOGIN_MS = 2000;
 
 /** A nonce is new in each conversation, so only git advertises it. */
 async function leavePushesToGit(path: string): Promise<void> {
@@ -99,7 +98,7 @@ for (const by of ['git', 'this process'])
   });
 
 test('a client that does not log in is disconnected', async () => {
-  await using opened = await startGateway({ limits: { loginGraceMs: 200 } });
+  await using opened = await startGateway({ limits: { loginGraceMs: LOGIN_MS } });
   const [silent, slow, half] = [
     await dialGateway(opened.gateway),
     await dialGateway(opened.gateway),
@@ -115,25 +114,24 @@ test('a client that does not log in is disconnected', async () => {
 });
 
 test('a client that exchanges keys and does not log in is disconnected', async () => {
-  await using opened = await startGateway({ limits: { loginGraceMs: 500 } });
+  await using opened = await startGateway({
+    limits: { loginGraceMs: LOGIN_MS, keepAliveIntervalMs: 600_000 },
+  });
   const client = new ssh2.Client();
   client.on('error', () => {});
   const closed = once(client, 'close');
-  const startMs = performance.now();
   // The method to try is never decided.
   const { host, port } = opened.gateway;
   client.connect({ host, port, username: 'git', authHandler: () => {}, readyTimeout: 0 });
 
   await closed;
 
-  assert.ok(performance.now() - startMs < KEEP_ALIVE_MS, 'the login, and not the silence');
   await assertServes(opened.gateway);
 });
 
 test('a client that has logged in stays longer than a login may take', async () => {
-  const loginGraceMs = 300;
-  const beyondMs = 2 * loginGraceMs;
-  await using opened = await startGateway({ limits: { loginGraceMs } });
+  const beyondMs = 2 * LOGIN_MS;
+  await using opened = await startGateway({ limits: { loginGraceMs: LOGIN_MS } });
   await using client = await logIn(opened.gateway);
 
   await delay(beyondMs);
@@ -187,7 +185,7 @@ test('connections have a limit in total and by address', async () => {
 
 test('an idle connection is closed', async () => {
   await using opened = await startGateway({
-    limits: { idleTimeoutMs: 300, loginGraceMs: 300, keepAliveIntervalMs: 50 },
+    limits: { idleTimeoutMs: LOGIN_MS, loginGraceMs: LOGIN_MS, keepAliveIntervalMs: 50 },
   });
   await using client = await logIn(opened.gateway);
   const closed = connectionClosed(client);
@@ -266,15 +264,17 @@ test('a client that exceeds the window is disconnected', async () => {
 });
 
 test('a client that sends requests without reading is disconnected', async () => {
-  await using opened = await startGateway();
+  await using opened = await startGateway({ limits: { maxSessions: 1 } }); // allows fewer unsent bytes
   await using client = await logIn(opened.gateway);
   const closed = connectionClosed(client);
-  rawOf(client)._sock.pause();
+  const { _protocol, _sock } = rawOf(client);
+  _sock.pause();
 
-  while (!rawOf(client)._sock.destroyed) {
-    for (let i = 0; i < 10_000; i++) rawOf(client)._protocol.ping();
+  while (!_sock.destroyed) {
+    // The server of this process reads only in between.
+    if (_sock.writableLength < 64 << 10) for (let i = 0; i < 1000; i++) _protocol.ping();
     await delay(1); // lets the socket send
-    rawOf(client)._sock.pause();
+    _sock.pause();
   }
 
   await closed;
@@ -282,10 +282,11 @@ test('a client that sends requests without reading is disconnected', async () =>
 });
 
 test('a key exchange that does not end is aborted', async () => {
-  await using opened = await startGateway({ limits: { loginGraceMs: 500 } });
+  await using opened = await startGateway({
+    limits: { loginGraceMs: LOGIN_MS, keepAliveIntervalMs: 600_000 },
+  });
   await using client = await logIn(opened.gateway);
   const closed = connectionClosed(client);
-  const startMs = performance.now();
   const channel = await openSession(client, 0xffff_ffff, 32_768);
   channel.resume();
   rawOf(client)._protocol.exec(channel.outgoing.id, LIST, false);
@@ -294,14 +295,12 @@ test('a key exchange that does not end is aborted', async () => {
 
   await closed;
 
-  assert.ok(performance.now() - startMs < KEEP_ALIVE_MS, 'the exchange, and not the silence');
   await assertServes(opened.gateway);
 });
 
 test('a command goes on after a key exchange, for longer than the exchange may take', async () => {
-  const loginGraceMs = 1000;
-  const beyondMs = 2 * loginGraceMs;
-  await using opened = await startGateway({ limits: { loginGraceMs } });
+  const beyondMs = 2 * LOGIN_MS;
+  await using opened = await startGateway({ limits: { loginGraceMs: LOGIN_MS } });
   await using client = await logIn(opened.gateway);
   const { _protocol, _sock } = rawOf(client);
   const path = join(opened.gitaly.storagePath(), 'a.git');
