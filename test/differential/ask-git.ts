@@ -13,7 +13,7 @@ const SETTINGS = [
 ];
 /** Fixed dates, so that commits have the same ids in every run. */
 const DATES = { GIT_AUTHOR_DATE: '1600000000 +0000', GIT_COMMITTER_DATE: '1600000000 +0000' };
-const LIMIT_MS = 20_000;
+const LIMIT_MS = 120_000;
 
 /**
  * git failed. Newer versions abort in some cases, for instance for a branch without its object.

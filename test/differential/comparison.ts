@@ -4,8 +4,8 @@ import { type Connection, GitalyError } from '#client/index';
 import { GitFailed } from './ask-git.ts';
 import type { Choices, OddRepository } from './unusual-repository.ts';
 
-/** Time limit of a response: a call that still runs then hangs. */
-const HANG_MS = 20_000;
+/** Time limit of a response, on a busy machine, too: a call that still runs then hangs. */
+const HANG_MS = 120_000;
 
 /** One request to the server and to git. */
 export interface Comparison {

@@ -74,12 +74,15 @@ test('range-diff takes revisions whose names hold dashes', async () => {
   gitOutput(directory, ['update-ref', 'refs/heads/--output=x', 'main']);
   gitOutput(directory, ['branch', 'a-b', 'main']);
 
-  for (const rangeSpec of [
-    rangePair('topic..a-b', 'topic..refs/heads/--output=x'),
-    rangePair('main^-', 'a-b^-1'),
-    revisionRange('a-b', 'refs/heads/--output=x'),
-  ])
-    await collect(gitaly.connection.diff.rangeDiff({ repository, rangeSpec }));
+  for (const [rangeSpec, ...ranges] of [
+    [rangePair('topic..a-b', 'topic..refs/heads/--output=x'), 'topic..a-b', 'topic..refs/heads/--output=x'],
+    [rangePair('main^-', 'a-b^-1'), 'main^-', 'a-b^-1'],
+    [revisionRange('a-b', 'refs/heads/--output=x'), 'a-b...refs/heads/--output=x'],
+  ] as const) {
+    const pairs = await collect(gitaly.connection.diff.rangeDiff({ repository, rangeSpec }));
+    const expected = gitOutput(directory, ['range-diff', '--no-patch', ...ranges]);
+    assert.equal(pairs.length, expected.split('\n').filter(Boolean).length, ranges.join(' '));
+  }
 });
 
 test('a dash in the middle of a range is part of a name', async () => {
