@@ -12,7 +12,7 @@ import { globSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { EXCEPTIONS } from './expressions/exceptions.ts';
 import { type Expression, findExpressions } from './expressions/find-expressions.ts';
-import { keyOf, verdictsOf } from './expressions/verdicts.ts';
+import { expressionKey, verdictsOf } from './expressions/verdicts.ts';
 
 /** Tests and their tools see only our own texts. */
 const EXEMPT = /\.test\.ts$|^src\/testkit\/|^src\/wire\/gen\//;
@@ -44,7 +44,7 @@ function complaintAbout(expression: Expression): string[] {
     return [
       `${file}:${line}: made at run time; use GoRegexp, or list it in scripts/expressions/exceptions.ts`,
     ];
-  const verdict = verdicts.get(keyOf({ source, flags }));
+  const verdict = verdicts.get(expressionKey({ source, flags }));
   if (verdict === 'safe') return [];
   const reason = verdict === 'unknown' ? 'recheck cannot decide' : `takes a time that is ${verdict}`;
   return [`${file}:${line}: ${reason}; read the text in another way: /${source}/${flags}`];

@@ -30,8 +30,8 @@ const { version } = JSON.parse(read('package.json'));
 let todo = 0;
 check(git('status', '--porcelain') === '', 'no file differs from the last commit', 'commit the changes');
 check(git('tag', '--list', `v${version}`) === '', `v${version} is not tagged yet`, 'raise the version');
-for (const [path, textOf] of Object.entries(VERSIONED))
-  check(read(path).includes(textOf(version)), `${path} has ${version}`, `write ${textOf(version)}`);
+for (const [path, fileText] of Object.entries(VERSIONED))
+  check(read(path).includes(fileText(version)), `${path} has ${version}`, `write ${fileText(version)}`);
 const [, unreleased = '', released = ''] =
   /\n## Unreleased\n([\s\S]*?)\n## (.+)\n/.exec(read('CHANGELOG.md')) ?? [];
 const isDated = new RegExp(`^${version.replaceAll('.', '\\.')} - \\d{4}-\\d{2}-\\d{2}$`).test(released);

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { reachable } from '../packages/reachable.ts';
 import { type Declarations, declarationsIn, type Origin } from './declarations-in.ts';
-import { exportsOf, keyOf, moduleOf, type Target, targetOf } from './name-targets.ts';
+import { exportsOf, moduleOf, type Target, targetKey, targetOf } from './name-targets.ts';
 
 /** Name of the file with what several entry points use, without its ending. */
 const COMMON = 'common';
@@ -22,7 +22,7 @@ interface Joined {
 interface Plan {
   readonly modules: ReadonlyMap<string, Declarations>;
   readonly fileOf: ReadonlyMap<string, string>;
-  /** Names of declarations in their files, by {@link keyOf}. */
+  /** Names of declarations in their files, by {@link targetKey}. */
   readonly names: Map<string, string>;
 }
 
@@ -48,7 +48,7 @@ export function joinDeclarations(dist: string, entries: Readonly<Record<string, 
     return { name, entry: entries[name], modules: own, taken, links: new Map() };
   });
   for (const file of files) nameDeclarations(file, plan);
-  const texts = files.map((file) => textOf(file, plan));
+  const texts = files.map((file) => declarationText(file, plan));
   mkdirSync(join(dist, 'entry'), { recursive: true });
   for (const [index, { name }] of files.entries())
     writeFileSync(join(dist, 'entry', `${name}.d.ts`), texts[index] ?? '');
@@ -85,7 +85,7 @@ function nameDeclarations({ modules: own, taken }: Joined, { modules, names }: P
       if (targetOf(modules, module, to) === undefined && typeof to === 'string') taken.add(to); // a global
   for (const module of own)
     for (const { name } of modules.get(module)?.declarations ?? [])
-      names.set(keyOf({ module, name }), take(taken, name));
+      names.set(targetKey({ module, name }), take(taken, name));
 }
 
 /** Returns a name, or if it is taken or hidden, the name with the first free number. */
@@ -96,13 +96,13 @@ function take(taken: Set<string>, name: string, hidden: ReadonlySet<string> = ne
   return free;
 }
 
-function textOf(file: Joined, plan: Plan): string {
+function declarationText(file: Joined, plan: Plan): string {
   const imported = new Map<string, string>();
   const exported = file.entry === undefined ? undefined : linkExports(file, file.entry, plan);
   const statements = file.modules.flatMap((module) => {
     const { declarations = [], references = [], text = '' } = plan.modules.get(module) ?? {};
     return declarations.map(({ name, isExported, comment, start, end }) => {
-      const isPublic = exported === undefined ? isExported : exported.has(keyOf({ module, name }));
+      const isPublic = exported === undefined ? isExported : exported.has(targetKey({ module, name }));
       let code = '';
       let at = start;
       for (const { to, ...reference } of references) {
@@ -122,7 +122,7 @@ function textOf(file: Joined, plan: Plan): string {
 function linkExports(file: Joined, entry: string, { modules, fileOf, names }: Plan): ReadonlySet<string> {
   const inPlace = new Set<string>();
   for (const [name, target] of exportsOf(modules, entry)) {
-    const key = keyOf(target);
+    const key = targetKey(target);
     const own = names.get(key) ?? target.name;
     const home = fileOf.get(target.module);
     const renamed = own === name ? name : `${own} as ${name}`;
@@ -140,7 +140,7 @@ function localName(
 ): string {
   const target = targetOf(modules, module, to);
   if (target === undefined) return String(to);
-  const key = keyOf(target);
+  const key = targetKey(target);
   const own = names.get(key) ?? target.name;
   const home = fileOf.get(target.module);
   let local = home === file.name ? own : imported.get(key);

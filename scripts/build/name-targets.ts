@@ -11,7 +11,7 @@ export interface Target {
   readonly isType: boolean;
 }
 
-export function keyOf({ module, name }: Pick<Target, 'module' | 'name'>): string {
+export function targetKey({ module, name }: Pick<Target, 'module' | 'name'>): string {
   return `${module} ${name}`;
 }
 

@@ -15,20 +15,20 @@ const MAX_DEPTH = 20;
  */
 export function constantValue(node: unknown, scope: Scope, depth = 0): string | undefined {
   if (!isNode(node) || depth > MAX_DEPTH) return undefined;
-  const textOf = (each: unknown): string | undefined => constantValue(each, scope, depth + 1);
+  const constantText = (each: unknown): string | undefined => constantValue(each, scope, depth + 1);
   switch (node.type) {
     case 'Literal':
       return typeof node.value === 'string' || typeof node.value === 'number'
         ? String(node.value)
         : undefined;
     case 'TemplateLiteral':
-      return templateValue(node, 'cooked', textOf);
+      return templateValue(node, 'cooked', constantText);
     case 'TaggedTemplateExpression':
       return isNode(node.quasi) && isStringRaw(node.tag)
-        ? templateValue(node.quasi, 'raw', textOf)
+        ? templateValue(node.quasi, 'raw', constantText)
         : undefined;
     case 'BinaryExpression':
-      return node.operator === '+' ? joined([node.left, node.right].map(textOf), '') : undefined;
+      return node.operator === '+' ? joined([node.left, node.right].map(constantText), '') : undefined;
     case 'Identifier': {
       const found = scope.lookUp(String(node.name));
       return constantValue(found.node, found.scope, depth + 1);
@@ -36,7 +36,7 @@ export function constantValue(node: unknown, scope: Scope, depth = 0): string | 
     case 'CallExpression':
       return joinValue(node, scope, depth + 1);
     case 'TSAsExpression':
-      return textOf(node.expression);
+      return constantText(node.expression);
     default:
       return undefined;
   }
@@ -45,11 +45,11 @@ export function constantValue(node: unknown, scope: Scope, depth = 0): string | 
 function templateValue(
   { quasis, expressions }: Node,
   form: 'cooked' | 'raw',
-  textOf: (node: unknown) => string | undefined,
+  constantText: (node: unknown) => string | undefined,
 ): string | undefined {
   if (!Array.isArray(quasis) || !Array.isArray(expressions)) return undefined;
   const texts = quasis.map((each) => String(each.value[form]));
-  const values = expressions.map(textOf);
+  const values = expressions.map(constantText);
   return joined([...texts.flatMap((text, index) => (index === 0 ? [text] : [values[index - 1], text]))], '');
 }
 

@@ -14,7 +14,7 @@ interface Task {
 const UNBOUNDED = /[*+]|\{\d+,\}/;
 
 /** Returns the key of an expression in the result of {@link verdictsOf}. */
-export function keyOf({ source, flags }: Task): string {
+export function expressionKey({ source, flags }: Task): string {
   return `/${source}/${flags}`;
 }
 
@@ -28,18 +28,18 @@ export async function verdictsOf(tasks: readonly Task[], safeFile: string): Prom
   const known = new Map<string, Verdict>(safe.map((key) => [key, 'safe']));
   const missing = new Map(
     tasks
-      .filter((task) => UNBOUNDED.test(task.source) && !known.has(keyOf(task)))
-      .map((task) => [keyOf(task), task]),
+      .filter((task) => UNBOUNDED.test(task.source) && !known.has(expressionKey(task)))
+      .map((task) => [expressionKey(task), task]),
   );
   const waiting = [...missing.values()];
   const workers = Array.from({ length: Math.min(availableParallelism(), waiting.length) }, () =>
     runWorker(waiting, known),
   );
   await Promise.all(workers);
-  const keys = tasks.filter(({ source }) => UNBOUNDED.test(source)).map(keyOf);
+  const keys = tasks.filter(({ source }) => UNBOUNDED.test(source)).map(expressionKey);
   const found = [...new Set(keys)].filter((key) => known.get(key) === 'safe').sort();
   if (found.join('\n') !== safe.join('\n')) writeKeys(safeFile, found);
-  return new Map(tasks.map((task) => [keyOf(task), known.get(keyOf(task)) ?? 'safe']));
+  return new Map(tasks.map((task) => [expressionKey(task), known.get(expressionKey(task)) ?? 'safe']));
 }
 
 /** Lets a thread work until no task is left. */
@@ -50,7 +50,7 @@ async function runWorker(waiting: Task[], known: Map<string, Verdict>): Promise<
       const { promise, resolve, reject } = Promise.withResolvers<Verdict>();
       worker.once('message', resolve).once('error', reject);
       worker.postMessage(task);
-      known.set(keyOf(task), await promise);
+      known.set(expressionKey(task), await promise);
       worker.removeListener('error', reject);
     }
   } finally {

@@ -145,7 +145,7 @@ function isNode(value: unknown): value is Node {
 }
 
 function changesOf(node: Node, source: string): readonly Change[] {
-  const textOf = ({ start, end }: Node): string => source.slice(start, end);
+  const sourceText = ({ start, end }: Node): string => source.slice(start, end);
   const replace = (operator: string, { start, end }: Node, replacement: string): Change[] => [
     { operator, start, end, replacement, executed: start },
   ];
@@ -164,15 +164,15 @@ function changesOf(node: Node, source: string): readonly Change[] {
     case 'IfStatement':
     case 'WhileStatement':
     case 'ConditionalExpression':
-      return replace('negate the condition', node.test, `!(${textOf(node.test)})`);
+      return replace('negate the condition', node.test, `!(${sourceText(node.test)})`);
     case 'LogicalExpression':
       return node.operator === '??'
-        ? replace('drop the default', node, `(${textOf(node.left)})`)
+        ? replace('drop the default', node, `(${sourceText(node.left)})`)
         : swap(node.left, node.right, node.operator);
     case 'BinaryExpression':
       return isText(node.left) || isText(node.right) ? [] : swap(node.left, node.right, node.operator);
     case 'UnaryExpression':
-      return node.operator === '!' ? replace('drop the !', node, textOf(node.argument)) : [];
+      return node.operator === '!' ? replace('drop the !', node, sourceText(node.argument)) : [];
     case 'ExpressionStatement':
       return EFFECTS.has(node.expression.type) && !isSuperCall(node.expression)
         ? replace('remove the statement', node, ';')
@@ -180,7 +180,7 @@ function changesOf(node: Node, source: string): readonly Change[] {
     case 'ThrowStatement':
       return replace('remove the throw', node, ';');
     case 'AwaitExpression':
-      return replace('remove the await', node, `(${textOf(node.argument)})`);
+      return replace('remove the await', node, `(${sourceText(node.argument)})`);
     case 'ReturnStatement':
       return node.argument === null || isSimple(node.argument)
         ? []

@@ -24,14 +24,14 @@ interface Route {
 export function callTarget({ logFields, targets }: ServerCall): CallTarget {
   const target = targets?.repository;
   return {
-    storage: target?.storageName ?? textOf(logFields.virtual_storage),
-    repository: target?.relativePath ?? textOf(logFields.relative_path),
+    storage: target?.storageName ?? stringOrEmpty(logFields.virtual_storage),
+    repository: target?.relativePath ?? stringOrEmpty(logFields.relative_path),
     project: target?.glProjectPath ?? '',
     nodes: nodesOf(logFields.route),
   };
 }
 
-function textOf(value: unknown): string {
+function stringOrEmpty(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 

@@ -43,14 +43,14 @@ export class Pool implements AsyncDisposable {
    */
   async dial(address: string, token = ''): Promise<Connection> {
     if (address === '') throw new GitalyError('INVALID_ARGUMENT', 'address is empty');
-    const key = keyOf(address, token);
+    const key = connectionKey(address, token);
     const { shared } = await (this.#connections.get(key) ?? this.#open(key, address, token));
     return shared;
   }
 
   /** Returns the connection that `dial` would return, if it exists already. */
   dialed(address: string, token = ''): Connection | undefined {
-    return this.#dialed.get(keyOf(address, token));
+    return this.#dialed.get(connectionKey(address, token));
   }
 
   #open(key: string, address: string, token: string): Promise<Shared> {
@@ -89,6 +89,6 @@ export class Pool implements AsyncDisposable {
 }
 
 /** An address has no NUL. */
-function keyOf(address: string, token: string): string {
+function connectionKey(address: string, token: string): string {
   return `${address}\0${token}`;
 }

@@ -95,12 +95,12 @@ test('who reads compacted events knows the same as who has read all', (context) 
         numbers,
         numbers.toSorted((one, other) => one - other),
       );
-      assert.equal(new Set(left.map((event) => keyOf(event))).size, left.length, 'one event of each');
+      assert.equal(new Set(left.map((event) => eventKey(event))).size, left.length, 'one event of each');
     }
   }
 });
 
-const keyOf = ({ kind, relativePath, reference }: RepositoryEvent): string =>
+const eventKey = ({ kind, relativePath, reference }: RepositoryEvent): string =>
   `${kind} ${relativePath} ${reference}`;
 
 const at = (sequence: number, event: NewEvent): RepositoryEvent => ({ sequence, timeMs: 0, ...event });

@@ -76,7 +76,7 @@ export class RepositoryCreator {
     const beginning = await readBeginning(push);
     if (beginning.kind === 'invalid') throw new GitalyError('INVALID_ARGUMENT', 'this is not a push');
     if (beginning.kind === 'nothing') return undefined;
-    const key = keyOf(repository);
+    const key = repositoryKey(repository);
     const running =
       this.#running.get(key) ??
       this.#create(repository, options, beginning.objectFormat).finally(() => this.#running.delete(key));
@@ -99,7 +99,7 @@ export class RepositoryCreator {
       timeoutMs: CREATE_TIMEOUT_MS,
       ...(options.metadata && { metadata: options.metadata }),
     };
-    using turn = await this.#newOnes.turn(keyOf(repository));
+    using turn = await this.#newOnes.turn(repositoryKey(repository));
     if (turn.hasWaited && (await this.exists(repository, callOptions))) return;
     try {
       await this.#connection.repository.createRepository({ repository, objectFormat }, callOptions);
@@ -125,7 +125,7 @@ export class RepositoryCreator {
    * been pushed; this sets it to an existing branch, so that a clone checks out files.
    */
   async chooseDefaultBranch(repository: RepositoryInit, options: CallOptions): Promise<void> {
-    const key = keyOf(repository);
+    const key = repositoryKey(repository);
     if (!(await this.#newOnes.take(key))) return;
     let isChosen = false;
     try {
@@ -140,6 +140,6 @@ export class RepositoryCreator {
   }
 }
 
-function keyOf({ storageName = '', relativePath = '' }: RepositoryInit): string {
+function repositoryKey({ storageName = '', relativePath = '' }: RepositoryInit): string {
   return `${storageName}\0${relativePath}`;
 }

@@ -70,7 +70,7 @@ function timeoutError(): Error {
 }
 
 /** Reads a response as text. @throws {Error} for a response that is too long or breaks off. */
-export async function textOf({ body }: HttpResponse): Promise<string> {
+export async function readText({ body }: HttpResponse): Promise<string> {
   const pieces: Buffer[] = [];
   let bytes = 0;
   for await (const piece of body as AsyncIterable<Buffer>) {

@@ -34,7 +34,7 @@ export class ValidRepositories {
 
   /** Returns a repository that is valid now; `undefined` if it must be checked. */
   find(storage: Storage, relativePath: string): ValidRepository | undefined {
-    const key = keyOf(storage, relativePath);
+    const key = repositoryKey(storage, relativePath);
     const known = this.#known.get(key);
     if (known === undefined) return undefined;
     const stats = currentStats(known.location.path);
@@ -47,11 +47,11 @@ export class ValidRepositories {
   /** Adds a directory that was just checked. `stats` are from before the check. */
   remember(location: RepositoryLocation, relativePath: string, stats: Stats): void {
     if (!isSettled(stats, this.#now())) return;
-    this.#known.set(keyOf(location.storage, relativePath), { location, stamp: stampOf(stats) });
+    this.#known.set(repositoryKey(location.storage, relativePath), { location, stamp: stampOf(stats) });
   }
 }
 
-function keyOf(storage: Storage, relativePath: string): string {
+function repositoryKey(storage: Storage, relativePath: string): string {
   return `${storage.name}\0${relativePath}`;
 }
 

@@ -205,7 +205,7 @@ const CONTRACT: Readonly<Record<string, (store: ObjectStore, race: Race) => Prom
       pages.map((page) => page.length),
       [PAGE_OBJECTS, 5],
     );
-    assert.deepEqual(pages.flat().map(keyOf), all);
+    assert.deepEqual(pages.flat().map(keyOfFacts), all);
     await store.delete([...all.slice(1), 'none/at-all'], { signal });
     await store.delete([], { signal });
 
@@ -248,10 +248,10 @@ async function read(
 }
 
 async function keys(store: ObjectStore, prefix: string): Promise<string[]> {
-  return (await Array.fromAsync(store.list(prefix, { signal }))).flat().map(keyOf);
+  return (await Array.fromAsync(store.list(prefix, { signal }))).flat().map(keyOfFacts);
 }
 
-function keyOf({ key }: ObjectFacts): string {
+function keyOfFacts({ key }: ObjectFacts): string {
   return key;
 }
 

@@ -184,7 +184,7 @@ export class TestRepository implements RepositoryName {
 
   /** Runs git in the repository and returns its output without the last line feed. */
   async git(args: readonly string[], input: Bytes = ''): Promise<string> {
-    return textOf(await this.gitBytes(args, input));
+    return withoutLastNewline(await this.gitBytes(args, input));
   }
 
   /** Runs git in the repository and returns its output. @throws {Error} with git's own message */
@@ -204,7 +204,9 @@ export class TestRepository implements RepositoryName {
   /** Returns the id of a reference, whose name is too odd for an argument. */
   async #resolve(reference: Uint8Array): Promise<string | undefined> {
     const query = Buffer.concat([reference, Buffer.from('\n')]);
-    const answer = textOf(await this.gitBytes(['cat-file', '--batch-check=%(objectname)'], query));
+    const answer = withoutLastNewline(
+      await this.gitBytes(['cat-file', '--batch-check=%(objectname)'], query),
+    );
     return answer.endsWith(' missing') ? undefined : answer;
   }
 
@@ -220,10 +222,10 @@ export class TestRepository implements RepositoryName {
   /** Does the same to each replica. */
   async #everywhere(args: readonly string[], input: Bytes): Promise<string> {
     const answers = await Promise.all(this.paths.map((path) => gitBytes(path, args, input)));
-    return textOf(answers[0] ?? Buffer.alloc(0));
+    return withoutLastNewline(answers[0] ?? Buffer.alloc(0));
   }
 }
 
-function textOf(output: Buffer): string {
+function withoutLastNewline(output: Buffer): string {
   return output.toString().replace(/\n$/, '');
 }

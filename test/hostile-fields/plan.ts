@@ -11,7 +11,7 @@ import {
 import { METADATA_KEYS, metadataValues } from './metadata-values.ts';
 import type { Sandbox } from './sandbox.ts';
 import { type Seed, type SeedContext, seedFor } from './seeds.ts';
-import { hasPlaceFor, isString, type TextField, textFields, textOf, withText } from './text-fields.ts';
+import { fieldText, hasPlaceFor, isString, type TextField, textFields, withText } from './text-fields.ts';
 
 export interface PlanOptions {
   /** Values tried for each field; `Infinity` for all, joined and alone. */
@@ -171,7 +171,7 @@ function isShort(value: HostileValue): boolean {
 function validText(method: MethodInfo, sandbox: Sandbox, field: TextField): Buffer {
   const requests = seedFor(method, seedContext(sandbox, 'x.git'), field.path);
   const request = requests[placeOf(requests, field)];
-  return request === undefined ? Buffer.alloc(0) : textOf(request, field);
+  return request === undefined ? Buffer.alloc(0) : fieldText(request, field);
 }
 
 /** The request of a stream that has what contains the field. */

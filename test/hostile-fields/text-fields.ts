@@ -69,7 +69,7 @@ export function isString({ steps }: TextField): boolean {
 }
 
 /** Returns the first value of the field in a message, as bytes; empty when it has none. */
-export function textOf(message: Plain, { steps }: TextField): Buffer {
+export function fieldText(message: Plain, { steps }: TextField): Buffer {
   let value: unknown = message;
   for (const { field, part } of steps) {
     value = isPlain(value) ? valueIn(value, field) : undefined;

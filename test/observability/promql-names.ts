@@ -19,11 +19,11 @@ export interface QueriedMetric {
 export function queriedMetrics(query: string): QueriedMetric[] {
   const text = query.replaceAll('$__rate_interval', '5m');
   const found: QueriedMetric[] = [];
-  const textOf = ({ from, to }: SyntaxNode): string => text.slice(from, to);
+  const nodeText = ({ from, to }: SyntaxNode): string => text.slice(from, to);
   const visit = (node: SyntaxNode, outer: readonly string[]): void => {
     if (node.type.isError) throw new Error(`not valid at ${node.from}: ${text}`);
-    if (node.name === 'VectorSelector') found.push(selectorOf(node, outer, textOf));
-    const labels = groupingOf(node).flatMap((grouping) => grouping.getChildren('LabelName').map(textOf));
+    if (node.name === 'VectorSelector') found.push(selectorOf(node, outer, nodeText));
+    const labels = groupingOf(node).flatMap((grouping) => grouping.getChildren('LabelName').map(nodeText));
     for (let child = node.firstChild; child !== null; child = child.nextSibling)
       visit(child, [...outer, ...labels]);
   };
@@ -39,13 +39,13 @@ function groupingOf(node: SyntaxNode): readonly SyntaxNode[] {
 function selectorOf(
   node: SyntaxNode,
   outer: readonly string[],
-  textOf: (node: SyntaxNode) => string,
+  nodeText: (node: SyntaxNode) => string,
 ): QueriedMetric {
   const name = node.getChild('Identifier');
   const matchers = node.getChild('LabelMatchers')?.getChildren('UnquotedLabelMatcher') ?? [];
-  const labels = matchers.flatMap((matcher) => matcher.getChildren('LabelName').map(textOf));
+  const labels = matchers.flatMap((matcher) => matcher.getChildren('LabelName').map(nodeText));
   const bounds = matchers
-    .map(textOf)
+    .map(nodeText)
     .flatMap((matcher) => Array.from(matcher.matchAll(/^le\s*=\s*"([^"]+)"$/g), ([, bound = '']) => bound));
-  return { name: name === null ? '' : textOf(name), labels: [...outer, ...labels], bounds };
+  return { name: name === null ? '' : nodeText(name), labels: [...outer, ...labels], bounds };
 }

@@ -1,6 +1,6 @@
 import { messageOf } from '#base/gitaly-error';
 import { parseDurationMs } from '#base/go/duration';
-import { isSet, type PraefectCommand, textOf } from './command.ts';
+import { isSet, optionText, type PraefectCommand } from './command.ts';
 
 const CHECK_LIMIT_MS = 5000;
 const PING_LIMIT_MS = 10_000;
@@ -64,7 +64,7 @@ export const checkCommands: readonly PraefectCommand[] = [
     ],
     async run(input) {
       const { pingNodes } = await import('#praefect/checks/ping-nodes');
-      const timeoutMs = parseDurationMs(textOf(input, 'timeout')) || PING_LIMIT_MS;
+      const timeoutMs = parseDurationMs(optionText(input, 'timeout')) || PING_LIMIT_MS;
       await pingNodes(input.config, { print: input.print, timeoutMs });
       return undefined;
     },

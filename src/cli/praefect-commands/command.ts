@@ -85,13 +85,13 @@ export function flagNames(commands: readonly PraefectCommand[]): ReadonlySet<str
 }
 
 /** Returns the value of an option that takes one; empty if it is not set. */
-export function textOf({ options }: CommandInput, name: string): string {
+export function optionText({ options }: CommandInput, name: string): string {
   return options[name] ?? '';
 }
 
 /** Reports whether a flag is set. */
 export function isSet(input: CommandInput, name: string): boolean {
-  return parseBool(textOf(input, name)) ?? false;
+  return parseBool(optionText(input, name)) ?? false;
 }
 
 async function runCommand(

@@ -1,4 +1,4 @@
-import { type PraefectCommand, textOf } from './command.ts';
+import { optionText, type PraefectCommand } from './command.ts';
 
 export const listStorages: PraefectCommand = {
   name: 'list-storages',
@@ -7,7 +7,7 @@ export const listStorages: PraefectCommand = {
   options: [{ flags: '--virtual-storage <name>', description: 'only this virtual storage' }],
   async run(input) {
     const { print } = input;
-    const only = textOf(input, 'virtual-storage');
+    const only = optionText(input, 'virtual-storage');
     const shown = input.config.virtualStorage.filter(({ name }) => only === '' || name === only);
     if (shown.length === 0) {
       print(`No virtual storages named ${only}.`);

@@ -7,7 +7,7 @@ import { createLogger } from '#platform/log/logger';
 import type { Database } from '#praefect/database/database';
 import type { Nodes } from '#praefect/nodes/nodes';
 import type { TrackOptions } from '#praefect/tracking/track-repository';
-import { type CommandInput, isSet, type PraefectCommand, textOf } from './command.ts';
+import { type CommandInput, isSet, optionText, type PraefectCommand } from './command.ts';
 import { connect, connectToPraefect, failedCall } from './connect.ts';
 import { openDatabase } from './sql-commands.ts';
 
@@ -51,15 +51,15 @@ export const repositoryCommands: readonly PraefectCommand[] = [
       NOW,
     ],
     async run(input) {
-      if (textOf(input, 'authoritative-storage') === '')
+      if (optionText(input, 'authoritative-storage') === '')
         throw new Error('Required flag "authoritative-storage" not set');
       await using tracking = await startTracking(input);
       const { trackRepository } = await import('#praefect/tracking/track-repository');
       await trackRepository(tracking.parts, {
-        virtualStorage: textOf(input, 'virtual-storage'),
-        relativePath: textOf(input, 'relative-path'),
-        replicaPath: textOf(input, 'replica-path'),
-        authoritativeStorage: textOf(input, 'authoritative-storage'),
+        virtualStorage: optionText(input, 'virtual-storage'),
+        relativePath: optionText(input, 'relative-path'),
+        replicaPath: optionText(input, 'replica-path'),
+        authoritativeStorage: optionText(input, 'authoritative-storage'),
       });
       return undefined;
     },
@@ -78,7 +78,7 @@ export const repositoryCommands: readonly PraefectCommand[] = [
       NOW,
     ],
     async run(input) {
-      const path = textOf(input, 'input-path');
+      const path = optionText(input, 'input-path');
       const text = await readFile(path, 'utf8').catch((error: unknown) => {
         throw new Error(`open input: open ${path}: ${systemErrorText(error)}`, { cause: error });
       });
@@ -109,7 +109,10 @@ export const repositoryCommands: readonly PraefectCommand[] = [
 
 async function removeRepository(input: CommandInput): Promise<undefined> {
   const { config, print } = input;
-  const [virtualStorage, relativePath] = [textOf(input, 'virtual-storage'), textOf(input, 'relative-path')];
+  const [virtualStorage, relativePath] = [
+    optionText(input, 'virtual-storage'),
+    optionText(input, 'relative-path'),
+  ];
   const repository = { virtualStorage, relativePath };
   await using database = await openDatabase(config, 'connect to database');
   const [{ RepositoryLookups }, { RepositoryRemovals }, { removeReplicationJobs }] = await Promise.all([
@@ -179,8 +182,8 @@ async function startTracking(
 }
 
 async function listUntracked(input: CommandInput): Promise<undefined> {
-  const minAgeMs = parseDurationMs(textOf(input, 'older-than'));
-  const delimiter = textOf(input, 'delimiter');
+  const minAgeMs = parseDurationMs(optionText(input, 'older-than'));
+  const delimiter = optionText(input, 'delimiter');
   const { untrackedRepositories } = await import('#praefect/repair/untracked');
   await using database = await openDatabase(input.config, 'connect to database');
   let isFirst = true;

@@ -1,6 +1,6 @@
 import { quote } from '#base/go/quote';
 import type { Connection } from '#client/index';
-import { type CommandInput, isSet, type PraefectCommand, textOf } from './command.ts';
+import { type CommandInput, isSet, optionText, type PraefectCommand } from './command.ts';
 import { connectToPraefect, failedCall } from './connect.ts';
 
 type Print = CommandInput['print'];
@@ -44,9 +44,9 @@ export const stateCommands: readonly PraefectCommand[] = [
       await using connection = await connectToPraefect(input.config, 'error dialing');
       await connection.praefectInfo
         .setAuthoritativeStorage({
-          virtualStorage: textOf(input, 'virtual-storage'),
-          relativePath: textOf(input, 'relative-path'),
-          authoritativeStorage: textOf(input, 'authoritative-storage'),
+          virtualStorage: optionText(input, 'virtual-storage'),
+          relativePath: optionText(input, 'relative-path'),
+          authoritativeStorage: optionText(input, 'authoritative-storage'),
         })
         .catch(failedCall('set authoritative storage'));
       return undefined;
@@ -69,9 +69,9 @@ export const stateCommands: readonly PraefectCommand[] = [
       await using connection = await connectToPraefect(input.config, 'error dialing');
       const { storages } = await connection.praefectInfo
         .setReplicationFactor({
-          virtualStorage: textOf(input, 'virtual-storage'),
-          relativePath: textOf(input, 'relative-path'),
-          replicationFactor: Number(textOf(input, 'replication-factor')),
+          virtualStorage: optionText(input, 'virtual-storage'),
+          relativePath: optionText(input, 'relative-path'),
+          replicationFactor: Number(optionText(input, 'replication-factor')),
         })
         .catch(failedCall());
       input.print(`current assignments: ${storages.join(', ')}`);
@@ -103,7 +103,7 @@ export const stateCommands: readonly PraefectCommand[] = [
 ];
 
 async function dataloss(input: CommandInput): Promise<undefined> {
-  const only = textOf(input, 'virtual-storage');
+  const only = optionText(input, 'virtual-storage');
   const names = only === '' ? input.config.virtualStorage.map(({ name }) => name).toSorted() : [only];
   const includePartial = isSet(input, 'partially-unavailable');
   await using connection = await connectToPraefect(input.config, 'error dialing');
@@ -173,8 +173,8 @@ function printLoss(print: Print, { primary, relativePath, storages, unavailable 
 async function metadata(input: CommandInput): Promise<undefined> {
   const { print } = input;
   const repositoryId = idOf(input);
-  const virtualStorage = textOf(input, 'virtual-storage');
-  const relativePath = textOf(input, 'relative-path');
+  const virtualStorage = optionText(input, 'virtual-storage');
+  const relativePath = optionText(input, 'relative-path');
   const hasPath = virtualStorage !== '' || relativePath !== '';
   if (repositoryId !== 0n && hasPath)
     throw new Error("virtual storage and relative path can't be provided with a repository ID");
@@ -212,8 +212,8 @@ async function metadata(input: CommandInput): Promise<undefined> {
 
 async function verify(input: CommandInput): Promise<undefined> {
   const repositoryId = idOf(input);
-  const virtualStorage = textOf(input, 'virtual-storage');
-  const storage = textOf(input, 'storage');
+  const virtualStorage = optionText(input, 'virtual-storage');
+  const storage = optionText(input, 'storage');
   if (repositoryId !== 0n && (virtualStorage !== '' || storage !== ''))
     throw new Error("virtual storage and storage can't be provided with a repository ID");
   if (storage !== '' && virtualStorage === '') throw new Error('virtual storage must be passed with storage');
@@ -234,7 +234,7 @@ async function verify(input: CommandInput): Promise<undefined> {
 }
 
 function idOf(input: CommandInput): bigint {
-  return BigInt(textOf(input, 'repository-id').replace(/^\+/, ''));
+  return BigInt(optionText(input, 'repository-id').replace(/^\+/, ''));
 }
 
 /** `2026-01-02 03:04:05.678 +0000 UTC` */

@@ -26,12 +26,12 @@ export async function cachedCommit(
   if (store === undefined) return await find();
   store.commits ??= new Map();
   const { commits } = store;
-  const keyOf = (name: string) => `${storageName}\0${relativePath}\0${name}`;
-  const key = keyOf(Buffer.from(revision).toString('latin1'));
+  const commitKey = (name: string) => `${storageName}\0${relativePath}\0${name}`;
+  const key = commitKey(Buffer.from(revision).toString('latin1'));
   if (commits.has(key)) return commits.get(key);
   const commit = await find();
   if (commits.size >= MAX_COMMITS) return commit;
   if (refNames.getStore() === true) commits.set(key, commit);
-  else if (commit !== undefined) commits.set(keyOf(commit.id), commit);
+  else if (commit !== undefined) commits.set(commitKey(commit.id), commit);
   return commit;
 }

@@ -7,7 +7,7 @@ import { confirmMerge, requireAccepted } from '../split/confirm-merge.ts';
 import type { Content } from '../split/split-bytes.ts';
 import { FileChangeError } from './errors.ts';
 import type { Place } from './place.ts';
-import { bytesOf, type TextOrBytes, textOf, timestamp } from './values.ts';
+import { bytesOf, decodeText, type TextOrBytes, timestamp } from './values.ts';
 
 export interface CommitOptions extends CallOptions {
   /** Name without `refs/heads/`. It is created if it does not exist. */
@@ -73,13 +73,16 @@ export async function commit(place: Place, options: CommitOptions): Promise<stri
 
 /** @throws {FileChangeError} for a path in `.git`: git refuses it without a reason. */
 function requireAllowedPath(path: TextOrBytes): void {
-  if (!/(?:^|\/)\.git(?:\/|$)/i.test(textOf(bytesOf(path)))) return;
+  if (!/(?:^|\/)\.git(?:\/|$)/i.test(decodeText(bytesOf(path)))) return;
   const detail = create(IndexErrorSchema, {
     path: bytesOf(path),
     errorType: IndexError_ErrorType.INVALID_PATH,
   });
   throw new FileChangeError(
-    new GitalyError('INVALID_ARGUMENT', `invalid path: ${textOf(detail.path)}: git keeps no files in .git`),
+    new GitalyError(
+      'INVALID_ARGUMENT',
+      `invalid path: ${decodeText(detail.path)}: git keeps no files in .git`,
+    ),
     detail,
   );
 }

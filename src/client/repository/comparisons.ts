@@ -1,7 +1,7 @@
 import type { CallOptions } from '../call/call-types.ts';
 import { diffs, type WholeDiff } from '../content/collect/diffs.ts';
 import type { Place } from './place.ts';
-import { bufferOf, bytesOf, type TextOrBytes, textOf } from './values.ts';
+import { bufferOf, bytesOf, decodeText, type TextOrBytes } from './values.ts';
 
 export interface DiffOptions extends CallOptions {
   /** Only these files and directories. */
@@ -45,9 +45,9 @@ function fileDiffOf(whole: WholeDiff): FileDiff {
   const [previousPathBytes, pathBytes] = [bufferOf(fromPath), bufferOf(toPath)];
   return {
     status: statusOf(whole, !previousPathBytes.equals(pathBytes)),
-    path: textOf(toPath),
+    path: decodeText(toPath),
     pathBytes,
-    previousPath: textOf(fromPath),
+    previousPath: decodeText(fromPath),
     previousPathBytes,
     oldOid: fromId,
     newOid: toId,

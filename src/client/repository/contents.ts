@@ -6,7 +6,7 @@ import type { CallOptions } from '../call/call-types.ts';
 import { openTreeEntry } from '../content/open-content.ts';
 import { type PageOptions, paginate } from '../content/paginate.ts';
 import type { Place } from './place.ts';
-import { bufferOf, bytesOf, type TextOrBytes, textOf } from './values.ts';
+import { bufferOf, bytesOf, decodeText, type TextOrBytes } from './values.ts';
 
 /** A file, directory or submodule in a tree. */
 export interface FileEntry {
@@ -46,12 +46,12 @@ export async function openFile(
       { repository, revision: request.revision },
       options,
     );
-    const missing = commit === undefined ? 'no commit' : `no file ${textOf(request.path)}`;
-    throw new GitalyError('NOT_FOUND', `${missing} at ${textOf(request.revision)}`);
+    const missing = commit === undefined ? 'no commit' : `no file ${decodeText(request.path)}`;
+    throw new GitalyError('NOT_FOUND', `${missing} at ${decodeText(request.revision)}`);
   }
   if (entry.type === TreeEntryResponse_ObjectType.BLOB) return entry.content;
   entry.content.destroy();
-  throw new GitalyError('FAILED_PRECONDITION', `${textOf(request.path)} is no file`);
+  throw new GitalyError('FAILED_PRECONDITION', `${decodeText(request.path)} is no file`);
 }
 
 function unlessNotFound(error: unknown): undefined {
@@ -76,5 +76,5 @@ export async function* files(
 }
 
 function entryOf({ path, type, mode, oid }: TreeEntry): FileEntry {
-  return { path: textOf(path), pathBytes: bufferOf(path), type: TYPES[type], mode, oid };
+  return { path: decodeText(path), pathBytes: bufferOf(path), type: TYPES[type], mode, oid };
 }

@@ -14,7 +14,7 @@ import {
   type ReferenceUpdateError,
   ReferenceUpdateErrorSchema,
 } from '#wire/gen/errors_pb';
-import { bufferOf, textOf } from './values.ts';
+import { bufferOf, decodeText } from './values.ts';
 
 /** A merge, cherry-pick or revert that cannot be done without a decision. Nothing has changed. */
 export class MergeConflictError extends GitalyError {
@@ -26,7 +26,7 @@ export class MergeConflictError extends GitalyError {
 
   constructor(error: GitalyError, { conflictingFiles, conflictingCommitIds }: MergeConflictMessage) {
     super(error.code, error.message, from(error));
-    this.files = conflictingFiles.map(textOf);
+    this.files = conflictingFiles.map(decodeText);
     this.commits = conflictingCommitIds;
   }
 }
@@ -39,8 +39,8 @@ export class HookRejectedError extends GitalyError {
 
   constructor(error: GitalyError, { stdout, stderr }: CustomHookError) {
     super(error.code, error.message, from(error));
-    this.stdout = textOf(stdout);
-    this.stderr = textOf(stderr);
+    this.stdout = decodeText(stdout);
+    this.stderr = decodeText(stderr);
   }
 }
 
@@ -61,7 +61,7 @@ export class ReferenceChangedError extends GitalyError {
 
   constructor(error: GitalyError, { referenceName }: ReferenceUpdateError) {
     super(error.code, error.message, from(error));
-    this.reference = textOf(referenceName);
+    this.reference = decodeText(referenceName);
   }
 }
 
@@ -73,7 +73,7 @@ export class ReferenceExistsError extends GitalyError {
 
   constructor(error: GitalyError, { referenceName }: Pick<ReferenceExistsMessage, 'referenceName'>) {
     super(error.code, error.message, from(error));
-    this.reference = textOf(referenceName);
+    this.reference = decodeText(referenceName);
   }
 }
 
@@ -86,7 +86,7 @@ export class FileChangeError extends GitalyError {
 
   constructor(error: GitalyError, { path, errorType }: IndexError) {
     super(error.code, error.message, from(error));
-    this.path = textOf(path);
+    this.path = decodeText(path);
     this.pathBytes = bufferOf(path);
     this.reason = FILE_REASONS[errorType] ?? 'invalid path';
   }

@@ -27,10 +27,10 @@ import {
   bytesOf,
   type Commit,
   commitOf,
+  decodeText,
   type Tag,
   type TextOrBytes,
   tagOf,
-  textOf,
   timestamp,
 } from './values.ts';
 
@@ -244,7 +244,7 @@ export class Repository {
     checkOptionNames('defaultBranch', options);
     const { connection, repository } = this.#place;
     const head = await readHead(connection, { repository }, options);
-    return head !== undefined && 'name' in head ? textOf(head.name).replace(HEADS, '') : undefined;
+    return head !== undefined && 'name' in head ? decodeText(head.name).replace(HEADS, '') : undefined;
   }
 
   /**
@@ -310,7 +310,7 @@ export class Repository {
   }
 
   async #requireNotDefault(branchName: Uint8Array, options: CallOptions): Promise<void> {
-    if ((await this.defaultBranch(options)) === textOf(branchName))
+    if ((await this.defaultBranch(options)) === decodeText(branchName))
       throw new GitalyError('FAILED_PRECONDITION', 'this is the default branch: pass { allowDefault: true }');
   }
 

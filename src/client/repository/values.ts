@@ -56,7 +56,7 @@ export function bytesOf(value: TextOrBytes): Uint8Array {
 }
 
 /** Returns bytes as text. Bytes that are no UTF-8 become U+FFFD. */
-export function textOf(bytes: Uint8Array): string {
+export function decodeText(bytes: Uint8Array): string {
   return bufferOf(bytes).toString();
 }
 
@@ -71,8 +71,8 @@ export function commitOf(message: GitCommit): Commit {
     id,
     parents: parentIds,
     tree: treeId,
-    subject: textOf(subject),
-    message: textOf(body),
+    subject: decodeText(subject),
+    message: decodeText(body),
     isMessageCut: bodySize > body.length,
     messageBytes: bufferOf(body),
     author: signatureOf(author),
@@ -89,21 +89,21 @@ export function branchOf({ name, targetCommit }: Pick<LocalBranch, 'name' | 'tar
 
 export function tagOf({ name, id, targetCommit, message, tagger }: TagMessage): Tag {
   return {
-    name: textOf(name),
+    name: decodeText(name),
     nameBytes: bufferOf(name),
     id,
     commit: targetCommit && commitOf(targetCommit),
-    message: textOf(message),
+    message: decodeText(message),
     tagger: tagger && signatureOf(tagger),
   };
 }
 
 function signatureOf(author: CommitAuthor | undefined): Signature {
   return {
-    name: textOf(author?.name ?? new Uint8Array()),
-    email: textOf(author?.email ?? new Uint8Array()),
+    name: decodeText(author?.name ?? new Uint8Array()),
+    email: decodeText(author?.email ?? new Uint8Array()),
     date: dateOfSeconds(author?.date?.seconds ?? 0n),
-    timezone: textOf(author?.timezone ?? new Uint8Array()),
+    timezone: decodeText(author?.timezone ?? new Uint8Array()),
   };
 }
 

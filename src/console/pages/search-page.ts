@@ -103,11 +103,11 @@ function parseMatch(data: Buffer, revision: string): Match | undefined {
   return {
     path: Buffer.from(data.subarray(revision.length + 1, pathEnd)),
     firstLine: Number(data.toString('latin1', pathEnd + 1, numberEnd)),
-    lines: lines.filter((line) => line !== '').map(textOf),
+    lines: lines.filter((line) => line !== '').map(matchedText),
   };
 }
 
-function textOf(line: string): string {
+function matchedText(line: string): string {
   const text = line.slice(line.indexOf('\0', line.indexOf('\0') + 1) + 1);
   return text.length > MAX_LINE_CHARACTERS ? `${text.slice(0, MAX_LINE_CHARACTERS)}…` : text;
 }

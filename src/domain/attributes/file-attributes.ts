@@ -54,7 +54,7 @@ export async function fileAttributes(
     names.flatMap((name) => {
       const state = found[index]?.get(name);
       if (state === undefined) return [];
-      return { path, name, value: typeof state === 'string' ? state : textOf(state.value) };
+      return { path, name, value: typeof state === 'string' ? state : decodeValue(state.value) };
     }),
   );
 }
@@ -111,6 +111,6 @@ function gitFails(): GitalyError {
 }
 
 /** @param value one character per byte. */
-function textOf(value: string): string {
+function decodeValue(value: string): string {
   return Buffer.from(value, 'latin1').toString();
 }

@@ -182,12 +182,12 @@ test('a damaged manifest, or damaged objects, end a backup', async () => {
   const { fixture, repository, bucket, backUp } = await start();
   await using _fixture = fixture;
   await backUp('one');
-  await bucket.put(`manifests/${FOLDER}/bad.toml`, textOf('no TOML'), { signal });
+  await bucket.put(`manifests/${FOLDER}/bad.toml`, contentOf('no TOML'), { signal });
   await assert.rejects(backUp('two', { incremental: true, latestId: 'bad' }), {
     message: /^manager: manifest: begin incremental: manifest: find: read manifest: /,
   });
-  await bucket.put(`manifests/${FOLDER}/zz.toml`, textOf('no TOML'), { signal });
-  await bucket.put(`manifests/${FOLDER}/+latest.toml`, textOf('no TOML'), { signal });
+  await bucket.put(`manifests/${FOLDER}/zz.toml`, contentOf('no TOML'), { signal });
+  await bucket.put(`manifests/${FOLDER}/+latest.toml`, contentOf('no TOML'), { signal });
   await assert.rejects(backUp('two', { incremental: true }), {
     message: /^manager: manifest: begin incremental: manifest: find latest: /,
   });
@@ -199,7 +199,7 @@ test('a damaged manifest, or damaged objects, end a backup', async () => {
   await assert.rejects(backUp('three'), { message: /^manager: write bundle: / });
 });
 
-async function* textOf(text: string): AsyncGenerator<Buffer> {
+async function* contentOf(text: string): AsyncGenerator<Buffer> {
   yield Buffer.from(text);
 }
 
@@ -210,7 +210,7 @@ test('the newest manifest is the last one in the folder of the repository itself
     message: "manifest: find latest: doesn't exist",
   });
   await writeManifest(bucket, { ...NAME, relativePath: 'name.git/inner' }, 'inner', manifest, { signal });
-  await bucket.put(`manifests/${FOLDER}/zz.txt`, textOf('no manifest'), { signal });
+  await bucket.put(`manifests/${FOLDER}/zz.txt`, contentOf('no manifest'), { signal });
   await assert.rejects(findLatestManifest(bucket, NAME, { signal }), { message: /doesn't exist$/ });
 
   await writeManifest(bucket, NAME, 'one', manifest, { signal });

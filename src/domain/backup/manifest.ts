@@ -97,15 +97,15 @@ function headOf(fields: JsonFields): string {
 function decodeStep(fields: JsonFields): BackupStep {
   const previousRefPath = fields.text('previous_ref_path');
   return {
-    bundlePath: keyOf(fields.required('bundle_path', 'text')),
-    refPath: keyOf(fields.required('ref_path', 'text')),
-    ...(previousRefPath !== undefined && { previousRefPath: keyOf(previousRefPath) }),
-    customHooksPath: keyOf(fields.required('custom_hooks_path', 'text')),
+    bundlePath: checkedKey(fields.required('bundle_path', 'text')),
+    refPath: checkedKey(fields.required('ref_path', 'text')),
+    ...(previousRefPath !== undefined && { previousRefPath: checkedKey(previousRefPath) }),
+    customHooksPath: checkedKey(fields.required('custom_hooks_path', 'text')),
   };
 }
 
 /** @throws {Error} for a path that is not in normal form: no program writes `..` in it. */
-function keyOf(path: string): string {
+function checkedKey(path: string): string {
   const key = objectKey(path);
   if (key !== path) throw new Error(`the manifest is damaged: ${quote(path)} is not the path of an object`);
   return key;

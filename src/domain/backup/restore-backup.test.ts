@@ -16,7 +16,7 @@ const MANIFESTS = 'manifests/group/name.git';
 const TARGET = { storageName: 'default', relativePath: 'restored.git' };
 const observer = { observePhase: () => {}, observeBundle: () => {} };
 
-async function* textOf(text: string): AsyncGenerator<Buffer> {
+async function* contentOf(text: string): AsyncGenerator<Buffer> {
   yield Buffer.from(text);
 }
 
@@ -152,7 +152,7 @@ test('the newest backup replaces a missing one only on request, and never a dama
   await using backups = await start();
   const { fixture, bucket } = backups;
   await backups.create('one', fixture.init('x.git', { commits: 1 }));
-  await bucket.put(`${MANIFESTS}/bad.toml`, textOf('no TOML'), { signal });
+  await bucket.put(`${MANIFESTS}/bad.toml`, contentOf('no TOML'), { signal });
   await backups.create('two', fixture.init('y.git', { commits: 2 }));
 
   await assert.rejects(backups.restore('none'), {
@@ -213,13 +213,13 @@ test('a manifest without steps, or a list without references, restores nothing',
   await using backups = await start();
   const { fixture, bucket } = backups;
   await backups.create('one', fixture.init('x.git', { commits: 1 }));
-  await bucket.put(`${MANIFESTS}/steps.toml`, textOf('empty = false\n'), { signal });
+  await bucket.put(`${MANIFESTS}/steps.toml`, contentOf('empty = false\n'), { signal });
   await assert.rejects(backups.restore('steps'), { message: 'manager: no backup steps' });
 
-  await bucket.put('group/name.git/one/001.refs', textOf(''), { signal });
+  await bucket.put('group/name.git/one/001.refs', contentOf(''), { signal });
   await assert.rejects(backups.restore('one'), { message: /^manager: .*no refs in backup$/ });
 
-  await bucket.put('group/name.git/one/001.refs', textOf('HEAD\n'), { signal });
+  await bucket.put('group/name.git/one/001.refs', contentOf('HEAD\n'), { signal });
   await assert.rejects(backups.restore('one'), {
     message: /^manager: .*restore from bundle: read refs: read refs: the backup has a line/,
   });
@@ -231,7 +231,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const)
   test(`a backup of 16.7 of an empty repository is restored as one: ${objectFormat}`, async () => {
     await using backups = await start();
     const { bucket } = backups;
-    await bucket.put('x/one/001.refs', textOf(''), { signal });
+    await bucket.put('x/one/001.refs', contentOf(''), { signal });
     const manifest = [
       `object_format = '${objectFormat}'`,
       "head_reference = 'refs/heads/trunk'",
@@ -241,7 +241,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const)
       "custom_hooks_path = 'x/one/001.custom_hooks.tar'",
       '',
     ].join('\n');
-    await bucket.put(`${MANIFESTS}/one.toml`, textOf(manifest), { signal });
+    await bucket.put(`${MANIFESTS}/one.toml`, contentOf(manifest), { signal });
 
     await backups.restore('one');
 
@@ -250,7 +250,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const)
     assert.equal(backups.git('for-each-ref'), '');
 
     // With a bundle, the list of references is damaged.
-    await bucket.put('x/one/001.bundle', textOf('bundle'), { signal });
+    await bucket.put('x/one/001.bundle', contentOf('bundle'), { signal });
     await assert.rejects(backups.restore('one'), { message: 'manager: no refs in backup' });
   });
 
@@ -296,7 +296,7 @@ test('references that lost their objects are counted, the others restored in pla
   await backups.create('one', repository);
   const list = 'group/name.git/one/001.refs';
   const lines = await backups.textAt(list);
-  await bucket.put(list, textOf(`${lines}${'1'.repeat(40)} refs/heads/gone\n`), { signal });
+  await bucket.put(list, contentOf(`${lines}${'1'.repeat(40)} refs/heads/gone\n`), { signal });
   fixture.init(TARGET.relativePath);
   fixture.commit(backups.path);
   fixture.runGit(backups.path, ['branch', 'mine', 'main']);
@@ -333,7 +333,7 @@ test('a bundle of another repository restores none of its branches', async () =>
   await bucket.put('group/name.git/one/001.bundle', Readable.from(good), { signal });
   const oid = fixture.runGit(repository.path, ['rev-parse', 'main']).trim();
   const lines = `${'1'.repeat(40)} refs/heads/main\n${oid} refs/heads/same\n`;
-  await bucket.put('group/name.git/one/001.refs', textOf(lines), { signal });
+  await bucket.put('group/name.git/one/001.refs', contentOf(lines), { signal });
   await backups.restore('one');
   assert.equal(backups.git('for-each-ref', '--format=%(objectname) %(refname)'), `${oid} refs/heads/same`);
   assert.deepEqual(backups.skipped, [1]);

@@ -47,7 +47,7 @@ export class BundleUris {
   async generate(repository: Repository, { storageName, signal }: BundleUriOptions): Promise<void> {
     const head = await repository.refs.headTarget({ signal });
     const startedAt = performance.now();
-    const key = keyOf(repository, storageName);
+    const key = bundleKey(repository, storageName);
     try {
       const pieces = bundleOf(repository, [head], { signal });
       const bytes = await putUnlessEmpty(this.#bucket, key, pieces, { signal });
@@ -81,7 +81,7 @@ export class BundleUris {
 
   async #requested(repository: Repository, options: BundleUriOptions): Promise<readonly OfferedBundle[]> {
     const { storageName, signal } = options;
-    const key = keyOf(repository, storageName);
+    const key = bundleKey(repository, storageName);
     if (this.#missing.get(key) !== undefined) return [];
     const url = await this.#bucket.signedUrl(key, { validMs: URL_VALID_MS, signal });
     if (url === undefined || (await this.#bucket.head(key, { signal })) === undefined) {
@@ -93,6 +93,6 @@ export class BundleUris {
   }
 }
 
-function keyOf({ relativePath }: Repository, storageName: string): string {
+function bundleKey({ relativePath }: Repository, storageName: string): string {
   return objectKey(storageName, relativePath, 'uri', 'default.bundle');
 }

@@ -111,7 +111,7 @@ class UnshownChanges implements AsyncDisposable {
 
   shown(diffs: readonly LimitedDiff[]): void {
     for (const { change, isCutOff } of diffs)
-      if (!isCutOff) this.#shown.push(keyOf(change.toPath, change.fromOid, change.toOid));
+      if (!isCutOff) this.#shown.push(changeKey(change.toPath, change.fromOid, change.toOid));
   }
 
   async rest(sides: Sides): Promise<UnshownDiff[]> {
@@ -133,7 +133,7 @@ class UnshownChanges implements AsyncDisposable {
     try {
       for await (const records of parseRawRecords(outputBytes(this.#repository, command, { signal }))) {
         for (const record of records)
-          all.set(keyOf(record.path, record.sources[0].oid, record.newOid), record);
+          all.set(changeKey(record.path, record.sources[0].oid, record.newOid), record);
       }
     } catch (error) {
       if (error instanceof DiffFormatError) throw wrap(error, 'diff-tree parse');
@@ -157,6 +157,6 @@ class UnshownChanges implements AsyncDisposable {
   }
 }
 
-function keyOf(path: Buffer, fromOid: string, toOid: string): string {
+function changeKey(path: Buffer, fromOid: string, toOid: string): string {
   return `${path.toString('latin1')}${fromOid}${toOid}`;
 }

@@ -83,13 +83,13 @@ async function readFile(
   signal: AbortSignal,
 ): Promise<{ readonly path: string; readonly text: string } | undefined> {
   const isLink = (mode & 0o170000) === 0o120000;
-  if (!isLink) return { path: name.toString(), text: await textOf(oid) };
-  const path = normalizePath(await textOf(oid));
+  if (!isLink) return { path: name.toString(), text: await readText(oid) };
+  const path = normalizePath(await readText(oid));
   const target = await openEntry(objects, Buffer.from(commitId), Buffer.from(path), { signal });
   target?.object?.stream.destroy();
-  return target?.object?.type === 'blob' ? { path, text: await textOf(target.object.oid) } : undefined;
+  return target?.object?.type === 'blob' ? { path, text: await readText(target.object.oid) } : undefined;
 
-  async function textOf(id: string): Promise<string> {
+  async function readText(id: string): Promise<string> {
     const info = await objects.info(id, { signal });
     if (info === undefined || info.size > MAX_FILE_BYTES) return '';
     return (await objects.readObject(id, { signal }))?.data.toString() ?? '';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Commit } from '#git/objects/parse/parse-commit';
 import { parseIdent } from '#git/objects/parse/parse-ident';
-import { lenientIdent, strictIdent, textOf } from './commit-text.ts';
+import { commitText, lenientIdent, strictIdent } from './commit-text.ts';
 
 const author = (zone: string) => parseIdent(Buffer.from(`Ann <a@x> 1600000000${zone && ` ${zone}`}`));
 
@@ -39,8 +39,8 @@ test('Latin-1 becomes UTF-8, other encodings stay', () => {
     signatureType: 'none',
   });
 
-  const latin1 = textOf(commit('ISO-8859-1'));
-  const other = textOf(commit('KOI8-R'));
+  const latin1 = commitText(commit('ISO-8859-1'));
+  const other = commitText(commit('KOI8-R'));
 
   assert.deepEqual(
     [latin1.message.toString(), Buffer.from(latin1.author.name).toString()],

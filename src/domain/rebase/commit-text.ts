@@ -7,7 +7,7 @@ import type { Ident } from '#git/objects/write/format-ident';
  * Returns the author and the message of a commit for its rebased copy: unchanged, but latin-1 is
  * converted to UTF-8.
  */
-export function textOf(commit: Commit): { author: Ident; message: Buffer; encoding: Buffer | undefined } {
+export function commitText(commit: Commit): { author: Ident; message: Buffer; encoding: Buffer | undefined } {
   const author = lenientIdent(commit.author);
   const { body: message, encoding } = commit;
   if (!/^(?:iso-?8859-?1|latin-?1)$/i.test(encoding.toString('latin1'))) return { author, message, encoding };

@@ -7,7 +7,7 @@ import type { Ident } from '#git/objects/write/format-ident';
 import { writeCommit } from '../commit/write-commit.ts';
 import { conflictPaths, MergeConflictError } from '../merge/merge-conflict-error.ts';
 import type { MergeWorkspace } from '../merge/merge-workspace.ts';
-import { textOf } from './commit-text.ts';
+import { commitText } from './commit-text.ts';
 
 export interface Rebase {
   /** Revision of the commit to rebase onto. */
@@ -77,7 +77,7 @@ async function applyCommit(
   if (treeOid === head.treeOid && !wasEmpty) return head;
   try {
     const { committer } = request;
-    const text = textOf(commit);
+    const text = commitText(commit);
     const oid = await writeCommit(workspace.writer, { treeOid, parentOids: [head.oid], committer, ...text });
     return { oid, treeOid };
   } catch (error) {

@@ -54,12 +54,12 @@ export class PushVotes {
     const [deletions, others] = [changes.filter(isDeletion), changes.filter((each) => !isDeletion(each))];
     this.#changes = areBatched ? [...deletions, ...others] : changes;
     this.#deletions = areBatched ? deletions.length : 0;
-    this.#places = new Map(this.#changes.map((change, place) => [keyOf(change), place]));
+    this.#places = new Map(this.#changes.map((change, place) => [referenceKey(change), place]));
   }
 
   /** Casts the votes of `update` that come before the vote on a transaction. */
   async beforePrepared(call: HookCall, lines: Buffer): Promise<void> {
-    const places = parseChanges(lines).map((change) => this.#places.get(keyOf(change)) ?? -1);
+    const places = parseChanges(lines).map((change) => this.#places.get(referenceKey(change)) ?? -1);
     const last = places.reduce((one, other) => Math.max(one, other), -1);
     if (last < this.#cast) return;
     // git runs `update` for all changes of a batch, also for those that it refuses afterwards.
@@ -103,7 +103,7 @@ export class PushVotes {
   }
 }
 
-function keyOf({ reference }: PushedChange): string {
+function referenceKey({ reference }: PushedChange): string {
   return reference.toString('latin1');
 }
 

@@ -21,7 +21,7 @@ const DSA = Buffer.from('06072a8648ce380401', 'hex');
 export function dsaPrivateKey({ p, q, g, y, x }: DsaNumbers): KeyObject {
   const parameters = der(TAG.sequence, integer(p), integer(q), integer(g));
   const secret = der(TAG.octets, integer(x));
-  const key = keyOf(der(TAG.sequence, integer(Buffer.of(0)), der(TAG.sequence, DSA, parameters), secret));
+  const key = importKey(der(TAG.sequence, integer(Buffer.of(0)), der(TAG.sequence, DSA, parameters), secret));
   if (key === undefined || !hasPublicNumber(key, y) || !knowsItsSignature(key, 'sha256')) {
     throw new Error('the numbers make no key');
   }
@@ -29,7 +29,7 @@ export function dsaPrivateKey({ p, q, g, y, x }: DsaNumbers): KeyObject {
 }
 
 /** @returns `undefined` for an error, which might contain the numbers. */
-function keyOf(pkcs8: Buffer): KeyObject | undefined {
+function importKey(pkcs8: Buffer): KeyObject | undefined {
   try {
     return createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' });
   } catch {

@@ -63,13 +63,13 @@ function privateKey(kty: string, numbers: Readonly<Record<string, Buffer>>, crv?
     ...(crv !== undefined && { crv }),
     ...Object.fromEntries(encoded),
   };
-  const made = keyOf(key);
+  const made = importKey(key);
   if (made === undefined || !isSound(made, key)) throw new Error('the numbers make no key');
   return made;
 }
 
 /** @returns `undefined` for an error, which might contain the numbers. */
-function keyOf(key: webcrypto.JsonWebKey): KeyObject | undefined {
+function importKey(key: webcrypto.JsonWebKey): KeyObject | undefined {
   try {
     return createPrivateKey({ key, format: 'jwk' });
   } catch {

@@ -65,7 +65,7 @@ export class FetchAnswers {
     parts: FetchAnswerOptions,
   ): Promise<FetchQuestion | undefined> {
     const request = smallFetchRequest(bytes);
-    const key = request && (await keyOf(repository, request, parts));
+    const key = request && (await answerKey(repository, request, parts));
     if (request === undefined || key === undefined) return undefined;
     const answer = this.#answers.get(key);
     const copy = new Copy();
@@ -78,7 +78,7 @@ export class FetchAnswers {
         }),
       keep: async () => {
         const bytesOfAnswer = copy.bytes;
-        if (bytesOfAnswer !== undefined && (await keyOf(repository, request, parts)) === key)
+        if (bytesOfAnswer !== undefined && (await answerKey(repository, request, parts)) === key)
           this.#answers.set(key, bytesOfAnswer);
       },
     };
@@ -109,7 +109,7 @@ function mayHideTags(rule: Buffer): boolean {
 }
 
 /** Returns a key of everything that the answer depends on; `undefined` if git has to answer. */
-async function keyOf(
+async function answerKey(
   repository: Repository,
   request: SmallFetchRequest,
   { config, signal }: FetchAnswerOptions,

@@ -53,7 +53,7 @@ export class SharedFetches implements FetchSharing {
    */
   async serve(fetch: RequestedFetch, request: ShareableRequest): Promise<FetchResult | undefined> {
     const { streams } = this.#options;
-    const key = keyOf(fetch, request);
+    const key = fetchKey(fetch, request);
     if (key === undefined) return undefined;
     if (streams.has(key) && !(await exist(fetch, request.wants))) return undefined;
     for (;;) {
@@ -195,7 +195,7 @@ async function exist({ repository, signal }: Fetch, wants: readonly string[]): P
 }
 
 /** Returns a key of everything that the answer depends on; `undefined` if it depends on more. */
-function keyOf({ config, gitProtocol, repository }: Fetch, request: ShareableRequest): string | undefined {
+function fetchKey({ config, gitProtocol, repository }: Fetch, request: ShareableRequest): string | undefined {
   const { path } = repository;
   if (existsSync(join(path, 'shallow')) || existsSync(join(path, 'info', 'grafts'))) return undefined;
   const stamps = [stampOf(repository), fileStamp(join(path, 'config'))];

@@ -28,7 +28,7 @@ async function received(context: TestContext, headers: Record<string, string> = 
   return { request, client };
 }
 
-async function textOf(body: RequestBody): Promise<string> {
+async function readText(body: RequestBody): Promise<string> {
   return Buffer.concat(await Array.fromAsync(body)).toString();
 }
 
@@ -47,7 +47,7 @@ for (const encoding of ['', 'identity', 'gzip', 'x-gzip', ' GZIP ']) {
 
     const body = RequestBody.of(request, LIMITS);
 
-    assert.equal(await textOf(body), text);
+    assert.equal(await readText(body), text);
     assert.equal(body.refusal, undefined);
   });
 }
@@ -76,9 +76,9 @@ test('a body that is larger than the limit is refused, decompressed, too', async
     const body = RequestBody.of(request, LIMITS);
 
     if (isAccepted) {
-      assert.equal((await textOf(body)).length, bytes);
+      assert.equal((await readText(body)).length, bytes);
     } else {
-      await assert.rejects(textOf(body), rejection(413, /limit of 1000 bytes/));
+      await assert.rejects(readText(body), rejection(413, /limit of 1000 bytes/));
       assert.equal(body.refusal?.status, 413);
     }
   }
@@ -89,7 +89,7 @@ test('a body that is no gzip is refused', async (context) => {
   client.end('no gzip');
   const body = RequestBody.of(request, LIMITS);
 
-  await assert.rejects(textOf(body), { code: 'Z_DATA_ERROR' });
+  await assert.rejects(readText(body), { code: 'Z_DATA_ERROR' });
 
   assert.partialDeepStrictEqual(body.refusal, { status: 400 });
 });
@@ -98,7 +98,7 @@ test('a compressed body whose client disconnects ends with an error', async (con
   const { request, client } = await received(context, { 'content-encoding': 'gzip' });
   client.write(gzipSync('content').subarray(0, 12));
   const body = RequestBody.of(request, LIMITS);
-  const text = textOf(body);
+  const text = readText(body);
 
   client.destroy();
 
@@ -115,7 +115,7 @@ for (const [what, limits, text] of [
     client.write('0010');
     const body = RequestBody.of(request, { ...LIMITS, ...limits });
 
-    await assert.rejects(textOf(body), rejection(408, text));
+    await assert.rejects(readText(body), rejection(408, text));
 
     assert.equal(body.refusal?.status, 408);
   });
@@ -128,7 +128,7 @@ for (const beginning of ['content', '00', '000x', '\0\0\0\0', 'PACK'])
     client.end();
     const body = RequestBody.of(request, LIMITS);
 
-    await assert.rejects(textOf(body), rejection(400, /not one of Git's protocol/));
+    await assert.rejects(readText(body), rejection(400, /not one of Git's protocol/));
 
     assert.equal(body.refusal?.status, 400);
   });
@@ -138,14 +138,14 @@ test('an empty body, and one that begins with the length of a packet, are read',
     const { request, client } = await received(context);
     for (const byte of text) client.write(byte);
     client.end();
-    assert.equal(await textOf(RequestBody.of(request, LIMITS)), text);
+    assert.equal(await readText(RequestBody.of(request, LIMITS)), text);
   }
 });
 
 test('a compressed body ends with an error when the client leaves', async (context) => {
   const { request, client } = await received(context, { 'content-encoding': 'gzip' });
   client.write(gzipSync('0abc content '.repeat(50)).subarray(0, 20));
-  const reading = textOf(RequestBody.of(request, LIMITS));
+  const reading = readText(RequestBody.of(request, LIMITS));
   await once(request, 'data');
 
   client.destroy();

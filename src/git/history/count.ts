@@ -55,7 +55,7 @@ async function countNear(
 ): Promise<number> {
   if (all || before !== undefined || after !== undefined) throw new FallBackToGit('a count has conditions');
   const nodes = requireNotGrafted(repository.commits);
-  const starts = await resolveRange(repository, revisions.map(textOf), { signal });
+  const starts = await resolveRange(repository, revisions.map(revisionText), { signal });
   const limit = maxCount > 0 ? maxCount : Number.POSITIVE_INFINITY;
   const changes = pathChanges(repository.objects, query, { signal });
   const isWhole =
@@ -71,7 +71,7 @@ async function countNear(
   return Math.min(limit, range.length);
 }
 
-function textOf(revision: Arg): string {
+function revisionText(revision: Arg): string {
   return typeof revision === 'string' ? revision : Buffer.from(revision).toString('latin1');
 }
 
@@ -138,7 +138,9 @@ async function countNearSides(
   { signal }: CountOptions,
 ): Promise<Divergence> {
   const nodes = requireNotGrafted(repository.commits);
-  const [left, right, ...more] = await resolveRange(repository, [textOf(from), textOf(to)], { signal });
+  const [left, right, ...more] = await resolveRange(repository, [revisionText(from), revisionText(to)], {
+    signal,
+  });
   if (left === undefined || right === undefined || more.length > 0 || left.isExcluded || right.isExcluded)
     throw new FallBackToGit('a side is not a commit');
   const { base, read } = await nearMergeBaseAndRead(repository, left.oid, right.oid);

@@ -82,13 +82,13 @@ export class PatchNames {
     const tree = await objects.readObject(oid, { signal: this.#signal }).catch(fallBackOnFailure);
     if (tree?.type !== 'tree') throw new FallBackToGit('a tree cannot be read');
     const entries = await parseTreeInTurns(tree.data, this.#oidBytes, this.#signal).catch(fallBackOnFailure);
-    const byName = new Map(entries.map((entry) => [keyOf(entry), entry]));
+    const byName = new Map(entries.map((entry) => [entryKey(entry), entry]));
     if (byName.size < entries.length) throw new FallBackToGit('a tree has two entries of one name');
     return byName;
   }
 }
 
-function keyOf({ name, mode }: TreeEntry): string {
+function entryKey({ name, mode }: TreeEntry): string {
   if (canonicalMode(mode) !== mode) throw new FallBackToGit('a tree is not one that git writes');
   const text = name.toString('latin1');
   if (text.includes('/')) throw new FallBackToGit('a tree is not one that git writes');

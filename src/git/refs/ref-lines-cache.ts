@@ -61,7 +61,7 @@ export class RefLinesCache {
    * @throws {FallBackToGit} when only git can interpret them.
    */
   async get(path: string, options: LineOptions, { stamp, open }: LinesSource): Promise<EncodedRefs> {
-    const key = keyOf(path, options);
+    const key = linesKey(path, options);
     const known = this.#entries.get(key);
     const encoded = await (known?.stamp === stamp ? known.encoded : this.#add(key, open()));
     if (encoded === undefined) throw new FallBackToGit('the references are none of git’s, or too many');
@@ -70,7 +70,7 @@ export class RefLinesCache {
 
   forget(path: string): void {
     for (const digits of Object.values(OID_DIGITS)) {
-      for (const peel of [true, false]) this.#entries.delete(keyOf(path, { digits, peel }));
+      for (const peel of [true, false]) this.#entries.delete(linesKey(path, { digits, peel }));
     }
   }
 
@@ -91,7 +91,7 @@ export class RefLinesCache {
   }
 }
 
-function keyOf(path: string, { digits, peel }: LineOptions): string {
+function linesKey(path: string, { digits, peel }: LineOptions): string {
   return `${path}\0${digits}${peel ? ' peeled' : ''}`;
 }
 

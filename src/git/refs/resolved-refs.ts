@@ -57,7 +57,7 @@ export class ResolvedRefs {
    * @param form `short` for a name that git completes (`main`), one character per byte.
    */
   find(gitDirectory: string, name: string, form: NameForm = 'full'): KnownRef | undefined {
-    const key = keyOf(gitDirectory, name, form);
+    const key = nameKey(gitDirectory, name, form);
     const known = this.#known.get(key);
     if (known === undefined) return undefined;
     if (areUnchanged(gitDirectory, known.files)) return known;
@@ -69,7 +69,7 @@ export class ResolvedRefs {
   watch(gitDirectory: string, name: string, form: NameForm = 'full'): ResolvedRefWatch {
     return new ResolvedRefWatch(gitDirectory, this.#now(), ({ files, ref, backend }) => {
       const kept = ref && { name: this.#shared(ref.name), oid: ref.oid };
-      this.#known.set(keyOf(gitDirectory, name, form), { files, ref: kept, backend });
+      this.#known.set(nameKey(gitDirectory, name, form), { files, ref: kept, backend });
     });
   }
 
@@ -153,7 +153,7 @@ export class ResolvedRefWatch {
   }
 }
 
-function keyOf(gitDirectory: string, name: string, form: NameForm): string {
+function nameKey(gitDirectory: string, name: string, form: NameForm): string {
   return `${form}\0${gitDirectory}\0${name}`;
 }
 

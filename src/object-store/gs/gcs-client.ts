@@ -1,4 +1,4 @@
-import { type HttpConnections, type HttpRequest, type HttpResponse, textOf } from '../http-request.ts';
+import { type HttpConnections, type HttpRequest, type HttpResponse, readText } from '../http-request.ts';
 import type { StoreOperation } from '../observed-store.ts';
 import { type NoteRetry, waitBeforeRetry } from '../retry.ts';
 import { StoreError } from '../store-error.ts';
@@ -87,7 +87,7 @@ export class GcsClient {
       const isSuccess =
         (response.status >= 200 && response.status < 300) || accepts.includes(response.status);
       if (isSuccess) return { result: await read(response) };
-      return { problem: problemOfResponse(response.status, await textOf(response)) };
+      return { problem: problemOfResponse(response.status, await readText(response)) };
     } catch (error) {
       call.signal.throwIfAborted();
       if (error instanceof StoreError) throw error;

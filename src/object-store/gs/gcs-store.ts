@@ -1,7 +1,7 @@
 import { addAbortSignal, type Readable } from 'node:stream';
 import { eachInTurn } from '../each-in-turn.ts';
 import { escapeKey, unescapeKey } from '../escape-key.ts';
-import { type HttpResponse, textOf } from '../http-request.ts';
+import { type HttpResponse, readText } from '../http-request.ts';
 import { requireKey, requirePrefix, usableObjects } from '../object-key.ts';
 import {
   type GetOptions,
@@ -169,7 +169,7 @@ export class GcsStore implements ObjectStore {
   async #json<T>(url: URL, call: GcsCall): Promise<T> {
     const read = async (response: HttpResponse): Promise<T> => {
       // Google's form of objects and pages: every field is optional and checked where it is used.
-      return JSON.parse(await textOf(response)) as T;
+      return JSON.parse(await readText(response)) as T;
     };
     return await this.#options.client.send({ method: 'GET', url, read }, call);
   }

@@ -1,5 +1,5 @@
 import { createHash, type Hash, randomUUID } from 'node:crypto';
-import { type HttpResponse, textOf } from '../http-request.ts';
+import { type HttpResponse, readText } from '../http-request.ts';
 import type { PutOptions } from '../object-store.ts';
 import { checkedPieces } from '../pieces.ts';
 import { putInParts } from '../put-in-parts.ts';
@@ -182,7 +182,7 @@ async function sendPart(
 async function requireStored(response: HttpResponse, total: number, deps: Session): Promise<void> {
   const { client, call, object, hash } = deps;
   // Google's form of objects: every field is optional.
-  const read = async (each: HttpResponse): Promise<Stored> => JSON.parse(await textOf(each)) as Stored;
+  const read = async (each: HttpResponse): Promise<Stored> => JSON.parse(await readText(each)) as Stored;
   const url = withQuery(object, { fields: 'size,md5Hash,generation' });
   const stored = await read(response).catch(() => client.send({ method: 'GET', url, read }, call));
   const { size, md5Hash, generation } = stored;

@@ -108,7 +108,7 @@ export class Family<L extends string, S> {
    * Returns the series with these label values. It is created at first use and then visible with 0.
    */
   with(values: Readonly<Record<L, string>>): S {
-    const key = this.#keyOf(values);
+    const key = this.#seriesKey(values);
     const existing = this.#series.get(key);
     if (existing !== undefined) return existing;
     if (this.#series.size < MAX_SERIES) return this.#add(key);
@@ -117,7 +117,7 @@ export class Family<L extends string, S> {
 
   /** Removes the series; it starts again at 0 when it is requested. */
   remove(values: Readonly<Record<L, string>>): void {
-    this.#series.delete(this.#keyOf(values));
+    this.#series.delete(this.#seriesKey(values));
   }
 
   /** Yields each series with the part between the braces of its line. */
@@ -130,7 +130,7 @@ export class Family<L extends string, S> {
   }
 
   /** Returns the values with a separator after each, so no key equals that of the overflow. */
-  #keyOf(values: Readonly<Record<L, string>>): string {
+  #seriesKey(values: Readonly<Record<L, string>>): string {
     let key = '';
     for (const label of this.labels) key += `${values[label]}${SEPARATOR}`;
     return key;

@@ -34,8 +34,8 @@ export function startProblem(config: PraefectConfig): string | undefined {
     consoleProblem(config) ??
     thresholdProblem(config) ??
     processesProblem(config) ??
-    textOf('events.', eventsProblem(config)) ??
-    textOf('webhook', webhookProblem(config))
+    problemText('events.', eventsProblem(config)) ??
+    problemText('webhook', webhookProblem(config))
   );
 }
 
@@ -99,10 +99,10 @@ function yamuxProblem({ yamux }: PraefectConfig): string | undefined {
 }
 
 function tokenProblem({ auth }: PraefectConfig): string | undefined {
-  return textOf('', authProblems(auth)[0]);
+  return problemText('', authProblems(auth)[0]);
 }
 
-function textOf(table: string, problem: Problem | undefined): string | undefined {
+function problemText(table: string, problem: Problem | undefined): string | undefined {
   return problem && `${table}${problem.key.join('.')}: ${problem.message}`;
 }
 

@@ -144,12 +144,12 @@ export class WriteOrder {
   }
 
   #isWhole(repository: RepositoryKey): boolean {
-    const until = this.#whole.get(keyOf(repository));
+    const until = this.#whole.get(repositoryKey(repository));
     return until !== undefined && until > performance.now();
   }
 
   #setWhole(repository: RepositoryKey): void {
-    const key = keyOf(repository);
+    const key = repositoryKey(repository);
     this.#whole.delete(key);
     this.#whole.set(key, performance.now() + WHOLE_MS);
     if (this.#whole.size <= MAX_WHOLE) return;
@@ -196,6 +196,6 @@ class HeldOrder implements Entered {
   }
 }
 
-function keyOf({ virtualStorage, relativePath }: RepositoryKey): string {
+function repositoryKey({ virtualStorage, relativePath }: RepositoryKey): string {
   return `${virtualStorage}\0${relativePath}`;
 }

@@ -129,12 +129,12 @@ export class ClusterWebhooks implements AsyncDisposable {
     const { onProblem, storages, webhooks } = this.#options;
     // Read before the feed, which then contains all events that another Praefect has sent.
     const rows = await this.#rows();
-    const states = new Map(rows.map(({ name, state, storage }) => [keyOf(name, storage), state]));
+    const states = new Map(rows.map(({ name, state, storage }) => [webhookKey(name, storage), state]));
     return Webhooks.start(webhooks, {
       storages: await storages(),
       stateOf: ({ name }, { storage }) =>
         new DeliveryState({
-          text: states.get(keyOf(name, storage)),
+          text: states.get(webhookKey(name, storage)),
           write: (text) => this.#write(name, storage, text),
           onProblem,
         }),
@@ -166,7 +166,7 @@ export class ClusterWebhooks implements AsyncDisposable {
     const { storages, webhooks } = this.#options;
     const states = new Map<string, Progress>();
     for (const { name, state, storage } of await this.#rows())
-      states.set(keyOf(name, storage), readProgress(state));
+      states.set(webhookKey(name, storage), readProgress(state));
     const all = await storages();
     this.#statuses = webhooks.flatMap((webhook) =>
       all
@@ -175,13 +175,13 @@ export class ClusterWebhooks implements AsyncDisposable {
           webhookStatus(
             webhook,
             { storage, last: journal.last },
-            states.get(keyOf(webhook.name, storage)) ?? readProgress(undefined),
+            states.get(webhookKey(webhook.name, storage)) ?? readProgress(undefined),
           ),
         ),
     );
   }
 }
 
-function keyOf(name: string, storage: string): string {
+function webhookKey(name: string, storage: string): string {
   return JSON.stringify([name, storage]);
 }

@@ -67,7 +67,7 @@ export class WritePauses {
    * @throws the signal's reason when it is aborted.
    */
   async write(repository: RepositoryKey, signal: AbortSignal): Promise<Disposable> {
-    const key = keyOf(repository);
+    const key = lockKey(repository);
     const holds = this.#holds.get(key);
     if (holds !== undefined) await abortable(Promise.all(holds), signal);
     return add(this.#writes, key);
@@ -80,7 +80,7 @@ export class WritePauses {
    * @throws as {@link AnnouncePause}.
    */
   async pause(repository: RepositoryKey): Promise<WritePause> {
-    const key = keyOf(repository);
+    const key = lockKey(repository);
     await using building = new AsyncDisposableStack();
     const signal = AbortSignal.timeout(this.#limitMs);
     building.use(this.hold(key));
@@ -128,6 +128,6 @@ async function endOfAll(writes: Iterable<Promise<void>>, limitMs: number): Promi
 }
 
 /** Short, as notifications of the database have at most 8000 bytes. */
-function keyOf({ virtualStorage, relativePath }: RepositoryKey): string {
+function lockKey({ virtualStorage, relativePath }: RepositoryKey): string {
   return createHash('sha256').update(`${virtualStorage}\0${relativePath}`).digest('hex');
 }

@@ -93,7 +93,7 @@ function backupHandler({ findLost, router }: RepositoryHandlersOptions): Reposit
     });
   return answer(RepositoryService.method.backupRepository, async (request, { correlationId, signal }) => {
     if (request.repository === undefined) throw invalid('repository not set');
-    const key = keyOf(request.repository);
+    const key = repositoryKey(request.repository);
     for (let attempt = 1; ; attempt++) {
       const { node, replicaPath } = await routeOf(key);
       const repository = { ...request.repository, storageName: node.storage, relativePath: replicaPath };
@@ -114,7 +114,7 @@ function getObjectPoolHandler({ lookups, router }: RepositoryHandlersOptions): R
   return answer(ObjectPoolService.method.getObjectPool, async ({ repository }, { correlationId, signal }) => {
     if (repository === undefined || repository.storageName === '' || repository.relativePath === '')
       throw invalid('repository not set');
-    const key = keyOf(repository);
+    const key = repositoryKey(repository);
     const { node, replicaPath } = await router.accessor(key, { onPrimary: false }).catch((error) => {
       throw wrap(error, isNotFound(error) ? 'route RPC: consistent storages' : 'route RPC');
     });
@@ -160,7 +160,7 @@ async function remove(
   { correlationId, signal }: HandlerContext,
   call: CallNode,
 ): Promise<boolean> {
-  const key = keyOf(repository);
+  const key = repositoryKey(repository);
   const removed = await removals.remove(key).catch(wrapped('delete repository'));
   if (removed === undefined) return false;
   await onChanged(key);
@@ -194,10 +194,10 @@ function checked(repository: Repository | undefined): RepositoryKey {
   if (repository === undefined) throw invalid('repository not set');
   if (repository.storageName === '') throw invalid('storage name not set');
   if (repository.relativePath === '') throw invalid('repository path not set');
-  return keyOf(repository);
+  return repositoryKey(repository);
 }
 
-function keyOf({ relativePath, storageName }: Repository): RepositoryKey {
+function repositoryKey({ relativePath, storageName }: Repository): RepositoryKey {
   return { virtualStorage: storageName, relativePath };
 }
 

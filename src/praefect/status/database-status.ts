@@ -101,7 +101,7 @@ async function storageFacts(
       GROUP BY job->>'virtual_storage', job->>'target_node_storage'`),
   );
   return (virtualStorage, storage) => {
-    const key = keyOf(virtualStorage, storage);
+    const key = nodeKey(virtualStorage, storage);
     return {
       storage,
       isHealthy: health.get(key)?.is_healthy ?? false,
@@ -116,9 +116,9 @@ async function storageFacts(
 }
 
 function byStorage<Row extends StorageRow>(rows: readonly Row[]): ReadonlyMap<string, Row> {
-  return new Map(rows.map((row) => [keyOf(row.virtual_storage, row.storage), row]));
+  return new Map(rows.map((row) => [nodeKey(row.virtual_storage, row.storage), row]));
 }
 
-function keyOf(virtualStorage: string, storage: string): string {
+function nodeKey(virtualStorage: string, storage: string): string {
   return `${virtualStorage}\0${storage}`;
 }

@@ -49,7 +49,7 @@ export class MemoryStore implements ReplicaStore {
 
   async recordCreation({ repository, primary, updated }: NewRepository): Promise<void> {
     const replicas = new Map([primary, ...updated].map((storage) => [storage, 0]));
-    this.#entries.set(keyOf(repository), { generation: 0, replicas });
+    this.#entries.set(repositoryKey(repository), { generation: 0, replicas });
   }
 
   async recordWrite(write: RecordedWrite): Promise<readonly string[]> {
@@ -64,12 +64,12 @@ export class MemoryStore implements ReplicaStore {
     if (current === undefined) throw new Error('write to outdated nodes');
     entry.generation++;
     for (const storage of current) entry.replicas.set(storage, entry.generation);
-    this.#entries.set(keyOf(repository), entry);
+    this.#entries.set(repositoryKey(repository), entry);
     return current;
   }
 
   async recordRemoval(repository: RepositoryKey): Promise<void> {
-    this.#entries.delete(keyOf(repository));
+    this.#entries.delete(repositoryKey(repository));
   }
 
   async planCopy(job: ReplicationJob): Promise<CopyPlan> {
@@ -92,14 +92,14 @@ export class MemoryStore implements ReplicaStore {
   async removeInvalidSource(job: ReplicationJob): Promise<void> {
     const entry = this.#entry(job);
     entry?.replicas.delete(job.source);
-    if (entry?.replicas.size === 0) this.#entries.delete(keyOf(job));
+    if (entry?.replicas.size === 0) this.#entries.delete(repositoryKey(job));
   }
 
   #entry(repository: RepositoryKey): Entry | undefined {
-    return this.#entries.get(keyOf(repository));
+    return this.#entries.get(repositoryKey(repository));
   }
 }
 
-function keyOf({ virtualStorage, relativePath }: RepositoryKey): string {
+function repositoryKey({ virtualStorage, relativePath }: RepositoryKey): string {
   return `${virtualStorage}\0${relativePath}`;
 }

@@ -57,7 +57,7 @@ export class ReplicaCache implements ListenerHandler {
       count(virtualStorage, 'hit');
       return cached;
     }
-    const running = this.#running.get(keyOf(virtualStorage, relativePath));
+    const running = this.#running.get(repositoryKey(virtualStorage, relativePath));
     if (running === undefined) return await this.#lookUp(repository, entries);
     // What another call looks up is as good as cached.
     let found: Found;
@@ -73,7 +73,7 @@ export class ReplicaCache implements ListenerHandler {
     const { count, lookups } = this.#options;
     const { relativePath, virtualStorage } = repository;
     count(virtualStorage, 'miss');
-    const key = keyOf(virtualStorage, relativePath);
+    const key = repositoryKey(virtualStorage, relativePath);
     const running = lookups.consistentReplicas(repository);
     this.#running.set(key, running);
     try {
@@ -92,7 +92,7 @@ export class ReplicaCache implements ListenerHandler {
 
   /** Forgets a repository that has changed. */
   invalidate({ relativePath, virtualStorage }: RepositoryKey): void {
-    this.#running.delete(keyOf(virtualStorage, relativePath));
+    this.#running.delete(repositoryKey(virtualStorage, relativePath));
     const entries = this.#entries.get(virtualStorage);
     if (entries?.has(relativePath) !== true) return;
     entries.delete(relativePath);
@@ -138,6 +138,6 @@ export class ReplicaCache implements ListenerHandler {
   }
 }
 
-function keyOf(virtualStorage: string, relativePath: string): string {
+function repositoryKey(virtualStorage: string, relativePath: string): string {
   return `${virtualStorage}\0${relativePath}`;
 }

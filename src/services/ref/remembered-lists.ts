@@ -63,7 +63,7 @@ export class RememberedLists {
   async *get<I extends DescMessage, O extends DescMessage>(
     call: ListCall<I, O>,
   ): AsyncGenerator<MessageInitShape<O>> {
-    const key = keyOf(call);
+    const key = listKey(call);
     const known = key === undefined ? undefined : this.#memory.get(key);
     const isRepeated = key !== undefined && this.#asked.note(key);
     if (known?.watch.isUnchanged()) {
@@ -118,7 +118,7 @@ class Pieces {
   }
 }
 
-function keyOf<I extends DescMessage, O extends DescMessage>({
+function listKey<I extends DescMessage, O extends DescMessage>({
   repository,
   input,
   request,

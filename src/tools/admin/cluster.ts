@@ -95,6 +95,6 @@ async function partitionsOf(
     'failed to receive partition data from stream',
     Array.fromAsync(raft.getPartitions(request)),
   );
-  const keyOf = ({ partitionKey }: GetPartitionsResponse): string => partitionKey?.value ?? '';
-  return partitions.sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+  const partitionKeyText = ({ partitionKey }: GetPartitionsResponse): string => partitionKey?.value ?? '';
+  return partitions.sort((a, b) => (partitionKeyText(a) < partitionKeyText(b) ? -1 : 1));
 }

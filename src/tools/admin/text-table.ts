@@ -16,14 +16,14 @@ export function textTable(rows: readonly (readonly Cell[])[], isColored: boolean
   const widths: number[] = [];
   for (const row of rows)
     for (const [column, cell] of row.slice(0, -1).entries())
-      widths[column] = Math.max(widths[column] ?? 0, textOf(cell).length);
+      widths[column] = Math.max(widths[column] ?? 0, cellText(cell).length);
   return rows.map((row) => `${lineOf(row, widths, isColored)}\n`).join('');
 }
 
 function lineOf(row: readonly Cell[], widths: readonly number[], isColored: boolean): string {
   return row
     .map((cell, column) => {
-      const text = textOf(cell);
+      const text = cellText(cell);
       const shown = typeof cell === 'string' ? text : styled(text, cell.style, isColored);
       const isLast = column === row.length - 1;
       return isLast ? shown : shown + ' '.repeat((widths[column] ?? 0) - text.length) + GAP;
@@ -31,6 +31,6 @@ function lineOf(row: readonly Cell[], widths: readonly number[], isColored: bool
     .join('');
 }
 
-function textOf(cell: Cell): string {
+function cellText(cell: Cell): string {
   return typeof cell === 'string' ? cell : cell.text;
 }

@@ -94,10 +94,10 @@ export async function runRestore(options: RestoreArguments, context: BackupConte
   });
   const { done, failures } = await runAll('restore', pipeline, context);
   if (failures !== undefined) throw new Error(`restore: ${failures}`);
-  const restored = new Set(done.map(keyOf));
+  const restored = new Set(done.map(repositoryKey));
   await removeAll(
     servers,
-    existing.filter((each) => !restored.has(keyOf(each)) && !isPool(each.relativePath)),
+    existing.filter((each) => !restored.has(repositoryKey(each)) && !isPool(each.relativePath)),
     signal,
   );
 }
@@ -183,7 +183,7 @@ async function runAll(
 
 type Place = Pick<BackupJob, 'storageName' | 'relativePath'>;
 
-function keyOf({ storageName, relativePath }: Place): string {
+function repositoryKey({ storageName, relativePath }: Place): string {
   return `${storageName}\0${relativePath}`;
 }
 

@@ -46,7 +46,7 @@ export async function runSshCommand(
   try {
     return await runCommand(command, environment, io);
   } catch (error) {
-    logger.info({ 'command.name': name, error: textOf(error) }, 'command returned error');
+    logger.info({ 'command.name': name, error: errorText(error) }, 'command returned error');
     return 1;
   }
 }
@@ -85,7 +85,7 @@ function enter(directory: string): void {
 }
 
 /** Formats errors of calls as Go programs do. */
-function textOf(error: unknown): string {
+function errorText(error: unknown): string {
   const message = messageOf(error);
   return error instanceof CallError ? statusText(error.code, message) : message;
 }

@@ -57,7 +57,7 @@ export function callbackAuthentication(options: CallbackAuthenticationOptions): 
     try {
       const signal = AbortSignal.timeout(timeoutMs);
       const response = await fetch(url, { method: 'POST', headers, body, redirect: 'error', signal });
-      return parseCallbackAnswer(response.status, await textOf(response));
+      return parseCallbackAnswer(response.status, await readText(response));
     } catch (error) {
       throw new Refusal(UNCERTAIN, {
         cause: new Error(`calling the authentication URL: ${messageOf(error)}`),
@@ -130,7 +130,7 @@ function refusalOf({ message, status }: CallbackAnswer & { isAllowed: false }, c
   }
 }
 
-async function textOf(response: Response): Promise<string> {
+async function readText(response: Response): Promise<string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of response.body ?? []) {

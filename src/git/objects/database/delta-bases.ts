@@ -22,11 +22,11 @@ export class DeltaBases {
   });
 
   get(pack: ImmutableFile, offset: number): PackedObject | undefined {
-    return this.#entries.get(keyOf(pack, offset));
+    return this.#entries.get(baseKey(pack, offset));
   }
 
   add(pack: ImmutableFile, offset: number, object: PackedObject): void {
-    this.#entries.set(keyOf(pack, offset), object);
+    this.#entries.set(baseKey(pack, offset), object);
   }
 
   clear(): void {
@@ -34,6 +34,6 @@ export class DeltaBases {
   }
 }
 
-function keyOf({ id }: ImmutableFile, offset: number): string {
+function baseKey({ id }: ImmutableFile, offset: number): string {
   return `${id} ${offset}`;
 }

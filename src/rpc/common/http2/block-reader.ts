@@ -68,7 +68,7 @@ export class BlockReader {
    * @throws {ConnectionError} for one that is cut off, or not in the code of Huffman.
    */
   string(): string {
-    return textOf(this.#block, this.literal());
+    return literalText(this.#block, this.literal());
   }
 
   #next(): number {
@@ -83,7 +83,7 @@ export class BlockReader {
  *
  * @throws {ConnectionError} for one that is not in the code of Huffman.
  */
-export function textOf(block: Buffer, { valueStart, valueEnd, isHuffman }: HeaderLiteral): string {
+export function literalText(block: Buffer, { valueStart, valueEnd, isHuffman }: HeaderLiteral): string {
   if (!isHuffman) return block.toString('latin1', valueStart, valueEnd);
   const text = decodeHuffman(block.subarray(valueStart, valueEnd));
   if (text === undefined) throw malformed('a string is not in the code of Huffman');

@@ -1,4 +1,4 @@
-import { BlockReader, type HeaderLiteral, HUFFMAN_FLAG, textOf } from '#rpc/common/http2/block-reader';
+import { BlockReader, type HeaderLiteral, HUFFMAN_FLAG, literalText } from '#rpc/common/http2/block-reader';
 import { ConnectionError } from '#rpc/common/http2/connection-error';
 
 /** A header with its index in the static table of HPACK. */
@@ -25,7 +25,7 @@ export function findAuthority(block: Buffer): HeaderLiteral | undefined {
 export function readAuthorization(block: Buffer): string | undefined {
   return unlessMalformed(() => {
     const literal = findLiteral(block, AUTHORIZATION);
-    return literal && textOf(block, literal);
+    return literal && literalText(block, literal);
   });
 }
 
@@ -73,7 +73,7 @@ const REFUSED = /[\0-\x08\x0a-\x1f\x7f]/;
 
 /** Returns the kind of an authority. An empty one has no byte that could be replaced. */
 export function kindOfAuthority(block: Buffer, literal: HeaderLiteral): AuthorityKind {
-  const authority = unlessMalformed(() => textOf(block, literal));
+  const authority = unlessMalformed(() => literalText(block, literal));
   if (authority === undefined || REFUSED.test(authority)) return 'refused';
   return ACCEPTED.test(authority) ? 'accepted' : 'to-replace';
 }

@@ -27,7 +27,7 @@ function withHistory(gitaly: TestGitaly, objectFormat: 'sha1' | 'sha256' = 'sha1
   return directory;
 }
 
-async function textOf(messages: AsyncIterable<{ data: Uint8Array }>): Promise<string> {
+async function blameText(messages: AsyncIterable<{ data: Uint8Array }>): Promise<string> {
   const chunks: Uint8Array[] = [];
   for await (const { data } of messages) {
     assert.ok(data.length > 0 && data.length <= 128 * 1024);
@@ -41,7 +41,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     await using gitaly = await startGitaly();
     const directory = withHistory(gitaly, objectFormat);
     const blame = (range = '', ignoreRevisionsBlob = '') =>
-      textOf(
+      blameText(
         gitaly.connection.commit.rawBlame({
           repository,
           revision: Buffer.from('main'),
@@ -71,7 +71,7 @@ test('RawBlame lets readers leave, and ends git', async () => {
 
   for await (const _ of gitaly.connection.commit.rawBlame(request)) break;
   const aborted = new AbortController();
-  const left = textOf(gitaly.connection.commit.rawBlame(request, { signal: aborted.signal }));
+  const left = blameText(gitaly.connection.commit.rawBlame(request, { signal: aborted.signal }));
   aborted.abort();
 
   await assert.rejects(left, { code: 'CANCELLED' });
@@ -85,7 +85,7 @@ test('RawBlame reports a missing path in a repository with grafts', async () => 
   writeFileSync(join(directory, 'info/grafts'), `${gitOutput(directory, ['rev-parse', 'main'])}\n`);
   const request = { repository, revision: Buffer.from('main'), path: Buffer.from('missing') };
 
-  await assert.rejects(textOf(gitaly.connection.commit.rawBlame(request)), {
+  await assert.rejects(blameText(gitaly.connection.commit.rawBlame(request)), {
     code: 'NOT_FOUND',
     message: 'path not found in revision',
   });
