@@ -50,7 +50,7 @@ export class GitalyError extends Error {
   readonly metadata: Readonly<Record<string, unknown>>;
   /**
    * A remedy, for failures that have a usual one; for people, not for programs. Node prints it with
-   * an error that nobody catches.
+   * an uncaught error.
    */
   declare readonly hint?: string | undefined;
 

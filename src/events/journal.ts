@@ -256,7 +256,7 @@ export class Journal implements EventSource, AsyncDisposable {
     }
     const segment = { first, bytes: 0, lastMs: Date.now() };
     const file = await open(this.#path(segment), 'a', FILE_MODE);
-    // Nobody flushes a file that is being closed.
+    // A file that is being closed is not flushed.
     const previous = this.#file;
     this.#file = file;
     await previous?.datasync();

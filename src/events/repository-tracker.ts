@@ -115,7 +115,7 @@ export class RepositoryTracker {
     for (const name of new Set([...values.keys(), ...this.#known.keys()])) {
       const known = this.#known.get(name);
       if (known !== undefined && known.value === values.get(name)) continue;
-      // Somebody else has read a value since the list began.
+      // Another reader has read a value since the list began.
       const isLater = known?.version !== versions.get(name);
       // Nothing is known of references that did not exist before the change.
       if (known === undefined) this.#known.set(name, { value: undefined, version: 0 });

@@ -19,7 +19,7 @@ export interface GitRepository extends CommandRepository {
   readonly commits: CommitNodes;
   /** Waiting processes for changes of references; used by `RefTransaction`. */
   readonly updateRefs: ProcessPool;
-  /** Records changes of references; `undefined` if nobody asks for them. */
+  /** Records changes of references; `undefined` if they are not needed. */
   readonly changeRecorder: RefChangeRecorder | undefined;
   /**
    * Waiting processes for comparing trees, one variant per tree of attributes; used by

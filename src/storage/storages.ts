@@ -60,7 +60,7 @@ export class Storages {
   readonly repositoryCounts: RepositoryCounts;
   readonly borrowers: Borrowers;
   readonly presence: StoragePresence;
-  /** Set once, before repositories change; `undefined` if nobody asks for their changes. */
+  /** Set once, before repositories change; `undefined` if their changes are not needed. */
   lifecycleRecorder: LifecycleRecorder | undefined;
 
   /** Called after a repository was removed, or moved away from a path. */

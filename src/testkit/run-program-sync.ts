@@ -34,7 +34,7 @@ export function runSync(
   using stderr = new NamelessFile();
   const { pid } = spawner.spawn({ ...request, stdin: stdin.fd, stdout: stdout.fd, stderr: stderr.fd });
   const status = new Int32Array(1);
-  // The spawner finds later that somebody else has waited for the process.
+  // The spawner finds later that other code has waited for the process.
   const ended = libc.wait4(pid, status, 0, new BigInt64Array(USAGE_WORDS));
   if (ended !== pid) throw new Error(`${file}: nothing is known of its end`);
   const [word = 0] = status;

@@ -158,7 +158,7 @@ export class TokenStore {
     return found.sort((a, b) => a.issuedAt - b.issuedAt);
   }
 
-  /** Revokes a token by its id, also one that somebody else has issued. @throws {RangeError} */
+  /** Revokes a token by its id, also one of another issuer. @throws {RangeError} */
   async revoke(id: string): Promise<void> {
     if (!ID.test(id)) throw new RangeError(`${JSON.stringify(id)} is no id of a token`);
     const expiresAt = (await this.#readable('issued', id)).number('expiresAt');

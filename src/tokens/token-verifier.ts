@@ -14,7 +14,7 @@ export interface TokenOwner {
   readonly scope: TokenScope;
 }
 
-/** Keys of somebody else whose tokens are accepted, too. */
+/** Keys of another issuer whose tokens are accepted, too. */
 export interface ForeignIssuer {
   /** A file with a JSON Web Key Set, or its `https:` URL (`http:` on loopback). */
   readonly jwks: string;
@@ -113,7 +113,7 @@ export class TokenVerifier {
     return !isRevoked && ownerOf(payload) !== undefined;
   }
 
-  /** Reports a problem, but not for each token that somebody sends meanwhile. */
+  /** Reports a problem, but not for each token that arrives meanwhile. */
   #report(error: unknown, place: string | undefined): void {
     const nowMs = performance.now();
     if (nowMs - this.#reportedAtMs < REPORT_AGAIN_MS) return;

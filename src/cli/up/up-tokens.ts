@@ -8,7 +8,7 @@ import { GatewayArgumentError } from './gateway-options.ts';
 export interface UpTokensOptions {
   /** True if the gateways accept the tokens of `gitaly-ts token`. */
   readonly tokens?: boolean;
-  /** A file or URL with keys of somebody else, whose tokens are accepted, too. */
+  /** A file or URL with keys of another issuer, whose tokens are accepted, too. */
   readonly jwks?: string | undefined;
   /** `iss` of those tokens. */
   readonly jwksIssuer?: string | undefined;

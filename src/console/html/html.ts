@@ -20,7 +20,7 @@ export type Part = Html | string | number | undefined | readonly Part[];
 
 /**
  * Returns markup from a template. Values in it are escaped, and characters that change the reading
- * direction or that nobody sees become visible: `⟨U+202E⟩`. Attribute values need quotes around
+ * direction or that are invisible are shown: `⟨U+202E⟩`. Attribute values need quotes around
  * them.
  */
 export function html(strings: TemplateStringsArray, ...parts: readonly Part[]): Html {

@@ -46,7 +46,7 @@ export function parseMailOutcomes(output: string): readonly MailOutcome[] {
 
 /**
  * The votes that git's hook gives for the references of a working tree, in which `git am` makes
- * commits. They are cast after git has ended: nobody else sees the working tree.
+ * commits. They are cast after git has ended: the working tree is private.
  */
 export class WorktreeVotes {
   readonly #vote: Vote;

@@ -20,7 +20,7 @@ export interface SharedArchiveOptions {
 }
 
 /**
- * Yields an archive that is kept, or that is being written for somebody else, or a new one. The key
+ * Yields an archive that is kept, or that is being written for another call, or a new one. The key
  * has everything that an archive is made from, so the only reason for an age are facts outside of
  * the tree: attributes in `info`, references in `export-subst`, objects of LFS.
  *

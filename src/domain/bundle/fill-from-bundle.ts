@@ -24,8 +24,8 @@ const FLUSHED = { key: 'core.fsync', value: 'objects,derived-metadata,reference'
 const REVERSE_INDEX = { key: 'pack.writeReverseIndex', value: 'true' };
 
 /**
- * Copies all objects and references of a bundle into a repository without references that nobody
- * else uses: what `git fetch` does, in a fraction of its time if there are many references. It
+ * Copies all objects and references of a bundle into a repository without references that is not
+ * in use: what `git fetch` does, in a fraction of its time if there are many references. It
  * would read the header with a system call for each byte, and write a file for each reference.
  *
  * @returns false if git has to fetch: to explain its refusal, or because the bundle is unusual. The
@@ -43,8 +43,8 @@ export async function fillFromBundle(
 }
 
 /**
- * Writes all references of a bundle into a repository that has its objects, and that nobody else
- * uses. Those that it has are replaced.
+ * Writes all references of a bundle into a repository that has its objects and is not in use.
+ * Those that it has are replaced.
  *
  * @returns false if git has to write them; the references are then as before.
  */

@@ -44,7 +44,7 @@ export interface CachedAdvertisementOptions {
 
 /**
  * Yields an advertisement that was produced for this generation of the repository, or is being
- * produced for somebody else, or produces it. During a change nothing is shared: its readers may
+ * produced for another call, or produces it. During a change nothing is shared: its readers may
  * see different states.
  *
  * @param produce yields the advertisement. Its signal is aborted when nothing needs it any more.

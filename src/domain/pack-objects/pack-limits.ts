@@ -64,7 +64,7 @@ export interface PackQueue {
  */
 export class PackLimits {
   readonly #options: PackLimitsOptions;
-  /** Called when somebody has to wait for the limit of all packs. */
+  /** Called when a fetch has to wait for the limit of all packs. */
   onContention: (() => void) | undefined;
   readonly #owners = new Map<string, { packs: number }>();
 
@@ -72,7 +72,7 @@ export class PackLimits {
     this.#options = options;
   }
 
-  /** True if somebody waits for the limit of all packs. */
+  /** True if a fetch waits for the limit of all packs. */
   get isContended(): boolean {
     return (this.#options.total?.waiting ?? 0) > 0;
   }

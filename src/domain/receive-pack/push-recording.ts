@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import type { Repository } from '#storage/repository';
 import { reportingNames } from './pushed-names.ts';
 
-/** Records the changes of a push, if somebody asks for them. Disposed of when git has ended. */
+/** Records the changes of a push, if a listener is registered. Disposed of when git has ended. */
 export class PushRecording implements AsyncDisposable {
   readonly #repository: Repository;
   #recording: Promise<AsyncDisposable | undefined> | undefined;

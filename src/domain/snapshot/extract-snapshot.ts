@@ -16,8 +16,8 @@ const WANTED =
 export const DRAFT_OF_SNAPSHOT = { referenceBackend: 'files' } as const;
 
 /**
- * Unpacks a snapshot over a fresh repository that nobody else uses. Of its configuration only the
- * format of the repository is taken.
+ * Unpacks a snapshot over a fresh repository that is not in use. Only the format of the repository
+ * is taken from the snapshot's configuration.
  *
  * @returns the number of entries in the archive.
  * @throws as {@link extractArchive}.

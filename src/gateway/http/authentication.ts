@@ -51,7 +51,7 @@ export interface Authenticator {
 
 /**
  * Returns an authenticator that accepts everybody as one user, with all rights. Use it only for
- * addresses that nobody else can reach.
+ * addresses that others cannot reach.
  */
 export function noAuthentication(identity: Identity = { glId: 'user-1', username: 'git' }): Authenticator {
   return { authenticate: async () => identity };

@@ -10,7 +10,7 @@ const PORT = /:\d*$/;
 /**
  * Refuses requests on the loopback interface whose `Host` header has the name of another machine.
  * Otherwise a web page could read and write repositories: its author points a name of theirs at
- * 127.0.0.1 (DNS rebinding), and the browser of somebody on this machine then treats the gateway as
+ * 127.0.0.1 (DNS rebinding), and the browser of a user of this machine then treats the gateway as
  * a part of that page.
  *
  * Requests from other machines are not checked: whoever can send them needs no browser.

@@ -76,7 +76,7 @@ export class CommitGraphCache {
 
   #directoriesOf(repository: GitDirectory): string[] {
     const { alternateObjectDirectories, objectDirectory } = repository;
-    // Nobody writes a graph into a quarantine.
+    // A quarantine has no commit-graph.
     const own = isQuarantined(repository) ? [] : [objectDirectory];
     return this.#withAlternates([...own, ...alternateObjectDirectories]);
   }

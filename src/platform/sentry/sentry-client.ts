@@ -13,7 +13,7 @@ export interface ErrorReport {
   /** Reports with the same fingerprint belong to one problem; by default Sentry decides. */
   readonly fingerprint?: readonly string[];
   readonly transaction?: string;
-  /** Sends the stack, for an exception that nobody expected. */
+  /** Sends the stack, for an unexpected exception. */
   readonly withStack?: boolean;
 }
 

@@ -69,7 +69,7 @@ const NOTHING: WriteOutcome = {
  * Praefect records such a write, after hooks have voted, as one of the primary alone.
  *
  * Nothing was written if the primary was interrupted before it was allowed to commit a vote:
- * without its vote nobody else was.
+ * without its vote, no other node was allowed to.
  */
 export function outcomeOf(result: WriteResult): WriteOutcome {
   const { errors, primary, replicationTargets, secondaries, transaction } = result;

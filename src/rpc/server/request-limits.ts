@@ -19,7 +19,7 @@ export class RequestLimits {
     name: 'compressed messages',
     capacity: DECOMPRESSIONS_AT_ONCE,
   });
-  /** Bytes of messages that nobody has read yet, on all connections. */
+  /** Bytes of unread messages, on all connections. */
   heldBytes = 0;
 }
 

@@ -38,7 +38,7 @@ export const UNKNOWN_DEAD_MS = STALE_QUARANTINE_MS;
 /**
  * Finds the repositories that processes were changing when they died, by the marks that every
  * change makes for the caches (cache-generations.ts). The marks are a fraction of the repositories,
- * so that nobody has to go through these. A process of another machine, container or boot counts as
+ * so that these need not be searched. A process of another machine, container or boot counts as
  * dead when it made no mark for {@link UNKNOWN_DEAD_MS}.
  */
 export async function* deadChanges(

@@ -12,7 +12,7 @@ const CLOCK_MARGIN_MS = 50;
 
 export interface RemovedLeftovers {
   readonly removed: readonly Leftover[];
-  /** Relative paths of repositories where somebody still is at work, to be checked later. */
+  /** Relative paths of repositories that are still in use, to be checked later. */
   readonly postponed: readonly string[];
 }
 
@@ -41,7 +41,7 @@ export async function removeLeftovers(
       else await removeTree(leftover.path);
       removed.push(leftover);
     }
-    // Younger files are left for when nobody unknown may use them.
+    // Younger files are removed later, when no unknown process can use them.
     if (changes.others === 'unknown') continue;
     for (const mark of changes.marks) endChange(changes, mark);
   }
@@ -50,7 +50,7 @@ export async function removeLeftovers(
 
 /**
  * Returns the time before which everything unfinished in a repository was made by the dead;
- * `undefined` while somebody is at work whose files may be as old. A change that begins meanwhile
+ * `undefined` while a process whose files may be as old is at work. A change that begins meanwhile
  * makes newer ones.
  */
 async function deadBefore(changes: DeadChanges): Promise<number | undefined> {

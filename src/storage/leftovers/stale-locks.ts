@@ -15,10 +15,10 @@ const MIN_AGE_MS = 60_000;
 const LOCKS: ReadonlySet<LeftoverKind> = new Set(['locks', 'packedrefslock', 'reflocks', 'reftablelocks']);
 
 /**
- * Removes the locks in a repository that nobody holds, for a change that would fail at them. A git
- * that was killed leaves them although its server goes on, so no mark shows them at the next start.
- * Nothing is removed while another change of the repository is under way, or a process of this
- * machine works there.
+ * Removes the locks in a repository whose processes have ended, before a change that they would
+ * block. A killed git leaves them although its server continues, so no mark shows them at the next
+ * start. Nothing is removed while another change of the repository is under way, or a process of
+ * this machine works there.
  *
  * @param nowMs milliseconds since 1970, for tests.
  * @returns the paths of the removed locks.

@@ -18,7 +18,7 @@ export class SourceError extends Error {
   override readonly name = 'SourceError';
 }
 
-/** Limit for walks through unusual file systems; nobody nests repositories deeper. */
+/** Limit for walks through unusual file systems; repositories are not nested deeper. */
 const MAX_DEPTH = 32;
 const MAX_SEGMENT_BYTES = 200;
 

@@ -6,7 +6,7 @@ const LOOK_EVERY_MS = 60_000;
 /** Empties each log that has become too long, until it is disposed. Its writers append to it. */
 export function limitLogs(paths: readonly string[]): Disposable {
   const timer = setInterval(() => {
-    for (const path of paths) void emptyIfLong(path).catch(() => {}); // somebody removed it
+    for (const path of paths) void emptyIfLong(path).catch(() => {}); // it was removed
   }, LOOK_EVERY_MS).unref();
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }

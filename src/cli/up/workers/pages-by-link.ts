@@ -92,7 +92,7 @@ class Pieces {
   #change = Promise.withResolvers<void>();
   #isEnded = false;
 
-  /** @param onStopped called when nobody reads any more. */
+  /** @param onStopped called when there are no readers any more. */
   constructor(onStopped: () => void) {
     this.#onStopped = onStopped;
   }

@@ -134,7 +134,7 @@ class RefLocks implements AsyncDisposable {
       await Promise.all(
         files.slice(at, at + AT_ONCE).map((file) => rm(this.#absolute(file), { force: true })),
       );
-    // A directory in which somebody else has made something meanwhile stays.
+    // A directory in which another process has created something meanwhile is not removed.
     for (const directory of this.#directories.reverse())
       await rmdir(this.#absolute(directory)).catch(() => {});
   }

@@ -32,7 +32,7 @@ export interface RefChangeRecorder {
    * Notes that references are about to change. The references show what becomes of them.
    *
    * @param names full names, one character per byte; `undefined` if any reference may change.
-   * @returns `undefined` for a repository whose changes nobody sees, such as one that is being
+   * @returns `undefined` for a repository whose changes are not visible, such as one that is being
    *   created.
    */
   begin(

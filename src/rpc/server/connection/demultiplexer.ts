@@ -63,7 +63,7 @@ async function decide(
       await serve(connection, { ...peer, backchannelId: undefined }, options, handshake);
     else await multiplex(connection, peer, options, handshake);
   } catch {
-    // The peer has disconnected or took too long, so there is nobody to report to.
+    // The peer has disconnected or took too long, so the error cannot be reported.
     connection.destroy();
   } finally {
     clearTimeout(timer);

@@ -191,7 +191,7 @@ export class Listener {
       if (fd !== undefined && this.#socketFile !== undefined)
         await listenOn(this.#server, fd, ACCEPT_BACKLOG);
       else {
-        if (fd !== undefined) closeSync(fd); // nobody could reach it any more
+        if (fd !== undefined) closeSync(fd); // it could not be reached any more
         this.#inherited = undefined;
         this.#socketFile = await placeSocketFile(target.path, (path) => listening(this.#server, { path }));
       }

@@ -26,8 +26,8 @@ export interface SocketFile {
  * newer process.
  *
  * @param listen listens at the given path
- * @throws system errors; EADDRINUSE when somebody accepts connections there or when the path is not
- *   a socket, EINVAL when it is too long
+ * @throws system errors; EADDRINUSE when a process accepts connections there or when the path is
+ *   not a socket, EINVAL when it is too long
  */
 export async function placeSocketFile(
   path: string,
@@ -47,7 +47,7 @@ export async function placeSocketFile(
 
 /**
  * Returns the file of a socket that another process has placed and that this one now listens on;
- * `undefined` if there is no socket at the path any more, so that nobody could reach it.
+ * `undefined` if there is no socket at the path any more, so that clients cannot reach it.
  *
  * @param keepsFile returns true while the file is not ours to remove.
  */

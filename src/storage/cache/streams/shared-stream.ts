@@ -16,7 +16,7 @@ const STALL_MS = 60_000;
 /** Receives the bytes of a stream. */
 export interface StreamWriter {
   /**
-   * Adds bytes that nobody changes afterwards. Wait for the result before the next call.
+   * Adds bytes that are not changed afterwards. Wait for the result before the next call.
    *
    * @param recycle receives the bytes when no reader needs them any more.
    * @throws the reason when nothing needs the stream any more.
@@ -189,7 +189,7 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
     try {
       return await stored.file.read(index - stored.first);
     } catch (error) {
-      this.#fate = 'forgotten'; // nobody else is to try
+      this.#fate = 'forgotten'; // no other call may produce it
       throw error;
     }
   }

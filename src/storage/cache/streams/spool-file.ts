@@ -27,7 +27,7 @@ export interface ReadBlocks {
 /**
  * The part of a stream that is on disk: a file of blocks that only grows. A block is what was
  * appended as one buffer. If the file has a name, its checksum is kept in memory and compared at
- * every read, so that a file that somebody truncates or changes never becomes content.
+ * every read, so that a file that was truncated or changed is never used as content.
  */
 export class SpoolFile {
   readonly #path: string;
