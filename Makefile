@@ -3,7 +3,7 @@
 export PATH := $(CURDIR)/.node/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-git test-release check build gen packages proto-packages archive deb bench release-check soak set-up
+.PHONY: help run test test-git test-release check build gen packages proto-packages archive deb bench release-check soak set-up fix
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 23
@@ -24,9 +24,13 @@ test-release: ## Run the tests of what is released: packages, deploy/, pages, ot
 	@scripts/set-up.sh build
 	@npm run --silent test:release
 
-check: ## Format, lint, layers, sizes, names, words, types, unused code, generated files, fast tests; under a minute
+check: ## Format, lint, layers, sizes, names, words, types, unused code, generated files, fast tests
 	@scripts/set-up.sh
 	@npm run --silent check
+
+fix: ## Repair what make check finds and a program can: format, generated files, expressions
+	@scripts/set-up.sh
+	@npm run --silent fix
 
 build: ## Compile src/ into dist/
 	@scripts/set-up.sh

@@ -57,7 +57,8 @@ export const GIT_FAILS: readonly GitFails[] = [
   },
   {
     state: /detached/,
-    calls: /\/(FindDefaultBranchName|FindAllBranches|GenerateBundleURI|Wiki(GetAll|List)Pages)$/,
+    calls:
+      /\/(FindDefaultBranchName|FindAllBranches|CommitsByMessage|GenerateBundleURI|Wiki(GetAll|List)Pages)$/,
     message: /exit status 128$/,
     reason: 'a detached HEAD has no branch, which is an error in Gitaly',
     git: ['symbolic-ref', 'HEAD'],
