@@ -19,58 +19,47 @@ const FAST_MS = 0.5;
  */
 export function parseInTurns(client: SshClient, socket: Socket): void {
   replaceParse(client, (parse) => {
-    const input = new SshInput(client, socket, parse);
+    const input = new SshInput(socket, parse);
     return (chunk, start, end) => input.take(chunk.subarray(start, end));
   });
 }
 
 class SshInput {
-  readonly #client: SshClient;
   readonly #socket: Socket;
   readonly #parse: Parse;
   #pieceBytes = FIRST_PIECE_BYTES;
-  #rest: Buffer[] = [];
-  /** True until the turn that it waits for. */
-  #isWaiting = false;
-  /** True until all that has been received is parsed. */
-  #isPaused = false;
   /** The time in this iteration of the event loop. */
   #slice: LoopSlice | undefined;
   readonly #nextTurn = new NextTurn(() => {
     this.#slice = undefined;
   });
 
-  constructor(client: SshClient, socket: Socket, parse: Parse) {
-    this.#client = client;
+  constructor(socket: Socket, parse: Parse) {
     this.#socket = socket;
     this.#parse = parse;
   }
 
+  /** @throws errors of the library, which closes the connection then. */
   take(bytes: Buffer): void {
-    this.#rest.push(bytes);
-    if (this.#isWaiting) return;
-    // The library closes the connection after an error.
-    this.#run().catch((error) => this.#client.emit('error', error));
-  }
-
-  async #run(): Promise<void> {
-    while (!this.#socket.destroyed) {
-      const piece = this.#nextPiece();
-      if (piece !== undefined) this.#parsePiece(piece);
-      else if (this.#slice?.isOver !== true) break;
-      if (this.#slice?.isOver === true) await this.#waitForTurn();
+    for (let rest = bytes; rest.length > 0 && !this.#socket.destroyed; ) {
+      if (this.#slice?.isOver === true) {
+        this.#waitForTurn(rest);
+        return;
+      }
+      const piece = rest.subarray(0, this.#pieceBytes);
+      rest = rest.subarray(piece.length);
+      this.#parsePiece(piece);
     }
-    if (this.#isPaused) this.#socket.resume();
-    this.#isPaused = false;
   }
 
-  async #waitForTurn(): Promise<void> {
-    this.#isWaiting = true;
-    this.#isPaused = true;
+  /** The socket keeps the rest, so that its end, which a paused one reports, too, comes after it. */
+  #waitForTurn(rest: Buffer): void {
     this.#socket.pause();
-    await loopTurn();
-    this.#isWaiting = false;
-    this.#slice = undefined;
+    this.#socket.unshift(rest);
+    void loopTurn().then(() => {
+      this.#slice = undefined;
+      this.#socket.resume();
+    });
   }
 
   #parsePiece(piece: Buffer): void {
@@ -81,14 +70,5 @@ class SshInput {
     const usedMs = performance.now() - startedAtMs;
     if (usedMs > SLOW_MS) this.#pieceBytes = Math.max(MIN_PIECE_BYTES, this.#pieceBytes / 2);
     else if (usedMs < FAST_MS) this.#pieceBytes = Math.min(MAX_PIECE_BYTES, this.#pieceBytes * 2);
-  }
-
-  #nextPiece(): Buffer | undefined {
-    const [first] = this.#rest;
-    if (first === undefined) return undefined;
-    const piece = first.subarray(0, this.#pieceBytes);
-    if (piece.length === first.length) this.#rest.shift();
-    else this.#rest[0] = first.subarray(piece.length);
-    return piece;
   }
 }
