@@ -13,6 +13,7 @@ import { GrpcServer } from '#rpc/server/grpc-server';
 import { type Peer, serve } from '#rpc/server/handler';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { parseScope } from '#tokens/scope';
+import { RepositoryService } from '#wire/gen/repository_pb';
 import { SmartHTTPService } from '#wire/gen/smarthttp_pb';
 import { SSHService } from '#wire/gen/ssh_pb';
 import { linkGitaly } from './gitaly-link.ts';
@@ -36,6 +37,7 @@ async function startOldServer() {
   const directory = makeScratchDirectory('old-server');
   const server = new GrpcServer({
     services: [
+      serve(RepositoryService, { repositoryExists: () => ({ exists: true }) }),
       serve(SmartHTTPService, {
         async *postReceivePack(requests) {
           for await (const { gitConfigOptions } of requests) parseConfigOptions(gitConfigOptions);
