@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { WITHOUT_WAITING } from '#base/files/without-waiting';
 import { systemErrorCode } from '#base/go/system-error';
 import { GIT_SPACE, trimmedEnd } from '#base/trim';
 import { FallBackToGit } from '../in-process.ts';
@@ -33,7 +34,7 @@ export function readGrafts(repository: GitRepository): Grafts {
 
 function linesOf(file: string): string[] {
   try {
-    return readFileSync(file, 'latin1').split('\n');
+    return readFileSync(file, { encoding: 'latin1', flag: WITHOUT_WAITING }).split('\n');
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return [];
     throw error;

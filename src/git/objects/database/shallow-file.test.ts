@@ -3,12 +3,16 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
+import { readGrafts } from '#git/history/grafts';
 import { FallBackToGit, InProcess } from '#git/in-process';
+import type { GitRepository } from '#git/repository';
 import { gitBytesSync } from '#testkit/repositories/git-bytes-sync';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { outputSync } from '#testkit/run-program-sync';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { namedBlobs } from '../named-blobs.ts';
+import { readAlternatesOf } from '../write/alternates-file.ts';
 import { ObjectDatabases } from './object-databases.ts';
 import { readShallowFile } from './shallow-file.ts';
 
@@ -109,4 +113,14 @@ test('objects beside a damaged list of shallow commits are left to git until it 
   assert.equal((await blobs())?.length, 1);
   assert.equal((await listed({ peel: true })).length, 2);
   databases.close();
+});
+
+test('a named pipe in place of a file that lists objects has no content, and does not block', () => {
+  const { path } = makeRepository('pipes', 'sha1');
+  mkdirSync(join(path, 'info'), { recursive: true });
+  for (const file of ['shallow', 'info/grafts', 'objects/info/alternates'])
+    outputSync('mkfifo', [join(path, file)]);
+
+  assert.deepEqual(readAlternatesOf(join(path, 'objects')), []);
+  assert.deepEqual([...readGrafts({ path, objectFormat: 'sha1' } as GitRepository)], []);
 });

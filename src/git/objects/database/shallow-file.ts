@@ -1,4 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
+import { WITHOUT_WAITING } from '#base/files/without-waiting';
 import type { CommandRepository } from '#git/command/command-repository';
 import { FallBackToGit } from '#git/in-process';
 import { isOid } from '../object-id.ts';
@@ -17,7 +18,7 @@ export function readShallowFile({ path, objectFormat }: CommandRepository): stri
   const stats = statSync(file, { throwIfNoEntry: false });
   if (stats === undefined) return [];
   if (stats.size > MAX_BYTES) throw new FallBackToGit('the list of shallow commits is too long');
-  const lines = readFileSync(file, 'latin1').split('\n');
+  const lines = readFileSync(file, { encoding: 'latin1', flag: WITHOUT_WAITING }).split('\n');
   // git refuses an empty line.
   if (lines.at(-1) === '') lines.pop();
   if (!lines.every((line) => isOid(line, objectFormat)))

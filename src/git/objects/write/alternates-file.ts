@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { WITHOUT_WAITING } from '#base/files/without-waiting';
 import { systemErrorCode } from '#base/go/system-error';
 import { resolvePath } from '#base/normalize-path';
 
@@ -36,7 +37,10 @@ export function alternatesFileOf(objectDirectory: string): string {
  */
 export function readAlternatesOf(objectDirectory: string): string[] {
   try {
-    const text = readFileSync(alternatesFileOf(objectDirectory), 'utf8');
+    const text = readFileSync(alternatesFileOf(objectDirectory), {
+      encoding: 'utf8',
+      flag: WITHOUT_WAITING,
+    });
     return directoriesIn(linesOf(text)).map((line) => resolvePath(objectDirectory, line));
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return [];
