@@ -7,7 +7,7 @@
 import {
   chmodSync,
   cpSync,
-  existsSync,
+  globSync,
   mkdirSync,
   mkdtempSync,
   realpathSync,
@@ -80,7 +80,9 @@ try {
 /** Returns the file with the licences of Node and of what it contains, which a copy has to have. */
 function licenceOfNode(): string {
   const root = dirname(dirname(realpathSync(process.execPath)));
-  const file = [join(root, 'LICENSE'), join(root, 'share/doc/nodejs/copyright')].find(existsSync);
+  // In a release of nodejs.org; in Debian's package; in npm's package `node`.
+  const places = ['LICENSE', 'share/doc/nodejs/copyright', 'node_modules/node-*/LICENSE'];
+  const [file] = globSync(places.map((place) => join(root, place)));
   if (file === undefined) throw new Error(`no licence of Node in ${root}: use a Node of nodejs.org`);
   return file;
 }
