@@ -218,13 +218,28 @@ describe('the console in Chromium', { skip: WITHOUT_CHROMIUM }, () => {
     await page.goto(`${console.url}/repositories`, { waitUntil: 'networkidle' });
 
     assert.ok(bytes > 0 && bytes < 100_000, `${bytes} bytes`);
-    const paint = await page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime");
-    assert.ok(Number(paint) < 5000, `${paint} ms`); // on a busy machine
-    await page.waitForFunction('globalThis.firstChange !== undefined');
-    const change = await page.evaluate('firstChange');
-    assert.ok(Number(paint) <= Number(change), `painted after ${paint} ms, changed after ${change} ms`);
+    const [paint, change] = await paintAndChange(page);
+    assert.ok(paint < 5000, `${paint} ms`); // on a busy machine
+    // There a frame may be late, once. A script that runs before each first frame fails always.
+    let isBefore = paint <= change;
+    for (let load = 1; load < LOADS && !isBefore; load++) {
+      await page.reload({ waitUntil: 'networkidle' });
+      const [again, changeAgain] = await paintAndChange(page);
+      isBefore = again <= changeAgain;
+    }
+    assert.ok(isBefore, `painted after ${paint} ms, changed after ${change} ms`);
   });
 });
+
+/** Returns when a page was painted first, and when a script changed it first, in milliseconds. */
+async function paintAndChange(page: Page): Promise<[number, number]> {
+  const paint = await page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime");
+  await page.waitForFunction('globalThis.firstChange !== undefined');
+  return [Number(paint), Number(await page.evaluate('firstChange'))];
+}
+
+/** Loads of a page of which one has to be painted before it changes. */
+const LOADS = 4;
 
 /** Notes when a script changes the first time of a page. */
 const NOTE_FIRST_CHANGE = `new MutationObserver((changes) => {
