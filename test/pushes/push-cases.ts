@@ -31,6 +31,8 @@ export interface PushCase {
   readonly isOfGitOverSsh?: boolean;
 }
 
+/** Why git receives a push to a name that no file can have; reftables have any name. */
+export const TOO_LONG = 'the push cannot be prepared';
 const MAIN = 'refs/heads/main';
 const NEW = 'refs/heads/new';
 const ATOMIC = 'report-status side-band-64k atomic';
@@ -83,6 +85,7 @@ const MANY: readonly Omit<PushCase, 'isMany'>[] = [
     what: 'many of which one is above another',
     command: ['none', 'old', 'refs/heads/many'],
     others: branches(16),
+    byGit: 'a reference would be the directory of another',
   },
   {
     what: 'many of which one is the folder of another',
@@ -402,12 +405,12 @@ export const PUSH_CASES: readonly PushCase[] = [
   {
     what: 'a name that is too long for a file',
     command: ['none', 'old', `refs/heads/${'x'.repeat(300)}`],
-    byGit: 'the push cannot be prepared',
+    byGit: TOO_LONG,
   },
   {
     what: 'a name in a folder with a name that is too long',
     command: ['none', 'old', `refs/heads/${'x'.repeat(300)}/y`],
-    byGit: 'the push cannot be prepared',
+    byGit: TOO_LONG,
   },
   { what: 'no change', command: ['main', 'main', MAIN], byGit: 'the push is not a creation or an update' },
   { what: 'a file as a branch', command: ['none', 'blob', NEW], byGit: 'an object is unusual' },

@@ -8,7 +8,7 @@ import { pushBody } from '#testkit/repositories/push';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { startVotingServer, type VotingServer } from '#testkit/voting-server';
 import { makePushFixture, type PushFixture } from './fixture.ts';
-import { PUSH_CASES, type PushCase } from './push-cases.ts';
+import { PUSH_CASES, type PushCase, TOO_LONG } from './push-cases.ts';
 
 // Two servers get the same pushes: one receives plain ones in process, the other by git.
 
@@ -132,7 +132,7 @@ function reasonOf(
 ): string | undefined {
   if (isMany && isVoted) return 'the nodes of a cluster vote on each reference';
   if (isMany && referenceBackend === 'reftable') return 'the references are in reftables';
-  return byGit;
+  return byGit === TOO_LONG && referenceBackend === 'reftable' ? undefined : byGit;
 }
 
 function bodyOf(

@@ -1,4 +1,5 @@
 import { LoopSlice } from '#base/loop-turns';
+import { sortInTurns } from '#base/sort-in-turns';
 import { collectOutput } from '#git/command/collect-output';
 import { GitExitError } from '#git/command/exit-error';
 import { flag, gitCommand } from '#git/command/git-command';
@@ -13,6 +14,7 @@ import type { Push } from './receive-pack.ts';
 
 export const NOT_A_COMMIT = new FallBackToGit('a branch would not be a commit');
 const VOTED = new FallBackToGit('the nodes of a cluster vote on each reference');
+const IN_EACH_OTHER = new FallBackToGit('a reference would be the directory of another');
 const UPDATE_HOOK = new FallBackToGit('a hook decides on each reference');
 const REFTABLES = new FallBackToGit('the references are in reftables');
 const NOT_CONNECTED = new FallBackToGit('objects are missing');
@@ -26,12 +28,17 @@ const MAX_OUTPUT_BYTES = 64 * 1024;
 
 /** Checks that all references of a push can be created at once. @throws {FallBackToGit} otherwise. */
 export async function requirePackable(
-  { repository, transaction }: Push,
+  { repository, transaction, signal }: Push,
+  { commands }: PushRequest,
   needsHook: (hook: RelayedHook) => Promise<boolean>,
 ): Promise<void> {
   if (transaction !== undefined) throw VOTED;
   if (repository.referenceBackend !== 'files') throw REFTABLES;
   if (await needsHook('update')) throw UPDATE_HOOK;
+  // Versions of git differ in which one of them they create. The names below one follow it.
+  const paths = commands.map(({ reference }) => `${reference.toString('latin1')}/`);
+  const sorted = await sortInTurns(paths, (one, other) => (one < other ? -1 : 1), signal);
+  if (sorted.some((path, index) => sorted[index + 1]?.startsWith(path))) throw IN_EACH_OTHER;
 }
 
 /**

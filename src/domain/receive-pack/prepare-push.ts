@@ -61,7 +61,7 @@ export async function preparePush(
   const request = await readPushRequest(input, repository.objectFormat);
   if (request === 'nothing') return request;
   const [command, ...others] = request.commands;
-  if (others.length > 0) await requirePackable(push, needsHook);
+  if (others.length > 0) await requirePackable(push, request, needsHook);
   await requirePlainChanges(push, request, settings);
   const { symbolicTarget } = await repository.refs.head({ signal: push.signal });
   const head = symbolicTarget?.toString('latin1');
