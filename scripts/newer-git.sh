@@ -6,7 +6,8 @@
 # the machine itself uses, with lists and settings in a directory of their own: nothing on the
 # machine changes, and no privileges are needed. The binary packages of such a release need a newer
 # libc, so git is compiled: with make and a C compiler, and with the headers of the libraries from
-# packages of the machine's own release.
+# packages of the machine's own release. The release's git filter-repo, a script, comes with it: an
+# older one does not understand the git.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -27,7 +28,7 @@ if [ "$(minor git)" -ge "$wanted" ]; then
   dirname "$(command -v git)"
   exit 0
 fi
-if [ "$(minor "$home/bin/git")" -ge "$wanted" ]; then
+if [ "$(minor "$home/bin/git")" -ge "$wanted" ] && [ -x "$home/bin/git-filter-repo" ]; then
   echo "$home/bin"
   exit 0
 fi
@@ -65,10 +66,12 @@ headers="-I$work/root/usr/include -I$work/root/usr/include/$triplet"
 libraries="-L$work/root/usr/lib/$triplet -L$work/root/lib/$triplet"
 
 for release in $releases; do
-  echo "deb-src [signed-by=$keyring] $archive $release main" >"$work/sources"
+  for kind in deb-src deb; do echo "$kind [signed-by=$keyring] $archive $release main"; done >"$work/sources"
   echo "newer-git: downloading the source of git in $release" >&2
   if apt update && (cd "$work/source" && apt source --download-only git); then break; fi
 done
+(cd "$work/packages" && apt download git-filter-repo) || fail "$release has no git-filter-repo"
+dpkg -x "$work"/packages/git-filter-repo_*.deb "$work/filter-repo"
 tarball=$(find "$work/source" -name 'git_*.orig.tar.xz')
 [ -n "$tarball" ] || fail "the archive has no source of a newer git"
 
@@ -81,5 +84,7 @@ make -C "$work/build" -j"$(nproc)" prefix="$home" CFLAGS="-O1 $headers" LDFLAGS=
   USE_LIBPCRE=1 INSTALL_SYMLINKS=1 \
   TEST_PROGRAMS= TEST_BUILTINS_OBJS= UNIT_TEST_PROGS= CLAR_TEST_PROG= install >"$home/build.log" 2>&1 ||
   fail "git does not compile: $(tail -n 3 "$home/build.log")"
+install -m 755 "$work/filter-repo/usr/lib/python3/dist-packages/git_filter_repo.py" \
+  "$home/bin/git-filter-repo"
 [ "$(minor "$home/bin/git")" -ge "$wanted" ] || fail "the git of the archive is older than 2.$wanted"
 echo "$home/bin"
