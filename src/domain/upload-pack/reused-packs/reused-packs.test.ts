@@ -355,8 +355,8 @@ for (const how of ['one pack', 'one pack with names of bases'] as const)
 
     const name = gitOutput(client, ['index-pack', '--stdin'], packIn(answered ?? [])).split('\t')[1];
     const lines = gitOutput(client, ['verify-pack', '-v', `objects/pack/pack-${name?.trim()}.idx`]);
-    // Versions of a file, each but one as a delta.
-    assert.match(lines, /^chain length = 1[0-9]: /m);
+    // Versions of a file, of which git's threads make one or two chains.
+    assert.match(lines, /^chain length = (?:[5-9]|1\d): /m);
   });
 
 test('entries behind the first gap find bases before it', async () => {
