@@ -1,4 +1,4 @@
-/** Clients of HTTP/2 that others wrote: each makes one call to a server's ports. */
+/** Programs of HTTP/2 that others wrote: h2spec, and clients that then call the same server. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -6,9 +6,13 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { startHttpGateway, storageMapping } from '#gateway/index';
 import { goProgram } from '#testkit/go-program';
+import { javaLibraries } from '#testkit/java-libraries';
+import { pythonWithGrpc } from '#testkit/python-with';
 import { run, runBytes } from '#testkit/run-program';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';
+import { OF_SERVER } from './failing-cases.ts';
+import { assertConforms, WITHOUT_H2SPEC } from './h2spec.ts';
 
 const CALL = '/grpc.health.v1.Health/Check';
 const HEADERS = ['-H', 'content-type: application/grpc', '-H', 'te: trailers'];
@@ -23,6 +27,18 @@ const NO_CURL = /^Features:.* HTTP2\b/m.test(curlFeatures) ? false : 'there is n
 const NO_NGHTTP =
   spawnSync('nghttp', ['--version']).error === undefined ? false : 'there is no nghttp on this machine';
 const grpcGo = await goProgram(join(import.meta.dirname, '../peers-go'));
+const PEERS_JAVA = join(import.meta.dirname, '../peers-java');
+const grpcJava = await javaLibraries(PEERS_JAVA);
+const grpcC = await pythonWithGrpc();
+const CHECK_IN_PYTHON = `
+import grpc, sys
+address, *certificate = sys.argv[1:]
+channel = grpc.insecure_channel(address)
+if certificate:
+    with open(certificate[0], 'rb') as file:
+        channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(file.read()))
+print(list(channel.unary_unary('${CALL}')(b'', timeout=30)))
+`;
 
 let gitaly: TestGitaly;
 let request: string;
@@ -33,13 +49,27 @@ before(async () => {
 });
 after(() => gitaly.close());
 
-/** Returns the URL of a call on a port. */
-function callOn(transport: 'tcp' | 'tls'): string {
-  const { host } = new URL(gitaly.addresses[transport] ?? '');
-  return `${transport === 'tcp' ? 'http' : 'https'}://${host}${CALL}`;
+type Transport = 'tcp' | 'tls';
+const TRANSPORTS = ['tcp', 'tls'] as const;
+
+function hostOf(transport: Transport): string {
+  return new URL(gitaly.addresses[transport] ?? '').host;
 }
 
-for (const transport of ['tcp', 'tls'] as const) {
+/** Returns the URL of the call on a port. */
+function callOn(transport: Transport): string {
+  return `${transport === 'tcp' ? 'http' : 'https'}://${hostOf(transport)}${CALL}`;
+}
+
+for (const transport of TRANSPORTS) {
+  test(`the port of ${transport} passes h2spec but for the listed cases`, { skip: WITHOUT_H2SPEC }, () => {
+    const port = hostOf(transport).split(':').at(-1) ?? '';
+
+    return assertConforms(port, OF_SERVER, transport === 'tls' ? ['--tls', '--insecure'] : []);
+  });
+}
+
+for (const transport of TRANSPORTS) {
   test(`nghttp gets a message and the trailers over ${transport}`, { skip: NO_NGHTTP }, async () => {
     const args = ['--data', request, ...HEADERS, callOn(transport)];
     const { code, stdout } = await runBytes('nghttp', args);
@@ -59,6 +89,28 @@ for (const transport of ['tcp', 'tls'] as const) {
     assert.equal(code, 0, stderr.toString());
     assert.deepEqual(stdout, RESPONSE);
     assert.match(readFileSync(trailers, 'latin1'), /^HTTP\/2 200 [\s\S]*\r\n\r\ngrpc-status: 0\r\n/);
+  });
+}
+
+for (const transport of TRANSPORTS) {
+  /** The arguments of the programs below. */
+  const target = () => [hostOf(transport), ...(transport === 'tls' ? [TEST_CERTIFICATE] : [])];
+
+  test(`grpc-java gets a message and the trailers over ${transport}`, {
+    skip: grpcJava === undefined && 'there is no JDK with Maven',
+  }, async () => {
+    const program = join(PEERS_JAVA, 'HealthCheck.java');
+    const { stdout, stderr } = await run('java', ['-cp', grpcJava ?? '', program, ...target()]);
+
+    assert.equal(stdout, '[8, 1]\n', stderr);
+  });
+
+  test(`gRPC's C core gets a message and the trailers over ${transport}`, {
+    skip: grpcC === undefined && 'grpcio cannot be installed',
+  }, async () => {
+    const { stdout, stderr } = await run(grpcC ?? '', ['-c', CHECK_IN_PYTHON, ...target()]);
+
+    assert.equal(stdout, '[8, 1]\n', stderr);
   });
 }
 
