@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs the programs that tests need and a machine of CI may lack: Chromium for the console, sshd
 # for the comparison with OpenSSH, git filter-repo for RewriteHistory, nghttp as a client of HTTP/2,
-# and a JDK with Maven for grpc-java. Does nothing where they are, or where packages of Debian cannot
-# be installed; the tests then name what is missing.
+# and a JDK with Maven for grpc-java. Does nothing where they are, or where packages of Debian are
+# not to be had; the tests then name what is missing.
 
 # sshd of root ends without it, and only the service makes it.
 [ "$(id -u)" != 0 ] || [ "$(uname)" != Linux ] || mkdir -p -m 755 /run/sshd
