@@ -10,11 +10,11 @@ export interface Answer {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Headers that forbid caching of a Git server's responses (git http-backend sends the same). */
+/** Headers that forbid caching of a Git server's responses, in the order of git http-backend. */
 const NO_CACHE = {
-  'Cache-Control': 'no-cache, max-age=0, must-revalidate',
   Expires: 'Fri, 01 Jan 1980 00:00:00 GMT',
   Pragma: 'no-cache',
+  'Cache-Control': 'no-cache, max-age=0, must-revalidate',
 } as const;
 
 /**

@@ -88,6 +88,22 @@ for (const spawner of [createNodeSpawner(), createPosixSpawner()]) {
       assert.equal(type.toString(), 'blob\n');
     });
 
+    // git needs its working directory. A program's one may go: a newer version replaces its folder.
+    test('a command runs though the working directory of this process has been removed', async () => {
+      const git = await started;
+      const repository = createRepository(`gone-${spawner.name}`);
+      const [before, gone] = [process.cwd(), join(directory, 'gone')];
+      mkdirSync(gone);
+      process.chdir(gone);
+      try {
+        rmSync(gone, { recursive: true });
+        const word = gitCommand('rev-parse', { options: [flag('--is-bare-repository')] });
+        assert.equal((await git.run(word, { repository })).toString(), 'true\n');
+      } finally {
+        process.chdir(before);
+      }
+    });
+
     test('a failing command gives its exit code, its words and its arguments', async () => {
       const git = await started;
       const repository = createRepository(`fail-${spawner.name}`);

@@ -63,7 +63,7 @@ test('without options a process has no input, and its outputs are pipes', async 
     file: '/bin/git',
     argv: ['git', 'log'],
     env: { A: 'b' },
-    cwd: undefined,
+    cwd: '/',
     stdin: 'ignore',
     stdout: 'pipe',
     stderr: 'pipe',

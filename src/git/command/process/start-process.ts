@@ -64,6 +64,7 @@ export interface StartProcessOptions extends ProcessOptions {
   readonly file: string;
   readonly argv: readonly Arg[];
   readonly env: Readonly<Record<string, Arg>>;
+  /** Default: `/`. This process's own one may be gone, and git does not start without one. */
   readonly cwd?: string | undefined;
   readonly program: string;
   readonly subcommand: string;
@@ -91,7 +92,7 @@ export function startProcess(options: StartProcessOptions): GitProcess {
     file: options.file,
     argv,
     env: options.env,
-    cwd: options.cwd,
+    cwd: options.cwd ?? '/',
     stdin: options.stdin ?? 'ignore',
     stdout: options.stdout ?? 'pipe',
     stderr: stderr === 'head' ? 'pipe' : stderr,
