@@ -5,14 +5,14 @@ import { until } from '#testkit/until';
 
 export type { StartGitalyOptions, TestGitaly } from '#testkit/start-gitaly';
 
-/** Processes of the server, with this one. */
-const PROCESSES = 4;
+/** Processes of the server, with this one: `[workers] max`. */
+const PROCESSES = Number(process.env.CONTRACT_PROCESSES ?? 4);
 const TICK_MS = 50;
 const START_LIMIT_MS = 120_000;
 
 /**
  * Takes the place of the testkit's `startGitaly` for the tests of a single server: the server of
- * this process has three workers, which serve all connections.
+ * this process has workers, which serve all connections.
  */
 export async function startGitaly(options: StartGitalyOptions = {}): Promise<TestGitaly> {
   // At each tick a connection is ended with GOAWAY, so that its calls continue in another process.
