@@ -12,9 +12,9 @@ run: ## Start a server with a smart-HTTP gateway and a hello.git to clone; Ctrl-
 	@scripts/set-up.sh build
 	@exec npm run --silent up
 
-test: ## Run the tests of the code: unit, real servers, recordings, faults, clusters
+test: ## Run the tests of the code, or of a folder in src/: make test MODULE=git/diff
 	@scripts/set-up.sh build
-	@npm run --silent test
+	@npm run --silent test -- $(if $(MODULE),"--module=$(MODULE)")
 
 test-git: ## Run the tests that depend on git, with the git on the PATH
 	@scripts/set-up.sh build

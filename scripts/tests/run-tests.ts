@@ -2,7 +2,8 @@
 //
 //   node scripts/tests/run-tests.ts CLASS [--changed[=COMMIT]] [OPTION OF node …] [PATH …]
 //
-// A path is that of a file, or of a directory with files of the class.
+// A path is that of a file, or of a directory with files of the class. `--module=git/diff` selects
+// the files in src/git/diff.
 //
 // Files share processes, except those with the line "// Own process: REASON" at their head. A file
 // with a failing test is run once more, alone, after all others, with the same seed: what fails
@@ -13,13 +14,13 @@
 import { spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { globSync, statSync } from 'node:fs';
-import { normalize } from 'node:path';
 import { isRecorded, writeRecord } from '../records.ts';
 import { changedTests } from './changed-tests.ts';
 import { CLASSES } from './classes.ts';
 import { Durations } from './durations.ts';
 import { interruption } from './interruption.ts';
 import { filesOf, runGroups } from './run-groups.ts';
+import { isSelection, selectFiles } from './selected-files.ts';
 import { makeTemporaryDirectory } from './temporary-directory.ts';
 
 function isContinuous(): boolean {
@@ -39,12 +40,6 @@ function isBuilt(): boolean {
   return sources.every((file) => (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0) <= built);
 }
 
-/** Reports whether a name, of a file or a directory, selects a file. */
-function selects(name: string, file: string): boolean {
-  const path = normalize(name).replace(/\/$/, '');
-  return file === path || file.startsWith(`${path}/`);
-}
-
 async function main([name = '', ...args]: readonly string[]): Promise<number> {
   const groups = CLASSES[name];
   if (groups === undefined) {
@@ -53,16 +48,16 @@ async function main([name = '', ...args]: readonly string[]): Promise<number> {
   }
   const change = args.find((arg) => /^--changed(?:=|$)/.test(arg));
   const changed = change === undefined ? undefined : changedTests(change.split('=')[1] ?? 'HEAD');
-  const names = args.filter((arg) => !arg.startsWith('--'));
-  const files = groups.flatMap((group) => filesOf(group, process.cwd()));
-  const unknown = names.filter((each) => !files.some((file) => selects(each, file)));
-  if (unknown.length > 0) {
-    console.error(`run-tests: the class ${name} has no file ${unknown.join(', ')}`);
+  const names = args.filter(isSelection);
+  const selection = selectFiles(
+    groups.flatMap((group) => filesOf(group, process.cwd())),
+    names,
+  );
+  if ('problem' in selection) {
+    console.error(`run-tests ${name}: ${selection.problem}`);
     return 2;
   }
-  const only = new Set(
-    files.filter((file) => names.length === 0 || names.some((each) => selects(each, file))),
-  );
+  const only = selection.files;
   const startMs = performance.now();
   process.env.TEST_SEED ||= String(randomInt(2 ** 31));
   const directory = makeTemporaryDirectory();
@@ -70,7 +65,7 @@ async function main([name = '', ...args]: readonly string[]): Promise<number> {
     const { figures, hasPassed } = await runGroups(groups, {
       cwd: process.cwd(),
       env: { ...process.env, TMPDIR: directory.path, ...(isBuilt() && { TEST_PROGRAMS: 'built' }) },
-      nodeOptions: args.filter((arg) => arg.startsWith('--') && arg !== change),
+      nodeOptions: args.filter((arg) => !isSelection(arg) && arg !== change),
       isWanted: (file) => changed?.has(file) !== false && only.has(file),
       isVerbose: names.length > 0 && only.size < 4,
       isContinuous: isContinuous(),
