@@ -7,15 +7,16 @@ import { test } from 'node:test';
 import { INNER_LAYERS, ONLY_IN, RULES, STARTS_PROCESSES } from './layer-rules.ts';
 
 /**
- * Runs the check on a tree with these files below `src`, and with everything that the rules name
- * except `missing`.
+ * Runs the check on a tree with these files below `src`, with everything that the rules name except
+ * `missing`, and with all imports that they allow except those of `unneeded`.
  */
 function checkLayers(
   files: Readonly<Record<string, string>>,
-  { missing = '' }: { missing?: string } = {},
+  { missing = '', unneeded = '' }: { missing?: string; unneeded?: string } = {},
 ): { status: number | null; output: string } {
   const root = mkdtempSync(join(tmpdir(), 'gitaly-layers-'));
-  for (const [name, text] of Object.entries({ ...namedByRules(missing), ...files })) {
+  const all = { ...namedByRules(missing), ...allowedByRules(missing, unneeded), ...files };
+  for (const [name, text] of Object.entries(all)) {
     const path = join(root, 'src', name);
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, text);
@@ -31,9 +32,26 @@ function runCheck(root: string): { status: number | null; output: string } {
   return { status: run.status, output: run.stdout + run.stderr };
 }
 
+function isFile(name: string): boolean {
+  return name.includes('/') && RULES[name] === undefined;
+}
+
+/** Returns a file for each module, with an import for each part of its rule. */
+function allowedByRules(missing: string, unneeded: string): Record<string, string> {
+  const target = (name: string): string => (isFile(name) ? `#${name}` : `#${name}/any`);
+  const files = Object.entries(RULES).map(([module, { modules, types = [] }]) => {
+    const values = modules.filter((name) => name !== unneeded);
+    const lines = [
+      ...values.map((name) => `import { a } from '${target(name)}';\n`),
+      ...types.map((name) => `import type { A } from '${target(name)}';\n`),
+    ];
+    return [`${module}/allowed.ts`, lines.join('')] as const;
+  });
+  return Object.fromEntries(files.filter(([name]) => missing === '' || !name.startsWith(missing)));
+}
+
 /** Returns files for every module and file in the rules. */
 function namedByRules(missing: string): Record<string, string> {
-  const isFile = (name: string): boolean => name.includes('/') && RULES[name] === undefined;
   const named = Object.entries(RULES).flatMap(([module, { modules, types = [] }]) => [
     module,
     ...modules,
@@ -82,8 +100,8 @@ for (const [name, file, text, complaint] of [
   ],
   [
     'a value where only types are allowed',
-    'domain/x.ts',
-    "import { a } from '#platform/log/logger';",
+    'calls/x.ts',
+    "import { a } from '#git/command/git';",
     'may import only types',
   ],
   [
@@ -217,6 +235,18 @@ for (const [name, missing, complaint] of [
     assert.ok(output.includes(complaint), output);
   });
 }
+
+test('a rule that no import needs is found', () => {
+  const { status, output } = checkLayers(GOOD, { unneeded: 'webhooks' });
+
+  assert.equal(status, 1, output);
+  assert.equal(
+    output,
+    ['gitaly', 'praefect']
+      .map((module) => `the rule of ${module} allows webhooks, of which it imports no value\n`)
+      .join(''),
+  );
+});
 
 test('tests and the test kit may import anything', () => {
   const text =

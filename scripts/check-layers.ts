@@ -1,8 +1,8 @@
 /**
  * Checks every import below `src` against the tables in layer-rules.ts, and prints each violation
- * as `file → import: reason`. It refuses import cycles, and rules for modules and files that do not
- * exist. It also fails if it read fewer files than exist, or none: a check that reads nothing must
- * not pass.
+ * as `file → import: reason`. It refuses import cycles, rules for modules and files that do not
+ * exist, and rules that no import needs: the maps of the modules are made from them. It also fails
+ * if it read fewer files than exist, or none: a check that reads nothing must not pass.
  *
  * node scripts/check-layers.ts [ROOT]
  */
@@ -33,6 +33,7 @@ const complaints = [
   }),
   ...ringComplaints(),
   ...ruleComplaints(),
+  ...unusedComplaints(),
 ];
 if (files.length === 0 || files.length < existing)
   complaints.push(`saw ${files.length} of ${existing} files below src`);
@@ -136,6 +137,24 @@ function ruleComplaints(): string[] {
       .filter((place) => !existsSync(join(src, place)))
       .map((place) => `scripts/layer-rules.ts names src/${place}, which does not exist`),
   ];
+}
+
+/** Returns the parts of rules that allow more than what is imported. */
+function unusedComplaints(): string[] {
+  return Object.entries(RULES).flatMap(([module, { modules, types = [] }]) => {
+    const own = imports.filter(({ file }) => moduleOf(file) === module && !isTest(file));
+    const values = own.filter(({ isType }) => !isType);
+    const needs = (of: readonly Import[], allowed: string): boolean =>
+      of.some(({ name }) => name === `#${allowed}` || name.startsWith(`#${allowed}/`));
+    return [
+      ...modules
+        .filter((name) => !needs(values, name))
+        .map((name) => `the rule of ${module} allows ${name}, of which it imports no value`),
+      ...types
+        .filter((name) => !needs(own, name))
+        .map((name) => `the rule of ${module} allows types of ${name}, which it does not import`),
+    ];
+  });
 }
 
 function isTest(file: string): boolean {

@@ -19,7 +19,7 @@ const GOOGLE_AUTH = 'google-auth-library';
 
 export const RULES: Readonly<Record<string, ModuleRule>> = {
   base: { modules: [], packages: ['koffi', 're2js'] },
-  wire: { modules: ['base'], packages: [PROTOBUF] },
+  wire: { modules: [], packages: [PROTOBUF] },
   platform: { modules: ['base'], packages: ['smol-toml', PROTOBUF] },
   'rpc/common': { modules: ['base', 'wire'], packages: [PROTOBUF] },
   'rpc/server': { modules: ['base', 'wire', 'platform', 'rpc/common'], packages: [PROTOBUF] },
@@ -31,12 +31,11 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
   webhooks: { modules: ['base', 'events'] },
   domain: {
     modules: ['base', 'git', 'object-store', 'storage', 'client', 'tokens/reference-rules'],
-    types: ['platform'],
     packages: ['smol-toml'],
   },
   'services/convert': {
-    modules: ['base', 'wire', 'rpc/common', 'git', 'storage', 'domain', 'tokens/reference-rules'],
-    types: ['platform', 'rpc/server/handler'],
+    modules: ['base', 'wire', 'rpc/common', 'git', 'domain', 'tokens/reference-rules'],
+    types: ['platform', 'rpc/server/handler', 'storage'],
     packages: [PROTOBUF],
   },
   services: {
@@ -85,9 +84,7 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
       'webhooks',
       'domain',
       'services',
-      'client',
     ],
-    packages: [PROTOBUF],
   },
   praefect: {
     modules: [
@@ -99,13 +96,13 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
       'rpc/common',
       'rpc/server',
       'client',
-      'events/event',
       'events/event-files',
       'events/event-source',
       'webhooks',
       'services/backup-runs/messages',
       'services/events',
     ],
+    types: ['events/event'],
     packages: [PROTOBUF, 'smol-toml', 'kysely', 'pg'],
   },
   client: { modules: ['base', 'wire', 'rpc/common'], packages: [PROTOBUF] },
