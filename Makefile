@@ -36,7 +36,7 @@ build: ## Compile src/ into dist/
 	@scripts/set-up.sh
 	@npm run --silent build
 
-gen: ## Regenerate the wire code and config.toml.example
+gen: ## Regenerate the wire code, config.toml.example, generated docs and the maps of the modules
 	@scripts/set-up.sh
 	@npm run --silent gen
 

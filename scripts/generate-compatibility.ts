@@ -5,7 +5,7 @@
  *   node --conditions=source scripts/generate-compatibility.ts            writes the file
  *   node --conditions=source scripts/generate-compatibility.ts --check    compares only
  */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { globSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { callName } from '#client/call/typed-client';
 import { type InterfaceVersion, type MethodInfo, methodInfo } from '#wire/method-info';
@@ -23,9 +23,8 @@ const VERSIONS: readonly InterfaceVersion[] = ['15.0', '16.7', '19.0'];
 function builtServices(): Map<string, ReadonlySet<string>> {
   const built = new Map<string, ReadonlySet<string>>();
   const services = join(ROOT, 'src/services');
-  for (const folder of readdirSync(services)) {
-    if (!readdirSync(join(services, folder)).includes('index.ts')) continue;
-    const table = readFileSync(join(services, folder, 'index.ts'), 'utf8');
+  for (const file of globSync('*/index.ts', { cwd: services })) {
+    const table = readFileSync(join(services, file), 'utf8');
     const [, service] = /ServiceImplementation<typeof (\w+)>/.exec(table) ?? [];
     const body = /return \{\n([\s\S]*?)\n {2}\};/.exec(table)?.[1] ?? '';
     const methods = new Set([...body.matchAll(/^ {4}(\w+)[:,(]/gm)].map(([, name]) => name ?? ''));

@@ -7,3 +7,5 @@ export const MAX_WIRING_FILE_LINES = 60;
 export const MAX_FUNCTION_LINES = 60;
 /** Largest number of `if`, `for`, `while`, `switch` and `try` around each other in a function. */
 export const MAX_NESTING = 4;
+/** Largest number of lines of a module's README: one screen. */
+export const MAX_README_LINES = 50;

@@ -27,7 +27,7 @@ const LINE_FEED = 0x0a;
 const SPACE = 0x20;
 
 /**
- * Takes the script's side of the protocol apart (src/hook/README.md). Bytes come in any pieces. A
+ * Takes the script's side of the protocol apart (src/hook/relay.md). Bytes come in any pieces. A
  * script that does not keep to the protocol or its limits is an error: the push is refused, because
  * what it should check is not known.
  */
