@@ -57,7 +57,9 @@ export class BareConnection implements ServiceCaller, AsyncDisposable {
     return this.#parts.close();
   }
 
-  /** Returns the same connection for a user who must not close it: `close` has no effect there. */
+  /**
+   * Returns this connection for users who must not close it: `close` has no effect on the result.
+   */
   share(): BareConnection {
     return new BareConnection({ ...this.#parts, close: () => Promise.resolve() });
   }

@@ -13,19 +13,19 @@ import { CommitService } from '#wire/gen/commit_pb';
 import { type Connection, dial } from './index.ts';
 
 const MAX_CHANNELS = 3;
-/** Calls that are started while the next connection is awaited, at once. */
+/** Number of calls that are started at once while the next connection is awaited. */
 const CALLS_PER_LOOK = 4;
-/** Enough for all connections to have many. */
+/** Number of calls that gives every connection many. */
 const CALLS_TO_SPREAD = 60;
 /** Twice the time after which a busy client opens another connection. */
 const BUSY_MS = 400;
 /** Time in which the client learns that a connection drains. */
 const ANNOUNCED_MS = 100;
-/** Time without need after which one is closed. */
+/** Time after which a connection that is not needed is closed. */
 const IDLE_MS = 30_000;
 const RETRY_OFF = { retry: false, maxChannels: MAX_CHANNELS } as const;
 
-/** A server whose calls wait for their release while `isHolding`. */
+/** Starts a server. While `isHolding`, its calls wait until they are released. */
 async function startServer() {
   const directory = makeScratchDirectory('channels');
   const state = { isHolding: false, peers: [] as Peer[], sockets: [] as Socket[] };
@@ -66,7 +66,10 @@ async function startServer() {
 
 type Server = Awaited<ReturnType<typeof startServer>>;
 
-/** Starts calls until the client has as many connections, with many calls each. Returns their results. */
+/**
+ * Starts calls until the client has this many connections with many calls each. Returns the results
+ * of the calls.
+ */
 async function keepBusy(server: Server, connection: Connection, connections: number) {
   server.state.isHolding = true;
   const calls: Promise<PromiseSettledResult<unknown>>[] = [];
@@ -132,7 +135,7 @@ test('connections that are no longer needed are closed one by one', async (conte
   server.release();
   await Promise.all(calls);
 
-  context.mock.timers.tick(IDLE_MS); // they were needed in this time
+  context.mock.timers.tick(IDLE_MS); // the connections were needed during this time
   await connection.commit.findCommit({});
   assert.equal(server.rpc.connections, MAX_CHANNELS);
   for (let left = MAX_CHANNELS - 1; left >= 1; left--) {

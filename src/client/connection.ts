@@ -65,7 +65,9 @@ export class Connection implements ServiceCaller, AsyncDisposable {
     return this.#bare.close();
   }
 
-  /** Returns the same connection for a user who must not close it: `close` has no effect there. */
+  /**
+   * Returns this connection for users who must not close it: `close` has no effect on the result.
+   */
   share(): Connection {
     return new Connection(this.#bare.share());
   }
@@ -90,7 +92,7 @@ export class Connection implements ServiceCaller, AsyncDisposable {
   get backup(): ClientOf<typeof BackupService> {
     return this.client(BackupService);
   }
-  /** Last backups of a gitaly-ts; other servers respond UNIMPLEMENTED. */
+  /** The last backups of storages. Servers other than gitaly-ts respond UNIMPLEMENTED. */
   get backupRuns(): ClientOf<typeof BackupRunService> {
     return this.client(BackupRunService);
   }
@@ -109,7 +111,9 @@ export class Connection implements ServiceCaller, AsyncDisposable {
   get diff(): ClientOf<typeof DiffService> {
     return this.client(DiffService);
   }
-  /** The change feed of a gitaly-ts with `[events] enabled`; others respond UNIMPLEMENTED. */
+  /**
+   * The change feed of a gitaly-ts with `[events] enabled`. Other servers respond UNIMPLEMENTED.
+   */
   get events(): ClientOf<typeof EventService> {
     return this.client(EventService);
   }
@@ -122,7 +126,10 @@ export class Connection implements ServiceCaller, AsyncDisposable {
   get internal(): ClientOf<typeof InternalGitaly> {
     return this.client(InternalGitaly);
   }
-  /** The ends of repositories and references, of a gitaly-ts; others respond UNIMPLEMENTED. */
+  /**
+   * The lifetimes of repositories and references. Servers other than gitaly-ts respond
+   * UNIMPLEMENTED.
+   */
   get lifetimes(): ClientOf<typeof LifetimeService> {
     return this.client(LifetimeService);
   }

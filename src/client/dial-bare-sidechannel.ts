@@ -8,11 +8,11 @@ import type { SidechannelRegistry } from './sidechannel-registry.ts';
 
 export interface SidechannelDialOptions extends DialOptions {
   /**
-   * Unread bytes of one sidechannel that the server may send, ≥ 256 KiB. Default 256 KiB, as in
-   * Gitaly's clients.
+   * Limit of the unread bytes of one sidechannel, ≥ 256 KiB. Default 256 KiB, as in Gitaly's
+   * clients.
    */
   readonly maxStreamWindowBytes?: number;
-  /** Streams that the server may open before they are accepted. Default 256. */
+  /** Limit of streams that the server has opened and that wait to be accepted. Default 256. */
   readonly acceptBacklog?: number;
   /** Notified of the bytes of each read and write on the connection, for metrics. */
   readonly onTransfer?: YamuxOptions['onTransfer'];
@@ -21,7 +21,7 @@ export interface SidechannelDialOptions extends DialOptions {
    * refused.
    */
   readonly onBackchannel?: (stream: Duplex) => void;
-  /** Notified when an open connection has ended, for whatever reason. */
+  /** Notified when an open connection ends, for any reason. */
   readonly onDisconnect?: () => void;
   /**
    * Opens a connection to a server in this process, instead of a socket to the address:

@@ -50,10 +50,10 @@ export interface DialOptions {
    * each connection in one of them. Default 1; `dialSidechannel` always uses one.
    */
   readonly maxChannels?: number;
-  /** Retries of accessors, and of the `methods` that it lists; `false` for none. */
+  /** Retries of read-only methods, and of the methods that it lists; `false` for none. */
   readonly retry?: Partial<RetryPolicy> | false;
   /**
-   * Choice among the addresses of a name for a call. `round_robin` (default) connects to all and
+   * How a call chooses among the addresses of a name. `round_robin` (default) connects to all and
    * uses them in turn; `pick_first` uses the first that works, as Gitaly's clients before 15.9.
    */
   readonly loadBalancing?: 'round_robin' | 'pick_first';
@@ -68,12 +68,12 @@ export interface DialOptions {
   readonly metadata?: MetadataInit;
   readonly featureFlags?: Readonly<Record<string, boolean>>;
   /**
-   * Waits for the connection, and fails at once on a permanent error (no such socket, refused):
-   * `FailOnNonTempDialError` of Gitaly 15. In Gitaly's newer client that option has no effect; to
-   * get that, omit this one.
+   * Makes `dial` wait for the connection, and fail at once on a permanent error (no such socket,
+   * refused). This is `FailOnNonTempDialError` of Gitaly 15, which has no effect in Gitaly's newer
+   * clients.
    */
   readonly failOnNonTemporaryDialError?: boolean;
-  /** Limits the wait of `failOnNonTemporaryDialError`. It has no effect later. */
+  /** Aborts the wait of `failOnNonTemporaryDialError`. It has no effect later. */
   readonly signal?: AbortSignal;
 }
 

@@ -5,7 +5,7 @@ import type { Connection } from './connection.ts';
 import { type Dialer, dial } from './dial.ts';
 import { DIAL_NAMES, type DialOptions } from './dial-options.ts';
 
-/** A connection from the users' and from the pool's view. */
+/** A connection as its users see it, and as the pool sees it. */
 interface Shared {
   readonly owned: Connection;
   readonly shared: Connection;
@@ -88,7 +88,7 @@ export class Pool implements AsyncDisposable {
   }
 }
 
-/** An address has no NUL. */
+/** Returns the key of a connection. NUL separates its parts, because an address contains none. */
 function connectionKey(address: string, token: string): string {
   return `${address}\0${token}`;
 }

@@ -94,7 +94,7 @@ test("the call's error takes precedence over the callback's", async () => {
   assert.equal(registry.size, 0);
 });
 
-// The reason of a fetch that git refused was sometimes lost.
+// The reason why git refused a fetch was sometimes lost.
 test('data sent before the call failed is passed on in full, even to a slow reader', async () => {
   const words = Buffer.alloc(600_000, 'fatal: ');
   await using server = await startSidechannelServer(async (sidechannel) => {

@@ -6,8 +6,8 @@ import type { MetadataInit } from '#rpc/common/metadata';
 import { confirmSidechannel, readSidechannelId, SidechannelError } from '#rpc/common/sidechannel';
 
 /**
- * The raw byte stream of one call. Reads the server's data until it ends; written data reaches the
- * server framed.
+ * The raw byte stream of one call. Reading yields the server's data until it ends; written data
+ * reaches the server in frames.
  */
 export interface SidechannelConnection extends Duplex {
   /** Closes the write side. Reading continues. Writing after it is an error. */
@@ -22,9 +22,9 @@ export interface SidechannelWaiter extends AsyncDisposable {
   /** Metadata for the call that uses the sidechannel. */
   readonly metadata: MetadataInit;
   /**
-   * Resolves when the callback is done, and rejects if it failed. A callback that the server never
-   * used is removed: `sidechannel: callback de-registered without having run`. A second call has
-   * the same result.
+   * Resolves when the callback is done, and rejects if it failed. If the server has not used the
+   * callback, it is removed, and the error is `sidechannel: callback de-registered without having
+   * run`. A second call has the same result.
    */
   close(): Promise<void>;
 }
@@ -120,7 +120,7 @@ class Waiter implements SidechannelWaiter {
       try {
         await this.#callback(toConnection(sidechannel));
       } catch (error) {
-        sidechannel.abandon(); // what is unsent is of no use: a close and not a reset, as in Go
+        sidechannel.abandon(); // closes, as in Go, and does not reset: unsent data is of no use
         throw error;
       } finally {
         sidechannel.destroy();

@@ -15,7 +15,7 @@ import type { Connection } from './connection.ts';
 import { decodeEvent, type RepositoryEvent, type WatchOptions, watchEvents } from './watch-events.ts';
 
 const FIRST_PAUSE_MS = 100;
-/** Timers may fire a moment early by another clock. */
+/** Timers may fire slightly early when another clock measures them. */
 const ROUNDED_MS = 2;
 const STORAGE = { storageName: 'default' };
 const lost = (code: StatusCode = 'UNAVAILABLE') => new GitalyError(code, 'lost');
@@ -41,7 +41,7 @@ function collecting(context: TestContext, connection: Connection, options: Parti
   return { events, stop };
 }
 
-/** Places at which the calls began. */
+/** Returns the cursors at which the calls began. */
 const begins = (requests: readonly WatchRequest[]) =>
   requests.map(({ after, fromNow }) => (fromNow ? 'now' : after));
 

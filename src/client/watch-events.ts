@@ -17,38 +17,41 @@ export interface WatchOptions extends Pick<CallOptions, 'metadata' | 'signal'> {
   readonly fromNow?: boolean;
   /** Beginning of the relative paths of repositories. */
   readonly pathPrefix?: string;
-  /** Pattern of full names: `*` matches any characters but a slash, `**` any. */
+  /** Pattern of full names of references: `*` matches any characters except a slash, `**` any. */
   readonly referencePattern?: string;
-  /** Seconds after which a silent connection is opened anew; default 30. */
+  /**
+   * Interval of the server's heartbeats in seconds; default 30. After three silent intervals, a new
+   * connection is opened.
+   */
   readonly heartbeatSeconds?: number;
   /**
-   * Called with the cursor behind what was received: at the start, after events, and while there
-   * are none that match.
+   * Called with the cursor of what was received: at the start, after events, and while no event
+   * matches.
    */
   readonly onCursor?: (cursor: bigint) => void;
 }
 
 /** A change of a repository or of one of its references. */
 export interface RepositoryEvent {
-  /** The cursor: `after` of a later call continues behind this event. */
+  /** The cursor. A later call with this value as `after` continues behind this event. */
   readonly sequence: bigint;
   /**
-   * `resync`: references may have changed in a way that is not known; list them. `compacted`:
-   * forget what you know of the storage; of each reference and repository the latest event
-   * follows, without an old value.
+   * `resync`: references may have changed in unknown ways; list them. `compacted`: forget what you
+   * know about the storage; the latest event of each reference and repository follows, without an
+   * old value.
    */
   readonly kind: 'reference' | 'created' | 'removed' | 'renamed' | 'resync' | 'compacted';
   readonly storageName: string;
   /** Empty if the event is about all repositories. */
   readonly relativePath: string;
   readonly time: Date;
-  /** Full name; only of kind `reference`. */
+  /** Full name of the reference, for the kind `reference`. */
   readonly reference: Buffer | undefined;
-  /** Object id, of HEAD `ref: <name>`; `undefined`: the reference did not exist. */
+  /** Object id, or `ref: <name>` for HEAD; `undefined` if the reference did not exist. */
   readonly oldValue: string | undefined;
-  /** `undefined`: the reference was deleted. */
+  /** `undefined` if the reference was deleted. */
   readonly newValue: string | undefined;
-  /** Only of kind `renamed`. */
+  /** The path before the change, for the kind `renamed`. */
   readonly previousPath: string | undefined;
 }
 
@@ -63,7 +66,7 @@ const KINDS = {
 } as const satisfies Record<Kind, RepositoryEvent['kind']>;
 
 const DEFAULT_HEARTBEAT_SECONDS = 30;
-/** After this many heartbeats without a message the connection is taken for dead. */
+/** Number of heartbeats without a message after which a connection counts as dead. */
 const SILENT_BEATS = 3;
 const SECOND_MS = 1000;
 const NANOS_PER_MS = 1_000_000;
@@ -98,7 +101,7 @@ export async function* watchEvents(
       for await (const { events, cursor: next } of responses(connection, options, cursor)) {
         pauseMs = FIRST_PAUSE_MS;
         for (const event of events) {
-          // Among compacted events there is no cursor: they come again.
+          // Compacted events have no cursor, so they are sent again.
           cursor = next === 0n ? 0n : event.sequence;
           yield decodeEvent(event);
         }

@@ -91,7 +91,7 @@ export class CallError extends GitalyError {
     return this.code === 'UNAVAILABLE' && this.operation === 'accessor';
   }
 
-  /** Set if a limit of the server refused the call: how long the client should wait. */
+  /** How long the client should wait, if a limit of the server refused the call. */
   get limit(): { readonly retryAfterMs: number } | undefined {
     const limit = this.detail(LimitErrorSchema);
     if (limit === undefined) return undefined;

@@ -5,7 +5,7 @@ import type { MethodInfo } from '#wire/method-info';
 
 /** Options of one call. */
 export interface CallOptions {
-  /** Aborts the call: it fails with CANCELLED, cause = the signal's reason. */
+  /** Aborts the call: it fails with CANCELLED, and the signal's reason is the cause. */
   readonly signal?: AbortSignal;
   /**
    * Timeout after which the call fails with DEADLINE_EXCEEDED. The server receives it. The earlier

@@ -48,7 +48,7 @@ export function startCall(host: CallHost, invocation: Invocation): ResponseStrea
     : new DirectCall(host, invocation, { transport, again: () => new ManagedCall(host, invocation) });
 }
 
-/** Reports whether the call needs nothing of a {@link ManagedCall} once a connection is open. */
+/** Reports whether the call can do without a {@link ManagedCall} once a connection is open. */
 function isForwarded(host: CallHost, { isRaw, options, requests }: Invocation): boolean {
   const { defaultTimeoutMs, isSidechannelUnused, retryPolicy } = host;
   const extra = retryPolicy ?? isSidechannelUnused ?? defaultTimeoutMs ?? options.signal;

@@ -6,10 +6,10 @@ import { startGitaly } from '#testkit/start-gitaly';
 import { USER } from '#testkit/user';
 import { RepositorySchema } from '#wire/gen/shared_pb';
 
-/** As JavaScript passes them: TypeScript refuses them. */
+/** Passes an object as a JavaScript program does: TypeScript would refuse it. */
 const js = (value: object): never => value as never;
 
-/** As a caller iterates it. */
+/** Iterates responses as a caller does. Returns their number. */
 async function all(responses: AsyncIterable<unknown>): Promise<number> {
   let count = 0;
   for await (const _ of responses) count++;
@@ -130,7 +130,7 @@ suite('misspelt names in calls', () => {
       { ...repository, description: 'a project' },
       new Project(),
       create(RepositorySchema, repository),
-      // The field is there, so this is something else.
+      // The field `relativePath` is there, so this name is not a misspelling of it.
       { ...repository, relativePath2: 'x' },
     ];
 

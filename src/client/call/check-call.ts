@@ -21,9 +21,9 @@ export const CALL_NAMES: NamesOf<CallOptions> = {
 interface Names {
   /** The fields outside of a `oneof`, by name. */
   readonly fields: ReadonlyMap<string, DescField>;
-  /** The fields of each `oneof`. */
+  /** The fields of each `oneof`, by name. */
   readonly choices: ReadonlyMap<string, ReadonlyMap<string, DescField>>;
-  /** The `oneof` of each field in one. */
+  /** The name of the `oneof` to which a field belongs. */
   readonly choiceOf: ReadonlyMap<string, string>;
 }
 
@@ -31,8 +31,8 @@ interface Names {
 const namesOf = new WeakMap<DescMessage, Names>();
 
 /**
- * Refuses misspelt options of a call: those that are similar to one that is not given. Others are
- * ignored, because callers pass their own options on, and TypeScript accepts that.
+ * Refuses misspelt options of a call: names that are similar to an option that is not given. Other
+ * names are ignored, because callers pass their own options on, and TypeScript accepts that.
  *
  * @throws {TypeError} with the name of the option
  */
@@ -46,9 +46,9 @@ export function checkOptions(method: string, options: object): void {
 }
 
 /**
- * Refuses misspelt fields in a request, which is a plain object: those that are similar to a field
- * that is not given. TypeScript accepts other additional properties of an object, so they are
- * ignored here, too, as are those of messages and of objects of classes.
+ * Refuses misspelt fields in a request, which is a plain object: names that are similar to a field
+ * that is not given. Other additional properties are ignored, because TypeScript accepts them, and
+ * so are those of messages and of objects of classes.
  *
  * @throws {TypeError} with the name of the field
  */
@@ -58,7 +58,7 @@ export function checkFields(method: string, message: DescMessage, request: unkno
 
 interface Place {
   readonly method: string;
-  /** Names of the fields around, each with a dot. */
+  /** Names of the enclosing fields, each with a dot. */
   readonly path: string;
 }
 

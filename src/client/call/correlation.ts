@@ -3,8 +3,8 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 const correlationIds = new AsyncLocalStorage<string>();
 
 /**
- * Runs `work` with a correlation id for every call made in it, also later from its callbacks,
- * unless the call sets another.
+ * Runs `work`. Calls in it, and in its later callbacks, have this correlation id unless they set
+ * another.
  */
 export function withCorrelationId<T>(correlationId: string, work: () => T): T {
   return correlationIds.run(correlationId, work);

@@ -20,7 +20,7 @@ interface Attempt {
   readonly error?: GitalyError;
 }
 
-/** A raw call on a connection whose channel follows the attempts. */
+/** Starts a raw call on a connection whose channel behaves as the attempts describe. */
 function start(attempts: readonly Attempt[], options: CallOptions = {}, host: Partial<CallHost> = {}) {
   const sent: ChannelCallOptions[] = [];
   const cancelled: unknown[] = [];

@@ -15,16 +15,16 @@ export interface DirectCallHost {
 }
 
 export interface DirectCallOptions {
-  /** Open when the call starts. */
+  /** The connection, which is open when the call starts. */
   readonly transport: Transport;
-  /** Starts the same call with a wait for a connection. */
+  /** Starts the same call again, and waits for a connection. */
   readonly again: () => ResponseStream<unknown>;
 }
 
 /**
  * A call of encoded messages that starts at once on an open connection. It is started again only if
- * the server did not process it. It makes a fraction of the promises of a call that waits and
- * retries, which counts in a proxy.
+ * the server did not process it. It creates far fewer promises than a call that waits and retries,
+ * which matters in a proxy.
  */
 export class DirectCall implements ResponseStream<unknown>, AsyncIterator<unknown, void> {
   readonly #host: DirectCallHost;
@@ -35,7 +35,7 @@ export class DirectCall implements ResponseStream<unknown>, AsyncIterator<unknow
   #isAnswered = false;
   #isCanceled = false;
   #trailers: Metadata | undefined;
-  /** The same call once more, if the server has refused to begin with it. */
+  /** The second attempt, if the server refused to process the first. */
   #second: { readonly call: ResponseStream<unknown>; readonly responses: AsyncIterator<unknown> } | undefined;
 
   constructor(host: DirectCallHost, invocation: Invocation, { again, transport }: DirectCallOptions) {
@@ -43,7 +43,7 @@ export class DirectCall implements ResponseStream<unknown>, AsyncIterator<unknow
     this.#host = host;
     this.#invocation = invocation;
     this.#again = again;
-    const metadata = host.metadata.of(options); // may fail: then nothing is held
+    const metadata = host.metadata.of(options); // may throw, and then nothing is held
     transport.hold();
     // Raw requests are encoded messages.
     this.#call = transport.channel.invokeRaw(method, requests as Requests<Uint8Array>, {
@@ -104,7 +104,10 @@ export class DirectCall implements ResponseStream<unknown>, AsyncIterator<unknow
     this.cancel();
   }
 
-  /** Headers with a status are those of a call that has failed. */
+  /**
+   * Passes headers on to the caller. Headers with a status belong to a failed call, and are not
+   * passed on.
+   */
   #onHeaders(headers: Metadata): void {
     if (headers.has(GRPC_STATUS)) return;
     this.#isAnswered = true;

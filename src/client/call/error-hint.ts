@@ -11,7 +11,7 @@ interface Failure {
 
 const HANDSHAKE = 'authentication handshake failed';
 
-/** Returns what to do about a connection that could not be opened, by the text of the reason. */
+/** Returns advice about a connection that could not be opened, chosen by the text of the reason. */
 export function connectHint(address: string, message: string): string {
   if (message.includes('wrong version number'))
     return `${address} does not speak TLS: use tcp:// instead of tls://, or the server's tls_listen_addr.`;
@@ -27,7 +27,7 @@ export function connectHint(address: string, message: string): string {
   );
 }
 
-/** Returns what a developer can do about a failed call; `undefined` if that depends on the call. */
+/** Returns advice for a developer about a failed call; `undefined` if it depends on the call. */
 export function errorHint(failure: Failure): string | undefined {
   const { address, code, limit, message, metadata, rpc } = failure;
   if (metadata.unsent === true) {

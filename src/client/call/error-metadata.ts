@@ -18,7 +18,7 @@ export function readErrorMetadata(details: readonly ErrorDetail[]): Record<strin
     try {
       pairs.push(readPair(detail.value));
     } catch {
-      // it is only a fact for the log
+      // the pair is only meant for the log
     }
   }
   return Object.fromEntries(pairs);

@@ -2,8 +2,8 @@ import type { Metadata } from '#rpc/common/metadata';
 import type { ResponseStream } from './call-types.ts';
 
 /**
- * A call whose parts are those of another one; subclasses replace parts. They are classes, because
- * an object with its own functions takes 1.5 KB for each call.
+ * A call that forwards to another one; subclasses replace parts. They are classes because an object
+ * with its own functions takes 1.5 KB for each call.
  */
 export abstract class ForwardedCall<O> implements ResponseStream<O> {
   protected readonly call: ResponseStream<O>;

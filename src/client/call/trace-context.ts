@@ -19,7 +19,7 @@ const PRINTABLE = /^[\x20-\x7e]+$/;
 
 const contexts = new AsyncLocalStorage<TraceContext>();
 
-/** Runs `work` with a trace for every call made in it, also later from its callbacks. */
+/** Runs `work`. Calls in it, and in its later callbacks, belong to this trace. */
 export function withTraceContext<T>(context: TraceContext, work: () => T): T {
   return contexts.run(context, work);
 }

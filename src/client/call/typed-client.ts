@@ -134,7 +134,10 @@ function checked({ name, input }: MethodInfo, requests: Requests<unknown>): Requ
   return requests;
 }
 
-/** No generator: its `return` would wait for a source that waits. */
+/**
+ * Returns requests that are checked when they are read. It is no generator, because the `return` of
+ * one would wait while its source waits.
+ */
 function checkedStream(
   name: string,
   input: DescMessage,

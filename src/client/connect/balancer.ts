@@ -39,7 +39,7 @@ export class Balancer {
   #resolver: Resolver | undefined;
   /** `undefined` until the first list of endpoints is known. */
   #subconnections: Map<string, Subconnection> | undefined;
-  /** The usual one of an address without a name. */
+  /** The only subconnection, if there is just one, as for an address without a name. */
   #only: Subconnection | undefined;
   #resolveError: GitalyError | undefined;
   #turn = 0;

@@ -6,8 +6,8 @@
 export type ConnectionState = 'idle' | 'connecting' | 'ready' | 'transient_failure' | 'shutdown';
 
 /**
- * Returns the state of a whole from its parts: one ready part is enough, and connecting takes
- * precedence over failure.
+ * Returns the common state of several connections: one that is ready is enough, and connecting
+ * takes precedence over failure.
  */
 export function aggregateState(states: readonly ConnectionState[]): ConnectionState {
   const order = ['ready', 'connecting', 'idle', 'transient_failure'] as const;

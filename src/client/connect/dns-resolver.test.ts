@@ -132,7 +132,7 @@ test('a disposed resolver stops', async (context: TestContext) => {
 
   watched[Symbol.dispose]();
 
-  await steady(() => server.questions); // it has sixteen more in 100 ms otherwise
+  await steady(() => server.questions); // without the limit it has sixteen more in 100 ms
 });
 
 const MIN_INTERVAL_MS = 5000;

@@ -27,7 +27,10 @@ const RETRY_BACKOFF = { baseMs: 1000, maxMs: 60_000, multiplier: 1.5 };
  * server.
  */
 const MIN_INTERVAL_MS = 5000;
-/** Any address of this machine, and the one that answers from itself: others are not accepted. */
+/**
+ * Addresses that mean any address of this machine, and those that respond instead: a response from
+ * any other address is not accepted.
+ */
 const LOOPBACK: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
 /** Results that mean "no such name", which gives an empty list and not an error. */
 const NO_SUCH_NAME = new Set(['ENOTFOUND', 'ENODATA']);

@@ -63,7 +63,7 @@ export function openSocket(
   const onConnected = () => {
     clearTimeout(timer);
     options.signal.removeEventListener('abort', onAbort);
-    // Until HTTP/2 or the multiplexer listens; they learn of an error by the close, too.
+    // Until HTTP/2 or the multiplexer listens, errors are ignored: both also notice the close.
     socket.on('error', () => {}).off('error', fail);
     socket.setNoDelay(true);
     resolve(socket);
@@ -108,7 +108,10 @@ function connectError(endpoint: Endpoint, error: Error): GitalyError {
   });
 }
 
-/** Node advises its own option, with which this client has nothing more to trust. */
+/**
+ * Node's advice to use an option that has no effect here: this client trusts those certificates
+ * already.
+ */
 const NODE_ADVICE = '; if the root CA is installed locally, try running Node.js with --use-system-ca';
 
 function withoutAdvice(message: string): string {

@@ -34,7 +34,7 @@ class TestTransport implements Transport {
   }
 }
 
-/** Further connections, of which each attempt takes its result from `answers`. */
+/** Arranges further connections. Each attempt to connect takes its result from `answers`. */
 function arrange(context: TestContext, { max = 2 } = {}) {
   context.mock.timers.enable({ apis: ['setInterval'] });
   const clock = { nowMs: 0 };
@@ -180,7 +180,7 @@ test('one that was not needed for 30 seconds is drained, the newest first', asyn
   const third = await add(first);
   const open = () => [second.isOpen, third.isOpen];
 
-  timers.tick(IDLE_MS); // they were needed in this time
+  timers.tick(IDLE_MS); // the connections were needed during this time
   assert.deepEqual(open(), [true, true]);
   [first.calls, second.calls, third.calls] = [BUSY / 2, BUSY / 2, BUSY / 2];
   await choose(first);

@@ -1,12 +1,12 @@
 import type { Transport } from './transport.ts';
 
-/** Running calls on each open connection from which on a further one is opened. */
+/** A further connection is opened when each open one has this many running calls. */
 const BUSY_CALLS = 16;
-/** Time for which they have that many before it is opened. */
+/** The time for which they must have that many. */
 const BUSY_MS = 200;
-/** With fewer running calls on each connection, one of them is not needed. */
+/** If all connections have fewer running calls than this, one of them is not needed. */
 const NEEDED_CALLS = BUSY_CALLS / 2;
-/** Time in which a connection was not needed before it is closed. */
+/** Time after which a connection that is not needed is closed. */
 const IDLE_MS = 30_000;
 /** Pause after an attempt to connect that failed. */
 const PAUSE_MS = 1000;
@@ -24,9 +24,9 @@ export interface FurtherTransportsOptions {
  */
 export class FurtherTransports {
   readonly #options: FurtherTransportsOptions;
-  /** Those that accept calls, the oldest first. Some may drain already. */
+  /** Connections that accept calls, the oldest first. Some may already be draining. */
   readonly #ready: Transport[] = [];
-  /** All that are not closed, with those that only finish their calls. */
+  /** All connections that are not closed, including those that only finish their calls. */
   readonly #open = new Set<Transport>();
   #busySinceMs: number | undefined;
   #pausedUntilMs = 0;
@@ -39,7 +39,7 @@ export class FurtherTransports {
     this.#options = options;
   }
 
-  /** Returns the connection with the fewest running calls. May start to open another one. */
+  /** Returns the connection with the fewest running calls. May start to open a further one. */
   choose(first: Transport): Transport {
     let chosen = first;
     for (const transport of this.#ready)
@@ -50,7 +50,7 @@ export class FurtherTransports {
     return chosen;
   }
 
-  /** Returns one that replaces the first connection, and no longer belongs to these. */
+  /** Removes and returns a connection that is to replace the first one. */
   take(): Transport | undefined {
     this.#removeDraining();
     const transport = this.#ready.shift();
@@ -58,7 +58,7 @@ export class FurtherTransports {
     return transport;
   }
 
-  /** Opens no more. Returns all that are open, for their end. */
+  /** Stops opening connections. Returns the open ones, which the caller has to close. */
   shutDown(): readonly Transport[] {
     this.#isClosed = true;
     this.#ready.length = 0;
@@ -85,7 +85,7 @@ export class FurtherTransports {
       void transport.closed.then(() => this.#open.delete(transport));
       this.#idleCheck ??= setInterval(() => this.#closeIdle(), IDLE_MS).unref();
     } catch {
-      this.#pausedUntilMs = performance.now() + PAUSE_MS; // calls use those that are open
+      this.#pausedUntilMs = performance.now() + PAUSE_MS; // until then, calls use the open connections
     } finally {
       this.#isOpening = false;
       this.#busySinceMs = undefined;

@@ -34,7 +34,7 @@ class TestTransport implements Transport {
   }
 }
 
-/** A connection whose attempts have these results in turn; none is left: it cannot be reached. */
+/** Arranges a connection whose attempts have these results in turn. Further attempts fail. */
 function arrange(context: TestContext, options: Partial<SubconnectionOptions> = {}) {
   context.mock.timers.enable({ apis: ['setTimeout'] });
   context.mock.method(Math, 'random', () => 0.5); // no jitter

@@ -9,7 +9,7 @@ const PLAIN: TransportOptions = {
   channel: { authority: 'localhost', isSecure: false, userAgent: 'test' },
 };
 
-/** Opens a transport to a server that accepts everything and says nothing. */
+/** Opens a transport to a server that accepts connections and sends nothing. */
 async function open(context: TestContext): Promise<Transport> {
   const accepted: Socket[] = [];
   const server = createServer((socket) => accepted.push(socket.on('error', () => {}).resume()));

@@ -33,7 +33,10 @@ export interface Multiplexing {
   /** Notified when the connection is closed. */
   readonly onClosed?: (() => void) | undefined;
   readonly settings: YamuxOptions;
-  /** Reports whether the callback of a sidechannel has not run yet: calls over others are not repeated. */
+  /**
+   * Reports whether the callback of a sidechannel has not run yet. Calls whose sidechannel was used
+   * are not repeated.
+   */
   readonly isSidechannelUnused?: (id: string) => boolean;
   /** Opens the connection instead of a socket: to a server in this process. */
   readonly connect?: (() => Duplex) | undefined;

@@ -11,7 +11,7 @@ test('a deadline that has passed ends the wait, without a warning of Node', asyn
     const limit = new WaitLimit({ signal: undefined, deadline: new Date(Date.now() - 1000) });
 
     await assert.rejects(
-      // What the limit ends.
+      // The work that the limit ends.
       limit.run((signal) => delay(60_000, undefined, { signal })),
       { code: 'DEADLINE_EXCEEDED' },
     );

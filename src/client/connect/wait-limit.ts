@@ -48,7 +48,7 @@ export class WaitLimit {
   }
 }
 
-/** Limit of a timer; nothing waits 24 days for a connection. */
+/** Longest time of a timer: 24 days, for which no call waits for a connection. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 function cancelled(reason: unknown): GitalyError {

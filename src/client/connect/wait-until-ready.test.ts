@@ -7,7 +7,7 @@ import { waitUntilReady } from './wait-until-ready.ts';
 const failure = (temporary: boolean) =>
   new GitalyError('UNAVAILABLE', 'no server', { metadata: { temporary } });
 
-/** A balancer whose attempts have these results in turn, the last one again and again. */
+/** A balancer whose attempts have these results in turn; the last one repeats. */
 function attempting(...results: (Error | 'ready' | 'waits')[]) {
   const made = { attempts: 0, state: 'idle' };
   const balancer = {

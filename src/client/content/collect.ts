@@ -10,8 +10,8 @@ import { wikiPages } from './collect/wiki-pages.ts';
 
 /**
  * Joins the messages of a stream into whole objects: `for await (const blob of
- * collect.blobs(connection.blob.getBlobs(…)))`. Nothing is read ahead of the loop; leaving it
- * cancels the call; the loop throws errors of the call. Data is a `Buffer`.
+ * collect.blobs(connection.blob.getBlobs(…)))`. Nothing is read ahead of the loop. Leaving the loop
+ * cancels the call. The loop throws the errors of the call. Data is a `Buffer`.
  */
 export const collect = Object.freeze({
   /** For GetBlobs, ListBlobs, ListAllBlobs. */

@@ -77,7 +77,7 @@ export async function openArchive(
   return content;
 }
 
-/** Waits for the first response and returns a stream of the bytes of all. */
+/** Waits for the first response and returns a stream of the bytes of all responses. */
 async function open<O>(
   call: ResponseStream<O>,
   bytesOf: (response: O) => Uint8Array,

@@ -115,9 +115,9 @@ function commits(
 }
 
 /**
- * Long lists as one loop: `for await (const tag of paginate.tags(connection, { repository }))`.
- * Each page is a separate call, so no call runs while the loop processes a page. A list that
- * changes meanwhile may be seen in part.
+ * Reads a long list in one loop: `for await (const tag of paginate.tags(connection, { repository
+ * }))`. Each page is a separate call, so no call runs while the loop processes a page. A list that
+ * changes meanwhile may be incomplete.
  *
  * The loop throws the `CallError` of a page's call.
  */

@@ -8,10 +8,10 @@ import type { Connection } from '../connection.ts';
 export type Head = { readonly name: Buffer } | { readonly commitId: string };
 
 /**
- * Returns the HEAD of a repository; `undefined` if FindDefaultBranchName finds none.
+ * Returns the HEAD of a repository; `undefined` if FindDefaultBranchName finds none. Servers return
+ * the same error for a broken and for a detached HEAD, so this function then looks for a commit.
  *
- * @throws {CallError} INTERNAL for a HEAD that is broken. Servers have the same error for one that
- *   is detached, so this looks for its commit.
+ * @throws {CallError} INTERNAL for a broken HEAD.
  */
 export async function readHead(
   connection: Pick<Connection, 'commit' | 'ref'>,

@@ -9,7 +9,7 @@ test('errors of a command are heard until its end', async () => {
   const closed = streams.map((stream) => new Promise((resolve) => stream.once('close', resolve)));
 
   const hearing = hearErrors(io);
-  for (const stream of streams) stream.destroy(new Error('terminal gone')); // ends this process if unheard
+  for (const stream of streams) stream.destroy(new Error('terminal gone')); // would end this process
   await Promise.all(closed);
   hearing[Symbol.dispose]();
 

@@ -17,8 +17,8 @@ export interface PackResult {
 }
 
 /**
- * Listens to the errors of a command's streams until the result is disposed, and does nothing: the
- * next read or write reports them. An error that nothing listens to would end the process.
+ * Ignores the errors of a command's streams until the result is disposed: the next read or write
+ * reports them. An error without a listener would end the process.
  */
 export function hearErrors({
   stdin,

@@ -14,9 +14,9 @@ export interface CallLimits {
   readonly exactly?: number;
 }
 
-/** One item, and enough of them to distinguish a loop from a constant. */
+/** One item, and enough items to distinguish a loop from a constant number of calls. */
 const SIZES = [1, 5] as const;
-/** Number of stack frames that are shown of a place. */
+/** Number of stack frames that are shown for a place. */
 const FRAMES = 3;
 
 /**
@@ -70,7 +70,7 @@ export async function assertNoNPlus1(
   throw failure(message, { actual: after.length, expected: before.length });
 }
 
-/** The limit of 30 calls would hide how many there are, so these requests have none. */
+/** Runs `work` as a request without the limit of 30 calls, which would hide how many there are. */
 async function recorded<T>(
   client: RequestRunner,
   work: () => T | Promise<T>,
@@ -104,7 +104,10 @@ function listed(calls: readonly CallDetail[]): string {
     .join('\n');
 }
 
-/** The frames further out differ between the calls of a loop, by what was awaited before. */
+/**
+ * Returns the place of a call by its innermost frame. The outer ones differ between the calls of a
+ * loop, depending on what was awaited before.
+ */
 function placeOf({ feature, backtrace }: CallDetail): string {
   return `${feature} ${backtrace[0] ?? ''}`;
 }

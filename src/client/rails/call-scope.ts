@@ -10,7 +10,7 @@ export interface CallScope {
   /** A second storage that the server must reach, as for CreateFork. */
   readonly remoteStorage?: string;
   /**
-   * Path of a repository near whose data the server should store that of the call, as for
+   * Path of a repository near which the server should store that of the call, as for
    * ReplicateRepository.
    */
   readonly partitioningHint?: string;

@@ -13,7 +13,7 @@ const SCOPE = { storage: 'default', address: 'unix:x', frames: ['render (app.js:
 const WAIT_MS = 30;
 const PAUSE_MS = 1000;
 
-/** A watched call of responses, each of which takes a while. */
+/** Watches a call with these responses, each of which takes a while. */
 function watch(context: TestContext, results: readonly unknown[], call: Partial<WatchedCall> = {}) {
   const clock = { nowMs: 5 };
   replaceMethod(context, performance, 'now', () => clock.nowMs);
@@ -65,7 +65,7 @@ test('only the waiting time counts, and is added once', async (context) => {
 
   for await (const response of responses) {
     seen.push(response);
-    clock.nowMs += PAUSE_MS; // of the reader
+    clock.nowMs += PAUSE_MS; // the reader's pause
   }
   assert.deepEqual(await responses.next(), { done: true, value: undefined });
   await responses.return();

@@ -13,7 +13,7 @@ export interface WatchedCall {
   readonly store: RequestStore | undefined;
   /** `performance.now()` at its start. */
   readonly startMs: number;
-  /** Counts what becomes of the call; `undefined` for calls without a circuit. */
+  /** Counts the outcome of the call; `undefined` for calls without a circuit. */
   readonly circuit: CircuitNotes | undefined;
 }
 
@@ -29,8 +29,8 @@ export interface CircuitNotes {
  * The responses of one call: measures it, records data for the performance bar, and adds the call's
  * names to its error. The reader's time between two responses does not count as the call's time.
  *
- * Written without generator, `await` and functions for each call: those cost a short call as much
- * as its response.
+ * It has no generator, `await` or function for each call: those would cost a short call as much as
+ * its response.
  */
 export class CallWatch<O> implements AsyncIterable<O>, AsyncIterator<O> {
   readonly #invocation: Invocation;

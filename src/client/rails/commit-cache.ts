@@ -7,15 +7,16 @@ const MAX_COMMITS = 1000;
 
 const refNames = new AsyncLocalStorage<true>();
 
-/** Runs `work`, in which commits are kept by the names of references as well. */
+/** Runs `work`. In it, commits are cached by the names of references as well. */
 export function withRefNameCaching<T>(work: () => T): T {
   return refNames.run(true, work);
 }
 
 /**
- * Returns a commit that the current request has found before, else the result of `find`. Names of
- * references lead to other commits later, so that a commit is kept by its id only, unless
- * `withRefNameCaching` allows them. @see GitLab: Gitlab::GitalyClient::CommitService#find_commit
+ * Returns a commit that the current request has found before, else the result of `find`. A
+ * reference may point to another commit later, so commits are cached only by id, unless
+ * `withRefNameCaching` allows names of references. @see GitLab:
+ * Gitlab::GitalyClient::CommitService#find_commit
  */
 export async function cachedCommit(
   { storageName, relativePath = '' }: { readonly storageName: string; readonly relativePath?: string },

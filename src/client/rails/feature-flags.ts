@@ -4,7 +4,7 @@ import type { Metadata } from '#rpc/common/metadata';
 
 /**
  * The flags in an installation's database with their values: `gitaly_find_all_tags: true`. The
- * server decides on others.
+ * server decides on all other flags.
  */
 export type FeatureFlags = Readonly<Record<string, boolean>>;
 

@@ -31,7 +31,7 @@ async function start(config: Partial<GitalyClientConfig> = {}) {
   return {
     client,
     sent,
-    /** The time that a call had when it was sent. */
+    /** Returns the seconds that a call had left when it was sent. */
     secondsLeft: (index = 0) => {
       const deadlineMs = sent[index]?.options.deadline?.getTime() ?? Number.NaN;
       return Math.round((deadlineMs - (sentAtMs[index] ?? Number.NaN)) / 1000);

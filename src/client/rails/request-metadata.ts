@@ -43,7 +43,7 @@ export function requestMetadata({ store, end, scope, remote, flags }: CallFacts)
   if (remote !== undefined) metadata.assign(gitalyServers({ [remote[0]]: remote[1] }));
   if (flags !== undefined) appendFeatureFlags(metadata, flags(currentActors()));
   appendClientContext(metadata, store?.context.clientContext, scope?.clientContext);
-  // Rails has a new one for each call outside of a request.
+  // Outside of a request, Rails uses a new id for each call.
   metadata.append('gitaly-session-id', store?.sessionId ?? randomUUID());
   if (store === undefined) return metadata;
 

@@ -4,7 +4,7 @@
  */
 export class TooManyInvocationsError extends Error {
   override readonly name = 'TooManyInvocationsError';
-  /** The counting function. */
+  /** Name of the counting function. */
   readonly callSite = 'call';
   /** Number of calls of this request so far. */
   readonly invocationCount: number;

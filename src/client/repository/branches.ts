@@ -13,8 +13,8 @@ const HEADS = Buffer.from('refs/heads/');
 
 /**
  * Yields the branches of a repository. git fails to list a branch whose commit has a date that it
- * cannot read (old gits wrote 18446744073709548016 for a time before 1970); then all are yielded by
- * name, whatever the request.
+ * cannot read (old gits wrote 18446744073709548016 for a time before 1970). Then all branches are
+ * yielded by name, whatever the request is.
  */
 export async function* listBranches(
   connection: Connection,
@@ -45,8 +45,8 @@ async function* byName(
 }
 
 /**
- * Creates a branch. The error of the server about one that exists has the code of many others and
- * no detail: then the branch is looked up.
+ * Creates a branch. The server's error for a branch that exists has no detail, and a code that
+ * other errors have, too. So this function then looks for the branch.
  *
  * @throws {ReferenceExistsError}
  */

@@ -14,11 +14,13 @@ export interface CommitOptions extends CallOptions {
   readonly branch: TextOrBytes;
   readonly message: TextOrBytes;
   /**
-   * Contents by path; `null` removes a file. A path that exists is replaced, any other is new: one
-   * more call finds out which do.
+   * Contents by path; `null` removes a file. An existing file is replaced, any other is created.
+   * One additional call finds out which exist.
    */
   readonly files?: Readonly<Record<string, Content | null>>;
-  /** Changes one by one, for moves, modes and paths that are no UTF-8. They come after `files`. */
+  /**
+   * Single changes, for moves, modes and paths that are not UTF-8. They are applied after `files`.
+   */
   readonly actions?: Iterable<FileAction>;
   /** The author, if it is not the user. */
   readonly author?: { readonly name: string; readonly email: string };
@@ -26,7 +28,7 @@ export interface CommitOptions extends CallOptions {
   readonly start?: { readonly branch: TextOrBytes } | { readonly oid: string };
   /** Replaces the branch by the new commit, even if commits are lost. */
   readonly force?: boolean;
-  /** Fails with {@link ReferenceChangedError} unless the branch is there. */
+  /** Fails with {@link ReferenceChangedError} unless the branch points there. */
   readonly expectedOid?: string;
 }
 
@@ -47,7 +49,7 @@ export interface PickOptions extends CallOptions {
   readonly message: TextOrBytes;
 }
 
-/** Commits changes of files (RPC UserCommitFiles, GetBlobs before it for `files`). */
+/** Commits changes of files (RPC UserCommitFiles; for `files` GetBlobs before it). */
 export async function commit(place: Place, options: CommitOptions): Promise<string> {
   const { branch, message, files = {}, actions = [], author, start, force = false, expectedOid } = options;
   const { connection, repository, user } = place;
@@ -87,7 +89,9 @@ function requireAllowedPath(path: TextOrBytes): void {
   );
 }
 
-/** Finds out which files exist where the commit begins. */
+/**
+ * Returns the actions for `files`, which depend on the files that exist where the commit begins.
+ */
 async function actionsOf(
   { connection, repository }: Place,
   files: Readonly<Record<string, Content | null>>,

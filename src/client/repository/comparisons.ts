@@ -13,7 +13,7 @@ export interface FileDiff {
   readonly status: 'added' | 'deleted' | 'renamed' | 'modified';
   readonly path: string;
   readonly pathBytes: Buffer;
-  /** The path before; the same except for a renamed file. */
+  /** The path before the change, which differs only for a renamed file. */
   readonly previousPath: string;
   readonly previousPathBytes: Buffer;
   readonly oldOid: string;

@@ -22,7 +22,7 @@ export interface FileEntry {
 export interface FilesOptions extends PageOptions {
   /** A directory. Default: the top. */
   readonly path?: TextOrBytes;
-  /** Also what is in directories. Default: true. */
+  /** Includes the contents of directories. Default: true. */
   readonly recursive?: boolean;
 }
 
@@ -32,7 +32,11 @@ const TYPES: { readonly [type in TreeEntry_EntryType]: FileEntry['type'] } = {
   [TreeEntry_EntryType.COMMIT]: 'submodule',
 };
 
-/** Opens a file (RPC TreeEntry). @throws {GitalyError} NOT_FOUND; FAILED_PRECONDITION for no file. */
+/**
+ * Opens a file (RPC TreeEntry).
+ *
+ * @throws {GitalyError} NOT_FOUND; FAILED_PRECONDITION for a directory or submodule.
+ */
 export async function openFile(
   { connection, repository }: Place,
   { revision, path }: { readonly revision: TextOrBytes; readonly path: TextOrBytes },
@@ -41,7 +45,7 @@ export async function openFile(
   const request = { repository, revision: bytesOf(revision), path: bytesOf(path) };
   const entry = await openTreeEntry(connection, request, options).catch(unlessNotFound);
   if (entry === undefined) {
-    // Servers have one error for both, and Gitaly 15 has none.
+    // The server's error does not show which of the two is missing, and Gitaly 15 reports none.
     const { commit } = await connection.commit.findCommit(
       { repository, revision: request.revision },
       options,

@@ -101,7 +101,10 @@ const FILE_REASONS: { readonly [type in IndexErrorType]?: FileChangeError['reaso
   [IndexErrorType.FILE_NOT_FOUND]: 'no file',
 };
 
-/** By the type of the message inside the detail: each call wraps them in a type of its service. */
+/**
+ * Error classes by the type of the message inside the detail: each call wraps it in a type of its
+ * service.
+ */
 const CLASSES = {
   [MergeConflictErrorSchema.typeName]: MergeConflictError,
   [CustomHookErrorSchema.typeName]: HookRejectedError,
@@ -111,7 +114,10 @@ const CLASSES = {
   [IndexErrorSchema.typeName]: FileChangeError,
 } as Readonly<Record<string, new (error: GitalyError, inner: never) => GitalyError>>;
 
-/** Returns the typed error for an error of a call, with it as the cause; others as they are. */
+/**
+ * Returns the typed error for an error of a call, which becomes its cause. Other errors are
+ * returned unchanged.
+ */
 export function typedError(error: unknown): unknown {
   if (!(error instanceof GitalyError)) return error;
   for (const detail of error.details) {

@@ -7,7 +7,7 @@ import { eachItem } from '../content/collect/each-item.ts';
 import type { Place } from './place.ts';
 import { bytesOf, type Commit, commitOf, type TextOrBytes } from './values.ts';
 
-/** Which commits {@link Repository.log} yields. */
+/** The commits that {@link Repository.log} yields. */
 export interface LogOptions extends CallOptions {
   /** Maximum number of commits. Default: all. */
   readonly limit?: number;

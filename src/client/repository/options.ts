@@ -13,12 +13,12 @@ import type { TextOrBytes } from './values.ts';
 export interface CreateOptions extends CallOptions {
   readonly defaultBranch?: TextOrBytes;
   readonly objectFormat?: 'sha1' | 'sha256';
-  /** The server removes it after this time, see {@link Repository.expire}. */
+  /** Time after which the server removes the repository, see {@link Repository.expire}. */
   readonly lifetimeSeconds?: number;
 }
 
 export interface DeleteBranchOptions extends CallOptions {
-  /** Deletes it even if it is the default branch. */
+  /** Deletes the branch even if it is the default branch. */
   readonly allowDefault?: boolean;
 }
 

@@ -71,9 +71,9 @@ const NAMES: NamesOf<RepositoryOptions> = { storage: true, path: true, user: USE
 const HEADS = 'refs/heads/';
 
 /**
- * A repository with text and plain objects in place of messages. Each function is one or two
- * calls of the connection, which remains there for everything else. Lists are read from the server
- * only as fast as the loop takes them.
+ * A repository with text and plain objects in place of messages. Each function makes one or two
+ * calls on the connection, which remains available for everything else. Lists are read from the
+ * server only as fast as the loop consumes them.
  *
  * Functions throw {@link CallError}, and for changes the errors that their documentation names,
  * with the {@link CallError} as `cause`.
@@ -115,7 +115,7 @@ export class Repository {
     return (await connection.repository.repositoryExists({ repository }, options)).exists;
   }
 
-  /** Creates it, empty. @throws {CallError} ALREADY_EXISTS. */
+  /** Creates the repository, empty. @throws {CallError} ALREADY_EXISTS. */
   async create(options: CreateOptions = {}): Promise<void> {
     checkOptionNames('create', options);
     const { defaultBranch = 'main', objectFormat = 'sha1', lifetimeSeconds, ...rest } = options;
@@ -140,7 +140,7 @@ export class Repository {
     return await expire(this.#place, seconds, options);
   }
 
-  /** Removes it with all its history. @throws {CallError} NOT_FOUND. */
+  /** Removes the repository with all its history. @throws {CallError} NOT_FOUND. */
   async remove(options: CallOptions = {}): Promise<void> {
     checkOptionNames('remove', options);
     const { connection, repository } = this.#place;
@@ -148,9 +148,9 @@ export class Repository {
   }
 
   /**
-   * Creates a fork on the same storage, with its branches and tags or one branch. It borrows its
-   * objects: its time and space do not depend on the size of this repository. Users who may read
-   * the fork can read all objects of this repository by their ids.
+   * Creates a fork on the same storage, with its branches and tags or one branch. The fork borrows
+   * its objects, so the time and space that it takes do not depend on the size of this repository.
+   * Users who may read the fork can read all objects of this repository by their ids.
    *
    * @param path of the fork: `group/fork.git`.
    * @throws {CallError} ALREADY_EXISTS; NOT_FOUND.
@@ -295,10 +295,11 @@ export class Repository {
   }
 
   /**
-   * Deletes a branch; the default branch only with `allowDefault`, as clones begin with it.
+   * Deletes a branch. The default branch, with which clones begin, is deleted only with
+   * `allowDefault`.
    *
-   * @throws {CallError} FAILED_PRECONDITION without it; {HookRejectedError}; {GitalyError}
-   *   FAILED_PRECONDITION for the default branch.
+   * @throws {CallError} FAILED_PRECONDITION without such a branch; {HookRejectedError};
+   *   {GitalyError} FAILED_PRECONDITION for the default branch.
    */
   async deleteBranch(name: TextOrBytes, options: DeleteBranchOptions = {}): Promise<void> {
     checkOptionNames('deleteBranch', options);

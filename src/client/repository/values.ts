@@ -2,7 +2,7 @@ import { dateOfSeconds } from '#base/date-of-seconds';
 import type { CommitAuthor, GitCommit, Tag as TagMessage } from '#wire/gen/shared_pb';
 import type { LocalBranch } from '../content/collect/local-branches.ts';
 
-/** Text as such, or bytes: in git, names and contents need not be UTF-8. */
+/** Text, or bytes: in git, names and contents need not be UTF-8. */
 export type TextOrBytes = string | Uint8Array;
 
 /** A person and an instant. */
@@ -39,9 +39,9 @@ export interface Tag {
   /** Without `refs/tags/`. */
   readonly name: string;
   readonly nameBytes: Buffer;
-  /** Id of the tag object of an annotated tag; of any other, what the tag leads to. */
+  /** Id of the tag object of an annotated tag; for any other tag, the id of its target. */
   readonly id: string;
-  /** `undefined` if the tag leads to no commit. */
+  /** `undefined` if the tag does not point to a commit. */
   readonly commit: Commit | undefined;
   /** Empty for a tag without annotation. */
   readonly message: string;
@@ -55,7 +55,7 @@ export function bytesOf(value: TextOrBytes): Uint8Array {
   return typeof value === 'string' ? Buffer.from(value) : value;
 }
 
-/** Returns bytes as text. Bytes that are no UTF-8 become U+FFFD. */
+/** Returns bytes as text. Bytes that are not UTF-8 become U+FFFD. */
 export function decodeText(bytes: Uint8Array): string {
   return bufferOf(bytes).toString();
 }

@@ -22,8 +22,8 @@ export type MergeHeader = Omit<
 /** Work between the two steps of a change. */
 export interface Confirmation extends CallOptions {
   /**
-   * Called with the id of the new commit before the branch moves to it. An error of it leaves the
-   * branch where it is, and is thrown.
+   * Called with the id of the new commit before the branch moves to it. If it throws, the branch
+   * does not move, and the change fails with that error.
    */
   readonly beforeApply?: (commitId: string) => void | Promise<void>;
 }
@@ -58,7 +58,7 @@ export async function confirmMerge(
 
 /**
  * Rebases a branch, and confirms the result (RPC UserRebaseConfirmable). Returns the new tip.
- * Errors as {@link confirmMerge}.
+ * Throws the errors of {@link confirmMerge}.
  */
 export async function confirmRebase(
   connection: Connection,

@@ -52,7 +52,10 @@ export class BlobService extends RepositoryCalls {
     );
   }
 
-  /** Returns the types of what is at paths of revisions, by path: what is missing is `UNKNOWN`. */
+  /**
+   * Returns the types of the objects at paths of revisions, by path. A missing object has the type
+   * `UNKNOWN`.
+   */
   async getBlobTypes(places: Iterable<BlobPlace>): Promise<Map<string, ObjectType>> {
     const revisionPaths = Array.from(places, ([revision, path]) => ({ revision, path: bytes(path) }));
     const request = { repository: this.repository, revisionPaths, limit: 0n };
@@ -76,7 +79,8 @@ export class BlobService extends RepositoryCalls {
 
   /**
    * Yields all blobs that the repository stores, reachable or not, with at most `bytesLimit` bytes
-   * each (default: none). With `ignoresAlternates` in a hook callback, those of the push.
+   * each (default: none). In a hook callback, `ignoresAlternates` restricts them to the blobs of
+   * the push.
    */
   listAllBlobs(
     options: { limit?: number; bytesLimit?: bigint; ignoresAlternates?: boolean } = {},
@@ -120,9 +124,9 @@ export class BlobService extends RepositoryCalls {
   }
 
   /**
-   * Yields the LFS pointers of revisions that `notIn` (default: all references) have not. In a hook
-   * callback (a repository with `gitObjectDirectory`) these are the new ones of the push, whatever
-   * the revisions are.
+   * Yields the LFS pointers of revisions that are not in `notIn` (default: all references). In a
+   * hook callback (a repository with `gitObjectDirectory`) these are the new ones of the push,
+   * whatever the revisions are.
    */
   getNewLfsPointers(
     revisions: string | readonly string[],
@@ -143,7 +147,10 @@ export class BlobService extends RepositoryCalls {
     return this.listLfsPointers(['--all']);
   }
 
-  /** Only the object directory itself: in a hook callback, the new objects of the push. */
+  /**
+   * The repository with its object directory alone: in a hook callback, the new objects of the
+   * push.
+   */
   get #quarantine(): RepositoryInit {
     return { ...this.repository, gitAlternateObjectDirectories: [] };
   }

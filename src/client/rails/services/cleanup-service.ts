@@ -11,7 +11,7 @@ import { translated } from './translate-errors.ts';
 export class CleanupService extends RepositoryCalls {
   /**
    * Removes references to rewritten commits, given the object map of BFG or git filter-repo: lines
-   * `<old id> <new id>`. Yields what became of each line.
+   * `<old id> <new id>`. Yields the result for each line.
    */
   applyBfgObjectMapStream(
     objectMap: Content,

@@ -4,25 +4,25 @@ import type { FindCommitsRequest_Order, ListCommitsRequest } from '#wire/gen/com
 import { GetTreeEntriesRequest_SortBy } from '#wire/gen/commit_pb';
 import { bytes, literalPaths } from './storage-calls.ts';
 
-/** Dates of commits. */
+/** Range of the dates of commits. */
 interface Period {
   readonly after?: Date;
   readonly before?: Date;
 }
 
-/** Which commits a log shows. */
+/** The commits that a log shows. */
 export interface FindCommitsOptions extends Period {
-  /** Most commits; negative means all. */
+  /** Maximum number of commits; a negative one means all. */
   readonly limit: number;
   /** Number of commits to leave out at the start. */
   readonly offset?: number;
   /** Default: the default branch. */
   readonly revision?: TextOrBytes;
-  /** Only commits that change one of them. */
+  /** Only commits that change one of these paths. */
   readonly paths?: readonly TextOrBytes[];
-  /** Paths have no wildcards. */
+  /** Takes paths literally, without wildcards. */
   readonly literalPathspec?: boolean;
-  /** Follows renames of the only path. */
+  /** Follows renames of a single path. */
   readonly follow?: boolean;
   readonly skipMerges?: boolean;
   readonly firstParent?: boolean;
@@ -53,7 +53,7 @@ export interface ListCommitsOptions
   readonly commitMessagePatterns?: readonly TextOrBytes[];
 }
 
-/** Which commits are counted. */
+/** The commits that are counted. */
 export interface CountOptions extends Period {
   readonly path?: TextOrBytes;
   /** Where counting ends; 0 means no limit. */
@@ -67,7 +67,7 @@ export interface TreeEntriesOptions {
   readonly recursive?: boolean;
   readonly limit?: number;
   readonly pageToken?: string;
-  /** Leaves out `flatPath`, which costs the server a look into each directory. */
+  /** Leaves out `flatPath`, for which the server reads each directory. */
   readonly skipFlatPaths?: boolean;
 }
 

@@ -128,7 +128,10 @@ export class CommitService extends RepositoryCalls {
     yield* pushed.filter(({ id }) => !known.has(id));
   }
 
-  /** Returns the commits with these ids. Unknown ids are left out; no repository gives none. */
+  /**
+   * Returns the commits with these ids. Unknown ids are left out. Without a repository there are
+   * none.
+   */
   listCommitsByOid(oids: readonly string[]): Promise<GitCommit[]> {
     if (oids.length === 0) return Promise.resolve([]);
     const request = { repository: this.repository, oid: [...oids] };
@@ -168,15 +171,15 @@ export class CommitService extends RepositoryCalls {
     );
   }
 
-  /** Reports whether a commit is reachable from another, or the same. */
+  /** Reports whether a commit is an ancestor of another, or the same. */
   isAncestor(ancestorId: string, childId: string): Promise<boolean> {
     const request = { repository: this.repository, ancestorId, childId };
     return this.call('fast', async (gitaly) => (await gitaly.commit.commitIsAncestor(request)).value);
   }
 
   /**
-   * Returns the file at a path, with at most `limit` bytes of its content (0: all of it). Returns
-   * `undefined` if nothing is there; of directories and submodules the content is empty.
+   * Returns the file at a path, with at most `limit` bytes of its content (0: all of it);
+   * `undefined` if nothing is there. The content of directories and submodules is empty.
    */
   treeEntry(revision: TextOrBytes, path: TextOrBytes, limit = 0n): Promise<TreeFile | undefined> {
     const request = { repository: this.repository, revision: bytes(revision), path: bytes(path), limit };
@@ -194,11 +197,11 @@ export class CommitService extends RepositoryCalls {
   }
 
   /**
-   * Yields the entries of a directory (`.` is the top). They come as git stores them if all
-   * directories are listed at once (`recursive` without a limit), else directories first, at most
-   * 100,000 by default.
+   * Yields the entries of a directory (`.` is the top). If all directories are listed at once
+   * (`recursive` without a limit), they have git's order. Otherwise directories come first, and the
+   * default limit is 100,000.
    *
-   * @throws {IndexError} for a path or a revision that is not there
+   * @throws {IndexError} for a path or a revision that does not exist
    */
   treeEntries(
     revision: TextOrBytes,
@@ -245,7 +248,7 @@ export class CommitService extends RepositoryCalls {
     return this.call('medium', async (gitaly) => (await gitaly.commit.countCommits(request)).count);
   }
 
-  /** Returns how many commits each side has that the other has not. */
+  /** Returns how many commits each side has that the other lacks. */
   divergingCommitCount(
     from: TextOrBytes,
     to: TextOrBytes,
@@ -287,10 +290,10 @@ export class CommitService extends RepositoryCalls {
   }
 
   /**
-   * Returns `git blame --porcelain` of a file; `range` is `first,last`. `ignoreRevisionsBlob` is
-   * the revision of a list of commits to look through, as `main:.git-blame-ignore-revs`.
+   * Returns `git blame --porcelain` of a file; `range` is `first,last`. `ignoreRevisionsBlob` names
+   * a list of commits to ignore, such as `main:.git-blame-ignore-revs`.
    *
-   * @throws {ArgumentError} for a path that is not there, or a range behind the last line
+   * @throws {ArgumentError} for a path that does not exist, or a range after the last line
    */
   rawBlame(
     revision: TextOrBytes,

@@ -33,7 +33,7 @@ export type DiffBlobsOptions = Pick<
 /** Sides of a comparison: a commit and its parents, or two trees. */
 export type ChangedPathsPlace = string | { readonly leftTree: string; readonly rightTree: string };
 
-/** A commit as far as its difference from its parent needs it. */
+/** The fields of a commit that its difference from its parent needs. */
 export type CommitWithParents = Pick<GitCommit, 'id' | 'parentIds'>;
 
 /**
@@ -59,7 +59,7 @@ export class DiffService extends RepositoryCalls {
   /**
    * Yields the changed files with whole patches, within the limits of Rails: `tooLarge` files have
    * no patch, and `overflowMarker` ends a list that was cut. `options` replace single limits;
-   * `enforceLimits: false` ends all.
+   * `enforceLimits: false` removes all.
    */
   diff(
     leftCommitId: string,
@@ -70,7 +70,7 @@ export class DiffService extends RepositoryCalls {
     return this.each('medium', (gitaly) => diffs(gitaly.diff.commitDiff(request)));
   }
 
-  /** Yields the files that a commit changed, compared with its first parent; as `diff`. */
+  /** Yields the files that a commit changed, compared with its first parent; see `diff`. */
   diffFromParent(
     commit: CommitWithParents,
     options: CommitDiffOptions = {},
@@ -92,7 +92,7 @@ export class DiffService extends RepositoryCalls {
 
   /**
    * Yields the paths that commits changed, each compared with its parents, and those in which two
-   * trees differ. Empty ids and those of zeros are left out; without others no call is made.
+   * trees differ. Empty and all-zero ids are left out; if no id remains, no call is made.
    */
   async *findChangedPaths(
     places: readonly ChangedPathsPlace[],
@@ -108,7 +108,7 @@ export class DiffService extends RepositoryCalls {
     );
   }
 
-  /** Yields the differences of pairs of blobs, in their order. The id of zeros is no blob. */
+  /** Yields the differences of pairs of blobs, in their order. The all-zero id means no blob. */
   diffBlobs(
     pairs: Iterable<readonly [left: string, right: string]>,
     options: DiffBlobsOptions = {},

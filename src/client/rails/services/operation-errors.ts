@@ -28,7 +28,7 @@ const empty: Translation = (error) => new CreateTreeError(error, 'EMPTY');
 const gitError: Translation = (error) => new GitError(error);
 export const commandError: Translation = (error) => new CommandError(error);
 
-/** Every detail has one meaning in Rails, except that of a merge. */
+/** Rules of each call. The error of Rails for the detail `mergeConflict` depends on the call. */
 export const CHERRY_PICK_RULES: ErrorRules = {
   reasons: { cherryPickConflict: conflict, changesAlreadyApplied: empty, targetBranchDiverged: diverged },
   codes: { INVALID_ARGUMENT: commandError },
@@ -70,7 +70,7 @@ export function submoduleRules(submodule: string, commitSha: string): ErrorRules
   };
 }
 
-/** Returns the error of a change that failed: Rails' own one, else the typed one. */
+/** Returns the error for a failed change: that of Rails, else the typed one. */
 export function operationError(error: unknown, rules: ErrorRules): unknown {
   // The text of a hook in an OK response of 15.0.
   if (!(error instanceof CallError) && error instanceof GitalyError && error.code === 'PERMISSION_DENIED')

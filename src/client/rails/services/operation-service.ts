@@ -42,10 +42,10 @@ import type { ErrorRules } from './translate-errors.ts';
 /** The user for whom a change is made. */
 export type User = MessageInitShape<typeof UserSchema>;
 
-/** The fields of a request but its repository. */
+/** The fields of a request except its repository. */
 type Fields<Init> = Omit<Exclude<Init, Message>, 'repository' | '$typeName' | '$unknown'>;
 
-/** A repository of the request whose storage the server must reach. */
+/** A second repository of the request, whose storage the server must reach. */
 type Second = { readonly storageName?: string } | undefined;
 
 /** Settings of a call apart from its request. */
@@ -67,7 +67,7 @@ const SECRETS_CHECK: ClientContext = { enable_secrets_check: true };
  */
 export class OperationService extends RepositoryCalls {
   /**
-   * Creates a branch, `name` without `refs/heads/`, and returns it. With `skipCi`, GitLab runs no
+   * Creates a branch and returns it; `name` is without `refs/heads/`. With `skipCi`, GitLab runs no
    * pipeline for it.
    *
    * @throws {InvalidRef} for a name or a start point that is not valid
@@ -106,7 +106,7 @@ export class OperationService extends RepositoryCalls {
   }
 
   /**
-   * Deletes a branch. With `expectedOldOid` only if it is still there.
+   * Deletes a branch; with `expectedOldOid`, only if it still points there.
    *
    * @throws {CommandError} for an id that is not valid
    */
@@ -158,7 +158,7 @@ export class OperationService extends RepositoryCalls {
 
   /**
    * Merges a commit into a branch, and returns the id of the merge. `beforeApply` receives the id
-   * while the branch is still where it was; an error of it leaves the branch there.
+   * before the branch moves; if it throws, the branch does not move.
    *
    * @throws {MergeConflictError}; {ReferenceChangedError}, which Rails ignores
    */
@@ -203,7 +203,7 @@ export class OperationService extends RepositoryCalls {
     );
   }
 
-  /** Undoes the change of a commit on a branch. Errors as `userCherryPick`. */
+  /** Undoes the change of a commit on a branch. Throws the errors of `userCherryPick`. */
   userRevert(
     request: Fields<MessageInitShape<typeof UserRevertRequestSchema>>,
   ): Promise<OperationBranchUpdate | undefined> {
@@ -285,8 +285,8 @@ export class OperationService extends RepositoryCalls {
   }
 
   /**
-   * Applies mails in the format of `git format-patch` to a branch; with `expectedOldOid` only if
-   * the branch is there.
+   * Applies mails in the format of `git format-patch` to a branch; with `expectedOldOid`, only if
+   * the branch points there.
    */
   userCommitPatches(
     user: User,
@@ -335,7 +335,10 @@ interface Revisions {
   readonly newrev: TextOrBytes;
 }
 
-/** The answer of most changes. 15.0 reports failures in its text fields. */
+/**
+ * Returns the update in the response of most changes. Gitaly 15.0 reports failures in fields of the
+ * response.
+ */
 function updated(response: {
   readonly branchUpdate?: OperationBranchUpdate | undefined;
   readonly preReceiveError: string;

@@ -25,7 +25,7 @@ export class CommandError extends RailsError {
   override readonly name: string = 'CommandError';
 }
 
-/** A change could not be made: a branch has moved, a submodule is not there. */
+/** A change could not be made: a branch has moved, or a submodule does not exist. */
 export class CommitError extends RailsError {
   override readonly name: string = 'CommitError';
 }

@@ -7,7 +7,7 @@ import { SortDirection } from '#wire/gen/shared_pb';
 
 /** One page of a list. */
 interface Page {
-  /** Most items; negative means no limit, which is the default. */
+  /** Maximum number of items; a negative one, the default, means no limit. */
   readonly limit?: number;
   /** The full name of the last item of the previous page. */
   readonly pageToken?: string;
@@ -27,7 +27,7 @@ export interface TagsOptions extends Page {
   readonly sortBy?: `${'name' | 'updated' | 'version'}_${Direction}`;
 }
 
-/** Which references are listed, in which order; default by name. */
+/** Selection and order of references; default by name. */
 export interface ListRefsOptions extends Page {
   /** Only references to one of these objects. */
   readonly pointingAtOids?: readonly string[];

@@ -21,7 +21,7 @@ import {
 import { bytes, RepositoryCalls } from './storage-calls.ts';
 import { type ErrorRules, translated, translatedItems } from './translate-errors.ts';
 
-/** A change of a reference. The id of zeros represents a reference that does not exist. */
+/** A change of a reference. The all-zero id represents a reference that does not exist. */
 export interface ReferenceChange {
   readonly reference: TextOrBytes;
   readonly oldOid: string;
@@ -42,14 +42,14 @@ export class RefService extends RepositoryCalls {
     });
   }
 
-  /** Yields all branches, also those of `refs/remotes/`, by full name. */
+  /** Yields all branches, including those of `refs/remotes/`, by full name. */
   branches(): AsyncGenerator<FindAllBranchesResponse_Branch, void, undefined> {
     return this.each('fast', (gitaly) =>
       eachItem(gitaly.ref.findAllBranches({ repository: this.repository }), ({ branches }) => branches),
     );
   }
 
-  /** Yields those of the branches (default: of all) that the default branch contains. */
+  /** Yields, of these branches (default: of all), those that the default branch contains. */
   mergedBranches(
     names: readonly TextOrBytes[] = [],
   ): AsyncGenerator<FindAllBranchesResponse_Branch, void, undefined> {
@@ -59,7 +59,7 @@ export class RefService extends RepositoryCalls {
     );
   }
 
-  /** Yields the branches of a remote, their names without that of the remote. */
+  /** Yields the branches of a remote. Their names do not contain that of the remote. */
   remoteBranches(remoteName: string): AsyncGenerator<Branch, void, undefined> {
     const prefix = Buffer.from(`refs/remotes/${remoteName}/`);
     return this.each('medium', (gitaly) =>
@@ -82,7 +82,7 @@ export class RefService extends RepositoryCalls {
   }
 
   /**
-   * Returns a branch, `name` without `refs/heads/`; `undefined` if there is none.
+   * Returns a branch; `undefined` if there is none. `name` is without `refs/heads/`.
    *
    * @throws {AmbiguousRef} for a name that fits several references
    */
@@ -104,7 +104,7 @@ export class RefService extends RepositoryCalls {
     );
   }
 
-  /** Returns a tag, `name` without `refs/tags/`; `undefined` if there is none. */
+  /** Returns a tag; `undefined` if there is none. `name` is without `refs/tags/`. */
   async findTag(name: TextOrBytes): Promise<Tag | undefined> {
     const request = { repository: this.repository, tagName: bytes(name) };
     if (name.length === 0) return undefined;
@@ -156,8 +156,8 @@ export class RefService extends RepositoryCalls {
   }
 
   /**
-   * Returns the full names of the references that lead to an object, in the order of names. `limit`
-   * 0 means all.
+   * Returns the full names of the references that point to an object, in the order of names.
+   * `limit` 0 means all.
    */
   findRefsByOid(
     oid: string,

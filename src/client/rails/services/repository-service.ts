@@ -20,7 +20,7 @@ import { InvalidRepository } from './rails-errors.ts';
 import { bytes, RepositoryCalls, type RepositoryInit, unlessCode } from './storage-calls.ts';
 import { translated } from './translate-errors.ts';
 
-/** The fields of a request but its repository. */
+/** The fields of a request except its repository. */
 type Fields<Init> = Omit<Exclude<Init, Message>, 'repository' | '$typeName' | '$unknown'>;
 
 /** Whole repositories. @see GitLab: Gitlab::GitalyClient::RepositoryService */
@@ -35,7 +35,8 @@ export class RepositoryService extends RepositoryCalls {
   }
 
   /**
-   * Creates it, empty. Default branch and object format are the server's if they are not given.
+   * Creates the repository, empty. The server chooses the default branch and the object format if
+   * they are not given.
    *
    * @throws {CallError} ALREADY_EXISTS
    */
@@ -47,7 +48,7 @@ export class RepositoryService extends RepositoryCalls {
     await this.call('fast', (gitaly) => gitaly.repository.createRepository(request));
   }
 
-  /** Removes it. One that is not there is not an error. */
+  /** Removes the repository. A missing repository is not an error. */
   async remove(): Promise<void> {
     const { repository } = this;
     const removed = this.call('long', (gitaly) => gitaly.repository.removeRepository({ repository }));
@@ -116,7 +117,7 @@ export class RepositoryService extends RepositoryCalls {
     return this.call('long', (gitaly) => gitaly.repository.fetchRemote(request));
   }
 
-  /** Fetches a branch of another repository into a reference. False if the branch is not there. */
+  /** Fetches a branch of another repository into a reference. Returns false without the branch. */
   fetchSourceBranch(
     source: RepositoryInit,
     branches: { sourceBranch: TextOrBytes; targetRef: TextOrBytes },
@@ -153,7 +154,7 @@ export class RepositoryService extends RepositoryCalls {
 
   /**
    * Makes the repository equal to another. `partitioningHint` is the path of a repository near
-   * whose data the server should store it.
+   * which the server should store it.
    */
   async replicate(
     source: RepositoryInit,
@@ -175,7 +176,7 @@ export class RepositoryService extends RepositoryCalls {
     );
   }
 
-  /** Sets a reference, without hooks; HEAD to another branch. */
+  /** Sets a reference without hooks, or points HEAD to another branch. */
   async writeRef(
     ref: TextOrBytes,
     revision: TextOrBytes,
@@ -277,7 +278,7 @@ export class RepositoryService extends RepositoryCalls {
     return this.searchFilesByName(ref, '.', { ...options, filter });
   }
 
-  /** Yields matches in the format of `git grep`, with lines around them. */
+  /** Yields matches in the format of `git grep`, with surrounding lines. */
   searchFilesByContent(ref: TextOrBytes, query: string): AsyncGenerator<Buffer, void, undefined> {
     const request = { repository: this.repository, ref: bytes(ref), query, chunkedResponse: true };
     return this.each('default', (gitaly) => searchMatches(gitaly.repository.searchFilesByContent(request)));

@@ -69,7 +69,7 @@ export class HealthCheckService {
     this.#client = client;
   }
 
-  /** Checks a server. A call that fails is a result with its text; other errors are thrown. */
+  /** Checks a server. A failed call is a result with its message; other errors are thrown. */
   async check(storage: string): Promise<{ readonly success: boolean; readonly message?: string }> {
     try {
       const { status } = await this.#client.call(storage, (gitaly) => gitaly.health.check({}), {

@@ -41,7 +41,7 @@ export class RepositoryCalls {
   ): AsyncGenerator<T, void, undefined> {
     const { iterator, inScope } = await this.call(timeout, async (gitaly) => ({
       iterator: start(gitaly)[Symbol.asyncIterator](),
-      // A helper may begin its call only when it is read.
+      // Some helpers start their call only when they are read.
       inScope: AsyncLocalStorage.snapshot(),
     }));
     let isOver = false;
@@ -61,7 +61,7 @@ export class RepositoryCalls {
   }
 }
 
-/** Returns the work's result, and `fallback` for an error with this code. */
+/** Returns the result of `work`, or `fallback` for an error with this code. */
 export async function unlessCode<T, U>(code: StatusCode, work: Promise<T>, fallback: U): Promise<T | U> {
   try {
     return await work;
@@ -76,7 +76,7 @@ export function bytes(value: TextOrBytes): Uint8Array {
   return typeof value === 'string' ? Buffer.from(value) : value;
 }
 
-/** Returns the field by which paths of a request have no wildcards. */
+/** Returns the field of a request that makes its paths literal, without wildcards. */
 export function literalPaths(literalPathspecs: boolean) {
   return literalPathspecs ? { globalOptions: { literalPathspecs } } : {};
 }
