@@ -1,7 +1,9 @@
 import type { Invocation, Invoke, ResponseStream } from '#client/call/call-types';
 import { Metadata } from '#rpc/common/metadata';
 
-/** Returns a transport that responds to every call with these messages, and what it was called with. */
+/**
+ * Returns a transport that responds to every call with these messages, and the calls that it got.
+ */
 export function answeringInvoke(...messages: unknown[]): { invoke: Invoke; invocations: Invocation[] } {
   const invocations: Invocation[] = [];
   const invoke: Invoke = (invocation) => {

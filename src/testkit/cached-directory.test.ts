@@ -6,7 +6,7 @@ import { cachedDirectory } from './cached-directory.ts';
 
 const HOUR_MS = 3_600_000;
 
-// The first runs of three processes made the same directory, and one removed that of another.
+// At their first runs, three processes made the same directory, and one removed that of another.
 test('a directory that another process has made meanwhile stays', (t) => {
   const ours = cachedDirectory('test-made-twice', 'ours');
   t.after(() => rmSync(ours.path, { recursive: true, force: true }));

@@ -5,15 +5,21 @@ import { join } from 'node:path';
 /** Not under version control. */
 const CACHE = join(import.meta.dirname, '../../.cache');
 
-/** A test run is shorter. Processes with other facts, such as another git, may run at the same time. */
+/**
+ * Age from which an unused directory is removed; a test run is shorter. Processes with other facts,
+ * such as another git, may run at the same time.
+ */
 const UNUSED_MS = 2 * 3_600_000;
 
 /** A directory that tests make once and copy. */
 export interface CachedDirectory {
   readonly path: string;
-  /** Path at which it is made, which no other process uses. */
+  /** Path at which it is made; no other process uses this path. */
   readonly draft: string;
-  /** Puts the draft in its place, and removes those of other facts that are out of use for hours. */
+  /**
+   * Moves the draft to its place, and removes directories of other facts that were not used for
+   * hours.
+   */
   keep(): void;
 }
 

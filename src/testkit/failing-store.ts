@@ -1,10 +1,14 @@
 import type { ObjectStore } from '#object-store/object-store';
 
-/** Passes operations on until the n-th, which fails; of a put, after its first bytes. */
+/**
+ * A store that passes operations on until the n-th, which fails. A put fails after its first bytes.
+ */
 export class FailingStore implements ObjectStore {
   readonly #store: ObjectStore;
   #left: number;
-  /** True after a failure that the caller has learned of: it may have read enough before. */
+  /**
+   * True after a failure that the caller has noticed: it may have read enough before the failure.
+   */
   isNoticed = false;
 
   constructor(store: ObjectStore, failing: number) {
@@ -24,7 +28,7 @@ export class FailingStore implements ObjectStore {
         break;
       }
     } catch {
-      // it is missing, which the caller does not learn
+      // the object is missing, but the caller gets the failure below instead
     }
     throw this.#cutOff();
   }

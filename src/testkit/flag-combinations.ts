@@ -1,7 +1,7 @@
 import type { CallOptions } from '#client/index';
 import type { FeatureFlag } from '#platform/flags/feature-flags';
 
-/** One combination of flags: what to call it in a test's name, and the options of its calls. */
+/** One combination of flags: its name for the names of tests, and the options of calls with it. */
 export interface FlagCombination {
   /** `mailmap_options=true,ref_iterator=false`. */
   readonly name: string;

@@ -30,7 +30,8 @@ function note(event: FlushEvent): void {
 const pathOf = (fd: number): string => readlinkSync(`/proc/self/fd/${fd}`);
 
 const { fsync } = fs;
-// Modules that keep the function are loaded after this one: the names of imports are sorted.
+// Modules that keep a reference to the function are loaded after this one, because imports are
+// sorted by name.
 Object.assign(fs, {
   fsync(fd: number, done: fs.NoParamCallback): void {
     const path = pathOf(fd);

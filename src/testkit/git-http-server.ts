@@ -24,7 +24,7 @@ export interface HttpCall {
  * | `/redir/X` | 302 to `/r/X` |
  * | `/s/N/…` | status N |
  * | `/files/F` | a file |
- * | any other of {@link reset} | as there |
+ * | any other path of {@link reset} | the response that was set |
  */
 export interface GitHttpServer extends AsyncDisposable {
   /** `http://127.0.0.1:<port>`. */

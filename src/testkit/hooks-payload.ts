@@ -2,7 +2,10 @@ import type { HooksPayload } from '#domain/hooks/payload';
 import type { Transaction } from '#domain/transactions/transaction';
 import { REPOSITORY } from './operation-fixture.ts';
 
-/** Returns the variable by which git passes the server's payload to a hook, of a push by HTTP. */
+/**
+ * Returns the environment variable with which git passes the server's payload to a hook, for a push
+ * over HTTP.
+ */
 export function hooksPayload(overrides: Partial<HooksPayload> = {}): string {
   const encoded = encodeHooksPayload({
     requestedHooks: 15,

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** Failure of a request; `undefined`: it is passed on. */
+/** Failure of a request; `undefined` passes the request on. */
 export type HttpFault =
   | { readonly status: number; readonly body: string }
   /** The request is passed on after this time. */
@@ -11,7 +11,7 @@ export type HttpFault =
   | {
       readonly cutAfterBytes: number;
       readonly isStalled?: boolean;
-      /** Replace those of the response. */
+      /** Headers that replace those of the response. */
       readonly headers?: Readonly<Record<string, string>>;
     };
 

@@ -9,9 +9,12 @@ const none = async (): Promise<void> => {};
 
 /** A worker of a {@link LinkedFamily}. */
 export interface LinkedWorker extends Working {
-  /** Messages to it wait until it is called; without it they arrive in the next turn. */
+  /**
+   * Holds messages to the worker until the returned function is called. Without it, they arrive in
+   * the next iteration of the event loop.
+   */
   block(): () => void;
-  /** As if its process had ended. */
+  /** Ends the worker as if its process had ended. */
   end(): void;
 }
 

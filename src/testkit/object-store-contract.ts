@@ -233,7 +233,7 @@ const CONTRACT: Readonly<Record<string, (store: ObjectStore, race: Race) => Prom
   },
 };
 
-/** Tests that a kind of store behaves as all do. */
+/** Tests that a kind of store has the behaviour that all kinds have in common. */
 export function testObjectStore({ name, skip, open, isAtomic = true }: StoreKind): void {
   for (const [behaviour, work] of Object.entries(CONTRACT))
     test(`${name}: ${behaviour}`, { skip }, async () => work(await open(), isAtomic ? atOnce : inTurn));

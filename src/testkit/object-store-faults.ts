@@ -19,7 +19,7 @@ export interface FaultyKind {
   readonly addressOption: 'endpoint' | 'domain';
   /** Error of a service that is busy: its body and the end of our message. */
   readonly busy: { readonly body: string; readonly message: RegExp };
-  /** A page of a list that leads nowhere. */
+  /** A page of a list from which no next page can be requested. */
   readonly halfPage: string;
   /** Response to credentials that have expired, and the error. */
   readonly expired: { readonly status: number; readonly body: string; readonly message: RegExp };
@@ -32,7 +32,7 @@ interface Through {
   /** The store behind the proxy, without faults. */
   readonly direct: ObjectStore;
   readonly store: ObjectStore;
-  /** Number of repetitions so far. */
+  /** Returns the number of retries so far. */
   readonly retries: () => number;
 }
 

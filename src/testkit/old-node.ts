@@ -11,5 +11,5 @@ export const oldNode: string | undefined = (process.env.PATH ?? '')
     return version.startsWith('v') && Number.parseInt(version.slice(1), 10) < MINIMUM_NODE;
   });
 
-/** Why a test that needs {@link oldNode} is skipped; `false`: there is one. */
+/** Reason to skip a test that needs {@link oldNode}; `false` if there is one. */
 export const NO_OLD_NODE: string | false = oldNode === undefined && 'no old Node on the PATH';

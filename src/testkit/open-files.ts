@@ -5,7 +5,8 @@ const DESCRIPTORS = '/proc/self/fd';
 
 /**
  * Returns how many open descriptors of this process lead to a file below `directory`, deleted ones
- * included. All descriptors would include those that earlier tests of the process close late.
+ * included. A count of all descriptors would include those that earlier tests of the process close
+ * late.
  */
 export function openFilesBelow(directory: string): number {
   return readdirSync(DESCRIPTORS).filter((descriptor) => targetOf(descriptor).startsWith(directory + sep))

@@ -12,7 +12,7 @@ export const REPOSITORY = {
   glRepository: 'project-1',
   glProjectPath: 'group/project',
 };
-/** A user whose commits have a time zone of their own. */
+/** A user with a time zone. */
 export const USER_IN_TOKYO = { ...USER, timezone: 'Asia/Tokyo' };
 export const MAIN = Buffer.from('main');
 export const TIMESTAMP = { seconds: 1_700_000_000n };
@@ -34,7 +34,7 @@ export function createSmallRepository(gitaly: TestGitaly, file?: Buffer): { path
   return { path, oid };
 }
 
-/** Creates {@link REPOSITORY} with what `git fast-import` reads. @returns its path. */
+/** Creates {@link REPOSITORY} from a stream for `git fast-import`. @returns its path. */
 export function createFromStream(
   gitaly: TestGitaly,
   stream: Buffer | string,

@@ -24,7 +24,7 @@ export async function copyPostgresTemplate(data: string): Promise<void> {
   await copy(await template, data);
 }
 
-/** Changes with the contents of a template that depend on nothing else. */
+/** Version of a template's contents. Increase it when {@link makeTemplate} changes. */
 const FORMAT = 3;
 
 /** Directories of templates by the directory of PostgreSQL's programs. */
@@ -37,7 +37,7 @@ async function findTemplate(programs: string): Promise<string> {
   return template.path;
 }
 
-/** With owner, modes and times: as root, the server runs as another user. */
+/** Copies a tree with owner, modes and times: for root, the server runs as another user. */
 async function copy(from: string, to: string): Promise<void> {
   const { code, stderr } = await run('cp', ['-a', from, to]);
   if (code !== 0) throw new Error(`cp: ${stderr}`);
@@ -59,7 +59,7 @@ async function makeTemplate(template: CachedDirectory, programs: string): Promis
     const settings = { host, user, ssl: false, mayFallBack: false } as const;
     await using administration = await Database.open({ ...settings, database: 'postgres' });
     await administration.run(sql`CREATE DATABASE ${sql.id(MIGRATED)}`);
-    // A seventh of what each test copies. To create another database, name `template0`.
+    // This saves a seventh of what each test copies. To create another database, name `template0`.
     await administration.run(sql`ALTER DATABASE template1 IS_TEMPLATE false`);
     await administration.run(sql`DROP DATABASE template1`);
     await using database = await Database.open({ ...settings, database: MIGRATED });

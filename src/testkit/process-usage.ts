@@ -4,8 +4,8 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 const TICK_MS = 10;
 
 /**
- * Returns the processes that have a directory, or a file in it, in their arguments, or that work
- * there, except this process.
+ * Returns the other processes that name a directory, or a file in it, in their arguments, or that
+ * work there.
  */
 export function processIdsIn(directory: string): number[] {
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid);
@@ -57,7 +57,7 @@ export function cpuSeconds(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
-/** Returns the CPU time in milliseconds of {@link processIdsIn} and of the children that they had. */
+/** Returns the CPU time in milliseconds of {@link processIdsIn} and of their ended children. */
 export function cpuMsIn(directory: string): number {
   return processIdsIn(directory)
     .map((pid) => cpuTicks(pid).reduce((sum, ticks) => sum + ticks, 0) * TICK_MS)

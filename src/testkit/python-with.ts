@@ -6,14 +6,14 @@ import { run } from './run-program.ts';
 const INSTALL_LIMIT_MS = 5 * 60_000;
 const PYTHON = 'bin/python';
 
-/** Returns a Python that has grpcio and grpcio-tools; `undefined` if there can be none. */
+/** Returns a Python that has grpcio and grpcio-tools; `undefined` if it cannot be installed. */
 export function pythonWithGrpc(): Promise<string | undefined> {
   return pythonWith('grpc', ['grpcio==1.76.0', 'grpcio-tools==1.76.0']);
 }
 
 /**
- * Returns a Python that has packages, which are installed once; `undefined` if there can be none.
- * Run their programs with `-m`: scripts name the directory in which they were installed.
+ * Returns a Python with these packages, which are installed once; `undefined` if that is not
+ * possible. Run their programs with `-m`: scripts name the directory in which they were installed.
  */
 export async function pythonWith(name: string, packages: readonly string[]): Promise<string | undefined> {
   const environment = cachedDirectory(`python-${name}`, packages);

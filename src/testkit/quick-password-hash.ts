@@ -1,8 +1,8 @@
 import { randomBytes, scryptSync } from 'node:crypto';
 
 /**
- * Returns the stored form of a password for tests whose subject is not the time of a check: one of
- * the usual cost takes 0.2 s of CPU time.
+ * Returns the stored form of a password at a low cost, for tests that are not about the time of a
+ * check: at the usual cost it takes 0.2 s of CPU time.
  */
 export function quickPasswordHash(password: string): string {
   const salt = randomBytes(16);

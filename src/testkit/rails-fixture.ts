@@ -3,15 +3,15 @@ import { GitalyClient } from '#client/rails/index';
 import { Metadata } from '#rpc/common/metadata';
 import { startGitaly } from './start-gitaly.ts';
 
-/** Returns all of a list of names or paths, as text. */
+/** Returns all items of a list of names or paths, as text. */
 export async function texts(items: AsyncIterable<Uint8Array>): Promise<string[]> {
   return (await Array.fromAsync(items)).map((item) => Buffer.from(item).toString());
 }
 
 /**
  * Starts a server of two storages with a repository of three commits, and a client that records
- * what it sends. `README.md` was `hello` and is what is given on the branches; by default both have
- * changed it.
+ * what it sends. `README.md` is `hello` in the first commit. The branches `main` and `topic` have
+ * changed it to the given texts.
  */
 export async function arrangeServices({ main = 'ours\n', topic = 'theirs\n' } = {}) {
   const server = await startGitaly({ storages: ['default', 'other'] });
@@ -47,7 +47,7 @@ export async function arrangeServices({ main = 'ours\n', topic = 'theirs\n' } = 
     git: (...args: string[]) => repository.git(args),
     name: { storageName, relativePath, glRepository },
     sent,
-    /** Seconds that each call had, rounded. */
+    /** Returns the time limit of each call in seconds, rounded. */
     seconds: () =>
       sent.map(({ method, options }, index) => [
         method.name,

@@ -31,7 +31,7 @@ export function frameBytes({ type, flags = 0, streamId = 0, payload, length }: S
   return Buffer.concat([buffer, bytes]);
 }
 
-/** A client's session, and a server of which each byte is the test's. */
+/** A client's session, and a server whose every byte comes from the test. */
 export class RawHttp2Server implements Disposable {
   readonly session: FrameSession;
   readonly socket: Duplex;
@@ -80,7 +80,7 @@ export class RawHttp2Server implements Disposable {
   }
 }
 
-/** Records as texts the events of a stream. */
+/** Records the events of a stream as texts. */
 export class RecordedStream implements CallStreamEvents {
   readonly events: string[] = [];
   dataBytes = 0;

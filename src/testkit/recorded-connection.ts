@@ -17,7 +17,9 @@ export interface RecordedConnection {
   readonly calls: readonly RecordedCall[];
 }
 
-/** Returns a connection that has only these services, and gets the answers of a function. */
+/**
+ * Returns a connection with only these services. A function returns the responses to their calls.
+ */
 export function recordedConnection(
   services: Readonly<Record<string, ServiceDescriptor>>,
   answersTo: (method: MethodInfo) => readonly Message[] = emptyAnswer,

@@ -3,9 +3,9 @@ import type { TestContext } from 'node:test';
 type Methods<T> = { [K in keyof T]: T[K] extends (...args: never) => unknown ? K : never }[keyof T];
 
 /**
- * Replaces a method until the end of a test, as `context.mock.method` does, also a second time.
- * Node restores methods in the order of their mocks, so the second of two would leave the first one
- * to the tests that follow.
+ * Replaces a method until the end of a test, as `context.mock.method` does, but more than once.
+ * Node restores methods in the order of their mocks, so after two mocks the first one would remain
+ * for the tests that follow.
  */
 export function replaceMethod<T extends object, K extends Methods<T>>(
   context: TestContext,

@@ -20,7 +20,8 @@ export interface PraefectTarget {
 
 /**
  * Runs a command of `praefect` with the configuration of a cluster with a database. It runs in this
- * process: to start a program takes 0.35 s of CPU time. {@link runPraefectProgram} starts it.
+ * process, because starting a program takes 0.35 s of CPU time. {@link runPraefectProgram} starts
+ * one.
  */
 export async function runPraefect(target: PraefectTarget, ...args: string[]): Promise<RunResult> {
   return await withConfiguration(target, async (path) => await runPraefectHere('-config', path, ...args));
@@ -46,7 +47,7 @@ class TextCollector {
   }
 }
 
-/** As {@link runPraefect}, in a process. */
+/** Runs a command like {@link runPraefect}, in a separate process. */
 export async function runPraefectProgram(target: PraefectTarget, ...args: string[]): Promise<RunResult> {
   return await withConfiguration(
     target,

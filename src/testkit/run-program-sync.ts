@@ -10,12 +10,12 @@ import { type BytesResult, type ProgramOptions, programRequest } from './run-pro
 const spawner = await chooseSpawner();
 const libc = spawner.name === 'posix_spawn' ? loadLibc() : undefined;
 
-/** Longer than `struct rusage` of any Linux (144 bytes). */
+/** Size of a `struct rusage` in words; that of any Linux is shorter (144 bytes). */
 const USAGE_WORDS = 32;
 
 /**
- * As `runBytes`, but nothing else happens in this process meanwhile: a server in it does not
- * answer.
+ * Runs a program like `runBytes`, and blocks this process until it ends: a server in this process
+ * does not respond meanwhile.
  */
 export function runSync(
   file: string,
@@ -61,7 +61,8 @@ class NamelessFile implements Disposable {
     this.fd = openSync(path, 'wx+', 0o600);
     unlinkSync(path);
     const bytes = Buffer.from(data ?? '');
-    // With a position: the program starts to read where the descriptor is.
+    // Writes at a position, so that the descriptor stays at the start, from where the program
+    // reads.
     for (let at = 0; at < bytes.length; ) at += writeSync(this.fd, bytes, at, bytes.length - at, at);
   }
 

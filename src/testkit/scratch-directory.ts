@@ -8,14 +8,14 @@ import { ownIdentity } from '#base/process-identity';
 /** Matches a directory's name, which contains where the owner runs, and its pid. */
 const NAME = /^gitaly-[a-z-]+-(?<place>[0-9a-f]{6})-(?<pid>\d+)-\w{6}$/;
 /**
- * Age of a directory whose owner ran elsewhere, in another container or before a restart, and of
- * which nothing is known. No test runs for an hour.
+ * Age from which the directory of an unknown owner is removed: one that ran in another container or
+ * before a restart. No test runs for an hour.
  */
 const MIN_AGE_MS = 60 * 60 * 1000;
 
 /**
- * Length of a parent up to which the sockets of a server in it have possible paths, of at most 103
- * bytes: `gitaly-test-0123ab-1234567-AbCdEf/run/gitaly-1234567/sock.d/tsocket`.
+ * Longest path of a parent directory in which the sockets of a server have possible paths, of at
+ * most 103 bytes: `gitaly-test-0123ab-1234567-AbCdEf/run/gitaly-1234567/sock.d/tsocket`.
  */
 const MAX_PARENT_BYTES = 35;
 const SHORT_PARENT = '/tmp';
@@ -55,7 +55,9 @@ export function reapScratchDirectories(parent: string, nowMs = Date.now()): void
   }
 }
 
-/** Returns a word for the boot of this machine and the container, in which a pid means one process. */
+/**
+ * Returns a word for this boot of the machine and this container, in which a pid means one process.
+ */
 function ownPlace(): string {
   return createHash('sha1').update(ownIdentity().place).digest('hex').slice(0, 6);
 }

@@ -16,7 +16,7 @@ export interface ScriptedEvents {
   readonly startsMs: readonly number[];
 }
 
-/** Returns a connection to a feed that answers each call in turn; the last one again and again. */
+/** Returns a connection to a feed that answers each call in turn; the last answer repeats. */
 export function scriptedEvents(...calls: ScriptedCall[]): ScriptedEvents {
   const requests: WatchRequest[] = [];
   const startsMs: number[] = [];

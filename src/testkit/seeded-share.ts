@@ -11,8 +11,9 @@ interface Shares {
 }
 
 /**
- * Returns what a run tries of a sweep, in the same order: a share that the seed of the run chooses,
- * so that each run tries other items. The soak tries all, unless `shares` names less.
+ * Returns the part of a sweep that a run tries, in the same order. The seed of the run chooses it,
+ * so that each run tries other items. The soak tries all items, unless `shares` names a smaller
+ * share.
  *
  * @param shares above 0; at least one item is tried.
  */

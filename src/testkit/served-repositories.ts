@@ -37,7 +37,11 @@ export interface ServedRepositories {
   askGit(repository: RepositoryName, args: readonly string[], input?: Bytes): Promise<string>;
 }
 
-/** @param pathsOf returns the directories of a repository, one for each replica */
+/**
+ * Returns functions that create and open repositories on a server.
+ *
+ * @param pathsOf returns the directories of a repository, one for each replica
+ */
 export function servedRepositories(
   connection: Connection,
   pathsOf: (repository: RepositoryName) => readonly string[],

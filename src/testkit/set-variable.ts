@@ -3,7 +3,10 @@ interface Context {
   after(work: () => void): void;
 }
 
-/** Sets or removes an environment variable of this process until the test ends; once in a test. */
+/**
+ * Sets or removes an environment variable of this process until the test ends. Call it once in a
+ * test.
+ */
 export function setVariable(context: Context, name: string, value: string | undefined): void {
   const before = process.env[name];
   assign(name, value);

@@ -26,8 +26,8 @@ export type SidechannelHandler = (sidechannel: Duplex) => Promise<void>;
 
 /**
  * Starts a server without git, for tests of a client's sidechannels: PostUploadPackWithSidechannel
- * and SSHUploadPackWithSidechannel open one and pass it to `handle`. Its exception is the error of
- * the call; the stream ends with it.
+ * and SSHUploadPackWithSidechannel open one and pass it to `handle`. If `handle` throws, the stream
+ * ends, and the call fails with the error.
  */
 export async function startSidechannelServer(handle: SidechannelHandler): Promise<SidechannelServer> {
   const directory = mkdtempSync(join(tmpdir(), 'sidechannel-server-'));

@@ -27,7 +27,10 @@ export function repetitions(name: string, { short, long }: Extent): number {
   return given(name) ?? (isSoak ? Math.max(short, Math.round(long * Number(soak))) : short);
 }
 
-/** Returns the share of a sweep that a soak tries. @param usual that of one of the usual length. */
+/**
+ * Returns the share of a sweep that a soak tries. @param usual the share in a soak of the usual
+ * length.
+ */
 export function soakShare(usual: number): number {
   return Math.min(1, usual * Number(soak));
 }

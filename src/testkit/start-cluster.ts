@@ -24,7 +24,7 @@ export interface StartClusterOptions {
   readonly gitalyConfig?: StartGitalyOptions['config'];
   /** Other options of each Gitaly. With `tls`, Praefect reaches them over TLS. */
   readonly gitaly?: Omit<StartGitalyOptions, 'storages' | 'config'>;
-  /** Of Praefect's log; default `info`. */
+  /** Level of Praefect's log; default `info`. */
   readonly logLevel?: LogLevel;
   readonly dial?: DialOptions;
   /** Database for the state of the cluster, whose strategy is then `per_repository`. */
@@ -52,7 +52,7 @@ export interface TestPraefect {
  * memory, or several with a database. Disposing stops all.
  */
 export interface TestCluster extends AsyncDisposable, TestPraefect {
-  /** Of the Praefects' sockets. */
+  /** Directory of the Praefects' sockets. */
   readonly directory: string;
   /** All of them; the cluster's own properties are those of the first. */
   readonly praefects: readonly TestPraefect[];

@@ -48,7 +48,9 @@ export interface GitalyProcessOptions {
   readonly everyListener?: boolean;
   /** Files for the TLS listener of `everyListener`, instead of the testkit's. */
   readonly tls?: { readonly certificatePath: string; readonly keyPath: string };
-  /** Starts maintenance after writes, as in production. Default: it would start at any time. */
+  /**
+   * Starts maintenance after writes, as in production. Default false: it would start at any time.
+   */
   readonly maintenance?: boolean;
   /** Additional lines of the configuration file; tables only. */
   readonly config?: string;
@@ -77,7 +79,7 @@ export interface GitalyProcessOptions {
 
 /** Compile cache, which halves the time of a start; not under version control. */
 const COMPILE_CACHE = join(import.meta.dirname, '../../.cache/compiled');
-/** Long, because a busy machine is slow. */
+/** Time limit of a start. It is long, because a busy machine is slow. */
 const START_LIMIT_MS = 120_000;
 /** Characters of the log in the error when the server has ended; the reason is at its end. */
 const LOG_TAIL_LENGTH = 4000;
@@ -187,7 +189,7 @@ function started(child: ChildProcess, log: () => string): Promise<void> {
       if (!log().includes('Started Gitaly')) return;
       clearTimeout(limit);
       child.removeAllListeners('exit');
-      // Looking through all of the log for each piece of it would block a test that measures.
+      // Searching the whole log for each new piece would block a test that measures.
       child.stdout?.off('data', onData);
       resolve();
     };

@@ -24,7 +24,7 @@ const ALL_NAMES: NamesOf<StartOptions> = {
   cluster: true,
   praefectConfig: true,
 };
-/** Options that a cluster has no use for. */
+/** Options that do not apply to a cluster. */
 const NOT_IN_CLUSTERS = ['storages', 'tcp', 'tls'] as const;
 const MAX_NODES = 16; // each has its own processes and sockets
 

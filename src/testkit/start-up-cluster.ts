@@ -39,7 +39,7 @@ export interface UpCluster extends AsyncDisposable {
 /**
  * Starts a cluster with an HTTP gateway on any port, and waits until it reports that it is up.
  *
- * @param directory every user may enter it: root runs PostgreSQL as another one.
+ * @param directory one that every user may enter: for root, PostgreSQL runs as another user.
  */
 export async function startUpCluster(directory: string, ...args: string[]): Promise<UpCluster> {
   const child = spawn(

@@ -17,7 +17,7 @@ export const CHUNK = 64 * 1024;
 /** Never aborted. */
 export const signal: AbortSignal = new AbortController().signal;
 
-/** Makes a cache that ends with the test, and what tests check. */
+/** Creates a cache that ends with the test, and the parts that tests check. */
 export function arrangeStreamCache(context: TestContext, options: Partial<StreamCacheOptions> = {}) {
   const directory = join(makeScratchDirectory('streams'), 'cache');
   const errors: unknown[] = [];

@@ -64,7 +64,7 @@ const MERGE_OPTIONS: NamesOf<NewMerge> = {
   author: PERSON_NAMES,
 };
 
-/** Who creates objects if a test does not care. */
+/** Author and committer of objects for which a test names none. */
 const SOMEBODY = { name: 'Ann Author', email: 'ann@example.com' };
 const FIRST_SECOND = 1_600_000_000;
 
@@ -201,7 +201,7 @@ export class TestRepository implements RepositoryName {
     return await this.git(['rev-parse', '--verify', '--end-of-options', `${revision}^{commit}`]);
   }
 
-  /** Returns the id of a reference, whose name is too odd for an argument. */
+  /** Returns the id of a reference whose name may have bytes that no argument can have. */
   async #resolve(reference: Uint8Array): Promise<string | undefined> {
     const query = Buffer.concat([reference, Buffer.from('\n')]);
     const answer = withoutLastNewline(
@@ -219,7 +219,7 @@ export class TestRepository implements RepositoryName {
     return await this.#everywhere(['fast-import', '--quiet', '--force'], stream);
   }
 
-  /** Does the same to each replica. */
+  /** Runs the same git command in each replica. Returns the output of the first. */
   async #everywhere(args: readonly string[], input: Bytes): Promise<string> {
     const answers = await Promise.all(this.paths.map((path) => gitBytes(path, args, input)));
     return withoutLastNewline(answers[0] ?? Buffer.alloc(0));

@@ -1,23 +1,28 @@
 import assert from 'node:assert/strict';
 
-/** CPU time from which a size counts: far above the timer's and the collector's noise. */
+/**
+ * Shortest CPU time that is compared: far above the noise of the timer and the garbage collector.
+ */
 const ENOUGH_MS = 40;
-/** CPU time of the smallest size from which it shows linear growth: some ticks of 4 ms. */
+/** Shortest CPU time of the smallest size that can show linear growth: some ticks of 4 ms. */
 const EXACT_MS = 16;
-/** Growth of a linear time for four times the input, and what caches of the processor add. */
+/**
+ * Growth from which a time is not linear: 4 for four times the input, and what processor caches
+ * add.
+ */
 const MAX_GROWTH = 9;
 /** Measurements of a size in a round. */
 const REPEATS = 2;
-/** A growth from which on all is measured again: the processor may be twice as fast at times. */
+/** A larger growth is measured again: the processor may be twice as fast at times. */
 const SURELY_LINEAR = 6;
 /** Rounds of measurements; the least disturbed time of each size counts. */
 const ATTEMPTS = 3;
-/** A size that takes as long is not measured again. */
+/** A size that takes this long is measured only once in a round. */
 const LONG_MS = 1000;
 
 /**
- * Sizes that are tried: an exponential time shows at the first ones, a quadratic one later: it
- * is seconds at the largest size. All are multiples of 8.
+ * Sizes that are tried. An exponential time shows at the first ones. A quadratic time shows later:
+ * it takes seconds at the largest size. All are multiples of 8.
  */
 const SIZES = [24, 40, 64, 256, 1024, 4096, 16_384, 65_536] as const;
 
@@ -28,9 +33,9 @@ export interface Growth {
 }
 
 /**
- * Asserts that the CPU time of a function grows linearly with its input. It takes larger sizes
- * until the time can be measured, and compares that with a half and a quarter of the size. A
- * quadratic time grows by 16 there, a linear one by 4.
+ * Asserts that the CPU time of a function grows linearly with its input. It increases the size
+ * until the time can be measured, and compares that with the times of a half and a quarter of the
+ * size. From the quarter on, a quadratic time grows by 16, a linear one by 4.
  */
 export async function assertLinearTime(run: (size: number) => unknown): Promise<void> {
   const growth = await superlinearGrowth(run);
@@ -51,8 +56,8 @@ export async function superlinearGrowth(run: (size: number) => unknown): Promise
 }
 
 /**
- * Returns `'not measurable'` if the times are too short to tell, and if the function is faster than
- * before: it has been compiled meanwhile.
+ * Returns the times at a size if they show superlinear growth; `'not measurable'` if they are too
+ * short, or if the function has become faster, because it was compiled meanwhile.
  */
 async function growthAt(
   run: (size: number) => unknown,

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 const LOOK_EVERY_MS = 10;
-/** After a while the time between two looks is this part of it, but not longer than the limit. */
+/** The pause between two checks grows to this part of the time waited so far, up to the limit. */
 const PART_OF_WAIT = 0.1;
 const MAX_LOOK_EVERY_MS = 500;
 const IN_VAIN_MS = 30_000;
@@ -24,14 +24,13 @@ export async function until(
   while (!(await holds())) {
     const waitedMs = performance.now() - startedMs;
     if (waitedMs > limitMs) throw new Error(`waited in vain: ${typeof what === 'string' ? what : what()}`);
-    // Looks may read all of /proc, or start a program.
+    // A check may read all of /proc, or start a program.
     await delay(Math.min(Math.max(LOOK_EVERY_MS, waitedMs * PART_OF_WAIT), MAX_LOOK_EVERY_MS));
   }
 }
 
 /**
- * Checks that a condition stays false, by looking at it for a while. What must not happen has no
- * moment to wait for.
+ * Checks that a condition stays false for a while: there is no event to wait for.
  *
  * @param what names the condition. Default: its text.
  * @throws {Error} `happened: <what>` when it becomes true.

@@ -37,7 +37,7 @@ const OPTION_NAMES: Readonly<Record<keyof FaultOptions, true>> = {
 export interface Fault {
   /** Number of calls that it was applied to. */
   readonly hits: number;
-  /** Ends it. Delays that have started go on. */
+  /** Removes the fault. Delays that have started continue. */
   remove(): void;
 }
 
@@ -53,14 +53,15 @@ const EVERY_METHOD = '*';
 export class Faults {
   readonly #entries = new Set<Entry>();
   readonly #connections = new WeakMap<Peer, Duplex>();
-  /** For the server. */
+  /** The part that the server calls. */
   readonly injector: FaultInjector = {
     interceptor: (call) => this.#begin(call),
     onConnection: (connection, peer) => void this.#connections.set(peer, connection),
   };
 
   /**
-   * Adds a fault. Of several for one method, the one added first applies until it has its `times`.
+   * Adds a fault. If a method has several, the one added first applies until its `times` are used
+   * up.
    *
    * @param method name of a method, `FindCommit`, or its path, `/gitaly.CommitService/FindCommit`;
    *   `*` for all

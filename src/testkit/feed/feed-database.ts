@@ -44,7 +44,7 @@ export async function addWrite(database: Database, id: number): Promise<void> {
     WHERE repository_id = ${id} AND storage_repositories.generation = written.generation - 1`);
 }
 
-/** Returns the ids of the repositories with changes of which no events were made. */
+/** Returns the ids of the repositories with changes for which no events were made yet. */
 export async function changedRepositories(database: Database): Promise<number[]> {
   const rows = await database.rows(sql<{ id: number }>`
     SELECT DISTINCT repository_id AS id FROM gitalyts_feed_changes ORDER BY id`);

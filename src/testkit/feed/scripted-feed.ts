@@ -4,7 +4,7 @@ import { recordChanges } from '#praefect/feed/record-changes';
 import { createTestFeed, VIRTUAL_STORAGE } from './feed-database.ts';
 import { ScriptedNode, ScriptedNodeEvents } from './scripted-node.ts';
 
-/** Nodes `gitaly-1` to `gitaly-3`, and what makes events of the changes of their repositories. */
+/** Nodes `gitaly-1` to `gitaly-3`, and what makes events from the changes of their repositories. */
 export interface ScriptedFeed {
   readonly database: Database;
   readonly nodes: readonly [ScriptedNode, ScriptedNode, ScriptedNode];

@@ -26,7 +26,7 @@ function refuseWatching(): never {
   throw new GitalyError('UNIMPLEMENTED', 'the test sets what the node has reported');
 }
 
-/** The repositories of a node, and what it was asked for. */
+/** The repositories of a node, and a record of what was requested. */
 export class ScriptedNode {
   readonly storage: string;
   /** Values of references by replica path; of HEAD `ref: <name>`. */
@@ -73,7 +73,9 @@ export class ScriptedNode {
     return this.references.get(path) ?? new Map();
   }
 
-  /** As `git for-each-ref`: a pattern is a whole name, or what is below it. */
+  /**
+   * Lists references like `git for-each-ref`: a pattern is a whole name, or a directory of names.
+   */
   async *#listRefs(path: string, patterns: readonly Buffer[]) {
     this.reads.push(path);
     const wanted = patterns.map((pattern) => pattern.toString('latin1').replace(/\/$/, ''));
@@ -117,7 +119,7 @@ export class ScriptedNodeEvents {
   /** Sequence of the last event of each node. */
   lastSequence: number | undefined;
   followed = false;
-  /** Moves by the number of the look at which they are there. */
+  /** Returns the moves that can be seen at the n-th look. */
   steps: (look: number) => readonly (readonly ReportedMove[] | undefined)[] = () => [];
   looks = 0;
 

@@ -24,7 +24,7 @@ export function readyNode(storage: string): GitalyNode {
 /** A call on the repository `a.git` of the virtual storage `default`, and what was logged about it. */
 export interface CoordinatedCall {
   readonly call: RepositoryCall;
-  /** Fields of the call's line. */
+  /** Fields of the call's log line. */
   readonly fields: Record<string, unknown>;
   readonly leave: (reason: Error) => void;
 }
@@ -44,9 +44,9 @@ export function coordinatedCall(
     correlationId: 'id',
     signal: leaving.signal,
     log: { add: (more: object) => void Object.assign(fields, more) },
-  } as unknown as HandlerContext; // what plans read of it
+  } as unknown as HandlerContext; // plans read only this of it
   const repository = { virtualStorage: 'default', relativePath: 'a.git' };
-  // As a server decodes it.
+  // The request as a server decodes it.
   const decoded = fromBinary(
     method.input,
     toBinary(method.input, create(method.input, request as MessageInitShape<DescMessage>)),

@@ -11,11 +11,11 @@ export interface CopyNodeOptions {
   readonly pool?: string | undefined;
   /** Result of its health checks; default true. */
   readonly isServing?: boolean;
-  /** Runs in place of the method. */
+  /** Functions that run in place of methods, by the methods' names. */
   readonly on?: Readonly<Record<string, () => Promise<void>>>;
 }
 
-/** A node for tests that copies nothing, and notes its calls. */
+/** A node for tests that copies nothing, and records its calls. */
 export function copyNode(
   storage: string,
   { calls = [], isServing = true, on = {}, pool, token }: CopyNodeOptions = {},

@@ -21,7 +21,7 @@ const { signal } = new AbortController();
 /** Calls of nodes and of the database, in their order. */
 export type NotedCalls = unknown[];
 
-/** A node that notes its calls. @param fails error of its removals. */
+/** A node that records its calls. @param fails error of its removals. */
 export function notingNode(storage: string, calls: NotedCalls, fails?: Error): GitalyNode {
   const note =
     (method: string, response: unknown = {}) =>
@@ -43,7 +43,9 @@ export function notingNode(storage: string, calls: NotedCalls, fails?: Error): G
   return { storage, connection } as unknown as GitalyNode;
 }
 
-/** Returns what calls the handlers. @param calls what nodes and the database were asked for. */
+/**
+ * Returns functions that call the handlers. @param calls receives the calls of nodes and database.
+ */
 export function startHandlers(
   options: Partial<Record<keyof RepositoryHandlersOptions, unknown>> = {},
   calls: NotedCalls = [],

@@ -13,7 +13,7 @@ export interface NodeScript {
   readonly responses?: readonly string[];
   /** Runs after the responses, before the end. */
   readonly before?: (call: NodeCall) => Promise<void>;
-  /** Ends the call, which succeeds without one. */
+  /** Error that ends the call. Without it, the call succeeds. */
   readonly error?: unknown;
   readonly trailers?: Metadata;
 }
@@ -58,7 +58,7 @@ export function proxiedNode(...scripts: NodeScript[]) {
   return { calls, node: node as unknown as GitalyNode };
 }
 
-/** A destination that notes the errors of its node. @param keep returns what the call ends with */
+/** A destination that records the errors of its node. @param keep returns the error of the call */
 export function destinationOf(
   { node }: { readonly node: GitalyNode },
   keep: (error: unknown) => unknown = (error) => error,
@@ -94,7 +94,7 @@ export function clientContext({ deadline }: { readonly deadline?: Date } = {}) {
 
 const METHODS = servedByGitaly.flatMap(({ methods }) => methods.map(methodInfo));
 
-/** Returns the method with a name that only one has. */
+/** Returns the method with a name that no other method has. */
 export function methodOf(name: string): MethodInfo {
   const found = METHODS.find((each) => each.name === name);
   if (found === undefined) throw new Error(`no method ${name}`);
@@ -108,7 +108,7 @@ export interface CallErrorFacts {
   /** The node did not start with it. */
   readonly unprocessed?: boolean;
   readonly details?: readonly ErrorDetail[];
-  /** Of the trailers. */
+  /** Value in the trailers. */
   readonly cost?: string;
 }
 

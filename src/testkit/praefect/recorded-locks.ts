@@ -1,6 +1,6 @@
 import type { WriteLocks } from '#praefect/transactions/write-locks';
 
-/** Locks for tests that are always free, and note what is done with them. */
+/** Locks for tests that are always free, and record what is done with them. */
 export function recordedLocks(events: string[]): WriteLocks {
   return {
     async lock({ relativePath }, id) {

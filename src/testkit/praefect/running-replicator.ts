@@ -59,7 +59,7 @@ export async function startReplicator(
   };
 }
 
-/** A queue that notes the targets of its batches. */
+/** A queue that records the targets of its batches. */
 export function triedTargets() {
   const queue = new MemoryQueue();
   const dequeue = queue.dequeue.bind(queue);

@@ -57,9 +57,9 @@ export async function startBackend(
 
 /** Timers of periodic work, which a test fires. */
 export interface PeriodicTimers {
-  /** Delays of those that were set and have neither fired nor been cleared. */
+  /** Delays of the timers that were set and have neither fired nor been cleared. */
   delays(): readonly number[];
-  /** Fires those with a delay. */
+  /** Fires the timers with a delay. */
   fire(delayMs: number): void;
 }
 

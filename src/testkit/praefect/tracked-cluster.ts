@@ -50,7 +50,7 @@ export function trackedCluster(
   };
   const cluster: TrackedCluster = {
     database,
-    queue: new PostgresQueue(database, { error: () => {} } as never), // it logs failures of keeping only
+    queue: new PostgresQueue(database, { error: () => {} } as never), // only failures to keep jobs are logged
     config: {
       virtualStorage: [{ name: 'default', defaultReplicationFactor: factor }],
     } as unknown as PraefectConfig, // what tracking reads of it

@@ -44,8 +44,8 @@ export function commitFiles(
 }
 
 /**
- * Runs `git fast-import` with a stream. A large one is not compressed: most are random bytes, which
- * become no shorter in a quarter of a second for 8 MiB.
+ * Runs `git fast-import` with a stream. A large stream is not compressed: most are random bytes,
+ * for which compression takes a quarter of a second for each 8 MiB and saves nothing.
  */
 export function fastImport(directory: string, stream: Buffer): void {
   const settings = stream.length > LARGE_BYTES ? ['-c', 'core.compression=0'] : [];

@@ -3,8 +3,8 @@ import type { Repository } from '#storage/repository';
 import { gitOutput } from './init-repository.ts';
 
 /**
- * Makes commits `base`, and `ours` and `theirs` on it, which change the same file at this depth of
- * directories, with a branch for each.
+ * Creates the commit `base`, and on it `ours` and `theirs`, which change the same file at this
+ * depth of directories. Each commit has a branch.
  */
 export async function nestDirectories(target: Repository, levels: number): Promise<void> {
   await using writer = new ObjectWriter(target, 'sha1');

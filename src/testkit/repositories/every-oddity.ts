@@ -5,9 +5,9 @@ import { commitObject, ODD_COMMITS, ODD_TREES, treeObject } from './odd-objects.
 
 /** Names of the objects of {@link addEveryOddity}. */
 export interface EveryOddity {
-  /** By what is odd; each is the next one's parent. */
+  /** Commits by what is odd about them; each is the parent of the next. */
   readonly commits: ReadonlyMap<string, string>;
-  /** By what is odd; each has a commit with the name `tree-…`. */
+  /** Trees by what is odd about them; each has a commit with the name `tree-…`. */
   readonly trees: ReadonlyMap<string, string>;
   readonly blobs: Readonly<Record<'text' | 'other' | 'empty' | 'to-dir' | 'broken', string>>;
   readonly tags: ReadonlyMap<string, string>;
@@ -55,7 +55,7 @@ export function addEveryOddity(path: string): EveryOddity {
 
 const NO_IDS = { tree: '', 'no-files': '', module: '' };
 
-/** Writes tags: of each type of object, and such that other programs have written. */
+/** Writes tags of each type of object, and tags as other programs have written them. */
 function addTags(
   path: string,
   of: Readonly<Record<'commit' | 'tree' | 'blob', string>>,
@@ -85,7 +85,7 @@ function addTags(
   return tags;
 }
 
-/** Adds references of all kinds: with git where it does, as files where it refuses. */
+/** Adds references of all kinds: by git, or as files where git refuses them. */
 function addReferences(
   path: string,
   commits: ReadonlyMap<string, string>,

@@ -9,7 +9,10 @@ export interface Histories {
   readonly git: GitFixture;
   /** A directory for repositories. */
   readonly root: string;
-  /** Names of what was found in process; those that git had to find end in ` by git: REASON`. */
+  /**
+   * Names of questions that were answered in process; if git had to answer, they end in ` by git:
+   * REASON`.
+   */
   readonly answered: string[];
 }
 

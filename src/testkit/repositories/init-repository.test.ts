@@ -26,7 +26,7 @@ for (const referenceBackend of referenceBackends())
     assert.equal(gitOutput(second, ['fsck', '--strict']), '');
     assert.equal(gitOutput(third, ['rev-parse', '--show-object-format']), 'sha256');
     assert.equal(gitOutput(third, ['for-each-ref']), '');
-    // As git makes it: modes, and no file more.
+    // The same as git makes: modes, and no further file.
     await run('git', ['init', '-q', '--bare', '--template=', '-b', 'main', join(directory, 'plain')]);
     initRepository(join(directory, 'copy'));
     const listing = async (name: string) =>

@@ -19,8 +19,8 @@ export interface InitOptions {
 
 /**
  * Returns the reference backends of this machine's git, for the head of a file or suite. Code that
- * reads or writes references is tested with each. With a git that has one alone, a skipped test has
- * the reason.
+ * reads or writes references is tested with each. If git has only one, a skipped test shows the
+ * reason.
  */
 export function referenceBackends(): readonly KnownBackend[] {
   const skip = needsGit('reftable');
@@ -29,7 +29,7 @@ export function referenceBackends(): readonly KnownBackend[] {
   return ['files'];
 }
 
-/** Repositories that git has made here, by its place and their options. */
+/** Repositories that git has made in this process, by the PATH and their options. */
 const templates = new Map<string, Template>();
 
 /** Creates a bare repository with git, or a copy of one that was created with the same options. */
@@ -63,8 +63,8 @@ function makeRepository(directory: string, options: InitOptions): void {
 }
 
 /**
- * Adds a commit of the empty tree to `main` of a bare repository and returns its id. The first one
- * has no parent.
+ * Adds a commit of the empty tree to `main` of a bare repository and returns its id. Number 1, the
+ * default, has no parent: it replaces the history of the branch.
  */
 export function addCommit(directory: string, number = 1): string {
   const tree = gitOutput(directory, ['mktree'], '');

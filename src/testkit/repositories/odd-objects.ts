@@ -77,7 +77,7 @@ export type OddEntryTarget =
 
 type OddEntry = readonly [mode: string, name: string, target: OddEntryTarget];
 
-/** In git's order: a directory as if its name ended with a slash. */
+/** Sorts entries in git's order: a directory as if its name ended with a slash. */
 function sorted(entries: readonly OddEntry[]): OddEntry[] {
   const key = ([mode, name]: OddEntry): string => (Number(mode) === 40000 ? `${name}/` : name);
   return entries.toSorted((left, right) => (key(left) < key(right) ? -1 : 1));

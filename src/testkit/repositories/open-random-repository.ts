@@ -12,7 +12,7 @@ export interface RandomRepository {
 /**
  * Creates a repository with a random history, and opens it.
  *
- * @param options.hasGraph it has a commit-graph, which has been read.
+ * @param options.hasGraph writes a commit-graph, and waits until it has been read.
  */
 export async function openRandomRepository(
   git: GitFixture,

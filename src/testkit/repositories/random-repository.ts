@@ -5,7 +5,7 @@ export interface RandomRepositoryOptions {
   /** Number of commits; default 60. */
   readonly count?: number;
   readonly objectFormat?: 'sha1' | 'sha256';
-  /** Another history; default 11. */
+  /** Seed of the history; default 11. */
   readonly seed?: number;
   /** Paths of the files. */
   readonly paths?: readonly string[];

@@ -28,7 +28,10 @@ export function recordingHook(directory: string): RecordingHook {
   };
 }
 
-/** Reports whether references are only deleted, without an expected value: nodes do not vote on it. */
+/**
+ * Reports whether references are only deleted, without an expected value. Nodes do not vote on
+ * that.
+ */
 function isForcedDeletion(lines: string): boolean {
   return lines
     .split('\n')
