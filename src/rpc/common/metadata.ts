@@ -144,7 +144,7 @@ export class Metadata {
     return entries;
   }
 
-  /** Returns the entries whose keys begin so: key, value, key, value, … in wire format. */
+  /** Returns the entries whose keys have a prefix: key, value, key, value, … in wire format. */
   pairsWithPrefix(prefix: string): readonly string[] {
     let pairs: string[] | undefined;
     for (let i = 0; i < this.#pairs.length; i += 2) {

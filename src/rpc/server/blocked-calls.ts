@@ -57,7 +57,7 @@ function causeOf({ blockedMs, processorMs, stack }: Facts, call: ServerCall | un
 
 type Facts = Pick<LoopBlock<Suspects>, 'blockedMs' | 'processorMs' | 'isOver' | 'stack'>;
 
-/** The calls to blame for a block. */
+/** The calls that may have caused a block. */
 interface Suspects {
   readonly call: ServerCall | undefined;
   readonly candidates: readonly CallNames[];

@@ -18,7 +18,10 @@ import type { ServerCall, ServerInterceptor } from './server-call.ts';
 const METHOD = methodInfo(RepositoryService.method.optimizeRepository);
 const TARGET = { storageName: 'default', relativePath: 'x.git', glRepository: '', glProjectPath: '' };
 
-/** Runs each interceptor of a chain alone, and returns what detects that, in their order. */
+/**
+ * Runs each interceptor of a chain alone. Returns the names of those that noticed the call, in
+ * order.
+ */
 async function noticed(optional: Partial<ChainOptions>): Promise<string[]> {
   const seen: string[] = [];
   const spy =

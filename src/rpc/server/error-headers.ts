@@ -62,7 +62,7 @@ function shortenedHeaders(error: GitalyError, space: number): Headers | undefine
 
 function cutMessageHeader(message: string, space: number): Headers {
   const available = Math.max(space - GRPC_MESSAGE.length - HEADER_OVERHEAD_BYTES, 0);
-  // An encoded character is not shorter than itself.
+  // Encoding never shortens a text.
   const encoded = percentEncode(message.slice(0, available));
   if (message.length <= available && encoded.length <= available) return { [GRPC_MESSAGE]: encoded };
   return { [GRPC_MESSAGE]: encoded.slice(0, available).replace(/%.?$/, '') };

@@ -3,7 +3,7 @@ import { GitalyError } from '#base/gitaly-error';
 import { Health, HealthCheckResponse_ServingStatus as Status } from '#wire/gen/grpc/health/v1/health_pb';
 import { type HandlerContext, type ServedService, serve } from './handler.ts';
 
-/** Finds what keeps the server from its work. */
+/** Finds problems that prevent the server from working. */
 export interface HealthProbe {
   problems(): Promise<readonly string[]>;
 }

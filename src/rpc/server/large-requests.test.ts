@@ -11,7 +11,8 @@ import { serve } from './handler.ts';
 
 const filterShas = callable(CommitService.method.filterShasWithSignatures);
 
-// Each takes 12 MB of the 32 that large requests have: what is not given back stops the server.
+// Each takes 12 MB of the 32 that large requests have: memory that is not given back stops the
+// server.
 test('the memory of large requests is given back by the next message, and at the end', async () => {
   const oid = Array.from({ length: 90_000 }, () => '');
   const large = encodeFrame([

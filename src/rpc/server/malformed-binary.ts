@@ -1,4 +1,4 @@
-/** A header `-bin` whose value is no Base64. */
+/** A header `-bin` whose value is not Base64. */
 export interface MalformedBinary {
   readonly name: string;
   readonly value: string;
@@ -11,8 +11,8 @@ const PADDING = '=';
 const NOT_A_DIGIT = /[^A-Za-z0-9+/]/;
 
 /**
- * Returns the first of the headers `-bin` that is no Base64. Padding is optional. Unlike grpc-go,
- * several values may be joined by commas: the specification of gRPC demands that.
+ * Returns the first of the headers `-bin` that is not Base64. Padding is optional. Unlike grpc-go,
+ * several values may be joined by commas, as the specification of gRPC demands.
  *
  * @param rawHeaders names and values in turn; names are in lower case.
  */

@@ -15,7 +15,7 @@ export interface NamedTargets {
   /** The repository that the call works on; `undefined` for methods without one. */
   readonly repository: RequestTarget | undefined;
   readonly pool: RequestTarget | undefined;
-  /** Of a call that works on a partition. */
+  /** The storage of a call that works on a partition. */
   readonly storageName: string | undefined;
   readonly partitionId: string | undefined;
 }

@@ -23,7 +23,7 @@ export class RequestLimits {
   heldBytes = 0;
 }
 
-/** The part of it that one connection may use. */
+/** The part of {@link RequestLimits} that one connection may use. */
 export class ConnectionRequestLimits implements IncomingLimits {
   readonly #server: RequestLimits;
   #heldBytes = 0;

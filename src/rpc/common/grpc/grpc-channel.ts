@@ -262,7 +262,7 @@ class Http2Channel implements GrpcChannel, ChannelHealth {
         clearTimeout(this.#pingTimeout);
         this.#pingTimeout = undefined;
       };
-      this.#session.ping().then(onResponse, onResponse); // of a closed one nothing is expected
+      this.#session.ping().then(onResponse, onResponse); // a closed session does not respond
     }, intervalMs).unref();
   }
 }

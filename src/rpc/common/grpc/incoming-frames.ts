@@ -10,7 +10,7 @@ import { FrameReader } from './grpc-frame.ts';
  */
 const PAUSE_AT_BYTES = 262_144;
 
-/** Less than this on a stream is not counted as held. */
+/** Held bytes of a stream below this number are not counted. */
 const COUNTED_BYTES = 65_536;
 
 /**

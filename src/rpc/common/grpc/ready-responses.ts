@@ -42,6 +42,6 @@ export function readyResponses(
 
 /** Returns the responses that a message represents; `undefined` for any other. */
 export function readyIn(message: unknown): ReadyResponses | undefined {
-  // Any message may have it.
+  // Any message may have this property.
   return (message as Message & { readonly [READY]?: ReadyResponses })[READY];
 }

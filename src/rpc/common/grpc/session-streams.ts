@@ -30,7 +30,7 @@ function stateOf(session: Http2Session): SessionState | undefined {
   const key = Object.getOwnPropertySymbols(session).find(({ description }) => description === 'state');
   // A private field: its shape is checked in the next lines.
   const state = key && (session as unknown as Record<symbol, Partial<SessionState> | undefined>)[key];
-  // Node's have their own prototypes, so they are not instances of ours.
+  // Node's internal collections have other prototypes, so `instanceof` does not find them.
   if (!types.isMap(state?.streams) || !types.isSet(state.pendingStreams)) return undefined;
   if (state.streams.size > 0 || state.pendingStreams.size > 0) return undefined;
   return state as SessionState;

@@ -11,6 +11,6 @@ export function whenSent<M extends object>(message: M, done: () => void): M {
 
 /** Returns the function of a message's {@link whenSent}. */
 export function whenSentOf(message: unknown): (() => void) | undefined {
-  // Any message may have it.
+  // Any message may have this property.
   return (message as { readonly [WHEN_SENT]?: () => void })[WHEN_SENT];
 }

@@ -194,7 +194,7 @@ test('a server that resets every stream at once gets all calls that wait', async
     await until(() => opened(server).length > at);
     server.send(reset(2 * at + 1, ErrorCode.REFUSED_STREAM));
   }
-  // Late and repeated ones are for streams that have ended.
+  // These resets come late or again: their streams have ended.
   server.send(...calls.map((_, at) => reset(2 * at + 1, ErrorCode.CANCEL)));
   await synced(server);
 

@@ -152,7 +152,7 @@ export class FrameStream implements CallStream {
     this.#host.output.addFrame({ type: FrameType.DATA, flags, streamId: this.id }, data);
   }
 
-  /** Changes the window, for data to send. More than there may be resets the stream. */
+  /** Changes the window for data to send. A window above the maximum resets the stream. */
   addSendWindow(bytes: number): void {
     this.#sendWindowBytes += bytes;
     if (this.#sendWindowBytes > MAX_PEER_WINDOW_BYTES) this.reset(ErrorCode.FLOW_CONTROL_ERROR);

@@ -3,7 +3,7 @@ import { Flag, type Frame, FrameType } from './frame.ts';
 
 /** Limit of CONTINUATION frames of one block, as in nghttp2. */
 const MAX_CONTINUATIONS = 8;
-/** Weight and dependency, which no one uses any more. */
+/** Length of the fields for weight and dependency, which are obsolete. */
 const PRIORITY_BYTES = 5;
 
 /** A block of headers that has arrived as a whole. */
@@ -25,7 +25,8 @@ export class IncomingBlocks {
   /**
    * Checks each frame before it is used.
    *
-   * @throws {ConnectionError} for one between the frames of a block, or a part without a begin.
+   * @throws {ConnectionError} for another frame between those of a block, or a continuation without
+   *   a beginning.
    */
   checkOrder({ streamId, type }: Frame): void {
     const isPart = type === FrameType.CONTINUATION;

@@ -21,7 +21,9 @@ export class OutgoingPings {
     this.#send = send;
   }
 
-  /** Measures a round trip in milliseconds. Rejects when there are too many, or with `fail`. */
+  /**
+   * Measures a round trip in milliseconds. Rejects when too many wait, or when `fail` is called.
+   */
   ping(): Promise<number> {
     if (this.#outstanding.length >= MAX_OUTSTANDING)
       return Promise.reject(new Error('the peer has not responded to earlier pings'));
@@ -41,7 +43,7 @@ export class OutgoingPings {
     ping.resolve(performance.now() - ping.sentAtMs);
   }
 
-  /** Rejects those without a response. */
+  /** Rejects the pings without a response. */
   fail(error: unknown): void {
     for (const { reject } of this.#outstanding.splice(0)) reject(error);
   }

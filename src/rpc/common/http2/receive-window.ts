@@ -8,7 +8,7 @@ export class ReceiveWindow {
   /** Data that is no longer held, and not yet reported to the peer. */
   #releasedBytes = 0;
 
-  /** @param of for errors: `a stream`. */
+  /** Creates a window. @param of names it in errors: `a stream`. */
   constructor(of: string, maxBytes: number) {
     this.#of = of;
     this.#maxBytes = maxBytes;

@@ -28,7 +28,7 @@ export class ResponseBlocks {
     let known = this.#known.get(key);
     if (known === undefined) {
       known = this.#decode(block);
-      if (this.#known.size >= MAX_KNOWN_BLOCKS) this.#known.clear(); // begins with those of now
+      if (this.#known.size >= MAX_KNOWN_BLOCKS) this.#known.clear(); // the current ones are added again
       this.#known.set(key, known);
     }
     return known;

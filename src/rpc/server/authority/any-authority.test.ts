@@ -25,7 +25,7 @@ const PEER = { transport: 'internal', address: 'backchannel', backchannelId: und
 const PATH = '/gitaly.CommitService/FindCommit';
 /** Larger than a frame, so that it comes in several. */
 const SUBJECT = Buffer.alloc(40_000, 'subject ');
-/** Entries of HPACK's table are dropped meanwhile, and the authority is sent again. */
+/** Number of calls. HPACK's table drops entries meanwhile, so the authority is sent again. */
 const CALLS = 200;
 
 async function startServer() {

@@ -10,8 +10,9 @@ import { FrameScanner, type Http2Frame, headerBlock } from './frame-scanner.ts';
 
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 /**
- * Bytes and pings of a client before its first request and its acknowledgement; one that sends more
- * is passed on. The longest headers fit, and the data that the first window allows.
+ * Limit of the bytes that are kept of a client before its first request and its acknowledgement. A
+ * client that sends more is passed on. The longest headers fit, and the data that the first window
+ * allows.
  */
 const MAX_KEPT_BYTES = 256 * 1024;
 const MAX_PINGS = 1000;
@@ -21,10 +22,10 @@ const MAX_PINGS = 1000;
 const MAX_KEPT_BYTES_OF_ALL = 64 << 20;
 
 /**
- * Time for a first request after the client's acknowledgement of our settings, and without one.
- * Clients of gRPC send their first request together with the acknowledgement; most that connect
- * ahead of their calls, and those that wait for the acknowledgement of their own settings, which
- * only `node:http2` sends, are passed on after this time.
+ * Time limits for a first request: after the client's acknowledgement of our settings, and without
+ * it. gRPC clients send their first request together with the acknowledgement. Most clients that
+ * connect ahead of their calls are passed on after this time. So are those that wait for an
+ * acknowledgement of their own settings, which only `node:http2` sends.
  */
 const FIRST_REQUEST_MS = 50;
 const ACKNOWLEDGEMENT_MS = 200;
@@ -51,12 +52,13 @@ export interface FirstRequestOptions {
 
 /**
  * Waits a short time for the first request of a connection, and returns what `node:http2` is to
- * read: the connection itself if it accepts the authority of the request, otherwise an
- * {@link AuthorityRewriter} on top, also for a client that has not sent a request by then, or one
- * without a valid token. Most
- * clients send nothing before they have our settings, so these are sent here; `node:http2` sends
- * them again, and the client's first acknowledgement is dropped. All other bytes are put back:
- * `node:http2` acknowledges the client's settings.
+ * read: the connection itself if it accepts the authority of the request, otherwise an {@link
+ * AuthorityRewriter} on top. A client without a valid token, or one that has not sent a request by
+ * then, gets the rewriter, too.
+ *
+ * Most clients send nothing before they have our settings, so these are sent here. `node:http2`
+ * sends them again, and the client's first acknowledgement is dropped. All other bytes are put
+ * back: `node:http2` acknowledges the client's settings.
  *
  * @returns the connection itself too for a client that sends something else first: `node:http2`
  *   decides on it. undefined if the connection has ended.

@@ -7,12 +7,12 @@ import { decodeError } from './decode-error.ts';
 import { MissingRequestError } from './missing-request-error.ts';
 
 /**
- * Messages, of which ten thousand may have arrived at once, that are read before the clock is. A
- * handler may take 150 ms for 256 of them.
+ * Number of messages that are read between two looks at the clock. Ten thousand may have arrived at
+ * once, and a handler may take 150 ms for 256 of them.
  */
 const MESSAGES_PER_LOOK = 8;
 
-/** The call of a reader. */
+/** The call to which a reader belongs. */
 export interface RequestReaderOwner {
   readonly route: Route;
   readonly incoming: IncomingFrames;

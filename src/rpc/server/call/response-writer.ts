@@ -18,7 +18,7 @@ const TRAILERS_ONLY = { endStream: true, sendDate: false } as const;
 /** Interval for checking whether the status has been sent to a client that reads slowly. */
 const RELEASE_RETRY_MS = 20;
 
-/** The call of a writer. */
+/** The call to which a writer belongs. */
 export interface ResponseWriterOwner {
   readonly route: Route;
   readonly context: CallContext;

@@ -21,7 +21,7 @@ export interface DemultiplexerOptions {
   readonly handshakeTimeoutMs?: number;
   /** Reports whether a client's first request has a valid token. By default none is needed. */
   isTrusted?(peer: Pick<Peer, 'transport'>, authorization: string | undefined): boolean;
-  /** Those that a drain waits for; without it they end with the server. */
+  /** The connections that a drain waits for. Without it, they end with the server. */
   readonly arrivals?: Arrivals;
 }
 

@@ -211,7 +211,7 @@ export class Listener {
   #share(socket: Socket, handOver: Extract<ConnectionSharing, { role: 'supervisor' }>['handOver']): void {
     const { transport } = this;
     const serve = (): void => {
-      // As if it had not been paused: `pauseOnConnect` sets what this sets back.
+      // Restores what `pauseOnConnect` has set, as if the socket had not been paused.
       (socket as { readableFlowing: boolean | null }).readableFlowing = null;
       this.#accept(socket);
       socket.read(0);
@@ -262,7 +262,7 @@ async function listening(
   where: { path: string } | { host?: string; port: number },
 ): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  // Stays: an error before the caller listens has an owner, too.
+  // This listener stays: it handles errors before the caller listens.
   server.on('error', reject);
   server.listen({ ...where, backlog: ACCEPT_BACKLOG }, resolve);
   await promise;

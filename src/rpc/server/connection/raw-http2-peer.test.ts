@@ -84,7 +84,7 @@ test('requests that are not gRPC are refused as by grpc-go', async () => {
   }
 });
 
-// grpc-go ends the call; here the value was read as far as it went.
+// grpc-go ends the call. Here, the value was read up to the invalid byte.
 test('a binary header that is no Base64 ends the call, not the connection', async () => {
   await using server = await listen({ services });
 

@@ -6,7 +6,9 @@ import { STREAMS_PER_TURN } from './connection-limits.ts';
 export class TurnReader {
   readonly #duplex: Duplex;
   #isPaused = false;
-  /** Turn in which it has opened a stream last, and the number of streams in that turn. */
+  /**
+   * Iteration of the event loop in which it last opened a stream, and the number of streams in it.
+   */
   turn = -1;
   opened = 0;
 
@@ -56,8 +58,8 @@ function handleOf(duplex: Duplex): Handle | undefined {
  * Makes connections that open many streams take turns. Opening a stream costs some hundredth of a
  * millisecond even if its client resets it at once, and a socket may deliver two mebibytes, which
  * are many thousand streams, in one iteration of the event loop. So a connection with more than
- * {@link STREAMS_PER_TURN} streams in a turn is read no further, and one such connection goes on in
- * each later turn. All others are read as ever.
+ * {@link STREAMS_PER_TURN} streams in an iteration is not read further. In each later iteration,
+ * one of these connections continues. All others are read as usual.
  */
 export class ReadingTurns {
   readonly #waiting = new Set<TurnReader>();

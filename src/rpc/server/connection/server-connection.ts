@@ -147,8 +147,8 @@ export class ServerConnection {
   }
 
   /**
-   * Drains a new connection once the client's settings have arrived, with the calls that came with
-   * them. Before, many clients would take the end of the connection for a failed server.
+   * Drains a new connection once the client's settings and the calls that came with them have
+   * arrived. Before that, many clients would take the end of the connection for a failed server.
    */
   drainAfterHandshake(): void {
     const timer = setTimeout(() => this.drain(), DRAIN_MS).unref();
@@ -218,10 +218,10 @@ export class ServerConnection {
   }
 
   /**
-   * Reports whether an error is that of a GOAWAY with which grpc-go ends a connection. It names the
-   * client's own last stream, where RFC 9113 (6.8) wants one of the server's, and nghttp2 reports
-   * that as a violation without details. So any violation counts as one if calls have been served
-   * and none is running.
+   * Reports whether an error is that of a GOAWAY with which grpc-go ends a connection. Such a
+   * GOAWAY names the client's own last stream, where RFC 9113 (6.8) requires one of the server's,
+   * and nghttp2 reports that as a violation without details. So any violation counts as a GOAWAY if
+   * calls have been served and none is running.
    */
   #isFarewell(error: Error): boolean {
     const isViolation = 'errno' in error && error.errno === NGHTTP2_ERR_PROTO;

@@ -80,7 +80,7 @@ test('two handshakes begin in a turn, in their order, and who left takes no plac
   addAll(handshakes, sockets);
   assert.deepEqual(begun, []);
   const [first, second, gone, ...later] = sockets;
-  // Its `close` comes after this turn.
+  // Its `close` event comes in a later iteration.
   gone?.destroy();
 
   await new Promise(setImmediate);
@@ -105,7 +105,7 @@ test('a socket is awaited for its time, and leaves no timer behind', async (cont
 
   loud.emit('readable');
   assert.equal(timers(), 2);
-  failed.destroy(new Error('reset')); // has an owner
+  failed.destroy(new Error('reset')); // something listens for the error
   await new Promise((resolve) => failed.once('close', resolve));
   assert.equal(timers(), 1);
   context.mock.timers.tick(999);

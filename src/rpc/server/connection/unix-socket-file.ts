@@ -20,10 +20,10 @@ export interface SocketFile {
 }
 
 /**
- * Lets a server listen at a path and replaces a file left by a dead process. It listens at a
- * temporary name in the same directory and renames it. So the path never refuses connections in
- * between, and the runtime, which deletes the name it listened at, cannot delete the file of a
- * newer process.
+ * Lets a server listen at a path and replaces a file left by a dead process. The server listens at
+ * a temporary name in the same directory, which is then renamed. So the path never refuses
+ * connections in between. The runtime deletes the name at which it listened, so it cannot delete
+ * the file of a newer process.
  *
  * @param listen listens at the given path
  * @throws system errors; EADDRINUSE when a process accepts connections there or when the path is

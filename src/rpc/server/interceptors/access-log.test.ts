@@ -46,7 +46,7 @@ function logged({ level = 'info', isLogged = true, options = {} }: LoggedOptions
       serve(BlobService, {
         getBlob: async function* () {
           yield { data: Buffer.alloc(100) };
-          throw new GitalyError('UNKNOWN', 'half of it'); // it has no metadata
+          throw new GitalyError('UNKNOWN', 'half of it'); // the error has no metadata
         },
       }),
     ],

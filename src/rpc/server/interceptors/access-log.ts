@@ -72,7 +72,7 @@ class LoggedKind {
   }
 }
 
-/** Formatters that remember their last text, each for the field that it is the best for. */
+/** Formatters that remember their last text, one for each field that repeats. */
 interface Texts {
   readonly startTime: (milliseconds: number) => string;
   readonly deadline: (milliseconds: number) => string;

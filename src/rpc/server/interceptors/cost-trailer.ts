@@ -30,10 +30,10 @@ const BY_METHOD: ReadonlyMap<string, number> = new Map([
 const BYTES_PER_POINT = 1 << 20;
 
 /**
- * Adds the trailer `x-gitaly-cost` to every answer, errors included: a weight of the method and of
- * the bytes in its messages, from which clients reckon how much of a limit a user has used up.
- * Bytes on a sidechannel do not count, nor does the response of a unary call, which Gitaly sends
- * after it has added the trailer.
+ * Adds the trailer `x-gitaly-cost` to every response, errors included: a weight of the method and
+ * of the bytes in its messages. Clients compute from it how much of a limit a user has used. Bytes
+ * on a sidechannel do not count, nor does the response of a unary call, which Gitaly sends after it
+ * has added the trailer.
  */
 export const addCostTrailer: ServerInterceptor = () => STAGE;
 

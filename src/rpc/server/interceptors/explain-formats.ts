@@ -58,7 +58,10 @@ const STEPS: ReadonlyMap<string, string> = new Map(
     PostReceivePack: HASH,
   }),
 );
-/** Codes of errors in git's output or in reading objects; others have a reason of their own. */
+/**
+ * Codes of errors in git's output or in reading objects. Errors with other codes have their own
+ * reason.
+ */
 const UNEXPLAINED: ReadonlySet<string | undefined> = new Set([
   undefined,
   'UNKNOWN',

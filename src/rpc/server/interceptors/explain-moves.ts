@@ -3,8 +3,8 @@ import type { RequestTarget } from '../named-targets.ts';
 import type { CallStage, ServerCall, ServerInterceptor } from '../server-call.ts';
 
 /**
- * Returns what became of a repository since `sinceMs` (`performance.now()`): nothing is there any
- * more, or another one is; `undefined` if the calls since then found one and the same, or if the
+ * Returns what happened to a repository since `sinceMs` (`performance.now()`): nothing is there any
+ * more, or another one is; `undefined` if the calls since then found the same repository, or if the
  * call itself has moved it.
  */
 export type ChangeOfRepository = (
@@ -22,9 +22,9 @@ const ENDINGS = {
 const UNEXPLAINED: ReadonlySet<string> = new Set(['INTERNAL', 'DATA_LOSS']);
 
 /**
- * Returns the interceptor that explains errors without a reason of calls whose
- * repository was removed or replaced meanwhile: their own error is one of many, about whichever
- * file the call missed first. It is kept for the log.
+ * Returns the interceptor that explains errors of calls whose repository was removed or replaced
+ * meanwhile. The error of such a call has no clear reason: it is about whichever file the call
+ * missed first. It is kept for the log.
  */
 export function explainMoves(changeOf: ChangeOfRepository): ServerInterceptor {
   const stage: CallStage = {

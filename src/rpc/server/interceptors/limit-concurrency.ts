@@ -89,7 +89,7 @@ class LimitedCall implements CallStage {
     if (!isAllowed) throw tooOften(call, key, this.#limiters);
     const used = limitOf(call, this.#limiters);
     if (used === undefined) return;
-    // Mostly there is a turn at once; then the call creates neither a promise nor a signal.
+    // Usually there is a turn at once. Then the call creates neither a promise nor a signal.
     const turn = used.limit.take(key);
     if (turn === undefined) return this.#wait(call, key, used);
     this.#turn = turn;
@@ -218,7 +218,7 @@ function refusal({ cause, message, reason }: LimitRefusal): unknown {
 }
 
 function limitError(message: string): GitalyError {
-  // A time of zero: the same call will not succeed soon.
+  // A time of zero means that the same call will not succeed soon.
   const detail = create(LimitErrorSchema, { errorMessage: message, retryAfter: { seconds: 0n } });
   return new GitalyError('RESOURCE_EXHAUSTED', message, { details: [detail] });
 }

@@ -10,9 +10,9 @@ export interface MaintenanceScheduler {
   onRead(target: RequestTarget): void;
 }
 
-/** After these the whole history is another. */
+/** Methods that rewrite the whole history. */
 const REWRITES = new Set(['/gitaly.CleanupService/RewriteHistory']);
-/** After these there is nothing to maintain. */
+/** Methods after which there is nothing to maintain. */
 const REMOVALS = new Set([
   '/gitaly.RepositoryService/RemoveRepository',
   '/gitaly.ObjectPoolService/DeleteObjectPool',
