@@ -11,22 +11,22 @@ const HOUR_MS = 60 * 60 * 1000;
 /** Interval of Gitaly's cache walks. */
 const CACHE_WALK_MS = 10 * 60 * 1000;
 
-/** Interval at which repositories are checked again in which a process still works. */
+/** Interval for checking again those repositories in which a process still works. */
 const SURVIVORS_MS = 5_000;
-/** After this many checks it waits for the next hour. */
+/** Number of these checks, after which the job waits for the next hour. */
 const MAX_CHECKS = 12;
 
 /** Notified of what the jobs do, for metrics and the log. */
 export interface BackgroundJobsObserver {
   /** A step of a walk through the caches. */
   onStep(step: CleaningStep): void;
-  /** Something that a dead process left was removed. */
+  /** Called when something that a dead process left was removed. */
   onLeftover(kind: LeftoverKind): void;
-  /** The paths that dead processes left in a storage were removed. */
+  /** Called with the paths that dead processes left in a storage, after their removal. */
   onRemoved(storage: Storage, paths: readonly string[]): void;
   onTempCleaned(storage: Storage, durationMs: number): void;
   onCounted(storage: Storage, durationMs: number): void;
-  /** A job failed. It runs again at its next interval. */
+  /** Called when a job failed. It runs again at its next interval. */
   onFailed(job: string, error: unknown): void;
 }
 

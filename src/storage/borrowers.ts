@@ -2,7 +2,9 @@ import { alternateDirectory, readAlternates } from './alternates.ts';
 import type { RepositoryLocation, Storage } from './repository-target.ts';
 import { walkRepositories } from './walk-repositories.ts';
 
-/** An entry takes some 300 bytes. Where there are more borrowers, each search walks. */
+/**
+ * Limit of known borrowers: an entry takes some 300 bytes. With more of them, each search walks.
+ */
 const MAX_KNOWN = 200_000;
 
 /** A repository that borrows objects, with the absolute object directories that it names. */
@@ -12,17 +14,17 @@ export interface Borrower {
 }
 
 /**
- * The repositories of a server that borrow objects. The first search walks all storages; from then
- * on those are noted that come to borrow, or are moved. One that no longer borrows is dropped when
- * its alternates are read. The list is only in memory: a crash, or another server that used the
- * storages before, cannot make it wrong.
+ * The repositories of a server that borrow objects. The first search walks all storages. From then
+ * on, repositories are added that begin to borrow, or are moved. One that no longer borrows is
+ * dropped when its alternates are read. The list is only in memory, so neither a crash nor another
+ * server that used the storages before can make it wrong.
  */
 export class Borrowers {
   readonly #known = new Map<string, RepositoryLocation>();
-  /** Before the first search nothing is recorded; during it, new borrowers are. */
+  /** Nothing is recorded before the first search. New borrowers are recorded during it. */
   #state: 'unknown' | 'searching' | 'complete' = 'unknown';
 
-  /** Notes a repository that is new at its path, or has been linked to another one. */
+  /** Records a repository that is new at its path, or has been linked to another one. */
   async note({ storage, relativePath, path }: RepositoryLocation): Promise<void> {
     if (this.#state === 'unknown') return; // the first search will find it
     if ((await directoriesOf(path)).length === 0) return;

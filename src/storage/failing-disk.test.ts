@@ -21,7 +21,7 @@ function systemError(code: string): Error {
   return Object.assign(new Error(code), { code, errno: -1, syscall: 'test' });
 }
 
-/** Lets the first calls of a function for files fail. */
+/** Makes the first calls of a function for files fail. */
 function failing(context: TestContext, name: 'rm' | 'openSync', codes: readonly string[]): void {
   const owner: object = name === 'rm' ? fsPromises : fs;
   const original = Reflect.get(owner, name);
@@ -93,7 +93,7 @@ test('a link that takes the place of a file is not followed into an archive', as
   const faked = context.mock.method(fsPromises, 'lstat', stat);
   syncBuiltinESMExports();
   context.after(() => {
-    faked.mock.restore(); // only later without this, so other files would keep it
+    faked.mock.restore(); // only later without this, so other tests would keep it
     syncBuiltinESMExports();
   });
   const { signal } = new AbortController();

@@ -15,7 +15,7 @@ const WRONG = [
 ];
 const RIGHT = ['objects', 'objects/tmp_objdir-incoming-x', 'quarantine', 'q/objects', '/objects'];
 
-// UserCommitFiles wrote objects into the repository itself, or among its references.
+// UserCommitFiles wrote objects into the repository's own directory, or among its references.
 test('objects are not written where git keeps something else', async () => {
   await using fixture = await StorageFixture.create();
   const { path, relativePath, storage } = fixture.init('a.git');

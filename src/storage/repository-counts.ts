@@ -3,9 +3,12 @@ import { walkRepositories } from './walk-repositories.ts';
 
 /** Directory of the paths that Praefect chooses; the kind is below it. */
 const CLUSTER_DIRECTORY = '@cluster';
-/** Kinds of a storage that are counted apart: clients choose the paths, and GitLab has a few. */
+/**
+ * Limit of the kinds of a storage that are counted separately: clients choose the paths, and GitLab
+ * has a few kinds.
+ */
 const MAX_PREFIXES = 100;
-/** Counts the repositories of all further kinds. */
+/** Kind under which the repositories of all further kinds are counted. */
 const OTHERS = 'overflow';
 
 export interface RepositoryCount {
@@ -39,7 +42,7 @@ export class RepositoryCounts {
     const prefix = prefixOf(relativePath);
     if (prefix === undefined) return;
     const counts = this.#byStorage.get(path) ?? new Map<string, number>();
-    // Kinds stay, so a repository is taken off where it was added.
+    // Kinds are never removed, so a repository is subtracted where it was added.
     const counted = counts.has(prefix) || counts.size < MAX_PREFIXES ? prefix : OTHERS;
     this.#byStorage.set(path, counts.set(counted, (counts.get(counted) ?? 0) + change));
   }

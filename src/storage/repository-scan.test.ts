@@ -27,7 +27,7 @@ function startScan({ storage }: StorageFixture) {
     }
     return directories.sort();
   };
-  /** Makes the times of directories old, after which they are trusted. */
+  /** Makes the times of directories so old that they are trusted. */
   const age = (...directories: string[]): void => {
     for (const directory of directories) utimesSync(join(storage.path, directory), 1e9, 1e9);
   };

@@ -10,18 +10,23 @@ import { isOwnPath } from './storage-layout.ts';
 export interface ScannedDirectory {
   /** Relative path; empty for the storage itself. */
   readonly directory: string;
-  /** The repositories in it, not those further below; `undefined`: it is gone, with all below it. */
+  /**
+   * The repositories in it, without those further below; `undefined` if the directory is gone, with
+   * all that was below it.
+   */
   readonly repositories: readonly ScannedRepository[] | undefined;
 }
 
 export interface ScannedRepository {
   readonly relativePath: string;
-  /** Last change of the directory, Unix time in milliseconds; `undefined` if it was known. */
+  /**
+   * Last change of the directory, Unix time in milliseconds; `undefined` for a known repository.
+   */
   readonly modifiedMs: number | undefined;
 }
 
 export interface ScanOptions {
-  /** Reports whether a repository was found before: it is not examined again. */
+  /** Reports whether a repository was found before. Such a repository is not examined again. */
   readonly knows: (relativePath: string) => boolean;
   readonly signal: AbortSignal;
 }
@@ -33,25 +38,28 @@ interface ReadDirectory {
   readonly names: readonly string[];
 }
 
-/** Of a change that is younger, another one may have the same time. */
+/** Age up to which a change may have the same time as a later one. */
 const SAME_TIME_MS = 2000;
 const POOLS = '@pools';
 /**
- * The kernel still has what was read so short a time ago, unless it lacks memory. Reading a time
- * takes 2 µs in this thread then, and ten times that in the thread pool.
+ * Time for which the kernel keeps what was read, unless it lacks memory. Reading a time takes 2 µs
+ * in this thread then, and ten times that in the thread pool.
  */
 const LATELY_MS = 60_000;
 
 /** The options of a scan, and its state. */
 interface Visit extends ScanOptions {
-  /** Reports whether the last scan was so lately that the kernel has the directories in memory. */
+  /**
+   * Reports whether the last scan was recent enough that the kernel has the directories in memory.
+   */
   readonly isWarm: boolean;
   readonly slice: LoopSlice;
 }
 
 /**
- * Finds the repositories of a storage, and later those that were added or removed: of a directory
- * that has not changed only the time is read. Object pools are left out, and what cannot be read.
+ * Finds the repositories of a storage, and later those that were added or removed. Of a directory
+ * that has not changed, it reads only the time. It leaves out object pools, and what cannot be
+ * read.
  */
 export class RepositoryScan {
   readonly #storage: Storage;
@@ -88,7 +96,7 @@ export class RepositoryScan {
     options.signal.throwIfAborted();
     const path = this.#pathOf(directory);
     const before = this.#read.get(directory);
-    // Before the entries: a change meanwhile is then found the next time.
+    // Taken before the entries are read, so that the next scan finds a change meanwhile.
     await options.slice.pause(options.signal);
     const isKnown = before !== undefined && options.isWarm;
     const stats = isKnown ? statNow(path) : await stat(path).catch(() => undefined); // gone, or unreadable
@@ -132,7 +140,7 @@ export class RepositoryScan {
     return { repositories, names };
   }
 
-  /** A directory has become a repository: the one with it is read again. */
+  /** Handles a directory that has become a repository: its parent is read again. */
   #becameOne(directory: string): void {
     this.#read.delete(directory);
     const parent = directory.slice(0, Math.max(0, directory.lastIndexOf('/')));

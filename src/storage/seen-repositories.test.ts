@@ -8,7 +8,7 @@ import { SeenRepositories } from './seen-repositories.ts';
 const scratch = makeScratchDirectory('seen');
 after(() => rmSync(scratch, { recursive: true }));
 
-/** Creates a directory of its own for a repository. */
+/** Creates a directory for a repository. */
 function makeRepository(): string {
   return mkdtempSync(join(scratch, 'repo-'));
 }
@@ -55,7 +55,7 @@ test('a directory that was moved away and back counts as replaced', () => {
   assert.equal(seen.changeSince(path, sinceMs), 'replaced');
 });
 
-// Born failing: each failure of the first call after a replacement by hand was ABORTED.
+// Born failing: after a replacement by hand, every failure of the first call was ABORTED.
 test('a replacement between two calls is none for the second', () => {
   const { path, seen } = openedDirectory();
   renameSync(path, `${path}-away`);
@@ -67,7 +67,7 @@ test('a replacement between two calls is none for the second', () => {
   assert.equal(seen.changeSince(path, sinceMs), undefined);
 });
 
-// Born failing: a RestoreRepository that failed behind the removal was NOT_FOUND.
+// Born failing: a RestoreRepository that failed after the removal was NOT_FOUND.
 test('a call that has moved the repository itself keeps its errors; others do not', () => {
   const path = makeRepository();
   const [mover, other] = [{}, {}];

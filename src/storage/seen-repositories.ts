@@ -3,7 +3,7 @@ import { type Stats, statSync } from 'node:fs';
 /** Limit of repositories that are known, about 0.1 KiB each. */
 const MAX_KNOWN = 10_000;
 
-/** The fate of a repository: nothing is at its path now, or the path has another one. */
+/** The fate of a repository: nothing is at its path now, or another repository is. */
 export type RepositoryChange = 'removed' | 'replaced';
 
 /** Stats that distinguish two directories; inodes alone are reused. */
@@ -37,14 +37,15 @@ export class SeenRepositories {
     this.#mover = mover;
   }
 
-  /** Notes that a call opens the repository at a path. */
+  /** Records that a call opens the repository at a path. */
   note(path: string, { ino, birthtimeMs }: Identity): void {
     const known = this.#places.get(path);
     const at = known ?? this.#add(path);
     const numbers = this.#numbers;
     const isKnown = known !== undefined;
     if (!isKnown || !this.#isAt(at, { ino, birthtimeMs })) {
-      // It changed at some time since the last call found the other one, perhaps before this call.
+      // It changed at some time since the last call found the other repository, perhaps before this
+      // call.
       numbers[at + CHANGED_MS] = (isKnown ? numbers[at + SEEN_MS] : undefined) ?? Number.NEGATIVE_INFINITY;
       numbers[at + INO] = ino;
       numbers[at + BIRTHTIME_MS] = birthtimeMs;
@@ -52,7 +53,7 @@ export class SeenRepositories {
     numbers[at + SEEN_MS] = performance.now();
   }
 
-  /** Notes that the server has moved a repository to a path or away from it. */
+  /** Records that the server has moved a repository to a path or away from it. */
   noteMove(path: string): void {
     const mover = this.#mover();
     if (mover !== undefined) {
@@ -64,7 +65,7 @@ export class SeenRepositories {
   }
 
   /**
-   * Returns what became of a repository since a time at which a call used it; `undefined` if that
+   * Returns what happened to a repository since a time at which a call used it; `undefined` if that
    * call has moved it itself.
    */
   changeSince(path: string, sinceMs: number, call?: object): RepositoryChange | undefined {
@@ -78,7 +79,7 @@ export class SeenRepositories {
     return changedMs >= sinceMs || !this.#isAt(at, stats) ? 'replaced' : undefined;
   }
 
-  /** Returns the place of a new path. */
+  /** Returns the index of a new path's numbers. */
   #add(path: string): number {
     const index = this.#next;
     this.#next = (index + 1) % MAX_KNOWN;

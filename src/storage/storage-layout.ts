@@ -47,7 +47,7 @@ export function bundleRemovalsRoot(storage: Storage): string {
   return `${storage.path}/${OWN_DIRECTORY}/bundle-removals`;
 }
 
-/** Returns the directory of what is to be removed at a time. */
+/** Returns the directory with the times at which repositories and references are to be removed. */
 export function lifetimesRoot(storage: Storage): string {
   return `${storage.path}/${OWN_DIRECTORY}/lifetimes`;
 }

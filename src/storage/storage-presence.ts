@@ -6,9 +6,9 @@ import type { Storage } from './repository-target.ts';
 const INTERVAL_MS = 500;
 
 /**
- * Finds storages whose directory is gone while the server runs: removed, not mounted, or not
- * readable. A server whose storage is gone returns NOT_FOUND for every repository; clients must not
- * take that for the loss of a repository.
+ * Finds storages whose directory disappears while the server runs: removed, unmounted, or
+ * unreadable. A server without a storage's directory returns NOT_FOUND for every repository, and
+ * clients must not take that for the loss of a repository.
  */
 export class StoragePresence {
   readonly #storages: readonly Storage[];
@@ -22,7 +22,7 @@ export class StoragePresence {
   problems(): Promise<readonly string[]> {
     if (this.#last !== undefined && performance.now() < this.#last.endedAtMs + INTERVAL_MS)
       return this.#last.problems;
-    // Infinite while it runs: a file system that hangs is called once.
+    // The time is infinite while it runs, so that a file system that hangs is called only once.
     const current = { problems: this.#find(), endedAtMs: Number.POSITIVE_INFINITY };
     void current.problems.then(() => {
       current.endedAtMs = performance.now();

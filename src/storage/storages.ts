@@ -30,7 +30,7 @@ export interface StoragesOptions {
   readonly now?: () => number;
   /** Returns an object that identifies the running call; for {@link Storages.changeSince}. */
   readonly mover?: () => object | undefined;
-  /** Replaced in a process that does not keep account of repositories itself. */
+  /** Replaced in a process that does not count repositories itself. */
   readonly repositoryCounts?: RepositoryCounts | undefined;
   readonly borrowers?: Borrowers | undefined;
 }
@@ -150,7 +150,10 @@ export class Storages {
     });
   }
 
-  /** Creates, removes or moves a repository, and records that. @throws what the function throws. */
+  /**
+   * Creates, removes or moves a repository, and records the change. @throws what the function
+   * throws.
+   */
   async recordWhile(change: LifecycleChange, make: () => Promise<void>): Promise<void> {
     if (this.lifecycleRecorder === undefined) await make();
     else await this.lifecycleRecorder.recordWhile(change, make);
@@ -159,14 +162,14 @@ export class Storages {
     if (left !== undefined) this.onLeft?.({ storageName: location.storage.name, relativePath: left });
   }
 
-  /** Notes that a repository was created at a path, moved there or away from there. */
+  /** Records that a repository was created at a path, moved there or away from there. */
   noteMove({ path }: Pick<RepositoryLocation, 'path'>): void {
     this.#seen.noteMove(path);
   }
 
   /**
-   * Returns what became of a repository since a time (`performance.now()`) at which a call used it;
-   * `undefined` if that call has moved it.
+   * Returns what happened to a repository since a time (`performance.now()`) at which a call used
+   * it; `undefined` if that call has moved it.
    */
   changeSince(target: RepositoryTarget, sinceMs: number, call?: object): RepositoryChange | undefined {
     const storage = this.#byName.get(target.storageName);

@@ -4,7 +4,7 @@ import { systemErrorCode } from '#base/go/system-error';
 import { isGitDirectory } from './git-directory.ts';
 import { isInside } from './relative-path.ts';
 
-/** Linux and macOS know no longer path, in bytes: nothing exists there. */
+/** Longest path in bytes on Linux and macOS: nothing exists at a longer one. */
 const PATH_MAX = 4096;
 
 /**
@@ -33,7 +33,7 @@ export function escapesBySymlink(storagePath: string, repositoryPath: string): b
   return real !== undefined && liesInRepository(root, parent);
 }
 
-/** Reports whether everything on a path below a storage is a directory, and no link to one. */
+/** Reports whether everything on a path below a storage is a directory, not a link to one. */
 function isPathOfDirectories(storagePath: string, repositoryPath: string): boolean {
   try {
     for (let end = storagePath.length; end !== -1; ) {

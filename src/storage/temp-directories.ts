@@ -80,17 +80,20 @@ export async function tempEntriesOfTheDead(storage: Storage): Promise<string[]> 
   return dead;
 }
 
-/** The claim on a lock is a link with its owner; all else has it in its name. */
+/**
+ * Reports whether the owner of an entry is dead. The claim on a lock is a link to its owner; all
+ * other entries have the owner in their names.
+ */
 async function isOfTheDead(path: string): Promise<boolean> {
   if (ownerOf(path) === 'dead') return true;
   const owner = parseIdentity(await readlink(path).catch(() => ''));
   return owner !== undefined && isRunning(owner) === false;
 }
 
-/** A lack of descriptors, or a file that a dying process still writes, is soon over. */
+/** A lack of descriptors, or a file that a dying process still writes, does not last long. */
 const REMOVE = { recursive: true, force: true, maxRetries: 5, retryDelay: 20 } as const;
 
-/** Removes a tree, also one whose directories forbid it by their mode. */
+/** Removes a tree, even if the modes of its directories forbid it. */
 export async function removeTree(path: string): Promise<void> {
   try {
     await rm(path, REMOVE);

@@ -20,7 +20,7 @@ export interface RepositoryWalkOptions {
   /** `path`, the default, is the byte order of path components. */
   readonly order?: 'path' | 'random';
   /**
-   * Passes over directories that this process may not read, for callers that need not know every
+   * Skips directories that this process may not read, for callers that need not know every
    * repository. One directory of another user must not end their work.
    */
   readonly skipUnreadable?: boolean;
@@ -29,8 +29,8 @@ export interface RepositoryWalkOptions {
 
 /**
  * Yields all repositories of a storage. Directories in a repository are not searched, nor those
- * behind symbolic links; a repository that is itself a link is yielded. Directories that disappear
- * meanwhile, and a missing storage, are passed over.
+ * behind symbolic links; a repository that is itself a link is yielded. A missing storage, and
+ * directories that disappear meanwhile, are skipped.
  */
 export async function* walkRepositories(
   storage: Storage,

@@ -11,7 +11,7 @@ export interface ArchiveTreeOptions {
   readonly signal: AbortSignal;
 }
 
-/** A link that took the place of the file is not followed, and a pipe is not waited for. */
+/** Flags that do not follow a link that took the place of the file, and do not wait for a pipe. */
 const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const READ_BYTES = 128 * 1024;
 const SLASH = Buffer.from('/');
@@ -76,7 +76,9 @@ async function* file(path: Buffer, name: Buffer, signal: AbortSignal): AsyncGene
   yield Buffer.alloc(paddingOf(stats.size));
 }
 
-/** Whoever unpacks the archive may write, and restricts the permissions. */
+/**
+ * Returns the mode in the archive. Whoever unpacks it may write, and can restrict the permissions.
+ */
 function archiveMode(stats: Stats): number {
   const isExecutable = stats.isDirectory() || (stats.mode & 0o111) !== 0;
   return (stats.mode & 0o777) | (isExecutable ? 0o777 : 0o666);

@@ -17,14 +17,14 @@ export interface ExtractOptions {
   readonly signal: AbortSignal;
 }
 
-/** More than any repository has, but less than an endless archive. */
+/** Limit of the unpacked bytes: more than any repository has, but less than an endless archive. */
 const MAX_BYTES = 2 ** 41;
 const MAX_ENTRIES = 20_000_000;
 const MAX_FILTERED_BYTES = 1024 * 1024;
-/** A link that is already there is never followed. */
+/** Flags that never follow a link that is already there. */
 const WRITE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
 /**
- * Never more permissions than in the archive; no write access for others, full access for the
+ * Restricts permissions to those in the archive; no write access for others, full access for the
  * server.
  */
 const MODE_MASK = 0o755;

@@ -69,7 +69,7 @@ test('an id that a reader made during a change does not outlive its mark', async
   const repository = target(context);
   await beginChange(repository);
   const directory = `${stateRoot(repository.storage)}/a/x.git`;
-  // A reader that had seen no mark.
+  // A reader that saw no mark wrote this.
   writeFileSync(`${directory}/latest`, 'too-early');
   const oldSeconds = (Date.now() - PENDING_MAX_AGE_MS) / 1000 - 1;
   for (const name of readdirSync(`${directory}/pending`))

@@ -17,9 +17,9 @@ import type { Storage } from '../repository-target.ts';
 import { PENDING, stateRoot } from '../storage-layout.ts';
 
 /**
- * A mark that is older was left by a process that died: all marks of a process are as old as its
- * latest. Until then a git that survived it may go on with the change. The mark stays for the
- * removal of what the process left (leftovers/).
+ * Age above which a mark was left by a process that died: all marks of a process are as old as its
+ * latest one. Until then, a git that survived the process may continue the change. The mark stays
+ * for the removal of what the process left (leftovers/).
  */
 export const PENDING_MAX_AGE_MS = 60 * 60 * 1000;
 

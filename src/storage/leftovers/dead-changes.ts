@@ -20,7 +20,7 @@ export interface DeadChanges {
   readonly marks: readonly string[];
   /** Start of the last change by the processes, in milliseconds since 1970. */
   readonly latestMs: number;
-  /** Time of this observation: no change is known that began later. */
+  /** Time of this observation: changes that began later are not known. */
   readonly lookedMs: number;
   /**
    * Other processes that change the repository now, according to marks: none, this process, another
@@ -30,7 +30,7 @@ export interface DeadChanges {
 }
 
 /**
- * Age of a mark above which a process of which we cannot know is taken for dead: Gitaly's age for
+ * Age of a mark above which a process whose state is unknown counts as dead: Gitaly's age for
  * quarantines, because no change takes three days.
  */
 export const UNKNOWN_DEAD_MS = STALE_QUARANTINE_MS;

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { endSurvivors, STARTED_BY } from './end-survivors.ts';
 
 const skip = process.platform === 'linux' ? false : 'processes are not reported';
-/** No process of the machine has it. */
+/** Id that no process of the machine has. */
 const STARTER = 2 ** 30;
 
 /** Starts a shell with a child, in a process group of its own, and waits until both run. */

@@ -38,7 +38,7 @@ export async function endSurvivors(
   }
 }
 
-/** Returns the process groups. Each git has one, in which its own programs are, too. */
+/** Returns the process groups. Each git has its own, with the programs that it has started. */
 async function groupsOf(starter: number): Promise<ReadonlySet<number>> {
   const groups = new Set<number>();
   for await (const { group, pid } of machineProcesses()) {

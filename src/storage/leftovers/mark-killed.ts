@@ -3,8 +3,8 @@ import { OWN_DIRECTORY } from '../storage-layout.ts';
 import type { Storages } from '../storages.ts';
 
 /**
- * Marks the repository of a git that was killed while its server goes on, as one in which a process
- * has died: what it left is removed soon, or at the next start.
+ * Marks the repository of a git that was killed, although its server continues, as one in which a
+ * process has died. So what that git left is removed soon, or at the next start.
  *
  * @param path directory of the repository; one outside of the storages is ignored.
  */

@@ -46,7 +46,7 @@ function pendingOf({ storage, relativePath }: Repository): string {
   return `${storage.path}/+gitaly/state/${relativePath}/pending`;
 }
 
-/** Makes a repository as a process leaves it that dies in the middle of a change. */
+/** Creates a repository as a process leaves it that dies in the middle of a change. */
 async function interrupted(fixture: StorageFixture, owner: string): Promise<Repository> {
   const repository = fixture.init('group/a.git', { commits: 1 });
   for (const name of LEFT) {
@@ -57,7 +57,7 @@ async function interrupted(fixture: StorageFixture, owner: string): Promise<Repo
   symlinkSync(identity, `${repository.path}.lock`);
   mkdirSync(pendingOf(repository), { recursive: true });
   writeFileSync(`${pendingOf(repository)}/1${owner}`, '');
-  await delay(100); // the change that left this is older than the look for it
+  await delay(100); // the change that left this is older than the search
   return repository;
 }
 
@@ -215,8 +215,8 @@ test('a storage that no server has used has no leftovers', async () => {
   assert.deepEqual(await Array.fromAsync(listLeftovers(fixture.storage)), []);
 });
 
-// Born failing: a lock of a git that was killed, while its server went on, stopped all copies to a
-// repository. No mark led to it at the next start.
+// Born failing: the lock of a git that was killed, while its server continued, stopped all copies
+// to a repository. No mark led to it at the next start.
 test('locks that nobody holds are removed before a change', async () => {
   await using fixture = await StorageFixture.create();
   const repository = await interrupted(fixture, ownerSuffix());

@@ -7,7 +7,7 @@ import { type DeadChanges, type DeadChangesOptions, deadChanges, UNKNOWN_DEAD_MS
 import { type Leftover, OWN_START_MS, repositoryLeftovers } from './repository-leftovers.ts';
 import { isWorkedIn } from './working-processes.ts';
 
-/** File systems take the time of the last tick of the clock. */
+/** File systems take times from the last tick of the clock. */
 const CLOCK_MARGIN_MS = 50;
 
 export interface RemovedLeftovers {
@@ -17,10 +17,10 @@ export interface RemovedLeftovers {
 }
 
 /**
- * Removes what processes that are dead left where they were changing repositories: the lock next to
- * a repository, temporary files, quarantines and locks in it. Checks these repositories only, one
- * after the other, and leaves alone those in which a process still works. Where a process may be at
- * work of which we cannot know (of another machine, container or boot) only age decides.
+ * Removes what dead processes left in the repositories that they were changing: the lock next to a
+ * repository, and temporary files, quarantines and locks in it. It checks only these repositories,
+ * one after the other, and skips those in which a process still works. Where an unknown process (of
+ * another machine, container or boot) may be at work, only age decides.
  */
 export async function removeLeftovers(
   storage: Storage,
@@ -49,9 +49,9 @@ export async function removeLeftovers(
 }
 
 /**
- * Returns the time before which everything unfinished in a repository was made by the dead;
- * `undefined` while a process whose files may be as old is at work. A change that begins meanwhile
- * makes newer ones.
+ * Returns the time before which everything unfinished in a repository was made by dead processes;
+ * `undefined` while a process is at work whose files may be as old. A change that begins meanwhile
+ * makes newer files.
  */
 async function deadBefore(changes: DeadChanges): Promise<number | undefined> {
   switch (changes.others) {

@@ -6,7 +6,7 @@ import { QUARANTINE } from '../quarantine/stale-quarantines.ts';
 /** Start of this process, in milliseconds since 1970. */
 export const OWN_START_MS = performance.timeOrigin;
 
-/** Kinds of leftovers; labels of a metric, as Gitaly's where it has one. */
+/** Kinds of leftovers: labels of a metric, those of Gitaly where it has them. */
 export type LeftoverKind =
   | 'locks'
   | 'objectdirs'
@@ -31,7 +31,7 @@ export interface Leftover {
  */
 export const REFTABLE_REST = /\.lock$|\.temp\.\w+$/;
 
-/** Files and directories that git and we make under another name first, by their directory. */
+/** Places of files and directories that git and we first make under another name, by directory. */
 const PLACES: readonly {
   readonly kind: LeftoverKind;
   readonly directory: string;
@@ -56,8 +56,7 @@ const FAN_OUT = /^[0-9a-f]{2}$/;
 
 /**
  * Lists what interrupted changes may have left in a repository: locks, temporary files and
- * quarantines that were made before `bornBeforeMs`. Whether somebody else uses them the caller
- * has to know.
+ * quarantines that were made before `bornBeforeMs`. The caller has to know whether they are in use.
  */
 export async function* repositoryLeftovers(
   repositoryPath: string,
@@ -86,7 +85,10 @@ async function* oldIn(directory: string, name: RegExp, bornBeforeMs: number): As
   }
 }
 
-/** A file system that does not know when a file was made shows when it was changed instead. */
+/**
+ * Reports whether a file is older than a time. A file system that does not record the creation of a
+ * file shows its last change instead.
+ */
 async function isOld(path: string, bornBeforeMs: number): Promise<boolean> {
   const stats = await lstat(path).catch(ignoreMissing);
   return stats !== undefined && (stats.birthtimeMs || stats.ctimeMs) < bornBeforeMs;

@@ -7,8 +7,8 @@ import { type LeftoverKind, repositoryLeftovers } from './repository-leftovers.t
 import { isWorkedIn } from './working-processes.ts';
 
 /**
- * A younger lock may be that of a git whose call has ended and that is about to end, too: it gets
- * ten seconds for that.
+ * Minimum age of a lock that is removed. A younger one may be that of a git whose call has ended:
+ * such a git has ten seconds to end, too.
  */
 const MIN_AGE_MS = 60_000;
 
@@ -16,9 +16,9 @@ const LOCKS: ReadonlySet<LeftoverKind> = new Set(['locks', 'packedrefslock', 're
 
 /**
  * Removes the locks in a repository whose processes have ended, before a change that they would
- * block. A killed git leaves them although its server continues, so no mark shows them at the next
- * start. Nothing is removed while another change of the repository is under way, or a process of
- * this machine works there.
+ * block. A killed git leaves locks although its server continues, so no mark shows them at the next
+ * start. Nothing is removed while another change of the repository is running, or a process of this
+ * machine works there.
  *
  * @param nowMs milliseconds since 1970, for tests.
  * @returns the paths of the removed locks.
@@ -27,7 +27,8 @@ export async function removeStaleLocks(
   repository: Repository,
   nowMs = Date.now(),
 ): Promise<readonly string[]> {
-  // Before and after the look: a lock that is older than both was left by a change that has ended.
+  // This is checked before and after the search: a lock that is older than both was left by a
+  // change that has ended.
   if (await isChangedByOthers(repository)) return [];
   const locks: string[] = [];
   for await (const { kind, path } of repositoryLeftovers(repository.path, nowMs - MIN_AGE_MS))

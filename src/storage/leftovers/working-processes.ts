@@ -33,7 +33,7 @@ export async function* machineProcesses(): AsyncGenerator<MachineProcess> {
   }
 }
 
-/** Fields 4 and 5 of `/proc/<pid>/stat`; `undefined` for a process that has ended. */
+/** Reads fields 4 and 5 of `/proc/<pid>/stat`; `undefined` for a process that has ended. */
 async function readProcess(pid: number): Promise<MachineProcess | undefined> {
   const text = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
   // The name of the program, in parentheses, may have spaces and parentheses itself.
@@ -43,7 +43,7 @@ async function readProcess(pid: number): Promise<MachineProcess | undefined> {
 }
 
 function names(word: string, directory: string): boolean {
-  // Options may have the path behind them: `--git-dir=…`.
+  // Options may contain the path: `--git-dir=…`.
   const at = word.indexOf(directory);
   return at !== -1 && ['', '/'].includes(word.charAt(at + directory.length));
 }

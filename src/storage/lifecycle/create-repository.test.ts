@@ -122,7 +122,7 @@ for (const [what, make] of [
   });
 }
 
-// Born failing: INTERNAL `moving repository into place: rename … directory not empty`.
+// Born failing with INTERNAL `moving repository into place: rename … directory not empty`.
 test('a repository that something else creates meanwhile is not replaced', async () => {
   await using fixture = await StorageFixture.create();
   const path = `${fixture.storage.path}/new/repo.git`;

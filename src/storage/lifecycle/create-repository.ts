@@ -110,7 +110,9 @@ export async function initializeRepository(
   }
 }
 
-/** Votes on the repository in its current state; without a voter git is started only if need be. */
+/**
+ * Votes on the repository in its current state. Without a voter, git is started only if necessary.
+ */
 async function voteOn(draft: Repository, options: CreateRepositoryOptions): Promise<CastVote> {
   const { vote, isForeign = false, signal } = options;
   if (vote === undefined && !isForeign) return async () => {};
@@ -132,7 +134,7 @@ async function publish(
   await requireAbsent(location.path);
   await removeRest(location);
 
-  // The other nodes are waited for meanwhile. The draft is not removed before both have ended.
+  // Both run at the same time. The draft is not removed before both have ended.
   const ends = await Promise.allSettled([prepare(vote), syncTree(draftPath)]);
   for (const end of ends) if (end.status === 'rejected') throw end.reason;
   await storages.recordWhile({ kind: 'created', location }, () => moveIntoPlace(draftPath, location.path));
@@ -171,7 +173,7 @@ async function moveIntoPlace(from: string, to: string): Promise<void> {
 }
 
 /**
- * Checks that the path does not exist, or has only what git left of an earlier repository. A
+ * Checks that the path does not exist, or contains only what git left of an earlier repository. A
  * dangling link counts as missing, as in Gitaly; the rename then refuses to replace it.
  */
 async function requireAbsent(repositoryPath: string): Promise<void> {

@@ -3,9 +3,9 @@ import type { RepositoryLocation } from '../repository-target.ts';
 /** A repository is created, removed, or moved from another path. */
 export interface LifecycleChange {
   readonly kind: 'created' | 'removed' | 'renamed';
-  /** After the change. */
+  /** Location after the change. */
   readonly location: RepositoryLocation;
-  /** Only of a renamed repository. */
+  /** Path before the change, for a renamed repository. */
   readonly previousPath?: string;
 }
 

@@ -12,8 +12,8 @@ import { walkRepositories } from '../walk-repositories.ts';
 import { syncPath } from './sync-tree.ts';
 
 /**
- * Moves a file or directory that is no repository from the path of one to a temporary directory,
- * where it stays until it is removed for its age: an operator may need it.
+ * Moves a file or directory that is no repository from the path of a repository to a temporary
+ * directory. It stays there until it is old enough to be removed, because an operator may need it.
  *
  * @returns the new path; `undefined` if there is nothing at the path.
  * @throws {GitalyError} FAILED_PRECONDITION for a directory in which there are other repositories.
@@ -53,7 +53,9 @@ async function exists(file: string): Promise<boolean> {
   }
 }
 
-/** A wrong path must not take the repositories of a whole group away. */
+/**
+ * Checks that a directory has no repositories: a wrong path must not move those of a whole group.
+ */
 async function requireNoRepositories({ storage, path: directory }: RepositoryLocation): Promise<void> {
   const isStorage = isInside(directory, storage.path);
   const below = isStorage ? [storage] : [{ name: storage.name, path: directory }];

@@ -8,9 +8,12 @@ import { syncPath } from './sync-tree.ts';
 /** Directories in which git prepares references of another format. */
 export const REFERENCE_DRAFT = /^ref_migration\.[A-Za-z0-9]{6}$/;
 
-/** File of a draft with its format: from now on files of it are in the repository. */
+/**
+ * File in a draft with the target format. While it exists, files of that format may be in the
+ * repository.
+ */
 const JOURNAL = 'target';
-/** Contents that git writes for programs that know only files. */
+/** Contents of a file that git writes for programs that know only the files format. */
 const NO_BRANCHES = 'this repository uses the reftable format\n';
 
 /** Records that the files of a draft are about to be moved into the repository. */
@@ -76,7 +79,7 @@ async function removeReferenceFiles(repository: string, draft: string): Promise<
   await writeFile(`${repository}/refs/heads`, NO_BRANCHES);
 }
 
-/** The directory itself has to stay: without it git takes nothing for a repository. */
+/** Empties the directory of references. It has to stay: without it, git finds no repository. */
 async function emptyReferences(repository: string): Promise<void> {
   for (const name of await namesIn(`${repository}/refs`))
     await rm(`${repository}/refs/${name}`, { recursive: true, force: true });

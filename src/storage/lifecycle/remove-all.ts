@@ -7,9 +7,8 @@ import { removeTree } from '../temp-directories.ts';
 import { walkRepositories } from '../walk-repositories.ts';
 
 /**
- * Removes everything in a storage, the server's own files but its change feed
- * among them, without locks. A missing
- * storage directory is an empty one.
+ * Removes everything in a storage, including the server's own files except its change feed, without
+ * locks. A missing storage directory counts as empty.
  */
 export async function removeAll(storages: Storages, storage: Storage): Promise<void> {
   const repositories = await Array.fromAsync(walkRepositories(storage));
@@ -25,7 +24,7 @@ export async function removeAll(storages: Storages, storage: Storage): Promise<v
   }
 }
 
-/** Removes a file or directory, but for one path. */
+/** Removes a file or directory, except for one path. */
 async function removeExcept(path: string, kept: string): Promise<void> {
   if (path === kept) return;
   if (!kept.startsWith(`${path}/`)) return await removeTree(path);

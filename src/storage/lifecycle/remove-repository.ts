@@ -58,7 +58,10 @@ export async function removeRepository(
   }
 }
 
-/** Removes what a git process has left at the path since. A creation removes it, too. */
+/**
+ * Removes what a git process has left at the path since then. Creating a repository removes it,
+ * too.
+ */
 async function removeRestOf(repository: Repository): Promise<void> {
   if (!existsSync(repository.path)) return;
   await using _lock = await lockRepository(repository.storage, repository.path);

@@ -5,11 +5,11 @@ import { ignoreMissing } from '#base/files/ignore-missing';
 import type { RepositoryLocation } from '../repository-target.ts';
 import { createTempDirectory } from '../temp-directories.ts';
 
-/** Most entries of a rest; one process leaves some directories and a lock. */
+/** Limit of the entries of a rest: one process leaves some directories and a lock. */
 const MAX_ENTRIES = 1000;
-/** Directories in which git makes directories and files while it works. */
+/** Directories in which git makes directories and files during its work. */
 const WORKED_IN = /^(?:logs|objects|refs|reftable|worktrees)$/;
-/** Files that git makes under another name first. */
+/** Files that git first makes under another name. */
 const UNFINISHED = /\.lock$|^(?:tmp_|\.tmp-)/;
 
 /**

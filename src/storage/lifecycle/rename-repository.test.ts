@@ -57,7 +57,7 @@ test('what appears at the target after the first look is seen', async () => {
   const repository = fixture.init('x.git');
   const target = locate(fixture, 'new/y.git');
   const { storage } = repository;
-  // It is requested between the two looks.
+  // It is requested between the two checks.
   Object.defineProperty(repository, 'storage', {
     get: () => {
       mkdirSync(target.path, { recursive: true });

@@ -17,14 +17,14 @@ export async function syncTree(root: string): Promise<void> {
   const flushAll = async (): Promise<void> => {
     for (const path of paths) await syncPath(path);
   };
-  // The first failure stops the walk for all; what they still flush is waited for.
+  // The first failure stops the walk for all. The flushes that still run are waited for.
   const ends = await Promise.allSettled(Array.from({ length: CONCURRENCY }, flushAll));
   for (const end of ends) if (end.status === 'rejected') throw end.reason;
 }
 
 /**
- * Flushes one file or the entries of one directory to disk. Only that uses another thread, which
- * takes ten times as long as to open a file.
+ * Flushes one file or the entries of one directory to disk. Only the flush uses another thread: a
+ * trip there takes ten times as long as opening a file.
  */
 export async function syncPath(path: string | Buffer): Promise<void> {
   const file = openSync(path, 'r');

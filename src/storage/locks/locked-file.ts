@@ -10,7 +10,7 @@ import { LockTakenError } from './repository-lock.ts';
 /** Value that the nodes compare before the content is known. */
 const PREPARING = 'preparing commit locked file';
 
-/** A file of a repository that is replaced as a whole. */
+/** Options for replacing a file of a repository. */
 export interface LockedFileOptions {
   /** Mode of the new file. */
   readonly mode: number;

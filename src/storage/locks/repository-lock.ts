@@ -60,7 +60,7 @@ export async function hasStaleLock(repositoryPath: string): Promise<boolean> {
   return (await readLock(`${repositoryPath}.lock`))?.isStale === true;
 }
 
-/** @returns whether there was none before. */
+/** Creates a link. @returns whether there was none before. */
 async function createLink(file: string, content: string): Promise<boolean> {
   try {
     await symlink(content, file);
@@ -111,7 +111,7 @@ async function readLock(
   }
 }
 
-/** Returns empty content for a file that is not a link: Gitaly's own locks are empty files. */
+/** Returns empty content for a file that is no link: Gitaly's own locks are empty files. */
 function noLink(error: unknown): string {
   if (systemErrorCode(error) === 'EINVAL') return '';
   throw error;

@@ -14,13 +14,13 @@ import { isWorkedIn } from '../leftovers/working-processes.ts';
 import { makeDirectories } from '../lifecycle/make-directories.ts';
 import { LockTakenError, lockRepository, removeStaleLock } from './repository-lock.ts';
 
-/** Interval at which a lock or marks of changes are checked again. */
+/** Interval for checking a lock or the marks of changes again. */
 const LOOK_MS = 20;
-/** Time for which new changes wait for those under way, before they go first again. */
+/** Time for which new changes wait for the running ones. Then the new changes may begin. */
 const HOLD_MS = 5_000;
-/** Pause between two attempts, in which the changes that waited can go on. */
+/** Pause between two attempts, during which the waiting changes can continue. */
 const PAUSE_MS = 1_000;
-/** Longest wait for the changes under way. */
+/** Longest wait for the running changes. */
 const MAX_WAIT_MS = 60_000;
 /** Longest wait of a change for the one that excludes it: migrations take seconds. */
 const MAX_EXCLUDED_MS = 300_000;
@@ -37,7 +37,7 @@ export async function beginChangeInTurn(
   waiting: { readonly signal: AbortSignal },
 ): Promise<PendingChange> {
   for (const startedMs = performance.now(); ; ) {
-    // First the mark, then the look at the lock. The other side takes the lock first.
+    // This side makes its mark first and then checks the lock. The other side takes the lock first.
     const change = await beginChange(target);
     if (!isLocked(target)) return change;
     await change.end();
@@ -49,19 +49,19 @@ export async function beginChangeInTurn(
   }
 }
 
-/** A time without changes of a repository. Disposing lets them go on. */
+/** A time without changes of a repository. Disposing lets changes continue. */
 export interface Exclusion extends AsyncDisposable {
-  /** The change that excludes all others. It is marked, so that what it leaves can be found. */
+  /** The change that excludes all others. It is marked, so that its leftovers can be found. */
   readonly change: PendingChange;
 }
 
 /**
- * Excludes all changes of a repository by servers on this storage: waits for those under way, and
- * lets new ones wait. The marks of all changes, which their processes make for the caches, show
- * them. If a change takes long, those that wait for it go first, and it tries again.
+ * Excludes all changes of a repository by servers on this storage: waits for the running ones, and
+ * makes new ones wait. It finds them by the marks that their processes make for the caches. If a
+ * running change takes long, the changes that wait for it go first, and this tries again.
  *
- * @throws {GitalyError} UNAVAILABLE if changes are under way for a minute, ABORTED if another
- *   exclusion holds; the reason of `signal`.
+ * @throws {GitalyError} UNAVAILABLE if changes run for a minute, ABORTED if another exclusion
+ *   holds; the reason of `signal`.
  */
 export async function excludeChanges(target: GenerationTarget, signal: AbortSignal): Promise<Exclusion> {
   for (const startedMs = performance.now(); ; ) {
@@ -92,7 +92,7 @@ function exclusionOf(lock: AsyncDisposable, change: PendingChange): Exclusion {
   };
 }
 
-/** Waits for the changes under way. @returns whether they ended soon. */
+/** Waits for the running changes. @returns whether they ended soon. */
 async function waitForChanges(target: GenerationTarget, signal: AbortSignal): Promise<boolean> {
   const startedMs = performance.now();
   while (await isChanging(target)) {
@@ -102,7 +102,10 @@ async function waitForChanges(target: GenerationTarget, signal: AbortSignal): Pr
   return true;
 }
 
-/** A change of a dead process goes on as long as its git. */
+/**
+ * Reports whether a repository is being changed. The change of a dead process lasts as long as its
+ * git.
+ */
 async function isChanging(target: GenerationTarget): Promise<boolean> {
   const marks = (await readdir(pendingDirectory(target)).catch(ignoreMissing)) ?? [];
   if (marks.length === 0) return false;
@@ -116,7 +119,7 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** The lock is a dangling link. */
+/** Reports whether there is a lock, which is a dangling link. */
 function isLocked(target: GenerationTarget): boolean {
   return lstatSync(`${lockedPath(target)}.lock`, { throwIfNoEntry: false }) !== undefined;
 }

@@ -4,7 +4,9 @@ export interface Migration {
   readonly statements: readonly string[];
 }
 
-/** The table that lists the steps that were taken, as Gitaly's library for migrations names it. */
+/**
+ * The table of the steps that were taken, with the name that Gitaly's library for migrations uses.
+ */
 export const MIGRATIONS_TABLE = `CREATE TABLE IF NOT EXISTS schema_migrations (
   id VARCHAR(255) NOT NULL PRIMARY KEY,
   applied_at DATETIME

@@ -21,7 +21,7 @@ const SQLITE_BUSY = 5;
 /**
  * The members of object pools in an SQLite file (`[pool_metadata] database_path`). Each statement
  * takes microseconds; long work pauses between statements. Nothing waits inside SQLite for another
- * process, as that would hold the event loop.
+ * process, because that would block the event loop.
  */
 export class PoolMetadataStore implements Disposable {
   readonly #database: DatabaseSync;
@@ -81,7 +81,7 @@ export class PoolMetadataStore implements Disposable {
     });
   }
 
-  /** Notes that the pool of a repository does not exist. */
+  /** Records that the pool of a repository does not exist. */
   async noteBroken(storageName: string, relativePath: string, poolPath: string): Promise<void> {
     await this.#write(() => {
       this.#run(

@@ -88,7 +88,7 @@ async function moveInto(source: string, target: string): Promise<Emptied> {
   for (const entry of readdirSync(source, { withFileTypes: true }).sort(byOrderOfUse)) {
     const [from, to] = [`${source}/${entry.name}`, `${target}/${entry.name}`];
     if (entry.isDirectory()) {
-      // Most repositories have most of them: a failing call costs more than a look.
+      // Most repositories have most of the directories. A failing call costs more than this check.
       const isThere = existsSync(to);
       if (!isThere && LOOSE_DIRECTORY.test(entry.name) && isRenamed(from, to)) continue;
       if (!isThere) makeDirectorySync(to);
@@ -104,10 +104,12 @@ async function moveInto(source: string, target: string): Promise<Emptied> {
   return { path: source, inside };
 }
 
-/** Directories of loose objects: 256, which few repositories have all. */
+/**
+ * Matches directories of loose objects. There may be 256, and few repositories have all of them.
+ */
 const LOOSE_DIRECTORY = /^[0-9a-f]{2}$/;
 
-/** Renames a directory as a whole, if there is none at the other path, or an empty one. */
+/** Renames a directory as a whole if the target is missing or empty. Returns whether it did. */
 function isRenamed(from: string, to: string): boolean {
   try {
     renameSync(from, to);
@@ -121,7 +123,7 @@ function isRenamed(from: string, to: string): boolean {
 
 /**
  * Removes empty directories on other threads, because this waits for the file system's journal
- * while others flush; and only after everything that can fail.
+ * while others flush. Call it only after everything that can fail.
  */
 async function removeEmptied({ path, inside }: Emptied): Promise<void> {
   await Promise.all(inside.map(removeEmptied));
@@ -129,8 +131,8 @@ async function removeEmptied({ path, inside }: Emptied): Promise<void> {
 }
 
 /**
- * Order of the files: everything else, then the files of packs, so that none is found without those
- * it needs.
+ * Order of the files: first everything else, then the files of packs, so that none is visible
+ * without those that it needs.
  */
 const SUFFIXES = ['.keep', '.pack', '.rev', '.idx'];
 

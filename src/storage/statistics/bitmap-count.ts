@@ -5,7 +5,7 @@ const PACK = /^(pack-[0-9a-f]{40}(?:[0-9a-f]{24})?)\.pack$/;
 
 export interface BitmapCount {
   readonly packs: number;
-  /** Bitmaps of single packs. */
+  /** Number of bitmaps that belong to single packs. */
   readonly bitmaps: number;
 }
 

@@ -31,7 +31,7 @@ export async function readCommitGraph(repositoryPath: string): Promise<CommitGra
     const chunks = await chunkNames(`${info}/commit-graph`);
     return chunks && { chainLength: 0, ...features([chunks]) };
   }
-  // Git accepts only hashes; another line counts as a layer that is missing.
+  // Git accepts only hashes. Another line counts as a missing layer.
   const layers = await Promise.all(
     chain.filter((id) => isOid(id)).map((id) => chunkNames(`${info}/commit-graphs/graph-${id}.graph`)),
   );

@@ -2,10 +2,12 @@ import { type Dirent, lstatSync } from 'node:fs';
 import { BoundedMap } from '#base/bounded-map';
 import { type FileStamp, isSettled, stampOf } from '#base/files/file-stamp';
 
-/** Some megabytes of names and stamps. */
+/** Limit of directories: some megabytes of names and stamps. */
 const MAX_DIRECTORIES = 8192;
 
-/** A file that is being written. Git's own start or end like this. */
+/**
+ * Matches a file that is being written: the names of git's temporary files begin or end like this.
+ */
 const TEMPORARY = /tmp|\.lock$/;
 
 interface Remembered<Facts> {
@@ -29,8 +31,8 @@ export class DirectoryMemory<Facts extends object> {
   }
 
   /**
-   * Returns what is known of a directory. Otherwise call `remember` with what was found; it keeps
-   * what may be kept.
+   * Returns what is known of a directory, or else a function: call it with what was found, and it
+   * keeps what may be kept.
    */
   look(directory: string): Facts | ((facts: Facts, entries: readonly Dirent[]) => void) {
     if (!hasNoChangesInPlace(directory)) return () => {};
@@ -40,7 +42,8 @@ export class DirectoryMemory<Facts extends object> {
     const known = this.#known.get(directory);
     if (known?.stamp === stamp) return known.facts;
     return (facts, entries) => {
-      // Taken before the directory was read, so that a change since then gives another stamp.
+      // The stamp is from before the directory was read, so that a change since then gives another
+      // stamp.
       if (!isSettled(stats, this.#now()) || entries.some(({ name }) => TEMPORARY.test(name)))
         this.#known.delete(directory);
       else this.#known.set(directory, { facts, stamp });
@@ -49,8 +52,8 @@ export class DirectoryMemory<Facts extends object> {
 }
 
 /**
- * Reports whether git only creates, replaces and removes the files of a directory: it writes a file
- * under a temporary name, and each of these steps changes the directory's time. That holds for
+ * Reports whether git only creates, replaces and removes the files of a directory. It writes a file
+ * under a temporary name, and each of these steps changes the directory's time. That is so for
  * `objects`, `refs` and all directories below them.
  */
 function hasNoChangesInPlace(directory: string): boolean {

@@ -5,8 +5,8 @@ import { LoopSlice } from '#base/loop-turns';
 import type { DirectoryMemory } from './directory-memory.ts';
 
 /**
- * Size of a directory up to which it is listed on the main thread: some thousand entries on ext4.
- * A trip to another thread and back takes ten times as long as listing a usual one.
+ * Size of a directory up to which it is listed on the main thread: some thousand entries on ext4. A
+ * trip to another thread and back takes ten times as long as listing a directory of ordinary size.
  */
 const MAX_DIRECTORY_BYTES = 64 * 1024;
 

@@ -6,12 +6,12 @@ import { LastWrites } from './last-write.ts';
 
 const OLD = new Date('2020-01-01T00:00:00Z');
 
-/** Makes everything in a repository old that the last write is read from. */
+/** Makes everything old from which the last write of a repository is read. */
 function age(path: string): void {
   for (const name of ['objects', 'refs/heads', 'refs/tags', 'HEAD']) utimesSync(`${path}/${name}`, OLD, OLD);
 }
 
-/** Returns what reads the time of the last write of the repository `x.git`. */
+/** Returns a function that reads the time of the last write of the repository `x.git`. */
 function reader({ storages }: StorageFixture): () => Promise<number | undefined> {
   const lastWrites = new LastWrites(storages);
   return async () => (await lastWrites.of('default', ['x.git']))[0];
@@ -34,7 +34,7 @@ test('every kind of write is the last one', async () => {
   ];
   for (const write of writes) {
     age(path);
-    const before = Date.now() - 1000; // of a coarser clock
+    const before = Date.now() - 1000; // files have times of a coarser clock
     write();
     assert.ok(((await lastWrite()) ?? 0) >= before, String(write));
   }

@@ -7,8 +7,8 @@ import type { RepositoryTarget } from '../repository-target.ts';
 import type { Storages } from '../storages.ts';
 
 /**
- * Files and directories of which every push changes one: that of objects while it has a quarantine,
- * and those of references. Maintenance changes them as well.
+ * Files and directories one of which is changed by every push: that of objects while it has a
+ * quarantine, and those of references. Maintenance changes them as well.
  */
 const WRITTEN = [
   'objects',
@@ -19,15 +19,15 @@ const WRITTEN = [
   'reftable/tables.list',
 ] as const;
 
-/** Repositories of some pages of people who look at them. */
+/** Limit of recently read repositories: those of some pages of the console. */
 const MAX_LATELY_READ = 2000;
-/** The kernel keeps what was read for longer than this, unless it lacks memory. */
+/** Time for which the kernel keeps what was read, unless it lacks memory. */
 const LATELY_MS = 60_000;
 
 /**
- * Reads when repositories last changed. The kernel has in memory what was read lately: reading it
- * in this thread takes 2 µs for each file, and ten times that in the thread pool. Anything else may
- * take a disk's time, during which the event loop continues.
+ * Reads when repositories last changed. The kernel has recently read files in memory: reading one
+ * in this thread takes 2 µs, and ten times that in the thread pool. Other files may take a disk
+ * access, during which the event loop continues.
  */
 export class LastWrites {
   readonly #storages: Storages;
@@ -57,7 +57,7 @@ export class LastWrites {
     return times;
   }
 
-  /** Returns `undefined` for what is no path of a repository. */
+  /** Returns the path of a repository; `undefined` if the target is none. */
   #pathOf(target: RepositoryTarget): string | undefined {
     try {
       return this.#storages.locate(target).path;
@@ -66,7 +66,7 @@ export class LastWrites {
     }
   }
 
-  /** Returns `undefined` if it was not read lately. */
+  /** Reads the time without waiting; `undefined` if it was not read recently. */
   #readNow(path: string): number | undefined {
     if (!this.#latelyRead.has(path)) return undefined;
     try {

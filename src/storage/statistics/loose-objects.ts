@@ -32,8 +32,8 @@ export interface LooseObjectShard extends LooseObjects {
 export interface CountOptions {
   readonly nowMs?: number;
   /**
-   * Directories that are known and have no stale object are not read again. Git renews the times of
-   * objects in place, but that makes none of them stale.
+   * Memory of directories. Those that are known and have no stale object are not read again. Git
+   * renews the times of objects in place, but that makes none of them stale.
    */
   readonly shards?: DirectoryMemory<LooseObjectShard> | undefined;
 }

@@ -14,14 +14,14 @@ import { countPackfiles, type Packfiles } from './packfiles.ts';
 import { countReferences, type References } from './references.ts';
 
 /**
- * Files with these names at the top are not included in a repository's size (earlier releases used
- * them for temporary files).
+ * Names of files at the top that are not included in a repository's size: earlier releases used
+ * them for temporary files.
  */
 export const REPOSITORY_SIZE_OPTIONS = { skip: ['worktrees', 'gitlab-worktree'] } as const;
 
 /**
- * Storage of a repository. With a pool, the pool's objects are included and the indexes are the
- * pool's.
+ * Facts about the storage of a repository. With a pool, the pool's objects are included and the
+ * indexes are the pool's.
  */
 export interface RepositoryStatistics {
   readonly sizeBytes: bigint;
@@ -123,8 +123,8 @@ async function modifiedMs(file: string): Promise<number | undefined> {
 }
 
 /**
- * Adds the statistics of packs. A member is repacked without separate indexes; git uses those of
- * the pool.
+ * Adds the statistics of packs. A member is repacked without its own indexes; git uses those of the
+ * pool.
  */
 function addPackfiles(member: Packfiles, pool: Packfiles): Packfiles {
   return {

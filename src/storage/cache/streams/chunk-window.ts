@@ -4,7 +4,7 @@ export interface Chunk {
   /** Readers and writers that use the bytes at the moment. */
   uses: number;
   isDropped: boolean;
-  /** Takes the memory back; `undefined` if another reader may still hold the bytes. */
+  /** Takes the memory back; `undefined` if another reader may still use the bytes. */
   recycle: ((bytes: Buffer) => void) | undefined;
 }
 

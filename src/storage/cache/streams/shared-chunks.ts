@@ -13,9 +13,9 @@ export interface SharedChunksOptions<T> {
 }
 
 /**
- * Yields the stream with this key: one that is kept or under way, or a new one. If that of somebody
- * else fails before its first byte, the caller tries again: the reason may be the first caller, or
- * a damaged file. Returns the result of the producer.
+ * Yields the stream with this key: one that is kept or being produced, or a new one. If another
+ * caller's stream fails before its first byte, this caller tries again, because the reason may be
+ * that caller, or a damaged file. Returns the result of the producer.
  *
  * @throws the error of the stream, the signal's reason.
  */

@@ -6,9 +6,9 @@ import { type StreamEnd, StreamReader, type StreamSource } from './stream-reader
 
 /** Bytes of a stream in memory, apart from those that readers are using. */
 export const WINDOW_BYTES = 2 << 20;
-/** By default, a stream that will be kept and is not longer is held in memory. */
+/** A stream that will be kept stays in memory up to this size, by default. */
 export const SMALL_BYTES = 128 * 1024;
-/** Lead of a producer that is to wait for its readers. */
+/** Lead after which a producer waits for its readers, if it is one that waits. */
 const WRITE_AHEAD_BYTES = 256 << 20;
 /** Time after which a reader that delays all others is dropped. */
 const STALL_MS = 60_000;
@@ -33,7 +33,7 @@ export interface SharedStreamOptions {
   readonly endsUnread: boolean;
   /** True if the producer waits for the fastest reader after a long lead. */
   readonly hasBackpressure: boolean;
-  /** A stream that is to be kept and is not longer stays in memory; at most {@link WINDOW_BYTES}. */
+  /** A stream that will be kept stays in memory up to this size; at most {@link WINDOW_BYTES}. */
   readonly smallBytes: number;
   /** Creates the file for data that does not fit into memory. */
   readonly openFile: (isKept: boolean) => Promise<SpoolFile>;
@@ -42,27 +42,27 @@ export interface SharedStreamOptions {
   readonly giveSpace: (bytes: number) => void;
   /** Reports whether producers must end soon because other callers wait. */
   readonly isContended: () => boolean;
-  /** The file cannot be written, so the stream continues without it. */
+  /** Called when the file cannot be written. The stream continues without it. */
   readonly onFileError: (error: unknown) => void;
-  /** The stream has ended, and is complete in memory or in the file, or is not. */
+  /** Called when the stream has ended, complete in memory or in the file, or incomplete. */
   readonly onEnd: (isComplete: boolean) => void;
   readonly stallMs?: number;
 }
 
 /**
- * The end that a stream will have. `kept` is for later readers, `unkept` for those that read it,
- * `forgotten` takes no more readers. It only moves to the right.
+ * The fate of a stream at its end. `kept` stays for later readers, `unkept` only for its
+ * readers, `forgotten` takes no more readers. It only moves to the right.
  */
 type Fate = 'kept' | 'unkept' | 'forgotten';
 
 /** The file of a stream. It only moves to later states. */
 type Spool =
   | { readonly is: 'unopened' }
-  /** It takes the chunks from `first` on. */
+  /** The file gets the chunks from `first` on. */
   | { readonly is: 'growing'; readonly file: SpoolFile; readonly first: number }
-  /** It takes no more chunks; those in it are read. */
+  /** The file gets no more chunks. Those in it are read. */
   | { readonly is: 'closed'; readonly file: SpoolFile; readonly first: number }
-  /** It is removed, or could not be opened. */
+  /** The file is removed, or could not be opened. */
   | { readonly is: 'gone'; readonly removal: Promise<void> | undefined };
 
 /**
@@ -80,7 +80,7 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
   #end: StreamEnd<T> | undefined;
   #fate: Fate;
   #spool: Spool = { is: 'unopened' };
-  /** Writes chunks into the file, or opens it. */
+  /** The running write of chunks into the file, or its opening. */
   #flushing: Promise<void> | undefined;
 
   constructor(options: SharedStreamOptions) {
@@ -128,7 +128,7 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
     return this.#stored?.first === 0 && this.#stored.file.count >= this.#window.first;
   }
 
-  /** Adds a reader. Close it. */
+  /** Adds a reader, which the caller has to close. */
   read(): StreamReader<T> {
     const reader = new StreamReader<T>(this);
     this.#readers.add(reader);
@@ -284,9 +284,9 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
   }
 
   /**
-   * Bytes that stay in memory although all readers have them. As long as that is everything from
-   * the beginning, others can join. Chunks that stay become old for the garbage collector, which
-   * then frees them only in a full collection.
+   * Number of bytes that stay in memory although all readers have them. Others can join as long as
+   * everything from the beginning is in memory. Chunks that stay become old for the garbage
+   * collector, which then frees them only in a full collection.
    */
   #keptBytes(): number {
     return this.#window.first > 0 && this.#stored === undefined ? 0 : WINDOW_BYTES;
@@ -354,7 +354,7 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
     }
   }
 
-  /** Writes no more into the file. Ends the producer if it had nothing else to write for. */
+  /** Writes no more into the file. Ends the producer if it wrote only for the file. */
   #endFile(): void {
     const stored = this.#stored;
     this.#spool = stored === undefined ? { is: 'gone', removal: undefined } : { ...stored, is: 'closed' };

@@ -13,13 +13,13 @@ const DIRECTORY_MODE = 0o700;
 interface Block {
   readonly offset: number;
   readonly length: number;
-  /** Of a file with a name. */
+  /** Checksum, for a file with a name. */
   readonly crc: number | undefined;
 }
 
 /** Blocks that were read, and how many there are. */
 export interface ReadBlocks {
-  /** May be given to {@link bulkBuffers}. */
+  /** Memory that {@link bulkBuffers} takes back. */
   readonly bytes: Buffer;
   readonly count: number;
 }
@@ -27,7 +27,7 @@ export interface ReadBlocks {
 /**
  * The part of a stream that is on disk: a file of blocks that only grows. A block is what was
  * appended as one buffer. If the file has a name, its checksum is kept in memory and compared at
- * every read, so that a file that was truncated or changed is never used as content.
+ * every read, so that a truncated or changed file is never used as content.
  */
 export class SpoolFile {
   readonly #path: string;
@@ -121,7 +121,7 @@ export class SpoolFile {
   }
 }
 
-/** A block may be larger than a piece. */
+/** Returns memory for a block, which may be larger than a piece. */
 function memoryFor(length: number): Buffer {
   if (length <= PIECE_BYTES) return bulkBuffers.take().subarray(0, length);
   noteBulkBytes(length);

@@ -10,7 +10,7 @@ import type { StreamReader } from './stream-reader.ts';
 /** Total size of short streams in memory. */
 const MAX_MEMORY_BYTES = 32 << 20;
 const MAX_ENTRIES = 20_000;
-/** Kept streams with a file: each holds a descriptor. */
+/** Limit of kept streams with a file: each holds a descriptor. */
 const MAX_FILES = 1000;
 const SWEEP_MS = 60_000;
 
@@ -35,12 +35,12 @@ export interface StreamCacheOptions {
   readonly endsUnread?: boolean;
   /** Limit of the bytes of all files. */
   readonly maxBytes: number;
-  /** Returns the part of it that this process may use. Default 1. */
+  /** Returns the part of `maxBytes` that this process may use. Default 1. */
   readonly share?: (() => number) | undefined;
-  /** A stream that is to be kept and is not longer stays in memory. Default {@link SMALL_BYTES}. */
+  /** A stream that will be kept stays in memory up to this size. Default {@link SMALL_BYTES}. */
   readonly smallBytes?: number;
   readonly observer?: StreamCacheObserver | undefined;
-  /** A file that cannot be written or removed. Streams continue without it. */
+  /** Called when a file cannot be written or removed. Streams continue without it. */
   readonly onError: (error: unknown) => void;
   /** Reports whether producers must end soon because other callers wait. */
   readonly isContended?: () => boolean;
@@ -62,7 +62,7 @@ export type Produce<T> = (writer: StreamWriter, signal: AbortSignal) => Promise<
 export interface OpenedStream<T> {
   /** True if the stream was there, complete or running. */
   readonly isHit: boolean;
-  /** Close it. */
+  /** The reader, which the caller has to close. */
   readonly reader: StreamReader<T>;
   /** The bytes produced so far. */
   readonly stream: { readonly bytes: number };
@@ -77,13 +77,13 @@ interface Entry<T> {
 }
 
 /**
- * Shares streams of bytes between identical requests: those that come while the stream is produced,
- * and those of the next minutes if the stream is kept. See README.md.
+ * Shares streams of bytes between identical requests: those that arrive while the stream is
+ * produced, and those of the next minutes if the stream is kept. See README.md.
  */
 export class StreamCache<T> implements AsyncDisposable {
   readonly #options: StreamCacheOptions;
   readonly #now: () => number;
-  /** The oldest first. */
+  /** The entries, the oldest first. */
   readonly #entries = new Map<string, Entry<T>>();
   readonly #running = new Map<SharedStream<T>, Promise<void>>();
   readonly #quota: DiskQuota;
@@ -149,8 +149,7 @@ export class StreamCache<T> implements AsyncDisposable {
   }
 
   /**
-   * Removes files of processes that are dead, and those that are past twice the age of what a
-   * process could use.
+   * Removes files of dead processes, and files that are twice as old as any that a process can use.
    */
   async removeStrays(): Promise<void> {
     const { directory, maxAgeMs, observer } = this.#options;
@@ -259,7 +258,7 @@ export class StreamCache<T> implements AsyncDisposable {
     return await SpoolFile.create(`${directory}/${name.slice(0, 2)}/${name}`, { isHidden: !isKept });
   }
 
-  /** Takes space, if need be from the oldest streams that nothing reads. */
+  /** Takes space, if necessary from the oldest streams that nothing reads. */
   #takeSpace(bytes: number): boolean {
     let isTaken = this.#quota.take(bytes);
     for (const [key, entry] of this.#entries) {

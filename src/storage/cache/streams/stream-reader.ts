@@ -9,17 +9,17 @@ import type { ReadBlocks } from './spool-file.ts';
 /** How a stream has ended. */
 export type StreamEnd<T> = { readonly result: T } | { readonly error: unknown };
 
-/** The stream of a reader. */
+/** The stream that a reader reads. */
 export interface StreamSource<T> {
   readonly end: StreamEnd<T> | undefined;
   /** Number of chunks produced so far. */
   readonly count: number;
-  /** Returns the chunk with this index if it is in memory; release it. */
+  /** Returns the chunk with this index if it is in memory. The caller has to release it. */
   chunk(index: number): Chunk | undefined;
   release(chunk: Chunk): void;
   /** Reads chunks that are not in memory. */
   stored(index: number): Promise<ReadBlocks>;
-  /** Resolves when there may be more. */
+  /** Resolves when there may be more chunks. */
   progress(): Promise<void>;
   /** Called when the reader has advanced. */
   moved(): void;
@@ -29,7 +29,10 @@ export interface StreamSource<T> {
 /** Bytes whose memory is used again when they are given back. */
 export interface LentBytes {
   readonly bytes: Buffer;
-  /** Call it at most once, when nothing reads the bytes any more; without it they may be kept. */
+  /**
+   * Gives the memory back. Call it at most once, when nothing reads the bytes any more. Without the
+   * call, the bytes may be kept.
+   */
   giveBack(): void;
 }
 
