@@ -36,13 +36,23 @@ describe('the tests of a change', () => {
     ['are none', 'src/domain/new.ts', []],
   ] as const) {
     test(name, () => {
-      assert.deepEqual([...affectedTests(SOURCES, [changed])].sort(), expected);
+      assert.deepEqual([...affectedTests(SOURCES, [changed]).keys()].sort(), expected);
     });
   }
+
+  test('have the number of imports between', () => {
+    const distances = affectedTests(SOURCES, ['src/base/a.ts']);
+
+    assert.deepEqual(Object.fromEntries(distances), {
+      'src/base/a.test.ts': 1,
+      'src/git/b.test.ts': 2,
+      'test/child.test.ts': 3,
+    });
+  });
 
   test('are all, when the packages change', () => {
     const all = [...SOURCES.keys()].filter((file) => file.endsWith('.test.ts'));
 
-    assert.deepEqual([...affectedTests(SOURCES, ['package-lock.json'])], all);
+    assert.deepEqual([...affectedTests(SOURCES, ['package-lock.json']).keys()], all);
   });
 });

@@ -10,16 +10,15 @@ const NAME_OF_SOURCE = /[\w.-]+\.ts\b/g;
 /** The programs of bin/ and dist/, whose code is in src/cli/. */
 const STARTS_PROGRAMS = /\b(?:dist|bin)\//;
 
-/** Returns the test files that a change since a commit can affect, tracked or not. */
-export function changedTests(commit: string): Set<string> {
-  return testsThatReach(changedFiles(commit));
-}
-
 /** Returns the test files that can execute one of the files, or read it. */
 export function testsThatReach(files: readonly string[]): Set<string> {
+  return new Set(affectedTests(readSources(), files).keys());
+}
+
+/** Returns the text of each source file, by its path below the root. */
+export function readSources(): Map<string, string> {
   const all = globSync('{src,test,scripts,bench}/**/*.ts', { cwd: ROOT });
-  const sources = new Map(all.map((file) => [file, readFileSync(join(ROOT, file), 'utf8')]));
-  return affectedTests(sources, files);
+  return new Map(all.map((file) => [file, readFileSync(join(ROOT, file), 'utf8')]));
 }
 
 /** Returns the files that have changed since a commit, tracked or not. */
@@ -32,23 +31,27 @@ export function changedFiles(commit: string): string[] {
 
 /**
  * Returns the test files that reach a changed file: by imports, by its name in a text, or because
- * they are near a changed file that is no source.
+ * they are near a changed file that is no source. The values are the imports between the two, 0 for
+ * a changed test.
  *
  * @param sources the text of each source file, by its path below the root
  */
-export function affectedTests(sources: ReadonlyMap<string, string>, changed: readonly string[]): Set<string> {
+export function affectedTests(
+  sources: ReadonlyMap<string, string>,
+  changed: readonly string[],
+): Map<string, number> {
   const tests = [...sources.keys()].filter((file) => file.endsWith('.test.ts'));
-  if (changed.some((file) => EVERYTHING.test(file))) return new Set(tests);
+  if (changed.some((file) => EVERYTHING.test(file))) return new Map(tests.map((file) => [file, 0]));
   const texts = new Map([...sources].map(([file, text]) => [file, withoutImports(text)]));
   const importers = importersOf(sources, texts);
-  const reached = new Set<string>();
-  const queue = changed.flatMap((file) => [file, ...usersOf(file, texts)]);
-  for (let file = queue.pop(); file !== undefined; file = queue.pop()) {
-    if (reached.has(file)) continue;
-    reached.add(file);
-    queue.push(...(importers.get(file) ?? []));
+  const reached = new Map<string, number>();
+  let next = new Set(changed.flatMap((file) => [file, ...usersOf(file, texts)]));
+  for (let distance = 0; next.size > 0; distance += 1) {
+    for (const file of next) reached.set(file, distance);
+    const following = [...next].flatMap((file) => importers.get(file) ?? []);
+    next = new Set(following.filter((file) => !reached.has(file)));
   }
-  return new Set(tests.filter((file) => reached.has(file)));
+  return new Map([...reached].filter(([file]) => file.endsWith('.test.ts') && sources.has(file)));
 }
 
 /** Returns the files that import each file, name it, or start it as a program. */

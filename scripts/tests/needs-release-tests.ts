@@ -7,7 +7,7 @@
 import { spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { matchesGlob } from 'node:path';
-import { changedFiles, changedTests } from './changed-tests.ts';
+import { changedFiles, testsThatReach } from './changed-tests.ts';
 import { CLASSES } from './classes.ts';
 
 /** Parts of the packages, the images and the pages, besides what the tests import. */
@@ -30,8 +30,9 @@ export function isReleased(file: string): boolean {
 
 /** @throws {Error} when the repository does not have the commit. */
 function needsTests(commit: string): boolean {
-  if (changedFiles(commit).some(isReleased)) return true;
-  const affected = changedTests(commit);
+  const files = changedFiles(commit);
+  if (files.some(isReleased)) return true;
+  const affected = testsThatReach(files);
   return CLASSES.release?.some(({ files }) => globSync(files).some((file) => affected.has(file))) ?? true;
 }
 

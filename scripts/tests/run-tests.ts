@@ -15,10 +15,11 @@ import { spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { globSync, statSync } from 'node:fs';
 import { isRecorded, writeRecord } from '../records.ts';
-import { changedTests } from './changed-tests.ts';
+import { affectedTests, changedFiles, readSources } from './changed-tests.ts';
 import { CLASSES } from './classes.ts';
 import { Durations } from './durations.ts';
 import { interruption } from './interruption.ts';
+import { nearestTests } from './nearest-tests.ts';
 import { filesOf, runGroups } from './run-groups.ts';
 import { isSelection, selectFiles } from './selected-files.ts';
 import { makeTemporaryDirectory } from './temporary-directory.ts';
@@ -40,6 +41,16 @@ function isBuilt(): boolean {
   return sources.every((file) => (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0) <= built);
 }
 
+/** Chooses tests of the changes since a commit. */
+function testsOfChange(tests: ReadonlySet<string>, commit: string): ReadonlySet<string> {
+  const files = changedFiles(commit);
+  const affected = new Map([...affectedTests(readSources(), files)].filter(([file]) => tests.has(file)));
+  const chosen = nearestTests(affected, files, process.env.TEST_SEED ?? '');
+  if (chosen.size < affected.size)
+    console.log(`The nearest ${chosen.size} of ${affected.size} tests that import or name what has changed.`);
+  return chosen;
+}
+
 async function main([name = '', ...args]: readonly string[]): Promise<number> {
   const groups = CLASSES[name];
   if (groups === undefined) {
@@ -47,7 +58,6 @@ async function main([name = '', ...args]: readonly string[]): Promise<number> {
     return 2;
   }
   const change = args.find((arg) => /^--changed(?:=|$)/.test(arg));
-  const changed = change === undefined ? undefined : changedTests(change.split('=')[1] ?? 'HEAD');
   const names = args.filter(isSelection);
   const selection = selectFiles(
     groups.flatMap((group) => filesOf(group, process.cwd())),
@@ -57,16 +67,17 @@ async function main([name = '', ...args]: readonly string[]): Promise<number> {
     console.error(`run-tests ${name}: ${selection.problem}`);
     return 2;
   }
-  const only = selection.files;
   const startMs = performance.now();
   process.env.TEST_SEED ||= String(randomInt(2 ** 31));
+  const only =
+    change === undefined ? selection.files : testsOfChange(selection.files, change.split('=')[1] ?? 'HEAD');
   const directory = makeTemporaryDirectory();
   try {
     const { figures, hasPassed } = await runGroups(groups, {
       cwd: process.cwd(),
       env: { ...process.env, TMPDIR: directory.path, ...(isBuilt() && { TEST_PROGRAMS: 'built' }) },
       nodeOptions: args.filter((arg) => !isSelection(arg) && arg !== change),
-      isWanted: (file) => changed?.has(file) !== false && only.has(file),
+      isWanted: (file) => only.has(file),
       isVerbose: names.length > 0 && only.size < 4,
       isContinuous: isContinuous(),
       isOldGit: isOldGit(),
