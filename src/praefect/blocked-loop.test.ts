@@ -19,7 +19,7 @@ test('praefect logs and counts a blocked event loop with the call and the stack'
   const lines: Record<string, unknown>[] = [];
   const log = (fields: Readonly<Record<string, unknown>>, message: string): void => {
     lines.push({ ...fields, msg: message });
-    // As the logger of a program may do.
+    // A program's logger may block like this.
     if (fields['grpc.method'] === 'RepositoryExists' && fields['grpc.code'] !== undefined) waitsLong(1500);
   };
   const server = stack.use(

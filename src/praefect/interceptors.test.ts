@@ -41,7 +41,7 @@ async function failingCall(secret: string) {
         ...{ virtual_storage: [VIRTUAL_STORAGE], socket_path: '/s', auth: { token: SECRET } },
       } as never).config,
       ...{ logger, metrics },
-      // All that the chain uses of them.
+      // The chain uses no other parts of them.
       reports: {
         interceptor: noted('reports'),
         exception: (_: unknown, each: unknown) => exceptions.push(each),

@@ -294,7 +294,7 @@ function proxiedMethod(
 
 async function startBackend(parts: BackendOptions, signal: AbortSignal): Promise<Backend> {
   if (strategyOf(parts.config).isInMemory) return await startMemoryBackend(parts);
-  // Loaded here: it brings the database client along.
+  // Loaded only here, because it loads the database client.
   const { startDatabaseBackend } = await import('./backends/database-backend.ts');
   return await startDatabaseBackend(parts, signal);
 }

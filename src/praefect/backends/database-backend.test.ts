@@ -17,7 +17,7 @@ import { HealthManager } from '../elections/health-manager.ts';
 import type { ReplicationJob } from '../model/job.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 
-/** Of webhooks: 32 bytes. */
+/** Secret of webhooks: 32 bytes. */
 const SECRET = Buffer.alloc(32, 'secret').toString('base64');
 const repository = { virtualStorage: 'default', relativePath: 'x.git' };
 const job: ReplicationJob = {
@@ -26,7 +26,7 @@ const job: ReplicationJob = {
 };
 /** Intervals of the clean-up of jobs, of their locks and of the locks of writes. */
 const CLEANING = [30_000, 40_000, 1_800_000];
-/** No other work in the background. */
+/** Settings without other work in the background. */
 const QUIET = {
   reconciliation: { scheduling_interval: '0s' },
   background_verification: { verification_interval: '0s' },
@@ -174,7 +174,7 @@ test('a database without tables is refused, with the command that makes them', {
   await postgres.database.run(sql`DROP DATABASE ${sql.id(name)}`);
 });
 
-/** Notes the errors of calls that count for the health of a node. */
+/** Records the errors of calls that count for the health of a node. */
 function countedErrors(context: TestContext): string[] {
   const counted: string[] = [];
   for (const { prototype } of [HealthManager, Election]) {
@@ -257,7 +257,7 @@ test('the locks and pauses of one Praefect hold back the writes of others', { sk
     await lock.release();
   });
   const pause = await one.backend.pauses.pause(repository);
-  // Its notification comes after those of what has happened before.
+  // Its notification comes after those of all earlier changes.
   await until(async () => {
     const begun = two.backend.pauses.write(repository, signal).then((write) => write[Symbol.dispose]());
     return (await Promise.race([begun, turn('held back')])) === 'held back';

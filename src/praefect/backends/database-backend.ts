@@ -32,7 +32,7 @@ import type { DatabaseState } from './primaries.ts';
 import { repositoryPrimaries } from './repository-primaries.ts';
 import { storagePrimaries } from './storage-primaries.ts';
 
-/** Limit of a statement for a request, as of the record of a write. */
+/** Time limit of a statement for a request, such as the record of a write. */
 const STATEMENT_LIMIT_MS = 30_000;
 const STALE_CHECK_MS = 30_000;
 const STALE_AFTER_MS = 60_000;
@@ -113,7 +113,7 @@ function notedByFeed(served: ServedFeed | undefined, onChanged: ForgetReplicas):
   };
 }
 
-/** Opens the database and what is read from it. `resources` closes that. */
+/** Opens the database and what is read from it. `resources` closes both. */
 async function openState(
   { config, family, logger, metrics, nodes }: BackendOptions,
   resources: AsyncDisposableStack,
@@ -180,7 +180,7 @@ interface OpenedFeed extends ServedFeed {
   readonly ofBackend: Pick<Backend, 'endWatching' | 'webhooks'>;
 }
 
-/** Starts the change feed if it is enabled. Without it nothing of it is loaded. */
+/** Starts the change feed if it is enabled. Otherwise none of its code is loaded. */
 async function openFeed(
   options: BackendOptions,
   parts: { readonly database: Database; readonly isHealthy: (node: GitalyNode) => boolean },
@@ -208,7 +208,10 @@ async function openFeed(
   };
 }
 
-/** Starts the webhooks, which one process of a Praefect has. Without any nothing of them is loaded. */
+/**
+ * Starts the webhooks, which one process of a Praefect has. Without webhooks, none of their code is
+ * loaded.
+ */
 async function openWebhooks(
   { config, family, logger }: BackendOptions,
   { database, feed }: Pick<ServedFeed, 'feed'> & { readonly database: Database },

@@ -43,7 +43,7 @@ export async function startMemoryBackend(options: BackendOptions): Promise<Backe
   };
 }
 
-/** Without a database, only the nodes are checked. */
+/** Runs the checks that need no database: those of the nodes. */
 async function failuresOf(config: PraefectConfig, timeoutMs: number): Promise<ReadonlyMap<string, string>> {
   try {
     await pingNodes(config, { print: () => {}, timeoutMs });

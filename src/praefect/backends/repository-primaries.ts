@@ -61,7 +61,7 @@ function lossFinder(
   });
 }
 
-/** The first process of a Praefect checks the nodes. */
+/** Returns the health of the nodes, which the first process of a Praefect checks. */
 async function healthOfNodes(
   { config, family, logger, metrics, nodes }: BackendOptions,
   database: Database,

@@ -41,7 +41,7 @@ export async function storagePrimaries(
   };
 }
 
-/** The first process of a Praefect checks the nodes and elects. */
+/** Returns the elections. The first process of a Praefect checks the nodes and elects. */
 async function electionsOf(
   options: BackendOptions,
   database: Database,

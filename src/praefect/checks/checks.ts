@@ -7,7 +7,7 @@ import { pingNodes } from './ping-nodes.ts';
 /** Means and limits of a check. */
 export interface PraefectCheckOptions {
   readonly config: PraefectConfig;
-  /** Opens the database; the caller of it closes it. */
+  /** Opens the database, which its caller closes. */
   readonly openDatabase: () => Promise<Database>;
   /** Receives the facts that a check found. */
   readonly print: (line: string) => void;

@@ -24,7 +24,7 @@ const storage = (storageName: string, readable = true, writeable = true): Storag
   ...{ storageName, readable, writeable },
 });
 
-/** Starts a server that returns these facts, and notes the authorizations of its calls. */
+/** Starts a server that returns these facts, and records the authorizations of its calls. */
 async function startNode({ health = Status.SERVING, storages = [] }: Answers) {
   const authorizations = new Set<string | undefined>();
   const server = await listen({

@@ -148,7 +148,7 @@ export function webhookProblem({ events, virtualStorage, webhook }: PraefectConf
   return webhookProblems(webhook, { events, storages: virtualStorage })[0];
 }
 
-/** All three thresholds are set, or none. */
+/** Returns the problem of thresholds of which only some are set. */
 function thresholdProblem({ failover }: PraefectConfig): string | undefined {
   const {
     errorThresholdWindowMs: windowMs,

@@ -7,7 +7,7 @@ export interface Strategy {
   readonly name: ElectionStrategy;
   /** False if the first node of a virtual storage is always its primary. */
   readonly failsOver: boolean;
-  /** Everything is kept in memory, so that no database is needed. */
+  /** True if everything is kept in memory, so that no database is needed. */
   readonly isInMemory: boolean;
 }
 

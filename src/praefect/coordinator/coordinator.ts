@@ -35,7 +35,9 @@ export class Coordinator {
     return (requests, context) => new ProxiedCall(method, requests, context, (first) => plan(first, context));
   }
 
-  /** Not asynchronous itself, as each layer of promises costs every read. */
+  /**
+   * Plans a call. It is not asynchronous itself, because each layer of promises costs every read.
+   */
   #plan(method: MethodInfo, frame: Buffer, context: HandlerContext): Promise<ProxyPlan> {
     let request: Message;
     try {
@@ -81,7 +83,7 @@ export class Coordinator {
     return { virtualStorage: storageName, relativePath };
   }
 
-  /** Has errors of the nodes counted. */
+  /** Returns the plan with a notification of each error of a node. */
   #observed({ operation }: MethodInfo, plan: ProxyPlan): ProxyPlan {
     const observed = (destination: Destination): Destination => ({
       ...destination,

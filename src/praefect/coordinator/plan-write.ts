@@ -36,7 +36,9 @@ interface Write extends RepositoryCall {
   readonly running: Disposable;
   /** Disposed when the nodes have ended, so that the next write does not wait for the record. */
   readonly ordered: Disposable;
-  /** Only some references are locked. The nodes wait by themselves before they lock others. */
+  /**
+   * True if only some references are locked. The nodes wait by themselves before they lock others.
+   */
   readonly isNarrow: boolean;
 }
 
@@ -116,7 +118,9 @@ async function routeOf(
     .catch(routeError(repository, place));
 }
 
-/** A copy or a restoration onto a repository that exists is an update. */
+/**
+ * Returns the kind of a change. A copy or restoration onto a repository that exists is an update.
+ */
 async function changeBy(method: MethodInfo, repository: RepositoryKey, router: Router): Promise<Change> {
   const isUpdate = UPSERTS.has(method.name) && (await router.exists(repository));
   return isUpdate ? 'update' : changeOf(method);

@@ -9,7 +9,7 @@ import { ReachableNodes } from './reachable-nodes.ts';
 const logger = createLogger({ format: 'json', level: 'error', stream: { write: () => {} } });
 const { signal } = new AbortController();
 
-/** A node by the two facts that matter here. */
+/** Returns a node with the two facts that matter here. */
 function nodeThat(isReady: boolean, serves: boolean) {
   return {
     storage: 'gitaly-1',

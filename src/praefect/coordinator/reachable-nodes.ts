@@ -32,13 +32,13 @@ export interface RouteSearch<R> {
   nodesOf(route: R): readonly GitalyNode[];
   /** Waits for a primary after the loss of a node. */
   readonly waits: boolean;
-  /** The signal is created on first use, which is only a search that waits. */
+  /** Its signal is created on first use. Only a search that waits uses it. */
   readonly context: Pick<HandlerContext, 'signal'>;
 }
 
 /**
- * Keeps calls from nodes that stop: those that have announced it, or that refuse connections,
- * before the next round of checks notices it.
+ * Keeps calls away from nodes that stop: nodes that have announced it, and nodes that refuse
+ * connections before the next round of checks notices it.
  */
 export class ReachableNodes {
   readonly #health: NodeHealth;

@@ -49,7 +49,7 @@ async function ended({ votes = true, ...ending }: Ending = {}) {
   return { write, leave };
 }
 
-/** Records a write, and notes what is done. */
+/** Records a write, and the steps that are taken for it. */
 async function record({ write }: { readonly write: EndedWrite }, options: Partial<FinalizerOptions> = {}) {
   const { lines, logger } = linesLogger();
   const done: unknown[][] = [];

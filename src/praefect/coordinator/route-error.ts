@@ -1,7 +1,10 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { type RepositoryKey, repositoryNotFound } from '../model/repository-key.ts';
 
-/** An unknown repository is reported as a Gitaly does, everything else with its place. */
+/**
+ * Returns the function that converts an error: an unknown repository is reported as by a Gitaly,
+ * any other error gets a prefix.
+ */
 export function routeError(repository: RepositoryKey, prefix: string): (error: unknown) => never {
   return (error) => {
     if (error instanceof GitalyError && error.message === 'repository not found')

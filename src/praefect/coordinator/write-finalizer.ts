@@ -48,7 +48,7 @@ export interface FinalizerOptions {
 
 /**
  * Returns the function that records after a write which replicas have it, and queues copies for
- * those that do not. It goes on without the client.
+ * those that do not. It continues when the client leaves.
  */
 export function writeFinalizer(options: FinalizerOptions): RecordWrite {
   return async (write) => {

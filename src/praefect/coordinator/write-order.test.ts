@@ -35,7 +35,7 @@ const UNNAMED = { isShared: false, primary: 'gitaly-1', entered: { widen: async 
 const orderOf = (isOn = true): WriteOrder =>
   new WriteOrder({ isOn, ownLocks: new MemoryWriteLocks(), sharedLocks: undefined, logger });
 
-/** Enters, and notes when it may go on. */
+/** Enters a write, and records when it may continue. */
 async function enter(order: WriteOrder, events: string[], name: string, relativePath = 'x.git') {
   const entered = await order.enter(writeRef('HEAD', relativePath), signal);
   events.push(name);

@@ -18,10 +18,10 @@ import { lockedReferences } from './locked-references.ts';
  */
 const WAITS_BEFORE = new Set(['WriteRef']);
 
-/** Git votes in these after it has locked references, and users' hooks run before their first vote. */
+/** Pushes: git votes after it has locked references, and users' hooks run before the first vote. */
 const PUSHES = new Set(['PostReceivePack', 'SSHReceivePack']);
 
-/** Changes of many references: nodes of ours wait before they lock them, which is not a vote. */
+/** Changes of many references. Our nodes wait before they lock these, which is not a vote. */
 const WAITS_ON_NODES = new Set([
   'FetchBundle',
   'FetchRemote',
@@ -60,9 +60,9 @@ export interface OrderedCall {
 }
 
 export interface WriteOrderOptions {
-  /** False: only writes that request it wait. */
+  /** False if only those writes wait that request it. */
   readonly isOn: boolean;
-  /** Writes also wait for the writes of other Praefects. */
+  /** True if writes also wait for the writes of other Praefects. */
   readonly isShared?: boolean;
   /** Locks among all Praefects, for writes that request it; `undefined` without a database. */
   readonly sharedLocks: WriteLocks | undefined;

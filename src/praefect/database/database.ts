@@ -18,7 +18,7 @@ export { sql } from 'kysely';
 /** Where a statement runs: the pool, or a transaction. */
 export type Executor = Kysely<unknown> | Transaction<unknown>;
 
-/** Connections of one Praefect. */
+/** Limit of connections of one Praefect. */
 const MAX_CONNECTIONS = 20;
 /**
  * Part of these connections for searches, so that a search of minutes leaves connections for
@@ -272,7 +272,10 @@ function isOfOtherClient(error: unknown): boolean {
   return error instanceof DatabaseError && OF_OTHER_CLIENTS.has(error.code);
 }
 
-/** Node reports several refused addresses of a host as one error without a message. */
+/**
+ * Returns the message of a failed connection. Node reports several refused addresses of a host as
+ * one error without a message.
+ */
 function connectMessage(error: unknown): string {
   return error instanceof AggregateError ? error.errors.map(messageOf).join(', ') : messageOf(error);
 }

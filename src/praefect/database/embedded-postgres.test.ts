@@ -13,7 +13,7 @@ import { type EmbeddedPostgres, removeEmbeddedPostgres, startEmbeddedPostgres } 
 
 const needsRoot = process.getuid?.() !== 0 && 'needs root';
 const SOCKET = '.s.PGSQL.5432';
-/** Notes the signals that a scripted server gets. */
+/** Commands with which a scripted server records the signals that it gets. */
 const NOTED = ['INT', 'QUIT'].map((signal) => `trap 'echo ${signal} >> "$2/signals"' ${signal}`);
 const REAL_LIMIT_NS = 30_000_000_000n;
 const WAITS = 'while :; do sleep 0.01; done';

@@ -26,7 +26,7 @@ export interface EmbeddedPostgres extends AsyncDisposable {
   readonly port: number;
   readonly user: string;
   readonly pid: number;
-  /** Resolves when the server has ended, for whatever reason. */
+  /** Resolves when the server has ended, for any reason. */
   readonly exited: Promise<unknown>;
 }
 
@@ -151,7 +151,7 @@ async function succeedsAs({ gid, uid }: OtherUser, line: string, path: string): 
   }
 }
 
-/** Makes new data. What is there under the final name is complete. */
+/** Creates new data. Data under the final name is complete. */
 async function initialise(
   programs: string,
   { data, isDurable, owner }: { data: string; isDurable: boolean; owner: OtherUser | undefined },

@@ -65,7 +65,7 @@ export async function closeClient(client: Client): Promise<void> {
   const late = Promise.withResolvers<void>();
   const timer = setTimeout(late.resolve, CLOSE_TIMEOUT_MS);
   try {
-    // One that fails to close is closed.
+    // A connection that fails to close counts as closed.
     await Promise.race([client.end().catch(() => {}), late.promise]);
   } finally {
     clearTimeout(timer);

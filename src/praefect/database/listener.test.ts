@@ -6,7 +6,7 @@ import { never, until } from '#testkit/until';
 import { type Database, sql } from './database.ts';
 import { combinedHandler, DatabaseListener, type ListenerHandler } from './listener.ts';
 
-/** Notes what a handler is notified of. */
+/** Returns a handler that records its calls. */
 function notingHandler(events: string[], ...channels: string[]): ListenerHandler {
   return {
     channels,

@@ -10,9 +10,9 @@ const PROBE_INTERVAL_MS = 15_000;
 export interface ListenerHandler {
   /** Channels whose notifications are received. */
   readonly channels: readonly string[];
-  /** All channels are listened to from now on. */
+  /** Called when all channels are listened to. */
   connected(): void;
-  /** Notifications may have been missed. Called once for each `connected`. */
+  /** Called when notifications may have been missed, once for each `connected`. */
   disconnected(): void;
   notified(channel: string, payload: string): void;
 }

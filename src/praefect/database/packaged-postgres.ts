@@ -6,7 +6,7 @@ import { systemErrorCode } from '#base/go/system-error';
 
 /** Directory in the package, of `bin`, `lib` and `share`. */
 const NATIVE = 'native';
-/** For the compiler of other programs; no server needs them. */
+/** Matches files that are only for compiling other programs. No server needs them. */
 const DEVELOPMENT = /\.a$|\/pkgconfig$/;
 
 /**

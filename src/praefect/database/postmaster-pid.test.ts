@@ -54,7 +54,7 @@ function dataWith(context: TestContext, pid: number): { data: string; file: stri
   return { data, file };
 }
 
-/** Starts a process that notes its signals, as a server on the data. @param ends ends it */
+/** Starts a process that records its signals, as a server on the data. @param ends ends it */
 async function startLeftover(context: TestContext, ends: string) {
   const { data, file } = dataWith(context, 0);
   const traps = ['INT', 'QUIT'].map((name) => `trap 'echo ${name} >> "$1/signals"' ${name}`);

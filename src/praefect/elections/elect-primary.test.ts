@@ -63,7 +63,7 @@ test('elections wait for one that holds the row, and keep its result', { skip },
 interface Step {
   /** Nodes that the Praefects see. */
   readonly healthy: string;
-  /** The nodes of which one is elected; none: there is no primary. */
+  /** The nodes of which one is elected; if empty, there is no primary. */
   readonly elected: string;
 }
 

@@ -27,7 +27,7 @@ const URGENT_INTERVAL_MS = 500;
 export interface PrimaryChoice {
   /** The primary as far as this Praefect knows; `undefined` for none. */
   readonly current: GitalyNode | undefined;
-  /** A round of checks has ended. */
+  /** Called when a round of checks has ended. */
   update(checked: CheckedNodes): Promise<void>;
   /** Returns the node that takes calls for the primary; `undefined` for none. */
   find(): Promise<GitalyNode | undefined>;
@@ -119,7 +119,7 @@ export class Election implements AsyncDisposable, NodeHealth, VirtualStorageNode
     for (const node of nodes) node.onDisconnect = () => this.#suspect(node);
   }
 
-  /** Has a node that serves, as far as is known, checked before its time. */
+  /** Checks a node that counts as serving before its regular check. */
   #suspect(node: GitalyNode): void {
     if (this.#checks.isServing(node)) this.#rounds?.soon();
   }

@@ -6,8 +6,8 @@ import type { GitalyNode } from '../nodes/gitaly-node.ts';
 type Kind = 'read' | 'write';
 
 /**
- * Counts failed calls of each node. One that fails too many in a time counts as unhealthy, until
- * they are older than that.
+ * Counts failed calls of each node. A node that fails too many calls within a time counts as
+ * unhealthy until these calls are older than that.
  */
 export class ErrorThresholds {
   readonly #windowMs: number;

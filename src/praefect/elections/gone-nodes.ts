@@ -11,7 +11,7 @@ const CHECKS = 2;
 export class GoneNodes {
   readonly #missed = new Map<GitalyNode, number>();
 
-  /** @param error of the check; `undefined` for a good one. */
+  /** Records a check. @param error of the check; `undefined` for a good one. */
   checked(node: GitalyNode, error: unknown): void {
     if (!isRefusal(error)) this.#missed.delete(node);
     else this.#missed.set(node, (this.#missed.get(node) ?? 0) + 1);

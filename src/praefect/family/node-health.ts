@@ -5,7 +5,10 @@ import type { Link } from '#workers/link';
 import { type NodeHealth, RecentLosses } from '../elections/node-health.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 
-/** Asked by a new worker; told to all after each round of checks. */
+/**
+ * Topic of the health of nodes: a new worker asks for it, and all get it after each round of
+ * checks.
+ */
 const HEALTH = 'praefect: health';
 const LOST = 'praefect: node lost';
 const FAILED = 'praefect: node failed a call';
@@ -47,7 +50,7 @@ export class RemoteHealth implements NodeHealth, Disposable {
   readonly #losses = new RecentLosses();
   readonly #rounds = new Map<string, PromiseWithResolvers<void>>();
   #healthy: ReadonlySet<GitalyNode> = new Set();
-  /** Nodes that refused a call; until they are healthy again. */
+  /** Nodes that refused a call and are not healthy again yet. */
   readonly #lost = new Set<GitalyNode>();
 
   private constructor(link: Link, options: RemoteHealthOptions) {
@@ -128,7 +131,7 @@ export interface SharedHealth {
   readonly onNodeError: OnNodeError;
 }
 
-/** Sends the results of the checks of this process to workers, and notes what they notice. */
+/** Sends the results of this process's checks to workers, and receives what workers notice. */
 export function shareHealth(
   { desk, serving }: Supervising,
   { health, nodes, onNodeError }: SharedHealth,

@@ -1,9 +1,9 @@
 import type { Family } from '#workers/family';
 import type { RepositoryKey } from '../model/repository-key.ts';
 
-/** Tells the supervisor that the replicas of a repository have changed. */
+/** Message to the supervisor: the replicas of a repository have changed. */
 const CHANGED = 'praefect: replicas changed';
-/** Tells workers to forget what they have read about it. */
+/** Message to workers: forget what you have read about a repository. */
 const FORGET = 'praefect: forget replicas';
 
 /** Time that a process has to forget. One that is blocked for longer may send reads to old replicas. */

@@ -33,7 +33,7 @@ async function openFeed(database: Database, options: Partial<ClusterFeedOptions>
   return { feed, problems, [Symbol.asyncDispose]: () => feed[Symbol.asyncDispose]() };
 }
 
-/** Counts the looks of a feed that have ended: its only statements of one row. */
+/** Counts the finished looks of a feed by its only statements that return one row. */
 function countingLooks(database: Database): { readonly counted: Database; looks: number } {
   const row: Database['row'] = async (statement) => {
     const found = await database.row(statement);
@@ -178,7 +178,7 @@ test('events are removed when an eighth of their limit is new', { skip }, async 
     const before = looks.looks;
     opened.feed.wake();
     await until(() => looks.looks > before);
-    // What it has seen decides about the compaction before the next one.
+    // The feed compacts before a look, by what the previous look has seen.
     opened.feed.wake();
     await until(() => looks.looks > before + 1);
   };

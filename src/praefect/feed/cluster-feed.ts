@@ -13,19 +13,19 @@ export interface ClusterFeedOptions {
   /** Nodes by virtual storage. */
   readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
   readonly isHealthy: (node: GitalyNode) => boolean;
-  /** Older events are compacted. */
+  /** Age from which events are compacted. */
   readonly maxAgeMs: number;
-  /** Events kept in addition to the compacted ones. */
+  /** Number of events that are kept in addition to the compacted ones. */
   readonly maxEvents: number;
   /** Called when changes cannot be read or recorded. */
   readonly onProblem: (error: unknown) => void;
 }
 
-/** Changes of other Praefects, and their events, are found within this time. */
+/** Time within which changes of other Praefects, and their events, are found. */
 const LOOK_MS = 200;
 const PROBLEM_PAUSE_MS = 1000;
 const COMPACT_EVERY_MS = 60_000;
-/** Events are also compacted when this part of the limit is new. */
+/** Events are also compacted when an eighth of the limit is new. */
 const COMPACT_PART = 8;
 
 /**
@@ -61,7 +61,7 @@ export class ClusterFeed implements EventSources, AsyncDisposable {
     return this.#ending.signal;
   }
 
-  /** Ends what watches. */
+  /** Ends the calls that watch. */
   endWatching(): void {
     this.#ending.abort();
   }
@@ -136,7 +136,7 @@ export class ClusterFeed implements EventSources, AsyncDisposable {
     return { woken, timer: setTimeout(resolve, LOOK_MS) };
   }
 
-  /** Tells the journals of new events. @returns whether changes are noted. */
+  /** Notifies the journals of new events. @returns whether there are recorded changes. */
   async #look(): Promise<boolean> {
     const row = await this.#options.database.row(sql<FeedPosition & { hasChanges: boolean }>`
       SELECT last, compacted AS oldest, EXISTS (SELECT FROM gitalyts_feed_changes) AS "hasChanges"
@@ -147,7 +147,7 @@ export class ClusterFeed implements EventSources, AsyncDisposable {
     return row.hasChanges;
   }
 
-  /** Removes old events. What they amount to is in other tables. */
+  /** Removes old events. Their results are in other tables. */
   async #compact(): Promise<void> {
     const { database, maxAgeMs, maxEvents } = this.#options;
     await database.run(sql`

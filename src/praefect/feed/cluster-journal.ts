@@ -47,7 +47,7 @@ export class ClusterJournal implements EventSource {
     return this.#news.promise;
   }
 
-  /** Notes how far the feed is. */
+  /** Records the position of the feed. */
   moveTo(position: FeedPosition): void {
     const isNew = position.last > this.#position.last;
     this.#position = position;

@@ -39,7 +39,10 @@ function start(database: Database, options: Partial<ClusterWebhooksOptions> = {}
     onProblem: (error) => void problems.push(error),
     ...options,
   });
-  /** Reports whether the status is that of own deliveries: others see no more events by themselves. */
+  /**
+   * Reports whether this Praefect sends: otherwise, its status does not follow the number of
+   * events.
+   */
   const isSending = (): boolean => {
     const before = webhooks.status()[0]?.behind ?? 0;
     storages[0].journal.last++;

@@ -37,8 +37,8 @@ interface StateRow {
 }
 
 /**
- * The webhooks of a cluster. One Praefect at a time sends, by a lease in the database, where the
- * progress is kept, too: the next one continues there.
+ * The webhooks of a cluster. One Praefect at a time sends: the one that holds the lease in the
+ * database. The progress is in the database, too, so the next one continues there.
  */
 export class ClusterWebhooks implements AsyncDisposable {
   readonly #options: ClusterWebhooksOptions;

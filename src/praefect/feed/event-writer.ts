@@ -7,7 +7,7 @@ import type { Values } from './read-references.ts';
 export interface ChangedRepository {
   readonly repositoryId: number;
   readonly virtualStorage: string;
-  /** Time of the change. */
+  /** The path at the time of the change. */
   readonly relativePath: string;
 }
 
@@ -51,7 +51,11 @@ export class EventWriter {
       WHERE repository_id = ${repository.repositoryId}`.execute(this.#executor);
   }
 
-  /** References may have changed in a way that is not known. @param values those from now on. */
+  /**
+   * Adds an event: references may have changed in unknown ways.
+   *
+   * @param values the values from now on.
+   */
   async resync(repository: ChangedRepository, values: Values | undefined): Promise<void> {
     const { relativePath, repositoryId: id, virtualStorage } = repository;
     const sequence = this.#add({ repository, kind: 'resync' });
@@ -67,7 +71,7 @@ export class EventWriter {
     await this.#keep(repository, known);
   }
 
-  /** References were moved. */
+  /** Adds the events of moved references. */
   async moved(repository: ChangedRepository, moves: readonly Move[]): Promise<void> {
     const results = new Map<string, { value: string | undefined; sequence: number }>();
     for (const move of moves) {

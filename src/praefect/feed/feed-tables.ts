@@ -97,7 +97,7 @@ const TABLES = [
 const TRIGGER = `CREATE TRIGGER gitalyts_feed AFTER INSERT OR UPDATE OR DELETE ON repositories
   FOR EACH ROW EXECUTE FUNCTION gitalyts_feed_note()`;
 
-/** Held while the tables change, of no other meaning. */
+/** Lock that is held while the tables change, and for nothing else. */
 const LOCK = sql`SELECT pg_advisory_xact_lock(hashtext('gitalyts_feed'))`;
 
 const HAS_TRIGGER = sql<{ found: boolean }>`SELECT EXISTS (

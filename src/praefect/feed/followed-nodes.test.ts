@@ -12,7 +12,7 @@ const MAIN = 'refs/heads/main';
 
 /** The change feed of a node, whose events a test sends. */
 class ScriptedStream {
-  /** Requests of those who watch. */
+  /** Requests of the calls that watch. */
   readonly requests: unknown[] = [];
   #sequence = 0n;
   #next = Promise.withResolvers<{ events: Event[]; cursor: bigint }>();

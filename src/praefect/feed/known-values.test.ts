@@ -99,7 +99,7 @@ test('of a repository with a place in a journal only what has moved is read', { 
   addEvents(feed, { sequence: 6, reference: MAIN, oldValue: '1', newValue: '2' });
   addEvents(feed, { sequence: 7, reference: 'HEAD', newValue: `ref: ${MAIN}` });
   addEvents(feed, { sequence: 8, reference: 'refs/heads/a', oldValue: '1' });
-  // The journal has no event of the others.
+  // The journal has no event of the other references.
   const events = await write(feed, {
     HEAD: `ref: ${MAIN}`,
     [MAIN]: '2',

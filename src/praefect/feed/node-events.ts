@@ -3,7 +3,7 @@ import { GitalyError } from '#base/gitaly-error';
 import { type RepositoryEvent, watchEvents } from '#client/watch-events';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 
-/** Move of a reference; no value: it was not there. */
+/** Move of a reference. A missing value means that the reference did not exist. */
 export interface Move {
   /** One character per byte. */
   readonly reference: string;
@@ -13,11 +13,11 @@ export interface Move {
 
 /** A move that a node has reported. */
 export interface ReportedMove extends Move {
-  /** Of the node's event. */
+  /** Sequence of the node's event. */
   readonly sequence: number;
 }
 
-/** Per node, for the repositories that had moves last. */
+/** Limit of repositories for each node: those whose references moved last. */
 const MAX_REPOSITORIES = 1000;
 /** Minimum number of moves that are kept of a repository. */
 export const KEPT_MOVES = 256;

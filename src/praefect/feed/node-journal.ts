@@ -20,19 +20,19 @@ export interface NodePosition {
 /** The moves of a repository's references that a node has recorded since a place in its journal. */
 export interface RecordedMoves {
   readonly moves: readonly ReportedMove[];
-  /** Behind them. */
+  /** The place after these moves. */
   readonly position: NodePosition;
 }
 
 const PAGE = 1000;
-/** A node reads this many events of all its repositories to find those of one. */
+/** Number of events, of all repositories, that a node reads to find those of one. */
 const MAX_BEHIND = 10_000;
-/** As above, if the change is not known from elsewhere. */
+/** The same, for a change that is not known from elsewhere. */
 export const MAX_SEARCHED = 640_000;
 /** Numbers of the last events of a node that are searched for moves, until all are found. */
 const SEARCHES: readonly number[] = [MAX_BEHIND, 40_000, 160_000, MAX_SEARCHED];
 const LIMIT_MS = 30_000;
-/** The node has no feed, or not this place in it. */
+/** Codes of a node that has no feed, or not this place in it. */
 const UNKNOWN: ReadonlySet<string> = new Set(['UNIMPLEMENTED', 'OUT_OF_RANGE']);
 
 /**
@@ -79,13 +79,13 @@ export async function movesSince(
 /** The last moves of some references that a node has recorded. */
 export interface LatestMoves {
   readonly moves: readonly ReportedMove[];
-  /** There may be older ones that belong to the same writes. */
+  /** True if there may be older moves that belong to the same writes. */
   readonly areMany: boolean;
 }
 
 export interface LatestMovesOptions {
   readonly nodeEvents: Pick<NodeEvents, 'last'>;
-  /** Older moves are not searched for, if this is a place of the node. */
+  /** If this is a place of the node, older moves are not searched for. */
   readonly since: NodePosition | undefined;
   /** References whose moves are searched for. */
   readonly names: ReadonlySet<string>;
@@ -138,7 +138,7 @@ function positionOf(
 /** The events of a repository after a place. */
 interface ReadEvents extends Pick<ListResponse, 'cursor' | 'journal'> {
   readonly moves: CollectedMoves;
-  /** There are events of other kinds. */
+  /** True if there are events of other kinds. */
   readonly hasOthers: boolean;
 }
 

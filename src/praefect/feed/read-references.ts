@@ -3,14 +3,20 @@ import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import type { NodeEvents, ReportedMove } from './node-events.ts';
 import { currentPosition, MAX_SEARCHED, movesSince, type NodePosition } from './node-journal.ts';
 
-/** References that are compared one by one; of more it is only known that they may have changed. */
+/**
+ * Limit of references that are compared one by one. With more, the feed only reports that
+ * references may have changed.
+ */
 export const MAX_REFERENCES = 10_000;
-/** With more references it is cheaper to list all. */
+/** Limit of references that are read by name. With more, it is cheaper to list all. */
 const MAX_PATTERNS = 1000;
 const LIMIT_MS = 30_000;
 const HEAD = 'HEAD';
 
-/** Values by full name, one character per byte: object ids, of HEAD `ref: <name>` unless it is detached. */
+/**
+ * Values by full name, one character per byte: object ids; for HEAD `ref: <name>`, unless it is
+ * detached.
+ */
 export type Values = ReadonlyMap<string, string>;
 
 /** The references of a repository on an up-to-date node, or those of them that may have changed. */

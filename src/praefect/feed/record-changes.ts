@@ -16,7 +16,7 @@ export interface RecordChangesOptions {
   readonly onProblem: (error: unknown) => void;
 }
 
-/** A note of the trigger. */
+/** A change that the trigger has recorded. */
 interface Change {
   readonly id: number;
   readonly kind: 'created' | 'written' | 'renamed' | 'removed';
@@ -33,9 +33,9 @@ const DETAIL_LOOK_MS = 10;
 const DETAIL_LOOKS = 20;
 
 /**
- * Makes events of the changes that are noted. The references of an up-to-date replica decide: they
- * have all acknowledged writes, whatever has become of the node that was the primary. The feeds of
- * the nodes only add the values between.
+ * Makes events of the recorded changes. The references of an up-to-date replica decide: such a
+ * replica has all acknowledged writes, whatever happened to the primary. The feeds of the nodes
+ * only add the values between.
  *
  * @param isBlocked repositories whose references could not be read a moment ago.
  * @returns the repositories whose references cannot be read now, and whether there may be further

@@ -31,7 +31,7 @@ export interface PraefectMetrics {
   readonly registry: MetricsRegistry;
   readonly callers: GitalyMetrics;
   readonly ofMethod: (method: MethodLabels) => MethodMetrics;
-  /** Of the calls that this Praefect makes or passes on to the nodes. */
+  /** Returns the metrics of a method's calls that this Praefect makes or passes on to the nodes. */
   readonly ofNodeMethod: (method: MethodLabels) => MethodMetrics;
   readonly transactions: TransactionMetrics;
   readonly replication: ReplicationObserver;

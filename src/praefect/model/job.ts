@@ -6,7 +6,7 @@ export interface ReplicationJob {
   readonly virtualStorage: string;
   readonly relativePath: string;
   readonly replicaPath: string;
-  /** Empty for a removal. */
+  /** Storage that has the change; empty for a removal. */
   readonly source: string;
   readonly target: string;
   readonly correlationId: string;
@@ -26,8 +26,8 @@ export type JobEnd = 'completed' | 'failed' | 'dead';
 /** Copies and removals that have to be made. Jobs of a repository on one target run one by one. */
 export interface ReplicationQueue {
   /**
-   * Adds a job. An equal one that waits does for both: then the result is false. One with another
-   * source does not: that may lack the write for which this job is.
+   * Adds a job. Returns false if an equal job waits, which is enough for both. A waiting job with
+   * another source is not enough: that source may lack the write for which this job is.
    */
   enqueue(job: ReplicationJob): Promise<boolean>;
   /** Takes up to `count` jobs for a target, oldest first. */

@@ -111,7 +111,7 @@ function successorsOf(
   const before = secondaries.filter((node) => !after.includes(node) && !transaction.commits.get(node));
   const unknown = secondaries.filter((node) => !after.includes(node) && !before.includes(node));
   const isReachable = (node: string): boolean => !isLost(errors.get(node));
-  // Each with another part of the write, perhaps.
+  // Each of these may have another part of the write.
   const groups = [after, before, ...unknown.map((node) => [node])].filter((group) => group.length > 0);
   return [
     ...groups.filter((group) => group.some(isReachable)),

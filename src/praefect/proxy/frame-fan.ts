@@ -1,4 +1,4 @@
-/** Frames that a destination may be behind the client. */
+/** Limit of frames that a destination may be behind the client. */
 const MAX_QUEUED = 16;
 
 /**

@@ -40,7 +40,7 @@ function start({ opening = async (): Promise<void> => {} } = {}) {
     },
   };
   Object.assign(target.node, { sidechannels });
-  /** Opens it as the node does. Returns the node's end. */
+  /** Opens the sidechannel as the node does. Returns the node's end. */
   const open = (): Duplex => {
     const [near, far] = duplexPair();
     const upstream = Object.assign(near, { closeWrite: async () => void near.end() });

@@ -20,7 +20,7 @@ const failure = callError('INTERNAL', { method, cost: '2' });
 
 interface Options {
   readonly deadline?: Date;
-  /** By node, the primary first: returns what the call ends with. */
+  /** Functions by node, the primary first. Each returns the error of the call. */
   readonly keep?: readonly (((error: unknown) => unknown) | undefined)[];
   readonly finish?: () => Promise<void>;
 }

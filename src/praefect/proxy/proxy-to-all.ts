@@ -81,7 +81,7 @@ async function* passOn(
     if (failure !== undefined) throw failure;
   } finally {
     if (!isOver) {
-      // The client has gone. What has become of the nodes is known when all have ended.
+      // The client has gone. The state of the nodes is known when all have ended.
       ending.soon();
       await restOf(responses).catch((error) => primary.onError(error));
       await drained;

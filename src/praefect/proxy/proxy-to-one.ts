@@ -10,8 +10,8 @@ import { copyHeaders, copyTrailers } from './response-metadata.ts';
 const DONE = { done: true, value: undefined } as const;
 
 /**
- * Passes a call on to one node. The result is that of `proxyToAll`; without generators, a queue
- * and a signal it takes a fraction of the time, which counts for small reads.
+ * Passes a call on to one node. The result is that of `proxyToAll`. Without generators, a queue and
+ * a signal, it takes a fraction of the time, which matters for small reads.
  */
 export class ProxyToOne implements AsyncIterator<Buffer, void> {
   readonly #method: MethodInfo;
@@ -155,7 +155,7 @@ export class ProxyToOne implements AsyncIterator<Buffer, void> {
     return isSingleRequest(this.#method) ? [first] : startingWith(first, this.#requests);
   }
 
-  /** @throws the error, unless the plan takes it. */
+  /** Ends the call. @throws the error, unless the plan handles it. */
   async #fail(error: unknown): Promise<void> {
     const failure = this.#plan.primary.onError(error);
     if (failure === undefined) return;

@@ -9,9 +9,11 @@ import type { ReplicaMarks } from '../store/replica-marks.ts';
 import type { ReplicaStore } from '../store/replica-store.ts';
 import type { RepositoryMetadata } from '../store/repository-metadata.ts';
 
-/** Limit of the questions to the nodes. */
+/** Time limit of the requests to the nodes. */
 const ASK_MS = 5000;
-/** Time after a loss in which another one does not have all replicas of the node verified again. */
+/**
+ * Time after a loss in which another loss does not make all replicas of the node be verified again.
+ */
 const VERIFY_AGAIN_MS = 60 * 60_000;
 /** Messages with which a Gitaly reports that a path has no repository, or an incomplete one. */
 const IS_MISSING = /repository (?:not found|not valid|does not exist)/;
@@ -44,10 +46,10 @@ export interface LostReplicasOptions {
 }
 
 /**
- * Returns the function that finds replicas which the database has and their node has not, as after
- * the loss of its disk. The record of such a replica is removed and a copy is queued; all other
- * replicas of the node are verified again. Without another replica everything stays as it is, but
- * the replicas of the repository are verified again.
+ * Returns the function that finds replicas which are in the database but no longer on their node,
+ * for example after the loss of its disk. It removes the record of such a replica and queues a
+ * copy; all other replicas of the node are verified again. If there is no other replica, nothing is
+ * removed, but the replicas of the repository are verified again.
  */
 export function lostReplicas(options: LostReplicasOptions): FindLost {
   const running = new Map<string, Promise<boolean>>();

@@ -1,12 +1,11 @@
-/** Work that is done again and again. */
+/** Work that is repeated at intervals. */
 export interface Periodic extends AsyncDisposable {
-  /** Has the work done within a time, if it is not due before. */
+  /** Makes the work run within a time, if it is not due before. */
   within(delayMs: number): void;
 }
 
 /**
- * Runs work again and again, each time an interval after its end. Disposing waits for work that
- * runs.
+ * Repeats work, each time an interval after its end. Disposing waits for work that runs.
  *
  * @param work must not reject.
  */

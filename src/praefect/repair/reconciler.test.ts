@@ -18,7 +18,10 @@ interface Case {
   readonly assigned?: string;
   /** Jobs in the queue: state, change, source and target, and their repository if it is another. */
   readonly queued?: readonly string[];
-  /** The jobs that are added: change, source and target; one of several, as chance has it. */
+  /**
+   * The jobs that are added: change, source and target; `oneOf` lists alternatives of a random
+   * choice.
+   */
   readonly expected: readonly string[] | { readonly oneOf: readonly string[] };
 }
 

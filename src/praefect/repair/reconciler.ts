@@ -137,7 +137,7 @@ const REMOVALS = sql`
         AND (replica.storage IN (source, target) OR change = 'delete_replica')
     )`;
 
-/** Queues the jobs that the tables call for, and returns them. */
+/** Queues the jobs that follow from the tables, and returns them. */
 function searchStatement(healthy: readonly (readonly [virtualStorage: string, storage: string])[]) {
   return sql<{ job: Job }>`
     WITH healthy AS (

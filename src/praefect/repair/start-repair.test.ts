@@ -8,7 +8,7 @@ import type { Database } from '../database/database.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import { startRepair } from './start-repair.ts';
 
-/** A node without a repository; with all that the searches use of one. */
+/** A node without a repository, with the parts that the searches use. */
 const nodeOf = (storage: string) =>
   ({
     ...{ storage, config: { virtualStorage: 'default', storage } },
@@ -68,7 +68,7 @@ function start(context: TestContext, { keys = {}, nodes = [], verifies = true }:
   );
   return {
     ...{ counted, lines },
-    /** Returns the delays of the timers that were set since the last call, and fires these. */
+    /** Fires the timers that were set since the last call. Returns their delays. */
     fire: (): readonly number[] => {
       const due = planned.splice(0);
       for (const { begin } of due) begin();

@@ -9,12 +9,12 @@ import { releaseLeases, type VerifierMetrics, verifyReplicas } from './verifier.
 
 const VERIFY_INTERVAL_MS = 2000;
 const RELEASE_INTERVAL_MS = 10_000;
-/** Longest time in which copies are queued for replicas that were found missing. */
+/** Time within which copies are queued for replicas that were found missing. */
 const COPY_AFTER_MS = 10_000;
 
 type Completed = Parameters<VerifierMetrics['completed']>;
 
-/** Metrics of the searches for replicas that are not as they should be. */
+/** Metrics of the searches for replicas in a wrong state. */
 export interface RepairMetrics {
   readonly verifier: VerifierMetrics;
   reconciliationTook(seconds: number): void;
@@ -28,7 +28,7 @@ export interface RepairOptions {
   readonly logger: Logger;
 }
 
-/** Starts the searches for replicas and repositories that are not as they should be. */
+/** Starts the searches for replicas and repositories in a wrong state. */
 export function startRepair(
   { config, logger, metrics, nodes }: RepairOptions,
   {
@@ -38,7 +38,7 @@ export function startRepair(
   }: {
     database: Database;
     isHealthy: (node: GitalyNode) => boolean;
-    /** Checks the records of replicas, too. */
+    /** True if records of replicas are checked, too. */
     verifies: boolean;
   },
   resources: AsyncDisposableStack,

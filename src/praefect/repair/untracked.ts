@@ -8,7 +8,7 @@ export interface UntrackedOptions {
   readonly storage: string;
   /** Leaves out repositories that were changed since: they may be about to be recorded. */
   readonly minAgeMs: number;
-  /** Repositories compared at once. */
+  /** Number of repositories that are compared at once. */
   readonly batchSize: number;
   readonly signal: AbortSignal;
 }

@@ -210,7 +210,7 @@ test('no copy begins after the replicator was stopped', async () => {
   }
 });
 
-/** A store whose plans are given, one after the other; it notes what is recorded. */
+/** A store whose plans are given, one after the other. It records its calls. */
 class PlannedStore extends MemoryStore {
   readonly recorded: number[] = [];
   readonly #plans: (CopyPlan | undefined)[];

@@ -5,11 +5,13 @@ import type { ReplicaStore } from '../store/replica-store.ts';
 import { copyRepository } from './copy-repository.ts';
 import { PAUSE_LIMIT_MS, type WritePauses } from './write-pauses.ts';
 
-/** Copies in a row that writes may outrun. After that another job may make the next. */
+/**
+ * Number of copies in a row that may be outdated by writes. After that, another job makes the next.
+ */
 const MAX_COPIES = 4;
-/** A pause is requested after this number of copies: most repositories are idle now and then. */
+/** Number of copies after which a pause is requested: most repositories are idle at times. */
 const COPIES_BEFORE_PAUSE = 2;
-/** A copy that took longer does not fit into a pause with certainty. */
+/** Longest time of a copy that certainly fits into a pause. */
 const MAX_PAUSED_COPY_MS = PAUSE_LIMIT_MS / 2;
 
 export interface CatchUpOptions {
@@ -28,7 +30,7 @@ type CopyEnd = 'done' | 'behind';
 
 /**
  * Copies the source of a job to its target until the target has what the source has. Each copy is
- * smaller than the one before. When writes outrun two of them, the writes are paused for the next.
+ * smaller than the one before. If writes outdate two of them, the writes are paused for the next.
  */
 export async function catchUp(options: CatchUpOptions, job: ReplicationJob): Promise<void> {
   for (let count = 1; count <= MAX_COPIES && !options.isStopped(); count++) {
@@ -41,7 +43,7 @@ export async function catchUp(options: CatchUpOptions, job: ReplicationJob): Pro
   }
 }
 
-/** Copies once more, and again for the writes that were already running. */
+/** Copies once more, and again for writes that were already running. */
 async function copyInPause(options: CatchUpOptions, job: ReplicationJob): Promise<void> {
   const startedAtMs = performance.now();
   await using pause = await options.pauses.pause(job);

@@ -6,7 +6,7 @@ import type { Database } from '../database/database.ts';
 import type { DequeuedJob } from '../model/job.ts';
 import { PostgresQueue } from './postgres-queue.ts';
 
-/** A job that is kept in a database whose updates the test ends. */
+/** Keeps a job in a database whose updates the test ends. */
 function keep(context: TestContext) {
   context.mock.timers.enable({ apis: ['setInterval'] });
   const { lines, logger } = lineLogger();

@@ -3,13 +3,13 @@ import type { DequeuedJob, JobEnd, ReplicationJob, ReplicationQueue } from '../m
 const ATTEMPTS = 3;
 
 interface Entry {
-  /** Ids count up, in the order in which jobs are added. */
+  /** Ids grow in the order in which jobs are added. */
   readonly id: number;
   job: ReplicationJob;
   readonly createdAt: Date;
   attempts: number;
   state: 'ready' | 'running' | 'failed';
-  /** The last id that there was when the job was taken. */
+  /** The last id at the time when the job was taken. */
   takenAfter: number;
 }
 
@@ -68,8 +68,8 @@ export class MemoryQueue implements ReplicationQueue {
   }
 
   /**
-   * Gives jobs that would copy from the target of a new job its source: the target lacks a write,
-   * and without a database nothing else keeps it from spreading that state.
+   * Gives the source of a new job to the jobs that would copy from its target. That target lacks a
+   * write, and without a database nothing else keeps it from spreading its state.
    */
   #replaceSource({ relativePath, source, target, virtualStorage }: ReplicationJob): void {
     const wouldCopy = ({ job, state }: Entry): boolean =>
@@ -81,7 +81,7 @@ export class MemoryQueue implements ReplicationQueue {
     for (const entry of this.#entries) if (wouldCopy(entry)) entry.job = { ...entry.job, source };
   }
 
-  /** No other process takes jobs of this process. */
+  /** Does nothing: no other process takes jobs of this process. */
   keep(): AsyncDisposable {
     return { [Symbol.asyncDispose]: async () => {} };
   }

@@ -73,14 +73,14 @@ test('a pause holds back the writes of other Praefects', { skip: withoutPostgres
   await pause[Symbol.asyncDispose]();
 
   using _write = await write;
-  // Its own notifications have come back by now, and hold nothing back.
+  // Its own notifications have come back by now, and hold back nothing.
   using _own = await one.pauses.write(repository, NEVER);
 });
 
 test('writes go on when the Praefect that has paused them is gone', { skip: withoutPostgres }, async () => {
   await using postgres = await startPostgres();
   await using two = await startPauses(postgres, 300);
-  // Not of a Praefect.
+  // No Praefect sends such a notification.
   await postgres.database.rows(sql`SELECT pg_notify('gitaly_ts_write_pauses', '')`);
   const gone = new PostgresPauses(postgres.database, logger, { limitMs: LONG_MS, runningLimitMs: 1 });
   await gone.pauses.pause(repository);

@@ -5,12 +5,13 @@ import { type Database, sql } from '../database/database.ts';
 import type { ListenerHandler } from '../database/listener.ts';
 import { type Hold, WritePauses, type WritePausesOptions } from './write-pauses.ts';
 
-/** Gitaly's Praefect does not have it. */
+/** Channel that only our Praefects have. */
 const CHANNEL = 'gitaly_ts_write_pauses';
 
 /**
- * Makes pauses of writes known to all Praefects of a database, by notifications. One that loses
- * them does not pause; one whose announcer has gone goes on when the time of the pause is over.
+ * Announces pauses of writes to all Praefects of a database, by notifications. A Praefect that
+ * misses them does not pause. When the announcing one is gone, the others continue at the end of
+ * the pause's time.
  */
 export class PostgresPauses implements ListenerHandler {
   readonly channels = [CHANNEL];

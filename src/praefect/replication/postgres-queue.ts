@@ -4,7 +4,7 @@ import { type Database, sql } from '../database/database.ts';
 import type { DequeuedJob, JobEnd, ReplicationJob, ReplicationQueue } from '../model/job.ts';
 
 const KEEP_INTERVAL_MS = 5000;
-/** Lock rows removed by one clean-up. */
+/** Limit of the lock rows that one clean-up removes. */
 const MAX_REMOVED_LOCKS = 1000;
 
 /** A job in the form of Gitaly's. */
@@ -29,8 +29,8 @@ const UTC_NOW = sql`(now() AT TIME ZONE 'UTC')`;
 
 /**
  * Replication jobs in PostgreSQL, shared with other Praefects. A row of `replication_queue_lock`
- * for each repository and target is held while its jobs run; `replication_queue_job_lock` shows
- * which do, and since when nothing was heard of them.
+ * for each repository and target is held while its jobs run. `replication_queue_job_lock` shows
+ * which jobs run, and when each was last reported to be running.
  */
 export class PostgresQueue implements ReplicationQueue {
   readonly #database: Database;
@@ -193,8 +193,8 @@ export class PostgresQueue implements ReplicationQueue {
 
   /**
    * Frees locks whose last two jobs have ended at the same moment, such as one that another
-   * Praefect has taken back: each end saw the other job. It frees no row that is being taken, which
-   * is not acquired for this statement.
+   * Praefect has taken back: each end saw the other job as running. A row that is just being taken
+   * is not freed, because this statement does not see it as acquired.
    */
   async #freeLocks(): Promise<number> {
     return await this.#database.run(sql`

@@ -94,7 +94,7 @@ testQueues('jobs come oldest first, one at a time for each repository and target
   assert.deepEqual(pathsOf(await queue.dequeue('default', 'c', 10)), ['x']);
   assert.deepEqual(await queue.dequeue('other', 'b', 10), []);
 
-  // One that runs may have started before this change.
+  // A job that runs may have started before this change.
   assert.equal(await queue.enqueue(job('x')), true);
   assert.deepEqual(await queue.dequeue('default', 'b', 10), []);
   await queue.acknowledge(first[0]?.id ?? 0, 'completed');
@@ -207,7 +207,7 @@ test('jobs of a Praefect that is gone are given to others', { skip }, async () =
   assert.equal(await queue.removeUnusedLocks(), 2);
 });
 
-// Symptom: no Praefect took a job of the repository for this target ever again.
+// Symptom: no Praefect took another job of the repository for this target.
 test('jobs of a repository that end at the same moment do not block it for good', { skip }, async () => {
   const { database } = postgres;
   const queue = new PostgresQueue(database, logger);

@@ -9,7 +9,7 @@ import { catchUp } from './catch-up.ts';
 import { TargetRing } from './target-ring.ts';
 import type { WritePauses } from './write-pauses.ts';
 
-/** Shorter than the minute after which others take the job. */
+/** Time limit for recording an end: shorter than the minute after which others take the job. */
 const ACKNOWLEDGE_LIMIT_MS = 30_000;
 const ACKNOWLEDGE_PAUSE_MS = 1000;
 /** Limit of the check of a target whose job has failed. */
@@ -18,7 +18,7 @@ const FINISHED = 'replication job processing finished';
 
 /** Notified of each replication job. */
 export interface ReplicationObserver {
-  /** A job begins. Returns the function to be called at its end. */
+  /** Called when a job begins. Returns the function to be called at its end. */
   started(job: DequeuedJob): (end: JobEnd) => void;
 }
 
@@ -30,7 +30,7 @@ export interface ReplicatorOptions {
   readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
   readonly isHealthy: (node: GitalyNode) => boolean;
   readonly batchSize: number;
-  /** Nodes of a virtual storage that are worked on at the same time. */
+  /** Number of nodes of a virtual storage that are worked on at the same time. */
   readonly workers: number;
   readonly observer: ReplicationObserver;
   readonly logger: Logger;
@@ -90,7 +90,10 @@ export class Replicator implements AsyncDisposable {
     }
   }
 
-  /** Tries again while the database is away, so that the job does not wait until it is stale. */
+  /**
+   * Repeats the record of an end while the database is away, so that the job does not wait until it
+   * is stale.
+   */
   async #acknowledge({ id }: DequeuedJob, end: JobEnd): Promise<void> {
     const limit = performance.now() + ACKNOWLEDGE_LIMIT_MS;
     for (;;) {
@@ -138,7 +141,7 @@ export class Replicator implements AsyncDisposable {
         await this.#remove(job, target, fields);
         return;
       default:
-        // Of an older Praefect with the same database.
+        // An older Praefect with the same database has queued it.
         throw new Error(`unknown replication change type encountered: ${quote(job.change)}`);
     }
   }
@@ -165,7 +168,7 @@ export class Replicator implements AsyncDisposable {
   }
 }
 
-/** The aim is reached. */
+/** Ignores that something to be removed is missing already. */
 function ignoreMissing(error: unknown): void {
   if (!(error instanceof GitalyError) || error.code !== 'NOT_FOUND') throw error;
 }

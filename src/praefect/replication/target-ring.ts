@@ -8,8 +8,8 @@ interface Waiting<T> {
 }
 
 /**
- * The targets of a virtual storage, taken in turns. One without work comes back after a delay that
- * doubles from one second to five.
+ * The targets of a virtual storage, taken in turns. A target without work comes back after a delay,
+ * which doubles from one second to five.
  */
 export class TargetRing<T> {
   /** Number of targets. */
@@ -47,7 +47,7 @@ export class TargetRing<T> {
     for (const entry of this.#delayed) if (isTarget(entry.target)) this.#makeReady(entry);
   }
 
-  /** Ends all runs after their present work. */
+  /** Ends all runs after their current work. */
   close(): void {
     this.#isClosed = true;
     for (const { timer } of this.#delayed) clearTimeout(timer);

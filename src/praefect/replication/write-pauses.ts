@@ -9,7 +9,7 @@ export const PAUSE_LIMIT_MS = 4000;
 const RUNNING_LIMIT_MS = 1000;
 
 export interface WritePausesOptions {
-  /** Needed if there are other Praefects. */
+  /** Announces pauses to other Praefects, if there are any. */
   readonly announce?: AnnouncePause;
   /** Default: 4 s. */
   readonly limitMs?: number;
@@ -24,13 +24,13 @@ export interface Hold extends Disposable {
 
 /** A pause of the writes to a repository. */
 export interface WritePause extends AsyncDisposable {
-  /** Aborted when its time is over: the writes go on. */
+  /** Aborted when its time is over and writes continue. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Has the other Praefects hold back writes, by the key of a repository. Disposing the result ends
- * that and never rejects. They also go on by themselves when the time of a pause is over.
+ * Makes the other Praefects hold back writes, by the key of a repository. Disposing the result ends
+ * that and never rejects. They also continue by themselves when the time of a pause is over.
  *
  * @throws when they cannot be notified.
  */
@@ -61,8 +61,7 @@ export class WritePauses {
   }
 
   /**
-   * Begins a write: waits for the pauses that there are now. Dispose the result when the write is
-   * recorded.
+   * Begins a write: waits for the current pauses. Dispose the result when the write is recorded.
    *
    * @throws the signal's reason when it is aborted.
    */
@@ -127,7 +126,10 @@ async function endOfAll(writes: Iterable<Promise<void>>, limitMs: number): Promi
   waiting.abort();
 }
 
-/** Short, as notifications of the database have at most 8000 bytes. */
+/**
+ * Returns the key of a repository. It is short, as notifications of the database have at most 8000
+ * bytes.
+ */
 function lockKey({ virtualStorage, relativePath }: RepositoryKey): string {
   return createHash('sha256').update(`${virtualStorage}\0${relativePath}`).digest('hex');
 }

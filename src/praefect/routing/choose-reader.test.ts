@@ -3,14 +3,14 @@ import { test } from 'node:test';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import { anyReader, localReaders } from './choose-reader.ts';
 
-/** The addresses are of documentation (RFC 5737). */
+/** Addresses for documentation (RFC 5737), and a Unix socket. */
 const ADDRESSES = ['tcp://192.0.2.1:8075', 'unix:/b.socket', 'tcp://192.0.2.3:8075', 'tcp://192.0.2.4:8075'];
 // Only the address and the identity of a node matter here.
 const nodes = ADDRESSES.map((address) => ({ config: { address } })) as GitalyNode[];
 const [a, b, c, d] = nodes as [GitalyNode, GitalyNode, GitalyNode, GitalyNode];
 const machine = { names: new Set(['localhost']), addresses: new Set(['192.0.2.4']) };
 
-/** The nodes that are chosen in enough calls to see each that chance allows. */
+/** Returns the nodes that are chosen, in enough calls to see each that may be. */
 function chosen(choose: () => GitalyNode | undefined): readonly (GitalyNode | undefined)[] {
   const seen = new Set(Array.from({ length: 60 }, choose));
   return [a, b, c, d, undefined].filter((node) => seen.has(node));

@@ -112,7 +112,7 @@ export class PathRouter implements Router {
   }
 }
 
-/** Divides the nodes other than the primary into participants and those that get a copy. */
+/** Divides the nodes other than the primary into participants and nodes that get a copy. */
 function nodesOf(
   { nodes }: VirtualStorageNodes,
   primary: GitalyNode,

@@ -91,7 +91,7 @@ describe('routes by the database', { skip: withoutPostgres, concurrency: false }
       ...replicationTargets.map((storage) => `>${storage}`).sort(),
     ].join('');
 
-  /** The results of enough calls to see each that chance allows. */
+  /** Returns the results, of enough calls to see each that may come. */
   const seen = async (call: () => Promise<string>): Promise<string[]> =>
     [...new Set(await Promise.all(Array.from({ length: 40 }, call)))].sort();
 

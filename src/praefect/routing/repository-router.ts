@@ -20,7 +20,7 @@ export interface RepositoryRouterOptions {
   readonly cache: ReplicaCache;
   readonly lookups: RepositoryLookups;
   readonly metadataOf: (repository: RepositoryKey) => Promise<RepositoryMetadata | undefined>;
-  /** Elects a primary if the present one is not valid. */
+  /** Elects a primary if the current one is not valid. */
   readonly electPrimary: (repositoryId: number) => Promise<string | undefined>;
 }
 

@@ -10,12 +10,12 @@ export interface BackupRunServiceOptions {
   readonly isHealthy: (node: GitalyNode) => boolean;
 }
 
-/** A node that hangs is left out. */
+/** Time limit of a node. One that hangs is left out. */
 const NODE_LIMIT_MS = 2000;
 
 /**
- * The last backups of virtual storages. The nodes keep them: each knows what it has stored itself,
- * and all get the report of a program, so that it outlives the loss of one.
+ * The last backups of virtual storages. The nodes keep them. Each node knows what it has stored
+ * itself. All get the report of a program, so that it outlives the loss of a node.
  */
 export function backupRunService({ isHealthy, nodes }: BackupRunServiceOptions): ServedService {
   /** Calls the healthy nodes. @throws the first problem if none responds. */

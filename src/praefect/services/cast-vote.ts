@@ -22,7 +22,7 @@ const phaseOf = (phase: Phase): VotePhase => PHASES.get(phase) ?? 'unknown';
 /** Bytes of a SHA-1. */
 const HASH_BYTES = 20;
 
-/** Names of references that a vote may have; a write with more locks all. */
+/** Limit of the names of references in a vote. A write with more locks all references. */
 const MAX_NAMES = 8;
 
 /** A vote, from a call or from a stream. */

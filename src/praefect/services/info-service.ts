@@ -21,7 +21,7 @@ export interface InfoServiceOptions {
   readonly onChanged: (repository: RepositoryKey) => Promise<void>;
 }
 
-/** Questions and orders of operators about the cluster. */
+/** Requests of operators about the cluster: reads and changes. */
 export function infoService(options: InfoServiceOptions): ServedService {
   const { assignments, marks, metadata, nodes } = options;
 

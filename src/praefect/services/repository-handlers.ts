@@ -35,7 +35,7 @@ export interface RepositoryHandlersOptions {
 
 type RepositoryHandler = readonly [path: string, handler: RawHandler];
 
-/** Methods on repositories that the database answers, or that change the database first. */
+/** Methods on repositories that only use the database, or that change the database first. */
 export function repositoryHandlers(parts: RepositoryHandlersOptions): LocalHandlers {
   const { lookups, nodes, removals } = parts;
   return new Map([
@@ -83,7 +83,7 @@ export function repositoryHandlers(parts: RepositoryHandlersOptions): LocalHandl
   ]);
 }
 
-/** Has a node back up the repository. */
+/** Makes a node back up the repository. */
 function backupHandler({ findLost, router }: RepositoryHandlersOptions): RepositoryHandler {
   const routeOf = (key: RepositoryKey): Promise<AccessorRoute> =>
     router.accessor(key, { onPrimary: false }).catch(async (error) => {
@@ -101,7 +101,7 @@ function backupHandler({ findLost, router }: RepositoryHandlersOptions): Reposit
       try {
         return await node.connection.repository.backupRepository({ ...request, repository }, options);
       } catch (error) {
-        // A backup that is missing would look like that of a repository that is.
+        // A missing backup would look like that of a missing repository.
         const isLost = await findLost?.({ node, repository: key, error, correlationId });
         if (isLost !== true || attempt >= MAX_ATTEMPTS) throw error;
       }

@@ -107,7 +107,7 @@ async function askOne(
   }
 }
 
-/** The UUID of a virtual storage by its name (RFC 9562, version 5). */
+/** Returns the UUID of a virtual storage by its name (RFC 9562, version 5). */
 function filesystemId(virtualStorage: string): string {
   const hash = createHash('sha1')
     .update(Buffer.from(FILESYSTEM_NAMESPACE, 'hex'))

@@ -151,7 +151,7 @@ test('the order of writes and stops need no vote', async () => {
   assert.deepEqual([praefect.entered, praefect.stopped, praefect.votes], [[1n], [7n], []]);
 });
 
-/** Waits until it is withdrawn. */
+/** Waits until the vote is withdrawn. */
 async function undecided(_: bigint, { signal }: Vote): Promise<void> {
   await new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
 }

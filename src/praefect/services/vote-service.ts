@@ -21,7 +21,7 @@ interface CallKind {
   readonly metrics: MethodMetrics;
 }
 
-/** More than the writes that a node can run. */
+/** Limit of votes: more than the writes that a node can run. */
 const MAX_VOTES = 10_000;
 
 /**

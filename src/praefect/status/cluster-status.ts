@@ -1,29 +1,31 @@
 /** State of one node in a virtual storage. What is not known is `undefined`. */
 export interface StorageStatus {
   readonly storage: string;
-  /** By the consensus of all Praefects. */
+  /** True by the consensus of all Praefects. */
   readonly isHealthy: boolean;
   readonly lastSeen: Date | undefined;
-  /** Repositories whose primary it is. */
+  /** Number of repositories whose primary it is. */
   readonly primaries: number | undefined;
-  /** Repositories that are assigned to it. */
+  /** Number of repositories that are assigned to it. */
   readonly assigned: number | undefined;
-  /** Those of them of which it has an older state, or nothing yet. */
+  /** Number of these of which it has an older state, or nothing yet. */
   readonly outdated: number;
-  /** Replication jobs that wait, run or are tried again. */
+  /** Number of replication jobs that wait, run or are tried again. */
   readonly jobs: number | undefined;
-  /** When the oldest of these jobs was queued. */
+  /** Time at which the oldest of these jobs was queued. */
   readonly oldestJob: Date | undefined;
 }
 
 export interface VirtualStorageStatus {
   readonly name: string;
   readonly repositories: number | undefined;
-  /** Repositories without a healthy replica that is up to date: they cannot be written. */
+  /**
+   * Number of repositories without a healthy replica that is up to date: they cannot be written.
+   */
   readonly unavailable: number;
-  /** Relative paths of the first of them, sorted. */
+  /** The first of their relative paths, sorted. */
   readonly unavailablePaths: readonly string[];
-  /** In the order of the configuration, or sorted. */
+  /** The nodes, in the order of the configuration, or sorted. */
   readonly storages: readonly StorageStatus[];
 }
 
@@ -33,7 +35,7 @@ export interface ClusterStatus {
   readonly praefects: readonly { readonly name: string; readonly lastContact: Date }[] | undefined;
 }
 
-/** Most paths of unavailable repositories in a status. */
+/** Limit of the paths of unavailable repositories in a status. */
 export const MAX_UNAVAILABLE_PATHS = 100;
 
 /** Returns a sentence for everything that an operator should check; nothing if all is well. */

@@ -8,7 +8,7 @@ import {
   type VirtualStorageStatus,
 } from './cluster-status.ts';
 
-/** A million repositories take seconds. */
+/** Time limit: a million repositories take seconds. */
 const LIMIT_MS = 60_000;
 
 interface StorageRow {

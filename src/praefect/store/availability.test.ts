@@ -125,7 +125,7 @@ test('a page without a partially available repository does not come', { skip }, 
   await record('default', ['a.git']);
   await databaseOf().run(sql`INSERT INTO repository_assignments VALUES ('default', 'a.git', 'a', 1)`);
   await see('default', ['a', 'b']);
-  // A removal of a replica that there is not, and that is not assigned.
+  // Removal of a replica that does not exist and is not assigned.
   await databaseOf().run(sql`INSERT INTO replication_queue (job) VALUES
     ('{"change": "delete_replica", "repository_id": 1, "target_node_storage": "b"}')`);
 

@@ -2,8 +2,8 @@ import { type Database, sql } from '../database/database.ts';
 import { MetadataReader, type RepositoryMetadata } from './repository-metadata.ts';
 
 /**
- * Repositories whose facts are read at once. A message with all of them is below 4 MiB, as an index
- * limits their paths to 2.7 kB.
+ * Number of repositories whose facts are read at once. A message with all of them is below 4 MiB,
+ * as an index limits their paths to 2.7 kB.
  */
 const PAGE = 1000;
 

@@ -57,7 +57,7 @@ test('a repository has the path of the clients and no id', async () => {
   const record = { storages: new Set(['a', 'b']), repositoryId: 0, replicaPath: 'x.git' };
   assert.deepEqual(await records.forRead(repository), record);
   assert.deepEqual(await records.forWrite(repository), record);
-  // One that exists can be created: its node refuses that.
+  // A repository that exists can be created here: its node refuses that.
   assert.equal(await records.reserveId(repository), 0);
   assert.equal(await records.replicaPath(repository), undefined);
   assert.equal(records.trustsUnknown, true);

@@ -40,7 +40,7 @@ export class MemoryStore implements ReplicaStore {
     return {
       forRead: find,
       forWrite: find,
-      // The nodes know: a call that creates a repository fails there if it exists.
+      // The nodes know it: a call that creates a repository fails there if the repository exists.
       replicaPath: async () => undefined,
       reserveId: async () => 0,
       trustsUnknown: true,

@@ -5,8 +5,8 @@ import { groupsOf, type RecordedWrite } from './replica-store.ts';
 import { RepositoryLookups } from './repository-lookups.ts';
 
 /**
- * Repositories in PostgreSQL whose primary is that of their virtual storage (strategy `sql`). One
- * that was on the primary without a record gets it with its first write.
+ * Repositories in PostgreSQL whose primary is that of their virtual storage (strategy `sql`). A
+ * repository that is on the primary without a record gets the record with its first write.
  */
 export class PathStore extends PostgresStore {
   protected override readonly recordsPrimary = false;
@@ -19,7 +19,7 @@ export class PathStore extends PostgresStore {
 
   override async recordWrite(write: RecordedWrite): Promise<readonly string[]> {
     const recorded = (await this.#recordIfKnown(write)) ?? (await this.#recordFirst(write));
-    // Otherwise another first write came between.
+    // If it is `undefined`, another first write came between.
     return recorded ?? (await this.#recordIfKnown(write)) ?? [];
   }
 

@@ -23,8 +23,8 @@ const MAX_RECORD_WAIT_MS = 1000;
 
 /**
  * Repositories and their replicas in PostgreSQL. Each operation is one statement. Writes to a
- * repository that end while one is recorded share the next statement, if the same nodes have them:
- * the records of a repository wait for each other anyway.
+ * repository that end while a record of it is written share the next statement, if the same nodes
+ * have them. Otherwise their records would only wait for each other.
  */
 export class PostgresStore implements ReplicaStore {
   readonly #database: Database;
@@ -74,13 +74,13 @@ export class PostgresStore implements ReplicaStore {
     return await this.#records.run(key, (writes) => this.#record(write, writes));
   }
 
-  /** Records as many writes that the same storages have. */
+  /** Records this number of writes that the same storages have. */
   async #record(write: RecordedWrite, writes: number): Promise<readonly string[]> {
     const { repositoryId: id } = write;
     const candidates = groupsOf(write).flatMap((group, rank) => group.map((storage) => ({ storage, rank })));
-    // Both rows are locked by one join: after a concurrent write it is evaluated with their new
-    // versions. It would pass over rows that this statement has changed: the array makes it lock
-    // all rows first, and the counts change all replicas before the repository.
+    // Both rows are locked by one join, which is evaluated again with their new versions after a
+    // concurrent write. It would skip rows that this statement has changed. So the array makes it
+    // lock all rows first, and the counts change all replicas before the repository.
     const row = await this.#database.preparedRow(
       'record_write',
       sql<{ found: boolean; written: string[] }>`
@@ -154,7 +154,7 @@ export class PostgresStore implements ReplicaStore {
 
   async removeInvalidSource({ repositoryId: id, source }: ReplicationJob): Promise<void> {
     await this.#database.transaction(async (executor) => {
-      // No replica is added between the two.
+      // The lock prevents that a replica is added between the two statements.
       await sql`SELECT FROM repositories WHERE repository_id = ${id} FOR UPDATE`.execute(executor);
       await sql`DELETE FROM storage_repositories
         WHERE repository_id = ${id} AND storage = ${source}`.execute(executor);

@@ -5,7 +5,7 @@ import type { ListenerHandler } from '../database/listener.ts';
 import type { RepositoryKey } from '../model/repository-key.ts';
 import type { ConsistentReplicas, RepositoryLookups } from './repository-lookups.ts';
 
-/** Repositories of each virtual storage, as in Gitaly. */
+/** Limit of repositories of each virtual storage, as in Gitaly. */
 const MAX_ENTRIES = 2 ** 21;
 
 /** Label `type` of `gitaly_praefect_uptodate_storages_cache_access_total`. */
@@ -17,7 +17,7 @@ type Entries = BoundedMap<string, ConsistentReplicas>;
 
 export interface ReplicaCacheOptions {
   readonly lookups: Pick<RepositoryLookups, 'consistentReplicas'>;
-  /** Those whose repositories are cached. */
+  /** Virtual storages whose repositories are cached. */
   readonly virtualStorages: readonly string[];
   /** Default 2097152, as in Gitaly. */
   readonly maxEntries?: number;
@@ -26,14 +26,16 @@ export interface ReplicaCacheOptions {
 }
 
 /**
- * Caches which replicas are up to date, for reads. The database notifies of changes; while it
+ * Caches which replicas are up to date, for reads. The database notifies of changes. While it
  * cannot, nothing is cached.
  */
 export class ReplicaCache implements ListenerHandler {
   readonly channels = ['storage_repositories_updates', 'repositories_updates'];
   readonly #options: ReplicaCacheOptions;
   readonly #entries = new Map<string, Entries>();
-  /** Lookups that run, by key. One that a notification has removed is not kept. */
+  /**
+   * Lookups that run, by key. The result of a lookup that a notification has removed is not kept.
+   */
   readonly #running = new Map<string, Promise<Found>>();
   #isConnected = false;
 
@@ -59,7 +61,7 @@ export class ReplicaCache implements ListenerHandler {
     }
     const running = this.#running.get(repositoryKey(virtualStorage, relativePath));
     if (running === undefined) return await this.#lookUp(repository, entries);
-    // What another call looks up is as good as cached.
+    // The lookup of another call counts like a cached result.
     let found: Found;
     try {
       found = await running;

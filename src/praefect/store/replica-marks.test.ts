@@ -27,7 +27,7 @@ test('replicas of a repository, a virtual storage or one of its nodes are verifi
       SELECT repository_id || storage AS name FROM storage_repositories
       WHERE verified_at IS NULL ORDER BY 1`);
     assert.equal(count, rows.length);
-    // Those that wait already are not counted again.
+    // Replicas that wait already are not counted again.
     assert.equal(await marks.markUnverified(selector), 0);
     return rows.map(({ name }) => name);
   };

@@ -14,7 +14,7 @@ export class ReplicaMarks {
     this.#database = database;
   }
 
-  /** Has replicas verified again. Returns the number of those that were verified. */
+  /** Marks replicas for another verification. Returns the number of those that were verified. */
   async markUnverified(selector: ReplicaSelector): Promise<number> {
     const condition =
       'repositoryId' in selector
@@ -29,7 +29,7 @@ export class ReplicaMarks {
   }
 
   /**
-   * Makes a replica the newest one, whatever the others have. Returns false for an unknown
+   * Makes a replica the newest one, whatever state the others have. Returns false for an unknown
    * repository.
    */
   async setAuthoritative({ relativePath, virtualStorage }: RepositoryKey, storage: string): Promise<boolean> {

@@ -10,9 +10,9 @@ export interface NewRepository {
   readonly primary: string;
   /** Storages of the other nodes that have it. */
   readonly updated: readonly string[];
-  /** Storages that shall have it and do not. */
+  /** Storages that must get it and do not have it yet. */
   readonly outdated: readonly string[];
-  /** Assigns these storages, and no others. */
+  /** True if these storages, and no others, are assigned. */
   readonly isAssigned: boolean;
 }
 
@@ -24,11 +24,14 @@ export interface RecordedWrite {
   /** Storages of the other nodes that have it. */
   readonly updated: readonly string[];
   readonly outdated: readonly string[];
-  /** Groups of storages that are recorded instead, the first of which one was up to date. */
+  /**
+   * Groups of storages that are recorded instead: the first group of which a storage was up to
+   * date.
+   */
   readonly successors?: readonly (readonly string[])[];
 }
 
-/** Returns the groups of storages of which one has a write, the preferred first. */
+/** Returns the groups of storages, one of which has a write; the preferred one comes first. */
 export function groupsOf({
   primary,
   successors = [],
@@ -49,7 +52,7 @@ export interface ReplicaStore {
   /** @throws {GitalyError} ALREADY_EXISTS `repository already exists` */
   recordCreation(created: NewRepository): Promise<void>;
   /**
-   * Records a write: those of its storages that were up to date have it, all others do not.
+   * Records a write: those of its storages that were up to date have it, all others lack it.
    *
    * @returns these storages.
    * @throws {GitalyError} NOT_FOUND `repository not found`; {Error} `write to outdated nodes`
@@ -57,8 +60,8 @@ export interface ReplicaStore {
   recordWrite(write: RecordedWrite): Promise<readonly string[]>;
   recordRemoval(repository: RepositoryKey): Promise<void>;
   /**
-   * Returns what a copy brings and where it is on the disks; `undefined` for a repository that was
-   * removed.
+   * Returns the generations of a copy and its path on the disks; `undefined` for a repository that
+   * was removed.
    */
   planCopy(job: ReplicationJob): Promise<CopyPlan | undefined>;
   /** Records that the target of a job was brought to a generation. */

@@ -2,7 +2,7 @@ import { JoinedRuns } from '#base/joined-runs';
 import { type Database, sql } from '../database/database.ts';
 import type { RepositoryKey } from '../model/repository-key.ts';
 
-/** The replicas that may answer a read. */
+/** The replicas that may serve a read. */
 export interface ConsistentReplicas {
   readonly replicaPath: string;
   readonly storages: ReadonlySet<string>;
@@ -22,8 +22,8 @@ export interface WriteFacts extends ConsistentReplicas {
 const MAX_WAIT_MS = 1000;
 
 /**
- * Looks repositories up in PostgreSQL, for routing. A replica with another path is none: it waits
- * for a rename of an older Praefect.
+ * Looks repositories up in PostgreSQL, for routing. A replica at another path does not count: it
+ * waits for a rename by an older Praefect.
  */
 export class RepositoryLookups {
   readonly #database: Database;

@@ -1,13 +1,13 @@
 import { type Database, sql } from '../database/database.ts';
 import type { RepositoryKey } from '../model/repository-key.ts';
 
-/** One replica of a repository, or a storage that shall get one. */
+/** One replica of a repository, or a storage that is to get one. */
 export interface ReplicaMetadata {
   readonly storage: string;
   /** -1 for a replica that does not exist yet. */
   readonly generation: number;
   readonly isAssigned: boolean;
-  /** By the consensus of all Praefects. */
+  /** True by the consensus of all Praefects. */
   readonly isHealthy: boolean;
   readonly isValidPrimary: boolean;
   readonly verifiedAt: Date | undefined;
@@ -71,7 +71,8 @@ export class MetadataReader {
 
   async #read({
     chosen,
-    // For one repository. As a single value it restricts the view before its window function.
+    // The condition is for one repository. As a single value, it restricts the view before its
+    // window function.
     validOf = sql`repository_id = (SELECT repository_id FROM chosen)`,
   }: {
     chosen: Condition;

@@ -1,15 +1,17 @@
 import type { RepositoryKey } from '../model/repository-key.ts';
 import type { ConsistentReplicas } from './repository-lookups.ts';
 
-/** A repository that the state of the cluster has. */
+/** A repository in the state of the cluster. */
 export interface RepositoryRecord extends ConsistentReplicas {
   /** 0 where repositories have no ids. */
   readonly repositoryId: number;
 }
 
-/** The state of the cluster, as far as it decides routes. `undefined` is: no record. */
+/**
+ * The part of the cluster's state that decides routes. `undefined` means that there is no record.
+ */
 export interface RepositoryRecords {
-  /** Returns the replicas that may answer a read. */
+  /** Returns the replicas that may serve a read. */
   forRead(repository: RepositoryKey): Promise<ConsistentReplicas | undefined>;
   forWrite(repository: RepositoryKey): Promise<RepositoryRecord | undefined>;
   /** Returns the path on the nodes' disks. */

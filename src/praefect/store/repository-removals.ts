@@ -2,7 +2,7 @@ import { GitalyError } from '#base/gitaly-error';
 import { type Database, sql, violatedConstraint } from '../database/database.ts';
 import type { RepositoryKey } from '../model/repository-key.ts';
 
-/** Where a removed repository was. */
+/** The location of a removed repository. */
 export interface RemovedRepository {
   readonly replicaPath: string;
   readonly storages: readonly string[];

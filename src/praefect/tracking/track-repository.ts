@@ -30,7 +30,7 @@ export interface TrackOptions {
   readonly queue: ReplicationQueue;
   /** Nodes by virtual storage. */
   readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
-  /** Copies it to the other nodes now; otherwise a running Praefect does. */
+  /** Copies it to the other nodes now. Otherwise a running Praefect does so. */
   readonly replicatesNow: boolean;
   readonly print: (line: string) => void;
 }
@@ -49,8 +49,8 @@ export async function trackRepository(options: TrackOptions, request: TrackReque
 }
 
 /**
- * Reports whether the authoritative node has the repository. One that the node does not accept is
- * named, and counts as missing.
+ * Reports whether the authoritative node has the repository. A repository that the node does not
+ * accept is printed, and counts as missing.
  *
  * @throws {Error} `virtual storage "x" not found`, `node "x" not found`
  */

@@ -8,7 +8,7 @@ import type { WriteLocks } from './write-locks.ts';
 const { signal } = new AbortController();
 const repository = { virtualStorage: 'default', relativePath: 'x.git' };
 
-/** Locks that note what is done with them, a turn later. @param fails their operation that fails */
+/** Locks that record their operations, an iteration later. @param fails the one that fails */
 function noted(name: string, events: string[], fails = ''): WriteLocks {
   const note = async (operation: string): Promise<void> => {
     await turn();

@@ -35,7 +35,7 @@ export class AllWriteLocks implements WriteLocks {
         await shared.renew();
       },
       async release() {
-        // The next write of this Praefect may go on before the others notice.
+        // The next write of this Praefect may continue before the others notice.
         await shared.release().finally(() => own.release());
       },
     };

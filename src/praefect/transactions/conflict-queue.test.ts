@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { seededRandom } from '#testkit/repositories/random-history';
 import { ConflictQueue, covers, type LockedReferences, type QueuedWrite } from './conflict-queue.ts';
 
-/** Enters writes, and notes those that hold their references. */
+/** Enters writes, and records those that hold their references. */
 function start() {
   const queue = new ConflictQueue();
   const held: string[] = [];
@@ -98,12 +98,12 @@ test('one write covers another if all that conflicts with the other conflicts wi
 interface ModelWrite {
   readonly name: number;
   references: LockedReferences;
-  /** All writes that it waits for. */
+  /** All writes for which it waits. */
   readonly ahead: Set<ModelWrite>;
   isWidened: boolean;
 }
 
-/** The queue by its rules: each write keeps account of all that it waits for. */
+/** The queue by its rules: each write records all writes for which it waits. */
 class Model {
   readonly writes: ModelWrite[] = [];
 
@@ -137,7 +137,7 @@ class Model {
   }
 }
 
-/** Compares by the components of the names. */
+/** Compares names by their components. */
 function conflict(one: LockedReferences, other: LockedReferences): boolean {
   if (one === undefined || other === undefined) return true;
   return one.some((name) =>

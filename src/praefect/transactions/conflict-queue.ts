@@ -6,7 +6,7 @@ import { ReferenceIndex } from './reference-index.ts';
  */
 export type LockedReferences = readonly string[] | undefined;
 
-/** Bytes of a name that is looked up; a write of a longer one locks all references. */
+/** Longest name that is looked up, in bytes. A write of a longer one locks all references. */
 const MAX_NAME_BYTES = 1024;
 
 /** A write in the queue. It holds its references, or waits for other writes. */
@@ -14,13 +14,13 @@ interface Place {
   /** Its number in the order of arrival. */
   readonly order: number;
   references: LockedReferences;
-  /** It has locked all references after it had held some. */
+  /** True if it has locked all references after it had held some. */
   isWidened: boolean;
   /** Writes for which it waits; it holds its references when there is none. */
   readonly ahead: Set<Place>;
   /** Writes that wait for it. */
   readonly behind: Set<Place>;
-  /** The write among those ahead that waits in its place for the ones before. */
+  /** The write ahead that waits, in place of this one, for the writes before it. */
   cover: Place | undefined;
   onHeld: () => void;
 }
@@ -38,22 +38,22 @@ export interface QueuedWrite {
 }
 
 /**
- * Writes to one repository, in the order of their arrival. A write waits for all that came before
- * it and may lock the same references, those that wait included; so no write is overtaken by one
- * that it conflicts with. Writes to other references run at once.
+ * Writes to one repository, in the order of their arrival. A write waits for all earlier writes
+ * that may lock the same references, including those that wait themselves. So no write overtakes
+ * another one with which it conflicts. Writes to other references run at once.
  *
- * A write does not keep account of all writes that it waits for: those before a write that
- * conflicts with at least as much are waited for by that one.
+ * A write does not record all writes for which it waits. If an earlier write conflicts with at
+ * least as much, waiting for that one is enough: it waits for those before it.
  */
 export class ConflictQueue {
   /** In order of arrival. */
   readonly #places = new Set<Place>();
-  /** Those that lock all references. */
+  /** Writes that lock all references. */
   readonly #ofAll = new Set<Place>();
-  /** The others, by their references. */
+  /** The other writes, by their references. */
   readonly #index = new ReferenceIndex<Place>();
   #entered = 0;
-  /** The number of those that are widened. */
+  /** Number of widened writes. */
   #widened = 0;
 
   get size(): number {
@@ -110,7 +110,7 @@ export class ConflictQueue {
     for (const other of this.#places) {
       if (other === place) continue;
       if (other.ahead.size === 0) wait(place, other);
-      // One that widens already waits for this one.
+      // A widening write already waits for this one.
       else if (!other.isWidened) wait(other, place);
     }
   }
@@ -128,7 +128,7 @@ export class ConflictQueue {
     }
   }
 
-  /** Lets a write wait for those for which the one that leaves has waited in its place. */
+  /** Makes a write wait for those for which the leaving write has waited in its place. */
   #uncover(place: Place, left: Place): void {
     place.cover = left.cover;
     if (left.ahead.size === 0) return;
@@ -136,8 +136,9 @@ export class ConflictQueue {
   }
 
   /**
-   * Returns a write that covers these references, if the newest one of the first of them does. No
-   * write before it needs to be looked at: many to the same references take no longer than others.
+   * Returns a write that covers these references, if the newest write of the first reference does.
+   * No earlier write needs to be checked. Many writes to the same references therefore take no
+   * longer than others.
    */
   #newestCover(references: LockedReferences): Place | undefined {
     const [first] = references ?? [];
@@ -149,7 +150,7 @@ export class ConflictQueue {
   /**
    * Returns the writes that may lock the same references, or one and a directory that it needs.
    *
-   * @param from number of the first write that is looked for.
+   * @param from number of the first write that is considered.
    */
   #conflicting(references: LockedReferences, from = 0): Place[] {
     if (references === undefined) return [...this.#places];
@@ -163,7 +164,9 @@ function wait(place: Place, other: Place): void {
   other.behind.add(place);
 }
 
-/** Reports whether all that conflicts with the second one conflicts with the first one, too. */
+/**
+ * Reports whether everything that conflicts with the second one conflicts with the first one, too.
+ */
 export function covers(one: LockedReferences, other: LockedReferences): boolean {
   if (one === undefined) return true;
   return other?.every((name) => one.some((each) => isBelow(name, each))) ?? false;

@@ -7,7 +7,7 @@ import { MAX_HOLD_MS, MAX_WAIT_MS, MAX_WAITING, MemoryWriteLocks } from './memor
 const repository = { virtualStorage: 'default', relativePath: 'x.git' };
 const { signal } = new AbortController();
 
-/** Takes locks in turn, and notes the numbers of those that are held. */
+/** Takes locks in turn, and records the numbers of those that are held. */
 function lockMany(count: number) {
   const locks = new MemoryWriteLocks();
   const held: number[] = [];

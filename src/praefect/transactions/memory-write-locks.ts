@@ -3,22 +3,22 @@ import type { RepositoryKey } from '../model/repository-key.ts';
 import { ConflictQueue, type LockedReferences, type QueuedWrite } from './conflict-queue.ts';
 import type { WriteLock, WriteLocks } from './write-locks.ts';
 
-/** Writes that may wait for one repository; further ones are refused. */
+/** Limit of writes that wait for one repository. Further ones are refused. */
 export const MAX_WAITING = 1000;
 
 /**
- * Longest time for which a write keeps others waiting: the update hooks of a push may take minutes.
- * After that the next one goes on, too. git's own locks keep the references whole.
+ * Longest time for which a write makes others wait: the update hooks of a push may take minutes.
+ * Then the next write continues, too. git's own locks keep the references consistent.
  */
 export const MAX_HOLD_MS = 10_000;
 
 /**
- * Longest wait of a write, which then goes on without a lock. A queue that moves is shorter: many
- * that went on at once would refuse each other.
+ * Longest wait of a write, which then continues without a lock. Waits in a queue that moves are
+ * shorter: if many writes continued at once, they would refuse each other.
  */
 export const MAX_WAIT_MS = 60_000;
 
-/** Why a write no longer waits. */
+/** Reasons for which a write no longer waits. */
 type WaitEnd = 'aborted' | 'held' | 'late';
 
 /**
@@ -55,7 +55,7 @@ export class MemoryWriteLocks implements WriteLocks {
   }
 }
 
-/** The wait of a write, and the time for which it then keeps others waiting. */
+/** The wait of a write, and the time for which it then makes others wait. */
 class Turn {
   readonly #write: QueuedWrite;
   readonly #onLeft: () => void;

@@ -9,7 +9,7 @@ import { LEASE_MS, type LockObserver, type WriteLock, type WriteLocks } from './
 
 /** Limit of a release, which does not end with the call. */
 const RELEASE_LIMIT_MS = 3000;
-/** Bits of a holder that are the transaction's id. */
+/** Number of bits of a holder that contain the transaction's id. */
 const ID_BITS = 32n;
 
 export interface PostgresWriteLocksOptions {
@@ -25,7 +25,7 @@ export interface PostgresWriteLocksOptions {
 export class PostgresWriteLocks implements WriteLocks, ListenerHandler {
   readonly channels = ['repository_reference_write_lock_releases'];
   readonly #options: PostgresWriteLocksOptions;
-  /** Ids of transactions are unique in a process; this distinguishes the processes. */
+  /** Distinguishes the processes: ids of transactions are unique only in a process. */
   readonly #process = BigInt(randomBytes(4).readUInt32BE() >>> 1) << ID_BITS;
   /** Resolvers by lock. */
   readonly #waiting = new Map<string, Set<() => void>>();
@@ -63,12 +63,12 @@ export class PostgresWriteLocks implements WriteLocks, ListenerHandler {
     }
   }
 
-  /** Releases may have been missed before: all waiters try again. */
+  /** Lets all waiters try again, because releases may have been missed before. */
   connected(): void {
     for (const id of [...this.#waiting.keys()]) this.notified('', id);
   }
 
-  /** Waiters try again when the connection is back. */
+  /** Does nothing: waiters try again when the connection is back. */
   disconnected(): void {}
 
   notified(_channel: string, id: string): void {

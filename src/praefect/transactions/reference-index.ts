@@ -4,8 +4,8 @@ interface Numbered {
 }
 
 /**
- * Finds the writes that lock a reference, one above it, or one below it, without a comparison of
- * all of them. Writes are added in the order of their arrival.
+ * Finds the writes that lock a reference, one above it, or one below it, without comparing all of
+ * them. Writes are added in the order of their arrival.
  */
 export class ReferenceIndex<Write extends Numbered> {
   /** The writes of each name, in the order of their arrival. */
@@ -28,7 +28,7 @@ export class ReferenceIndex<Write extends Numbered> {
   delete(names: readonly string[], write: Write): void {
     for (const name of new Set(names)) {
       const writes = this.#writes.get(name);
-      // Writes end about in the order of their arrival: this one is among the first.
+      // Writes end roughly in the order of their arrival, so this one is among the first.
       const at = writes?.indexOf(write) ?? -1;
       if (writes === undefined || at === -1) continue;
       writes.splice(at, 1);
@@ -46,7 +46,7 @@ export class ReferenceIndex<Write extends Numbered> {
   /**
    * Returns the writes that may lock one of the references, or one and a directory that it needs.
    *
-   * @param from number of the first write that is looked for.
+   * @param from number of the first write that is considered.
    */
   conflicting(names: readonly string[], from = 0): Set<Write> {
     const found = new Set<Write>();

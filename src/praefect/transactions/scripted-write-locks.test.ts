@@ -9,7 +9,7 @@ const { signal } = new AbortController();
 const repository = { virtualStorage: 'default', relativePath: 'x.git' };
 const other = { ...repository, relativePath: 'y.git' };
 
-/** Locks of a database whose statements end as a test wants: with a number of rows, or an error. */
+/** Locks of a database whose statements the test ends: with a number of rows, or an error. */
 function start() {
   const events: string[] = [];
   const results: (number | Error)[] = [];

@@ -24,7 +24,7 @@ export interface SerializedTransaction {
 export type OrderStart = 'preparing' | 'primary';
 
 interface Holding {
-  /** Reports whether references were voted on. */
+  /** True if references were voted on. */
   hasReferences: boolean;
   /** References that it locks. */
   references: LockedReferences;
@@ -37,8 +37,8 @@ interface Holding {
  * Makes writes to the same references run one after the other: the first `preparing` vote of a
  * transaction takes the lock, all its nodes share it, and the `committed` vote releases it. Without
  * a `preparing` vote, as with a git before 2.54, nothing is locked, unless the transaction starts
- * otherwise ({@link OrderStart}). If a node locks more than the first one of its transaction, all
- * references are locked before it goes on.
+ * otherwise ({@link OrderStart}). If a node locks more than the first node of its transaction, all
+ * references are locked before it continues.
  */
 export class SerializedWrites {
   readonly #locks: WriteLocks;
@@ -134,7 +134,7 @@ export class SerializedWrites {
   }
 }
 
-/** Has a transaction lock all references. */
+/** Makes a transaction lock all references. */
 function widen(holding: Holding): void {
   const { lock: narrow, waiting } = holding;
   holding.references = undefined;

@@ -22,7 +22,7 @@ export interface SubtransactionOptions {
 
 /**
  * One vote of all nodes of a transaction on one change. It is decided when a hash has the weight of
- * the threshold, or when none can get it any more. Nodes that come after that learn the result at
+ * the threshold, or when no hash can reach it any more. Nodes that vote later get the result at
  * once.
  */
 export class Subtransaction {
@@ -30,7 +30,7 @@ export class Subtransaction {
   readonly #threshold: number;
   readonly #decided = Promise.withResolvers<void>();
   #isDecided = false;
-  /** Set when the node without which nothing is decided has gone. */
+  /** True if the node without which nothing is decided has gone. */
   #isLeaderless: boolean;
 
   /**
@@ -56,7 +56,7 @@ export class Subtransaction {
     return new Map([...this.#votes].map(([node, { state }]) => [node, state]));
   }
 
-  /** @throws when the node is no voter. */
+  /** Returns the state of a node. @throws when it is no voter. */
   state(node: string): VoterState {
     return this.#voteOf(node).state;
   }

@@ -109,7 +109,7 @@ export class Transaction {
   /**
    * Withdraws the node without which nothing is decided, so that the others complete a change of
    * which they were allowed to commit a part. Returns false for another node, and if nothing was
-   * committed yet: then the others cannot go on.
+   * committed yet: then the others cannot continue.
    */
   continueWithout(node: string): boolean {
     if (!this.#isDecisive(node) || !this.#hasCommitted(node)) return false;
@@ -119,7 +119,7 @@ export class Transaction {
     return true;
   }
 
-  /** Ends all votes of nodes that are undecided, and those to come. */
+  /** Ends all votes of undecided nodes, now and later. */
   end(state: 'canceled' | 'stopped'): void {
     if (this.#end === 'stopped') return; // the primary has refused the write, however its call ends
     for (const each of this.#subtransactions) each.end(state);

@@ -33,7 +33,7 @@ export interface Serialized {
   readonly start: OrderStart;
   /** The storage of the primary. */
   readonly primary: string;
-  /** Set if it has locked references before it was sent to the nodes. */
+  /** Set if the write has locked references before it was sent to the nodes. */
   readonly entered?: EnteredWrite | undefined;
 }
 
@@ -48,13 +48,13 @@ export interface NodeLocks {
   readonly node: string;
   /** The references that it is about to lock. */
   readonly references?: LockedReferences;
-  /** Reports that it waits itself before it locks more than its request names. */
+  /** Reports that the node waits by itself before it locks more than its request names. */
   readonly checksLocks?: boolean;
 }
 
 /** A vote of a node. */
 export interface Vote extends NodeLocks {
-  /** In hex. */
+  /** Hexadecimal. */
   readonly hash: string;
   readonly phase: VotePhase;
   readonly signal: AbortSignal;
@@ -65,7 +65,10 @@ export interface Vote extends NodeLocks {
 /** Fields of lines that belong to no call. */
 const MANAGER: LogFields = { component: 'transactions.Manager' };
 
-/** Bits of an id that count the transactions of a process; the number of the process is above. */
+/**
+ * Number of the bits of an id that count the transactions of a process. The bits above are the
+ * number of the process.
+ */
 const COUNT_BITS = 40n;
 
 /**
@@ -175,8 +178,8 @@ export class Transactions {
   }
 
   /**
-   * Reports whether all these nodes wait themselves before they lock more than a request names, as
-   * far as it is known from their votes.
+   * Reports whether all these nodes wait by themselves before they lock more than a request names,
+   * as far as their votes have shown.
    */
   checkLocks(virtualStorage: string, nodes: readonly string[]): boolean {
     const checking = this.#checking.get(virtualStorage);
@@ -228,7 +231,7 @@ export class Transactions {
   }
 }
 
-/** Go's name of a phase, for the log. */
+/** Returns Go's name of a phase, for the log. */
 function phaseName(phase: VotePhase): string {
   return `${phase.toUpperCase()}_PHASE`;
 }

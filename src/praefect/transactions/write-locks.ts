@@ -6,11 +6,12 @@ export const LEASE_MS = 20_000;
 
 /** The lock of a repository or of some of its references, held by one transaction. */
 export interface WriteLock {
-  /** Holds it longer. @throws when it was lost. */
+  /** Extends the lease. @throws when the lock was lost. */
   renew(): Promise<void>;
   release(): Promise<void>;
   /**
-   * Locks all references in addition to those that it has; not there if it always does.
+   * Locks all references in addition to those that it has. It is missing if the lock always has
+   * all.
    *
    * @throws when the signal is aborted: the lock is released then.
    */
@@ -40,8 +41,8 @@ export interface LockObserver {
   /** Runs an operation of the database and measures it. */
   timed<T>(virtualStorage: string, operation: LockOperation, run: () => Promise<T>): Promise<T>;
   tried(virtualStorage: string, result: LockResult): void;
-  /** A lock is held. Returns the function to be called at its end. */
+  /** Called when a lock is held. Returns the function to be called at its end. */
   held(virtualStorage: string): () => void;
-  /** The connection for notifications was made or lost. */
+  /** Called when the connection for notifications was made or lost. */
   listener(state: 'connected' | 'disconnected'): void;
 }
