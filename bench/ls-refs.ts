@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { dialSidechannel, postUploadPack, SidechannelRegistry } from '#client/index';
-import { lsRefsAnswer } from '#domain/upload-pack/answer-ls-refs';
-import { LsRefsParser } from '#domain/upload-pack/ls-refs-request';
+import { lsRefsAnswer } from '#domain/upload-pack/list-references';
+import { RequestParser } from '#domain/upload-pack/request-parser';
 import { Git } from '#git/command/git';
 import { RepositoryCaches } from '#git/repository-caches';
 import { Storages } from '#storage/storages';
@@ -98,8 +98,8 @@ export const bench: Bench = {
 async function* answersAlone(workshop: Workshop): AsyncGenerator<Measurement> {
   await using caches = new RepositoryCaches(await Git.start({ binary: 'git' }));
   const storages = new Storages({ storages: [{ name: 'default', path: workshop.storage }], caches });
-  const request = new LsRefsParser().push(Buffer.from(lsRefsRequest()));
-  if (typeof request === 'string') throw new Error('that is no ls-refs');
+  const request = new RequestParser().push(Buffer.from(lsRefsRequest()));
+  if (typeof request === 'string' || request.name !== 'ls-refs') throw new Error('that is no ls-refs');
   for (const question of QUESTIONS) {
     const { name, repository, clients, atMost } = question;
     if (!name.startsWith('ls-refs') || clients !== 1) continue;

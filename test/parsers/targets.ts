@@ -11,8 +11,8 @@ import { parseResolutions } from '#domain/conflicts/parse-resolutions';
 import { RelayParser } from '#domain/hooks/relay/relay-parser';
 import { parseRemoteUrl } from '#domain/remote/url/remote-url';
 import { parseSigningKey } from '#domain/signing/signing-key';
-import { LsRefsParser } from '#domain/upload-pack/ls-refs-request';
 import { Negotiation } from '#domain/upload-pack/negotiation';
+import { RequestParser } from '#domain/upload-pack/request-parser';
 import { AuthFileError, parseAuthFile } from '#gateway/http/auth/auth-file';
 import { parseCredentials } from '#gateway/http/auth/credentials';
 import { parseSecretHash } from '#gateway/http/auth/password-hash';
@@ -303,7 +303,12 @@ function wireTargets(git: GitSamples): Target[] {
       errors: [Error],
       parse: (input) => drain(readSideBand(chunks(input))),
     },
-    { name: 'LsRefsParser', samples: requests, errors: [], parse: (input) => new LsRefsParser().push(input) },
+    {
+      name: 'RequestParser',
+      samples: requests,
+      errors: [],
+      parse: (input) => new RequestParser().push(input),
+    },
     {
       name: 'Negotiation',
       samples: requests,

@@ -1,7 +1,9 @@
 import { Readable, type Writable } from 'node:stream';
+import { abortable } from '#base/abortable';
 import { messageOf } from '#base/gitaly-error';
 import { copyStream, writeChunk } from '#base/streams/copy-stream';
-import type { GitExit } from '#git/command/exit-error';
+import { evenPieces } from '#base/streams/even-pieces';
+import { abortError, type GitExit } from '#git/command/exit-error';
 import type { BulkPipe } from '#git/command/process/bulk-pipe';
 import type { GitProcess } from '#git/command/process/git-process';
 
@@ -38,6 +40,29 @@ export interface ServiceResult {
  * Enough to recognize the sentence that distinguishes a disconnected client from other failures.
  */
 const STDERR_HEAD_BYTES = 10_000;
+
+/** Bytes that are passed to the transport at once. */
+const PIECE_BYTES = 256 * 1024;
+
+/**
+ * Writes pieces at the client's speed; small ones are joined.
+ *
+ * @throws {ClientGoneError}; {GitalyError} of an abort.
+ */
+export async function sendPieces(
+  pieces: readonly Buffer[],
+  destination: Writable,
+  signal: AbortSignal,
+): Promise<void> {
+  const send = async (): Promise<void> => {
+    try {
+      for (const piece of evenPieces(pieces, PIECE_BYTES)) await writeChunk(destination, piece);
+    } catch (error) {
+      throw new ClientGoneError(messageOf(error), { cause: error });
+    }
+  };
+  await abortable(send(), signal, abortError);
+}
 
 export interface JoinOptions {
   readonly observe?: InputObserver | undefined;

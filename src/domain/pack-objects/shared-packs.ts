@@ -1,36 +1,25 @@
 import { createHash } from 'node:crypto';
 import { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
+import { quote } from '#base/go/quote';
 import { BAND, sideBandWriter } from '#base/pkt-line/side-band';
+import { describeExit, type GitExit } from '#git/command/exit-error';
 import { stampOf } from '#git/repository-stamp';
 import type { StreamWriter } from '#storage/cache/streams/shared-stream';
-import type { StreamCache } from '#storage/cache/streams/stream-cache';
 import type { StreamReader } from '#storage/cache/streams/stream-reader';
 import type { Repository } from '#storage/repository';
-import type { ServiceResult } from '../git-service/service-streams.ts';
-import type { PackLimits, PackRequester } from './pack-limits.ts';
-import { packObjects } from './pack-objects.ts';
+import {
+  ClientGoneError,
+  joinStreams,
+  type ServiceResult,
+  type ServiceStreams,
+} from '../git-service/service-streams.ts';
+import { GitStartError, startService } from '../git-service/start-service.ts';
+import type { PackRequester } from './pack-limits.ts';
 import type { PackObjectsRequest } from './pack-objects-request.ts';
-import { takePackSlot } from './pack-slot.ts';
-import { type PackTraceObserver, packTraceFields } from './pack-trace.ts';
-
-/** Notified of shared packs, for metrics. */
-export interface SharedPackObserver extends PackTraceObserver {
-  looked(result: 'hit' | 'miss'): void;
-  generated(bytes: number): void;
-  served(bytes: number): void;
-}
-
-export interface SharedPacksOptions {
-  readonly streams: StreamCache<ServiceResult>;
-  readonly limits: PackLimits;
-  readonly observer: SharedPackObserver;
-  /** True if packs are kept: then each call logs its lookup. */
-  readonly isCacheEnabled: boolean;
-  /** For the traces of git. */
-  readonly traceDirectory: string;
-}
+import { packTraceFields } from './pack-trace.ts';
+import { makeInTurn, type PackTurn, type SharedPacksOptions, sharePack } from './share-pack.ts';
 
 /** A pack that a hook of upload-pack requests. */
 export interface RequestedPack {
@@ -66,53 +55,29 @@ export class SharedPacks {
     pack: RequestedPack,
     send: (reader: StreamReader<ServiceResult>) => Promise<void>,
   ): Promise<void> {
-    const { isCacheEnabled, observer, streams } = this.#options;
-    const { requester, signal } = pack;
+    const { repository, requester, signal } = pack;
     const input = await readInput(pack.input);
+    // Not the key of a whole fetch: here another program has answered it up to the pack.
     const hash = createHash('sha256').update(
-      JSON.stringify([pack.repository.target, stampOf(pack.repository), ...pack.facts]),
+      JSON.stringify([repository.target, stampOf(repository), ...pack.facts]),
     );
-    const key = hash.update(input).digest('hex');
-    for (;;) {
-      const { isHit, reader, stream } = streams.open(
-        key,
-        (writer, aborted) => this.#make(pack, input, writer, aborted),
-        () => true,
-      );
-      using _ = reader;
-      observer.looked(isHit ? 'hit' : 'miss');
-      try {
-        await send(reader);
-        return;
-      } catch (error) {
-        // It may be the first caller's: a refusal, or an abort before git had started.
-        if (!isHit || reader.bytes > 0 || signal.aborted) throw error;
-      } finally {
-        observer.served(reader.bytes);
-        if (isHit || isCacheEnabled)
-          requester.log.add({
-            'pack_objects_cache.key': key,
-            'pack_objects_cache.hit': String(isHit),
-            'pack_objects_cache.served_bytes': reader.bytes,
-            ...(!isHit && { 'pack_objects_cache.generated_bytes': stream.bytes }),
-          });
-      }
-    }
+    const shared = {
+      key: hash.update(input).digest('hex'),
+      requester,
+      signal,
+      make: (stream: StreamWriter, ended: AbortSignal) =>
+        makeInTurn(this.#options, pack, { stream, signal: ended }, (turn) => this.#make(pack, input, turn)),
+      isLasting: () => true,
+    };
+    await sharePack(this.#options, shared, send);
   }
 
   async #make(
     { repository, request, requester }: RequestedPack,
     input: Buffer,
-    writer: StreamWriter,
-    signal: AbortSignal,
+    { signal, trace, writer }: PackTurn,
   ): Promise<ServiceResult> {
-    const { observer } = this.#options;
-    await using slot = await takePackSlot(this.#options, { repository, requester }, writer, signal);
-    const { trace } = slot;
-    let generated = 0;
-    const target = intoStream(writer, (bytes) => {
-      generated += bytes;
-    });
+    const target = intoStream(writer);
     const [stdout, progress] = [sideBandWriter(target, BAND.stdout), sideBandWriter(target, BAND.stderr)];
     const statistics = new Statistics();
     const stderr = statistics.observe(progress);
@@ -129,10 +94,9 @@ export class SharedPacks {
       }
       return { exit, stderr: '' };
     } finally {
-      observer.generated(generated);
       const { line } = statistics;
       if (line !== undefined) requester.log.add({ 'pack_objects.compression_statistics': line });
-      requester.log.add(await packTraceFields(trace, observer));
+      requester.log.add(await packTraceFields(trace, this.#options.observer));
     }
   }
 }
@@ -159,9 +123,8 @@ async function* once(bytes: Buffer): AsyncGenerator<Uint8Array> {
 }
 
 /** Returns a Writable whose bytes go into a stream. */
-function intoStream(writer: StreamWriter, onBytes: (bytes: number) => void): Writable {
+function intoStream(writer: PackTurn['writer']): Writable {
   const put = (bytes: Buffer, done: (error?: Error | null) => void): void => {
-    onBytes(bytes.length);
     try {
       (writer.write(bytes) ?? Promise.resolve()).then(() => done(), done);
     } catch (error) {
@@ -186,4 +149,41 @@ async function readInput(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
+}
+
+/** A pack for one fetch. */
+interface PackObjectsRun {
+  readonly repository: Repository;
+  readonly request: PackObjectsRequest;
+  /** In: the object ids. Out: the pack, and git's progress. */
+  readonly streams: ServiceStreams;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Makes a pack.
+ *
+ * @throws {GitalyError} INTERNAL `git-pack-objects: stderr: "…" err: exit status N`; CANCELLED when
+ *   the reader has gone.
+ */
+async function packObjects({ repository, request, streams, signal }: PackObjectsRun): Promise<GitExit> {
+  const { command, env } = request;
+  try {
+    await using process = await startService(repository, command, {
+      env,
+      stderr: streams.stderr === undefined ? 'head' : 'pipe',
+      signal,
+    });
+    const { exit, stderr } = await joinStreams(process, streams);
+    if (exit.code === 0) return exit;
+    throw new GitalyError(
+      'INTERNAL',
+      `git-pack-objects: stderr: ${quote(stderr)} err: ${describeExit(exit)}`,
+    );
+  } catch (error) {
+    if (error instanceof GitStartError) throw wrap(error.cause, 'starting git', 'INTERNAL');
+    if (error instanceof ClientGoneError)
+      throw new GitalyError('CANCELLED', messageOf(error), { cause: error });
+    throw error;
+  }
 }

@@ -9,8 +9,8 @@ import { FLUSH, packet } from '#testkit/repositories/push';
 import { type Random, seededRandom } from '#testkit/repositories/random-history';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { testSeed } from '#testkit/test-seed';
-import { lsRefsAnswer } from './answer-ls-refs.ts';
-import { LsRefsParser } from './ls-refs-request.ts';
+import { lsRefsAnswer } from './list-references.ts';
+import { RequestParser } from './request-parser.ts';
 
 /** `SEED=7` repeats a run. */
 const SEED = testSeed('SEED');
@@ -30,8 +30,8 @@ async function ours(
   body: Buffer,
   config: readonly ConfigPair[] = [],
 ): Promise<string | undefined> {
-  const request = new LsRefsParser().push(body);
-  if (typeof request === 'string') return undefined;
+  const request = new RequestParser().push(body);
+  if (typeof request === 'string' || request.name !== 'ls-refs') return undefined;
   const pieces = await lsRefsAnswer(repository, request, { config, signal: new AbortController().signal });
   return pieces && Buffer.concat(pieces).toString('latin1');
 }

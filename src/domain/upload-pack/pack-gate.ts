@@ -1,6 +1,14 @@
 import type { Duplex } from 'node:stream';
 import type { ConfigPair } from '#git/command/config';
+import type { PackLimits } from '../pack-objects/pack-limits.ts';
 import type { Fetch } from './fetch.ts';
+
+/** The limits of packs, and the program with which git waits for them. */
+export interface PackTurns {
+  readonly limits: PackLimits;
+  /** Program for `uploadpack.packObjectsHook` that requests a turn. */
+  readonly hook: string;
+}
 
 /** Settings and sockets with which `git upload-pack` waits for a turn before it makes a pack. */
 export interface PackGate {
@@ -17,9 +25,11 @@ const MAX_LINE_BYTES = 2;
  * Returns the gate for a fetch whose packs are limited; `undefined` for others, for which git
  * starts no additional process.
  */
-export function packGate({ packs, repository, requester, signal, streams }: Fetch): PackGate | undefined {
-  if (packs === undefined || requester === undefined || !packs.limits.applyTo(requester)) return undefined;
-  const { hook, limits } = packs;
+export function packGate(
+  { repository, requester, signal, streams }: Fetch,
+  { hook, limits }: PackTurns,
+): PackGate | undefined {
+  if (!limits.applyTo(requester)) return undefined;
   return {
     config: [{ key: 'uploadpack.packObjectsHook', value: shellWord(hook) }],
     extraPipes: PIPES,

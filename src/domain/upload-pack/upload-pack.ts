@@ -1,67 +1,125 @@
+import type { Writable } from 'node:stream';
 import { abortable } from '#base/abortable';
 import { abortError } from '#git/command/exit-error';
-import { lsRefsAnswer, sendPieces } from './answer-ls-refs.ts';
-import { converse } from './converse.ts';
-import { type Fetch, type FetchResult, resultWithoutGit } from './fetch.ts';
-import type { FetchQuestion } from './fetch-answers.ts';
+import { flag, gitCommand } from '#git/command/git-command';
+import { isListable } from '../git-service/advertised-packets.ts';
+import { advertisesBundleUri, bundleUriSettings } from '../git-service/bundle-uri-settings.ts';
+import type { CapabilityAdvertisements } from '../git-service/capability-advertisements.ts';
+import { watchNegotiation } from '../git-service/negotiation-limit.ts';
+import { runLimited } from '../git-service/run-limited.ts';
+import { type ServiceResult, sendPieces } from '../git-service/service-streams.ts';
+import { observingAdvertisement, withoutAdvertisement } from './advertisement-output.ts';
+import { ClientInput } from './client-input.ts';
+import { type Fetch, type FetchResult, type FetchServer, SERVED } from './fetch.ts';
+import { listReferences } from './list-references.ts';
 import { Negotiation } from './negotiation.ts';
-import { runGit } from './run-git.ts';
-import { takeFetch } from './take-fetch.ts';
-import { type TakenInput, takeLsRefs } from './take-ls-refs.ts';
+import { type PackTurns, packGate } from './pack-gate.ts';
+import type { SharedFetches } from './shared-fetches.ts';
 
-/**
- * Serves a fetch to its end. This process lists the references if the result is sure to equal
- * git's, and repeats answers to small clones; `git upload-pack` does everything else. A failing git
- * is no error here: the meaning of its exit code differs between the transports.
- *
- * @throws {GitStartError}; {ClientGoneError}; errors of the streams; {GitalyError} of an abort.
- */
-export async function uploadPack(fetch: Fetch): Promise<FetchResult> {
-  const { capabilities, gitProtocol, isStateless } = fetch;
-  if (gitProtocol !== 'version=2') return await runGit(fetch);
-  if (isStateless) return await answerRequest(fetch);
-  return capabilities === undefined ? await runGit(fetch) : await converse(fetch, capabilities);
+export interface UploadPackOptions {
+  /** Advertisements of earlier conversations. */
+  readonly capabilities: CapabilityAdvertisements;
+  readonly shared: SharedFetches;
+  readonly turns: PackTurns;
 }
 
-/** Serves one request and one answer. */
-async function answerRequest(fetch: Fetch): Promise<FetchResult> {
-  const { repository, signal, streams } = fetch;
-  const source = streams.input[Symbol.asyncIterator]();
-  const taken = await abortable(takeLsRefs(source), signal, abortError);
-  const question =
-    taken.request === undefined ? await fetch.answers?.ask(repository, taken.bytes, fetch) : undefined;
-  const answer =
-    taken.request === undefined
-      ? question?.answer && [question.answer]
-      : await lsRefsAnswer(repository, taken.request, fetch);
-  if (answer === undefined) return await askGit(fetch, question, taken, source);
+/** Packet after which the pack is made: the client requests nothing more. */
+const DONE = Buffer.from('done\n');
+const TOO_SLOW: ServiceResult = { ...SERVED, exit: { ...SERVED.exit, code: undefined } };
 
-  const startedAt = performance.now();
-  await abortable(sendPieces(answer, streams.stdout), signal, abortError);
-  const negotiation = new Negotiation();
-  negotiation.push(taken.bytes);
-  return resultWithoutGit(negotiation, { startedAt });
-}
+/** Serves fetches; see README.md. */
+export class UploadPack {
+  readonly #options: UploadPackOptions;
+  /** They are tried in this order for each request; git serves what none of them answers. */
+  readonly #servers: readonly FetchServer[];
 
-/** Shares or runs git, and keeps its answer if the same question may come again. */
-async function askGit(
-  fetch: Fetch,
-  question: FetchQuestion | undefined,
-  { bytes, hasFailed, input: allInput }: TakenInput,
-  source: AsyncIterator<Uint8Array>,
-): Promise<FetchResult> {
-  const { packs, requester, signal, streams } = fetch;
-  const stdout = question?.observe(streams.stdout) ?? streams.stdout;
-  let input = allInput;
-  let result: FetchResult | undefined;
-  if (packs !== undefined && requester !== undefined && !hasFailed) {
-    const taken = await abortable(takeFetch(bytes, source), signal, abortError);
-    const { request } = taken;
-    input = taken.input;
-    if (request !== undefined)
-      result = await packs.shared.serve({ ...fetch, requester, streams: { ...streams, stdout } }, request);
+  constructor(options: UploadPackOptions) {
+    this.#options = options;
+    this.#servers = [listReferences, options.shared];
   }
-  result ??= await runGit({ ...fetch, streams: { ...streams, input, stdout } });
-  if (result.exit.code === 0) await question?.keep();
-  return result;
+
+  /**
+   * Serves a fetch to its end. A failing git is no error here: the meaning of its exit code differs
+   * between the transports.
+   *
+   * @throws as {@link FetchServer.serve}; errors of the streams.
+   */
+  async run(fetch: Fetch): Promise<FetchResult> {
+    const { negotiationTimeoutMs: timeoutMs, signal, streams } = fetch;
+    const negotiation = new Negotiation();
+    const tooSlow = new AbortController();
+    using watch =
+      timeoutMs === undefined
+        ? undefined
+        : watchNegotiation({ timeoutMs, until: DONE }, () => tooSlow.abort());
+    const client = new ClientInput(streams.input, (chunk) => {
+      watch?.push(chunk);
+      negotiation.push(chunk);
+    });
+    const limited = watch === undefined ? signal : AbortSignal.any([signal, tooSlow.signal]);
+    const result = await this.#serve({ ...fetch, signal: limited }, client).catch((error: unknown) => {
+      if (!tooSlow.signal.aborted || signal.aborted) throw error;
+      return TOO_SLOW;
+    });
+    const { isWellFormed, statistics } = negotiation;
+    return { ...result, isTooSlow: tooSlow.signal.aborted, isWellFormed, statistics };
+  }
+
+  /** Answers requests in process until the client is satisfied, or git has to serve the rest. */
+  async #serve(fetch: Fetch, client: ClientInput): Promise<ServiceResult> {
+    const { isStateless, signal } = fetch;
+    const { canAnswer, gitOutput } = await this.#begin(fetch);
+    while (canAnswer) {
+      const request = await abortable(client.next(), signal, abortError);
+      // git reports what is wrong with an empty request of a client without conversation.
+      if (request.isEnd && !isStateless) return SERVED;
+      let result: ServiceResult | undefined;
+      for (const server of this.#servers) result ??= await server.serve(request, fetch);
+      if (result === undefined) break;
+      if (isStateless || result.exit.code !== 0) return result;
+    }
+    return await runGit(fetch, { input: client.rest(), stdout: gitOutput }, this.#options.turns);
+  }
+
+  /**
+   * Begins a conversation with git's capabilities, if they are known. Otherwise git serves all of
+   * it, and the capabilities that it advertises are cached.
+   */
+  async #begin(fetch: Fetch): Promise<{ readonly canAnswer: boolean; readonly gitOutput: Writable }> {
+    const { bundles, config, gitProtocol, isStateless, repository, signal } = fetch;
+    const { stdout } = fetch.streams;
+    const isV2 = gitProtocol === 'version=2';
+    if (!isV2 || isStateless || !isListable(repository, { service: 'upload-pack', config }))
+      return { canAnswer: isV2 && isStateless, gitOutput: stdout };
+    const settings = [...config, advertisesBundleUri(bundles)];
+    const { known, remember } = await this.#options.capabilities.lookUp(repository, settings);
+    if (known === undefined) {
+      const gitOutput = observingAdvertisement(stdout, (advertisement) => void remember([advertisement]));
+      return { canAnswer: false, gitOutput };
+    }
+    await sendPieces(known, stdout, signal);
+    return { canAnswer: true, gitOutput: withoutAdvertisement(stdout) };
+  }
+}
+
+/** Serves a fetch, or its remainder, with `git upload-pack`. */
+async function runGit(
+  fetch: Fetch,
+  { input, stdout }: { readonly input: AsyncIterable<Uint8Array>; readonly stdout: Writable },
+  turns: PackTurns,
+): Promise<ServiceResult> {
+  const { bundles, config, gitProtocol, isStateless, repository, signal } = fetch;
+  const streams = { ...fetch.streams, input, stdout };
+  const command = gitCommand('upload-pack', {
+    options: isStateless ? [flag('--stateless-rpc')] : [],
+    args: [repository.path],
+  });
+  const gate = packGate({ ...fetch, streams }, turns);
+  return await runLimited(repository, command, {
+    config: [...config, ...bundleUriSettings(bundles), ...(gate?.config ?? [])],
+    pipes: gate,
+    gitProtocol,
+    streams,
+    signal,
+  });
 }

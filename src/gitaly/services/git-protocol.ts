@@ -28,7 +28,7 @@ export async function gitProtocolServices(
   const hook = directories.packObjectsHook;
   const packs = await packServing({ ...cacheOptions, limits, hook, traceDirectory });
   resources.use(packs.resources);
-  const transport = gitTransport(shared, traceDirectory, packs.serving);
+  const transport = gitTransport(shared, traceDirectory, packs);
   const smartHttp = {
     ...transport,
     advertisements: resources.use(await createAdvertisementCache(cacheOptions, metrics.caches)),

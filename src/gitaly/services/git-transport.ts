@@ -4,8 +4,7 @@ import { detailsLog } from '#calls/logs/details-log';
 import { CapabilityAdvertisements } from '#domain/git-service/capability-advertisements';
 import { GitReceivePack } from '#domain/receive-pack/git-receive-pack';
 import { InProcessReceivePack } from '#domain/receive-pack/in-process-receive-pack';
-import type { PackServing } from '#domain/upload-pack/fetch';
-import { FetchAnswers } from '#domain/upload-pack/fetch-answers';
+import { UploadPack, type UploadPackOptions } from '#domain/upload-pack/upload-pack';
 import type { GitTransportDependencies } from '#services/convert/request/git-transport-dependencies';
 import type { ServiceFoundation } from './service-foundation.ts';
 
@@ -15,8 +14,9 @@ const SWEEP_FAILED = 'removing the leftovers of killed pushes failed';
 export function gitTransport(
   { bundleUris, directories, hooks, logger, metrics, storages, voter, ...shared }: ServiceFoundation,
   traceDirectory: string,
-  packs: PackServing,
+  packs: Omit<UploadPackOptions, 'capabilities'>,
 ): GitTransportDependencies {
+  const capabilities = new CapabilityAdvertisements();
   const pushCapabilities = new CapabilityAdvertisements();
   const { onHookError } = shared;
   const onSweepError = (error: unknown): void => logger.warn({ error: messageOf(error) }, SWEEP_FAILED);
@@ -36,14 +36,13 @@ export function gitTransport(
   });
   return {
     storages,
+    uploadPack: new UploadPack({ ...packs, capabilities }),
     receivePack,
     voter,
     bundleUris,
     makesBundles: shared.config.bundleUri.automatic,
-    capabilities: new CapabilityAdvertisements(),
+    capabilities,
     pushCapabilities,
-    packs,
-    fetchAnswers: new FetchAnswers(),
     checkBitmaps: bitmapCheck({ logger, metrics }),
     logDetails: detailsLog(logger),
     observeGitProtocol: metrics.countGitProtocol,

@@ -1,7 +1,7 @@
 import type { ServiceResult } from '#domain/git-service/service-streams';
 import type { PackLimits } from '#domain/pack-objects/pack-limits';
 import { SharedPacks } from '#domain/pack-objects/shared-packs';
-import type { PackServing } from '#domain/upload-pack/fetch';
+import type { PackTurns } from '#domain/upload-pack/pack-gate';
 import { SharedFetches } from '#domain/upload-pack/shared-fetches';
 import type { StreamCacheOptions } from './open-cache.ts';
 import { createStreamCache } from './stream-caches.ts';
@@ -15,7 +15,8 @@ export interface PackServingOptions extends StreamCacheOptions {
 }
 
 export interface BuiltPackServing {
-  readonly serving: PackServing;
+  readonly shared: SharedFetches;
+  readonly turns: PackTurns;
   /** For hooks of other programs. */
   readonly packs: SharedPacks;
   readonly resources: AsyncDisposable;
@@ -34,6 +35,10 @@ export async function packServing({
   const { config, metrics: observer } = options;
   const isCacheEnabled = config.packObjectsCache.enabled;
   const shareable = { streams, limits, observer, isCacheEnabled, traceDirectory };
-  const shared = new SharedFetches(shareable);
-  return { serving: { shared, limits, hook }, packs: new SharedPacks(shareable), resources: streams };
+  return {
+    shared: new SharedFetches(shareable),
+    turns: { limits, hook },
+    packs: new SharedPacks(shareable),
+    resources: streams,
+  };
 }

@@ -9,6 +9,7 @@ import { REPOSITORY } from '#testkit/operation-fixture';
 import { FLUSH, packet, packets } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { until } from '#testkit/until';
 
 /** A setting that git does not know, and of which the server does not know that. */
 const ASK_GIT = { gitConfigOptions: ['testing.askGit=yes'] };
@@ -21,8 +22,8 @@ function clone(want: string, ...more: string[]): string {
 }
 
 /** Starts a server with `r.git`, one commit on `main`. */
-async function start() {
-  const gitaly = await startGitaly();
+async function start(config: Readonly<Record<string, unknown>> = {}) {
+  const gitaly = await startGitaly({ config });
   const path = join(gitaly.storagePath(), 'r.git');
   await runGit(['init', '--quiet', '--bare', '--initial-branch=main', path]);
   const tree = await runGit(['-C', path, 'mktree'], { input: '' });
@@ -106,6 +107,20 @@ test('a change of the configuration changes the answer', async () => {
   const after = packIn(await post(clone(oid)));
   assert.deepEqual(after, packIn(await post(clone(oid), ASK_GIT)));
   assert.notDeepEqual(after, before);
+});
+
+// A shared answer without the new tag was repeated for five minutes.
+test('an answer of the pack cache is not kept as that of a later request', async () => {
+  await using server = await start({
+    pack_objects_cache: { enabled: true, min_occurrences: 0, max_age: '1s' },
+  });
+  const { git, oid, post } = server;
+  const old = await post(clone(oid));
+  await git('tag', '-a', '-m', 'tag', 'v1', oid);
+  assert.deepEqual(await post(clone(oid)), old, 'the cache is allowed to be late');
+
+  const gits = packIn(await post(clone(oid), ASK_GIT));
+  await until(async () => packIn(await post(clone(oid))).equals(gits), 'the tag is in the answer');
 });
 
 test('what only git can see is not answered from memory', async () => {

@@ -3,6 +3,7 @@ import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { dialSidechannel, SidechannelRegistry, uploadPack, uploadPackWithSidechannel } from '#client/index';
 import { createSmallRepository, REPOSITORY } from '#testkit/operation-fixture';
 import { FLUSH, packet, packets } from '#testkit/repositories/push';
@@ -132,6 +133,30 @@ test('a client that stays silent is sent away in time, before and after the refe
   }
   const { stdout } = await client.talk('sidechannel', silentAfter(LS_REFS, fetchOf(oid), FLUSH));
   assert.match(stdout, /PACK/);
+});
+
+const LIMIT_MS = 500;
+
+// git was ended as too slow if a request came to it later than the limit after the beginning.
+test('after the request of a pack, the conversation goes on without a limit', async () => {
+  await using gitaly = await startGitaly({
+    config: { timeout: { upload_pack_negotiation: `${LIMIT_MS}ms` } },
+  });
+  const oid = await createRepository(gitaly);
+  await using client = await talkTo(gitaly);
+  const later = async function* () {
+    yield Buffer.from(fetchOf(oid));
+    await setTimeout(LIMIT_MS + LIMIT_MS); // the limit must have passed
+    yield Buffer.from(fetchOf(oid).replace(packet('done\n'), packet(`have ${oid}\n`)));
+    yield Buffer.from(FLUSH);
+  };
+  await client.talk('sidechannel', [FLUSH]);
+
+  const gits = await client.talk('sidechannel', later(), ASK_GIT);
+  const ours = await client.talk('sidechannel', later());
+
+  assert.match(ours.stdout, /PACK.*PACK/s);
+  assert.deepEqual(ours, gits);
 });
 
 test('a change of the settings shows in the next conversation', async () => {

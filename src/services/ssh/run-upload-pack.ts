@@ -1,29 +1,14 @@
 import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { LimitRefusal } from '#base/keyed-limit';
-import { countWrites } from '#base/streams/count-writes';
 import type { LimitedResult } from '#domain/git-service/run-limited';
-import type { ServiceStreams } from '#domain/git-service/service-streams';
 import { GitStartError } from '#domain/git-service/start-service';
 import type { NegotiationStatistics } from '#domain/upload-pack/negotiation';
-import { uploadPack } from '#domain/upload-pack/upload-pack';
-import type { ConfigPair } from '#git/command/config';
 import { describeExit } from '#git/command/exit-error';
 import type { HandlerContext } from '#rpc/server/handler';
-import { noteClone, offeredBundles } from '#services/convert/request/bundle-uri';
-import { packRequesterOf } from '#services/convert/request/pack-requester';
+import { type RequestedFetch, serveFetch } from '#services/convert/request/serve-fetch';
 import { withLimitError } from '#services/convert/response/limit-refusal';
-import { reportNegotiation } from '#services/convert/response/negotiation-statistics';
-import type { Repository } from '#storage/repository';
 import type { SshDependencies } from './dependencies.ts';
-
-export interface SshFetch {
-  readonly repository: Repository;
-  readonly config: readonly ConfigPair[];
-  readonly gitProtocol: string;
-  readonly streams: ServiceStreams;
-  readonly signal: AbortSignal;
-}
 
 /** Failure of a conversation; `exitStatus` is the exit code of a client of git over SSH. */
 export class ConversationError extends Error {
@@ -41,28 +26,19 @@ export class ConversationError extends Error {
 /** Message of git after its client has disconnected; an operator can do nothing about it. */
 const HUNG_UP = 'fatal: the remote end hung up unexpectedly\n';
 
-/** @throws {ConversationError} */
+/** Serves a conversation. @throws {ConversationError} */
 export async function runUploadPack(
-  fetch: SshFetch,
+  fetch: RequestedFetch,
   context: HandlerContext,
   deps: SshDependencies,
 ): Promise<NegotiationStatistics> {
-  const { capabilities, uploadPackTimeoutMs: negotiationTimeoutMs } = deps;
-  // Not awaited: the fetch does not depend on it.
-  void deps.checkBitmaps?.(fetch.repository, context);
-  const bundles = await offeredBundles(fetch, context, deps);
-  const requester = packRequesterOf(context);
-  const { fetchAnswers: answers, packs } = deps;
-  const responseBytes = countWrites(fetch.streams.stdout);
-  const options = { bundles, isStateless: false, capabilities, answers, negotiationTimeoutMs, packs };
-  const result = await uploadPack({ ...fetch, ...options, requester }).catch((error: unknown) => {
-    throw withPrefix('running upload-pack', failedConversation(error));
-  });
-  reportNegotiation(result, context.log, deps.observeNegotiation);
-  if (result.exit.code !== 0) throw withPrefix('running upload-pack', refusedConversation(result));
-  noteClone(fetch.repository, result.statistics, context, deps);
-  deps.logDetails?.({ response_bytes: responseBytes() }, context);
-  return result.statistics;
+  const transport = {
+    isStateless: false,
+    negotiationTimeoutMs: deps.uploadPackTimeoutMs,
+    toError: (error: unknown) => withPrefix('running upload-pack', failedConversation(error)),
+    toFailure: (result: LimitedResult) => withPrefix('running upload-pack', refusedConversation(result)),
+  };
+  return (await serveFetch(fetch, transport, context, deps)).statistics;
 }
 
 /** Converts an error that occurred before git's response, or while it was sent to the client. */

@@ -1,24 +1,41 @@
-import { open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { FairLimit } from '#base/fair-limit';
 import { isListable } from '#domain/git-service/advertised-packets';
 import { FallBackToGit } from '#git/in-process';
 import { countBits, firstGap } from '#git/objects/bitmap/bitmap-file';
 import { BitmappedPacks } from '#git/objects/bitmap/bitmapped-packs';
 import { type ChosenObjects, ObjectChoice } from '#git/objects/bitmap/choose-objects';
-import type { PackRange } from '#git/objects/bitmap/pack-order';
+import type { PackOrder, PackRange } from '#git/objects/bitmap/pack-order';
 import { OID_BYTES, OID_DIGITS } from '#git/objects/object-id';
+import { objectsInPack, PACK_HEADER_BYTES } from '#git/objects/pack-header';
 import type { Storage } from '#storage/repository-target';
 import type { Fetch } from '../fetch.ts';
-import type { ShareableRequest } from '../shareable-request.ts';
-import { type OpenPack, openPack } from './open-pack.ts';
+import type { FetchRequest } from '../request-parser.ts';
 import { listBeyond, type PackBeyond, packBeyond } from './pack-beyond.ts';
-import type { SelectedObjects } from './selected-objects.ts';
+
+/** A pack that is sent as it is. */
+interface OpenPack {
+  readonly file: FileHandle;
+  /** Position of its checksum: the end of its objects. */
+  readonly end: number;
+  /** Number of objects. */
+  readonly count: number;
+}
 
 /** A pack whose chosen entries are sent as stored. */
 export interface ReusedPack extends OpenPack {
   readonly range: PackRange;
   /** Bit of the first object that is not chosen; the end of the range if all are. */
   readonly gap: number;
+}
+
+/** The objects of some packs that are sent. */
+export interface SelectedObjects {
+  readonly packs: BitmappedPacks;
+  readonly order: PackOrder;
+  /** By the order. */
+  readonly bits: Uint32Array;
+  readonly oidBytes: number;
 }
 
 /** Everything that a clone needs: objects of some packs, and others. Disposing closes the files. */
@@ -58,7 +75,7 @@ const SAME_OBJECTS = new FallBackToGit('several packs have the same object');
  */
 export async function findReusedPacks(
   { config, repository }: Pick<Fetch, 'config' | 'repository'>,
-  request: ShareableRequest,
+  request: FetchRequest,
   { env, signal }: ReuseOptions,
 ): Promise<ReusedPacks> {
   const { others, wants } = request;
@@ -105,7 +122,7 @@ interface Choice extends ChosenObjects {
 
 async function choose(
   packs: BitmappedPacks,
-  { others, wants }: ShareableRequest,
+  { others, wants }: FetchRequest,
   { repository, signal }: Pick<Fetch, 'repository' | 'signal'>,
 ): Promise<Choice> {
   const choice = await ObjectChoice.start(packs, { objects: repository.objects, signal });
@@ -115,4 +132,18 @@ async function choose(
     for await (const tags of repository.refs.list({ patterns: ['refs/tags/'] }, { signal }))
       await choice.addTags(tags);
   return { ...chosen, others: lines };
+}
+
+/**
+ * Reads the description of a pack. The caller closes the file.
+ *
+ * @throws {FallBackToGit} if it is not a pack of version 2; the system's error.
+ */
+async function openPack(file: FileHandle, checksumBytes: number): Promise<OpenPack> {
+  const header = Buffer.alloc(PACK_HEADER_BYTES);
+  await file.read(header, 0, header.length, 0);
+  const end = (await file.stat()).size - checksumBytes;
+  const count = objectsInPack(header);
+  if (count === undefined || end < header.length) throw new FallBackToGit('a pack is not as git writes it');
+  return { file, end, count };
 }

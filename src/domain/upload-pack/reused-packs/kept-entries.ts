@@ -4,15 +4,15 @@ import { PIECE_BYTES } from '#base/bulk-buffers';
 import { GitalyError } from '#base/gitaly-error';
 import { hasBit } from '#git/objects/bitmap/bitmap-file';
 import { type PackEntry, parsePackEntry } from '#git/objects/database/pack-entry';
+import type { ObjectType } from '#git/objects/object-info';
 import type { ObjectReader } from '#git/objects/object-reader';
-import { encodedDistance, objectHeader } from './entry-header.ts';
-import type { ReusedPack } from './find-reused-packs.ts';
+import type { ReusedPack, SelectedObjects } from './find-reused-packs.ts';
 import type { PackOutput } from './pack-output.ts';
-import type { SelectedObjects } from './selected-objects.ts';
 
 /** Bytes of the longest header of an entry: a size and an id, or a size and a distance. */
 const MAX_HEADER_BYTES = 9 + 32;
 const NOT_SENT = -1;
+const CODES: Readonly<Record<ObjectType, number>> = { commit: 1, tree: 2, blob: 3, tag: 4 };
 
 /**
  * Sends the chosen entries of a pack behind the first one that is not chosen. They keep their
@@ -151,4 +151,22 @@ export class KeptEntries {
 
 function damaged(): GitalyError {
   return new GitalyError('INTERNAL', 'a pack is damaged');
+}
+
+/** Returns the header of a whole object in a pack. @param size of its contents. */
+function objectHeader(type: ObjectType, size: number): Buffer {
+  const bytes: number[] = [(CODES[type] << 4) | (size % 16)];
+  for (let rest = Math.floor(size / 16); rest > 0; rest = Math.floor(rest / 128)) {
+    bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) | 0x80;
+    bytes.push(rest % 128);
+  }
+  return Buffer.from(bytes);
+}
+
+/** Returns a distance in a pack from a delta to its base, as git encodes it. */
+function encodedDistance(distance: number): Buffer {
+  const bytes: number[] = [distance % 128];
+  for (let rest = Math.floor(distance / 128); rest > 0; rest = Math.floor(rest / 128))
+    bytes.unshift(0x80 | (--rest % 128));
+  return Buffer.from(bytes);
 }

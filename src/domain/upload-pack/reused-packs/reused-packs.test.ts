@@ -12,7 +12,7 @@ import { type Random, seededRandom } from '#testkit/repositories/random-history'
 import { createRandomRepository } from '#testkit/repositories/random-repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { testSeed } from '#testkit/test-seed';
-import { shareableRequest } from '../shareable-request.ts';
+import { RequestParser } from '../request-parser.ts';
 import { findReusedPacks } from './find-reused-packs.ts';
 import { sendReusedPacks } from './send-reused-packs.ts';
 
@@ -91,8 +91,8 @@ function tipsOf({ git }: Made): string[] {
 function requestOf(wants: readonly string[], others: readonly string[] = []) {
   const lines = ['thin-pack', 'ofs-delta', ...others, ...wants.map((want) => `want ${want}`), 'done'];
   const body = lines.map((line) => packet(`${line}\n`)).join('');
-  const request = shareableRequest(Buffer.from(`${packet('command=fetch')}0001${body}${FLUSH}`));
-  assert.ok(request !== undefined);
+  const request = new RequestParser().push(Buffer.from(`${packet('command=fetch')}0001${body}${FLUSH}`));
+  assert.ok(typeof request === 'object' && request.name === 'fetch');
   return request;
 }
 

@@ -1,7 +1,7 @@
 import { messageOf } from '#base/gitaly-error';
 import type { BundleUris } from '#domain/bundle/bundle-uris';
 import type { OfferedBundle } from '#domain/bundle/offered-bundle';
-import type { NegotiationStatistics } from '#domain/upload-pack/negotiation';
+import type { FetchResult } from '#domain/upload-pack/fetch';
 import type { FeatureFlag } from '#platform/flags/feature-flags';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { Repository } from '#storage/repository';
@@ -54,11 +54,12 @@ export async function offeredBundles(
 /** Counts a fetch that was a clone, for which a bundle would have been of use. */
 export function noteClone(
   repository: Repository,
-  { haves, wants, shallows, deepen, filter }: NegotiationStatistics,
+  { isWellFormed, statistics }: FetchResult,
   context: HandlerContext,
   { bundleUris, makesBundles = false }: BundleDependencies,
 ): void {
   if (bundleUris === undefined || !(makesBundles || context.flags.isEnabled(BUNDLE_GENERATION))) return;
-  if (wants === 0 || haves > 0 || shallows > 0 || deepen !== '' || filter !== '') return;
+  const { deepen, filter, haves, shallows, wants } = statistics;
+  if (!isWellFormed || wants === 0 || haves > 0 || shallows > 0 || deepen !== '' || filter !== '') return;
   bundleUris.automatic.noteClone(repository, bundleStorageOf(repository, context));
 }

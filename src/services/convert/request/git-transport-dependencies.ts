@@ -1,9 +1,8 @@
 import type { CapabilityAdvertisements } from '#domain/git-service/capability-advertisements';
 import type { ReceivePack } from '#domain/receive-pack/receive-pack';
 import type { Voter } from '#domain/transactions/voter';
-import type { PackServing } from '#domain/upload-pack/fetch';
-import type { FetchAnswers } from '#domain/upload-pack/fetch-answers';
 import type { NegotiationStatistics } from '#domain/upload-pack/negotiation';
+import type { UploadPack } from '#domain/upload-pack/upload-pack';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { Repository } from '#storage/repository';
 import type { Storages } from '#storage/storages';
@@ -14,16 +13,13 @@ import type { BundleDependencies } from './bundle-uri.ts';
 /** Dependencies of the services that communicate with git clients. */
 export interface GitTransportDependencies extends BundleDependencies {
   readonly storages: Storages;
+  readonly uploadPack: UploadPack;
   readonly receivePack: ReceivePack;
   readonly voter: Voter;
   /** Of `git upload-pack`. */
   readonly capabilities: CapabilityAdvertisements;
   /** Of `git receive-pack`. */
   readonly pushCapabilities: CapabilityAdvertisements;
-  /** Limits of packs, and packs that fetches share. */
-  readonly packs: PackServing;
-  /** Earlier responses to clones of small repositories. */
-  readonly fetchAnswers: FetchAnswers;
   /** Checks the bitmaps of the repository, for `gitaly_bad_bitmap_request_total`. */
   readonly checkBitmaps?: ((repository: Repository, context: HandlerContext) => Promise<void>) | undefined;
   /** Logs `request details` of a fetch that succeeded. */
