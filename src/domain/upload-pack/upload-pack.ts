@@ -1,5 +1,6 @@
-import type { Writable } from 'node:stream';
+import { Writable } from 'node:stream';
 import { abortable } from '#base/abortable';
+import { PacketSplitter } from '#base/pkt-line/packet-splitter';
 import { abortError } from '#git/command/exit-error';
 import { flag, gitCommand } from '#git/command/git-command';
 import { isListable } from '../git-service/advertised-packets.ts';
@@ -8,7 +9,6 @@ import type { CapabilityAdvertisements } from '../git-service/capability-adverti
 import { watchNegotiation } from '../git-service/negotiation-limit.ts';
 import { runLimited } from '../git-service/run-limited.ts';
 import { type ServiceResult, sendPieces } from '../git-service/service-streams.ts';
-import { observingAdvertisement, withoutAdvertisement } from './advertisement-output.ts';
 import { ClientInput } from './client-input.ts';
 import { type Fetch, type FetchResult, type FetchServer, SERVED } from './fetch.ts';
 import { listReferences } from './list-references.ts';
@@ -23,6 +23,8 @@ export interface UploadPackOptions {
   readonly turns: PackTurns;
 }
 
+/** git's advertisement in protocol v2 has about 300 bytes. */
+const MAX_ADVERTISEMENT_BYTES = 64 * 1024;
 /** Packet after which the pack is made: the client requests nothing more. */
 const DONE = Buffer.from('done\n');
 const TOO_SLOW: ServiceResult = { ...SERVED, exit: { ...SERVED.exit, code: undefined } };
@@ -94,11 +96,11 @@ export class UploadPack {
     const settings = [...config, advertisesBundleUri(bundles)];
     const { known, remember } = await this.#options.capabilities.lookUp(repository, settings);
     if (known === undefined) {
-      const gitOutput = observingAdvertisement(stdout, (advertisement) => void remember([advertisement]));
+      const gitOutput = outputOfGit(stdout, (advertisement) => void remember([advertisement]));
       return { canAnswer: false, gitOutput };
     }
     await sendPieces(known, stdout, signal);
-    return { canAnswer: true, gitOutput: withoutAdvertisement(stdout) };
+    return { canAnswer: true, gitOutput: outputOfGit(stdout) };
   }
 }
 
@@ -122,4 +124,62 @@ async function runGit(
     streams,
     signal,
   });
+}
+
+/**
+ * Creates an output for git in a conversation of protocol v2. It buffers nothing, and leaves
+ * `target` open: a write completes with that of `target`.
+ *
+ * @param onAdvertisement receives the advertisement with which git begins. Without it the
+ *   advertisement is omitted, because the client has it already.
+ */
+function outputOfGit(target: Writable, onAdvertisement?: (bytes: Buffer) => void): Writable {
+  const head = new AdvertisementHead();
+  const write = (chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void => {
+    const hadEnded = head.hasEnded;
+    const length = head.take(chunk);
+    if (head.hasEnded && !hadEnded && head.bytes.length > 0) onAdvertisement?.(head.bytes);
+    const rest = onAdvertisement === undefined ? chunk.subarray(length) : chunk;
+    if (rest.length === 0) done();
+    else target.write(rest, done);
+  };
+  // writers receive the error of their write
+  return new Writable({ highWaterMark: 1, write }).on('error', () => {});
+}
+
+/** Finds the first flush packet. Bytes that are not packets are not an advertisement. */
+class AdvertisementHead {
+  readonly #splitter = new PacketSplitter({
+    packet: (length) => {
+      this.#hasEnded = length === 0;
+      return !this.#hasEnded;
+    },
+    payload: () => {},
+  });
+  #bytes: Buffer = Buffer.alloc(0);
+  #hasEnded = false;
+
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  /** The complete advertisement once it has ended; empty when there was none. */
+  get bytes(): Buffer {
+    return this.#bytes;
+  }
+
+  /** @returns how many bytes of the chunk belong to the advertisement. */
+  take(chunk: Buffer): number {
+    if (this.#hasEnded) return 0;
+    try {
+      const length = this.#splitter.write(chunk);
+      this.#bytes = Buffer.concat([this.#bytes, chunk.subarray(0, length)]);
+      if (this.#bytes.length <= MAX_ADVERTISEMENT_BYTES) return length;
+    } catch {
+      // no packets
+    }
+    this.#hasEnded = true;
+    this.#bytes = Buffer.alloc(0);
+    return 0;
+  }
 }

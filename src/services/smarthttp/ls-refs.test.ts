@@ -118,6 +118,20 @@ test('a fetch, and what git refuses, goes to git with every byte', async () => {
   }
 });
 
+test('an empty request is answered as git answers it', async () => {
+  await using gitaly = await startGitaly();
+  await createRepository(gitaly);
+  await using client = await sidechannelTo(gitaly);
+
+  for (const body of [[], [Buffer.from(FLUSH)]]) {
+    const [ours, gits] = await Promise.allSettled([
+      client.post(body),
+      client.post(body, { request: ASK_GIT }),
+    ]);
+    assert.deepEqual(ours, gits);
+  }
+});
+
 test('PostUploadPack answers ls-refs the same way', async () => {
   await using gitaly = await startGitaly();
   await createRepository(gitaly, { branches: 4000 });

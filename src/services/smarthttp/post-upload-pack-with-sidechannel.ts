@@ -10,7 +10,7 @@ import type {
   PostUploadPackWithSidechannelResponseSchema,
 } from '#wire/gen/smarthttp_pb';
 import type { SmartHttpDependencies } from './dependencies.ts';
-import { runUploadPack } from './run-upload-pack.ts';
+import { servePost } from './serve-post.ts';
 
 /** Serves a fetch whose bytes use the sidechannel instead of gRPC messages. */
 export async function postUploadPackWithSidechannel(
@@ -27,11 +27,7 @@ export async function postUploadPackWithSidechannel(
   try {
     const streams = { input: clientBytes(sidechannel), stdout: sidechannel, isDirect: true };
     const { gitProtocol } = request;
-    const statistics = await runUploadPack(
-      { repository, config, gitProtocol, streams, signal },
-      context,
-      deps,
-    );
+    const statistics = await servePost({ repository, config, gitProtocol, streams, signal }, context, deps);
     await closeSidechannel(sidechannel).catch((error: unknown) => {
       throw wrap(error, 'close sidechannel connection');
     });

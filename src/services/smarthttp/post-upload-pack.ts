@@ -6,7 +6,7 @@ import { bytesOf, openRequests } from '#services/convert/request/first-request';
 import { messageWriter, streamResponses } from '#services/convert/response/stream-responses';
 import type { PostUploadPackRequest, PostUploadPackResponseSchema } from '#wire/gen/smarthttp_pb';
 import type { SmartHttpDependencies } from './dependencies.ts';
-import { runUploadPack } from './run-upload-pack.ts';
+import { servePost } from './serve-post.ts';
 
 type Response = MessageInitShape<typeof PostUploadPackResponseSchema>;
 
@@ -28,10 +28,6 @@ export async function* postUploadPack(
       input: bytesOf(rest, (request) => request.data),
       stdout: messageWriter(respond, (data) => ({ data })),
     };
-    await runUploadPack(
-      { repository, config, gitProtocol: first.gitProtocol, streams, signal },
-      context,
-      deps,
-    );
+    await servePost({ repository, config, gitProtocol: first.gitProtocol, streams, signal }, context, deps);
   });
 }

@@ -200,7 +200,9 @@ test('a kept pack is sent without git, until a wanted object is gone', async (co
 });
 
 test('every reader of a killed git gets an error, and the next request a new git', async (context) => {
-  const { post, started, metric, release } = await start(context, { pack_objects_cache: { enabled: true } });
+  const { post, started, metric, release } = await start(context, {
+    pack_objects_cache: { enabled: true, min_occurrences: 0 },
+  });
   const posts = [1, 2, 3].map(() => post());
   await until(async () => (await metric('gitaly_pack_objects_cache_lookups_total{result="hit"}')) === 2);
   await until(() => started().length === 1);

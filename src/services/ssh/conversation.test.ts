@@ -23,6 +23,9 @@ const fetchOf = (oid: string): string =>
   packet('command=fetch') +
   HEAD +
   [packet('no-progress'), packet(`want ${oid}\n`), packet('done\n'), FLUSH].join('');
+/** Returns a request of a client that has objects. */
+const negotiationOf = (oid: string, ...more: string[]): string =>
+  packet('command=fetch') + HEAD + [`want ${oid}\n`, `have ${oid}\n`, ...more].map(packet).join('') + FLUSH;
 
 async function createRepository(gitaly: TestGitaly): Promise<string> {
   const { path, oid } = createSmallRepository(gitaly);
@@ -91,6 +94,7 @@ const CONVERSATIONS: readonly [name: string, chunks: (oid: string) => string[], 
   ['sends byte by byte', () => [...LS_REFS, ...FLUSH], 0],
   ['ends in the same packet', () => [LS_REFS + FLUSH], 1],
   ['lists the references and fetches', (oid) => [LS_REFS, fetchOf(oid), FLUSH], 1],
+  ['negotiates', (oid) => [LS_REFS, negotiationOf(oid), negotiationOf(oid, 'done\n'), FLUSH], 1],
   ['clones the same small repository again', (oid) => [LS_REFS, fetchOf(oid), FLUSH], 0],
   ['clones it at once', (oid) => [fetchOf(oid)], 0],
   ['fetches what is not there', () => [LS_REFS, fetchOf('1'.repeat(40))], 1],
@@ -113,7 +117,7 @@ for (const call of ['sidechannel', 'stream'] as const) {
       assert.deepEqual(ours, gits, name);
       assert.equal(commands(gitaly).at(-1), processes, name);
     }
-    assert.equal(commands(gitaly).filter((count) => count === 1).length, 1 + CONVERSATIONS.length + 6);
+    assert.equal(commands(gitaly).filter((count) => count === 1).length, 1 + CONVERSATIONS.length + 7);
   });
 }
 
@@ -147,7 +151,7 @@ test('after the request of a pack, the conversation goes on without a limit', as
   const later = async function* () {
     yield Buffer.from(fetchOf(oid));
     await setTimeout(LIMIT_MS + LIMIT_MS); // the limit must have passed
-    yield Buffer.from(fetchOf(oid).replace(packet('done\n'), packet(`have ${oid}\n`)));
+    yield Buffer.from(negotiationOf(oid));
     yield Buffer.from(FLUSH);
   };
   await client.talk('sidechannel', [FLUSH]);

@@ -7,7 +7,7 @@ import type { SSHUploadArchiveRequest } from '#wire/gen/ssh_pb';
 import type { SshDependencies } from './dependencies.ts';
 import { openConversation } from './open-conversation.ts';
 import { outputStreams, type SshResponse } from './respond-with-streams.ts';
-import { failedConversation, refusedConversation, withPrefix } from './run-upload-pack.ts';
+import { failedConversation, refusedConversation, withPrefix } from './serve-conversation.ts';
 
 /** Serves `git archive --remote`. The exit status is sent last, also when it is 0. */
 export async function* sshUploadArchive(

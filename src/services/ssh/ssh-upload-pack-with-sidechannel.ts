@@ -10,7 +10,7 @@ import type {
   SSHUploadPackWithSidechannelResponseSchema,
 } from '#wire/gen/ssh_pb';
 import type { SshDependencies } from './dependencies.ts';
-import { ConversationError, runUploadPack } from './run-upload-pack.ts';
+import { ConversationError, serveConversation } from './serve-conversation.ts';
 
 /**
  * Serves a fetch over SSH whose bytes use the sidechannel; git's two outputs are side-bands 1 and
@@ -36,7 +36,7 @@ export async function sshUploadPackWithSidechannel(
       isDirect: true,
       stderr: sideBandWriter(sidechannel, BAND.stderr),
     };
-    const statistics = await runUploadPack(
+    const statistics = await serveConversation(
       { repository, config, gitProtocol, streams, signal },
       context,
       deps,

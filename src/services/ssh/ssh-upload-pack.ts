@@ -6,7 +6,7 @@ import type { SSHUploadPackRequest } from '#wire/gen/ssh_pb';
 import type { SshDependencies } from './dependencies.ts';
 import { openConversation } from './open-conversation.ts';
 import { outputStreams, type SshResponse } from './respond-with-streams.ts';
-import { ConversationError, runUploadPack } from './run-upload-pack.ts';
+import { ConversationError, serveConversation } from './serve-conversation.ts';
 
 /**
  * Serves a fetch over SSH within gRPC, as clients of Gitaly 15 and 16 request it. A failure sends
@@ -24,7 +24,7 @@ export async function* sshUploadPack(
       const config = parseConfigOptions(first.gitConfigOptions);
       deps.observeGitProtocol?.(context.method, first.gitProtocol);
       const streams = { input: bytesOf(rest, (request) => request.stdin), ...outputStreams(respond) };
-      await runUploadPack(
+      await serveConversation(
         { repository, config, gitProtocol: first.gitProtocol, streams, signal },
         context,
         deps,

@@ -27,7 +27,7 @@ export class ConversationError extends Error {
 const HUNG_UP = 'fatal: the remote end hung up unexpectedly\n';
 
 /** Serves a conversation. @throws {ConversationError} */
-export async function runUploadPack(
+export async function serveConversation(
   fetch: RequestedFetch,
   context: HandlerContext,
   deps: SshDependencies,

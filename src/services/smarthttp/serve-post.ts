@@ -18,7 +18,7 @@ const NO_STATISTICS = new Negotiation().statistics;
  * Serves one POST of a fetch. @returns the statistics of the request; none if it could not be
  * parsed completely.
  */
-export async function runUploadPack(
+export async function servePost(
   fetch: RequestedFetch,
   context: HandlerContext,
   deps: SmartHttpDependencies,
