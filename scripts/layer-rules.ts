@@ -30,11 +30,19 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
   events: { modules: ['base', 'git', 'storage', 'tokens/pattern'] },
   webhooks: { modules: ['base', 'events'] },
   domain: {
-    modules: ['base', 'git', 'object-store', 'storage', 'client', 'tokens/reference-rules'],
+    modules: [
+      'base',
+      'git',
+      'object-store',
+      'storage',
+      'client',
+      'tokens/push-rules',
+      'tokens/reference-rules',
+    ],
     packages: ['smol-toml'],
   },
   'services/convert': {
-    modules: ['base', 'wire', 'rpc/common', 'git', 'domain', 'tokens/reference-rules'],
+    modules: ['base', 'wire', 'rpc/common', 'git', 'domain', 'tokens/push-rules'],
     types: ['platform', 'rpc/server/handler', 'storage'],
     packages: [PROTOBUF],
   },

@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { pushRuleKinds } from '#tokens/push-rules';
 import { acceptIn, parseLifetime } from './option-values.ts';
 import type { CreateTokenOptions, TokenConsole, TokenOptions } from './token.ts';
 
@@ -48,7 +49,7 @@ function addCreate(token: Command, on: TokenProcess): void {
     "create ci --repository 'team/**' --access write --expires 90d",
     "create docs --repository team/site --access write --ref 'allow refs/heads/main no-force path=docs/'",
   ];
-  add(token, 'create', 'Issue a token and print it once.', examples)
+  const create = add(token, 'create', 'Issue a token and print it once.', examples)
     .alias('issue')
     .argument('<name>', 'person or program; hooks and logs show this name')
     .option(
@@ -65,17 +66,24 @@ function addCreate(token: Command, on: TokenProcess): void {
       new Option('--expires <time>', 'time until it expires: 90m, 12h, 30d, never')
         .argParser(parseLifetime)
         .default(30 * 86_400, '30d'),
-    )
-    .option(
-      '--ref <rule>',
-      'rule for pushes; the first that matches applies: allow|deny PATTERN [no-force] [no-delete] ' +
-        '[path=PATH…]; may be repeated (default: all references)',
-      collect,
-    )
-    .action(async (name: string, options: CreateTokenOptions) => {
-      const { createToken } = await import('./token.ts');
-      on.exitCode = await createToken(name, options, on);
-    });
+    );
+  const options = pushRuleKinds().map(
+    ([
+      kind,
+      {
+        option: { flags, description },
+      },
+    ]) => {
+      const option = new Option(flags, description).argParser(collect);
+      create.addOption(option);
+      return [kind, option.attributeName()] as const;
+    },
+  );
+  create.action(async (name: string, values: TokenOptions & Record<string, unknown>) => {
+    const { createToken } = await import('./token.ts');
+    const rules = Object.fromEntries(options.map(([kind, attribute]) => [kind, values[attribute]]));
+    on.exitCode = await createToken(name, { ...values, rules } as CreateTokenOptions, on); // parsed above
+  });
 }
 
 function addList(token: Command, on: TokenProcess): void {

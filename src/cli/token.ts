@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { dateOfSeconds } from '#base/date-of-seconds';
 import { messageOf } from '#base/gitaly-error';
 import { issueToken, NEVER_EXPIRES_AT } from '#tokens/issue';
-import { parseReferenceRules, RuleError } from '#tokens/reference-rules';
+import { RuleError } from '#tokens/push-rule';
+import { formatPushRules, pushRuleKinds } from '#tokens/push-rules';
 import { formatScope, parseScope } from '#tokens/scope';
 import { type IssuedToken, TokenStore } from '#tokens/token-store';
 
@@ -17,7 +18,8 @@ export interface CreateTokenOptions extends TokenOptions {
   readonly access: string;
   /** Seconds. */
   readonly expires: number;
-  readonly ref?: readonly string[];
+  /** Values of the options of rules, by the name of the rule. */
+  readonly rules: Readonly<Record<string, readonly string[]>>;
 }
 
 /** Streams for the output of commands. */
@@ -50,33 +52,17 @@ async function run(options: TokenOptions, { stdout, stderr }: TokenConsole, work
 /** Runs `gitaly-ts token create`. */
 export function createToken(name: string, options: CreateTokenOptions, on: TokenConsole): Promise<number> {
   return run(options, on, async (store) => {
-    const { access, expires, ref, repository: repositories } = options;
+    const { access, expires, repository: repositories, rules } = options;
     if (repositories === undefined) throw new RangeError('name repositories: --repository PATTERN');
-    const references = ref?.map(ruleOf);
-    const scope = parseScope({ access, repositories, ...(references && { references }) });
+    const given = pushRuleKinds().flatMap(([kind, { option }]) => {
+      const values = rules[kind];
+      return values === undefined ? [] : [[kind, option.parse(values)]];
+    });
+    const scope = parseScope({ access, repositories, ...Object.fromEntries(given) });
     const made = await issueToken(store, { subject: name, scope, lifetimeSeconds: expires });
     on.stderr.write(`Token ${made.id} for ${name}, valid ${endOf(made.expiresAt)}. It is shown only once:\n`);
     return { json: made, lines: [made.token] };
   });
-}
-
-/** Parses `allow|deny PATTERN [no-force] [no-delete] [path=PATH…]`. @throws {RuleError} */
-function ruleOf(text: string): object {
-  const [effect = '', pattern, ...words] = text.trim().split(/\s+/);
-  if ((effect !== 'allow' && effect !== 'deny') || pattern === undefined)
-    throw new RuleError(`--ref ${JSON.stringify(text)}: begin with allow or deny and a pattern`);
-  const paths = words.filter((word) => word.startsWith('path=')).map((word) => word.slice('path='.length));
-  const unknown = words.find((word) => !/^(?:no-force$|no-delete$|path=.)/.test(word));
-  if (unknown !== undefined)
-    throw new RuleError(`--ref ${JSON.stringify(text)}: ${unknown} is not no-force, no-delete or path=PATH`);
-  const rule = {
-    [effect]: pattern,
-    ...(words.includes('no-force') && { force: false }),
-    ...(words.includes('no-delete') && { delete: false }),
-    ...(paths.length > 0 && { paths }),
-  };
-  parseReferenceRules([rule]);
-  return rule;
 }
 
 /** Runs `gitaly-ts token list`. */
@@ -94,8 +80,10 @@ export function listTokens(options: TokenOptions, on: TokenConsole): Promise<num
 function lineOf({ expiresAt, id, isExpired, isRevoked, scope, subject }: IssuedToken): string {
   const state = isRevoked ? 'revoked' : isExpired ? `expired ${timeOf(expiresAt)}` : endOf(expiresAt);
   if (scope === undefined) return `${id}  ${subject || '?'}  unreadable for this version  ${state}`;
-  const rules = scope.references.length === 0 ? '' : `, ${scope.references.length} rules`;
-  return `${id}  ${subject}  ${scope.access} ${scope.repositories.join(' ')}${rules}  ${state}`;
+  const limiting = formatPushRules(scope);
+  const rules = pushRuleKinds().filter(([kind]) => kind in limiting);
+  const described = rules.map(([kind, { describe }]) => `, ${describe(scope[kind])}`).join('');
+  return `${id}  ${subject}  ${scope.access} ${scope.repositories.join(' ')}${described}  ${state}`;
 }
 
 function endOf(expiresAt: number): string {

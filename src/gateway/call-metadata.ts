@@ -8,7 +8,7 @@ import {
   USERNAME,
 } from '#rpc/common/header-names';
 import type { MetadataInit } from '#rpc/common/metadata';
-import { formatReferenceRules } from '#tokens/reference-rules';
+import { encodePushRules } from '#tokens/push-rules';
 import type { Identity } from './identity.ts';
 
 export interface Caller {
@@ -26,17 +26,13 @@ const NOT_PRINTABLE_ASCII = /[^ -~]/gu;
  * limits and logs, and the rules of their token.
  */
 export function callMetadata({ correlationId, identity, remoteAddress }: Caller): MetadataInit {
+  const rules = encodePushRules(identity.scope);
   return {
     [USER_ID]: identity.glId.replaceAll(NOT_PRINTABLE_ASCII, '?'),
     [USERNAME]: identity.username.replaceAll(NOT_PRINTABLE_ASCII, '?'),
     ...(identity.keyId === undefined ? {} : { [KEY_ID]: String(identity.keyId), [KEY_TYPE]: 'key' }),
-    ...rulesOf(identity),
+    ...(rules === undefined ? {} : { [REFERENCE_RULES]: rules }),
     ...(remoteAddress === undefined ? {} : { [REMOTE_IP]: remoteAddress }),
     ...(correlationId === undefined ? {} : { [CORRELATION_ID]: correlationId }),
   };
-}
-
-function rulesOf({ scope }: Identity): MetadataInit {
-  if (scope === undefined || scope.references.length === 0) return {};
-  return { [REFERENCE_RULES]: Buffer.from(JSON.stringify(formatReferenceRules(scope.references))) };
 }

@@ -4,6 +4,7 @@
  */
 
 export { issueToken, type TokenRequest } from '#tokens/issue';
+export type { PushRules } from '#tokens/push-rules';
 export type { ReferenceRule } from '#tokens/reference-rules';
 export { type Access, parseScope, type TokenScope } from '#tokens/scope';
 export { TokenStore } from '#tokens/token-store';

@@ -1,6 +1,7 @@
 import { GitalyError, messageOf } from '#base/gitaly-error';
 import { CallError } from '#client/call/call-error';
 import { REFERENCE_RULES_REQUIRED } from '#rpc/common/header-names';
+import { isUnrestricted } from '#tokens/push-rules';
 import type { Identity } from './identity.ts';
 
 /** A server refuses {@link requiredRules}, or does not understand one of the rules. */
@@ -11,9 +12,7 @@ const UNKNOWN_RULES = new RegExp(`${REFERENCE_RULES_REQUIRED}|^reference rules: 
  * Without them it would ignore the metadata with the rules, and accept everything.
  */
 export function requiredRules({ scope }: Identity): { gitConfigOptions: string[] } {
-  return {
-    gitConfigOptions: scope === undefined || scope.references.length === 0 ? [] : [REFERENCE_RULES_REQUIRED],
-  };
+  return { gitConfigOptions: isUnrestricted(scope) ? [] : [REFERENCE_RULES_REQUIRED] };
 }
 
 /** The server behind a gateway does not know the rules of a token. The message is for its holder. */

@@ -1,5 +1,6 @@
 import { JsonFields } from '#base/json-fields';
 import { fitsPattern, MAX_PATTERN_CHARACTERS } from './pattern.ts';
+import { type PushRule, RuleError } from './push-rule.ts';
 
 /** A right of a token, or its lack, for the references that fit a pattern. */
 export interface ReferenceRule {
@@ -17,12 +18,7 @@ export interface ReferenceRule {
   readonly paths: readonly string[];
 }
 
-/** A rule or scope that cannot be meant; the message names the part. */
-export class RuleError extends Error {
-  override readonly name = 'RuleError';
-}
-
-export const MAX_RULES = 50;
+const MAX_RULES = 50;
 const MAX_PATHS = 50;
 const KNOWN: ReadonlySet<string> = new Set(['allow', 'deny', 'force', 'delete', 'paths']);
 
@@ -32,7 +28,8 @@ const KNOWN: ReadonlySet<string> = new Set(['allow', 'deny', 'force', 'delete', 
  *
  * @throws {RuleError}
  */
-export function parseReferenceRules(value: unknown): readonly ReferenceRule[] {
+function parseReferenceRules(value: unknown): readonly ReferenceRule[] {
+  if (value === undefined) return [];
   if (!Array.isArray(value)) throw new RuleError('the rules of references must be a list');
   if (value.length > MAX_RULES) throw new RuleError(`more than ${MAX_RULES} rules of references`);
   return value.map((rule: unknown, index) => {
@@ -81,14 +78,33 @@ function pathsOf(fields: JsonFields): readonly string[] {
   return paths;
 }
 
-/** Returns the JSON form of rules, as {@link parseReferenceRules} reads it. */
-export function formatReferenceRules(rules: readonly ReferenceRule[]): readonly object[] {
+function formatReferenceRules(rules: readonly ReferenceRule[]): readonly object[] | undefined {
+  if (rules.length === 0) return undefined;
   return rules.map(({ effect, pattern, force, delete: deletes, paths }) => ({
     [effect]: pattern,
     ...(!force && { force }),
     ...(!deletes && { delete: deletes }),
     ...(paths.length > 0 && { paths }),
   }));
+}
+
+/** Parses `allow|deny PATTERN [no-force] [no-delete] [path=PATH…]`. @throws {RuleError} */
+function parseRuleText(text: string): object {
+  const [effect = '', pattern, ...words] = text.trim().split(/\s+/);
+  if ((effect !== 'allow' && effect !== 'deny') || pattern === undefined)
+    throw new RuleError(`--ref ${JSON.stringify(text)}: begin with allow or deny and a pattern`);
+  const paths = words.filter((word) => word.startsWith('path=')).map((word) => word.slice('path='.length));
+  const unknown = words.find((word) => !/^(?:no-force$|no-delete$|path=.)/.test(word));
+  if (unknown !== undefined)
+    throw new RuleError(`--ref ${JSON.stringify(text)}: ${unknown} is not no-force, no-delete or path=PATH`);
+  const rule = {
+    [effect]: pattern,
+    ...(words.includes('no-force') && { force: false }),
+    ...(words.includes('no-delete') && { delete: false }),
+    ...(paths.length > 0 && { paths }),
+  };
+  parseRule(rule);
+  return rule;
 }
 
 /** Returns a rule as `gitaly-ts token create --ref` takes it. */
@@ -100,6 +116,20 @@ export function textOfRule({ delete: deletes, effect, force, paths, pattern }: R
   ];
   return [effect, pattern, ...words].join(' ');
 }
+
+/** Which references a token may change, and how. */
+export const REFERENCE_RULES: PushRule<readonly ReferenceRule[]> = {
+  parse: parseReferenceRules,
+  format: formatReferenceRules,
+  describe: ({ length }) => `${length} rules`,
+  option: {
+    flags: '--ref <rule>',
+    description:
+      'rule for pushes; the first that matches applies: allow|deny PATTERN [no-force] [no-delete] ' +
+      '[path=PATH…]; may be repeated (default: all references)',
+    parse: (texts) => texts.map(parseRuleText),
+  },
+};
 
 /** The first rule that fits a reference, with its number for messages; `undefined` for none. */
 export function ruleFor(

@@ -1,41 +1,39 @@
 import { JsonFields } from '#base/json-fields';
-import { fitsPattern, MAX_PATTERN_CHARACTERS } from './pattern.ts';
+import { fitsAll, fitsPattern, MAX_PATTERN_CHARACTERS } from './pattern.ts';
+import { RuleError } from './push-rule.ts';
 import {
-  formatReferenceRules,
-  parseReferenceRules,
-  type ReferenceRule,
-  RuleError,
-} from './reference-rules.ts';
+  formatPushRules,
+  isUnrestricted,
+  PUSH_RULES,
+  type PushRules,
+  parsePushRules,
+  refuseUnknown,
+} from './push-rules.ts';
 
 /** Rights, each with those before it. */
 export const ACCESS = ['read', 'write', 'admin'] as const;
 export type Access = (typeof ACCESS)[number];
 
 /** The rights of a token. */
-export interface TokenScope {
+export interface TokenScope extends PushRules {
   readonly access: Access;
   /** Patterns of paths in the storage, with or without `.git`. */
   readonly repositories: readonly string[];
-  /** The first that matches applies; without a match the change is refused. Empty: all is allowed. */
-  readonly references: readonly ReferenceRule[];
 }
 
 const MAX_REPOSITORIES = 50;
-const KNOWN: ReadonlySet<string> = new Set(['access', 'repositories', 'references']);
 
 /** Parses the scope in the claims of a token. @throws {RuleError} */
 export function parseScope(value: unknown): TokenScope {
   const fields = JsonFields.of(value);
   if (fields === undefined) throw new RuleError('the scope must be an object');
-  const unknown = Object.keys(Object(value)).find((name) => !KNOWN.has(name));
-  if (unknown !== undefined) throw new RuleError(`unknown field ${JSON.stringify(unknown)}`);
+  refuseUnknown(fields, ['access', 'repositories', ...Object.keys(PUSH_RULES)]);
   const access = ACCESS.find((known) => known === fields.text('access'));
   if (access === undefined) throw new RuleError(`"access" must be one of ${ACCESS.join(', ')}`);
   const repositories = fields.list('repositories') ?? [];
   if (repositories.length === 0 || repositories.length > MAX_REPOSITORIES || !repositories.every(isPattern))
     throw new RuleError(`"repositories" must be a list of 1 to ${MAX_REPOSITORIES} patterns`);
-  const references = fields.has('references') ? parseReferenceRules(fields.value('references')) : [];
-  return { access, repositories, references };
+  return { access, repositories, ...parsePushRules(fields) };
 }
 
 function isPattern(value: unknown): value is string {
@@ -43,12 +41,13 @@ function isPattern(value: unknown): value is string {
 }
 
 /** Returns the JSON form of a scope, as {@link parseScope} reads it. */
-export function formatScope({ access, references, repositories }: TokenScope): object {
-  return {
-    access,
-    repositories,
-    ...(references.length > 0 && { references: formatReferenceRules(references) }),
-  };
+export function formatScope(scope: TokenScope): object {
+  return { access: scope.access, repositories: scope.repositories, ...formatPushRules(scope) };
+}
+
+/** Reports whether a token has all rights to all repositories. */
+export function hasAllRights(scope: TokenScope): boolean {
+  return scope.access === 'admin' && scope.repositories.some(fitsAll) && isUnrestricted(scope);
 }
 
 /**

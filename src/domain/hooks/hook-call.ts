@@ -1,5 +1,5 @@
 import type { Repository } from '#storage/repository';
-import type { ReferenceRule } from '#tokens/reference-rules';
+import type { PushRules } from '#tokens/push-rules';
 import type { HookEnvironment } from './hook-environment.ts';
 import type { HookOutput } from './hook-output.ts';
 import type { HookFacts } from './payload.ts';
@@ -13,7 +13,7 @@ export interface HookCall {
   readonly environment: HookEnvironment;
   readonly pushOptions: readonly string[];
   /** Rules of the token that was used for the push. */
-  readonly referenceRules?: readonly ReferenceRule[] | undefined;
+  readonly pushRules?: PushRules | undefined;
   readonly output: HookOutput;
   readonly signal: AbortSignal;
   readonly correlationId: string;

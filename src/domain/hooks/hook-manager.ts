@@ -8,12 +8,12 @@ import type { InternalApi } from '../gitlab-api/internal-api.ts';
 import { changesOf, namedReferences, type References } from '../transactions/named-references.ts';
 import { type Voter, voteHash } from '../transactions/voter.ts';
 import { checkAccess, quarantineOf } from './access.ts';
-import { checkReferenceRules } from './check-reference-rules.ts';
 import { type CustomHookName, findCustomHooks, hasCustomHooks } from './custom-hook-files.ts';
 import type { HookCall } from './hook-call.ts';
 import { customHookEnvironment } from './hook-environment.ts';
 import type { PushUser } from './payload.ts';
 import { postReceiveText } from './post-receive-messages.ts';
+import { checkPushRules } from './push-rules/check-push-rules.ts';
 import { type ReferenceTransactionState, referenceTransactionVote } from './reference-transaction.ts';
 import { runCustomHooks } from './run-custom-hooks.ts';
 
@@ -90,7 +90,7 @@ export class HookManager {
       this.#requireName(call);
       const user = requireUser(call);
       if (user.protocol === '') throw internal('protocol not set');
-      if (call.referenceRules !== undefined) await checkReferenceRules(call, call.referenceRules, changes);
+      if (call.pushRules !== undefined) await checkPushRules(call, call.pushRules, changes);
       await checkAccess(this.api, call, { user, changes, quarantine });
       await this.#runScripts(call, 'pre-receive', [], changes);
       await this.#announce(call);

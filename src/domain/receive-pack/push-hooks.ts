@@ -28,7 +28,7 @@ export async function neededHooks(manager: HookManager, push: Push): Promise<Rea
   if (transaction !== undefined) needed.add('pre-receive').add('reference-transaction');
   const isSecondary = transaction?.primary === false;
   if (!manager.api.standAlone && !isSecondary) needed.add('pre-receive').add('post-receive');
-  if (push.referenceRules !== undefined) needed.add('pre-receive');
+  if (push.pushRules !== undefined) needed.add('pre-receive');
   for (const hook of ['pre-receive', 'update', 'post-receive'] as const) {
     // A secondary node waits in `update` for the scripts of the primary, which has the same.
     if (needed.has(hook) || (isSecondary && hook === 'post-receive')) continue;
@@ -50,7 +50,7 @@ export function pushHookHandler(manager: HookManager, push: Push, votes: PushVot
       payload: { repository: target, objectFormat, transaction, user, clientContext },
       environment: call.environment,
       pushOptions: call.pushOptions,
-      referenceRules: push.referenceRules,
+      pushRules: push.pushRules,
       output,
       signal: push.signal,
       correlationId: push.correlationId,

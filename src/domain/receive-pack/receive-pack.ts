@@ -1,7 +1,7 @@
 import type { ConfigPair } from '#git/command/config';
 import type { Repository } from '#storage/repository';
 import type { RepositoryTarget } from '#storage/repository-target';
-import type { ReferenceRule } from '#tokens/reference-rules';
+import type { PushRules } from '#tokens/push-rules';
 import type { ServiceResult, ServiceStreams } from '../git-service/service-streams.ts';
 import type { PushUser } from '../hooks/payload.ts';
 import type { Transaction } from '../transactions/transaction.ts';
@@ -25,7 +25,7 @@ export interface Push {
   /** Opaque bytes that go to GitLab's internal API. */
   readonly clientContext: Buffer | undefined;
   /** Rules for the changes; `undefined` if the push came without a token that has rules. */
-  readonly referenceRules?: readonly ReferenceRule[] | undefined;
+  readonly pushRules?: PushRules | undefined;
   readonly streams: ServiceStreams;
   readonly signal: AbortSignal;
   readonly correlationId: string;

@@ -29,7 +29,7 @@ export const EXPLAIN = 'x-gitaly-explain';
 export const EXPLANATION = 'x-gitaly-explanation-bin';
 /** `true`: the client wants references migrated although the server has no transactions. */
 export const MIGRATE_REFERENCES = 'x-gitaly-migrate-references';
-/** JSON: the reference rules of the token with which the client pushed through a gateway. */
+/** JSON: the rules of the token with which the client pushed through a gateway. */
 export const REFERENCE_RULES = 'x-gitaly-reference-rules-bin';
 /**
  * Added to the settings (`git_config_options`) of a push with {@link REFERENCE_RULES}. A server

@@ -1,6 +1,5 @@
 import { identityOfToken } from '#gateway/token-login';
-import { fitsAll } from '#tokens/pattern';
-import { accessTo, type TokenScope } from '#tokens/scope';
+import { accessTo, hasAllRights } from '#tokens/scope';
 import type { TokenVerifier } from '#tokens/token-verifier';
 import type { Answer } from '../answer.ts';
 import type { AccessRequest, Admission, Authenticator } from '../authentication.ts';
@@ -37,14 +36,9 @@ export function scopedTokenAuthentication({ otherwise, verifier }: ScopedTokenOp
     isAdministrator: async (client) => {
       const identity = await identityIn(parseCredentials(client.headers.authorization));
       if (identity === undefined) return (await otherwise?.isAdministrator?.(client)) ?? false;
-      return typeof identity !== 'string' && administersAll(identity.scope);
+      return typeof identity !== 'string' && identity.scope !== undefined && hasAllRights(identity.scope);
     },
   };
-}
-
-/** Reports whether a token has all rights to all repositories. */
-function administersAll(scope: TokenScope | undefined): boolean {
-  return scope?.access === 'admin' && scope.repositories.some(fitsAll) && scope.references.length === 0;
 }
 
 function decide(identity: Admission, { operation, path }: AccessRequest): Admission | { answer: Answer } {

@@ -2,7 +2,7 @@ import { GitalyError, messageOf } from '#base/gitaly-error';
 import { parseTransaction, type Transaction } from '#domain/transactions/transaction';
 import { CLIENT_CONTEXT, REFERENCE_RULES, REFERENCE_TRANSACTION, REMOTE_IP } from '#rpc/common/header-names';
 import type { HandlerContext } from '#rpc/server/handler';
-import { parseReferenceRules, type ReferenceRule } from '#tokens/reference-rules';
+import { decodePushRules, type PushRules } from '#tokens/push-rules';
 
 /** Returns the transaction that a call has to vote in; `undefined` for none. */
 export function transactionOf(context: HandlerContext): Transaction | undefined {
@@ -24,11 +24,11 @@ export function clientContextOf(context: HandlerContext): Buffer | undefined {
  *
  * @throws {GitalyError} INVALID_ARGUMENT for rules that cannot be read: the push is refused.
  */
-export function referenceRulesOf(context: HandlerContext): readonly ReferenceRule[] | undefined {
-  const text = context.headers.getBytes(REFERENCE_RULES);
-  if (text === undefined) return undefined;
+export function pushRulesOf(context: HandlerContext): PushRules | undefined {
+  const bytes = context.headers.getBytes(REFERENCE_RULES);
+  if (bytes === undefined) return undefined;
   try {
-    return parseReferenceRules(JSON.parse(text.toString()));
+    return decodePushRules(bytes);
   } catch (error) {
     throw new GitalyError('INVALID_ARGUMENT', `reference rules: ${messageOf(error)}`, { cause: error });
   }

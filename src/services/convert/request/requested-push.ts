@@ -7,7 +7,7 @@ import type { HandlerContext } from '#rpc/server/handler';
 import type { Storages } from '#storage/storages';
 import type { PostReceivePackRequest } from '#wire/gen/smarthttp_pb';
 import type { SSHReceivePackRequest } from '#wire/gen/ssh_pb';
-import { clientContextOf, referenceRulesOf, remoteIpOf, transactionOf } from './push-context.ts';
+import { clientContextOf, pushRulesOf, remoteIpOf, transactionOf } from './push-context.ts';
 
 /** On: the log line has the commands of a push, and the time of each. */
 const RECEIVE_PACK_TRACE2_HOOK: FeatureFlag = { name: 'receive_pack_trace2_hook', onByDefault: false };
@@ -27,8 +27,8 @@ export function requestedPush(
 ): Omit<Push, 'streams' | 'signal'> {
   const repository = storages.open(first.repository);
   const options = first.gitConfigOptions.filter((option) => option !== REFERENCE_RULES_REQUIRED);
-  const referenceRules = referenceRulesOf(context);
-  if (referenceRules === undefined && options.length < first.gitConfigOptions.length)
+  const pushRules = pushRulesOf(context);
+  if (pushRules === undefined && options.length < first.gitConfigOptions.length)
     throw new GitalyError(
       'INVALID_ARGUMENT',
       `reference rules: ${REFERENCE_RULES_REQUIRED} without the metadata ${REFERENCE_RULES}`,
@@ -42,7 +42,7 @@ export function requestedPush(
     config: parseConfigOptions(options),
     transaction: transactionOf(context),
     clientContext: clientContextOf(context),
-    referenceRules,
+    pushRules,
     correlationId: context.correlationId,
     ...(context.flags.isEnabled(RECEIVE_PACK_TRACE2_HOOK) && {
       onTrace: (fields) => context.log.add(fields),
