@@ -1,20 +1,22 @@
 import type { Command, Option } from 'commander';
 import type { CommandTree, OptionShape } from '#tools/completion/command-tree';
 
-/**
- * Describes a program for completion. It reads the program's own definition, so that both cannot
- * differ.
- */
-export function commandTreeOf(program: Command): CommandTree {
+/** Columns of the help without a terminal. */
+const HELP_COLUMNS = 80;
+
+/** Describes a program by its own definition, so that both cannot differ. */
+export function commandTreeOf(command: Command): CommandTree {
+  const commands = visibleIn(command);
+  const byDefault = commands.find((each) => each.name() === defaultNameOf(command));
   return {
-    program: program.name(),
-    options: optionsOf(program),
-    commands: visibleIn(program).map((command) => ({
-      name: command.name(),
-      description: command.description(),
-      options: allOptionsOf(command),
-      argument: argumentOf(command),
-    })),
+    name: command.name(),
+    aliases: command.aliases(),
+    description: command.description(),
+    usage: command.usage(),
+    options: optionsOf(command, ...(byDefault ? [byDefault] : [])),
+    argument: argumentOf(command) ?? (byDefault && argumentOf(byDefault)),
+    commands: commands.map(commandTreeOf),
+    help: () => helpOf(command),
   };
 }
 
@@ -24,28 +26,39 @@ function visibleIn(command: Command): Command[] {
   return command.commands.filter((each) => visible.includes(each));
 }
 
-/** Returns the options of a command and of its subcommands, each once. */
-function allOptionsOf(command: Command): OptionShape[] {
-  const found = [command, ...visibleIn(command)].flatMap(optionsOf);
-  return [...new Map(found.toReversed().map((option) => [option.long, option])).values()].toReversed();
+/** Returns the command that runs without a name. Commander has no function for it. */
+function defaultNameOf(command: Command): unknown {
+  return Reflect.get(command, '_defaultCommandName');
 }
 
-/** Returns the names of subcommands, the choices of the first argument, or an empty list for a path. */
-function argumentOf(command: Command): readonly string[] | undefined {
-  const { registeredArguments } = command;
-  const commands = visibleIn(command);
-  if (commands.length > 0) return commands.map((each) => each.name());
-  return registeredArguments.length === 0 ? undefined : (registeredArguments[0]?.argChoices ?? []);
+/** Returns the choices of the first argument; empty for a path, `undefined` without an argument. */
+function argumentOf({ registeredArguments: [first] }: Command): readonly string[] | undefined {
+  return first && (first.argChoices ?? []);
 }
 
-function optionsOf(command: Command): OptionShape[] {
-  return command.createHelp().visibleOptions(command).map(shapeOf);
+/** Returns the options of commands, each once. */
+function optionsOf(...commands: readonly Command[]): OptionShape[] {
+  const shapes = commands.flatMap((command) => command.createHelp().visibleOptions(command).map(shapeOf));
+  return [...new Map(shapes.map((shape) => [shape.names.at(-1), shape])).values()];
 }
 
-/** Options by their text in the help: `-f, --file <path>`. A flag may be parsed with a value. */
+/**
+ * Options by their text in the help: `-f, --file <path>`, `-storage <name>` of praefect. A flag may
+ * be parsed with a value.
+ */
 function shapeOf({ description, flags }: Option): OptionShape {
-  const names = flags.match(/--?[\w-]+/g) ?? [];
-  const isLong = (name: string): boolean => name.startsWith('--');
-  const long = names.find(isLong) ?? '';
-  return { short: names.find((name) => !isLong(name)), long, description, takesValue: /[<[]/.test(flags) };
+  return { names: flags.match(/--?[\w-]+/g) ?? [], description, takesValue: /[<[]/.test(flags) };
+}
+
+/** Returns the whole help: the texts that are added to it are only printed. */
+function helpOf(command: Command): string {
+  const before = command.configureOutput();
+  let text = '';
+  const writeOut = (piece: string): void => {
+    text += piece;
+  };
+  command.configureOutput({ ...before, writeOut, getOutHelpWidth: () => HELP_COLUMNS });
+  command.outputHelp();
+  command.configureOutput(before);
+  return text;
 }

@@ -1,12 +1,17 @@
 import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
 import type { CreateRepositoryOptions } from '#tools/repo/repositories';
-import { acceptIn, parseSeconds } from './option-values.ts';
+import { parseSeconds } from './option-values.ts';
 import type { ExpireOptions, ForkRepositoryOptions, RepoConsole, RepoOptions } from './repo.ts';
 import type { MigrateReferencesOptions } from './repo-migrate-references.ts';
+import { addToolCommand } from './tool-command.ts';
 
-const TARGETS =
+const TO = [
+  '--to <target>',
   'a directory of "gitaly-ts up" or "gitaly-ts init", a configuration, or the address of a server (with ' +
-  'its token in GITALY_TOKEN)';
+    'its token in GITALY_TOKEN)',
+  'data',
+] as const;
+const OPTIONS = [TO, ['--storage <name>', 'name of the storage', 'default']] as const;
 
 const MAX_JOBS = 64;
 
@@ -48,16 +53,8 @@ Exit code 0 on success, 1 after a failure, 2 for wrong usage.`,
 
 /** Adds a command with the options of all. */
 function add(repo: Command, name: string, description: string, examples: readonly string[]): Command {
-  const text = examples.map((example) => `\n  gitaly-ts repo ${example}`).join('');
-  const command = repo
-    .command(name)
-    .description(description)
-    .option('--to <target>', TARGETS, 'data')
-    .option('--storage <name>', 'name of the storage', 'default')
-    .option('--json', 'print the result as JSON')
-    .exitOverride()
-    .addHelpText('after', `\nExamples:${text}`);
-  return name === 'expire' ? command : acceptIn(command); // there it is a time
+  const hasIn = name === 'expire'; // a time
+  return addToolCommand(repo, { name, description, examples, options: OPTIONS, hasIn });
 }
 
 function addList(repo: Command, on: RepoProcess): void {

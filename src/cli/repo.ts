@@ -1,8 +1,8 @@
 import { createInterface } from 'node:readline/promises';
-import { messageWithHint } from '#base/gitaly-error';
 import { formatBytes } from '#tools/import/format-amount';
 import { type CreateRepositoryOptions, Repositories, type RepositoryFacts } from '#tools/repo/repositories';
 import { openServer, UsageError } from './open-server.ts';
+import { printResult, type ToolResult } from './tool-command.ts';
 
 /** Options of all commands `gitaly-ts repo`. */
 export interface RepoOptions {
@@ -18,24 +18,15 @@ export interface RepoConsole {
   readonly stderr: NodeJS.WritableStream;
 }
 
-/** A command of `gitaly-ts repo`. @returns what `--json` prints, and lines for people. */
-type Work = (
-  repositories: Repositories,
-  token: string | undefined,
-) => Promise<{ readonly json: unknown; readonly lines: readonly string[] }>;
+type Work = (repositories: Repositories, token: string | undefined) => Promise<ToolResult>;
 
-/** @returns the exit code: 0, 1 after a failure, 2 for wrong usage. */
-async function run(options: RepoOptions, { stdout, stderr }: RepoConsole, work: Work): Promise<number> {
-  try {
-    await using target = await openServer(options.to, '--to');
-    const { json, lines } = await work(new Repositories(target.connection, options.storage), target.token);
-    if (options.json === true) stdout.write(`${JSON.stringify(json, undefined, 2)}\n`);
-    else for (const line of lines) stdout.write(`${line}\n`);
-    return 0;
-  } catch (error) {
-    stderr.write(`gitaly-ts repo: ${messageWithHint(error)}\n`);
-    return error instanceof UsageError ? 2 : 1;
-  }
+function run({ json, storage, to }: RepoOptions, on: RepoConsole, work: Work): Promise<number> {
+  const connected = async (): Promise<ToolResult> => {
+    await using target = await openServer(to, '--to');
+    return await work(new Repositories(target.connection, storage), target.token);
+  };
+  const isUsage = (error: unknown): boolean => error instanceof UsageError;
+  return printResult(connected, { group: 'repo', json, on, isUsage });
 }
 
 /** Runs `gitaly-ts repo list`. */

@@ -1,15 +1,13 @@
 import { type Command, Option } from 'commander';
 import { pushRuleKinds } from '#tokens/push-rules';
-import { acceptIn, parseLifetime } from './option-values.ts';
-import type { CreateTokenOptions, TokenConsole, TokenOptions } from './token.ts';
+import { parseLifetime } from './option-values.ts';
+import type { CreateTokenOptions, TokenOptions } from './token.ts';
+import { addToolCommand, type ToolProcess } from './tool-command.ts';
 
-/** Receives the output and the exit code of the commands. */
-export interface TokenProcess extends TokenConsole {
-  exitCode?: number | string | null | undefined;
-}
+const OPTIONS = [['--to <dir>', 'the directory of "gitaly-ts up"', 'data']] as const;
 
 /** Adds `gitaly-ts token`. Its code is loaded on use. */
-export function addTokenCommands(program: Command, on: TokenProcess = process): void {
+export function addTokenCommands(program: Command, on: ToolProcess = process): void {
   const token = program
     .command('token')
     .description('Issue, list and revoke tokens with limited access, for "gitaly-ts up --tokens".')
@@ -32,24 +30,17 @@ A token is the password of any name, or a bearer token. Exit code 0 on success, 
   addRotate(token, on);
 }
 
-function add(token: Command, name: string, description: string, examples: readonly string[]): Command {
-  const text = examples.map((example) => `\n  gitaly-ts token ${example}`).join('');
-  const command = token
-    .command(name)
-    .description(description)
-    .option('--to <dir>', 'the directory of "gitaly-ts up"', 'data')
-    .option('--json', 'print the result as JSON')
-    .exitOverride()
-    .addHelpText('after', `\nExamples:${text}`);
-  return acceptIn(command);
-}
-
-function addCreate(token: Command, on: TokenProcess): void {
+function addCreate(token: Command, on: ToolProcess): void {
   const examples = [
     "create ci --repository 'team/**' --access write --expires 90d",
     "create docs --repository team/site --access write --ref 'allow refs/heads/main no-force path=docs/'",
   ];
-  const create = add(token, 'create', 'Issue a token and print it once.', examples)
+  const create = addToolCommand(token, {
+    name: 'create',
+    description: 'Issue a token and print it once.',
+    examples,
+    options: OPTIONS,
+  })
     .alias('issue')
     .argument('<name>', 'person or program; hooks and logs show this name')
     .option(
@@ -86,19 +77,27 @@ function addCreate(token: Command, on: TokenProcess): void {
   });
 }
 
-function addList(token: Command, on: TokenProcess): void {
+function addList(token: Command, on: ToolProcess): void {
   const examples = ['list', 'list --to /srv/git --json'];
-  add(token, 'list', 'Print the tokens, also those that expired in the last 30 days.', examples).action(
-    async (options: TokenOptions) => {
-      const { listTokens } = await import('./token.ts');
-      on.exitCode = await listTokens(options, on);
-    },
-  );
+  addToolCommand(token, {
+    name: 'list',
+    description: 'Print the tokens, also those that expired in the last 30 days.',
+    examples,
+    options: OPTIONS,
+  }).action(async (options: TokenOptions) => {
+    const { listTokens } = await import('./token.ts');
+    on.exitCode = await listTokens(options, on);
+  });
 }
 
-function addRevoke(token: Command, on: TokenProcess): void {
+function addRevoke(token: Command, on: ToolProcess): void {
   const examples = ['revoke 3xN0kq8mT2mX5yJcW9aBcQ', 'revoke --name ci'];
-  add(token, 'revoke', 'Revoke tokens: the next request with one is refused.', examples)
+  addToolCommand(token, {
+    name: 'revoke',
+    description: 'Revoke tokens: the next request with one is refused.',
+    examples,
+    options: OPTIONS,
+  })
     .argument('[id...]', 'ids of tokens, as "token list" prints them')
     .option('--name <name>', 'all tokens of this name')
     .action(async (ids: string[], options: TokenOptions & { name?: string }) => {
@@ -107,9 +106,14 @@ function addRevoke(token: Command, on: TokenProcess): void {
     });
 }
 
-function addRotate(token: Command, on: TokenProcess): void {
+function addRotate(token: Command, on: ToolProcess): void {
   const examples = ['rotate-keys', 'rotate-keys --remove 3xN0kq8mT2mX5yJcW9aBcQ'];
-  add(token, 'rotate-keys', 'Make a new key for signing; tokens of older keys stay valid.', examples)
+  addToolCommand(token, {
+    name: 'rotate-keys',
+    description: 'Make a new key for signing; tokens of older keys stay valid.',
+    examples,
+    options: OPTIONS,
+  })
     .option('--remove <id>', 'remove this key: its tokens are refused from now on; may be repeated', collect)
     .action(async (options: TokenOptions & { remove?: string[] }) => {
       const { rotateKeys } = await import('./token.ts');

@@ -11,11 +11,12 @@ import { parseScope } from '#tokens/scope';
 import { TokenStore } from '#tokens/token-store';
 import { TokenVerifier } from '#tokens/token-verifier';
 import { tokensIn } from './token.ts';
-import { addTokenCommands, type TokenProcess } from './token-commands.ts';
+import { addTokenCommands } from './token-commands.ts';
+import type { ToolProcess } from './tool-command.ts';
 
 async function token(...args: string[]): Promise<RunResult> {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()];
-  const process: TokenProcess = { stdout, stderr };
+  const process: ToolProcess = { stdout, stderr };
   const program = new Command('gitaly-ts').exitOverride();
   program.configureOutput({
     writeOut: (written) => stdout.write(written),

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { dateOfSeconds } from '#base/date-of-seconds';
-import { messageOf } from '#base/gitaly-error';
 import { issueToken, NEVER_EXPIRES_AT } from '#tokens/issue';
 import { RuleError } from '#tokens/push-rule';
 import { formatPushRules, pushRuleKinds } from '#tokens/push-rules';
 import { formatScope, parseScope } from '#tokens/scope';
 import { type IssuedToken, TokenStore } from '#tokens/token-store';
+import { printResult, type ToolConsole, type ToolResult } from './tool-command.ts';
 
 /** Options of all commands `gitaly-ts token`. */
 export interface TokenOptions {
@@ -22,35 +22,22 @@ export interface CreateTokenOptions extends TokenOptions {
   readonly rules: Readonly<Record<string, readonly string[]>>;
 }
 
-/** Streams for the output of commands. */
-export interface TokenConsole {
-  readonly stdout: { write(text: string): unknown };
-  readonly stderr: { write(text: string): unknown };
-}
-
-/** A command. @returns what `--json` prints, and lines for people. */
-type Work = (store: TokenStore) => Promise<{ readonly json: unknown; readonly lines: readonly string[] }>;
-
 /** Returns the directory of tokens in a directory of `gitaly-ts up`. */
 export function tokensIn(directory: string): string {
   return join(directory, 'tokens');
 }
 
-/** @returns the exit code: 0, 1 after a failure, 2 for wrong usage. */
-async function run(options: TokenOptions, { stdout, stderr }: TokenConsole, work: Work): Promise<number> {
-  try {
-    const { json, lines } = await work(new TokenStore(tokensIn(options.to)));
-    if (options.json === true) stdout.write(`${JSON.stringify(json, undefined, 2)}\n`);
-    else for (const line of lines) stdout.write(`${line}\n`);
-    return 0;
-  } catch (error) {
-    stderr.write(`gitaly-ts token: ${messageOf(error)}\n`);
-    return error instanceof RuleError || error instanceof RangeError ? 2 : 1;
-  }
+function run(
+  { json, to }: TokenOptions,
+  on: ToolConsole,
+  work: (store: TokenStore) => Promise<ToolResult>,
+): Promise<number> {
+  const isUsage = (error: unknown): boolean => error instanceof RuleError || error instanceof RangeError;
+  return printResult(() => work(new TokenStore(tokensIn(to))), { group: 'token', json, on, isUsage });
 }
 
 /** Runs `gitaly-ts token create`. */
-export function createToken(name: string, options: CreateTokenOptions, on: TokenConsole): Promise<number> {
+export function createToken(name: string, options: CreateTokenOptions, on: ToolConsole): Promise<number> {
   return run(options, on, async (store) => {
     const { access, expires, repository: repositories, rules } = options;
     if (repositories === undefined) throw new RangeError('name repositories: --repository PATTERN');
@@ -66,7 +53,7 @@ export function createToken(name: string, options: CreateTokenOptions, on: Token
 }
 
 /** Runs `gitaly-ts token list`. */
-export function listTokens(options: TokenOptions, on: TokenConsole): Promise<number> {
+export function listTokens(options: TokenOptions, on: ToolConsole): Promise<number> {
   return run(options, on, async (store) => {
     const tokens = await store.list();
     const json = tokens.map(({ scope, ...token }) => ({
@@ -99,7 +86,7 @@ function timeOf(seconds: number): string {
 export function revokeTokens(
   ids: readonly string[],
   options: TokenOptions & { readonly name?: string },
-  on: TokenConsole,
+  on: ToolConsole,
 ): Promise<number> {
   return run(options, on, async (store) => {
     const { name } = options;
@@ -118,7 +105,7 @@ export function revokeTokens(
 /** Runs `gitaly-ts token rotate-keys`. */
 export function rotateKeys(
   options: TokenOptions & { readonly remove?: readonly string[] },
-  on: TokenConsole,
+  on: ToolConsole,
 ): Promise<number> {
   return run(options, on, async (store) => {
     await store.prepare();

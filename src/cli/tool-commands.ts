@@ -126,30 +126,23 @@ Environment:
     });
 }
 
-/** Programs with completion; each is loaded on use. `undefined` is gitaly-ts itself. */
-const COMPLETED: Readonly<Record<string, () => Promise<Command | undefined>>> = {
-  'gitaly-ts': async () => undefined,
-  gitaly: async () => (await import('./gitaly-program.ts')).gitalyProgram(() => {}),
-  praefect: async () => (await import('./praefect-program.ts')).praefectProgram(() => {}),
-};
+/** Programs with completion: people type their commands. */
+const COMPLETED = ['gitaly-ts', 'gitaly', 'praefect'] as const;
 
 function addCompletion(program: Command): void {
   program
     .command('completion')
     .description('Print a completion script for gitaly-ts, gitaly or praefect.')
     .addArgument(new Argument('<shell>', 'shell of the script').choices(['bash', 'zsh', 'fish']))
-    .addArgument(
-      new Argument('[program]', 'program to complete').choices(Object.keys(COMPLETED)).default('gitaly-ts'),
-    )
+    .addArgument(new Argument('[program]', 'program to complete').choices(COMPLETED).default('gitaly-ts'))
     .addHelpText(
       'after',
       '\nExamples:\n  source <(gitaly-ts completion bash)\n  source <(gitaly-ts completion bash gitaly)\n' +
         '  gitaly-ts completion fish > ~/.config/fish/completions/gitaly-ts.fish',
     )
-    .action(async (shell: Shell, name: string) => {
+    .action(async (shell: Shell, name: (typeof COMPLETED)[number]) => {
       const { completionScript } = await import('#tools/completion/completion');
-      const { commandTreeOf } = await import('./command-tree.ts');
-      const completed = (await COMPLETED[name]?.()) ?? program;
-      process.stdout.write(completionScript(shell, commandTreeOf(completed)));
+      const { programs } = await import('./programs.ts');
+      process.stdout.write(completionScript(shell, await programs(() => program)[name]()));
     });
 }

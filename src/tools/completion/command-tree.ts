@@ -1,35 +1,45 @@
-/** The part of a program's command line that completion needs. */
+/** A program, or one of its commands, as its help shows it. */
 export interface CommandTree {
-  readonly program: string;
-  /** Options of the program itself: `--help`. */
-  readonly options: readonly OptionShape[];
-  readonly commands: readonly CommandShape[];
-}
-
-export interface CommandShape {
   readonly name: string;
-  /** One sentence. */
+  readonly aliases: readonly string[];
+  /** One sentence; empty for none. */
   readonly description: string;
+  /** Text after the name: `[options] <name>`. */
+  readonly usage: string;
+  /** Its options, and those of its default command. */
   readonly options: readonly OptionShape[];
   /** Values of the argument; empty for a path, `undefined` if there is no argument. */
   readonly argument: readonly string[] | undefined;
+  readonly commands: readonly CommandTree[];
+  /** Returns what `--help` prints. */
+  help(): string;
 }
 
 export interface OptionShape {
-  /** `-j`, if there is one. */
-  readonly short: string | undefined;
-  /** `--jobs` */
-  readonly long: string;
+  /** `-j` and `--jobs`; `-jobs` of praefect. */
+  readonly names: readonly string[];
   readonly description: string;
   readonly takesValue: boolean;
 }
 
-/** Returns all names of these options. */
-export function wordsOf(options: readonly OptionShape[]): string[] {
-  return options.flatMap(({ short, long }) => (short === undefined ? [long] : [short, long]));
+/** A command with the words that lead to it; none lead to the program. */
+export interface CommandPath {
+  readonly words: readonly string[];
+  readonly command: CommandTree;
 }
 
-/** Returns the program's name as part of a function's name. */
-export function functionName({ program }: CommandTree): string {
-  return `_${program.replace(/\W/g, '_')}`;
+/** Returns a program and all its commands, each before its own commands. */
+export function commandPaths(command: CommandTree, words: readonly string[] = []): CommandPath[] {
+  const inner = command.commands.flatMap((each) => commandPaths(each, [...words, each.name]));
+  return [{ words, command }, ...inner];
+}
+
+/** Returns all names of these options. */
+export function wordsOf(options: readonly OptionShape[]): string[] {
+  return options.flatMap(({ names }) => names);
+}
+
+/** Returns the program's name, and the words of a command, as part of a function's name. */
+export function functionName(program: CommandTree, words: readonly string[] = []): string {
+  return ['', program.name, ...words].join('_').replace(/\W/g, '_');
 }

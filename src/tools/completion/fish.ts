@@ -1,32 +1,46 @@
-import type { CommandShape, CommandTree, OptionShape } from './command-tree.ts';
+import { type CommandPath, type CommandTree, commandPaths, type OptionShape } from './command-tree.ts';
 
 /** Returns a script for fish, for `source` or for `~/.config/fish/completions`. */
-export function fishCompletion(tree: CommandTree): string {
-  const complete = `complete -c ${tree.program}`;
-  const lines = tree.commands.flatMap(({ name, description, options, argument }) => [
-    `${complete} -f -n __fish_use_subcommand -a ${name} -d ${quoted(description)}`,
-    ...options.map((option) => `${complete} -n ${seen(name)} ${optionWords(option)}`),
-    ...argumentLines(complete, name, argument),
-  ]);
-  const own = tree.options.map((option) => `${complete} -n __fish_use_subcommand ${optionWords(option)}`);
+export function fishCompletion(program: CommandTree): string {
+  const complete = `complete -c ${program.name}`;
+  const lines = commandPaths(program).flatMap((path) => {
+    const at = `${complete} -n ${quoted(condition(path))}`;
+    return [
+      ...path.command.options.map((option) => `${at} ${optionWords(option)}`),
+      ...path.command.commands.map(
+        ({ description, name }) => `${at} -f -a ${name} -d ${quoted(description)}`,
+      ),
+      ...argumentLines(at, path.command),
+    ];
+  });
   return (
-    `# fish completion of ${tree.program}: ${tree.program} completion fish | source\n` +
-    `${[...own, ...lines].join('\n')}\n`
+    `# fish completion of ${program.name}: ${program.name} completion fish | source\n` +
+    `${lines.join('\n')}\n`
   );
 }
 
-function argumentLines(complete: string, name: string, argument: CommandShape['argument']): string[] {
-  if (argument === undefined) return [`${complete} -f -n ${seen(name)}`];
-  return argument.length === 0 ? [] : [`${complete} -f -n ${seen(name)} -a ${quoted(argument.join(' '))}`];
+/** Returns the condition of a line in which this command was typed, but none of its own. */
+function condition({ command, words }: CommandPath): string {
+  if (words.length === 0) return '__fish_use_subcommand';
+  const last = [words.at(-1), ...command.aliases].join(' ');
+  const seen = [...words.slice(0, -1), last].map((names) => `__fish_seen_subcommand_from ${names}`);
+  const inner = command.commands.flatMap(({ aliases, name }) => [name, ...aliases]);
+  const none = inner.length === 0 ? [] : [`not __fish_seen_subcommand_from ${inner.join(' ')}`];
+  return [...seen, ...none].join('; and ');
 }
 
-function optionWords({ short, long, description, takesValue }: OptionShape): string {
-  const names = `${short === undefined ? '' : `-s ${short.slice(1)} `}-l ${long.slice(2)}`;
-  return `${names}${takesValue ? ' -r' : ''} -d ${quoted(description)}`;
+function argumentLines(at: string, { argument, commands }: CommandTree): string[] {
+  if (commands.length > 0) return [];
+  if (argument === undefined) return [`${at} -f`];
+  return argument.length === 0 ? [] : [`${at} -f -a ${quoted(argument.join(' '))}`];
 }
 
-function seen(name: string): string {
-  return `'__fish_seen_subcommand_from ${name}'`;
+function optionWords({ description, names, takesValue }: OptionShape): string {
+  const words = names.map((name) => {
+    if (name.startsWith('--')) return `-l ${name.slice(2)}`;
+    return `${name.length === 2 ? '-s' : '-o'} ${name.slice(1)}`;
+  });
+  return `${words.join(' ')}${takesValue ? ' -r' : ''} -d ${quoted(description)}`;
 }
 
 function quoted(text: string): string {

@@ -1,0 +1,72 @@
+import type { Command } from 'commander';
+import { messageWithHint } from '#base/gitaly-error';
+import { acceptIn } from './option-values.ts';
+
+/** Streams for the output of commands. */
+export interface ToolConsole {
+  readonly stdout: { write(text: string): unknown };
+  readonly stderr: { write(text: string): unknown };
+}
+
+/** Receives the output and the exit code of commands. */
+export interface ToolProcess extends ToolConsole {
+  exitCode?: number | string | null | undefined;
+}
+
+export interface ToolResult {
+  /** Output with `--json`; `lines` are for people. */
+  readonly json: unknown;
+  readonly lines: readonly string[];
+}
+
+export interface ToolCommand {
+  readonly name: string;
+  readonly description: string;
+  /** Invocations, without the name of the group. */
+  readonly examples: readonly string[];
+  /** Options of all commands of the group, before `--json`. */
+  readonly options: readonly (readonly [flags: string, description: string, byDefault: string])[];
+  /** Its option `--in` is another one. */
+  readonly hasIn?: boolean;
+}
+
+/** Adds a command with examples to a group of `gitaly-ts`. */
+export function addToolCommand(group: Command, { hasIn = false, ...declared }: ToolCommand): Command {
+  const examples = declared.examples.map((example) => `\n  gitaly-ts ${group.name()} ${example}`);
+  const command = group.command(declared.name).description(declared.description);
+  for (const option of declared.options) command.option(...option);
+  command
+    .option('--json', 'print the result as JSON')
+    .exitOverride()
+    .addHelpText('after', `\nExamples:${examples.join('')}`);
+  return hasIn ? command : acceptIn(command);
+}
+
+export interface PrintOptions {
+  /** Name of the group, for messages. */
+  readonly group: string;
+  readonly json?: boolean | undefined;
+  readonly on: ToolConsole;
+  /** Reports whether an error is wrong usage. */
+  readonly isUsage: (error: unknown) => boolean;
+}
+
+/**
+ * Prints the result of a command, or its error.
+ *
+ * @returns the exit code: 0, 1 after a failure, 2 for wrong usage.
+ */
+export async function printResult(
+  work: () => Promise<ToolResult>,
+  { group, isUsage, json: isJson, on }: PrintOptions,
+): Promise<number> {
+  try {
+    const { json, lines } = await work();
+    if (isJson === true) on.stdout.write(`${JSON.stringify(json, undefined, 2)}\n`);
+    else for (const line of lines) on.stdout.write(`${line}\n`);
+    return 0;
+  } catch (error) {
+    on.stderr.write(`gitaly-ts ${group}: ${messageWithHint(error)}\n`);
+    return isUsage(error) ? 2 : 1;
+  }
+}
