@@ -129,6 +129,7 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
   },
   console: {
     modules: ['base', 'wire', 'client', 'gateway/http/pages/page-source'],
+    types: ['calls/top/status'],
     packages: ['highlight.js', 'markdown-it'],
   },
   hook: { modules: [] },

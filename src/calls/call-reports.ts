@@ -1,5 +1,5 @@
 import type { Logger } from '#platform/log/logger';
-import { loopMetrics } from '#platform/metrics/loop-metrics';
+import { LOOP } from '#platform/metrics/loop-metrics';
 import { BlockedCalls } from '#rpc/server/blocked-calls';
 import { startBurdenLog } from './burden-log.ts';
 import type { ServerMetrics } from './metrics.ts';
@@ -15,7 +15,7 @@ export function startCallReports(
   const burden = startBurdenLog(calls, logger);
   const blocked = new BlockedCalls({
     logger,
-    metrics: loopMetrics(registry),
+    metrics: registry.declare(LOOP),
     current: runningCall,
     running: () => calls.list(),
   });

@@ -7,7 +7,7 @@ import { chooseSpawner } from '#git/command/spawner/choose-spawner';
 import { RequestFlags } from '#platform/flags/feature-flags';
 import type { LoadSample } from '#platform/load/conditions';
 import { createLogger } from '#platform/log/logger';
-import { loadShedderMetrics } from '#platform/metrics/load-shedder-metrics';
+import { LOAD_SHEDDER } from '#platform/metrics/load-shedder-metrics';
 import { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import { type HandlerContext, serve } from '#rpc/server/handler';
 import { listen } from '#testkit/in-process-rpc';
@@ -89,7 +89,7 @@ async function start(others?: LoadShedderOptions['others']) {
     thresholds: { cpu: { ...OFF, enabled: true }, memory: OFF, io: OFF },
     calls,
     sample: () => Promise.resolve(state.sample),
-    metrics: loadShedderMetrics(registry, () => 0),
+    metrics: registry.declare(LOAD_SHEDDER),
     logger,
     others,
     now: () => state.now,

@@ -5,7 +5,7 @@ import type { GitalyConfig } from '#platform/config/load-config';
 import type { LoadSample, PressureThresholds } from '#platform/load/conditions';
 import { startLoadSampler } from '#platform/load/load-sampler';
 import type { Logger } from '#platform/log/logger';
-import { type LoadShedderMetrics, loadShedderMetrics } from '#platform/metrics/load-shedder-metrics';
+import { LOAD_SHEDDER, type LoadShedderMetrics } from '#platform/metrics/load-shedder-metrics';
 import type { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import type { ServerCall } from '#rpc/server/server-call';
 import { LimitErrorSchema } from '#wire/gen/errors_pb';
@@ -140,7 +140,8 @@ function endCall(
   const detail = create(LimitErrorSchema, { errorMessage: REASON });
   const text = `RPC cancelled by load shedder: ${REASON}`;
   if (!call.fail(new GitalyError('RESOURCE_EXHAUSTED', text, { details: [detail] }))) return false;
-  metrics.shed({ service: call.method.service, method: call.method.name, reason: REASON });
+  const { name: grpc_method, service: grpc_service } = call.method;
+  metrics.shed.with({ grpc_service, grpc_method, reason: REASON }).inc();
   logger.warn(
     {
       rpc_id: randomUUID(),
@@ -163,7 +164,8 @@ export function startLoadShedder(
 ): Disposable {
   const stack = new DisposableStack();
   const { calls } = parts;
-  const metrics = loadShedderMetrics(registry, () => (loadShedder.enabled ? calls.count(isTracked) : 0));
+  const metrics = registry.declare(LOAD_SHEDDER);
+  registry.beforeCollect(() => metrics.tracked.set(loadShedder.enabled ? calls.count(isTracked) : 0));
   if (!loadShedder.enabled) return stack;
   if (sharing?.role === 'worker') {
     sharing.answer(() => mostExpensive({ ...parts, metrics }));

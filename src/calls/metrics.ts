@@ -3,28 +3,17 @@ import type { ApiEndpoint } from '#domain/gitlab-api/http-internal-api';
 import type { NegotiationStatistics } from '#domain/upload-pack/negotiation';
 import type { SubcommandName } from '#git/command/allowed';
 import type { GitalyConfig } from '#platform/config/load-config';
-import { type AdaptiveLimitMetrics, adaptiveLimitMetrics } from '#platform/metrics/adaptive-limit-metrics';
-import { type BackupMetrics, backupMetrics } from '#platform/metrics/backup-metrics';
-import {
-  type CacheMetrics,
-  cacheMetrics,
-  type TransferMetrics,
-  transferMetrics,
-} from '#platform/metrics/cache-metrics';
-import {
-  type CommandMetrics,
-  commandMetrics,
-  type GitalyMetrics,
-  gitalyMetrics,
-  type InProcessMetrics,
-  inProcessMetrics,
-} from '#platform/metrics/gitaly-metrics';
-import { grpcServerMetrics, type MethodLabels, type MethodMetrics } from '#platform/metrics/grpc-metrics';
-import { type HousekeepingMetrics, housekeepingMetrics } from '#platform/metrics/housekeeping-metrics';
-import { limitMetrics, type MethodLimitMetrics } from '#platform/metrics/limit-metrics';
-import { MetricsRegistry } from '#platform/metrics/metrics-registry';
-import { type ObjectStoreMetrics, objectStoreMetrics } from '#platform/metrics/object-store-metrics';
-import { type PackMetrics, packMetrics } from '#platform/metrics/pack-metrics';
+import { ADAPTIVE_LIMITS } from '#platform/metrics/adaptive-limit-metrics';
+import { backupMetrics } from '#platform/metrics/backup-metrics';
+import { cacheMetrics, TRANSFERS } from '#platform/metrics/cache-metrics';
+import { COMMANDS, gitalyMetrics, IN_PROCESS } from '#platform/metrics/gitaly-metrics';
+import { grpcServerMetrics } from '#platform/metrics/grpc-metrics';
+import { HOUSEKEEPING } from '#platform/metrics/housekeeping-metrics';
+import { limitMetrics } from '#platform/metrics/limit-metrics';
+import { counter, histogram } from '#platform/metrics/metric';
+import { MetricsRegistry, type Observers } from '#platform/metrics/metrics-registry';
+import { objectStoreMetrics } from '#platform/metrics/object-store-metrics';
+import { packMetrics } from '#platform/metrics/pack-metrics';
 import { STATUS_CODES } from '#rpc/common/status-code';
 import { methodLabels } from '#rpc/server/interceptors/call-metrics';
 import { methodInfo } from '#wire/method-info';
@@ -47,105 +36,105 @@ const DEEPEN_BUCKETS = [
 /** As in Gitaly 19.0. */
 const LIST_COMMITS_BUCKETS = [0.001, 1, 5, 10, 20];
 
-/** All metrics of a server, each declared once, as functions for the modules that report them. */
-export interface ServerMetrics {
-  readonly registry: MetricsRegistry;
-  readonly callers: GitalyMetrics;
-  readonly commands: CommandMetrics;
-  readonly inProcess: InProcessMetrics;
-  readonly housekeeping: HousekeepingMetrics;
-  readonly ofMethod: (method: MethodLabels) => MethodMetrics;
-  countGitProtocol(method: { service: string; name: string }, gitProtocol: string): void;
-  countNegotiation(transport: 'smarthttp' | 'ssh', statistics: NegotiationStatistics): void;
-  readonly adaptiveLimits: AdaptiveLimitMetrics;
-  readonly limits: (service: string, method: string) => MethodLimitMetrics;
-  readonly backups: BackupMetrics;
-  readonly objectStores: ObjectStoreMetrics;
-  readonly caches: CacheMetrics;
-  readonly packs: PackMetrics;
-  readonly transfers: TransferMetrics;
-  /** A git command with words that git must not receive; it was not started. */
-  countInvalidCommand(command: SubcommandName): void;
-  observeListCommitsByOid(commits: number): void;
-  /** A fetch from a repository without exactly one bitmap. */
-  countBadBitmaps(method: string, bitmaps: number): void;
-  observeVotingDelay(seconds: number): void;
-  observeApiLatency(endpoint: ApiEndpoint, seconds: number): void;
+/** Calls, hooks and requests to GitLab. */
+export const SERVER = {
+  protocols: counter(
+    'gitaly_git_protocol_requests_total',
+    ['grpc_service', 'grpc_method', 'git_protocol'],
+    'Counter of Git protocol requests',
+  ),
+  votes: histogram(
+    'gitaly_hook_transaction_voting_delay_seconds',
+    [],
+    'Delay between calling out to transaction service and receiving a response',
+  ),
+  listedCommits: histogram(
+    'gitaly_list_commits_by_oid_request_size',
+    [],
+    'Number of commits requested in a ListCommitsByOid request',
+    LIST_COMMITS_BUCKETS,
+  ),
+  api: histogram(
+    'gitaly_gitlab_api_latency_seconds',
+    ['endpoint'],
+    "Latency between posting to GitLab's `/internal/` APIs and receiving a response",
+  ),
+  /** Git commands with words that git must not receive; they were not started. */
+  invalidCommands: counter(
+    'gitaly_invalid_commands_total',
+    ['command'],
+    'Total number of invalid arguments tried to execute',
+  ),
+  badBitmaps: counter(
+    'gitaly_bad_bitmap_request_total',
+    ['method', 'bitmaps'],
+    'RPC calls during which there was not exactly 1 packfile bitmap',
+  ),
+  smarthttpRequests: negotiationRequests('smarthttp'),
+  smarthttpDepth: negotiationDepth('smarthttp'),
+  sshRequests: negotiationRequests('ssh'),
+  sshDepth: negotiationDepth('ssh'),
+};
+
+function negotiationRequests(transport: string) {
+  return counter(
+    `gitaly_${transport}_packfile_negotiation_requests_total`,
+    ['git_negotiation_feature'],
+    'Total number of features used for packfile negotiations',
+  );
 }
 
-export function createMetrics(config: GitalyConfig): ServerMetrics {
+function negotiationDepth(transport: string) {
+  return histogram(
+    `gitaly_${transport}_packfile_negotiation_deepen`,
+    [],
+    'Distribution of deepen values requested during packfile negotiation',
+    DEEPEN_BUCKETS,
+  );
+}
+
+/** All metrics of a server, each declared once, as functions for the modules that report them. */
+export type ServerMetrics = ReturnType<typeof createMetrics>;
+
+export function createMetrics(config: GitalyConfig) {
   const registry = new MetricsRegistry();
   const buckets = config.prometheus.grpcLatencyBuckets;
-  const protocols = registry.counter({
-    name: 'gitaly_git_protocol_requests_total',
-    help: 'Counter of Git protocol requests',
-    labels: ['grpc_service', 'grpc_method', 'git_protocol'],
-  });
-  const votes = registry
-    .histogram({
-      name: 'gitaly_hook_transaction_voting_delay_seconds',
-      help: 'Delay between calling out to transaction service and receiving a response',
-      buckets,
-    })
-    .with({});
-  const listedCommits = registry
-    .histogram({
-      name: 'gitaly_list_commits_by_oid_request_size',
-      help: 'Number of commits requested in a ListCommitsByOid request',
-      buckets: LIST_COMMITS_BUCKETS,
-    })
-    .with({});
-  const api = registry.histogram({
-    name: 'gitaly_gitlab_api_latency_seconds',
-    help: "Latency between posting to GitLab's `/internal/` APIs and receiving a response",
-    labels: ['endpoint'],
-    buckets,
-  });
+  const server = registry.declare(SERVER, buckets);
   return {
     registry,
     callers: gitalyMetrics(registry),
-    commands: commandMetrics(registry),
-    inProcess: inProcessMetrics(registry),
-    housekeeping: housekeepingMetrics(registry, { latencyBuckets: buckets }),
+    commands: registry.declare(COMMANDS),
+    inProcess: registry.declare(IN_PROCESS),
+    housekeeping: registry.declare(HOUSEKEEPING, buckets),
     ofMethod: grpcServerMetrics(registry, {
       latencyBuckets: buckets,
       codes: STATUS_CODES.map(statusName),
       methods: servedByGitaly.flatMap(({ methods }) => methods.map(methodInfo).map(methodLabels)),
     }),
-    countGitProtocol: ({ service: grpc_service, name: grpc_method }, gitProtocol) =>
-      protocols.with({ grpc_service, grpc_method, git_protocol: protocolLabel(gitProtocol) }).inc(),
-    countNegotiation: negotiationCounter(registry),
-    adaptiveLimits: adaptiveLimitMetrics(registry),
+    countGitProtocol: (method: { service: string; name: string }, gitProtocol: string) =>
+      server.protocols
+        .with({
+          grpc_service: method.service,
+          grpc_method: method.name,
+          git_protocol: protocolLabel(gitProtocol),
+        })
+        .inc(),
+    countNegotiation: negotiationCounter(server),
+    adaptiveLimits: registry.declare(ADAPTIVE_LIMITS),
     limits: limitMetrics(registry, { latencyBuckets: buckets }),
     backups: backupMetrics(registry),
     objectStores: objectStoreMetrics(registry),
     caches: cacheMetrics(registry),
     packs: packMetrics(registry, { latencyBuckets: buckets }),
-    transfers: transferMetrics(registry),
-    observeListCommitsByOid: (commits) => listedCommits.observe(commits),
-    ...oddCallCounters(registry),
-    observeVotingDelay: (seconds) => votes.observe(seconds),
-    observeApiLatency: (endpoint, seconds) => api.with({ endpoint }).observe(seconds),
-  };
-}
-
-/** Counts calls that Gitaly counts by what is wrong with their words or their repository. */
-function oddCallCounters(
-  registry: MetricsRegistry,
-): Pick<ServerMetrics, 'countInvalidCommand' | 'countBadBitmaps'> {
-  const invalidCommands = registry.counter({
-    name: 'gitaly_invalid_commands_total',
-    help: 'Total number of invalid arguments tried to execute',
-    labels: ['command'],
-  });
-  const badBitmaps = registry.counter({
-    name: 'gitaly_bad_bitmap_request_total',
-    help: 'RPC calls during which there was not exactly 1 packfile bitmap',
-    labels: ['method', 'bitmaps'],
-  });
-  return {
-    countInvalidCommand: (command) => invalidCommands.with({ command }).inc(),
-    countBadBitmaps: (method, bitmaps) => badBitmaps.with({ method, bitmaps: String(bitmaps) }).inc(),
+    transfers: registry.declare(TRANSFERS),
+    countInvalidCommand: (command: SubcommandName) => server.invalidCommands.with({ command }).inc(),
+    observeListCommitsByOid: (commits: number) => server.listedCommits.observe(commits),
+    /** Counts a fetch from a repository without exactly one bitmap. */
+    countBadBitmaps: (method: string, bitmaps: number) =>
+      server.badBitmaps.with({ method, bitmaps: String(bitmaps) }).inc(),
+    observeVotingDelay: (seconds: number) => server.votes.observe(seconds),
+    observeApiLatency: (endpoint: ApiEndpoint, seconds: number) =>
+      server.api.with({ endpoint }).observe(seconds),
   };
 }
 
@@ -154,23 +143,20 @@ function protocolLabel(gitProtocol: string): string {
   return gitProtocol === 'version=1' ? 'v1' : gitProtocol === 'version=2' ? 'v2' : 'invalid';
 }
 
-function negotiationCounter(registry: MetricsRegistry): ServerMetrics['countNegotiation'] {
-  const declare = (transport: string) => ({
-    requests: registry.counter({
-      name: `gitaly_${transport}_packfile_negotiation_requests_total`,
-      help: 'Total number of features used for packfile negotiations',
-      labels: ['git_negotiation_feature'],
-    }),
-    depth: registry
-      .histogram({
-        name: `gitaly_${transport}_packfile_negotiation_deepen`,
-        help: 'Distribution of deepen values requested during packfile negotiation',
-        buckets: DEEPEN_BUCKETS,
-      })
-      .with({}),
-  });
-  const byTransport = { smarthttp: declare('smarthttp'), ssh: declare('ssh') };
-  return (transport, { command, deepen, filter, haves }) => {
+function negotiationCounter({
+  smarthttpDepth,
+  smarthttpRequests,
+  sshDepth,
+  sshRequests,
+}: Observers<typeof SERVER>) {
+  const byTransport = {
+    smarthttp: { requests: smarthttpRequests, depth: smarthttpDepth },
+    ssh: { requests: sshRequests, depth: sshDepth },
+  };
+  return (
+    transport: 'smarthttp' | 'ssh',
+    { command, deepen, filter, haves }: NegotiationStatistics,
+  ): void => {
     const { requests, depth } = byTransport[transport];
     const features = [
       'total',

@@ -1,10 +1,10 @@
+import type { ServerStatus } from '#calls/top/status';
 import type { ConsoleHistory } from './server-history.ts';
-import type { ConsoleStatus } from './server-status.ts';
 
 /** State of a node of a cluster; `null` if it does not respond in time. */
 export interface NodeStatus {
   readonly storage: string;
-  readonly status: ConsoleStatus | null;
+  readonly status: ServerStatus | null;
 }
 
 /** The last hour of a node; `null` if it does not respond in time. */

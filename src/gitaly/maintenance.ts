@@ -117,7 +117,7 @@ function startBackground(
         'collected repository statistics',
       ),
     onBegin: (repository, tasks, { waitedMs, reason, waitedFor }) => {
-      metrics.housekeeping.wait(reason).observe(waitedMs / 1000);
+      metrics.housekeeping.wait.with({ reason }).observe(waitedMs / 1000);
       logger.info(
         {
           ...fieldsOf(repository),

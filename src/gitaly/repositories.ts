@@ -54,7 +54,7 @@ export async function openRepositories(
     startBackgroundJobs(storages, {
       ...logBackgroundJobs(logger),
       onStep: metrics.caches.walked,
-      onLeftover: (kind) => metrics.housekeeping.prunedFiles(kind).inc(),
+      onLeftover: (kind) => metrics.housekeeping.prunedFiles.with({ filetype: kind }).inc(),
     }),
   );
   noteKilled(git, { storages, logger, jobs });

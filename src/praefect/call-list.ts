@@ -5,7 +5,7 @@ import { RunningCalls } from '#calls/running-calls';
 import { type StatusSources, serverStatus } from '#calls/top/server-status';
 import type { ServerStatus } from '#calls/top/status';
 import type { Logger } from '#platform/log/logger';
-import { loopMetrics } from '#platform/metrics/loop-metrics';
+import { LOOP } from '#platform/metrics/loop-metrics';
 import type { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import { releaseUnless } from '#platform/process/idle-memory';
 import { BlockedCalls } from '#rpc/server/blocked-calls';
@@ -33,7 +33,7 @@ export class CallList implements Disposable {
     this.#keptMemory = releaseUnless(() => this.#calls.isWorking);
     this.#blocked = new BlockedCalls({
       logger,
-      metrics: loopMetrics(registry),
+      metrics: registry.declare(LOOP),
       current: runningCall,
       running: () => this.#calls.list(),
     });

@@ -1,12 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { ServerStatus } from '#calls/top/status';
 import { until } from '#testkit/until';
 import { openConsole } from './open-console.ts';
 
 const HOSTILE = '"><img src=x onerror=alert(1)>';
 
 /** State of a praefect that serves no call. */
-const AN_IDLE_PRAEFECT = {
+const AN_IDLE_PRAEFECT: ServerStatus = {
+  time: '2026-01-02T03:04:05.000Z',
+  version: '1.0.0',
+  pid: 7,
+  blocked: [],
+  counters: [],
   git_version: '',
   uptime_seconds: 1,
   cpu_seconds: 1,
@@ -104,15 +110,37 @@ test('a page about a process that does not respond is shown once it does', async
   assert.match((await other.get('/running')).text, /No call is running/);
 });
 
+test('counters that are declared to be shown are on the overview, with hit rates of caches', async () => {
+  const counters = [
+    { title: 'Packs', kind: 'cache', values: { 'result="hit"': 3, 'result="miss"': 1 } },
+    { title: 'Kept answers', kind: 'cache', values: {} },
+    { title: 'Fetches', kind: 'counter', values: { 'kind="shared"': 5, [`kind="${HOSTILE}"`]: 1 } },
+  ] as const;
+  const status = { ...AN_IDLE_PRAEFECT, git_version: '2.53.0', counters };
+  await using console = await openConsole({ sources: { status: async () => status } });
+
+  const { text } = await console.get('/overview');
+
+  assert.match(text, /<td>Packs<\/td><td[^>]*>3<\/td><td[^>]*>1<\/td><td[^>]*>75 %/);
+  assert.match(text, /<td>Kept answers<\/td>.*not used yet/);
+  assert.match(text, /<td>Fetches<\/td><td[^>]*>kind=&quot;shared&quot;<\/td><td[^>]*>5<\/td>/);
+  assert.doesNotMatch(text, /<img/);
+});
+
 test('a node that does not respond is named, the calls of the others are shown', async () => {
   const call = {
     method: `/gitaly.RepositoryService/${HOSTILE}`,
     age_ms: 5,
+    storage: 'default',
+    project: '',
+    remote: '',
+    request_messages: 1,
+    response_messages: 0,
     repository: '@cluster/repositories/1',
     user: '',
     client: HOSTILE,
     correlation_id: 'of-node-1',
-    processes: [{ pid: 7, command: `git ${HOSTILE}`, age_ms: 4 }],
+    processes: [{ pid: 7, command: `git ${HOSTILE}`, age_ms: 4, directory: '' }],
   };
   const status = { ...AN_IDLE_PRAEFECT, git_version: '2.53.0', call_count: 1, calls: [call] };
   const nodes = [

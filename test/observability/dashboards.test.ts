@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { before, suite, test } from 'node:test';
-import { adaptiveLimitMetrics } from '#platform/metrics/adaptive-limit-metrics';
+import { ADAPTIVE_LIMITS } from '#platform/metrics/adaptive-limit-metrics';
 import { limitMetrics } from '#platform/metrics/limit-metrics';
 import { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import { packMetrics } from '#platform/metrics/pack-metrics';
@@ -18,9 +18,9 @@ function metricsOfLimits(): string {
   const registry = new MetricsRegistry();
   const options = { latencyBuckets: [0.1, 1] };
   limitMetrics(registry, options)('service', 'method').dropped('rate', true).inc();
-  const adaptive = adaptiveLimitMetrics(registry);
-  adaptive.currentLimit('limit').set(1);
-  adaptive.backoffEvents('watcher').inc();
+  const adaptive = registry.declare(ADAPTIVE_LIMITS);
+  adaptive.currentLimit.with({ limit: 'limit' }).set(1);
+  adaptive.backoffEvents.with({ watcher: 'watcher' }).inc();
   const packs = packMetrics(registry, options);
   for (const kind of ['authenticated', 'unauthenticated', 'total'] as const)
     packs.limits[kind].dropped('max_size');

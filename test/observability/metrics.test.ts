@@ -15,7 +15,6 @@ const HELP = readFileSync(new URL('../../src/platform/metrics/fixtures/help.tsv'
 /** Families of Gitaly 19.0 that this server does not have, by the reason. One that appears is compared. */
 const MISSING: Readonly<Record<string, readonly string[]>> = {
   'the cache of packs is not enabled': ['gitaly_pack_objects_cache_enabled'],
-  'the calls make no backup': ['gitaly_backup_bundle_bytes'],
 };
 
 /** Families whose value is above 0 after the scripted calls. */

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { spawnProgram } from '#git/command/process/spawn-program';
 import { chooseSpawner } from '#git/command/spawner/choose-spawner';
 import { createLogger } from '#platform/log/logger';
-import { commandMetrics } from '#platform/metrics/gitaly-metrics';
+import { COMMANDS } from '#platform/metrics/gitaly-metrics';
 import { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import { RunningCalls } from '../running-calls.ts';
 import { observeCommands } from './command-costs.ts';
@@ -11,7 +11,7 @@ import { observeCommands } from './command-costs.ts';
 test('processes that end by a signal are counted, others count as none', async () => {
   const registry = new MetricsRegistry();
   const logger = createLogger({ format: 'text', level: 'fatal', stream: { write: () => {} } });
-  const observer = observeCommands(commandMetrics(registry), logger, () => '2.50.0', new RunningCalls());
+  const observer = observeCommands(registry.declare(COMMANDS), logger, () => '2.50.0', new RunningCalls());
   const spawner = await chooseSpawner();
   const run = async (script: string): Promise<void> => {
     await using started = spawnProgram('/bin/sh', {

@@ -53,11 +53,11 @@ export function observeCommands(
 }
 
 /** Counts the waits for starts of processes. */
-export function observeStarts({ starts }: CommandMetrics): SpawnWaits {
+export function observeStarts(metrics: CommandMetrics): SpawnWaits {
   return {
-    waiting: (change) => (change === 1 ? starts.waiting.inc() : starts.waiting.dec()),
-    waited: (seconds) => starts.waitingSeconds.observe(seconds),
-    refused: () => starts.refused.inc(),
+    waiting: (change) => metrics.waitingStarts.inc(change),
+    waited: (seconds) => metrics.waitingSeconds.observe(seconds),
+    refused: () => metrics.refusedStarts.inc(),
   };
 }
 
@@ -66,16 +66,17 @@ function count(
   labels: Readonly<Record<CommandLabel, string>>,
   { exit }: ProcessStats,
 ): void {
-  metrics.realSeconds(labels).inc(exit.realMs / 1000);
-  metrics.signalsReceived(labels).inc(exit.signal === undefined ? 0 : 1);
+  metrics.realSeconds.with(labels).inc(exit.realMs / 1000);
+  metrics.signalsReceived.with(labels).inc(exit.signal === undefined ? 0 : 1);
   const { usage } = exit;
   if (usage === undefined) return;
-  metrics.cpuSeconds(labels, 'user').inc(usage.userMs / 1000);
-  metrics.cpuSeconds(labels, 'system').inc(usage.systemMs / 1000);
-  metrics.minorPageFaults(labels).inc(usage.minorFaults);
-  metrics.majorPageFaults(labels).inc(usage.majorFaults);
-  metrics.contextSwitches(labels, 'voluntary').inc(usage.voluntarySwitches);
-  metrics.contextSwitches(labels, 'nonvoluntary').inc(usage.involuntarySwitches);
+  metrics.cpuSeconds.with({ ...labels, mode: 'user' }).inc(usage.userMs / 1000);
+  metrics.cpuSeconds.with({ ...labels, mode: 'system' }).inc(usage.systemMs / 1000);
+  metrics.minorPageFaults.with(labels).inc(usage.minorFaults);
+  metrics.majorPageFaults.with(labels).inc(usage.majorFaults);
+  const switches = { voluntary: usage.voluntarySwitches, nonvoluntary: usage.involuntarySwitches };
+  for (const [ctxswitchtype, count] of Object.entries(switches))
+    metrics.contextSwitches.with({ ...labels, ctxswitchtype }).inc(count);
 }
 
 /**

@@ -1,8 +1,7 @@
 import type { InProcessName, InProcessObserver } from '#git/in-process';
 import type { InProcessMetrics } from '#platform/metrics/gitaly-metrics';
+import type { Counter } from '#platform/metrics/metrics-registry';
 import { runningCall } from '../running-call.ts';
-
-type Counter = ReturnType<InProcessMetrics>;
 
 /** Reasons on one log line; a call that falls back more often has the same ones. */
 const MAX_REASONS = 8;
@@ -17,7 +16,7 @@ export function observeInProcess(metrics: InProcessMetrics): InProcessObserver {
     return (name: InProcessName): Counter => {
       const known = counters.get(name);
       if (known !== undefined) return known;
-      const counter = metrics(name, path);
+      const counter = metrics.answers.with({ name, path });
       counters.set(name, counter);
       return counter;
     };

@@ -16,7 +16,7 @@ export function observeHousekeeping(metrics: HousekeepingMetrics, logger: Logger
       const fields: Record<string, number> = {};
       for (const [kind, number] of counts) {
         fields[`stale_data.${kind}`] = number;
-        metrics.prunedFiles(kind).inc(number);
+        metrics.prunedFiles.with({ filetype: kind }).inc(number);
       }
       logger.info({ ...fieldsOf(repository), ...fields }, 'removed files');
     },
@@ -24,11 +24,11 @@ export function observeHousekeeping(metrics: HousekeepingMetrics, logger: Logger
       logger.warn({ ...fieldsOf(repository), path, error: reason }, 'unable to remove stale entry');
     },
     onOptimized(repository, { status, tasks, stepMs }) {
-      for (const [task, taskStatus] of tasks) metrics.task(task, taskStatus).inc();
-      metrics.task('total', status).inc();
+      for (const [task, taskStatus] of [...tasks, ['total', status] as const])
+        metrics.tasks.with({ housekeeping_task: task, status: taskStatus }).inc();
       const times: Record<string, number> = {};
       for (const [step, ms] of stepMs) {
-        metrics.latency(step).observe(ms / 1000);
+        metrics.latency.with({ housekeeping_task: step, stage: 'apply' }).observe(ms / 1000);
         times[`${step.replaceAll('-', '_')}_time_ms`] = Math.round(ms);
       }
       const optimizations = Object.fromEntries(tasks);
@@ -95,8 +95,8 @@ function count(metrics: HousekeepingMetrics, state: RepositoryState): void {
     multi_pack_index_bitmap_lookup_table: multiPackIndexBitmap?.hasLookupTable === true,
   };
   for (const [name, exists] of Object.entries(structures)) {
-    metrics.existence(name, exists).inc();
-    metrics.existence(name, !exists).inc(0);
+    metrics.existence.with({ data_structure: name, exists: String(exists) }).inc();
+    metrics.existence.with({ data_structure: name, exists: String(!exists) });
   }
   const counts: Readonly<Record<string, number>> = {
     loose_objects_recent: looseObjects.count - looseObjects.staleCount,
@@ -109,7 +109,8 @@ function count(metrics: HousekeepingMetrics, state: RepositoryState): void {
     multi_pack_index_packfile_count: multiPackIndex?.packfileCount ?? 0,
     loose_references: references.backend === 'files' ? references.looseCount : 0,
   };
-  for (const [name, number] of Object.entries(counts)) metrics.structureCount(name).observe(number);
+  for (const [name, number] of Object.entries(counts))
+    metrics.structureCount.with({ data_structure: name }).observe(number);
   const sizes: Readonly<Record<string, bigint | number>> = {
     loose_objects_recent: looseObjects.size - looseObjects.staleSize,
     loose_objects_stale: looseObjects.staleSize,
@@ -118,7 +119,9 @@ function count(metrics: HousekeepingMetrics, state: RepositoryState): void {
     packfiles_keep: packfiles.keepSize,
     packed_references: references.backend === 'files' ? references.packedSizeBytes : 0,
   };
-  for (const [name, bytes] of Object.entries(sizes)) metrics.structureSize(name).observe(Number(bytes));
+  for (const [name, bytes] of Object.entries(sizes))
+    metrics.structureSize.with({ data_structure: name }).observe(Number(bytes));
   const sinceFullRepackMs = Date.now() - (state.lastFullRepackMs ?? 0);
-  metrics.sinceOptimization('packfiles_full_repack').observe(sinceFullRepackMs / 1000);
+  const fullRepack = metrics.sinceOptimization.with({ data_structure: 'packfiles_full_repack' });
+  fullRepack.observe(sinceFullRepackMs / 1000);
 }

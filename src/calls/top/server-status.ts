@@ -42,6 +42,7 @@ export async function serverStatus(sources: StatusSources): Promise<ServerStatus
     processes,
     blocked: sources.blockedCalls.last,
     caches: sources.registry.values(CACHES),
+    counters: sources.registry.shown(),
     ...(sources.webhooks && { webhooks: sources.webhooks() }),
   };
 }

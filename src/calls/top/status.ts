@@ -1,3 +1,4 @@
+import type { ShownMetric } from '#platform/metrics/metric';
 import type { BlockStatus } from '#rpc/server/blocked-calls';
 import type { WebhookStatus } from '#webhooks/webhook-status';
 
@@ -86,6 +87,8 @@ export interface ServerStatus {
   readonly blocked: readonly BlockStatus[];
   /** Counters and gauges of the caches, by their names in `/metrics`. */
   readonly caches: Readonly<Record<string, number>>;
+  /** Metrics that are declared to be shown, by their titles. */
+  readonly counters: readonly ShownMetric[];
   /** Present if there are webhooks. */
   readonly webhooks?: readonly WebhookStatus[];
   /** The processes that serve calls, if there may be several. */

@@ -1,3 +1,4 @@
+import type { ServerStatus } from '#calls/top/status';
 import type { Connection } from '#client/connection';
 import type { DiskStatisticsResponse, ServerInfoResponse } from '#wire/gen/server_pb';
 import { table, wideTable } from '../html/elements.ts';
@@ -8,7 +9,7 @@ import type { NodeStatus, NodesSource } from '../nodes-status.ts';
 import type { Page } from '../page.ts';
 import type { RepositoryCatalog } from '../repositories/repository-catalog.ts';
 import type { ConsoleHistory, HistorySource } from '../server-history.ts';
-import type { ConsoleStatus, StatusSource } from '../server-status.ts';
+import type { StatusSource } from '../server-status.ts';
 import type { Visit } from '../visit.ts';
 import { backupsTable, lastBackups } from './last-backups.ts';
 
@@ -168,32 +169,15 @@ ${line('CPU cores', 'cpu_cores', number)}
 </div>`;
 }
 
-/** Lookups in caches: the names of counters without their prefix, by result. */
-const CACHES = [
-  [
-    'Packs of clones',
-    'pack_objects_cache_lookups_total{result="hit"}',
-    'pack_objects_cache_lookups_total{result="miss"}',
-  ],
-  ['Kept git processes', 'catfile_cache_total{type="hit"}', 'catfile_cache_total{type="miss"}'],
-  [
-    'Advertised references',
-    'inforef_cache_hit_miss_total{type="hit"}',
-    'inforef_cache_hit_miss_total{type="miss"}',
-  ],
-] as const;
-
-/** Returns the hit rates of caches, and the limits for which calls wait. Praefect has neither. */
-function use({ caches, git_version, queues }: ConsoleStatus): Html | undefined {
+/** Returns hit rates, counters, and the limits for which calls wait. Praefect has none of them. */
+function use({ counters, git_version, queues }: ServerStatus): Html | undefined {
   if (git_version === '') return undefined;
-  const rows = CACHES.map(([name, hitKey, missKey]) => {
-    const [hits, misses] = [caches[`gitaly_${hitKey}`] ?? 0, caches[`gitaly_${missKey}`] ?? 0];
-    const rate = hits + misses === 0 ? 'not used yet' : `${((100 * hits) / (hits + misses)).toFixed(0)} %`;
-    return [name, hits, misses, rate];
-  });
+  const caches = counters.filter(({ kind }) => kind === 'cache').map(cacheRow);
+  const others = counters.filter(({ kind }) => kind === 'counter').flatMap(counterRows);
   const waiting = queues.filter((queue) => queue.waiting > 0);
   return html`<h2>Caches</h2>
-${table(['Cache', 'Hits', 'Misses', 'Hit rate'], rows)}
+${table(['Cache', 'Hits', 'Misses', 'Hit rate'], caches)}
+${others.length > 0 ? html`<h2>Counters</h2>\n${table(['Counter', 'Labels', 'Value'], others)}` : undefined}
 <h2>Limits with waiting calls</h2>
 ${
   waiting.length === 0
@@ -203,6 +187,23 @@ ${
         waiting.map(({ limit, repository, waiting: count }) => [limit, repository, count]),
       )
 }`;
+}
+
+type Shown = ServerStatus['counters'][number];
+
+function cacheRow({ title, values }: Shown): readonly (string | number)[] {
+  const countOf = (result: string): number =>
+    Object.entries(values).reduce(
+      (sum, [text, value]) => (text.endsWith(`"${result}"`) ? sum + value : sum),
+      0,
+    );
+  const [hits, misses] = [countOf('hit'), countOf('miss')];
+  const rate = hits + misses === 0 ? 'not used yet' : `${((100 * hits) / (hits + misses)).toFixed(0)} %`;
+  return [title, hits, misses, rate];
+}
+
+function counterRows({ title, values }: Shown): (readonly (string | number)[])[] {
+  return Object.entries(values).map(([labels, value]) => [title, labels, value]);
 }
 
 function nodesTable(nodes: readonly NodeStatus[]): Html {
@@ -240,7 +241,7 @@ function figures({
   memory_bytes,
   processes,
   uptime_seconds,
-}: ConsoleStatus): Html {
+}: ServerStatus): Html {
   return html`<dt>Running for</dt><dd>${formatDuration(uptime_seconds * 1000)}</dd>
 <dt>CPU time</dt><dd>${formatDuration(cpu_seconds * 1000)}</dd>
 <dt>Memory</dt><dd>${formatBytes(memory_bytes)}</dd>

@@ -1,13 +1,14 @@
+import type { ServerStatus } from '#calls/top/status';
 import { CONSOLE_PATH, type Query, withQuery } from '../console-route.ts';
 import { table, wideTable } from '../html/elements.ts';
 import { formatDuration } from '../html/format.ts';
 import { type Html, html, type Part } from '../html/html.ts';
 import type { NodeStatus, NodesSource } from '../nodes-status.ts';
 import { cannotPost, type Page, problemPage, unresponsivePage } from '../page.ts';
-import type { ConsoleStatus, StatusSource } from '../server-status.ts';
+import type { StatusSource } from '../server-status.ts';
 import type { Visit } from '../visit.ts';
 
-type Call = ConsoleStatus['calls'][number];
+type Call = ServerStatus['calls'][number];
 
 const ADDRESS = `${CONSOLE_PATH}/running`;
 
@@ -49,7 +50,7 @@ ${limitsAndProcesses(now, ofNodes)}
 }
 
 /** Shows information that only nodes have, not praefect. */
-function limitsAndProcesses(now: ConsoleStatus, nodes: readonly NodeStatus[] | undefined): Html | undefined {
+function limitsAndProcesses(now: ServerStatus, nodes: readonly NodeStatus[] | undefined): Html | undefined {
   if (now.git_version === '' && nodes === undefined) return undefined;
   return html`<h2>Limits in use</h2>
 ${nodes === undefined ? queues(now) : queuesOfNodes(nodes)}
@@ -64,7 +65,7 @@ interface CallsOptions {
 }
 
 function calls(
-  { call_count, calls: shown, git_version }: ConsoleStatus,
+  { call_count, calls: shown, git_version }: ServerStatus,
   { nodes, parameters }: CallsOptions,
 ): Html {
   if (call_count === 0) return html`<p>No call is running.</p>`;
@@ -82,7 +83,7 @@ ${hidden > 0 ? html`<p>${hidden} younger calls are not shown.</p>` : undefined}`
 /** Shows the calls that did not come through the praefect, such as those that copy replicas. */
 function callsOfNodes(
   nodes: readonly NodeStatus[],
-  { now, parameters }: { readonly now: ConsoleStatus; readonly parameters: Query | undefined },
+  { now, parameters }: { readonly now: ServerStatus; readonly parameters: Query | undefined },
 ): Html {
   const known = new Set(now.calls.map(({ correlation_id }) => correlation_id));
   const rows = nodes.flatMap(({ status, storage }) =>
@@ -139,7 +140,7 @@ function cancelButton({ correlation_id, method }: Call, parameters: Query): Html
 const LIMITS = ['Limit', 'Method', 'Repository', 'Running', 'Waiting'];
 const NO_LIMITS = html`<p>No call counts towards a limit.</p>`;
 
-function queues({ queues: shown }: ConsoleStatus): Html {
+function queues({ queues: shown }: ServerStatus): Html {
   return shown.length === 0 ? NO_LIMITS : wideTable('Limits', LIMITS, shown.map(queueRow));
 }
 
@@ -150,14 +151,14 @@ function queuesOfNodes(nodes: readonly NodeStatus[]): Html {
   return rows.length === 0 ? NO_LIMITS : wideTable('Limits', ['Node', ...LIMITS], rows);
 }
 
-function queueRow({ limit, max, method, repository, running, waiting }: ConsoleStatus['queues'][number]) {
+function queueRow({ limit, max, method, repository, running, waiting }: ServerStatus['queues'][number]) {
   return [limit, method, repository, max === undefined ? running : `${running} of ${max}`, waiting];
 }
 
 const PROCESSES = ['Process', 'Command', 'Time'];
 const NO_PROCESSES = html`<p>None.</p>`;
 
-function processes({ processes: shown }: ConsoleStatus): Html {
+function processes({ processes: shown }: ServerStatus): Html {
   return shown.length === 0 ? NO_PROCESSES : table(PROCESSES, shown.map(processRow));
 }
 
@@ -170,6 +171,6 @@ function processesOfNodes(nodes: readonly NodeStatus[]): Html {
     : wideTable('Shared and background processes', ['Node', ...PROCESSES], rows);
 }
 
-function processRow({ age_ms, command, pid }: ConsoleStatus['processes'][number]): readonly Part[] {
+function processRow({ age_ms, command, pid }: ServerStatus['processes'][number]): readonly Part[] {
   return [pid, html`<code>${command}</code>`, formatDuration(age_ms)];
 }

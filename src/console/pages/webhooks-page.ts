@@ -1,11 +1,12 @@
+import type { ServerStatus } from '#calls/top/status';
 import { wideTable } from '../html/elements.ts';
 import { type Html, html } from '../html/html.ts';
 import { type Page, problemPage, unresponsivePage } from '../page.ts';
-import type { ConsoleStatus, StatusSource } from '../server-status.ts';
+import type { StatusSource } from '../server-status.ts';
 
 const NONE = html`<p>There are none. Start with --webhook URL, or add [[webhook]].</p>`;
 
-type WebhookStatus = NonNullable<ConsoleStatus['webhooks']>[number];
+type WebhookStatus = NonNullable<ServerStatus['webhooks']>[number];
 
 /** Shows the state of each webhook, and the events that were given up. */
 export async function webhooksPage(status: StatusSource | undefined): Promise<Page> {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { KeyedLimit } from '#base/keyed-limit';
 import { createLogger } from '../log/logger.ts';
-import { adaptiveLimitMetrics } from '../metrics/adaptive-limit-metrics.ts';
+import { ADAPTIVE_LIMITS } from '../metrics/adaptive-limit-metrics.ts';
 import { MetricsRegistry } from '../metrics/metrics-registry.ts';
 import { AdaptiveLimits } from './adaptive-limits.ts';
 import type { LoadSample } from './conditions.ts';
@@ -27,7 +27,7 @@ function arrange(initial: number, min: number, max: number) {
       if (state.error !== undefined) throw state.error;
       return state.sample;
     },
-    metrics: adaptiveLimitMetrics(registry),
+    metrics: registry.declare(ADAPTIVE_LIMITS),
     logger: createLogger({
       format: 'json',
       level: 'debug',

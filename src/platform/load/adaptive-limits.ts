@@ -64,7 +64,7 @@ export class AdaptiveLimits implements Disposable {
         const backoff = check(previous, current);
         if (backoff === undefined) continue;
         this.#backoff = { ...backoff, condition: name };
-        metrics.backoffEvents(name).inc();
+        metrics.backoffEvents.with({ watcher: name }).inc();
       }
     } catch (error) {
       logger.warn({ error: messageOf(error) }, 'could not measure the load');
@@ -95,7 +95,7 @@ export class AdaptiveLimits implements Disposable {
   }
 
   #show({ limit, name }: AdaptiveLimit): void {
-    this.#options.metrics.currentLimit(name).set(limit.maxConcurrency);
+    this.#options.metrics.currentLimit.with({ limit: name }).set(limit.maxConcurrency);
   }
 
   #log(

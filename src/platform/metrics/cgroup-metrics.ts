@@ -1,10 +1,35 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { counter, gauge } from './metric.ts';
 import type { MetricsRegistry } from './metrics-registry.ts';
 
+/** A control group of version 2; version 1 does not report these numbers. */
+export const CONTROL_GROUPS = {
+  memory: pressure('memory'),
+  cpu: pressure('cpu'),
+  io: pressure('io'),
+  high: memoryEvents('high'),
+  max: memoryEvents('max'),
+};
+
+function pressure(resource: string) {
+  return gauge(
+    `gitaly_cgroup_${resource}_pressure_percent`,
+    ['path', 'type', 'window'],
+    `Share of time in which some or all processes waited for ${resource}, by window.`,
+  );
+}
+
+function memoryEvents(limit: string) {
+  return counter(
+    `gitaly_cgroup_memory_events_${limit}_total`,
+    ['path'],
+    `Times that the memory of the control group reached memory.${limit}.`,
+  );
+}
+
 /**
- * Declares the metrics of a control group of version 2 (version 1 does not report these numbers).
- * They are read when they are collected.
+ * Declares the metrics of a control group. They are read when they are collected.
  *
  * @param group its directory, and its path relative to the mount point: the label.
  */
@@ -12,35 +37,19 @@ export function cgroupMetrics(
   registry: MetricsRegistry,
   { directory, path }: { readonly directory: string; readonly path: string },
 ): void {
-  const pressures = (['memory', 'cpu', 'io'] as const).map((resource) => ({
-    file: join(directory, `${resource}.pressure`),
-    // The kernel reports a "full" line for the processor only to be regular: it is always 0.
-    types: resource === 'cpu' ? ['some'] : ['some', 'full'],
-    gauge: registry.gauge({
-      name: `gitaly_cgroup_${resource}_pressure_percent`,
-      help: `Share of time in which some or all processes waited for ${resource}, by window.`,
-      labels: ['path', 'type', 'window'],
-    }),
-  }));
-  const events = (['high', 'max'] as const).map((limit) => ({
-    limit,
-    counter: registry.counter({
-      name: `gitaly_cgroup_memory_events_${limit}_total`,
-      help: `Times that the memory of the control group reached memory.${limit}.`,
-      labels: ['path'],
-    }),
-  }));
+  const metrics = registry.declare(CONTROL_GROUPS);
   registry.beforeCollect(() => {
-    for (const { file, types, gauge } of pressures) {
-      const text = read(file);
-      for (const type of types)
+    for (const resource of ['memory', 'cpu', 'io'] as const) {
+      const text = read(join(directory, `${resource}.pressure`));
+      // The kernel reports a "full" line for the processor only to be regular: it is always 0.
+      for (const type of resource === 'cpu' ? ['some'] : ['some', 'full'])
         for (const [, window, value] of lineOf(text, type).matchAll(/(avg\d+)=([\d.]+)/g))
-          gauge.with({ path, type, window: window ?? '' }).set(Number(value));
+          metrics[resource].with({ path, type, window: window ?? '' }).set(Number(value));
     }
     const counts = read(join(directory, 'memory.events'));
-    for (const { limit, counter } of events) {
+    for (const limit of ['high', 'max'] as const) {
       const count = /^\d+/.exec(lineOf(counts, limit).slice(limit.length + 1))?.[0];
-      if (count !== undefined) counter.with({ path }).value = Number(count);
+      if (count !== undefined) metrics[limit].with({ path }).value = Number(count);
     }
   });
 }

@@ -1,3 +1,4 @@
+import { counter, histogram } from './metric.ts';
 import type { Counter, Histogram, MetricsRegistry } from './metrics-registry.ts';
 
 /**
@@ -43,7 +44,7 @@ export function grpcServerMetrics(
   registry: MetricsRegistry,
   { codes, latencyBuckets, methods }: GrpcServerMetricsOptions,
 ): (method: MethodLabels) => MethodMetrics {
-  const create = methodMetrics(registry, 'server', latencyBuckets);
+  const create = methodMetrics(registry, { calls: SERVER_CALLS, times: SERVER_CALL_TIMES }, latencyBuckets);
   const known = new Map(
     methods.map((method) => [`/${method.service}/${method.method}`, create(method, codes)]),
   );
@@ -58,16 +59,72 @@ export function grpcClientMetrics(
   registry: MetricsRegistry,
   { latencyBuckets }: GrpcMetricsOptions,
 ): (method: MethodLabels) => MethodMetrics {
-  const create = methodMetrics(registry, 'client', latencyBuckets);
+  const create = methodMetrics(registry, { calls: CLIENT_CALLS, times: CLIENT_CALL_TIMES }, latencyBuckets);
   return (method) => create(method, []);
 }
 
-/** Texts of the Go libraries. */
-const HANDLING_HELP = {
-  server:
-    'Histogram of response latency (seconds) of gRPC that had been application-level handled by the server.',
-  client: 'Histogram of response latency (seconds) of the gRPC until it is finished by the application.',
+const LABELS = ['grpc_type', 'grpc_service', 'grpc_method'] as const;
+
+/** Calls of this server. The texts are those of the Go libraries. */
+export const SERVER_CALLS = {
+  started: counter('grpc_server_started_total', LABELS, 'Total number of RPCs started on the server.'),
+  handled: counter(
+    'grpc_server_handled_total',
+    [...LABELS, 'grpc_code'],
+    'Total number of RPCs completed on the server, regardless of success or failure.',
+  ),
+  received: counter(
+    'grpc_server_msg_received_total',
+    LABELS,
+    'Total number of RPC stream messages received on the server.',
+  ),
+  sent: counter(
+    'grpc_server_msg_sent_total',
+    LABELS,
+    'Total number of gRPC stream messages sent by the server.',
+  ),
 };
+
+export const SERVER_CALL_TIMES = {
+  seconds: histogram(
+    'grpc_server_handling_seconds',
+    LABELS,
+    'Histogram of response latency (seconds) of gRPC that had been application-level handled by the server.',
+  ),
+};
+
+/** Calls of other servers. */
+export const CLIENT_CALLS = {
+  started: counter('grpc_client_started_total', LABELS, 'Total number of RPCs started on the client.'),
+  handled: counter(
+    'grpc_client_handled_total',
+    [...LABELS, 'grpc_code'],
+    'Total number of RPCs completed by the client, regardless of success or failure.',
+  ),
+  received: counter(
+    'grpc_client_msg_received_total',
+    LABELS,
+    'Total number of RPC stream messages received by the client.',
+  ),
+  sent: counter(
+    'grpc_client_msg_sent_total',
+    LABELS,
+    'Total number of gRPC stream messages sent by the client.',
+  ),
+};
+
+export const CLIENT_CALL_TIMES = {
+  seconds: histogram(
+    'grpc_client_handling_seconds',
+    LABELS,
+    'Histogram of response latency (seconds) of the gRPC until it is finished by the application.',
+  ),
+};
+
+interface CallGroups {
+  readonly calls: typeof SERVER_CALLS | typeof CLIENT_CALLS;
+  readonly times: typeof SERVER_CALL_TIMES | typeof CLIENT_CALL_TIMES;
+}
 
 /**
  * @returns a function that creates the series of a method. The first of the given statuses starts
@@ -75,40 +132,11 @@ const HANDLING_HELP = {
  */
 function methodMetrics(
   registry: MetricsRegistry,
-  side: 'server' | 'client',
+  { calls, times }: CallGroups,
   latencyBuckets: readonly number[],
 ): (method: MethodLabels, codes: readonly string[]) => MethodMetrics {
-  const labels = ['grpc_type', 'grpc_service', 'grpc_method'] as const;
-  const bySide = `${side === 'server' ? 'on' : 'by'} the ${side}`;
-  const started = registry.counter({
-    name: `grpc_${side}_started_total`,
-    help: `Total number of RPCs started on the ${side}.`,
-    labels,
-  });
-  const handled = registry.counter({
-    name: `grpc_${side}_handled_total`,
-    help: `Total number of RPCs completed ${bySide}, regardless of success or failure.`,
-    labels: [...labels, 'grpc_code'],
-  });
-  const received = registry.counter({
-    name: `grpc_${side}_msg_received_total`,
-    help: `Total number of RPC stream messages received ${bySide}.`,
-    labels,
-  });
-  const sent = registry.counter({
-    name: `grpc_${side}_msg_sent_total`,
-    help: `Total number of gRPC stream messages sent by the ${side}.`,
-    labels,
-  });
-  const seconds =
-    latencyBuckets.length === 0
-      ? undefined
-      : registry.histogram({
-          name: `grpc_${side}_handling_seconds`,
-          help: HANDLING_HELP[side],
-          labels,
-          buckets: latencyBuckets,
-        });
+  const { handled, received, sent, started } = registry.declare(calls);
+  const seconds = latencyBuckets.length === 0 ? undefined : registry.declare(times, latencyBuckets).seconds;
 
   return (method, codeNames) => {
     const values = { grpc_type: method.type, grpc_service: method.service, grpc_method: method.method };

@@ -1,48 +1,46 @@
 import type { LimitReason } from '#base/keyed-limit';
-import type { Counter, Gauge, Histogram, MetricsRegistry } from './metrics-registry.ts';
+import { counter, gauge, histogram } from './metric.ts';
+import type { MetricsRegistry } from './metrics-registry.ts';
+
+const LABELS = ['system', 'grpc_service', 'grpc_method'] as const;
+
+/** Concurrency limits, with Gitaly's names. */
+export const LIMITS = {
+  inProgress: gauge(
+    'gitaly_concurrency_limiting_in_progress',
+    LABELS,
+    'Gauge of number of concurrent in-progress calls',
+  ),
+  queued: gauge('gitaly_concurrency_limiting_queued', LABELS, 'Gauge of number of queued calls'),
+  acquiring: histogram(
+    'gitaly_concurrency_limiting_acquiring_seconds',
+    LABELS,
+    'Histogram of time calls are rate limited (in seconds)',
+  ),
+  dropped: counter(
+    'gitaly_requests_dropped_total',
+    [...LABELS, 'reason', 'authenticated'],
+    'Number of requests dropped from the queue',
+    { shown: { title: 'Refused calls', kind: 'counter' } },
+  ),
+};
 
 /** Metrics of the limit of one RPC. */
-export interface MethodLimitMetrics {
-  readonly inProgress: Gauge;
-  readonly queued: Gauge;
-  readonly acquiring: Histogram;
-  dropped(reason: LimitReason | 'rate', isAuthenticated: boolean): Counter;
-}
+export type MethodLimitMetrics = ReturnType<ReturnType<typeof limitMetrics>>;
 
-/** Metrics of concurrency limits, with Gitaly's names. */
+/** Declares the metrics of limits. @returns a function that returns those of one RPC. */
 export function limitMetrics(
   registry: MetricsRegistry,
   { latencyBuckets }: { readonly latencyBuckets: readonly number[] },
-): (service: string, method: string) => MethodLimitMetrics {
-  const labels = ['system', 'grpc_service', 'grpc_method'] as const;
-  const inProgress = registry.gauge({
-    name: 'gitaly_concurrency_limiting_in_progress',
-    help: 'Gauge of number of concurrent in-progress calls',
-    labels,
-  });
-  const queued = registry.gauge({
-    name: 'gitaly_concurrency_limiting_queued',
-    help: 'Gauge of number of queued calls',
-    labels,
-  });
-  const acquiring = registry.histogram({
-    name: 'gitaly_concurrency_limiting_acquiring_seconds',
-    help: 'Histogram of time calls are rate limited (in seconds)',
-    labels,
-    buckets: latencyBuckets,
-  });
-  const dropped = registry.counter({
-    name: 'gitaly_requests_dropped_total',
-    help: 'Number of requests dropped from the queue',
-    labels: ['system', 'grpc_service', 'grpc_method', 'reason', 'authenticated'],
-  });
-  return (service, method) => {
+) {
+  const { acquiring, dropped, inProgress, queued } = registry.declare(LIMITS, latencyBuckets);
+  return (service: string, method: string) => {
     const values = { system: 'gitaly', grpc_service: service, grpc_method: method };
     return {
       inProgress: inProgress.with(values),
       queued: queued.with(values),
       acquiring: acquiring.with(values),
-      dropped: (reason, isAuthenticated) =>
+      dropped: (reason: LimitReason | 'rate', isAuthenticated: boolean) =>
         dropped.with({ ...values, reason, authenticated: String(isAuthenticated) }),
     };
   };

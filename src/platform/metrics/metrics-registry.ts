@@ -1,12 +1,6 @@
-import type { FamilySnapshot, RegistrySnapshot } from './registry-snapshot.ts';
-import {
-  familyHead,
-  histogramLines,
-  labelText,
-  type MetricType,
-  sampleLine,
-  type TextFormat,
-} from './text-format.ts';
+import type { Metric, MetricGroup, ShownMetric } from './metric.ts';
+import { type FamilySnapshot, type RegistrySnapshot, renderSnapshot } from './registry-snapshot.ts';
+import { labelText, type MetricType, type TextFormat } from './text-format.ts';
 
 /**
  * Limit of series in one family. Names that a client chooses must not make the server's memory
@@ -14,19 +8,17 @@ import {
  */
 const MAX_SERIES = 10_000;
 
+/** Series of a metric that people are shown. */
+const MAX_SHOWN = 100;
+
 /** Value of all labels of the series that counts events beyond the limit. */
 export const OVERFLOW = 'overflow';
 
+/** Bounds of Go's client library in seconds, as in Gitaly. */
+export const GO_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
 /** Separates the values of labels in a key. No header or name can contain it. */
 const SEPARATOR = '\0';
-
-export interface FamilyOptions<L extends string> {
-  readonly name: string;
-  readonly help: string;
-  readonly labels?: readonly L[];
-  /** True if every process of a server has the same value: it is not added up. */
-  readonly isOfServer?: boolean;
-}
 
 /** A number that only grows. */
 export class Counter {
@@ -82,12 +74,9 @@ export class Histogram {
  * addition (measured: 4 ns, against 190 ns with the client library).
  */
 export class Family<L extends string, S> {
-  readonly name: string;
-  readonly help: string;
-  readonly type: MetricType;
+  readonly metric: Metric<MetricType, L>;
   /** Names of the labels, sorted. */
   readonly labels: readonly L[];
-  readonly isOfServer: boolean;
   readonly #create: () => S;
   /**
    * Series by the values of their labels. There are thousands with 0, so the text of a line is made
@@ -95,12 +84,9 @@ export class Family<L extends string, S> {
    */
   readonly #series = new Map<string, S>();
 
-  constructor(type: MetricType, options: FamilyOptions<L>, create: () => S) {
-    this.type = type;
-    this.name = options.name;
-    this.help = options.help;
-    this.isOfServer = options.isOfServer ?? false;
-    this.labels = [...(options.labels ?? [])].sort();
+  constructor(metric: Metric<MetricType, L>, create: () => S) {
+    this.metric = metric;
+    this.labels = metric.labels.toSorted();
     this.#create = create;
   }
 
@@ -143,40 +129,33 @@ export class Family<L extends string, S> {
   }
 }
 
-/** A family and the renderer of its series. */
-interface Declared {
-  readonly family: { readonly name: string; readonly help: string; readonly type: MetricType };
-  readonly lines: () => string;
-  /** Text between the braces, and value, of each series; none of a histogram. */
-  readonly values: () => Iterable<readonly [string, number]>;
-  readonly snapshot: () => FamilySnapshot;
+/** The series of each type. */
+interface Series {
+  readonly counter: Counter;
+  readonly gauge: Gauge;
+  readonly histogram: Histogram;
 }
 
-/** The metrics of one server. Modules declare their metrics; the monitoring server reads them. */
+/** The family of a metric; without labels, its only series. */
+export type Observer<M> =
+  M extends Metric<infer T, infer L> ? ([L] extends [never] ? Series[T] : Family<L, Series[T]>) : never;
+
+/** The families of a group, by its keys. */
+export type Observers<G> = { readonly [K in keyof G]: Observer<G[K]> };
+
+/** The metrics of one server. Modules declare their groups; the monitoring server reads them. */
 export class MetricsRegistry {
-  readonly #declared = new Map<string, Declared>();
+  readonly #families = new Map<string, Family<string, Series[MetricType]>>();
   readonly #beforeCollect: (() => void)[] = [];
 
-  counter<L extends string = never>(options: FamilyOptions<L>): Family<L, Counter> {
-    const family = new Family('counter', options, () => new Counter());
-    return this.#declare(family, ({ text, series }) => sampleLine(family.name, text, series.value));
-  }
-
-  gauge<L extends string = never>(options: FamilyOptions<L>): Family<L, Gauge> {
-    const family = new Family('gauge', options, () => new Gauge());
-    return this.#declare(family, ({ text, series }) => sampleLine(family.name, text, series.value));
-  }
-
-  /** Declares a histogram. @param options.buckets upper bounds, ascending, without infinity. */
-  histogram<L extends string = never>(
-    options: FamilyOptions<L> & { readonly buckets: readonly number[] },
-  ): Family<L, Histogram> {
-    const family = new Family('histogram', options, () => new Histogram(options.buckets));
-    return this.#declare(
-      family,
-      ({ text, series }) => histogramLines(family.name, text, options.buckets, series),
-      options.buckets,
-    );
+  /**
+   * Declares a group of metrics; those without labels start with 0.
+   *
+   * @param buckets of histograms that have none of their own.
+   */
+  declare<const G extends MetricGroup>(group: G, buckets?: readonly number[]): Observers<G> {
+    const declared = Object.entries(group).map(([key, metric]) => [key, this.#declare(metric, buckets)]);
+    return Object.fromEntries(declared) as Observers<G>; // the types of a family are those of its metric
   }
 
   /**
@@ -189,20 +168,20 @@ export class MetricsRegistry {
 
   /** Renders all families that have at least one series, in the order of their names. */
   render(format: TextFormat): string {
-    for (const update of this.#beforeCollect) update();
-    let text = '';
-    for (const name of [...this.#declared.keys()].sort()) {
-      const declared = this.#declared.get(name);
-      const lines = declared?.lines() ?? '';
-      if (declared !== undefined && lines !== '') text += familyHead(declared.family, format) + lines;
-    }
-    return text;
+    return renderSnapshot(this.snapshot(), format);
   }
 
   /** Returns all families at this moment, for another process. */
   snapshot(): RegistrySnapshot {
     for (const update of this.#beforeCollect) update();
-    return [...this.#declared.values()].map(({ snapshot }) => snapshot());
+    return Array.from(this.#families.values(), (family) => ({
+      name: family.metric.name,
+      help: family.metric.help,
+      type: family.metric.type,
+      isOfServer: family.metric.isOfServer ?? false,
+      bounds: family.metric.buckets ?? [],
+      series: Array.from(family.entries(), ({ text, series }) => [text, numbersOf(series)]),
+    }));
   }
 
   /**
@@ -210,44 +189,43 @@ export class MetricsRegistry {
    * their names.
    */
   values(names: RegExp): Record<string, number> {
-    for (const update of this.#beforeCollect) update();
     const found: Record<string, number> = {};
-    for (const [name, declared] of [...this.#declared].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    for (const { name, series } of this.snapshot().toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
       if (!names.test(name)) continue;
-      for (const [text, value] of declared.values()) found[text === '' ? name : `${name}{${text}}`] = value;
+      for (const [text, value] of series)
+        if (typeof value === 'number') found[text === '' ? name : `${name}{${text}}`] = value;
     }
     return found;
   }
 
-  #declare<L extends string, S>(
-    family: Family<L, S>,
-    line: (entry: { readonly text: string; readonly series: S }) => string,
-    bounds: readonly number[] = [],
-  ): Family<L, S> {
-    if (this.#declared.has(family.name)) throw new Error(`the metric ${family.name} is declared twice`);
-    const lines = (): string => {
-      let text = '';
-      for (const entry of family.entries()) text += line(entry);
-      return text;
-    };
-    function* values(): Generator<readonly [string, number]> {
-      for (const { text, series } of family.entries())
-        if (series instanceof Counter || series instanceof Gauge) yield [text, series.value];
-    }
-    const snapshot = (): FamilySnapshot => ({
-      name: family.name,
-      help: family.help,
-      type: family.type,
-      isOfServer: family.isOfServer,
-      bounds,
-      series: Array.from(family.entries(), ({ text, series }) => [text, numbersOf(series)]),
+  /** Returns the counters and gauges that people are shown, with the values of their series. */
+  shown(): ShownMetric[] {
+    for (const update of this.#beforeCollect) update();
+    return [...this.#families.values()].flatMap((family) => {
+      const { shown } = family.metric;
+      if (shown === undefined) return [];
+      const values: Record<string, number> = {};
+      for (const { text, series } of family.entries().take(MAX_SHOWN))
+        if (!(series instanceof Histogram)) values[text] = series.value;
+      return [{ ...shown, values }];
     });
-    this.#declared.set(family.name, { family, lines, values, snapshot });
-    return family;
+  }
+
+  #declare(metric: Metric, configured: readonly number[] = []): unknown {
+    const { labels, name, type } = metric;
+    if (this.#families.has(name)) throw new Error(`the metric ${name} is declared twice`);
+    const buckets = metric.buckets ?? configured;
+    const create = {
+      counter: () => new Counter(),
+      gauge: () => new Gauge(),
+      histogram: () => new Histogram(buckets),
+    };
+    const family = new Family<string, Series[MetricType]>({ ...metric, buckets }, create[type]);
+    this.#families.set(name, family);
+    return labels.length === 0 ? family.with({}) : family;
   }
 }
 
-function numbersOf(series: unknown): FamilySnapshot['series'][number][1] {
-  if (series instanceof Histogram) return { counts: [...series.counts], sum: series.sum };
-  return series instanceof Counter || series instanceof Gauge ? series.value : 0;
+function numbersOf(series: Series[MetricType]): FamilySnapshot['series'][number][1] {
+  return series instanceof Histogram ? { counts: [...series.counts], sum: series.sum } : series.value;
 }

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { buildInfo, commandMetrics, gitalyMetrics } from './gitaly-metrics.ts';
+import { buildInfo, COMMANDS, gitalyMetrics } from './gitaly-metrics.ts';
 import { grpcServerMetrics } from './grpc-metrics.ts';
+import { counter, gauge, histogram } from './metric.ts';
 import { MetricsRegistry } from './metrics-registry.ts';
 
 const BUCKETS = [0.001, 0.005, 0.025, 0.1, 0.5, 1, 10, 30, 60, 300, 1500];
@@ -64,13 +65,11 @@ function everything(): MetricsRegistry {
     method_operation: '',
     method_scope: '',
   });
-  const commands = commandMetrics(registry);
-  commands.cpuSeconds(command, 'user');
-  commands.realSeconds(command);
-  commands.minorPageFaults(command);
-  commands.majorPageFaults(command);
-  commands.signalsReceived(command);
-  commands.contextSwitches(command, 'voluntary');
+  const commands = registry.declare(COMMANDS);
+  commands.cpuSeconds.with({ ...command, mode: 'user' });
+  for (const key of ['realSeconds', 'minorPageFaults', 'majorPageFaults', 'signalsReceived'] as const)
+    commands[key].with(command);
+  commands.contextSwitches.with({ ...command, ctxswitchtype: 'voluntary' });
   commands.running.with(command);
   return registry;
 }
@@ -137,9 +136,9 @@ test('without buckets there is no latency histogram', () => {
 
 test('histogram buckets are cumulative, and a value on a bound belongs to its bucket', () => {
   const registry = new MetricsRegistry();
-  const histogram = registry.histogram({ name: 'h', help: 'h', buckets: [0.5, 1] }).with({});
+  const series = registry.declare({ metric: histogram('h', [], 'h', [0.5, 1]) }).metric;
 
-  for (const value of [0.1, 0.5, 0.7, 1, 7]) histogram.observe(value);
+  for (const value of [0.1, 0.5, 0.7, 1, 7]) series.observe(value);
 
   assert.deepEqual(lines(registry), [
     'h_bucket{le="0.5"} 2',
@@ -152,7 +151,7 @@ test('histogram buckets are cumulative, and a value on a bound belongs to its bu
 
 test('a family that clients could fill without limit continues to count in one series', () => {
   const registry = new MetricsRegistry();
-  const family = registry.counter({ name: 'c_total', help: 'c', labels: ['client'] });
+  const family = registry.declare({ metric: counter('c_total', ['client'], 'c') }).metric;
 
   for (let client = 0; client < 10_500; client++) family.with({ client: `c${client}` }).inc();
 
@@ -163,7 +162,7 @@ test('a family that clients could fill without limit continues to count in one s
 
 test('a removed series starts at 0 when it is used again', () => {
   const registry = new MetricsRegistry();
-  const family = registry.gauge({ name: 'g', help: 'g', labels: ['dir'] });
+  const family = registry.declare({ metric: gauge('g', ['dir'], 'g') }).metric;
   family.with({ dir: 'a' }).set(5);
 
   family.remove({ dir: 'a' });
@@ -173,18 +172,34 @@ test('a removed series starts at 0 when it is used again', () => {
   assert.deepEqual(lines(registry), ['g{dir="a"} -1']);
 });
 
+test('counters that are declared to be shown are returned with their labels', () => {
+  const registry = new MetricsRegistry();
+  const { fetches, total } = registry.declare({
+    fetches: counter('fetches_total', ['kind'], 'h', { shown: { title: 'Fetches', kind: 'counter' } }),
+    total: counter('c_total', [], 'h', { shown: { title: 'All', kind: 'counter' } }),
+    hidden: counter('hidden_total', [], 'h'),
+  });
+  fetches.with({ kind: 'a' }).inc(2);
+  total.inc();
+
+  assert.deepEqual(registry.shown(), [
+    { title: 'Fetches', kind: 'counter', values: { 'kind="a"': 2 } },
+    { title: 'All', kind: 'counter', values: { '': 1 } },
+  ]);
+});
+
 test('the same name cannot be declared twice', () => {
   const registry = new MetricsRegistry();
-  registry.gauge({ name: 'g', help: 'g' });
+  registry.declare({ metric: gauge('g', [], 'g') }).metric;
 
-  assert.throws(() => registry.counter({ name: 'g', help: 'g' }), /declared twice/);
+  assert.throws(() => registry.declare({ metric: counter('g', [], 'g') }).metric, /declared twice/);
 });
 
 test('gauges that are expensive to compute are set before each collection', () => {
   const registry = new MetricsRegistry();
-  const gauge = registry.gauge({ name: 'g', help: 'g' }).with({});
+  const series = registry.declare({ metric: gauge('g', [], 'g') }).metric;
   let readings = 0;
-  registry.beforeCollect(() => gauge.set(++readings));
+  registry.beforeCollect(() => series.set(++readings));
 
   lines(registry);
 

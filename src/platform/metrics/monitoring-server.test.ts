@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { test } from 'node:test';
 import { never } from '#testkit/until';
+import { counter, histogram } from './metric.ts';
 import { MetricsRegistry } from './metrics-registry.ts';
 import { startMonitoringServer } from './monitoring-server.ts';
 
@@ -31,12 +32,12 @@ async function start() {
 test('metrics are returned in the text format, including those of the process', async () => {
   await using monitoring = await start();
   monitoring.registry
-    .counter({ name: 'calls_total', help: 'Calls.', labels: ['name'] })
-    .with({ name: 'a "b"\n\\' })
+    .declare({ metric: counter('calls_total', ['name'], 'Calls.') })
+    .metric.with({ name: 'a "b"\n\\' })
     .inc(3);
   monitoring.registry
-    .histogram({ name: 'seconds', help: 'Seconds.', labels: ['x'], buckets: [0.5] })
-    .with({ x: 'y' })
+    .declare({ metric: histogram('seconds', ['x'], 'Seconds.', [0.5]) })
+    .metric.with({ x: 'y' })
     .observe(0.25);
 
   const response = await monitoring.get('/metrics');
@@ -81,7 +82,7 @@ for (const { accepted, encoding } of [
 ])
   test(`metrics are encoded as ${encoding ?? 'identity'} for ${accepted}`, async () => {
     await using monitoring = await start();
-    monitoring.registry.counter({ name: 'calls_total', help: 'Calls.' }).with({}).inc(3);
+    monitoring.registry.declare({ metric: counter('calls_total', [], 'Calls.') }).metric.inc(3);
 
     const responses = await Promise.all(
       [1, 2].map(() => monitoring.get('/metrics', { 'accept-encoding': accepted })),
@@ -96,7 +97,7 @@ for (const { accepted, encoding } of [
 
 test('metrics are returned as OpenMetrics on request', async () => {
   await using monitoring = await start();
-  monitoring.registry.counter({ name: 'calls_total', help: 'Calls.' }).with({}).inc(3);
+  monitoring.registry.declare({ metric: counter('calls_total', [], 'Calls.') }).metric.inc(3);
 
   const response = await monitoring.get('/metrics', {
     accept: 'application/openmetrics-text;version=1.0.0,text/plain;q=0.5',
@@ -123,7 +124,7 @@ test('the process is healthy from the start, and ready when isReady returns true
 
 test('concurrent requests share a rendering, and a later request includes later events', async () => {
   await using monitoring = await start();
-  const calls = monitoring.registry.counter({ name: 'calls_total', help: 'Calls.', labels: [] });
+  const calls = monitoring.registry.declare({ metric: counter('calls_total', [], 'Calls.') }).metric;
   let renderings = 0;
   monitoring.registry.beforeCollect(() => {
     renderings++;
@@ -135,7 +136,7 @@ test('concurrent requests share a rendering, and a later request includes later 
     (_, index) => `GET /metrics HTTP/1.1\r\nhost: x\r\n${index === 49 ? 'connection: close\r\n' : ''}\r\n`,
   );
   const responses = await monitoring.exchange(requests.join(''));
-  calls.with({}).inc();
+  calls.inc();
   const later = await (await monitoring.get('/metrics')).text();
 
   assert.equal(responses.match(/^process_open_fds /gm)?.length, 50);

@@ -1,202 +1,152 @@
-import type { MetricsRegistry } from './metrics-registry.ts';
+import { counter, gauge, histogram } from './metric.ts';
+import { type Counter, GO_BUCKETS, type MetricsRegistry, type Observers } from './metrics-registry.ts';
 
 /** Kinds of limits of packs, in the label `auth`. */
-export type PackLimitKind = 'authenticated' | 'unauthenticated';
+type PackLimitKind = 'authenticated' | 'unauthenticated';
 
-/** Metrics of one limit of packs. */
-export interface PackLimitMetrics {
-  queued(change: 1 | -1): void;
-  running(change: 1 | -1): void;
-  acquired(seconds: number): void;
-  dropped(reason: string): void;
-}
-
-/** Metrics of the state of one cache of streams. */
-export interface StreamCacheMetrics {
-  entries(count: number): void;
-  diskUsage(bytes: number): void;
-  fileRemoved(): void;
-}
-
-export interface PackMetrics {
-  readonly limits: Readonly<Record<PackLimitKind | 'total', PackLimitMetrics>>;
-  looked(result: 'hit' | 'miss'): void;
-  generated(bytes: number): void;
-  served(bytes: number): void;
-  /** A stage of the making of a pack. */
-  stage(name: string, seconds: number): void;
-  /** A number of git about a pack. */
-  statistic(name: string, value: number): void;
-  /** A cache that keeps streams. */
-  cacheEnabled(cache: 'pack_objects' | 'archive', dir: string, maxAgeMs: number): void;
-  streamCache(name: string, dir: string): StreamCacheMetrics;
-}
-
-const NO_LABELS = {};
-
-/** The default of Prometheus' Go library. */
-const STAGE_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 /** 1, 10, … 1e9. */
 const STATISTICS_BUCKETS = Array.from({ length: 10 }, (_, exponent) => 10 ** exponent);
 
-/** Declares the metrics of packs and of caches of streams, with Gitaly's names. */
+/** Packs and their limits, with Gitaly's names. */
+export const PACKS = {
+  lookups: counter(
+    'gitaly_pack_objects_cache_lookups_total',
+    ['result'],
+    'Number of lookups in the PackObjectsHook cache, divided by hit/miss',
+    { shown: { title: 'Packs of clones', kind: 'cache' } },
+  ),
+  generated: counter(
+    'gitaly_pack_objects_generated_bytes_total',
+    [],
+    'Number of bytes generated in PackObjectsHook by running git-pack-objects',
+  ),
+  served: counter(
+    'gitaly_pack_objects_served_bytes_total',
+    [],
+    'Number of bytes of git-pack-objects data served to clients',
+  ),
+  stages: histogram(
+    'gitaly_pack_objects_stages_seconds',
+    ['stage'],
+    'Time of pack-objects command on different stage',
+    GO_BUCKETS,
+  ),
+  statistics: histogram(
+    'gitaly_pack_objects_stats',
+    ['type'],
+    'Various statistics about pack-objects',
+    STATISTICS_BUCKETS,
+  ),
+  inProgress: gauge(
+    'gitaly_pack_objects_in_progress',
+    ['auth'],
+    'Gauge of number of concurrent in-progress calls',
+  ),
+  queued: gauge('gitaly_pack_objects_queued', ['auth'], 'Gauge of number of queued calls'),
+  acquiring: histogram(
+    'gitaly_pack_objects_acquiring_seconds',
+    ['auth'],
+    'Histogram of time calls are rate limited (in seconds)',
+  ),
+  dropped: counter(
+    'gitaly_pack_objects_dropped_total',
+    ['auth', 'reason'],
+    'Number of requests dropped from the queue',
+  ),
+};
+
+/** The limit of all packs, which Gitaly does not have. */
+export const ALL_PACKS = {
+  inProgress: gauge('gitaly_ts_packs_in_progress', [], 'Packs that are being made.'),
+  queued: gauge('gitaly_ts_packs_queued', [], 'Packs that wait for the limit of all packs.'),
+  acquiring: histogram(
+    'gitaly_ts_packs_acquiring_seconds',
+    [],
+    'Time that packs waited for the limit of all packs.',
+  ),
+  dropped: counter('gitaly_ts_packs_dropped_total', ['reason'], 'Packs that the limit of all packs refused.'),
+};
+
+/** Caches of streams, with Gitaly's names. */
+export const STREAM_CACHES = {
+  pack_objects: gauge(
+    'gitaly_pack_objects_cache_enabled',
+    ['dir', 'max_age'],
+    'Whether the cache keeps streams, and where.',
+    { isOfServer: true },
+  ),
+  archive: gauge(
+    'gitaly_archive_cache_enabled',
+    ['dir', 'max_age'],
+    'Whether the cache keeps streams, and where.',
+    { isOfServer: true },
+  ),
+  entries: gauge(
+    'gitaly_streamcache_index_entries',
+    ['cache_name', 'dir'],
+    'Number of index entries in streamcache',
+  ),
+  usage: gauge('gitaly_streamcache_filestore_disk_usage_bytes', ['dir'], 'Disk usage per filestore'),
+  removed: counter(
+    'gitaly_streamcache_filestore_removed_total',
+    ['dir'],
+    'Number of files removed from streamcache via file walks',
+  ),
+  /** Streams are copied by this process, which shares them in memory; dashboards read the name. */
+  sent: counter('gitaly_streamcache_sendfile_bytes_total', [], 'Number of bytes sent using sendfile'),
+};
+
+export type PackMetrics = ReturnType<typeof packMetrics>;
+
+/** Declares the metrics of packs and of caches of streams. */
 export function packMetrics(
   registry: MetricsRegistry,
-  { latencyBuckets: buckets }: { readonly latencyBuckets: readonly number[] },
-): PackMetrics {
-  const limits = limitFamilies(registry, buckets);
-  const lookups = registry.counter({
-    name: 'gitaly_pack_objects_cache_lookups_total',
-    help: 'Number of lookups in the PackObjectsHook cache, divided by hit/miss',
-    labels: ['result'],
+  { latencyBuckets }: { readonly latencyBuckets: readonly number[] },
+) {
+  const packs = registry.declare(PACKS, latencyBuckets);
+  const all = registry.declare(ALL_PACKS, latencyBuckets);
+  const caches = registry.declare(STREAM_CACHES);
+  const limitOf = ({ acquiring, dropped, inProgress, queued }: LimitSeries) => ({
+    queued: (change: 1 | -1) => queued.inc(change),
+    running: (change: 1 | -1) => inProgress.inc(change),
+    acquired: (seconds: number) => acquiring.observe(seconds),
+    dropped: (reason: string) => dropped(reason).inc(),
   });
-  const generated = registry
-    .counter({
-      name: 'gitaly_pack_objects_generated_bytes_total',
-      help: 'Number of bytes generated in PackObjectsHook by running git-pack-objects',
-    })
-    .with(NO_LABELS);
-  const served = registry
-    .counter({
-      name: 'gitaly_pack_objects_served_bytes_total',
-      help: 'Number of bytes of git-pack-objects data served to clients',
-    })
-    .with(NO_LABELS);
-  const stages = registry.histogram({
-    name: 'gitaly_pack_objects_stages_seconds',
-    help: 'Time of pack-objects command on different stage',
-    labels: ['stage'],
-    buckets: STAGE_BUCKETS,
-  });
-  const statistics = registry.histogram({
-    name: 'gitaly_pack_objects_stats',
-    help: 'Various statistics about pack-objects',
-    labels: ['type'],
-    buckets: STATISTICS_BUCKETS,
-  });
-  return {
-    limits,
-    looked: (result) => lookups.with({ result }).inc(),
-    generated: (bytes) => generated.inc(bytes),
-    served: (bytes) => served.inc(bytes),
-    stage: (stage, seconds) => stages.with({ stage }).observe(seconds),
-    statistic: (type, value) => statistics.with({ type }).observe(value),
-    ...streamCacheMetrics(registry),
-  };
-}
-
-function streamCacheMetrics(registry: MetricsRegistry): Pick<PackMetrics, 'cacheEnabled' | 'streamCache'> {
-  const enabled = (cache: string) =>
-    registry.gauge({
-      name: `gitaly_${cache}_cache_enabled`,
-      isOfServer: true,
-      help: 'Whether the cache keeps streams, and where.',
-      labels: ['dir', 'max_age'],
+  const ofCaller = (auth: PackLimitKind) =>
+    limitOf({
+      acquiring: packs.acquiring.with({ auth }),
+      inProgress: packs.inProgress.with({ auth }),
+      queued: packs.queued.with({ auth }),
+      dropped: (reason) => packs.dropped.with({ auth, reason }),
     });
-  const enabledCaches = { pack_objects: enabled('pack_objects'), archive: enabled('archive') };
-  const entries = registry.gauge({
-    name: 'gitaly_streamcache_index_entries',
-    help: 'Number of index entries in streamcache',
-    labels: ['cache_name', 'dir'],
-  });
-  const usage = registry.gauge({
-    name: 'gitaly_streamcache_filestore_disk_usage_bytes',
-    help: 'Disk usage per filestore',
-    labels: ['dir'],
-  });
-  const removed = registry.counter({
-    name: 'gitaly_streamcache_filestore_removed_total',
-    help: 'Number of files removed from streamcache via file walks',
-    labels: ['dir'],
-  });
-  // Streams are copied by this process, which shares them in memory; dashboards read the name.
-  registry
-    .counter({ name: 'gitaly_streamcache_sendfile_bytes_total', help: 'Number of bytes sent using sendfile' })
-    .with(NO_LABELS);
   return {
-    cacheEnabled: (cache, dir, maxAgeMs) =>
-      enabledCaches[cache].with({ dir, max_age: String(Math.round(maxAgeMs / 1000)) }).set(1),
-    streamCache: (name, dir) => {
-      const [count, bytes, files] = [
-        entries.with({ cache_name: name, dir }),
-        usage.with({ dir }),
-        removed.with({ dir }),
-      ];
+    limits: {
+      authenticated: ofCaller('authenticated'),
+      unauthenticated: ofCaller('unauthenticated'),
+      total: limitOf({ ...all, dropped: (reason) => all.dropped.with({ reason }) }),
+    },
+    looked: (result: 'hit' | 'miss') => packs.lookups.with({ result }).inc(),
+    generated: (bytes: number) => packs.generated.inc(bytes),
+    served: (bytes: number) => packs.served.inc(bytes),
+    /** Observes a stage of the making of a pack. */
+    stage: (stage: string, seconds: number) => packs.stages.with({ stage }).observe(seconds),
+    /** Observes a number of git about a pack. */
+    statistic: (type: string, value: number) => packs.statistics.with({ type }).observe(value),
+    /** Reports a cache that keeps streams. */
+    cacheEnabled: (cache: 'pack_objects' | 'archive', dir: string, maxAgeMs: number) =>
+      caches[cache].with({ dir, max_age: String(Math.round(maxAgeMs / 1000)) }).set(1),
+    streamCache: (name: string, dir: string) => {
+      const entries = caches.entries.with({ cache_name: name, dir });
+      const [usage, removed] = [caches.usage.with({ dir }), caches.removed.with({ dir })];
       return {
-        entries: (value) => count.set(value),
-        diskUsage: (value) => bytes.set(value),
-        fileRemoved: () => files.inc(),
+        entries: (value: number) => entries.set(value),
+        diskUsage: (value: number) => usage.set(value),
+        fileRemoved: () => removed.inc(),
       };
     },
   };
 }
 
-function limitFamilies(registry: MetricsRegistry, buckets: readonly number[]): PackMetrics['limits'] {
-  const inProgress = registry.gauge({
-    name: 'gitaly_pack_objects_in_progress',
-    help: 'Gauge of number of concurrent in-progress calls',
-    labels: ['auth'],
-  });
-  const queued = registry.gauge({
-    name: 'gitaly_pack_objects_queued',
-    help: 'Gauge of number of queued calls',
-    labels: ['auth'],
-  });
-  const acquiring = registry.histogram({
-    name: 'gitaly_pack_objects_acquiring_seconds',
-    help: 'Histogram of time calls are rate limited (in seconds)',
-    labels: ['auth'],
-    buckets,
-  });
-  const dropped = registry.counter({
-    name: 'gitaly_pack_objects_dropped_total',
-    help: 'Number of requests dropped from the queue',
-    labels: ['auth', 'reason'],
-  });
-  const ofCaller = (auth: PackLimitKind): PackLimitMetrics => {
-    const [running, waiting, time] = [
-      inProgress.with({ auth }),
-      queued.with({ auth }),
-      acquiring.with({ auth }),
-    ];
-    return {
-      queued: (change) => waiting.inc(change),
-      running: (change) => running.inc(change),
-      acquired: (seconds) => time.observe(seconds),
-      dropped: (reason) => dropped.with({ auth, reason }).inc(),
-    };
-  };
-  return {
-    authenticated: ofCaller('authenticated'),
-    unauthenticated: ofCaller('unauthenticated'),
-    total: totalMetrics(registry, buckets),
-  };
-}
-
-/** The limit of all packs is not in Gitaly. */
-function totalMetrics(registry: MetricsRegistry, buckets: readonly number[]): PackLimitMetrics {
-  const running = registry
-    .gauge({ name: 'gitaly_ts_packs_in_progress', help: 'Packs that are being made.' })
-    .with(NO_LABELS);
-  const queued = registry
-    .gauge({ name: 'gitaly_ts_packs_queued', help: 'Packs that wait for the limit of all packs.' })
-    .with(NO_LABELS);
-  const acquiring = registry
-    .histogram({
-      name: 'gitaly_ts_packs_acquiring_seconds',
-      help: 'Time that packs waited for the limit of all packs.',
-      buckets,
-    })
-    .with(NO_LABELS);
-  const dropped = registry.counter({
-    name: 'gitaly_ts_packs_dropped_total',
-    help: 'Packs that the limit of all packs refused.',
-    labels: ['reason'],
-  });
-  return {
-    queued: (change) => queued.inc(change),
-    running: (change) => running.inc(change),
-    acquired: (seconds) => acquiring.observe(seconds),
-    dropped: (reason) => dropped.with({ reason }).inc(),
-  };
+interface LimitSeries extends Pick<Observers<typeof ALL_PACKS>, 'acquiring' | 'inProgress' | 'queued'> {
+  readonly dropped: (reason: string) => Counter;
 }

@@ -2,7 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { constants, monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks';
 import { setImmediate } from 'node:timers/promises';
 import { getHeapSpaceStatistics } from 'node:v8';
-import { type Gauge, MetricsRegistry } from './metrics-registry.ts';
+import { counter, gauge, histogram, type Metric } from './metric.ts';
+import { MetricsRegistry } from './metrics-registry.ts';
 import type { RegistrySnapshot } from './registry-snapshot.ts';
 import type { TextFormat } from './text-format.ts';
 
@@ -19,29 +20,78 @@ const GC_KINDS = new Map<unknown, string>([
   [constants.NODE_PERFORMANCE_GC_WEAKCB, 'weakcb'],
 ]);
 
+/** The process, under the names that other Node programs use. */
+export const PROCESS = {
+  user: counter('process_cpu_user_seconds_total', [], 'Processor time in user mode.'),
+  system: counter('process_cpu_system_seconds_total', [], 'Processor time in the kernel.'),
+  cpu: counter('process_cpu_seconds_total', [], 'Processor time.'),
+  resident: gauge('process_resident_memory_bytes', [], 'Resident memory.'),
+  startTime: gauge('process_start_time_seconds', [], 'Start of the process, seconds since 1970.'),
+};
+
+/** The process, from `/proc`. */
+export const LINUX_PROCESS = {
+  size: gauge('process_virtual_memory_bytes', [], 'Virtual memory.'),
+  data: gauge('process_heap_bytes', [], 'Private writable memory (VmData).'),
+  openFiles: gauge('process_open_fds', [], 'Open file descriptors.'),
+};
+
+export const FILE_LIMIT = {
+  maxFiles: gauge('process_max_fds', [], 'Limit of open file descriptors.'),
+};
+
+/** The delays of the event loop since the last collection. */
+export const LOOP_DELAYS = {
+  min: loopDelay('min', 'Minimum'),
+  max: loopDelay('max', 'Maximum'),
+  mean: loopDelay('mean', 'Mean'),
+  stddev: loopDelay('stddev', 'Standard deviation'),
+  p50: loopDelay('p50', 'Median'),
+  p90: loopDelay('p90', '90th percentile'),
+  p99: loopDelay('p99', '99th percentile'),
+};
+
+function loopDelay(name: string, value: string): Metric<'gauge', never> {
+  return gauge(`nodejs_eventloop_lag_${name}_seconds`, [], `${value} of the event loop's delays.`);
+}
+
+export const NODE = {
+  lag: gauge('nodejs_eventloop_lag_seconds', [], 'Delay of the event loop at this moment.'),
+  heapTotal: gauge('nodejs_heap_size_total_bytes', [], 'Memory of the JavaScript heap.'),
+  heapUsed: gauge('nodejs_heap_size_used_bytes', [], 'Used memory of the JavaScript heap.'),
+  external: gauge('nodejs_external_memory_bytes', [], 'Memory of buffers outside of the heap.'),
+  spaceTotal: gauge('nodejs_heap_space_size_total_bytes', ['space'], 'Memory of a space of the heap.'),
+  spaceUsed: gauge('nodejs_heap_space_size_used_bytes', ['space'], 'Used memory of a space of the heap.'),
+  spaceFree: gauge(
+    'nodejs_heap_space_size_available_bytes',
+    ['space'],
+    'Free memory of a space of the heap.',
+  ),
+  collections: histogram(
+    'nodejs_gc_duration_seconds',
+    ['kind'],
+    'Time of garbage collections, by kind.',
+    GC_BUCKETS,
+  ),
+  version: gauge('nodejs_version_info', ['version', 'major', 'minor', 'patch'], 'Version of Node: always 1.'),
+};
+
 /**
- * The metrics of the process and of Node, `process_*` and `nodejs_*`, under the names that other
- * Node programs use. Sampling starts with the first instance, so only the monitoring server makes
- * one, at its first request.
+ * The metrics of the process and of Node. Sampling starts with the first instance, so only the
+ * monitoring server makes one, at its first request.
  */
 export class ProcessMetrics {
   readonly #registry = new MetricsRegistry();
-  readonly #lag = this.#gauge('nodejs_eventloop_lag_seconds', 'Delay of the event loop at this moment.');
+  readonly #node = this.#registry.declare(NODE);
 
   constructor() {
     this.#observeProcess();
+    if (process.platform === 'linux') this.#observeLinux();
     this.#observeEventLoop();
     this.#observeHeap();
     this.#observeCollections();
     const [major = '', minor = '', patch = ''] = process.versions.node.split('.');
-    this.#registry
-      .gauge({
-        name: 'nodejs_version_info',
-        help: 'Version of Node: always 1.',
-        labels: ['version', 'major', 'minor', 'patch'],
-      })
-      .with({ version: process.version, major, minor, patch })
-      .set(1);
+    this.#node.version.with({ version: process.version, major, minor, patch }).set(1);
   }
 
   async render(format: TextFormat): Promise<string> {
@@ -58,38 +108,25 @@ export class ProcessMetrics {
   async #measureLag(): Promise<void> {
     const askedAt = performance.now();
     await setImmediate();
-    this.#lag.set((performance.now() - askedAt) / 1000);
-  }
-
-  #gauge(name: string, help: string): Gauge {
-    return this.#registry.gauge({ name, help }).with({});
+    this.#node.lag.set((performance.now() - askedAt) / 1000);
   }
 
   #observeProcess(): void {
-    const cpu = (kind: string, help: string) =>
-      this.#registry.counter({ name: `process_cpu_${kind}seconds_total`, help }).with({});
-    const user = cpu('user_', 'Processor time in user mode.');
-    const system = cpu('system_', 'Processor time in the kernel.');
-    const both = cpu('', 'Processor time.');
-    const resident = this.#gauge('process_resident_memory_bytes', 'Resident memory.');
-    this.#gauge('process_start_time_seconds', 'Start of the process, seconds since 1970.').set(
-      performance.timeOrigin / 1000,
-    );
+    const { cpu, resident, startTime, system, user } = this.#registry.declare(PROCESS);
+    startTime.set(performance.timeOrigin / 1000);
     this.#registry.beforeCollect(() => {
       const used = process.cpuUsage();
       user.value = used.user / MICROSECONDS;
       system.value = used.system / MICROSECONDS;
-      both.value = (used.user + used.system) / MICROSECONDS;
+      cpu.value = (used.user + used.system) / MICROSECONDS;
       resident.set(process.memoryUsage.rss());
     });
-    if (process.platform !== 'linux') return; // the rest comes from /proc
+  }
 
-    const size = this.#gauge('process_virtual_memory_bytes', 'Virtual memory.');
-    const data = this.#gauge('process_heap_bytes', 'Private writable memory (VmData).');
-    const openFiles = this.#gauge('process_open_fds', 'Open file descriptors.');
+  #observeLinux(): void {
+    const { data, openFiles, size } = this.#registry.declare(LINUX_PROCESS);
     const [, maxFiles] = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? [];
-    if (maxFiles !== undefined)
-      this.#gauge('process_max_fds', 'Limit of open file descriptors.').set(Number(maxFiles));
+    if (maxFiles !== undefined) this.#registry.declare(FILE_LIMIT).maxFiles.set(Number(maxFiles));
     this.#registry.beforeCollect(() => {
       const status = readFileSync('/proc/self/status', 'utf8');
       const bytes = (key: string): number =>
@@ -100,20 +137,18 @@ export class ProcessMetrics {
     });
   }
 
-  /** The delays since the last collection. */
   #observeEventLoop(): void {
     const delays = monitorEventLoopDelay({ resolution: EVENT_LOOP_SAMPLE_MS });
     delays.enable();
-    const gauge = (name: string, help: string): Gauge =>
-      this.#gauge(`nodejs_eventloop_lag_${name}_seconds`, `${help} of the event loop's delays.`);
+    const metrics = this.#registry.declare(LOOP_DELAYS);
     const readings = [
-      [gauge('min', 'Minimum'), () => delays.min],
-      [gauge('max', 'Maximum'), () => delays.max],
-      [gauge('mean', 'Mean'), () => delays.mean],
-      [gauge('stddev', 'Standard deviation'), () => delays.stddev],
-      [gauge('p50', 'Median'), () => delays.percentile(50)],
-      [gauge('p90', '90th percentile'), () => delays.percentile(90)],
-      [gauge('p99', '99th percentile'), () => delays.percentile(99)],
+      [metrics.min, () => delays.min],
+      [metrics.max, () => delays.max],
+      [metrics.mean, () => delays.mean],
+      [metrics.stddev, () => delays.stddev],
+      [metrics.p50, () => delays.percentile(50)],
+      [metrics.p90, () => delays.percentile(90)],
+      [metrics.p99, () => delays.percentile(99)],
     ] as const;
     this.#registry.beforeCollect(() => {
       for (const [metric, read] of readings) metric.set(delays.count === 0 ? 0 : read() / NANOSECONDS);
@@ -122,40 +157,26 @@ export class ProcessMetrics {
   }
 
   #observeHeap(): void {
-    const total = this.#gauge('nodejs_heap_size_total_bytes', 'Memory of the JavaScript heap.');
-    const used = this.#gauge('nodejs_heap_size_used_bytes', 'Used memory of the JavaScript heap.');
-    const external = this.#gauge('nodejs_external_memory_bytes', 'Memory of buffers outside of the heap.');
-    const space = (name: string, help: string) =>
-      this.#registry.gauge({ name: `nodejs_heap_space_size_${name}_bytes`, help, labels: ['space'] });
-    const spaces = {
-      total: space('total', 'Memory of a space of the heap.'),
-      used: space('used', 'Used memory of a space of the heap.'),
-      available: space('available', 'Free memory of a space of the heap.'),
-    };
+    const { external, heapTotal, heapUsed, spaceFree, spaceTotal, spaceUsed } = this.#node;
     this.#registry.beforeCollect(() => {
       const memory = process.memoryUsage();
-      total.set(memory.heapTotal);
-      used.set(memory.heapUsed);
+      heapTotal.set(memory.heapTotal);
+      heapUsed.set(memory.heapUsed);
       external.set(memory.external);
       for (const one of getHeapSpaceStatistics()) {
         const labels = { space: one.space_name.replace(/_space$/, '') };
-        spaces.total.with(labels).set(one.space_size);
-        spaces.used.with(labels).set(one.space_used_size);
-        spaces.available.with(labels).set(one.space_available_size);
+        spaceTotal.with(labels).set(one.space_size);
+        spaceUsed.with(labels).set(one.space_used_size);
+        spaceFree.with(labels).set(one.space_available_size);
       }
     });
   }
 
   #observeCollections(): void {
-    const durations = this.#registry.histogram({
-      name: 'nodejs_gc_duration_seconds',
-      help: 'Time of garbage collections, by kind.',
-      labels: ['kind'],
-      buckets: GC_BUCKETS,
-    });
+    const { collections } = this.#node;
     new PerformanceObserver((list) => {
       for (const entry of list.getEntries())
-        durations.with({ kind: GC_KINDS.get(kindOf(entry)) ?? 'other' }).observe(entry.duration / 1000);
+        collections.with({ kind: GC_KINDS.get(kindOf(entry)) ?? 'other' }).observe(entry.duration / 1000);
     }).observe({ entryTypes: ['gc'] });
   }
 }

@@ -1,3 +1,4 @@
+import { gauge } from './metric.ts';
 import type { MetricsRegistry } from './metrics-registry.ts';
 
 interface RepositoryCount {
@@ -6,16 +7,20 @@ interface RepositoryCount {
   readonly count: number;
 }
 
-/** Declares `gitaly_total_repositories_count`, which is read from `counts` at each collection. */
+export const REPOSITORIES = {
+  total: gauge(
+    'gitaly_total_repositories_count',
+    ['path', 'prefix'],
+    'Gauge of number of repositories by storage path and repository prefix',
+  ),
+};
+
+/** Declares the number of repositories, which is read from `counts` at each collection. */
 export function repositoryCountMetrics(
   registry: MetricsRegistry,
   counts: () => Iterable<RepositoryCount>,
 ): void {
-  const total = registry.gauge({
-    name: 'gitaly_total_repositories_count',
-    help: 'Gauge of number of repositories by storage path and repository prefix',
-    labels: ['path', 'prefix'],
-  });
+  const { total } = registry.declare(REPOSITORIES);
   registry.beforeCollect(() => {
     for (const { path, prefix, count } of counts()) total.with({ path, prefix }).set(count);
   });

@@ -1,10 +1,20 @@
 import { statfs } from 'node:fs/promises';
+import { gauge } from './metric.ts';
 import type { MetricsRegistry } from './metrics-registry.ts';
 
 interface MeasuredStorage {
   readonly name: string;
   readonly path: string;
 }
+
+export const STORAGE_SPACE = {
+  available: gauge(
+    'gitaly_ts_storage_available_bytes',
+    ['storage'],
+    "Bytes that the server may still write to a storage's file system",
+  ),
+  size: gauge('gitaly_ts_storage_size_bytes', ['storage'], "Size of a storage's file system in bytes"),
+};
 
 /**
  * Declares the free space and the size of each storage's file system.
@@ -13,16 +23,7 @@ interface MeasuredStorage {
  * respond delays neither the metrics nor a call. A storage that cannot be measured has no series.
  */
 export function storageSpaceMetrics(registry: MetricsRegistry, storages: readonly MeasuredStorage[]): void {
-  const available = registry.gauge({
-    name: 'gitaly_ts_storage_available_bytes',
-    help: "Bytes that the server may still write to a storage's file system",
-    labels: ['storage'],
-  });
-  const size = registry.gauge({
-    name: 'gitaly_ts_storage_size_bytes',
-    help: "Size of a storage's file system in bytes",
-    labels: ['storage'],
-  });
+  const { available, size } = registry.declare(STORAGE_SPACE);
   for (const { name, path } of storages) {
     const series = { storage: name };
     let isMeasuring = false;

@@ -1,9 +1,29 @@
 import { messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
-import { type Gauge, MetricsRegistry } from '#platform/metrics/metrics-registry';
+import { gauge, type Metric } from '#platform/metrics/metric';
+import { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import type { TextFormat } from '#platform/metrics/text-format';
 import { type Database, sql } from '../database/database.ts';
 import type { Availability } from '../store/availability.ts';
+
+/** The state in the database, at its own endpoint. */
+export const DATABASE = {
+  verification: gauge(
+    'gitaly_praefect_verification_queue_depth',
+    ['virtual_storage', 'storage', 'status'],
+    'Number of replicas pending verification.',
+  ),
+  unavailable: gauge(
+    'gitaly_praefect_unavailable_repositories',
+    ['virtual_storage'],
+    'Number of repositories that have no healthy, up to date replicas.',
+  ),
+  replication: gauge(
+    'gitaly_praefect_replication_queue_depth',
+    ['virtual_storage', 'target_node', 'state'],
+    'Number of jobs in the replication queue',
+  ),
+};
 
 export interface DatabaseMetricsOptions {
   readonly database: Database;
@@ -21,9 +41,7 @@ type Sample = readonly [labels: Readonly<Record<string, string>>, value: number]
 
 /** One gauge whose series come from a query. */
 interface Collector {
-  readonly name: string;
-  readonly help: string;
-  readonly labels: readonly string[];
+  readonly metric: Metric<'gauge'>;
   readonly component: string;
   /** Logged when the query fails; the gauge is then left out. */
   readonly failure: string;
@@ -39,11 +57,11 @@ export function databaseMetrics(options: DatabaseMetricsOptions): (format: TextF
   return async (format) => {
     const registry = new MetricsRegistry();
     await Promise.all(
-      collectors.map(async ({ collect, component, failure, ...family }) => {
+      collectors.map(async ({ collect, component, failure, metric }) => {
         try {
           const samples = await collect();
-          const gauge = registry.gauge(family);
-          for (const [labels, value] of samples) (gauge.with(labels) as Gauge).set(value);
+          const { family } = registry.declare({ family: metric });
+          for (const [labels, value] of samples) family.with(labels).set(value);
         } catch (error) {
           options.logger.child({ component }).error({ error: messageOf(error) }, failure);
         }
@@ -56,18 +74,14 @@ export function databaseMetrics(options: DatabaseMetricsOptions): (format: TextF
 function collectorsOf(options: DatabaseMetricsOptions): readonly Collector[] {
   const { availability, storages, timeoutMs, verificationIntervalMs } = options;
   const verification: Collector = {
-    name: 'gitaly_praefect_verification_queue_depth',
-    help: 'Number of replicas pending verification.',
-    labels: ['virtual_storage', 'storage', 'status'],
+    metric: DATABASE.verification,
     component: 'verification_queue_depth_collector',
     failure: 'failed to query verification queue depth metric',
     collect: () => verificationDepth(options),
   };
   return [
     {
-      name: 'gitaly_praefect_unavailable_repositories',
-      help: 'Number of repositories that have no healthy, up to date replicas.',
-      labels: ['virtual_storage'],
+      metric: DATABASE.unavailable,
       component: 'RepositoryStoreCollector',
       failure: 'failed collecting unavailable repository count metric',
       async collect() {
@@ -76,9 +90,7 @@ function collectorsOf(options: DatabaseMetricsOptions): readonly Collector[] {
       },
     },
     {
-      name: 'gitaly_praefect_replication_queue_depth',
-      help: 'Number of jobs in the replication queue',
-      labels: ['virtual_storage', 'target_node', 'state'],
+      metric: DATABASE.replication,
       component: 'queue_depth_collector',
       failure: 'failed to query queue depth metrics',
       collect: () => queueDepth(options),

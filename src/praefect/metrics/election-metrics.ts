@@ -1,27 +1,32 @@
+import { gauge, histogram } from '#platform/metrics/metric';
 import type { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import type { ElectionObserver } from '../elections/election-observer.ts';
+
+/** Health and primaries of the nodes. */
+export const ELECTIONS = {
+  latency: histogram(
+    'gitaly_praefect_node_latency',
+    ['gitaly_storage'],
+    'Seconds that health checks of a node took.',
+  ),
+  up: gauge(
+    'gitaly_praefect_node_last_healthcheck_up',
+    ['gitaly_storage'],
+    'Result of the last health check of a node: 1 for healthy.',
+  ),
+  primaries: gauge(
+    'gitaly_praefect_primaries',
+    ['virtual_storage', 'gitaly_storage'],
+    '1 for the primary of a virtual storage, 0 for its other nodes.',
+  ),
+};
 
 /** @param latencyBuckets upper bounds in seconds. */
 export function electionMetrics(
   registry: MetricsRegistry,
   latencyBuckets: readonly number[],
 ): ElectionObserver {
-  const latency = registry.histogram({
-    name: 'gitaly_praefect_node_latency',
-    help: 'Seconds that health checks of a node took.',
-    labels: ['gitaly_storage'],
-    buckets: latencyBuckets,
-  });
-  const up = registry.gauge({
-    name: 'gitaly_praefect_node_last_healthcheck_up',
-    help: 'Result of the last health check of a node: 1 for healthy.',
-    labels: ['gitaly_storage'],
-  });
-  const primaries = registry.gauge({
-    name: 'gitaly_praefect_primaries',
-    help: '1 for the primary of a virtual storage, 0 for its other nodes.',
-    labels: ['virtual_storage', 'gitaly_storage'],
-  });
+  const { latency, primaries, up } = registry.declare(ELECTIONS, latencyBuckets);
   return {
     checked(storage, { isHealthy, seconds }) {
       latency.with({ gitaly_storage: storage }).observe(seconds);

@@ -1,20 +1,47 @@
-import type { MetricsRegistry } from '#platform/metrics/metrics-registry';
+import { counter, gauge, histogram } from '#platform/metrics/metric';
+import { GO_BUCKETS, type MetricsRegistry } from '#platform/metrics/metrics-registry';
 import type { LockObserver, LockOperation, LockResult } from '../transactions/write-locks.ts';
-
-/** Buckets of Go's client library, in seconds. */
-const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 const RESULTS: readonly LockResult[] = ['new_acquisition', 'contended', 'error'];
 const OPERATIONS: readonly LockOperation[] = ['trylock', 'unlock', 'renew'];
 
+/** The locks of writes. */
+export const LOCKS = {
+  acquired: counter(
+    'gitaly_praefect_repo_reference_write_lock_acquired_total',
+    ['virtual_storage', 'result'],
+    'Total number of repository reference write locks acquired for the first time, ' +
+      'partitioned by virtual storage.',
+  ),
+  holding: gauge(
+    'gitaly_praefect_repo_reference_write_locks_held',
+    ['virtual_storage'],
+    'Current number of repository reference write locks held, per virtual storage.',
+  ),
+  holdSeconds: histogram(
+    'gitaly_praefect_repo_reference_write_lock_hold_duration_seconds',
+    ['virtual_storage'],
+    'Duration in seconds that repository reference write locks are held (from successful ' +
+      'acquisition to unlock).',
+    GO_BUCKETS,
+  ),
+  operationSeconds: histogram(
+    'gitaly_praefect_repo_reference_write_lock_operation_duration_seconds',
+    ['virtual_storage', 'operation'],
+    'Duration in seconds of repository reference write lock database operations, by ' +
+      'operation (trylock, unlock, renew).',
+    GO_BUCKETS,
+  ),
+  reconnects: counter(
+    'gitaly_praefect_lock_release_listener_reconnects_total',
+    ['state'],
+    'Counts amount of reconnects to listen for notification from write lock release channel',
+  ),
+};
+
 /** @param virtualStorages virtual storages that have series before their first lock. */
 export function lockMetrics(registry: MetricsRegistry, virtualStorages: readonly string[]): LockObserver {
-  const { acquired, holding, holdSeconds, operationSeconds } = lockFamilies(registry);
-  const reconnects = registry.counter({
-    name: 'gitaly_praefect_lock_release_listener_reconnects_total',
-    help: 'Counts amount of reconnects to listen for notification from write lock release channel',
-    labels: ['state'],
-  });
+  const { acquired, holding, holdSeconds, operationSeconds, reconnects } = registry.declare(LOCKS);
   for (const name of virtualStorages) {
     for (const result of RESULTS) acquired.with({ virtual_storage: name, result });
     holding.with({ virtual_storage: name });
@@ -45,37 +72,4 @@ export function lockMetrics(registry: MetricsRegistry, virtualStorages: readonly
     },
     listener: (state) => reconnects.with({ state }).inc(),
   };
-}
-
-function lockFamilies(registry: MetricsRegistry) {
-  const named = (rest: string): string => `gitaly_praefect_repo_reference_write_lock${rest}`;
-  const acquired = registry.counter({
-    name: named('_acquired_total'),
-    help:
-      'Total number of repository reference write locks acquired for the first time, ' +
-      'partitioned by virtual storage.',
-    labels: ['virtual_storage', 'result'],
-  });
-  const holding = registry.gauge({
-    name: named('s_held'),
-    help: 'Current number of repository reference write locks held, per virtual storage.',
-    labels: ['virtual_storage'],
-  });
-  const holdSeconds = registry.histogram({
-    name: named('_hold_duration_seconds'),
-    help:
-      'Duration in seconds that repository reference write locks are held (from successful ' +
-      'acquisition to unlock).',
-    labels: ['virtual_storage'],
-    buckets: BUCKETS,
-  });
-  const operationSeconds = registry.histogram({
-    name: named('_operation_duration_seconds'),
-    help:
-      'Duration in seconds of repository reference write lock database operations, by ' +
-      'operation (trylock, unlock, renew).',
-    labels: ['virtual_storage', 'operation'],
-    buckets: BUCKETS,
-  });
-  return { acquired, holding, holdSeconds, operationSeconds };
 }

@@ -1,31 +1,35 @@
+import { gauge, histogram } from '#platform/metrics/metric';
 import type { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import type { ReplicationObserver } from '../replication/replicator.ts';
 
 /** Label `type` of the histograms; they start with 0. */
 const TYPES = ['update', 'create', 'delete', 'delete_replica'];
 
+/** The queue of replication. */
+export const REPLICATION = {
+  delay: histogram(
+    'gitaly_praefect_replication_delay',
+    ['type'],
+    'Seconds that a replication job waited in the queue.',
+  ),
+  latency: histogram(
+    'gitaly_praefect_replication_latency',
+    ['type'],
+    'Seconds that a completed replication job took.',
+  ),
+  running: gauge(
+    'gitaly_praefect_replication_jobs',
+    ['virtual_storage', 'gitaly_storage', 'change_type'],
+    'Number of replication jobs in flight.',
+  ),
+};
+
 /** @param latencyBuckets upper bounds in seconds. */
 export function replicationMetrics(
   registry: MetricsRegistry,
   latencyBuckets: readonly number[],
 ): ReplicationObserver {
-  const delay = registry.histogram({
-    name: 'gitaly_praefect_replication_delay',
-    help: 'Seconds that a replication job waited in the queue.',
-    labels: ['type'],
-    buckets: latencyBuckets,
-  });
-  const latency = registry.histogram({
-    name: 'gitaly_praefect_replication_latency',
-    help: 'Seconds that a completed replication job took.',
-    labels: ['type'],
-    buckets: latencyBuckets,
-  });
-  const running = registry.gauge({
-    name: 'gitaly_praefect_replication_jobs',
-    help: 'Number of replication jobs in flight.',
-    labels: ['virtual_storage', 'gitaly_storage', 'change_type'],
-  });
+  const { delay, latency, running } = registry.declare(REPLICATION, latencyBuckets);
   for (const type of TYPES) for (const family of [delay, latency]) family.with({ type });
   return {
     started({ change, createdAt, target, virtualStorage }) {

@@ -105,7 +105,10 @@ export class BlockedCalls implements Disposable {
     if (!this.#isReported) this.#log(block, suspects);
     this.#isReported = !block.isOver;
     if (!block.isOver) return;
-    this.#options.metrics.blocked(suspects.call?.method ?? { service: '', name: '' }, block.blockedMs / 1000);
+    const { name = '', service = '' } = suspects.call?.method ?? {};
+    const labels = { grpc_service: service, grpc_method: name };
+    this.#options.metrics.blocks.with(labels).inc();
+    this.#options.metrics.seconds.with(labels).inc(block.blockedMs / 1000);
     this.#blocks.push({
       time: new Date(block.startedAtMs).toISOString(),
       blocked_ms: Math.round(block.blockedMs),

@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { createLogger } from '#platform/log/logger';
-import { transferMetrics } from '#platform/metrics/cache-metrics';
+import { TRANSFERS } from '#platform/metrics/cache-metrics';
 import { gitalyMetrics } from '#platform/metrics/gitaly-metrics';
 import { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
@@ -44,7 +44,7 @@ async function openFront(context: TestContext, check: () => Promise<object>) {
       auth: { token: undefined },
     },
     logger: createLogger({ format: 'json', level: 'info', stream: { write: () => {} } }),
-    metrics: { registry, callers: gitalyMetrics(registry), transfers: transferMetrics(registry) },
+    metrics: { registry, callers: gitalyMetrics(registry), transfers: registry.declare(TRANSFERS) },
     services: [serve(Health, { check })],
     backchannels: new Backchannels((stream) => connectGrpc(stream)),
     monitoring: {},

@@ -1,5 +1,6 @@
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { ignoreMissing } from '#base/files/ignore-missing';
+import { gauge } from '#platform/metrics/metric';
 import { MetricsRegistry } from '#platform/metrics/metrics-registry';
 
 /** Result of a backup of a storage. */
@@ -13,7 +14,27 @@ export interface BackupResult {
   readonly endedMs: number;
 }
 
-const LAST_SUCCESS = 'gitaly_ts_backup_last_success_timestamp_seconds';
+/** The last run of `gitaly-ts backup`, in the file of `--metrics-file`. */
+export const LAST_BACKUP = {
+  success: gauge(
+    'gitaly_ts_backup_last_success_timestamp_seconds',
+    ['storage'],
+    'Unix time of the end of the last complete backup.',
+  ),
+  ended: gauge(
+    'gitaly_ts_backup_last_run_timestamp_seconds',
+    ['storage'],
+    'Unix time of the end of the last backup.',
+  ),
+  seconds: gauge('gitaly_ts_backup_last_run_seconds', ['storage'], 'Duration of the last backup.'),
+  bytes: gauge('gitaly_ts_backup_last_run_bytes', ['storage'], 'Bytes that the last backup stored.'),
+  repositories: gauge(
+    'gitaly_ts_backup_last_run_repositories',
+    ['storage', 'outcome'],
+    'Repositories of the last backup, by outcome.',
+  ),
+};
+
 const MAX_BYTES = 64 * 1024;
 
 /**
@@ -34,20 +55,13 @@ export async function writeMetricsFile(path: string, result: BackupResult): Prom
 
 function render({ storage, repositories, bytes, seconds, endedMs }: BackupResult, last?: number): string {
   const registry = new MetricsRegistry();
-  const gauge = (name: string, help: string) => registry.gauge({ name, help, labels: ['storage'] });
-  const success = gauge(LAST_SUCCESS, 'Unix time of the end of the last complete backup.');
-  if (last !== undefined) success.with({ storage }).set(last);
-  gauge('gitaly_ts_backup_last_run_timestamp_seconds', 'Unix time of the end of the last backup.')
-    .with({ storage })
-    .set(endedMs / 1000);
-  gauge('gitaly_ts_backup_last_run_seconds', 'Duration of the last backup.').with({ storage }).set(seconds);
-  gauge('gitaly_ts_backup_last_run_bytes', 'Bytes that the last backup stored.').with({ storage }).set(bytes);
-  const outcomes = registry.gauge({
-    name: 'gitaly_ts_backup_last_run_repositories',
-    help: 'Repositories of the last backup, by outcome.',
-    labels: ['storage', 'outcome'],
-  });
-  for (const [outcome, count] of Object.entries(repositories)) outcomes.with({ storage, outcome }).set(count);
+  const metrics = registry.declare(LAST_BACKUP);
+  if (last !== undefined) metrics.success.with({ storage }).set(last);
+  metrics.ended.with({ storage }).set(endedMs / 1000);
+  metrics.seconds.with({ storage }).set(seconds);
+  metrics.bytes.with({ storage }).set(bytes);
+  for (const [outcome, count] of Object.entries(repositories))
+    metrics.repositories.with({ storage, outcome }).set(count);
   return registry.render('text');
 }
 
@@ -55,7 +69,7 @@ function render({ storage, repositories, bytes, seconds, endedMs }: BackupResult
 async function lastSuccess(path: string, storage: string): Promise<number | undefined> {
   const text = await readFile(path, 'utf8').catch(ignoreMissing);
   if (text === undefined || text.length > MAX_BYTES) return undefined;
-  const start = `${LAST_SUCCESS}{storage=${JSON.stringify(storage)}} `;
+  const start = `${LAST_BACKUP.success.name}{storage=${JSON.stringify(storage)}} `;
   const line = text.split('\n').find((each) => each.startsWith(start));
   const seconds = Number(line?.slice(start.length));
   return Number.isFinite(seconds) ? seconds : undefined;

@@ -18,6 +18,7 @@ const IDLE: ServerStatus = {
   processes: [],
   blocked: [],
   caches: {},
+  counters: [],
 };
 
 test('an idle server is a summary without tables', () => {
@@ -26,6 +27,18 @@ test('an idle server is a summary without tables', () => {
     'gitaly 1.0.0, git 2.53.0, pid 7, up 1h02m, 1.3 s CPU, 100 MiB, 2026-01-02T03:04:05.000Z\n' +
       '0 calls, 0 wait for a limit, 0 run git, 0 wait for git; 0 processes with 0ms CPU\n',
   );
+});
+
+test('counters that are declared to be shown have a table, hits of caches do not', () => {
+  const counters = [
+    { title: 'Fetches', kind: 'counter', values: { 'kind="shared"': 5 } },
+    { title: 'Packs', kind: 'cache', values: { 'result="hit"': 3 } },
+  ] as const;
+
+  const text = renderStatus({ ...IDLE, counters });
+
+  assert.match(text, /^5 +Fetches +kind="shared" *$/m);
+  assert.doesNotMatch(text, /Packs/);
 });
 
 test('control characters of a client do not reach the terminal', () => {

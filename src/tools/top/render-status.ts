@@ -22,6 +22,7 @@ export function renderStatus(status: ServerStatus): string {
       ['VALUE', 'CACHES'],
       Object.entries(status.caches).map(([name, value]) => [String(value), name]),
     ),
+    table(['VALUE', 'COUNTERS', 'LABELS'], status.counters.flatMap(counterRows)),
   ];
   return parts.filter((part) => part !== '').join('\n');
 }
@@ -86,6 +87,12 @@ function blockRow({ blocked_ms, call, candidates = [], stack, time }: BlockStatu
     call.correlation_id,
     stack[0] ?? '',
   ];
+}
+
+/** The hits of caches are among the caches. */
+function counterRows({ kind, title, values }: ServerStatus['counters'][number]): string[][] {
+  if (kind === 'cache') return [];
+  return Object.entries(values).map(([labels, value]) => [String(value), title, labels]);
 }
 
 /** `/gitaly.CommitService/FindCommit` → `CommitService/FindCommit` */
