@@ -199,6 +199,25 @@ test('a kept pack is sent without git, until a wanted object is gone', async (co
   await assert.rejects(post({ body }), { code: 'FAILED_PRECONDITION' });
 });
 
+test('a large answer, and one from before a change of the references, are not kept', async (context) => {
+  const { hold, oid, path, post, release, started } = await start(context);
+  const lines = ['include-tag', 'filter blob:none', 'done'];
+  release();
+  for (const _ of [1, 2]) await post();
+  assert.equal(started().length, 2);
+
+  hold();
+  const posted = post({ body: request([oid], { lines }) });
+  await until(() => started().length === 3);
+  await runGit(['-C', path, 'tag', '-a', '-m', 'tag', 'v1', 'main']);
+  release();
+  await posted;
+  await runGit(['-C', path, 'tag', '-d', 'v1']);
+
+  await post({ body: request([oid], { lines }) });
+  assert.equal(started().length, 4);
+});
+
 test('every reader of a killed git gets an error, and the next request a new git', async (context) => {
   const { post, started, metric, release } = await start(context, {
     pack_objects_cache: { enabled: true, min_occurrences: 0 },

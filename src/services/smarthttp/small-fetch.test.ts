@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { renameSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
@@ -121,6 +121,31 @@ test('an answer of the pack cache is not kept as that of a later request', async
 
   const gits = packIn(await post(clone(oid), ASK_GIT));
   await until(async () => packIn(await post(clone(oid))).equals(gits), 'the tag is in the answer');
+});
+
+test('settings of the request change the answer', async () => {
+  await using server = await start();
+  const { oid, post } = server;
+  const uncompressed = { gitConfigOptions: ['core.compression=0'] };
+  const before = packIn(await post(clone(oid)));
+
+  const after = packIn(await post(clone(oid), uncompressed));
+  assert.notDeepEqual(after, before);
+  assert.deepEqual(packIn(await post(clone(oid))), before);
+});
+
+test('hidden tags, which are in packs, and a shallow repository are left to git', async () => {
+  await using server = await start();
+  const { git, oid, path, post } = server;
+  await git('config', 'transfer.hideRefs', 'refs/tags');
+  await post(clone(oid));
+  await git('tag', '-a', '-m', 'tag', 'v1', oid);
+  assert.deepEqual(packIn(await post(clone(oid))), packIn(await post(clone(oid), ASK_GIT)));
+
+  await git('config', '--unset', 'transfer.hideRefs');
+  writeFileSync(join(path, 'shallow'), `${oid}\n`);
+  for (const _ of [1, 2]) await post(clone(oid));
+  assert.ok(started(server.gitaly).every((count) => Number(count) > 0));
 });
 
 test('what only git can see is not answered from memory', async () => {

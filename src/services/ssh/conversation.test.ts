@@ -25,7 +25,10 @@ const fetchOf = (oid: string): string =>
   [packet('no-progress'), packet(`want ${oid}\n`), packet('done\n'), FLUSH].join('');
 /** Returns a request of a client that has objects. */
 const negotiationOf = (oid: string, ...more: string[]): string =>
-  packet('command=fetch') + HEAD + [`want ${oid}\n`, `have ${oid}\n`, ...more].map(packet).join('') + FLUSH;
+  packet('command=fetch') +
+  HEAD +
+  ['no-progress', `want ${oid}\n`, `have ${oid}\n`, ...more].map(packet).join('') +
+  FLUSH;
 
 async function createRepository(gitaly: TestGitaly): Promise<string> {
   const { path, oid } = createSmallRepository(gitaly);
