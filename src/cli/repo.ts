@@ -1,5 +1,5 @@
 import { createInterface } from 'node:readline/promises';
-import { formatBytes } from '#tools/import/format-amount';
+import { formatShortBytes } from '#base/format-bytes';
 import { type CreateRepositoryOptions, Repositories, type RepositoryFacts } from '#tools/repo/repositories';
 import { openServer, UsageError } from './open-server.ts';
 import { printResult, type ToolResult } from './tool-command.ts';
@@ -172,10 +172,10 @@ function linesOf(facts: RepositoryFacts): string[] {
     ['name', facts.name],
     ['default branch', facts.defaultBranch],
     ['object format', facts.objectFormat],
-    ['size', formatBytes(facts.bytes)],
+    ['size', formatShortBytes(facts.bytes)],
     [
       'objects',
-      `${formatBytes(facts.objectBytes)} in ${facts.packs} packs, ${facts.looseObjects} loose objects`,
+      `${formatShortBytes(facts.objectBytes)} in ${facts.packs} packs, ${facts.looseObjects} loose objects`,
     ],
     ['references', `${facts.referenceFormat}, ${facts.looseReferences} loose`],
     ...facts.borrowsFrom.map((directory) => ['borrows from', directory] as const),

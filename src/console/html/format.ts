@@ -1,22 +1,5 @@
 import { type Html, html } from './html.ts';
 
-const UNITS = ['KiB', 'MiB', 'GiB', 'TiB'] as const;
-
-/** The least amount that is shown as 1024.0 of a unit, and therefore as 1.0 of the next one. */
-const NEXT_UNIT = 1023.95;
-
-/** Returns an amount for people: `12 bytes`, `3.4 MiB`. */
-export function formatBytes(bytes: number): string {
-  if (bytes < 1024) return count(bytes, 'byte');
-  let unit = 0;
-  let amount = bytes / 1024;
-  while (amount >= NEXT_UNIT && unit < UNITS.length - 1) {
-    amount /= 1024;
-    unit++;
-  }
-  return `${amount.toFixed(1)} ${UNITS[unit]}`;
-}
-
 /** Returns a duration for people: `85 ms`, `3.2 s`, `4 min`. The limits are those of rounding. */
 export function formatDuration(ms: number): string {
   if (ms < 999.5) return `${Math.round(ms)} ms`;

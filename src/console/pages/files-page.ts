@@ -1,10 +1,12 @@
 import { buffer } from 'node:stream/consumers';
+import { LINK } from '#base/file-mode';
+import { formatBytes } from '#base/format-bytes';
 import { openTreeEntry } from '#client/content/open-content';
 import type { FileEntry } from '#client/repository/contents';
 import { TreeEntryResponse_ObjectType as ObjectType, type TreeEntryResponse } from '#wire/gen/commit_pb';
 import { repositoryAddress } from '../console-route.ts';
 import { codeFrame, link, table } from '../html/elements.ts';
-import { count, formatBytes } from '../html/format.ts';
+import { count } from '../html/format.ts';
 import { type Html, html, type Part } from '../html/html.ts';
 import type { Page } from '../page.ts';
 import { MAX_RENDERED_BYTES } from '../rendering/renderer.ts';
@@ -86,11 +88,9 @@ function entryRow(
   { pathBytes, type, mode }: FileEntry,
 ): readonly Part[] {
   const address = repositoryAddress(path, 'files', { rest: pathBytes, query: { ref: revision } });
-  const kind = type === 'file' && mode === LINK_MODE ? 'link' : type;
+  const kind = type === 'file' && mode === LINK ? 'link' : type;
   return [link(address, [baseName(pathBytes), type === 'directory' ? '/' : undefined]), kind];
 }
-
-const LINK_MODE = 0o120000;
 
 async function readmeOf(visit: RepositoryVisit, { path: name, pathBytes }: FileEntry): Promise<Html> {
   const { calls, commit, connection, repository } = visit;

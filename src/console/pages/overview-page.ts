@@ -1,8 +1,9 @@
+import { formatBytes } from '#base/format-bytes';
 import type { ServerStatus } from '#calls/top/status';
 import type { Connection } from '#client/connection';
 import type { DiskStatisticsResponse, ServerInfoResponse } from '#wire/gen/server_pb';
 import { table, wideTable } from '../html/elements.ts';
-import { count, formatBytes, formatDuration } from '../html/format.ts';
+import { count, formatDuration } from '../html/format.ts';
 import { type Html, html } from '../html/html.ts';
 import { plot } from '../html/plot.ts';
 import type { NodeStatus, NodesSource } from '../nodes-status.ts';

@@ -1,7 +1,8 @@
+import { formatBytes } from '#base/format-bytes';
 import { codeOf } from '#base/gitaly-error';
 import { CONSOLE_PATH, repositoryAddress, withQuery } from '../console-route.ts';
 import { link, wideTable } from '../html/elements.ts';
-import { count, formatBytes, instant } from '../html/format.ts';
+import { count, instant } from '../html/format.ts';
 import { type Html, html, type Part } from '../html/html.ts';
 import type { Page } from '../page.ts';
 import type { RepositoryCatalog, RepositoryList } from '../repositories/repository-catalog.ts';

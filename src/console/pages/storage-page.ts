@@ -1,8 +1,10 @@
 import { dateOfSeconds } from '#base/date-of-seconds';
+import { formatBytes } from '#base/format-bytes';
+import { repositoryFigures } from '#client/content/repository-figures';
 import type { RepositoryInfoResponse } from '#wire/gen/repository_pb';
 import { repositoryAddress } from '../console-route.ts';
 import { table } from '../html/elements.ts';
-import { count, formatBytes, instant } from '../html/format.ts';
+import { count, instant } from '../html/format.ts';
 import { type Html, html, type Part } from '../html/html.ts';
 import type { Page } from '../page.ts';
 import { replicasOf } from './replicas.ts';
@@ -18,7 +20,7 @@ export async function storagePage(visit: RepositoryVisit): Promise<Page> {
   return {
     title: `Storage · ${nameOf(path)}`,
     section: 'repositories',
-    data: { name: path, ...dataOf(info), ...(replicas && { replicas: replicas.data }) },
+    data: { name: path, ...repositoryFigures(info), ...(replicas && { replicas: replicas.data }) },
     body: html`${frame(visit)}
 <h2>Storage</h2>
 <p>${formatBytes(Number(info.size))} on the disk.</p>
@@ -41,28 +43,8 @@ function maintainForm({ formParameters: query, path }: RepositoryVisit): Html {
 </form>`;
 }
 
-function dataOf({ bitmap, commitGraph, objects, references, size }: RepositoryInfoResponse) {
-  return {
-    bytes: Number(size),
-    objects: {
-      bytes: Number(objects?.size ?? 0n),
-      recentBytes: Number(objects?.recentSize ?? 0n),
-      staleBytes: Number(objects?.staleSize ?? 0n),
-      keptBytes: Number(objects?.keepSize ?? 0n),
-      packfiles: Number(objects?.packfileCount ?? 0n),
-      loose: Number(objects?.looseObjectsCount ?? 0n),
-    },
-    references: {
-      loose: Number(references?.looseCount ?? 0n),
-      packedBytes: Number(references?.packedSize ?? 0n),
-    },
-    hasBitmap: bitmap !== undefined,
-    hasCommitGraph: commitGraph !== undefined,
-  };
-}
-
 function rowsOf(info: RepositoryInfoResponse): (readonly Part[])[] {
-  const { hasBitmap, hasCommitGraph, objects, references } = dataOf(info);
+  const { hasBitmap, hasCommitGraph, objects, references } = repositoryFigures(info);
   return [
     [
       'Objects',

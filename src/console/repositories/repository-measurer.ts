@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import { BoundedMap } from '#base/bounded-map';
 import type { Connection } from '#client/connection';
+import { repositoryFigures } from '#client/content/repository-figures';
 import type { RepositoryFigures } from './repository-table.ts';
 
 /** Directories of object pools, also below the path of a cluster. */
@@ -51,11 +52,9 @@ export class RepositoryMeasurer {
       { repository },
       { signal, timeoutMs: TIMEOUT_MS },
     );
-    const { alternates, objects, size } = info;
-    const counts = {
-      looseObjects: Number(objects?.looseObjectsCount ?? 0n),
-      packfiles: Number(objects?.packfileCount ?? 0n),
-    };
+    const { alternates, size } = info;
+    const { loose: looseObjects, packfiles } = repositoryFigures(info).objects;
+    const counts = { looseObjects, packfiles };
     return { alternates, counts, size };
   }
 

@@ -1,3 +1,4 @@
+import { DIRECTORY } from '#base/file-mode';
 import { GitalyError } from '#base/gitaly-error';
 import { LoopSlice } from '#base/loop-turns';
 import { oidBytesOf, ZERO_OID } from '#git/objects/object-id';
@@ -11,7 +12,6 @@ import { searchTree } from '#git/trees/find-in-tree';
 import { TreeCursor } from '#git/trees/tree-cursor';
 import { treeTable } from '#git/trees/tree-table';
 
-export const TREE_MODE = 0o040000;
 /** Number of searches above which a table of all names is made. */
 const MAX_SEARCHES = 2;
 /** Entries between two readings of the clock. */
@@ -77,7 +77,7 @@ export class EditedDirectory {
   /** Adds an empty directory under a free name. */
   async make(name: Buffer): Promise<EditedDirectory> {
     const directory = new EditedDirectory(this.#source, undefined);
-    await this.put(name, { mode: TREE_MODE, oid: '', directory });
+    await this.put(name, { mode: DIRECTORY, oid: '', directory });
     return directory;
   }
 

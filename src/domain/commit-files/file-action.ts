@@ -1,3 +1,4 @@
+import { EXECUTABLE, FILE } from '#base/file-mode';
 import { quote } from '#base/go/quote';
 import { LoopSlice } from '#base/loop-turns';
 import { IndexError } from './index-error.ts';
@@ -25,8 +26,6 @@ export type FileAction =
   | { readonly kind: 'delete'; readonly path: Buffer }
   | { readonly kind: 'change-mode'; readonly path: Buffer; readonly isExecutable: boolean };
 
-const FILE = 0o100644;
-const EXECUTABLE = 0o100755;
 const KEEP = Buffer.from('/.gitkeep');
 
 /** No entry can be at the path. The message is for clients. */

@@ -1,7 +1,8 @@
+import { DIRECTORY } from '#base/file-mode';
 import type { ObjectWriter } from '#git/objects/write/write-objects';
 import { type EntryKind, kindOf } from '#git/trees/entry-kind';
 import { isRefusedName } from '#git/trees/refused-names';
-import { EditedDirectory, TREE_MODE, type TreeSource } from './edited-directory.ts';
+import { EditedDirectory, type TreeSource } from './edited-directory.ts';
 
 const SLASH = 0x2f;
 
@@ -61,7 +62,7 @@ export class TreeEditor {
   async put(path: Buffer, entry: { readonly mode: number; readonly oid: string }): Promise<void> {
     const { parents, name } = split(path);
     const isZero = /^0+$/.test(entry.oid);
-    if (isZero || isRefusedName(name, entry.mode) || parents.some((part) => isRefusedName(part, TREE_MODE))) {
+    if (isZero || isRefusedName(name, entry.mode) || parents.some((part) => isRefusedName(part, DIRECTORY))) {
       throw new RefusedTreeError();
     }
     let directory = this.#root;

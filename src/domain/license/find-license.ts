@@ -1,3 +1,4 @@
+import { isLink } from '#base/file-mode';
 import { LoopSlice } from '#base/loop-turns';
 import { normalizePath } from '#base/normalize-path';
 import { oidBytesOf } from '#git/objects/object-id';
@@ -82,8 +83,7 @@ async function readFile(
   { mode, name, oid }: TreeEntry,
   signal: AbortSignal,
 ): Promise<{ readonly path: string; readonly text: string } | undefined> {
-  const isLink = (mode & 0o170000) === 0o120000;
-  if (!isLink) return { path: name.toString(), text: await readText(oid) };
+  if (!isLink(mode)) return { path: name.toString(), text: await readText(oid) };
   const path = normalizePath(await readText(oid));
   const target = await openEntry(objects, Buffer.from(commitId), Buffer.from(path), { signal });
   target?.object?.stream.destroy();

@@ -1,3 +1,4 @@
+import { FILE } from '#base/file-mode';
 import { GitalyError } from '#base/gitaly-error';
 import type { ObjectWriter } from '#git/objects/write/write-objects';
 import { resolveTree } from '#git/trees/resolve-tree';
@@ -21,9 +22,6 @@ interface ChangeOptions {
   readonly signal: AbortSignal;
 }
 
-/** A regular file. */
-const FILE_MODE = 0o100644;
-
 /**
  * Writes the tree in which a page is changed.
  *
@@ -43,7 +41,7 @@ export async function changeTree(
   const tree = new TreeEditor({ objects, objectFormat: writer.objectFormat, signal }, treeOid);
   try {
     if (replaced !== undefined) await tree.remove(replaced);
-    await tree.put(file.path, { mode: FILE_MODE, oid: blobOid });
+    await tree.put(file.path, { mode: FILE, oid: blobOid });
     return await tree.write(writer);
   } catch (error) {
     if (!(error instanceof RefusedTreeError)) throw error;

@@ -1,3 +1,4 @@
+import { isDirectory } from '#base/file-mode';
 import { GitExitError } from '../command/exit-error.ts';
 import { flag, gitCommand } from '../command/git-command.ts';
 import { outputBytes } from '../command/output-bytes.ts';
@@ -7,9 +8,6 @@ import type { GitRepository } from '../repository.ts';
 import type { ObjectFormatName } from '../repository-format.ts';
 import { patchFlags } from './commands.ts';
 import type { DiffPairsOptions, KnownChange } from './known-change.ts';
-
-const TYPE_MASK = 0o170000;
-const DIRECTORY = 0o040000;
 
 /**
  * Yields the output of `git diff-pairs` for versions of git without it (before 2.50). Each change
@@ -68,7 +66,7 @@ function isReadable(
   { status, oldMode, newMode, oldOid, newOid, path, oldPath }: KnownChange,
   format: ObjectFormatName,
 ): boolean {
-  const isMode = (mode: number) => mode >= 0 && (mode & TYPE_MASK) !== DIRECTORY;
+  const isMode = (mode: number) => mode >= 0 && !isDirectory(mode);
   const hasTwoPaths = status === 'R' || status === 'C';
   return (
     status !== undefined &&

@@ -1,3 +1,4 @@
+import { DIRECTORY } from '#base/file-mode';
 import { FallBackToGit, fallBackOnFailure } from '../in-process.ts';
 import { EMPTY_TREE, type Oid, oidBytesOf, trustedOid } from '../objects/object-id.ts';
 import type { ObjectReader, ReadOptions } from '../objects/object-reader.ts';
@@ -26,7 +27,6 @@ const ROOT = Buffer.from('.');
 /** Matches paths that git takes for patterns, unless they are literal. */
 const PATTERN = /^:|[*?[\\]/;
 const EMPTY_TREES: ReadonlySet<string> = new Set(Object.values(EMPTY_TREE));
-const DIRECTORY = 0o040000;
 const NO_BYTES = Buffer.alloc(0);
 
 /** A file or directory of a commit. */

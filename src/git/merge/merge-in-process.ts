@@ -1,3 +1,4 @@
+import { DIRECTORY, EXECUTABLE, FILE } from '#base/file-mode';
 import { loopTurn } from '#base/loop-turns';
 import { FallBackToGit } from '../in-process.ts';
 import { EMPTY_TREE, OID_DIGITS } from '../objects/object-id.ts';
@@ -132,7 +133,7 @@ class InProcessMerge {
     const { entries } = result;
     if (entries.length === 0) return undefined;
     if (result.isUnusual) throw new FallBackToGit('a tree is not one that git writes');
-    const mode = 0o040000;
+    const mode = DIRECTORY;
     if (result.isMine && isTreeOf(entries, ours)) return { mode, oid: ours };
     if (result.isYours && isTreeOf(entries, theirs)) return { mode, oid: theirs };
     return { mode, oid: await this.#trees.writeTree(entries) };
@@ -157,7 +158,7 @@ class InProcessMerge {
         { base: before?.oid, ours: left.oid, theirs: right.oid },
         `${path}${name}/`,
       );
-    if (!isRegular(before) || !isRegular(left) || !isRegular(right))
+    if (!isUsualFile(before) || !isUsualFile(left) || !isUsualFile(right))
       throw new FallBackToGit('both sides changed what is not a file');
     if (left.mode !== right.mode && left.mode !== before.mode && right.mode !== before.mode)
       throw new FallBackToGit('both sides changed a mode');
@@ -255,8 +256,9 @@ function isTree(entry: Entry | undefined): entry is Entry {
   return entry !== undefined && kindOf(entry.mode) === 'tree';
 }
 
-function isRegular(entry: Entry | undefined): entry is Entry {
-  return entry !== undefined && (entry.mode === 0o100644 || entry.mode === 0o100755);
+/** Files with other permissions than git writes are none of these. */
+function isUsualFile(entry: Entry | undefined): entry is Entry {
+  return entry !== undefined && (entry.mode === FILE || entry.mode === EXECUTABLE);
 }
 
 /** Reports whether git writes entries as the tree of an id: another one has them in a different form. */

@@ -1,3 +1,4 @@
+import { isDirectory } from '#base/file-mode';
 import type { ObjectReader, ReadOptions } from '../objects/object-reader.ts';
 import type { TreeEntry } from '../objects/parse/parse-tree.ts';
 import { SearchedTree } from './searched-tree.ts';
@@ -5,8 +6,6 @@ import { SearchedTree } from './searched-tree.ts';
 const SLASH = 0x2f;
 const COLON = Buffer.from(':');
 const NO_BYTES = Buffer.alloc(0);
-/** The part of a mode that tells a directory from others. */
-const [KIND, DIRECTORY] = [0o170000, 0o040000];
 
 /** A directory of a tree. */
 export interface Directory {
@@ -64,9 +63,7 @@ export class DirectoriesAbove {
     const found = directory
       .find(name)
       .then((entry) =>
-        entry !== undefined && (entry.mode & KIND) === DIRECTORY
-          ? this.#read(Buffer.from(entry.oid), path)
-          : undefined,
+        entry !== undefined && isDirectory(entry.mode) ? this.#read(Buffer.from(entry.oid), path) : undefined,
       );
     children.set(key, found);
     return found;

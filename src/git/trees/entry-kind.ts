@@ -1,11 +1,17 @@
+import {
+  DIRECTORY,
+  EXECUTABLE,
+  FILE,
+  isDirectory,
+  isLink,
+  isRegular,
+  LINK,
+  SUBMODULE,
+} from '#base/file-mode';
+
 /** The kind of a tree entry. */
 export type EntryKind = 'blob' | 'tree' | 'submodule';
 
-const TYPE_MASK = 0o170000;
-const REGULAR = 0o100000;
-const LINK = 0o120000;
-const DIRECTORY = 0o040000;
-const SUBMODULE = 0o160000;
 const OWNER_MAY_EXECUTE = 0o100;
 
 /**
@@ -13,9 +19,8 @@ const OWNER_MAY_EXECUTE = 0o100;
  * submodules.
  */
 export function kindOf(mode: number): EntryKind {
-  const type = mode & TYPE_MASK;
-  if (type === DIRECTORY) return 'tree';
-  return type === REGULAR || type === LINK ? 'blob' : 'submodule';
+  if (isDirectory(mode)) return 'tree';
+  return isRegular(mode) || isLink(mode) ? 'blob' : 'submodule';
 }
 
 /**
@@ -23,14 +28,7 @@ export function kindOf(mode: number): EntryKind {
  * bit is kept.
  */
 export function canonicalMode(mode: number): number {
-  switch (mode & TYPE_MASK) {
-    case REGULAR:
-      return (mode & OWNER_MAY_EXECUTE) === 0 ? 0o100644 : 0o100755;
-    case LINK:
-      return LINK;
-    case DIRECTORY:
-      return DIRECTORY;
-    default:
-      return SUBMODULE;
-  }
+  if (isRegular(mode)) return (mode & OWNER_MAY_EXECUTE) === 0 ? FILE : EXECUTABLE;
+  if (isLink(mode)) return LINK;
+  return isDirectory(mode) ? DIRECTORY : SUBMODULE;
 }

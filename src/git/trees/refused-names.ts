@@ -1,5 +1,5 @@
-const TYPE_MASK = 0o170000;
-const LINK = 0o120000;
+import { isLink } from '#base/file-mode';
+
 /** Longest name in a tree that git's checks accept (`fsck.largePathname`). */
 const MAX_NAME_BYTES = 4096;
 /** Characters that Apple's HFS+ ignores in names. */
@@ -25,5 +25,5 @@ export function isRefusedName(name: Buffer, mode: number): boolean {
   if (bytes.split('\\').some((part) => NTFS_DOT_GIT.test(part))) return true;
   const seenByHfs = name.toString('utf8').replace(HFS_IGNORES, '').toLowerCase();
   if (seenByHfs === '.git') return true;
-  return (mode & TYPE_MASK) === LINK && (NO_LINKS.test(bytes) || NO_LINKS.test(seenByHfs));
+  return isLink(mode) && (NO_LINKS.test(bytes) || NO_LINKS.test(seenByHfs));
 }

@@ -1,4 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import { SUBMODULE } from '#base/file-mode';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { eachInTurn, mapInTurns } from '#base/loop-turns';
 import type { ObjectInfo } from '#git/objects/object-info';
@@ -31,7 +32,6 @@ interface Found extends Looked {
 /** Length of data up to which a blob is sent together with others. */
 const MAX_SMALL_BYTES = 16 * 1024;
 const SLASH = 0x2f;
-const SUBMODULE = 0o160000;
 
 /**
  * Sends what lies at paths of revisions, in the order of the request: blobs with their contents,

@@ -1,4 +1,5 @@
-import { formatBytes, formatSeconds } from '../import/format-amount.ts';
+import { formatShortBytes } from '#base/format-bytes';
+import { formatSeconds } from '../import/format-seconds.ts';
 import { formatBar } from '../import/progress-bar.ts';
 import type { BackUpStorageOptions } from './back-up-storage.ts';
 import type { BackupJob } from './job.ts';
@@ -72,7 +73,12 @@ export class BackupReport implements Disposable {
   /** Describes the result in one line, such as `backup one: 3 backed up, …`. */
   summary(title: string, what: string): string {
     const { done, skipped, failed } = this.#counts;
-    const facts = [`${done} ${what}`, `${skipped} skipped`, `${failed} failed`, formatBytes(this.#bytes)];
+    const facts = [
+      `${done} ${what}`,
+      `${skipped} skipped`,
+      `${failed} failed`,
+      formatShortBytes(this.#bytes),
+    ];
     const seconds = (performance.now() - this.#startedAt) / 1000;
     return `${title}: ${facts.join(', ')} in ${formatSeconds(seconds)}`;
   }

@@ -5,7 +5,7 @@ import type { Connection } from '#client/index';
 import { Git } from '#git/command/git';
 import type { ObjectStore } from '#object-store/object-store';
 import { localDirectoryOf, openStore } from '#object-store/open-store';
-import { formatSeconds } from '../import/format-amount.ts';
+import { formatSeconds } from '../import/format-seconds.ts';
 import { backUpStorage } from './back-up-storage.ts';
 import { BackupReport, type Output } from './backup-report.ts';
 import { listRuns, type StoredBackup, storedBackups } from './catalog.ts';

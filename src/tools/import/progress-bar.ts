@@ -1,4 +1,5 @@
-import { formatBytes, formatSeconds } from './format-amount.ts';
+import { formatShortBytes } from '#base/format-bytes';
+import { formatSeconds } from './format-seconds.ts';
 
 /** Contents of a progress bar. */
 export interface BarState {
@@ -29,7 +30,7 @@ export function formatBar(state: BarState, columns: number): string {
     `[${'#'.repeat(filled)}${'-'.repeat(BAR_WIDTH - filled)}] ${done}/${total} repositories`,
     ...(bytes === undefined
       ? []
-      : [formatBytes(bytes), `${formatBytes(elapsedSeconds > 0 ? bytes / elapsedSeconds : 0)}/s`]),
+      : [formatShortBytes(bytes), `${formatShortBytes(elapsedSeconds > 0 ? bytes / elapsedSeconds : 0)}/s`]),
     ...facts,
     isKnown ? `${formatSeconds((elapsedSeconds * (1 - fraction)) / fraction)} left` : '',
   ];

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatBytes, formatSeconds } from './format-amount.ts';
+import { formatShortBytes } from '#base/format-bytes';
+import { formatSeconds } from './format-seconds.ts';
 import { formatBar } from './progress-bar.ts';
 import { ImportReport } from './report.ts';
 
@@ -35,7 +36,7 @@ test('the bar shows count, bytes, rate and the remaining time', () => {
 });
 
 test('amounts are short', () => {
-  assert.deepEqual([0, 1023, 1536, 12 << 20, 3 * 2 ** 40].map(formatBytes), [
+  assert.deepEqual([0, 1023, 1536, 12 << 20, 3 * 2 ** 40].map(formatShortBytes), [
     '0 B',
     '1023 B',
     '1.5 KiB',

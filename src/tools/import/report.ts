@@ -1,5 +1,5 @@
+import { formatShortBytes } from '#base/format-bytes';
 import { ProgressLine, type TerminalOutput } from '../progress-line.ts';
-import { formatBytes } from './format-amount.ts';
 import type { ImportListener } from './import-all.ts';
 import { formatBar } from './progress-bar.ts';
 import type { Source } from './source.ts';
@@ -48,7 +48,7 @@ export class ImportReport implements ImportListener, Disposable {
   ): void {
     const facts =
       outcome === 'imported'
-        ? [`${references} ${references === 1 ? 'reference' : 'references'}`, formatBytes(bytes)]
+        ? [`${references} ${references === 1 ? 'reference' : 'references'}`, formatShortBytes(bytes)]
         : [];
     const text = [...facts, ...(note === undefined ? [] : [note])].join(', ');
     this.#finish(source, bytes);

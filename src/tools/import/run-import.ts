@@ -1,7 +1,8 @@
 import { tmpdir } from 'node:os';
+import { formatShortBytes } from '#base/format-bytes';
 import type { Connection } from '#client/index';
 import { Git } from '#git/command/git';
-import { formatBytes, formatSeconds } from './format-amount.ts';
+import { formatSeconds } from './format-seconds.ts';
 import { importAll } from './import-all.ts';
 import { ImportReport, type ReportOptions } from './report.ts';
 import { gitDirectoryOf, type Source } from './source.ts';
@@ -42,7 +43,7 @@ export async function runImport({
     signal,
     listener: report,
   });
-  const facts = [`${imported} imported`, `${skipped} skipped`, `${failed} failed`, formatBytes(bytes)];
+  const facts = [`${imported} imported`, `${skipped} skipped`, `${failed} failed`, formatShortBytes(bytes)];
   report.say(`${facts.join(', ')} in ${formatSeconds(report.elapsedSeconds)}`);
   if (signal.aborted) {
     const left = sources.length - imported - skipped - failed;

@@ -1,6 +1,7 @@
 import { dateOfSeconds } from '#base/date-of-seconds';
 import { codeOf, GitalyError } from '#base/gitaly-error';
 import { readHead } from '#client/content/read-head';
+import { repositoryFigures } from '#client/content/repository-figures';
 import type { Connection } from '#client/index';
 import { type ForkOptions, Repository } from '#client/repository/index';
 import { MIGRATE_REFERENCES } from '#rpc/common/header-names';
@@ -149,16 +150,17 @@ export class Repositories {
       calls.repository.objectFormat({ repository }),
       this.#headOf(name),
     ]);
+    const { bytes, objects, references } = repositoryFigures(info);
     return {
       name,
       objectFormat: format.format === ObjectFormat.SHA256 ? 'sha256' : 'sha1',
       defaultBranch: head,
-      bytes: Number(info.size),
-      objectBytes: Number(info.objects?.size ?? 0),
-      packs: Number(info.objects?.packfileCount ?? 0),
-      looseObjects: Number(info.objects?.looseObjectsCount ?? 0),
+      bytes,
+      objectBytes: objects.bytes,
+      packs: objects.packfiles,
+      looseObjects: objects.loose,
       referenceFormat: formatOf(info),
-      looseReferences: Number(info.references?.looseCount ?? 0),
+      looseReferences: references.loose,
       borrowsFrom: info.alternates?.objectDirectories ?? [],
     };
   }

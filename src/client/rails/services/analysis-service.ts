@@ -1,3 +1,4 @@
+import { SUBMODULE } from '#base/file-mode';
 import { checkBlobsGenerated } from '#client/split/check-blobs-generated';
 import { type ChangedPaths, ChangedPaths_Status } from '#wire/gen/diff_pb';
 import { RepositoryCalls } from './storage-calls.ts';
@@ -5,7 +6,6 @@ import { RepositoryCalls } from './storage-calls.ts';
 /** A changed file, as `DiffService.findChangedPaths` yields it. */
 export type ChangedFile = Pick<ChangedPaths, 'path' | 'status' | 'oldMode' | 'newMode'>;
 
-const SUBMODULE_MODE = 0o160000;
 const COLON = Buffer.from(':');
 
 /** Analysis of contents. @see GitLab: Gitlab::GitalyClient::AnalysisService */
@@ -21,7 +21,7 @@ export class AnalysisService extends RepositoryCalls {
     changedFiles: Iterable<ChangedFile>,
   ): AsyncGenerator<{ readonly path: Uint8Array; readonly generated: boolean }, void, undefined> {
     const blobs = [...changedFiles]
-      .filter(({ newMode, oldMode }) => newMode !== SUBMODULE_MODE && oldMode !== SUBMODULE_MODE)
+      .filter(({ newMode, oldMode }) => newMode !== SUBMODULE && oldMode !== SUBMODULE)
       .map(({ path, status }) => ({
         revision: Buffer.concat([
           Buffer.from(status === ChangedPaths_Status.ADDED ? head : base),

@@ -1,3 +1,4 @@
+import { isSameType } from '#base/file-mode';
 import { FallBackToGit } from '#git/in-process';
 import { EMPTY_TREE, oidBytesOf, zeroOidLike } from '#git/objects/object-id';
 import type { ReadOptions } from '#git/objects/object-reader';
@@ -11,7 +12,6 @@ const MAX_TREES = 500;
 export const MAX_CHANGES = 200;
 
 const SLASH = 0x2f;
-const TYPE_BITS = 0o170000;
 const EMPTY_TREES: ReadonlySet<string> = new Set(Object.values(EMPTY_TREE));
 
 /** Ids of trees. */
@@ -99,5 +99,5 @@ class TreeComparison {
 function statusOf(oldMode: number, newMode: number): ChangeStatus {
   if (oldMode === 0) return 'A';
   if (newMode === 0) return 'D';
-  return (oldMode & TYPE_BITS) === (newMode & TYPE_BITS) ? 'M' : 'T';
+  return isSameType(oldMode, newMode) ? 'M' : 'T';
 }

@@ -1,11 +1,10 @@
+import { isRegular } from '#base/file-mode';
 import { FallBackToGit } from '#git/in-process';
 import type { FileChange } from '../raw-line.ts';
 
 /** Beyond as many files with the same contents, versions of git choose differently. */
 const MAX_EQUAL_FILES = 99;
 const SLASH = 0x2f;
-const TYPE_BITS = 0o170000;
-const REGULAR = 0o100000;
 
 /**
  * Joins removed and added files with equal contents to renames, as git does.
@@ -51,7 +50,7 @@ function bestSource(
 
 /** Reports whether git joins two files with the same contents. */
 function canBecome({ oldMode }: FileChange, { newMode }: FileChange): boolean {
-  return oldMode === newMode || ((oldMode & TYPE_BITS) === REGULAR && (newMode & TYPE_BITS) === REGULAR);
+  return oldMode === newMode || (isRegular(oldMode) && isRegular(newMode));
 }
 
 function nameOf(path: Buffer): Buffer {

@@ -1,3 +1,4 @@
+import { isDirectory } from '#base/file-mode';
 import { systemErrorCode } from '#base/go/system-error';
 import type { CommandRepository } from '#git/command/command-repository';
 import { directoriesKey, type GitDirectory } from '#git/command/git-directory';
@@ -23,8 +24,6 @@ const IDLE_MS = 10_000;
 
 const SLASH = 0x2f;
 const COLON = 0x3a;
-const TYPE_BITS = 0o170000;
-const DIRECTORY = 0o040000;
 
 /**
  * Reads objects in process, from the files of git's object database. Everything that is kept is
@@ -144,7 +143,7 @@ export class ObjectDatabases {
       if (entry === undefined) return undefined;
       start = end + 1;
       if (start > path.length && !wantsData) return this.#info(database, entry.oid);
-      if (slash !== -1 && (entry.mode & TYPE_BITS) !== DIRECTORY) return undefined;
+      if (slash !== -1 && !isDirectory(entry.mode)) return undefined;
       object = read(entry.oid);
     }
     this.#small.addAt(database.generation, place, object);

@@ -1,9 +1,8 @@
+import { isDirectory } from '#base/file-mode';
 import { inTurns } from '#base/loop-turns';
 import { sortInTurns } from '#base/sort-in-turns';
 
-const TREE_MODE = 0o040000;
 const SLASH = 0x2f;
-const FILE_TYPE = 0o170000;
 /** Looking at as many entries takes less than a millisecond. */
 const FEW_ENTRIES = 4000;
 
@@ -85,7 +84,7 @@ function compareBytes(left: Buffer, right: Buffer, length: number): number {
 
 /** Returns what follows the name where the order is determined; nothing is before NUL. */
 function endOf({ mode }: NewTreeEntry): number {
-  return (mode & FILE_TYPE) === TREE_MODE ? SLASH : -1;
+  return isDirectory(mode) ? SLASH : -1;
 }
 
 /** @param names of the entries before; those of the entries are added. */
