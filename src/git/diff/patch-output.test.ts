@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { commitFiles } from '#testkit/repositories/commit-files';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { needsGit } from '#testkit/repositories/needs-git';
@@ -58,12 +59,7 @@ class Fixture implements AsyncDisposable {
 
   /** Creates a commit on `main` with only these files. */
   commit(files: Readonly<Record<string, string>>): string {
-    const lines = ['commit refs/heads/main', 'committer C <c@x> 1600000000 +0000', 'data 0', '', 'deleteall'];
-    for (const [path, content] of Object.entries(files)) {
-      lines.push(`M 100644 inline ${path}`, `data ${Buffer.byteLength(content)}`, content);
-    }
-    this.import(`${lines.join('\n')}\ndone\n`);
-    return gitOutput(this.repository.path, ['rev-parse', 'main']);
+    return commitFiles(this.repository.path, files, { isRoot: true });
   }
 
   ours(left: string, right: string, signal = new AbortController().signal): AsyncGenerator<Buffer> {

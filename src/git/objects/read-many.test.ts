@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { commitFiles } from '#testkit/repositories/commit-files';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
@@ -34,17 +35,8 @@ function fixture(objectFormat: 'sha1' | 'sha256' = 'sha1'): Fixture {
   const repository = git.open(path);
   const run = (args: string[], input?: string | Uint8Array): string => gitOutput(path, args, input);
   const blob = (data: string | Uint8Array): string => run(['hash-object', '-w', '--stdin'], data);
-  const commit = (files: Record<string, string | Uint8Array>): string => {
-    const parts: (string | Uint8Array)[] = [
-      'commit refs/heads/main\ncommitter A <a@x> 1600000000 +0000\ndata 1\nx\ndeleteall\n',
-    ];
-    for (const [name, data] of Object.entries(files)) {
-      const quoted = name.replace('\t', '\\t').replace('\r', '\\r');
-      parts.push(`M 100644 inline "${quoted}"\ndata ${data.length}\n`, data, '\n');
-    }
-    run(['fast-import', '--quiet', '--force'], Buffer.concat(parts.map((part) => Buffer.from(part))));
-    return run(['rev-parse', 'main']);
-  };
+  const commit = (files: Record<string, string | Uint8Array>): string =>
+    commitFiles(path, files, { isRoot: true });
   return { repository, objects: repository.objects, run, blob, commit };
 }
 

@@ -6,8 +6,8 @@ const LARGE_BYTES = 1 << 20;
 /** A file of a commit: its content, or its content with a mode. */
 export type NewFile =
   | string
-  | Buffer
-  | { readonly mode: '100644' | '100755' | '120000'; readonly content: string | Buffer };
+  | Uint8Array
+  | { readonly mode: '100644' | '100755' | '120000'; readonly content: string | Uint8Array };
 
 export interface CommitFilesOptions {
   /** Full name of the reference; default `refs/heads/main`. Its commit is the parent. */
@@ -27,11 +27,11 @@ export function commitFiles(
   files: Readonly<Record<string, NewFile>>,
   { ref = 'refs/heads/main', isRoot = false }: CommitFilesOptions = {},
 ): string {
-  const exists = gitOutput(directory, ['for-each-ref', ref]) !== '';
+  const hasParent = !isRoot && gitOutput(directory, ['for-each-ref', ref]) !== '';
   const parts: (string | Buffer)[] = [
     `commit ${ref}\ncommitter Cal Committer <cal@example.com> 1600000000 +0000\ndata 5\nfiles\n`,
   ];
-  if (exists && !isRoot) parts.push(`from ${ref}^0\n`);
+  if (hasParent) parts.push(`from ${ref}^0\n`);
   parts.push('deleteall\n');
   for (const [path, file] of Object.entries(files)) {
     const { mode, content } =

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { run } from '../run-program.ts';
 import { makeScratchDirectory } from '../scratch-directory.ts';
-import { gitOutput, initRepository, referenceBackends } from './init-repository.ts';
+import { addCommit, gitOutput, initRepository, referenceBackends } from './init-repository.ts';
 
 for (const referenceBackend of referenceBackends())
   test(`repositories are equal, as git makes them, and changed alone (${referenceBackend})`, async (t) => {
@@ -36,3 +36,15 @@ for (const referenceBackend of referenceBackends())
     initRepository(join(directory, 'copy'), { commits: 1 });
     assert.equal(gitOutput(join(directory, 'copy'), ['rev-list', '--count', 'main']), '1');
   });
+
+// Without a number it replaced the history of a branch.
+test('a commit is added to the branch, which begins with the first', (t) => {
+  const directory = makeScratchDirectory('init');
+  t.after(() => rmSync(directory, { recursive: true }));
+  initRepository(directory);
+
+  const added = [addCommit(directory), addCommit(directory), addCommit(directory, 7)];
+
+  const history = gitOutput(directory, ['rev-list', '--reverse', 'main']).split('\n');
+  assert.deepEqual(history, added);
+});

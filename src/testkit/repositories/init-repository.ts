@@ -63,12 +63,15 @@ function makeRepository(directory: string, options: InitOptions): void {
 }
 
 /**
- * Adds a commit of the empty tree to `main` of a bare repository and returns its id. Number 1, the
- * default, has no parent: it replaces the history of the branch.
+ * Adds a commit of the empty tree to `main` of a bare repository, and returns its id. It is the
+ * first one of a branch that does not exist yet.
+ *
+ * @param number part of the message; above 1, the branch must exist.
  */
 export function addCommit(directory: string, number = 1): string {
   const tree = gitOutput(directory, ['mktree'], '');
-  const parent = number > 1 ? ['-p', 'refs/heads/main'] : [];
+  const isRoot = number === 1 && gitOutput(directory, ['for-each-ref', 'refs/heads/main']) === '';
+  const parent = isRoot ? [] : ['-p', 'refs/heads/main'];
   const oid = gitOutput(directory, ['commit-tree', '-m', `commit ${number}`, ...parent, tree]);
   gitOutput(directory, ['update-ref', 'refs/heads/main', oid]);
   return oid;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { connectGrpc } from '#rpc/common/grpc/grpc-channel';
 import { callable } from '#rpc/common/grpc/grpc-method';
-import { fastImport } from '#testkit/repositories/commit-files';
+import { commitFiles } from '#testkit/repositories/commit-files';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
@@ -31,16 +31,6 @@ function withFiles(
   initRepository(directory, { objectFormat });
   commitFiles(directory, files);
   return directory;
-}
-
-/** Replaces the contents of `main`. */
-function commitFiles(directory: string, files: Readonly<Record<string, Uint8Array | string>>): void {
-  const parts = Object.entries(files).flatMap(([path, content]) => {
-    const bytes = Buffer.from(content);
-    return [Buffer.from(`M 100644 inline ${path}\ndata ${bytes.length}\n`), bytes, Buffer.from('\n')];
-  });
-  const head = Buffer.from('commit refs/heads/main\ncommitter C <c@x> 1600000000 +0000\ndata 0\ndeleteall\n');
-  fastImport(directory, Buffer.concat([head, ...parts]));
 }
 
 for (const objectFormat of ['sha1', 'sha256'] as const) {
