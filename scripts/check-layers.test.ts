@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { INNER_LAYERS, ONLY_IN, RULES, STARTS_PROCESSES } from './layer-rules.ts';
+import { HANDLES, INNER_LAYERS, ONLY_IN, RULES, STARTS_PROCESSES } from './layer-rules.ts';
 
 /**
  * Runs the check on a tree with these files below `src`, with everything that the rules name except
@@ -60,7 +60,7 @@ function namedByRules(missing: string): Record<string, string> {
   const layers = Object.entries(INNER_LAYERS).flatMap(([module, folders]) =>
     folders.map((folder) => `${module}/${folder}/`),
   );
-  const places = [...Object.values(ONLY_IN).flat(), ...Object.keys(STARTS_PROCESSES), ...layers];
+  const places = [...Object.values(ONLY_IN).flat(), ...Object.keys(STARTS_PROCESSES), ...HANDLES, ...layers];
   const empty = [
     ...named.map((name) => (isFile(name) ? `${name}.ts` : `${name}/.keep`)),
     ...places.map((place) => (place.endsWith('/') ? `${place}.keep` : place)),
@@ -70,8 +70,8 @@ function namedByRules(missing: string): Record<string, string> {
 
 const GOOD = {
   'base/a.ts': "import { readFile } from 'node:fs/promises';\n",
-  'git/objects/b.ts': "import { a } from '#base/a';\nimport { c } from '../c.ts';\n",
-  'git/objects/parse/d.ts': "import { c } from '#git/c';\n",
+  'git/objects/b.ts': "import { a } from '#base/a';\nimport type { R } from '../repository.ts';\n",
+  'git/objects/parse/d.ts': "import { c } from '#git/names/c';\n",
   'services/x/d.ts': "import type { HandlerContext } from '#rpc/server/handler';\n",
   'services/x/e.ts': "import { create } from '@bufbuild/protobuf';\n",
 };
@@ -177,6 +177,12 @@ for (const [name, file, text, complaint] of [
     'praefect/model/x/y.ts',
     "import type { A } from '#praefect/store/a';",
     'this folder is higher in praefect',
+  ],
+  [
+    'a value of a handle that is made of all layers',
+    'git/objects/x.ts',
+    "import { a } from '../repository.ts';",
+    'src/git/objects/x.ts → ../repository.ts: this folder is higher in git',
   ],
   [
     'a folder of a layered module without a layer',

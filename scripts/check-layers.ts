@@ -11,6 +11,7 @@ import { isBuiltin } from 'node:module';
 import { join, posix, resolve } from 'node:path';
 import { type Import, importRings, readImportGraph } from './import-graph.ts';
 import {
+  HANDLES,
   INNER_LAYERS,
   type ModuleRule,
   ONLY_IN,
@@ -52,7 +53,7 @@ function reasonAgainst({ file, name, isType }: Import): string | undefined {
       return 'leaves its module; write #module/path instead';
     return name.startsWith('../../')
       ? 'climbs two folders; write #module/path instead'
-      : reasonAgainstFolder(module, file, posix.join(posix.dirname(file), name));
+      : reasonAgainstFolder(module, file, posix.join(posix.dirname(file), name), isType);
   }
   if (isTest(file)) return undefined;
   if (name === 'node:child_process') {
@@ -79,7 +80,7 @@ function reasonAgainstModule(
   if (moduleOf(path) === module) {
     const isFarUp = posix.relative(posix.dirname(file), path).startsWith('../../');
     return isFarUp || path.startsWith('wire/gen/')
-      ? reasonAgainstFolder(module, file, path)
+      ? reasonAgainstFolder(module, file, `${path}.ts`, isType)
       : 'in its own module; write a relative path';
   }
   const listed = (modules: readonly string[] = []): boolean =>
@@ -91,9 +92,15 @@ function reasonAgainstModule(
 }
 
 /** Refuses imports from a higher folder in a module with {@link INNER_LAYERS}. */
-function reasonAgainstFolder(module: string | undefined, file: string, target: string): string | undefined {
+function reasonAgainstFolder(
+  module: string | undefined,
+  file: string,
+  target: string,
+  isType: boolean,
+): string | undefined {
   const layers = INNER_LAYERS[module ?? ''];
   if (module === undefined || layers === undefined || isTest(file)) return undefined;
+  if (isType && HANDLES.includes(target)) return undefined;
   const layerOf = (path: string): number => {
     const folders = path.slice(module.length + 1).split('/');
     return folders.length === 1 ? layers.length : layers.indexOf(folders[0] ?? '');
@@ -133,7 +140,7 @@ function ruleComplaints(): string[] {
       .flatMap(([module, folders]) => folders.map((folder) => `${module}/${folder}`))
       .filter((folder) => !existsSync(join(src, folder)))
       .map((folder) => `scripts/layer-rules.ts names src/${folder}, which does not exist`),
-    ...[...Object.values(ONLY_IN).flat(), ...Object.keys(STARTS_PROCESSES)]
+    ...[...Object.values(ONLY_IN).flat(), ...Object.keys(STARTS_PROCESSES), ...HANDLES]
       .filter((place) => !existsSync(join(src, place)))
       .map((place) => `scripts/layer-rules.ts names src/${place}, which does not exist`),
   ];

@@ -178,6 +178,20 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
  * folder and from lower ones. Files outside folders are above all.
  */
 export const INNER_LAYERS: Readonly<Record<string, readonly string[]>> = {
+  git: [
+    'repository-files',
+    'names',
+    'command',
+    'objects',
+    'lines',
+    'attributes',
+    'trees',
+    'refs',
+    'history',
+    'bitmap',
+    'diff',
+    'merge',
+  ],
   praefect: [
     'model',
     'config',
@@ -201,6 +215,9 @@ export const INNER_LAYERS: Readonly<Record<string, readonly string[]>> = {
     'backends',
   ],
 };
+
+/** Handles that are made of all layers of their module; each layer may import their types. */
+export const HANDLES: readonly string[] = ['git/repository.ts'];
 
 /**
  * Packages that only parts of their modules may import: folders, which end in a slash, or files.

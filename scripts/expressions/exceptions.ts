@@ -24,7 +24,7 @@ export const EXCEPTIONS: readonly ExpressionException[] = [
     from: 'a line of the operator’s key file; longer ones are refused',
   },
   {
-    file: 'src/git/diff/raw-line.ts',
+    file: 'src/git/diff/parse/raw-line.ts',
     pattern: undefined,
     maxBytes: 1 << 20,
     from: 'a line of git, which has two tabs at most; made of constants',

@@ -18,7 +18,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: 'git reads attributes only for some of these commands; the entry is for safety',
   },
   {
-    id: 'src/git/refs/files/packed-refs-cache.ts: + → -: const count = readSync(',
+    id: 'src/git/refs/storage/files/packed-refs-cache.ts: + → -: const count = readSync(',
     reason: 'the kernel reads a file whole, so there is no second read',
   },
   {
@@ -50,7 +50,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: 'one piece is joined to itself',
   },
   {
-    id: 'src/git/refs/files/scan-packed-refs.ts: another number: let start = block.lastIndexOf(LF) + 1;',
+    id: 'src/git/refs/storage/files/scan-packed-refs.ts: another number: let start = block.lastIndexOf(LF)',
     reason: 'a line has more than one byte',
   },
   {
@@ -78,11 +78,11 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: 'as above',
   },
   {
-    id: 'src/git/refs/wildmatch.ts: < → <=: if (isNegated) for (let each',
+    id: 'src/git/names/wildmatch.ts: < → <=: if (isNegated) for (let each',
     reason: 'the set has no byte 256',
   },
   {
-    id: 'src/git/refs/parse-branch-tip.ts: > → >=: while (end > start',
+    id: 'src/git/refs/list/parse-branch-tip.ts: > → >=: while (end > start',
     reason: 'bytes from the start to before it are none',
   },
   {
@@ -102,7 +102,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: 'the decoder throws no other TypeError, and no other error with that code',
   },
   {
-    id: 'src/git/refs/read-ref-objects.ts: another number: bytes = 0;',
+    id: 'src/git/refs/list/read-ref-objects.ts: another number: bytes = 0;',
     reason: 'batches are one byte smaller',
   },
   {
@@ -146,11 +146,11 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: 'the copy of an executable file is executable',
   },
   {
-    id: 'src/git/refs/files/name-ranges.ts: another number: behind[length - 1] = (behind[',
+    id: 'src/git/refs/storage/files/name-ranges.ts: another number: behind[length - 1] = (behind[',
     reason: 'there is a byte at that position',
   },
   {
-    id: 'src/git/refs/files/packed-refs-cache.ts: - → +: const wanted = Math.min(length, this.size - start)',
+    id: 'src/git/refs/storage/files/packed-refs-cache.ts: - → +: const wanted = Math.min(length, this.size',
     reason: 'the read ends with the file; only a window at the end is read again',
   },
   {
@@ -314,7 +314,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: 'the same is removed, only after the response',
   },
   {
-    id: 'src/git/objects/oid-set.ts: another number: const BIG_ENDIAN =',
+    id: 'src/git/names/oid-set.ts: another number: const BIG_ENDIAN =',
     reason: 'not used on machines that store the lowest byte first',
   },
   {
@@ -326,7 +326,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: 'the place that is added is not used',
   },
   {
-    id: 'src/git/refs/reftable/stack.ts: < → <=: if (cursor.block !== undefined && (end === undefined',
+    id: 'src/git/refs/storage/reftable/stack.ts: < → <=: if (cursor.block !== undefined && (end',
     reason: 'only the name of the cursor is used, and the names are equal',
   },
   {

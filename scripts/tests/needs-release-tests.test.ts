@@ -7,9 +7,9 @@ import { isReleased } from './needs-release-tests.ts';
 const PROGRAM = join(import.meta.dirname, 'needs-release-tests.ts');
 
 for (const [file, expected] of [
-  ['src/git/refs/list-refs.ts', true],
+  ['src/git/refs/list/list-refs.ts', true],
   ['src/git/command/fixtures/x.txt', false],
-  ['src/git/refs/list-refs.test.ts', false],
+  ['src/git/refs/list/list-refs.test.ts', false],
   ['src/testkit/start-gitaly.ts', true], // a part of the package
   ['docs/client/README.md', true],
   ['README.md', true],

@@ -76,7 +76,7 @@ export const SOAK_PARTS: readonly SoakPart[] = [
       'test/workers/contract/contract.test.ts',
     ],
   },
-  { name: 'reftables', minutes: 3, files: ['src/git/refs/reftable/ref-tables.test.ts'] },
+  { name: 'reftables', minutes: 3, files: ['src/git/refs/storage/reftable/ref-tables.test.ts'] },
   { name: 'leaks', minutes: 3, files: ['test/{client,server}-leaks.test.ts'] },
   { name: 'sizes', minutes: 4, files: ['test/{big-push,many-repositories,streamed-memory}.test.ts'] },
   {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { CallError, dial } from '#client/index';
-import { spawnProgram } from '#git/command/process/spawn-program';
+import { spawnProgram } from '#git/command/spawn-program';
 import { chooseSpawner } from '#git/command/spawner/choose-spawner';
 import { RequestFlags } from '#platform/flags/feature-flags';
 import type { LoadSample } from '#platform/load/conditions';

@@ -1,5 +1,5 @@
 import { LoopSlice } from '#base/loop-turns';
-import { HEAD } from '#git/refs/ref-name';
+import { HEAD } from '#git/names/ref-name';
 import type { RecordedRepository } from '#git/refs/update/ref-change-recorder';
 
 /**

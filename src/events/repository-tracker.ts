@@ -1,5 +1,5 @@
 import { LoopSlice } from '#base/loop-turns';
-import { MAX_SYMBOLIC_DEPTH } from '#git/refs/follow-ref';
+import { MAX_SYMBOLIC_DEPTH } from '#git/refs/storage/follow-ref';
 import type { RecordedRepository } from '#git/refs/update/ref-change-recorder';
 import { listValues, type ReferenceValue, readRaw, readValue } from './reference-values.ts';
 

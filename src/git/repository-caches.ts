@@ -1,12 +1,10 @@
 import { availableParallelism } from 'node:os';
 import type { Git } from './command/git.ts';
-import type { GitDirectory } from './command/git-directory.ts';
+import { InProcess } from './command/in-process.ts';
 import { ProcessPool } from './command/process-pool.ts';
 import { DiffOutputs } from './diff/diff-outputs.ts';
 import { startTreeDiff } from './diff/tree-diff-process.ts';
-import { HeadFiles } from './head-files.ts';
-import { CommitNodeCache, type CommitNodes } from './history/commit-nodes.ts';
-import { InProcess } from './in-process.ts';
+import { CommitNodeCache, type CommitNodes } from './history/graph/commit-nodes.ts';
 import { startCatFile } from './objects/cat-file/cat-file-command.ts';
 import { CatFilePool } from './objects/cat-file/cat-file-pool.ts';
 import type { LookupObserver } from './objects/cat-file/lookup.ts';
@@ -14,11 +12,13 @@ import { ObjectDatabases } from './objects/database/object-databases.ts';
 import { ObjectReader } from './objects/object-reader.ts';
 import { MailmapCache } from './objects/parse/mailmap-cache.ts';
 import type { ReadableRepository } from './objects/readable-repository.ts';
-import { RefCaches } from './refs/ref-caches.ts';
 import { RefReader } from './refs/ref-reader.ts';
+import { RefCaches } from './refs/resolve/ref-caches.ts';
 import type { RefChangeRecorder } from './refs/update/ref-change-recorder.ts';
 import { startUpdateRef } from './refs/update/update-ref-process.ts';
-import { RepositoryFormats } from './repository-format.ts';
+import type { GitDirectory } from './repository-files/git-directory.ts';
+import { HeadFiles } from './repository-files/head-files.ts';
+import { RepositoryFormats } from './repository-files/repository-format.ts';
 
 export interface RepositoryCachesOptions {
   /**

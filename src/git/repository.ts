@@ -1,11 +1,11 @@
 import type { CommandRepository } from './command/command-repository.ts';
-import type { ObjectDirectories } from './command/git-directory.ts';
 import type { ProcessPool } from './command/process-pool.ts';
 import type { DiffOutputs } from './diff/diff-outputs.ts';
-import type { CommitNodes } from './history/commit-nodes.ts';
+import type { CommitNodes } from './history/graph/commit-nodes.ts';
 import type { ObjectReader } from './objects/object-reader.ts';
 import type { RefReader } from './refs/ref-reader.ts';
 import type { RefChangeRecorder } from './refs/update/ref-change-recorder.ts';
+import type { ObjectDirectories } from './repository-files/git-directory.ts';
 
 /**
  * The handle of one repository, with everything that a function needs to work on it. It holds

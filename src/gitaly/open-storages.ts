@@ -4,7 +4,7 @@ import { observeLookups } from '#calls/cost/object-lookups';
 import type { ServerMetrics } from '#calls/metrics';
 import { runningCall } from '#calls/running-call';
 import type { Git } from '#git/command/git';
-import { InProcess } from '#git/in-process';
+import { InProcess } from '#git/command/in-process';
 import { RepositoryCaches } from '#git/repository-caches';
 import type { GitalyConfig } from '#platform/config/load-config';
 import type { Logger } from '#platform/log/logger';

@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { wrap } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import { resolvePath } from '#base/normalize-path';
-import { alternateLines } from '#git/objects/write/alternates-file';
+import { alternateLines } from '#git/repository-files/alternates-file';
 
 /** The file that names further object directories of a repository. */
 export interface Alternates {

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
-import type { ObjectDirectories } from '#git/command/git-directory';
+import type { ObjectDirectories } from '#git/repository-files/git-directory';
 import { isOwnQuarantine, isTransactionQuarantine } from './quarantine/quarantine-path.ts';
 import { isInside, joinInside } from './relative-path.ts';
 import type { RepositoryLocation, RepositoryTarget } from './repository-target.ts';

@@ -2,25 +2,25 @@ import { posix } from 'node:path';
 import { wrap } from '#base/gitaly-error';
 import type { Git } from '#git/command/git';
 import type { GitCommand } from '#git/command/git-command';
-import { isQuarantined, type ObjectDirectories } from '#git/command/git-directory';
+import type { InProcess } from '#git/command/in-process';
 import type { GitProcess } from '#git/command/process/git-process';
 import type { ProcessPool } from '#git/command/process-pool';
 import type { RunOptions, SpawnOptions } from '#git/command/spawn-options';
 import type { DiffOutputs } from '#git/diff/diff-outputs';
-import type { CommitNodes } from '#git/history/commit-nodes';
-import type { InProcess } from '#git/in-process';
+import type { CommitNodes } from '#git/history/graph/commit-nodes';
 import type { ObjectReader } from '#git/objects/object-reader';
 import type { RefReader } from '#git/refs/ref-reader';
 import type { RefChangeRecorder } from '#git/refs/update/ref-change-recorder';
 import type { GitRepository } from '#git/repository';
 import type { RepositoryCaches } from '#git/repository-caches';
+import { isQuarantined, type ObjectDirectories } from '#git/repository-files/git-directory';
 import {
   type ObjectFormatName,
   type ReferenceBackend,
   type RepositoryFormat,
   requireObjectFormat,
   requireReferenceBackend,
-} from '#git/repository-format';
+} from '#git/repository-files/repository-format';
 import type { RepositoryLocation, RepositoryTarget, Storage } from './repository-target.ts';
 
 /**

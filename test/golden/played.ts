@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type GitVersion, isAtLeast, MINIMUM_GIT, parseGitVersion } from '#git/command/capabilities';
-import type { StoredBackend } from '#git/repository-format';
+import type { StoredBackend } from '#git/repository-files/repository-format';
 import { type Difference, matchesPath } from './compare.ts';
 import type { Json } from './recorded-case.ts';
 

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { parse } from 'smol-toml';
-import type { StoredBackend } from '#git/repository-format';
+import type { StoredBackend } from '#git/repository-files/repository-format';
 import { startGitHttpServer } from '#testkit/git-http-server';
 import { type InternalApi, startInternalApi } from '#testkit/internal-api';
 import { testedGit } from '#testkit/repositories/run-git';

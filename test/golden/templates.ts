@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import type { StoredBackend } from '#git/repository-format';
+import type { StoredBackend } from '#git/repository-files/repository-format';
 import { cachedDirectory } from '#testkit/cached-directory';
 import { runSync } from '#testkit/run-program-sync';
 

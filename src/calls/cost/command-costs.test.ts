@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { spawnProgram } from '#git/command/process/spawn-program';
+import { spawnProgram } from '#git/command/spawn-program';
 import { chooseSpawner } from '#git/command/spawner/choose-spawner';
 import { createLogger } from '#platform/log/logger';
 import { COMMANDS } from '#platform/metrics/gitaly-metrics';

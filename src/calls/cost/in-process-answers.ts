@@ -1,4 +1,4 @@
-import type { InProcessName, InProcessObserver } from '#git/in-process';
+import type { InProcessName, InProcessObserver } from '#git/command/in-process';
 import type { InProcessMetrics } from '#platform/metrics/gitaly-metrics';
 import type { Counter } from '#platform/metrics/metrics-registry';
 import { runningCall } from '../running-call.ts';

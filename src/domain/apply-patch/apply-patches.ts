@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { messageOf } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { flag, type GitCommand, gitCommand } from '#git/command/git-command';
-import { ZERO_OID } from '#git/objects/object-id';
+import { ZERO_OID } from '#git/names/object-id';
 import { calendarDate, type Ident } from '#git/objects/write/format-ident';
 import { requireDepthOf } from '#git/trees/tree-depth';
 import type { Repository } from '#storage/repository';

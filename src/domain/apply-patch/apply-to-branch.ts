@@ -1,5 +1,5 @@
 import { GitalyError } from '#base/gitaly-error';
-import { objectIdProblem, ZERO_OID } from '#git/objects/object-id';
+import { objectIdProblem, ZERO_OID } from '#git/names/object-id';
 import type { Repository } from '#storage/repository';
 import { type Person, signatureOf } from '../commit/signature.ts';
 import { type UpdateContext, updateWithHooks } from '../ref-update/update-with-hooks.ts';

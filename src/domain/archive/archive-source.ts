@@ -3,7 +3,7 @@ import { isLocalPath } from '#base/go/is-local-path';
 import { quote } from '#base/go/quote';
 import { normalizePath } from '#base/normalize-path';
 import { trimmedEnd, trimmedStart } from '#base/trim';
-import { EMPTY_TREE } from '#git/objects/object-id';
+import { EMPTY_TREE } from '#git/names/object-id';
 import { EntryFinder } from '#git/trees/find-entry';
 import type { Repository } from '#storage/repository';
 

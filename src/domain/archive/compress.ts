@@ -1,7 +1,7 @@
 import { GitalyError, messageOf } from '#base/gitaly-error';
 import { copyStream } from '#base/streams/copy-stream';
 import { findProgram } from '#git/command/find-program';
-import { spawnProgram } from '#git/command/process/spawn-program';
+import { spawnProgram } from '#git/command/spawn-program';
 import type { Spawner } from '#git/command/spawner/spawner';
 
 /** A program that compresses its standard input. Archives are compared with those of Gitaly. */

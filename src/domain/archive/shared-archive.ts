@@ -1,4 +1,4 @@
-import { stampOf } from '#git/repository-stamp';
+import { stampOf } from '#git/repository-files/repository-stamp';
 import { cacheKey } from '#storage/cache/cache-key';
 import { sharedChunks } from '#storage/cache/streams/shared-chunks';
 import type { Produce, StreamCache } from '#storage/cache/streams/stream-cache';

@@ -1,4 +1,4 @@
-import { GitExitError } from '#git/command/exit-error';
+import { GitExitError } from '#git/command/process/exit-error';
 import { archiveTree } from '#storage/archive/archive-tree';
 import type { Repository } from '#storage/repository';
 import type { BundleSelection } from '../bundle/bundle-selection.ts';

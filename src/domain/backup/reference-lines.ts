@@ -1,7 +1,7 @@
 import { LoopSlice } from '#base/loop-turns';
 import { evenStream } from '#base/streams/even-pieces';
 import { lineBatches } from '#base/streams/line-batches';
-import { isOid } from '#git/objects/object-id';
+import { isOid } from '#git/names/object-id';
 import type { Repository } from '#storage/repository';
 import { referenceLinesOf } from '../bundle/bundle-header.ts';
 

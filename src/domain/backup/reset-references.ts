@@ -1,6 +1,6 @@
 import { eachInTurn, LoopSlice } from '#base/loop-turns';
 import { sortInTurns } from '#base/sort-in-turns';
-import { HEAD } from '#git/refs/ref-name';
+import { HEAD } from '#git/names/ref-name';
 import type { Repository } from '#storage/repository';
 import { inRefTransaction } from '../ref-update/update-reference.ts';
 import type { TransactionHooks } from '../transactions/transaction-hooks.ts';

@@ -1,6 +1,6 @@
 import { wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
-import { GitExitError } from '#git/command/exit-error';
+import { GitExitError } from '#git/command/process/exit-error';
 import { RefUpdateError } from '#git/refs/update/ref-update-error';
 import type { ObjectCall, ObjectStore } from '#object-store/object-store';
 import type { Vote } from '#storage/lifecycle/voter';

@@ -1,4 +1,4 @@
-import { GitExitError } from '#git/command/exit-error';
+import { GitExitError } from '#git/command/process/exit-error';
 import { initializeRepository } from '#storage/lifecycle/create-repository';
 import { Quarantine } from '#storage/quarantine/quarantine';
 import type { Repository } from '#storage/repository';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { wrap } from '#base/gitaly-error';
-import { OID_DIGITS } from '#git/objects/object-id';
-import { OidSet } from '#git/objects/oid-set';
+import { OID_DIGITS } from '#git/names/object-id';
+import { OidSet } from '#git/names/oid-set';
 import type { ObjectStore } from '#object-store/object-store';
 import { putUnlessEmpty } from '#object-store/pieces';
 import type { BundleSelection } from '../bundle/bundle-selection.ts';

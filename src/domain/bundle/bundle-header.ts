@@ -1,9 +1,9 @@
 import type { FileHandle } from 'node:fs/promises';
 import { LoopSlice } from '#base/loop-turns';
-import { OID_DIGITS } from '#git/objects/object-id';
-import { HEAD } from '#git/refs/ref-name';
-import { isStoredName } from '#git/refs/stored-name';
-import type { ObjectFormatName } from '#git/repository-format';
+import { OID_DIGITS } from '#git/names/object-id';
+import { HEAD } from '#git/names/ref-name';
+import { isStoredName } from '#git/names/stored-name';
+import type { ObjectFormatName } from '#git/repository-files/repository-format';
 
 /** A reference in the header of a bundle; the texts are views of it. */
 export interface BundleReference {

@@ -1,6 +1,6 @@
-import { isOid } from '#git/objects/object-id';
-import { OidSet } from '#git/objects/oid-set';
-import type { ObjectFormatName } from '#git/repository-format';
+import { isOid } from '#git/names/object-id';
+import { OidSet } from '#git/names/oid-set';
+import type { ObjectFormatName } from '#git/repository-files/repository-format';
 import { ALL, type BundleSelection, patternsOf } from './bundle-selection.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { LoopSlice } from '#base/loop-turns';
-import { OID_DIGITS, OID_SOURCE } from '#git/objects/object-id';
-import type { OidList } from '#git/objects/oid-set';
-import { HEAD } from '#git/refs/ref-name';
+import { OID_DIGITS, OID_SOURCE } from '#git/names/object-id';
+import type { OidList } from '#git/names/oid-set';
+import { HEAD } from '#git/names/ref-name';
 import type { Repository } from '#storage/repository';
 import { referenceLinesOf } from './bundle-header.ts';
 import { MAX_HEADER_BYTES } from './header-scan.ts';

@@ -1,4 +1,4 @@
-import type { OidList } from '#git/objects/oid-set';
+import type { OidList } from '#git/names/oid-set';
 
 /** Contents of a bundle of all references. */
 export interface BundleSelection {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { exceptEnd } from '#base/streams/except-end';
 import { objectsInPack, PACK_HEADER_BYTES, packHeader } from '#git/objects/pack-header';
-import type { ObjectFormatName } from '#git/repository-format';
+import type { ObjectFormatName } from '#git/repository-files/repository-format';
 import { bundleSignature, referenceLinesOf } from './bundle-header.ts';
 import { HeaderScan } from './header-scan.ts';
 

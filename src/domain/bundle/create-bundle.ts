@@ -1,11 +1,11 @@
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { LoopSlice } from '#base/loop-turns';
-import { GitExitError } from '#git/command/exit-error';
 import { flag, type GitOption, gitCommand, TO_STDOUT } from '#git/command/git-command';
 import { outputBytes } from '#git/command/output-bytes';
+import { GitExitError } from '#git/command/process/exit-error';
+import { validateRevision } from '#git/names/validate-revision';
 import { type RevisionInput, revisionInput } from '#git/objects/revision-input';
-import { validateRevision } from '#git/refs/validate-revision';
 import type { Repository } from '#storage/repository';
 import { BundlePatterns } from './bundle-patterns.ts';
 import { type BundleSelection, patternsOf } from './bundle-selection.ts';

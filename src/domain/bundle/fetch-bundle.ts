@@ -1,10 +1,10 @@
 import { open } from 'node:fs/promises';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
-import type { GitExitError } from '#git/command/exit-error';
 import { flag, gitCommand, joined } from '#git/command/git-command';
 import { outputLines } from '#git/command/output-lines';
-import { HEAD } from '#git/refs/ref-name';
+import type { GitExitError } from '#git/command/process/exit-error';
+import { HEAD } from '#git/names/ref-name';
 import type { Repository } from '#storage/repository';
 import { setDefaultBranch } from '../ref-update/set-default-branch.ts';
 import { fetchVoted } from '../remote/fetch/fetch-voted.ts';

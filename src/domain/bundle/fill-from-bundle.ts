@@ -1,8 +1,8 @@
 import type { FileHandle } from 'node:fs/promises';
 import { LoopSlice } from '#base/loop-turns';
 import { collectOutput } from '#git/command/collect-output';
-import { GitExitError } from '#git/command/exit-error';
 import { flag, gitCommand } from '#git/command/git-command';
+import { GitExitError } from '#git/command/process/exit-error';
 import { RefUpdateError } from '#git/refs/update/ref-update-error';
 import type { Repository } from '#storage/repository';
 import { inRefTransaction } from '../ref-update/update-reference.ts';

@@ -1,6 +1,6 @@
-import { GitExitError } from '#git/command/exit-error';
 import { flag, gitCommand } from '#git/command/git-command';
 import { outputBytes } from '#git/command/output-bytes';
+import { GitExitError } from '#git/command/process/exit-error';
 import type { Repository } from '#storage/repository';
 import type { BundleSelection } from './bundle-selection.ts';
 import { EmptyBundleError } from './empty-bundle-error.ts';

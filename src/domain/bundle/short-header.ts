@@ -1,4 +1,4 @@
-import { HEAD } from '#git/refs/ref-name';
+import { HEAD } from '#git/names/ref-name';
 import type { BundleHeader, BundleReference } from './bundle-header.ts';
 
 const BRANCHES = Buffer.from('refs/heads/');

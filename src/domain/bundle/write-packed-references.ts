@@ -2,7 +2,7 @@ import { open, rename, rm } from 'node:fs/promises';
 import { LoopSlice } from '#base/loop-turns';
 import { lineBatches } from '#base/streams/line-batches';
 import { flag, gitCommand } from '#git/command/git-command';
-import { PACKED_REFS_HEADER } from '#git/refs/files/packed-refs';
+import { PACKED_REFS_HEADER } from '#git/refs/storage/files/packed-refs';
 import type { Repository } from '#storage/repository';
 import { type BundleHeader, type BundleReference, isBelowRefs } from './bundle-header.ts';
 import { feedLines } from './feed-lines.ts';

@@ -1,10 +1,10 @@
 import { GitalyError } from '#base/gitaly-error';
 import { Sha1Xor } from '#base/sha1-xor';
-import { GitExitError } from '#git/command/exit-error';
 import { flag, gitCommand } from '#git/command/git-command';
+import { FallBackToGit } from '#git/command/in-process';
 import { outputLines } from '#git/command/output-lines';
-import { FallBackToGit } from '#git/in-process';
-import { isChecksumLine } from '#git/refs/checksum-lines';
+import { GitExitError } from '#git/command/process/exit-error';
+import { isChecksumLine } from '#git/refs/storage/checksum-lines';
 import type { Repository } from '#storage/repository';
 
 /** Checksum of a repository without relevant references, and of one whose list is broken. */

@@ -1,4 +1,4 @@
-import { EMPTY_TREE } from '#git/objects/object-id';
+import { EMPTY_TREE } from '#git/names/object-id';
 import type { Commit } from '#git/objects/parse/parse-commit';
 import { conflictPaths, MergeConflictError } from '../merge/merge-conflict-error.ts';
 import type { MergeWorkspace } from '../merge/merge-workspace.ts';

@@ -1,5 +1,5 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
-import { ZERO_OID } from '#git/objects/object-id';
+import { ZERO_OID } from '#git/names/object-id';
 import type { Commit } from '#git/objects/parse/parse-commit';
 import type { Ident } from '#git/objects/write/format-ident';
 import type { Quarantine } from '#storage/quarantine/quarantine';

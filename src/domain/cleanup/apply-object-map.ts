@@ -2,7 +2,7 @@ import { GitalyError } from '#base/gitaly-error';
 import { lineBatches } from '#base/streams/line-batches';
 import { flag, gitCommand } from '#git/command/git-command';
 import { outputBytes } from '#git/command/output-bytes';
-import { isOid } from '#git/objects/object-id';
+import { isOid } from '#git/names/object-id';
 import type { Vote } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';
 import { deleteReferences } from '../ref-update/delete-references.ts';

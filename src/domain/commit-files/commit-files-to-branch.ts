@@ -1,4 +1,4 @@
-import { ZERO_OID } from '#git/objects/object-id';
+import { ZERO_OID } from '#git/names/object-id';
 import { ObjectWriter } from '#git/objects/write/write-objects';
 import type { Quarantine } from '#storage/quarantine/quarantine';
 import type { Repository } from '#storage/repository';

@@ -1,15 +1,15 @@
 import { DIRECTORY } from '#base/file-mode';
 import { GitalyError } from '#base/gitaly-error';
 import { LoopSlice } from '#base/loop-turns';
-import { oidBytesOf, ZERO_OID } from '#git/objects/object-id';
-import type { RawObject } from '#git/objects/object-info';
+import { kindOf } from '#git/names/entry-kind';
+import { oidBytesOf, ZERO_OID } from '#git/names/object-id';
+import type { RawObject } from '#git/names/object-info';
 import type { ObjectReader } from '#git/objects/object-reader';
+import { searchTree } from '#git/objects/parse/find-in-tree';
+import { TreeCursor } from '#git/objects/parse/tree-cursor';
 import type { ObjectWriter } from '#git/objects/write/write-objects';
-import type { ObjectFormatName } from '#git/repository-format';
+import type { ObjectFormatName } from '#git/repository-files/repository-format';
 import { changeTree, type TreeChange } from '#git/trees/change-tree';
-import { kindOf } from '#git/trees/entry-kind';
-import { searchTree } from '#git/trees/find-in-tree';
-import { TreeCursor } from '#git/trees/tree-cursor';
 import { treeTable } from '#git/trees/tree-table';
 
 /** Number of searches above which a table of all names is made. */

@@ -1,7 +1,7 @@
 import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { asGoStatus } from '#base/go/status';
-import { GitExitError } from '#git/command/exit-error';
+import { GitExitError } from '#git/command/process/exit-error';
 import type { Repository } from '#storage/repository';
 import type { OpenRemote, RemoteRepository } from '../remote/server/remote-repository.ts';
 import type { SignalOption } from '../revisions/commit-of.ts';

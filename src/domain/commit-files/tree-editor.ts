@@ -1,6 +1,6 @@
 import { DIRECTORY } from '#base/file-mode';
+import { type EntryKind, kindOf } from '#git/names/entry-kind';
 import type { ObjectWriter } from '#git/objects/write/write-objects';
-import { type EntryKind, kindOf } from '#git/trees/entry-kind';
 import { isRefusedName } from '#git/trees/refused-names';
 import { EditedDirectory, type TreeSource } from './edited-directory.ts';
 

@@ -1,8 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { copyStream } from '#base/streams/copy-stream';
 import { collectOutput } from '#git/command/collect-output';
-import { GitExitError } from '#git/command/exit-error';
 import { flag, gitCommand, joined } from '#git/command/git-command';
+import { GitExitError } from '#git/command/process/exit-error';
 import type { ObjectWriter } from '#git/objects/write/write-objects';
 import type { Repository } from '#storage/repository';
 import type { WriteFile } from './receive-actions.ts';

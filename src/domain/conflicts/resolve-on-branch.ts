@@ -1,7 +1,7 @@
 import { GitalyError, withCode, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { asGoStatus } from '#base/go/status';
-import { isOid } from '#git/objects/object-id';
+import { isOid } from '#git/names/object-id';
 import type { Quarantine } from '#storage/quarantine/quarantine';
 import type { Repository } from '#storage/repository';
 import { type Person, signatureOf } from '../commit/signature.ts';

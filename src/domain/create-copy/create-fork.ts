@@ -1,7 +1,7 @@
 import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
-import type { GitExitError } from '#git/command/exit-error';
 import { flag, gitCommand, joined } from '#git/command/git-command';
+import type { GitExitError } from '#git/command/process/exit-error';
 import { createRepository } from '#storage/lifecycle/create-repository';
 import type { Repository } from '#storage/repository';
 import type { RepositoryTarget } from '#storage/repository-target';

@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { GitalyError, wrap } from '#base/gitaly-error';
-import { GitExitError } from '#git/command/exit-error';
 import { flag } from '#git/command/git-command';
+import { GitExitError } from '#git/command/process/exit-error';
 import { type CreateRepositoryOptions, createRepository } from '#storage/lifecycle/create-repository';
 import type { Repository } from '#storage/repository';
 import type { RepositoryTarget } from '#storage/repository-target';

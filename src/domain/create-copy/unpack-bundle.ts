@@ -3,7 +3,7 @@ import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { copyStream } from '#base/streams/copy-stream';
 import { collectOutput } from '#git/command/collect-output';
 import { flag, gitCommand, value } from '#git/command/git-command';
-import type { GitDirectory } from '#git/command/git-directory';
+import type { GitDirectory } from '#git/repository-files/git-directory';
 import type { Repository } from '#storage/repository';
 import { createTempDirectory } from '#storage/temp-directories';
 import type { BundleHeader } from '../bundle/bundle-header.ts';

@@ -1,7 +1,7 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { OutputBeforeFailure, outputBytes } from '#git/command/output-bytes';
 import { blobCommand } from '#git/diff/commands';
-import { OID_DIGITS } from '#git/objects/object-id';
+import { OID_DIGITS } from '#git/names/object-id';
 import { writeScratchObject } from '#git/objects/write/scratch-object';
 import type { GitRepository } from '#git/repository';
 import type { Repository } from '#storage/repository';

@@ -1,6 +1,6 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
-import { GitExitError } from '#git/command/exit-error';
-import { DiffFormatError } from '#git/diff/diff-format-error';
+import { GitExitError } from '#git/command/process/exit-error';
+import { DiffFormatError } from '#git/diff/parse/diff-format-error';
 
 /** Runs a function that creates a command; a word that git must not receive gives `cmd: …`. */
 export function checked<T>(make: () => T): T {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Patch } from '#git/diff/patch-reader';
+import type { Patch } from '#git/diff/parse/patch-reader';
 import { fc } from '#testkit/fast-check';
 import { DiffLimiter, type DiffLimits, UNLIMITED } from './diff-limiter.ts';
 

@@ -1,4 +1,4 @@
-import type { Patch, PatchProgress } from '#git/diff/patch-reader';
+import type { Patch, PatchProgress } from '#git/diff/parse/patch-reader';
 
 /** Limits of a diff. There are no defaults: 0 means 0. */
 export interface DiffLimits {

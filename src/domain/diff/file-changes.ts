@@ -1,7 +1,7 @@
 import type { Sides } from '#git/diff/commands';
-import { type FileChange, splitTypeChange } from '#git/diff/raw-line';
+import { type FileChange, splitTypeChange } from '#git/diff/parse/raw-line';
+import { parseRawRecords, type RawRecord } from '#git/diff/parse/raw-records';
 import { rawOutput } from '#git/diff/raw-output';
-import { parseRawRecords, type RawRecord } from '#git/diff/raw-records';
 import type { Repository } from '#storage/repository';
 import { checked, diffFailure } from './diff-failure.ts';
 

@@ -1,7 +1,7 @@
 import { outputBytes } from '#git/command/output-bytes';
 import { numstatCommand, type Sides } from '#git/diff/commands';
 import type { TreePair } from '#git/diff/diff-outputs';
-import { type FileStat, parseNumstat } from '#git/diff/numstat';
+import { type FileStat, parseNumstat } from '#git/diff/parse/numstat';
 import { treeOutput } from '#git/diff/tree-output';
 import type { Repository } from '#storage/repository';
 import { checked } from './diff-failure.ts';

@@ -1,12 +1,12 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { OutputBeforeFailure } from '#git/command/output-bytes';
 import type { IgnoredSpace } from '#git/diff/commands';
-import { DiffFormatError } from '#git/diff/diff-format-error';
 import { diffPairs } from '#git/diff/diff-pairs';
 import type { KnownChange } from '#git/diff/known-change';
-import { type FileDiff, parsePatches } from '#git/diff/parse-diff';
-import { quotePath } from '#git/diff/quote-path';
-import { type FileChange, splitTypeChange } from '#git/diff/raw-line';
+import { DiffFormatError } from '#git/diff/parse/diff-format-error';
+import { type FileDiff, parsePatches } from '#git/diff/parse/parse-diff';
+import { type FileChange, splitTypeChange } from '#git/diff/parse/raw-line';
+import { quotePath } from '#git/names/quote-path';
 import type { Repository } from '#storage/repository';
 import { createTempDirectory } from '#storage/temp-directories';
 import type { BlobDiff } from './blob-diff.ts';

@@ -1,7 +1,7 @@
-import { type FileDiff, parseDiff } from '#git/diff/parse-diff';
-import type { PatchRules } from '#git/diff/patch-reader';
-import type { FileChange } from '#git/diff/raw-line';
-import type { OidDigits } from '#git/objects/object-id';
+import { type FileDiff, parseDiff } from '#git/diff/parse/parse-diff';
+import type { PatchRules } from '#git/diff/parse/patch-reader';
+import type { FileChange } from '#git/diff/parse/raw-line';
+import type { OidDigits } from '#git/names/object-id';
 
 import { DiffLimiter, type DiffLimits, type Verdict } from './diff-limiter.ts';
 

@@ -1,9 +1,9 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { mapAhead } from '#base/streams/map-ahead';
-import { GitExitError } from '#git/command/exit-error';
+import { GitExitError } from '#git/command/process/exit-error';
+import { parseRawRecords, type RawRecord } from '#git/diff/parse/raw-records';
 import { rawOutput } from '#git/diff/raw-output';
-import { parseRawRecords, type RawRecord } from '#git/diff/raw-records';
-import { kindOf } from '#git/trees/entry-kind';
+import { kindOf } from '#git/names/entry-kind';
 import type { Repository } from '#storage/repository';
 
 /** One changed file with the size of its blob. */

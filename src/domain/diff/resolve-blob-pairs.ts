@@ -1,6 +1,6 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
+import { validateRevision } from '#git/names/validate-revision';
 import type { ObjectReader, ReadOptions } from '#git/objects/object-reader';
-import { validateRevision } from '#git/refs/validate-revision';
 import type { BlobPair } from './blob-pairs.ts';
 
 /** Two requested sides: a full id, `revision:path`, or a zero id for an absent side. */

@@ -2,7 +2,7 @@ import { lstatSync, mkdirSync } from 'node:fs';
 import { BoundedMap } from '#base/bounded-map';
 import { GitalyError } from '#base/gitaly-error';
 import type { CallersLimit } from '#base/keyed-limit';
-import type { RefWatch } from '#git/refs/ref-watch';
+import type { RefWatch } from '#git/refs/resolve/ref-watch';
 import { createRepository } from '#storage/lifecycle/create-repository';
 import { removeRepository } from '#storage/lifecycle/remove-repository';
 import { isPoolPath } from '#storage/pool-path';

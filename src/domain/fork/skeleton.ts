@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { posix } from 'node:path';
-import type { ObjectFormatName } from '#git/repository-format';
+import type { ObjectFormatName } from '#git/repository-files/repository-format';
 import { initializeRepository } from '#storage/lifecycle/create-repository';
 import type { Repository } from '#storage/repository';
 import { DIRECTORY_MODE } from '#storage/storage-layout';

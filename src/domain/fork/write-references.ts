@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { LoopSlice } from '#base/loop-turns';
-import { PACKED_REFS_HEADER } from '#git/refs/files/packed-refs';
-import type { ListedRef } from '#git/refs/listed-ref';
+import { PACKED_REFS_HEADER } from '#git/refs/storage/files/packed-refs';
+import type { ListedRef } from '#git/refs/storage/listed-ref';
 import type { GitRepository } from '#git/repository';
 
 const FILE_MODE = 0o644;

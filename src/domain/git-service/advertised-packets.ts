@@ -1,8 +1,8 @@
 import { statSync } from 'node:fs';
 import { GitalyError } from '#base/gitaly-error';
 import type { ConfigPair } from '#git/command/config';
-import { FallBackToGit } from '#git/in-process';
-import type { AdvertisedRefsQuery } from '#git/refs/advertised-refs';
+import { FallBackToGit } from '#git/command/in-process';
+import type { AdvertisedRefsQuery } from '#git/refs/list/advertised-refs';
 import type { Repository } from '#storage/repository';
 import { type AdvertisingService, type ReferenceSettings, referenceSettings } from './reference-settings.ts';
 

@@ -1,8 +1,8 @@
 import { BoundedMap } from '#base/bounded-map';
 import type { ConfigPair } from '#git/command/config';
-import { readSettings, type Setting } from '#git/config-file';
-import { HiddenRefs } from '#git/refs/hidden-refs';
-import type { ObjectFormatName, RepositoryFormat } from '#git/repository-format';
+import { HiddenRefs } from '#git/names/hidden-refs';
+import { readSettings, type Setting } from '#git/repository-files/config-file';
+import type { ObjectFormatName, RepositoryFormat } from '#git/repository-files/repository-format';
 import type { Repository } from '#storage/repository';
 
 /** The programs that advertise references to a client. */

@@ -3,8 +3,8 @@ import { abortable } from '#base/abortable';
 import { messageOf } from '#base/gitaly-error';
 import { copyStream, writeChunk } from '#base/streams/copy-stream';
 import { evenPieces } from '#base/streams/even-pieces';
-import { abortError, type GitExit } from '#git/command/exit-error';
 import type { BulkPipe } from '#git/command/process/bulk-pipe';
+import { abortError, type GitExit } from '#git/command/process/exit-error';
 import type { GitProcess } from '#git/command/process/git-process';
 
 /** The client's end of git's upload-pack, receive-pack or upload-archive. */

@@ -1,7 +1,7 @@
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
-import { GitExitError } from '#git/command/exit-error';
-import { type AncestryQuestion, askMergeBase, isAncestor } from '#git/history/is-ancestor';
+import { GitExitError } from '#git/command/process/exit-error';
+import { type AncestryQuestion, askMergeBase, isAncestor } from '#git/history/graph/is-ancestor';
 import type { Repository } from '#storage/repository';
 
 /**

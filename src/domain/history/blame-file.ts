@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { wrap } from '#base/gitaly-error';
-import { GitExitError } from '#git/command/exit-error';
+import { GitExitError } from '#git/command/process/exit-error';
 import { type BlameProblem, type BlameQuery, blame, blameProblem } from '#git/history/blame';
 import type { Repository } from '#storage/repository';
 import { createTempDirectory } from '#storage/temp-directories';

@@ -1,6 +1,6 @@
 import { GitalyError } from '#base/gitaly-error';
-import { GitExitError } from '#git/command/exit-error';
 import { flag, gitCommand } from '#git/command/git-command';
+import { GitExitError } from '#git/command/process/exit-error';
 import { revisionInput } from '#git/objects/revision-input';
 import type { Repository } from '#storage/repository';
 

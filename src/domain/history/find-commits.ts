@@ -1,6 +1,6 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
-import type { GitExitError } from '#git/command/exit-error';
 import { flag, type GitOption, isRefused, joined, value } from '#git/command/git-command';
+import type { GitExitError } from '#git/command/process/exit-error';
 import { untilGitFails } from '#git/command/until-git-fails';
 import { hasPlainSettings } from '#git/diff/plain-settings';
 import { type LogEntry, logEntries } from '#git/history/log-entries';

@@ -1,8 +1,8 @@
-import { GitExitError } from '#git/command/exit-error';
 import { gitCommand } from '#git/command/git-command';
-import { requirePlainRevisions, resolveCommits } from '#git/history/plain-revision';
-import { FallBackToGit } from '#git/in-process';
-import { nearMergeBase } from '#git/merge/merge-base';
+import { FallBackToGit } from '#git/command/in-process';
+import { GitExitError } from '#git/command/process/exit-error';
+import { nearMergeBase } from '#git/history/graph/merge-base';
+import { requirePlainRevisions, resolveCommits } from '#git/history/graph/plain-revision';
 import type { Repository } from '#storage/repository';
 
 /**

@@ -1,7 +1,7 @@
 import { realpathSync } from 'node:fs';
 import { messageOf, wrap } from '#base/gitaly-error';
-import { isQuarantined } from '#git/command/git-directory';
 import { joinObjectDirectories } from '#git/command/object-directory-list';
+import { isQuarantined } from '#git/repository-files/git-directory';
 import type { AccessDecision, InternalApi } from '../gitlab-api/internal-api.ts';
 import type { HookCall } from './hook-call.ts';
 import { type RelativeObjectDirectories, relativeObjectDirectories } from './hook-environment.ts';

@@ -1,7 +1,7 @@
 import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { gitEnvironment, inheritedEnvironment } from '#git/command/environment';
-import { objectIdProblem } from '#git/objects/object-id';
+import { objectIdProblem } from '#git/names/object-id';
 import type { Repository } from '#storage/repository';
 import type { Storages } from '#storage/storages';
 import type { InternalApi } from '../gitlab-api/internal-api.ts';

@@ -1,4 +1,4 @@
-import { ZERO_OID } from '#git/objects/object-id';
+import { ZERO_OID } from '#git/names/object-id';
 import type { VotePhase } from '#storage/lifecycle/voter';
 import { voteHash } from '../transactions/voter.ts';
 

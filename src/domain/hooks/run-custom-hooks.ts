@@ -3,7 +3,7 @@ import { quote } from '#base/go/quote';
 import { isError } from '#base/is-error';
 import type { Git } from '#git/command/git';
 import type { GitProcess } from '#git/command/process/git-process';
-import { spawnProgram } from '#git/command/process/spawn-program';
+import { spawnProgram } from '#git/command/spawn-program';
 import type { Arg } from '#git/command/spawner/spawner';
 import { copyOutput } from './copy-output.ts';
 import type { HookOutput } from './hook-output.ts';

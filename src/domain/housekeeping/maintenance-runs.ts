@@ -1,5 +1,5 @@
 import { abortable } from '#base/abortable';
-import { abortError } from '#git/command/exit-error';
+import { abortError } from '#git/command/process/exit-error';
 
 /** A repository, by its directory. */
 export interface Located {

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { quote } from '#base/go/quote';
-import { isTableName, TABLES_LIST } from '#git/refs/reftable/stacks';
+import { isTableName, TABLES_LIST } from '#git/refs/storage/reftable/stacks';
 import { readAlternates } from '#storage/alternates';
 import { FULL_REPACK_TIMESTAMP } from '#storage/lifecycle/create-repository';
 import { isPoolPath } from '#storage/pool-path';

@@ -1,7 +1,7 @@
 import { GitalyError } from '#base/gitaly-error';
-import { GitExitError } from '#git/command/exit-error';
 import { gitCommand } from '#git/command/git-command';
-import { parseOid } from '#git/objects/object-id';
+import { GitExitError } from '#git/command/process/exit-error';
+import { parseOid } from '#git/names/object-id';
 import type { Repository } from '#storage/repository';
 
 const LF = 0x0a;

@@ -1,9 +1,9 @@
 import { isLink } from '#base/file-mode';
 import { LoopSlice } from '#base/loop-turns';
 import { normalizePath } from '#base/normalize-path';
-import { oidBytesOf } from '#git/objects/object-id';
+import { kindOf } from '#git/names/entry-kind';
+import { oidBytesOf } from '#git/names/object-id';
 import { parseTreeInTurns, type TreeEntry } from '#git/objects/parse/parse-tree';
-import { kindOf } from '#git/trees/entry-kind';
 import { openEntry } from '#git/trees/open-entry';
 import type { Repository } from '#storage/repository';
 import { isCanonicalName, isLicenseFile } from './license-files.ts';

@@ -1,6 +1,6 @@
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
-import { ZERO_OID } from '#git/objects/object-id';
+import { ZERO_OID } from '#git/names/object-id';
 import { Quarantine } from '#storage/quarantine/quarantine';
 import type { Repository } from '#storage/repository';
 import { updateReference } from '../ref-update/update-reference.ts';

@@ -1,10 +1,10 @@
 import { readdir } from 'node:fs/promises';
-import { FallBackToGit, fallBackOnFailure } from '#git/in-process';
-import { nearMergeBase } from '#git/merge/merge-base';
+import { FallBackToGit, fallBackOnFailure } from '#git/command/in-process';
+import { nearMergeBase } from '#git/history/graph/merge-base';
 import { mergeInProcess, type ThreeTrees, type TreeAccess } from '#git/merge/merge-in-process';
 import { type MergedTree, mergeTreeOfCommits } from '#git/merge/merge-tree';
 import { type LabelledTrees, TreeMerges } from '#git/merge/tree-merges';
-import { EMPTY_TREE } from '#git/objects/object-id';
+import { EMPTY_TREE } from '#git/names/object-id';
 import type { ObjectReader } from '#git/objects/object-reader';
 import { ObjectWriter } from '#git/objects/write/write-objects';
 import { requireTreeDepth } from '#git/trees/tree-depth';

@@ -1,9 +1,9 @@
 import { LoopSlice } from '#base/loop-turns';
-import { FallBackToGit, fallBackOnFailure } from '#git/in-process';
+import { FallBackToGit, fallBackOnFailure } from '#git/command/in-process';
 import type { FileVersions, TreeAccess } from '#git/merge/merge-in-process';
 import { MAX_MERGED_BYTES, mergeLines } from '#git/merge/merge-lines';
 import { requirePlainMerge } from '#git/merge/plain-merge';
-import { OID_BYTES } from '#git/objects/object-id';
+import { OID_BYTES } from '#git/names/object-id';
 import type { ObjectReader } from '#git/objects/object-reader';
 import { parseTreeInTurns, type TreeEntry } from '#git/objects/parse/parse-tree';
 import { sortEntriesInTurns } from '#git/objects/write/format-tree';

@@ -1,9 +1,9 @@
 import { copyFile, readFile } from 'node:fs/promises';
 import { GitalyError } from '#base/gitaly-error';
 import { flag, gitCommand, value } from '#git/command/git-command';
-import { parseSettings } from '#git/config-file';
-import type { StoredBackend } from '#git/repository-format';
-import { parseFormat } from '#git/repository-format';
+import { parseSettings } from '#git/repository-files/config-file';
+import type { StoredBackend } from '#git/repository-files/repository-format';
+import { parseFormat } from '#git/repository-files/repository-format';
 import type { Repository } from '#storage/repository';
 
 export interface DraftConfigOptions {

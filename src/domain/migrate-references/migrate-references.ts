@@ -1,6 +1,6 @@
 import { GitalyError } from '#base/gitaly-error';
 import { versionWith } from '#git/command/capabilities';
-import type { StoredBackend } from '#git/repository-format';
+import type { StoredBackend } from '#git/repository-files/repository-format';
 import { endMigration } from '#storage/lifecycle/reference-files';
 import type { Vote, VotePhase } from '#storage/lifecycle/voter';
 import { excludeChanges } from '#storage/locks/write-exclusion';

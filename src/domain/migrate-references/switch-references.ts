@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { StoredBackend } from '#git/repository-format';
+import type { StoredBackend } from '#git/repository-files/repository-format';
 import { beginMoves, moveReferences } from '#storage/lifecycle/reference-files';
 import { replaceLocked } from '#storage/locks/locked-file';
 import type { Repository } from '#storage/repository';

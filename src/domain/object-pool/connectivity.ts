@@ -1,7 +1,7 @@
 import { symlink } from 'node:fs/promises';
 import { GitalyError } from '#base/gitaly-error';
-import { GitExitError } from '#git/command/exit-error';
 import { flag, gitCommand } from '#git/command/git-command';
+import { GitExitError } from '#git/command/process/exit-error';
 import type { Repository } from '#storage/repository';
 import { createTempDirectory } from '#storage/temp-directories';
 

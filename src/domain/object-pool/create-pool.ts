@@ -1,7 +1,7 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
-import { GitExitError } from '#git/command/exit-error';
 import { flag, gitCommand, value } from '#git/command/git-command';
+import { GitExitError } from '#git/command/process/exit-error';
 import { createRepository } from '#storage/lifecycle/create-repository';
 import type { Vote } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';

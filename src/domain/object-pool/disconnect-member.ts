@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { GitalyError } from '#base/gitaly-error';
-import { withAlternates } from '#git/objects/write/alternates-file';
+import { withAlternates } from '#git/repository-files/alternates-file';
 import { alternateDirectory, readAlternates } from '#storage/alternates';
 import type { Vote, VotePhase } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';

@@ -1,9 +1,9 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
-import { GitExitError } from '#git/command/exit-error';
 import { flag, gitCommand } from '#git/command/git-command';
 import { outputLines } from '#git/command/output-lines';
-import { ZERO_OID } from '#git/objects/object-id';
+import { GitExitError } from '#git/command/process/exit-error';
+import { ZERO_OID } from '#git/names/object-id';
 import type { Vote } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';
 import type { Housekeeping } from '../housekeeping/housekeeping.ts';

@@ -1,6 +1,6 @@
 import { flag, gitCommand } from '#git/command/git-command';
 import { outputLines } from '#git/command/output-lines';
-import { objectIdProblem } from '#git/objects/object-id';
+import { objectIdProblem } from '#git/names/object-id';
 import { RefTransaction } from '#git/refs/update/ref-transaction';
 import type { Repository } from '#storage/repository';
 

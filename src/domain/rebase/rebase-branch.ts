@@ -1,5 +1,5 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
-import { objectIdProblem } from '#git/objects/object-id';
+import { objectIdProblem } from '#git/names/object-id';
 import type { Repository } from '#storage/repository';
 import { type Person, signatureOf } from '../commit/signature.ts';
 import { MergeWorkspace } from '../merge/merge-workspace.ts';

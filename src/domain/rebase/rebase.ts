@@ -1,7 +1,7 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
-import { mergeBase } from '#git/merge/merge-base';
+import { mergeBase } from '#git/history/graph/merge-base';
 import { unpickedCommits } from '#git/merge/unpicked-commits';
-import { EMPTY_TREE } from '#git/objects/object-id';
+import { EMPTY_TREE } from '#git/names/object-id';
 import type { Commit } from '#git/objects/parse/parse-commit';
 import type { Ident } from '#git/objects/write/format-ident';
 import { writeCommit } from '../commit/write-commit.ts';

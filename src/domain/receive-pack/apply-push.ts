@@ -1,6 +1,6 @@
 import { isError } from '#base/is-error';
-import { abortError } from '#git/command/exit-error';
 import { joinObjectDirectories } from '#git/command/object-directory-list';
+import { abortError } from '#git/command/process/exit-error';
 import { createPackedRefs } from '#git/refs/update/create-packed-refs';
 import { RefTransaction } from '#git/refs/update/ref-transaction';
 import type { Quarantine } from '#storage/quarantine/quarantine';

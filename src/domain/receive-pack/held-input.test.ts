@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FallBackToGit } from '#git/in-process';
+import { FallBackToGit } from '#git/command/in-process';
 import { HeldInput } from './held-input.ts';
 
 async function* chunks(...texts: readonly (string | Error)[]): AsyncGenerator<Uint8Array> {

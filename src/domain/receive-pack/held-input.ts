@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { FallBackToGit } from '#git/in-process';
+import { FallBackToGit } from '#git/command/in-process';
 
 /**
  * Limit of the bytes that are kept for git. A push of fewer than 100 objects is seldom larger, and

@@ -1,5 +1,5 @@
 import { writeChunk } from '#base/streams/copy-stream';
-import { fallBackOnFailure } from '#git/in-process';
+import { fallBackOnFailure } from '#git/command/in-process';
 import { removeStaleQuarantines } from '#storage/quarantine/stale-quarantines';
 import type { CapabilityAdvertisements } from '../git-service/capability-advertisements.ts';
 import type { ServiceResult } from '../git-service/service-streams.ts';

@@ -1,9 +1,9 @@
 import { LoopSlice } from '#base/loop-turns';
 import { sortInTurns } from '#base/sort-in-turns';
 import { collectOutput } from '#git/command/collect-output';
-import { GitExitError } from '#git/command/exit-error';
 import { flag, gitCommand } from '#git/command/git-command';
-import { FallBackToGit, fallBackOnFailure } from '#git/in-process';
+import { FallBackToGit, fallBackOnFailure } from '#git/command/in-process';
+import { GitExitError } from '#git/command/process/exit-error';
 import type { NewRef } from '#git/refs/update/create-packed-refs';
 import type { Repository } from '#storage/repository';
 import type { RelayedHook } from '../hooks/hooks-directories.ts';

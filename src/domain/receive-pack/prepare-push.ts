@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import { LoopSlice } from '#base/loop-turns';
-import { isQuarantined } from '#git/command/git-directory';
-import { requireNotGrafted } from '#git/history/commit-nodes';
-import { reaches, reachesByGraph } from '#git/history/is-ancestor';
-import { FallBackToGit, fallBackOnFailure } from '#git/in-process';
-import { isZeroOid } from '#git/objects/object-id';
-import { trustedRefName } from '#git/refs/ref-name';
+import { FallBackToGit, fallBackOnFailure } from '#git/command/in-process';
+import { requireNotGrafted } from '#git/history/graph/commit-nodes';
+import { reaches, reachesByGraph } from '#git/history/graph/is-ancestor';
+import { isZeroOid } from '#git/names/object-id';
+import { trustedRefName } from '#git/names/ref-name';
 import type { NewRef } from '#git/refs/update/create-packed-refs';
+import { isQuarantined } from '#git/repository-files/git-directory';
 import { Quarantine } from '#storage/quarantine/quarantine';
 import type { Repository } from '#storage/repository';
 import type { RelayedHook } from '../hooks/hooks-directories.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FallBackToGit } from '#git/in-process';
+import { FallBackToGit } from '#git/command/in-process';
 import { ObjectWriter } from '#git/objects/write/write-objects';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { seededRandom } from '#testkit/repositories/random-history';

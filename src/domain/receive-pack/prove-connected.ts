@@ -1,10 +1,10 @@
 import { LoopSlice } from '#base/loop-turns';
-import { parseNode } from '#git/history/commit-nodes';
-import { FallBackToGit } from '#git/in-process';
-import { EMPTY_TREE, OID_BYTES, OID_SOURCE } from '#git/objects/object-id';
+import { FallBackToGit } from '#git/command/in-process';
+import { parseNode } from '#git/history/graph/commit-nodes';
+import { kindOf } from '#git/names/entry-kind';
+import { EMPTY_TREE, OID_BYTES, OID_SOURCE } from '#git/names/object-id';
 import type { ObjectReader } from '#git/objects/object-reader';
-import type { ObjectFormatName } from '#git/repository-format';
-import { kindOf } from '#git/trees/entry-kind';
+import type { ObjectFormatName } from '#git/repository-files/repository-format';
 import { areEqual, orderOf, TreeEntries } from '#git/trees/tree-entries';
 
 /** The facts about a repository on which a proof relies. */

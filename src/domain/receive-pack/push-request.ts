@@ -1,10 +1,10 @@
 import { LoopSlice } from '#base/loop-turns';
 import { packetAt, sizeOfPacket } from '#base/pkt-line/packet';
-import { FallBackToGit } from '#git/in-process';
-import { isOid, isZeroOid } from '#git/objects/object-id';
+import { FallBackToGit } from '#git/command/in-process';
+import { isOid, isZeroOid } from '#git/names/object-id';
+import { parseRefName, type RefName } from '#git/names/ref-name';
 import { objectsInPack, PACK_HEADER_BYTES } from '#git/objects/pack-header';
-import { parseRefName, type RefName } from '#git/refs/ref-name';
-import type { ObjectFormatName } from '#git/repository-format';
+import type { ObjectFormatName } from '#git/repository-files/repository-format';
 import type { HeldInput } from './held-input.ts';
 
 /** The change of one reference. */

@@ -2,10 +2,10 @@ import { statSync } from 'node:fs';
 import { BoundedMap } from '#base/bounded-map';
 import { GitalyError } from '#base/gitaly-error';
 import type { ConfigPair } from '#git/command/config';
-import { readSettings } from '#git/config-file';
-import { FallBackToGit } from '#git/in-process';
-import type { HiddenRefs } from '#git/refs/hidden-refs';
-import type { RepositoryFormat } from '#git/repository-format';
+import { FallBackToGit } from '#git/command/in-process';
+import type { HiddenRefs } from '#git/names/hidden-refs';
+import { readSettings } from '#git/repository-files/config-file';
+import type { RepositoryFormat } from '#git/repository-files/repository-format';
 import type { Repository } from '#storage/repository';
 import { type ReferenceSettings, referenceSettings } from '../git-service/reference-settings.ts';
 

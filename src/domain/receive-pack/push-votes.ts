@@ -1,5 +1,5 @@
 import { LoopSlice } from '#base/loop-turns';
-import { isZeroOid } from '#git/objects/object-id';
+import { isZeroOid } from '#git/names/object-id';
 import type { HookCall } from '../hooks/hook-call.ts';
 import type { HookManager } from '../hooks/hook-manager.ts';
 import type { HookOutput } from '../hooks/hook-output.ts';

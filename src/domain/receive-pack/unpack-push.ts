@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { writeChunk } from '#base/streams/copy-stream';
-import { abortError } from '#git/command/exit-error';
 import { flag, gitCommand } from '#git/command/git-command';
+import { FallBackToGit } from '#git/command/in-process';
+import { abortError } from '#git/command/process/exit-error';
 import type { GitProcess } from '#git/command/process/git-process';
-import { FallBackToGit } from '#git/in-process';
-import { OID_BYTES } from '#git/objects/object-id';
+import { OID_BYTES } from '#git/names/object-id';
 import { packHeader } from '#git/objects/pack-header';
 import type { Quarantine } from '#storage/quarantine/quarantine';
 import type { HeldInput } from './held-input.ts';

@@ -1,5 +1,5 @@
 import { GitalyError } from '#base/gitaly-error';
-import { ZERO_OID } from '#git/objects/object-id';
+import { ZERO_OID } from '#git/names/object-id';
 import type { Commit } from '#git/objects/parse/parse-commit';
 import type { Repository } from '#storage/repository';
 import { branchReference } from '../revisions/reference-names.ts';

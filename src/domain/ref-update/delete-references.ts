@@ -1,6 +1,6 @@
 import { wrap } from '#base/gitaly-error';
 import { inTurns } from '#base/loop-turns';
-import { ZERO_OID } from '#git/objects/object-id';
+import { ZERO_OID } from '#git/names/object-id';
 import { RefTransaction } from '#git/refs/update/ref-transaction';
 import type { Vote, VotePhase } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';

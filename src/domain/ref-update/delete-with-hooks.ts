@@ -1,4 +1,4 @@
-import { ZERO_OID } from '#git/objects/object-id';
+import { ZERO_OID } from '#git/names/object-id';
 import type { Repository } from '#storage/repository';
 import { requireOldOid } from '../revisions/expected-oid.ts';
 import { type UpdateContext, updateWithHooks } from './update-with-hooks.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
-import { ZERO_OID } from '#git/objects/object-id';
+import { ZERO_OID } from '#git/names/object-id';
 import { ObjectWriter } from '#git/objects/write/write-objects';
 import type { Quarantine } from '#storage/quarantine/quarantine';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';

@@ -1,7 +1,7 @@
 import { codeOf, GitalyError, messageOf } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { isError } from '#base/is-error';
-import type { UncheckedRefName } from '#git/refs/ref-name';
+import type { UncheckedRefName } from '#git/names/ref-name';
 import type { CapturedOutput } from '../hooks/captured-output.ts';
 import type { CustomHookName } from '../hooks/custom-hook-files.ts';
 import { NotAllowedError } from '../hooks/not-allowed-error.ts';

@@ -1,8 +1,8 @@
 import { wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { versionWith } from '#git/command/capabilities';
+import { validateReference } from '#git/names/validate-reference';
 import { RefUpdateError } from '#git/refs/update/ref-update-error';
-import { validateReference } from '#git/refs/validate-reference';
 import type { Vote } from '#storage/lifecycle/voter';
 import { replaceLocked } from '#storage/locks/locked-file';
 import { LockTakenError } from '#storage/locks/repository-lock';

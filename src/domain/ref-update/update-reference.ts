@@ -1,4 +1,4 @@
-import type { UncheckedRefName } from '#git/refs/ref-name';
+import type { UncheckedRefName } from '#git/names/ref-name';
 import { type RefChange, RefTransaction } from '#git/refs/update/ref-transaction';
 import type { Repository } from '#storage/repository';
 import type { TransactionHooks } from '../transactions/transaction-hooks.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { appendFileSync, chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { ZERO_OID } from '#git/objects/object-id';
+import { ZERO_OID } from '#git/names/object-id';
 import { ObjectWriter } from '#git/objects/write/write-objects';
 import type { VotePhase } from '#storage/lifecycle/voter';
 import type { Quarantine } from '#storage/quarantine/quarantine';

@@ -1,8 +1,8 @@
 import { wrap } from '#base/gitaly-error';
 import { isError } from '#base/is-error';
-import { objectIdProblem } from '#git/objects/object-id';
+import { objectIdProblem } from '#git/names/object-id';
 import { RefTransaction } from '#git/refs/update/ref-transaction';
-import type { ObjectFormatName } from '#git/repository-format';
+import type { ObjectFormatName } from '#git/repository-files/repository-format';
 import type { Quarantine } from '#storage/quarantine/quarantine';
 import type { Repository } from '#storage/repository';
 import { CapturedOutput } from '../hooks/captured-output.ts';

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { isZeroOid } from '#git/objects/object-id';
+import { isZeroOid } from '#git/names/object-id';
 import { seededRandom } from '#testkit/repositories/random-history';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { testSeed } from '#testkit/test-seed';

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { LoopSlice } from '#base/loop-turns';
-import { isZeroOid, ZERO_OID } from '#git/objects/object-id';
-import { MAX_SYMBOLIC_DEPTH } from '#git/refs/follow-ref';
-import { bytesOfName, type UncheckedRefName } from '#git/refs/ref-name';
+import { isZeroOid, ZERO_OID } from '#git/names/object-id';
+import { bytesOfName, type UncheckedRefName } from '#git/names/ref-name';
+import { MAX_SYMBOLIC_DEPTH } from '#git/refs/storage/follow-ref';
 import type { RefChange, RefTransaction } from '#git/refs/update/ref-transaction';
 import type { Vote } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';

@@ -1,5 +1,5 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
-import { objectIdProblem, ZERO_OID } from '#git/objects/object-id';
+import { objectIdProblem, ZERO_OID } from '#git/names/object-id';
 import { RefUpdateError } from '#git/refs/update/ref-update-error';
 import type { Repository } from '#storage/repository';
 import { type RefUpdateOptions, updateReference } from './update-reference.ts';

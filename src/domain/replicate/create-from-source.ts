@@ -1,6 +1,6 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
-import { GitExitError } from '#git/command/exit-error';
+import { GitExitError } from '#git/command/process/exit-error';
 import { createRepository } from '#storage/lifecycle/create-repository';
 import { moveAway } from '#storage/lifecycle/move-away';
 import type { Repository } from '#storage/repository';

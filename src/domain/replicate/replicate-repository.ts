@@ -1,5 +1,5 @@
 import { codeOf, wrap } from '#base/gitaly-error';
-import { parseFormat, requireReferenceBackend } from '#git/repository-format';
+import { parseFormat, requireReferenceBackend } from '#git/repository-files/repository-format';
 import { removeStaleLocks } from '#storage/leftovers/stale-locks';
 import type { Repository } from '#storage/repository';
 import type { RepositoryTarget } from '#storage/repository-target';

@@ -1,5 +1,5 @@
-import { GitExitError } from '#git/command/exit-error';
-import { parseRefName } from '#git/refs/ref-name';
+import { GitExitError } from '#git/command/process/exit-error';
+import { parseRefName } from '#git/names/ref-name';
 import type { Repository } from '#storage/repository';
 import type { SignalOption } from './commit-of.ts';
 

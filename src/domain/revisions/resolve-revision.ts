@@ -1,4 +1,4 @@
-import { isOidInAnyCase } from '#git/objects/object-id';
+import { isOidInAnyCase } from '#git/names/object-id';
 import type { Repository } from '#storage/repository';
 import type { SignalOption } from './commit-of.ts';
 

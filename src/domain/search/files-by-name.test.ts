@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { GoRegexp } from '#base/go/regexp/go-regexp';
-import { InProcess } from '#git/in-process';
+import { InProcess } from '#git/command/in-process';
 import { FILE_PATHS_LIMITS } from '#git/trees/file-paths';
 import type { Repository } from '#storage/repository';
 import { nestDirectories } from '#testkit/repositories/deep-trees';

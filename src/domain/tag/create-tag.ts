@@ -1,6 +1,6 @@
 import { GitalyError } from '#base/gitaly-error';
-import { ZERO_OID } from '#git/objects/object-id';
-import type { ObjectInfo } from '#git/objects/object-info';
+import { ZERO_OID } from '#git/names/object-id';
+import type { ObjectInfo } from '#git/names/object-info';
 import type { Commit } from '#git/objects/parse/parse-commit';
 import { ObjectWriter } from '#git/objects/write/write-objects';
 import type { Repository } from '#storage/repository';

@@ -2,11 +2,11 @@ import { wrap } from '#base/gitaly-error';
 import { flag, type GitCommand, gitCommand } from '#git/command/git-command';
 import { outputLines } from '#git/command/output-lines';
 import { ignoringGitFailure } from '#git/command/until-git-fails';
+import { firstWildcard } from '#git/names/wildmatch';
 import type { ObjectReader } from '#git/objects/object-reader';
 import type { Tag } from '#git/objects/parse/parse-tag';
-import type { ListedRef } from '#git/refs/listed-ref';
-import { type RefTag, readRefTag } from '#git/refs/read-ref-objects';
-import { firstWildcard } from '#git/refs/wildmatch';
+import { type RefTag, readRefTag } from '#git/refs/list/read-ref-objects';
+import type { ListedRef } from '#git/refs/storage/listed-ref';
 import type { Repository } from '#storage/repository';
 
 export interface FindTagOptions {

@@ -1,7 +1,7 @@
-import type { ObjectType } from '#git/objects/object-info';
+import type { ObjectType } from '#git/names/object-info';
+import { validateReference } from '#git/names/validate-reference';
 import { formatIdent, type Ident } from '#git/objects/write/format-ident';
 import type { ObjectWriter } from '#git/objects/write/write-objects';
-import { validateReference } from '#git/refs/validate-reference';
 
 export interface NewTag {
   /** Without `refs/tags/`; without line feeds. */

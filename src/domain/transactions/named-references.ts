@@ -1,5 +1,5 @@
-import { isZeroOid } from '#git/objects/object-id';
-import type { ReferenceBackend } from '#git/repository-format';
+import { isZeroOid } from '#git/names/object-id';
+import type { ReferenceBackend } from '#git/repository-files/repository-format';
 
 /**
  * Full names of the references that a change is about to lock; `undefined` if it may lock more than

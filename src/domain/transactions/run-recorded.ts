@@ -1,7 +1,7 @@
 import { writeChunk } from '#base/streams/copy-stream';
 import type { ConfigPair } from '#git/command/config';
-import type { GitExitError } from '#git/command/exit-error';
 import type { GitCommand } from '#git/command/git-command';
+import type { GitExitError } from '#git/command/process/exit-error';
 import type { GitProcess } from '#git/command/process/git-process';
 import type { GitRepository } from '#git/repository';
 

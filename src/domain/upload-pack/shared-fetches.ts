@@ -1,7 +1,7 @@
 import { abortable } from '#base/abortable';
 import { messageOf } from '#base/gitaly-error';
-import { abortError } from '#git/command/exit-error';
 import { flag, gitCommand } from '#git/command/git-command';
+import { abortError } from '#git/command/process/exit-error';
 import type { StreamWriter } from '#storage/cache/streams/shared-stream';
 import type { StreamReader } from '#storage/cache/streams/stream-reader';
 import { ClientGoneError, type ServiceResult, sendPieces } from '../git-service/service-streams.ts';

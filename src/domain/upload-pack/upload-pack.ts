@@ -1,8 +1,8 @@
 import { Writable } from 'node:stream';
 import { abortable } from '#base/abortable';
 import { PacketSplitter } from '#base/pkt-line/packet-splitter';
-import { abortError } from '#git/command/exit-error';
 import { flag, gitCommand } from '#git/command/git-command';
+import { abortError } from '#git/command/process/exit-error';
 import { isListable } from '../git-service/advertised-packets.ts';
 import { advertisesBundleUri, bundleUriSettings } from '../git-service/bundle-uri-settings.ts';
 import type { CapabilityAdvertisements } from '../git-service/capability-advertisements.ts';

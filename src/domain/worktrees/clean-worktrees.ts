@@ -1,8 +1,8 @@
 import { readdir, stat } from 'node:fs/promises';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { wrap } from '#base/gitaly-error';
-import { GitExitError } from '#git/command/exit-error';
 import { flag, gitCommand } from '#git/command/git-command';
+import { GitExitError } from '#git/command/process/exit-error';
 import type { Repository } from '#storage/repository';
 import { removeTree } from '#storage/temp-directories';
 

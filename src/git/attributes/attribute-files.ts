@@ -1,4 +1,4 @@
-import { FallBackToGit, fallBackOnFailure } from '../in-process.ts';
+import { FallBackToGit, fallBackOnFailure } from '../command/in-process.ts';
 import type { ReadOptions } from '../objects/object-reader.ts';
 import type { GitRepository } from '../repository.ts';
 import type { AttributeFile } from './tree-attributes.ts';

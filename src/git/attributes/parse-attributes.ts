@@ -1,6 +1,6 @@
 import { LoopSlice } from '#base/loop-turns';
-import { unquotePath } from '../diff/unquote-path.ts';
-import { compileWildmatch, firstWildcard, type MatchWork } from '../refs/wildmatch.ts';
+import { unquotePath } from '../names/unquote-path.ts';
+import { compileWildmatch, firstWildcard, type MatchWork } from '../names/wildmatch.ts';
 
 /** The state that a line gives to an attribute. */
 export type AttributeState = 'set' | 'unset' | 'unspecified' | { readonly value: string };

@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { GitalyError } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import { LoopSlice } from '#base/loop-turns';
+import type { MatchWork } from '../names/wildmatch.ts';
 import type { ObjectReader, ReadOptions } from '../objects/object-reader.ts';
-import type { MatchWork } from '../refs/wildmatch.ts';
 import type { GitRepository } from '../repository.ts';
 import {
   type AttributeLine,

@@ -1,8 +1,12 @@
-import type { InProcess } from '../in-process.ts';
-import type { ObjectFormatName, ReferenceBackend, RepositoryFormat } from '../repository-format.ts';
+import type { GitDirectory } from '../repository-files/git-directory.ts';
+import type {
+  ObjectFormatName,
+  ReferenceBackend,
+  RepositoryFormat,
+} from '../repository-files/repository-format.ts';
 import type { Git } from './git.ts';
 import type { GitCommand } from './git-command.ts';
-import type { GitDirectory } from './git-directory.ts';
+import type { InProcess } from './in-process.ts';
 import type { GitProcess } from './process/git-process.ts';
 import type { RunOptions, SpawnOptions } from './spawn-options.ts';
 

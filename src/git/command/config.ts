@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
-import { EMPTY_TREE } from '../objects/object-id.ts';
+import { EMPTY_TREE } from '../names/object-id.ts';
 import { SUBCOMMANDS, type SubcommandName } from './allowed.ts';
 
 /** One setting of one git process. */

@@ -1,4 +1,4 @@
-import { type GitDirectory, isQuarantined } from './git-directory.ts';
+import { type GitDirectory, isQuarantined } from '../repository-files/git-directory.ts';
 import { joinObjectDirectories } from './object-directory-list.ts';
 import type { Arg } from './spawner/spawner.ts';
 

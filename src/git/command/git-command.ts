@@ -1,6 +1,6 @@
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
-import { validateRevision } from '../refs/validate-revision.ts';
+import { validateRevision } from '../names/validate-revision.ts';
 import { isSubcommand, SUBCOMMANDS, type SubcommandName, subcommand } from './allowed.ts';
 import { dashedHalf } from './dashed-half.ts';
 import type { Arg } from './spawner/spawner.ts';

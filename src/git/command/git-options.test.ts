@@ -4,9 +4,9 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import type { GitDirectory } from '../repository-files/git-directory.ts';
 import { Git, type GitOptions } from './git.ts';
 import { flag, gitCommand } from './git-command.ts';
-import type { GitDirectory } from './git-directory.ts';
 import type { ProcessStart } from './process/start-process.ts';
 import type { RunOptions } from './spawn-options.ts';
 

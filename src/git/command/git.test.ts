@@ -9,11 +9,11 @@ import { after, describe, test } from 'node:test';
 import { packet } from '#testkit/repositories/push';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { until } from '#testkit/until';
+import type { GitDirectory } from '../repository-files/git-directory.ts';
 import { Git } from './git.ts';
 import { flag, gitCommand, value } from './git-command.ts';
-import type { GitDirectory } from './git-directory.ts';
-import { spawnProgram } from './process/spawn-program.ts';
 import type { ProcessStats } from './process/start-process.ts';
+import { spawnProgram } from './spawn-program.ts';
 import { createNodeSpawner } from './spawner/node-spawner.ts';
 import { createPosixSpawner } from './spawner/posix-spawner.ts';
 

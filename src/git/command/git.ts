@@ -1,5 +1,6 @@
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
+import type { GitDirectory } from '../repository-files/git-directory.ts';
 import { STARTS_NONE, SUBCOMMANDS, type SubcommandName } from './allowed.ts';
 import { askGit, type RunnableGit } from './ask-git.ts';
 import {
@@ -14,7 +15,6 @@ import { type ConfigPair, configOf, secretEnvironment } from './config.ts';
 import { gitEnvironment, inheritedEnvironment } from './environment.ts';
 import { findProgram } from './find-program.ts';
 import { checkNul, type GitCommand } from './git-command.ts';
-import type { GitDirectory } from './git-directory.ts';
 import { type PrivateCopyOptions, privateCopy } from './private-git.ts';
 import type { GitProcess } from './process/git-process.ts';
 import { type SpawnAdmission, SpawnGate, type SpawnWaits } from './process/spawn-gate.ts';

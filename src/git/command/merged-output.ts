@@ -1,8 +1,8 @@
 import { Writable } from 'node:stream';
 import type { CommandRepository } from './command-repository.ts';
-import { abortError, type GitExit } from './exit-error.ts';
 import type { GitCommand } from './git-command.ts';
 import { BulkPipe } from './process/bulk-pipe.ts';
+import { abortError, type GitExit } from './process/exit-error.ts';
 
 export interface MergedOutput {
   /** Both standard streams, in the order in which git wrote. */

@@ -1,4 +1,4 @@
-import { unquotePath } from '../diff/unquote-path.ts';
+import { unquotePath } from '../names/unquote-path.ts';
 
 /** Joins paths as in `GIT_ALTERNATE_OBJECT_DIRECTORIES`. */
 export function joinObjectDirectories(paths: readonly string[]): string {

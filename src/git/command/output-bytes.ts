@@ -3,9 +3,9 @@ import { noteBulkBytes } from '#base/bulk-memory';
 import { type CommandInput, writeInput } from './command-input.ts';
 import type { CommandRepository } from './command-repository.ts';
 import type { ConfigPair } from './config.ts';
-import { GitExitError } from './exit-error.ts';
 import type { GitCommand } from './git-command.ts';
 import { BulkPipe } from './process/bulk-pipe.ts';
+import { GitExitError } from './process/exit-error.ts';
 
 export interface OutputBytesOptions {
   readonly signal?: AbortSignal | undefined;

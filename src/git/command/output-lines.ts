@@ -2,8 +2,8 @@ import { lineBatches } from '#base/streams/line-batches';
 import { type CommandInput, writeInput } from './command-input.ts';
 import type { CommandRepository } from './command-repository.ts';
 import type { ConfigPair } from './config.ts';
-import { abortError } from './exit-error.ts';
 import type { GitCommand } from './git-command.ts';
+import { abortError } from './process/exit-error.ts';
 import type { HookSetup } from './spawn-options.ts';
 
 export interface OutputLinesOptions {

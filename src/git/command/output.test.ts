@@ -6,12 +6,12 @@ import { GitFixture } from '#testkit/repositories/git-fixture';
 import { initRepository } from '#testkit/repositories/init-repository';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { until } from '#testkit/until';
-import { GitExitError } from './exit-error.ts';
 import { flag, gitCommand } from './git-command.ts';
 import { mergedOutput } from './merged-output.ts';
 import { OutputBeforeFailure, outputBytes } from './output-bytes.ts';
 import { outputLines } from './output-lines.ts';
 import { BulkPipe } from './process/bulk-pipe.ts';
+import { GitExitError } from './process/exit-error.ts';
 import { ignoringGitFailure, untilGitFails } from './until-git-fails.ts';
 
 const directory = makeScratchDirectory('output');

@@ -1,9 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { fileStamp } from '#base/files/file-stamp';
 import { timeLeftMs } from '#base/time-left';
-import { stampOf } from '../repository-stamp.ts';
+import type { GitDirectory } from '../repository-files/git-directory.ts';
+import { stampOf } from '../repository-files/repository-stamp.ts';
 import type { CommandRepository } from './command-repository.ts';
-import type { GitDirectory } from './git-directory.ts';
 import type { GitProcess } from './process/git-process.ts';
 
 /** Maximum numbers of waiting processes. */

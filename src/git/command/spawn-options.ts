@@ -1,5 +1,5 @@
+import type { GitDirectory } from '../repository-files/git-directory.ts';
 import type { ConfigPair } from './config.ts';
-import type { GitDirectory } from './git-directory.ts';
 import type { ProcessObserver, ProcessOptions } from './process/start-process.ts';
 import type { Arg } from './spawner/spawner.ts';
 

@@ -1,4 +1,4 @@
-import { GitExitError } from './exit-error.ts';
+import { GitExitError } from './process/exit-error.ts';
 
 /** Yields the output of a git command up to its failure, which is passed to `onFailure`. */
 export async function* untilGitFails<T>(

@@ -1,11 +1,11 @@
 import { flag, gitCommand } from '../command/git-command.ts';
+import { FallBackToGit } from '../command/in-process.ts';
 import { outputBytes } from '../command/output-bytes.ts';
-import { FallBackToGit } from '../in-process.ts';
 import type { GitRepository } from '../repository.ts';
 import type { OutputKind } from './diff-outputs.ts';
 import { rawOfTrees } from './in-process/diff-trees.ts';
+import { parseRawRecords, type RawRecord } from './parse/raw-records.ts';
 import { onlyTreesMatter } from './plain-trees.ts';
-import { parseRawRecords, type RawRecord } from './raw-records.ts';
 
 /**
  * The compared objects: a commit with its parents or with other commits, or two trees; full ids.

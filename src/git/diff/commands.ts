@@ -1,6 +1,6 @@
 import { flag, type GitCommand, type GitOption, gitCommand, value } from '../command/git-command.ts';
 import type { Arg } from '../command/spawner/spawner.ts';
-import type { OidDigits } from '../objects/object-id.ts';
+import type { OidDigits } from '../names/object-id.ts';
 
 /**
  * Two revisions, each any object that git compares (commits, trees, blobs by `revision:path`), and

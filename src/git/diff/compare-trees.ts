@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { noteBulkBytes } from '#base/bulk-memory';
 import { MAX_DIFF_CPU_SECONDS } from '../command/allowed.ts';
-import { abortError } from '../command/exit-error.ts';
+import { abortError } from '../command/process/exit-error.ts';
 import type { GitProcess } from '../command/process/git-process.ts';
 import type { GitRepository } from '../repository.ts';
 import type { TreePair } from './diff-outputs.ts';

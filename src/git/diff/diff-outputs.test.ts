@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { GitFixture } from '#testkit/repositories/git-fixture';
-import { FallBackToGit, InProcess } from '../in-process.ts';
+import { FallBackToGit, InProcess } from '../command/in-process.ts';
 import { DiffOutputs, type OutputSource } from './diff-outputs.ts';
 
 const git = await GitFixture.start();

@@ -1,9 +1,9 @@
 import { BoundedMap } from '#base/bounded-map';
 import { keptBytes } from '#base/kept-bytes';
 import type { CommandRepository } from '../command/command-repository.ts';
-import { directoriesKey, type GitDirectory } from '../command/git-directory.ts';
-import type { InProcessName } from '../in-process.ts';
-import { piecesOf } from './patch-pieces.ts';
+import type { InProcessName } from '../command/in-process.ts';
+import { directoriesKey, type GitDirectory } from '../repository-files/git-directory.ts';
+import { piecesOf } from './parse/patch-pieces.ts';
 
 /** Limit of all outputs together. */
 const MAX_BYTES = 16 * 1024 * 1024;

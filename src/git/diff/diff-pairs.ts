@@ -1,6 +1,6 @@
 import { flag, gitCommand } from '../command/git-command.ts';
 import { outputBytes } from '../command/output-bytes.ts';
-import { OID_DIGITS } from '../objects/object-id.ts';
+import { OID_DIGITS } from '../names/object-id.ts';
 import type { GitRepository } from '../repository.ts';
 import { patchFlags } from './commands.ts';
 import type { DiffPairsOptions, KnownChange } from './known-change.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
-import { readSettings } from '../config-file.ts';
+import { readSettings } from '../repository-files/config-file.ts';
 import { isIrrelevantToDiff } from './irrelevant-settings.ts';
 
 // Otherwise every comparison starts a process, with each git that could use a waiting one.

@@ -1,5 +1,5 @@
 import type { IgnoredSpace } from './commands.ts';
-import type { ChangeStatus } from './raw-line.ts';
+import type { ChangeStatus } from './parse/raw-line.ts';
 
 /** A change with known blobs, as `git diff --raw` would list it. git refuses inconsistent ones. */
 export interface KnownChange {

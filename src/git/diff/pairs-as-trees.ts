@@ -1,11 +1,11 @@
 import { isDirectory } from '#base/file-mode';
-import { GitExitError } from '../command/exit-error.ts';
 import { flag, gitCommand } from '../command/git-command.ts';
 import { outputBytes } from '../command/output-bytes.ts';
-import { isOidInAnyCase } from '../objects/object-id.ts';
+import { GitExitError } from '../command/process/exit-error.ts';
+import { isOidInAnyCase } from '../names/object-id.ts';
 import { writeScratchObject } from '../objects/write/scratch-object.ts';
 import type { GitRepository } from '../repository.ts';
-import type { ObjectFormatName } from '../repository-format.ts';
+import type { ObjectFormatName } from '../repository-files/repository-format.ts';
 import { patchFlags } from './commands.ts';
 import type { DiffPairsOptions, KnownChange } from './known-change.ts';
 

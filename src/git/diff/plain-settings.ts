@@ -1,7 +1,7 @@
 import type { SubcommandName } from '../command/allowed.ts';
-import { readSettings } from '../config-file.ts';
 import type { GitRepository } from '../repository.ts';
-import type { RepositoryFormat } from '../repository-format.ts';
+import { readSettings } from '../repository-files/config-file.ts';
+import type { RepositoryFormat } from '../repository-files/repository-format.ts';
 import { isIrrelevantToDiff } from './irrelevant-settings.ts';
 
 /**

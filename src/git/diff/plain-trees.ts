@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import type { Arg } from '../command/spawner/spawner.ts';
-import { isPlainRevision } from '../history/plain-revision.ts';
-import { hasOtherParents } from '../refs/list-branch-tips.ts';
+import { isPlainRevision } from '../history/graph/plain-revision.ts';
+import { hasOtherParents } from '../refs/list/list-branch-tips.ts';
 import type { GitRepository } from '../repository.ts';
 import type { Sides } from './commands.ts';
 import type { TreePair } from './diff-outputs.ts';

@@ -1,5 +1,5 @@
 import { lineBatches } from '#base/streams/line-batches';
-import { DiffFormatError } from './diff-format-error.ts';
+import { DiffFormatError } from './parse/diff-format-error.ts';
 
 /** Two corresponding commits of a range-diff, or one without a counterpart. */
 export interface CommitPair {

@@ -1,5 +1,5 @@
 import { outputBytes } from '../command/output-bytes.ts';
-import { OID_DIGITS } from '../objects/object-id.ts';
+import { OID_DIGITS } from '../names/object-id.ts';
 import type { GitRepository } from '../repository.ts';
 import { rawCommand, type Sides } from './commands.ts';
 import { treeOutput } from './tree-output.ts';

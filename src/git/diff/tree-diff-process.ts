@@ -1,6 +1,6 @@
 import type { CommandRepository } from '../command/command-repository.ts';
 import type { GitProcess } from '../command/process/git-process.ts';
-import { OID_DIGITS } from '../objects/object-id.ts';
+import { OID_DIGITS } from '../names/object-id.ts';
 import { patchesCommand } from './commands.ts';
 
 /**

@@ -1,6 +1,6 @@
-import { GitExitError } from '../command/exit-error.ts';
 import { flag, gitCommand, joined, value } from '../command/git-command.ts';
 import { outputBytes } from '../command/output-bytes.ts';
+import { GitExitError } from '../command/process/exit-error.ts';
 import type { GitRepository } from '../repository.ts';
 
 export interface BlameQuery {

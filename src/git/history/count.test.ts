@@ -6,10 +6,10 @@ import { fc } from '#testkit/fast-check';
 import { startHistories } from '#testkit/repositories/histories-fixture';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { openRandomRepository, type RandomRepository } from '#testkit/repositories/open-random-repository';
-import { FallBackToGit } from '../in-process.ts';
-import { CommitGraph, commitBytes } from './commit-graph.ts';
+import { FallBackToGit } from '../command/in-process.ts';
 import { type CountQuery, countCommits, countDiverging } from './count.ts';
-import { countReached } from './count-reached.ts';
+import { CommitGraph, commitBytes } from './graph/commit-graph.ts';
+import { countReached } from './graph/count-reached.ts';
 
 const { git, root, answered: counted } = await startHistories('count');
 

@@ -1,13 +1,13 @@
 import { flag, gitCommand, joined } from '../command/git-command.ts';
+import { FallBackToGit } from '../command/in-process.ts';
 import type { Arg } from '../command/spawner/spawner.ts';
-import { FallBackToGit } from '../in-process.ts';
-import { nearMergeBaseAndRead } from '../merge/merge-base.ts';
 import type { GitRepository } from '../repository.ts';
-import { requireNotGrafted } from './commit-nodes.ts';
-import { countReached } from './count-reached.ts';
+import { requireNotGrafted } from './graph/commit-nodes.ts';
+import { countReached } from './graph/count-reached.ts';
+import { nearMergeBaseAndRead } from './graph/merge-base.ts';
+import { resolveRange } from './graph/plain-revision.ts';
+import { walkRange } from './graph/walk-range.ts';
 import { pathChanges } from './path-changes.ts';
-import { resolveRange } from './plain-revision.ts';
-import { walkRange } from './walk-range.ts';
 
 /** Selection of the counted commits. */
 export interface CountQuery {

@@ -12,9 +12,9 @@ import { createRandomRepository } from '#testkit/repositories/random-repository'
 import { runSync } from '#testkit/run-program-sync';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { until } from '#testkit/until';
-import { FallBackToGit, InProcess } from '../in-process.ts';
+import { FallBackToGit, InProcess } from '../command/in-process.ts';
 import type { GitRepository } from '../repository.ts';
-import { isAncestor, reaches, reachesByGraph } from './is-ancestor.ts';
+import { isAncestor, reaches, reachesByGraph } from './graph/is-ancestor.ts';
 import { lastCommits } from './last-commits.ts';
 import { oldCommits } from './old-commits.ts';
 import { recentCommits } from './recent-commits.ts';

@@ -1,12 +1,12 @@
 import { joined } from '../command/git-command.ts';
-import { FallBackToGit, fallBackOnFailure } from '../in-process.ts';
-import { EMPTY_TREE } from '../objects/object-id.ts';
+import { FallBackToGit, fallBackOnFailure } from '../command/in-process.ts';
+import { EMPTY_TREE } from '../names/object-id.ts';
 import type { GitRepository } from '../repository.ts';
-import { requireNotGrafted } from './commit-nodes.ts';
+import { requireNotGrafted } from './graph/commit-nodes.ts';
+import { requirePlainRevisions, resolveCommits } from './graph/plain-revision.ts';
 import { lastCommits } from './last-commits.ts';
 import { loggedCommits } from './log.ts';
 import { isLiteralPath } from './path-changes.ts';
-import { requirePlainRevisions, resolveCommits } from './plain-revision.ts';
 
 export interface LastCommitQuery {
   readonly revision: Buffer;

@@ -1,18 +1,18 @@
 import { BoundedMap } from '#base/bounded-map';
 import { GitalyError } from '#base/gitaly-error';
 import { LoopSlice } from '#base/loop-turns';
-import { abortError } from '../command/exit-error.ts';
-import { FallBackToGit, fallBackOnFailure } from '../in-process.ts';
-import { OID_BYTES, type OidBytes } from '../objects/object-id.ts';
+import { FallBackToGit, fallBackOnFailure } from '../command/in-process.ts';
+import { abortError } from '../command/process/exit-error.ts';
+import { canonicalMode, kindOf } from '../names/entry-kind.ts';
+import { OID_BYTES, type OidBytes } from '../names/object-id.ts';
 import type { ObjectReader } from '../objects/object-reader.ts';
+import { TreeCursor } from '../objects/parse/tree-cursor.ts';
 import type { GitRepository } from '../repository.ts';
 import { DirectoriesAbove } from '../trees/directories-above.ts';
-import { canonicalMode, kindOf } from '../trees/entry-kind.ts';
-import { TreeCursor } from '../trees/tree-cursor.ts';
-import type { CommitNode } from './commit-node.ts';
-import type { CommitNodes } from './commit-nodes.ts';
-import { DateQueue } from './date-queue.ts';
-import { type Grafts, readGrafts } from './grafts.ts';
+import type { CommitNode } from './graph/commit-node.ts';
+import type { CommitNodes } from './graph/commit-nodes.ts';
+import { DateQueue } from './graph/date-queue.ts';
+import { type Grafts, readGrafts } from './graph/grafts.ts';
 import { oldCommits } from './old-commits.ts';
 
 /** Entries of one directory of a commit. */

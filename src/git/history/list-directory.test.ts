@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { after, test } from 'node:test';
-import { InProcess } from '#git/in-process';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { randomHistory, seededRandom } from '#testkit/repositories/random-history';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { InProcess } from '../command/in-process.ts';
 import { listDirectory } from './list-directory.ts';
 
 const root = makeScratchDirectory('list-directory');

@@ -1,14 +1,14 @@
 import { GitalyError } from '#base/gitaly-error';
 import { mapInTurns } from '#base/loop-turns';
 import { flag, gitCommand } from '../command/git-command.ts';
+import { FallBackToGit, fallBackOnFailure } from '../command/in-process.ts';
 import { outputLines } from '../command/output-lines.ts';
-import { FallBackToGit, fallBackOnFailure } from '../in-process.ts';
-import { isOid, OID_BYTES } from '../objects/object-id.ts';
+import { kindOf } from '../names/entry-kind.ts';
+import { isOid, OID_BYTES } from '../names/object-id.ts';
+import { isPlainPath } from '../names/plain-path.ts';
 import { parseTreeInTurns } from '../objects/parse/parse-tree.ts';
 import type { GitRepository } from '../repository.ts';
-import { kindOf } from '../trees/entry-kind.ts';
 import { EntryFinder } from '../trees/find-entry.ts';
-import { isPlainPath } from '../trees/plain-path.ts';
 
 /** An entry as listed by `git ls-tree`. */
 export interface ListedEntry {

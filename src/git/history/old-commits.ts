@@ -1,7 +1,7 @@
 import { mapAhead } from '#base/streams/map-ahead';
-import { GitExitError } from '../command/exit-error.ts';
 import { flag, gitCommand, joined } from '../command/git-command.ts';
 import { outputLines } from '../command/output-lines.ts';
+import { GitExitError } from '../command/process/exit-error.ts';
 import type { GitRepository } from '../repository.ts';
 import { loggedCommits } from './log.ts';
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fc } from '#testkit/fast-check';
-import { parseNode } from './commit-nodes.ts';
 import { splitSignature } from './commit-signature.ts';
-import { DateQueue } from './date-queue.ts';
+import { parseNode } from './graph/commit-nodes.ts';
+import { DateQueue } from './graph/date-queue.ts';
 import { type LogEntry, parseEntries } from './log-entries.ts';
 
 const hex = (length: number) =>

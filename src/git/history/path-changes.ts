@@ -1,10 +1,10 @@
 import { DIRECTORY } from '#base/file-mode';
-import { FallBackToGit, fallBackOnFailure } from '../in-process.ts';
-import { EMPTY_TREE, type Oid, oidBytesOf, trustedOid } from '../objects/object-id.ts';
+import { FallBackToGit, fallBackOnFailure } from '../command/in-process.ts';
+import { canonicalMode, kindOf } from '../names/entry-kind.ts';
+import { EMPTY_TREE, type Oid, oidBytesOf, trustedOid } from '../names/object-id.ts';
+import { isPlainPath } from '../names/plain-path.ts';
 import type { ObjectReader, ReadOptions } from '../objects/object-reader.ts';
-import { canonicalMode, kindOf } from '../trees/entry-kind.ts';
-import { findInTree } from '../trees/find-in-tree.ts';
-import { isPlainPath } from '../trees/plain-path.ts';
+import { findInTree } from '../objects/parse/find-in-tree.ts';
 import { areEqual, orderOf, TreeEntries } from '../trees/tree-entries.ts';
 
 /** Limit of paths, each of which is searched for in every commit. */

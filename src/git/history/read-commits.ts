@@ -1,6 +1,6 @@
 import { GitalyError } from '#base/gitaly-error';
+import type { RawObject } from '../names/object-info.ts';
 import { FoundCommit } from '../objects/found-commit.ts';
-import type { RawObject } from '../objects/object-info.ts';
 import type { ObjectReader } from '../objects/object-reader.ts';
 import type { Mailmap } from '../objects/parse/mailmap.ts';
 import type { NamedObject } from '../objects/read-many.ts';

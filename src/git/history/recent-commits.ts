@@ -1,9 +1,9 @@
 import type { NamedObject } from '../objects/read-many.ts';
 import type { GitRepository } from '../repository.ts';
-import { requireNotGrafted } from './commit-nodes.ts';
+import { requireNotGrafted } from './graph/commit-nodes.ts';
+import { resolveRange } from './graph/plain-revision.ts';
+import { walkRange } from './graph/walk-range.ts';
 import { type PathSelection, pathChanges } from './path-changes.ts';
-import { resolveRange } from './plain-revision.ts';
-import { walkRange } from './walk-range.ts';
 
 /** A history in git's own order, selected by what can be seen without reading messages. */
 export interface RecentQuery extends Partial<PathSelection> {

@@ -1,4 +1,4 @@
-import { FallBackToGit } from '../in-process.ts';
+import { FallBackToGit } from '../command/in-process.ts';
 
 /** Limit of comparisons and moves for one file: some milliseconds. */
 const MAX_STEPS = 500_000;

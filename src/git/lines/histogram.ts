@@ -1,4 +1,4 @@
-import { FallBackToGit } from '../in-process.ts';
+import { FallBackToGit } from '../command/in-process.ts';
 import type { CompareWork } from './compare-work.ts';
 
 /** Lines that occur more often are not used to align files. */

@@ -7,7 +7,7 @@ import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
 import { outputSync } from '#testkit/run-program-sync';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { testSeed } from '#testkit/test-seed';
-import { FallBackToGit } from '../in-process.ts';
+import { FallBackToGit } from '../command/in-process.ts';
 import { CompareWork } from './compare-work.ts';
 import { type LineChange, type LineVersions, lineChangesOfDiff, lineChangesOfMerge } from './line-changes.ts';
 import { LineSplitter } from './split-lines.ts';

@@ -1,4 +1,4 @@
-import { FallBackToGit } from '../in-process.ts';
+import { FallBackToGit } from '../command/in-process.ts';
 import type { CompareWork } from './compare-work.ts';
 import { type EdgeScore, type Indents, isAsGood } from './indents.ts';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { seededRandom } from '#testkit/repositories/random-history';
 import { testSeed } from '#testkit/test-seed';
-import { FallBackToGit } from '../in-process.ts';
+import { FallBackToGit } from '../command/in-process.ts';
 import { LineSplitter, type Lines, MAX_LINES } from './split-lines.ts';
 
 const SEED = testSeed();

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { FallBackToGit } from '../in-process.ts';
+import { FallBackToGit } from '../command/in-process.ts';
 
 /** Limit of lines of a file: splitting more takes several milliseconds. */
 export const MAX_LINES = 5_000;

@@ -1,11 +1,11 @@
 import { DIRECTORY, EXECUTABLE, FILE } from '#base/file-mode';
 import { loopTurn } from '#base/loop-turns';
-import { FallBackToGit } from '../in-process.ts';
-import { EMPTY_TREE, OID_DIGITS } from '../objects/object-id.ts';
+import { FallBackToGit } from '../command/in-process.ts';
+import { canonicalMode, kindOf } from '../names/entry-kind.ts';
+import { EMPTY_TREE, OID_DIGITS } from '../names/object-id.ts';
 import type { TreeEntry } from '../objects/parse/parse-tree.ts';
 import { areSorted, formatTree, isTreeName, type NewTreeEntry } from '../objects/write/format-tree.ts';
 import { objectId } from '../objects/write/object-hash.ts';
-import { canonicalMode, kindOf } from '../trees/entry-kind.ts';
 
 /** Reads and writes objects of a merge. */
 export interface TreeAccess {

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { FallBackToGit } from '#git/in-process';
 import { initRepository } from '#testkit/repositories/init-repository';
 import { type Random, seededRandom } from '#testkit/repositories/random-history';
 import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
@@ -10,6 +9,7 @@ import { outputSync } from '#testkit/run-program-sync';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { repetitions } from '#testkit/soak';
 import { testSeed } from '#testkit/test-seed';
+import { FallBackToGit } from '../command/in-process.ts';
 import { MAX_LINES } from '../lines/split-lines.ts';
 import { MAX_MERGED_BYTES, mergeLines, type ThreeFiles } from './merge-lines.ts';
 

@@ -1,4 +1,4 @@
-import { FallBackToGit } from '../in-process.ts';
+import { FallBackToGit } from '../command/in-process.ts';
 import { CompareWork } from '../lines/compare-work.ts';
 import { type LineChange, lineChangesOfMerge } from '../lines/line-changes.ts';
 import { bytesOfLines, LineSplitter, type Lines } from '../lines/split-lines.ts';

@@ -1,6 +1,6 @@
 import { GitalyError } from '#base/gitaly-error';
 import { LoopSlice } from '#base/loop-turns';
-import { isOid, OID_DIGITS, OID_SOURCE } from '../objects/object-id.ts';
+import { isOid, OID_DIGITS, OID_SOURCE } from '../names/object-id.ts';
 
 /** A conflicting file as it is on one side. */
 export interface ConflictEntry {

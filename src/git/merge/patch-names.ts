@@ -1,10 +1,10 @@
-import type { CommitNode } from '../history/commit-node.ts';
-import type { CommitNodes } from '../history/commit-nodes.ts';
-import { FallBackToGit, fallBackOnFailure } from '../in-process.ts';
-import { OID_BYTES, type OidBytes } from '../objects/object-id.ts';
+import { FallBackToGit, fallBackOnFailure } from '../command/in-process.ts';
+import type { CommitNode } from '../history/graph/commit-node.ts';
+import type { CommitNodes } from '../history/graph/commit-nodes.ts';
+import { canonicalMode, kindOf } from '../names/entry-kind.ts';
+import { OID_BYTES, type OidBytes } from '../names/object-id.ts';
 import { parseTreeInTurns, type TreeEntry } from '../objects/parse/parse-tree.ts';
 import type { GitRepository } from '../repository.ts';
-import { canonicalMode, kindOf } from '../trees/entry-kind.ts';
 
 /** Limit of trees that are read; git reads more of them faster. */
 const MAX_TREES = 1_000;

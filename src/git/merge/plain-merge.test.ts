@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { appendFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { FallBackToGit } from '#git/in-process';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { FallBackToGit } from '../command/in-process.ts';
 import { requirePlainMerge } from './plain-merge.ts';
 
 const root = makeScratchDirectory('plain-merge');

@@ -1,7 +1,7 @@
 import { attributeFilesFor } from '../attributes/attribute-files.ts';
 import { TreeAttributes } from '../attributes/tree-attributes.ts';
+import { FallBackToGit, fallBackOnFailure } from '../command/in-process.ts';
 import { hasPlainSettings } from '../diff/plain-settings.ts';
-import { FallBackToGit, fallBackOnFailure } from '../in-process.ts';
 import type { ReadOptions } from '../objects/object-reader.ts';
 import type { GitRepository } from '../repository.ts';
 

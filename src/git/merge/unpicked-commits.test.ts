@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { fc } from '#testkit/fast-check';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { runSync } from '#testkit/run-program-sync';
-import { FallBackToGit } from '../in-process.ts';
+import { FallBackToGit } from '../command/in-process.ts';
 import { ObjectWriter } from '../objects/write/write-objects.ts';
 import { nearUnpickedCommits, unpickedCommits } from './unpicked-commits.ts';
 

@@ -1,11 +1,11 @@
 import { flag, gitCommand } from '../command/git-command.ts';
-import type { CommitNode } from '../history/commit-node.ts';
-import { type CommitNodes, requireNotGrafted } from '../history/commit-nodes.ts';
-import { walkRange } from '../history/walk-range.ts';
-import { FallBackToGit } from '../in-process.ts';
+import { FallBackToGit } from '../command/in-process.ts';
+import type { CommitNode } from '../history/graph/commit-node.ts';
+import { type CommitNodes, requireNotGrafted } from '../history/graph/commit-nodes.ts';
+import { nearMergeBase } from '../history/graph/merge-base.ts';
+import { walkRange } from '../history/graph/walk-range.ts';
 import type { GitRepository } from '../repository.ts';
 import { requireDepthOf } from '../trees/tree-depth.ts';
-import { nearMergeBase } from './merge-base.ts';
 import { PatchNames } from './patch-names.ts';
 
 /** Two commits with a common ancestor, neither of which is reachable from the other. */

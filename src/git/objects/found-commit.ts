@@ -1,4 +1,4 @@
-import type { RawObject } from './object-info.ts';
+import type { RawObject } from '../names/object-info.ts';
 import type { Mailmap } from './parse/mailmap.ts';
 import { type Commit, parseCommit, parseCommitInTurns } from './parse/parse-commit.ts';
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
-import { TreeCursor } from '../trees/tree-cursor.ts';
 import { parseTreeInTurns } from './parse/parse-tree.ts';
+import { TreeCursor } from './parse/tree-cursor.ts';
 
 // Symptom: a commit with a broken list of parents was an answer, and a tree id ended in `\r`.
 for (const format of ['sha1', 'sha256'] as const)

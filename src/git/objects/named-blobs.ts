@@ -1,9 +1,9 @@
 import { mapAhead } from '#base/streams/map-ahead';
-import { FallBackToGit, fallBackOnFailure } from '../in-process.ts';
+import { FallBackToGit, fallBackOnFailure } from '../command/in-process.ts';
+import { isOid, type Oid } from '../names/object-id.ts';
+import type { ObjectInfo } from '../names/object-info.ts';
 import type { GitRepository } from '../repository.ts';
 import { readShallowFile } from './database/shallow-file.ts';
-import { isOid, type Oid } from './object-id.ts';
-import type { ObjectInfo } from './object-info.ts';
 import type { ObjectReader } from './object-reader.ts';
 
 /** Limit of objects; for more, starting git takes a small part of the time. */

@@ -8,7 +8,7 @@ import { GitFixture } from '#testkit/repositories/git-fixture';
 import { outputSync } from '#testkit/run-program-sync';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { steady, until } from '#testkit/until';
-import { InProcess } from '../in-process.ts';
+import { InProcess } from '../command/in-process.ts';
 
 const directory = makeScratchDirectory('objects');
 const git = await GitFixture.start();

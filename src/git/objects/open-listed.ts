@@ -1,6 +1,6 @@
 import { LoopSlice } from '#base/loop-turns';
 import { mapAhead } from '#base/streams/map-ahead';
-import type { ObjectInfo } from './object-info.ts';
+import type { ObjectInfo } from '../names/object-info.ts';
 import type { ObjectReader, ReadOptions } from './object-reader.ts';
 import type { OpenObject } from './opened-object.ts';
 

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
+import type { Oid } from '../names/object-id.ts';
+import type { ObjectInfo } from '../names/object-info.ts';
 import type { Found } from './cat-file/lookup.ts';
-import type { Oid } from './object-id.ts';
-import type { ObjectInfo } from './object-info.ts';
 
 /** An object that is open for reading. */
 export interface OpenObject extends ObjectInfo {

@@ -2,13 +2,13 @@ import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import { GitalyError } from '#base/gitaly-error';
 import type { CommandRepository } from '../command/command-repository.ts';
-import { abortError } from '../command/exit-error.ts';
+import { abortError } from '../command/process/exit-error.ts';
 import type { GitProcess } from '../command/process/git-process.ts';
+import type { ObjectInfo, RawObject } from '../names/object-info.ts';
 import { type Answer, AnswerParser } from './cat-file/answer-parser.ts';
 import { BodyCollector } from './cat-file/body-collector.ts';
 import type { CatFilePool } from './cat-file/cat-file-pool.ts';
 import { deadError, isRefusal } from './cat-file/dead-process.ts';
-import type { ObjectInfo, RawObject } from './object-info.ts';
 
 /** Something that names an object by its full id. */
 export interface NamedObject {

@@ -1,7 +1,7 @@
 import { GitalyError, messageOf } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
-import { GitExitError } from '../command/exit-error.ts';
 import { isRefused } from '../command/git-command.ts';
+import { GitExitError } from '../command/process/exit-error.ts';
 
 /**
  * Converts the failure of a `rev-list` to Gitaly's text, without a code: `rev-list pipeline

@@ -2,11 +2,11 @@ import { existsSync } from 'node:fs';
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import type { CommandRepository } from '../command/command-repository.ts';
-import { GitExitError } from '../command/exit-error.ts';
 import { flag, type GitOption, gitCommand, joined } from '../command/git-command.ts';
 import { outputLines } from '../command/output-lines.ts';
+import { GitExitError } from '../command/process/exit-error.ts';
+import type { ObjectInfo, ObjectType } from '../names/object-info.ts';
 import { parseHeader } from './cat-file/cat-file-header.ts';
-import type { ObjectInfo, ObjectType } from './object-info.ts';
 import { revListFailure } from './rev-list-failure.ts';
 import { revisionInput } from './revision-input.ts';
 

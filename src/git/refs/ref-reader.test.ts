@@ -10,9 +10,9 @@ import { referenceBackends } from '#testkit/repositories/init-repository';
 import { writePackedRefs } from '#testkit/repositories/packed-refs';
 import { outputSync, runSync } from '#testkit/run-program-sync';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { trustedRefName } from '../names/ref-name.ts';
 import type { GitRepository } from '../repository.ts';
-import { GitRefs } from './git-refs.ts';
-import { trustedRefName } from './ref-name.ts';
+import { GitRefs } from './git/git-refs.ts';
 
 const directory = makeScratchDirectory('refs');
 const started: string[] = [];

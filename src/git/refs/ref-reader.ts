@@ -1,17 +1,6 @@
 import { checkNul } from '../command/git-command.ts';
-import { FallBackToGit, fallBackOnFailure, type InProcessName } from '../in-process.ts';
-import { SHORT_OID_SOURCE } from '../objects/object-id.ts';
-import type { ReadableRepository } from '../objects/readable-repository.ts';
-import type { ReferenceBackend } from '../repository-format.ts';
-import { type AdvertisedRefsQuery, advertisedRefs } from './advertised-refs.ts';
-import type { RawRef } from './files/loose-ref.ts';
-import { MAX_SYMBOLIC_DEPTH } from './follow-ref.ts';
-import type { RefQuery } from './for-each-ref.ts';
-import { GitRefs, type RefReadOptions } from './git-refs.ts';
-import { type ListOptions, listRefs } from './list-refs.ts';
-import type { ListedRef } from './listed-ref.ts';
-import type { RefCaches } from './ref-caches.ts';
-import { refChecksum } from './ref-checksum.ts';
+import { FallBackToGit, fallBackOnFailure, type InProcessName } from '../command/in-process.ts';
+import { SHORT_OID_SOURCE } from '../names/object-id.ts';
 import {
   bytesOfName,
   HEAD,
@@ -20,10 +9,21 @@ import {
   type RefName,
   trustedRefName,
   type UncheckedRefName,
-} from './ref-name.ts';
-import { type RefWatch, watchRefs } from './ref-watch.ts';
-import type { ResolvedRef } from './resolved-refs.ts';
-import { StoredRefs } from './stored-refs.ts';
+} from '../names/ref-name.ts';
+import type { ReadableRepository } from '../objects/readable-repository.ts';
+import type { ReferenceBackend } from '../repository-files/repository-format.ts';
+import type { RefQuery } from './git/for-each-ref.ts';
+import { GitRefs, type RefReadOptions } from './git/git-refs.ts';
+import { type AdvertisedRefsQuery, advertisedRefs } from './list/advertised-refs.ts';
+import { type ListOptions, listRefs } from './list/list-refs.ts';
+import { refChecksum } from './list/ref-checksum.ts';
+import type { RefCaches } from './resolve/ref-caches.ts';
+import { type RefWatch, watchRefs } from './resolve/ref-watch.ts';
+import { StoredRefs } from './resolve/stored-refs.ts';
+import type { RawRef } from './storage/files/loose-ref.ts';
+import { MAX_SYMBOLIC_DEPTH } from './storage/follow-ref.ts';
+import type { ListedRef } from './storage/listed-ref.ts';
+import type { ResolvedRef } from './storage/resolved-refs.ts';
 
 const DEFAULT_NAMES = ['refs/heads/main', 'refs/heads/master'].map((name) =>
   trustedRefName(Buffer.from(name)),

@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { after, test } from 'node:test';
-import { oidBytesOf, trustedOid } from '#git/objects/object-id';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { seededRandom } from '#testkit/repositories/random-history';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { testSeed } from '#testkit/test-seed';
+import { oidBytesOf, trustedOid } from '../names/object-id.ts';
+import { searchTree } from '../objects/parse/find-in-tree.ts';
 import { formatTree } from '../objects/write/format-tree.ts';
 import { changeTree, type TreeChange } from './change-tree.ts';
-import { searchTree } from './find-in-tree.ts';
 
 const directory = makeScratchDirectory('change-tree');
 after(() => rmSync(directory, { recursive: true, force: true }));

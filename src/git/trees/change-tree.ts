@@ -1,10 +1,10 @@
 import { eachInTurn, LoopSlice } from '#base/loop-turns';
 import { sortInTurns } from '#base/sort-in-turns';
-import type { OidBytes } from '../objects/object-id.ts';
+import { canonicalMode, kindOf } from '../names/entry-kind.ts';
+import type { OidBytes } from '../names/object-id.ts';
 import { parseTreeInTurns } from '../objects/parse/parse-tree.ts';
+import { TreeCursor } from '../objects/parse/tree-cursor.ts';
 import { formatTree, formatTreeInTurns, type NewTreeEntry } from '../objects/write/format-tree.ts';
-import { canonicalMode, kindOf } from './entry-kind.ts';
-import { TreeCursor } from './tree-cursor.ts';
 
 const SLASH = 0x2f;
 const ZERO = 0x30;

@@ -1,10 +1,10 @@
-import { FallBackToGit, fallBackOnFailure } from '../in-process.ts';
-import { isOid, oidBytesOf } from '../objects/object-id.ts';
+import { FallBackToGit, fallBackOnFailure } from '../command/in-process.ts';
+import { kindOf } from '../names/entry-kind.ts';
+import { isOid, oidBytesOf } from '../names/object-id.ts';
+import { isPlainPath } from '../names/plain-path.ts';
 import type { ObjectReader } from '../objects/object-reader.ts';
+import { TreeCursor } from '../objects/parse/tree-cursor.ts';
 import type { GitRepository } from '../repository.ts';
-import { kindOf } from './entry-kind.ts';
-import { isPlainPath } from './plain-path.ts';
-import { TreeCursor } from './tree-cursor.ts';
 
 /** A part of a revision's files. */
 export interface FilePathsQuery {

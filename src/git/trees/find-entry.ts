@@ -1,6 +1,6 @@
+import { isPlainPath } from '../names/plain-path.ts';
 import type { ObjectReader, ReadOptions } from '../objects/object-reader.ts';
 import type { TreeEntry } from '../objects/parse/parse-tree.ts';
-import { isPlainPath } from './plain-path.ts';
 import { SearchedTree } from './searched-tree.ts';
 
 const SLASH = 0x2f;

@@ -1,8 +1,8 @@
 import { mapAhead } from '#base/streams/map-ahead';
-import { oidBytesOf } from '../objects/object-id.ts';
+import { kindOf } from '../names/entry-kind.ts';
+import { oidBytesOf } from '../names/object-id.ts';
 import type { ObjectReader, ReadOptions, Revision } from '../objects/object-reader.ts';
-import { kindOf } from './entry-kind.ts';
-import { TreeCursor } from './tree-cursor.ts';
+import { TreeCursor } from '../objects/parse/tree-cursor.ts';
 
 /** Limit of skipped directories. */
 const MAX_STEPS = 9;

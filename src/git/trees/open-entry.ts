@@ -1,9 +1,9 @@
+import { type EntryKind, kindOf } from '../names/entry-kind.ts';
+import { isPlainPath } from '../names/plain-path.ts';
 import type { ObjectReader, ReadOptions } from '../objects/object-reader.ts';
 import { OpenedObject, type OpenObject } from '../objects/opened-object.ts';
+import { findInTree, searchTree } from '../objects/parse/find-in-tree.ts';
 import type { TreeEntry } from '../objects/parse/parse-tree.ts';
-import { type EntryKind, kindOf } from './entry-kind.ts';
-import { findInTree, searchTree } from './find-in-tree.ts';
-import { isPlainPath } from './plain-path.ts';
 
 /** A tree entry and its object. */
 export interface OpenEntry {

@@ -1,8 +1,8 @@
 import { codeOf, GitalyError } from '#base/gitaly-error';
-import { abortError, GitExitError } from '../command/exit-error.ts';
 import { flag, gitCommand } from '../command/git-command.ts';
-import { isOid } from '../objects/object-id.ts';
-import type { ObjectInfo, RawObject } from '../objects/object-info.ts';
+import { abortError, GitExitError } from '../command/process/exit-error.ts';
+import { isOid } from '../names/object-id.ts';
+import type { ObjectInfo, RawObject } from '../names/object-info.ts';
 import type { ObjectReader, ReadOptions } from '../objects/object-reader.ts';
 import type { GitRepository } from '../repository.ts';
 

@@ -1,6 +1,6 @@
-import type { RawObject } from '../objects/object-info.ts';
+import type { RawObject } from '../names/object-info.ts';
+import { searchTree } from '../objects/parse/find-in-tree.ts';
 import type { TreeEntry } from '../objects/parse/parse-tree.ts';
-import { searchTree } from './find-in-tree.ts';
 import { treeTable } from './tree-table.ts';
 
 /** Number of searches after which a tree gets a table of its names. */

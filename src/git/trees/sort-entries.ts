@@ -1,6 +1,6 @@
 import { inTurns, LoopSlice, mapInTurns } from '#base/loop-turns';
 import { sortInTurns } from '#base/sort-in-turns';
-import type { EntryKind } from './entry-kind.ts';
+import type { EntryKind } from '../names/entry-kind.ts';
 import type { WalkedEntry } from './walked-entry.ts';
 
 /**

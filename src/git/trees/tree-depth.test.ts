@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { EMPTY_TREE, type Oid } from '../objects/object-id.ts';
+import { EMPTY_TREE, type Oid } from '../names/object-id.ts';
 import type { TreeEntry } from '../objects/parse/parse-tree.ts';
 import { MAX_TREE_DEPTH, requireTreeDepth } from './tree-depth.ts';
 

@@ -1,7 +1,7 @@
 import { GitalyError } from '#base/gitaly-error';
+import { kindOf } from '../names/entry-kind.ts';
 import { parseTreeInTurns, type TreeEntry } from '../objects/parse/parse-tree.ts';
 import type { GitRepository } from '../repository.ts';
-import { kindOf } from './entry-kind.ts';
 
 /**
  * Limit of nested directories for git commands that recurse through trees. With the usual stack of

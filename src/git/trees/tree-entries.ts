@@ -1,7 +1,7 @@
-import { fallBackOnFailure } from '../in-process.ts';
-import type { OidBytes } from '../objects/object-id.ts';
-import { canonicalMode, kindOf } from './entry-kind.ts';
-import { TreeCursor } from './tree-cursor.ts';
+import { fallBackOnFailure } from '../command/in-process.ts';
+import { canonicalMode, kindOf } from '../names/entry-kind.ts';
+import type { OidBytes } from '../names/object-id.ts';
+import { TreeCursor } from '../objects/parse/tree-cursor.ts';
 
 const SLASH = 0x2f;
 

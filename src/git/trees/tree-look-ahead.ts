@@ -1,8 +1,8 @@
-import { oidBytesOf } from '../objects/object-id.ts';
-import type { RawObject } from '../objects/object-info.ts';
+import { kindOf } from '../names/entry-kind.ts';
+import { oidBytesOf } from '../names/object-id.ts';
+import type { RawObject } from '../names/object-info.ts';
 import type { ObjectReader } from '../objects/object-reader.ts';
-import { kindOf } from './entry-kind.ts';
-import { TreeCursor } from './tree-cursor.ts';
+import { TreeCursor } from '../objects/parse/tree-cursor.ts';
 
 /** A tree that a walk will reach. It may have been read already. */
 export interface AwaitedTree {

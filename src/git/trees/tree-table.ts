@@ -1,6 +1,6 @@
 import { LoopSlice } from '#base/loop-turns';
-import { oidBytesOf } from '../objects/object-id.ts';
-import type { RawObject } from '../objects/object-info.ts';
+import { oidBytesOf } from '../names/object-id.ts';
+import type { RawObject } from '../names/object-info.ts';
 import { parseTreeInTurns, type TreeEntry } from '../objects/parse/parse-tree.ts';
 
 /** Entries between two readings of the clock. */

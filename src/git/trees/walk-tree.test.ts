@@ -8,8 +8,8 @@ import { gitOutput } from '#testkit/repositories/init-repository';
 import { runGit } from '#testkit/repositories/run-git';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { parseTreeInTurns } from '../objects/parse/parse-tree.ts';
+import { TreeCursor } from '../objects/parse/tree-cursor.ts';
 import { resolveTree } from './resolve-tree.ts';
-import { TreeCursor } from './tree-cursor.ts';
 import { MissingTreeError, walkTree } from './walk-tree.ts';
 
 const modes = ['100644', '100755', '100664', '120000', '160000'];

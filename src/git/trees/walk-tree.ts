@@ -1,9 +1,9 @@
 import { LoopSlice } from '#base/loop-turns';
-import { abortError } from '../command/exit-error.ts';
-import { oidBytesOf } from '../objects/object-id.ts';
-import type { RawObject } from '../objects/object-info.ts';
+import { abortError } from '../command/process/exit-error.ts';
+import { oidBytesOf } from '../names/object-id.ts';
+import type { RawObject } from '../names/object-info.ts';
 import type { ObjectReader } from '../objects/object-reader.ts';
-import { TreeCursor } from './tree-cursor.ts';
+import { TreeCursor } from '../objects/parse/tree-cursor.ts';
 import { type AwaitedTree, type ReadTree, TreeLookAhead } from './tree-look-ahead.ts';
 import { WalkedEntry } from './walked-entry.ts';
 

@@ -1,6 +1,6 @@
-import { type Oid, type OidBytes, oidAt } from '../objects/object-id.ts';
-import { canonicalMode, type EntryKind, kindOf } from './entry-kind.ts';
-import type { TreeCursor } from './tree-cursor.ts';
+import { canonicalMode, type EntryKind, kindOf } from '../names/entry-kind.ts';
+import { type Oid, type OidBytes, oidAt } from '../names/object-id.ts';
+import type { TreeCursor } from '../objects/parse/tree-cursor.ts';
 
 /** Shorter pieces are copied byte by byte, which is faster than a call. */
 const SHORT_BYTES = 48;

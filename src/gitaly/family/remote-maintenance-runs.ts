@@ -1,5 +1,5 @@
 import { type Located, type MaintenanceRun, MaintenanceRuns } from '#domain/housekeeping/maintenance-runs';
-import { abortError } from '#git/command/exit-error';
+import { abortError } from '#git/command/process/exit-error';
 import type { Desk } from '#workers/desk';
 import type { Held, Link } from '#workers/link';
 

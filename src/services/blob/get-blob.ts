@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
-import type { ObjectInfo } from '#git/objects/object-info';
+import type { ObjectInfo } from '#git/names/object-info';
 import type { OpenObject } from '#git/objects/opened-object';
 import type { HandlerContext } from '#rpc/server/handler';
 import { takeBytes } from '#services/convert/request/take-bytes';

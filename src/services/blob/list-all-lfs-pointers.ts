@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { withCode } from '#base/gitaly-error';
-import type { ObjectInfo } from '#git/objects/object-info';
+import type { ObjectInfo } from '#git/names/object-info';
 import { MAX_LFS_POINTER_BYTES } from '#git/objects/parse/parse-lfs-pointer';
 import { allObjects } from '#git/objects/walk-objects';
 import type { HandlerContext } from '#rpc/server/handler';

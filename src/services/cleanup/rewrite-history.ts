@@ -3,7 +3,7 @@ import { GitalyError } from '#base/gitaly-error';
 import { HeldBytes } from '#base/held-bytes';
 import { eachInTurn } from '#base/loop-turns';
 import { rewriteHistory as rewrite } from '#domain/cleanup/rewrite-history';
-import { objectIdProblem } from '#git/objects/object-id';
+import { objectIdProblem } from '#git/names/object-id';
 import type { HandlerContext } from '#rpc/server/handler';
 import { openRequests } from '#services/convert/request/first-request';
 import type { RewriteHistoryRequest, RewriteHistoryResponseSchema } from '#wire/gen/cleanup_pb';

@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { fileChanges } from '#domain/diff/file-changes';
-import type { FileChange } from '#git/diff/raw-line';
+import type { FileChange } from '#git/diff/parse/raw-line';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { CommitDeltaRequest, CommitDeltaResponseSchema, CommitDeltaSchema } from '#wire/gen/diff_pb';
 import type { DiffDependencies } from './dependencies.ts';

@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { diffFailure } from '#domain/diff/diff-failure';
 import { fileStats } from '#domain/diff/file-stats';
-import type { FileStat } from '#git/diff/numstat';
+import type { FileStat } from '#git/diff/parse/numstat';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { DiffStatsRequest, DiffStatsResponseSchema, DiffStatsSchema } from '#wire/gen/diff_pb';
 import type { DiffDependencies } from './dependencies.ts';

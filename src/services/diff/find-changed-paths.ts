@@ -1,9 +1,9 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
-import { GitExitError } from '#git/command/exit-error';
+import { GitExitError } from '#git/command/process/exit-error';
 import { type ChangedPathsQuery, changedPaths } from '#git/diff/changed-paths';
-import type { ChangeStatus } from '#git/diff/raw-line';
-import type { RawRecord } from '#git/diff/raw-records';
+import type { ChangeStatus } from '#git/diff/parse/raw-line';
+import type { RawRecord } from '#git/diff/parse/raw-records';
 import type { HandlerContext } from '#rpc/server/handler';
 import { chunkMessages } from '#services/convert/response/chunk-messages';
 import {

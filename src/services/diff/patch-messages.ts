@@ -1,4 +1,4 @@
-import { piecesOf } from '#git/diff/patch-pieces';
+import { piecesOf } from '#git/diff/parse/patch-pieces';
 
 /** Most bytes of a patch in one message. @see Gitaly: internal/gitaly/service/diff */
 const MAX_PATCH_PIECE_BYTES = 5 * 1024;

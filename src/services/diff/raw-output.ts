@@ -1,7 +1,7 @@
 import { wrap } from '#base/gitaly-error';
 import { headAttributes } from '#domain/diff/head-attributes';
 import type { ConfigPair } from '#git/command/config';
-import { GitExitError } from '#git/command/exit-error';
+import { GitExitError } from '#git/command/process/exit-error';
 import { MAX_CHUNK_BYTES } from '#services/convert/response/stream-responses';
 import type { Repository } from '#storage/repository';
 

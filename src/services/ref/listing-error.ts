@@ -1,5 +1,5 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
-import { GitExitError } from '#git/command/exit-error';
+import { GitExitError } from '#git/command/process/exit-error';
 import { MissingPageTokenError } from '#services/convert/request/pagination';
 
 /** Exit code of git for an unknown option. */

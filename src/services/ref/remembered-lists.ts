@@ -1,7 +1,7 @@
 import { create, type DescMessage, type MessageInitShape, type MessageShape } from '@bufbuild/protobuf';
 import { BriefMemory } from '#base/brief-memory';
 import { RecentKeys } from '#base/recent-keys';
-import type { RefWatch } from '#git/refs/ref-watch';
+import type { RefWatch } from '#git/refs/resolve/ref-watch';
 import { type ReadyResponses, readyMessage, readyResponses } from '#rpc/common/grpc/ready-responses';
 import type { CallLog } from '#rpc/server/handler';
 import { requestBytes } from '#services/convert/request/request-bytes';

@@ -2,7 +2,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { GitStartError } from '#domain/git-service/start-service';
 import { castFinalVote } from '#domain/receive-pack/final-vote';
-import { describeExit } from '#git/command/exit-error';
+import { describeExit } from '#git/command/process/exit-error';
 import type { HandlerContext } from '#rpc/server/handler';
 import { bytesOf, openRequests } from '#services/convert/request/first-request';
 import { requestedPush } from '#services/convert/request/requested-push';

@@ -5,7 +5,7 @@ import { ClientGoneError } from '#domain/git-service/service-streams';
 import { GitStartError } from '#domain/git-service/start-service';
 import type { FetchResult } from '#domain/upload-pack/fetch';
 import { Negotiation, type NegotiationStatistics } from '#domain/upload-pack/negotiation';
-import { describeExit } from '#git/command/exit-error';
+import { describeExit } from '#git/command/process/exit-error';
 import type { HandlerContext } from '#rpc/server/handler';
 import { type RequestedFetch, serveFetch } from '#services/convert/request/serve-fetch';
 import { withLimitError } from '#services/convert/response/limit-refusal';

@@ -4,7 +4,7 @@ import { LimitRefusal } from '#base/keyed-limit';
 import type { LimitedResult } from '#domain/git-service/run-limited';
 import { GitStartError } from '#domain/git-service/start-service';
 import type { NegotiationStatistics } from '#domain/upload-pack/negotiation';
-import { describeExit } from '#git/command/exit-error';
+import { describeExit } from '#git/command/process/exit-error';
 import type { HandlerContext } from '#rpc/server/handler';
 import { type RequestedFetch, serveFetch } from '#services/convert/request/serve-fetch';
 import { withLimitError } from '#services/convert/response/limit-refusal';

@@ -1,8 +1,8 @@
 import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { makeOneDirectory } from '#base/files/make-directory';
-import { NO_HEAD } from '#git/refs/reftable/stacks';
-import { readFormat, type StoredBackend } from '#git/repository-format';
+import { NO_HEAD } from '#git/refs/storage/reftable/stacks';
+import { readFormat, type StoredBackend } from '#git/repository-files/repository-format';
 import { syncPath } from './sync-tree.ts';
 
 /** Directories in which git prepares references of another format. */

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
-import { GitExitError } from '#git/command/exit-error';
 import { flag, gitCommand, value } from '#git/command/git-command';
+import { GitExitError } from '#git/command/process/exit-error';
 import type { Repository } from '../repository.ts';
 
 const LINE_FORMAT = '%(refname) %(objectname) %(symref)';

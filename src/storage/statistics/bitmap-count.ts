@@ -1,4 +1,4 @@
-import { withAlternates } from '#git/objects/write/alternates-file';
+import { withAlternates } from '#git/repository-files/alternates-file';
 import { entriesOf } from './directory-size.ts';
 
 const PACK = /^(pack-[0-9a-f]{40}(?:[0-9a-f]{24})?)\.pack$/;

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { systemErrorCode } from '#base/go/system-error';
-import { isOid } from '#git/objects/object-id';
+import { isOid } from '#git/names/object-id';
 import { readStart } from './read-start.ts';
 
 const HEADER_BYTES = 8;

@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { wrap } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
-import { parseFormat, requireReferenceBackend } from '#git/repository-format';
+import { parseFormat, requireReferenceBackend } from '#git/repository-files/repository-format';
 import { type Alternates, alternateDirectory, readAlternates } from '../alternates.ts';
 import { FULL_REPACK_TIMESTAMP } from '../lifecycle/create-repository.ts';
 import type { Repository } from '../repository.ts';

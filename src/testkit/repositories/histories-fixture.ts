@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { after } from 'node:test';
-import { InProcess } from '#git/in-process';
+import { InProcess } from '#git/command/in-process';
 import { fc } from '../fast-check.ts';
 import { makeScratchDirectory } from '../scratch-directory.ts';
 import { GitFixture } from './git-fixture.ts';

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import type { ReferenceBackend } from '#git/repository-format';
+import type { ReferenceBackend } from '#git/repository-files/repository-format';
 import { outputSync } from '../run-program-sync.ts';
 import { needsGit } from './needs-git.ts';
 import { GIT_ENVIRONMENT } from './run-git.ts';

@@ -1,5 +1,5 @@
 import { packetAt, packetHeader, sizeOfPacket } from '#base/pkt-line/packet';
-import { ZERO_OID as ZEROS } from '#git/objects/object-id';
+import { ZERO_OID as ZEROS } from '#git/names/object-id';
 
 /** Returns a packet of git's protocols as text. */
 export function packet(text: string): string {

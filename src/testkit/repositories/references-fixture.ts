@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { RefQuery } from '#git/refs/for-each-ref';
-import type { ListedRef } from '#git/refs/listed-ref';
+import type { RefQuery } from '#git/refs/git/for-each-ref';
+import type { ListedRef } from '#git/refs/storage/listed-ref';
 import type { GitRepository } from '#git/repository';
 import { outputSync } from '../run-program-sync.ts';
 import { makeScratchDirectory } from '../scratch-directory.ts';

@@ -4,7 +4,7 @@ import type { BackupManifest } from '#domain/backup/manifest';
 import { readObject, requireObject } from '#domain/backup/read-object';
 import { type BackedUpReference, readReferenceLines } from '#domain/backup/reference-lines';
 import { CombinedBundle } from '#domain/bundle/combined-bundle';
-import { OID_DIGITS } from '#git/objects/object-id';
+import { OID_DIGITS } from '#git/names/object-id';
 import type { ObjectStore } from '#object-store/object-store';
 import type { RemoteRepository } from './remote-repository.ts';
 

@@ -8,11 +8,11 @@ import { readTar } from '#base/tar/read-tar';
 import { readManifest } from '#domain/backup/manifests';
 import { readObject } from '#domain/backup/read-object';
 import { type BackedUpReference, readReferenceLines } from '#domain/backup/reference-lines';
-import { GitExitError } from '#git/command/exit-error';
 import type { Git } from '#git/command/git';
 import { flag, gitCommand } from '#git/command/git-command';
-import type { GitDirectory } from '#git/command/git-directory';
-import { isRefName } from '#git/refs/ref-name';
+import { GitExitError } from '#git/command/process/exit-error';
+import { isRefName } from '#git/names/ref-name';
+import type { GitDirectory } from '#git/repository-files/git-directory';
 import type { ObjectCall, ObjectStore } from '#object-store/object-store';
 import type { StoredBackup } from './catalog.ts';
 

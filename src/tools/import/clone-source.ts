@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Git } from '#git/command/git';
 import { flag, gitCommand } from '#git/command/git-command';
-import { spawnProgram } from '#git/command/process/spawn-program';
+import { spawnProgram } from '#git/command/spawn-program';
 import { gitErrorText } from './git-error-text.ts';
 import { withoutCredentials } from './url.ts';
 

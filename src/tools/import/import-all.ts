@@ -1,6 +1,6 @@
 import { messageOf } from '#base/gitaly-error';
 import { CallError } from '#client/index';
-import { GitExitError } from '#git/command/exit-error';
+import { GitExitError } from '#git/command/process/exit-error';
 import { maskUrlCredentials } from '#platform/log/mask-urls';
 import { gitErrorText } from './git-error-text.ts';
 import { type Imported, type ImportSettings, importRepository } from './import-repository.ts';

@@ -1,10 +1,10 @@
 import { type Duplex, PassThrough } from 'node:stream';
 import { messageOf } from '#base/gitaly-error';
 import { type Connection, receivePack } from '#client/index';
-import { describeExit } from '#git/command/exit-error';
 import type { Git } from '#git/command/git';
 import { flag, gitCommand } from '#git/command/git-command';
-import type { GitDirectory } from '#git/command/git-directory';
+import { describeExit } from '#git/command/process/exit-error';
+import type { GitDirectory } from '#git/repository-files/git-directory';
 import type { Destination } from './destination.ts';
 import { gitErrorText } from './git-error-text.ts';
 

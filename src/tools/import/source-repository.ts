@@ -2,11 +2,11 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { versionWith } from '#git/command/capabilities';
-import { GitExitError } from '#git/command/exit-error';
 import type { Git } from '#git/command/git';
 import { flag, gitCommand } from '#git/command/git-command';
-import type { GitDirectory } from '#git/command/git-directory';
-import { RepositoryFormats, readFormat, requireObjectFormat } from '#git/repository-format';
+import { GitExitError } from '#git/command/process/exit-error';
+import type { GitDirectory } from '#git/repository-files/git-directory';
+import { RepositoryFormats, readFormat, requireObjectFormat } from '#git/repository-files/repository-format';
 
 /** The data of a local repository that an import needs. */
 export interface SourceRepository {

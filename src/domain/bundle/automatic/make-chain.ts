@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { referenceSettings } from '#domain/git-service/reference-settings';
 import { diskUsage } from '#domain/history/disk-usage';
-import { isAncestor } from '#git/history/is-ancestor';
+import { isAncestor } from '#git/history/graph/is-ancestor';
 import type { ObjectStore } from '#object-store/object-store';
 import { putUnlessEmpty } from '#object-store/pieces';
 import { PreconditionError } from '#object-store/store-error';

@@ -1,6 +1,6 @@
 import { flag, gitCommand } from '#git/command/git-command';
 import { outputLines } from '#git/command/output-lines';
-import { isZeroOid } from '#git/objects/object-id';
+import { isZeroOid } from '#git/names/object-id';
 import type { GitRepository } from '#git/repository';
 import { isInPaths, type ReferenceRule } from '#tokens/reference-rules';
 

@@ -1,8 +1,8 @@
 import { LoopSlice } from '#base/loop-turns';
-import { GitExitError } from '#git/command/exit-error';
-import { isAncestor } from '#git/history/is-ancestor';
-import { isZeroOid } from '#git/objects/object-id';
-import { MAX_SYMBOLIC_DEPTH } from '#git/refs/follow-ref';
+import { GitExitError } from '#git/command/process/exit-error';
+import { isAncestor } from '#git/history/graph/is-ancestor';
+import { isZeroOid } from '#git/names/object-id';
+import { MAX_SYMBOLIC_DEPTH } from '#git/refs/storage/follow-ref';
 import type { GitRepository } from '#git/repository';
 import { type ReferenceRule, ruleFor, textOfRule } from '#tokens/reference-rules';
 import { changeOutside } from './change-outside.ts';

@@ -1,7 +1,7 @@
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
-import { GitExitError } from '#git/command/exit-error';
 import { flag, gitCommand } from '#git/command/git-command';
+import { GitExitError } from '#git/command/process/exit-error';
 import type { Repository } from '#storage/repository';
 
 /**

@@ -1,8 +1,8 @@
 import { open, utimes } from 'node:fs/promises';
 import { GitalyError } from '#base/gitaly-error';
 import type { ConfigPair } from '#git/command/config';
-import { GitExitError } from '#git/command/exit-error';
 import { flag, type GitOption, gitCommand, value } from '#git/command/git-command';
+import { GitExitError } from '#git/command/process/exit-error';
 import { FULL_REPACK_TIMESTAMP } from '#storage/lifecycle/create-repository';
 import { isPoolPath } from '#storage/pool-path';
 import type { Repository } from '#storage/repository';

@@ -1,7 +1,7 @@
 import { readdir, readFile, unlink } from 'node:fs/promises';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { updateReference } from '#domain/ref-update/update-reference';
-import { objectIdProblem } from '#git/objects/object-id';
+import { objectIdProblem } from '#git/names/object-id';
 import type { Repository } from '#storage/repository';
 
 /**

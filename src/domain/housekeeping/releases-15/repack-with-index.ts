@@ -1,6 +1,6 @@
 import { readdir, rm, stat } from 'node:fs/promises';
-import { GitExitError } from '#git/command/exit-error';
 import { gitCommand, value } from '#git/command/git-command';
+import { GitExitError } from '#git/command/process/exit-error';
 import type { Repository } from '#storage/repository';
 
 /** Packs below which there is nothing to combine. */

@@ -1,8 +1,8 @@
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { wrap } from '#base/gitaly-error';
-import { GitExitError } from '#git/command/exit-error';
 import { flag, type GitOption, gitCommand, value } from '#git/command/git-command';
-import { readSettings } from '#git/config-file';
+import { GitExitError } from '#git/command/process/exit-error';
+import { readSettings } from '#git/repository-files/config-file';
 import type { Vote } from '#storage/lifecycle/voter';
 import { replaceLocked } from '#storage/locks/locked-file';
 import { LockTakenError } from '#storage/locks/repository-lock';

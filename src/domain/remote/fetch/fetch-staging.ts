@@ -1,5 +1,5 @@
 import { mkdir, writeFile } from 'node:fs/promises';
-import type { ListedRef } from '#git/refs/listed-ref';
+import type { ListedRef } from '#git/refs/storage/listed-ref';
 import { Repository } from '#storage/repository';
 import { createTempDirectory } from '#storage/temp-directories';
 

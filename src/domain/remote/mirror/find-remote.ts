@@ -1,7 +1,7 @@
 import { GitalyError } from '#base/gitaly-error';
 import type { Git } from '#git/command/git';
 import { gitCommand } from '#git/command/git-command';
-import { isOid } from '#git/objects/object-id';
+import { isOid } from '#git/names/object-id';
 import type { Repository } from '#storage/repository';
 import type { Storage } from '#storage/repository-target';
 import { type OutgoingRemote, prepareOutgoing } from '../url/outgoing-remote.ts';

@@ -1,5 +1,5 @@
-import type { GitExitError } from '#git/command/exit-error';
 import { flag, gitCommand } from '#git/command/git-command';
+import type { GitExitError } from '#git/command/process/exit-error';
 import type { Repository } from '#storage/repository';
 import { INTERNAL_URL, internalFetch } from './internal-fetch.ts';
 import type { RemoteServerOptions } from './remote-server-options.ts';

@@ -2,8 +2,8 @@ import { PassThrough } from 'node:stream';
 import { uploadPackWithSidechannel } from '#client/git/upload-pack-with-sidechannel';
 import { type RecordedRunner, recordingOf } from '#domain/transactions/run-recorded';
 import type { ConfigPair } from '#git/command/config';
-import type { GitExitError } from '#git/command/exit-error';
 import type { GitCommand } from '#git/command/git-command';
+import type { GitExitError } from '#git/command/process/exit-error';
 import type { GitProcess } from '#git/command/process/git-process';
 import { callOptions, type RemoteServerOptions, repositoryMessage } from './remote-server-options.ts';
 

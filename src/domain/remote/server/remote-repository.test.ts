@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { GitExitError } from '#git/command/exit-error';
+import { GitExitError } from '#git/command/process/exit-error';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { startGitaly } from '#testkit/start-gitaly';

@@ -1,12 +1,12 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { FairLimit } from '#base/fair-limit';
 import { isListable } from '#domain/git-service/advertised-packets';
-import { FallBackToGit } from '#git/in-process';
-import { countBits, firstGap } from '#git/objects/bitmap/bitmap-file';
-import { BitmappedPacks } from '#git/objects/bitmap/bitmapped-packs';
-import { type ChosenObjects, ObjectChoice } from '#git/objects/bitmap/choose-objects';
-import type { PackOrder, PackRange } from '#git/objects/bitmap/pack-order';
-import { OID_BYTES, OID_DIGITS } from '#git/objects/object-id';
+import { countBits, firstGap } from '#git/bitmap/bitmap-file';
+import { BitmappedPacks } from '#git/bitmap/bitmapped-packs';
+import { type ChosenObjects, ObjectChoice } from '#git/bitmap/choose-objects';
+import type { PackOrder, PackRange } from '#git/bitmap/pack-order';
+import { FallBackToGit } from '#git/command/in-process';
+import { OID_BYTES, OID_DIGITS } from '#git/names/object-id';
 import { objectsInPack, PACK_HEADER_BYTES } from '#git/objects/pack-header';
 import type { Storage } from '#storage/repository-target';
 import type { Fetch } from '../fetch.ts';

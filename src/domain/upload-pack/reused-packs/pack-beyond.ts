@@ -1,10 +1,10 @@
 import { exceptEnd } from '#base/streams/except-end';
-import { GitExitError } from '#git/command/exit-error';
+import type { ChosenObjects } from '#git/bitmap/choose-objects';
 import { flag, gitCommand } from '#git/command/git-command';
+import { FallBackToGit } from '#git/command/in-process';
 import { outputBytes } from '#git/command/output-bytes';
-import { FallBackToGit } from '#git/in-process';
-import type { ChosenObjects } from '#git/objects/bitmap/choose-objects';
-import { OID_BYTES } from '#git/objects/object-id';
+import { GitExitError } from '#git/command/process/exit-error';
+import { OID_BYTES } from '#git/names/object-id';
 import { objectsInPack, PACK_HEADER_BYTES } from '#git/objects/pack-header';
 import type { Repository } from '#storage/repository';
 

@@ -1,7 +1,7 @@
 import { GitalyError } from '#base/gitaly-error';
 import { FLUSH_PACKET, textPacket } from '#base/pkt-line/packet';
 import { BAND, bandPacket } from '#base/pkt-line/side-band';
-import { FallBackToGit } from '#git/in-process';
+import { FallBackToGit } from '#git/command/in-process';
 import type { ObjectReader } from '#git/objects/object-reader';
 import { PACK_HEADER_BYTES, packHeader } from '#git/objects/pack-header';
 import type { StreamWriter } from '#storage/cache/streams/shared-stream';

@@ -4,8 +4,8 @@ import { PassThrough } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { until } from '#testkit/until';
-import type { GitExit } from '../exit-error.ts';
 import type { ChildExit, SpawnedChild } from '../spawner/spawner.ts';
+import type { GitExit } from './exit-error.ts';
 import { GitProcess, type GitProcessOptions } from './git-process.ts';
 
 /** No process has this id: it is above the limit of Linux. */

@@ -2,9 +2,9 @@ import type { Duplex, Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { GitalyError } from '#base/gitaly-error';
 import { timeLeftMs } from '#base/time-left';
-import { abortText, type GitExit, GitExitError } from '../exit-error.ts';
 import type { Arg, SpawnedChild } from '../spawner/spawner.ts';
 import { limitCpu } from './cpu-limit.ts';
+import { abortText, type GitExit, GitExitError } from './exit-error.ts';
 import { StderrHead } from './stderr-head.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { FairLimit } from '#base/fair-limit';
-import { abortError } from '../exit-error.ts';
+import { abortError } from './exit-error.ts';
 
 /**
  * Starts per turn. A start blocks the event loop for some 0.3 ms; more in one turn would delay all

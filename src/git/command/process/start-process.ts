@@ -1,7 +1,7 @@
 import { GitalyError } from '#base/gitaly-error';
-import type { ReferenceBackend } from '#git/repository-format';
-import { abortError, type GitExit } from '../exit-error.ts';
+import type { ReferenceBackend } from '#git/repository-files/repository-format';
 import type { Arg, ChildStream, ControlGroup, Spawner, SpawnRequest } from '../spawner/spawner.ts';
+import { abortError, type GitExit } from './exit-error.ts';
 import { GitProcess } from './git-process.ts';
 import { lowerPriority } from './lower-priority.ts';
 

@@ -19,7 +19,7 @@ import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { until } from '#testkit/until';
 import { collectOutput } from '../collect-output.ts';
 import type { GitProcess } from '../process/git-process.ts';
-import { type ProgramOptions, spawnProgram } from '../process/spawn-program.ts';
+import { type ProgramOptions, spawnProgram } from '../spawn-program.ts';
 import { createPosixSpawner } from './posix-spawner.ts';
 
 const directory = makeScratchDirectory('spawner');

@@ -1,10 +1,10 @@
 import { isSameType } from '#base/file-mode';
-import { FallBackToGit } from '#git/in-process';
-import { EMPTY_TREE, oidBytesOf, zeroOidLike } from '#git/objects/object-id';
+import { FallBackToGit } from '#git/command/in-process';
+import { EMPTY_TREE, oidBytesOf, zeroOidLike } from '#git/names/object-id';
 import type { ReadOptions } from '#git/objects/object-reader';
 import type { GitRepository } from '#git/repository';
 import { areEqual, orderOf, TreeEntries } from '#git/trees/tree-entries';
-import type { ChangeStatus, FileChange } from '../raw-line.ts';
+import type { ChangeStatus, FileChange } from '../parse/raw-line.ts';
 
 /** Limit of trees that are read. */
 const MAX_TREES = 500;

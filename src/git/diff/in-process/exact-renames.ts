@@ -1,6 +1,6 @@
 import { isRegular } from '#base/file-mode';
-import { FallBackToGit } from '#git/in-process';
-import type { FileChange } from '../raw-line.ts';
+import { FallBackToGit } from '#git/command/in-process';
+import type { FileChange } from '../parse/raw-line.ts';
 
 /** Beyond as many files with the same contents, versions of git choose differently. */
 const MAX_EQUAL_FILES = 99;

@@ -1,12 +1,12 @@
-import { FallBackToGit } from '#git/in-process';
+import { FallBackToGit } from '#git/command/in-process';
 import { CompareWork } from '#git/lines/compare-work';
 import { lineChangesOfDiff } from '#git/lines/line-changes';
 import { LineSplitter } from '#git/lines/split-lines';
-import { isZeroOid } from '#git/objects/object-id';
+import { kindOf } from '#git/names/entry-kind';
+import { isZeroOid } from '#git/names/object-id';
 import type { ReadOptions } from '#git/objects/object-reader';
 import type { GitRepository } from '#git/repository';
-import { kindOf } from '#git/trees/entry-kind';
-import type { FileChange } from '../raw-line.ts';
+import type { FileChange } from '../parse/raw-line.ts';
 import type { ComparedLines } from './hunks.ts';
 
 /** Size of text files that are compared: larger ones take milliseconds. */

@@ -1,5 +1,5 @@
-import { quotePath } from '../quote-path.ts';
-import { type FileChange, splitTypeChange } from '../raw-line.ts';
+import { quotePath } from '#git/names/quote-path';
+import { type FileChange, splitTypeChange } from '../parse/raw-line.ts';
 import { compareLines, type FileContents, isBinary } from './file-contents.ts';
 import { writeHunks } from './hunks.ts';
 import type { TextWriter } from './text-writer.ts';

@@ -1,10 +1,10 @@
 import { attributeFilesFor } from '#git/attributes/attribute-files';
 import { TreeAttributes } from '#git/attributes/tree-attributes';
-import { readSettings } from '#git/config-file';
-import { FallBackToGit, fallBackOnFailure } from '#git/in-process';
+import { FallBackToGit, fallBackOnFailure } from '#git/command/in-process';
 import type { ReadOptions } from '#git/objects/object-reader';
 import type { GitRepository } from '#git/repository';
-import type { FileChange } from '../raw-line.ts';
+import { readSettings } from '#git/repository-files/config-file';
+import type { FileChange } from '../parse/raw-line.ts';
 
 /** Limit of comparing paths with patterns. */
 const MAX_STEPS = 100_000;

@@ -1,5 +1,5 @@
 import { GitalyError } from '#base/gitaly-error';
-import type { ObjectInfo } from '../object-info.ts';
+import type { ObjectInfo } from '#git/names/object-info';
 import { MAX_INFO_LINE_BYTES, parseHeader } from './cat-file-header.ts';
 
 /** A piece of cat-file's output. */

@@ -1,7 +1,7 @@
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
-import { OID_SOURCE, trustedOid } from '../object-id.ts';
-import { isObjectType, type ObjectInfo } from '../object-info.ts';
+import { OID_SOURCE, trustedOid } from '#git/names/object-id';
+import { isObjectType, type ObjectInfo } from '#git/names/object-info';
 
 /**
  * Limit of a header: an id, a word and a number, or the requested name and `missing`. A longer one

@@ -1,9 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { GitalyError } from '#base/gitaly-error';
 import type { CommandRepository } from '#git/command/command-repository';
-import type { GitDirectory } from '#git/command/git-directory';
 import type { GitProcess } from '#git/command/process/git-process';
-import { stampOf } from '#git/repository-stamp';
+import type { GitDirectory } from '#git/repository-files/git-directory';
+import { stampOf } from '#git/repository-files/repository-stamp';
 import { CatFileProcess } from './cat-file-process.ts';
 import { settleDead } from './dead-process.ts';
 import { type Found, Lookup, type LookupObserver } from './lookup.ts';

@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { GitalyError } from '#base/gitaly-error';
 import type { GitProcess } from '#git/command/process/git-process';
-import type { ObjectInfo } from '../object-info.ts';
+import type { ObjectInfo } from '#git/names/object-info';
 import { BodyCollector } from './body-collector.ts';
 import { MAX_INFO_LINE_BYTES, parseHeader } from './cat-file-header.ts';
 import type { Lookup } from './lookup.ts';

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { ObjectInfo, RawObject } from '../object-info.ts';
+import type { ObjectInfo, RawObject } from '#git/names/object-info';
 
 /**
  * The result for an existing object. `data` and `stream` are both unset if only its info was

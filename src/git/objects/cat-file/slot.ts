@@ -1,5 +1,5 @@
 import type { CommandRepository } from '#git/command/command-repository';
-import type { GitDirectory } from '#git/command/git-directory';
+import type { GitDirectory } from '#git/repository-files/git-directory';
 import type { CatFileProcess } from './cat-file-process.ts';
 import type { Found, Lookup } from './lookup.ts';
 

@@ -1,4 +1,4 @@
-import { FallBackToGit } from '#git/in-process';
+import { FallBackToGit } from '#git/command/in-process';
 
 const COPY = 0x80;
 /** Size of a copy whose size is given as zero. */

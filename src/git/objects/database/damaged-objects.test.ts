@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { appendFileSync, chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { FallBackToGit } from '#git/in-process';
+import { FallBackToGit } from '#git/command/in-process';
 import { fc } from '#testkit/fast-check';
 import { gitBytesSync } from '#testkit/repositories/git-bytes-sync';
 import { GitFixture } from '#testkit/repositories/git-fixture';

@@ -1,5 +1,5 @@
 import { BoundedMap } from '#base/bounded-map';
-import type { ObjectType } from '../object-info.ts';
+import type { ObjectType } from '#git/names/object-info';
 import type { ImmutableFile } from './immutable-file.ts';
 
 /** Limit of all bases together. */

@@ -1,5 +1,5 @@
 import { constants, inflateSync } from 'node:zlib';
-import { FallBackToGit } from '#git/in-process';
+import { FallBackToGit } from '#git/command/in-process';
 
 /** zlib's smallest piece of output. */
 const MIN_CHUNK = 64;

@@ -1,6 +1,6 @@
 import { systemErrorCode } from '#base/go/system-error';
-import { FallBackToGit } from '#git/in-process';
-import { isObjectType, type ObjectType } from '../object-info.ts';
+import { FallBackToGit } from '#git/command/in-process';
+import { isObjectType, type ObjectType } from '#git/names/object-info';
 import { ImmutableFile } from './immutable-file.ts';
 import { inflateHead, inflateUpTo } from './inflate.ts';
 import { LIMITS } from './limits.ts';

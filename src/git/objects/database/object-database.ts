@@ -1,10 +1,10 @@
 import { statSync } from 'node:fs';
 import { type FileStamp, stampOf } from '#base/files/file-stamp';
 import type { CommandRepository } from '#git/command/command-repository';
-import type { HeadFiles } from '#git/head-files';
-import { FallBackToGit } from '#git/in-process';
-import { EMPTY_TREE, OID_DIGITS, OID_SOURCE, type Oid } from '../object-id.ts';
-import { withAlternates } from '../write/alternates-file.ts';
+import { FallBackToGit } from '#git/command/in-process';
+import { EMPTY_TREE, OID_DIGITS, OID_SOURCE, type Oid } from '#git/names/object-id';
+import { withAlternates } from '#git/repository-files/alternates-file';
+import type { HeadFiles } from '#git/repository-files/head-files';
 import type { ObjectDirectory, StoredObject } from './object-directory.ts';
 import { readShallowFile } from './shallow-file.ts';
 

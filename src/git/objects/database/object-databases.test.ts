@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { FallBackToGit } from '#git/in-process';
+import { FallBackToGit } from '#git/command/in-process';
+import { isOid, trustedOid } from '#git/names/object-id';
 import { openFilesBelow } from '#testkit/open-files';
 import { gitBytesSync } from '#testkit/repositories/git-bytes-sync';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { allObjects, makeObjects } from '#testkit/repositories/objects-fixture';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { isOid, trustedOid } from '../object-id.ts';
 import { ObjectDatabases } from './object-databases.ts';
 
 const root = makeScratchDirectory('object-databases');

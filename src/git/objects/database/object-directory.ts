@@ -1,9 +1,9 @@
 import { existsSync, statSync } from 'node:fs';
 import { type FileStamp, fileStamp, isSettled, NO_FILE, stampOf } from '#base/files/file-stamp';
-import { FallBackToGit } from '#git/in-process';
-import type { Oid } from '../object-id.ts';
-import type { ObjectType } from '../object-info.ts';
-import { alternatesFileOf, readAlternatesOf } from '../write/alternates-file.ts';
+import { FallBackToGit } from '#git/command/in-process';
+import type { Oid } from '#git/names/object-id';
+import type { ObjectType } from '#git/names/object-info';
+import { alternatesFileOf, readAlternatesOf } from '#git/repository-files/alternates-file';
 import { LIMITS } from './limits.ts';
 import { loosePath, readLooseObject } from './loose-object.ts';
 import { MultiPackIndex } from './multi-pack-index.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { InProcess } from '#git/in-process';
+import { InProcess } from '#git/command/in-process';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { initRepository } from '#testkit/repositories/init-repository';
 import { type Random, seededRandom } from '#testkit/repositories/random-history';

@@ -1,5 +1,5 @@
-import { FallBackToGit } from '#git/in-process';
-import type { ObjectType } from '../object-info.ts';
+import { FallBackToGit } from '#git/command/in-process';
+import type { ObjectType } from '#git/names/object-info';
 
 /** The header at a position of a pack, before the compressed bytes. */
 export type PackEntry = {

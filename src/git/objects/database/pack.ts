@@ -1,5 +1,5 @@
-import { FallBackToGit } from '#git/in-process';
-import type { ObjectType } from '../object-info.ts';
+import { FallBackToGit } from '#git/command/in-process';
+import type { ObjectType } from '#git/names/object-info';
 import { applyDelta, resultSizeOf } from './apply-delta.ts';
 import type { DeltaBases, PackedObject } from './delta-bases.ts';
 import { ImmutableFile } from './immutable-file.ts';

@@ -3,7 +3,7 @@ import { randomFillSync } from 'node:crypto';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { FallBackToGit } from '#git/in-process';
+import { FallBackToGit } from '#git/command/in-process';
 import { fc } from '#testkit/fast-check';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { ImmutableFile } from './immutable-file.ts';

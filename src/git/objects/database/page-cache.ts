@@ -1,5 +1,5 @@
 import { BoundedMap } from '#base/bounded-map';
-import { FallBackToGit } from '#git/in-process';
+import { FallBackToGit } from '#git/command/in-process';
 import type { ImmutableFile } from './immutable-file.ts';
 
 /** Bytes of a page: the whole index of a pack of 500 objects. */

@@ -1,6 +1,6 @@
-import { FallBackToGit } from '#git/in-process';
-import { OID_SOURCE, type Oid, trustedOid } from '../object-id.ts';
-import type { RawObject } from '../object-info.ts';
+import { FallBackToGit } from '#git/command/in-process';
+import { OID_SOURCE, type Oid, trustedOid } from '#git/names/object-id';
+import type { RawObject } from '#git/names/object-info';
 import { isParsable } from '../parse/is-parsable.ts';
 import { LIMITS } from './limits.ts';
 

@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { deflateSync } from 'node:zlib';
-import { FallBackToGit } from '#git/in-process';
+import { FallBackToGit } from '#git/command/in-process';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { makeScratchDirectory } from '#testkit/scratch-directory';

@@ -1,8 +1,8 @@
 import { readFileSync, statSync } from 'node:fs';
 import { WITHOUT_WAITING } from '#base/files/without-waiting';
 import type { CommandRepository } from '#git/command/command-repository';
-import { FallBackToGit } from '#git/in-process';
-import { isOid } from '../object-id.ts';
+import { FallBackToGit } from '#git/command/in-process';
+import { isOid } from '#git/names/object-id';
 
 /** Longer files are left to git: 25,000 commits. */
 const MAX_BYTES = 1024 * 1024;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { RawObject } from '#git/names/object-info';
 import { oidOf } from '#testkit/repositories/oid-of';
-import type { RawObject } from '../object-info.ts';
 import { parseObjectId, parsePlace, SmallObjectCache } from './small-object-cache.ts';
 
 const OID = 'a'.repeat(40);

@@ -1,7 +1,7 @@
 import { BoundedMap } from '#base/bounded-map';
 import { keptBytes } from '#base/kept-bytes';
-import { OID_DIGITS, OID_SOURCE } from '../object-id.ts';
-import type { RawObject } from '../object-info.ts';
+import { OID_DIGITS, OID_SOURCE } from '#git/names/object-id';
+import type { RawObject } from '#git/names/object-info';
 
 /** Limit of all cached objects together. */
 const MAX_BYTES = 8 * 1024 * 1024;

@@ -1,4 +1,4 @@
-import { FallBackToGit } from '#git/in-process';
+import { FallBackToGit } from '#git/command/in-process';
 import type { ImmutableFile } from './immutable-file.ts';
 import type { PageCache } from './page-cache.ts';
 

@@ -1,5 +1,5 @@
-import { OID_DIGITS } from '../object-id.ts';
-import type { ObjectType } from '../object-info.ts';
+import { OID_DIGITS } from '#git/names/object-id';
+import type { ObjectType } from '#git/names/object-info';
 
 interface NamedContents {
   readonly oid: string;

@@ -1,4 +1,4 @@
-import { isObjectType, type ObjectType } from '../object-info.ts';
+import { isObjectType, type ObjectType } from '#git/names/object-info';
 import type { Mailmap } from './mailmap.ts';
 import { HeaderReader, readInTurns } from './parse-commit.ts';
 import { parseIdent, type Signature } from './parse-ident.ts';

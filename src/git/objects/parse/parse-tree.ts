@@ -1,6 +1,6 @@
 import { GitalyError } from '#base/gitaly-error';
 import { LoopSlice } from '#base/loop-turns';
-import { type Oid, type OidBytes, oidAt } from '../object-id.ts';
+import { type Oid, type OidBytes, oidAt } from '#git/names/object-id';
 
 /** One entry of a tree object. */
 export interface TreeEntry {

@@ -1,4 +1,4 @@
-import type { ObjectFormatName } from '#git/repository-format';
+import type { ObjectFormatName } from '#git/repository-files/repository-format';
 import { repairUtf8 } from '../parse/repair-utf8.ts';
 
 export interface CommitFields {

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { LoopSlice } from '#base/loop-turns';
-import type { ObjectFormatName } from '#git/repository-format';
-import { type Oid, oidAt } from '../object-id.ts';
-import type { ObjectType } from '../object-info.ts';
+import { type Oid, oidAt } from '#git/names/object-id';
+import type { ObjectType } from '#git/names/object-info';
+import type { ObjectFormatName } from '#git/repository-files/repository-format';
 
 /** Bytes that are hashed between two readings of the clock, in less than two milliseconds. */
 const BYTES_PER_LOOK = 1 << 20;

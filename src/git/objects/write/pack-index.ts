@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { ObjectFormatName } from '#git/repository-format';
+import type { ObjectFormatName } from '#git/repository-files/repository-format';
 
 export interface PackedEntry {
   readonly oid: string;

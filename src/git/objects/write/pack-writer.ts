@@ -3,8 +3,8 @@ import { mkdir } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { crc32, deflate } from 'node:zlib';
 import { systemErrorCode } from '#base/go/system-error';
-import type { ObjectFormatName } from '#git/repository-format';
-import type { ObjectType } from '../object-info.ts';
+import type { ObjectType } from '#git/names/object-info';
+import type { ObjectFormatName } from '#git/repository-files/repository-format';
 import { type PackedEntry, packIndex } from './pack-index.ts';
 import { LOOSE_LEVEL, TempObject, writeAll } from './write-loose.ts';
 

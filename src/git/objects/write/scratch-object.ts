@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { deflate } from 'node:zlib';
-import type { ObjectType } from '../object-info.ts';
+import type { ObjectType } from '#git/names/object-info';
 
 const deflateAsync = promisify(deflate);
 

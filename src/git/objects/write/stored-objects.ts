@@ -1,7 +1,7 @@
 import { existsSync, utimesSync } from 'node:fs';
 import { systemErrorCode } from '#base/go/system-error';
-import { FallBackToGit } from '#git/in-process';
-import type { Oid } from '../object-id.ts';
+import { FallBackToGit } from '#git/command/in-process';
+import type { Oid } from '#git/names/object-id';
 import type { ObjectReader } from '../object-reader.ts';
 
 const PACK = '.pack';

@@ -8,10 +8,10 @@ import { noteBulkBytes } from '#base/bulk-memory';
 import { makeDirectorySync } from '#base/files/make-directory';
 import { renameInto } from '#base/files/rename-into';
 import { isError } from '#base/is-error';
-import type { ObjectFormatName } from '#git/repository-format';
+import { type Oid, oidAt } from '#git/names/object-id';
+import type { ObjectType } from '#git/names/object-info';
+import type { ObjectFormatName } from '#git/repository-files/repository-format';
 import { loosePath } from '../database/loose-object.ts';
-import { type Oid, oidAt } from '../object-id.ts';
-import type { ObjectType } from '../object-info.ts';
 import { deflateStored, STORED_OVERHEAD } from './deflate-stored.ts';
 import { objectHeader } from './object-hash.ts';
 

@@ -1,9 +1,9 @@
 import { LoopSlice } from '#base/loop-turns';
-import { isQuarantined } from '#git/command/git-directory';
+import type { Oid } from '#git/names/object-id';
+import type { ObjectType } from '#git/names/object-info';
 import type { GitRepository } from '#git/repository';
-import type { ObjectFormatName } from '#git/repository-format';
-import type { Oid } from '../object-id.ts';
-import type { ObjectType } from '../object-info.ts';
+import { isQuarantined } from '#git/repository-files/git-directory';
+import type { ObjectFormatName } from '#git/repository-files/repository-format';
 import { formatTree, type NewTreeEntry } from './format-tree.ts';
 import { objectId, objectIdInTurns } from './object-hash.ts';
 import { PackWriter } from './pack-writer.ts';

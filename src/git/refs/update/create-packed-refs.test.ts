@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { trustedRefName } from '#git/names/ref-name';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { runGit } from '#testkit/repositories/run-git';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
-import { trustedRefName } from '../ref-name.ts';
 import { createPackedRefs, type NewRef } from './create-packed-refs.ts';
 
 const never = new AbortController().signal;

@@ -2,7 +2,8 @@ import { lstatSync } from 'node:fs';
 import { type FileHandle, mkdir, open, rename, rm, rmdir } from 'node:fs/promises';
 import { systemErrorCode } from '#base/go/system-error';
 import { LoopSlice } from '#base/loop-turns';
-import { FallBackToGit } from '#git/in-process';
+import { FallBackToGit } from '#git/command/in-process';
+import type { RefName } from '#git/names/ref-name';
 import type { GitRepository } from '#git/repository';
 import {
   findPackedPosition,
@@ -11,9 +12,8 @@ import {
   isFullyPeeled,
   PACKED_REFS_HEADER,
   requireSorted,
-} from '../files/packed-refs.ts';
-import { PackedRefsCache, type PackedRefsFile } from '../files/packed-refs-cache.ts';
-import type { RefName } from '../ref-name.ts';
+} from '../storage/files/packed-refs.ts';
+import { PackedRefsCache, type PackedRefsFile } from '../storage/files/packed-refs-cache.ts';
 
 /** A reference to create. */
 export interface NewRef {

@@ -1,12 +1,12 @@
 import type { EventEmitter } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
 import { LoopSlice } from '#base/loop-turns';
-import { abortError, type GitExitError } from '#git/command/exit-error';
+import { abortError, type GitExitError } from '#git/command/process/exit-error';
 import type { GitProcess } from '#git/command/process/git-process';
-import { isOid } from '#git/objects/object-id';
+import { isOid } from '#git/names/object-id';
+import { bytesOfName, type UncheckedRefName } from '#git/names/ref-name';
 import type { GitRepository } from '#git/repository';
-import type { ReferenceBackend } from '#git/repository-format';
-import { bytesOfName, type UncheckedRefName } from '../ref-name.ts';
+import type { ReferenceBackend } from '#git/repository-files/repository-format';
 import type { RefChangeRecording } from './ref-change-recorder.ts';
 import { refUpdateError } from './ref-update-error.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { GitExitError } from '#git/command/exit-error';
+import { GitExitError } from '#git/command/process/exit-error';
 import { RefUpdateError, refUpdateError } from './ref-update-error.ts';
 
 const FAILED = new GitExitError(

@@ -1,5 +1,5 @@
-import type { GitExitError } from '#git/command/exit-error';
-import type { ReferenceBackend } from '#git/repository-format';
+import type { GitExitError } from '#git/command/process/exit-error';
+import type { ReferenceBackend } from '#git/repository-files/repository-format';
 
 /** The recognized reasons why git refuses to change references. */
 export type RefUpdateProblem =

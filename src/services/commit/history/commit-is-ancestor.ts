@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
-import { isAncestor } from '#git/history/is-ancestor';
+import { isAncestor } from '#git/history/graph/is-ancestor';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { CommitIsAncestorRequest, CommitIsAncestorResponseSchema } from '#wire/gen/commit_pb';
 import type { CommitDependencies } from '../dependencies.ts';

@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
-import { GitExitError } from '#git/command/exit-error';
 import { isRefused } from '#git/command/git-command';
+import { GitExitError } from '#git/command/process/exit-error';
 import { countDiverging } from '#git/history/count';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { CountDivergingCommitsRequest, CountDivergingCommitsResponseSchema } from '#wire/gen/commit_pb';

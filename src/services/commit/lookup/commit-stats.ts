@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { fileStats } from '#domain/diff/file-stats';
-import { EMPTY_TREE } from '#git/objects/object-id';
+import { EMPTY_TREE } from '#git/names/object-id';
 import type { HandlerContext } from '#rpc/server/handler';
 import { requireRevision } from '#services/convert/request/revision';
 import type { CommitStatsRequest, CommitStatsResponseSchema } from '#wire/gen/commit_pb';

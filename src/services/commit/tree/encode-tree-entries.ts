@@ -1,5 +1,5 @@
 import type { MessageShape } from '@bufbuild/protobuf';
-import type { EntryKind } from '#git/trees/entry-kind';
+import type { EntryKind } from '#git/names/entry-kind';
 import type { WalkedEntry } from '#git/trees/walked-entry';
 import { encodedMessage } from '#wire/fast/encoded-message';
 import { fieldTags } from '#wire/fast/field-numbers';

@@ -1,7 +1,7 @@
 import { create, type MessageShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { normalizePath } from '#base/normalize-path';
-import type { RawObject } from '#git/objects/object-info';
+import type { RawObject } from '#git/names/object-info';
 import { resolveTree } from '#git/trees/resolve-tree';
 import { sortEntries } from '#git/trees/sort-entries';
 import { MissingTreeError, walkTree } from '#git/trees/walk-tree';

@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
-import { GitExitError } from '#git/command/exit-error';
+import { GitExitError } from '#git/command/process/exit-error';
 import { resolveTree } from '#git/trees/resolve-tree';
 import { MissingTreeError, walkTree } from '#git/trees/walk-tree';
 import type { WalkedEntry } from '#git/trees/walked-entry';

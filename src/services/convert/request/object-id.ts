@@ -1,5 +1,5 @@
 import { GitalyError } from '#base/gitaly-error';
-import { type Oid, objectIdProblem, parseOid } from '#git/objects/object-id';
+import { type Oid, objectIdProblem, parseOid } from '#git/names/object-id';
 
 /**
  * Checks a full object id of a request: all its digits, lower case.

@@ -1,6 +1,6 @@
 import { GitalyError } from '#base/gitaly-error';
 import { mapInTurns } from '#base/loop-turns';
-import { type RevisionRules, validateRevision } from '#git/refs/validate-revision';
+import { type RevisionRules, validateRevision } from '#git/names/validate-revision';
 
 /**
  * Checks a revision of a request and hands it back (the same memory).

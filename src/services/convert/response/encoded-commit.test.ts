@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fromBinary } from '@bufbuild/protobuf';
+import type { Oid } from '#git/names/object-id';
 import { FoundCommit } from '#git/objects/found-commit';
-import type { Oid } from '#git/objects/object-id';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { GitCommitSchema } from '#wire/gen/shared_pb';

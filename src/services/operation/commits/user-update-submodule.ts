@@ -4,7 +4,7 @@ import { NoSubmoduleError, SubmoduleUnchangedError } from '#domain/commit-files/
 import { updateSubmoduleOnBranch } from '#domain/commit-files/update-submodule-on-branch';
 import { UpdateFailedError } from '#domain/ref-update/refusals';
 import { ReferenceNotFoundError } from '#domain/revisions/expected-oid';
-import { isOid } from '#git/objects/object-id';
+import { isOid } from '#git/names/object-id';
 import type { HandlerContext } from '#rpc/server/handler';
 import { updateContextOf } from '#services/convert/request/update-context';
 import { PathError_ErrorType as ErrorType } from '#wire/gen/errors_pb';

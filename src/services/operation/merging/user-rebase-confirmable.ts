@@ -4,7 +4,7 @@ import { quote } from '#base/go/quote';
 import { RebaseConflictError } from '#domain/rebase/rebase';
 import { rebaseBranch } from '#domain/rebase/rebase-branch';
 import { UpdateFailedError } from '#domain/ref-update/refusals';
-import { validateRevision } from '#git/refs/validate-revision';
+import { validateRevision } from '#git/names/validate-revision';
 import type { HandlerContext } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
 import { remoteOpener } from '#services/convert/request/open-remote';

@@ -2,7 +2,7 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { UpdateFailedError } from '#domain/ref-update/refusals';
 import { createTag, TagExistsError } from '#domain/tag/create-tag';
-import { validateRevision } from '#git/refs/validate-revision';
+import { validateRevision } from '#git/names/validate-revision';
 import type { HandlerContext } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
 import { updateContextOf } from '#services/convert/request/update-context';

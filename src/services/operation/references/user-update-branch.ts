@@ -3,7 +3,7 @@ import { GitalyError } from '#base/gitaly-error';
 import { moveReference } from '#domain/ref-update/move-reference';
 import { UpdateFailedError } from '#domain/ref-update/refusals';
 import { branchReference } from '#domain/revisions/reference-names';
-import { objectIdProblem } from '#git/objects/object-id';
+import { objectIdProblem } from '#git/names/object-id';
 import type { HandlerContext } from '#rpc/server/handler';
 import { updateContextOf } from '#services/convert/request/update-context';
 import type { Repository } from '#storage/repository';

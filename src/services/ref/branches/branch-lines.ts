@@ -1,8 +1,8 @@
 import { GitalyError } from '#base/gitaly-error';
 import type { Commit } from '#git/objects/parse/parse-commit';
-import type { RefQuery } from '#git/refs/for-each-ref';
-import type { ListedRef } from '#git/refs/listed-ref';
-import { type RefCommit, readRefCommits } from '#git/refs/read-ref-objects';
+import type { RefQuery } from '#git/refs/git/for-each-ref';
+import { type RefCommit, readRefCommits } from '#git/refs/list/read-ref-objects';
+import type { ListedRef } from '#git/refs/storage/listed-ref';
 import type { HandlerContext } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
 import {

@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { wrap } from '#base/gitaly-error';
-import type { RefQuery } from '#git/refs/for-each-ref';
+import type { RefQuery } from '#git/refs/git/for-each-ref';
 import type { RefReader } from '#git/refs/ref-reader';
 import type { HandlerContext } from '#rpc/server/handler';
 import { toCommitMessage } from '#services/convert/response/commit';

@@ -1,8 +1,8 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
+import { firstWildcard } from '#git/names/wildmatch';
 import type { RefReader } from '#git/refs/ref-reader';
-import { firstWildcard } from '#git/refs/wildmatch';
 import type { HandlerContext } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
 import { encodedCommit } from '#services/convert/response/encoded-commit';

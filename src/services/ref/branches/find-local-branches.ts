@@ -1,8 +1,8 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
-import type { BranchTip, KnownTip } from '#git/refs/branch-tip';
-import type { RefQuery } from '#git/refs/for-each-ref';
-import { listBranchTips } from '#git/refs/list-branch-tips';
+import type { RefQuery } from '#git/refs/git/for-each-ref';
+import type { BranchTip, KnownTip } from '#git/refs/list/branch-tip';
+import { listBranchTips } from '#git/refs/list/list-branch-tips';
 import type { FeatureFlag } from '#platform/flags/feature-flags';
 import type { HandlerContext } from '#rpc/server/handler';
 import { cutPage, itemsOf, type Page, pageOf } from '#services/convert/request/pagination';

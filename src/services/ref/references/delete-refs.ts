@@ -2,9 +2,9 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { eachInTurn } from '#base/loop-turns';
 import { deleteReferences } from '#domain/ref-update/delete-references';
-import { startsWithAny } from '#git/refs/prefixes';
+import { startsWithAny } from '#git/names/prefixes';
+import { validateRevision } from '#git/names/validate-revision';
 import { RefUpdateError } from '#git/refs/update/ref-update-error';
-import { validateRevision } from '#git/refs/validate-revision';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { Repository } from '#storage/repository';
 import {

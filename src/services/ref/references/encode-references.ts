@@ -1,5 +1,5 @@
 import type { MessageShape } from '@bufbuild/protobuf';
-import type { ListedRef } from '#git/refs/listed-ref';
+import type { ListedRef } from '#git/refs/storage/listed-ref';
 import { encodedMessage } from '#wire/fast/encoded-message';
 import { fieldTags } from '#wire/fast/field-numbers';
 import { fieldBytes, writeAscii, writeBytes, writeNumber } from '#wire/fast/fields';

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { MessageShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
-import type { ListedRef } from '#git/refs/listed-ref';
+import type { ListedRef } from '#git/refs/storage/listed-ref';
 import type { HandlerContext } from '#rpc/server/handler';
 import { encodedMessage } from '#wire/fast/encoded-message';
 import { fieldTags } from '#wire/fast/field-numbers';

@@ -1,8 +1,8 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
-import type { RefQuery } from '#git/refs/for-each-ref';
-import type { ListedRef } from '#git/refs/listed-ref';
+import type { RefQuery } from '#git/refs/git/for-each-ref';
 import type { RefReader } from '#git/refs/ref-reader';
+import type { ListedRef } from '#git/refs/storage/listed-ref';
 import type { HandlerContext } from '#rpc/server/handler';
 import {
   cutPage,

@@ -1,4 +1,4 @@
-import type { ListedRef } from '#git/refs/listed-ref';
+import type { ListedRef } from '#git/refs/storage/listed-ref';
 import { chunkBatches } from '#services/convert/response/chunk-batches';
 import { fieldBytes } from '#wire/fast/fields';
 

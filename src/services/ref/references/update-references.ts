@@ -2,9 +2,9 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { type ErrorDetail, GitalyError, messageOf, wrap } from '#base/gitaly-error';
 import { inRefTransaction } from '#domain/ref-update/update-reference';
 import type { RefUpdates } from '#domain/ref-update/voted-updates';
-import { objectIdProblem } from '#git/objects/object-id';
+import { objectIdProblem } from '#git/names/object-id';
+import { validateReference } from '#git/names/validate-reference';
 import { RefUpdateError } from '#git/refs/update/ref-update-error';
-import { validateReference } from '#git/refs/validate-reference';
 import type { HandlerContext } from '#rpc/server/handler';
 import { openRequests } from '#services/convert/request/first-request';
 import {

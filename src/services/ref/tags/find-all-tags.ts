@@ -1,6 +1,6 @@
 import type { MessageInitShape, MessageShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
-import { type RefTag, readRefTags } from '#git/refs/read-ref-objects';
+import { type RefTag, readRefTags } from '#git/refs/list/read-ref-objects';
 import type { HandlerContext } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
 import {

@@ -1,6 +1,6 @@
 import { GitalyError } from '#base/gitaly-error';
-import { GitExitError } from '#git/command/exit-error';
 import { flag, gitCommand, value } from '#git/command/git-command';
+import { GitExitError } from '#git/command/process/exit-error';
 import type { Repository } from '#storage/repository';
 
 /** The keys of `[offloading]` that determine the response. */

@@ -1,0 +1,127 @@
+import { FallBackToGit } from '../command/in-process.ts';
+import { damaged, type EwahBitmap, ewahAt, invert } from './ewah.ts';
+
+const SIGNATURE = 'BITM';
+const VERSION = 1;
+/** Signature, version, flags, number of commits. */
+const FIXED_BYTES = 12;
+/** Everything that these objects need is among them. */
+const FULL_DAG = 0x1;
+/** Tables behind the bitmaps: hashes of names, positions of bitmaps, unions of bitmaps. */
+const TABLES = 0x4 | 0x10 | 0x20;
+/** Bitmaps of all commits, trees, blobs and tags. */
+const TYPES = 4;
+/** Position of the object, how far the bitmap from which it differs is before it, flags. */
+const ENTRY_BYTES = 6;
+
+interface Entry {
+  readonly bitmap: EwahBitmap;
+  /** How many entries the one is before, from which this one differs; 0 for none. */
+  readonly distance: number;
+}
+
+/** The objects that commits reach, among those of a pack or of a multi-pack-index. */
+export class BitmapFile {
+  readonly #bytes: Buffer;
+  readonly #count: number;
+  readonly #entries: Entry[] = [];
+  /** Index of the bitmap of each commit, by its position among the sorted ids. */
+  readonly #indexes = new Map<number, number>();
+  #scratch: Uint32Array | undefined;
+
+  /**
+   * @param objects Their number, and the checksum of the pack or multi-pack-index.
+   * @throws {FallBackToGit} for anything that git does not write for these objects.
+   */
+  constructor(bytes: Buffer, objects: { readonly count: number; readonly checksum: Buffer }) {
+    const { count, checksum } = objects;
+    this.#bytes = bytes;
+    this.#count = count;
+    const headerBytes = FIXED_BYTES + checksum.length;
+    if (bytes.length < headerBytes || bytes.toString('latin1', 0, 4) !== SIGNATURE) throw damaged();
+    const flags = bytes.readUInt16BE(6);
+    if (bytes.readUInt16BE(4) !== VERSION || (flags & ~TABLES) !== FULL_DAG)
+      throw new FallBackToGit('a bitmap is of an unknown kind');
+    if (!bytes.subarray(FIXED_BYTES, headerBytes).equals(checksum))
+      throw new FallBackToGit('a bitmap is of other packs');
+    let at = headerBytes;
+    for (let type = 0; type < TYPES; type++) at = ewahAt(bytes, at).next;
+    this.#readEntries(at, bytes.readUInt32BE(8));
+  }
+
+  /** Reports whether there is a bitmap of the commit at a position among the sorted ids. */
+  has(position: number): boolean {
+    return this.#indexes.has(position);
+  }
+
+  /** Returns the bits of no object. */
+  noBits(): Uint32Array {
+    return new Uint32Array(2 * Math.ceil(this.#count / 64));
+  }
+
+  /**
+   * Sets the bits of what a commit reaches.
+   *
+   * @param position Of the commit among the sorted ids.
+   * @param pause Waits when the computation has taken long.
+   * @throws {FallBackToGit}; what `pause` throws.
+   */
+  async addReached(position: number, bits: Uint32Array, pause: () => Promise<void>): Promise<void> {
+    const index = this.#indexes.get(position);
+    if (index === undefined) throw new FallBackToGit('a commit has no bitmap');
+    this.#scratch ??= this.noBits();
+    const own = this.#scratch.fill(0);
+    // The differences may be applied in any order.
+    for (let at = index; ; ) {
+      const { bitmap, distance } = this.#entries[at] ?? fail();
+      invert(own, this.#bytes, bitmap);
+      await pause();
+      if (distance === 0) break;
+      at -= distance;
+    }
+    addBits(bits, own);
+  }
+
+  #readEntries(start: number, count: number): void {
+    let at = start;
+    for (let index = 0; index < count; index++) {
+      if (at + ENTRY_BYTES > this.#bytes.length) throw damaged();
+      const distance = this.#bytes.readUInt8(at + 4);
+      if (distance > index) throw damaged();
+      const bitmap = ewahAt(this.#bytes, at + ENTRY_BYTES);
+      this.#indexes.set(this.#bytes.readUInt32BE(at), index);
+      this.#entries.push({ bitmap, distance });
+      at = bitmap.next;
+    }
+  }
+}
+
+export function setBit(bits: Uint32Array, bit: number): void {
+  const at = bit >>> 5;
+  bits[at] = (bits[at] ?? 0) | (1 << (bit & 31));
+}
+
+export function hasBit(bits: Uint32Array, bit: number): boolean {
+  return ((bits[bit >>> 5] ?? 0) & (1 << (bit & 31))) !== 0;
+}
+
+/** Returns the first bit from one on that is not set, or `end`. */
+export function firstGap(bits: Uint32Array, from: number, end: number): number {
+  let bit = from;
+  while (bit < end && hasBit(bits, bit)) bit += bit % 32 === 0 && bits[bit >>> 5] === 0xffffffff ? 32 : 1;
+  return Math.min(bit, end);
+}
+
+function addBits(bits: Uint32Array, others: Uint32Array): void {
+  for (let at = 0; at < others.length; at++) bits[at] = (bits[at] ?? 0) | (others[at] ?? 0);
+}
+
+export function countBits(bits: Uint32Array): number {
+  let count = 0;
+  for (const word of bits) for (let rest = word; rest !== 0; rest &= rest - 1) count++;
+  return count;
+}
+
+function fail(): never {
+  throw damaged();
+}

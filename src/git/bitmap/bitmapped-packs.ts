@@ -1,0 +1,215 @@
+import { createHash } from 'node:crypto';
+import { statSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { FallBackToGit } from '../command/in-process.ts';
+import { OID_BYTES } from '../names/object-id.ts';
+import { MultiPackIndex } from '../objects/database/multi-pack-index.ts';
+import { namesIn, packsAmong } from '../objects/database/pack-directory.ts';
+import { PackIndex } from '../objects/database/pack-index.ts';
+import { PageCache } from '../objects/database/page-cache.ts';
+import type { ReadableRepository } from '../objects/readable-repository.ts';
+import { BitmapFile } from './bitmap-file.ts';
+import { PackOrder, type Pause, type PlaceAt } from './pack-order.ts';
+import { sortOffsets } from './sort-offsets.ts';
+
+/** An index of the objects that have bitmaps. */
+interface ObjectIndex {
+  /** Number of objects. */
+  readonly count: number;
+  /** Checksum of the pack or the multi-pack-index. */
+  readonly checksum: Buffer;
+  indexOf(name: Buffer): number | undefined;
+  nameAt(index: number): Buffer;
+  placeOf(name: Buffer): ReturnType<PlaceAt> | undefined;
+  places(pause: Pause): Promise<PlaceAt>;
+  /** Returns the positions among the sorted ids in the order of the bitmaps, 32 bits each. */
+  order(pause: Pause): Promise<Buffer>;
+  close(): void;
+}
+
+/** Maximum number of objects whose order is read: each takes 40 bytes of memory. */
+const MAX_OBJECTS = 2_000_000;
+/** Maximum size of the bitmaps, which are read as a whole: some bytes for each object. */
+const MAX_BITMAP_BYTES = 16 << 20;
+
+const MULTI_PACK_INDEX = 'multi-pack-index';
+const BITMAP = '.bitmap';
+const REVERSE_INDEX = '.rev';
+/** Signature, version, number of the hash. */
+const REVERSE_HEADER_BYTES = 12;
+const REVERSE_SIGNATURE = Buffer.from('RIDX\0\0\0\x01', 'latin1');
+
+/** Bytes of a file that are summed in one step: 1 ms. */
+const PIECE_BYTES = 1 << 20;
+
+const NONE = new FallBackToGit('there is no bitmap');
+const LARGE = new FallBackToGit('there are many objects');
+const DAMAGED = new FallBackToGit('a bitmap is damaged');
+const NO_ORDER = new FallBackToGit('there is no reverse index');
+
+/** Packs whose objects need no others, with bitmaps of what their commits reach. */
+export class BitmappedPacks implements Disposable {
+  readonly #bitmapPath: string;
+  readonly #index: ObjectIndex;
+  readonly #pages: PageCache;
+
+  private constructor(bitmapPath: string, index: ObjectIndex, pages: PageCache) {
+    this.#bitmapPath = bitmapPath;
+    this.#index = index;
+    this.#pages = pages;
+  }
+
+  /**
+   * Opens the packs of a repository for which git has written bitmaps. Close them.
+   *
+   * @throws {FallBackToGit} when there are none; the system's error.
+   */
+  static open(repository: ReadableRepository): BitmappedPacks {
+    const directory = `${repository.objectDirectory}/pack`;
+    const names = namesIn(directory);
+    if (names === undefined) throw new FallBackToGit('there are too many packs');
+    const oidBytes = OID_BYTES[repository.objectFormat];
+    const pages = new PageCache();
+    if (names.has(MULTI_PACK_INDEX)) {
+      const index = openMultiPackIndex(directory, pages, oidBytes);
+      const bitmap = `${MULTI_PACK_INDEX}-${index.checksum.toString('hex')}${BITMAP}`;
+      if (names.has(bitmap)) return new BitmappedPacks(`${directory}/${bitmap}`, index, pages);
+      index.close();
+    }
+    const stems = packsAmong(names, directory).filter((stem) =>
+      names.has(`${stem.slice(directory.length + 1)}${BITMAP}`),
+    );
+    const [stem] = stems;
+    // git uses one of several, and ignores the others.
+    if (stem === undefined || stems.length > 1) throw NONE;
+    return new BitmappedPacks(`${stem}${BITMAP}`, openPackIndex(stem, pages, oidBytes), pages);
+  }
+
+  get count(): number {
+    return this.#index.count;
+  }
+
+  /** Reads the bitmaps. @throws {FallBackToGit}; the system's error. */
+  async readBitmap(pause: Pause): Promise<BitmapFile> {
+    if (this.count > MAX_OBJECTS || statSync(this.#bitmapPath).size > MAX_BITMAP_BYTES) throw LARGE;
+    const bytes = await readFile(this.#bitmapPath);
+    const end = bytes.length - this.#index.checksum.length;
+    const sum = await checksumOf(bytes.subarray(0, Math.max(0, end)), this.#index.checksum.length, pause);
+    if (!sum.equals(bytes.subarray(end))) throw DAMAGED;
+    return new BitmapFile(bytes, this.#index);
+  }
+
+  /** Reads the order of the bitmaps. @throws as {@link PackOrder.read}; the system's error. */
+  async readOrder(pause: Pause): Promise<PackOrder> {
+    if (this.count > MAX_OBJECTS) throw LARGE;
+    const order = await this.#index.order(pause);
+    return await PackOrder.read(order, await this.#index.places(pause), pause);
+  }
+
+  /** Returns the position of an object among the sorted ids, by its binary id. @throws {FallBackToGit} */
+  indexOf(name: Buffer): number | undefined {
+    return this.#index.indexOf(name);
+  }
+
+  /** Returns the bit of an object, by its binary id. @throws {FallBackToGit} */
+  bitOf(name: Buffer, order: PackOrder): number | undefined {
+    const place = this.#index.placeOf(name);
+    const range = order.packs.find(({ stem }) => stem === place?.stem);
+    return place && range && order.bitAt(range, place.offset);
+  }
+
+  /** Returns the id of the object of a bit, in hexadecimal. @throws {FallBackToGit} */
+  oidOf(bit: number, order: PackOrder): string {
+    return this.#index.nameAt(order.indexes[bit] ?? 0).toString('hex');
+  }
+
+  /** Frees the parts of the index in memory. The file stays open. */
+  forgetPages(): void {
+    this.#pages.clear();
+  }
+
+  [Symbol.dispose](): void {
+    this.#index.close();
+  }
+}
+
+function openPackIndex(stem: string, pages: PageCache, oidBytes: number): ObjectIndex {
+  const index = new PackIndex(`${stem}.idx`, pages, oidBytes);
+  const { count, packChecksum: checksum } = index;
+  return {
+    count,
+    checksum,
+    indexOf: (name) => index.indexOf(name),
+    nameAt: (at) => index.nameAt(at),
+    placeOf(name) {
+      const offset = index.offsetOf(name);
+      return offset === undefined ? undefined : { stem, offset };
+    },
+    async places(pause) {
+      const offsets = await index.offsets(pause);
+      return (at) => ({ stem, offset: offsets[at] ?? 0 });
+    },
+    // git before 2.41 writes none by default, and sorts like this.
+    order: async (pause) =>
+      (await readReverseIndex(`${stem}${REVERSE_INDEX}`, { count, checksum })) ??
+      (await sortOffsets(await index.offsets(pause), pause)),
+    close: () => index.close(),
+  };
+}
+
+function openMultiPackIndex(directory: string, pages: PageCache, oidBytes: number): ObjectIndex {
+  const index = new MultiPackIndex(`${directory}/${MULTI_PACK_INDEX}`, pages, oidBytes);
+  const { count, checksum } = index;
+  const paths = new Map(index.stems.map((stem) => [stem, `${directory}/${stem}`]));
+  const pathOf = ({ offset, stem }: ReturnType<PlaceAt>) => ({ offset, stem: paths.get(stem) ?? stem });
+  const file = `${directory}/${MULTI_PACK_INDEX}-${checksum.toString('hex')}${REVERSE_INDEX}`;
+  return {
+    count,
+    checksum,
+    indexOf: (name) => index.indexOf(name),
+    nameAt: (at) => index.nameAt(at),
+    placeOf(name) {
+      const place = index.find(name);
+      return place && pathOf(place);
+    },
+    async places() {
+      const placeAt = index.places();
+      return (at) => pathOf(placeAt(at));
+    },
+    order: async () =>
+      index.storedOrder() ?? (await readReverseIndex(file, { count, checksum })) ?? noOrder(),
+    close: () => index.close(),
+  };
+}
+
+async function checksumOf(bytes: Buffer, length: number, pause: Pause): Promise<Buffer> {
+  const hash = createHash(length === OID_BYTES.sha1 ? 'sha1' : 'sha256');
+  for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
+    hash.update(bytes.subarray(at, at + PIECE_BYTES));
+    await pause();
+  }
+  return hash.digest();
+}
+
+/**
+ * Reads a reverse index. @returns `undefined` if there is none.
+ *
+ * @see git: Documentation/gitformat-pack.adoc, pack-*.rev files.
+ */
+async function readReverseIndex(
+  path: string,
+  { count, checksum }: Pick<ObjectIndex, 'checksum' | 'count'>,
+): Promise<Buffer | undefined> {
+  const end = REVERSE_HEADER_BYTES + count * 4;
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) return undefined;
+  if (stats.size !== end + 2 * checksum.length) noOrder();
+  const bytes = await readFile(path);
+  const isOfPacks = bytes.subarray(end, end + checksum.length).equals(checksum);
+  if (!isOfPacks || !bytes.subarray(0, REVERSE_SIGNATURE.length).equals(REVERSE_SIGNATURE)) noOrder();
+  return bytes.subarray(REVERSE_HEADER_BYTES, end);
+}
+
+function noOrder(): never {
+  throw NO_ORDER;
+}

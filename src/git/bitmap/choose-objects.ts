@@ -1,0 +1,222 @@
+import { LoopSlice } from '#base/loop-turns';
+import { FallBackToGit } from '../command/in-process.ts';
+import { parseNode } from '../history/graph/commit-nodes.ts';
+import { OID_DIGITS, OID_SOURCE } from '../names/object-id.ts';
+import type { ObjectReader } from '../objects/object-reader.ts';
+import { type BitmapFile, hasBit, setBit } from './bitmap-file.ts';
+import type { BitmappedPacks } from './bitmapped-packs.ts';
+import type { PackOrder } from './pack-order.ts';
+
+/** The objects that are needed for some wanted ones. */
+export interface ChosenObjects {
+  readonly order: PackOrder;
+  /** Those in the packs, in their order. */
+  readonly bits: Uint32Array;
+  /** Wanted objects, as ids, for which more than the chosen ones are needed. */
+  readonly tips: readonly string[];
+  /** Chosen commits, including all commits that these objects lead to. */
+  readonly bases: readonly string[];
+}
+
+/** A reference to a tag, or to something else. */
+export interface NamedTag {
+  readonly oid: string;
+  /** Final target of the tag, if it is known. */
+  readonly peeledOid: string | undefined;
+}
+
+export interface ChoiceOptions {
+  readonly objects: ObjectReader;
+  readonly signal: AbortSignal;
+}
+
+/** Commits between wanted ones and those that have bitmaps. */
+const MAX_WALKED = 1000;
+const NEWLINE = 0x0a;
+const ID = new RegExp(`^${OID_SOURCE}`);
+const TAG = new RegExp(`^object (${OID_SOURCE})\n`);
+const TAG_BYTES = 'object \n'.length + 64;
+
+const NEW_TAG = new FallBackToGit('a tag is not in the packs');
+const UNUSUAL = new FallBackToGit('an object is unusual');
+const MANY = new FallBackToGit('many commits have no bitmap');
+
+/** Chooses objects of packs by their bitmaps, as git does for a clone. */
+export class ObjectChoice {
+  readonly #packs: BitmappedPacks;
+  readonly #bitmap: BitmapFile;
+  readonly #options: ChoiceOptions;
+  readonly #slice: LoopSlice;
+  readonly #order: PackOrder;
+  readonly #bits: Uint32Array;
+  readonly #tips = new Set<string>();
+  readonly #bases: string[] = [];
+  /** Commits of the packs without a bitmap. */
+  readonly #unmarked = new Set<string>();
+  #walked = 0;
+
+  private constructor(
+    packs: BitmappedPacks,
+    options: ChoiceOptions,
+    files: { readonly bitmap: BitmapFile; readonly order: PackOrder; readonly slice: LoopSlice },
+  ) {
+    this.#packs = packs;
+    this.#options = options;
+    this.#bitmap = files.bitmap;
+    this.#order = files.order;
+    this.#slice = files.slice;
+    this.#bits = files.bitmap.noBits();
+  }
+
+  /** Reads the bitmaps. @throws {FallBackToGit}; the system's error; {GitalyError} of an abort. */
+  static async start(packs: BitmappedPacks, options: ChoiceOptions): Promise<ObjectChoice> {
+    const slice = new LoopSlice();
+    const pause = (): Promise<void> => slice.pause(options.signal);
+    const bitmap = await packs.readBitmap(pause);
+    const order = await packs.readOrder(pause);
+    return new ObjectChoice(packs, options, { bitmap, order, slice });
+  }
+
+  /**
+   * Adds everything that some objects need.
+   *
+   * @param wants ids in hexadecimal.
+   * @throws {FallBackToGit} when only git finds it; the system's error; {GitalyError} of an abort.
+   */
+  async addAll(wants: readonly string[]): Promise<ChosenObjects> {
+    const seen = new Set(wants);
+    for (const want of seen) if (this.#bitOf(want) === undefined) this.#tips.add(want);
+    // Iterating a set includes the elements that are added during the iteration.
+    for (const oid of seen) {
+      if (this.#slice.isOverAfterItem()) await this.#slice.pause(this.#options.signal);
+      for (const next of await this.#add(oid)) seen.add(next);
+    }
+    await this.#addUnmarked();
+    return { order: this.#order, bits: this.#bits, tips: [...this.#tips], bases: this.#bases };
+  }
+
+  /**
+   * Adds the objects of the packs in a list: an old file may come back in a new commit.
+   *
+   * @param list as `git rev-list --objects` prints it.
+   * @returns the lines of other objects.
+   */
+  async addListed(list: Buffer): Promise<Buffer[]> {
+    const others: Buffer[] = [];
+    for (let at = 0; at < list.length; ) {
+      if (this.#slice.isOverAfterItem()) await this.#slice.pause(this.#options.signal);
+      const newline = list.indexOf(NEWLINE, at);
+      const end = newline === -1 ? list.length : newline + 1;
+      const [oid = ''] = ID.exec(list.toString('latin1', at, Math.min(end, at + OID_DIGITS.sha256))) ?? [];
+      const bit = this.#bitOf(oid);
+      if (bit === undefined) others.push(list.subarray(at, end));
+      else setBit(this.#bits, bit);
+      at = end;
+    }
+    return others;
+  }
+
+  /**
+   * Adds tags at chosen objects, as git does for clients that want them.
+   *
+   * @throws {FallBackToGit} for such a tag that is not in the packs; as {@link addAll}.
+   */
+  async addTags(tags: Iterable<NamedTag>): Promise<void> {
+    for (const { oid, peeledOid } of tags) {
+      if (this.#slice.isOverAfterItem()) await this.#slice.pause(this.#options.signal);
+      if (this.#isChosen(oid)) continue;
+      if (peeledOid === undefined || this.#mayBeChosen(peeledOid)) await this.#addTag(oid);
+    }
+  }
+
+  /** Adds a tag, and the tags that it leads to, if the final target is chosen. */
+  async #addTag(tag: string): Promise<void> {
+    const chain: number[] = [];
+    for (let oid = tag; !this.#isChosen(oid); ) {
+      const bit = this.#bitOf(oid);
+      const { data, type } = await this.#read(oid);
+      if (type !== 'tag') return;
+      if (bit === undefined) throw NEW_TAG;
+      chain.push(bit);
+      oid = targetOf(oid, data);
+    }
+    for (const bit of chain) setBit(this.#bits, bit);
+  }
+
+  /** Adds an object and the objects in its bitmap; returns further objects to add. */
+  async #add(oid: string): Promise<readonly string[]> {
+    if (await this.#addReached(oid)) return [];
+    const bit = this.#bitOf(oid);
+    const { type, data } = await this.#read(oid);
+    if (bit === undefined) {
+      if (type === 'commit') return this.#parentsOf(oid, data);
+      return type === 'tag' ? [targetOf(oid, data)] : unusual();
+    }
+    if (type === 'commit') {
+      this.#unmarked.add(oid);
+      return [];
+    }
+    if (type === 'tree') unusual();
+    setBit(this.#bits, bit);
+    return type === 'tag' ? [targetOf(oid, data)] : [];
+  }
+
+  /** Adds the objects that a commit reaches, if it has a bitmap. @returns false if it has none. */
+  async #addReached(oid: string): Promise<boolean> {
+    const bit = this.#bitOf(oid);
+    const index = bit === undefined ? undefined : this.#packs.indexOf(Buffer.from(oid, 'hex'));
+    if (bit === undefined || index === undefined || !this.#bitmap.has(index)) return false;
+    this.#bases.push(oid);
+    const pause = (): Promise<void> => this.#slice.pause(this.#options.signal);
+    if (!hasBit(this.#bits, bit)) await this.#bitmap.addReached(index, this.#bits, pause);
+    return true;
+  }
+
+  /** Follows the parents of commits outside the bitmaps, after all wanted bitmaps are added. */
+  async #addUnmarked(): Promise<void> {
+    const wanted = new Set(this.#unmarked);
+    for (const oid of this.#unmarked) {
+      if (this.#slice.isOverAfterItem()) await this.#slice.pause(this.#options.signal);
+      if (this.#isChosen(oid)) this.#bases.push(oid);
+      else if (!(await this.#addReached(oid))) {
+        if (wanted.has(oid)) this.#tips.add(oid);
+        const { data } = await this.#read(oid);
+        for (const parent of this.#parentsOf(oid, data)) this.#unmarked.add(parent);
+      }
+    }
+  }
+
+  #parentsOf(oid: string, commit: Buffer): readonly string[] {
+    if (++this.#walked > MAX_WALKED) throw MANY;
+    return parseNode(oid, commit)?.parents ?? unusual();
+  }
+
+  #isChosen(oid: string): boolean {
+    const bit = this.#bitOf(oid);
+    return bit === undefined ? this.#tips.has(oid) : hasBit(this.#bits, bit);
+  }
+
+  /** True also for objects beyond the packs, which were not counted. */
+  #mayBeChosen(oid: string): boolean {
+    const bit = this.#bitOf(oid);
+    return bit === undefined || hasBit(this.#bits, bit);
+  }
+
+  #bitOf(oid: string): number | undefined {
+    return this.#packs.bitOf(Buffer.from(oid, 'hex'), this.#order);
+  }
+
+  async #read(oid: string) {
+    const { objects, signal } = this.#options;
+    return await objects.readInProcess(oid, { signal });
+  }
+}
+
+function targetOf(oid: string, tag: Buffer): string {
+  const [, target] = TAG.exec(tag.toString('latin1', 0, TAG_BYTES)) ?? [];
+  return target?.length === oid.length ? target : unusual();
+}
+
+function unusual(): never {
+  throw UNUSUAL;
+}
