@@ -57,14 +57,14 @@ async function talkTo(gitaly: TestGitaly) {
   return { talk, [Symbol.asyncDispose]: () => connection.close() };
 }
 
-/** Joins the packets of a pack: their division depends on time. */
+/** Joins the packets of packs by their bands: their division and order depend on time. */
 function withPackInOnePiece(text: string): string {
   const at = text.indexOf('PACK') - 5;
   if (at < 0) return text;
-  const pieces = packets(Buffer.from(text.slice(at), 'latin1')).map((piece) =>
-    piece.toString('latin1').slice(1),
-  );
-  return text.slice(0, at) + pieces.join('');
+  const pieces = packets(Buffer.from(text.slice(at), 'latin1')).map((piece) => piece.toString('latin1'));
+  const bands = Map.groupBy(pieces, (piece) => Math.min(piece.charCodeAt(0), 4)); // 4: no band
+  const joined = [...bands].sort(([a], [b]) => a - b).map(([, band]) => band.map((piece) => piece.slice(1)));
+  return text.slice(0, at) + joined.flat().join('');
 }
 
 function collector() {
