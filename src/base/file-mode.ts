@@ -5,23 +5,24 @@ export const LINK = 0o120000;
 export const DIRECTORY = 0o040000;
 export const SUBMODULE = 0o160000;
 
+/** The type of all files, whatever their permissions. Other types are their only mode. */
+export const REGULAR = 0o100000;
 const TYPE_BITS = 0o170000;
-const REGULAR = 0o100000;
 
-/** Reports whether a mode is that of a file, whatever its permissions; a link is none. */
+/** Returns a mode without its permissions. */
+export function typeOf(mode: number): number {
+  return mode & TYPE_BITS;
+}
+
+/** Reports whether a mode is that of a file; a link is none. */
 export function isRegular(mode: number): boolean {
-  return (mode & TYPE_BITS) === REGULAR;
+  return typeOf(mode) === REGULAR;
 }
 
 export function isLink(mode: number): boolean {
-  return (mode & TYPE_BITS) === LINK;
+  return typeOf(mode) === LINK;
 }
 
 export function isDirectory(mode: number): boolean {
-  return (mode & TYPE_BITS) === DIRECTORY;
-}
-
-/** Reports whether two modes differ in their permissions at most. */
-export function isSameType(one: number, other: number): boolean {
-  return (one & TYPE_BITS) === (other & TYPE_BITS);
+  return typeOf(mode) === DIRECTORY;
 }

@@ -1,13 +1,4 @@
-import {
-  DIRECTORY,
-  EXECUTABLE,
-  FILE,
-  isDirectory,
-  isLink,
-  isRegular,
-  LINK,
-  SUBMODULE,
-} from '#base/file-mode';
+import { DIRECTORY, EXECUTABLE, FILE, LINK, REGULAR, SUBMODULE, typeOf } from '#base/file-mode';
 
 /** The kind of a tree entry. */
 export type EntryKind = 'blob' | 'tree' | 'submodule';
@@ -19,8 +10,9 @@ const OWNER_MAY_EXECUTE = 0o100;
  * submodules.
  */
 export function kindOf(mode: number): EntryKind {
-  if (isDirectory(mode)) return 'tree';
-  return isRegular(mode) || isLink(mode) ? 'blob' : 'submodule';
+  const type = typeOf(mode);
+  if (type === DIRECTORY) return 'tree';
+  return type === REGULAR || type === LINK ? 'blob' : 'submodule';
 }
 
 /**
@@ -28,7 +20,14 @@ export function kindOf(mode: number): EntryKind {
  * bit is kept.
  */
 export function canonicalMode(mode: number): number {
-  if (isRegular(mode)) return (mode & OWNER_MAY_EXECUTE) === 0 ? FILE : EXECUTABLE;
-  if (isLink(mode)) return LINK;
-  return isDirectory(mode) ? DIRECTORY : SUBMODULE;
+  switch (typeOf(mode)) {
+    case REGULAR:
+      return (mode & OWNER_MAY_EXECUTE) === 0 ? FILE : EXECUTABLE;
+    case LINK:
+      return LINK;
+    case DIRECTORY:
+      return DIRECTORY;
+    default:
+      return SUBMODULE;
+  }
 }

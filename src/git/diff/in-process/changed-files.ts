@@ -1,4 +1,4 @@
-import { isSameType } from '#base/file-mode';
+import { typeOf } from '#base/file-mode';
 import { FallBackToGit } from '#git/command/in-process';
 import { EMPTY_TREE, oidBytesOf, zeroOidLike } from '#git/names/object-id';
 import type { ReadOptions } from '#git/objects/object-reader';
@@ -99,5 +99,5 @@ class TreeComparison {
 function statusOf(oldMode: number, newMode: number): ChangeStatus {
   if (oldMode === 0) return 'A';
   if (newMode === 0) return 'D';
-  return isSameType(oldMode, newMode) ? 'M' : 'T';
+  return typeOf(oldMode) === typeOf(newMode) ? 'M' : 'T';
 }
