@@ -11,7 +11,6 @@ import { Namespace } from './lifecycle/namespaces.ts';
 import { removeRepository } from './lifecycle/remove-repository.ts';
 import { renameRepository } from './lifecycle/rename-repository.ts';
 import { replaceLocked } from './locks/locked-file.ts';
-import { metadataPath } from './storage-layout.ts';
 import { ensureStorageMetadata } from './storage-metadata.ts';
 
 const at = (relativePath: string) => ({ storageName: 'default', relativePath });
@@ -106,5 +105,5 @@ test('a file is on disk before it gets its name, and then its name', async (cont
   const steps = shown(events, fixture);
   assert.deepEqual(steps.slice(0, 3), ['flush d/file.lock', 'move d/file.lock d/file', 'flush d']);
   const [, draft] = /^flush (\S+)$/.exec(steps[3] ?? '') ?? [];
-  assert.deepEqual(steps.slice(4), [`link ${draft} ${metadataPath(storage).slice(storage.path.length + 1)}`]);
+  assert.deepEqual(steps.slice(4), [`link ${draft} .gitaly-metadata`, `flush ${storage.path}`]);
 });

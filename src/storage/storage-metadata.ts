@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { link, readFile, unlink, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
+import { createFile } from '#base/files/replace-file';
 import { systemErrorCode } from '#base/go/system-error';
 import { JsonFields } from '#base/json-fields';
-import { syncPath } from './lifecycle/sync-tree.ts';
 import type { Storage } from './repository-target.ts';
 import { metadataPath } from './storage-layout.ts';
 
@@ -13,6 +13,8 @@ import { metadataPath } from './storage-layout.ts';
 export interface StorageMetadata {
   readonly gitalyFilesystemId: string;
 }
+
+const FILE_MODE = 0o644;
 
 /** Reads the metadata. @returns `undefined` if the storage has none, or they are unreadable. */
 export async function readStorageMetadata(storage: Storage): Promise<StorageMetadata | undefined> {
@@ -33,15 +35,6 @@ export async function readStorageMetadata(storage: Storage): Promise<StorageMeta
  * it contains.
  */
 export async function ensureStorageMetadata(storage: Storage): Promise<void> {
-  const file = metadataPath(storage);
-  const draft = `${file}.${randomUUID()}`;
-  await writeFile(draft, `{"gitaly_filesystem_id":"${randomUUID()}"}\n`, { mode: 0o644 });
-  try {
-    await syncPath(draft);
-    await link(draft, file);
-  } catch (error) {
-    if (systemErrorCode(error) !== 'EEXIST') throw error;
-  } finally {
-    await unlink(draft);
-  }
+  const text = `{"gitaly_filesystem_id":"${randomUUID()}"}\n`;
+  await createFile(metadataPath(storage), text, { durable: true, mode: FILE_MODE });
 }

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CryptoKey, JWK } from 'jose';
 import { BoundedMap } from '#base/bounded-map';
 import { ignoreMissing } from '#base/files/ignore-missing';
+import { replaceFile } from '#base/files/replace-file';
 import { messageOf } from '#base/gitaly-error';
 import { JsonFields } from '#base/json-fields';
 import { formatScope, parseScope, type TokenScope } from './scope.ts';
@@ -11,7 +12,6 @@ import { formatScope, parseScope, type TokenScope } from './scope.ts';
 /** Algorithm of our own keys. */
 const ALGORITHM = 'EdDSA';
 const DIRECTORY_MODE = 0o700;
-const FILE_MODE = 0o600;
 const ID_BYTES = 16;
 /** Ids become names of files, so nothing else does. */
 const ID = /^[\w-]{1,128}$/;
@@ -195,16 +195,9 @@ export class TokenStore {
     return (await this.#read(kind, id).catch(() => undefined)) ?? JsonFields.NONE;
   }
 
-  /** Makes a file that is complete whenever it is visible. */
+  /** Makes a file, which other processes see as soon as it is complete. */
   async #write(kind: string, id: string, value: unknown): Promise<void> {
-    const path = join(this.directory, kind, id);
-    const draft = `${path}.${randomBytes(ID_BYTES).toString('hex')}.new`;
-    {
-      await using file = await open(draft, 'wx', FILE_MODE);
-      await file.writeFile(`${JSON.stringify(value)}\n`);
-      await file.sync();
-    }
-    await rename(draft, path);
+    await replaceFile(join(this.directory, kind, id), `${JSON.stringify(value)}\n`, { durable: true });
   }
 }
 

@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ignoreMissing } from '#base/files/ignore-missing';
+import { replaceFile } from '#base/files/replace-file';
 import { DeliveryState } from './delivery-state.ts';
-
-const FILE_MODE = 0o600;
 
 /** Returns a state that is kept in a file. One that cannot be read is reported. */
 export function stateInFile(path: string, onProblem: (error: unknown) => void): DeliveryState {
@@ -13,8 +12,7 @@ export function stateInFile(path: string, onProblem: (error: unknown) => void): 
     onProblem,
     write: async (text) => {
       await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-      await writeFile(`${path}.new`, text, { mode: FILE_MODE });
-      await rename(`${path}.new`, path);
+      await replaceFile(path, text, { durable: false });
     },
   });
 }

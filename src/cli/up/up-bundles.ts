@@ -1,12 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { makeDirectory } from '#base/files/make-directory';
+import { replaceFile } from '#base/files/replace-file';
 import type { BundleOptions } from '#gateway/index';
 
 const SECRET_BYTES = 32;
-const SECRET_MODE = 0o600;
 
 /** Bundles for clones: the server makes them, the gateway serves them. */
 export interface UpBundles {
@@ -24,8 +23,7 @@ export async function prepareBundles(directory: string, bundleUrl: string): Prom
   const bundles = join(directory, 'bundles');
   await makeDirectory(bundles);
   const secretKeyPath = join(directory, 'bundles.key');
-  await writeFile(secretKeyPath, randomBytes(SECRET_BYTES), { mode: SECRET_MODE });
-  await chmod(secretKeyPath, SECRET_MODE); // the file may be an older one
+  await replaceFile(secretKeyPath, randomBytes(SECRET_BYTES), { durable: false });
   const { href: url } = pathToFileURL(bundles);
   const signing = new URLSearchParams({ base_url: bundleUrl, secret_key_path: secretKeyPath });
   return {

@@ -1,6 +1,7 @@
-import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ignoreMissing } from '#base/files/ignore-missing';
+import { replaceFile } from '#base/files/replace-file';
 import { JsonFields } from '#base/json-fields';
 import type { Storage } from '#storage/repository-target';
 import { backupsRoot, DIRECTORY_MODE } from '#storage/storage-layout';
@@ -13,7 +14,6 @@ export interface LastBackupsOptions {
   readonly onProblem: (error: unknown, storage: string) => void;
 }
 
-const FILE_MODE = 0o600;
 const FILE_NAME = /^\d+\.json$/;
 
 /** Remembers the last backups of each storage, also over restarts, in files of the storage. */
@@ -122,8 +122,7 @@ class RunFile {
 
   async #save(runs: readonly BackupRun[]): Promise<void> {
     await mkdir(this.#directory, { recursive: true, mode: DIRECTORY_MODE });
-    await writeFile(`${this.#path}.new`, JSON.stringify({ runs }), { mode: FILE_MODE });
-    await rename(`${this.#path}.new`, this.#path);
+    await replaceFile(this.#path, JSON.stringify({ runs }), { durable: false });
   }
 }
 

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import { rename } from 'node:fs/promises';
+import { syncPath } from '#base/files/sync-path';
 import { codeOf, wrap } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import { isError } from '#base/is-error';
 import { TarFormatError } from '#base/tar/read-tar';
-import { syncPath, syncTree } from '#storage/lifecycle/sync-tree';
+import { syncTree } from '#storage/lifecycle/sync-tree';
 import type { Vote, VotePhase } from '#storage/lifecycle/voter';
 import { LockTakenError, lockRepository } from '#storage/locks/repository-lock';
 import type { Repository } from '#storage/repository';

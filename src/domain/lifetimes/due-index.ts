@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { opendir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { opendir, readFile, rm, stat } from 'node:fs/promises';
 import { ignoreMissing } from '#base/files/ignore-missing';
+import { isLeftDraft, replaceFile } from '#base/files/replace-file';
 import { makeDirectories } from '#storage/lifecycle/make-directories';
-import { syncPath } from '#storage/lifecycle/sync-tree';
 import type { RepositoryLocation, Storage } from '#storage/repository-target';
 import { lifetimesRoot } from '#storage/storage-layout';
 
@@ -11,9 +11,6 @@ const SECOND_MS = 1000;
 const TIME_DIGITS = 12;
 const HASH_DIGITS = 32;
 const NAME = /^\d{12}-[0-9a-f]{32}$/;
-const FILE_MODE = 0o600;
-/** Age at which a draft is certainly abandoned. */
-const DRAFT_MS = 60_000;
 /** Number of names that are read at once. */
 const READ_AT_ONCE = 256;
 
@@ -37,11 +34,7 @@ export async function writeMarker(
   await makeDirectories(storage, root);
   const hash = createHash('sha256').update(relativePath).digest('hex').slice(0, HASH_DIGITS);
   const name = `${String(Math.ceil(dueMs / SECOND_MS)).padStart(TIME_DIGITS, '0')}-${hash}`;
-  // Two calls may write the same marker.
-  const draft = `${root}/${name}.${process.pid}.${performance.now()}`;
-  await writeFile(draft, relativePath, { mode: FILE_MODE, flush: true });
-  await rename(draft, `${root}/${name}`);
-  await syncPath(root);
+  await replaceFile(`${root}/${name}`, relativePath, { durable: true, removesLeft: false });
   return name;
 }
 
@@ -57,10 +50,10 @@ export async function* dueMarkers(storage: Storage, nowMs: number): AsyncGenerat
   for await (const { name } of (await opendir(root, { bufferSize: READ_AT_ONCE }).catch(ignoreMissing)) ?? [])
     if (name.slice(0, TIME_DIGITS) <= now) due.push(name);
   for (const name of due.sort()) {
-    const stats = await stat(`${root}/${name}`).catch(ignoreMissing);
-    if (stats === undefined) continue;
-    if (NAME.test(name)) yield { name, writtenMs: stats.mtimeMs };
-    else if (stats.isFile() && nowMs - stats.mtimeMs > DRAFT_MS) await removeMarker(storage, name);
+    const path = `${root}/${name}`;
+    const stats = await stat(path).catch(ignoreMissing);
+    if (stats !== undefined && NAME.test(name)) yield { name, writtenMs: stats.mtimeMs };
+    else if (await isLeftDraft(path)) await removeMarker(storage, name);
   }
 }
 

@@ -1,11 +1,11 @@
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { ignoreMissing } from '#base/files/ignore-missing';
+import { replaceFile } from '#base/files/replace-file';
+import { syncPath } from '#base/files/sync-path';
 import { JsonFields } from '#base/json-fields';
-import { syncPath } from '#storage/lifecycle/sync-tree';
 
 /** Name in the repository, so that a repository which replaces another one does not inherit its end. */
 const FILE = 'gitaly-ts-lifetimes.json';
-const FILE_MODE = 0o600;
 
 /** The ends of a repository and its references, in milliseconds since 1970. */
 export interface Lifetimes {
@@ -35,12 +35,11 @@ export async function writeLifetimes(
   const file = `${repositoryPath}/${FILE}`;
   if (repositoryMs === undefined && referencesMs.size === 0) {
     await rm(file, { force: true });
+    await syncPath(repositoryPath);
   } else {
     const json = JSON.stringify({ repository: repositoryMs, references: Object.fromEntries(referencesMs) });
-    await writeFile(`${file}.new`, json, { mode: FILE_MODE, flush: true });
-    await rename(`${file}.new`, file);
+    await replaceFile(file, json, { durable: true });
   }
-  await syncPath(repositoryPath);
 }
 
 /** Returns the earliest end; `undefined` without any. */

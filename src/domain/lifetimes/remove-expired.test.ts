@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { deadOwnerSuffix, ownerSuffix } from '#base/process-identity';
 import { lifetimesRoot } from '#storage/storage-layout';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { Expiry } from './remove-expired.ts';
@@ -26,4 +27,17 @@ test('a marker that cannot be read is reported once, and the others are followed
 
   assert.equal(existsSync(due.path), false);
   assert.deepEqual(failed, [odd]);
+});
+
+test('a sweep removes what a killed process left beside the markers', async () => {
+  await using fixture = await StorageFixture.create();
+  const root = lifetimesRoot(fixture.storage);
+  const draft = `${'0'.repeat(12)}-${'a'.repeat(32)}.draft-`;
+  mkdirSync(root, { recursive: true });
+  for (const owner of [ownerSuffix(), deadOwnerSuffix(7)]) writeFileSync(join(root, draft + owner), '');
+  const expiry = new Expiry(fixture.storages, { onExpired: () => {}, onFailed: assert.fail });
+
+  await expiry.sweep(fixture.storage, signal);
+
+  assert.deepEqual(readdirSync(root), [draft + ownerSuffix()]);
 });

@@ -1,4 +1,5 @@
 import { readdir } from 'node:fs/promises';
+import { syncPath } from '#base/files/sync-path';
 import { FallBackToGit, fallBackOnFailure } from '#git/command/in-process';
 import { nearMergeBase } from '#git/history/graph/merge-base';
 import { mergeInProcess, type ThreeTrees, type TreeAccess } from '#git/merge/merge-in-process';
@@ -8,7 +9,6 @@ import { EMPTY_TREE } from '#git/names/object-id';
 import type { ObjectReader } from '#git/objects/object-reader';
 import { ObjectWriter } from '#git/objects/write/write-objects';
 import { requireTreeDepth } from '#git/trees/tree-depth';
-import { syncPath } from '#storage/lifecycle/sync-tree';
 import type { Repository } from '#storage/repository';
 import { WorkspaceTrees } from './workspace-trees.ts';
 

@@ -1,8 +1,8 @@
 import { copyFile, link, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { posix } from 'node:path';
 import { ignoreMissing } from '#base/files/ignore-missing';
+import { syncPath } from '#base/files/sync-path';
 import { systemErrorCode } from '#base/go/system-error';
-import { syncPath } from '#storage/lifecycle/sync-tree';
 import { DIRECTORY_MODE } from '#storage/storage-layout';
 
 /**

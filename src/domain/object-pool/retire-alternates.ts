@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { link, rename, unlink } from 'node:fs/promises';
 import { posix } from 'node:path';
-import { syncPath } from '#storage/lifecycle/sync-tree';
+import { syncPath } from '#base/files/sync-path';
 import type { Repository } from '#storage/repository';
 
 const RANDOM_BYTES = 6;

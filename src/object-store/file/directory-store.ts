@@ -4,6 +4,7 @@ import path from 'node:path';
 import { noteBulkBytes } from '#base/bulk-memory';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { makeDirectory } from '#base/files/make-directory';
+import { syncPath } from '#base/files/sync-path';
 import { isKey, requireKey, requirePrefix, TEMPORARY_PREFIX } from '../object-key.ts';
 import {
   type GetOptions,
@@ -75,7 +76,7 @@ export class DirectoryStore implements ObjectStore {
       await writeFile(temporary, checkedPieces(pieces, options));
       await publish({ key, temporary, target }, options);
       isLeft = options.onlyIf === 'absent'; // else it was renamed
-      await syncDirectory(folder);
+      await syncPath(folder);
     } finally {
       if (isLeft) await rm(temporary, { force: true });
     }
@@ -112,7 +113,7 @@ export class DirectoryStore implements ObjectStore {
       signal.throwIfAborted();
       if ((await this.#ifThere(rm(file).then(() => true))) === true) folders.add(path.posix.dirname(file));
     }
-    for (const folder of folders) await syncDirectory(folder);
+    for (const folder of folders) await syncPath(folder);
   }
 
   async signedUrl(key: string, { validMs }: SignOptions): Promise<string | undefined> {
@@ -195,9 +196,4 @@ async function create(file: string): Promise<FileHandle> {
   }
   await makeDirectory(path.posix.dirname(file));
   return await open(file, 'wx', FILE_MODE);
-}
-
-async function syncDirectory(directory: string): Promise<void> {
-  await using handle = await open(directory, 'r');
-  await handle.sync();
 }

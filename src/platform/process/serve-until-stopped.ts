@@ -57,7 +57,7 @@ export async function serveUntilStopped(server: RunningServer, options: ServeOpt
   const { signals, inherited, serviceManager } = life;
   for (const address of inherited.closeRest())
     logger.warn({ address }, 'an inherited socket is not in the configuration, and was closed');
-  const removePidFile = writePidFile();
+  const removePidFile = await writePidFile();
   serviceManager.ready();
   inherited.predecessor?.ready();
 

@@ -9,7 +9,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { rename, writeFile } from 'node:fs/promises';
+import { replaceFile } from '#base/files/replace-file';
 import { systemErrorCode } from '#base/go/system-error';
 import { deadOwnerSuffix, ownerSuffix } from '#base/process-identity';
 import { makeDirectories } from '../lifecycle/make-directories.ts';
@@ -183,11 +183,10 @@ async function renew(target: GenerationTarget): Promise<string> {
 
 async function createLatest(target: GenerationTarget, directory: string): Promise<string> {
   const id = randomUUID();
-  const draft = `${directory}/${id}.tmp`;
-  await inDirectory(target.storage, directory, async () => {
-    await writeFile(draft, id, { mode: FILE_MODE });
-    await rename(draft, latestPath(target));
-  });
+  // What killed processes left is removed with old generations (clean-caches.ts).
+  await inDirectory(target.storage, directory, () =>
+    replaceFile(latestPath(target), id, { durable: false, removesLeft: false }),
+  );
   return id;
 }
 

@@ -1,5 +1,6 @@
 import { open, rename, rmdir, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { syncPath } from '#base/files/sync-path';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { systemErrorCode, systemErrorText } from '#base/go/system-error';
@@ -13,7 +14,7 @@ import { createTempDirectory } from '../temp-directories.ts';
 import { makeDirectories } from './make-directories.ts';
 import { isRest, removeRest } from './remove-rest.ts';
 import { repositoryVote } from './repository-vote.ts';
-import { syncPath, syncTree } from './sync-tree.ts';
+import { syncTree } from './sync-tree.ts';
 import type { Vote, VotePhase } from './voter.ts';
 
 /**

@@ -1,5 +1,6 @@
 import { lstat, rename } from 'node:fs/promises';
 import path from 'node:path';
+import { syncPath } from '#base/files/sync-path';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import { lockRepository } from '../locks/repository-lock.ts';
@@ -9,7 +10,6 @@ import { isOwnPath } from '../storage-layout.ts';
 import type { Storages } from '../storages.ts';
 import { createTempDirectory } from '../temp-directories.ts';
 import { walkRepositories } from '../walk-repositories.ts';
-import { syncPath } from './sync-tree.ts';
 
 /**
  * Moves a file or directory that is no repository from the path of a repository to a temporary

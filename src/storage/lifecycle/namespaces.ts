@@ -1,5 +1,6 @@
 import { rename, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { syncPath } from '#base/files/sync-path';
 import { GitalyError } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import { joinInside } from '../relative-path.ts';
@@ -8,7 +9,6 @@ import { isOwnPath } from '../storage-layout.ts';
 import { escapesBySymlink } from '../symlink-guard.ts';
 import { createTempDirectory, removeTree } from '../temp-directories.ts';
 import { makeDirectories } from './make-directories.ts';
-import { syncPath } from './sync-tree.ts';
 
 /**
  * A directory of repositories in a storage, as GitLab 15 used for the projects of a group.

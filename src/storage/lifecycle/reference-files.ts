@@ -1,9 +1,9 @@
 import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { makeOneDirectory } from '#base/files/make-directory';
+import { syncPath } from '#base/files/sync-path';
 import { NO_HEAD } from '#git/refs/storage/reftable/stacks';
 import { readFormat, type StoredBackend } from '#git/repository-files/repository-format';
-import { syncPath } from './sync-tree.ts';
 
 /** Directories in which git prepares references of another format. */
 export const REFERENCE_DRAFT = /^ref_migration\.[A-Za-z0-9]{6}$/;

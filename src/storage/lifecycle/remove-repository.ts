@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { rename, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { syncPath } from '#base/files/sync-path';
 import { GitalyError, withCode, wrap } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import { LockTakenError, lockRepository } from '../locks/repository-lock.ts';
@@ -9,7 +10,6 @@ import type { Repository } from '../repository.ts';
 import type { Storages } from '../storages.ts';
 import { createTempDirectory, removeTree } from '../temp-directories.ts';
 import { removeRest } from './remove-rest.ts';
-import { syncPath } from './sync-tree.ts';
 import { noVote, type Vote } from './voter.ts';
 
 export interface RemoveRepositoryOptions {

@@ -1,5 +1,6 @@
 import { rename, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { syncPath } from '#base/files/sync-path';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import { LockTakenError, lockRepository } from '../locks/repository-lock.ts';
@@ -7,7 +8,6 @@ import type { Repository } from '../repository.ts';
 import type { RepositoryLocation } from '../repository-target.ts';
 import type { Storages } from '../storages.ts';
 import { makeDirectories } from './make-directories.ts';
-import { syncPath } from './sync-tree.ts';
 
 /**
  * Moves a repository to another path of its storage: it is complete at either path, whenever the

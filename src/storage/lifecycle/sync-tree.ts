@@ -1,12 +1,10 @@
-import { closeSync, fsync, opendirSync, openSync } from 'node:fs';
-import { promisify } from 'node:util';
+import { opendirSync } from 'node:fs';
+import { syncPath } from '#base/files/sync-path';
 
 /**
  * Number of files flushed concurrently. More would only fill the disk's queue and the thread pool.
  */
 const CONCURRENCY = 4;
-
-const fsyncAsync = promisify(fsync);
 
 /**
  * Flushes every file and directory of a tree to disk, so that it survives a power failure
@@ -20,19 +18,6 @@ export async function syncTree(root: string): Promise<void> {
   // The first failure stops the walk for all. The flushes that still run are waited for.
   const ends = await Promise.allSettled(Array.from({ length: CONCURRENCY }, flushAll));
   for (const end of ends) if (end.status === 'rejected') throw end.reason;
-}
-
-/**
- * Flushes one file or the entries of one directory to disk. Only the flush uses another thread: a
- * trip there takes ten times as long as opening a file.
- */
-export async function syncPath(path: string | Buffer): Promise<void> {
-  const file = openSync(path, 'r');
-  try {
-    await fsyncAsync(file);
-  } finally {
-    closeSync(file);
-  }
 }
 
 /** Yields the files and directories of a tree. Links are only entries of their directory. */

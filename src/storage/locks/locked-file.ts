@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import path from 'node:path';
+import { syncPath } from '#base/files/sync-path';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
-import { syncPath } from '../lifecycle/sync-tree.ts';
 import type { Vote } from '../lifecycle/voter.ts';
 import { LockTakenError } from './repository-lock.ts';
 

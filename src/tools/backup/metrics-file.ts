@@ -1,5 +1,6 @@
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { ignoreMissing } from '#base/files/ignore-missing';
+import { replaceFile } from '#base/files/replace-file';
 import { gauge } from '#platform/metrics/metric';
 import { MetricsRegistry } from '#platform/metrics/metrics-registry';
 
@@ -36,6 +37,8 @@ export const LAST_BACKUP = {
 };
 
 const MAX_BYTES = 64 * 1024;
+/** The collector runs as another user. */
+const FILE_MODE = 0o666;
 
 /**
  * Writes the result as metrics, for the textfile collector of Prometheus' node_exporter. The time
@@ -43,14 +46,7 @@ const MAX_BYTES = 64 * 1024;
  */
 export async function writeMetricsFile(path: string, result: BackupResult): Promise<void> {
   const last = result.isComplete ? result.endedMs / 1000 : await lastSuccess(path, result.storage);
-  const draft = `${path}.${process.pid}`;
-  try {
-    await writeFile(draft, render(result, last));
-    await rename(draft, path); // the collector must not see half a file
-  } catch (error) {
-    await rm(draft, { force: true });
-    throw error;
-  }
+  await replaceFile(path, render(result, last), { durable: false, mode: FILE_MODE });
 }
 
 function render({ storage, repositories, bytes, seconds, endedMs }: BackupResult, last?: number): string {

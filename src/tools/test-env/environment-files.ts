@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
-import { mkdir, realpath, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, realpath, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { replaceFile } from '#base/files/replace-file';
 import type { ServerBuild } from './server-build.ts';
 
 /** Files of a test environment. */
@@ -28,7 +29,6 @@ export interface EnvironmentSettings {
 const MAX_SOCKET_PATH_BYTES = 107;
 /** The longest name of a socket below a server's `runtime_dir`. */
 const INTERNAL_SOCKET = 'gitaly-4194304/sock.d/tsocket';
-const PRIVATE_FILE = 0o600;
 
 /**
  * Creates the directory with all folders that a server needs, or completes it. Repositories stay.
@@ -85,14 +85,8 @@ export async function writeFiles(
   for (const name of readdirSync(build.programs))
     await symlink(join(build.programs, name), join(files.programs, name));
   for (const socket of [files.socket, files.praefect.socket]) await rm(socket, { force: true });
-  await replace(files.praefect.config, praefectText(files, settings));
-  await replace(files.config, configText(files, build, settings));
-}
-
-async function replace(path: string, text: string): Promise<void> {
-  const draft = `${path}.draft`;
-  await writeFile(draft, text, { mode: PRIVATE_FILE });
-  await rename(draft, path);
+  await replaceFile(files.praefect.config, praefectText(files, settings), { durable: false });
+  await replaceFile(files.config, configText(files, build, settings), { durable: false });
 }
 
 function configText(

@@ -1,6 +1,7 @@
-import { chmod, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeDirectory } from '#base/files/make-directory';
+import { replaceFile } from '#base/files/replace-file';
 import type { Secret } from '#base/secret';
 import { PRAEFECT_CONFIG, type UpDirectory, WrongDirectoryError } from '../up-directory.ts';
 import type { UpEvents } from '../up-events.ts';
@@ -29,7 +30,6 @@ export interface ClusterFiles {
   readonly postgres: { readonly directory: string; readonly sockets: string };
 }
 
-const PRIVATE_FILE = 0o600;
 const EVENTS = '\n[events]\nenabled = true\n';
 const NODE_NAME = /^gitaly-(\d+)$/;
 
@@ -102,6 +102,7 @@ hide_gitlab_references = false
 name = ${quoted(name)}
 path = ${quoted(storage)}
 ${hasEvents ? EVENTS : ''}`,
+      { durable: false },
     );
   }
 }
@@ -149,14 +150,8 @@ ${nodes
       `\n[[virtual_storage.node]]\nstorage = ${quoted(name)}\naddress = ${quoted(`unix:${socket}`)}\n`,
   )
   .join('')}`,
+    { durable: false },
   );
-}
-
-async function replaceFile(path: string, text: string): Promise<void> {
-  const draft = `${path}.draft`;
-  await rm(draft, { force: true });
-  await writeFile(draft, text, { mode: PRIVATE_FILE });
-  await rename(draft, path);
 }
 
 /** Formats a TOML string; JSON's escapes are a part of TOML's. */

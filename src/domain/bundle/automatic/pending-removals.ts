@@ -1,7 +1,8 @@
-import { createHash, randomUUID } from 'node:crypto';
-import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { makeDirectory } from '#base/files/make-directory';
+import { replaceFile } from '#base/files/replace-file';
 import { JsonFields } from '#base/json-fields';
 import { DIRECTORY_MODE } from '#storage/storage-layout';
 
@@ -15,7 +16,6 @@ export interface RemovedRepository {
 const MAX_PENDING = 10_000;
 /** Removals in one page of a sweep. */
 const MAX_LISTED = 1000;
-const FILE_MODE = 0o600;
 const FILE_NAME = /^[0-9a-f]{64}\.json$/;
 
 /**
@@ -37,10 +37,7 @@ export class PendingRemovals {
     this.#count ??= (await this.#names()).length;
     if (this.#count >= MAX_PENDING) return;
     this.#count++;
-    const path = this.#pathOf(target);
-    const written = `${path}.${randomUUID()}.new`; // the same path may be removed twice at once
-    await writeFile(written, JSON.stringify(target), { mode: FILE_MODE });
-    await rename(written, path);
+    await replaceFile(this.#pathOf(target), JSON.stringify(target), { durable: false });
   }
 
   /** Forgets a removal after it has ended. */

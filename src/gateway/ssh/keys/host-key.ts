@@ -1,6 +1,7 @@
-import { createHash, randomUUID } from 'node:crypto';
-import { link, open, readFile, rm, stat } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { readFile, stat } from 'node:fs/promises';
 import { FOR_OTHERS } from '#base/files/for-others';
+import { createFile } from '#base/files/replace-file';
 import { systemErrorCode } from '#base/go/system-error';
 import { isError } from '#base/is-error';
 import { trimmedEnd } from '#base/trim';
@@ -48,21 +49,7 @@ async function readIfThere(path: string): Promise<Buffer | undefined> {
 
 /** Creates the file atomically; never replaces an existing one. */
 async function makeKey(path: string, text: string): Promise<Buffer> {
-  const temporary = `${path}.${randomUUID()}`;
-  try {
-    const file = await open(temporary, 'wx', 0o600);
-    try {
-      await file.writeFile(text);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await link(temporary, path).catch((error) => {
-      if (systemErrorCode(error) !== 'EEXIST') throw error; // another process was faster
-    });
-  } finally {
-    await rm(temporary, { force: true });
-  }
+  await createFile(path, text, { durable: true }); // or another process was faster
   return await readFile(path);
 }
 
