@@ -1,3 +1,5 @@
+import { NextTurn } from './loop-turns.ts';
+
 /**
  * Bulk data that is handled in one iteration of the event loop, some four pieces: that takes about
  * a millisecond, and everything else waits for as long.
@@ -13,10 +15,10 @@ const SMALL_BYTES = 64 * 1024;
  * others.
  */
 export class BulkTurns {
+  readonly #turn = new NextTurn(() => this.#goOn());
   #leftBytes = BYTES_PER_TURN;
   /** Pieces that wait for a later iteration, in order. */
   readonly #waiting: { readonly bytes: number; readonly go: () => void }[] = [];
-  #isTurnEnding = false;
 
   /**
    * Returns when a piece of this size may be handled: `undefined` for at once. Pieces are handled
@@ -24,7 +26,7 @@ export class BulkTurns {
    */
   next(bytes: number): Promise<void> | undefined {
     if (bytes < SMALL_BYTES) return undefined;
-    this.#awaitNextTurn();
+    this.#turn.schedule();
     if (this.#leftBytes > 0) {
       this.#leftBytes -= bytes;
       return undefined;
@@ -32,20 +34,15 @@ export class BulkTurns {
     return new Promise((go) => this.#waiting.push({ bytes, go }));
   }
 
-  #awaitNextTurn(): void {
-    if (this.#isTurnEnding) return;
-    this.#isTurnEnding = true;
-    setImmediate(() => {
-      this.#isTurnEnding = false;
-      this.#leftBytes = BYTES_PER_TURN;
-      while (this.#leftBytes > 0) {
-        const next = this.#waiting.shift();
-        if (next === undefined) return;
-        this.#leftBytes -= next.bytes;
-        this.#awaitNextTurn();
-        next.go();
-      }
-    });
+  #goOn(): void {
+    this.#leftBytes = BYTES_PER_TURN;
+    while (this.#leftBytes > 0) {
+      const next = this.#waiting.shift();
+      if (next === undefined) return;
+      this.#leftBytes -= next.bytes;
+      this.#turn.schedule();
+      next.go();
+    }
   }
 }
 

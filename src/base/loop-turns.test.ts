@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { inTurns, LoopSlice, loopTurn } from './loop-turns.ts';
+import { inTurns, LoopIteration, LoopSlice, loopTurn } from './loop-turns.ts';
 
 function burn(ms: number): void {
   const end = performance.now() + ms;
@@ -68,4 +68,20 @@ test('items are counted before the clock is read', () => {
     counted.flatMap((isOver, index) => (isOver ? [index + 1] : [])),
     [64, 128],
   );
+});
+
+test('work in one iteration of the event loop shares a number and a budget', async () => {
+  const iteration = new LoopIteration(2);
+  assert.equal(iteration.isOver, false);
+
+  const first = iteration.begin();
+  assert.equal(iteration.isOver, false);
+  burn(3);
+  assert.equal(iteration.begin(), first);
+  assert.ok(iteration.isOver);
+  await loopTurn();
+
+  assert.equal(iteration.isOver, false);
+  assert.notEqual(iteration.begin(), first);
+  assert.equal(iteration.isOver, false);
 });

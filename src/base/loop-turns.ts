@@ -104,3 +104,55 @@ export async function mapInTurns<T, R>(
   await eachInTurn(items, (item) => void results.push(map(item)), signal);
   return results;
 }
+
+/** Runs a function in the next iteration of the event loop, once for all requests until then. */
+export class NextTurn {
+  readonly #run: () => void;
+  #isScheduled = false;
+
+  constructor(run: () => void) {
+    this.#run = run;
+  }
+
+  schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      this.#run();
+    });
+  }
+}
+
+/**
+ * The current iteration of the event loop, for work of many calls: what was checked in it needs no
+ * second check, and work that has taken long in it must wait for another one.
+ */
+export class LoopIteration {
+  readonly #budgetMs: number;
+  readonly #next = new NextTurn(() => {
+    this.#startedAt = undefined;
+  });
+  #number = 0;
+  /** When the work began in this iteration. */
+  #startedAt: number | undefined;
+
+  constructor(budgetMs = SLICE_MS) {
+    this.#budgetMs = budgetMs;
+  }
+
+  /** Begins or continues the work. @returns the number of this iteration, which is never used again. */
+  begin(): number {
+    if (this.#startedAt === undefined) {
+      this.#startedAt = performance.now();
+      this.#number++;
+      this.#next.schedule();
+    }
+    return this.#number;
+  }
+
+  /** Reports whether the work has taken long enough in this iteration. */
+  get isOver(): boolean {
+    return this.#startedAt !== undefined && performance.now() - this.#startedAt >= this.#budgetMs;
+  }
+}

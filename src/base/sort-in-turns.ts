@@ -1,7 +1,7 @@
 import { LoopSlice } from './loop-turns.ts';
 
-/** Items that are sorted, or merged, between two readings of the clock. */
-const ITEMS_PER_LOOK = 256;
+/** Items that are sorted at once. */
+const RUN_ITEMS = 256;
 
 /**
  * Returns the items in order, as `toSorted` does, in slices of the event loop. Equal items keep
@@ -16,8 +16,8 @@ export async function sortInTurns<T extends NonNullable<unknown>>(
 ): Promise<readonly T[]> {
   const slice = new LoopSlice();
   let runs: (readonly T[])[] = [];
-  for (let start = 0; start < items.length; start += ITEMS_PER_LOOK) {
-    runs.push(items.slice(start, start + ITEMS_PER_LOOK).sort(compare));
+  for (let start = 0; start < items.length; start += RUN_ITEMS) {
+    runs.push(items.slice(start, start + RUN_ITEMS).sort(compare));
     await slice.pause(signal);
   }
   while (runs.length > 1) {
@@ -49,7 +49,8 @@ async function merge<T extends NonNullable<unknown>>(
     if (next === undefined) break;
     if (takesLeft) one++;
     else other++;
-    if (merged.push(next) % ITEMS_PER_LOOK === 0) await slice.pause(signal);
+    merged.push(next);
+    if (slice.isOverAfterItem()) await slice.pause(signal);
   }
   return merged;
 }

@@ -2,8 +2,8 @@ import { GitalyError } from '../gitaly-error.ts';
 import { LoopSlice } from '../loop-turns.ts';
 
 const DEFAULT_MAX_LINE_BYTES = 1 << 20;
-/** Lines between two readings of the clock: the reader takes up to ten microseconds for each. */
-const LINES_PER_LOOK = 256;
+/** The reader takes up to ten microseconds for each. */
+const BATCH_LINES = 256;
 
 /**
  * Splits bytes into lines and yields up to 256 lines of a chunk at once, in slices of the event
@@ -33,7 +33,7 @@ export async function* lineBatches(
       held = [];
       heldBytes = 0;
       start = end + 1;
-      if (++count % LINES_PER_LOOK > 0) continue;
+      if (++count % BATCH_LINES > 0) continue;
       yield lines;
       lines = [];
       await slice.pause();

@@ -40,8 +40,6 @@ export interface ListOptions {
   readonly signal: AbortSignal;
 }
 
-/** Names that are compared between two readings of the clock. */
-const NAMES_PER_LOOK = 256;
 /** Sorting a table again after changes takes at most this part of the time. */
 const SORT_SHARE = 1 / 20;
 /** Requests wait for the order of a table of this size: some ten milliseconds. */
@@ -189,7 +187,7 @@ export class RepositoryTable {
     const slice = new LoopSlice();
     let skip = search === '' ? 0 : from;
     for (let position = search === '' ? from : 0; position < this.size; position++) {
-      if (position % NAMES_PER_LOOK === 0) await slice.pause(signal);
+      if (slice.isOverAfterItem()) await slice.pause(signal);
       const index = order === undefined ? position : (order[position] ?? 0);
       if (search !== '' && !this.#names[index]?.toLowerCase().includes(search)) continue;
       if (skip > 0) skip--;
@@ -219,7 +217,7 @@ export class RepositoryTable {
     const slice = new LoopSlice();
     let old = 0;
     for (const [index, name] of this.#names.entries()) {
-      if (index % NAMES_PER_LOOK === 0) await slice.pause(signal);
+      if (slice.isOverAfterItem()) await slice.pause(signal);
       while ((previous.#names[old] ?? name) < name) old++;
       if (previous.#names[old] !== name) continue;
       const { changedMs, figures } = previous.at(old);

@@ -14,8 +14,6 @@ import { treeTable } from '#git/trees/tree-table';
 
 /** Number of searches above which a table of all names is made. */
 const MAX_SEARCHES = 2;
-/** Entries between two readings of the clock. */
-const ENTRIES_PER_LOOK = 256;
 /** Bytes of the largest tree object that is read: a million entries. */
 const MAX_TREE_BYTES = 64 * 1024 * 1024;
 
@@ -146,6 +144,6 @@ async function countEntries({ data, oid }: RawObject, signal: AbortSignal | unde
   const cursor = new TreeCursor(data, oidBytesOf(oid));
   const slice = new LoopSlice();
   let count = 0;
-  while (cursor.next()) if (++count % ENTRIES_PER_LOOK === 0) await slice.pause(signal);
+  for (; cursor.next(); count++) if (slice.isOverAfterItem()) await slice.pause(signal);
   return count;
 }

@@ -34,9 +34,6 @@ export async function conflictFiles(
   return [...files.values()];
 }
 
-/** Occurrences between two readings of the clock. */
-const OCCURRENCES_PER_LOOK = 256;
-
 /** Replaces every occurrence of a text in bytes. */
 async function replaceAll(
   bytes: Buffer,
@@ -47,9 +44,9 @@ async function replaceAll(
   const slice = new LoopSlice();
   let start = 0;
   for (let at = bytes.indexOf(text); at !== -1; at = bytes.indexOf(text, start)) {
-    const count = parts.push(bytes.subarray(start, at), replacement);
+    parts.push(bytes.subarray(start, at), replacement);
     start = at + text.length;
-    if (count % OCCURRENCES_PER_LOOK === 0) await slice.pause(signal);
+    if (slice.isOverAfterItem()) await slice.pause(signal);
   }
   if (start === 0) return bytes;
   parts.push(bytes.subarray(start));

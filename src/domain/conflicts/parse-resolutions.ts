@@ -4,9 +4,6 @@ import { JsonScanner } from '#base/go/encoding/json-scanner';
 import { LoopSlice } from '#base/loop-turns';
 import { type Resolution, ResolutionReader } from './resolution-reader.ts';
 
-/** Tokens between two readings of the clock. */
-const TOKENS_PER_LOOK = 256;
-
 /**
  * Reads the resolutions of a request. A long text takes many iterations of the event loop.
  *
@@ -18,10 +15,10 @@ export async function parseResolutions(json: Buffer, signal?: AbortSignal): Prom
   const reader = new ResolutionReader();
   const slice = new LoopSlice();
   let text = '';
-  for (let count = 1; ; count++) {
+  for (;;) {
     const token = nextToken(scanner);
     if (token === undefined) return reader.result();
-    if (count % TOKENS_PER_LOOK === 0 || scanner.isPartial) await slice.pause(signal);
+    if (slice.isOverAfterItem() || scanner.isPartial) await slice.pause(signal);
     const { depth } = scanner;
     if ((token === 'key' || token === 'string') && !reader.ignores(depth))
       text += decoded(json.toString('utf8', scanner.start, scanner.end));

@@ -21,8 +21,6 @@ const PACKED = { level: 1 };
 const pack = promisify(deflate);
 const unpack = promisify(inflate);
 
-/** Entries between two readings of the clock: a microsecond each. */
-const FILES_PER_LOOK = 256;
 /** A counted file in memory. */
 const FILE_BYTES = 300;
 const NO_FILES = Buffer.alloc(0);
@@ -60,8 +58,10 @@ export class LanguageStats {
       for (const [path, bytes] of files) copy.#byFile.set(path, bytes);
     }
     const slice = new LoopSlice();
-    for (const [path, bytes] of this.#byFile)
-      if (copy.#byFile.set(path, bytes).size % FILES_PER_LOOK === 0) await slice.pause(signal);
+    for (const [path, bytes] of this.#byFile) {
+      copy.#byFile.set(path, bytes);
+      if (slice.isOverAfterItem()) await slice.pause(signal);
+    }
     return copy;
   }
 

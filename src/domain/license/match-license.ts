@@ -22,8 +22,6 @@ const RARE_ESTIMATE = 0.93;
 /** Gitaly 19.0 detects ISC as 0BSD, whose text has one sentence less. */
 const REPLACED: Readonly<Record<string, string>> = { ISC: '0BSD' };
 
-/** Words between two readings of the clock; each takes a microsecond. */
-const WORDS_PER_LOOK = 256;
 /** Confidence of an address, which leaves no doubt. */
 const BY_URL = 1;
 /**
@@ -71,10 +69,9 @@ export async function matchLicense(text: string, options: MatchOptions): Promise
 
 async function sketchInTurns(text: string, { slice, signal }: MatchOptions): Promise<Sketch> {
   const sketcher = new Sketcher();
-  let count = 0;
   for (const word of wordsOf(text)) {
     sketcher.add(word);
-    if (++count % WORDS_PER_LOOK === 0) await slice.pause(signal);
+    if (slice.isOverAfterItem()) await slice.pause(signal);
   }
   return sketcher.sketch();
 }

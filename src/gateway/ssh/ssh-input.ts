@@ -1,6 +1,5 @@
 import type { Socket } from 'node:net';
-import { LoopSlice, loopTurn } from '#base/loop-turns';
-import { NextTurn } from '#base/next-turn';
+import { LoopIteration, loopTurn } from '#base/loop-turns';
 import { type Parse, replaceParse, type SshClient } from './ssh-library.ts';
 
 /** Bytes that are parsed at once: few of a client that sends small packets, all of another one. */
@@ -28,11 +27,7 @@ class SshInput {
   readonly #socket: Socket;
   readonly #parse: Parse;
   #pieceBytes = FIRST_PIECE_BYTES;
-  /** The time in this iteration of the event loop. */
-  #slice: LoopSlice | undefined;
-  readonly #nextTurn = new NextTurn(() => {
-    this.#slice = undefined;
-  });
+  readonly #iteration = new LoopIteration();
 
   constructor(socket: Socket, parse: Parse) {
     this.#socket = socket;
@@ -42,7 +37,7 @@ class SshInput {
   /** @throws errors of the library, which closes the connection then. */
   take(bytes: Buffer): void {
     for (let rest = bytes; rest.length > 0 && !this.#socket.destroyed; ) {
-      if (this.#slice?.isOver === true) {
+      if (this.#iteration.isOver) {
         this.#waitForTurn(rest);
         return;
       }
@@ -56,15 +51,11 @@ class SshInput {
   #waitForTurn(rest: Buffer): void {
     this.#socket.pause();
     this.#socket.unshift(rest);
-    void loopTurn().then(() => {
-      this.#slice = undefined;
-      this.#socket.resume();
-    });
+    void loopTurn().then(() => this.#socket.resume());
   }
 
   #parsePiece(piece: Buffer): void {
-    this.#slice ??= new LoopSlice();
-    this.#nextTurn.schedule();
+    this.#iteration.begin();
     const startedAtMs = performance.now();
     this.#parse(piece, 0, piece.length);
     const usedMs = performance.now() - startedAtMs;

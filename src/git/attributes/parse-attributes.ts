@@ -44,8 +44,6 @@ const BYTE_ORDER_MARK = '\u00ef\u00bb\u00bf';
  */
 const MAX_NAME_BYTES = 4096;
 const STAR = 0x2a;
-/** Lines between two readings of the clock: some microseconds each. */
-const LINES_PER_LOOK = 64;
 const NO_BYTES = Buffer.alloc(0);
 
 /** Options of a file: macros are allowed in the top directory and in `info/attributes`. */
@@ -68,11 +66,10 @@ export async function parseAttributesInTurns(
 ): Promise<AttributeLine[]> {
   const lines: AttributeLine[] = [];
   const slice = new LoopSlice();
-  let count = 0;
   for (const line of linesOf(file)) {
     const parsed = parseLine(line, allowMacros);
     if (parsed !== undefined) lines.push(parsed);
-    if (++count % LINES_PER_LOOK === 0) await slice.pause(signal);
+    if (slice.isOverAfterItem()) await slice.pause(signal);
   }
   return lines;
 }

@@ -14,8 +14,6 @@ export interface CommitSignature {
 const LF = 0x0a;
 const SPACE = 0x20;
 const NOTHING = Buffer.alloc(0);
-/** Lines that are read between two readings of the clock, in less than a millisecond. */
-const LINES_PER_LOOK = 1024;
 const HEADERS = [Buffer.from('gpgsig '), Buffer.from('gpgsig-sha256 ')];
 
 /**
@@ -31,7 +29,7 @@ export async function splitSignature(data: Buffer): Promise<CommitSignature | un
   let isFirst = false;
   let isSignature = false;
   let at = 0;
-  for (let line = 1; at < data.length && data[at] !== LF; line++) {
+  while (at < data.length && data[at] !== LF) {
     const end = nextLine(data, at);
     const header = HEADERS.find((name) => isAt(data, at, name));
     if (header !== undefined) {
@@ -44,7 +42,7 @@ export async function splitSignature(data: Buffer): Promise<CommitSignature | un
       signedText.add(data, at, end);
     } else if (isFirst) signature?.add(data, at + 1, end);
     at = end;
-    if (line % LINES_PER_LOOK === 0) await slice.pause();
+    if (slice.isOverAfterItem()) await slice.pause();
   }
   const value = signature === undefined ? NOTHING : withoutNewline(signature.bytes);
   if (value.length === 0) return undefined;

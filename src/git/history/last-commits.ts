@@ -160,8 +160,6 @@ interface HistoryOptions {
 
 /** Limit of cached directories; a walk needs few at a time. */
 const MAX_TREES = 256;
-/** Entries between two readings of the clock. */
-const ENTRIES_PER_LOOK = 256;
 const COLON = Buffer.from(':');
 const SLASH = Buffer.from('/');
 
@@ -276,10 +274,10 @@ class History {
     const found = new Map<string, string>();
     const cursor = new TreeCursor(data, oidBytes);
     const slice = new LoopSlice();
-    for (let count = 1; cursor.next(); count++) {
+    while (cursor.next()) {
       const name = data.toString('latin1', cursor.nameAt, cursor.nameEnd);
       if (names.has(name)) found.set(name, `${canonicalMode(cursor.mode)} ${cursor.oid()}`);
-      if (count % ENTRIES_PER_LOOK === 0) await slice.pause();
+      if (slice.isOverAfterItem()) await slice.pause();
     }
     return found;
   }

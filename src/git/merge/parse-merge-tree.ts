@@ -30,8 +30,6 @@ export interface MergeTreeOutput {
 }
 
 const ENTRY = new RegExp(String.raw`^([0-7]{6}) (${OID_SOURCE}) ([1-3])\t`);
-/** Conflicts or messages between two readings of the clock. */
-const ITEMS_PER_LOOK = 256;
 /** Bytes of the output in an error. */
 const SHOWN_BYTES = 4000;
 const ENTRY_HEAD_BYTES = 6 + 1 + OID_DIGITS.sha256 + 1 + 1 + 1;
@@ -55,12 +53,14 @@ export async function parseMergeTree(output: Buffer, signal?: AbortSignal): Prom
     const at = fields.offset;
     const field = fields.next();
     if (field.length === 0) break;
-    if (conflicts.push(parseEntry(field) ?? fail(output, at)) % ITEMS_PER_LOOK === 0)
-      await slice.pause(signal);
+    conflicts.push(parseEntry(field) ?? fail(output, at));
+    if (slice.isOverAfterItem()) await slice.pause(signal);
   }
   const messages: MergeMessage[] = [];
-  while (fields.hasNext)
-    if (messages.push(parseMessage(fields, output)) % ITEMS_PER_LOOK === 0) await slice.pause(signal);
+  while (fields.hasNext) {
+    messages.push(parseMessage(fields, output));
+    if (slice.isOverAfterItem()) await slice.pause(signal);
+  }
   return { treeOid, conflicts, messages };
 }
 

@@ -26,9 +26,6 @@ export function matchAsPath(
   return (name) => tests.some((test) => test(name));
 }
 
-/** Tests between two reads of the clock: one takes a microsecond, with wildcards some hundred. */
-const TESTS_PER_LOOK = 64;
-
 /**
  * Returns a function that selects from a list what has a name that matches some pattern (or none,
  * with `isExcluding`), by the rules of {@link matchAsPath}. A client determines the number of
@@ -46,12 +43,11 @@ export function selectByName(
     compiled ??= await mapInTurns(patterns, (pattern) => matchAsPath([pattern], { ignoreCase }), signal);
     const selected: (typeof items)[number][] = [];
     const slice = new LoopSlice();
-    let tests = 0;
     for (const item of items) {
       let isMatch = false;
       for (const test of compiled) {
         isMatch = test(item.name);
-        if (++tests % TESTS_PER_LOOK === 0) await slice.pause(signal);
+        if (slice.isOverAfterItem()) await slice.pause(signal);
         if (isMatch) break;
       }
       if (isMatch !== isExcluding) selected.push(item);

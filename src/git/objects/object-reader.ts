@@ -175,7 +175,7 @@ export class ObjectReader {
    * @throws {FallBackToGit} when only git can read it, or report that it is missing.
    */
   async readInProcess(oid: string, { signal }: ReadOptions = {}): Promise<RawObject> {
-    if (this.#databases.turn.isOver) await loopTurn();
+    if (this.#databases.iteration.isOver) await loopTurn();
     if (signal?.aborted === true) throw abortError(signal);
     const found = this.#readHere('whole', Buffer.from(oid, 'latin1'), DEFAULT_MAX_BYTES);
     if (found?.data === undefined) throw new FallBackToGit('an object is not found');
@@ -280,7 +280,7 @@ export class ObjectReader {
     const askGit = (): Promise<Found | undefined> => this.#askCatFile(mode, whole, maxBytes, signal);
     if (!this.#databases.isSupported(whole)) return await askGit();
     // A caller that reads many objects would not let any other call continue.
-    if (this.#databases.turn.isOver) await loopTurn();
+    if (this.#databases.iteration.isOver) await loopTurn();
     return await this.#repository.inProcess.attempt(
       'read_object',
       () => this.#readHere(mode, whole, maxBytes),

@@ -8,8 +8,6 @@ import { formatTree, formatTreeInTurns, type NewTreeEntry } from '../objects/wri
 
 const SLASH = 0x2f;
 const ZERO = 0x30;
-/** Entries between two readings of the clock. */
-const ENTRIES_PER_LOOK = 256;
 /** A canonical mode is this much longer than the shortest one of an entry, which has 24 bytes. */
 const MAX_GROWTH = 5 / 24;
 
@@ -58,7 +56,7 @@ async function splice(
   const cursor = new TreeCursor(data, oidBytes);
   const slice = new LoopSlice();
   let nextStep = 0;
-  for (let start = 0, count = 1; cursor.next(); start = cursor.nameEnd + 1 + oidBytes, count++) {
+  for (let start = 0; cursor.next(); start = cursor.nameEnd + 1 + oidBytes) {
     const end = cursor.nameEnd + 1 + oidBytes;
     for (let step = steps[nextStep]; step !== undefined; step = steps[++nextStep]) {
       const order = compareKey(cursor, step.key);
@@ -69,7 +67,7 @@ async function splice(
     const mode = canonicalMode(cursor.mode);
     if (mode !== cursor.mode || data[start] === ZERO)
       output.replace(start, cursor.nameAt, Buffer.from(`${mode.toString(8)} `));
-    if (count % ENTRIES_PER_LOOK > 0 || !slice.isOver) continue;
+    if (!slice.isOverAfterItem()) continue;
     output.copyUpTo(end);
     await slice.pause(signal);
   }
@@ -160,17 +158,16 @@ async function rebuild(
   const entries = new Map<string, NewTreeEntry>();
   const all: NewTreeEntry[] = [];
   const slice = new LoopSlice();
-  for (const [index, entry] of (await parseTreeInTurns(data, oidBytes, signal)).entries()) {
+  for (const entry of await parseTreeInTurns(data, oidBytes, signal)) {
     const name = entry.name.toString('latin1');
     if (entries.has(name)) all.push(entry);
     else entries.set(name, { ...entry, mode: canonicalMode(entry.mode) });
-    if (index % ENTRIES_PER_LOOK === 0) await slice.pause(signal);
+    if (slice.isOverAfterItem()) await slice.pause(signal);
   }
   for (const { name, entry } of changes) {
     if (entry === undefined) entries.delete(name.toString('latin1'));
     else entries.set(name.toString('latin1'), { name, ...entry });
   }
-  for (const entry of entries.values())
-    if (all.push(entry) % ENTRIES_PER_LOOK === 0) await slice.pause(signal);
+  await eachInTurn([...entries.values()], (entry) => void all.push(entry), signal);
   return await formatTreeInTurns(all, signal);
 }

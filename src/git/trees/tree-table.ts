@@ -3,9 +3,6 @@ import { oidBytesOf } from '../names/object-id.ts';
 import type { RawObject } from '../names/object-info.ts';
 import { parseTreeInTurns, type TreeEntry } from '../objects/parse/parse-tree.ts';
 
-/** Entries between two readings of the clock. */
-const ENTRIES_PER_LOOK = 256;
-
 /**
  * Returns the entries of a tree by name, as latin1 text with one character per byte. Of duplicate
  * names (which git accepts) the first is used. Large trees are read in slices of the event loop.
@@ -18,10 +15,10 @@ export async function treeTable(
 ): Promise<ReadonlyMap<string, TreeEntry>> {
   const table = new Map<string, TreeEntry>();
   const slice = new LoopSlice();
-  for (const [index, entry] of (await parseTreeInTurns(data, oidBytesOf(oid), signal)).entries()) {
+  for (const entry of await parseTreeInTurns(data, oidBytesOf(oid), signal)) {
     const key = entry.name.toString('latin1');
     if (!table.has(key)) table.set(key, entry);
-    if (index % ENTRIES_PER_LOOK === 0) await slice.pause(signal);
+    if (slice.isOverAfterItem()) await slice.pause(signal);
   }
   return table;
 }

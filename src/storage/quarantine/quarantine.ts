@@ -1,9 +1,9 @@
 import { type Dirent, existsSync, readdirSync, renameSync, unlinkSync } from 'node:fs';
 import { mkdtemp, rmdir } from 'node:fs/promises';
-import { setImmediate } from 'node:timers/promises';
 import { makeDirectorySync } from '#base/files/make-directory';
 import { renameInto } from '#base/files/rename-into';
 import { systemErrorCode } from '#base/go/system-error';
+import { LoopSlice } from '#base/loop-turns';
 import type { Repository } from '../repository.ts';
 import { createTempDirectory, removeTree, type TempDirectory } from '../temp-directories.ts';
 import { quarantinePrefix } from './quarantine-path.ts';
@@ -72,9 +72,6 @@ export class Quarantine implements AsyncDisposable {
   }
 }
 
-/** Number of files that are moved before other work gets a turn. */
-const FILES_PER_TURN = 100;
-
 /** A directory whose files have been moved. */
 interface Emptied {
   readonly path: string;
@@ -82,8 +79,7 @@ interface Emptied {
 }
 
 /** Moves all files, on the main thread because it is quick. */
-async function moveInto(source: string, target: string): Promise<Emptied> {
-  let moved = 0;
+async function moveInto(source: string, target: string, slice = new LoopSlice()): Promise<Emptied> {
   const inside: Emptied[] = [];
   for (const entry of readdirSync(source, { withFileTypes: true }).sort(byOrderOfUse)) {
     const [from, to] = [`${source}/${entry.name}`, `${target}/${entry.name}`];
@@ -92,13 +88,13 @@ async function moveInto(source: string, target: string): Promise<Emptied> {
       const isThere = existsSync(to);
       if (!isThere && LOOSE_DIRECTORY.test(entry.name) && isRenamed(from, to)) continue;
       if (!isThere) makeDirectorySync(to);
-      inside.push(await moveInto(from, to));
+      inside.push(await moveInto(from, to, slice));
     } else {
       // An existing file has the same contents, because it is named by their hash. If it is created
       // at this moment, no harm is done.
       if (existsSync(to)) unlinkSync(from);
       else renameInto(from, to);
-      if (++moved % FILES_PER_TURN === 0) await setImmediate();
+      if (slice.isOver) await slice.pause();
     }
   }
   return { path: source, inside };

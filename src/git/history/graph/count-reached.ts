@@ -6,7 +6,6 @@ import type { CommitNodes } from './commit-nodes.ts';
 
 /** Limits of commits that are newer than the graph. */
 const LIMITS = { maxReads: 64, maxCommits: 2_000 };
-const STEPS_PER_LOOK = 1_024;
 
 /**
  * Counts the commits that some commits reach, with the positions of the graph where it has them.
@@ -33,18 +32,13 @@ async function countInGraph(
   const waiting = [...starts];
   const slice = new LoopSlice();
   let count = 0;
-  let steps = 0;
   for (let position = waiting.pop(); position !== undefined; position = waiting.pop()) {
     if (isCounted[position] === 1) continue;
     const parents = graph.parentsOf(position);
     if (parents === undefined) throw new FallBackToGit('the commit-graph is damaged');
     isCounted[position] = 1;
     count++;
-    steps += 1 + parents.length;
-    if (steps >= STEPS_PER_LOOK) {
-      steps = 0;
-      await slice.pause(signal);
-    }
+    if (slice.isOverAfterItem()) await slice.pause(signal);
     for (const parent of parents) if (isCounted[parent] !== 1) waiting.push(parent);
   }
   return count;

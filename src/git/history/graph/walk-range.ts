@@ -46,7 +46,6 @@ export interface RangeOptions {
 const MAX_STEPS = 8_000;
 /** Limit of reads, each of which reads several commits. */
 const MAX_READS = 64;
-const COMMITS_PER_LOOK = 128;
 /** Further commits that are looked at where dates are wrong, as in git. */
 const SLOP = 5;
 
@@ -82,13 +81,13 @@ export async function walkRange(
   let oldest = Number.POSITIVE_INFINITY;
   let slop = SLOP;
   let steps = 0;
-  for (let walked = 1; listed.length < end && slop > 0; walked++) {
+  while (listed.length < end && slop > 0) {
     const commit = walk.next();
     if (commit === undefined) break;
     steps += commit.node.parents.length;
     if (steps > MAX_STEPS || listed.length > maxCommits)
       throw new FallBackToGit('there are very many commits');
-    if (walked % COMMITS_PER_LOOK === 0) await slice.pause(signal);
+    if (slice.isOverAfterItem()) await slice.pause(signal);
     if (options.changes !== undefined && !commit.isExcluded)
       await simplify(commit, { walk, changes: options.changes, firstParent });
     const { parents, node } = commit;

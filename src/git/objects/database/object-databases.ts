@@ -1,5 +1,6 @@
 import { isDirectory } from '#base/file-mode';
 import { systemErrorCode } from '#base/go/system-error';
+import { LoopIteration } from '#base/loop-turns';
 import type { CommandRepository } from '#git/command/command-repository';
 import { FallBackToGit, fallBackOnFailure } from '#git/command/in-process';
 import { OID_DIGITS, type Oid, trustedOid } from '#git/names/object-id';
@@ -14,13 +15,15 @@ import { ObjectDirectory } from './object-directory.ts';
 import { OpenPacks } from './open-packs.ts';
 import { isOfType, peel } from './peel.ts';
 import { parseObjectId, parsePlace, SmallObjectCache } from './small-object-cache.ts';
-import { Turn } from './turn.ts';
 
 /** Repositories, and object directories, whose state is kept; some 500 bytes each. */
 const MAX_KEPT = 5_000;
 const SWEEP_MS = 5_000;
 /** Time after which the files of a repository that nothing reads are closed. */
 const IDLE_MS = 10_000;
+
+/** Time in one iteration of the event loop after which reads wait for the next. */
+const READS_MS = 2;
 
 const SLASH = 0x2f;
 const COLON = 0x3a;
@@ -30,7 +33,7 @@ const COLON = 0x3a;
  * bounded and shared by all repositories; see README.md.
  */
 export class ObjectDatabases {
-  readonly turn = new Turn();
+  readonly iteration = new LoopIteration(READS_MS);
   readonly #heads: HeadFiles;
   readonly #databases = new Map<string, ObjectDatabase>();
   readonly #directories = new Map<string, ObjectDirectory>();
@@ -184,7 +187,7 @@ export class ObjectDatabases {
 
   /** Brings a database up to date, once in an iteration of the event loop. */
   #check(database: ObjectDatabase, repository: CommandRepository): void {
-    const { number } = this.turn;
+    const number = this.iteration.begin();
     if (database.checkedIn === number) return;
     database.refresh(repository, this.#heads, performance.now());
     database.checkedIn = number;
@@ -198,7 +201,7 @@ export class ObjectDatabases {
       const dropped = keep(this.#directories, path, directory);
       dropped?.close();
     }
-    const { number } = this.turn;
+    const number = this.iteration.begin();
     if (directory.checkedIn !== number) {
       directory.refresh();
       directory.checkedIn = number;

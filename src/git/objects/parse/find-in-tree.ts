@@ -6,8 +6,6 @@ import { TreeCursor } from './tree-cursor.ts';
 
 /** Trees that are searched at once: a megabyte takes a millisecond. */
 const MAX_AT_ONCE_BYTES = 1 << 20;
-/** Entries between two readings of the clock. */
-const ENTRIES_PER_LOOK = 256;
 /** Limit of cached entries per tree. */
 const MAX_KNOWN = 1_000;
 
@@ -59,9 +57,9 @@ async function scanInTurns(
 ): Promise<TreeEntry | undefined> {
   const cursor = new TreeCursor(data, oidBytesOf(oid));
   const slice = new LoopSlice();
-  for (let count = 1; cursor.next(); count++) {
+  while (cursor.next()) {
     if (cursor.isNamed(name)) return entryAt(cursor);
-    if (count % ENTRIES_PER_LOOK === 0) await slice.pause(signal);
+    if (slice.isOverAfterItem()) await slice.pause(signal);
   }
   return undefined;
 }

@@ -14,9 +14,6 @@ export interface TreeEntry {
   readonly oid: Oid;
 }
 
-/** Entries between two readings of the clock. */
-const ENTRIES_PER_LOOK = 256;
-
 /**
  * Parses the contents of a tree object, in git's order: `<octal mode> <name>\0<raw oid>` without
  * separators. A tree may have a million entries, so it is parsed in slices of the event loop.
@@ -32,8 +29,10 @@ export async function parseTreeInTurns(
 ): Promise<TreeEntry[]> {
   const entries: TreeEntry[] = [];
   const slice = new LoopSlice();
-  for (const entry of entriesOf(data, oidBytes))
-    if (entries.push(entry) % ENTRIES_PER_LOOK === 0) await slice.pause(signal);
+  for (const entry of entriesOf(data, oidBytes)) {
+    entries.push(entry);
+    if (slice.isOverAfterItem()) await slice.pause(signal);
+  }
   return entries;
 }
 

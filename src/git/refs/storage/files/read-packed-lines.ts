@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises';
+import { LoopSlice } from '#base/loop-turns';
 import { LENGTH_DIGITS, MAX_PACKET_BYTES, writePacketLength } from '#base/pkt-line/packet';
 import { FallBackToGit } from '#git/command/in-process';
 import { LinesBuilder } from './lines-builder.ts';
@@ -22,6 +22,7 @@ export async function readPackedLines(file: PackedRefsFile, options: LineOptions
   if (peel && file.source.size > 0) requireFullyPeeled(file.source);
   const builder = new LinesBuilder();
   let last: Buffer = Buffer.alloc(0);
+  const slice = new LoopSlice();
   for await (const { block, records } of packedRecords(file, { from: NAMESPACE, digits })) {
     checkOrder(block, records, last);
     const end = records.at(-1);
@@ -33,7 +34,7 @@ export async function readPackedLines(file: PackedRefsFile, options: LineOptions
       at += writeLine(lines, at, { block, record, ...options });
     }
     builder.add(lines);
-    await setImmediate();
+    await slice.pause();
   }
   return await builder.finish(digits);
 }

@@ -1,15 +1,13 @@
 import { type Dir, type Dirent, opendirSync } from 'node:fs';
 import { opendir } from 'node:fs/promises';
-import { setImmediate } from 'node:timers/promises';
 import { systemErrorCode } from '#base/go/system-error';
+import { LoopSlice } from '#base/loop-turns';
 import { FallBackToGit } from '#git/command/in-process';
 import { beginsWith } from '#git/names/prefixes';
 import { isRefName, type RefName } from '#git/names/ref-name';
 import type { ResolvedRef } from '../resolved-refs.ts';
 import { readLooseRef } from './loose-ref.ts';
 
-/** Number of entries after which the event loop gets a turn (some 5 ms). */
-const ENTRIES_PER_TURN = 200;
 const ENTRIES_PER_READ = 64;
 /** Entries that are read on the main thread at once (some 2 ms); a larger directory on another one. */
 const ENTRIES_AT_ONCE = 1000;
@@ -64,13 +62,15 @@ export async function walkLooseRefs(gitDirectory: string, options: LooseRefOptio
     if (own !== undefined) refs.push(own);
     waiting.splice(0, 1, Buffer.concat([prefix, SLASH]));
   }
+  const slice = new LoopSlice();
   let seen = 0;
   for (let directory = waiting.pop(); directory !== undefined; directory = waiting.pop()) {
     const left = options.maxEntries - seen;
     const entries = await firstEntries(gitDirectory, directory, left + 1);
     if (entries.length > left) throw new FallBackToGit('there are very many loose references');
     for (const entry of entries) {
-      if (++seen % ENTRIES_PER_TURN === 0) await setImmediate();
+      seen++;
+      if (slice.isOverAfterItem()) await slice.pause();
       const name = Buffer.concat([directory, entry.name]);
       if (isIgnored(entry.name)) continue;
       if (entry.isDirectory()) {
