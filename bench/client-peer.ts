@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:net';
 import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
 import grpc from '@grpc/grpc-js';
-import { collectAfterBulkBytes } from '#base/bulk-memory';
+import { collectAfterBulkBytes } from '#base/memory/bulk-memory';
 import { dial, tokenCredentials } from '#client/index';
 import { GitalyClient } from '#client/rails/index';
 import { GrpcServer } from '#rpc/server/grpc-server';

@@ -7,7 +7,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
-import { collectAfterBulkBytes } from '#base/bulk-memory';
+import { collectAfterBulkBytes } from '#base/memory/bulk-memory';
 import { bench as backups } from './backups.ts';
 import { bench as blobs } from './blobs.ts';
 import { bench as budget } from './budget.ts';

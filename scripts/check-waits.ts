@@ -20,7 +20,7 @@ const WAIT = /\b(?:(?:delay|sleep|setTimeout)\(\d|setTimeout\([^,`'\d][^,`']*, \
 
 /** The time left until a moment, and a difference in the call of a timer. */
 const BARE_DELAY = /- (?:performance|Date)\.now\(\)|\b(?:delay|sleep|setTimeout|timeout)\([^;]*\.now\(\) - /;
-const HELPER = 'src/base/time-left.ts';
+const HELPER = 'src/base/async/time-left.ts';
 
 const root = resolve(process.argv[2] ?? join(import.meta.dirname, '..'));
 const all = globSync(PLACES, { cwd: root }).sort();

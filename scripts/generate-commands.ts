@@ -4,8 +4,8 @@
  *   node --conditions=source scripts/generate-commands.ts           writes the files
  *   node --conditions=source scripts/generate-commands.ts --check   compares only
  */
-import { gitalyTsProgram } from '#cli/gitaly-ts-program';
-import { programs } from '#cli/programs';
+import { gitalyTsProgram } from '#cli/programs/gitaly-ts-program';
+import { programs } from '#cli/programs/programs';
 import { type CommandTree, commandPaths } from '#tools/completion/command-tree';
 import { generateFile } from './generated-file.ts';
 

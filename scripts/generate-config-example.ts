@@ -7,10 +7,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { exampleConfig } from '#platform/config/example-config';
-import { schema } from '#platform/config/schema';
+import { schema } from '#platform/config/schema/schema';
 import { praefectSchema } from '#praefect/config/schema';
 
-const GITALY_HEADER = `# Configuration of gitaly. Generated from src/platform/config/schema.ts:
+const GITALY_HEADER = `# Configuration of gitaly. Generated from src/platform/config/schema/schema.ts:
 # change it there, then run "make gen".
 #
 # A server behind GitLab needs the settings that are not commented out. To run without GitLab,

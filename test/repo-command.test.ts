@@ -6,6 +6,7 @@ import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { Command, CommanderError } from 'commander';
+import { addRepoCommands, type RepoProcess } from '#cli/commands/repo-commands';
 import { capabilitiesOf } from '#git/command/capabilities';
 import { programCommand } from '#testkit/program-command';
 import { addCommit, gitOutput } from '#testkit/repositories/init-repository';
@@ -13,7 +14,6 @@ import { detachHead } from '#testkit/repositories/odd-repositories';
 import { testedGit } from '#testkit/repositories/run-git';
 import { type RunResult, run } from '#testkit/run-program';
 import { startGitaly } from '#testkit/start-gitaly';
-import { addRepoCommands, type RepoProcess } from '../src/cli/repo-commands.ts';
 
 /** Runs a command in this process: a start of Node takes a second of processor time. */
 async function repo(...args: string[]): Promise<RunResult> {

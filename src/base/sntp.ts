@@ -1,7 +1,7 @@
 import { createSocket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
-import { abortable } from './abortable.ts';
+import { abortable } from './async/abortable.ts';
 import { isError } from './is-error.ts';
 
 const DEFAULT_PORT = 123;

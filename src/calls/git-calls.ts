@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { FairLimit } from '#base/fair-limit';
+import { FairLimit } from '#base/limits/fair-limit';
 import type { SpawnAdmission } from '#git/command/process/spawn-gate';
 import { runningCall, runningCallState } from './running-call.ts';
 

@@ -1,5 +1,5 @@
-import { BriefSet, type Member } from '#base/brief-set';
 import { GitalyError } from '#base/gitaly-error';
+import { BriefSet, type Member } from '#base/memory/brief-set';
 import type { ProcessStart } from '#git/command/process/start-process';
 import { CLIENT_NAME, CLIENT_NAME_OLD, REMOTE_IP, USER_ID, USERNAME } from '#rpc/common/header-names';
 import type { CallStage, ServerCall, ServerInterceptor } from '#rpc/server/server-call';

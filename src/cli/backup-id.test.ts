@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { InvalidArgumentError } from 'commander';
-import { backupId } from './option-values.ts';
+import { backupId } from './commands/option-values.ts';
 
 // Such backups were made with exit code 0, but neither listed nor verified.
 test('names of backups that no list would have are refused', () => {

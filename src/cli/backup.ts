@@ -8,7 +8,7 @@ import type {
   WhichBackups,
 } from '#tools/backup/stored-backups';
 import * as commands from '#tools/backup/stored-backups';
-import { openServer, UsageError } from './open-server.ts';
+import { openServer, UsageError } from './serve/open-server.ts';
 
 type Console = Pick<CommandContext, 'stdout' | 'stderr'>;
 

@@ -1,6 +1,6 @@
 import { withDoubleDashes, withoutFlagValues } from '#base/go/double-dashes';
-import { gitalyBackupProgram } from './gitaly-backup-program.ts';
-import { runProgram } from './run-program.ts';
+import { gitalyBackupProgram } from './programs/gitaly-backup-program.ts';
+import { runProgram } from './programs/run-program.ts';
 
 // Exit codes of Gitaly 19.0: 0 for success, 1 for all failures, also of some repositories.
 await runProgram(gitalyBackupProgram, (args, commands) => {

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { tuneRuntime } from '#platform/process/tune-runtime';
-import { printPlainText } from './plain-programs.ts';
+import { printPlainText } from './programs/plain-programs.ts';
 
 const PROGRAM = 'gitaly-hooks';
 

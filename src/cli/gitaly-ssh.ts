@@ -1,5 +1,5 @@
 import { tuneRuntime } from '#platform/process/tune-runtime';
-import { printPlainText } from './plain-programs.ts';
+import { printPlainText } from './programs/plain-programs.ts';
 
 async function main(args: readonly string[]): Promise<number> {
   if (printPlainText('gitaly-ssh', args[0])) return 0;

@@ -1,8 +1,8 @@
 import { CommanderError } from 'commander';
 import { misspeltVariables } from '#platform/process/own-variables';
 import { tuneRuntime } from '#platform/process/tune-runtime';
-import { gitalyTsProgram } from './gitaly-ts-program.ts';
-import { tolerateBrokenPipes } from './tolerate-broken-pipes.ts';
+import { gitalyTsProgram } from './programs/gitaly-ts-program.ts';
+import { tolerateBrokenPipes } from './programs/tolerate-broken-pipes.ts';
 
 const program = gitalyTsProgram();
 for (const message of misspeltVariables()) process.stderr.write(`gitaly-ts: ${message}\n`);

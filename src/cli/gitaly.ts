@@ -1,6 +1,6 @@
 import { withDoubleDashes } from '#base/go/double-dashes';
-import { gitalyProgram } from './gitaly-program.ts';
-import { runProgram } from './run-program.ts';
+import { gitalyProgram } from './programs/gitaly-program.ts';
+import { runProgram } from './programs/run-program.ts';
 
 // Exit codes of Gitaly 19.0: 0 for success, 2 for wrong arguments of `serve` and `check`, 1 for
 // other failures, wrong options among them.

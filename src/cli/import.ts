@@ -4,7 +4,7 @@ import { listenForStop } from '#platform/process/signals';
 import { collectSources } from '#tools/import/collect-sources';
 import { runImport } from '#tools/import/run-import';
 import { SourceError } from '#tools/import/source';
-import { openServer } from './open-server.ts';
+import { openServer } from './serve/open-server.ts';
 
 export interface ImportOptions {
   readonly to: string;

@@ -1,8 +1,8 @@
 import { createInterface } from 'node:readline/promises';
 import { formatShortBytes } from '#base/format-bytes';
 import { type CreateRepositoryOptions, Repositories, type RepositoryFacts } from '#tools/repo/repositories';
-import { openServer, UsageError } from './open-server.ts';
-import { printResult, type ToolResult } from './tool-command.ts';
+import { printResult, type ToolResult } from './commands/tool-command.ts';
+import { openServer, UsageError } from './serve/open-server.ts';
 
 /** Options of all commands `gitaly-ts repo`. */
 export interface RepoOptions {

@@ -10,9 +10,9 @@ import type { RunResult } from '#testkit/run-program';
 import { parseScope } from '#tokens/scope';
 import { TokenStore } from '#tokens/token-store';
 import { TokenVerifier } from '#tokens/token-verifier';
+import { addTokenCommands } from './commands/token-commands.ts';
+import type { ToolProcess } from './commands/tool-command.ts';
 import { tokensIn } from './token.ts';
-import { addTokenCommands } from './token-commands.ts';
-import type { ToolProcess } from './tool-command.ts';
 
 async function token(...args: string[]): Promise<RunResult> {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()];

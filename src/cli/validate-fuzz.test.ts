@@ -5,7 +5,7 @@ import { after, test } from 'node:test';
 import { exampleConfig } from '#platform/config/example-config';
 import type { Fields, Node } from '#platform/config/keys';
 import { ConfigError, loadConfig } from '#platform/config/load-config';
-import { schema } from '#platform/config/schema';
+import { schema } from '#platform/config/schema/schema';
 import { fc } from '#testkit/fast-check';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { validateConfiguration } from './validate-configuration.ts';

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
+import { limitedSignal } from '#base/async/limited-signal';
 import { GitalyError } from '#base/gitaly-error';
-import { limitedSignal } from '#base/limited-signal';
 import { SIDECHANNEL_ID } from '#rpc/common/header-names';
 import type { MetadataInit } from '#rpc/common/metadata';
 import { confirmSidechannel, readSidechannelId, SidechannelError } from '#rpc/common/sidechannel';

@@ -1,8 +1,8 @@
 import { type FileHandle, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { LoopSlice } from '#base/async/loop-turns';
+import { sortInTurns } from '#base/async/sort-in-turns';
 import { syncPath } from '#base/files/sync-path';
-import { LoopSlice } from '#base/loop-turns';
-import { sortInTurns } from '#base/sort-in-turns';
 import { Compaction } from './compaction.ts';
 import type { RepositoryEvent } from './event.ts';
 import { eventsOfFile } from './event-files.ts';

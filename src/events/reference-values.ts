@@ -1,4 +1,4 @@
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
 import { HEAD } from '#git/names/ref-name';
 import type { RecordedRepository } from '#git/refs/update/ref-change-recorder';
 

@@ -1,4 +1,4 @@
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
 import { MAX_SYMBOLIC_DEPTH } from '#git/refs/storage/follow-ref';
 import type { RecordedRepository } from '#git/refs/update/ref-change-recorder';
 import { listValues, type ReferenceValue, readRaw, readValue } from './reference-values.ts';

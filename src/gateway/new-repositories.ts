@@ -1,4 +1,4 @@
-import { KeyedLimit } from '#base/keyed-limit';
+import { KeyedLimit } from '#base/limits/keyed-limit';
 
 /** Maximum number of new repositories that are kept until their default branch exists. */
 const MAX_REMEMBERED = 1000;

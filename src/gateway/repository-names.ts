@@ -1,4 +1,4 @@
-import { BoundedMap } from '#base/bounded-map';
+import { BoundedMap } from '#base/memory/bounded-map';
 import type { CallOptions } from '#client/call/call-types';
 import type { GitalyLink } from './gitaly-link.ts';
 import type { RepositoryInit, RepositoryMapping } from './repository-mapping.ts';

@@ -1,4 +1,4 @@
-import { noteBulkBytes } from '#base/bulk-memory';
+import { noteBulkBytes } from '#base/memory/bulk-memory';
 
 /** Later parts are larger, up to this size, so that a large object has few enough of them. */
 const MAX_GROWN_BYTES = 20 * 1024 * 1024;

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { noteBulkBytes } from '#base/bulk-memory';
+import { noteBulkBytes } from '#base/memory/bulk-memory';
 import type { GetOptions } from './object-store.ts';
 import { type NoteRetry, waitBeforeRetry } from './retry.ts';
 

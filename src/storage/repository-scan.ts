@@ -1,7 +1,7 @@
 import { type Stats, statSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
+import { LoopSlice } from '#base/async/loop-turns';
 import { typedEntries } from '#base/files/typed-entries';
-import { LoopSlice } from '#base/loop-turns';
 import { isGitDirectory } from './git-directory.ts';
 import type { Storage } from './repository-target.ts';
 import { isOwnPath } from './storage-layout.ts';

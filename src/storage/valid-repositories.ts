@@ -1,6 +1,6 @@
 import { type Stats, statSync } from 'node:fs';
-import { BoundedMap } from '#base/bounded-map';
 import { type FileStamp, isSettled, stampOf } from '#base/files/file-stamp';
+import { BoundedMap } from '#base/memory/bounded-map';
 import type { RepositoryLocation, Storage } from './repository-target.ts';
 
 /** Limit of cached checks, about 0.3 KiB each. */

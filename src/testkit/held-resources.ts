@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { garbageCollector } from '#base/garbage-collector';
+import { garbageCollector } from '#base/memory/garbage-collector';
 
 /** Sockets and the timers that close them are gone after this time. */
 const SETTLE_MS = 300;

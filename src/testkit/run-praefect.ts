@@ -1,7 +1,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { praefectArguments, praefectProgram } from '#cli/praefect-program';
-import { runCommandLine } from '#cli/run-program';
+import { praefectArguments, praefectProgram } from '#cli/programs/praefect-program';
+import { runCommandLine } from '#cli/programs/run-program';
 import { clusterTables } from './praefect/cluster-tables.ts';
 import { programCommand } from './program-command.ts';
 import { type RunResult, run } from './run-program.ts';

@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CryptoKey, JWK } from 'jose';
-import { BoundedMap } from '#base/bounded-map';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { replaceFile } from '#base/files/replace-file';
 import { messageOf } from '#base/gitaly-error';
 import { JsonFields } from '#base/json-fields';
+import { BoundedMap } from '#base/memory/bounded-map';
 import { formatScope, parseScope, type TokenScope } from './scope.ts';
 
 /** Algorithm of our own keys. */

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { abortable } from '#base/abortable';
-import { KeyedLimit } from '#base/keyed-limit';
+import { abortable } from '#base/async/abortable';
+import { KeyedLimit } from '#base/limits/keyed-limit';
 import { isWanted, type RepositoryEvent } from '#events/event';
 import { TooOldError } from '#events/event-files';
 import { eventPayload } from '#events/event-payload';

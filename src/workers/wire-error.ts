@@ -1,5 +1,5 @@
 import { GitalyError, messageOf } from '#base/gitaly-error';
-import { type LimitReason, LimitRefusal } from '#base/keyed-limit';
+import { type LimitReason, LimitRefusal } from '#base/limits/keyed-limit';
 
 /** An error in a message between processes. */
 export interface FromWire {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { praefectConsole } from '#cli/serve-praefect-console';
+import { praefectConsole } from '#cli/serve/serve-praefect-console';
 import { loggerFor } from '#platform/log/logger';
 import { praefectConfigFrom } from '#praefect/config/load-praefect-config';
 import type { TestCluster } from '#testkit/start-cluster';

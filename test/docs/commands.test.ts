@@ -3,8 +3,8 @@ import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'smol-toml';
-import { gitalyTsProgram } from '#cli/gitaly-ts-program';
-import { programs } from '#cli/programs';
+import { gitalyTsProgram } from '#cli/programs/gitaly-ts-program';
+import { programs } from '#cli/programs/programs';
 import { readConfigObject } from '#platform/config/read-config';
 import { type CommandTree, commandPaths, wordsOf } from '#tools/completion/command-tree';
 

@@ -1,7 +1,7 @@
+import { LoopSlice } from '#base/async/loop-turns';
 import { parseUrl, urlProblem } from '#base/go/net/url';
 import { quote } from '#base/go/quote';
 import { GoRegexp } from '#base/go/regexp/go-regexp';
-import { LoopSlice } from '#base/loop-turns';
 import { isGenerated } from '#domain/generated/is-generated';
 import { checkConfigKeys, parseConfigOptions } from '#domain/git-service/config-options';
 import { interpreterOf } from '#domain/languages/interpreter';

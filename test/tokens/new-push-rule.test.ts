@@ -3,7 +3,7 @@ import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { Command } from 'commander';
-import { addTokenCommands } from '#cli/token-commands';
+import { addTokenCommands } from '#cli/commands/token-commands';
 import { PUSH_RULE_CHECKS } from '#domain/hooks/push-rules/check-push-rules';
 import { type PushChanges, RuleRefusal } from '#domain/hooks/push-rules/push-changes';
 import { type PushRule, RuleError } from '#tokens/push-rule';

@@ -1,4 +1,4 @@
-import { LoopSlice } from '../loop-turns.ts';
+import { LoopSlice } from '../async/loop-turns.ts';
 
 /** Limits of the total size of a chunk's items in bytes. */
 export interface ChunkOptions<T> {

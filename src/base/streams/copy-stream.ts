@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream';
-import { noteBulkBytes } from '../bulk-memory.ts';
+import { noteBulkBytes } from '../memory/bulk-memory.ts';
 
 /**
  * Writes all chunks of `source` to `destination` with back-pressure, uncopied, and leaves

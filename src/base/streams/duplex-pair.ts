@@ -1,5 +1,5 @@
 import { Duplex } from 'node:stream';
-import { noteBulkBytes } from '../bulk-memory.ts';
+import { noteBulkBytes } from '../memory/bulk-memory.ts';
 
 type Done = (error?: Error | null) => void;
 

@@ -1,5 +1,5 @@
+import { LoopSlice } from '../async/loop-turns.ts';
 import { GitalyError } from '../gitaly-error.ts';
-import { LoopSlice } from '../loop-turns.ts';
 
 const DEFAULT_MAX_LINE_BYTES = 1 << 20;
 /** The reader takes up to ten microseconds for each. */

@@ -1,4 +1,4 @@
-import { LoopSlice } from '../loop-turns.ts';
+import { LoopSlice } from '../async/loop-turns.ts';
 
 /**
  * Maps items in order, and starts up to `ahead` of them before their results are requested. Results

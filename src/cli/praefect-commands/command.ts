@@ -2,8 +2,8 @@ import { type Command, Option } from 'commander';
 import { parseBool } from '#base/go/strconv';
 import type { LogStream } from '#platform/log/log-stream';
 import type { PraefectConfig } from '#praefect/config/schema';
+import { writePraefectUsageError } from '../commands/usage.ts';
 import { explainedMessage } from '../explained-message.ts';
-import { writePraefectUsageError } from '../usage.ts';
 import { type ValueType, valueProblem } from './option-value.ts';
 
 /** An option of a command. */

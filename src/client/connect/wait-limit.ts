@@ -1,5 +1,5 @@
+import { timeLeftMs } from '#base/async/time-left';
 import { GitalyError } from '#base/gitaly-error';
-import { timeLeftMs } from '#base/time-left';
 
 /**
  * Ends a wait early: on the caller's signal, at a deadline, or by `end`. It is for waits before a

@@ -1,4 +1,4 @@
-import { limitedSignal } from '#base/limited-signal';
+import { limitedSignal } from '#base/async/limited-signal';
 import { Metadata, type MetadataInit } from '#rpc/common/metadata';
 import type { CallOptions } from '../call/call-types.ts';
 import type { SidechannelCallback, SidechannelRegistry } from '../sidechannel-registry.ts';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { clearTimeout, setTimeout } from 'node:timers';
 import { Worker } from 'node:worker_threads';
-import { BoundedMap } from '#base/bounded-map';
+import { BoundedMap } from '#base/memory/bounded-map';
 import { type Html, trusted, visible } from '../html/html.ts';
 import type { RenderJob, RenderRequest, RenderResponse } from './rendering.ts';
 

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { timeLeftMs } from '#base/time-left';
+import { timeLeftMs } from '#base/async/time-left';
 import type { Connection } from '#client/connection';
 import { RepositoryMeasurer } from './repository-measurer.ts';
 import { type FoundRepository, type ListedRepository, RepositoryTable } from './repository-table.ts';

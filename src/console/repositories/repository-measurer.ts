@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { BoundedMap } from '#base/bounded-map';
+import { BoundedMap } from '#base/memory/bounded-map';
 import type { Connection } from '#client/connection';
 import { repositoryFigures } from '#client/content/repository-figures';
 import type { RepositoryFigures } from './repository-table.ts';

@@ -1,5 +1,5 @@
-import { eachInTurn, LoopSlice } from '#base/loop-turns';
-import { sortInTurns } from '#base/sort-in-turns';
+import { eachInTurn, LoopSlice } from '#base/async/loop-turns';
+import { sortInTurns } from '#base/async/sort-in-turns';
 
 /** A repository that a walk found. */
 export interface FoundRepository {

@@ -1,4 +1,4 @@
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
 import { type FoundRepository, RepositoryTable } from './repository-table.ts';
 
 /** Finds changes in the directories of a storage. */

@@ -1,4 +1,4 @@
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
 import { evenStream } from '#base/streams/even-pieces';
 import { lineBatches } from '#base/streams/line-batches';
 import { isOid } from '#git/names/object-id';

@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
 import { OID_DIGITS } from '#git/names/object-id';
 import { HEAD } from '#git/names/ref-name';
 import { isStoredName } from '#git/names/stored-name';

@@ -1,4 +1,4 @@
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
 import { OID_DIGITS, OID_SOURCE } from '#git/names/object-id';
 import type { OidList } from '#git/names/oid-set';
 import { HEAD } from '#git/names/ref-name';

@@ -1,7 +1,7 @@
-import { BoundedMap } from '#base/bounded-map';
+import { limitedSignal } from '#base/async/limited-signal';
 import { GitalyError, withCode } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
-import { limitedSignal } from '#base/limited-signal';
+import { BoundedMap } from '#base/memory/bounded-map';
 import { objectKey } from '#object-store/object-key';
 import type { ObjectStore } from '#object-store/object-store';
 import { putUnlessEmpty } from '#object-store/pieces';

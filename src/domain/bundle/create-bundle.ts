@@ -1,6 +1,6 @@
+import { LoopSlice } from '#base/async/loop-turns';
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
-import { LoopSlice } from '#base/loop-turns';
 import { flag, type GitOption, gitCommand, TO_STDOUT } from '#git/command/git-command';
 import { outputBytes } from '#git/command/output-bytes';
 import { GitExitError } from '#git/command/process/exit-error';

@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
 import { collectOutput } from '#git/command/collect-output';
 import { flag, gitCommand } from '#git/command/git-command';
 import { GitExitError } from '#git/command/process/exit-error';

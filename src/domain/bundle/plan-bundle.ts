@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
+import { LoopSlice } from '#base/async/loop-turns';
 import { ignoreMissing } from '#base/files/ignore-missing';
-import { LoopSlice } from '#base/loop-turns';
 import { flag, gitCommand, joined } from '#git/command/git-command';
 import { outputLines } from '#git/command/output-lines';
 import { OID_DIGITS } from '#git/names/object-id';

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
-import { noteBulkBytes } from '#base/bulk-memory';
 import { GitalyError } from '#base/gitaly-error';
+import { noteBulkBytes } from '#base/memory/bulk-memory';
 import type { Storage } from '#storage/repository-target';
 import { createTempDirectory } from '#storage/temp-directories';
 import { HeaderScan } from './header-scan.ts';

@@ -1,5 +1,5 @@
 import { open, rename, rm } from 'node:fs/promises';
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
 import { lineBatches } from '#base/streams/line-batches';
 import { flag, gitCommand } from '#git/command/git-command';
 import { PACKED_REFS_HEADER } from '#git/refs/storage/files/packed-refs';

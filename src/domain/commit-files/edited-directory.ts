@@ -1,6 +1,6 @@
+import { LoopSlice } from '#base/async/loop-turns';
 import { DIRECTORY } from '#base/file-mode';
 import { GitalyError } from '#base/gitaly-error';
-import { LoopSlice } from '#base/loop-turns';
 import { kindOf } from '#git/names/entry-kind';
 import { oidBytesOf, ZERO_OID } from '#git/names/object-id';
 import type { RawObject } from '#git/names/object-info';

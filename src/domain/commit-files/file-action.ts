@@ -1,6 +1,6 @@
+import { LoopSlice } from '#base/async/loop-turns';
 import { EXECUTABLE, FILE } from '#base/file-mode';
 import { quote } from '#base/go/quote';
-import { LoopSlice } from '#base/loop-turns';
 import { IndexError } from './index-error.ts';
 import { requireTreePath, TreePathError } from './paths.ts';
 import type { EditedEntry, TreeEditor } from './tree-editor.ts';

@@ -1,7 +1,7 @@
 import { GitalyError, messageOf } from '#base/gitaly-error';
 import { Base64Decoder, Base64Error } from '#base/go/encoding/base64-decoder';
 import { quote } from '#base/go/quote';
-import { HeldBytes } from '#base/held-bytes';
+import { HeldBytes } from '#base/memory/held-bytes';
 import type { FileAction } from './file-action.ts';
 import { cleanActionPath } from './paths.ts';
 

@@ -1,4 +1,4 @@
-import { eachInTurn, LoopSlice } from '#base/loop-turns';
+import { eachInTurn, LoopSlice } from '#base/async/loop-turns';
 import type { ConflictEntry } from '#git/merge/parse-merge-tree';
 
 /** A path that a merge left in conflict, and the sides that have an entry there. */

@@ -1,7 +1,7 @@
+import { LoopSlice } from '#base/async/loop-turns';
 import { GitalyError } from '#base/gitaly-error';
 import { documentError } from '#base/go/encoding/json-error';
 import { JsonScanner } from '#base/go/encoding/json-scanner';
-import { LoopSlice } from '#base/loop-turns';
 import { type Resolution, ResolutionReader } from './resolution-reader.ts';
 
 /**

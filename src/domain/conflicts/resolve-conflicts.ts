@@ -1,5 +1,5 @@
+import { eachInTurn, LoopSlice } from '#base/async/loop-turns';
 import { GitalyError, wrap } from '#base/gitaly-error';
-import { eachInTurn, LoopSlice } from '#base/loop-turns';
 import type { Ident } from '#git/objects/write/format-ident';
 import type { Repository } from '#storage/repository';
 import { writeCommit } from '../commit/write-commit.ts';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
+import { inTurns } from '#base/async/loop-turns';
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
-import { inTurns } from '#base/loop-turns';
 import type { Resolution } from './resolution-reader.ts';
 
 /** Larger files are not resolved. */

@@ -1,9 +1,9 @@
 import { constants } from 'node:fs';
 import { chmod, type FileHandle, link, lstat, lutimes, mkdir, open, symlink, unlink } from 'node:fs/promises';
-import { noteBulkBytes } from '#base/bulk-memory';
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { systemErrorCode } from '#base/go/system-error';
+import { noteBulkBytes } from '#base/memory/bulk-memory';
 import { readTar, type TarEntry } from '#base/tar/read-tar';
 import { asArchiveFault } from '#storage/archive/archive-fault';
 import { removeEmptyDirectory } from '#storage/archive/extract-archive';

@@ -1,8 +1,8 @@
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream, type Stats } from 'node:fs';
 import { lstat, readdir, readlink } from 'node:fs/promises';
-import { noteBulkBytes } from '#base/bulk-memory';
 import { systemErrorCode } from '#base/go/system-error';
+import { noteBulkBytes } from '#base/memory/bulk-memory';
 
 /** The bits by which Go marks the type of a file. @see Go: io/fs, FileMode */
 const GO_DIRECTORY = 0x80000000;

@@ -1,7 +1,7 @@
 import { lstatSync, mkdirSync } from 'node:fs';
-import { BoundedMap } from '#base/bounded-map';
 import { GitalyError } from '#base/gitaly-error';
-import type { CallersLimit } from '#base/keyed-limit';
+import type { CallersLimit } from '#base/limits/keyed-limit';
+import { BoundedMap } from '#base/memory/bounded-map';
 import type { RefWatch } from '#git/refs/resolve/ref-watch';
 import { createRepository } from '#storage/lifecycle/create-repository';
 import { removeRepository } from '#storage/lifecycle/remove-repository';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
 import { PACKED_REFS_HEADER } from '#git/refs/storage/files/packed-refs';
 import type { ListedRef } from '#git/refs/storage/listed-ref';
 import type { GitRepository } from '#git/repository';

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
-import { BoundedMap } from '#base/bounded-map';
 import { type FileStamp, stampOf } from '#base/files/file-stamp';
-import { keptBytes } from '#base/kept-bytes';
+import { BoundedMap } from '#base/memory/bounded-map';
+import { keptBytes } from '#base/memory/kept-bytes';
 import type { ConfigPair } from '#git/command/config';
 import type { Repository } from '#storage/repository';
 

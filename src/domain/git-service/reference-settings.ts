@@ -1,4 +1,4 @@
-import { BoundedMap } from '#base/bounded-map';
+import { BoundedMap } from '#base/memory/bounded-map';
 import type { ConfigPair } from '#git/command/config';
 import { HiddenRefs } from '#git/names/hidden-refs';
 import { readSettings, type Setting } from '#git/repository-files/config-file';

@@ -1,5 +1,5 @@
 import { Readable, type Writable } from 'node:stream';
-import { abortable } from '#base/abortable';
+import { abortable } from '#base/async/abortable';
 import { messageOf } from '#base/gitaly-error';
 import { copyStream, writeChunk } from '#base/streams/copy-stream';
 import { evenPieces } from '#base/streams/even-pieces';

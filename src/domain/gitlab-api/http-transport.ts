@@ -4,9 +4,9 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { join } from 'node:path';
 import tls, { createSecureContext, type SecureContext } from 'node:tls'; // see check-node.ts
 import { urlToHttpOptions } from 'node:url';
+import { limitedSignal } from '#base/async/limited-signal';
 import { quote } from '#base/go/quote';
 import { systemErrorCode, systemErrorText } from '#base/go/system-error';
-import { limitedSignal } from '#base/limited-signal';
 import { Agent as HttpAgent, request as httpRequest } from '#base/node-http';
 import { trimmed, trimmedEnd } from '#base/trim';
 

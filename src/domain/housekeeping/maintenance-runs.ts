@@ -1,4 +1,4 @@
-import { abortable } from '#base/abortable';
+import { abortable } from '#base/async/abortable';
 import { abortError } from '#git/command/process/exit-error';
 
 /** A repository, by its directory. */

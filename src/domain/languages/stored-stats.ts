@@ -1,5 +1,5 @@
+import { LoopSlice } from '#base/async/loop-turns';
 import { JsonFields } from '#base/json-fields';
-import { LoopSlice } from '#base/loop-turns';
 
 /** Version of Gitaly's format. */
 const VERSION = 'v3:gitaly';

@@ -1,5 +1,5 @@
+import { LoopSlice } from '#base/async/loop-turns';
 import { isLink } from '#base/file-mode';
-import { LoopSlice } from '#base/loop-turns';
 import { normalizePath } from '#base/normalize-path';
 import { kindOf } from '#git/names/entry-kind';
 import { oidBytesOf } from '#git/names/object-id';

@@ -1,4 +1,4 @@
-import { BoundedMap } from '#base/bounded-map';
+import { BoundedMap } from '#base/memory/bounded-map';
 import type { Repository } from '#storage/repository';
 import { type FoundLicense, findLicense } from './find-license.ts';
 

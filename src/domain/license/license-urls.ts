@@ -1,4 +1,4 @@
-import type { LoopSlice } from '#base/loop-turns';
+import type { LoopSlice } from '#base/async/loop-turns';
 import type { License } from './license-data.ts';
 
 /** Addresses without their schemes, and their lengths, the largest first. */

@@ -1,4 +1,4 @@
-import type { LoopSlice } from '#base/loop-turns';
+import type { LoopSlice } from '#base/async/loop-turns';
 import { allLicenses, type License } from './license-data.ts';
 import { licensesByUrl } from './license-urls.ts';
 import { wordsOf } from './normalize.ts';

@@ -1,5 +1,5 @@
-import { BoundedMap } from '#base/bounded-map';
 import { GitalyError } from '#base/gitaly-error';
+import { BoundedMap } from '#base/memory/bounded-map';
 import { removeRepository } from '#storage/lifecycle/remove-repository';
 import type { Repository } from '#storage/repository';
 import type { Storage } from '#storage/repository-target';

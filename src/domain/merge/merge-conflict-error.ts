@@ -1,4 +1,4 @@
-import { eachInTurn } from '#base/loop-turns';
+import { eachInTurn } from '#base/async/loop-turns';
 import type { ConflictEntry } from '#git/merge/parse-merge-tree';
 
 export interface MergeConflictOptions {

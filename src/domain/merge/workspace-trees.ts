@@ -1,4 +1,4 @@
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
 import { FallBackToGit, fallBackOnFailure } from '#git/command/in-process';
 import type { FileVersions, TreeAccess } from '#git/merge/merge-in-process';
 import { MAX_MERGED_BYTES, mergeLines } from '#git/merge/merge-lines';

@@ -1,5 +1,5 @@
 import { codeOf } from '#base/gitaly-error';
-import { type CallersLimit, type LimitReason, LimitRefusal } from '#base/keyed-limit';
+import { type CallersLimit, type LimitReason, LimitRefusal } from '#base/limits/keyed-limit';
 import { limitedAddress } from './limited-address.ts';
 import type { PackPlaces } from './total-limit.ts';
 

@@ -1,5 +1,5 @@
-import { bulkBuffers, withoutWaste } from '#base/bulk-buffers';
-import { noteBulkBytes } from '#base/bulk-memory';
+import { bulkBuffers, withoutWaste } from '#base/memory/bulk-buffers';
+import { noteBulkBytes } from '#base/memory/bulk-memory';
 import type { BulkPipe } from '#git/command/process/bulk-pipe';
 import type { GitProcess } from '#git/command/process/git-process';
 import type { StreamWriter } from '#storage/cache/streams/shared-stream';

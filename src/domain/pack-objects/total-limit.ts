@@ -1,4 +1,4 @@
-import { FairLimit, type FairLimitOptions } from '#base/fair-limit';
+import { FairLimit, type FairLimitOptions } from '#base/limits/fair-limit';
 
 /**
  * Time after which a pack whose reader holds git up no longer counts, so that one that waits can

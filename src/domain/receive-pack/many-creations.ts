@@ -1,5 +1,5 @@
-import { LoopSlice } from '#base/loop-turns';
-import { sortInTurns } from '#base/sort-in-turns';
+import { LoopSlice } from '#base/async/loop-turns';
+import { sortInTurns } from '#base/async/sort-in-turns';
 import { collectOutput } from '#git/command/collect-output';
 import { flag, gitCommand } from '#git/command/git-command';
 import { FallBackToGit, fallBackOnFailure } from '#git/command/in-process';

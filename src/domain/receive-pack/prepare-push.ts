@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
 import { FallBackToGit, fallBackOnFailure } from '#git/command/in-process';
 import { requireNotGrafted } from '#git/history/graph/commit-nodes';
 import { reaches, reachesByGraph } from '#git/history/graph/is-ancestor';

@@ -1,4 +1,4 @@
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
 import { FallBackToGit } from '#git/command/in-process';
 import { parseNode } from '#git/history/graph/commit-nodes';
 import { kindOf } from '#git/names/entry-kind';

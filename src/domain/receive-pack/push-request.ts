@@ -1,4 +1,4 @@
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
 import { packetAt, sizeOfPacket } from '#base/pkt-line/packet';
 import { FallBackToGit } from '#git/command/in-process';
 import { isOid, isZeroOid } from '#git/names/object-id';

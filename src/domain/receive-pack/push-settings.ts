@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
-import { BoundedMap } from '#base/bounded-map';
 import { GitalyError } from '#base/gitaly-error';
+import { BoundedMap } from '#base/memory/bounded-map';
 import type { ConfigPair } from '#git/command/config';
 import { FallBackToGit } from '#git/command/in-process';
 import type { HiddenRefs } from '#git/names/hidden-refs';

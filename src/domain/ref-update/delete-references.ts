@@ -1,5 +1,5 @@
+import { inTurns } from '#base/async/loop-turns';
 import { wrap } from '#base/gitaly-error';
-import { inTurns } from '#base/loop-turns';
 import { ZERO_OID } from '#git/names/object-id';
 import { RefTransaction } from '#git/refs/update/ref-transaction';
 import type { Vote, VotePhase } from '#storage/lifecycle/voter';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
 import { isZeroOid, ZERO_OID } from '#git/names/object-id';
 import { bytesOfName, type UncheckedRefName } from '#git/names/ref-name';
 import { MAX_SYMBOLIC_DEPTH } from '#git/refs/storage/follow-ref';

@@ -1,7 +1,7 @@
+import { LoopSlice } from '#base/async/loop-turns';
 import { GitalyError } from '#base/gitaly-error';
 import { textOfUtf8 } from '#base/go/encoding/utf8';
 import type { GoRegexp } from '#base/go/regexp/go-regexp';
-import { LoopSlice } from '#base/loop-turns';
 import { flag, gitCommand } from '#git/command/git-command';
 import { outputLines } from '#git/command/output-lines';
 import { ignoringGitFailure } from '#git/command/until-git-fails';

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { noteBulkBytes } from '#base/bulk-memory';
 import { systemErrorCode } from '#base/go/system-error';
+import { noteBulkBytes } from '#base/memory/bulk-memory';
 import { END_OF_ARCHIVE, paddingOf } from '#base/tar/tar-format';
 import { tarHeader } from '#base/tar/tar-header';
 import type { Repository } from '#storage/repository';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
+import { limitedSignal } from '#base/async/limited-signal';
 import { GitalyError } from '#base/gitaly-error';
 import { isError } from '#base/is-error';
-import { limitedSignal } from '#base/limited-signal';
 import type { Vote, VotePhase } from '#storage/lifecycle/voter';
 import type { EnterOrder, References } from './named-references.ts';
 import type { Transaction } from './transaction.ts';

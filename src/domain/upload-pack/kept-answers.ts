@@ -1,5 +1,5 @@
-import { BoundedMap } from '#base/bounded-map';
-import { keptBytes } from '#base/kept-bytes';
+import { BoundedMap } from '#base/memory/bounded-map';
+import { keptBytes } from '#base/memory/kept-bytes';
 import type { Fetch } from './fetch.ts';
 import { exactFetchKey, fetchKey } from './fetch-key.ts';
 import type { FetchRequest } from './request-parser.ts';

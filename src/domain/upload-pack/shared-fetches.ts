@@ -1,4 +1,4 @@
-import { abortable } from '#base/abortable';
+import { abortable } from '#base/async/abortable';
 import { messageOf } from '#base/gitaly-error';
 import { flag, gitCommand } from '#git/command/git-command';
 import { abortError } from '#git/command/process/exit-error';

@@ -1,5 +1,5 @@
 import { Writable } from 'node:stream';
-import { abortable } from '#base/abortable';
+import { abortable } from '#base/async/abortable';
 import { PacketSplitter } from '#base/pkt-line/packet-splitter';
 import { flag, gitCommand } from '#git/command/git-command';
 import { abortError } from '#git/command/process/exit-error';

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { Writable } from 'node:stream';
-import { noteBulkBytes } from '#base/bulk-memory';
+import { noteBulkBytes } from '#base/memory/bulk-memory';
 import { forgetWritten, type SshChannel } from './ssh-library.ts';
 
 /** State of the connection that a channel sends through. */

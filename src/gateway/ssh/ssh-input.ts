@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { LoopIteration, loopTurn } from '#base/loop-turns';
+import { LoopIteration, loopTurn } from '#base/async/loop-turns';
 import { type Parse, replaceParse, type SshClient } from './ssh-library.ts';
 
 /** Bytes that are parsed at once: few of a client that sends small packets, all of another one. */

@@ -1,4 +1,4 @@
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
 import { unquotePath } from '../names/unquote-path.ts';
 import { compileWildmatch, firstWildcard, type MatchWork } from '../names/wildmatch.ts';
 

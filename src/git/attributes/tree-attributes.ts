@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
+import { LoopSlice } from '#base/async/loop-turns';
 import { GitalyError } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
-import { LoopSlice } from '#base/loop-turns';
 import type { MatchWork } from '../names/wildmatch.ts';
 import type { ObjectReader, ReadOptions } from '../objects/object-reader.ts';
 import type { GitRepository } from '../repository.ts';

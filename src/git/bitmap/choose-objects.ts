@@ -1,4 +1,4 @@
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
 import { FallBackToGit } from '../command/in-process.ts';
 import { parseNode } from '../history/graph/commit-nodes.ts';
 import { OID_DIGITS, OID_SOURCE } from '../names/object-id.ts';

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { noteBulkBytes } from '#base/bulk-memory';
+import { noteBulkBytes } from '#base/memory/bulk-memory';
 import { type CommandInput, writeInput } from './command-input.ts';
 import type { CommandRepository } from './command-repository.ts';
 import type { ConfigPair } from './config.ts';

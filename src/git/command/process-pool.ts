@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { timeLeftMs } from '#base/async/time-left';
 import { fileStamp } from '#base/files/file-stamp';
-import { timeLeftMs } from '#base/time-left';
 import type { GitDirectory } from '../repository-files/git-directory.ts';
 import { stampOf } from '../repository-files/repository-stamp.ts';
 import type { CommandRepository } from './command-repository.ts';

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { noteBulkBytes } from '#base/bulk-memory';
+import { noteBulkBytes } from '#base/memory/bulk-memory';
 import { MAX_DIFF_CPU_SECONDS } from '../command/allowed.ts';
 import { abortError } from '../command/process/exit-error.ts';
 import type { GitProcess } from '../command/process/git-process.ts';

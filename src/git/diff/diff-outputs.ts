@@ -1,5 +1,5 @@
-import { BoundedMap } from '#base/bounded-map';
-import { keptBytes } from '#base/kept-bytes';
+import { BoundedMap } from '#base/memory/bounded-map';
+import { keptBytes } from '#base/memory/kept-bytes';
 import type { CommandRepository } from '../command/command-repository.ts';
 import type { InProcessName } from '../command/in-process.ts';
 import { directoriesKey, type GitDirectory } from '../repository-files/git-directory.ts';

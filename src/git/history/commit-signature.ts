@@ -1,4 +1,4 @@
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
 
 /** A commit's signature and the signed text. */
 export interface CommitSignature {

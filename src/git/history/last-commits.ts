@@ -1,6 +1,6 @@
-import { BoundedMap } from '#base/bounded-map';
+import { LoopSlice } from '#base/async/loop-turns';
 import { GitalyError } from '#base/gitaly-error';
-import { LoopSlice } from '#base/loop-turns';
+import { BoundedMap } from '#base/memory/bounded-map';
 import { FallBackToGit, fallBackOnFailure } from '../command/in-process.ts';
 import { abortError } from '../command/process/exit-error.ts';
 import { canonicalMode, kindOf } from '../names/entry-kind.ts';

@@ -1,5 +1,5 @@
+import { mapInTurns } from '#base/async/loop-turns';
 import { GitalyError } from '#base/gitaly-error';
-import { mapInTurns } from '#base/loop-turns';
 import { flag, gitCommand } from '../command/git-command.ts';
 import { FallBackToGit, fallBackOnFailure } from '../command/in-process.ts';
 import { outputLines } from '../command/output-lines.ts';

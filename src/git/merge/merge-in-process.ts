@@ -1,5 +1,5 @@
+import { loopTurn } from '#base/async/loop-turns';
 import { DIRECTORY, EXECUTABLE, FILE } from '#base/file-mode';
-import { loopTurn } from '#base/loop-turns';
 import { FallBackToGit } from '../command/in-process.ts';
 import { canonicalMode, kindOf } from '../names/entry-kind.ts';
 import { EMPTY_TREE, OID_DIGITS } from '../names/object-id.ts';

@@ -1,5 +1,5 @@
+import { LoopSlice } from '#base/async/loop-turns';
 import { GitalyError } from '#base/gitaly-error';
-import { LoopSlice } from '#base/loop-turns';
 import { isOid, OID_DIGITS, OID_SOURCE } from '../names/object-id.ts';
 
 /** A conflicting file as it is on one side. */

@@ -1,5 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { mapInTurns } from '#base/loop-turns';
+import { mapInTurns } from '#base/async/loop-turns';
 import { flag, gitCommand } from '../command/git-command.ts';
 import type { GitProcess } from '../command/process/git-process.ts';
 import { formatCommit } from '../objects/write/format-commit.ts';

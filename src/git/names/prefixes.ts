@@ -1,5 +1,5 @@
-import { eachInTurn, mapInTurns } from '#base/loop-turns';
-import { sortInTurns } from '#base/sort-in-turns';
+import { eachInTurn, mapInTurns } from '#base/async/loop-turns';
+import { sortInTurns } from '#base/async/sort-in-turns';
 
 export function beginsWith(bytes: Buffer, beginning: Buffer): boolean {
   return bytes.length >= beginning.length && beginning.compare(bytes, 0, beginning.length) === 0;

@@ -1,4 +1,4 @@
-import { LoopSlice, mapInTurns } from '#base/loop-turns';
+import { LoopSlice, mapInTurns } from '#base/async/loop-turns';
 import { beginsWith } from './prefixes.ts';
 import { compileWildmatch, firstWildcard } from './wildmatch.ts';
 

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
+import { loopTurn } from '#base/async/loop-turns';
 import { GitalyError } from '#base/gitaly-error';
-import { loopTurn } from '#base/loop-turns';
 import type { CommandRepository } from '../command/command-repository.ts';
 import { flag, gitCommand } from '../command/git-command.ts';
 import { FallBackToGit } from '../command/in-process.ts';

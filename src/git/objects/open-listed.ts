@@ -1,4 +1,4 @@
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
 import { mapAhead } from '#base/streams/map-ahead';
 import type { ObjectInfo } from '../names/object-info.ts';
 import type { ObjectReader, ReadOptions } from './object-reader.ts';

@@ -1,6 +1,6 @@
 import { readFileSync, type Stats } from 'node:fs';
-import { BoundedMap } from '#base/bounded-map';
 import { type FileStamp, isSettled, stampOf } from '#base/files/file-stamp';
+import { BoundedMap } from '#base/memory/bounded-map';
 
 /** Number of files that are kept: those of running calls, which read them for several purposes. */
 const MAX_KEPT = 256;

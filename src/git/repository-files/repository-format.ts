@@ -1,9 +1,9 @@
 import { existsSync, readFileSync, type Stats, statSync } from 'node:fs';
-import { BoundedMap } from '#base/bounded-map';
 import { type FileStamp, stampOf } from '#base/files/file-stamp';
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { systemErrorCode, systemErrorText } from '#base/go/system-error';
+import { BoundedMap } from '#base/memory/bounded-map';
 import { MAX_CONFIG_BYTES, parseSettings, type Setting } from './config-file.ts';
 
 export type ObjectFormatName = 'sha1' | 'sha256';

@@ -1,5 +1,5 @@
-import { eachInTurn, LoopSlice } from '#base/loop-turns';
-import { sortInTurns } from '#base/sort-in-turns';
+import { eachInTurn, LoopSlice } from '#base/async/loop-turns';
+import { sortInTurns } from '#base/async/sort-in-turns';
 import { canonicalMode, kindOf } from '../names/entry-kind.ts';
 import type { OidBytes } from '../names/object-id.ts';
 import { parseTreeInTurns } from '../objects/parse/parse-tree.ts';

@@ -1,5 +1,5 @@
-import { inTurns, LoopSlice, mapInTurns } from '#base/loop-turns';
-import { sortInTurns } from '#base/sort-in-turns';
+import { inTurns, LoopSlice, mapInTurns } from '#base/async/loop-turns';
+import { sortInTurns } from '#base/async/sort-in-turns';
 import type { EntryKind } from '../names/entry-kind.ts';
 import type { WalkedEntry } from './walked-entry.ts';
 

@@ -1,4 +1,4 @@
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
 import { oidBytesOf } from '../names/object-id.ts';
 import type { RawObject } from '../names/object-info.ts';
 import { parseTreeInTurns, type TreeEntry } from '../objects/parse/parse-tree.ts';

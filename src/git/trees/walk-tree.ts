@@ -1,4 +1,4 @@
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
 import { abortError } from '../command/process/exit-error.ts';
 import { oidBytesOf } from '../names/object-id.ts';
 import type { RawObject } from '../names/object-info.ts';

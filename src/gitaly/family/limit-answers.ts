@@ -1,5 +1,5 @@
-import type { KeyedLimit } from '#base/keyed-limit';
-import type { TokenBuckets } from '#base/token-buckets';
+import type { KeyedLimit } from '#base/limits/keyed-limit';
+import type { TokenBuckets } from '#base/limits/token-buckets';
 import type { TotalLimit } from '#domain/pack-objects/total-limit';
 import type { Answer, Asked } from '#workers/link';
 

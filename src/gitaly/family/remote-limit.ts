@@ -1,5 +1,5 @@
-import { BoundedMap } from '#base/bounded-map';
-import { abortedWait, type CallersLimit, type Turn } from '#base/keyed-limit';
+import { abortedWait, type CallersLimit, type Turn } from '#base/limits/keyed-limit';
+import { BoundedMap } from '#base/memory/bounded-map';
 import type { Link } from '#workers/link';
 import type { GrantedTurn } from './limit-answers.ts';
 

@@ -1,4 +1,4 @@
-import { BoundedMap } from '#base/bounded-map';
+import { BoundedMap } from '#base/memory/bounded-map';
 import type { RunningCalls } from '#calls/running-calls';
 import type { LoadMoment, LoadSensor } from '#domain/housekeeping/schedule/quiet/quiet-wait';
 import type { MaintenanceScheduler } from '#rpc/server/interceptors/schedule-maintenance';

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { posix } from 'node:path';
-import { abortable } from '#base/abortable';
+import { abortable } from '#base/async/abortable';
 import type { ChangeFeed } from '#events/change-feed';
 import { TooOldError } from '#events/event-files';
 import type { LifecycleChange } from '#storage/lifecycle/lifecycle-recorder';

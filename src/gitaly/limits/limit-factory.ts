@@ -1,6 +1,6 @@
-import type { FairLimitOptions } from '#base/fair-limit';
-import { type CallersLimit, KeyedLimit, type KeyedLimitOptions } from '#base/keyed-limit';
-import { TokenBuckets, type TokenBucketsOptions } from '#base/token-buckets';
+import type { FairLimitOptions } from '#base/limits/fair-limit';
+import { type CallersLimit, KeyedLimit, type KeyedLimitOptions } from '#base/limits/keyed-limit';
+import { TokenBuckets, type TokenBucketsOptions } from '#base/limits/token-buckets';
 import { type PackPlaces, TotalLimit } from '#domain/pack-objects/total-limit';
 import type { RateLimit } from '#rpc/server/interceptors/limit-concurrency';
 import type { Family } from '#workers/family';

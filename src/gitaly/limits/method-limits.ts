@@ -1,4 +1,4 @@
-import { KeyedLimit } from '#base/keyed-limit';
+import { KeyedLimit } from '#base/limits/keyed-limit';
 import type { GitalyConfig } from '#platform/config/load-config';
 import type { AdaptiveLimit } from '#platform/load/adaptive-limits';
 import type { ConcurrencyLimit, MethodLimits } from '#rpc/server/interceptors/limit-concurrency';

@@ -1,4 +1,4 @@
-import { KeyedLimit } from '#base/keyed-limit';
+import { KeyedLimit } from '#base/limits/keyed-limit';
 import { runningCall } from '#calls/running-call';
 import { maxTotal } from '#domain/pack-objects/max-total';
 import {

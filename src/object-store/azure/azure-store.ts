@@ -4,7 +4,7 @@ import type {
   ContainerClient,
   ContainerListBlobFlatSegmentResponse,
 } from '@azure/storage-blob';
-import { limitedSignal } from '#base/limited-signal';
+import { limitedSignal } from '#base/async/limited-signal';
 import { eachInTurn } from '../each-in-turn.ts';
 import { escapeKey, unescapeKey } from '../escape-key.ts';
 import { requireKey, requirePrefix, usableObjects } from '../object-key.ts';

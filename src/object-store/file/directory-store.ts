@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, open, opendir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { noteBulkBytes } from '#base/bulk-memory';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { makeDirectory } from '#base/files/make-directory';
 import { syncPath } from '#base/files/sync-path';
+import { noteBulkBytes } from '#base/memory/bulk-memory';
 import { isKey, requireKey, requirePrefix, TEMPORARY_PREFIX } from '../object-key.ts';
 import {
   type GetOptions,

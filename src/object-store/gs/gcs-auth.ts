@@ -1,7 +1,7 @@
 import { createSign } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { GoogleAuth } from 'google-auth-library';
-import { abortable } from '#base/abortable';
+import { abortable } from '#base/async/abortable';
 import { isError } from '#base/is-error';
 import { UnsupportedStoreError } from '../store-error.ts';
 import type { GcsOptions } from './gcs-options.ts';

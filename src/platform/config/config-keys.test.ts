@@ -17,7 +17,7 @@ import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';
 import { decode } from './decode.ts';
 import { ConfigError, loadConfig } from './load-config.ts';
 import { ReadConfigError, readConfig } from './read-config.ts';
-import { schema } from './schema.ts';
+import { schema } from './schema/schema.ts';
 
 // Every key of the schema is tried: with values of its kind, with values of other kinds, at the
 // edges, and, if the schema lists accepted values, with the cases below.

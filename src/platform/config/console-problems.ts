@@ -3,7 +3,7 @@ import { isLoopback, splitHostPort } from '#base/go/net/host-port';
 import { quote } from '#base/go/quote';
 import { fileExists, httpUrlProblem, keyPairProblem, type Problem, Problems } from './checks.ts';
 import type { ConfigOf } from './keys.ts';
-import type { consoleTable } from './schema-console.ts';
+import type { consoleTable } from './schema/console.ts';
 
 type ConsoleValues = ConfigOf<{ console: typeof consoleTable }>['console'];
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { exampleConfig } from './example-config.ts';
 import { readConfig } from './read-config.ts';
-import { schema } from './schema.ts';
+import { schema } from './schema/schema.ts';
 
 test('the example sets what a server behind GitLab needs', async () => {
   const { values, unknown } = await readConfig(exampleConfig(schema, ''));

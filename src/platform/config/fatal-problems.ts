@@ -19,8 +19,8 @@ import {
 import { consoleProblems } from './console-problems.ts';
 import { mountPointProblem } from './mount-point.ts';
 import type { ReadConfig } from './read-config.ts';
-import type { ConfigValues } from './schema.ts';
-import { workersProblem } from './schema-workers.ts';
+import type { ConfigValues } from './schema/schema.ts';
+import { workersProblem } from './schema/workers.ts';
 import { authProblems, tlsProblems } from './server-checks.ts';
 import type { KeyPath } from './toml-position.ts';
 import { eventsProblems, storageProblems, usesGitlab } from './validate-config.ts';

@@ -1,5 +1,5 @@
 import type { Fields, Node } from './keys.ts';
-import { schema } from './schema.ts';
+import { schema } from './schema/schema.ts';
 import type { KeyPath } from './toml-position.ts';
 
 /**

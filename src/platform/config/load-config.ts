@@ -11,7 +11,7 @@ import {
   readConfig,
   readConfigObject,
 } from './read-config.ts';
-import { type ConfigValues, schema } from './schema.ts';
+import { type ConfigValues, schema } from './schema/schema.ts';
 import { type KeyPath, positionOf, showPath } from './toml-position.ts';
 import { validateConfig } from './validate-config.ts';
 import { keysWithoutEffect } from './without-effect.ts';

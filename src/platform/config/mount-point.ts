@@ -1,8 +1,8 @@
 import { quote } from '#base/go/quote';
 import { findHierarchy } from '../cgroups/hierarchy.ts';
 import { directoryExists } from './checks.ts';
-import type { ConfigValues } from './schema.ts';
-import { DEFAULT_MOUNT_POINT } from './schema-limits.ts';
+import { DEFAULT_MOUNT_POINT } from './schema/limits.ts';
+import type { ConfigValues } from './schema/schema.ts';
 
 /**
  * Returns the problem of a mount point that has no control groups. The default one may lack them: a

@@ -7,8 +7,8 @@ import { generatedConfig } from './config-command.ts';
 import { DecodeError, decode, type RawTable, type UnknownKey } from './decode.ts';
 import { goType, structField } from './go-names.ts';
 import { overlay } from './overlay.ts';
-import { type ConfigValues, schema } from './schema.ts';
-import { PRESSURE_DEFAULTS } from './schema-limits.ts';
+import { PRESSURE_DEFAULTS } from './schema/limits.ts';
+import { type ConfigValues, schema } from './schema/schema.ts';
 import { readToken } from './token-file.ts';
 import { type KeyPath, type Position, positionOf } from './toml-position.ts';
 

@@ -20,8 +20,8 @@ import {
 import { consoleProblems } from './console-problems.ts';
 import { mountPointProblem } from './mount-point.ts';
 import type { ReadConfig } from './read-config.ts';
-import type { ConfigValues } from './schema.ts';
-import { workersProblem } from './schema-workers.ts';
+import type { ConfigValues } from './schema/schema.ts';
+import { workersProblem } from './schema/workers.ts';
 import { authProblems, prometheusProblems, tlsProblems } from './server-checks.ts';
 import { webhookProblems } from './webhook-problems.ts';
 

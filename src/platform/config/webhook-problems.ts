@@ -1,6 +1,6 @@
 import { quote } from '#base/go/quote';
 import { fileExists, httpUrlProblem, type Problem, Problems } from './checks.ts';
-import type { ConfigValues } from './schema.ts';
+import type { ConfigValues } from './schema/schema.ts';
 import { WEBHOOK_SECRET, webhookKey } from './webhook-secret.ts';
 
 const MAX_PATTERN_CHARACTERS = 256;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { KeyedLimit } from '#base/keyed-limit';
+import { KeyedLimit } from '#base/limits/keyed-limit';
 import { createLogger } from '../log/logger.ts';
 import { ADAPTIVE_LIMITS } from '../metrics/adaptive-limit-metrics.ts';
 import { MetricsRegistry } from '../metrics/metrics-registry.ts';

@@ -1,5 +1,5 @@
 import { availableParallelism, loadavg } from 'node:os';
-import { garbageCollector } from '#base/garbage-collector';
+import { garbageCollector } from '#base/memory/garbage-collector';
 
 /** Parts of {@link IdleMemory} that a test replaces. */
 export interface IdleMemoryOptions {

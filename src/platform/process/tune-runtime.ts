@@ -1,7 +1,7 @@
 import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
-import { collectAfterBulkBytes } from '#base/bulk-memory';
+import { collectAfterBulkBytes } from '#base/memory/bulk-memory';
 import { releaseMemoryWhenIdle } from './idle-memory.ts';
 import { keepTicksFast } from './keep-ticks-fast.ts';
 

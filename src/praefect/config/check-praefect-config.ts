@@ -4,7 +4,7 @@ import { quote } from '#base/go/quote';
 import { parseAddress } from '#client/connect/address';
 import { keyPairProblem, type Problem } from '#platform/config/checks';
 import { consoleProblems } from '#platform/config/console-problems';
-import { workersProblem } from '#platform/config/schema-workers';
+import { workersProblem } from '#platform/config/schema/workers';
 import { authProblems } from '#platform/config/server-checks';
 import { webhookProblems } from '#platform/config/webhook-problems';
 import type { PraefectConfig } from './schema.ts';

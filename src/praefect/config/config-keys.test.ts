@@ -84,10 +84,10 @@ function readNames(): ReadonlySet<string> {
   const folders = ['src/praefect', 'src/cli/praefect-commands', 'src/rpc/server', 'src/platform/config'];
   const files = [
     ...folders.flatMap(sources),
-    'src/cli/praefect-program.ts',
+    'src/cli/programs/praefect-program.ts',
     'src/webhooks/webhook.ts',
-    'src/cli/serve-praefect-console.ts',
-    'src/cli/serve-console.ts',
+    'src/cli/serve/serve-praefect-console.ts',
+    'src/cli/serve/serve-console.ts',
   ];
   for (const file of files)
     for (const [name] of readFileSync(file, 'utf8').matchAll(/\b[a-z]\w+\b/g)) names.add(name);

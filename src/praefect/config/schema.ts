@@ -11,9 +11,9 @@ import {
   text,
 } from '#platform/config/keys';
 import { LATENCY_BUCKETS } from '#platform/config/latency-buckets';
-import { consoleTable } from '#platform/config/schema-console';
-import { webhookTables } from '#platform/config/schema-events';
-import { workersTable } from '#platform/config/schema-workers';
+import { consoleTable } from '#platform/config/schema/console';
+import { webhookTables } from '#platform/config/schema/events';
+import { workersTable } from '#platform/config/schema/workers';
 import { databaseTable } from './schema-database.ts';
 
 /**

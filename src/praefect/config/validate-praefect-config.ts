@@ -5,7 +5,7 @@ import { quote } from '#base/go/quote';
 import { ascending, atLeast, notBlank, type Problem, Problems } from '#platform/config/checks';
 import { consoleProblems } from '#platform/config/console-problems';
 import { DecodeError, decode, type RawTable, showUnknownKey } from '#platform/config/decode';
-import { workersProblem } from '#platform/config/schema-workers';
+import { workersProblem } from '#platform/config/schema/workers';
 import { authProblems, prometheusProblems, tlsProblems } from '#platform/config/server-checks';
 import { type KeyPath, positionOf, showPath } from '#platform/config/toml-position';
 import { webhookProblems } from '#platform/config/webhook-problems';

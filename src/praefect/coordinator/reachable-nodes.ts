@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { abortable } from '#base/abortable';
+import { abortable } from '#base/async/abortable';
 import { messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
 import type { HandlerContext } from '#rpc/server/handler';

@@ -1,4 +1,4 @@
-import { timeLeftMs } from '#base/time-left';
+import { timeLeftMs } from '#base/async/time-left';
 
 /** The least time between the starts of two rounds that are not due yet. */
 const SOON_MS = 500;

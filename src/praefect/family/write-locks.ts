@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { abortedWait } from '#base/keyed-limit';
+import { abortedWait } from '#base/limits/keyed-limit';
 import type { Desk } from '#workers/desk';
 import type { Held, Link } from '#workers/link';
 import type { RepositoryKey } from '../model/repository-key.ts';

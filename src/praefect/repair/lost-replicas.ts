@@ -1,5 +1,5 @@
+import { limitedSignal } from '#base/async/limited-signal';
 import { messageOf } from '#base/gitaly-error';
-import { limitedSignal } from '#base/limited-signal';
 import { CallError } from '#client/index';
 import type { Logger } from '#platform/log/logger';
 import type { ReplicationQueue } from '../model/job.ts';

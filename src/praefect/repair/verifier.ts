@@ -1,5 +1,5 @@
+import { limitedSignal } from '#base/async/limited-signal';
 import { messageOf } from '#base/gitaly-error';
-import { limitedSignal } from '#base/limited-signal';
 import type { Logger } from '#platform/log/logger';
 import { type Database, sql } from '../database/database.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';

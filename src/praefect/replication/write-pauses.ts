@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { abortable } from '#base/abortable';
+import { abortable } from '#base/async/abortable';
 import type { RepositoryKey } from '../model/repository-key.ts';
 
 /** Longest time for which one pause holds writes back. */

@@ -1,6 +1,6 @@
+import { limitedSignal } from '#base/async/limited-signal';
 import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
 import { asGoStatus } from '#base/go/status';
-import { limitedSignal } from '#base/limited-signal';
 import type { Logger } from '#platform/log/logger';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { RawHandler } from '#rpc/server/route';

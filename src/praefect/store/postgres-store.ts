@@ -1,5 +1,5 @@
+import { JoinedRuns } from '#base/async/joined-runs';
 import { GitalyError } from '#base/gitaly-error';
-import { JoinedRuns } from '#base/joined-runs';
 import { type Database, sql, violatedConstraint } from '../database/database.ts';
 import type { ReplicationJob } from '../model/job.ts';
 import { type RepositoryKey, repositoryNotFound } from '../model/repository-key.ts';

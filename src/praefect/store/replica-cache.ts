@@ -1,5 +1,5 @@
-import { BoundedMap } from '#base/bounded-map';
 import { messageOf } from '#base/gitaly-error';
+import { BoundedMap } from '#base/memory/bounded-map';
 import type { Logger } from '#platform/log/logger';
 import type { ListenerHandler } from '../database/listener.ts';
 import type { RepositoryKey } from '../model/repository-key.ts';

@@ -1,4 +1,4 @@
-import { JoinedRuns } from '#base/joined-runs';
+import { JoinedRuns } from '#base/async/joined-runs';
 import { type Database, sql } from '../database/database.ts';
 import type { RepositoryKey } from '../model/repository-key.ts';
 

@@ -1,4 +1,4 @@
-import { abortedWait, LimitRefusal } from '#base/keyed-limit';
+import { abortedWait, LimitRefusal } from '#base/limits/keyed-limit';
 import type { RepositoryKey } from '../model/repository-key.ts';
 import { ConflictQueue, type LockedReferences, type QueuedWrite } from './conflict-queue.ts';
 import type { WriteLock, WriteLocks } from './write-locks.ts';

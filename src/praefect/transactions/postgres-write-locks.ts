@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { abortable } from '#base/abortable';
+import { abortable } from '#base/async/abortable';
 import { messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
 import { type Database, sql } from '../database/database.ts';

@@ -1,4 +1,4 @@
-import { abortable } from '#base/abortable';
+import { abortable } from '#base/async/abortable';
 import { messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
 import type { RepositoryKey } from '../model/repository-key.ts';

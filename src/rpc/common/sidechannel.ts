@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
+import { limitedSignal } from '#base/async/limited-signal';
 import { messageOf } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
-import { limitedSignal } from '#base/limited-signal';
 import { SIDECHANNEL_MAGIC } from './connection-magic.ts';
 import { readUpTo } from './read-up-to.ts';
 import { SidechannelStream } from './sidechannel-stream.ts';

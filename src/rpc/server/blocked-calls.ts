@@ -1,4 +1,4 @@
-import { TokenBuckets } from '#base/token-buckets';
+import { TokenBuckets } from '#base/limits/token-buckets';
 import type { Logger } from '#platform/log/logger';
 import type { LoopMetrics } from '#platform/metrics/loop-metrics';
 import { type LoopBlock, watchLoop } from '#platform/process/loop-watch/loop-watch';

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
+import { timeLeftMs } from '#base/async/time-left';
 import { GitalyError } from '#base/gitaly-error';
-import { timeLeftMs } from '#base/time-left';
 import { newCorrelationId } from '#rpc/common/correlation-id';
 import { CORRELATION_ID } from '#rpc/common/header-names';
 import { Metadata } from '#rpc/common/metadata';

@@ -1,4 +1,4 @@
-import { NextTurn } from '#base/loop-turns';
+import { NextTurn } from '#base/async/loop-turns';
 import { CALLS_PER_TURN } from './connection/connection-limits.ts';
 
 /** Starts a call. Returns false when its client has already left, which costs nothing. */

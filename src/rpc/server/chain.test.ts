@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { KeyedLimit } from '#base/keyed-limit';
-import { TokenBuckets } from '#base/token-buckets';
+import { KeyedLimit } from '#base/limits/keyed-limit';
+import { TokenBuckets } from '#base/limits/token-buckets';
 import { createLogger } from '#platform/log/logger';
 import { limitMetrics } from '#platform/metrics/limit-metrics';
 import { MetricsRegistry } from '#platform/metrics/metrics-registry';

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
-import { BriefSet } from '#base/brief-set';
 import { GitalyError } from '#base/gitaly-error';
+import { BriefSet } from '#base/memory/brief-set';
 import { ACCEPTED_ENCODINGS, parseEncoding } from '#rpc/common/grpc/grpc-compression';
 import { MAX_RECEIVE_MESSAGE_BYTES } from '#rpc/common/grpc/grpc-frame';
 import { parseGrpcTimeout } from '#rpc/common/grpc/grpc-timeout';

@@ -3,7 +3,7 @@ import { type ClientHttp2Stream, connect as connectHttp2 } from 'node:http2';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { create, toBinary } from '@bufbuild/protobuf';
-import { loopTurn } from '#base/loop-turns';
+import { loopTurn } from '#base/async/loop-turns';
 import { encodeFrame } from '#rpc/common/grpc/grpc-frame';
 import { listen } from '#testkit/in-process-rpc';
 import { CommitService, FindCommitRequestSchema, ListCommitsByOidRequestSchema } from '#wire/gen/commit_pb';

@@ -1,6 +1,6 @@
-import { FairLimit } from '#base/fair-limit';
+import { loopTurn } from '#base/async/loop-turns';
 import { GitalyError } from '#base/gitaly-error';
-import { loopTurn } from '#base/loop-turns';
+import { FairLimit } from '#base/limits/fair-limit';
 import type { IncomingLimits } from '#rpc/common/grpc/incoming-frames';
 import {
   DECOMPRESSIONS_AT_ONCE,

@@ -6,7 +6,7 @@ import {
   type MessageInitShape,
   mergeFromBinary,
 } from '@bufbuild/protobuf';
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
 import { encodeMessage } from '#wire/fast/encode-message';
 import { type MethodInfo, methodInfo } from '#wire/method-info';
 import { countElements } from './count-elements.ts';

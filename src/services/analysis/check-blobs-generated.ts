@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import { eachInTurn } from '#base/async/loop-turns';
 import { GitalyError, wrap } from '#base/gitaly-error';
-import { eachInTurn } from '#base/loop-turns';
 import { GENERATED_MARK_BYTES, isGenerated } from '#domain/generated/is-generated';
 import type { ObjectReader } from '#git/objects/object-reader';
 import { type Looked, openListed } from '#git/objects/open-listed';

@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import { eachInTurn, mapInTurns } from '#base/async/loop-turns';
 import { SUBMODULE } from '#base/file-mode';
 import { GitalyError, wrap } from '#base/gitaly-error';
-import { eachInTurn, mapInTurns } from '#base/loop-turns';
 import type { ObjectInfo } from '#git/names/object-info';
 import type { ObjectReader } from '#git/objects/object-reader';
 import { type Listed, type Looked, openListed } from '#git/objects/open-listed';

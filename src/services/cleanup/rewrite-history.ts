@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import { eachInTurn } from '#base/async/loop-turns';
 import { GitalyError } from '#base/gitaly-error';
-import { HeldBytes } from '#base/held-bytes';
-import { eachInTurn } from '#base/loop-turns';
+import { HeldBytes } from '#base/memory/held-bytes';
 import { rewriteHistory as rewrite } from '#domain/cleanup/rewrite-history';
 import { objectIdProblem } from '#git/names/object-id';
 import type { HandlerContext } from '#rpc/server/handler';

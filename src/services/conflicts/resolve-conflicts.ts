@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, withCode } from '#base/gitaly-error';
-import { HeldBytes } from '#base/held-bytes';
+import { HeldBytes } from '#base/memory/held-bytes';
 import { ResolutionError } from '#domain/conflicts/resolve-file';
 import { resolveOnBranch } from '#domain/conflicts/resolve-on-branch';
 import { isRateLimited } from '#domain/gitlab-api/internal-api';

@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import { eachInTurn, mapInTurns } from '#base/async/loop-turns';
 import { GitalyError, withCode } from '#base/gitaly-error';
-import { eachInTurn, mapInTurns } from '#base/loop-turns';
 import type { BlobDiff } from '#domain/diff/blob-diff';
 import { diffBlobPairs } from '#domain/diff/blob-pairs';
 import { diffKnownChanges } from '#domain/diff/known-changes';

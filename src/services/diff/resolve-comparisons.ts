@@ -1,6 +1,6 @@
+import { LoopSlice, mapInTurns } from '#base/async/loop-turns';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
-import { LoopSlice, mapInTurns } from '#base/loop-turns';
 import type { Comparison } from '#git/diff/changed-paths';
 import type { ObjectReader, ReadOptions } from '#git/objects/object-reader';
 import type { FindChangedPathsRequest, FindChangedPathsRequest_Request } from '#wire/gen/diff_pb';

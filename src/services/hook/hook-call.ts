@@ -1,5 +1,5 @@
 import { GitalyError, messageOf } from '#base/gitaly-error';
-import { HeldBytes } from '#base/held-bytes';
+import { HeldBytes } from '#base/memory/held-bytes';
 import type { HookCall } from '#domain/hooks/hook-call';
 import { environmentFromList } from '#domain/hooks/hook-environment';
 import type { HookOutput } from '#domain/hooks/hook-output';

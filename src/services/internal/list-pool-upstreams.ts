@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, withCode, wrap } from '#base/gitaly-error';
-import { HeldBytes } from '#base/held-bytes';
+import { HeldBytes } from '#base/memory/held-bytes';
 import type { HandlerContext } from '#rpc/server/handler';
 import { remoteIpOf } from '#services/convert/request/push-context';
 import type { ListPoolUpstreamsRequest, ListPoolUpstreamsResponseSchema } from '#wire/gen/internal_pb';

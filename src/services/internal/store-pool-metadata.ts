@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, withCode, wrap } from '#base/gitaly-error';
-import { HeldBytes } from '#base/held-bytes';
+import { HeldBytes } from '#base/memory/held-bytes';
 import type { StoredMember } from '#storage/pool-metadata/pool-metadata-store';
 import type { StorePoolMetadataRequest, StorePoolMetadataResponseSchema } from '#wire/gen/internal_pb';
 import type { InternalDependencies } from './dependencies.ts';

@@ -1,6 +1,6 @@
+import { eachInTurn } from '#base/async/loop-turns';
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
-import { eachInTurn } from '#base/loop-turns';
 
 /** Checks the patterns of references to leave out. @throws {GitalyError} INVALID_ARGUMENT. */
 export async function checkExcludes(

@@ -1,6 +1,6 @@
 import { create, type DescMessage, type MessageInitShape, type MessageShape } from '@bufbuild/protobuf';
-import { BriefMemory } from '#base/brief-memory';
-import { RecentKeys } from '#base/recent-keys';
+import { BriefMemory } from '#base/memory/brief-memory';
+import { RecentKeys } from '#base/memory/recent-keys';
 import type { RefWatch } from '#git/refs/resolve/ref-watch';
 import { type ReadyResponses, readyMessage, readyResponses } from '#rpc/common/grpc/ready-responses';
 import type { CallLog } from '#rpc/server/handler';

@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
-import { HeldBytes } from '#base/held-bytes';
+import { HeldBytes } from '#base/memory/held-bytes';
 import { updateMirror } from '#domain/remote/mirror/update-mirror';
 import type { HandlerContext } from '#rpc/server/handler';
 import { openRequests } from '#services/convert/request/first-request';

@@ -1,6 +1,6 @@
 import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
-import { LimitRefusal } from '#base/keyed-limit';
+import { LimitRefusal } from '#base/limits/keyed-limit';
 import type { LimitedResult } from '#domain/git-service/run-limited';
 import { GitStartError } from '#domain/git-service/start-service';
 import type { NegotiationStatistics } from '#domain/upload-pack/negotiation';

@@ -1,7 +1,7 @@
 import { constants, type Stats } from 'node:fs';
 import { lstat, open, readdir, readlink } from 'node:fs/promises';
-import { noteBulkBytes } from '#base/bulk-memory';
 import { ignoreMissing } from '#base/files/ignore-missing';
+import { noteBulkBytes } from '#base/memory/bulk-memory';
 import { END_OF_ARCHIVE, paddingOf } from '#base/tar/tar-format';
 import { tarHeader } from '#base/tar/tar-header';
 

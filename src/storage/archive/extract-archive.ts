@@ -1,8 +1,8 @@
 import { constants } from 'node:fs';
 import { chmod, mkdir, open, rmdir } from 'node:fs/promises';
-import { noteBulkBytes } from '#base/bulk-memory';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
+import { noteBulkBytes } from '#base/memory/bulk-memory';
 import { readTar, type TarEntry, TarFormatError } from '#base/tar/read-tar';
 import { asArchiveFault } from './archive-fault.ts';
 import { entryPath } from './entry-path.ts';

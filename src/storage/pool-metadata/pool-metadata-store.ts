@@ -1,8 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
+import { LoopSlice } from '#base/async/loop-turns';
 import { wrap } from '#base/gitaly-error';
 import { isError } from '#base/is-error';
-import { LoopSlice } from '#base/loop-turns';
 import { MIGRATIONS, MIGRATIONS_TABLE } from './migrations.ts';
 
 /** A repository that borrows objects from a pool. Paths are relative to the storage. */

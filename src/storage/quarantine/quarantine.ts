@@ -1,9 +1,9 @@
 import { type Dirent, existsSync, readdirSync, renameSync, unlinkSync } from 'node:fs';
 import { mkdtemp, rmdir } from 'node:fs/promises';
+import { LoopSlice } from '#base/async/loop-turns';
 import { makeDirectorySync } from '#base/files/make-directory';
 import { renameInto } from '#base/files/rename-into';
 import { systemErrorCode } from '#base/go/system-error';
-import { LoopSlice } from '#base/loop-turns';
 import type { Repository } from '../repository.ts';
 import { createTempDirectory, removeTree, type TempDirectory } from '../temp-directories.ts';
 import { quarantinePrefix } from './quarantine-path.ts';

@@ -1,6 +1,6 @@
 import { type Dirent, lstatSync } from 'node:fs';
-import { BoundedMap } from '#base/bounded-map';
 import { type FileStamp, isSettled, stampOf } from '#base/files/file-stamp';
+import { BoundedMap } from '#base/memory/bounded-map';
 
 /** Limit of directories: some megabytes of names and stamps. */
 const MAX_DIRECTORIES = 8192;

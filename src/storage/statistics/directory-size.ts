@@ -1,7 +1,7 @@
 import { type Dirent, lstatSync, readdirSync, type Stats } from 'node:fs';
 import { readdir } from 'node:fs/promises';
+import { LoopSlice } from '#base/async/loop-turns';
 import { systemErrorCode } from '#base/go/system-error';
-import { LoopSlice } from '#base/loop-turns';
 import type { DirectoryMemory } from './directory-memory.ts';
 
 /**

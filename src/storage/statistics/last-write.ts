@@ -1,8 +1,8 @@
 import { type Stats, statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { BoundedMap } from '#base/bounded-map';
+import { LoopSlice } from '#base/async/loop-turns';
 import { ignoreMissing } from '#base/files/ignore-missing';
-import { LoopSlice } from '#base/loop-turns';
+import { BoundedMap } from '#base/memory/bounded-map';
 import type { RepositoryTarget } from '../repository-target.ts';
 import type { Storages } from '../storages.ts';
 

@@ -1,5 +1,5 @@
 import type { Dirent } from 'node:fs';
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
 import type { DirectoryMemory } from './directory-memory.ts';
 import { entriesOf, statAll } from './directory-size.ts';
 

@@ -1,5 +1,5 @@
+import { eachInTurn } from '#base/async/loop-turns';
 import { wrap } from '#base/gitaly-error';
-import { eachInTurn } from '#base/loop-turns';
 import { type Bitmap, readBitmap } from './bitmap.ts';
 import { entriesOf, statAll } from './directory-size.ts';
 import { type MultiPackIndex, readMultiPackIndex } from './multi-pack-index.ts';

@@ -1,5 +1,5 @@
 import { clientMessageOf } from '#base/gitaly-error';
-import { KeyedLimit } from '#base/keyed-limit';
+import { KeyedLimit } from '#base/limits/keyed-limit';
 import type { BackupJob } from './job.ts';
 import { SkippedError } from './operator.ts';
 

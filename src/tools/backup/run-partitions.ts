@@ -1,6 +1,6 @@
 import { clientMessageOf, codeOf, wrap } from '#base/gitaly-error';
 import { asGoStatus } from '#base/go/status';
-import { KeyedLimit } from '#base/keyed-limit';
+import { KeyedLimit } from '#base/limits/keyed-limit';
 import type { Connection } from '#client/index';
 import type { Logger } from '#platform/log/logger';
 import type { BackupContext } from './run-backup.ts';

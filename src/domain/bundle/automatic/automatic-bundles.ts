@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { BoundedMap } from '#base/bounded-map';
+import { BoundedMap } from '#base/memory/bounded-map';
 import { BackgroundQueue } from '#domain/housekeeping/schedule/background-queue';
 import type { ObjectStore } from '#object-store/object-store';
 import type { Repository } from '#storage/repository';

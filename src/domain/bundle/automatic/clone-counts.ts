@@ -1,4 +1,4 @@
-import { BoundedMap } from '#base/bounded-map';
+import { BoundedMap } from '#base/memory/bounded-map';
 
 /** Gitaly's, for its own strategy. @see Gitaly: internal/cli/gitaly/serve.go */
 const CLONES = 5;

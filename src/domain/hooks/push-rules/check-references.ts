@@ -1,4 +1,4 @@
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
 import { GitExitError } from '#git/command/process/exit-error';
 import { isAncestor } from '#git/history/graph/is-ancestor';
 import { isZeroOid } from '#git/names/object-id';

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { readdir } from 'node:fs/promises';
-import { BoundedMap } from '#base/bounded-map';
 import { systemErrorCode } from '#base/go/system-error';
+import { BoundedMap } from '#base/memory/bounded-map';
 import type { Repository } from '#storage/repository';
 import type { RepositoryTarget } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { timeLeftMs } from '#base/async/time-left';
 import { shuffled } from '#base/shuffled';
-import { timeLeftMs } from '#base/time-left';
 import type { Repository } from '#storage/repository';
 import type { Storage } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';

@@ -1,4 +1,4 @@
-import { BoundedMap } from '#base/bounded-map';
+import { BoundedMap } from '#base/memory/bounded-map';
 import type { MaintenanceTask } from '../plan.ts';
 
 /** Number of repositories with counted writes; those with the oldest writes are forgotten. */

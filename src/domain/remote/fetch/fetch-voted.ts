@@ -1,4 +1,4 @@
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
 import { inRefTransaction } from '#domain/ref-update/update-reference';
 import { commitOf } from '#domain/revisions/commit-of';
 import type { TransactionHooks } from '#domain/transactions/transaction-hooks';

@@ -1,4 +1,4 @@
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
 
 /** References of both sides, by name, and whether they may be changed. */
 export interface MirrorQuestion {

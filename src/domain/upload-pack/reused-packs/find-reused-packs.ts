@@ -1,5 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import { FairLimit } from '#base/fair-limit';
+import { FairLimit } from '#base/limits/fair-limit';
 import { isListable } from '#domain/git-service/advertised-packets';
 import { countBits, firstGap } from '#git/bitmap/bitmap-file';
 import { BitmappedPacks } from '#git/bitmap/bitmapped-packs';

@@ -1,7 +1,7 @@
 import { pipeline } from 'node:stream/promises';
 import { createDeflate } from 'node:zlib';
-import { PIECE_BYTES } from '#base/bulk-buffers';
 import { GitalyError } from '#base/gitaly-error';
+import { PIECE_BYTES } from '#base/memory/bulk-buffers';
 import { hasBit } from '#git/bitmap/bitmap-file';
 import type { ObjectType } from '#git/names/object-info';
 import { type PackEntry, parsePackEntry } from '#git/objects/database/pack-entry';

@@ -1,7 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
-import { bulkBuffers, withoutWaste } from '#base/bulk-buffers';
 import { GitalyError } from '#base/gitaly-error';
+import { bulkBuffers, withoutWaste } from '#base/memory/bulk-buffers';
 import { MAX_PACKET_BYTES } from '#base/pkt-line/packet';
 import { BAND } from '#base/pkt-line/side-band';
 import { bandFraming, MAX_BAND_DATA_BYTES } from '#base/pkt-line/write-packets';

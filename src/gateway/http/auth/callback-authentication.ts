@@ -1,7 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import { BoundedMap } from '#base/bounded-map';
 import { checkNames, type NamesOf, namesIn } from '#base/check-names';
 import { messageOf } from '#base/gitaly-error';
+import { BoundedMap } from '#base/memory/bounded-map';
 import type { AccessRequest, Admission, Authenticator } from '../authentication.ts';
 import { BUSY_ANSWER, NOT_FOUND } from '../failure.ts';
 import { Refusal } from '../refusal.ts';

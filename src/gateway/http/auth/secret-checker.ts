@@ -1,5 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import { BoundedMap } from '#base/bounded-map';
+import { BoundedMap } from '#base/memory/bounded-map';
 import type { Slots } from '#gateway/slots';
 import { BUSY_ANSWER } from '../failure.ts';
 import { ClientSlots } from '../limits/client-slots.ts';

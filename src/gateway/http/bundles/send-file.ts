@@ -2,7 +2,7 @@ import type { FileHandle } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { type CLibrary, loadCLibrary } from '#base/c-library';
-import { KeyedLimit } from '#base/keyed-limit';
+import { KeyedLimit } from '#base/limits/keyed-limit';
 import type { ByteRange } from './byte-range.ts';
 import { UntilClosed } from './until-closed.ts';
 

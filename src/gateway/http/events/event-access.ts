@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { BoundedMap } from '#base/bounded-map';
+import { BoundedMap } from '#base/memory/bounded-map';
 import { checkRepositoryPath } from '#gateway/repository-path';
 import { WRONG_CREDENTIALS } from '../auth/challenge.ts';
 import type { Authenticator } from '../authentication.ts';

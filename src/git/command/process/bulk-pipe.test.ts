@@ -4,7 +4,7 @@ import { fstatSync, writeSync } from 'node:fs';
 import { PassThrough, Writable } from 'node:stream';
 import { test } from 'node:test';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
-import { bulkBuffers, PIECE_BYTES } from '#base/bulk-buffers';
+import { bulkBuffers, PIECE_BYTES } from '#base/memory/bulk-buffers';
 import { blockFor, countTurns } from '#testkit/loop-turns';
 import { never, until } from '#testkit/until';
 import { chooseSpawner } from '../spawner/choose-spawner.ts';

@@ -1,8 +1,8 @@
 import { closeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
-import { bulkBuffers, PIECE_BYTES, withoutWaste } from '#base/bulk-buffers';
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
+import { bulkBuffers, PIECE_BYTES, withoutWaste } from '#base/memory/bulk-buffers';
 import { Handover } from '#base/streams/handover';
 import { type Libc, loadLibc } from '../spawner/libc.ts';
 import { READS_DESCRIPTORS } from '../spawner/reads-descriptors.ts';

@@ -1,7 +1,7 @@
 import type { Duplex, Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
+import { timeLeftMs } from '#base/async/time-left';
 import { GitalyError } from '#base/gitaly-error';
-import { timeLeftMs } from '#base/time-left';
 import type { Arg, SpawnedChild } from '../spawner/spawner.ts';
 import { limitCpu } from './cpu-limit.ts';
 import { abortText, type GitExit, GitExitError } from './exit-error.ts';

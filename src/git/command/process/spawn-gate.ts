@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { FairLimit } from '#base/fair-limit';
+import { FairLimit } from '#base/limits/fair-limit';
 import { abortError } from './exit-error.ts';
 
 /**

@@ -1,5 +1,5 @@
-import { BoundedMap } from '#base/bounded-map';
 import { type FileStamp, fileStamp, NO_FILE } from '#base/files/file-stamp';
+import { BoundedMap } from '#base/memory/bounded-map';
 import {
   alternatesFileOf,
   readableAlternatesOf,

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { BoundedMap } from '#base/bounded-map';
+import { BoundedMap } from '#base/memory/bounded-map';
 import { FallBackToGit, fallBackOnFailure } from '#git/command/in-process';
 import { OID_SOURCE } from '#git/names/object-id';
 import type { RawObject } from '#git/names/object-info';

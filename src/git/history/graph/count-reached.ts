@@ -1,4 +1,4 @@
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
 import { FallBackToGit } from '#git/command/in-process';
 import { walkToGraph } from './above-graph.ts';
 import type { CommitGraph } from './commit-graph.ts';

@@ -1,4 +1,4 @@
-import { BoundedMap } from '#base/bounded-map';
+import { BoundedMap } from '#base/memory/bounded-map';
 
 /** Limit of the paths of all commits, some 200 bytes each. */
 const MAX_PATHS = 10_000;

@@ -1,4 +1,4 @@
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
 import { FallBackToGit } from '#git/command/in-process';
 import type { PathChanges } from '../path-changes.ts';
 import type { CommitNode } from './commit-node.ts';

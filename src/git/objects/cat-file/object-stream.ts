@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { noteBulkBytes } from '#base/bulk-memory';
+import { noteBulkBytes } from '#base/memory/bulk-memory';
 
 /** The part of a process that an object's stream uses. */
 export interface ObjectSource {

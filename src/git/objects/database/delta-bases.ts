@@ -1,4 +1,4 @@
-import { BoundedMap } from '#base/bounded-map';
+import { BoundedMap } from '#base/memory/bounded-map';
 import type { ObjectType } from '#git/names/object-info';
 import type { ImmutableFile } from './immutable-file.ts';
 

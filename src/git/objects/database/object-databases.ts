@@ -1,6 +1,6 @@
+import { LoopIteration } from '#base/async/loop-turns';
 import { isDirectory } from '#base/file-mode';
 import { systemErrorCode } from '#base/go/system-error';
-import { LoopIteration } from '#base/loop-turns';
 import type { CommandRepository } from '#git/command/command-repository';
 import { FallBackToGit, fallBackOnFailure } from '#git/command/in-process';
 import { OID_DIGITS, type Oid, trustedOid } from '#git/names/object-id';

@@ -1,5 +1,5 @@
-import { BoundedMap } from '#base/bounded-map';
-import { keptBytes } from '#base/kept-bytes';
+import { BoundedMap } from '#base/memory/bounded-map';
+import { keptBytes } from '#base/memory/kept-bytes';
 import { OID_DIGITS, OID_SOURCE } from '#git/names/object-id';
 import type { RawObject } from '#git/names/object-info';
 

@@ -1,4 +1,4 @@
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
 import { oidBytesOf } from '#git/names/object-id';
 import type { RawObject } from '#git/names/object-info';
 import type { TreeEntry } from './parse-tree.ts';

@@ -1,4 +1,4 @@
-import { BoundedMap } from '#base/bounded-map';
+import { BoundedMap } from '#base/memory/bounded-map';
 import { Mailmap } from './mailmap.ts';
 
 /** Limit of all mailmaps together, as files; parsed ones take some four times as much. */

@@ -1,4 +1,4 @@
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
 import type { Mailmap } from './mailmap.ts';
 import { parseIdent, type Signature } from './parse-ident.ts';
 import { type SignatureType, signatureTypeOf } from './signature-type.ts';

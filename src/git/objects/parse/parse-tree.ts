@@ -1,5 +1,5 @@
+import { LoopSlice } from '#base/async/loop-turns';
 import { GitalyError } from '#base/gitaly-error';
-import { LoopSlice } from '#base/loop-turns';
 import { type Oid, type OidBytes, oidAt } from '#git/names/object-id';
 
 /** One entry of a tree object. */

@@ -1,6 +1,6 @@
+import { inTurns } from '#base/async/loop-turns';
+import { sortInTurns } from '#base/async/sort-in-turns';
 import { isDirectory } from '#base/file-mode';
-import { inTurns } from '#base/loop-turns';
-import { sortInTurns } from '#base/sort-in-turns';
 
 const SLASH = 0x2f;
 /** Looking at as many entries takes less than a millisecond. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
 import { type Oid, oidAt } from '#git/names/object-id';
 import type { ObjectType } from '#git/names/object-info';
 import type { ObjectFormatName } from '#git/repository-files/repository-format';

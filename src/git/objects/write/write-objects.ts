@@ -1,4 +1,4 @@
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
 import type { Oid } from '#git/names/object-id';
 import type { ObjectType } from '#git/names/object-info';
 import type { GitRepository } from '#git/repository';

@@ -1,4 +1,4 @@
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
 import { mapAhead } from '#base/streams/map-ahead';
 import { FallBackToGit } from '#git/command/in-process';
 import { readShallowFile } from '#git/objects/database/shallow-file';

@@ -1,9 +1,9 @@
 import { isAscii } from 'node:buffer';
 import { lstatSync, type Stats } from 'node:fs';
-import { BoundedMap } from '#base/bounded-map';
 import { type FileStamp, isSettled, NO_FILE, stampOf } from '#base/files/file-stamp';
 import { systemErrorCode } from '#base/go/system-error';
-import { keptBytes } from '#base/kept-bytes';
+import { BoundedMap } from '#base/memory/bounded-map';
+import { keptBytes } from '#base/memory/kept-bytes';
 import type { Oid } from '#git/names/object-id';
 import { type RefName, trustedRefName } from '#git/names/ref-name';
 import type { StoredBackend } from '#git/repository-files/repository-format';

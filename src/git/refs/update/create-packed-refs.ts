@@ -1,7 +1,7 @@
 import { lstatSync } from 'node:fs';
 import { type FileHandle, mkdir, open, rename, rm, rmdir } from 'node:fs/promises';
+import { LoopSlice } from '#base/async/loop-turns';
 import { systemErrorCode } from '#base/go/system-error';
-import { LoopSlice } from '#base/loop-turns';
 import { FallBackToGit } from '#git/command/in-process';
 import type { RefName } from '#git/names/ref-name';
 import type { GitRepository } from '#git/repository';

@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
 import { abortError, type GitExitError } from '#git/command/process/exit-error';
 import type { GitProcess } from '#git/command/process/git-process';
 import { isOid } from '#git/names/object-id';

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
-import { abortable } from '#base/abortable';
+import { abortable } from '#base/async/abortable';
 import { INHERITED_VARIABLE, type InheritedVariable, parseReady } from './inherited-sockets.ts';
 import type { ListeningSocket } from './listening-socket.ts';
 

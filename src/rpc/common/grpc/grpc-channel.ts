@@ -6,8 +6,8 @@ import {
   type MessageInitShape,
   type MessageShape,
 } from '@bufbuild/protobuf';
+import { timeLeftMs } from '#base/async/time-left';
 import { GitalyError, messageOf } from '#base/gitaly-error';
-import { timeLeftMs } from '#base/time-left';
 import { encodeMessage } from '#wire/fast/encode-message';
 import { GRPC_ACCEPT_ENCODING, GRPC_TIMEOUT } from '../header-names.ts';
 import { Metadata } from '../metadata.ts';

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
-import { noteBulkBytes } from '#base/bulk-memory';
 import { GitalyError } from '#base/gitaly-error';
+import { noteBulkBytes } from '#base/memory/bulk-memory';
 import { decompress, type MessageEncoding } from './grpc-compression.ts';
 import { FrameReader } from './grpc-frame.ts';
 

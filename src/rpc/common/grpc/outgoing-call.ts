@@ -1,6 +1,6 @@
 import { constants } from 'node:http2';
+import { timeLeftMs } from '#base/async/time-left';
 import { GitalyError, messageOf } from '#base/gitaly-error';
-import { timeLeftMs } from '#base/time-left';
 import { GRPC_ENCODING, GRPC_STATUS } from '../header-names.ts';
 import { Metadata } from '../metadata.ts';
 import type { ChannelCall, ChannelCallOptions, Requests } from './channel-call.ts';

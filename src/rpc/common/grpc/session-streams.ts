@@ -1,6 +1,6 @@
 import type { Http2Session } from 'node:http2';
 import { types } from 'node:util';
-import { BriefMap } from '#base/brief-map';
+import { BriefMap } from '#base/memory/brief-map';
 
 /** Releases of Node in which the private fields were checked. */
 const CHECKED_RELEASES = ['24', '25', '26'];

@@ -1,5 +1,5 @@
-import { BriefMap } from '#base/brief-map';
 import { GitalyError } from '#base/gitaly-error';
+import { BriefMap } from '#base/memory/brief-map';
 import { ConnectionError } from './connection-error.ts';
 import type { FrameStream } from './frame-stream.ts';
 

@@ -1,5 +1,5 @@
+import { LoopSlice } from '#base/async/loop-turns';
 import type { GitalyError } from '#base/gitaly-error';
-import { LoopSlice } from '#base/loop-turns';
 import type { IncomingFrames } from '#rpc/common/grpc/incoming-frames';
 import type { ConnectionRequestLimits } from '../request-limits.ts';
 import type { Route } from '../route.ts';

@@ -8,10 +8,10 @@ import {
   type TLSSocket,
   type Server as TlsServer,
 } from 'node:tls';
+import { timeLeftMs } from '#base/async/time-left';
 import { GitalyError } from '#base/gitaly-error';
 import { joinHostPort } from '#base/go/net/host-port';
 import { systemErrorText } from '#base/go/system-error';
-import { timeLeftMs } from '#base/time-left';
 import {
   descriptorOf,
   type InheritedSocket,

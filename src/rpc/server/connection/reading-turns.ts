@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { NextTurn } from '#base/loop-turns';
+import { NextTurn } from '#base/async/loop-turns';
 import { STREAMS_PER_TURN } from './connection-limits.ts';
 
 /** A connection whose bytes are read in turns while it opens many streams. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { connect as connectHttp2, type ServerHttp2Stream } from 'node:http2';
 import { duplexPair } from 'node:stream';
 import { test } from 'node:test';
-import { garbageCollector } from '#base/garbage-collector';
+import { garbageCollector } from '#base/memory/garbage-collector';
 import { keepStreamsBriefly } from '#rpc/common/grpc/session-streams';
 import { openTimers } from '#testkit/open-timers';
 import { settle } from '#testkit/raw-yamux-peer';

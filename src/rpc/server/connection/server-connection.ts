@@ -6,7 +6,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { Duplex } from 'node:stream';
-import { BriefSet } from '#base/brief-set';
+import { BriefSet } from '#base/memory/brief-set';
 import { SESSION_OPTIONS, setSessionWindow } from '#rpc/common/grpc/http2-limits';
 import { keepStreamsBriefly } from '#rpc/common/grpc/session-streams';
 import { SERVER_SETTINGS } from '../server-settings.ts';

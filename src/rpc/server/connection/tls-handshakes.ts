@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { NextTurn } from '#base/loop-turns';
+import { NextTurn } from '#base/async/loop-turns';
 import { HANDSHAKES_PER_TURN } from './connection-limits.ts';
 
 export interface TlsHandshakesOptions {

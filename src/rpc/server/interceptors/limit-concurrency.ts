@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
-import { type CallersLimit, LimitRefusal, type Turn } from '#base/keyed-limit';
-import type { TokenBuckets } from '#base/token-buckets';
+import { type CallersLimit, LimitRefusal, type Turn } from '#base/limits/keyed-limit';
+import type { TokenBuckets } from '#base/limits/token-buckets';
 import type { MethodLimitMetrics } from '#platform/metrics/limit-metrics';
 import { USERNAME } from '#rpc/common/header-names';
 import { LIMIT_UNAUTHENTICATED } from '#rpc/common/limit-unauthenticated';

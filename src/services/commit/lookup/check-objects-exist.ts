@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import { eachInTurn } from '#base/async/loop-turns';
 import { GitalyError, wrap } from '#base/gitaly-error';
-import { eachInTurn } from '#base/loop-turns';
 import { mapAhead } from '#base/streams/map-ahead';
 import type { ObjectReader } from '#git/objects/object-reader';
 import type { HandlerContext } from '#rpc/server/handler';

@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import { eachInTurn } from '#base/async/loop-turns';
 import { GitalyError, wrap } from '#base/gitaly-error';
-import { eachInTurn } from '#base/loop-turns';
 import { mapAhead } from '#base/streams/map-ahead';
 import { splitSignature } from '#git/history/commit-signature';
 import { parseCommitInTurns } from '#git/objects/parse/parse-commit';

@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import { eachInTurn } from '#base/async/loop-turns';
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
-import { eachInTurn } from '#base/loop-turns';
 import { lastCommits } from '#git/history/last-commits';
 import { type ListedEntry, listDirectory } from '#git/history/list-directory';
 import type { HandlerContext } from '#rpc/server/handler';

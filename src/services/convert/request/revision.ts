@@ -1,5 +1,5 @@
+import { mapInTurns } from '#base/async/loop-turns';
 import { GitalyError } from '#base/gitaly-error';
-import { mapInTurns } from '#base/loop-turns';
 import { type RevisionRules, validateRevision } from '#git/names/validate-revision';
 
 /**

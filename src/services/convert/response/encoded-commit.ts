@@ -1,5 +1,5 @@
-import { BoundedMap } from '#base/bounded-map';
-import { keptBytes } from '#base/kept-bytes';
+import { BoundedMap } from '#base/memory/bounded-map';
+import { keptBytes } from '#base/memory/kept-bytes';
 import type { FoundCommit } from '#git/objects/found-commit';
 import type { Mailmap } from '#git/objects/parse/mailmap';
 import { encodeWith } from '#wire/fast/reverse-writer';

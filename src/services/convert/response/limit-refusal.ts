@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
-import { LimitRefusal } from '#base/keyed-limit';
+import { LimitRefusal } from '#base/limits/keyed-limit';
 import { LimitErrorSchema } from '#wire/gen/errors_pb';
 
 /**

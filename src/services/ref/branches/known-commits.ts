@@ -1,4 +1,4 @@
-import { BriefMemory } from '#base/brief-memory';
+import { BriefMemory } from '#base/memory/brief-memory';
 import type { Repository } from '#storage/repository';
 import type { EncodedCommit } from './encode-branches.ts';
 

@@ -1,6 +1,6 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { eachInTurn } from '#base/async/loop-turns';
 import { GitalyError, wrap } from '#base/gitaly-error';
-import { eachInTurn } from '#base/loop-turns';
 import { deleteReferences } from '#domain/ref-update/delete-references';
 import { startsWithAny } from '#git/names/prefixes';
 import { validateRevision } from '#git/names/validate-revision';

@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import { LoopSlice } from '#base/async/loop-turns';
 import { GitalyError, wrap } from '#base/gitaly-error';
-import { HeldBytes } from '#base/held-bytes';
-import { LoopSlice } from '#base/loop-turns';
+import { HeldBytes } from '#base/memory/held-bytes';
 import { BundlePatterns } from '#domain/bundle/bundle-patterns';
 import { bundleOfPatterns } from '#domain/bundle/create-bundle';
 import { EmptyBundleError } from '#domain/bundle/empty-bundle-error';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import { mapInTurns } from '#base/async/loop-turns';
 import { GitalyError, withCode } from '#base/gitaly-error';
-import { mapInTurns } from '#base/loop-turns';
 import { archivePath, findArchiveSource } from '#domain/archive/archive-source';
 import { type LfsFilter, lfsFilter } from '#domain/archive/lfs-filter';
 import { sharedArchive } from '#domain/archive/shared-archive';

@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import { mapInTurns } from '#base/async/loop-turns';
 import { GitalyError } from '#base/gitaly-error';
-import { HeldBytes } from '#base/held-bytes';
-import { mapInTurns } from '#base/loop-turns';
+import { HeldBytes } from '#base/memory/held-bytes';
 import { diskUsage } from '#domain/history/disk-usage';
 import type { HandlerContext } from '#rpc/server/handler';
 import { openRequests } from '#services/convert/request/first-request';

@@ -1,11 +1,11 @@
 import { type FileHandle, mkdir, open, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { bulkBuffers, PIECE_BYTES } from '#base/bulk-buffers';
-import { noteBulkBytes } from '#base/bulk-memory';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { GitalyError } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
+import { bulkBuffers, PIECE_BYTES } from '#base/memory/bulk-buffers';
+import { noteBulkBytes } from '#base/memory/bulk-memory';
 
 const FILE_MODE = 0o600;
 const DIRECTORY_MODE = 0o700;

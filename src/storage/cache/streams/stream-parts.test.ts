@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } f
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
-import { PIECE_BYTES } from '#base/bulk-buffers';
+import { PIECE_BYTES } from '#base/memory/bulk-buffers';
 import { openFilesBelow } from '#testkit/open-files';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { type Chunk, ChunkWindow } from './chunk-window.ts';

@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream';
-import { abortable } from '#base/abortable';
-import { bulkBuffers } from '#base/bulk-buffers';
-import { bulkTurns } from '#base/bulk-turns';
+import { abortable } from '#base/async/abortable';
+import { bulkTurns } from '#base/async/bulk-turns';
+import { bulkBuffers } from '#base/memory/bulk-buffers';
 import { writeChunk } from '#base/streams/copy-stream';
 import type { Chunk } from './chunk-window.ts';
 import type { ReadBlocks } from './spool-file.ts';

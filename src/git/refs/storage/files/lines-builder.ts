@@ -1,4 +1,4 @@
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
 import { PackedLines } from './packed-lines.ts';
 
 /** Number of starts for which memory is reserved first. */

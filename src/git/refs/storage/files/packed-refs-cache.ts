@@ -1,8 +1,8 @@
 import { closeSync, fstatSync, openSync, read, readSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { BoundedMap } from '#base/bounded-map';
 import { type FileStamp, fileStamp, NO_FILE, stampOf } from '#base/files/file-stamp';
 import { systemErrorCode } from '#base/go/system-error';
+import { BoundedMap } from '#base/memory/bounded-map';
 import type { ByteSource } from './packed-refs.ts';
 
 /**

@@ -1,5 +1,5 @@
-import { BoundedMap } from '#base/bounded-map';
 import type { FileStamp } from '#base/files/file-stamp';
+import { BoundedMap } from '#base/memory/bounded-map';
 import { Sha1Xor } from '#base/sha1-xor';
 import type { OidDigits } from '#git/names/object-id';
 import { isChecksumLine } from '../checksum-lines.ts';

@@ -1,4 +1,4 @@
-import { BoundedMap } from '#base/bounded-map';
+import { BoundedMap } from '#base/memory/bounded-map';
 import { FallBackToGit, fallBackOnFailure } from '#git/command/in-process';
 import type { ObjectReader } from '#git/objects/object-reader';
 

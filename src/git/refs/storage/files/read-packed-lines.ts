@@ -1,4 +1,4 @@
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
 import { LENGTH_DIGITS, MAX_PACKET_BYTES, writePacketLength } from '#base/pkt-line/packet';
 import { FallBackToGit } from '#git/command/in-process';
 import { LinesBuilder } from './lines-builder.ts';

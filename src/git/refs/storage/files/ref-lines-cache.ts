@@ -1,4 +1,4 @@
-import { BoundedMap } from '#base/bounded-map';
+import { BoundedMap } from '#base/memory/bounded-map';
 import { FallBackToGit } from '#git/command/in-process';
 import { OID_DIGITS, type OidDigits } from '#git/names/object-id';
 import type { RefName } from '#git/names/ref-name';

@@ -1,7 +1,7 @@
 import { type Dir, type Dirent, opendirSync } from 'node:fs';
 import { opendir } from 'node:fs/promises';
+import { LoopSlice } from '#base/async/loop-turns';
 import { systemErrorCode } from '#base/go/system-error';
-import { LoopSlice } from '#base/loop-turns';
 import { FallBackToGit } from '#git/command/in-process';
 import { beginsWith } from '#git/names/prefixes';
 import { isRefName, type RefName } from '#git/names/ref-name';

@@ -1,4 +1,4 @@
-import { BoundedMap } from '#base/bounded-map';
+import { BoundedMap } from '#base/memory/bounded-map';
 import { BLOCK_HEAD_BYTES, BLOCK_TYPES, Block } from './block.ts';
 import { broken } from './broken.ts';
 import { STACK_CACHES, STACK_LIMITS } from './limits.ts';

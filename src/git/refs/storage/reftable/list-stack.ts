@@ -1,4 +1,4 @@
-import { LoopSlice } from '#base/loop-turns';
+import { LoopSlice } from '#base/async/loop-turns';
 import { trustedRefName } from '#git/names/ref-name';
 import { matchAsPath, prefixesOf } from '#git/names/ref-patterns';
 import type { RefQuery } from '#git/refs/git/for-each-ref';

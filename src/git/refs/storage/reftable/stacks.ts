@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
-import { BoundedMap } from '#base/bounded-map';
 import { type FileStamp, isSettled, stampOf } from '#base/files/file-stamp';
+import { BoundedMap } from '#base/memory/bounded-map';
 import type { OidBytes } from '#git/names/object-id';
 import { BlockCache } from './block-cache.ts';
 import { broken, TableVanished } from './broken.ts';

@@ -12,23 +12,23 @@ import { versionString } from '#platform/process/version';
 import type { PraefectConfig } from '#praefect/config/schema';
 import type { RunPraefectOptions } from '#praefect/run-praefect';
 import { logTime } from '#tools/admin/run-command';
-import { addWorker } from './add-worker.ts';
-import { withOperator } from './answer-operator.ts';
-import { explainedMessage } from './explained-message.ts';
-import { checkCommands } from './praefect-commands/check-commands.ts';
+import { commandHint, group, suggestNames, writePraefectUsageError } from '../commands/usage.ts';
+import { explainedMessage } from '../explained-message.ts';
+import { checkCommands } from '../praefect-commands/check-commands.ts';
 import {
   addCommands,
   type CommandOutput,
   flagNames,
   longOptionNames,
   type PraefectCommand,
-} from './praefect-commands/command.ts';
-import { listStorages } from './praefect-commands/list-storages.ts';
-import { poolCommand } from './praefect-commands/pool-command.ts';
-import { repositoryCommands } from './praefect-commands/repository-commands.ts';
-import { sqlCommands } from './praefect-commands/sql-commands.ts';
-import { stateCommands } from './praefect-commands/state-commands.ts';
-import { commandHint, group, suggestNames, writePraefectUsageError } from './usage.ts';
+} from '../praefect-commands/command.ts';
+import { listStorages } from '../praefect-commands/list-storages.ts';
+import { poolCommand } from '../praefect-commands/pool-command.ts';
+import { repositoryCommands } from '../praefect-commands/repository-commands.ts';
+import { sqlCommands } from '../praefect-commands/sql-commands.ts';
+import { stateCommands } from '../praefect-commands/state-commands.ts';
+import { addWorker } from '../serve/add-worker.ts';
+import { withOperator } from '../serve/answer-operator.ts';
 
 /** The commands that are described as data. */
 const COMMANDS: readonly PraefectCommand[] = [
@@ -155,7 +155,7 @@ async function consoleOf(
   hasPredecessor: boolean,
 ): Promise<RunPraefectOptions['openConsole']> {
   if (config.console.listenAddr === undefined) return undefined;
-  const { praefectConsole } = await import('./serve-praefect-console.ts');
+  const { praefectConsole } = await import('../serve/serve-praefect-console.ts');
   return praefectConsole(config, { logger, hasPredecessor });
 }
 

@@ -1,4 +1,4 @@
-import { GitalyError } from './gitaly-error.ts';
+import { GitalyError } from '../gitaly-error.ts';
 
 /** Memory for an item of a list in addition to its own bytes. */
 const ITEM_BYTES = 128;

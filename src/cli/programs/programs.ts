@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { CommandTree, OptionShape } from '#tools/completion/command-tree';
-import { commandTreeOf } from './command-tree.ts';
+import { commandTreeOf } from '../commands/command-tree.ts';
 import { PLAIN_PROGRAMS } from './plain-programs.ts';
 
 const noExit = (): void => {};

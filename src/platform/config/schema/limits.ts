@@ -1,4 +1,4 @@
-import { duration, flag, float, integer, table, text } from './keys.ts';
+import { duration, flag, float, integer, table, text } from '../keys.ts';
 
 /**
  * Returns the keys of a limiter, shared by `[[concurrency]]`, `[pack_objects_limiting]` and their

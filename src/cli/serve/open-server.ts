@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadConfig } from '#platform/config/load-config';
-import { isAddress, openTarget, type Target } from './open-target.ts';
+import { isAddress, openTarget, type Target } from '../open-target.ts';
 
 /** The command line requests something contradictory. */
 export class UsageError extends Error {

@@ -77,7 +77,7 @@ Examples:
   gitaly-ts backup unix:/run/gitaly/gitaly.socket --to s3://my-backups --incremental --verify`,
     )
     .action(async (target: string, given: CreateArguments) => {
-      const { createBackup } = await import('./backup.ts');
+      const { createBackup } = await import('../backup.ts');
       const { to = '', storage, id = timeId(new Date()), incremental = false } = given;
       const { jobs = defaultJobs(incremental), verify = false, metricsFile } = given;
       const options = { to, storage, id, jobs, incremental, verify, metricsFile };
@@ -119,7 +119,7 @@ Examples:
   gitaly-ts backup restore s3://my-backups --to /srv/git --repository team/project.git --replace`,
     )
     .action(async (url: string, given: RestoreArguments) => {
-      const { restoreBackup } = await import('./backup.ts');
+      const { restoreBackup } = await import('../backup.ts');
       const { to = '', storage, id = '', repository = '', replace = false } = given;
       const { jobs = defaultJobs(false) } = given;
       const options = { to, storage, id, repository, replace, jobs };
@@ -135,7 +135,7 @@ function addList(backup: Command): void {
     .option('--json', 'print JSON')
     .addHelpText('after', '\nExample:\n  gitaly-ts backup list s3://my-backups --json')
     .action(async (url: string, { json = false }: { readonly json?: boolean }) => {
-      const { listBackups } = await import('./backup.ts');
+      const { listBackups } = await import('../backup.ts');
       process.exitCode = await listBackups(url, { json }, process);
     });
 }
@@ -149,7 +149,7 @@ function addVerify(backup: Command): void {
     .option('--repository <path>', 'path of one repository')
     .addHelpText('after', '\nExample:\n  gitaly-ts backup verify /var/opt/backups --repository hello.git')
     .action(async (url: string, given: { readonly id?: string; readonly repository?: string }) => {
-      const { verifyBackups } = await import('./backup.ts');
+      const { verifyBackups } = await import('../backup.ts');
       const { id = '', repository = '' } = given;
       process.exitCode = await verifyBackups(url, { id, repository }, process);
     });
@@ -186,7 +186,7 @@ Examples:
   gitaly-ts backup prune s3://my-backups --keep-last 10`,
     )
     .action(async (url: string, given: PruneArguments) => {
-      const { pruneBackups } = await import('./backup.ts');
+      const { pruneBackups } = await import('../backup.ts');
       const retention = {
         last: given.keepLast ?? 0,
         daily: given.keepDaily ?? 0,

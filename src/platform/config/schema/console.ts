@@ -1,4 +1,4 @@
-import { table, text, texts } from './keys.ts';
+import { table, text, texts } from '../keys.ts';
 
 /** Settings of the console of `gitaly serve` and of `praefect`. */
 export const consoleTable = table('Console: pages for browsers about the server. Not in Gitaly.', {

@@ -1,12 +1,23 @@
-import { CERTIFICATE_KEYS } from './certificate-keys.ts';
-import { type ConfigOf, duration, flag, float, integer, secret, table, tables, text, texts } from './keys.ts';
-import { LATENCY_BUCKETS } from './latency-buckets.ts';
-import { consoleTable } from './schema-console.ts';
-import { eventsTable, webhookTables } from './schema-events.ts';
-import { gitlabShellTable, gitlabTable } from './schema-gitlab.ts';
-import { cacheTable, cgroupsTable, concurrencyLimits, PRESSURE_DEFAULTS, pressure } from './schema-limits.ts';
-import { offloadingTable, raftTable, rubyTable, transactionsTable } from './schema-unused.ts';
-import { workersTable } from './schema-workers.ts';
+import { CERTIFICATE_KEYS } from '../certificate-keys.ts';
+import {
+  type ConfigOf,
+  duration,
+  flag,
+  float,
+  integer,
+  secret,
+  table,
+  tables,
+  text,
+  texts,
+} from '../keys.ts';
+import { LATENCY_BUCKETS } from '../latency-buckets.ts';
+import { consoleTable } from './console.ts';
+import { eventsTable, webhookTables } from './events.ts';
+import { gitlabShellTable, gitlabTable } from './gitlab.ts';
+import { cacheTable, cgroupsTable, concurrencyLimits, PRESSURE_DEFAULTS, pressure } from './limits.ts';
+import { offloadingTable, raftTable, rubyTable, transactionsTable } from './unused.ts';
+import { workersTable } from './workers.ts';
 
 const BUCKET = 'a path, or a URL with file://, mem://, s3://, gs:// or azblob://';
 const GONE = 'belongs to Gitaly versions before 18.0';

@@ -1,5 +1,5 @@
 /** Tables that Gitaly uses and this server only accepts. */
-import { duration, flag, integer, table, text } from './keys.ts';
+import { duration, flag, integer, table, text } from '../keys.ts';
 
 const SWITCHED_OFF = 'not built: the server works as Gitaly does with enabled = false';
 

@@ -9,8 +9,8 @@ import { listenForStop } from '#platform/process/signals';
 import { versionString } from '#platform/process/version';
 import { exposedFile } from '#tools/backup/exposed-file';
 import type { BackupContext } from '#tools/backup/run-backup';
-import { count, timeId } from './option-values.ts';
-import { group, suggestNames, writeUsageError } from './usage.ts';
+import { count, timeId } from '../commands/option-values.ts';
+import { group, suggestNames, writeUsageError } from '../commands/usage.ts';
 
 const EXAMPLES = `
 Examples:

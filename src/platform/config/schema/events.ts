@@ -1,5 +1,5 @@
-import { duration, flag, integer, secret, table, tables, text, texts } from './keys.ts';
-import { WEBHOOK_SECRET } from './webhook-secret.ts';
+import { duration, flag, integer, secret, table, tables, text, texts } from '../keys.ts';
+import { WEBHOOK_SECRET } from '../webhook-secret.ts';
 
 const DEFAULT_BYTES = 256 * 1024 * 1024;
 const DEFAULT_AGE_MS = 7 * 24 * 3600 * 1000;

@@ -1,5 +1,5 @@
-import { within } from './checks.ts';
-import { integerOrAuto, table } from './keys.ts';
+import { within } from '../checks.ts';
+import { integerOrAuto, table } from '../keys.ts';
 
 /** Limit of `[workers] max`. */
 const MAX_WORKERS = 256;

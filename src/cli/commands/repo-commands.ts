@@ -1,8 +1,8 @@
 import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
 import type { CreateRepositoryOptions } from '#tools/repo/repositories';
+import type { ExpireOptions, ForkRepositoryOptions, RepoConsole, RepoOptions } from '../repo.ts';
+import type { MigrateReferencesOptions } from '../repo-migrate-references.ts';
 import { parseSeconds } from './option-values.ts';
-import type { ExpireOptions, ForkRepositoryOptions, RepoConsole, RepoOptions } from './repo.ts';
-import type { MigrateReferencesOptions } from './repo-migrate-references.ts';
 import { addToolCommand } from './tool-command.ts';
 
 const TO = [
@@ -60,7 +60,7 @@ function add(repo: Command, name: string, description: string, examples: readonl
 function addList(repo: Command, on: RepoProcess): void {
   const examples = ['list --to /srv/git', 'list --to /etc/gitaly/config.toml --json'];
   add(repo, 'list', 'Print the names of all repositories.', examples).action(async (options: RepoOptions) => {
-    const { listRepositories } = await import('./repo.ts');
+    const { listRepositories } = await import('../repo.ts');
     on.exitCode = await listRepositories(options, on);
   });
 }
@@ -80,7 +80,7 @@ function addCreate(repo: Command, on: RepoProcess): void {
     )
     .option(...EXPIRES)
     .action(async (name: string, options: RepoOptions & CreateRepositoryOptions) => {
-      const { createRepository } = await import('./repo.ts');
+      const { createRepository } = await import('../repo.ts');
       on.exitCode = await createRepository(name, options, on);
     });
 }
@@ -99,7 +99,7 @@ function addFork(repo: Command, on: RepoProcess): void {
     .option('--copy', 'copy all objects, instead of borrowing them from a pool shared with the source')
     .option(...EXPIRES)
     .action(async (source: string, name: string, options: RepoOptions & ForkRepositoryOptions) => {
-      const { forkRepository } = await import('./repo.ts');
+      const { forkRepository } = await import('../repo.ts');
       on.exitCode = await forkRepository(source, name, options, on);
     });
 }
@@ -112,7 +112,7 @@ function addRename(repo: Command, on: RepoProcess): void {
     .argument('<name>', 'the repository')
     .argument('<new name>', 'its new path; .git is added')
     .action(async (from: string, to: string, options: RepoOptions) => {
-      const { renameRepository } = await import('./repo.ts');
+      const { renameRepository } = await import('../repo.ts');
       on.exitCode = await renameRepository(from, to, options, on);
     });
 }
@@ -130,7 +130,7 @@ function addExpire(repo: Command, on: RepoProcess): void {
     .option('--never', 'it is not removed any more')
     .option('--ref <name>', 'full name of a reference; default: the whole repository')
     .action(async (name: string, options: ExpireOptions) => {
-      const { expireRepository } = await import('./repo.ts');
+      const { expireRepository } = await import('../repo.ts');
       on.exitCode = await expireRepository(name, options, on);
     });
 }
@@ -143,7 +143,7 @@ function addRemove(repo: Command, on: RepoProcess): void {
     .addArgument(new Argument('<name...>', 'the repositories'))
     .option('-y, --yes', 'skip the confirmation')
     .action(async (names: string[], options: RepoOptions & { yes?: boolean }) => {
-      const { removeRepositories } = await import('./repo.ts');
+      const { removeRepositories } = await import('../repo.ts');
       on.exitCode = await removeRepositories(names, options, on);
     });
 }
@@ -157,7 +157,7 @@ function addGc(repo: Command, on: RepoProcess): void {
     .option('--all', 'all repositories of the storage')
     .option('--full', 'run all maintenance tasks, not only the needed ones')
     .action(async (names: string[], options: RepoOptions & { all?: boolean; full?: boolean }) => {
-      const { collectGarbage } = await import('./repo.ts');
+      const { collectGarbage } = await import('../repo.ts');
       on.exitCode = await collectGarbage(names, options, on);
     });
 }
@@ -169,7 +169,7 @@ function addInfo(repo: Command, on: RepoProcess): void {
   ])
     .argument('<name>', 'the repository')
     .action(async (name: string, options: RepoOptions) => {
-      const { showRepository } = await import('./repo.ts');
+      const { showRepository } = await import('../repo.ts');
       on.exitCode = await showRepository(name, options, on);
     });
 }
@@ -202,7 +202,7 @@ continue an interrupted run.
 Exit code 0 when all have the format, 3 when some failed, 1 when all failed, 2 for wrong usage.`,
     )
     .action(async (names: string[], options: MigrateReferencesOptions) => {
-      const { migrateReferences } = await import('./repo-migrate-references.ts');
+      const { migrateReferences } = await import('../repo-migrate-references.ts');
       on.exitCode = await migrateReferences(names, options, on);
     });
 }

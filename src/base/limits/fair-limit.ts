@@ -1,4 +1,4 @@
-import { GitalyError } from './gitaly-error.ts';
+import { GitalyError } from '../gitaly-error.ts';
 
 export interface FairLimitOptions {
   /** In error messages: `too many <name> are waiting`. */

@@ -1,7 +1,7 @@
 import type { Logger } from '#platform/log/logger';
 import type { PraefectConfig } from '#praefect/config/schema';
 import type { PraefectServer } from '#praefect/praefect-server';
-import { statusData } from './cluster/render-status.ts';
+import { statusData } from '../cluster/render-status.ts';
 import { openConsole } from './serve-console.ts';
 
 /** Returns a function that opens the console of a praefect; `undefined` without a console. */

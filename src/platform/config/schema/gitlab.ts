@@ -1,4 +1,4 @@
-import { flag, integer, secret, table, text } from './keys.ts';
+import { flag, integer, secret, table, text } from '../keys.ts';
 
 /** `[gitlab]`: the API that decides about pushes. */
 export const gitlabTable = table(

@@ -34,7 +34,7 @@ from praefect, and lacks primaries and jobs.
 Exit code 0 when every node is healthy and every replica up to date, 1 otherwise.`,
     )
     .action(async (target: string | undefined, options: { config?: string; json?: boolean }) => {
-      const { runClusterStatus } = await import('./cluster/run-cluster-status.ts');
+      const { runClusterStatus } = await import('../cluster/run-cluster-status.ts');
       process.exitCode = await runClusterStatus({
         target,
         config: options.config,

@@ -5,8 +5,8 @@ import { createLogger, type Logger, logLevel } from '#platform/log/logger';
 import { misspeltVariables } from '#platform/process/own-variables';
 import { processLife } from '#platform/process/process-life';
 import { listenForStop, type StopSignals } from '#platform/process/signals';
+import { readConfigOrExplain } from '../read-config-or-explain.ts';
 import { withOperator } from './answer-operator.ts';
-import { readConfigOrExplain } from './read-config-or-explain.ts';
 
 /** Runs `gitaly serve CONFIG`, the server, until a signal ends it. Resolves to the exit code. */
 export async function serve(configPath: string): Promise<number> {

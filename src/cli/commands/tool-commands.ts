@@ -1,11 +1,11 @@
 import { Argument, type Command } from 'commander';
 import type { Shell } from '#tools/completion/completion';
+import type { ImportOptions } from '../import.ts';
+import type { TestEnvArguments } from '../test-env.ts';
 import { addBackupCommands } from './backup-commands.ts';
 import { addClusterCommands } from './cluster-commands.ts';
-import type { ImportOptions } from './import.ts';
 import { addRepoCommands } from './repo-commands.ts';
 import { addServerCommands } from './server-commands.ts';
-import type { TestEnvArguments } from './test-env.ts';
 import { addTokenCommands } from './token-commands.ts';
 
 /** Adds the tool commands of `gitaly-ts`. Each loads its code on use. */
@@ -32,7 +32,7 @@ function addInit(program: Command): void {
       '\nExamples:\n  gitaly-ts init\n  gitaly-ts init /srv/gitaly && gitaly serve /srv/gitaly/config.toml',
     )
     .action(async (directory: string) => {
-      const { runInit } = await import('./init.ts');
+      const { runInit } = await import('../init.ts');
       process.exitCode = await runInit(directory);
     });
 }
@@ -57,7 +57,7 @@ Examples:
 Exit code 0 without errors (warnings are allowed), 1 with errors.`,
     )
     .action(async (target: string | undefined, options: { json?: boolean }) => {
-      const { runDoctor } = await import('./doctor.ts');
+      const { runDoctor } = await import('../doctor.ts');
       process.exitCode = await runDoctor(target, options);
     });
 }
@@ -89,7 +89,7 @@ Examples:
 To continue an interrupted import, run the same command again: complete repositories are skipped.`,
     )
     .action(async (sources: string[], options: ImportOptions) => {
-      const { runImportCommand } = await import('./import.ts');
+      const { runImportCommand } = await import('../import.ts');
       process.exitCode = await runImportCommand(sources, options);
     });
 }
@@ -121,7 +121,7 @@ Environment:
                          of gitaly-ts come from npm)`,
     )
     .action(async (directory: string, options: TestEnvArguments) => {
-      const { runTestEnvCommand } = await import('./test-env.ts');
+      const { runTestEnvCommand } = await import('../test-env.ts');
       process.exitCode = await runTestEnvCommand(directory, options);
     });
 }
@@ -142,7 +142,7 @@ function addCompletion(program: Command): void {
     )
     .action(async (shell: Shell, name: (typeof COMPLETED)[number]) => {
       const { completionScript } = await import('#tools/completion/completion');
-      const { programs } = await import('./programs.ts');
+      const { programs } = await import('../programs/programs.ts');
       process.stdout.write(completionScript(shell, await programs(() => program)[name]()));
     });
 }

@@ -1,9 +1,9 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { versionString } from '#platform/process/version';
-import { addWorker } from './add-worker.ts';
-import { addToolCommands } from './tool-commands.ts';
-import type { UpOptions } from './up/up-options.ts';
-import { suggestNames, WRONG_USAGE } from './usage.ts';
+import { addToolCommands } from '../commands/tool-commands.ts';
+import { suggestNames, WRONG_USAGE } from '../commands/usage.ts';
+import { addWorker } from '../serve/add-worker.ts';
+import type { UpOptions } from '../up/up-options.ts';
 
 const UP_EXAMPLES = `
 Examples:
@@ -49,7 +49,7 @@ export function gitalyTsProgram(): Command {
     (code) => {
       process.exitCode = code;
     },
-    async () => (await import('./up/workers/run-up-worker.ts')).runUpWorker(),
+    async () => (await import('../up/workers/run-up-worker.ts')).runUpWorker(),
   );
   addHashPassword(program);
   addToolCommands(program);
@@ -101,7 +101,7 @@ function addUp(program: Command): void {
     .exitOverride()
     .addHelpText('after', UP_EXAMPLES)
     .action(async (dir: string, options: Omit<UpOptions, 'directory'>) => {
-      const { runUp } = await import('./up/up.ts');
+      const { runUp } = await import('../up/up.ts');
       process.exitCode = await runUp({ directory: dir, ...options });
     });
 }
@@ -158,7 +158,7 @@ function addHashPassword(program: Command): void {
     )
     .action(
       async (name: string, paths: string[], options: { write: boolean; admin: boolean; token: boolean }) => {
-        const { runHashPassword } = await import('./hash-password.ts');
+        const { runHashPassword } = await import('../hash-password.ts');
         process.exitCode = await runHashPassword({ name, paths, ...options });
       },
     );

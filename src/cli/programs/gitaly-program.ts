@@ -2,12 +2,12 @@ import { existsSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { Command } from 'commander';
 import { versionString } from '#platform/process/version';
-import { addWorker } from './add-worker.ts';
-import { check } from './check.ts';
-import { addGitalyCommands } from './gitaly-commands.ts';
-import { serve } from './serve.ts';
-import { commandHint, group, suggestNames, writeUsageError } from './usage.ts';
-import { validateConfiguration } from './validate-configuration.ts';
+import { check } from '../check.ts';
+import { addGitalyCommands } from '../commands/gitaly-commands.ts';
+import { commandHint, group, suggestNames, writeUsageError } from '../commands/usage.ts';
+import { addWorker } from '../serve/add-worker.ts';
+import { serve } from '../serve/serve.ts';
+import { validateConfiguration } from '../validate-configuration.ts';
 
 const EXAMPLES = `
 Examples:
