@@ -54,6 +54,6 @@ test('the delay of a timer that may be negative is refused in the source', () =>
     'await delay(timeLeftMs(untilMs));',
   ].join('\n');
 
-  const what = 'use timeLeftMs of #base/time-left';
+  const what = 'use timeLeftMs of #base/async/time-left';
   assert.deepEqual(checkWaits('', source), [`src/a.ts:1: ${what}`, `src/a.ts:2: ${what}`]);
 });

@@ -30,7 +30,8 @@ const complaints: string[] = files.length === 0 ? ['saw no file'] : [];
 let waits = 0;
 for (const file of sources)
   for (const [index, line] of readFileSync(join(root, file), 'utf8').split('\n').entries())
-    if (BARE_DELAY.test(line)) complaints.push(`${file}:${index + 1}: use timeLeftMs of #base/time-left`);
+    if (BARE_DELAY.test(line))
+      complaints.push(`${file}:${index + 1}: use timeLeftMs of #base/async/time-left`);
 for (const file of files) {
   const lines = readFileSync(join(root, file), 'utf8').split('\n');
   for (const [index, line] of lines.entries()) {

@@ -19,6 +19,7 @@ const MODULES = [
   'storage',
   'git/command',
   'git/objects',
+  'git/names',
   'git/refs',
   'git/history',
   'git/trees',

@@ -177,7 +177,7 @@ test('help comes without the code of the database, the client and the server', a
 
   assert.equal(code, 0);
   assert.match(stdout, /list-storages/);
-  assert.match(stderr, /\/src\/cli\/praefect-program\.ts\n/);
+  assert.match(stderr, /\/src\/cli\/programs\/praefect-program\.ts\n/);
   const large =
     /\/src\/(?:praefect\/(?:database|praefect-server)|client\/index)|\/node_modules\/(?:kysely|pg)\//;
   assert.doesNotMatch(stderr, large);
