@@ -73,8 +73,7 @@ export class UploadPack {
     const { canAnswer, gitOutput } = await this.#begin(fetch);
     while (canAnswer) {
       const request = await abortable(client.next(), signal, abortError);
-      // git reports what is wrong with an empty request of a client without conversation.
-      if (request.isEnd && !isStateless) return SERVED;
+      if (request.isEnd) return SERVED;
       let result: ServiceResult | undefined;
       for (const server of this.#servers) result ??= await server.serve(request, fetch);
       if (result === undefined) break;
