@@ -1,10 +1,9 @@
 import { Readable, type Writable } from 'node:stream';
-import { abortable } from '#base/async/abortable';
 import { messageOf } from '#base/gitaly-error';
 import { copyStream, writeChunk } from '#base/streams/copy-stream';
 import { evenPieces } from '#base/streams/even-pieces';
 import type { BulkPipe } from '#git/command/process/bulk-pipe';
-import { abortError, type GitExit } from '#git/command/process/exit-error';
+import type { GitExit } from '#git/command/process/exit-error';
 import type { GitProcess } from '#git/command/process/git-process';
 
 /** The client's end of git's upload-pack, receive-pack or upload-archive. */
@@ -44,24 +43,13 @@ const STDERR_HEAD_BYTES = 10_000;
 /** Bytes that are passed to the transport at once. */
 const PIECE_BYTES = 256 * 1024;
 
-/**
- * Writes pieces at the client's speed; small ones are joined.
- *
- * @throws {ClientGoneError}; {GitalyError} of an abort.
- */
-export async function sendPieces(
-  pieces: readonly Buffer[],
-  destination: Writable,
-  signal: AbortSignal,
-): Promise<void> {
-  const send = async (): Promise<void> => {
-    try {
-      for (const piece of evenPieces(pieces, PIECE_BYTES)) await writeChunk(destination, piece);
-    } catch (error) {
-      throw new ClientGoneError(messageOf(error), { cause: error });
-    }
-  };
-  await abortable(send(), signal, abortError);
+/** Writes pieces at the client's speed; small ones are joined. @throws {ClientGoneError} */
+export async function sendPieces(pieces: readonly Buffer[], destination: Writable): Promise<void> {
+  try {
+    for (const piece of evenPieces(pieces, PIECE_BYTES)) await writeChunk(destination, piece);
+  } catch (error) {
+    throw new ClientGoneError(messageOf(error), { cause: error });
+  }
 }
 
 export interface JoinOptions {

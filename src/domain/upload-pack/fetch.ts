@@ -31,7 +31,7 @@ export interface Fetch {
 /** One way to answer requests of protocol v2. */
 export interface FetchServer {
   /**
-   * Answers a request.
+   * Answers a request. The caller does not wait for it after an abort.
    *
    * @returns `undefined` if another server has to answer; nothing was written then.
    * @throws {LimitRefusal}; {GitStartError}; {ClientGoneError}; {GitalyError} of an abort.

@@ -11,7 +11,7 @@ export const listReferences: FetchServer = {
     if (command?.name !== 'ls-refs') return undefined;
     const answer = await lsRefsAnswer(repository, command, { config, signal });
     if (answer === undefined) return undefined;
-    await sendPieces(answer, streams.stdout, signal);
+    await sendPieces(answer, streams.stdout);
     return SERVED;
   },
 };

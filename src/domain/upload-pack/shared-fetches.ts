@@ -1,4 +1,3 @@
-import { abortable } from '#base/async/abortable';
 import { messageOf } from '#base/gitaly-error';
 import { flag, gitCommand } from '#git/command/git-command';
 import { abortError } from '#git/command/process/exit-error';
@@ -11,8 +10,7 @@ import { makeInTurn, type PackTurn, type SharedPacksOptions, sharePack } from '.
 import { streamOutput } from '../pack-objects/stream-output.ts';
 import type { ClientRequest } from './client-input.ts';
 import { type Fetch, type FetchServer, SERVED } from './fetch.ts';
-import { fetchKey } from './fetch-key.ts';
-import { AnswerCopy, KeptAnswers, type KeptPlace } from './kept-answers.ts';
+import { AnswerCopy, fetchKey, KeptAnswers, type KeptPlace } from './kept-answers.ts';
 import type { FetchRequest } from './request-parser.ts';
 import { findReusedPacks, type ReusedPacks } from './reused-packs/find-reused-packs.ts';
 import { sendReusedPacks } from './reused-packs/send-reused-packs.ts';
@@ -49,7 +47,7 @@ export class SharedFetches implements FetchServer {
     if (key === undefined) return undefined;
     const place = await this.#kept.find(key, fetch, request);
     if (place?.answer !== undefined) {
-      await sendPieces([place.answer], fetch.streams.stdout, fetch.signal);
+      await sendPieces([place.answer], fetch.streams.stdout);
       return SERVED;
     }
     if (streams.has(key) && !(await exist(fetch, request.wants))) return undefined;
@@ -141,7 +139,7 @@ async function deliver(
     const result = await reader.copyTo(stdout, { isDirect, signal });
     // The client may be gone: that is no failure of the fetch.
     if (stderr !== undefined && result.stderr !== '')
-      await abortable(new Promise<void>((resolve) => stderr.write(result.stderr, () => resolve())), signal);
+      await new Promise<void>((resolve) => stderr.write(result.stderr, () => resolve()));
     return result;
   } catch (error) {
     if (signal.aborted) throw abortError(signal);
@@ -152,10 +150,6 @@ async function deliver(
 
 /** Reports whether all objects are there. */
 async function exist({ repository, signal }: Fetch, wants: readonly string[]): Promise<boolean> {
-  const found = await abortable(
-    Promise.all(wants.map((want) => repository.objects.info(want, { signal }))),
-    signal,
-    abortError,
-  );
+  const found = await Promise.all(wants.map((want) => repository.objects.info(want, { signal })));
   return found.every((object) => object !== undefined);
 }

@@ -23,6 +23,14 @@ export interface UploadPackOptions {
   readonly turns: PackTurns;
 }
 
+/** The beginning of a fetch. */
+interface Beginning {
+  /** False if git has to serve all of it. */
+  readonly canAnswer: boolean;
+  /** Creates git's output; most conversations need none. */
+  readonly makeOutput: () => Writable;
+}
+
 /** git's advertisement in protocol v2 has about 300 bytes. */
 const MAX_ADVERTISEMENT_BYTES = 64 * 1024;
 /** Packet after which the pack is made: the client requests nothing more. */
@@ -67,39 +75,49 @@ export class UploadPack {
     return { ...result, isTooSlow: tooSlow.signal.aborted, isWellFormed, statistics };
   }
 
-  /** Answers requests in process until the client is satisfied, or git has to serve the rest. */
   async #serve(fetch: Fetch, client: ClientInput): Promise<ServiceResult> {
-    const { isStateless, signal } = fetch;
-    const { canAnswer, gitOutput } = await this.#begin(fetch);
-    while (canAnswer) {
-      const request = await abortable(client.next(), signal, abortError);
+    const { canAnswer, makeOutput } = await this.#begin(fetch);
+    // Once for all waits: each costs listeners.
+    const answered = canAnswer
+      ? await abortable(this.#answer(fetch, client), fetch.signal, abortError)
+      : undefined;
+    return (
+      answered ?? (await runGit(fetch, { input: client.rest(), stdout: makeOutput() }, this.#options.turns))
+    );
+  }
+
+  /**
+   * Answers requests in process until the client is satisfied; `undefined` if git has to serve the
+   * rest.
+   */
+  async #answer(fetch: Fetch, client: ClientInput): Promise<ServiceResult | undefined> {
+    for (;;) {
+      const request = await client.next();
       if (request.isEnd) return SERVED;
       let result: ServiceResult | undefined;
       for (const server of this.#servers) result ??= await server.serve(request, fetch);
-      if (result === undefined) break;
-      if (isStateless || result.exit.code !== 0) return result;
+      if (result === undefined || fetch.isStateless || result.exit.code !== 0) return result;
     }
-    return await runGit(fetch, { input: client.rest(), stdout: gitOutput }, this.#options.turns);
   }
 
   /**
    * Begins a conversation with git's capabilities, if they are known. Otherwise git serves all of
    * it, and the capabilities that it advertises are cached.
    */
-  async #begin(fetch: Fetch): Promise<{ readonly canAnswer: boolean; readonly gitOutput: Writable }> {
+  async #begin(fetch: Fetch): Promise<Beginning> {
     const { bundles, config, gitProtocol, isStateless, repository, signal } = fetch;
     const { stdout } = fetch.streams;
     const isV2 = gitProtocol === 'version=2';
     if (!isV2 || isStateless || !isListable(repository, { service: 'upload-pack', config }))
-      return { canAnswer: isV2 && isStateless, gitOutput: stdout };
+      return { canAnswer: isV2 && isStateless, makeOutput: () => stdout };
     const settings = [...config, advertisesBundleUri(bundles)];
     const { known, remember } = await this.#options.capabilities.lookUp(repository, settings);
     if (known === undefined) {
-      const gitOutput = outputOfGit(stdout, (advertisement) => void remember([advertisement]));
-      return { canAnswer: false, gitOutput };
+      const observe = (advertisement: Buffer): void => void remember([advertisement]);
+      return { canAnswer: false, makeOutput: () => outputOfGit(stdout, observe) };
     }
-    await sendPieces(known, stdout, signal);
-    return { canAnswer: true, gitOutput: outputOfGit(stdout) };
+    await abortable(sendPieces(known, stdout), signal, abortError);
+    return { canAnswer: true, makeOutput: () => outputOfGit(stdout) };
   }
 }
 

@@ -1,9 +1,6 @@
-import { createHash, type Hash } from 'node:crypto';
-import { Readable } from 'node:stream';
 import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
 import { ClientGoneError } from '#domain/git-service/service-streams';
 import { GitStartError } from '#domain/git-service/start-service';
-import type { FetchResult } from '#domain/upload-pack/fetch';
 import { Negotiation, type NegotiationStatistics } from '#domain/upload-pack/negotiation';
 import { describeExit } from '#git/command/process/exit-error';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -19,45 +16,26 @@ const NO_STATISTICS = new Negotiation().statistics;
  * parsed completely.
  */
 export async function servePost(
-  fetch: RequestedFetch,
+  fetch: Omit<RequestedFetch, 'isStateless'>,
   context: HandlerContext,
   deps: SmartHttpDependencies,
 ): Promise<NegotiationStatistics> {
-  const hash = createHash('sha1');
-  const streams = { ...fetch.streams, input: hashed(fetch.streams.input, hash) };
-  const transport = {
-    isStateless: true,
-    toError: (error: unknown) => explained(withLimitError(error)),
-    toFailure: (result: FetchResult) => failureOf(result, context),
-    details: () => ({ request_sha: hash.digest('hex') }),
-  };
-  return understood(await serveFetch({ ...fetch, streams }, transport, context, deps));
-}
-
-function understood({ isWellFormed, statistics }: FetchResult): NegotiationStatistics {
-  return isWellFormed ? statistics : NO_STATISTICS;
-}
-
-function failureOf(result: FetchResult, context: HandlerContext): GitalyError | undefined {
+  const served = serveFetch({ ...fetch, isStateless: true }, context, deps);
+  const result = await served.catch((error: unknown) => {
+    throw explained(withLimitError(error));
+  });
   const { exit, stderr } = result;
+  const statistics = result.isWellFormed ? result.statistics : NO_STATISTICS;
   // A client of a shallow clone disconnects after the list of shallow commits, and connects again;
   // git reports an error then.
-  if (exit.code !== undefined && understood(result).deepen !== '') return undefined;
-  noteProtocolError(context, stderr);
-  return new GitalyError(
-    'FAILED_PRECONDITION',
-    `running upload-pack: waiting for upload-pack: ${describeExit(exit)}`,
-  );
-}
-
-/** Yields data unchanged, and hashes it. */
-async function* hashed(input: AsyncIterable<Uint8Array>, hash: Hash): AsyncGenerator<Uint8Array> {
-  // Reading a sidechannel to its end must leave its write side open, which carries git's response.
-  const chunks = input instanceof Readable ? input.iterator({ destroyOnReturn: false }) : input;
-  for await (const chunk of chunks) {
-    hash.update(chunk);
-    yield chunk;
+  if (exit.code !== 0 && (exit.code === undefined || statistics.deepen === '')) {
+    noteProtocolError(context, stderr);
+    throw new GitalyError(
+      'FAILED_PRECONDITION',
+      `running upload-pack: waiting for upload-pack: ${describeExit(exit)}`,
+    );
   }
+  return statistics;
 }
 
 function explained(error: unknown): GitalyError {

@@ -28,17 +28,17 @@ const HUNG_UP = 'fatal: the remote end hung up unexpectedly\n';
 
 /** Serves a conversation. @throws {ConversationError} */
 export async function serveConversation(
-  fetch: RequestedFetch,
+  fetch: Omit<RequestedFetch, 'isStateless'>,
   context: HandlerContext,
   deps: SshDependencies,
 ): Promise<NegotiationStatistics> {
-  const transport = {
-    isStateless: false,
-    negotiationTimeoutMs: deps.uploadPackTimeoutMs,
-    toError: (error: unknown) => withPrefix('running upload-pack', failedConversation(error)),
-    toFailure: (result: LimitedResult) => withPrefix('running upload-pack', refusedConversation(result)),
-  };
-  return (await serveFetch(fetch, transport, context, deps)).statistics;
+  const options = { isStateless: false, negotiationTimeoutMs: deps.uploadPackTimeoutMs };
+  const served = serveFetch({ ...fetch, ...options }, context, deps);
+  const result = await served.catch((error: unknown) => {
+    throw withPrefix('running upload-pack', failedConversation(error));
+  });
+  if (result.exit.code !== 0) throw withPrefix('running upload-pack', refusedConversation(result));
+  return result.statistics;
 }
 
 /** Converts an error that occurred before git's response, or while it was sent to the client. */

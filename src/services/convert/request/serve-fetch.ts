@@ -1,57 +1,50 @@
+import { createHash, type Hash } from 'node:crypto';
+import { Readable } from 'node:stream';
 import { countWrites } from '#base/streams/count-writes';
-import type { ServiceStreams } from '#domain/git-service/service-streams';
-import type { FetchResult } from '#domain/upload-pack/fetch';
-import type { ConfigPair } from '#git/command/config';
+import type { Fetch, FetchResult } from '#domain/upload-pack/fetch';
 import type { HandlerContext } from '#rpc/server/handler';
-import type { Repository } from '#storage/repository';
 import { reportNegotiation } from '../response/negotiation-statistics.ts';
 import { noteClone, offeredBundles } from './bundle-uri.ts';
 import type { GitTransportDependencies } from './git-transport-dependencies.ts';
 import { packRequesterOf } from './pack-requester.ts';
 
 /** A fetch as an RPC requests it. */
-export interface RequestedFetch {
-  readonly repository: Repository;
-  readonly config: readonly ConfigPair[];
-  readonly gitProtocol: string;
-  readonly streams: ServiceStreams;
-  readonly signal: AbortSignal;
-}
+export type RequestedFetch = Omit<Fetch, 'bundles' | 'requester'>;
 
-/** The differences between HTTP and SSH. */
-export interface FetchTransport {
-  readonly isStateless: boolean;
-  readonly negotiationTimeoutMs?: number;
-  /** Converts an error before git's response, or while it was sent to the client. */
-  toError(error: unknown): Error;
-  /** Converts a failure of git; `undefined` if it is none for the client. */
-  toFailure(result: FetchResult): Error | undefined;
-  /** Returns further facts for the log of a fetch that succeeded. */
-  details?(): Readonly<Record<string, unknown>>;
-}
-
-/** Serves a fetch, and reports what the client requested. @throws errors of `transport`. */
+/**
+ * Serves a fetch, and reports what the client requested. @throws as `UploadPack.run`, which the
+ * transports convert in different ways, like a failing git.
+ */
 export async function serveFetch(
   fetch: RequestedFetch,
-  { details, isStateless, negotiationTimeoutMs, toError, toFailure }: FetchTransport,
   context: HandlerContext,
   deps: GitTransportDependencies,
 ): Promise<FetchResult> {
+  const { isStateless, repository, streams } = fetch;
   // Not awaited: the fetch does not depend on it.
-  void deps.checkBitmaps?.(fetch.repository, context);
+  void deps.checkBitmaps?.(repository, context);
   const bundles = await offeredBundles(fetch, context, deps);
-  const responseBytes = countWrites(fetch.streams.stdout);
-  const options = { bundles, isStateless, negotiationTimeoutMs, requester: packRequesterOf(context) };
-  const result = await deps.uploadPack.run({ ...fetch, ...options }).catch((error: unknown) => {
-    throw toError(error);
-  });
+  const requester = packRequesterOf(context);
+  const responseBytes = countWrites(streams.stdout);
+  // Gitaly logs it for HTTP.
+  const hash = isStateless ? createHash('sha1') : undefined;
+  const input = hash === undefined ? streams.input : hashed(streams.input, hash);
+  const result = await deps.uploadPack.run({ ...fetch, bundles, requester, streams: { ...streams, input } });
   reportNegotiation(result, context.log, deps.observeNegotiation);
-  if (result.exit.code !== 0) {
-    const failure = toFailure(result);
-    if (failure !== undefined) throw failure;
-    return result;
+  if (result.exit.code === 0) {
+    noteClone(repository, result, context, deps);
+    const sha = hash && { request_sha: hash.digest('hex') };
+    deps.logDetails?.({ ...sha, response_bytes: responseBytes() }, context);
   }
-  noteClone(fetch.repository, result, context, deps);
-  deps.logDetails?.({ ...details?.(), response_bytes: responseBytes() }, context);
   return result;
+}
+
+/** Yields data unchanged, and hashes it. */
+async function* hashed(input: AsyncIterable<Uint8Array>, hash: Hash): AsyncGenerator<Uint8Array> {
+  // Reading a sidechannel to its end must leave its write side open, which carries git's response.
+  const chunks = input instanceof Readable ? input.iterator({ destroyOnReturn: false }) : input;
+  for await (const chunk of chunks) {
+    hash.update(chunk);
+    yield chunk;
+  }
 }
