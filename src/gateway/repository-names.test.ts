@@ -3,6 +3,7 @@ import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { startHttpGateway, storageMapping } from '#gateway/index';
+import { packet } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { EVERYBODY, ended, logIn } from '#testkit/ssh-gateway-fixture';
@@ -105,6 +106,20 @@ test('it is served over SSH', async () => {
       assert.ok(stdout.includes(`${server.tips.x} refs/heads/main`), `${service} ${name}`);
     }
   assert.equal(existsSync(server.pathOf('dev/x.git')), false);
+});
+
+// A client of upload-archive sends its request first. It went to the name that does not exist.
+test('an archive of it comes over SSH', async () => {
+  await using server = await start();
+  await using client = await logIn(server.ssh);
+
+  for (const name of ['dev/x', 'dev/x.git']) {
+    const input = `${packet('argument HEAD\n')}0000`;
+    const { code, stdout } = await ended(await client.exec(`git-upload-archive '/${name}'`), input);
+
+    assert.equal(code, 0, name);
+    assert.ok(stdout.startsWith('0008ACK\n0000'), name);
+  }
 });
 
 test('the repository with the usual name comes first, and others are created with it', async () => {

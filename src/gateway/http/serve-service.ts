@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { codeOf } from '#base/gitaly-error';
+import { RepeatableInput } from '#base/streams/repeatable-input';
 import { postReceivePack } from '#client/git/post-receive-pack';
 import { postUploadPack } from '#client/git/post-upload-pack';
 import type { RepositoryCreator } from '../create-on-push.ts';
@@ -25,17 +26,20 @@ export async function serveUploadPack(
   setStreamHeaders(response, 'application/x-git-upload-pack-result');
   exchange.sendContinue();
   const output = new GitOutput(response);
+  // The call of a name that does not exist may have read from the body.
+  const stdin = new RepeatableInput(body);
   try {
-    await uploadPack(exchange, { stdin: body, stdout: output.stdout }, link).catch(async (error: unknown) => {
-      // Nothing of the body has been read.
+    await uploadPack(exchange, { stdin, stdout: output.stdout }, link).catch(async (error: unknown) => {
       const isMissing = codeOf(error) === 'NOT_FOUND' && !response.headersSent;
       const other = isMissing ? await exchange.otherwise() : undefined;
       if (other === undefined) throw error;
-      await uploadPack(other, { stdin: body, stdout: output.stdout }, link);
+      await uploadPack(other, { stdin, stdout: output.stdout }, link);
     });
   } catch (error) {
     // The client has the reason. A response that is cut would hide it, or add another one.
     if (exchange.signal.aborted || !output.endsWithError) throw error;
+  } finally {
+    await stdin.stop();
   }
   response.end();
 }

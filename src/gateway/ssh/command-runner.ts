@@ -1,5 +1,6 @@
 import { codeOf, GitalyError } from '#base/gitaly-error';
 import { writeChunk } from '#base/streams/copy-stream';
+import { RepeatableInput } from '#base/streams/repeatable-input';
 import type { CallOptions } from '#client/call/call-types';
 import type { Stdio } from '#client/git/git-streams';
 import { receivePack } from '#client/git/receive-pack';
@@ -64,18 +65,22 @@ export class CommandRunner {
 
     await reach(this.#options.link, signal);
     const options: CallOptions = { signal, metadata: callMetadata({ identity, remoteAddress }) };
+    // The call of a name that does not exist may have read what the client sends at once.
+    const stdin = new RepeatableInput(run.io.stdin);
+    const whole = { ...run, io: { ...run.io, stdin } };
     const serve = (at: RepositoryInit): Promise<number> =>
-      service === 'git-receive-pack' ? this.#push(run, at, options) : this.#read(run, at, options);
+      service === 'git-receive-pack' ? this.#push(whole, at, options) : this.#read(whole, at, options);
     try {
       return await serve(repository);
     } catch (error) {
-      // git sends nothing before it has received the references.
       if (codeOf(error) !== 'NOT_FOUND') throw error;
       const other = await this.#names.otherAt(path, repository, options);
       if (other !== undefined) return await serve(other);
       const creator = service === 'git-receive-pack' && mayCreate(identity) && this.#options.creator;
       if (!creator) throw error;
-      return await this.#create(run, this.#names.newAt(path) ?? repository, creator, options);
+      return await this.#create(whole, this.#names.newAt(path) ?? repository, creator, options);
+    } finally {
+      await stdin.stop();
     }
   }
 
