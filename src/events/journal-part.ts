@@ -1,6 +1,10 @@
+import { invariant } from '#base/invariant';
 import { RESYNC_ALL, type RepositoryEvent } from './event.ts';
 import { eventsOfFile } from './event-files.ts';
 import { compactedMarker } from './event-source.ts';
+
+/** Events of a journal must have increasing numbers; a cursor in it would skip others. */
+export const OUT_OF_ORDER = 'events of a journal are out of order';
 
 type Batches = AsyncGenerator<readonly RepositoryEvent[], void, undefined>;
 
@@ -22,8 +26,13 @@ export interface CompactedFile {
 /** Yields the events of a part in batches. @throws {TooOldError} if a file was removed meanwhile. */
 export async function* eventsOfPart({ end, events, files }: JournalPart, after: number): Batches {
   if (events.length > 0) yield events;
+  let last = 0;
   for (const { bytes, path } of files)
     for await (const batch of eventsOfFile(path, bytes)) {
+      for (const { sequence } of batch) {
+        invariant(sequence > last, 'journal-order', OUT_OF_ORDER);
+        last = sequence;
+      }
       const wanted = batch.filter(({ sequence }) => sequence > after && sequence <= end);
       if (wanted.length > 0) yield wanted;
     }

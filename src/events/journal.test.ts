@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { appendFileSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { onViolation, type Violation } from '#base/invariant';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { until } from '#testkit/until';
 import type { NewEvent } from './event.ts';
 import { TooOldError } from './event-files.ts';
+import { formatEventLine, parseEventLine } from './event-line.ts';
 import { Journal, type JournalOptions } from './journal.ts';
 
 const event = (number: number): NewEvent => ({
@@ -134,4 +136,51 @@ test('a slow reader misses no event of the segments that are compacted meanwhile
   await until(() => journal.oldest > 300);
 
   await assert.rejects(Array.fromAsync(reader), TooOldError);
+});
+
+/** Replaces the number of an event in a file by that of another, with a valid checksum. */
+function renumber(path: string, from: number, to: number): void {
+  const lines = readFileSync(path, 'utf8').split('\n');
+  const changed = lines.map((line) => {
+    const found = parseEventLine(Buffer.from(line));
+    return found?.sequence === from ? formatEventLine({ ...found, sequence: to }).trimEnd() : line;
+  });
+  writeFileSync(path, changed.join('\n'));
+}
+
+test('events whose numbers do not grow end a reading with INTERNAL', async (context) => {
+  const options = optionsIn(context);
+  {
+    await using journal = await Journal.open(options);
+    await journal.add([1, 2, 3, 4].map(event));
+  }
+  await using journal = await Journal.open(options);
+  const [name = ''] = readdirSync(options.directory);
+  renumber(join(options.directory, name), 3, 1);
+  const broken: Violation[] = [];
+  using _listening = onViolation((violation) => broken.push(violation));
+
+  await assert.rejects(sequences(journal, 0), { code: 'INTERNAL' });
+
+  assert.deepEqual(broken, [{ invariant: 'journal-order', what: 'events of a journal are out of order' }]);
+  assert.equal(await journal.add([event(5)]), true);
+  assert.deepEqual(await sequences(journal, 4), [5]);
+});
+
+test('a journal whose last events are out of order is opened without these', async (context) => {
+  const options = optionsIn(context);
+  {
+    await using journal = await Journal.open(options);
+    await journal.add([1, 2, 3, 4].map(event));
+  }
+  const [name = ''] = readdirSync(options.directory);
+  renumber(join(options.directory, name), 3, 1);
+  const broken: Violation[] = [];
+  using _listening = onViolation((violation) => broken.push(violation));
+
+  await using journal = await Journal.open(options);
+  await journal.add([event(3)]);
+
+  assert.deepEqual(await sequences(journal, 0), [1, 2, 3]);
+  assert.equal(broken.length, 1);
 });

@@ -2,13 +2,20 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { type FileHandle, open, readdir, rm, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
+import { holds, invariant } from '#base/invariant';
 import { lineBatches } from '#base/streams/line-batches';
 import { type CompactedEvents, compact, findCompacted } from './compacted-events.ts';
 import { type NewEvent, RESYNC_ALL, type RepositoryEvent } from './event.ts';
 import { eventsOfFile, TooOldError } from './event-files.ts';
 import { formatEventLine, parseEventLine } from './event-line.ts';
 import type { CompactedPart, EventSource } from './event-source.ts';
-import { type CompactedFile, eventsOfCompacted, eventsOfPart, type JournalPart } from './journal-part.ts';
+import {
+  type CompactedFile,
+  eventsOfCompacted,
+  eventsOfPart,
+  type JournalPart,
+  OUT_OF_ORDER,
+} from './journal-part.ts';
 import { RecentEvents } from './recent-events.ts';
 
 export interface JournalOptions {
@@ -187,6 +194,7 @@ export class Journal implements EventSource, AsyncDisposable {
       for (const line of lines) {
         const event = parseEventLine(line);
         if (event === undefined || bytes + line.length + 1 > segment.bytes) break reading;
+        if (!holds(event.sequence > this.#last, 'journal-order', OUT_OF_ORDER)) break reading;
         this.#last = event.sequence;
         bytes += line.length + 1;
       }
@@ -230,6 +238,11 @@ export class Journal implements EventSource, AsyncDisposable {
   }
 
   async #append(batch: readonly Waiting[]): Promise<void> {
+    let last = this.#written;
+    for (const { event } of batch) {
+      invariant(event.sequence > last, 'journal-order', OUT_OF_ORDER);
+      last = event.sequence;
+    }
     const bytes = Buffer.concat(batch.map(({ line }) => line));
     const segment = await this.#segmentFor(batch[0]?.event.sequence ?? this.#last, bytes.length);
     try {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { ChangeFeed } from './change-feed.ts';
+import { formatEventLine } from './event-line.ts';
 
 const OTHER = '1'.repeat(40);
 
@@ -80,4 +81,28 @@ test('creations, removals and renames depend on what is there', async () => {
   );
 
   assert.deepEqual(events, ['created a.git', 'resync a.git', 'removed gone.git']);
+});
+
+test('a server starts on a journal whose events are out of order, and asks for a list', async () => {
+  await using fixture = await StorageFixture.create();
+  const { storagePath } = fixture.init('a.git', { commits: 1 });
+  const directory = join(storagePath, '+gitaly/events');
+  for (const name of ['intents', 'journal']) mkdirSync(join(directory, name), { recursive: true });
+  const line = (sequence: number): string =>
+    formatEventLine({ kind: 'resync', relativePath: 'b.git', sequence, timeMs: Date.now() });
+  writeFileSync(join(directory, 'journal/0000000000000001.log'), line(1) + line(1));
+  writeFileSync(join(directory, 'journal/0000000000000003.log'), line(3));
+  writeFileSync(join(directory, 'intents/1-1.json'), JSON.stringify(moved({ 'refs/heads/main': OTHER })));
+
+  await using feed = await ChangeFeed.open(fixture.storages, {
+    maxBytes: 1 << 20,
+    maxAgeMs: 3_600_000,
+    onProblem: (error) => assert.fail(String(error)),
+  });
+
+  const events = (await Array.fromAsync(feed.journal('default').read(3))).flat();
+  assert.deepEqual(
+    events.map(({ kind, relativePath }) => `${kind} ${relativePath}`),
+    ['resync a.git'],
+  );
 });

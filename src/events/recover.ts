@@ -1,3 +1,4 @@
+import { InvariantError } from '#base/invariant';
 import type { Repository } from '#storage/repository';
 import type { NewEvent, RepositoryEvent } from './event.ts';
 import { TooOldError } from './event-files.ts';
@@ -61,12 +62,12 @@ function isOfReferences({ kind }: Intent): boolean {
   return kind === 'references';
 }
 
-/** Returns the events after a sequence; `undefined` if they are no longer kept. */
+/** Returns the events after a sequence; `undefined` if they are no longer kept, or out of order. */
 async function reportedSince(journal: Journal, after: number): Promise<RepositoryEvent[] | undefined> {
   try {
     return (await Array.fromAsync(journal.read(after))).flat();
   } catch (error) {
-    if (error instanceof TooOldError) return undefined;
+    if (error instanceof TooOldError || error instanceof InvariantError) return undefined;
     throw error;
   }
 }

@@ -5,6 +5,7 @@ import { createMetrics, type ServerMetrics } from '#calls/metrics';
 import { RunningCalls } from '#calls/running-calls';
 import { startTracing } from '#calls/tracing/start-tracing';
 import type { Tracing } from '#calls/tracing/tracing';
+import { reportViolations } from '#calls/violation-reports';
 import { LastBackups } from '#domain/backup/last-backups';
 import type { Git } from '#git/command/git';
 import type { ControlGroups } from '#platform/cgroups/control-groups';
@@ -74,6 +75,7 @@ export async function createFoundation(
     }),
   );
   const metrics = createMetrics(config);
+  resources.use(reportViolations(metrics.registry, logger));
   const tracing = resources.use((await startTracing(process.env.GITLAB_TRACING, logger)) ?? null);
   const isWorker = family?.role === 'worker';
   const supervisor = isWorker ? process.ppid : undefined;

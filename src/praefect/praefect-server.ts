@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { ServerCalls } from '#calls/family-calls';
+import { reportViolations } from '#calls/violation-reports';
 import type { Logger } from '#platform/log/logger';
 import type { ListeningSocket, TakeSocket } from '#platform/process/handover/listening-socket';
 import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
@@ -114,6 +115,7 @@ export class PraefectServer implements AsyncDisposable {
     });
     const reports = building.use(errorReports(config.sentry, logger));
     const worker = family?.role === 'worker' ? family.number : 0;
+    building.use(reportViolations(metrics.registry, logger));
     const transactions = new Transactions(logger, metrics.transactions, worker);
     const nodes = building.use(await dialNodes(config, metrics, serveVotes(transactions, metrics, building)));
     const parts = { config, nodes: nodes.byStorage, metrics, logger, family };

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { holds, InvariantError } from '#base/invariant';
 import { type FromWire, fromWire, toWire } from './wire-error.ts';
 
 /** Sends a message to the other process; `false` when the channel is closed. */
@@ -85,6 +86,8 @@ export class Link {
   readonly #held = new Map<number, AbortController>();
   readonly #answering = new Map<number, Answering>();
   #lastId = 0;
+  /** Of the questions of the other process. */
+  #lastAsked = 0;
   #isClosed = false;
 
   constructor(send: Send) {
@@ -144,6 +147,7 @@ export class Link {
 
   /** Handles a message of the other process. */
   receive(message: LinkMessage, socket: Socket | undefined): void {
+    if (!this.#isExpected(message)) return;
     switch (message.kind) {
       case 'tell':
         this.#tellers.get(message.topic)?.(message.value, socket);
@@ -170,6 +174,26 @@ export class Link {
         this.#held.get(message.id)?.abort();
         return;
     }
+  }
+
+  /** Checks the order of questions, and that there is one for all that belongs to it. */
+  #isExpected(message: LinkMessage): boolean {
+    if (message.kind === 'tell') return true;
+    const { id, kind } = message;
+    if (kind === 'ask') {
+      const what = 'a question of another process has an old number';
+      const isNext = holds(id > this.#lastAsked, 'process-message', what);
+      if (isNext) this.#lastAsked = id;
+      else
+        this.#sendNow({
+          kind: 'failure',
+          id,
+          error: toWire(new InvariantError({ invariant: 'process-message', what })),
+        });
+      return isNext;
+    }
+    const last = kind === 'end' || kind === 'remark' ? this.#lastAsked : this.#lastId;
+    return holds(id > 0 && id <= last, 'process-message', `there was no question for "${kind}"`);
   }
 
   /** The other process has ended: fails what waits for it, and takes back what it holds. */

@@ -1,4 +1,5 @@
 import { messageOf } from '#base/gitaly-error';
+import { InvariantError } from '#base/invariant';
 import { currentGeneration } from '#storage/cache/cache-generations';
 import { cacheKey } from '#storage/cache/cache-key';
 import type { StreamCacheSettings } from '#storage/cache/streams/open-stream-cache';
@@ -81,11 +82,12 @@ export async function* cachedAdvertisement(
     yield lent;
   }
 
-  /** A state that cannot be read is logged and counted; then nothing is cached. */
+  /** A state that cannot be read is logged and counted; then nothing is cached. @throws {InvariantError} */
   async function generationOrError(): Promise<string | undefined> {
     try {
       return await currentGeneration(repository);
     } catch (error) {
+      if (error instanceof InvariantError) throw error;
       observe?.diskCache('err');
       log.add({ 'diskcache.error': messageOf(error) });
       return undefined;

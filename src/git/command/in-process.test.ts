@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
+import { InvariantError } from '#base/invariant';
 import { FallBackToGit, fallBackOnFailure, InProcess, type InProcessOptions } from './in-process.ts';
 
 /** An `InProcess` and what it reports. */
@@ -105,6 +106,8 @@ test('errors of our own and aborts are not hidden by asking git', async () => {
 test('an object that cannot be read is a reason to ask git', () => {
   assert.throws(() => fallBackOnFailure(new GitalyError('UNKNOWN', 'read info line: EOF')), FallBackToGit);
   assert.throws(() => fallBackOnFailure(new TypeError('ours')), TypeError);
+  const broken = new InvariantError({ invariant: 'pack-entries', what: 'ours' });
+  assert.throws(() => fallBackOnFailure(broken), InvariantError);
 });
 
 test('switched off, nothing is attempted', async () => {

@@ -1,5 +1,6 @@
 import { codeOf, GitalyError } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
+import { InvariantError } from '#base/invariant';
 import { GitExitError } from './process/exit-error.ts';
 
 /** Questions that can be answered without starting git; labels of a metric. See `in-process.md`. */
@@ -142,7 +143,8 @@ export class InProcess {
 export function fallBackOnFailure(error: unknown, reason = 'an object cannot be read'): never {
   const code = codeOf(error);
   const isAbort = code === 'CANCELLED' || code === 'DEADLINE_EXCEEDED';
-  if (!isAbort && (error instanceof GitalyError || error instanceof GitExitError))
+  const isOfGit = error instanceof GitalyError || error instanceof GitExitError;
+  if (!isAbort && isOfGit && !(error instanceof InvariantError))
     throw new FallBackToGit(reason, { cause: error });
   throw error;
 }

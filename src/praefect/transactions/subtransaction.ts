@@ -1,4 +1,5 @@
 import { quote } from '#base/go/quote';
+import { invariant } from '#base/invariant';
 import type { VoterState } from '../model/outcome.ts';
 import { TransactionError } from './transaction-error.ts';
 
@@ -49,6 +50,8 @@ export class Subtransaction {
       ]),
     );
     this.#threshold = threshold;
+    const total = voters.reduce((sum, { weight }) => sum + weight, 0);
+    invariant(2 * threshold > total, 'vote-weights', 'two values of a vote can win');
     this.#isLeaderless = isLeaderless;
   }
 
@@ -133,11 +136,18 @@ export class Subtransaction {
     if (this.#isLeaderless && outstanding > 0) return;
     const isReached = this.#isLeaderless || weight >= this.#threshold;
     if (!isReached && weight + outstanding >= this.#threshold) return;
+    if (isReached) this.#requireAlone(hash);
     for (const nodeVote of this.#votes.values()) {
       if (nodeVote.state !== 'undecided' || nodeVote.vote === undefined) continue;
       nodeVote.state = isReached && nodeVote.vote === hash ? 'committed' : 'failed';
     }
     this.#decide();
+  }
+
+  /** Checks that no node was allowed to commit something else. */
+  #requireAlone(hash: string | undefined): void {
+    for (const { state, vote } of this.#votes.values())
+      invariant(state !== 'committed' || vote === hash, 'vote-weights', 'two values of a vote have won');
   }
 
   #leader(): { hash: string | undefined; weight: number } {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
+import { onViolation, type Violation } from '#base/invariant';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { stateRoot } from '../storage-layout.ts';
 import {
@@ -147,4 +148,26 @@ test('a change that begins takes the id away, which a reader of it may have kept
 
   assert.equal(existsSync(latest), false);
   await change.end();
+});
+
+test('a generation that was not written here ends the call, and the next one renews it', async (context) => {
+  const repository = target(context);
+  const first = await currentGeneration(repository);
+  const latest = `${stateRoot(repository.storage)}/a/x.git/latest`;
+  const broken: Violation[] = [];
+  using _listening = onViolation((violation) => broken.push(violation));
+  writeFileSync(latest, `${first}\n`);
+
+  await assert.rejects(currentGeneration(repository), { code: 'INTERNAL' });
+
+  const second = await currentGeneration(repository);
+  assert.ok(second !== undefined && second !== first);
+  assert.deepEqual(broken, [
+    { invariant: 'cache-generation', what: 'a generation is not as it was written' },
+  ]);
+
+  writeFileSync(latest, ''); // as a power failure may leave it
+  const third = await currentGeneration(repository);
+  assert.ok(third !== undefined && third !== '' && third !== second);
+  assert.equal(broken.length, 1);
 });

@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { replaceFile } from '#base/files/replace-file';
 import { systemErrorCode } from '#base/go/system-error';
+import { invariant } from '#base/invariant';
 import { deadOwnerSuffix, ownerSuffix } from '#base/process-identity';
 import { makeDirectories } from '../lifecycle/make-directories.ts';
 import type { Storage } from '../repository-target.ts';
@@ -24,6 +25,7 @@ import { PENDING, stateRoot } from '../storage-layout.ts';
 export const PENDING_MAX_AGE_MS = 60 * 60 * 1000;
 
 const FILE_MODE = 0o600;
+const ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** File to which the marks of this process are hard links. */
 const OWN_MARK = `mark-${randomUUID()}`;
@@ -68,7 +70,11 @@ export async function currentGeneration(
   // that.
   if (changeIsPending(target, nowMs)) return undefined;
   try {
-    return readFileSync(latestPath(target), 'utf8');
+    const id = readFileSync(latestPath(target), 'utf8');
+    if (ID.test(id)) return id;
+    removeLatest(target); // the next call makes another one
+    invariant(id === '', 'cache-generation', 'a generation is not as it was written');
+    return await renew(target); // it was lost with a power failure
   } catch (error) {
     if (systemErrorCode(error) !== 'ENOENT') throw error;
     return await renew(target);

@@ -1,6 +1,7 @@
 import { pipeline } from 'node:stream/promises';
 import { createDeflate } from 'node:zlib';
 import { GitalyError } from '#base/gitaly-error';
+import { invariant } from '#base/invariant';
 import { PIECE_BYTES } from '#base/memory/bulk-buffers';
 import { hasBit } from '#git/bitmap/bitmap-file';
 import type { ObjectType } from '#git/names/object-info';
@@ -62,10 +63,14 @@ export class KeptEntries {
     this.#starts = new Float64Array(pack.range.end - pack.gap).fill(NOT_SENT);
   }
 
-  /** @throws {GitalyError} INTERNAL for a damaged pack; the system's error; errors of the output. */
-  async send(): Promise<void> {
+  /**
+   * @returns the number of entries. @throws {GitalyError} INTERNAL for a damaged pack; the system's
+   *   error; errors of the output.
+   */
+  async send(): Promise<number> {
     const { gap, range } = this.#pack;
     const { bits } = this.#selected;
+    let sent = 0;
     for (let bit = gap; bit < range.end; bit++) {
       if (!hasBit(bits, bit)) continue;
       const start = this.#startOf(bit);
@@ -73,6 +78,8 @@ export class KeptEntries {
       if (!this.#holds(start, Math.min(end - start, MAX_HEADER_BYTES))) await this.#load(start);
       this.#starts[bit - gap] = this.#output.position;
       const entry = parsePackEntry(this.#bytes.subarray(start - this.#at), this.#oidBytes);
+      invariant(start + entry.headerBytes < end, 'pack-entries', 'an entry of a pack ends in its header');
+      sent++;
       const header = this.#headerOf(bit, entry);
       if (header === undefined) {
         await this.#sendObject(bit);
@@ -84,6 +91,7 @@ export class KeptEntries {
         this.#output.add(this.#bytes.subarray(body - this.#at, end - this.#at));
       else await this.#sendLong(body, end);
     }
+    return sent;
   }
 
   /** Returns the header of an entry in the output; `undefined` if its base is not sent. */

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { onViolation, type Violation } from '#base/invariant';
 import { FallBackToGit } from '#git/command/in-process';
 import type { ObjectFormatName } from '#git/repository-files/repository-format';
 import { fastImport } from '#testkit/repositories/commit-files';
@@ -408,4 +409,38 @@ test('git answers if a new object is missing', async () => {
   rmSync(join(path, 'objects', tree.slice(0, 2), tree.slice(2)));
 
   assert.equal(await answer(made, [commit]), undefined);
+});
+
+test('a pack with another number of objects than its header gets no checksum', async () => {
+  const made = make(1);
+  packAll(made);
+  const repository = fixture.storages.open({ storageName: 'default', relativePath: made.relativePath });
+  const { signal } = new AbortController();
+  for (const wants of [tipsOf(made), tipsOf(made).slice(0, 1)]) {
+    await using reused = await findReusedPacks({ repository, config: [] }, requestOf(wants), {
+      env: {},
+      signal,
+    });
+    const broken: Violation[] = [];
+    using _listening = onViolation((violation) => broken.push(violation));
+    const chunks: Buffer[] = [];
+    const write = (bytes: Buffer): undefined => void chunks.push(Buffer.from(bytes));
+    const { beyond, packs, selected } = reused;
+    const planted = {
+      beyond,
+      packs,
+      selected,
+      count: reused.count + 1,
+      [Symbol.asyncDispose]: async () => {},
+    };
+
+    await assert.rejects(
+      sendReusedPacks(planted, { write }, { objects: repository.objects, hasProgress: false, signal }),
+      { code: 'INTERNAL' },
+    );
+
+    const what = 'a pack has another number of objects than its header';
+    assert.deepEqual(broken, [{ invariant: 'pack-entries', what }]);
+    assert.doesNotMatch(Buffer.concat(chunks).toString('latin1'), /0000$/);
+  }
 });

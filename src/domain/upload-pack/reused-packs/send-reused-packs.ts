@@ -1,4 +1,5 @@
 import { GitalyError } from '#base/gitaly-error';
+import { invariant } from '#base/invariant';
 import { FLUSH_PACKET, textPacket } from '#base/pkt-line/packet';
 import { BAND, bandPacket } from '#base/pkt-line/side-band';
 import { FallBackToGit } from '#git/command/in-process';
@@ -36,7 +37,7 @@ export async function sendReusedPacks(
   await writer.write(textPacket('packfile\n'));
   await say(`Enumerating objects: ${count}, done.\n`);
   try {
-    await sendPack(reused, count, { ...options, writer });
+    await sendPack(reused, { ...options, writer });
   } catch (error) {
     // git cannot answer any more.
     if (error instanceof FallBackToGit)
@@ -49,8 +50,7 @@ export async function sendReusedPacks(
 }
 
 async function sendPack(
-  { beyond, packs, selected }: ReusedPacks,
-  count: number,
+  { beyond, count, packs, selected }: ReusedPacks,
   { objects, signal, writer }: SendOptions & { readonly writer: Pick<StreamWriter, 'write'> },
 ): Promise<void> {
   const { oidBytes, order } = selected;
@@ -59,18 +59,23 @@ async function sendPack(
     packs.length === 1 && beyond === undefined && first?.gap === first?.range.end ? first : undefined;
   const algorithm = oidBytes === 20 ? 'sha1' : 'sha256';
   const output = new PackOutput(writer, whole === undefined ? algorithm : undefined);
-  output.add(packHeader(count));
+  output.add(packHeader(count + (beyond?.count ?? 0)));
+  let sent = 0;
   for (const pack of packs) {
     const { end, file, gap, range } = pack;
     const shift = output.position - PACK_HEADER_BYTES;
     const stop = gap < range.end ? (order.offsets[gap] ?? end) : end;
     await output.addFile(file, PACK_HEADER_BYTES, stop);
-    if (gap < range.end) await new KeptEntries(pack, { objects, output, selected, shift, signal }).send();
+    sent += gap - range.first;
+    if (gap < range.end)
+      sent += await new KeptEntries(pack, { objects, output, selected, shift, signal }).send();
   }
   for await (const bytes of beyond?.bytes ?? []) {
     output.add(bytes);
     await output.drain();
   }
+  // Before the checksum, so that the client refuses the pack.
+  invariant(sent === count, 'pack-entries', 'a pack has another number of objects than its header');
   // A single pack has its checksum already.
   if (whole !== undefined) await output.addFile(whole.file, whole.end, whole.end + oidBytes);
   else output.addChecksum();

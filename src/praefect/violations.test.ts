@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { holds } from '#base/invariant';
+import { loggerFor } from '#platform/log/logger';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { startGitaly } from '#testkit/start-gitaly';
+import { praefectConfigFrom } from './config/load-praefect-config.ts';
+import { PraefectServer } from './praefect-server.ts';
+
+test('praefect logs and counts a broken invariant', async (context) => {
+  await using node = await startGitaly({ storages: ['node-1'] });
+  const directory = makeScratchDirectory('praefect-violations');
+  context.after(() => rmSync(directory, { recursive: true, force: true }));
+  const lines: Readonly<Record<string, unknown>>[] = [];
+  const error = (fields: Readonly<Record<string, unknown>>, message: string): void =>
+    void lines.push({ ...fields, msg: message });
+  await using server = await PraefectServer.start({
+    config: praefectConfigFrom({
+      socket_path: join(directory, 'praefect.socket'),
+      prometheus_listen_addr: '127.0.0.1:0',
+      memory_queue_enabled: true,
+      i_understand_my_election_strategy_is_unsupported_and_will_be_removed_without_warning: true,
+      failover: { election_strategy: 'local', bootstrap_interval: '1ms' },
+      virtual_storage: [{ name: 'default', node: [{ storage: 'node-1', address: node.address }] }],
+    }).config,
+    logger: loggerFor({ error, warn: () => {}, info: () => {} }),
+  });
+
+  holds(false, 'vote-weights', 'planted');
+
+  const metrics = await (await fetch(`${server.monitoringAddress}/metrics`)).text();
+  assert.match(metrics, /^gitaly_ts_invariant_violations_total\{invariant="vote-weights"\} 1$/m);
+  assert.equal(lines.length, 1);
+  assert.equal(lines[0]?.invariant, 'vote-weights');
+  assert.equal(lines[0]?.msg, 'an invariant is broken');
+});

@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { onViolation } from '#base/invariant';
+import { LinkedFamily } from '#testkit/linked-family';
+import { Link, type LinkMessage } from './link.ts';
+
+/** A link, what it sends, and the violations that it reports. */
+function observed() {
+  const stack = new DisposableStack();
+  const sent: LinkMessage[] = [];
+  const broken: string[] = [];
+  stack.use(onViolation(({ invariant, what }) => broken.push(`${invariant}: ${what}`)));
+  const link = new Link((message) => sent.push(message) > 0);
+  link.onAsked('name', () => ({ value: 'answer' }));
+  return { link, sent, broken, [Symbol.dispose]: () => stack.dispose() };
+}
+
+const ask = (id: number): LinkMessage => ({ kind: 'ask', id, topic: 'name', value: undefined });
+
+test('a question with an old number is refused with INTERNAL, and later ones are answered', async () => {
+  using peer = observed();
+
+  for (const id of [1, 1, 2]) peer.link.receive(ask(id), undefined);
+  await undefined;
+
+  const what = 'a question of another process has an old number';
+  assert.deepEqual(peer.broken, [`process-message: ${what}`]);
+  const error = { message: `broken invariant: ${what}`, code: 'INTERNAL' };
+  assert.deepEqual(
+    peer.sent.toSorted((one, other) => (one.kind < other.kind ? -1 : 1)),
+    [
+      { kind: 'answer', id: 1, value: 'answer', isHeld: false },
+      { kind: 'answer', id: 2, value: 'answer', isHeld: false },
+      { kind: 'failure', id: 1, error },
+    ],
+  );
+});
+
+test('messages about a question that nobody has asked are reported, and change nothing', async () => {
+  using peer = observed();
+  const asked = peer.link.ask('other');
+  const odd: LinkMessage[] = [
+    { kind: 'answer', id: 2, value: undefined, isHeld: true },
+    { kind: 'end', id: 1 },
+    { kind: 'note', id: 0, value: undefined },
+  ];
+
+  for (const message of odd) peer.link.receive(message, undefined);
+  peer.link.receive({ kind: 'answer', id: 1, value: 'here', isHeld: false }, undefined);
+
+  assert.equal((await asked).value, 'here');
+  assert.deepEqual(
+    peer.broken,
+    ['answer', 'end', 'note'].map((kind) => `process-message: there was no question for "${kind}"`),
+  );
+});
+
+test('questions, answers, withdrawals and ends between two processes break nothing', async () => {
+  using peer = observed();
+  const family = new LinkedFamily();
+  family.supervisor.desk.onAsked('turn', async () => ({ value: 1, release() {} }));
+  const worker = family.start();
+
+  const leaving = new AbortController();
+  const held = await worker.link.ask('turn');
+  const left = worker.link.ask('turn', undefined, { signal: leaving.signal });
+  leaving.abort();
+  await assert.rejects(left);
+  held.release();
+  await worker.link.ask('turn');
+  worker.end();
+
+  assert.deepEqual(peer.broken, []);
+});
