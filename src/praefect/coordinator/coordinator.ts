@@ -8,12 +8,13 @@ import type { RepositoryKey } from '../model/repository-key.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import { ProxiedCall } from '../proxy/proxy-call.ts';
 import type { Destination, ProxyPlan } from '../proxy/proxy-plan.ts';
-import type { Call, CoordinatedCallOptions } from './call.ts';
-import { planMaintenance } from './plan-maintenance.ts';
-import { planRead } from './plan-read.ts';
-import { planStorageCall } from './plan-storage-call.ts';
+import type { Call, CoordinatedCallOptions, RepositoryCall } from './call.ts';
+import { losses } from './losses.ts';
+import { outgoingMetadata } from './outgoing-metadata.ts';
 import { planWrite } from './plan-write.ts';
 import { repositoryFields } from './repository-fields.ts';
+import { rewriteRepositories, rewriteStorage } from './rewrite.ts';
+import { routeError } from './route-error.ts';
 
 export interface CoordinatorOptions extends CoordinatedCallOptions {
   /** Notified of each call that a node ended with an error. */
@@ -94,4 +95,101 @@ export class Coordinator {
     });
     return { ...plan, primary: observed(plan.primary), secondaries: plan.secondaries.map(observed) };
   }
+}
+
+/** Sends a call of storage scope to a healthy node, or a mutator to the primary and the others. */
+export async function planStorageCall(
+  { router }: CoordinatedCallOptions,
+  { context, method, request }: Call,
+): Promise<ProxyPlan> {
+  const virtualStorage = method.targetStorage(request) ?? '';
+  if (virtualStorage === '')
+    throw new GitalyError('INVALID_ARGUMENT', 'storage scoped: target storage is invalid');
+  const { primary, secondaries } =
+    method.operation === 'mutator'
+      ? await router.storageMutator(virtualStorage)
+      : { primary: await router.storageAccessor(virtualStorage), secondaries: [] };
+  const destination = (node: GitalyNode): Destination => ({
+    node,
+    metadata: outgoingMetadata(context, virtualStorage),
+    firstFrame: rewriteStorage(method, request, node.storage),
+    onError: (error) => error,
+  });
+  context.log.add({ route: { storage: primary.storage } });
+  return {
+    primary: destination(primary),
+    secondaries: secondaries.map(destination),
+    finish: async () => {},
+  };
+}
+
+/** Sends maintenance to all healthy nodes that have the repository, outdated replicas included. */
+export async function planMaintenance(
+  { router }: CoordinatedCallOptions,
+  { context, method, repository, request }: RepositoryCall,
+): Promise<ProxyPlan> {
+  const { nodes, replicaPath, repositoryId } = await router
+    .maintenance(repository)
+    .catch(routeError(repository, 'maintenance call: route repository maintenance'));
+  const storages = nodes.map(({ storage }) => storage);
+  context.log.add({ route: { repository_id: repositoryId, replica_path: replicaPath, storages } });
+  const errors = new Map<GitalyNode, unknown>();
+  const [primary, ...secondaries] = nodes.map(
+    (node): Destination => ({
+      node,
+      metadata: outgoingMetadata(context, repository.virtualStorage),
+      firstFrame: rewriteRepositories(method, request, {
+        storage: node.storage,
+        replicaPath,
+        additionalReplicaPath: undefined,
+      }),
+      // Report an error only after all nodes have finished.
+      onError: (error) => void errors.set(node, error),
+    }),
+  );
+  if (primary === undefined) throw new Error('no healthy nodes');
+  return {
+    primary,
+    secondaries,
+    finish: async () => {
+      for (const node of nodes) if (errors.has(node)) throw errors.get(node);
+    },
+  };
+}
+
+/** Metadata with which a client requests a read from the primary. */
+const ACCESSOR_POLICY = 'gitaly-route-repository-accessor-policy';
+const PRIMARY_METHODS: ReadonlySet<string> = new Set(['GetObjectDirectorySize', 'RepositorySize']);
+
+/** Sends a read to one node whose replica is up to date. */
+export async function planRead(
+  { findLost, metrics, reachable, router }: CoordinatedCallOptions,
+  { context, method, repository, request }: RepositoryCall,
+): Promise<ProxyPlan> {
+  const onPrimary =
+    PRIMARY_METHODS.has(method.name) || context.headers.get(ACCESSOR_POLICY) === 'primary-only';
+  const { virtualStorage } = repository;
+  const { node, replicaPath } = await reachable
+    .route({
+      virtualStorage,
+      find: () => router.accessor(repository, { onPrimary }),
+      nodesOf: (route) => [route.node],
+      waits: false,
+      context,
+    })
+    .catch(routeError(repository, 'accessor call: route repository accessor'));
+  metrics.countRead(virtualStorage, node.storage);
+  context.log.add({ route: { replica_path: replicaPath, storage: node.storage } });
+  const names = { storage: node.storage, replicaPath, additionalReplicaPath: undefined };
+  return {
+    primary: {
+      node,
+      metadata: outgoingMetadata(context, virtualStorage),
+      firstFrame: rewriteRepositories(method, request, names),
+      onError: (error) => error,
+    },
+    secondaries: [],
+    hasLostReplica: losses(findLost, node, { context, repository }),
+    finish: async () => {},
+  };
 }

@@ -3,7 +3,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Metadata } from '#rpc/common/metadata';
-import { addDefaultFlags, KNOWN_FLAGS } from './default-flags.ts';
+import { addDefaultFlags, KNOWN_FLAGS } from './outgoing-metadata.ts';
 
 const SOURCE = join(import.meta.dirname, '../..');
 const DECLARATION = / = \{ name: '(\w+)', onByDefault: (true|false) \}/g;

@@ -9,9 +9,7 @@ import {
   RepositorySizeRequestSchema,
 } from '#wire/gen/repository_pb';
 import type { CoordinatedCallOptions } from './call.ts';
-import { planMaintenance } from './plan-maintenance.ts';
-import { planRead } from './plan-read.ts';
-import { planStorageCall } from './plan-storage-call.ts';
+import { planMaintenance, planRead, planStorageCall } from './coordinator.ts';
 
 const repository = { storageName: 'default', relativePath: 'a.git', glRepository: 'project-1' };
 const key = { virtualStorage: 'default', relativePath: 'a.git' };

@@ -10,11 +10,14 @@ import {
   SidechannelRegistry,
 } from '#client/index';
 import type { Requests } from '#rpc/common/grpc/channel-call';
+import type { OpenSession } from '#rpc/common/grpc/grpc-channel';
+import { NodeSession } from '#rpc/common/grpc/node-session';
 import { SIDECHANNEL_ID } from '#rpc/common/header-names';
+import { ConnectionError } from '#rpc/common/http2/connection-error';
+import { FrameSession } from '#rpc/common/http2/frame-session';
 import type { Metadata } from '#rpc/common/metadata';
 import { HealthCheckResponse_ServingStatus as Status } from '#wire/gen/grpc/health/v1/health_pb';
 import type { MethodInfo } from '#wire/method-info';
-import { readSessions } from './read-sessions.ts';
 
 /** A node of a virtual storage, as configured. */
 export interface NodeConfig {
@@ -46,7 +49,7 @@ const OPEN_LIMIT_MS = 10_000;
 /**
  * The connections to one Gitaly. One is multiplexed: Gitaly casts its votes on the reverse channel,
  * and opens the sidechannels of proxied calls. Reads need neither. They use a second connection
- * while that is open, with an HTTP/2 client of our own (`read-sessions.ts`).
+ * while that is open, with an HTTP/2 client of our own ({@link readSessions}).
  * Each connects at the first call. Many reads at once use several connections.
  */
 export class GitalyNode implements AsyncDisposable {
@@ -147,4 +150,21 @@ export class GitalyNode implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([this.connection.close(), this.#reads.close()]);
   }
+}
+
+/**
+ * Returns the function that opens HTTP/2 sessions for the reads of one node. It opens those of our
+ * own client, which needs less CPU time (docs/decisions/0028-http2-client-for-reads.md). If that
+ * refuses what the node sends, all later connections use `node:http2`.
+ */
+export function readSessions(): OpenSession {
+  let isRefused = false;
+  return (duplex, common) => {
+    if (isRefused) return new NodeSession(duplex, common);
+    const session = new FrameSession(duplex, common);
+    void session.closed.then(() => {
+      isRefused ||= session.error instanceof ConnectionError;
+    });
+    return session;
+  };
 }

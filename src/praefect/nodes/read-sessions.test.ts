@@ -7,7 +7,7 @@ import { NodeSession } from '#rpc/common/grpc/node-session';
 import { FrameType } from '#rpc/common/http2/frame';
 import { FrameSession } from '#rpc/common/http2/frame-session';
 import { frameBytes, TEST_HEADERS } from '#testkit/raw-http2-server';
-import { readSessions } from './read-sessions.ts';
+import { readSessions } from './gitaly-node.ts';
 
 /** Opens a session with a server that ends it. */
 async function ended(open: OpenSession, end: (server: Duplex) => void): Promise<ClientSession> {

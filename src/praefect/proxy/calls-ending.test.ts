@@ -3,8 +3,8 @@ import { getEventListeners } from 'node:events';
 import { type TestContext, test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
 import { clientContext } from '#testkit/praefect/proxied-node';
-import { CallsEnding } from './calls-ending.ts';
 import type { ProxyPlan } from './proxy-plan.ts';
+import { CallsEnding } from './proxy-to-all.ts';
 
 const DEADLINE = new Date(1_800_000_000_000);
 
