@@ -1,8 +1,8 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { wrap } from '#base/gitaly-error';
+import { type Duration, durationMs } from '@bufbuild/protobuf/wkt';
+import { GitalyError, wrap } from '#base/gitaly-error';
 import { queryClockOffsetMs } from '#base/sntp';
 import type { ClockSyncedRequest, ClockSyncedResponseSchema } from '#wire/gen/server_pb';
-import { requireDurationMs } from './require-duration.ts';
 
 const DEFAULT_TIME_SERVER = 'pool.ntp.org';
 
@@ -23,4 +23,30 @@ export async function clockSynced(
 function threshold({ driftThreshold, driftThresholdMillis }: ClockSyncedRequest): number {
   const isOld = driftThreshold === undefined && driftThresholdMillis !== 0n;
   return isOld ? Number(driftThresholdMillis) : requireDurationMs(driftThreshold);
+}
+
+/** 10,000 years, the bound of google.protobuf.Duration. */
+const MAX_SECONDS = 315_576_000_000n;
+const NANOSECONDS = 1_000_000_000;
+
+/**
+ * Returns a duration in milliseconds.
+ *
+ * @throws {GitalyError} INVALID_ARGUMENT `proto: invalid nil Duration`, `proto: duration (…) …`.
+ */
+function requireDurationMs(duration: Duration | undefined): number {
+  if (duration === undefined) throw new GitalyError('INVALID_ARGUMENT', 'proto: invalid nil Duration');
+  const { seconds, nanos } = duration;
+  const problem = problemOf(duration);
+  if (problem === undefined) return durationMs(duration);
+  const text = `proto: duration (seconds:${seconds} nanos:${nanos}) ${problem}`;
+  throw new GitalyError('INVALID_ARGUMENT', text);
+}
+
+function problemOf({ seconds, nanos }: Duration): string | undefined {
+  if (seconds < -MAX_SECONDS) return 'exceeds -10000 years';
+  if (seconds > MAX_SECONDS) return 'exceeds +10000 years';
+  if (Math.abs(nanos) >= NANOSECONDS) return 'has out-of-range nanos';
+  const isMixed = (seconds > 0n && nanos < 0) || (seconds < 0n && nanos > 0);
+  return isMixed ? 'has seconds and nanos with different signs' : undefined;
 }

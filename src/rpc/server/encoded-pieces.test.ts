@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { create, fromBinary, mergeFromBinary, toBinary } from '@bufbuild/protobuf';
 import { fc } from '#testkit/fast-check';
 import { GetBlobsRequestSchema } from '#wire/gen/blob_pb';
-import { encodedPieces } from './encoded-pieces.ts';
+import { encodedPieces } from './route.ts';
 
 /** Decodes as a server does, and returns the message or the text of the error. */
 function decoded(pieces: Iterable<Uint8Array>): unknown {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { malformedBinary } from './malformed-binary.ts';
+import { malformedBinary } from './refusal.ts';
 
 // Positions of Go's `encoding/base64`, as grpc-go uses it.
 for (const [value, at] of [

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import { PathNotFoundErrorSchema, ResolveRevisionErrorSchema } from '#wire/gen/errors_pb';
-import { shortenText, shortenTexts } from './shorten-texts.ts';
+import { shortenText, shortenTexts } from './error-headers.ts';
 
 test('a text is cut between characters, and only if it is too long', () => {
   for (const [text, maxBytes, expected] of [

@@ -21,9 +21,9 @@ import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'n
 import type { TakeSocket } from '#platform/process/handover/listening-socket';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import type { Peer } from '../handler.ts';
+import { createServerTls, type ServerCertificate } from './certificate.ts';
 import { FIRST_BYTES_MS } from './connection-limits.ts';
 import { type ListenAddress, Listener, type ListenerOptions } from './listener.ts';
-import { createServerTls, type ServerCertificate } from './tls-certificate.ts';
 import { inheritSocketFile } from './unix-socket-file.ts';
 
 const FIXTURES = join(import.meta.dirname, '../../../testkit/fixtures');
