@@ -1,11 +1,11 @@
 import { constants } from 'node:fs';
 import { chmod, mkdir, open, rmdir } from 'node:fs/promises';
 import { GitalyError, wrap } from '#base/gitaly-error';
+import { quote } from '#base/go/quote';
 import { systemErrorCode } from '#base/go/system-error';
 import { noteBulkBytes } from '#base/memory/bulk-memory';
 import { readTar, type TarEntry, TarFormatError } from '#base/tar/read-tar';
 import { asArchiveFault } from './archive-fault.ts';
-import { entryPath } from './entry-path.ts';
 
 export interface ExtractOptions {
   /** Entries to unpack, by their path; all others are read and dropped. */
@@ -142,4 +142,24 @@ async function openToWrite(path: string, mode: number) {
     await removeEmptyDirectory(path);
     return await open(path, WRITE_FLAGS, mode);
   }
+}
+
+/** Longest path of the system. */
+const MAX_PATH_BYTES = 4000;
+
+/**
+ * Returns the clean relative path of an entry, empty for the top directory.
+ *
+ * @throws {GitalyError} INVALID_ARGUMENT for a path that leaves the directory or is no text, and
+ *   for links and devices.
+ */
+function entryPath({ name, type }: TarEntry): string {
+  const text = name.toString();
+  if (type !== 'file' && type !== 'directory')
+    throw new GitalyError('INVALID_ARGUMENT', `invalid type of file in tar: ${quote(name)}`);
+  const parts = text.split('/').filter((part) => part !== '' && part !== '.');
+  const isClean = !text.startsWith('/') && !parts.includes('..') && !text.includes('\0');
+  if (!isClean || name.length > MAX_PATH_BYTES || !Buffer.from(text).equals(name))
+    throw new GitalyError('INVALID_ARGUMENT', `invalid file path in tar: ${quote(name)}`);
+  return parts.join('/');
 }

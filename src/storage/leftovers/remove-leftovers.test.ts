@@ -14,8 +14,7 @@ import { until } from '#testkit/until';
 import { beginChange, currentGeneration } from '../cache/cache-generations.ts';
 import { cleanCaches } from '../cache/clean-caches.ts';
 import { cleanTempDirectories, createTempDirectory } from '../temp-directories.ts';
-import { UNKNOWN_DEAD_MS } from './dead-changes.ts';
-import { listLeftovers, removeLeftovers } from './remove-leftovers.ts';
+import { listLeftovers, removeLeftovers, UNKNOWN_DEAD_MS } from './remove-leftovers.ts';
 import { removeStaleLocks } from './stale-locks.ts';
 import { isWorkedIn } from './working-processes.ts';
 
