@@ -14,7 +14,7 @@ export class RepeatableInput implements AsyncIterable<Uint8Array> {
   #keptBytes = 0;
   /** True if data were read that are not kept. */
   #isPast = false;
-  /** What a reader who has stopped still waited for: the next one gets it. */
+  /** The read that a stopped reader still waited for: the next one gets its data. */
   #reading: Promise<Uint8Array | undefined> | undefined;
 
   constructor(source: Readable | AsyncIterable<Uint8Array>) {
