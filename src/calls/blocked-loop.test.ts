@@ -19,8 +19,14 @@ function waitsLong(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
+/** Blocks the thread for a time, at least a third of which it computes. */
 function usesProcessor(ms: number): void {
-  for (const untilMs = performance.now() + ms; performance.now() < untilMs; );
+  const before = process.threadCpuUsage();
+  const isUsed = (): boolean => {
+    const { user, system } = process.threadCpuUsage(before);
+    return user + system > (ms * 1000) / 3;
+  };
+  for (const untilMs = performance.now() + ms; performance.now() < untilMs || !isUsed(); );
 }
 
 /**

@@ -19,3 +19,26 @@ export function blockFor(ms: number): void {
   const end = performance.now() + ms;
   while (performance.now() < end);
 }
+
+/**
+ * Measures the longest block of the event loop, until the result is disposed, in CPU time of this
+ * thread: other processes of a busy machine do not count.
+ */
+export function watchBlocks(): { readonly cpuMs: number; reset(): void } & Disposable {
+  let longestMs = 0;
+  let before = process.threadCpuUsage();
+  const timer = setInterval(() => {
+    const { user, system } = process.threadCpuUsage(before);
+    before = process.threadCpuUsage();
+    longestMs = Math.max(longestMs, (user + system) / 1000);
+  }, 1).unref();
+  return {
+    get cpuMs() {
+      return longestMs;
+    },
+    reset() {
+      longestMs = 0;
+    },
+    [Symbol.dispose]: () => clearInterval(timer),
+  };
+}

@@ -3,6 +3,7 @@
  * measurement, returns it, and starts the next one.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { watchBlocks } from '#testkit/loop-turns';
 
 /** Longest block of the event loop since the last message. */
 export interface LongestBlock {
@@ -16,16 +17,10 @@ const RESOLUTION_MS = 1;
 
 const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
 delays.enable();
-let before = process.threadCpuUsage();
-let cpuMs = 0;
-setInterval(() => {
-  const { user, system } = process.threadCpuUsage(before);
-  before = process.threadCpuUsage();
-  cpuMs = Math.max(cpuMs, (user + system) / 1000);
-}, RESOLUTION_MS).unref();
+const blocks = watchBlocks();
 
 process.on('message', () => {
-  process.send?.({ delayMs: delays.max / 1e6, cpuMs } satisfies LongestBlock);
+  process.send?.({ delayMs: delays.max / 1e6, cpuMs: blocks.cpuMs } satisfies LongestBlock);
   delays.reset();
-  cpuMs = 0;
+  blocks.reset();
 });
