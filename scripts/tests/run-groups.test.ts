@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
 import type { TestGroup } from './classes.ts';
 import { Durations } from './durations.ts';
+import { FlakyFiles } from './flaky-files.ts';
 import { type RunGroupsOptions, runGroups } from './run-groups.ts';
 
 const IMPORTS = `import { after, afterEach, before, describe, test } from 'node:test';
@@ -56,6 +57,7 @@ async function runTexts(
       isContinuous: false,
       isOldGit: false,
       durations: new Durations(join(cwd, 'durations.json')),
+      flakyFiles: new FlakyFiles(join(cwd, 'flaky.jsonl')),
       signal: new AbortController().signal,
       print: (line) => lines.push(stripVTControlCharacters(line)),
       ...options,
@@ -165,6 +167,23 @@ test('a file that searches for lost data is not run again', async (context) => {
   assert.equal(marks, '-test/faults/a -b');
   assert.match(printed, /not run again: .*\nThese search for lost data: test\/faults\/a\.test\.mjs/);
 });
+
+for (const [where, isContinuous] of [
+  ['in CI', true],
+  ['on a machine of a developer', false],
+] as const)
+  test(`a file that was flaky before is named with that run, ${where}`, async (context) => {
+    const directory = mkdtempSync(join(tmpdir(), 'flaky-'));
+    context.after(() => rmSync(directory, { recursive: true }));
+    const flakyFiles = new FlakyFiles(join(directory, 'flaky.jsonl'));
+    flakyFiles.add(['a.test.mjs'], '42');
+
+    const texts = { 'a.test.mjs': failsOnce('a'), 'b.test.mjs': PASSES };
+    const { hasPassed, printed } = await runTexts(context, texts, { flakyFiles, isContinuous });
+
+    assert.match(printed, /\n {2}flaky before: a\.test\.mjs, at [0-9a-f]{12} with TEST_SEED=42\n/);
+    assert.equal(hasPassed, !isContinuous);
+  });
 
 test('more than two flaky files fail the run', async (context) => {
   const { hasPassed, printed } = await runTexts(context, {

@@ -3,6 +3,7 @@ import { styleText } from 'node:util';
 import { NEVER_AGAIN, type TestGroup } from './classes.ts';
 import type { Durations } from './durations.ts';
 import type { FileResult } from './file-result.ts';
+import type { FlakyFiles } from './flaky-files.ts';
 import { type RunFilesOptions, runFiles } from './run-files.ts';
 import { summarizeSkips, unacceptedSkips } from './skip-reasons.ts';
 
@@ -21,10 +22,14 @@ export interface RunGroupsOptions {
   readonly isWanted: (file: string) => boolean;
   /** Prints the tests of files that pass, too. */
   readonly isVerbose: boolean;
-  /** Fails the run for skipped tests whose reasons are not accepted. */
+  /**
+   * Fails the run for skipped tests whose reasons are not accepted, and for a file that is flaky
+   * again.
+   */
   readonly isContinuous: boolean;
   readonly isOldGit: boolean;
   readonly durations: Durations;
+  readonly flakyFiles: FlakyFiles;
   /** Reports whether cores are idle; default: those of the machine. */
   readonly areCoresIdle?: () => boolean;
   readonly signal: AbortSignal;
@@ -135,6 +140,9 @@ function report({ results, flaky }: Totals, options: RunGroupsOptions): boolean 
   if (results.length === 0) print('There is nothing to test.');
   print(`\nFiles that passed only when run again: ${flaky.length} (at most ${MAX_FLAKY_FILES})`);
   for (const file of flaky) print(`  flaky: ${file}`);
+  const earlier = options.flakyFiles.add(flaky, options.env.TEST_SEED ?? '');
+  for (const { commit, file, seed } of earlier)
+    print(`  flaky before: ${file}, at ${commit} with TEST_SEED=${seed}`);
   const skipped = results.flatMap((result) => result.skipped);
   if (skipped.length > 0) print(`Skipped tests:\n${summarizeSkips(skipped).join('\n')}`);
   const wrong = isContinuous ? unacceptedSkips(skipped, { isOldGit }) : [];
@@ -143,7 +151,8 @@ function report({ results, flaky }: Totals, options: RunGroupsOptions): boolean 
   const failed = new Map(results.filter((result) => result.failed).map((result) => [result.file, result]));
   for (const result of failed.values()) print(`✖ ${result.file}\n${reasonOf(result)}`);
   print(figuresOf({ results, flaky }));
-  return flaky.length <= MAX_FLAKY_FILES && wrong.length === 0;
+  const isAgain = isContinuous && earlier.length > 0;
+  return flaky.length <= MAX_FLAKY_FILES && wrong.length === 0 && !isAgain;
 }
 
 function figuresOf({ results }: Totals): string {

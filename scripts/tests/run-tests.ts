@@ -18,6 +18,7 @@ import { isRecorded, writeRecord } from '../records.ts';
 import { affectedTests, changedFiles, readSources } from './changed-tests.ts';
 import { CLASSES } from './classes.ts';
 import { Durations } from './durations.ts';
+import { FlakyFiles } from './flaky-files.ts';
 import { interruption } from './interruption.ts';
 import { nearestTests } from './nearest-tests.ts';
 import { filesOf, runGroups } from './run-groups.ts';
@@ -82,6 +83,7 @@ async function main([name = '', ...args]: readonly string[]): Promise<number> {
       isContinuous: isContinuous(),
       isOldGit: isOldGit(),
       durations: new Durations(),
+      flakyFiles: new FlakyFiles(),
       signal: interruption(),
       print: console.log,
     });
