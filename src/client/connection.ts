@@ -92,7 +92,7 @@ export class Connection implements ServiceCaller, AsyncDisposable {
   get backup(): ClientOf<typeof BackupService> {
     return this.client(BackupService);
   }
-  /** The last backups of storages. Servers other than gitaly-ts respond UNIMPLEMENTED. */
+  /** The last backups of storages. UNIMPLEMENTED from servers other than gitaly-ts. */
   get backupRuns(): ClientOf<typeof BackupRunService> {
     return this.client(BackupRunService);
   }
@@ -127,8 +127,7 @@ export class Connection implements ServiceCaller, AsyncDisposable {
     return this.client(InternalGitaly);
   }
   /**
-   * The lifetimes of repositories and references. Servers other than gitaly-ts respond
-   * UNIMPLEMENTED.
+   * The lifetimes of repositories and references. UNIMPLEMENTED from servers other than gitaly-ts.
    */
   get lifetimes(): ClientOf<typeof LifetimeService> {
     return this.client(LifetimeService);

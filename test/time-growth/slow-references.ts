@@ -14,7 +14,7 @@ const tests = searchParams
 registerHooks({
   load(url, context, next) {
     const loaded = next(url, context);
-    if (!url.endsWith('/git/refs/validate-reference.ts')) return loaded;
+    if (!url.endsWith('/git/names/validate-reference.ts')) return loaded;
     const source = String(loaded.source);
     if (!source.includes(CHECK)) throw new Error(`${url} has no ${CHECK}`);
     return {
