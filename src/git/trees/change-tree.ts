@@ -168,6 +168,9 @@ async function rebuild(
     if (entry === undefined) entries.delete(name.toString('latin1'));
     else entries.set(name.toString('latin1'), { name, ...entry });
   }
-  await eachInTurn([...entries.values()], (entry) => void all.push(entry), signal);
+  for (const entry of entries.values()) {
+    all.push(entry);
+    if (slice.isOverAfterItem()) await slice.pause(signal);
+  }
   return await formatTreeInTurns(all, signal);
 }

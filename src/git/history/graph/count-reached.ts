@@ -6,6 +6,8 @@ import type { CommitNodes } from './commit-nodes.ts';
 
 /** Limits of commits that are newer than the graph. */
 const LIMITS = { maxReads: 64, maxCommits: 2_000 };
+/** Parents of one commit, which may have 100,000, that take as long as many commits. */
+const MANY_PARENTS = 64;
 
 /**
  * Counts the commits that some commits reach, with the positions of the graph where it has them.
@@ -38,7 +40,7 @@ async function countInGraph(
     if (parents === undefined) throw new FallBackToGit('the commit-graph is damaged');
     isCounted[position] = 1;
     count++;
-    if (slice.isOverAfterItem()) await slice.pause(signal);
+    if (slice.isOverAfterItem() || parents.length > MANY_PARENTS) await slice.pause(signal);
     for (const parent of parents) if (isCounted[parent] !== 1) waiting.push(parent);
   }
   return count;
