@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { makeDirectory } from '#base/files/make-directory';
-import { replaceFile } from '#base/files/replace-file';
+import { isLeftDraft, replaceFile } from '#base/files/replace-file';
 import { JsonFields } from '#base/json-fields';
 import { DIRECTORY_MODE } from '#storage/storage-layout';
 
@@ -34,10 +34,11 @@ export class PendingRemovals {
   /** Notes a removal. It is lost if there are too many. */
   async add(target: RemovedRepository): Promise<void> {
     await makeDirectory(this.#directory, { mode: DIRECTORY_MODE });
-    this.#count ??= (await this.#names()).length;
+    this.#count ??= (await this.#allNames()).filter((name) => FILE_NAME.test(name)).length;
     if (this.#count >= MAX_PENDING) return;
     this.#count++;
-    await replaceFile(this.#pathOf(target), JSON.stringify(target), { durable: false });
+    // A sweep removes what is left: there may be many files.
+    await replaceFile(this.#pathOf(target), JSON.stringify(target), { durable: false, removesLeft: false });
   }
 
   /** Forgets a removal after it has ended. */
@@ -49,8 +50,13 @@ export class PendingRemovals {
   /** Returns removals that have not ended, at most {@link MAX_LISTED}. */
   async list(): Promise<RemovedRepository[]> {
     const found: RemovedRepository[] = [];
-    const names = await this.#names();
+    const all = await this.#allNames();
+    const names = all.filter((name) => FILE_NAME.test(name));
     this.#count = names.length;
+    for (const name of all) {
+      const path = `${this.#directory}/${name}`;
+      if (await isLeftDraft(path)) await rm(path, { force: true });
+    }
     for (const name of names.slice(0, MAX_LISTED)) {
       const path = `${this.#directory}/${name}`;
       const text = await readFile(path, 'utf8').catch(() => undefined); // gone, or tried at the next sweep
@@ -63,9 +69,8 @@ export class PendingRemovals {
     return found;
   }
 
-  async #names(): Promise<string[]> {
-    const names = (await readdir(this.#directory).catch(ignoreMissing)) ?? [];
-    return names.filter((name) => FILE_NAME.test(name));
+  async #allNames(): Promise<string[]> {
+    return (await readdir(this.#directory).catch(ignoreMissing)) ?? [];
   }
 
   #pathOf({ storageName, relativePath }: RemovedRepository): string {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { deadOwnerSuffix } from '#base/process-identity';
 import { MemoryStore } from '#object-store/memory/memory-store';
 import type { PutOptions } from '#object-store/object-store';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
@@ -207,4 +208,21 @@ test('a note that cannot be read does not hide the others', async () => {
   await pending.add({ storageName: 'default', relativePath: 'x.git' });
 
   assert.deepEqual(await pending.list(), [{ storageName: 'default', relativePath: 'x.git' }]);
+});
+
+test('the note that a killed process left half written is removed by the next sweep', async () => {
+  using scratch = {
+    path: makeScratchDirectory('draft'),
+    [Symbol.dispose]: () => rmSync(scratch.path, { recursive: true }),
+  };
+  const target = { storageName: 'default', relativePath: 'x.git' };
+  const pending = new PendingRemovals(scratch.path);
+  const draft = `${'0'.repeat(64)}.json.draft-0${deadOwnerSuffix(7)}`;
+  writeFileSync(join(scratch.path, draft), '{"storageName":');
+
+  await pending.add(target);
+  assert.equal(readdirSync(scratch.path).length, 2);
+  assert.deepEqual(await pending.list(), [target]);
+
+  assert.ok(!readdirSync(scratch.path).includes(draft));
 });
