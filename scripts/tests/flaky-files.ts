@@ -38,7 +38,15 @@ export class FlakyFiles {
 
   #read(): Entry[] {
     if (!existsSync(this.#path)) return [];
-    const lines = readFileSync(this.#path, 'utf8').split('\n').filter(Boolean);
-    return lines.map((line) => JSON.parse(line) as Entry); // written by `add`
+    return readFileSync(this.#path, 'utf8').split('\n').flatMap(parseEntry);
+  }
+}
+
+/** A run that was killed, or a full disk, leaves half a line. */
+function parseEntry(line: string): Entry[] {
+  try {
+    return [JSON.parse(line) as Entry]; // written by `add`
+  } catch {
+    return [];
   }
 }

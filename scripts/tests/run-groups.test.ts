@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -177,6 +185,7 @@ for (const [where, isContinuous] of [
     context.after(() => rmSync(directory, { recursive: true }));
     const flakyFiles = new FlakyFiles(join(directory, 'flaky.jsonl'));
     flakyFiles.add(['a.test.mjs'], '42');
+    appendFileSync(join(directory, 'flaky.jsonl'), '{"file":');
 
     const texts = { 'a.test.mjs': failsOnce('a'), 'b.test.mjs': PASSES };
     const { hasPassed, printed } = await runTexts(context, texts, { flakyFiles, isContinuous });

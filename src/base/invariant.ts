@@ -30,8 +30,8 @@ export class InvariantError extends GitalyError {
 }
 
 /**
- * Ends the call if a condition does not hold that holds for every input. The
- * listeners of {@link onViolation} receive it, also if the error is caught.
+ * Ends the call if a condition does not hold that holds for every input. The listeners of
+ * {@link onViolation} receive it, also if the error is caught.
  *
  * @throws {InvariantError}
  */

@@ -58,18 +58,11 @@ function addCreate(token: Command, on: ToolProcess): void {
         .argParser(parseLifetime)
         .default(30 * 86_400, '30d'),
     );
-  const options = pushRuleKinds().map(
-    ([
-      kind,
-      {
-        option: { flags, description },
-      },
-    ]) => {
-      const option = new Option(flags, description).argParser(collect);
-      create.addOption(option);
-      return [kind, option.attributeName()] as const;
-    },
-  );
+  const options = pushRuleKinds().map(([kind, rule]) => {
+    const option = new Option(rule.option.flags, rule.option.description).argParser(collect);
+    create.addOption(option);
+    return [kind, option.attributeName()] as const;
+  });
   create.action(async (name: string, values: TokenOptions & Record<string, unknown>) => {
     const { createToken } = await import('../token.ts');
     const rules = Object.fromEntries(options.map(([kind, attribute]) => [kind, values[attribute]]));

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, get } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
-import { sendAnswer } from './answer.ts';
+import { sendAnswer, setStreamHeaders } from './answer.ts';
 
 test('an answer replaces the prepared headers', async () => {
   const server = createServer((_request, response) => {
@@ -22,6 +22,24 @@ test('an answer replaces the prepared headers', async () => {
   assert.deepEqual([headers.get('etag'), headers.get('content-encoding')], [null, null]);
   assert.equal(headers.get('x-reason'), 'gone');
   assert.equal(headers.get('content-length'), '9');
+  server.closeAllConnections();
+  server.close();
+});
+
+// git's own tests compare them.
+test('the headers of a stream have the order of git http-backend', async () => {
+  const server = createServer((_request, response) => {
+    setStreamHeaders(response, 'application/x-git-upload-pack-result');
+    response.end();
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+
+  const [response] = await once(get(`http://127.0.0.1:${port}/`, { agent: false }), 'response');
+  const names = response.rawHeaders.filter((_: string, index: number) => index % 2 === 0).slice(0, 4);
+  response.resume();
+
+  assert.deepEqual(names, ['Expires', 'Pragma', 'Cache-Control', 'Content-Type']);
   server.closeAllConnections();
   server.close();
 });
