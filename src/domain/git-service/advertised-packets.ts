@@ -54,10 +54,11 @@ export function isListable(
 }
 
 /**
- * Checks for unusual settings. @throws {FallBackToGit} for a repository of another user, and for
- * unknown settings.
+ * Returns the settings of a repository that git can serve without surprises.
+ *
+ * @throws {FallBackToGit} for a repository of another user, and for unknown settings.
  */
-function requirePlainSettings(
+export function requirePlainSettings(
   repository: Repository,
   { service, config }: Pick<AdvertisedPacketsOptions, 'service' | 'config'>,
 ): ReferenceSettings {

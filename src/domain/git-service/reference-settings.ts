@@ -14,6 +14,8 @@ export interface ReferenceSettings {
   readonly hidden: HiddenRefs;
   /** True if a client may see a HEAD whose branch does not exist yet. */
   readonly allowsUnborn: boolean;
+  /** True if a client may request a part of the objects. */
+  readonly allowsFilter: boolean;
 }
 
 /**
@@ -138,18 +140,20 @@ function readReferenceSettings(
   if (own === undefined || given === undefined || !isKnownFormat(own)) return undefined;
   const all = [...own.filter(({ key }) => FORMAT[key] === undefined), ...given];
   const hidden: Buffer[] = [];
-  let unborn = 'advertise';
+  let [unborn, filter] = ['advertise', 'false'];
   for (const setting of all) {
     const { key, value } = setting;
     if (key === 'transfer.hiderefs' || key === HIDING[service]) hidden.push(value);
     else if (key === 'lsrefs.unborn' && UNBORN.test(value.toString('latin1')))
       unborn = value.toString('latin1');
     else if (!isHarmless(setting)) return undefined;
+    else if (key === 'uploadpack.allowfilter') filter = value.toString('latin1');
   }
   return {
     objectFormat: format.objectFormat,
     hidden: new HiddenRefs(hidden),
     allowsUnborn: unborn !== 'ignore',
+    allowsFilter: filter === 'true',
   };
 }
 

@@ -1,4 +1,5 @@
 import { FallBackToGit } from '../command/in-process.ts';
+import type { ObjectType } from '../names/object-info.ts';
 import { damaged, type EwahBitmap, ewahAt, invert } from './ewah.ts';
 
 const SIGNATURE = 'BITM';
@@ -9,8 +10,8 @@ const FIXED_BYTES = 12;
 const FULL_DAG = 0x1;
 /** Tables behind the bitmaps: hashes of names, positions of bitmaps, unions of bitmaps. */
 const TABLES = 0x4 | 0x10 | 0x20;
-/** Bitmaps of all commits, trees, blobs and tags. */
-const TYPES = 4;
+/** Types of objects in the order of their bitmaps. */
+const TYPES: readonly ObjectType[] = ['commit', 'tree', 'blob', 'tag'];
 /** Position of the object, how far the bitmap from which it differs is before it, flags. */
 const ENTRY_BYTES = 6;
 
@@ -24,6 +25,8 @@ interface Entry {
 export class BitmapFile {
   readonly #bytes: Buffer;
   readonly #count: number;
+  /** The objects of each type, in the order of {@link TYPES}. */
+  readonly #types: EwahBitmap[] = [];
   readonly #entries: Entry[] = [];
   /** Index of the bitmap of each commit, by its position among the sorted ids. */
   readonly #indexes = new Map<number, number>();
@@ -45,7 +48,11 @@ export class BitmapFile {
     if (!bytes.subarray(FIXED_BYTES, headerBytes).equals(checksum))
       throw new FallBackToGit('a bitmap is of other packs');
     let at = headerBytes;
-    for (let type = 0; type < TYPES; type++) at = ewahAt(bytes, at).next;
+    while (this.#types.length < TYPES.length) {
+      const bitmap = ewahAt(bytes, at);
+      this.#types.push(bitmap);
+      at = bitmap.next;
+    }
     this.#readEntries(at, bytes.readUInt32BE(8));
   }
 
@@ -80,6 +87,14 @@ export class BitmapFile {
       at -= distance;
     }
     addBits(bits, own);
+  }
+
+  /** Clears the bits of all objects of a type. @throws {FallBackToGit} */
+  dropType(type: ObjectType, bits: Uint32Array): void {
+    const bitmap = this.#types[TYPES.indexOf(type)] ?? fail();
+    const own = this.noBits();
+    invert(own, this.#bytes, bitmap);
+    for (const [at, word] of own.entries()) bits[at] = (bits[at] ?? 0) & ~word;
   }
 
   #readEntries(start: number, count: number): void {

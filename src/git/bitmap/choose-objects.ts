@@ -2,6 +2,7 @@ import { LoopSlice } from '#base/async/loop-turns';
 import { FallBackToGit } from '../command/in-process.ts';
 import { parseNode } from '../history/graph/commit-nodes.ts';
 import { OID_DIGITS, OID_SOURCE } from '../names/object-id.ts';
+import type { ObjectType } from '../names/object-info.ts';
 import type { ObjectReader } from '../objects/object-reader.ts';
 import { type BitmapFile, hasBit, setBit } from './bitmap-file.ts';
 import type { BitmappedPacks } from './bitmapped-packs.ts';
@@ -30,8 +31,8 @@ export interface ChoiceOptions {
   readonly signal: AbortSignal;
 }
 
-/** Commits between wanted ones and those that have bitmaps. */
-const MAX_WALKED = 1000;
+/** Commits between wanted ones and those that have bitmaps: a busy day's, or 0.2 s. */
+const MAX_WALKED = 10_000;
 const NEWLINE = 0x0a;
 const ID = new RegExp(`^${OID_SOURCE}`);
 const TAG = new RegExp(`^object (${OID_SOURCE})\n`);
@@ -49,6 +50,8 @@ export class ObjectChoice {
   readonly #slice: LoopSlice;
   readonly #order: PackOrder;
   readonly #bits: Uint32Array;
+  /** Wanted objects, the targets of wanted tags, and the commits outside the packs. */
+  readonly #named = new Set<string>();
   readonly #tips = new Set<string>();
   readonly #bases: string[] = [];
   /** Commits of the packs without a bitmap. */
@@ -84,7 +87,8 @@ export class ObjectChoice {
    * @throws {FallBackToGit} when only git finds it; the system's error; {GitalyError} of an abort.
    */
   async addAll(wants: readonly string[]): Promise<ChosenObjects> {
-    const seen = new Set(wants);
+    const seen = this.#named;
+    for (const want of wants) seen.add(want);
     for (const want of seen) if (this.#bitOf(want) === undefined) this.#tips.add(want);
     // Iterating a set includes the elements that are added during the iteration.
     for (const oid of seen) {
@@ -126,6 +130,19 @@ export class ObjectChoice {
       if (this.#slice.isOverAfterItem()) await this.#slice.pause(this.#options.signal);
       if (this.#isChosen(oid)) continue;
       if (peeledOid === undefined || this.#mayBeChosen(peeledOid)) await this.#addTag(oid);
+    }
+  }
+
+  /**
+   * Removes the objects of some types, but for wanted ones and the targets of wanted tags.
+   *
+   * @throws {FallBackToGit} when the bitmaps are damaged.
+   */
+  dropTypes(types: readonly ObjectType[]): void {
+    for (const type of types) this.#bitmap.dropType(type, this.#bits);
+    for (const oid of this.#named) {
+      const bit = this.#bitOf(oid);
+      if (bit !== undefined) setBit(this.#bits, bit);
     }
   }
 

@@ -1,6 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { FairLimit } from '#base/limits/fair-limit';
-import { isListable } from '#domain/git-service/advertised-packets';
+import { requirePlainSettings } from '#domain/git-service/advertised-packets';
 import { countBits, firstGap } from '#git/bitmap/bitmap-file';
 import { BitmappedPacks } from '#git/bitmap/bitmapped-packs';
 import { type ChosenObjects, ObjectChoice } from '#git/bitmap/choose-objects';
@@ -10,6 +10,7 @@ import { OID_BYTES, OID_DIGITS } from '#git/names/object-id';
 import { objectsInPack, PACK_HEADER_BYTES } from '#git/objects/pack-header';
 import type { Storage } from '#storage/repository-target';
 import type { Fetch } from '../fetch.ts';
+import { type FetchArguments, LEFT_OUT, parseArguments } from '../fetch-arguments.ts';
 import type { FetchRequest } from '../request-parser.ts';
 import { listBeyond, type PackBeyond, packBeyond } from './pack-beyond.ts';
 
@@ -55,10 +56,6 @@ export interface ReuseOptions {
 
 /** Limit of packs that are open for one clone. */
 const MAX_PACKS = 32;
-/** Arguments with which a client that has nothing requests everything that its objects need. */
-const CLONE = new Set(['thin-pack', 'no-progress', 'include-tag', 'ofs-delta', 'done']);
-const REQUIRED = ['ofs-delta', 'done'];
-
 /** Each holds a file of bitmaps, an order and pages of an index: up to 100 MiB, usually a tenth. */
 const choices = new FairLimit<Storage>({ name: 'clones', capacity: 2 });
 
@@ -78,18 +75,17 @@ export async function findReusedPacks(
   request: FetchRequest,
   { env, signal }: ReuseOptions,
 ): Promise<ReusedPacks> {
-  const { others, wants } = request;
-  const isClone = REQUIRED.every((option) => others.includes(option));
+  const clone = cloneOf(request);
   const digits = OID_DIGITS[repository.objectFormat];
-  if (!isClone || !others.every((option) => CLONE.has(option))) throw OTHER_REQUEST;
-  if (!wants.every(({ length }) => length === digits)) throw OTHER_REQUEST;
-  if (!isListable(repository, { service: 'upload-pack', config })) throw OTHER_REQUEST;
+  if (!request.wants.every(({ length }) => length === digits)) throw OTHER_REQUEST;
+  const { allowsFilter } = requirePlainSettings(repository, { service: 'upload-pack', config });
+  if (clone.filter !== undefined && !allowsFilter) throw OTHER_REQUEST;
   await using opened = new AsyncDisposableStack();
   const bitmapped = opened.use(BitmappedPacks.open(repository));
   const release = await choices.acquire(repository.storage, { signal });
   let chosen: Choice;
   try {
-    chosen = await choose(bitmapped, request, { repository, signal });
+    chosen = await choose(bitmapped, clone, { repository, signal });
   } finally {
     release();
     bitmapped.forgetPages();
@@ -115,6 +111,23 @@ export async function findReusedPacks(
   };
 }
 
+/** A request of a client that has nothing. */
+interface Clone extends FetchArguments {
+  readonly wants: readonly string[];
+}
+
+function cloneOf({ others, wants }: FetchRequest): Clone {
+  const given = parseArguments(others);
+  const isClone =
+    given?.isDone === true &&
+    given.hasOffsets &&
+    given.depth === undefined &&
+    given.haves.length === 0 &&
+    given.shallow.length === 0;
+  if (!isClone) throw OTHER_REQUEST;
+  return { ...given, wants };
+}
+
 interface Choice extends ChosenObjects {
   /** Lines of the objects that are not in the packs. */
   readonly others: readonly Buffer[];
@@ -122,13 +135,14 @@ interface Choice extends ChosenObjects {
 
 async function choose(
   packs: BitmappedPacks,
-  { others, wants }: FetchRequest,
+  { filter, includesTags, wants }: Clone,
   { repository, signal }: Pick<Fetch, 'repository' | 'signal'>,
 ): Promise<Choice> {
   const choice = await ObjectChoice.start(packs, { objects: repository.objects, signal });
   const chosen = await choice.addAll(wants);
-  const lines = await choice.addListed(await listBeyond(repository, chosen, signal));
-  if (others.includes('include-tag'))
+  const lines = await choice.addListed(await listBeyond(repository, { ...chosen, filter }, signal));
+  if (filter !== undefined) choice.dropTypes(LEFT_OUT[filter]);
+  if (includesTags)
     for await (const tags of repository.refs.list({ patterns: ['refs/tags/'] }, { signal }))
       await choice.addTags(tags);
   return { ...chosen, others: lines };

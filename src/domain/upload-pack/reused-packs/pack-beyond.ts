@@ -7,6 +7,7 @@ import { GitExitError } from '#git/command/process/exit-error';
 import { OID_BYTES } from '#git/names/object-id';
 import { objectsInPack, PACK_HEADER_BYTES } from '#git/objects/pack-header';
 import type { Repository } from '#storage/repository';
+import type { PartialFilter } from '../fetch-arguments.ts';
 
 /** Objects that git packs in addition to those of reused packs. Disposing ends git. */
 export interface PackBeyond extends AsyncDisposable {
@@ -15,10 +16,9 @@ export interface PackBeyond extends AsyncDisposable {
   readonly bytes: AsyncGenerator<Buffer, void>;
 }
 
-/** Of the list of objects; git makes the whole pack if there are more. */
-const MAX_LIST_BYTES = 4 << 20;
+/** Of the list of objects: 200,000. git makes the whole pack if there are more. */
+const MAX_LIST_BYTES = 16 << 20;
 
-const LIST = gitCommand('rev-list', { options: ['--objects', '--stdin'].map(flag) });
 const PACK = gitCommand('pack-objects', {
   options: ['--stdout', '--delta-base-offset', '--quiet'].map(flag),
 });
@@ -30,15 +30,21 @@ const PACK = gitCommand('pack-objects', {
  */
 export async function listBeyond(
   repository: Repository,
-  { bases, tips }: Pick<ChosenObjects, 'bases' | 'tips'>,
+  {
+    bases,
+    filter,
+    tips,
+  }: Pick<ChosenObjects, 'bases' | 'tips'> & { readonly filter: PartialFilter | undefined },
   signal: AbortSignal,
 ): Promise<Buffer> {
   if (tips.length === 0) return Buffer.alloc(0);
   const input = Buffer.from([...tips, ...bases.map((base) => `^${base}`), ''].join('\n'));
+  const filters = filter === undefined ? [] : [flag(`--filter=${filter}`)];
+  const list = gitCommand('rev-list', { options: [flag('--objects'), flag('--stdin'), ...filters] });
   const pieces: Buffer[] = [];
   let size = 0;
   try {
-    for await (const piece of outputBytes(repository, LIST, { input, signal })) {
+    for await (const piece of outputBytes(repository, list, { input, signal })) {
       size += piece.length;
       if (size > MAX_LIST_BYTES) throw new FallBackToGit('many objects have no bitmap');
       pieces.push(piece);

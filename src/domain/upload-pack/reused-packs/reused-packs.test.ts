@@ -1,115 +1,45 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { onViolation, type Violation } from '#base/invariant';
+import type { ConfigPair } from '#git/command/config';
 import { FallBackToGit } from '#git/command/in-process';
-import type { ObjectFormatName } from '#git/repository-files/repository-format';
 import { fastImport } from '#testkit/repositories/commit-files';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
-import { FLUSH, packet, packets } from '#testkit/repositories/push';
+import {
+  fixture,
+  idsIn,
+  type Made,
+  make,
+  PACKINGS,
+  packAll,
+  packIn,
+  requestOf,
+  tipsOf,
+} from '#testkit/repositories/packed-histories';
+import { FLUSH, packets } from '#testkit/repositories/push';
 import { type Random, seededRandom } from '#testkit/repositories/random-history';
-import { createRandomRepository } from '#testkit/repositories/random-repository';
-import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { testSeed } from '#testkit/test-seed';
-import { RequestParser } from '../request-parser.ts';
 import { findReusedPacks } from './find-reused-packs.ts';
 import { sendReusedPacks } from './send-reused-packs.ts';
 
-const fixture = await StorageFixture.create();
-after(() => fixture[Symbol.asyncDispose]());
 let count = 0;
-
-interface Made {
-  readonly path: string;
-  readonly relativePath: string;
-  readonly git: (...args: string[]) => string;
-}
-
-/** More than what is read of a pack at once. */
-const LONG_BYTES = 560_000;
-
-/**
- * Creates a repository: a random history of 60 commits, and one of 25 where a file changes a little
- * each time, with a long one at its end. There are tags of a commit, of a tag and of a file.
- */
-function make(seed: number, objectFormat: ObjectFormatName = 'sha1', commits = 60): Made {
-  const relativePath = `whole-${++count}.git`;
-  const path = join(fixture.storage.path, relativePath);
-  const git = createRandomRepository(path, { count: commits, seed, objectFormat });
-  fastImport(path, Buffer.from(similarFiles(seededRandom(seed))));
-  git('tag', '-a', '-m', 'of a commit', 'one', 'c20');
-  git('tag', '-a', '-m', 'of a tag', 'two', 'one');
-  const file = gitOutput(path, ['hash-object', '-w', '--stdin'], 'in no commit');
-  git('tag', '-a', '-m', 'of a file', 'three', file);
-  return { path, relativePath, git };
-}
-
-/** Returns a stream of 25 commits, each with a branch. */
-function similarFiles(random: Random): string {
-  const lines = Array.from({ length: 200 }, (_, line) => `line ${line} ${random()}`);
-  const commits = Array.from({ length: 25 }, (_, index) => {
-    lines[Math.floor(random() * lines.length)] = `changed ${random()}`;
-    if (random() < 0.5) lines.push(`added ${random()}`);
-    const content = lines.join('\n');
-    const from = index === 0 ? '' : `from refs/heads/s${index - 1}\n`;
-    const head = `commit refs/heads/s${index}\ncommitter C <c@example.com> 1600000000 +0000\ndata 1\nm\n`;
-    return `${head}${from}M 100644 inline similar\ndata ${content.length}\n${content}\n`;
-  });
-  const long = randomBytes(LONG_BYTES / 2).toString('hex');
-  return `${commits.join('')}M 100644 inline long\ndata ${long.length}\n${long}\n`;
-}
-
-const PACKINGS = {
-  'one pack': ({ git }: Made) => git('-c', 'pack.writeReverseIndex=true', 'repack', '-adbq'),
-  'one pack without a reverse index': ({ git }: Made) =>
-    git('-c', 'pack.writeReverseIndex=false', 'repack', '-adbq'),
-  'one pack with names of bases': ({ git }: Made) =>
-    git('-c', 'repack.useDeltaBaseOffset=false', 'repack', '-adbqf'),
-  /** Each object is in one of them. */
-  'several packs': ({ git, path }: Made) => {
-    const directory = join(path, 'objects/pack');
-    for (const name of readdirSync(directory)) {
-      const bytes = readFileSync(join(directory, name));
-      rmSync(join(directory, name));
-      if (name.endsWith('.pack')) gitOutput(path, ['unpack-objects', '-q'], bytes);
-    }
-    for (const end of ['c20', 's20'])
-      gitOutput(path, ['pack-objects', '-q', '--revs', '--unpacked', 'objects/pack/pack'], `${end}\n`);
-    git('repack', '-dq');
-    git('multi-pack-index', 'write', '--bitmap');
-    git('prune-packed');
-    assert.equal(readdirSync(directory).filter((name) => name.endsWith('.pack')).length, 3);
-  },
-};
-const packAll = PACKINGS['one pack'];
-
-function tipsOf({ git }: Made): string[] {
-  return [...new Set(git('for-each-ref', '--format=%(objectname)').split('\n'))];
-}
-
-function requestOf(wants: readonly string[], others: readonly string[] = []) {
-  const lines = ['thin-pack', 'ofs-delta', ...others, ...wants.map((want) => `want ${want}`), 'done'];
-  const body = lines.map((line) => packet(`${line}\n`)).join('');
-  const request = new RequestParser().push(Buffer.from(`${packet('command=fetch')}0001${body}${FLUSH}`));
-  assert.ok(typeof request === 'object' && request.name === 'fetch');
-  return request;
-}
 
 /** Answers a request, and returns the packets; `undefined` if git has to. */
 async function answer(
   { relativePath }: Made,
   wants: readonly string[],
   others: readonly string[] = [],
+  config: readonly ConfigPair[] = [],
 ): Promise<Buffer[] | undefined> {
   const repository = fixture.storages.open({ storageName: 'default', relativePath });
-  const request = requestOf(wants, others);
+  const request = requestOf(wants, [...others, 'done']);
   const chunks: Buffer[] = [];
   const write = (bytes: Buffer): undefined => void chunks.push(Buffer.from(bytes));
   try {
     const { signal } = new AbortController();
-    await using reused = await findReusedPacks({ repository, config: [] }, request, { env: {}, signal });
+    await using reused = await findReusedPacks({ repository, config }, request, { env: {}, signal });
     await sendReusedPacks(
       reused,
       { write },
@@ -126,23 +56,10 @@ async function answer(
   return rest;
 }
 
-function packIn(answered: readonly Buffer[]): Buffer {
-  return Buffer.concat(answered.filter(([band]) => band === 1).map((each) => each.subarray(1)));
-}
-
-/** Returns the ids in a pack, which git checks. */
-function idsIn(pack: Buffer, objectFormat: ObjectFormatName): string[] {
-  const path = join(fixture.root, `client-${++count}.git`);
-  initRepository(path, { objectFormat });
-  gitOutput(path, ['index-pack', '--strict', '--stdin'], pack);
-  const ids = gitOutput(path, ['cat-file', '--batch-all-objects', '--batch-check=%(objectname)']);
-  rmSync(path, { recursive: true });
-  return ids.split('\n').sort();
-}
-
 /** Returns what git sends for objects. */
-function idsFor({ path }: Made, wants: readonly string[]): string[] {
-  const lines = gitOutput(path, ['rev-list', '--objects', '--no-object-names', '--stdin'], wants.join('\n'));
+function idsFor({ path }: Made, wants: readonly string[], options: readonly string[] = []): string[] {
+  const command = ['rev-list', '--objects', '--no-object-names', '--stdin', ...options];
+  const lines = gitOutput(path, command, wants.join('\n'));
   return lines.split('\n').sort();
 }
 
@@ -165,6 +82,29 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
 
         assert.deepEqual(idsIn(packIn(answered ?? []), objectFormat), idsFor(made, wants));
       }
+    });
+
+  for (const filter of ['blob:none', 'tree:0'])
+    test(`a client that filters with ${filter} gets the rest, ${objectFormat}`, async () => {
+      const random = seededRandom(testSeed());
+      const made = make(random() * 2 ** 32, objectFormat);
+      const { git, path } = made;
+      PACKINGS[random() < 0.5 ? 'one pack' : 'several packs'](made);
+      const file = gitOutput(path, ['hash-object', '-w', '--stdin'], 'new');
+      const tree = gitOutput(path, ['mktree'], `100644 blob ${file}\tnew\n`);
+      git('update-ref', 'refs/heads/new', git('commit-tree', '-m', 'new', '-p', 'main', tree));
+      const tips = tipsOf(made);
+      const old = git('rev-parse', 'c5:').split('\n');
+      const blob = git('rev-parse', 's3:similar');
+      for (const wants of [tips, someOf(tips, random), [...someOf(tips, random), blob], [blob]]) {
+        const answered = await answer(made, wants, [`filter ${filter}`]);
+
+        const ids = idsIn(packIn(answered ?? []), objectFormat, []);
+        assert.deepEqual(ids, idsFor(made, wants, [`--filter=${filter}`]));
+      }
+      assert.equal(await answer(made, old, [`filter ${filter}`]), undefined, 'git walks trees');
+      const refused = [{ key: 'uploadpack.allowFilter', value: 'false' }];
+      assert.equal(await answer(made, tips, [`filter ${filter}`], refused), undefined);
     });
 
   test(`a client that wants tags gets those that git adds, ${objectFormat}`, async () => {
@@ -254,7 +194,7 @@ test('git answers other requests than plain clones', async () => {
   packAll(made);
   const tips = tipsOf(made);
   const [tip] = tips;
-  for (const option of ['filter blob:none', 'deepen 1', `have ${tip}`, `shallow ${tip}`, 'sideband-all'])
+  for (const option of ['filter blob:limit=1', 'deepen 1', `have ${tip}`, `shallow ${tip}`, 'sideband-all'])
     assert.equal(await answer(made, tips, [option]), undefined, option);
 });
 
