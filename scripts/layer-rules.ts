@@ -189,6 +189,7 @@ export const INNER_LAYERS: Readonly<Record<string, readonly string[]>> = {
     'refs',
     'history',
     'bitmap',
+    'walk',
     'diff',
     'merge',
   ],

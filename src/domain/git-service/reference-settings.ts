@@ -16,6 +16,8 @@ export interface ReferenceSettings {
   readonly allowsUnborn: boolean;
   /** True if a client may request a part of the objects. */
   readonly allowsFilter: boolean;
+  /** True if packs are compressed as usual. */
+  readonly hasDefaultCompression: boolean;
 }
 
 /**
@@ -154,6 +156,7 @@ function readReferenceSettings(
     hidden: new HiddenRefs(hidden),
     allowsUnborn: unborn !== 'ignore',
     allowsFilter: filter === 'true',
+    hasDefaultCompression: all.every(({ key }) => key !== 'core.compression'),
   };
 }
 

@@ -66,6 +66,20 @@ export function reportReused(
   return reported({ numbers, stages: new Map() }, observer);
 }
 
+/** Reports objects of a pack that was made without git, as {@link reportReused} does. */
+export function reportSent(
+  sent: Readonly<Record<'count' | 'deltas' | 'reused' | 'reusedDeltas', number>>,
+  observer: PackTraceObserver,
+): Record<string, unknown> {
+  const numbers = new Map([
+    ['written', sent.count],
+    ['written/delta', sent.deltas],
+    ['reused', sent.reused],
+    ['reused/delta', sent.reusedDeltas],
+  ]);
+  return reported({ numbers, stages: new Map() }, observer);
+}
+
 function reported(
   { numbers, stages }: PackTraceEvents,
   observer: PackTraceObserver,

@@ -5,7 +5,12 @@ import type { StreamWriter } from '#storage/cache/streams/shared-stream';
 import type { StreamReader } from '#storage/cache/streams/stream-reader';
 import { ClientGoneError, type ServiceResult, sendPieces } from '../git-service/service-streams.ts';
 import { startBulkService } from '../git-service/start-service.ts';
-import { type PackTraceObserver, packTraceFields, reportReused } from '../pack-objects/pack-trace.ts';
+import {
+  type PackTraceObserver,
+  packTraceFields,
+  reportReused,
+  reportSent,
+} from '../pack-objects/pack-trace.ts';
 import { makeInTurn, type PackTurn, type SharedPacksOptions, sharePack } from '../pack-objects/share-pack.ts';
 import { streamOutput } from '../pack-objects/stream-output.ts';
 import type { ClientRequest } from './client-input.ts';
@@ -14,6 +19,10 @@ import { AnswerCopy, fetchKey, KeptAnswers, type KeptPlace } from './kept-answer
 import type { FetchRequest } from './request-parser.ts';
 import { findReusedPacks, type ReusedPacks } from './reused-packs/find-reused-packs.ts';
 import { sendReusedPacks } from './reused-packs/send-reused-packs.ts';
+import { findWalkedPack, type WalkedPack } from './walked-packs/find-walked-pack.ts';
+import { type Negotiated, negotiate } from './walked-packs/negotiate.ts';
+import { sendWalkedPack } from './walked-packs/send-walked-pack.ts';
+import { walkedRequest } from './walked-packs/walked-request.ts';
 
 /** A whole fetch, for which a pack is made. */
 interface WantedPack {
@@ -40,8 +49,6 @@ export class SharedFetches implements FetchServer {
 
   async serve({ bytes, command: request }: ClientRequest, fetch: Fetch): Promise<ServiceResult | undefined> {
     if (request?.name !== 'fetch') return undefined;
-    // In a conversation the negotiation goes on, with one git.
-    if (!request.isDone && !fetch.isStateless) return undefined;
     const { observer, streams } = this.#options;
     const key = fetchKey(fetch, request);
     if (key === undefined) return undefined;
@@ -50,7 +57,17 @@ export class SharedFetches implements FetchServer {
       await sendPieces([place.answer], fetch.streams.stdout);
       return SERVED;
     }
-    if (streams.has(key) && !(await exist(fetch, request.wants))) return undefined;
+    const isThere = streams.has(key);
+    if (isThere && !(await exist(fetch, request.wants))) return undefined;
+    if (!isThere && !request.isDone) {
+      const negotiated = await negotiateInProcess(fetch, request);
+      // In a conversation the negotiation goes on, with one git.
+      if (negotiated === undefined && !fetch.isStateless) return undefined;
+      if (negotiated?.isReady === false) {
+        await sendPieces([negotiated.answer], fetch.streams.stdout);
+        return SERVED;
+      }
+    }
     const wanted = { fetch, request, bytes, observer };
     const pack = {
       key,
@@ -78,7 +95,10 @@ async function make(
     },
   };
   const copied = { ...turn, writer };
-  const result = (await reusePacks(wanted, copied)) ?? (await askGit(wanted, copied));
+  const result =
+    (await reusePacks(wanted, copied)) ??
+    (await walkObjects(wanted, copied)) ??
+    (await askGit(wanted, copied));
   if (copy !== undefined && result.exit.code === 0) await place?.keep(copy, turn.signal);
   return result;
 }
@@ -100,6 +120,23 @@ async function reusePacks(
   await sendReusedPacks(reused, writer, { objects: repository.objects, hasProgress, signal });
   requester.log.add(reportReused(reused, observer));
   if (reused.beyond !== undefined) requester.log.add(await packTraceFields(trace, observer));
+  return SERVED;
+}
+
+/** Sends objects that are found by walking, without git. */
+async function walkObjects(
+  { fetch, request, observer }: WantedPack,
+  { signal, writer }: PackTurn,
+): Promise<ServiceResult | undefined> {
+  const { repository, requester } = fetch;
+  const found = await repository.inProcess.attempt<WalkedPack | undefined>(
+    'walked_packs',
+    () => findWalkedPack(fetch, request, signal),
+    () => undefined,
+  );
+  if (found === undefined) return undefined;
+  await using pack = found;
+  requester.log.add(reportSent(await sendWalkedPack(pack, writer, { repository, signal }), observer));
   return SERVED;
 }
 
@@ -146,6 +183,16 @@ async function deliver(
     if (stdout.destroyed) throw new ClientGoneError(messageOf(error), { cause: error });
     throw error;
   }
+}
+
+/** Answers the commits that a client names; `undefined` if git has to. */
+async function negotiateInProcess(fetch: Fetch, request: FetchRequest): Promise<Negotiated | undefined> {
+  const { repository, signal } = fetch;
+  return await repository.inProcess.attempt<Negotiated | undefined>(
+    'negotiation',
+    () => negotiate(repository, walkedRequest(fetch, request), signal),
+    () => undefined,
+  );
 }
 
 /** Reports whether all objects are there. */

@@ -7,6 +7,7 @@ import { MultiPackIndex } from '../objects/database/multi-pack-index.ts';
 import { namesIn, packsAmong } from '../objects/database/pack-directory.ts';
 import { PackIndex } from '../objects/database/pack-index.ts';
 import { PageCache } from '../objects/database/page-cache.ts';
+import { REVERSE_HEADER_BYTES, REVERSE_SIGNATURE } from '../objects/database/reverse-index.ts';
 import type { ReadableRepository } from '../objects/readable-repository.ts';
 import { BitmapFile } from './bitmap-file.ts';
 import { PackOrder, type Pause, type PlaceAt } from './pack-order.ts';
@@ -35,9 +36,6 @@ const MAX_BITMAP_BYTES = 16 << 20;
 const MULTI_PACK_INDEX = 'multi-pack-index';
 const BITMAP = '.bitmap';
 const REVERSE_INDEX = '.rev';
-/** Signature, version, number of the hash. */
-const REVERSE_HEADER_BYTES = 12;
-const REVERSE_SIGNATURE = Buffer.from('RIDX\0\0\0\x01', 'latin1');
 
 /** Bytes of a file that are summed in one step: 1 ms. */
 const PIECE_BYTES = 1 << 20;
@@ -191,11 +189,7 @@ async function checksumOf(bytes: Buffer, length: number, pause: Pause): Promise<
   return hash.digest();
 }
 
-/**
- * Reads a reverse index. @returns `undefined` if there is none.
- *
- * @see git: Documentation/gitformat-pack.adoc, pack-*.rev files.
- */
+/** Reads the whole of a reverse index. @returns `undefined` if there is none. */
 async function readReverseIndex(
   path: string,
   { count, checksum }: Pick<ObjectIndex, 'checksum' | 'count'>,

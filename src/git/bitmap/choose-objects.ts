@@ -4,6 +4,7 @@ import { parseNode } from '../history/graph/commit-nodes.ts';
 import { OID_DIGITS, OID_SOURCE } from '../names/object-id.ts';
 import type { ObjectType } from '../names/object-info.ts';
 import type { ObjectReader } from '../objects/object-reader.ts';
+import { tagTarget } from '../objects/parse/tag-target.ts';
 import { type BitmapFile, hasBit, setBit } from './bitmap-file.ts';
 import type { BitmappedPacks } from './bitmapped-packs.ts';
 import type { PackOrder } from './pack-order.ts';
@@ -35,8 +36,6 @@ export interface ChoiceOptions {
 const MAX_WALKED = 10_000;
 const NEWLINE = 0x0a;
 const ID = new RegExp(`^${OID_SOURCE}`);
-const TAG = new RegExp(`^object (${OID_SOURCE})\n`);
-const TAG_BYTES = 'object \n'.length + 64;
 
 const NEW_TAG = new FallBackToGit('a tag is not in the packs');
 const UNUSUAL = new FallBackToGit('an object is unusual');
@@ -230,8 +229,7 @@ export class ObjectChoice {
 }
 
 function targetOf(oid: string, tag: Buffer): string {
-  const [, target] = TAG.exec(tag.toString('latin1', 0, TAG_BYTES)) ?? [];
-  return target?.length === oid.length ? target : unusual();
+  return tagTarget(oid, tag) ?? unusual();
 }
 
 function unusual(): never {

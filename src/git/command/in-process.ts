@@ -27,6 +27,7 @@ export type InProcessName =
   | 'merge_commits'
   | 'merge_trees'
   | 'named_blobs'
+  | 'negotiation'
   | 'push'
   | 'push_refs'
   | 'read_object'
@@ -36,7 +37,8 @@ export type InProcessName =
   | 'resolve_name'
   | 'resolve_ref'
   | 'reused_packs'
-  | 'unpicked_commits';
+  | 'unpicked_commits'
+  | 'walked_packs';
 
 /** Signals that only git can answer. Caught by {@link InProcess}; never reaches a caller of it. */
 export class FallBackToGit extends Error {

@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream';
 import { loopTurn } from '#base/async/loop-turns';
 import { GitalyError } from '#base/gitaly-error';
 import type { CommandRepository } from '../command/command-repository.ts';
@@ -12,6 +11,7 @@ import { type Found, Lookup, type LookupMode, type LookupObserver } from './cat-
 import type { ObjectDatabases } from './database/object-databases.ts';
 import { FoundCommit } from './found-commit.ts';
 import { OpenedObject, type OpenObject } from './opened-object.ts';
+import { PackEntries } from './pack-entries.ts';
 import type { Mailmap } from './parse/mailmap.ts';
 import { MAX_MAILMAP_BYTES, type MailmapCache } from './parse/mailmap-cache.ts';
 import type { Commit } from './parse/parse-commit.ts';
@@ -155,10 +155,7 @@ export class ObjectReader {
    */
   async openObject(revision: Revision, options: ReadOptions = {}): Promise<OpenObject | undefined> {
     const found = await this.#look('open', bytesOf(revision), 0, options);
-    if (found === undefined) return undefined;
-    if (found.stream !== undefined && options.signal !== undefined)
-      destroyOnAbort(found.stream, options.signal);
-    return new OpenedObject(found);
+    return found && new OpenedObject(found, options.signal);
   }
 
   /**
@@ -181,6 +178,11 @@ export class ObjectReader {
     if (found?.data === undefined) throw new FallBackToGit('an object is not found');
     const { type, size, data } = found;
     return { oid: found.oid, type, size, data };
+  }
+
+  /** Where packs have the repository's objects. */
+  get entries(): PackEntries {
+    return new PackEntries(this.#repository, this.#databases);
   }
 
   /** Keeps an object that was just written, if it is small, as if it had been read. */
@@ -438,13 +440,4 @@ function infoOf({ oid, type, size }: ObjectInfo): ObjectInfo {
 function bytesOf(revision: Revision): Buffer {
   if (typeof revision === 'string') return Buffer.from(revision);
   return Buffer.from(revision.buffer, revision.byteOffset, revision.byteLength);
-}
-
-function destroyOnAbort(stream: Readable, signal: AbortSignal): void {
-  const onAbort = (): void => void stream.destroy(abortError(signal));
-  if (signal.aborted) onAbort();
-  else {
-    signal.addEventListener('abort', onAbort, { once: true });
-    stream.once('close', () => signal.removeEventListener('abort', onAbort));
-  }
 }

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { abortError } from '../command/process/exit-error.ts';
 import type { Oid } from '../names/object-id.ts';
 import type { ObjectInfo } from '../names/object-info.ts';
 import type { Found } from './cat-file/lookup.ts';
@@ -22,7 +23,8 @@ export class OpenedObject implements OpenObject {
   readonly data: Buffer | undefined;
   #stream: Readable | undefined;
 
-  constructor({ oid, type, size, data, stream }: Found) {
+  /** @param signal Destroys the stream when it is aborted. */
+  constructor({ oid, type, size, data, stream }: Found, signal?: AbortSignal) {
     this.oid = oid;
     this.type = type;
     this.size = size;
@@ -31,6 +33,7 @@ export class OpenedObject implements OpenObject {
     // An abort may destroy the stream before there is a listener; the reader receives the error
     // nevertheless.
     stream?.on('error', () => {});
+    if (stream !== undefined && signal !== undefined) destroyOnAbort(stream, signal);
   }
 
   get stream(): Readable {
@@ -38,5 +41,14 @@ export class OpenedObject implements OpenObject {
       objectMode: false,
     });
     return this.#stream;
+  }
+}
+
+function destroyOnAbort(stream: Readable, signal: AbortSignal): void {
+  const onAbort = (): void => void stream.destroy(abortError(signal));
+  if (signal.aborted) onAbort();
+  else {
+    signal.addEventListener('abort', onAbort, { once: true });
+    stream.once('close', () => signal.removeEventListener('abort', onAbort));
   }
 }

@@ -16,3 +16,29 @@ export function objectsInPack(start: Buffer): number | undefined {
     return undefined;
   return start.readUInt32BE(VERSION_2.length);
 }
+
+/** gitformat-pack(5) */
+const CODES = { commit: 1, tree: 2, blob: 3, tag: 4, 'offset-delta': 6, 'name-delta': 7 } as const;
+
+/**
+ * Returns the header of an entry: 4 bits of the size in the first byte, 7 in each further one, the
+ * lowest first.
+ *
+ * @param size Of the object, or of the delta. The base of a delta follows the header.
+ */
+export function entryHeader(kind: keyof typeof CODES, size: number): Buffer {
+  const bytes: number[] = [(CODES[kind] << 4) | (size % 16)];
+  for (let rest = Math.floor(size / 16); rest > 0; rest = Math.floor(rest / 128)) {
+    bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) | 0x80;
+    bytes.push(rest % 128);
+  }
+  return Buffer.from(bytes);
+}
+
+/** Returns a distance in a pack from a delta to its base, as git encodes it. */
+export function encodedDistance(distance: number): Buffer {
+  const bytes: number[] = [distance % 128];
+  for (let rest = Math.floor(distance / 128); rest > 0; rest = Math.floor(rest / 128))
+    bytes.unshift(0x80 | (--rest % 128));
+  return Buffer.from(bytes);
+}

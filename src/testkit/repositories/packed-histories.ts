@@ -6,7 +6,8 @@ import { after } from 'node:test';
 import { type FetchRequest, RequestParser } from '#domain/upload-pack/request-parser';
 import type { ObjectFormatName } from '#git/repository-files/repository-format';
 import { fastImport } from './commit-files.ts';
-import { gitOutput, initRepository } from './init-repository.ts';
+import { idsInPack } from './ids-in-pack.ts';
+import { gitOutput } from './init-repository.ts';
 import { FLUSH, packet } from './push.ts';
 import { type Random, seededRandom } from './random-history.ts';
 import { createRandomRepository } from './random-repository.ts';
@@ -66,20 +67,25 @@ export const PACKINGS = {
     git('-c', 'repack.useDeltaBaseOffset=false', 'repack', '-adbqf'),
   /** Each object is in one of them. */
   'several packs': ({ git, path }: Made) => {
-    const directory = join(path, 'objects/pack');
-    for (const name of readdirSync(directory)) {
-      const bytes = readFileSync(join(directory, name));
-      rmSync(join(directory, name));
-      if (name.endsWith('.pack')) gitOutput(path, ['unpack-objects', '-q'], bytes);
-    }
+    unpackAll(path);
     for (const end of ['c20', 's20'])
       gitOutput(path, ['pack-objects', '-q', '--revs', '--unpacked', 'objects/pack/pack'], `${end}\n`);
     git('repack', '-dq');
     git('multi-pack-index', 'write', '--bitmap');
     git('prune-packed');
-    assert.equal(readdirSync(directory).filter((name) => name.endsWith('.pack')).length, 3);
+    assert.equal(readdirSync(join(path, 'objects/pack')).filter((name) => name.endsWith('.pack')).length, 3);
   },
 };
+/** Makes all objects loose. */
+export function unpackAll(path: string): void {
+  const directory = join(path, 'objects/pack');
+  for (const name of readdirSync(directory)) {
+    const bytes = readFileSync(join(directory, name));
+    rmSync(join(directory, name));
+    if (name.endsWith('.pack')) gitOutput(path, ['unpack-objects', '-q'], bytes);
+  }
+}
+
 /** Packs everything into one pack with a bitmap. */
 export const packAll = PACKINGS['one pack'];
 
@@ -88,13 +94,19 @@ export function tipsOf({ git }: Made): string[] {
   return [...new Set(git('for-each-ref', '--format=%(objectname)').split('\n'))];
 }
 
-/** Returns a request as the server parses it. @param others arguments besides the usual ones. */
-export function requestOf(wants: readonly string[], others: readonly string[] = ['done']): FetchRequest {
+/** Returns a request of protocol v2. @param others arguments besides the usual ones. */
+export function requestBytes(wants: readonly string[], others: readonly string[] = ['done']): Buffer {
   const lines = ['thin-pack', 'ofs-delta', ...others, ...wants.map((want) => `want ${want}`)];
   const body = lines.map((line) => packet(`${line}\n`)).join('');
-  const request = new RequestParser().push(Buffer.from(`${packet('command=fetch')}0001${body}${FLUSH}`));
-  assert.ok(typeof request === 'object' && request.name === 'fetch');
-  return request;
+  const format = wants[0]?.length === 64 ? packet('object-format=sha256') : '';
+  return Buffer.from(`${packet('command=fetch')}${format}0001${body}${FLUSH}`);
+}
+
+/** Returns a request as the server parses it. @param others as for {@link requestBytes}. */
+export function requestOf(...request: Parameters<typeof requestBytes>): FetchRequest {
+  const parsed = new RequestParser().push(requestBytes(...request));
+  assert.ok(typeof parsed === 'object' && parsed.name === 'fetch');
+  return parsed;
 }
 
 /** Returns the pack in the packets of an answer. */
@@ -102,16 +114,7 @@ export function packIn(answered: readonly Buffer[]): Buffer {
   return Buffer.concat(answered.filter(([band]) => band === 1).map((each) => each.subarray(1)));
 }
 
-/** Returns the ids in a pack, which git checks. */
-export function idsIn(
-  pack: Buffer,
-  objectFormat: ObjectFormatName,
-  options: readonly string[] = ['--strict'],
-): string[] {
-  const path = join(fixture.root, `client-${++count}.git`);
-  initRepository(path, { objectFormat });
-  gitOutput(path, ['index-pack', '--stdin', ...options], pack);
-  const ids = gitOutput(path, ['cat-file', '--batch-all-objects', '--batch-check=%(objectname)']);
-  rmSync(path, { recursive: true });
-  return ids.split('\n').sort();
+/** Returns the ids in a pack, as {@link idsInPack}. */
+export function idsIn(pack: Buffer, objectFormat: ObjectFormatName, options?: readonly string[]): string[] {
+  return idsInPack(pack, { directory: fixture.root, objectFormat, options });
 }

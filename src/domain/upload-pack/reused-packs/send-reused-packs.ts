@@ -6,9 +6,9 @@ import { FallBackToGit } from '#git/command/in-process';
 import type { ObjectReader } from '#git/objects/object-reader';
 import { PACK_HEADER_BYTES, packHeader } from '#git/objects/pack-header';
 import type { StreamWriter } from '#storage/cache/streams/shared-stream';
+import { PackOutput } from '../pack-output.ts';
 import type { ReusedPacks } from './find-reused-packs.ts';
 import { KeptEntries } from './kept-entries.ts';
-import { PackOutput } from './pack-output.ts';
 
 export interface SendOptions {
   readonly objects: ObjectReader;

@@ -33,7 +33,7 @@ const NO_PARENT = 0x70000000;
  */
 const HIGH_BIT = 0x80000000;
 /** Maximum generation. */
-const MAX_GENERATION = 0x3fffffff;
+export const MAX_GENERATION = 0x3fffffff;
 
 /**
  * The shape of a history as git stores it in a file next to the objects: commits have positions
@@ -112,12 +112,13 @@ export class CommitGraph {
    * those it reaches.
    */
   mayReach(from: number, to: number): boolean {
-    const [above, below] = [this.#generationAt(from), this.#generationAt(to)];
+    const [above, below] = [this.generationAt(from), this.generationAt(to)];
     // Zero is written by old gits that do not compute it.
     return from === to || above === 0 || below === 0 || above > below || above === MAX_GENERATION;
   }
 
-  #generationAt(position: number): number {
+  /** Returns a number above those of all parents; 0 or {@link MAX_GENERATION} if it is not known. */
+  generationAt(position: number): number {
     const layer = this.#layerOf(position);
     return layer === undefined
       ? 0

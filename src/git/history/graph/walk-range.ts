@@ -5,6 +5,9 @@ import type { CommitNode } from './commit-node.ts';
 import type { CommitNodes } from './commit-nodes.ts';
 import { DateQueue } from './date-queue.ts';
 
+/** Where commits are read. */
+export type CommitSource = Pick<CommitNodes, 'graph' | 'known' | 'read'>;
+
 /** A commit that a walk starts from. */
 export interface RangeStart {
   readonly oid: string;
@@ -40,11 +43,13 @@ export interface RangeOptions {
   readonly needsDateOrder?: boolean;
   /** Limit of commits in the range. */
   readonly maxCommits: number;
+  /** Limit of steps to parents; by default some milliseconds, for more, git is faster. */
+  readonly maxSteps?: number;
+  /** Limit of reads, each of which reads several commits. */
+  readonly maxReads?: number;
 }
 
-/** Limit of steps to parents, some milliseconds; for more, git is faster. */
 const MAX_STEPS = 8_000;
-/** Limit of reads, each of which reads several commits. */
 const MAX_READS = 64;
 /** Further commits that are looked at where dates are wrong, as in git. */
 const SLOP = 5;
@@ -59,7 +64,7 @@ const SLOP = 5;
  *   and when the walk is long; the signal's reason.
  */
 export async function walkRange(
-  nodes: CommitNodes,
+  nodes: CommitSource,
   starts: readonly RangeStart[],
   options: RangeOptions,
 ): Promise<RangeCommit[]> {
@@ -69,9 +74,11 @@ export async function walkRange(
     count = Number.POSITIVE_INFINITY,
     maxCommits,
     maxParents = 0,
+    maxReads = MAX_READS,
+    maxSteps = MAX_STEPS,
     read = [],
   } = options;
-  const walk = new RangeWalk(nodes, read);
+  const walk = new RangeWalk(nodes, read, maxReads);
   // git has read all of them before it excludes the parents of the first.
   for (const { oid } of starts) await walk.parse(oid);
   for (const start of starts) await walk.begin(start);
@@ -85,7 +92,7 @@ export async function walkRange(
     const commit = walk.next();
     if (commit === undefined) break;
     steps += commit.node.parents.length;
-    if (steps > MAX_STEPS || listed.length > maxCommits)
+    if (steps > maxSteps || listed.length > maxCommits)
       throw new FallBackToGit('there are very many commits');
     if (slice.isOverAfterItem()) await slice.pause(signal);
     if (options.changes !== undefined && !commit.isExcluded)
@@ -164,7 +171,7 @@ interface Seen {
 
 /** The commits that a walk has seen, and those whose parents it has not, newest first. */
 class RangeWalk {
-  readonly #nodes: CommitNodes;
+  readonly #nodes: CommitSource;
   readonly #seen = new Map<string, Seen>();
   /** Excluded commits that have not been seen. */
   readonly #excluded = new Set<string>();
@@ -175,10 +182,11 @@ class RangeWalk {
   readonly #queue = new DateQueue<Seen>();
   /** Number of queued commits that are not excluded. */
   #wanted = 0;
-  #reads = 0;
+  #readsLeft: number;
 
-  constructor(nodes: CommitNodes, read: readonly CommitNode[]) {
+  constructor(nodes: CommitSource, read: readonly CommitNode[], maxReads: number) {
     this.#nodes = nodes;
+    this.#readsLeft = maxReads;
     for (const node of read) this.#parsed.set(node.oid, node);
   }
 
@@ -290,7 +298,7 @@ class RangeWalk {
   }
 
   async #read(oid: string): Promise<CommitNode> {
-    const node = this.#reads++ < MAX_READS ? await this.#nodes.read(oid) : undefined;
+    const node = this.#readsLeft-- > 0 ? await this.#nodes.read(oid) : undefined;
     return node ?? unreadable();
   }
 }

@@ -5,7 +5,8 @@ import { FallBackToGit } from '#git/command/in-process';
 import { EMPTY_TREE, OID_DIGITS, OID_SOURCE, type Oid } from '#git/names/object-id';
 import { withAlternates } from '#git/repository-files/alternates-file';
 import type { HeadFiles } from '#git/repository-files/head-files';
-import type { ObjectDirectory, StoredObject } from './object-directory.ts';
+import type { ObjectDirectory, StoredEntry, StoredObject } from './object-directory.ts';
+import type { Pack } from './pack.ts';
 import { readShallowFile } from './shallow-file.ts';
 
 /**
@@ -113,6 +114,25 @@ export class ObjectDatabase {
     for (const directory of this.#directories) {
       const found = directory.findLoose(oid);
       if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  /** Returns where a pack has an object. @throws as {@link find}. */
+  entryOf(oid: Oid): StoredEntry | undefined {
+    const name = Buffer.from(oid, 'hex');
+    for (const directory of this.#directories) {
+      const entry = directory.entryOf(name);
+      if (entry !== undefined) return entry;
+    }
+    return undefined;
+  }
+
+  /** Opens a pack by its path without `.pack`. @throws as {@link find}. */
+  pack(stem: string): Pack | undefined {
+    for (const directory of this.#directories) {
+      const pack = directory.pack(stem);
+      if (pack !== undefined) return pack;
     }
     return undefined;
   }

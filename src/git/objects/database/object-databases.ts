@@ -11,8 +11,9 @@ import { HeadFiles } from '#git/repository-files/head-files';
 import { findInTree } from '../parse/find-in-tree.ts';
 import { isParsable } from '../parse/is-parsable.ts';
 import { ObjectDatabase } from './object-database.ts';
-import { ObjectDirectory } from './object-directory.ts';
+import { ObjectDirectory, type StoredEntry } from './object-directory.ts';
 import { OpenPacks } from './open-packs.ts';
+import type { Pack } from './pack.ts';
 import { isOfType, peel } from './peel.ts';
 import { parseObjectId, parsePlace, SmallObjectCache } from './small-object-cache.ts';
 
@@ -104,6 +105,20 @@ export class ObjectDatabases {
    */
   filesWith(repository: CommandRepository, oid: Oid): Iterable<string> {
     return this.#open(repository).filesWith(oid);
+  }
+
+  /**
+   * Returns where a pack has an object; `undefined` if it is loose or there is none.
+   *
+   * @throws {FallBackToGit} when it cannot be read in process; the system's error.
+   */
+  entryOf(repository: CommandRepository, oid: Oid): StoredEntry | undefined {
+    return this.#open(repository).entryOf(oid);
+  }
+
+  /** Opens a pack by its path without `.pack`, for this iteration. @throws as {@link entryOf}. */
+  pack(repository: CommandRepository, stem: string): Pack | undefined {
+    return this.#open(repository).pack(stem);
   }
 
   /** Forgets a repository that was removed or moved, and closes its files. */

@@ -18,6 +18,13 @@ export interface StoredObject {
   readonly data: Buffer | undefined;
 }
 
+/** Where a pack has an object. */
+export interface StoredEntry {
+  /** Path of the pack, without `.pack`. */
+  readonly stem: string;
+  readonly offset: number;
+}
+
 /** A pack with an object. */
 interface PackedAt {
   readonly listed: ListedFile<Pack>;
@@ -86,6 +93,22 @@ export class ObjectDirectory {
   findPacked(name: Buffer, wantsData: boolean): StoredObject | undefined {
     const [place] = this.#placesOf(name);
     return place && read(place.listed.open(), place.offset, wantsData);
+  }
+
+  /**
+   * Returns where a pack has an object, by its binary id.
+   *
+   * @returns `undefined` if no pack has it.
+   * @throws as {@link findPacked}.
+   */
+  entryOf(name: Buffer): StoredEntry | undefined {
+    const [place] = this.#placesOf(name);
+    return place && { stem: place.listed.path, offset: place.offset };
+  }
+
+  /** Opens a pack; `undefined` if it is not here. @throws as {@link findPacked}. */
+  pack(stem: string): Pack | undefined {
+    return this.#packs.get(stem)?.open();
   }
 
   /**

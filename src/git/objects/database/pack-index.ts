@@ -57,7 +57,11 @@ export class PackIndex {
   /** Returns the position of an object in the pack, by its binary id. @throws {FallBackToGit} */
   offsetOf(name: Buffer): number | undefined {
     const index = this.indexOf(name);
-    if (index === undefined) return undefined;
+    return index === undefined ? undefined : this.offsetAt(index);
+  }
+
+  /** Returns the offset of the object at a position among the sorted ids. @throws {FallBackToGit} */
+  offsetAt(index: number): number {
     return this.#offset(this.#pages.uint32(this.#file, this.#offsetsAt + index * 4));
   }
 

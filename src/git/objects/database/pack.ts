@@ -1,3 +1,4 @@
+import { systemErrorCode } from '#base/go/system-error';
 import { FallBackToGit } from '#git/command/in-process';
 import type { ObjectType } from '#git/names/object-info';
 import { applyDelta, resultSizeOf } from './apply-delta.ts';
@@ -8,6 +9,7 @@ import { LIMITS } from './limits.ts';
 import { type PackEntry, parsePackEntry } from './pack-entry.ts';
 import { PackIndex } from './pack-index.ts';
 import type { PageCache } from './page-cache.ts';
+import { ReverseIndex } from './reverse-index.ts';
 
 /** Caches that all packs share. */
 export interface PackCaches {
@@ -30,6 +32,10 @@ const DELTA_HEAD_BYTES = 128;
  */
 const scratch = Buffer.allocUnsafeSlow(LIMITS.objectBytes + LIMITS.objectBytes / 8 + FIRST_READ_BYTES);
 
+/** Readings of an index for one search. */
+const SEARCH_STEPS = 20;
+const ITEMS_PER_LOOK = 8192;
+
 interface EntryAt {
   readonly entry: PackEntry;
   readonly offset: number;
@@ -39,10 +45,13 @@ interface EntryAt {
 
 /** A pack with its index. Both files are open until {@link close}. */
 export class Pack {
+  readonly #stem: string;
+  readonly #pages: PageCache;
   readonly #index: PackIndex;
   readonly #file: ImmutableFile;
   readonly #bases: DeltaBases;
   readonly #oidBytes: number;
+  #reverse: ReverseIndex | undefined;
 
   /**
    * Opens the files of a pack.
@@ -51,6 +60,8 @@ export class Pack {
    * @throws {FallBackToGit} for an index that cannot be read in process; the system's error.
    */
   constructor(stem: string, { pages, bases }: PackCaches, oidBytes: number) {
+    this.#stem = stem;
+    this.#pages = pages;
     this.#bases = bases;
     this.#oidBytes = oidBytes;
     this.#index = new PackIndex(`${stem}.idx`, pages, oidBytes);
@@ -83,6 +94,45 @@ export class Pack {
   /** Returns the position of an object, by its binary id. @throws {FallBackToGit} */
   offsetOf(name: Buffer): number | undefined {
     return this.#index.offsetOf(name);
+  }
+
+  /**
+   * Returns where entries end.
+   *
+   * @param offsets Their beginnings, in order.
+   * @param pause Waits when the computation has taken long. The pack may be closed meanwhile.
+   * @throws {FallBackToGit} if one does not begin there, or there is no reverse index; what `pause`
+   *   throws.
+   */
+  async endsOf(offsets: Float64Array, pause: () => Promise<void>): Promise<Float64Array> {
+    const last = this.#file.size - this.#oidBytes;
+    if (offsets.length * SEARCH_STEPS < this.#index.count)
+      return offsets.map((offset) => this.#order.offsetAfter(offset) ?? last);
+    const next = await this.#order.offsets(pause);
+    const ends = new Float64Array(offsets.length);
+    let at = 0;
+    for (const [index, offset] of offsets.entries()) {
+      if (index % ITEMS_PER_LOOK === 0) await pause();
+      while (at < next.length && (next[at] ?? 0) < offset) at++;
+      if (next[at] !== offset) throw new FallBackToGit('an object is not in its pack');
+      ends[index] = next[at + 1] ?? last;
+    }
+    return ends;
+  }
+
+  /** Returns the binary id of the object at an offset. @throws {FallBackToGit} as {@link endsOf}. */
+  nameAt(offset: number): Buffer {
+    return this.#index.nameAt(this.#order.indexOf(offset));
+  }
+
+  get #order(): ReverseIndex {
+    try {
+      this.#reverse ??= new ReverseIndex(`${this.#stem}.rev`, this.#index, this.#pages);
+      return this.#reverse;
+    } catch (error) {
+      if (systemErrorCode(error) !== 'ENOENT') throw error;
+      throw new FallBackToGit('there is no reverse index');
+    }
   }
 
   /** Returns type and size of the object at a position. @throws {FallBackToGit} */
@@ -136,6 +186,7 @@ export class Pack {
   }
 
   close(): void {
+    this.#reverse?.close();
     this.#index.close();
     this.#file.close();
   }

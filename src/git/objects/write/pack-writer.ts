@@ -5,14 +5,11 @@ import { crc32, deflate } from 'node:zlib';
 import { systemErrorCode } from '#base/go/system-error';
 import type { ObjectType } from '#git/names/object-info';
 import type { ObjectFormatName } from '#git/repository-files/repository-format';
+import { entryHeader, PACK_HEADER_BYTES, packHeader } from '../pack-header.ts';
 import { type PackedEntry, packIndex } from './pack-index.ts';
 import { LOOSE_LEVEL, TempObject, writeAll } from './write-loose.ts';
 
 const deflateAsync = promisify(deflate);
-
-/** gitformat-pack(5) */
-const TYPE_NUMBERS = { commit: 1, tree: 2, blob: 3, tag: 4 } as const satisfies Record<ObjectType, number>;
-const HEADER_BYTES = 12;
 
 /**
  * Writes one pack without deltas, with its index, next to the other packs of an object directory.
@@ -23,7 +20,7 @@ export class PackWriter implements AsyncDisposable {
   readonly #format: ObjectFormatName;
   readonly #entries: PackedEntry[] = [];
   #temp: TempObject | undefined;
-  #offset = HEADER_BYTES;
+  #offset = PACK_HEADER_BYTES;
   /** The last write; entries are compressed concurrently and written one after the other. */
   #lastWrite: Promise<void> = Promise.resolve();
 
@@ -35,7 +32,7 @@ export class PackWriter implements AsyncDisposable {
   /** Adds an object; each object may be added once. */
   async add({ oid, type, data }: { oid: string; type: ObjectType; data: Uint8Array }): Promise<void> {
     const compressed = await deflateAsync(data, { level: LOOSE_LEVEL });
-    const entry = Buffer.concat([entryHeader(TYPE_NUMBERS[type], data.length), compressed]);
+    const entry = Buffer.concat([entryHeader(type, data.length), compressed]);
     const write = this.#lastWrite.then(() => this.#append(oid, entry));
     this.#lastWrite = write;
     await write;
@@ -45,7 +42,7 @@ export class PackWriter implements AsyncDisposable {
   async finish(): Promise<void> {
     if (this.#temp === undefined) return;
     const { file } = this.#temp;
-    await file.write(packHeader(this.#entries.length), 0, HEADER_BYTES, 0);
+    await file.write(packHeader(this.#entries.length), 0, PACK_HEADER_BYTES, 0);
     const hash = createHash(this.#format);
     for await (const piece of file.createReadStream({
       start: 0,
@@ -85,25 +82,4 @@ export class PackWriter implements AsyncDisposable {
       return await TempObject.create(this.#directory, 'tmp_pack_');
     }
   }
-}
-
-function packHeader(count: number): Buffer {
-  const header = Buffer.from('PACK\0\0\0\u0002\0\0\0\0', 'latin1');
-  header.writeUInt32BE(count, 8);
-  return header;
-}
-
-/**
- * Encodes type and length: 4 bits of the length in the first byte, 7 in each further one, the
- * lowest first.
- */
-function entryHeader(type: number, size: number): Buffer {
-  const bytes: number[] = [];
-  let byte = (type << 4) | (size & 0x0f);
-  for (let rest = Math.floor(size / 16); rest > 0; rest = Math.floor(rest / 128)) {
-    bytes.push(byte | 0x80);
-    byte = rest & 0x7f;
-  }
-  bytes.push(byte);
-  return Buffer.from(bytes);
 }

@@ -1,0 +1,101 @@
+import { pipeline } from 'node:stream/promises';
+import { promisify } from 'node:util';
+import { createDeflate, deflate, deflateSync } from 'node:zlib';
+import type { RawObject } from '#git/names/object-info';
+import type { ObjectReader } from '#git/objects/object-reader';
+import { entryHeader } from '#git/objects/pack-header';
+import { encodeDelta } from '#git/objects/write/encode-delta';
+import type { PackOutput } from './pack-output.ts';
+import { damagedPack } from './pack-window.ts';
+import type { DeltaChains } from './walked-packs/delta-chains.ts';
+
+export interface AddObjectsOptions {
+  /** Finds bases for deltas; absent for none. */
+  readonly chains?: DeltaChains;
+  readonly objects: ObjectReader;
+  readonly output: PackOutput;
+  readonly signal: AbortSignal;
+}
+
+/** The fastest: half the time of the default one, for a tenth more bytes. */
+const COMPRESSION = { level: 1 } as const;
+/** Data that is compressed here, in a millisecond; handing it to a thread costs a tenth of it. */
+const MAX_SYNC_BYTES = 64 * 1024;
+/** Objects for which deltas are made, in some milliseconds. Larger ones are streamed. */
+const MAX_WHOLE_BYTES = 1024 * 1024;
+/** A delta pays if it is less than half of its object. */
+const MIN_GAIN = 2;
+/** Shorter objects take little more than the id of a base. git refuses deltas of three bytes. */
+const MIN_DELTA_OBJECT_BYTES = 64;
+
+const deflateAsync = promisify(deflate);
+
+/**
+ * Adds objects to a pack that no pack has in a form that can be sent.
+ *
+ * @returns the number of deltas.
+ * @throws {GitalyError} INTERNAL when one is missing, or of an abort; errors of the output.
+ */
+export async function addObjects(oids: readonly string[], options: AddObjectsOptions): Promise<number> {
+  const { objects, output, signal } = options;
+  let deltas = 0;
+  for (const oid of oids) {
+    const object = await readSmall(objects, oid, signal);
+    if (object === undefined) await addLargeObject(oid, options);
+    else if (await addDelta(object, options)) deltas++;
+    else {
+      output.add(entryHeader(object.type, object.size));
+      output.add(await compressed(object.data));
+    }
+    await output.drain();
+  }
+  return deltas;
+}
+
+/** Adds an object as a delta to an earlier one, if that is short; reports whether it was. */
+async function addDelta(
+  { data, oid, type }: RawObject,
+  { chains, objects, output, signal }: AddObjectsOptions,
+): Promise<boolean> {
+  const base = data.length < MIN_DELTA_OBJECT_BYTES ? undefined : chains?.baseFor(oid);
+  if (chains === undefined || base === undefined) return false;
+  const earlier = await readSmall(objects, base, signal);
+  if (earlier?.type !== type) return false;
+  const delta = encodeDelta(earlier.data, data, Math.floor(data.length / MIN_GAIN));
+  if (delta === undefined) return false;
+  chains.add(oid, base);
+  output.add(entryHeader('name-delta', delta.length));
+  output.add(Buffer.from(base, 'hex'));
+  output.add(await compressed(delta));
+  return true;
+}
+
+async function compressed(data: Buffer): Promise<Buffer> {
+  return data.length > MAX_SYNC_BYTES
+    ? await deflateAsync(data, COMPRESSION)
+    : deflateSync(data, COMPRESSION);
+}
+
+/** Adds an object that only git can read, perhaps because of its size. */
+async function addLargeObject(oid: string, { objects, output, signal }: AddObjectsOptions): Promise<void> {
+  const object = await objects.openObject(oid, { signal });
+  if (object === undefined) throw damagedPack();
+  output.add(entryHeader(object.type, object.size));
+  await pipeline(object.stream, createDeflate(COMPRESSION), async (deflated: AsyncIterable<Buffer>) => {
+    for await (const bytes of deflated) {
+      output.add(bytes);
+      await output.drain();
+    }
+  });
+}
+
+/** Reads an object into memory; `undefined` if it is large or missing. */
+async function readSmall(
+  objects: ObjectReader,
+  oid: string,
+  signal: AbortSignal,
+): Promise<RawObject | undefined> {
+  const info = await objects.info(oid, { signal });
+  if (info === undefined || info.size > MAX_WHOLE_BYTES) return undefined;
+  return await objects.readObject(oid, { signal });
+}

@@ -1,0 +1,74 @@
+import type { FileHandle } from 'node:fs/promises';
+import { GitalyError } from '#base/gitaly-error';
+import { PIECE_BYTES } from '#base/memory/bulk-buffers';
+import type { PackOutput } from './pack-output.ts';
+
+/** Bytes of the longest header of an entry: a size and an id, or a size and a distance. */
+const MAX_HEADER_BYTES = 9 + 32;
+
+/** Reads entries of a pack in their order, with some reads of the file. */
+export class PackWindow {
+  readonly #file: FileHandle;
+  readonly #end: number;
+  readonly #output: PackOutput;
+  /** A part of the file, and its position there. */
+  readonly #memory = Buffer.allocUnsafe(PIECE_BYTES);
+  #bytes = this.#memory.subarray(0, 0);
+  #at = 0;
+
+  /** @param end Position behind the last entry. */
+  constructor({ end, file }: { readonly file: FileHandle; readonly end: number }, output: PackOutput) {
+    this.#file = file;
+    this.#end = end;
+    this.#output = output;
+  }
+
+  /** Returns the bytes of an entry that are loaded, if they include its header. */
+  loaded(start: number, end: number): Buffer | undefined {
+    const isHere = this.#holds(start, Math.min(end - start, MAX_HEADER_BYTES));
+    return isHere ? this.#bytes.subarray(start - this.#at, end - this.#at) : undefined;
+  }
+
+  /** Reads an entry: its header and perhaps more. @throws as {@link copy}. */
+  async load(start: number, end: number): Promise<Buffer> {
+    await this.#load(start);
+    return this.#bytes.subarray(0, end - start);
+  }
+
+  /** Copies bytes to the output if they are loaded; reports whether they were. */
+  copyLoaded(start: number, end: number): boolean {
+    const isHere = this.#holds(start, end - start);
+    if (isHere) this.#output.add(this.#bytes.subarray(start - this.#at, end - this.#at));
+    return isHere;
+  }
+
+  /**
+   * Copies bytes to the output.
+   *
+   * @throws {GitalyError} INTERNAL when the file ends before; the system's error; errors of the
+   *   output.
+   */
+  async copy(start: number, end: number): Promise<void> {
+    for (let at = start; at < end; at = this.#at + this.#bytes.length) {
+      if (!this.#holds(at, 1)) await this.#load(at);
+      this.#output.add(this.#bytes.subarray(at - this.#at, end - this.#at));
+    }
+  }
+
+  #holds(start: number, length: number): boolean {
+    return start >= this.#at && start + length <= this.#at + this.#bytes.length;
+  }
+
+  async #load(start: number): Promise<void> {
+    await this.#output.drain();
+    const length = Math.min(this.#memory.length, this.#end - start);
+    const { bytesRead } = await this.#file.read(this.#memory, 0, length, start);
+    if (length <= 0 || bytesRead < length) throw damagedPack();
+    this.#at = start;
+    this.#bytes = this.#memory.subarray(0, length);
+  }
+}
+
+export function damagedPack(): GitalyError {
+  return new GitalyError('INTERNAL', 'a pack is damaged');
+}

@@ -1,0 +1,65 @@
+import { invariant } from '#base/invariant';
+import { FLUSH_PACKET, textPacket } from '#base/pkt-line/packet';
+import { BAND, bandPacket } from '#base/pkt-line/side-band';
+import { OID_BYTES } from '#git/names/object-id';
+import { packHeader } from '#git/objects/pack-header';
+import type { StreamWriter } from '#storage/cache/streams/shared-stream';
+import type { Repository } from '#storage/repository';
+import { addObjects } from '../add-objects.ts';
+import { PackOutput } from '../pack-output.ts';
+import { CopiedEntries } from './copied-entries.ts';
+import type { WalkedPack } from './find-walked-pack.ts';
+
+/** Numbers of a pack, as git counts them. */
+export interface SentPack {
+  readonly count: number;
+  readonly deltas: number;
+  /** Objects whose stored bytes were sent, and those of them that are deltas. */
+  readonly reused: number;
+  readonly reusedDeltas: number;
+}
+
+/**
+ * Sends the objects of a fetch as a pack.
+ *
+ * @throws {GitalyError} INTERNAL for a damaged pack; the system's error; the signal's reason.
+ */
+export async function sendWalkedPack(
+  pack: WalkedPack,
+  writer: Pick<StreamWriter, 'write'>,
+  { repository, signal }: { readonly repository: Repository; readonly signal: AbortSignal },
+): Promise<SentPack> {
+  const { chains, count, hasProgress, head, placed } = pack;
+  const say = async (text: string): Promise<void> => {
+    if (hasProgress) await writer.write(bandPacket(BAND.stderr, Buffer.from(text)));
+  };
+  await writer.write(Buffer.concat([head, textPacket('packfile\n')]));
+  await say(`Enumerating objects: ${count}, done.\n`);
+  const { objectFormat, objects } = repository;
+  const output = new PackOutput(writer, objectFormat);
+  output.add(packHeader(count));
+  const whole = [...placed.loose];
+  let [deltas, reusedDeltas, reused] = [0, 0, 0];
+  for (const each of placed.packs) {
+    const copied = new CopiedEntries(each, {
+      chains,
+      entries: objects.entries,
+      oidBytes: OID_BYTES[objectFormat],
+      output,
+      signal,
+    });
+    const sent = await copied.send();
+    deltas += sent.deltas;
+    reusedDeltas += sent.deltas;
+    reused += each.oids.length - sent.others.length;
+    for (const oid of sent.others) whole.push(oid);
+  }
+  deltas += await addObjects(whole, { chains, objects, output, signal });
+  // Before the checksum, so that the client refuses the pack.
+  invariant(reused + whole.length === count, 'pack-entries', 'a pack has another number of objects');
+  output.addChecksum();
+  await output.flush();
+  await say(`Total ${count} (delta ${deltas}), reused ${reused} (delta ${reusedDeltas}), pack-reused 0\n`);
+  await writer.write(FLUSH_PACKET);
+  return { count, deltas, reused, reusedDeltas };
+}

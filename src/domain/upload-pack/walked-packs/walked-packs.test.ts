@@ -1,0 +1,204 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { FallBackToGit } from '#git/command/in-process';
+import type { ObjectFormatName } from '#git/repository-files/repository-format';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import {
+  fixture,
+  type Made,
+  make,
+  PACKINGS,
+  packIn,
+  requestBytes,
+  requestOf,
+  tipsOf,
+  unpackAll,
+} from '#testkit/repositories/packed-histories';
+import { FLUSH, packets } from '#testkit/repositories/push';
+import { type Random, seededRandom } from '#testkit/repositories/random-history';
+import { testSeed } from '#testkit/test-seed';
+import { findWalkedPack } from './find-walked-pack.ts';
+import { negotiate } from './negotiate.ts';
+import { sendWalkedPack } from './send-walked-pack.ts';
+import { walkedRequest } from './walked-request.ts';
+
+const { signal } = new AbortController();
+const COMMITS = 60;
+let count = 0;
+
+/** A request: what a client wants and has. */
+interface Question {
+  readonly wants: readonly string[];
+  readonly others: readonly string[];
+}
+
+/** Answers a question; `undefined` if git has to. */
+async function answer({ relativePath }: Made, { others, wants }: Question): Promise<Buffer | undefined> {
+  const repository = fixture.storages.open({ storageName: 'default', relativePath });
+  const request = requestOf(wants, others);
+  const chunks: Buffer[] = [];
+  const write = (bytes: Buffer): undefined => void chunks.push(Buffer.from(bytes));
+  try {
+    const fetch = { repository, config: [] };
+    if (!request.isDone) {
+      const negotiated = await negotiate(repository, walkedRequest(fetch, request), signal);
+      if (!negotiated.isReady) return negotiated.answer;
+    }
+    await using pack = await findWalkedPack(fetch, request, signal);
+    await sendWalkedPack(pack, { write }, { repository, signal });
+  } catch (error) {
+    if (error instanceof FallBackToGit) return undefined;
+    throw error;
+  }
+  return Buffer.concat(chunks);
+}
+
+function askGit({ path }: Made, { others, wants }: Question): Buffer {
+  const settings = ['-c', 'uploadpack.allowFilter=true'];
+  return execFileSync('git', [...settings, 'upload-pack', '--stateless-rpc', path], {
+    input: requestBytes(wants, others),
+    env: { ...process.env, GIT_PROTOCOL: 'version=2' },
+    maxBuffer: 1 << 28,
+  });
+}
+
+/** An answer: the lines before the pack, sorted, and the objects of the pack. */
+interface Answered {
+  readonly lines: readonly string[];
+  readonly ids: readonly string[];
+  /** Objects that are not sent, although deltas need them. */
+  readonly bases: readonly string[];
+}
+
+/** Reads an answer; git checks the pack, for which it takes bases from the server. */
+function read(made: Made, bytes: Buffer, objectFormat: ObjectFormatName): Answered {
+  const all = packets(bytes.subarray(0, -FLUSH.length));
+  assert.equal(bytes.subarray(-FLUSH.length).toString(), FLUSH);
+  const at = all.findIndex((packet) => String(packet) === 'packfile\n');
+  const lines = (at === -1 ? all : all.slice(0, at)).map(String).sort();
+  if (at === -1) return { lines, ids: [], bases: [] };
+  const pack = packIn(all.slice(at + 1));
+  const client = join(fixture.root, `client-${++count}.git`);
+  initRepository(client, { objectFormat });
+  mkdirSync(join(client, 'objects/info'), { recursive: true });
+  writeFileSync(join(client, 'objects/info/alternates'), `${join(made.path, 'objects')}\n`);
+  gitOutput(client, ['index-pack', '--fix-thin', '--stdin'], pack);
+  const directory = join(client, 'objects/pack');
+  const [index = ''] = readdirSync(directory).filter((name) => name.endsWith('.idx'));
+  const entries = gitOutput(client, ['verify-pack', '-v', join(directory, index)])
+    .split('\n')
+    .map((line) => line.split(/ +/))
+    .filter(
+      ([oid, type]) => /^[0-9a-f]{40,}$/.test(oid ?? '') && /^(?:commit|tree|blob|tag)$/.test(type ?? ''),
+    )
+    .sort((a, b) => Number(a[4]) - Number(b[4]))
+    .map(([oid = '']) => oid);
+  rmSync(client, { recursive: true });
+  const sent = pack.readUInt32BE(8);
+  return { lines, ids: entries.slice(0, sent).sort(), bases: entries.slice(sent) };
+}
+
+const pick = <T>(random: Random, items: readonly T[]): T => {
+  const item = items[Math.floor(random() * items.length)];
+  return item ?? assert.fail('nothing to pick');
+};
+
+/** Chooses what a client wants and has: commits, tags, unknown ones, depth, filter. */
+function ask(made: Made, random: Random): Question {
+  const commit = (): string => made.git('rev-parse', `c${1 + Math.floor(random() * COMMITS)}`);
+  const some = (most: number, make: () => string): string[] =>
+    Array.from({ length: Math.floor(random() * (most + 1)) }, make);
+  const tips = tipsOf(made);
+  const wants = [random() < 0.5 ? pick(random, tips) : commit(), ...some(2, () => pick(random, tips))];
+  const hasUnknown = random() < 0.3;
+  const digits = wants[0]?.length ?? 40;
+  const haves = random() < 0.7 ? some(4, commit) : [];
+  const others = [
+    ...haves.map((oid) => `have ${oid}`),
+    ...(hasUnknown ? [`have ${'1'.repeat(digits)}`] : []),
+    ...(random() < 0.3 ? some(3, commit).map((oid) => `shallow ${oid}`) : []),
+    ...(random() < 0.4 ? [`deepen ${1 + Math.floor(random() * 8)}`] : []),
+    ...(random() < 0.3 ? [pick(random, ['filter blob:none', 'filter tree:0'])] : []),
+    ...(random() < 0.5 ? ['include-tag'] : []),
+    ...(random() < 0.5 || (haves.length === 0 && !hasUnknown) ? ['done'] : []),
+  ];
+  return { wants: [...new Set(wants)], others };
+}
+
+/** Returns what a client has by its question. */
+function objectsOfClient({ git }: Made, { others }: Question): ReadonlySet<string> {
+  const named = (word: string): string[] =>
+    others
+      .filter((each) => each.startsWith(word) && !each.endsWith('11111111'))
+      .map((each) => each.slice(word.length));
+  const list = ['rev-list', '--objects', '--no-object-names'];
+  const [haves, shallow] = [named('have '), named('shallow ')];
+  return new Set([
+    ...(haves.length > 0 ? git(...list, ...haves).split('\n') : []),
+    ...(shallow.length > 0 ? git(...list, '--no-walk', ...shallow).split('\n') : []),
+  ]);
+}
+
+/** Chooses how the objects of a repository are stored. */
+function store(made: Made, packing: Packing | 'loose', random: Random): void {
+  made.git('config', 'pack.writeReverseIndex', 'true');
+  if (packing === 'loose') unpackAll(made.path);
+  else PACKINGS[packing](made);
+  if (random() < 0.7) made.git('commit-graph', 'write', '--reachable');
+}
+
+type Packing = keyof typeof PACKINGS;
+const STORED: readonly (Packing | 'loose')[] = [
+  'one pack',
+  'one pack with names of bases',
+  'several packs',
+  'loose',
+];
+
+for (const objectFormat of ['sha1', 'sha256'] as const)
+  for (const packing of STORED)
+    test(`fetches get the objects that git sends: ${packing}, ${objectFormat}`, async () => {
+      const random = seededRandom(testSeed());
+      const made = make(random() * 2 ** 32, objectFormat, COMMITS);
+      store(made, packing, random);
+      for (let round = 0; round < 12; round++) {
+        const question = ask(made, random);
+        const what = JSON.stringify(question);
+
+        const answered = (await answer(made, question)) ?? assert.fail(`git answers ${what}`);
+
+        const own = read(made, answered, objectFormat);
+        const expected = read(made, askGit(made, question), objectFormat);
+        assert.deepEqual(own.lines, expected.lines, what);
+        const ofClient = objectsOfClient(made, question);
+        // With wrong dates git also sends commits that the client has.
+        const isWhole = !question.others.some((word) => word.startsWith('shallow '));
+        const missing = expected.ids.filter(
+          (oid) => !own.ids.includes(oid) && !(isWhole && ofClient.has(oid)),
+        );
+        assert.deepEqual(missing, [], `objects are missing for ${what}`);
+        const needless = own.ids.filter((oid) => !expected.ids.includes(oid) && !ofClient.has(oid));
+        assert.deepEqual(needless, [], `objects are not needed for ${what}`);
+        assert.deepEqual(
+          own.bases.filter((oid) => !ofClient.has(oid)),
+          [],
+          `bases are missing for ${what}`,
+        );
+      }
+    });
+
+test('git serves packs without a reverse index, and requests that are not plain', async () => {
+  const made = make(11);
+  const [want = ''] = tipsOf(made);
+  PACKINGS['one pack without a reverse index'](made);
+  assert.equal(await answer(made, { wants: [want], others: ['done'] }), undefined);
+  made.git('-c', 'pack.writeReverseIndex=true', 'repack', '-adbqf');
+  assert.ok(await answer(made, { wants: [want], others: ['done'] }));
+  for (const other of ['deepen-since 1', 'deepen 2147483647', 'filter blob:limit=5', 'wait-for-done'])
+    assert.equal(await answer(made, { wants: [want], others: [other, 'done'] }), undefined, other);
+  const file = made.git('rev-parse', 'main:');
+  assert.equal(await answer(made, { wants: [want], others: [`have ${file}`] }), undefined);
+});
