@@ -33,8 +33,8 @@ const haves = (count: number): string[] => Array.from({ length: count }, () => `
 for (const [reason, lines, chunk, isTaken] of [
   ['in one chunk', [...wants(1), 'done'], 1000, true],
   ['byte by byte', [...wants(1), 'done'], 1, true],
-  ['for 2,500 objects', [...wants(2500), 'ofs-delta', 'done'], 32_768, true],
-  ['for more', [...wants(3000), 'done'], 32_768, false],
+  ['for 10,000 objects', [...wants(10_000), 'ofs-delta', 'done'], 32_768, true],
+  ['for more', [...wants(11_000), 'done'], 32_768, false],
   ['in more than 4,096 chunks', [...wants(100), 'done'], 1, false],
   ['of a client with 1,000 objects', [...wants(1), ...haves(1000), 'done'], 1000, true],
   ['of a client with more', [...wants(1), ...haves(1500), 'done'], 1000, false],

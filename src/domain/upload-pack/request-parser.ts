@@ -28,8 +28,8 @@ export type Command = LsRefsRequest | FetchRequest;
 
 /** Prefixes of a thousand branches take a tenth of it. */
 const MAX_LS_REFS_BYTES = 1024 * 1024;
-/** A clone of 2,500 branches and tags; parsing it takes some milliseconds. */
-const MAX_FETCH_BYTES = 128 * 1024;
+/** A clone of 10,000 branches and tags; parsing it takes some milliseconds. */
+const MAX_FETCH_BYTES = 512 * 1024;
 /** Larger requests of clients that have objects list some that no other client has. */
 const MAX_NEGOTIATING_BYTES = 64 * 1024;
 /** A client that sends less at a time gets a git of its own. */

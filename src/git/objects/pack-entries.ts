@@ -6,6 +6,7 @@ import { trustedOid } from '../names/object-id.ts';
 import type { ObjectDatabases } from './database/object-databases.ts';
 import type { StoredEntry } from './database/object-directory.ts';
 import type { Pack } from './database/pack.ts';
+import type { PackEntry } from './database/pack-entry.ts';
 
 /** Finds where packs have the objects of one repository. */
 export class PackEntries {
@@ -39,6 +40,11 @@ export class PackEntries {
   async endsOf(stem: string, offsets: Float64Array, signal: AbortSignal): Promise<Float64Array> {
     const slice = new LoopSlice();
     return await this.#pack(stem).endsOf(offsets, () => slice.pause(signal));
+  }
+
+  /** Returns the header of an entry. @throws as {@link endsOf}. */
+  headerOf({ stem, offset }: StoredEntry): PackEntry {
+    return this.#pack(stem).headerAt(offset);
   }
 
   /** Returns the id of the object at an offset of a pack. @throws as {@link endsOf}. */

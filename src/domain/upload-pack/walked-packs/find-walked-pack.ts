@@ -13,7 +13,7 @@ import type { Fetch } from '../fetch.ts';
 import type { FetchRequest } from '../request-parser.ts';
 import { DeltaChains } from './delta-chains.ts';
 import { DELIMITER, negotiate } from './negotiate.ts';
-import { openEntries, type PlacedObjects } from './placed-objects.ts';
+import { type PlacedObjects, placeObjects } from './placed-objects.ts';
 import {
   existing,
   type NamedObjects,
@@ -35,6 +35,8 @@ export interface WalkedPack extends AsyncDisposable {
 /** Git finds deltas among more of them with more gain; these take 10 MB of memory. */
 const MAX_OBJECTS = 50_000;
 
+/** For clients that have objects: some milliseconds. */
+const MAX_COMPRESSED_BYTES = 256 * 1024;
 /** Trees of the client with which a commit without parents is compared. */
 const MAX_NEAR = 4;
 
@@ -57,18 +59,36 @@ export async function findWalkedPack(
   try {
     const { head, objects } = await walk(repository, walked, signal).catch(fallBackOnFailure);
     const { filter, hasProgress, isThin } = walked.given;
-    const placed = await openEntries(repository, objects.wanted.keys(), signal);
+    // A client with a filter may lack what its commits name.
+    const chains = new DeltaChains(objects, isThin && filter === undefined);
+    await using opened = new AsyncDisposableStack();
+    const oids = objects.wanted.keys();
+    const placed = opened.use(await placeObjects(repository, { chains, oids }, signal));
+    if (walked.given.haves.length > 0) await requireFew(repository, placed.others, signal);
+    const kept = opened.move();
     return {
       head,
       count: objects.wanted.size,
       placed,
-      // A client with a filter may lack what its commits name.
-      chains: new DeltaChains(objects, isThin && filter === undefined),
+      chains,
       hasProgress,
-      [Symbol.asyncDispose]: () => placed[Symbol.asyncDispose](),
+      [Symbol.asyncDispose]: () => kept.disposeAsync(),
     };
   } finally {
     release();
+  }
+}
+
+/** Checks that few objects have to be compressed: git knows more bases that the client has. */
+async function requireFew(
+  { objects }: Repository,
+  oids: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  let bytes = 0;
+  for (const oid of oids) {
+    bytes += (await objects.info(oid, { signal }))?.size ?? 0;
+    if (bytes > MAX_COMPRESSED_BYTES) throw new FallBackToGit('many objects have to be compressed');
   }
 }
 

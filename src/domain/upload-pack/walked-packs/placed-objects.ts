@@ -1,23 +1,36 @@
 import { type FileHandle, open } from 'node:fs/promises';
+import { LoopSlice } from '#base/async/loop-turns';
 import { sortInTurns } from '#base/async/sort-in-turns';
 import { FallBackToGit } from '#git/command/in-process';
+import type { PackEntries } from '#git/objects/pack-entries';
 import type { Repository } from '#storage/repository';
+import type { DeltaChains } from './delta-chains.ts';
+
+/**
+ * How an entry of a pack is sent: as it is, as a delta to an object of the same pack by its
+ * position or to an object of the client by its id, or not at all.
+ */
+export type EntryBase = 'none' | 'missing' | { readonly position: number } | { readonly oid: string };
 
 /** Objects that one pack has, in the order of the pack. */
 export interface PlacedInPack {
-  /** Path of the pack, without `.pack`. */
-  readonly stem: string;
   readonly file: FileHandle;
   readonly oids: readonly string[];
   readonly offsets: Float64Array;
   readonly ends: Float64Array;
+  readonly bases: readonly EntryBase[];
 }
 
 /** Where a repository has some objects. Disposing closes the files. */
 export interface PlacedObjects extends AsyncDisposable {
   readonly packs: readonly PlacedInPack[];
-  /** Objects that are in no pack. */
-  readonly loose: readonly string[];
+  /** Objects that are in no pack, and deltas whose base the client does not get. */
+  readonly others: readonly string[];
+}
+
+interface Place {
+  readonly oid: string;
+  readonly offset: number;
 }
 
 /** Limit of packs that are open for one fetch. */
@@ -28,22 +41,20 @@ const MAX_PACKS = 64;
  *
  * @throws {FallBackToGit} when that takes git; the system's error; {GitalyError} of an abort.
  */
-export async function openEntries(
+export async function placeObjects(
   { objects }: Repository,
-  oids: Iterable<string>,
+  { chains, oids }: { readonly chains: DeltaChains; readonly oids: Iterable<string> },
   signal: AbortSignal,
 ): Promise<PlacedObjects> {
   const { entries } = objects;
-  const byPack = new Map<string, { readonly oid: string; readonly offset: number }[]>();
-  const loose: string[] = [];
+  const byPack = new Map<string, Place[]>();
+  const others: string[] = [];
   for (const oid of oids) {
     const entry = await entries.find(oid, signal);
-    if (entry === undefined) loose.push(oid);
+    if (entry === undefined) others.push(oid);
     else {
-      const { offset, stem } = entry;
-      const known = byPack.get(stem);
-      if (known !== undefined) known.push({ oid, offset });
-      else byPack.set(stem, [{ oid, offset }]);
+      const place = { oid, offset: entry.offset };
+      if (!byPack.get(entry.stem)?.push(place)) byPack.set(entry.stem, [place]);
     }
   }
   if (byPack.size > MAX_PACKS) throw new FallBackToGit('the objects are in too many packs');
@@ -54,8 +65,47 @@ export async function openEntries(
     const sorted = await sortInTurns(places, (a, b) => a.offset - b.offset, signal);
     const offsets = Float64Array.from(sorted, ({ offset }) => offset);
     const ends = await entries.endsOf(stem, offsets, signal);
-    packs.push({ stem, file, oids: sorted.map(({ oid }) => oid), offsets, ends });
+    const bases = await findBases(sorted, { chains, entries, stem, signal });
+    for (const [at, base] of bases.entries()) if (base === 'missing') others.push(sorted[at]?.oid ?? '');
+    packs.push({ file, oids: sorted.map(({ oid }) => oid), offsets, ends, bases });
   }
   const kept = opened.move();
-  return { packs, loose, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  return { packs, others, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+interface BaseOptions {
+  readonly chains: DeltaChains;
+  readonly entries: PackEntries;
+  readonly stem: string;
+  readonly signal: AbortSignal;
+}
+
+async function findBases(
+  places: readonly Place[],
+  { chains, entries, signal, stem }: BaseOptions,
+): Promise<EntryBase[]> {
+  const byOffset = new Map(places.map(({ offset }, at) => [offset, at]));
+  const byId = new Map(places.map(({ oid }, at) => [oid, at]));
+  const slice = new LoopSlice();
+  const bases: EntryBase[] = [];
+  for (const { offset, oid } of places) {
+    if (slice.isOverAfterItem()) await slice.pause(signal);
+    const entry = entries.headerOf({ stem, offset });
+    if (entry.kind === 'object') {
+      bases.push('none');
+      continue;
+    }
+    const named = entry.kind === 'name-delta' ? entry.base.toString('hex') : undefined;
+    const start = entry.kind === 'offset-delta' ? offset - entry.distance : 0;
+    const position = named === undefined ? byOffset.get(start) : byId.get(named);
+    const base = position === undefined ? undefined : places[position]?.oid;
+    if (position !== undefined && base !== undefined) {
+      chains.add(oid, base);
+      bases.push({ position });
+    } else {
+      const ofClient = chains.isThin ? (named ?? entries.oidAt({ stem, offset: start })) : '';
+      bases.push(chains.isOfClient(ofClient) ? { oid: ofClient } : 'missing');
+    }
+  }
+  return bases;
 }

@@ -7,7 +7,7 @@ import type { StreamWriter } from '#storage/cache/streams/shared-stream';
 import type { Repository } from '#storage/repository';
 import { addObjects } from '../add-objects.ts';
 import { PackOutput } from '../pack-output.ts';
-import { CopiedEntries } from './copied-entries.ts';
+import { copyEntries } from './copied-entries.ts';
 import type { WalkedPack } from './find-walked-pack.ts';
 
 /** Numbers of a pack, as git counts them. */
@@ -38,25 +38,15 @@ export async function sendWalkedPack(
   const { objectFormat, objects } = repository;
   const output = new PackOutput(writer, objectFormat);
   output.add(packHeader(count));
-  const whole = [...placed.loose];
-  let [deltas, reusedDeltas, reused] = [0, 0, 0];
+  let [reused, reusedDeltas] = [0, 0];
   for (const each of placed.packs) {
-    const copied = new CopiedEntries(each, {
-      chains,
-      entries: objects.entries,
-      oidBytes: OID_BYTES[objectFormat],
-      output,
-      signal,
-    });
-    const sent = await copied.send();
-    deltas += sent.deltas;
+    const sent = await copyEntries(each, { oidBytes: OID_BYTES[objectFormat], output, signal });
+    reused += sent.count;
     reusedDeltas += sent.deltas;
-    reused += each.oids.length - sent.others.length;
-    for (const oid of sent.others) whole.push(oid);
   }
-  deltas += await addObjects(whole, { chains, objects, output, signal });
+  const deltas = reusedDeltas + (await addObjects(placed.others, { chains, objects, output, signal }));
   // Before the checksum, so that the client refuses the pack.
-  invariant(reused + whole.length === count, 'pack-entries', 'a pack has another number of objects');
+  invariant(reused + placed.others.length === count, 'pack-entries', 'a pack has another number of objects');
   output.addChecksum();
   await output.flush();
   await say(`Total ${count} (delta ${deltas}), reused ${reused} (delta ${reusedDeltas}), pack-reused 0\n`);

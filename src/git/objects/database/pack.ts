@@ -18,6 +18,8 @@ export interface PackCaches {
 }
 
 const HEADER_BYTES = 12;
+/** Bytes of the longest header of an entry: a size and an id, or a size and a distance. */
+const MAX_HEADER_BYTES = 9 + 32;
 const VERSIONS = [2, 3];
 /** First read of an entry: most commits are whole then. */
 const FIRST_READ_BYTES = 4096;
@@ -118,6 +120,11 @@ export class Pack {
       ends[index] = next[at + 1] ?? last;
     }
     return ends;
+  }
+
+  /** Returns the header of the entry at an offset. @throws {FallBackToGit} if there is none. */
+  headerAt(offset: number): PackEntry {
+    return parsePackEntry(this.#read(offset, MAX_HEADER_BYTES), this.#oidBytes);
   }
 
   /** Returns the binary id of the object at an offset. @throws {FallBackToGit} as {@link endsOf}. */
