@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createSmallRepository, REPOSITORY, writeScript } from '#testkit/operation-fixture';
 import { commitFiles } from '#testkit/repositories/commit-files';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { FLUSH, packets, pushBody, ZERO_OID } from '#testkit/repositories/push';
+import { runSync } from '#testkit/run-program-sync';
 import { startGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
 
@@ -84,6 +85,27 @@ test('over SSH a client that has nothing to push ends the call', async () => {
   const [first = '', ...others] = packets(Buffer.concat(output)).map(String);
   assert.match(first, new RegExp(`^${oid} refs/heads/main\0report-status .*side-band-64k`));
   assert.deepEqual(others, []);
+});
+
+// Such a leftover ended the server: its error had no handler while a hook ran.
+test('a push is received beside a leftover of a killed push that cannot be removed', async () => {
+  await using gitaly = await startGitaly();
+  const { path, oid } = createSmallRepository(gitaly);
+  writeScript(join(path, 'custom_hooks/pre-receive'), 'sleep 0.3');
+  const leftover = join(path, 'objects/tmp_objdir-incoming-x');
+  // Its path is longer than a system call accepts.
+  const levels = `name=$(printf %0250d 0); for level in $(seq 20); do mkdir $name && cd $name; done`;
+  runSync('sh', ['-c', `mkdir '${leftover}' && cd '${leftover}' && ${levels}`]);
+  utimesSync(leftover, 0, 0);
+  const data = pushBody([`${ZERO_OID} ${oid} refs/heads/new`]);
+
+  const requests = [FIRST, { data }];
+  await Array.fromAsync(gitaly.connection.smartHttp.postReceivePack(requests));
+
+  assert.equal(gitOutput(path, ['rev-parse', 'refs/heads/new']), oid);
+  assert.ok(existsSync(leftover));
+  assert.ok(gitaly.log.some(({ msg }) => msg === 'removing the leftovers of killed pushes failed'));
+  runSync('rm', ['-r', leftover]);
 });
 
 // git: http-backend.c writes REMOTE_USER, and REMOTE_USER@http.REMOTE_ADDR.

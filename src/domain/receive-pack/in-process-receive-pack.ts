@@ -65,11 +65,12 @@ export class InProcessReceivePack implements ReceivePack {
       return await git.run({ ...push, isStateless: true, streams });
     }
     await using received = prepared;
-    const sweeping = removeStaleQuarantines(push.repository.objectDirectory);
+    const { onSweepError } = this.#options;
+    const sweeping = removeStaleQuarantines(push.repository.objectDirectory).catch(onSweepError);
     try {
       return await this.#apply(push, received);
     } finally {
-      await sweeping.catch(this.#options.onSweepError);
+      await sweeping;
     }
   }
 
