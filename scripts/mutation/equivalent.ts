@@ -310,7 +310,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: 'a list of two has a first and a last one',
   },
   {
-    id: 'src/domain/receive-pack/git-receive-pack.ts: remove the statement: await sweeping;',
+    id: 'src/domain/receive-pack/receive-pack.ts: remove the statement: await sweeping;',
     reason: 'the same is removed, only after the response',
   },
   {

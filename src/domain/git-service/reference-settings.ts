@@ -1,5 +1,8 @@
+import { statSync } from 'node:fs';
+import { GitalyError } from '#base/gitaly-error';
 import { BoundedMap } from '#base/memory/bounded-map';
 import type { ConfigPair } from '#git/command/config';
+import { FallBackToGit } from '#git/command/in-process';
 import { HiddenRefs } from '#git/names/hidden-refs';
 import { readSettings, type Setting } from '#git/repository-files/config-file';
 import type { ObjectFormatName, RepositoryFormat } from '#git/repository-files/repository-format';
@@ -18,6 +21,8 @@ export interface ReferenceSettings {
   readonly allowsFilter: boolean;
   /** True if packs are compressed as usual. */
   readonly hasDefaultCompression: boolean;
+  /** All settings: the repository's, then those with which git would be started. */
+  readonly settings: readonly Setting[];
 }
 
 /**
@@ -129,6 +134,27 @@ export function referenceSettings(
   return settings;
 }
 
+/**
+ * Returns the settings that apply to a service.
+ *
+ * @throws {FallBackToGit} for a repository of another user, and for unknown settings.
+ */
+export function requireReferenceSettings(
+  ...[repository, service, config]: Parameters<typeof referenceSettings>
+): ReferenceSettings {
+  // git refuses repositories of other users.
+  if (statSync(repository.path, { throwIfNoEntry: false })?.uid !== process.geteuid?.())
+    throw new FallBackToGit('the repository belongs to another user');
+  try {
+    const settings = referenceSettings(repository, service, config);
+    if (settings !== undefined) return settings;
+  } catch (error) {
+    if (!(error instanceof GitalyError)) throw error;
+    throw new FallBackToGit('the config file cannot be read', { cause: error });
+  }
+  throw new FallBackToGit('a setting may change the list');
+}
+
 function readReferenceSettings(
   repository: Repository,
   {
@@ -157,6 +183,7 @@ function readReferenceSettings(
     allowsUnborn: unborn !== 'ignore',
     allowsFilter: filter === 'true',
     hasDefaultCompression: all.every(({ key }) => key !== 'core.compression'),
+    settings: [...own, ...given],
   };
 }
 

@@ -35,6 +35,12 @@ export interface ServiceResult {
   readonly stderr: string;
 }
 
+/** The result of a service that needed no git. */
+export const SERVED: ServiceResult = {
+  exit: { code: 0, signal: undefined, ended: undefined, usage: undefined, realMs: 0 },
+  stderr: '',
+};
+
 /**
  * Enough to recognize the sentence that distinguishes a disconnected client from other failures.
  */

@@ -3,14 +3,15 @@ import { join } from 'node:path';
 import { GitalyError } from '#base/gitaly-error';
 import { FLUSH_PACKET, LENGTH_DIGITS, packetHeader, packetLength } from '#base/pkt-line/packet';
 import { evenPieces } from '#base/streams/even-pieces';
+import type { HiddenRefs } from '#git/names/hidden-refs';
 import type { Repository } from '#storage/repository';
 import {
   type Advertisement,
   advertiseReferences,
   serviceHeader,
 } from '../git-service/advertise-references.ts';
-import { advertisedPackets } from '../git-service/advertised-packets.ts';
 import type { CapabilityAdvertisements } from '../git-service/capability-advertisements.ts';
+import { requireReferenceSettings } from '../git-service/reference-settings.ts';
 
 /** All references except HEAD, which the advertisement to a push omits. */
 const REFERENCES = { peel: false, symrefs: false, unborn: false, prefixes: [Buffer.from('refs/')] };
@@ -35,7 +36,8 @@ export async function* advertiseToPush(
   asked: Asked,
   capabilities: CapabilityAdvertisements,
 ): AsyncGenerator<Buffer> {
-  const pieces = await pushAdvertisement(repository, asked, capabilities);
+  const hidden = (): HiddenRefs => requireReferenceSettings(repository, 'receive-pack', asked.config).hidden;
+  const pieces = await pushAdvertisement({ ...asked, repository }, hidden, capabilities);
   if (pieces === undefined) yield* advertiseReferences(repository, { ...asked, service: 'receive-pack' });
   else yield* evenPieces([...serviceHeader('receive-pack'), ...pieces], PIECE_BYTES);
 }
@@ -44,21 +46,23 @@ export async function* advertiseToPush(
  * Returns the advertisement of `git receive-pack` in pieces that must not be changed; `undefined`
  * if git must produce it.
  *
+ * @param hidden returns the references that the client may not see.
  * @param capabilities as for {@link advertiseToPush}.
  * @throws as {@link advertiseReferences}.
  */
 export async function pushAdvertisement(
-  repository: Repository,
-  asked: Asked,
+  { config, gitProtocol, repository, signal }: Asked & { readonly repository: Repository },
+  hidden: () => HiddenRefs,
   capabilities: CapabilityAdvertisements,
 ): Promise<Buffer[] | undefined> {
-  const { config, gitProtocol } = asked;
-  const options = { ...asked, service: 'receive-pack' } as const;
-  const pieces = writesOnlyReferences(repository, gitProtocol)
-    ? await advertisedPackets(repository, options, () => REFERENCES)
-    : undefined;
+  if (!writesOnlyReferences(repository, gitProtocol)) return undefined;
+  const pieces = await repository.inProcess.attempt<Buffer[] | undefined>(
+    'push_refs',
+    async () => await repository.refs.advertise({ ...REFERENCES, hidden: hidden() }, { signal }),
+    () => undefined,
+  );
   if (pieces === undefined) return undefined;
-  const bare = { ...options, config: [...config, HIDE_ALL] };
+  const bare = { service: 'receive-pack', config: [...config, HIDE_ALL], gitProtocol, signal } as const;
   const ofGit = capabilities.get(repository, config, () => advertiseReferences(repository, bare));
   const withoutReferences = Buffer.concat(await Array.fromAsync(ofGit));
   const [first = FLUSH_PACKET, ...others] = pieces;

@@ -4,19 +4,18 @@ import { abortError } from '#git/command/process/exit-error';
 import { createPackedRefs } from '#git/refs/update/create-packed-refs';
 import { RefTransaction } from '#git/refs/update/ref-transaction';
 import type { Quarantine } from '#storage/quarantine/quarantine';
-import type { ServiceResult } from '../git-service/service-streams.ts';
+import { SERVED, type ServiceResult } from '../git-service/service-streams.ts';
 import type { RelayedHook } from '../hooks/hooks-directories.ts';
-import type { CalledHooks, HookInput } from './called-hooks.ts';
-import type { PreparedPush } from './prepare-push.ts';
+import type { ProvedPush } from './prove-push.ts';
+import type { Push } from './push.ts';
 import { PushBands } from './push-bands.ts';
+import type { HookInput, PushHooks } from './push-hooks.ts';
 import type { PushCommand } from './push-request.ts';
-import type { Push } from './receive-pack.ts';
 import { refRefusal } from './ref-refusal.ts';
 
 /** Outcome of one change: its reason in the report if it was refused. */
 type Outcome = 'made' | { readonly reason: string };
 
-const EXIT = { signal: undefined, usage: undefined, realMs: 0, ended: undefined };
 /** git's words when the objects cannot be moved. */
 const NOT_MIGRATED = 'unable to migrate objects to permanent storage';
 /** git's words when the nodes of a cluster do not agree. */
@@ -32,12 +31,8 @@ const ABORTED = {
  * @throws {ClientGoneError} when the client does not take the output: before the change it is not
  *   made, after it the hooks have run.
  */
-export async function applyPush(
-  push: Push,
-  prepared: PreparedPush,
-  hooks: CalledHooks,
-): Promise<ServiceResult> {
-  const application = new Application(push, prepared, hooks);
+export async function applyPush(push: Push, proved: ProvedPush, hooks: PushHooks): Promise<ServiceResult> {
+  const application = new Application(push, proved, hooks);
   const outcomes = await application.change();
   if (outcomes === 'aborted') return await application.aborted();
   return await application.report(outcomes);
@@ -45,20 +40,20 @@ export async function applyPush(
 
 class Application {
   readonly #push: Push;
-  readonly #prepared: PreparedPush;
-  readonly #hooks: CalledHooks;
+  readonly #proved: ProvedPush;
+  readonly #hooks: PushHooks;
   readonly #bands: PushBands;
 
-  constructor(push: Push, prepared: PreparedPush, hooks: CalledHooks) {
+  constructor(push: Push, proved: ProvedPush, hooks: PushHooks) {
     this.#push = push;
-    this.#prepared = prepared;
+    this.#proved = proved;
     this.#hooks = hooks;
     this.#bands = new PushBands(push.streams.stdout);
   }
 
   /** Returns the outcome of each change, or `aborted` for the end of receive-pack. */
   async change(): Promise<readonly Outcome[] | 'aborted'> {
-    const { creations, quarantine, request, warnings } = this.#prepared;
+    const { creations, quarantine, request, warnings } = this.#proved;
     const { commands } = request;
     const refused = (reason: string): readonly Outcome[] => commands.map(() => ({ reason }));
     await this.#bands.output(warnings);
@@ -97,7 +92,7 @@ class Application {
   }
 
   async #preReceive(): Promise<boolean> {
-    const { request, quarantine } = this.#prepared;
+    const { request, quarantine } = this.#proved;
     const environment = {
       GIT_OBJECT_DIRECTORY: quarantine.repository.objectDirectory,
       GIT_ALTERNATE_OBJECT_DIRECTORIES: joinObjectDirectories([this.#push.repository.objectDirectory]),
@@ -107,7 +102,7 @@ class Application {
   }
 
   async #accepts(hook: RelayedHook, input: HookInput): Promise<boolean> {
-    if (!this.#hooks.has(hook)) return true;
+    if (!this.#hooks.needed.has(hook)) return true;
     const accepting = this.#hooks.accepts(hook, input, (bytes) => this.#bands.output(bytes));
     const isAccepted = await this.#bands.whileAlive(accepting);
     const { signal } = this.#push;
@@ -118,11 +113,11 @@ class Application {
   async #update(command: PushCommand): Promise<Outcome | 'aborted'> {
     const { repository, signal } = this.#push;
     const { reference, oldOid, newOid } = command;
-    const { isAtomic } = this.#prepared.request;
+    const { isAtomic } = this.#proved.request;
     await using transaction = await RefTransaction.start(repository, { signal });
     try {
       await transaction.update(reference, { oldOid, newOid });
-      if (!this.#hooks.has('reference-transaction')) {
+      if (!this.#hooks.needed.has('reference-transaction')) {
         await transaction.commit();
         return 'made';
       }
@@ -149,7 +144,7 @@ class Application {
     const { repository, streams } = this.#push;
     const { oldOid, newOid, reference } = command;
     // Until 2.48 git adds a line for the reflog of HEAD.
-    const isOfHead = reference.toString('latin1') === this.#prepared.head;
+    const isOfHead = reference.toString('latin1') === this.#proved.head;
     const lines =
       isOfHead && !repository.git.capabilities.hooksOmitReflogs
         ? [linesOf([command]), Buffer.from(`${oldOid} ${newOid} HEAD\n`)]
@@ -165,20 +160,20 @@ class Application {
     const { repository, streams } = this.#push;
     const stderr = repository.git.capabilities.namesHookPhase ? ABORTED.named : ABORTED.short;
     streams.stderr?.write(stderr);
-    return { exit: { ...EXIT, code: 128 }, stderr };
+    return { exit: { ...SERVED.exit, code: 128 }, stderr };
   }
 
   async report(outcomes: readonly Outcome[]): Promise<ServiceResult> {
-    const { request } = this.#prepared;
+    const { request } = this.#proved;
     const { commands } = request;
     const made = commands.filter((_, index) => outcomes[index] === 'made');
     const statuses = commands.map(({ reference }, index) => statusOf(reference, outcomes[index]));
     const lines = request.report ? [Buffer.from('unpack ok\n'), ...statuses] : [];
-    const runsHook = made.length > 0 && this.#hooks.has('post-receive');
+    const runsHook = made.length > 0 && this.#hooks.needed.has('post-receive');
     const reported = this.#bands.report(lines, !runsHook);
     if (!runsHook) {
       await reported;
-      return { exit: { ...EXIT, code: 0 }, stderr: '' };
+      return SERVED;
     }
     // The change is made, so the hook runs even if the client has gone.
     const failure = await reported.then(
@@ -188,7 +183,7 @@ class Application {
     await this.#accepts('post-receive', { pushOptions: request.pushOptions, stdin: linesOf(made) });
     if (failure !== undefined) throw failure.error;
     await this.#bands.end();
-    return { exit: { ...EXIT, code: 0 }, stderr: '' };
+    return SERVED;
   }
 }
 

@@ -1,22 +1,18 @@
+import { readFileSync } from 'node:fs';
+import { basename, dirname, resolve } from 'node:path';
 import { flag, gitCommand } from '#git/command/git-command';
-import type { GitProcess } from '#git/command/process/git-process';
-import { removeStaleQuarantines } from '#storage/quarantine/stale-quarantines';
+import { removeTree } from '#storage/temp-directories';
 import { joinStreams, type ServiceResult } from '../git-service/service-streams.ts';
 import { startService } from '../git-service/start-service.ts';
-import { TraceFile } from '../git-service/trace-file.ts';
-import type { HookManager } from '../hooks/hook-manager.ts';
+import { type TraceEvent, TraceFile, traceEvents, traceFields } from '../git-service/trace-file.ts';
 import type { HooksDirectories } from '../hooks/hooks-directories.ts';
 import type { PushUser } from '../hooks/payload.ts';
-import { RELAY_ENVIRONMENT, RELAY_PIPES, type RelayHandler, serveRelay } from '../hooks/relay/relay.ts';
-import { neededHooks, pushHookHandler } from './push-hooks.ts';
+import { RELAY_ENVIRONMENT, RELAY_PIPES, serveRelay } from '../hooks/relay/relay.ts';
+import type { Push } from './push.ts';
+import type { PushHooks } from './push-hooks.ts';
 import { PushRecording } from './push-recording.ts';
-import { pushTraceFields } from './push-trace.ts';
-import { PushVotes } from './push-votes.ts';
-import { EndedQuarantine } from './quarantine-of-process.ts';
-import type { Push, ReceivePack } from './receive-pack.ts';
 
 export interface GitReceivePackOptions {
-  readonly hooks: HookManager;
   readonly directories: HooksDirectories;
   /** For the traces of git. */
   readonly traceDirectory: string;
@@ -24,10 +20,18 @@ export interface GitReceivePackOptions {
    * Receives the errors of hooks that could not be answered; the client only learns that a hook
    * failed.
    */
-  readonly onHookError?: ((error: unknown) => void) | undefined;
+  readonly onHookError: (error: unknown) => void;
   /** Receives errors of the removal of quarantines that killed pushes left. */
   readonly onSweepError: (error: unknown) => void;
 }
+
+const EVENTS = ['"event":"child_', '"category":"progress"'];
+/** git's name of the region in which it searches for missing objects. */
+const CONNECTIVITY = 'Checking connectivity';
+/** A push starts some ten processes; more fields are of no use. */
+const MAX_CHILDREN = 50;
+
+const VARIABLE = 'GIT_QUARANTINE_PATH=';
 
 /**
  * Returns the identity for reflogs, as git's http-backend sets it; without it git writes the
@@ -42,84 +46,137 @@ function committerOf({ protocol, remoteIp, username }: PushUser): Record<string,
   return { GIT_COMMITTER_NAME: name, GIT_COMMITTER_EMAIL: email };
 }
 
-/** Pushes received by `git receive-pack`, whose hooks reach us over inherited descriptors. */
-export class GitReceivePack implements ReceivePack {
-  readonly #options: GitReceivePackOptions;
+/** Receives a push by `git receive-pack`, whose hooks reach the server over inherited descriptors. */
+export async function receiveByGit(
+  push: Push,
+  hooks: PushHooks,
+  { directories, traceDirectory, onHookError, onSweepError }: GitReceivePackOptions,
+): Promise<ServiceResult> {
+  const { repository, streams, signal } = push;
+  // Before the process, which is ended by the same abort.
+  await using quarantine = new EndedQuarantine(repository.objectDirectory, signal, onSweepError);
+  await using trace = push.onTrace && new TraceFile(traceDirectory);
+  // Everything that can fail here fails now: while git runs, such an error would be lost.
+  const over = new AbortController();
+  const handle = hooks.handler(AbortSignal.any([signal, over.signal]));
+  const directory = directories.directoryFor(hooks.needed);
+  const options = push.isStateless ? [flag('--stateless-rpc')] : [];
+  await using recording = new PushRecording(repository);
+  await using process = await startService(
+    repository,
+    gitCommand('receive-pack', { options, args: [repository.path] }),
+    {
+      signal,
+      stderr: streams.stderr === undefined ? 'head' : 'pipe',
+      config: push.config,
+      gitProtocol: push.gitProtocol,
+      env: { ...committerOf(push.user), ...trace?.env },
+      ...(directory === undefined
+        ? { hooks: 'disabled' }
+        : { hooks: { directory, env: RELAY_ENVIRONMENT }, extraPipes: RELAY_PIPES }),
+    },
+  );
+  quarantine.pid = process.pid;
+  // A hook runs for git; if git was killed, the result has no recipient.
+  void process.exited.then(() => over.abort(new Error('git receive-pack has ended')));
+  const [requests, answers] = process.extra;
+  const serving = requests && answers && serveRelay(requests, answers, handle, onHookError);
+  try {
+    const result = await joinStreams(process, { ...streams, input: recording.watch(streams.input) });
+    await serving;
+    return result;
+  } finally {
+    for (const pipe of process.extra) pipe.destroy();
+    await serving;
+    // Processes of an aborted push that still run may write into its quarantine.
+    await process.groupEnded();
+    if (trace) push.onTrace?.(await pushTraceFields(trace));
+  }
+}
 
-  constructor(options: GitReceivePackOptions) {
-    this.#options = options;
+/**
+ * Removes the quarantine of a `git receive-pack` that is ended. Since 2.38 git does not clean up
+ * its quarantine in a signal handler. A client that repeatedly pushes gigabytes and disconnects
+ * would fill the disk.
+ *
+ * git chooses the name and passes it only to its children (index-pack, rev-list). Therefore the
+ * environment of the children is read just before they are ended. If this fails, the removal by age
+ * deletes the quarantine. Disposed of after the process and its children have ended.
+ */
+class EndedQuarantine implements AsyncDisposable {
+  readonly #objectDirectory: string;
+  readonly #signal: AbortSignal;
+  readonly #onError: (error: unknown) => void;
+  readonly #onAbort = (): void => this.#find();
+  #path: string | undefined;
+  /** Of git, once it has started. */
+  pid: number | undefined;
+
+  constructor(objectDirectory: string, signal: AbortSignal, onError: (error: unknown) => void) {
+    this.#objectDirectory = objectDirectory;
+    this.#signal = signal;
+    this.#onError = onError;
+    signal.addEventListener('abort', this.#onAbort, { once: true });
   }
 
-  async run(push: Push): Promise<ServiceResult> {
-    const { repository, signal } = push;
-    const quarantine = new EndedQuarantine(repository.objectDirectory);
-    let pid: number | undefined;
-    const onAbort = (): void => void (pid !== undefined && quarantine.find(pid));
-    // Added before the process handles the same abort and is ended by it.
-    signal.addEventListener('abort', onAbort, { once: true });
+  #find(): void {
     try {
-      return await this.#receive(push, (started) => {
-        pid = started;
-      });
-    } finally {
-      signal.removeEventListener('abort', onAbort);
-      await quarantine.remove().catch(this.#options.onSweepError);
+      const children = readFileSync(`/proc/${this.pid}/task/${this.pid}/children`, 'latin1');
+      for (const child of children.split(' ').filter(Boolean)) {
+        const variables = readFileSync(`/proc/${child}/environ`, 'utf8').split('\0');
+        const found = variables.find((variable) => variable.startsWith(VARIABLE));
+        if (found === undefined) continue;
+        // git writes `<repository>/./objects/…`.
+        const path = resolve(found.slice(VARIABLE.length));
+        if (dirname(path) === this.#objectDirectory) this.#path = path;
+      }
+    } catch {
+      // git has not started, the child has just ended, or the system is not Linux.
     }
   }
 
-  async #receive(push: Push, onStarted: (pid: number) => void): Promise<ServiceResult> {
-    const { repository, streams, signal } = push;
-    const { directories, hooks: manager, onHookError } = this.#options;
-    const started = await neededHooks(manager, push);
-    const directory = directories.directoryFor(started);
-    const options = push.isStateless ? [flag('--stateless-rpc')] : [];
-    await using trace = push.onTrace && new TraceFile(this.#options.traceDirectory);
-    // Everything that can fail here fails now: while git runs, such an error would be lost.
-    const over = new AbortController();
-    const { batchedPushes: areBatched } = repository.git.capabilities;
-    const votes = new PushVotes({ manager, started, areBatched });
-    const whileRunning = { ...push, signal: AbortSignal.any([signal, over.signal]) };
-    const handle = pushHookHandler(manager, whileRunning, votes);
-    await using recording = new PushRecording(repository);
-    await using process = await startService(
-      repository,
-      gitCommand('receive-pack', { options, args: [repository.path] }),
-      {
-        signal,
-        stderr: streams.stderr === undefined ? 'head' : 'pipe',
-        config: push.config,
-        gitProtocol: push.gitProtocol,
-        env: { ...committerOf(push.user), ...trace?.env },
-        ...(directory === undefined
-          ? { hooks: 'disabled' }
-          : { hooks: { directory, env: RELAY_ENVIRONMENT }, extraPipes: RELAY_PIPES }),
-      },
-    );
-    onStarted(process.pid);
-    // A hook runs for git; if git was killed, the result has no recipient.
-    void process.exited.then(() => over.abort(new Error('git receive-pack has ended')));
-    // Runs in parallel with git; an older push of this repository may have been killed.
-    const sweeping = removeStaleQuarantines(repository.objectDirectory).catch(this.#options.onSweepError);
-    const serving = this.#serveHooks(process, handle);
-    try {
-      const result = await joinStreams(process, { ...streams, input: recording.watch(streams.input) });
-      await serving;
-      if (push.transaction !== undefined && result.exit.code === 0)
-        await votes.ended(signal).catch((error: unknown) => onHookError?.(error));
-      return result;
-    } finally {
-      for (const pipe of process.extra) pipe.destroy();
-      await serving;
-      await sweeping;
-      // Processes of an aborted push that still run may write into its quarantine.
-      await process.groupEnded();
-      if (trace) push.onTrace?.(await pushTraceFields(trace));
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#signal.removeEventListener('abort', this.#onAbort);
+    if (this.#path !== undefined) await removeTree(this.#path).catch(this.#onError);
+  }
+}
+
+/**
+ * Returns the fields of the log about the processes of a push, with Gitaly's names. Call it when
+ * git has ended.
+ */
+function pushTraceFields(trace: TraceFile): Promise<Record<string, unknown>> {
+  return traceFields(trace, 'receive-pack', processFields);
+}
+
+function processFields(text: string): Record<string, unknown> {
+  const fields: Record<string, unknown> = {};
+  const numbers = new Map<string, number>();
+  let connectivity = 0;
+  for (const event of traceEvents(text, EVENTS)) {
+    const child = `${event.sid} ${event.child_id}`;
+    if (event.event === 'child_start' && numbers.size < MAX_CHILDREN) {
+      fields[`receive-pack.child-process.${numbers.size}.command`] = commandOf(event);
+      numbers.set(child, numbers.size);
+    }
+    const number = numbers.get(child);
+    if (event.event === 'child_exit' && number !== undefined)
+      fields[`receive-pack.child-process.${number}.time-us`] = microseconds(event);
+    if (event.event === 'region_leave' && event.label === CONNECTIVITY) {
+      connectivity += microseconds(event);
+      fields['receive-pack.connectivity-check-us'] = connectivity;
     }
   }
+  return fields;
+}
 
-  async #serveHooks(process: GitProcess, handle: RelayHandler): Promise<void> {
-    const [requests, answers] = process.extra;
-    if (requests === undefined || answers === undefined) return;
-    await serveRelay(requests, answers, handle, (error) => this.#options.onHookError?.(error));
-  }
+/** Returns the words of a command, or for a path the name of the file, as Gitaly does. */
+function commandOf({ argv }: TraceEvent): string {
+  const words = Array.isArray(argv) ? argv.join(' ') : '';
+  return words.startsWith('/') ? basename(words) : words;
+}
+
+/** Returns the time since the process or the region began. */
+function microseconds({ t_rel: seconds }: TraceEvent): number {
+  return Math.floor(Number(seconds) * 1e6);
 }

@@ -1,37 +1,37 @@
 import { existsSync } from 'node:fs';
 import { LoopSlice } from '#base/async/loop-turns';
-import { FallBackToGit, fallBackOnFailure } from '#git/command/in-process';
-import { requireNotGrafted } from '#git/history/graph/commit-nodes';
-import { reaches, reachesByGraph } from '#git/history/graph/is-ancestor';
+import { sortInTurns } from '#base/async/sort-in-turns';
+import { FallBackToGit } from '#git/command/in-process';
+import type { HiddenRefs } from '#git/names/hidden-refs';
 import { isZeroOid } from '#git/names/object-id';
 import { trustedRefName } from '#git/names/ref-name';
-import type { NewRef } from '#git/refs/update/create-packed-refs';
 import { isQuarantined } from '#git/repository-files/git-directory';
 import { Quarantine } from '#storage/quarantine/quarantine';
 import type { Repository } from '#storage/repository';
 import type { RelayedHook } from '../hooks/hooks-directories.ts';
 import type { HeldInput } from './held-input.ts';
-import { isBranch, NOT_A_COMMIT, proveCreations, requirePackable } from './many-creations.ts';
-import { proveConnected } from './prove-connected.ts';
-import { type PushCommand, type PushRequest, readPushRequest } from './push-request.ts';
-import { type PushSettings, pushSettings } from './push-settings.ts';
-import type { Push } from './receive-pack.ts';
+import type { Push } from './push.ts';
+import { type PushRequest, readPushRequest } from './push-request.ts';
+import type { PushSettings } from './push-settings.ts';
 import { unpackPush } from './unpack-push.ts';
 
-/** A push whose objects are in a quarantine, and complete. Disposing drops the objects. */
-export interface PreparedPush extends AsyncDisposable {
+/** A push whose objects are in a quarantine. */
+export interface PreparedPush {
   readonly request: PushRequest;
   readonly quarantine: Quarantine;
+  /** Ids of the objects that the repository did not have. */
+  readonly newOids: ReadonlySet<string>;
+  /** Warnings of git about them, which the client gets. */
   readonly warnings: Buffer;
   /** The reference that HEAD names. */
   readonly head: string | undefined;
-  /** The references of a push that creates many; `undefined` for the change of one. */
-  readonly creations: readonly NewRef[] | undefined;
 }
 
 export interface PrepareOptions {
-  /** Reports whether a hook has an effect on the push. */
-  readonly needsHook: (hook: RelayedHook) => Promise<boolean>;
+  readonly settings: PushSettings;
+  readonly input: HeldInput;
+  /** Drops the objects if it is disposed of. */
+  readonly stack: AsyncDisposableStack;
 }
 
 /** Files with which git changes history, or the place of references. */
@@ -43,66 +43,63 @@ const OTHER_VALUE = new FallBackToGit('the reference has another value');
 const LOCKED = new FallBackToGit('the reference is locked');
 const REFLOG = new FallBackToGit('the reference has a reflog');
 const CONFLICT = new FallBackToGit('a reference of a directory exists');
+const VOTED = new FallBackToGit('the nodes of a cluster vote on each reference');
+const IN_EACH_OTHER = new FallBackToGit('a reference would be the directory of another');
+const UPDATE_HOOK = new FallBackToGit('a hook decides on each reference');
+const REFTABLES = new FallBackToGit('the references are in reftables');
 
 /**
- * Receives a push up to the point where `git receive-pack` runs its hooks. Nothing is changed
- * until then, and everything that git would refuse is left to git, so that it reports the reason.
+ * Reads a push and unpacks its objects. Everything that git would refuse is left to git, so that it
+ * reports the reason.
  *
  * @returns `nothing` if the client has nothing to push.
  * @throws {FallBackToGit} for everything that is not certain to be accepted by git up to here.
  */
 export async function preparePush(
   push: Push,
-  input: HeldInput,
-  { needsHook }: PrepareOptions,
+  { settings, input, stack }: PrepareOptions,
 ): Promise<PreparedPush | 'nothing'> {
-  const { repository } = push;
-  const settings = requirePlainRepository(push);
+  const { repository, signal } = push;
+  requirePlainRepository(repository);
+  const { hidden, hooks, unpackOptions } = settings;
   const request = await readPushRequest(input, repository.objectFormat);
   if (request === 'nothing') return request;
-  const [command, ...others] = request.commands;
-  if (others.length > 0) await requirePackable(push, request, needsHook);
-  await requirePlainChanges(push, request, settings);
-  const { symbolicTarget } = await repository.refs.head({ signal: push.signal });
-  const head = symbolicTarget?.toString('latin1');
-  await using stack = new AsyncDisposableStack();
+  if (request.commands.length > 1) await requirePackable(push, request, hooks);
+  await requirePlainChanges(push, request, hidden);
+  const { symbolicTarget } = await repository.refs.head({ signal });
   const quarantine = stack.use(await Quarantine.createInObjects(repository));
-  const { newOids, warnings } = await unpackPush({ push, input }, request, settings, quarantine);
-  const creations =
-    others.length > 0 ? await proveCreations(request, quarantine.repository, push.signal) : undefined;
-  if (creations === undefined) {
-    const type = await proveConnected(command.newOid, {
-      objects: quarantine.repository.objects,
-      objectFormat: repository.objectFormat,
-      newOids,
-      isReachable: reachability(push, command, head),
-      signal: push.signal,
-    }).catch(fallBackOnFailure);
-    if (type !== 'commit' && isBranch(command.reference)) throw NOT_A_COMMIT;
-  }
-  input.release();
-  const owned = stack.move();
-  return {
-    request,
-    quarantine,
-    warnings,
-    head,
-    creations,
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
+  const unpacked = await unpackPush({ push, input, unpackOptions }, request, quarantine);
+  return { ...unpacked, request, quarantine, head: symbolicTarget?.toString('latin1') };
 }
 
-function requirePlainRepository({ repository, config }: Push): PushSettings {
+function requirePlainRepository(repository: Repository): void {
   if (isQuarantined(repository) || repository.alternateObjectDirectories.length > 0) throw UNUSUAL;
   if (UNUSUAL_FILES.some((name) => existsSync(`${repository.path}/${name}`))) throw UNUSUAL;
-  return pushSettings(repository, config);
+}
+
+/**
+ * Checks that all references of a push can be created at once: git makes a transaction, a file and
+ * a flush for each.
+ */
+async function requirePackable(
+  { repository, transaction, signal }: Push,
+  { commands }: PushRequest,
+  hooks: ReadonlySet<RelayedHook>,
+): Promise<void> {
+  if (transaction !== undefined) throw VOTED;
+  if (repository.referenceBackend !== 'files') throw REFTABLES;
+  if (hooks.has('update')) throw UPDATE_HOOK;
+  // Versions of git differ in which one of them they create. The names below one follow it.
+  const paths = commands.map(({ reference }) => `${reference.toString('latin1')}/`);
+  const sorted = await sortInTurns(paths, (one, other) => (one < other ? -1 : 1), signal);
+  if (sorted.some((path, index) => sorted[index + 1]?.startsWith(path))) throw IN_EACH_OTHER;
 }
 
 /** Checks that the references have the expected values, and that no user may see them changing. */
 async function requirePlainChanges(
   { repository, signal }: Push,
   { commands }: PushRequest,
-  { hidden }: PushSettings,
+  hidden: HiddenRefs,
 ): Promise<void> {
   const free = new Set<string>();
   const slice = new LoopSlice();
@@ -137,31 +134,4 @@ async function requireNoReferenceAbove(
     if (existing !== undefined) throw CONFLICT;
     free.add(above);
   }
-}
-
-/**
- * Returns a function that reports whether a commit is reachable from the reference's old value, or
- * from the default branch. Other references are seldom needed.
- */
-function reachability(
-  { repository, signal }: Push,
-  { oldOid }: PushCommand,
-  head: string | undefined,
-): (oid: string) => Promise<boolean> {
-  return async (oid) => {
-    if (oid === oldOid) return true;
-    const branch =
-      head === undefined ? undefined : await repository.refs.resolve(Buffer.from(head, 'latin1'), { signal });
-    if (oid === branch?.oid) return true;
-    const tips = [...(isZeroOid(oldOid) ? [] : [oldOid]), ...(branch === undefined ? [] : [branch.oid])];
-    for (const tip of tips) if (await isReachedFrom(repository, tip, oid)) return true;
-    return false;
-  };
-}
-
-async function isReachedFrom(repository: Repository, tip: string, oid: string): Promise<boolean> {
-  const nodes = requireNotGrafted(repository.commits);
-  return await (nodes.graph === undefined
-    ? reaches(nodes, tip, oid)
-    : reachesByGraph(nodes, nodes.graph, tip, oid));
 }

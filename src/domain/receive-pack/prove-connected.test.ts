@@ -70,7 +70,6 @@ for (const objectFormat of ['sha1', 'sha256'] as const)
     const orphan = await commit(loose, gone('3'));
     await writer.finish();
     gitOutput(repository.path, ['update-ref', 'refs/heads/main', main]);
-    const reachable = new Set([main, root]);
     const entries = [deep, inner, lacksFile, lacksTree, nested, loose].map(directory);
 
     const pushes: { readonly tip: string; readonly newOids: ReadonlySet<string> }[] = [];
@@ -100,11 +99,9 @@ for (const objectFormat of ['sha1', 'sha256'] as const)
 
     let proved = 0;
     for (const { tip, newOids } of pushes) {
-      const context = { objects: repository.objects, objectFormat, newOids, signal };
-      const proof = await proveConnected(tip, {
-        ...context,
-        isReachable: async (oid) => reachable.has(oid),
-      }).catch((error: unknown) => {
+      const { objects } = repository;
+      const context = { repository, objects, newOids, oldOid: main, head: undefined, signal };
+      const proof = await proveConnected(tip, context).catch((error: unknown) => {
         if (!(error instanceof FallBackToGit)) throw error;
       });
 

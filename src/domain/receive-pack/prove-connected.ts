@@ -1,21 +1,24 @@
 import { LoopSlice } from '#base/async/loop-turns';
 import { FallBackToGit } from '#git/command/in-process';
-import { parseNode } from '#git/history/graph/commit-nodes';
+import { parseNode, requireNotGrafted } from '#git/history/graph/commit-nodes';
+import { reaches, reachesByGraph } from '#git/history/graph/is-ancestor';
 import { kindOf } from '#git/names/entry-kind';
-import { EMPTY_TREE, OID_BYTES, OID_SOURCE } from '#git/names/object-id';
+import { EMPTY_TREE, isZeroOid, OID_BYTES, OID_SOURCE } from '#git/names/object-id';
 import type { ObjectReader } from '#git/objects/object-reader';
-import type { ObjectFormatName } from '#git/repository-files/repository-format';
 import { areEqual, orderOf, TreeEntries } from '#git/trees/tree-entries';
+import type { Repository } from '#storage/repository';
 
 /** The facts about a repository on which a proof relies. */
 export interface ProofContext {
+  readonly repository: Repository;
   /** Reads the repository and the new objects. */
   readonly objects: ObjectReader;
-  readonly objectFormat: ObjectFormatName;
   /** The objects that came with the push. git has checked that all objects they name exist. */
   readonly newOids: ReadonlySet<string>;
-  /** Reports whether a commit is reachable from a reference, so that nothing of it is missing. */
-  readonly isReachable: (oid: string) => Promise<boolean>;
+  /** The value of the reference; zeros for none. Nothing of its history is missing. */
+  readonly oldOid: string;
+  /** The reference that HEAD names. Others are seldom needed. */
+  readonly head: string | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -45,11 +48,13 @@ class Proof {
   readonly #commits = new Set<string>();
   readonly #trees = new Set<string>();
   readonly #slice = new LoopSlice();
+  readonly #emptyTree: string;
   #treesLeft = MAX_TREES;
 
   constructor(context: ProofContext) {
     this.#context = context;
-    this.#trees.add(EMPTY_TREE[context.objectFormat]);
+    this.#emptyTree = EMPTY_TREE[context.repository.objectFormat];
+    this.#trees.add(this.#emptyTree);
   }
 
   async tip(oid: string): Promise<'commit' | 'tag'> {
@@ -74,7 +79,7 @@ class Proof {
       if (this.#commits.has(oid)) continue;
       this.#commits.add(oid);
       if (!this.#context.newOids.has(oid)) {
-        if (!(await this.#context.isReachable(oid))) throw NOT_REACHABLE;
+        if (!(await this.#isReachable(oid))) throw NOT_REACHABLE;
         continue;
       }
       const { treeOid, parents } = await this.#commit(oid);
@@ -86,13 +91,24 @@ class Proof {
     }
   }
 
+  /** Reports whether the reference's value or the default branch reaches a commit. */
+  async #isReachable(oid: string): Promise<boolean> {
+    const { head, oldOid, repository, signal } = this.#context;
+    if (oid === oldOid) return true;
+    const branch =
+      head === undefined ? undefined : await repository.refs.resolve(Buffer.from(head, 'latin1'), { signal });
+    if (oid === branch?.oid) return true;
+    const tips = [...(isZeroOid(oldOid) ? [] : [oldOid]), ...(branch === undefined ? [] : [branch.oid])];
+    for (const tip of tips) if (await isReachedFrom(repository, tip, oid)) return true;
+    return false;
+  }
+
   /** Checks everything in a tree that is not in one of the complete trees at the same path. */
   async #tree(oid: string, bases: readonly string[]): Promise<void> {
     const { newOids } = this.#context;
     if (bases.includes(oid) || this.#trees.has(oid)) return;
     const old: TreeEntries[] = [];
-    for (const base of bases)
-      if (base !== EMPTY_TREE[this.#context.objectFormat]) old.push(await this.#entries(base));
+    for (const base of bases) if (base !== this.#emptyTree) old.push(await this.#entries(base));
     const now = await this.#entries(oid);
     for (; !now.isAtEnd; now.next()) {
       if (this.#slice.isOverAfterItem()) await this.#slice.pause(this.#context.signal);
@@ -128,11 +144,18 @@ class Proof {
     if (this.#treesLeft-- === 0) throw MANY_TREES;
     const { type, data } = await this.#read(oid);
     if (type !== 'tree') throw UNUSUAL;
-    return new TreeEntries(data, OID_BYTES[this.#context.objectFormat]);
+    return new TreeEntries(data, OID_BYTES[this.#context.repository.objectFormat]);
   }
 
   async #read(oid: string) {
     const { objects, signal } = this.#context;
     return await objects.readInProcess(oid, { signal });
   }
+}
+
+async function isReachedFrom(repository: Repository, tip: string, oid: string): Promise<boolean> {
+  const nodes = requireNotGrafted(repository.commits);
+  return await (nodes.graph === undefined
+    ? reaches(nodes, tip, oid)
+    : reachesByGraph(nodes, nodes.graph, tip, oid));
 }

@@ -1,68 +1,94 @@
 import { messageOf } from '#base/gitaly-error';
+import type { ServiceResult } from '../git-service/service-streams.ts';
 import { isRateLimited } from '../gitlab-api/internal-api.ts';
-import { hasCustomHooks } from '../hooks/custom-hook-files.ts';
 import type { HookCall } from '../hooks/hook-call.ts';
 import type { HookManager } from '../hooks/hook-manager.ts';
 import type { HookOutput } from '../hooks/hook-output.ts';
 import type { RelayedHook } from '../hooks/hooks-directories.ts';
 import { parseReferenceTransactionState } from '../hooks/reference-transaction.ts';
-import type { RelayHandler } from '../hooks/relay/relay.ts';
+import { answerHook, type Print, type RelayHandler } from '../hooks/relay/relay.ts';
 import type { RelayCall } from '../hooks/relay/relay-parser.ts';
 import { customHookErrorOf } from '../hooks/run-custom-hooks.ts';
-import type { PushVotes } from './push-votes.ts';
-import type { Push } from './receive-pack.ts';
+import type { Push } from './push.ts';
+import { PushVotes } from './push-votes.ts';
 
-/**
- * Returns the hooks that have an effect on this push. A hook that git does not start costs nothing,
- * and most hooks have nothing to do:
- *
- * - In a cluster, the nodes wait in `pre-receive` for the primary, and vote in
- *   `reference-transaction`. The votes of the other hooks need no process ({@link PushVotes}).
- * - GitLab is called before the push and after it; in a cluster by the primary.
- * - The rules of a token are checked before the push.
- * - Otherwise a hook runs only if an operator has installed a script.
- */
-export async function neededHooks(manager: HookManager, push: Push): Promise<ReadonlySet<RelayedHook>> {
-  const { transaction } = push;
-  const needed = new Set<RelayedHook>();
-  if (transaction !== undefined) needed.add('pre-receive').add('reference-transaction');
-  const isSecondary = transaction?.primary === false;
-  if (!manager.api.standAlone && !isSecondary) needed.add('pre-receive').add('post-receive');
-  if (push.pushRules !== undefined) needed.add('pre-receive');
-  for (const hook of ['pre-receive', 'update', 'post-receive'] as const) {
-    // A secondary node waits in `update` for the scripts of the primary, which has the same.
-    if (needed.has(hook) || (isSecondary && hook === 'post-receive')) continue;
-    if (await hasCustomHooks(push.repository.path, manager.customHooksDirectory, hook)) needed.add(hook);
-  }
-  return needed;
+export interface PushHooksOptions {
+  readonly manager: HookManager;
+  /** The hooks that have an effect on the push. */
+  readonly needed: ReadonlySet<RelayedHook>;
+  /** Receives the errors of which the client gets no details. */
+  readonly onError: (error: unknown) => void;
 }
 
+/** The input of a hook, as git passes it. */
+export type HookInput = Partial<Pick<RelayCall, 'args' | 'environment' | 'pushOptions' | 'stdin'>>;
+
 /**
- * Answers git's hooks of one push. Statuses and texts are those that Gitaly's hook program exits
+ * The hooks and votes of one push. Statuses and texts are those that Gitaly's hook program exits
  * with and prints.
  */
-export function pushHookHandler(manager: HookManager, push: Push, votes: PushVotes): RelayHandler {
-  const { target, transaction, user, clientContext } = push;
-  const { objectFormat } = push.repository;
-  return async (call, output) => {
-    const hookCall: HookCall = {
-      repository: push.repository,
-      payload: { repository: target, objectFormat, transaction, user, clientContext },
-      environment: call.environment,
-      pushOptions: call.pushOptions,
-      pushRules: push.pushRules,
-      output,
-      signal: push.signal,
-      correlationId: push.correlationId,
-      remoteIp: user.remoteIp,
+export class PushHooks {
+  readonly #options: PushHooksOptions;
+  readonly #push: Push;
+  readonly #votes: PushVotes;
+
+  constructor(push: Push, options: PushHooksOptions) {
+    const { manager, needed } = options;
+    const { batchedPushes: areBatched } = push.repository.git.capabilities;
+    this.#options = options;
+    this.#push = push;
+    this.#votes = new PushVotes({ manager, started: needed, areBatched });
+  }
+
+  /** Returns the function that answers the hooks. @param signal ends them */
+  handler(signal: AbortSignal): RelayHandler {
+    const { target, transaction, user, clientContext, repository, pushRules, correlationId } = this.#push;
+    const { objectFormat } = repository;
+    return async (call, output) => {
+      const hookCall: HookCall = {
+        repository,
+        payload: { repository: target, objectFormat, transaction, user, clientContext },
+        environment: call.environment,
+        pushOptions: call.pushOptions,
+        pushRules,
+        output,
+        signal,
+        correlationId,
+        remoteIp: user.remoteIp,
+      };
+      try {
+        await run({ manager: this.#options.manager, votes: this.#votes }, hookCall, call);
+        return 0;
+      } catch (error) {
+        return await refuse(call, output, error);
+      }
     };
-    try {
-      await run({ manager, votes }, hookCall, call);
-      return 0;
-    } catch (error) {
-      return await refuse(call, output, error);
-    }
-  };
+  }
+
+  /** The hooks that do anything. */
+  get needed(): ReadonlySet<RelayedHook> {
+    return this.#options.needed;
+  }
+
+  /** Warns the operator of a problem of which the client gets no details. */
+  warn(message: string, error: unknown): void {
+    this.#options.manager.warn(message, error);
+  }
+
+  /** Calls a hook like git, without a program. Returns true if it accepts the change. */
+  async accepts(hook: RelayedHook, input: HookInput, print: Print): Promise<boolean> {
+    if (!this.needed.has(hook)) return true;
+    const whole = { hook, args: [], environment: {}, pushOptions: [], stdin: Buffer.alloc(0), ...input };
+    const status = await answerHook(this.handler(this.#push.signal), whole, print, this.#options.onError);
+    return (status & 0xff) === 0;
+  }
+
+  /** Casts the votes that are due when a push has ended. */
+  async ended({ exit }: ServiceResult): Promise<void> {
+    const { signal, transaction } = this.#push;
+    if (transaction === undefined || exit.code !== 0) return;
+    await this.#votes.ended(signal).catch(this.#options.onError);
+  }
 }
 
 async function run(

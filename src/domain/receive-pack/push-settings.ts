@@ -1,20 +1,11 @@
-import { statSync } from 'node:fs';
-import { GitalyError } from '#base/gitaly-error';
-import { BoundedMap } from '#base/memory/bounded-map';
 import type { ConfigPair } from '#git/command/config';
 import { FallBackToGit } from '#git/command/in-process';
 import type { HiddenRefs } from '#git/names/hidden-refs';
-import { readSettings } from '#git/repository-files/config-file';
-import type { RepositoryFormat } from '#git/repository-files/repository-format';
-import type { Repository } from '#storage/repository';
-import { type ReferenceSettings, referenceSettings } from '../git-service/reference-settings.ts';
-
-/** The settings that a push in process follows. */
-export interface PushSettings {
-  readonly hidden: HiddenRefs;
-  /** Options of `git unpack-objects`. */
-  readonly unpackOptions: readonly string[];
-}
+import { type ReferenceSettings, requireReferenceSettings } from '../git-service/reference-settings.ts';
+import { hasCustomHooks } from '../hooks/custom-hook-files.ts';
+import type { HookManager } from '../hooks/hook-manager.ts';
+import type { RelayedHook } from '../hooks/hooks-directories.ts';
+import type { Push } from './push.ts';
 
 /** Settings of a request that only receive-pack reads; waiting processes do not get others. */
 const ONLY_OF_RECEIVE_PACK = /^(?:receive|transfer|uploadpack)\./i;
@@ -26,53 +17,87 @@ const FSCK_OBJECTS = /^(receive|transfer)\.fsckobjects=(true|false)$/;
 const FSCK_MESSAGE =
   /^receive\.fsck\.(badtimezone|missingspacebeforedate|zeropaddedfilemode)=(error|ignore|warn)$/;
 const MAX_INPUT_SIZE = /^receive\.maxinputsize=(\d+)$/;
-/** Settings of the repository: of all others in `core`, {@link referenceSettings} knows the effect. */
+/** Settings of the repository: of all others in `core`, `reference-settings.ts` knows the effect. */
 const NO_REFLOGS = /^core\.logallrefupdates=false$/;
 const OF_PUSHES = /^(?:core\.(?:bare|logallrefupdates)|fsck\..*|receive\..*|transfer\..*)=/;
 
-/** Limit of cached settings per repository: a client repeats its own. */
-const MAX_KNOWN = 4;
-
 const UNKNOWN = new FallBackToGit('a setting may change the push');
-const OTHER_USER = new FallBackToGit('the repository belongs to another user');
-const UNREADABLE = new FallBackToGit('the config file cannot be read');
 
-/** Results for a repository's config file, by the settings of the request, until the file changes. */
-const known = new WeakMap<RepositoryFormat, BoundedMap<string, PushSettings | undefined>>();
+/** Options of `git unpack-objects`, by the settings of the repository and the request. */
+const known = new WeakMap<ReferenceSettings, readonly string[] | undefined>();
 
-/**
- * Returns the settings of a push: the repository's, and those with which git would be started.
- *
- * @throws {FallBackToGit} if any of them may have an effect that only git knows.
- */
-export function pushSettings(repository: Repository, config: readonly ConfigPair[]): PushSettings {
-  // git refuses repositories of other users.
-  if (statSync(repository.path, { throwIfNoEntry: false })?.uid !== process.geteuid?.()) throw OTHER_USER;
-  try {
-    const ofFormat = known.get(repository.format) ?? new BoundedMap({ maxEntries: MAX_KNOWN });
-    const key = JSON.stringify(config);
-    if (!ofFormat.has(key)) {
-      const references = referenceSettings(repository, 'receive-pack', config);
-      ofFormat.set(key, references && readPushSettings(repository, config, references));
-      known.set(repository.format, ofFormat);
-    }
-    const settings = ofFormat.get(key);
-    if (settings === undefined) throw UNKNOWN;
-    return settings;
-  } catch (error) {
-    throw error instanceof GitalyError ? UNREADABLE : error;
+/** The settings of a push, each read once: the repository's, and those with which git is started. */
+export class PushSettings {
+  /** The hooks that have an effect on the push. */
+  readonly hooks: ReadonlySet<RelayedHook>;
+  readonly #push: Push;
+  #references: ReferenceSettings | undefined;
+
+  private constructor(push: Push, hooks: ReadonlySet<RelayedHook>) {
+    this.#push = push;
+    this.hooks = hooks;
+  }
+
+  static async read(push: Push, manager: HookManager): Promise<PushSettings> {
+    return new PushSettings(push, await neededHooks(manager, push));
+  }
+
+  /** References that the client may not see. @throws {FallBackToGit} if only git knows them. */
+  get hidden(): HiddenRefs {
+    return this.#known.hidden;
+  }
+
+  /**
+   * Options of `git unpack-objects`.
+   *
+   * @throws {FallBackToGit} if a setting may have an effect that only git knows.
+   */
+  get unpackOptions(): readonly string[] {
+    const settings = this.#known;
+    if (!known.has(settings)) known.set(settings, unpackOptions(settings, this.#push.config));
+    const options = known.get(settings);
+    if (options === undefined) throw UNKNOWN;
+    return options;
+  }
+
+  get #known(): ReferenceSettings {
+    const { config, repository } = this.#push;
+    this.#references ??= requireReferenceSettings(repository, 'receive-pack', config);
+    return this.#references;
   }
 }
 
-function readPushSettings(
-  repository: Repository,
+/**
+ * Returns the hooks that have an effect on this push. A hook that git does not start costs nothing,
+ * and most hooks have nothing to do:
+ *
+ * - In a cluster, the nodes wait in `pre-receive` for the primary, and vote in
+ *   `reference-transaction`. The votes of the other hooks need no process (`push-votes.ts`).
+ * - GitLab is called before the push and after it; in a cluster by the primary.
+ * - The rules of a token are checked before the push.
+ * - Otherwise a hook runs only if an operator has installed a script.
+ */
+async function neededHooks(manager: HookManager, push: Push): Promise<ReadonlySet<RelayedHook>> {
+  const { transaction } = push;
+  const needed = new Set<RelayedHook>();
+  if (transaction !== undefined) needed.add('pre-receive').add('reference-transaction');
+  const isSecondary = transaction?.primary === false;
+  if (!manager.api.standAlone && !isSecondary) needed.add('pre-receive').add('post-receive');
+  if (push.pushRules !== undefined) needed.add('pre-receive');
+  for (const hook of ['pre-receive', 'update', 'post-receive'] as const) {
+    // A secondary node waits in `update` for the scripts of the primary, which has the same.
+    if (needed.has(hook) || (isSecondary && hook === 'post-receive')) continue;
+    if (await hasCustomHooks(push.repository.path, manager.customHooksDirectory, hook)) needed.add(hook);
+  }
+  return needed;
+}
+
+function unpackOptions(
+  { settings }: ReferenceSettings,
   config: readonly ConfigPair[],
-  { hidden }: ReferenceSettings,
-): PushSettings | undefined {
+): readonly string[] | undefined {
   if (!config.every(({ key }) => ONLY_OF_RECEIVE_PACK.test(key))) return undefined;
-  const own = readSettings(repository) ?? [];
-  const given = repository.git.settings('receive-pack', { repository, config });
-  const all = [...own, ...given].map(({ key, value }) => `${key.toLowerCase()}=${value}`);
+  const all = settings.map(({ key, value }) => `${key.toLowerCase()}=${value}`);
   if (!all.includes('core.bare=true')) return undefined;
   const checks = new ObjectChecks();
   for (const setting of all.filter((each) => OF_PUSHES.test(each))) {
@@ -84,7 +109,7 @@ function readPushSettings(
     if (!isKnown) return undefined;
   }
   // Without these checks, links between the new objects would have to be checked here.
-  return checks.areOn ? { hidden, unpackOptions: checks.options() } : undefined;
+  return checks.areOn ? checks.options() : undefined;
 }
 
 /** The settings that become options of `git unpack-objects`, as receive-pack builds them. */

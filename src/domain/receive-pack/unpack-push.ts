@@ -9,16 +9,14 @@ import { OID_BYTES } from '#git/names/object-id';
 import { packHeader } from '#git/objects/pack-header';
 import type { Quarantine } from '#storage/quarantine/quarantine';
 import type { HeldInput } from './held-input.ts';
+import type { Push } from './push.ts';
 import type { PushRequest } from './push-request.ts';
-import type { PushSettings } from './push-settings.ts';
-import type { Push } from './receive-pack.ts';
 
-/** The new objects of a push. */
-export interface UnpackedPush {
-  /** Ids of the objects that the repository did not have. */
-  readonly newOids: ReadonlySet<string>;
-  /** Warnings of git about them, which the client gets. */
-  readonly warnings: Buffer;
+export interface UnpackOptions {
+  readonly push: Push;
+  readonly input: HeldInput;
+  /** Options of `git unpack-objects`. */
+  readonly unpackOptions: readonly string[];
 }
 
 /** git's output that is kept; a process with more is not trusted to have printed only this. */
@@ -32,14 +30,14 @@ const MANY_WARNINGS = new FallBackToGit('git warns of many objects');
  * Unpacks the objects of a push into a quarantine, by the command that `git receive-pack` runs. A
  * pack without objects needs none.
  *
+ * @returns ids of the objects that the repository did not have, and git's warnings about them.
  * @throws {FallBackToGit} when git refuses the pack, so that receive-pack reports the reason.
  */
 export async function unpackPush(
-  { push, input }: { readonly push: Push; readonly input: HeldInput },
+  { push, input, unpackOptions }: UnpackOptions,
   request: PushRequest,
-  { unpackOptions }: PushSettings,
   quarantine: Quarantine,
-): Promise<UnpackedPush> {
+): Promise<{ readonly newOids: ReadonlySet<string>; readonly warnings: Buffer }> {
   if (request.objects === 0) {
     await requireEmptyPack(request, input, push.repository.objectFormat);
     return { newOids: new Set(), warnings: Buffer.alloc(0) };

@@ -44,9 +44,3 @@ export interface FetchResult extends LimitedResult {
   /** False when the statistics stopped at an invalid packet. */
   readonly isWellFormed: boolean;
 }
-
-/** The result of an answer that needed no git. */
-export const SERVED: ServiceResult = {
-  exit: { code: 0, signal: undefined, ended: undefined, usage: undefined, realMs: 0 },
-  stderr: '',
-};

@@ -125,8 +125,7 @@ async function exactFetchKey(
 ): Promise<string | undefined> {
   // Before the references are read: a change in between then gives a key that never matches.
   const packs = fileStamp(join(repository.objectDirectory, 'pack'));
-  const options = { service: 'upload-pack', config, signal } as const;
-  const pieces = await advertisedPackets(repository, options, ({ hidden }) => {
+  const pieces = await advertisedPackets(repository, { config, signal }, ({ hidden }) => {
     if (hidden.names.some(mayHideTags)) throw new FallBackToGit('tags are hidden');
     return { peel: false, symrefs: false, unborn: false, prefixes: [] };
   });

@@ -1,8 +1,8 @@
 import type { ConfigPair } from '#git/command/config';
 import type { Repository } from '#storage/repository';
 import { advertisedPackets } from '../git-service/advertised-packets.ts';
-import { sendPieces } from '../git-service/service-streams.ts';
-import { type FetchServer, SERVED } from './fetch.ts';
+import { SERVED, sendPieces } from '../git-service/service-streams.ts';
+import type { FetchServer } from './fetch.ts';
 import type { LsRefsRequest } from './request-parser.ts';
 
 /** Answers `ls-refs` in process. */
@@ -27,7 +27,7 @@ export async function lsRefsAnswer(
   { objectFormat, ...query }: LsRefsRequest,
   options: { readonly config: readonly ConfigPair[]; readonly signal: AbortSignal },
 ): Promise<Buffer[] | undefined> {
-  return await advertisedPackets(repository, { service: 'upload-pack', ...options }, (settings) =>
+  return await advertisedPackets(repository, options, (settings) =>
     objectFormat === settings.objectFormat
       ? { ...query, unborn: query.unborn && settings.allowsUnborn }
       : undefined,

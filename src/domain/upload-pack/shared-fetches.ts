@@ -3,7 +3,7 @@ import { flag, gitCommand } from '#git/command/git-command';
 import { abortError } from '#git/command/process/exit-error';
 import type { StreamWriter } from '#storage/cache/streams/shared-stream';
 import type { StreamReader } from '#storage/cache/streams/stream-reader';
-import { ClientGoneError, type ServiceResult, sendPieces } from '../git-service/service-streams.ts';
+import { ClientGoneError, SERVED, type ServiceResult, sendPieces } from '../git-service/service-streams.ts';
 import { startBulkService } from '../git-service/start-service.ts';
 import {
   type PackTraceObserver,
@@ -14,7 +14,7 @@ import {
 import { makeInTurn, type PackTurn, type SharedPacksOptions, sharePack } from '../pack-objects/share-pack.ts';
 import { streamOutput } from '../pack-objects/stream-output.ts';
 import type { ClientRequest } from './client-input.ts';
-import { type Fetch, type FetchServer, SERVED } from './fetch.ts';
+import type { Fetch, FetchServer } from './fetch.ts';
 import { AnswerCopy, fetchKey, KeptAnswers, type KeptPlace } from './kept-answers.ts';
 import type { FetchRequest } from './request-parser.ts';
 import { findReusedPacks, type ReusedPacks } from './reused-packs/find-reused-packs.ts';

@@ -8,9 +8,9 @@ import { advertisesBundleUri, bundleUriSettings } from '../git-service/bundle-ur
 import type { CapabilityAdvertisements } from '../git-service/capability-advertisements.ts';
 import { watchNegotiation } from '../git-service/negotiation-limit.ts';
 import { runLimited } from '../git-service/run-limited.ts';
-import { type ServiceResult, sendPieces } from '../git-service/service-streams.ts';
+import { SERVED, type ServiceResult, sendPieces } from '../git-service/service-streams.ts';
 import { ClientInput } from './client-input.ts';
-import { type Fetch, type FetchResult, type FetchServer, SERVED } from './fetch.ts';
+import type { Fetch, FetchResult, FetchServer } from './fetch.ts';
 import { listReferences } from './list-references.ts';
 import { Negotiation } from './negotiation.ts';
 import { type PackTurns, packGate } from './pack-gate.ts';
@@ -108,7 +108,7 @@ export class UploadPack {
     const { bundles, config, gitProtocol, isStateless, repository, signal } = fetch;
     const { stdout } = fetch.streams;
     const isV2 = gitProtocol === 'version=2';
-    if (!isV2 || isStateless || !isListable(repository, { service: 'upload-pack', config }))
+    if (!isV2 || isStateless || !isListable(repository, config))
       return { canAnswer: isV2 && isStateless, makeOutput: () => stdout };
     const settings = [...config, advertisesBundleUri(bundles)];
     const { known, remember } = await this.#options.capabilities.lookUp(repository, settings);

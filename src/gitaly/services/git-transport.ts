@@ -2,8 +2,7 @@ import { messageOf } from '#base/gitaly-error';
 import { bitmapCheck } from '#calls/logs/bitmap-check';
 import { detailsLog } from '#calls/logs/details-log';
 import { CapabilityAdvertisements } from '#domain/git-service/capability-advertisements';
-import { GitReceivePack } from '#domain/receive-pack/git-receive-pack';
-import { InProcessReceivePack } from '#domain/receive-pack/in-process-receive-pack';
+import { ReceivePack } from '#domain/receive-pack/receive-pack';
 import { UploadPack, type UploadPackOptions } from '#domain/upload-pack/upload-pack';
 import type { GitTransportDependencies } from '#services/convert/request/git-transport-dependencies';
 import type { ServiceFoundation } from './service-foundation.ts';
@@ -18,21 +17,13 @@ export function gitTransport(
 ): GitTransportDependencies {
   const capabilities = new CapabilityAdvertisements();
   const pushCapabilities = new CapabilityAdvertisements();
-  const { onHookError } = shared;
-  const onSweepError = (error: unknown): void => logger.warn({ error: messageOf(error) }, SWEEP_FAILED);
-  const git = new GitReceivePack({
+  const receivePack = new ReceivePack({
     hooks,
     directories,
     traceDirectory,
-    onHookError,
-    onSweepError,
-  });
-  const receivePack = new InProcessReceivePack({
-    git,
-    hooks,
     capabilities: pushCapabilities,
-    onHookError,
-    onSweepError,
+    onHookError: shared.onHookError,
+    onSweepError: (error) => logger.warn({ error: messageOf(error) }, SWEEP_FAILED),
   });
   return {
     storages,

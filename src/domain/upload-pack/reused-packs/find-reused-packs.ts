@@ -1,6 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { FairLimit } from '#base/limits/fair-limit';
-import { requirePlainSettings } from '#domain/git-service/advertised-packets';
+import { requireReferenceSettings } from '#domain/git-service/reference-settings';
 import { countBits, firstGap } from '#git/bitmap/bitmap-file';
 import { BitmappedPacks } from '#git/bitmap/bitmapped-packs';
 import { type ChosenObjects, ObjectChoice } from '#git/bitmap/choose-objects';
@@ -78,7 +78,7 @@ export async function findReusedPacks(
   const clone = cloneOf(request);
   const digits = OID_DIGITS[repository.objectFormat];
   if (!request.wants.every(({ length }) => length === digits)) throw OTHER_REQUEST;
-  const { allowsFilter } = requirePlainSettings(repository, { service: 'upload-pack', config });
+  const { allowsFilter } = requireReferenceSettings(repository, 'upload-pack', config);
   if (clone.filter !== undefined && !allowsFilter) throw OTHER_REQUEST;
   await using opened = new AsyncDisposableStack();
   const bitmapped = opened.use(BitmappedPacks.open(repository));

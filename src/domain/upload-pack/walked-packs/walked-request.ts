@@ -1,4 +1,4 @@
-import { requirePlainSettings } from '#domain/git-service/advertised-packets';
+import { requireReferenceSettings } from '#domain/git-service/reference-settings';
 import { FallBackToGit, fallBackOnFailure } from '#git/command/in-process';
 import { requireNotGrafted } from '#git/history/graph/commit-nodes';
 import type { CommitSource } from '#git/history/graph/walk-range';
@@ -38,7 +38,7 @@ export function walkedRequest(
   const digits = OID_DIGITS[repository.objectFormat];
   const ids = [...wants, ...given.haves, ...given.shallow];
   if (!ids.every(({ length }) => length === digits)) throw OTHER_REQUEST;
-  const settings = requirePlainSettings(repository, { service: 'upload-pack', config });
+  const settings = requireReferenceSettings(repository, 'upload-pack', config);
   if (given.filter !== undefined && !settings.allowsFilter) throw OTHER_REQUEST;
   if (!settings.hasDefaultCompression) throw COMPRESSED;
   return { given, nodes: requireNotGrafted(repository.commits), wants };

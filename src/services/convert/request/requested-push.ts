@@ -1,6 +1,6 @@
 import { GitalyError } from '#base/gitaly-error';
 import { parseConfigOptions } from '#domain/git-service/config-options';
-import type { Push } from '#domain/receive-pack/receive-pack';
+import type { Push } from '#domain/receive-pack/push';
 import type { FeatureFlag } from '#platform/flags/feature-flags';
 import { REFERENCE_RULES, REFERENCE_RULES_REQUIRED } from '#rpc/common/header-names';
 import type { HandlerContext } from '#rpc/server/handler';
