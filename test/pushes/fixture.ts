@@ -10,6 +10,7 @@ export type Named =
   | 'bad'
   | 'badDate'
   | 'badTree'
+  | 'badZone'
   | 'blob'
   | 'child'
   | 'large'
@@ -116,6 +117,7 @@ export function makePushFixture(path: string, all: string, options: InitOptions)
     side: id('side'),
     bad: write('commit', `${text.replace('author Ann <a@x>', 'author Ann')}\n`),
     badDate: write('commit', `${text.replace('<a@x> 16', '<a@x> 18446744073709548016')}\n`),
+    badZone: write('commit', `${text.replaceAll('+0000', '+051800')}\n`),
     badTree: write('commit', `${text.replace(id('child^{tree}'), twice)}\n`),
     warned: write('tag', `object ${id('child')}\ntype commit\ntag warned\n\nno tagger\n`),
   };

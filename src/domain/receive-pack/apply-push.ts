@@ -126,8 +126,9 @@ class Application {
       await transaction.commit();
     } catch (error) {
       const stderr = transaction.process.stderrHead;
-      const refusal =
-        signal.aborted || !isError(error) ? undefined : refRefusal(stderr, { isAtomic, repository });
+      const { capabilities } = repository.git;
+      const refused = { isAtomic, path: repository.path, capabilities };
+      const refusal = signal.aborted || !isError(error) ? undefined : refRefusal(stderr, refused);
       if (refusal === undefined) throw error;
       // The transaction goes on without its only change.
       if (refusal.isRejected && !(await this.#votes('prepared', command))) return 'aborted';

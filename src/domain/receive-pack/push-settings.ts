@@ -19,7 +19,7 @@ const FSCK_MESSAGE =
 const MAX_INPUT_SIZE = /^receive\.maxinputsize=(\d+)$/;
 /** Settings of the repository: of all others in `core`, `reference-settings.ts` knows the effect. */
 const NO_REFLOGS = /^core\.logallrefupdates=false$/;
-const OF_PUSHES = /^(?:core\.(?:bare|logallrefupdates)|fsck\..*|receive\..*|transfer\..*)=/;
+const OF_PUSHES = /^(?:core\.(?:bare|logallrefupdates)|receive\..*|transfer\..*)=/;
 
 const UNKNOWN = new FallBackToGit('a setting may change the push');
 

@@ -1,4 +1,4 @@
-import type { CommandRepository } from '#git/command/command-repository';
+import type { GitCapabilities } from '#git/command/capabilities';
 
 /** Texts of git for a change that was refused while others of the same push are made (2.51 on). */
 const REASONS: readonly (readonly [RegExp, string])[] = [
@@ -21,6 +21,14 @@ export interface RefRefusal {
   readonly isRejected: boolean;
 }
 
+/** A change, and the git that refused it. */
+export interface RefusedChange {
+  readonly isAtomic: boolean;
+  /** Directory of the repository. */
+  readonly path: string;
+  readonly capabilities: Pick<GitCapabilities, 'batchedPushes' | 'explainsRejections'>;
+}
+
 /**
  * Translates the error of `git update-ref` to that of `git receive-pack`, which makes the same
  * change.
@@ -30,10 +38,8 @@ export interface RefRefusal {
  */
 export function refRefusal(
   stderr: Buffer,
-  { isAtomic, repository }: { readonly isAtomic: boolean; readonly repository: CommandRepository },
+  { isAtomic, path, capabilities: { batchedPushes, explainsRejections } }: RefusedChange,
 ): RefRefusal | undefined {
-  const { path } = repository;
-  const { batchedPushes, explainsRejections } = repository.git.capabilities;
   const text = stderr.toString('latin1');
   const at = text.lastIndexOf('fatal: ');
   if (at === -1 || (at > 0 && text[at - 1] !== '\n')) return undefined;

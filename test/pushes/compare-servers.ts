@@ -8,7 +8,7 @@ import { pushBody } from '#testkit/repositories/push';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { startVotingServer, type VotingServer } from '#testkit/voting-server';
 import { makePushFixture, type PushFixture } from './fixture.ts';
-import { PUSH_CASES, type PushCase, TOO_LONG } from './push-cases.ts';
+import { type PushCase, TOO_LONG } from './push-case.ts';
 
 // Two servers get the same pushes: one receives plain ones in process, the other by git.
 
@@ -56,7 +56,8 @@ async function push(
   pushed.prepare?.(path);
   cluster.decide = ({ phase }) => (phase === pushed.refuseVote ? 'ABORT' : 'COMMIT');
   const repository = { storageName: 'default', relativePath, glRepository: 'project-1' };
-  const first = { repository, glId: 'user-1', glRepository: 'project-1' };
+  const { config: gitConfigOptions = [] } = pushed;
+  const first = { repository, glId: 'user-1', glRepository: 'project-1', gitConfigOptions };
   const options = { metadata: isVoted ? cluster.metadata({ id }) : {} };
   const { smartHttp, ssh } = cluster.connection;
   const [output, errors]: [Buffer[], string[]] = [[], []];
@@ -167,51 +168,69 @@ function bodyOf(
   });
 }
 
-let [ours, git]: Server[] = [];
-before(async () => {
-  [ours, git] = [await startServer(true), await startServer(false)];
-});
-after(async () => {
-  for (const server of [ours, git]) {
-    await server?.cluster[Symbol.asyncDispose]();
-    await server?.gitaly[Symbol.asyncDispose]();
-  }
-});
-
-for (const format of FORMATS) {
-  const name = `${format.referenceBackend}-${format.objectFormat}`;
-  suite(`pushes to a repository of ${format.referenceBackend} and ${format.objectFormat}`, () => {
-    let fixture: PushFixture;
-    let made: string;
-    before(() => {
-      assert.ok(ours !== undefined);
-      const { directory } = ours.gitaly;
-      made = join(directory, `made-${name}.git`);
-      fixture = makePushFixture(made, join(directory, `all-${name}.git`), format);
-    });
-
-    for (const pushed of PUSH_CASES) {
-      if (pushed.byGit === 'the reference is locked' && format.referenceBackend !== 'files') continue;
-      const how = pushed.byGit === undefined ? 'is received as git receives it' : 'is left to git';
-      test(`${pushed.what}: ${how}`, async () => {
-        assert.ok(ours !== undefined && git !== undefined);
-        const body = bodyOf(pushed, fixture);
-        const isAlwaysVoted = pushed.refuseVote !== undefined;
-        for (const way of [
-          { protocol: 'http', isVoted: isAlwaysVoted },
-          { protocol: 'ssh', isVoted: true },
-        ] as const) {
-          if (way.protocol === 'ssh' && pushed.isOnlyHttp === true) continue;
-          const here = await push(ours, pushed, { ...way, made, body });
-          const there = await push(git, pushed, { ...way, made, body });
-
-          assert.deepEqual(here.result, there.result, way.protocol);
-          const isOfGit = pushed.isOfGitOverSsh === true && way.protocol === 'ssh';
-          const leftToGit = reasonOf(pushed, way, format);
-          const reason = leftToGit === undefined || isOfGit ? /^$/ : new RegExp(`push: ${leftToGit}`);
-          assert.match(here.reasons, reason, way.protocol);
-        }
-      });
+/** Plays pushes to both servers, in all formats, and compares what they do. */
+export function compareServers(cases: readonly PushCase[]): void {
+  let [ours, git]: Server[] = [];
+  before(async () => {
+    [ours, git] = [await startServer(true), await startServer(false)];
+  });
+  after(async () => {
+    for (const server of [ours, git]) {
+      await server?.cluster[Symbol.asyncDispose]();
+      await server?.gitaly[Symbol.asyncDispose]();
     }
   });
+
+  for (const format of FORMATS) {
+    const name = `${format.referenceBackend}-${format.objectFormat}`;
+    suite(`pushes to a repository of ${format.referenceBackend} and ${format.objectFormat}`, () => {
+      let fixture: PushFixture;
+      let made: string;
+      before(() => {
+        assert.ok(ours !== undefined);
+        const { directory } = ours.gitaly;
+        made = join(directory, `made-${name}.git`);
+        fixture = makePushFixture(made, join(directory, `all-${name}.git`), format);
+      });
+
+      for (const pushed of cases) {
+        if (pushed.isOnlyFiles === true && format.referenceBackend !== 'files') continue;
+        const how = pushed.byGit === undefined ? 'is received as git receives it' : 'is left to git';
+        test(`${pushed.what}: ${how}`, async () => {
+          assert.ok(ours !== undefined && git !== undefined);
+          await comparePushes([ours, git], pushed, { fixture, format, made });
+        });
+      }
+    });
+  }
+}
+
+interface Setting {
+  readonly fixture: PushFixture;
+  readonly format: (typeof FORMATS)[number];
+  /** Path of the repository that is copied for each push. */
+  readonly made: string;
+}
+
+async function comparePushes(
+  [ours, git]: readonly [Server, Server],
+  pushed: PushCase,
+  { fixture, format, made }: Setting,
+): Promise<void> {
+  const body = bodyOf(pushed, fixture);
+  const isAlwaysVoted = pushed.refuseVote !== undefined;
+  for (const way of [
+    { protocol: 'http', isVoted: isAlwaysVoted },
+    { protocol: 'ssh', isVoted: true },
+  ] as const) {
+    if (way.protocol === 'ssh' && pushed.isOnlyHttp === true) continue;
+    const here = await push(ours, pushed, { ...way, made, body });
+    const there = await push(git, pushed, { ...way, made, body });
+
+    assert.deepEqual(here.result, there.result, way.protocol);
+    const isOfGit = pushed.isOfGitOverSsh === true && way.protocol === 'ssh';
+    const leftToGit = reasonOf(pushed, way, format);
+    const reason = leftToGit === undefined || isOfGit ? /^$/ : new RegExp(`push(_refs)?: ${leftToGit}`);
+    assert.match(here.reasons, reason, way.protocol);
+  }
 }
