@@ -60,6 +60,8 @@ export async function sendPieces(pieces: readonly Buffer[], destination: Writabl
 
 export interface JoinOptions {
   readonly observe?: InputObserver | undefined;
+  /** Called when the client's bytes have ended, before git is notified. */
+  readonly onInputEnd?: (() => void) | undefined;
   /** git's standard output, if it is not the process's own stream. */
   readonly output?: BulkPipe | undefined;
 }
@@ -77,14 +79,18 @@ export async function joinStreams(
   streams: ServiceStreams,
   options: JoinOptions = {},
 ): Promise<ServiceResult> {
-  const { observe, output } = options;
+  const { observe, onInputEnd, output } = options;
   const stderrHead: Uint8Array[] = [];
   let inputError: { readonly error: unknown } | undefined;
   // Not awaited: a client at a terminal never ends its input.
-  void feed(process, streams.input, observe).catch((error: unknown) => {
-    inputError = { error };
-    process.stdin.end();
-  });
+  void feed(process, streams.input, observe)
+    .catch((error: unknown) => {
+      inputError = { error };
+    })
+    .then(() => {
+      onInputEnd?.();
+      process.stdin.end();
+    });
   try {
     await Promise.race([
       Promise.all([
@@ -135,7 +141,6 @@ async function feed(
     }
     observe?.(chunk);
   }
-  stdin.end();
 }
 
 async function* watched(source: AsyncIterable<Uint8Array>, head: Uint8Array[]): AsyncGenerator<Uint8Array> {

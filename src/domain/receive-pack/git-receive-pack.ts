@@ -82,7 +82,8 @@ export async function receiveByGit(
   const [requests, answers] = process.extra;
   const serving = requests && answers && serveRelay(requests, answers, handle, onHookError);
   try {
-    const result = await joinStreams(process, { ...streams, input: recording.watch(streams.input) });
+    const watched = { ...streams, input: recording.watch(streams.input) };
+    const result = await joinStreams(process, watched, { onInputEnd: () => quarantine.find() });
     await serving;
     return result;
   } finally {
@@ -100,14 +101,15 @@ export async function receiveByGit(
  * would fill the disk.
  *
  * git chooses the name and passes it only to its children (index-pack, rev-list). Therefore the
- * environment of the children is read just before they are ended. If this fails, the removal by age
- * deletes the quarantine. Disposed of after the process and its children have ended.
+ * environment of the children is read at two times: just before they are ended, and when the
+ * client's bytes end, because a child that waits for more ends then. If this fails, the removal by
+ * age deletes the quarantine. Disposed of after the process and its children have ended.
  */
 class EndedQuarantine implements AsyncDisposable {
   readonly #objectDirectory: string;
   readonly #signal: AbortSignal;
   readonly #onError: (error: unknown) => void;
-  readonly #onAbort = (): void => this.#find();
+  readonly #onAbort = (): void => this.find();
   #path: string | undefined;
   /** Of git, once it has started. */
   pid: number | undefined;
@@ -119,7 +121,8 @@ class EndedQuarantine implements AsyncDisposable {
     signal.addEventListener('abort', this.#onAbort, { once: true });
   }
 
-  #find(): void {
+  /** Reads the path from the children of git, if there are any. */
+  find(): void {
     try {
       const children = readFileSync(`/proc/${this.pid}/task/${this.pid}/children`, 'latin1');
       for (const child of children.split(' ').filter(Boolean)) {

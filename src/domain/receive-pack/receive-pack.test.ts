@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createSmallRepository, REPOSITORY, writeScript } from '#testkit/operation-fixture';
+import { processesIn } from '#testkit/process-usage';
 import { commitFiles } from '#testkit/repositories/commit-files';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { FLUSH, packets, pushBody, ZERO_OID } from '#testkit/repositories/push';
@@ -37,6 +38,33 @@ test('a client that leaves while a hook runs ends it, and leaves nothing', async
     () => String(left()),
   );
   assert.equal(gitOutput(path, ['for-each-ref', '--format=%(refname)']), 'refs/heads/main');
+});
+
+// git does not clean up when it is ended by a signal.
+test('a client that leaves while git unpacks its push leaves nothing', async () => {
+  await using gitaly = await startGitaly();
+  const { path, oid } = createSmallRepository(gitaly);
+  const before = readdirSync(join(path, 'objects'));
+  const leaving = new AbortController();
+  const commands = ['a', 'b'].map((name) => `${ZERO_OID} ${oid} refs/heads/${name}`);
+  async function* requests() {
+    yield FIRST;
+    yield { data: pushBody(commands, { pack: Buffer.from('PACK\0\0\0\x02\0\0\0\x02', 'latin1') }) };
+    await new Promise(() => {});
+  }
+
+  const { signal } = leaving;
+  const pushed = Array.fromAsync(gitaly.connection.smartHttp.postReceivePack(requests(), { signal }));
+  await until(() => processesIn(path).some((command) => command.includes('unpack-objects')));
+  assert.notDeepEqual(readdirSync(join(path, 'objects')), before);
+  leaving.abort();
+
+  await assert.rejects(pushed);
+  const left = (): string[] => readdirSync(join(path, 'objects'));
+  await until(
+    () => left().length === before.length,
+    () => String(left()),
+  );
 });
 
 for (const deletes of [false, true]) {
