@@ -5,11 +5,15 @@ import { replaceMethod } from '#testkit/replace-method';
 import { packets } from '#testkit/repositories/push';
 import { PushBands } from './push-bands.ts';
 
-function written(stream: PassThrough): string[] {
+function bytesIn(stream: PassThrough): Buffer {
   const chunks: Buffer[] = [];
   // A stream without an encoding yields Buffers.
   for (let chunk = stream.read() as Buffer | null; chunk !== null; chunk = stream.read()) chunks.push(chunk);
-  return packets(Buffer.concat(chunks)).map((packet) => packet.toString('latin1'));
+  return Buffer.concat(chunks);
+}
+
+function written(stream: PassThrough): string[] {
+  return packets(bytesIn(stream)).map((packet) => packet.toString('latin1'));
 }
 
 test('output is cut into pieces of 128 bytes, and a message into none', async () => {
@@ -28,11 +32,34 @@ test('output is cut into pieces of 128 bytes, and a message into none', async ()
   ]);
 });
 
-test('a client that has gone is reported', async () => {
-  const stream = new PassThrough();
-  stream.destroy();
+const WRITES: Readonly<Record<string, (bands: PushBands) => Promise<void>>> = {
+  output: (bands) => bands.output(Buffer.from('x')),
+  'a message': (bands) => bands.error(Buffer.from('x')),
+  'a report': (bands) => bands.report([Buffer.from('x')], true),
+  'the end': (bands) => bands.end(),
+};
 
-  await assert.rejects(() => new PushBands(stream).end(), { name: 'ClientGoneError' });
+for (const [what, write] of Object.entries(WRITES))
+  test(`a client that has gone is reported for ${what}`, async () => {
+    const stream = new PassThrough();
+    stream.destroy(new Error('gone'));
+    stream.on('error', () => {});
+
+    await assert.rejects(() => write(new PushBands(stream)), { name: 'ClientGoneError' });
+  });
+
+test('a report is one packet of packets, with an end only where nothing follows', async () => {
+  const stream = new PassThrough();
+  const bands = new PushBands(stream);
+
+  await bands.report([], false);
+  assert.equal(stream.read(), null);
+  await bands.report([], true);
+  await bands.report([Buffer.from('unpack ok\n'), Buffer.from('ok a\n')], false);
+  await bands.report([Buffer.from('ok b\n')], true);
+
+  const expected = ['0000', '0020\x01000eunpack ok\n0009ok a\n0000', '0012\x010009ok b\n00000000'];
+  assert.equal(bytesIn(stream).toString(), expected.join(''));
 });
 
 test('a hook that prints nothing for five seconds is covered by empty packets', async (context) => {
