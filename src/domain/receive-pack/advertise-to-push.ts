@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { GitalyError } from '#base/gitaly-error';
 import { FLUSH_PACKET, LENGTH_DIGITS, packetHeader, packetLength } from '#base/pkt-line/packet';
 import { evenPieces } from '#base/streams/even-pieces';
-import type { HiddenRefs } from '#git/names/hidden-refs';
 import type { Repository } from '#storage/repository';
 import {
   type Advertisement,
@@ -11,7 +10,7 @@ import {
   serviceHeader,
 } from '../git-service/advertise-references.ts';
 import type { CapabilityAdvertisements } from '../git-service/capability-advertisements.ts';
-import { requireReferenceSettings } from '../git-service/reference-settings.ts';
+import { PushSettings } from './push-settings.ts';
 
 /** All references except HEAD, which the advertisement to a push omits. */
 const REFERENCES = { peel: false, symrefs: false, unborn: false, prefixes: [Buffer.from('refs/')] };
@@ -36,8 +35,9 @@ export async function* advertiseToPush(
   asked: Asked,
   capabilities: CapabilityAdvertisements,
 ): AsyncGenerator<Buffer> {
-  const hidden = (): HiddenRefs => requireReferenceSettings(repository, 'receive-pack', asked.config).hidden;
-  const pieces = await pushAdvertisement({ ...asked, repository }, hidden, capabilities);
+  const { config } = asked;
+  const settings = new PushSettings({ config, repository });
+  const pieces = await pushAdvertisement({ ...asked, repository }, settings, capabilities);
   if (pieces === undefined) yield* advertiseReferences(repository, { ...asked, service: 'receive-pack' });
   else yield* evenPieces([...serviceHeader('receive-pack'), ...pieces], PIECE_BYTES);
 }
@@ -46,19 +46,18 @@ export async function* advertiseToPush(
  * Returns the advertisement of `git receive-pack` in pieces that must not be changed; `undefined`
  * if git must produce it.
  *
- * @param hidden returns the references that the client may not see.
  * @param capabilities as for {@link advertiseToPush}.
  * @throws as {@link advertiseReferences}.
  */
 export async function pushAdvertisement(
   { config, gitProtocol, repository, signal }: Asked & { readonly repository: Repository },
-  hidden: () => HiddenRefs,
+  settings: PushSettings,
   capabilities: CapabilityAdvertisements,
 ): Promise<Buffer[] | undefined> {
   if (!writesOnlyReferences(repository, gitProtocol)) return undefined;
   const pieces = await repository.inProcess.attempt<Buffer[] | undefined>(
     'push_refs',
-    async () => await repository.refs.advertise({ ...REFERENCES, hidden: hidden() }, { signal }),
+    async () => await repository.refs.advertise({ ...REFERENCES, hidden: settings.hidden }, { signal }),
     () => undefined,
   );
   if (pieces === undefined) return undefined;

@@ -30,10 +30,10 @@ const known = new WeakMap<ReferenceSettings, readonly string[] | undefined>();
 export class PushSettings {
   /** The hooks that have an effect on the push. */
   readonly hooks: ReadonlySet<RelayedHook>;
-  readonly #push: Push;
+  readonly #push: Pick<Push, 'config' | 'repository'>;
   #references: ReferenceSettings | undefined;
 
-  private constructor(push: Push, hooks: ReadonlySet<RelayedHook>) {
+  constructor(push: Pick<Push, 'config' | 'repository'>, hooks: ReadonlySet<RelayedHook> = new Set()) {
     this.#push = push;
     this.hooks = hooks;
   }

@@ -75,7 +75,7 @@ export class ReceivePack {
     // The trace needs a real `git receive-pack`.
     if (onTrace !== undefined || !repository.inProcess.isEnabled) return false;
     if (push.isStateless) return true;
-    const pieces = await pushAdvertisement(push, () => settings.hidden, this.#options.capabilities);
+    const pieces = await pushAdvertisement(push, settings, this.#options.capabilities);
     for (const piece of pieces ?? []) await writeChunk(streams.stdout, piece);
     return pieces !== undefined;
   }
