@@ -137,7 +137,6 @@ async function* filesBelow(
 function nextDirectory({ cursor, prefix }: Frame, batch: Buffer[]): Start | 'end' | 'full' {
   try {
     while (cursor.next()) {
-      if (cursor.nameAt === cursor.nameEnd) throw new FallBackToGit('a file has no name');
       if (kindOf(cursor.mode) === 'tree')
         return { oid: cursor.oid(), prefix: prefixOf(prefix, cursor.name()) };
       if (batch.push(pathOf(prefix, cursor)) >= BATCH) return 'full';
