@@ -136,6 +136,25 @@ test('a push is received beside a leftover of a killed push that cannot be remov
   runSync('rm', ['-r', leftover]);
 });
 
+test('many new references are packed as git packs them', async () => {
+  await using gitaly = await startGitaly();
+  const { path, oid } = createSmallRepository(gitaly);
+  const tagger = 'tagger a <a@x> 1600000000 +0000\n\n';
+  const tag = (of: string, type: string): string =>
+    gitOutput(path, ['mktag'], `object ${of}\ntype ${type}\ntag t\n${tagger}`);
+  const ofCommit = tag(oid, 'commit');
+  const tags = [ofCommit, tag(ofCommit, 'tag'), oid, ...Array.from({ length: 14 }, () => ofCommit)];
+  const commands = tags.map((each, index) => `${ZERO_OID} ${each} refs/tags/v${index}`);
+
+  await Array.fromAsync(gitaly.connection.smartHttp.postReceivePack([FIRST, { data: pushBody(commands) }]));
+
+  const packed = readFileSync(join(path, 'packed-refs'), 'utf8');
+  assert.equal(packed.split('refs/tags/').length - 1, tags.length);
+  gitOutput(path, ['update-ref', '-d', 'refs/heads/main']);
+  gitOutput(path, ['pack-refs', '--all']);
+  assert.equal(packed, readFileSync(join(path, 'packed-refs'), 'utf8'));
+});
+
 // git: http-backend.c writes REMOTE_USER, and REMOTE_USER@http.REMOTE_ADDR.
 for (const [username, remoteIp, expected] of [
   ['jane', '192.0.2.7', 'jane <jane@http.192.0.2.7>'],
