@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { EMPTY_TREE, type Oid } from '../names/object-id.ts';
 import type { TreeEntry } from '../objects/parse/parse-tree.ts';
-import { MAX_TREE_DEPTH, requireTreeDepth } from './tree-depth.ts';
+import { ObjectWriter } from '../objects/write/write-objects.ts';
+import { MAX_TREE_DEPTH, requireDepthOf, requireTreeDepth } from './tree-depth.ts';
 
 const TOO_DEEP = {
   code: 'FAILED_PRECONDITION',
@@ -46,6 +48,27 @@ test('directories may be nested 2,048 times', async () => {
   await trees.require(trees.nested(MAX_TREE_DEPTH));
   await assert.rejects(trees.require(trees.nested(MAX_TREE_DEPTH + 1)), TOO_DEEP);
 });
+
+for (const objectFormat of ['sha1', 'sha256'] as const)
+  test(`directories of a ${objectFormat} commit may be nested 2,048 times`, async () => {
+    await using fixture = await StorageFixture.create();
+    const repository = fixture.init('x.git', { objectFormat });
+    await using writer = new ObjectWriter(repository, objectFormat);
+    let oid = await writer.writeTree([]);
+    let last = '';
+    for (let level = 0; level <= MAX_TREE_DEPTH; level++) {
+      last = oid;
+      oid = await writer.writeTree([{ mode: DIRECTORY, name: Buffer.from('d'), oid }]);
+    }
+    await writer.finish();
+    const { signal } = new AbortController();
+
+    await requireDepthOf(repository, last, signal);
+    await assert.rejects(requireDepthOf(repository, oid, signal), TOO_DEEP);
+    await assert.rejects(requireDepthOf(repository, last, AbortSignal.abort(new Error('left'))), /left/);
+    // git reports it.
+    await requireDepthOf(repository, 'none', signal);
+  });
 
 test('a merge looks only into directories that differ, or are not in all trees', async () => {
   const trees = new Trees();

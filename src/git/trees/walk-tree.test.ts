@@ -268,6 +268,52 @@ test('a tree that cannot be read while the reader has a batch fails the next bat
   await assert.rejects(walk.next(), (error) => !(error instanceof MissingTreeError));
 });
 
+test('no batch is empty, also where a batch of a thousand ends with a directory', async () => {
+  await using fixture = await StorageFixture.create();
+  const { objects, path } = fixture.init('x.git');
+  const blob = gitOutput(path, ['hash-object', '-w', '--stdin'], 'x');
+  const inner = gitOutput(path, ['mktree'], `100644 blob ${blob}\tf\n`);
+  const empty = gitOutput(path, ['mktree'], '');
+  const files = Array.from({ length: 999 }, (_, index) => `100644 blob ${blob}\ta${1000 + index}\n`).join('');
+  for (const [directory, sizes] of [
+    [inner, [1000, 1]],
+    [empty, [1000]],
+  ] as const) {
+    const tree = gitOutput(path, ['mktree'], `${files}040000 tree ${directory}\tz\n`);
+    const root = await objects.readObject(Buffer.from(tree));
+    assert.ok(root);
+
+    const batches = await Array.fromAsync(walkTree(objects, root, { recursive: true }));
+
+    assert.deepEqual(
+      batches.map(({ length }) => length),
+      sizes,
+    );
+  }
+});
+
+for (const objectFormat of ['sha1', 'sha256'] as const)
+  test(`${objectFormat}: an entry writes the path and the id that it has`, async () => {
+    await using fixture = await StorageFixture.create();
+    const { objects, path } = fixture.init('x.git', { objectFormat });
+    const tree = oddTree(path, 2);
+    const root = await objects.readObject(Buffer.from(tree));
+    assert.ok(root);
+    const out = Buffer.alloc(1000, '?');
+
+    for (const prefix of ['', 'x'.repeat(100)])
+      for await (const batch of walkTree(objects, root, { recursive: true, prefix: Buffer.from(prefix) }))
+        for (const entry of batch) {
+          const end = entry.writePath(out, 3);
+          const last = entry.writeOid(out, end);
+
+          assert.deepEqual([end - 3, last - end], [entry.pathLength, entry.oidLength]);
+          assert.deepEqual(out.subarray(3, end), entry.path);
+          assert.equal(out.toString('latin1', end, last), entry.oid);
+          assert.equal(entry.path.toString().startsWith(prefix === '' ? '' : `${prefix}/`), true);
+        }
+  });
+
 // Symptom: other calls waited for 40 to 70 ms.
 test('a huge tree is listed in slices of the event loop', async () => {
   await using fixture = await StorageFixture.create();
