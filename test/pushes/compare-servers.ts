@@ -148,7 +148,7 @@ function bodyOf(
   const [tip, ...not] =
     pack === 'cut'
       ? (['child'] as const)
-      : pack === undefined || pack === 'damaged'
+      : pack === undefined || pack === 'damaged' || pack === 'short'
         ? (['old', 'old'] as const)
         : pack === 'none'
           ? (['old'] as const)
@@ -164,7 +164,7 @@ function bodyOf(
   return pushBody(lines, {
     capabilities: words,
     ...(pushOptions && { pushOptions }),
-    pack: pack === 'cut' ? bytes.subarray(0, -30) : bytes,
+    pack: pack === 'cut' ? bytes.subarray(0, -30) : pack === 'short' ? bytes.subarray(0, -5) : bytes,
   });
 }
 

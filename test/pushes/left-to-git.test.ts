@@ -127,6 +127,12 @@ const LEFT_TO_GIT: readonly PushCase[] = [
     pack: 'damaged',
     byGit: 'git refuses the pack',
   },
+  {
+    what: 'half a pack without objects',
+    command: ['none', 'old', NEW],
+    pack: 'short',
+    byGit: 'git refuses the pack',
+  },
   { what: 'half a pack', command: ['main', 'child', MAIN], pack: 'cut', byGit: 'git refuses the pack' },
   {
     what: 'a locked reference',

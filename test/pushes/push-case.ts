@@ -11,9 +11,9 @@ export interface PushCase {
   readonly pushOptions?: readonly string[];
   /**
    * The object that the pack leads to, and those that it leaves out; default a pack without
-   * objects. `damaged` is such a pack with a wrong checksum.
+   * objects. `damaged` is such a pack with a wrong checksum, `short` one without all of it.
    */
-  readonly pack?: readonly [tip: Named, ...not: Named[]] | 'cut' | 'damaged' | 'none';
+  readonly pack?: readonly [tip: Named, ...not: Named[]] | 'cut' | 'damaged' | 'none' | 'short';
   readonly prepare?: (path: string) => void;
   readonly refuseVote?: string;
   /** Settings of the request. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { PassThrough } from 'node:stream';
+import { PassThrough, Writable } from 'node:stream';
 import { test } from 'node:test';
 import { replaceMethod } from '#testkit/replace-method';
 import { packets } from '#testkit/repositories/push';
@@ -60,6 +60,22 @@ test('a report is one packet of packets, with an end only where nothing follows'
 
   const expected = ['0000', '0020\x01000eunpack ok\n0009ok a\n0000', '0012\x010009ok b\n00000000'];
   assert.equal(bytesIn(stream).toString(), expected.join(''));
+});
+
+test('nothing is written where there is nothing to say', async () => {
+  const writes: number[] = [];
+  const stream = new Writable({
+    write(chunk: Buffer, _, done) {
+      writes.push(chunk.length);
+      done();
+    },
+  });
+  const bands = new PushBands(stream);
+
+  await bands.report([], false);
+  await bands.output(Buffer.alloc(0));
+
+  assert.deepEqual(writes, []);
 });
 
 test('a hook that prints nothing for five seconds is covered by empty packets', async (context) => {
