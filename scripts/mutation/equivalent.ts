@@ -254,8 +254,44 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: 'the result is spread, and undefined has no fields',
   },
   {
-    id: 'src/git/trees/tree-table.ts: % → *: if (index % ENTRIES_PER_LOOK',
+    id: 'src/git/trees/tree-table.ts: negate the condition: if (slice.isOverAfterItem())',
     reason: 'only the length of a slice of the event loop differs, which test/loop-blocks measures',
+  },
+  {
+    id: 'src/git/trees/tree-table.ts: remove the await: if (slice.isOverAfterItem())',
+    reason: 'as above',
+  },
+  {
+    id: 'src/git/trees/change-tree.ts: negate the condition: if (slice.isOverAfterItem())',
+    reason: 'as above',
+  },
+  {
+    id: 'src/git/trees/change-tree.ts: remove the statement: output.copyUpTo(end);',
+    reason: 'as above; the same bytes are copied later',
+  },
+  {
+    id: 'src/domain/receive-pack/push-votes.ts: remove the statement: await slice.pause(signal);',
+    reason: 'as above',
+  },
+  {
+    id: 'src/git/trees/change-tree.ts: another number: const added = steps.reduce(',
+    reason: 'the buffer is larger, and only its used part is returned',
+  },
+  {
+    id: 'src/git/trees/change-tree.ts: > → >=: if (end > this.#read)',
+    reason: 'a copy of no bytes',
+  },
+  {
+    id: 'src/git/trees/tree-entries.ts: >= → >: if (at >= length && at >= otherLength)',
+    reason: 'one more pair of equal bytes is compared',
+  },
+  {
+    id: 'src/git/trees/tree-entries.ts: drop the default: if (byte !== otherByte)',
+    reason: 'there is a byte at both positions',
+  },
+  {
+    id: 'src/git/trees/walked-entry.ts: negate the condition: if (end - start > SHORT_BYTES)',
+    reason: 'both ways copy the same bytes',
   },
   {
     id: 'src/git/diff/in-process/diff-trees.ts: remove the statement: await slice.pause(',
