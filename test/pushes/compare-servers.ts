@@ -3,6 +3,7 @@ import { cpSync, existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { packetAt, sizeOfPacket } from '#base/pkt-line/packet';
+import { evenPieces } from '#base/streams/even-pieces';
 import { gitOutput, referenceBackends } from '#testkit/repositories/init-repository';
 import { pushBody } from '#testkit/repositories/push';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
@@ -37,6 +38,8 @@ interface Pushed {
   readonly left: readonly string[];
 }
 
+/** Over HTTP, a large push is noticed only while git unpacks it. */
+const MESSAGE_BYTES = 100_000;
 let lastId = 0;
 
 interface Way {
@@ -63,7 +66,8 @@ async function push(
   const [output, errors]: [Buffer[], string[]] = [[], []];
   try {
     if (protocol === 'http') {
-      const requests = [first, { data: body.subarray(0, 70) }, { data: body.subarray(70) }];
+      const pieces = [body.subarray(0, 70), ...evenPieces([body.subarray(70)], MESSAGE_BYTES)];
+      const requests = [first, ...pieces.map((data) => ({ data }))];
       for await (const { data } of smartHttp.postReceivePack(requests, options))
         output.push(Buffer.from(data));
     } else {
