@@ -290,6 +290,38 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: 'there is a byte at both positions',
   },
   {
+    id: 'src/git/trees/tree-entries.ts: another number: mode = 0;',
+    reason: 'the constructor sets it to that of the first entry',
+  },
+  {
+    id: 'src/git/trees/change-tree.ts: another number: return SLASH - (key[length] ?? 0)',
+    reason: 'there is a byte at that position',
+  },
+  {
+    id: 'src/git/trees/walked-entry.ts: drop the default: out[position++] = HEX[',
+    reason: 'there is a digit for each number',
+  },
+  {
+    id: 'src/git/trees/flat-paths.ts: another number: const MAX_TREE_BYTES =',
+    reason: 'a tree of that size has more than one entry, and is not skipped either',
+  },
+  {
+    id: 'src/git/trees/open-entry.ts: drop the !: !path.includes(LINE_FEED)',
+    reason: 'only the number of processes that read differs',
+  },
+  {
+    id: 'src/git/trees/open-entry.ts: negate the condition: const guess = isCheap(',
+    reason: 'only the number of round trips differs',
+  },
+  {
+    id: 'src/git/trees/open-entry.ts: return undefined: return entry?.oid === object.oid',
+    reason: 'what is cached is read by the way behind it',
+  },
+  {
+    id: 'src/git/trees/sort-entries.ts: remove the statement: await slice.pause(signal);',
+    reason: 'only the pauses for other calls differ',
+  },
+  {
     id: 'src/git/trees/walked-entry.ts: negate the condition: if (end - start > SHORT_BYTES)',
     reason: 'both ways copy the same bytes',
   },
