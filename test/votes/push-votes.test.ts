@@ -36,14 +36,13 @@ const CASES: readonly { readonly commands: readonly Command[]; readonly isAtomic
 async function push(
   gitaly: TestGitaly,
   cluster: VotingServer,
-  { id, body, made, hasScripts }: { id: number; body: Buffer; made: string; hasScripts: boolean },
+  { id, body, made, scripts }: { id: number; body: Buffer; made: string; scripts: readonly string[] },
 ) {
   const relativePath = `${id}.git`;
   const path = join(gitaly.storagePath(), relativePath);
   cpSync(made, path, { recursive: true });
   // git starts hooks for which there are scripts.
-  if (hasScripts)
-    for (const hook of ['update', 'post-receive']) writeScript(join(path, 'custom_hooks', hook), 'exit 0');
+  for (const hook of scripts) writeScript(join(path, 'custom_hooks', hook), 'exit 0');
   const repository = { storageName: 'default', relativePath, glRepository: 'project-1' };
   const answer: Uint8Array[] = [];
   for await (const { data } of cluster.connection.smartHttp.postReceivePack(
@@ -69,12 +68,15 @@ suite('votes of a push', () => {
       const lines = commands.map(([from, to, name]) => `${ids[from]} ${ids[to]} refs/heads/${name}`);
       const capabilities = `report-status side-band-64k${isAtomic === true ? ' atomic' : ''}`;
       const body = pushBody(lines, { capabilities });
-      const [id, name] = [2 * index + 1, `${isAtomic === true ? 'atomic ' : ''}${lines.join(', ')}`];
+      const [id, name] = [3 * index + 1, `${isAtomic === true ? 'atomic ' : ''}${lines.join(', ')}`];
 
-      const expected = await push(gitaly, cluster, { id, body, made, hasScripts: true });
-      const pushed = await push(gitaly, cluster, { id: id + 1, body, made, hasScripts: false });
+      const both = ['update', 'post-receive'];
+      const expected = await push(gitaly, cluster, { id, body, made, scripts: both });
+      const pushed = await push(gitaly, cluster, { id: id + 1, body, made, scripts: [] });
+      const one = await push(gitaly, cluster, { id: id + 2, body, made, scripts: ['post-receive'] });
 
       assert.deepEqual(pushed, expected, name);
+      assert.deepEqual(one, expected, name);
       assert.ok(expected.votes.length >= 3, name);
     }
   });
